@@ -1,0 +1,151 @@
+//! Free lists, one a size class (C5), and the search in them.
+//!
+//! ```text
+//!   occupied   0 1 0 0 1 0 …
+//!   heads      · │ · · │ ·
+//!                ▼     ▼
+//!               cell  cell         each list is doubly linked through the free cells themselves,
+//!                ▲▼               last freed first
+//!               cell
+//! ```
+
+use super::request::Request;
+use super::size_class::{CLASSES, ClassMap, class_of, is_exact};
+use crate::cell::{Cell, Links};
+
+/// How many cells of a class whose cells differ in size are looked at for the best fit.
+const CELLS_TRIED: usize = 8;
+
+/// How many occupied classes are looked at for an over-aligned request before one is taken that fits for certain.
+/// (For any other request the second one fits.)
+const CLASSES_TRIED: usize = 4;
+
+/// A free cell that holds a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    pub(super) cell: Cell,
+    /// The free cell's size in bytes.
+    pub(super) size: usize,
+    /// Where in it the request's own cell starts, in bytes: see [`Request::lead`].
+    pub(super) lead: usize,
+}
+
+/// The free cells of a heap, except the top.
+///
+/// # Invariants
+///
+/// * `occupied` contains `c ⟺ heads[c]` is some cell
+/// * a cell in list `c` is a valid free cell of the heap, `class_of(size) = c`, and is in no other list
+/// * [`Links`]' invariant; the head has no `prev`
+#[derive(Debug)]
+pub(super) struct Bins {
+    pub(super) heads: [Option<Cell>; CLASSES],
+    pub(super) occupied: ClassMap,
+}
+
+impl Bins {
+    pub(super) const fn new() -> Self {
+        Self { heads: [None; CLASSES], occupied: ClassMap::new() }
+    }
+
+    /// Puts a free cell of `size` bytes first into its list. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid free cell of the heap, `size` bytes long, and is in no list.
+    pub(super) unsafe fn insert(&mut self, cell: Cell, size: usize) {
+        let class = class_of(size);
+        let next = self.heads[class].replace(cell);
+        self.occupied.set(class);
+        // SAFETY: `cell` is valid and free.
+        let links = unsafe { cell.links() };
+        // SAFETY: the links are words of that cell.
+        unsafe { links.write(Links { next, prev: None }) };
+        if let Some(next) = next {
+            // SAFETY: cells in lists are valid and free.
+            let mut links = unsafe { next.links() };
+            // SAFETY: they were written when it was inserted; nobody else refers to them.
+            unsafe { links.as_mut() }.prev = Some(cell);
+        }
+    }
+
+    /// Takes a free cell of `size` bytes out of its list. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `cell` is in the list of its class; `size` is its size.
+    pub(super) unsafe fn remove(&mut self, cell: Cell, size: usize) {
+        // SAFETY: cells in lists are valid and free.
+        let links = unsafe { cell.links() };
+        // SAFETY: they were written when it was inserted.
+        let Links { next, prev } = unsafe { links.read() };
+        if let Some(next) = next {
+            // SAFETY: as above: `next` is in the same list.
+            let mut links = unsafe { next.links() };
+            // SAFETY: as above; nobody else refers to them.
+            unsafe { links.as_mut() }.prev = prev;
+        }
+        if let Some(prev) = prev {
+            // SAFETY: as above: `prev` is in the same list.
+            let mut links = unsafe { prev.links() };
+            // SAFETY: as above; nobody else refers to them.
+            unsafe { links.as_mut() }.next = next;
+            return;
+        }
+        let class = class_of(size);
+        debug_assert_eq!(self.heads[class], Some(cell));
+        self.heads[class] = next;
+        if next.is_none() {
+            self.occupied.clear(class);
+        }
+    }
+
+    /// Finds a cell that holds the request, and leaves it where it is. Exact where classes are exact, otherwise the best of
+    /// a bounded number. O(1): at most `(CLASSES_TRIED + 1) · CELLS_TRIED` cells are looked at.
+    ///
+    /// The bounds have a price: a fitting cell can be missed if it is of the request's own class, above `EXACT_BELOW`, and
+    /// behind `CELLS_TRIED` smaller ones.
+    pub(super) fn find(&self, request: Request) -> Option<Fit> {
+        let mut class = class_of(request.size());
+        for _ in 0..CLASSES_TRIED {
+            class = self.occupied.next(class)?;
+            if let Some(fit) = self.best_of(class, request) {
+                return Some(fit);
+            }
+            class += 1;
+        }
+        let fits_for_certain = class_of(request.size_anywhere()?) + 1;
+        let class = self.occupied.next(class.max(fits_for_certain))?;
+        self.best_of(class, request)
+    }
+
+    /// The smallest of the first `CELLS_TRIED` cells of a class that holds the request.
+    fn best_of(&self, class: usize, request: Request) -> Option<Fit> {
+        let mut best: Option<Fit> = None;
+        for (cell, size) in self.list(class).take(CELLS_TRIED) {
+            let Some(lead) = request.fit(cell.addr(), size) else { continue };
+            if best.is_none_or(|best| size < best.size) {
+                best = Some(Fit { cell, size, lead });
+            }
+            if is_exact(class) || size == request.size() {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The cells of a class with their sizes, last freed first.
+    fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
+        let mut at = self.heads[class];
+        core::iter::from_fn(move || {
+            let cell = at?;
+            // SAFETY: cells in lists are valid.
+            let size = unsafe { cell.header() }.size();
+            // SAFETY: and free.
+            let links = unsafe { cell.links() };
+            // SAFETY: the links were written when it was inserted.
+            at = unsafe { links.read() }.next;
+            Some((cell, size))
+        })
+    }
+}

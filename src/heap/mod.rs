@@ -1,0 +1,369 @@
+//! The heap: cells, bins, top, over a break. For one owner at a time.
+//!
+//! ```text
+//!   allocate ─► Request ─► bins ──(nothing fits)──► top ──(too small)──► the break moves up
+//!   (request.rs)        (bins.rs, size_class.rs)                          (growth.rs)
+//!
+//!   deallocate ─► merge with free neighbours ─► a bin, or the top ──(large)──► the break moves down
+//!   reallocate (resize.rs)
+//!
+//!   look, do not touch:  cells() (walk.rs) · stats() (stats.rs) · check() (check.rs)
+//! ```
+//!
+//! Freed memory is searched first (C4) and stays with the heap (C5). The *top*, the free cell that ends at the break, is
+//! used last and is in no bin, so that the break can come down (C8). Neighbouring free cells are always merged (C6).
+//!
+//! Rules of this folder: `request.rs` and `size_class.rs` are arithmetic; all else reaches memory through [`crate::cell`]
+//! only. No operation takes longer for a heap of more cells, except the copy in `reallocate`, zeroing, and the three that
+//! look at everything.
+
+mod bins;
+mod check;
+mod growth;
+#[deny(unsafe_code)]
+mod request;
+mod resize;
+#[deny(unsafe_code)]
+mod size_class;
+mod stats;
+mod walk;
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::cell::{Cell, MIN_CELL};
+use crate::provider::{Break, BreakError};
+use crate::raw_heap::RawHeap;
+
+use bins::{Bins, Fit};
+use growth::Extent;
+use request::Request;
+use stats::Counters;
+
+pub use check::{Corruption, Rule};
+pub use growth::Trim;
+pub use stats::Stats;
+pub use walk::{CellInfo, CellState, Cells};
+
+/// A heap over a break.
+///
+/// It has no lock: see [`LockedHeap`](crate::LockedHeap) for one that can be shared and be the global allocator.
+///
+/// ```
+/// use brkalloc::{FixedBreak, Heap};
+/// use core::alloc::Layout;
+///
+/// let memory = Box::leak(Box::new([0; 4096]));
+/// let mut heap = Heap::new(FixedBreak::from_array(memory));
+/// let layout = Layout::from_size_align(100, 8).unwrap();
+/// // SAFETY: the heap outlives the block; the block is freed once, with its own layout.
+/// unsafe {
+///     let block = heap.allocate(layout).expect("4 KiB hold 100 bytes");
+///     heap.deallocate(block, layout);
+/// }
+/// assert_eq!(heap.stats().live_cells, 0);
+/// ```
+///
+/// # Invariants
+///
+/// [`check`](Heap::check) verifies all of them; [`Rule`] names each.
+///
+/// * every region is tiled by cells and ends with a fence; fences lead from region to region in ascending order
+/// * `PREV_USED` of a cell `⟺` the cell before it is used; a free cell has its size at its end
+/// * no two free cells are neighbours
+/// * a free cell is in the bin of its class and nowhere else; or it is `top`, and in no bin
+/// * `top = Some(c) ⟺ c` is free and the last fence follows it
+/// * the counters say what a walk finds
+#[derive(Debug)]
+pub struct Heap<B> {
+    brk: B,
+    bins: Bins,
+    /// The free cell that ends at the last fence.
+    top: Option<Cell>,
+    /// What the provider has granted; `None` before the first grant and after everything went back.
+    extent: Option<Extent>,
+    counters: Counters,
+    trim: Trim,
+    /// Set once the break was found below our memory. From then on the heap touches nothing.
+    stopped: Option<Corruption>,
+}
+
+// SAFETY: the cells belong to this heap alone and go with it.
+unsafe impl<B: Send> Send for Heap<B> {}
+
+impl<B> Heap<B> {
+    /// An empty heap. The break is not moved, nor looked at, before the first allocation.
+    #[must_use]
+    pub const fn new(brk: B) -> Self {
+        Self { brk, bins: Bins::new(), top: None, extent: None, counters: Counters::new(), trim: Trim::DEFAULT, stopped: None }
+    }
+
+    /// The provider.
+    pub const fn provider(&self) -> &B {
+        &self.brk
+    }
+
+    /// The provider, for settings of its own. Moving the break through it counts as a foreign movement.
+    pub const fn provider_mut(&mut self) -> &mut B {
+        &mut self.brk
+    }
+}
+
+impl<B: Break> Heap<B> {
+    /// Allocates a block: from the freed cells, else from the top, else by moving the break.
+    ///
+    /// A block of no bytes is a block like any other, with an address of its own. The contents are unspecified.
+    ///
+    /// # Errors
+    ///
+    /// `None` if nothing fits and the provider does not grant more. The heap then serves smaller requests as before.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus at most a few calls of the provider.
+    ///
+    /// # Safety
+    ///
+    /// The heap, and with it its provider, lives until the last use of the block.
+    #[must_use]
+    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let request = Request::new(layout)?;
+        if let Some(payload) = self.take(request) {
+            return Some(payload);
+        }
+        self.make_room(request).ok()?;
+        self.take_from_top(request)
+    }
+
+    /// [`allocate`](Heap::allocate) that never calls the provider: for callers who hold what the provider may need.
+    ///
+    /// # Errors
+    ///
+    /// `None` if nothing that the heap has fits. [`reserve`](Heap::reserve) makes sure of more beforehand.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.take(Request::new(layout)?)
+    }
+
+    /// Allocates a block and fills it with zeros (C7).
+    ///
+    /// # Errors
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let payload = unsafe { self.allocate(layout) }?;
+        // SAFETY: the block is new, and holds `layout.size()` bytes.
+        unsafe { payload.write_bytes(0, layout.size()) };
+        Some(payload)
+    }
+
+    /// Frees a block: merges its cell with free neighbours and keeps it in a bin, or as the top. If the top has outgrown the
+    /// [trim](Trim) setting, the break moves down.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus at most one call of the provider.
+    ///
+    /// # Safety
+    ///
+    /// `payload` came from this heap with this layout, was not freed since, and is not used any more.
+    pub unsafe fn deallocate(&mut self, payload: NonNull<u8>, layout: Layout) {
+        let _ = layout;
+        if self.stopped.is_some() {
+            return;
+        }
+        // SAFETY: `payload` is that of a valid used cell: the caller's promise.
+        let cell = unsafe { Cell::of_payload(payload) };
+        // SAFETY: as above.
+        let header = unsafe { cell.header() };
+        self.counters.freed(header.size());
+        // SAFETY: a used cell of this heap, which the caller gives up.
+        unsafe { self.release(cell, header.size(), header.is_prev_used()) };
+        self.trim_if_due();
+    }
+
+    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
+    /// is then one single free cell that holds them (C2).
+    ///
+    /// # Errors
+    ///
+    /// What the provider answers. The heap is as it was, or has a larger top.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
+        let layout = Layout::from_size_align(bytes, 1).map_err(|_| BreakError::OutOfAddresses)?;
+        let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
+        if self.stopped.is_none() && self.bins.find(request).is_some() {
+            return Ok(());
+        }
+        self.make_room(request)
+    }
+
+    /// Takes a cell for the request from the bins or the top, without a call of the provider.
+    fn take(&mut self, request: Request) -> Option<NonNull<u8>> {
+        if self.stopped.is_some() {
+            return None;
+        }
+        let Some(fit) = self.bins.find(request) else {
+            return self.take_from_top(request);
+        };
+        // SAFETY: it was found in its bin.
+        unsafe { self.bins.remove(fit.cell, fit.size) };
+        // SAFETY: a free cell that holds the request, now in no bin.
+        Some(unsafe { self.carve(fit, request) })
+    }
+
+    /// Takes a cell for the request from the top, if it is large enough.
+    fn take_from_top(&mut self, request: Request) -> Option<NonNull<u8>> {
+        let cell = self.top?;
+        // SAFETY: the top is a valid cell.
+        let size = unsafe { cell.header() }.size();
+        let lead = request.fit(cell.addr(), size)?;
+        self.top = None;
+        // SAFETY: a free cell that holds the request, in no bin.
+        Some(unsafe { self.carve(Fit { cell, size, lead }, request) })
+    }
+
+    /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free.
+    ///
+    /// ```text
+    ///   before  │                free cell                  │
+    ///   after   │ lead: free │ used: the request │ rest: free │     a rest too small for a cell stays with the request
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// `fit` is a valid free cell and tells how the request fits into it. The cell is in no bin and is not `self.top`.
+    unsafe fn carve(&mut self, fit: Fit, request: Request) -> NonNull<u8> {
+        let Fit { cell, size, lead } = fit;
+        let rest = size - lead - request.size();
+        let rest = if rest < MIN_CELL { 0 } else { rest };
+        let used = size - lead - rest;
+        // SAFETY: `lead < size`, both multiples of CELL_ALIGN: still inside the cell.
+        let start = unsafe { cell.offset(lead) };
+        // SAFETY: inside the free cell, and all of it up to the cell behind. Free cells have no free neighbours, so what lies
+        // before is used, unless it is the lead.
+        unsafe { start.write_used(used + rest, lead == 0) };
+        if lead > 0 {
+            // SAFETY: the lower part of the free cell, followed by `start`, which is valid. `fit` makes it a cell at least.
+            unsafe { self.keep(cell, lead, true) };
+        }
+        if rest > 0 {
+            // SAFETY: `start` is valid, and used.
+            unsafe { self.cut_tail(start, used) };
+        }
+        self.counters.allocated(used);
+        start.payload()
+    }
+
+    /// Shortens a used cell to `size` bytes and frees what is behind, together with the cell that follows if that is free.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell, and what is cut off is at least `MIN_CELL` and unused.
+    unsafe fn cut_tail(&mut self, cell: Cell, size: usize) {
+        // SAFETY: `cell` is valid.
+        let header = unsafe { cell.header() };
+        // SAFETY: `size` is less than the cell's: still inside.
+        let tail = unsafe { cell.offset(size) };
+        // SAFETY: the upper part of the used cell, followed by what followed the whole.
+        unsafe { tail.write_used(header.size() - size, true) };
+        // SAFETY: the lower part, followed by `tail`, which is valid.
+        unsafe { cell.write_used(size, header.is_prev_used()) };
+        // SAFETY: `tail` is a valid used cell that nobody uses.
+        unsafe { self.release(tail, header.size() - size, true) };
+    }
+
+    /// Makes a used cell free: merges it with free neighbours (C6) and keeps the result.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell of `size` bytes whose payload nobody uses; `prev_used` is what its header says.
+    unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) {
+        let (mut start, mut total) = (cell, size);
+        // SAFETY: `cell` is valid and no fence.
+        let next = unsafe { cell.next() };
+        // SAFETY: a valid cell or a fence.
+        total += unsafe { self.claim_if_free(next) };
+        if !prev_used {
+            // SAFETY: `cell` is valid.
+            if let Some(prev) = unsafe { cell.prev_if_free() } {
+                // SAFETY: a valid cell.
+                total += unsafe { self.claim_if_free(prev) };
+                start = prev;
+            }
+        }
+        // SAFETY: the merged cells are one piece, followed by a used cell or a fence, preceded by a used cell.
+        unsafe { self.keep(start, total, true) };
+    }
+
+    /// If `cell` is free, takes it out of its bin (or as the top) and returns its size; else 0.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is valid, or a fence.
+    unsafe fn claim_if_free(&mut self, cell: Cell) -> usize {
+        // SAFETY: the caller's promise.
+        let header = unsafe { cell.header() };
+        if header.is_used() {
+            return 0;
+        }
+        if self.top == Some(cell) {
+            self.top = None;
+        } else {
+            // SAFETY: a free cell that is not the top is in its bin.
+            unsafe { self.bins.remove(cell, header.size()) };
+        }
+        header.size()
+    }
+
+    /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the last fence follows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Cell::write_free`], and neither neighbour is free.
+    unsafe fn keep(&mut self, cell: Cell, size: usize, prev_used: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { cell.write_free(size, prev_used) };
+        // SAFETY: just written.
+        let next = unsafe { cell.next() };
+        if self.extent.as_ref().is_some_and(|extent| extent.fence() == next) {
+            self.top = Some(cell);
+        } else {
+            // SAFETY: valid, free, and new.
+            unsafe { self.bins.insert(cell, size) };
+        }
+    }
+}
+
+// SAFETY: blocks are disjoint (each is the payload of one used cell, and cells tile the heap), hold what the request asks
+// for (`Request::new`, `Request::fit`), and stay where they are until freed.
+unsafe impl<B: Break> RawHeap for Heap<B> {
+    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.allocate(layout) }
+    }
+
+    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.allocate_zeroed(layout) }
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(block, layout) }
+    }
+
+    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.reallocate(block, layout, new_size) }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a caller asks for, in terms of cells. Arithmetic only.
+
+use core::alloc::Layout;
+
+use crate::cell::{CELL_ALIGN, MIN_CELL, WORD};
+
+/// A request for a block, as the cell that it needs.
+///
+/// # Invariants
+///
+/// * `size ≥ MIN_CELL`, `size ≡ 0 (mod CELL_ALIGN)`: a size that a cell can have
+/// * `align` is a power of two
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    size: usize,
+    align: usize,
+}
+
+impl Request {
+    /// The cell that holds a block of this layout: header and payload, rounded up. A block of no bytes gets a cell of its
+    /// own all the same, so that its address is unique.
+    ///
+    /// `None` if no address space is large enough.
+    pub(super) fn new(layout: Layout) -> Option<Self> {
+        let size = layout.size().checked_add(WORD)?.checked_next_multiple_of(CELL_ALIGN)?;
+        Some(Self { size: size.max(MIN_CELL), align: layout.align() })
+    }
+
+    /// Size of the cell, in bytes, header included.
+    pub(super) const fn size(self) -> usize {
+        self.size
+    }
+
+    /// Size of a cell that holds the request wherever the cell lies; `None` if no address space is large enough.
+    pub(super) fn size_anywhere(self) -> Option<usize> {
+        if self.align <= CELL_ALIGN {
+            return Some(self.size);
+        }
+        // At worst the first aligned place leaves a lead that is too short to be a cell, and the next one is taken.
+        self.size.checked_add(self.align)?.checked_add(MIN_CELL - CELL_ALIGN)
+    }
+
+    /// How far above `cell` (the address of a header) the request's own cell must start to have its payload aligned: either
+    /// nothing, or enough for the bytes below it to be a cell of their own. `None` if that is past the end of the address space.
+    pub(super) fn lead(self, cell: usize) -> Option<usize> {
+        let payload = cell.checked_add(WORD)?;
+        if payload.is_multiple_of(self.align) {
+            return Some(0);
+        }
+        let aligned = payload.checked_add(MIN_CELL)?.checked_next_multiple_of(self.align)?;
+        Some(aligned - payload)
+    }
+
+    /// The lead with which the request fits into a cell of `size` bytes at address `cell`, if it does.
+    pub(super) fn fit(self, cell: usize, size: usize) -> Option<usize> {
+        let lead = self.lead(cell)?;
+        (lead.checked_add(self.size)? <= size).then_some(lead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(size: usize, align: usize) -> Option<Request> {
+        Request::new(Layout::from_size_align(size, align).unwrap())
+    }
+
+    #[test]
+    fn small_requests_take_the_smallest_cell() {
+        for size in 0..=MIN_CELL - WORD {
+            assert_eq!(request(size, 1).unwrap().size(), MIN_CELL);
+        }
+        assert_eq!(request(MIN_CELL - WORD + 1, 1).unwrap().size(), MIN_CELL + CELL_ALIGN);
+    }
+
+    #[test]
+    fn the_largest_layout_has_a_cell_and_the_worst_alignment_may_have_none() {
+        let most = isize::MAX as usize;
+        assert!(request(most, 1).unwrap().size() > most);
+        let half = 1 << (usize::BITS - 2);
+        assert_eq!(request(half, half).unwrap().size_anywhere(), Some(2 * half + CELL_ALIGN + MIN_CELL - CELL_ALIGN));
+    }
+
+    #[test]
+    fn a_place_past_the_end_of_the_address_space_is_no_place() {
+        let page = request(1, 4096).unwrap();
+        assert_eq!(page.lead(usize::MAX - WORD + 1), None);
+        assert_eq!(page.fit(usize::MAX - 4095 - WORD - CELL_ALIGN, usize::MAX), None);
+    }
+
+    proptest! {
+        /// A lead aligns the payload, leaves room for a cell, and is the shortest that does both.
+        #[test]
+        fn leads_are_right(size in 0..10_000_usize, shift in 0..20_u32, place in 1..1_000_000_usize) {
+            let (align, cell) = (1 << shift, place * CELL_ALIGN - WORD);
+            let request = request(size, align).unwrap();
+            let lead = request.lead(cell).unwrap();
+            let good = |lead: usize| (cell + lead + WORD).is_multiple_of(align) && (lead == 0 || lead >= MIN_CELL);
+            prop_assert!(good(lead));
+            prop_assert!((0..lead).step_by(CELL_ALIGN).all(|shorter| !good(shorter)));
+            prop_assert!(lead + request.size() <= request.size_anywhere().unwrap());
+            prop_assert_eq!(request.fit(cell, lead + request.size()), Some(lead));
+            prop_assert_eq!(request.fit(cell, lead + request.size() - CELL_ALIGN), None);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `realloc`: in place if that can be, otherwise a move (C7).
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::{Heap, Request};
+use crate::cell::{Cell, MIN_CELL, WORD};
+use crate::provider::Break;
+
+impl<B: Break> Heap<B> {
+    /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
+    ///
+    /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
+    /// the break; to move the block. A block whose alignment is met never moves to become smaller.
+    ///
+    /// # Errors
+    ///
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus a few calls of the provider, plus the copy if the block moves.
+    ///
+    /// # Safety
+    ///
+    /// `payload` came from this heap with this `layout` and was not freed since. After `Some`, only the new block may be used, and
+    /// its layout is `new_size` with the old alignment.
+    #[must_use]
+    pub unsafe fn reallocate(&mut self, payload: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+        if self.stopped.is_some() {
+            return None;
+        }
+        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
+        let needed = Request::new(new_layout)?.size();
+        // SAFETY: `payload` is that of a valid used cell: the caller's promise.
+        let cell = unsafe { Cell::of_payload(payload) };
+        // SAFETY: the same.
+        if unsafe { self.resize_in_place(cell, needed) } {
+            return Some(payload);
+        }
+        // SAFETY: the caller keeps the heap alive as long as its blocks.
+        let new = unsafe { self.allocate(new_layout) }?;
+        // SAFETY: two blocks of this heap, which do not overlap, each at least as long as what is copied.
+        unsafe { new.copy_from_nonoverlapping(payload, layout.size().min(new_size)) };
+        // SAFETY: the caller gave the old block up; its contents are in the new one.
+        unsafe { self.deallocate(payload, layout) };
+        Some(new)
+    }
+
+    /// Makes a used cell at least `needed` bytes long where it is, and gives back what it does not need.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell, and the caller needs its first `needed` bytes only.
+    unsafe fn resize_in_place(&mut self, cell: Cell, needed: usize) -> bool {
+        // SAFETY: `cell` is valid.
+        let size = unsafe { cell.header() }.size();
+        // SAFETY: `cell` is valid.
+        let available = size + unsafe { self.free_behind(cell) };
+        if available < needed {
+            // SAFETY: `cell` is valid.
+            unsafe { self.move_break_behind(cell, needed) };
+        }
+        // SAFETY: `cell` is valid; the break may have moved, or a new region may have begun.
+        let available = size + unsafe { self.free_behind(cell) };
+        if available < needed {
+            return false;
+        }
+        if size < needed {
+            // SAFETY: `cell` is valid and used.
+            unsafe { self.absorb_next(cell) };
+        }
+        // SAFETY: `cell` is valid.
+        let now = unsafe { cell.header() }.size();
+        if now - needed >= MIN_CELL {
+            // SAFETY: what is cut off is a cell at least, and is unused.
+            unsafe { self.cut_tail(cell, needed) };
+        }
+        // SAFETY: `cell` is valid.
+        let now = unsafe { cell.header() }.size();
+        self.counters.resized(size, now);
+        if now < size {
+            self.trim_if_due();
+        }
+        true
+    }
+
+    /// Size of the free cell behind a cell, 0 if that is used.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell.
+    unsafe fn free_behind(&self, cell: Cell) -> usize {
+        // SAFETY: `cell` is valid and no fence.
+        let next = unsafe { cell.next() };
+        // SAFETY: a valid cell or a fence.
+        let header = unsafe { next.header() };
+        if header.is_used() { 0 } else { header.size() }
+    }
+
+    /// If only the top, or nothing, lies between a cell and the break, moves the break so that the cell can have `needed` bytes.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell that is shorter than `needed`, also together with a free cell behind.
+    unsafe fn move_break_behind(&mut self, cell: Cell, needed: usize) {
+        // SAFETY: `cell` is valid and no fence.
+        let next = unsafe { cell.next() };
+        let Some(extent) = &self.extent else { return };
+        let is_last = self.top == Some(next) || extent.fence() == next;
+        if !is_last || self.brk.end() != extent.end().as_ptr() {
+            return;
+        }
+        let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };
+        // A refusal is no error yet: the block may find room elsewhere.
+        let _ = self.grow(end.saturating_sub(extent.end().addr().get()).max(1));
+    }
+
+    /// Makes the free cell behind a used one part of it.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell; the one behind it is free.
+    unsafe fn absorb_next(&mut self, cell: Cell) {
+        // SAFETY: `cell` is valid.
+        let header = unsafe { cell.header() };
+        // SAFETY: `cell` is valid and no fence.
+        let next = unsafe { cell.next() };
+        // SAFETY: a valid cell.
+        let size = header.size() + unsafe { self.claim_if_free(next) };
+        // SAFETY: both cells, one behind the other, followed by what followed the second.
+        unsafe { cell.write_used(size, header.is_prev_used()) };
+    }
+}

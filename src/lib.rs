@@ -1,0 +1,44 @@
+//! A heap for kernels and bare metal: cells with headers on free lists, fed by a *break* that grows and shrinks.
+//!
+//! ```text
+//!   GlobalAlloc                          who asks
+//!  ──────────────────────────────────────────────────────────────────────
+//!   Locked<H>                            how callers share     locked.rs
+//!  ──────────────────────────────────────────────────────────────────────
+//!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
+//!    cells · bins · top                                        cell/
+//!  ──────────────────────────────────────────────────────────────────────
+//!   Break                                what it needs         provider/
+//!    FixedBreak | a kernel's | a process's
+//! ```
+//!
+//! The one requirement is a [`Break`]: somebody who can move the end of a region of memory up and down. A static array will do
+//! ([`FixedBreak`]); a kernel whose pages appear on first touch is what the crate was made for.
+//!
+//! # Rules of the crate
+//!
+//! 1. A layer names only the layers below it. Raw memory access is in `cell`, and in `simple`, which is a layer to itself.
+//! 2. Nothing here panics for want of memory or because of a caller's request: out of memory is `None`, null or an `Err`, and
+//!    leaves the heap as it was.
+//! 3. The provider is called with the heap locked; it must not allocate from it. [`Heap::try_allocate`] never calls it.
+//! 4. A break that others move is expected. Memory that others take away stops the heap, which then says so.
+//! 5. Every invariant has a checker: [`Heap::check`].
+
+#![no_std]
+#![deny(clippy::multiple_unsafe_ops_per_block)]
+
+#[cfg(test)]
+extern crate std;
+
+mod cell;
+mod heap;
+mod locked;
+mod provider;
+mod raw_heap;
+mod simple;
+
+pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, Rule, Stats, Trim};
+pub use locked::{Locked, LockedHeap};
+pub use provider::{Break, BreakError, FixedBreak};
+pub use raw_heap::RawHeap;
+pub use simple::SimpleHeap;

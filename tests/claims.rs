@@ -1,0 +1,300 @@
+//! The documents' claims about the heap, C1–C8 and C14, each as a case on the host. (Under QEMU the same claims are shown over page faults.)
+
+mod common;
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::{Break, BreakError, CellInfo, CellState, FixedBreak, Heap, Rule, Trim};
+use common::test_break::TestBreak;
+
+const WORD: usize = size_of::<usize>();
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 1).unwrap()
+}
+
+/// A heap over 1 MiB of which nothing is granted yet.
+fn heap() -> Heap<TestBreak> {
+    Heap::new(TestBreak::new(1 << 20, 0))
+}
+
+fn malloc(heap: &mut Heap<TestBreak>, size: usize) -> NonNull<u8> {
+    // SAFETY: the heap outlives the case.
+    unsafe { heap.allocate(layout(size)) }.expect("1 MiB is enough")
+}
+
+fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
+    // SAFETY: the cases free what they got, once.
+    unsafe { heap.deallocate(block, layout(size)) };
+    heap.check().unwrap();
+}
+
+fn states(heap: &Heap<TestBreak>) -> Vec<CellState> {
+    heap.cells().map(|cell| cell.state).collect()
+}
+
+fn cell_of(heap: &Heap<TestBreak>, block: NonNull<u8>) -> CellInfo {
+    heap.cells().find(|cell| cell.payload() == block.addr().get()).expect("a block has a cell")
+}
+
+#[test]
+fn c1_a_cell_is_a_header_and_an_aligned_payload() {
+    let mut heap = heap();
+    let blocks: Vec<_> = (1..200).map(|size| malloc(&mut heap, size)).collect();
+    for (size, block) in (1..200).zip(blocks) {
+        assert!(block.addr().get().is_multiple_of(2 * WORD), "{block:?}");
+        let cell = cell_of(&heap, block);
+        assert_eq!((cell.payload(), cell.state), (cell.address + WORD, CellState::Used));
+        assert!((size..size + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
+    }
+}
+
+#[test]
+fn c2_a_fresh_heap_is_one_free_cell() {
+    let mut heap = heap();
+    assert_eq!(heap.cells().count(), 0);
+    heap.reserve(100_000).unwrap();
+    let cells: Vec<_> = heap.cells().collect();
+    assert_eq!(cells.len(), 1);
+    assert_eq!(cells[0].state, CellState::Top);
+    assert!(cells[0].payload_size() >= 100_000);
+}
+
+#[test]
+fn c3_malloc_cuts_and_leaves_the_rest_free() {
+    let mut heap = heap();
+    heap.reserve(10_000).unwrap();
+    let whole = heap.cells().next().unwrap();
+    let block = malloc(&mut heap, 100);
+    let cells: Vec<_> = heap.cells().collect();
+    assert_eq!(states(&heap), [CellState::Used, CellState::Top]);
+    assert_eq!(cells[0].payload(), block.addr().get());
+    assert_eq!(cells[0].size + cells[1].size, whole.size);
+    assert_eq!(cells[1].address, cells[0].address + cells[0].size);
+}
+
+#[test]
+fn c4_freed_memory_is_searched_before_the_break_is_asked() {
+    let mut heap = heap();
+    let (first, _wall) = (malloc(&mut heap, 5_000), malloc(&mut heap, 10));
+    free(&mut heap, first, 5_000);
+    let asked = heap.provider().asked;
+    assert_eq!(malloc(&mut heap, 3_000), first);
+    assert_eq!(heap.provider().asked, asked, "the break was asked");
+    let _ = malloc(&mut heap, 50_000);
+    assert_eq!(heap.provider().asked, asked + 1, "nothing fitted, and the break was not asked once");
+}
+
+#[test]
+fn c5_a_freed_block_stays_with_the_heap_and_comes_back() {
+    let mut heap = heap();
+    let (block, _wall) = (malloc(&mut heap, 100), malloc(&mut heap, 10));
+    let granted = heap.stats().granted_bytes;
+    free(&mut heap, block, 100);
+    assert_eq!(states(&heap), [CellState::Free, CellState::Used, CellState::Top]);
+    assert_eq!(heap.stats().granted_bytes, granted);
+    assert_eq!(malloc(&mut heap, 100), block);
+}
+
+#[test]
+fn c6_neighbours_that_are_free_become_one_cell() {
+    // In whatever order three neighbours are freed, one cell is left.
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut heap = heap();
+        let _below = malloc(&mut heap, 10);
+        let blocks = [malloc(&mut heap, 100), malloc(&mut heap, 200), malloc(&mut heap, 300)];
+        let sizes = blocks.map(|block| cell_of(&heap, block).size);
+        let _above = malloc(&mut heap, 10);
+        for index in order {
+            free(&mut heap, blocks[index], [100, 200, 300][index]);
+        }
+        assert_eq!(
+            states(&heap),
+            [CellState::Used, CellState::Free, CellState::Used, CellState::Top],
+            "freed in order {order:?}"
+        );
+        assert_eq!(heap.cells().nth(1).unwrap().size, sizes.iter().sum());
+    }
+}
+
+#[test]
+fn c7_calloc_zeroes_and_realloc_keeps() {
+    let mut heap = heap();
+    let dirty = malloc(&mut heap, 1_000);
+    // SAFETY: the block is that long.
+    unsafe { dirty.write_bytes(0xFF, 1_000) };
+    free(&mut heap, dirty, 1_000);
+    // SAFETY: the heap outlives the case.
+    let block = unsafe { heap.allocate_zeroed(layout(1_000)) }.unwrap();
+    assert_eq!(block, dirty, "the dirty block is the one to be cleaned");
+    // SAFETY: the block is that long.
+    assert!(unsafe { core::slice::from_raw_parts(block.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0));
+
+    // Smaller, and larger with room behind: it stays. With a wall behind: it moves, and its contents with it.
+    let mut resize = |old, new| {
+        // SAFETY: the block is live.
+        unsafe { heap.reallocate(block, layout(old), new) }.unwrap()
+    };
+    assert_eq!((resize(1_000, 500), resize(500, 2_000), resize(2_000, 100)), (block, block, block));
+    // SAFETY: the block is that long.
+    unsafe { block.write_bytes(0x5A, 100) };
+    let _wall = malloc(&mut heap, 10);
+    // SAFETY: the block is live.
+    let moved = unsafe { heap.reallocate(block, layout(100), 5_000) }.unwrap();
+    assert_ne!(moved, block);
+    // SAFETY: the block is that long.
+    assert!(unsafe { core::slice::from_raw_parts(moved.as_ptr(), 100) }.iter().all(|&byte| byte == 0x5A));
+    heap.check().unwrap();
+}
+
+#[test]
+fn c8_freeing_the_last_cell_moves_the_break_down() {
+    let mut heap = heap();
+    heap.set_trim(Trim { threshold: 8 << 10, keep: 0 });
+    let _first = malloc(&mut heap, 100);
+    let low = heap.provider().end();
+    let last = malloc(&mut heap, 100_000);
+    assert!(heap.provider().end() > low);
+    free(&mut heap, last, 100_000);
+    assert_eq!(heap.provider().end(), low);
+}
+
+#[test]
+fn c8_small_frees_at_the_break_do_not_move_it_each_time() {
+    let mut heap = heap();
+    let _first = malloc(&mut heap, 100);
+    for _ in 0..100 {
+        let block = malloc(&mut heap, 20_000);
+        free(&mut heap, block, 20_000);
+    }
+    assert_eq!(heap.provider().asked, 2, "the break moved more often than to grow");
+}
+
+#[test]
+fn c8_an_empty_heap_gives_back_everything() {
+    let mut heap = heap();
+    let start = heap.provider().end();
+    let block = malloc(&mut heap, 300_000);
+    free(&mut heap, block, 300_000);
+    let granted = heap.stats().granted_bytes;
+    assert_eq!(heap.trim(0), granted);
+    assert_eq!(heap.provider().end(), start);
+    assert_eq!((heap.cells().count(), heap.stats().granted_bytes), (0, 0));
+    let _ = malloc(&mut heap, 100);
+    heap.check().unwrap();
+}
+
+#[test]
+fn c8_a_break_that_refuses_to_come_down_costs_nothing() {
+    let mut heap = heap();
+    heap.provider_mut().refuse_shrink = true;
+    let block = malloc(&mut heap, 300_000);
+    free(&mut heap, block, 300_000);
+    assert_eq!(heap.trim(0), 0);
+    assert_eq!(malloc(&mut heap, 300_000), block);
+}
+
+#[test]
+fn c14_somebody_else_moves_the_break_up() {
+    let mut heap = heap();
+    let below = malloc(&mut heap, 3_000);
+    heap.provider_mut().foreign_up(10_000);
+    let above = malloc(&mut heap, 3_000);
+    assert_eq!(states(&heap), [CellState::Used, CellState::Free, CellState::Hole, CellState::Used, CellState::Top]);
+    assert_eq!(heap.stats().holes, 1);
+    free(&mut heap, below, 3_000);
+    free(&mut heap, above, 3_000);
+    assert_eq!(states(&heap), [CellState::Free, CellState::Hole, CellState::Top]);
+    heap.provider().assert_foreign_untouched();
+    assert_eq!(malloc(&mut heap, 2_000), below, "the region below the hole serves on");
+}
+
+#[test]
+fn c14_somebody_else_moves_the_break_up_and_down_again() {
+    let mut heap = heap();
+    let first = malloc(&mut heap, 3_000);
+    heap.provider_mut().foreign_up(10_000);
+    heap.provider_mut().foreign_undo();
+    // SAFETY: the block is live.
+    assert_eq!(unsafe { heap.reallocate(first, layout(3_000), 50_000) }, Some(first), "the region goes on where it ended");
+    assert_eq!(heap.stats().holes, 0);
+    heap.check().unwrap();
+}
+
+#[test]
+fn c14_a_break_that_others_moved_up_is_not_ours_to_lower() {
+    let mut heap = heap();
+    let block = malloc(&mut heap, 300_000);
+    heap.provider_mut().foreign_up(100);
+    let end = heap.provider().end();
+    free(&mut heap, block, 300_000);
+    assert_eq!((heap.trim(0), heap.provider().end()), (0, end));
+}
+
+#[test]
+fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so() {
+    let mut heap = heap();
+    let block = malloc(&mut heap, 3_000);
+    let end = heap.provider().end().addr();
+    heap.provider_mut().foreign_down(4_096);
+    let corruption = heap.check().unwrap_err();
+    assert_eq!((corruption.rule, corruption.at), (Rule::BreakBelowHeap, end - 4_096));
+    assert_eq!((corruption.expected, corruption.found), (end, end - 4_096));
+
+    // The next time that it needs the break it sees it too, and from then on leaves all memory alone.
+    assert_eq!(heap.reserve(100_000), Err(BreakError::MemoryTaken));
+    heap.provider_mut().foreign_up(8_192);
+    // SAFETY: the heap outlives the case, and the block is live.
+    unsafe {
+        assert_eq!(heap.allocate(layout(1)), None);
+        assert_eq!(heap.try_allocate(layout(1)), None);
+        assert_eq!(heap.reallocate(block, layout(3_000), 1), None);
+        heap.deallocate(block, layout(3_000));
+    }
+    assert_eq!((heap.trim(0), heap.cells().count()), (0, 0));
+    assert_eq!(heap.check().unwrap_err(), corruption);
+    heap.provider().assert_foreign_untouched();
+}
+
+/// A break that somebody lowers between the heap's look at it and its call.
+struct Racing(FixedBreak, bool);
+
+// SAFETY: `FixedBreak` keeps the promises; the heap under test is the only user.
+unsafe impl Break for Racing {
+    const ZEROED: bool = false;
+
+    fn granule(&self) -> usize {
+        16
+    }
+
+    fn end(&self) -> *mut u8 {
+        self.0.end()
+    }
+
+    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        if core::mem::take(&mut self.1) {
+            // SAFETY: of a test that knows what it takes.
+            unsafe { self.0.shrink(1_024) }?;
+        }
+        self.0.grow(by)
+    }
+
+    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.shrink(by) }
+    }
+}
+
+#[test]
+fn c14_a_grant_below_our_end_is_handed_back() {
+    let memory = Box::leak(Box::new([0; 65_536]));
+    let mut heap = Heap::new(Racing(FixedBreak::from_array(memory), false));
+    heap.reserve(4_000).unwrap();
+    let end = heap.provider().end().addr();
+    heap.provider_mut().1 = true;
+    assert_eq!(heap.reserve(10_000), Err(BreakError::MemoryTaken));
+    assert_eq!(heap.provider().end().addr(), end - 1_024, "the grant was handed back");
+    let corruption = heap.check().unwrap_err();
+    assert_eq!((corruption.rule, corruption.expected, corruption.found), (Rule::BreakBelowHeap, end, end - 1_024));
+}

@@ -1,0 +1,185 @@
+//! A heap whose memory is overwritten says where, what it expected and what it found. (The rules that only a bug of the heap itself can
+//! break are tested beside `check()`.)
+
+use std::alloc::Layout;
+
+use brkalloc::{CellState, Corruption, FixedBreak, Heap, Rule};
+
+const WORD: usize = size_of::<usize>();
+const USED: usize = 1;
+const PREV_USED: usize = 2;
+const FENCE: usize = 4;
+
+/// A heap `used · free · used · free · used · top`, as the words of its memory.
+struct Victim {
+    heap: Heap<FixedBreak>,
+    memory: *mut usize,
+    cells: Vec<usize>,
+}
+
+impl Victim {
+    fn new() -> Self {
+        let memory: *mut [usize; 1024] = Box::into_raw(Box::new([0; 1024]));
+        // SAFETY: the memory is leaked, and only the case itself names it again.
+        let mut heap = Heap::new(unsafe { FixedBreak::from_raw(memory.cast(), size_of_val(&*memory)) });
+        // SAFETY: the heap outlives the case.
+        let blocks: Vec<_> = (0..5).map(|_| unsafe { heap.allocate(layout()) }.unwrap()).collect();
+        for index in [3, 1] {
+            // SAFETY: live until now.
+            unsafe { heap.deallocate(blocks[index], layout()) };
+        }
+        heap.check().unwrap();
+        let (free, top) = (CellState::Free, CellState::Top);
+        let states: Vec<_> = heap.cells().map(|cell| cell.state).collect();
+        assert_eq!(states, [CellState::Used, free, CellState::Used, free, CellState::Used, top]);
+        let cells = heap.cells().map(|cell| cell.address).collect();
+        Self { heap, memory: memory.cast(), cells }
+    }
+
+    fn word(&self, address: usize) -> *mut usize {
+        self.memory.with_addr(address)
+    }
+
+    fn read(&self, address: usize) -> usize {
+        // SAFETY: an address in the victim's memory.
+        unsafe { self.word(address).read() }
+    }
+
+    /// Overwrites a word, as a wild pointer would, and returns what `check` says.
+    fn overwrite(&self, address: usize, value: usize) -> Corruption {
+        // SAFETY: an address in the victim's memory.
+        unsafe { self.word(address).write(value) };
+        self.heap.check().expect_err("the heap is broken")
+    }
+
+    fn size(&self, cell: usize) -> usize {
+        self.read(self.cells[cell]) & !(USED | PREV_USED | FENCE)
+    }
+
+    fn fence(&self) -> usize {
+        self.cells[5] + self.size(5)
+    }
+}
+
+fn layout() -> Layout {
+    Layout::from_size_align(12 * WORD, WORD).unwrap()
+}
+
+fn corruption(at: usize, rule: Rule, expected: usize, found: usize) -> Corruption {
+    Corruption { at, rule, expected, found }
+}
+
+#[test]
+fn an_overflow_into_the_next_header_is_found() {
+    let victim = Victim::new();
+    let (at, most) = (victim.cells[2], victim.fence() - victim.cells[2]);
+    let wild = usize::MAX & !(2 * WORD - 1) & !FENCE;
+    assert_eq!(victim.overwrite(at, wild), corruption(at, Rule::CellSize, most, wild));
+    assert_eq!(victim.overwrite(at, 0), corruption(at, Rule::CellSize, most, 0));
+    assert_eq!(victim.overwrite(at, (2 * WORD) | USED), corruption(at, Rule::CellSize, most, 2 * WORD));
+}
+
+#[test]
+fn a_wrong_previous_used_bit_is_found() {
+    let victim = Victim::new();
+    let used = victim.read(victim.cells[2]);
+    assert_eq!(victim.overwrite(victim.cells[2], used | PREV_USED), corruption(victim.cells[2], Rule::PrevUsed, 0, 1));
+}
+
+#[test]
+fn a_lost_size_at_the_end_is_found() {
+    let victim = Victim::new();
+    let found = corruption(victim.cells[1], Rule::SizeAtEnd, victim.size(1), 99);
+    assert_eq!(victim.overwrite(victim.cells[2] - WORD, 99), found);
+}
+
+#[test]
+fn free_neighbours_are_found() {
+    let victim = Victim::new();
+    let header = victim.read(victim.cells[2]);
+    assert_eq!(victim.overwrite(victim.cells[2], header & !USED), corruption(victim.cells[2], Rule::FreeNeighbours, 1, 0));
+}
+
+#[test]
+fn an_overwritten_fence_is_found() {
+    let victim = Victim::new();
+    let fence = victim.fence();
+    assert_eq!(victim.overwrite(fence, 64 | USED | FENCE), corruption(fence, Rule::Fence, 0, 64));
+    assert_eq!(victim.overwrite(fence, USED), corruption(fence, Rule::Fence, 0, USED));
+}
+
+#[test]
+fn a_top_that_is_in_use_is_found() {
+    let victim = Victim::new();
+    let (top, fence) = (victim.cells[5], victim.fence());
+    let (header, behind) = (victim.read(top), victim.read(fence));
+    // SAFETY: an address in the victim's memory.
+    unsafe { victim.word(fence).write(behind | PREV_USED) };
+    assert_eq!(victim.overwrite(top, header | USED), corruption(victim.cells[0], Rule::Top, 0, top));
+}
+
+#[test]
+fn a_write_after_free_to_the_links_is_found() {
+    let (next, prev) = (WORD, 2 * WORD);
+    // Cell 1 was freed last: it is first in the list, cell 3 behind it.
+    let victim = Victim::new();
+    assert_eq!(
+        victim.overwrite(victim.cells[3] + prev, 0xBAD0),
+        corruption(victim.cells[3], Rule::Links, victim.cells[3], 0xBAD0)
+    );
+
+    let victim = Victim::new();
+    assert_eq!(victim.overwrite(victim.cells[3] + next, 0xBAD0), corruption(victim.cells[3], Rule::Links, 0, 0xBAD0));
+
+    let victim = Victim::new();
+    assert_eq!(victim.overwrite(victim.cells[1] + next, 0), corruption(victim.cells[3], Rule::Links, victim.cells[3], 0));
+
+    // A ring is no list: `check` comes to an end.
+    let victim = Victim::new();
+    let ring = victim.overwrite(victim.cells[3] + next, victim.cells[1]);
+    assert_eq!(ring, corruption(victim.cells[3], Rule::Links, 0, victim.cells[1]));
+}
+
+#[test]
+fn a_cell_in_the_wrong_bin_is_found() {
+    let victim = Victim::new();
+    // Cell 3, second in its list, is cut to the smallest size; what is cut off is a used cell. All bits are right.
+    let (at, size) = (victim.cells[3], victim.size(3));
+    // SAFETY: addresses in the victim's memory.
+    unsafe {
+        victim.word(at + 3 * WORD).write(4 * WORD);
+        victim.word(at + 4 * WORD).write((size - 4 * WORD) | USED);
+        let behind = victim.word(at + size);
+        behind.write(behind.read() | PREV_USED);
+    }
+    let classes_between = size / (2 * WORD) - 2;
+    assert_eq!(victim.overwrite(at, (4 * WORD) | PREV_USED), corruption(at, Rule::Class, classes_between, 0));
+}
+
+#[test]
+fn a_cell_that_was_never_counted_is_found() {
+    let victim = Victim::new();
+    // One used cell becomes two: all bits are right, the counter is not.
+    let (at, size) = (victim.cells[2], victim.size(2));
+    // SAFETY: an address in the victim's memory.
+    unsafe { victim.word(at + 4 * WORD).write((size - 4 * WORD) | USED | PREV_USED) };
+    let found = victim.overwrite(at, (4 * WORD) | USED);
+    assert_eq!(found, corruption(victim.cells[0], Rule::LiveCells, 3, 4));
+}
+
+#[test]
+fn a_used_cell_that_swallowed_its_neighbour_is_found() {
+    let victim = Victim::new();
+    // Cell 4 now reaches to the fence; the top is inside it.
+    let (at, both) = (victim.cells[4], victim.size(4) + victim.size(5));
+    let fence = victim.read(victim.fence());
+    // SAFETY: an address in the victim's memory.
+    unsafe { victim.word(victim.fence()).write(fence | PREV_USED) };
+    assert_eq!(victim.overwrite(at, both | USED), corruption(victim.cells[0], Rule::Top, 0, victim.cells[5]));
+}
+
+#[test]
+fn a_report_names_address_rule_and_both_values() {
+    let report = corruption(0x1000, Rule::SizeAtEnd, 0x40, 0x99).to_string();
+    assert_eq!(report, "heap broken at 0x1000: size at the end of a free cell: expected 0x40, found 0x99");
+}

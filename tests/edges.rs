@@ -1,0 +1,259 @@
+//! Requests and regions at the edge of what is possible, for both heaps and for the lock around them.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ptr::NonNull;
+
+use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, SimpleHeap};
+use common::oracle::Oracle;
+use common::subject::Subject;
+use common::test_break::TestBreak;
+
+const WORD: usize = size_of::<usize>();
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+/// A request that nobody can serve is `None`, and the heap is as it was.
+fn impossible_requests<H: Subject>() {
+    let mut heap = H::new(TestBreak::new(1 << 20, 8));
+    let mut oracle = Oracle::default();
+    // SAFETY: the heap outlives the case.
+    let block = oracle.add(unsafe { heap.allocate(layout(100, 8)) }.unwrap(), layout(100, 8));
+    let (map, granted) = (heap.map(), heap.brk().granted());
+    let most = isize::MAX as usize;
+    for align in (0..WORD * 8 - 1).map(|shift| 1_usize << shift) {
+        for size in [most, most - 1, most - 4096, most / 2, most / 2 + 1, 1 << 20, (1 << 20) - 100] {
+            let Ok(layout) = Layout::from_size_align(size, align) else { continue };
+            // SAFETY: the heap outlives the case.
+            assert_eq!(unsafe { heap.allocate(layout) }, None, "{layout:?}");
+            // SAFETY: the heap outlives the case.
+            assert_eq!(unsafe { heap.allocate_zeroed(layout) }, None, "{layout:?}");
+        }
+    }
+    for size in [most - 7, most - 4096, most, usize::MAX, 1 << 20] {
+        // SAFETY: the block is live; an answer of `None` leaves it so.
+        assert_eq!(unsafe { heap.reallocate(block.at, block.layout, size) }, None, "{size}");
+    }
+    assert_eq!((heap.map(), heap.brk().granted()), (map, granted));
+    oracle.assert_all_filled();
+    heap.verify(&oracle);
+}
+
+#[test]
+fn heap_refuses_the_impossible_and_is_as_it_was() {
+    impossible_requests::<Heap<_>>();
+}
+
+#[test]
+fn simple_heap_refuses_the_impossible_and_is_as_it_was() {
+    impossible_requests::<SimpleHeap<_>>();
+}
+
+/// Any alignment that there is room for.
+fn every_alignment<H: Subject>() {
+    let mut heap = H::new(TestBreak::new(16 << 20, 24));
+    let mut oracle = Oracle::default();
+    for _ in 0..3 {
+        for shift in 0..22 {
+            for size in [0, 1, 40, 5_000] {
+                let layout = layout(size, 1 << shift);
+                // SAFETY: the heap outlives the case.
+                if let Some(at) = unsafe { heap.allocate(layout) } {
+                    oracle.add(at, layout);
+                } else {
+                    assert!(shift > 19, "{layout:?} does not fit into 16 MiB");
+                }
+                heap.verify(&oracle);
+            }
+        }
+        while let Some(block) = oracle.pick(3) {
+            oracle.remove(&block);
+            // SAFETY: live until now.
+            unsafe { heap.deallocate(block.at, block.layout) };
+        }
+        heap.assert_one_free_cell_a_region();
+    }
+}
+
+#[test]
+fn heap_serves_every_alignment() {
+    every_alignment::<Heap<_>>();
+}
+
+#[test]
+fn simple_heap_serves_every_alignment() {
+    every_alignment::<SimpleHeap<_>>();
+}
+
+#[test]
+fn an_aligned_block_that_was_freed_is_found_again() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    let page = layout(4096, 4096);
+    let mut allocate = |layout| {
+        // SAFETY: the heap outlives the case.
+        unsafe { heap.allocate(layout) }.unwrap()
+    };
+    let (first, _wall) = (allocate(page), allocate(layout(1, 1)));
+    let asked = heap.provider().asked;
+    for _ in 0..10 {
+        // SAFETY: live until now.
+        unsafe { heap.deallocate(first, page) };
+        // SAFETY: the heap outlives the case.
+        assert_eq!(unsafe { heap.allocate(page) }, Some(first));
+    }
+    assert_eq!(heap.provider().asked, asked);
+}
+
+#[test]
+fn blocks_of_no_bytes_have_addresses_of_their_own() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    // SAFETY: the heap outlives the case.
+    let blocks: Vec<_> = (0..10).map(|_| unsafe { heap.allocate(layout(0, 1)) }.unwrap()).collect();
+    let distinct: std::collections::BTreeSet<_> = blocks.iter().collect();
+    assert_eq!(distinct.len(), blocks.len());
+    for block in blocks {
+        // SAFETY: live until now.
+        unsafe { heap.deallocate(block, layout(0, 1)) };
+    }
+    assert_eq!(heap.stats().live_cells, 0);
+}
+
+#[test]
+fn a_region_is_used_to_its_last_cell() {
+    // From the smallest region that holds a block, at every alignment of its ends.
+    for skew in 0..4 * WORD {
+        for len in 0..20 * WORD {
+            let mut heap = Heap::new(TestBreak::new(len.max(1), skew));
+            // SAFETY: the heap outlives the case.
+            let block = unsafe { heap.allocate(layout(1, 1)) };
+            heap.check().unwrap();
+            let waste = (0_usize.wrapping_sub(skew + WORD)) % (2 * WORD);
+            assert_eq!(block.is_some(), len >= waste + 4 * WORD + WORD, "{len} bytes, skewed by {skew}");
+        }
+    }
+}
+
+#[test]
+fn a_provider_that_refuses_the_rounded_step_is_asked_for_the_exact_one() {
+    let mut heap = Heap::new(TestBreak::new(1_000, 0));
+    assert_eq!(heap.provider().granule(), 4_096);
+    // SAFETY: the heap outlives the case.
+    assert!(unsafe { heap.allocate(layout(900, 1)) }.is_some());
+    heap.check().unwrap();
+}
+
+#[test]
+fn try_allocate_never_asks_the_provider() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    // SAFETY: the heap outlives the case.
+    assert_eq!(unsafe { heap.try_allocate(layout(1, 1)) }, None);
+    assert_eq!(heap.provider().asked, 0);
+    heap.reserve(1_000).unwrap();
+    let asked = heap.provider().asked;
+    // SAFETY: the heap outlives the case.
+    assert!(unsafe { heap.try_allocate(layout(1_000, 1)) }.is_some());
+    // SAFETY: the heap outlives the case.
+    while unsafe { heap.try_allocate(layout(100, 1)) }.is_some() {}
+    assert_eq!(heap.provider().asked, asked);
+    heap.check().unwrap();
+}
+
+#[test]
+fn a_fixed_break_is_a_break() {
+    let memory = Box::leak(Box::new([0; 100]));
+    let mut brk = FixedBreak::from_array(memory);
+    let start = brk.end();
+    assert_eq!((brk.grow(101), brk.end()), (Err(BreakError::OutOfAddresses), start));
+    let grant = brk.grow(60).unwrap();
+    assert_eq!((grant.cast::<u8>().as_ptr(), grant.len(), brk.remaining()), (start, 60, 40));
+    assert_eq!(brk.end().addr(), start.addr() + 60);
+    assert!(brk.grow(41).is_err());
+    // SAFETY: granted above, and never used.
+    assert_eq!(unsafe { brk.shrink(61) }, Err(BreakError::OutOfAddresses));
+    // SAFETY: as above.
+    assert_eq!(unsafe { brk.shrink(60) }, Ok(()));
+    assert_eq!((brk.end(), brk.remaining()), (start, 100));
+    assert_eq!(brk.grow(usize::MAX), Err(BreakError::OutOfAddresses));
+}
+
+#[test]
+fn a_static_heap_needs_no_initialisation() {
+    const SIZE: usize = 64 << 10;
+    static mut ARENA: [u8; SIZE] = [0; SIZE];
+    // SAFETY: nobody else names ARENA.
+    static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+    // SAFETY: the heap is static; the block is freed once.
+    unsafe {
+        let block = HEAP.alloc(layout(1_000, 64));
+        assert!((&raw const ARENA).cast::<u8>().addr() <= block.addr());
+        HEAP.dealloc(block, layout(1_000, 64));
+    }
+    assert_eq!(HEAP.stats().live_cells, 0);
+    HEAP.check().unwrap();
+}
+
+/// The C side of `GlobalAlloc`: null in, null out.
+fn nulls<H: RawHeap>(heap: &Locked<H>) {
+    let small = layout(8, 8);
+    // SAFETY: the heap outlives the case; null is allowed here, though `GlobalAlloc` does not ask for it.
+    unsafe {
+        heap.dealloc(core::ptr::null_mut(), small);
+        let block = heap.realloc(core::ptr::null_mut(), small, 100);
+        assert!(!block.is_null(), "realloc of nothing is malloc (C7)");
+        assert!(heap.realloc(block, layout(100, 8), isize::MAX as usize).is_null());
+        heap.dealloc(block, layout(100, 8));
+        assert!(heap.alloc(layout(isize::MAX as usize, 1)).is_null());
+        assert!(heap.alloc_zeroed(layout(isize::MAX as usize, 1)).is_null());
+    }
+}
+
+#[test]
+fn null_is_answered_with_null() {
+    nulls(&LockedHeap::new(TestBreak::new(1 << 16, 0)));
+    nulls(&Locked::<SimpleHeap<_>>::new(TestBreak::new(1 << 16, 0)));
+}
+
+/// One lock makes a heap correct under threads (C25).
+fn threads<H: RawHeap + Send>(heap: &Locked<H>) {
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            scope.spawn(move || {
+                let mut blocks: Vec<(NonNull<u8>, Layout)> = Vec::new();
+                for step in 0..3_000_usize {
+                    let layout = layout((step * 37 + thread * 11) % 700, 8);
+                    // SAFETY: the heap outlives the threads.
+                    let block = unsafe { heap.allocate(layout) }.expect("4 MiB are enough");
+                    // SAFETY: the block is that long.
+                    unsafe { block.write_bytes(thread as u8, layout.size()) };
+                    blocks.push((block, layout));
+                    if step % 3 != 0 {
+                        let (block, layout) = blocks.swap_remove(step * 31 % blocks.len());
+                        // SAFETY: the block is live and that long.
+                        let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), layout.size()) };
+                        assert!(bytes.iter().all(|&byte| byte == thread as u8), "another thread wrote here");
+                        // SAFETY: live until now.
+                        unsafe { heap.deallocate(block, layout) };
+                    }
+                }
+                for (block, layout) in blocks {
+                    // SAFETY: live until now.
+                    unsafe { heap.deallocate(block, layout) };
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn c25_one_lock_serves_several_threads() {
+    let heap = LockedHeap::new(TestBreak::new(4 << 20, 0));
+    threads(&heap);
+    heap.check().unwrap();
+    assert_eq!(heap.stats().live_cells, 0);
+    let simple = Locked::<SimpleHeap<_>>::new(TestBreak::new(4 << 20, 0));
+    threads(&simple);
+    simple.with(|heap| heap.verify(&Oracle::default()));
+}

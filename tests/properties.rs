@@ -1,0 +1,43 @@
+//! Random programs against an oracle that knows every live block, on a break with every bad habit.
+
+mod common;
+
+use brkalloc::{Heap, SimpleHeap};
+use common::driver::{Driver, Op, op};
+use common::subject::Subject;
+use common::test_break::TestBreak;
+use proptest::prelude::*;
+
+const REGION: usize = 1 << 20;
+
+fn run<H: Subject>(ops: &[Op], len: usize, skew: usize) {
+    Driver::<H>::new(TestBreak::new(len, skew)).run(ops);
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(op(), 1..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
+        run::<Heap<_>>(&ops, REGION, skew);
+    }
+
+    #[test]
+    fn heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
+        run::<Heap<_>>(&ops, len, skew);
+    }
+
+    #[test]
+    fn simple_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
+        run::<SimpleHeap<_>>(&ops, REGION, skew);
+    }
+
+    #[test]
+    fn simple_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
+        run::<SimpleHeap<_>>(&ops, len, skew);
+    }
+}
