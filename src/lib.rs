@@ -42,3 +42,13 @@ pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
+
+/// The examples of the documents, compiled and run as tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../docs/PORTING.md")]
+    struct Porting;
+
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+}

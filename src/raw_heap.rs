@@ -41,14 +41,26 @@ pub unsafe trait RawHeap {
     /// # Safety
     ///
     /// As for [`deallocate`](RawHeap::deallocate) if the answer is `Some`; the new block's layout is `new_size` with the old alignment.
-    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
-        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
-        // SAFETY: the caller keeps the heap alive as long as its blocks.
-        let new = unsafe { self.allocate(new_layout) }?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
-        unsafe { new.copy_from_nonoverlapping(block, layout.size().min(new_size)) };
-        // SAFETY: the caller gave the old block up.
-        unsafe { self.deallocate(block, layout) };
-        Some(new)
-    }
+    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
+}
+
+/// What is left for `realloc` when a block cannot stay: allocates, copies, frees. On `None` the old block is untouched.
+///
+/// # Safety
+///
+/// As for [`RawHeap::reallocate`].
+pub(crate) unsafe fn move_block<H: RawHeap>(
+    heap: &mut H,
+    block: NonNull<u8>,
+    layout: Layout,
+    new_size: usize,
+) -> Option<NonNull<u8>> {
+    let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
+    // SAFETY: the caller keeps the heap alive as long as its blocks.
+    let new = unsafe { heap.allocate(new_layout) }?;
+    // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
+    unsafe { new.copy_from_nonoverlapping(block, layout.size().min(new_size)) };
+    // SAFETY: the caller gave the old block up; its contents are in the new one.
+    unsafe { heap.deallocate(block, layout) };
+    Some(new)
 }

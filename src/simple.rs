@@ -14,7 +14,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::provider::Break;
-use crate::raw_heap::RawHeap;
+use crate::raw_heap::{self, RawHeap};
 
 /// A heap cell is a header and a payload (C1). A used cell's `next` means nothing.
 #[derive(Debug)]
@@ -242,5 +242,17 @@ unsafe impl<B: Break> RawHeap for SimpleHeap<B> {
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
         unsafe { self.deallocate(block, layout) }
+    }
+
+    /// `realloc`: stays if the cell is large enough, otherwise moves (C7).
+    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: a header stands in front of every block.
+        let cell = unsafe { block.cast::<Header>().sub(1) };
+        // SAFETY: it was written when the block was allocated.
+        if new_size <= unsafe { cell.as_ref() }.size - HEADER {
+            return Some(block);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { raw_heap::move_block(self, block, layout, new_size) }
     }
 }

@@ -131,6 +131,15 @@ fn c7_calloc_zeroes_and_realloc_keeps() {
     // SAFETY: the block is that long.
     assert!(unsafe { core::slice::from_raw_parts(block.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0));
 
+    // SAFETY: the heap outlives the case.
+    unsafe {
+        let array = heap.allocate_zeroed_array(10, Layout::new::<(u32, u8)>()).unwrap();
+        assert_eq!(array.cast::<[u8; 80]>().read(), [0; 80]);
+        heap.deallocate(array, layout(80));
+        assert_eq!(heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()), None, "the product overflows");
+        assert_eq!(heap.allocate_zeroed_array(usize::MAX / 4, Layout::new::<u16>()), None, "the product is no size");
+    }
+
     // Smaller, and larger with room behind: it stays. With a wall behind: it moves, and its contents with it.
     let mut resize = |old, new| {
         // SAFETY: the block is live.

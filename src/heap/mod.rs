@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   allocate ─► Request ─► bins ──(nothing fits)──► top ──(too small)──► the break moves up
-//!   (request.rs)        (bins.rs, size_class.rs)                          (growth.rs)
-//!
-//!   deallocate ─► merge with free neighbours ─► a bin, or the top ──(large)──► the break moves down
-//!   reallocate (resize.rs)
+//!            (request.rs)  (bins.rs, size_class.rs)                      (growth.rs)
+//!               a free cell is cut ◄─┴───────────────┘
+//!               (cut_and_merge.rs)
+//!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
+//!   reallocate    (resize.rs)
 //!
 //!   look, do not touch:  cells() (walk.rs) · stats() (stats.rs) · check() (check.rs)
 //! ```
@@ -19,6 +20,7 @@
 
 mod bins;
 mod check;
+mod cut_and_merge;
 mod growth;
 #[deny(unsafe_code)]
 mod request;
@@ -31,7 +33,7 @@ mod walk;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::cell::{Cell, MIN_CELL};
+use crate::cell::Cell;
 use crate::provider::{Break, BreakError};
 use crate::raw_heap::RawHeap;
 
@@ -167,6 +169,23 @@ impl<B: Break> Heap<B> {
         Some(payload)
     }
 
+    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7). The product is checked.
+    ///
+    /// # Errors
+    ///
+    /// `None` if no address space holds so many elements, and as for [`allocate`](Heap::allocate).
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn allocate_zeroed_array(&mut self, count: usize, element: Layout) -> Option<NonNull<u8>> {
+        let size = element.pad_to_align().size().checked_mul(count)?;
+        let layout = Layout::from_size_align(size, element.align()).ok()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.allocate_zeroed(layout) }
+    }
+
     /// Frees a block: merges its cell with free neighbours and keeps it in a bin, or as the top. If the top has outgrown the
     /// [trim](Trim) setting, the break moves down.
     ///
@@ -230,117 +249,6 @@ impl<B: Break> Heap<B> {
         self.top = None;
         // SAFETY: a free cell that holds the request, in no bin.
         Some(unsafe { self.carve(Fit { cell, size, lead }, request) })
-    }
-
-    /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free.
-    ///
-    /// ```text
-    ///   before  │                free cell                  │
-    ///   after   │ lead: free │ used: the request │ rest: free │     a rest too small for a cell stays with the request
-    /// ```
-    ///
-    /// # Safety
-    ///
-    /// `fit` is a valid free cell and tells how the request fits into it. The cell is in no bin and is not `self.top`.
-    unsafe fn carve(&mut self, fit: Fit, request: Request) -> NonNull<u8> {
-        let Fit { cell, size, lead } = fit;
-        let rest = size - lead - request.size();
-        let rest = if rest < MIN_CELL { 0 } else { rest };
-        let used = size - lead - rest;
-        // SAFETY: `lead < size`, both multiples of CELL_ALIGN: still inside the cell.
-        let start = unsafe { cell.offset(lead) };
-        // SAFETY: inside the free cell, and all of it up to the cell behind. Free cells have no free neighbours, so what lies
-        // before is used, unless it is the lead.
-        unsafe { start.write_used(used + rest, lead == 0) };
-        if lead > 0 {
-            // SAFETY: the lower part of the free cell, followed by `start`, which is valid. `fit` makes it a cell at least.
-            unsafe { self.keep(cell, lead, true) };
-        }
-        if rest > 0 {
-            // SAFETY: `start` is valid, and used.
-            unsafe { self.cut_tail(start, used) };
-        }
-        self.counters.allocated(used);
-        start.payload()
-    }
-
-    /// Shortens a used cell to `size` bytes and frees what is behind, together with the cell that follows if that is free.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell, and what is cut off is at least `MIN_CELL` and unused.
-    unsafe fn cut_tail(&mut self, cell: Cell, size: usize) {
-        // SAFETY: `cell` is valid.
-        let header = unsafe { cell.header() };
-        // SAFETY: `size` is less than the cell's: still inside.
-        let tail = unsafe { cell.offset(size) };
-        // SAFETY: the upper part of the used cell, followed by what followed the whole.
-        unsafe { tail.write_used(header.size() - size, true) };
-        // SAFETY: the lower part, followed by `tail`, which is valid.
-        unsafe { cell.write_used(size, header.is_prev_used()) };
-        // SAFETY: `tail` is a valid used cell that nobody uses.
-        unsafe { self.release(tail, header.size() - size, true) };
-    }
-
-    /// Makes a used cell free: merges it with free neighbours (C6) and keeps the result.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell of `size` bytes whose payload nobody uses; `prev_used` is what its header says.
-    unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) {
-        let (mut start, mut total) = (cell, size);
-        // SAFETY: `cell` is valid and no fence.
-        let next = unsafe { cell.next() };
-        // SAFETY: a valid cell or a fence.
-        total += unsafe { self.claim_if_free(next) };
-        if !prev_used {
-            // SAFETY: `cell` is valid.
-            if let Some(prev) = unsafe { cell.prev_if_free() } {
-                // SAFETY: a valid cell.
-                total += unsafe { self.claim_if_free(prev) };
-                start = prev;
-            }
-        }
-        // SAFETY: the merged cells are one piece, followed by a used cell or a fence, preceded by a used cell.
-        unsafe { self.keep(start, total, true) };
-    }
-
-    /// If `cell` is free, takes it out of its bin (or as the top) and returns its size; else 0.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is valid, or a fence.
-    unsafe fn claim_if_free(&mut self, cell: Cell) -> usize {
-        // SAFETY: the caller's promise.
-        let header = unsafe { cell.header() };
-        if header.is_used() {
-            return 0;
-        }
-        if self.top == Some(cell) {
-            self.top = None;
-        } else {
-            // SAFETY: a free cell that is not the top is in its bin.
-            unsafe { self.bins.remove(cell, header.size()) };
-        }
-        header.size()
-    }
-
-    /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the last fence follows.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Cell::write_free`], and neither neighbour is free.
-    unsafe fn keep(&mut self, cell: Cell, size: usize, prev_used: bool) {
-        // SAFETY: the caller's promise.
-        unsafe { cell.write_free(size, prev_used) };
-        // SAFETY: just written.
-        let next = unsafe { cell.next() };
-        if self.extent.as_ref().is_some_and(|extent| extent.fence() == next) {
-            self.top = Some(cell);
-        } else {
-            // SAFETY: valid, free, and new.
-            unsafe { self.bins.insert(cell, size) };
-        }
     }
 }
 

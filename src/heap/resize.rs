@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::Break;
+use crate::raw_heap::move_block;
 
 impl<B: Break> Heap<B> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
@@ -38,13 +39,8 @@ impl<B: Break> Heap<B> {
         if unsafe { self.resize_in_place(cell, needed) } {
             return Some(payload);
         }
-        // SAFETY: the caller keeps the heap alive as long as its blocks.
-        let new = unsafe { self.allocate(new_layout) }?;
-        // SAFETY: two blocks of this heap, which do not overlap, each at least as long as what is copied.
-        unsafe { new.copy_from_nonoverlapping(payload, layout.size().min(new_size)) };
-        // SAFETY: the caller gave the old block up; its contents are in the new one.
-        unsafe { self.deallocate(payload, layout) };
-        Some(new)
+        // SAFETY: the caller's promise.
+        unsafe { move_block(self, payload, layout, new_size) }
     }
 
     /// Makes a used cell at least `needed` bytes long where it is, and gives back what it does not need.
