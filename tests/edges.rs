@@ -5,7 +5,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::NonNull;
 
-use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, SimpleHeap};
+use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap};
 use common::oracle::Oracle;
 use common::subject::Subject;
 use common::test_break::TestBreak;
@@ -193,6 +193,50 @@ fn a_static_heap_needs_no_initialisation() {
     }
     assert_eq!(HEAP.stats().live_cells, 0);
     HEAP.check().unwrap();
+}
+
+#[test]
+fn the_lock_passes_everything_on() {
+    let heap = LockedHeap::new(TestBreak::new(1 << 20, 0));
+    // SAFETY: the heap outlives its blocks; the block is freed once.
+    unsafe {
+        assert_eq!(heap.try_allocate(layout(1, 1)), None);
+        heap.reserve(10_000).unwrap();
+        assert_eq!(heap.with(|heap| heap.cells().count()), 1);
+        let block = heap.try_allocate(layout(10_000, 1)).unwrap();
+        let block = heap.reallocate(block, layout(10_000, 1), 20_000).unwrap();
+        assert_eq!(heap.stats().live_cells, 1);
+        heap.deallocate(block, layout(20_000, 1));
+    }
+    assert_eq!(heap.reserve(2 << 20), Err(BreakError::OutOfMemory));
+    let granted = heap.stats().granted_bytes;
+    assert!(granted >= 20_000);
+    assert_eq!(heap.trim(0), granted);
+    heap.reserve(10).unwrap();
+    heap.check().unwrap();
+    heap.with(|heap| heap.provider_mut().foreign_down(1));
+    assert_eq!(heap.check().unwrap_err().rule, Rule::BreakBelowHeap);
+}
+
+#[test]
+fn everything_that_can_be_printed_says_what_it_is() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    let empty = "live 0 B in 0 cells (peak 0 B), free 0 B in 0 cells (largest 0 B), granted 0 B up to 0x0";
+    assert_eq!(heap.stats().to_string(), empty);
+    // SAFETY: the heap outlives the block.
+    let block = unsafe { heap.allocate(layout(1, 1)) }.unwrap();
+    heap.provider_mut().foreign_up(64);
+    heap.reserve(5_000).unwrap();
+    let states: Vec<_> = heap.cells().map(|cell| cell.to_string()).collect();
+    assert_eq!(states[0], format!("{:#x} {:>8} used", block.addr().get() - WORD, 4 * WORD));
+    let kinds: Vec<_> = states.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(kinds, ["used", "free", "hole", "top"]);
+    assert!(heap.stats().to_string().ends_with(", holes: 1"), "{}", heap.stats());
+
+    let errors = [BreakError::OutOfAddresses, BreakError::OutOfMemory, BreakError::Refused, BreakError::MemoryTaken];
+    let texts: std::collections::BTreeSet<_> = errors.iter().map(BreakError::to_string).collect();
+    assert_eq!(texts.len(), errors.len());
+    assert!(texts.iter().all(|text| text.contains("break")), "{texts:?}");
 }
 
 /// The C side of `GlobalAlloc`: null in, null out.

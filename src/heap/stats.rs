@@ -88,7 +88,7 @@ impl fmt::Display for Stats {
         )?;
         match self.holes {
             0 => Ok(()),
-            holes => write!(f, ", {holes} holes"),
+            holes => write!(f, ", holes: {holes}"),
         }
     }
 }
