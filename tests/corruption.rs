@@ -105,7 +105,7 @@ fn an_overwritten_fence_is_found() {
     let victim = Victim::new();
     let fence = victim.fence();
     assert_eq!(victim.overwrite(fence, 64 | USED | FENCE), corruption(fence, Rule::Fence, 0, 64));
-    assert_eq!(victim.overwrite(fence, USED), corruption(fence, Rule::Fence, 0, USED));
+    assert_eq!(victim.overwrite(fence, 64 | USED), corruption(fence, Rule::Fence, 0, 64 | USED));
 }
 
 #[test]
