@@ -134,6 +134,15 @@ fn a_write_after_free_to_the_links_is_found() {
     let victim = Victim::new();
     assert_eq!(victim.overwrite(victim.cells[1] + next, 0), corruption(victim.cells[3], Rule::Links, victim.cells[3], 0));
 
+    // A link that leaves the heap, or points between two cells, is not followed.
+    let (victim, bug) = (Victim::new(), usize::MAX - 3 * WORD + 1);
+    assert_eq!(victim.overwrite(victim.cells[3] + next, bug), corruption(victim.cells[3], Rule::Links, 0, bug));
+    let (victim, at) = (Victim::new(), Victim::new().cells[0]);
+    assert_eq!(victim.overwrite(victim.cells[3] + next, at), corruption(victim.cells[3], Rule::Links, 0, at));
+    let victim = Victim::new();
+    let between = victim.cells[5] + WORD;
+    assert_eq!(victim.overwrite(victim.cells[3] + next, between), corruption(victim.cells[3], Rule::Links, 0, between));
+
     // A ring is no list: `check` comes to an end.
     let victim = Victim::new();
     let ring = victim.overwrite(victim.cells[3] + next, victim.cells[1]);

@@ -1,0 +1,144 @@
+//! How far the break moves: as far as needed, in the provider's steps, and not one call more.
+
+mod common;
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::{Break, CellState, Heap, Trim};
+use common::test_break::TestBreak;
+
+const WORD: usize = size_of::<usize>();
+const UNIT: usize = 2 * WORD;
+
+/// A heap whose provider likes steps of so many bytes.
+fn heap(granule: usize) -> Heap<TestBreak> {
+    let mut brk = TestBreak::new(1 << 20, 0);
+    brk.granule = granule;
+    Heap::new(brk)
+}
+
+fn allocate(heap: &mut Heap<TestBreak>, size: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the heap outlives the case.
+    unsafe { heap.allocate(Layout::from_size_align(size, 1).unwrap()) }
+}
+
+fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
+    // SAFETY: the cases free what they got, once.
+    unsafe { heap.deallocate(block, Layout::from_size_align(size, 1).unwrap()) };
+    heap.check().unwrap();
+}
+
+fn top(heap: &Heap<TestBreak>) -> usize {
+    heap.cells().find(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
+}
+
+#[test]
+fn the_break_moves_by_what_the_top_lacks_and_not_further() {
+    let mut heap = heap(1);
+    assert!(allocate(&mut heap, 100 * UNIT - WORD).is_some());
+    assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 100 * UNIT, 0), "alignment, a cell, a fence");
+    heap.reserve(50 * UNIT - WORD).unwrap();
+    assert_eq!(top(&heap), 50 * UNIT);
+    assert!(allocate(&mut heap, 80 * UNIT - WORD).is_some());
+    assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 180 * UNIT, 0), "30 units were lacking");
+    assert_eq!(heap.provider().asked, 3);
+}
+
+#[test]
+fn the_break_stops_at_multiples_of_the_granule() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 100));
+    for _ in 0..10 {
+        assert!(allocate(&mut heap, 3_000).is_some());
+        assert_eq!(heap.provider().end().addr() % 4096, 0);
+    }
+}
+
+#[test]
+fn a_refusal_is_asked_for_once_more_only_if_less_will_do() {
+    for (granule, asked) in [(1, 1), (4096, 2)] {
+        let mut heap = heap(granule);
+        heap.provider_mut().refuse_grow = true;
+        assert_eq!(allocate(&mut heap, 100 * UNIT - WORD), None);
+        assert_eq!(heap.provider().asked, asked, "with steps of {granule}");
+    }
+}
+
+#[test]
+fn what_no_address_space_holds_is_not_asked_for() {
+    let mut heap = heap(4096);
+    assert_eq!(allocate(&mut heap, isize::MAX as usize), None);
+    assert!(heap.reserve(isize::MAX as usize).is_err());
+    assert!(heap.reserve(usize::MAX).is_err());
+    assert_eq!(heap.provider().asked, 0);
+}
+
+#[test]
+fn what_is_there_already_is_not_reserved_again() {
+    let mut heap = heap(1);
+    heap.reserve(1_000).unwrap();
+    heap.reserve(1_000).unwrap();
+    let (block, _wall) = (allocate(&mut heap, 900).unwrap(), allocate(&mut heap, 10));
+    heap.reserve(2_000).unwrap();
+    free(&mut heap, block, 900);
+    heap.provider_mut().foreign_up(100);
+    let asked = heap.provider().asked;
+    heap.reserve(2_000).unwrap();
+    heap.reserve(900).unwrap();
+    assert_eq!(heap.provider().asked, asked, "the top holds the one, a bin the other");
+}
+
+#[test]
+fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
+    let mut heap = heap(4096);
+    let (_first, small) = (allocate(&mut heap, 10), allocate(&mut heap, 100 << 10).unwrap());
+    let end = heap.provider().end();
+    free(&mut heap, small, 100 << 10);
+    assert_eq!(heap.provider().end(), end, "100 KiB stay");
+
+    let large = allocate(&mut heap, 128 << 10).unwrap();
+    free(&mut heap, large, 128 << 10);
+    assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
+}
+
+#[test]
+fn a_resized_block_gives_back_as_a_freed_one_does() {
+    let mut heap = heap(4096);
+    heap.set_trim(Trim { threshold: 32 << 10, keep: 0 });
+    let block = allocate(&mut heap, 200 << 10).unwrap();
+    // SAFETY: the block is live.
+    let shrunk = unsafe { heap.reallocate(block, Layout::from_size_align(200 << 10, 1).unwrap(), 100) };
+    assert_eq!(shrunk, Some(block));
+    assert_eq!(heap.stats().granted_bytes, 4096);
+}
+
+#[test]
+fn trim_keeps_what_it_is_told_to_keep() {
+    for keep in [0, 1, 100, 4_000, 5_000, 50_000, 99_000] {
+        let mut heap = heap(4096);
+        let _first = allocate(&mut heap, 10);
+        heap.reserve(100_000).unwrap();
+        heap.trim(keep);
+        heap.check().unwrap();
+        assert!((keep..keep + 4096 + UNIT).contains(&top(&heap)), "{} for {keep}", top(&heap));
+        assert_eq!(heap.trim(keep), 0, "the second time there is nothing to do");
+        assert_eq!(heap.trim(usize::MAX), 0);
+    }
+}
+
+#[test]
+fn a_top_too_short_for_a_cell_is_no_top() {
+    // The break comes down so far that one unit is left above the last used cell.
+    for units in 1..6 {
+        let mut heap = heap(1);
+        let _first = allocate(&mut heap, 10 * UNIT - WORD);
+        heap.provider_mut().granule = 4 * UNIT;
+        let block = allocate(&mut heap, units * UNIT).unwrap();
+        free(&mut heap, block, units * UNIT);
+        heap.trim(0);
+        heap.check().unwrap();
+        assert!(top(&heap) == 0 || top(&heap) >= 2 * UNIT);
+        assert!(allocate(&mut heap, 100).is_some());
+        heap.check().unwrap();
+    }
+}
