@@ -88,6 +88,10 @@ impl TestBreak {
     /// Somebody moves the break down by `by` bytes, whoever's memory that is.
     pub fn foreign_down(&mut self, by: usize) {
         self.used -= by;
+        self.foreign.retain(|range| range.start < self.used);
+        if let Some(last) = self.foreign.last_mut() {
+            last.end = last.end.min(self.used);
+        }
     }
 
     /// Bytes that the heap holds.

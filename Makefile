@@ -1,0 +1,53 @@
+# brkalloc: a heap for kernels. `make run` shows it at work, `make test` checks everything, `make help` lists the rest.
+#
+# What is done, and how, is written in tools/setup.sh and tools/harness; this file gives it short names. The text behind
+# ## is what `make help` prints.
+
+ACCEL     ?=## who runs the kernel: tcg, QEMU's software emulation (the default), or kvm
+SMP       ?=## number of CPUs (1)
+MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
+FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
+TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
+
+# Programs get those that are set as their environment; an empty one would be taken for a value.
+$(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+
+SETUP   := sh tools/setup.sh
+HARNESS := cargo run --quiet --package harness --
+
+.PHONY: help run test suite list setup doc fmt clean
+.DEFAULT_GOAL := help
+
+help: ## print this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@echo 'Variables, as in `make test FILTER=heap`; the default in brackets:'
+	@sed -n 's/^\([A-Z]*\) *?=## \(.*\)/  \1	\2/p' Makefile | expand -t 20
+
+run: ## boot the tour: a heap grows page fault by page fault; the exit status is its verdict
+	@$(SETUP) run
+	@$(HARNESS) tour
+
+test: ## run every suite: fmt, clippy, docs, host tests, QEMU; the last line is `N passed, M failed`
+	@$(SETUP)
+	@$(HARNESS) test
+
+suite: ## run the QEMU suite alone
+	@$(SETUP) run
+	@$(HARNESS) suite
+
+list: ## print the names of the QEMU suite's cases
+	@$(SETUP) run
+	@$(HARNESS) suite --list
+
+setup: ## install what is missing; `run` and `test` do it by themselves
+	@$(SETUP)
+
+doc: ## write the allocator's documentation to target/doc
+	@cargo doc --no-deps --package brkalloc
+
+fmt: ## format every package
+	@for folder in . kernel-demo tests/other-kernel; do (cd $$folder && cargo fmt --all) || exit; done
+
+clean: ## remove target/, the set-up's part included; installed packages stay
+	@rm -rf target

@@ -1,0 +1,49 @@
+//! Frames through the map of all physical memory, and the processor's translations.
+
+use x86_64::VirtAddr;
+use x86_64::instructions::tlb;
+use x86_64::structures::paging::mapper::PageTableFrameMapping;
+use x86_64::structures::paging::{Page, PageTable, PhysFrame};
+
+use crate::memory::layout::PHYSICAL_MEMORY;
+use crate::memory::tables::Mmu;
+
+/// The processor's memory management unit.
+///
+/// # Invariants
+///
+/// All RAM is mapped, readable and writable, from [`PHYSICAL_MEMORY`] on: by the bootloader at first, then by the kernel.
+#[derive(Clone, Copy)]
+pub struct PhysicalMap {
+    _constructed_unsafely: (),
+}
+
+impl PhysicalMap {
+    /// The map of all physical memory.
+    ///
+    /// # Safety
+    ///
+    /// It exists, and stays.
+    pub const unsafe fn new() -> Self {
+        Self { _constructed_unsafely: () }
+    }
+
+    /// The address at which a physical address is accessible.
+    pub const fn address(physical: u64) -> u64 {
+        PHYSICAL_MEMORY + physical
+    }
+}
+
+// SAFETY: by the type's invariant, the pointer leads to the frame.
+unsafe impl PageTableFrameMapping for PhysicalMap {
+    fn frame_to_pointer(&self, frame: PhysFrame) -> *mut PageTable {
+        VirtAddr::new(Self::address(frame.start_address().as_u64())).as_mut_ptr()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Mmu for PhysicalMap {
+    fn flush(&self, page: Page) {
+        tlb::flush(page.start_address());
+    }
+}

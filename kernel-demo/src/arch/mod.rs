@@ -1,0 +1,28 @@
+//! The processor and the machine: the only part of the kernel that knows instructions and ports.
+//!
+//! ```text
+//!   probe                 single accesses, made to see whether they fault
+//!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
+//!   trap                  every exception arrives here: serve, return to a catcher, or report and stop
+//!   gdt                   segments, and the stack that double faults are taken on
+//!   mmu                   frames through the map of all physical memory, TLB flushes
+//!   registers             the control registers, readable
+//!   serial                the console              qemu    exit status and options from the command line
+//! ```
+//!
+//! Rules of this room: each `unsafe` block does one thing and says why it may; what can be decided without the machine is
+//! decided in `memory`, where it is tested on the host.
+#![allow(unsafe_code)]
+
+pub mod catch;
+pub mod gdt;
+pub mod mmu;
+pub mod probe;
+pub mod qemu;
+pub mod registers;
+pub mod serial;
+pub mod stack;
+pub mod trap;
+
+pub use catch::catch_fault;
+pub use stack::on_stack;

@@ -1,0 +1,63 @@
+//! Changing stacks.
+
+use core::arch::naked_asm;
+
+use x86_64::structures::paging::PhysFrame;
+
+use super::catch::Call;
+use crate::memory;
+use crate::memory::stacks::{StackBounds, StackError};
+
+/// Runs the closure on a stack of its own, with a guard page below it, and takes the stack away afterwards.
+///
+/// To survive an overflow of that stack, use [`catch_fault`](super::catch_fault) *inside* the closure; outside, the stack
+/// would be lost with the abandoned frames.
+///
+/// # Errors
+///
+/// There is no stack to be had. The closure has not run.
+pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, StackError> {
+    let bounds = memory::with(|memory| memory.add_stack())?;
+    let mut call = Call { closure: Some(|| closure(bounds)), result: None };
+    // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Call` of its own type.
+    unsafe { call_on(call.run_erased(), (&raw mut call).cast(), bounds.top) };
+    // SAFETY: the closure has returned; its result was moved here.
+    memory::with(|memory| unsafe { memory.remove_stack(bounds) });
+    Ok(call.result.expect("the closure has run to its end"))
+}
+
+/// Calls `function(argument)` on the stack that ends at `top`, and comes back to the present one.
+///
+/// # Safety
+///
+/// The function may be called with the argument; the stack is mapped and not in use; `top` is a multiple of 16.
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(function: unsafe extern "C" fn(*mut ()), argument: *mut (), top: u64) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsp, rdx",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "call rax",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Changes to other page tables and another stack in one step, and goes on in `next`. The present stack is left for good.
+///
+/// # Safety
+///
+/// The tables map all memory that is used from here on where it was mapped before, and the stack that ends at `top`, a
+/// multiple of 16.
+pub unsafe fn leave_for(root: PhysFrame, top: u64, next: extern "C" fn() -> !) -> ! {
+    // SAFETY: as the caller says.
+    unsafe { switch(root.start_address().as_u64(), top, next) }
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn switch(root: u64, top: u64, next: extern "C" fn() -> !) -> ! {
+    naked_asm!("mov cr3, rdi", "mov rsp, rsi", "xor ebp, ebp", "call rdx", "ud2")
+}

@@ -1,0 +1,210 @@
+//! Every exception arrives here.
+//!
+//! ```text
+//!   processor ─► entry of the vector ─► common entry: saves the registers ─► dispatch
+//!                                                                            │
+//!      page fault, served by the memory manager ──────────────► return, the instruction runs again
+//!      breakpoint ────────────────────────────────────────────► return, counted
+//!      anything else, caught (`catch`) ───────────────────────► return to the catcher, with a report
+//!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
+//! ```
+//!
+//! A handler returns by popping the registers it saved, so whoever changes the saved ones decides where it returns to.
+
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use spin::Once;
+use x86_64::VirtAddr;
+use x86_64::registers::control::Cr2;
+use x86_64::structures::idt::{Entry, InterruptDescriptorTable, PageFaultErrorCode};
+
+use super::qemu::{Exit, exit};
+use super::{catch, gdt, serial};
+use crate::memory::report::{Exception, Registers};
+use crate::memory::{self, Access, Cause, FaultReport, PageFault};
+use crate::println;
+
+/// The registers of interrupted code, as the common entry lays them out on the stack.
+#[repr(C)]
+pub struct TrapFrame {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rbp: u64,
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    rbx: u64,
+    rax: u64,
+    vector: u64,
+    error_code: u64,
+    /// Where the handler returns to.
+    pub(super) rip: u64,
+    cs: u64,
+    pub(super) rflags: u64,
+    /// The stack that it returns to.
+    pub(super) rsp: u64,
+    ss: u64,
+}
+
+impl TrapFrame {
+    fn registers(&self) -> Registers {
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, .. } = *self;
+        Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags }
+    }
+}
+
+const BREAKPOINT: u64 = 3;
+const DOUBLE_FAULT: u64 = 8;
+const PAGE_FAULT: u64 = 14;
+
+static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
+
+/// Breakpoints met since boot. A breakpoint does nothing but count.
+pub fn breakpoints() -> u64 {
+    BREAKPOINTS.load(Ordering::Relaxed)
+}
+
+/// What every entry ends in: saves the registers, calls [`dispatch`] with them, restores them, returns.
+#[unsafe(naked)]
+extern "C" fn common_entry() {
+    naked_asm!(
+        "push rax", "push rbx", "push rcx", "push rdx", "push rsi", "push rdi", "push rbp",
+        "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14", "push r15",
+        "cld",
+        "mov rdi, rsp",
+        // The processor aligned the stack to 16 bytes and 22 words were pushed since: aligned again.
+        "call {dispatch}",
+        "pop r15", "pop r14", "pop r13", "pop r12", "pop r11", "pop r10", "pop r9", "pop r8",
+        "pop rbp", "pop rdi", "pop rsi", "pop rdx", "pop rcx", "pop rbx", "pop rax",
+        "add rsp, 16",
+        "iretq",
+        dispatch = sym dispatch,
+    )
+}
+
+/// The entry of one vector: pushes an error code where the processor does not, and the vector.
+macro_rules! entry {
+    ($vector:literal, $error_code:literal) => {{
+        #[unsafe(naked)]
+        extern "C" fn entry() {
+            naked_asm!($error_code, "push {vector}", "jmp {common}", vector = const $vector, common = sym common_entry)
+        }
+        VirtAddr::from_ptr(entry as *const ())
+    }};
+    ($vector:literal without error code) => { entry!($vector, "push 0") };
+    ($vector:literal with error code) => { entry!($vector, "") };
+}
+
+/// Points an entry of the table at a handler.
+fn set<F>(entry: &mut Entry<F>, handler: VirtAddr) {
+    // SAFETY: the handler is an entry made by the macro above for that vector.
+    unsafe { entry.set_handler_addr(handler) };
+}
+
+/// Loads the table of handlers. The double fault's switches to the stack that [`gdt`] set up.
+pub fn init() {
+    static TABLE: Once<InterruptDescriptorTable> = Once::new();
+    let table = TABLE.call_once(|| {
+        let mut table = InterruptDescriptorTable::new();
+        set(&mut table.divide_error, entry!(0 without error code));
+        set(&mut table.debug, entry!(1 without error code));
+        set(&mut table.non_maskable_interrupt, entry!(2 without error code));
+        set(&mut table.breakpoint, entry!(3 without error code));
+        set(&mut table.overflow, entry!(4 without error code));
+        set(&mut table.bound_range_exceeded, entry!(5 without error code));
+        set(&mut table.invalid_opcode, entry!(6 without error code));
+        set(&mut table.device_not_available, entry!(7 without error code));
+        set(&mut table.invalid_tss, entry!(10 with error code));
+        set(&mut table.segment_not_present, entry!(11 with error code));
+        set(&mut table.stack_segment_fault, entry!(12 with error code));
+        set(&mut table.general_protection_fault, entry!(13 with error code));
+        set(&mut table.page_fault, entry!(14 with error code));
+        set(&mut table.x87_floating_point, entry!(16 without error code));
+        set(&mut table.alignment_check, entry!(17 with error code));
+        set(&mut table.machine_check, entry!(18 without error code));
+        set(&mut table.simd_floating_point, entry!(19 without error code));
+        // SAFETY: the handler is an entry made by the macro for that vector.
+        let double_fault = unsafe { table.double_fault.set_handler_addr(entry!(8 with error code)) };
+        // SAFETY: the stack is there, and no other vector uses it.
+        unsafe { double_fault.set_stack_index(gdt::DOUBLE_FAULT_IST) };
+        table
+    });
+    table.load();
+}
+
+/// Decides what becomes of an exception. `frame` holds the interrupted code's registers; what they are when this returns is
+/// what the processor goes on with.
+extern "C" fn dispatch(frame: &mut TrapFrame) {
+    let report = match frame.vector {
+        BREAKPOINT => {
+            BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        PAGE_FAULT => match page_fault(frame) {
+            Ok(()) => return,
+            Err(report) => report,
+        },
+        DOUBLE_FAULT => double_fault(frame),
+        _ => report(frame),
+    };
+    if !catch::redirect(frame, &report) {
+        stop(&report);
+    }
+}
+
+fn report(frame: &TrapFrame) -> FaultReport {
+    FaultReport {
+        exception: Exception::from(frame.vector as u8),
+        cause: Cause::Exception,
+        address: None,
+        access: None,
+        place: None,
+        error_code: frame.error_code,
+        registers: frame.registers(),
+    }
+}
+
+/// Asks the memory manager to serve the fault.
+fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
+    let code = PageFaultErrorCode::from_bits_truncate(frame.error_code);
+    let access = if code.contains(PageFaultErrorCode::INSTRUCTION_FETCH) {
+        Access::Execute
+    } else if code.contains(PageFaultErrorCode::CAUSED_BY_WRITE) {
+        Access::Write
+    } else {
+        Access::Read
+    };
+    let address = Cr2::read_raw();
+    let fault = PageFault { address, access, present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION) };
+    memory::serve(&fault).map_err(|(cause, place)| FaultReport {
+        cause,
+        address: Some(address),
+        access: Some(access),
+        place,
+        ..report(frame)
+    })
+}
+
+/// A double fault comes from a page fault that could not be delivered, for want of a stack to push onto.
+fn double_fault(frame: &TrapFrame) -> FaultReport {
+    let address = Cr2::read_raw();
+    let fault = PageFault { address, access: Access::Write, present: false };
+    let (cause, place) = memory::judge(&fault);
+    FaultReport { cause, address: Some(address), access: Some(Access::Write), place, ..report(frame) }
+}
+
+/// Ends the kernel with a report.
+fn stop(report: &FaultReport) -> ! {
+    // SAFETY: whoever was printing was interrupted by the fault, and does not run again.
+    unsafe { serial::seize() };
+    println!("\nFAULT: {report}");
+    exit(Exit::Fault)
+}

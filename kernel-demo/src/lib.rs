@@ -1,0 +1,37 @@
+//! A small kernel whose heap is backed by page faults.
+//!
+//! ```text
+//!   tour                     tests/qemu: the suite            what it is for
+//!  ───────────────────────────────────────────────────────
+//!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
+//!  ───────────────────────────────────────────────────────
+//!   memory                                                    frames, page tables, regions, breaks, faults, trace
+//!  ───────────────────────────────────────────────────────
+//!   arch                                                      processor, serial port, QEMU
+//! ```
+//!
+//! Rules of this kernel:
+//!
+//! 1. The lower half of the address space is empty. All of the kernel lives above; `memory::layout` has the map.
+//! 2. One processor, interrupts disabled. Locks order as `memory` says.
+//! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
+//! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What needs the machine is left
+//!    out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts of `memory` and `testing` that use them.
+//! 5. No unstable language feature: exception entries are naked functions.
+
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(not(test))]
+extern crate alloc;
+
+#[cfg(not(test))]
+pub mod arch;
+#[cfg(not(test))]
+pub mod boot;
+pub mod evidence;
+#[cfg(not(test))]
+pub mod heap;
+pub mod memory;
+pub mod testing;
+#[cfg(not(test))]
+pub mod tour;

@@ -1,0 +1,247 @@
+//! The memory manager: page allocator, page tables, regions, breaks and trace, behind one set of verbs.
+//!
+//! Its code touches nothing but its own fields and, through the [`Mmu`], frames. It never touches memory that a fault
+//! would have to be served for, and never allocates from a heap. With an `Mmu` made of a vector it runs on the host.
+#![allow(unsafe_code)]
+
+use x86_64::structures::paging::{FrameAllocator, Page, PageTableFlags, PhysFrame, Size4KiB};
+
+use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError, Policy};
+use super::fault::{Breaks, Cause, Decision, PageFault, decide};
+use super::frames::{Counts, Frames, OutOfFrames};
+use super::layout::{PAGE_SIZE, frame_at, page_at, page_ceil, page_floor};
+use super::pool::Pool;
+use super::space::{InsertError, Kind, Permissions, Region, Space};
+use super::tables::{Mmu, Tables, Unmapped};
+use super::trace::{Event, Purpose, Trace};
+
+/// Flags of memory that holds data: readable, writable, never executed.
+pub const DATA: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE).union(PageTableFlags::NO_EXECUTE);
+
+/// The memory manager.
+///
+/// # Invariants
+///
+/// A frame that the manager took is a table of `tables`, or mapped at exactly one page of a break or a stack. Frames taken
+/// from [`frames`](Self::frames) are the taker's. The breaks in `breaks` are the break regions in `space`.
+pub struct Memory<M> {
+    pub(super) pool: Pool,
+    pub(super) tables: Tables<M>,
+    pub(super) space: Space,
+    breaks: Breaks,
+}
+
+impl<M: Mmu> Memory<M> {
+    /// A manager of the frames and the tables, with no region yet.
+    pub fn new(frames: Frames<'static>, tables: Tables<M>) -> Self {
+        let pool = Pool { frames, trace: Trace::new() };
+        Self { pool, tables, space: Space::new(), breaks: [const { None }; MAX_BREAKS] }
+    }
+
+    /// How many frames there are, of each kind.
+    pub const fn counts(&self) -> Counts {
+        self.pool.frames.counts()
+    }
+
+    /// The page allocator.
+    pub const fn frames(&mut self) -> &mut Frames<'static> {
+        &mut self.pool.frames
+    }
+
+    /// The page tables.
+    pub const fn tables(&mut self) -> &mut Tables<M> {
+        &mut self.tables
+    }
+
+    /// The latest events.
+    pub const fn trace(&self) -> &Trace {
+        &self.pool.trace
+    }
+
+    /// The regions, and what lies at an address.
+    pub const fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// Enters a region that is mapped already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Space::insert`].
+    pub fn add_region(&mut self, region: Region) -> Result<(), InsertError> {
+        self.space.insert(region)
+    }
+
+    /// Puts a break into use. It stands at its base, and nothing is mapped. `false` when it is in use already.
+    pub fn claim_break(&mut self, id: BreakId, policy: Policy) -> bool {
+        let (start, permissions) = (id.base(), Permissions::READ | Permissions::WRITE);
+        let region = Region { name: id.name(), start, end: start, permissions, kind: Kind::Break(id) };
+        let claimed = self.breaks[id.index()].is_none() && self.space.insert(region).is_ok();
+        if claimed {
+            self.breaks[id.index()] = Some(BreakRegion::new(id, policy));
+        }
+        claimed
+    }
+
+    /// Moves a break back to its base and takes it out of use.
+    pub fn release_break(&mut self, id: BreakId) {
+        if self.breaks[id.index()].is_some() {
+            self.move_break(id, id.base()).expect("a break can always be moved down to its base");
+            self.breaks[id.index()] = None;
+            self.space.remove(id.base());
+        }
+    }
+
+    /// Where a break stands, `None` when it is not in use.
+    pub fn break_info(&self, id: BreakId) -> Option<BreakInfo> {
+        self.breaks[id.index()].as_ref().map(BreakRegion::info)
+    }
+
+    /// Moves the end of a break and returns where it was.
+    ///
+    /// Up: no frame is taken; under [`Policy::Strict`] as many as can be needed are reserved. Constant time. Down: the pages
+    /// above are unmapped, and their frames and those of empty page tables go back. Linear in the pages mapped there.
+    /// Bytes between the end and the end of its page are zeroed, so granted memory always reads as zero.
+    ///
+    /// # Errors
+    ///
+    /// Says why the end stays where it is. Nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// When the break is not in use.
+    pub fn move_break(&mut self, id: BreakId, new: u64) -> Result<u64, MoveError> {
+        let brk = in_use(&mut self.breaks, id);
+        let (old, strict) = (brk.end, brk.policy() == Policy::Strict);
+        let step = brk.plan(new, &self.space)?;
+        if let (Move::Grow(cost), true) = (step, strict) {
+            self.pool.frames.reserve(&mut brk.reservation, cost).map_err(MoveError::OutOfFrames)?;
+        }
+        brk.end = new;
+        brk.high_water = brk.high_water.max(new);
+        self.space.set_end(id.base(), page_ceil(new));
+        self.pool.trace.record(Event::Break { region: id.name(), old, new });
+        if let Move::Shrink(cost) = step {
+            self.withdraw(id, page_ceil(new), page_ceil(old));
+            if strict {
+                let brk = in_use(&mut self.breaks, id);
+                self.pool.frames.unreserve(&mut brk.reservation, cost);
+            }
+        }
+        if new < old {
+            self.zero_rest_of_page(new);
+        }
+        Ok(old)
+    }
+
+    /// What a page fault means: see [`decide`].
+    pub fn decide(&self, fault: &PageFault) -> Decision {
+        decide(fault, &self.space, &self.breaks)
+    }
+
+    /// Serves a page fault, or says why it cannot be served.
+    ///
+    /// # Errors
+    ///
+    /// The fault is a mistake of the code that made it, or there is no frame. Nothing has changed.
+    pub fn page_fault(&mut self, fault: &PageFault) -> Result<(), Cause> {
+        match self.decide(fault) {
+            Decision::Report(cause) => Err(cause),
+            Decision::Serve(id) => {
+                let PageFault { address, access, .. } = *fault;
+                self.pool.trace.record(Event::Fault { region: id.name(), access, address });
+                self.provide(id, page_at(page_floor(address))).map_err(Cause::OutOfFrames)
+            }
+        }
+    }
+
+    /// Maps a zeroed frame at a page of a break. All frames that this takes are at hand before anything is mapped.
+    fn provide(&mut self, id: BreakId, page: Page) -> Result<(), OutOfFrames> {
+        let brk = in_use(&mut self.breaks, id);
+        let tables = self.tables.missing(page);
+        let mut supply = Supply::default();
+        let frame = match supply.fill(&mut self.pool, brk, tables) {
+            Ok(frame) => frame,
+            Err(out) => {
+                supply.empty(&mut self.pool, brk);
+                return Err(out);
+            }
+        };
+        // SAFETY: the frame just came from the page allocator, so nobody else uses it.
+        unsafe { self.tables.zero(frame, 0) };
+        // SAFETY: as above, and the page lies in the break's region, whose memory belongs to the break's owner.
+        let mapped = unsafe { self.tables.map(page, frame, DATA, &mut supply) };
+        mapped.expect("a page that faulted as not present is not mapped, and its tables are supplied");
+        let (page, frame) = (page.start_address().as_u64(), frame.start_address().as_u64());
+        self.pool.trace.record(Event::Map { page, frame });
+        brk.pages += 1;
+        brk.tables += tables;
+        brk.faults += 1;
+        Ok(())
+    }
+
+    /// Unmaps the pages of a break in `[start, end)` and gives all that comes free back.
+    fn withdraw(&mut self, id: BreakId, start: u64, end: u64) {
+        let brk = in_use(&mut self.breaks, id);
+        let pool = &mut self.pool;
+        self.tables.unmap(start, end, &mut |gone| match gone {
+            Unmapped::Page { page, frame } => {
+                pool.trace.record(Event::Unmap { page, frame: frame.start_address().as_u64() });
+                pool.give_back(brk, frame, Purpose::Page);
+                brk.pages -= 1;
+            }
+            Unmapped::Table(frame) => {
+                pool.give_back(brk, frame, Purpose::Table);
+                brk.tables -= 1;
+            }
+        });
+    }
+
+    /// Zeroes what follows the end of a break in the page that it lies in, if that page is mapped.
+    fn zero_rest_of_page(&mut self, end: u64) {
+        let offset = end % PAGE_SIZE;
+        if let (1.., Some(there)) = (offset, self.tables.translate(end)) {
+            // SAFETY: the frame belongs to the page, and its bytes from the break on are nobody's any more.
+            unsafe { self.tables.zero(frame_at(there.physical), offset as usize) };
+        }
+    }
+}
+
+/// The break of that name, which its user has claimed.
+fn in_use(breaks: &mut Breaks, id: BreakId) -> &mut BreakRegion {
+    match &mut breaks[id.index()] {
+        Some(brk) => brk,
+        None => panic!("the break of {} is not in use", id.name()),
+    }
+}
+
+/// Frames for the tables that one mapping adds: at most three.
+#[derive(Default)]
+struct Supply([Option<PhysFrame>; 3]);
+
+impl Supply {
+    /// Takes frames for so many tables, and one for a page, which it returns.
+    fn fill(&mut self, pool: &mut Pool, brk: &mut BreakRegion, tables: usize) -> Result<PhysFrame, OutOfFrames> {
+        for slot in &mut self.0[..tables] {
+            *slot = Some(pool.take_for(brk, Purpose::Table)?);
+        }
+        pool.take_for(brk, Purpose::Page)
+    }
+
+    /// Gives back what it holds.
+    fn empty(self, pool: &mut Pool, brk: &mut BreakRegion) {
+        for frame in self.0.into_iter().flatten() {
+            pool.give_back(brk, frame, Purpose::Table);
+        }
+    }
+}
+
+// SAFETY: each frame was taken from the page allocator and is handed out once.
+unsafe impl FrameAllocator<Size4KiB> for Supply {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        self.0.iter_mut().find_map(Option::take)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! At boot: the kernel makes page tables of its own and leaves the bootloader's.
+//!
+//! ```text
+//!                       bootloader's tables                kernel's tables
+//!   lower half          identity map, its own code         nothing: the first page catches null pointers
+//!   physical memory     rwx, to the last device            rw-, to the end of RAM
+//!   boot information    rwx                                r--
+//!   kernel image        as the linker said, or so          exactly as the linker said
+//!   stack               rwx                                another one, rw-
+//! ```
+//!
+//! The bootloader's tables, code and stack become free memory when the kernel runs on its own.
+#![allow(unsafe_code)]
+
+use core::slice;
+
+use bootloader::BootInfo;
+use bootloader::bootinfo::{MemoryRegion, MemoryRegionType};
+use x86_64::registers::control::Cr3;
+use x86_64::structures::paging::{FrameAllocator, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB};
+use x86_64::{PhysAddr, VirtAddr};
+
+use super::frames::{Frame, Frames};
+use super::image::{Segment, segments};
+use super::layout::{PAGE_SIZE, PHYSICAL_MEMORY, frame_at, page_at, page_ceil, page_floor};
+use super::manager::{DATA, Memory};
+use super::space::{Kind, Permissions, Region};
+use super::tables::Tables;
+use crate::arch::mmu::PhysicalMap;
+use crate::arch::registers::{ControlRegisters, enable_protections};
+
+/// A physical address that the bootloader's code uses directly: the last two bytes of the boot sector, where the firmware put
+/// it.
+pub const LOW_ADDRESS: u64 = 0x7DFE;
+
+/// What lies there: the mark of a boot sector.
+pub const BOOT_MARK: u16 = 0xAA55;
+
+/// What the kernel found when it came up, for comparison with what it made.
+#[derive(Clone, Copy, Debug)]
+pub struct Takeover {
+    /// The control registers under the bootloader.
+    pub registers: ControlRegisters,
+    /// What [`LOW_ADDRESS`] translated to: itself, because the bootloader maps low memory one to one.
+    pub low_translation: Option<u64>,
+    /// What was read there, through the address itself: [`BOOT_MARK`].
+    pub low_value: Option<u16>,
+    /// Used entries in the lower half of the bootloader's level-4 table.
+    pub lower_half_entries: usize,
+    /// Whether the map of all physical memory was executable.
+    pub physical_memory_executable: bool,
+    /// Pages of the kernel's image.
+    pub image_pages: usize,
+    /// Pages of the kernel's image whose permissions were not what the linker said.
+    pub image_pages_repaired: usize,
+}
+
+/// Makes the memory manager: frames from the memory map, page tables as above, and the regions that they map.
+///
+/// # Safety
+///
+/// Called once, on the bootloader's page tables and with what it handed over.
+pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeover) {
+    assert_eq!(boot.physical_memory_offset, PHYSICAL_MEMORY, "the manifest and the layout disagree");
+    // SAFETY: the bootloader mapped all physical memory there, and the new tables will, too.
+    let map = unsafe { PhysicalMap::new() };
+    // SAFETY: CR3 holds the bootloader's level-4 table, and the bootloader does not run any more.
+    let mut old = unsafe { Tables::existing(Cr3::read().0, map) };
+    let ram_end = ram_end(boot);
+    // SAFETY: called once.
+    let mut frames = unsafe { frames(boot, ram_end) };
+    let root = take(&mut frames);
+    // SAFETY: the frame was just taken.
+    let mut new = unsafe { Tables::new(root, map) };
+
+    let mut takeover = look_around(&mut old);
+    enable_protections();
+    map_physical_memory(&mut new, &mut frames, ram_end);
+    for segment in image() {
+        let (pages, repaired) = map_segment(&segment, &mut old, &mut new, &mut frames);
+        takeover.image_pages += pages;
+        takeover.image_pages_repaired += repaired;
+    }
+    let boot_info = page_floor(boot as *const BootInfo as u64);
+    map_as_before(boot_info, flags(Permissions::READ), &mut old, &mut new, &mut frames);
+
+    let mut memory = Memory::new(frames, new);
+    let fixed = |name, start, end, permissions| Region { name, start, end, permissions, kind: Kind::Fixed };
+    let data = Permissions::READ | Permissions::WRITE;
+    let physical = fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
+    let boot_info = fixed("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);
+    let image =
+        image().map(|segment| fixed(segment.name(), page_floor(segment.start), page_ceil(segment.end), segment.permissions));
+    for region in image.chain([physical, boot_info]) {
+        memory.add_region(region).expect("what the bootloader set up does not overlap");
+    }
+    (memory, takeover)
+}
+
+/// Gives the memory that the bootloader was made of to the page allocator. Returns the number of frames.
+///
+/// # Safety
+///
+/// Called once, when neither its page tables nor its stack nor its descriptor tables are in use.
+pub unsafe fn reclaim(boot: &BootInfo, frames: &mut Frames<'_>) -> usize {
+    use MemoryRegionType::{Bootloader, KernelStack, PageTable};
+    let before = frames.counts().total;
+    for region in boot.memory_map.iter() {
+        if matches!(region.region_type, Bootloader | KernelStack | PageTable) {
+            frames.add(region.range.start_addr(), region.range.end_addr());
+        }
+    }
+    frames.counts().total - before
+}
+
+/// First physical address after all memory that is not a device's.
+fn ram_end(boot: &BootInfo) -> u64 {
+    let is_ram = |region: &&MemoryRegion| region.region_type != MemoryRegionType::Reserved;
+    boot.memory_map.iter().filter(is_ram).map(|region| region.range.end_addr()).max().unwrap_or(0)
+}
+
+/// The page allocator over all usable memory but the part that its table takes.
+///
+/// # Safety
+///
+/// Called once.
+unsafe fn frames(boot: &BootInfo, ram_end: u64) -> Frames<'static> {
+    let records = (ram_end / PAGE_SIZE) as usize;
+    let table_size = page_ceil((records * size_of::<Frame>()) as u64);
+    let usable = || boot.memory_map.iter().filter(|region| region.region_type == MemoryRegionType::Usable);
+    let home = usable().map(|region| region.range).max_by_key(|range| range.end_addr() - range.start_addr());
+    let home = home.expect("the memory map has usable memory").start_addr();
+    let records_ptr = VirtAddr::new(PhysicalMap::address(home)).as_mut_ptr::<Frame>();
+    for index in 0..records {
+        // SAFETY: the record lies in the table.
+        let record = unsafe { records_ptr.add(index) };
+        // SAFETY: the memory is usable, mapped, and used for nothing else, now or later.
+        unsafe { record.write(Frame::FOREIGN) };
+    }
+    // SAFETY: as above, and every record is initialised.
+    let mut frames = Frames::new(unsafe { slice::from_raw_parts_mut(records_ptr, records) });
+    for range in usable().map(|region| region.range) {
+        let taken = if range.start_addr() == home { table_size } else { 0 };
+        frames.add(range.start_addr() + taken, range.end_addr());
+    }
+    frames
+}
+
+/// What the bootloader's tables map.
+fn look_around(old: &mut Tables<PhysicalMap>) -> Takeover {
+    let low = old.translate(LOW_ADDRESS).map(|there| there.physical);
+    let low_value = low.map(|_| {
+        let mark = VirtAddr::new(LOW_ADDRESS).as_ptr::<u16>();
+        // SAFETY: the address is mapped, to memory that is not free yet.
+        unsafe { mark.read_volatile() }
+    });
+    let physical = old.translate(PHYSICAL_MEMORY).map(|there| there.flags);
+    Takeover {
+        registers: ControlRegisters::read(),
+        low_translation: low,
+        low_value,
+        lower_half_entries: old.root_table().iter().take(256).filter(|entry| !entry.is_unused()).count(),
+        physical_memory_executable: physical.is_some_and(|flags| !flags.contains(PageTableFlags::NO_EXECUTE)),
+        image_pages: 0,
+        image_pages_repaired: 0,
+    }
+}
+
+fn map_physical_memory(new: &mut Tables<PhysicalMap>, frames: &mut Frames<'_>, ram_end: u64) {
+    for start in (0..ram_end).step_by(Size2MiB::SIZE as usize) {
+        let page = Page::<Size2MiB>::containing_address(VirtAddr::new(PhysicalMap::address(start)));
+        let frame = PhysFrame::<Size2MiB>::containing_address(PhysAddr::new(start));
+        // SAFETY: through this map the kernel reaches frames that it owns, and nothing else.
+        let mapped = unsafe { new.map(page, frame, DATA, &mut Supply(frames)) };
+        mapped.expect("the new tables map nothing else there");
+    }
+}
+
+/// The segments of the running kernel.
+fn image() -> impl Iterator<Item = Segment> {
+    unsafe extern "C" {
+        /// The linker's name for the start of the ELF header.
+        static __ehdr_start: u8;
+    }
+    let start = &raw const __ehdr_start;
+    // SAFETY: the first segment starts with the header, and is mapped by whole pages.
+    segments(unsafe { slice::from_raw_parts(start, PAGE_SIZE as usize) })
+}
+
+/// Maps a segment to the frames it is in, as the linker says. Returns how many pages it has, and how many were different.
+fn map_segment(
+    segment: &Segment,
+    old: &mut Tables<PhysicalMap>,
+    new: &mut Tables<PhysicalMap>,
+    frames: &mut Frames<'_>,
+) -> (usize, usize) {
+    let (mut pages, mut repaired) = (0, 0);
+    let wanted = flags(segment.permissions);
+    for page in (page_floor(segment.start)..page_ceil(segment.end)).step_by(PAGE_SIZE as usize) {
+        let found = map_as_before(page, wanted, old, new, frames);
+        let matters = PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE;
+        pages += 1;
+        repaired += usize::from(found & matters != wanted & matters);
+    }
+    (pages, repaired)
+}
+
+/// Maps a page to the frame that the old tables map it to. Returns the old flags.
+fn map_as_before(
+    page: u64,
+    flags: PageTableFlags,
+    old: &mut Tables<PhysicalMap>,
+    new: &mut Tables<PhysicalMap>,
+    frames: &mut Frames<'_>,
+) -> PageTableFlags {
+    let found = old.translate(page).unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
+    // SAFETY: the page is mapped to the same frame as before, with permissions that its owner asked for.
+    let mapped = unsafe { new.map(page_at(page), frame_at(found.physical), flags, &mut Supply(frames)) };
+    mapped.unwrap_or_else(|error| panic!("the kernel's page {page:#x} cannot be mapped: {error:?}"));
+    found.flags
+}
+
+fn flags(permissions: Permissions) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT;
+    flags.set(PageTableFlags::WRITABLE, permissions.contains(Permissions::WRITE));
+    flags.set(PageTableFlags::NO_EXECUTE, !permissions.contains(Permissions::EXECUTE));
+    flags
+}
+
+/// Frames for the first page tables.
+struct Supply<'a, 't>(&'a mut Frames<'t>);
+
+// SAFETY: each frame was taken from the page allocator and is handed out once.
+unsafe impl FrameAllocator<Size4KiB> for Supply<'_, '_> {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        self.0.allocate(0).ok()
+    }
+}
+
+fn take(frames: &mut Frames<'_>) -> PhysFrame {
+    frames.allocate(0).expect("there is memory for the kernel's page tables")
+}

@@ -1,0 +1,206 @@
+//! Four-level page tables: map, translate, and unmap a whole range together with the tables that become empty.
+//!
+//! ```text
+//!   level-4 table ─► level-3 ─► level-2 ─► level-1 ─► frame        a page: 4 KiB
+//!      (root)                       └────────────────► frame        2 MiB, used for the map of all physical memory
+//! ```
+//!
+//! Where a table's frame can be reached, and how the processor is told of a change, is the business of an [`Mmu`]. The
+//! kernel's goes through the map of all physical memory; the one of the host tests is a vector.
+#![allow(unsafe_code)]
+
+use x86_64::VirtAddr;
+use x86_64::structures::paging::mapper::{MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult};
+use x86_64::structures::paging::page_table::PageTableLevel;
+use x86_64::structures::paging::{
+    FrameAllocator, Mapper, Page, PageSize, PageTable, PageTableFlags, PhysFrame, Size4KiB, Translate,
+};
+
+use super::layout::{PAGE_SIZE, page_at};
+
+/// Reaches frames, and keeps the processor's translations up to date.
+///
+/// # Safety
+///
+/// The pointer for a frame is valid for reads and writes of the whole frame as long as the `Mmu` lives.
+pub unsafe trait Mmu: PageTableFrameMapping {
+    /// Makes the processor forget its translation of the page, and what it remembers of the tables that led there.
+    fn flush(&self, page: Page);
+}
+
+/// Something that [`Tables::unmap`] took out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmapped {
+    /// A page.
+    Page {
+        /// Its address.
+        page: u64,
+        /// The frame it was mapped to.
+        frame: PhysFrame,
+    },
+    /// A page table that held nothing any more.
+    Table(PhysFrame),
+}
+
+/// What an address translates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The physical address.
+    pub physical: u64,
+    /// The flags of the entry that maps it.
+    pub flags: PageTableFlags,
+}
+
+/// A tree of page tables.
+///
+/// # Invariants
+///
+/// `root` is a level-4 table. Every table below it is reachable by one entry only and belongs to this tree.
+pub struct Tables<M> {
+    root: PhysFrame,
+    mmu: M,
+}
+
+impl<M: Mmu> Tables<M> {
+    /// A tree that maps nothing, with its level-4 table in the given frame.
+    ///
+    /// # Safety
+    ///
+    /// The frame is the caller's, and used for nothing else as long as the tree lives.
+    pub unsafe fn new(root: PhysFrame, mmu: M) -> Self {
+        let mut tables = Self { root, mmu };
+        tables.table(root).zero();
+        tables
+    }
+
+    /// The tree that somebody else built.
+    ///
+    /// # Safety
+    ///
+    /// `root` is a level-4 table that meets the type's invariants, and nobody else changes it.
+    pub unsafe fn existing(root: PhysFrame, mmu: M) -> Self {
+        Self { root, mmu }
+    }
+
+    /// The frame of the level-4 table.
+    pub const fn root(&self) -> PhysFrame {
+        self.root
+    }
+
+    /// The level-4 table.
+    pub fn root_table(&mut self) -> &PageTable {
+        self.table(self.root)
+    }
+
+    /// How many tables mapping the 4 KiB page would have to add: 0 to 3.
+    pub fn missing(&mut self, page: Page) -> usize {
+        let mut table = self.root;
+        for (missing, index) in [(3, page.p4_index()), (2, page.p3_index()), (1, page.p2_index())] {
+            match self.table(table)[index].frame() {
+                Ok(next) => table = next,
+                Err(_) => return missing,
+            }
+        }
+        0
+    }
+
+    /// Maps a page to a frame; missing tables are made of frames from `supply`. A page that was not mapped needs no flush.
+    ///
+    /// # Errors
+    ///
+    /// The page is mapped already, or the supply ran dry (in which case tables may have been added).
+    ///
+    /// # Safety
+    ///
+    /// Accesses to the page are accesses to the frame: the caller answers for both.
+    pub unsafe fn map<S: PageSize>(
+        &mut self,
+        page: Page<S>,
+        frame: PhysFrame<S>,
+        flags: PageTableFlags,
+        supply: &mut impl FrameAllocator<Size4KiB>,
+    ) -> Result<(), MapToError<S>>
+    where
+        for<'a> MappedPageTable<'a, &'a M>: Mapper<S>,
+    {
+        let parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+        let mut mapper = self.mapper();
+        // SAFETY: the caller answers for the mapping.
+        let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, flags, parents, supply) };
+        mapped.map(|flush| flush.ignore())
+    }
+
+    /// What the address translates to, `None` when it is not mapped.
+    pub fn translate(&mut self, address: u64) -> Option<Translation> {
+        match self.mapper().translate(VirtAddr::new(address)) {
+            TranslateResult::Mapped { frame, offset, flags } => {
+                Some(Translation { physical: frame.start_address().as_u64() + offset, flags })
+            }
+            TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
+        }
+    }
+
+    /// Unmaps all 4 KiB pages in `[start, end)` (page-aligned), and takes out each table that is empty afterwards and covers
+    /// part of the range. Reports every frame that came free, after the processor has been told.
+    ///
+    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size of the range.
+    pub fn unmap(&mut self, start: u64, end: u64, gone: &mut impl FnMut(Unmapped)) {
+        if start < end {
+            self.clear(self.root, PageTableLevel::Four, start, end - 1, gone);
+        }
+    }
+
+    /// Zeroes a frame from the byte offset on.
+    ///
+    /// # Safety
+    ///
+    /// The frame is the caller's, and nobody holds a reference into that part of it.
+    pub unsafe fn zero(&mut self, frame: PhysFrame, from: usize) {
+        let start = self.mmu.frame_to_pointer(frame).cast::<u8>();
+        let len = PAGE_SIZE as usize - from;
+        // SAFETY: `from` is an offset into the frame, which the `Mmu` makes accessible as a whole.
+        let tail = unsafe { start.add(from) };
+        // SAFETY: the tail lies in the frame, and the caller gave us leave to write there.
+        unsafe { tail.write_bytes(0, len) };
+    }
+
+    /// Unmaps `[start, last]` in the table of the given level, and says whether the table is empty now.
+    fn clear(&mut self, table: PhysFrame, level: PageTableLevel, start: u64, last: u64, gone: &mut impl FnMut(Unmapped)) -> bool {
+        let covers = level.entry_address_space_alignment();
+        let first_address = start - start % level.table_address_space_alignment();
+        for index in start / covers % 512..=last / covers % 512 {
+            let Ok(frame) = self.table(table)[index as usize].frame() else { continue };
+            let low = first_address + index * covers;
+            let empty = level
+                .next_lower_level()
+                .is_none_or(|lower| self.clear(frame, lower, start.max(low), last.min(low + (covers - 1)), gone));
+            if empty {
+                self.table(table)[index as usize].set_unused();
+                self.mmu.flush(page_at(low));
+                gone(match level {
+                    PageTableLevel::One => Unmapped::Page { page: low, frame },
+                    _ => Unmapped::Table(frame),
+                });
+            }
+        }
+        self.table(table).is_empty()
+    }
+
+    /// The table in a frame that the tree holds as a table.
+    fn table(&mut self, frame: PhysFrame) -> &mut PageTable {
+        let table = self.mmu.frame_to_pointer(frame);
+        // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed mutably.
+        unsafe { &mut *table }
+    }
+
+    fn mapper(&mut self) -> MappedPageTable<'_, &M> {
+        let root = self.mmu.frame_to_pointer(self.root);
+        // SAFETY: the root is accessible (`Mmu`) and belongs to this tree, which is borrowed mutably.
+        let root = unsafe { &mut *root };
+        // SAFETY: it is a level-4 table, whose tables the `Mmu` reaches.
+        unsafe { MappedPageTable::new(root, &self.mmu) }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

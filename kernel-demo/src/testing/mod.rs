@@ -1,0 +1,65 @@
+//! A test framework for a kernel: output like libtest's, cases chosen at run time, frames counted around each case.
+//!
+//! ```text
+//!   run      prints, runs, counts frames, adds up          fail_nth   makes each frame request fail in turn
+//!  ──────────────────────────────────────────────────────────────────
+//!   check    ensure!, ensure_eq!: an error that says what, where, expected, found      first_failed   of a step's evidence
+//!   select   which cases: filter, from
+//! ```
+//!
+//! A case is a function that returns an error when an expectation does not hold. The name is printed before the case runs,
+//! the verdict after it: when a case takes the kernel down with it, the last line says which. The machine's exit status is
+//! the verdict over all ([`Exit`](crate::arch::qemu::Exit)).
+//!
+//! Options, read through [`qemu::option`](crate::arch::qemu::option): `filter`, substrings of names, separated by commas;
+//! `from`, the index in the selected list to start at; `list`, which prints the selected names and runs nothing.
+
+mod check;
+#[cfg(not(test))]
+mod fail_nth;
+mod first_failed;
+#[cfg(not(test))]
+mod run;
+mod select;
+
+use crate::evidence::{Evidence, Shown, Step};
+
+#[doc(hidden)]
+pub use check::fail;
+pub use check::{CaseResult, Failed, OrFail};
+#[cfg(not(test))]
+pub use fail_nth::fail_nth;
+#[cfg(not(test))]
+pub use run::{Balance, run};
+
+/// A test case.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its name, as `module::function`.
+    pub name: &'static str,
+    /// The test.
+    pub run: Run,
+}
+
+/// What a case does.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Expects, and says what does not hold.
+    Function(fn() -> CaseResult),
+    /// Shows a claim: a step of the tour, of which all evidence must hold.
+    Step(fn(&mut Evidence<'_>) -> Shown),
+}
+
+impl From<&Step> for Case {
+    fn from(step: &Step) -> Self {
+        Self { name: step.name, run: Run::Step(step.show) }
+    }
+}
+
+/// A list of [`Case`]s from functions of one module: `cases!("frames": counts_add_up, freed_twice)`.
+#[macro_export]
+macro_rules! cases {
+    ($module:literal: $($case:ident),+ $(,)?) => {
+        &[$($crate::testing::Case { name: concat!($module, "::", stringify!($case)), run: $crate::testing::Run::Function($case) }),+]
+    };
+}

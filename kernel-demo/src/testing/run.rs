@@ -1,0 +1,116 @@
+//! Runs cases and prints what becomes of them.
+
+use super::first_failed::FirstFailed;
+use super::select::Selection;
+use super::{Case, CaseResult, Run, fail};
+use crate::arch::qemu::{Exit, option};
+use crate::evidence::{Evidence, Shown, Step};
+use crate::heap::HEAP;
+use crate::memory;
+use crate::{print, println};
+
+/// Frames that are spoken for. A case must leave them as it found them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Frames in use.
+    pub used: usize,
+    /// Frames reserved.
+    pub reserved: usize,
+}
+
+impl Balance {
+    /// The frames spoken for now, after the kernel's heap has given back what it can.
+    pub fn now() -> Self {
+        HEAP.trim(0);
+        let counts = memory::with(|memory| memory.counts());
+        Self { used: counts.used(), reserved: counts.reserved }
+    }
+}
+
+/// Runs the cases that the options select, then the tour's steps as cases, in order, and returns the verdict.
+///
+/// # Panics
+///
+/// When an option makes no sense.
+pub fn run(groups: &[&[Case]], steps: &[&[Step]]) -> Exit {
+    let (mut filter, mut from, mut list) = ([0; 1024], [0; 20], [0; 8]);
+    let selection = Selection::new(option("filter", &mut filter));
+    let from = option("from", &mut from).map_or(0, |text| match text.parse::<usize>() {
+        Ok(index) => index,
+        Err(error) => panic!("option from={text}: {error}"),
+    });
+    let steps = || steps.iter().copied().flatten().map(Case::from);
+    let all = || groups.iter().copied().flatten().copied().chain(steps());
+    let selected = || all().filter(|case| selection.includes(case.name));
+
+    if option("list", &mut list).is_some() {
+        selected().for_each(|case| println!("{}", case.name));
+        return Exit::Passed;
+    }
+    println!("running {} tests", selected().skip(from).count());
+    let (mut passed, mut failed) = (0, 0);
+    for case in selected().skip(from) {
+        if judge(&case) {
+            passed += 1;
+        } else {
+            failed += 1;
+        }
+    }
+    let filtered_out = all().count() - selected().count();
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {verdict}. {passed} passed; {failed} failed; 0 ignored; {filtered_out} filtered out");
+    if failed == 0 { Exit::Passed } else { Exit::Failed }
+}
+
+/// Runs one case and prints its verdict.
+fn judge(case: &Case) -> bool {
+    print!("test {} ... ", case.name);
+    let before = Balance::now();
+    let result = match case.run {
+        Run::Function(test) => test(),
+        Run::Step(show) => shown(show),
+    };
+    memory::with(|memory| memory.frames().fail_nth(None));
+    let after = Balance::now();
+    match result {
+        Err(failed) => {
+            println!("FAILED");
+            if let Some(failure) = failed.record() {
+                println!("{failure}");
+            }
+            false
+        }
+        Ok(()) if before == after => {
+            println!("ok");
+            true
+        }
+        Ok(()) => {
+            println!("FAILED");
+            print_leak("frame leak", "frames not returned", "used", before.used, after.used);
+            print_leak("reservation leak", "frames still reserved", "reserved", before.reserved, after.reserved);
+            false
+        }
+    }
+}
+
+/// Runs a step of the tour without printing it. All of its evidence must hold.
+fn shown(show: fn(&mut Evidence<'_>) -> Shown) -> CaseResult {
+    let mut first_failed = FirstFailed::default();
+    let mut evidence = Evidence::new(&mut first_failed);
+    // What was missing has been recorded where it was needed.
+    let _ = show(&mut evidence);
+    match evidence.finish() {
+        (_, 0) => Ok(()),
+        (checks, failed) => Err(fail(
+            format_args!("all of {checks} checks of the step hold"),
+            format_args!("{failed} do not; the first: {}", first_failed.text()),
+        )),
+    }
+}
+
+fn print_leak(kind: &str, what: &str, count: &str, before: usize, after: usize) {
+    if before != after {
+        let difference = after.cast_signed() - before.cast_signed();
+        println!("  {kind}: {difference} {what} ({count} before: {before}, after: {after})");
+    }
+}

@@ -1,0 +1,62 @@
+//! The kernel came up as it should.
+
+use core::arch::asm;
+
+use kernel_demo::arch::registers::ControlRegisters;
+use kernel_demo::arch::trap;
+use kernel_demo::boot::boot_info;
+use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
+use kernel_demo::memory::layout::PAGE_SIZE;
+use kernel_demo::memory::space::Kind;
+use kernel_demo::memory::{self, Place};
+use kernel_demo::testing::{Case, CaseResult};
+use kernel_demo::{cases, ensure, ensure_eq};
+
+use crate::counts;
+
+pub const CASES: &[Case] = cases!("boot":
+    memory_of_the_bootloader_is_managed,
+    protections_are_on,
+    runs_on_its_own_stack,
+    breakpoint_returns,
+);
+
+/// Every usable frame, and every frame that the bootloader used for itself, but those that the frame table takes.
+fn memory_of_the_bootloader_is_managed() -> CaseResult {
+    use MemoryRegionType::{Bootloader, KernelStack, PageTable, Usable};
+    let ours = |kind| matches!(kind, Usable | Bootloader | KernelStack | PageTable);
+    let regions = boot_info().memory_map.iter().filter(|region| ours(region.region_type));
+    let frames: u64 = regions.map(|region| (region.range.end_addr() - region.range.start_addr()) / PAGE_SIZE).sum();
+    let total = counts().total as u64;
+    ensure!(total < frames, "{total} of {frames} frames managed: the table takes some");
+    ensure!(total > frames - frames / 200, "{total} of {frames} frames managed: the table takes half a percent at most");
+    Ok(())
+}
+
+fn protections_are_on() -> CaseResult {
+    let now = ControlRegisters::read();
+    let text = alloc::format!("{now}");
+    ensure!(text.ends_with("paging on, write protection on, no-execute on"), "{text}");
+    ensure!(now.cr3 != memory::takeover().registers.cr3, "still on the bootloader's page tables");
+    Ok(())
+}
+
+fn runs_on_its_own_stack() -> CaseResult {
+    let local = 0_u8;
+    match memory::with(|memory| memory.space().lookup(&raw const local as u64)) {
+        Place::Region(region) => {
+            ensure_eq!(region.kind, Kind::Stack);
+            ensure_eq!(region.name, "main stack");
+        }
+        place @ Place::Gap { .. } => ensure!(false, "{place:?}"),
+    }
+    Ok(())
+}
+
+fn breakpoint_returns() -> CaseResult {
+    let before = trap::breakpoints();
+    // SAFETY: the handler counts and returns.
+    unsafe { asm!("int3") };
+    ensure_eq!(trap::breakpoints(), before + 1);
+    Ok(())
+}

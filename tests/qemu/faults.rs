@@ -1,0 +1,192 @@
+//! Faults that nobody can serve: caught, and reported with their cause and what lies there.
+
+use core::arch::asm;
+use core::hint::black_box;
+
+use kernel_demo::arch::{catch_fault, on_stack, probe};
+use kernel_demo::memory::layout::BREAK_LIMIT;
+use kernel_demo::memory::report::Exception;
+use kernel_demo::memory::{Access, BreakId, Cause, FaultReport, Place, Policy, with};
+use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
+use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+
+use crate::{PAGE, scratch};
+
+pub const CASES: &[Case] = cases!("faults":
+    null_page,
+    below_the_heap,
+    above_the_break,
+    c13_touch_after_shrink,
+    beyond_the_limit,
+    stack_overflow_is_the_guard_page_of_that_stack,
+    stack_overflow_can_happen_again,
+    overflow_of_a_stack_inside_another,
+    not_canonical_is_general_protection,
+    invalid_opcode,
+    fault_in_the_memory_manager_is_not_put_to_it,
+    nested_catchers_return_to_the_innermost,
+    no_fault_returns_the_value,
+    report_is_readable,
+);
+
+fn report(address: u64) -> Result<FaultReport, Failed> {
+    probe::read(address).err().or_fail("a fault")
+}
+
+fn null_page() -> CaseResult {
+    for address in [0, 8, PAGE - 1] {
+        // SAFETY: nothing is mapped in the lower half.
+        let report = unsafe { probe::write(address, 1) }.err().or_fail("a fault")?;
+        ensure_eq!(report.cause, Cause::NullPage);
+        ensure_eq!((report.address, report.access), (Some(address), Some(Access::Write)));
+        ensure_matches!(report.place, Some(Place::Gap { below: None, above: Some(_) }));
+    }
+    Ok(())
+}
+
+fn below_the_heap() -> CaseResult {
+    let base = BreakId::KERNEL_HEAP.base();
+    let report = report(base - 1)?;
+    ensure_eq!(report.cause, Cause::BelowBreak("kernel heap"));
+    ensure_matches!(report.place, Some(Place::Gap { above: Some(region), .. }) if region.start == base);
+    Ok(())
+}
+
+fn above_the_break() -> CaseResult {
+    let (_scratch, raw) = scratch(Policy::Strict)?;
+    // SAFETY: growing takes nothing away.
+    let base = unsafe { raw.sbrk(100) }.or_fail("100 bytes")?;
+    let report = report(base + PAGE)?;
+    ensure_eq!(report.cause, Cause::AboveBreak(raw.name()));
+    ensure_eq!(report.access, Some(Access::Read));
+    ensure_matches!(report.place, Some(Place::Gap { below: Some(region), .. }) if region.end == base + PAGE);
+    Ok(())
+}
+
+fn c13_touch_after_shrink() -> CaseResult {
+    let (_scratch, raw) = scratch(Policy::Strict)?;
+    // SAFETY: growing takes nothing away.
+    let base = unsafe { raw.sbrk(3 * PAGE as isize) }.or_fail("three pages")?;
+    probe::read(base + 2 * PAGE).or_fail("memory that was granted")?;
+    // SAFETY: nobody uses the memory.
+    unsafe { raw.sbrk(-2 * PAGE as isize) }.or_fail("a break that moves down")?;
+    ensure_eq!(report(base + 2 * PAGE)?.cause, Cause::GivenBack(raw.name()));
+    ensure_eq!(report(base + PAGE)?.cause, Cause::GivenBack(raw.name()));
+    ensure_eq!(report(base + 3 * PAGE)?.cause, Cause::AboveBreak(raw.name()));
+    probe::read(base).or_fail("memory that was kept")?;
+    Ok(())
+}
+
+fn beyond_the_limit() -> CaseResult {
+    let (_scratch, raw) = scratch(Policy::Strict)?;
+    let limit = raw.info().base + BREAK_LIMIT;
+    ensure_eq!(report(limit - 1)?.cause, Cause::AboveBreak(raw.name()));
+    ensure_eq!(report(limit)?.cause, Cause::BeyondLimit(raw.name()));
+    Ok(())
+}
+
+/// Recurses until the stack is used up.
+#[inline(never)]
+#[allow(unconditional_recursion)]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 32]);
+    recurse(depth + 1) + frame[(depth % 32) as usize]
+}
+
+fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
+    let (bounds, overflow) = on_stack(|bounds| {
+        // SAFETY: the recursion owns nothing.
+        (bounds, unsafe { catch_fault(|| recurse(0)) })
+    })
+    .or_fail("a stack")?;
+    let report = overflow.err().or_fail("a fault")?;
+    ensure_eq!(report.exception, Exception::DoubleFault);
+    ensure_eq!(report.cause, Cause::GuardPage("stack 2"));
+    let address = report.address.or_fail("an address")?;
+    ensure!((bounds.guard..bounds.bottom).contains(&address), "{address:#x} with a guard page at {:#x}", bounds.guard);
+    ensure_matches!(report.place, Some(Place::Region(region)) if region.start == bounds.guard && region.end == bounds.bottom);
+    Ok(())
+}
+
+fn stack_overflow_can_happen_again() -> CaseResult {
+    for _ in 0..20 {
+        stack_overflow_is_the_guard_page_of_that_stack()?;
+    }
+    Ok(())
+}
+
+fn overflow_of_a_stack_inside_another() -> CaseResult {
+    let names = on_stack(|_| {
+        on_stack(|_| {
+            // SAFETY: the recursion owns nothing.
+            unsafe { catch_fault(|| recurse(0)) }
+        })
+    });
+    let report = names.or_fail("a stack")?.or_fail("a second stack")?.err().or_fail("a fault")?;
+    ensure_eq!(report.cause, Cause::GuardPage("stack 3"));
+    Ok(())
+}
+
+fn not_canonical_is_general_protection() -> CaseResult {
+    let report = report(0x8000_0000_0000_0000)?;
+    ensure_eq!((report.exception, report.cause), (Exception::GeneralProtection, Cause::Exception));
+    ensure_eq!((report.address, report.place), (None, None));
+    Ok(())
+}
+
+fn undefined_instruction() {
+    // SAFETY: the instruction does nothing but fault.
+    unsafe { asm!("ud2") };
+}
+
+fn invalid_opcode() -> CaseResult {
+    // SAFETY: the function owns nothing.
+    let result = unsafe { catch_fault(undefined_instruction) };
+    ensure_eq!(result.err().map(|report| report.exception), Some(Exception::InvalidOpcode));
+    Ok(())
+}
+
+/// The lock is taken, so the handler must not wait for it.
+fn fault_in_the_memory_manager_is_not_put_to_it() -> CaseResult {
+    let address = BreakId::KERNEL_HEAP.base() - 1;
+    let report = with(|_| probe::read(address)).err().or_fail("a fault")?;
+    ensure_eq!((report.cause, report.place), (Cause::InsideMemoryManager, None));
+    Ok(())
+}
+
+fn nested_catchers_return_to_the_innermost() -> CaseResult {
+    // SAFETY: the closures own nothing.
+    let outer = unsafe {
+        catch_fault(|| {
+            let inner = probe::read(0).is_err();
+            (inner, probe::read(8).is_err(), 7)
+        })
+    };
+    ensure_eq!(outer, Ok((true, true, 7)));
+    // SAFETY: as above.
+    let outer = unsafe {
+        catch_fault(|| {
+            let inner = probe::read(0).is_err();
+            undefined_instruction();
+            inner
+        })
+    };
+    ensure_eq!(outer.map_err(|report| report.exception), Err(Exception::InvalidOpcode));
+    Ok(())
+}
+
+fn no_fault_returns_the_value() -> CaseResult {
+    // SAFETY: nothing faults.
+    let value = unsafe { catch_fault(|| alloc::vec![1, 2, 3]) };
+    ensure_eq!(value, Ok(alloc::vec![1, 2, 3]));
+    Ok(())
+}
+
+fn report_is_readable() -> CaseResult {
+    let text = alloc::format!("{}", report(16)?);
+    let first = text.lines().next();
+    ensure!(first.is_some_and(|line| line.starts_with("page fault: null page, read of 0x0000000000000010 by ")), "{text}");
+    ensure!(text.lines().skip(1).all(|line| line.starts_with("  ")), "{text}");
+    ensure!(text.contains("(the lower half is for processes)"), "{text}");
+    Ok(())
+}

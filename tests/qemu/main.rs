@@ -1,0 +1,69 @@
+//! The suite that runs under QEMU: one image, cases chosen at run time.
+//!
+//! ```text
+//!   boot  frames  paging        the kernel owns the machine
+//!   breaks  strict  injection   moving a break, touching what it grants, running out
+//!   faults  trace               what nobody can serve is reported; what happened is written down
+//!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   selftest                    fails on purpose, one case for each kind of failure
+//!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
+//! ```
+//!
+//! Each case leaves frames and reservations as it found them: the framework counts.
+
+#![no_std]
+#![no_main]
+#![allow(unsafe_code)]
+
+extern crate alloc;
+
+mod boot;
+mod breaks;
+mod faults;
+mod frames;
+mod heaps;
+mod injection;
+mod paging;
+mod selftest;
+mod strict;
+mod trace;
+
+use kernel_demo::arch::qemu::Exit;
+use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
+use kernel_demo::memory::{self, Counts, Policy};
+use kernel_demo::testing::{self, Failed, OrFail};
+use kernel_demo::tour;
+
+kernel_demo::main!(main);
+
+fn main() -> Exit {
+    let cases = [
+        boot::CASES,
+        frames::CASES,
+        paging::CASES,
+        breaks::CASES,
+        strict::CASES,
+        faults::CASES,
+        trace::CASES,
+        injection::CASES,
+        heaps::CASES,
+        selftest::CASES,
+    ];
+    testing::run(&cases, &tour::PARTS)
+}
+
+/// A break of this case's own, and the same break by hand.
+fn scratch(policy: Policy) -> Result<(ScratchBreak, RawBreak), Failed> {
+    let scratch = ScratchBreak::claim(policy).or_fail("a break that nobody uses")?;
+    let raw = scratch.raw();
+    Ok((scratch, raw))
+}
+
+/// Frames now.
+fn counts() -> Counts {
+    memory::with(|memory| memory.counts())
+}
+
+const PAGE: u64 = memory::layout::PAGE_SIZE;
+const MIB: isize = 1 << 20;
+const GIB: isize = 1 << 30;

@@ -1,0 +1,69 @@
+//! Fails on purpose, one case for each way to fail: the harness must tell them apart. Runs only when asked for by name.
+
+use core::hint::spin_loop;
+
+use kernel_demo::memory::with;
+use kernel_demo::testing::{Case, CaseResult, OrFail};
+use kernel_demo::{cases, ensure_eq};
+use x86_64::VirtAddr;
+use x86_64::instructions::tables::lidt;
+use x86_64::structures::DescriptorTablePointer;
+
+pub const CASES: &[Case] = cases!("selftest":
+    passes,
+    assertion,
+    panic,
+    fault,
+    leak,
+    triple_fault,
+    hang,
+    passes_again,
+);
+
+fn passes() -> CaseResult {
+    Ok(())
+}
+
+/// The last one: it is reached only if the suite goes on after all the others.
+fn passes_again() -> CaseResult {
+    Ok(())
+}
+
+fn assertion() -> CaseResult {
+    ensure_eq!(2 + 2, 5);
+    Ok(())
+}
+
+fn panic() -> CaseResult {
+    panic!("on purpose")
+}
+
+fn fault() -> CaseResult {
+    let pointer = 0x10 as *const u8;
+    // SAFETY: it is not, and that is the point: the null page is not mapped.
+    let value = unsafe { pointer.read_volatile() };
+    ensure_eq!(value, 0);
+    Ok(())
+}
+
+fn leak() -> CaseResult {
+    for _ in 0..3 {
+        with(|memory| memory.frames().allocate(0)).or_fail("a frame")?;
+    }
+    Ok(())
+}
+
+/// With no exception handlers, the first exception takes the machine down.
+fn triple_fault() -> CaseResult {
+    let nothing = DescriptorTablePointer { limit: 0, base: VirtAddr::new(0) };
+    // SAFETY: it is not, and that is the point.
+    unsafe { lidt(&nothing) };
+    x86_64::instructions::interrupts::int3();
+    Ok(())
+}
+
+fn hang() -> CaseResult {
+    loop {
+        spin_loop();
+    }
+}

@@ -1,0 +1,114 @@
+//! The command line. Each option can also be given as the environment variable that the Makefile uses.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::qemu::{Accel, Machine};
+
+/// Builds brkalloc's kernel images, boots them under QEMU, and judges what they report.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Every suite, one after the other; the last line is `N passed, M failed`.
+    Test {
+        /// Which tests.
+        #[command(flatten)]
+        filter: Filter,
+        /// Where to boot the images.
+        #[command(flatten)]
+        machine: MachineOptions,
+        /// Show all that the compilers and tests write, not only verdicts.
+        #[arg(long, short)]
+        verbose: bool,
+    },
+    /// The QEMU suite alone.
+    Suite {
+        /// Which cases.
+        #[command(flatten)]
+        filter: Filter,
+        /// Print the names of the cases instead of running them.
+        #[arg(long)]
+        list: bool,
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
+    /// The tour, as the kernel writes it; the exit status is its verdict.
+    Tour {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
+}
+
+/// Which tests to run.
+#[derive(Args, Debug)]
+pub struct Filter {
+    /// Run only tests whose name contains this; several parts are separated by commas.
+    #[arg(long, env = "FILTER", hide_env_values = true, value_name = "PART")]
+    filter: Option<String>,
+}
+
+impl Filter {
+    /// The filter, unless it is empty.
+    pub fn get(self) -> Option<String> {
+        self.filter.filter(|filter| !filter.is_empty())
+    }
+}
+
+/// Where to boot the images.
+#[derive(Args, Clone, Debug)]
+pub struct MachineOptions {
+    /// Who executes the kernel's instructions.
+    #[arg(long, env = "ACCEL", hide_env_values = true, value_enum, default_value_t = Accel::Tcg)]
+    accel: Accel,
+    /// How many CPUs.
+    #[arg(long, env = "SMP", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    smp: u32,
+    /// How much memory [default: 64M, for the tour 128M].
+    #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE")]
+    mem: Option<String>,
+}
+
+impl MachineOptions {
+    /// The machine for test kernels: little memory, so that running out of it is quick to test.
+    pub fn for_tests(&self) -> Machine {
+        self.machine("64M")
+    }
+
+    /// The machine for the tour.
+    pub fn for_tour(&self) -> Machine {
+        self.machine("128M")
+    }
+
+    fn machine(&self, default_mem: &str) -> Machine {
+        let mem = self.mem.as_deref().unwrap_or(default_mem).to_owned();
+        Machine { accel: self.accel, smp: self.smp, mem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_tour_gets_more_memory_than_the_tests_unless_told_otherwise() {
+        let options = MachineOptions { accel: Accel::Tcg, smp: 1, mem: None };
+        assert_eq!((options.for_tests().mem.as_str(), options.for_tour().mem.as_str()), ("64M", "128M"));
+        let options = MachineOptions { mem: Some("1G".into()), ..options };
+        assert_eq!(options.for_tour().mem, "1G");
+    }
+}

@@ -1,0 +1,46 @@
+//! What can keep the harness from doing its work. A test that fails is no error; it is a [`Failure`](crate::tally::Failure).
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// What can keep the harness from doing its work.
+#[derive(Debug)]
+pub enum Error {
+    /// Neither this directory nor one above it is the project.
+    NoProject(PathBuf),
+    /// The set-up has not been run: this file cannot be read.
+    NoSetup(PathBuf, io::Error),
+    /// The set-up's file has no such entry.
+    IncompleteSetup(PathBuf, &'static str),
+    /// A program could not be run.
+    Run(String, io::Error),
+    /// An image could not be built; what the build wrote.
+    Build(String, Vec<String>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoProject(from) => {
+                write!(f, "found no x86_64-target.json in {} or above it: run this inside the project", from.display())
+            }
+            Self::NoSetup(path, error) => write!(f, "cannot read {}: {error}; run `make setup` first", path.display()),
+            Self::IncompleteSetup(path, key) => write!(f, "{} has no entry {key}; run `make setup` again", path.display()),
+            Self::Run(program, error) => write!(f, "cannot run {program}: {error}"),
+            Self::Build(what, output) => {
+                write!(f, "could not build {what}:")?;
+                output.iter().try_for_each(|line| write!(f, "\n    {line}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoSetup(_, error) | Self::Run(_, error) => Some(error),
+            Self::NoProject(_) | Self::IncompleteSetup(..) | Self::Build(..) => None,
+        }
+    }
+}

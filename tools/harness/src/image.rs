@@ -1,0 +1,64 @@
+//! Builds bootable disk images with `bootimage`.
+
+use std::path::{Path, PathBuf};
+
+use crate::project::{Project, Setup};
+use crate::{Error, cargo, process};
+
+/// A disk image to build: one program of one kernel package.
+#[derive(Clone, Debug)]
+pub struct Image {
+    folder: PathBuf,
+    bin: &'static str,
+}
+
+impl Image {
+    /// The demo kernel's test suite.
+    pub fn suite(project: &Project) -> Self {
+        Self { folder: project.kernel(), bin: "suite" }
+    }
+
+    /// The demo kernel's tour.
+    pub fn tour(project: &Project) -> Self {
+        Self { folder: project.kernel(), bin: "tour" }
+    }
+
+    /// The kernel that has nothing in common with ours but the allocator.
+    pub fn other_kernel(project: &Project) -> Self {
+        Self { folder: project.other_kernel(), bin: "other-kernel" }
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.bin
+    }
+
+    /// Brings the image up to date and returns where it is. `on_line` gets what the build has to say.
+    pub fn build(&self, project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<PathBuf, Error> {
+        let mut command = cargo::freestanding(project, setup, &self.folder, "kernel");
+        command.args(["bootimage", "--bin", self.bin, "--target"]).arg(project.kernel_target()).args([
+            "-Zjson-target-spec",
+            "-Zbuild-std=core,alloc,compiler_builtins",
+            "-Zbuild-std-features=compiler-builtins-mem",
+        ]);
+        let mut output = Vec::new();
+        let status = process::run(command, |line| {
+            output.push(line.to_owned());
+            on_line(line);
+        })?;
+        let image = self.path(&project.target("kernel"));
+        if !status.success() {
+            return Err(Error::Build(format!("image {}", self.bin), output));
+        }
+        if !image.is_file() {
+            output.push(format!("{} was not written", image.display()));
+            return Err(Error::Build(format!("image {}", self.bin), output));
+        }
+        Ok(image)
+    }
+
+    /// Where `bootimage` puts the image.
+    fn path(&self, target: &Path) -> PathBuf {
+        target.join("x86_64-target/debug").join(format!("bootimage-{}.bin", self.bin))
+    }
+}

@@ -1,0 +1,39 @@
+//! Builds the project's kernel images, boots them under QEMU, judges what they report, and adds up every suite.
+//!
+//! ```text
+//!   main · cli                         what was asked
+//!  ───────────────────────────────────────────────────────────────
+//!   steps · report                     everything `make test` does, in order; what the reader sees
+//!   suite · tour · other_kernel        what to boot, and what a boot must show
+//!  ───────────────────────────────────────────────────────────────
+//!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
+//!   libtest                            lines from `cargo test` → verdicts               (pure)
+//!  ───────────────────────────────────────────────────────────────
+//!   image · qemu · cargo · process     children: compilers and the emulator
+//!   project                            where things are
+//!   tally                              what passed, what failed and how
+//! ```
+//!
+//! Rules of the room:
+//! - A module names only modules on its own floor or below.
+//! - What decides between *passed* and *failed* does no input or output, so that its tests can feed it any failure.
+//! - Silence is never success: a suite that ran no test, or whose summary does not fit its lines, has failed.
+
+pub mod cargo;
+pub mod cli;
+pub mod error;
+pub mod image;
+pub mod judge;
+pub mod libtest;
+pub mod other_kernel;
+pub mod process;
+pub mod project;
+pub mod protocol;
+pub mod qemu;
+pub mod report;
+pub mod steps;
+pub mod suite;
+pub mod tally;
+pub mod tour;
+
+pub use error::Error;

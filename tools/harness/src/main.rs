@@ -1,0 +1,88 @@
+//! The harness's command line; see the library for how it works.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use harness::cli::{Cli, Command, MachineOptions};
+use harness::image::Image;
+use harness::project::Project;
+use harness::steps::{self, Context};
+use harness::suite::{self, Suite};
+use harness::tally::{Failure, Kind, Tally};
+use harness::{Error, report, tour};
+
+fn main() -> ExitCode {
+    let verdict = match Cli::parse().command {
+        Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
+        Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
+        Command::Tour { machine } => tour(&machine),
+    };
+    match verdict {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("harness: error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `harness test`
+fn test(filter: Option<String>, machine: MachineOptions, verbose: bool) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let tally = steps::run_all(&Context { project, setup, machine, filter, verbose });
+    report::sum(&tally);
+    Ok(tally.is_clean())
+}
+
+/// `harness suite`
+fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
+    let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limit: suite::LIMIT, filter };
+    if list {
+        return Ok(match suite.list() {
+            Ok(names) => {
+                names.iter().for_each(|name| println!("{name}"));
+                true
+            }
+            Err(failure) => {
+                eprintln!("{failure}");
+                false
+            }
+        });
+    }
+    let mut tally = suite.run(report::event);
+    if let (0, Some(filter)) = (tally.ran(), &suite.filter) {
+        let reason = vec![format!("no case's name contains {filter:?}")];
+        tally.add(Tally::one_failed(Failure::new("qemu suite", Kind::Empty, reason)));
+    }
+    report::sum(&tally);
+    Ok(tally.is_clean())
+}
+
+/// `harness tour`
+fn tour(machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let failure = tour::run(&setup.qemu, &image, &machine.for_tour(), |bytes| {
+        let mut out = io::stdout();
+        // A reader who has closed the pipe has seen enough; the verdict still counts.
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    });
+    match failure {
+        None => Ok(true),
+        Some(failure) => {
+            // The tour has said it all itself, unless it did not get to its end.
+            if failure.kind != Kind::Assertion {
+                eprintln!("\n{failure}");
+            }
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Runs a program and reads what it writes, line by line, as it comes.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::Error;
+
+/// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order in which they were
+/// written; bytes that are not UTF-8 are replaced.
+pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |error: io::Error| Error::Run(program.clone(), error);
+
+    let (reader, writer) = io::pipe().map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    let mut child = command.spawn().map_err(failed)?;
+    // The command keeps its ends of the pipe open, and the pipe ends only when all of them are closed.
+    drop(command);
+
+    let mut lines = BufReader::new(reader);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        on_line(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    child.wait().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_outputs_arrive_in_order_with_the_status() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two >&2; printf three; exit 7"]);
+        let mut lines = Vec::new();
+        let status = run(command, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["one", "two", "three"]);
+        assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = run(Command::new("no-such-program"), |_| {}).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+}

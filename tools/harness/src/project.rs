@@ -1,0 +1,107 @@
+//! Where things are: the project's folders, and what `tools/setup.sh` found.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// The file by which the project's root is recognised; also the kernel's target.
+const TARGET_FILE: &str = "x86_64-target.json";
+
+/// The project on disk.
+#[derive(Clone, Debug)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// Finds the project that the current directory is part of.
+    pub fn find() -> Result<Self, Error> {
+        let start = env::current_dir().unwrap_or_default();
+        start
+            .ancestors()
+            .find(|folder| folder.join(TARGET_FILE).is_file())
+            .map(|root| Self { root: root.to_owned() })
+            .ok_or(Error::NoProject(start))
+    }
+
+    /// The root, where the allocator's `Cargo.toml` is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The demo kernel's package.
+    pub fn kernel(&self) -> PathBuf {
+        self.root.join("kernel-demo")
+    }
+
+    /// The package of the kernel that has nothing in common with ours.
+    pub fn other_kernel(&self) -> PathBuf {
+        self.root.join("tests/other-kernel")
+    }
+
+    /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw
+    /// the other's away.
+    pub fn target(&self, sort: &str) -> PathBuf {
+        self.root.join("target").join(sort)
+    }
+
+    /// The description of the kernel's target.
+    pub fn kernel_target(&self) -> PathBuf {
+        self.root.join(TARGET_FILE)
+    }
+
+    /// Reads what the set-up found.
+    pub fn setup(&self) -> Result<Setup, Error> {
+        let folder = self.target("setup");
+        let path = folder.join("env");
+        let text = fs::read_to_string(&path).map_err(|error| Error::NoSetup(path.clone(), error))?;
+        let values = parse_env(&text);
+        let value = |key: &'static str| match values.get(key) {
+            Some(&value) => Ok(value.to_owned()),
+            None => Err(Error::IncompleteSetup(path.clone(), key)),
+        };
+        Ok(Setup {
+            bin: folder.join("bin"),
+            qemu: value("QEMU")?.into(),
+            host32: Some(value("HOST32")?).filter(|target| !target.is_empty()),
+        })
+    }
+}
+
+/// What the set-up found on this machine.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder with the `cargo` and `rustc` that build for the kernel, and `bootimage`.
+    pub bin: PathBuf,
+    /// The emulator.
+    pub qemu: PathBuf,
+    /// The 32-bit target whose programs can be linked and run here, if there is one.
+    pub host32: Option<String>,
+}
+
+/// The entries of a file of `KEY='value'` lines and comments.
+fn parse_env(text: &str) -> HashMap<&str, &str> {
+    text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key, value.trim_matches('\''))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_set_ups_file_is_read_without_its_quotes_and_comments() {
+        let values = parse_env("# Written by x\nQEMU='/usr/bin/q'\nHOST32=''\n");
+        assert_eq!(values["QEMU"], "/usr/bin/q");
+        assert_eq!(values["HOST32"], "");
+        assert_eq!(values.len(), 2);
+    }
+
+    #[test]
+    fn the_project_is_found_from_a_folder_inside_it() {
+        let project = Project::find().unwrap();
+        assert!(project.root().join("tools/harness/Cargo.toml").is_file());
+    }
+}

@@ -1,0 +1,233 @@
+//! Boots an image under QEMU and hands on what the kernel writes, byte by byte, with a limit on silence.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::judge::Ending;
+
+/// Who executes the kernel's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accel {
+    /// QEMU, in software.
+    Tcg,
+    /// The processor, through Linux's KVM.
+    Kvm,
+}
+
+/// The machine to boot.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Who executes the instructions.
+    pub accel: Accel,
+    /// How many CPUs.
+    pub smp: u32,
+    /// How much memory, as QEMU's `-m` understands it: `64M`.
+    pub mem: String,
+}
+
+/// Has the kernel made progress?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Yes: the clock starts again.
+    Made,
+    /// No: the clock goes on.
+    None,
+}
+
+impl Machine {
+    /// QEMU's arguments for booting `image`, with `keys` for the kernel to read (`opt/brkalloc/<key>`).
+    fn arguments(&self, image: &Path, keys: &[(&str, &str)]) -> Vec<OsString> {
+        // A snapshot leaves the image as it is, so that any number of machines can boot it at the same time.
+        let mut drive = OsString::from("format=raw,snapshot=on,file=");
+        drive.push(image);
+        let accel = match self.accel {
+            Accel::Tcg => "tcg",
+            Accel::Kvm => "kvm",
+        };
+        let smp = self.smp.to_string();
+        let mut arguments = vec![OsString::from("-drive"), drive];
+        arguments.extend(
+            [
+                "-accel",
+                accel,
+                "-smp",
+                &smp,
+                "-m",
+                &self.mem,
+                "-device",
+                "isa-debug-exit,iobase=0xf4,iosize=0x04",
+                "-serial",
+                "stdio",
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+                "-nic",
+                "none",
+                "-no-reboot",
+            ]
+            .map(OsString::from),
+        );
+        for (key, value) in keys {
+            // A comma separates QEMU's options; a doubled one stands for itself.
+            let value = value.replace(',', ",,");
+            arguments.push("-fw_cfg".into());
+            arguments.push(format!("name=opt/brkalloc/{key},string={value}").into());
+        }
+        arguments
+    }
+
+    /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its serial port as it comes. If
+    /// it does not report progress for as long as `limit`, the machine is stopped.
+    pub fn boot(
+        &self,
+        qemu: &Path,
+        image: &Path,
+        keys: &[(&str, &str)],
+        limit: Duration,
+        on_bytes: impl FnMut(&[u8]) -> Progress,
+    ) -> Ending {
+        let mut command = Command::new(qemu);
+        command.args(self.arguments(image, keys));
+        match watch(command, limit, on_bytes) {
+            Ok(ending) => ending,
+            Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
+        }
+    }
+}
+
+/// A child that does not outlive us, whatever happens.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Both fail only if the child has already been waited for, and then there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs `command`; see [`Machine::boot`].
+fn watch(mut command: Command, limit: Duration, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Guarded(command.spawn()?);
+    let stdout = child.0.stdout.take().expect("stdout is piped");
+    let mut stderr = child.0.stderr.take().expect("stderr is piped");
+    let chunks = read_in_background(stdout);
+    let complaint = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+
+    let mut deadline = Instant::now() + limit;
+    loop {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        match chunks.recv_timeout(patience) {
+            Ok(bytes) => {
+                if on_bytes(&bytes) == Progress::Made {
+                    deadline = Instant::now() + limit;
+                }
+                // One that writes for ever without getting on never lets the wait above run out.
+                if Instant::now() >= deadline {
+                    return Ok(Ending::TimedOut(limit));
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut(limit)),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = child.0.wait()?;
+    let stderr = complaint.join().unwrap_or_default();
+    Ok(match status.code() {
+        Some(status) => Ending::Exited { status, stderr },
+        None => Ending::Broken(format!("QEMU was stopped from outside: {status}")),
+    })
+}
+
+/// The pieces of `stream` as they come; the channel closes when the stream ends.
+fn read_in_background(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if sender.send(buffer[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn ending(script: &str, limit: f32, progress: Progress) -> Ending {
+        watch(shell(script), Duration::from_secs_f32(limit), |_| progress).unwrap()
+    }
+
+    #[test]
+    fn bytes_status_and_complaints_come_through() {
+        let mut seen = Vec::new();
+        let ending = watch(shell("printf abc; echo no >&2; exit 33"), Duration::from_secs(10), |bytes| {
+            seen.extend_from_slice(bytes);
+            Progress::None
+        });
+        assert_eq!(seen, b"abc");
+        let stderr = "no\n".to_owned();
+        assert_eq!(ending.unwrap(), Ending::Exited { status: 33, stderr });
+    }
+
+    #[test]
+    fn silence_is_stopped() {
+        let begin = Instant::now();
+        assert!(matches!(ending("sleep 30", 0.1, Progress::None), Ending::TimedOut(_)));
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn talking_without_getting_on_is_stopped() {
+        let script = "while :; do echo again; done";
+        assert!(matches!(ending(script, 0.1, Progress::None), Ending::TimedOut(_)));
+    }
+
+    #[test]
+    fn getting_on_is_given_time() {
+        let script = "for i in 1 2 3 4 5 6; do sleep 0.2; echo $i; done";
+        assert!(matches!(ending(script, 0.9, Progress::Made), Ending::Exited { status: 0, .. }));
+    }
+
+    #[test]
+    fn a_signal_is_no_status() {
+        assert!(matches!(ending("kill -9 $$", 10.0, Progress::None), Ending::Broken(_)));
+    }
+
+    #[test]
+    fn an_emulator_that_is_not_there_is_named() {
+        let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
+        let limit = Duration::from_secs(1);
+        let ending = machine.boot(Path::new("no-such-qemu"), Path::new("x"), &[], limit, |_| Progress::None);
+        assert!(matches!(ending, Ending::Broken(reason) if reason.contains("no-such-qemu")));
+    }
+
+    #[test]
+    fn a_comma_in_a_value_does_not_end_it() {
+        let machine = Machine { accel: Accel::Tcg, smp: 2, mem: "64M".into() };
+        let arguments = machine.arguments(Path::new("x.bin"), &[("filter", "a,b")]);
+        assert_eq!(arguments.last().unwrap(), "name=opt/brkalloc/filter,string=a,,b");
+    }
+}

@@ -1,0 +1,99 @@
+//! The tests that run on the host, counted by the summaries of their programs.
+
+use std::process::Command;
+
+use super::checks::KERNEL_HOST;
+use super::{Action, Context, Outcome, Screen, Step};
+use crate::libtest::{self, Reader};
+use crate::tally::{Failure, Kind, Tally};
+use crate::{Error, cargo, process};
+
+pub(super) fn steps() -> Vec<Step> {
+    let tests = |title, run| Step { title, action: Action::Tests(run) };
+    vec![
+        tests("host tests: workspace", workspace),
+        tests("host tests: kernel-demo", kernel),
+        tests("host tests: AddressSanitizer", address_sanitizer),
+        tests("host tests: 32-bit", host32),
+    ]
+}
+
+/// The allocator's and the harness's own tests, with overflow checks and debug assertions.
+fn workspace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let mut command = cargo::host(&context.project, context.project.root(), "");
+    command.args(["test", "--workspace"]);
+    cargo_test("host tests: workspace", context, command, screen)
+}
+
+/// What of the kernel does not need a kernel to run in.
+fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let mut command = cargo::host(&context.project, &context.project.kernel(), KERNEL_HOST);
+    command.args(["test", "--lib"]).env("RUSTC_BOOTSTRAP", "1");
+    cargo_test("host tests: kernel-demo", context, command, screen)
+}
+
+/// The allocator's tests under AddressSanitizer, lightly optimised, for the sanitizer makes them slow. It does not look for
+/// leaks: a break over a static array needs an array that lives for ever, which a test gets by leaking one.
+fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let Some(host) = host_with_sanitizer()? else {
+        return Ok(Outcome::LeftOut("the Rust on PATH comes without AddressSanitizer's runtime; rustup's has it".into()));
+    };
+    let mut command = cargo::host(&context.project, context.project.root(), "asan");
+    command
+        .args(["test", "--package", "brkalloc", "--lib", "--tests", "--target", &host])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .env("ASAN_OPTIONS", "detect_leaks=0")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    cargo_test("host tests: AddressSanitizer", context, command, screen)
+}
+
+/// The allocator's tests as a 32-bit program, over a standard library built from source.
+fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let Some(target) = &context.setup.host32 else {
+        return Ok(Outcome::LeftOut("there is no 32-bit C library; `make setup` says what it takes".into()));
+    };
+    let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
+    command
+        .args(["test", "--package", "brkalloc", "--lib", "--tests", "--target", target])
+        .arg("-Zbuild-std=std,panic_unwind")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    cargo_test("host tests: 32-bit", context, command, screen)
+}
+
+/// The host's target, if its standard library comes with AddressSanitizer's runtime.
+fn host_with_sanitizer() -> Result<Option<String>, Error> {
+    let mut lines = Vec::new();
+    let mut command = Command::new("rustc");
+    command.args(["--print", "host-tuple", "--print", "target-libdir"]);
+    process::run(command, |line| lines.push(line.to_owned()))?;
+    let [host, folder] = lines.as_slice() else {
+        return Ok(None);
+    };
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let found = files.map(|file| file.file_name()).any(|name| name.to_string_lossy().contains("_rt.asan."));
+    Ok(found.then(|| host.clone()))
+}
+
+/// Runs a `cargo test`, all of its programs even if one fails, and counts.
+pub(super) fn cargo_test(title: &str, context: &Context, mut command: Command, screen: &mut Screen) -> Result<Outcome, Error> {
+    command.args(["--no-fail-fast", "--color", "never", "--"]);
+    if let Some(filter) = &context.filter {
+        command.args(filter.split(',').map(str::trim).filter(|part| !part.is_empty()));
+    }
+    let mut reader = Reader::default();
+    let status = process::run(command, |line| {
+        reader.line(line);
+        if libtest::is_verdict(line) {
+            screen.line(line);
+        } else {
+            screen.detail(line);
+        }
+    })?;
+    let mut tally = reader.finish(title, status.success());
+    if tally.ran() == 0 && context.filter.is_none() {
+        let reason = vec!["its programs ran, but held no test".into()];
+        tally.add(Tally::one_failed(Failure::new(title, Kind::Empty, reason)));
+    }
+    Ok(Outcome::Ran(tally))
+}

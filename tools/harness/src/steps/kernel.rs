@@ -1,0 +1,67 @@
+//! What runs under QEMU: the images are built once, then booted.
+
+use super::host::cargo_test;
+use super::{Action, Context, Outcome, Screen, Step};
+use crate::image::Image;
+use crate::protocol::Event;
+use crate::suite::{LIMIT, Suite};
+use crate::tally::Tally;
+use crate::{Error, cargo, other_kernel, tour};
+
+pub(super) fn steps() -> Vec<Step> {
+    let tests = |title, run| Step { title, action: Action::Tests(run) };
+    let alone = |title, run| Step { title, action: Action::Alone(run) };
+    vec![
+        tests("qemu: suite", suite),
+        alone("qemu: the judge against real failures", judge),
+        alone("qemu: other-kernel", other),
+        alone("qemu: tour", tour),
+    ]
+}
+
+/// The demo kernel's suite, case by case.
+fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image = Image::suite(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let suite = Suite {
+        qemu: context.setup.qemu.clone(),
+        image,
+        machine: context.machine.for_tests(),
+        limit: LIMIT,
+        filter: context.filter.clone(),
+    };
+    Ok(Outcome::Ran(suite.run(|event| show(screen, event))))
+}
+
+/// The harness's tests that need real boots: cases that fail on purpose, each of which must be recognised.
+fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let mut command = cargo::host(&context.project, context.project.root(), "");
+    command.args(["test", "--package", "harness", "--features", "qemu", "--test", "qemu"]);
+    cargo_test("qemu: the judge against real failures", context, command, screen)
+}
+
+/// The kernel that has nothing in common with ours but the allocator.
+fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image = Image::other_kernel(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let machine = context.machine.for_tests();
+    Ok(Outcome::Ran(other_kernel::run(&context.setup.qemu, &image, &machine, |event| show(screen, event))))
+}
+
+/// The tour; what it shows is worth reading where it is run for that, `make run`.
+fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image = Image::tour(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), |_| {});
+    Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
+}
+
+/// Shows an event of a test kernel.
+fn show(screen: &mut Screen, event: &Event) {
+    match event {
+        Event::Began(name) => screen.start_line(&format!("test {name} ... ")),
+        Event::Verdict(true) => screen.end_line("ok"),
+        Event::Verdict(false) => screen.end_line("FAILED"),
+        Event::Panic(_) => screen.end_line("PANIC"),
+        Event::Fault(_) => screen.end_line("FAULT"),
+        Event::Detail(line) | Event::Other(line) => screen.detail(line),
+        Event::Running(_) | Event::Summary(_) => {}
+    }
+}

@@ -1,0 +1,140 @@
+//! Boots cases that fail on purpose under the real QEMU: each failure must be recognised as what it is.
+//!
+//! These tests need what `make setup` installs, so they are built only with the feature `qemu`; `make test` does that.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use harness::image::Image;
+use harness::project::{Project, Setup};
+use harness::qemu::{Accel, Machine};
+use harness::suite::Suite;
+use harness::tally::{Failure, Kind, Tally};
+
+/// Long enough for a boot on a busy machine, short enough to wait for the case that hangs.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The suite's image, built once for all tests here, by the code that `make test` uses.
+fn image() -> (Setup, PathBuf) {
+    static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
+    let build = || {
+        let project = Project::find().expect("the tests run inside the project");
+        let setup = project.setup().expect("the set-up has been run");
+        let image = Image::suite(&project).build(&project, &setup, |_| {});
+        let image = image.unwrap_or_else(|error| panic!("{error}"));
+        (setup, image)
+    };
+    IMAGE.get_or_init(build).clone()
+}
+
+fn suite(filter: &str) -> Suite {
+    let (setup, image) = image();
+    let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
+    Suite { qemu: setup.qemu, image, machine, limit: LIMIT, filter: Some(filter.into()) }
+}
+
+fn run(suite: &Suite) -> Tally {
+    suite.run(|_| {})
+}
+
+/// The only failure of the case `name`, which must be of this kind.
+fn failure(name: &str, kind: Kind) -> Failure {
+    let mut tally = run(&suite(name));
+    assert_eq!((tally.passed, tally.failures.len()), (0, 1), "{:?}", tally.failures);
+    let failure = tally.failures.remove(0);
+    assert_eq!((failure.name.as_str(), failure.kind), (name, kind), "{failure}");
+    failure
+}
+
+#[test]
+fn an_assertion_says_where_and_shows_both_values() {
+    let failure = failure("selftest::assertion", Kind::Assertion);
+    let text = failure.details.join("\n");
+    for part in ["at ", "selftest.rs:", "expected:", "found:"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn a_frame_leak_says_how_many() {
+    let failure = failure("selftest::leak", Kind::FrameLeak);
+    assert!(failure.details[0].contains("not returned"), "{failure}");
+}
+
+#[test]
+fn a_panic_shows_its_message() {
+    let failure = failure("selftest::panic", Kind::Panic);
+    assert!(failure.details.join("\n").contains("on purpose"), "{failure}");
+}
+
+#[test]
+fn an_unexpected_fault_is_reported_as_one() {
+    let failure = failure("selftest::fault", Kind::Fault);
+    assert!(failure.details.join("\n").contains("null page"), "{failure}");
+}
+
+#[test]
+fn a_triple_fault_is_told_from_a_clean_end() {
+    failure("selftest::triple_fault", Kind::TripleFault);
+}
+
+#[test]
+fn a_hang_runs_into_the_limit() {
+    failure("selftest::hang", Kind::TimeOut);
+}
+
+#[test]
+fn one_run_with_every_failure_loses_no_case() {
+    let suite = suite("selftest::");
+    let tally = run(&suite);
+    let found: Vec<_> = tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
+    let expected = [
+        ("selftest::assertion", Kind::Assertion),
+        ("selftest::panic", Kind::Panic),
+        ("selftest::fault", Kind::Fault),
+        ("selftest::leak", Kind::FrameLeak),
+        ("selftest::triple_fault", Kind::TripleFault),
+        ("selftest::hang", Kind::TimeOut),
+    ];
+    assert_eq!(found, expected);
+    let planned = suite.list().expect("the list");
+    assert_eq!((planned[0].as_str(), planned[7].as_str()), ("selftest::passes", "selftest::passes_again"));
+    assert_eq!((tally.passed, tally.ran()), (2, planned.len()));
+}
+
+#[test]
+fn cases_that_fail_on_purpose_are_selected_only_by_name() {
+    let all = Suite { filter: None, ..suite("") };
+    let names = all.list().expect("the list");
+    assert!(!names.is_empty());
+    assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
+}
+
+#[test]
+fn a_filter_may_have_several_parts() {
+    let names = suite("selftest::panic,selftest::hang").list().expect("the list");
+    assert_eq!(names, ["selftest::panic", "selftest::hang"]);
+}
+
+#[test]
+fn a_filter_that_fits_nothing_selects_nothing() {
+    assert_eq!(suite("no such case").list(), Ok(vec![]));
+}
+
+#[test]
+fn qemu_that_refuses_its_arguments_is_no_fault_of_the_kernel() {
+    let mut suite = suite("selftest::passes");
+    suite.machine.mem = "nonsense".into();
+    let tally = run(&suite);
+    assert_eq!((tally.passed, tally.failures[0].kind), (0, Kind::Emulator));
+    assert!(tally.failures[0].details.join("\n").contains("nonsense"), "{}", tally.failures[0]);
+}
+
+#[test]
+fn an_image_that_is_not_there_is_no_fault_of_the_kernel() {
+    let mut suite = suite("selftest::passes");
+    suite.image = "no-such-image.bin".into();
+    let tally = run(&suite);
+    assert_eq!((tally.passed, tally.failures[0].kind), (0, Kind::Emulator));
+}

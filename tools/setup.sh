@@ -1,0 +1,75 @@
+#!/bin/sh
+# Prepares this machine to build, boot and test the kernel. `make run` and `make test` call it; nobody else has to.
+#
+#     sh tools/setup.sh         everything
+#     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
+#
+#     setup.sh ─┬─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
+#               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
+#               │                   rustup.sh   a nightly that is here, or one that rustup fetches
+#               │                   debian.sh   Debian's packages, behind a sysroot of our own
+#               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
+#               ├─ qemu.sh        the machine that boots it
+#               └─ host32.sh      for the tests: what their 32-bit run needs
+#
+# Everything goes into target/setup, except distribution packages and rustup toolchains:
+#     target/setup/env    KEY='value' lines: what was found; read by this script and by tools/harness
+#     target/setup/bin    cargo, rustc, bootimage: put first on PATH, they build for the kernel
+#
+# There is no stamp that says "done". Each run looks at what is really there, which takes under a second, and does the
+# rest. Files are written under another name and then renamed, so a run that was interrupted leaves nothing half-made.
+#
+# Variables: TOOLCHAIN=rustup|debian  take the kernel's compiler from there, and from nowhere else.
+
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(dirname -- "$here")
+setup_dir=$root/target/setup
+parts=$here/setup
+
+. "$parts/common.sh"
+. "$parts/host.sh"
+. "$parts/rustup.sh"
+. "$parts/debian.sh"
+. "$parts/toolchain.sh"
+. "$parts/bootimage.sh"
+. "$parts/qemu.sh"
+. "$parts/host32.sh"
+
+main() {
+    check_arguments "$@"
+    mkdir -p "$setup_dir/bin"
+    wait_for_other_runs
+    load_env
+
+    host_ready      || host_install
+    toolchain_ready || toolchain_install
+    bootimage_ready || bootimage_install
+    qemu_ready      || qemu_install
+    if [ "$purpose" = test ]; then
+        lints_ready  || lints_install
+        host32_ready || host32_install
+    fi
+
+    save_env
+    say "ready: $toolchain_title, bootimage $bootimage_version, $qemu_title"
+}
+
+# Sets `purpose`.
+check_arguments() {
+    purpose=${1:-test}
+    case $purpose in
+        run | test) ;;
+        *) fail "the argument is '$purpose'; expected 'run', 'test' or nothing" ;;
+    esac
+    case ${TOOLCHAIN:-any} in
+        any | rustup | debian) ;;
+        *) fail "TOOLCHAIN is '$TOOLCHAIN'; expected 'rustup', 'debian' or nothing" ;;
+    esac
+    case $root in
+        *[\'\ ]*) fail "the project's path contains a space or a quote, which make and cargo do not get along with: $root" ;;
+    esac
+}
+
+main "$@"
