@@ -15,7 +15,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN,$(eval $(if $(strip $($(name))),ex
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list setup doc fmt clean
+.PHONY: help run test suite list setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -42,6 +42,10 @@ list: ## print the names of the QEMU suite's cases
 
 setup: ## install what is missing; `run` and `test` do it by themselves
 	@$(SETUP)
+
+readme: ## run the tour and put an excerpt of it into README.md
+	@$(SETUP) run
+	@$(HARNESS) tour --readme
 
 doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc

@@ -266,6 +266,17 @@ fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so() {
     heap.provider().assert_foreign_untouched();
 }
 
+#[test]
+fn c14_a_trim_notices_that_memory_was_taken() {
+    let mut heap = heap();
+    heap.reserve(8_000).unwrap();
+    heap.provider_mut().foreign_down(4_096);
+    assert_eq!(heap.trim(0), 0);
+    heap.provider_mut().foreign_up(4_096);
+    // SAFETY: the heap outlives the case.
+    assert_eq!(unsafe { heap.try_allocate(layout(1)) }, None);
+}
+
 /// A break that somebody lowers between the heap's look at it and its call.
 struct Racing(FixedBreak, bool);
 

@@ -102,6 +102,14 @@ fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
 }
 
 #[test]
+fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap() {
+    let mut heap = heap(4096);
+    let block = allocate(&mut heap, 300_000).unwrap();
+    free(&mut heap, block, 300_000);
+    assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
+}
+
+#[test]
 fn a_resized_block_gives_back_as_a_freed_one_does() {
     let mut heap = heap(4096);
     heap.set_trim(Trim { threshold: 32 << 10, keep: 0 });

@@ -42,6 +42,9 @@ pub enum Command {
     },
     /// The tour, as the kernel writes it; the exit status is its verdict.
     Tour {
+        /// Put an excerpt of what it writes into the README.
+        #[arg(long)]
+        readme: bool,
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,

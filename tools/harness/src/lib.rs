@@ -4,7 +4,7 @@
 //!   main · cli                         what was asked
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
-//!   suite · tour · other_kernel        what to boot, and what a boot must show
+//!   suite · tour · other_kernel        what to boot, and what a boot must show; readme: an excerpt of it
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   libtest                            lines from `cargo test` → verdicts               (pure)
@@ -30,6 +30,7 @@ pub mod process;
 pub mod project;
 pub mod protocol;
 pub mod qemu;
+pub mod readme;
 pub mod report;
 pub mod steps;
 pub mod suite;

@@ -11,13 +11,13 @@ use harness::project::Project;
 use harness::steps::{self, Context};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
-use harness::{Error, report, tour};
+use harness::{Error, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
-        Command::Tour { machine } => tour(&machine),
+        Command::Tour { readme, machine } => tour(readme, &machine),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -66,16 +66,19 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
 }
 
 /// `harness tour`
-fn tour(machine: &MachineOptions) -> Result<bool, Error> {
+fn tour(into_readme: bool, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
-    let failure = tour::run(&setup.qemu, &image, &machine.for_tour(), |bytes| {
+    let mut output = Vec::new();
+    let failure = tour::run(&setup.qemu, &image, &machine.for_tour(), &[], |bytes| {
+        output.extend_from_slice(bytes);
         let mut out = io::stdout();
         // A reader who has closed the pipe has seen enough; the verdict still counts.
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     });
     match failure {
+        None if into_readme => readme::update(&project, &String::from_utf8_lossy(&output)).map(|()| true),
         None => Ok(true),
         Some(failure) => {
             // The tour has said it all itself, unless it did not get to its end.

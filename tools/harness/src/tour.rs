@@ -13,10 +13,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// So many of the last lines are kept for the report on a crash.
 const LAST_LINES: usize = 30;
 
-/// Boots the tour and judges it; `None` if it passed. `on_bytes` gets what it writes as it comes.
-pub fn run(qemu: &Path, image: &Path, machine: &Machine, mut on_bytes: impl FnMut(&[u8])) -> Option<Failure> {
+/// Boots the tour, with `keys` for it to read, and judges it; `None` if it passed. `on_bytes` gets what it writes as it comes.
+pub fn run(
+    qemu: &Path,
+    image: &Path,
+    machine: &Machine,
+    keys: &[(&str, &str)],
+    mut on_bytes: impl FnMut(&[u8]),
+) -> Option<Failure> {
     let mut output = Vec::new();
-    let ending = machine.boot(qemu, image, &[], LIMIT, |bytes| {
+    let ending = machine.boot(qemu, image, keys, LIMIT, |bytes| {
         output.extend_from_slice(bytes);
         on_bytes(bytes);
         Progress::None

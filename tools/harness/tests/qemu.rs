@@ -11,27 +11,27 @@ use harness::project::{Project, Setup};
 use harness::qemu::{Accel, Machine};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
+use harness::tour;
 
 /// Long enough for a boot on a busy machine, short enough to wait for the case that hangs.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The suite's image, built once for all tests here, by the code that `make test` uses.
-fn image() -> (Setup, PathBuf) {
-    static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
-    let build = || {
-        let project = Project::find().expect("the tests run inside the project");
-        let setup = project.setup().expect("the set-up has been run");
-        let image = Image::suite(&project).build(&project, &setup, |_| {});
-        let image = image.unwrap_or_else(|error| panic!("{error}"));
-        (setup, image)
-    };
-    IMAGE.get_or_init(build).clone()
+/// An image, built by the code that `make test` uses.
+fn build(image: fn(&Project) -> Image) -> (Setup, PathBuf) {
+    let project = Project::find().expect("the tests run inside the project");
+    let setup = project.setup().expect("the set-up has been run");
+    let image = image(&project).build(&project, &setup, |_| {});
+    (setup, image.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn machine() -> Machine {
+    Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() }
 }
 
 fn suite(filter: &str) -> Suite {
-    let (setup, image) = image();
-    let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
-    Suite { qemu: setup.qemu, image, machine, limit: LIMIT, filter: Some(filter.into()) }
+    static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
+    let (setup, image) = IMAGE.get_or_init(|| build(Image::suite)).clone();
+    Suite { qemu: setup.qemu, image, machine: machine(), limit: LIMIT, filter: Some(filter.into()) }
 }
 
 fn run(suite: &Suite) -> Tally {
@@ -120,6 +120,18 @@ fn a_filter_may_have_several_parts() {
 #[test]
 fn a_filter_that_fits_nothing_selects_nothing() {
     assert_eq!(suite("no such case").list(), Ok(vec![]));
+}
+
+/// A tour in which the n-th frame is refused: what it claims does not hold then, and that is its verdict.
+#[test]
+fn a_tour_whose_evidence_does_not_hold_fails() {
+    let (setup, image) = build(Image::tour);
+    let run = |keys: &[(&str, &str)]| tour::run(&setup.qemu, &image, &machine(), keys, |_| {});
+    assert!(run(&[]).is_none(), "with all frames it passes");
+    let failure = run(&[("fail-nth", "2")]).expect("a failure");
+    assert_eq!(failure.kind, Kind::Assertion, "{failure}");
+    let details = failure.details.join("\n");
+    assert!(details.contains("expected") && details.contains("found"), "{details}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 /// The tour; what it shows is worth reading where it is run for that, `make run`.
 fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), |_| {});
+    let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), &[], |_| {});
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
 

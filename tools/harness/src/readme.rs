@@ -1,0 +1,65 @@
+//! The README's excerpt of the tour, taken from a run: no figure in it is typed in by hand.
+
+use std::fs;
+
+use crate::Error;
+use crate::project::Project;
+
+/// What stands before and behind the excerpt.
+const BEGIN: &str = "<!-- excerpt: written by `make readme` from a run of the tour -->\n";
+const END: &str = "<!-- end of excerpt -->\n";
+
+/// The step that is shown in full.
+const STEP: &str = "[C12] Moving the break reserves addresses";
+
+/// Where the summary begins.
+const SUMMARY: &str = "claim  shown by";
+
+/// Puts the excerpt of `tour`, what the tour wrote, into the README.
+pub fn update(project: &Project, tour: &str) -> Result<(), Error> {
+    let path = project.root().join("README.md");
+    let name = || path.display().to_string();
+    let readme = fs::read_to_string(&path).map_err(|error| Error::Run(name(), error))?;
+    let updated = excerpt(tour).and_then(|excerpt| replace(&readme, &excerpt));
+    let updated = updated.map_err(|missing| Error::Build("the README's excerpt".into(), vec![missing]))?;
+    fs::write(&path, updated).map_err(|error| Error::Run(name(), error))
+}
+
+/// One step, and the summary.
+fn excerpt(tour: &str) -> Result<String, String> {
+    let part = |begin: &str| {
+        let from = tour.find(begin).ok_or_else(|| format!("the tour wrote no {begin:?}"))?;
+        let len = tour[from..].find("\n\n").unwrap_or(tour.len() - from);
+        Ok::<_, String>(tour[from..from + len].trim_end())
+    };
+    Ok(format!("```text\n{}\n  …\n{}\n```\n", part(STEP)?, part(SUMMARY)?))
+}
+
+/// The README with another excerpt between the marks.
+fn replace(readme: &str, excerpt: &str) -> Result<String, String> {
+    let (before, rest) = readme.split_once(BEGIN).ok_or_else(|| format!("the README has no {:?}", BEGIN.trim_end()))?;
+    let (_, after) = rest.split_once(END).ok_or_else(|| format!("the README has no {:?}", END.trim_end()))?;
+    Ok([before, BEGIN, excerpt, END, after].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOUR: &str = "[C11] one\n  ok\n\n[C12] Moving the break reserves addresses and so on\n  evidence\n\n[C13] no\n\nclaim  shown by\nC11    all\n\n2 of 2\n";
+
+    #[test]
+    fn the_excerpt_is_one_step_and_the_summary() {
+        let expected =
+            "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\nclaim  shown by\nC11    all\n```\n";
+        assert_eq!(excerpt(TOUR).as_deref(), Ok(expected));
+        assert!(excerpt("[C11] one\n").is_err());
+    }
+
+    #[test]
+    fn only_what_stands_between_the_marks_changes() {
+        let readme = format!("before\n{BEGIN}old\n{END}after\n");
+        assert_eq!(replace(&readme, "new\n"), Ok(format!("before\n{BEGIN}new\n{END}after\n")));
+        assert!(replace("no marks", "new").is_err());
+    }
+}
