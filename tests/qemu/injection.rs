@@ -1,8 +1,11 @@
 //! Each frame request of a workload fails once; each time the kernel lives, and nothing leaks.
 
 use alloc::vec::Vec;
+use core::alloc::Layout;
 
-use kernel_demo::arch::{on_stack, probe};
+use brkalloc::Heap;
+use kernel_demo::arch::{catch_fault, on_stack, probe};
+use kernel_demo::memory::kernel_break::ScratchBreak;
 use kernel_demo::memory::{Cause, MoveError, OutOfFrames, Policy};
 use kernel_demo::testing::{Case, CaseResult, OrFail, fail_nth};
 use kernel_demo::{cases, ensure_eq, ensure_matches};
@@ -14,6 +17,8 @@ pub const CASES: &[Case] = cases!("injection":
     strict_break_grown_touched_and_shrunk,
     stack_of_its_own,
     vector_on_the_kernel_heap,
+    heap_over_a_strict_break,
+    heap_over_an_overcommit_break,
 );
 
 /// Pages far enough from each other to need tables of each level.
@@ -88,5 +93,56 @@ fn vector_on_the_kernel_heap() -> CaseResult {
         Ok(())
     })?;
     ensure_matches!(requests, 40..);
+    Ok(())
+}
+
+/// Allocates and fills blocks up to 40 KiB, frees half of them, and allocates again. Returns how many allocations were refused.
+fn churn(heap: &mut Heap<ScratchBreak>) -> usize {
+    let mut blocks = [None; 24];
+    let mut refused = 0;
+    for round in 0..2 {
+        for (slot, block) in blocks.iter_mut().enumerate().filter(|(slot, _)| slot % 2 == round || round == 0) {
+            let layout = Layout::array::<u8>((slot + 1) * 1700).expect("a small layout");
+            if let Some(block) = block.take() {
+                // SAFETY: allocated below with this layout, and freed once.
+                unsafe { heap.deallocate(block, layout) };
+            }
+            // SAFETY: the heap outlives the blocks.
+            *block = unsafe { heap.allocate(layout) };
+            match block {
+                // SAFETY: the block is that long.
+                Some(block) => unsafe { block.write_bytes(0x5A, layout.size()) },
+                None => refused += 1,
+            }
+        }
+    }
+    refused
+}
+
+/// Memory runs out where it is asked for: the heap answers null, and is sound.
+fn heap_over_a_strict_break() -> CaseResult {
+    let requests = fail_nth(|| {
+        let mut heap = Heap::new(scratch(Policy::Strict)?.0);
+        let refused = churn(&mut heap);
+        heap.check().or_fail("a sound heap")?;
+        ensure_matches!(refused, 0 | 1);
+        Ok(())
+    })?;
+    ensure_matches!(requests, 100..);
+    Ok(())
+}
+
+/// Memory runs out where it is touched, perhaps in the middle of the heap's own work: the heap is given up, and the kernel goes on.
+fn heap_over_an_overcommit_break() -> CaseResult {
+    let requests = fail_nth(|| {
+        let mut heap = Heap::new(scratch(Policy::Overcommit)?.0);
+        // SAFETY: what the closure abandons are blocks of the heap, which is not used again but given up as a whole.
+        match unsafe { catch_fault(|| churn(&mut heap)) } {
+            Ok(refused) => ensure_eq!(refused, 0),
+            Err(report) => ensure_matches!(report.cause, Cause::OutOfFrames(OutOfFrames { injected: true, .. })),
+        }
+        Ok(())
+    })?;
+    ensure_matches!(requests, 100..);
     Ok(())
 }
