@@ -12,7 +12,8 @@ impl<B: Break> Heap<B> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
     /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
-    /// the break; to move the block. A block whose alignment is met never moves to become smaller.
+    /// the break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block.
+    /// A block never moves to become smaller.
     ///
     /// # Errors
     ///
@@ -32,12 +33,16 @@ impl<B: Break> Heap<B> {
             return None;
         }
         let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
-        let needed = Request::new(new_layout)?.size();
+        let request = Request::new(new_layout)?;
         // SAFETY: `payload` is that of a valid used cell: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: the same.
-        if unsafe { self.resize_in_place(cell, needed) } {
+        if unsafe { self.resize_in_place(cell, request.size()) } {
             return Some(payload);
+        }
+        // SAFETY: the same; a block that does not fit in place becomes larger, so all of its old size is its contents.
+        if let Some(moved) = unsafe { self.move_down(cell, request, layout.size()) } {
+            return Some(moved);
         }
         // SAFETY: the caller's promise.
         unsafe { move_block(self, payload, layout, new_size) }
@@ -66,19 +71,66 @@ impl<B: Break> Heap<B> {
             // SAFETY: `cell` is valid and used.
             unsafe { self.absorb_next(cell) };
         }
-        // SAFETY: `cell` is valid.
-        let now = unsafe { cell.header() }.size();
-        if now - needed >= MIN_CELL {
-            // SAFETY: what is cut off is a cell at least, and is unused.
-            unsafe { self.cut_tail(cell, needed) };
-        }
-        // SAFETY: `cell` is valid.
-        let now = unsafe { cell.header() }.size();
+        // SAFETY: `cell` is valid, used, and its first `needed` bytes are the caller's.
+        let now = unsafe { self.give_back_behind(cell, needed) };
         self.counters.resized(size, now);
         if now < size {
             self.trim_if_due();
         }
         true
+    }
+
+    /// Makes a used cell and the free one before it one cell, if they, perhaps with a free one behind, hold the request where the
+    /// alignment allows; the first `len` bytes of the payload move along.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell whose payload holds `len` bytes; they are the caller's, who gives up the old place.
+    unsafe fn move_down(&mut self, cell: Cell, request: Request, len: usize) -> Option<NonNull<u8>> {
+        // SAFETY: `cell` is valid.
+        let prev = unsafe { cell.prev_if_free() }?;
+        if request.lead(prev.addr())? != 0 {
+            return None;
+        }
+        // SAFETY: `cell` is valid.
+        let size = unsafe { cell.header() }.size();
+        let distance = cell.addr() - prev.addr();
+        if distance + size < request.size() {
+            // SAFETY: `cell` is valid.
+            if distance + size + unsafe { self.free_behind(cell) } < request.size() {
+                return None;
+            }
+            // SAFETY: `cell` is valid and used; if the one behind was not free, both together would have sufficed.
+            unsafe { self.absorb_next(cell) };
+        }
+        // SAFETY: a valid free cell.
+        unsafe { self.claim_if_free(prev) };
+        // SAFETY: `cell` is valid.
+        let whole = distance + unsafe { cell.header() }.size();
+        // SAFETY: both cells, one behind the other, followed by what followed the second; no free cell precedes a free one.
+        unsafe { prev.write_used(whole, true) };
+        // SAFETY: both ranges lie in the new cell's payload, which holds more than `len` bytes.
+        unsafe { prev.payload().copy_from(cell.payload(), len) };
+        // SAFETY: `prev` is valid and used now, and holds the request.
+        let now = unsafe { self.give_back_behind(prev, request.size()) };
+        self.counters.resized(size, now);
+        Some(prev.payload())
+    }
+
+    /// Shortens a used cell to `needed` bytes if what is left over is enough for a cell. Returns its size then.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell of at least `needed` bytes, of which its owner needs no more.
+    unsafe fn give_back_behind(&mut self, cell: Cell, needed: usize) -> usize {
+        // SAFETY: `cell` is valid.
+        let size = unsafe { cell.header() }.size();
+        if size - needed < MIN_CELL {
+            return size;
+        }
+        // SAFETY: what is cut off is a cell at least, and is unused.
+        unsafe { self.cut_tail(cell, needed) };
+        needed
     }
 
     /// Size of the free cell behind a cell, 0 if that is used.

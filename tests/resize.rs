@@ -1,0 +1,160 @@
+//! Where a block goes when it is resized, in the order in which the heap tries.
+
+mod common;
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::Heap;
+use common::test_break::TestBreak;
+
+const WORD: usize = size_of::<usize>();
+const UNIT: usize = 2 * WORD;
+
+/// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by moving the break.
+struct Row {
+    heap: Heap<TestBreak>,
+    blocks: [NonNull<u8>; 3],
+}
+
+/// The layout of a block that fills so many units.
+fn layout(units: usize) -> Layout {
+    Layout::from_size_align(units * UNIT - WORD, WORD).unwrap()
+}
+
+impl Row {
+    fn new() -> Self {
+        let mut brk = TestBreak::new(1 << 16, 0);
+        brk.granule = 1;
+        let mut heap = Heap::new(brk);
+        let mut allocate = |units| {
+            // SAFETY: the heap outlives the case.
+            unsafe { heap.allocate(layout(units)) }.unwrap()
+        };
+        allocate(2);
+        let blocks = [allocate(10), allocate(10), allocate(10)];
+        allocate(2);
+        heap.provider_mut().refuse_grow = true;
+        Self { heap, blocks }
+    }
+
+    fn free(&mut self, index: usize) {
+        // SAFETY: live until now.
+        unsafe { self.heap.deallocate(self.blocks[index], layout(10)) };
+    }
+
+    /// Resizes the middle block, whose contents must come along.
+    fn resize(&mut self, units: usize) -> Option<NonNull<u8>> {
+        let (old, size) = (self.blocks[1], layout(10).size());
+        for offset in 0..size {
+            // SAFETY: the block is live and that long.
+            unsafe { old.add(offset).write(offset as u8) };
+        }
+        // SAFETY: the block is live.
+        let new = unsafe { self.heap.reallocate(old, layout(10), layout(units).size()) };
+        self.heap.check().unwrap();
+        let kept = new.unwrap_or(old);
+        for offset in 0..size.min(layout(units).size()) {
+            // SAFETY: the block is live and that long.
+            assert_eq!(unsafe { kept.add(offset).read() }, offset as u8, "byte {offset}");
+        }
+        new
+    }
+}
+
+#[test]
+fn between_used_cells_it_cannot_grow() {
+    let mut row = Row::new();
+    assert_eq!(row.resize(11), None);
+    assert_eq!(row.resize(5), Some(row.blocks[1]));
+}
+
+#[test]
+fn the_free_cell_behind_is_taken_first() {
+    let mut row = Row::new();
+    row.free(0);
+    row.free(2);
+    let middle = row.blocks[1];
+    assert_eq!(row.resize(15), Some(middle));
+    assert_eq!(row.heap.stats().free_cells, 2, "what is left behind, and the one before");
+}
+
+#[test]
+fn then_the_one_before() {
+    for units in 11..=20 {
+        let mut row = Row::new();
+        row.free(0);
+        assert_eq!(row.resize(units), Some(row.blocks[0]), "{units} units");
+        assert_eq!(row.heap.stats().live_cells, 4);
+        let left = 20 - units;
+        assert_eq!(row.heap.stats().free_cells, usize::from(left >= 2), "{left} units are left");
+    }
+    let mut row = Row::new();
+    row.free(0);
+    assert_eq!(row.resize(21), None);
+}
+
+#[test]
+fn then_both() {
+    for units in 21..=30 {
+        let mut row = Row::new();
+        row.free(0);
+        row.free(2);
+        assert_eq!(row.resize(units), Some(row.blocks[0]), "{units} units");
+        assert_eq!(row.heap.stats().free_cells, usize::from(30 - units >= 2));
+    }
+    let mut row = Row::new();
+    row.free(0);
+    row.free(2);
+    assert_eq!(row.resize(31), None);
+}
+
+#[test]
+fn the_cell_before_is_taken_only_where_the_alignment_allows() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    let page = Layout::from_size_align(100, 4096).unwrap();
+    // SAFETY: the heap outlives its blocks, and each is freed once.
+    unsafe {
+        let aligned = heap.allocate(page).unwrap();
+        let _wall = heap.allocate(layout(2)).unwrap();
+        let moved = heap.reallocate(aligned, page, 3_000).unwrap();
+        assert_eq!(moved.addr().get() % 4096, 0);
+    }
+    heap.check().unwrap();
+}
+
+#[test]
+fn the_last_block_moves_the_break() {
+    let mut row = Row::new();
+    row.heap.provider_mut().refuse_grow = false;
+    // SAFETY: the heap outlives its blocks.
+    unsafe {
+        let last = row.heap.allocate(layout(4)).unwrap();
+        let asked = row.heap.provider().asked;
+        assert_eq!(row.heap.reallocate(last, layout(4), layout(400).size()), Some(last));
+        assert_eq!(row.heap.provider().asked, asked + 1);
+    }
+    row.heap.check().unwrap();
+}
+
+/// Otherwise a buffer that grows step by step would leave a trail of holes as long as itself.
+#[test]
+fn two_buffers_that_grow_in_turn_stay_within_twice_their_size() {
+    let mut brk = TestBreak::new(8 << 20, 0);
+    brk.granule = 4096;
+    let mut heap = Heap::new(brk);
+    let mut size = 4096;
+    // SAFETY: the heap outlives its blocks; each has the layout that it was last given.
+    unsafe {
+        let of = |size| Layout::from_size_align(size, 8).unwrap();
+        let mut buffers = [heap.allocate(of(size)).unwrap(), heap.allocate(of(size)).unwrap()];
+        while size < 1 << 20 {
+            for buffer in &mut buffers {
+                *buffer = heap.reallocate(*buffer, of(size), size + 4096).unwrap();
+            }
+            size += 4096;
+        }
+    }
+    let granted = heap.provider().granted();
+    assert!(granted <= 2 * 2 * size, "{granted} bytes for {}", 2 * size);
+}
