@@ -1,7 +1,7 @@
 //! A heap for kernels and bare metal: cells with headers on free lists, fed by a *break* that grows and shrinks.
 //!
 //! ```text
-//!   GlobalAlloc                          who asks
+//!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
 //!  ──────────────────────────────────────────────────────────────────────
 //!   Locked<H>                            how callers share     locked.rs
 //!  ──────────────────────────────────────────────────────────────────────
@@ -30,6 +30,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "allocator-api2")]
+mod allocator_api;
 mod cell;
 mod heap;
 mod locked;

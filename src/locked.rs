@@ -51,11 +51,20 @@ impl<B> Locked<SimpleHeap<B>> {
 }
 
 impl<H> Locked<H> {
-    /// Runs `look` with the heap locked, for whatever is not offered directly.
+    /// Runs `look` with the heap locked, for whatever is not offered directly: a walk over the cells, or the provider.
     ///
     /// `look` must not use the same heap through this lock: printing may, formatting into a `String` does.
-    pub fn with<R>(&self, look: impl FnOnce(&mut H) -> R) -> R {
-        look(&mut self.heap.lock())
+    pub fn with<R>(&self, look: impl FnOnce(&H) -> R) -> R {
+        look(&self.heap.lock())
+    }
+
+    /// Runs `change` with the heap locked, for settings.
+    ///
+    /// # Safety
+    ///
+    /// While blocks are in use, `change` leaves the heap and its provider in place: it does not replace either by another.
+    pub unsafe fn with_mut<R>(&self, change: impl FnOnce(&mut H) -> R) -> R {
+        change(&mut self.heap.lock())
     }
 }
 
@@ -68,7 +77,7 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        self.with(|heap| unsafe { heap.allocate(layout) })
+        unsafe { self.heap.lock().allocate(layout) }
     }
 
     /// See [`Heap::allocate_zeroed`].
@@ -79,7 +88,7 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        self.with(|heap| unsafe { heap.allocate_zeroed(layout) })
+        unsafe { self.heap.lock().allocate_zeroed(layout) }
     }
 
     /// See [`Heap::deallocate`].
@@ -89,7 +98,7 @@ impl<H: RawHeap> Locked<H> {
     /// The block came from this heap with this layout, was not freed since, and is not used any more.
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
-        self.with(|heap| unsafe { heap.deallocate(block, layout) });
+        unsafe { self.heap.lock().deallocate(block, layout) };
     }
 
     /// See [`Heap::reallocate`].
@@ -100,7 +109,7 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        self.with(|heap| unsafe { heap.reallocate(block, layout, new_size) })
+        unsafe { self.heap.lock().reallocate(block, layout, new_size) }
     }
 }
 
@@ -113,7 +122,7 @@ impl<B: Break> Locked<Heap<B>> {
     #[must_use]
     pub unsafe fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        self.with(|heap| unsafe { heap.try_allocate(layout) })
+        unsafe { self.heap.lock().try_allocate(layout) }
     }
 
     /// See [`Heap::reserve`].
@@ -122,18 +131,18 @@ impl<B: Break> Locked<Heap<B>> {
     ///
     /// What the provider answers.
     pub fn reserve(&self, bytes: usize) -> Result<(), BreakError> {
-        self.with(|heap| heap.reserve(bytes))
+        self.heap.lock().reserve(bytes)
     }
 
     /// See [`Heap::trim`].
     pub fn trim(&self, keep: usize) -> usize {
-        self.with(|heap| heap.trim(keep))
+        self.heap.lock().trim(keep)
     }
 
     /// See [`Heap::stats`].
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.with(|heap| heap.stats())
+        self.heap.lock().stats()
     }
 
     /// See [`Heap::check`].
@@ -142,7 +151,7 @@ impl<B: Break> Locked<Heap<B>> {
     ///
     /// The first broken rule, with the address.
     pub fn check(&self) -> Result<(), Corruption> {
-        self.with(|heap| heap.check())
+        self.heap.lock().check()
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{Error, cargo, libtest, process};
 /// The kernel's code compiled for the host shares this folder of build output.
 pub(super) const KERNEL_HOST: &str = "kernel-host";
 
+/// What the allocator can do beside the default; all of it is tested.
+pub(super) const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2";
+
 pub(super) fn steps() -> Vec<Step> {
     let check = |title, command| Step { title, action: Action::Check(command) };
     vec![
@@ -18,7 +21,15 @@ pub(super) fn steps() -> Vec<Step> {
         check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
         check("clippy: workspace", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "");
-            command.args(["clippy", "--workspace", "--all-targets", "--features", "harness/qemu"]);
+            command.args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--features",
+                "harness/qemu",
+                "--features",
+                ALLOCATOR_FEATURES,
+            ]);
             deny_warnings(command)
         }),
         check("clippy: kernel-demo", |context| {
@@ -38,7 +49,7 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         check("doc: workspace", |context| {
             let mut command = doc(context, context.project.root(), "");
-            command.arg("--workspace");
+            command.args(["--workspace", "--features", ALLOCATOR_FEATURES]);
             command
         }),
         check("doc: kernel-demo", |context| {

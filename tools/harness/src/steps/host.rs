@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::checks::KERNEL_HOST;
+use super::checks::{ALLOCATOR_FEATURES, KERNEL_HOST};
 use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
 use crate::tally::{Failure, Kind, Tally};
@@ -21,7 +21,7 @@ pub(super) fn steps() -> Vec<Step> {
 /// The allocator's and the harness's own tests, with overflow checks and debug assertions.
 fn workspace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
-    command.args(["test", "--workspace"]);
+    command.args(["test", "--workspace", "--features", ALLOCATOR_FEATURES]);
     cargo_test("host tests: workspace", context, command, screen)
 }
 
@@ -40,7 +40,7 @@ fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, 
     };
     let mut command = cargo::host(&context.project, context.project.root(), "asan");
     command
-        .args(["test", "--package", "brkalloc", "--lib", "--tests", "--target", &host])
+        .args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--lib", "--tests", "--target", &host])
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("ASAN_OPTIONS", "detect_leaks=0")
@@ -55,7 +55,7 @@ fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     };
     let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
     command
-        .args(["test", "--package", "brkalloc", "--lib", "--tests", "--target", target])
+        .args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--lib", "--tests", "--target", target])
         .arg("-Zbuild-std=std,panic_unwind")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     cargo_test("host tests: 32-bit", context, command, screen)
