@@ -122,15 +122,17 @@ fn a_resized_block_gives_back_as_a_freed_one_does() {
 
 #[test]
 fn trim_keeps_what_it_is_told_to_keep() {
-    for keep in [0, 1, 100, 4_000, 5_000, 50_000, 99_000] {
-        let mut heap = heap(4096);
-        let _first = allocate(&mut heap, 10);
-        heap.reserve(100_000).unwrap();
-        heap.trim(keep);
-        heap.check().unwrap();
-        assert!((keep..keep + 4096 + UNIT).contains(&top(&heap)), "{} for {keep}", top(&heap));
-        assert_eq!(heap.trim(keep), 0, "the second time there is nothing to do");
-        assert_eq!(heap.trim(usize::MAX), 0);
+    for granule in [1, 4096] {
+        for keep in [0, 1, UNIT, UNIT + 1, 100, 4_000, 5_000, 50_000, 99_000] {
+            let mut heap = heap(granule);
+            let _first = allocate(&mut heap, 10);
+            heap.reserve(100_000).unwrap();
+            heap.trim(keep);
+            heap.check().unwrap();
+            assert!((keep..keep + granule + 2 * UNIT).contains(&top(&heap)), "{} for {keep}", top(&heap));
+            assert_eq!(heap.trim(keep), 0, "the second time there is nothing to do");
+            assert_eq!(heap.trim(usize::MAX), 0);
+        }
     }
 }
 

@@ -5,13 +5,13 @@ mod common;
 use brkalloc::{Heap, SimpleHeap};
 use common::driver::{Driver, Op, op};
 use common::subject::Subject;
-use common::test_break::TestBreak;
+use common::test_break::BadBreak;
 use proptest::prelude::*;
 
 const REGION: usize = 1 << 20;
 
-fn run<H: Subject>(ops: &[Op], len: usize, skew: usize) {
-    Driver::<H>::new(TestBreak::new(len, skew)).run(ops);
+fn run<H: Subject<ZEROED>, const ZEROED: bool>(ops: &[Op], len: usize, skew: usize) {
+    Driver::<H, ZEROED>::new(BadBreak::new(len, skew)).run(ops);
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -23,21 +23,27 @@ proptest! {
 
     #[test]
     fn heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<Heap<_>>(&ops, REGION, skew);
+        run::<Heap<_>, false>(&ops, REGION, skew);
     }
 
     #[test]
     fn heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<Heap<_>>(&ops, len, skew);
+        run::<Heap<_>, false>(&ops, len, skew);
+    }
+
+    /// Over memory that is zero when granted, which a zeroed block may rely on.
+    #[test]
+    fn heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
+        run::<Heap<_>, true>(&ops, len, skew);
     }
 
     #[test]
     fn simple_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<SimpleHeap<_>>(&ops, REGION, skew);
+        run::<SimpleHeap<_>, false>(&ops, REGION, skew);
     }
 
     #[test]
     fn simple_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<SimpleHeap<_>>(&ops, len, skew);
+        run::<SimpleHeap<_>, false>(&ops, len, skew);
     }
 }

@@ -195,6 +195,18 @@ impl Cell {
         unsafe { self.write_header(header) };
     }
 
+    /// Zeroes a header, and the size at the end of the free cell before it: nothing of either is left in what becomes of their place.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a fence, a free cell precedes it, and neither is used as such again before it is written anew.
+    pub(crate) unsafe fn erase_with_size_before(self) {
+        // SAFETY: the word in front of the header is the free cell's.
+        let words = unsafe { self.0.sub(1) };
+        // SAFETY: both words are the heap's, and mean nothing any more.
+        unsafe { words.write_bytes(0, 2) };
+    }
+
     /// Notes in this header what became of the cell before it.
     ///
     /// # Safety

@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use super::bins::Fit;
 use super::{Heap, Request};
-use crate::cell::{Cell, MIN_CELL};
+use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::Break;
 
 impl<B: Break> Heap<B> {
@@ -36,8 +36,16 @@ impl<B: Break> Heap<B> {
             // SAFETY: `start` is valid, and used.
             unsafe { self.cut_tail(start, used) };
         }
+        self.note_written(start, used);
         self.counters.allocated(used);
         start.payload()
+    }
+
+    /// A cell of `size` bytes was handed out: it, and the header behind it, are not as they were granted any more.
+    pub(super) fn note_written(&mut self, cell: Cell, size: usize) {
+        if let Some(extent) = &mut self.extent {
+            extent.not_fresh_below(cell.addr() + size + WORD);
+        }
     }
 
     /// Shortens a used cell to `size` bytes and frees what is behind, together with the cell that follows if that is free.

@@ -40,12 +40,16 @@ impl Trim {
 /// * `start ≤ first`, `first` begins the lowest region
 /// * `fence` ends the highest region, the one that the break belongs to; `end` is the break as we left it
 /// * `fence + WORD ≤ end < fence + WORD + MIN_CELL`
+/// * from `fresh` on, the memory of the highest region is as it was granted, except the fence and the word before it
+/// * `fresh` lies above the header of the top
 #[derive(Debug)]
 pub(super) struct Extent {
     start: NonNull<u8>,
     first: Cell,
     fence: Cell,
     end: NonNull<u8>,
+    /// Address from which on nothing was written.
+    fresh: usize,
     /// Number of fences that bridge a hole.
     pub(super) holes: usize,
     /// Sum of the holes, in bytes.
@@ -63,6 +67,15 @@ impl Extent {
 
     pub(super) const fn end(&self) -> NonNull<u8> {
         self.end
+    }
+
+    pub(super) const fn fresh(&self) -> usize {
+        self.fresh
+    }
+
+    /// Memory below `address` may have been written to.
+    pub(super) fn not_fresh_below(&mut self, address: usize) {
+        self.fresh = self.fresh.max(address);
     }
 
     /// Bytes granted and not given back.
@@ -155,9 +168,19 @@ impl<B: Break> Heap<B> {
         // SAFETY: `space` up is still below the new end of the same contiguous memory.
         let fence = unsafe { old_fence.offset(space) };
         extent.fence = fence;
+        let top = match self.top.take() {
+            Some(top) => {
+                // SAFETY: the old top is a valid free cell, and the old fence follows it; both become the inside of the new top.
+                unsafe { old_fence.erase_with_size_before() };
+                top
+            }
+            None => {
+                extent.not_fresh_below(old_fence.addr() + WORD);
+                old_fence
+            }
+        };
         // SAFETY: the last whole word of the grant, in no cell.
         unsafe { fence.write_fence(0, true) };
-        let top = self.top.take().unwrap_or(old_fence);
         // SAFETY: from the old top, or else the old fence, to the new fence: all ours, and in no cell but the old top. No free cell
         // precedes it: none precedes a top, and none but a top precedes the last fence.
         unsafe { self.keep(top, fence.addr() - top.addr(), true) };
@@ -179,15 +202,17 @@ impl<B: Break> Heap<B> {
         let fence = unsafe { first.offset(len - overhead) };
         // SAFETY: the last whole word of the grant, in no cell.
         unsafe { fence.write_fence(0, true) };
+        let fresh = first.addr() + WORD;
         let below = self.extent.take();
         if let Some(below) = &below {
             self.close_region(below.fence, first);
         }
         self.extent = Some(match below {
-            None => Extent { start, first, fence, end, holes: 0, hole_bytes: 0 },
+            None => Extent { start, first, fence, end, fresh, holes: 0, hole_bytes: 0 },
             Some(below) => Extent {
                 fence,
                 end,
+                fresh,
                 holes: below.holes + 1,
                 hole_bytes: below.hole_bytes + (start.addr().get() - below.end.addr().get()),
                 ..below
@@ -253,7 +278,8 @@ impl<B: Break> Heap<B> {
 
     /// How many bytes can go if `keep` stay in the top, by the provider's steps.
     fn surplus(&self, top: Cell, extent: &Extent, keep: usize) -> Option<usize> {
-        let lowest = top.addr().checked_add(keep.checked_next_multiple_of(CELL_ALIGN)?)?.checked_add(WORD)?;
+        let keep = if keep == 0 { 0 } else { keep.checked_next_multiple_of(CELL_ALIGN)?.max(MIN_CELL) };
+        let lowest = top.addr().checked_add(keep)?.checked_add(WORD)?;
         let end = lowest.checked_next_multiple_of(self.brk.granule())?;
         extent.end.addr().get().checked_sub(end).filter(|&by| by > 0)
     }
@@ -263,6 +289,7 @@ impl<B: Break> Heap<B> {
         let Some(extent) = &mut self.extent else { return };
         // SAFETY: `by` bytes below the old end lies the new one, above the top's start.
         extent.end = unsafe { extent.end.byte_sub(by) };
+        extent.fresh = extent.fresh.min(extent.end.addr().get());
         let left = extent.end.addr().get() - Cell::fence_offset(extent.end.as_ptr()) - top.addr();
         let left = if left < MIN_CELL { 0 } else { left };
         // SAFETY: `left` bytes above the top's start, still below the new end.

@@ -33,7 +33,7 @@ mod walk;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, WORD};
 use crate::provider::{Break, BreakError};
 use crate::raw_heap::RawHeap;
 
@@ -151,7 +151,8 @@ impl<B: Break> Heap<B> {
         self.take(Request::new(layout)?)
     }
 
-    /// Allocates a block and fills it with zeros (C7).
+    /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is [zeroed](Break::ZEROED) is not written to:
+    /// if its pages appear on first touch, they do not appear for this.
     ///
     /// # Errors
     ///
@@ -162,11 +163,49 @@ impl<B: Break> Heap<B> {
     /// As for [`allocate`](Heap::allocate).
     #[must_use]
     pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise.
-        let payload = unsafe { self.allocate(layout) }?;
-        // SAFETY: the block is new, and holds `layout.size()` bytes.
-        unsafe { payload.write_bytes(0, layout.size()) };
+        let request = Request::new(layout)?;
+        if let Some(payload) = self.take_from_bins(request) {
+            // SAFETY: the block is new, and holds `layout.size()` bytes.
+            unsafe { payload.write_bytes(0, layout.size()) };
+            return Some(payload);
+        }
+        if self.stopped.is_some() {
+            return None;
+        }
+        let mut fresh = self.extent.as_ref().map(Extent::fresh);
+        let payload = match self.take_from_top(request) {
+            Some(payload) => payload,
+            None => {
+                self.make_room(request).ok()?;
+                fresh = self.extent.as_ref().map(Extent::fresh);
+                self.take_from_top(request)?
+            }
+        };
+        // SAFETY: the block is new, holds `layout.size()` bytes, and came from the top when the memory was fresh from `fresh` on.
+        unsafe { self.zero_what_is_not_fresh(payload, layout.size(), fresh.filter(|_| B::ZEROED)) };
         Some(payload)
+    }
+
+    /// Zeroes a block that was cut from the top, up to where its memory is fresh.
+    ///
+    /// # Safety
+    ///
+    /// The block is new, holds `size` bytes, and was cut from the top when everything from `fresh` on was zero, except the last word
+    /// of the top. `None`: nothing is known.
+    unsafe fn zero_what_is_not_fresh(&self, payload: NonNull<u8>, size: usize, fresh: Option<usize>) {
+        let start = payload.addr().get();
+        let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
+        // SAFETY: inside the block.
+        unsafe { payload.write_bytes(0, dirty) };
+        // If it took the whole top, the top's size at its end is now the block's last word.
+        let end = self.extent.as_ref().map_or(0, |extent| extent.fence().addr());
+        let last_word = (end - WORD).saturating_sub(start).max(dirty);
+        if last_word < size {
+            // SAFETY: inside the block.
+            let last_word_of_block = unsafe { payload.add(last_word) };
+            // SAFETY: from there to the end of the block.
+            unsafe { last_word_of_block.write_bytes(0, size - last_word) };
+        }
     }
 
     /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7). The product is checked.
@@ -231,9 +270,15 @@ impl<B: Break> Heap<B> {
         if self.stopped.is_some() {
             return None;
         }
-        let Some(fit) = self.bins.find(request) else {
-            return self.take_from_top(request);
-        };
+        self.take_from_bins(request).or_else(|| self.take_from_top(request))
+    }
+
+    /// Takes a cell for the request from the bins.
+    fn take_from_bins(&mut self, request: Request) -> Option<NonNull<u8>> {
+        if self.stopped.is_some() {
+            return None;
+        }
+        let fit = self.bins.find(request)?;
         // SAFETY: it was found in its bin.
         unsafe { self.bins.remove(fit.cell, fit.size) };
         // SAFETY: a free cell that holds the request, now in no bin.

@@ -74,6 +74,7 @@ impl<B: Break> Heap<B> {
         // SAFETY: `cell` is valid, used, and its first `needed` bytes are the caller's.
         let now = unsafe { self.give_back_behind(cell, needed) };
         self.counters.resized(size, now);
+        self.note_written(cell, now);
         if now < size {
             self.trim_if_due();
         }
@@ -114,6 +115,7 @@ impl<B: Break> Heap<B> {
         // SAFETY: `prev` is valid and used now, and holds the request.
         let now = unsafe { self.give_back_behind(prev, request.size()) };
         self.counters.resized(size, now);
+        self.note_written(prev, now);
         Some(prev.payload())
     }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::oracle::Oracle;
 use super::subject::{Subject, brk_of};
-use super::test_break::TestBreak;
+use super::test_break::BadBreak;
 
 /// One step of a case. Blocks are named by a number that the oracle counts round and round.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +58,13 @@ pub fn op() -> impl Strategy<Value = Op> {
 }
 
 /// A heap, its oracle, and the rules that every step must keep.
-pub struct Driver<H> {
+pub struct Driver<H, const ZEROED: bool = false> {
     pub heap: H,
     pub oracle: Oracle,
 }
 
-impl<H: Subject> Driver<H> {
-    pub fn new(brk: TestBreak) -> Self {
+impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
+    pub fn new(brk: BadBreak<ZEROED>) -> Self {
         Self { heap: H::new(brk), oracle: Oracle::default() }
     }
 

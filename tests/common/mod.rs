@@ -10,5 +10,6 @@
 
 pub mod driver;
 pub mod oracle;
+pub mod program;
 pub mod subject;
 pub mod test_break;

@@ -9,14 +9,22 @@ use brkalloc::{Break, BreakError};
 /// What everybody else's memory is filled with, to see that the heap leaves it alone.
 const FOREIGN: u8 = 0xEE;
 
-/// What new grants contain: not zero, so that whoever relies on zeros is found out.
-const FRESH: u8 = 0xA5;
+/// What new grants contain unless zeros are promised, so that whoever relies on zeros is found out.
+const DIRTY: u8 = 0xA5;
 
+/// The break of most cases, whose grants contain anything.
+pub type TestBreak = BadBreak<false>;
+
+/// One that promises zeros.
+pub type ZeroedBreak = BadBreak<true>;
+
+/// A break with every bad habit, on request.
+///
 /// # Invariants
 ///
 /// * the break is at `base + used`, `used ≤ len`
 /// * `foreign` are disjoint ascending ranges (as offsets) below `used`: taken by somebody else, the rest is granted
-pub struct TestBreak {
+pub struct BadBreak<const ZEROED: bool> {
     memory: NonNull<u8>,
     layout: Layout,
     skew: usize,
@@ -37,9 +45,9 @@ pub struct TestBreak {
 }
 
 // SAFETY: the buffer is this value's alone.
-unsafe impl Send for TestBreak {}
+unsafe impl<const ZEROED: bool> Send for BadBreak<ZEROED> {}
 
-impl TestBreak {
+impl<const ZEROED: bool> BadBreak<ZEROED> {
     /// A break over `len` bytes that start `skew` bytes above an address that is a multiple of 64 KiB.
     pub fn new(len: usize, skew: usize) -> Self {
         let layout = Layout::from_size_align(len + skew, 1 << 16).unwrap();
@@ -125,8 +133,8 @@ impl TestBreak {
 }
 
 // SAFETY: grants are disjoint parts of the buffer, which lives as long as this value.
-unsafe impl Break for TestBreak {
-    const ZEROED: bool = false;
+unsafe impl<const PROMISED: bool> Break for BadBreak<PROMISED> {
+    const ZEROED: bool = PROMISED;
 
     fn granule(&self) -> usize {
         self.granule
@@ -146,7 +154,7 @@ unsafe impl Break for TestBreak {
         // SAFETY: inside the buffer.
         let start = unsafe { self.base().add(self.used) };
         // SAFETY: `by` bytes are left.
-        unsafe { start.write_bytes(FRESH, by) };
+        unsafe { start.write_bytes(if PROMISED { 0 } else { DIRTY }, by) };
         self.used += by;
         Ok(NonNull::slice_from_raw_parts(start, by))
     }
@@ -162,7 +170,7 @@ unsafe impl Break for TestBreak {
     }
 }
 
-impl Drop for TestBreak {
+impl<const ZEROED: bool> Drop for BadBreak<ZEROED> {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout.
         unsafe { dealloc(self.memory.as_ptr(), self.layout) };

@@ -35,6 +35,7 @@ pub const CASES: &[Case] = on_each_heap!(
     a_box, large_vector, many_boxes, many_boxes_and_a_long_lived_one;
     locked_heap_returns_null_and_goes_on,
     kernel_heap_maps_nothing_until_touched,
+    zeroed_memory_that_is_fresh_is_not_touched,
 );
 
 type Workload = fn(&dyn GlobalAlloc) -> CaseResult;
@@ -171,5 +172,29 @@ fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
     drop(boxed);
     ensure_eq!(Balance::now(), all_given_back);
     ensure_eq!(pages(), 0);
+    Ok(())
+}
+
+/// `calloc` of fresh memory touches what the heap itself needs, a page at either end; of memory that was used, all of it.
+fn zeroed_memory_that_is_fresh_is_not_touched() -> CaseResult {
+    const SIZE: usize = 1 << 20;
+    let (brk, raw) = scratch(Policy::Strict)?;
+    let heap = LockedHeap::new(brk);
+    let layout = Layout::from_size_align(SIZE, 16).or_fail("a layout")?;
+    // SAFETY: the layout is not empty.
+    let block = NonNull::new(unsafe { heap.alloc_zeroed(layout) }).or_fail("1 MiB")?;
+    ensure_eq!(raw.info().pages, 2);
+    // SAFETY: the block is that long.
+    let bytes = unsafe { NonNull::slice_from_raw_parts(block, SIZE).as_mut() };
+    ensure_eq!(bytes.iter().position(|byte| *byte != 0), None);
+    bytes.fill(7);
+    ensure_eq!(raw.info().pages, 257);
+    // SAFETY: allocated above with this layout.
+    unsafe { heap.dealloc(block.as_ptr(), layout) };
+    // SAFETY: the layout is not empty.
+    let again = NonNull::new(unsafe { heap.alloc_zeroed(layout) }).or_fail("1 MiB again")?;
+    // SAFETY: the block is that long.
+    let bytes = unsafe { NonNull::slice_from_raw_parts(again, SIZE).as_ref() };
+    ensure_eq!(bytes.iter().position(|byte| *byte != 0), None);
     Ok(())
 }

@@ -1,0 +1,106 @@
+//! A case written as bytes, for a fuzzer to change and for files to keep.
+//!
+//! ```text
+//!   ┌───────┬─────────┬─────┬──────┬─────┬──────┬─────────┬─────
+//!   │ shape │   len   │ op  │ one  │ op  │ one  │   two   │ …
+//!   └───────┴─────────┴─────┴──────┴─────┴──────┴─────────┴─────
+//!    skew,   of the    low half: which one; high half: a detail (an alignment, a switch);
+//!    zeroed  region    behind it as many bytes as this operation needs
+//! ```
+//!
+//! Every sequence of bytes is a case, and means the same on every target: a file that was found on one machine is a test on all.
+
+use brkalloc::{Heap, SimpleHeap};
+
+use super::driver::{Driver, Op};
+use super::test_break::BadBreak;
+
+/// The shortest region of a case, too short for anything.
+const SHORTEST: usize = 64;
+
+/// What the high half of an allocation's first byte chooses from: mostly the alignments that programs ask for.
+const ALIGN_LOGS: [u32; 16] = [3, 0, 4, 3, 1, 2, 3, 4, 3, 4, 5, 6, 7, 9, 12, 13];
+
+/// A region of memory, and what is done with a heap over it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Length of the break's region in bytes.
+    pub len: usize,
+    /// How far above an aligned address the region begins.
+    pub skew: usize,
+    /// Whether the break promises zeros. Only `Heap` makes use of that.
+    pub zeroed: bool,
+    pub ops: Vec<Op>,
+}
+
+impl Program {
+    pub fn decode(bytes: &[u8]) -> Self {
+        let mut bytes = Bytes(bytes);
+        let shape = bytes.one();
+        let len = SHORTEST + 8 * bytes.two();
+        let ops = std::iter::from_fn(|| bytes.op()).flatten().collect();
+        Self { len, skew: usize::from(shape / 2), zeroed: shape % 2 == 1, ops }
+    }
+
+    pub fn run_on_heap(&self) {
+        if self.zeroed {
+            Driver::<Heap<_>, true>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
+        } else {
+            Driver::<Heap<_>>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
+        }
+    }
+
+    pub fn run_on_simple_heap(&self) {
+        Driver::<SimpleHeap<_>>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
+    }
+}
+
+/// Bytes that have not been read yet; behind the last one, zeros.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn one(&mut self) -> usize {
+        let Some((&first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        usize::from(first)
+    }
+
+    /// A number from 0 to 131 040 in two bytes, fine-grained where it is small.
+    fn two(&mut self) -> usize {
+        let word = self.one() | self.one() << 8;
+        (word & 0xFFF) << ((word >> 12) / 3)
+    }
+
+    /// The next operation; `Some(None)` is one that does not exist (yet), `None` the end.
+    fn op(&mut self) -> Option<Option<Op>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let first = self.one();
+        let (kind, detail) = (first & 0xF, first >> 4);
+        let align = 1 << ALIGN_LOGS[detail];
+        Some(Some(match kind {
+            0 | 1 => Op::Allocate { size: self.one(), align, zeroed: false },
+            2 => Op::Allocate { size: self.two(), align, zeroed: false },
+            3 => Op::Allocate { size: self.one(), align, zeroed: true },
+            4 => Op::Allocate { size: self.two(), align, zeroed: true },
+            5 | 6 => Op::Free { block: self.one() },
+            7 => Op::Resize { block: self.one(), size: self.one() },
+            8 => Op::Resize { block: self.one(), size: self.two() },
+            9 => Op::Reserve { bytes: self.two() },
+            10 => Op::Trim { keep: self.two() },
+            11 => Op::SetTrim { threshold: self.two() },
+            12 => Op::ForeignUp { bytes: 1 + self.two() },
+            13 => match detail % 5 {
+                0 => Op::ForeignUndo,
+                1 => Op::RefuseGrow(true),
+                2 => Op::RefuseGrow(false),
+                3 => Op::RefuseShrink(true),
+                _ => Op::RefuseShrink(false),
+            },
+            14 if detail < 13 => Op::Granule { log: detail as u32 },
+            14 => Op::Surplus { bytes: self.two() },
+            _ => return Some(None),
+        }))
+    }
+}
