@@ -8,7 +8,7 @@
 //!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
 //!    cells · bins · top                                        cell/
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Break                                what it needs         provider/
+//!   Break · Map                          what it needs         provider/
 //!    FixedBreak | a kernel's | a process's
 //! ```
 //!
@@ -39,9 +39,9 @@ mod provider;
 mod raw_heap;
 mod simple;
 
-pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, Rule, Stats, Trim};
+pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Rule, Stats, Trim};
 pub use locked::{Locked, LockedHeap};
-pub use provider::{Break, BreakError, FixedBreak};
+pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 

@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use spin::Mutex;
 
 use crate::heap::{Corruption, Heap, Stats};
-use crate::provider::{Break, BreakError};
+use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 use crate::simple::SimpleHeap;
 
@@ -32,13 +32,21 @@ pub struct Locked<H> {
 /// static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
 /// # fn main() {}
 /// ```
-pub type LockedHeap<B> = Locked<Heap<B>>;
+pub type LockedHeap<B, M = NoMap> = Locked<Heap<B, M>>;
 
 impl<B> Locked<Heap<B>> {
     /// An empty heap. The break is not moved before the first allocation.
     #[must_use]
     pub const fn new(brk: B) -> Self {
         Self { heap: Mutex::new(Heap::new(brk)) }
+    }
+}
+
+impl<B, M> Locked<Heap<B, M>> {
+    /// An empty heap that gives large blocks mappings of their own. See [`Heap::with_map`].
+    #[must_use]
+    pub const fn with_map(brk: B, map: M) -> Self {
+        Self { heap: Mutex::new(Heap::with_map(brk, map)) }
     }
 }
 
@@ -113,7 +121,7 @@ impl<H: RawHeap> Locked<H> {
     }
 }
 
-impl<B: Break> Locked<Heap<B>> {
+impl<B: Break, M: Map> Locked<Heap<B, M>> {
     /// See [`Heap::try_allocate`]. It never calls the provider, but waits for the lock.
     ///
     /// # Safety

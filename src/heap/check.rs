@@ -6,7 +6,7 @@ use super::Heap;
 use super::growth::Extent;
 use super::size_class::{CLASSES, class_of};
 use crate::cell::{CELL_ALIGN, Cell, Header, Links, MIN_CELL, WORD};
-use crate::provider::Break;
+use crate::provider::{Break, Map};
 
 /// What must hold in a heap. Each rule tells what [`Corruption::expected`] and [`Corruption::found`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,7 +101,7 @@ struct Tally {
     top: Option<Cell>,
 }
 
-impl<B: Break> Heap<B> {
+impl<B: Break, M: Map> Heap<B, M> {
     /// Verifies every invariant of the heap. O(cells).
     ///
     /// It reads the heap's own words only, and follows no link out of the heap, so it also survives a heap that was overwritten.

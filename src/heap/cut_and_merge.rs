@@ -5,9 +5,9 @@ use core::ptr::NonNull;
 use super::bins::Fit;
 use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
-use crate::provider::Break;
+use crate::provider::{Break, Map};
 
-impl<B: Break> Heap<B> {
+impl<B: Break, M: Map> Heap<B, M> {
     /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free.
     ///
     /// ```text

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use super::check::{Corruption, Rule};
 use super::{Heap, Request};
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
-use crate::provider::{Break, BreakError};
+use crate::provider::{Break, BreakError, Map};
 
 /// How often the heap asks again when somebody else moved the break in between, or a grant fell short.
 const ATTEMPTS: usize = 4;
@@ -84,7 +84,7 @@ impl Extent {
     }
 }
 
-impl<B: Break> Heap<B> {
+impl<B: Break, M: Map> Heap<B, M> {
     /// Moves the break up until the top holds the request.
     pub(super) fn make_room(&mut self, request: Request) -> Result<(), BreakError> {
         for attempt in 0..=ATTEMPTS {

@@ -22,6 +22,7 @@ mod bins;
 mod check;
 mod cut_and_merge;
 mod growth;
+mod mapped;
 #[deny(unsafe_code)]
 mod request;
 mod resize;
@@ -34,7 +35,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::cell::{Cell, WORD};
-use crate::provider::{Break, BreakError};
+use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 
 use bins::{Bins, Fit};
@@ -44,6 +45,7 @@ use stats::Counters;
 
 pub use check::{Corruption, Rule};
 pub use growth::Trim;
+pub use mapped::MapThreshold;
 pub use stats::Stats;
 pub use walk::{CellInfo, CellState, Cells};
 
@@ -77,8 +79,9 @@ pub use walk::{CellInfo, CellState, Cells};
 /// * `top = Some(c) ⟺ c` is free and the last fence follows it
 /// * the counters say what a walk finds
 #[derive(Debug)]
-pub struct Heap<B> {
+pub struct Heap<B, M = NoMap> {
     brk: B,
+    map: M,
     bins: Bins,
     /// The free cell that ends at the last fence.
     top: Option<Cell>,
@@ -86,18 +89,37 @@ pub struct Heap<B> {
     extent: Option<Extent>,
     counters: Counters,
     trim: Trim,
+    map_threshold: MapThreshold,
     /// Set once the break was found below our memory. From then on the heap touches nothing.
     stopped: Option<Corruption>,
 }
 
 // SAFETY: the cells belong to this heap alone and go with it.
-unsafe impl<B: Send> Send for Heap<B> {}
+unsafe impl<B: Send, M: Send> Send for Heap<B, M> {}
 
 impl<B> Heap<B> {
     /// An empty heap. The break is not moved, nor looked at, before the first allocation.
     #[must_use]
     pub const fn new(brk: B) -> Self {
-        Self { brk, bins: Bins::new(), top: None, extent: None, counters: Counters::new(), trim: Trim::DEFAULT, stopped: None }
+        Self::with_map(brk, NoMap)
+    }
+}
+
+impl<B, M> Heap<B, M> {
+    /// An empty heap that gives large blocks mappings of their own (C15). See [`MapThreshold`].
+    #[must_use]
+    pub const fn with_map(brk: B, map: M) -> Self {
+        Self {
+            brk,
+            map,
+            bins: Bins::new(),
+            top: None,
+            extent: None,
+            counters: Counters::new(),
+            trim: Trim::DEFAULT,
+            map_threshold: MapThreshold::DEFAULT,
+            stopped: None,
+        }
     }
 
     /// The provider.
@@ -109,10 +131,21 @@ impl<B> Heap<B> {
     pub const fn provider_mut(&mut self) -> &mut B {
         &mut self.brk
     }
+
+    /// The provider of mappings.
+    pub const fn map_provider(&self) -> &M {
+        &self.map
+    }
+
+    /// The provider of mappings, for settings of its own.
+    pub const fn map_provider_mut(&mut self) -> &mut M {
+        &mut self.map
+    }
 }
 
-impl<B: Break> Heap<B> {
-    /// Allocates a block: from the freed cells, else from the top, else by moving the break.
+impl<B: Break, M: Map> Heap<B, M> {
+    /// Allocates a block: from the freed cells, else from the top, else by moving the break. A large block gets a mapping of its own
+    /// if the heap has a provider of mappings.
     ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are unspecified.
     ///
@@ -130,6 +163,11 @@ impl<B: Break> Heap<B> {
     #[must_use]
     pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let request = Request::new(layout)?;
+        if self.wants_mapping(layout)
+            && let Some(payload) = self.allocate_mapped(layout)
+        {
+            return Some(payload);
+        }
         if let Some(payload) = self.take(request) {
             return Some(payload);
         }
@@ -164,6 +202,15 @@ impl<B: Break> Heap<B> {
     #[must_use]
     pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let request = Request::new(layout)?;
+        if self.wants_mapping(layout)
+            && let Some(payload) = self.allocate_mapped(layout)
+        {
+            if !M::ZEROED {
+                // SAFETY: the block is new, and holds `layout.size()` bytes.
+                unsafe { payload.write_bytes(0, layout.size()) };
+            }
+            return Some(payload);
+        }
         if let Some(payload) = self.take_from_bins(request) {
             // SAFETY: the block is new, and holds `layout.size()` bytes.
             unsafe { payload.write_bytes(0, layout.size()) };
@@ -237,7 +284,8 @@ impl<B: Break> Heap<B> {
     /// `payload` came from this heap with this layout, was not freed since, and is not used any more.
     pub unsafe fn deallocate(&mut self, payload: NonNull<u8>, layout: Layout) {
         let _ = layout;
-        if self.stopped.is_some() {
+        // SAFETY: the caller's promise.
+        if self.stopped.is_some() || unsafe { self.deallocate_mapped(payload) } {
             return;
         }
         // SAFETY: `payload` is that of a valid used cell: the caller's promise.
@@ -299,7 +347,7 @@ impl<B: Break> Heap<B> {
 
 // SAFETY: blocks are disjoint (each is the payload of one used cell, and cells tile the heap), hold what the request asks
 // for (`Request::new`, `Request::fit`), and stay where they are until freed.
-unsafe impl<B: Break> RawHeap for Heap<B> {
+unsafe impl<B: Break, M: Map> RawHeap for Heap<B, M> {
     unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         unsafe { self.allocate(layout) }

@@ -3,15 +3,16 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::mapped::Remapped;
 use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
-use crate::provider::Break;
+use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
 
-impl<B: Break> Heap<B> {
+impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
+    /// A block with a mapping of its own is remapped. For others it tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
     /// the break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block.
     /// A block never moves to become smaller.
     ///
@@ -34,10 +35,19 @@ impl<B: Break> Heap<B> {
         }
         let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
         let request = Request::new(new_layout)?;
+        // SAFETY: the caller's promise.
+        match unsafe { self.reallocate_mapped(payload, new_layout) } {
+            Remapped::To(payload) => return Some(payload),
+            // SAFETY: the caller's promise.
+            Remapped::MustMove => return unsafe { move_block(self, payload, layout, new_size) },
+            Remapped::NotMapped => {}
+        }
         // SAFETY: `payload` is that of a valid used cell: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
+        // What has become large enough for a mapping does not take the break along.
+        let may_move_break = !self.wants_mapping(new_layout);
         // SAFETY: the same.
-        if unsafe { self.resize_in_place(cell, request.size()) } {
+        if unsafe { self.resize_in_place(cell, request.size(), may_move_break) } {
             return Some(payload);
         }
         // SAFETY: the same; a block that does not fit in place becomes larger, so all of its old size is its contents.
@@ -48,17 +58,17 @@ impl<B: Break> Heap<B> {
         unsafe { move_block(self, payload, layout, new_size) }
     }
 
-    /// Makes a used cell at least `needed` bytes long where it is, and gives back what it does not need.
+    /// Makes a used cell at least `needed` bytes long where it is, if need be by moving the break, and gives back what it does not need.
     ///
     /// # Safety
     ///
     /// `cell` is a valid used cell, and the caller needs its first `needed` bytes only.
-    unsafe fn resize_in_place(&mut self, cell: Cell, needed: usize) -> bool {
+    unsafe fn resize_in_place(&mut self, cell: Cell, needed: usize, may_move_break: bool) -> bool {
         // SAFETY: `cell` is valid.
         let size = unsafe { cell.header() }.size();
         // SAFETY: `cell` is valid.
         let available = size + unsafe { self.free_behind(cell) };
-        if available < needed {
+        if available < needed && may_move_break {
             // SAFETY: `cell` is valid.
             unsafe { self.move_break_behind(cell, needed) };
         }

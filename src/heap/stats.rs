@@ -4,23 +4,27 @@ use core::fmt;
 
 use super::{CellState, Heap};
 use crate::cell::WORD;
-use crate::provider::Break;
+use crate::provider::{Break, Map};
 
 /// What is counted while the heap works.
 ///
 /// # Invariants
 ///
-/// `live_cells`, `live_bytes`: number and payload bytes of all used cells · `peak_bytes ≥ live_bytes`
+/// * `live_cells`, `live_bytes`: number and payload bytes of all used cells
+/// * `mapped_blocks`, `mapped_bytes`: the same of blocks with mappings of their own
+/// * `peak_bytes ≥ live_bytes + mapped_bytes`
 #[derive(Debug)]
 pub(super) struct Counters {
     pub(super) live_cells: usize,
     pub(super) live_bytes: usize,
+    pub(super) mapped_blocks: usize,
+    pub(super) mapped_bytes: usize,
     pub(super) peak_bytes: usize,
 }
 
 impl Counters {
     pub(super) const fn new() -> Self {
-        Self { live_cells: 0, live_bytes: 0, peak_bytes: 0 }
+        Self { live_cells: 0, live_bytes: 0, mapped_blocks: 0, mapped_bytes: 0, peak_bytes: 0 }
     }
 
     /// A cell of `size` bytes, header included, became used.
@@ -42,9 +46,23 @@ impl Counters {
         self.note_peak();
     }
 
+    /// A block of `capacity` bytes got a mapping of its own.
+    pub(super) const fn mapped(&mut self, capacity: usize) {
+        self.mapped_blocks += 1;
+        self.mapped_bytes += capacity;
+        self.note_peak();
+    }
+
+    /// The mapping of a block of `capacity` bytes went back.
+    pub(super) const fn unmapped(&mut self, capacity: usize) {
+        self.mapped_blocks -= 1;
+        self.mapped_bytes -= capacity;
+    }
+
     const fn note_peak(&mut self) {
-        if self.live_bytes > self.peak_bytes {
-            self.peak_bytes = self.live_bytes;
+        let live = self.live_bytes + self.mapped_bytes;
+        if live > self.peak_bytes {
+            self.peak_bytes = live;
         }
     }
 }
@@ -56,13 +74,17 @@ pub struct Stats {
     pub live_bytes: usize,
     /// Number of used cells.
     pub live_cells: usize,
+    /// What callers may use of blocks with mappings of their own.
+    pub mapped_bytes: usize,
+    /// Number of blocks with mappings of their own.
+    pub mapped_blocks: usize,
     /// Payload of all free cells, the top included.
     pub free_bytes: usize,
     /// Number of free cells, the top included.
     pub free_cells: usize,
     /// Payload of the largest free cell: the largest block that needs no movement of the break.
     pub largest_free: usize,
-    /// The largest `live_bytes` that there ever was.
+    /// The largest `live_bytes + mapped_bytes` that there ever was.
     pub peak_bytes: usize,
     /// What the provider has granted and not taken back.
     pub granted_bytes: usize,
@@ -86,20 +108,25 @@ impl fmt::Display for Stats {
             self.granted_bytes,
             self.brk
         )?;
-        match self.holes {
-            0 => Ok(()),
-            holes => write!(f, ", holes: {holes}"),
+        if self.mapped_blocks > 0 {
+            write!(f, ", mapped {} B in {} blocks", self.mapped_bytes, self.mapped_blocks)?;
         }
+        if self.holes > 0 {
+            write!(f, ", holes: {}", self.holes)?;
+        }
+        Ok(())
     }
 }
 
-impl<B: Break> Heap<B> {
+impl<B: Break, M: Map> Heap<B, M> {
     /// Counts. Looks at every cell: O(cells).
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             live_bytes: self.counters.live_bytes,
             live_cells: self.counters.live_cells,
+            mapped_bytes: self.counters.mapped_bytes,
+            mapped_blocks: self.counters.mapped_blocks,
             peak_bytes: self.counters.peak_bytes,
             ..Stats::default()
         };

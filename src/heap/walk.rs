@@ -88,7 +88,7 @@ impl Iterator for Cells<'_> {
     }
 }
 
-impl<B> Heap<B> {
+impl<B, M> Heap<B, M> {
     /// All cells and holes, in the order of addresses. They tile the heap: each begins where the one before ends.
     ///
     /// A walk of a heap that has [stopped](super::Rule::BreakBelowHeap) is empty.

@@ -8,6 +8,8 @@
 //!   FixedBreak   a kernel's break   a process's brk
 //! ```
 //!
+//! A provider of whole mappings ([`Map`]) beside the break is optional: [`NoMap`] for those who have none.
+//!
 //! A provider hands out *addresses* by moving one end up and down, as `sbrk` does. Whether memory stands behind them at
 //! once, or page by page on first touch, is its own affair. The heap has three rules for it:
 //!
@@ -16,8 +18,10 @@
 //! 3. Others may move the same break between two calls. The heap notices from the address of the next grant.
 
 mod fixed;
+mod map;
 
 pub use fixed::FixedBreak;
+pub use map::{Map, MapError, NoMap};
 
 use core::fmt;
 use core::ptr::NonNull;

@@ -13,3 +13,4 @@ pub mod oracle;
 pub mod program;
 pub mod subject;
 pub mod test_break;
+pub mod test_map;

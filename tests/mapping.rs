@@ -1,0 +1,230 @@
+//! Large blocks on mappings of their own (C15).
+
+mod common;
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::{Heap, MapThreshold, Trim};
+use common::oracle::Oracle;
+use common::test_break::TestBreak;
+use common::test_map::{PAGE, TestMap};
+use proptest::prelude::*;
+
+type MappingHeap = Heap<TestBreak, TestMap>;
+
+const LARGE: usize = 128 << 10;
+
+fn heap() -> MappingHeap {
+    Heap::with_map(TestBreak::new(8 << 20, 0), TestMap::default())
+}
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+fn allocate(heap: &mut MappingHeap, layout: Layout) -> NonNull<u8> {
+    // SAFETY: the heap outlives the case.
+    unsafe { heap.allocate(layout) }.expect("there is enough")
+}
+
+fn free(heap: &mut MappingHeap, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, layout) };
+    heap.check().unwrap();
+}
+
+fn resize(heap: &mut MappingHeap, block: NonNull<u8>, old: Layout, size: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the block is live.
+    unsafe { heap.reallocate(block, old, size) }
+}
+
+#[test]
+fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
+    let mut heap = heap();
+    let (small, large) = (layout(LARGE - 1, 8), layout(LARGE, 8));
+    let (inside, outside) = (allocate(&mut heap, small), allocate(&mut heap, large));
+    assert_eq!(heap.map_provider().count(), 1);
+    let stats = heap.stats();
+    assert_eq!((stats.live_cells, stats.mapped_blocks), (1, 1));
+    assert!((LARGE..LARGE + PAGE).contains(&stats.mapped_bytes));
+    assert!(stats.peak_bytes >= 2 * LARGE - 1);
+    free(&mut heap, outside, large);
+    assert_eq!((heap.map_provider().count(), heap.stats().mapped_bytes, heap.stats().mapped_blocks), (0, 0, 0));
+    free(&mut heap, inside, small);
+}
+
+/// The documents' problem: a small live block above a large free one pins the break.
+#[test]
+fn c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped() {
+    let (large, small) = (layout(1 << 20, 8), layout(100, 8));
+    let held_after_free = |bytes| {
+        let mut heap = heap();
+        heap.set_trim(Trim { threshold: 4 * PAGE, keep: 0 });
+        heap.set_map_threshold(MapThreshold { bytes, ..MapThreshold::DEFAULT });
+        let block = allocate(&mut heap, large);
+        let _pin = allocate(&mut heap, small);
+        free(&mut heap, block, large);
+        heap.stats().granted_bytes + heap.map_provider().bytes()
+    };
+    assert!(held_after_free(usize::MAX) > 1 << 20, "at the break, the large block stays until the small one goes");
+    assert_eq!(held_after_free(LARGE), PAGE, "mapped, it goes back at once");
+}
+
+#[test]
+fn every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not() {
+    let mut heap = heap();
+    for shift in 0..=12 {
+        let layout = layout(LARGE, 1 << shift);
+        let block = allocate(&mut heap, layout);
+        assert_eq!(block.addr().get() % layout.align(), 0);
+        assert!(heap.map_provider().owns(block.addr().get()..block.addr().get() + LARGE));
+        free(&mut heap, block, layout);
+        heap.set_map_threshold(MapThreshold::DEFAULT);
+    }
+    let huge = layout(LARGE, 2 * PAGE);
+    let block = allocate(&mut heap, huge);
+    assert_eq!((block.addr().get() % (2 * PAGE), heap.map_provider().count()), (0, 0));
+    free(&mut heap, block, huge);
+}
+
+#[test]
+fn the_threshold_rises_with_what_is_freed() {
+    let mut heap = heap();
+    let (first, larger, beyond) = (layout(LARGE, 8), layout(4 * LARGE, 8), layout(6 * LARGE, 8));
+    heap.set_map_threshold(MapThreshold { bytes: LARGE, adapts_up_to: 5 * LARGE });
+    let block = allocate(&mut heap, larger);
+    free(&mut heap, block, larger);
+    let block = allocate(&mut heap, first);
+    assert_eq!(heap.map_provider().count(), 0, "smaller than one that was freed: it comes from the heap");
+    free(&mut heap, block, first);
+    for _ in 0..2 {
+        let block = allocate(&mut heap, beyond);
+        assert_eq!(heap.map_provider().count(), 1, "above the limit the threshold does not rise");
+        free(&mut heap, block, beyond);
+    }
+}
+
+#[test]
+fn without_a_mapping_the_block_comes_from_the_break() {
+    let mut heap = heap();
+    heap.map_provider_mut().refuse = true;
+    let large = layout(LARGE, 8);
+    let block = allocate(&mut heap, large);
+    assert_eq!((heap.stats().live_cells, heap.stats().mapped_blocks), (1, 0));
+    heap.map_provider_mut().refuse = false;
+    free(&mut heap, block, large);
+    assert_eq!(heap.map_provider().unmaps, 0);
+}
+
+#[test]
+fn a_mapped_block_is_remapped() {
+    let mut heap = heap();
+    let block = allocate(&mut heap, layout(LARGE, 8));
+    // SAFETY: the block is that long.
+    unsafe { block.write_bytes(0x5A, LARGE) };
+    let in_last_page = resize(&mut heap, block, layout(LARGE, 8), LARGE + 100).unwrap();
+    assert_eq!((in_last_page, heap.map_provider().remaps), (block, 0), "the mapping is long enough as it is");
+    let grown = resize(&mut heap, block, layout(LARGE + 100, 8), 3 * LARGE).unwrap();
+    assert_eq!((heap.map_provider().remaps, heap.map_provider().count()), (1, 1));
+    // SAFETY: the block is that long.
+    assert!(unsafe { core::slice::from_raw_parts(grown.as_ptr(), LARGE) }.iter().all(|&byte| byte == 0x5A));
+    assert!((3 * LARGE..3 * LARGE + PAGE).contains(&heap.stats().mapped_bytes));
+
+    // One that has become small moves into the heap; one that becomes large again moves out.
+    let small = resize(&mut heap, grown, layout(3 * LARGE, 8), 1_000).unwrap();
+    assert_eq!((heap.map_provider().count(), heap.stats().live_cells), (0, 1));
+    heap.set_map_threshold(MapThreshold::DEFAULT);
+    let large = resize(&mut heap, small, layout(1_000, 8), 2 * LARGE).unwrap();
+    assert_eq!((heap.map_provider().count(), heap.stats().live_cells), (1, 0));
+    // SAFETY: the block is that long.
+    assert!(unsafe { core::slice::from_raw_parts(large.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0x5A));
+}
+
+#[test]
+fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {
+    let mut heap = heap();
+    let block = allocate(&mut heap, layout(LARGE, 8));
+    heap.map_provider_mut().refuse = true;
+    let moved = resize(&mut heap, block, layout(LARGE, 8), 2 * LARGE).unwrap();
+    assert_eq!((heap.stats().live_cells, heap.map_provider().count()), (1, 0), "it moved to the break");
+    heap.provider_mut().refuse_grow = true;
+    assert_eq!(resize(&mut heap, moved, layout(2 * LARGE, 8), 4 * LARGE), None);
+    assert_eq!(resize(&mut heap, moved, layout(2 * LARGE, 8), isize::MAX as usize), None);
+    free(&mut heap, moved, layout(2 * LARGE, 8));
+}
+
+#[test]
+fn impossible_mappings_are_refused() {
+    let mut heap = heap();
+    for size in [isize::MAX as usize, isize::MAX as usize - PAGE, 1 << 40] {
+        // SAFETY: the heap outlives the case.
+        assert_eq!(unsafe { heap.allocate(layout(size, 1)) }, None);
+        // SAFETY: the heap outlives the case.
+        assert_eq!(unsafe { heap.allocate_zeroed(layout(size, 1)) }, None);
+    }
+    assert_eq!((heap.stats().granted_bytes, heap.stats().mapped_blocks), (0, 0));
+}
+
+#[test]
+fn try_allocate_does_not_map() {
+    let mut heap = heap();
+    // SAFETY: the heap outlives the case.
+    assert_eq!(unsafe { heap.try_allocate(layout(LARGE, 8)) }, None);
+    assert_eq!(heap.map_provider().maps, 0);
+}
+
+/// A step of a random program: what to do, with which block, and how large.
+fn steps() -> impl Strategy<Value = Vec<(u8, usize, usize, u32)>> {
+    prop::collection::vec((0..8_u8, any::<usize>(), 0..20_000_usize, 0..13_u32), 1..150)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// With a threshold of a page or so, blocks go to and fro between heap and mappings.
+    #[test]
+    fn blocks_keep_every_promise_on_either_side(steps in steps(), threshold in 1_000..10_000_usize) {
+        let mut heap = heap();
+        heap.set_map_threshold(MapThreshold { bytes: threshold, adapts_up_to: 2 * threshold });
+        let mut oracle = Oracle::default();
+        for (action, pick, size, shift) in steps {
+            let layout = layout(size, 1 << shift);
+            // SAFETY: the oracle knows which blocks are live, and their layouts.
+            unsafe {
+                match (action, oracle.pick(pick)) {
+                    (0..=1, _) => {
+                        let _ = heap.allocate(layout).map(|at| oracle.add(at, layout));
+                    }
+                    (2, _) => {
+                        let _ = heap.allocate_zeroed(layout).map(|at| oracle.add_zeroed(at, layout));
+                    }
+                    (3, _) => heap.map_provider_mut().refuse = pick % 4 == 0,
+                    (4..=5, Some(block)) => {
+                        oracle.remove(&block);
+                        heap.deallocate(block.at, block.layout);
+                    }
+                    (_, Some(block)) => {
+                        let new = Layout::from_size_align(size, block.layout.align()).unwrap();
+                        let resized = heap.reallocate(block.at, block.layout, size);
+                        let _ = resized.map(|at| oracle.moved(&block, at, new));
+                    }
+                    (_, None) => {}
+                }
+            }
+            heap.check().unwrap();
+            let mapped = oracle.blocks().filter(|block| heap.map_provider().owns(block.range())).count();
+            prop_assert_eq!((heap.stats().mapped_blocks, heap.map_provider().count()), (mapped, mapped));
+            prop_assert_eq!(heap.stats().live_cells, oracle.blocks().count() - mapped);
+        }
+        oracle.assert_all_filled();
+        while let Some(block) = oracle.pick(0) {
+            oracle.remove(&block);
+            // SAFETY: live until now.
+            unsafe { heap.deallocate(block.at, block.layout) };
+        }
+        prop_assert_eq!((heap.map_provider().count(), heap.stats().mapped_bytes), (0, 0));
+        heap.trim(0);
+        prop_assert_eq!(heap.stats().granted_bytes, 0);
+    }
+}
