@@ -146,7 +146,8 @@ impl Cell {
         Some(Self::at(unsafe { self.0.byte_sub(size) }.cast()))
     }
 
-    /// Makes `self` a free cell of `size` bytes: writes its header, its size at the end, and tells the cell behind it.
+    /// Makes `self` a free cell of `size` bytes: writes its header, and its size at its end. The cell behind it is not told:
+    /// see [`set_prev_used`](Cell::set_prev_used).
     ///
     /// # Safety
     ///
@@ -157,30 +158,21 @@ impl Cell {
         let header = Header::new(size, State::empty()).with_prev_used(prev_used);
         // SAFETY: the first word is ours to write, by the caller's promise.
         unsafe { self.write_header(header) };
-        // SAFETY: `size` bytes up stands the next header, by the caller's promise.
-        let next = unsafe { self.offset(size) };
-        // SAFETY: the word in front of the next header is the last of this cell.
-        let last_word = unsafe { next.0.sub(1) };
+        // SAFETY: the last word of the cell.
+        let last_word = unsafe { self.0.byte_add(size - WORD) };
         // SAFETY: `size ≥ MIN_CELL`, so the last word is not the header.
         unsafe { last_word.write(size) };
-        // SAFETY: `next` is a valid cell or a fence.
-        unsafe { next.set_prev_used(false) };
     }
 
-    /// Makes `self` a used cell of `size` bytes: writes its header and tells the cell behind it.
+    /// Makes `self` a used cell of `size` bytes: writes its header. The cell behind it is not told.
     ///
     /// # Safety
     ///
     /// As for [`write_free`](Cell::write_free).
     pub(crate) unsafe fn write_used(self, size: usize, prev_used: bool) {
         debug_assert!(size >= MIN_CELL);
-        let header = Header::new(size, State::USED).with_prev_used(prev_used);
         // SAFETY: the first word is ours to write, by the caller's promise.
-        unsafe { self.write_header(header) };
-        // SAFETY: `size` bytes up stands the next header, by the caller's promise.
-        let next = unsafe { self.offset(size) };
-        // SAFETY: `next` is a valid cell or a fence.
-        unsafe { next.set_prev_used(true) };
+        unsafe { self.write_header(Header::new(size, State::USED).with_prev_used(prev_used)) };
     }
 
     /// Makes `self` a fence. `hole` is the distance to the first cell of the next region, 0 if this region is the last.
@@ -212,7 +204,7 @@ impl Cell {
     /// # Safety
     ///
     /// `self` is valid, or a fence.
-    unsafe fn set_prev_used(self, prev_used: bool) {
+    pub(crate) unsafe fn set_prev_used(self, prev_used: bool) {
         // SAFETY: the caller's promise.
         let header = unsafe { self.header() };
         // SAFETY: the same word.

@@ -10,7 +10,7 @@
 //! ```
 
 use super::request::Request;
-use super::size_class::{CLASSES, ClassMap, class_of, is_exact};
+use super::size_class::{CLASSES, ClassMap, class_of, exact_size, is_exact};
 use crate::cell::{Cell, Links};
 
 /// How many cells of a class whose cells differ in size are looked at for the best fit.
@@ -105,8 +105,16 @@ impl Bins {
     ///
     /// The bounds have a price: a fitting cell can be missed if it is of the request's own class, above `EXACT_BELOW`, and
     /// behind `CELLS_TRIED` smaller ones.
+    #[inline]
     pub(super) fn find(&self, request: Request) -> Option<Fit> {
         let mut class = class_of(request.size());
+        // Where all cells of a class have one size, and any place will do, the first cell is as good as the next.
+        if !request.is_over_aligned() {
+            class = self.occupied.next(class)?;
+            if is_exact(class) {
+                return self.heads[class].map(|cell| Fit { cell, size: exact_size(class), lead: 0 });
+            }
+        }
         for _ in 0..CLASSES_TRIED {
             class = self.occupied.next(class)?;
             if let Some(fit) = self.best_of(class, request) {

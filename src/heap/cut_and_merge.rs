@@ -25,16 +25,20 @@ impl<B: Break, M: Map> Heap<B, M> {
         let used = size - lead - rest;
         // SAFETY: `lead < size`, both multiples of CELL_ALIGN: still inside the cell.
         let start = unsafe { cell.offset(lead) };
-        // SAFETY: inside the free cell, and all of it up to the cell behind. Free cells have no free neighbours, so what lies
-        // before is used, unless it is the lead.
-        unsafe { start.write_used(used + rest, lead == 0) };
+        // SAFETY: inside the free cell. Free cells have no free neighbours, so what lies before is used, unless it is the lead.
+        unsafe { start.write_used(used, lead == 0) };
         if lead > 0 {
-            // SAFETY: the lower part of the free cell, followed by `start`, which is valid. `fit` makes it a cell at least.
-            unsafe { self.keep(cell, lead, true) };
+            // SAFETY: the lower part of the free cell, a cell at least (`Request::fit`), before a used one that knows it is free.
+            unsafe { self.keep(cell, lead) };
         }
+        // SAFETY: `used` up: still inside the free cell, or the cell behind it.
+        let behind = unsafe { start.offset(used) };
         if rest > 0 {
-            // SAFETY: `start` is valid, and used.
-            unsafe { self.cut_tail(start, used) };
+            // SAFETY: the upper part of the free cell, before what knew that a free cell precedes it.
+            unsafe { self.keep(behind, rest) };
+        } else {
+            // SAFETY: the cell, or the fence, that followed the free cell.
+            unsafe { behind.set_prev_used(true) };
         }
         self.note_written(start, used);
         self.counters.allocated(used);
@@ -58,25 +62,28 @@ impl<B: Break, M: Map> Heap<B, M> {
         let header = unsafe { cell.header() };
         // SAFETY: `size` is less than the cell's: still inside.
         let tail = unsafe { cell.offset(size) };
-        // SAFETY: the upper part of the used cell, followed by what followed the whole.
-        unsafe { tail.write_used(header.size() - size, true) };
-        // SAFETY: the lower part, followed by `tail`, which is valid.
+        // SAFETY: the lower part of the used cell.
         unsafe { cell.write_used(size, header.is_prev_used()) };
-        // SAFETY: `tail` is a valid used cell that nobody uses.
+        // SAFETY: the upper part, which nobody uses, followed by what followed the whole.
         unsafe { self.release(tail, header.size() - size, true) };
     }
 
-    /// Makes a used cell free: merges it with free neighbours (C6) and keeps the result.
+    /// Makes a piece of memory a free cell: merges it with free neighbours (C6) and keeps the result.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell of `size` bytes whose payload nobody uses; `prev_used` is what its header says.
+    /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them. `prev_used` tells whether the cell
+    /// before them is used; if it is not, `cell` is a valid cell.
     pub(super) unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) {
         let (mut start, mut total) = (cell, size);
-        // SAFETY: `cell` is valid and no fence.
-        let next = unsafe { cell.next() };
+        // SAFETY: `size` up lies what follows the piece.
+        let next = unsafe { cell.offset(size) };
         // SAFETY: a valid cell or a fence.
-        total += unsafe { self.claim_if_free(next) };
+        match unsafe { self.claim_if_free(next) } {
+            // SAFETY: the same.
+            0 => unsafe { next.set_prev_used(false) },
+            free => total += free,
+        }
         if !prev_used {
             // SAFETY: `cell` is valid.
             if let Some(prev) = unsafe { cell.prev_if_free() } {
@@ -85,8 +92,8 @@ impl<B: Break, M: Map> Heap<B, M> {
                 start = prev;
             }
         }
-        // SAFETY: the merged cells are one piece, followed by a used cell or a fence, preceded by a used cell.
-        unsafe { self.keep(start, total, true) };
+        // SAFETY: the merged cells are one piece, preceded by a used cell, and what follows knows that a free cell precedes it.
+        unsafe { self.keep(start, total) };
     }
 
     /// If `cell` is free, takes it out of its bin (or as the top) and returns its size; else 0.
@@ -113,12 +120,12 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// # Safety
     ///
-    /// As for [`Cell::write_free`], and neither neighbour is free.
-    pub(super) unsafe fn keep(&mut self, cell: Cell, size: usize, prev_used: bool) {
+    /// As for [`Cell::write_free`]; both neighbours are used, and the one behind knows that a free cell precedes it.
+    pub(super) unsafe fn keep(&mut self, cell: Cell, size: usize) {
         // SAFETY: the caller's promise.
-        unsafe { cell.write_free(size, prev_used) };
-        // SAFETY: just written.
-        let next = unsafe { cell.next() };
+        unsafe { cell.write_free(size, true) };
+        // SAFETY: what follows the cell just written.
+        let next = unsafe { cell.offset(size) };
         if self.extent.as_ref().is_some_and(|extent| extent.fence() == next) {
             self.top = Some(cell);
         } else {

@@ -179,11 +179,11 @@ impl<B: Break, M: Map> Heap<B, M> {
                 old_fence
             }
         };
-        // SAFETY: the last whole word of the grant, in no cell.
-        unsafe { fence.write_fence(0, true) };
+        // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
+        unsafe { fence.write_fence(0, false) };
         // SAFETY: from the old top, or else the old fence, to the new fence: all ours, and in no cell but the old top. No free cell
         // precedes it: none precedes a top, and none but a top precedes the last fence.
-        unsafe { self.keep(top, fence.addr() - top.addr(), true) };
+        unsafe { self.keep(top, fence.addr() - top.addr()) };
     }
 
     /// A grant that touches nothing of ours: the first one, or one above a hole.
@@ -200,8 +200,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         let first = Cell::at(unsafe { start.byte_add(lead) });
         // SAFETY: `overhead < len`.
         let fence = unsafe { first.offset(len - overhead) };
-        // SAFETY: the last whole word of the grant, in no cell.
-        unsafe { fence.write_fence(0, true) };
+        // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
+        unsafe { fence.write_fence(0, false) };
         let fresh = first.addr() + WORD;
         let below = self.extent.take();
         if let Some(below) = &below {
@@ -219,7 +219,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             },
         });
         // SAFETY: all of the grant between the alignment below and the fence, which is written; nothing precedes it.
-        unsafe { self.keep(first, len - overhead, true) };
+        unsafe { self.keep(first, len - overhead) };
         Ok(())
     }
 
@@ -296,10 +296,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         let fence = unsafe { top.offset(left) };
         extent.fence = fence;
         // SAFETY: in the former top, so in no cell. What precedes it is used, unless it is what is left of the top.
-        unsafe { fence.write_fence(0, true) };
+        unsafe { fence.write_fence(0, left == 0) };
         if left > 0 {
             // SAFETY: the lower part of the former top, followed by the fence; a used cell precedes it.
-            unsafe { self.keep(top, left, true) };
+            unsafe { self.keep(top, left) };
         }
     }
 

@@ -31,9 +31,14 @@ impl Request {
         self.size
     }
 
+    /// Whether the request needs more than the alignment that every payload has.
+    pub(super) const fn is_over_aligned(self) -> bool {
+        self.align > CELL_ALIGN
+    }
+
     /// Size of a cell that holds the request wherever the cell lies; `None` if no address space is large enough.
     pub(super) fn size_anywhere(self) -> Option<usize> {
-        if self.align <= CELL_ALIGN {
+        if !self.is_over_aligned() {
             return Some(self.size);
         }
         // At worst the first aligned place leaves a lead that is too short to be a cell, and the next one is taken.
@@ -43,6 +48,9 @@ impl Request {
     /// How far above `cell` (the address of a header) the request's own cell must start to have its payload aligned: either
     /// nothing, or enough for the bytes below it to be a cell of their own. `None` if that is past the end of the address space.
     pub(super) fn lead(self, cell: usize) -> Option<usize> {
+        if !self.is_over_aligned() {
+            return Some(0);
+        }
         let payload = cell.checked_add(WORD)?;
         if payload.is_multiple_of(self.align) {
             return Some(0);

@@ -190,5 +190,9 @@ impl<B: Break, M: Map> Heap<B, M> {
         let size = header.size() + unsafe { self.claim_if_free(next) };
         // SAFETY: both cells, one behind the other, followed by what followed the second.
         unsafe { cell.write_used(size, header.is_prev_used()) };
+        // SAFETY: just written.
+        let behind = unsafe { cell.next() };
+        // SAFETY: what followed the free cell.
+        unsafe { behind.set_prev_used(true) };
     }
 }

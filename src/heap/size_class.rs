@@ -39,6 +39,11 @@ pub(super) const fn is_exact(class: usize) -> bool {
     class < EXACT
 }
 
+/// The size of the cells of an exact class.
+pub(super) const fn exact_size(class: usize) -> usize {
+    class * CELL_ALIGN + MIN_CELL
+}
+
 const BITS: usize = usize::BITS as usize;
 const WORDS: usize = CLASSES.div_ceil(BITS);
 
@@ -102,7 +107,7 @@ mod tests {
                 first = size;
             }
             assert!((size - first) * PER_DOUBLING < first);
-            assert!(!is_exact(class_of(size)) || size == first);
+            assert!(!is_exact(class_of(size)) || size == exact_size(class_of(first)));
         }
     }
 
