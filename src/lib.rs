@@ -39,7 +39,7 @@ mod provider;
 mod raw_heap;
 mod simple;
 
-pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Rule, Stats, Trim};
+pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
 pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
 pub use raw_heap::RawHeap;

@@ -162,6 +162,33 @@ fn try_allocate_never_asks_the_provider() {
 }
 
 #[test]
+fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds() {
+    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    let start = heap.provider().end();
+    assert!(!heap.owns(start));
+    // SAFETY: the heap outlives its blocks.
+    let below = unsafe { heap.allocate(layout(100, 8)) }.unwrap();
+    let theirs = heap.provider().end();
+    heap.provider_mut().foreign_up(1_000);
+    let end_of_theirs = heap.provider().end();
+    // SAFETY: the heap outlives its blocks.
+    let above = unsafe { heap.allocate(layout(8_000, 8)) }.unwrap();
+    for block in [below, above] {
+        assert!(heap.owns(block.as_ptr()));
+    }
+    assert!(!heap.owns(theirs) && !heap.owns(end_of_theirs.wrapping_sub(1)), "what lies in the hole is not ours");
+    assert!(!heap.owns(heap.provider().end()) && !heap.owns(start.wrapping_sub(1)));
+    for (block, size) in [(below, 100), (above, 8_000)] {
+        // SAFETY: a live block.
+        let usable = unsafe { heap.usable_size(block) };
+        assert!((size..size + 4 * WORD).contains(&usable), "{usable} for {size}");
+        // SAFETY: so many bytes may be used.
+        unsafe { block.write_bytes(0xFF, usable) };
+    }
+    heap.check().unwrap();
+}
+
+#[test]
 fn a_fixed_break_is_a_break() {
     let memory = Box::leak(Box::new([0; 100]));
     let mut brk = FixedBreak::from_array(memory);

@@ -49,6 +49,9 @@ fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
     assert_eq!((stats.live_cells, stats.mapped_blocks), (1, 1));
     assert!((LARGE..LARGE + PAGE).contains(&stats.mapped_bytes));
     assert!(stats.peak_bytes >= 2 * LARGE - 1);
+    // SAFETY: a live block.
+    assert_eq!(unsafe { heap.usable_size(outside) }, stats.mapped_bytes);
+    assert!(heap.owns(inside.as_ptr()) && !heap.owns(outside.as_ptr()));
     free(&mut heap, outside, large);
     assert_eq!((heap.map_provider().count(), heap.stats().mapped_bytes, heap.stats().mapped_blocks), (0, 0, 0));
     free(&mut heap, inside, small);

@@ -123,6 +123,16 @@ impl<B: Break, M: Map> Heap<B, M> {
         Remapped::To(unsafe { place_block(remapped) })
     }
 
+    /// How many bytes of a block may be used, if it has a mapping of its own.
+    ///
+    /// # Safety
+    ///
+    /// `payload` is a live block of this heap.
+    pub(super) unsafe fn mapped_capacity(&self, payload: NonNull<u8>) -> Option<usize> {
+        // SAFETY: the caller's promise.
+        unsafe { self.mapping_of(payload) }.as_ref().map(Mapping::capacity)
+    }
+
     /// The mapping that a block has for itself, if it has one.
     ///
     /// # Safety

@@ -8,21 +8,22 @@
 //!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
 //!   reallocate    (resize.rs)
 //!
-//!   look, do not touch:  cells() (walk.rs) · stats() (stats.rs) · check() (check.rs)
+//!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
 //! ```
 //!
 //! Freed memory is searched first (C4) and stays with the heap (C5). The *top*, the free cell that ends at the break, is
 //! used last and is in no bin, so that the break can come down (C8). Neighbouring free cells are always merged (C6).
 //!
 //! Rules of this folder: `request.rs` and `size_class.rs` are arithmetic; all else reaches memory through [`crate::cell`]
-//! only. No operation takes longer for a heap of more cells, except the copy in `reallocate`, zeroing, and the three that
-//! look at everything.
+//! only. No operation takes longer for a heap of more cells, except the copy in `reallocate`, zeroing, and those that look at
+//! everything. Large blocks can have mappings of their own (mapped.rs).
 
 mod bins;
 mod check;
 mod cut_and_merge;
 mod growth;
 mod mapped;
+mod picture;
 #[deny(unsafe_code)]
 mod request;
 mod resize;
@@ -46,6 +47,7 @@ use stats::Counters;
 pub use check::{Corruption, Rule};
 pub use growth::Trim;
 pub use mapped::MapThreshold;
+pub use picture::Picture;
 pub use stats::Stats;
 pub use walk::{CellInfo, CellState, Cells};
 

@@ -2,9 +2,11 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 use super::Heap;
 use crate::cell::{Cell, WORD};
+use crate::provider::{Break, Map};
 
 /// What a cell is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,5 +98,35 @@ impl<B, M> Heap<B, M> {
     pub fn cells(&self) -> Cells<'_> {
         let first = self.extent.as_ref().map(super::Extent::first);
         Cells { at: first.filter(|_| self.stopped.is_none()), top: self.top, heap: PhantomData }
+    }
+}
+
+impl<B: Break, M: Map> Heap<B, M> {
+    /// Whether an address lies in memory that the heap holds at its break, in use or not. (Blocks with mappings of their own lie
+    /// elsewhere.) O(1), unless there are holes: then O(cells).
+    #[must_use]
+    pub fn owns(&self, address: *const u8) -> bool {
+        let (address, Some(extent)) = (address.addr(), &self.extent) else { return false };
+        let inside = extent.first().addr() <= address && address < extent.end().addr().get();
+        let in_hole =
+            |cell: CellInfo| cell.state == CellState::Hole && (cell.address + WORD..cell.address + cell.size).contains(&address);
+        inside && (extent.holes == 0 || !self.cells().any(in_hole))
+    }
+
+    /// How many bytes of a block may be used: at least what was asked for.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap.
+    #[must_use]
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: the caller's promise.
+        if let Some(capacity) = unsafe { self.mapped_capacity(block) } {
+            return capacity;
+        }
+        // SAFETY: the caller's promise.
+        let cell = unsafe { Cell::of_payload(block) };
+        // SAFETY: the cell of a live block is valid.
+        unsafe { cell.header() }.size() - WORD
     }
 }

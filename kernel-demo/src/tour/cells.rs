@@ -93,12 +93,13 @@ pub const fn bytes(size: usize) -> Layout {
     }
 }
 
-/// Prints every cell of a heap.
+/// Prints every cell of a heap, and all of them to scale: `#` used, `.` free, `_` the top, blank: somebody else's.
 pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, title: &str) {
     evidence.say(format_args!("{title}"));
     for cell in heap.cells() {
         evidence.say(format_args!("    {cell}"));
     }
+    evidence.say(format_args!("    |{}|", heap.picture(64)));
 }
 
 /// Checks all invariants of a heap.
