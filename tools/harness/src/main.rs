@@ -47,7 +47,9 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     if list {
         return Ok(match suite.list() {
             Ok(names) => {
-                names.iter().for_each(|name| println!("{name}"));
+                let mut out = io::stdout();
+                // A reader who has closed the pipe has seen enough.
+                let _ = names.iter().try_for_each(|name| writeln!(out, "{name}"));
                 true
             }
             Err(failure) => {

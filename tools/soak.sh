@@ -1,0 +1,172 @@
+#!/bin/sh
+# Searches both heaps for bugs for as long as told. `make soak` calls it.
+#
+#     MINUTES=30 sh tools/soak.sh
+#
+#     round after round ─┬─ simple_heap   libFuzzer, a quarter of the time   programs that reach code nobody reached before
+#                        ├─ heap          libFuzzer, half of the time        (fuzz/targets, from fuzz/seeds on)
+#                        └─ properties    tests/properties.rs, optimised,    random programs, other ones each time
+#                                         a quarter of the time
+#
+# All of them run tests/common/driver.rs. It ends at the first failure: with status 1 and the input that failed, as a file
+# and as a list of operations. docs/TESTING.md says how to go on from there.
+#
+# Everything goes into target/fuzz, and the tool that builds the targets into target/setup:
+#     corpus/      what libFuzzer found worth keeping; the next soak goes on with it
+#     failures/    inputs that failed
+#     soak.log     what the programs of the last soak wrote
+#
+# Variables: MINUTES  how long, not counting what it takes to build (5)
+
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(dirname -- "$here")
+setup_dir=$root/target/setup
+fuzz_dir=$root/target/fuzz
+log=$fuzz_dir/soak.log
+
+. "$here/setup/common.sh"
+. "$here/setup/host.sh"
+. "$here/setup/fuzz.sh"
+
+# Seconds of one round: short enough to see all three at work early.
+round_seconds=120
+
+# The longest input, in bytes: about 400 operations. Longer ones find little more and take longer.
+longest=1024
+
+# Cases of each property test in one go: a few seconds.
+cases=2000
+
+main() {
+    seconds=$(soak_seconds)
+    mkdir -p "$setup_dir/bin" "$fuzz_dir/failures"
+    prepare
+    build
+
+    simple_heap_total=0 heap_total=0 properties_total=0
+    trap 'summary "interrupted"; exit 130' INT TERM
+    printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
+    end=$(($(now) + seconds))
+    while left=$((end - $(now))) && [ "$left" -ge 4 ]; do
+        round=$((left < round_seconds ? left : round_seconds))
+        fuzz simple_heap "$((round / 4))"
+        fuzz heap "$((round / 2))"
+        properties "$((round / 4))"
+    done
+    summary "nothing found"
+}
+
+now() {
+    date +%s
+}
+
+# MINUTES in seconds.
+soak_seconds() {
+    case ${MINUTES:=5} in
+        *[!0-9]* | 0*) fail "MINUTES is '$MINUTES'; expected a whole number from 1 on" ;;
+    esac
+    printf '%s' "$((MINUTES * 60))"
+}
+
+prepare() {
+    wait_for_other_runs
+    host_ready || host_install
+    fuzz_ready || fuzz_install
+    find_sanitizer
+    # Released: what follows needs no set-up, and may take hours.
+    exec 9>&-
+}
+
+# RUSTC_BOOTSTRAP lets a stable compiler take the -Z flags of cargo-fuzz.
+build() {
+    printf 'soak: building the fuzz targets (sanitizer: %s) and the property tests\n' "$sanitizer"
+    (cd "$root/fuzz" && RUSTC_BOOTSTRAP=1 "$setup_dir/bin/cargo-fuzz" fuzz build \
+        --sanitizer "$sanitizer" --target-dir "$fuzz_dir" >"$log" 2>&1) || build_failed
+    (cd "$root" && cargo test --release --test properties --no-run >"$log" 2>&1) || build_failed
+    programs=$fuzz_dir/$(rustc --print host-tuple)/release
+    : >"$log"
+}
+
+build_failed() {
+    fail "the build failed" "$(tail -n 40 "$log")"
+}
+
+# Runs fuzz target $1 for $2 seconds.
+fuzz() {
+    target=$1
+    mkdir -p "$fuzz_dir/corpus/$target"
+    status=0
+    # What is found goes into the first folder; the second one is only read.
+    libfuzzer "$target" -max_total_time="$2" -max_len="$longest" -timeout=30 -print_final_stats=1 \
+        -artifact_prefix="$fuzz_dir/failures/$target-" "$fuzz_dir/corpus/$target" "$root/fuzz/seeds/$target" \
+        >"$fuzz_dir/part.log" 2>&1 || status=$?
+    cat "$fuzz_dir/part.log" >>"$log"
+
+    ran=$(sed -n 's/^stat::number_of_executed_units: *//p' "$fuzz_dir/part.log")
+    eval "${target}_total=\$((${target}_total + ${ran:-0}))"
+    progress "$target" "$2" "${ran:-0} executions, $(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$fuzz_dir/part.log" | tail -n 1) edges reached"
+    [ "$status" = 0 ] || fuzz_failed "$target"
+}
+
+# Runs the program of fuzz target $1 with the other arguments. No leaks are looked for: the heap's memory is freed as a whole.
+libfuzzer() {
+    program=$programs/$1
+    shift
+    ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 "$program" "$@"
+}
+
+# Shows the input on which target $1 failed: as it was found, made shorter, and as operations.
+fuzz_failed() {
+    input=$(sed -n 's/.*Test unit written to //p' "$fuzz_dir/part.log" | tail -n 1)
+    printf '\nsoak: FAILED: %s\n' "$1"
+    grep -A 3 -m 1 -E "panicked at|ERROR: " "$fuzz_dir/part.log" || tail -n 20 "$fuzz_dir/part.log"
+    if [ -n "$input" ]; then
+        shorter=$input.shorter
+        cp "$input" "$shorter"
+        libfuzzer "$1" -minimize_crash=1 -max_total_time=30 -timeout=30 -exact_artifact_path="$shorter" "$input" >>"$log" 2>&1 || true
+        RUST_LIBFUZZER_DEBUG_PATH="$shorter.txt" libfuzzer "$1" "$shorter" >>"$log" 2>&1 || true
+        printf '\ninput, as found:   %s\nmade shorter:      %s\nits operations:    %s\n' "$input" "$shorter" "$(cat "$shorter.txt")"
+        printf 'as a test:         cp %s fuzz/seeds/%s/ && cargo test --test seeds\n' "$shorter" "$1"
+    fi
+    summary "one failure"
+    exit 1
+}
+
+# Runs the property tests, with seeds of their own each time, until $1 seconds are over.
+properties() {
+    since=$(now) ran=0
+    while [ "$(($(now) - since))" -lt "$1" ]; do
+        status=0
+        (cd "$root" && PROPTEST_CASES="$cases" cargo test --release --test properties) >"$fuzz_dir/part.log" 2>&1 || status=$?
+        cat "$fuzz_dir/part.log" >>"$log"
+        passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
+        ran=$((ran + ${passed:-0} * cases))
+        [ "$status" = 0 ] || properties_failed
+        [ "${passed:-0}" -gt 0 ] || fail "tests/properties.rs ran no test" "$(cat "$fuzz_dir/part.log")"
+    done
+    properties_total=$((properties_total + ran))
+    progress properties "$(($(now) - since))" "$ran cases"
+}
+
+# Proptest has shortened the input by itself, and says what it is.
+properties_failed() {
+    printf '\nsoak: FAILED: properties\n'
+    sed -n '/^failures:/,$p' "$fuzz_dir/part.log"
+    summary "one failure"
+    exit 1
+}
+
+# One line: part $1 ran for $2 seconds and did $3.
+progress() {
+    printf 'soak: %4s s left   %-12s %4s s   %s\n' "$((end > $(now) ? end - $(now) : 0))" "$1" "$2" "$3"
+}
+
+summary() {
+    trap - INT TERM
+    printf '\nsoak: heap: %s executions; simple_heap: %s executions; properties: %s cases: %s\n' \
+        "$heap_total" "$simple_heap_total" "$properties_total" "$1"
+}
+
+main "$@"
