@@ -158,6 +158,19 @@ fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {
 }
 
 #[test]
+fn to_become_smaller_never_fails() {
+    let mut heap = heap();
+    let block = allocate(&mut heap, layout(LARGE, 8));
+    heap.provider_mut().refuse_grow = true;
+    assert_eq!(resize(&mut heap, block, layout(LARGE, 8), 100), Some(block), "there is no heap to move to: it stays");
+    heap.map_provider_mut().refuse = true;
+    assert_eq!(resize(&mut heap, block, layout(100, 8), 50), Some(block));
+    assert_eq!(resize(&mut heap, block, layout(50, 8), LARGE), Some(block), "the mapping is as long as it was");
+    free(&mut heap, block, layout(LARGE, 8));
+    assert_eq!(heap.map_provider().count(), 0);
+}
+
+#[test]
 fn impossible_mappings_are_refused() {
     let mut heap = heap();
     for size in [isize::MAX as usize, isize::MAX as usize - PAGE, isize::MAX as usize / 4 * 3] {

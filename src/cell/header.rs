@@ -17,7 +17,8 @@ bitflags! {
         const USED = 1 << 0;
         /// The cell before this one is used, so the word in front of this header is *its* payload and not its size.
         const PREV_USED = 1 << 1;
-        /// Not a cell but the end of a region. Its size is the way to the next region's first cell, 0 if there is none.
+        /// Not a cell but the end of a region. Its size is the way to the next region's first cell, 0 if there is none. (In front of a
+        /// block with a mapping of its own, which lies in no region: the length of the mapping.)
         const FENCE = 1 << 2;
     }
 }

@@ -12,13 +12,13 @@ use crate::raw_heap::move_block;
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// A block with a mapping of its own is remapped. For others it tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
+    /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
     /// the break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block.
-    /// A block never moves to become smaller.
+    /// A block with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's.
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller never fails.
     ///
     /// # Time
     ///
@@ -38,8 +38,11 @@ impl<B: Break, M: Map> Heap<B, M> {
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new_layout) } {
             Remapped::To(payload) => return Some(payload),
-            // SAFETY: the caller's promise.
-            Remapped::MustMove => return unsafe { move_block(self, payload, layout, new_size) },
+            Remapped::MustMove => {
+                // SAFETY: the caller's promise.
+                let moved = unsafe { move_block(self, payload, layout, new_size) };
+                return moved.or((new_size <= layout.size()).then_some(payload));
+            }
             Remapped::NotMapped => {}
         }
         // SAFETY: `payload` is that of a valid used cell: the caller's promise.
