@@ -8,14 +8,16 @@ SMP       ?=## number of CPUs (1)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
+MINUTES   ?=## how long `soak` searches (5)
+QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list setup readme doc fmt clean
+.PHONY: help run test suite list soak bench setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -40,6 +42,12 @@ list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run
 	@$(HARNESS) suite --list
 
+soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
+	@sh tools/soak.sh
+
+bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
+
 setup: ## install what is missing; `run` and `test` do it by themselves
 	@$(SETUP)
 
@@ -51,7 +59,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo tests/other-kernel; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo tests/other-kernel fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

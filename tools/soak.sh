@@ -46,7 +46,9 @@ main() {
     build
 
     simple_heap_total=0 heap_total=0 properties_total=0
-    trap 'summary "interrupted"; exit 130' INT TERM
+    # A signal may arrive while standard output is a log.
+    exec 3>&1
+    trap 'summary "interrupted" >&3; exit 130' INT TERM
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
     end=$(($(now) + seconds))
     while left=$((end - $(now))) && [ "$left" -ge 4 ]; do
@@ -97,7 +99,7 @@ build_failed() {
 fuzz() {
     target=$1
     mkdir -p "$fuzz_dir/corpus/$target"
-    status=0
+    status=0 since=$(now)
     # What is found goes into the first folder; the second one is only read.
     libfuzzer "$target" -max_total_time="$2" -max_len="$longest" -timeout=30 -print_final_stats=1 \
         -artifact_prefix="$fuzz_dir/failures/$target-" "$fuzz_dir/corpus/$target" "$root/fuzz/seeds/$target" \
@@ -106,7 +108,7 @@ fuzz() {
 
     ran=$(sed -n 's/^stat::number_of_executed_units: *//p' "$fuzz_dir/part.log")
     eval "${target}_total=\$((${target}_total + ${ran:-0}))"
-    progress "$target" "$2" "${ran:-0} executions, $(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$fuzz_dir/part.log" | tail -n 1) edges reached"
+    progress "$target" "$(($(now) - since))" "${ran:-0} executions, $(sed -n 's/.*cov: \([0-9]*\) .*/\1/p' "$fuzz_dir/part.log" | tail -n 1) edges reached"
     [ "$status" = 0 ] || fuzz_failed "$target"
 }
 

@@ -39,7 +39,7 @@ impl Program {
         let shape = bytes.one();
         let len = SHORTEST + 8 * bytes.two();
         let ops = std::iter::from_fn(|| bytes.op()).flatten().collect();
-        Self { len, skew: usize::from(shape / 2), zeroed: shape % 2 == 1, ops }
+        Self { len, skew: shape / 2, zeroed: shape % 2 == 1, ops }
     }
 
     pub fn run_on_heap(&self) {
@@ -65,10 +65,10 @@ impl Bytes<'_> {
         usize::from(first)
     }
 
-    /// A number from 0 to 131 040 in two bytes, fine-grained where it is small.
+    /// A number from 0 to 32 760 in two bytes, fine-grained where it is small.
     fn two(&mut self) -> usize {
         let word = self.one() | self.one() << 8;
-        (word & 0xFFF) << ((word >> 12) / 3)
+        (word & 0xFFF) << ((word >> 12) / 5)
     }
 
     /// The next operation; `Some(None)` is one that does not exist (yet), `None` the end.

@@ -42,6 +42,11 @@ impl Project {
         self.root.join("tests/other-kernel")
     }
 
+    /// The package of the fuzz targets.
+    pub fn fuzz(&self) -> PathBuf {
+        self.root.join("fuzz")
+    }
+
     /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw
     /// the other's away.
     pub fn target(&self, sort: &str) -> PathBuf {

@@ -19,6 +19,7 @@ pub(super) fn steps() -> Vec<Step> {
         check("fmt: workspace", |context| fmt(context, context.project.root())),
         check("fmt: kernel-demo", |context| fmt(context, &context.project.kernel())),
         check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
+        check("fmt: fuzz", |context| fmt(context, &context.project.fuzz())),
         check("clippy: workspace", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "");
             command.args([
@@ -45,6 +46,12 @@ pub(super) fn steps() -> Vec<Step> {
         check("clippy: other-kernel", |context| {
             let mut command = kernel_clippy(context, &context.project.other_kernel());
             command.arg("--bins");
+            deny_warnings(command)
+        }),
+        check("clippy: fuzz", |context| {
+            // The targets are checked, not linked, so libFuzzer itself need not be there.
+            let mut command = cargo::host(&context.project, &context.project.fuzz(), "fuzz-clippy");
+            command.arg("clippy").env("RUSTC_BOOTSTRAP", "1");
             deny_warnings(command)
         }),
         check("doc: workspace", |context| {

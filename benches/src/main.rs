@@ -1,0 +1,182 @@
+//! The command line; see the library for how things are measured.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bench::measure::Job;
+use bench::measure::tightness::Question;
+use bench::report::{Report, collect};
+use bench::{subject, trace, workload};
+use clap::{Args, Parser, Subcommand};
+
+/// Measures brkalloc beside its peers.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything, with the verdict on every target; writes report.json and report.svg.
+    All {
+        /// Half a minute instead of minutes: fewer subjects, one round, fewer heaps.
+        #[arg(long)]
+        quick: bool,
+        /// The folder for the report's files.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
+    },
+    /// Nanoseconds an operation.
+    Time {
+        #[command(flatten)]
+        choice: Choice,
+        /// Rounds; the median of them counts.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Milliseconds for each subject in each round.
+        #[arg(long, default_value_t = 50)]
+        budget: u64,
+    },
+    /// Instructions and cache misses an operation; needs valgrind.
+    Counts(Choice),
+    /// Which part of a heap is payload.
+    Tightness {
+        /// Only these subjects.
+        #[arg(short, long, value_delimiter = ',')]
+        subject: Vec<subject::Name>,
+    },
+    /// Instructions of single operations in the worst heaps.
+    Bounds {
+        /// Only these subjects.
+        #[arg(short, long, value_delimiter = ',')]
+        subject: Vec<subject::Name>,
+        /// Heaps of so many cells.
+        #[arg(short, long, value_delimiter = ',', default_values_t = CELLS)]
+        cells: Vec<usize>,
+    },
+    /// Makes a trace of the recorder's raw records.
+    Import {
+        /// What the recorder wrote.
+        raw: PathBuf,
+        /// The trace to be written.
+        trace: PathBuf,
+        /// Leave blocks out until about so many operations are left.
+        #[arg(long, default_value_t = 200_000)]
+        limit: usize,
+    },
+    /// Does one job; for the program itself.
+    #[command(hide = true)]
+    Child {
+        #[arg(long)]
+        seconds: u32,
+        job: String,
+    },
+}
+
+/// Which figures.
+#[derive(Debug, Args)]
+struct Choice {
+    /// Only these subjects.
+    #[arg(short, long, value_delimiter = ',')]
+    subject: Vec<subject::Name>,
+    /// Only these workloads.
+    #[arg(short, long, value_delimiter = ',')]
+    workload: Vec<workload::Name>,
+}
+
+/// The heaps of the bounds.
+const CELLS: [usize; 4] = [10, 1000, 100_000, 1_000_000];
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    let mut report = collect::report(false);
+    match command {
+        Command::All { quick, out } => {
+            report = if quick { quick_report() } else { full_report() };
+            report.write(&out)?;
+            let json = out.join("report.json");
+            println!("{report}\nwritten: {} and report.svg beside it", json.display());
+            return Ok(());
+        }
+        Command::Time { choice, rounds, budget } => {
+            report.time(&choice.subjects(), &choice.workloads(), rounds, Duration::from_millis(budget));
+        }
+        Command::Counts(choice) => report.counts(&choice.subjects(), &choice.workloads()),
+        Command::Tightness { subject } => report.tightness(&subjects(&subject), &Question::all()),
+        Command::Bounds { subject, cells } => report.bounds(&subjects(&subject), &cells),
+        Command::Import { raw, trace, limit } => {
+            let imported = trace::import(&std::fs::read(raw)?, limit)?;
+            println!("{imported}");
+            imported.write(std::fs::File::create(&trace)?)?;
+            return Ok(());
+        }
+        Command::Child { seconds, job } => {
+            let job: Job = serde_json::from_str(&job)?;
+            println!("{}", job.run(seconds)?);
+            return Ok(());
+        }
+    }
+    // A part of the report has a part of the targets; the heap's state is none of them.
+    report.state_bytes = 0;
+    report.judge();
+    println!("{report}");
+    Ok(())
+}
+
+/// Everything.
+fn full_report() -> Report {
+    use workload::Name::*;
+    let subjects = subject::Name::all();
+    let mut report = collect::report(false);
+    report.time(&subjects, workload::Name::all(), 5, Duration::from_millis(50));
+    let counted = [Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
+    report.counts(&subjects, &counted);
+    report.tightness(&subjects, &Question::all());
+    report.bounds(&subjects, &CELLS);
+    report.judge();
+    report
+}
+
+/// What tells most in half a minute.
+fn quick_report() -> Report {
+    use subject::Name::*;
+    let chosen = |names: &[subject::Name]| subjects(names);
+    let mut report = collect::report(true);
+    let quick = chosen(&[Heap, Talc, Rlsf, Dlmalloc, Floor, Mimalloc]);
+    report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
+    report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &[workload::Name::Pair, workload::Name::Random256]);
+    report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
+    report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
+    report.judge();
+    report
+}
+
+/// Those of `names` that this build has; all, if none is named.
+fn subjects(names: &[subject::Name]) -> Vec<subject::Name> {
+    let mut chosen = subject::Name::all();
+    chosen.retain(|name| names.is_empty() || names.contains(name));
+    chosen
+}
+
+impl Choice {
+    fn subjects(&self) -> Vec<subject::Name> {
+        subjects(&self.subject)
+    }
+
+    fn workloads(&self) -> Vec<workload::Name> {
+        let mut chosen = workload::Name::all().to_vec();
+        chosen.retain(|name| self.workload.is_empty() || self.workload.contains(name));
+        chosen
+    }
+}

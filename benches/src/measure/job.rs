@@ -1,0 +1,65 @@
+//! What a child process is asked to do.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::to_string;
+
+use super::{bounds, counts, tightness, time};
+use crate::{memory, subject, workload};
+
+/// One measurement of one subject.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// Nanoseconds an operation.
+    Time {
+        /// Who.
+        subject: subject::Name,
+        /// What.
+        workload: workload::Name,
+        /// For how long, in milliseconds.
+        budget: u64,
+    },
+    /// Two passes, for callgrind to count the second.
+    Count {
+        /// Who.
+        subject: subject::Name,
+        /// What.
+        workload: workload::Name,
+    },
+    /// How much of a heap is payload.
+    Tightness {
+        /// Who.
+        subject: subject::Name,
+        /// What is asked.
+        question: tightness::Question,
+    },
+    /// Instructions of single operations.
+    Bounds {
+        /// Who.
+        subject: subject::Name,
+        /// In a heap of how many cells.
+        cells: usize,
+    },
+}
+
+impl Job {
+    /// Does the job in this process and returns its figures, as JSON. The process is killed after `seconds`.
+    ///
+    /// # Errors
+    ///
+    /// The figures cannot be written as JSON.
+    pub fn run(&self, seconds: u32) -> serde_json::Result<String> {
+        // SAFETY: asks for a signal, whose default is to end this process.
+        unsafe { libc::alarm(seconds) };
+        memory::small_pages_only();
+        memory::pin_to_one_core();
+        match *self {
+            Self::Time { subject, workload, budget } => to_string(&time::here(subject, workload, Duration::from_millis(budget))),
+            Self::Count { subject, workload } => to_string(&counts::here(subject, workload)),
+            Self::Tightness { subject, question } => to_string(&tightness::here(subject, question)),
+            Self::Bounds { subject, cells } => to_string(&bounds::here(subject, cells)),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Figures by row and subject.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Failure, Outcome, median};
+use crate::subject::{self, Kind};
+
+/// What one subject reached in one row, in each round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cell<R> {
+    /// On what.
+    pub row: R,
+    /// Who.
+    pub subject: subject::Name,
+    /// The median of the rounds, or why there is none.
+    pub figure: Outcome<f64>,
+    /// The figures of all rounds.
+    pub rounds: Vec<f64>,
+}
+
+/// Figures of one kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Grid<R> {
+    /// Every pair that was measured.
+    pub cells: Vec<Cell<R>>,
+}
+
+impl<R> Default for Grid<R> {
+    fn default() -> Self {
+        Self { cells: Vec::new() }
+    }
+}
+
+impl<R: Copy + Ord> Grid<R> {
+    /// Notes the outcome of a round. A failure in one is the outcome of all.
+    pub fn push(&mut self, row: R, subject: subject::Name, outcome: Outcome<f64>) {
+        let index = self.cells.iter().position(|cell| cell.row == row && cell.subject == subject);
+        let index = index.unwrap_or_else(|| {
+            self.cells.push(Cell { row, subject, figure: Err(Failure::Unsupported), rounds: Vec::new() });
+            self.cells.len() - 1
+        });
+        let cell = &mut self.cells[index];
+        match outcome {
+            Ok(figure) => cell.rounds.push(figure),
+            Err(_) => cell.rounds.clear(),
+        }
+        cell.figure = outcome.map(|figure| median(&cell.rounds).unwrap_or(figure));
+    }
+
+    /// The outcome of this pair, if it was measured.
+    #[must_use]
+    pub fn outcome(&self, row: R, subject: subject::Name) -> Option<&Outcome<f64>> {
+        self.cells.iter().find(|cell| cell.row == row && cell.subject == subject).map(|cell| &cell.figure)
+    }
+
+    /// The figure of this pair, if there is one.
+    #[must_use]
+    pub fn figure(&self, row: R, subject: subject::Name) -> Option<f64> {
+        self.outcome(row, subject).and_then(|outcome| outcome.as_ref().ok().copied())
+    }
+
+    /// The peer with the smallest figure, or with the largest if that is better.
+    #[must_use]
+    pub fn best_peer(&self, row: R, more_is_better: bool) -> Option<(subject::Name, f64)> {
+        let sign = if more_is_better { -1.0 } else { 1.0 };
+        self.subjects()
+            .into_iter()
+            .filter(|subject| subject.kind() == Kind::Peer)
+            .filter_map(|subject| Some((subject, self.figure(row, subject)?)))
+            .min_by(|one, other| (sign * one.1).total_cmp(&(sign * other.1)))
+    }
+
+    /// The rows measured, in the report's order.
+    #[must_use]
+    pub fn rows(&self) -> Vec<R> {
+        sorted(self.cells.iter().map(|cell| cell.row))
+    }
+
+    /// The subjects measured, in the report's order.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<subject::Name> {
+        sorted(self.cells.iter().map(|cell| cell.subject))
+    }
+}
+
+/// All different items, in their order.
+pub fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable();
+    items.dedup();
+    items
+}
+
+/// The figures as a table.
+impl<R: Copy + Ord + fmt::Display> fmt::Display for Grid<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:22}", "")?;
+        let subjects = self.subjects();
+        for subject in &subjects {
+            write!(f, "{subject:>12}")?;
+        }
+        for row in self.rows() {
+            write!(f, "\n{row:22}")?;
+            for &subject in &subjects {
+                match self.outcome(row, subject) {
+                    Some(Ok(figure)) if *figure < 10.0 => write!(f, "{figure:12.3}")?,
+                    Some(Ok(figure)) => write!(f, "{figure:12.1}")?,
+                    Some(Err(failure)) => write!(f, "{failure:>12}")?,
+                    None => write!(f, "{:>12}", "")?,
+                }
+            }
+        }
+        writeln!(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::Name::{Floor, Heap, Rlsf, Talc};
+    use crate::workload::Name::{Churn, Pair};
+
+    fn grid() -> Grid<crate::workload::Name> {
+        let mut grid = Grid::default();
+        grid.push(Pair, Floor, Ok(0.5));
+        grid.push(Pair, Heap, Ok(1.0));
+        for figure in [9.0, 5.0, 7.0] {
+            grid.push(Pair, Talc, Ok(figure));
+        }
+        grid
+    }
+
+    #[test]
+    fn the_best_peer_is_neither_ours_nor_one_that_failed() {
+        let mut grid = grid();
+        grid.push(Pair, Rlsf, Err(Failure::TooSlow));
+        assert_eq!(grid.best_peer(Pair, false), Some((Talc, 7.0)));
+        grid.push(Pair, subject::Name::Buddy, Ok(8.0));
+        assert_eq!(grid.best_peer(Pair, false), Some((Talc, 7.0)));
+        assert_eq!(grid.best_peer(Pair, true), Some((subject::Name::Buddy, 8.0)));
+        assert_eq!(grid.best_peer(Churn, false), None);
+    }
+
+    #[test]
+    fn a_failure_in_one_round_is_the_outcome() {
+        let mut grid = grid();
+        grid.push(Pair, Talc, Err(Failure::OutOfMemory));
+        assert_eq!(grid.outcome(Pair, Talc), Some(&Err(Failure::OutOfMemory)));
+    }
+
+    #[test]
+    fn every_figure_is_in_the_table_and_in_the_json() {
+        let grid = grid();
+        let table = grid.to_string();
+        assert!(["pair", "heap", "talc", "1.000", "7.000"].iter().all(|part| table.contains(part)), "{table}");
+        let json = serde_json::to_string(&grid).unwrap();
+        let again: Grid<crate::workload::Name> = serde_json::from_str(&json).unwrap();
+        assert_eq!(again.figure(Pair, Talc), Some(7.0));
+        assert_eq!(again.rows(), [Pair]);
+    }
+}

@@ -1,0 +1,199 @@
+//! What was to be reached, and whether it was.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Report;
+use crate::measure::bounds::Operation;
+use crate::measure::tightness::Question;
+use crate::subject::Name::{Floor, Heap, Mimalloc};
+use crate::workload;
+
+/// One target of the project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// What it is about.
+    pub what: String,
+    /// What was to be reached at most, or at least, and of whom that is.
+    pub target: String,
+    /// What was reached.
+    pub reached: f64,
+    /// What was reached, divided by what was to be reached.
+    pub ratio: f64,
+    /// Whether it was reached.
+    pub ok: bool,
+}
+
+impl Target {
+    /// `reached` is to be `limit` or less.
+    fn at_most(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
+        let ratio = reached / limit;
+        Self { what: what.into(), target: format!("≤ {}{whose}", Figure(limit)), reached, ratio, ok: ratio <= 1.0 }
+    }
+
+    /// `reached` is to be `limit` or more.
+    fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
+        let ratio = reached / limit;
+        Self { what: what.into(), target: format!("≥ {}{whose}", Figure(limit)), reached, ratio, ok: ratio >= 1.0 }
+    }
+
+    /// The line above the targets.
+    #[must_use]
+    pub fn heading() -> String {
+        format!("{:44} {:34} {:>9} {:>7}", "what", "target", "reached", "ratio")
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.ok { "ok" } else { "short" };
+        let reached = Figure(self.reached).to_string();
+        write!(f, "{:44} {:34} {reached:>9} {:7.3}  {verdict}", self.what, self.target, self.ratio)
+    }
+}
+
+/// A figure with as many digits as tell something.
+struct Figure(f64);
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            whole if whole.fract() == 0.0 => write!(f, "{whole}"),
+            small if small < 10.0 => write!(f, "{small:.3}"),
+            large => write!(f, "{large:.1}"),
+        }
+    }
+}
+
+/// All targets for which there are figures.
+pub fn judge(report: &Report) -> Vec<Target> {
+    let mut targets = Vec::new();
+    time(report, &mut targets);
+    tightness(report, &mut targets);
+    bounds(report, &mut targets);
+    targets
+}
+
+fn time(report: &Report, targets: &mut Vec<Target>) {
+    for row in report.time.rows() {
+        let Some(heap) = report.time.figure(row, Heap) else { continue };
+        if let Some((peer, best)) = report.time.best_peer(row, false) {
+            targets.push(Target::at_most(format!("{row}: as the best peer, ns"), heap, best, &format!(" ({peer})")));
+            if row.is_random() {
+                let whose = format!(" (0.7 × {peer})");
+                targets.push(Target::at_most(format!("{row}: 0.7 of the best peer, ns"), heap, 0.7 * best, &whose));
+            }
+        }
+        if let Some(mimalloc) = report.time.figure(row, Mimalloc) {
+            targets.push(Target::at_most(format!("{row}: as mimalloc, ns"), heap, mimalloc, ""));
+            if row == workload::Name::Pair {
+                let what = format!("{row}: 3 ns where mimalloc takes 5");
+                targets.push(Target::at_most(what, heap, 0.6 * mimalloc, " (0.6 × mimalloc)"));
+            }
+        }
+        if let (workload::Name::Random256, Some(floor)) = (row, report.time.figure(row, Floor)) {
+            let what = format!("{row}: 1.5 of a bare list, ns");
+            targets.push(Target::at_most(what, heap, 1.5 * floor, " (1.5 × floor)"));
+        }
+    }
+}
+
+fn tightness(report: &Report, targets: &mut Vec<Target>) {
+    for row in report.tightness.rows() {
+        let Some(heap) = report.tightness.figure(row, Heap) else { continue };
+        let share = match row {
+            Question::PayloadTo256 => Some(0.9),
+            Question::PayloadTo16K => Some(0.985),
+            _ => None,
+        };
+        if let Some(share) = share {
+            targets.push(Target::at_least(row.to_string(), heap, share, ""));
+        }
+        if matches!(row, Question::RatchetRealloc | Question::RatchetMove) {
+            targets.push(Target::at_most(row.to_string(), heap, 2.0, ""));
+        } else if let Some((peer, best)) = report.tightness.best_peer(row, row.is_share()) {
+            let (what, whose) = (format!("{row}: as the best peer"), format!(" ({peer})"));
+            targets.push(match row.is_share() {
+                true => Target::at_least(what, heap, best, &whose),
+                false => Target::at_most(what, heap, best, &whose),
+            });
+        }
+    }
+    if report.state_bytes > 0 {
+        targets.push(Target::at_most("state of an empty heap, bytes", report.state_bytes as f64, 4096.0, ""));
+    }
+}
+
+fn bounds(report: &Report, targets: &mut Vec<Target>) {
+    let cells = report.cells();
+    for (operation, limit) in [(Operation::Malloc, 500.0), (Operation::Free, 400.0)] {
+        let max_of = |cells: &[usize]| {
+            let counted = cells.iter().filter_map(|&cells| report.bound(Heap, operation, cells));
+            counted.map(|bound| bound.max).max().map(|max| max as f64)
+        };
+        if let Some(max) = max_of(&cells) {
+            targets.push(Target::at_most(format!("{operation}: worst case, instructions"), max, limit, ""));
+        }
+        // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be no worse.
+        let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
+        if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
+            let what = format!("{operation}: worst of many cells, instructions");
+            targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::bounds::Bound;
+    use crate::report::BoundsOf;
+    use crate::subject::Name::{Rlsf, Talc};
+    use crate::workload::Name::{Pair, Random256};
+
+    fn verdicts(report: &Report) -> Vec<(String, bool)> {
+        judge(report).into_iter().map(|target| (target.what, target.ok)).collect()
+    }
+
+    #[test]
+    fn the_pair_is_held_against_the_best_peer_and_mimalloc() {
+        let mut report = Report::default();
+        for (subject, figure) in [(Heap, 4.0), (Talc, 5.0), (Rlsf, 9.0), (Mimalloc, 5.0)] {
+            report.time.push(Pair, subject, Ok(figure));
+        }
+        let expected =
+            [("pair: as the best peer, ns", true), ("pair: as mimalloc, ns", true), ("pair: 3 ns where mimalloc takes 5", false)];
+        assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
+    }
+
+    #[test]
+    fn the_random_ones_are_held_against_seven_tenths_and_the_floor() {
+        let mut report = Report::default();
+        for (subject, figure) in [(Heap, 8.0), (Talc, 10.0), (Floor, 6.0)] {
+            report.time.push(Random256, subject, Ok(figure));
+        }
+        assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn shares_are_to_be_large_and_multiples_small() {
+        let mut report = Report::default();
+        for (subject, figure) in [(Heap, 0.91), (Talc, 0.92)] {
+            report.tightness.push(Question::PayloadTo256, subject, Ok(figure));
+        }
+        report.tightness.push(Question::RatchetMove, Heap, Ok(2.1));
+        assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn bounds_are_absolute_and_do_not_grow() {
+        let of = |cells, max| BoundsOf {
+            subject: Heap,
+            cells,
+            bounds: Ok(vec![Bound { operation: Operation::Malloc, samples: 1, p50: 1, p99: max, max, worst: None }]),
+        };
+        let report = Report { bounds: vec![of(10, 100), of(1000, 200), of(1_000_000, 300)], ..Report::default() };
+        assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false]);
+    }
+}

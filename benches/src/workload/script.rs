@@ -1,0 +1,160 @@
+//! Any sequence of operations: `realloc` among others, mixed alignments, the replay of a trace.
+
+use std::alloc::Layout;
+
+use super::{Block, OutOfMemory, Workload, allocate, free, opaque, reallocate, words};
+use crate::random::Random;
+use crate::subject::Subject;
+use crate::trace::Trace;
+
+/// What is done with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Act {
+    /// The slot is empty; allocate.
+    Allocate,
+    /// The slot is empty; allocate zeroed memory.
+    AllocateZeroed,
+    /// Free; the slot is empty after it.
+    Free,
+    /// Change the size.
+    Reallocate,
+    /// Free, and allocate.
+    Replace,
+}
+
+/// One operation.
+///
+/// # Invariants
+///
+/// `size ≥ 1`, except for [`Act::Free`], which has none
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// What.
+    pub act: Act,
+    /// The alignment is two to this power.
+    pub align_log2: u8,
+    /// On which slot of the table.
+    pub slot: u32,
+    /// To how many bytes.
+    pub size: u32,
+}
+
+impl Op {
+    /// The layout of what is allocated.
+    #[inline]
+    #[must_use]
+    pub fn layout(self) -> Layout {
+        // SAFETY: `Script` and `Trace` make no alignment above a page; 32 bits of size are in range.
+        unsafe { Layout::from_size_align_unchecked(self.size as usize, 1 << self.align_log2) }
+    }
+}
+
+/// A sequence of operations on a table of blocks.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Done once, in `begin`.
+    fill: Vec<Op>,
+    ops: Vec<Op>,
+    table: Vec<Block>,
+}
+
+impl Script {
+    /// Operations on `slots` blocks of up to `high` bytes: one in four changes a block's size, the others replace it.
+    #[must_use]
+    pub fn with_realloc(random: &mut Random, slots: usize, count: usize, high: usize) -> Self {
+        Self::random(random, slots, count, |random| {
+            let act = if random.one_in(4) { Act::Reallocate } else { Act::Replace };
+            let layout = words(random.log_uniform(1, high));
+            (act, layout.align().ilog2() as u8, layout.size())
+        })
+    }
+
+    /// Replaces blocks of 8 to `high` bytes: half are aligned to 8 bytes, half of the others to 16, and so on up to 4096.
+    #[must_use]
+    pub fn aligned(random: &mut Random, slots: usize, count: usize, high: usize) -> Self {
+        Self::random(random, slots, count, |random| {
+            let align_log2 = 3 + random.bits().trailing_zeros().min(9);
+            (Act::Replace, align_log2 as u8, random.log_uniform(8, high))
+        })
+    }
+
+    /// A program's operations, one after the other. A trace ends with every block freed, so it can be repeated.
+    #[must_use]
+    pub fn replay(trace: &Trace) -> Self {
+        Self { fill: Vec::new(), ops: trace.ops().to_vec(), table: vec![Block::NONE; trace.slots()] }
+    }
+
+    fn random(random: &mut Random, slots: usize, count: usize, mut op: impl FnMut(&mut Random) -> (Act, u8, usize)) -> Self {
+        let mut on = |slot: usize| {
+            let (act, align_log2, size) = op(random);
+            (Op { act, align_log2, slot: slot as u32, size: size as u32 }, random.below(slots))
+        };
+        let fill = (0..slots).map(|slot| Op { act: Act::Allocate, ..on(slot).0 }).collect();
+        let mut next = 0;
+        let ops = (0..count)
+            .map(|_| {
+                let (op, following) = on(next);
+                next = following;
+                op
+            })
+            .collect();
+        Self { fill, ops, table: vec![Block::NONE; slots] }
+    }
+}
+
+/// Does one operation on its slot.
+#[inline]
+pub(super) fn step<S: Subject>(subject: &mut S, op: Op, block: &mut Block) -> Result<(), OutOfMemory> {
+    match op.act {
+        Act::Allocate => *block = allocate(subject, op.layout())?,
+        Act::AllocateZeroed => {
+            let layout = opaque(subject, op.layout());
+            // SAFETY: the size is not 0: the invariant of `Op`.
+            let start = unsafe { subject.allocate_zeroed(layout) };
+            if start.is_null() {
+                return Err(OutOfMemory);
+            }
+            *block = Block::new(start, layout);
+        }
+        Act::Free => {
+            free(subject, *block);
+            *block = Block::NONE;
+        }
+        Act::Reallocate => *block = reallocate(subject, *block, op.size as usize)?,
+        Act::Replace => {
+            free(subject, *block);
+            *block = allocate(subject, op.layout())?;
+        }
+    }
+    Ok(())
+}
+
+impl Script {
+    /// A pass, from an empty table, that calls `look` with each block after the operation on it.
+    pub(crate) fn pass_with<S: Subject>(&mut self, subject: &mut S, mut look: impl FnMut(Block)) -> Result<(), OutOfMemory> {
+        self.table.fill(Block::NONE);
+        for &op in &self.ops {
+            let block = &mut self.table[op.slot as usize];
+            step(subject, op, block)?;
+            if op.act != Act::Free {
+                look(*block);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Workload for Script {
+    fn operations(&self) -> usize {
+        self.ops.len()
+    }
+
+    fn begin<S: Subject>(&mut self, subject: &mut S) -> Result<(), OutOfMemory> {
+        self.fill.iter().try_for_each(|&op| step(subject, op, &mut self.table[op.slot as usize]))
+    }
+
+    fn pass<S: Subject>(&mut self, subject: &mut S) -> Result<(), OutOfMemory> {
+        self.ops.iter().try_for_each(|&op| step(subject, op, &mut self.table[op.slot as usize]))
+    }
+}
