@@ -8,6 +8,7 @@
 
 use core::ptr::NonNull;
 
+use super::bins::Bins;
 use super::check::{Corruption, Rule};
 use super::{Heap, Request};
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
@@ -321,6 +322,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     fn stop(&mut self, expected: NonNull<u8>, found: *mut u8) -> BreakError {
         let (expected, found) = (expected.addr().get(), found.addr());
         self.stopped = Some(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+        // With no free cell known there is none to be handed out, or to be touched.
+        self.bins = Bins::new();
+        self.top = None;
         BreakError::MemoryTaken
     }
 }

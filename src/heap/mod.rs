@@ -31,11 +31,12 @@ mod resize;
 mod size_class;
 mod stats;
 mod walk;
+mod zeroed;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::cell::{Cell, WORD};
+use crate::cell::Cell;
 use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 
@@ -92,7 +93,7 @@ pub struct Heap<B, M = NoMap> {
     counters: Counters,
     trim: Trim,
     map_threshold: MapThreshold,
-    /// Set once the break was found below our memory. From then on the heap touches nothing.
+    /// Set once the break was found below our memory. From then on the heap touches nothing: bins and top are empty.
     stopped: Option<Corruption>,
 }
 
@@ -191,89 +192,6 @@ impl<B: Break, M: Map> Heap<B, M> {
         self.take(Request::new(layout)?)
     }
 
-    /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is [zeroed](Break::ZEROED) is not written to:
-    /// if its pages appear on first touch, they do not appear for this.
-    ///
-    /// # Errors
-    ///
-    /// As for [`allocate`](Heap::allocate).
-    ///
-    /// # Safety
-    ///
-    /// As for [`allocate`](Heap::allocate).
-    #[must_use]
-    pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let request = Request::new(layout)?;
-        if self.wants_mapping(layout)
-            && let Some(payload) = self.allocate_mapped(layout)
-        {
-            if !M::ZEROED {
-                // SAFETY: the block is new, and holds `layout.size()` bytes.
-                unsafe { payload.write_bytes(0, layout.size()) };
-            }
-            return Some(payload);
-        }
-        if let Some(payload) = self.take_from_bins(request) {
-            // SAFETY: the block is new, and holds `layout.size()` bytes.
-            unsafe { payload.write_bytes(0, layout.size()) };
-            return Some(payload);
-        }
-        if self.stopped.is_some() {
-            return None;
-        }
-        let mut fresh = self.extent.as_ref().map(Extent::fresh);
-        let payload = match self.take_from_top(request) {
-            Some(payload) => payload,
-            None => {
-                self.make_room(request).ok()?;
-                fresh = self.extent.as_ref().map(Extent::fresh);
-                self.take_from_top(request)?
-            }
-        };
-        // SAFETY: the block is new, holds `layout.size()` bytes, and came from the top when the memory was fresh from `fresh` on.
-        unsafe { self.zero_what_is_not_fresh(payload, layout.size(), fresh.filter(|_| B::ZEROED)) };
-        Some(payload)
-    }
-
-    /// Zeroes a block that was cut from the top, up to where its memory is fresh.
-    ///
-    /// # Safety
-    ///
-    /// The block is new, holds `size` bytes, and was cut from the top when everything from `fresh` on was zero, except the last word
-    /// of the top. `None`: nothing is known.
-    unsafe fn zero_what_is_not_fresh(&self, payload: NonNull<u8>, size: usize, fresh: Option<usize>) {
-        let start = payload.addr().get();
-        let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
-        // SAFETY: inside the block.
-        unsafe { payload.write_bytes(0, dirty) };
-        // If it took the whole top, the top's size at its end is now the block's last word.
-        let end = self.extent.as_ref().map_or(0, |extent| extent.fence().addr());
-        let last_word = (end - WORD).saturating_sub(start).max(dirty);
-        if last_word < size {
-            // SAFETY: inside the block.
-            let last_word_of_block = unsafe { payload.add(last_word) };
-            // SAFETY: from there to the end of the block.
-            unsafe { last_word_of_block.write_bytes(0, size - last_word) };
-        }
-    }
-
-    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7). The product is checked.
-    ///
-    /// # Errors
-    ///
-    /// `None` if no address space holds so many elements, and as for [`allocate`](Heap::allocate).
-    ///
-    /// # Safety
-    ///
-    /// As for [`allocate`](Heap::allocate).
-    #[must_use]
-    pub unsafe fn allocate_zeroed_array(&mut self, count: usize, element: Layout) -> Option<NonNull<u8>> {
-        let size = element.pad_to_align().size().checked_mul(count)?;
-        let layout = Layout::from_size_align(size, element.align()).ok()?;
-        // SAFETY: the caller's promise.
-        unsafe { self.allocate_zeroed(layout) }
-    }
-
     /// Frees a block: merges its cell with free neighbours and keeps it in a bin, or as the top. If the top has outgrown the
     /// [trim](Trim) setting, the break moves down.
     ///
@@ -284,8 +202,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// `payload` came from this heap with this layout, was not freed since, and is not used any more.
-    pub unsafe fn deallocate(&mut self, payload: NonNull<u8>, layout: Layout) {
-        let _ = layout;
+    pub unsafe fn deallocate(&mut self, payload: NonNull<u8>, _layout: Layout) {
         // SAFETY: the caller's promise.
         if self.stopped.is_some() || unsafe { self.deallocate_mapped(payload) } {
             return;
@@ -309,7 +226,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     pub fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
         let layout = Layout::from_size_align(bytes, 1).map_err(|_| BreakError::OutOfAddresses)?;
         let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
-        if self.stopped.is_none() && self.bins.find(request).is_some() {
+        if self.bins.find(request).is_some() {
             return Ok(());
         }
         self.make_room(request)
@@ -317,17 +234,11 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// Takes a cell for the request from the bins or the top, without a call of the provider.
     fn take(&mut self, request: Request) -> Option<NonNull<u8>> {
-        if self.stopped.is_some() {
-            return None;
-        }
         self.take_from_bins(request).or_else(|| self.take_from_top(request))
     }
 
     /// Takes a cell for the request from the bins.
     fn take_from_bins(&mut self, request: Request) -> Option<NonNull<u8>> {
-        if self.stopped.is_some() {
-            return None;
-        }
         let fit = self.bins.find(request)?;
         // SAFETY: it was found in its bin.
         unsafe { self.bins.remove(fit.cell, fit.size) };
