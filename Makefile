@@ -11,18 +11,22 @@ TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichev
 MINUTES   ?=## how long `soak` searches (5)
 QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
 
+IN        ?=## heap-map: a log with the lines of a walk (standard input)
+OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
+WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
+
 # Programs get those that are set as their environment; an empty one would be taken for a value.
 $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list soak bench setup readme doc fmt clean
+.PHONY: help run test suite list size soak bench checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
 	@echo 'Targets:'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 	@echo 'Variables, as in `make test FILTER=heap`; the default in brackets:'
 	@sed -n 's/^\([A-Z]*\) *?=## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 
@@ -42,11 +46,30 @@ list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run
 	@$(HARNESS) suite --list
 
+size: ## measure what the allocator takes of a small target: code by function, state; writes target/size.json
+	@$(SETUP) run
+	@$(HARNESS) size
+
 soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
 	@sh tools/soak.sh
 
 bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
+
+checked-cost: ## print what the heap's profile `checked` costs: instructions and tightness without it, then with it
+	@for features in '' checked; do \
+	    echo "features of brkalloc: $${features:-none}"; \
+	    for figures in 'counts --workload pair,random-256,random-4k' tightness; do \
+	        cargo run --quiet --profile measure --target-dir target/bench --package bench --features "$$features" -- $$figures --subject heap || exit; \
+	    done; \
+	done
+
+plot: bench ## measure as `bench` does, and put the picture into the README
+	@cp target/bench/report.svg docs/bench.svg
+
+heap-map: ## draw the heap whose cells the log IN lists, as the SVG picture OUT
+	@mkdir -p target
+	@cargo run --quiet --package heapmap -- $(if $(IN),'$(IN)') --out '$(or $(OUT),target/heap-map.svg)' $(if $(WALK),--walk $(WALK))
 
 setup: ## install what is missing; `run` and `test` do it by themselves
 	@$(SETUP)
@@ -59,7 +82,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo tests/other-kernel fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

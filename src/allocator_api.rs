@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
+use crate::lock::RawLock;
 use crate::locked::Locked;
 use crate::raw_heap::RawHeap;
 
@@ -14,7 +15,7 @@ use crate::raw_heap::RawHeap;
 /// use, and a heap that owns its memory may not.
 // SAFETY: blocks stay valid while the heap is borrowed, which is as long as the reference or a copy of it lives; copies are the same
 // heap. Sizes and alignments are what `RawHeap` promises.
-unsafe impl<H: RawHeap> Allocator for &Locked<H> {
+unsafe impl<H: RawHeap, L: RawLock> Allocator for &Locked<H, L> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: the heap is borrowed as long as there is an allocator to free the block with.
         slice(unsafe { Locked::allocate(self, layout) }, layout.size())
@@ -56,13 +57,15 @@ unsafe impl<H: RawHeap> Allocator for &Locked<H> {
 /// # Safety
 ///
 /// The block came from this heap with layout `old`. After `Ok` only the new block may be used.
-unsafe fn resize<H: RawHeap>(
-    heap: &Locked<H>,
+unsafe fn resize<H: RawHeap, L: RawLock>(
+    heap: &Locked<H, L>,
     block: NonNull<u8>,
     old: Layout,
     new: Layout,
 ) -> Result<NonNull<[u8]>, AllocError> {
-    if new.align() <= old.align() {
+    // A block keeps the alignment with which it was asked for, and a checked heap wants it back with the same.
+    let stays_aligned = if cfg!(feature = "checked") { new.align() == old.align() } else { new.align() <= old.align() };
+    if stays_aligned {
         // SAFETY: the caller's promise.
         return slice(unsafe { heap.reallocate(block, old, new.size()) }, new.size());
     }

@@ -3,9 +3,10 @@
 //! ```text
 //!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Locked<H>                            how callers share     locked.rs
+//!   Locked<H>                            how callers share     locked.rs  lock/
 //!  ──────────────────────────────────────────────────────────────────────
 //!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
+//!    front cache · runs                                        small/
 //!    cells · bins · top                                        cell/
 //!  ──────────────────────────────────────────────────────────────────────
 //!   Break · Map                          what it needs         provider/
@@ -17,9 +18,9 @@
 //!
 //! # Rules of the crate
 //!
-//! 1. A layer names only the layers below it. Raw memory access is in `cell`, and in `simple`, which is a layer to itself.
+//! 1. A layer names only the layers below it. Raw memory access is in `cell` and `small`, and in `simple`, which is a layer to itself.
 //! 2. Nothing here panics for want of memory or because of a caller's request: out of memory is `None`, null or an `Err`, and
-//!    leaves the heap as it was.
+//!    leaves the heap as it was. (With the feature `checked`, a caller's mistake is a panic, unless a hook decides otherwise.)
 //! 3. The provider is called with the heap locked; it must not allocate from it. [`Heap::try_allocate`] never calls it.
 //! 4. A break that others move is expected. Memory that others take away stops the heap, which then says so.
 //! 5. Every invariant has a checker: [`Heap::check`].
@@ -34,16 +35,30 @@ extern crate std;
 mod allocator_api;
 mod cell;
 mod heap;
+mod lock;
 mod locked;
 mod provider;
 mod raw_heap;
 mod simple;
+#[cfg_attr(feature = "tiny", path = "small/none.rs")]
+mod small;
 
+#[cfg(not(feature = "tiny"))]
+pub use heap::RegionError;
 pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
+#[cfg(feature = "checked")]
+pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
+pub use lock::{RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
+
+#[cfg(all(feature = "checked", feature = "tiny"))]
+compile_error!("the features `checked` and `tiny` exclude each other: what finds mistakes takes code, and bytes of every block");
+
+/// The profile for small targets: fewer size classes, and no code that only makes things faster.
+const TINY: bool = cfg!(feature = "tiny");
 
 /// The examples of the documents, compiled and run as tests.
 #[cfg(doctest)]

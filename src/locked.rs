@@ -1,23 +1,33 @@
 //! One heap behind one lock: how callers share (C25).
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
+use core::fmt;
 use core::ptr::{self, NonNull};
 
-use spin::Mutex;
-
+#[cfg(not(feature = "tiny"))]
+use crate::heap::RegionError;
 use crate::heap::{Corruption, Heap, Stats};
+use crate::lock::{RawLock, Spin};
 use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 use crate::simple::SimpleHeap;
 
-/// A heap behind a spin lock, which makes it usable through a shared reference: in a `static`, and as the global allocator.
+/// A heap behind a lock, which makes it usable through a shared reference: in a `static`, and as the global allocator.
 ///
 /// Everybody waits for everybody: correct, and slow under contention. An interrupt handler that allocates while the code that it
-/// interrupted holds the lock waits for ever; mask interrupts, or keep the heap out of handlers.
-#[derive(Debug)]
-pub struct Locked<H> {
-    heap: Mutex<H>,
+/// interrupted holds the lock waits for ever; mask interrupts, by a [lock](RawLock) that does, or keep the heap out of handlers.
+///
+/// # Invariants
+///
+/// The heap is reached only by `locked`, so only by whoever holds the lock.
+pub struct Locked<H, L = Spin> {
+    lock: L,
+    heap: UnsafeCell<H>,
 }
+
+// SAFETY: by the invariant, one thread at a time reaches the heap, which may go from thread to thread.
+unsafe impl<H: Send, L: Sync> Sync for Locked<H, L> {}
 
 /// The heap to link into a kernel: [`Heap`] behind a spin lock.
 ///
@@ -34,36 +44,59 @@ pub struct Locked<H> {
 /// ```
 pub type LockedHeap<B, M = NoMap> = Locked<Heap<B, M>>;
 
-impl<B> Locked<Heap<B>> {
+impl<B, L: RawLock> Locked<Heap<B>, L> {
     /// An empty heap. The break is not moved before the first allocation.
     #[must_use]
     pub const fn new(brk: B) -> Self {
-        Self { heap: Mutex::new(Heap::new(brk)) }
+        Self::around(Heap::new(brk))
+    }
+
+    /// An empty heap of the documents' kind. See [`Heap::plain`].
+    #[must_use]
+    pub const fn plain(brk: B) -> Self {
+        Self::around(Heap::plain(brk))
     }
 }
 
-impl<B, M> Locked<Heap<B, M>> {
+impl<B, M, L: RawLock> Locked<Heap<B, M>, L> {
     /// An empty heap that gives large blocks mappings of their own. See [`Heap::with_map`].
     #[must_use]
     pub const fn with_map(brk: B, map: M) -> Self {
-        Self { heap: Mutex::new(Heap::with_map(brk, map)) }
+        Self::around(Heap::with_map(brk, map))
     }
 }
 
-impl<B> Locked<SimpleHeap<B>> {
+impl<B, L: RawLock> Locked<SimpleHeap<B>, L> {
     /// An empty heap of the simple kind.
     #[must_use]
     pub const fn new(brk: B) -> Self {
-        Self { heap: Mutex::new(SimpleHeap::new(brk)) }
+        Self::around(SimpleHeap::new(brk))
     }
 }
 
-impl<H> Locked<H> {
+impl<H, L: RawLock> Locked<H, L> {
+    const fn around(heap: H) -> Self {
+        Self { lock: L::INIT, heap: UnsafeCell::new(heap) }
+    }
+
+    /// Runs `run` with the heap locked. Whether it returns or unwinds, the lock is given back.
+    fn locked<R>(&self, run: impl FnOnce(&mut H) -> R) -> R {
+        let _held = self.hold();
+        // SAFETY: whoever holds the lock is alone with the heap: the type's invariant, and `RawLock`'s promise.
+        run(unsafe { &mut *self.heap.get() })
+    }
+
+    /// Waits for the lock. One loop for all callers, if code is to be small.
+    #[cfg_attr(feature = "tiny", inline(never))]
+    fn hold(&self) -> L::Guard<'_> {
+        self.lock.lock()
+    }
+
     /// Runs `look` with the heap locked, for whatever is not offered directly: a walk over the cells, or the provider.
     ///
     /// `look` must not use the same heap through this lock: printing may, formatting into a `String` does.
     pub fn with<R>(&self, look: impl FnOnce(&H) -> R) -> R {
-        look(&self.heap.lock())
+        self.locked(|heap| look(heap))
     }
 
     /// Runs `change` with the heap locked, for settings.
@@ -72,11 +105,11 @@ impl<H> Locked<H> {
     ///
     /// While blocks are in use, `change` leaves the heap and its provider in place: it does not replace either by another.
     pub unsafe fn with_mut<R>(&self, change: impl FnOnce(&mut H) -> R) -> R {
-        change(&mut self.heap.lock())
+        self.locked(change)
     }
 }
 
-impl<H: RawHeap> Locked<H> {
+impl<H: RawHeap, L: RawLock> Locked<H, L> {
     /// See [`Heap::allocate`].
     ///
     /// # Safety
@@ -85,7 +118,7 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        unsafe { self.heap.lock().allocate(layout) }
+        self.locked(|heap| unsafe { heap.allocate(layout) })
     }
 
     /// See [`Heap::allocate_zeroed`].
@@ -96,7 +129,7 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        unsafe { self.heap.lock().allocate_zeroed(layout) }
+        self.locked(|heap| unsafe { heap.allocate_zeroed(layout) })
     }
 
     /// See [`Heap::deallocate`].
@@ -106,7 +139,7 @@ impl<H: RawHeap> Locked<H> {
     /// The block came from this heap with this layout, was not freed since, and is not used any more.
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { self.heap.lock().deallocate(block, layout) };
+        self.locked(|heap| unsafe { heap.deallocate(block, layout) });
     }
 
     /// See [`Heap::reallocate`].
@@ -117,11 +150,11 @@ impl<H: RawHeap> Locked<H> {
     #[must_use]
     pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        unsafe { self.heap.lock().reallocate(block, layout, new_size) }
+        self.locked(|heap| unsafe { heap.reallocate(block, layout, new_size) })
     }
 }
 
-impl<B: Break, M: Map> Locked<Heap<B, M>> {
+impl<B: Break, M: Map, L: RawLock> Locked<Heap<B, M>, L> {
     /// See [`Heap::try_allocate`]. It never calls the provider, but waits for the lock.
     ///
     /// # Safety
@@ -130,7 +163,7 @@ impl<B: Break, M: Map> Locked<Heap<B, M>> {
     #[must_use]
     pub unsafe fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        unsafe { self.heap.lock().try_allocate(layout) }
+        self.locked(|heap| unsafe { heap.try_allocate(layout) })
     }
 
     /// See [`Heap::reserve`].
@@ -139,18 +172,43 @@ impl<B: Break, M: Map> Locked<Heap<B, M>> {
     ///
     /// What the provider answers.
     pub fn reserve(&self, bytes: usize) -> Result<(), BreakError> {
-        self.heap.lock().reserve(bytes)
+        self.locked(|heap| heap.reserve(bytes))
     }
 
     /// See [`Heap::trim`].
     pub fn trim(&self, keep: usize) -> usize {
-        self.heap.lock().trim(keep)
+        self.locked(|heap| heap.trim(keep))
+    }
+
+    /// See [`Heap::flush`].
+    pub fn flush(&self) {
+        self.locked(Heap::flush);
+    }
+
+    /// See [`Heap::set_cache_limit`].
+    pub fn set_cache_limit(&self, bytes: usize) {
+        self.locked(|heap| heap.set_cache_limit(bytes));
+    }
+
+    /// See [`Heap::add_region`].
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be used. The heap is as it was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::add_region`].
+    #[cfg(not(feature = "tiny"))]
+    pub unsafe fn add_region(&self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
+        // SAFETY: the caller's promise.
+        self.locked(|heap| unsafe { heap.add_region(base, len) })
     }
 
     /// See [`Heap::stats`].
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.heap.lock().stats()
+        self.locked(|heap| heap.stats())
     }
 
     /// See [`Heap::check`].
@@ -159,37 +217,75 @@ impl<B: Break, M: Map> Locked<Heap<B, M>> {
     ///
     /// The first broken rule, with the address.
     pub fn check(&self) -> Result<(), Corruption> {
-        self.heap.lock().check()
+        self.locked(|heap| heap.check())
+    }
+}
+
+#[cfg(feature = "checked")]
+impl<B, M, L: RawLock> Locked<Heap<B, M>, L> {
+    /// See [`Heap::set_misuse_hook`]. The hook is called with the heap locked.
+    pub fn set_misuse_hook(&self, hook: crate::MisuseHook) {
+        self.locked(|heap| heap.set_misuse_hook(hook));
+    }
+}
+
+/// Turns a panic that would leave the global allocator, which must not unwind, into an abort.
+#[cfg(feature = "checked")]
+struct NoUnwinding;
+
+#[cfg(feature = "checked")]
+impl Drop for NoUnwinding {
+    fn drop(&mut self) {
+        panic!("a misuse of the global allocator");
+    }
+}
+
+/// Runs an operation of the global allocator, out of which nothing may unwind.
+#[inline]
+fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "checked")]
+    let guard = NoUnwinding;
+    let answer = operation();
+    #[cfg(feature = "checked")]
+    core::mem::forget(guard);
+    answer
+}
+
+impl<H, L> fmt::Debug for Locked<H, L> {
+    /// Does not wait for the lock, and so does not look behind it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked").finish_non_exhaustive()
     }
 }
 
 // SAFETY: what `RawHeap` promises is what `GlobalAlloc` asks for, and the lock lets one caller in at a time. Nothing here unwinds.
-unsafe impl<H: RawHeap> GlobalAlloc for Locked<H> {
+unsafe impl<H: RawHeap, L: RawLock> GlobalAlloc for Locked<H, L> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: a global allocator lives for ever.
-        or_null(unsafe { self.allocate(layout) })
+        or_null(without_unwinding(|| unsafe { self.allocate(layout) }))
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if let Some(block) = NonNull::new(block) {
             // SAFETY: the caller's promise.
-            unsafe { self.deallocate(block, layout) };
+            without_unwinding(|| unsafe { self.deallocate(block, layout) });
         }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: a global allocator lives for ever.
-        or_null(unsafe { self.allocate_zeroed(layout) })
+        or_null(without_unwinding(|| unsafe { self.allocate_zeroed(layout) }))
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        or_null(match (NonNull::new(block), Layout::from_size_align(new_size, layout.align())) {
+        or_null(match NonNull::new(block) {
             // SAFETY: the caller's promise.
-            (Some(block), _) => unsafe { self.reallocate(block, layout, new_size) },
+            Some(block) => without_unwinding(|| unsafe { self.reallocate(block, layout, new_size) }),
             // `realloc` of nothing is `malloc` (C7).
-            // SAFETY: a global allocator lives for ever.
-            (None, Ok(new_layout)) => unsafe { self.allocate(new_layout) },
-            (None, Err(_)) => None,
+            None => Layout::from_size_align(new_size, layout.align()).ok().and_then(|new_layout| {
+                // SAFETY: a global allocator lives for ever.
+                without_unwinding(|| unsafe { self.allocate(new_layout) })
+            }),
         })
     }
 }

@@ -3,6 +3,8 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::cell::copy_down;
+
 /// A heap for one owner at a time.
 ///
 /// # Safety
@@ -58,8 +60,8 @@ pub(crate) unsafe fn move_block<H: RawHeap>(
     let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
     // SAFETY: the caller keeps the heap alive as long as its blocks.
     let new = unsafe { heap.allocate(new_layout) }?;
-    // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
-    unsafe { new.copy_from_nonoverlapping(block, layout.size().min(new_size)) };
+    // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+    unsafe { copy_down(block, new, layout.size().min(new_size)) };
     // SAFETY: the caller gave the old block up; its contents are in the new one.
     unsafe { heap.deallocate(block, layout) };
     Some(new)

@@ -1,21 +1,25 @@
 //! Collections of the crate allocator-api2 on a locked heap.
 
+#[cfg(test)]
 mod common;
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
 use allocator_api2::boxed::Box;
 use allocator_api2::vec::Vec;
 use brkalloc::{Locked, LockedHeap, SimpleHeap};
-use common::test_break::TestBreak;
+
+use crate::common::cases;
+use crate::common::test_break::TestBreak;
+
+cases!(collections_live_in_the_heap_that_they_are_given, out_of_memory_is_an_error, blocks_are_resized_as_promised,);
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-#[test]
 fn collections_live_in_the_heap_that_they_are_given() {
     let heap = LockedHeap::new(TestBreak::new(1 << 20, 0));
     let boxed = Box::new_in([7_u64; 100], &heap);
@@ -30,7 +34,6 @@ fn collections_live_in_the_heap_that_they_are_given() {
     heap.check().unwrap();
 }
 
-#[test]
 fn out_of_memory_is_an_error() {
     let heap = LockedHeap::new(TestBreak::new(1 << 16, 0));
     assert!(Box::try_new_in([0_u8; 1 << 17], &heap).is_err());
@@ -68,7 +71,6 @@ fn resizing<A: Allocator>(heap: A) {
     }
 }
 
-#[test]
 fn blocks_are_resized_as_promised() {
     let heap = LockedHeap::new(TestBreak::new(1 << 20, 0));
     resizing(&heap);

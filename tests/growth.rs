@@ -1,21 +1,41 @@
 //! How far the break moves: as far as needed, in the provider's steps, and not one call more.
 
+#[cfg(test)]
 mod common;
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use brkalloc::{Break, CellState, Heap, Trim};
-use common::test_break::TestBreak;
+
+use crate::common::cases;
+use crate::common::test_break::TestBreak;
+
+cases!(
+    the_break_moves_by_what_the_top_lacks_and_not_further,
+    the_break_stops_at_multiples_of_the_granule,
+    a_refusal_is_asked_for_once_more_only_if_less_will_do,
+    what_no_address_space_holds_is_not_asked_for,
+    what_is_there_already_is_not_reserved_again,
+    unless_told_otherwise_a_top_of_128_kib_goes_back_to_64,
+    a_free_keeps_what_the_setting_says_even_of_an_empty_heap,
+    a_resized_block_gives_back_as_a_freed_one_does,
+    trim_keeps_what_it_is_told_to_keep,
+    a_top_too_short_for_a_cell_is_no_top,
+);
 
 const WORD: usize = size_of::<usize>();
 const UNIT: usize = 2 * WORD;
+
+fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
+    Heap::plain(brk)
+}
 
 /// A heap whose provider likes steps of so many bytes.
 fn heap(granule: usize) -> Heap<TestBreak> {
     let mut brk = TestBreak::new(1 << 20, 0);
     brk.granule = granule;
-    Heap::new(brk)
+    heap_over(brk)
 }
 
 fn allocate(heap: &mut Heap<TestBreak>, size: usize) -> Option<NonNull<u8>> {
@@ -33,7 +53,6 @@ fn top(heap: &Heap<TestBreak>) -> usize {
     heap.cells().find(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
 }
 
-#[test]
 fn the_break_moves_by_what_the_top_lacks_and_not_further() {
     let mut heap = heap(1);
     assert!(allocate(&mut heap, 100 * UNIT - WORD).is_some());
@@ -45,16 +64,14 @@ fn the_break_moves_by_what_the_top_lacks_and_not_further() {
     assert_eq!(heap.provider().asked, 3);
 }
 
-#[test]
 fn the_break_stops_at_multiples_of_the_granule() {
-    let mut heap = Heap::new(TestBreak::new(1 << 20, 100));
+    let mut heap = heap_over(TestBreak::new(1 << 20, 100));
     for _ in 0..10 {
         assert!(allocate(&mut heap, 3_000).is_some());
         assert_eq!(heap.provider().end().addr() % 4096, 0);
     }
 }
 
-#[test]
 fn a_refusal_is_asked_for_once_more_only_if_less_will_do() {
     for (granule, asked) in [(1, 1), (4096, 2)] {
         let mut heap = heap(granule);
@@ -64,7 +81,6 @@ fn a_refusal_is_asked_for_once_more_only_if_less_will_do() {
     }
 }
 
-#[test]
 fn what_no_address_space_holds_is_not_asked_for() {
     let mut heap = heap(4096);
     assert_eq!(allocate(&mut heap, isize::MAX as usize), None);
@@ -73,7 +89,6 @@ fn what_no_address_space_holds_is_not_asked_for() {
     assert_eq!(heap.provider().asked, 0);
 }
 
-#[test]
 fn what_is_there_already_is_not_reserved_again() {
     let mut heap = heap(1);
     heap.reserve(1_000).unwrap();
@@ -88,7 +103,6 @@ fn what_is_there_already_is_not_reserved_again() {
     assert_eq!(heap.provider().asked, asked, "the top holds the one, a bin the other");
 }
 
-#[test]
 fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
     let mut heap = heap(4096);
     let (_first, small) = (allocate(&mut heap, 10), allocate(&mut heap, 100 << 10).unwrap());
@@ -101,7 +115,6 @@ fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
     assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
 }
 
-#[test]
 fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap() {
     let mut heap = heap(4096);
     let block = allocate(&mut heap, 300_000).unwrap();
@@ -109,7 +122,6 @@ fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap() {
     assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
 }
 
-#[test]
 fn a_resized_block_gives_back_as_a_freed_one_does() {
     let mut heap = heap(4096);
     heap.set_trim(Trim { threshold: 32 << 10, keep: 0 });
@@ -120,7 +132,6 @@ fn a_resized_block_gives_back_as_a_freed_one_does() {
     assert_eq!(heap.stats().granted_bytes, 4096);
 }
 
-#[test]
 fn trim_keeps_what_it_is_told_to_keep() {
     for granule in [1, 4096] {
         for keep in [0, 1, UNIT, UNIT + 1, 100, 4_000, 5_000, 50_000, 99_000] {
@@ -136,7 +147,6 @@ fn trim_keeps_what_it_is_told_to_keep() {
     }
 }
 
-#[test]
 fn a_top_too_short_for_a_cell_is_no_top() {
     // The break comes down so far that one unit is left above the last used cell.
     for units in 1..6 {

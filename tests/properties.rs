@@ -1,17 +1,40 @@
 //! Random programs against an oracle that knows every live block, on a break with every bad habit.
 
+#[cfg(test)]
 mod common;
 
-use brkalloc::{Heap, SimpleHeap};
-use common::driver::{Driver, Op, op};
-use common::subject::Subject;
-use common::test_break::BadBreak;
 use proptest::prelude::*;
+
+use crate::common::cases;
+use crate::common::driver::{Driver, Op, op};
+use crate::common::platform::{during_property, properties};
+use crate::common::prelude::*;
+use crate::common::subject::Subject;
+use crate::common::test_break::BadBreak;
+
+cases!(
+    heap_keeps_every_promise,
+    heap_keeps_every_promise_when_memory_is_short,
+    heap_keeps_every_promise_over_zeroed_memory,
+    uncached_heap_keeps_every_promise,
+    uncached_heap_keeps_every_promise_when_memory_is_short,
+    plain_heap_keeps_every_promise,
+    plain_heap_keeps_every_promise_when_memory_is_short,
+    plain_heap_keeps_every_promise_over_zeroed_memory,
+    simple_heap_keeps_every_promise,
+    simple_heap_keeps_every_promise_when_memory_is_short,
+);
 
 const REGION: usize = 1 << 20;
 
-fn run<H: Subject<ZEROED>, const ZEROED: bool>(ops: &[Op], len: usize, skew: usize) {
-    Driver::<H, ZEROED>::new(BadBreak::new(len, skew)).run(ops);
+/// Runs a program on what `over` makes of a break over `len` bytes.
+fn run<H: Subject<ZEROED>, const ZEROED: bool>(
+    over: fn(BadBreak<ZEROED>) -> Driver<H, ZEROED>,
+    ops: &[Op],
+    len: usize,
+    skew: usize,
+) {
+    during_property(&(len, skew, ops), || over(BadBreak::new(len, skew)).run(ops));
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -19,31 +42,46 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(properties())]
 
-    #[test]
     fn heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<Heap<_>, false>(&ops, REGION, skew);
+        run::<_, false>(Driver::full, &ops, REGION, skew);
     }
 
-    #[test]
-    fn heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<Heap<_>, false>(&ops, len, skew);
+    fn heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..100_000_usize, skew in 0..100_usize) {
+        run::<_, false>(Driver::full, &ops, len, skew);
     }
 
     /// Over memory that is zero when granted, which a zeroed block may rely on.
-    #[test]
     fn heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
-        run::<Heap<_>, true>(&ops, len, skew);
+        run::<_, true>(Driver::full, &ops, len, skew);
     }
 
-    #[test]
+    fn uncached_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
+        run::<_, false>(Driver::uncached, &ops, REGION, skew);
+    }
+
+    fn uncached_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..100_000_usize, skew in 0..100_usize) {
+        run::<_, false>(Driver::uncached, &ops, len, skew);
+    }
+
+    fn plain_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
+        run::<_, false>(Driver::plain, &ops, REGION, skew);
+    }
+
+    fn plain_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
+        run::<_, false>(Driver::plain, &ops, len, skew);
+    }
+
+    fn plain_heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
+        run::<_, true>(Driver::plain, &ops, len, skew);
+    }
+
     fn simple_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<SimpleHeap<_>, false>(&ops, REGION, skew);
+        run::<_, false>(Driver::simple, &ops, REGION, skew);
     }
 
-    #[test]
     fn simple_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<SimpleHeap<_>, false>(&ops, len, skew);
+        run::<_, false>(Driver::simple, &ops, len, skew);
     }
 }

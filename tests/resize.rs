@@ -1,12 +1,25 @@
 //! Where a block goes when it is resized, in the order in which the heap tries.
 
+#[cfg(test)]
 mod common;
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use brkalloc::Heap;
-use common::test_break::TestBreak;
+
+use crate::common::cases;
+use crate::common::test_break::TestBreak;
+
+cases!(
+    between_used_cells_it_cannot_grow,
+    the_free_cell_behind_is_taken_first,
+    then_the_one_before,
+    then_both,
+    the_cell_before_is_taken_only_where_the_alignment_allows,
+    the_last_block_moves_the_break,
+    two_buffers_that_grow_in_turn_stay_within_twice_their_size,
+);
 
 const WORD: usize = size_of::<usize>();
 const UNIT: usize = 2 * WORD;
@@ -22,11 +35,15 @@ fn layout(units: usize) -> Layout {
     Layout::from_size_align(units * UNIT - WORD, WORD).unwrap()
 }
 
+fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
+    Heap::plain(brk)
+}
+
 impl Row {
     fn new() -> Self {
         let mut brk = TestBreak::new(1 << 16, 0);
         brk.granule = 1;
-        let mut heap = Heap::new(brk);
+        let mut heap = heap_over(brk);
         let mut allocate = |units| {
             // SAFETY: the heap outlives the case.
             unsafe { heap.allocate(layout(units)) }.unwrap()
@@ -62,14 +79,12 @@ impl Row {
     }
 }
 
-#[test]
 fn between_used_cells_it_cannot_grow() {
     let mut row = Row::new();
     assert_eq!(row.resize(11), None);
     assert_eq!(row.resize(5), Some(row.blocks[1]));
 }
 
-#[test]
 fn the_free_cell_behind_is_taken_first() {
     let mut row = Row::new();
     row.free(0);
@@ -79,7 +94,6 @@ fn the_free_cell_behind_is_taken_first() {
     assert_eq!(row.heap.stats().free_cells, 2, "what is left behind, and the one before");
 }
 
-#[test]
 fn then_the_one_before() {
     for units in 11..=20 {
         let mut row = Row::new();
@@ -94,7 +108,6 @@ fn then_the_one_before() {
     assert_eq!(row.resize(21), None);
 }
 
-#[test]
 fn then_both() {
     for units in 21..=30 {
         let mut row = Row::new();
@@ -109,9 +122,8 @@ fn then_both() {
     assert_eq!(row.resize(31), None);
 }
 
-#[test]
 fn the_cell_before_is_taken_only_where_the_alignment_allows() {
-    let mut heap = Heap::new(TestBreak::new(1 << 20, 0));
+    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
     let page = Layout::from_size_align(100, 4096).unwrap();
     // SAFETY: the heap outlives its blocks, and each is freed once.
     unsafe {
@@ -123,7 +135,6 @@ fn the_cell_before_is_taken_only_where_the_alignment_allows() {
     heap.check().unwrap();
 }
 
-#[test]
 fn the_last_block_moves_the_break() {
     let mut row = Row::new();
     row.heap.provider_mut().refuse_grow = false;
@@ -138,11 +149,10 @@ fn the_last_block_moves_the_break() {
 }
 
 /// Otherwise a buffer that grows step by step would leave a trail of holes as long as itself.
-#[test]
 fn two_buffers_that_grow_in_turn_stay_within_twice_their_size() {
     let mut brk = TestBreak::new(8 << 20, 0);
     brk.granule = 4096;
-    let mut heap = Heap::new(brk);
+    let mut heap = heap_over(brk);
     let mut size = 4096;
     // SAFETY: the heap outlives its blocks; each has the layout that it was last given.
     unsafe {

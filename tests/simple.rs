@@ -1,12 +1,26 @@
 //! The documents' claims on the documents' own allocator: what `SimpleHeap` does, cell by cell.
 
+#[cfg(test)]
 mod common;
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use brkalloc::{Break, RawHeap, SimpleHeap};
-use common::test_break::TestBreak;
+
+use crate::common::cases;
+use crate::common::prelude::*;
+use crate::common::test_break::TestBreak;
+
+cases!(
+    c3_malloc_cuts_from_the_first_cell_that_fits,
+    c4_freed_memory_is_searched_before_the_break_is_asked,
+    c5_c6_free_cells_lie_in_order_and_merge,
+    c7_realloc_stays_if_it_can,
+    c8_freeing_the_last_cell_moves_the_break_down,
+    grants_that_touch_become_one_cell,
+    c14_others_may_move_the_break_and_take_it_back,
+);
 
 /// A header, and the unit of sizes.
 const UNIT: usize = 2 * size_of::<usize>();
@@ -44,7 +58,6 @@ fn sizes(heap: &SimpleHeap<TestBreak>) -> Vec<usize> {
     heap.free_cells().map(|(_, size)| size / UNIT).collect()
 }
 
-#[test]
 fn c3_malloc_cuts_from_the_first_cell_that_fits() {
     let mut heap = heap();
     let (first, second) = (malloc(&mut heap, 1), malloc(&mut heap, 3));
@@ -52,7 +65,6 @@ fn c3_malloc_cuts_from_the_first_cell_that_fits() {
     assert_eq!(sizes(&heap), [PAGE - 1 - 2 - 4]);
 }
 
-#[test]
 fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     let mut heap = heap();
     let (block, _wall) = (malloc(&mut heap, 100), malloc(&mut heap, 1));
@@ -64,7 +76,6 @@ fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     assert_eq!(heap.provider().asked, asked + 1);
 }
 
-#[test]
 fn c5_c6_free_cells_lie_in_order_and_merge() {
     let mut heap = heap();
     let blocks: Vec<_> = (0..5).map(|_| malloc(&mut heap, 1)).collect();
@@ -80,7 +91,6 @@ fn c5_c6_free_cells_lie_in_order_and_merge() {
     assert_eq!(sizes(&heap), [8 + rest]);
 }
 
-#[test]
 fn c7_realloc_stays_if_it_can() {
     let mut heap = heap();
     let block = malloc(&mut heap, 10);
@@ -98,7 +108,6 @@ fn c7_realloc_stays_if_it_can() {
     assert_eq!(malloc(&mut heap, 10), block, "the old block was freed");
 }
 
-#[test]
 fn c8_freeing_the_last_cell_moves_the_break_down() {
     let mut heap = heap();
     let small = malloc(&mut heap, 1);
@@ -115,7 +124,6 @@ fn c8_freeing_the_last_cell_moves_the_break_down() {
     assert_eq!(malloc(&mut heap, PAGE), large, "what the provider does not take back is used again");
 }
 
-#[test]
 fn grants_that_touch_become_one_cell() {
     let mut heap = heap();
     let large = malloc(&mut heap, 3 * PAGE);
@@ -124,7 +132,6 @@ fn grants_that_touch_become_one_cell() {
     assert_eq!(sizes(&heap), [heap.provider().granted() / UNIT - 1]);
 }
 
-#[test]
 fn c14_others_may_move_the_break_and_take_it_back() {
     let mut heap = heap();
     let below = malloc(&mut heap, 10);

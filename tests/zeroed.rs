@@ -1,12 +1,24 @@
 //! Zeroed blocks over memory that is zero when granted: nothing of an earlier block or of the heap's own words shows through.
 
+#[cfg(test)]
 mod common;
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use brkalloc::Heap;
-use common::test_break::ZeroedBreak;
+
+use crate::common::cases;
+use crate::common::test_break::ZeroedBreak;
+
+cases!(
+    a_block_that_takes_the_whole_top,
+    a_block_over_the_place_of_an_old_fence,
+    a_block_over_one_that_was_freed_into_the_top,
+    a_block_over_one_that_had_grown_into_the_top,
+    a_block_over_one_that_had_moved_down_and_grown_into_the_top,
+    a_block_over_memory_that_was_given_back_and_granted_again,
+);
 
 const WORD: usize = size_of::<usize>();
 const UNIT: usize = 2 * WORD;
@@ -19,7 +31,7 @@ fn layout(units: usize) -> Layout {
 fn heap(granule: usize) -> Heap<ZeroedBreak> {
     let mut brk = ZeroedBreak::new(1 << 16, 0);
     brk.granule = granule;
-    Heap::new(brk)
+    Heap::plain(brk)
 }
 
 /// A block with every byte written.
@@ -49,14 +61,12 @@ fn assert_zeroed_block(heap: &mut Heap<ZeroedBreak>, units: usize) {
     heap.check().unwrap();
 }
 
-#[test]
 fn a_block_that_takes_the_whole_top() {
     let mut heap = heap(1);
     heap.reserve(layout(50).size()).unwrap();
     assert_zeroed_block(&mut heap, 50);
 }
 
-#[test]
 fn a_block_over_the_place_of_an_old_fence() {
     for step in [1, 2, 3, 100] {
         let mut heap = heap(1);
@@ -67,7 +77,6 @@ fn a_block_over_the_place_of_an_old_fence() {
     }
 }
 
-#[test]
 fn a_block_over_one_that_was_freed_into_the_top() {
     let mut heap = heap(1);
     let block = dirty(&mut heap, 20);
@@ -75,7 +84,6 @@ fn a_block_over_one_that_was_freed_into_the_top() {
     assert_zeroed_block(&mut heap, 60);
 }
 
-#[test]
 fn a_block_over_one_that_had_grown_into_the_top() {
     let mut heap = heap(1);
     let block = dirty(&mut heap, 20);
@@ -87,7 +95,6 @@ fn a_block_over_one_that_had_grown_into_the_top() {
     assert_zeroed_block(&mut heap, 90);
 }
 
-#[test]
 fn a_block_over_one_that_had_moved_down_and_grown_into_the_top() {
     let mut heap = heap(1);
     let (below, block) = (dirty(&mut heap, 20), dirty(&mut heap, 20));
@@ -101,7 +108,6 @@ fn a_block_over_one_that_had_moved_down_and_grown_into_the_top() {
     assert_zeroed_block(&mut heap, 70);
 }
 
-#[test]
 fn a_block_over_memory_that_was_given_back_and_granted_again() {
     let mut heap = heap(256);
     let (_first, block) = (dirty(&mut heap, 3), dirty(&mut heap, 200));

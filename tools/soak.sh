@@ -130,7 +130,7 @@ fuzz_failed() {
         libfuzzer "$1" -minimize_crash=1 -max_total_time=30 -timeout=30 -exact_artifact_path="$shorter" "$input" >>"$log" 2>&1 || true
         RUST_LIBFUZZER_DEBUG_PATH="$shorter.txt" libfuzzer "$1" "$shorter" >>"$log" 2>&1 || true
         printf '\ninput, as found:   %s\nmade shorter:      %s\nits operations:    %s\n' "$input" "$shorter" "$(cat "$shorter.txt")"
-        printf 'as a test:         cp %s fuzz/seeds/%s/ && cargo test --test seeds\n' "$shorter" "$1"
+        printf 'as a test:         cp %s fuzz/seeds/%s/ && cargo test --test seeds   (which says where its name goes)\n' "$shorter" "$1"
     fi
     summary "one failure"
     exit 1

@@ -27,6 +27,9 @@ enum Command {
         /// The folder for the report's files.
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
+        /// What `make size` wrote.
+        #[arg(long, default_value = "target/size.json")]
+        size: PathBuf,
     },
     /// Nanoseconds an operation.
     Time {
@@ -102,8 +105,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut report = collect::report(false);
     match command {
-        Command::All { quick, out } => {
+        Command::All { quick, out, size } => {
             report = if quick { quick_report() } else { full_report() };
+            report.small_target(&size);
+            report.judge();
             report.write(&out)?;
             let json = out.join("report.json");
             println!("{report}\nwritten: {} and report.svg beside it", json.display());
@@ -144,7 +149,6 @@ fn full_report() -> Report {
     report.counts(&subjects, &counted);
     report.tightness(&subjects, &Question::all());
     report.bounds(&subjects, &CELLS);
-    report.judge();
     report
 }
 
@@ -157,8 +161,7 @@ fn quick_report() -> Report {
     report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
     report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &[workload::Name::Pair, workload::Name::Random256]);
     report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
-    report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
-    report.judge();
+    report.bounds(&chosen(&[Heap, Uncached]), &[10, 1000, 100_000]);
     report
 }
 

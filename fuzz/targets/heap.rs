@@ -1,4 +1,5 @@
-//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up.
+//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up: with runs and a front cache, with runs
+//! alone, and plain.
 
 #![no_main]
 
@@ -6,4 +7,8 @@
 mod common;
 mod input;
 
-libfuzzer_sys::fuzz_target!(|input: input::Input| input.0.run_on_heap());
+libfuzzer_sys::fuzz_target!(|input: input::Input| {
+    input.0.run_on_heap();
+    input.0.run_on_uncached_heap();
+    input.0.run_on_plain_heap();
+});

@@ -15,7 +15,7 @@ use x86_64::VirtAddr;
 use crate::arch::qemu::{Exit, exit};
 use crate::arch::{gdt, serial, stack, trap};
 use crate::memory::{self, BreakId, Policy, paging};
-use crate::println;
+use crate::{println, testing};
 
 /// Makes the function the kernel's `main`: it runs when everything is up, and returns how the machine ends.
 #[macro_export]
@@ -83,6 +83,10 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     println!("\nPANIC: {}", info.message());
     if let Some(location) = info.location() {
         println!("  at {location}");
+    }
+    // SAFETY: whoever panicked does not run on.
+    if let Some(doing) = unsafe { testing::last_doing() } {
+        println!("  during {doing:?}");
     }
     exit(Exit::Panic)
 }

@@ -32,7 +32,7 @@ bitflags! {
 ///   └─────────────────────────────────────┴──┴──┴──┘     (32-bit: a multiple of 8, the same three bits)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header(usize);
+pub(crate) struct Header(pub(super) usize);
 
 // The state must fit into the bits that a size leaves free.
 const _: () = assert!(State::all().bits() < CELL_ALIGN);

@@ -14,25 +14,35 @@
 //!           │ size │F│PU=1│…│                        │ size │F│PU=0│…│
 //! ```
 //!
-//! A region is tiled by cells without gaps and ends with a *fence*, a lone header that is always used:
+//! A region begins with a *head* (region.rs), is tiled by cells without gaps, and ends with a *fence*, a lone header that is always used:
 //!
 //! ```text
-//!   region                          hole (somebody else's)     region
-//!  ┌──────┬──────┬────────────┬───┐                          ┌──────────┬─────────────────┬───┐
-//!  │ used │ free │    used    │ F ├ ─ size of the hole ─ ─ ─►│   used   │      top        │ F │
-//!  └──────┴──────┴────────────┴───┘                          └──────────┴─────────────────┴───┘ ◄─ break
+//!   region                              hole (somebody else's)      region
+//!  ┌───┬──────┬──────┬────────────┬───┐                          ┌───┬──────────┬─────────────────┬───┐
+//!  │ H │ used │ free │    used    │ F ├ ─ size of the hole ─ ─ ─ ─ ─►│   used   │      top        │ F │
+//!  └───┴──────┴──────┴────────────┴───┘                          └───┴──────────┴─────────────────┴───┘ ◄─ break
 //! ```
 //!
-//! so that a walk by sizes visits every cell of the heap in the order of addresses.
+//! so that a walk by sizes visits every cell of the heap in the order of addresses, and a walk by heads and fences every region.
 //!
-//! Rules of this folder: it knows one cell and its neighbours, and nothing of bins, regions or providers. Every method that
-//! touches memory is `unsafe` and says which words it touches.
+//! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region, and nothing of bins, the break or
+//! providers. Every method that touches memory is `unsafe` and says which words it touches.
 
 mod header;
+mod region;
+#[cfg(feature = "checked")]
+#[deny(unsafe_code)]
+mod seal;
 
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
+
+use crate::TINY;
 
 pub(crate) use header::{Header, State};
+pub(crate) use region::Region;
+#[cfg(feature = "checked")]
+pub(crate) use seal::mix;
 
 /// A machine word: what a header takes.
 pub(crate) const WORD: usize = size_of::<usize>();
@@ -53,20 +63,20 @@ pub(crate) const MIN_CELL: usize = 4 * WORD;
 ///
 /// A cell is *valid* if its header was written by [`write_free`](Cell::write_free), [`write_used`](Cell::write_used) or
 /// [`write_fence`](Cell::write_fence), no cell has been laid over it since, and all its bytes, with the header that
-/// follows it, lie in memory that the provider granted to this heap. Every method asks for a valid cell, or says otherwise.
+/// follows it, lie in one region of this heap. Every method asks for a valid cell, or says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub(crate) struct Cell(NonNull<usize>);
 
 impl Cell {
-    /// The lowest cell that a region from `start` can begin with, as a distance in bytes from `start`.
-    pub(crate) fn first_offset(start: *const u8) -> usize {
-        (start.addr().wrapping_add(WORD)).wrapping_neg() % CELL_ALIGN
+    /// The lowest cell that a region from address `start` can begin with, behind its head, as a distance in bytes from `start`.
+    pub(crate) const fn first_offset(start: usize) -> usize {
+        start.wrapping_neg() % CELL_ALIGN + WORD
     }
 
-    /// The highest place for a fence that ends at or below `end`, as a distance in bytes from `end` downwards.
-    pub(crate) fn fence_offset(end: *const u8) -> usize {
-        end.addr() % CELL_ALIGN + WORD
+    /// The highest place for a fence that ends at or below address `end`, as a distance in bytes from `end` downwards.
+    pub(crate) const fn fence_offset(end: usize) -> usize {
+        end % CELL_ALIGN + WORD
     }
 
     /// The cell whose header is at `header`.
@@ -85,6 +95,14 @@ impl Cell {
         Self::at(unsafe { payload.byte_sub(WORD) })
     }
 
+    /// The place in front of an address, as a cell: whether there is one is to be found out.
+    #[cfg(feature = "checked")]
+    pub(crate) fn at_payload(payload: NonNull<u8>) -> Self {
+        // No cell begins at null, and none is asked for whose payload is not aligned.
+        let header = payload.as_ptr().wrapping_byte_sub(WORD);
+        Self::at(NonNull::new(header).unwrap_or(payload))
+    }
+
     /// Address of the header.
     pub(crate) fn addr(self) -> usize {
         self.0.addr().get()
@@ -100,10 +118,21 @@ impl Cell {
     ///
     /// # Safety
     ///
-    /// It lies in the same run of contiguous grants as `self`; `bytes` is a multiple of `CELL_ALIGN`. Nothing is read.
+    /// It lies in the same region as `self`; `bytes` is a multiple of `CELL_ALIGN`. Nothing is read.
     pub(crate) unsafe fn offset(self, bytes: usize) -> Self {
         // SAFETY: the caller's promise.
         Self::at(unsafe { self.0.byte_add(bytes) }.cast())
+    }
+
+    /// The place `bytes` further down, as a cell.
+    ///
+    /// # Safety
+    ///
+    /// As for [`offset`](Cell::offset).
+    #[cfg(feature = "checked")]
+    pub(crate) unsafe fn before(self, bytes: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self::at(unsafe { self.0.byte_sub(bytes) }.cast())
     }
 
     /// Reads the header.
@@ -113,19 +142,64 @@ impl Cell {
     /// `self` is valid, or a fence.
     pub(crate) unsafe fn header(self) -> Header {
         // SAFETY: the header of a valid cell was written as a `Header`; aligned by the type's invariant.
-        unsafe { self.0.cast::<Header>().read() }
+        let header = unsafe { self.0.cast::<Header>().read() };
+        #[cfg(feature = "checked")]
+        let header = header.unsealed();
+        header
     }
 
-    /// The cell (or fence) that begins where this one ends; for a fence before a hole, the first cell behind the hole.
+    /// Reads the header's word as it stands there, whatever it is worth.
     ///
     /// # Safety
     ///
-    /// `self` is valid and is not the last fence.
+    /// It lies in memory of this heap.
+    #[cfg(feature = "checked")]
+    pub(crate) unsafe fn header_in_memory(self) -> Header {
+        // SAFETY: the caller's promise; any bits are a header.
+        unsafe { self.0.cast::<Header>().read() }
+    }
+
+    /// The cell (or fence) that begins where this one ends.
+    ///
+    /// # Safety
+    ///
+    /// `self` is valid and no fence.
     pub(crate) unsafe fn next(self) -> Self {
         // SAFETY: `self` is valid, so its header may be read.
         let size = unsafe { self.header() }.size();
         // SAFETY: a valid cell is followed by another or by a fence, `size` bytes up.
         unsafe { self.offset(size) }
+    }
+
+    /// The first cell of the next region; `None` behind the last.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a fence of a heap whose regions' first cells are all [exposed](Cell::expose).
+    pub(crate) unsafe fn behind_hole(self) -> Option<Self> {
+        // SAFETY: a fence.
+        let way = unsafe { self.header() }.size();
+        if way == 0 {
+            return None;
+        }
+        NonNull::new(ptr::with_exposed_provenance_mut::<u8>(self.addr().wrapping_add(way))).map(Self::at)
+    }
+
+    /// Lets [`behind_hole`](Cell::behind_hole) lead here: another region is other memory, which no pointer into one below may enter.
+    pub(crate) fn expose(self) {
+        self.0.as_ptr().expose_provenance();
+    }
+
+    /// Makes a fence lead to another region's first cell.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a fence. `first` lies above it, and is, or is about to be, the first cell of the next region.
+    pub(crate) unsafe fn lead_to(self, first: Self) {
+        // SAFETY: a fence.
+        let prev_used = unsafe { self.header() }.is_prev_used();
+        // SAFETY: it stays one, behind the same cell.
+        unsafe { self.write_fence(first.addr() - self.addr(), prev_used) };
     }
 
     /// The cell that ends where this one begins, if it is free. (The start of a used one cannot be found from here.)
@@ -199,6 +273,31 @@ impl Cell {
         unsafe { words.write_bytes(0, 2) };
     }
 
+    /// Copies the first `len` bytes of the payload to that of a cell further down. The two may overlap.
+    ///
+    /// # Safety
+    ///
+    /// Both payloads are memory of this heap, at least `len` bytes long, rounded up to whole words.
+    pub(crate) unsafe fn move_payload_down(self, to: Self, len: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { copy_down(self.payload(), to.payload(), len) };
+    }
+
+    /// Notes in the header of a used cell that it is not in use any more. If the cell is merged into the one before, this stays: whoever
+    /// frees the block once more is told so.
+    ///
+    /// # Safety
+    ///
+    /// `self` is valid, and is about to be released.
+    #[cfg(feature = "checked")]
+    pub(crate) unsafe fn mark_freed(self) {
+        // SAFETY: the caller's promise.
+        let header = unsafe { self.header() };
+        let freed = Header::new(header.size(), State::empty()).with_prev_used(header.is_prev_used());
+        // SAFETY: the same word.
+        unsafe { self.write_header(freed) };
+    }
+
     /// Notes in this header what became of the cell before it.
     ///
     /// # Safety
@@ -215,8 +314,36 @@ impl Cell {
     ///
     /// The word at `self` is memory of this heap.
     unsafe fn write_header(self, header: Header) {
+        #[cfg(feature = "checked")]
+        let header = header.sealed(self.addr());
         // SAFETY: the caller's promise; aligned by the type's invariant.
         unsafe { self.0.cast::<Header>().write(header) };
+    }
+}
+
+/// Copies `len` bytes from one payload to another, which lies further down or overlaps nowhere.
+///
+/// # Safety
+///
+/// Both places are memory of the heap, aligned to words, and at least `len` bytes long, rounded up to whole words.
+pub(crate) unsafe fn copy_down(from: NonNull<u8>, to: NonNull<u8>, len: usize) {
+    if !TINY {
+        // SAFETY: the caller's promise.
+        unsafe { to.copy_from(from, len) };
+        return;
+    }
+    // `memmove` would be the longest function of the program, which may have no other use for it. What is behind `len` in the last word may
+    // be anything.
+    let (from, to) = (from.cast::<MaybeUninit<usize>>(), to.cast());
+    for word in 0..len.div_ceil(WORD) {
+        // SAFETY: inside the place.
+        let source = unsafe { from.add(word) };
+        // SAFETY: inside the other place.
+        let target = unsafe { to.add(word) };
+        // SAFETY: no word above this one has been written to yet.
+        let value = unsafe { source.read() };
+        // SAFETY: the heap's memory.
+        unsafe { target.write(value) };
     }
 }
 
@@ -244,6 +371,13 @@ impl Cell {
     ///
     /// `self` is a valid free cell. What is read is meaningful only while the cell is in a bin.
     pub(crate) unsafe fn links(self) -> NonNull<Links> {
+        self.payload().cast()
+    }
+
+    /// The first word of the payload of a used cell that is kept for the next caller, as a place to read and write: the link to another
+    /// such cell. What is read is meaningful only while the cell is kept.
+    #[cfg(not(feature = "tiny"))]
+    pub(crate) fn link(self) -> NonNull<Option<Self>> {
         self.payload().cast()
     }
 }

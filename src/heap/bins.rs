@@ -10,15 +10,13 @@
 //! ```
 
 use super::request::Request;
-use super::size_class::{CLASSES, ClassMap, class_of, exact_size, is_exact};
+use super::size_class::{CELLS_TRIED, CLASSES, ClassMap, class_of, is_exact};
+use crate::TINY;
 use crate::cell::{Cell, Links};
 
-/// How many cells of a class whose cells differ in size are looked at for the best fit.
-const CELLS_TRIED: usize = 8;
-
 /// How many occupied classes are looked at for an over-aligned request before one is taken that fits for certain.
-/// (For any other request the second one fits.)
-const CLASSES_TRIED: usize = 4;
+/// (For any other request the second one fits.) If tiny, all: there are few.
+pub(super) const CLASSES_TRIED: usize = if TINY { CLASSES } else { 2 };
 
 /// A free cell that holds a request.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +39,27 @@ pub(super) struct Fit {
 pub(super) struct Bins {
     pub(super) heads: [Option<Cell>; CLASSES],
     pub(super) occupied: ClassMap,
+    /// How many cells each list has: one that ends early was cut off.
+    #[cfg(feature = "checked")]
+    pub(super) lengths: [usize; CLASSES],
 }
 
 impl Bins {
     pub(super) const fn new() -> Self {
-        Self { heads: [None; CLASSES], occupied: ClassMap::new() }
+        Self {
+            heads: [None; CLASSES],
+            occupied: ClassMap::new(),
+            #[cfg(feature = "checked")]
+            lengths: [0; CLASSES],
+        }
+    }
+
+    /// Forgets every cell.
+    pub(super) fn clear(&mut self) {
+        self.heads.fill(None);
+        self.occupied = ClassMap::new();
+        #[cfg(feature = "checked")]
+        self.lengths.fill(0);
     }
 
     /// Puts a free cell of `size` bytes first into its list. O(1).
@@ -56,6 +70,10 @@ impl Bins {
     pub(super) unsafe fn insert(&mut self, cell: Cell, size: usize) {
         let class = class_of(size);
         let next = self.heads[class].replace(cell);
+        #[cfg(feature = "checked")]
+        {
+            self.lengths[class] += 1;
+        }
         self.occupied.set(class);
         // SAFETY: `cell` is valid and free.
         let links = unsafe { cell.links() };
@@ -75,6 +93,10 @@ impl Bins {
     ///
     /// `cell` is in the list of its class; `size` is its size.
     pub(super) unsafe fn remove(&mut self, cell: Cell, size: usize) {
+        #[cfg(feature = "checked")]
+        {
+            self.lengths[class_of(size)] -= 1;
+        }
         // SAFETY: cells in lists are valid and free.
         let links = unsafe { cell.links() };
         // SAFETY: they were written when it was inserted.
@@ -100,27 +122,44 @@ impl Bins {
         }
     }
 
-    /// Finds a cell that holds the request, and leaves it where it is. Exact where classes are exact, otherwise the best of
-    /// a bounded number. O(1): at most `(CLASSES_TRIED + 1) · CELLS_TRIED` cells are looked at.
+    /// Finds a cell that holds the request, and leaves it where it is: the best of a few in the request's own class, else one of the next
+    /// class that has any. O(1): at most `CLASSES_TRIED · CELLS_TRIED + 1` cells are looked at.
     ///
     /// The bounds have a price: a fitting cell can be missed if it is of the request's own class, above `EXACT_BELOW`, and
-    /// behind `CELLS_TRIED` smaller ones.
+    /// behind `CELLS_TRIED` smaller ones; or if it is aligned by luck, and not among the first.
     #[inline]
     pub(super) fn find(&self, request: Request) -> Option<Fit> {
-        let mut class = class_of(request.size());
-        // Where all cells of a class have one size, and any place will do, the first cell is as good as the next.
-        if !request.is_over_aligned() {
-            class = self.occupied.next(class)?;
-            if is_exact(class) {
-                return self.heads[class].map(|cell| Fit { cell, size: exact_size(class), lead: 0 });
-            }
+        // One search for all, if code is to be small.
+        if TINY || request.is_over_aligned() {
+            return self.find_aligned(request);
         }
+        let class = class_of(request.size());
+        if !is_exact(class)
+            && self.heads[class].is_some()
+            && let Some(fit) = self.best_of(class, request)
+        {
+            return Some(fit);
+        }
+        // The cells of a higher class are all large enough, those of an exact class just so: the first is as good as the next.
+        let class = self.occupied.next(if is_exact(class) { class } else { class + 1 })?;
+        let cell = self.heads[class]?;
+        // SAFETY: cells in lists are valid.
+        let size = unsafe { cell.header() }.size();
+        Some(Fit { cell, size, lead: 0 })
+    }
+
+    /// [`find`](Bins::find) for a request that not every place suits.
+    fn find_aligned(&self, request: Request) -> Option<Fit> {
+        let mut class = class_of(request.size());
         for _ in 0..CLASSES_TRIED {
             class = self.occupied.next(class)?;
             if let Some(fit) = self.best_of(class, request) {
                 return Some(fit);
             }
             class += 1;
+        }
+        if TINY {
+            return None;
         }
         let fits_for_certain = class_of(request.size_anywhere()?) + 1;
         let class = self.occupied.next(class.max(fits_for_certain))?;
@@ -135,7 +174,7 @@ impl Bins {
             if best.is_none_or(|best| size < best.size) {
                 best = Some(Fit { cell, size, lead });
             }
-            if is_exact(class) || size == request.size() {
+            if size == request.size() {
                 break;
             }
         }
@@ -144,7 +183,7 @@ impl Bins {
 
     /// The cells of a class with their sizes, last freed first.
     fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
-        let mut at = self.heads[class];
+        let mut at = self.heads.get(class).copied().flatten();
         core::iter::from_fn(move || {
             let cell = at?;
             // SAFETY: cells in lists are valid.

@@ -2,20 +2,32 @@
 //!
 //! ```text
 //!   granted, contiguous       the cell before the old fence, or the fence's own place, becomes a larger top
-//!   granted, higher up        somebody else moved the break in between: the fence now bridges a hole   (C14)
+//!   granted, higher up        somebody else moved the break in between: a fence now bridges a hole   (C14)
 //!   granted, lower down       somebody took our memory: the heap stops and says so
+//!   granted, and above it     memory that was added: join.rs
 //! ```
 
 use core::ptr::NonNull;
 
-use super::bins::Bins;
-use super::check::{Corruption, Rule};
+use super::extent::{Extent, Taken};
+use super::request::round_up;
 use super::{Heap, Request};
-use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
+use crate::TINY;
+use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, Region, WORD};
 use crate::provider::{Break, BreakError, Map};
 
 /// How often the heap asks again when somebody else moved the break in between, or a grant fell short.
 const ATTEMPTS: usize = 4;
+
+/// A heap that has runs moves the break up by so many bytes at least, if it can.
+const GROWTH_STEP: usize = 64 << 10;
+
+/// Whether an allocation may move the break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    Allowed,
+    Forbidden,
+}
 
 /// When the break moves down, and how far.
 ///
@@ -32,57 +44,6 @@ pub struct Trim {
 impl Trim {
     /// Give back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`), keep the half.
     pub const DEFAULT: Self = Self { threshold: 128 << 10, keep: 64 << 10 };
-}
-
-/// What the provider granted: one region, or several with holes between.
-///
-/// # Invariants
-///
-/// * `start ≤ first`, `first` begins the lowest region
-/// * `fence` ends the highest region, the one that the break belongs to; `end` is the break as we left it
-/// * `fence + WORD ≤ end < fence + WORD + MIN_CELL`
-/// * from `fresh` on, the memory of the highest region is as it was granted, except the fence and the word before it
-/// * `fresh` lies above the header of the top
-#[derive(Debug)]
-pub(super) struct Extent {
-    start: NonNull<u8>,
-    first: Cell,
-    fence: Cell,
-    end: NonNull<u8>,
-    /// Address from which on nothing was written.
-    fresh: usize,
-    /// Number of fences that bridge a hole.
-    pub(super) holes: usize,
-    /// Sum of the holes, in bytes.
-    hole_bytes: usize,
-}
-
-impl Extent {
-    pub(super) const fn first(&self) -> Cell {
-        self.first
-    }
-
-    pub(super) const fn fence(&self) -> Cell {
-        self.fence
-    }
-
-    pub(super) const fn end(&self) -> NonNull<u8> {
-        self.end
-    }
-
-    pub(super) const fn fresh(&self) -> usize {
-        self.fresh
-    }
-
-    /// Memory below `address` may have been written to.
-    pub(super) fn not_fresh_below(&mut self, address: usize) {
-        self.fresh = self.fresh.max(address);
-    }
-
-    /// Bytes granted and not given back.
-    pub(super) fn granted(&self) -> usize {
-        self.end.addr().get() - self.start.addr().get() - self.hole_bytes
-    }
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
@@ -106,12 +67,14 @@ impl<B: Break, M: Map> Heap<B, M> {
         let brk = self.brk.end();
         let (cell, end) = match &self.extent {
             // What comes next will be merged with the top.
-            Some(extent) if extent.end.as_ptr() == brk => (self.top.unwrap_or(extent.fence).addr(), extent.fence.addr() + WORD),
+            Some(extent) if extent.end() == brk.addr() => {
+                (self.top.unwrap_or(extent.fence()).addr(), extent.fence().addr() + WORD)
+            }
             // A top that cannot grow must do as it is.
-            Some(extent) if self.top.is_some_and(|top| request.fit(top.addr(), extent.fence.addr() - top.addr()).is_some()) => {
+            Some(extent) if self.top.is_some_and(|top| request.fit(top.addr(), extent.fence().addr() - top.addr()).is_some()) => {
                 return Some(0);
             }
-            _ => (brk.addr().checked_add(Cell::first_offset(brk))?, brk.addr()),
+            _ => (brk.addr().checked_add(Cell::first_offset(brk.addr()))?, brk.addr()),
         };
         let needed = cell.checked_add(request.lead(cell)?)?.checked_add(request.size())?.checked_add(WORD)?;
         // The fence may stand up to a cell below the break: what is granted counts from the break on.
@@ -123,11 +86,17 @@ impl<B: Break, M: Map> Heap<B, M> {
         if missing > isize::MAX as usize {
             return Err(BreakError::OutOfAddresses);
         }
-        let step = self.round_up_to_granule(missing).unwrap_or(missing);
-        let grant = match self.brk.grow(step) {
-            // The whole step may be more than there is; what is needed may not.
-            Err(_) if step > missing => self.brk.grow(missing)?,
-            answer => answer?,
+        let rounded = self.round_up_to_granule(missing).unwrap_or(missing);
+        // Small blocks come often, and pages of them want room: a heap that has runs does not move the break for a page.
+        let generous = if self.small.has_runs() { self.round_up_to_granule(missing.max(GROWTH_STEP)) } else { None };
+        let mut step = generous.unwrap_or(rounded);
+        let grant = loop {
+            match self.brk.grow(step) {
+                // The whole step may be more than there is; what is needed may not.
+                Err(_) if step > rounded => step = rounded,
+                Err(_) if step > missing => step = missing,
+                answer => break answer?,
+            }
         };
         self.take_in(grant)
     }
@@ -135,40 +104,41 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// The least step that moves the break by `by` or more and leaves it at a multiple of the provider's granule.
     fn round_up_to_granule(&self, by: usize) -> Option<usize> {
         let end = self.brk.end().addr();
-        let step = end.checked_add(by)?.checked_next_multiple_of(self.brk.granule())? - end;
+        let step = round_up(end.checked_add(by)?, self.brk.granule())? - end;
         (step <= isize::MAX as usize).then_some(step)
     }
 
     /// Makes a grant part of the heap.
+    ///
+    /// O(1), or, if memory was added above the break's region, O(regions) above it.
     fn take_in(&mut self, grant: NonNull<[u8]>) -> Result<(), BreakError> {
-        let start = grant.cast::<u8>();
-        // SAFETY: one past the end of the grant.
-        let end = unsafe { start.byte_add(grant.len()) };
+        let (start, len) = (grant.cast::<u8>(), grant.len());
+        let from = start.addr().get();
         match &self.extent {
-            Some(extent) if start == extent.end => self.extend(end),
-            Some(extent) if start < extent.end => {
-                let expected = extent.end;
+            Some(extent) if from < extent.end() => {
                 // SAFETY: the grant was never used. If the provider refuses, the memory stays unused with us.
-                let _ = unsafe { self.brk.shrink(grant.len()) };
-                return Err(self.stop(expected, start.as_ptr()));
+                let _ = unsafe { self.brk.shrink(len) };
+                return Err(self.stop(from));
             }
-            _ => return self.begin_region(start, end),
+            #[cfg(not(feature = "tiny"))]
+            _ if self.regions.last.is_some() => self.take_in_among_added(start, len),
+            Some(extent) if from == extent.end() => self.extend(from + len),
+            _ => self.begin_region(start, len),
         }
         Ok(())
     }
 
-    /// A grant that continues the last region: the top grows, or begins where the fence was.
-    fn extend(&mut self, end: NonNull<u8>) {
+    /// A grant that continues the break's region, above which there is nothing: the top grows, or begins where the fence was.
+    fn extend(&mut self, end: usize) {
         let Some(extent) = &mut self.extent else { return };
-        extent.end = end;
-        let old_fence = extent.fence;
-        let space = end.addr().get() - Cell::fence_offset(end.as_ptr()) - old_fence.addr();
+        let old_fence = extent.fence();
+        let space = end - Cell::fence_offset(end) - old_fence.addr();
         if self.top.is_none() && space < MIN_CELL {
-            return;
+            return extent.end_at(old_fence, end);
         }
         // SAFETY: `space` up is still below the new end of the same contiguous memory.
         let fence = unsafe { old_fence.offset(space) };
-        extent.fence = fence;
+        extent.end_at(fence, end);
         let top = match self.top.take() {
             Some(top) => {
                 // SAFETY: the old top is a valid free cell, and the old fence follows it; both become the inside of the new top.
@@ -183,19 +153,19 @@ impl<B: Break, M: Map> Heap<B, M> {
         // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
         unsafe { fence.write_fence(0, false) };
         // SAFETY: from the old top, or else the old fence, to the new fence: all ours, and in no cell but the old top. No free cell
-        // precedes it: none precedes a top, and none but a top precedes the last fence.
+        // precedes it: none precedes a top, and none but a top precedes the fence of the break's region.
         unsafe { self.keep(top, fence.addr() - top.addr()) };
     }
 
-    /// A grant that touches nothing of ours: the first one, or one above a hole.
-    fn begin_region(&mut self, start: NonNull<u8>, end: NonNull<u8>) -> Result<(), BreakError> {
-        let len = end.addr().get() - start.addr().get();
-        let lead = Cell::first_offset(start.as_ptr());
-        let overhead = lead + Cell::fence_offset(end.as_ptr());
+    /// A grant that touches nothing of ours, and has nothing above: the first one, or one above a hole.
+    fn begin_region(&mut self, start: NonNull<u8>, len: usize) {
+        let (from, end) = (start.addr().get(), start.addr().get() + len);
+        let lead = Cell::first_offset(from);
+        let overhead = lead + Cell::fence_offset(end);
         if len < overhead + MIN_CELL {
             // SAFETY: the grant was never used. If the provider refuses, it becomes a part of the hole.
             let _ = unsafe { self.brk.shrink(len) };
-            return Ok(());
+            return;
         }
         // SAFETY: `lead < len`.
         let first = Cell::at(unsafe { start.byte_add(lead) });
@@ -203,44 +173,37 @@ impl<B: Break, M: Map> Heap<B, M> {
         let fence = unsafe { first.offset(len - overhead) };
         // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
         unsafe { fence.write_fence(0, false) };
-        let fresh = first.addr() + WORD;
-        let below = self.extent.take();
-        if let Some(below) = &below {
-            self.close_region(below.fence, first);
+        first.expose();
+        match self.extent.replace(Extent::new(Region { start: from, first, fence, end })) {
+            None => self.regions.lowest = Some(first),
+            Some(old) => {
+                self.leave(&old);
+                // SAFETY: the fence of what was the highest region; `first` is about to be written.
+                unsafe { old.fence().lead_to(first) };
+            }
         }
-        self.extent = Some(match below {
-            None => Extent { start, first, fence, end, fresh, holes: 0, hole_bytes: 0 },
-            Some(below) => Extent {
-                fence,
-                end,
-                fresh,
-                holes: below.holes + 1,
-                hole_bytes: below.hole_bytes + (start.addr().get() - below.end.addr().get()),
-                ..below
-            },
-        });
-        // SAFETY: all of the grant between the alignment below and the fence, which is written; nothing precedes it.
+        // SAFETY: all of the grant between the head and the fence, which is written; nothing precedes it.
         unsafe { self.keep(first, len - overhead) };
-        Ok(())
     }
 
-    /// Ends the region that was the last: its fence leads to `next_region`, its top becomes a cell like any other.
-    fn close_region(&mut self, fence: Cell, next_region: Cell) {
-        let top = self.top.take();
-        // SAFETY: the old region's fence, which stays one; the next region's first cell is about to be written.
-        unsafe { fence.write_fence(next_region.addr() - fence.addr(), top.is_none()) };
-        if let Some(top) = top {
+    /// What was the break's region is one like any other: its top becomes a cell like any other.
+    pub(super) fn leave(&mut self, old: &Extent) {
+        let region = old.region();
+        // SAFETY: all of it is this heap's.
+        unsafe { region.record() };
+        if let Some(top) = self.top.take() {
             // SAFETY: valid and free; the top is in no bin.
-            unsafe { self.bins.insert(top, fence.addr() - top.addr()) };
+            unsafe { self.bins.insert(top, region.fence.addr() - top.addr()) };
         }
     }
 
     /// Gives back what the setting tells, if the top has become large.
     pub(super) fn trim_if_due(&mut self) {
         if let (Some(top), Some(extent)) = (self.top, &self.extent)
-            && extent.fence.addr() - top.addr() >= self.trim.threshold
+            && extent.fence().addr() - top.addr() >= self.trim.threshold
+            && !extent.is_pinned()
         {
-            self.trim(self.trim.keep);
+            self.give_back_top(self.trim.keep);
         }
     }
 
@@ -253,51 +216,62 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// is that much). Returns the number of bytes given back.
     ///
     /// An empty heap that keeps nothing gives back all it ever had, unless holes divide it. Nothing is given back if the provider
-    /// refuses, or if somebody else's memory lies between our end and the break.
+    /// refuses, or if memory that the break did not grant lies between our end and the break, or right above it.
     pub fn trim(&mut self, keep: usize) -> usize {
+        self.flush();
+        self.give_back_top(keep)
+    }
+
+    /// [`trim`](Heap::trim) with what is free already.
+    fn give_back_top(&mut self, keep: usize) -> usize {
         if self.watch_the_break().is_err() {
             return 0;
         }
         let (Some(top), Some(extent)) = (self.top, &self.extent) else { return 0 };
-        if self.brk.end() != extent.end.as_ptr() {
+        let region = extent.region();
+        if extent.is_pinned() || self.brk.end().addr() != extent.brk() {
             return 0;
         }
-        let all = top == extent.first && keep == 0;
-        let Some(by) = (if all { Some(extent.granted()) } else { self.surplus(top, extent, keep) }) else { return 0 };
-        // SAFETY: the `by` bytes below the break are the upper part of the free top and the fence behind it.
+        let is_alone = self.regions.lowest == Some(region.first) && self.regions.last().is_none();
+        let all = keep == 0 && top == region.first && region.start == extent.floor() && is_alone;
+        let Some(by) = (if all { Some(region.end - region.start) } else { self.surplus(top, extent, keep) }) else { return 0 };
+        // Once the memory is gone, the fence cannot be read.
+        // SAFETY: the region's fence; all first cells are exposed.
+        let above = if TINY { None } else { unsafe { region.fence.behind_hole() } };
+        // SAFETY: the `by` bytes below the break were granted; they are the upper part of the free top and the fence behind it.
         if unsafe { self.brk.shrink(by) }.is_err() {
             return 0;
         }
         self.top = None;
         if all {
             self.extent = None;
+            self.regions.lowest = None;
         } else {
-            self.lower_fence(top, by);
+            self.lower_fence(top, by, above);
         }
         by
     }
 
-    /// How many bytes can go if `keep` stay in the top, by the provider's steps.
+    /// How many bytes can go if `keep` stay in the top, by the provider's steps: nothing below the floor.
     fn surplus(&self, top: Cell, extent: &Extent, keep: usize) -> Option<usize> {
-        let keep = if keep == 0 { 0 } else { keep.checked_next_multiple_of(CELL_ALIGN)?.max(MIN_CELL) };
+        let keep = if keep == 0 { 0 } else { round_up(keep, CELL_ALIGN)?.max(MIN_CELL) };
         let lowest = top.addr().checked_add(keep)?.checked_add(WORD)?;
-        let end = lowest.checked_next_multiple_of(self.brk.granule())?;
-        extent.end.addr().get().checked_sub(end).filter(|&by| by > 0)
+        let end = if lowest <= extent.floor() { extent.floor() } else { round_up(lowest, self.brk.granule())? };
+        extent.brk().checked_sub(end).filter(|&by| by > 0)
     }
 
-    /// After the break has come down by `by`: what is left of the top is the top, if it is enough for a cell.
-    fn lower_fence(&mut self, top: Cell, by: usize) {
+    /// After the break has come down by `by`: what is left of the top is the top, if it is enough for a cell. `above` is the first cell of
+    /// the next region, to which the old fence led.
+    fn lower_fence(&mut self, top: Cell, by: usize, above: Option<Cell>) {
         let Some(extent) = &mut self.extent else { return };
-        // SAFETY: `by` bytes below the old end lies the new one, above the top's start.
-        extent.end = unsafe { extent.end.byte_sub(by) };
-        extent.fresh = extent.fresh.min(extent.end.addr().get());
-        let left = extent.end.addr().get() - Cell::fence_offset(extent.end.as_ptr()) - top.addr();
+        let end = extent.brk() - by;
+        let left = end - Cell::fence_offset(end) - top.addr();
         let left = if left < MIN_CELL { 0 } else { left };
         // SAFETY: `left` bytes above the top's start, still below the new end.
         let fence = unsafe { top.offset(left) };
-        extent.fence = fence;
+        extent.end_at(fence, end);
         // SAFETY: in the former top, so in no cell. What precedes it is used, unless it is what is left of the top.
-        unsafe { fence.write_fence(0, left == 0) };
+        unsafe { fence.write_fence(above.map_or(0, |above| above.addr() - fence.addr()), left == 0) };
         if left > 0 {
             // SAFETY: the lower part of the former top, followed by the fence; a used cell precedes it.
             unsafe { self.keep(top, left) };
@@ -309,22 +283,22 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.stopped.is_some() {
             return Err(BreakError::MemoryTaken);
         }
+        let brk = self.brk.end().addr();
         match &self.extent {
-            Some(extent) if self.brk.end() < extent.end.as_ptr() => {
-                let expected = extent.end;
-                Err(self.stop(expected, self.brk.end()))
-            }
+            Some(extent) if brk < extent.brk() => Err(self.stop(brk)),
             _ => Ok(()),
         }
     }
 
     /// Our memory above `found` was taken: remembers it for [`check`](Heap::check), and touches nothing from now on.
-    fn stop(&mut self, expected: NonNull<u8>, found: *mut u8) -> BreakError {
-        let (expected, found) = (expected.addr().get(), found.addr());
-        self.stopped = Some(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+    #[cold]
+    fn stop(&mut self, found: usize) -> BreakError {
+        self.stopped = Taken::at(found);
         // With no free cell known there is none to be handed out, or to be touched.
-        self.bins = Bins::new();
+        self.bins.clear();
         self.top = None;
+        self.small.abandon();
+        self.kept.abandon();
         BreakError::MemoryTaken
     }
 }

@@ -13,6 +13,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Heap;
+use super::request::round_up;
 use crate::cell::{CELL_ALIGN, Cell, WORD};
 use crate::provider::{Break, Map};
 
@@ -76,7 +77,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         let mapping = Mapping { start, len, offset };
         self.counters.mapped(mapping.capacity());
         // SAFETY: a new mapping.
-        Some(unsafe { place_block(mapping) })
+        let payload = unsafe { place_block(mapping) };
+        #[cfg(feature = "checked")]
+        self.note_mapped(payload);
+        Some(payload)
     }
 
     /// Frees the block if it has a mapping of its own; `false` if it has not.
@@ -87,6 +91,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     pub(super) unsafe fn deallocate_mapped(&mut self, payload: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise.
         let Some(mapping) = (unsafe { self.mapping_of(payload) }) else { return false };
+        #[cfg(feature = "checked")]
+        self.forget_mapped(payload);
         // SAFETY: the caller gives the block up, and nothing else is in the mapping. If it is refused, the mapping is lost, but
         // harms nobody.
         let _ = unsafe { self.map.unmap(mapping.start, mapping.len) };
@@ -120,7 +126,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         self.counters.unmapped(mapping.capacity());
         self.counters.mapped(remapped.capacity());
         // SAFETY: the block's mapping; only its header is written.
-        Remapped::To(unsafe { place_block(remapped) })
+        let moved = unsafe { place_block(remapped) };
+        #[cfg(feature = "checked")]
+        self.move_mapped(payload, moved);
+        Remapped::To(moved)
     }
 
     /// How many bytes of a block may be used, if it has a mapping of its own.
@@ -131,6 +140,16 @@ impl<B: Break, M: Map> Heap<B, M> {
     pub(super) unsafe fn mapped_capacity(&self, payload: NonNull<u8>) -> Option<usize> {
         // SAFETY: the caller's promise.
         unsafe { self.mapping_of(payload) }.as_ref().map(Mapping::capacity)
+    }
+
+    /// Whether a block has a mapping of its own.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap, small or not.
+    pub(super) unsafe fn is_mapped(&self, block: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise. (A block of a run has no header.)
+        self.small.pages.class_at(block.addr().get()).is_none() && unsafe { self.mapping_of(block) }.is_some()
     }
 
     /// The mapping that a block has for itself, if it has one.
@@ -156,7 +175,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     fn mapping_len(&self, offset: usize, size: usize) -> Option<usize> {
-        let len = size.checked_add(offset)?.checked_next_multiple_of(self.map.granule())?;
+        let len = round_up(size.checked_add(offset)?, self.map.granule())?;
         (len <= isize::MAX as usize).then_some(len)
     }
 }

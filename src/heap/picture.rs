@@ -30,7 +30,7 @@ const SYMBOLS: [char; 4] = ['#', '.', '_', ' '];
 
 const fn index(state: CellState) -> usize {
     match state {
-        CellState::Used => 0,
+        CellState::Used | CellState::Run { .. } | CellState::Internal => 0,
         CellState::Free => 1,
         CellState::Top => 2,
         CellState::Hole => 3,
@@ -77,40 +77,12 @@ impl<B: Break, M: Map> fmt::Display for Picture<'_, B, M> {
 
 #[cfg(test)]
 mod tests {
-    use std::boxed::Box;
-    use std::string::{String, ToString};
-
-    use core::alloc::Layout;
-
     use super::*;
-    use crate::cell::CELL_ALIGN;
-    use crate::provider::FixedBreak;
 
     #[test]
     fn most_wins_and_of_equal_shares_the_used_one() {
         assert_eq!(symbol(&[5, 5, 1, 0]), '#');
         assert_eq!(symbol(&[4, 5, 1, 0]), '.');
         assert_eq!(symbol(&[1, 0, 0, 2]), ' ');
-    }
-
-    #[test]
-    fn a_heap_is_drawn_to_scale() {
-        let mut heap = Heap::new(FixedBreak::from_array(Box::leak(Box::new([0; 4096]))));
-        assert_eq!(heap.picture(10).to_string(), "");
-        let layout = Layout::from_size_align(40 * CELL_ALIGN - 1 - size_of::<usize>(), 1).unwrap();
-        // SAFETY: the heap's memory is leaked, and outlives the blocks.
-        let blocks: [_; 3] = core::array::from_fn(|_| unsafe { heap.allocate(layout) }.unwrap());
-        // SAFETY: live until now.
-        unsafe { heap.deallocate(blocks[1], layout) };
-        heap.reserve(20 * CELL_ALIGN).unwrap();
-        let total: usize = heap.cells().map(|cell| cell.size).sum();
-        // A character for each unit: the picture is exact.
-        let picture = heap.picture(total / CELL_ALIGN).to_string();
-        let parts = [('#', 40), ('.', 40), ('#', 40), ('_', total / CELL_ALIGN - 120)];
-        let expected: String = parts.iter().flat_map(|&(symbol, units)| core::iter::repeat_n(symbol, units)).collect();
-        assert_eq!(picture, expected);
-        for width in [1, 2, 7, 100, 4096, 10_000] {
-            assert_eq!(heap.picture(width).to_string().chars().count(), width);
-        }
     }
 }

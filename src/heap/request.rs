@@ -22,7 +22,7 @@ impl Request {
     ///
     /// `None` if no address space is large enough.
     pub(super) fn new(layout: Layout) -> Option<Self> {
-        let size = layout.size().checked_add(WORD)?.checked_next_multiple_of(CELL_ALIGN)?;
+        let size = round_up(layout.size().checked_add(WORD)?, CELL_ALIGN)?;
         Some(Self { size: size.max(MIN_CELL), align: layout.align() })
     }
 
@@ -55,7 +55,7 @@ impl Request {
         if payload.is_multiple_of(self.align) {
             return Some(0);
         }
-        let aligned = payload.checked_add(MIN_CELL)?.checked_next_multiple_of(self.align)?;
+        let aligned = round_up(payload.checked_add(MIN_CELL)?, self.align)?;
         Some(aligned - payload)
     }
 
@@ -64,6 +64,11 @@ impl Request {
         let lead = self.lead(cell)?;
         (lead.checked_add(self.size)? <= size).then_some(lead)
     }
+}
+
+/// The lowest multiple of `step`, a power of two, that is at least `value`; `None` if no word holds it.
+pub(super) fn round_up(value: usize, step: usize) -> Option<usize> {
+    Some(value.checked_add(step - 1)? & !(step - 1))
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+#[cfg(feature = "checked")]
+use super::checked::guarded;
 use super::mapped::Remapped;
 use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
+use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
@@ -18,7 +21,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller never fails.
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller never fails, but for a
+    /// block of a run that is less aligned than blocks of its new size are: it must move. ([Plain](Heap::plain) heaps have none.)
     ///
     /// # Time
     ///
@@ -30,11 +34,22 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// its layout is `new_size` with the old alignment.
     #[must_use]
     pub unsafe fn reallocate(&mut self, payload: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+        #[cfg(feature = "checked")]
+        guarded!(self.guarded_reallocate(payload, layout, new_size));
+        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
+        let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
+        if old_class.is_some() && old_class == new_class {
+            return Some(payload);
+        }
         if self.stopped.is_some() {
             return None;
         }
-        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
-        let request = Request::new(new_layout)?;
+        let class_of_run = old_class.and_then(|_| self.small.pages.class_at(payload.addr().get()));
+        if let Some(class_of_run) = class_of_run {
+            // SAFETY: the caller's promise.
+            return unsafe { self.reallocate_in_run(payload, layout, new_layout, class_of_run) };
+        }
+        let request = Request::new(new_class.map_or(new_layout, Class::layout))?;
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new_layout) } {
             Remapped::To(payload) => return Some(payload),
@@ -49,153 +64,106 @@ impl<B: Break, M: Map> Heap<B, M> {
         let cell = unsafe { Cell::of_payload(payload) };
         // What has become large enough for a mapping does not take the break along.
         let may_move_break = !self.wants_mapping(new_layout);
-        // SAFETY: the same.
-        if unsafe { self.resize_in_place(cell, request.size(), may_move_break) } {
-            return Some(payload);
-        }
-        // SAFETY: the same; a block that does not fit in place becomes larger, so all of its old size is its contents.
-        if let Some(moved) = unsafe { self.move_down(cell, request, layout.size()) } {
-            return Some(moved);
+        // SAFETY: the same; of a block that does not become smaller all is its contents.
+        if let Some(resized) = unsafe { self.resize(cell, request, layout.size().min(new_size), may_move_break) } {
+            self.small.change_cell(old_class, new_class);
+            return Some(resized);
         }
         // SAFETY: the caller's promise.
         unsafe { move_block(self, payload, layout, new_size) }
     }
 
-    /// Makes a used cell at least `needed` bytes long where it is, if need be by moving the break, and gives back what it does not need.
+    /// Gives a used cell the request's size, where it is or a little further down. It takes in the free cells beside it, as few as
+    /// do, and gives back what is left over. If the cell is larger than the request, this never fails.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell, and the caller needs its first `needed` bytes only.
-    unsafe fn resize_in_place(&mut self, cell: Cell, needed: usize, may_move_break: bool) -> bool {
+    /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first `len` bytes of its payload only; they fit
+    /// into the request.
+    unsafe fn resize(&mut self, cell: Cell, request: Request, len: usize, may_move_break: bool) -> Option<NonNull<u8>> {
+        let needed = request.size();
         // SAFETY: `cell` is valid.
-        let size = unsafe { cell.header() }.size();
-        // SAFETY: `cell` is valid.
-        let available = size + unsafe { self.free_behind(cell) };
-        if available < needed && may_move_break {
-            // SAFETY: `cell` is valid.
-            unsafe { self.move_break_behind(cell, needed) };
-        }
-        // SAFETY: `cell` is valid; the break may have moved, or a new region may have begun.
-        let available = size + unsafe { self.free_behind(cell) };
-        if available < needed {
-            return false;
-        }
-        if size < needed {
-            // SAFETY: `cell` is valid and used.
-            unsafe { self.absorb_next(cell) };
-        }
-        // SAFETY: `cell` is valid, used, and its first `needed` bytes are the caller's.
-        let now = unsafe { self.give_back_behind(cell, needed) };
-        self.counters.resized(size, now);
-        self.note_written(cell, now);
-        if now < size {
-            self.trim_if_due();
-        }
-        true
-    }
-
-    /// Makes a used cell and the free one before it one cell, if they, perhaps with a free one behind, hold the request where the
-    /// alignment allows; the first `len` bytes of the payload move along.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell whose payload holds `len` bytes; they are the caller's, who gives up the old place.
-    unsafe fn move_down(&mut self, cell: Cell, request: Request, len: usize) -> Option<NonNull<u8>> {
-        // SAFETY: `cell` is valid.
-        let prev = unsafe { cell.prev_if_free() }?;
-        if request.lead(prev.addr())? != 0 {
-            return None;
-        }
-        // SAFETY: `cell` is valid.
-        let size = unsafe { cell.header() }.size();
-        let distance = cell.addr() - prev.addr();
-        if distance + size < request.size() {
-            // SAFETY: `cell` is valid.
-            if distance + size + unsafe { self.free_behind(cell) } < request.size() {
+        let header = unsafe { cell.header() };
+        let size = header.size();
+        // SAFETY: a valid cell is followed by another or by a fence.
+        let behind = unsafe { cell.offset(size) };
+        // SAFETY: the cell, or the fence, behind.
+        let mut free = unsafe { size_if_free(behind) };
+        if size + free < needed && may_move_break {
+            // SAFETY: `cell` is valid, followed by `behind`, and too short even with a free one there.
+            unsafe { self.move_break_behind(cell, behind, needed) };
+            if self.stopped.is_some() {
                 return None;
             }
-            // SAFETY: `cell` is valid and used; if the one behind was not free, both together would have sufficed.
-            unsafe { self.absorb_next(cell) };
+            // SAFETY: as above; the break may have moved, or a new region may have begun.
+            free = unsafe { size_if_free(behind) };
         }
-        // SAFETY: a valid free cell.
-        unsafe { self.claim_if_free(prev) };
-        // SAFETY: `cell` is valid.
-        let whole = distance + unsafe { cell.header() }.size();
-        // SAFETY: both cells, one behind the other, followed by what followed the second; no free cell precedes a free one.
-        unsafe { prev.write_used(whole, true) };
-        // SAFETY: both ranges lie in the new cell's payload, which holds more than `len` bytes.
-        unsafe { prev.payload().copy_from(cell.payload(), len) };
-        // SAFETY: `prev` is valid and used now, and holds the request.
-        let now = unsafe { self.give_back_behind(prev, request.size()) };
-        self.counters.resized(size, now);
-        self.note_written(prev, now);
-        Some(prev.payload())
-    }
-
-    /// Shortens a used cell to `needed` bytes if what is left over is enough for a cell. Returns its size then.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell of at least `needed` bytes, of which its owner needs no more.
-    unsafe fn give_back_behind(&mut self, cell: Cell, needed: usize) -> usize {
-        // SAFETY: `cell` is valid.
-        let size = unsafe { cell.header() }.size();
-        if size - needed < MIN_CELL {
-            return size;
+        let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
+        if size + free < needed {
+            // SAFETY: `cell` is valid.
+            start = unsafe { cell.prev_if_free() }?;
+            whole += cell.addr() - start.addr();
+            if whole + free < needed || request.lead(start.addr())? != 0 {
+                return None;
+            }
+            // SAFETY: a valid free cell.
+            unsafe { self.claim_if_free(start) };
+            // No free cell precedes a free one.
+            prev_used = true;
         }
-        // SAFETY: what is cut off is a cell at least, and is unused.
-        unsafe { self.cut_tail(cell, needed) };
-        needed
-    }
-
-    /// Size of the free cell behind a cell, 0 if that is used.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell.
-    unsafe fn free_behind(&self, cell: Cell) -> usize {
-        // SAFETY: `cell` is valid and no fence.
-        let next = unsafe { cell.next() };
-        // SAFETY: a valid cell or a fence.
-        let header = unsafe { next.header() };
-        if header.is_used() { 0 } else { header.size() }
+        if whole < needed {
+            // SAFETY: the cell behind, which is free: without it there would not be enough.
+            whole += unsafe { self.claim_if_free(behind) };
+        }
+        if start != cell {
+            // SAFETY: both places lie in the cells that are now one, and hold `len` bytes, as payloads do in whole words.
+            unsafe { cell.move_payload_down(start, len) };
+        }
+        let rest = if whole - needed < MIN_CELL { 0 } else { whole - needed };
+        let used = whole - rest;
+        // SAFETY: the lower part of what was claimed; nobody needs any other word of it than the payload's first `len` bytes.
+        unsafe { start.write_used(used, prev_used) };
+        // SAFETY: inside what was claimed, or the cell behind it.
+        let end = unsafe { start.offset(used) };
+        if rest > 0 {
+            // SAFETY: the upper part of what was claimed, which nobody uses, followed by what followed the whole.
+            unsafe { self.release(end, rest, true) };
+        } else {
+            // SAFETY: the cell, or the fence, that followed the whole.
+            unsafe { end.set_prev_used(true) };
+        }
+        self.counters.resized(size, used);
+        self.note_written(start, used);
+        if used < size {
+            self.trim_if_due();
+        }
+        Some(start.payload())
     }
 
     /// If only the top, or nothing, lies between a cell and the break, moves the break so that the cell can have `needed` bytes.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell that is shorter than `needed`, also together with a free cell behind.
-    unsafe fn move_break_behind(&mut self, cell: Cell, needed: usize) {
-        // SAFETY: `cell` is valid and no fence.
-        let next = unsafe { cell.next() };
+    /// `cell` is a valid used cell followed by `behind`, and is shorter than `needed`, also together with `behind` if that is free.
+    unsafe fn move_break_behind(&mut self, cell: Cell, behind: Cell, needed: usize) {
         let Some(extent) = &self.extent else { return };
-        let is_last = self.top == Some(next) || extent.fence() == next;
-        if !is_last || self.brk.end() != extent.end().as_ptr() {
+        let is_last = self.top == Some(behind) || extent.fence() == behind;
+        if !is_last || self.brk.end().addr() != extent.end() {
             return;
         }
         let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };
         // A refusal is no error yet: the block may find room elsewhere.
-        let _ = self.grow(end.saturating_sub(extent.end().addr().get()).max(1));
+        let _ = self.grow(end.saturating_sub(extent.end()).max(1));
     }
+}
 
-    /// Makes the free cell behind a used one part of it.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is a valid used cell; the one behind it is free.
-    unsafe fn absorb_next(&mut self, cell: Cell) {
-        // SAFETY: `cell` is valid.
-        let header = unsafe { cell.header() };
-        // SAFETY: `cell` is valid and no fence.
-        let next = unsafe { cell.next() };
-        // SAFETY: a valid cell.
-        let size = header.size() + unsafe { self.claim_if_free(next) };
-        // SAFETY: both cells, one behind the other, followed by what followed the second.
-        unsafe { cell.write_used(size, header.is_prev_used()) };
-        // SAFETY: just written.
-        let behind = unsafe { cell.next() };
-        // SAFETY: what followed the free cell.
-        unsafe { behind.set_prev_used(true) };
-    }
+/// Size of a cell if it is free, else 0.
+///
+/// # Safety
+///
+/// `cell` is valid, or a fence.
+unsafe fn size_if_free(cell: Cell) -> usize {
+    // SAFETY: the caller's promise.
+    let header = unsafe { cell.header() };
+    if header.is_used() { 0 } else { header.size() }
 }

@@ -5,17 +5,33 @@
 //!   class        0  1  2 …   61 │   62    63    64 …   69 │   70    71 …   253
 //!                exact          │ log-linear: eight classes a doubling, the last one without an upper end
 //! ```
+//!
+//! With the feature `tiny`, all classes fit into one word of the map:
+//!
+//! ```text
+//!   cell size   16 24 │ 32 …  │ 64 …  │ 128 … │ 256 … │ 512 … │ 1024 … │ 2048 … │ 4096 …            (32-bit)
+//!   class        0  1 │   2   │   3   │   4   │   5   │   6   │    7   │    8   │    9
+//! ```
 
+use crate::TINY;
 use crate::cell::{CELL_ALIGN, MIN_CELL};
 
 /// Cells below this size, in bytes, have a class for each size.
-pub(super) const EXACT_BELOW: usize = 64 * CELL_ALIGN;
+pub(super) const EXACT_BELOW: usize = CELL_ALIGN * if TINY { 4 } else { 64 };
 
-/// Classes that a doubling of the size is divided into: cells of one class differ by less than an eighth.
-const PER_DOUBLING: usize = 8;
+/// Classes that a doubling of the size is divided into: cells of one class differ by less than an eighth, or, if tiny, by less than double.
+const PER_DOUBLING: usize = if TINY { 1 } else { 8 };
 
-/// Doublings from `EXACT_BELOW` on: to 16 GiB on 64-bit, to the end of the address space on 32-bit.
-const DOUBLINGS: usize = if usize::BITS == 64 { 24 } else { (usize::BITS - EXACT_BELOW.ilog2()) as usize };
+/// Doublings from `EXACT_BELOW` on: to 128 MiB on 64-bit, to the end of the address space on 32-bit. If tiny, as many as leave the heap's
+/// state, with a lock and a `FixedBreak`, 128 bytes on 32-bit.
+const DOUBLINGS: usize = match usize::BITS {
+    _ if TINY => 8,
+    64 => 17,
+    bits => (bits - EXACT_BELOW.ilog2()) as usize,
+};
+
+/// How many cells of a class whose cells differ in size are looked at for the best fit: more where they differ more.
+pub(super) const CELLS_TRIED: usize = if TINY { 16 } else { 4 };
 
 const EXACT: usize = (EXACT_BELOW - MIN_CELL) / CELL_ALIGN;
 
@@ -23,15 +39,17 @@ const EXACT: usize = (EXACT_BELOW - MIN_CELL) / CELL_ALIGN;
 pub(super) const CLASSES: usize = EXACT + DOUBLINGS * PER_DOUBLING;
 
 /// The class of a cell of `size` bytes. Grows with the size: every cell of a higher class is larger.
-pub(super) const fn class_of(size: usize) -> usize {
-    if size < EXACT_BELOW {
-        return (size - MIN_CELL) / CELL_ALIGN;
-    }
-    let log = size.ilog2();
-    let doubling = (log - EXACT_BELOW.ilog2()) as usize;
-    let eighth = (size >> (log - PER_DOUBLING.ilog2())) % PER_DOUBLING;
-    let class = EXACT + doubling * PER_DOUBLING + eighth;
-    if class < CLASSES { class } else { CLASSES - 1 }
+pub(super) fn class_of(size: usize) -> usize {
+    let class = if size < EXACT_BELOW {
+        (size - MIN_CELL) / CELL_ALIGN
+    } else {
+        let log = size.ilog2();
+        let doubling = (log - EXACT_BELOW.ilog2()) as usize;
+        let steps = size >> (log - PER_DOUBLING.ilog2());
+        EXACT + doubling * PER_DOUBLING + steps - PER_DOUBLING
+    };
+    // For the last one, and so that nobody who takes this for an index has to ask.
+    class.min(CLASSES - 1)
 }
 
 /// Whether all cells of this class have the same size.
@@ -39,9 +57,10 @@ pub(super) const fn is_exact(class: usize) -> bool {
     class < EXACT
 }
 
-/// The size of the cells of an exact class.
-pub(super) const fn exact_size(class: usize) -> usize {
-    class * CELL_ALIGN + MIN_CELL
+/// The first class that is not exact.
+#[cfg(not(feature = "tiny"))]
+pub(super) const fn first_of_steps() -> usize {
+    EXACT
 }
 
 const BITS: usize = usize::BITS as usize;
@@ -75,7 +94,10 @@ impl ClassMap {
         let mut at = first;
         while word == 0 {
             at += 1;
-            word = *self.0.get(at)?;
+            if at >= WORDS {
+                return None;
+            }
+            word = self.0[at];
         }
         Some(at * BITS + word.trailing_zeros() as usize)
     }
@@ -100,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn cells_of_one_class_differ_by_less_than_an_eighth() {
+    fn cells_of_one_class_differ_by_less_than_a_step() {
         let mut first = MIN_CELL;
-        for size in (MIN_CELL..1 << 20).step_by(CELL_ALIGN) {
+        for size in (MIN_CELL..1 << 20).step_by(CELL_ALIGN).take_while(|&size| class_of(size) < CLASSES - 1) {
             if class_of(size) != class_of(first) {
                 first = size;
             }
             assert!((size - first) * PER_DOUBLING < first);
-            assert!(!is_exact(class_of(size)) || size == exact_size(class_of(first)));
+            assert!(!is_exact(class_of(size)) || size == first);
         }
     }
 

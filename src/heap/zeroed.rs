@@ -3,10 +3,13 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::growth::Extent;
+#[cfg(feature = "checked")]
+use super::checked::guarded;
+use super::extent::Extent;
 use super::{Heap, Request};
 use crate::cell::WORD;
 use crate::provider::{Break, Map};
+use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is [zeroed](Break::ZEROED) is not written to:
@@ -21,7 +24,19 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// As for [`allocate`](Heap::allocate).
     #[must_use]
     pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        #[cfg(feature = "checked")]
+        guarded!(self.guarded_allocate_zeroed(layout));
+        if self.small_class_of(layout).is_some() || !B::ZEROED && !M::ZEROED {
+            // SAFETY: the caller's promise.
+            let payload = unsafe { self.allocate(layout) }?;
+            // SAFETY: the block is new, and holds `layout.size()` bytes.
+            unsafe { payload.write_bytes(0, layout.size()) };
+            return Some(payload);
+        }
         let request = Request::new(layout)?;
+        if Class::of(layout).is_none() {
+            self.small.large_requested();
+        }
         if self.wants_mapping(layout)
             && let Some(payload) = self.allocate_mapped(layout)
         {
@@ -31,7 +46,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             }
             return Some(payload);
         }
-        if let Some(payload) = self.take_from_bins(request) {
+        if let Some(payload) = self.take_freed(request) {
             // SAFETY: the block is new, and holds `layout.size()` bytes.
             unsafe { payload.write_bytes(0, layout.size()) };
             return Some(payload);
@@ -40,9 +55,13 @@ impl<B: Break, M: Map> Heap<B, M> {
         let payload = match self.take_from_top(request) {
             Some(payload) => payload,
             None => {
-                self.make_room(request).ok()?;
-                fresh = self.extent.as_ref().map(Extent::fresh);
-                self.take_from_top(request)?
+                if self.make_room(request).is_ok() {
+                    fresh = self.extent.as_ref().map(Extent::fresh);
+                    self.take_from_top(request)?
+                } else {
+                    fresh = None;
+                    self.take_flushed(request)?
+                }
             }
         };
         // SAFETY: the block is new, holds `layout.size()` bytes, and came from the top when the memory was fresh from `fresh` on.
@@ -63,7 +82,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         unsafe { payload.write_bytes(0, dirty) };
         // If it took the whole top, the top's size at its end is now the block's last word.
         let end = self.extent.as_ref().map_or(0, |extent| extent.fence().addr());
-        let last_word = (end - WORD).saturating_sub(start).max(dirty);
+        let last_word = end.saturating_sub(WORD).saturating_sub(start).max(dirty);
         if last_word < size {
             // SAFETY: inside the block.
             let last_word_of_block = unsafe { payload.add(last_word) };

@@ -1,29 +1,75 @@
 //! Runs a list of operations on a heap and an oracle side by side.
 
-use std::alloc::Layout;
+use core::alloc::Layout;
 
-use brkalloc::Trim;
+use brkalloc::{Heap, SimpleHeap, Trim};
 use proptest::prelude::*;
 
 use super::oracle::Oracle;
-use super::subject::{Subject, brk_of};
-use super::test_break::BadBreak;
+use super::prelude::*;
+use super::subject::{OVERHEAD, Subject, brk_of};
+use super::test_break::{BadBreak, Part, TestBreak};
+
+/// What the front cache keeps of a heap that was told nothing.
+pub const DEFAULT_CACHE_LIMIT: usize = (256 << 10) + (2 << 20);
 
 /// One step of a case. Blocks are named by a number that the oracle counts round and round.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
-    Allocate { size: usize, align: usize, zeroed: bool },
-    Free { block: usize },
-    Resize { block: usize, size: usize },
-    Reserve { bytes: usize },
-    Trim { keep: usize },
-    SetTrim { threshold: usize },
-    ForeignUp { bytes: usize },
+    Allocate {
+        size: usize,
+        align: usize,
+        zeroed: bool,
+    },
+    Free {
+        block: usize,
+    },
+    Resize {
+        block: usize,
+        size: usize,
+    },
+    Reserve {
+        bytes: usize,
+    },
+    Trim {
+        keep: usize,
+    },
+    SetTrim {
+        threshold: usize,
+    },
+    ForeignUp {
+        bytes: usize,
+    },
     ForeignUndo,
     RefuseGrow(bool),
     RefuseShrink(bool),
-    Surplus { bytes: usize },
-    Granule { log: u32 },
+    Surplus {
+        bytes: usize,
+    },
+    Granule {
+        log: u32,
+    },
+    /// Blocks of one layout, as many as there is room for: what runs are for.
+    AllocateMany {
+        size: usize,
+        align: usize,
+        count: usize,
+    },
+    /// From some block on, each `step`-th one that is live then.
+    FreeMany {
+        block: usize,
+        step: usize,
+        count: usize,
+    },
+    Flush,
+    CacheLimit {
+        bytes: usize,
+    },
+    AddRegion {
+        place: usize,
+        part: Part,
+        len: usize,
+    },
 }
 
 /// Sizes that real programs ask for: mostly small, some large, now and then on the edge of something.
@@ -35,8 +81,27 @@ fn size() -> impl Strategy<Value = usize> {
     ]
 }
 
+/// Sizes that runs and the front cache serve, or nearly.
+fn small_size() -> impl Strategy<Value = usize> {
+    prop_oneof![5 => 0..64_usize, 1 => 0..1100_usize]
+}
+
 fn align() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..5_u32, 1 => 5..14_u32].prop_map(|log| 1 << log)
+}
+
+/// None, so little that some classes may keep nothing, and more than there will be.
+fn cache_limit() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), 0..70_000_usize, Just(1 << 20)]
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![Just(Part::Whole), Just(Part::Lower), Just(Part::Upper), Just(Part::Middle)]
+}
+
+/// Lengths of regions, among them many that are too short.
+fn region_len() -> impl Strategy<Value = usize> {
+    prop_oneof![0..100_usize, 0..3_000_usize]
 }
 
 /// Everything that a heap and the world around it may do.
@@ -54,26 +119,77 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::RefuseShrink),
         1 => (0..10_000_usize).prop_map(|bytes| Op::Surplus { bytes }),
         1 => (0..13_u32).prop_map(|log| Op::Granule { log }),
+        2 => (any::<usize>(), part(), region_len()).prop_map(|(place, part, len)| Op::AddRegion { place, part, len }),
+        1 => (small_size(), 0..5_u32, 1..120_usize).prop_map(|(size, log, count)| Op::AllocateMany { size, align: 1 << log, count }),
+        1 => (any::<usize>(), 0..3_usize, 1..120_usize).prop_map(|(block, step, count)| Op::FreeMany { block, step, count }),
+        1 => Just(Op::Flush),
+        1 => cache_limit().prop_map(|bytes| Op::CacheLimit { bytes }),
     ]
 }
+
+/// What becomes of a block that is freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// It is a free cell, or a part of one, at once.
+    Merged,
+    /// It may stay in the front cache, or in a run, until the heap is flushed.
+    Kept,
+}
+
+/// A block of a heap that is not plain. With the feature `tiny` every heap is.
+const FREED: Freed = if cfg!(feature = "tiny") { Freed::Merged } else { Freed::Kept };
 
 /// A heap, its oracle, and the rules that every step must keep.
 pub struct Driver<H, const ZEROED: bool = false> {
     pub heap: H,
     pub oracle: Oracle,
+    freed: Freed,
+    /// What the front cache may keep.
+    cache_limit: usize,
+}
+
+impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>>, ZEROED> {
+    /// A heap of cells, runs and a front cache.
+    pub fn full(brk: BadBreak<ZEROED>) -> Self {
+        Self::new(Heap::new(brk), FREED, DEFAULT_CACHE_LIMIT)
+    }
+
+    /// A heap of cells and runs.
+    pub fn uncached(brk: BadBreak<ZEROED>) -> Self {
+        let mut heap = Heap::new(brk);
+        heap.set_cache_limit(0);
+        Self::new(heap, FREED, 0)
+    }
+
+    /// A heap of cells.
+    pub fn plain(brk: BadBreak<ZEROED>) -> Self {
+        Self::new(Heap::plain(brk), Freed::Merged, 0)
+    }
+}
+
+impl Driver<SimpleHeap<TestBreak>> {
+    pub fn simple(brk: TestBreak) -> Self {
+        Self::new(SimpleHeap::new(brk), Freed::Merged, 0)
+    }
 }
 
 impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
-    pub fn new(brk: BadBreak<ZEROED>) -> Self {
-        Self { heap: H::new(brk), oracle: Oracle::default() }
+    fn new(heap: H, freed: Freed, cache_limit: usize) -> Self {
+        Self { heap, oracle: Oracle::default(), freed, cache_limit }
     }
 
     pub fn run(&mut self, ops: &[Op]) {
         for op in ops {
             self.step(*op);
-            self.heap.verify(&self.oracle);
+            self.verify();
         }
         self.finish();
+    }
+
+    fn verify(&self) {
+        self.heap.verify(&self.oracle);
+        let (cached, most) = (self.heap.cached(), self.cache_limit);
+        assert!(cached <= most, "the front cache keeps {cached} bytes, of {most} that it may");
     }
 
     fn step(&mut self, op: Op) {
@@ -90,6 +206,11 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Op::RefuseShrink(refuse) => self.heap.brk().refuse_shrink = refuse,
             Op::Surplus { bytes } => self.heap.brk().surplus = bytes,
             Op::Granule { log } => self.heap.brk().granule = 1 << log,
+            Op::AllocateMany { size, align, count } => self.allocate_many(Layout::from_size_align(size, align).unwrap(), count),
+            Op::FreeMany { block, step, count } => (0..count).for_each(|index| self.free(block.wrapping_add(index * step))),
+            Op::Flush => self.flush(),
+            Op::CacheLimit { bytes } => self.set_cache_limit(bytes),
+            Op::AddRegion { place, part, len } => self.add_region(place, part, len),
         }
     }
 
@@ -98,15 +219,33 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         // SAFETY: the heap outlives the case.
         let block = if zeroed { unsafe { self.heap.allocate_zeroed(layout) } } else { unsafe { self.heap.allocate(layout) } };
         let Some(at) = block else {
-            return self.assert_refused(before.1, &before.0, before.2);
+            return self.assert_refused(layout, before.1, &before.0, before.2);
         };
-        // C4: the break stays where it is if a freed cell is certain to fit (an eighth larger, and aligned as all cells are).
-        let room = layout.size() + layout.size() / 8 + 4 * size_of::<usize>();
-        if layout.align() <= 2 * size_of::<usize>() && before.0.iter().any(|&(_, size, free)| free && size >= room) {
+        // C4: the break stays where it is if there is a free cell for the block; also if the block then is one of a run, or the first of a
+        // new one. (What is kept of freed blocks is no free cell: the break may move before the heap looks there.)
+        if is_certain_to_fit(&before.0, layout) {
             assert_eq!(brk_of(&mut self.heap), before.2, "the break moved for {layout:?} although a free cell was large enough");
         }
         let block = if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
         assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+    }
+
+    /// Many blocks at once, with a look at all cells in the end only.
+    fn allocate_many(&mut self, layout: Layout, count: usize) {
+        for _ in 0..count {
+            let refused = self.heap.brk().refused;
+            // SAFETY: the heap outlives the case.
+            let Some(at) = (unsafe { self.heap.allocate(layout) }) else {
+                assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
+                assert!(
+                    !is_certain_to_fit(&self.heap.map(), layout),
+                    "no memory for {layout:?}, but a free cell is large enough"
+                );
+                return;
+            };
+            let block = self.oracle.add(at, layout);
+            assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+        }
     }
 
     fn free(&mut self, block: usize) {
@@ -122,7 +261,12 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
         // SAFETY: the oracle knows it as live, with this layout.
         match unsafe { self.heap.reallocate(block.at, block.layout, size) } {
-            None => self.assert_refused(before.1, &before.0, before.2),
+            None => {
+                // Of a run, a block may be less aligned than all blocks of a smaller class are.
+                let must_move = self.freed == Freed::Kept && !block.range().start.is_multiple_of(2 * size_of::<usize>());
+                assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {size} bytes");
+                self.assert_refused(layout, before.1, &before.0, before.2);
+            }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
                 assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
@@ -139,22 +283,73 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         }
     }
 
-    /// An allocation failed: the provider must have refused, and the heap must be as it was. (If the break moved all the same, somebody
-    /// else's movement was in the way, and the heap took in a region that did not suffice.)
-    fn assert_refused(&mut self, refused: usize, map: &[(usize, usize, bool)], brk: *mut u8) {
-        assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
-        if brk_of(&mut self.heap) == brk {
-            assert_eq!(self.heap.map(), map, "a refused request changed the heap");
+    fn flush(&mut self) {
+        let brk = brk_of(&mut self.heap);
+        self.heap.flush();
+        assert_eq!(self.heap.cached(), 0, "the front cache keeps something from a flush");
+        assert_eq!(brk_of(&mut self.heap), brk, "a flush moved the break");
+    }
+
+    fn set_cache_limit(&mut self, bytes: usize) {
+        self.heap.set_cache_limit(bytes);
+        if self.freed == Freed::Kept {
+            self.cache_limit = bytes;
         }
     }
 
-    /// Frees everything; then each region must be one free cell, and the largest of them must be had as one block.
+    /// Somebody else's memory becomes the heap's, if it is a cell long or touches what the heap has.
+    fn add_region(&mut self, place: usize, part: Part, len: usize) {
+        if !H::TAKES_REGIONS {
+            return;
+        }
+        let (pieces, map) = (self.heap.brk().pieces(), self.heap.map());
+        let Some((base, len)) = self.heap.brk().hand_over(place, part, len) else { return };
+        let (start, end) = (base.addr(), base.addr() + len);
+        // SAFETY: it is nobody else's from now on, and all the memory of a case is one piece.
+        match unsafe { self.heap.add_region(base, len) } {
+            // Head, fence and slack of what it touches can be gained beside it.
+            Some(gained) => assert!(gained <= len + 5 * (2 * size_of::<usize>()), "{gained} of {len} bytes"),
+            None => {
+                let touches = pieces.iter().any(|piece| piece.end == start || piece.start == end);
+                let unit = 2 * size_of::<usize>();
+                assert!(len == 0 || !touches && len < 5 * unit, "{len} bytes should do");
+                assert_eq!(self.heap.map(), map, "a refused region changed the heap");
+                self.heap.brk().take_back(len);
+            }
+        }
+    }
+
+    /// An allocation failed: the provider must have refused, no free cell is large enough, and the heap must be as it was. (If the break
+    /// moved all the same, somebody else's movement was in the way, and the heap took in a region that did not suffice.)
+    ///
+    /// A heap that keeps freed blocks has given them up before, which frees more cells: what is live is as it was.
+    fn assert_refused(&mut self, layout: Layout, refused: usize, map: &[(usize, usize, bool)], brk: *mut u8) {
+        assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
+        match self.freed {
+            Freed::Merged if brk_of(&mut self.heap) != brk => {}
+            Freed::Merged => assert_eq!(self.heap.map(), map, "a refused request changed the heap"),
+            Freed::Kept => {
+                self.oracle.assert_all_filled();
+                assert_eq!(self.heap.cached(), 0, "no memory, but the front cache keeps some");
+            }
+        }
+        assert!(!is_certain_to_fit(&self.heap.map(), layout), "no memory for {layout:?}, but a free cell is large enough");
+    }
+
+    /// Frees everything; then, when what is kept is given up, each region must be one free cell, and the largest of them must be had as one
+    /// block.
     pub fn finish(&mut self) {
         self.oracle.assert_all_filled();
+        // A look at everything, thirty times on the way.
+        let each = self.oracle.blocks().count().div_ceil(30);
         while self.oracle.pick(0).is_some() {
-            self.free(self.oracle.blocks().count() / 2);
-            self.heap.verify(&self.oracle);
+            let left = self.oracle.blocks().count();
+            self.free(left / 2);
+            if left.is_multiple_of(each) {
+                self.verify();
+            }
         }
+        self.flush();
         self.heap.assert_one_free_cell_a_region();
         self.heap.brk().refuse_grow = true;
         let all = Layout::from_size_align(self.heap.largest(), 1).unwrap();
@@ -164,6 +359,23 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             self.oracle.add(at, all);
             self.free(0);
         }
+        self.verify();
         self.heap.brk().assert_foreign_untouched();
     }
+}
+
+/// Whether a heap of these cells is certain to find a free one for a block: one that is an eighth larger, if the alignment is that of all
+/// cells.
+///
+/// With the feature `tiny`, where it looks at sixteen cells of a class, and a class goes up to twice its smallest size: if there are more
+/// free ones, a cell of a higher class. The last class begins at 1024 words.
+fn is_certain_to_fit(map: &[(usize, usize, bool)], layout: Layout) -> bool {
+    let free = || map.iter().filter(|(.., free)| *free).map(|&(_, size, _)| size);
+    let room = layout.size() + OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();
+    let least = match free().count() {
+        17.. if cfg!(feature = "tiny") && room > 1024 * size_of::<usize>() => return false,
+        17.. if cfg!(feature = "tiny") => room.next_power_of_two(),
+        _ => room,
+    };
+    layout.align() <= 2 * size_of::<usize>() && free().any(|size| size >= least)
 }

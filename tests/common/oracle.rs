@@ -1,8 +1,10 @@
 //! Knows every live block: where it is, how it must be aligned, and what it must contain.
 
-use std::alloc::Layout;
-use std::collections::BTreeMap;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::ops::Range;
+use core::ptr::NonNull;
+
+use super::prelude::*;
 
 /// A block that a heap handed out.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +16,7 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn range(&self) -> std::ops::Range<usize> {
+    pub fn range(&self) -> Range<usize> {
         let start = self.at.addr().get();
         start..start + self.layout.size()
     }

@@ -10,16 +10,20 @@
 //!
 //! Every sequence of bytes is a case, and means the same on every target: a file that was found on one machine is a test on all.
 
-use brkalloc::{Heap, SimpleHeap};
+use brkalloc::Heap;
 
 use super::driver::{Driver, Op};
-use super::test_break::BadBreak;
+use super::prelude::*;
+use super::test_break::{BadBreak, Part};
 
 /// The shortest region of a case, too short for anything.
 const SHORTEST: usize = 64;
 
 /// What the high half of an allocation's first byte chooses from: mostly the alignments that programs ask for.
 const ALIGN_LOGS: [u32; 16] = [3, 0, 4, 3, 1, 2, 3, 4, 3, 4, 5, 6, 7, 9, 12, 13];
+
+/// What an added region is of somebody else's memory.
+const PARTS: [Part; 4] = [Part::Lower, Part::Upper, Part::Whole, Part::Middle];
 
 /// A region of memory, and what is done with a heap over it.
 #[derive(Clone, Debug)]
@@ -38,22 +42,39 @@ impl Program {
         let mut bytes = Bytes(bytes);
         let shape = bytes.one();
         let len = SHORTEST + 8 * bytes.two();
-        let ops = std::iter::from_fn(|| bytes.op()).flatten().collect();
+        let ops = core::iter::from_fn(|| bytes.op()).flatten().collect();
         Self { len, skew: shape / 2, zeroed: shape % 2 == 1, ops }
     }
 
+    /// Runs it on a heap of cells, runs and a front cache.
     pub fn run_on_heap(&self) {
-        if self.zeroed {
-            Driver::<Heap<_>, true>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
-        } else {
-            Driver::<Heap<_>>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
-        }
+        self.run_on(Driver::full, Driver::full);
+    }
+
+    /// Runs it on a heap of cells and runs.
+    pub fn run_on_uncached_heap(&self) {
+        self.run_on(Driver::uncached, Driver::uncached);
+    }
+
+    /// Runs it on a heap of cells.
+    pub fn run_on_plain_heap(&self) {
+        self.run_on(Driver::plain, Driver::plain);
     }
 
     pub fn run_on_simple_heap(&self) {
-        Driver::<SimpleHeap<_>>::new(BadBreak::new(self.len, self.skew)).run(&self.ops);
+        Driver::simple(BadBreak::new(self.len, self.skew)).run(&self.ops);
+    }
+
+    fn run_on(&self, over: fn(BadBreak<false>) -> HeapDriver<false>, over_zeroed: fn(BadBreak<true>) -> HeapDriver<true>) {
+        if self.zeroed {
+            over_zeroed(BadBreak::new(self.len, self.skew)).run(&self.ops);
+        } else {
+            over(BadBreak::new(self.len, self.skew)).run(&self.ops);
+        }
     }
 }
+
+type HeapDriver<const ZEROED: bool> = Driver<Heap<BadBreak<ZEROED>>, ZEROED>;
 
 /// Bytes that have not been read yet; behind the last one, zeros.
 struct Bytes<'a>(&'a [u8]);
@@ -100,7 +121,14 @@ impl Bytes<'_> {
             },
             14 if detail < 13 => Op::Granule { log: detail as u32 },
             14 => Op::Surplus { bytes: self.two() },
-            _ => return Some(None),
+            15 if detail < 4 => Op::AddRegion { place: self.one(), part: PARTS[detail], len: self.one() },
+            15 if detail < 8 => Op::AddRegion { place: self.one(), part: PARTS[detail - 4], len: self.two() },
+            15 if detail < 10 => Op::AllocateMany { size: self.one(), align: 8 * (detail - 7), count: self.one() },
+            15 if detail < 12 => Op::AllocateMany { size: 4 * self.one(), align: 8 * (detail - 9), count: self.one() },
+            15 if detail < 14 => Op::FreeMany { block: self.one(), step: detail - 12, count: self.one() },
+            15 if detail == 14 => Op::Flush,
+            15 => Op::CacheLimit { bytes: 256 * self.one() },
+            _ => unreachable!("half a byte"),
         }))
     }
 }

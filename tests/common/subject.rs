@@ -1,9 +1,16 @@
 //! A heap under test: what the driver asks of it beside allocating.
 
-use brkalloc::{Break, BreakError, CellState, Heap, RawHeap, SimpleHeap, Trim};
+use core::ptr;
 
-use super::oracle::Oracle;
+use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, RawHeap, SimpleHeap, Trim};
+
+use super::oracle::{Block, Oracle};
+use super::prelude::*;
 use super::test_break::{BadBreak, TestBreak};
+
+/// Bytes that a block may be longer than its caller knows: with the profile `checked` a record is behind them, and what is short is
+/// made longer.
+pub const OVERHEAD: usize = if cfg!(feature = "checked") { 4 * size_of::<usize>() } else { 0 };
 
 /// A heap over a [`TestBreak`].
 pub trait Subject<const ZEROED: bool = false>: RawHeap {
@@ -22,6 +29,28 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap {
 
     /// Size of the largest block that can be had without moving the break.
     fn largest(&self) -> usize;
+
+    /// Gives back what is kept of freed blocks, but for runs of which some blocks are live.
+    fn flush(&mut self) {}
+
+    fn set_cache_limit(&mut self, _bytes: usize) {}
+
+    /// Bytes that the front cache keeps.
+    fn cached(&self) -> usize {
+        0
+    }
+
+    /// Whether there is an `add_region` at all.
+    const TAKES_REGIONS: bool = false;
+
+    /// Adds memory beside the break's. `None` if it is too short.
+    ///
+    /// # Safety
+    ///
+    /// As for `Heap::add_region`.
+    unsafe fn add_region(&mut self, _base: *mut u8, _len: usize) -> Option<usize> {
+        None
+    }
 
     fn trim(&mut self, _keep: usize) {}
 
@@ -51,27 +80,73 @@ impl<const ZEROED: bool> Subject<ZEROED> for Heap<BadBreak<ZEROED>> {
         }
         let stats = self.stats();
         assert_eq!(stats.granted_bytes, self.provider().granted(), "the heap and its provider disagree on what was granted");
+        assert_eq!(stats.added_bytes, self.provider().added());
+        verify_regions(self, stats.holes);
         assert_eq!(stats.live_cells, oracle.blocks().count());
         assert!(stats.live_bytes >= oracle.blocks().map(|block| block.layout.size()).sum());
-        let used: Vec<_> = self.cells().filter(|cell| cell.state == CellState::Used).collect();
-        for (cell, block) in used.iter().zip(oracle.blocks()) {
-            assert_eq!(cell.payload(), block.range().start, "a used cell is not the next block");
-            assert!(cell.payload_size() >= block.layout.size());
+        let mut blocks = oracle.blocks().peekable();
+        let mut kept = 0;
+        for cell in self.cells() {
+            let used = match cell.state {
+                CellState::Used => 1,
+                CellState::Run { live, total, .. } => {
+                    assert!(live <= total, "{cell}");
+                    live
+                }
+                _ => continue,
+            };
+            let inside: Vec<_> =
+                core::iter::from_fn(|| blocks.next_if(|block| block.range().start < cell.address + cell.size)).collect();
+            inside.iter().for_each(|block| assert_lies_in(cell, block, &inside[0]));
+            assert!(inside.len() <= used, "{} blocks in {cell}", inside.len());
+            kept += used - inside.len();
         }
+        assert_eq!(blocks.next().map(|block| block.at), None, "a block lies in no used cell");
+        assert_eq!(kept, stats.cached_blocks, "what is used and nobody's is in the front cache");
     }
 
     fn assert_one_free_cell_a_region(&self) {
         // A region that was given back down to its fence has no cell at all.
         let states: Vec<_> = self.cells().map(|cell| cell.state).collect();
         for (index, region) in states.split(|state| *state == CellState::Hole).enumerate() {
-            let is_last = index == states.iter().filter(|state| **state == CellState::Hole).count();
-            let expected = if is_last { CellState::Top } else { CellState::Free };
-            assert!(region.is_empty() || region == [expected], "with nothing live, region {index} of {states:?}");
+            let is_free = matches!(region, [] | [CellState::Free | CellState::Top]);
+            assert!(is_free, "with nothing live, region {index} of {states:?}");
         }
+        assert!(states.iter().filter(|state| **state == CellState::Top).count() <= 1, "{states:?}");
     }
 
     fn largest(&self) -> usize {
-        self.stats().largest_free
+        // Small blocks come in the sizes of their classes; the next smaller one is certain to fit. (A plain heap has more.)
+        let largest = self.stats().largest_free;
+        let classes: Vec<_> = self.small_requests().map(|(size, _)| size).collect();
+        let largest = if classes.iter().all(|size| *size < largest) {
+            largest
+        } else {
+            classes.into_iter().rfind(|size| *size <= largest).unwrap_or(0)
+        };
+        largest.saturating_sub(OVERHEAD)
+    }
+
+    fn flush(&mut self) {
+        Heap::flush(self);
+    }
+
+    fn set_cache_limit(&mut self, bytes: usize) {
+        Heap::set_cache_limit(self, bytes);
+    }
+
+    fn cached(&self) -> usize {
+        self.stats().cached_bytes
+    }
+
+    const TAKES_REGIONS: bool = !cfg!(feature = "tiny");
+
+    #[cfg(not(feature = "tiny"))]
+    unsafe fn add_region(&mut self, base: *mut u8, len: usize) -> Option<usize> {
+        // SAFETY: the caller's promise.
+        let gained = unsafe { Heap::add_region(self, base, len) };
+        assert!(matches!(gained, Ok(_) | Err(brkalloc::RegionError::TooShort)), "{gained:?}");
+        gained.ok()
     }
 
     fn trim(&mut self, keep: usize) {
@@ -86,6 +161,34 @@ impl<const ZEROED: bool> Subject<ZEROED> for Heap<BadBreak<ZEROED>> {
 
     fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
         Heap::reserve(self, bytes)
+    }
+}
+
+/// Asserts that a block is the payload of a used cell; or that it lies in a run, whole, at a distance of whole blocks from the `first` that
+/// lies there.
+fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
+    let (start, end) = (block.range().start, cell.address + cell.size);
+    match cell.state {
+        CellState::Run { block_size, .. } => {
+            assert!(block.layout.size() <= block_size, "{block:?} in {cell}");
+            assert!(cell.payload() < start && start + block_size <= end, "{block:?} in {cell}");
+            assert!((start - first.range().start).is_multiple_of(block_size), "{block:?} and {first:?} in {cell}");
+        }
+        _ => {
+            assert_eq!(cell.payload(), start, "a used cell is not the next block");
+            assert!(cell.payload_size() >= block.layout.size());
+        }
+    }
+}
+
+/// Asserts that what a heap takes for its own is what its provider knows of, and that regions that touch are one.
+fn verify_regions<const ZEROED: bool>(heap: &Heap<BadBreak<ZEROED>>, holes: usize) {
+    let pieces = heap.provider().pieces();
+    assert_eq!(holes, pieces.len().saturating_sub(1), "holes between {pieces:x?}");
+    for piece in pieces {
+        let [first, last] = [piece.start, piece.end - 1].map(ptr::without_provenance::<u8>);
+        assert!(heap.owns(first) && heap.owns(last), "{piece:x?} is the heap's");
+        assert!(!heap.owns(first.wrapping_sub(1)) && !heap.owns(last.wrapping_add(1)), "{piece:x?} and no more");
     }
 }
 

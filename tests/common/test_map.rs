@@ -1,21 +1,22 @@
-//! A provider of mappings that knows each of them, fills them with anything, and refuses on request.
+//! A provider of mappings that knows each of them, whose memory may contain anything, and refuses on request.
 
-use std::alloc::{Layout, alloc, dealloc};
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::ptr::NonNull;
+use core::ops::Range;
+use core::ptr::NonNull;
 
 use brkalloc::{Map, MapError};
+
+use super::platform::Mapping;
+use super::prelude::*;
 
 /// The page size that it pretends to have.
 pub const PAGE: usize = 4096;
 
 /// # Invariants
 ///
-/// `live`: start and length of every mapping that was not taken back
+/// `live`: every mapping that was not taken back, and its length, by its start
 #[derive(Default)]
 pub struct TestMap {
-    live: BTreeMap<usize, (NonNull<u8>, usize)>,
+    live: BTreeMap<usize, (Mapping, usize)>,
     /// `map` and `remap` fail.
     pub refuse: bool,
     /// How often each was asked for.
@@ -23,9 +24,6 @@ pub struct TestMap {
     pub unmaps: usize,
     pub remaps: usize,
 }
-
-// SAFETY: the mappings are this value's alone.
-unsafe impl Send for TestMap {}
 
 impl TestMap {
     /// Whether a block lies in one mapping.
@@ -44,29 +42,22 @@ impl TestMap {
         self.live.values().map(|(_, len)| len).sum()
     }
 
-    fn layout(len: usize) -> Layout {
+    fn add(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a mapping of {len} bytes");
-        Layout::from_size_align(len, PAGE).unwrap()
-    }
-
-    fn add(&mut self, len: usize) -> NonNull<u8> {
-        // SAFETY: the layout is not empty.
-        let start = NonNull::new(unsafe { alloc(Self::layout(len)) }).expect("memory for the test");
-        // SAFETY: new, and that long.
-        unsafe { start.write_bytes(0xA5, len) };
-        self.live.insert(start.addr().get(), (start, len));
-        start
+        // So much that the test's own memory would not suffice.
+        let mapping = if self.refuse || len > 1 << 30 { None } else { Mapping::new(len) }.ok_or(MapError::OutOfMemory)?;
+        let start = mapping.start();
+        self.live.insert(start.addr().get(), (mapping, len));
+        Ok(start)
     }
 
     fn remove(&mut self, start: NonNull<u8>, len: usize) {
-        let (start, found) = self.live.remove(&start.addr().get()).expect("a mapping is taken back once, by its start");
+        let (_, found) = self.live.remove(&start.addr().get()).expect("a mapping is taken back once, by its start");
         assert_eq!(found, len, "a mapping is taken back whole");
-        // SAFETY: allocated in `add` with this layout.
-        unsafe { dealloc(start.as_ptr(), Self::layout(len)) };
     }
 }
 
-// SAFETY: mappings are allocations of their own; contents are copied when one moves.
+// SAFETY: mappings are apart from each other and from all else; contents are copied when one moves.
 unsafe impl Map for TestMap {
     const ZEROED: bool = false;
 
@@ -76,8 +67,7 @@ unsafe impl Map for TestMap {
 
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         self.maps += 1;
-        // So much that the test's own allocator would fail.
-        if self.refuse || len > 1 << 30 { Err(MapError::OutOfMemory) } else { Ok(self.add(len)) }
+        self.add(len)
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
@@ -88,21 +78,10 @@ unsafe impl Map for TestMap {
 
     unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, MapError> {
         self.remaps += 1;
-        if self.refuse || new_len > 1 << 30 {
-            return Err(MapError::OutOfMemory);
-        }
-        let new = self.add(new_len);
+        let new = self.add(new_len)?;
         // SAFETY: two mappings, which do not overlap.
         unsafe { new.copy_from_nonoverlapping(start, len.min(new_len)) };
         self.remove(start, len);
         Ok(new)
-    }
-}
-
-impl Drop for TestMap {
-    fn drop(&mut self) {
-        while let Some((_, &(start, len))) = self.live.first_key_value() {
-            self.remove(start, len);
-        }
     }
 }

@@ -5,6 +5,7 @@
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
 //!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
 //! ```
@@ -19,9 +20,11 @@ extern crate alloc;
 
 mod boot;
 mod breaks;
+mod common;
 mod faults;
 mod frames;
 mod heaps;
+mod host;
 mod injection;
 mod paging;
 mod selftest;
@@ -47,6 +50,25 @@ fn main() -> Exit {
         trace::CASES,
         injection::CASES,
         heaps::CASES,
+        host::claims::CASES,
+        host::simple::CASES,
+        host::edges::CASES,
+        host::fit::CASES,
+        host::growth::CASES,
+        host::resize::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::regions::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::regions_and_break::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::small::CASES,
+        host::zeroed::CASES,
+        host::corruption::CASES,
+        host::mapping::CASES,
+        host::picture::CASES,
+        host::allocator_api::CASES,
+        host::seeds::CASES,
+        host::properties::CASES,
         selftest::CASES,
     ];
     testing::run(&cases, &tour::PARTS)

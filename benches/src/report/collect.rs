@@ -1,9 +1,10 @@
 //! Runs the jobs, one by one, and says on the terminal how far it is.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
-use super::{BoundsOf, Machine, Report};
+use super::{BoundsOf, Machine, Report, SmallTarget};
 use crate::measure::tightness::Question;
 use crate::measure::{Failure, bounds, counts, tightness, time};
 use crate::subject::{self, Kind};
@@ -50,6 +51,14 @@ impl Report {
             None => true,
             Some(Ok(figure)) => *figure < SLOW,
             Some(Err(_)) => false,
+        }
+    }
+
+    /// Takes in what `make size` measured.
+    pub fn small_target(&mut self, path: &Path) {
+        match SmallTarget::read(path) {
+            Ok(figures) => self.small_target = Some(figures),
+            Err(error) => eprintln!("no figures of a small target: {}: {error}; `make size` measures them", path.display()),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   collect.rs  runs the jobs, says how far it is ─► Report ─┬─ Display        tables
-//!                                                           ├─ targets.rs     what was to be reached, and was it
+//!                small_target.rs  from `make size` ──┘       ├─ targets.rs     what was to be reached, and was it
 //!                                                           ├─ serde          report.json
 //!                                                           └─ plot.rs        report.svg
 //! ```
@@ -11,6 +11,7 @@ pub mod collect;
 mod grid;
 mod machine;
 mod plot;
+mod small_target;
 mod targets;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use grid::{Cell, Grid};
 pub use machine::Machine;
+pub use small_target::SmallTarget;
 pub use targets::Target;
 
 use crate::measure::Outcome;
@@ -47,6 +49,8 @@ pub struct Report {
     pub tightness: Grid<Question>,
     /// Bytes of an empty `Heap`, without its provider's memory.
     pub state_bytes: usize,
+    /// What the heap takes of a small target, if that was measured.
+    pub small_target: Option<SmallTarget>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
     /// What was to be reached.

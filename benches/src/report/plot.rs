@@ -99,6 +99,7 @@ const fn style(subject: subject::Name) -> (&'static str, f64) {
     use subject::Name::*;
     match subject {
         Heap => ("#d62728", 7.0),
+        Uncached => ("#ff9896", 4.5),
         Simple => ("#f7b6b6", 4.5),
         Talc => ("#1f77b4", 4.5),
         Rlsf => ("#17becf", 4.5),

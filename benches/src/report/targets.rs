@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Report;
+use super::small_target::{Profile, SmallTarget};
 use crate::measure::bounds::Operation;
 use crate::measure::tightness::Question;
-use crate::subject::Name::{Floor, Heap, Mimalloc};
+use crate::subject::Name::{Floor, Heap, Mimalloc, Uncached};
 use crate::workload;
 
 /// One target of the project.
@@ -72,6 +73,7 @@ pub fn judge(report: &Report) -> Vec<Target> {
     time(report, &mut targets);
     tightness(report, &mut targets);
     bounds(report, &mut targets);
+    small_target(report, &mut targets);
     targets
 }
 
@@ -135,11 +137,26 @@ fn bounds(report: &Report, targets: &mut Vec<Target>) {
         if let Some(max) = max_of(&cells) {
             targets.push(Target::at_most(format!("{operation}: worst case, instructions"), max, limit, ""));
         }
+        let uncached = cells.iter().filter_map(|&cells| report.bound(Uncached, operation, cells)).map(|bound| bound.max).max();
+        if let Some(max) = uncached {
+            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max as f64, 200.0, ""));
+        }
         // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
         if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
             let what = format!("{operation}: worst of many cells, instructions");
             targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+        }
+    }
+}
+
+fn small_target(report: &Report, targets: &mut Vec<Target>) {
+    let Some(SmallTarget { target, profiles }) = &report.small_target else { return };
+    for Profile { name, bytes, limits } in profiles {
+        let Some(limits) = limits else { continue };
+        for (what, reached, limit) in [("state", bytes.state, limits.state), ("code", bytes.code, limits.code)] {
+            let what = format!("{name}: {what} on {target}, bytes");
+            targets.push(Target::at_most(what, reached.into(), limit.into(), ""));
         }
     }
 }
@@ -184,6 +201,16 @@ mod tests {
         }
         report.tightness.push(Question::RatchetMove, Heap, Ok(2.1));
         assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn a_small_target_has_limits_for_the_profile_that_is_meant_for_it() {
+        let json = r#"{"target": "some", "profiles": [
+            {"name": "ordinary", "state_bytes": 900, "code_bytes": 9000, "functions": [], "limits": null},
+            {"name": "tiny", "state_bytes": 128, "code_bytes": 3073, "limits": {"state_bytes": 128, "code_bytes": 3072}}]}"#;
+        let report = Report { small_target: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
+        let expected = [("tiny: state on some, bytes", true), ("tiny: code on some, bytes", false)];
+        assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
     }
 
     #[test]

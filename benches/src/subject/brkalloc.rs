@@ -10,6 +10,9 @@ use super::{Subject, pointer};
 /// The heap to use.
 pub type Heap = Over<brkalloc::Heap<FixedBreak>>;
 
+/// The heap to use, where the time of each operation counts: its front cache is off.
+pub type Uncached = Over<WithoutCache>;
+
 /// The heap to read.
 pub type SimpleHeap = Over<brkalloc::SimpleHeap<FixedBreak>>;
 
@@ -31,6 +34,38 @@ impl Make for brkalloc::Heap<FixedBreak> {
 impl Make for brkalloc::SimpleHeap<FixedBreak> {
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
+    }
+}
+
+/// A heap that keeps no freed blocks.
+pub struct WithoutCache(brkalloc::Heap<FixedBreak>);
+
+impl Make for WithoutCache {
+    fn make(brk: FixedBreak) -> Self {
+        let mut heap = brkalloc::Heap::new(brk);
+        heap.set_cache_limit(0);
+        Self(heap)
+    }
+}
+
+// SAFETY: what `Heap` guarantees.
+unsafe impl RawHeap for WithoutCache {
+    #[inline]
+    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.allocate(layout) }
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.deallocate(block, layout) };
+    }
+
+    #[inline]
+    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.reallocate(block, layout, new_size) }
     }
 }
 

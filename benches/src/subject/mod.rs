@@ -121,6 +121,8 @@ pub enum Kind {
 pub enum Name {
     /// `brkalloc::Heap<FixedBreak>`.
     Heap,
+    /// `brkalloc::Heap<FixedBreak>` with its front cache off.
+    Uncached,
     /// `brkalloc::SimpleHeap<FixedBreak>`.
     Simple,
     /// `talc::base::Talc`, manual source, default binning.
@@ -169,7 +171,7 @@ impl Name {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Heap | Self::Simple => Kind::Ours,
+            Self::Heap | Self::Uncached | Self::Simple => Kind::Ours,
             Self::Talc | Self::Rlsf | Self::Dlmalloc | Self::LinkedList | Self::Buddy => Kind::Peer,
             Self::Floor => Kind::Floor,
             Self::Glibc | Self::Mimalloc | Self::Jemalloc => Kind::Library,
@@ -184,6 +186,7 @@ impl Name {
     pub fn visit<V: Visitor>(self, visitor: V) -> V::Output {
         match self {
             Self::Heap => visitor.visit::<brkalloc::Heap>(),
+            Self::Uncached => visitor.visit::<brkalloc::Uncached>(),
             Self::Simple => visitor.visit::<brkalloc::SimpleHeap>(),
             Self::Talc => visitor.visit::<peers::Talc>(),
             Self::Rlsf => visitor.visit::<peers::Rlsf>(),

@@ -23,7 +23,7 @@ use super::qemu::{Exit, exit};
 use super::{catch, gdt, serial};
 use crate::memory::report::{Exception, Registers};
 use crate::memory::{self, Access, Cause, FaultReport, PageFault};
-use crate::println;
+use crate::{println, testing};
 
 /// The registers of interrupted code, as the common entry lays them out on the stack.
 #[repr(C)]
@@ -206,5 +206,9 @@ fn stop(report: &FaultReport) -> ! {
     // SAFETY: whoever was printing was interrupted by the fault, and does not run again.
     unsafe { serial::seize() };
     println!("\nFAULT: {report}");
+    // SAFETY: whoever was interrupted by the fault does not run on.
+    if let Some(doing) = unsafe { testing::last_doing() } {
+        println!("  during {doing:?}");
+    }
     exit(Exit::Fault)
 }

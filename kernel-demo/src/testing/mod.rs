@@ -4,7 +4,7 @@
 //!   run      prints, runs, counts frames, adds up          fail_nth   makes each frame request fail in turn
 //!  ──────────────────────────────────────────────────────────────────
 //!   check    ensure!, ensure_eq!: an error that says what, where, expected, found      first_failed   of a step's evidence
-//!   select   which cases: filter, from
+//!   select   which cases: filter, from                  during     what a case does, for the report if the kernel ends there
 //! ```
 //!
 //! A case is a function that returns an error when an expectation does not hold. The name is printed before the case runs,
@@ -15,6 +15,8 @@
 //! `from`, the index in the selected list to start at; `list`, which prints the selected names and runs nothing.
 
 mod check;
+#[cfg(not(test))]
+mod during;
 #[cfg(not(test))]
 mod fail_nth;
 mod first_failed;
@@ -27,6 +29,10 @@ use crate::evidence::{Evidence, Shown, Step};
 #[doc(hidden)]
 pub use check::fail;
 pub use check::{CaseResult, Failed, OrFail};
+#[cfg(not(test))]
+pub use during::during;
+#[cfg(not(test))]
+pub(crate) use during::last as last_doing;
 #[cfg(not(test))]
 pub use fail_nth::fail_nth;
 #[cfg(not(test))]
@@ -46,6 +52,8 @@ pub struct Case {
 pub enum Run {
     /// Expects, and says what does not hold.
     Function(fn() -> CaseResult),
+    /// Asserts, as a test on the host does. What does not hold is a panic, which ends the kernel.
+    Assertions(fn()),
     /// Shows a claim: a step of the tour, of which all evidence must hold.
     Step(fn(&mut Evidence<'_>) -> Shown),
 }

@@ -2,7 +2,7 @@
 
 use super::first_failed::FirstFailed;
 use super::select::Selection;
-use super::{Case, CaseResult, Run, fail};
+use super::{Case, CaseResult, Run, during, fail};
 use crate::arch::qemu::{Exit, option};
 use crate::evidence::{Evidence, Shown, Step};
 use crate::heap::HEAP;
@@ -65,9 +65,14 @@ pub fn run(groups: &[&[Case]], steps: &[&[Step]]) -> Exit {
 /// Runs one case and prints its verdict.
 fn judge(case: &Case) -> bool {
     print!("test {} ... ", case.name);
+    during::clear();
     let before = Balance::now();
     let result = match case.run {
         Run::Function(test) => test(),
+        Run::Assertions(test) => {
+            test();
+            Ok(())
+        }
         Run::Step(show) => shown(show),
     };
     memory::with(|memory| memory.frames().fail_nth(None));

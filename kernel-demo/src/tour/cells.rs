@@ -66,10 +66,10 @@ pub(super) const STEPS: &[Step] = &[
 /// The heap of a step, over a break of its own.
 pub type DemoHeap = Heap<ScratchBreak>;
 
-/// A heap of which nothing is granted yet.
+/// A heap of which nothing is granted yet, of the documents' kind: every block is a cell.
 pub fn fresh_heap(evidence: &mut Evidence<'_>) -> Result<DemoHeap, Missing> {
     let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
-    Ok(Heap::new(evidence.need("a break", brk)?))
+    Ok(Heap::plain(evidence.need("a break", brk)?))
 }
 
 /// `malloc`, where failure ends the step.

@@ -4,6 +4,7 @@
 //!   machine   what the kernel stands on      C18 C22
 //!   breaks    the break and the page fault   C11 C12 C13
 //!   cells     the heap on it                 C1–C7
+//!   buckets   runs of small blocks           C9
 //!   edge      the heap and its break         C8 C14
 //!   compare   beside a fixed heap            linked_list_allocator
 //! ```
@@ -12,6 +13,7 @@
 #![allow(unsafe_code)]
 
 mod breaks;
+mod buckets;
 mod cells;
 mod compare;
 mod edge;
@@ -21,4 +23,4 @@ mod watch;
 use crate::evidence::Step;
 
 /// All steps, in order, by part.
-pub const PARTS: [&[Step]; 5] = [machine::STEPS, breaks::STEPS, cells::STEPS, edge::STEPS, compare::STEPS];
+pub const PARTS: [&[Step]; 6] = [machine::STEPS, breaks::STEPS, cells::STEPS, buckets::STEPS, edge::STEPS, compare::STEPS];

@@ -49,6 +49,8 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
+    Size,
 }
 
 /// Which tests to run.

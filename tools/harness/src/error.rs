@@ -17,6 +17,8 @@ pub enum Error {
     Run(String, io::Error),
     /// An image could not be built; what the build wrote.
     Build(String, Vec<String>),
+    /// A file could not be written.
+    Write(PathBuf, io::Error),
 }
 
 impl fmt::Display for Error {
@@ -32,6 +34,7 @@ impl fmt::Display for Error {
                 write!(f, "could not build {what}:")?;
                 output.iter().try_for_each(|line| write!(f, "\n    {line}"))
             }
+            Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
         }
     }
 }
@@ -39,7 +42,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoSetup(_, error) | Self::Run(_, error) => Some(error),
+            Self::NoSetup(_, error) | Self::Run(_, error) | Self::Write(_, error) => Some(error),
             Self::NoProject(_) | Self::IncompleteSetup(..) | Self::Build(..) => None,
         }
     }

@@ -10,22 +10,23 @@ use crate::{Error, cargo, process};
 pub struct Image {
     folder: PathBuf,
     bin: &'static str,
+    features: &'static [&'static str],
 }
 
 impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "suite" }
+        Self { folder: project.kernel(), bin: "suite", features: &["suite"] }
     }
 
     /// The demo kernel's tour.
     pub fn tour(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "tour" }
+        Self { folder: project.kernel(), bin: "tour", features: &[] }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
-        Self { folder: project.other_kernel(), bin: "other-kernel" }
+        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[] }
     }
 
     /// The program's name.
@@ -41,6 +42,9 @@ impl Image {
             "-Zbuild-std=core,alloc,compiler_builtins",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
+        for feature in self.features {
+            command.args(["--features", feature]);
+        }
         let mut output = Vec::new();
         let status = process::run(command, |line| {
             output.push(line.to_owned());

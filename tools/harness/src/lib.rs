@@ -5,9 +5,11 @@
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   suite · tour · other_kernel        what to boot, and what a boot must show; readme: an excerpt of it
+//!   size                               what the allocator takes of a small target
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
-//!   libtest                            lines from `cargo test` → verdicts               (pure)
+//!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
+//!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
 //!   image · qemu · cargo · process     children: compilers and the emulator
 //!   project                            where things are
@@ -21,6 +23,8 @@
 
 pub mod cargo;
 pub mod cli;
+pub mod coverage;
+pub mod elf;
 pub mod error;
 pub mod image;
 pub mod judge;
@@ -32,6 +36,7 @@ pub mod protocol;
 pub mod qemu;
 pub mod readme;
 pub mod report;
+pub mod size;
 pub mod steps;
 pub mod suite;
 pub mod tally;

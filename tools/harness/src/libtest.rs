@@ -143,7 +143,7 @@ pub fn is_progress(line: &str) -> bool {
 }
 
 /// The program in cargo's line `Running unittests src/lib.rs (target/…)` or `Doc-tests brkalloc`.
-fn program(line: &str) -> Option<&str> {
+pub(crate) fn program(line: &str) -> Option<&str> {
     let line = line.strip_prefix("   ")?.trim_start();
     line.strip_prefix("Running ")
         .map(|name| name.split(" (").next().unwrap_or(name))

@@ -8,6 +8,7 @@ use clap::Parser;
 use harness::cli::{Cli, Command, MachineOptions};
 use harness::image::Image;
 use harness::project::Project;
+use harness::size::Sizes;
 use harness::steps::{self, Context};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
+        Command::Size => size(),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,6 +67,15 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     }
     report::sum(&tally);
     Ok(tally.is_clean())
+}
+
+/// `harness size`
+fn size() -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let sizes = Sizes::measure(&project, &setup, report::build_line)?;
+    print!("{sizes}");
+    Ok(sizes.is_ok())
 }
 
 /// `harness tour`

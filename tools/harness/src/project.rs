@@ -47,6 +47,11 @@ impl Project {
         self.root.join("fuzz")
     }
 
+    /// The package of the program for a small target.
+    pub fn small_target(&self) -> PathBuf {
+        self.root.join("tools/size")
+    }
+
     /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw
     /// the other's away.
     pub fn target(&self, sort: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! These tests need what `make setup` installs, so they are built only with the feature `qemu`; `make test` does that.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use std::time::Duration;
 use harness::image::Image;
 use harness::project::{Project, Setup};
 use harness::qemu::{Accel, Machine};
+use harness::steps::ALLOCATOR_FEATURES;
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
-use harness::tour;
+use harness::{cargo, coverage, process, tour};
 
 /// Long enough for a boot on a busy machine, short enough to wait for the case that hangs.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// An image, built by the code that `make test` uses.
 fn build(image: fn(&Project) -> Image) -> (Setup, PathBuf) {
@@ -109,6 +111,23 @@ fn cases_that_fail_on_purpose_are_selected_only_by_name() {
     let names = all.list().expect("the list");
     assert!(!names.is_empty());
     assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
+}
+
+/// What a heap does over a fixed piece of memory it must do where each page appears by a fault.
+#[test]
+fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
+    let project = Project::find().expect("the tests run inside the project");
+    let mut command = cargo::host(&project, project.root(), "");
+    command.args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--tests", "--", "--list"]);
+    let mut output = String::new();
+    let status = process::run(command, |line| output.extend([line, "\n"])).expect("cargo runs");
+    assert!(status.success(), "{output}");
+
+    let document = fs::read_to_string(project.root().join("docs/TESTING.md")).expect("docs/TESTING.md");
+    let names = Suite { filter: None, ..suite("") }.list().expect("the kernel's list");
+    let differences =
+        coverage::differences(&coverage::on_host(&output), &coverage::in_kernel(&names), &coverage::host_alone(&document));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

@@ -11,7 +11,10 @@ use crate::{Error, cargo, libtest, process};
 pub(super) const KERNEL_HOST: &str = "kernel-host";
 
 /// What the allocator can do beside the default; all of it is tested.
-pub(super) const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2";
+pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/lock_api";
+
+/// The same in the profile for small targets.
+pub(super) const TINY: &str = "brkalloc/allocator-api2,brkalloc/tiny";
 
 pub(super) fn steps() -> Vec<Step> {
     let check = |title, command| Step { title, action: Action::Check(command) };
@@ -19,6 +22,7 @@ pub(super) fn steps() -> Vec<Step> {
         check("fmt: workspace", |context| fmt(context, context.project.root())),
         check("fmt: kernel-demo", |context| fmt(context, &context.project.kernel())),
         check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
+        check("fmt: small target", |context| fmt(context, &context.project.small_target())),
         check("fmt: fuzz", |context| fmt(context, &context.project.fuzz())),
         check("clippy: workspace", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "");
@@ -33,9 +37,20 @@ pub(super) fn steps() -> Vec<Step> {
             ]);
             deny_warnings(command)
         }),
+        check("clippy: allocator, tiny", |context| {
+            let mut command = cargo::host(&context.project, context.project.root(), "");
+            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", TINY]);
+            deny_warnings(command)
+        }),
+        check("clippy: the allocator's checked profile", |context| {
+            let mut command = cargo::host(&context.project, context.project.root(), "checked");
+            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", ALLOCATOR_FEATURES]);
+            command.args(["--features", "brkalloc/checked"]);
+            deny_warnings(command)
+        }),
         check("clippy: kernel-demo", |context| {
             let mut command = kernel_clippy(context, &context.project.kernel());
-            command.args(["--lib", "--bins"]);
+            command.args(["--lib", "--bins", "--features", "suite"]);
             deny_warnings(command)
         }),
         check("clippy: kernel-demo's host tests", |context| {
@@ -46,6 +61,11 @@ pub(super) fn steps() -> Vec<Step> {
         check("clippy: other-kernel", |context| {
             let mut command = kernel_clippy(context, &context.project.other_kernel());
             command.arg("--bins");
+            deny_warnings(command)
+        }),
+        check("clippy: small target", |context| {
+            let mut command = kernel_clippy(context, &context.project.small_target());
+            command.args(["--bins", "--features", "tiny"]);
             deny_warnings(command)
         }),
         check("clippy: fuzz", |context| {

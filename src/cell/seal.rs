@@ -1,0 +1,58 @@
+//! Check bits of headers (feature `checked`). Arithmetic only.
+//!
+//! ```text
+//!    63        48 47                          3  2  1  0
+//!   ┌────────────┬─────────────────────────────┬──┬──┬──┐
+//!   │ check bits │ size of the cell            │ F│PU│ U│     of the other bits and the header's address
+//!   └────────────┴─────────────────────────────┴──┴──┴──┘
+//! ```
+//!
+//! A 32-bit header has no bits to spare: what it says is only compared with what must hold beside it. A fence has none either, because a
+//! hole may be of any size.
+
+use super::Header;
+
+/// Where the check bits are; none if a word is too short.
+const SEAL: usize = (0xFFFF_u64 << 48) as usize;
+
+/// Mixes an address and a value, so that a change of either changes half of the bits of the answer.
+pub(crate) const fn mix(address: usize, value: usize) -> usize {
+    let mut bits = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ value as u64;
+    bits = (bits ^ (bits >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (bits ^ (bits >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(32) as usize
+}
+
+impl Header {
+    /// The header as it stands in memory at `address`.
+    pub(crate) const fn sealed(self, address: usize) -> Self {
+        let bare = self.unsealed();
+        if self.is_fence() { bare } else { Self(bare.0 | mix(address, bare.0) & SEAL) }
+    }
+
+    /// The header without its check bits.
+    pub(crate) const fn unsealed(self) -> Self {
+        if self.is_fence() { self } else { Self(self.0 & !SEAL) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CELL_ALIGN, State};
+
+    #[test]
+    fn a_seal_comes_off_and_leaves_the_header() {
+        let header = Header::new(100 * CELL_ALIGN, State::USED);
+        assert_eq!(header.sealed(0x1008).unsealed(), header);
+        let fence = Header::new(usize::MAX & !(CELL_ALIGN - 1), State::USED | State::FENCE);
+        assert_eq!((fence.sealed(0x1008), fence.unsealed()), (fence, fence));
+    }
+
+    #[test]
+    fn nearly_every_change_is_seen_where_there_are_check_bits() {
+        let sealed = |at, size| Header::new(size, State::USED).sealed(at).bits() & SEAL;
+        let others = (1..1000).filter(|more| sealed(0x1008, 64 + more * CELL_ALIGN) == sealed(0x1008, 64)).count();
+        let elsewhere = (1..1000).filter(|more| sealed(0x1008 + more * CELL_ALIGN, 64) == sealed(0x1008, 64)).count();
+        assert!(SEAL == 0 || others + elsewhere <= 2, "{others} and {elsewhere} of 999 have the same bits");
+    }
+}

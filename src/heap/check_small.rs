@@ -1,0 +1,299 @@
+//! The invariants of small blocks, verified one by one: the page map, the runs, their lists, and the front cache.
+//!
+//! ```text
+//!   check_leaves      each leaf lies in the heap                            so that the map can be read
+//!   check_use         beside the walk, each used cell: is it what           so that runs can be read, and what is counted
+//!                     the page map says?
+//!   check_small       map, lists and cache against what the walk counted
+//! ```
+
+use core::ptr::NonNull;
+
+use super::Heap;
+use super::check::{Corruption, Rule, verify};
+use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
+use crate::provider::{Break, Map};
+use crate::small::{CLASSES, Class, LEAVES, PAGE, Run, blocks_of, first_of, len_of};
+
+/// What a walk over all cells found of runs and leaves.
+pub(super) struct SmallTally {
+    runs: [usize; CLASSES],
+    /// In the reach of each leaf.
+    runs_in_reach: [usize; LEAVES],
+    pages_in_reach: [usize; LEAVES],
+    leaves: usize,
+    /// Runs that have a free block.
+    partial: usize,
+}
+
+impl Default for SmallTally {
+    fn default() -> Self {
+        Self { runs: [0; CLASSES], runs_in_reach: [0; LEAVES], pages_in_reach: [0; LEAVES], leaves: 0, partial: 0 }
+    }
+}
+
+impl<B: Break, M: Map> Heap<B, M> {
+    /// The leaves of the page map lie in the heap.
+    pub(super) fn check_leaves(&self) -> Result<(), Corruption> {
+        self.small.pages.leaves().try_for_each(|(_, leaf)| {
+            let at = leaf.memory.addr().get();
+            verify(at, Rule::Leaf, leaf.len(), leaf.len().min(self.room_from(at)))
+        })
+    }
+
+    /// A used cell: if it lies in pages of a run it is that run, and all is well in it. (The leaves have been checked.)
+    pub(super) fn check_use(&self, cell: Cell, size: usize, tally: &mut SmallTally) -> Result<(), Corruption> {
+        let payload = cell.payload();
+        let at = payload.addr().get();
+        let Some(class) = self.small.pages.class_at(at) else {
+            if let Some((_, leaf)) = self.small.pages.leaves().find(|(_, leaf)| leaf.memory == payload) {
+                tally.leaves += 1;
+                verify(at, Rule::Leaf, leaf.len().max(size - WORD), size - WORD)?;
+            }
+            return Ok(());
+        };
+        let len = len_of(class);
+        verify(at, Rule::RunCell, at / len * len, at)?;
+        // What is left when a cell is cut, and is too short for one, stays with it.
+        if size.wrapping_sub(len) >= MIN_CELL {
+            return Err(Corruption { at, rule: Rule::RunCell, expected: len, found: size });
+        }
+        for page in (at..at + len).step_by(PAGE) {
+            let class_of_page = self.small.pages.class_at(page).map_or(CLASSES, Class::index);
+            verify(page, Rule::PageMap, class.index(), class_of_page)?;
+        }
+        if let Some(leaf) = self.small.pages.leaf_of(at) {
+            tally.runs_in_reach[leaf] += 1;
+            tally.pages_in_reach[leaf] += len / PAGE;
+        }
+        tally.runs[class.index()] += 1;
+        let run = Run::of_block(payload, class);
+        // SAFETY: the pages of a used cell of the heap, which the page map says is a run.
+        if unsafe { self.check_run(run, class) }? {
+            tally.partial += 1;
+        }
+        Ok(())
+    }
+
+    /// The blocks of a run, and what leads to it. True if it has a free block.
+    ///
+    /// # Safety
+    ///
+    /// The run's pages lie in the heap.
+    unsafe fn check_run(&self, run: Run, class: Class) -> Result<bool, Corruption> {
+        let at = run_addr(Some(run));
+        // SAFETY: the caller's promise.
+        let (_, fresh) = unsafe { run.free_and_fresh() };
+        let total = blocks_of(class);
+        let taken_once = match fresh {
+            0 => total,
+            _ => index_of(class, fresh).ok_or(Corruption { at, rule: Rule::RunBlocks, expected: total, found: fresh })?,
+        };
+        let mut free = 0;
+        // SAFETY: the caller's promise.
+        for offset in unsafe { free_blocks(run, class) } {
+            if index_of(class, offset).is_none_or(|index| index >= taken_once) || free == total {
+                return Err(Corruption { at, rule: Rule::RunList, expected: 0, found: offset });
+            }
+            free += 1;
+        }
+        // SAFETY: the caller's promise.
+        let live = unsafe { run.live() };
+        verify(at, Rule::RunBlocks, total, live + free + (total - taken_once))?;
+        let has_free = live < total;
+        if has_free {
+            // SAFETY: the caller's promise.
+            let next = unsafe { run.next() };
+            // SAFETY: the caller's promise.
+            let prev = unsafe { run.prev() };
+            let to_here = match prev {
+                None => self.small.partial[class.index()].head,
+                // SAFETY: a run of this class, whose pages lie in the heap.
+                Some(prev) if self.is_run(prev, class) => unsafe { prev.next() },
+                Some(outside) => Some(outside),
+            };
+            verify(at, Rule::RunLinks, at, run_addr(to_here))?;
+            verify(at, Rule::EmptyRun, 0, usize::from(live == 0 && (next.is_some() || prev.is_some())))?;
+        }
+        Ok(has_free)
+    }
+
+    /// The page map, the lists and the cache, after the walk.
+    pub(super) fn check_small(&self, at: usize, tally: &SmallTally) -> Result<(), Corruption> {
+        let mut leaves = 0;
+        for (index, leaf) in self.small.pages.leaves() {
+            leaves += 1;
+            let at = leaf.memory.addr().get();
+            // SAFETY: in the heap: `check_leaves`.
+            verify(at, Rule::PageMap, tally.pages_in_reach[index], unsafe { leaf.pages_of_runs() })?;
+            // SAFETY: the same.
+            let runs = unsafe { leaf.runs() };
+            verify(at, Rule::LeafCount, tally.runs_in_reach[index], runs)?;
+            verify(at, Rule::LeafCount, runs.max(1), runs)?;
+        }
+        verify(at, Rule::Leaves, leaves, tally.leaves)?;
+        for class in Class::all() {
+            let runs = tally.runs[class.index()];
+            verify(at, Rule::Runs, self.small.counted_runs(class).unwrap_or(runs), runs)?;
+        }
+        self.check_partial(at, tally)?;
+        self.check_cache()
+    }
+
+    /// Follows every list of runs: they are runs of its class with a free block, and there are as many as the walk found.
+    fn check_partial(&self, at: usize, tally: &SmallTally) -> Result<(), Corruption> {
+        let mut seen = 0;
+        for class in Class::all() {
+            let (mut next, mut before) = (self.small.partial[class.index()].head, None);
+            while let Some(run) = next {
+                let is_run = self.is_run(run, class);
+                // SAFETY: a run of this class, whose pages lie in the heap.
+                if seen == tally.partial || !is_run || unsafe { run.is_full() } {
+                    let (at, found) = (run_addr(before), run_addr(Some(run)));
+                    return Err(Corruption { at, rule: Rule::RunLinks, expected: 0, found });
+                }
+                seen += 1;
+                before = Some(run);
+                // SAFETY: the same.
+                next = unsafe { run.next() };
+            }
+        }
+        verify(at, Rule::Partial, tally.partial, seen)
+    }
+
+    /// Follows every list of the cache: its blocks were taken from a run or are used cells, and suit the class; there are as many as were
+    /// put in, and not too many; and none is in two lists.
+    fn check_cache(&self) -> Result<(), Corruption> {
+        let mut last_ones = [None; CLASSES];
+        for class in Class::all() {
+            let (len, room) = (self.small.cache.len(class), self.small.cache.room(class));
+            let head = self.small.cache.blocks(class).next();
+            verify(addr(head), Rule::CacheRoom, len.min(room), len)?;
+            let (mut seen, mut before) = (0, None);
+            for block in self.small.cache.blocks(class) {
+                let wrong =
+                    Corruption { at: addr(before), rule: Rule::CacheBlock, expected: class.size(), found: addr(Some(block)) };
+                if seen == len {
+                    return Err(Corruption { rule: Rule::CacheLinks, expected: 0, ..wrong });
+                }
+                if !self.is_payload(addr(Some(block)), class.size()) {
+                    // A large block that became small where there was no memory to move it to has a mapping of its own, which the heap
+                    // can only find by its address. What lies behind it in the list cannot be told from what a wild link leads to.
+                    if self.counters.mapped_blocks == 0 {
+                        return Err(wrong);
+                    }
+                    seen = len;
+                    break;
+                }
+                // SAFETY: the block lies in the heap.
+                if !unsafe { self.is_taken(block, class) } {
+                    return Err(wrong);
+                }
+                seen += 1;
+                before = Some(block);
+            }
+            verify(addr(head), Rule::CacheLinks, len, seen)?;
+            // Two lists that have a block in common end with the same one.
+            if let Some(last) = before
+                && let Some(other) = last_ones.iter().position(|other| *other == Some(last))
+            {
+                return Err(Corruption { at: addr(before), rule: Rule::CacheTwice, expected: class.index(), found: other });
+            }
+            last_ones[class.index()] = before;
+        }
+        Ok(())
+    }
+
+    /// Whether a block was taken for a class or a larger one: from a run, or as a cell.
+    ///
+    /// # Safety
+    ///
+    /// It and the word before it lie in the heap.
+    unsafe fn is_taken(&self, block: NonNull<u8>, class: Class) -> bool {
+        let at = block.addr().get();
+        let Some(class_of_run) = self.small.pages.class_at(at) else {
+            if !at.is_multiple_of(CELL_ALIGN) {
+                return false;
+            }
+            // SAFETY: the caller's promise; where the header of a cell with this payload would be.
+            let cell = Cell::at(unsafe { block.sub(WORD) });
+            // SAFETY: the caller's promise: a word of the heap.
+            let header = unsafe { cell.header() };
+            let (size, most) = (header.size(), self.room_from(at) + WORD);
+            if !header.is_used() || header.is_fence() || !(class.size() + WORD..=most).contains(&size) {
+                return false;
+            }
+            // SAFETY: at most as far up as the last fence.
+            let behind = unsafe { cell.offset(size) };
+            // SAFETY: a word of the heap.
+            return unsafe { behind.header() }.is_prev_used();
+        };
+        let run = Run::of_block(block, class_of_run);
+        // A block that is aligned by luck serves a class that always is, if it was resized to it.
+        let serves = class.is_served_by(class_of_run) || class <= class_of_run && at.is_multiple_of(CELL_ALIGN);
+        if !self.is_run(run, class_of_run) || !serves {
+            return false;
+        }
+        // SAFETY: its pages lie in the heap.
+        let (_, fresh) = unsafe { run.free_and_fresh() };
+        let offset = at - run_addr(Some(run));
+        let was_taken = index_of(class_of_run, offset).is_some() && (fresh == 0 || offset < fresh);
+        // SAFETY: as above.
+        was_taken && !unsafe { free_blocks(run, class_of_run) }.take(blocks_of(class_of_run)).any(|free| free == offset)
+    }
+
+    /// Whether the pages of a run lie in the heap, and the map says that they are a run of this class.
+    fn is_run(&self, run: Run, class: Class) -> bool {
+        let at = run_addr(Some(run));
+        at.is_multiple_of(len_of(class))
+            && self.is_payload(at, len_of(class) - WORD)
+            && self.small.pages.class_at(at) == Some(class)
+    }
+
+    /// Whether `len` bytes from `at` on can be in a payload of this heap: aligned for a word, behind a header, and below the region's fence.
+    fn is_payload(&self, at: usize, len: usize) -> bool {
+        at.is_multiple_of(WORD) && len <= self.room_from(at)
+    }
+
+    /// How many bytes there are from `at` to the fence of its region, if a payload can begin there.
+    fn room_from(&self, at: usize) -> usize {
+        let places = self.all_regions().map(|region| (region.first.addr() + WORD, region.fence.addr()));
+        places.filter(|&(first, fence)| first <= at && at <= fence).map(|(_, fence)| fence - at).next().unwrap_or(0)
+    }
+}
+
+/// The number of the block that begins so many bytes above the start of a run, if one does.
+const fn index_of(class: Class, offset: usize) -> Option<usize> {
+    let Some(above) = offset.checked_sub(first_of(class)) else { return None };
+    let index = above / class.size();
+    if above.is_multiple_of(class.size()) && index < blocks_of(class) { Some(index) } else { None }
+}
+
+/// The places of a run's free blocks, as its list leads through them; what is no place of a block is the last.
+///
+/// # Safety
+///
+/// The run's pages lie in the heap.
+unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
+    // SAFETY: the caller's promise.
+    let (first, _) = unsafe { run.free_and_fresh() };
+    core::iter::successors(Some(first), move |&offset| {
+        index_of(class, offset)?;
+        // SAFETY: the place of a block, inside the run.
+        let block = unsafe { run.payload().add(offset) };
+        // SAFETY: as above; any bits are a number.
+        Some(usize::from(unsafe { block.cast::<u16>().read() }))
+    })
+    .take_while(|&offset| offset != 0)
+}
+
+fn addr(block: Option<NonNull<u8>>) -> usize {
+    block.map_or(0, |block| block.addr().get())
+}
+
+fn run_addr(run: Option<Run>) -> usize {
+    addr(run.map(Run::payload))
+}
+
+#[cfg(test)]
+mod tests;

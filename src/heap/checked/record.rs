@@ -1,0 +1,180 @@
+//! The record at the end of each block: with which layout it was asked for, and whether it is live.
+//!
+//! ```text
+//!   block ─►┌────────────────────────┬──────────┬──────┬───────┐◄─ the end of the cell, of the block of a run, or of the mapping
+//!           │ the caller's bytes     │ 0xFD …   │ size │ check │
+//!           └────────────────────────┴──────────┴──────┴───────┘
+//!                                                         alignment, live or freed, and the rest a hash of all that and the address
+//! ```
+//!
+//! It is found by what the heap knows of the block, not by what the caller says, so a wrong layout is told from an overflow.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::cell::{WORD, mix};
+
+/// What the record takes.
+pub(crate) const OVERHEAD: usize = 2 * WORD;
+
+/// The least that is in front of it: a freed block holds a link there, and a copy of it.
+const LEAST: usize = 2 * WORD;
+
+/// What is between the caller's bytes and the record.
+const GAP: u8 = 0xFD;
+
+/// Bits of the word `check` that are not hash.
+const LIVE: usize = 1;
+const ALIGN_SHIFT: u32 = 1;
+const PLAIN_BITS: usize = 0x7F;
+
+/// The layout of a block that holds one of this layout and its record; `None` if no address space is large enough.
+pub(crate) fn guarded(layout: Layout) -> Option<Layout> {
+    let size = layout.size().max(LEAST).checked_add(OVERHEAD)?;
+    Layout::from_size_align(size, layout.align()).ok()
+}
+
+/// A record, as it stands in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(super) struct Record {
+    pub(super) size: usize,
+    pub(super) check: usize,
+}
+
+impl Record {
+    /// The record of the block at `block`.
+    pub(super) const fn new(block: usize, layout: Layout, live: bool) -> Self {
+        let plain = (layout.align().trailing_zeros() as usize) << ALIGN_SHIFT | if live { LIVE } else { 0 };
+        let unchecked = Self { size: layout.size(), check: plain };
+        Self { check: unchecked.check_of(block), ..unchecked }
+    }
+
+    /// What `check` must be with this size and its own bits that are not hash.
+    pub(super) const fn check_of(self, block: usize) -> usize {
+        let plain = self.check & PLAIN_BITS;
+        mix(block, mix(self.size, plain)) & !PLAIN_BITS | plain
+    }
+
+    /// The layout, and whether the block is live; `None` if this is no record of the block at `block`.
+    pub(super) fn decode(self, block: usize) -> Option<(Layout, bool)> {
+        let align = 1_usize.checked_shl(((self.check & PLAIN_BITS) >> ALIGN_SHIFT) as u32)?;
+        let (layout, live) = (Layout::from_size_align(self.size, align).ok()?, self.check & LIVE != 0);
+        (self == Self::new(block, layout, live)).then_some((layout, live))
+    }
+}
+
+/// A block, with its record at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guarded {
+    pub(super) block: NonNull<u8>,
+    /// Bytes that the heap gave to the block.
+    capacity: usize,
+}
+
+impl Guarded {
+    /// # Safety
+    ///
+    /// The block's `capacity` bytes are memory of the heap, and at least [`LEAST`] and a record; `block` is aligned for a word.
+    pub(super) unsafe fn new(block: NonNull<u8>, capacity: usize) -> Self {
+        debug_assert!(capacity >= LEAST + OVERHEAD);
+        Self { block, capacity }
+    }
+
+    pub(super) fn addr(self) -> usize {
+        self.block.addr().get()
+    }
+
+    /// Address of the record's first word.
+    pub(super) fn record_addr(self) -> usize {
+        self.addr() + self.capacity - OVERHEAD
+    }
+
+    /// Address of its second one.
+    pub(super) fn check_addr(self) -> usize {
+        self.record_addr() + WORD
+    }
+
+    fn place(self) -> NonNull<Record> {
+        // SAFETY: inside the block, which holds a record.
+        unsafe { self.block.byte_add(self.capacity - OVERHEAD) }.cast()
+    }
+
+    pub(super) fn record(self) -> Record {
+        // SAFETY: the heap's memory, by `new`; any bits are a record.
+        unsafe { self.place().read() }
+    }
+
+    /// Writes the record.
+    ///
+    /// # Safety
+    ///
+    /// The block is the heap's, or was just taken or examined, and its record means nothing to anybody else.
+    pub(super) unsafe fn set(self, layout: Layout, live: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { self.place().write(Record::new(self.addr(), layout, live)) };
+    }
+
+    /// Writes the record of a live block, and what is in front of it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`set`](Guarded::set); the block was taken for this layout, and what is behind the caller's bytes is nobody's.
+    pub(super) unsafe fn begin(self, layout: Layout) {
+        let gap = self.gap(layout.size());
+        // SAFETY: behind the caller's bytes, up to the record.
+        unsafe { gap.cast::<u8>().write_bytes(GAP, gap.len()) };
+        // SAFETY: the caller's promise.
+        unsafe { self.set(layout, true) };
+    }
+
+    /// Between the caller's `size` bytes and the record.
+    fn gap(self, size: usize) -> NonNull<[u8]> {
+        let room = self.capacity - OVERHEAD;
+        let start = size.min(room);
+        // SAFETY: inside the block.
+        NonNull::slice_from_raw_parts(unsafe { self.block.byte_add(start) }, room - start)
+    }
+
+    /// The first byte behind the caller's `size` bytes that was written to: where, and what it is.
+    pub(super) fn first_overflow(self, size: usize) -> Option<(usize, u8)> {
+        let gap = self.gap(size);
+        (0..gap.len()).find_map(|index| {
+            // SAFETY: inside the gap.
+            let byte = unsafe { gap.cast::<u8>().add(index) };
+            // SAFETY: as above; `begin` wrote it.
+            let found = unsafe { byte.read() };
+            (found != GAP).then_some((byte.addr().get(), found))
+        })
+    }
+
+    /// What the bytes of the gap should be.
+    pub(super) const GAP: usize = GAP as usize;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_tells_its_layout_and_only_for_its_own_block() {
+        for (size, align, live) in [(0, 1, true), (100, 8, false), (isize::MAX as usize / 2, 1 << (usize::BITS - 2), true)] {
+            let layout = Layout::from_size_align(size, align).unwrap();
+            let record = Record::new(0x1000, layout, live);
+            assert_eq!(record.decode(0x1000), Some((layout, live)));
+            assert_eq!(record.decode(0x1010), None);
+            for bit in 0..usize::BITS {
+                assert_eq!(Record { size: record.size ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the size");
+                assert_eq!(Record { check: record.check ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the check");
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_address_space_holds_with_a_record_has_no_layout() {
+        let layout = |size| Layout::from_size_align(size, 1).unwrap();
+        assert_eq!(guarded(layout(isize::MAX as usize)), None);
+        assert_eq!(guarded(layout(0)), Some(layout(LEAST + OVERHEAD)));
+        assert_eq!(guarded(layout(100)), Some(layout(100 + OVERHEAD)));
+    }
+}

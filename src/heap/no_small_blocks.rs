@@ -1,0 +1,100 @@
+//! No small blocks, for the feature `tiny`: this takes the place of small_blocks.rs, kept.rs and check_small.rs. Every block is a cell, as on
+//! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
+
+use core::alloc::Layout;
+use core::iter::{self, Empty};
+use core::ptr::NonNull;
+
+use super::check::Corruption;
+use super::growth::Growth;
+use super::{Heap, Request};
+use crate::cell::Cell;
+use crate::provider::{Break, Map};
+use crate::small::Class;
+
+/// The kept cells of a heap: none.
+#[derive(Debug)]
+pub(super) struct Kept;
+
+impl Kept {
+    pub(super) const fn new() -> Self {
+        Self
+    }
+
+    pub(super) const fn none() -> Self {
+        Self
+    }
+
+    pub(super) const fn take(&self, _: Request) -> Option<Cell> {
+        None
+    }
+
+    pub(super) const fn abandon(&self) {}
+
+    pub(super) fn cells(&self) -> Empty<Cell> {
+        iter::empty()
+    }
+}
+
+/// What a walk over all cells finds of runs and leaves: nothing.
+#[derive(Default)]
+pub(super) struct SmallTally;
+
+impl<B: Break, M: Map> Heap<B, M> {
+    pub(super) const fn allocate_small(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
+    pub(super) const unsafe fn deallocate_small(&self, class: Class, _: NonNull<u8>) {
+        class.never()
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
+    pub(super) const unsafe fn reallocate_in_run(
+        &self,
+        _: NonNull<u8>,
+        _: Layout,
+        _: Layout,
+        class: Class,
+    ) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
+    pub(super) const fn small_class_of(&self, _: Layout) -> Option<Class> {
+        None
+    }
+
+    /// # Safety
+    ///
+    /// None is kept.
+    pub(super) const unsafe fn keep_cell(&self, _: NonNull<u8>) -> bool {
+        false
+    }
+
+    pub(super) const fn flush_ahead(&self) -> bool {
+        false
+    }
+
+    /// No effect: with the feature `tiny` nothing is kept of what is freed.
+    pub const fn flush(&mut self) {}
+
+    /// No effect: with the feature `tiny` there is no front cache.
+    pub const fn set_cache_limit(&mut self, _: usize) {}
+
+    pub(super) const fn check_leaves(&self) -> Result<(), Corruption> {
+        Ok(())
+    }
+
+    pub(super) const fn check_use(&self, _: Cell, _: usize, _: &mut SmallTally) -> Result<(), Corruption> {
+        Ok(())
+    }
+
+    pub(super) const fn check_small(&self, _: usize, _: &SmallTally) -> Result<(), Corruption> {
+        Ok(())
+    }
+}

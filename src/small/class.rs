@@ -1,0 +1,154 @@
+//! Size classes of small blocks. Arithmetic only.
+//!
+//! ```text
+//!   block size   8 16 24 … 256 │ 272 288 … 512 │ 544 576 … 1024        the documents' buckets (C9), but finer:
+//!   class        0  1  2 …  31 │  32  33 …  47 │  48  49 …   63        a block wastes a sixteenth at most above 128 bytes
+//! ```
+
+use core::alloc::Layout;
+
+use crate::cell::CELL_ALIGN;
+
+/// The largest small block, in bytes.
+pub(crate) const SMALL_MAX: usize = 1024;
+
+/// Number of classes.
+pub(crate) const CLASSES: usize = 64;
+
+/// The smallest block, and the step of the finest classes.
+const FINE: usize = 8;
+
+/// The classes of a range of sizes: every `step` bytes from above the range before up to `last`.
+struct Range {
+    last: usize,
+    step: usize,
+}
+
+const RANGES: [Range; 3] =
+    [Range { last: 256, step: FINE }, Range { last: 512, step: 2 * FINE }, Range { last: SMALL_MAX, step: 4 * FINE }];
+
+const SIZES: [u16; CLASSES] = {
+    let (mut sizes, mut class, mut size, mut range) = ([0; CLASSES], 0, 0, 0);
+    while class < CLASSES {
+        size += RANGES[range].step;
+        sizes[class] = size as u16;
+        if size == RANGES[range].last {
+            range += 1;
+        }
+        class += 1;
+    }
+    assert!(size == SMALL_MAX);
+    sizes
+};
+
+/// The class of each number of steps of `FINE` bytes, rounded up.
+const OF_STEPS: [Class; SMALL_MAX / FINE + 1] = {
+    let (mut table, mut steps, mut class) = ([Class(0); SMALL_MAX / FINE + 1], 0, 0);
+    while steps < table.len() {
+        if steps * FINE > SIZES[class] as usize {
+            class += 1;
+        }
+        table[steps] = Class(class as u8);
+        steps += 1;
+    }
+    // No bytes come with any alignment: theirs is the first class that is as aligned as any cell.
+    table[0] = Class((CELL_ALIGN / FINE - 1) as u8);
+    table
+};
+
+/// A size class of small blocks.
+///
+/// # Invariants
+///
+/// `self.0 < CLASSES`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub(crate) struct Class(u8);
+
+impl Class {
+    /// The class whose blocks hold this layout; `None` if it is not small, or asks for more alignment than every cell has.
+    ///
+    /// A block that is aligned to 16 bytes has a class whose size is a multiple of 16.
+    #[inline(always)]
+    pub(crate) const fn of(layout: Layout) -> Option<Self> {
+        // Rounded up to the alignment, and to the finest step.
+        let beyond = (layout.align() - 1) | (FINE - 1);
+        let steps = ((layout.size() + beyond) & !beyond) / FINE;
+        // One test for both: an alignment above `CELL_ALIGN` leads past the end of the table too.
+        let steps = steps | (beyond / CELL_ALIGN).wrapping_mul(OF_STEPS.len().next_power_of_two());
+        if steps < OF_STEPS.len() { Some(OF_STEPS[steps]) } else { None }
+    }
+
+    /// All classes, the smallest first.
+    pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> {
+        (0..CLASSES as u8).map(Self)
+    }
+
+    /// The larger classes, the next one first.
+    pub(crate) fn larger(self) -> impl Iterator<Item = Self> {
+        (self.0 + 1..CLASSES as u8).map(Self)
+    }
+
+    /// The class with this number.
+    pub(crate) const fn from_index(index: usize) -> Option<Self> {
+        if index < CLASSES { Some(Self(index as u8)) } else { None }
+    }
+
+    /// The number of the class.
+    #[inline]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize % CLASSES
+    }
+
+    /// Size of the blocks, in bytes.
+    #[inline]
+    pub(crate) const fn size(self) -> usize {
+        SIZES[self.index()] as usize
+    }
+
+    /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.
+    pub(crate) const fn is_served_by(self, larger: Self) -> bool {
+        self.size() <= larger.size() && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
+    }
+
+    /// The layout that a block of this class has for certain.
+    pub(crate) const fn layout(self) -> Layout {
+        match Layout::from_size_align(self.size(), 1) {
+            Ok(layout) => layout,
+            Err(_) => unreachable!(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_its_layouts_and_is_the_smallest_that_does() {
+        for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= CELL_ALIGN) {
+            for size in 0..=SMALL_MAX {
+                let class = Class::of(Layout::from_size_align(size, align).unwrap()).unwrap();
+                assert!(class.size() >= size && class.size().is_multiple_of(align), "{size} aligned to {align}: {class:?}");
+                let smaller = Class::all().rfind(|other| *other < class && other.size().is_multiple_of(align));
+                assert!(size == 0 || smaller.is_none_or(|smaller| smaller.size() < size), "{size} aligned to {align}: {class:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_larger_or_more_aligned_is_not_small() {
+        assert_eq!(Class::of(Layout::from_size_align(SMALL_MAX + 1, 1).unwrap()), None);
+        assert_eq!(Class::of(Layout::from_size_align(SMALL_MAX - 1, 2 * CELL_ALIGN).unwrap()), None);
+        assert_eq!(Class::of(Layout::from_size_align(isize::MAX as usize, 1).unwrap()), None);
+    }
+
+    #[test]
+    fn numbers_and_classes_belong_together() {
+        for class in Class::all() {
+            assert_eq!(Class::from_index(class.index()), Some(class));
+            assert!(class.larger().all(|larger| larger.size() > class.size()));
+        }
+        assert_eq!(Class::from_index(CLASSES), None);
+    }
+}

@@ -1,0 +1,37 @@
+//! A heap as a line of characters.
+
+#[cfg(test)]
+mod common;
+
+use core::alloc::Layout;
+
+use brkalloc::Heap;
+
+use crate::common::cases;
+use crate::common::prelude::*;
+use crate::common::test_break::TestBreak;
+
+cases!(a_heap_is_drawn_to_scale);
+
+const WORD: usize = size_of::<usize>();
+const UNIT: usize = 2 * WORD;
+
+fn a_heap_is_drawn_to_scale() {
+    let mut heap = Heap::plain(TestBreak::new(4096, 0));
+    assert_eq!(heap.picture(10).to_string(), "");
+    let layout = Layout::from_size_align(40 * UNIT - WORD, 1).unwrap();
+    // SAFETY: the heap outlives the case.
+    let blocks: [_; 3] = core::array::from_fn(|_| unsafe { heap.allocate(layout) }.unwrap());
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(blocks[1], layout) };
+    heap.reserve(20 * UNIT).unwrap();
+    let total: usize = heap.cells().map(|cell| cell.size).sum();
+    // A character for each unit: the picture is exact.
+    let picture = heap.picture(total / UNIT).to_string();
+    let parts = [('#', 40), ('.', 40), ('#', 40), ('_', total / UNIT - 120)];
+    let expected: String = parts.iter().flat_map(|&(symbol, units)| core::iter::repeat_n(symbol, units)).collect();
+    assert_eq!(picture, expected);
+    for width in [1, 2, 7, 100, 4096, 10_000] {
+        assert_eq!(heap.picture(width).to_string().chars().count(), width);
+    }
+}

@@ -1,0 +1,27 @@
+//! What the host suites share (`tests/common`). All of it is the same here but `platform`.
+
+#![allow(dead_code, reason = "not all of it is for the kernel")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "a rule for the kernel and the allocator, not for what tests them")]
+
+#[path = "../common/driver.rs"]
+pub mod driver;
+#[path = "../common/oracle.rs"]
+pub mod oracle;
+#[path = "platform.rs"]
+pub mod platform;
+#[path = "../common/prelude.rs"]
+pub mod prelude;
+#[path = "../common/program.rs"]
+pub mod program;
+#[path = "../common/regions.rs"]
+pub mod regions;
+#[path = "../common/seeds.rs"]
+pub mod seeds;
+#[path = "../common/subject.rs"]
+pub mod subject;
+#[path = "../common/test_break.rs"]
+pub mod test_break;
+#[path = "../common/test_map.rs"]
+pub mod test_map;
+
+pub(crate) use platform::cases;
