@@ -31,6 +31,7 @@ cases!(
     a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory,
     a_request_that_would_fail_gets_what_the_front_cache_keeps,
     a_block_stays_in_its_class_and_moves_with_its_contents,
+    a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last,
     to_become_smaller_never_fails_in_a_full_heap,
     a_mapped_block_that_became_small_for_want_of_memory_is_freed,
     the_page_map_grows_and_goes_with_the_runs,
@@ -348,6 +349,26 @@ fn a_block_stays_in_its_class_and_moves_with_its_contents() {
         free_all(&mut heap, blocks.into_iter().take(count - 1), small);
         heap.flush();
         heap.assert_one_free_cell_a_region();
+    }
+}
+
+fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last() {
+    for (old, new, moves) in [(64, 128, true), (128, 64, true), (1000, 8, true), (8, 1000, true), (128, 96, false)] {
+        let mut heap = heap_of(1 << 20);
+        let block = allocate(&mut heap, layout(old, 8));
+        let freed = allocate(&mut heap, layout(new, 8));
+        free(&mut heap, freed, layout(new, 8));
+        // SAFETY: the block is that long.
+        unsafe { block.write_bytes(0x5A, old) };
+        // SAFETY: the block is live, with this layout.
+        let resized = unsafe { heap.reallocate(block, layout(old, 8), new) }.unwrap();
+        assert_filled(resized, old.min(new), 0x5A);
+        assert_eq!(resized == freed, moves, "{old} to {new}");
+        if moves {
+            assert_eq!(allocate(&mut heap, layout(old, 8)), block, "the old place is the next of its class");
+        }
+        heap.check().unwrap();
+        assert_eq!(heap.stats().live_cells, if moves { 2 } else { 1 });
     }
 }
 

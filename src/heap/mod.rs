@@ -44,6 +44,10 @@ mod resize;
 mod size_class;
 #[cfg_attr(feature = "tiny", path = "no_small_blocks.rs")]
 mod small_blocks;
+#[cfg(not(feature = "tiny"))]
+mod small_resize;
+#[cfg(not(feature = "tiny"))]
+mod small_returns;
 mod stats;
 mod walk;
 mod zeroed;

@@ -1,4 +1,4 @@
-//! No small blocks, for the feature `tiny`: this takes the place of small_blocks.rs, kept.rs and check_small.rs. Every block is a cell, as on
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs and check_small.rs. Every block is a cell, as on
 //! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
@@ -63,6 +63,13 @@ impl<B: Break, M: Map> Heap<B, M> {
         class: Class,
     ) -> Option<NonNull<u8>> {
         class.never()
+    }
+
+    /// # Safety
+    ///
+    /// Nothing is done.
+    pub(super) const unsafe fn reallocate_through_cache(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Option<NonNull<u8>> {
+        None
     }
 
     pub(super) const fn small_class_of(&self, _: Layout) -> Option<Class> {

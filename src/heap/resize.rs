@@ -15,9 +15,11 @@ use crate::small::Class;
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
-    /// the break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block.
-    /// A block with a mapping of its own is remapped, or moves into the heap when it has become small.
+    /// A small block that stays small takes the place of the block of its new class that was freed last, if the front cache has one, unless
+    /// it becomes only a little smaller. Otherwise the heap tries, in this order: to cut off what is not needed; to take in the free cell
+    /// behind; if the block is the last one, to move the break; to take in the free cell before, which moves the contents down, with or
+    /// without the one behind; to move the block. A block with a mapping of its own is remapped, or moves into the heap when it has
+    /// become small.
     ///
     /// # Errors
     ///
@@ -33,14 +35,28 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// `payload` came from this heap with this `layout` and was not freed since. After `Some`, only the new block may be used, and
     /// its layout is `new_size` with the old alignment.
     #[must_use]
+    #[cfg_attr(not(feature = "tiny"), inline)]
     pub unsafe fn reallocate(&mut self, payload: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         guarded!(self.guarded_reallocate(payload, layout, new_size));
-        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
-        let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
-        if old_class.is_some() && old_class == new_class {
-            return Some(payload);
+        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        // SAFETY: the caller's promise.
+        if let Some(resized) = unsafe { self.reallocate_through_cache(payload, layout, new) } {
+            return Some(resized);
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.reallocate_slowly(payload, layout, new) }
+    }
+
+    /// [`reallocate`](Heap::reallocate) where the front cache is of no help.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate`](Heap::reallocate).
+    #[cfg_attr(not(feature = "tiny"), inline(never))]
+    unsafe fn reallocate_slowly(&mut self, payload: NonNull<u8>, layout: Layout, new_layout: Layout) -> Option<NonNull<u8>> {
+        let new_size = new_layout.size();
+        let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
         if self.stopped.is_some() {
             return None;
         }
