@@ -230,7 +230,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_allocate(layout, Growth::Allowed));
         match Class::of(layout) {
             Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Allowed)),
-            None => self.allocate_large(layout),
+            None => self.allocate_large(layout, Growth::Allowed),
         }
     }
 
@@ -249,11 +249,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_allocate(layout, Growth::Forbidden));
         match Class::of(layout) {
             Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Forbidden)),
-            None => {
-                let request = Request::new(layout)?;
-                self.small.large_requested();
-                self.allocate_cell(request, Growth::Forbidden)
-            }
+            None => self.allocate_large(layout, Growth::Forbidden),
         }
     }
 
@@ -273,7 +269,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_deallocate(payload, layout));
         let Some(class) = Class::of(layout) else {
             // SAFETY: the caller's promise.
-            return unsafe { self.deallocate_large(payload) };
+            return unsafe { self.deallocate_large(payload, layout) };
         };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
         if !unsafe { self.small.cache.push(class, payload) } {
@@ -282,17 +278,21 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
     }
 
-    /// Allocates a block that is not small: on a mapping of its own, or as a cell.
+    /// Allocates a block that is more aligned than most; or not small: on a mapping of its own, or as a cell.
     #[inline(never)]
-    fn allocate_large(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+    fn allocate_large(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        if let Some(class) = self.small_class_of(layout) {
+            return self.allocate_aligned(class, layout, growth);
+        }
         let request = Request::new(layout)?;
         self.small.large_requested();
-        if self.wants_mapping(layout)
+        if growth == Growth::Allowed
+            && self.wants_mapping(layout)
             && let Some(payload) = self.allocate_mapped(layout)
         {
             return Some(payload);
         }
-        self.allocate_cell(request, Growth::Allowed)
+        self.allocate_cell(request, growth)
     }
 
     /// Allocates a block that is a cell. If there is no memory left for it, what the front cache keeps is freed, and the heap looks again.
@@ -313,13 +313,21 @@ impl<B: Break, M: Map> Heap<B, M> {
         self.take(request)
     }
 
-    /// Frees a block that is not small.
+    /// Frees a block that is not small, or more aligned than most.
     ///
     /// # Safety
     ///
     /// As for [`deallocate`](Heap::deallocate).
     #[inline(never)]
-    unsafe fn deallocate_large(&mut self, payload: NonNull<u8>) {
+    unsafe fn deallocate_large(&mut self, payload: NonNull<u8>, layout: Layout) {
+        if let Some(class) = self.small_class_of(layout) {
+            // SAFETY: the caller gives the block up, and it was allocated for this class.
+            if !unsafe { self.small.cache.push(class, payload) } {
+                // SAFETY: the caller's promise.
+                unsafe { self.deallocate_small(class, payload) };
+            }
+            return;
+        }
         // SAFETY: the caller's promise.
         if self.stopped.is_some() || unsafe { self.deallocate_mapped(payload) } {
             return;
@@ -365,7 +373,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         #[cfg(feature = "checked")]
         let layout = checked::guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?;
         // A small block that is a cell has the size of its class.
-        let layout = Class::of(layout).filter(|_| self.small.has_runs()).map_or(layout, Class::layout);
+        let layout = self.small_class_of(layout).map_or(layout, |class| class.in_full(layout));
         let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
         if self.bins.find(request).is_some() {
             return Ok(());

@@ -45,6 +45,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         class.never()
     }
 
+    pub(super) const fn allocate_aligned(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
     /// # Safety
     ///
     /// There is no class.

@@ -10,7 +10,6 @@ use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
-use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
@@ -57,6 +56,10 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn reallocate_slowly(&mut self, payload: NonNull<u8>, layout: Layout, new_layout: Layout) -> Option<NonNull<u8>> {
         let new_size = new_layout.size();
         let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
+        // (Of blocks that are more aligned than most: the others have been looked at.)
+        if old_class.is_some() && old_class == new_class {
+            return Some(payload);
+        }
         if self.stopped.is_some() {
             return None;
         }
@@ -65,7 +68,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // SAFETY: the caller's promise.
             return unsafe { self.reallocate_in_run(payload, layout, new_layout, class_of_run) };
         }
-        let request = Request::new(new_class.map_or(new_layout, Class::layout))?;
+        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new_layout) } {
             Remapped::To(payload) => return Some(payload),
@@ -119,7 +122,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // SAFETY: `cell` is valid.
             start = unsafe { cell.prev_if_free() }?;
             whole += cell.addr() - start.addr();
-            if whole + free < needed || request.lead(start.addr())? != 0 {
+            if whole + free < needed || request.lead(start.addr()) != 0 {
                 return None;
             }
             // SAFETY: a valid free cell.

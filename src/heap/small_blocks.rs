@@ -44,27 +44,33 @@ impl<B: Break, M: Map> Heap<B, M> {
             return self.allocate_cell(Request::new(layout)?, growth);
         }
         self.small.missed();
-        if let Some(block) = self.take_small(class) {
+        let layout = class.in_full(layout);
+        if let Some(block) = self.take_small(class, layout) {
             return Some(block);
         }
         if growth == Growth::Allowed
-            && let Some(block) = self.grow_for_small(class)
+            && let Some(block) = self.grow_for_small(class, layout)
         {
             return Some(block);
         }
         // Nothing is left but what the cache keeps from other classes, and blocks that are larger than need be.
         self.flush();
-        self.take_small(class).or_else(|| self.borrow(class))
+        self.take_small(class, layout).or_else(|| self.borrow(class, layout))
     }
 
-    /// A small block from what the heap has: a run with a free block, a new run, or a cell.
-    fn take_small(&mut self, class: Class) -> Option<NonNull<u8>> {
+    /// Allocates a small block that is more aligned than every cell is.
+    pub(super) fn allocate_aligned(&mut self, class: Class, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        self.small.cache.pop_aligned(class, layout.align()).or_else(|| self.allocate_small(class, layout, growth))
+    }
+
+    /// A small block from what the heap has: a run with a free block, a new run, or a cell. The layout is as long as the class's blocks.
+    fn take_small(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         if let Some(run) = self.small.partial[class.index()].head {
             // SAFETY: it is in the list of its class.
             return unsafe { self.take_from_run(run, class) };
         }
-        let request = Request::new(class.layout())?;
-        if self.small.has_earned_run(class, request.size())
+        let request = Request::new(layout)?;
+        if self.small.has_earned_run(class, request.usual_size())
             && let Some(run) = self.begin_run(class)
         {
             // SAFETY: it is in the list of its class.
@@ -75,11 +81,11 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     /// Moves the break for a small block.
-    fn grow_for_small(&mut self, class: Class) -> Option<NonNull<u8>> {
-        let request = Request::new(class.layout())?;
-        if self.small.has_earned_run(class, request.size())
+    fn grow_for_small(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
+        let request = Request::new(layout)?;
+        if self.small.has_earned_run(class, request.usual_size())
             && self.make_room(Request::for_run(len_of(class))?).is_ok()
-            && let Some(block) = self.take_small(class)
+            && let Some(block) = self.take_small(class, layout)
         {
             return Some(block);
         }
@@ -89,8 +95,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     /// A block of a larger class, from a run that has one free.
-    fn borrow(&mut self, class: Class) -> Option<NonNull<u8>> {
-        let mut larger = class.larger().filter(|&larger| class.is_served_by(larger));
+    fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
+        let serves = |larger: Class| class.is_served_by(larger) && larger.size().is_multiple_of(layout.align());
+        let mut larger = class.larger().filter(|&larger| serves(larger));
         let (larger, run) = larger.find_map(|larger| Some((larger, self.small.partial[larger.index()].head?)))?;
         self.small.cache.note_passed_by(class);
         let mut taken = None;
@@ -127,7 +134,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         // SAFETY: the cell was taken for this, with this alignment.
         let run = unsafe { Run::begin(payload, class) };
         // SAFETY: it is new.
-        unsafe { self.small.partial[class.index()].insert(run) };
+        unsafe { self.small.partial[class.index()].insert(run, class) };
         Some(run)
     }
 
@@ -156,7 +163,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// `run` is a run of this class, in its list.
     unsafe fn take_from_run(&mut self, run: Run, class: Class) -> Option<NonNull<u8>> {
-        let more = (self.small.cache.room(class) / 2).min(MOST_AT_ONCE);
+        // The cache may have blocks, if none was aligned as asked.
+        let (room, len) = (self.small.cache.room(class), self.small.cache.len(class));
+        let more = (room / 2).min(room - len).min(MOST_AT_ONCE);
         #[cfg(feature = "checked")]
         // SAFETY: the caller's promise.
         unsafe {
@@ -181,9 +190,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// `run` is a run of this class, in its list.
     unsafe fn unlist_if_full(&mut self, run: Run, class: Class) {
         // SAFETY: the caller's promise.
-        if unsafe { run.is_full() } {
+        if unsafe { run.is_full(class) } {
             // SAFETY: the caller's promise.
-            unsafe { self.small.partial[class.index()].remove(run) };
+            unsafe { self.small.partial[class.index()].remove(run, class) };
         }
     }
 }

@@ -88,7 +88,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             }
             let list = &mut self.small.partial[class.index()];
             // SAFETY: runs in lists are runs.
-            if let Some(run) = list.head.filter(|run| unsafe { run.live() } == 0) {
+            if let Some(run) = list.head.filter(|run| unsafe { run.live(class) } == 0) {
                 // SAFETY: it is the first in the list, and empty.
                 unsafe { self.end_run(run, class) };
             }
@@ -120,7 +120,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         };
         let run = Run::of_block(block, class_of_run);
         // SAFETY: the page map says that it is a run of that class, and the block was taken from it.
-        match unsafe { run.put(block) } {
+        match unsafe { run.put(class_of_run, block) } {
             Now::More => EFFORT_OF_BLOCK,
             // SAFETY: the run has become so just now.
             now => unsafe { self.relist_run(run, class_of_run, now) },
@@ -167,9 +167,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn list_run(&mut self, run: Run, class: Class) -> usize {
         let list = &mut self.small.partial[class.index()];
         // SAFETY: runs in lists are runs.
-        let empty = list.head.filter(|run| unsafe { run.live() } == 0);
+        let empty = list.head.filter(|run| unsafe { run.live(class) } == 0);
         // SAFETY: the caller's promise.
-        unsafe { list.insert(run) };
+        unsafe { list.insert(run, class) };
         // SAFETY: in its list, and empty.
         empty.map_or(EFFORT_OF_LISTING, |empty| unsafe { self.end_run(empty, class) })
     }
@@ -181,7 +181,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// A run of this class without live blocks, in its list.
     unsafe fn end_run_unless_last(&mut self, run: Run, class: Class) -> usize {
         // SAFETY: the caller's promise.
-        let is_last = self.small.partial[class.index()].head == Some(run) && unsafe { run.next() }.is_none();
+        let is_last = self.small.partial[class.index()].head == Some(run) && unsafe { run.next(class) }.is_none();
         // SAFETY: the caller's promise.
         if is_last { EFFORT_OF_BLOCK } else { unsafe { self.end_run(run, class) } }
     }
@@ -193,7 +193,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// A run of this class without live blocks, in its list.
     unsafe fn end_run(&mut self, run: Run, class: Class) -> usize {
         // SAFETY: the caller's promise.
-        unsafe { self.small.partial[class.index()].remove(run) };
+        unsafe { self.small.partial[class.index()].remove(run, class) };
         self.small.forget_run(class);
         let payload = run.payload();
         if let Some(leaf) = self.small.pages.clear(payload.addr().get(), len_of(class)) {

@@ -28,7 +28,7 @@ pub(crate) use class::{CLASSES, Class};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
-pub(crate) use run::{Now, PAGE, PartialRuns, Run, blocks_of, first_of, len_of};
+pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
 const RUN_PAYS: usize = 2;
 
