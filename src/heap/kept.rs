@@ -122,7 +122,7 @@ impl Kept {
     pub(super) fn evict(&mut self, classes: usize) -> Option<Cell> {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
-            self.turn = (self.turn + 1) % CLASSES as u8;
+            self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
             self.pop(class)
         })
     }
@@ -173,6 +173,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// If the answer is true, the cell is the heap's: `payload` is that of a valid used cell, and nobody uses it any more.
     #[inline]
     pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
+        if self.kept.limit == 0 {
+            return false;
+        }
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
@@ -183,9 +186,6 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         let Some(extent) = &self.extent else { return false };
         let limit = self.kept.limit.min(extent.len() / SHARE);
-        if limit == 0 {
-            return false;
-        }
         if self.kept.bytes + size > limit {
             if let Some(evicted) = self.kept.evict(1) {
                 // SAFETY: a kept cell is used, and nobody uses it.

@@ -23,10 +23,7 @@ const EFFORT_OF_RUN: usize = 12;
 const FLUSH_EFFORT: usize = 3;
 
 /// How many classes are looked at each time when some of the cache is freed before the top is cut.
-const CLASSES_AHEAD: usize = 4;
-
-/// How many kept cells are freed then at most.
-const KEPT_AHEAD: usize = 1;
+const CLASSES_AHEAD: usize = 3;
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a small block when the cache has no room.
@@ -47,9 +44,14 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
     }
 
-    /// Frees some of what the cache keeps, a few classes at a time in turn: freed memory is used before the top is cut further (C4), and
-    /// what is freed may merge with more. True if anything was freed.
+    /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a few classes at a time in turn: freed
+    /// memory is used before the top is cut further (C4), and what is freed may merge with more. True if anything was freed.
     pub(super) fn flush_ahead(&mut self) -> bool {
+        if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
+            // SAFETY: a kept cell is used, and nobody uses it.
+            unsafe { self.free_cell(cell.payload()) };
+            return true;
+        }
         let mut effort = 0;
         for _ in 0..CLASSES_AHEAD {
             let class = self.small.next_to_flush();
@@ -58,13 +60,6 @@ impl<B: Break, M: Map> Heap<B, M> {
             {
                 // SAFETY: a block in the cache is free for the caller, and in use for what it came from.
                 effort += unsafe { self.put_back(class, block) };
-            }
-        }
-        for _ in 0..KEPT_AHEAD {
-            if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
-                // SAFETY: a kept cell is used, and nobody uses it.
-                unsafe { self.free_cell(cell.payload()) };
-                effort += EFFORT_OF_CELL;
             }
         }
         effort > 0

@@ -33,7 +33,7 @@ pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 const RUN_PAYS: usize = 2;
 
 /// Some of the cache is freed each time when so many bytes were cut from the top.
-const FLUSH_EACH: usize = 2048;
+const FLUSH_EACH: usize = 512;
 
 /// What a heap keeps for its small blocks.
 #[derive(Debug)]
