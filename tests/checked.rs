@@ -314,7 +314,7 @@ fn a_pointer_that_was_never_allocated_is_reported() {
         bench.assert_serves();
     }
 
-    // The heap's own: a run's start, a block that a run never gave out, the map of runs, the top.
+    // The heap's own: a run's header, a block that a run never gave out, the map of runs, the top.
     let mut bench = Bench::new();
     let (block, layout) = bench.block(Kind::Run);
     let (run, _) = bench.run_around(block).unwrap();
@@ -322,7 +322,7 @@ fn a_pointer_that_was_never_allocated_is_reported() {
     let last = last.map(|run| run.payload() + 4096 - 2 * 64);
     let internal = bench.heap.cells().find(|cell| cell.state == CellState::Internal).unwrap().payload();
     let top = bench.heap.cells().last().unwrap().payload();
-    for address in [run, internal, internal + 2 * WORD, top + 10 * WORD].into_iter().chain(last) {
+    for address in [run + 4096 - 3 * WORD, internal, internal + 2 * WORD, top + 10 * WORD].into_iter().chain(last) {
         bench.free(NonNull::new(block.as_ptr().with_addr(address)).unwrap(), layout);
         let report = the_report();
         assert_eq!((report.kind, report.at), (MisuseKind::NeverAllocated, address), "{report}");

@@ -31,6 +31,9 @@ cases!(
     a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory,
     a_request_that_would_fail_gets_what_the_front_cache_keeps,
     a_block_stays_in_its_class_and_moves_with_its_contents,
+    blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too,
+    a_block_is_as_aligned_as_asked_whatever_the_cache_keeps,
+    a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last,
     to_become_smaller_never_fails_in_a_full_heap,
     a_mapped_block_that_became_small_for_want_of_memory_is_freed,
     the_page_map_grows_and_goes_with_the_runs,
@@ -143,11 +146,11 @@ fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking() {
         inside.sort_unstable();
         assert_eq!(inside.len(), total);
         assert!(inside.windows(2).all(|pair| pair[1] - pair[0] == size), "blocks of {size} bytes lie side by side");
-        let align = UNIT.min(1 << size.trailing_zeros());
+        let align = 1 << size.trailing_zeros();
         assert!(inside.iter().all(|block| block % align == 0), "blocks of {size} bytes are aligned to {align}");
         assert!(run.size.is_power_of_two() && run.payload().is_multiple_of(run.size), "{run} is found by masking");
         assert!(inside.iter().all(|block| block & !(run.size - 1) == run.payload()), "{run} is found by masking");
-        assert!(inside[0] > run.payload() && inside[total - 1] + size <= run.address + run.size);
+        assert!(inside[0] >= run.payload() && inside[total - 1] + size <= run.address + run.size);
         free_all(&mut heap, blocks, layout);
     }
 }
@@ -348,6 +351,72 @@ fn a_block_stays_in_its_class_and_moves_with_its_contents() {
         free_all(&mut heap, blocks.into_iter().take(count - 1), small);
         heap.flush();
         heap.assert_one_free_cell_a_region();
+    }
+}
+
+fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too() {
+    for align in [32, 64, 128] {
+        for size in [1, align, align + 1, 3 * align, 900] {
+            let (mut heap, layout) = (heap_of(4 << 20), layout(size, align));
+            let mut blocks = blocks_until(&mut heap, layout, 2);
+            assert!(blocks.iter().all(|block| block.addr().get().is_multiple_of(align)), "{layout:?}");
+            let last = blocks.pop().unwrap();
+            assert!(runs(&heap).iter().any(|run| is_in(last, run)), "{layout:?}");
+            let hits = heap.stats().cache_hits;
+            free(&mut heap, last, layout);
+            assert_eq!(allocate(&mut heap, layout), last, "the block that was freed last comes first");
+            assert_eq!(heap.stats().cache_hits, hits + 1);
+            free_all(&mut heap, blocks.into_iter().chain([last]), layout);
+            heap.flush();
+            heap.assert_one_free_cell_a_region();
+        }
+    }
+}
+
+fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps() {
+    let mut heap = heap_of(4 << 20);
+    let (plain, aligned) = (layout(128, 8), layout(128, 64));
+    for round in 0..20 {
+        let cells: Vec<_> = (0..20).map(|_| allocate(&mut heap, plain)).collect();
+        free_all(&mut heap, cells, plain);
+        let blocks: Vec<_> = (0..round).map(|_| allocate(&mut heap, aligned)).collect();
+        assert!(blocks.iter().all(|block| block.addr().get().is_multiple_of(64)), "{blocks:?}");
+        // What was resized is as aligned as it was, and is freed with its new size.
+        for block in blocks {
+            // SAFETY: the block is that long.
+            unsafe { block.write_bytes(0x5A, 128) };
+            // SAFETY: the block is live, with this layout.
+            let larger = unsafe { heap.reallocate(block, aligned, 700) }.unwrap();
+            // SAFETY: the same.
+            let smaller = unsafe { heap.reallocate(larger, layout(700, 64), 400 - 20 * round) }.unwrap();
+            assert_filled(smaller, 128.min(400 - 20 * round), 0x5A);
+            assert!(larger.addr().get().is_multiple_of(64) && smaller.addr().get().is_multiple_of(64));
+            heap.check().unwrap();
+            free(&mut heap, smaller, layout(400 - 20 * round, 64));
+        }
+        heap.check().unwrap();
+    }
+    heap.flush();
+    heap.assert_one_free_cell_a_region();
+}
+
+fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last() {
+    for (old, new, moves) in [(64, 128, true), (128, 32, true), (1000, 8, true), (8, 1000, true), (128, 96, false)] {
+        let mut heap = heap_of(1 << 20);
+        let block = allocate(&mut heap, layout(old, 8));
+        let freed = allocate(&mut heap, layout(new, 8));
+        free(&mut heap, freed, layout(new, 8));
+        // SAFETY: the block is that long.
+        unsafe { block.write_bytes(0x5A, old) };
+        // SAFETY: the block is live, with this layout.
+        let resized = unsafe { heap.reallocate(block, layout(old, 8), new) }.unwrap();
+        assert_filled(resized, old.min(new), 0x5A);
+        assert_eq!(resized == freed, moves, "{old} to {new}");
+        if moves {
+            assert_eq!(allocate(&mut heap, layout(old, 8)), block, "the old place is the next of its class");
+        }
+        heap.check().unwrap();
+        assert_eq!(heap.stats().live_cells, if moves { 2 } else { 1 });
     }
 }
 

@@ -76,7 +76,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             }
             _ => (brk.addr().checked_add(Cell::first_offset(brk.addr()))?, brk.addr()),
         };
-        let needed = cell.checked_add(request.lead(cell)?)?.checked_add(request.size())?.checked_add(WORD)?;
+        let needed = cell.checked_add(request.lead(cell))?.checked_add(request.size())?.checked_add(WORD)?;
         // The fence may stand up to a cell below the break: what is granted counts from the break on.
         Some(if needed <= end { 0 } else { needed.saturating_sub(brk.addr()).max(1) })
     }

@@ -28,12 +28,12 @@ pub(crate) use class::{CLASSES, Class};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
-pub(crate) use run::{Now, PAGE, PartialRuns, Run, blocks_of, first_of, len_of};
+pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
 const RUN_PAYS: usize = 2;
 
 /// Some of the cache is freed each time when so many bytes were cut from the top.
-const FLUSH_EACH: usize = 2048;
+const FLUSH_EACH: usize = 512;
 
 /// What a heap keeps for its small blocks.
 #[derive(Debug)]

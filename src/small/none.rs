@@ -23,7 +23,7 @@ impl Class {
         self.never()
     }
 
-    pub(crate) const fn layout(self) -> Layout {
+    pub(crate) const fn in_full(self, _: Layout) -> Layout {
         self.never()
     }
 
@@ -44,7 +44,7 @@ impl Run {
     /// # Safety
     ///
     /// There is no run.
-    pub(crate) const unsafe fn live(self) -> usize {
+    pub(crate) const unsafe fn live(self, _: Class) -> usize {
         self.0.never()
     }
 }

@@ -171,7 +171,7 @@ fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
     match cell.state {
         CellState::Run { block_size, .. } => {
             assert!(block.layout.size() <= block_size, "{block:?} in {cell}");
-            assert!(cell.payload() < start && start + block_size <= end, "{block:?} in {cell}");
+            assert!(cell.payload() <= start && start + block_size <= end, "{block:?} in {cell}");
             assert!((start - first.range().start).is_multiple_of(block_size), "{block:?} and {first:?} in {cell}");
         }
         _ => {

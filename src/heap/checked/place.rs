@@ -217,7 +217,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     fn freed_where_the_layout_says(&self, block: NonNull<u8>, layout: Layout) -> Option<Misuse> {
         let address = block.addr().get();
         let longer = record::guarded(layout)?;
-        let of_run = Class::of(longer).map(Class::size);
+        let of_run = self.small_class_of(longer).map(Class::size);
         let of_cell = Request::new(longer).map(|request| request.size() - WORD);
         [of_run, of_cell].into_iter().flatten().filter(|&capacity| self.spans(address, capacity)).find_map(|capacity| {
             // SAFETY: inside the heap, and long enough for this layout.
