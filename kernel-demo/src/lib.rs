@@ -21,7 +21,6 @@
 
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(not(test))]
 extern crate alloc;
 
 #[cfg(not(test))]
@@ -32,6 +31,7 @@ pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;
 pub mod memory;
+pub mod system;
 pub mod testing;
 #[cfg(not(test))]
 pub mod tour;
