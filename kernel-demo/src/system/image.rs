@@ -41,6 +41,8 @@ pub struct Segment<'image> {
     pub end: u64,
     /// What it holds at first, up to where zeroes follow.
     pub bytes: &'image [u8],
+    /// Where in the file that is.
+    pub offset: u64,
     /// What may be done with it.
     pub permissions: Permissions,
 }
@@ -61,6 +63,13 @@ pub struct Headers {
     pub entry_size: u64,
     /// Entries.
     pub count: u64,
+}
+
+impl Headers {
+    /// The same, of an image that lies at `base`.
+    pub const fn at(self, base: u64) -> Self {
+        Self { address: base + self.address, ..self }
+    }
 }
 
 /// Why an image is not loaded.
@@ -136,7 +145,7 @@ impl<'image> Image<'image> {
         if header.e_type != ET_DYN {
             return Err(ImageError::NotPositionIndependent);
         }
-        let nothing = Segment { start: 0, end: 0, bytes: &[], permissions: Permissions::empty() };
+        let nothing = Segment { start: 0, end: 0, bytes: &[], offset: 0, permissions: Permissions::empty() };
         let mut image = Self { segments: [nothing; MAX_SEGMENTS], count: 0, entry: header.e_entry, headers: None };
         let table = elf.segments().ok_or(ImageError::NotElf)?;
         for program_header in table {
@@ -210,7 +219,7 @@ fn segment<'image>(elf: &ElfBytes<'image, LittleEndian>, header: &ProgramHeader)
         return Err(ImageError::BadSegment);
     }
     let bytes = elf.segment_data(header).map_err(|_| ImageError::BadSegment)?;
-    Ok(Segment { start: header.p_vaddr, end, bytes, permissions })
+    Ok(Segment { start: header.p_vaddr, end, bytes, offset: header.p_offset, permissions })
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Outcome {
 /// Reads the memory of the process that is traced.
 pub trait Peek {
     /// Fills the buffer from the address on; `false` when that cannot be read.
-    fn peek(&self, address: u64, buffer: &mut [u8]) -> bool;
+    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool;
 }
 
 /// A call and its arguments.
@@ -79,7 +79,7 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn done(&self, out: &mut dyn Write, memory: &dyn Peek, outcome: Outcome) -> fmt::Result {
+    pub fn done(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         self.name(&mut line)?;
         line.write_char('(')?;
@@ -92,7 +92,7 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn unfinished(&self, out: &mut dyn Write, memory: &dyn Peek) -> fmt::Result {
+    pub fn unfinished(&self, out: &mut dyn Write, memory: &mut dyn Peek) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         self.name(&mut line)?;
         line.write_char('(')?;
@@ -105,7 +105,7 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn resumed(&self, out: &mut dyn Write, memory: &dyn Peek, outcome: Outcome) -> fmt::Result {
+    pub fn resumed(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         line.write_str("<... ")?;
         self.name(&mut line)?;
@@ -121,7 +121,7 @@ impl Traced<'_> {
         }
     }
 
-    fn arguments(&self, line: &mut Line<'_>, memory: &dyn Peek, part: Part, outcome: Outcome) -> fmt::Result {
+    fn arguments(&self, line: &mut Line<'_>, memory: &mut dyn Peek, part: Part, outcome: Outcome) -> fmt::Result {
         let kinds = self.signature.map_or(&[Kind::Address; 6][..], |signature| signature.arguments);
         let first_output = kinds.iter().position(|kind| kind.is_output()).unwrap_or(kinds.len());
         let range = match part {
@@ -143,7 +143,7 @@ impl Traced<'_> {
         Ok(())
     }
 
-    fn argument(&self, line: &mut Line<'_>, memory: &dyn Peek, at: usize, kind: Kind, outcome: Outcome) -> fmt::Result {
+    fn argument(&self, line: &mut Line<'_>, memory: &mut dyn Peek, at: usize, kind: Kind, outcome: Outcome) -> fmt::Result {
         let value = self.arguments[at];
         let done = outcome.value();
         match kind {
@@ -234,7 +234,7 @@ fn flags(line: &mut Line<'_>, value: u64, names: &Names, none: &str) -> fmt::Res
 }
 
 /// Text in C's notation, or its address if it cannot be read.
-fn text(line: &mut Line<'_>, memory: &dyn Peek, at: u64, len: u64) -> fmt::Result {
+fn text(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::Result {
     let mut buffer = [0; TEXT_SHOWN];
     let shown = &mut buffer[..len.min(TEXT_SHOWN as u64) as usize];
     if !memory.peek(at, shown) {
@@ -248,7 +248,7 @@ fn text(line: &mut Line<'_>, memory: &dyn Peek, at: u64, len: u64) -> fmt::Resul
 }
 
 /// The fields of `struct rusage` that this kernel fills in.
-fn usage(line: &mut Line<'_>, memory: &dyn Peek, at: u64) -> fmt::Result {
+fn usage(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64) -> fmt::Result {
     let field = |offset: u64| word::<8>(memory, at + offset).map(u64::from_le_bytes);
     match (field(super::usage::MAXRSS_OFFSET), field(super::usage::MINFLT_OFFSET)) {
         (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
@@ -256,7 +256,7 @@ fn usage(line: &mut Line<'_>, memory: &dyn Peek, at: u64) -> fmt::Result {
     }
 }
 
-fn word<const N: usize>(memory: &dyn Peek, at: u64) -> Option<[u8; N]> {
+fn word<const N: usize>(memory: &mut dyn Peek, at: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     memory.peek(at, &mut bytes).then_some(bytes)
 }

@@ -11,7 +11,6 @@
 //!
 //! Pure bookkeeping over a payload, tested on the host. Operations are linear in [`MAX_PROCESSES`], and none of them allocates.
 
-use alloc::boxed::Box;
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
@@ -70,7 +69,7 @@ pub enum State {
     Zombie(Status),
 }
 
-/// A process, with what the rest of the system knows of it.
+/// A process.
 #[derive(Debug)]
 pub struct Entry<P> {
     /// Its number.
@@ -79,8 +78,8 @@ pub struct Entry<P> {
     pub parent: Pid,
     /// What it is up to.
     pub state: State,
-    /// What runs; boxed, so that the table stays small and entries stay where they are.
-    pub payload: Box<P>,
+    /// What the rest of the system knows of it.
+    pub payload: P,
 }
 
 /// There is no room for another process.
@@ -113,12 +112,12 @@ impl<P> Table<P> {
         Ok(Self { slots, next: 1, last: 0 })
     }
 
-    /// Enters a process that is ready to run. Returns the payload if the table is full.
+    /// Enters a process that is ready to run.
     ///
     /// # Errors
     ///
     /// All slots are taken. Nothing has changed.
-    pub fn insert(&mut self, parent: Pid, payload: Box<P>) -> Result<Pid, TableFull> {
+    pub fn insert(&mut self, parent: Pid, payload: P) -> Result<Pid, TableFull> {
         let slot = self.slots.iter_mut().find(|slot| slot.is_none()).ok_or(TableFull)?;
         let pid = Pid(self.next);
         self.next += 1;

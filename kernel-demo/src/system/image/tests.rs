@@ -47,9 +47,9 @@ fn c20_segments_come_with_bytes_permissions_and_room_for_bss() {
     assert_eq!(
         image.segments(),
         [
-            Segment { start: 0, end: 0x400, bytes: &file[..0x400], permissions: r },
-            Segment { start: 0x1400, end: 0x1700, bytes: &file[0x400..0x700], permissions: r | x },
-            Segment { start: 0x2700, end: 0x7700, bytes: &file[0x700..], permissions: r | w },
+            Segment { start: 0, end: 0x400, bytes: &file[..0x400], offset: 0, permissions: r },
+            Segment { start: 0x1400, end: 0x1700, bytes: &file[0x400..0x700], offset: 0x400, permissions: r | x },
+            Segment { start: 0x2700, end: 0x7700, bytes: &file[0x700..], offset: 0x700, permissions: r | w },
         ]
     );
     assert_eq!((image.segments()[2].pages(), image.span(), image.entry()), ((0x2000, 0x8000), 0x8000, 0x1410));

@@ -7,7 +7,7 @@ use super::*;
 struct Memory(Vec<u8>);
 
 impl Peek for Memory {
-    fn peek(&self, address: u64, buffer: &mut [u8]) -> bool {
+    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool {
         let Some(start) = address.checked_sub(0x1000).map(|start| start as usize) else { return false };
         let found = self.0.get(start..).and_then(|rest| rest.get(..buffer.len()));
         found.map(|bytes| buffer.copy_from_slice(bytes)).is_some()
@@ -23,7 +23,7 @@ fn traced<'a>(signature: &'a Signature, arguments: &[u64]) -> Traced<'a> {
 /// The line of a call that is done, without the process.
 fn line(signature: &Signature, arguments: &[u64], memory: &[u8], outcome: Outcome) -> String {
     let mut text = String::new();
-    traced(signature, arguments).done(&mut text, &Memory(memory.to_vec()), outcome).unwrap();
+    traced(signature, arguments).done(&mut text, &mut Memory(memory.to_vec()), outcome).unwrap();
     text.strip_prefix("[pid     1] ").and_then(|text| text.strip_suffix('\n')).expect("a whole line").to_owned()
 }
 
@@ -78,7 +78,7 @@ fn text_is_quoted_and_cut() {
 #[test]
 fn what_a_call_stores_is_shown() {
     let status = Status::Killed(Signal::Segv).word().to_le_bytes();
-    let wait = |arguments: &[u64], outcome| line(&WAIT4, arguments, &status, outcome);
+    let wait = |arguments: &[u64], outcome| line(&WAIT4, arguments, &mut status, outcome);
     let any = u64::from(u32::MAX);
     let found = "wait4(-1, [{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}], WNOHANG, NULL) = 2";
     assert_eq!(wait(&[any, 0x1000, 1, 0], Outcome::Value(2)), found);
@@ -94,19 +94,19 @@ fn who_does_not_come_back_has_no_result_and_unknown_calls_have_a_number() {
     assert_eq!(line(&EXIT, &[3], &[], Outcome::Never), "exit(3)                                 = ?");
     let unknown = Traced { pid: 12, signature: None, number: 999, arguments: [1, 0, 0, 0, 0, 0x20] };
     let mut text = String::new();
-    unknown.done(&mut text, &Memory(Vec::new()), Outcome::Error("ENOSYS", "Function not implemented")).unwrap();
+    unknown.done(&mut text, &mut Memory(Vec::new()), Outcome::Error("ENOSYS", "Function not implemented")).unwrap();
     assert_eq!(text, "[pid    12] syscall_0x3e7(0x1, NULL, NULL, NULL, NULL, 0x20) = -1 ENOSYS (Function not implemented)\n");
 }
 
 #[test]
 fn a_call_that_waits_takes_two_lines() {
-    let status = Memory(Status::Exited(3).word().to_le_bytes().to_vec());
+    let mut status = Memory(Status::Exited(3).word().to_le_bytes().to_vec());
     let mut text = String::new();
     let wait = traced(&WAIT4, &[u64::MAX, 0x1000, 0, 0]);
-    wait.unfinished(&mut text, &status).unwrap();
+    wait.unfinished(&mut text, &mut status).unwrap();
     ended(&mut text, 2, Status::Exited(3)).unwrap();
     event(&mut text, 2, format_args!("SIGSEGV {{si_addr=NULL}}")).unwrap();
-    wait.resumed(&mut text, &status, Outcome::Value(2)).unwrap();
+    wait.resumed(&mut text, &mut status, Outcome::Value(2)).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
