@@ -18,6 +18,7 @@
 //! *out of* a reservation cannot fail: the frame is there.
 
 mod account;
+mod owners;
 
 use x86_64::structures::paging::PhysFrame;
 
@@ -53,7 +54,7 @@ enum State {
     Inside,
     /// First frame of a free block of this order; `next` and `prev` link the order's list.
     Free(u8),
-    /// First frame of a block of this order that is in use.
+    /// First frame of a block of this order that is in use; `next` counts its owners.
     Used(u8),
 }
 
@@ -63,6 +64,7 @@ enum State {
 ///
 /// * Frame `i` of the table is physical frame `i`. Every managed frame is the head of exactly one block (`Free(k)` or
 ///   `Used(k)`), or `Inside` one.
+/// * `next` of a block that is `Used` is the number of its owners, one or more.
 /// * A block of order `k` begins at a multiple of `2^k` and lies in the table.
 /// * `heads[k]` lists exactly the blocks that are `Free(k)`; bit `k` of `nonempty` is set iff the list is not empty.
 /// * No two blocks that are buddies of an order below [`MAX_ORDER`] are both free.
@@ -124,7 +126,7 @@ impl<'t> Frames<'t> {
     ///
     /// # Errors
     ///
-    /// No block of that order is in use there.
+    /// No block of that order is in use there, or it has other owners.
     pub fn free(&mut self, frame: PhysFrame, order: u8) -> Result<(), FreeError> {
         let address = frame.start_address().as_u64();
         let index = address / PAGE_SIZE;
@@ -132,6 +134,9 @@ impl<'t> Frames<'t> {
             None | Some(State::Foreign) => Err(FreeError::Foreign(address)),
             Some(State::Inside | State::Free(_)) => Err(FreeError::NotInUse(address)),
             Some(State::Used(expected)) if expected != order => Err(FreeError::WrongOrder { address, expected, found: order }),
+            Some(State::Used(_)) if self.table[index as usize].next != 1 => {
+                Err(FreeError::Shared { address, owners: self.table[index as usize].next })
+            }
             Some(State::Used(_)) => {
                 self.put_block(index as u32, order);
                 Ok(())
@@ -222,7 +227,7 @@ impl<'t> Frames<'t> {
             have -= 1;
             self.link(block + (1 << have), have);
         }
-        self.table[block as usize].state = State::Used(order);
+        self.table[block as usize] = Frame { state: State::Used(order), next: 1, prev: NONE };
         self.counts.free -= 1 << order;
         Some(block)
     }

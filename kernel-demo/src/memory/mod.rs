@@ -4,6 +4,7 @@
 //!   kernel_break   stacks        who asks           a break for a heap; a stack with a guard page
 //!  ──────────────────────────────────────────────
 //!   manager                      what happens       moves breaks, serves page faults
+//!   pages                                           the memory of a process, page by page
 //!  ──────────────────────────────────────────────
 //!   fault · breaks · space       the rules          what a fault means, how a break moves, what lies where
 //!  ──────────────────────────────────────────────
@@ -15,7 +16,7 @@
 //! Rules of this room:
 //!
 //! 1. Everything is policy in safe code, tested on the host, except `tables`, `manager`, `stacks`, `paging` and
-//!    `kernel_break`, which need `unsafe` to reach frames and to hand out addresses.
+//!    `kernel_break` and `pages`, which need `unsafe` to reach frames and to hand out addresses.
 //! 2. There is one lock, around the one memory manager ([`with`]). Code that holds it touches only the manager's own fields
 //!    and frames through the map of all physical memory: memory that is always mapped. So it cannot fault, and the page
 //!    fault handler can always take the lock; if it cannot, the fault came from in here and is reported as that.
@@ -35,12 +36,14 @@ mod instance;
 pub mod kernel_break;
 pub mod layout;
 pub mod manager;
+pub mod pages;
 #[cfg(not(test))]
 pub mod paging;
 pub mod pool;
 pub mod report;
 pub mod space;
 pub mod stacks;
+pub mod stop;
 pub mod tables;
 pub mod trace;
 
@@ -48,9 +51,11 @@ pub use breaks::{BreakId, BreakInfo, MoveError, Policy};
 pub use fault::{Access, Cause, PageFault};
 pub use frames::{Counts, OutOfFrames};
 #[cfg(not(test))]
-pub(crate) use instance::{install, judge, serve};
+pub use instance::{ProcessPages, TheMemory, takeover, with};
 #[cfg(not(test))]
-pub use instance::{takeover, with};
-pub use manager::Memory;
-pub use report::FaultReport;
-pub use space::{Place, Region};
+pub(crate) use instance::{install, judge, serve};
+pub use manager::{Memory, Reach};
+pub use pages::Pages;
+pub use report::{FaultReport, Registers};
+pub use space::{Permissions, Place, Region};
+pub use stop::Stop;
