@@ -4,6 +4,7 @@
 //!   tour                     tests/qemu: the suite            what it is for
 //!  ───────────────────────────────────────────────────────
 //!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
+//!   programs                                                  the images of ring-3 programs
 //!  ───────────────────────────────────────────────────────
 //!   memory                                                    frames, page tables, regions, breaks, faults, trace
 //!  ───────────────────────────────────────────────────────
@@ -32,6 +33,7 @@ pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;
 pub mod memory;
+pub mod programs;
 pub mod testing;
 #[cfg(not(test))]
 pub mod tour;
