@@ -5,6 +5,8 @@
 //!  ───────────────────────────────────────────────────────
 //!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
 //!  ───────────────────────────────────────────────────────
+//!   system      programs                                      processes and system calls; the images of ring-3 programs
+//!  ───────────────────────────────────────────────────────
 //!   address_space                                             a process's memory: areas, break, faults, views (policy)
 //!  ───────────────────────────────────────────────────────
 //!   memory                                                    frames, page tables, regions, breaks, faults, trace
@@ -14,8 +16,9 @@
 //!
 //! Rules of this kernel:
 //!
-//! 1. The lower half of the address space is empty. All of the kernel lives above; `memory::layout` has the map.
-//! 2. One processor, interrupts disabled. Locks order as `memory` says.
+//! 1. All of the kernel lives in the higher half of the address space; `memory::layout` has the map. The lower half is empty for
+//!    the kernel itself, and a process's own on its tables.
+//! 2. One processor. The kernel runs with interrupts disabled, so the timer stops programs only. Locks order as `memory` says.
 //! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
 //! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What needs the machine is left
 //!    out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts of `memory` and `testing` that use them.
@@ -34,6 +37,7 @@ pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;
 pub mod memory;
+pub mod programs;
 pub mod system;
 pub mod testing;
 #[cfg(not(test))]

@@ -8,6 +8,7 @@
 //!   gdt                   segments of both rings, and the stack that double faults are taken on
 //!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
+//!   entropy               numbers that nobody can tell in advance
 //!   serial                the console              qemu    exit status and options from the command line
 //! ```
 //!
@@ -16,6 +17,7 @@
 #![allow(unsafe_code)]
 
 pub mod catch;
+pub mod entropy;
 pub mod gdt;
 pub mod mmu;
 pub mod probe;

@@ -3,13 +3,19 @@
 use super::machine::Machine;
 use super::{Settings, System};
 use crate::address_space::Errno;
-use crate::arch::{serial, user};
+use crate::arch::timer::Ticking;
+use crate::arch::{entropy, serial, user};
 use crate::heap::HEAP;
 use crate::memory::{ProcessPages, Registers, Stop, TheMemory};
 
-/// The processor, the kernel's heap and the serial port.
-#[derive(Clone, Copy, Debug)]
-pub struct Kernel;
+/// Microseconds from one tick of the timer to the next: the longest turn of a process when others are ready.
+const TICK: u32 = 5_000;
+
+/// The processor, the timer, the kernel's heap and the serial port.
+#[derive(Debug)]
+pub struct Kernel {
+    _ticking: Ticking,
+}
 
 /// Processes on this machine.
 pub type KernelSystem = System<Kernel>;
@@ -21,7 +27,7 @@ impl KernelSystem {
     ///
     /// `ENOMEM` when the kernel's heap has no room for it.
     pub fn start(settings: Settings) -> Result<Self, Errno> {
-        Self::new(Kernel, settings)
+        Self::new(Kernel { _ticking: Ticking::every(TICK) }, settings)
     }
 }
 
@@ -37,7 +43,7 @@ impl Machine for Kernel {
     }
 
     fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {
-        user::run(pages, registers)
+        user::run(registers, pages)
     }
 
     fn print(&mut self, text: &[u8]) {
@@ -49,6 +55,6 @@ impl Machine for Kernel {
     }
 
     fn entropy(&mut self) -> u64 {
-        user::time_stamp()
+        entropy::number()
     }
 }

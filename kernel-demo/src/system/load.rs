@@ -111,13 +111,7 @@ impl<M: Machine> Commons<M> {
     }
 
     /// Puts the image and the first bytes of the stack into a new address space.
-    fn fill(
-        &mut self,
-        process: &mut Process<M::Reach>,
-        image: &Image<'_>,
-        arguments: &[&str],
-        seed: u64,
-    ) -> Result<(), Errno> {
+    fn fill(&mut self, process: &mut Process<M::Reach>, image: &Image<'_>, arguments: &[&str], seed: u64) -> Result<(), Errno> {
         /// Interrupts on; the bit that is always set.
         const FLAGS: u64 = 0x202;
         /// Bytes of stack below what the program finds there; more when it touches it.

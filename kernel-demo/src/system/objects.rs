@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::address_space::{Commit, Errno, ObjectId};
-use crate::memory::{Object, Reach};
+use crate::memory::Reach;
+use crate::memory::pages::Object;
 
 /// All objects of a system.
 ///

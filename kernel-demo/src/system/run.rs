@@ -4,8 +4,8 @@
 //!   whose turn? ─► a call that waited? ─ made again ─┐
 //!       ▲               │ none                       │
 //!       │               ▼                            │
-//!       │           ring 3 ─► stop: answer it ───────┤ goes on, at most so many stops
-//!       │                     │                      │
+//!       │           ring 3 ─► stop: answer it ───────┘ goes on
+//!       │                     │
 //!       └──── the timer · it yields · it waits · it ends
 //! ```
 
@@ -21,10 +21,6 @@ use super::status::{Signal, Status};
 use super::table::{Entry, Pid, State, Wait};
 use super::{System, strace};
 use crate::memory::Stop;
-
-/// Stops that a turn may have. A timer starts anew each time that ring 3 is entered, so a program that makes one system call after
-/// the other would never be stopped by it.
-const MOST_STOPS: usize = 100;
 
 /// Nobody can run: everybody waits for what will not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,15 +50,14 @@ impl<M: Machine> System<M> {
                 continue;
             }
             let waiting = self.table.entries().filter_map(|entry| match entry.state {
-                State::Waiting(wait) => Some((entry.pid, wait)),
+                State::Waiting(wait) => Some(Deadlock { pid: entry.pid, wait }),
                 State::Ready | State::Zombie(_) => None,
             });
-            let reader = waiting.clone().find(|(_, wait)| *wait == Wait::Input);
-            match (reader, waiting.clone().next()) {
-                // A key may be pressed at any time.
-                (Some(_), _) => self.table.wake_readers(),
-                (None, Some((pid, wait))) => return Err(Deadlock { pid, wait }),
-                (None, None) => return Ok(()),
+            // A key may be pressed at any time, so who waits for input counts first.
+            match waiting.min_by_key(|waiting| waiting.wait != Wait::Input) {
+                Some(Deadlock { wait: Wait::Input, .. }) => self.table.wake_readers(),
+                Some(deadlock) => return Err(deadlock),
+                None => return Ok(()),
             }
         }
     }
@@ -80,10 +75,10 @@ impl<M: Machine> System<M> {
                 self.put_back(process);
                 self.table.block(pid, wait);
             }
-            Over::Ends(status) => self.end(process, status, None),
+            Over::Ends(status) => self.end(*process, status, None),
             Over::Crashes(reason) => {
                 let crash = self.crash(&process, reason);
-                self.end(process, Status::Killed(crash.signal), Some(crash));
+                self.end(*process, Status::Killed(crash.signal), Some(crash));
             }
         }
     }
@@ -99,7 +94,7 @@ impl<M: Machine> System<M> {
         if process.pending.is_some() {
             self.system_call(process)?;
         }
-        for _ in 0..MOST_STOPS {
+        loop {
             match self.commons.machine.run(&mut process.pages, &mut process.registers) {
                 Stop::SystemCall => self.system_call(process)?,
                 Stop::PageFault(fault) => match self.commons.serve(process, &fault) {
@@ -111,11 +106,10 @@ impl<M: Machine> System<M> {
                 }
                 Stop::Timer => {
                     process.switches.involuntary_switches += 1;
-                    break;
+                    return ControlFlow::Continue(());
                 }
             }
         }
-        ControlFlow::Continue(())
     }
 
     /// Writes down what a process did that ends it.
@@ -148,7 +142,7 @@ impl<M: Machine> System<M> {
     }
 
     /// Ends a process: its memory goes back, its parent and the kernel get to know.
-    fn end(&mut self, process: Box<Process<M::Reach>>, status: Status, crash: Option<Crash>) {
+    fn end(&mut self, process: Process<M::Reach>, status: Status, crash: Option<Crash>) {
         let pid = process.pid;
         if process.options.trace != Trace::Off {
             let mut out = self.commons.console.writer(&mut self.commons.machine);
@@ -157,7 +151,7 @@ impl<M: Machine> System<M> {
         }
         let mut used = process.usage();
         used += process.children;
-        self.commons.dismantle(*process);
+        self.commons.dismantle(process);
         self.retain_objects(None);
         if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.used = used;

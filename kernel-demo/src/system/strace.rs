@@ -249,7 +249,7 @@ fn text(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::R
 
 /// The fields of `struct rusage` that this kernel fills in.
 fn usage(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64) -> fmt::Result {
-    let field = |offset: u64| word::<8>(memory, at + offset).map(u64::from_le_bytes);
+    let mut field = |offset: u64| word::<8>(memory, at + offset).map(u64::from_le_bytes);
     match (field(super::usage::MAXRSS_OFFSET), field(super::usage::MINFLT_OFFSET)) {
         (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
         _ => address(line, at),

@@ -82,6 +82,17 @@ pub struct Entry<P> {
     pub payload: P,
 }
 
+/// What there is of the children that a process asks about.
+#[derive(Debug)]
+pub enum Children<P> {
+    /// None.
+    None,
+    /// Some, and none has ended.
+    Running,
+    /// This one, which has ended.
+    Ended(Entry<P>, Status),
+}
+
 /// There is no room for another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
@@ -191,22 +202,18 @@ impl<P> Table<P> {
         }
     }
 
-    /// Takes out a child that ended. `Some(None)` when there are such children, and none of them has ended; `None` when there
-    /// is no such child at all.
-    #[expect(clippy::option_option, reason = "the two kinds of nothing are told apart by the callers")]
-    pub fn reap(&mut self, parent: Pid, which: Which) -> Option<Option<(Entry<P>, Status)>> {
-        let mut exists = false;
+    /// Takes out a child that has ended.
+    pub fn reap(&mut self, parent: Pid, which: Which) -> Children<P> {
+        let mut found = Children::None;
         for slot in &mut self.slots {
-            let Some(entry) = slot else { continue };
-            if entry.parent != parent || !which.includes(entry.pid) {
-                continue;
-            }
-            exists = true;
-            if let State::Zombie(status) = entry.state {
-                return Some(slot.take().map(|entry| (entry, status)));
+            let is_meant = |entry: &Entry<P>| entry.parent == parent && which.includes(entry.pid);
+            match slot.as_ref().filter(|entry| is_meant(entry)).map(|entry| entry.state) {
+                Some(State::Zombie(status)) => return slot.take().map_or(found, |entry| Children::Ended(entry, status)),
+                Some(State::Ready | State::Waiting(_)) => found = Children::Running,
+                None => {}
             }
         }
-        exists.then_some(None)
+        found
     }
 }
 

@@ -11,7 +11,8 @@
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
-//!   image · qemu · cargo · process     children: compilers and the emulator
+//!   image · programs                   what is built to be booted, and the ring-3 programs in it
+//!   qemu · cargo · process             children: compilers and the emulator
 //!   project                            where things are
 //!   tally                              what passed, what failed and how
 //! ```
@@ -31,6 +32,7 @@ pub mod judge;
 pub mod libtest;
 pub mod other_kernel;
 pub mod process;
+pub mod programs;
 pub mod project;
 pub mod protocol;
 pub mod qemu;

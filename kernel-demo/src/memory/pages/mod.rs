@@ -27,7 +27,6 @@
 
 mod access;
 mod change;
-mod contract;
 mod fork;
 mod map;
 mod object;
@@ -36,7 +35,6 @@ use core::convert::Infallible;
 
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
 
-pub use self::contract::{PageState, PageTables};
 pub use self::object::Object;
 use super::frames::OutOfFrames;
 use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_at, page_floor};
@@ -45,6 +43,7 @@ use super::pool::Pool;
 use super::space::Permissions;
 use super::tables::{Leaf, Mmu, Tables};
 use super::trace::{Event, Purpose};
+pub use crate::address_space::{PageState, PageTables};
 
 /// Marks an entry whose frame belongs to an [`Object`]. The processor ignores this bit.
 const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
@@ -118,6 +117,11 @@ impl<R: Reach> Pages<R> {
     /// The most pages that were ever mapped to frames. Constant time.
     pub const fn peak(&self) -> u64 {
         self.peak
+    }
+
+    /// Frames of the page tables, the level-4 table included. Linear in their number.
+    pub fn table_frames(&mut self) -> u64 {
+        1 + self.tables.count_in_lower_half()
     }
 
     /// How many pages in `[start, end)` (page-aligned) are mapped, and to what. Linear in their number.

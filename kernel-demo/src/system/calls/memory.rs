@@ -5,8 +5,8 @@ use super::super::process::Process;
 use super::super::{Commons, System};
 use super::{Answer, Call};
 use crate::address_space::{Errno, MapFlags, MapRequest, RemapFlags, RemapRequest};
+use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::{Permissions, Reach};
 
 /// Moves the break. Not an error when it cannot be: the result is where it stands.
 pub(super) fn brk<M: Machine>(call: &mut Call<'_, M>) -> Answer {

@@ -6,7 +6,7 @@ use super::super::Instead;
 use super::super::machine::Machine;
 use super::super::process::{Process, Slot};
 use super::super::status::Status;
-use super::super::table::{Pid, Wait, Which};
+use super::super::table::{Children, Pid, Wait, Which};
 use super::super::usage::Usage;
 use super::{Answer, Call};
 use crate::address_space::Errno;
@@ -77,10 +77,10 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     };
     let Call { system, process, .. } = call;
     match system.table.reap(process.pid, which) {
-        None => Err(Errno::ECHILD.into()),
-        Some(None) if options & WNOHANG != 0 => Ok(0),
-        Some(None) => Err(Instead::Waits(Wait::Child(which))),
-        Some(Some((child, status))) => {
+        Children::None => Err(Errno::ECHILD.into()),
+        Children::Running if options & WNOHANG != 0 => Ok(0),
+        Children::Running => Err(Instead::Waits(Wait::Child(which))),
+        Children::Ended(child, status) => {
             let used = child.payload.used;
             process.children += used;
             if status_at != 0 {

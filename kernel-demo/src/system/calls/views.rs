@@ -34,7 +34,7 @@ impl<R: Reach> Process<R> {
     /// The writer's.
     pub fn write_view(&mut self, view: View, out: &mut impl Write) -> fmt::Result {
         let Self { space, pages, .. } = self;
-        let figures = Figures { most_resident: pages.peak(), tables: pages.tables() };
+        let figures = Figures { most_resident: pages.peak(), tables: pages.table_frames() };
         let resident = |start, end| {
             let there = pages.resident_in(start, end);
             Resident { private: there.private, shared: there.shared }

@@ -78,7 +78,7 @@ fn text_is_quoted_and_cut() {
 #[test]
 fn what_a_call_stores_is_shown() {
     let status = Status::Killed(Signal::Segv).word().to_le_bytes();
-    let wait = |arguments: &[u64], outcome| line(&WAIT4, arguments, &mut status, outcome);
+    let wait = |arguments: &[u64], outcome| line(&WAIT4, arguments, &status, outcome);
     let any = u64::from(u32::MAX);
     let found = "wait4(-1, [{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}], WNOHANG, NULL) = 2";
     assert_eq!(wait(&[any, 0x1000, 1, 0], Outcome::Value(2)), found);

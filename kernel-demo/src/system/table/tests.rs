@@ -21,8 +21,13 @@ fn end(table: &mut Names, pid: Pid, status: Status) -> Vec<(u32, Status)> {
     forgotten
 }
 
+/// `None` without such a child, `Some(None)` when it has not ended.
 fn reaped(table: &mut Names, parent: u32, which: Which) -> Option<Option<(u32, Status)>> {
-    table.reap(Pid(parent), which).map(|found| found.map(|(entry, status)| (entry.pid.0, status)))
+    match table.reap(Pid(parent), which) {
+        Children::None => None,
+        Children::Running => Some(None),
+        Children::Ended(entry, status) => Some(Some((entry.pid.0, status))),
+    }
 }
 
 #[test]

@@ -1,0 +1,16 @@
+//! System calls as functions.
+//!
+//! ```text
+//!   io        write  read                                     memory    brk  mmap  munmap  mprotect  mremap
+//!   process   exit  fork  wait4  getpid  sched_yield  getrusage         view      proc_view  frames_free
+//! ```
+//!
+//! Rules of this folder: each function is one system call, but for those whose text says otherwise. Addresses are plain numbers where a
+//! wrong one is an error that the kernel reports, and pointers where there is something behind them.
+
+pub mod io;
+pub mod memory;
+pub mod process;
+pub mod view;
+
+pub use syscalls::Errno;
