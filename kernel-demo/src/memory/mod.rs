@@ -8,6 +8,7 @@
 //!   fault · breaks · space       the rules          what a fault means, how a break moves, what lies where
 //!  ──────────────────────────────────────────────
 //!   pool ─► frames · trace       physical memory    buddy allocator, reservations; what happened to them
+//!   access · permissions         the words          what a fault tells, what may be done with memory
 //!   tables                       page tables        map, translate, unmap a range
 //!   paging · image               at boot            the kernel's own page tables replace the bootloader's
 //! ```
@@ -25,6 +26,7 @@
 //! 4. Interrupts stay disabled, and there is one processor. A lock that is taken is held by the code that was interrupted
 //!    by a fault, never by somebody who will let go of it soon.
 
+pub mod access;
 pub mod breaks;
 pub mod fault;
 pub mod frames;
@@ -37,6 +39,7 @@ pub mod layout;
 pub mod manager;
 #[cfg(not(test))]
 pub mod paging;
+pub mod permissions;
 pub mod pool;
 pub mod report;
 pub mod space;
@@ -44,13 +47,15 @@ pub mod stacks;
 pub mod tables;
 pub mod trace;
 
+pub use access::{Access, PageFault};
 pub use breaks::{BreakId, BreakInfo, MoveError, Policy};
-pub use fault::{Access, Cause, PageFault};
+pub use fault::Cause;
 pub use frames::{Counts, OutOfFrames};
 #[cfg(not(test))]
 pub(crate) use instance::{install, judge, serve};
 #[cfg(not(test))]
 pub use instance::{takeover, with};
 pub use manager::Memory;
+pub use permissions::Permissions;
 pub use report::FaultReport;
 pub use space::{Place, Region};
