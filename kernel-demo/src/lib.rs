@@ -5,6 +5,8 @@
 //!  ───────────────────────────────────────────────────────
 //!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
 //!  ───────────────────────────────────────────────────────
+//!   address_space                                             a process's memory: areas, break, faults, views (policy)
+//!  ───────────────────────────────────────────────────────
 //!   memory                                                    frames, page tables, regions, breaks, faults, trace
 //!  ───────────────────────────────────────────────────────
 //!   arch                                                      processor, serial port, QEMU
@@ -21,9 +23,9 @@
 
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(not(test))]
 extern crate alloc;
 
+pub mod address_space;
 #[cfg(not(test))]
 pub mod arch;
 #[cfg(not(test))]

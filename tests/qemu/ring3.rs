@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use core::arch::naked_asm;
 
+use kernel_demo::address_space::{PageState, PageTables};
 use kernel_demo::arch::registers::Guards;
 use kernel_demo::arch::timer::Ticking;
 use kernel_demo::arch::{probe, user};
 use kernel_demo::heap::HEAP;
 use kernel_demo::memory::layout::{LOWER_HALF_END, PHYSICAL_MEMORY, STACKS};
-use kernel_demo::memory::pages::{PageState, PageTables};
 use kernel_demo::memory::{Access, BreakId, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, TheMemory};
 use kernel_demo::testing::{Case, CaseResult, Failed, OrFail, fail_nth};
 use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
@@ -123,7 +123,7 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
     ensure_eq!((program.registers.rip, program.registers.rax), (rip + 3, 0));
     program.pages.map_zero_page(0x61_0000, RW).or_fail("the zero page")?;
     ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, true));
-    program.pages.copy(0x61_0000).or_fail("a frame")?;
+    program.pages.map_zeroed(0x61_0000, RW).or_fail("a frame")?;
     ensure_eq!(program.run(), page_fault(0x62_0000, Access::Execute, false));
     program.registers.rip = DATA;
     ensure_eq!(program.run(), page_fault(DATA, Access::Execute, true));
