@@ -4,6 +4,7 @@
 //!   boot  frames  paging        the kernel owns the machine
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
+//!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
@@ -27,6 +28,7 @@ mod heaps;
 mod host;
 mod injection;
 mod paging;
+mod ring3;
 mod selftest;
 mod strict;
 mod trace;
@@ -49,6 +51,7 @@ fn main() -> Exit {
         faults::CASES,
         trace::CASES,
         injection::CASES,
+        ring3::CASES,
         heaps::CASES,
         host::claims::CASES,
         host::simple::CASES,

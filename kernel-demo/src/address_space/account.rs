@@ -2,7 +2,7 @@
 
 use super::errno::Errno;
 use crate::memory::OutOfFrames;
-use crate::memory::space::Permissions;
+use crate::memory::Permissions;
 
 /// Changes the page tables of one process. All addresses are page-aligned.
 pub trait PageTables {

@@ -1,8 +1,8 @@
 //! `brk`: moves the end of the heap. A few fields change, and that is all; pages appear when they are touched.
 
 use super::{AddressSpace, Commit, Kind, PageTables, USER_END, Vma};
+use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_ceil};
-use crate::memory::space::Permissions;
 
 impl AddressSpace {
     /// Moves the break to the address, and returns where it stands afterwards: `to`, or the old break when that cannot be.

@@ -20,8 +20,8 @@
 use core::fmt;
 
 use super::{AddressSpace, Commit, GUARD_GAP, Kind, MIN_ADDRESS, ObjectId, PAGE_SIZE, Sharing, USER_END, Vma};
+use crate::memory::Permissions;
 use crate::memory::layout::{page_ceil, page_floor};
-use crate::memory::space::Permissions;
 use crate::memory::{Access, PageFault};
 
 /// What is mapped at a page.

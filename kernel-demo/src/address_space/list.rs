@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use super::errno::Errno;
 use super::vma::{Kind, Vma};
-use crate::memory::space::Permissions;
+use crate::memory::Permissions;
 
 /// Sums over all areas, in pages, as `status` and the limits want them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::munmap::user_range;
 use super::vma::Name;
 use super::{AddressSpace, Commit, Errno, Kind, MIN_ADDRESS, ObjectId, PageTables, Sharing, USER_END, Vma};
 use super::{lowest, may_be, round_up};
+use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_floor};
-use crate::memory::space::Permissions;
 
 bitflags! {
     /// How to map; Linux's numbers.

@@ -44,8 +44,8 @@ pub use mremap::{RemapFlags, RemapRequest};
 pub use views::{Figures, Resident};
 pub use vma::{Kind, Name, ObjectId, Sharing, Vma};
 
+use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::space::Permissions;
 use list::VmaList;
 
 /// The most a process may have.

@@ -1,8 +1,8 @@
 //! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is alike afterwards becomes one.
 
 use super::{AddressSpace, Commit, Errno, PageTables, Vma, may_be, round_up};
+use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::space::Permissions;
 
 impl AddressSpace {
     /// Gives all pages of `[start, start + len)` these permissions.

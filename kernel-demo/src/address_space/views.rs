@@ -15,6 +15,9 @@ use super::{AddressSpace, Kind, PAGE_SIZE, Sharing, Vma};
 /// Column of the path in a line of `maps`.
 const PATH_COLUMN: usize = 73;
 
+/// Column of an amount in a line of `smaps`.
+const AMOUNT_COLUMN: usize = 16;
+
 /// What is mapped in a range, in pages. All of it counts as written to: no frame has a file behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resident {
@@ -70,7 +73,7 @@ impl AddressSpace {
                 ("Private_Dirty", there.private),
                 ("Anonymous", anonymous),
             ] {
-                write_amount(out, name, 16, pages)?;
+                write_amount(out, name, pages)?;
             }
         }
         Ok(())
@@ -105,7 +108,7 @@ impl AddressSpace {
             ("VmExe", totals.executable),
             ("VmPTE", figures.tables),
         ] {
-            write!(out, "{name}:\t{:>8} kB\n", kib(pages))?;
+            writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
         }
         Ok(())
     }
@@ -132,9 +135,9 @@ fn write_map(vma: &Vma, out: &mut impl Write) -> fmt::Result {
     line.write_char('\n')
 }
 
-fn write_amount(out: &mut impl Write, name: &str, width: usize, pages: u64) -> fmt::Result {
-    let padding = width - name.len() - 1;
-    write!(out, "{name}:{:padding$}{:>8} kB\n", "", kib(pages))
+fn write_amount(out: &mut impl Write, name: &str, pages: u64) -> fmt::Result {
+    let padding = AMOUNT_COLUMN - name.len() - 1;
+    writeln!(out, "{name}:{:padding$}{:>8} kB", "", kib(pages))
 }
 
 const fn kib(pages: u64) -> u64 {

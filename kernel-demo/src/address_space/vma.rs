@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::space::Permissions;
 
 /// What an area is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

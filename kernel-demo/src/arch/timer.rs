@@ -16,6 +16,12 @@ static CONTROLLERS: Mutex<ChainedPics> = {
     Mutex::new(unsafe { ChainedPics::new_contiguous(VECTOR) })
 };
 
+/// Keeps the controllers silent, which the firmware left talking. Called before interrupts are enabled for the first time.
+pub(super) fn silence() {
+    // SAFETY: no interrupt comes any more.
+    unsafe { CONTROLLERS.lock().disable() };
+}
+
 /// Ticks come as long as this lives.
 #[derive(Debug)]
 #[must_use]
@@ -53,8 +59,7 @@ impl Ticking {
 impl Drop for Ticking {
     /// Stops the ticks.
     fn drop(&mut self) {
-        // SAFETY: no interrupt comes any more.
-        unsafe { CONTROLLERS.lock().disable() };
+        silence();
     }
 }
 

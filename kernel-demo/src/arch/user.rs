@@ -71,6 +71,7 @@ struct Left {
 /// Lets programs run in ring 3, and call the kernel. Called once, when the final segments are loaded.
 pub fn init() {
     registers::prepare_for_programs();
+    timer::silence();
     let selectors = Star::write(gdt::USER_CODE, gdt::USER_DATA, gdt::KERNEL_CODE, gdt::KERNEL_DATA);
     selectors.expect("the segments are in the order that syscall and sysret want");
     LStar::write(VirtAddr::from_ptr(system_call as *const ()));

@@ -4,11 +4,12 @@
 //!   kernel_break   stacks        who asks           a break for a heap; a stack with a guard page
 //!  ──────────────────────────────────────────────
 //!   manager                      what happens       moves breaks, serves page faults
-//!   pages                                           the memory of a process, page by page
+//!   pages                                           the memory of a process, as its `address_space` decides
 //!  ──────────────────────────────────────────────
 //!   fault · breaks · space       the rules          what a fault means, how a break moves, what lies where
 //!  ──────────────────────────────────────────────
 //!   pool ─► frames · trace       physical memory    buddy allocator, reservations; what happened to them
+//!   access · permissions         the words          what a fault tells, what may be done with memory
 //!   tables                       page tables        map, translate, unmap a range
 //!   paging · image               at boot            the kernel's own page tables replace the bootloader's
 //! ```
@@ -26,6 +27,7 @@
 //! 4. Interrupts stay disabled, and there is one processor. A lock that is taken is held by the code that was interrupted
 //!    by a fault, never by somebody who will let go of it soon.
 
+pub mod access;
 pub mod breaks;
 pub mod fault;
 pub mod frames;
@@ -39,6 +41,7 @@ pub mod manager;
 pub mod pages;
 #[cfg(not(test))]
 pub mod paging;
+pub mod permissions;
 pub mod pool;
 pub mod report;
 pub mod space;
@@ -47,8 +50,9 @@ pub mod stop;
 pub mod tables;
 pub mod trace;
 
+pub use access::{Access, PageFault};
 pub use breaks::{BreakId, BreakInfo, MoveError, Policy};
-pub use fault::{Access, Cause, PageFault};
+pub use fault::Cause;
 pub use frames::{Counts, OutOfFrames};
 #[cfg(not(test))]
 pub use instance::{ProcessPages, TheMemory, takeover, with};
@@ -56,6 +60,7 @@ pub use instance::{ProcessPages, TheMemory, takeover, with};
 pub(crate) use instance::{install, judge, serve};
 pub use manager::{Memory, Reach};
 pub use pages::Pages;
+pub use permissions::Permissions;
 pub use report::{FaultReport, Registers};
-pub use space::{Permissions, Place, Region};
+pub use space::{Place, Region};
 pub use stop::Stop;

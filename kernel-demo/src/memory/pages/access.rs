@@ -3,7 +3,8 @@
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{PageState, Pages, state};
+use super::{Pages, state};
+use crate::address_space::PageState;
 use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE, page_floor};
 use crate::memory::manager::Reach;
 use crate::memory::tables::{Leaf, Mmu, Tables};

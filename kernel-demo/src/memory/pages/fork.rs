@@ -31,12 +31,15 @@ impl<R: Reach> Pages<R> {
                 }
                 // SAFETY: the new share is the entry's, or it is the zero page.
                 let entered = unsafe { enter(pool, &mut child.tables, page, not_writable(leaf)) };
-                if entered.is_ok() {
-                    child.resident += u64::from(counted);
-                } else if counted {
-                    pool.release(leaf.frame, Purpose::Page);
+                match entered {
+                    Ok(added) => {
+                        child.table_frames += added;
+                        child.resident += u64::from(counted);
+                    }
+                    Err(_) if counted => pool.release(leaf.frame, Purpose::Page),
+                    Err(_) => {}
                 }
-                entered
+                entered.map(|_| ())
             })
         })?;
         child.peak = child.resident;

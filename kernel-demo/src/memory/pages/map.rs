@@ -1,63 +1,79 @@
-//! What a page fault that is served makes of a page.
+//! What serving a page fault does to a page: one method for each decision of the address space.
 //!
 //! ```text
-//!   Missing ──read──► ZeroPage ──write──► Own          map_zero_page, copy
-//!      │                                   ▲
-//!      └──write────────────────────────────┤           map_zeroed
-//!   Shared ──write, others own it──────────┤           copy
-//!      └──the others are gone──► Own, not writable ──write──► writable        make_writable
+//!   Missing ──read──► ZeroPage                                         map_zero_page
+//!      │                 │ write
+//!      └──── write ──────┴───────────────────────► Own, writable       map_zeroed
+//!   Shared ──── write, others own it too ────────► Own, writable       copy
+//!      └─ the others are gone ─► Own ── write ───► Own, writable       make_writable
+//!   Missing ──── in shared memory ───────────────► Own (object)        map_object
 //! ```
 //!
-//! Each takes the time of a walk through four tables, and what is said.
+//! Each takes the time of a few walks through four tables, and of what is said.
 
 use core::convert::Infallible;
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{OBJECT, Object, PageState, Pages, enter, flags, state};
+use super::{OBJECT, Object, Pages, enter, flags, state};
+use crate::address_space::PageState;
 use crate::memory::frames::OutOfFrames;
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::manager::Reach;
-use crate::memory::space::Permissions;
+use crate::memory::permissions::Permissions;
 use crate::memory::tables::{Leaf, Mmu, Tables};
 use crate::memory::trace::Purpose;
 
 impl<R: Reach> Pages<R> {
-    /// Maps a page that is not mapped to the zero page, read-only whatever the permissions. Takes no frame but for tables.
+    /// Maps a page that is missing to the zero page, read-only whatever the permissions. Takes no frame but for tables.
     ///
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// When something is mapped there.
     pub fn map_zero_page(&mut self, page: u64, permissions: Permissions) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
-        reach.with(|memory| {
+        self.table_frames += reach.with(|memory| {
             let leaf = Leaf { frame: memory.zero_page(), flags: flags(permissions - Permissions::WRITE) };
             // SAFETY: it is the zero page, and not writable.
             unsafe { enter(&mut memory.pool, tables, page, leaf) }
-        })
+        })?;
+        Ok(())
     }
 
-    /// Maps a page that is not mapped to a frame of its own, which is zeroed.
+    /// Maps a page that is missing, or mapped to the zero page, to a frame of its own, which is zeroed.
     ///
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// When something else is mapped there.
     pub fn map_zeroed(&mut self, page: u64, permissions: Permissions) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
-        reach.with(|memory| {
+        self.table_frames += reach.with(|memory| {
             let frame = memory.pool.take(Purpose::Page)?;
             // SAFETY: the frame just came from the page allocator, so nobody else uses it.
             unsafe { tables.zero(frame, 0) };
-            // SAFETY: as above; its one share is the entry's.
-            let entered = unsafe { enter(&mut memory.pool, tables, page, Leaf { frame, flags: flags(permissions) }) };
+            let leaf = Leaf { frame, flags: flags(permissions) };
+            if tables.leaf(page).is_some_and(|old| old.frame == memory.zero_page()) {
+                // SAFETY: the frame's one share is the entry's.
+                unsafe { replace(tables, page, leaf) };
+                return Ok(0);
+            }
+            // SAFETY: as above.
+            let entered = unsafe { enter(&mut memory.pool, tables, page, leaf) };
             entered.inspect_err(|_| memory.pool.give(frame, Purpose::Page))
         })?;
         self.grown(1);
         Ok(())
     }
 
-    /// Puts a writable frame of its own behind a page that is mapped to the zero page or to a shared frame, with the same bytes
-    /// in it. Copies 4 KiB, or zeroes them.
+    /// Puts a writable frame of its own behind a page that shares one, with the same bytes in it.
     ///
     /// # Errors
     ///
@@ -68,27 +84,17 @@ impl<R: Reach> Pages<R> {
     /// When something else is mapped there.
     pub fn copy(&mut self, page: u64) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
-        let was_zero = reach.with(|memory| {
-            let old = tables.leaf(page).expect("a page to copy is mapped");
-            let was = state(memory, old);
-            assert!(matches!(was, PageState::ZeroPage | PageState::Shared), "copying a page that is {was:?}");
+        reach.with(|memory| {
+            let shared = tables.leaf(page).filter(|leaf| state(memory, *leaf) == PageState::Shared);
+            let shared = shared.expect("a page to copy shares its frame");
             let frame = memory.pool.take(Purpose::Page)?;
-            if was == PageState::ZeroPage {
-                // SAFETY: the frame just came from the page allocator, so nobody else uses it.
-                unsafe { tables.zero(frame, 0) };
-            } else {
-                // SAFETY: as above, and nobody writes to a shared frame.
-                unsafe { tables.copy(old.frame, frame) };
-            }
-            // SAFETY: the new frame's one share is the entry's.
-            unsafe { replace(tables, page, Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }) };
-            if was == PageState::Shared {
-                memory.pool.release(old.frame, Purpose::Page);
-            }
-            Ok(was == PageState::ZeroPage)
-        })?;
-        self.grown(was_zero.into());
-        Ok(())
+            // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody writes to a shared one.
+            unsafe { tables.copy(shared.frame, frame) };
+            // SAFETY: the frame's one share is the entry's.
+            unsafe { replace(tables, page, Leaf { frame, flags: shared.flags | PageTableFlags::WRITABLE }) };
+            memory.pool.release(shared.frame, Purpose::Page);
+            Ok(())
+        })
     }
 
     /// Lets a page be written that has its frame to itself, or one of an [`Object`].
@@ -97,18 +103,22 @@ impl<R: Reach> Pages<R> {
     ///
     /// When something else is mapped there.
     pub fn make_writable(&mut self, page: u64) {
-        let leaf = self.tables.leaf(page).expect("a page to write to is mapped");
-        let is = self.reach.with(|memory| state(memory, leaf));
-        assert!(is == PageState::Own, "letting a page be written that is {is:?}");
+        let Self { tables, reach, .. } = self;
+        let own = tables.leaf(page).filter(|leaf| reach.with(|memory| state(memory, *leaf)) == PageState::Own);
+        let own = own.expect("a page to write to has its frame to itself");
         // SAFETY: the frame is what it was, and has one owner or is an object's.
-        unsafe { replace(&mut self.tables, page, Leaf { flags: leaf.flags | PageTableFlags::WRITABLE, ..leaf }) };
+        unsafe { replace(tables, page, Leaf { flags: own.flags | PageTableFlags::WRITABLE, ..own }) };
     }
 
-    /// Maps a page that is not mapped to a page of an object, which gets a zeroed frame if it has none yet.
+    /// Maps a page that is missing to a page of an object, which gets a zeroed frame if it has none yet.
     ///
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed, but that the object may have its frame now.
+    ///
+    /// # Panics
+    ///
+    /// When something is mapped there.
     pub fn map_object(
         &mut self,
         page: u64,
@@ -118,7 +128,7 @@ impl<R: Reach> Pages<R> {
     ) -> Result<(), OutOfFrames> {
         let frame = object.frame(index)?;
         let Self { tables, reach, .. } = self;
-        reach.with(|memory| {
+        self.table_frames += reach.with(|memory| {
             memory.pool.share(frame);
             // SAFETY: the new share is the entry's.
             let entered = unsafe { enter(&mut memory.pool, tables, page, Leaf { frame, flags: flags(permissions) | OBJECT }) };

@@ -1,15 +1,16 @@
 //! The memory of one process, page by page: which frame is behind a page, who else owns it, and what ring 3 may do with it.
 //!
 //! ```text
-//!   what is there    frame behind the page    owners      may be written           a write that faults means
-//!   Missing          none                                                          MapZeroed
-//!   ZeroPage         the one of all zeroes    not counted never                    Copy
-//!   Shared           a frame                  two or more never                    Copy
-//!   Own              a frame                  one         if its mapping may be    MakeWritable
-//!   Own (object)     a frame of an Object     any         if its mapping may be    MakeWritable
+//!   what is there    frame behind the page    owners         may be written
+//!   Missing          none
+//!   ZeroPage         the one of all zeroes    not counted    never
+//!   Shared           a frame                  two or more    never
+//!   Own              a frame                  one            if the area may be
+//!   Own (object)     a frame of an Object     any            if the area may be
 //! ```
 //!
-//! What *should* be there is the business of the address space, which decides; here is what happens. Rules of this room:
+//! What *should* be there is the business of the [`address_space`](crate::address_space), which decides; here it happens. Rules of
+//! this room:
 //!
 //! 1. Every entry for a page of the lower half holds one share of its frame, unless that is the zero page. A frame goes back
 //!    when its last share does (`frames::owners`).
@@ -39,11 +40,11 @@ pub use self::object::Object;
 use super::frames::OutOfFrames;
 use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_at, page_floor};
 use super::manager::{Memory, Reach};
+use super::permissions::Permissions;
 use super::pool::Pool;
-use super::space::Permissions;
 use super::tables::{Leaf, Mmu, Tables};
 use super::trace::{Event, Purpose};
-pub use crate::address_space::{PageState, PageTables};
+use crate::address_space::{PageState, PageTables, Resident};
 
 /// Marks an entry whose frame belongs to an [`Object`]. The processor ignores this bit.
 const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
@@ -54,29 +55,13 @@ const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
 ///
 /// * The lower half's tables and entries are this value's own, as rule 1 says. The entries of the higher half are the kernel's.
 /// * `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the most it ever was.
+/// * `table_frames` is the number of tables, the level-4 table not counted.
 pub struct Pages<R: Reach> {
     tables: Tables<R::Mmu>,
     reach: R,
     resident: u64,
     peak: u64,
-}
-
-/// How many pages of a range are mapped, and to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resident {
-    /// To the zero page, which costs no frame.
-    pub zero: u64,
-    /// To a frame that nobody else has mapped.
-    pub private: u64,
-    /// To a frame that others have mapped, too.
-    pub shared: u64,
-}
-
-impl Resident {
-    /// Pages with a frame behind them.
-    pub const fn frames(&self) -> u64 {
-        self.private + self.shared
-    }
+    table_frames: u64,
 }
 
 impl<R: Reach> Pages<R> {
@@ -95,7 +80,7 @@ impl<R: Reach> Pages<R> {
             unsafe { tables.share(&mut memory.tables, &IN_EVERY_PROCESS) };
             Ok(tables)
         })?;
-        Ok(Self { tables, reach, resident: 0, peak: 0 })
+        Ok(Self { tables, reach, resident: 0, peak: 0, table_frames: 0 })
     }
 
     /// The frame of the level-4 table.
@@ -119,12 +104,12 @@ impl<R: Reach> Pages<R> {
         self.peak
     }
 
-    /// Frames of the page tables, the level-4 table included. Linear in their number.
-    pub fn table_frames(&mut self) -> u64 {
-        1 + self.tables.count_in_lower_half()
+    /// Frames that the page tables take. Constant time.
+    pub const fn table_frames(&self) -> u64 {
+        self.table_frames + 1
     }
 
-    /// How many pages in `[start, end)` (page-aligned) are mapped, and to what. Linear in their number.
+    /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those that are mapped.
     pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
         let Self { tables, reach, .. } = self;
         let mut resident = Resident::default();
@@ -133,7 +118,7 @@ impl<R: Reach> Pages<R> {
                 // The object itself owns a share of each of its frames, and has none mapped.
                 let mappings = memory.pool.frames.owners(leaf.frame) - u32::from(leaf.flags.contains(OBJECT));
                 match (state(memory, leaf), mappings) {
-                    (PageState::ZeroPage, _) => resident.zero += 1,
+                    (PageState::ZeroPage, _) => {}
                     (_, 1) => resident.private += 1,
                     _ => resident.shared += 1,
                 }
@@ -154,9 +139,8 @@ impl<R: Reach> Drop for Pages<R> {
     /// Gives every frame back.
     fn drop(&mut self) {
         self.unmap(0, LOWER_HALF_END);
-        assert_eq!(self.resident, 0, "pages that are mapped nowhere");
         let empty = self.tables.root_table().iter().take(256).all(|entry| entry.is_unused());
-        assert!(empty, "page tables that cover no page");
+        assert!(empty && self.resident == 0 && self.table_frames == 0, "a process's page tables have lost count");
         let root = self.root();
         self.reach.with(|memory| memory.pool.give(root, Purpose::Table));
     }
@@ -185,7 +169,7 @@ fn flags(permissions: Permissions) -> PageTableFlags {
     flags
 }
 
-/// Enters a page that is not mapped.
+/// Enters a page that is not mapped. Returns how many tables that took.
 ///
 /// # Errors
 ///
@@ -193,10 +177,11 @@ fn flags(permissions: Permissions) -> PageTableFlags {
 ///
 /// # Safety
 ///
-/// One share of the frame is the entry's, or it is the zero page, and the entry not writable.
-unsafe fn enter<M: Mmu>(pool: &mut Pool, tables: &mut Tables<M>, page: u64, leaf: Leaf) -> Result<(), OutOfFrames> {
+/// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
+unsafe fn enter<M: Mmu>(pool: &mut Pool, tables: &mut Tables<M>, page: u64, leaf: Leaf) -> Result<u64, OutOfFrames> {
+    let missing = tables.missing(page_at(page));
     let mut supply = Supply::default();
-    if let Err(out) = supply.fill(pool, tables.missing(page_at(page))) {
+    if let Err(out) = supply.fill(pool, missing) {
         supply.empty(pool);
         return Err(out);
     }
@@ -204,7 +189,7 @@ unsafe fn enter<M: Mmu>(pool: &mut Pool, tables: &mut Tables<M>, page: u64, leaf
     let mapped = unsafe { tables.map(page_at(page), leaf.frame, leaf.flags, &mut supply) };
     mapped.expect("the page is not mapped, and its tables are supplied");
     pool.trace.record(Event::Map { page, frame: leaf.frame.start_address().as_u64() });
-    Ok(())
+    Ok(missing as u64)
 }
 
 /// Frames for the tables that one mapping adds: at most three.

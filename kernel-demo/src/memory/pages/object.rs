@@ -5,10 +5,11 @@
 
 use x86_64::structures::paging::PhysFrame;
 
-use super::{Pages, Permissions};
+use super::Pages;
 use crate::memory::frames::OutOfFrames;
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::manager::Reach;
+use crate::memory::permissions::Permissions;
 
 /// Memory that processes share on purpose.
 ///

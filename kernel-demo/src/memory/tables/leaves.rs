@@ -56,22 +56,6 @@ impl<M: Mmu> Tables<M> {
         if start < end { self.walk(self.root, PageTableLevel::Four, start, end - 1, visitor) } else { Ok(()) }
     }
 
-    /// How many tables below the root map the lower half. Linear in their number.
-    pub fn count_in_lower_half(&mut self) -> u64 {
-        self.count_below(self.root, PageTableLevel::Four, 256)
-    }
-
-    fn count_below(&mut self, table: PhysFrame, level: PageTableLevel, entries: usize) -> u64 {
-        let Some(lower) = level.next_lower_level() else { return 0 };
-        let mut count = 0;
-        for index in 0..entries {
-            if let Ok(frame) = self.table(table)[index].frame() {
-                count += 1 + self.count_below(frame, lower, 512);
-            }
-        }
-        count
-    }
-
     /// Enters another tree's entries of the level-4 table for these addresses, so that what lies there is the same in both from
     /// now on.
     ///

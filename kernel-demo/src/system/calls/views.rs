@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use super::super::machine::Machine;
 use super::super::process::Process;
 use super::{Answer, Call};
-use crate::address_space::{Errno, Figures, Resident};
+use crate::address_space::{Errno, Figures};
 use crate::memory::Reach;
 
 /// A view of an address space.
@@ -35,10 +35,7 @@ impl<R: Reach> Process<R> {
     pub fn write_view(&mut self, view: View, out: &mut impl Write) -> fmt::Result {
         let Self { space, pages, .. } = self;
         let figures = Figures { most_resident: pages.peak(), tables: pages.table_frames() };
-        let resident = |start, end| {
-            let there = pages.resident_in(start, end);
-            Resident { private: there.private, shared: there.shared }
-        };
+        let resident = |start, end| pages.resident_in(start, end);
         match view {
             View::Maps => space.write_maps(out),
             View::Smaps => space.write_smaps(out, resident),
