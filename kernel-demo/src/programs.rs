@@ -8,7 +8,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
-/// Begins at a page.
+/// Begins at a page. Without programs there is none.
+#[allow(dead_code)]
 #[repr(C, align(4096))]
 struct Aligned<const LEN: usize>([u8; LEN]);
 

@@ -28,6 +28,7 @@ mod heaps;
 mod host;
 mod injection;
 mod paging;
+mod programs;
 mod ring3;
 mod selftest;
 mod strict;
@@ -52,6 +53,7 @@ fn main() -> Exit {
         trace::CASES,
         injection::CASES,
         ring3::CASES,
+        programs::CASES,
         heaps::CASES,
         host::claims::CASES,
         host::simple::CASES,
