@@ -11,9 +11,9 @@ use crate::address_space::{
 use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
 
-/// Close together, so that random addresses meet.
+/// Close together, so that random addresses meet: a stack of its full length keeps its gap free even below `mmap_base`.
 const LAYOUT: Layout =
-    Layout { text: MIN_ADDRESS, start_brk: 28 * PAGE_SIZE, mmap_base: 400 * PAGE_SIZE, stack_top: 720 * PAGE_SIZE };
+    Layout { text: MIN_ADDRESS, start_brk: 28 * PAGE_SIZE, mmap_base: 440 * PAGE_SIZE, stack_top: 720 * PAGE_SIZE };
 
 const STACK_LIMIT: u64 = 32 * PAGE_SIZE;
 /// The naive model keeps every page, so a break does not go above this many.
