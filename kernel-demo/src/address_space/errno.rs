@@ -6,6 +6,7 @@ use core::fmt;
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)+) => {
         /// Why a system call failed. A call that returns one has changed nothing, unless it says otherwise.
+        #[allow(clippy::upper_case_acronyms, reason = "Linux's names")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Errno {

@@ -254,4 +254,6 @@ const fn round_up(len: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -83,7 +83,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         if !flags.contains(RemapFlags::FIXED) {
-            if old_end == vma.end && self.extends_to(old_end, old + new_len) {
+            if self.extends_to(old_end, old + new_len) {
                 let more = Vma { end: old + new_len, ..vma }.part(old_end, old + new_len);
                 self.replace(more, tables, commit)?;
                 return Ok(old);

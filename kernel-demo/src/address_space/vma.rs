@@ -115,7 +115,7 @@ impl Vma {
     }
 
     /// Length in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "an area has a page at least")]
+    #[allow(clippy::len_without_is_empty, reason = "an area has a page at least")]
     pub const fn len(&self) -> u64 {
         self.end - self.start
     }
