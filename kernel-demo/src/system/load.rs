@@ -57,16 +57,10 @@ impl<M: Machine> System<M> {
     /// Says what is missing. Nothing has changed.
     pub fn spawn(&mut self, name: &'static str, file: &[u8], arguments: &[&str], options: Options) -> Result<Pid, SpawnError> {
         let image = Image::parse(file)?;
-        if !self.table.has_room() {
-            return Err(Errno::EAGAIN.into());
-        }
+        let pid = self.table.vacancy().ok_or(Errno::EAGAIN)?;
         self.started.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let process = self.commons.load(name, &image, arguments, options)?;
-        let slot = Slot { process: Some(process), used: Usage::default() };
-        let pid = self.table.insert(Pid::KERNEL, slot).map_err(|_| Errno::EAGAIN)?;
-        if let Some(process) = self.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut()) {
-            process.pid = pid;
-        }
+        let process = self.commons.load(pid, name, &image, arguments, options)?;
+        self.table.insert(Pid::KERNEL, Slot { process: Some(process), used: Usage::default() });
         self.started.push(Started { pid, name, status: None, usage: Usage::default(), crash: None });
         Ok(pid)
     }
@@ -76,6 +70,7 @@ impl<M: Machine> Commons<M> {
     /// A process that is about to begin with the program, not yet in the table.
     fn load(
         &mut self,
+        pid: Pid,
         name: &'static str,
         image: &Image<'_>,
         arguments: &[&str],
@@ -90,7 +85,7 @@ impl<M: Machine> Commons<M> {
         }
         let pages = Pages::new(self.machine.reach()).map_err(|_| Errno::ENOMEM)?;
         let mut process = Box::new(Process {
-            pid: Pid::KERNEL,
+            pid,
             name,
             space: AddressSpace::new(layout, Limits { data, stack, ..default }),
             pages,

@@ -60,7 +60,6 @@ use crate::memory::Reach;
 pub use self::kernel::{Kernel, KernelSystem};
 pub use self::load::SpawnError;
 pub use self::process::{Options, Trace};
-pub use self::run::Deadlock;
 
 /// When memory is refused that there may be no frames for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

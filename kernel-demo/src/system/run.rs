@@ -18,46 +18,21 @@ use super::crash::{Crash, Reason};
 use super::machine::Machine;
 use super::process::{Process, Trace};
 use super::status::{Signal, Status};
-use super::table::{Entry, Pid, State, Wait};
+use super::table::{Entry, Pid};
 use super::{System, strace};
 use crate::memory::Stop;
-
-/// Nobody can run: everybody waits for what will not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlock {
-    /// One of those who wait.
-    pub pid: Pid,
-    /// What for.
-    pub wait: Wait,
-}
-
-impl fmt::Display for Deadlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deadlock: process {} waits for {:?}, and nobody can run", self.pid, self.wait)
-    }
-}
 
 impl<M: Machine> System<M> {
     /// Runs all processes until the last has ended.
     ///
-    /// # Errors
-    ///
-    /// Some wait for what will not happen. They stay as they are.
-    pub fn run(&mut self) -> Result<(), Deadlock> {
+    /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself, and at the end of such a chain
+    /// somebody is ready or waits for a key, which may be pressed at any time.
+    pub fn run(&mut self) {
         loop {
-            if let Some(pid) = self.table.next_turn() {
-                self.turn(pid);
-                continue;
-            }
-            let waiting = self.table.entries().filter_map(|entry| match entry.state {
-                State::Waiting(wait) => Some(Deadlock { pid: entry.pid, wait }),
-                State::Ready | State::Zombie(_) => None,
-            });
-            // A key may be pressed at any time, so who waits for input counts first.
-            match waiting.min_by_key(|waiting| waiting.wait != Wait::Input) {
-                Some(Deadlock { wait: Wait::Input, .. }) => self.table.wake_readers(),
-                Some(deadlock) => return Err(deadlock),
-                None => return Ok(()),
+            match self.table.next_turn() {
+                Some(pid) => self.turn(pid),
+                None if self.table.wake_readers() => {}
+                None => break,
             }
         }
     }

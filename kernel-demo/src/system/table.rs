@@ -93,10 +93,6 @@ pub enum Children<P> {
     Ended(Entry<P>, Status),
 }
 
-/// There is no room for another process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TableFull;
-
 /// The process table.
 ///
 /// # Invariants
@@ -123,22 +119,22 @@ impl<P> Table<P> {
         Ok(Self { slots, next: 1, last: 0 })
     }
 
-    /// Enters a process that is ready to run.
+    /// The number that the next process gets; `None` when there is no room for one.
+    pub fn vacancy(&self) -> Option<Pid> {
+        self.slots.iter().any(Option::is_none).then_some(Pid(self.next))
+    }
+
+    /// Enters a process that is ready to run, and returns its number.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// All slots are taken. Nothing has changed.
-    pub fn insert(&mut self, parent: Pid, payload: P) -> Result<Pid, TableFull> {
-        let slot = self.slots.iter_mut().find(|slot| slot.is_none()).ok_or(TableFull)?;
+    /// When there is no [vacancy](Self::vacancy).
+    pub fn insert(&mut self, parent: Pid, payload: P) -> Pid {
+        let slot = self.slots.iter_mut().find(|slot| slot.is_none()).expect("there is a vacancy");
         let pid = Pid(self.next);
         self.next += 1;
         *slot = Some(Entry { pid, parent, state: State::Ready, payload });
-        Ok(pid)
-    }
-
-    /// Whether another process has room.
-    pub fn has_room(&self) -> bool {
-        self.slots.iter().any(Option::is_none)
+        pid
     }
 
     /// All processes, by slot.
@@ -174,13 +170,16 @@ impl<P> Table<P> {
         }
     }
 
-    /// Lets everybody run who waits for input.
-    pub fn wake_readers(&mut self) {
+    /// Lets everybody run who waits for input. Whether there is anybody.
+    pub fn wake_readers(&mut self) -> bool {
+        let mut woken = false;
         for entry in self.slots.iter_mut().flatten() {
             if entry.state == State::Waiting(Wait::Input) {
                 entry.state = State::Ready;
+                woken = true;
             }
         }
+        woken
     }
 
     /// Ends a process. Its children become the kernel's; those of them that ended before are taken out and handed to

@@ -30,9 +30,7 @@ pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 /// and 0 to it.
 pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Call { system, process, .. } = call;
-    if !system.table.has_room() {
-        return Err(Errno::EAGAIN.into());
-    }
+    let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let commons = &mut system.commons;
     if !commons.machine.reserve_heap(size_of::<Process<M::Reach>>()) {
         return Err(Errno::ENOMEM.into());
@@ -42,7 +40,7 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let mut registers = process.registers;
     registers.rax = 0;
     let child = Process {
-        pid: Pid::KERNEL,
+        pid,
         name: process.name,
         space,
         pages,
@@ -52,11 +50,7 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         switches: Usage::default(),
         children: Usage::default(),
     };
-    let slot = Slot { process: Some(Box::new(child)), used: Usage::default() };
-    let pid = system.table.insert(process.pid, slot).expect("the table has room: that was asked first");
-    if let Some(child) = system.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut()) {
-        child.pid = pid;
-    }
+    system.table.insert(process.pid, Slot { process: Some(Box::new(child)), used: Usage::default() });
     Ok(pid.0.into())
 }
 
