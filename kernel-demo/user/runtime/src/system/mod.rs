@@ -14,3 +14,17 @@ pub mod process;
 pub mod view;
 
 pub use syscalls::Errno;
+
+/// A system call of any number, with arguments of zero: to see what the kernel says to one that it does not have.
+///
+/// # Errors
+///
+/// `ENOSYS`, if the kernel has none of that number.
+///
+/// # Safety
+///
+/// If there is one, it does not change what others rely on.
+pub unsafe fn unknown(number: usize) -> Result<usize, Errno> {
+    // SAFETY: the caller's promise.
+    Errno::from_ret(unsafe { syscalls::raw::syscall6(number, 0, 0, 0, 0, 0, 0) })
+}
