@@ -29,8 +29,8 @@ impl<M: Machine> Commons<M> {
         let served = match decision {
             Decision::Kill(cause) => return Err(Reason::Access(*fault, cause)),
             Decision::MapZeroPage => process.pages.map_zero_page(page, permissions),
-            Decision::MapZeroed if state == PageState::Missing => process.pages.map_zeroed(page, permissions),
-            Decision::MapZeroed | Decision::Copy => process.pages.copy(page),
+            Decision::MapZeroed => process.pages.map_zeroed(page, permissions),
+            Decision::Copy => process.pages.copy(page),
             Decision::MakeWritable => {
                 process.pages.make_writable(page);
                 Ok(())

@@ -179,3 +179,6 @@ impl<M: Machine> System<M> {
         &mut self.commons.machine
     }
 }
+
+#[cfg(test)]
+mod tests;

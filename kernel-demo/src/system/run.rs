@@ -18,6 +18,7 @@ use super::crash::{Crash, Reason};
 use super::machine::Machine;
 use super::process::{Process, Trace};
 use super::status::{Signal, Status};
+use super::strace::Pointer;
 use super::table::{Entry, Pid};
 use super::{System, strace};
 use crate::memory::Stop;
@@ -107,7 +108,7 @@ impl<M: Machine> System<M> {
                 (Signal::Segv, Reason::Access(..)) => "SEGV_MAPERR",
                 _ => "SI_KERNEL",
             };
-            let what = format_args!("{signal} {{si_signo={signal}, si_code={code}, si_addr={address:#x}}}");
+            let what = format_args!("{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}", Pointer(address));
             let _ = strace::event(&mut out, process.pid.0, what);
         }
         if !process.options.quiet {

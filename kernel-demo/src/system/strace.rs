@@ -213,7 +213,19 @@ fn result(mut line: Line<'_>, signature: Option<&Signature>, outcome: Outcome) -
 }
 
 fn address(line: &mut Line<'_>, value: u64) -> fmt::Result {
-    if value == 0 { line.write_str("NULL") } else { write!(line, "{value:#x}") }
+    write!(line, "{}", Pointer(value))
+}
+
+/// An address as C shows it.
+pub struct Pointer(
+    /// The address.
+    pub u64,
+);
+
+impl Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("NULL") } else { write!(f, "{:#x}", self.0) }
+    }
 }
 
 /// Names of the bits that are set; what has no name as a number.

@@ -116,7 +116,7 @@ impl<P> Table<P> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(MAX_PROCESSES)?;
         slots.resize_with(MAX_PROCESSES, || None);
-        Ok(Self { slots, next: 1, last: 0 })
+        Ok(Self { slots, next: 1, last: MAX_PROCESSES - 1 })
     }
 
     /// The number that the next process gets; `None` when there is no room for one.

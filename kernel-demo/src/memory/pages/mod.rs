@@ -219,4 +219,4 @@ unsafe impl FrameAllocator<Size4KiB> for Supply {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

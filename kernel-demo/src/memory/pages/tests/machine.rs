@@ -17,7 +17,7 @@ pub const RX: Permissions = Permissions::READ.union(Permissions::EXECUTE);
 
 /// A memory manager over a vector.
 #[derive(Clone)]
-pub(in crate::memory) struct Machine {
+pub(crate) struct Machine {
     memory: Rc<RefCell<Memory<VectorMemory>>>,
     ram: VectorMemory,
 }

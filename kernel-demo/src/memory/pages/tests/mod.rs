@@ -1,7 +1,7 @@
 //! `Pages` over a machine made of a vector: single cases, a model that random programs are compared with, and refused frames.
 
 mod cases;
-mod machine;
+pub(crate) mod machine;
 mod model;
 mod properties;
 
