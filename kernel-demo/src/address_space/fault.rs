@@ -215,11 +215,15 @@ impl AddressSpace {
             return Cause::GivenBack;
         }
         let heap_is_below = self.vmas.below(address).is_none_or(|below| below.end <= brk);
-        if address >= brk && heap_is_below && address - brk < ABOVE_BREAK { Cause::AboveBreak } else { Cause::Unmapped }
+        let to_next = self.vmas.above(address).map_or(u64::MAX, |above| above.start - address);
+        match address.checked_sub(brk) {
+            Some(to_brk) if heap_is_below && to_brk < to_next.min(ABOVE_BREAK) => Cause::AboveBreak,
+            _ => Cause::Unmapped,
+        }
     }
 }
 
-/// How far above the break a touch is said to be above it, if nothing lies between.
+/// How far above the break a touch is said to be above it, if nothing lies between and nothing else is nearer.
 const ABOVE_BREAK: u64 = 1 << 30;
 
 /// Whether the access is allowed in the area.

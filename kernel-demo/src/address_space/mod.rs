@@ -66,7 +66,7 @@ impl Default for Limits {
     }
 }
 
-/// The address space of a process.
+/// The address space of a process. Dropping one loses what is charged for it for good, so give it up with [`destroy`](Self::destroy).
 ///
 /// # Invariants
 ///

@@ -43,7 +43,7 @@ impl AddressSpace {
     /// When there is no frame for a page table at a fixed place, what lay there is gone, as in Linux; otherwise nothing has changed.
     ///
     /// * `EINVAL`: an address is not page-aligned; a length of 0 (Linux takes an old length of 0 for a second mapping of shared memory); `FIXED` without `MAYMOVE`;
-    ///   a fixed place that leaves user memory or overlaps the old one; a shared mapping that would become longer.
+    ///   a range that leaves user memory; a fixed place that overlaps the old one; a shared mapping that would become longer.
     /// * `EFAULT`: nothing is mapped at `old`; or not all of it is one area, and it would have to grow or move.
     /// * `EPERM`: a fixed place below [`MIN_ADDRESS`].
     /// * `ENOMEM`: no room where it is and it may not move, or nowhere; the list is full; the data limit or the account refuses, or there
@@ -62,15 +62,11 @@ impl AddressSpace {
         let new_len = round_up(request.new_len).filter(|len| (1..=USER_END).contains(len)).ok_or(Errno::EINVAL)?;
         let vma = *self.vmas.find(old).ok_or(Errno::EFAULT)?;
         let old_len = old_end - old;
-        if flags.contains(RemapFlags::FIXED) {
-            let new_end = user_range(new, new_len).ok_or(Errno::EINVAL)?;
-            if new < old_end && old < new_end {
-                return Err(Errno::EINVAL);
-            }
-            if new < MIN_ADDRESS {
-                return Err(Errno::EPERM);
-            }
-        } else if new_len <= old_len {
+        let fixed = match flags.contains(RemapFlags::FIXED) {
+            true => Some(fixed(new, new_len, old, old_end)?),
+            false => None,
+        };
+        if fixed.is_none() && new_len <= old_len {
             if new_len < old_len {
                 self.take_out(old + new_len, old_end, tables, commit)?;
             }
@@ -82,17 +78,16 @@ impl AddressSpace {
         if new_len > old_len && vma.is_shared() {
             return Err(Errno::EINVAL);
         }
-        if !flags.contains(RemapFlags::FIXED) {
-            if self.extends_to(old_end, old + new_len) {
-                let more = Vma { end: old + new_len, ..vma }.part(old_end, old + new_len);
-                self.replace(more, tables, commit)?;
-                return Ok(old);
-            }
-            if !flags.contains(RemapFlags::MAYMOVE) {
-                return Err(Errno::ENOMEM);
-            }
+        if fixed.is_none() && self.extends_to(old_end, old + new_len) {
+            let more = Vma { end: old + new_len, ..vma }.part(old_end, old + new_len);
+            self.replace(more, tables, commit)?;
+            return Ok(old);
         }
-        let to = if flags.contains(RemapFlags::FIXED) { new } else { self.place(0, new_len).ok_or(Errno::ENOMEM)? };
+        let to = match fixed {
+            Some(to) => to,
+            None if flags.contains(RemapFlags::MAYMOVE) => self.place(0, new_len).ok_or(Errno::ENOMEM)?,
+            None => return Err(Errno::ENOMEM),
+        };
         self.relocate(vma.part(old, old_end), to, new_len, tables, commit)?;
         Ok(to)
     }
@@ -134,4 +129,13 @@ impl AddressSpace {
         self.add(moved);
         Ok(())
     }
+}
+
+/// The address, if memory from `[old, old_end)` may move to exactly there.
+fn fixed(new: u64, new_len: u64, old: u64, old_end: u64) -> Result<u64, Errno> {
+    let new_end = user_range(new, new_len).ok_or(Errno::EINVAL)?;
+    if new < old_end && old < new_end {
+        return Err(Errno::EINVAL);
+    }
+    if new < MIN_ADDRESS { Err(Errno::EPERM) } else { Ok(new) }
 }
