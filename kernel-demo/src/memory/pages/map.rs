@@ -70,7 +70,8 @@ impl<R: Reach> Pages<R> {
         Ok(())
     }
 
-    /// Puts a writable frame of its own behind a page that shares one, with the same bytes in it.
+    /// Puts a writable frame of its own behind a page that is mapped to the zero page or shares a frame, with the same bytes in
+    /// it.
     ///
     /// # Errors
     ///
@@ -81,17 +82,23 @@ impl<R: Reach> Pages<R> {
     /// When something else is mapped there.
     pub fn copy(&mut self, page: u64) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
-        reach.with(|memory| {
-            let shared = tables.leaf(page).filter(|leaf| state(memory, *leaf) == PageState::Shared);
-            let shared = shared.expect("a page to copy shares its frame");
+        let was_zero = reach.with(|memory| {
+            let old = tables.leaf(page).map(|leaf| (leaf, state(memory, leaf)));
+            let Some((old, is @ (PageState::ZeroPage | PageState::Shared))) = old else {
+                panic!("a page to copy shares its frame, and this is {old:?}");
+            };
             let frame = memory.pool.take(Purpose::Page)?;
             // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody writes to a shared one.
-            unsafe { tables.copy(shared.frame, frame) };
+            unsafe { tables.copy(old.frame, frame) };
             // SAFETY: the frame's one share is the entry's.
-            unsafe { tables.replace(page, Leaf { frame, flags: shared.flags | PageTableFlags::WRITABLE }) };
-            memory.pool.release(shared.frame, Purpose::Page);
-            Ok(())
-        })
+            unsafe { tables.replace(page, Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }) };
+            if is == PageState::Shared {
+                memory.pool.release(old.frame, Purpose::Page);
+            }
+            Ok(is == PageState::ZeroPage)
+        })?;
+        self.grown(was_zero.into());
+        Ok(())
     }
 
     /// Lets a page be written that has its frame to itself, or one of an [`Object`].

@@ -89,8 +89,11 @@ impl<R: Reach> Pages<R> {
         self.tables.root()
     }
 
-    /// What is mapped at the page that holds the address.
+    /// What is mapped for the process at the page that holds the address, which may be any number.
     pub fn state(&mut self, address: u64) -> PageState {
+        if address >= LOWER_HALF_END {
+            return PageState::Missing;
+        }
         let Some(leaf) = self.tables.leaf(page_floor(address)) else { return PageState::Missing };
         self.reach.with(|memory| state(memory, leaf))
     }
