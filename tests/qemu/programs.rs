@@ -1,42 +1,293 @@
 //! Programs in ring 3, each with the end that it must come to.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
+use kernel_demo::address_space::Cause;
 use kernel_demo::programs;
+use kernel_demo::system::around::FaultAround;
 use kernel_demo::system::console::{Input, Output};
-use kernel_demo::system::status::Status;
-use kernel_demo::system::{KernelSystem, Options, Settings, Trace};
-use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq};
+use kernel_demo::system::crash::Reason;
+use kernel_demo::system::process::Started;
+use kernel_demo::system::status::{Signal, Status};
+use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, Trace};
+use kernel_demo::testing::{Case, CaseResult, Failed, OrFail, fail_nth};
+use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+
+use crate::counts;
 
 pub const CASES: &[Case] = cases!("programs":
     hello,
+    c24_maps_story,
+    c12_lazy,
+    c15_pinned,
+    c19_segv,
+    c19_twins,
+    c16_shared,
+    c14_foreign,
+    c18_realmode,
+    churn,
+    fork,
+    simple,
+    spin,
+    usertests,
+    c19_each_segmentation_fault_is_reported,
+    c19_a_fault_harms_nobody_else,
+    spinning_programs_take_turns,
+    strict_accounting_refuses,
+    overcommit_kills_who_touches_too_much,
+    data_limit,
+    c21_the_seed_decides_the_layout,
+    c17_trace,
+    fault_around_saves_faults,
+    input_is_read,
+    each_refused_frame_is_survived,
 );
 
-/// Room for what programs write.
-const ROOM: usize = 64 << 10;
+const SEGV: Status = Status::Killed(Signal::Segv);
+const WELL: Status = Status::Exited(0);
 
-/// What became of a program: how it ended, and what was written.
+/// Settings of a test: what is written stays in memory.
+fn settings() -> Settings {
+    Settings { output: Output::Memory(64 << 10), ..Settings::default() }
+}
+
+/// Options of a test: the same layout each time.
+fn options() -> Options {
+    Options { seed: Some(1), ..Options::default() }
+}
+
+/// A program and its arguments.
+type Command<'a> = (&'static str, &'a [&'a str]);
+
+/// What became of some programs.
 struct Ran {
-    status: Status,
+    started: Vec<Started>,
     output: String,
 }
 
-/// Runs one program in a system of its own.
-fn run(name: &'static str, arguments: &[&str], options: Options) -> Result<Ran, Failed> {
-    let settings = Settings { output: Output::Memory(ROOM), input: Input::Text(b"a line\n"), ..Settings::default() };
+impl Ran {
+    /// How they ended, in order.
+    fn statuses(&self) -> Vec<Status> {
+        self.started.iter().filter_map(|started| started.status).collect()
+    }
+
+    /// The lines that begin so, without that.
+    fn lines<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> {
+        self.output.lines().filter_map(move |line| line.strip_prefix(start))
+    }
+}
+
+/// Runs programs together in a system of their own, until all have ended, and sees to it that every frame is back.
+fn run(settings: Settings, options: Options, commands: &[Command<'_>]) -> Result<Ran, Failed> {
+    let before = counts().used();
     let mut system = KernelSystem::start(settings).or_fail("a system")?;
-    let image = programs::find(name).or_fail("a program of that name")?;
-    let pid = system.spawn(name, image, arguments, options).or_fail("a process")?;
+    for (name, arguments) in commands {
+        let image = programs::find(name).or_fail("a program of that name")?;
+        system.spawn(name, image, arguments, options).or_fail("a process")?;
+    }
     system.run();
     ensure_eq!(system.promised(), 0);
-    let status = system.outcome(pid).and_then(|started| started.status).or_fail("a status")?;
-    Ok(Ran { status, output: String::from(system.output()) })
+    let ran = Ran { started: system.started().to_vec(), output: String::from(system.output()) };
+    drop(system);
+    kernel_demo::heap::HEAP.trim(0);
+    ensure!(counts().used() <= before + ran.output.capacity() / 4096 + 2, "{:?}, {before} used before", counts());
+    Ok(ran)
+}
+
+/// Runs a program that checks what it shows, and must find all of it true.
+fn shows(name: &'static str, arguments: &[&str]) -> Result<Ran, Failed> {
+    let ran = run(settings(), options(), &[(name, arguments)])?;
+    ensure!(ran.statuses() == [WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    Ok(ran)
+}
+
+/// The end of a text, for the report of a failure.
+fn tail(text: &str) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(900))..]
 }
 
 fn hello() -> CaseResult {
-    let ran = run("hello", &[], Options { trace: Trace::CallsAndFaults, ..Options::default() })?;
-    ensure!(ran.status == Status::Exited(0), "{:?}: {}", ran.status, ran.output);
-    kernel_demo::println!("{}", ran.output);
+    let ran = shows("hello", &["one", "two"])?;
+    ensure_eq!(ran.lines("arguments: ").next(), Some("2"));
+    Ok(())
+}
+
+fn c24_maps_story() -> CaseResult {
+    shows("maps-story", &[]).map(drop)
+}
+
+fn c12_lazy() -> CaseResult {
+    // The break moves by more memory than there is, so nobody may count what is promised.
+    let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
+    let ran = run(settings, options(), &[("lazy", &[])])?;
+    ensure!(ran.statuses() == [WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    Ok(())
+}
+
+fn c15_pinned() -> CaseResult {
+    shows("pinned", &[]).map(drop)
+}
+
+fn c19_segv() -> CaseResult {
+    shows("segv", &[]).map(drop)
+}
+
+fn c19_twins() -> CaseResult {
+    shows("twins", &[]).map(drop)
+}
+
+fn c16_shared() -> CaseResult {
+    shows("shared", &[]).map(drop)
+}
+
+fn c14_foreign() -> CaseResult {
+    shows("foreign", &[]).map(drop)
+}
+
+fn c18_realmode() -> CaseResult {
+    shows("realmode", &[]).map(drop)
+}
+
+fn churn() -> CaseResult {
+    shows("churn", &[]).map(drop)
+}
+
+fn fork() -> CaseResult {
+    shows("fork", &[]).map(drop)
+}
+
+fn simple() -> CaseResult {
+    shows("simple", &[]).map(drop)
+}
+
+fn spin() -> CaseResult {
+    shows("spin", &[]).map(drop)
+}
+
+/// xv6's catalogue. Its cases know no memory limit but the machine's.
+fn usertests() -> CaseResult {
+    let ran = run(settings(), Options { quiet: true, ..options() }, &[("usertests", &[])])?;
+    let failed: Vec<&str> = ran.output.lines().filter(|line| line.contains("FAILED") || line.starts_with("  ")).collect();
+    ensure!(ran.statuses() == [WELL] && failed.is_empty(), "{:?}: {failed:?} {}", ran.statuses(), tail(&ran.output));
+    ensure!(ran.lines("case ").count() > 30, "{}", tail(&ran.output));
+    Ok(())
+}
+
+fn c19_each_segmentation_fault_is_reported() -> CaseResult {
+    for (name, cause) in [
+        ("unmapped", Cause::Unmapped),
+        ("null", Cause::Null),
+        ("kernel", Cause::Kernel),
+        ("kernel-write", Cause::Kernel),
+        ("text", Cause::WriteToReadOnly),
+        ("constant", Cause::WriteToReadOnly),
+        ("relocated", Cause::WriteToReadOnly),
+        ("execute-data", Cause::ExecuteNoExecute),
+        ("execute-stack", Cause::ExecuteNoExecute),
+        ("after-shrink", Cause::GivenBack),
+        ("after-unmap", Cause::Unmapped),
+        ("guard", Cause::StackLimit),
+        ("recursion", Cause::StackLimit),
+    ] {
+        let ran = run(settings(), options(), &[("segv", &[name])])?;
+        ensure!(ran.statuses() == [SEGV], "{name}: {:?}: {}", ran.statuses(), tail(&ran.output));
+        let crash = ran.started[0].crash.or_fail("a report")?;
+        ensure_matches!(crash.reason, Reason::Access(_, found) if found == cause);
+        ensure!(ran.output.contains("process 1 (segv): Segmentation fault: "), "{}", tail(&ran.output));
+    }
+    let ran = run(settings(), options(), &[("segv", &["not-canonical"])])?;
+    ensure_eq!(ran.statuses(), [SEGV]);
+    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::Exception { vector: 13, .. });
+    Ok(())
+}
+
+fn c19_a_fault_harms_nobody_else() -> CaseResult {
+    let ran = run(settings(), options(), &[("churn", &["500"]), ("segv", &["null"]), ("twins", &[]), ("segv", &["recursion"])])?;
+    ensure!(ran.statuses() == [WELL, SEGV, WELL, SEGV], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    Ok(())
+}
+
+fn spinning_programs_take_turns() -> CaseResult {
+    let ran = run(settings(), options(), &[("spin", &["3000000"]), ("spin", &["3000000"]), ("hello", &[])])?;
+    ensure!(ran.statuses() == [WELL; 3], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    ensure!(ran.started[..2].iter().all(|spin| spin.usage.involuntary_switches > 0), "no tick came");
+    ensure!(ran.output.find("hello") < ran.output.find("spun"), "hello waited for the others: {}", tail(&ran.output));
+    Ok(())
+}
+
+fn strict_accounting_refuses() -> CaseResult {
+    let ran = shows("hungry", &["1000"])?;
+    ensure_eq!(ran.lines("refused: ").count(), 1);
+    Ok(())
+}
+
+fn overcommit_kills_who_touches_too_much() -> CaseResult {
+    let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
+    let ran = run(settings, options(), &[("hungry", &["1000"]), ("spin", &[])])?;
+    ensure!(ran.statuses() == [Status::Killed(Signal::Kill), WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::OutOfFrames(..));
+    Ok(())
+}
+
+fn data_limit() -> CaseResult {
+    let ran = run(settings(), Options { data_limit: Some(4 << 20), ..options() }, &[("hungry", &["100"])])?;
+    ensure!(ran.statuses() == [WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    ensure!(ran.lines("had: ").eq(["3 MiB"]), "{}", tail(&ran.output));
+    Ok(())
+}
+
+fn c21_the_seed_decides_the_layout() -> CaseResult {
+    let maps = |seed| -> Result<Ran, Failed> { run(settings(), Options { seed, ..options() }, &[("maps-story", &[])]) };
+    let (first, again, other, chance) = (maps(Some(7))?, maps(Some(7))?, maps(Some(8))?, maps(None)?);
+    ensure!(first.output == again.output, "{}", tail(&again.output));
+    ensure!(first.output != other.output && first.output != chance.output, "{}", tail(&other.output));
+    Ok(())
+}
+
+fn c17_trace() -> CaseResult {
+    let ran = run(settings(), Options { trace: Trace::CallsAndFaults, ..options() }, &[("maps-story", &[])])?;
+    ensure_eq!(ran.statuses(), [WELL]);
+    for start in ["brk(NULL) ", "brk(0x", "exit(0)                                 = ?", "+++ exited with 0 +++", "--- page fault {"] {
+        ensure!(ran.lines("[pid     1] ").any(|line| line.starts_with(start)), "no line {start:?} in {}", tail(&ran.output));
+    }
+    Ok(())
+}
+
+fn fault_around_saves_faults() -> CaseResult {
+    let faults = |pages| -> Result<u64, Failed> {
+        let fault_around = FaultAround::pages(pages).or_fail("a power of two")?;
+        let ran = run(Settings { fault_around, ..settings() }, options(), &[("hungry", &["4"])])?;
+        ensure_eq!(ran.statuses(), [WELL]);
+        Ok(ran.started[0].usage.minor_faults)
+    };
+    let (alone, sixteen) = (faults(1)?, faults(16)?);
+    ensure!(alone > 1024 && sixteen < alone - 900, "{alone} faults alone, {sixteen} with sixteen pages each");
+    Ok(())
+}
+
+fn input_is_read() -> CaseResult {
+    let settings = Settings { input: Input::Text(b"typed"), ..settings() };
+    let ran = run(settings, Options { trace: Trace::Calls, ..options() }, &[("usertests", &["read"])])?;
+    ensure!(ran.output.contains("read(0, "), "{}", tail(&ran.output));
+    Ok(())
+}
+
+/// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and every frame is back.
+fn each_refused_frame_is_survived() -> CaseResult {
+    for (name, least) in [("hello", 30), ("twins", 40)] {
+        let image = programs::find(name).or_fail("a program of that name")?;
+        let requests = fail_nth(|| {
+            let Ok(mut system) = KernelSystem::start(settings()) else { return Ok(()) };
+            if let Ok(pid) = system.spawn(name, image, &[], options()) {
+                system.run();
+                let status = system.outcome(pid).and_then(|started| started.status).or_fail("an end")?;
+                ensure!(status != SEGV, "{}", tail(system.output()));
+            }
+            ensure_eq!(system.promised(), 0);
+            Ok(())
+        })?;
+        ensure!(requests > least, "{name}: only {requests} frames were asked for");
+    }
     Ok(())
 }

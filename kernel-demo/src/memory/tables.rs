@@ -165,14 +165,16 @@ impl<M: Mmu> Tables<M> {
     fn clear(&mut self, table: PhysFrame, level: PageTableLevel, start: u64, last: u64, gone: &mut impl FnMut(Unmapped)) -> bool {
         let covers = level.entry_address_space_alignment();
         let first_address = start - start % level.table_address_space_alignment();
-        for index in start / covers % 512..=last / covers % 512 {
-            let Ok(frame) = self.table(table)[index as usize].frame() else { continue };
-            let low = first_address + index * covers;
+        let (mut next, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
+        while let Some(index) = self.first_used(table, next, last_index) {
+            next = index + 1;
+            let Ok(frame) = self.table(table)[index].frame() else { continue };
+            let low = first_address + index as u64 * covers;
             let empty = level
                 .next_lower_level()
                 .is_none_or(|lower| self.clear(frame, lower, start.max(low), last.min(low + (covers - 1)), gone));
             if empty {
-                self.table(table)[index as usize].set_unused();
+                self.table(table)[index].set_unused();
                 self.mmu.flush(page_at(low));
                 gone(match level {
                     PageTableLevel::One => Unmapped::Page { page: low, frame },

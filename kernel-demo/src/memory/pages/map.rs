@@ -11,17 +11,14 @@
 //!
 //! Each takes the time of a few walks through four tables, and of what is said.
 
-use core::convert::Infallible;
-
 use x86_64::structures::paging::PageTableFlags;
 
 use super::{OBJECT, Object, Pages, enter, flags, state};
 use crate::address_space::PageState;
 use crate::memory::frames::OutOfFrames;
-use crate::memory::layout::PAGE_SIZE;
 use crate::memory::manager::Reach;
 use crate::memory::permissions::Permissions;
-use crate::memory::tables::{Leaf, Mmu, Tables};
+use crate::memory::tables::Leaf;
 use crate::memory::trace::Purpose;
 
 impl<R: Reach> Pages<R> {
@@ -62,7 +59,7 @@ impl<R: Reach> Pages<R> {
             let leaf = Leaf { frame, flags: flags(permissions) };
             if tables.leaf(page).is_some_and(|old| old.frame == memory.zero_page()) {
                 // SAFETY: the frame's one share is the entry's.
-                unsafe { replace(tables, page, leaf) };
+                unsafe { tables.replace(page, leaf) };
                 return Ok(0);
             }
             // SAFETY: as above.
@@ -73,7 +70,8 @@ impl<R: Reach> Pages<R> {
         Ok(())
     }
 
-    /// Puts a writable frame of its own behind a page that shares one, with the same bytes in it.
+    /// Puts a writable frame of its own behind a page that is mapped to the zero page or shares a frame, with the same bytes in
+    /// it.
     ///
     /// # Errors
     ///
@@ -84,17 +82,23 @@ impl<R: Reach> Pages<R> {
     /// When something else is mapped there.
     pub fn copy(&mut self, page: u64) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
-        reach.with(|memory| {
-            let shared = tables.leaf(page).filter(|leaf| state(memory, *leaf) == PageState::Shared);
-            let shared = shared.expect("a page to copy shares its frame");
+        let was_zero = reach.with(|memory| {
+            let old = tables.leaf(page).map(|leaf| (leaf, state(memory, leaf)));
+            let Some((old, is @ (PageState::ZeroPage | PageState::Shared))) = old else {
+                panic!("a page to copy shares its frame, and this is {old:?}");
+            };
             let frame = memory.pool.take(Purpose::Page)?;
             // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody writes to a shared one.
-            unsafe { tables.copy(shared.frame, frame) };
+            unsafe { tables.copy(old.frame, frame) };
             // SAFETY: the frame's one share is the entry's.
-            unsafe { replace(tables, page, Leaf { frame, flags: shared.flags | PageTableFlags::WRITABLE }) };
-            memory.pool.release(shared.frame, Purpose::Page);
-            Ok(())
-        })
+            unsafe { tables.replace(page, Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }) };
+            if is == PageState::Shared {
+                memory.pool.release(old.frame, Purpose::Page);
+            }
+            Ok(is == PageState::ZeroPage)
+        })?;
+        self.grown(was_zero.into());
+        Ok(())
     }
 
     /// Lets a page be written that has its frame to itself, or one of an [`Object`].
@@ -107,7 +111,7 @@ impl<R: Reach> Pages<R> {
         let own = tables.leaf(page).filter(|leaf| reach.with(|memory| state(memory, *leaf)) == PageState::Own);
         let own = own.expect("a page to write to has its frame to itself");
         // SAFETY: the frame is what it was, and has one owner or is an object's.
-        unsafe { replace(tables, page, Leaf { flags: own.flags | PageTableFlags::WRITABLE, ..own }) };
+        unsafe { tables.replace(page, Leaf { flags: own.flags | PageTableFlags::WRITABLE, ..own }) };
     }
 
     /// Maps a page that is missing to a page of an object, which gets a zeroed frame if it has none yet.
@@ -137,14 +141,4 @@ impl<R: Reach> Pages<R> {
         self.grown(1);
         Ok(())
     }
-}
-
-/// Changes the entry of a page that is mapped.
-///
-/// # Safety
-///
-/// One share of the frame is the entry's.
-unsafe fn replace<M: Mmu>(tables: &mut Tables<M>, page: u64, leaf: Leaf) {
-    // SAFETY: the page lies in the lower half, where only the process whose tables these are accesses anything.
-    let Ok(()) = unsafe { tables.change(page, page + PAGE_SIZE, &mut |_, _| Ok::<_, Infallible>(leaf)) };
 }

@@ -19,8 +19,9 @@
 //! 3. What needs frames takes all of them before it changes anything. If there are not enough, nothing has changed.
 //! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which allocates from the
 //!    kernel's heap, can call it at any time.
-//! 5. An entry that changes is flushed by the walk that changes it ([`Tables::change`], [`Tables::unmap`]). A page that was not
-//!    mapped needs no flush.
+//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Tables::replace`], [`Tables::unmap`]). A page that
+//!    was not mapped needs no flush. (Today the way back to ring 3 changes page tables, and with that the processor forgets all
+//!    translations; this rule is what makes it right to stop doing so.)
 //!
 //! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs on its own tables, to which
 //! `arch::user` changes when ring 3 is left: what the kernel maps or unmaps meanwhile never has to be told to any process.
@@ -88,8 +89,11 @@ impl<R: Reach> Pages<R> {
         self.tables.root()
     }
 
-    /// What is mapped at the page that holds the address.
+    /// What is mapped for the process at the page that holds the address, which may be any number.
     pub fn state(&mut self, address: u64) -> PageState {
+        if address >= LOWER_HALF_END {
+            return PageState::Missing;
+        }
         let Some(leaf) = self.tables.leaf(page_floor(address)) else { return PageState::Missing };
         self.reach.with(|memory| state(memory, leaf))
     }

@@ -1,10 +1,10 @@
 //! The entries of level-1 tables, visited in the order of addresses, and changed.
 
-use x86_64::structures::paging::page_table::PageTableLevel;
+use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::{Mmu, Tables};
-use crate::memory::layout::{PAGE_SIZE, page_at};
+use crate::memory::layout::page_at;
 
 /// The entry that maps a 4 KiB page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,23 @@ pub struct Leaf {
 impl<M: Mmu> Tables<M> {
     /// The entry that maps the page, if it is mapped. Constant time.
     pub fn leaf(&mut self, page: u64) -> Option<Leaf> {
-        self.first(page, page + PAGE_SIZE).map(|(_, leaf)| leaf)
+        let entry = self.entry(page)?;
+        Some(Leaf { frame: entry.frame().ok()?, flags: entry.flags() })
+    }
+
+    /// Makes the entry that maps the page another one, and tells the processor. Constant time.
+    ///
+    /// # Panics
+    ///
+    /// When the page is not mapped.
+    ///
+    /// # Safety
+    ///
+    /// As for [`change`](Self::change).
+    pub unsafe fn replace(&mut self, page: u64, leaf: Leaf) {
+        let entry = self.entry(page).filter(|entry| !entry.is_unused()).expect("the page is mapped");
+        entry.set_frame(leaf.frame, leaf.flags);
+        self.mmu.flush(page_at(page));
     }
 
     /// The first page mapped in `[start, end)` (page-aligned), and its entry.
@@ -70,6 +86,16 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
+    /// The place of the page's entry, if there is a table for it.
+    fn entry(&mut self, page: u64) -> Option<&mut PageTableEntry> {
+        let page = page_at(page);
+        let mut table = self.root;
+        for index in [page.p4_index(), page.p3_index(), page.p2_index()] {
+            table = self.table(table)[index].frame().ok()?;
+        }
+        Some(&mut self.table(table)[page.p1_index()])
+    }
+
     fn walk<E>(
         &mut self,
         table: PhysFrame,
@@ -80,10 +106,12 @@ impl<M: Mmu> Tables<M> {
     ) -> Result<(), E> {
         let covers = level.entry_address_space_alignment();
         let first_address = start - start % level.table_address_space_alignment();
-        for index in start / covers % 512..=last / covers % 512 {
-            let entry = &self.table(table)[index as usize];
+        let (mut index, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
+        while let Some(used) = self.first_used(table, index, last_index) {
+            index = used + 1;
+            let entry = &self.table(table)[used];
             let Ok(frame) = entry.frame() else { continue };
-            let low = first_address + index * covers;
+            let low = first_address + used as u64 * covers;
             if let Some(lower) = level.next_lower_level() {
                 self.walk(frame, lower, start.max(low), last.min(low + (covers - 1)), visitor)?;
                 continue;
@@ -91,10 +119,16 @@ impl<M: Mmu> Tables<M> {
             let leaf = Leaf { frame, flags: entry.flags() };
             let changed = visitor(low, leaf)?;
             if changed != leaf {
-                self.table(table)[index as usize].set_frame(changed.frame, changed.flags);
+                self.table(table)[used].set_frame(changed.frame, changed.flags);
                 self.mmu.flush(page_at(low));
             }
         }
         Ok(())
+    }
+
+    /// The first entry of the table in `from..=last` that is used. Most of what a sparse address space costs is this search.
+    pub(super) fn first_used(&mut self, table: PhysFrame, from: usize, last: usize) -> Option<usize> {
+        let table = self.table(table);
+        (from..=last).find(|index| !table[*index].is_unused())
     }
 }

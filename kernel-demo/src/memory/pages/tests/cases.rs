@@ -139,8 +139,9 @@ fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
     assert_eq!(pages.read(NEXT + PAGE_SIZE - 1, &mut text), 1, "nothing is mapped there");
     pages.protect(AT, NEXT, Permissions::empty());
     assert_eq!(pages.read(AT, &mut text), 0, "nothing may be read there");
-    for address in [LOWER_HALF_END, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX] {
+    for address in [LOWER_HALF_END, 0xDEAD_BEEF_0000_0000, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX] {
         assert_eq!((pages.read(address, &mut text), pages.write(address, &text)), (0, 0), "{address:#x}");
+        assert_eq!(pages.state(address), PageState::Missing);
     }
     pages.map_zeroed(LOWER_HALF_END - PAGE_SIZE, RW).unwrap();
     assert_eq!(pages.read(LOWER_HALF_END - 1, &mut text), 1);

@@ -31,6 +31,10 @@ enum Step {
         write: bool,
         permissions: Permissions,
     },
+    /// The zero page gives way to a copy of it.
+    CopyZeroPage {
+        page: u64,
+    },
     TouchObject {
         page: u64,
         index: u64,
@@ -83,6 +87,7 @@ fn address() -> impl Strategy<Value = u64> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (page(), any::<bool>(), permissions()).prop_map(|(page, write, permissions)| Step::Touch { page, write, permissions }),
+        1 => page().prop_map(|page| Step::CopyZeroPage { page }),
         3 => (page(), 0..4_u64, permissions()).prop_map(|(page, index, permissions)| Step::TouchObject { page, index, permissions }),
         2 => (page(), len()).prop_map(|(page, len)| Step::Unmap { page, len }),
         2 => (page(), len(), permissions()).prop_map(|(page, len, to)| Step::Protect { page, len, to }),
@@ -128,6 +133,12 @@ impl World {
                     model.processes[at].insert(page, Page { holds, permissions, writable });
                 }
             }
+            Step::CopyZeroPage { page } if model.state(at, page) == PageState::ZeroPage => {
+                if pages.copy(page).is_ok() {
+                    let holds = Holds::Private(model.fresh());
+                    model.processes[at].entry(page).and_modify(|page| *page = Page { holds, writable: true, ..*page });
+                }
+            }
             Step::Unmap { page, len } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
                 pages.unmap(page, end);
@@ -170,7 +181,7 @@ impl World {
                 let bytes: Vec<u8> = (0..len as u8).map(|at| value.wrapping_add(at)).collect();
                 assert_eq!(pages.write(address, &bytes), model.write(at, address, &bytes));
             }
-            Step::TouchObject { .. } | Step::Fork | Step::Exit => {}
+            Step::CopyZeroPage { .. } | Step::TouchObject { .. } | Step::Fork | Step::Exit => {}
         }
     }
 
