@@ -37,7 +37,7 @@ impl Slot {
 }
 
 fn run(arguments: Arguments) -> Verdict {
-    let (steps, seed) = (arguments.number(0, 20_000), arguments.number(1, 1));
+    let (steps, seed) = (arguments.number(0, 4000), arguments.number(1, 1));
     println!("steps: {steps}");
     println!("seed: {seed}");
     let mut random = Rng::with_seed(seed as u64);
