@@ -20,7 +20,7 @@ const SLOTS: usize = 128;
 const LARGEST: u32 = 18;
 
 /// The heap is checked each time after so many steps.
-const CHECK_EVERY: usize = 512;
+const CHECK_EVERY: usize = 128;
 
 /// A block and what it is filled with.
 #[derive(Default)]
