@@ -5,6 +5,7 @@
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   suite · tour · other_kernel        what to boot, and what a boot must show; readme: an excerpt of it
+//!   on_linux                           the ring-3 programs where the verdicts are known
 //!   size                               what the allocator takes of a small target
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
@@ -30,6 +31,7 @@ pub mod error;
 pub mod image;
 pub mod judge;
 pub mod libtest;
+pub mod on_linux;
 pub mod other_kernel;
 pub mod process;
 pub mod programs;

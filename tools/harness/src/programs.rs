@@ -37,7 +37,7 @@ pub fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) ->
 }
 
 /// The programs' names: each file of sources, or folder of such, is one.
-fn names(sources: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(sources)?.collect::<io::Result<Vec<_>>>()?;
     let mut names: Vec<_> = entries
         .iter()

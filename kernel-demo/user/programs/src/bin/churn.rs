@@ -20,7 +20,7 @@ const SLOTS: usize = 128;
 const LARGEST: u32 = 18;
 
 /// The heap is checked each time after so many steps.
-const CHECK_EVERY: usize = 512;
+const CHECK_EVERY: usize = 128;
 
 /// A block and what it is filled with.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Slot {
 }
 
 fn run(arguments: Arguments) -> Verdict {
-    let (steps, seed) = (arguments.number(0, 20_000), arguments.number(1, 1));
+    let (steps, seed) = (arguments.number(0, 4000), arguments.number(1, 1));
     println!("steps: {steps}");
     println!("seed: {seed}");
     let mut random = Rng::with_seed(seed as u64);

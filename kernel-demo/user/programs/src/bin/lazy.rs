@@ -5,8 +5,8 @@
 #![no_std]
 #![no_main]
 
-use programs::{Span, machine};
-use runtime::system::{Errno, process};
+use programs::{Cost, Meter, Span, machine};
+use runtime::system::Errno;
 use runtime::{Arguments, PAGE, Untrue, Verdict, claim, println, program};
 
 program!(run);
@@ -17,72 +17,85 @@ const STEP: usize = 64 << 20;
 /// How many pages are written to.
 const TOUCHED: usize = 16;
 
+/// Pages under one page table. What is written is twice as far apart at least, so each page of it needs a table of its own.
+const UNDER_ONE_TABLE: usize = 512;
+const LEAST_APART: usize = 2 * UNDER_ONE_TABLE;
+
 fn run(arguments: Arguments) -> Verdict {
     let reserve = arguments.number(0, 1024) << 20;
-    // What comes later has run once, so that its own first touches are not counted.
-    let warm = Span::from_break(PAGE)?;
-    warm.touch([0], 1);
-    let frames = machine::frames_free();
-    let faults = process::usage().faults;
-
+    let apart = reserve / PAGE / (TOUCHED + 1) / UNDER_ONE_TABLE * UNDER_ONE_TABLE;
+    if apart < LEAST_APART {
+        println!("at least {} MiB", ((TOUCHED + 1) * LEAST_APART * PAGE) >> 20);
+        return Err(Untrue::ARGUMENTS);
+    }
+    // What this needs of its own is touched before anything is counted.
+    reserve_lazily(PAGE)?.set(0, 1);
+    let before = machine::frames_free();
+    let meter = Meter::start();
     let span = reserve_lazily(reserve)?;
-    let reserved = process::usage().faults - faults;
+    let Cost { faults, frames } = meter.read();
     println!("reserved: {} pages", span.pages());
-    println!("faults: {reserved}");
-    claim!(reserved == 0, "moving the break touches nothing");
-    claim!(taken_since(frames).is_none_or(|taken| taken < 16), "and takes no frames");
-    if let Some(free) = frames {
+    println!("faults: {faults}");
+    claim!(faults == 0, "moving the break touches nothing");
+    claim!(frames.is_none_or(|frames| frames < TOUCHED), "and takes no frames");
+    if let Some(free) = before {
         println!("frames of the machine: {free}");
         claim!(span.pages() > 2 * free, "there are more than twice as many pages as there ever were frames");
     }
 
-    let apart = span.pages() / TOUCHED;
-    let first_of_each = || (0..TOUCHED).map(|index| index * apart);
-    let faults = process::usage().faults;
-    span.touch(first_of_each(), 7);
-    let written = process::usage().faults - faults;
-    println!("pages written: {TOUCHED}");
-    println!("faults: {written}");
-    claim!(written == TOUCHED, "the first touch of each page is a fault");
-    let faults = process::usage().faults;
-    span.touch(first_of_each(), 8);
-    claim!(process::usage().faults == faults, "the second is none");
-    claim!(span.holds(first_of_each(), 8), "and the instruction that faulted was carried out");
-    if let Some(taken) = taken_since(frames) {
-        println!("frames taken: {taken}");
-        claim!((TOUCHED..span.pages() / 16).contains(&taken), "memory is taken for what was touched, not for what was reserved");
-    }
-
-    only_read(&span, apart)?;
+    let first = (span.address() / PAGE).next_multiple_of(UNDER_ONE_TABLE) - span.address() / PAGE;
+    only_written(&span, || (0..TOUCHED).map(|index| first + index * apart))?;
+    // Under the same tables as those that were written, so that it takes no frame for a table either. But Linux may have mapped all of
+    // what is under a table at once.
+    let beside = if machine::is_linux() { UNDER_ONE_TABLE } else { UNDER_ONE_TABLE / 8 };
+    only_read(&span, || (0..TOUCHED).map(|index| first + index * apart + beside))?;
 
     // SAFETY: the span is not used any more.
     unsafe { runtime::unsbrk(reserve) }?;
-    if let (Some(before), Some(now)) = (frames, machine::frames_free()) {
+    if let (Some(before), Some(now)) = (before, machine::frames_free()) {
         println!("frames missing at the end: {}", before.saturating_sub(now));
-        claim!(now + TOUCHED > before, "moving the break down gives the pages back");
+        claim!(now + 2 * TOUCHED > before, "moving the break down gives the pages back");
     }
     Ok(())
 }
 
+/// The first touch of a page, by writing.
+fn only_written<Pages: Iterator<Item = usize>>(span: &Span, pages: impl Fn() -> Pages) -> Verdict {
+    let meter = Meter::start();
+    span.touch(pages(), 7);
+    let Cost { faults, frames } = meter.read();
+    println!("pages written: {TOUCHED}");
+    println!("faults: {faults}");
+    claim!(faults == TOUCHED, "the first touch of each page is a fault");
+    if let Some(frames) = frames {
+        println!("frames taken: {frames}");
+        claim!((TOUCHED..4 * TOUCHED).contains(&frames), "memory is taken for what is touched, and tables for it");
+    }
+    let meter = Meter::start();
+    span.touch(pages(), 8);
+    claim!(meter.read().faults == 0, "the second touch is no fault");
+    claim!(span.holds(pages(), 8), "and the instruction that faulted was carried out");
+    Ok(())
+}
+
 /// A page that is only read needs no frame: all of them can show the same zeros.
-fn only_read(span: &Span, apart: usize) -> Verdict {
-    let pages = || (0..TOUCHED).map(|index| index * apart + 1);
-    let frames = machine::frames_free();
-    let faults = process::usage().faults;
-    claim!(span.holds(pages(), 0), "what was never written reads as zero");
-    let read = process::usage().faults - faults;
-    println!("faults of reading: {read}");
-    claim!(read == TOUCHED, "reading is a touch as well");
-    if let Some(taken) = taken_since(frames) {
-        println!("frames taken by reading: {taken}");
-        claim!(taken == 0, "but takes no frame");
+fn only_read<Pages: Iterator<Item = usize>>(span: &Span, pages: impl Fn() -> Pages) -> Verdict {
+    let meter = Meter::start();
+    let is_zero = span.holds(pages(), 0);
+    let Cost { faults, frames } = meter.read();
+    println!("pages read: {TOUCHED}");
+    println!("faults: {faults}");
+    claim!(is_zero, "what was never written reads as zero");
+    claim!(faults == TOUCHED, "reading is a touch as well");
+    if let Some(frames) = frames {
+        println!("frames taken: {frames}");
+        claim!(frames == 0, "but takes no frame");
     }
-    let faults = process::usage().faults;
+    let meter = Meter::start();
     span.touch(pages(), 9);
-    claim!(process::usage().faults - faults == TOUCHED, "the write after it is a fault once more");
-    if let Some(taken) = taken_since(frames) {
-        claim!(taken >= TOUCHED, "and takes one");
-    }
+    let Cost { faults, frames } = meter.read();
+    claim!(faults == TOUCHED, "the write after it is a fault once more");
+    claim!(frames.is_none_or(|frames| frames == TOUCHED), "and takes a frame for each page");
     Ok(())
 }
 
@@ -103,8 +116,4 @@ fn reserve_lazily(len: usize) -> Result<Span, Untrue> {
     }
     // SAFETY: new memory between the break as it was and as it is; nobody else moves it.
     Ok(unsafe { Span::new(core::ptr::NonNull::slice_from_raw_parts(start, len)) })
-}
-
-fn taken_since(before: Option<usize>) -> Option<usize> {
-    Some(before?.saturating_sub(machine::frames_free()?))
 }
