@@ -44,6 +44,15 @@ fn a_break_that_cannot_move_stays_and_says_where() {
 }
 
 #[test]
+fn the_data_limit_of_the_break_counts_the_image_as_it_was_loaded() {
+    let mut world = World::with(Limits { data: p(4) + p(10), ..LIMITS }, Account::overcommit());
+    world.munmap(20, 24).unwrap();
+    assert_eq!(world.space.totals().data, 0);
+    assert_eq!(world.brk(p(10) + 1), 0);
+    assert_eq!(world.brk(p(10)), p(10));
+}
+
+#[test]
 fn a_mapping_in_the_way_or_a_page_from_it_stops_the_break_and_nothing_else() {
     let mut world = World::new();
     world.map_at(42, 43, R);

@@ -109,3 +109,14 @@ fn mremap_has_an_error_for_each_mistake() {
     world.munmap(600, 602).unwrap();
     assert_eq!(world.mremap(to(500, 10, 11, MAYMOVE)), Ok(989));
 }
+
+#[test]
+fn what_a_move_splits_needs_room_in_the_list() {
+    for (room, moved) in [(1, Err(Errno::ENOMEM)), (2, Err(Errno::ENOMEM)), (3, Ok(605))] {
+        let mut world = World::with(Limits { areas: 6 + room, ..LIMITS }, Account::overcommit());
+        world.map_at(500, 510, RW);
+        world.map_at(600, 610, R);
+        assert_eq!(world.mremap(there(502, 4, 3, 605)), moved);
+        assert_eq!(world.areas().len(), if moved.is_ok() { 5 } else { 2 });
+    }
+}
