@@ -6,7 +6,7 @@ use crate::address_space::Errno;
 use crate::arch::timer::Ticking;
 use crate::arch::{entropy, serial, user};
 use crate::heap::HEAP;
-use crate::memory::{ProcessPages, Registers, Stop, TheMemory};
+use crate::memory::{self, BreakId, ProcessPages, Registers, Stop, TheMemory};
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others are ready.
 const TICK: u32 = 5_000;
@@ -40,6 +40,15 @@ impl Machine for Kernel {
 
     fn reserve_heap(&mut self, bytes: usize) -> bool {
         HEAP.reserve(bytes).is_ok()
+    }
+
+    /// Those behind the kernel's heap count as free: they come and go with what the kernel notes about processes, and say nothing
+    /// about them.
+    fn frames_free(&self) -> u64 {
+        memory::with(|memory| {
+            let heap = memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
+            (memory.counts().free + heap) as u64
+        })
     }
 
     fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {

@@ -13,6 +13,9 @@ pub trait Machine {
     /// Makes sure that the kernel's heap has room for so many bytes without asking for frames. `false` if it cannot have them.
     fn reserve_heap(&mut self, bytes: usize) -> bool;
 
+    /// Frames that no process has, whatever the kernel does with them.
+    fn frames_free(&self) -> u64;
+
     /// Lets a program go on, with these pages and registers, until it stops for the kernel.
     fn run(&mut self, pages: &mut Pages<Self::Reach>, registers: &mut Registers) -> Stop;
 

@@ -61,6 +61,7 @@ pub const RUNS: &[Run] = &[
     run("spin", &["round"], ASTRAY),
     run("hungry", &["4"], WELL),
     run("hungry", &[], ASTRAY),
+    run("echo", &[], WELL),
     run("usertests", &[], WELL),
     run("usertests", &["list"], WELL),
     run("usertests", &["no-such-case"], ASTRAY),

@@ -4,7 +4,7 @@ use super::super::Instead;
 use super::super::machine::Machine;
 use super::super::table::Wait;
 use super::{Answer, Call};
-use crate::address_space::Errno;
+use crate::address_space::{Errno, USER_END};
 
 const INPUT: i32 = 0;
 const OUTPUT: i32 = 1;
@@ -19,6 +19,7 @@ pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if file as i32 != INPUT {
         return Err(Errno::EBADF.into());
     }
+    check_range(address, len)?;
     let commons = &mut call.system.commons;
     let mut buffer = [0; PIECE];
     let Some(available) = commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize]) else {
@@ -35,6 +36,7 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if ![OUTPUT, ERRORS].contains(&(file as i32)) {
         return Err(Errno::EBADF.into());
     }
+    check_range(address, len)?;
     let commons = &mut call.system.commons;
     let mut done = 0;
     while done < len {
@@ -48,4 +50,9 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         done += piece.len() as u64;
     }
     Ok(done)
+}
+
+/// As in Linux, a range that cannot be a process's is an error before anything is read or written.
+fn check_range(address: u64, len: u64) -> Result<(), Errno> {
+    address.checked_add(len).filter(|end| *end <= USER_END).map(drop).ok_or(Errno::EFAULT)
 }

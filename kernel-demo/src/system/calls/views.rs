@@ -69,8 +69,7 @@ impl Write for Fallible {
     }
 }
 
-/// Frames of the machine that are free.
+/// Frames that no process has.
 pub(super) fn frames_free<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let reach = call.system.commons.machine.reach();
-    Ok(reach.with(|memory| memory.counts().free) as u64)
+    Ok(call.system.commons.machine.frames_free())
 }

@@ -99,6 +99,10 @@ impl Machine for ByHand {
         true
     }
 
+    fn frames_free(&self) -> u64 {
+        self.frames.counts().free as u64
+    }
+
     fn run(&mut self, pages: &mut Pages<Frames>, registers: &mut Registers) -> Stop {
         // As the processor does, fetch first: text that is not mapped is a fault.
         let mut program = [0];
