@@ -9,6 +9,7 @@
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// Begins at a page.
+#[allow(dead_code, reason = "a kernel that carries no programs has none to align")]
 #[repr(C, align(4096))]
 struct Aligned<const LEN: usize>([u8; LEN]);
 
