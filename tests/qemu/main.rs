@@ -5,7 +5,7 @@
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
 //!   heaps                       what hobby kernels test of a heap, for three heaps
-//!   programs                    the ring-3 programs that the image carries
+//!   images                      the ring-3 programs that the image carries
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
@@ -26,9 +26,9 @@ mod faults;
 mod frames;
 mod heaps;
 mod host;
+mod images;
 mod injection;
 mod paging;
-mod programs;
 mod selftest;
 mod strict;
 mod trace;
@@ -52,7 +52,7 @@ fn main() -> Exit {
         trace::CASES,
         injection::CASES,
         heaps::CASES,
-        programs::CASES,
+        images::CASES,
         host::claims::CASES,
         host::simple::CASES,
         host::edges::CASES,

@@ -5,7 +5,7 @@ use kernel_demo::programs;
 use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
 use kernel_demo::{cases, ensure, ensure_eq};
 
-pub const CASES: &[Case] = cases!("programs":
+pub const CASES: &[Case] = cases!("images":
     each_is_found_by_its_name,
     each_is_position_independent_and_begins_at_a_page,
     no_segment_is_both_written_and_executed,
