@@ -39,6 +39,8 @@ const fn run(program: &'static str, arguments: &'static [&'static str], ending: 
 pub const RUNS: &[Run] = &[
     run("hello", &[], WELL),
     run("hello", &["one", "two", "three"], WELL),
+    run("layout", &[], WELL),
+    run("costs", &["8"], WELL),
     run("maps-story", &[], WELL),
     run("lazy", &[], WELL),
     run("lazy", &["1"], ASTRAY),

@@ -19,11 +19,11 @@ pub fn write(file: i32, bytes: &[u8]) -> Result<usize, Errno> {
     write_from(file, bytes.as_ptr().addr(), bytes.len())
 }
 
-/// [`write`] from any address: the kernel reads there, or says that it cannot.
+/// [`write()`] from any address: the kernel reads there, or says that it cannot.
 ///
 /// # Errors
 ///
-/// As for [`write`]; `EFAULT` if the process could not read there itself.
+/// As for [`write()`]; `EFAULT` if the process could not read there itself.
 pub fn write_from(file: i32, address: usize, len: usize) -> Result<usize, Errno> {
     // SAFETY: the kernel reads what this process may read, and changes nothing of it.
     unsafe { syscall!(Sysno::write, file, address, len) }

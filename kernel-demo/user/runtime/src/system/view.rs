@@ -17,11 +17,11 @@ pub enum View {
     Status,
 }
 
-/// Writes the text, or as much of it as there is room for; returns how long all of it is.
+/// Writes the text and returns how long it is.
 ///
 /// # Errors
 ///
-/// `ENOSYS` on Linux.
+/// `ERANGE` if there is no room for all of it; `ENOSYS` on Linux.
 pub fn proc_view(view: View, text: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel writes into what is borrowed for writing.
     Errno::from_ret(unsafe {
