@@ -29,6 +29,8 @@ pub const CASES: &[Case] = cases!("programs":
     simple,
     spin,
     usertests,
+    c20_layout,
+    costs,
     c19_each_segmentation_fault_is_reported,
     c19_a_fault_harms_nobody_else,
     spinning_programs_take_turns,
@@ -39,7 +41,10 @@ pub const CASES: &[Case] = cases!("programs":
     c17_trace,
     fault_around_saves_faults,
     input_is_read,
-    each_refused_frame_is_survived,
+    each_refused_frame_of_hello_is_survived,
+    each_refused_frame_of_maps_story_is_survived,
+    each_refused_frame_of_fork_is_survived,
+    each_refused_frame_of_pinned_is_survived,
 );
 
 const SEGV: Status = Status::Killed(Signal::Segv);
@@ -158,6 +163,14 @@ fn spin() -> CaseResult {
     shows("spin", &[]).map(drop)
 }
 
+fn c20_layout() -> CaseResult {
+    shows("layout", &[]).map(drop)
+}
+
+fn costs() -> CaseResult {
+    shows("costs", &["4"]).map(drop)
+}
+
 /// xv6's catalogue. One of its cases moves the break by more memory than there is, so nobody may count what is promised.
 fn usertests() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
@@ -242,7 +255,9 @@ fn c21_the_seed_decides_the_layout() -> CaseResult {
 fn c17_trace() -> CaseResult {
     let ran = run(settings(), Options { trace: Trace::CallsAndFaults, ..options() }, &[("maps-story", &[])])?;
     ensure_eq!(ran.statuses(), [WELL]);
-    for start in ["brk(NULL) ", "brk(0x", "exit(0)                                 = ?", "+++ exited with 0 +++", "--- page fault {"] {
+    for start in
+        ["brk(NULL) ", "brk(0x", "exit(0)                                 = ?", "+++ exited with 0 +++", "--- page fault {"]
+    {
         ensure!(ran.lines("[pid     1] ").any(|line| line.starts_with(start)), "no line {start:?} in {}", tail(&ran.output));
     }
     Ok(())
@@ -267,21 +282,36 @@ fn input_is_read() -> CaseResult {
     Ok(())
 }
 
-/// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and every frame is back.
-fn each_refused_frame_is_survived() -> CaseResult {
-    for (name, least) in [("hello", 30), ("fork", 100)] {
-        let image = programs::find(name).or_fail("a program of that name")?;
-        let requests = fail_nth(|| {
-            let Ok(mut system) = KernelSystem::start(settings()) else { return Ok(()) };
-            if let Ok(pid) = system.spawn(name, image, &[], options()) {
-                system.run();
-                let status = system.outcome(pid).and_then(|started| started.status).or_fail("an end")?;
-                ensure!(status != SEGV, "{}", tail(system.output()));
-            }
-            ensure_eq!(system.promised(), 0);
-            Ok(())
-        })?;
-        ensure!(requests > least, "{name}: only {requests} frames were asked for");
-    }
+fn each_refused_frame_of_hello_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("hello", 30)
+}
+
+fn each_refused_frame_of_maps_story_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("maps-story", 50)
+}
+
+fn each_refused_frame_of_fork_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("fork", 100)
+}
+
+fn each_refused_frame_of_pinned_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("pinned", 50)
+}
+
+/// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and every frame is back. At least so
+/// many frames are asked for.
+fn each_refused_frame_is_survived(name: &'static str, least: usize) -> CaseResult {
+    let image = programs::find(name).or_fail("a program of that name")?;
+    let requests = fail_nth(|| {
+        let Ok(mut system) = KernelSystem::start(settings()) else { return Ok(()) };
+        if let Ok(pid) = system.spawn(name, image, &[], options()) {
+            system.run();
+            let status = system.outcome(pid).and_then(|started| started.status).or_fail("an end")?;
+            ensure!(status != SEGV, "{}", tail(system.output()));
+        }
+        ensure_eq!(system.promised(), 0);
+        Ok(())
+    })?;
+    ensure!(requests > least, "{name}: only {requests} frames were asked for");
     Ok(())
 }

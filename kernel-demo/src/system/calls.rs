@@ -1,7 +1,7 @@
 //! System calls: from a number to what is done.
 //!
 //! ```text
-//!   registers ─► find in TABLE ─► function ─┬─► Ok: the result
+//!   registers ─► find in CALLS ─► function ─┬─► Ok: the result
 //!                     │                     └─► Instead: an error, a wait, an end
 //!                     └ not there ─► ENOSYS
 //! ```
@@ -39,9 +39,22 @@ struct Call<'a, M: Machine> {
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
 
-/// All system calls.
-const fn table<M: Machine>() -> [(Signature, Handler<M>); 15] {
-    [
+/// Why the turn of a process is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Over {
+    /// Others are to have one.
+    Turn,
+    /// It waits.
+    Waits(Wait),
+    /// It has ended.
+    Ends(Status),
+    /// It is ended.
+    Crashes(Reason),
+}
+
+impl<M: Machine> System<M> {
+    /// All system calls.
+    const CALLS: &'static [(Signature, Handler<M>)] = &[
         (signature::READ, console::read),
         (signature::WRITE, console::write),
         (signature::MMAP, memory::mmap),
@@ -57,35 +70,22 @@ const fn table<M: Machine>() -> [(Signature, Handler<M>); 15] {
         (signature::GETRUSAGE, process::getrusage),
         (signature::PROC_VIEW, views::proc_view),
         (signature::FRAMES_FREE, views::frames_free),
-    ]
-}
+    ];
 
-/// Why the turn of a process is over.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Over {
-    /// Others are to have one.
-    Turn,
-    /// It waits.
-    Waits(Wait),
-    /// It has ended.
-    Ends(Status),
-    /// It is ended.
-    Crashes(Reason),
-}
-
-impl<M: Machine> System<M> {
     /// Makes the system call that a process stopped for, or one that waited, again.
     pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
         let registers = &process.registers;
         let number = registers.rax;
         let arguments = [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9];
-        let found = table::<M>().into_iter().find(|(signature, _)| signature.number == number);
-        let answer = match &found {
+        let found = Self::CALLS.iter().find(|(signature, _)| signature.number == number);
+        let answer = match found {
             Some((_, handler)) => handler(&mut Call { system: self, process, arguments }),
             None => Err(Instead::Fails(Errno::ENOSYS)),
         };
-        let signature = found.as_ref().map(|(signature, _)| signature);
-        self.trace_call(process, &Traced { pid: process.pid.0, signature, number, arguments }, &answer);
+        if process.options.trace != Trace::Off {
+            let signature = found.map(|(signature, _)| signature);
+            self.trace_call(process, &Traced { pid: process.pid.0, signature, number, arguments }, &answer);
+        }
         process.pending = None;
         match answer {
             Ok(value) => process.registers.rax = value,
@@ -107,9 +107,6 @@ impl<M: Machine> System<M> {
     }
 
     fn trace_call(&mut self, process: &mut Process<M::Reach>, traced: &Traced<'_>, answer: &Answer) {
-        if process.options.trace == Trace::Off {
-            return;
-        }
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
             Err(Instead::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),

@@ -3,9 +3,9 @@
 use crate::memory::{Pages, Reach, Registers, Stop};
 
 /// Runs programs, prints, and reads keys.
-pub trait Machine {
+pub trait Machine: 'static {
     /// How page tables reach the memory manager.
-    type Reach: Reach;
+    type Reach: Reach + 'static;
 
     /// The memory manager.
     fn reach(&self) -> Self::Reach;

@@ -42,6 +42,7 @@ pub mod status;
 pub mod strace;
 pub mod table;
 pub mod usage;
+pub mod views;
 
 use alloc::vec::Vec;
 

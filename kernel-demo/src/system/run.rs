@@ -29,13 +29,16 @@ impl<M: Machine> System<M> {
     /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself, and at the end of such a chain
     /// somebody is ready or waits for a key, which may be pressed at any time.
     pub fn run(&mut self) {
-        loop {
-            match self.table.next_turn() {
-                Some(pid) => self.turn(pid),
-                None if self.table.wake_readers() => {}
-                None => break,
-            }
+        while self.step() {}
+    }
+
+    /// Gives one turn to the process whose turn it is. `false` when all have ended.
+    pub fn step(&mut self) -> bool {
+        match self.table.next_turn() {
+            Some(pid) => self.turn(pid),
+            None => return self.table.wake_readers(),
         }
+        true
     }
 
     /// One turn of a process, which is ready.

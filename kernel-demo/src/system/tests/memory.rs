@@ -1,9 +1,10 @@
 //! Memory of several processes: apart, or shared on purpose.
 
-use super::by_hand::{DATA, FRAMES, Step, run, run_in, system};
+use super::by_hand::{DATA, FRAMES, Step, image, run, run_in, system};
 use crate::memory::Stop;
 use crate::system::signature::*;
 use crate::system::status::Status;
+use crate::system::views::View;
 use crate::system::{Options, Settings};
 
 const PROTECTION: u64 = 3;
@@ -111,4 +112,33 @@ fn a_mapping_moves_with_what_is_in_it() {
     ]]);
     assert_eq!(statuses, [Status::Killed(crate::system::status::Signal::Segv)]);
     assert_eq!(system.machine().seen, [u64::from_le_bytes(*b"contents"); 2]);
+}
+
+#[test]
+fn c24_the_kernel_sees_the_memory_of_a_process_between_its_turns() {
+    const GROWS: &[Step] = &[
+        |_| Some(Stop::Timer),
+        |cpu| cpu.call(&BRK, &[0]),
+        |cpu| cpu.call(&BRK, &[cpu.result() + 0x5000]),
+        |cpu| cpu.store(cpu.result() - 1, b"x"),
+        |_| Some(Stop::Timer),
+    ];
+    let mut system = system(FRAMES, Settings::default(), &[GROWS]);
+    let pid = system.spawn("by hand", &image(0), &[], Options { seed: Some(1), ..Options::default() }).unwrap();
+    let mut views = Vec::new();
+    while system.step() {
+        let mut text = [View::Maps, View::Smaps, View::Status].map(|view| (view, String::new()));
+        text.iter_mut().for_each(|(view, text)| system.write_view(pid, *view, text).unwrap());
+        views.push(text.map(|(_, text)| text));
+    }
+    let [before, after, gone] = &views[..] else { panic!("{} turns", views.len()) };
+    let heap = |maps: &str| maps.lines().filter(|line| line.ends_with("[heap]")).count();
+    assert_eq!((heap(&before[0]), heap(&after[0])), (0, 1));
+    let heap = &after[1][after[1].find("[heap]").unwrap()..];
+    assert!(
+        heap.starts_with("[heap]\nSize:                 20 kB\n") && heap.contains("\nRss:                   4 kB\n"),
+        "{heap}"
+    );
+    assert!(after[2].contains("VmRSS:\t") && after[2].contains("VmPTE:\t"), "{}", after[2]);
+    assert!(gone.iter().all(String::is_empty));
 }
