@@ -8,8 +8,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
-/// Begins at a page.
-#[allow(dead_code, reason = "a kernel that carries no programs has none to align")]
+/// Begins at a page. Without programs there is none.
+#[allow(dead_code)]
 #[repr(C, align(4096))]
 struct Aligned<const LEN: usize>([u8; LEN]);
 
