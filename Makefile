@@ -82,7 +82,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

@@ -4,7 +4,9 @@
 //!   boot  frames  paging        the kernel owns the machine
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
+//!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   images  programs            the ring-3 programs that the image carries; each run, to the end that it must come to
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
@@ -25,8 +27,11 @@ mod faults;
 mod frames;
 mod heaps;
 mod host;
+mod images;
 mod injection;
 mod paging;
+mod programs;
+mod ring3;
 mod selftest;
 mod strict;
 mod trace;
@@ -49,7 +54,12 @@ fn main() -> Exit {
         faults::CASES,
         trace::CASES,
         injection::CASES,
+        ring3::stops::CASES,
+        ring3::registers::CASES,
+        ring3::memory::CASES,
+        programs::CASES,
         heaps::CASES,
+        images::CASES,
         host::claims::CASES,
         host::simple::CASES,
         host::edges::CASES,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::project::{Project, Setup};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, process, programs};
 
 /// A disk image to build: one program of one kernel package.
 #[derive(Clone, Debug)]
@@ -11,22 +11,24 @@ pub struct Image {
     folder: PathBuf,
     bin: &'static str,
     features: &'static [&'static str],
+    /// Whether ring-3 programs are part of it.
+    carries_programs: bool,
 }
 
 impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "suite", features: &["suite"] }
+        Self { folder: project.kernel(), bin: "suite", features: &["suite"], carries_programs: true }
     }
 
     /// The demo kernel's tour.
     pub fn tour(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "tour", features: &[] }
+        Self { folder: project.kernel(), bin: "tour", features: &[], carries_programs: true }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
-        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[] }
+        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[], carries_programs: false }
     }
 
     /// The program's name.
@@ -44,6 +46,9 @@ impl Image {
         ]);
         for feature in self.features {
             command.args(["--features", feature]);
+        }
+        if self.carries_programs {
+            command.env(programs::FOLDER, programs::build(project, setup, &mut on_line)?);
         }
         let mut output = Vec::new();
         let status = process::run(command, |line| {

@@ -37,6 +37,11 @@ impl Project {
         self.root.join("kernel-demo")
     }
 
+    /// The workspace of the programs that the demo kernel runs.
+    pub fn user(&self) -> PathBuf {
+        self.kernel().join("user")
+    }
+
     /// The package of the kernel that has nothing in common with ours.
     pub fn other_kernel(&self) -> PathBuf {
         self.root.join("tests/other-kernel")

@@ -61,6 +61,9 @@ impl Machine {
                 &smp,
                 "-m",
                 &self.mem,
+                // All that the accelerator can do: SMEP and SMAP are not in the default.
+                "-cpu",
+                "max",
                 "-device",
                 "isa-debug-exit,iobase=0xf4,iosize=0x04",
                 "-serial",

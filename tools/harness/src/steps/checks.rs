@@ -21,6 +21,7 @@ pub(super) fn steps() -> Vec<Step> {
     vec![
         check("fmt: workspace", |context| fmt(context, context.project.root())),
         check("fmt: kernel-demo", |context| fmt(context, &context.project.kernel())),
+        check("fmt: ring-3 programs", |context| fmt(context, &context.project.user())),
         check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
         check("fmt: small target", |context| fmt(context, &context.project.small_target())),
         check("fmt: fuzz", |context| fmt(context, &context.project.fuzz())),
@@ -58,6 +59,11 @@ pub(super) fn steps() -> Vec<Step> {
             command.args(["--lib", "--profile", "test"]);
             deny_warnings(command)
         }),
+        check("clippy: ring-3 programs", |context| {
+            let mut command = kernel_clippy(context, &context.project.user());
+            command.args(["--workspace", "--lib", "--bins"]);
+            deny_warnings(command)
+        }),
         check("clippy: other-kernel", |context| {
             let mut command = kernel_clippy(context, &context.project.other_kernel());
             command.arg("--bins");
@@ -82,6 +88,11 @@ pub(super) fn steps() -> Vec<Step> {
         check("doc: kernel-demo", |context| {
             let mut command = doc(context, &context.project.kernel(), KERNEL_HOST);
             command.args(["--lib", "--document-private-items"]);
+            command
+        }),
+        check("doc: ring-3 programs' runtime", |context| {
+            let mut command = doc(context, &context.project.user(), KERNEL_HOST);
+            command.args(["--workspace", "--lib", "--document-private-items"]).env("CARGO_PROFILE_DEV_PANIC", "abort");
             command
         }),
     ]

@@ -7,7 +7,7 @@ use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, on_linux, process, programs};
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
@@ -16,6 +16,7 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: tiny", tiny),
         tests("host tests: checked", checked),
         tests("host tests: kernel-demo", kernel),
+        tests("host tests: ring-3 programs on Linux", ring3),
         tests("host tests: AddressSanitizer", address_sanitizer),
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
@@ -90,6 +91,31 @@ fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, &context.project.kernel(), KERNEL_HOST);
     command.args(["test", "--lib"]).env("RUSTC_BOOTSTRAP", "1");
     cargo_test("host tests: kernel-demo", context, command, screen)
+}
+
+/// The kernel's programs, on the system whose calls they use.
+fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
+    }
+    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let mut tally = Tally::default();
+    for run in on_linux::RUNS {
+        let name = run.name();
+        if context.filter.as_deref().is_some_and(|filter| !is_chosen(filter, &name)) {
+            continue;
+        }
+        screen.start_line(&format!("test {name} ... "));
+        let verdict = run.judge(&folder)?;
+        screen.end_line(if verdict.is_clean() { "ok" } else { "FAILED" });
+        tally.add(verdict);
+    }
+    Ok(Outcome::Ran(tally))
+}
+
+/// Whether the name contains a part of the filter.
+fn is_chosen(filter: &str, name: &str) -> bool {
+    filter.split(',').map(str::trim).any(|part| !part.is_empty() && name.contains(part))
 }
 
 /// The allocator's tests under AddressSanitizer, lightly optimised, for the sanitizer makes them slow. It does not look for

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   checks   fmt · clippy · doc             one pass or failure each; left out under a filter
-//!   host     cargo test, in seven ways; what is linked     counted by their summaries
+//!   host     cargo test, in seven ways; ring-3 programs; what is linked     counted by their summaries
 //!   kernel   images · suite · other kernel · tour
 //! ```
 //!
