@@ -225,22 +225,22 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     }
 }
 
-/// Takes everything that another thread might hold: before `fork`.
+/// Takes everything that another thread might hold, in the order in which everybody takes it: before `fork`.
 pub(crate) fn hold_for_fork() {
-    HeapLock::take();
     trace::hold();
+    HeapLock::take();
 }
 
 /// Gives it back, in the parent.
 pub(crate) fn release_in_parent() {
-    trace::release();
     HeapLock::give_back();
+    trace::release();
 }
 
 /// Gives it back, in the child, which has one thread and writes no trace: the file is the parent's.
 pub(crate) fn release_in_child() {
-    trace::stop_in_child();
     HeapLock::give_back();
+    trace::stop_in_child();
 }
 
 /// Writes what is left of the trace.

@@ -28,8 +28,7 @@ impl Mappings {
     /// It is one mapping. After `Ok` only the new place is used.
     pub(super) unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, Refused> {
         // SAFETY: the caller's promise; it moves to where nothing is.
-        let moved =
-            errno::unchanged(|| unsafe { libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE) });
+        let moved = errno::unchanged(|| unsafe { libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE) });
         if moved == libc::MAP_FAILED { Err(Refused) } else { NonNull::new(moved.cast()).ok_or(Refused) }
     }
 }

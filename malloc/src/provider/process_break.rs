@@ -41,7 +41,10 @@ impl ProcessBreak {
         // SAFETY: moves nothing.
         let end = errno::unchanged(|| unsafe { libc::sbrk(0) }).cast::<u8>();
         if end.addr() < self.highest {
-            report::die(format_args!("somebody moved the break down to {end:p}, below memory that is in use up to {:#x}", self.highest));
+            report::die(format_args!(
+                "somebody moved the break down to {end:p}, below memory that is in use up to {:#x}",
+                self.highest
+            ));
         }
         end
     }
