@@ -6,7 +6,7 @@
 //!               a free cell is cut ◄─┴───────────────┘
 //!               (cut_and_merge.rs)
 //!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
-//!   reallocate    (resize.rs)
+//!   reallocate    (resize.rs)          both by address alone: by_address.rs
 //!   add_region ─► memory beside the break's (add_region.rs, join.rs)
 //!
 //!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
@@ -22,6 +22,7 @@
 #[cfg(not(feature = "tiny"))]
 mod add_region;
 mod bins;
+mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
 mod check_small;

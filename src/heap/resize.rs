@@ -80,7 +80,13 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first `len` bytes of its payload only; they fit
     /// into the request.
-    unsafe fn resize(&mut self, cell: Cell, request: Request, len: usize, may_move_break: bool) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn resize(
+        &mut self,
+        cell: Cell,
+        request: Request,
+        len: usize,
+        may_move_break: bool,
+    ) -> Option<NonNull<u8>> {
         let needed = request.size();
         // SAFETY: `cell` is valid.
         let header = unsafe { cell.header() };

@@ -7,6 +7,8 @@
 
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;
+#[path = "../by_address.rs"]
+pub mod by_address;
 #[path = "../claims.rs"]
 pub mod claims;
 #[path = "../corruption.rs"]

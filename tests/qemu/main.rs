@@ -50,6 +50,7 @@ fn main() -> Exit {
         trace::CASES,
         injection::CASES,
         heaps::CASES,
+        host::by_address::CASES,
         host::claims::CASES,
         host::simple::CASES,
         host::edges::CASES,
