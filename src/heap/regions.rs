@@ -23,12 +23,15 @@ pub(super) struct Regions {
     /// Bytes that came by [`Heap::add_region`].
     #[cfg(not(feature = "tiny"))]
     pub(super) added: usize,
+    /// A piece of a scattered provider may have become free as a whole.
+    #[cfg(not(feature = "tiny"))]
+    pub(super) due: bool,
 }
 
 #[cfg(not(feature = "tiny"))]
 impl Regions {
     pub(super) const fn new() -> Self {
-        Self { lowest: None, last: None, added: 0 }
+        Self { lowest: None, last: None, added: 0, due: false }
     }
 
     /// Fence of the highest region, if that is not the break's.
