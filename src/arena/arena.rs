@@ -33,7 +33,7 @@ pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
 ///
 /// # Invariants
 ///
-/// `inner` is reached by who has the token of the slot and level, or has claimed the slot.
+/// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, L> {
     remote: Apart<RemoteList>,
@@ -45,9 +45,11 @@ pub(super) struct Arena<B, M, L> {
 struct Apart<T>(T);
 
 /// What only who is in the arena uses.
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(super) struct Inner<B, M, L> {
     pub(super) owner: Owner,
+    /// Which says whose a block is, and outlives the arena.
+    map: NonNull<SegmentMap>,
     /// Blocks of this arena that others have freed, and that have been taken over.
     inbox: Option<NonNull<Link>>,
     pub(super) outbox: Outbox,
@@ -71,7 +73,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, map: NonNull<SegmentMap>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
         let heap = Heap::new(Supply::new(owner));
-        let inner = UnsafeCell::new(Inner { owner, inbox: None, outbox: Outbox::new(), heap });
+        let inner = UnsafeCell::new(Inner { owner, map, inbox: None, outbox: Outbox::new(), heap });
         // SAFETY: the caller's promise.
         unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
@@ -106,6 +108,13 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     pub(super) unsafe fn set_source(&mut self, source: Source<'_, B, M, L>) {
         // SAFETY: the caller's promise.
         unsafe { self.heap.provider_mut().set_source(source) };
+    }
+
+    /// Whether a block is this arena's.
+    #[inline(always)]
+    pub(super) fn owns(&self, block: NonNull<u8>) -> bool {
+        // SAFETY: the map outlives the arena.
+        unsafe { self.map.as_ref() }.owner_of(block.addr().get()) == self.owner
     }
 
     /// Takes up what others have freed, at most so many blocks. True if there was any.

@@ -9,7 +9,7 @@ use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
 use super::{ArenaHeap, Visit};
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
+use crate::provider::{Break, Cpu, Map, SlotWord};
 use crate::small::segments::Owner;
 
 /// The level of those who interrupt.
@@ -18,16 +18,21 @@ const NESTED: usize = 1;
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or somebody tidies them up just now.
     pub(super) fn attach(&self) -> bool {
-        let (Some(source), Some(number), Some(slot)) = (self.source(), self.number, self.slot) else { return false };
+        let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
         if slot.change(State::Retired, State::Attached) {
             source.shared.retired.fetch_sub(1, Ordering::Relaxed);
         } else if !slot.change(State::New, State::Attached) {
             return false;
-        } else if !furnish(source, slot, number, if C::NESTS { LEVELS } else { 1 }) {
+        } else if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
             slot.release(State::New);
             return false;
         }
-        slot.give_out();
+        // The first level is the last: with it the slot is open.
+        for level in (0..LEVELS).rev() {
+            if let (Some(arena), Some(word)) = (slot.arena(level), self.word(level)) {
+                word.put_back(arena.cast());
+            }
+        }
         true
     }
 }
@@ -97,10 +102,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     pub unsafe fn retire(&self) {
         let visit = self.visit();
         let (Some(source), Some(slot)) = (visit.source(), visit.slot) else { return };
-        let Some(first) = slot.take(0) else { return };
-        for arena in [Some(first), slot.take(NESTED)].into_iter().flatten() {
-            // SAFETY: its token was taken.
-            let (inner, remote) = unsafe { Arena::enter(arena) };
+        if slot.state() != State::Attached {
+            return;
+        }
+        for level in 0..LEVELS {
+            let Some(arena) = visit.word(level).and_then(SlotWord::take) else { continue };
+            // SAFETY: it was taken out of its word.
+            let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
             inner.tidy_up(source, remote);
         }
         source.shared.retired.fetch_add(1, Ordering::Relaxed);

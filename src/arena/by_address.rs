@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::{ArenaHeap, is_large, outbox, served};
+use super::{ArenaHeap, is_large, served};
 use crate::cell::{Cell, WORD};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
@@ -17,19 +17,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// The block came from this heap, was not freed since, and is not used any more.
     #[inline]
     pub unsafe fn deallocate_unsized(&self, block: NonNull<u8>) {
-        let visit = self.visit();
-        let owner = visit.owner_of(block);
-        let Some(mut inside) = visit.go_in(0) else {
-            // SAFETY: the caller's promise.
-            return unsafe { visit.deallocate_elsewhere(owner, block, None) };
-        };
-        if inside.inner().0.owner == owner {
-            // SAFETY: the caller's promise.
-            unsafe { visit.deallocate_missed(&mut inside, block, None) };
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { visit.deallocate_foreign(inside, owner, block, outbox::UNKNOWN_SIZE) };
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate_slowly(block, None) };
     }
 
     /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted who has the

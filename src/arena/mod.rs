@@ -1,8 +1,8 @@
 //! An arena for each CPU or thread: how callers share without waiting for each other (C26, C27).
 //!
 //! ```text
-//!   allocate ─► my slot ─► its token ─► the arena: a heap of its own ──(full)──► a segment of the parent ──► the break
-//!                │            └─(somebody is in there: I have interrupted it)─► the arena for those who interrupt
+//!   allocate ─► my slot ─► its arena: a heap of its own ──(full)──► a segment of the parent ──► the break
+//!                │            └─(busy: I have interrupted who is in there)─► the arena for those who interrupt
 //!                └─(none)───────────────────────────────► the parent, behind its lock ◄── what is large
 //!
 //!   deallocate ─► the map of segments: whose is it?
@@ -44,7 +44,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::cell::WORD;
 use crate::lock::{RawLock, Spin};
 use crate::locked::{or_null, without_unwinding};
-use crate::provider::{Break, Cpu, Map, NoMap};
+use crate::provider::{Break, Cpu, Map, NoMap, SlotWord};
 use crate::small::Class;
 use crate::small::segments::Owner;
 
@@ -138,28 +138,46 @@ impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 }
 
-/// A caller, for the time of one operation.
-struct Visit<'heap, B, C: Cpu, M, L> {
+/// A caller, for the time of one operation, who stays on one slot.
+struct Caller<'heap, B, C: Cpu, M, L> {
     heap: &'heap ArenaHeap<B, C, M, L>,
-    shared: Option<&'heap Shared<Arena<B, M, L>>>,
-    number: Option<usize>,
-    slot: Option<&'heap Slot<Arena<B, M, L>>>,
+    number: usize,
 }
 
-impl<B, C: Cpu, M, L> Drop for Visit<'_, B, C, M, L> {
+impl<B, C: Cpu, M, L> Drop for Caller<'_, B, C, M, L> {
     #[inline(always)]
     fn drop(&mut self) {
         self.heap.cpu.leave();
     }
 }
 
+impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
+    /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than it has to.
+    #[inline(always)]
+    fn go_in(&self) -> Option<Inside<'heap, B, M, L>> {
+        let word = match self.heap.cpu.word() {
+            Some(word) => word,
+            None => self.heap.shared()?.slot(self.number)?.word(0),
+        };
+        Some(Inside { word, level: 0, arena: word.take()?.cast() })
+    }
+}
+
+/// The same where the fast path ends: what there is to know about the caller.
+struct Visit<'heap, B, C: Cpu, M, L> {
+    caller: Caller<'heap, B, C, M, L>,
+    heap: &'heap ArenaHeap<B, C, M, L>,
+    shared: Option<&'heap Shared<Arena<B, M, L>>>,
+    slot: Option<&'heap Slot<Arena<B, M, L>>>,
+}
+
 /// A caller that is in an arena.
 ///
 /// # Invariants
 ///
-/// The token of this slot and level was taken, and has not been put back.
+/// The arena was taken out of the word, and has not been put back.
 struct Inside<'heap, B, M, L> {
-    slot: &'heap Slot<Arena<B, M, L>>,
+    word: &'heap SlotWord,
     level: usize,
     arena: NonNull<Arena<B, M, L>>,
 }
@@ -167,7 +185,7 @@ struct Inside<'heap, B, M, L> {
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     #[inline(always)]
     fn inner(&mut self) -> (&mut Inner<B, M, L>, &RemoteList) {
-        // SAFETY: who has the token is alone with the arena.
+        // SAFETY: who took it is alone with the arena.
         unsafe { Arena::enter(self.arena) }
     }
 }
@@ -175,16 +193,25 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
 impl<B, M, L> Drop for Inside<'_, B, M, L> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slot.put_back(self.level, self.arena);
+        self.word.put_back(self.arena.cast());
     }
 }
 
 impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
+    /// The word of the caller's slot, at a level.
+    #[inline(always)]
+    fn word(&self, level: usize) -> Option<&'heap SlotWord> {
+        match self.heap.cpu.word().filter(|_| level == 0) {
+            Some(word) => Some(word),
+            None => Some(self.slot?.word(level)),
+        }
+    }
+
     /// Goes into the arena of a level, if it is there and nobody is in it.
     #[inline(always)]
     fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, L>> {
-        let slot = self.slot?;
-        Some(Inside { slot, level, arena: slot.take(level)? })
+        let word = self.word(level)?;
+        Some(Inside { word, level, arena: word.take()?.cast() })
     }
 
     /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it, who was interrupted, into the second one.
@@ -212,7 +239,6 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     }
 
     /// Allocates from an arena whose front cache has nothing, or from the parent.
-    #[inline(never)]
     fn allocate_missed(&self, mut inside: Inside<'heap, B, M, L>, layout: Layout) -> Option<NonNull<u8>> {
         if let Some(source) = self.source().filter(|_| !is_large(layout)) {
             let (inner, remote) = inside.inner();
@@ -271,7 +297,6 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     /// # Safety
     ///
     /// As for [`ArenaHeap::deallocate`]; the block is this arena's.
-    #[inline(never)]
     unsafe fn deallocate_missed(&self, inside: &mut Inside<'heap, B, M, L>, block: NonNull<u8>, layout: Option<Layout>) {
         let (inner, _) = inside.inner();
         if let Some(source) = self.source() {
@@ -291,7 +316,6 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     /// # Safety
     ///
     /// As for [`ArenaHeap::deallocate`]; `size` is its size, as far as it is known.
-    #[inline(never)]
     unsafe fn deallocate_foreign(&self, mut inside: Inside<'heap, B, M, L>, owner: Owner, block: NonNull<u8>, size: usize) {
         if owner == Owner::NOBODY {
             drop(inside);
@@ -341,10 +365,15 @@ fn size_of(layout: Option<Layout>) -> usize {
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline(always)]
     fn visit(&self) -> Visit<'_, B, C, M, L> {
-        let number = self.cpu.enter();
+        let caller = self.caller();
         let shared = self.shared();
-        let slot = shared.zip(number).and_then(|(shared, number)| shared.slot(number));
-        Visit { heap: self, shared, number, slot }
+        let slot = shared.and_then(|shared| shared.slot(caller.number));
+        Visit { caller, heap: self, shared, slot }
+    }
+
+    #[inline(always)]
+    fn caller(&self) -> Caller<'_, B, C, M, L> {
+        Caller { heap: self, number: self.cpu.enter() }
     }
 
     /// What all slots share, if it is there already.
@@ -372,24 +401,34 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served(layout);
-        let visit = self.visit();
-        let Some(mut inside) = visit.go_in(0) else { return self.allocate_first(visit, layout) };
-        match inside.inner().0.heap.pop_front(layout) {
+        match self.pop_front(layout) {
             Some(block) => Some(block),
-            None => visit.allocate_missed(inside, layout),
+            None => self.allocate_slowly(layout),
         }
     }
 
-    /// Allocates where the fast path found no arena: perhaps because this is the first operation of all.
-    #[cold]
+    /// A block that the front cache of the caller's arena has. The fast path: no more than is needed, and nothing that can fail.
+    #[inline(always)]
+    fn pop_front(&self, layout: Layout) -> Option<NonNull<u8>> {
+        Class::of(layout)?;
+        let caller = self.caller();
+        caller.go_in()?.inner().0.heap.pop_front(layout)
+    }
+
+    /// Allocates where the fast path found nothing.
     #[inline(never)]
-    fn allocate_first(&self, visit: Visit<'_, B, C, M, L>, layout: Layout) -> Option<NonNull<u8>> {
-        if visit.shared.is_some() {
-            return visit.allocate_elsewhere(layout);
+    fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let mut visit = self.visit();
+        if visit.shared.is_none() {
+            // The first operation of all.
+            drop(visit);
+            self.prepare();
+            visit = self.visit();
         }
-        drop(visit);
-        self.prepare();
-        self.visit().allocate_elsewhere(layout)
+        match visit.go_in(0) {
+            Some(inside) => visit.allocate_missed(inside, layout),
+            None => visit.allocate_elsewhere(layout),
+        }
     }
 
     /// Allocates a block of zeros. See [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
@@ -447,21 +486,49 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         let layout = served(layout);
+        // SAFETY: the caller's promise.
+        if !unsafe { self.push_front(block, layout) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_slowly(block, Some(layout)) };
+        }
+    }
+
+    /// Frees a block of the caller's arena, if the front cache has room for it. The fast path.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](ArenaHeap::deallocate), if the answer is true.
+    #[inline(always)]
+    unsafe fn push_front(&self, block: NonNull<u8>, layout: Layout) -> bool {
+        if Class::of(layout).is_none() {
+            return false;
+        }
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in() else { return false };
+        let inner = inside.inner().0;
+        // SAFETY: the caller's promise; the block is this arena's.
+        inner.owns(block) && unsafe { inner.heap.push_front(block, layout) }
+    }
+
+    /// Frees a block where the fast path did not.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](ArenaHeap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
         let visit = self.visit();
         let owner = visit.owner_of(block);
         let Some(mut inside) = visit.go_in(0) else {
             // SAFETY: the caller's promise.
-            return unsafe { visit.deallocate_elsewhere(owner, block, Some(layout)) };
+            return unsafe { visit.deallocate_elsewhere(owner, block, layout) };
         };
-        let inner = inside.inner().0;
-        if inner.owner != owner {
+        if inside.inner().0.owner == owner {
             // SAFETY: the caller's promise.
-            return unsafe { visit.deallocate_foreign(inside, owner, block, layout.size()) };
-        }
-        // SAFETY: the caller's promise.
-        if !unsafe { inner.heap.push_front(block, layout) } {
+            unsafe { visit.deallocate_missed(&mut inside, block, layout) };
+        } else {
             // SAFETY: the caller's promise.
-            unsafe { visit.deallocate_missed(&mut inside, block, Some(layout)) };
+            unsafe { visit.deallocate_foreign(inside, owner, block, size_of(layout)) };
         }
     }
 

@@ -6,22 +6,23 @@
 //!                            ▲                            │
 //!                            └────────── attach ──────────┘
 //!
-//!   token[level]:  the arena   nobody is in it: who is on the slot may take the token, and then is
+//!   word[level]:   the arena   nobody is in it: who is on the slot may take the word's contents, and is in it then
 //!                  null        somebody is, and was interrupted by who finds it so; or the slot is not attached
 //! ```
 //!
 //! # Ordering
 //!
-//! The token is the *busy flag*. It is loaded and stored, never exchanged: only who is on the slot touches it, and who interrupts there puts
+//! The word is the *busy flag*. It is loaded and stored, never exchanged: only who is on the slot touches it, and who interrupts there puts
 //! back what it took before the interrupted one goes on. So between its load and its store there may be whole operations of others, but
 //! none that is unfinished; and once it is stored, whoever comes finds null. What is left to be done is to keep the compiler from moving
-//! accesses to the arena out from between the two stores: a compiler fence each.
+//! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
+//! ([`Cpu::word`](crate::Cpu::word)).
 //!
 //! `state` is for those who are not on the slot: who claims or attaches acquires what who retired or gave up the claim released.
 
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use super::sync::{AtomicBool, AtomicPtr, AtomicU8, Ordering, compiler_fence};
+use super::sync::{AtomicBool, AtomicPtr, AtomicU8, Ordering, SlotWord, compiler_fence};
 
 /// Arenas of a slot: one for those who are there, one for those who interrupt them.
 pub(super) const LEVELS: usize = 2;
@@ -60,12 +61,12 @@ impl State {
 ///
 /// * zeroed memory is a new slot
 /// * an arena that is there stays
-/// * `token[l]` is null, or `arenas[l]` and the slot is attached
-/// * whoever got a token from [`take`](Slot::take) and has not put it back, or has claimed the slot, is alone with the arena
+/// * a level's word is null, or `arenas[level]` and the slot is attached
+/// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone with the arena
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Slot<T> {
-    token: [AtomicPtr<T>; LEVELS],
+    words: [SlotWord; LEVELS],
     arenas: [AtomicPtr<T>; LEVELS],
     state: AtomicU8,
     /// Who is on the slot has the parent's lock, or is about to.
@@ -73,20 +74,10 @@ pub(super) struct Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// Takes the token of a level, if nobody has it. Only for who is on the slot.
+    /// The word of a level, unless the provider has one for it.
     #[inline(always)]
-    pub(super) fn take(&self, level: usize) -> Option<NonNull<T>> {
-        let arena = NonNull::new(self.token[level].load(Ordering::Relaxed))?;
-        self.token[level].store(ptr::null_mut(), Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        Some(arena)
-    }
-
-    /// Puts a token back. Only for who took it.
-    #[inline(always)]
-    pub(super) fn put_back(&self, level: usize, arena: NonNull<T>) {
-        compiler_fence(Ordering::SeqCst);
-        self.token[level].store(arena.as_ptr(), Ordering::Relaxed);
+    pub(super) const fn word(&self, level: usize) -> &SlotWord {
+        &self.words[level]
     }
 
     /// The arena of a level, for whatever may be done with it by anybody.
@@ -112,15 +103,6 @@ impl<T> Slot<T> {
     /// Goes to a state that lets others in. Only for who is alone with the slot.
     pub(super) fn release(&self, to: State) {
         self.state.store(to as u8, Ordering::Release);
-    }
-
-    /// Gives out the tokens of all arenas that are there. Only for who has attached the slot, and is on it. The first level is the last.
-    pub(super) fn give_out(&self) {
-        for level in (0..LEVELS).rev() {
-            if let Some(arena) = self.arena(level) {
-                self.put_back(level, arena);
-            }
-        }
     }
 
     /// Whether who was on the slot before, and was interrupted, may have the parent's lock.

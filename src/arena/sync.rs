@@ -1,5 +1,6 @@
 //! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of these.
 
+pub(super) use crate::provider::SlotWord;
 pub(super) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering, compiler_fence};
 
 use core::ptr::NonNull;

@@ -124,7 +124,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         let from = start.addr().get();
         match &self.extent {
             #[cfg(not(feature = "tiny"))]
-            _ if B::SCATTERED => self.take_in_among_added(start, len),
+            _ if B::SCATTERED => {
+                self.regions.pieces += len;
+                self.take_in_among_added(start, len);
+            }
             Some(extent) if from < extent.end() => {
                 // SAFETY: the grant was never used. If the provider refuses, the memory stays unused with us.
                 let _ = unsafe { self.brk.shrink(len) };

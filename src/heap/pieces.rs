@@ -101,6 +101,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         if above.is_none() {
             self.regions.last = below.filter(|below| !self.is_last(below)).map(|below| below.fence);
         }
+        self.regions.pieces -= region.end - region.start;
         let lead = region.first.addr() - region.start;
         // SAFETY: the cell lies in the region, at this distance from its start.
         let start = unsafe { region.first.payload().sub(lead + WORD) };

@@ -1,5 +1,8 @@
 //! Who is calling: a CPU, or a thread, each with a slot of its own.
 
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
+
 /// Which slot am I on, and how do I stay on it.
 ///
 /// A slot is what an arena belongs to: one for each CPU in a kernel, one for each thread in a process. There may be more callers than slots:
@@ -25,9 +28,9 @@
 ///         kernel::CPUS
 ///     }
 ///
-///     fn enter(&self) -> Option<usize> {
+///     fn enter(&self) -> usize {
 ///         kernel::disable_preemption();
-///         Some(kernel::cpu_number())
+///         kernel::cpu_number()
 ///     }
 ///
 ///     fn leave(&self) {
@@ -45,24 +48,68 @@
 ///
 /// An implementer guarantees:
 ///
-/// * From an `enter` that says `Some(slot)` to its `leave` nobody else is told the same slot, but who *interrupts* the caller there, and
+/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, but who *interrupts* the caller there, and
 ///   then leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
-/// * A slot is less than `slots`, which is always the same.
-/// * Neither method allocates from the heap, or unwinds.
+/// * `slots` is always the same.
+/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
+/// * No method allocates from the heap, or unwinds.
 pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
     /// for that. Each slot has a second, small arena then.
     const NESTS: bool;
 
-    /// How many slots there are.
+    /// How many slots there are: `0..slots()`.
     fn slots(&self) -> usize;
 
-    /// The caller's slot, on which it stays until [`leave`](Cpu::leave). `None`: it has none.
-    fn enter(&self) -> Option<usize>;
+    /// The caller's slot, on which it stays until [`leave`](Cpu::leave). Any other number: it has none.
+    fn enter(&self) -> usize;
+
+    /// A word of the slot that the caller has entered, for this heap's use: a variable of the thread, or of the CPU, which is
+    /// [new](SlotWord::new) when somebody else gets the slot. It makes every operation some instructions shorter. `None`: the heap has its own.
+    #[inline(always)]
+    fn word(&self) -> Option<&SlotWord> {
+        None
+    }
 
     /// The caller may go to another slot.
+    #[inline]
     fn leave(&self) {}
+}
+
+/// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it guards. See [`Cpu::word`].
+///
+/// # Invariants
+///
+/// Null, or what was [put back](SlotWord::put_back) last.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct SlotWord(AtomicPtr<()>);
+
+impl SlotWord {
+    /// A word in which there is nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Takes out what is there.
+    ///
+    /// Not by one instruction: see `arena/slot.rs`.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<NonNull<()>> {
+        let found = NonNull::new(self.0.load(Ordering::Relaxed))?;
+        self.0.store(ptr::null_mut(), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        Some(found)
+    }
+
+    /// Puts something in.
+    #[inline(always)]
+    pub(crate) fn put_back(&self, what: NonNull<()>) {
+        compiler_fence(Ordering::SeqCst);
+        self.0.store(what.as_ptr(), Ordering::Relaxed);
+    }
 }
 
 /// For who has only one CPU, or one thread.
@@ -91,7 +138,7 @@ unsafe impl Cpu for SingleCpu {
     }
 
     #[inline]
-    fn enter(&self) -> Option<usize> {
-        Some(0)
+    fn enter(&self) -> usize {
+        0
     }
 }

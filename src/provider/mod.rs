@@ -21,7 +21,7 @@ mod cpu;
 mod fixed;
 mod map;
 
-pub use cpu::{Cpu, SingleCpu};
+pub use cpu::{Cpu, SingleCpu, SlotWord};
 pub use fixed::FixedBreak;
 pub use map::{Map, MapError, NoMap};
 

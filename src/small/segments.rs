@@ -70,10 +70,11 @@ type Leaf = [AtomicU32; ENTRIES];
 /// # Invariants
 ///
 /// A leaf that is there stays. `base` is the number of the first unit, and does not change.
+#[repr(C)]
 struct Window {
     base: AtomicUsize,
-    leaves: [AtomicPtr<Leaf>; LEAVES],
     next: AtomicPtr<Window>,
+    leaves: [AtomicPtr<Leaf>; LEAVES],
 }
 
 impl Window {
@@ -151,6 +152,7 @@ impl SegmentMap {
     }
 
     #[cold]
+    #[inline(never)]
     fn entry_further_on(&self, unit: usize) -> u32 {
         let Some((leaf, index)) = self.windows().find_map(|window| window.place(unit)) else { return 0 };
         // SAFETY: a leaf that is there stays.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock};
 
-thread_local!(static SLOT: Cell<Option<usize>> = const { Cell::new(None) });
+thread_local!(static SLOT: Cell<usize> = const { Cell::new(usize::MAX) });
 
 /// So many slots. A thread is on the one that [`on_slot`] says; on none otherwise, or if there are not so many.
 pub struct Slots(pub usize);
@@ -17,14 +17,14 @@ unsafe impl Cpu for Slots {
         self.0
     }
 
-    fn enter(&self) -> Option<usize> {
-        SLOT.get().filter(|&slot| slot < self.0)
+    fn enter(&self) -> usize {
+        SLOT.get()
     }
 }
 
 /// Runs `run` on a slot. Nobody else is on it meanwhile.
 pub fn on_slot<R>(slot: usize, run: impl FnOnce() -> R) -> R {
-    let before = SLOT.replace(Some(slot));
+    let before = SLOT.replace(slot);
     let answer = run();
     SLOT.set(before);
     answer
