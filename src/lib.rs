@@ -33,6 +33,8 @@ extern crate std;
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
+#[cfg(not(feature = "tiny"))]
+mod arena;
 mod cell;
 mod heap;
 mod lock;
@@ -44,13 +46,15 @@ mod simple;
 mod small;
 
 #[cfg(not(feature = "tiny"))]
+pub use arena::{ArenaHeap, ArenaStats, Quiet};
+#[cfg(not(feature = "tiny"))]
 pub use heap::RegionError;
 pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
 #[cfg(feature = "checked")]
 pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use lock::{RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
-pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
+pub use provider::{Break, BreakError, Cpu, FixedBreak, Map, MapError, NoMap, SingleCpu, SlotWord};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 

@@ -170,7 +170,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     #[inline]
     pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
         let Some(extent) = &self.extent else { return false };
-        let limit = self.kept.limit.min(extent.len() / SHARE);
+        let len = if B::SCATTERED { self.regions.pieces } else { extent.len() };
+        let limit = self.kept.limit.min(len / SHARE);
         if limit == 0 {
             return false;
         }

@@ -30,6 +30,8 @@ mod check_small;
 mod checked;
 mod cut_and_merge;
 mod extent;
+#[cfg(not(feature = "tiny"))]
+mod front;
 mod growth;
 #[cfg(not(feature = "tiny"))]
 mod join;
@@ -37,6 +39,8 @@ mod join;
 mod kept;
 mod mapped;
 mod picture;
+#[cfg_attr(feature = "tiny", path = "no_pieces.rs")]
+mod pieces;
 mod regions;
 #[deny(unsafe_code)]
 mod request;

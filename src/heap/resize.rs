@@ -154,7 +154,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn move_break_behind(&mut self, cell: Cell, behind: Cell, needed: usize) {
         let Some(extent) = &self.extent else { return };
         let is_last = self.top == Some(behind) || extent.fence() == behind;
-        if !is_last || self.brk.end().addr() != extent.end() {
+        // What is scattered is never granted behind anything.
+        if B::SCATTERED || !is_last || self.brk.end().addr() != extent.end() {
             return;
         }
         let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };
