@@ -10,7 +10,8 @@
 //!   ProcessBreak · Mappings                                                 provider/   brk, mmap, mremap, munmap, madvise
 //! ```
 //!
-//! beside it: `request` (which layout is meant), `options` (the environment), `start` (constructors, `fork`, exit), `lock`, `report` (messages).
+//! beside it: `request` (which layout is meant), `options` (the environment), `start` (constructors, `fork`, exit), `thread` (who has which arena),
+//! `lock`, `report` (messages).
 //!
 //! # Rules
 //!
@@ -31,6 +32,7 @@ mod report;
 #[deny(unsafe_code)]
 mod request;
 mod start;
+mod thread;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
 compile_error!("libbrkmalloc is written for Linux with glibc on x86-64");

@@ -31,6 +31,7 @@ mod outbox;
 mod parent;
 mod quiet;
 mod remote;
+mod settings;
 mod shared;
 mod slot;
 mod supply;

@@ -1,7 +1,7 @@
 //! Which heap serves the process. What C means by its names is not known here: layouts come in, blocks go out.
 //!
 //! ```text
-//!   Mode   Unstarted ──first call──► Usual     usual.rs       the fast way: one test, then the heap
+//!   Mode   Unstarted ──first call──► Usual     usual.rs       arenas; one test, then the heap
 //!                              └───► Special ─┬─ usual.rs      with a record of each call    trace.rs
 //!                                             └─ checked.rs    every misuse is found
 //! ```
@@ -21,6 +21,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::lock::HeapLock;
 use crate::options::Options;
+use crate::thread;
 
 const UNSTARTED: u8 = 0;
 const USUAL: u8 = 1;
@@ -53,11 +54,14 @@ pub(crate) fn start() -> u8 {
     }
     let _held = HeapLock::hold();
     let mode = match MODE.load(Ordering::Acquire) {
-        UNSTARTED => match options.trace {
-            _ if options.checked => CHECKED,
-            Some(file) if trace::start(file) => TRACED,
-            _ => USUAL,
-        },
+        UNSTARTED => {
+            thread::start();
+            match options.trace {
+                _ if options.checked => CHECKED,
+                Some(file) if trace::start(file) => TRACED,
+                _ => USUAL,
+            }
+        }
         mode => mode,
     };
     MODE.store(mode, Ordering::Release);
@@ -240,7 +244,13 @@ pub(crate) fn release_in_parent() {
 /// Gives it back, in the child, which has one thread and writes no trace: the file is the parent's.
 pub(crate) fn release_in_child() {
     HeapLock::give_back();
+    usual::after_fork();
     trace::stop_in_child();
+}
+
+/// The calling thread ends: its arena is for others.
+pub(crate) fn retire_thread() {
+    usual::retire_thread();
 }
 
 /// Writes what is left of the trace.
