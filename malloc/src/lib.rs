@@ -11,7 +11,7 @@
 //! ```
 //!
 //! beside it: `request` (which layout is meant), `options` (the environment), `start` (constructors, `fork`, exit), `thread` (who has which arena),
-//! `lock`, `report` (messages).
+//! `decay` (when unused pages go back), `lock`, `report` (messages).
 //!
 //! # Rules
 //!
@@ -22,6 +22,7 @@
 
 #![no_std]
 
+mod decay;
 mod engine;
 mod entry;
 mod errno;
@@ -37,7 +38,8 @@ mod thread;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
 compile_error!("libbrkmalloc is written for Linux with glibc on x86-64");
 
-/// A panic is a bug of the heap: the process ends, as for corruption.
+/// A panic is a bug of the heap: the process ends, as for corruption. (Lints look at the library as if it were tested, too.)
+#[cfg(not(test))]
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo) -> ! {
     report::die(format_args!("{info}"))

@@ -79,7 +79,7 @@ static TAKEN: [AtomicU64; SLOTS / 64] = [const { AtomicU64::new(0) }; SLOTS / 64
 /// The lowest free slot. What who gave it up did there happens before what is done now.
 fn take_slot() -> Option<usize> {
     TAKEN.iter().enumerate().find_map(|(index, word)| {
-        let lowest = |bits: u64| (bits != u64::MAX).then(|| bits | bits + 1);
+        let lowest = |bits: u64| (bits != u64::MAX).then_some(bits | bits.wrapping_add(1));
         let before = word.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest).ok()?;
         Some(index * 64 + before.trailing_ones() as usize)
     })

@@ -50,6 +50,7 @@ mod size_class;
 #[cfg_attr(feature = "tiny", path = "no_small_blocks.rs")]
 mod small_blocks;
 mod stats;
+mod unused;
 mod walk;
 mod zeroed;
 

@@ -37,5 +37,7 @@ pub mod seeds;
 pub mod simple;
 #[path = "../small.rs"]
 pub mod small;
+#[path = "../unused.rs"]
+pub mod unused;
 #[path = "../zeroed.rs"]
 pub mod zeroed;

@@ -63,6 +63,7 @@ fn main() -> Exit {
         host::regions_and_break::CASES,
         #[cfg(not(feature = "tiny"))]
         host::small::CASES,
+        host::unused::CASES,
         host::zeroed::CASES,
         host::corruption::CASES,
         host::mapping::CASES,

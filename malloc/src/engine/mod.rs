@@ -19,6 +19,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use crate::decay;
 use crate::lock::HeapLock;
 use crate::options::Options;
 use crate::thread;
@@ -56,6 +57,7 @@ pub(crate) fn start() -> u8 {
     let mode = match MODE.load(Ordering::Acquire) {
         UNSTARTED => {
             thread::start();
+            decay::start(options.decay);
             match options.trace {
                 _ if options.checked => CHECKED,
                 Some(file) if trace::start(file) => TRACED,

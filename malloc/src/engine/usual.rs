@@ -7,15 +7,26 @@ use core::ptr::NonNull;
 use brkalloc::{ArenaHeap, MapThreshold, Trim};
 
 use super::{Setting, Usage};
+use crate::decay;
 use crate::lock::HeapLock;
-use crate::provider::{Mappings, ProcessBreak};
+use crate::provider::{self, Mappings, ProcessBreak};
+use crate::request::PAGE;
 use crate::thread::Threads;
 
 static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, HeapLock> =
     ArenaHeap::<_, _, _, _>::with_map(ProcessBreak::new(), Threads, Mappings);
 
+/// What is larger does not come from an arena, so that there is time to look at the clock.
+const LARGE: usize = 32 << 10;
+
+/// Free memory of so many bytes together is worth a call.
+const LEAST_UNUSED: usize = 64 << 10;
+
 #[inline(always)]
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    if layout.size() > LARGE {
+        give_back_if_due();
+    }
     // SAFETY: the heap is there as long as the process.
     unsafe { HEAP.allocate(layout) }
 }
@@ -40,6 +51,9 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
 /// As for [`reallocate`](super::reallocate).
 #[inline]
 pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    if new.size() > LARGE {
+        give_back_if_due();
+    }
     // SAFETY: the caller's promise.
     unsafe { HEAP.reallocate_unsized(block, new) }
 }
@@ -64,8 +78,27 @@ pub(super) fn after_fork() {
     unsafe { HEAP.after_fork() };
 }
 
+/// Gives the break back, and the pages of what is free below it.
 pub(super) fn trim(keep: usize) -> bool {
-    HEAP.trim(keep) > 0
+    HEAP.trim(keep) + give_back_unused(PAGE) > 0
+}
+
+#[inline(never)]
+fn give_back_if_due() {
+    if decay::is_due() {
+        give_back_unused(LEAST_UNUSED);
+    }
+}
+
+/// Gives back the pages of free memory, of `least` bytes or more together. Returns how many bytes.
+fn give_back_unused(least: usize) -> usize {
+    let mut bytes = 0;
+    HEAP.unused_memory(PAGE, least, |piece| {
+        // SAFETY: the heap does not need what is there.
+        unsafe { provider::forget(piece) };
+        bytes += piece.len();
+    });
+    bytes
 }
 
 pub(super) fn set(setting: Setting) {

@@ -11,11 +11,23 @@ pub(crate) use process_break::ProcessBreak;
 
 use core::ptr::NonNull;
 
+use crate::errno;
 use crate::request::PAGE;
 
 /// Why there is no memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
+
+/// Gives the pages of some memory back, and keeps the addresses: what is read there next is zero.
+///
+/// # Safety
+///
+/// It is whole pages of the heap's, and nobody needs what is in them.
+pub(crate) unsafe fn forget(memory: NonNull<[u8]>) {
+    let start = memory.cast::<core::ffi::c_void>();
+    // SAFETY: the caller's promise. If it is refused, the pages stay.
+    errno::unchanged(|| unsafe { libc::madvise(start.as_ptr(), memory.len(), libc::MADV_DONTNEED) });
+}
 
 /// Makes the providers those of one of the two.
 macro_rules! provide_for {

@@ -42,6 +42,9 @@ impl Options {
     }
 }
 
+/// One of the things that were measured.
+type Figure = fn(&Took) -> f64;
+
 fn main() -> ExitCode {
     let options = match Options::parse() {
         Ok(options) => options,
@@ -112,14 +115,14 @@ impl Took {
 type Table = BTreeMap<String, Vec<Option<Took>>>;
 
 /// Sums over the programs that ran with every library.
-fn sums(libraries: &[Library], table: &Table, figure: fn(&Took) -> f64) -> Vec<f64> {
+fn sums(libraries: &[Library], table: &Table, figure: Figure) -> Vec<f64> {
     let whole = table.values().filter(|row| row.iter().all(Option::is_some));
     whole.fold(vec![0.0; libraries.len()], |sums, row| {
         sums.iter().zip(row).map(|(sum, took)| sum + took.as_ref().map_or(0.0, figure)).collect()
     })
 }
 
-fn print_table(title: &str, libraries: &[Library], table: &Table, figure: fn(&Took) -> f64) {
+fn print_table(title: &str, libraries: &[Library], table: &Table, figure: Figure) {
     println!("\n{title}");
     print!("{:16}", "");
     libraries.iter().for_each(|library| print!("{:>11}", library.name));
@@ -141,12 +144,12 @@ fn print_table(title: &str, libraries: &[Library], table: &Table, figure: fn(&To
 
 /// Prints each target beside what was measured. Whether all are met.
 fn print_targets(libraries: &[Library], table: &Table) -> bool {
-    let sum_of = |name: &str, figure: fn(&Took) -> f64| {
+    let sum_of = |name: &str, figure: Figure| {
         let index = libraries.iter().position(|library| library.name == name)?;
         Some(sums(libraries, table, figure)[index])
     };
     println!();
-    let targets: [(&str, &str, fn(&Took) -> f64); 2] =
+    let targets: [(&str, &str, Figure); 2] =
         [("total time", "mimalloc", |took| took.elapsed), ("peak memory", "glibc", |took| took.peak)];
     let mut are_met = true;
     for (what, other, figure) in targets {
