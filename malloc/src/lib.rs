@@ -38,8 +38,7 @@ mod thread;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
 compile_error!("libbrkmalloc is written for Linux with glibc on x86-64");
 
-/// A panic is a bug of the heap: the process ends, as for corruption. (Lints look at the library as if it were tested, too.)
-#[cfg(not(test))]
+/// A panic is a bug of the heap: the process ends, as for corruption.
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo) -> ! {
     report::die(format_args!("{info}"))

@@ -25,7 +25,7 @@ struct Options {
 
 impl Options {
     fn parse() -> Result<Self, String> {
-        let mut options = Self { rounds: 3, scale: 4, only: None, json: None };
+        let mut options = Self { rounds: 3, scale: 2, only: None, json: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let value = arguments.next().ok_or(format!("{argument} needs a value"))?;

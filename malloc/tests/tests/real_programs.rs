@@ -1,6 +1,6 @@
 //! Real programs under preload: the same exit status and the same output as without (C28).
 //!
-//! A program that is not on this machine is left out, with a word on the standard error output.
+//! A program that is not on this machine is left out, with a word on the standard error output. `BRKMALLOC_SCALE=4` runs long forms.
 
 use brkmalloc_tests::library::{Library, brkmalloc, glibc};
 use brkmalloc_tests::program::Program;
@@ -40,8 +40,13 @@ fn every_script_is_a_test() {
     assert_eq!(found, NAMES);
 }
 
+/// How much the programs do: the least, unless somebody wants more.
+fn scale() -> usize {
+    std::env::var("BRKMALLOC_SCALE").map_or(1, |text| text.parse().expect("a number"))
+}
+
 fn run(program: &Program, library: &Library, variables: &[(&str, &str)]) -> Run {
-    program.run(library, 1, variables).expect("a program that can be started")
+    program.run(library, scale(), variables).expect("a program that can be started")
 }
 
 fn c28_runs_as_without_the_library(name: &str) {

@@ -1,5 +1,7 @@
 //! `libbrkmalloc.so`: built as `make libmalloc` does, and then loaded into programs.
 
+use std::process::Command;
+
 use super::checks::{deny_warnings, fmt};
 use super::host::cargo_test;
 use super::{Action, Context, Outcome, Screen, Step};
@@ -13,16 +15,23 @@ const VARIABLE: &str = "LIBBRKMALLOC";
 pub(super) fn steps() -> Vec<Step> {
     vec![
         Step { title: "fmt: libbrkmalloc", action: Action::Check(|context| fmt(context, &context.project.libmalloc())) },
+        // Together they would be built with the features that either needs, and the library has no std.
         Step {
             title: "clippy: libbrkmalloc",
-            action: Action::Check(|context| {
-                let mut command = cargo::host(&context.project, &context.project.libmalloc(), "");
-                command.args(["clippy", "--workspace", "--all-targets"]);
-                deny_warnings(command)
-            }),
+            action: Action::Check(|context| clippy(context, &["--package", "brkmalloc", "--package", "brkalloc-checked"])),
+        },
+        Step {
+            title: "clippy: libbrkmalloc's tests",
+            action: Action::Check(|context| clippy(context, &["--package", "brkmalloc-tests", "--all-targets"])),
         },
         Step { title: "programs with libbrkmalloc", action: Action::Tests(programs) },
     ]
+}
+
+fn clippy(context: &Context, packages: &[&str]) -> Command {
+    let mut command = cargo::host(&context.project, &context.project.libmalloc(), "");
+    command.arg("clippy").args(packages);
+    deny_warnings(command)
 }
 
 /// Builds the library, and runs small and real programs with it.
