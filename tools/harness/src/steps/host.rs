@@ -170,7 +170,8 @@ fn host_with_sanitizer(name: &str) -> Result<Option<String>, Error> {
         return Ok(None);
     };
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let found = files.map(|file| file.file_name()).any(|name| name.to_string_lossy().contains(&format!("_rt.{name}.")));
+    let mark = format!("_rt.{name}.");
+    let found = files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark));
     Ok(found.then(|| host.clone()))
 }
 
