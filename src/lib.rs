@@ -54,7 +54,9 @@ pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Pictu
 pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use lock::{RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
-pub use provider::{Break, BreakError, Cpu, FixedBreak, Map, MapError, NoMap, SingleCpu, SlotWord};
+pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
+#[cfg(not(feature = "tiny"))]
+pub use provider::{Cpu, SingleCpu, SlotWord};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 

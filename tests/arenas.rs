@@ -1,5 +1,7 @@
 //! Arenas: many share a heap, and nobody waits for another's arena (C26, C27). For the host alone: the kernel has one thread.
 
+#![cfg(not(feature = "tiny"))]
+
 #[path = "arenas/blocks.rs"]
 mod blocks;
 #[path = "arenas/interrupts.rs"]

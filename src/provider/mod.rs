@@ -17,10 +17,12 @@
 //! 2. Whatever it grants is the heap's until it is given back by [`Break::shrink`].
 //! 3. Others may move the same break between two calls. The heap notices from the address of the next grant.
 
+#[cfg(not(feature = "tiny"))]
 mod cpu;
 mod fixed;
 mod map;
 
+#[cfg(not(feature = "tiny"))]
 pub use cpu::{Cpu, SingleCpu, SlotWord};
 pub use fixed::FixedBreak;
 pub use map::{Map, MapError, NoMap};
