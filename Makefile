@@ -21,7 +21,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(na
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list size soak bench checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run test suite list size libmalloc bench-programs soak bench checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -49,6 +49,13 @@ list: ## print the names of the QEMU suite's cases
 size: ## measure what the allocator takes of a small target: code by function, state; writes target/size.json
 	@$(SETUP) run
 	@$(HARNESS) size
+
+libmalloc: ## build the library that serves programs as malloc, target/release/libbrkmalloc.so; malloc/README.md tells how to use it
+	@cargo build --quiet --release --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc
+
+bench-programs: libmalloc ## time and peak memory of real programs with libbrkmalloc.so, glibc, mimalloc, jemalloc; writes target/bench/programs.json
+	@mkdir -p target/bench
+	@cargo run --quiet --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests -- $(if $(QUICK),--rounds 1 --scale 1) --json target/bench/programs.json
 
 soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
 	@sh tools/soak.sh
@@ -82,7 +89,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo kernel-demo/user tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

@@ -33,6 +33,8 @@ extern crate std;
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
+#[cfg(not(feature = "tiny"))]
+mod arena;
 mod cell;
 mod heap;
 mod lock;
@@ -44,6 +46,8 @@ mod simple;
 mod small;
 
 #[cfg(not(feature = "tiny"))]
+pub use arena::{ArenaHeap, ArenaStats, Quiet};
+#[cfg(not(feature = "tiny"))]
 pub use heap::RegionError;
 pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
 #[cfg(feature = "checked")]
@@ -51,6 +55,8 @@ pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use lock::{RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
+#[cfg(not(feature = "tiny"))]
+pub use provider::{Cpu, SingleCpu, SlotWord};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 

@@ -242,7 +242,7 @@ impl Drop for NoUnwinding {
 
 /// Runs an operation of the global allocator, out of which nothing may unwind.
 #[inline]
-fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
+pub(crate) fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
     #[cfg(feature = "checked")]
     let guard = NoUnwinding;
     let answer = operation();
@@ -290,6 +290,6 @@ unsafe impl<H: RawHeap, L: RawLock> GlobalAlloc for Locked<H, L> {
     }
 }
 
-fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
+pub(crate) fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }

@@ -236,9 +236,17 @@ fn to_and_fro(mut heap: MappingHeap, steps: &[Step], threshold: usize) {
                     let _ = heap.allocate_zeroed(layout).map(|at| oracle.add_zeroed(at, layout));
                 }
                 (3, _) => heap.map_provider_mut().refuse = pick % 4 == 0,
-                (4..=5, Some(block)) => {
+                (4, Some(block)) => {
                     oracle.remove(&block);
                     heap.deallocate(block.at, block.layout);
+                }
+                (5, Some(block)) => {
+                    oracle.remove(&block);
+                    heap.deallocate_unsized(block.at);
+                }
+                (6, Some(block)) => {
+                    let resized = heap.reallocate_unsized(block.at, layout);
+                    let _ = resized.map(|at| oracle.moved(&block, at, layout));
                 }
                 (_, Some(block)) => {
                     let new = Layout::from_size_align(size, block.layout.align()).unwrap();

@@ -245,7 +245,7 @@ impl Bins {
     }
 
     /// The cells of a class with their sizes, last freed first.
-    fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
+    pub(super) fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
         let mut at = self.heads.get(class).copied().flatten();
         core::iter::from_fn(move || {
             let cell = at?;

@@ -185,7 +185,8 @@ impl<B: Break, M: Map> Heap<B, M> {
             return false;
         }
         let Some(extent) = &self.extent else { return false };
-        let limit = self.kept.limit.min(extent.len() / SHARE);
+        let len = if B::SCATTERED { self.regions.pieces } else { extent.len() };
+        let limit = self.kept.limit.min(len / SHARE);
         if self.kept.bytes + size > limit {
             if let Some(evicted) = self.kept.evict(1) {
                 // SAFETY: a kept cell is used, and nobody uses it.

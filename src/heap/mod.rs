@@ -6,7 +6,7 @@
 //!               a free cell is cut ◄─┴───────────────┘
 //!               (cut_and_merge.rs)
 //!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
-//!   reallocate    (resize.rs)
+//!   reallocate    (resize.rs)          both by address alone: by_address.rs
 //!   add_region ─► memory beside the break's (add_region.rs, join.rs)
 //!
 //!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
@@ -22,6 +22,7 @@
 #[cfg(not(feature = "tiny"))]
 mod add_region;
 mod bins;
+mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
 mod check_small;
@@ -29,6 +30,8 @@ mod check_small;
 mod checked;
 mod cut_and_merge;
 mod extent;
+#[cfg(not(feature = "tiny"))]
+mod front;
 mod growth;
 #[cfg(not(feature = "tiny"))]
 mod join;
@@ -37,6 +40,8 @@ mod kept;
 mod large_blocks;
 mod mapped;
 mod picture;
+#[cfg_attr(feature = "tiny", path = "no_pieces.rs")]
+mod pieces;
 mod regions;
 #[deny(unsafe_code)]
 mod request;
@@ -50,6 +55,7 @@ mod small_resize;
 #[cfg(not(feature = "tiny"))]
 mod small_returns;
 mod stats;
+mod unused;
 mod walk;
 mod zeroed;
 

@@ -99,7 +99,13 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first `len` bytes of its payload only; they fit
     /// into the request.
-    unsafe fn resize(&mut self, cell: Cell, request: Request, len: usize, may_move_break: bool) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn resize(
+        &mut self,
+        cell: Cell,
+        request: Request,
+        len: usize,
+        may_move_break: bool,
+    ) -> Option<NonNull<u8>> {
         let needed = request.size();
         // SAFETY: `cell` is valid.
         let header = unsafe { cell.header() };
@@ -167,7 +173,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn move_break_behind(&mut self, cell: Cell, behind: Cell, needed: usize) {
         let Some(extent) = &self.extent else { return };
         let is_last = self.top == Some(behind) || extent.fence() == behind;
-        if !is_last || self.brk.end().addr() != extent.end() {
+        // What is scattered is never granted behind anything.
+        if B::SCATTERED || !is_last || self.brk.end().addr() != extent.end() {
             return;
         }
         let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };

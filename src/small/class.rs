@@ -7,7 +7,7 @@
 
 use core::alloc::Layout;
 
-use crate::cell::CELL_ALIGN;
+use crate::cell::{CELL_ALIGN, MIN_CELL};
 
 /// The largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
@@ -97,6 +97,19 @@ impl Class {
         }
     }
 
+    /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of `capacity` bytes; `None` if that is more than a
+    /// small block's cell can have.
+    #[inline]
+    pub(crate) const fn held_by(capacity: usize) -> Option<Self> {
+        // A cell may be longer than its block by what is too short for a cell of its own.
+        if capacity >= SMALL_MAX + MIN_CELL || capacity < CELL_ALIGN {
+            return None;
+        }
+        let capacity = if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
+        let class = OF_STEPS[capacity / FINE];
+        Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
+    }
+
     /// All classes, the smallest first.
     pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> {
         (0..CLASSES as u8).map(Self)
@@ -165,6 +178,15 @@ mod tests {
         }
         assert_eq!(Class::of_aligned(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
         assert_eq!(Class::of_aligned(Layout::from_size_align(8, CELL_ALIGN).unwrap()), None, "any block of its size");
+    }
+
+    #[test]
+    fn a_cell_holds_the_largest_aligned_class_that_fits() {
+        for capacity in CELL_ALIGN..SMALL_MAX + MIN_CELL {
+            let fits = |class: &Class| class.size() <= capacity && class.size().is_multiple_of(CELL_ALIGN);
+            assert_eq!(Class::held_by(capacity), Class::all().rfind(fits), "{capacity}");
+        }
+        assert_eq!(Class::held_by(SMALL_MAX + MIN_CELL), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!                     ▼ │ some at a time
 //!                   runs                whole pages of equal blocks without headers                 run.rs
 //!                     │                 which pages are runs, and of what class                     page_map.rs
+//!                     │                 the same, and whose they are, for heaps with one parent     segments.rs
 //!                     ▼
 //!                   cells               of the heap above, which gives pages and takes them back
 //! ```
@@ -20,6 +21,7 @@ mod class;
 pub(crate) mod link_copy;
 mod page_map;
 mod run;
+pub(crate) mod segments;
 
 pub(crate) use cache::Cache;
 #[cfg(test)]

@@ -28,6 +28,16 @@ pub enum Op {
         block: usize,
         size: usize,
     },
+    /// `Free` without the layout.
+    FreeByAddress {
+        block: usize,
+    },
+    /// `Resize` without the old layout, and with a new alignment.
+    ResizeByAddress {
+        block: usize,
+        size: usize,
+        align: usize,
+    },
     Reserve {
         bytes: usize,
     },
@@ -108,8 +118,10 @@ fn region_len() -> impl Strategy<Value = usize> {
 pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         24 => (size(), align(), any::<bool>()).prop_map(|(size, align, zeroed)| Op::Allocate { size, align, zeroed }),
-        20 => any::<usize>().prop_map(|block| Op::Free { block }),
-        12 => (any::<usize>(), size()).prop_map(|(block, size)| Op::Resize { block, size }),
+        16 => any::<usize>().prop_map(|block| Op::Free { block }),
+        4 => any::<usize>().prop_map(|block| Op::FreeByAddress { block }),
+        9 => (any::<usize>(), size()).prop_map(|(block, size)| Op::Resize { block, size }),
+        3 => (any::<usize>(), size(), align()).prop_map(|(block, size, align)| Op::ResizeByAddress { block, size, align }),
         1 => (0..40_000_usize).prop_map(|bytes| Op::Reserve { bytes }),
         2 => (0..20_000_usize).prop_map(|keep| Op::Trim { keep }),
         1 => (0..60_000_usize).prop_map(|threshold| Op::SetTrim { threshold }),
@@ -197,6 +209,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Op::Allocate { size, align, zeroed } => self.allocate(Layout::from_size_align(size, align).unwrap(), zeroed),
             Op::Free { block } => self.free(block),
             Op::Resize { block, size } => self.resize(block, size),
+            Op::FreeByAddress { block } => self.free_by_address(block),
+            Op::ResizeByAddress { block, size, align } => self.resize_by_address(block, size, align),
             Op::Reserve { bytes } => self.reserve(bytes),
             Op::Trim { keep } => self.heap.trim(keep),
             Op::SetTrim { threshold } => self.heap.set_trim(Trim { threshold, keep: threshold / 2 }),
@@ -265,6 +279,32 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 // Of a run, a block may be less aligned than all blocks of a smaller class are.
                 let must_move = self.freed == Freed::Kept && !block.range().start.is_multiple_of(2 * size_of::<usize>());
                 assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {size} bytes");
+                self.assert_refused(layout, before.1, &before.0, before.2);
+            }
+            Some(at) => {
+                let block = self.oracle.moved(&block, at, layout);
+                assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+            }
+        }
+    }
+
+    fn free_by_address(&mut self, block: usize) {
+        let Some(block) = self.oracle.pick(block).filter(|_| H::KNOWS_BY_ADDRESS) else { return };
+        self.oracle.remove(&block);
+        // SAFETY: the oracle knows it as live.
+        unsafe { self.heap.deallocate_unsized(block.at) };
+    }
+
+    fn resize_by_address(&mut self, block: usize, size: usize, align: usize) {
+        let Some(block) = self.oracle.pick(block).filter(|_| H::KNOWS_BY_ADDRESS) else { return };
+        let layout = Layout::from_size_align(size, align).unwrap();
+        let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
+        // SAFETY: the oracle knows it as live.
+        match unsafe { self.heap.reallocate_unsized(block.at, layout) } {
+            None => {
+                let is_relabelled = cfg!(feature = "checked") && align != block.layout.align();
+                let must_move = is_relabelled || !block.range().start.is_multiple_of(align);
+                assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {layout:?}");
                 self.assert_refused(layout, before.1, &before.0, before.2);
             }
             Some(at) => {

@@ -1,6 +1,7 @@
 //! A heap under test: what the driver asks of it beside allocating.
 
-use core::ptr;
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, RawHeap, SimpleHeap, Trim};
 
@@ -38,6 +39,21 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap {
     /// Bytes that the front cache keeps.
     fn cached(&self) -> usize {
         0
+    }
+
+    /// Whether blocks can be freed and resized by address alone.
+    const KNOWS_BY_ADDRESS: bool = false;
+
+    /// # Safety
+    ///
+    /// As for `Heap::deallocate_unsized`.
+    unsafe fn deallocate_unsized(&mut self, _block: NonNull<u8>) {}
+
+    /// # Safety
+    ///
+    /// As for `Heap::reallocate_unsized`.
+    unsafe fn reallocate_unsized(&mut self, _block: NonNull<u8>, _new: Layout) -> Option<NonNull<u8>> {
+        None
     }
 
     /// Whether there is an `add_region` at all.
@@ -137,6 +153,18 @@ impl<const ZEROED: bool> Subject<ZEROED> for Heap<BadBreak<ZEROED>> {
 
     fn cached(&self) -> usize {
         self.stats().cached_bytes
+    }
+
+    const KNOWS_BY_ADDRESS: bool = true;
+
+    unsafe fn deallocate_unsized(&mut self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe { Heap::deallocate_unsized(self, block) };
+    }
+
+    unsafe fn reallocate_unsized(&mut self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { Heap::reallocate_unsized(self, block, new) }
     }
 
     const TAKES_REGIONS: bool = !cfg!(feature = "tiny");

@@ -7,6 +7,8 @@
 
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;
+#[path = "../by_address.rs"]
+pub mod by_address;
 #[path = "../claims.rs"]
 pub mod claims;
 #[path = "../corruption.rs"]
@@ -35,5 +37,7 @@ pub mod seeds;
 pub mod simple;
 #[path = "../small.rs"]
 pub mod small;
+#[path = "../unused.rs"]
+pub mod unused;
 #[path = "../zeroed.rs"]
 pub mod zeroed;

@@ -60,6 +60,7 @@ fn main() -> Exit {
         programs::CASES,
         heaps::CASES,
         images::CASES,
+        host::by_address::CASES,
         host::claims::CASES,
         host::simple::CASES,
         host::edges::CASES,
@@ -72,6 +73,7 @@ fn main() -> Exit {
         host::regions_and_break::CASES,
         #[cfg(not(feature = "tiny"))]
         host::small::CASES,
+        host::unused::CASES,
         host::zeroed::CASES,
         host::corruption::CASES,
         host::mapping::CASES,

@@ -13,6 +13,7 @@ mod machine;
 mod plot;
 mod small_target;
 mod targets;
+mod threads;
 
 use std::fmt;
 use std::io;
@@ -24,6 +25,7 @@ pub use grid::{Cell, Grid};
 pub use machine::Machine;
 pub use small_target::SmallTarget;
 pub use targets::Target;
+pub use threads::{Measured, Threads};
 
 use crate::measure::Outcome;
 use crate::measure::bounds::{Bound, Operation};
@@ -53,6 +55,9 @@ pub struct Report {
     pub small_target: Option<SmallTarget>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
+    /// What many threads reached.
+    #[serde(default)]
+    pub threads: Threads,
     /// What was to be reached.
     pub targets: Vec<Target>,
 }
@@ -120,6 +125,7 @@ impl fmt::Display for Report {
             writeln!(f, "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum")?;
             self.write_bounds(f)?;
         }
+        write!(f, "{}", self.threads)?;
         if !self.targets.is_empty() {
             writeln!(f, "\n{}", Target::heading())?;
             for target in &self.targets {

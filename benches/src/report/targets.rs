@@ -34,7 +34,7 @@ impl Target {
     }
 
     /// `reached` is to be `limit` or more.
-    fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
+    pub(super) fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
         let ratio = reached / limit;
         Self { what: what.into(), target: format!("≥ {}{whose}", Figure(limit)), reached, ratio, ok: ratio >= 1.0 }
     }
@@ -74,6 +74,7 @@ pub fn judge(report: &Report) -> Vec<Target> {
     tightness(report, &mut targets);
     bounds(report, &mut targets);
     small_target(report, &mut targets);
+    report.threads.judge(&mut targets);
     targets
 }
 

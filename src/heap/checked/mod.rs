@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   allocate ─► a longer block is taken ─► its record is written behind the caller's bytes          record.rs
-//!   deallocate, reallocate, usable_size
+//!   deallocate, reallocate, usable_size       who does not know the layout is told by the record
 //!        └─► is there a block? ─► its record ─► header and neighbours ─► the heap, as without the profile
 //!            place.rs             record.rs     neighbours.rs, links.rs
 //!                 └──────────────────┴──────────────┴──► Misuse ─► the hook decides                 misuse.rs
@@ -24,7 +24,7 @@ use core::ptr::NonNull;
 
 use super::growth::Growth;
 use super::{Corruption, Heap, Rule};
-use crate::cell::{Cell, Header, WORD};
+use crate::cell::{Cell, Header, WORD, copy_down};
 use crate::provider::{Break, Map};
 
 pub use misuse::{Decision, Misuse, MisuseHook, MisuseKind};
@@ -163,6 +163,34 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         // SAFETY: it has the new length now.
         unsafe { self.begin_block(moved, new) }
+    }
+
+    /// [`Heap::reallocate_unsized`]. A block whose alignment changes moves: what it was given was measured by the old one.
+    ///
+    /// # Safety
+    ///
+    /// As for that, if it is a block.
+    pub(super) unsafe fn guarded_reallocate_unsized(&mut self, payload: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        let old = self.layout_on_record(payload);
+        if old.align() == new.align() {
+            // SAFETY: the caller's promise; what the layout is worth is looked at there.
+            return unsafe { self.guarded_reallocate(payload, old, new.size()) };
+        }
+        self.admit(payload, old)?;
+        // SAFETY: the caller's promise.
+        let moved = unsafe { self.guarded_allocate(new, Growth::Allowed) }?;
+        // SAFETY: two blocks, which do not overlap, and hold that much in whole words.
+        unsafe { copy_down(payload, moved, old.size().min(new.size())) };
+        // SAFETY: the caller gave the old block up; its contents are in the new one.
+        unsafe { self.guarded_deallocate(payload, old) };
+        Some(moved)
+    }
+
+    /// The layout with which a block was asked for, whether it is live or not; any layout if there is no such block.
+    pub(super) fn layout_on_record(&self, payload: NonNull<u8>) -> Layout {
+        let place = if self.stopped.is_some() { None } else { self.locate(payload).ok() };
+        let record = place.and_then(|(guarded, _)| guarded.record().decode(guarded.addr()));
+        record.map_or(Layout::new::<u8>(), |(layout, _)| layout)
     }
 
     /// [`Heap::usable_size`]: what was asked for, for behind that comes the record. 0 if there is no such block.

@@ -57,6 +57,11 @@ impl Project {
         self.root.join("tools/size")
     }
 
+    /// The workspace of the library that serves programs as `malloc`.
+    pub fn libmalloc(&self) -> PathBuf {
+        self.root.join("malloc")
+    }
+
     /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw
     /// the other's away.
     pub fn target(&self, sort: &str) -> PathBuf {

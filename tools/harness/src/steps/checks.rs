@@ -110,7 +110,7 @@ pub(super) fn run(title: &str, command: Command, screen: &mut Screen) -> Result<
     Ok(if status.success() { Tally::one_passed() } else { Tally::one_failed(Failure::new(title, Kind::Check, output)) })
 }
 
-fn fmt(context: &Context, folder: &Path) -> Command {
+pub(super) fn fmt(context: &Context, folder: &Path) -> Command {
     let mut command = cargo::host(&context.project, folder, "");
     command.args(["fmt", "--all", "--check"]);
     command
@@ -124,7 +124,7 @@ fn kernel_clippy(context: &Context, folder: &Path) -> Command {
     command
 }
 
-fn deny_warnings(mut command: Command) -> Command {
+pub(super) fn deny_warnings(mut command: Command) -> Command {
     command.args(["--", "-D", "warnings"]);
     command
 }

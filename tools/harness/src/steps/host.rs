@@ -18,6 +18,7 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: kernel-demo", kernel),
         tests("host tests: ring-3 programs on Linux", ring3),
         tests("host tests: AddressSanitizer", address_sanitizer),
+        tests("host tests: ThreadSanitizer", thread_sanitizer),
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
         Step { title: "size: small target", action: Action::Alone(size) },
@@ -40,8 +41,10 @@ fn tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 
 /// The suites that hold whatever a block's length is, but for the cases below. (The others count cells byte by byte, and with the profile
 /// each is longer.)
-const WITH_ANY_BLOCKS: [&str; 16] = [
+const WITH_ANY_BLOCKS: [&str; 18] = [
     "allocator_api",
+    "arenas",
+    "by_address",
     "checked",
     "claims",
     "edges",
@@ -121,7 +124,7 @@ fn is_chosen(filter: &str, name: &str) -> bool {
 /// The allocator's tests under AddressSanitizer, lightly optimised, for the sanitizer makes them slow. It does not look for
 /// leaks: a break over a static array needs an array that lives for ever, which a test gets by leaking one.
 fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer()? else {
+    let Some(host) = host_with_sanitizer("asan")? else {
         return Ok(Outcome::LeftOut("the Rust on PATH comes without AddressSanitizer's runtime; rustup's has it".into()));
     };
     let mut command = cargo::host(&context.project, context.project.root(), "asan");
@@ -132,6 +135,23 @@ fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, 
         .env("ASAN_OPTIONS", "detect_leaks=0")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     cargo_test("host tests: AddressSanitizer", context, command, screen)
+}
+
+/// The arenas' tests under ThreadSanitizer. The standard library comes compiled without it: the tests are written such that they do not depend
+/// on what it orders, and what it does by itself is not looked at.
+fn thread_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let Some(host) = host_with_sanitizer("tsan")? else {
+        return Ok(Outcome::LeftOut("the Rust on PATH comes without ThreadSanitizer's runtime; rustup's has it".into()));
+    };
+    let suppressions = context.project.root().join("tests/arenas/tsan.supp");
+    let mut command = cargo::host(&context.project, context.project.root(), "tsan");
+    command
+        .args(["test", "--package", "brkalloc", "--test", "arenas", "--target", &host])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
+        .env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()))
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    cargo_test("host tests: ThreadSanitizer", context, command, screen)
 }
 
 /// The allocator's tests as a 32-bit program, over a standard library built from source.
@@ -166,8 +186,8 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", Kind::Check, table))))
 }
 
-/// The host's target, if its standard library comes with AddressSanitizer's runtime.
-fn host_with_sanitizer() -> Result<Option<String>, Error> {
+/// The host's target, if its standard library comes with the runtime of a sanitizer.
+fn host_with_sanitizer(name: &str) -> Result<Option<String>, Error> {
     let mut lines = Vec::new();
     let mut command = Command::new("rustc");
     command.args(["--print", "host-tuple", "--print", "target-libdir"]);
@@ -176,7 +196,8 @@ fn host_with_sanitizer() -> Result<Option<String>, Error> {
         return Ok(None);
     };
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let found = files.map(|file| file.file_name()).any(|name| name.to_string_lossy().contains("_rt.asan."));
+    let mark = format!("_rt.{name}.");
+    let found = files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark));
     Ok(found.then(|| host.clone()))
 }
 

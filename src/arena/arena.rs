@@ -1,0 +1,179 @@
+//! An arena: a heap of its own over segments, and what others have freed of it.
+//!
+//! ```text
+//!   ┌───────────────────┐   others write here:   blocks of this arena that they freed
+//!   │ remote            │
+//!   ├───────────────────┤   cache lines apart, so that they do not disturb
+//!   │ inbox             │   taken over from `remote`, not yet freed
+//!   │ outbox            │   blocks of others that were freed here
+//!   │ heap over Supply  │   front cache, runs, bins, top: as any heap
+//!   └───────────────────┘
+//! ```
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use super::outbox::Outbox;
+use super::remote::RemoteList;
+use super::shared::Mailbox;
+use super::slot::{LEVELS, Slot, State};
+use super::supply::{Source, Supply};
+use super::sync::Link;
+use crate::heap::{Heap, Trim};
+use crate::lock::RawLock;
+use crate::provider::{Break, Map};
+use crate::small::segments::{Owner, SegmentMap};
+
+/// Blocks that others have freed are taken up so many at a time.
+pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
+
+/// See the module.
+///
+/// # Invariants
+///
+/// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
+#[repr(C)]
+pub(super) struct Arena<B, M, L> {
+    remote: Apart<RemoteList>,
+    inner: UnsafeCell<Inner<B, M, L>>,
+}
+
+/// Alone in its cache lines.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// What only who is in the arena uses.
+#[repr(C, align(128))]
+pub(super) struct Inner<B, M, L> {
+    pub(super) owner: Owner,
+    /// Which says whose a block is, and outlives the arena.
+    map: NonNull<SegmentMap>,
+    /// Blocks of this arena that others have freed, and that have been taken over.
+    inbox: Option<NonNull<Link>>,
+    pub(super) outbox: Outbox,
+    pub(super) heap: Heap<Supply<B, M, L>>,
+}
+
+impl<B, M, L> Mailbox for Arena<B, M, L> {
+    fn remote(&self) -> &RemoteList {
+        &self.remote.0
+    }
+}
+
+impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
+    pub(super) const LAYOUT: Layout = Layout::new::<Self>();
+
+    /// Makes memory an arena without segments, whose pages the map knows.
+    ///
+    /// # Safety
+    ///
+    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. The map outlives it.
+    pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, map: NonNull<SegmentMap>) -> NonNull<Self> {
+        let arena = memory.cast::<Self>();
+        let heap = Heap::new(Supply::new(owner));
+        let inner = UnsafeCell::new(Inner { owner, map, inbox: None, outbox: Outbox::new(), heap });
+        // SAFETY: the caller's promise.
+        unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
+        // SAFETY: just written; nobody else knows of it.
+        let (inner, _) = unsafe { Self::enter(arena) };
+        // Nothing is given back by moving a break: see `Break::SCATTERED`.
+        inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
+        // SAFETY: the heap is new, and all of its memory will be segments of the map.
+        unsafe { inner.heap.rely_on(map) };
+        arena
+    }
+
+    /// Goes in.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena as long as the reference is in use: the type's invariant.
+    pub(super) unsafe fn enter<'arena>(arena: NonNull<Self>) -> (&'arena mut Inner<B, M, L>, &'arena RemoteList) {
+        // SAFETY: an arena that is there stays.
+        let arena = unsafe { arena.as_ref() };
+        // SAFETY: the caller's promise.
+        (unsafe { &mut *arena.inner.get() }, &arena.remote.0)
+    }
+}
+
+impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+    /// Sets where memory comes from. See [`Supply::set_source`].
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    #[inline]
+    pub(super) unsafe fn set_source(&mut self, source: Source<'_, B, M, L>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.heap.provider_mut().set_source(source) };
+    }
+
+    /// Whether a block is this arena's.
+    #[inline(always)]
+    pub(super) fn owns(&self, block: NonNull<u8>) -> bool {
+        // SAFETY: the map outlives the arena.
+        unsafe { self.map.as_ref() }.owner_of(block.addr().get()) == self.owner
+    }
+
+    /// Takes up what others have freed, at most so many blocks. True if there was any.
+    pub(super) fn take_up(&mut self, remote: &RemoteList, most: usize) -> bool {
+        if self.inbox.is_none() {
+            if remote.is_empty() {
+                return false;
+            }
+            self.inbox = remote.take_all();
+        }
+        for _ in 0..most {
+            let Some(block) = self.inbox else { break };
+            // SAFETY: it was in the list, and is nobody else's.
+            self.inbox = unsafe { Link::read(block) };
+            // SAFETY: a block of this arena, which somebody freed; the map of segments led them here.
+            unsafe { self.heap.deallocate_unsized(block.cast()) };
+        }
+        true
+    }
+
+    /// Takes up all that others have freed.
+    pub(super) fn take_up_all(&mut self, remote: &RemoteList) -> bool {
+        let mut any = false;
+        while self.take_up(remote, usize::MAX) {
+            any = true;
+        }
+        any
+    }
+
+    /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free, and gives back every segment that is.
+    pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, remote: &RemoteList) {
+        self.outbox.send_all(|owner| source.shared.list_of(owner));
+        // SAFETY: `source` is valid here, and said again before the next use.
+        unsafe { self.set_source(source) };
+        self.take_up_all(remote);
+        self.heap.trim(0);
+    }
+}
+
+/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since. O(`most`) slots, and what
+/// was freed there.
+pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, most: usize) {
+    if source.shared.retired.load(Ordering::Relaxed) > 0 {
+        source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
+    }
+}
+
+/// Tidies up a slot, if it is retired and has got something back since.
+pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
+    let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
+    // SAFETY: an arena that is there stays.
+    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.remote().is_empty());
+    if slot.state() != State::Retired || !has_mail() || !slot.change(State::Retired, State::Claimed) {
+        return;
+    }
+    for arena in arenas() {
+        // SAFETY: the slot is claimed.
+        let (inner, remote) = unsafe { Arena::enter(arena) };
+        inner.tidy_up(source, remote);
+    }
+    slot.release(State::Retired);
+}
