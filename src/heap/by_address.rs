@@ -100,7 +100,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // It stays if the new size is smaller and not by far.
             return (new_class.is_some() && (capacity / 2 + 1..=capacity).contains(&new.size())).then_some(payload);
         }
-        let request = Request::new(new_class.map_or(new, Class::layout))?;
+        let request = Request::new(new_class.map_or(new, |class| class.in_full(new)))?;
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new) } {
             Remapped::To(payload) => return Some(payload),
