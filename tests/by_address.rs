@@ -20,6 +20,7 @@ cases!(
     all_that_a_block_could_hold_is_kept,
     a_block_moves_to_be_more_aligned,
     to_become_smaller_needs_no_memory,
+    a_resized_block_is_freed_as_what_it_has_become,
     a_heap_that_lost_memory_touches_nothing,
 );
 
@@ -137,6 +138,25 @@ fn to_become_smaller_needs_no_memory() {
         }
     }
     heap.check().unwrap();
+}
+
+/// What stays where it is must be as long and as aligned as blocks of its new layout are: the next of those may be it.
+fn a_resized_block_is_freed_as_what_it_has_become() {
+    for new in [layout(33, 32), layout(32, 8), layout(24, 16), layout(65, 64), layout(100, 128)] {
+        for size in (new.size()..2 * new.size()).step_by(7) {
+            let mut heap = heap();
+            let blocks: Vec<_> = (0..400).map(|_| allocate(&mut heap, layout(size, 1))).collect();
+            for block in blocks {
+                let resized = resize(&mut heap, block, new).unwrap();
+                assert!(resized.addr().get().is_multiple_of(new.align()));
+                // SAFETY: it was resized to this layout just now.
+                unsafe { heap.deallocate(resized, new) };
+            }
+            heap.check().unwrap();
+            heap.flush();
+            heap.check().unwrap();
+        }
+    }
 }
 
 fn a_heap_that_lost_memory_touches_nothing() {

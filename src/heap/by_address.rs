@@ -56,7 +56,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Errors
     ///
     /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller fails only where the block
-    /// is less aligned than the new layout says and cannot move (with the feature `checked`: where it is otherwise aligned).
+    /// is less aligned, or shorter, than blocks of the new layout are and cannot move (with the feature `checked`: where it is otherwise
+    /// aligned).
     ///
     /// # Time
     ///
@@ -77,8 +78,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         // SAFETY: the caller's promise.
         let capacity = unsafe { self.capacity(payload) };
-        let may_stay = payload.addr().get().is_multiple_of(new.align());
-        if may_stay {
+        if payload.addr().get().is_multiple_of(new.align()) {
             // SAFETY: the caller's promise, and the place is as aligned as the new layout says.
             if let Some(resized) = unsafe { self.resize_by_address(payload, capacity, new) } {
                 return Some(resized);
@@ -86,7 +86,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         // SAFETY: the caller's promise.
         let moved = unsafe { self.move_by_address(payload, capacity, new) };
-        moved.or((may_stay && new.size() <= capacity).then_some(payload))
+        moved.or(self.may_stay(payload, capacity, new).then_some(payload))
     }
 
     /// Gives a block the new size without a copy to another block, if that can be.
@@ -98,7 +98,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         let new_class = self.small_class_of(new);
         if self.small.pages.class_at(payload.addr().get()).is_some() {
             // It stays if the new size is smaller and not by far.
-            return (new_class.is_some() && (capacity / 2 + 1..=capacity).contains(&new.size())).then_some(payload);
+            return (new.size() > capacity / 2 && self.may_stay(payload, capacity, new)).then_some(payload);
         }
         let request = Request::new(new_class.map_or(new, |class| class.in_full(new)))?;
         // SAFETY: the caller's promise.
@@ -116,6 +116,17 @@ impl<B: Break, M: Map> Heap<B, M> {
         let resized = unsafe { self.resize(cell, request, capacity.min(new.size()), may_move_break) }?;
         self.small.change_cell(old_class, new_class);
         Some(resized)
+    }
+
+    /// Whether a block of `capacity` bytes is, where it is, as good as any of the new layout: it may be freed as one.
+    fn may_stay(&self, payload: NonNull<u8>, capacity: usize, new: Layout) -> bool {
+        let at = payload.addr().get();
+        at.is_multiple_of(new.align())
+            && match (self.small_class_of(new), self.small.pages.class_at(at)) {
+                (Some(class), Some(class_of_run)) => class.may_take_over(class_of_run, payload),
+                (Some(class), None) => class.size() <= capacity,
+                (None, in_run) => in_run.is_none() && new.size() <= capacity,
+            }
     }
 
     /// Moves a block of `capacity` bytes to a new one.

@@ -230,7 +230,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         };
         let run = Run::of_block(block, class_of_run);
         // A block that is aligned by luck serves a class that always is, if it was resized to it.
-        let serves = class.is_served_by(class_of_run) || class <= class_of_run && at.is_multiple_of(CELL_ALIGN);
+        let serves = class.may_take_over(class_of_run, block);
         if !self.is_run(run, class_of_run) || !serves {
             return false;
         }

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Heap;
-use crate::cell::{CELL_ALIGN, copy_down};
+use crate::cell::copy_down;
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
 use crate::small::Class;
@@ -61,10 +61,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         new: Layout,
         class_of_run: Class,
     ) -> Option<NonNull<u8>> {
-        // A block whose place is aligned by luck is as good as one of a class that always is.
-        let is_aligned = payload.addr().get().is_multiple_of(CELL_ALIGN);
-        let stays = |class: Class| class.is_served_by(class_of_run) || is_aligned && class <= class_of_run;
-        let may_stay = self.small_class_of(new).is_some_and(stays);
+        let may_stay = self.small_class_of(new).is_some_and(|class| class.may_take_over(class_of_run, payload));
         if may_stay && new.size() > class_of_run.size() / 2 {
             return Some(payload);
         }

@@ -6,6 +6,7 @@
 //! ```
 
 use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use crate::cell::{CELL_ALIGN, MIN_CELL};
 
@@ -140,6 +141,11 @@ impl Class {
     /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.
     pub(crate) const fn is_served_by(self, larger: Self) -> bool {
         self.size() <= larger.size() && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
+    }
+
+    /// Whether a block of a run of another class is, at its place, as good as any of this class: large enough, and as aligned, be it by luck.
+    pub(crate) fn may_take_over(self, class_of_run: Self, block: NonNull<u8>) -> bool {
+        self.is_served_by(class_of_run) || block.addr().get().is_multiple_of(CELL_ALIGN) && self <= class_of_run
     }
 
     /// A layout of this class, as long as the class's blocks are.
