@@ -3,14 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use kernel_demo::address_space::Cause;
-use kernel_demo::programs;
+use kernel_demo::address_space::{Cause, Errno};
 use kernel_demo::system::around::FaultAround;
 use kernel_demo::system::console::{Input, Output};
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::process::Started;
 use kernel_demo::system::status::{Signal, Status};
-use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, Trace};
+use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, SpawnError, Trace};
 use kernel_demo::testing::{Case, CaseResult, Failed, OrFail, fail_nth};
 use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
 
@@ -37,6 +36,7 @@ pub const CASES: &[Case] = cases!("programs":
     strict_accounting_refuses,
     overcommit_kills_who_touches_too_much,
     data_limit,
+    no_such_program,
     c21_the_seed_decides_the_layout,
     c17_trace,
     fault_around_saves_faults,
@@ -45,6 +45,9 @@ pub const CASES: &[Case] = cases!("programs":
     each_refused_frame_of_maps_story_is_survived,
     each_refused_frame_of_fork_is_survived,
     each_refused_frame_of_pinned_is_survived,
+    each_refused_frame_of_simple_is_survived,
+    each_refused_frame_of_twins_is_survived,
+    each_refused_frame_of_shared_is_survived,
 );
 
 const SEGV: Status = Status::Killed(Signal::Segv);
@@ -85,8 +88,7 @@ impl Ran {
 fn run(settings: Settings, options: Options, commands: &[Command<'_>]) -> Result<Ran, Failed> {
     let mut system = KernelSystem::start(settings).or_fail("a system")?;
     for (name, arguments) in commands {
-        let image = programs::find(name).or_fail("a program of that name")?;
-        system.spawn(name, image, arguments, options).or_fail("a process")?;
+        system.start_program(name, arguments, options).or_fail("a process")?;
     }
     system.run();
     ensure_eq!(system.promised(), 0);
@@ -237,6 +239,12 @@ fn overcommit_kills_who_touches_too_much() -> CaseResult {
     Ok(())
 }
 
+fn no_such_program() -> CaseResult {
+    let mut system = KernelSystem::start(settings()).or_fail("a system")?;
+    ensure_eq!(system.start_program("hell", &[], options()), Err(SpawnError::Errno(Errno::ENOENT)));
+    Ok(())
+}
+
 fn data_limit() -> CaseResult {
     let ran = run(settings(), Options { data_limit: Some(4 << 20), ..options() }, &[("hungry", &["100"])])?;
     ensure!(ran.statuses() == [WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
@@ -298,18 +306,32 @@ fn each_refused_frame_of_pinned_is_survived() -> CaseResult {
     each_refused_frame_is_survived("pinned", 50)
 }
 
+fn each_refused_frame_of_simple_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("simple", 50)
+}
+
+fn each_refused_frame_of_twins_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("twins", 50)
+}
+
+fn each_refused_frame_of_shared_is_survived() -> CaseResult {
+    each_refused_frame_is_survived("shared", 100)
+}
+
 /// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and every frame is back. At least so
 /// many frames are asked for.
+///
+/// A process that waits for a word in shared memory from one that was killed waits for ever: such a system is given up after some
+/// turns.
 fn each_refused_frame_is_survived(name: &'static str, least: usize) -> CaseResult {
-    let image = programs::find(name).or_fail("a program of that name")?;
+    const MOST_TURNS: usize = 1000;
     let requests = fail_nth(|| {
         let Ok(mut system) = KernelSystem::start(settings()) else { return Ok(()) };
-        if let Ok(pid) = system.spawn(name, image, &[], options()) {
-            system.run();
-            let status = system.outcome(pid).and_then(|started| started.status).or_fail("an end")?;
-            ensure!(status != SEGV, "{}", tail(system.output()));
+        if let Ok(pid) = system.start_program(name, &[], Options { quiet: true, ..options() }) {
+            let _ = (0..MOST_TURNS).any(|_| !system.step());
+            let status = system.outcome(pid).and_then(|started| started.status);
+            ensure!(status != Some(SEGV), "{}", tail(system.output()));
         }
-        ensure_eq!(system.promised(), 0);
         Ok(())
     })?;
     ensure!(requests > least, "{name}: only {requests} frames were asked for");

@@ -86,7 +86,7 @@ impl<M: Machine> System<M> {
             let signature = found.map(|(signature, _)| signature);
             self.trace_call(process, &Traced { pid: process.pid.0, signature, number, arguments }, &answer);
         }
-        process.pending = None;
+        let waited = process.pending.take().is_some();
         match answer {
             Ok(value) => process.registers.rax = value,
             Err(Instead::Fails(errno)) => process.registers.rax = errno.to_result(),
@@ -97,7 +97,7 @@ impl<M: Machine> System<M> {
             }
             Err(Instead::Waits(wait)) => {
                 process.pending = Some(Pending);
-                process.switches.voluntary_switches += 1;
+                process.switches.voluntary_switches += u64::from(!waited);
                 return ControlFlow::Break(Over::Waits(wait));
             }
             Err(Instead::Ends(status)) => return ControlFlow::Break(Over::Ends(status)),

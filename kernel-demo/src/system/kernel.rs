@@ -1,12 +1,14 @@
 //! The machine that this kernel runs on.
 
 use super::machine::Machine;
-use super::{Settings, System};
+use super::table::Pid;
+use super::{Options, Settings, SpawnError, System};
 use crate::address_space::Errno;
 use crate::arch::timer::Ticking;
 use crate::arch::{entropy, serial, user};
 use crate::heap::HEAP;
 use crate::memory::{self, BreakId, ProcessPages, Registers, Stop, TheMemory};
+use crate::programs;
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others are ready.
 const TICK: u32 = 5_000;
@@ -28,6 +30,16 @@ impl KernelSystem {
     /// `ENOMEM` when the kernel's heap has no room for it.
     pub fn start(settings: Settings) -> Result<Self, Errno> {
         Self::new(Kernel { _ticking: Ticking::every(TICK) }, settings)
+    }
+
+    /// Starts one of the programs in the kernel's image. It runs when [`run`](Self::run) is called.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when there is no program of that name, and what [`spawn`](Self::spawn) says. Nothing has changed.
+    pub fn start_program(&mut self, name: &'static str, arguments: &[&str], options: Options) -> Result<Pid, SpawnError> {
+        let image = programs::find(name).ok_or(Errno::ENOENT)?;
+        self.spawn(name, image, arguments, options)
     }
 }
 

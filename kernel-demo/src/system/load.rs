@@ -14,7 +14,7 @@ use super::process::{Options, Process, Slot, Started};
 use super::start::Start;
 use super::table::Pid;
 use super::usage::Usage;
-use super::{Commons, Instead, System};
+use super::{Commons, System};
 use crate::address_space::{AddressSpace, Errno, Layout, Limits, Name, Vma};
 use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
@@ -123,11 +123,12 @@ impl<M: Machine> Commons<M> {
             random: random_bytes(seed),
         };
         let stack = start.lay_out(layout.stack_top).map_err(|_| Errno::ENOMEM)?;
+        // As in Linux, a quarter of the stack is for them at most.
+        if stack.bytes.len() as u64 > process.space.limits().stack / 4 {
+            return Err(Errno::E2BIG);
+        }
         process.space.insert_stack(stack.bytes.len() as u64 + STACK, &mut self.account)?;
-        self.copy_out(process, stack.pointer, &stack.bytes).map_err(|instead| match instead {
-            Instead::Fails(_) => Errno::E2BIG,
-            _ => Errno::ENOMEM,
-        })?;
+        self.copy_out(process, stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
         process.registers = Registers { rip: start.entry, rsp: stack.pointer, rflags: FLAGS, ..Registers::default() };
         Ok(())
     }

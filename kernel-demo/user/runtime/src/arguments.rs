@@ -73,7 +73,7 @@ impl Arguments {
     pub fn auxiliary(self) -> Auxiliary {
         let mut auxiliary = Auxiliary::default();
         let environment = 1 + self.count() + 1;
-        let mut at = environment + self.zero_from(environment) + 1;
+        let mut at = environment + self.words_before_zero(environment) + 1;
         loop {
             let (kind, value) = (self.word(at) as u32, self.word(at + 1));
             match kind {
@@ -88,8 +88,8 @@ impl Arguments {
         }
     }
 
-    /// How many words from `start` on are not zero.
-    fn zero_from(self, start: usize) -> usize {
+    /// How many words there are from `start` on, up to one that is zero.
+    fn words_before_zero(self, start: usize) -> usize {
         (start..).take_while(|&index| self.word(index) != 0).count()
     }
 
