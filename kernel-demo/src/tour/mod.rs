@@ -28,13 +28,5 @@ mod watch;
 use crate::evidence::Step;
 
 /// All steps, in order, by part.
-pub const PARTS: [&[Step]; 8] = [
-    machine::STEPS,
-    breaks::STEPS,
-    cells::STEPS,
-    buckets::STEPS,
-    edge::STEPS,
-    compare::STEPS,
-    processes::STEPS,
-    programs::STEPS,
-];
+pub const PARTS: [&[Step]; 8] =
+    [machine::STEPS, breaks::STEPS, cells::STEPS, buckets::STEPS, edge::STEPS, compare::STEPS, processes::STEPS, programs::STEPS];

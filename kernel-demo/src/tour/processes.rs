@@ -7,8 +7,8 @@ use crate::address_space::{Account, AddressSpace, Cause, Layout, Limits, USER_EN
 use crate::evidence::{Evidence, Missing, Shown, Step};
 use crate::memory::layout::{HIGHER_HALF, IMAGE, PAGE_SIZE};
 use crate::memory::{ProcessPages, TheMemory};
-use crate::system::machine::Machine;
 use crate::system::Options;
+use crate::system::machine::Machine;
 use crate::system::views::View;
 
 use super::ring3::{self, Ring3, options, settings};
@@ -112,7 +112,7 @@ fn segmentation_faults(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("those beside them:"));
     for (name, pid) in [("twins", twins), ("churn", churn)] {
         evidence.say(format_args!("process {pid}: {name}"));
-        evidence.expect("  exit status: it has found all to be as it should", 0, ring3.status(evidence, pid)?.shell_code());
+        ring3.expect_end(evidence, "  exit status: it has found all to be as it should", pid, 0)?;
     }
     ring3.finish(evidence);
     Ok(())
@@ -138,7 +138,8 @@ fn layout(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("where it finds its own parts:"));
     ring3.print_if(evidence, usize::MAX, |line| !line.contains("about to"));
     ring3.expect_true(evidence, pid, 4)?;
-    evidence.say(format_args!("a process ends at {USER_END:#x}; the kernel begins at {HIGHER_HALF:#x}, its text is at {IMAGE:#x}"));
+    evidence
+        .say(format_args!("a process ends at {USER_END:#x}; the kernel begins at {HIGHER_HALF:#x}, its text is at {IMAGE:#x}"));
     for (pid, case) in touched.into_iter().flatten().zip(closed) {
         evidence.say(format_args!("process {pid}: segv {case}"));
         ring3.expect_fault(evidence, pid, Cause::Kernel)?;
@@ -152,7 +153,7 @@ fn places(evidence: &mut Evidence<'_>, seed: Option<u64>) -> Result<Vec<(String,
     let mut ring3 = Ring3::start(evidence, settings())?;
     let pid = ring3.spawn(evidence, "layout", &[], Options { seed, ..options() })?;
     ring3.run();
-    evidence.expect("exit status of layout", 0, ring3.status(evidence, pid)?.shell_code());
+    ring3.expect_end(evidence, "exit status of layout", pid, 0)?;
     let places = ring3.lines().filter_map(|line| line.split_once(": 0x")).map(|(name, at)| (name.into(), at.into())).collect();
     ring3.finish(evidence);
     Ok(places)
@@ -189,14 +190,22 @@ fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
     let [size, resident, tables] = ["VmSize", "VmRSS", "VmPTE"].map(|name| figure(&status, name).ok_or(name));
     let (size, resident) = (evidence.need("a figure", size)?, evidence.need("a figure", resident)?);
     let tables = evidence.need("a figure", tables)?;
-    evidence.say(format_args!("a process of {size} KiB, which has not begun: its text and data are there, bss is not, nor most of the stack"));
-    evidence.expect("figures that are not whole pages", 0, [size, resident, tables].iter().filter(|kib| *kib % PAGE_KIB != 0).count());
+    evidence.say(format_args!(
+        "a process of {size} KiB, which has not begun: its text and data are there, bss is not, nor most of the stack"
+    ));
+    evidence.expect(
+        "figures that are not whole pages",
+        0,
+        [size, resident, tables].iter().filter(|kib| *kib % PAGE_KIB != 0).count(),
+    );
     evidence.expect_that("not all of its addresses have memory behind them", resident < size);
-    evidence.expect("frames that the page allocator has handed out: its pages, and its page tables", (resident + tables) / PAGE_KIB, taken);
+    evidence.expect(
+        "frames that the page allocator has handed out: its pages, and its page tables",
+        (resident + tables) / PAGE_KIB,
+        taken,
+    );
     ring3.run();
-    let code = ring3.status(evidence, pid)?.shell_code();
-    evidence.expect("exit status", 0, code);
-    evidence.expect("frames that the page allocator has when it has ended", free, ring3.system().machine().frames_free());
+    ring3.expect_end(evidence, "exit status", pid, 0)?;
     ring3.finish(evidence);
     Ok(())
 }

@@ -95,7 +95,8 @@ fn trace(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("simple (process 1) and segv (process 3) are traced, hello (process 2) is not; all but write:"));
     ring3.print_if(evidence, 40, |line| line.starts_with("[pid ") && !line.contains(" write("));
 
-    let own = |line: &str| line.strip_prefix("[pid     1] ").map(str::trim_end).filter(|call| call.starts_with("brk(")).and_then(brk);
+    let own =
+        |line: &str| line.strip_prefix("[pid     1] ").map(str::trim_end).filter(|call| call.starts_with("brk(")).and_then(brk);
     let brks: Vec<(u64, u64)> = ring3.lines().filter_map(own).collect();
     evidence.expect_at_least("calls of brk", 4, brks.len());
     evidence.expect_that("the first asks where the break is", brks.first().is_some_and(|&(asked, _)| asked == 0));
@@ -106,12 +107,16 @@ fn trace(evidence: &mut Evidence<'_>) -> Shown {
     let faults = ring3.lines().filter(|line| line.starts_with("[pid     1] --- page fault {") && line.contains("[heap]")).count();
     evidence.expect_at_least("page faults on what it granted", 1, faults);
 
-    evidence.expect("lines of the process that is not traced", 0, ring3.lines().filter(|line| line.starts_with("[pid     2]")).count());
+    evidence.expect(
+        "lines of the process that is not traced",
+        0,
+        ring3.lines().filter(|line| line.starts_with("[pid     2]")).count(),
+    );
     let ending = "[pid     3] +++ killed by SIGSEGV +++";
     evidence.expect_that("the trace of a process that is ended says so", ring3.lines().any(|line| line.starts_with(ending)));
-    for (pid, status) in [(simple, 0), (hello, 0), (segv, 139)] {
-        evidence.expect("exit status, as a shell shows it", status, ring3.status(evidence, pid)?.shell_code());
-    }
+    ring3.expect_end(evidence, "exit status of simple", simple, 0)?;
+    ring3.expect_end(evidence, "exit status of hello", hello, 0)?;
+    ring3.expect_end(evidence, "exit status of segv, as a shell shows it", segv, 139)?;
     ring3.finish(evidence);
     Ok(())
 }

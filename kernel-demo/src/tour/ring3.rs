@@ -4,14 +4,13 @@ use alloc::string::String;
 
 use crate::address_space::Cause;
 use crate::evidence::{Evidence, Missing};
-use crate::programs;
 use crate::system::console::Output;
 use crate::system::crash::{Crash, Reason};
+use crate::system::machine::Machine;
 use crate::system::status::Status;
 use crate::system::table::Pid;
 use crate::system::views::View;
 use crate::system::{KernelSystem, Options, Settings};
-use crate::testing::Balance;
 
 /// Bytes of output that a step keeps.
 const KEPT: usize = 64 << 10;
@@ -26,17 +25,18 @@ pub fn options() -> Options {
     Options { seed: Some(1), ..Options::default() }
 }
 
-/// Processes, and the frames that were in use before the first of them.
+/// Processes, and how many frames were free before the first of them.
 pub struct Ring3 {
     system: KernelSystem,
-    before: Balance,
+    free: u64,
 }
 
 impl Ring3 {
     /// No processes yet.
     pub fn start(evidence: &mut Evidence<'_>, settings: Settings) -> Result<Self, Missing> {
-        let before = Balance::now();
-        Ok(Self { system: evidence.need("a system", KernelSystem::start(settings))?, before })
+        let mut system = evidence.need("a system", KernelSystem::start(settings))?;
+        let free = system.machine().frames_free();
+        Ok(Self { system, free })
     }
 
     /// Makes a process of the program. It runs when all do.
@@ -47,8 +47,7 @@ impl Ring3 {
         arguments: &[&str],
         options: Options,
     ) -> Result<Pid, Missing> {
-        let image = evidence.need("a program", programs::find(name).ok_or(name))?;
-        evidence.need("a process", self.system.spawn(name, image, arguments, options))
+        evidence.need("a process", self.system.start_program(name, arguments, options))
     }
 
     /// Lets all run until the last has ended.
@@ -69,10 +68,12 @@ impl Ring3 {
         Ok(text)
     }
 
-    /// How a process ended that this step started.
-    pub fn status(&self, evidence: &mut Evidence<'_>, pid: Pid) -> Result<Status, Missing> {
-        let status = self.system.outcome(pid).and_then(|started| started.status);
-        evidence.need("the end of the process", status.ok_or("it has not ended"))
+    /// Checks how a process ended that this step started: its exit status, as a shell shows it.
+    pub fn expect_end(&self, evidence: &mut Evidence<'_>, what: &str, pid: Pid, expected: u8) -> Result<(), Missing> {
+        let status = self.system.outcome(pid).and_then(|started| started.status).map(Status::shell_code);
+        let status = evidence.need("the end of the process", status.ok_or("it has not ended"))?;
+        evidence.expect(what, expected, status);
+        Ok(())
     }
 
     /// What ended a process that this step started.
@@ -84,7 +85,7 @@ impl Ring3 {
     /// Checks that the process has ended for this reason, by a segmentation fault.
     pub fn expect_fault(&self, evidence: &mut Evidence<'_>, pid: Pid, expected: Cause) -> Result<(), Missing> {
         let crash = self.crash(evidence, pid)?;
-        evidence.expect("  its exit status, as a shell shows it", 139, self.status(evidence, pid)?.shell_code());
+        self.expect_end(evidence, "  its exit status, as a shell shows it", pid, 139)?;
         match crash.reason {
             Reason::Access(_, found) => evidence.expect("  what it did wrong", expected, found),
             _ => evidence.expect_that("  it ended by a page fault", false),
@@ -94,7 +95,7 @@ impl Ring3 {
 
     /// Checks that a program, which checks what it claims, has found all of it true, and so much at least.
     pub fn expect_true(&self, evidence: &mut Evidence<'_>, pid: Pid, claims: usize) -> Result<(), Missing> {
-        evidence.expect("exit status: all that the program claims is true", 0, self.status(evidence, pid)?.shell_code());
+        self.expect_end(evidence, "exit status: all that the program claims is true", pid, 0)?;
         evidence.expect_at_least("claims that it checked", claims, self.lines().filter(|line| line.starts_with("ok: ")).count());
         Ok(())
     }
@@ -120,22 +121,15 @@ impl Ring3 {
     }
 
     /// Checks that nothing is left of all processes.
-    pub fn finish(self, evidence: &mut Evidence<'_>) {
-        let Self { system, before } = self;
-        evidence.expect("bytes of output that were lost", 0, system.output_lost());
-        evidence.expect("pages promised to processes, now that all have ended", 0, system.promised());
-        drop(system);
-        evidence.expect("frames in use, beyond those of before", 0, Balance::now().used.cast_signed() - before.used.cast_signed());
+    pub fn finish(mut self, evidence: &mut Evidence<'_>) {
+        evidence.expect("bytes of output that were lost", 0, self.system.output_lost());
+        evidence.expect("pages promised to processes, now that all have ended", 0, self.system.promised());
+        evidence.expect("frames that are free again", self.free, self.system.machine().frames_free());
     }
 }
 
 /// Runs one program that checks what it claims, and prints what it writes.
-pub fn show(
-    evidence: &mut Evidence<'_>,
-    settings: Settings,
-    name: &'static str,
-    claims: usize,
-) -> Result<Ring3, Missing> {
+pub fn show(evidence: &mut Evidence<'_>, settings: Settings, name: &'static str, claims: usize) -> Result<Ring3, Missing> {
     let mut ring3 = Ring3::start(evidence, settings)?;
     let pid = ring3.spawn(evidence, name, &[], options())?;
     ring3.run();

@@ -26,6 +26,11 @@ impl Image {
         Self { folder: project.kernel(), bin: "tour", features: &[], carries_programs: true }
     }
 
+    /// The demo kernel, counting instructions.
+    pub fn cost(project: &Project) -> Self {
+        Self { folder: project.kernel(), bin: "cost", features: &[], carries_programs: true }
+    }
+
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
         Self { folder: project.other_kernel(), bin: "other-kernel", features: &[], carries_programs: false }
