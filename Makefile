@@ -21,7 +21,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(na
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list size libmalloc bench-programs soak bench checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run test suite list size libmalloc bench-programs soak bench cost checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -60,8 +60,14 @@ bench-programs: libmalloc ## time and peak memory of real programs with libbrkma
 soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
 	@sh tools/soak.sh
 
-bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+bench: ## measure the heap beside its peers, and the system's side: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+	@$(SETUP) run
+	-@$(HARNESS) cost
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
+
+cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
+	@$(SETUP) run
+	@$(HARNESS) cost
 
 checked-cost: ## print what the heap's profile `checked` costs: instructions and tightness without it, then with it
 	@for features in '' checked; do \

@@ -30,6 +30,9 @@ enum Command {
         /// What `make size` wrote.
         #[arg(long, default_value = "target/size.json")]
         size: PathBuf,
+        /// What `make cost` wrote.
+        #[arg(long, default_value = "target/kernel-cost.json")]
+        cost: PathBuf,
     },
     /// Nanoseconds an operation.
     Time {
@@ -126,9 +129,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut report = collect::report(false);
     match command {
-        Command::All { quick, out, size } => {
+        Command::All { quick, out, size, cost } => {
             report = if quick { quick_report() } else { full_report() };
             report.small_target(&size);
+            report.system_side(&cost);
             report.judge();
             report.write(&out)?;
             let json = out.join("report.json");

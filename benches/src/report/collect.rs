@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BoundsOf, Machine, Measured, Report, SmallTarget};
+use super::{BoundsOf, Machine, Measured, Report, SmallTarget, SystemSide};
 use crate::measure::tightness::Question;
 use crate::measure::{Failure, bounds, counts, tightness, time};
 use crate::subject::{self, Kind};
@@ -60,6 +60,14 @@ impl Report {
         match SmallTarget::read(path) {
             Ok(figures) => self.small_target = Some(figures),
             Err(error) => eprintln!("no figures of a small target: {}: {error}; `make size` measures them", path.display()),
+        }
+    }
+
+    /// Takes in what `make cost` counted.
+    pub fn system_side(&mut self, path: &Path) {
+        match SystemSide::read(path) {
+            Ok(figures) => self.system_side = Some(figures),
+            Err(error) => eprintln!("no figures of the system's side: {}: {error}; `make cost` counts them", path.display()),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   collect.rs  runs the jobs, says how far it is ─► Report ─┬─ Display        tables
-//!                small_target.rs  from `make size` ──┘       ├─ targets.rs     what was to be reached, and was it
+//!                small_target.rs  from `make size` ──┤       ├─ targets.rs     what was to be reached, and was it
+//!                system_side.rs   from `make cost` ──┘       │
 //!                                                           ├─ serde          report.json
 //!                                                           └─ plot.rs        report.svg
 //! ```
@@ -12,6 +13,7 @@ mod grid;
 mod machine;
 mod plot;
 mod small_target;
+mod system_side;
 mod targets;
 mod threads;
 
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use grid::{Cell, Grid};
 pub use machine::Machine;
 pub use small_target::SmallTarget;
+pub use system_side::SystemSide;
 pub use targets::Target;
 pub use threads::{Measured, Threads};
 
@@ -53,6 +56,8 @@ pub struct Report {
     pub state_bytes: usize,
     /// What the heap takes of a small target, if that was measured.
     pub small_target: Option<SmallTarget>,
+    /// What the system's side takes, if that was counted.
+    pub system_side: Option<SystemSide>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
     /// What many threads reached.
@@ -124,6 +129,9 @@ impl fmt::Display for Report {
         if !self.bounds.is_empty() {
             writeln!(f, "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum")?;
             self.write_bounds(f)?;
+        }
+        if let Some(system_side) = &self.system_side {
+            writeln!(f, "\nInstructions of the demo kernel and the program that calls it, exact\n{system_side}")?;
         }
         write!(f, "{}", self.threads)?;
         if !self.targets.is_empty() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::small_target::{Profile, SmallTarget};
+use super::system_side::Cost;
 use crate::measure::bounds::Operation;
 use crate::measure::tightness::Question;
 use crate::subject::Name::{Floor, Heap, Mimalloc, Uncached};
@@ -75,6 +76,7 @@ pub fn judge(report: &Report) -> Vec<Target> {
     bounds(report, &mut targets);
     small_target(report, &mut targets);
     report.threads.judge(&mut targets);
+    system_side(report, &mut targets);
     targets
 }
 
@@ -162,6 +164,12 @@ fn small_target(report: &Report, targets: &mut Vec<Target>) {
     }
 }
 
+fn system_side(report: &Report, targets: &mut Vec<Target>) {
+    for Cost { what, instructions, most, .. } in report.system_side.iter().flat_map(|figures| &figures.costs) {
+        targets.push(Target::at_most(format!("{what}, instructions"), *instructions, *most as f64, ""));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +220,18 @@ mod tests {
         let report = Report { small_target: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
         let expected = [("tiny: state on some, bytes", true), ("tiny: code on some, bytes", false)];
         assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
+    }
+
+    #[test]
+    fn the_systems_side_has_a_target_for_each_operation() {
+        let json = r#"{"costs": [
+            {"what": "null system call", "instructions": 120.5, "least": 85, "most": 120},
+            {"what": "brk up", "instructions": 200.0, "least": 100, "most": 200}],
+            "fault_around": [{"pages": 4, "program": "dense", "faults": 256, "frames": 1029, "instructions": 1000000}]}"#;
+        let report = Report { system_side: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
+        let expected = [("null system call, instructions", false), ("brk up, instructions", true)];
+        assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
+        assert!(report.to_string().contains("dense: 4 pages a fault"), "{report}");
     }
 
     #[test]

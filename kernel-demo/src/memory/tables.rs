@@ -59,7 +59,7 @@ pub struct Translation {
 ///
 /// # Invariants
 ///
-/// `root` is a level-4 table. Every table below it is reachable by one entry only and belongs to this tree.
+/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this tree, and is not empty.
 pub struct Tables<M> {
     root: PhysFrame,
     mmu: M,
@@ -118,7 +118,7 @@ impl<M: Mmu> Tables<M> {
     ///
     /// # Errors
     ///
-    /// The page is mapped already, or the supply ran dry (in which case tables may have been added).
+    /// The page is mapped already, or the supply ran dry (in which case tables may have been added, and stay, though they are empty).
     ///
     /// # Safety
     ///
@@ -161,11 +161,12 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
-    /// Unmaps `[start, last]` in the table of the given level, and says whether the table is empty now.
+    /// Unmaps `[start, last]` in the table of the given level, and says whether that has emptied the table.
     fn clear(&mut self, table: PhysFrame, level: PageTableLevel, start: u64, last: u64, gone: &mut impl FnMut(Unmapped)) -> bool {
         let covers = level.entry_address_space_alignment();
         let first_address = start - start % level.table_address_space_alignment();
         let (mut next, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
+        let mut changed = false;
         while let Some(index) = self.first_used(table, next, last_index) {
             next = index + 1;
             let Ok(frame) = self.table(table)[index].frame() else { continue };
@@ -174,6 +175,7 @@ impl<M: Mmu> Tables<M> {
                 .next_lower_level()
                 .is_none_or(|lower| self.clear(frame, lower, start.max(low), last.min(low + (covers - 1)), gone));
             if empty {
+                changed = true;
                 self.table(table)[index].set_unused();
                 self.mmu.flush(page_at(low));
                 gone(match level {
@@ -182,7 +184,8 @@ impl<M: Mmu> Tables<M> {
                 });
             }
         }
-        self.table(table).is_empty()
+        // Nobody asks about the root, and no table is empty but by what was taken out just now.
+        changed && level != PageTableLevel::Four && self.first_used(table, 0, 511).is_none()
     }
 
     /// The table in a frame that the tree holds as a table.

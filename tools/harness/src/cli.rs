@@ -49,6 +49,12 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// What the system's side of an allocator takes, in instructions; the exit status tells whether each figure keeps its bound.
+    Cost {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
     /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
     Size,
 }
@@ -91,6 +97,11 @@ impl MachineOptions {
     /// The machine for the tour.
     pub fn for_tour(&self) -> Machine {
         self.machine("128M")
+    }
+
+    /// The machine that counts instructions.
+    pub fn for_counting(&self) -> Machine {
+        Machine { accel: Accel::Counting, smp: 1, ..self.machine("64M") }
     }
 
     fn machine(&self, default_mem: &str) -> Machine {

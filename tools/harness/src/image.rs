@@ -13,22 +13,29 @@ pub struct Image {
     features: &'static [&'static str],
     /// Whether ring-3 programs are part of it.
     carries_programs: bool,
+    /// Whether it is built as if for use, without what checks the code itself.
+    release: bool,
 }
 
 impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "suite", features: &["suite"], carries_programs: true }
+        Self { folder: project.kernel(), bin: "suite", features: &["suite"], carries_programs: true, release: false }
     }
 
     /// The demo kernel's tour.
     pub fn tour(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "tour", features: &[], carries_programs: true }
+        Self { folder: project.kernel(), bin: "tour", features: &[], carries_programs: true, release: false }
+    }
+
+    /// The demo kernel, counting instructions.
+    pub fn cost(project: &Project) -> Self {
+        Self { folder: project.kernel(), bin: "cost", features: &[], carries_programs: true, release: true }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
-        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[], carries_programs: false }
+        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[], carries_programs: false, release: false }
     }
 
     /// The program's name.
@@ -46,6 +53,9 @@ impl Image {
         ]);
         for feature in self.features {
             command.args(["--features", feature]);
+        }
+        if self.release {
+            command.arg("--release");
         }
         if self.carries_programs {
             command.env(programs::FOLDER, programs::build(project, setup, &mut on_line)?);
@@ -68,6 +78,7 @@ impl Image {
 
     /// Where `bootimage` puts the image.
     fn path(&self, target: &Path) -> PathBuf {
-        target.join("x86_64-target/debug").join(format!("bootimage-{}.bin", self.bin))
+        let profile = if self.release { "release" } else { "debug" };
+        target.join("x86_64-target").join(profile).join(format!("bootimage-{}.bin", self.bin))
     }
 }

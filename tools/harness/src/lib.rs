@@ -7,6 +7,7 @@
 //!   suite · tour · other_kernel        what to boot, and what a boot must show; readme: an excerpt of it
 //!   on_linux                           the ring-3 programs where the verdicts are known
 //!   size                               what the allocator takes of a small target
+//!   cost                               what the system's side takes, in instructions
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
@@ -25,6 +26,7 @@
 
 pub mod cargo;
 pub mod cli;
+pub mod cost;
 pub mod coverage;
 pub mod elf;
 pub mod error;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use harness::cli::{Cli, Command, MachineOptions};
+use harness::cost::Costs;
 use harness::image::Image;
 use harness::project::Project;
 use harness::size::Sizes;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
+        Command::Cost { machine } => cost(&machine),
         Command::Size => size(),
     };
     match verdict {
@@ -67,6 +69,22 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     }
     report::sum(&tally);
     Ok(tally.is_clean())
+}
+
+/// `harness cost`
+fn cost(machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    match Costs::measure(&project, &setup, machine, report::build_line)? {
+        Ok(costs) => {
+            print!("{costs}");
+            Ok(costs.judge().is_clean())
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            Ok(false)
+        }
+    }
 }
 
 /// `harness size`

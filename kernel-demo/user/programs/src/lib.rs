@@ -3,10 +3,12 @@
 //! ```text
 //!   probe    touches any address, come what may         span     memory of this process as bytes to get and set
 //!   meter    faults and frames that something costs           machine  which kernel this is, how many frames it has left
+//!   clock    ticks, or instructions
 //! ```
 
 #![no_std]
 
+pub mod clock;
 pub mod machine;
 mod meter;
 pub mod probe;
