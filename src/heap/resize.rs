@@ -16,9 +16,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// What becomes, or stays, small takes the place of the block of its new class that was freed last, if the front cache has one, unless it
     /// becomes only a little smaller. A small block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
-    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move the break; to take in the free cell before, which moves the contents down, with or
-    /// without the one behind; to move the block. A block with a mapping of its own is remapped, or moves into the heap when it has
-    /// become small.
+    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move the
+    /// break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block. A block
+    /// with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
