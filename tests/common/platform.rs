@@ -32,7 +32,7 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-/// How property tests run: as proptest's variables say, with other seeds each time.
+/// How property tests run: as proptest's variables say.
 pub fn properties() -> Config {
     Config { failure_persistence: None, ..Config::default() }
 }
