@@ -21,7 +21,7 @@ use crate::provider::{Break, Map};
 
 /// Bytes that are kept, at most: so many, and this part of the heap.
 const LIMIT: usize = 2 << 20;
-const SHARE: usize = 64;
+const SHARE: usize = 32;
 
 /// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit).
 const CLASSES: usize = 24;

@@ -134,11 +134,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             && let Some(class) = self.small_class_of(layout)
         {
             // SAFETY: the caller gives the block up, and it was allocated for this class.
-            if !unsafe { self.small.cache.push(class, payload) } {
-                // SAFETY: the caller's promise.
-                unsafe { self.deallocate_small(class, payload) };
-            }
-            return;
+            return unsafe { self.give_up_small(class, payload) };
         }
         // SAFETY: the caller's promise.
         unsafe { self.deallocate_large(payload) };

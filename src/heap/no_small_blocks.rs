@@ -52,6 +52,13 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// There is no class.
+    pub(super) const unsafe fn give_up_small(&self, class: Class, _: NonNull<u8>) {
+        class.never()
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
     pub(super) const unsafe fn deallocate_small(&self, class: Class, _: NonNull<u8>) {
         class.never()
     }
@@ -74,6 +81,13 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Nothing is done.
     pub(super) const unsafe fn reallocate_through_cache(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Option<NonNull<u8>> {
         None
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
+    pub(super) const unsafe fn move_to_cell(&self, _: NonNull<u8>, _: Layout, class: Class, _: Request) -> Option<NonNull<u8>> {
+        class.never()
     }
 
     pub(super) const fn small_class_of(&self, _: Layout) -> Option<Class> {

@@ -14,11 +14,11 @@ use crate::raw_heap::move_block;
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// A small block that stays small takes the place of the block of its new class that was freed last, if the front cache has one, unless
-    /// it becomes only a little smaller. Otherwise the heap tries, in this order: to cut off what is not needed; to take in the free cell
-    /// behind; if the block is the last one, to move the break; to take in the free cell before, which moves the contents down, with or
-    /// without the one behind; to move the block. A block with a mapping of its own is remapped, or moves into the heap when it has
-    /// become small.
+    /// What becomes, or stays, small takes the place of the block of its new class that was freed last, if the front cache has one, unless it
+    /// becomes only a little smaller. A small block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
+    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move the
+    /// break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block. A block
+    /// with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
@@ -63,12 +63,19 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.stopped.is_some() {
             return None;
         }
+        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
+        if let (Some(old_class), None) = (old_class, new_class)
+            && !self.wants_mapping(new_layout)
+            // SAFETY: the caller's promise.
+            && let Some(moved) = unsafe { self.move_to_cell(payload, layout, old_class, request) }
+        {
+            return Some(moved);
+        }
         let class_of_run = old_class.and_then(|_| self.small.pages.class_at(payload.addr().get()));
         if let Some(class_of_run) = class_of_run {
             // SAFETY: the caller's promise.
             return unsafe { self.reallocate_in_run(payload, layout, new_layout, class_of_run) };
         }
-        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new_layout) } {
             Remapped::To(payload) => return Some(payload),

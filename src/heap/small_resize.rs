@@ -3,16 +3,16 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::Heap;
+use super::{Heap, Request};
 use crate::cell::copy_down;
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
 use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// Changes the size of a small block that stays one, if it can stay where it is for certain, or the front cache has a block of the new
-    /// class for it: the one that was freed last, at which the heap need not even look. Neither runs nor cells are touched. O(1), and the
-    /// copy of 1 KiB at most.
+    /// Changes the size of a block that becomes, or stays, small, if it can stay where it is for certain, or the front cache has a block of
+    /// the new class for it: the one that was freed last. Of a block that was small the neighbours are not even looked at. O(1), and the copy
+    /// of 1 KiB at most.
     ///
     /// # Safety
     ///
@@ -24,8 +24,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         layout: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        let (old_class, new_class) = (Class::of(layout)?, Class::of(new)?);
-        if old_class == new_class {
+        let (old_class, new_class) = (Class::of(layout), Class::of(new)?);
+        if old_class == Some(new_class) {
             return Some(payload).filter(|_| self.small.has_runs());
         }
         // A block that becomes a little smaller is best left alone, if it can be.
@@ -35,12 +35,49 @@ impl<B: Break, M: Map> Heap<B, M> {
         let moved = self.small.cache.pop(new_class)?;
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
         unsafe { copy_down(payload, moved, layout.size().min(new.size())) };
-        // SAFETY: the caller gives the block up, and it was allocated for this class.
-        if !unsafe { self.small.cache.push(old_class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(old_class, payload) };
+        match old_class {
+            // SAFETY: the caller gives the block up, and it was allocated for this class.
+            Some(old_class) => unsafe { self.give_up_small(old_class, payload) },
+            // SAFETY: the caller gives the block up.
+            None => unsafe { self.deallocate_unusual(payload, layout) },
         }
         Some(moved)
+    }
+
+    /// Moves a small block to a freed cell, if one is large enough for the request that it has become, and no small one. Such a copy is
+    /// less work than to merge cells.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate`](Heap::reallocate).
+    pub(super) unsafe fn move_to_cell(
+        &mut self,
+        payload: NonNull<u8>,
+        layout: Layout,
+        old_class: Class,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        let moved = self.take_freed(request)?;
+        self.small.large_requested();
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        unsafe { copy_down(payload, moved, layout.size()) };
+        // SAFETY: the caller gives the block up, and it was allocated for this class.
+        unsafe { self.give_up_small(old_class, payload) };
+        Some(moved)
+    }
+
+    /// Frees a small block of this class.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Heap::deallocate).
+    #[inline]
+    pub(super) unsafe fn give_up_small(&mut self, class: Class, payload: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if !unsafe { self.small.cache.push(class, payload) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_small(class, payload) };
+        }
     }
 
     /// The class of a layout if its blocks may come from a run.
