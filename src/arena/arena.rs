@@ -24,6 +24,7 @@ use super::sync::Link;
 use crate::heap::{Heap, Trim};
 use crate::lock::RawLock;
 use crate::provider::{Break, Map};
+use crate::small::Class;
 use crate::small::segments::{Owner, SegmentMap};
 
 /// Blocks that others have freed are taken up so many at a time.
@@ -115,6 +116,13 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     pub(super) fn owns(&self, block: NonNull<u8>) -> bool {
         // SAFETY: the map outlives the arena.
         unsafe { self.map.as_ref() }.owner_of(block.addr().get()) == self.owner
+    }
+
+    /// If a block is this arena's: the class of the run in which it lies, if it lies in one.
+    #[inline(always)]
+    pub(super) fn class_if_owned(&self, block: NonNull<u8>) -> Option<Option<Class>> {
+        // SAFETY: the map outlives the arena.
+        unsafe { self.map.as_ref() }.class_if_owned(block.addr().get(), self.owner)
     }
 
     /// Takes up what others have freed, at most so many blocks. True if there was any.

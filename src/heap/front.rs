@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Heap;
+use crate::cell::{Cell, WORD};
 use crate::small::Class;
 use crate::small::segments::SegmentMap;
 
@@ -30,6 +31,32 @@ impl<B, M> Heap<B, M> {
         }
         let Some(class) = Class::of(layout) else { return false };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
+        unsafe { self.small.cache.push(class, block) }
+    }
+
+    /// Frees a block by address, if the front cache has room for it. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_unsized`](Heap::deallocate_unsized), if the answer is true. The block lies in a run of class `class_of_run`;
+    /// `None`: it lies in none.
+    #[inline(always)]
+    pub(crate) unsafe fn push_front_by_address(&mut self, block: NonNull<u8>, class_of_run: Option<Class>) -> bool {
+        if cfg!(feature = "checked") {
+            return false;
+        }
+        let class = match class_of_run {
+            Some(class) => class,
+            None => {
+                // SAFETY: the caller's promise: in no run, so a header stands in front of it.
+                let cell = unsafe { Cell::of_payload(block) };
+                // SAFETY: it was written when the block was allocated.
+                let header = unsafe { cell.header() };
+                let Some(class) = Class::held_by(header.size() - WORD) else { return false };
+                class
+            }
+        };
+        // SAFETY: the caller gives the block up, and it holds this class.
         unsafe { self.small.cache.push(class, block) }
     }
 
