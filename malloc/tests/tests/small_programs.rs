@@ -104,6 +104,14 @@ fn memory_is_found_elsewhere_when_the_break_never_moves() {
     both_ways("refused_break.c", &[]);
 }
 
+#[test]
+fn pages_of_free_memory_go_back() {
+    let shop = Workshop::new();
+    let program = shop.build("decay.c", &[]);
+    shop.assert_ok(&program, &[], &[("BRKALLOC_DECAY_MS", "10")]);
+    shop.assert_ok(&program, &["never"], &[("BRKALLOC_DECAY_MS", "never")]);
+}
+
 /// Runs a program that must end with a message and `abort`.
 fn assert_aborts(source: &str, argument: &str, variables: &[(&str, &str)], message: &str) {
     let shop = Workshop::new();
