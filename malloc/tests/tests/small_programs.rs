@@ -104,6 +104,13 @@ fn memory_is_found_elsewhere_when_the_break_never_moves() {
     both_ways("refused_break.c", &[]);
 }
 
+/// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
+#[test]
+fn a_signal_handler_that_allocates_breaks_nothing() {
+    let shop = Workshop::new();
+    shop.assert_ok(&shop.build("signal.c", &[]), &[], &[]);
+}
+
 #[test]
 fn pages_of_free_memory_go_back() {
     let shop = Workshop::new();
