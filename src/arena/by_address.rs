@@ -85,12 +85,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             && let (inner, _) = inside.inner()
             && inner.owner == owner
         {
-            if let Some(source) = visit.source() {
-                // SAFETY: `source` is valid here, and said again before the next use.
-                unsafe { inner.set_source(source) };
-            }
+            // SAFETY: the arena is one of this heap.
+            let heap = unsafe { inner.heap(&self.parent) };
             // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { inner.heap.reallocate_unsized(block, new) } {
+            if let Some(block) = unsafe { heap.reallocate_unsized(block, new) } {
                 return Some(block);
             }
         }

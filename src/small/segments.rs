@@ -56,6 +56,11 @@ impl Owner {
         u16::try_from(index + 1).ok().map(Self)
     }
 
+    /// A number that tells owners apart, and is not the [`index`](Owner::index).
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+
     /// The number of the owner.
     pub(crate) const fn index(self) -> Option<usize> {
         (self.0 as usize).checked_sub(1)
