@@ -52,7 +52,7 @@ pub use heap::RegionError;
 pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
 #[cfg(feature = "checked")]
 pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
-pub use lock::{RawLock, Spin};
+pub use lock::{Interrupts, MaskInterrupts, RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
 #[cfg(not(feature = "tiny"))]

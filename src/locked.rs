@@ -16,7 +16,8 @@ use crate::simple::SimpleHeap;
 /// A heap behind a lock, which makes it usable through a shared reference: in a `static`, and as the global allocator.
 ///
 /// Everybody waits for everybody: correct, and slow under contention. An interrupt handler that allocates while the code that it
-/// interrupted holds the lock waits for ever; mask interrupts, by a [lock](RawLock) that does, or keep the heap out of handlers.
+/// interrupted holds the lock waits for ever; mask interrupts ([`MaskInterrupts`](crate::MaskInterrupts)), keep the heap out of handlers, or take
+/// an `ArenaHeap`.
 ///
 /// # Invariants
 ///

@@ -17,7 +17,10 @@ static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 /// Called by the loader, as the constructor of a library is.
 extern "C" fn begin() {
     engine::start();
-    PRINTS_STATS.store(Options::read().stats, Ordering::Relaxed);
+    if Options::read().stats {
+        PRINTS_STATS.store(true, Ordering::Relaxed);
+        report::keep_errors_open();
+    }
     // SAFETY: three functions that are there as long as the library. Ours come first in the child and last before the fork, so that the
     // handlers of others may allocate.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };

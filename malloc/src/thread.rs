@@ -23,7 +23,7 @@ use brkalloc::{Cpu, SlotWord};
 use crate::engine;
 
 /// Threads with an arena, at a time.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
 
 /// The thread has not called yet.
 const UNKNOWN: usize = 0;

@@ -15,16 +15,18 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, UNKNOWN_SIZE};
+use super::parent::Parent;
 use super::remote::RemoteList;
-use super::shared::Mailbox;
+use super::shared::{Mailbox, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::supply::{Source, Supply};
 use super::sync::Link;
 use crate::heap::{Heap, Trim};
 use crate::lock::RawLock;
 use crate::provider::{Break, Map};
-use crate::small::segments::{Owner, SegmentMap};
+use crate::small::Class;
+use crate::small::segments::Owner;
 
 /// Blocks that others have freed are taken up so many at a time.
 pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
@@ -48,8 +50,8 @@ struct Apart<T>(T);
 #[repr(C, align(128))]
 pub(super) struct Inner<B, M, L> {
     pub(super) owner: Owner,
-    /// Which says whose a block is, and outlives the arena.
-    map: NonNull<SegmentMap>,
+    /// What all slots share, which outlives the arena.
+    shared: NonNull<Shared<Arena<B, M, L>>>,
     /// Blocks of this arena that others have freed, and that have been taken over.
     inbox: Option<NonNull<Link>>,
     pub(super) outbox: Outbox,
@@ -65,15 +67,15 @@ impl<B, M, L> Mailbox for Arena<B, M, L> {
 impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     pub(super) const LAYOUT: Layout = Layout::new::<Self>();
 
-    /// Makes memory an arena without segments, whose pages the map knows.
+    /// Makes memory an arena without segments.
     ///
     /// # Safety
     ///
-    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. The map outlives it.
-    pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, map: NonNull<SegmentMap>) -> NonNull<Self> {
+    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share outlives it.
+    pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
-        let heap = Heap::new(Supply::new(owner));
-        let inner = UnsafeCell::new(Inner { owner, map, inbox: None, outbox: Outbox::new(), heap });
+        let heap = Heap::new(Supply::new(owner, shared));
+        let inner = UnsafeCell::new(Inner { owner, shared, inbox: None, outbox: Outbox::new(), heap });
         // SAFETY: the caller's promise.
         unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
@@ -81,7 +83,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         // Nothing is given back by moving a break: see `Break::SCATTERED`.
         inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
         // SAFETY: the heap is new, and all of its memory will be segments of the map.
-        unsafe { inner.heap.rely_on(map) };
+        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map)) };
         arena
     }
 
@@ -99,22 +101,41 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
 }
 
 impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
-    /// Sets where memory comes from. See [`Supply::set_source`].
+    /// The heap, of which any operation may be used now.
     ///
     /// # Safety
     ///
-    /// As for that.
-    #[inline]
-    pub(super) unsafe fn set_source(&mut self, source: Source<'_, B, M, L>) {
-        // SAFETY: the caller's promise.
-        unsafe { self.heap.provider_mut().set_source(source) };
+    /// `parent` is the arena's.
+    #[inline(always)]
+    pub(super) unsafe fn heap(&mut self, parent: &Parent<B, M, L>) -> &mut Heap<Supply<B, M, L>> {
+        // SAFETY: it is said again before the next use.
+        unsafe { self.heap.provider_mut().set_parent(parent) };
+        &mut self.heap
     }
 
-    /// Whether a block is this arena's.
+    /// What all slots share.
     #[inline(always)]
-    pub(super) fn owns(&self, block: NonNull<u8>) -> bool {
-        // SAFETY: the map outlives the arena.
-        unsafe { self.map.as_ref() }.owner_of(block.addr().get()) == self.owner
+    pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, L>> {
+        // SAFETY: it outlives the arena.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Whose a block is.
+    #[inline(always)]
+    pub(super) fn owner_of(&self, block: NonNull<u8>) -> Owner {
+        self.shared().map.owner_of(block.addr().get())
+    }
+
+    /// Whether others may have freed blocks of this arena that were not taken up.
+    #[inline(always)]
+    pub(super) fn has_mail(&self, remote: &RemoteList) -> bool {
+        self.inbox.is_some() || !remote.is_empty()
+    }
+
+    /// If a block is this arena's: the class of the run in which it lies, if it lies in one.
+    #[inline(always)]
+    pub(super) fn class_if_owned(&self, block: NonNull<u8>) -> Option<Option<Class>> {
+        self.shared().map.class_if_owned(block.addr().get(), self.owner)
     }
 
     /// Takes up what others have freed, at most so many blocks. True if there was any.
@@ -125,14 +146,37 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             }
             self.inbox = remote.take_all();
         }
+        let mut next = self.inbox;
         for _ in 0..most {
-            let Some(block) = self.inbox else { break };
+            let Some(block) = next else { break };
             // SAFETY: it was in the list, and is nobody else's.
-            self.inbox = unsafe { Link::read(block) };
+            next = unsafe { Link::read(block) };
             // SAFETY: a block of this arena, which somebody freed; the map of segments led them here.
             unsafe { self.heap.deallocate_unsized(block.cast()) };
         }
+        self.inbox = next;
         true
+    }
+
+    /// Takes up some of what others have freed.
+    #[inline(never)]
+    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, remote: &RemoteList) {
+        // SAFETY: the parent of all arenas.
+        unsafe { self.heap(parent) };
+        self.take_up(remote, TAKEN_UP_AT_ONCE);
+    }
+
+    /// Collects a block of another arena for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate); `owner` is whose it is.
+    #[inline(never)]
+    pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
+        let shared = self.shared();
+        let size = layout.map_or(UNKNOWN_SIZE, |layout| layout.size());
+        // SAFETY: the caller's promise; every block holds a word.
+        unsafe { self.outbox.put(owner, block, size, |owner| shared.list_of(owner)) };
     }
 
     /// Takes up all that others have freed.
@@ -146,11 +190,16 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 
     /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free, and gives back every segment that is.
     pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, remote: &RemoteList) {
-        self.outbox.send_all(|owner| source.shared.list_of(owner));
-        // SAFETY: `source` is valid here, and said again before the next use.
-        unsafe { self.set_source(source) };
+        let shared = self.shared();
+        self.outbox.send_all(|owner| shared.list_of(owner));
+        // SAFETY: a slot of the same heap; what was said before is said again below.
+        let before = unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
+        // SAFETY: the parent of all arenas.
+        unsafe { self.heap(source.parent) };
         self.take_up_all(remote);
         self.heap.trim(0);
+        // SAFETY: the slot that the arena belongs to.
+        unsafe { self.heap.provider_mut().set_slot(before) };
     }
 }
 

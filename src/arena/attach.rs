@@ -50,15 +50,17 @@ fn furnish<B: Break, M: Map, L: RawLock>(
         // SAFETY: the parent lives as long as its arenas.
         let memory = source.parent.with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
         let Some(memory) = memory.flatten() else { return false };
-        // SAFETY: a new block for it; the map stays as long as the arenas.
-        let arena = unsafe { Arena::begin(memory, owner, NonNull::from(&source.shared.map)) };
+        // SAFETY: a new block for it; what is shared stays as long as the arenas.
+        let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
+        // SAFETY: nobody else knows of it yet.
+        let (inner, _) = unsafe { Arena::enter(arena) };
+        // SAFETY: the slot that the arena belongs to.
+        unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
         if level == NESTED {
-            // SAFETY: nobody else knows of it yet.
-            let (inner, _) = unsafe { Arena::enter(arena) };
-            // SAFETY: `source` is valid here, and said again before the next use.
-            unsafe { inner.set_source(source) };
+            // SAFETY: the parent of all arenas.
+            let heap = unsafe { inner.heap(source.parent) };
             // Without memory it is there all the same, and gets some when it is needed.
-            let _ = inner.heap.reserve(1);
+            let _ = heap.reserve(1);
         }
         slot.set_arena(level, arena);
     }

@@ -18,7 +18,25 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline]
     pub unsafe fn deallocate_unsized(&self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
-        unsafe { self.deallocate_slowly(block, None) };
+        if !unsafe { self.push_front_by_address(block) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_slowly(block, None) };
+        }
+    }
+
+    /// Frees a small block of the caller's arena, if the front cache has room for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_unsized`](ArenaHeap::deallocate_unsized), if the answer is true.
+    #[inline(always)]
+    unsafe fn push_front_by_address(&self, block: NonNull<u8>) -> bool {
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in() else { return false };
+        let inner = inside.inner().0;
+        let Some(class) = inner.class_if_owned(block) else { return false };
+        // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
+        unsafe { inner.heap.push_front_by_address(block, class) }
     }
 
     /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted who has the
@@ -67,12 +85,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             && let (inner, _) = inside.inner()
             && inner.owner == owner
         {
-            if let Some(source) = visit.source() {
-                // SAFETY: `source` is valid here, and said again before the next use.
-                unsafe { inner.set_source(source) };
-            }
+            // SAFETY: the arena is one of this heap.
+            let heap = unsafe { inner.heap(&self.parent) };
             // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { inner.heap.reallocate_unsized(block, new) } {
+            if let Some(block) = unsafe { heap.reallocate_unsized(block, new) } {
                 return Some(block);
             }
         }

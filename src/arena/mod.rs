@@ -49,7 +49,7 @@ use crate::provider::{Break, Cpu, Map, NoMap, SlotWord};
 use crate::small::Class;
 use crate::small::segments::Owner;
 
-use arena::{Arena, Inner, TAKEN_UP_AT_ONCE};
+use arena::{Arena, Inner};
 use parent::Parent;
 use remote::{Chain, RemoteList};
 use shared::{Place, Shared};
@@ -189,6 +189,43 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
         // SAFETY: who took it is alone with the arena.
         unsafe { Arena::enter(self.arena) }
     }
+
+    /// Allocates a block that is not large from the arena. If others have freed something, some of that is taken up first.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is the arena's.
+    #[inline(always)]
+    unsafe fn allocate(&mut self, parent: &Parent<B, M, L>, layout: Layout) -> Option<NonNull<u8>> {
+        if is_large(layout) {
+            return None;
+        }
+        let (inner, remote) = self.inner();
+        if inner.has_mail(remote) {
+            inner.take_up_some(parent, remote);
+        }
+        // SAFETY: the caller's promise.
+        let heap = unsafe { inner.heap(parent) };
+        // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's memory, as long as its blocks.
+        unsafe { heap.allocate(layout) }
+    }
+
+    /// Frees a block of the arena.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is the arena's. As for [`ArenaHeap::deallocate`]; the block is this arena's.
+    #[inline(always)]
+    unsafe fn deallocate(&mut self, parent: &Parent<B, M, L>, block: NonNull<u8>, layout: Option<Layout>) {
+        // SAFETY: the caller's promise.
+        let heap = unsafe { self.inner().0.heap(parent) };
+        match layout {
+            // SAFETY: the caller's promise.
+            Some(layout) => unsafe { heap.deallocate(block, layout) },
+            // SAFETY: the caller's promise.
+            None => unsafe { heap.deallocate_unsized(block) },
+        }
+    }
 }
 
 impl<B, M, L> Drop for Inside<'_, B, M, L> {
@@ -241,15 +278,9 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
 
     /// Allocates from an arena whose front cache has nothing, or from the parent.
     fn allocate_missed(&self, mut inside: Inside<'heap, B, M, L>, layout: Layout) -> Option<NonNull<u8>> {
-        if let Some(source) = self.source().filter(|_| !is_large(layout)) {
-            let (inner, remote) = inside.inner();
-            // SAFETY: `source` is valid here, and said again before the next use.
-            unsafe { inner.set_source(source) };
-            inner.take_up(remote, TAKEN_UP_AT_ONCE);
-            // SAFETY: the caller keeps the heap, whose parent has the arena's memory, as long as its blocks.
-            if let Some(block) = unsafe { inner.heap.allocate(layout) } {
-                return Some(block);
-            }
+        // SAFETY: it was given to this heap's slot.
+        if let Some(block) = unsafe { inside.allocate(&self.heap.parent, layout) } {
+            return Some(block);
         }
         let level = inside.level;
         drop(inside);
@@ -293,41 +324,6 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         }
     }
 
-    /// Frees a block of the arena whose front cache has no room for it.
-    ///
-    /// # Safety
-    ///
-    /// As for [`ArenaHeap::deallocate`]; the block is this arena's.
-    unsafe fn deallocate_missed(&self, inside: &mut Inside<'heap, B, M, L>, block: NonNull<u8>, layout: Option<Layout>) {
-        let (inner, _) = inside.inner();
-        if let Some(source) = self.source() {
-            // SAFETY: `source` is valid here, and said again before the next use.
-            unsafe { inner.set_source(source) };
-        }
-        match layout {
-            // SAFETY: the caller's promise.
-            Some(layout) => unsafe { inner.heap.deallocate(block, layout) },
-            // SAFETY: the caller's promise.
-            None => unsafe { inner.heap.deallocate_unsized(block) },
-        }
-    }
-
-    /// Frees a block that is not the caller's arena's, from inside that.
-    ///
-    /// # Safety
-    ///
-    /// As for [`ArenaHeap::deallocate`]; `size` is its size, as far as it is known.
-    unsafe fn deallocate_foreign(&self, mut inside: Inside<'heap, B, M, L>, owner: Owner, block: NonNull<u8>, size: usize) {
-        if owner == Owner::NOBODY {
-            drop(inside);
-            // SAFETY: the caller's promise; it lies in no segment.
-            return unsafe { self.heap.parent.free(self.place(), block) };
-        }
-        let Some(shared) = self.shared else { return };
-        // SAFETY: the caller's promise; every block holds a word.
-        unsafe { inside.inner().0.outbox.put(owner, block, size, |owner| shared.list_of(owner)) };
-    }
-
     /// Frees a block where the fast path found no arena.
     ///
     /// # Safety
@@ -342,11 +338,11 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         if let Some(mut inside) = self.go_in_elsewhere() {
             if inside.inner().0.owner == owner {
                 // SAFETY: the caller's promise.
-                return unsafe { self.deallocate_missed(&mut inside, block, layout) };
+                return unsafe { inside.deallocate(&self.heap.parent, block, layout) };
             }
             if inside.level == 0 {
                 // SAFETY: the caller's promise.
-                return unsafe { self.deallocate_foreign(inside, owner, block, size_of(layout)) };
+                return unsafe { inside.inner().0.send(owner, block, layout) };
             }
         }
         // Who interrupts leaves nothing behind in an outbox.
@@ -356,11 +352,6 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         unsafe { chain.add(block.cast()) };
         chain.send(list);
     }
-}
-
-/// Size of a block, for what is to be counted.
-fn size_of(layout: Option<Layout>) -> usize {
-    layout.map_or(outbox::UNKNOWN_SIZE, |layout| layout.size())
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
@@ -416,16 +407,30 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         caller.go_in()?.inner().0.heap.pop_front(layout)
     }
 
-    /// Allocates where the fast path found nothing.
+    /// Allocates what is not in the front cache.
     #[inline(never)]
     fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let mut visit = self.visit();
-        if visit.shared.is_none() {
-            // The first operation of all.
-            drop(visit);
-            self.prepare();
-            visit = self.visit();
+        {
+            let caller = self.caller();
+            if let Some(mut inside) = caller.go_in()
+                // SAFETY: the arena is one of this heap.
+                && let Some(block) = unsafe { inside.allocate(&self.parent, layout) }
+            {
+                return Some(block);
+            }
         }
+        self.allocate_elsewhere(layout)
+    }
+
+    /// Allocates what the caller's arena does not have.
+    #[cold]
+    #[inline(never)]
+    fn allocate_elsewhere(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if self.shared().is_none() {
+            // The first operation of all.
+            self.prepare();
+        }
+        let visit = self.visit();
         match visit.go_in(0) {
             Some(inside) => visit.allocate_missed(inside, layout),
             None => visit.allocate_elsewhere(layout),
@@ -488,49 +493,62 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         let layout = served(layout);
         // SAFETY: the caller's promise.
-        if !unsafe { self.push_front(block, layout) } {
+        if !unsafe { self.deallocate_quickly(block, layout) } {
             // SAFETY: the caller's promise.
             unsafe { self.deallocate_slowly(block, Some(layout)) };
         }
     }
 
-    /// Frees a block of the caller's arena, if the front cache has room for it. The fast path.
+    /// Frees a small block: the front cache takes it, or the outbox. The fast path.
     ///
     /// # Safety
     ///
     /// As for [`deallocate`](ArenaHeap::deallocate), if the answer is true.
     #[inline(always)]
-    unsafe fn push_front(&self, block: NonNull<u8>, layout: Layout) -> bool {
+    unsafe fn deallocate_quickly(&self, block: NonNull<u8>, layout: Layout) -> bool {
         if Class::of(layout).is_none() {
             return false;
         }
         let caller = self.caller();
         let Some(mut inside) = caller.go_in() else { return false };
         let inner = inside.inner().0;
-        // SAFETY: the caller's promise; the block is this arena's.
-        inner.owns(block) && unsafe { inner.heap.push_front(block, layout) }
+        let owner = inner.owner_of(block);
+        if owner == inner.owner {
+            // SAFETY: the caller's promise; the block is this arena's.
+            return unsafe { inner.heap.push_front(block, layout) };
+        }
+        if owner == Owner::NOBODY {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { inner.send(owner, block, Some(layout)) };
+        true
     }
 
-    /// Frees a block where the fast path did not.
+    /// Frees what the front cache has no room for, or is another's.
     ///
     /// # Safety
     ///
     /// As for [`deallocate`](ArenaHeap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
-        let visit = self.visit();
-        let owner = visit.owner_of(block);
-        let Some(mut inside) = visit.go_in(0) else {
-            // SAFETY: the caller's promise.
-            return unsafe { visit.deallocate_elsewhere(owner, block, layout) };
-        };
-        if inside.inner().0.owner == owner {
-            // SAFETY: the caller's promise.
-            unsafe { visit.deallocate_missed(&mut inside, block, layout) };
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { visit.deallocate_foreign(inside, owner, block, size_of(layout)) };
+        let caller = self.caller();
+        if let Some(mut inside) = caller.go_in() {
+            let inner = inside.inner().0;
+            let owner = inner.owner_of(block);
+            if owner == inner.owner {
+                // SAFETY: the arena is one of this heap; the caller's promise.
+                return unsafe { inside.deallocate(&self.parent, block, layout) };
+            }
+            if owner != Owner::NOBODY {
+                // SAFETY: the caller's promise.
+                return unsafe { inner.send(owner, block, layout) };
+            }
         }
+        drop(caller);
+        let visit = self.visit();
+        // SAFETY: the caller's promise.
+        unsafe { visit.deallocate_elsewhere(visit.owner_of(block), block, layout) };
     }
 
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes. Another's block moves to the caller's arena, unless
@@ -560,12 +578,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             && let (inner, _) = inside.inner()
             && inner.owner == owner
         {
-            if let Some(source) = visit.source() {
-                // SAFETY: `source` is valid here, and said again before the next use.
-                unsafe { inner.set_source(source) };
-            }
+            // SAFETY: the arena is one of this heap.
+            let heap = unsafe { inner.heap(&self.parent) };
             // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { inner.heap.reallocate(block, layout, new.size()) } {
+            if let Some(block) = unsafe { heap.reallocate(block, layout, new.size()) } {
                 return Some(block);
             }
         } else if stays(layout, new) {

@@ -53,7 +53,7 @@ impl Outbox {
         size: usize,
         list_of: impl Fn(Owner) -> Option<&'list RemoteList>,
     ) {
-        let out = &mut self.0[to.index().unwrap_or(0) % BOXES];
+        let out = &mut self.0[to.number() % BOXES];
         if out.to != to {
             out.send(&list_of);
             out.to = to;

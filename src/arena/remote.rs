@@ -26,14 +26,10 @@ use super::sync::{AtomicPtr, Link, Ordering};
 /// From `head` on, links lead through blocks that nobody uses, to one that leads nowhere.
 #[derive(Debug)]
 pub(super) struct RemoteList {
-    head: AtomicPtr<Link>,
+    pub(super) head: AtomicPtr<Link>,
 }
 
 impl RemoteList {
-    pub(super) const fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()) }
-    }
-
     /// Whether nothing is on its way, as far as the caller can know.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -88,9 +84,13 @@ impl Chain {
     /// The block holds a link, is aligned for it, and nobody uses or lists it.
     #[inline]
     pub(super) unsafe fn add(&mut self, block: NonNull<Link>) {
+        let (next, last) = match self.ends {
+            Some((first, last)) => (Some(first), last),
+            None => (None, block),
+        };
         // SAFETY: the caller's promise.
-        unsafe { Link::write(block, self.ends.map(|(first, _)| first)) };
-        self.ends = Some((block, self.ends.map_or(block, |(_, last)| last)));
+        unsafe { Link::write(block, next) };
+        self.ends = Some((block, last));
         self.len += 1;
     }
 

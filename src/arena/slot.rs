@@ -63,7 +63,7 @@ impl State {
 /// * an arena that is there stays
 /// * a level's word is null, or `arenas[level]` and the slot is attached
 /// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone with the arena
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Slot<T> {
     words: [SlotWord; LEVELS],

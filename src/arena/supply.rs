@@ -42,41 +42,48 @@ impl<B, M, L> Clone for Source<'_, B, M, L> {
 
 impl<B, M, L> Copy for Source<'_, B, M, L> {}
 
-/// The same where no lifetime says how long it is valid.
-struct RawSource<B, M, L> {
-    parent: NonNull<Parent<B, M, L>>,
-    shared: NonNull<Shared<Arena<B, M, L>>>,
-    slot: Option<NonNull<Slot<Arena<B, M, L>>>>,
-}
-
 /// The provider of an arena's heap.
 ///
 /// # Invariants
 ///
-/// While the arena's heap is used such that it may call its provider, `source` is where the memory comes from.
+/// * `shared` stays as long as the arena
+/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` where the caller is
 pub(super) struct Supply<B, M, L> {
     owner: Owner,
     /// End of the last segment.
     end: *mut u8,
     /// Bytes for cells in all segments.
     bytes: usize,
-    source: Option<RawSource<B, M, L>>,
+    shared: NonNull<Shared<Arena<B, M, L>>>,
+    parent: Option<NonNull<Parent<B, M, L>>>,
+    slot: Option<NonNull<Slot<Arena<B, M, L>>>>,
 }
 
 impl<B, M, L> Supply<B, M, L> {
-    pub(super) const fn new(owner: Owner) -> Self {
-        Self { owner, end: ptr::null_mut(), bytes: 0, source: None }
+    pub(super) const fn new(owner: Owner, shared: NonNull<Shared<Arena<B, M, L>>>) -> Self {
+        Self { owner, end: ptr::null_mut(), bytes: 0, shared, parent: None, slot: None }
     }
 
-    /// Sets where memory comes from until this is said again.
+    /// Sets where memory comes from. The parent may be somewhere else the next time: a heap whose blocks are all freed can be moved.
     ///
     /// # Safety
     ///
-    /// It is said again before the provider is called, once `source` is not valid any more.
-    #[inline]
-    pub(super) unsafe fn set_source(&mut self, source: Source<'_, B, M, L>) {
-        let slot = source.place.slot().map(NonNull::from);
-        self.source = Some(RawSource { parent: source.parent.into(), shared: source.shared.into(), slot });
+    /// It is said again before the provider is called, once `parent` is not valid any more.
+    #[inline(always)]
+    pub(super) unsafe fn set_parent(&mut self, parent: &Parent<B, M, L>) {
+        self.parent = Some(NonNull::from(parent));
+    }
+
+    /// Sets on which slot whoever uses the arena is. Returns the slot that was said before.
+    ///
+    /// # Safety
+    ///
+    /// The slot is one of `shared`. It is said again before somebody else uses the arena.
+    pub(super) const unsafe fn set_slot(
+        &mut self,
+        slot: Option<NonNull<Slot<Arena<B, M, L>>>>,
+    ) -> Option<NonNull<Slot<Arena<B, M, L>>>> {
+        core::mem::replace(&mut self.slot, slot)
     }
 
     /// Bytes for cells in all segments.
@@ -85,13 +92,12 @@ impl<B, M, L> Supply<B, M, L> {
     }
 
     fn source<'heap>(&self) -> Option<Source<'heap, B, M, L>> {
-        let raw = self.source.as_ref()?;
         // SAFETY: the type's invariant.
-        let parent = unsafe { raw.parent.as_ref() };
-        // SAFETY: the same.
-        let shared = unsafe { raw.shared.as_ref() };
-        // SAFETY: the same.
-        let slot = raw.slot.map(|slot| unsafe { slot.as_ref() });
+        let parent = unsafe { self.parent?.as_ref() };
+        // SAFETY: it stays.
+        let shared = unsafe { self.shared.as_ref() };
+        // SAFETY: slots stay.
+        let slot = self.slot.map(|slot| unsafe { slot.as_ref() });
         Some(Source { parent, shared, place: Place::new(slot) })
     }
 }

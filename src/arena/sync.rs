@@ -3,7 +3,9 @@
 pub(super) use crate::provider::SlotWord;
 pub(super) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering, compiler_fence};
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
+
+use super::remote::RemoteList;
 
 /// The first word of a block on its way to its owner: where the next one is.
 #[derive(Debug)]
@@ -32,5 +34,12 @@ impl Link {
     pub(super) unsafe fn write(at: NonNull<Self>, next: Option<NonNull<Self>>) {
         // SAFETY: the caller's promise.
         unsafe { at.write(Self(next)) };
+    }
+}
+
+impl RemoteList {
+    /// An empty list. (It is here because loom's cannot be made at compile time.)
+    pub(super) const fn new() -> Self {
+        Self { head: AtomicPtr::new(ptr::null_mut()) }
     }
 }

@@ -56,6 +56,11 @@ impl Owner {
         u16::try_from(index + 1).ok().map(Self)
     }
 
+    /// A number that tells owners apart, and is not the [`index`](Owner::index).
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+
     /// The number of the owner.
     pub(crate) const fn index(self) -> Option<usize> {
         (self.0 as usize).checked_sub(1)
@@ -120,6 +125,21 @@ impl SegmentMap {
         // SAFETY: a page of the segment, which has a byte for each.
         let byte = unsafe { byte_of_page(start, address) };
         Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1))
+    }
+
+    /// If an address lies in a segment of `owner`: the class of the run in which it lies, if it lies in one. O(1), with one look at the map.
+    #[inline(always)]
+    pub(crate) fn class_if_owned(&self, address: usize, owner: Owner) -> Option<Option<Class>> {
+        let entry = self.entry(address);
+        if entry >> 16 != u32::from(owner.0) || entry == 0 {
+            return None;
+        }
+        let start = (address / UNIT - usize::from(entry as u16)) * UNIT;
+        // Exposed by `assign`; no segment begins at null.
+        let start = NonNull::new(ptr::with_exposed_provenance_mut(start))?;
+        // SAFETY: a page of the segment, which has a byte for each.
+        let byte = unsafe { byte_of_page(start, address) };
+        Some(Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1)))
     }
 
     /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`: to none.

@@ -55,7 +55,7 @@ fn churn(threads: usize, slots: usize) {
                     }
                     blocks.free_all(heap);
                     heap.check().unwrap_or_else(|corruption| panic!("{corruption}"));
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         // SAFETY: nobody is interrupted.
                         unsafe { heap.retire() };
                     }

@@ -104,6 +104,21 @@ fn memory_is_found_elsewhere_when_the_break_never_moves() {
     both_ways("refused_break.c", &[]);
 }
 
+/// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
+#[test]
+fn a_signal_handler_that_allocates_breaks_nothing() {
+    let shop = Workshop::new();
+    shop.assert_ok(&shop.build("signal.c", &[]), &[], &[]);
+}
+
+#[test]
+fn pages_of_free_memory_go_back() {
+    let shop = Workshop::new();
+    let program = shop.build("decay.c", &[]);
+    shop.assert_ok(&program, &[], &[("BRKALLOC_DECAY_MS", "10")]);
+    shop.assert_ok(&program, &["never"], &[("BRKALLOC_DECAY_MS", "never")]);
+}
+
 /// Runs a program that must end with a message and `abort`.
 fn assert_aborts(source: &str, argument: &str, variables: &[(&str, &str)], message: &str) {
     let shop = Workshop::new();
