@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, Rule, Trim};
 
 use crate::common::cases;
+use crate::common::lengths::taken_for;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -74,7 +75,7 @@ fn c1_a_cell_is_a_header_and_an_aligned_payload() {
         assert!(block.addr().get().is_multiple_of(2 * WORD), "{block:?}");
         let cell = cell_of(&heap, block);
         assert_eq!((cell.payload(), cell.state), (cell.address + WORD, CellState::Used));
-        assert!((size..size + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
+        assert!((taken_for(size)..taken_for(size) + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
     }
 }
 

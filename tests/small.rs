@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use crate::common::cases;
 use crate::common::driver::DEFAULT_CACHE_LIMIT;
+use crate::common::lengths::{asking_for, cell_for, taken_for, usable};
 use crate::common::oracle::Oracle;
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
@@ -124,9 +125,9 @@ fn count(heap: &Heap<TestBreak>, state: CellState) -> usize {
 }
 
 fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking() {
-    for size in classes() {
+    for size in classes().into_iter().filter(|&size| size >= taken_for(0)) {
         let mut heap = uncached(4 << 20);
-        let layout = layout(size, 1);
+        let layout = layout(asking_for(size), 1);
         let mut blocks = blocks_until(&mut heap, layout, 1);
         let run = runs(&heap)[0];
         let CellState::Run { block_size, live, total } = run.state else { unreachable!() };
@@ -273,7 +274,7 @@ fn the_last_freed_block_comes_first() {
 fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory() {
     let mut heap = uncached(256 << 10);
     // 72 bytes are no multiple of 16: every other block is aligned to 8 only.
-    let (large, smaller, tiny) = (layout(72, 8), layout(56, 8), layout(1, 1));
+    let (large, smaller, tiny) = (layout(asking_for(72), 8), layout(asking_for(56), 8), layout(1, 1));
     let blocks = fill(&mut heap, large);
     let rest = fill(&mut heap, tiny);
     let (aligned, other): (Vec<_>, Vec<_>) = blocks
@@ -283,13 +284,13 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory()
         .partition(|block| block.addr().get() % 16 == 0);
     for lucky in [aligned[0], other[0]] {
         free(&mut heap, lucky, large);
-        assert_eq!(try_allocate(&mut heap, layout(64, 16)), None, "what is aligned by luck is not lent");
-        assert_eq!(try_allocate(&mut heap, layout(73, 1)), None, "a smaller block is not lent");
+        assert_eq!(try_allocate(&mut heap, layout(asking_for(64), 16)), None, "what is aligned by luck is not lent");
+        assert_eq!(try_allocate(&mut heap, layout(asking_for(73), 1)), None, "a smaller block is not lent");
         assert_eq!(try_allocate(&mut heap, smaller), Some(lucky));
         heap.check().unwrap();
         assert_eq!(try_allocate(&mut heap, smaller), None);
         // SAFETY: a live block.
-        assert_eq!(unsafe { heap.usable_size(lucky) }, 72);
+        assert_eq!(unsafe { heap.usable_size(lucky) }, usable(smaller.size(), 72));
         free(&mut heap, lucky, smaller);
         assert_eq!(try_allocate(&mut heap, large), Some(lucky), "it went back to where it belongs");
     }
@@ -530,7 +531,7 @@ fn runs_lie_on_either_side_of_what_others_took() {
 
 fn the_counters_are_exact() {
     let mut heap = heap_of(1 << 20);
-    let (small, large) = (layout(100, 8), layout(2_000, 8));
+    let (small, large) = (layout(asking_for(100), 8), layout(2_000, 8));
     let blocks: Vec<_> = (0..3).map(|_| allocate(&mut heap, small)).collect();
     // A cell for 104 bytes, the class's size.
     let payload = (104 + WORD).next_multiple_of(UNIT) - WORD;
@@ -554,13 +555,14 @@ fn the_counters_are_exact() {
     let (mut heap, tiny) = (uncached(1 << 20), layout(8, 8));
     let blocks = blocks_until(&mut heap, tiny, 1);
     let stats = heap.stats();
-    let CellState::Run { total, .. } = runs(&heap)[0].state else { unreachable!() };
+    let CellState::Run { total, block_size, .. } = runs(&heap)[0].state else { unreachable!() };
+    assert_eq!(block_size, taken_for(8));
     assert_eq!((stats.small_requests as usize, stats.cache_hits), (blocks.len(), 0));
-    assert_eq!((stats.live_cells, stats.runs, stats.free_run_bytes), (blocks.len(), 1, (total - 1) * 8));
+    assert_eq!((stats.live_cells, stats.runs, stats.free_run_bytes), (blocks.len(), 1, (total - 1) * block_size));
     assert_eq!(stats.run_bytes, runs(&heap)[0].payload_size());
-    assert_eq!(stats.live_bytes, (blocks.len() - 1) * (4 * WORD - WORD) + 8);
+    assert_eq!(stats.live_bytes, (blocks.len() - 1) * (cell_for(8) - WORD) + block_size);
     let by_size: BTreeMap<_, _> = heap.small_requests().collect();
-    assert_eq!(by_size[&8] as usize, blocks.len());
+    assert_eq!(by_size[&block_size] as usize, blocks.len());
     assert_eq!(by_size.values().sum::<u32>(), stats.small_requests);
     // SAFETY: the heap outlives the case.
     assert!(unsafe { heap.allocate_zeroed(tiny) }.is_some());
@@ -574,7 +576,7 @@ fn the_counters_are_exact() {
 }
 
 fn all_of_a_block_may_be_used() {
-    for size in [1, 8, 100, 500, 1_024] {
+    for size in [1, 8, 100, 500, asking_for(1_024)] {
         let (mut heap, layout) = (uncached(4 << 20), layout(size, 1));
         let mut blocks = blocks_until(&mut heap, layout, 1);
         blocks.extend((0..10).map(|_| allocate(&mut heap, layout)));
@@ -611,7 +613,7 @@ fn try_allocate_begins_runs_in_what_there_is_only() {
     let blocks: Vec<_> = core::iter::from_fn(|| unsafe { heap.try_allocate(small) }).collect();
     assert_eq!(heap.provider().asked, asked);
     assert!(heap.stats().runs > 0);
-    assert!(blocks.len() * 24 >= 80_000, "{} blocks of 24 bytes in what was reserved", blocks.len());
+    assert!(blocks.len() * taken_for(24) >= 80_000, "{} blocks of 24 bytes in what was reserved", blocks.len());
     free_all(&mut heap, blocks, small);
 }
 

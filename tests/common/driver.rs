@@ -5,9 +5,10 @@ use core::alloc::Layout;
 use brkalloc::{Heap, SimpleHeap, Trim};
 use proptest::prelude::*;
 
+use super::lengths::OVERHEAD;
 use super::oracle::Oracle;
 use super::prelude::*;
-use super::subject::{OVERHEAD, Subject, brk_of};
+use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
 
 /// What the front cache keeps of a heap that was told nothing.

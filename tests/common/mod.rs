@@ -13,6 +13,7 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each suite uses its own part")]
 
 pub mod driver;
+pub mod lengths;
 pub mod oracle;
 pub mod platform;
 pub mod prelude;

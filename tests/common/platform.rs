@@ -19,9 +19,10 @@ const DIRTY: u8 = 0xA5;
 
 /// Lists the cases of a suite, which run here and in the kernel: `cases!(one_case, another_case);`. Here each is a `#[test]`.
 macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
+    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         mod cases {
             $(
+                $(#[$cfg])*
                 #[test]
                 fn $case() {
                     super::$case();

@@ -4,13 +4,10 @@ use core::ptr;
 
 use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, RawHeap, SimpleHeap, Trim};
 
+use super::lengths::OVERHEAD;
 use super::oracle::{Block, Oracle};
 use super::prelude::*;
 use super::test_break::{BadBreak, TestBreak};
-
-/// Bytes that a block may be longer than its caller knows: with the profile `checked` a record is behind them, and what is short is
-/// made longer.
-pub const OVERHEAD: usize = if cfg!(feature = "checked") { 4 * size_of::<usize>() } else { 0 };
 
 /// A heap over a [`TestBreak`].
 pub trait Subject<const ZEROED: bool = false>: RawHeap {

@@ -5,6 +5,8 @@
 
 #[path = "../common/driver.rs"]
 pub mod driver;
+#[path = "../common/lengths.rs"]
+pub mod lengths;
 #[path = "../common/oracle.rs"]
 pub mod oracle;
 #[path = "platform.rs"]

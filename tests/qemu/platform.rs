@@ -22,8 +22,9 @@ const PROGRAMS: u32 = 100;
 
 /// Lists the cases of a suite, which run on the host and here: `cases!(one_case, another_case);`. Here they make a table.
 macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
+    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         pub const CASES: &[::kernel_demo::testing::Case] = &[$(
+            $(#[$cfg])*
             ::kernel_demo::testing::Case {
                 name: $crate::common::platform::without_crate(concat!(module_path!(), "::", stringify!($case))),
                 run: ::kernel_demo::testing::Run::Assertions($case),
