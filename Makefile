@@ -21,7 +21,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(na
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list size soak bench checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run test suite suite-checked list size soak bench checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -41,6 +41,10 @@ test: ## run every suite: fmt, clippy, docs, host tests, QEMU; the last line is 
 suite: ## run the QEMU suite alone
 	@$(SETUP) run
 	@$(HARNESS) suite
+
+suite-checked: ## run the same with the heaps' profile `checked` on
+	@$(SETUP) run
+	@$(HARNESS) suite --checked
 
 list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run

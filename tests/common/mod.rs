@@ -14,6 +14,8 @@
 
 pub mod driver;
 pub mod lengths;
+#[cfg(feature = "checked")]
+pub mod misuse;
 pub mod oracle;
 pub mod platform;
 pub mod prelude;

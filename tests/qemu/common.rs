@@ -7,6 +7,9 @@
 pub mod driver;
 #[path = "../common/lengths.rs"]
 pub mod lengths;
+#[cfg(feature = "checked")]
+#[path = "../common/misuse.rs"]
+pub mod misuse;
 #[path = "../common/oracle.rs"]
 pub mod oracle;
 #[path = "platform.rs"]

@@ -7,6 +7,18 @@
 
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;
+#[cfg(feature = "checked")]
+#[path = "../checked.rs"]
+pub mod checked;
+#[cfg(feature = "checked")]
+#[path = "../checked_links.rs"]
+pub mod checked_links;
+#[cfg(feature = "checked")]
+#[path = "../checked_overflow.rs"]
+pub mod checked_overflow;
+#[cfg(feature = "checked")]
+#[path = "../checked_programs.rs"]
+pub mod checked_programs;
 #[path = "../claims.rs"]
 pub mod claims;
 #[path = "../corruption.rs"]

@@ -67,6 +67,14 @@ fn main() -> Exit {
         host::mapping::CASES,
         host::picture::CASES,
         host::allocator_api::CASES,
+        #[cfg(feature = "checked")]
+        host::checked::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_links::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_overflow::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_programs::CASES,
         host::seeds::CASES,
         host::properties::CASES,
         selftest::CASES,

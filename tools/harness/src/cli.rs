@@ -33,6 +33,9 @@ pub enum Command {
         /// Which cases.
         #[command(flatten)]
         filter: Filter,
+        /// With the allocator's profile `checked` on.
+        #[arg(long)]
+        checked: bool,
         /// Print the names of the cases instead of running them.
         #[arg(long)]
         list: bool,

@@ -1,6 +1,8 @@
 //! Builds bootable disk images with `bootimage`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::project::{Project, Setup};
 use crate::{Error, cargo, process};
@@ -17,6 +19,11 @@ impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
         Self { folder: project.kernel(), bin: "suite", features: &["suite"] }
+    }
+
+    /// The same with the allocator's profile `checked`.
+    pub fn suite_checked(project: &Project) -> Self {
+        Self { features: &["suite", "checked"], ..Self::suite(project) }
     }
 
     /// The demo kernel's tour.
@@ -45,6 +52,9 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
+        // Images of one program, with whatever features, are written to one place first.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut output = Vec::new();
         let status = process::run(command, |line| {
             output.push(line.to_owned());
@@ -58,7 +68,10 @@ impl Image {
             output.push(format!("{} was not written", image.display()));
             return Err(Error::Build(format!("image {}", self.bin), output));
         }
-        Ok(image)
+        // A name of its own, so that no other features' image takes its place.
+        let named = image.with_file_name(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
+        fs::rename(&image, &named).map_err(|error| Error::Write(named.clone(), error))?;
+        Ok(named)
     }
 
     /// Where `bootimage` puts the image.

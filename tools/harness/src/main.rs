@@ -17,7 +17,7 @@ use harness::{Error, readme, report, tour};
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
-        Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
+        Command::Suite { filter, checked, list, machine } => suite(filter.get(), checked, list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
         Command::Size => size(),
     };
@@ -41,10 +41,11 @@ fn test(filter: Option<String>, machine: MachineOptions, verbose: bool) -> Resul
 }
 
 /// `harness suite`
-fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
+fn suite(filter: Option<String>, checked: bool, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
+    let image = if checked { Image::suite_checked(&project) } else { Image::suite(&project) };
+    let image = image.build(&project, &setup, report::build_line)?;
     let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limit: suite::LIMIT, filter };
     if list {
         return Ok(match suite.list() {
