@@ -60,7 +60,9 @@ soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests wi
 bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
 
-checked-cost: ## print what the heap's profile `checked` costs: instructions and tightness without it, then with it
+checked-cost: ## show that the heap's profile `checked` costs nothing when off; print what it costs: instructions and tightness without it, then with it
+	@$(SETUP) run
+	@$(HARNESS) no-trace
 	@for features in '' checked; do \
 	    echo "features of brkalloc: $${features:-none}"; \
 	    for figures in 'counts --workload pair,random-256,random-4k' tightness; do \

@@ -54,6 +54,8 @@ pub enum Command {
     },
     /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
     Size,
+    /// Whether the profile `checked` leaves a trace where it is off; the exit status tells.
+    NoTrace,
 }
 
 /// Which tests to run.

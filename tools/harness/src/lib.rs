@@ -29,6 +29,7 @@ pub mod error;
 pub mod image;
 pub mod judge;
 pub mod libtest;
+pub mod no_trace;
 pub mod other_kernel;
 pub mod process;
 pub mod project;

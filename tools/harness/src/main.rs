@@ -12,13 +12,14 @@ use harness::size::Sizes;
 use harness::steps::{self, Context};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
-use harness::{Error, readme, report, tour};
+use harness::{Error, no_trace, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
         Command::Suite { filter, checked, list, machine } => suite(filter.get(), checked, list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
+        Command::NoTrace => no_trace(),
         Command::Size => size(),
     };
     match verdict {
@@ -77,6 +78,18 @@ fn size() -> Result<bool, Error> {
     let sizes = Sizes::measure(&project, &setup, report::build_line)?;
     print!("{sizes}");
     Ok(sizes.is_ok())
+}
+
+/// `harness no-trace`
+fn no_trace() -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let differences = no_trace::differences(&project, &setup, report::build_line)?;
+    if differences.is_empty() {
+        println!("checked, off: the same programs as without a line of it, byte for byte");
+    }
+    differences.iter().for_each(|line| println!("{line}"));
+    Ok(differences.is_empty())
 }
 
 /// `harness tour`

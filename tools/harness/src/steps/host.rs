@@ -7,7 +7,7 @@ use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, no_trace, process};
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
@@ -21,6 +21,7 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: 32-bit, tiny", host32_tiny),
         tests("host tests: 32-bit, checked", host32_checked),
         Step { title: "size: small target", action: Action::Alone(size) },
+        Step { title: "checked: no trace when off", action: Action::Alone(no_trace) },
     ]
 }
 
@@ -103,6 +104,16 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     }
     let table = sizes.to_string().lines().map(str::to_owned).collect();
     Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", Kind::Check, table))))
+}
+
+/// Whether the profile `checked` costs anything where it is off.
+fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let differences = no_trace::differences(&context.project, &context.setup, |line| screen.detail(line))?;
+    let tally = match differences.is_empty() {
+        true => Tally::one_passed(),
+        false => Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences)),
+    };
+    Ok(Outcome::Ran(tally))
 }
 
 /// The host's target, if its standard library comes with AddressSanitizer's runtime.
