@@ -23,6 +23,7 @@ cases!(
     a_region_that_fills_a_hole_joins_both_sides,
     regions_are_all_there_is_before_the_first_grant,
     a_heap_can_live_from_regions_alone,
+    cells_of_added_memory_are_kept_as_those_of_granted_memory_are,
     zeros_come_from_what_was_kept_where_the_break_gives_nothing,
     what_cannot_be_used_changes_nothing,
     the_least_region_holds_the_least_block_at_every_alignment,
@@ -111,6 +112,22 @@ fn a_heap_can_live_from_regions_alone() {
     heap.check().unwrap();
     assert_eq!((states(&heap), heap.trim(0)), (vec![Free, Hole, Free, Hole, Free, Hole, Free], 0));
     assert_eq!(heap.reserve(PAGE), Err(BreakError::OutOfAddresses));
+}
+
+fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are() {
+    // SAFETY: no bytes at all.
+    let mut heap = Heap::new(unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) });
+    let arena = arena(256 * PAGE);
+    // SAFETY: memory that nobody else uses, and that outlives the heap.
+    unsafe { heap.add_region(arena.base().as_ptr(), 256 * PAGE) }.unwrap();
+    // SAFETY: as above.
+    let [block, _wall] = [(); 2].map(|()| unsafe { heap.allocate(layout(3000)) }.unwrap());
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, layout(3000)) };
+    assert_eq!((states(&heap), heap.stats().cached_blocks), (vec![Used, Used, Free], 1), "it is not merged, but kept");
+    // SAFETY: the memory outlives the heap.
+    assert_eq!(unsafe { heap.allocate(layout(3000)) }, Some(block));
+    heap.check().unwrap();
 }
 
 /// The break promises zeros, but never granted anything.

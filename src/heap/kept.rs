@@ -14,6 +14,7 @@ mod checked;
 use core::ptr::NonNull;
 
 use super::Heap;
+use super::extent::Extent;
 use super::request::Request;
 use super::size_class::{class_of, first_of_steps};
 use crate::cell::Cell;
@@ -169,8 +170,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// If the answer is true, the cell is the heap's: `payload` is that of a valid used cell, and nobody uses it any more.
     #[inline]
     pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
-        let Some(extent) = &self.extent else { return false };
-        let limit = self.kept.limit.min(extent.len() / SHARE);
+        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
+        let region = self.extent.as_ref().map_or(0, Extent::len);
+        let limit = self.kept.limit.min(region.max(self.regions.added()) / SHARE);
         if limit == 0 {
             return false;
         }
