@@ -58,6 +58,7 @@ soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests wi
 	@sh tools/soak.sh
 
 bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
 
 checked-cost: ## show that the heap's profile `checked` costs nothing when off; print what it costs: instructions and tightness without it, then with it
