@@ -103,8 +103,7 @@ fn a_heap_can_live_from_regions_alone() {
             heap.check().unwrap();
         }
     }
-    let cell = (500 + WORD).next_multiple_of(UNIT);
-    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / cell));
+    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / cell_for(500)));
     for block in blocks {
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout(500)) };

@@ -21,7 +21,7 @@ pub const OVERHEAD: usize = LEAST + RECORD;
 
 /// Bytes that the heap takes for a block of so many.
 pub const fn taken_for(asked: usize) -> usize {
-    RECORD + if asked < LEAST { LEAST } else { asked }
+    asked + LEAST.saturating_sub(asked) + RECORD
 }
 
 /// What to ask for, so that the heap takes so many bytes.
