@@ -22,6 +22,7 @@ pub mod prelude;
 pub mod program;
 pub mod regions;
 pub mod seeds;
+pub mod small;
 pub mod subject;
 pub mod test_break;
 pub mod test_map;

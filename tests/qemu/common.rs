@@ -22,6 +22,8 @@ pub mod program;
 pub mod regions;
 #[path = "../common/seeds.rs"]
 pub mod seeds;
+#[path = "../common/small.rs"]
+pub mod small;
 #[path = "../common/subject.rs"]
 pub mod subject;
 #[path = "../common/test_break.rs"]

@@ -27,6 +27,8 @@ pub mod corruption;
 pub mod edges;
 #[path = "../fit.rs"]
 pub mod fit;
+#[path = "../front_cache.rs"]
+pub mod front_cache;
 #[path = "../growth.rs"]
 pub mod growth;
 #[path = "../mapping.rs"]
@@ -47,5 +49,7 @@ pub mod seeds;
 pub mod simple;
 #[path = "../small.rs"]
 pub mod small;
+#[path = "../where_runs_lie.rs"]
+pub mod where_runs_lie;
 #[path = "../zeroed.rs"]
 pub mod zeroed;

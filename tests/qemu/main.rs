@@ -62,6 +62,10 @@ fn main() -> Exit {
         host::regions_and_break::CASES,
         #[cfg(not(feature = "tiny"))]
         host::small::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::front_cache::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::where_runs_lie::CASES,
         host::zeroed::CASES,
         host::corruption::CASES,
         host::mapping::CASES,
