@@ -21,7 +21,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(na
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list size libmalloc bench-programs soak bench cost checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run test suite suite-checked list size libmalloc bench-programs soak bench cost checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -42,6 +42,10 @@ suite: ## run the QEMU suite alone
 	@$(SETUP) run
 	@$(HARNESS) suite
 
+suite-checked: ## run the same with the heaps' profile `checked` on
+	@$(SETUP) run
+	@$(HARNESS) suite --checked
+
 list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run
 	@$(HARNESS) suite --list
@@ -61,7 +65,7 @@ soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests wi
 	@sh tools/soak.sh
 
 bench: ## measure the heap beside its peers, and the system's side: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
-	@$(SETUP) run
+	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
 	-@$(HARNESS) cost
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
 
@@ -69,7 +73,9 @@ cost: ## count what the system's side of an allocator takes: brk, mmap, page fau
 	@$(SETUP) run
 	@$(HARNESS) cost
 
-checked-cost: ## print what the heap's profile `checked` costs: instructions and tightness without it, then with it
+checked-cost: ## show that the heap's profile `checked` costs nothing when off; print what it costs: instructions and tightness without it, then with it
+	@$(SETUP) run
+	@$(HARNESS) no-trace
 	@for features in '' checked; do \
 	    echo "features of brkalloc: $${features:-none}"; \
 	    for figures in 'counts --workload pair,random-256,random-4k' tightness; do \

@@ -14,6 +14,7 @@ mod checked;
 use core::ptr::NonNull;
 
 use super::Heap;
+use super::extent::Extent;
 use super::request::Request;
 use super::size_class::{class_of, first_of_steps};
 use crate::cell::Cell;
@@ -184,9 +185,9 @@ impl<B: Break, M: Map> Heap<B, M> {
         if class >= CLASSES {
             return false;
         }
-        let Some(extent) = &self.extent else { return false };
-        let len = if B::SCATTERED { self.regions.pieces } else { extent.len() };
-        let limit = self.kept.limit.min(len / SHARE);
+        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
+        let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
+        let limit = self.kept.limit.min(region.max(self.regions.added()) / SHARE);
         if self.kept.bytes + size > limit {
             if let Some(evicted) = self.kept.evict(1) {
                 // SAFETY: a kept cell is used, and nobody uses it.

@@ -2,13 +2,15 @@
 
 use core::alloc::Layout;
 
-use brkalloc::{Heap, SimpleHeap, Trim};
+use brkalloc::{Heap, MapThreshold, SimpleHeap, Trim};
 use proptest::prelude::*;
 
-use super::oracle::Oracle;
+use super::lengths::OVERHEAD;
+use super::oracle::{Block, Oracle};
 use super::prelude::*;
-use super::subject::{OVERHEAD, Subject, brk_of};
+use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
+use super::test_map::{PAGE, TestMap};
 
 /// What the front cache keeps of a heap that was told nothing.
 pub const DEFAULT_CACHE_LIMIT: usize = (256 << 10) + (2 << 20);
@@ -75,6 +77,10 @@ pub enum Op {
     CacheLimit {
         bytes: usize,
     },
+    MapThreshold {
+        bytes: usize,
+    },
+    RefuseMap(bool),
     AddRegion {
         place: usize,
         part: Part,
@@ -136,6 +142,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (any::<usize>(), 0..3_usize, 1..120_usize).prop_map(|(block, step, count)| Op::FreeMany { block, step, count }),
         1 => Just(Op::Flush),
         1 => cache_limit().prop_map(|bytes| Op::CacheLimit { bytes }),
+        1 => size().prop_map(|bytes| Op::MapThreshold { bytes }),
+        1 => any::<bool>().prop_map(Op::RefuseMap),
     ]
 }
 
@@ -179,6 +187,15 @@ impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>>, ZEROED> {
     }
 }
 
+impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>, TestMap>, ZEROED> {
+    /// A heap of cells, runs and a front cache that gives blocks of two pages and more mappings of their own.
+    pub fn mapping(brk: BadBreak<ZEROED>) -> Self {
+        let mut driver = Self::new(Heap::with_map(brk, TestMap::default()), FREED, DEFAULT_CACHE_LIMIT);
+        driver.set_map_threshold(2 * PAGE);
+        driver
+    }
+}
+
 impl Driver<SimpleHeap<TestBreak>> {
     pub fn simple(brk: TestBreak) -> Self {
         Self::new(SimpleHeap::new(brk), Freed::Merged, 0)
@@ -201,7 +218,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn verify(&self) {
         self.heap.verify(&self.oracle);
         let (cached, most) = (self.heap.cached(), self.cache_limit);
-        assert!(cached <= most, "the front cache keeps {cached} bytes, of {most} that it may");
+        // A mapped block that became small for want of memory counts as a small one, though its mapping is kept.
+        let has_mapping = self.oracle.blocks().filter(|block| self.heap.is_mapped(block)).count() < self.heap.mappings();
+        assert!(cached <= most || has_mapping, "the front cache keeps {cached} bytes, of {most} that it may");
     }
 
     fn step(&mut self, op: Op) {
@@ -224,6 +243,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Op::FreeMany { block, step, count } => (0..count).for_each(|index| self.free(block.wrapping_add(index * step))),
             Op::Flush => self.flush(),
             Op::CacheLimit { bytes } => self.set_cache_limit(bytes),
+            Op::MapThreshold { bytes } => self.set_map_threshold(bytes),
+            Op::RefuseMap(refuse) => self.heap.refuse_maps(refuse),
             Op::AddRegion { place, part, len } => self.add_region(place, part, len),
         }
     }
@@ -241,7 +262,12 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             assert_eq!(brk_of(&mut self.heap), before.2, "the break moved for {layout:?} although a free cell was large enough");
         }
         let block = if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
-        assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+        self.assert_ours(&block);
+    }
+
+    fn assert_ours(&mut self, block: &Block) {
+        let is_ours = self.heap.brk().owns(block.range()) || self.heap.is_mapped(block);
+        assert!(is_ours, "{block:?} lies outside of what was granted, or mapped");
     }
 
     /// Many blocks at once, with a look at all cells in the end only.
@@ -258,7 +284,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 return;
             };
             let block = self.oracle.add(at, layout);
-            assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+            self.assert_ours(&block);
         }
     }
 
@@ -283,7 +309,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
-                assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+                self.assert_ours(&block);
             }
         }
     }
@@ -328,6 +354,10 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         self.heap.flush();
         assert_eq!(self.heap.cached(), 0, "the front cache keeps something from a flush");
         assert_eq!(brk_of(&mut self.heap), brk, "a flush moved the break");
+    }
+
+    fn set_map_threshold(&mut self, bytes: usize) {
+        self.heap.set_map_threshold(MapThreshold { bytes, adapts_up_to: 2 * bytes });
     }
 
     fn set_cache_limit(&mut self, bytes: usize) {
@@ -391,7 +421,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         }
         self.flush();
         self.heap.assert_one_free_cell_a_region();
+        assert_eq!(self.heap.mappings(), 0, "with nothing live, mappings are left");
         self.heap.brk().refuse_grow = true;
+        self.heap.refuse_maps(true);
         let all = Layout::from_size_align(self.heap.largest(), 1).unwrap();
         if all.size() > 0 {
             // SAFETY: the heap outlives the case.

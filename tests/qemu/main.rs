@@ -74,11 +74,23 @@ fn main() -> Exit {
         #[cfg(not(feature = "tiny"))]
         host::small::CASES,
         host::unused::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::front_cache::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::where_runs_lie::CASES,
         host::zeroed::CASES,
         host::corruption::CASES,
         host::mapping::CASES,
         host::picture::CASES,
         host::allocator_api::CASES,
+        #[cfg(feature = "checked")]
+        host::checked::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_links::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_overflow::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_programs::CASES,
         host::seeds::CASES,
         host::properties::CASES,
         selftest::CASES,

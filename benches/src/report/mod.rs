@@ -119,12 +119,12 @@ impl fmt::Display for Report {
             ("Misses of a second-level cache of 1 MiB an operation", &self.l2_misses),
         ] {
             if !grid.cells.is_empty() {
-                writeln!(f, "\n{title}\n{grid}")?;
+                writeln!(f, "\n{title}\n{}", grid.table(|_| false))?;
             }
         }
         if !self.tightness.cells.is_empty() {
             writeln!(f, "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes")?;
-            writeln!(f, "{}", self.tightness)?;
+            writeln!(f, "{}", self.tightness.table(Question::is_share))?;
         }
         if !self.bounds.is_empty() {
             writeln!(f, "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum")?;

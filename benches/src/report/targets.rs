@@ -132,23 +132,26 @@ fn tightness(report: &Report, targets: &mut Vec<Target>) {
 
 fn bounds(report: &Report, targets: &mut Vec<Target>) {
     let cells = report.cells();
-    for (operation, limit) in [(Operation::Malloc, 500.0), (Operation::Free, 400.0)] {
-        let max_of = |cells: &[usize]| {
-            let counted = cells.iter().filter_map(|&cells| report.bound(Heap, operation, cells));
-            counted.map(|bound| bound.max).max().map(|max| max as f64)
+    for (operation, limits) in
+        [(Operation::Malloc, Some((500.0, 200.0))), (Operation::Free, Some((400.0, 200.0))), (Operation::Realloc, None)]
+    {
+        let max_of = |subject, cells: &[usize]| {
+            let counted = cells.iter().filter_map(|&cells| report.bound(subject, operation, cells));
+            counted.filter(|bound| bound.samples > 0).map(|bound| bound.max).max().map(|max| max as f64)
         };
-        if let Some(max) = max_of(&cells) {
+        if let (Some((limit, _)), Some(max)) = (limits, max_of(Heap, &cells)) {
             targets.push(Target::at_most(format!("{operation}: worst case, instructions"), max, limit, ""));
         }
-        let uncached = cells.iter().filter_map(|&cells| report.bound(Uncached, operation, cells)).map(|bound| bound.max).max();
-        if let Some(max) = uncached {
-            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max as f64, 200.0, ""));
+        if let (Some((_, limit)), Some(max)) = (limits, max_of(Uncached, &cells)) {
+            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max, limit, ""));
         }
         // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
-        if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
-            let what = format!("{operation}: worst of many cells, instructions");
-            targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+        for (subject, cache) in [(Heap, ""), (Uncached, ", cache off")] {
+            if let (Some(few), Some(many)) = (max_of(subject, &few), max_of(subject, &many)) {
+                let what = format!("{operation}: worst of many cells{cache}");
+                targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+            }
         }
     }
 }
@@ -243,5 +246,18 @@ mod tests {
         };
         let report = Report { bounds: vec![of(10, 100), of(1000, 200), of(1_000_000, 300)], ..Report::default() };
         assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn a_resize_has_no_limit_but_must_not_grow_and_what_was_not_counted_is_no_bound() {
+        let of = |cells, samples, max| BoundsOf {
+            subject: Uncached,
+            cells,
+            bounds: Ok(vec![Bound { operation: Operation::Realloc, samples, p50: 1, p99: max, max, worst: None }]),
+        };
+        let mut report = Report { bounds: vec![of(10, 1, 100), of(1000, 1, 200), of(100_000, 1, 251)], ..Report::default() };
+        assert_eq!(verdicts(&report), [("realloc: worst of many cells, cache off".to_owned(), false)]);
+        report.bounds[2] = of(100_000, 0, 0);
+        assert_eq!(verdicts(&report), []);
     }
 }

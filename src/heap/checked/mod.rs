@@ -234,8 +234,12 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.small.pages.class_at(block.addr().get()).is_some() || self.small.pages.is_leaf(block) {
             return Ok(());
         }
-        // SAFETY: the heap took the cell for a block and its record.
-        let guarded = unsafe { Guarded::new(block, header.size() - WORD) };
+        let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);
+        if capacity < least {
+            return Err(Corruption { at: cell.addr(), rule, expected: least, found: capacity });
+        }
+        // SAFETY: the heap took the cell for a block and its record, and it is long enough for both.
+        let guarded = unsafe { Guarded::new(block, capacity) };
         let record = guarded.record();
         match record.decode(guarded.addr()) {
             Some((layout, true)) => match guarded.first_overflow(layout.size()) {

@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::neighbours::broken_header;
 use super::record::{self, Guarded, Record};
 use super::{Misuse, MisuseKind};
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, Region, State, WORD};
@@ -131,7 +132,11 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.small.pages.is_leaf(block) {
             return Err(NoBlock::Known(Misuse::never_allocated(address, None)));
         }
-        Ok((Place::Cell, header.size() - WORD))
+        let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);
+        if capacity < least {
+            return Err(NoBlock::NoHeader(broken_header(cell, header.size(), least + WORD)));
+        }
+        Ok((Place::Cell, capacity))
     }
 
     /// A live block of this layout, or what is wrong with it.

@@ -33,6 +33,9 @@ pub enum Command {
         /// Which cases.
         #[command(flatten)]
         filter: Filter,
+        /// With the allocator's profile `checked` on.
+        #[arg(long)]
+        checked: bool,
         /// Print the names of the cases instead of running them.
         #[arg(long)]
         list: bool,
@@ -57,6 +60,8 @@ pub enum Command {
     },
     /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
     Size,
+    /// Whether the profile `checked` leaves a trace where it is off; the exit status tells.
+    NoTrace,
 }
 
 /// Which tests to run.

@@ -1,6 +1,8 @@
 //! Builds bootable disk images with `bootimage`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::project::{Project, Setup};
 use crate::{Error, cargo, process, programs};
@@ -21,6 +23,11 @@ impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
         Self { folder: project.kernel(), bin: "suite", features: &["suite"], carries_programs: true, release: false }
+    }
+
+    /// The same with the allocator's profile `checked`.
+    pub fn suite_checked(project: &Project) -> Self {
+        Self { features: &["suite", "checked"], ..Self::suite(project) }
     }
 
     /// The demo kernel's tour.
@@ -54,6 +61,9 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
+        // Images of one program, with whatever features, are written to one place first.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         if self.release {
             command.arg("--release");
         }
@@ -73,7 +83,10 @@ impl Image {
             output.push(format!("{} was not written", image.display()));
             return Err(Error::Build(format!("image {}", self.bin), output));
         }
-        Ok(image)
+        // A name of its own, so that no other features' image takes its place.
+        let named = image.with_file_name(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
+        fs::rename(&image, &named).map_err(|error| Error::Write(named.clone(), error))?;
+        Ok(named)
     }
 
     /// Where `bootimage` puts the image.

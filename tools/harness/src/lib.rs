@@ -33,6 +33,7 @@ pub mod error;
 pub mod image;
 pub mod judge;
 pub mod libtest;
+pub mod no_trace;
 pub mod on_linux;
 pub mod other_kernel;
 pub mod process;

@@ -13,6 +13,9 @@ pub(super) const KERNEL_HOST: &str = "kernel-host";
 /// What the allocator can do beside the default; all of it is tested.
 pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/lock_api";
 
+/// The same with the profile `checked`.
+pub const CHECKED: &str = "brkalloc/allocator-api2,brkalloc/lock_api,brkalloc/checked";
+
 /// The same in the profile for small targets.
 pub(super) const TINY: &str = "brkalloc/allocator-api2,brkalloc/tiny";
 
@@ -45,8 +48,7 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         check("clippy: the allocator's checked profile", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "checked");
-            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", ALLOCATOR_FEATURES]);
-            command.args(["--features", "brkalloc/checked"]);
+            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", CHECKED]);
             deny_warnings(command)
         }),
         check("clippy: kernel-demo", |context| {

@@ -14,6 +14,7 @@ pub(super) fn steps() -> Vec<Step> {
     let alone = |title, run| Step { title, action: Action::Alone(run) };
     vec![
         tests("qemu: suite", suite),
+        tests("qemu: suite, checked", checked),
         alone("qemu: the judge against real failures", judge),
         alone("qemu: other-kernel", other),
         alone("qemu: tour", tour),
@@ -23,7 +24,16 @@ pub(super) fn steps() -> Vec<Step> {
 
 /// The demo kernel's suite, case by case.
 fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = Image::suite(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    run_suite(&Image::suite(&context.project), context, screen)
+}
+
+/// The same with the profile `checked` on: of the heaps under test, and of the kernel's own.
+fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    run_suite(&Image::suite_checked(&context.project), context, screen)
+}
+
+fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image = image.build(&context.project, &context.setup, |line| screen.detail(line))?;
     let suite = Suite {
         qemu: context.setup.qemu.clone(),
         image,

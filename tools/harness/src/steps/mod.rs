@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   checks   fmt · clippy · doc             one pass or failure each; left out under a filter
-//!   host     cargo test, in seven ways; ring-3 programs; what is linked     counted by their summaries
+//!   host     cargo test, in eight ways; ring-3 programs; what is linked     counted by their summaries
 //!   libmalloc  programs with the library preloaded, small ones and real ones
 //!   kernel   images · suite · other kernel · tour
 //! ```
@@ -15,7 +15,7 @@ mod kernel;
 mod libmalloc;
 mod screen;
 
-pub use checks::ALLOCATOR_FEATURES;
+pub use checks::{ALLOCATOR_FEATURES, CHECKED};
 
 use std::process::Command;
 
