@@ -19,6 +19,8 @@ pub mod prelude;
 pub mod program;
 pub mod regions;
 pub mod seeds;
+#[cfg(not(feature = "tiny"))]
+pub mod stepping;
 pub mod subject;
 pub mod test_break;
 pub mod test_map;
