@@ -23,6 +23,8 @@ pub mod program;
 pub mod regions;
 pub mod seeds;
 pub mod small;
+#[cfg(not(feature = "tiny"))]
+pub mod stepping;
 pub mod subject;
 pub mod test_break;
 pub mod test_map;
