@@ -63,7 +63,7 @@ mod tests {
             let range = FaultAround::pages(1 << exponent).unwrap().range(address, start, end);
             prop_assert!(range.contains(&address) && start <= range.start && range.end <= end);
             prop_assert!(range.end - range.start <= PAGE_SIZE << exponent);
-            prop_assert!(range.start % PAGE_SIZE == 0 && range.end % PAGE_SIZE == 0);
+            prop_assert!((range.start | range.end).is_multiple_of(PAGE_SIZE));
         }
     }
 }

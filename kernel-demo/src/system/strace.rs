@@ -155,7 +155,8 @@ impl Traced<'_> {
                 Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
                 None => address(line, value),
             },
-            Kind::UsageOut if value != 0 && done.is_some() => usage(line, memory, value),
+            // `wait4` without a child that has ended stores nothing.
+            Kind::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => usage(line, memory, value),
             Kind::Address | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => address(line, value),
             Kind::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
             Kind::MapFlags => flags(line, value, MAP_FLAGS, "0"),
@@ -261,7 +262,7 @@ fn text(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::R
 
 /// The fields of `struct rusage` that this kernel fills in.
 fn usage(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64) -> fmt::Result {
-    let mut field = |offset: u64| word::<8>(memory, at + offset).map(u64::from_le_bytes);
+    let mut field = |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
     match (field(super::usage::MAXRSS_OFFSET), field(super::usage::MINFLT_OFFSET)) {
         (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
         _ => address(line, at),

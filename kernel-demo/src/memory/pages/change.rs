@@ -44,8 +44,8 @@ impl<R: Reach> PageTables for Pages<R> {
         reach.with(|memory| {
             let mut protected = |_, leaf: Leaf| {
                 let own = state(memory, leaf) == PageState::Own;
-                let to = if own { to } else { to - Permissions::WRITE };
-                Ok::<_, Infallible>(Leaf { flags: (leaf.flags - PROTECTION) | flags(to), ..leaf })
+                let allowed = if own { flags(to) } else { flags(to) - PageTableFlags::WRITABLE };
+                Ok::<_, Infallible>(Leaf { flags: (leaf.flags - PROTECTION) | allowed, ..leaf })
             };
             // SAFETY: the frames are what they were, and only those become writable that have one owner or are an object's.
             let Ok(()) = unsafe { tables.change(start, end, &mut protected) };

@@ -34,7 +34,7 @@ impl<R: Reach> Pages<R> {
     pub fn map_zero_page(&mut self, page: u64, permissions: Permissions) -> Result<(), OutOfFrames> {
         let Self { tables, reach, .. } = self;
         self.table_frames += reach.with(|memory| {
-            let leaf = Leaf { frame: memory.zero_page(), flags: flags(permissions - Permissions::WRITE) };
+            let leaf = Leaf { frame: memory.zero_page(), flags: flags(permissions) - PageTableFlags::WRITABLE };
             // SAFETY: it is the zero page, and not writable.
             unsafe { enter(&mut memory.pool, tables, page, leaf) }
         })?;

@@ -86,6 +86,8 @@ fn what_a_call_stores_is_shown() {
     assert_eq!(wait(&[any, 0, 0, 0], Outcome::Value(2)), "wait4(-1, NULL, 0, NULL)                = 2");
     let usage = Usage { max_resident: 25, minor_faults: 7, ..Usage::default() }.to_bytes();
     let line = line(&GETRUSAGE, &[0, 0x1000], &usage, Outcome::Value(0));
+    assert_eq!(wait(&[any, 0x1000, 1, 0x1000], Outcome::Value(0)), "wait4(-1, 0x1000, WNOHANG, 0x1000)      = 0");
+    assert_eq!(wait(&[any, 0, 1, u64::MAX], Outcome::Value(2)), "wait4(-1, NULL, WNOHANG, 0xffffffffffffffff) = 2");
     assert_eq!(line, "getrusage(RUSAGE_SELF, {ru_maxrss=100, ru_minflt=7, ...}) = 0");
 }
 

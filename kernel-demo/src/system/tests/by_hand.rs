@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use fastrand::Rng;
+
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::pages::tests::machine::Machine as Frames;
 use crate::memory::{Access, PageFault, Pages, Registers, Stop};
@@ -23,6 +25,7 @@ pub(crate) struct Cpu<'a> {
     pub registers: &'a mut Registers,
     pages: &'a mut Pages<Frames>,
     seen: &'a mut Vec<u64>,
+    pub rng: &'a mut Rng,
 }
 
 impl Cpu<'_> {
@@ -85,7 +88,10 @@ pub(crate) struct ByHand {
     pub programs: Vec<&'static [Step]>,
     pub seen: Vec<u64>,
     pub keys: VecDeque<u8>,
+    pub rng: Rng,
     pub printed: Vec<u8>,
+    /// How often the latest address has faulted in a row.
+    faults: (u64, u32),
 }
 
 impl Machine for ByHand {
@@ -106,18 +112,23 @@ impl Machine for ByHand {
     fn run(&mut self, pages: &mut Pages<Frames>, registers: &mut Registers) -> Stop {
         // As the processor does, fetch first: text that is not mapped is a fault.
         let mut program = [0];
-        assert_eq!(pages.read(registers.rip, &mut program), 1, "text at {:#x}", registers.rip);
-        let program = self.programs[usize::from(program[0])];
+        if pages.read(registers.rip, &mut program) == 0 {
+            return Stop::PageFault(PageFault { address: registers.rip, access: Access::Execute, present: false });
+        }
+        let program = self.programs.get(usize::from(program[0])).copied().unwrap_or(&[]);
         loop {
             let step = registers.rip % PAGE_SIZE;
             let before = registers.rip;
             registers.rip += 1;
             let stop = match program.get(step as usize) {
-                Some(step) => step(&mut Cpu { registers, pages, seen: &mut self.seen }),
-                None => Cpu { registers, pages, seen: &mut self.seen }.call(&EXIT, &[0]),
+                Some(step) => step(&mut Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }),
+                None => Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }.call(&EXIT, &[0]),
             };
             match stop {
                 Some(Stop::PageFault(fault)) => {
+                    let (address, times) = self.faults;
+                    self.faults = (fault.address, if address == fault.address { times + 1 } else { 1 });
+                    assert!(self.faults.1 < 100, "{fault:?} was served, and is there again");
                     // The instruction can run again.
                     registers.rip = before;
                     return Stop::PageFault(fault);
@@ -144,8 +155,8 @@ impl Machine for ByHand {
 /// A system with so many frames, on which these programs can be run.
 pub(crate) fn system(frames: usize, settings: Settings, programs: &[&'static [Step]]) -> System<ByHand> {
     let programs = programs.to_vec();
-    let (seen, keys, printed) = (Vec::new(), VecDeque::new(), Vec::new());
-    System::new(ByHand { frames: Frames::new(frames), programs, seen, keys, printed }, settings).unwrap()
+    let (seen, keys, rng, printed) = (Vec::new(), VecDeque::new(), Rng::with_seed(0), Vec::new());
+    System::new(ByHand { frames: Frames::new(frames), programs, seen, keys, rng, printed, faults: (0, 0) }, settings).unwrap()
 }
 
 /// The image of the program of that number: a page of text and one of data, the second half of which is bss.

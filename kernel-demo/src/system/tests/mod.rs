@@ -5,6 +5,7 @@ mod calls;
 mod faults;
 mod memory;
 mod processes;
+mod random;
 
 /// An error as a system call returns it.
 const fn error(errno: crate::address_space::Errno) -> u64 {

@@ -265,3 +265,18 @@ fn the_zero_page_never_becomes_writable() {
     pages.map_zero_page(AT, RW).unwrap();
     pages.make_writable(AT);
 }
+
+#[test]
+fn what_may_only_be_written_can_be_reached_whatever_is_behind_it() {
+    let mut pages = pages(&Machine::new(64));
+    let mut bytes = [1; 8];
+    pages.map_zero_page(AT, Permissions::WRITE).unwrap();
+    assert_eq!((pages.read(AT, &mut bytes), bytes), (8, [0; 8]), "the zero page is read");
+    pages.map_zeroed(NEXT, RW).unwrap();
+    let child = pages.fork().unwrap();
+    pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE);
+    assert_eq!(pages.read(NEXT, &mut bytes), 8, "a shared frame is read");
+    drop(child);
+    pages.make_writable(NEXT);
+    assert_eq!(pages.write(NEXT, &bytes), 8, "and written, once it is its own");
+}
