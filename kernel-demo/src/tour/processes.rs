@@ -34,7 +34,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "claims::c19_segmentation_fault",
         claim: "C19",
         text: "Touching what is not mapped is a segmentation fault: it ends that process and nothing else",
-        shown_by: "seven processes that each do something wrong, beside two that do not",
+        shown_by: "seven processes that do something wrong, beside two that do not",
         show: segmentation_faults,
     },
     Step {

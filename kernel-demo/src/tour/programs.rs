@@ -48,7 +48,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "claims::c16_shared",
         claim: "C16",
         text: "mmap is also how processes share memory, and a heap may live in it",
-        shown_by: "the program shared: two processes, one heap; then who allocated what",
+        shown_by: "the program shared: two processes, one heap; who allocated what",
         show: shared,
     },
 ];

@@ -27,6 +27,7 @@ pub const CASES: &[Case] = cases!("programs":
     usertests,
     c20_layout,
     costs,
+    touch,
     c19_each_segmentation_fault_is_reported,
     c19_a_fault_harms_nobody_else,
 );
@@ -95,6 +96,12 @@ fn c20_layout() -> CaseResult {
 
 fn costs() -> CaseResult {
     shows("costs", &["4"]).map(drop)
+}
+
+fn touch() -> CaseResult {
+    let ran = shows("touch", &["512", "32"])?;
+    ensure_eq!((ran.lines("pages written: ").next(), ran.lines("faults: ").next()), (Some("16"), Some("16")));
+    Ok(())
 }
 
 /// xv6's catalogue. One of its cases moves the break by more memory than there is, so nobody may count what is promised.
