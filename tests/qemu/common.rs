@@ -17,6 +17,9 @@ pub mod program;
 pub mod regions;
 #[path = "../common/seeds.rs"]
 pub mod seeds;
+#[cfg(not(feature = "tiny"))]
+#[path = "../common/stepping.rs"]
+pub mod stepping;
 #[path = "../common/subject.rs"]
 pub mod subject;
 #[path = "../common/test_break.rs"]

@@ -5,6 +5,7 @@
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
 //!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   single_step                 a handler that allocates comes after every instruction of a heap of arenas
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
@@ -28,6 +29,8 @@ mod host;
 mod injection;
 mod paging;
 mod selftest;
+#[cfg(not(feature = "tiny"))]
+mod single_step;
 mod strict;
 mod trace;
 
@@ -50,6 +53,8 @@ fn main() -> Exit {
         trace::CASES,
         injection::CASES,
         heaps::CASES,
+        #[cfg(not(feature = "tiny"))]
+        single_step::CASES,
         host::by_address::CASES,
         host::claims::CASES,
         host::simple::CASES,

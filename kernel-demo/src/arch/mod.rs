@@ -4,6 +4,7 @@
 //!   probe                 single accesses, made to see whether they fault
 //!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
 //!   trap                  every exception arrives here: serve, return to a catcher, or report and stop
+//!   single_step           a handler after every instruction
 //!   gdt                   segments, and the stack that double faults are taken on
 //!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
@@ -21,6 +22,7 @@ pub mod probe;
 pub mod qemu;
 pub mod registers;
 pub mod serial;
+pub mod single_step;
 pub mod stack;
 pub mod trap;
 
