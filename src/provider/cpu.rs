@@ -81,7 +81,7 @@ pub unsafe trait Cpu {
 ///
 /// # Invariants
 ///
-/// Null, or what was [put back](SlotWord::put_back) last.
+/// Null, or what was put back last.
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct SlotWord(AtomicPtr<()>);
