@@ -3,13 +3,13 @@
 //! ```text
 //!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Locked<H>                            how callers share     locked.rs  lock/
+//!   Locked<H>          ArenaHeap<B, C>   how callers share     locked.rs  lock/  arena/
 //!  ──────────────────────────────────────────────────────────────────────
 //!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
 //!    front cache · runs                                        small/
 //!    cells · bins · top                                        cell/
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Break · Map                          what it needs         provider/
+//!   Break · Map · Cpu                    what it needs         provider/
 //!    FixedBreak | a kernel's | a process's
 //! ```
 //!

@@ -24,6 +24,9 @@ pub mod regions;
 pub mod seeds;
 #[path = "../common/small.rs"]
 pub mod small;
+#[cfg(not(feature = "tiny"))]
+#[path = "../common/stepping.rs"]
+pub mod stepping;
 #[path = "../common/subject.rs"]
 pub mod subject;
 #[path = "../common/test_break.rs"]

@@ -7,6 +7,7 @@
 //!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
 //!   images  programs            the ring-3 programs that the image carries; each run, to the end that it must come to
+//!   single_step                 a handler that allocates comes after every instruction of a heap of arenas
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
@@ -33,6 +34,8 @@ mod paging;
 mod programs;
 mod ring3;
 mod selftest;
+#[cfg(not(feature = "tiny"))]
+mod single_step;
 mod strict;
 mod trace;
 
@@ -62,6 +65,8 @@ fn main() -> Exit {
         programs::refused::CASES,
         heaps::CASES,
         images::CASES,
+        #[cfg(not(feature = "tiny"))]
+        single_step::CASES,
         host::by_address::CASES,
         host::claims::CASES,
         host::simple::CASES,

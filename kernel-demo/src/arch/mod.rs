@@ -5,6 +5,7 @@
 //!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
 //!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
 //!   trap                  every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
+//!   single_step           a handler after every instruction
 //!   gdt                   segments of both rings, and the stack that double faults are taken on
 //!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
@@ -24,6 +25,7 @@ pub mod probe;
 pub mod qemu;
 pub mod registers;
 pub mod serial;
+pub mod single_step;
 pub mod stack;
 pub mod timer;
 pub mod trap;

@@ -5,6 +5,7 @@
 //!                                           no: saves the registers ─► dispatch
 //!                                                                            │
 //!      page fault, served by the memory manager ──────────────► return, the instruction runs again
+//!      debug trap, of somebody who is single-stepped ─────────► return, after their handler
 //!      breakpoint ────────────────────────────────────────────► return, counted
 //!      anything else, caught (`catch`) ───────────────────────► return to the catcher, with a report
 //!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
@@ -21,7 +22,7 @@ use x86_64::structures::idt::{Entry, EntryOptions, InterruptDescriptorTable, Pag
 use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::qemu::{Exit, exit};
-use super::{catch, gdt, serial, timer, user};
+use super::{catch, gdt, serial, single_step, timer, user};
 use crate::memory::report::{Exception, Registers};
 use crate::memory::{self, Access, Cause, FaultReport, PageFault};
 use crate::{println, testing};
@@ -62,6 +63,7 @@ impl TrapFrame {
     }
 }
 
+const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
 const DOUBLE_FAULT: u64 = 8;
 pub(super) const PAGE_FAULT: u64 = 14;
@@ -168,6 +170,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        DEBUG if single_step::trapped() => return,
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,
