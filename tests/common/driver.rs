@@ -329,13 +329,16 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         match unsafe { self.heap.reallocate_unsized(block.at, layout) } {
             None => {
                 let is_relabelled = cfg!(feature = "checked") && align != block.layout.align();
-                let must_move = is_relabelled || !block.range().start.is_multiple_of(align);
+                // Of a run, a block may be shorter than all of the class that is as aligned, or less aligned than all of a smaller class.
+                let is_shorter = self.freed == Freed::Kept && align > block.layout.align();
+                let least = if self.freed == Freed::Kept { align.max(2 * size_of::<usize>()) } else { align };
+                let must_move = is_relabelled || is_shorter || !block.range().start.is_multiple_of(least);
                 assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {layout:?}");
                 self.assert_refused(layout, before.1, &before.0, before.2);
             }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
-                assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+                self.assert_ours(&block);
             }
         }
     }
