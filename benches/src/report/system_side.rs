@@ -24,7 +24,7 @@ pub struct Cost {
     pub instructions: f64,
     /// The least that a correct path needs.
     pub least: u64,
-    /// What it was meant to take at most.
+    /// What `make test` lets it take at most.
     pub most: u64,
 }
 
