@@ -290,3 +290,40 @@ fn the_parent_is_whole_when_the_arenas_are_dissolved() {
     assert!(quiet.dissolve() && quiet.stats().arenas == 0);
     assert_all_is_free(heap);
 }
+
+#[test]
+fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them() {
+    const SLOTS: usize = 3;
+    let heap = heap(SLOTS);
+    let mut rng = Rng(77);
+    let mut live: Vec<(usize, core::ptr::NonNull<u8>, Layout)> = Vec::new();
+    for _ in 0..20_000 {
+        let slot = rng.below(SLOTS);
+        on_slot(slot, || {
+            if live.len() < 600 {
+                let layout = layout(1 + rng.below(100), 8);
+                // SAFETY: the heap outlives the block.
+                live.push((slot, unsafe { heap.allocate(layout) }.unwrap(), layout));
+            } else {
+                for _ in 0..300 {
+                    let (_, block, layout) = live.swap_remove(rng.below(live.len()));
+                    // SAFETY: live until now. (Whose it is does not matter.)
+                    unsafe { heap.deallocate(block, layout) };
+                }
+            }
+        });
+        if live.len() == 600 {
+            let lines = |&(slot, block, layout): &(usize, core::ptr::NonNull<u8>, Layout)| {
+                let at = block.addr().get();
+                (at / 64..(at + layout.size()).div_ceil(64)).map(move |line| (line, slot))
+            };
+            let mut owners = std::collections::BTreeMap::new();
+            for (line, slot) in live.iter().flat_map(lines) {
+                assert_eq!(*owners.entry(line).or_insert(slot), slot, "a line of two slots");
+            }
+        }
+    }
+    // SAFETY: live until now.
+    on_slot(0, || live.into_iter().for_each(|(_, block, layout)| unsafe { heap.deallocate(block, layout) }));
+    assert_all_is_free(heap);
+}

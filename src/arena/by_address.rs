@@ -52,13 +52,19 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             // SAFETY: the caller's promise; it lies in no segment.
             return self.parent.with(visit.place(), |heap| unsafe { heap.usable_size(block) }).unwrap_or(0);
         };
-        if let Some(class) = shared.map.class_at(block.addr().get()) {
-            return class.size();
-        }
-        // SAFETY: in no run, so a header stands in front of it.
-        let cell = unsafe { Cell::of_payload(block) };
-        // SAFETY: the block is live, so its cell stays as it is.
-        unsafe { cell.header_of_foreign() }.size() - WORD
+        let capacity = match shared.map.class_at(block.addr().get()) {
+            Some(class) => class.size(),
+            None => {
+                // SAFETY: in no run, so a header stands in front of it.
+                let cell = unsafe { Cell::of_payload(block) };
+                // SAFETY: the block is live, so its cell stays as it is.
+                unsafe { cell.header_of_foreign() }.size() - WORD
+            }
+        };
+        #[cfg(feature = "checked")]
+        // SAFETY: what the heap gave to the block.
+        let capacity = unsafe { crate::heap::size_on_record(block, capacity) };
+        capacity
     }
 
     /// [`reallocate`](ArenaHeap::reallocate) for who does not know the old layout. The new alignment need not be the old one.

@@ -81,6 +81,8 @@ use stats::Counters;
 pub use add_region::RegionError;
 pub use check::{Corruption, Rule};
 #[cfg(feature = "checked")]
+pub(crate) use checked::size_on_record;
+#[cfg(feature = "checked")]
 pub use checked::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use growth::Trim;
 pub use mapped::MapThreshold;

@@ -29,6 +29,7 @@ use crate::provider::{Break, Map};
 
 pub use misuse::{Decision, Misuse, MisuseHook, MisuseKind};
 pub(super) use record::guarded as guarded_layout;
+pub(crate) use record::size_on_record;
 
 use place::Place;
 use record::Guarded;

@@ -67,6 +67,17 @@ impl Record {
     }
 }
 
+/// How many bytes the caller of a live block has, by its record.
+///
+/// # Safety
+///
+/// The heap gave the block `capacity` bytes. (The record stays as it is as long as the block is live: any thread may read it.)
+#[cfg(not(feature = "tiny"))]
+pub(crate) unsafe fn size_on_record(block: NonNull<u8>, capacity: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { Guarded::new(block, capacity) }.record().size.min(capacity)
+}
+
 /// A block, with its record at its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guarded {
