@@ -3,11 +3,12 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use super::arena::Arena;
+use super::ArenaHeap;
+use super::arena::{Arena, adopt_slot};
 use super::shared::Shared;
 use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
-use super::{ArenaHeap, Visit};
+use super::visit::Visit;
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map, SlotWord};
 use crate::small::segments::Owner;
@@ -34,6 +35,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
             }
         }
         true
+    }
+
+    /// Tidies up all slots that are retired.
+    pub(super) fn adopt_all(&self) {
+        if let Some(source) = self.source() {
+            source.shared.slots().for_each(|slot| adopt_slot(source, slot));
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What can be seen: some of it at any time, all of it while nobody else is there.
 
 use core::fmt;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
-use super::arena::Arena;
+use super::arena::{Arena, Inner};
 use super::shared::{Place, Shared};
 use super::slot::{LEVELS, State};
 use super::supply::Source;
@@ -40,7 +40,7 @@ pub struct ArenaStats {
 }
 
 impl ArenaStats {
-    fn add<B: Break, M: Map, L: RawLock>(&mut self, arena: &super::Inner<B, M, L>) {
+    fn add<B: Break, M: Map, L: RawLock>(&mut self, arena: &Inner<B, M, L>) {
         let stats = arena.heap.stats();
         self.arenas += 1;
         self.segment_bytes += arena.heap.provider().bytes();
@@ -134,7 +134,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
     fn arenas<'a>(
         &self,
         shared: &'a Shared<Arena<B, M, L>>,
-    ) -> impl Iterator<Item = super::NonNull<Arena<B, M, L>>> + use<'a, B, C, M, L> {
+    ) -> impl Iterator<Item = NonNull<Arena<B, M, L>>> + use<'a, B, C, M, L> {
         let slots = shared.slots().filter(|slot| slot.state() != State::Dead);
         slots.flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)))
     }
@@ -216,7 +216,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
             shared.map.parts(|part, layout| unsafe { heap.deallocate(part, layout) });
             if let Some((layout, _)) = Shared::<Arena<B, M, L>>::layout(shared.len()) {
                 // SAFETY: the same.
-                unsafe { heap.deallocate(super::NonNull::from(shared).cast(), layout) };
+                unsafe { heap.deallocate(NonNull::from(shared).cast(), layout) };
             }
             heap.flush();
         });
