@@ -178,7 +178,8 @@ mod tests {
         for align in (0..8).map(|shift| 1 << shift).filter(|&align| align > CELL_ALIGN) {
             for size in 0..=SMALL_MAX {
                 let class = Class::of_aligned(Layout::from_size_align(size, align).unwrap()).unwrap();
-                assert_eq!(class.size(), size.max(1).next_multiple_of(align), "{size} aligned to {align}");
+                let suits = |class: &Class| class.size() >= size.max(1) && class.size().is_multiple_of(align);
+                assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
             }
             assert_eq!(Class::of_aligned(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()), None);
         }
