@@ -21,7 +21,7 @@ $(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(na
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --
 
-.PHONY: help run test suite list size soak bench checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run test suite suite-checked list size libmalloc bench-programs soak bench cost checked-cost plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -42,6 +42,10 @@ suite: ## run the QEMU suite alone
 	@$(SETUP) run
 	@$(HARNESS) suite
 
+suite-checked: ## run the same with the heaps' profile `checked` on
+	@$(SETUP) run
+	@$(HARNESS) suite --checked
+
 list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run
 	@$(HARNESS) suite --list
@@ -50,13 +54,28 @@ size: ## measure what the allocator takes of a small target: code by function, s
 	@$(SETUP) run
 	@$(HARNESS) size
 
+libmalloc: ## build the library that serves programs as malloc, target/release/libbrkmalloc.so; malloc/README.md tells how to use it
+	@cargo build --quiet --release --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc
+
+bench-programs: libmalloc ## time and peak memory of real programs with libbrkmalloc.so, glibc, mimalloc, jemalloc; writes target/bench/programs.json
+	@mkdir -p target/bench
+	@cargo run --quiet --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests -- $(if $(QUICK),--rounds 1 --scale 1) --json target/bench/programs.json
+
 soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
 	@sh tools/soak.sh
 
-bench: ## measure the heap beside its peers: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+bench: ## measure the heap beside its peers, and the system's side: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
+	-@$(HARNESS) cost
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
 
-checked-cost: ## print what the heap's profile `checked` costs: instructions and tightness without it, then with it
+cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
+	@$(SETUP) run
+	@$(HARNESS) cost
+
+checked-cost: ## show that the heap's profile `checked` costs nothing when off; print what it costs: instructions and tightness without it, then with it
+	@$(SETUP) run
+	@$(HARNESS) no-trace
 	@for features in '' checked; do \
 	    echo "features of brkalloc: $${features:-none}"; \
 	    for figures in 'counts --workload pair,random-256,random-4k' tightness; do \
@@ -82,7 +101,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

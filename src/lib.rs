@@ -3,13 +3,13 @@
 //! ```text
 //!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Locked<H>                            how callers share     locked.rs  lock/
+//!   Locked<H>          ArenaHeap<B, C>   how callers share     locked.rs  lock/  arena/
 //!  ──────────────────────────────────────────────────────────────────────
 //!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
 //!    front cache · runs                                        small/
 //!    cells · bins · top                                        cell/
 //!  ──────────────────────────────────────────────────────────────────────
-//!   Break · Map                          what it needs         provider/
+//!   Break · Map · Cpu                    what it needs         provider/
 //!    FixedBreak | a kernel's | a process's
 //! ```
 //!
@@ -33,6 +33,8 @@ extern crate std;
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
+#[cfg(not(feature = "tiny"))]
+mod arena;
 mod cell;
 mod heap;
 mod lock;
@@ -44,13 +46,17 @@ mod simple;
 mod small;
 
 #[cfg(not(feature = "tiny"))]
+pub use arena::{ArenaHeap, ArenaStats, Quiet};
+#[cfg(not(feature = "tiny"))]
 pub use heap::RegionError;
 pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
 #[cfg(feature = "checked")]
 pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
-pub use lock::{RawLock, Spin};
+pub use lock::{Interrupts, MaskInterrupts, RawLock, Spin};
 pub use locked::{Locked, LockedHeap};
 pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
+#[cfg(not(feature = "tiny"))]
+pub use provider::{Cpu, SingleCpu, SlotWord};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 

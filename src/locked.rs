@@ -16,7 +16,8 @@ use crate::simple::SimpleHeap;
 /// A heap behind a lock, which makes it usable through a shared reference: in a `static`, and as the global allocator.
 ///
 /// Everybody waits for everybody: correct, and slow under contention. An interrupt handler that allocates while the code that it
-/// interrupted holds the lock waits for ever; mask interrupts, by a [lock](RawLock) that does, or keep the heap out of handlers.
+/// interrupted holds the lock waits for ever; mask interrupts ([`MaskInterrupts`](crate::MaskInterrupts)), keep the heap out of handlers, or take
+/// an `ArenaHeap`.
 ///
 /// # Invariants
 ///
@@ -242,7 +243,7 @@ impl Drop for NoUnwinding {
 
 /// Runs an operation of the global allocator, out of which nothing may unwind.
 #[inline]
-fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
+pub(crate) fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
     #[cfg(feature = "checked")]
     let guard = NoUnwinding;
     let answer = operation();
@@ -290,6 +291,6 @@ unsafe impl<H: RawHeap, L: RawLock> GlobalAlloc for Locked<H, L> {
     }
 }
 
-fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
+pub(crate) fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }

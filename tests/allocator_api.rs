@@ -9,6 +9,8 @@ use core::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 use allocator_api2::boxed::Box;
 use allocator_api2::vec::Vec;
+#[cfg(not(feature = "tiny"))]
+use brkalloc::{ArenaHeap, SingleCpu};
 use brkalloc::{Locked, LockedHeap, SimpleHeap};
 
 use crate::common::cases;
@@ -77,4 +79,7 @@ fn blocks_are_resized_as_promised() {
     assert_eq!(heap.stats().live_cells, 0);
     heap.check().unwrap();
     resizing(&Locked::<SimpleHeap<_>>::new(TestBreak::new(1 << 20, 0)));
+    // SAFETY: one thread uses it.
+    #[cfg(not(feature = "tiny"))]
+    resizing(&ArenaHeap::new(TestBreak::new(1 << 20, 0), unsafe { SingleCpu::new() }));
 }

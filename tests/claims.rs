@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, Rule, Trim};
 
 use crate::common::cases;
+use crate::common::lengths::taken_for;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -74,7 +75,7 @@ fn c1_a_cell_is_a_header_and_an_aligned_payload() {
         assert!(block.addr().get().is_multiple_of(2 * WORD), "{block:?}");
         let cell = cell_of(&heap, block);
         assert_eq!((cell.payload(), cell.state), (cell.address + WORD, CellState::Used));
-        assert!((size..size + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
+        assert!((taken_for(size)..taken_for(size) + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
     }
 }
 
@@ -290,8 +291,8 @@ fn c14_a_trim_notices_that_memory_was_taken() {
     assert_eq!(unsafe { heap.try_allocate(layout(1)) }, None);
 }
 
-/// A break that somebody lowers between the heap's look at it and its call.
-struct Racing(TestBreak, bool);
+/// A break that somebody lowers by so many bytes between the heap's look at it and its call.
+struct Racing(TestBreak, usize);
 
 // SAFETY: `TestBreak` keeps the promises; the heap under test is the only user.
 unsafe impl Break for Racing {
@@ -306,9 +307,10 @@ unsafe impl Break for Racing {
     }
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        if core::mem::take(&mut self.1) {
+        let taken = core::mem::take(&mut self.1);
+        if taken > 0 {
             // SAFETY: of a test that knows what it takes.
-            unsafe { self.0.shrink(1_024) }?;
+            unsafe { self.0.shrink(taken) }?;
         }
         self.0.grow(by)
     }
@@ -321,14 +323,15 @@ unsafe impl Break for Racing {
 
 /// What a resized block could take in next to it is not touched any more once the heap has stopped.
 fn c14_a_grant_below_our_end_stops_a_resize() {
-    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), false));
+    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), 0));
     // SAFETY: the heap outlives the case.
     let [below, block] = [1_000, 3_000].map(|size| unsafe { heap.allocate(layout(size)) }.unwrap());
     // SAFETY: live until now.
     unsafe { heap.deallocate(below, layout(1_000)) };
     // SAFETY: live.
     let size = unsafe { heap.usable_size(block) };
-    heap.provider_mut().1 = true;
+    // The fence alone: where memory is gone with the break, so would be the end of the block.
+    heap.provider_mut().1 = WORD;
     // SAFETY: live, and so it stays.
     assert_eq!(unsafe { heap.reallocate(block, layout(3_000), 3_500) }, None);
     assert_eq!(heap.check().unwrap_err().rule, Rule::BreakBelowHeap);
@@ -337,10 +340,10 @@ fn c14_a_grant_below_our_end_stops_a_resize() {
 }
 
 fn c14_a_grant_below_our_end_is_handed_back() {
-    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), false));
+    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), 0));
     heap.reserve(4_000).unwrap();
     let end = heap.provider().end().addr();
-    heap.provider_mut().1 = true;
+    heap.provider_mut().1 = 1_024;
     assert_eq!(heap.reserve(10_000), Err(BreakError::MemoryTaken));
     assert_eq!(heap.provider().end().addr(), end - 1_024, "the grant was handed back");
     let corruption = heap.check().unwrap_err();

@@ -8,6 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap};
 
 use crate::common::cases;
+use crate::common::lengths::cell_for;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::subject::Subject;
@@ -154,7 +155,7 @@ fn a_region_is_used_to_its_last_cell() {
             let block = unsafe { heap.allocate(layout(1, 1)) };
             heap.check().unwrap();
             let waste = 0_usize.wrapping_sub(skew) % (2 * WORD) + WORD;
-            assert_eq!(block.is_some(), len >= waste + 4 * WORD + WORD, "{len} bytes, skewed by {skew}");
+            assert_eq!(block.is_some(), len >= waste + cell_for(1) + WORD, "{len} bytes, skewed by {skew}");
         }
     }
 }
@@ -274,7 +275,7 @@ fn everything_that_can_be_printed_says_what_it_is() {
     heap.provider_mut().foreign_up(64);
     heap.reserve(5_000).unwrap();
     let states: Vec<_> = heap.cells().map(|cell| cell.to_string()).collect();
-    assert_eq!(states[0], format!("{:#x} {:>8} used", block.addr().get() - WORD, 4 * WORD));
+    assert_eq!(states[0], format!("{:#x} {:>8} used", block.addr().get() - WORD, cell_for(1)));
     assert_eq!(heap.cells().to_string(), states.join("\n"));
     let kinds: Vec<_> = states.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
     assert_eq!(kinds, ["used", "free", "hole", "top"]);

@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{CellState, Heap};
 
 use crate::common::cases;
+use crate::common::lengths::{asking_for, cell_for};
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -53,12 +54,12 @@ impl Bench {
         for &(offset, size) in cells {
             let top = self.heap.cells().last().unwrap();
             let spacer = (offset + 2 * PAGE - top.payload() % PAGE) % PAGE;
-            self.used(if spacer < 2 * UNIT { spacer + PAGE } else { spacer });
+            self.used(if spacer < cell_for(0) { spacer + PAGE } else { spacer });
             let block = self.used(size);
             assert_eq!(block.addr().get() % PAGE, offset);
             placed.push((block, size));
         }
-        self.used(2 * UNIT);
+        self.used(cell_for(0));
         placed
     }
 
@@ -85,7 +86,7 @@ impl Bench {
 }
 
 fn layout_of_cell(size: usize) -> Layout {
-    Layout::from_size_align(size - WORD, 1).unwrap()
+    Layout::from_size_align(asking_for(size - WORD), 1).unwrap()
 }
 
 fn a_small_request_gets_the_smallest_class_that_holds_it() {
@@ -140,7 +141,7 @@ fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one() {
 
 /// An over-aligned request may not take a cell only because it is large: the aligned place must lie in it.
 fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
-    let page = Layout::from_size_align(PAGE, PAGE).unwrap();
+    let page = Layout::from_size_align(asking_for(PAGE), PAGE).unwrap();
     let size = PAGE + UNIT;
     // The largest that do not hold it: an aligned place lies `PAGE − offset` bytes in, or a page further if that leaves no cell below.
     let unlucky = [(UNIT, size), (UNIT, size + 600), (UNIT, size + 1200), (UNIT, size + 1700), (UNIT, size + 2300)];

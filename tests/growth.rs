@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{Break, CellState, Heap, Trim};
 
 use crate::common::cases;
+use crate::common::lengths::asking_for;
 use crate::common::test_break::TestBreak;
 
 cases!(
@@ -55,11 +56,11 @@ fn top(heap: &Heap<TestBreak>) -> usize {
 
 fn the_break_moves_by_what_the_top_lacks_and_not_further() {
     let mut heap = heap(1);
-    assert!(allocate(&mut heap, 100 * UNIT - WORD).is_some());
+    assert!(allocate(&mut heap, asking_for(100 * UNIT - WORD)).is_some());
     assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 100 * UNIT, 0), "alignment, a cell, a fence");
-    heap.reserve(50 * UNIT - WORD).unwrap();
+    heap.reserve(asking_for(50 * UNIT - WORD)).unwrap();
     assert_eq!(top(&heap), 50 * UNIT);
-    assert!(allocate(&mut heap, 80 * UNIT - WORD).is_some());
+    assert!(allocate(&mut heap, asking_for(80 * UNIT - WORD)).is_some());
     assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 180 * UNIT, 0), "30 units were lacking");
     assert_eq!(heap.provider().asked, 3);
 }

@@ -8,6 +8,7 @@ use core::alloc::Layout;
 use brkalloc::Heap;
 
 use crate::common::cases;
+use crate::common::lengths::asking_for;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -19,7 +20,7 @@ const UNIT: usize = 2 * WORD;
 fn a_heap_is_drawn_to_scale() {
     let mut heap = Heap::plain(TestBreak::new(4096, 0));
     assert_eq!(heap.picture(10).to_string(), "");
-    let layout = Layout::from_size_align(40 * UNIT - WORD, 1).unwrap();
+    let layout = Layout::from_size_align(asking_for(40 * UNIT - WORD), 1).unwrap();
     // SAFETY: the heap outlives the case.
     let blocks: [_; 3] = core::array::from_fn(|_| unsafe { heap.allocate(layout) }.unwrap());
     // SAFETY: live until now.

@@ -16,6 +16,8 @@ cases!(
     heap_keeps_every_promise,
     heap_keeps_every_promise_when_memory_is_short,
     heap_keeps_every_promise_over_zeroed_memory,
+    mapping_heap_keeps_every_promise,
+    mapping_heap_keeps_every_promise_when_memory_is_short,
     uncached_heap_keeps_every_promise,
     uncached_heap_keeps_every_promise_when_memory_is_short,
     plain_heap_keeps_every_promise,
@@ -55,6 +57,15 @@ proptest! {
     /// Over memory that is zero when granted, which a zeroed block may rely on.
     fn heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
         run::<_, true>(Driver::full, &ops, len, skew);
+    }
+
+    fn mapping_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
+        run::<_, false>(Driver::mapping, &ops, REGION, skew);
+    }
+
+    /// Blocks that have become small cannot leave their mappings.
+    fn mapping_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
+        run::<_, false>(Driver::mapping, &ops, len, skew);
     }
 
     fn uncached_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {

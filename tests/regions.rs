@@ -8,6 +8,7 @@ mod common;
 use core::ptr::{self, NonNull};
 
 use crate::common::cases;
+use crate::common::lengths::{RECORD, asking_for, cell_for};
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
 use crate::common::regions::{BELOW, ENDS, PAGE, UNIT, WORD, add, allocate, arena, bare, free, heap, layout, states};
@@ -22,6 +23,7 @@ cases!(
     a_region_that_fills_a_hole_joins_both_sides,
     regions_are_all_there_is_before_the_first_grant,
     a_heap_can_live_from_regions_alone,
+    cells_of_added_memory_are_kept_as_those_of_granted_memory_are,
     zeros_come_from_what_was_kept_where_the_break_gives_nothing,
     what_cannot_be_used_changes_nothing,
     the_least_region_holds_the_least_block_at_every_alignment,
@@ -48,8 +50,9 @@ fn one_block_can_have_all_that_a_region_gained() {
     let mut heap = heap();
     heap.provider_mut().refuse_grow = true;
     let gained = add(&mut heap, BELOW, Part::Lower, 1024);
-    let block = allocate(&mut heap, gained - WORD);
-    assert!(heap.provider().owns(block.addr().get()..block.addr().get() + gained - WORD));
+    let size = asking_for(gained - WORD);
+    let block = allocate(&mut heap, size);
+    assert!(heap.provider().owns(block.addr().get()..block.addr().get() + size));
 }
 
 fn a_region_that_fills_a_hole_joins_both_sides() {
@@ -100,8 +103,7 @@ fn a_heap_can_live_from_regions_alone() {
             heap.check().unwrap();
         }
     }
-    let cell = (500 + WORD).next_multiple_of(UNIT);
-    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / cell));
+    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / cell_for(500)));
     for block in blocks {
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout(500)) };
@@ -109,6 +111,22 @@ fn a_heap_can_live_from_regions_alone() {
     heap.check().unwrap();
     assert_eq!((states(&heap), heap.trim(0)), (vec![Free, Hole, Free, Hole, Free, Hole, Free], 0));
     assert_eq!(heap.reserve(PAGE), Err(BreakError::OutOfAddresses));
+}
+
+fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are() {
+    // SAFETY: no bytes at all.
+    let mut heap = Heap::new(unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) });
+    let arena = arena(256 * PAGE);
+    // SAFETY: memory that nobody else uses, and that outlives the heap.
+    unsafe { heap.add_region(arena.base().as_ptr(), 256 * PAGE) }.unwrap();
+    // SAFETY: as above.
+    let [block, _wall] = [(); 2].map(|()| unsafe { heap.allocate(layout(3000)) }.unwrap());
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, layout(3000)) };
+    assert_eq!((states(&heap), heap.stats().cached_blocks), (vec![Used, Used, Free], 1), "it is not merged, but kept");
+    // SAFETY: the memory outlives the heap.
+    assert_eq!(unsafe { heap.allocate(layout(3000)) }, Some(block));
+    heap.check().unwrap();
 }
 
 /// The break promises zeros, but never granted anything.
@@ -168,7 +186,7 @@ fn the_least_region_holds_the_least_block_at_every_alignment() {
     let arena = arena(PAGE);
     let memory = arena.base();
     for skew in 0..2 * UNIT {
-        for len in 1..10 * WORD {
+        for len in 1..10 * WORD + RECORD {
             let mut heap = bare();
             // SAFETY: memory that nobody else uses.
             let added = unsafe { heap.add_region(memory.as_ptr().add(skew), len) };
@@ -178,8 +196,10 @@ fn the_least_region_holds_the_least_block_at_every_alignment() {
                 Ok(gained) => assert_eq!(gained, len - ends),
                 Err(error) => assert!(error == RegionError::TooShort && len < ends + 2 * UNIT, "{len} bytes, skewed by {skew}"),
             }
+            // With a record, the least block is longer than the least region.
+            let fits = added.is_ok_and(|gained| gained >= cell_for(1));
             // SAFETY: the memory outlives the heap.
-            assert_eq!(unsafe { heap.allocate(layout(1)) }.is_some(), added.is_ok());
+            assert_eq!(unsafe { heap.allocate(layout(1)) }.is_some(), fits);
         }
     }
 }

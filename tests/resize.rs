@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::Heap;
 
 use crate::common::cases;
+use crate::common::lengths::asking_for;
 use crate::common::test_break::TestBreak;
 
 cases!(
@@ -32,7 +33,7 @@ struct Row {
 
 /// The layout of a block that fills so many units.
 fn layout(units: usize) -> Layout {
-    Layout::from_size_align(units * UNIT - WORD, WORD).unwrap()
+    Layout::from_size_align(asking_for(units * UNIT - WORD), WORD).unwrap()
 }
 
 fn heap_over(brk: TestBreak) -> Heap<TestBreak> {

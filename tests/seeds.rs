@@ -12,6 +12,7 @@ cases!(
     heap_keeps_every_promise_with_every_seed,
     uncached_heap_keeps_every_promise_with_every_seed,
     plain_heap_keeps_every_promise_with_every_seed,
+    mapping_heap_keeps_every_promise_with_every_seed,
     simple_heap_keeps_every_promise_with_every_seed,
 );
 
@@ -33,6 +34,10 @@ fn uncached_heap_keeps_every_promise_with_every_seed() {
 
 fn plain_heap_keeps_every_promise_with_every_seed() {
     replay(HEAP, Program::run_on_plain_heap);
+}
+
+fn mapping_heap_keeps_every_promise_with_every_seed() {
+    replay(HEAP, Program::run_on_mapping_heap);
 }
 
 fn simple_heap_keeps_every_promise_with_every_seed() {

@@ -10,7 +10,8 @@
 #               │                   debian.sh   Debian's packages, behind a sysroot of our own
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
-#               └─ host32.sh      for the tests: what their 32-bit run needs
+#               ├─ host32.sh      for the tests: what their 32-bit run needs
+#               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
 #
 # Everything goes into target/setup, except distribution packages and rustup toolchains:
 #     target/setup/env    KEY='value' lines: what was found; read by this script and by tools/harness
@@ -36,6 +37,7 @@ parts=$here/setup
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
 . "$parts/host32.sh"
+. "$parts/programs.sh"
 
 main() {
     check_arguments "$@"
@@ -50,10 +52,14 @@ main() {
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
+        programs_ready || programs_install
     fi
 
     save_env
     say "ready: $toolchain_title, bootimage $bootimage_version, $qemu_title"
+    if [ "$purpose" = test ]; then
+        say "programs: $programs_title"
+    fi
 }
 
 # Sets `purpose`.

@@ -1,15 +1,17 @@
 #!/bin/sh
-# Searches both heaps for bugs for as long as told. `make soak` calls it.
+# Searches both heaps, and a process's address space, for bugs for as long as told. `make soak` calls it.
 #
 #     MINUTES=30 sh tools/soak.sh
 #
 #     round after round ─┬─ simple_heap   libFuzzer, a quarter of the time   programs that reach code nobody reached before
-#                        ├─ heap          libFuzzer, half of the time        (fuzz/targets, from fuzz/seeds on)
+#                        ├─ heap          libFuzzer, 3/8 of the time         (fuzz/targets, from fuzz/seeds on)
+#                        ├─ address_space libFuzzer, 1/8 of the time
 #                        └─ properties    tests/properties.rs, optimised,    random programs, other ones each time
 #                                         a quarter of the time
 #
-# All of them run tests/common/driver.rs. It ends at the first failure: with status 1 and the input that failed, as a file
-# and as a list of operations. docs/TESTING.md says how to go on from there.
+# Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
+# failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
+# from there.
 #
 # Everything goes into target/fuzz, and the tool that builds the targets into target/setup:
 #     corpus/      what libFuzzer found worth keeping; the next soak goes on with it
@@ -30,7 +32,7 @@ log=$fuzz_dir/soak.log
 . "$here/setup/host.sh"
 . "$here/setup/fuzz.sh"
 
-# Seconds of one round: short enough to see all three at work early.
+# Seconds of one round: short enough to see all four at work early.
 round_seconds=120
 
 # The longest input, in bytes: about 400 operations. Longer ones find little more and take longer.
@@ -45,16 +47,17 @@ main() {
     prepare
     build
 
-    simple_heap_total=0 heap_total=0 properties_total=0
+    simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0
     # A signal may arrive while standard output is a log.
     exec 3>&1
     trap 'summary "interrupted" >&3; exit 130' INT TERM
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
     end=$(($(now) + seconds))
-    while left=$((end - $(now))) && [ "$left" -ge 4 ]; do
+    while left=$((end - $(now))) && [ "$left" -ge 8 ]; do
         round=$((left < round_seconds ? left : round_seconds))
         fuzz simple_heap "$((round / 4))"
-        fuzz heap "$((round / 2))"
+        fuzz heap "$((round * 3 / 8))"
+        fuzz address_space "$((round / 8))"
         properties "$((round / 4))"
     done
     summary "nothing found"
@@ -130,7 +133,11 @@ fuzz_failed() {
         libfuzzer "$1" -minimize_crash=1 -max_total_time=30 -timeout=30 -exact_artifact_path="$shorter" "$input" >>"$log" 2>&1 || true
         RUST_LIBFUZZER_DEBUG_PATH="$shorter.txt" libfuzzer "$1" "$shorter" >>"$log" 2>&1 || true
         printf '\ninput, as found:   %s\nmade shorter:      %s\nits operations:    %s\n' "$input" "$shorter" "$(cat "$shorter.txt")"
-        printf 'as a test:         cp %s fuzz/seeds/%s/ && cargo test --test seeds   (which says where its name goes)\n' "$shorter" "$1"
+        case $1 in
+            address_space) test='(cd kernel-demo && cargo test --lib address_space)' ;;
+            *) test='cargo test --test seeds   (which says where its name goes)' ;;
+        esac
+        printf 'as a test:         cp %s fuzz/seeds/%s/ && %s\n' "$shorter" "$1" "$test"
     fi
     summary "one failure"
     exit 1
@@ -162,13 +169,13 @@ properties_failed() {
 
 # One line: part $1 ran for $2 seconds and did $3.
 progress() {
-    printf 'soak: %4s s left   %-12s %4s s   %s\n' "$((end > $(now) ? end - $(now) : 0))" "$1" "$2" "$3"
+    printf 'soak: %4s s left   %-13s %4s s   %s\n' "$((end > $(now) ? end - $(now) : 0))" "$1" "$2" "$3"
 }
 
 summary() {
     trap - INT TERM
-    printf '\nsoak: heap: %s executions; simple_heap: %s executions; properties: %s cases: %s\n' \
-        "$heap_total" "$simple_heap_total" "$properties_total" "$1"
+    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases: %s\n' \
+        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$1"
 }
 
 main "$@"

@@ -20,5 +20,6 @@ pub mod memory;
 pub mod random;
 pub mod report;
 pub mod subject;
+pub mod threads;
 pub mod trace;
 pub mod workload;

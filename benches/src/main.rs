@@ -7,7 +7,7 @@ use std::time::Duration;
 use bench::measure::Job;
 use bench::measure::tightness::Question;
 use bench::report::{Report, collect};
-use bench::{subject, trace, workload};
+use bench::{subject, threads, trace, workload};
 use clap::{Args, Parser, Subcommand};
 
 /// Measures brkalloc beside its peers.
@@ -30,6 +30,9 @@ enum Command {
         /// What `make size` wrote.
         #[arg(long, default_value = "target/size.json")]
         size: PathBuf,
+        /// What `make cost` wrote.
+        #[arg(long, default_value = "target/kernel-cost.json")]
+        cost: PathBuf,
     },
     /// Nanoseconds an operation.
     Time {
@@ -58,6 +61,24 @@ enum Command {
         /// Heaps of so many cells.
         #[arg(short, long, value_delimiter = ',', default_values_t = CELLS)]
         cells: Vec<usize>,
+    },
+    /// Operations a second, and memory, of many threads.
+    Threads {
+        /// Only these heaps.
+        #[arg(short, long, value_delimiter = ',')]
+        subject: Vec<threads::Who>,
+        /// Only these loads.
+        #[arg(short, long, value_delimiter = ',')]
+        load: Vec<threads::Load>,
+        /// So many threads.
+        #[arg(short, long, value_delimiter = ',', default_values_t = THREADS)]
+        threads: Vec<usize>,
+        /// Rounds; the median of them counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Milliseconds for each measurement.
+        #[arg(long, default_value_t = 200)]
+        budget: u64,
     },
     /// Makes a trace of the recorder's raw records.
     Import {
@@ -89,6 +110,9 @@ struct Choice {
     workload: Vec<workload::Name>,
 }
 
+/// Numbers of threads.
+const THREADS: [usize; 4] = [1, 2, 4, 8];
+
 /// The heaps of the bounds.
 const CELLS: [usize; 4] = [10, 1000, 100_000, 1_000_000];
 
@@ -105,9 +129,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut report = collect::report(false);
     match command {
-        Command::All { quick, out, size } => {
+        Command::All { quick, out, size, cost } => {
             report = if quick { quick_report() } else { full_report() };
             report.small_target(&size);
+            report.system_side(&cost);
             report.judge();
             report.write(&out)?;
             let json = out.join("report.json");
@@ -120,6 +145,10 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Counts(choice) => report.counts(&choice.subjects(), &choice.workloads()),
         Command::Tightness { subject } => report.tightness(&subjects(&subject), &Question::all()),
         Command::Bounds { subject, cells } => report.bounds(&subjects(&subject), &cells),
+        Command::Threads { subject, load, threads, rounds, budget } => {
+            let loads = if load.is_empty() { threads::Load::all() } else { &load };
+            report.threads(&subject, loads, &threads, rounds, Duration::from_millis(budget));
+        }
         Command::Import { raw, trace, limit } => {
             let imported = trace::import(&std::fs::read(raw)?, limit)?;
             println!("{imported}");
@@ -149,6 +178,7 @@ fn full_report() -> Report {
     report.counts(&subjects, &counted);
     report.tightness(&subjects, &Question::all());
     report.bounds(&subjects, &CELLS);
+    report.threads(&[], threads::Load::all(), &THREADS, 3, Duration::from_millis(200));
     report
 }
 
@@ -162,6 +192,9 @@ fn quick_report() -> Report {
     report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &[workload::Name::Pair, workload::Name::Random256]);
     report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
     report.bounds(&chosen(&[Heap, Uncached]), &[10, 1000, 100_000]);
+    let shared = [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
+    let loads = [threads::Load::ChurnSmall, threads::Load::Remote];
+    report.threads(&shared, &loads, &[1, 2], 1, Duration::from_millis(50));
     report
 }
 

@@ -13,7 +13,7 @@ use spin::Once;
 use x86_64::VirtAddr;
 
 use crate::arch::qemu::{Exit, exit};
-use crate::arch::{gdt, serial, stack, trap};
+use crate::arch::{gdt, serial, stack, trap, user};
 use crate::memory::{self, BreakId, Policy, paging};
 use crate::{println, testing};
 
@@ -67,6 +67,7 @@ extern "C" fn on_own_stack() -> ! {
     });
     // SAFETY: the stack is mapped, is never taken away, and nobody else knows of it.
     unsafe { gdt::FINAL.load(VirtAddr::new(fault_stack.top)) };
+    user::init();
     exit(main())
 }
 

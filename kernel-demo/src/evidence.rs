@@ -16,7 +16,7 @@
 use core::fmt::{self, Display, Write};
 
 /// Steps that a tour can have.
-const MAX_STEPS: usize = 32;
+const MAX_STEPS: usize = 48;
 
 /// Something that a step needs was not there. It is recorded as a failed check already.
 #[derive(Debug)]

@@ -5,6 +5,10 @@
 //!  ───────────────────────────────────────────────────────
 //!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
 //!  ───────────────────────────────────────────────────────
+//!   system      programs                                      processes and system calls; the images of ring-3 programs
+//!  ───────────────────────────────────────────────────────
+//!   address_space                                             a process's memory: areas, break, faults, views (policy)
+//!  ───────────────────────────────────────────────────────
 //!   memory                                                    frames, page tables, regions, breaks, faults, trace
 //!  ───────────────────────────────────────────────────────
 //!   arch                                                      processor, serial port, QEMU
@@ -12,8 +16,10 @@
 //!
 //! Rules of this kernel:
 //!
-//! 1. The lower half of the address space is empty. All of the kernel lives above; `memory::layout` has the map.
-//! 2. One processor, interrupts disabled. Locks order as `memory` says.
+//! 1. All of the kernel lives in the higher half; `memory::layout` has the map. The lower half is the processes', each on page
+//!    tables of its own (`memory::pages`). The kernel runs on its own tables, on which the lower half is empty.
+//! 2. One processor. Interrupts are disabled in the kernel: the timer interrupts programs in ring 3 and nothing else. Locks
+//!    order as `memory` says.
 //! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
 //! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What needs the machine is left
 //!    out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts of `memory` and `testing` that use them.
@@ -21,9 +27,9 @@
 
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(not(test))]
 extern crate alloc;
 
+pub mod address_space;
 #[cfg(not(test))]
 pub mod arch;
 #[cfg(not(test))]
@@ -32,6 +38,8 @@ pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;
 pub mod memory;
+pub mod programs;
+pub mod system;
 pub mod testing;
 #[cfg(not(test))]
 pub mod tour;

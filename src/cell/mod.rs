@@ -36,6 +36,7 @@ mod seal;
 
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::TINY;
 
@@ -202,6 +203,19 @@ impl Cell {
         unsafe { self.write_fence(first.addr() - self.addr(), prev_used) };
     }
 
+    /// Makes a fence the last one.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a fence.
+    #[cfg(not(feature = "tiny"))]
+    pub(crate) unsafe fn lead_nowhere(self) {
+        // SAFETY: a fence.
+        let prev_used = unsafe { self.header() }.is_prev_used();
+        // SAFETY: it stays one, behind the same cell.
+        unsafe { self.write_fence(0, prev_used) };
+    }
+
     /// The cell that ends where this one begins, if it is free. (The start of a used one cannot be found from here.)
     ///
     /// # Safety
@@ -317,7 +331,24 @@ impl Cell {
         #[cfg(feature = "checked")]
         let header = header.sealed(self.addr());
         // SAFETY: the caller's promise; aligned by the type's invariant.
-        unsafe { self.0.cast::<Header>().write(header) };
+        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        // Another thread may look how long its block is, while its owner notes what became of the cell before: see `header_of_foreign`.
+        word.store(header.bits(), Ordering::Relaxed);
+    }
+
+    /// Reads the header of a live block's cell, whose heap may be in use by another thread.
+    ///
+    /// # Safety
+    ///
+    /// `self` is valid and used, and stays so meanwhile.
+    #[cfg(not(feature = "tiny"))]
+    pub(crate) unsafe fn header_of_foreign(self) -> Header {
+        // SAFETY: the caller's promise: only atomic accesses change the word.
+        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        let header = Header(word.load(Ordering::Relaxed));
+        #[cfg(feature = "checked")]
+        let header = header.unsealed();
+        header
     }
 }
 

@@ -18,6 +18,9 @@ use crate::cell::{Cell, Links};
 /// (For any other request the second one fits.) If tiny, all: there are few.
 pub(super) const CLASSES_TRIED: usize = if TINY { CLASSES } else { 2 };
 
+/// How many cells of a class are looked at for a request that not every place suits.
+const CELLS_TRIED_FOR_A_PLACE: usize = if TINY { CELLS_TRIED } else { 2 };
+
 /// A free cell that holds a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
@@ -92,11 +95,25 @@ impl Bins {
     /// # Safety
     ///
     /// `cell` is in the list of its class; `size` is its size.
+    #[cfg_attr(not(feature = "tiny"), inline)]
     pub(super) unsafe fn remove(&mut self, cell: Cell, size: usize) {
+        // SAFETY: the caller's promise.
+        if let Some(next) = unsafe { self.unlink(cell) } {
+            self.begin_list(class_of(size), cell, next);
+        }
         #[cfg(feature = "checked")]
         {
             self.lengths[class_of(size)] -= 1;
         }
+    }
+
+    /// Takes a cell out of the middle of its list; or tells which one is behind it, if it is the first.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is in a list.
+    #[inline]
+    unsafe fn unlink(&mut self, cell: Cell) -> Option<Option<Cell>> {
         // SAFETY: cells in lists are valid and free.
         let links = unsafe { cell.links() };
         // SAFETY: they were written when it was inserted.
@@ -107,14 +124,34 @@ impl Bins {
             // SAFETY: as above; nobody else refers to them.
             unsafe { links.as_mut() }.prev = prev;
         }
-        if let Some(prev) = prev {
-            // SAFETY: as above: `prev` is in the same list.
-            let mut links = unsafe { prev.links() };
-            // SAFETY: as above; nobody else refers to them.
-            unsafe { links.as_mut() }.next = next;
-            return;
+        let Some(prev) = prev else { return Some(next) };
+        // SAFETY: as above: `prev` is in the same list.
+        let mut links = unsafe { prev.links() };
+        // SAFETY: as above; nobody else refers to them.
+        unsafe { links.as_mut() }.next = next;
+        None
+    }
+
+    /// [`remove`](Bins::remove) where the class is known.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is in the list of that class.
+    #[inline]
+    unsafe fn remove_from(&mut self, class: usize, cell: Cell) {
+        // SAFETY: the caller's promise.
+        if let Some(next) = unsafe { self.unlink(cell) } {
+            self.begin_list(class, cell, next);
         }
-        let class = class_of(size);
+        #[cfg(feature = "checked")]
+        {
+            self.lengths[class] -= 1;
+        }
+    }
+
+    /// The list of a class began with `cell`, which was taken out: now it begins with `next`.
+    #[inline]
+    fn begin_list(&mut self, class: usize, cell: Cell, next: Option<Cell>) {
         debug_assert_eq!(self.heads[class], Some(cell));
         self.heads[class] = next;
         if next.is_none() {
@@ -127,29 +164,7 @@ impl Bins {
     ///
     /// The bounds have a price: a fitting cell can be missed if it is of the request's own class, above `EXACT_BELOW`, and
     /// behind `CELLS_TRIED` smaller ones; or if it is aligned by luck, and not among the first.
-    #[inline]
     pub(super) fn find(&self, request: Request) -> Option<Fit> {
-        // One search for all, if code is to be small.
-        if TINY || request.is_over_aligned() {
-            return self.find_aligned(request);
-        }
-        let class = class_of(request.size());
-        if !is_exact(class)
-            && self.heads[class].is_some()
-            && let Some(fit) = self.best_of(class, request)
-        {
-            return Some(fit);
-        }
-        // The cells of a higher class are all large enough, those of an exact class just so: the first is as good as the next.
-        let class = self.occupied.next(if is_exact(class) { class } else { class + 1 })?;
-        let cell = self.heads[class]?;
-        // SAFETY: cells in lists are valid.
-        let size = unsafe { cell.header() }.size();
-        Some(Fit { cell, size, lead: 0 })
-    }
-
-    /// [`find`](Bins::find) for a request that not every place suits.
-    fn find_aligned(&self, request: Request) -> Option<Fit> {
         let mut class = class_of(request.size());
         for _ in 0..CLASSES_TRIED {
             class = self.occupied.next(class)?;
@@ -166,10 +181,58 @@ impl Bins {
         self.best_of(class, request)
     }
 
-    /// The smallest of the first `CELLS_TRIED` cells of a class that holds the request.
+    /// Whether there is a cell that holds the request, and [`find`](Bins::find) finds it.
+    pub(super) fn holds(&self, request: Request) -> bool {
+        self.find(request).is_some()
+    }
+
+    /// Takes out a cell of `size` bytes or more, if it may lie anywhere, and tells how long it is: the best of a few in the class of that
+    /// size, else one of the next class that has any. O(1): at most `CELLS_TRIED + 1` cells are looked at.
+    ///
+    /// # Safety
+    ///
+    /// `class` is that of `size`.
+    #[inline(always)]
+    pub(super) unsafe fn take(&mut self, size: usize, class: usize) -> Option<(Cell, usize)> {
+        let mut from = class;
+        if !is_exact(class) {
+            if let Some((cell, found)) = self.best_of_own(class, size) {
+                // SAFETY: in the list of this class.
+                unsafe { self.remove_from(class, cell) };
+                return Some((cell, found));
+            }
+            from += 1;
+        }
+        // The cells of a higher class are all large enough, those of an exact class just so: the first is as good as the next.
+        let class = self.occupied.next(from)?;
+        let cell = self.heads[class]?;
+        // SAFETY: cells in lists are valid.
+        let found = unsafe { cell.header() }.size();
+        // SAFETY: the first in its list.
+        unsafe { self.remove_from(class, cell) };
+        Some((cell, found))
+    }
+
+    /// The smallest of the first `CELLS_TRIED` cells of a class that has `size` bytes, with its size.
+    #[inline(always)]
+    fn best_of_own(&self, class: usize, size: usize) -> Option<(Cell, usize)> {
+        let mut best = None;
+        let mut least = usize::MAX;
+        for (cell, found) in self.list(class).take(CELLS_TRIED) {
+            if found >= size && found < least {
+                (best, least) = (Some(cell), found);
+                if found == size {
+                    break;
+                }
+            }
+        }
+        best.map(|cell| (cell, least))
+    }
+
+    /// The smallest of the first cells of a class that holds the request.
     fn best_of(&self, class: usize, request: Request) -> Option<Fit> {
         let mut best: Option<Fit> = None;
-        for (cell, size) in self.list(class).take(CELLS_TRIED) {
+        for (cell, size) in self.list(class).take(CELLS_TRIED_FOR_A_PLACE) {
             let Some(lead) = request.fit(cell.addr(), size) else { continue };
             if best.is_none_or(|best| size < best.size) {
                 best = Some(Fit { cell, size, lead });
@@ -182,7 +245,7 @@ impl Bins {
     }
 
     /// The cells of a class with their sizes, last freed first.
-    fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
+    pub(super) fn list(&self, class: usize) -> impl Iterator<Item = (Cell, usize)> {
         let mut at = self.heads.get(class).copied().flatten();
         core::iter::from_fn(move || {
             let cell = at?;

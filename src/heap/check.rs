@@ -80,7 +80,8 @@ pub enum Rule {
     /// The check bits of a header. (The header word; expected: with the bits that belong to the others.)
     #[cfg(feature = "checked")]
     CheckBits,
-    /// What is behind the caller's bytes. (The first wrong byte, or the word that seals size and alignment.)
+    /// What is behind the caller's bytes. (The first wrong byte, or the word that seals size and alignment; or the length of a block that is
+    /// too short for a record, and the least.)
     #[cfg(feature = "checked")]
     Record,
 }

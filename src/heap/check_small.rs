@@ -13,7 +13,7 @@ use super::Heap;
 use super::check::{Corruption, Rule, verify};
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
-use crate::small::{CLASSES, Class, LEAVES, PAGE, Run, blocks_of, first_of, len_of};
+use crate::small::{CLASSES, Class, LEAVES, NOWHERE, PAGE, Run, blocks_of, len_of};
 
 /// What a walk over all cells found of runs and leaves.
 pub(super) struct SmallTally {
@@ -83,10 +83,10 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn check_run(&self, run: Run, class: Class) -> Result<bool, Corruption> {
         let at = run_addr(Some(run));
         // SAFETY: the caller's promise.
-        let (_, fresh) = unsafe { run.free_and_fresh() };
+        let (_, fresh) = unsafe { run.free_and_fresh(class) };
         let total = blocks_of(class);
         let taken_once = match fresh {
-            0 => total,
+            _ if fresh == usize::from(NOWHERE) => total,
             _ => index_of(class, fresh).ok_or(Corruption { at, rule: Rule::RunBlocks, expected: total, found: fresh })?,
         };
         let mut free = 0;
@@ -98,18 +98,18 @@ impl<B: Break, M: Map> Heap<B, M> {
             free += 1;
         }
         // SAFETY: the caller's promise.
-        let live = unsafe { run.live() };
+        let live = unsafe { run.live(class) };
         verify(at, Rule::RunBlocks, total, live + free + (total - taken_once))?;
         let has_free = live < total;
         if has_free {
             // SAFETY: the caller's promise.
-            let next = unsafe { run.next() };
+            let next = unsafe { run.next(class) };
             // SAFETY: the caller's promise.
-            let prev = unsafe { run.prev() };
+            let prev = unsafe { run.prev(class) };
             let to_here = match prev {
                 None => self.small.partial[class.index()].head,
                 // SAFETY: a run of this class, whose pages lie in the heap.
-                Some(prev) if self.is_run(prev, class) => unsafe { prev.next() },
+                Some(prev) if self.is_run(prev, class) => unsafe { prev.next(class) },
                 Some(outside) => Some(outside),
             };
             verify(at, Rule::RunLinks, at, run_addr(to_here))?;
@@ -148,14 +148,14 @@ impl<B: Break, M: Map> Heap<B, M> {
             while let Some(run) = next {
                 let is_run = self.is_run(run, class);
                 // SAFETY: a run of this class, whose pages lie in the heap.
-                if seen == tally.partial || !is_run || unsafe { run.is_full() } {
+                if seen == tally.partial || !is_run || unsafe { run.is_full(class) } {
                     let (at, found) = (run_addr(before), run_addr(Some(run)));
                     return Err(Corruption { at, rule: Rule::RunLinks, expected: 0, found });
                 }
                 seen += 1;
                 before = Some(run);
                 // SAFETY: the same.
-                next = unsafe { run.next() };
+                next = unsafe { run.next(class) };
             }
         }
         verify(at, Rule::Partial, tally.partial, seen)
@@ -230,14 +230,14 @@ impl<B: Break, M: Map> Heap<B, M> {
         };
         let run = Run::of_block(block, class_of_run);
         // A block that is aligned by luck serves a class that always is, if it was resized to it.
-        let serves = class.is_served_by(class_of_run) || class <= class_of_run && at.is_multiple_of(CELL_ALIGN);
+        let serves = class.may_take_over(class_of_run, block);
         if !self.is_run(run, class_of_run) || !serves {
             return false;
         }
         // SAFETY: its pages lie in the heap.
-        let (_, fresh) = unsafe { run.free_and_fresh() };
+        let (_, fresh) = unsafe { run.free_and_fresh(class_of_run) };
         let offset = at - run_addr(Some(run));
-        let was_taken = index_of(class_of_run, offset).is_some() && (fresh == 0 || offset < fresh);
+        let was_taken = index_of(class_of_run, offset).is_some() && offset < fresh;
         // SAFETY: as above.
         was_taken && !unsafe { free_blocks(run, class_of_run) }.take(blocks_of(class_of_run)).any(|free| free == offset)
     }
@@ -264,9 +264,8 @@ impl<B: Break, M: Map> Heap<B, M> {
 
 /// The number of the block that begins so many bytes above the start of a run, if one does.
 const fn index_of(class: Class, offset: usize) -> Option<usize> {
-    let Some(above) = offset.checked_sub(first_of(class)) else { return None };
-    let index = above / class.size();
-    if above.is_multiple_of(class.size()) && index < blocks_of(class) { Some(index) } else { None }
+    let index = offset / class.size();
+    if offset.is_multiple_of(class.size()) && index < blocks_of(class) { Some(index) } else { None }
 }
 
 /// The places of a run's free blocks, as its list leads through them; what is no place of a block is the last.
@@ -276,7 +275,7 @@ const fn index_of(class: Class, offset: usize) -> Option<usize> {
 /// The run's pages lie in the heap.
 unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
     // SAFETY: the caller's promise.
-    let (first, _) = unsafe { run.free_and_fresh() };
+    let (first, _) = unsafe { run.free_and_fresh(class) };
     core::iter::successors(Some(first), move |&offset| {
         index_of(class, offset)?;
         // SAFETY: the place of a block, inside the run.
@@ -284,7 +283,7 @@ unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
         // SAFETY: as above; any bits are a number.
         Some(usize::from(unsafe { block.cast::<u16>().read() }))
     })
-    .take_while(|&offset| offset != 0)
+    .take_while(|&offset| offset != usize::from(NOWHERE))
 }
 
 fn addr(block: Option<NonNull<u8>>) -> usize {

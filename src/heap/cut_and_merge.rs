@@ -60,7 +60,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     /// Makes a piece of memory a free cell: merges it with free neighbours (C6), and puts it into its bin, or makes it the top if it
-    /// ends at the break. True if it is the top.
+    /// ends at the break. True if memory may be due to go back: it is the top, or, of a scattered provider, may fill a whole piece.
     ///
     /// # Safety
     ///
@@ -96,7 +96,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         // SAFETY: the merged cells are one piece, preceded by a used cell, and what follows knows that a free cell precedes it.
         unsafe { self.keep_as(start, total, is_top) };
-        is_top
+        // SAFETY: a free cell.
+        is_top || B::SCATTERED && unsafe { self.note_if_piece(start, total) }
     }
 
     /// Whether a free cell in front of `next` is the top.

@@ -5,11 +5,15 @@
 //!   granted, higher up        somebody else moved the break in between: a fence now bridges a hole   (C14)
 //!   granted, lower down       somebody took our memory: the heap stops and says so
 //!   granted, and above it     memory that was added: join.rs
+//!   granted by a scattered    a region more, wherever it lies; one that becomes one free cell goes back: pieces.rs
+//!   provider
 //! ```
 
 use core::ptr::NonNull;
 
 use super::extent::{Extent, Taken};
+#[cfg(not(feature = "tiny"))]
+use super::pieces::Spare;
 use super::request::round_up;
 use super::{Heap, Request};
 use crate::TINY;
@@ -64,6 +68,9 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// How far the break must move for the top to hold the request, if nobody else moves it meanwhile; 0 if it does already.
     fn missing_for(&self, request: Request) -> Option<usize> {
+        if B::SCATTERED {
+            return self.missing_anywhere(request);
+        }
         let brk = self.brk.end();
         let (cell, end) = match &self.extent {
             // What comes next will be merged with the top.
@@ -76,7 +83,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             }
             _ => (brk.addr().checked_add(Cell::first_offset(brk.addr()))?, brk.addr()),
         };
-        let needed = cell.checked_add(request.lead(cell)?)?.checked_add(request.size())?.checked_add(WORD)?;
+        let needed = cell.checked_add(request.lead(cell))?.checked_add(request.size())?.checked_add(WORD)?;
         // The fence may stand up to a cell below the break: what is granted counts from the break on.
         Some(if needed <= end { 0 } else { needed.saturating_sub(brk.addr()).max(1) })
     }
@@ -88,7 +95,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         let rounded = self.round_up_to_granule(missing).unwrap_or(missing);
         // Small blocks come often, and pages of them want room: a heap that has runs does not move the break for a page.
-        let generous = if self.small.has_runs() { self.round_up_to_granule(missing.max(GROWTH_STEP)) } else { None };
+        let generous =
+            if self.small.has_runs() && !B::SCATTERED { self.round_up_to_granule(missing.max(GROWTH_STEP)) } else { None };
         let mut step = generous.unwrap_or(rounded);
         let grant = loop {
             match self.brk.grow(step) {
@@ -115,6 +123,11 @@ impl<B: Break, M: Map> Heap<B, M> {
         let (start, len) = (grant.cast::<u8>(), grant.len());
         let from = start.addr().get();
         match &self.extent {
+            #[cfg(not(feature = "tiny"))]
+            _ if B::SCATTERED => {
+                self.regions.pieces += len;
+                self.take_in_among_added(start, len);
+            }
             Some(extent) if from < extent.end() => {
                 // SAFETY: the grant was never used. If the provider refuses, the memory stays unused with us.
                 let _ = unsafe { self.brk.shrink(len) };
@@ -199,6 +212,10 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// Gives back what the setting tells, if the top has become large.
     pub(super) fn trim_if_due(&mut self) {
+        #[cfg(not(feature = "tiny"))]
+        if B::SCATTERED {
+            return self.give_back_if_due();
+        }
         if let (Some(top), Some(extent)) = (self.top, &self.extent)
             && extent.fence().addr() - top.addr() >= self.trim.threshold
             && !extent.is_pinned()
@@ -219,6 +236,12 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// refuses, or if memory that the break did not grant lies between our end and the break, or right above it.
     pub fn trim(&mut self, keep: usize) -> usize {
         self.flush();
+        #[cfg(not(feature = "tiny"))]
+        if B::SCATTERED {
+            let had = self.region_bytes();
+            self.give_back_pieces(if keep == 0 { Spare::Nothing } else { Spare::Last });
+            return had - self.region_bytes();
+        }
         self.give_back_top(keep)
     }
 

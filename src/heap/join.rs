@@ -114,7 +114,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// O(1), plus a step for each region that lies between the break's region and the grant.
     pub(super) fn take_in_among_added(&mut self, start: NonNull<u8>, len: usize) {
         let (from, brk) = (start.addr().get(), start.addr().get() + len);
-        let piece = self.piece(start, len, self.extent.as_ref().map(Extent::region).or_else(|| self.lowest_region()));
+        let breaks = if B::SCATTERED { None } else { self.extent.as_ref().map(Extent::region) };
+        let piece = self.piece(start, len, breaks.or_else(|| self.lowest_region()));
         let may_join = !piece.overlaps();
         #[cfg(feature = "checked")]
         let may_join = may_join && self.can_join([piece.touching_below(), piece.touching_above()]);
@@ -131,6 +132,10 @@ impl<B: Break, M: Map> Heap<B, M> {
             old => {
                 if let Some(old) = old {
                     self.leave(&old);
+                    // SAFETY: the fence of a region; all first cells are exposed.
+                    if unsafe { old.fence().behind_hole() }.is_none() {
+                        self.regions.last = Some(old.fence());
+                    }
                 }
                 (from, from)
             }

@@ -14,6 +14,7 @@ mod checked;
 use core::ptr::NonNull;
 
 use super::Heap;
+use super::extent::Extent;
 use super::request::Request;
 use super::size_class::{class_of, first_of_steps};
 use crate::cell::Cell;
@@ -21,7 +22,7 @@ use crate::provider::{Break, Map};
 
 /// Bytes that are kept, at most: so many, and this part of the heap.
 const LIMIT: usize = 2 << 20;
-const SHARE: usize = 64;
+const SHARE: usize = 32;
 
 /// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit).
 const CLASSES: usize = 24;
@@ -75,29 +76,33 @@ impl Kept {
         self.limit = bytes.min(LIMIT);
     }
 
-    /// Takes out a cell that fits the request closely. O(1): two are looked at.
-    #[inline]
-    pub(super) fn take(&mut self, request: Request) -> Option<Cell> {
-        let class = class_of(request.size()).checked_sub(first_of_steps())?;
-        if request.is_over_aligned() {
+    /// Takes out a cell that fits the request closely, if it may lie anywhere; `class` is that of the request's size. O(1): two are looked
+    /// at.
+    #[inline(always)]
+    pub(super) fn take(&mut self, request: Request, class: usize) -> Option<Cell> {
+        let class = class.wrapping_sub(first_of_steps());
+        if class >= CLASSES {
             return None;
         }
-        (class..CLASSES.min(class + 2)).find_map(|class| {
-            let cell = self.heads[class]?;
-            // SAFETY: a kept cell is valid.
-            let more = unsafe { cell.header() }.size().checked_sub(request.size())?;
-            if more > request.size() / CLOSE { None } else { self.pop(class) }
-        })
+        self.take_close(class, request.size()).or_else(|| self.take_close(class + 1, request.size()))
     }
 
-    /// Keeps a used cell of `size` bytes that its caller has given up, if it is of middling size and its class has room.
+    /// Takes out the cell of a class that came last, if it fits closely.
+    #[inline(always)]
+    fn take_close(&mut self, class: usize, size: usize) -> Option<Cell> {
+        let cell = (*self.heads.get(class)?)?;
+        // SAFETY: a kept cell is valid.
+        let more = unsafe { cell.header() }.size().wrapping_sub(size);
+        if more > size / CLOSE { None } else { self.pop(class) }
+    }
+
+    /// Keeps a used cell of `size` bytes that its caller has given up, if its list has room.
     ///
     /// # Safety
     ///
-    /// If the answer is true, the cell is kept: it is a valid used cell, and nobody uses or lists it.
+    /// If the answer is true, the cell is kept: it is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
     #[inline]
-    pub(super) unsafe fn put(&mut self, cell: Cell, size: usize) -> bool {
-        let Some(class) = class_of(size).checked_sub(first_of_steps()).filter(|&class| class < CLASSES) else { return false };
+    pub(super) unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) -> bool {
         if self.len[class] >= MOST_CELLS {
             return false;
         }
@@ -118,7 +123,7 @@ impl Kept {
     pub(super) fn evict(&mut self, classes: usize) -> Option<Cell> {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
-            self.turn = (self.turn + 1) % CLASSES as u8;
+            self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
             self.pop(class)
         })
     }
@@ -169,15 +174,20 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// If the answer is true, the cell is the heap's: `payload` is that of a valid used cell, and nobody uses it any more.
     #[inline]
     pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
-        let Some(extent) = &self.extent else { return false };
-        let limit = self.kept.limit.min(extent.len() / SHARE);
-        if limit == 0 {
+        if self.kept.limit == 0 {
             return false;
         }
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
         let size = unsafe { cell.header() }.size();
+        let class = class_of(size).wrapping_sub(first_of_steps());
+        if class >= CLASSES {
+            return false;
+        }
+        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
+        let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
+        let limit = self.kept.limit.min(region.max(self.regions.added()) / SHARE);
         if self.kept.bytes + size > limit {
             if let Some(evicted) = self.kept.evict(1) {
                 // SAFETY: a kept cell is used, and nobody uses it.
@@ -186,6 +196,6 @@ impl<B: Break, M: Map> Heap<B, M> {
             return false;
         }
         // SAFETY: the caller's promise.
-        unsafe { self.kept.put(cell, size) }
+        unsafe { self.kept.put(cell, class, size) }
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   allocate ─► Request ─► bins ──(nothing fits)──► top ──(too small)──► the break moves up
-//!            (request.rs)  (bins.rs, size_class.rs)                      (growth.rs)
+//!            (request.rs)  (bins.rs, size_class.rs)                      (growth.rs)            (all: large_blocks.rs)
 //!               a free cell is cut ◄─┴───────────────┘
 //!               (cut_and_merge.rs)
 //!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
-//!   reallocate    (resize.rs)
+//!   reallocate    (resize.rs)          both by address alone: by_address.rs
 //!   add_region ─► memory beside the break's (add_region.rs, join.rs)
 //!
 //!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
@@ -22,6 +22,7 @@
 #[cfg(not(feature = "tiny"))]
 mod add_region;
 mod bins;
+mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
 mod check_small;
@@ -29,13 +30,18 @@ mod check_small;
 mod checked;
 mod cut_and_merge;
 mod extent;
+#[cfg(not(feature = "tiny"))]
+mod front;
 mod growth;
 #[cfg(not(feature = "tiny"))]
 mod join;
 #[cfg(not(feature = "tiny"))]
 mod kept;
+mod large_blocks;
 mod mapped;
 mod picture;
+#[cfg_attr(feature = "tiny", path = "no_pieces.rs")]
+mod pieces;
 mod regions;
 #[deny(unsafe_code)]
 mod request;
@@ -44,7 +50,12 @@ mod resize;
 mod size_class;
 #[cfg_attr(feature = "tiny", path = "no_small_blocks.rs")]
 mod small_blocks;
+#[cfg(not(feature = "tiny"))]
+mod small_resize;
+#[cfg(not(feature = "tiny"))]
+mod small_returns;
 mod stats;
+mod unused;
 mod walk;
 mod zeroed;
 
@@ -56,7 +67,7 @@ use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 use crate::small::{Class, Small};
 
-use bins::{Bins, Fit};
+use bins::Bins;
 #[cfg(feature = "checked")]
 use checked::guarded;
 use extent::{Extent, Taken};
@@ -69,6 +80,8 @@ use stats::Counters;
 #[cfg(not(feature = "tiny"))]
 pub use add_region::RegionError;
 pub use check::{Corruption, Rule};
+#[cfg(feature = "checked")]
+pub(crate) use checked::size_on_record;
 #[cfg(feature = "checked")]
 pub use checked::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use growth::Trim;
@@ -226,7 +239,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_allocate(layout, Growth::Allowed));
         match Class::of(layout) {
             Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Allowed)),
-            None => self.allocate_large(layout),
+            None => self.allocate_unusual(layout, Growth::Allowed),
         }
     }
 
@@ -245,11 +258,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_allocate(layout, Growth::Forbidden));
         match Class::of(layout) {
             Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Forbidden)),
-            None => {
-                let request = Request::new(layout)?;
-                self.small.large_requested();
-                self.allocate_cell(request, Growth::Forbidden)
-            }
+            None => self.allocate_unusual(layout, Growth::Forbidden),
         }
     }
 
@@ -269,85 +278,13 @@ impl<B: Break, M: Map> Heap<B, M> {
         guarded!(self.guarded_deallocate(payload, layout));
         let Some(class) = Class::of(layout) else {
             // SAFETY: the caller's promise.
-            return unsafe { self.deallocate_large(payload) };
+            return unsafe { self.deallocate_unusual(payload, layout) };
         };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
         if !unsafe { self.small.cache.push(class, payload) } {
             // SAFETY: the caller's promise.
             unsafe { self.deallocate_small(class, payload) };
         }
-    }
-
-    /// Allocates a block that is not small: on a mapping of its own, or as a cell.
-    #[inline(never)]
-    fn allocate_large(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let request = Request::new(layout)?;
-        self.small.large_requested();
-        if self.wants_mapping(layout)
-            && let Some(payload) = self.allocate_mapped(layout)
-        {
-            return Some(payload);
-        }
-        self.allocate_cell(request, Growth::Allowed)
-    }
-
-    /// Allocates a block that is a cell. If there is no memory left for it, what the front cache keeps is freed, and the heap looks again.
-    fn allocate_cell(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
-        if let Some(payload) = self.take(request) {
-            return Some(payload);
-        }
-        if growth == Growth::Allowed && self.make_room(request).is_ok() {
-            return self.take_from_top(request);
-        }
-        self.take_flushed(request)
-    }
-
-    /// Takes a cell for the request once all that is kept of freed blocks is freed. (A plain heap keeps nothing, but may have got a region
-    /// before it was refused more.)
-    fn take_flushed(&mut self, request: Request) -> Option<NonNull<u8>> {
-        self.flush();
-        self.take(request)
-    }
-
-    /// Frees a block that is not small.
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate`](Heap::deallocate).
-    #[inline(never)]
-    unsafe fn deallocate_large(&mut self, payload: NonNull<u8>) {
-        // SAFETY: the caller's promise.
-        if self.stopped.is_some() || unsafe { self.deallocate_mapped(payload) } {
-            return;
-        }
-        // SAFETY: the caller's promise: the block is no small one, and has no mapping, so it is a cell.
-        if !unsafe { self.keep_cell(payload) } && unsafe { self.free_cell(payload) } {
-            self.trim_if_due();
-        }
-    }
-
-    /// Makes a used cell a free one. True if the top has grown.
-    ///
-    /// # Safety
-    ///
-    /// `payload` is that of a valid used cell, and nobody uses it any more.
-    unsafe fn free_cell(&mut self, payload: NonNull<u8>) -> bool {
-        // SAFETY: the caller's promise.
-        let cell = unsafe { Cell::of_payload(payload) };
-        #[cfg(feature = "checked")]
-        if !self.is_sound(cell) {
-            return false;
-        }
-        // SAFETY: as above.
-        let header = unsafe { cell.header() };
-        self.counters.freed(header.size());
-        #[cfg(feature = "checked")]
-        // SAFETY: as above.
-        unsafe {
-            cell.mark_freed();
-        }
-        // SAFETY: a used cell of this heap, which the caller gives up.
-        unsafe { self.release(cell, header.size(), header.is_prev_used()) }
     }
 
     /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
@@ -361,54 +298,12 @@ impl<B: Break, M: Map> Heap<B, M> {
         #[cfg(feature = "checked")]
         let layout = checked::guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?;
         // A small block that is a cell has the size of its class.
-        let layout = Class::of(layout).filter(|_| self.small.has_runs()).map_or(layout, Class::layout);
+        let layout = self.small_class_of(layout).map_or(layout, |class| class.in_full(layout));
         let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
-        if self.bins.find(request).is_some() {
+        if self.bins.holds(request) {
             return Ok(());
         }
         self.make_room(request)
-    }
-
-    /// Takes a cell for the request from the bins or the top, without a call of the provider. The top comes last: as it is cut
-    /// away, what the front cache keeps is freed bit by bit, and looked at first.
-    fn take(&mut self, request: Request) -> Option<NonNull<u8>> {
-        if let Some(payload) = self.take_freed(request) {
-            return Some(payload);
-        }
-        if self.small.is_flush_due(request.size())
-            && self.flush_ahead()
-            && let Some(payload) = self.take_from_bins(request)
-        {
-            return Some(payload);
-        }
-        self.take_from_top(request)
-    }
-
-    /// Takes a cell for the request from what was freed before: a kept one, or one from the bins.
-    fn take_freed(&mut self, request: Request) -> Option<NonNull<u8>> {
-        self.kept.take(request).map(Cell::payload).or_else(|| self.take_from_bins(request))
-    }
-
-    /// Takes a cell for the request from the bins.
-    fn take_from_bins(&mut self, request: Request) -> Option<NonNull<u8>> {
-        #[cfg(feature = "checked")]
-        self.watch_lists(request);
-        let fit = self.bins.find(request)?;
-        // SAFETY: it was found in its bin.
-        unsafe { self.bins.remove(fit.cell, fit.size) };
-        // SAFETY: a free cell that holds the request, now in no bin.
-        Some(unsafe { self.carve(fit, request, false) })
-    }
-
-    /// Takes a cell for the request from the top, if it is large enough.
-    fn take_from_top(&mut self, request: Request) -> Option<NonNull<u8>> {
-        let cell = self.top?;
-        // SAFETY: the top is a valid cell.
-        let size = unsafe { cell.header() }.size();
-        let lead = request.fit(cell.addr(), size)?;
-        self.top = None;
-        // SAFETY: a free cell that holds the request, in no bin; it was the top.
-        Some(unsafe { self.carve(Fit { cell, size, lead }, request, true) })
     }
 }
 

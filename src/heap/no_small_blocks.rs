@@ -1,4 +1,4 @@
-//! No small blocks, for the feature `tiny`: this takes the place of small_blocks.rs, kept.rs and check_small.rs. Every block is a cell, as on
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs and check_small.rs. Every block is a cell, as on
 //! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
@@ -25,7 +25,7 @@ impl Kept {
         Self
     }
 
-    pub(super) const fn take(&self, _: Request) -> Option<Cell> {
+    pub(super) const fn take(&self, _: Request, _: usize) -> Option<Cell> {
         None
     }
 
@@ -42,6 +42,17 @@ pub(super) struct SmallTally;
 
 impl<B: Break, M: Map> Heap<B, M> {
     pub(super) const fn allocate_small(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
+    pub(super) const fn allocate_aligned(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
+    pub(super) const unsafe fn give_up_small(&self, class: Class, _: NonNull<u8>) {
         class.never()
     }
 
@@ -62,6 +73,20 @@ impl<B: Break, M: Map> Heap<B, M> {
         _: Layout,
         class: Class,
     ) -> Option<NonNull<u8>> {
+        class.never()
+    }
+
+    /// # Safety
+    ///
+    /// Nothing is done.
+    pub(super) const unsafe fn reallocate_through_cache(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// # Safety
+    ///
+    /// There is no class.
+    pub(super) const unsafe fn move_to_cell(&self, _: NonNull<u8>, _: Layout, class: Class, _: Request) -> Option<NonNull<u8>> {
         class.never()
     }
 

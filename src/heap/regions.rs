@@ -23,12 +23,18 @@ pub(super) struct Regions {
     /// Bytes that came by [`Heap::add_region`].
     #[cfg(not(feature = "tiny"))]
     pub(super) added: usize,
+    /// A piece of a scattered provider may have become free as a whole.
+    #[cfg(not(feature = "tiny"))]
+    pub(super) due: bool,
+    /// Bytes of all pieces of a scattered provider.
+    #[cfg(not(feature = "tiny"))]
+    pub(super) pieces: usize,
 }
 
 #[cfg(not(feature = "tiny"))]
 impl Regions {
     pub(super) const fn new() -> Self {
-        Self { lowest: None, last: None, added: 0 }
+        Self { lowest: None, last: None, added: 0, due: false, pieces: 0 }
     }
 
     /// Fence of the highest region, if that is not the break's.

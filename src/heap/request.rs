@@ -45,23 +45,23 @@ impl Request {
         self.size.checked_add(self.align)?.checked_add(MIN_CELL - CELL_ALIGN)
     }
 
+    /// Size of the cell, with what of the place before it is of little use to others, if the request is over-aligned.
+    #[cfg(not(feature = "tiny"))]
+    pub(super) const fn usual_size(self) -> usize {
+        self.size + if self.is_over_aligned() { self.align } else { 0 }
+    }
+
     /// How far above `cell` (the address of a header) the request's own cell must start to have its payload aligned: either
-    /// nothing, or enough for the bytes below it to be a cell of their own. `None` if that is past the end of the address space.
-    pub(super) fn lead(self, cell: usize) -> Option<usize> {
-        if !self.is_over_aligned() {
-            return Some(0);
-        }
-        let payload = cell.checked_add(WORD)?;
-        if payload.is_multiple_of(self.align) {
-            return Some(0);
-        }
-        let aligned = round_up(payload.checked_add(MIN_CELL)?, self.align)?;
-        Some(aligned - payload)
+    /// nothing, or enough for the bytes below it to be a cell of their own. (That may be past the end of the address space.)
+    pub(super) const fn lead(self, cell: usize) -> usize {
+        let lead = cell.wrapping_add(WORD).wrapping_neg() & (self.align - 1);
+        // Cells are multiples of CELL_ALIGN, so this is one too short, by CELL_ALIGN.
+        if lead != 0 && lead < MIN_CELL { lead + self.align } else { lead }
     }
 
     /// The lead with which the request fits into a cell of `size` bytes at address `cell`, if it does.
     pub(super) fn fit(self, cell: usize, size: usize) -> Option<usize> {
-        let lead = self.lead(cell)?;
+        let lead = self.lead(cell);
         (lead.checked_add(self.size)? <= size).then_some(lead)
     }
 }
@@ -97,10 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_past_the_end_of_the_address_space_is_no_place() {
-        let page = request(1, 4096).unwrap();
-        assert_eq!(page.lead(usize::MAX - WORD + 1), None);
-        assert_eq!(page.fit(usize::MAX - 4095 - WORD - CELL_ALIGN, usize::MAX), None);
+    fn what_is_longer_than_any_memory_fits_nowhere() {
+        let half = 1 << (usize::BITS - 1);
+        let most = Request { size: usize::MAX - CELL_ALIGN + 1, align: half };
+        for cell in [CELL_ALIGN - WORD, 3 * CELL_ALIGN - WORD, half - WORD, half - CELL_ALIGN - WORD, half + CELL_ALIGN - WORD] {
+            assert!((cell + WORD).wrapping_add(most.lead(cell)).is_multiple_of(half));
+            assert_eq!(most.fit(cell, usize::MAX).is_some(), cell == half - WORD, "{cell:#x}");
+        }
     }
 
     proptest! {
@@ -109,7 +112,7 @@ mod tests {
         fn leads_are_right(size in 0..10_000_usize, shift in 0..20_u32, place in 1..1_000_000_usize) {
             let (align, cell) = (1 << shift, place * CELL_ALIGN - WORD);
             let request = request(size, align).unwrap();
-            let lead = request.lead(cell).unwrap();
+            let lead = request.lead(cell);
             let good = |lead: usize| (cell + lead + WORD).is_multiple_of(align) && (lead == 0 || lead >= MIN_CELL);
             prop_assert!(good(lead));
             prop_assert!((0..lead).step_by(CELL_ALIGN).all(|shorter| !good(shorter)));

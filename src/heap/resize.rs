@@ -10,14 +10,15 @@ use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
-use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// It tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move
-    /// the break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block.
-    /// A block with a mapping of its own is remapped, or moves into the heap when it has become small.
+    /// What becomes, or stays, small takes the place of the block of its new class that was freed last, if the front cache has one, unless it
+    /// becomes only a little smaller. A small block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
+    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move the
+    /// break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block. A block
+    /// with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
@@ -33,23 +34,48 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// `payload` came from this heap with this `layout` and was not freed since. After `Some`, only the new block may be used, and
     /// its layout is `new_size` with the old alignment.
     #[must_use]
+    #[cfg_attr(not(feature = "tiny"), inline)]
     pub unsafe fn reallocate(&mut self, payload: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         guarded!(self.guarded_reallocate(payload, layout, new_size));
-        let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
+        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        // SAFETY: the caller's promise.
+        if let Some(resized) = unsafe { self.reallocate_through_cache(payload, layout, new) } {
+            return Some(resized);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.reallocate_slowly(payload, layout, new) }
+    }
+
+    /// [`reallocate`](Heap::reallocate) where the front cache is of no help.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate`](Heap::reallocate).
+    #[cfg_attr(not(feature = "tiny"), inline(never))]
+    unsafe fn reallocate_slowly(&mut self, payload: NonNull<u8>, layout: Layout, new_layout: Layout) -> Option<NonNull<u8>> {
+        let new_size = new_layout.size();
         let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
+        // (Of blocks that are more aligned than most: the others have been looked at.)
         if old_class.is_some() && old_class == new_class {
             return Some(payload);
         }
         if self.stopped.is_some() {
             return None;
         }
+        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
+        if let (Some(old_class), None) = (old_class, new_class)
+            && !self.wants_mapping(new_layout)
+            // SAFETY: the caller's promise.
+            && let Some(moved) = unsafe { self.move_to_cell(payload, layout, old_class, request) }
+        {
+            return Some(moved);
+        }
         let class_of_run = old_class.and_then(|_| self.small.pages.class_at(payload.addr().get()));
         if let Some(class_of_run) = class_of_run {
             // SAFETY: the caller's promise.
             return unsafe { self.reallocate_in_run(payload, layout, new_layout, class_of_run) };
         }
-        let request = Request::new(new_class.map_or(new_layout, Class::layout))?;
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new_layout) } {
             Remapped::To(payload) => return Some(payload),
@@ -80,7 +106,13 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first `len` bytes of its payload only; they fit
     /// into the request.
-    unsafe fn resize(&mut self, cell: Cell, request: Request, len: usize, may_move_break: bool) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn resize(
+        &mut self,
+        cell: Cell,
+        request: Request,
+        len: usize,
+        may_move_break: bool,
+    ) -> Option<NonNull<u8>> {
         let needed = request.size();
         // SAFETY: `cell` is valid.
         let header = unsafe { cell.header() };
@@ -103,7 +135,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // SAFETY: `cell` is valid.
             start = unsafe { cell.prev_if_free() }?;
             whole += cell.addr() - start.addr();
-            if whole + free < needed || request.lead(start.addr())? != 0 {
+            if whole + free < needed || request.lead(start.addr()) != 0 {
                 return None;
             }
             // SAFETY: a valid free cell.
@@ -148,7 +180,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     unsafe fn move_break_behind(&mut self, cell: Cell, behind: Cell, needed: usize) {
         let Some(extent) = &self.extent else { return };
         let is_last = self.top == Some(behind) || extent.fence() == behind;
-        if !is_last || self.brk.end().addr() != extent.end() {
+        // What is scattered is never granted behind anything.
+        if B::SCATTERED || !is_last || self.brk.end().addr() != extent.end() {
             return;
         }
         let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };

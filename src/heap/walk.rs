@@ -86,7 +86,7 @@ impl Cells<'_> {
         let payload = cell.payload();
         if let Some(class) = self.small.pages.class_at(payload.addr().get()) {
             // SAFETY: the page map says so, and no cell but a run's lies in its pages.
-            let live = unsafe { Run::of_block(payload, class).live() };
+            let live = unsafe { Run::of_block(payload, class).live(class) };
             return CellState::Run { block_size: class.size(), live, total: blocks_of(class) };
         }
         if self.small.pages.is_leaf(payload) { CellState::Internal } else { CellState::Used }

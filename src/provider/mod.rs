@@ -17,9 +17,13 @@
 //! 2. Whatever it grants is the heap's until it is given back by [`Break::shrink`].
 //! 3. Others may move the same break between two calls. The heap notices from the address of the next grant.
 
+#[cfg(not(feature = "tiny"))]
+mod cpu;
 mod fixed;
 mod map;
 
+#[cfg(not(feature = "tiny"))]
+pub use cpu::{Cpu, SingleCpu, SlotWord};
 pub use fixed::FixedBreak;
 pub use map::{Map, MapError, NoMap};
 
@@ -42,6 +46,10 @@ use core::ptr::NonNull;
 pub unsafe trait Break {
     /// Whether newly granted bytes read as zero.
     const ZEROED: bool;
+
+    /// Whether this is no break in truth, but hands out pieces of memory anywhere, above or below each other. Then no two of them touch,
+    /// [`end`](Break::end) is the end of the last one, and what is given back is a whole piece, by [`give_back`](Break::give_back).
+    const SCATTERED: bool = false;
 
     /// The step, in bytes, in which this provider likes to be moved: a power of two, such as the page size. The heap rounds
     /// its requests up to it, and comes back with the exact amount if the rounded one is refused.
@@ -69,6 +77,15 @@ pub unsafe trait Break {
     ///
     /// The `by` bytes below [`end`](Break::end) were granted to the caller, who no longer uses them.
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError>;
+
+    /// Takes a whole piece back. Called only if the provider is [scattered](Break::SCATTERED).
+    ///
+    /// # Safety
+    ///
+    /// `piece` is what one [`grow`](Break::grow) returned, and the caller no longer uses it.
+    unsafe fn give_back(&mut self, piece: NonNull<[u8]>) {
+        let _ = piece;
+    }
 }
 
 /// Why the break did not move.

@@ -17,6 +17,9 @@ use super::class::{CLASSES, Class};
 /// Blocks that a class may keep, at most.
 const MOST_BLOCKS: usize = 32;
 
+/// How many blocks are looked at for one that is aligned. (If links are checked, only the first one's is, each time.)
+const LOOKS: usize = if cfg!(feature = "checked") { 1 } else { 4 };
+
 /// The first word of a block in the cache.
 #[repr(transparent)]
 struct Link(Option<NonNull<Link>>);
@@ -94,6 +97,35 @@ impl Cache {
         let popped = &mut self.popped[class.index()];
         *popped = popped.wrapping_add(1);
         Some(block.cast())
+    }
+
+    /// Takes out a block of a class that is aligned to `align`, a power of two, if one is among those that came last.
+    /// O(1).
+    pub(crate) fn pop_aligned(&mut self, class: Class, align: usize) -> Option<NonNull<u8>> {
+        let mut before: Option<NonNull<Link>> = None;
+        for _ in 0..LOOKS {
+            #[cfg(feature = "checked")]
+            self.watch(class);
+            let block = match before {
+                None => self.heads[class.index()]?,
+                // SAFETY: a block in the list begins with its link.
+                Some(before) => unsafe { before.read() }.0?,
+            };
+            if block.addr().get() & (align - 1) == 0 {
+                // SAFETY: as above.
+                let behind = unsafe { block.read() };
+                match before {
+                    None => self.heads[class.index()] = behind.0,
+                    // SAFETY: as above; the block behind it is taken out.
+                    Some(before) => unsafe { before.write(behind) },
+                }
+                let popped = &mut self.popped[class.index()];
+                *popped = popped.wrapping_add(1);
+                return Some(block.cast());
+            }
+            before = Some(block);
+        }
+        None
     }
 
     /// Puts in a block, if there is room. O(1).

@@ -6,11 +6,15 @@
 //! ```
 
 use core::alloc::Layout;
+use core::ptr::NonNull;
 
-use crate::cell::CELL_ALIGN;
+use crate::cell::{CELL_ALIGN, MIN_CELL};
 
 /// The largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
+
+/// The most alignment, in bytes, that a small block can have: it may take so much more than was asked for.
+const MOST_ALIGN: usize = 128;
 
 /// Number of classes.
 pub(crate) const CLASSES: usize = 64;
@@ -79,6 +83,34 @@ impl Class {
         if steps < OF_STEPS.len() { Some(OF_STEPS[steps]) } else { None }
     }
 
+    /// The class whose blocks hold a layout that asks for more alignment than every cell has, if it is small: one whose size is a multiple
+    /// of the alignment. A block of it has that alignment if it comes from a run.
+    pub(crate) const fn of_aligned(layout: Layout) -> Option<Self> {
+        if layout.align() <= CELL_ALIGN || layout.align() > MOST_ALIGN {
+            return None;
+        }
+        let beyond = layout.align() - 1;
+        let size = (layout.size() + beyond) & !beyond;
+        match size {
+            0 => Some(OF_STEPS[layout.align() / FINE]),
+            1..=SMALL_MAX => Some(OF_STEPS[size / FINE]),
+            _ => None,
+        }
+    }
+
+    /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of `capacity` bytes; `None` if that is more than a
+    /// small block's cell can have.
+    #[inline]
+    pub(crate) const fn held_by(capacity: usize) -> Option<Self> {
+        // A cell may be longer than its block by what is too short for a cell of its own.
+        if capacity >= SMALL_MAX + MIN_CELL || capacity < CELL_ALIGN {
+            return None;
+        }
+        let capacity = if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
+        let class = OF_STEPS[capacity / FINE];
+        Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
+    }
+
     /// All classes, the smallest first.
     pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> {
         (0..CLASSES as u8).map(Self)
@@ -111,11 +143,16 @@ impl Class {
         self.size() <= larger.size() && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
     }
 
-    /// The layout that a block of this class has for certain.
-    pub(crate) const fn layout(self) -> Layout {
-        match Layout::from_size_align(self.size(), 1) {
+    /// Whether a block of a run of another class is, at its place, as good as any of this class: large enough, and as aligned, be it by luck.
+    pub(crate) fn may_take_over(self, class_of_run: Self, block: NonNull<u8>) -> bool {
+        self.is_served_by(class_of_run) || block.addr().get().is_multiple_of(CELL_ALIGN) && self <= class_of_run
+    }
+
+    /// A layout of this class, as long as the class's blocks are.
+    pub(crate) const fn in_full(self, layout: Layout) -> Layout {
+        match Layout::from_size_align(self.size(), layout.align()) {
             Ok(layout) => layout,
-            Err(_) => unreachable!(),
+            Err(_) => layout,
         }
     }
 }
@@ -134,6 +171,29 @@ mod tests {
                 assert!(size == 0 || smaller.is_none_or(|smaller| smaller.size() < size), "{size} aligned to {align}: {class:?}");
             }
         }
+    }
+
+    #[test]
+    fn blocks_of_an_aligned_class_are_whole_steps_of_the_alignment() {
+        for align in (0..8).map(|shift| 1 << shift).filter(|&align| align > CELL_ALIGN) {
+            for size in 0..=SMALL_MAX {
+                let class = Class::of_aligned(Layout::from_size_align(size, align).unwrap()).unwrap();
+                let suits = |class: &Class| class.size() >= size.max(1) && class.size().is_multiple_of(align);
+                assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
+            }
+            assert_eq!(Class::of_aligned(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()), None);
+        }
+        assert_eq!(Class::of_aligned(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
+        assert_eq!(Class::of_aligned(Layout::from_size_align(8, CELL_ALIGN).unwrap()), None, "any block of its size");
+    }
+
+    #[test]
+    fn a_cell_holds_the_largest_aligned_class_that_fits() {
+        for capacity in CELL_ALIGN..SMALL_MAX + MIN_CELL {
+            let fits = |class: &Class| class.size() <= capacity && class.size().is_multiple_of(CELL_ALIGN);
+            assert_eq!(Class::held_by(capacity), Class::all().rfind(fits), "{capacity}");
+        }
+        assert_eq!(Class::held_by(SMALL_MAX + MIN_CELL), None);
     }
 
     #[test]

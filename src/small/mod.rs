@@ -6,6 +6,7 @@
 //!                     ▼ │ some at a time
 //!                   runs                whole pages of equal blocks without headers                 run.rs
 //!                     │                 which pages are runs, and of what class                     page_map.rs
+//!                     │                 the same, and whose they are, for heaps with one parent     segments.rs
 //!                     ▼
 //!                   cells               of the heap above, which gives pages and takes them back
 //! ```
@@ -20,6 +21,7 @@ mod class;
 pub(crate) mod link_copy;
 mod page_map;
 mod run;
+pub(crate) mod segments;
 
 pub(crate) use cache::Cache;
 #[cfg(test)]
@@ -28,12 +30,14 @@ pub(crate) use class::{CLASSES, Class};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
-pub(crate) use run::{Now, PAGE, PartialRuns, Run, blocks_of, first_of, len_of};
+pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
+/// A class gets its first run when what its blocks would save pays for this part of it: for a half, or, where runs are favoured, for a sixteenth.
 const RUN_PAYS: usize = 2;
+const FAVOURED_RUN_PAYS: usize = 16;
 
 /// Some of the cache is freed each time when so many bytes were cut from the top.
-const FLUSH_EACH: usize = 2048;
+const FLUSH_EACH: usize = 512;
 
 /// What a heap keeps for its small blocks.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub(crate) struct Small {
     next_to_flush: usize,
     /// False: every block is a cell.
     has_runs: bool,
+    /// What part of a run must be paid for before the first one begins.
+    run_pays: usize,
     /// Requests for small blocks that the cache could not serve, modulo 2³².
     misses: u32,
     /// Requests for blocks that are not small, modulo 2³².
@@ -69,6 +75,7 @@ impl Small {
             cut: 0,
             next_to_flush: 0,
             has_runs: true,
+            run_pays: RUN_PAYS,
             misses: 0,
             large: 0,
         }
@@ -109,7 +116,13 @@ impl Small {
     /// A block of a run saves the header and the rounding of a cell. A run wastes the half of itself, taken over the classes.
     pub(crate) const fn has_earned_run(&self, class: Class, cell_size: usize) -> bool {
         let saved = self.cells[class.index()] as usize * (cell_size - class.size());
-        self.runs[class.index()] > 0 || saved >= len_of(class) / RUN_PAYS
+        self.runs[class.index()] > 0 || saved >= len_of(class) / self.run_pays
+    }
+
+    /// From now on runs begin early: blocks of a run are freed faster, above all by address, and what a run wastes counts little in memory that
+    /// comes by the segment.
+    pub(crate) const fn favour_runs(&mut self) {
+        self.run_pays = FAVOURED_RUN_PAYS;
     }
 
     /// A run of this class has begun.

@@ -11,7 +11,15 @@ use core::ptr::NonNull;
 pub(crate) struct Class(Infallible);
 
 impl Class {
+    pub(crate) fn may_take_over(self, _class_of_run: Self, _block: NonNull<u8>) -> bool {
+        self.never()
+    }
+
     pub(crate) const fn of(_: Layout) -> Option<Self> {
+        None
+    }
+
+    pub(crate) const fn held_by(_: usize) -> Option<Self> {
         None
     }
 
@@ -23,7 +31,7 @@ impl Class {
         self.never()
     }
 
-    pub(crate) const fn layout(self) -> Layout {
+    pub(crate) const fn in_full(self, _: Layout) -> Layout {
         self.never()
     }
 
@@ -44,7 +52,7 @@ impl Run {
     /// # Safety
     ///
     /// There is no run.
-    pub(crate) const unsafe fn live(self) -> usize {
+    pub(crate) const unsafe fn live(self, _: Class) -> usize {
         self.0.never()
     }
 }

@@ -15,6 +15,7 @@ use core::ptr::NonNull;
 
 use super::class::Class;
 use super::run::{LONG, PAGE};
+use super::segments::SegmentMap;
 use crate::cell::WORD;
 
 /// Pages in the reach of the first leaf: 1 MiB.
@@ -33,7 +34,7 @@ struct Place {
     page: usize,
 }
 
-/// The page map of a heap.
+/// The page map of a heap. One whose memory are segments keeps no map of its own: the [`SegmentMap`] knows, and there are no leaves.
 ///
 /// # Invariants
 ///
@@ -44,11 +45,35 @@ pub(crate) struct PageMap {
     /// Number of the first page, a multiple of `LONG / PAGE`.
     base: usize,
     leaves: [Option<NonNull<u8>>; LEAVES],
+    /// Who knows instead.
+    segments: Option<NonNull<SegmentMap>>,
 }
 
 impl PageMap {
     pub(crate) const fn new() -> Self {
-        Self { base: 0, leaves: [None; LEAVES] }
+        Self { base: 0, leaves: [None; LEAVES], segments: None }
+    }
+
+    /// Leaves it to a map of segments to say which pages are runs.
+    ///
+    /// # Safety
+    ///
+    /// There is no run yet. The map outlives this one, and all memory of the heap are segments in it.
+    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
+        self.segments = Some(segments);
+    }
+
+    /// The map that knows instead of this one.
+    #[inline]
+    fn segments(&self) -> Option<&SegmentMap> {
+        // SAFETY: it outlives this one: `rely_on`.
+        self.segments.map(|segments| unsafe { segments.as_ref() })
+    }
+
+    /// Whether the first cell of a segment's region may lie at `address`.
+    #[inline]
+    pub(crate) fn begins_region(&self, address: usize) -> bool {
+        self.segments().is_some_and(|segments| segments.begins_region(address))
     }
 
     fn place(&self, address: usize) -> Option<Place> {
@@ -65,6 +90,9 @@ impl PageMap {
     /// The class of the run in which an address lies; `None` if it lies in none. O(1).
     #[inline]
     pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
+        if let Some(segments) = self.segments() {
+            return segments.class_at(address);
+        }
         let Place { leaf, page } = self.place(address)?;
         let leaf = self.leaves[leaf]?;
         // SAFETY: inside the leaf: `page < pages_of(leaf)`.
@@ -76,6 +104,9 @@ impl PageMap {
     /// How long a leaf is needed for a run at `address`: 0 if it is there. `None` if no leaf reaches that far. `lowest` is the heap's
     /// lowest address.
     pub(crate) fn missing_leaf(&mut self, address: usize, lowest: usize) -> Option<usize> {
+        if self.segments.is_some() {
+            return Some(0);
+        }
         if self.is_empty() {
             // Aligned as the longest run is, so that the pages of a run are in the reach of one leaf.
             self.base = lowest / LONG * (LONG / PAGE);
@@ -98,11 +129,18 @@ impl PageMap {
 
     /// Notes that a run of `len` bytes begins at `address`, where there is a leaf.
     pub(crate) fn set(&mut self, address: usize, len: usize, class: Class) {
+        if let Some(segments) = self.segments() {
+            return segments.set_class(address, len, Some(class));
+        }
         self.fill(address, len, class.index() as u8 + 1, 1);
     }
 
     /// Notes that there is no run any more. Returns the leaf, if that was the last run in its reach.
     pub(crate) fn clear(&mut self, address: usize, len: usize) -> Option<NonNull<u8>> {
+        if let Some(segments) = self.segments() {
+            segments.set_class(address, len, None);
+            return None;
+        }
         self.fill(address, len, 0, usize::MAX);
         let slot = &mut self.leaves[self.place(address)?.leaf];
         let leaf = (*slot)?;
@@ -151,6 +189,9 @@ impl PageMap {
 
     /// The number of the leaf that describes the page of an address, if there can be one.
     pub(crate) fn leaf_of(&self, address: usize) -> Option<usize> {
+        if self.segments.is_some() {
+            return None;
+        }
         Some(self.place(address)?.leaf)
     }
 }

@@ -3,23 +3,25 @@
 //! ```text
 //!   page boundary, payload of the cell                                                  the next cell
 //!   ▼                                                                                   ▼
-//!   ┌────────┬───────┬───────┬───────┬───────┬───────┬─ ─ ─ ─ ─ ─ ─ ─ ┬────────────────┐┌──────
-//!   │ header │ block │ block │ block │ block │ block │  never used    │ less than one  ││ header
-//!   └──┬─────┴───────┴─▲─────┴───────┴─▲───┬─┴───────┴─▲─ ─ ─ ─ ─ ─ ─ ┴────────────────┘└──────
-//!      │ free ─────────┘ ──────────────┘   │           │
-//!      └ fresh ────────────────────────────┼───────────┘
-//!                                          └ a free block's first two bytes tell where the next one is
+//!   ┌───────┬───────┬───────┬───────┬───────┬─ ─ ─ ─ ─ ─ ─ ─ ─┬───────────────┬────────┐┌──────
+//!   │ block │ block │ block │ block │ block │  never used     │ less than one │ header ││ header
+//!   └───────┴─▲─────┴───────┴─▲───┬─┴───────┴─▲─ ─ ─ ─ ─ ─ ─ ─┴───────────────┴──┬─────┘└──────
+//!             │               │   │           └──────────────────────────── fresh ┤
+//!             └───────────────┼───┘                                               │
+//!                             └────────────────────────────────────────────  free ┘
+//!   a free block's first two bytes tell where the next one is
 //! ```
 //!
-//! The cell, header included, takes up whole pages, so runs pack, and the run of a block is found by masking its address.
+//! The cell, header included, takes up whole pages, so runs pack, and the run of a block is found by masking its address. The run's own
+//! header is at its end, so that each block is as aligned as the size of all is.
 
 #[cfg(feature = "checked")]
 mod checked;
 
 use core::ptr::NonNull;
 
-use super::class::{CLASSES, Class};
-use crate::cell::{CELL_ALIGN, WORD};
+use super::class::Class;
+use crate::cell::WORD;
 
 /// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the same.)
 pub(crate) const PAGE: usize = 4096;
@@ -30,47 +32,38 @@ const SHORT_UP_TO: usize = 256;
 /// Length of the longer runs.
 pub(crate) const LONG: usize = 4 * PAGE;
 
-/// The start of a run.
+const _: () = assert!(LONG <= NOWHERE as usize);
+
+/// The end of a run.
 #[derive(Debug)]
 #[repr(C)]
 struct Header {
     next: Option<Run>,
     prev: Option<Run>,
-    /// Where the first free block is, in bytes from the run's start; 0: there is none.
+    /// Where the first free block is, in bytes from the run's start, or [`NOWHERE`].
     free: u16,
-    /// From where on no block was ever handed out; 0: there is not enough left for a block.
+    /// From where on no block was ever handed out; [`NOWHERE`]: there is not enough left for a block.
     fresh: u16,
     /// Blocks that were taken out and not put back.
     live: u16,
 }
 
-/// Where the first block of each class is.
-const FIRST: [u16; CLASSES] = {
-    let (mut first, mut index) = ([0; CLASSES], 0);
-    while let Some(class) = Class::from_index(index) {
-        // Blocks are aligned as their size is, up to what any cell is.
-        let align = 1 << class.size().trailing_zeros();
-        let align = if align < CELL_ALIGN { align } else { CELL_ALIGN };
-        first[index] = size_of::<Header>().next_multiple_of(align) as u16;
-        index += 1;
-    }
-    first
-};
-
-/// Where the first block of a run of this class is, in bytes from the run's start.
-pub(crate) const fn first_of(class: Class) -> usize {
-    FIRST[class.index()] as usize
-}
+/// No place of a block: runs are shorter.
+pub(crate) const NOWHERE: u16 = u16::MAX;
 
 /// Length of the runs of a class in bytes, the header of the cell included: a power of two, and the alignment of the run.
 pub(crate) const fn len_of(class: Class) -> usize {
     if class.size() <= SHORT_UP_TO { PAGE } else { LONG }
 }
 
+/// Where the header of a run is, in bytes from the run's start. Behind it is the header of the next cell.
+pub(crate) const fn header_of(class: Class) -> usize {
+    len_of(class) - WORD - size_of::<Header>()
+}
+
 /// How many blocks a run of a class has.
 pub(crate) const fn blocks_of(class: Class) -> usize {
-    // The last word is the header of the cell behind.
-    (len_of(class) - WORD - FIRST[class.index()] as usize) / class.size()
+    header_of(class) / class.size()
 }
 
 /// What became of a run when a block was put back.
@@ -98,7 +91,7 @@ pub(crate) enum Now {
 /// begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Run(NonNull<Header>);
+pub(crate) struct Run(NonNull<u8>);
 
 impl Run {
     /// Begins a run in the payload of a used cell.
@@ -107,30 +100,42 @@ impl Run {
     ///
     /// The `len_of(class) − WORD` bytes at `payload`, which is a multiple of `len_of(class)`, are the heap's own, and used for nothing else.
     pub(crate) unsafe fn begin(payload: NonNull<u8>, class: Class) -> Self {
-        let run = Self(payload.cast());
+        let run = Self(payload);
         // SAFETY: the caller's promise.
-        unsafe { run.0.write(Header { next: None, prev: None, free: 0, fresh: FIRST[class.index()], live: 0 }) };
+        let header = unsafe { run.place_of_header(class) };
+        // SAFETY: the caller's promise.
+        unsafe { header.write(Header { next: None, prev: None, free: NOWHERE, fresh: 0, live: 0 }) };
         run
     }
 
     /// The run of a block.
     pub(crate) fn of_block(block: NonNull<u8>, class: Class) -> Self {
-        // No run begins at null, and `block` lies behind the run's header.
         let start = block.as_ptr().map_addr(|address| address & !(len_of(class) - 1));
-        Self(NonNull::new(start).unwrap_or(block).cast())
+        // No run begins at null.
+        Self(NonNull::new(start).unwrap_or(block))
     }
 
     /// The payload of the run's cell.
     pub(crate) fn payload(self) -> NonNull<u8> {
-        self.0.cast()
+        self.0
+    }
+
+    /// # Safety
+    ///
+    /// See the type.
+    unsafe fn place_of_header(self, class: Class) -> NonNull<Header> {
+        // SAFETY: the caller's promise: inside the run.
+        unsafe { self.0.add(header_of(class)) }.cast()
     }
 
     /// # Safety
     ///
     /// See the type. The header is not referred to while the reference is in use.
-    unsafe fn header<'run>(mut self) -> &'run mut Header {
+    unsafe fn header<'run>(self, class: Class) -> &'run mut Header {
+        // SAFETY: the caller's promise.
+        let mut header = unsafe { self.place_of_header(class) };
         // SAFETY: it was written by `begin`.
-        unsafe { self.0.as_mut() }
+        unsafe { header.as_mut() }
     }
 
     /// The run behind this one in its list.
@@ -138,9 +143,9 @@ impl Run {
     /// # Safety
     ///
     /// See the type.
-    pub(crate) unsafe fn next(self) -> Option<Self> {
+    pub(crate) unsafe fn next(self, class: Class) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { self.header() }.next
+        unsafe { self.header(class) }.next
     }
 
     /// The run before this one in its list.
@@ -148,9 +153,9 @@ impl Run {
     /// # Safety
     ///
     /// See the type.
-    pub(crate) unsafe fn prev(self) -> Option<Self> {
+    pub(crate) unsafe fn prev(self, class: Class) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { self.header() }.prev
+        unsafe { self.header(class) }.prev
     }
 
     /// How many blocks were taken out and not put back.
@@ -158,19 +163,19 @@ impl Run {
     /// # Safety
     ///
     /// See the type.
-    pub(crate) unsafe fn live(self) -> usize {
+    pub(crate) unsafe fn live(self, class: Class) -> usize {
         // SAFETY: the caller's promise.
-        usize::from(unsafe { self.header() }.live)
+        usize::from(unsafe { self.header(class) }.live)
     }
 
-    /// Where the first free block is, and from where on no block was ever handed out, in bytes from the run's start; 0: nowhere.
+    /// Where the first free block is, and from where on no block was ever handed out, in bytes from the run's start; or [`NOWHERE`].
     ///
     /// # Safety
     ///
     /// See the type.
-    pub(crate) unsafe fn free_and_fresh(self) -> (usize, usize) {
+    pub(crate) unsafe fn free_and_fresh(self, class: Class) -> (usize, usize) {
         // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
+        let header = unsafe { self.header(class) };
         (usize::from(header.free), usize::from(header.fresh))
     }
 
@@ -179,10 +184,10 @@ impl Run {
     /// # Safety
     ///
     /// See the type.
-    pub(crate) unsafe fn is_full(self) -> bool {
+    pub(crate) unsafe fn is_full(self, class: Class) -> bool {
         // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
-        header.free == 0 && header.fresh == 0
+        let header = unsafe { self.header(class) };
+        header.free == NOWHERE && header.fresh == NOWHERE
     }
 
     /// Takes out up to `most` blocks and hands each to `give`: first those that were put back, then those that never were taken.
@@ -194,9 +199,9 @@ impl Run {
     #[inline]
     pub(crate) unsafe fn take(self, class: Class, most: usize, mut give: impl FnMut(NonNull<u8>)) {
         // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
+        let header = unsafe { self.header(class) };
         let (mut free, mut fresh, mut left) = (header.free, header.fresh, most);
-        while left > 0 && free != 0 {
+        while left > 0 && free != NOWHERE {
             // SAFETY: the offset of a block, inside the run.
             let block = unsafe { self.payload().add(usize::from(free)) };
             // SAFETY: a free block begins with the offset of the next one.
@@ -204,12 +209,12 @@ impl Run {
             give(block);
             left -= 1;
         }
-        while left > 0 && fresh != 0 {
+        while left > 0 && fresh != NOWHERE {
             // SAFETY: the offset of a block, inside the run.
             give(unsafe { self.payload().add(usize::from(fresh)) });
             fresh += class.size() as u16;
-            if usize::from(fresh) + class.size() > len_of(class) - WORD {
-                fresh = 0;
+            if usize::from(fresh) + class.size() > header_of(class) {
+                fresh = NOWHERE;
             }
             left -= 1;
         }
@@ -223,10 +228,10 @@ impl Run {
     ///
     /// See the type; the block came from [`take`](Run::take) of this run, and nobody uses it.
     #[inline]
-    pub(crate) unsafe fn put(self, block: NonNull<u8>) -> Now {
+    pub(crate) unsafe fn put(self, class: Class, block: NonNull<u8>) -> Now {
         // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
-        let was_full = header.free == 0 && header.fresh == 0;
+        let header = unsafe { self.header(class) };
+        let was_full = header.free == NOWHERE && header.fresh == NOWHERE;
         // SAFETY: the block's first bytes, which nobody uses.
         unsafe { block.cast::<u16>().write(header.free) };
         #[cfg(feature = "checked")]
@@ -263,14 +268,14 @@ impl PartialRuns {
     /// # Safety
     ///
     /// See [`Run`]; the run is in no list.
-    pub(crate) unsafe fn insert(&mut self, run: Run) {
+    pub(crate) unsafe fn insert(&mut self, run: Run, class: Class) {
         let next = self.head.replace(run);
         // SAFETY: the caller's promise.
-        let header = unsafe { run.header() };
+        let header = unsafe { run.header(class) };
         (header.next, header.prev) = (next, None);
         if let Some(next) = next {
             // SAFETY: runs in the list are runs.
-            unsafe { next.header() }.prev = Some(run);
+            unsafe { next.header(class) }.prev = Some(run);
         }
     }
 
@@ -279,16 +284,16 @@ impl PartialRuns {
     /// # Safety
     ///
     /// See [`Run`]; the run is in this list.
-    pub(crate) unsafe fn remove(&mut self, run: Run) {
+    pub(crate) unsafe fn remove(&mut self, run: Run, class: Class) {
         // SAFETY: the caller's promise.
-        let Header { next, prev, .. } = *unsafe { run.header() };
+        let Header { next, prev, .. } = *unsafe { run.header(class) };
         if let Some(next) = next {
             // SAFETY: as in `insert`.
-            unsafe { next.header() }.prev = prev;
+            unsafe { next.header(class) }.prev = prev;
         }
         match prev {
             // SAFETY: as in `insert`.
-            Some(prev) => unsafe { prev.header() }.next = next,
+            Some(prev) => unsafe { prev.header(class) }.next = next,
             None => self.head = next,
         }
     }

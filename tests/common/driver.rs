@@ -2,13 +2,15 @@
 
 use core::alloc::Layout;
 
-use brkalloc::{Heap, SimpleHeap, Trim};
+use brkalloc::{Heap, MapThreshold, SimpleHeap, Trim};
 use proptest::prelude::*;
 
-use super::oracle::Oracle;
+use super::lengths::OVERHEAD;
+use super::oracle::{Block, Oracle};
 use super::prelude::*;
-use super::subject::{OVERHEAD, Subject, brk_of};
+use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
+use super::test_map::{PAGE, TestMap};
 
 /// What the front cache keeps of a heap that was told nothing.
 pub const DEFAULT_CACHE_LIMIT: usize = (256 << 10) + (2 << 20);
@@ -27,6 +29,16 @@ pub enum Op {
     Resize {
         block: usize,
         size: usize,
+    },
+    /// `Free` without the layout.
+    FreeByAddress {
+        block: usize,
+    },
+    /// `Resize` without the old layout, and with a new alignment.
+    ResizeByAddress {
+        block: usize,
+        size: usize,
+        align: usize,
     },
     Reserve {
         bytes: usize,
@@ -65,6 +77,10 @@ pub enum Op {
     CacheLimit {
         bytes: usize,
     },
+    MapThreshold {
+        bytes: usize,
+    },
+    RefuseMap(bool),
     AddRegion {
         place: usize,
         part: Part,
@@ -108,8 +124,10 @@ fn region_len() -> impl Strategy<Value = usize> {
 pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         24 => (size(), align(), any::<bool>()).prop_map(|(size, align, zeroed)| Op::Allocate { size, align, zeroed }),
-        20 => any::<usize>().prop_map(|block| Op::Free { block }),
-        12 => (any::<usize>(), size()).prop_map(|(block, size)| Op::Resize { block, size }),
+        16 => any::<usize>().prop_map(|block| Op::Free { block }),
+        4 => any::<usize>().prop_map(|block| Op::FreeByAddress { block }),
+        9 => (any::<usize>(), size()).prop_map(|(block, size)| Op::Resize { block, size }),
+        3 => (any::<usize>(), size(), align()).prop_map(|(block, size, align)| Op::ResizeByAddress { block, size, align }),
         1 => (0..40_000_usize).prop_map(|bytes| Op::Reserve { bytes }),
         2 => (0..20_000_usize).prop_map(|keep| Op::Trim { keep }),
         1 => (0..60_000_usize).prop_map(|threshold| Op::SetTrim { threshold }),
@@ -124,6 +142,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (any::<usize>(), 0..3_usize, 1..120_usize).prop_map(|(block, step, count)| Op::FreeMany { block, step, count }),
         1 => Just(Op::Flush),
         1 => cache_limit().prop_map(|bytes| Op::CacheLimit { bytes }),
+        1 => size().prop_map(|bytes| Op::MapThreshold { bytes }),
+        1 => any::<bool>().prop_map(Op::RefuseMap),
     ]
 }
 
@@ -167,6 +187,15 @@ impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>>, ZEROED> {
     }
 }
 
+impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>, TestMap>, ZEROED> {
+    /// A heap of cells, runs and a front cache that gives blocks of two pages and more mappings of their own.
+    pub fn mapping(brk: BadBreak<ZEROED>) -> Self {
+        let mut driver = Self::new(Heap::with_map(brk, TestMap::default()), FREED, DEFAULT_CACHE_LIMIT);
+        driver.set_map_threshold(2 * PAGE);
+        driver
+    }
+}
+
 impl Driver<SimpleHeap<TestBreak>> {
     pub fn simple(brk: TestBreak) -> Self {
         Self::new(SimpleHeap::new(brk), Freed::Merged, 0)
@@ -189,7 +218,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn verify(&self) {
         self.heap.verify(&self.oracle);
         let (cached, most) = (self.heap.cached(), self.cache_limit);
-        assert!(cached <= most, "the front cache keeps {cached} bytes, of {most} that it may");
+        // A mapped block that became small for want of memory counts as a small one, though its mapping is kept.
+        let has_mapping = self.oracle.blocks().filter(|block| self.heap.is_mapped(block)).count() < self.heap.mappings();
+        assert!(cached <= most || has_mapping, "the front cache keeps {cached} bytes, of {most} that it may");
     }
 
     fn step(&mut self, op: Op) {
@@ -197,6 +228,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Op::Allocate { size, align, zeroed } => self.allocate(Layout::from_size_align(size, align).unwrap(), zeroed),
             Op::Free { block } => self.free(block),
             Op::Resize { block, size } => self.resize(block, size),
+            Op::FreeByAddress { block } => self.free_by_address(block),
+            Op::ResizeByAddress { block, size, align } => self.resize_by_address(block, size, align),
             Op::Reserve { bytes } => self.reserve(bytes),
             Op::Trim { keep } => self.heap.trim(keep),
             Op::SetTrim { threshold } => self.heap.set_trim(Trim { threshold, keep: threshold / 2 }),
@@ -210,6 +243,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Op::FreeMany { block, step, count } => (0..count).for_each(|index| self.free(block.wrapping_add(index * step))),
             Op::Flush => self.flush(),
             Op::CacheLimit { bytes } => self.set_cache_limit(bytes),
+            Op::MapThreshold { bytes } => self.set_map_threshold(bytes),
+            Op::RefuseMap(refuse) => self.heap.refuse_maps(refuse),
             Op::AddRegion { place, part, len } => self.add_region(place, part, len),
         }
     }
@@ -227,7 +262,12 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             assert_eq!(brk_of(&mut self.heap), before.2, "the break moved for {layout:?} although a free cell was large enough");
         }
         let block = if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
-        assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+        self.assert_ours(&block);
+    }
+
+    fn assert_ours(&mut self, block: &Block) {
+        let is_ours = self.heap.brk().owns(block.range()) || self.heap.is_mapped(block);
+        assert!(is_ours, "{block:?} lies outside of what was granted, or mapped");
     }
 
     /// Many blocks at once, with a look at all cells in the end only.
@@ -244,7 +284,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 return;
             };
             let block = self.oracle.add(at, layout);
-            assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+            self.assert_ours(&block);
         }
     }
 
@@ -269,7 +309,36 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
-                assert!(self.heap.brk().owns(block.range()), "{block:?} lies outside of what was granted");
+                self.assert_ours(&block);
+            }
+        }
+    }
+
+    fn free_by_address(&mut self, block: usize) {
+        let Some(block) = self.oracle.pick(block).filter(|_| H::KNOWS_BY_ADDRESS) else { return };
+        self.oracle.remove(&block);
+        // SAFETY: the oracle knows it as live.
+        unsafe { self.heap.deallocate_unsized(block.at) };
+    }
+
+    fn resize_by_address(&mut self, block: usize, size: usize, align: usize) {
+        let Some(block) = self.oracle.pick(block).filter(|_| H::KNOWS_BY_ADDRESS) else { return };
+        let layout = Layout::from_size_align(size, align).unwrap();
+        let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
+        // SAFETY: the oracle knows it as live.
+        match unsafe { self.heap.reallocate_unsized(block.at, layout) } {
+            None => {
+                let is_relabelled = cfg!(feature = "checked") && align != block.layout.align();
+                // Of a run, a block may be shorter than all of the class that is as aligned, or less aligned than all of a smaller class.
+                let is_shorter = self.freed == Freed::Kept && align > block.layout.align();
+                let least = if self.freed == Freed::Kept { align.max(2 * size_of::<usize>()) } else { align };
+                let must_move = is_relabelled || is_shorter || !block.range().start.is_multiple_of(least);
+                assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {layout:?}");
+                self.assert_refused(layout, before.1, &before.0, before.2);
+            }
+            Some(at) => {
+                let block = self.oracle.moved(&block, at, layout);
+                self.assert_ours(&block);
             }
         }
     }
@@ -288,6 +357,10 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         self.heap.flush();
         assert_eq!(self.heap.cached(), 0, "the front cache keeps something from a flush");
         assert_eq!(brk_of(&mut self.heap), brk, "a flush moved the break");
+    }
+
+    fn set_map_threshold(&mut self, bytes: usize) {
+        self.heap.set_map_threshold(MapThreshold { bytes, adapts_up_to: 2 * bytes });
     }
 
     fn set_cache_limit(&mut self, bytes: usize) {
@@ -351,7 +424,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         }
         self.flush();
         self.heap.assert_one_free_cell_a_region();
+        assert_eq!(self.heap.mappings(), 0, "with nothing live, mappings are left");
         self.heap.brk().refuse_grow = true;
+        self.heap.refuse_maps(true);
         let all = Layout::from_size_align(self.heap.largest(), 1).unwrap();
         if all.size() > 0 {
             // SAFETY: the heap outlives the case.

@@ -13,12 +13,18 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each suite uses its own part")]
 
 pub mod driver;
+pub mod lengths;
+#[cfg(feature = "checked")]
+pub mod misuse;
 pub mod oracle;
 pub mod platform;
 pub mod prelude;
 pub mod program;
 pub mod regions;
 pub mod seeds;
+pub mod small;
+#[cfg(not(feature = "tiny"))]
+pub mod stepping;
 pub mod subject;
 pub mod test_break;
 pub mod test_map;

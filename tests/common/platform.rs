@@ -1,11 +1,15 @@
 //! What the suites need of the machine that they run on: here, a process on the host. (In the kernel: `tests/qemu/platform.rs`.)
 
 use std::alloc::{Layout, alloc, dealloc};
+#[cfg(feature = "checked")]
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::ptr::NonNull;
 
 use brkalloc::BreakError;
+#[cfg(feature = "checked")]
+use brkalloc::Misuse;
 use proptest::test_runner::Config;
 
 /// Where mappings may begin.
@@ -19,9 +23,10 @@ const DIRTY: u8 = 0xA5;
 
 /// Lists the cases of a suite, which run here and in the kernel: `cases!(one_case, another_case);`. Here each is a `#[test]`.
 macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
+    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         mod cases {
             $(
+                $(#[$cfg])*
                 #[test]
                 fn $case() {
                     super::$case();
@@ -46,6 +51,23 @@ pub fn during(what: &dyn Debug, part: impl FnOnce()) {
 /// Runs a property test with one input. If it fails there, proptest shows the input, after making it shorter.
 pub fn during_property(_input: &dyn Debug, property: impl FnOnce()) {
     property();
+}
+
+#[cfg(feature = "checked")]
+thread_local! {
+    static NOTED: RefCell<Vec<Misuse>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes a misuse that was reported. Each case has a thread of its own.
+#[cfg(feature = "checked")]
+pub fn note(misuse: Misuse) {
+    NOTED.with_borrow_mut(|noted| noted.push(misuse));
+}
+
+/// What this case noted since this was asked.
+#[cfg(feature = "checked")]
+pub fn take_noted() -> Vec<Misuse> {
+    NOTED.take()
 }
 
 /// The memory that a test's break moves in: one allocation.

@@ -14,6 +14,7 @@ use brkalloc::Heap;
 
 use super::driver::{Driver, Op};
 use super::prelude::*;
+use super::subject::Mappings;
 use super::test_break::{BadBreak, Part};
 
 /// The shortest region of a case, too short for anything.
@@ -61,11 +62,20 @@ impl Program {
         self.run_on(Driver::plain, Driver::plain);
     }
 
+    /// Runs it on a heap with mappings.
+    pub fn run_on_mapping_heap(&self) {
+        self.run_on(Driver::mapping, Driver::mapping);
+    }
+
     pub fn run_on_simple_heap(&self) {
         Driver::simple(BadBreak::new(self.len, self.skew)).run(&self.ops);
     }
 
-    fn run_on(&self, over: fn(BadBreak<false>) -> HeapDriver<false>, over_zeroed: fn(BadBreak<true>) -> HeapDriver<true>) {
+    fn run_on<M: Mappings>(
+        &self,
+        over: fn(BadBreak<false>) -> HeapDriver<false, M>,
+        over_zeroed: fn(BadBreak<true>) -> HeapDriver<true, M>,
+    ) {
         if self.zeroed {
             over_zeroed(BadBreak::new(self.len, self.skew)).run(&self.ops);
         } else {
@@ -74,7 +84,7 @@ impl Program {
     }
 }
 
-type HeapDriver<const ZEROED: bool> = Driver<Heap<BadBreak<ZEROED>>, ZEROED>;
+type HeapDriver<const ZEROED: bool, M> = Driver<Heap<BadBreak<ZEROED>, M>, ZEROED>;
 
 /// Bytes that have not been read yet; behind the last one, zeros.
 struct Bytes<'a>(&'a [u8]);
@@ -110,7 +120,9 @@ impl Bytes<'_> {
             8 => Op::Resize { block: self.one(), size: self.two() },
             9 => Op::Reserve { bytes: self.two() },
             10 => Op::Trim { keep: self.two() },
-            11 => Op::SetTrim { threshold: self.two() },
+            11 if detail < 12 => Op::SetTrim { threshold: self.two() },
+            11 if detail < 14 => Op::MapThreshold { bytes: self.two() },
+            11 => Op::RefuseMap(detail == 14),
             12 => Op::ForeignUp { bytes: 1 + self.two() },
             13 => match detail % 5 {
                 0 => Op::ForeignUndo,

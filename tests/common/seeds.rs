@@ -6,53 +6,25 @@ pub struct Seed {
     pub bytes: &'static [u8],
 }
 
+/// Names as in the folder: those that begin alike, by what they end with, and the others.
 macro_rules! seeds {
-    ($target:literal: $($name:literal),+ $(,)?) => {
-        &[$(Seed { name: $name, bytes: include_bytes!(concat!("../../fuzz/seeds/", $target, "/", $name)) }),+]
+    ($target:literal: $start:literal { $($end:literal)+ } $($name:literal),+ $(,)?) => {
+        &[
+            $(seeds!(@ $target, concat!($start, $end)),)+
+            $(seeds!(@ $target, $name)),+
+        ]
+    };
+    (@ $target:literal, $name:expr) => {
+        Seed { name: $name, bytes: include_bytes!(concat!("../../fuzz/seeds/", $target, "/", $name)) }
     };
 }
 
 pub const HEAP: &[Seed] = seeds!("heap":
-    "coverage-01",
-    "coverage-02",
-    "coverage-03",
-    "coverage-04",
-    "coverage-05",
-    "coverage-06",
-    "coverage-07",
-    "coverage-08",
-    "coverage-09",
-    "coverage-10",
-    "coverage-11",
-    "coverage-12",
-    "coverage-13",
-    "coverage-14",
-    "coverage-15",
-    "coverage-16",
-    "coverage-17",
-    "coverage-18",
-    "coverage-19",
-    "coverage-20",
-    "coverage-21",
-    "coverage-22",
-    "coverage-23",
-    "coverage-24",
-    "coverage-25",
-    "coverage-26",
-    "coverage-27",
-    "coverage-28",
-    "coverage-29",
-    "coverage-30",
-    "coverage-31",
-    "coverage-32",
-    "coverage-33",
-    "coverage-34",
-    "coverage-35",
-    "coverage-36",
-    "coverage-37",
-    "coverage-38",
-    "coverage-39",
-    "coverage-40",
+    "coverage-" {
+        "01" "02" "03" "04" "05" "06" "07" "08" "09" "10" "11" "12" "13" "14" "15" "16" "17" "18" "19" "20"
+        "21" "22" "23" "24" "25" "26" "27" "28" "29" "30" "31" "32" "33" "34" "35" "36" "37" "38" "39" "40"
+        "41" "42" "43" "44" "45" "46" "47" "48" "49" "50" "51" "52" "53" "54" "55" "56" "57" "58" "59" "60"
+    }
     "lead-too-long-by-a-little",
     "region-above-brings-the-top",
     "region-below-stays-when-the-break-comes-down",
@@ -65,25 +37,8 @@ pub const HEAP: &[Seed] = seeds!("heap":
 );
 
 pub const SIMPLE_HEAP: &[Seed] = seeds!("simple_heap":
-    "coverage-01",
-    "coverage-02",
-    "coverage-03",
-    "coverage-04",
-    "coverage-05",
-    "coverage-06",
-    "coverage-07",
-    "coverage-08",
-    "coverage-09",
-    "coverage-10",
-    "coverage-11",
-    "coverage-12",
-    "coverage-13",
-    "coverage-14",
-    "coverage-15",
-    "coverage-16",
-    "coverage-17",
-    "coverage-18",
-    "coverage-19",
-    "coverage-20",
+    "coverage-" {
+        "01" "02" "03" "04" "05" "06" "07" "08" "09" "10" "11" "12" "13" "14" "15" "16" "17" "18" "19" "20"
+    }
     "region-behind-foreign-memory",
 );

@@ -5,6 +5,11 @@
 
 #[path = "../common/driver.rs"]
 pub mod driver;
+#[path = "../common/lengths.rs"]
+pub mod lengths;
+#[cfg(feature = "checked")]
+#[path = "../common/misuse.rs"]
+pub mod misuse;
 #[path = "../common/oracle.rs"]
 pub mod oracle;
 #[path = "platform.rs"]
@@ -17,6 +22,11 @@ pub mod program;
 pub mod regions;
 #[path = "../common/seeds.rs"]
 pub mod seeds;
+#[path = "../common/small.rs"]
+pub mod small;
+#[cfg(not(feature = "tiny"))]
+#[path = "../common/stepping.rs"]
+pub mod stepping;
 #[path = "../common/subject.rs"]
 pub mod subject;
 #[path = "../common/test_break.rs"]

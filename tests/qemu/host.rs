@@ -7,6 +7,20 @@
 
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;
+#[path = "../by_address.rs"]
+pub mod by_address;
+#[cfg(feature = "checked")]
+#[path = "../checked.rs"]
+pub mod checked;
+#[cfg(feature = "checked")]
+#[path = "../checked_links.rs"]
+pub mod checked_links;
+#[cfg(feature = "checked")]
+#[path = "../checked_overflow.rs"]
+pub mod checked_overflow;
+#[cfg(feature = "checked")]
+#[path = "../checked_programs.rs"]
+pub mod checked_programs;
 #[path = "../claims.rs"]
 pub mod claims;
 #[path = "../corruption.rs"]
@@ -15,6 +29,8 @@ pub mod corruption;
 pub mod edges;
 #[path = "../fit.rs"]
 pub mod fit;
+#[path = "../front_cache.rs"]
+pub mod front_cache;
 #[path = "../growth.rs"]
 pub mod growth;
 #[path = "../mapping.rs"]
@@ -35,5 +51,9 @@ pub mod seeds;
 pub mod simple;
 #[path = "../small.rs"]
 pub mod small;
+#[path = "../unused.rs"]
+pub mod unused;
+#[path = "../where_runs_lie.rs"]
+pub mod where_runs_lie;
 #[path = "../zeroed.rs"]
 pub mod zeroed;

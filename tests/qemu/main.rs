@@ -4,7 +4,10 @@
 //!   boot  frames  paging        the kernel owns the machine
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
+//!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   images  programs            the ring-3 programs that the image carries; each run, to the end that it must come to
+//!   single_step                 a handler that allocates comes after every instruction of a heap of arenas
 //!   host                        every case of the host suites that a kernel can run
 //!   selftest                    fails on purpose, one case for each kind of failure
 //!   claims                      the tour's steps (kernel-demo/src/tour), of which all evidence must hold
@@ -25,9 +28,14 @@ mod faults;
 mod frames;
 mod heaps;
 mod host;
+mod images;
 mod injection;
 mod paging;
+mod programs;
+mod ring3;
 mod selftest;
+#[cfg(not(feature = "tiny"))]
+mod single_step;
 mod strict;
 mod trace;
 
@@ -49,7 +57,17 @@ fn main() -> Exit {
         faults::CASES,
         trace::CASES,
         injection::CASES,
+        ring3::stops::CASES,
+        ring3::registers::CASES,
+        ring3::memory::CASES,
+        programs::ends::CASES,
+        programs::settings::CASES,
+        programs::refused::CASES,
         heaps::CASES,
+        images::CASES,
+        #[cfg(not(feature = "tiny"))]
+        single_step::CASES,
+        host::by_address::CASES,
         host::claims::CASES,
         host::simple::CASES,
         host::edges::CASES,
@@ -62,11 +80,24 @@ fn main() -> Exit {
         host::regions_and_break::CASES,
         #[cfg(not(feature = "tiny"))]
         host::small::CASES,
+        host::unused::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::front_cache::CASES,
+        #[cfg(not(feature = "tiny"))]
+        host::where_runs_lie::CASES,
         host::zeroed::CASES,
         host::corruption::CASES,
         host::mapping::CASES,
         host::picture::CASES,
         host::allocator_api::CASES,
+        #[cfg(feature = "checked")]
+        host::checked::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_links::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_overflow::CASES,
+        #[cfg(feature = "checked")]
+        host::checked_programs::CASES,
         host::seeds::CASES,
         host::properties::CASES,
         selftest::CASES,

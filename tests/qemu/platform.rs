@@ -5,11 +5,15 @@ use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 use brkalloc::BreakError;
+#[cfg(feature = "checked")]
+use brkalloc::Misuse;
 use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
 use kernel_demo::memory::layout::{page_ceil, page_floor};
 use kernel_demo::memory::{self, Policy};
 use kernel_demo::testing;
 use proptest::test_runner::Config;
+#[cfg(feature = "checked")]
+use spin::Mutex;
 
 use super::prelude::*;
 use crate::PAGE;
@@ -17,13 +21,14 @@ use crate::PAGE;
 /// What the others' part of a page is filled with that they share with the heap. (On pages of their own they write nothing.)
 const FOREIGN: u8 = 0xEE;
 
-/// Programs of each property test. The host runs more of them, and other ones each time.
-const PROGRAMS: u32 = 100;
+/// Programs of each property test. The host runs more of them, and other ones each time. (To check a heap with records takes longer.)
+const PROGRAMS: u32 = if cfg!(feature = "checked") { 30 } else { 100 };
 
 /// Lists the cases of a suite, which run on the host and here: `cases!(one_case, another_case);`. Here they make a table.
 macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
+    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         pub const CASES: &[::kernel_demo::testing::Case] = &[$(
+            $(#[$cfg])*
             ::kernel_demo::testing::Case {
                 name: $crate::common::platform::without_crate(concat!(module_path!(), "::", stringify!($case))),
                 run: ::kernel_demo::testing::Run::Assertions($case),
@@ -52,6 +57,22 @@ pub fn during(what: &dyn Debug, part: impl FnOnce()) {
 /// no chance to make it shorter.
 pub fn during_property(input: &dyn Debug, property: impl FnOnce()) {
     testing::during(input, property);
+}
+
+/// What was reported; one case runs at a time.
+#[cfg(feature = "checked")]
+static NOTED: Mutex<Vec<Misuse>> = Mutex::new(Vec::new());
+
+/// Notes a misuse that was reported.
+#[cfg(feature = "checked")]
+pub fn note(misuse: Misuse) {
+    NOTED.lock().push(misuse);
+}
+
+/// What was noted since this was asked.
+#[cfg(feature = "checked")]
+pub fn take_noted() -> Vec<Misuse> {
+    core::mem::take(&mut *NOTED.lock())
 }
 
 /// The memory that a test's break moves in: addresses of a break of the kernel's, at which nothing is mapped until it is touched.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::to_string;
 
 use super::{bounds, counts, tightness, time};
-use crate::{memory, subject, workload};
+use crate::{memory, subject, threads, workload};
 
 /// One measurement of one subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +42,17 @@ pub enum Job {
         /// In a heap of how many cells.
         cells: usize,
     },
+    /// Operations a second of many threads.
+    Threads {
+        /// Who.
+        who: threads::Who,
+        /// What.
+        load: threads::Load,
+        /// How many threads.
+        threads: usize,
+        /// For how long, in milliseconds.
+        budget: u64,
+    },
 }
 
 impl Job {
@@ -54,12 +65,17 @@ impl Job {
         // SAFETY: asks for a signal, whose default is to end this process.
         unsafe { libc::alarm(seconds) };
         memory::small_pages_only();
-        memory::pin_to_one_core();
+        if !matches!(self, Self::Threads { .. }) {
+            memory::pin_to_one_core();
+        }
         match *self {
             Self::Time { subject, workload, budget } => to_string(&time::here(subject, workload, Duration::from_millis(budget))),
             Self::Count { subject, workload } => to_string(&counts::here(subject, workload)),
             Self::Tightness { subject, question } => to_string(&tightness::here(subject, question)),
             Self::Bounds { subject, cells } => to_string(&bounds::here(subject, cells)),
+            Self::Threads { who, load, threads, budget } => {
+                to_string(&threads::here(who, load, threads, Duration::from_millis(budget)))
+            }
         }
     }
 }

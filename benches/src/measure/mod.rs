@@ -14,6 +14,7 @@ pub mod tightness;
 pub mod time;
 
 pub use job::Job;
+pub(crate) use process::run as run_in_child;
 pub use process::{Failure, Outcome};
 
 /// The middle one of some figures; the mean of the middle two if their number is even. `None` if there are none.

@@ -52,7 +52,7 @@ impl From<OutOfMemory> for Failure {
 }
 
 /// Does the job in a child that is killed after `seconds`.
-pub(super) fn run<T: DeserializeOwned>(job: &Job, seconds: u32) -> Outcome<T> {
+pub(crate) fn run<T: DeserializeOwned>(job: &Job, seconds: u32) -> Outcome<T> {
     run_under(&[], job, seconds).map(|(figures, _)| figures)
 }
 

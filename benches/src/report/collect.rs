@@ -4,10 +4,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BoundsOf, Machine, Report, SmallTarget};
+use super::{BoundsOf, Machine, Measured, Report, SmallTarget, SystemSide};
 use crate::measure::tightness::Question;
 use crate::measure::{Failure, bounds, counts, tightness, time};
 use crate::subject::{self, Kind};
+use crate::threads::{Load, Who};
 use crate::workload;
 
 /// Above so many nanoseconds an operation a subject is measured in one round only, and its instructions are not counted.
@@ -62,6 +63,14 @@ impl Report {
         }
     }
 
+    /// Takes in what `make cost` counted.
+    pub fn system_side(&mut self, path: &Path) {
+        match SystemSide::read(path) {
+            Ok(figures) => self.system_side = Some(figures),
+            Err(error) => eprintln!("no figures of the system's side: {}: {error}; `make cost` counts them", path.display()),
+        }
+    }
+
     /// Counts instructions and cache misses of all pairs that are not known to be slow.
     pub fn counts(&mut self, subjects: &[subject::Name], workloads: &[workload::Name]) {
         if let Err(error) = counts::valgrind() {
@@ -103,6 +112,22 @@ impl Report {
     fn is_hopeless(&self, question: Question, subject: subject::Name) -> bool {
         let Question::Smallest(trace) = question else { return false };
         self.tightness.outcome(Question::HighWater(trace), subject) == Some(&Err(Failure::TooSlow))
+    }
+
+    /// Measures many threads, round by round.
+    pub fn threads(&mut self, who: &[Who], loads: &[Load], threads: &[usize], rounds: usize, budget: Duration) {
+        for round in 0..rounds {
+            for &load in loads {
+                for &threads in threads.iter().filter(|&&threads| threads > 1 || !load.is_shared()) {
+                    for who in Who::all(threads).into_iter().filter(|name| who.is_empty() || who.contains(name)) {
+                        progress(format_args!("threads: round {} of {rounds}: {load}, {threads}: {who}", round + 1));
+                        let figure = crate::threads::once(who, load, threads, budget);
+                        self.threads.figures.push(Measured { load, threads, who, figure });
+                    }
+                }
+            }
+        }
+        progress(format_args!(""));
     }
 
     /// Counts single operations in heaps of so many cells, until a subject is too slow, or has an operation that

@@ -93,23 +93,41 @@ pub fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     items
 }
 
-/// The figures as a table.
-impl<R: Copy + Ord + fmt::Display> fmt::Display for Grid<R> {
+impl<R> Grid<R> {
+    /// The figures as a table. Its last column is what the heap reached, divided by what the best peer did; of rows that are a share
+    /// more is better.
+    pub fn table(&self, is_share: fn(R) -> bool) -> Table<'_, R> {
+        Table { grid: self, is_share }
+    }
+}
+
+/// A [`Grid`] as text.
+pub struct Table<'a, R> {
+    grid: &'a Grid<R>,
+    is_share: fn(R) -> bool,
+}
+
+impl<R: Copy + Ord + fmt::Display> fmt::Display for Table<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { grid, is_share } = self;
         write!(f, "{:22}", "")?;
-        let subjects = self.subjects();
+        let subjects = grid.subjects();
         for subject in &subjects {
             write!(f, "{subject:>12}")?;
         }
-        for row in self.rows() {
+        write!(f, "{:>12}", "heap/best")?;
+        for row in grid.rows() {
             write!(f, "\n{row:22}")?;
             for &subject in &subjects {
-                match self.outcome(row, subject) {
+                match grid.outcome(row, subject) {
                     Some(Ok(figure)) if *figure < 10.0 => write!(f, "{figure:12.3}")?,
                     Some(Ok(figure)) => write!(f, "{figure:12.1}")?,
                     Some(Err(failure)) => write!(f, "{failure:>12}")?,
                     None => write!(f, "{:>12}", "")?,
                 }
+            }
+            if let (Some(heap), Some((_, best))) = (grid.figure(row, subject::Name::Heap), grid.best_peer(row, is_share(row))) {
+                write!(f, "{:12.3}", heap / best)?;
             }
         }
         writeln!(f)
@@ -153,8 +171,8 @@ mod tests {
     #[test]
     fn every_figure_is_in_the_table_and_in_the_json() {
         let grid = grid();
-        let table = grid.to_string();
-        assert!(["pair", "heap", "talc", "1.000", "7.000"].iter().all(|part| table.contains(part)), "{table}");
+        let table = grid.table(|_| false).to_string();
+        assert!(["pair", "heap", "talc", "1.000", "7.000", "0.143"].iter().all(|part| table.contains(part)), "{table}");
         let json = serde_json::to_string(&grid).unwrap();
         let again: Grid<crate::workload::Name> = serde_json::from_str(&json).unwrap();
         assert_eq!(again.figure(Pair, Talc), Some(7.0));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   collect.rs  runs the jobs, says how far it is ─► Report ─┬─ Display        tables
-//!                small_target.rs  from `make size` ──┘       ├─ targets.rs     what was to be reached, and was it
+//!                small_target.rs  from `make size` ──┤       ├─ targets.rs     what was to be reached, and was it
+//!                system_side.rs   from `make cost` ──┘       │
 //!                                                           ├─ serde          report.json
 //!                                                           └─ plot.rs        report.svg
 //! ```
@@ -12,7 +13,9 @@ mod grid;
 mod machine;
 mod plot;
 mod small_target;
+mod system_side;
 mod targets;
+mod threads;
 
 use std::fmt;
 use std::io;
@@ -23,7 +26,9 @@ use serde::{Deserialize, Serialize};
 pub use grid::{Cell, Grid};
 pub use machine::Machine;
 pub use small_target::SmallTarget;
+pub use system_side::SystemSide;
 pub use targets::Target;
+pub use threads::{Measured, Threads};
 
 use crate::measure::Outcome;
 use crate::measure::bounds::{Bound, Operation};
@@ -51,8 +56,13 @@ pub struct Report {
     pub state_bytes: usize,
     /// What the heap takes of a small target, if that was measured.
     pub small_target: Option<SmallTarget>,
+    /// What the system's side takes, if that was counted.
+    pub system_side: Option<SystemSide>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
+    /// What many threads reached.
+    #[serde(default)]
+    pub threads: Threads,
     /// What was to be reached.
     pub targets: Vec<Target>,
 }
@@ -109,17 +119,21 @@ impl fmt::Display for Report {
             ("Misses of a second-level cache of 1 MiB an operation", &self.l2_misses),
         ] {
             if !grid.cells.is_empty() {
-                writeln!(f, "\n{title}\n{grid}")?;
+                writeln!(f, "\n{title}\n{}", grid.table(|_| false))?;
             }
         }
         if !self.tightness.cells.is_empty() {
             writeln!(f, "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes")?;
-            writeln!(f, "{}", self.tightness)?;
+            writeln!(f, "{}", self.tightness.table(Question::is_share))?;
         }
         if !self.bounds.is_empty() {
             writeln!(f, "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum")?;
             self.write_bounds(f)?;
         }
+        if let Some(system_side) = &self.system_side {
+            writeln!(f, "\nInstructions of the demo kernel and the program that calls it, exact\n{system_side}")?;
+        }
+        write!(f, "{}", self.threads)?;
         if !self.targets.is_empty() {
             writeln!(f, "\n{}", Target::heading())?;
             for target in &self.targets {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::small_target::{Profile, SmallTarget};
+use super::system_side::Cost;
 use crate::measure::bounds::Operation;
 use crate::measure::tightness::Question;
 use crate::subject::Name::{Floor, Heap, Mimalloc, Uncached};
@@ -34,7 +35,7 @@ impl Target {
     }
 
     /// `reached` is to be `limit` or more.
-    fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
+    pub(super) fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
         let ratio = reached / limit;
         Self { what: what.into(), target: format!("≥ {}{whose}", Figure(limit)), reached, ratio, ok: ratio >= 1.0 }
     }
@@ -74,6 +75,8 @@ pub fn judge(report: &Report) -> Vec<Target> {
     tightness(report, &mut targets);
     bounds(report, &mut targets);
     small_target(report, &mut targets);
+    report.threads.judge(&mut targets);
+    system_side(report, &mut targets);
     targets
 }
 
@@ -129,23 +132,26 @@ fn tightness(report: &Report, targets: &mut Vec<Target>) {
 
 fn bounds(report: &Report, targets: &mut Vec<Target>) {
     let cells = report.cells();
-    for (operation, limit) in [(Operation::Malloc, 500.0), (Operation::Free, 400.0)] {
-        let max_of = |cells: &[usize]| {
-            let counted = cells.iter().filter_map(|&cells| report.bound(Heap, operation, cells));
-            counted.map(|bound| bound.max).max().map(|max| max as f64)
+    for (operation, limits) in
+        [(Operation::Malloc, Some((500.0, 200.0))), (Operation::Free, Some((400.0, 200.0))), (Operation::Realloc, None)]
+    {
+        let max_of = |subject, cells: &[usize]| {
+            let counted = cells.iter().filter_map(|&cells| report.bound(subject, operation, cells));
+            counted.filter(|bound| bound.samples > 0).map(|bound| bound.max).max().map(|max| max as f64)
         };
-        if let Some(max) = max_of(&cells) {
+        if let (Some((limit, _)), Some(max)) = (limits, max_of(Heap, &cells)) {
             targets.push(Target::at_most(format!("{operation}: worst case, instructions"), max, limit, ""));
         }
-        let uncached = cells.iter().filter_map(|&cells| report.bound(Uncached, operation, cells)).map(|bound| bound.max).max();
-        if let Some(max) = uncached {
-            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max as f64, 200.0, ""));
+        if let (Some((_, limit)), Some(max)) = (limits, max_of(Uncached, &cells)) {
+            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max, limit, ""));
         }
         // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
-        if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
-            let what = format!("{operation}: worst of many cells, instructions");
-            targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+        for (subject, cache) in [(Heap, ""), (Uncached, ", cache off")] {
+            if let (Some(few), Some(many)) = (max_of(subject, &few), max_of(subject, &many)) {
+                let what = format!("{operation}: worst of many cells{cache}");
+                targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
+            }
         }
     }
 }
@@ -158,6 +164,12 @@ fn small_target(report: &Report, targets: &mut Vec<Target>) {
             let what = format!("{name}: {what} on {target}, bytes");
             targets.push(Target::at_most(what, reached.into(), limit.into(), ""));
         }
+    }
+}
+
+fn system_side(report: &Report, targets: &mut Vec<Target>) {
+    for Cost { what, instructions, least, .. } in report.system_side.iter().flat_map(|figures| &figures.costs) {
+        targets.push(Target::at_most(what, *instructions, 2.0 * *least as f64, " (2 × the least)"));
     }
 }
 
@@ -214,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn the_systems_side_has_a_target_for_each_operation() {
+        let json = r#"{"costs": [
+            {"what": "null system call", "instructions": 120.5, "least": 60, "most": 200},
+            {"what": "brk up", "instructions": 200.0, "least": 100, "most": 150}],
+            "fault_around": [{"pages": 4, "program": "dense", "faults": 256, "frames": 1029, "instructions": 1000000}]}"#;
+        let report = Report { system_side: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
+        let expected = [("null system call", false), ("brk up", true)];
+        assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
+        assert!(report.to_string().contains("dense: 4 pages a fault"), "{report}");
+    }
+
+    #[test]
     fn bounds_are_absolute_and_do_not_grow() {
         let of = |cells, max| BoundsOf {
             subject: Heap,
@@ -222,5 +246,18 @@ mod tests {
         };
         let report = Report { bounds: vec![of(10, 100), of(1000, 200), of(1_000_000, 300)], ..Report::default() };
         assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn a_resize_has_no_limit_but_must_not_grow_and_what_was_not_counted_is_no_bound() {
+        let of = |cells, samples, max| BoundsOf {
+            subject: Uncached,
+            cells,
+            bounds: Ok(vec![Bound { operation: Operation::Realloc, samples, p50: 1, p99: max, max, worst: None }]),
+        };
+        let mut report = Report { bounds: vec![of(10, 1, 100), of(1000, 1, 200), of(100_000, 1, 251)], ..Report::default() };
+        assert_eq!(verdicts(&report), [("realloc: worst of many cells, cache off".to_owned(), false)]);
+        report.bounds[2] = of(100_000, 0, 0);
+        assert_eq!(verdicts(&report), []);
     }
 }

@@ -15,6 +15,12 @@ mod floor;
 mod libraries;
 mod peers;
 
+pub(crate) use brkalloc::Heap;
+pub(crate) use libraries::Glibc;
+#[cfg(feature = "libraries")]
+pub(crate) use libraries::{Jemalloc, Mimalloc};
+pub(crate) use peers::{Rlsf, Talc};
+
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
 

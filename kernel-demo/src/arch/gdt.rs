@@ -1,24 +1,44 @@
 //! Segments, and the stack that double faults are taken on.
 //!
-//! In long mode segments do almost nothing. Two things are left that need them: the code segment that exception handlers
-//! run in, and the task state segment, whose interrupt stack table names a stack to switch to. A page fault on an
-//! overflowing stack cannot be delivered on that stack; the processor raises a double fault instead, which gets its own.
+//! In long mode segments do almost nothing. Two things are left that need them: the code segments, which say in which ring
+//! code runs, and the task state segment, which names stacks to switch to: `rsp0` for whatever interrupts ring 3, and
+//! the interrupt stack table. A page fault on an overflowing stack cannot be delivered on that stack; the processor raises a
+//! double fault instead, which gets its own.
+//!
+//! The order of the segments is what `syscall` and `sysret` want: the kernel's code and data, the programs' data and code.
+
+use core::cell::UnsafeCell;
 
 use spin::Once;
-use x86_64::VirtAddr;
 use x86_64::instructions::tables::load_tss;
 use x86_64::registers::segmentation::{CS, DS, ES, SS, Segment, SegmentSelector};
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
 use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr};
+
+/// Selector of the kernel's code segment.
+pub const KERNEL_CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+/// Selector of the kernel's data segment.
+pub const KERNEL_DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+/// Selector of the programs' data segment.
+pub const USER_DATA: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::Ring3);
+/// Selector of the programs' code segment.
+pub const USER_CODE: SegmentSelector = SegmentSelector::new(4, PrivilegeLevel::Ring3);
 
 /// Place of the double-fault stack in the interrupt stack table.
 pub const DOUBLE_FAULT_IST: u16 = 0;
 
 /// A descriptor table and the task state segment in it.
 pub struct Segments {
-    task_state: Once<TaskStateSegment>,
-    table: Once<(GlobalDescriptorTable, [SegmentSelector; 3])>,
+    task_state: Once<TaskState>,
+    table: Once<(GlobalDescriptorTable, SegmentSelector)>,
 }
+
+/// The task state segment, which the processor reads whenever it changes stacks.
+struct TaskState(UnsafeCell<TaskStateSegment>);
+
+// SAFETY: there is one processor; what changes the segment does so by raw pointers, while nobody else looks.
+unsafe impl Sync for TaskState {}
 
 /// In use until there are kernel stacks.
 pub static EARLY: Segments = Segments::new();
@@ -51,24 +71,44 @@ impl Segments {
         let task_state = self.task_state.call_once(|| {
             let mut task_state = TaskStateSegment::new();
             task_state.interrupt_stack_table[DOUBLE_FAULT_IST as usize] = double_fault_stack;
-            task_state
+            TaskState(UnsafeCell::new(task_state))
         });
-        let (table, [code, data, task]) = self.table.call_once(|| {
+        let (table, task) = self.table.call_once(|| {
             let mut table = GlobalDescriptorTable::new();
-            let code = table.append(Descriptor::kernel_code_segment());
-            let data = table.append(Descriptor::kernel_data_segment());
-            let task = table.append(Descriptor::tss_segment(task_state));
-            (table, [code, data, task])
+            let code_and_data = [
+                (KERNEL_CODE, Descriptor::kernel_code_segment()),
+                (KERNEL_DATA, Descriptor::kernel_data_segment()),
+                (USER_DATA, Descriptor::user_data_segment()),
+                (USER_CODE, Descriptor::user_code_segment()),
+            ];
+            for (selector, descriptor) in code_and_data {
+                assert_eq!(table.append(descriptor), selector, "segments are where their selectors say");
+            }
+            // SAFETY: the segment is static.
+            let task = table.append(unsafe { Descriptor::tss_segment_unchecked(task_state.0.get()) });
+            (table, task)
         });
         table.load();
         // SAFETY: the selector names a 64-bit code segment of the table just loaded.
-        unsafe { CS::set_reg(*code) };
+        unsafe { CS::set_reg(KERNEL_CODE) };
         for set in [SS::set_reg, DS::set_reg, ES::set_reg] {
             // SAFETY: the selector names a data segment of that table.
-            unsafe { set(*data) };
+            unsafe { set(KERNEL_DATA) };
         }
         // SAFETY: the selector names a task state segment, which is static.
         unsafe { load_tss(*task) };
+    }
+
+    /// Where the task state segment keeps the stack that the processor changes to when ring 3 is interrupted (`rsp0`). It may be
+    /// unaligned.
+    ///
+    /// # Panics
+    ///
+    /// Before [`load`](Self::load).
+    pub fn interrupt_stack(&self) -> *mut u64 {
+        let task_state = self.task_state.get().expect("the segments are loaded").0.get();
+        // SAFETY: the pointer leads to the segment; only the address of a field is taken.
+        unsafe { &raw mut (*task_state).privilege_stack_table }.cast()
     }
 }
 

@@ -3,10 +3,13 @@
 //! ```text
 //!   probe                 single accesses, made to see whether they fault
 //!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
-//!   trap                  every exception arrives here: serve, return to a catcher, or report and stop
-//!   gdt                   segments, and the stack that double faults are taken on
+//!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
+//!   trap                  every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
+//!   single_step           a handler after every instruction
+//!   gdt                   segments of both rings, and the stack that double faults are taken on
 //!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
+//!   entropy               numbers that nobody can tell in advance
 //!   serial                the console              qemu    exit status and options from the command line
 //! ```
 //!
@@ -15,14 +18,18 @@
 #![allow(unsafe_code)]
 
 pub mod catch;
+pub mod entropy;
 pub mod gdt;
 pub mod mmu;
 pub mod probe;
 pub mod qemu;
 pub mod registers;
 pub mod serial;
+pub mod single_step;
 pub mod stack;
+pub mod timer;
 pub mod trap;
+pub mod user;
 
 pub use catch::catch_fault;
 pub use stack::on_stack;

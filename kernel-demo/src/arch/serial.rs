@@ -47,6 +47,18 @@ pub fn write(text: fmt::Arguments<'_>) {
     let _ = CONSOLE.lock().write_fmt(text);
 }
 
+/// Prints bytes, whatever they are.
+pub fn write_bytes(bytes: &[u8]) {
+    if let Some(port) = &mut CONSOLE.lock().0 {
+        port.send_bytes_exact(bytes);
+    }
+}
+
+/// A byte that has come in and was not read yet.
+pub fn read_byte() -> Option<u8> {
+    CONSOLE.lock().0.as_mut()?.try_receive_byte().ok()
+}
+
 /// Prints to the serial console.
 #[macro_export]
 macro_rules! print {

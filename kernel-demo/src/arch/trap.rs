@@ -1,9 +1,11 @@
 //! Every exception arrives here.
 //!
 //! ```text
-//!   processor ─► entry of the vector ─► common entry: saves the registers ─► dispatch
+//!   processor ─► entry of the vector ─► from ring 3? ── yes ──────────────► user::leave: the program's `run` returns
+//!                                           no: saves the registers ─► dispatch
 //!                                                                            │
 //!      page fault, served by the memory manager ──────────────► return, the instruction runs again
+//!      debug trap, of somebody who is single-stepped ─────────► return, after their handler
 //!      breakpoint ────────────────────────────────────────────► return, counted
 //!      anything else, caught (`catch`) ───────────────────────► return to the catcher, with a report
 //!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
@@ -15,12 +17,12 @@ use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use spin::Once;
-use x86_64::VirtAddr;
 use x86_64::registers::control::Cr2;
-use x86_64::structures::idt::{Entry, InterruptDescriptorTable, PageFaultErrorCode};
+use x86_64::structures::idt::{Entry, EntryOptions, InterruptDescriptorTable, PageFaultErrorCode};
+use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::qemu::{Exit, exit};
-use super::{catch, gdt, serial};
+use super::{catch, gdt, serial, single_step, timer, user};
 use crate::memory::report::{Exception, Registers};
 use crate::memory::{self, Access, Cause, FaultReport, PageFault};
 use crate::{println, testing};
@@ -61,9 +63,10 @@ impl TrapFrame {
     }
 }
 
+const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
 const DOUBLE_FAULT: u64 = 8;
-const PAGE_FAULT: u64 = 14;
+pub(super) const PAGE_FAULT: u64 = 14;
 
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 
@@ -72,9 +75,21 @@ pub fn breakpoints() -> u64 {
     BREAKPOINTS.load(Ordering::Relaxed)
 }
 
-/// What every entry ends in: saves the registers, calls [`dispatch`] with them, restores them, returns.
+/// What entries end in, with vector and error code pushed: a program is left, the kernel goes on.
 #[unsafe(naked)]
 extern "C" fn common_entry() {
+    naked_asm!(
+        "test byte ptr [rsp + 24], 3",
+        "jnz {leave}",
+        "jmp {kernel_entry}",
+        leave = sym user::leave,
+        kernel_entry = sym kernel_entry,
+    )
+}
+
+/// Saves the registers, calls [`dispatch`] with them, restores them, returns.
+#[unsafe(naked)]
+extern "C" fn kernel_entry() {
     naked_asm!(
         "push rax", "push rbx", "push rcx", "push rdx", "push rsi", "push rdi", "push rbp",
         "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14", "push r15",
@@ -90,38 +105,48 @@ extern "C" fn common_entry() {
     )
 }
 
-/// The entry of one vector: pushes an error code where the processor does not, and the vector.
+/// The entry of one vector: pushes an error code where the processor does not, and the vector. Fatal ones, which come on a
+/// stack of their own, end in the kernel wherever they come from.
 macro_rules! entry {
-    ($vector:literal, $error_code:literal) => {{
+    ($vector:literal, $error_code:literal, $next:path) => {{
         #[unsafe(naked)]
         extern "C" fn entry() {
-            naked_asm!($error_code, "push {vector}", "jmp {common}", vector = const $vector, common = sym common_entry)
+            naked_asm!($error_code, "push {vector}", "jmp {next}", vector = const $vector, next = sym $next)
         }
         VirtAddr::from_ptr(entry as *const ())
     }};
-    ($vector:literal without error code) => { entry!($vector, "push 0") };
-    ($vector:literal with error code) => { entry!($vector, "") };
+    ($vector:literal without error code) => { entry!($vector, "push 0", common_entry) };
+    ($vector:literal with error code) => { entry!($vector, "", common_entry) };
+    (fatal $vector:literal without error code) => { entry!($vector, "push 0", kernel_entry) };
+    (fatal $vector:literal with error code) => { entry!($vector, "", kernel_entry) };
 }
 
 /// Points an entry of the table at a handler.
-fn set<F>(entry: &mut Entry<F>, handler: VirtAddr) {
+fn set<F>(entry: &mut Entry<F>, handler: VirtAddr) -> &mut EntryOptions {
     // SAFETY: the handler is an entry made by the macro above for that vector.
-    unsafe { entry.set_handler_addr(handler) };
+    unsafe { entry.set_handler_addr(handler) }
 }
 
-/// Loads the table of handlers. The double fault's switches to the stack that [`gdt`] set up.
+/// As [`set`], on a stack of its own: these may come when the stack is none, or not the kernel's yet or any more.
+fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr) {
+    // SAFETY: the stack is there, and who uses it does not return to what was interrupted.
+    unsafe { set(entry, handler).set_stack_index(gdt::DOUBLE_FAULT_IST) };
+}
+
+/// Loads the table of handlers. The fatal ones switch to the stack that [`gdt`] set up.
 pub fn init() {
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
     let table = TABLE.call_once(|| {
         let mut table = InterruptDescriptorTable::new();
         set(&mut table.divide_error, entry!(0 without error code));
         set(&mut table.debug, entry!(1 without error code));
-        set(&mut table.non_maskable_interrupt, entry!(2 without error code));
-        set(&mut table.breakpoint, entry!(3 without error code));
+        set_fatal(&mut table.non_maskable_interrupt, entry!(fatal 2 without error code));
+        set(&mut table.breakpoint, entry!(3 without error code)).set_privilege_level(PrivilegeLevel::Ring3);
         set(&mut table.overflow, entry!(4 without error code));
         set(&mut table.bound_range_exceeded, entry!(5 without error code));
         set(&mut table.invalid_opcode, entry!(6 without error code));
         set(&mut table.device_not_available, entry!(7 without error code));
+        set_fatal(&mut table.double_fault, entry!(fatal 8 with error code));
         set(&mut table.invalid_tss, entry!(10 with error code));
         set(&mut table.segment_not_present, entry!(11 with error code));
         set(&mut table.stack_segment_fault, entry!(12 with error code));
@@ -129,12 +154,9 @@ pub fn init() {
         set(&mut table.page_fault, entry!(14 with error code));
         set(&mut table.x87_floating_point, entry!(16 without error code));
         set(&mut table.alignment_check, entry!(17 with error code));
-        set(&mut table.machine_check, entry!(18 without error code));
+        set_fatal(&mut table.machine_check, entry!(fatal 18 without error code));
         set(&mut table.simd_floating_point, entry!(19 without error code));
-        // SAFETY: the handler is an entry made by the macro for that vector.
-        let double_fault = unsafe { table.double_fault.set_handler_addr(entry!(8 with error code)) };
-        // SAFETY: the stack is there, and no other vector uses it.
-        unsafe { double_fault.set_stack_index(gdt::DOUBLE_FAULT_IST) };
+        set(&mut table[timer::VECTOR], entry!(32 without error code));
         table
     });
     table.load();
@@ -148,6 +170,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        DEBUG if single_step::trapped() => return,
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,
@@ -155,7 +178,9 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
         DOUBLE_FAULT => double_fault(frame),
         _ => report(frame),
     };
-    if !catch::redirect(frame, &report) {
+    // A fatal one that interrupts ring 3 finds the program's page tables, on which no catcher can go on.
+    let from_ring_3 = frame.cs & 3 != 0;
+    if from_ring_3 || !catch::redirect(frame, &report) {
         stop(&report);
     }
 }
@@ -174,7 +199,19 @@ fn report(frame: &TrapFrame) -> FaultReport {
 
 /// Asks the memory manager to serve the fault.
 fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
-    let code = PageFaultErrorCode::from_bits_truncate(frame.error_code);
+    let fault = latest_page_fault(frame.error_code);
+    memory::serve(&fault).map_err(|(cause, place)| FaultReport {
+        cause,
+        address: Some(fault.address),
+        access: Some(fault.access),
+        place,
+        ..report(frame)
+    })
+}
+
+/// The page fault that came with this error code, if none came since.
+pub(super) fn latest_page_fault(error_code: u64) -> PageFault {
+    let code = PageFaultErrorCode::from_bits_truncate(error_code);
     let access = if code.contains(PageFaultErrorCode::INSTRUCTION_FETCH) {
         Access::Execute
     } else if code.contains(PageFaultErrorCode::CAUSED_BY_WRITE) {
@@ -182,15 +219,7 @@ fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
     } else {
         Access::Read
     };
-    let address = Cr2::read_raw();
-    let fault = PageFault { address, access, present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION) };
-    memory::serve(&fault).map_err(|(cause, place)| FaultReport {
-        cause,
-        address: Some(address),
-        access: Some(access),
-        place,
-        ..report(frame)
-    })
+    PageFault { address: Cr2::read_raw(), access, present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION) }
 }
 
 /// A double fault comes from a page fault that could not be delivered, for want of a stack to push onto.

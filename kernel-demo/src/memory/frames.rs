@@ -11,13 +11,17 @@
 //! The links live in the table, as indices: no frame is touched while it is free, and the code needs no `unsafe`.
 //!
 //! Time: [`allocate`](Frames::allocate) and [`free`](Frames::free) take at most [`MAX_ORDER`] splits or merges of constant
-//! cost each, whatever is free or used. [`add`](Frames::add) is linear in the frames added.
+//! cost each, whatever is free or used: logarithmic in the size of the largest block, constant in the size of memory. The tests
+//! count. [`add`](Frames::add) is linear in the frames added.
+//!
+//! **Owners.** A single frame can have several owners, who each [`release`](Frames::release) it; the last one frees it.
 //!
 //! **Reservations.** Frames can be promised before they are needed. A promise is a [`Reservation`]; frames promised are
 //! still free (`reserved ≤ free` always holds), but [`allocate`](Frames::allocate) does not take them. So taking a frame
 //! *out of* a reservation cannot fail: the frame is there.
 
 mod account;
+mod owners;
 
 use x86_64::structures::paging::PhysFrame;
 
@@ -53,7 +57,7 @@ enum State {
     Inside,
     /// First frame of a free block of this order; `next` and `prev` link the order's list.
     Free(u8),
-    /// First frame of a block of this order that is in use.
+    /// First frame of a block of this order that is in use; `next` counts its owners.
     Used(u8),
 }
 
@@ -63,6 +67,7 @@ enum State {
 ///
 /// * Frame `i` of the table is physical frame `i`. Every managed frame is the head of exactly one block (`Free(k)` or
 ///   `Used(k)`), or `Inside` one.
+/// * `next` of a block that is `Used` is the number of its owners, one or more.
 /// * A block of order `k` begins at a multiple of `2^k` and lies in the table.
 /// * `heads[k]` lists exactly the blocks that are `Free(k)`; bit `k` of `nonempty` is set iff the list is not empty.
 /// * No two blocks that are buddies of an order below [`MAX_ORDER`] are both free.
@@ -73,6 +78,9 @@ pub struct Frames<'t> {
     nonempty: u16,
     counts: Counts,
     fail_in: Option<usize>,
+    /// How often a block was put on a list or taken off one.
+    #[cfg(test)]
+    list_steps: usize,
 }
 
 impl<'t> Frames<'t> {
@@ -80,7 +88,15 @@ impl<'t> Frames<'t> {
     pub fn new(table: &'t mut [Frame]) -> Self {
         assert!(table.len() < NONE as usize, "frame numbers must fit 32 bits");
         table.fill(Frame::FOREIGN);
-        Self { table, heads: [NONE; ORDERS], nonempty: 0, counts: Counts::default(), fail_in: None }
+        Self {
+            table,
+            heads: [NONE; ORDERS],
+            nonempty: 0,
+            counts: Counts::default(),
+            fail_in: None,
+            #[cfg(test)]
+            list_steps: 0,
+        }
     }
 
     /// How many frames there are, of each kind.
@@ -124,7 +140,7 @@ impl<'t> Frames<'t> {
     ///
     /// # Errors
     ///
-    /// No block of that order is in use there.
+    /// No block of that order is in use there, or it has other owners.
     pub fn free(&mut self, frame: PhysFrame, order: u8) -> Result<(), FreeError> {
         let address = frame.start_address().as_u64();
         let index = address / PAGE_SIZE;
@@ -132,6 +148,9 @@ impl<'t> Frames<'t> {
             None | Some(State::Foreign) => Err(FreeError::Foreign(address)),
             Some(State::Inside | State::Free(_)) => Err(FreeError::NotInUse(address)),
             Some(State::Used(expected)) if expected != order => Err(FreeError::WrongOrder { address, expected, found: order }),
+            Some(State::Used(_)) if self.table[index as usize].next != 1 => {
+                Err(FreeError::Shared { address, owners: self.table[index as usize].next })
+            }
             Some(State::Used(_)) => {
                 self.put_block(index as u32, order);
                 Ok(())
@@ -222,7 +241,7 @@ impl<'t> Frames<'t> {
             have -= 1;
             self.link(block + (1 << have), have);
         }
-        self.table[block as usize].state = State::Used(order);
+        self.table[block as usize] = Frame { state: State::Used(order), next: 1, prev: NONE };
         self.counts.free -= 1 << order;
         Some(block)
     }
@@ -243,8 +262,17 @@ impl<'t> Frames<'t> {
         self.link(block, order);
     }
 
+    #[cfg(not(test))]
+    const fn count_step(&self) {}
+
+    #[cfg(test)]
+    const fn count_step(&mut self) {
+        self.list_steps += 1;
+    }
+
     /// Marks a block free and puts it at the front of its list.
     fn link(&mut self, block: u32, order: u8) {
+        self.count_step();
         let next = self.heads[order as usize];
         self.table[block as usize] = Frame { state: State::Free(order), next, prev: NONE };
         if let Some(next) = self.table.get_mut(next as usize) {
@@ -256,6 +284,7 @@ impl<'t> Frames<'t> {
 
     /// Takes a free block off its list, leaving its first frame `Inside`.
     fn unlink(&mut self, block: u32, order: u8) {
+        self.count_step();
         let Frame { next, prev, .. } = self.table[block as usize];
         self.table[block as usize].state = State::Inside;
         if let Some(next) = self.table.get_mut(next as usize) {

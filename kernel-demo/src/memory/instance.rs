@@ -4,7 +4,7 @@ use spin::{Mutex, Once};
 
 use super::fault::{Decision, PageFault};
 use super::paging::Takeover;
-use super::{Cause, Memory, Place};
+use super::{Cause, Memory, Pages, Place, Reach};
 use crate::arch::mmu::PhysicalMap;
 
 static MEMORY: Mutex<Option<Memory<PhysicalMap>>> = Mutex::new(None);
@@ -26,6 +26,21 @@ pub(crate) fn install(memory: Memory<PhysicalMap>, takeover: Takeover) {
 pub fn with<R>(action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
     action(MEMORY.lock().as_mut().expect("the memory manager is in place"))
 }
+
+/// The running kernel's memory manager, to be reached for a moment at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct TheMemory;
+
+impl Reach for TheMemory {
+    type Mmu = PhysicalMap;
+
+    fn with<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
+        with(action)
+    }
+}
+
+/// The page tables of a process.
+pub type ProcessPages = Pages<TheMemory>;
 
 /// What the kernel found when it came up.
 ///

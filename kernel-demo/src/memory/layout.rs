@@ -18,7 +18,7 @@
 //!                       ├──────────────────────┤
 //!                       │ not canonical        │
 //! 0x0000_8000_0000_0000 ├──────────────────────┤
-//!                       │ lower half: empty    │ for processes to come
+//!                       │ lower half           │ empty for the kernel; a process has its memory there
 //!                     0 └──────────────────────┘
 //! ```
 //!
@@ -45,6 +45,16 @@ pub const BREAK_LIMIT: u64 = 64 << 30;
 
 /// Where the kernel stacks begin.
 pub const STACKS: u64 = 0xFFFF_A000_0000_0000;
+
+/// Where the kernel's image begins (`--image-base` in the target's file).
+pub const IMAGE: u64 = 0xFFFF_FFFF_8000_0000;
+
+/// What processes have mapped of the kernel: where its code runs and its stacks are when ring 3 is entered and left. The
+/// level-4 entries of both are made at boot and stay.
+pub const IN_EVERY_PROCESS: [u64; 2] = [STACKS, IMAGE];
+
+/// Where the lower half ends, which is the processes'.
+pub const LOWER_HALF_END: u64 = 0x0000_8000_0000_0000;
 
 /// Where the higher half begins, which is the kernel's.
 pub const HIGHER_HALF: u64 = 0xFFFF_8000_0000_0000;

@@ -29,13 +29,45 @@ pub struct Memory<M> {
     pub(super) tables: Tables<M>,
     pub(super) space: Space,
     breaks: Breaks,
+    zero_page: Option<PhysFrame>,
+}
+
+/// Somebody who can reach the one memory manager, for a moment at a time: what lives longer than a moment holds one of these.
+pub trait Reach: Clone {
+    /// How the manager reaches frames.
+    type Mmu: Mmu + Clone;
+
+    /// Does something with the memory manager, under its rules: see [`memory`](super).
+    fn with<R>(&self, action: impl FnOnce(&mut Memory<Self::Mmu>) -> R) -> R;
 }
 
 impl<M: Mmu> Memory<M> {
     /// A manager of the frames and the tables, with no region yet.
     pub fn new(frames: Frames<'static>, tables: Tables<M>) -> Self {
         let pool = Pool { frames, trace: Trace::new() };
-        Self { pool, tables, space: Space::new(), breaks: [const { None }; MAX_BREAKS] }
+        Self { pool, tables, space: Space::new(), breaks: [const { None }; MAX_BREAKS], zero_page: None }
+    }
+
+    /// Makes the page that all processes read zeroes from, until they write. It stays for good.
+    ///
+    /// # Errors
+    ///
+    /// There is no frame for it.
+    pub fn make_zero_page(&mut self) -> Result<(), OutOfFrames> {
+        let frame = self.pool.take(Purpose::Page)?;
+        // SAFETY: the frame just came from the page allocator, so nobody else uses it.
+        unsafe { self.tables.zero(frame, 0) };
+        self.zero_page = Some(frame);
+        Ok(())
+    }
+
+    /// The frame that all processes read zeroes from.
+    ///
+    /// # Panics
+    ///
+    /// Before it was made.
+    pub const fn zero_page(&self) -> PhysFrame {
+        self.zero_page.expect("the zero page was made when the kernel came up")
     }
 
     /// How many frames there are, of each kind.

@@ -4,17 +4,19 @@
 //!   kernel_break   stacks        who asks           a break for a heap; a stack with a guard page
 //!  ──────────────────────────────────────────────
 //!   manager                      what happens       moves breaks, serves page faults
+//!   pages                                           the memory of a process, as its `address_space` decides
 //!  ──────────────────────────────────────────────
 //!   fault · breaks · space       the rules          what a fault means, how a break moves, what lies where
 //!  ──────────────────────────────────────────────
 //!   pool ─► frames · trace       physical memory    buddy allocator, reservations; what happened to them
+//!   access · permissions         the words          what a fault tells, what may be done with memory
 //!   tables                       page tables        map, translate, unmap a range
 //!   paging · image               at boot            the kernel's own page tables replace the bootloader's
 //! ```
 //!
 //! Rules of this room:
 //!
-//! 1. Everything is policy in safe code, tested on the host, except `tables`, `manager`, `stacks`, `paging` and
+//! 1. Everything is policy in safe code, tested on the host, except `tables`, `manager`, `stacks`, `paging`, `pages` and
 //!    `kernel_break`, which need `unsafe` to reach frames and to hand out addresses.
 //! 2. There is one lock, around the one memory manager ([`with`]). Code that holds it touches only the manager's own fields
 //!    and frames through the map of all physical memory: memory that is always mapped. So it cannot fault, and the page
@@ -22,9 +24,10 @@
 //! 3. Lock order: a heap's lock, then the memory manager's, then the serial port's. A heap calls its break with its own lock
 //!    held; the manager never calls a heap; printing takes no other lock and never allocates. So copy what you want to print or
 //!    to keep in a vector out of the manager first, and do the rest with the manager unlocked.
-//! 4. Interrupts stay disabled, and there is one processor. A lock that is taken is held by the code that was interrupted
+//! 4. In the kernel interrupts stay disabled, and there is one processor. A lock that is taken is held by the code that was interrupted
 //!    by a fault, never by somebody who will let go of it soon.
 
+pub mod access;
 pub mod breaks;
 pub mod fault;
 pub mod frames;
@@ -35,22 +38,29 @@ mod instance;
 pub mod kernel_break;
 pub mod layout;
 pub mod manager;
+pub mod pages;
 #[cfg(not(test))]
 pub mod paging;
+pub mod permissions;
 pub mod pool;
 pub mod report;
 pub mod space;
 pub mod stacks;
+pub mod stop;
 pub mod tables;
 pub mod trace;
 
+pub use access::{Access, PageFault};
 pub use breaks::{BreakId, BreakInfo, MoveError, Policy};
-pub use fault::{Access, Cause, PageFault};
+pub use fault::Cause;
 pub use frames::{Counts, OutOfFrames};
 #[cfg(not(test))]
-pub(crate) use instance::{install, judge, serve};
+pub use instance::{ProcessPages, TheMemory, takeover, with};
 #[cfg(not(test))]
-pub use instance::{takeover, with};
-pub use manager::Memory;
-pub use report::FaultReport;
+pub(crate) use instance::{install, judge, serve};
+pub use manager::{Memory, Reach};
+pub use pages::Pages;
+pub use permissions::Permissions;
+pub use report::{FaultReport, Registers};
 pub use space::{Place, Region};
+pub use stop::Stop;

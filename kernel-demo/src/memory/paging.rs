@@ -85,6 +85,7 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
     map_as_before(boot_info, flags(Permissions::READ), &mut old, &mut new, &mut frames);
 
     let mut memory = Memory::new(frames, new);
+    memory.make_zero_page().expect("there is memory for the zero page");
     let fixed = |name, start, end, permissions| Region { name, start, end, permissions, kind: Kind::Fixed };
     let data = Permissions::READ | Permissions::WRITE;
     let physical = fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);

@@ -25,11 +25,7 @@ impl Pool {
     pub fn take_for(&mut self, brk: &mut BreakRegion, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
         match brk.policy() {
             Policy::Strict => Ok(self.take_reserved(&mut brk.reservation, purpose)),
-            Policy::Overcommit => {
-                let frame = self.frames.allocate(0)?;
-                self.record_taken(frame, purpose);
-                Ok(frame)
-            }
+            Policy::Overcommit => self.take(purpose),
         }
     }
 
@@ -52,6 +48,33 @@ impl Pool {
         frame
     }
 
+    /// Takes a frame that nobody promised.
+    ///
+    /// # Errors
+    ///
+    /// None is available.
+    pub fn take(&mut self, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
+        let frame = self.frames.allocate(0)?;
+        self.record_taken(frame, purpose);
+        Ok(frame)
+    }
+
+    /// Takes one owner away from a frame, and gives it back for good if that was the last one.
+    pub fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
+        if self.frames.owners(frame) == 1 {
+            self.give(frame, purpose);
+        } else if let Err(error) = self.frames.release(frame) {
+            disagree(error);
+        }
+    }
+
+    /// Gives a frame one owner more.
+    pub fn share(&mut self, frame: PhysFrame) {
+        if let Err(error) = self.frames.share(frame) {
+            disagree(error);
+        }
+    }
+
     /// Gives a frame back for good.
     pub fn give(&mut self, frame: PhysFrame, purpose: Purpose) {
         self.record_returned(frame, purpose, |frames| frames.free(frame, 0));
@@ -69,7 +92,11 @@ impl Pool {
     ) {
         self.trace.record(Event::FrameReturned { frame: frame.start_address().as_u64(), purpose });
         if let Err(error) = free(&mut self.frames) {
-            panic!("page tables and page allocator disagree: {error}");
+            disagree(error);
         }
     }
+}
+
+fn disagree(error: impl fmt::Display) -> ! {
+    panic!("page tables and page allocator disagree: {error}")
 }

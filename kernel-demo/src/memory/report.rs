@@ -8,6 +8,7 @@ use super::space::Place;
 
 /// The registers of interrupted code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 #[expect(missing_docs, reason = "the names are the processor's")]
 pub struct Registers {
     pub rax: u64,

@@ -9,6 +9,9 @@
 //! kernel's goes through the map of all physical memory; the one of the host tests is a vector.
 #![allow(unsafe_code)]
 
+mod contents;
+mod leaves;
+
 use x86_64::VirtAddr;
 use x86_64::structures::paging::mapper::{MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult};
 use x86_64::structures::paging::page_table::PageTableLevel;
@@ -16,7 +19,8 @@ use x86_64::structures::paging::{
     FrameAllocator, Mapper, Page, PageSize, PageTable, PageTableFlags, PhysFrame, Size4KiB, Translate,
 };
 
-use super::layout::{PAGE_SIZE, page_at};
+pub use self::leaves::Leaf;
+use super::layout::{HIGHER_HALF, page_at};
 
 /// Reaches frames, and keeps the processor's translations up to date.
 ///
@@ -55,7 +59,7 @@ pub struct Translation {
 ///
 /// # Invariants
 ///
-/// `root` is a level-4 table. Every table below it is reachable by one entry only and belongs to this tree.
+/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this tree, and is not empty.
 pub struct Tables<M> {
     root: PhysFrame,
     mmu: M,
@@ -82,6 +86,11 @@ impl<M: Mmu> Tables<M> {
         Self { root, mmu }
     }
 
+    /// How frames are reached.
+    pub const fn mmu(&self) -> &M {
+        &self.mmu
+    }
+
     /// The frame of the level-4 table.
     pub const fn root(&self) -> PhysFrame {
         self.root
@@ -105,10 +114,11 @@ impl<M: Mmu> Tables<M> {
     }
 
     /// Maps a page to a frame; missing tables are made of frames from `supply`. A page that was not mapped needs no flush.
+    /// Tables of the lower half let ring 3 through; whether it may use a page is up to the page's own flags.
     ///
     /// # Errors
     ///
-    /// The page is mapped already, or the supply ran dry (in which case tables may have been added).
+    /// The page is mapped already, or the supply ran dry (in which case tables may have been added, and stay, though they are empty).
     ///
     /// # Safety
     ///
@@ -123,7 +133,8 @@ impl<M: Mmu> Tables<M> {
     where
         for<'a> MappedPageTable<'a, &'a M>: Mapper<S>,
     {
-        let parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+        let mut parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+        parents.set(PageTableFlags::USER_ACCESSIBLE, page.start_address().as_u64() < HIGHER_HALF);
         let mut mapper = self.mapper();
         // SAFETY: the caller answers for the mapping.
         let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, flags, parents, supply) };
@@ -150,32 +161,22 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
-    /// Zeroes a frame from the byte offset on.
-    ///
-    /// # Safety
-    ///
-    /// The frame is the caller's, and nobody holds a reference into that part of it.
-    pub unsafe fn zero(&mut self, frame: PhysFrame, from: usize) {
-        let start = self.mmu.frame_to_pointer(frame).cast::<u8>();
-        let len = PAGE_SIZE as usize - from;
-        // SAFETY: `from` is an offset into the frame, which the `Mmu` makes accessible as a whole.
-        let tail = unsafe { start.add(from) };
-        // SAFETY: the tail lies in the frame, and the caller gave us leave to write there.
-        unsafe { tail.write_bytes(0, len) };
-    }
-
-    /// Unmaps `[start, last]` in the table of the given level, and says whether the table is empty now.
+    /// Unmaps `[start, last]` in the table of the given level, and says whether that has emptied the table.
     fn clear(&mut self, table: PhysFrame, level: PageTableLevel, start: u64, last: u64, gone: &mut impl FnMut(Unmapped)) -> bool {
         let covers = level.entry_address_space_alignment();
         let first_address = start - start % level.table_address_space_alignment();
-        for index in start / covers % 512..=last / covers % 512 {
-            let Ok(frame) = self.table(table)[index as usize].frame() else { continue };
-            let low = first_address + index * covers;
+        let (mut next, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
+        let mut changed = false;
+        while let Some(index) = self.first_used(table, next, last_index) {
+            next = index + 1;
+            let Ok(frame) = self.table(table)[index].frame() else { continue };
+            let low = first_address + index as u64 * covers;
             let empty = level
                 .next_lower_level()
                 .is_none_or(|lower| self.clear(frame, lower, start.max(low), last.min(low + (covers - 1)), gone));
             if empty {
-                self.table(table)[index as usize].set_unused();
+                changed = true;
+                self.table(table)[index].set_unused();
                 self.mmu.flush(page_at(low));
                 gone(match level {
                     PageTableLevel::One => Unmapped::Page { page: low, frame },
@@ -183,7 +184,8 @@ impl<M: Mmu> Tables<M> {
                 });
             }
         }
-        self.table(table).is_empty()
+        // Nobody asks about the root, and no table is empty but by what was taken out just now.
+        changed && level != PageTableLevel::Four && self.first_used(table, 0, 511).is_none()
     }
 
     /// The table in a frame that the tree holds as a table.

@@ -25,7 +25,7 @@ pub const CAPACITY: usize = 512;
 /// What a frame is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Memory behind a page of a break.
+    /// Memory behind a page of a break or of a process.
     Page,
     /// A page table.
     Table,

@@ -231,7 +231,7 @@ fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     fill(dirty, 400, 0xFF);
     free(&mut heap, dirty, 400);
     // SAFETY: the heap outlives the block.
-    let zeroed = unsafe { heap.allocate_zeroed_array(100, Layout::new::<u32>()) };
+    let zeroed = unsafe { heap.allocate_zeroed_array(100, Layout::new::<[u8; 4]>()) };
     let block = evidence.need("calloc(100, 4)", zeroed.ok_or("out of memory"))?;
     evidence.expect_hex("calloc(100, 4) gets dirty memory", dirty.addr().get() as u64, block.addr().get() as u64);
     evidence.expect("bytes of it that are not zero", 0, others(block, 400, 0));
@@ -260,7 +260,6 @@ fn resize(
     old: usize,
     new: usize,
 ) -> Result<NonNull<u8>, Missing> {
-    // `calloc(100, 4)` was asked for with the alignment of its elements; cells have a larger one.
     // SAFETY: the block is live and that long.
     let resized = unsafe { heap.reallocate(block, bytes(old), new) };
     evidence.need("a resized block", resized.ok_or("out of memory"))

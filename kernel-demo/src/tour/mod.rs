@@ -7,6 +7,8 @@
 //!   buckets   runs of small blocks           C9
 //!   edge      the heap and its break         C8 C14
 //!   compare   beside a fixed heap            linked_list_allocator
+//!   processes address spaces in ring 3       C18–C23
+//!   programs  a heap in a process            C12 C14–C17 C24
 //! ```
 //!
 //! `make run` walks through the steps and prints them. The suite runs each as a case.
@@ -18,9 +20,16 @@ mod cells;
 mod compare;
 mod edge;
 mod machine;
+mod processes;
+mod programs;
+mod ring3;
 mod watch;
 
 use crate::evidence::Step;
 
+/// Not where each block ends with a record: the step says to the byte what a bucket holds.
+const BUCKETS: &[Step] = if cfg!(feature = "checked") { &[] } else { buckets::STEPS };
+
 /// All steps, in order, by part.
-pub const PARTS: [&[Step]; 6] = [machine::STEPS, breaks::STEPS, cells::STEPS, buckets::STEPS, edge::STEPS, compare::STEPS];
+pub const PARTS: [&[Step]; 8] =
+    [machine::STEPS, breaks::STEPS, cells::STEPS, BUCKETS, edge::STEPS, compare::STEPS, processes::STEPS, programs::STEPS];

@@ -34,6 +34,11 @@ impl Watch {
         self.count(|event| matches!(event, Event::Fault { .. }))
     }
 
+    /// All that was written down since.
+    pub fn events(&self) -> usize {
+        self.count(|_| true)
+    }
+
     fn count(&self, is_meant: impl Fn(&Event) -> bool) -> usize {
         with(|memory| memory.trace().since(self.mark).filter(|entry| is_meant(&entry.event)).count())
     }

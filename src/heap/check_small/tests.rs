@@ -27,12 +27,13 @@ struct Victim {
 /// What a block is longer by than asked.
 const RECORD: usize = if cfg!(feature = "checked") { 2 * WORD } else { 0 };
 
-/// Places of the words and half words in the header of a run.
-const NEXT: usize = 0;
-const PREV: usize = WORD;
-const FREE: usize = 2 * WORD;
-const FRESH: usize = 2 * WORD + 2;
-const LIVE: usize = 2 * WORD + 4;
+/// Places of the words and half words in the header of a run of one page.
+const HEADER: usize = PAGE - WORD - (2 * WORD + 6).next_multiple_of(WORD);
+const NEXT: usize = HEADER;
+const PREV: usize = HEADER + WORD;
+const FREE: usize = HEADER + 2 * WORD;
+const FRESH: usize = FREE + 2;
+const LIVE: usize = FREE + 4;
 
 impl Victim {
     fn new() -> Self {
@@ -216,7 +217,7 @@ fn a_broken_list_of_free_blocks_is_found() {
         let victim = Victim::new();
         let (run, at) = (victim.runs[run].payload(), run_at(victim.runs[run]));
         let free: u16 = victim.read(run, FREE);
-        for wild in [1, free + 1, u16::MAX, PAGE as u16 - 8] {
+        for wild in [1, free + 1, u16::MAX - 1, PAGE as u16 - 8] {
             victim.write(run, FREE, wild);
             victim.assert_reported(at, Rule::RunList, 0, wild.into());
         }
@@ -245,7 +246,7 @@ fn a_run_whose_blocks_are_miscounted_is_found() {
     victim.write(run, LIVE, live + 1);
     victim.assert_reported(run.addr().get(), Rule::RunBlocks, total, total + 1);
     victim.write(run, LIVE, live);
-    victim.write(run, FREE, 0_u16);
+    victim.write(run, FREE, NOWHERE);
     victim.assert_reported(run.addr().get(), Rule::RunBlocks, total, usize::from(live));
     victim.write(run, FRESH, 9_u16);
     victim.assert_reported(run.addr().get(), Rule::RunBlocks, total, 9);
@@ -256,7 +257,7 @@ fn a_broken_list_of_runs_is_found() {
     let victim = Victim::new();
     let list: Vec<_> = core::iter::successors(victim.heap.small.partial[victim.class.index()].head, |run| {
         // SAFETY: runs in lists are runs.
-        unsafe { run.next() }
+        unsafe { run.next(victim.class) }
     })
     .collect();
     assert_eq!(list.len(), 3);
@@ -290,7 +291,7 @@ fn an_empty_run_beside_others_is_found() {
     while victim.heap.small.cache.take_back(class).is_some_and(|block| block != victim.cached[2]) {}
     for block in victim.live.iter().chain([&victim.cached[0]]) {
         // SAFETY: taken from this run, and nobody uses it. That the heap is not told is the point.
-        unsafe { victim.runs[0].put(*block) };
+        unsafe { victim.runs[0].put(class, *block) };
     }
     victim.assert_reported(run_at(victim.runs[0]), Rule::EmptyRun, 0, 1);
 }
@@ -323,11 +324,11 @@ fn a_block_in_the_front_cache_that_is_none_is_found() {
         ("not aligned", victim.cell.addr().get() + 1),
         ("in a cell", victim.cell.addr().get() + CELL_ALIGN),
         ("a free cell", top),
-        ("the start of a run", run(0).addr().get()),
+        ("the header of a run", run(0).addr().get() + HEADER),
         ("in a block of a run", victim.live[0].addr().get() + 8),
         ("a free block of a run", run(0).addr().get() + usize::from(free)),
         ("a block that was never used", run(2).addr().get() + usize::from(fresh)),
-        ("behind the last block of a run", run(1).addr().get() + first_of(victim.class) + blocks_of(victim.class) * size),
+        ("behind the last block of a run", run(1).addr().get() + blocks_of(victim.class) * size),
     ];
     for (what, place) in places {
         // One more than there should be would be another error, so the second of three leads astray.

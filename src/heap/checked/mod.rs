@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   allocate ─► a longer block is taken ─► its record is written behind the caller's bytes          record.rs
-//!   deallocate, reallocate, usable_size
+//!   deallocate, reallocate, usable_size       who does not know the layout is told by the record
 //!        └─► is there a block? ─► its record ─► header and neighbours ─► the heap, as without the profile
 //!            place.rs             record.rs     neighbours.rs, links.rs
 //!                 └──────────────────┴──────────────┴──► Misuse ─► the hook decides                 misuse.rs
@@ -24,11 +24,12 @@ use core::ptr::NonNull;
 
 use super::growth::Growth;
 use super::{Corruption, Heap, Rule};
-use crate::cell::{Cell, Header, WORD};
+use crate::cell::{Cell, Header, WORD, copy_down};
 use crate::provider::{Break, Map};
 
 pub use misuse::{Decision, Misuse, MisuseHook, MisuseKind};
 pub(super) use record::guarded as guarded_layout;
+pub(crate) use record::size_on_record;
 
 use place::Place;
 use record::Guarded;
@@ -165,6 +166,34 @@ impl<B: Break, M: Map> Heap<B, M> {
         unsafe { self.begin_block(moved, new) }
     }
 
+    /// [`Heap::reallocate_unsized`]. A block whose alignment changes moves: what it was given was measured by the old one.
+    ///
+    /// # Safety
+    ///
+    /// As for that, if it is a block.
+    pub(super) unsafe fn guarded_reallocate_unsized(&mut self, payload: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        let old = self.layout_on_record(payload);
+        if old.align() == new.align() {
+            // SAFETY: the caller's promise; what the layout is worth is looked at there.
+            return unsafe { self.guarded_reallocate(payload, old, new.size()) };
+        }
+        self.admit(payload, old)?;
+        // SAFETY: the caller's promise.
+        let moved = unsafe { self.guarded_allocate(new, Growth::Allowed) }?;
+        // SAFETY: two blocks, which do not overlap, and hold that much in whole words.
+        unsafe { copy_down(payload, moved, old.size().min(new.size())) };
+        // SAFETY: the caller gave the old block up; its contents are in the new one.
+        unsafe { self.guarded_deallocate(payload, old) };
+        Some(moved)
+    }
+
+    /// The layout with which a block was asked for, whether it is live or not; any layout if there is no such block.
+    pub(super) fn layout_on_record(&self, payload: NonNull<u8>) -> Layout {
+        let place = if self.stopped.is_some() { None } else { self.locate(payload).ok() };
+        let record = place.and_then(|(guarded, _)| guarded.record().decode(guarded.addr()));
+        record.map_or(Layout::new::<u8>(), |(layout, _)| layout)
+    }
+
     /// [`Heap::usable_size`]: what was asked for, for behind that comes the record. 0 if there is no such block.
     pub(super) fn guarded_usable_size(&self, block: NonNull<u8>) -> usize {
         let Ok((guarded, _)) = self.locate(block) else { return 0 };
@@ -206,8 +235,12 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.small.pages.class_at(block.addr().get()).is_some() || self.small.pages.is_leaf(block) {
             return Ok(());
         }
-        // SAFETY: the heap took the cell for a block and its record.
-        let guarded = unsafe { Guarded::new(block, header.size() - WORD) };
+        let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);
+        if capacity < least {
+            return Err(Corruption { at: cell.addr(), rule, expected: least, found: capacity });
+        }
+        // SAFETY: the heap took the cell for a block and its record, and it is long enough for both.
+        let guarded = unsafe { Guarded::new(block, capacity) };
         let record = guarded.record();
         match record.decode(guarded.addr()) {
             Some((layout, true)) => match guarded.first_overflow(layout.size()) {

@@ -10,7 +10,7 @@ use crate::provider::{Break, Map};
 const ATTEMPTS: usize = 2;
 
 /// A header that is not what it should be.
-fn broken_header(cell: Cell, found: usize, expected: usize) -> Misuse {
+pub(super) fn broken_header(cell: Cell, found: usize, expected: usize) -> Misuse {
     Misuse { kind: MisuseKind::Header, block: cell.payload().addr().get(), at: cell.addr(), found, expected }
 }
 

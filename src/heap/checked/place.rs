@@ -3,6 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::neighbours::broken_header;
 use super::record::{self, Guarded, Record};
 use super::{Misuse, MisuseKind};
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, Region, State, WORD};
@@ -131,7 +132,11 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.small.pages.is_leaf(block) {
             return Err(NoBlock::Known(Misuse::never_allocated(address, None)));
         }
-        Ok((Place::Cell, header.size() - WORD))
+        let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);
+        if capacity < least {
+            return Err(NoBlock::NoHeader(broken_header(cell, header.size(), least + WORD)));
+        }
+        Ok((Place::Cell, capacity))
     }
 
     /// A live block of this layout, or what is wrong with it.
@@ -217,7 +222,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     fn freed_where_the_layout_says(&self, block: NonNull<u8>, layout: Layout) -> Option<Misuse> {
         let address = block.addr().get();
         let longer = record::guarded(layout)?;
-        let of_run = Class::of(longer).map(Class::size);
+        let of_run = self.small_class_of(longer).map(Class::size);
         let of_cell = Request::new(longer).map(|request| request.size() - WORD);
         [of_run, of_cell].into_iter().flatten().filter(|&capacity| self.spans(address, capacity)).find_map(|capacity| {
             // SAFETY: inside the heap, and long enough for this layout.

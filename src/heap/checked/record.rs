@@ -20,6 +20,9 @@ pub(crate) const OVERHEAD: usize = 2 * WORD;
 /// The least that is in front of it: a freed block holds a link there, and a copy of it.
 const LEAST: usize = 2 * WORD;
 
+/// The shortest block that holds both.
+pub(super) const LEAST_CAPACITY: usize = LEAST + OVERHEAD;
+
 /// What is between the caller's bytes and the record.
 const GAP: u8 = 0xFD;
 
@@ -64,6 +67,17 @@ impl Record {
     }
 }
 
+/// How many bytes the caller of a live block has, by its record.
+///
+/// # Safety
+///
+/// The heap gave the block `capacity` bytes. (The record stays as it is as long as the block is live: any thread may read it.)
+#[cfg(not(feature = "tiny"))]
+pub(crate) unsafe fn size_on_record(block: NonNull<u8>, capacity: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { Guarded::new(block, capacity) }.record().size.min(capacity)
+}
+
 /// A block, with its record at its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guarded {
@@ -75,9 +89,9 @@ pub(super) struct Guarded {
 impl Guarded {
     /// # Safety
     ///
-    /// The block's `capacity` bytes are memory of the heap, and at least [`LEAST`] and a record; `block` is aligned for a word.
+    /// The block's `capacity` bytes are memory of the heap, and at least [`LEAST_CAPACITY`]; `block` is aligned for a word.
     pub(super) unsafe fn new(block: NonNull<u8>, capacity: usize) -> Self {
-        debug_assert!(capacity >= LEAST + OVERHEAD);
+        debug_assert!(capacity >= LEAST_CAPACITY);
         Self { block, capacity }
     }
 

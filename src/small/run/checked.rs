@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::{FIRST, Run, blocks_of};
+use super::{NOWHERE, Run, blocks_of};
 use crate::small::class::Class;
 use crate::small::link_copy::{self, BrokenLink};
 
@@ -31,7 +31,7 @@ pub(super) unsafe fn note(block: NonNull<u8>) {
 impl Run {
     /// The block of this run in which an address lies, taken out or not; `None` if it lies in none.
     pub(crate) fn block_around(self, class: Class, address: usize) -> Option<usize> {
-        let first = self.0.addr().get() + usize::from(FIRST[class.index()]);
+        let first = self.0.addr().get();
         let index = address.checked_sub(first)? / class.size();
         (index < blocks_of(class)).then_some(first + index * class.size())
     }
@@ -43,8 +43,8 @@ impl Run {
     /// See the type.
     pub(crate) unsafe fn is_free(self, class: Class, block: usize) -> bool {
         // SAFETY: the caller's promise.
-        let fresh = usize::from(unsafe { self.header() }.fresh);
-        if fresh != 0 && block >= self.0.addr().get() + fresh {
+        let fresh = unsafe { self.header(class) }.fresh;
+        if fresh != NOWHERE && block >= self.0.addr().get() + usize::from(fresh) {
             return true;
         }
         // SAFETY: the caller's promise.
@@ -69,14 +69,14 @@ impl Run {
         };
         let (Err(broken), Some(block)) = (sound, last) else { return Ok(()) };
         // SAFETY: a free block of the run.
-        unsafe { block.cast::<u16>().write(0) };
+        unsafe { block.cast::<u16>().write(NOWHERE) };
         // SAFETY: just written.
         unsafe { note(block) };
         // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
+        let header = unsafe { self.header(class) };
         let never_used = match header.fresh {
-            0 => 0,
-            fresh => blocks_of(class) - usize::from(fresh - FIRST[class.index()]) / class.size(),
+            NOWHERE => 0,
+            fresh => blocks_of(class) - usize::from(fresh) / class.size(),
         };
         header.live = (blocks_of(class) - never_used - length) as u16;
         Err(broken)
@@ -94,9 +94,9 @@ impl Run {
         mut found: impl FnMut(NonNull<u8>) -> bool,
     ) -> (bool, Result<(), BrokenLink>) {
         // SAFETY: the caller's promise.
-        let mut free = unsafe { self.header() }.free;
+        let mut free = unsafe { self.header(class) }.free;
         let mut left = most.min(blocks_of(class));
-        while free != 0 && left > 0 {
+        while free != NOWHERE && left > 0 {
             // SAFETY: the offset of a block, inside the run.
             let block = unsafe { self.payload().add(usize::from(free)) };
             if found(block) {

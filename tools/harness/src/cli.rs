@@ -33,6 +33,9 @@ pub enum Command {
         /// Which cases.
         #[command(flatten)]
         filter: Filter,
+        /// With the allocator's profile `checked` on.
+        #[arg(long)]
+        checked: bool,
         /// Print the names of the cases instead of running them.
         #[arg(long)]
         list: bool,
@@ -49,8 +52,16 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// What the system's side of an allocator takes, in instructions; the exit status tells whether each figure keeps its bound.
+    Cost {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
     /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
     Size,
+    /// Whether the profile `checked` leaves a trace where it is off; the exit status tells.
+    NoTrace,
 }
 
 /// Which tests to run.
@@ -91,6 +102,11 @@ impl MachineOptions {
     /// The machine for the tour.
     pub fn for_tour(&self) -> Machine {
         self.machine("128M")
+    }
+
+    /// The machine that counts instructions.
+    pub fn for_counting(&self) -> Machine {
+        Machine { accel: Accel::Counting, smp: 1, ..self.machine("64M") }
     }
 
     fn machine(&self, default_mem: &str) -> Machine {

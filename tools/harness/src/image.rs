@@ -1,9 +1,11 @@
 //! Builds bootable disk images with `bootimage`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::project::{Project, Setup};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, process, programs};
 
 /// A disk image to build: one program of one kernel package.
 #[derive(Clone, Debug)]
@@ -11,22 +13,36 @@ pub struct Image {
     folder: PathBuf,
     bin: &'static str,
     features: &'static [&'static str],
+    /// Whether ring-3 programs are part of it.
+    carries_programs: bool,
+    /// Whether it is built as if for use, without what checks the code itself.
+    release: bool,
 }
 
 impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "suite", features: &["suite"] }
+        Self { folder: project.kernel(), bin: "suite", features: &["suite"], carries_programs: true, release: false }
+    }
+
+    /// The same with the allocator's profile `checked`.
+    pub fn suite_checked(project: &Project) -> Self {
+        Self { features: &["suite", "checked"], ..Self::suite(project) }
     }
 
     /// The demo kernel's tour.
     pub fn tour(project: &Project) -> Self {
-        Self { folder: project.kernel(), bin: "tour", features: &[] }
+        Self { folder: project.kernel(), bin: "tour", features: &[], carries_programs: true, release: false }
+    }
+
+    /// The demo kernel, counting instructions.
+    pub fn cost(project: &Project) -> Self {
+        Self { folder: project.kernel(), bin: "cost", features: &[], carries_programs: true, release: true }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
-        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[] }
+        Self { folder: project.other_kernel(), bin: "other-kernel", features: &[], carries_programs: false, release: false }
     }
 
     /// The program's name.
@@ -45,6 +61,15 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
+        // Images of one program, with whatever features, are written to one place first.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.release {
+            command.arg("--release");
+        }
+        if self.carries_programs {
+            command.env(programs::FOLDER, programs::build(project, setup, &mut on_line)?);
+        }
         let mut output = Vec::new();
         let status = process::run(command, |line| {
             output.push(line.to_owned());
@@ -58,11 +83,15 @@ impl Image {
             output.push(format!("{} was not written", image.display()));
             return Err(Error::Build(format!("image {}", self.bin), output));
         }
-        Ok(image)
+        // A name of its own, so that no other features' image takes its place.
+        let named = image.with_file_name(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
+        fs::rename(&image, &named).map_err(|error| Error::Write(named.clone(), error))?;
+        Ok(named)
     }
 
     /// Where `bootimage` puts the image.
     fn path(&self, target: &Path) -> PathBuf {
-        target.join("x86_64-target/debug").join(format!("bootimage-{}.bin", self.bin))
+        let profile = if self.release { "release" } else { "debug" };
+        target.join("x86_64-target").join(profile).join(format!("bootimage-{}.bin", self.bin))
     }
 }

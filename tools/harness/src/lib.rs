@@ -5,13 +5,16 @@
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   suite · tour · other_kernel        what to boot, and what a boot must show; readme: an excerpt of it
+//!   on_linux                           the ring-3 programs where the verdicts are known
 //!   size                               what the allocator takes of a small target
+//!   cost                               what the system's side takes, in instructions
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
-//!   image · qemu · cargo · process     children: compilers and the emulator
+//!   image · programs                   what is built to be booted, and the ring-3 programs in it
+//!   qemu · cargo · process             children: compilers and the emulator
 //!   project                            where things are
 //!   tally                              what passed, what failed and how
 //! ```
@@ -23,14 +26,18 @@
 
 pub mod cargo;
 pub mod cli;
+pub mod cost;
 pub mod coverage;
 pub mod elf;
 pub mod error;
 pub mod image;
 pub mod judge;
 pub mod libtest;
+pub mod no_trace;
+pub mod on_linux;
 pub mod other_kernel;
 pub mod process;
+pub mod programs;
 pub mod project;
 pub mod protocol;
 pub mod qemu;

@@ -6,19 +6,22 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use harness::cli::{Cli, Command, MachineOptions};
+use harness::cost::Costs;
 use harness::image::Image;
 use harness::project::Project;
 use harness::size::Sizes;
 use harness::steps::{self, Context};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
-use harness::{Error, readme, report, tour};
+use harness::{Error, no_trace, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
-        Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
+        Command::Suite { filter, checked, list, machine } => suite(filter.get(), checked, list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
+        Command::Cost { machine } => cost(&machine),
+        Command::NoTrace => no_trace(),
         Command::Size => size(),
     };
     match verdict {
@@ -41,10 +44,11 @@ fn test(filter: Option<String>, machine: MachineOptions, verbose: bool) -> Resul
 }
 
 /// `harness suite`
-fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
+fn suite(filter: Option<String>, checked: bool, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
+    let image = if checked { Image::suite_checked(&project) } else { Image::suite(&project) };
+    let image = image.build(&project, &setup, report::build_line)?;
     let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limit: suite::LIMIT, filter };
     if list {
         return Ok(match suite.list() {
@@ -69,6 +73,22 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     Ok(tally.is_clean())
 }
 
+/// `harness cost`
+fn cost(machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    match Costs::measure(&project, &setup, machine, report::build_line)? {
+        Ok(costs) => {
+            print!("{costs}");
+            Ok(costs.judge().is_clean())
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            Ok(false)
+        }
+    }
+}
+
 /// `harness size`
 fn size() -> Result<bool, Error> {
     let project = Project::find()?;
@@ -76,6 +96,18 @@ fn size() -> Result<bool, Error> {
     let sizes = Sizes::measure(&project, &setup, report::build_line)?;
     print!("{sizes}");
     Ok(sizes.is_ok())
+}
+
+/// `harness no-trace`
+fn no_trace() -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let differences = no_trace::differences(&project, &setup, report::build_line)?;
+    if differences.is_empty() {
+        println!("checked, off: the same programs as without a line of it, byte for byte");
+    }
+    differences.iter().for_each(|line| println!("{line}"));
+    Ok(differences.is_empty())
 }
 
 /// `harness tour`

@@ -37,6 +37,11 @@ impl Project {
         self.root.join("kernel-demo")
     }
 
+    /// The workspace of the programs that the demo kernel runs.
+    pub fn user(&self) -> PathBuf {
+        self.kernel().join("user")
+    }
+
     /// The package of the kernel that has nothing in common with ours.
     pub fn other_kernel(&self) -> PathBuf {
         self.root.join("tests/other-kernel")
@@ -50,6 +55,11 @@ impl Project {
     /// The package of the program for a small target.
     pub fn small_target(&self) -> PathBuf {
         self.root.join("tools/size")
+    }
+
+    /// The workspace of the library that serves programs as `malloc`.
+    pub fn libmalloc(&self) -> PathBuf {
+        self.root.join("malloc")
     }
 
     /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw

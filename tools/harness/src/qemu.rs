@@ -19,6 +19,8 @@ pub enum Accel {
     Tcg,
     /// The processor, through Linux's KVM.
     Kvm,
+    /// QEMU, in software, with a clock that counts instructions: one a nanosecond.
+    Counting,
 }
 
 /// The machine to boot.
@@ -48,7 +50,7 @@ impl Machine {
         let mut drive = OsString::from("format=raw,snapshot=on,file=");
         drive.push(image);
         let accel = match self.accel {
-            Accel::Tcg => "tcg",
+            Accel::Tcg | Accel::Counting => "tcg",
             Accel::Kvm => "kvm",
         };
         let smp = self.smp.to_string();
@@ -61,6 +63,9 @@ impl Machine {
                 &smp,
                 "-m",
                 &self.mem,
+                // All that the accelerator can do: SMEP and SMAP are not in the default.
+                "-cpu",
+                "max",
                 "-device",
                 "isa-debug-exit,iobase=0xf4,iosize=0x04",
                 "-serial",
@@ -75,6 +80,9 @@ impl Machine {
             ]
             .map(OsString::from),
         );
+        if self.accel == Accel::Counting {
+            arguments.extend(["-icount", "shift=0"].map(OsString::from));
+        }
         for (key, value) in keys {
             // A comma separates QEMU's options; a doubled one stands for itself.
             let value = value.replace(',', ",,");

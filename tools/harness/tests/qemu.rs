@@ -2,6 +2,7 @@
 //!
 //! These tests need what `make setup` installs, so they are built only with the feature `qemu`; `make test` does that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use harness::image::Image;
 use harness::project::{Project, Setup};
 use harness::qemu::{Accel, Machine};
-use harness::steps::ALLOCATOR_FEATURES;
+use harness::steps::{ALLOCATOR_FEATURES, CHECKED};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
@@ -113,21 +114,36 @@ fn cases_that_fail_on_purpose_are_selected_only_by_name() {
     assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
 }
 
-/// What a heap does over a fixed piece of memory it must do where each page appears by a fault.
-#[test]
-fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
+/// The cases of the host suites with these features, in the build output of this sort.
+fn cases_on_host(features: &str, sort: &str) -> BTreeSet<String> {
     let project = Project::find().expect("the tests run inside the project");
-    let mut command = cargo::host(&project, project.root(), "");
-    command.args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--tests", "--", "--list"]);
+    let mut command = cargo::host(&project, project.root(), sort);
+    command.args(["test", "--package", "brkalloc", "--features", features, "--tests", "--", "--list"]);
     let mut output = String::new();
     let status = process::run(command, |line| output.extend([line, "\n"])).expect("cargo runs");
     assert!(status.success(), "{output}");
+    coverage::on_host(&output)
+}
 
+/// What a heap does over a fixed piece of memory it must do where each page appears by a fault; also with the profile `checked`.
+#[test]
+fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
+    let project = Project::find().expect("the tests run inside the project");
     let document = fs::read_to_string(project.root().join("docs/TESTING.md")).expect("docs/TESTING.md");
-    let names = Suite { filter: None, ..suite("") }.list().expect("the kernel's list");
-    let differences =
-        coverage::differences(&coverage::on_host(&output), &coverage::in_kernel(&names), &coverage::host_alone(&document));
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let alone = coverage::host_alone(&document);
+    let mut known = BTreeSet::new();
+    let (_, checked_image) = build(Image::suite_checked);
+    let checked = Suite { image: checked_image, ..suite("") };
+    for (suite, features, sort) in [(suite(""), ALLOCATOR_FEATURES, ""), (checked, CHECKED, "checked")] {
+        let host = cases_on_host(features, sort);
+        let names = Suite { filter: None, ..suite }.list().expect("the kernel's list");
+        // A reason may be one for a case that only the other profile has.
+        let excused = alone.intersection(&host).cloned().collect();
+        let differences = coverage::differences(&host, &coverage::in_kernel(&names), &excused);
+        assert!(differences.is_empty(), "{features}: {}", differences.join("\n"));
+        known.extend(host);
+    }
+    assert_eq!(alone.difference(&known).collect::<Vec<_>>(), [""; 0], "docs/TESTING.md has reasons for what is no case");
 }
 
 #[test]

@@ -88,6 +88,13 @@ pub enum FreeError {
         /// Order it was offered with.
         found: u8,
     },
+    /// The block at the physical address belongs to others as well.
+    Shared {
+        /// Physical address of the block.
+        address: u64,
+        /// How many owners it has.
+        owners: u32,
+    },
 }
 
 impl fmt::Display for FreeError {
@@ -98,6 +105,7 @@ impl fmt::Display for FreeError {
             Self::WrongOrder { address, expected, found } => {
                 write!(f, "block {address:#x} has order {expected}, but is freed with order {found}")
             }
+            Self::Shared { address, owners } => write!(f, "block {address:#x} has {owners} owners, but is freed by one of them"),
         }
     }
 }

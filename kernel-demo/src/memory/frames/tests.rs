@@ -135,6 +135,47 @@ fn the_nth_frame_asked_for_fails_once() {
 }
 
 #[test]
+fn a_frame_goes_back_with_its_last_owner() {
+    let mut table = table();
+    let mut frames = Frames::new(&mut table);
+    frames.add(0, 8 * PAGE_SIZE);
+    let before = frames.counts();
+    let frame = frames.allocate(0).unwrap();
+    let address = frame.start_address().as_u64();
+    assert_eq!(frames.owners(frame), 1);
+    frames.share(frame).unwrap();
+    frames.share(frame).unwrap();
+    assert_eq!(frames.free(frame, 0), Err(FreeError::Shared { address, owners: 3 }));
+    assert_eq!((frames.release(frame), frames.release(frame), frames.owners(frame)), (Ok(2), Ok(1), 1));
+    assert_ne!(frames.allocate(0).unwrap(), frame, "it is still somebody's");
+    assert_eq!(frames.release(frame), Ok(0));
+    assert_eq!((frames.owners(frame), frames.counts().free), (0, before.free - 1));
+    assert_eq!(frames.release(frame), Err(FreeError::NotInUse(address)));
+    assert_eq!(frames.share(frame), Err(FreeError::NotInUse(address)));
+    let block = frames.allocate(1).unwrap();
+    assert_eq!((frames.owners(block), frames.share(block).is_err()), (0, true), "blocks have one owner");
+    frames.check();
+}
+
+/// Steps on lists that one allocation or one free may take: one for the block, and one for each split or merge.
+const MOST_STEPS: usize = MAX_ORDER as usize + 1;
+
+#[test]
+fn the_worst_case_splits_and_merges_once_an_order_whatever_the_size_of_memory() {
+    for blocks in [1, 16, 256] {
+        let len = blocks << MAX_ORDER;
+        let mut table = vec![Frame::FOREIGN; len];
+        let mut frames = Frames::new(&mut table);
+        frames.add(0, len as u64 * PAGE_SIZE);
+        frames.list_steps = 0;
+        let frame = frames.allocate(0).unwrap();
+        assert_eq!(core::mem::take(&mut frames.list_steps), MOST_STEPS);
+        frames.free(frame, 0).unwrap();
+        assert_eq!(frames.list_steps, MOST_STEPS);
+    }
+}
+
+#[test]
 #[should_panic(expected = "managed already")]
 fn memory_is_added_once() {
     let mut table = table();
@@ -213,6 +254,7 @@ proptest! {
         let mut promise = Reservation::EMPTY;
         for op in ops {
             let available = model.free_frames() - promise.frames();
+            frames.list_steps = 0;
             match op {
                 Op::Allocate(order) => {
                     let expected = available >= 1 << order && model.has_block(order);
@@ -249,6 +291,7 @@ proptest! {
                     }
                 }
             }
+            prop_assert!(frames.list_steps <= MOST_STEPS);
             prop_assert_eq!(frames.counts().free, model.free_frames());
             prop_assert_eq!(frames.counts().reserved, promise.frames());
             frames.check();

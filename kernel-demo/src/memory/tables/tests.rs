@@ -2,11 +2,11 @@ use std::cell::{RefCell, UnsafeCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::memory::layout::frame_at;
+use crate::memory::layout::{PAGE_SIZE, frame_at};
 
 /// Physical memory made of a vector, and a record of the flushes.
 #[derive(Clone)]
-pub(in crate::memory) struct VectorMemory {
+pub(crate) struct VectorMemory {
     frames: Rc<Vec<UnsafeCell<PageTable>>>,
     pub flushed: Rc<RefCell<Vec<u64>>>,
 }

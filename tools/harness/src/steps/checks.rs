@@ -13,6 +13,9 @@ pub(super) const KERNEL_HOST: &str = "kernel-host";
 /// What the allocator can do beside the default; all of it is tested.
 pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/lock_api";
 
+/// The same with the profile `checked`.
+pub const CHECKED: &str = "brkalloc/allocator-api2,brkalloc/lock_api,brkalloc/checked";
+
 /// The same in the profile for small targets.
 pub(super) const TINY: &str = "brkalloc/allocator-api2,brkalloc/tiny";
 
@@ -21,6 +24,7 @@ pub(super) fn steps() -> Vec<Step> {
     vec![
         check("fmt: workspace", |context| fmt(context, context.project.root())),
         check("fmt: kernel-demo", |context| fmt(context, &context.project.kernel())),
+        check("fmt: ring-3 programs", |context| fmt(context, &context.project.user())),
         check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
         check("fmt: small target", |context| fmt(context, &context.project.small_target())),
         check("fmt: fuzz", |context| fmt(context, &context.project.fuzz())),
@@ -44,8 +48,7 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         check("clippy: the allocator's checked profile", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "checked");
-            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", ALLOCATOR_FEATURES]);
-            command.args(["--features", "brkalloc/checked"]);
+            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", CHECKED]);
             deny_warnings(command)
         }),
         check("clippy: kernel-demo", |context| {
@@ -56,6 +59,11 @@ pub(super) fn steps() -> Vec<Step> {
         check("clippy: kernel-demo's host tests", |context| {
             let mut command = kernel_clippy(context, &context.project.kernel());
             command.args(["--lib", "--profile", "test"]);
+            deny_warnings(command)
+        }),
+        check("clippy: ring-3 programs", |context| {
+            let mut command = kernel_clippy(context, &context.project.user());
+            command.args(["--workspace", "--lib", "--bins"]);
             deny_warnings(command)
         }),
         check("clippy: other-kernel", |context| {
@@ -84,6 +92,11 @@ pub(super) fn steps() -> Vec<Step> {
             command.args(["--lib", "--document-private-items"]);
             command
         }),
+        check("doc: ring-3 programs' runtime", |context| {
+            let mut command = doc(context, &context.project.user(), KERNEL_HOST);
+            command.args(["--workspace", "--lib", "--document-private-items"]).env("CARGO_PROFILE_DEV_PANIC", "abort");
+            command
+        }),
     ]
 }
 
@@ -99,7 +112,7 @@ pub(super) fn run(title: &str, command: Command, screen: &mut Screen) -> Result<
     Ok(if status.success() { Tally::one_passed() } else { Tally::one_failed(Failure::new(title, Kind::Check, output)) })
 }
 
-fn fmt(context: &Context, folder: &Path) -> Command {
+pub(super) fn fmt(context: &Context, folder: &Path) -> Command {
     let mut command = cargo::host(&context.project, folder, "");
     command.args(["fmt", "--all", "--check"]);
     command
@@ -113,7 +126,7 @@ fn kernel_clippy(context: &Context, folder: &Path) -> Command {
     command
 }
 
-fn deny_warnings(mut command: Command) -> Command {
+pub(super) fn deny_warnings(mut command: Command) -> Command {
     command.args(["--", "-D", "warnings"]);
     command
 }

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use super::checks::{ALLOCATOR_FEATURES, KERNEL_HOST, TINY};
+use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
 use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, no_trace, on_linux, process, programs};
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
@@ -16,10 +16,14 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: tiny", tiny),
         tests("host tests: checked", checked),
         tests("host tests: kernel-demo", kernel),
+        tests("host tests: ring-3 programs on Linux", ring3),
         tests("host tests: AddressSanitizer", address_sanitizer),
+        tests("host tests: ThreadSanitizer", thread_sanitizer),
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
+        tests("host tests: 32-bit, checked", host32_checked),
         Step { title: "size: small target", action: Action::Alone(size) },
+        Step { title: "checked: no trace when off", action: Action::Alone(no_trace) },
     ]
 }
 
@@ -37,52 +41,11 @@ fn tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: tiny", context, command, screen)
 }
 
-/// The suites that hold whatever a block's length is, but for the cases below. (The others count cells byte by byte, and with the profile
-/// each is longer.)
-const WITH_ANY_BLOCKS: [&str; 16] = [
-    "allocator_api",
-    "checked",
-    "claims",
-    "edges",
-    "growth",
-    "locks",
-    "mapping",
-    "properties",
-    "regions",
-    "regions_and_break",
-    "resize",
-    "seeds",
-    "simple",
-    "small",
-    "threads",
-    "zeroed",
-];
-
-/// Cases of these suites that say to the byte how long a block is, or what fits beside it.
-const WITH_EXACT_BLOCKS: [&str; 15] = [
-    "c1_a_cell_is_a_header_and_an_aligned_payload",
-    "a_region_is_used_to_its_last_cell",
-    "everything_that_can_be_printed_says_what_it_is",
-    "the_break_moves_by_what_the_top_lacks_and_not_further",
-    "c15_a_large_block_is_mapped_and_goes_back_at_once",
-    "one_block_can_have_all_that_a_region_gained",
-    "the_least_region_holds_the_least_block_at_every_alignment",
-    "then_the_one_before",
-    "then_both",
-    "a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory",
-    "all_of_a_block_may_be_used",
-    "blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking",
-    "the_counters_are_exact",
-    "try_allocate_begins_runs_in_what_there_is_only",
-    "a_block_over_memory_that_was_given_back_and_granted_again",
-];
-
 /// The allocator's tests with its profile `checked` on.
 fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "checked");
-    command.args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--features", "brkalloc/checked", "--lib"]);
-    command.args(WITH_ANY_BLOCKS.iter().flat_map(|suite| ["--test", suite]));
-    cargo_test_but(&WITH_EXACT_BLOCKS, "host tests: checked", context, command, screen)
+    command.args(["test", "--package", "brkalloc", "--features", CHECKED, "--lib", "--tests"]);
+    cargo_test("host tests: checked", context, command, screen)
 }
 
 /// What of the kernel does not need a kernel to run in.
@@ -92,10 +55,35 @@ fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: kernel-demo", context, command, screen)
 }
 
+/// The kernel's programs, on the system whose calls they use.
+fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
+    }
+    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let mut tally = Tally::default();
+    for run in on_linux::RUNS {
+        let name = run.name();
+        if context.filter.as_deref().is_some_and(|filter| !is_chosen(filter, &name)) {
+            continue;
+        }
+        screen.start_line(&format!("test {name} ... "));
+        let verdict = run.judge(&folder)?;
+        screen.end_line(if verdict.is_clean() { "ok" } else { "FAILED" });
+        tally.add(verdict);
+    }
+    Ok(Outcome::Ran(tally))
+}
+
+/// Whether the name contains a part of the filter.
+fn is_chosen(filter: &str, name: &str) -> bool {
+    filter.split(',').map(str::trim).any(|part| !part.is_empty() && name.contains(part))
+}
+
 /// The allocator's tests under AddressSanitizer, lightly optimised, for the sanitizer makes them slow. It does not look for
 /// leaks: a break over a static array needs an array that lives for ever, which a test gets by leaking one.
 fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer()? else {
+    let Some(host) = host_with_sanitizer("asan")? else {
         return Ok(Outcome::LeftOut("the Rust on PATH comes without AddressSanitizer's runtime; rustup's has it".into()));
     };
     let mut command = cargo::host(&context.project, context.project.root(), "asan");
@@ -108,6 +96,23 @@ fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, 
     cargo_test("host tests: AddressSanitizer", context, command, screen)
 }
 
+/// The arenas' tests under ThreadSanitizer. The standard library comes compiled without it: the tests are written such that they do not depend
+/// on what it orders, and what it does by itself is not looked at.
+fn thread_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let Some(host) = host_with_sanitizer("tsan")? else {
+        return Ok(Outcome::LeftOut("the Rust on PATH comes without ThreadSanitizer's runtime; rustup's has it".into()));
+    };
+    let suppressions = context.project.root().join("tests/arenas/tsan.supp");
+    let mut command = cargo::host(&context.project, context.project.root(), "tsan");
+    command
+        .args(["test", "--package", "brkalloc", "--test", "arenas", "--target", &host])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
+        .env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()))
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    cargo_test("host tests: ThreadSanitizer", context, command, screen)
+}
+
 /// The allocator's tests as a 32-bit program, over a standard library built from source.
 fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     host32_with("host tests: 32-bit", ALLOCATOR_FEATURES, context, screen)
@@ -116,6 +121,11 @@ fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 /// The same in the profile for small targets, which are 32-bit.
 fn host32_tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     host32_with("host tests: 32-bit, tiny", TINY, context, screen)
+}
+
+/// The same with the profile `checked`: headers have no bits to spare there.
+fn host32_checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    host32_with("host tests: 32-bit, checked", CHECKED, context, screen)
 }
 
 fn host32_with(title: &str, features: &str, context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
@@ -140,8 +150,18 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", Kind::Check, table))))
 }
 
-/// The host's target, if its standard library comes with AddressSanitizer's runtime.
-fn host_with_sanitizer() -> Result<Option<String>, Error> {
+/// Whether the profile `checked` costs anything where it is off.
+fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let differences = no_trace::differences(&context.project, &context.setup, |line| screen.detail(line))?;
+    let tally = match differences.is_empty() {
+        true => Tally::one_passed(),
+        false => Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences)),
+    };
+    Ok(Outcome::Ran(tally))
+}
+
+/// The host's target, if its standard library comes with the runtime of a sanitizer.
+fn host_with_sanitizer(name: &str) -> Result<Option<String>, Error> {
     let mut lines = Vec::new();
     let mut command = Command::new("rustc");
     command.args(["--print", "host-tuple", "--print", "target-libdir"]);
@@ -150,25 +170,14 @@ fn host_with_sanitizer() -> Result<Option<String>, Error> {
         return Ok(None);
     };
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let found = files.map(|file| file.file_name()).any(|name| name.to_string_lossy().contains("_rt.asan."));
+    let mark = format!("_rt.{name}.");
+    let found = files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark));
     Ok(found.then(|| host.clone()))
 }
 
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.
-pub(super) fn cargo_test(title: &str, context: &Context, command: Command, screen: &mut Screen) -> Result<Outcome, Error> {
-    cargo_test_but(&[], title, context, command, screen)
-}
-
-/// The same, without the cases of these names.
-fn cargo_test_but(
-    skipped: &[&str],
-    title: &str,
-    context: &Context,
-    mut command: Command,
-    screen: &mut Screen,
-) -> Result<Outcome, Error> {
+pub(super) fn cargo_test(title: &str, context: &Context, mut command: Command, screen: &mut Screen) -> Result<Outcome, Error> {
     command.args(["--no-fail-fast", "--color", "never", "--"]);
-    command.args(skipped.iter().flat_map(|case| ["--skip".into(), format!("cases::{case}")]));
     if let Some(filter) = &context.filter {
         command.args(filter.split(',').map(str::trim).filter(|part| !part.is_empty()));
     }

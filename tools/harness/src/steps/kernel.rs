@@ -2,10 +2,11 @@
 
 use super::host::cargo_test;
 use super::{Action, Context, Outcome, Screen, Step};
+use crate::cost::Costs;
 use crate::image::Image;
 use crate::protocol::Event;
 use crate::suite::{LIMIT, Suite};
-use crate::tally::Tally;
+use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, other_kernel, tour};
 
 pub(super) fn steps() -> Vec<Step> {
@@ -13,15 +14,26 @@ pub(super) fn steps() -> Vec<Step> {
     let alone = |title, run| Step { title, action: Action::Alone(run) };
     vec![
         tests("qemu: suite", suite),
+        tests("qemu: suite, checked", checked),
         alone("qemu: the judge against real failures", judge),
         alone("qemu: other-kernel", other),
         alone("qemu: tour", tour),
+        alone("qemu: cost in instructions", cost),
     ]
 }
 
 /// The demo kernel's suite, case by case.
 fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = Image::suite(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    run_suite(&Image::suite(&context.project), context, screen)
+}
+
+/// The same with the profile `checked` on: of the heaps under test, and of the kernel's own.
+fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    run_suite(&Image::suite_checked(&context.project), context, screen)
+}
+
+fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image = image.build(&context.project, &context.setup, |line| screen.detail(line))?;
     let suite = Suite {
         qemu: context.setup.qemu.clone(),
         image,
@@ -51,6 +63,23 @@ fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
     let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), &[], |_| {});
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
+}
+
+/// What the system's side costs: within its bounds, and the same in each boot.
+fn cost(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let mut measure = || Costs::measure(&context.project, &context.setup, &context.machine, |line| screen.detail(line));
+    let (first, again) = match (measure()?, measure()?) {
+        (Ok(first), Ok(again)) => (first, again),
+        (Err(failure), _) | (_, Err(failure)) => return Ok(Outcome::Ran(Tally::one_failed(failure))),
+    };
+    let mut tally = first.judge();
+    tally.add(if first == again {
+        Tally::one_passed()
+    } else {
+        let details = first.to_string().lines().chain(again.to_string().lines()).map(str::to_owned).collect();
+        Tally::one_failed(Failure::new("cost: two boots have the same figures", Kind::Contradiction, details))
+    });
+    Ok(Outcome::Ran(tally))
 }
 
 /// Shows an event of a test kernel.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   checks   fmt · clippy · doc             one pass or failure each; left out under a filter
-//!   host     cargo test, in seven ways; what is linked     counted by their summaries
+//!   host     cargo test, in eight ways; ring-3 programs; what is linked     counted by their summaries
+//!   libmalloc  programs with the library preloaded, small ones and real ones
 //!   kernel   images · suite · other kernel · tour
 //! ```
 //!
@@ -11,9 +12,10 @@
 mod checks;
 mod host;
 mod kernel;
+mod libmalloc;
 mod screen;
 
-pub use checks::ALLOCATOR_FEATURES;
+pub use checks::{ALLOCATOR_FEATURES, CHECKED};
 
 use std::process::Command;
 
@@ -80,6 +82,7 @@ impl Step {
 fn all() -> Vec<Step> {
     let mut steps = checks::steps();
     steps.extend(host::steps());
+    steps.extend(libmalloc::steps());
     steps.extend(kernel::steps());
     steps
 }

@@ -1,0 +1,259 @@
+//! What a process's memory is: a list of areas, a break, limits and counters. Nothing here touches a page table or a frame.
+//!
+//! ```text
+//!   brk   mmap   munmap   mprotect   mremap        fault          fork · destroy     maps · smaps · status
+//!    │      │       │         │         │            │                 │                      │
+//!  ──┴──────┴───────┴─────────┴─────────┴────────────┴─────────────────┴──────────────────────┴───
+//!   AddressSpace   areas (list, vma) · the break's fields · Layout · Limits · Counters
+//!  ─────────────────────────────────┬───────────────────────────────────────┬──────────────────────
+//!                          PageTables: what is mapped             Commit: what was promised
+//! ```
+//!
+//! Rules of this room:
+//!
+//! 1. A call that fails has changed nothing: not the areas, not the page tables, not the account. All that can fail (room in the list,
+//!    the account) is asked first. The one exception is Linux's too, and [`AddressSpace::mremap`] names it.
+//! 2. Checks, their order and their error numbers are Linux's. Where this kernel is stricter, the method says so.
+//! 3. What is promised is charged when it is promised. A touch charges only for a stack that grows.
+//! 4. No memory is writable and executable at once.
+//! 5. A page that is mapped lies in an area. The reverse is what page faults are for: [`AddressSpace::fault`] decides each.
+
+#![deny(unsafe_code)]
+
+mod account;
+mod brk;
+mod errno;
+mod fault;
+mod fork;
+mod layout;
+mod list;
+mod mmap;
+mod mprotect;
+mod mremap;
+mod munmap;
+mod views;
+mod vma;
+
+pub use account::{Account, Commit, PageTables};
+pub use errno::Errno;
+pub use fault::{Cause, Counters, Decision, PageState};
+pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
+pub use list::Totals;
+pub use mmap::{MapFlags, MapRequest};
+pub use mremap::{RemapFlags, RemapRequest};
+pub use views::{Figures, Resident};
+pub use vma::{Kind, Name, ObjectId, Sharing, Vma};
+
+use crate::memory::Permissions;
+use crate::memory::layout::PAGE_SIZE;
+use list::VmaList;
+
+/// The most a process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of data: the program's own and the heap together (`RLIMIT_DATA` at `brk`), and all private writable memory.
+    pub data: u64,
+    /// Bytes of a stack.
+    pub stack: u64,
+    /// Areas.
+    pub areas: usize,
+}
+
+impl Default for Limits {
+    /// Any amount of data, a stack of 8 MiB, 1024 areas: one change of a full list moves 100 KiB at most.
+    fn default() -> Self {
+        Self { data: u64::MAX, stack: 8 << 20, areas: 1024 }
+    }
+}
+
+/// The address space of a process. Dropping one loses what is charged for it for good, so give it up with [`destroy`](Self::destroy).
+///
+/// # Invariants
+///
+/// * All areas lie in `[MIN_ADDRESS, USER_END)`, and none is writable and executable.
+/// * `start_brk ≤ brk ≤ highest_brk`, and above the page of `brk` the break has put nothing.
+/// * `totals().accounted` pages are charged to the account that the calls were given.
+#[derive(Debug)]
+pub struct AddressSpace {
+    vmas: VmaList,
+    layout: Layout,
+    limits: Limits,
+    brk: u64,
+    highest_brk: u64,
+    image_data: u64,
+    most_pages: u64,
+    counters: Counters,
+}
+
+impl AddressSpace {
+    /// An address space with nothing in it, and the break at its start.
+    pub const fn new(layout: Layout, limits: Limits) -> Self {
+        let (brk, counters) = (layout.start_brk, Counters::NONE);
+        let vmas = VmaList::new(limits.areas);
+        Self { vmas, layout, limits, brk, highest_brk: brk, image_data: 0, most_pages: 0, counters }
+    }
+
+    /// Enters a part of the program, for the loader.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when it is empty, not page-aligned, or outside user memory; `EACCES` when it would be writable and executable; `EEXIST` when something is
+    /// there; `ENOMEM` when there is no room in the list, or the account refuses.
+    pub fn insert_image(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
+        self.insert_new(vma, commit)?;
+        if vma.is_data() {
+            self.image_data += vma.len();
+        }
+        Ok(())
+    }
+
+    /// Enters a stack of so many bytes (rounded up to pages) that ends at the layout's `stack_top`.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_image`](Self::insert_image).
+    pub fn insert_stack(&mut self, len: u64, commit: &mut impl Commit) -> Result<(), Errno> {
+        let end = self.layout.stack_top;
+        let start = round_up(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
+        self.insert_new(Vma::private(start, end, Permissions::READ | Permissions::WRITE, Kind::Stack), commit)
+    }
+
+    fn insert_new(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
+        let aligned = (vma.start | vma.end).is_multiple_of(PAGE_SIZE);
+        if !aligned || vma.start >= vma.end || vma.start < MIN_ADDRESS || vma.end > USER_END {
+            return Err(Errno::EINVAL);
+        }
+        if !may_be(vma.permissions) {
+            return Err(Errno::EACCES);
+        }
+        if !self.vmas.overlapping(vma.start, vma.end).is_empty() {
+            return Err(Errno::EEXIST);
+        }
+        self.vmas.reserve(1)?;
+        self.recharge(0, if vma.accounted { vma.pages() } else { 0 }, commit)?;
+        self.add(vma);
+        Ok(())
+    }
+
+    /// All areas, from low to high.
+    pub fn vmas(&self) -> &[Vma] {
+        self.vmas.as_slice()
+    }
+
+    /// The area that holds the address. Logarithmic.
+    pub fn find(&self, address: u64) -> Option<&Vma> {
+        self.vmas.find(address)
+    }
+
+    /// The area that holds the address or lies nearest to it; of two that are equally near, the lower.
+    pub fn nearest(&self, address: u64) -> Option<&Vma> {
+        let below = self.vmas.below(address).map(|vma| (address - (vma.end - 1), vma));
+        let above = self.vmas.above(address).map(|vma| (vma.start - address, vma));
+        let nearest = [below, above].into_iter().flatten().min_by_key(|(distance, _)| *distance);
+        self.find(address).or(nearest.map(|(_, vma)| vma))
+    }
+
+    /// Whether any area maps the object.
+    pub fn maps(&self, object: ObjectId) -> bool {
+        self.vmas().iter().any(|vma| matches!(vma.sharing, Sharing::Shared(id, _) if id == object))
+    }
+
+    /// Where the break stands.
+    pub const fn current_brk(&self) -> u64 {
+        self.brk
+    }
+
+    /// Where the parts lie.
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The most it may have.
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sums over all areas, in pages.
+    pub const fn totals(&self) -> Totals {
+        self.vmas.totals()
+    }
+
+    /// Page faults served so far, by what they took.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Enters an area for which everything was checked.
+    fn add(&mut self, vma: Vma) {
+        self.vmas.insert(vma);
+        self.most_pages = self.most_pages.max(self.totals().pages);
+    }
+
+    /// Lets go of `old` charged pages and promises `new` ones, as one step.
+    fn recharge(&self, old: u64, new: u64, commit: &mut impl Commit) -> Result<(), Errno> {
+        if new > old {
+            return commit.charge(new - old);
+        }
+        if old > new {
+            commit.uncharge(old - new);
+        }
+        Ok(())
+    }
+
+    /// Pages charged in `[start, end)`, and pages of data.
+    fn sums(&self, start: u64, end: u64) -> (u64, u64) {
+        let parts = || self.vmas.overlapping(start, end).iter().map(|vma| vma.part(start, end));
+        let accounted = parts().filter(|vma| vma.accounted).map(|vma| vma.pages()).sum();
+        (accounted, parts().filter(Vma::is_data).map(|vma| vma.pages()).sum())
+    }
+
+    /// Whether the data limit allows `more` pages of data when `less` go.
+    const fn data_may_change(&self, less: u64, more: u64) -> bool {
+        more <= less || self.vmas.totals().data - less + more <= self.limits.data / PAGE_SIZE
+    }
+
+    /// Whether nothing lies in `[start, end)`, nor within the guard gap of a stack above it.
+    fn is_free(&self, start: u64, end: u64) -> bool {
+        self.vmas.overlapping(start, end).is_empty() && self.vmas.above(end).is_none_or(|next| end <= lowest(next))
+    }
+
+    /// Whether the invariants hold, for tests. Linear.
+    ///
+    /// # Errors
+    ///
+    /// Says which one does not.
+    pub fn check(&self) -> Result<(), &'static str> {
+        self.vmas.check()?;
+        let rules = [
+            (self.vmas().first().is_none_or(|vma| vma.start >= MIN_ADDRESS), "an area lies too low"),
+            (self.vmas().last().is_none_or(|vma| vma.end <= USER_END), "an area lies beyond user memory"),
+            (self.vmas().iter().all(|vma| may_be(vma.permissions)), "an area is writable and executable"),
+            (self.layout.start_brk <= self.brk && self.brk <= self.highest_brk, "the break is out of order"),
+            (self.totals().pages <= self.most_pages, "more pages than the most there ever were"),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
+    }
+}
+
+/// Whether memory may have these permissions: not writable and executable at once.
+const fn may_be(permissions: Permissions) -> bool {
+    !permissions.contains(Permissions::WRITE.union(Permissions::EXECUTE))
+}
+
+/// The lowest address that an area claims: a stack claims the gap below it.
+const fn lowest(vma: &Vma) -> u64 {
+    match vma.kind {
+        Kind::Stack => vma.start.saturating_sub(GUARD_GAP),
+        _ => vma.start,
+    }
+}
+
+/// The length in bytes of the pages that hold `len` bytes, if there are so many addresses.
+const fn round_up(len: u64) -> Option<u64> {
+    len.checked_next_multiple_of(PAGE_SIZE)
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

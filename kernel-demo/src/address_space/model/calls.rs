@@ -1,0 +1,203 @@
+//! The naive model of `mmap`, `munmap`, `mprotect` and `mremap`.
+
+use super::naive::{Page, Process, World, pages_of};
+use crate::address_space::{
+    Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapFlags, RemapRequest, Sharing, USER_END, Vma,
+};
+use crate::memory::Permissions;
+use crate::memory::layout::{PAGE_SIZE, page_floor};
+
+const BOTH: Permissions = Permissions::WRITE.union(Permissions::EXECUTE);
+
+/// The end of the range in whole pages, if it is a range of user memory.
+fn range(start: u64, len: u64) -> Option<u64> {
+    let len = len.checked_next_multiple_of(PAGE_SIZE)?;
+    let end = start.checked_add(len)?;
+    (len > 0 && start.is_multiple_of(PAGE_SIZE) && end <= USER_END).then_some(end)
+}
+
+impl Process {
+    pub fn mmap(&mut self, request: MapRequest, world: &mut World) -> Result<u64, Errno> {
+        let MapRequest { hint, len, permissions, flags, object } = request;
+        let shared = flags.contains(MapFlags::SHARED);
+        if len == 0 || !flags.contains(MapFlags::ANONYMOUS) || shared == flags.contains(MapFlags::PRIVATE) {
+            return Err(Errno::EINVAL);
+        }
+        let sharing = match object {
+            Some(object) if shared => Sharing::Shared(object, 0),
+            None if shared => return Err(Errno::EINVAL),
+            _ => Sharing::Private,
+        };
+        if permissions.contains(BOTH) {
+            return Err(Errno::EACCES);
+        }
+        let len = len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
+        let noreplace = flags.contains(MapFlags::FIXED_NOREPLACE);
+        let start = if noreplace || flags.contains(MapFlags::FIXED) {
+            match hint {
+                _ if hint.checked_add(len).is_none_or(|end| end > USER_END) => return Err(Errno::ENOMEM),
+                _ if !hint.is_multiple_of(PAGE_SIZE) => return Err(Errno::EINVAL),
+                _ if hint < MIN_ADDRESS => return Err(Errno::EPERM),
+                _ if noreplace && self.any(hint, hint + len) => return Err(Errno::EEXIST),
+                _ => hint,
+            }
+        } else {
+            self.place(hint, len).ok_or(Errno::ENOMEM)?
+        };
+        let accounted = !shared && permissions.contains(Permissions::WRITE);
+        let (end, kind, name) = (start + len, Kind::Mapping, Name::NONE);
+        let vma = Vma { start, end, permissions, kind, sharing, name, offset: 0, accounted };
+        self.put(&vma, world)?;
+        Ok(start)
+    }
+
+    /// Tries one address after the other.
+    fn place(&self, hint: u64, len: u64) -> Option<u64> {
+        if len > USER_END - MIN_ADDRESS {
+            return None;
+        }
+        let fits = |start: &u64| range(*start, len).is_some_and(|end| self.is_free(*start, end));
+        let base = self.layout.mmap_base;
+        let hint = Some(page_floor(hint)).filter(|hint| *hint != 0).map(|hint| hint.max(MIN_ADDRESS));
+        // Behind all pages is room, or there is none at all.
+        let behind = self.pages.keys().next_back().map_or(base, |last| base.max(last + PAGE_SIZE));
+        let down = (MIN_ADDRESS / PAGE_SIZE..base / PAGE_SIZE).rev().map(|page| page * PAGE_SIZE);
+        let down = down.filter(|start| start.saturating_add(len) <= base);
+        let up = (base..=behind + GUARD_GAP).step_by(PAGE_SIZE as usize);
+        hint.filter(fits).or_else(|| down.chain(up).find(fits))
+    }
+
+    /// Puts an area in place of whatever is there.
+    fn put(&mut self, vma: &Vma, world: &mut World) -> Result<(), Errno> {
+        let pages: Vec<(u64, Page)> = pages_of(vma).collect();
+        let data = pages.iter().filter(|(_, page)| page.is_data()).count() as u64;
+        let accounted = pages.iter().filter(|(_, page)| page.accounted).count() as u64;
+        let more = 1 + usize::from(self.splits(vma.start, vma.end));
+        if !self.data_allows(self.data(vma.start, vma.end), data) || !self.has_room(more) {
+            return Err(Errno::ENOMEM);
+        }
+        world.promise(self.accounted(vma.start, vma.end), accounted)?;
+        self.remove(vma.start, vma.end);
+        self.pages.extend(pages);
+        Ok(())
+    }
+
+    pub fn munmap(&mut self, start: u64, len: u64, world: &mut World) -> Result<(), Errno> {
+        let end = range(start, len).ok_or(Errno::EINVAL)?;
+        self.take_out(start, end, world)
+    }
+
+    fn take_out(&mut self, start: u64, end: u64, world: &mut World) -> Result<(), Errno> {
+        if self.any(start, end) && self.splits(start, end) && !self.has_room(1) {
+            return Err(Errno::ENOMEM);
+        }
+        world.promised -= self.accounted(start, end);
+        self.remove(start, end);
+        Ok(())
+    }
+
+    pub fn mprotect(&mut self, start: u64, len: u64, to: Permissions, world: &mut World) -> Result<(), Errno> {
+        if !start.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let len = len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
+        let end = start.checked_add(len).ok_or(Errno::ENOMEM)?;
+        if to.contains(BOTH) {
+            return Err(Errno::EACCES);
+        }
+        if self.pages.range(start..end).count() as u64 != len / PAGE_SIZE {
+            return Err(Errno::ENOMEM);
+        }
+        let mut changed = self.clone();
+        for page in changed.pages.range_mut(start..end).map(|(_, page)| page) {
+            page.permissions = to;
+            page.accounted |= page.object.is_none() && to.contains(Permissions::WRITE);
+        }
+        let cuts = usize::from(self.inside(start)) + usize::from(self.inside(end));
+        let data = (self.data(start, end), changed.data(start, end));
+        if !self.data_allows(data.0, data.1) || !self.has_room(cuts) {
+            return Err(Errno::ENOMEM);
+        }
+        world.promise(self.accounted(start, end), changed.accounted(start, end))?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// `shift_fails`: there is no frame for a page table, should one be needed.
+    pub fn mremap(&mut self, request: RemapRequest, shift_fails: bool, world: &mut World) -> Result<u64, Errno> {
+        let RemapRequest { old, old_len, new_len, flags, new } = request;
+        let (fixed, may_move) = (flags.contains(RemapFlags::FIXED), flags.contains(RemapFlags::MAYMOVE));
+        if (fixed && !may_move) || new_len == 0 || new_len > USER_END {
+            return Err(Errno::EINVAL);
+        }
+        let old_end = range(old, old_len).ok_or(Errno::EINVAL)?;
+        let (old_len, new_len) = (old_end - old, new_len.next_multiple_of(PAGE_SIZE));
+        let first = *self.pages.get(&old).ok_or(Errno::EFAULT)?;
+        if fixed {
+            let new_end = range(new, new_len).ok_or(Errno::EINVAL)?;
+            if new < old_end && old < new_end {
+                return Err(Errno::EINVAL);
+            }
+            if new < MIN_ADDRESS {
+                return Err(Errno::EPERM);
+            }
+        } else if new_len < old_len {
+            return self.take_out(old + new_len, old_end, world).map(|()| old);
+        } else if new_len == old_len {
+            return Ok(old);
+        }
+        if !(old + PAGE_SIZE..old_end).step_by(PAGE_SIZE as usize).all(|at| self.inside(at)) {
+            return Err(Errno::EFAULT);
+        }
+        if new_len > old_len && first.object.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let there = |start: u64, kind: Kind| {
+            let (name, offset) = first.file.unwrap_or((Name::NONE, 0));
+            let sharing = first.object.map_or(Sharing::Private, |(id, page)| Sharing::Shared(id, page));
+            let Page { permissions, accounted, .. } = first;
+            Vma { start, end: start + new_len, permissions, kind, sharing, name, offset, accounted }
+        };
+        let fits = old.checked_add(new_len).is_some_and(|end| end <= USER_END && self.is_free(old_end, end));
+        if !fixed && !self.inside(old_end) && fits {
+            let longer = there(old, first.kind);
+            let offset = if longer.name.is_empty() { 0 } else { longer.offset + old_len };
+            return self.put(&Vma { start: old_end, offset, ..longer }, world).map(|()| old);
+        }
+        if !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        let to = if fixed { new } else { self.place(0, new_len).ok_or(Errno::ENOMEM)? };
+        self.relocate((old, old_end), &there(to, Kind::Mapping), shift_fails, world)?;
+        Ok(to)
+    }
+
+    fn relocate(&mut self, (old, old_end): (u64, u64), moved: &Vma, shift_fails: bool, world: &mut World) -> Result<(), Errno> {
+        let pages: Vec<(u64, Page)> = pages_of(moved).collect();
+        let data = pages.iter().filter(|(_, page)| page.is_data()).count() as u64;
+        let less_data = self.data(old, old_end) + self.data(moved.start, moved.end);
+        let splits = usize::from(self.splits(old, old_end)) + usize::from(self.splits(moved.start, moved.end));
+        if !self.data_allows(less_data, data) || !self.has_room(1 + splits) {
+            return Err(Errno::ENOMEM);
+        }
+        let accounted = if moved.accounted { moved.pages() } else { 0 };
+        let replaced = self.accounted(moved.start, moved.end);
+        let before = world.promised;
+        world.promise(self.accounted(old, old_end) + replaced, accounted)?;
+        self.remove(moved.start, moved.end);
+        if shift_fails {
+            world.promised = before - replaced;
+            return Err(Errno::ENOMEM);
+        }
+        for (at, page) in pages {
+            let was = self.pages.get(&(at - moved.start + old)).filter(|_| at - moved.start < old_end - old);
+            let value = was.map_or(0, |was| was.value);
+            self.pages.insert(at, Page { value, ..page });
+        }
+        self.remove(old, old_end);
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is alike afterwards becomes one.
+
+use super::{AddressSpace, Commit, Errno, PageTables, Vma, may_be, round_up};
+use crate::memory::Permissions;
+use crate::memory::layout::PAGE_SIZE;
+
+impl AddressSpace {
+    /// Gives all pages of `[start, start + len)` these permissions.
+    ///
+    /// Memory that becomes writable is charged, and stays so when it is not writable any more: what was written is still there.
+    ///
+    /// # Errors
+    ///
+    /// Other than in Linux, where the part before a hole is changed, nothing has changed.
+    ///
+    /// * `EINVAL`: `start` is not page-aligned.
+    /// * `EACCES`: writable and executable at once (Linux leaves this to security modules).
+    /// * `ENOMEM`: there is a hole; the list has no room for a split; the data limit or the account refuses.
+    pub fn mprotect(
+        &mut self,
+        start: u64,
+        len: u64,
+        permissions: Permissions,
+        tables: &mut impl PageTables,
+        commit: &mut impl Commit,
+    ) -> Result<(), Errno> {
+        if !start.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let end = round_up(len).and_then(|len| start.checked_add(len)).ok_or(Errno::ENOMEM)?;
+        if !may_be(permissions) {
+            return Err(Errno::EACCES);
+        }
+        let parts = || self.vmas.overlapping(start, end).iter().map(|vma| vma.part(start, end));
+        if parts().map(|vma| vma.len()).sum::<u64>() != end - start {
+            return Err(Errno::ENOMEM);
+        }
+        let (old_accounted, old_data) = self.sums(start, end);
+        let after = || parts().map(|vma| with(vma, permissions));
+        let new_data = after().filter(Vma::is_data).map(|vma| vma.pages()).sum();
+        let new_accounted = after().filter(|vma| vma.accounted).map(|vma| vma.pages()).sum();
+        if !self.data_may_change(old_data, new_data) {
+            return Err(Errno::ENOMEM);
+        }
+        self.vmas.reserve(self.vmas.cuts(start, end))?;
+        self.recharge(old_accounted, new_accounted, commit)?;
+        self.vmas.rewrite(start, end, |vma| *vma = with(*vma, permissions));
+        tables.protect(start, end, permissions);
+        Ok(())
+    }
+}
+
+/// The area with other permissions.
+fn with(vma: Vma, permissions: Permissions) -> Vma {
+    let accounted = vma.accounted || (!vma.is_shared() && Vma::takes_frames(permissions, vma.kind));
+    Vma { permissions, accounted, ..vma }
+}

@@ -1,0 +1,142 @@
+//! The calls, the faults and the texts one by one; random programs beside the naive model; and the fuzzer's seeds.
+
+mod calls;
+mod faults;
+mod moves;
+mod programs;
+mod views;
+
+use super::*;
+use crate::memory::OutOfFrames;
+
+const R: Permissions = Permissions::READ;
+const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
+const RX: Permissions = Permissions::READ.union(Permissions::EXECUTE);
+const NONE: Permissions = Permissions::empty();
+
+/// Bytes of so many pages.
+const fn p(pages: u64) -> u64 {
+    pages * PAGE_SIZE
+}
+
+/// Page numbers: the image from 16 to 24, the heap from 32, mappings below 1000, the stack's two pages below 2000.
+const LAYOUT: Layout = Layout { text: p(16), start_brk: p(32), mmap_base: p(1000), stack_top: p(2000) };
+const LIMITS: Limits = Limits { data: u64::MAX, stack: p(64), areas: 64 };
+
+/// Page tables that only write down what they are told.
+#[derive(Default)]
+struct Told {
+    calls: Vec<String>,
+    out_of_frames: bool,
+}
+
+impl Told {
+    /// What they were told since the last time.
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.calls)
+    }
+}
+
+impl PageTables for Told {
+    fn unmap(&mut self, start: u64, end: u64) {
+        self.calls.push(format!("unmap {}..{}", start / PAGE_SIZE, end / PAGE_SIZE));
+    }
+
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) {
+        self.calls.push(format!("protect {}..{} {to}", start / PAGE_SIZE, end / PAGE_SIZE));
+    }
+
+    fn shift(&mut self, from: u64, to: u64, len: u64) -> Result<(), OutOfFrames> {
+        if self.out_of_frames {
+            return Err(OutOfFrames { asked: 1, available: 0, injected: true });
+        }
+        self.calls.push(format!("shift {} -> {} ({})", from / PAGE_SIZE, to / PAGE_SIZE, len / PAGE_SIZE));
+        Ok(())
+    }
+}
+
+/// A process, its page tables, and the system's account.
+struct World {
+    space: AddressSpace,
+    told: Told,
+    account: Account,
+}
+
+impl World {
+    /// A process with text, data, bss and a stack, under an account that promises anything.
+    fn new() -> Self {
+        Self::with(LIMITS, Account::overcommit())
+    }
+
+    fn with(limits: Limits, mut account: Account) -> Self {
+        let mut space = AddressSpace::new(LAYOUT, limits);
+        let name = Name::new("program");
+        for vma in [
+            Vma::image(p(16), p(20), RX, name, 0),
+            Vma::image(p(20), p(22), RW, name, p(4)),
+            Vma::private(p(22), p(24), RW, Kind::Image),
+        ] {
+            space.insert_image(vma, &mut account).unwrap();
+        }
+        space.insert_stack(p(2), &mut account).unwrap();
+        Self { space, told: Told::default(), account }
+    }
+
+    /// Moves the break to so many bytes above its start; says where it stands afterwards in the same way.
+    fn brk(&mut self, to: u64) -> u64 {
+        self.space.brk(LAYOUT.start_brk.wrapping_add(to), &mut self.told, &mut self.account) - LAYOUT.start_brk
+    }
+
+    fn mmap(&mut self, request: MapRequest) -> Result<u64, Errno> {
+        let mapped = self.space.mmap(request, &mut self.told, &mut self.account);
+        mapped.inspect(|at| assert!(at.is_multiple_of(PAGE_SIZE))).map(|at| at / PAGE_SIZE)
+    }
+
+    /// Maps so many pages anywhere; says at which page.
+    fn map(&mut self, pages: u64) -> u64 {
+        self.mmap(private(pages)).unwrap()
+    }
+
+    /// Maps pages from here to there, in place of whatever is there.
+    fn map_at(&mut self, start: u64, end: u64, permissions: Permissions) {
+        let flags = private(0).flags | MapFlags::FIXED;
+        assert_eq!(self.mmap(MapRequest { hint: p(start), permissions, flags, ..private(end - start) }), Ok(start));
+    }
+
+    fn munmap(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        self.space.munmap(p(start), p(end - start), &mut self.told, &mut self.account)
+    }
+
+    fn mprotect(&mut self, start: u64, end: u64, to: Permissions) -> Result<(), Errno> {
+        self.space.mprotect(p(start), p(end - start), to, &mut self.told, &mut self.account)
+    }
+
+    fn mremap(&mut self, request: RemapRequest) -> Result<u64, Errno> {
+        self.space.mremap(request, &mut self.told, &mut self.account).map(|at| at / PAGE_SIZE)
+    }
+
+    /// The areas but for those that were there from the start, as `start..end may`, in pages.
+    fn areas(&self) -> Vec<String> {
+        let others = self.space.vmas().iter().filter(|vma| !matches!(vma.kind, Kind::Image | Kind::Stack));
+        let text = |vma: &Vma| format!("{}..{} {}", vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, vma.permissions);
+        others.map(text).collect()
+    }
+}
+
+impl Drop for World {
+    /// Whatever a test does, the invariants hold afterwards, and what is given up is promised to nobody.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.space.check(), Ok(()));
+            let space = std::mem::replace(&mut self.space, AddressSpace::new(LAYOUT, LIMITS));
+            space.destroy(&mut self.told, &mut self.account);
+            assert_eq!(self.account.promised(), 0);
+        }
+    }
+}
+
+/// A wish for so many pages of private memory.
+fn private(pages: u64) -> MapRequest {
+    let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+    MapRequest { hint: 0, len: p(pages), permissions: RW, flags, object: None }
+}

@@ -1,0 +1,158 @@
+//! The address space as text: what Linux shows as `/proc/PID/maps`, `smaps`, and the memory part of `status`.
+//!
+//! ```text
+//!   start        end          may  offset   dev   inode                      path
+//!   555555554000-555555556000 r-xp 00000000 00:00 0                          maps-story
+//!   7ffff7fbf000-7ffff7fc1000 rw-s 00000000 00:01 3                          /dev/zero (deleted)
+//! ```
+//!
+//! A program is no file of a file system: device and inode are 0. A shared object is told by its number as inode.
+
+use core::fmt::{self, Write};
+
+use super::{AddressSpace, Kind, PAGE_SIZE, Sharing, Vma};
+
+/// Column of the path in a line of `maps`.
+const PATH_COLUMN: usize = 73;
+
+/// Column of an amount in a line of `smaps`.
+const AMOUNT_COLUMN: usize = 16;
+
+/// What is mapped in a range, in pages. All of it counts as written to: no frame has a file behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resident {
+    /// Frames that nobody else has.
+    pub private: u64,
+    /// Frames that others have too. The zero page is not one.
+    pub shared: u64,
+}
+
+impl Resident {
+    const fn pages(self) -> u64 {
+        self.private + self.shared
+    }
+}
+
+/// What `status` shows and the areas do not tell, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// The most that was ever resident.
+    pub most_resident: u64,
+    /// Frames of page tables.
+    pub tables: u64,
+}
+
+impl AddressSpace {
+    /// Writes `maps`: a line an area.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn write_maps(&self, out: &mut impl Write) -> fmt::Result {
+        self.vmas().iter().try_for_each(|vma| write_map(vma, out))
+    }
+
+    /// Writes `smaps`: each line of `maps`, and below it what is behind the area. `resident` tells what is mapped from an address to another.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn write_smaps(&self, out: &mut impl Write, mut resident: impl FnMut(u64, u64) -> Resident) -> fmt::Result {
+        for vma in self.vmas() {
+            write_map(vma, out)?;
+            let there = resident(vma.start, vma.end);
+            let anonymous = if vma.is_shared() { 0 } else { there.pages() };
+            for (name, pages) in [
+                ("Size", vma.pages()),
+                ("KernelPageSize", 1),
+                ("MMUPageSize", 1),
+                ("Rss", there.pages()),
+                ("Shared_Clean", 0),
+                ("Shared_Dirty", there.shared),
+                ("Private_Clean", 0),
+                ("Private_Dirty", there.private),
+                ("Anonymous", anonymous),
+            ] {
+                write_amount(out, name, pages)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the memory part of `status`. `resident` tells what is mapped from an address to another.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn write_status(
+        &self,
+        out: &mut impl Write,
+        figures: Figures,
+        mut resident: impl FnMut(u64, u64) -> Resident,
+    ) -> fmt::Result {
+        let (mut private, mut shared) = (0, 0);
+        for vma in self.vmas() {
+            let there = resident(vma.start, vma.end).pages();
+            *(if vma.is_shared() { &mut shared } else { &mut private }) += there;
+        }
+        let totals = self.totals();
+        for (name, pages) in [
+            ("VmPeak", self.most_pages),
+            ("VmSize", totals.pages),
+            ("VmHWM", figures.most_resident.max(private + shared)),
+            ("VmRSS", private + shared),
+            ("RssAnon", private),
+            ("RssShmem", shared),
+            ("VmData", totals.data),
+            ("VmStk", totals.stack),
+            ("VmExe", totals.executable),
+            ("VmPTE", figures.tables),
+        ] {
+            writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_map(vma: &Vma, out: &mut impl Write) -> fmt::Result {
+    let (mode, offset, device, inode) = match vma.sharing {
+        Sharing::Private => ('p', vma.offset, 0, 0),
+        Sharing::Shared(object, first) => ('s', first * PAGE_SIZE, 1, object.0),
+    };
+    let mut line = Counted { out, written: 0 };
+    let Vma { start, end, permissions, .. } = vma;
+    write!(line, "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} ")?;
+    let path = match vma.kind {
+        _ if vma.is_shared() => "/dev/zero (deleted)",
+        Kind::Heap => "[heap]",
+        Kind::Stack => "[stack]",
+        Kind::Image | Kind::Mapping => vma.name.as_str(),
+    };
+    if !path.is_empty() {
+        let padding = PATH_COLUMN.saturating_sub(line.written);
+        write!(line, "{:padding$}{path}", "")?;
+    }
+    line.write_char('\n')
+}
+
+fn write_amount(out: &mut impl Write, name: &str, pages: u64) -> fmt::Result {
+    let padding = AMOUNT_COLUMN - name.len() - 1;
+    writeln!(out, "{name}:{:padding$}{:>8} kB", "", kib(pages))
+}
+
+const fn kib(pages: u64) -> u64 {
+    pages * (PAGE_SIZE / 1024)
+}
+
+/// Counts the characters that go through it.
+struct Counted<'a, W> {
+    out: &'a mut W,
+    written: usize,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.written += text.chars().count();
+        self.out.write_str(text)
+    }
+}

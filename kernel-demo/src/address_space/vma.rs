@@ -1,0 +1,213 @@
+//! One stretch of a process's addresses, all alike: a *virtual memory area*.
+
+use core::fmt;
+
+use crate::memory::Permissions;
+use crate::memory::layout::PAGE_SIZE;
+
+/// What an area is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the program: text, rodata, data, bss.
+    Image,
+    /// What the break has claimed.
+    Heap,
+    /// A stack: it grows down when the addresses below it are touched.
+    Stack,
+    /// What `mmap` made, or `mremap` moved.
+    Mapping,
+}
+
+/// A piece of memory that several address spaces may map at once; whoever makes it gives it a number and keeps its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectId(pub u32);
+
+/// Who sees what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Only this process; after a fork each of the two keeps its own.
+    Private,
+    /// Everybody who maps the object (`MAP_SHARED | MAP_ANONYMOUS`). The number is the page of the object at the area's start.
+    Shared(ObjectId, u64),
+}
+
+/// A short name, cut to [`Name::MAX`] bytes like a process's name in Linux.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Name {
+    /// Bytes that a name keeps.
+    pub const MAX: usize = 15;
+
+    /// No name.
+    pub const NONE: Self = Self { bytes: [0; Self::MAX], len: 0 };
+
+    /// As much of the text as fits; a character is kept whole or not at all.
+    pub fn new(text: &str) -> Self {
+        let kept = &text.as_bytes()[..text.floor_char_boundary(Self::MAX)];
+        let mut name = Self { len: kept.len() as u8, ..Self::NONE };
+        name.bytes[..kept.len()].copy_from_slice(kept);
+        name
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.len.into()]).unwrap_or_default()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A stretch of addresses with one purpose, one set of permissions, and one source of contents.
+///
+/// # Invariants
+///
+/// In a list: `start < end`, both page-aligned, and all of it below the end of user memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vma {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// What may be done with it.
+    pub permissions: Permissions,
+    /// What it is for.
+    pub kind: Kind,
+    /// Who sees what is written.
+    pub sharing: Sharing,
+    /// The program whose file this is a part of; [`Name::NONE`] for memory that is no file's, such as bss.
+    pub name: Name,
+    /// Where in that file the area starts, in bytes; 0 without a name.
+    pub offset: u64,
+    /// Its pages are charged to the system's account of promised pages. Once charged, charged until unmapped: what was written
+    /// stays when the permissions change.
+    pub accounted: bool,
+}
+
+impl Vma {
+    /// Private memory without a name.
+    pub const fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
+        let accounted = Self::takes_frames(permissions, kind);
+        Self { start, end, permissions, kind, sharing: Sharing::Private, name: Name::NONE, offset: 0, accounted }
+    }
+
+    /// A part of a program's file, from the byte `offset` of it on. The loader fills it.
+    pub fn image(start: u64, end: u64, permissions: Permissions, name: Name, offset: u64) -> Self {
+        Self { name, offset, ..Self::private(start, end, permissions, Kind::Image) }
+    }
+
+    /// Length in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "an area has a page at least")]
+    pub const fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Length in pages.
+    pub const fn pages(&self) -> u64 {
+        self.len() / PAGE_SIZE
+    }
+
+    /// Whether the address lies in it.
+    pub const fn contains(&self, address: u64) -> bool {
+        self.start <= address && address < self.end
+    }
+
+    /// Whether anything may be done with it at all.
+    pub const fn accessible(&self) -> bool {
+        !self.permissions.is_empty()
+    }
+
+    /// Whether others see what is written.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.sharing, Sharing::Shared(..))
+    }
+
+    /// Whether it counts as data (`VmData`, and the data limit): private, writable, not a stack.
+    pub fn is_data(&self) -> bool {
+        self.permissions.contains(Permissions::WRITE) && !self.is_shared() && self.kind != Kind::Stack
+    }
+
+    /// Whether private memory like this can come to need a frame a page. What is read-only never needs more than the zero page,
+    /// except for a program's image, which has no file behind it here that it could be read from again.
+    pub(super) const fn takes_frames(permissions: Permissions, kind: Kind) -> bool {
+        permissions.contains(Permissions::WRITE) || matches!(kind, Kind::Image)
+    }
+
+    /// The part of it in `[start, end)`, which overlaps it.
+    pub(super) fn part(&self, start: u64, end: u64) -> Self {
+        let (start, end) = (start.max(self.start), end.min(self.end));
+        let skipped = start - self.start;
+        let offset = if self.name.is_empty() { 0 } else { self.offset + skipped };
+        let sharing = match self.sharing {
+            Sharing::Private => Sharing::Private,
+            Sharing::Shared(object, first) => Sharing::Shared(object, first + skipped / PAGE_SIZE),
+        };
+        Self { start, end, offset, sharing, ..*self }
+    }
+
+    /// Whether `next` goes on where this one ends, with everything alike, so that the two can be one.
+    pub(super) fn continues_in(&self, next: &Self) -> bool {
+        let joined = Self { end: next.end, ..*self };
+        self.end == next.start && joined.part(next.start, next.end) == *next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
+
+    #[test]
+    fn a_name_keeps_whole_characters() {
+        assert_eq!(Name::new("maps-story").as_str(), "maps-story");
+        assert_eq!(Name::new("exactly15letter").as_str(), "exactly15letter");
+        assert_eq!(Name::new("fourteen-bytesä").as_str(), "fourteen-bytes");
+        assert!(Name::new("").is_empty());
+        assert_eq!(Name::new(""), Name::NONE);
+    }
+
+    #[test]
+    fn parts_go_on_where_the_last_one_ended() {
+        let file = Vma::image(0x1000, 0x5000, RW, Name::new("a"), 0x300);
+        let shared = Vma { sharing: Sharing::Shared(ObjectId(7), 2), ..Vma::private(0x1000, 0x5000, RW, Kind::Mapping) };
+        let plain = Vma::private(0x1000, 0x5000, RW, Kind::Heap);
+        assert_eq!(file.part(0x3000, 0x9000).offset, 0x2300);
+        assert_eq!(shared.part(0x3000, 0x9000).sharing, Sharing::Shared(ObjectId(7), 4));
+        assert_eq!(plain.part(0, 0x2000), Vma { end: 0x2000, ..plain });
+        for vma in [file, shared, plain] {
+            let (low, high) = (vma.part(0, 0x2000), vma.part(0x2000, 0x9000));
+            assert!(low.continues_in(&high) && !high.continues_in(&low));
+            assert!(!low.continues_in(&Vma { permissions: Permissions::READ, ..high }));
+            assert!(!low.continues_in(&Vma { accounted: !high.accounted, ..high }));
+            assert!(!low.continues_in(&vma.part(0x3000, 0x9000)));
+        }
+        assert!(!file.part(0, 0x2000).continues_in(&Vma { offset: 0x300, ..file.part(0x2000, 0x9000) }));
+    }
+
+    #[test]
+    fn what_can_need_frames_is_accounted() {
+        assert!(Vma::private(0, 0x1000, RW, Kind::Mapping).accounted);
+        assert!(!Vma::private(0, 0x1000, Permissions::READ, Kind::Mapping).accounted);
+        assert!(!Vma::private(0, 0x1000, Permissions::empty(), Kind::Stack).accounted);
+        assert!(Vma::image(0, 0x1000, Permissions::READ, Name::new("a"), 0).accounted);
+    }
+}

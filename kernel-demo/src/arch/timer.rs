@@ -1,0 +1,70 @@
+//! The timer that takes the processor away from a program: the PC's interval timer, through its interrupt controllers.
+//!
+//! Interrupts are enabled in ring 3 only, so a tick that comes while the kernel runs waits, and stops the next program at once. The
+//! clock is QEMU's: with `-icount` it counts instructions, and each run sees its ticks at the same ones.
+
+use pic8259::ChainedPics;
+use spin::Mutex;
+use x86_64::instructions::port::Port;
+
+/// The interrupt of a tick.
+pub const VECTOR: u8 = 32;
+
+/// Where the interrupts of the controllers begin: each has eight.
+static CONTROLLERS: Mutex<ChainedPics> = {
+    // SAFETY: no exception has a vector from here on.
+    Mutex::new(unsafe { ChainedPics::new_contiguous(VECTOR) })
+};
+
+/// Keeps the controllers silent, which the firmware left talking. Called before interrupts are enabled for the first time.
+pub(super) fn silence() {
+    // SAFETY: no interrupt comes any more.
+    unsafe { CONTROLLERS.lock().disable() };
+}
+
+/// Ticks come as long as this lives.
+#[derive(Debug)]
+#[must_use]
+pub struct Ticking {
+    _started: (),
+}
+
+impl Ticking {
+    /// Starts the timer: a tick each so many microseconds, of which there may be 54,000. None waits from before.
+    ///
+    /// # Panics
+    ///
+    /// When the interval is zero or too long.
+    pub fn every(microseconds: u32) -> Self {
+        /// Oscillations of the timer in a second.
+        const FREQUENCY: u64 = 1_193_182;
+        /// Counter 0, both bytes of it, mode 2: again and again.
+        const PERIODIC: u8 = 0b0011_0100;
+        let count = u64::from(microseconds) * FREQUENCY / 1_000_000;
+        let count = u16::try_from(count).ok().filter(|count| *count > 1).expect("an interval that the timer can count");
+        let [low, high] = count.to_le_bytes();
+        for (port, value) in [(0x43, PERIODIC), (0x40, low), (0x40, high)] {
+            // SAFETY: the ports are the timer's, and nobody else in this kernel uses them.
+            unsafe { Port::new(port).write(value) };
+        }
+        let mut controllers = CONTROLLERS.lock();
+        // SAFETY: the interrupts have handlers, or are masked below before interrupts are enabled.
+        unsafe { controllers.initialize() };
+        // SAFETY: the timer's is the only one, and has a handler.
+        unsafe { controllers.write_masks(!1, !0) };
+        Self { _started: () }
+    }
+}
+
+impl Drop for Ticking {
+    /// Stops the ticks.
+    fn drop(&mut self) {
+        silence();
+    }
+}
+
+/// Lets the next tick come.
+pub(super) fn acknowledge() {
+    // SAFETY: called once for each tick.
+    unsafe { CONTROLLERS.lock().notify_end_of_interrupt(VECTOR) };
+}

@@ -1,0 +1,287 @@
+//! Ring 3, as a function call: [`run`] enters a program and returns when it stops for the kernel.
+//!
+//! ```text
+//!   run ─► enter: saves the callee's registers, loads the program's ── iretq, sysretq ─► program in ring 3
+//!    ▲                                                                                      │
+//!    │                        system_call: pushes what the processor did not ◄── syscall ───┤
+//!    │                             │                                                        │
+//!    └── Stop ◄── leave: saves the program's registers ◄── entries of `trap` ◄── exception, timer
+//! ```
+//!
+//! The program's registers are where the caller of `run` says, the kernel's on its stack, below which the processor pushes
+//! (`rsp0` of the task state segment). So no process needs a stack in the kernel, and the code around `run` is an ordinary loop.
+//!
+//! While ring 3 runs, the processor is on the process's page tables, which have of the kernel its image and its stacks
+//! ([`IN_EVERY_PROCESS`](crate::memory::layout::IN_EVERY_PROCESS)). `enter` changes to them last, `leave` back first. All other
+//! code of the kernel runs on the kernel's own tables, and with it each fault that it serves for itself: nothing that the kernel
+//! maps or unmaps has to be told to a process. The price is two loads of CR3 for each stop.
+//!
+//! What a program cannot do: disable interrupts or gain ports (`rflags` is cut down to what is a program's); make the kernel
+//! return to an address that is not canonical (`run` refuses to go there); leave AC, DF, TF or NT set for the kernel (cleared
+//! on the way in); use registers of the floating-point and vector units, which nobody saves (each use is an exception).
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use core::sync::atomic::AtomicU64;
+
+use x86_64::VirtAddr;
+use x86_64::registers::control::{Cr3, Cr3Flags, Efer, EferFlags};
+use x86_64::registers::model_specific::{LStar, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+
+use super::{gdt, registers, timer, trap};
+use crate::memory::ProcessPages;
+use crate::memory::layout::LOWER_HALF_END;
+pub use crate::memory::{Registers as UserRegisters, Stop};
+
+/// Flags that are the program's business.
+const PROGRAMS_FLAGS: RFlags = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::OVERFLOW_FLAG)
+    .union(RFlags::ALIGNMENT_CHECK)
+    .union(RFlags::ID);
+
+/// Flags that are always set in ring 3: interrupts are enabled, and one bit that has no meaning.
+const ALWAYS: u64 = RFlags::INTERRUPT_FLAG.bits() | 2;
+
+/// The vector that [`leave`] finds for a system call. No exception or interrupt has it.
+const SYSTEM_CALL: u64 = 256;
+
+/// The vector of what the processor raises on a jump to an address that is not canonical.
+const GENERAL_PROTECTION: u8 = 13;
+
+/// The kernel's stack pointer while ring 3 runs, the same as `rsp0`: `syscall` changes no stacks.
+static KERNEL_STACK: AtomicU64 = AtomicU64::new(0);
+
+/// The program's stack pointer, from [`system_call`]'s first instruction to its third.
+static USER_STACK: AtomicU64 = AtomicU64::new(0);
+
+/// What [`leave`] tells [`run`].
+#[repr(C)]
+struct Left {
+    vector: u64,
+    error: u64,
+}
+
+/// Lets programs run in ring 3, and call the kernel. Called once, when the final segments are loaded.
+pub fn init() {
+    registers::prepare_for_programs();
+    timer::silence();
+    let selectors = Star::write(gdt::USER_CODE, gdt::USER_DATA, gdt::KERNEL_CODE, gdt::KERNEL_DATA);
+    selectors.expect("the segments are in the order that syscall and sysret want");
+    LStar::write(VirtAddr::from_ptr(system_call as *const ()));
+    SFMask::write(RFlags::all());
+    // SAFETY: what `syscall` needs is set up.
+    unsafe { Efer::update(|efer| efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
+}
+
+/// Runs the program with these registers on these page tables, from `rip` on, until it stops for the kernel. The registers are
+/// then as the program left them, and whoever changes them decides how it goes on.
+///
+/// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
+pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
+    if registers.rip >= LOWER_HALF_END {
+        return Stop::Exception { vector: GENERAL_PROTECTION, error: 0 };
+    }
+    registers.rflags = registers.rflags & PROGRAMS_FLAGS.bits() | ALWAYS;
+    let root = pages.root().start_address().as_u64();
+    // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the process's.
+    let Left { vector, error } = unsafe { enter(registers, root, gdt::FINAL.interrupt_stack()) };
+    match vector {
+        SYSTEM_CALL => Stop::SystemCall,
+        trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
+        vector if vector == u64::from(timer::VECTOR) => {
+            timer::acknowledge();
+            Stop::Timer
+        }
+        vector => Stop::Exception { vector: vector as u8, error },
+    }
+}
+
+/// Runs the closure on the page tables of a process, to show what the processor keeps the kernel from there.
+///
+/// # Safety
+///
+/// Of the kernel only its image and its stacks are mapped meanwhile: the closure touches nothing else, so no heap, and returns.
+pub unsafe fn on_tables_of<R>(pages: &ProcessPages, closure: impl FnOnce() -> R) -> R {
+    let (own, flags) = Cr3::read();
+    // SAFETY: the tables map the code and the stack of this function where they are now; the closure needs no more.
+    unsafe { Cr3::write(pages.root(), Cr3Flags::empty()) };
+    let result = closure();
+    // SAFETY: the tables of before.
+    unsafe { Cr3::write(own, flags) };
+    result
+}
+
+/// An assembly function with the places of the program's registers.
+macro_rules! with_registers {
+    ($($line:expr),+ ; $($operand:tt)+) => {
+        naked_asm!(
+            $($line),+,
+            rax = const offset_of!(UserRegisters, rax),
+            rbx = const offset_of!(UserRegisters, rbx),
+            rcx = const offset_of!(UserRegisters, rcx),
+            rdx = const offset_of!(UserRegisters, rdx),
+            rsi = const offset_of!(UserRegisters, rsi),
+            rdi = const offset_of!(UserRegisters, rdi),
+            rbp = const offset_of!(UserRegisters, rbp),
+            rsp = const offset_of!(UserRegisters, rsp),
+            r8 = const offset_of!(UserRegisters, r8),
+            r9 = const offset_of!(UserRegisters, r9),
+            r10 = const offset_of!(UserRegisters, r10),
+            r11 = const offset_of!(UserRegisters, r11),
+            r12 = const offset_of!(UserRegisters, r12),
+            r13 = const offset_of!(UserRegisters, r13),
+            r14 = const offset_of!(UserRegisters, r14),
+            r15 = const offset_of!(UserRegisters, r15),
+            rip = const offset_of!(UserRegisters, rip),
+            rflags = const offset_of!(UserRegisters, rflags),
+            $($operand)+
+        )
+    };
+}
+
+/// Loads all registers of the program but `rcx`, `rsp`, `rip` and `rflags`, then its page tables, whose root is in `rcx`: with
+/// them the place that the registers came from is out of reach.
+macro_rules! load_registers {
+    () => {
+        "mov rax, [rdi + {rax}]
+        mov rbx, [rdi + {rbx}]
+        mov rdx, [rdi + {rdx}]
+        mov rsi, [rdi + {rsi}]
+        mov rbp, [rdi + {rbp}]
+        mov r8, [rdi + {r8}]
+        mov r9, [rdi + {r9}]
+        mov r10, [rdi + {r10}]
+        mov r11, [rdi + {r11}]
+        mov r12, [rdi + {r12}]
+        mov r13, [rdi + {r13}]
+        mov r14, [rdi + {r14}]
+        mov r15, [rdi + {r15}]
+        mov rdi, [rdi + {rdi}]
+        mov cr3, rcx"
+    };
+}
+
+/// Enters ring 3. Returns by way of [`leave`].
+///
+/// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects just that, behind a system
+/// call; otherwise, and with the trap flag set, which `sysretq` would act upon one instruction early, `iretq` does.
+///
+/// The stack, from where `leave` finds it: registers, the kernel's page tables, a word to align it, what the caller of this
+/// function wants back.
+///
+/// # Safety
+///
+/// `root` is the level-4 table of a process, which maps of the kernel what is in every process. `interrupt_stack` leads to
+/// `rsp0`. `rip` is canonical, and `rflags` a program's.
+#[unsafe(naked)]
+unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64, interrupt_stack: *mut u64) -> Left {
+    with_registers!(
+        "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
+        "push rdx",
+        "mov rax, cr3",
+        "push rax",
+        "push rdi",
+        "mov [rdx], rsp",
+        "mov [rip + {kernel_stack}], rsp",
+        "mov rcx, rsi",
+        "mov rax, [rdi + {rip}]",
+        "mov rdx, [rdi + {rflags}]",
+        "cmp rax, [rdi + {rcx}]",
+        "jne 2f",
+        "cmp rdx, [rdi + {r11}]",
+        "jne 2f",
+        "test edx, {trap_flag}",
+        "jnz 2f",
+        "push qword ptr [rdi + {rsp}]",
+        "push rax",
+        load_registers!(),
+        "pop rcx",
+        "pop rsp",
+        "sysretq",
+        "2:",
+        "push {user_data}",
+        "push qword ptr [rdi + {rsp}]",
+        "push rdx",
+        "push {user_code}",
+        "push rax",
+        "push qword ptr [rdi + {rcx}]",
+        load_registers!(),
+        "pop rcx",
+        "iretq";
+        kernel_stack = sym KERNEL_STACK,
+        trap_flag = const RFlags::TRAP_FLAG.bits(),
+        user_code = const gdt::USER_CODE.0,
+        user_data = const gdt::USER_DATA.0,
+    )
+}
+
+/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Pushes what the processor and an entry of
+/// [`trap`] would have pushed; `leave` makes no use of segments.
+#[unsafe(naked)]
+unsafe extern "C" fn system_call() {
+    naked_asm!(
+        "mov [rip + {user_stack}], rsp",
+        "mov rsp, [rip + {kernel_stack}]",
+        "push 0",
+        "push qword ptr [rip + {user_stack}]",
+        "push r11",
+        "push 0",
+        "push rcx",
+        "push 0",
+        "push {vector}",
+        "jmp {leave}",
+        user_stack = sym USER_STACK,
+        kernel_stack = sym KERNEL_STACK,
+        vector = const SYSTEM_CALL,
+        leave = sym leave,
+    )
+}
+
+/// Saves the program's registers and returns from [`enter`], with the vector in `rax` and the error code in `rdx`.
+///
+/// The stack: vector, error code, `rip`, `cs`, `rflags`, `rsp`, `ss`; above it what `enter` left there. It is on the page tables
+/// of the process, so only the stack is touched until they are changed.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn leave() {
+    with_registers!(
+        "push rax",
+        "mov rax, [rsp + 72]",
+        "mov cr3, rax",
+        "mov rax, [rsp + 64]",
+        "mov [rax + {rbx}], rbx",
+        "mov [rax + {rcx}], rcx",
+        "mov [rax + {rdx}], rdx",
+        "mov [rax + {rsi}], rsi",
+        "mov [rax + {rdi}], rdi",
+        "mov [rax + {rbp}], rbp",
+        "mov [rax + {r8}], r8",
+        "mov [rax + {r9}], r9",
+        "mov [rax + {r10}], r10",
+        "mov [rax + {r11}], r11",
+        "mov [rax + {r12}], r12",
+        "mov [rax + {r13}], r13",
+        "mov [rax + {r14}], r14",
+        "mov [rax + {r15}], r15",
+        "pop qword ptr [rax + {rax}]",
+        "pop rcx",
+        "pop rdx",
+        "pop qword ptr [rax + {rip}]",
+        "pop rsi",
+        "pop qword ptr [rax + {rflags}]",
+        "pop qword ptr [rax + {rsp}]",
+        "add rsp, 32",
+        "push {plain_flags}",
+        "popfq",
+        "mov rax, rcx",
+        "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
+        "ret";
+        plain_flags = const 2,
+    )
+}

@@ -1,0 +1,226 @@
+//! The memory of one process, page by page: which frame is behind a page, who else owns it, and what ring 3 may do with it.
+//!
+//! ```text
+//!   what is there    frame behind the page    owners         may be written
+//!   Missing          none
+//!   ZeroPage         the one of all zeroes    not counted    never
+//!   Shared           a frame                  two or more    never
+//!   Own              a frame                  one            if the area may be
+//!   Own (object)     a frame of an Object     any            if the area may be
+//! ```
+//!
+//! What *should* be there is the business of the [`address_space`](crate::address_space), which decides; here it happens. Rules of
+//! this room:
+//!
+//! 1. Every entry for a page of the lower half holds one share of its frame, unless that is the zero page. A frame goes back
+//!    when its last share does (`frames::owners`).
+//! 2. An entry is writable only if its frame has one owner, or belongs to an [`Object`]. So nobody's write is seen by another
+//!    process that did not ask for that.
+//! 3. What needs frames takes all of them before it changes anything. If there are not enough, nothing has changed.
+//! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which allocates from the
+//!    kernel's heap, can call it at any time.
+//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Tables::replace`], [`Tables::unmap`]). A page that
+//!    was not mapped needs no flush. (Today the way back to ring 3 changes page tables, and with that the processor forgets all
+//!    translations; this rule is what makes it right to stop doing so.)
+//!
+//! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs on its own tables, to which
+//! `arch::user` changes when ring 3 is left: what the kernel maps or unmaps meanwhile never has to be told to any process.
+#![allow(unsafe_code)]
+
+mod access;
+mod change;
+mod fork;
+mod map;
+mod object;
+
+use core::convert::Infallible;
+
+use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
+
+pub use self::object::Object;
+use super::frames::OutOfFrames;
+use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_at, page_floor};
+use super::manager::{Memory, Reach};
+use super::permissions::Permissions;
+use super::pool::Pool;
+use super::tables::{Leaf, Mmu, Tables};
+use super::trace::{Event, Purpose};
+use crate::address_space::{PageState, PageTables, Resident};
+
+/// Marks an entry whose frame belongs to an [`Object`]. The processor ignores this bit.
+const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
+
+/// The page tables of one process.
+///
+/// # Invariants
+///
+/// * The lower half's tables and entries are this value's own, as rule 1 says. The entries of the higher half are the kernel's.
+/// * `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the most it ever was.
+/// * `table_frames` is the number of tables, the level-4 table not counted.
+pub struct Pages<R: Reach> {
+    tables: Tables<R::Mmu>,
+    reach: R,
+    resident: u64,
+    peak: u64,
+    table_frames: u64,
+}
+
+impl<R: Reach> Pages<R> {
+    /// Page tables with an empty lower half. Takes one frame.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn new(reach: R) -> Result<Self, OutOfFrames> {
+        let tables = reach.with(|memory| {
+            let root = memory.pool.take(Purpose::Table)?;
+            let mmu = memory.tables.mmu().clone();
+            // SAFETY: the frame just came from the page allocator, so nobody else uses it.
+            let mut tables = unsafe { Tables::new(root, mmu) };
+            // SAFETY: these entries stay for good, and the methods here map and unmap only in the lower half.
+            unsafe { tables.share(&mut memory.tables, &IN_EVERY_PROCESS) };
+            Ok(tables)
+        })?;
+        Ok(Self { tables, reach, resident: 0, peak: 0, table_frames: 0 })
+    }
+
+    /// The frame of the level-4 table.
+    pub const fn root(&self) -> PhysFrame {
+        self.tables.root()
+    }
+
+    /// What is mapped for the process at the page that holds the address, which may be any number.
+    pub fn state(&mut self, address: u64) -> PageState {
+        if address >= LOWER_HALF_END {
+            return PageState::Missing;
+        }
+        let Some(leaf) = self.tables.leaf(page_floor(address)) else { return PageState::Missing };
+        self.reach.with(|memory| state(memory, leaf))
+    }
+
+    /// Pages mapped to frames; the zero page does not count. Constant time.
+    pub const fn resident(&self) -> u64 {
+        self.resident
+    }
+
+    /// The most pages that were ever mapped to frames. Constant time.
+    pub const fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// Frames that the page tables take. Constant time.
+    pub const fn table_frames(&self) -> u64 {
+        self.table_frames + 1
+    }
+
+    /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those that are mapped.
+    pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
+        let Self { tables, reach, .. } = self;
+        let mut resident = Resident::default();
+        reach.with(|memory| {
+            let Ok(()) = tables.visit(start, end, &mut |_, leaf| {
+                // The object itself owns a share of each of its frames, and has none mapped.
+                let mappings = memory.pool.frames.owners(leaf.frame) - u32::from(leaf.flags.contains(OBJECT));
+                match (state(memory, leaf), mappings) {
+                    (PageState::ZeroPage, _) => {}
+                    (_, 1) => resident.private += 1,
+                    _ => resident.shared += 1,
+                }
+                Ok::<_, Infallible>(())
+            });
+        });
+        resident
+    }
+
+    /// Notes that so many pages more have a frame behind them.
+    fn grown(&mut self, pages: u64) {
+        self.resident += pages;
+        self.peak = self.peak.max(self.resident);
+    }
+}
+
+impl<R: Reach> Drop for Pages<R> {
+    /// Gives every frame back.
+    fn drop(&mut self) {
+        self.unmap(0, LOWER_HALF_END);
+        let empty = self.tables.root_table().iter().take(256).all(|entry| entry.is_unused());
+        assert!(empty && self.resident == 0 && self.table_frames == 0, "a process's page tables have lost count");
+        let root = self.root();
+        self.reach.with(|memory| memory.pool.give(root, Purpose::Table));
+    }
+}
+
+/// What the entry maps.
+fn state<M: Mmu>(memory: &Memory<M>, leaf: Leaf) -> PageState {
+    if leaf.flags.contains(OBJECT) {
+        PageState::Own
+    } else if leaf.frame == memory.zero_page() {
+        PageState::ZeroPage
+    } else if memory.pool.frames.owners(leaf.frame) > 1 {
+        PageState::Shared
+    } else {
+        PageState::Own
+    }
+}
+
+/// The processor's flags for a page with these permissions. It has none for "may not be read": a page without any permission
+/// stays mapped for ring 0 alone.
+fn flags(permissions: Permissions) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT;
+    flags.set(PageTableFlags::USER_ACCESSIBLE, !permissions.is_empty());
+    flags.set(PageTableFlags::WRITABLE, permissions.contains(Permissions::WRITE));
+    flags.set(PageTableFlags::NO_EXECUTE, !permissions.contains(Permissions::EXECUTE));
+    flags
+}
+
+/// Enters a page that is not mapped. Returns how many tables that took.
+///
+/// # Errors
+///
+/// There are not enough frames for the page tables. Nothing has changed.
+///
+/// # Safety
+///
+/// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
+unsafe fn enter<M: Mmu>(pool: &mut Pool, tables: &mut Tables<M>, page: u64, leaf: Leaf) -> Result<u64, OutOfFrames> {
+    let missing = tables.missing(page_at(page));
+    let mut supply = Supply::default();
+    if let Err(out) = supply.fill(pool, missing) {
+        supply.empty(pool);
+        return Err(out);
+    }
+    // SAFETY: the page lies in the lower half, where only the process whose tables these are accesses anything.
+    let mapped = unsafe { tables.map(page_at(page), leaf.frame, leaf.flags, &mut supply) };
+    mapped.expect("the page is not mapped, and its tables are supplied");
+    pool.trace.record(Event::Map { page, frame: leaf.frame.start_address().as_u64() });
+    Ok(missing as u64)
+}
+
+/// Frames for the tables that one mapping adds: at most three.
+#[derive(Default)]
+struct Supply([Option<PhysFrame>; 3]);
+
+impl Supply {
+    fn fill(&mut self, pool: &mut Pool, tables: usize) -> Result<(), OutOfFrames> {
+        for slot in &mut self.0[..tables] {
+            *slot = Some(pool.take(Purpose::Table)?);
+        }
+        Ok(())
+    }
+
+    fn empty(self, pool: &mut Pool) {
+        for frame in self.0.into_iter().flatten() {
+            pool.give(frame, Purpose::Table);
+        }
+    }
+}
+
+// SAFETY: each frame was taken from the page allocator and is handed out once.
+unsafe impl FrameAllocator<Size4KiB> for Supply {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        self.0.iter_mut().find_map(Option::take)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

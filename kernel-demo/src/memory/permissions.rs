@@ -1,0 +1,39 @@
+//! What may be done with memory.
+
+use core::fmt;
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// What may be done with memory.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Permissions: u8 {
+        /// Loads.
+        const READ = 1;
+        /// Stores.
+        const WRITE = 2;
+        /// Instruction fetches.
+        const EXECUTE = 4;
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (flag, letter) in [(Self::READ, "r"), (Self::WRITE, "w"), (Self::EXECUTE, "x")] {
+            f.write_str(if self.contains(flag) { letter } else { "-" })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_read_as_in_proc_maps() {
+        assert_eq!(Permissions::all().to_string(), "rwx");
+        assert_eq!((Permissions::READ | Permissions::EXECUTE).to_string(), "r-x");
+        assert_eq!(Permissions::empty().to_string(), "---");
+    }
+}

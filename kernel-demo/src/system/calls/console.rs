@@ -1,0 +1,58 @@
+//! `read` and `write`: the console is the only file, and always open.
+
+use super::super::Instead;
+use super::super::machine::Machine;
+use super::super::table::Wait;
+use super::{Answer, Call};
+use crate::address_space::{Errno, USER_END};
+
+const INPUT: i32 = 0;
+const OUTPUT: i32 = 1;
+const ERRORS: i32 = 2;
+
+/// Bytes that are copied at a time, and the most that one `read` returns.
+const PIECE: usize = 256;
+
+/// Reads what there is, and waits if that is nothing. Returns 0 at the end of the input.
+pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [file, address, len, ..] = call.arguments;
+    if file as i32 != INPUT {
+        return Err(Errno::EBADF.into());
+    }
+    check_range(address, len)?;
+    let commons = &mut call.system.commons;
+    let mut buffer = [0; PIECE];
+    let Some(available) = commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize]) else {
+        return Err(Instead::Waits(Wait::Input));
+    };
+    commons.copy_out(call.process, address, &buffer[..available])?;
+    commons.console.consume(available);
+    Ok(available as u64)
+}
+
+/// Writes. Of text that cannot be read to its end, the part before that is written.
+pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [file, address, len, ..] = call.arguments;
+    if ![OUTPUT, ERRORS].contains(&(file as i32)) {
+        return Err(Errno::EBADF.into());
+    }
+    check_range(address, len)?;
+    let commons = &mut call.system.commons;
+    let mut done = 0;
+    while done < len {
+        let mut buffer = [0; PIECE];
+        let piece = &mut buffer[..(len - done).min(PIECE as u64) as usize];
+        match commons.copy_in(call.process, address.wrapping_add(done), piece) {
+            Err(Instead::Fails(_)) if done > 0 => break,
+            copied => copied?,
+        }
+        commons.console.write(&mut commons.machine, piece);
+        done += piece.len() as u64;
+    }
+    Ok(done)
+}
+
+/// As in Linux, a range that cannot be a process's is an error before anything is read or written.
+fn check_range(address: u64, len: u64) -> Result<(), Errno> {
+    address.checked_add(len).filter(|end| *end <= USER_END).map(drop).ok_or(Errno::EFAULT)
+}

@@ -1,0 +1,100 @@
+//! What a process did that the kernel ended it for, and the report of it.
+//!
+//! ```text
+//! process 3 (segv): Segmentation fault: write to 0x0000000000000000: null pointer
+//!   nearest: 555555554000-555555556000 r-- segv
+//!   rip 0x0000555555556123  rsp 0x00007ffffffde000  flg 0x0000000000000202
+//!   …
+//! ```
+
+use core::fmt;
+
+use super::status::Signal;
+use super::table::Pid;
+use crate::address_space::{Cause, Kind, Vma};
+use crate::memory::report::Exception;
+use crate::memory::{Access, OutOfFrames, PageFault, Registers};
+
+/// Why a process cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It touched what is not its own, or not for that.
+    Access(PageFault, Cause),
+    /// It touched memory that was promised, and there is no frame for it.
+    OutOfFrames(PageFault, OutOfFrames),
+    /// The processor raised another exception.
+    Exception {
+        /// Its number.
+        vector: u8,
+        /// Its error code.
+        error: u64,
+    },
+}
+
+/// What a process did that ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Its number.
+    pub pid: Pid,
+    /// Its name.
+    pub name: &'static str,
+    /// The signal that ended it.
+    pub signal: Signal,
+    /// Why.
+    pub reason: Reason,
+    /// The area that holds the address, or lies nearest to it.
+    pub nearest: Option<Vma>,
+    /// Where it was.
+    pub registers: Registers,
+}
+
+impl Crash {
+    /// The address that it touched, if that is what ended it.
+    pub const fn address(&self) -> Option<u64> {
+        match self.reason {
+            Reason::Access(fault, _) | Reason::OutOfFrames(fault, _) => Some(fault.address),
+            Reason::Exception { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} ({}): {}: ", self.pid, self.name, self.signal.description())?;
+        match self.reason {
+            Reason::Access(fault, cause) => write!(f, "{} {:#018x}: {cause}", access(&fault), fault.address)?,
+            Reason::OutOfFrames(fault, out) => write!(f, "{} {:#018x}: out of frames: {out}", access(&fault), fault.address)?,
+            Reason::Exception { vector, error } => write!(f, "{}, error code {error:#x}", Exception::from(vector))?,
+        }
+        if let Some(nearest) = self.nearest {
+            let relation = match self.address() {
+                Some(address) if nearest.contains(address) => "there",
+                _ => "nearest",
+            };
+            let Vma { start, end, permissions, .. } = nearest;
+            write!(f, "\n  {relation}: {start:x}-{end:x} {permissions} {}", label(&nearest))?;
+        }
+        write!(f, "{}", self.registers)
+    }
+}
+
+/// What people call an area.
+pub(super) fn label(vma: &Vma) -> &str {
+    match vma.kind {
+        Kind::Heap => "[heap]",
+        Kind::Stack => "[stack]",
+        Kind::Mapping if vma.is_shared() => "[shared]",
+        Kind::Mapping => "[mapping]",
+        Kind::Image if vma.name.is_empty() => "[bss]",
+        Kind::Image => vma.name.as_str(),
+    }
+}
+
+/// What was done with the address.
+const fn access(fault: &PageFault) -> &'static str {
+    match fault.access {
+        Access::Read => "read of",
+        Access::Write => "write to",
+        Access::Execute => "fetch from",
+    }
+}

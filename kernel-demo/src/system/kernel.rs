@@ -1,0 +1,81 @@
+//! The machine that this kernel runs on.
+
+use super::machine::Machine;
+use super::table::Pid;
+use super::{Options, Settings, SpawnError, System};
+use crate::address_space::Errno;
+use crate::arch::timer::Ticking;
+use crate::arch::{entropy, serial, user};
+use crate::heap::HEAP;
+use crate::memory::{self, BreakId, ProcessPages, Registers, Stop, TheMemory};
+use crate::programs;
+
+/// Microseconds from one tick of the timer to the next: the longest turn of a process when others are ready.
+const TICK: u32 = 5_000;
+
+/// The processor, the timer, the kernel's heap and the serial port.
+#[derive(Debug)]
+pub struct Kernel {
+    _ticking: Ticking,
+}
+
+/// Processes on this machine.
+pub type KernelSystem = System<Kernel>;
+
+impl KernelSystem {
+    /// A system without processes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's heap has no room for it.
+    pub fn start(settings: Settings) -> Result<Self, Errno> {
+        Self::new(Kernel { _ticking: Ticking::every(TICK) }, settings)
+    }
+
+    /// Starts one of the programs in the kernel's image. It runs when [`run`](Self::run) is called.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when there is no program of that name, and what [`spawn`](Self::spawn) says. Nothing has changed.
+    pub fn start_program(&mut self, name: &'static str, arguments: &[&str], options: Options) -> Result<Pid, SpawnError> {
+        let image = programs::find(name).ok_or(Errno::ENOENT)?;
+        self.spawn(name, image, arguments, options)
+    }
+}
+
+impl Machine for Kernel {
+    type Reach = TheMemory;
+
+    fn reach(&self) -> TheMemory {
+        TheMemory
+    }
+
+    fn reserve_heap(&mut self, bytes: usize) -> bool {
+        HEAP.reserve(bytes).is_ok()
+    }
+
+    /// Those behind the kernel's heap count as free: they come and go with what the kernel notes about processes, and say nothing
+    /// about them.
+    fn frames_free(&self) -> u64 {
+        memory::with(|memory| {
+            let heap = memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
+            (memory.counts().free + heap) as u64
+        })
+    }
+
+    fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {
+        user::run(registers, pages)
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        serial::write_bytes(text);
+    }
+
+    fn key(&mut self) -> Option<u8> {
+        serial::read_byte()
+    }
+
+    fn entropy(&mut self) -> u64 {
+        entropy::number()
+    }
+}

@@ -1,0 +1,30 @@
+//! What processes need of the machine. The kernel's is the processor; the one of the host tests plays programs by hand.
+
+use crate::memory::{Pages, Reach, Registers, Stop};
+
+/// Runs programs, prints, and reads keys.
+pub trait Machine: 'static {
+    /// How page tables reach the memory manager.
+    type Reach: Reach + 'static;
+
+    /// The memory manager.
+    fn reach(&self) -> Self::Reach;
+
+    /// Makes sure that the kernel's heap has room for so many bytes without asking for frames. `false` if it cannot have them.
+    fn reserve_heap(&mut self, bytes: usize) -> bool;
+
+    /// Frames that no process has, whatever the kernel does with them.
+    fn frames_free(&self) -> u64;
+
+    /// Lets a program go on, with these pages and registers, until it stops for the kernel.
+    fn run(&mut self, pages: &mut Pages<Self::Reach>, registers: &mut Registers) -> Stop;
+
+    /// Prints to the console.
+    fn print(&mut self, text: &[u8]);
+
+    /// A key that was pressed on the console and not read yet.
+    fn key(&mut self) -> Option<u8>;
+
+    /// A number that differs from one start of the machine to the next, if anything does.
+    fn entropy(&mut self) -> u64;
+}

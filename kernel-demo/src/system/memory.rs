@@ -1,0 +1,138 @@
+//! Memory of processes: page faults are served, and the kernel reads and writes what pointers from ring 3 point at.
+//!
+//! The kernel never uses a process's addresses itself. It looks up where they lead; where nothing is mapped yet, it has the fault
+//! served that the process would have had. So a system call may be given memory that was never touched, and a bad pointer is an
+//! error like any other.
+
+use super::crash::{Reason, label};
+use super::machine::Machine;
+use super::process::{Process, Trace};
+use super::{Commons, Instead, strace};
+use crate::address_space::{Decision, Errno, Kind, PageState, Vma};
+use crate::memory::layout::{HIGHER_HALF, PAGE_SIZE, page_floor};
+use crate::memory::{Access, OutOfFrames, PageFault, Pages, Reach};
+
+impl<M: Machine> Commons<M> {
+    /// Serves a page fault, or says why the process cannot go on.
+    ///
+    /// # Errors
+    ///
+    /// The access is not allowed, or there is no frame. Nothing has changed.
+    pub(super) fn serve(&mut self, process: &mut Process<M::Reach>, fault: &PageFault) -> Result<(), Reason> {
+        let state = state(&mut process.pages, fault.address);
+        let decision = process.space.fault(fault, state, &mut self.account);
+        let Some(vma) = process.space.find(fault.address).copied() else {
+            let Decision::Kill(cause) = decision else { unreachable!("what is served lies in an area") };
+            return Err(Reason::Access(*fault, cause));
+        };
+        let (page, permissions) = (page_floor(fault.address), vma.permissions);
+        let served = match decision {
+            Decision::Kill(cause) => return Err(Reason::Access(*fault, cause)),
+            Decision::MapZeroPage => process.pages.map_zero_page(page, permissions),
+            Decision::MapZeroed => process.pages.map_zeroed(page, permissions),
+            Decision::Copy => process.pages.copy(page),
+            Decision::MakeWritable => {
+                process.pages.make_writable(page);
+                Ok(())
+            }
+            Decision::MapObject { object, page: index } => {
+                let object = self.objects.get_mut(object).expect("an object stays as long as it is mapped");
+                process.pages.map_object(page, object, index, permissions)
+            }
+        };
+        served.map_err(|out| Reason::OutOfFrames(*fault, out))?;
+        self.trace_fault(process, fault, &vma, &decision);
+        if vma.kind != Kind::Stack {
+            // What does not fit is not needed.
+            let _ = self.bring_in_neighbours(process, page, &vma, &decision);
+        }
+        Ok(())
+    }
+
+    /// Brings in pages around the one that was touched, in the same way, if that is wanted.
+    fn bring_in_neighbours(
+        &self,
+        process: &mut Process<M::Reach>,
+        page: u64,
+        vma: &Vma,
+        decision: &Decision,
+    ) -> Result<(), OutOfFrames> {
+        for neighbour in self.settings.fault_around.range(page, vma.start, vma.end).step_by(PAGE_SIZE as usize) {
+            if neighbour == page || process.pages.state(neighbour) != PageState::Missing {
+                continue;
+            }
+            match decision {
+                Decision::MapZeroPage => process.pages.map_zero_page(neighbour, vma.permissions)?,
+                Decision::MapZeroed => process.pages.map_zeroed(neighbour, vma.permissions)?,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn trace_fault(&mut self, process: &Process<M::Reach>, fault: &PageFault, vma: &Vma, decision: &Decision) {
+        if process.options.trace != Trace::CallsAndFaults {
+            return;
+        }
+        let PageFault { address, access, .. } = fault;
+        let becomes = match decision {
+            Decision::MapZeroPage => "zero page",
+            Decision::MapZeroed => "zeroed frame",
+            Decision::Copy => "copied frame",
+            Decision::MakeWritable => "writable",
+            Decision::MapObject { .. } => "shared frame",
+            Decision::Kill(_) => "killed",
+        };
+        let label = label(vma);
+        let what = format_args!("page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}");
+        // The console takes everything.
+        let _ = strace::event(&mut self.console.writer(&mut self.machine), process.pid.0, what);
+    }
+
+    /// Copies from the process's memory.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` when it could not read there itself; the end of the process when there is no frame.
+    pub(super) fn copy_in(&mut self, process: &mut Process<M::Reach>, address: u64, buffer: &mut [u8]) -> Result<(), Instead> {
+        let mut done = 0;
+        loop {
+            done += process.pages.read(address.wrapping_add(done as u64), &mut buffer[done..]);
+            if done == buffer.len() {
+                return Ok(());
+            }
+            self.reach(process, address.wrapping_add(done as u64), Access::Read)?;
+        }
+    }
+
+    /// Copies to the process's memory.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` when it could not write there itself; the end of the process when there is no frame. What lies below the address
+    /// that cannot be written to is written.
+    pub(super) fn copy_out(&mut self, process: &mut Process<M::Reach>, address: u64, bytes: &[u8]) -> Result<(), Instead> {
+        let mut done = 0;
+        loop {
+            done += process.pages.write(address.wrapping_add(done as u64), &bytes[done..]);
+            if done == bytes.len() {
+                return Ok(());
+            }
+            self.reach(process, address.wrapping_add(done as u64), Access::Write)?;
+        }
+    }
+
+    /// Has the fault served that the process would have had at an address.
+    fn reach(&mut self, process: &mut Process<M::Reach>, address: u64, access: Access) -> Result<(), Instead> {
+        let present = state(&mut process.pages, address) != PageState::Missing;
+        self.serve(process, &PageFault { address, access, present }).map_err(|reason| match reason {
+            Reason::OutOfFrames(..) => Instead::Crashes(reason),
+            Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
+        })
+    }
+}
+
+/// What is mapped at an address, which may be any number.
+fn state<R: Reach>(pages: &mut Pages<R>, address: u64) -> PageState {
+    if address < HIGHER_HALF { pages.state(address) } else { PageState::Missing }
+}

@@ -1,0 +1,185 @@
+//! Processes: programs in ring 3, each with an address space of its own, and the system calls that they make.
+//!
+//! ```text
+//!   spawn ─► load: image, start ─► table ─► run: a turn ─► Machine::run ─────► ring 3
+//!                                   ▲          │   ▲              │
+//!                                   │          │   └── goes on ◄──┤ Stop: system call │ page fault │ timer │ exception
+//!                             calls │          └── its turn is over
+//!                                   │
+//!   calls      one table: number, signature, function      signature · strace     as the caller, and the trace, see them
+//!   memory     page faults, copies to and from processes   around · objects       fault-around; shared memory
+//!   status · usage · crash    how a process ended, what it used, what it did      views     its memory, as text
+//! ```
+//!
+//! Rules of this room:
+//!
+//! 1. There is no `unsafe` here, and no address is used: what the kernel wants to know of a process's memory it asks
+//!    [`Pages`](crate::memory::Pages).
+//! 2. The kernel is never interrupted and has one stack. Entering ring 3 is a function call; a system call that cannot be answered
+//!    yet leaves its process waiting, and is made again when what it waits for has happened.
+//! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end to one that touches. Nobody else
+//!    notices.
+//! 4. A system that is dropped takes its processes with it. Every frame is back.
+
+#![deny(unsafe_code)]
+
+pub mod around;
+mod calls;
+pub mod console;
+pub mod crash;
+pub mod image;
+#[cfg(not(test))]
+mod kernel;
+mod load;
+pub mod machine;
+mod memory;
+mod objects;
+pub mod process;
+mod run;
+pub mod signature;
+pub mod start;
+pub mod status;
+pub mod strace;
+pub mod table;
+pub mod usage;
+pub mod views;
+
+use alloc::vec::Vec;
+
+use self::around::FaultAround;
+use self::console::{Console, Input, Output};
+use self::crash::Reason;
+use self::machine::Machine;
+use self::objects::Objects;
+use self::process::{Slot, Started};
+use self::status::Status;
+use self::table::{Pid, Table, Wait};
+use crate::address_space::{Account, Errno};
+use crate::memory::Reach;
+
+#[cfg(not(test))]
+pub use self::kernel::{Kernel, KernelSystem};
+pub use self::load::SpawnError;
+pub use self::process::{Options, Trace};
+
+/// When memory is refused that there may be no frames for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounting {
+    /// When it is asked for: no more is promised than there is.
+    Strict,
+    /// When it is touched: who touches a page that no frame is left for is killed.
+    Overcommit,
+}
+
+/// How a system works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// When memory is refused.
+    pub accounting: Accounting,
+    /// How many pages a page fault brings in.
+    pub fault_around: FaultAround,
+    /// Where output goes.
+    pub output: Output,
+    /// Where input comes from.
+    pub input: Input,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (accounting, fault_around) = (Accounting::Strict, FaultAround::OFF);
+        Self { accounting, fault_around, output: Output::Console, input: Input::Text(&[]) }
+    }
+}
+
+/// What all processes have in common.
+pub(crate) struct Commons<M: Machine> {
+    machine: M,
+    settings: Settings,
+    account: Account,
+    objects: Objects<M::Reach>,
+    console: Console,
+}
+
+/// Processes, and all that they need.
+pub struct System<M: Machine> {
+    table: Table<Slot<M::Reach>>,
+    commons: Commons<M>,
+    started: Vec<Started>,
+}
+
+/// What becomes of a process instead of getting a result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Instead {
+    /// It gets an error.
+    Fails(Errno),
+    /// It waits.
+    Waits(Wait),
+    /// It gets a zero, and its turn is over.
+    Yields,
+    /// It ends.
+    Ends(Status),
+    /// It is ended.
+    Crashes(Reason),
+}
+
+impl From<Errno> for Instead {
+    fn from(errno: Errno) -> Self {
+        Self::Fails(errno)
+    }
+}
+
+impl<M: Machine> System<M> {
+    /// A system without processes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's heap has no room for it.
+    pub fn new(machine: M, settings: Settings) -> Result<Self, Errno> {
+        /// Of this many frames one is left for page tables and for the kernel when memory is promised strictly.
+        const KEPT_BACK: usize = 16;
+        let table = Table::new().map_err(|_| Errno::ENOMEM)?;
+        let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;
+        let account = match settings.accounting {
+            Accounting::Strict => {
+                let available = machine.reach().with(|memory| memory.counts().available());
+                Account::strict((available - available / KEPT_BACK) as u64)
+            }
+            Accounting::Overcommit => Account::overcommit(),
+        };
+        let commons = Commons { machine, settings, account, objects: Objects::new(), console };
+        Ok(Self { table, commons, started: Vec::new() })
+    }
+
+    /// The programs that the kernel has started, in order, and what became of them.
+    pub fn started(&self) -> &[Started] {
+        &self.started
+    }
+
+    /// What became of a program that the kernel has started.
+    pub fn outcome(&self, pid: Pid) -> Option<&Started> {
+        self.started.iter().find(|started| started.pid == pid)
+    }
+
+    /// What processes wrote, and the trace, if they are kept in memory.
+    pub fn output(&self) -> &str {
+        self.commons.console.text()
+    }
+
+    /// Bytes of it that did not fit.
+    pub const fn output_lost(&self) -> usize {
+        self.commons.console.lost()
+    }
+
+    /// Pages promised to processes.
+    pub const fn promised(&self) -> u64 {
+        self.commons.account.promised()
+    }
+
+    /// The machine.
+    pub const fn machine(&mut self) -> &mut M {
+        &mut self.commons.machine
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The scheduler: turns, one process after the other, until all have ended.
+//!
+//! ```text
+//!   whose turn? ─► a call that waited? ─ made again ─┐
+//!       ▲               │ none                       │
+//!       │               ▼                            │
+//!       │           ring 3 ─► stop: answer it ───────┘ goes on
+//!       │                     │
+//!       └──── the timer · it yields · it waits · it ends
+//! ```
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::ops::ControlFlow;
+
+use super::calls::{Over, signal};
+use super::crash::{Crash, Reason};
+use super::machine::Machine;
+use super::process::{Process, Trace};
+use super::status::{Signal, Status};
+use super::strace::Pointer;
+use super::table::{Entry, Pid};
+use super::{System, strace};
+use crate::memory::Stop;
+
+impl<M: Machine> System<M> {
+    /// Runs all processes until the last has ended.
+    ///
+    /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself, and at the end of such a chain
+    /// somebody is ready or waits for a key, which may be pressed at any time.
+    pub fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// Gives one turn to the process whose turn it is. `false` when all have ended.
+    pub fn step(&mut self) -> bool {
+        match self.table.next_turn() {
+            Some(pid) => self.turn(pid),
+            None => return self.table.wake_readers(),
+        }
+        true
+    }
+
+    /// One turn of a process, which is ready.
+    fn turn(&mut self, pid: Pid) {
+        let Some(mut process) = self.table.get_mut(pid).and_then(|entry| entry.payload.process.take()) else { return };
+        let over = match self.go_on(&mut process) {
+            ControlFlow::Break(over) => over,
+            ControlFlow::Continue(()) => Over::Turn,
+        };
+        match over {
+            Over::Turn => self.put_back(process),
+            Over::Waits(wait) => {
+                self.put_back(process);
+                self.table.block(pid, wait);
+            }
+            Over::Ends(status) => self.end(*process, status, None),
+            Over::Crashes(reason) => {
+                let crash = self.crash(&process, reason);
+                self.end(*process, Status::Killed(crash.signal), Some(crash));
+            }
+        }
+    }
+
+    fn put_back(&mut self, process: Box<Process<M::Reach>>) {
+        if let Some(entry) = self.table.get_mut(process.pid) {
+            entry.payload.process = Some(process);
+        }
+    }
+
+    /// Lets a process run and answers what it stops for.
+    fn go_on(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
+        if process.pending.is_some() {
+            self.system_call(process)?;
+        }
+        loop {
+            match self.commons.machine.run(&mut process.pages, &mut process.registers) {
+                Stop::SystemCall => self.system_call(process)?,
+                Stop::PageFault(fault) => match self.commons.serve(process, &fault) {
+                    Ok(()) => {}
+                    Err(reason) => return ControlFlow::Break(Over::Crashes(reason)),
+                },
+                Stop::Exception { vector, error } => {
+                    return ControlFlow::Break(Over::Crashes(Reason::Exception { vector, error }));
+                }
+                Stop::Timer => {
+                    process.switches.involuntary_switches += 1;
+                    return ControlFlow::Continue(());
+                }
+            }
+        }
+    }
+
+    /// Writes down what a process did that ends it.
+    fn crash(&mut self, process: &Process<M::Reach>, reason: Reason) -> Crash {
+        let mut crash = Crash {
+            pid: process.pid,
+            name: process.name,
+            signal: signal(&reason),
+            reason,
+            nearest: None,
+            registers: process.registers,
+        };
+        crash.nearest = crash.address().and_then(|address| process.space.nearest(address).copied());
+        let mut out = self.commons.console.writer(&mut self.commons.machine);
+        // The console takes everything.
+        if process.options.trace != Trace::Off {
+            let (signal, address) = (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
+            let code = match (crash.signal, reason) {
+                (Signal::Segv, Reason::Access(..)) if process.space.find(address).is_some() => "SEGV_ACCERR",
+                (Signal::Segv, Reason::Access(..)) => "SEGV_MAPERR",
+                _ => "SI_KERNEL",
+            };
+            let what = format_args!("{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}", Pointer(address));
+            let _ = strace::event(&mut out, process.pid.0, what);
+        }
+        if !process.options.quiet {
+            let _ = fmt::Write::write_fmt(&mut out, format_args!("{crash}\n"));
+        }
+        crash
+    }
+
+    /// Ends a process: its memory goes back, its parent and the kernel get to know.
+    fn end(&mut self, process: Process<M::Reach>, status: Status, crash: Option<Crash>) {
+        let pid = process.pid;
+        if process.options.trace != Trace::Off {
+            let mut out = self.commons.console.writer(&mut self.commons.machine);
+            // The console takes everything.
+            let _ = strace::ended(&mut out, pid.0, status);
+        }
+        let mut used = process.usage();
+        used += process.children;
+        self.commons.dismantle(process);
+        self.retain_objects(None);
+        if let Some(entry) = self.table.get_mut(pid) {
+            entry.payload.used = used;
+        }
+        if let Some(started) = self.started.iter_mut().find(|started| started.pid == pid) {
+            (started.status, started.usage, started.crash) = (Some(status), used, crash);
+        }
+        self.table.end(pid, status, &mut |forgotten: Entry<_>, _| drop(forgotten));
+    }
+}

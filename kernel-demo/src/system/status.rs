@@ -1,0 +1,139 @@
+//! How a process ended, and how `wait4` says so in one word.
+//!
+//! ```text
+//!   exited     code << 8            WIFEXITED, WEXITSTATUS
+//!   killed     number of the signal WIFSIGNALED, WTERMSIG
+//! ```
+
+use core::fmt;
+
+/// Why the kernel ended a process. The numbers are Linux's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Signal {
+    /// An instruction that does not exist.
+    Ill = 4,
+    /// A breakpoint or a single step, with nobody to debug.
+    Trap = 5,
+    /// A misaligned access, where the processor minds.
+    Bus = 7,
+    /// Arithmetic that has no result.
+    Fpe = 8,
+    /// There is no frame for memory that was granted.
+    Kill = 9,
+    /// An access to memory that is not the process's, or an instruction that is not for it.
+    Segv = 11,
+}
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Ill, Self::Trap, Self::Bus, Self::Fpe, Self::Kill, Self::Segv];
+
+    /// Its name in C.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ill => "SIGILL",
+            Self::Trap => "SIGTRAP",
+            Self::Bus => "SIGBUS",
+            Self::Fpe => "SIGFPE",
+            Self::Kill => "SIGKILL",
+            Self::Segv => "SIGSEGV",
+        }
+    }
+
+    /// What the shell says of a process that it ended.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Ill => "Illegal instruction",
+            Self::Trap => "Trace/breakpoint trap",
+            Self::Bus => "Bus error",
+            Self::Fpe => "Floating point exception",
+            Self::Kill => "Killed",
+            Self::Segv => "Segmentation fault",
+        }
+    }
+
+    /// The signal that Linux sends for a processor exception.
+    pub const fn for_exception(vector: u8) -> Self {
+        match vector {
+            0 | 16 | 19 => Self::Fpe,
+            1 | 3 => Self::Trap,
+            6 | 7 => Self::Ill,
+            11 | 12 | 17 => Self::Bus,
+            _ => Self::Segv,
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It said so, with this code.
+    Exited(u8),
+    /// The kernel ended it.
+    Killed(Signal),
+}
+
+impl Status {
+    /// The word that `wait4` stores.
+    pub const fn word(self) -> u32 {
+        match self {
+            Self::Exited(code) => (code as u32) << 8,
+            Self::Killed(signal) => signal as u32,
+        }
+    }
+
+    /// What the word says; `None` if it is none of ours.
+    pub fn from_word(word: u32) -> Option<Self> {
+        let killed_by = Signal::ALL.into_iter().find(|signal| *signal as u32 == word).map(Self::Killed);
+        killed_by.or_else(|| (word & !0xff00 == 0).then_some(Self::Exited((word >> 8) as u8)))
+    }
+
+    /// What a shell has in `$?`.
+    pub const fn shell_code(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Killed(signal) => 128 + signal as u8,
+        }
+    }
+}
+
+/// As strace shows the word of `wait4`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "{{WIFEXITED(s) && WEXITSTATUS(s) == {code}}}"),
+            Self::Killed(signal) => write!(f, "{{WIFSIGNALED(s) && WTERMSIG(s) == {}}}", signal.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_is_linuxs() {
+        assert_eq!(Status::Exited(0).word(), 0);
+        assert_eq!(Status::Exited(7).word(), 0x700);
+        assert_eq!(Status::Killed(Signal::Segv).word(), 11);
+        assert_eq!((Status::Exited(7).shell_code(), Status::Killed(Signal::Segv).shell_code()), (7, 139));
+        assert_eq!(Status::Killed(Signal::Kill).shell_code(), 137);
+        for status in [0, 1, 255].map(Status::Exited).into_iter().chain(Signal::ALL.map(Status::Killed)) {
+            assert_eq!(Status::from_word(status.word()), Some(status));
+        }
+        assert_eq!((Status::from_word(2), Status::from_word(0x1_0000)), (None, None));
+    }
+
+    #[test]
+    fn it_reads_as_in_strace() {
+        assert_eq!(Status::Exited(3).to_string(), "{WIFEXITED(s) && WEXITSTATUS(s) == 3}");
+        assert_eq!(Status::Killed(Signal::Segv).to_string(), "{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}");
+    }
+
+    #[test]
+    fn exceptions_become_linuxs_signals() {
+        let names: Vec<&str> = [0, 1, 3, 6, 7, 13, 17].map(|vector| Signal::for_exception(vector).name()).into();
+        assert_eq!(names, ["SIGFPE", "SIGTRAP", "SIGTRAP", "SIGILL", "SIGILL", "SIGSEGV", "SIGBUS"]);
+    }
+}

@@ -1,0 +1,313 @@
+//! System calls as strace prints them.
+//!
+//! ```text
+//! [pid     1] brk(NULL)                               = 0x555555561000
+//! [pid     1] mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7dc0000
+//! [pid     1] wait4(-1,  <unfinished ...>
+//! [pid     2] exit(3)                                 = ?
+//! [pid     2] +++ exited with 3 +++
+//! [pid     1] <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2
+//! ```
+//!
+//! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is read through a [`Peek`].
+
+use core::fmt::{self, Display, Write};
+
+use super::signature::{Kind, Signature};
+use super::status::Status;
+
+/// Bytes of a text that are shown.
+const TEXT_SHOWN: usize = 32;
+
+/// Column of the equals sign, if the call is short enough.
+const RESULT_COLUMN: usize = 40;
+
+/// Shows a number of flags by name.
+type Names = [(u64, &'static str)];
+
+const PROTECTION: &Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
+const MAP_FLAGS: &Names = &[
+    (0x01, "MAP_SHARED"),
+    (0x02, "MAP_PRIVATE"),
+    (0x10, "MAP_FIXED"),
+    (0x20, "MAP_ANONYMOUS"),
+    (0x4000, "MAP_NORESERVE"),
+    (0x10_0000, "MAP_FIXED_NOREPLACE"),
+];
+const REMAP_FLAGS: &Names = &[(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")];
+const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A result.
+    Value(u64),
+    /// An error: its name, and what it means.
+    Error(&'static str, &'static str),
+    /// The caller does not come back.
+    Never,
+}
+
+impl Outcome {
+    const fn value(self) -> Option<u64> {
+        if let Self::Value(value) = self { Some(value) } else { None }
+    }
+}
+
+/// Reads the memory of the process that is traced.
+pub trait Peek {
+    /// Fills the buffer from the address on; `false` when that cannot be read.
+    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool;
+}
+
+/// A call and its arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Traced<'a> {
+    /// Who calls.
+    pub pid: u32,
+    /// The call; `None` for a number that is no call's.
+    pub signature: Option<&'a Signature>,
+    /// What was in `rax`.
+    pub number: u64,
+    /// What was in the registers for arguments.
+    pub arguments: [u64; 6],
+}
+
+impl Traced<'_> {
+    /// The line of a call that is done.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn done(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
+        let mut line = Line::new(out, self.pid)?;
+        self.name(&mut line)?;
+        line.write_char('(')?;
+        self.arguments(&mut line, memory, Part::All, outcome)?;
+        result(line, self.signature, outcome)
+    }
+
+    /// The line of a call that waits.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn unfinished(&self, out: &mut dyn Write, memory: &mut dyn Peek) -> fmt::Result {
+        let mut line = Line::new(out, self.pid)?;
+        self.name(&mut line)?;
+        line.write_char('(')?;
+        self.arguments(&mut line, memory, Part::BeforeOutput, Outcome::Never)?;
+        line.write_str(" <unfinished ...>\n")
+    }
+
+    /// The line of a call that has waited and is done.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn resumed(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
+        let mut line = Line::new(out, self.pid)?;
+        line.write_str("<... ")?;
+        self.name(&mut line)?;
+        line.write_str(" resumed>")?;
+        self.arguments(&mut line, memory, Part::FromOutput, outcome)?;
+        result(line, self.signature, outcome)
+    }
+
+    fn name(&self, line: &mut Line<'_>) -> fmt::Result {
+        match self.signature {
+            Some(signature) => line.write_str(signature.name),
+            None => write!(line, "syscall_{:#x}", self.number),
+        }
+    }
+
+    fn arguments(&self, line: &mut Line<'_>, memory: &mut dyn Peek, part: Part, outcome: Outcome) -> fmt::Result {
+        let kinds = self.signature.map_or(&[Kind::Address; 6][..], |signature| signature.arguments);
+        let first_output = kinds.iter().position(|kind| kind.is_output()).unwrap_or(kinds.len());
+        let range = match part {
+            Part::All => 0..kinds.len(),
+            Part::BeforeOutput => 0..first_output,
+            Part::FromOutput => first_output..kinds.len(),
+        };
+        for at in range.clone() {
+            // `new_address` is an argument only if it is to be used.
+            if kinds[at] == Kind::Address && at > 0 && kinds[at - 1] == Kind::RemapFlags && self.arguments[3] & 2 == 0 {
+                break;
+            }
+            line.write_str(if at > range.start { ", " } else { "" })?;
+            self.argument(line, memory, at, kinds[at], outcome)?;
+        }
+        if part == Part::BeforeOutput && !range.is_empty() {
+            line.write_str(", ")?;
+        }
+        Ok(())
+    }
+
+    fn argument(&self, line: &mut Line<'_>, memory: &mut dyn Peek, at: usize, kind: Kind, outcome: Outcome) -> fmt::Result {
+        let value = self.arguments[at];
+        let done = outcome.value();
+        match kind {
+            Kind::Int => write!(line, "{}", value as i32),
+            Kind::Size => write!(line, "{value}"),
+            Kind::TextIn => text(line, memory, value, self.arguments[at + 1]),
+            Kind::TextOut if done.is_some() => text(line, memory, value, done.unwrap_or(0)),
+            Kind::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => match word::<4>(memory, value) {
+                Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
+                None => address(line, value),
+            },
+            // `wait4` without a child that has ended stores nothing.
+            Kind::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => usage(line, memory, value),
+            Kind::Address | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => address(line, value),
+            Kind::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
+            Kind::MapFlags => flags(line, value, MAP_FLAGS, "0"),
+            Kind::RemapFlags => flags(line, value, REMAP_FLAGS, "0"),
+            Kind::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
+            Kind::Who => match value as i32 {
+                0 => line.write_str("RUSAGE_SELF"),
+                -1 => line.write_str("RUSAGE_CHILDREN"),
+                other => write!(line, "{other:#x}"),
+            },
+        }
+    }
+}
+
+/// Which of a call's arguments a line shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    BeforeOutput,
+    FromOutput,
+}
+
+/// A line, which knows its column.
+struct Line<'a> {
+    out: &'a mut dyn Write,
+    column: usize,
+}
+
+impl<'a> Line<'a> {
+    fn new(out: &'a mut dyn Write, pid: u32) -> Result<Self, fmt::Error> {
+        write!(out, "[pid {pid:>5}] ")?;
+        Ok(Self { out, column: 0 })
+    }
+}
+
+impl Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.column += text.chars().count();
+        self.out.write_str(text)
+    }
+}
+
+/// The end of a line: `) = …`.
+fn result(mut line: Line<'_>, signature: Option<&Signature>, outcome: Outcome) -> fmt::Result {
+    line.write_char(')')?;
+    let padding = RESULT_COLUMN.saturating_sub(line.column).max(1);
+    write!(line, "{:padding$}= ", "")?;
+    match (outcome, signature.map(|signature| signature.result)) {
+        (Outcome::Never, _) => line.write_char('?')?,
+        (Outcome::Error(name, meaning), _) => write!(line, "-1 {name} ({meaning})")?,
+        (Outcome::Value(value), Some(Kind::Address)) => write!(line, "{value:#x}")?,
+        (Outcome::Value(value), _) => write!(line, "{value}")?,
+    }
+    line.write_char('\n')
+}
+
+fn address(line: &mut Line<'_>, value: u64) -> fmt::Result {
+    write!(line, "{}", Pointer(value))
+}
+
+/// An address as C shows it.
+pub struct Pointer(
+    /// The address.
+    pub u64,
+);
+
+impl Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("NULL") } else { write!(f, "{:#x}", self.0) }
+    }
+}
+
+/// Names of the bits that are set; what has no name as a number.
+fn flags(line: &mut Line<'_>, value: u64, names: &Names, none: &str) -> fmt::Result {
+    let (mut rest, mut separator) = (value, "");
+    for (bit, name) in names {
+        if rest & bit != 0 {
+            write!(line, "{separator}{name}")?;
+            rest &= !bit;
+            separator = "|";
+        }
+    }
+    match (rest, separator) {
+        (0, "") => line.write_str(none),
+        (0, _) => Ok(()),
+        _ => write!(line, "{separator}{rest:#x}"),
+    }
+}
+
+/// Text in C's notation, or its address if it cannot be read.
+fn text(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::Result {
+    let mut buffer = [0; TEXT_SHOWN];
+    let shown = &mut buffer[..len.min(TEXT_SHOWN as u64) as usize];
+    if !memory.peek(at, shown) {
+        return address(line, at);
+    }
+    line.write_char('"')?;
+    for byte in shown {
+        write!(line, "{}", byte.escape_ascii())?;
+    }
+    line.write_str(if len > TEXT_SHOWN as u64 { "\"..." } else { "\"" })
+}
+
+/// The fields of `struct rusage` that this kernel fills in.
+fn usage(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64) -> fmt::Result {
+    let mut field = |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
+    match (field(super::usage::MAXRSS_OFFSET), field(super::usage::MINFLT_OFFSET)) {
+        (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
+        _ => address(line, at),
+    }
+}
+
+fn word<const N: usize>(memory: &mut dyn Peek, at: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    memory.peek(at, &mut bytes).then_some(bytes)
+}
+
+/// How a child ended, from the word of `wait4`.
+struct WaitWord(u32);
+
+impl Display for WaitWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Status::from_word(self.0) {
+            Some(status) => status.fmt(f),
+            None => write!(f, "{:#x}", self.0),
+        }
+    }
+}
+
+/// The line about the end of a process.
+///
+/// # Errors
+///
+/// The writer's.
+pub fn ended(out: &mut dyn Write, pid: u32, status: Status) -> fmt::Result {
+    let mut line = Line::new(out, pid)?;
+    match status {
+        Status::Exited(code) => writeln!(line, "+++ exited with {code} +++"),
+        Status::Killed(signal) => writeln!(line, "+++ killed by {} +++", signal.name()),
+    }
+}
+
+/// Any other line about a process, as strace shows signals.
+///
+/// # Errors
+///
+/// The writer's.
+pub fn event(out: &mut dyn Write, pid: u32, what: fmt::Arguments<'_>) -> fmt::Result {
+    let mut line = Line::new(out, pid)?;
+    writeln!(line, "--- {what} ---")
+}
+
+#[cfg(test)]
+mod tests;

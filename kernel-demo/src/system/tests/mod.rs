@@ -1,0 +1,13 @@
+//! Whole systems on the host: programs by hand, system calls, faults, and what becomes of frames.
+
+mod by_hand;
+mod calls;
+mod faults;
+mod memory;
+mod processes;
+mod random;
+
+/// An error as a system call returns it.
+const fn error(errno: crate::address_space::Errno) -> u64 {
+    errno.to_result()
+}

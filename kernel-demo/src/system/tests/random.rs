@@ -1,0 +1,128 @@
+//! Programs that do anything: whatever they ask for, the kernel answers, and every frame is back.
+
+use proptest::prelude::*;
+
+use super::by_hand::{Cpu, DATA, Step, image, system};
+use crate::memory::Stop;
+use crate::system::around::FaultAround;
+use crate::system::console::{Input, Output};
+use crate::system::signature::*;
+use crate::system::{Accounting, Options, Settings, Trace};
+
+const CALLS: [Signature; 13] =
+    [READ, WRITE, MMAP, MPROTECT, MUNMAP, BRK, SCHED_YIELD, MREMAP, FORK, WAIT4, GETRUSAGE, PROC_VIEW, FRAMES_FREE];
+
+/// An address that something may be at: the program's parts, what earlier calls returned, and their surroundings; or any number.
+fn address(cpu: &mut Cpu<'_>) -> u64 {
+    let registers = &cpu.registers;
+    let bases = [cpu.text(), cpu.text() + DATA, registers.rsp, registers.r12, registers.r13, registers.r14, 0x10_0000_0000, 0];
+    let base = bases[cpu.rng.usize(..bases.len())];
+    let offset = match cpu.rng.u8(..8) {
+        0..4 => 0,
+        4..6 => cpu.rng.u64(..16) << 12,
+        6 => cpu.rng.u64(..0x5000).wrapping_neg(),
+        _ => cpu.rng.u64(..),
+    };
+    base.wrapping_add(offset)
+}
+
+/// A length, flags, a number of anything.
+fn number(cpu: &mut Cpu<'_>) -> u64 {
+    match cpu.rng.u8(..8) {
+        0..4 => cpu.rng.u64(..8) << 12,
+        4..6 => cpu.rng.u64(..40),
+        6 => cpu.rng.u64(..1 << 30),
+        _ => cpu.rng.u64(..),
+    }
+}
+
+/// Arguments that make sense for a call about as often as not.
+fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
+    let mut all = [0; 6];
+    for (argument, kind) in all.iter_mut().zip(call.arguments) {
+        let any = cpu.rng.u8(..16) == 0;
+        *argument = match kind {
+            _ if any => cpu.rng.u64(..),
+            Kind::Address | Kind::TextIn | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => address(cpu),
+            Kind::Protection => cpu.rng.u64(..6),
+            Kind::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
+            Kind::RemapFlags => cpu.rng.u64(..4),
+            Kind::Int => cpu.rng.u64(..4).wrapping_sub(1),
+            Kind::Size | Kind::WaitOptions | Kind::Who => number(cpu),
+        };
+    }
+    all
+}
+
+/// Does one thing or another a hundred times.
+const ANYTHING: &[Step] = &[
+    |cpu| {
+        // What the latest call returned may be an address.
+        match cpu.rng.u8(..4) {
+            0 => cpu.registers.r12 = cpu.result(),
+            1 => cpu.registers.r13 = cpu.result(),
+            2 => cpu.registers.r14 = cpu.result(),
+            _ => {}
+        }
+        let call = CALLS[cpu.rng.usize(..CALLS.len())];
+        let at = address(cpu);
+        match cpu.rng.u8(..8) {
+            0 => Some(Stop::Timer),
+            // Where something is mapped, or else the process ends soon.
+            1 if cpu.rng.u8(..8) == 0 => cpu.store(at, &[1; 5000]),
+            2 if cpu.rng.u8(..8) == 0 => cpu.load(at),
+            3 => cpu.store(cpu.text() + DATA, &[2; 0x2000]),
+            4 => cpu.store(cpu.registers.rsp - 0x2000, &[3; 0x100]),
+            _ => {
+                let arguments = arguments(cpu, &call);
+                cpu.call(&call, &arguments)
+            }
+        }
+    },
+    |cpu| {
+        cpu.registers.r15 += 1;
+        if cpu.registers.r15 < 100 {
+            cpu.jump(0);
+        }
+        None
+    },
+];
+
+proptest! {
+    #[test]
+    fn whatever_programs_do_the_kernel_goes_on(
+        seed in any::<u64>(),
+        frames in 60..400_usize,
+        strict in any::<bool>(),
+        around in 0..4_u32,
+        refused in prop::option::of(1..300_usize),
+    ) {
+        let settings = Settings {
+            accounting: if strict { Accounting::Strict } else { Accounting::Overcommit },
+            fault_around: FaultAround::pages(1 << around).unwrap(),
+            output: Output::Memory(1 << 16),
+            input: Input::Text(b"some input"),
+        };
+        let mut system = system(frames, settings, &[ANYTHING, ANYTHING]);
+        system.machine().rng.seed(seed);
+        let all = system.machine().frames.clone();
+        let before = all.counts();
+        all.fail_nth(refused);
+        for number in 0..2 {
+            let options = Options { seed: Some(seed ^ number), trace: Trace::CallsAndFaults, ..Options::default() };
+            // There may be no memory for it.
+            let _ = system.spawn("by hand", &image(number as u8), &[], options);
+        }
+        for turn in 0.. {
+            prop_assert!(turn < 200_000, "{}", &system.output()[system.output().len() - 3000..]);
+            if !system.step() {
+                break;
+            }
+            for process in system.table.entries().filter_map(|entry| entry.payload.process.as_ref()) {
+                process.space.check().unwrap();
+            }
+        }
+        all.fail_nth(None);
+        prop_assert_eq!((all.counts(), system.promised()), (before, 0));
+    }
+}

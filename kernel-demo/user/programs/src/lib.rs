@@ -1,0 +1,18 @@
+//! What several programs share.
+//!
+//! ```text
+//!   probe    touches any address, come what may         span     memory of this process as bytes to get and set
+//!   meter    faults and frames that something costs           machine  which kernel this is, how many frames it has left
+//!   clock    ticks, or instructions
+//! ```
+
+#![no_std]
+
+pub mod clock;
+pub mod machine;
+mod meter;
+pub mod probe;
+pub mod span;
+
+pub use meter::{Cost, Meter};
+pub use span::Span;

@@ -1,0 +1,30 @@
+//! System calls as functions.
+//!
+//! ```text
+//!   io        write  read                                     memory    brk  mmap  munmap  mprotect  mremap
+//!   process   exit  fork  wait4  getpid  sched_yield  getrusage         view      proc_view  frames_free
+//! ```
+//!
+//! Rules of this folder: each function is one system call, but for those whose text says otherwise. Addresses are plain numbers where a
+//! wrong one is an error that the kernel reports, and pointers where there is something behind them.
+
+pub mod io;
+pub mod memory;
+pub mod process;
+pub mod view;
+
+pub use syscalls::Errno;
+
+/// A system call of any number, with arguments of zero: to see what the kernel says to one that it does not have.
+///
+/// # Errors
+///
+/// `ENOSYS`, if the kernel has none of that number.
+///
+/// # Safety
+///
+/// If there is one, it does not change what others rely on.
+pub unsafe fn unknown(number: usize) -> Result<usize, Errno> {
+    // SAFETY: the caller's promise.
+    Errno::from_ret(unsafe { syscalls::raw::syscall6(number, 0, 0, 0, 0, 0, 0) })
+}

@@ -1,0 +1,75 @@
+//! Functions that take an alignment, or have one.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use super::block_or_errno;
+use crate::{engine, errno, request};
+
+/// glibc's `memalign`: what is no power of two is rounded up to one; where there is none, `EINVAL`.
+///
+/// # Safety
+///
+/// None beyond C's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+    match request::alignment_of_memalign(align) {
+        Some(align) => block_or_errno(request::aligned(align, size).and_then(engine::allocate)),
+        None => invalid(),
+    }
+}
+
+/// C's `aligned_alloc`: what is no power of two is `EINVAL`. The size need not be a multiple of the alignment.
+///
+/// # Safety
+///
+/// None beyond C's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    if !align.is_power_of_two() {
+        return invalid();
+    }
+    block_or_errno(request::aligned(align, size).and_then(engine::allocate))
+}
+
+/// POSIX's `posix_memalign`: answers `EINVAL` or `ENOMEM` itself, and leaves `errno` and `*out` alone then.
+///
+/// # Safety
+///
+/// `out` is valid for writing a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+    if !request::is_posix_alignment(align) {
+        return libc::EINVAL;
+    }
+    let Some(block) = request::aligned(align, size).and_then(engine::allocate) else { return libc::ENOMEM };
+    // SAFETY: the caller's promise.
+    unsafe { out.write(block.as_ptr().cast()) };
+    0
+}
+
+/// BSD's `valloc`: a block that begins with a page.
+///
+/// # Safety
+///
+/// None beyond C's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn valloc(size: usize) -> *mut c_void {
+    block_or_errno(request::aligned(request::PAGE, size).and_then(engine::allocate))
+}
+
+/// glibc's `pvalloc`: whole pages.
+///
+/// # Safety
+///
+/// None beyond C's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pvalloc(size: usize) -> *mut c_void {
+    block_or_errno(request::pages(size).and_then(engine::allocate))
+}
+
+#[cold]
+fn invalid() -> *mut c_void {
+    errno::set(libc::EINVAL);
+    ptr::null_mut()
+}

@@ -1,0 +1,122 @@
+//! The lock around whatever heap serves the process: one for all, so that `fork` can hold it.
+//!
+//! ```text
+//!   state   0 free    1 held    2 held, and somebody sleeps (FUTEX_WAIT) until it is free
+//! ```
+//!
+//! A process of one thread does not lock: glibc knows whether it is one (`__libc_single_threaded`). Nothing within the lock begins a
+//! thread.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const AWAITED: u32 = 2;
+
+/// How often somebody looks again before going to sleep: what is done with the lock held is short.
+const LOOKS: usize = 100;
+
+static STATE: AtomicU32 = AtomicU32::new(FREE);
+
+unsafe extern "C" {
+    /// Not 0: the process has one thread. Whoever begins a second one writes 0 before.
+    static __libc_single_threaded: u8;
+}
+
+/// The one lock, wherever it stands.
+#[derive(Debug)]
+pub(crate) struct HeapLock;
+
+/// Gives the lock back.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// False: there was nobody to lock out.
+    is_locked: bool,
+}
+
+impl HeapLock {
+    /// Waits until nobody has the lock, and takes it.
+    #[inline]
+    pub(crate) fn hold() -> Held {
+        if is_single_threaded() {
+            return Held { is_locked: false };
+        }
+        Self::take();
+        Held { is_locked: true }
+    }
+
+    /// Takes the lock whatever the number of threads. For `fork`: [`give_back`](HeapLock::give_back) belongs to it.
+    #[inline]
+    pub(crate) fn take() {
+        if STATE.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            wait();
+        }
+    }
+
+    /// Gives back what [`take`](HeapLock::take) took.
+    #[inline]
+    pub(crate) fn give_back() {
+        if STATE.swap(FREE, Ordering::Release) == AWAITED {
+            // SAFETY: wakes one of those who sleep on this word; it fails for nobody.
+            unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+        }
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_locked {
+            HeapLock::give_back();
+        }
+    }
+}
+
+fn is_single_threaded() -> bool {
+    // SAFETY: glibc's variable is there for the life of the process. It changes only by what this thread does, if it is not 0.
+    let flag = unsafe { (&raw const __libc_single_threaded).read_volatile() };
+    flag != 0
+}
+
+#[cold]
+fn wait() {
+    for _ in 0..LOOKS {
+        if STATE.load(Ordering::Relaxed) == FREE
+            && STATE.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+    crate::errno::unchanged(|| {
+        while STATE.swap(AWAITED, Ordering::Acquire) != FREE {
+            let (operation, forever) = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, core::ptr::null::<libc::timespec>());
+            // SAFETY: sleeps while the word says so. Whoever is woken looks again, for whatever reason it was.
+            unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), operation, AWAITED, forever) };
+        }
+    });
+}
+
+// SAFETY: who holds it is told apart by `STATE`: whoever changes it from FREE. In a process of one thread there is nobody else, and the heap
+// is not called from within the heap.
+unsafe impl brkalloc::RawLock for HeapLock {
+    const INIT: Self = Self;
+
+    type Guard<'lock> = Held;
+
+    #[inline]
+    fn lock(&self) -> Held {
+        Self::hold()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl brkalloc_checked::RawLock for HeapLock {
+    const INIT: Self = Self;
+
+    type Guard<'lock> = Held;
+
+    fn lock(&self) -> Held {
+        Self::hold()
+    }
+}

@@ -1,0 +1,158 @@
+//! Which thread is calling: the slot that it has in the heap of arenas, from its first call to its end.
+//!
+//! ```text
+//!   first call ─► the lowest free slot, of SLOTS ──► thread's end: what is free goes back, the slot is free for the next thread
+//!                 none free: the thread has none, and shares what is behind the lock
+//! ```
+//!
+//! # The thread's variable
+//!
+//! It is in the block that each thread has from its first instruction to its last, at a distance from the thread pointer that the loader
+//! writes into a word of ours (*initial-exec*): to get at it is two instructions, and calls nobody. What a compiler makes of a thread's
+//! variable in a library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be asked for in stable Rust, so
+//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 16 bytes, and glibc keeps more for such.
+
+use core::arch::{asm, global_asm};
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use brkalloc::{Cpu, SlotWord};
+
+use crate::engine;
+
+/// Threads with an arena, at a time.
+const SLOTS: usize = 512;
+
+/// The thread has not called yet.
+const UNKNOWN: usize = 0;
+
+/// The thread has no slot: it is about to get one, there is none, or the thread ends.
+const NONE: usize = usize::MAX;
+
+/// What there is for each thread. All zeros at first.
+#[derive(Debug)]
+#[repr(C)]
+struct Thread {
+    word: SlotWord,
+    /// The slot's number and 1; or `UNKNOWN`, or `NONE`.
+    slot: Cell<usize>,
+}
+
+const _: () = assert!(size_of::<Thread>() == 16);
+
+global_asm!(
+    ".pushsection .tbss.brkmalloc_thread, \"awT\", @nobits",
+    ".globl brkmalloc_thread",
+    ".hidden brkmalloc_thread",
+    ".type brkmalloc_thread, @object",
+    ".size brkmalloc_thread, 16",
+    ".p2align 4",
+    "brkmalloc_thread:",
+    ".zero 16",
+    ".popsection",
+);
+
+impl Thread {
+    /// The calling thread's.
+    #[inline(always)]
+    fn current<'thread>() -> &'thread Self {
+        let place: *const Self;
+        // SAFETY: reads the distance, which the loader has written, and the thread pointer, which points at itself.
+        unsafe {
+            asm!(
+                "mov {place}, qword ptr [rip + brkmalloc_thread@GOTTPOFF]",
+                "add {place}, qword ptr fs:[0]",
+                place = out(reg) place,
+                options(pure, nomem, nostack),
+            );
+        }
+        // SAFETY: the thread's variable is there as long as the thread; zeros are a valid value; no other thread gets at it.
+        unsafe { &*place }
+    }
+}
+
+/// Which slots threads have: a bit each.
+static TAKEN: [AtomicU64; SLOTS / 64] = [const { AtomicU64::new(0) }; SLOTS / 64];
+
+/// The lowest free slot. What who gave it up did there happens before what is done now.
+fn take_slot() -> Option<usize> {
+    TAKEN.iter().enumerate().find_map(|(index, word)| {
+        let lowest = |bits: u64| (bits != u64::MAX).then_some(bits | bits.wrapping_add(1));
+        let before = word.fetch_update(Ordering::Acquire, Ordering::Relaxed, lowest).ok()?;
+        Some(index * 64 + before.trailing_ones() as usize)
+    })
+}
+
+fn give_up_slot(slot: usize) {
+    TAKEN[slot / 64].fetch_and(!(1 << (slot % 64)), Ordering::Release);
+}
+
+/// The key by which the end of a thread is told, and 1; 0: there is none.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Sees to it that the end of threads is told. Before the first block.
+pub(crate) fn start() {
+    let mut key = 0;
+    // SAFETY: a place for the key; `end` is there as long as the library, which is not unloaded while it has blocks in use.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
+        KEY.store(key + 1, Ordering::Relaxed);
+    }
+}
+
+/// Called by the C library when a thread ends, once.
+unsafe extern "C" fn end(_: *mut c_void) {
+    let thread = Thread::current();
+    let slot = thread.slot.get();
+    if slot != UNKNOWN && slot != NONE {
+        engine::retire_thread();
+        // Whoever is called after this may allocate: without a slot.
+        thread.slot.set(NONE);
+        give_up_slot(slot - 1);
+    }
+}
+
+/// Gives the calling thread a slot, if there is one.
+#[cold]
+#[inline(never)]
+fn begin(thread: &Thread) -> usize {
+    // The C library allocates to note a value for a key, if a program has had more than thirty keys when ours was made: on no slot.
+    thread.slot.set(NONE);
+    let Some(slot) = take_slot() else { return NONE };
+    if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
+        // SAFETY: a key of ours; any value but null has `end` called.
+        unsafe { libc::pthread_setspecific(key, NonNull::<c_void>::dangling().as_ptr()) };
+    }
+    thread.slot.set(slot + 1);
+    slot
+}
+
+/// The threads of the process.
+#[derive(Debug)]
+pub(crate) struct Threads;
+
+// SAFETY: a slot is a thread's from when it took it out of `TAKEN` to when it put it back; only signal handlers interrupt. The word is a variable
+// of the thread, which is empty at first, and after `retire`. The one call that might allocate is made before the thread has entered.
+unsafe impl Cpu for Threads {
+    /// As in glibc, a signal handler must not allocate. If it does, it gets what is behind the lock, or nothing.
+    const NESTS: bool = false;
+
+    fn slots(&self) -> usize {
+        SLOTS
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> usize {
+        let thread = Thread::current();
+        match thread.slot.get() {
+            UNKNOWN => begin(thread),
+            slot => slot - 1,
+        }
+    }
+
+    #[inline(always)]
+    fn word(&self) -> Option<&SlotWord> {
+        Some(&Thread::current().word)
+    }
+}

@@ -1,0 +1,84 @@
+//! Real programs: scripts in `programs/`, each of which says in its first lines what it needs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::library::Library;
+use crate::run::{self, Run};
+
+/// A script that runs a real program, with an output that is the same each time.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The script's name, without its ending.
+    pub name: String,
+    script: PathBuf,
+    needs: Vec<String>,
+    version: String,
+}
+
+impl Program {
+    /// The program of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such script, or it does not say what it needs.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let script = crate::file(&format!("programs/{name}.sh"));
+        let text = std::fs::read_to_string(&script).expect("a script of this name");
+        let after = |what: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(what));
+            line.unwrap_or_else(|| panic!("{name}.sh has no line {what:?}")).trim().to_owned()
+        };
+        let needs = after("# needs:").split_whitespace().map(str::to_owned).collect();
+        Self { name: name.to_owned(), needs, version: after("# version:"), script }
+    }
+
+    /// All there are, by name.
+    ///
+    /// # Panics
+    ///
+    /// If the folder cannot be read.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let files = std::fs::read_dir(crate::file("programs")).expect("the folder of scripts");
+        let paths = files.map(|file| file.expect("a file in it").path());
+        let mut names: Vec<_> = paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names.iter().map(|name| Self::named(name)).collect()
+    }
+
+    /// What it needs and is not on this machine.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&str> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        self.needs.iter().map(String::as_str).filter(|program| !is_there(program)).collect()
+    }
+
+    /// The first line with a digit of what it says about its version.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let output = Command::new("sh").args(["-c", &self.version]).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        text.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit())).unwrap_or("?").trim().to_owned()
+    }
+
+    /// Runs it in a folder of its own, `scale` times as much as the least.
+    ///
+    /// # Errors
+    ///
+    /// It could not be run.
+    pub fn run(&self, library: &Library, scale: usize, variables: &[(&str, &str)]) -> std::io::Result<Run> {
+        let folder = tempfile::tempdir()?;
+        let root = crate::file("../..").canonicalize()?;
+        let mut command = Command::new("sh");
+        command.arg(&self.script).current_dir(folder.path()).env("SCALE", scale.to_string()).env("ROOT", root);
+        command.env("LC_ALL", "C").envs(variables.iter().copied());
+        run::run(command, library.path.as_deref(), &output_file(folder.path()))
+    }
+}
+
+fn output_file(folder: &Path) -> PathBuf {
+    folder.join("brkmalloc-tests")
+}

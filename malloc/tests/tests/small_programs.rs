@@ -1,0 +1,227 @@
+//! Small programs in `c/`, each written for a rule that the library must keep.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use brkmalloc_tests::library::brkmalloc;
+use brkmalloc_tests::run::{self, Run};
+use tempfile::TempDir;
+
+/// A folder in which programs are built, and then run.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder for what is built"))
+    }
+
+    /// Builds a source file as a program, or, with `-shared`, as a library.
+    fn build(&self, source: &str, flags: &[&str]) -> PathBuf {
+        let compiler = if source.ends_with(".cc") { "c++" } else { "cc" };
+        let target = self.0.path().join(source.replace('.', "_"));
+        let mut command = Command::new(compiler);
+        // The programs do on purpose what compilers warn of.
+        command.args(["-O1", "-w", "-o"]).arg(&target).arg(brkmalloc_tests::file("c").join(source));
+        let status = command.args(flags).args(["-pthread", "-ldl"]).status().expect("a compiler");
+        assert!(status.success(), "{source} does not compile");
+        target
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.0.path()).envs(variables.iter().copied());
+        run::run(command, brkmalloc().path.as_deref(), &self.0.path().join("log")).expect("a program that can be started")
+    }
+
+    fn assert_ok(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
+        let run = self.run(program, arguments, variables);
+        let output = String::from_utf8_lossy(&run.output);
+        assert!(run.status.success() && output.ends_with(": ok\n"), "{}\n{output}{}", run.status, run.errors);
+    }
+}
+
+const CHECKED: [(&str, &str); 1] = [("BRKALLOC_CHECKED", "1")];
+
+/// As it is, and with the checked profile.
+fn both_ways(source: &str, arguments: &[&str]) {
+    let shop = Workshop::new();
+    let program = shop.build(source, &[]);
+    shop.assert_ok(&program, arguments, &[]);
+    shop.assert_ok(&program, arguments, &CHECKED);
+}
+
+#[test]
+fn odd_arguments_are_taken_as_glibc_does() {
+    both_ways("odd.c", &[]);
+}
+
+#[test]
+fn operators_of_cxx_and_what_they_throw() {
+    both_ways("operators.cc", &[]);
+}
+
+#[test]
+fn child_and_parent_go_on_after_a_fork_among_threads() {
+    both_ways("fork_threads.c", &[]);
+}
+
+#[test]
+fn it_serves_before_main_and_after_it() {
+    both_ways("around_main.c", &[]);
+}
+
+#[test]
+fn libraries_come_and_go() {
+    let shop = Workshop::new();
+    let plugin = shop.build("plugin.c", &["-shared", "-fPIC"]);
+    let program = shop.build("dlopen.c", &[]);
+    shop.assert_ok(&program, &[plugin.to_str().expect("a plain name")], &[]);
+    shop.assert_ok(&program, &[plugin.to_str().expect("a plain name")], &CHECKED);
+}
+
+#[test]
+fn threads_come_and_go_and_leave_nothing() {
+    both_ways("thread_exit.c", &[]);
+}
+
+#[test]
+fn blocks_go_from_thread_to_thread() {
+    both_ways("remote.c", &[]);
+}
+
+#[test]
+fn c14_somebody_else_moves_the_break() {
+    both_ways("foreign_break.c", &[]);
+}
+
+#[test]
+fn memory_is_found_elsewhere_when_the_break_is_at_its_limit() {
+    both_ways("foreign_break.c", &["limit"]);
+}
+
+#[test]
+fn memory_is_found_elsewhere_when_the_break_never_moves() {
+    both_ways("refused_break.c", &[]);
+}
+
+/// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
+#[test]
+fn a_signal_handler_that_allocates_breaks_nothing() {
+    let shop = Workshop::new();
+    shop.assert_ok(&shop.build("signal.c", &[]), &[], &[]);
+}
+
+#[test]
+fn pages_of_free_memory_go_back() {
+    let shop = Workshop::new();
+    let program = shop.build("decay.c", &[]);
+    shop.assert_ok(&program, &[], &[("BRKALLOC_DECAY_MS", "10")]);
+    shop.assert_ok(&program, &["never"], &[("BRKALLOC_DECAY_MS", "never")]);
+}
+
+/// Runs a program that must end with a message and `abort`.
+fn assert_aborts(source: &str, argument: &str, variables: &[(&str, &str)], message: &str) {
+    let shop = Workshop::new();
+    let run = shop.run(&shop.build(source, &[]), &[argument], variables);
+    let signal = std::os::unix::process::ExitStatusExt::signal(&run.status);
+    assert_eq!(signal, Some(libc::SIGABRT), "{argument}: {}\n{}", run.status, run.errors);
+    assert!(run.errors.starts_with("brkmalloc: ") && run.errors.contains(message), "{argument}: {}", run.errors);
+}
+
+#[test]
+fn c14_somebody_takes_the_memory_away() {
+    assert_aborts("foreign_break.c", "take", &[], "somebody moved the break down");
+}
+
+#[test]
+fn an_address_that_is_no_block_is_told() {
+    assert_aborts("misuse.c", "misaligned", &[], "which is no block");
+}
+
+#[test]
+fn the_checked_profile_tells_a_misuse() {
+    assert_aborts("misuse.c", "double", &CHECKED, "double free");
+    assert_aborts("misuse.c", "double-large", &CHECKED, "double free");
+    assert_aborts("misuse.c", "overflow", &CHECKED, "overflow");
+    assert_aborts("misuse.c", "inside", &CHECKED, "never allocated");
+    assert_aborts("misuse.c", "after-free", &CHECKED, "write after free");
+}
+
+#[test]
+fn the_checked_profile_accuses_nobody_without_cause() {
+    let shop = Workshop::new();
+    shop.assert_ok(&shop.build("misuse.c", &[]), &["nothing"], &CHECKED);
+}
+
+#[test]
+fn statistics_are_printed_at_exit() {
+    let shop = Workshop::new();
+    let program = shop.build("thread_exit.c", &[]);
+    let run = shop.run(&program, &[], &[("BRKALLOC_STATS", "1")]);
+    assert!(run.status.success());
+    assert_eq!(run.errors.lines().filter(|line| line.starts_with("brkmalloc: process ")).count(), 1, "{}", run.errors);
+    assert!(run.errors.contains("live ") && run.errors.contains("granted "), "{}", run.errors);
+    for nothing in ["", "0"] {
+        assert_eq!(shop.run(&program, &[], &[("BRKALLOC_STATS", nothing)]).errors, "");
+    }
+}
+
+/// A record: what was done, with which size, to which block, and where it was before.
+type Record = [u64; 4];
+
+/// Replays a trace in mind: no two live blocks overlap, and nothing is freed that is not live. Returns the number of allocations.
+fn replay(trace: &[u8]) -> usize {
+    let (records, rest) = trace.as_chunks::<32>();
+    assert!(rest.is_empty(), "whole records");
+    let mut live = std::collections::BTreeMap::new();
+    let mut allocations = 0;
+    for record in records {
+        let [act, size, block, old]: Record =
+            std::array::from_fn(|word| u64::from_ne_bytes(record[8 * word..8 * word + 8].try_into().expect("a word")));
+        match act & 0xFF {
+            0 | 1 => {}
+            2 => {
+                assert!(live.remove(&block).is_some(), "{block:#x} is freed, but not live");
+                continue;
+            }
+            3 if block == 0 => continue,
+            3 => assert!(live.remove(&old).is_some(), "{old:#x} is resized, but not live"),
+            act => panic!("there is no act {act}"),
+        }
+        if block == 0 {
+            continue;
+        }
+        allocations += 1;
+        if let Some((&before, &len)) = live.range(..=block).next_back() {
+            assert!(before + len <= block, "{block:#x} overlaps {before:#x}");
+        }
+        live.insert(block, size.max(1));
+    }
+    allocations
+}
+
+#[test]
+fn a_trace_tells_every_call_in_order() {
+    let shop = Workshop::new();
+    let program = shop.build("remote.c", &[]);
+    let file = shop.0.path().join("trace");
+    shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
+    let allocations = replay(&std::fs::read(&file).expect("a trace"));
+    assert!(allocations >= 4 * 30_000, "{allocations} allocations");
+}
+
+#[test]
+fn children_do_not_write_to_the_trace() {
+    let shop = Workshop::new();
+    let program = shop.build("fork_threads.c", &[]);
+    let file = shop.0.path().join("trace");
+    shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
+    assert!(replay(&std::fs::read(&file).expect("a trace")) > 10_000);
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_no_reason_to_fail() {
+    let shop = Workshop::new();
+    let run = shop.run(&shop.build("odd.c", &[]), &[], &[("BRKALLOC_TRACE", "/nonexistent/trace")]);
+    assert!(run.status.success() && run.errors.contains("no trace"), "{}\n{}", run.status, run.errors);
+}

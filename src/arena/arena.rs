@@ -1,0 +1,228 @@
+//! An arena: a heap of its own over segments, and what others have freed of it.
+//!
+//! ```text
+//!   ┌───────────────────┐   others write here:   blocks of this arena that they freed
+//!   │ remote            │
+//!   ├───────────────────┤   cache lines apart, so that they do not disturb
+//!   │ inbox             │   taken over from `remote`, not yet freed
+//!   │ outbox            │   blocks of others that were freed here
+//!   │ heap over Supply  │   front cache, runs, bins, top: as any heap
+//!   └───────────────────┘
+//! ```
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use super::outbox::{Outbox, UNKNOWN_SIZE};
+use super::parent::Parent;
+use super::remote::RemoteList;
+use super::shared::{Mailbox, Shared};
+use super::slot::{LEVELS, Slot, State};
+use super::supply::{Source, Supply};
+use super::sync::Link;
+use crate::heap::{Heap, Trim};
+use crate::lock::RawLock;
+use crate::provider::{Break, Map};
+use crate::small::Class;
+use crate::small::segments::Owner;
+
+/// Blocks that others have freed are taken up so many at a time.
+pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
+
+/// See the module.
+///
+/// # Invariants
+///
+/// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
+#[repr(C)]
+pub(super) struct Arena<B, M, L> {
+    remote: Apart<RemoteList>,
+    inner: UnsafeCell<Inner<B, M, L>>,
+}
+
+/// Alone in its cache lines.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// What only who is in the arena uses.
+#[repr(C, align(128))]
+pub(super) struct Inner<B, M, L> {
+    pub(super) owner: Owner,
+    /// What all slots share, which outlives the arena.
+    shared: NonNull<Shared<Arena<B, M, L>>>,
+    /// Blocks of this arena that others have freed, and that have been taken over.
+    inbox: Option<NonNull<Link>>,
+    pub(super) outbox: Outbox,
+    pub(super) heap: Heap<Supply<B, M, L>>,
+}
+
+impl<B, M, L> Mailbox for Arena<B, M, L> {
+    fn remote(&self) -> &RemoteList {
+        &self.remote.0
+    }
+}
+
+impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
+    pub(super) const LAYOUT: Layout = Layout::new::<Self>();
+
+    /// Makes memory an arena without segments.
+    ///
+    /// # Safety
+    ///
+    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share outlives it.
+    pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
+        let arena = memory.cast::<Self>();
+        let heap = Heap::new(Supply::new(owner, shared));
+        let inner = UnsafeCell::new(Inner { owner, shared, inbox: None, outbox: Outbox::new(), heap });
+        // SAFETY: the caller's promise.
+        unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
+        // SAFETY: just written; nobody else knows of it.
+        let (inner, _) = unsafe { Self::enter(arena) };
+        // Nothing is given back by moving a break: see `Break::SCATTERED`.
+        inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
+        // SAFETY: the heap is new, and all of its memory will be segments of the map.
+        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map)) };
+        arena
+    }
+
+    /// Goes in.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena as long as the reference is in use: the type's invariant.
+    pub(super) unsafe fn enter<'arena>(arena: NonNull<Self>) -> (&'arena mut Inner<B, M, L>, &'arena RemoteList) {
+        // SAFETY: an arena that is there stays.
+        let arena = unsafe { arena.as_ref() };
+        // SAFETY: the caller's promise.
+        (unsafe { &mut *arena.inner.get() }, &arena.remote.0)
+    }
+}
+
+impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+    /// The heap, of which any operation may be used now.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is the arena's.
+    #[inline(always)]
+    pub(super) unsafe fn heap(&mut self, parent: &Parent<B, M, L>) -> &mut Heap<Supply<B, M, L>> {
+        // SAFETY: it is said again before the next use.
+        unsafe { self.heap.provider_mut().set_parent(parent) };
+        &mut self.heap
+    }
+
+    /// What all slots share.
+    #[inline(always)]
+    pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, L>> {
+        // SAFETY: it outlives the arena.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Whose a block is.
+    #[inline(always)]
+    pub(super) fn owner_of(&self, block: NonNull<u8>) -> Owner {
+        self.shared().map.owner_of(block.addr().get())
+    }
+
+    /// Whether others may have freed blocks of this arena that were not taken up.
+    #[inline(always)]
+    pub(super) fn has_mail(&self, remote: &RemoteList) -> bool {
+        self.inbox.is_some() || !remote.is_empty()
+    }
+
+    /// If a block is this arena's: the class of the run in which it lies, if it lies in one.
+    #[inline(always)]
+    pub(super) fn class_if_owned(&self, block: NonNull<u8>) -> Option<Option<Class>> {
+        self.shared().map.class_if_owned(block.addr().get(), self.owner)
+    }
+
+    /// Takes up what others have freed, at most so many blocks. True if there was any.
+    pub(super) fn take_up(&mut self, remote: &RemoteList, most: usize) -> bool {
+        if self.inbox.is_none() {
+            if remote.is_empty() {
+                return false;
+            }
+            self.inbox = remote.take_all();
+        }
+        let mut next = self.inbox;
+        for _ in 0..most {
+            let Some(block) = next else { break };
+            // SAFETY: it was in the list, and is nobody else's.
+            next = unsafe { Link::read(block) };
+            // SAFETY: a block of this arena, which somebody freed; the map of segments led them here.
+            unsafe { self.heap.deallocate_unsized(block.cast()) };
+        }
+        self.inbox = next;
+        true
+    }
+
+    /// Takes up some of what others have freed.
+    #[inline(never)]
+    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, remote: &RemoteList) {
+        // SAFETY: the parent of all arenas.
+        unsafe { self.heap(parent) };
+        self.take_up(remote, TAKEN_UP_AT_ONCE);
+    }
+
+    /// Collects a block of another arena for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate); `owner` is whose it is.
+    #[inline(never)]
+    pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
+        let shared = self.shared();
+        let size = layout.map_or(UNKNOWN_SIZE, |layout| layout.size());
+        // SAFETY: the caller's promise; every block holds a word.
+        unsafe { self.outbox.put(owner, block, size, |owner| shared.list_of(owner)) };
+    }
+
+    /// Takes up all that others have freed.
+    pub(super) fn take_up_all(&mut self, remote: &RemoteList) -> bool {
+        let mut any = false;
+        while self.take_up(remote, usize::MAX) {
+            any = true;
+        }
+        any
+    }
+
+    /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free, and gives back every segment that is.
+    pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, remote: &RemoteList) {
+        let shared = self.shared();
+        self.outbox.send_all(|owner| shared.list_of(owner));
+        // SAFETY: a slot of the same heap; what was said before is said again below.
+        let before = unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
+        // SAFETY: the parent of all arenas.
+        unsafe { self.heap(source.parent) };
+        self.take_up_all(remote);
+        self.heap.trim(0);
+        // SAFETY: the slot that the arena belongs to.
+        unsafe { self.heap.provider_mut().set_slot(before) };
+    }
+}
+
+/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since. O(`most`) slots, and what
+/// was freed there.
+pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, most: usize) {
+    if source.shared.retired.load(Ordering::Relaxed) > 0 {
+        source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
+    }
+}
+
+/// Tidies up a slot, if it is retired and has got something back since.
+pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
+    let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
+    // SAFETY: an arena that is there stays.
+    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.remote().is_empty());
+    if slot.state() != State::Retired || !has_mail() || !slot.change(State::Retired, State::Claimed) {
+        return;
+    }
+    for arena in arenas() {
+        // SAFETY: the slot is claimed.
+        let (inner, remote) = unsafe { Arena::enter(arena) };
+        inner.tidy_up(source, remote);
+    }
+    slot.release(State::Retired);
+}

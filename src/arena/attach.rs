@@ -1,0 +1,147 @@
+//! How a slot gets its arenas, and what becomes of them when nobody is there any more.
+
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use super::ArenaHeap;
+use super::arena::{Arena, adopt_slot};
+use super::shared::Shared;
+use super::slot::{LEVELS, Slot, State};
+use super::supply::Source;
+use super::visit::Visit;
+use crate::lock::RawLock;
+use crate::provider::{Break, Cpu, Map, SlotWord};
+use crate::small::segments::Owner;
+
+/// The level of those who interrupt.
+const NESTED: usize = 1;
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
+    /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or somebody tidies them up just now.
+    pub(super) fn attach(&self) -> bool {
+        let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
+        if slot.change(State::Retired, State::Attached) {
+            source.shared.retired.fetch_sub(1, Ordering::Relaxed);
+        } else if !slot.change(State::New, State::Attached) {
+            return false;
+        } else if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
+            slot.release(State::New);
+            return false;
+        }
+        // The first level is the last: with it the slot is open.
+        for level in (0..LEVELS).rev() {
+            if let (Some(arena), Some(word)) = (slot.arena(level), self.word(level)) {
+                word.put_back(arena.cast());
+            }
+        }
+        true
+    }
+
+    /// Tidies up all slots that are retired.
+    pub(super) fn adopt_all(&self) {
+        if let Some(source) = self.source() {
+            source.shared.slots().for_each(|slot| adopt_slot(source, slot));
+        }
+    }
+}
+
+/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: who needs it may not be able to wait
+/// for it.
+fn furnish<B: Break, M: Map, L: RawLock>(
+    source: Source<'_, B, M, L>,
+    slot: &Slot<Arena<B, M, L>>,
+    number: usize,
+    levels: usize,
+) -> bool {
+    for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
+        let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };
+        // SAFETY: the parent lives as long as its arenas.
+        let memory = source.parent.with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
+        let Some(memory) = memory.flatten() else { return false };
+        // SAFETY: a new block for it; what is shared stays as long as the arenas.
+        let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
+        // SAFETY: nobody else knows of it yet.
+        let (inner, _) = unsafe { Arena::enter(arena) };
+        // SAFETY: the slot that the arena belongs to.
+        unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
+        if level == NESTED {
+            // SAFETY: the parent of all arenas.
+            let heap = unsafe { inner.heap(source.parent) };
+            // Without memory it is there all the same, and gets some when it is needed.
+            let _ = heap.reserve(1);
+        }
+        slot.set_arena(level, arena);
+    }
+    true
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// Makes what all slots share, as the first operation does anyway. Whoever may be interrupted by a handler that allocates calls it before:
+    /// until it is done, there is nothing that tells the handler not to wait. False: there is no memory.
+    pub fn prepare(&self) -> bool {
+        if self.shared().is_some() {
+            return true;
+        }
+        self.parent.locked(|heap| {
+            // Somebody else may have been faster.
+            if self.shared().is_some() {
+                return true;
+            }
+            let slots = self.cpu.slots().min(Shared::<Arena<B, M, L>>::MOST_SLOTS);
+            let Some((layout, offset)) = Shared::<Arena<B, M, L>>::layout(slots) else { return false };
+            // SAFETY: the heap lives as long as any block of it.
+            let Some(memory) = (unsafe { heap.allocate_zeroed(layout) }) else { return false };
+            // SAFETY: a new block of that layout.
+            let shared = unsafe { Shared::begin(memory, slots, offset) };
+            self.shared.store(shared.as_ptr(), Ordering::Release);
+            true
+        })
+    }
+
+    /// Gives up the caller's slot: its thread ends, or its CPU goes. What is free goes back to the parent; what others still have goes back
+    /// with the first allocation, by anybody, that needs more memory after they have freed it; and the slot's next user, who gets the arena as
+    /// it is, goes on with what is left. To use the slot again is not wrong: it is attached again then.
+    ///
+    /// # Time
+    ///
+    /// O(size classes + blocks in the front cache + blocks that others have freed).
+    ///
+    /// # Safety
+    ///
+    /// The caller has not interrupted somebody on the slot.
+    pub unsafe fn retire(&self) {
+        let visit = self.visit();
+        let (Some(source), Some(slot)) = (visit.source(), visit.slot) else { return };
+        if slot.state() != State::Attached {
+            return;
+        }
+        for level in 0..LEVELS {
+            let Some(arena) = visit.word(level).and_then(SlotWord::take) else { continue };
+            // SAFETY: it was taken out of its word.
+            let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
+            inner.tidy_up(source, remote);
+        }
+        source.shared.retired.fetch_add(1, Ordering::Relaxed);
+        slot.release(State::Retired);
+    }
+
+    /// In the child of a `fork`, where only the caller's thread goes on: nobody ever looks at the arenas of the others again, for they may have
+    /// been in the middle of something. Their slots are lost, and what is freed of theirs.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else is in the heap, or will go on with what they had begun. At the time of the `fork` nobody had the parent's lock, but
+    /// the caller, who has given it back.
+    pub unsafe fn after_fork(&self) {
+        let visit = self.visit();
+        let Some(shared) = visit.shared else { return };
+        let own = visit.slot.map(core::ptr::from_ref);
+        for slot in shared.slots().filter(|slot| Some(core::ptr::from_ref(*slot)) != own) {
+            let is_new = slot.state() == State::New && (0..LEVELS).all(|level| slot.arena(level).is_none());
+            if !is_new {
+                slot.release(State::Dead);
+            }
+        }
+        shared.retired.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,116 @@
+//! Blocks by address alone, for callers who do not say what they asked for: C's `free` and `realloc`.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::{ArenaHeap, is_large, served};
+use crate::cell::{Cell, WORD};
+use crate::lock::RawLock;
+use crate::provider::{Break, Cpu, Map};
+use crate::small::segments::Owner;
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// [`deallocate`](ArenaHeap::deallocate) for who does not know the layout.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap, was not freed since, and is not used any more.
+    #[inline]
+    pub unsafe fn deallocate_unsized(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if !unsafe { self.push_front_by_address(block) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_slowly(block, None) };
+        }
+    }
+
+    /// Frees a small block of the caller's arena, if the front cache has room for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_unsized`](ArenaHeap::deallocate_unsized), if the answer is true.
+    #[inline(always)]
+    unsafe fn push_front_by_address(&self, block: NonNull<u8>) -> bool {
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in() else { return false };
+        let inner = inside.inner().0;
+        let Some(class) = inner.class_if_owned(block) else { return false };
+        // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
+        unsafe { inner.heap.push_front_by_address(block, class) }
+    }
+
+    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted who has the
+    /// parent's lock, and the block is the parent's.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap.
+    #[must_use]
+    pub unsafe fn usable_size_of(&self, block: NonNull<u8>) -> usize {
+        let visit = self.visit();
+        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
+            // SAFETY: the caller's promise; it lies in no segment.
+            return self.parent.with(visit.place(), |heap| unsafe { heap.usable_size(block) }).unwrap_or(0);
+        };
+        let capacity = match shared.map.class_at(block.addr().get()) {
+            Some(class) => class.size(),
+            None => {
+                // SAFETY: in no run, so a header stands in front of it.
+                let cell = unsafe { Cell::of_payload(block) };
+                // SAFETY: the block is live, so its cell stays as it is.
+                unsafe { cell.header_of_foreign() }.size() - WORD
+            }
+        };
+        #[cfg(feature = "checked")]
+        // SAFETY: what the heap gave to the block.
+        let capacity = unsafe { crate::heap::size_on_record(block, capacity) };
+        capacity
+    }
+
+    /// [`reallocate`](ArenaHeap::reallocate) for who does not know the old layout. The new alignment need not be the old one.
+    ///
+    /// # Errors
+    ///
+    /// `None` if there is no memory. The block is as it was.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
+    #[must_use]
+    pub unsafe fn reallocate_unsized(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        let new = served(new);
+        let visit = self.visit();
+        let owner = visit.owner_of(block);
+        if owner == Owner::NOBODY {
+            // SAFETY: the caller's promise; it lies in no segment.
+            let answer = self.parent.with(visit.place(), |heap| unsafe { heap.reallocate_unsized(block, new) });
+            if let Some(Some(block)) = answer {
+                return Some(block);
+            }
+        } else if let Some(mut inside) = visit.go_in(0).filter(|_| !is_large(new))
+            && let (inner, _) = inside.inner()
+            && inner.owner == owner
+        {
+            // SAFETY: the arena is one of this heap.
+            let heap = unsafe { inner.heap(&self.parent) };
+            // SAFETY: the caller's promise.
+            if let Some(block) = unsafe { heap.reallocate_unsized(block, new) } {
+                return Some(block);
+            }
+        }
+        drop(visit);
+        // SAFETY: the caller's promise.
+        let capacity = unsafe { self.usable_size_of(block) };
+        let fits = (capacity / 2 + 1..=capacity).contains(&new.size()) && block.addr().get().is_multiple_of(new.align());
+        if fits && !cfg!(feature = "checked") {
+            return Some(block);
+        }
+        // SAFETY: the caller keeps the heap as long as its blocks.
+        let moved = unsafe { self.allocate(new) }?;
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
+        unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
+        // SAFETY: the caller gave the old block up; its contents are in the new one.
+        unsafe { self.deallocate_unsized(block) };
+        Some(moved)
+    }
+}

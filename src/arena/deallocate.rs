@@ -1,0 +1,136 @@
+//! How a block is freed: into the front cache, the arena, the outbox for its owner, or the parent.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::parent::Parent;
+use super::remote::Chain;
+use super::visit::{Inside, Visit};
+use super::{ArenaHeap, served};
+use crate::lock::RawLock;
+use crate::provider::{Break, Cpu, Map};
+use crate::small::Class;
+use crate::small::segments::Owner;
+
+impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
+    /// Frees a block of the arena.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is the arena's. As for [`ArenaHeap::deallocate`]; the block is this arena's.
+    #[inline(always)]
+    unsafe fn deallocate(&mut self, parent: &Parent<B, M, L>, block: NonNull<u8>, layout: Option<Layout>) {
+        // SAFETY: the caller's promise.
+        let heap = unsafe { self.inner().0.heap(parent) };
+        match layout {
+            // SAFETY: the caller's promise.
+            Some(layout) => unsafe { heap.deallocate(block, layout) },
+            // SAFETY: the caller's promise.
+            None => unsafe { heap.deallocate_unsized(block) },
+        }
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
+    /// Frees a block where the fast path found no arena.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ArenaHeap::deallocate`]; `owner` is whose it is.
+    #[cold]
+    unsafe fn deallocate_elsewhere(&self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
+        if owner == Owner::NOBODY {
+            // SAFETY: the caller's promise; it lies in no segment.
+            return unsafe { self.heap.parent.free(self.place(), block) };
+        }
+        if let Some(mut inside) = self.go_in_elsewhere() {
+            if inside.inner().0.owner == owner {
+                // SAFETY: the caller's promise.
+                return unsafe { inside.deallocate(&self.heap.parent, block, layout) };
+            }
+            if inside.level == 0 {
+                // SAFETY: the caller's promise.
+                return unsafe { inside.inner().0.send(owner, block, layout) };
+            }
+        }
+        // Who interrupts leaves nothing behind in an outbox.
+        let Some(list) = self.shared.and_then(|shared| shared.list_of(owner)) else { return };
+        let mut chain = Chain::EMPTY;
+        // SAFETY: the caller's promise; every block holds a word.
+        unsafe { chain.add(block.cast()) };
+        chain.send(list);
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// Frees a block. That always succeeds.
+    ///
+    /// # Time
+    ///
+    /// O(1). Locally it takes no lock. For another's block there is one exchange with its owner every few dozen.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap with this layout, was not freed since, and is not used any more.
+    #[inline]
+    pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+        let layout = served(layout);
+        // SAFETY: the caller's promise.
+        if !unsafe { self.deallocate_quickly(block, layout) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_slowly(block, Some(layout)) };
+        }
+    }
+
+    /// Frees a small block: the front cache takes it, or the outbox. The fast path.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](ArenaHeap::deallocate), if the answer is true.
+    #[inline(always)]
+    unsafe fn deallocate_quickly(&self, block: NonNull<u8>, layout: Layout) -> bool {
+        if Class::of(layout).is_none() {
+            return false;
+        }
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in() else { return false };
+        let inner = inside.inner().0;
+        let owner = inner.owner_of(block);
+        if owner == inner.owner {
+            // SAFETY: the caller's promise; the block is this arena's.
+            return unsafe { inner.heap.push_front(block, layout) };
+        }
+        if owner == Owner::NOBODY {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { inner.send(owner, block, Some(layout)) };
+        true
+    }
+
+    /// Frees what the front cache has no room for, or is another's.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](ArenaHeap::deallocate).
+    #[inline(never)]
+    pub(super) unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
+        let caller = self.caller();
+        if let Some(mut inside) = caller.go_in() {
+            let inner = inside.inner().0;
+            let owner = inner.owner_of(block);
+            if owner == inner.owner {
+                // SAFETY: the arena is one of this heap; the caller's promise.
+                return unsafe { inside.deallocate(&self.parent, block, layout) };
+            }
+            if owner != Owner::NOBODY {
+                // SAFETY: the caller's promise.
+                return unsafe { inner.send(owner, block, layout) };
+            }
+        }
+        drop(caller);
+        let visit = self.visit();
+        // SAFETY: the caller's promise.
+        unsafe { visit.deallocate_elsewhere(visit.owner_of(block), block, layout) };
+    }
+}

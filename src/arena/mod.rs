@@ -1,0 +1,155 @@
+//! An arena for each CPU or thread: how callers share without waiting for each other (C26, C27).
+//!
+//! ```text
+//!   allocate ─► my slot ─► its arena: a heap of its own ──(full)──► a segment of the parent ──► the break
+//!                │            └─(busy: I have interrupted who is in there)─► the arena for those who interrupt
+//!                └─(none)───────────────────────────────► the parent, behind its lock ◄── what is large
+//!
+//!   deallocate ─► the map of segments: whose is it?
+//!                  ├─ mine ────► the arena
+//!                  ├─ another's ► outbox ─► (enough) ─► the owner's list ─► taken up when the owner finds its front cache empty
+//!                  └─ nobody's ─► the parent
+//! ```
+//!
+//! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs (`slot.rs`). Whoever interrupts never waits for
+//! who was interrupted (`parent.rs`). A cell's owner alone touches its arena's memory, but for the blocks themselves, and the words that
+//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `remote.rs`, `segments.rs`; each
+//! of these is tried by loom in `tests/loom`.
+//!
+//! # How much memory may be out of reach
+//!
+//! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
+//! segment, an eighth of the arena at most; its front cache; in its outbox `BOXES · MOST_BYTES`; and what others have freed since it missed
+//! for the last time. A producer's memory comes back to the producer, so what grows with time is none of these.
+
+#![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
+
+mod allocate;
+mod arena;
+mod attach;
+mod by_address;
+mod deallocate;
+mod global;
+mod outbox;
+mod parent;
+mod quiet;
+mod remote;
+mod resize;
+mod settings;
+mod shared;
+mod slot;
+mod supply;
+mod sync;
+mod visit;
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::cell::WORD;
+use crate::lock::{RawLock, Spin};
+use crate::provider::{Break, Cpu, Map, NoMap};
+
+use arena::Arena;
+use parent::Parent;
+use shared::Shared;
+
+pub use quiet::{ArenaStats, Quiet};
+
+/// A larger block, in bytes, comes from the parent.
+const LARGE: usize = 32 << 10;
+
+/// A more aligned block comes from the parent.
+const ALIGNED: usize = 4096;
+
+/// The layout that a heap is asked for. A block that another frees holds a link on its way back: with the profile `checked`, which looks
+/// behind the caller's bytes, that are as many at least.
+const fn served(layout: Layout) -> Layout {
+    if !cfg!(feature = "checked") || layout.size() >= WORD {
+        return layout;
+    }
+    match Layout::from_size_align(WORD, layout.align()) {
+        Ok(layout) => layout,
+        Err(_) => layout,
+    }
+}
+
+/// Whether blocks of this layout come from the parent.
+const fn is_large(layout: Layout) -> bool {
+    layout.size() > LARGE || layout.align() > ALIGNED
+}
+
+/// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.
+///
+/// What is freed by another goes back to the arena that it came from. Blocks of more than 32 KiB, and the arenas' memory, come from one
+/// parent heap behind a lock.
+///
+/// An interrupt handler may allocate and free, also if it has hit the middle of either. Who it interrupted is never waited for: while that
+/// one has the parent's lock, there is what the slot's second arena has (about 60 KiB, if [`Cpu::NESTS`]), no block of more than 32 KiB, and
+/// `None` beyond. To free always succeeds.
+///
+/// ```
+/// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};
+///
+/// static mut MEMORY: [u8; 1 << 20] = [0; 1 << 20];
+///
+/// // SAFETY: nobody else names MEMORY; this program has one thread.
+/// static HEAP: ArenaHeap<FixedBreak, SingleCpu> =
+///     unsafe { ArenaHeap::new(FixedBreak::from_raw((&raw mut MEMORY).cast(), 1 << 20), SingleCpu::new()) };
+/// # use core::alloc::Layout;
+/// // SAFETY: the heap lives for ever; the block is freed once, with its own layout.
+/// unsafe {
+///     let block = HEAP.allocate(Layout::new::<u64>()).unwrap();
+///     HEAP.deallocate(block, Layout::new::<u64>());
+/// }
+/// HEAP.check().unwrap();
+/// ```
+///
+/// # Invariants
+///
+/// * `shared` is null, or what all slots share: then it stays
+/// * a block lies in a segment of the arena that it came from, or in no segment, and is the parent's
+pub struct ArenaHeap<B, C, M = NoMap, L = Spin> {
+    shared: AtomicPtr<Shared<Arena<B, M, L>>>,
+    cpu: C,
+    parent: Parent<B, M, L>,
+}
+
+impl<B, C> ArenaHeap<B, C> {
+    /// An empty heap, whose parent is behind a spin lock. The break is not moved before the first allocation.
+    #[must_use]
+    pub const fn new(brk: B, cpu: C) -> Self {
+        Self::with_map(brk, cpu, NoMap)
+    }
+}
+
+impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// An empty heap that gives large blocks mappings of their own (see [`Heap::with_map`](crate::Heap::with_map)), unless there is
+    /// [none](NoMap); whose parent is behind any lock.
+    #[must_use]
+    pub const fn with_map(brk: B, cpu: C, map: M) -> Self {
+        Self { shared: AtomicPtr::new(ptr::null_mut()), cpu, parent: Parent::new(brk, map) }
+    }
+
+    /// Who says which slot a caller is on.
+    pub const fn cpu(&self) -> &C {
+        &self.cpu
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// What all slots share, if it is there already.
+    #[inline(always)]
+    fn shared(&self) -> Option<&Shared<Arena<B, M, L>>> {
+        // SAFETY: once it is there, it stays.
+        unsafe { self.shared.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+impl<B, C, M, L> fmt::Debug for ArenaHeap<B, C, M, L> {
+    /// Waits for nobody, and so does not look behind the lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArenaHeap").finish_non_exhaustive()
+    }
+}

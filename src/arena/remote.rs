@@ -1,0 +1,105 @@
+//! The way of a freed block to its owner (C27): many put in, one takes all out.
+//!
+//! ```text
+//!   another thread:  block ─► block ─► block     a chain of its own, until there are enough
+//!                      │                │
+//!        one exchange  ▼                ▼
+//!   head ────────────► block ─► … ─► block ─► what was there before
+//!   the owner:         takes head, leaves nothing: one exchange for all that came
+//! ```
+//!
+//! # Ordering
+//!
+//! A push releases, and the owner's exchange acquires: it sees the links, and all that the last user of a block did with it, before the block
+//! can be anybody else's. Pushes in between do not break that, for each one continues the release sequence of those before. Nobody takes
+//! out a single block, so no block can come back between a look at the head and the exchange and be taken for the old one (ABA): the
+//! exchange of a push only depends on the head being what its last link says.
+
+use core::ptr::{self, NonNull};
+
+use super::sync::{AtomicPtr, Link, Ordering};
+
+/// Blocks on their way to their owner, the last one pushed first.
+///
+/// # Invariants
+///
+/// From `head` on, links lead through blocks that nobody uses, to one that leads nowhere.
+#[derive(Debug)]
+pub(super) struct RemoteList {
+    pub(super) head: AtomicPtr<Link>,
+}
+
+impl RemoteList {
+    /// Whether nothing is on its way, as far as the caller can know.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Puts in a chain. Lock-free: a try fails only if another push, or the owner, has succeeded meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// From `first` on, links lead to `last`; nobody uses or lists the blocks.
+    pub(super) unsafe fn push(&self, first: NonNull<Link>, last: NonNull<Link>) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the caller's promise: the block is ours until the exchange succeeds.
+            unsafe { Link::write(last, NonNull::new(head)) };
+            match self.head.compare_exchange_weak(head, first.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(found) => head = found,
+            }
+        }
+    }
+
+    /// Takes out everything.
+    pub(super) fn take_all(&self) -> Option<NonNull<Link>> {
+        NonNull::new(self.head.swap(ptr::null_mut(), Ordering::Acquire))
+    }
+}
+
+/// Blocks that are one behind the other, for one owner, before they go there.
+///
+/// # Invariants
+///
+/// From `first` on, `len` links lead to `last`; the blocks are this chain's. `len = 0 ⟺` there is none.
+#[derive(Debug)]
+pub(super) struct Chain {
+    ends: Option<(NonNull<Link>, NonNull<Link>)>,
+    len: usize,
+}
+
+impl Chain {
+    pub(super) const EMPTY: Self = Self { ends: None, len: 0 };
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts a block first.
+    ///
+    /// # Safety
+    ///
+    /// The block holds a link, is aligned for it, and nobody uses or lists it.
+    #[inline]
+    pub(super) unsafe fn add(&mut self, block: NonNull<Link>) {
+        let (next, last) = match self.ends {
+            Some((first, last)) => (Some(first), last),
+            None => (None, block),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { Link::write(block, next) };
+        self.ends = Some((block, last));
+        self.len += 1;
+    }
+
+    /// Sends everything to its owner.
+    pub(super) fn send(&mut self, to: &RemoteList) {
+        self.len = 0;
+        if let Some((first, last)) = self.ends.take() {
+            // SAFETY: the type's invariant.
+            unsafe { to.push(first, last) };
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A slot: whose turn it is to use an arena, without a lock.
+//!
+//! ```text
+//!            attach                       retire                    claim: another one tidies up
+//!   New ───────────────► Attached ───────────────────► Retired ◄─────────────────────────────► Claimed
+//!                            ▲                            │
+//!                            └────────── attach ──────────┘
+//!
+//!   word[level]:   the arena   nobody is in it: who is on the slot may take the word's contents, and is in it then
+//!                  null        somebody is, and was interrupted by who finds it so; or the slot is not attached
+//! ```
+//!
+//! # Ordering
+//!
+//! The word is the *busy flag*. It is loaded and stored, never exchanged: only who is on the slot touches it, and who interrupts there puts
+//! back what it took before the interrupted one goes on. So between its load and its store there may be whole operations of others, but
+//! none that is unfinished; and once it is stored, whoever comes finds null. What is left to be done is to keep the compiler from moving
+//! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
+//! ([`Cpu::word`](crate::Cpu::word)).
+//!
+//! `state` is for those who are not on the slot: who claims or attaches acquires what who retired or gave up the claim released.
+
+use core::ptr::NonNull;
+
+use super::sync::{AtomicBool, AtomicPtr, AtomicU8, Ordering, SlotWord, compiler_fence};
+
+/// Arenas of a slot: one for those who are there, one for those who interrupt them.
+pub(super) const LEVELS: usize = 2;
+
+/// What may be done with a slot's arenas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    /// There is none yet.
+    New,
+    /// They are for who is on the slot.
+    Attached,
+    /// They are nobody's.
+    Retired,
+    /// They are nobody's, and somebody tidies them up.
+    Claimed,
+    /// They were used by a thread that is not in this process: nobody may ever look at them.
+    Dead,
+}
+
+impl State {
+    const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::New,
+            1 => Self::Attached,
+            2 => Self::Retired,
+            3 => Self::Claimed,
+            _ => Self::Dead,
+        }
+    }
+}
+
+/// A slot, and the arenas that belong to it.
+///
+/// # Invariants
+///
+/// * zeroed memory is a new slot
+/// * an arena that is there stays
+/// * a level's word is null, or `arenas[level]` and the slot is attached
+/// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone with the arena
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Slot<T> {
+    words: [SlotWord; LEVELS],
+    arenas: [AtomicPtr<T>; LEVELS],
+    state: AtomicU8,
+    /// Who is on the slot has the parent's lock, or is about to.
+    has_lock: AtomicBool,
+}
+
+impl<T> Slot<T> {
+    /// The word of a level, unless the provider has one for it.
+    #[inline(always)]
+    pub(super) const fn word(&self, level: usize) -> &SlotWord {
+        &self.words[level]
+    }
+
+    /// The arena of a level, for whatever may be done with it by anybody.
+    pub(super) fn arena(&self, level: usize) -> Option<NonNull<T>> {
+        NonNull::new(self.arenas[level].load(Ordering::Acquire))
+    }
+
+    /// Enters a new arena. Only for who has begun to attach a new slot.
+    pub(super) fn set_arena(&self, level: usize, arena: NonNull<T>) {
+        self.arenas[level].store(arena.as_ptr(), Ordering::Release);
+    }
+
+    /// What may be done with the slot, as far as the caller can know.
+    pub(super) fn state(&self) -> State {
+        State::from_number(self.state.load(Ordering::Relaxed))
+    }
+
+    /// Goes from one state to another, if it is in the one. What was done before the state was entered happens before what is done now.
+    pub(super) fn change(&self, from: State, to: State) -> bool {
+        self.state.compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Goes to a state that lets others in. Only for who is alone with the slot.
+    pub(super) fn release(&self, to: State) {
+        self.state.store(to as u8, Ordering::Release);
+    }
+
+    /// Whether who was on the slot before, and was interrupted, may have the parent's lock.
+    pub(super) fn has_lock(&self) -> bool {
+        self.has_lock.load(Ordering::Relaxed)
+    }
+
+    /// Notes that who is on the slot is about to take the parent's lock, or has given it back.
+    pub(super) fn set_has_lock(&self, has_lock: bool) {
+        compiler_fence(Ordering::SeqCst);
+        self.has_lock.store(has_lock, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+    }
+}

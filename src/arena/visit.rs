@@ -1,0 +1,137 @@
+//! Who comes in: a caller, the slot that it stays on for one operation, and the arena that it is alone in.
+//!
+//! ```text
+//!   Caller ── go_in ──► Inside      the fast path: one word, and nothing else is looked at
+//!     │
+//!     └─► Visit ── go_in, go_in_elsewhere ──► Inside      what all share, the slot, and both of its levels
+//! ```
+//!
+//! Each leaves when it is dropped: an arena goes back into its word, and then the caller off its slot.
+
+use core::ptr::NonNull;
+
+use super::ArenaHeap;
+use super::arena::{Arena, Inner};
+use super::remote::RemoteList;
+use super::shared::{Place, Shared};
+use super::slot::{Slot, State};
+use super::supply::Source;
+use crate::lock::RawLock;
+use crate::provider::{Break, Cpu, Map, SlotWord};
+use crate::small::segments::Owner;
+
+/// A caller, for the time of one operation, who stays on one slot.
+pub(super) struct Caller<'heap, B, C: Cpu, M, L> {
+    heap: &'heap ArenaHeap<B, C, M, L>,
+    pub(super) number: usize,
+}
+
+impl<B, C: Cpu, M, L> Drop for Caller<'_, B, C, M, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.heap.cpu.leave();
+    }
+}
+
+impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
+    /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than it has to.
+    #[inline(always)]
+    pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, L>> {
+        let word = match self.heap.cpu.word() {
+            Some(word) => word,
+            None => self.heap.shared()?.slot(self.number)?.word(0),
+        };
+        Some(Inside { word, level: 0, arena: word.take()?.cast() })
+    }
+}
+
+/// The same where the fast path ends: what there is to know about the caller.
+pub(super) struct Visit<'heap, B, C: Cpu, M, L> {
+    pub(super) caller: Caller<'heap, B, C, M, L>,
+    pub(super) heap: &'heap ArenaHeap<B, C, M, L>,
+    pub(super) shared: Option<&'heap Shared<Arena<B, M, L>>>,
+    pub(super) slot: Option<&'heap Slot<Arena<B, M, L>>>,
+}
+
+/// A caller that is in an arena.
+///
+/// # Invariants
+///
+/// The arena was taken out of the word, and has not been put back.
+pub(super) struct Inside<'heap, B, M, L> {
+    word: &'heap SlotWord,
+    pub(super) level: usize,
+    arena: NonNull<Arena<B, M, L>>,
+}
+
+impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
+    #[inline(always)]
+    pub(super) fn inner(&mut self) -> (&mut Inner<B, M, L>, &RemoteList) {
+        // SAFETY: who took it is alone with the arena.
+        unsafe { Arena::enter(self.arena) }
+    }
+}
+
+impl<B, M, L> Drop for Inside<'_, B, M, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.word.put_back(self.arena.cast());
+    }
+}
+
+impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
+    /// The word of the caller's slot, at a level.
+    #[inline(always)]
+    pub(super) fn word(&self, level: usize) -> Option<&'heap SlotWord> {
+        match self.heap.cpu.word().filter(|_| level == 0) {
+            Some(word) => Some(word),
+            None => Some(self.slot?.word(level)),
+        }
+    }
+
+    /// Goes into the arena of a level, if it is there and nobody is in it.
+    #[inline(always)]
+    pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, L>> {
+        let word = self.word(level)?;
+        Some(Inside { word, level, arena: word.take()?.cast() })
+    }
+
+    /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it, who was interrupted, into the second one.
+    #[cold]
+    pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, L>> {
+        match self.slot?.state() {
+            State::Attached => self.go_in(1),
+            State::New | State::Retired if self.attach() => self.go_in(0),
+            _ => None,
+        }
+    }
+
+    pub(super) fn place(&self) -> Place<'heap, Arena<B, M, L>> {
+        Place::new(self.slot)
+    }
+
+    pub(super) fn source(&self) -> Option<Source<'heap, B, M, L>> {
+        Some(Source { parent: &self.heap.parent, shared: self.shared?, place: self.place() })
+    }
+
+    /// Whose a block is.
+    #[inline(always)]
+    pub(super) fn owner_of(&self, block: NonNull<u8>) -> Owner {
+        self.shared.map_or(Owner::NOBODY, |shared| shared.map.owner_of(block.addr().get()))
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    #[inline(always)]
+    pub(super) fn visit(&self) -> Visit<'_, B, C, M, L> {
+        let caller = self.caller();
+        let shared = self.shared();
+        let slot = shared.and_then(|shared| shared.slot(caller.number));
+        Visit { caller, heap: self, shared, slot }
+    }
+
+    #[inline(always)]
+    pub(super) fn caller(&self) -> Caller<'_, B, C, M, L> {
+        Caller { heap: self, number: self.cpu.enter() }
+    }
+}

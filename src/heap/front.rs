@@ -1,0 +1,73 @@
+//! The front cache alone, for who goes further only once it is empty or full: an arena takes up what others have freed before it.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::Heap;
+use crate::cell::{Cell, WORD};
+use crate::small::Class;
+use crate::small::segments::SegmentMap;
+
+impl<B, M> Heap<B, M> {
+    /// A small block that the front cache has. O(1).
+    #[inline(always)]
+    pub(crate) fn pop_front(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // What is guarded goes through the whole operation.
+        if cfg!(feature = "checked") {
+            return None;
+        }
+        self.small.cache.pop(Class::of(layout)?)
+    }
+
+    /// Frees a small block, if the front cache has room for it. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Heap::deallocate), if the answer is true.
+    #[inline(always)]
+    pub(crate) unsafe fn push_front(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        if cfg!(feature = "checked") {
+            return false;
+        }
+        let Some(class) = Class::of(layout) else { return false };
+        // SAFETY: the caller gives the block up, and it was allocated for this class.
+        unsafe { self.small.cache.push(class, block) }
+    }
+
+    /// Frees a block by address, if the front cache has room for it. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_unsized`](Heap::deallocate_unsized), if the answer is true. The block lies in a run of class `class_of_run`;
+    /// `None`: it lies in none.
+    #[inline(always)]
+    pub(crate) unsafe fn push_front_by_address(&mut self, block: NonNull<u8>, class_of_run: Option<Class>) -> bool {
+        if cfg!(feature = "checked") {
+            return false;
+        }
+        let class = match class_of_run {
+            Some(class) => class,
+            None => {
+                // SAFETY: the caller's promise: in no run, so a header stands in front of it.
+                let cell = unsafe { Cell::of_payload(block) };
+                // SAFETY: it was written when the block was allocated.
+                let header = unsafe { cell.header() };
+                let Some(class) = Class::held_by(header.size() - WORD) else { return false };
+                class
+            }
+        };
+        // SAFETY: the caller gives the block up, and it holds this class.
+        unsafe { self.small.cache.push(class, block) }
+    }
+
+    /// Leaves it to a map of segments to say which pages are runs, which begin early from now on.
+    ///
+    /// # Safety
+    ///
+    /// The heap has no memory yet, and all that it will ever have are segments of the map, which outlives it.
+    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
+        self.small.favour_runs();
+        // SAFETY: the caller's promise.
+        unsafe { self.small.pages.rely_on(segments) };
+    }
+}

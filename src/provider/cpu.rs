@@ -1,0 +1,144 @@
+//! Who is calling: a CPU, or a thread, each with a slot of its own.
+
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
+
+/// Which slot am I on, and how do I stay on it.
+///
+/// A slot is what an arena belongs to: one for each CPU in a kernel, one for each thread in a process. There may be more callers than slots:
+/// who has none shares what is behind the lock.
+///
+/// ```
+/// use brkalloc::{ArenaHeap, Cpu, FixedBreak};
+/// # mod kernel {
+/// #     pub fn disable_preemption() {}
+/// #     pub fn enable_preemption() {}
+/// #     pub fn cpu_number() -> usize { 0 }
+/// #     pub const CPUS: usize = 4;
+/// # }
+///
+/// /// The CPUs of a kernel whose threads move between them, but not while preemption is disabled.
+/// struct Cpus;
+///
+/// // SAFETY: with preemption disabled only interrupt handlers run on this CPU, and they return before the thread goes on.
+/// unsafe impl Cpu for Cpus {
+///     const NESTS: bool = true;
+///
+///     fn slots(&self) -> usize {
+///         kernel::CPUS
+///     }
+///
+///     fn enter(&self) -> usize {
+///         kernel::disable_preemption();
+///         kernel::cpu_number()
+///     }
+///
+///     fn leave(&self) {
+///         kernel::enable_preemption();
+///     }
+/// }
+///
+/// static mut MEMORY: [u8; 1 << 20] = [0; 1 << 20];
+/// // SAFETY: nobody else names MEMORY.
+/// static HEAP: ArenaHeap<FixedBreak, Cpus> =
+///     ArenaHeap::new(unsafe { FixedBreak::from_raw((&raw mut MEMORY).cast(), 1 << 20) }, Cpus);
+/// ```
+///
+/// # Safety
+///
+/// An implementer guarantees:
+///
+/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, but who *interrupts* the caller there, and
+///   then leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
+/// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
+/// * `slots` is always the same.
+/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
+/// * No method allocates from the heap, or unwinds.
+pub unsafe trait Cpu {
+    /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
+    /// for that. Each slot has a second, small arena then.
+    const NESTS: bool;
+
+    /// How many slots there are: `0..slots()`.
+    fn slots(&self) -> usize;
+
+    /// The caller's slot, on which it stays until [`leave`](Cpu::leave). Any other number: it has none.
+    fn enter(&self) -> usize;
+
+    /// A word of the slot that the caller has entered, for this heap's use: a variable of the thread, or of the CPU, which is
+    /// [new](SlotWord::new) when somebody else gets the slot. It makes every operation some instructions shorter. `None`: the heap has its own.
+    #[inline(always)]
+    fn word(&self) -> Option<&SlotWord> {
+        None
+    }
+
+    /// The caller may go to another slot.
+    #[inline]
+    fn leave(&self) {}
+}
+
+/// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it guards. See [`Cpu::word`].
+///
+/// # Invariants
+///
+/// Null, or what was put back last.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct SlotWord(AtomicPtr<()>);
+
+impl SlotWord {
+    /// A word in which there is nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Takes out what is there.
+    ///
+    /// Not by one instruction: see `arena/slot.rs`.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<NonNull<()>> {
+        let found = NonNull::new(self.0.load(Ordering::Relaxed))?;
+        self.0.store(ptr::null_mut(), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        Some(found)
+    }
+
+    /// Puts something in.
+    #[inline(always)]
+    pub(crate) fn put_back(&self, what: NonNull<()>) {
+        compiler_fence(Ordering::SeqCst);
+        self.0.store(what.as_ptr(), Ordering::Relaxed);
+    }
+}
+
+/// For who has only one CPU, or one thread.
+#[derive(Debug)]
+pub struct SingleCpu(());
+
+impl SingleCpu {
+    /// The only CPU.
+    ///
+    /// # Safety
+    ///
+    /// No operation of a heap that has it begins while another has not ended, but in an interrupt handler, which ends before the other
+    /// goes on. On a CPU that switches between threads, none is switched to in the middle of an operation.
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY: what `new` was promised.
+unsafe impl Cpu for SingleCpu {
+    const NESTS: bool = true;
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn enter(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,329 @@
+//! Arenas: many share a heap, and nobody waits for another's arena (C26, C27). For the host alone: the kernel has one thread.
+
+#![cfg(not(feature = "tiny"))]
+
+#[path = "arenas/blocks.rs"]
+mod blocks;
+#[path = "arenas/interrupts.rs"]
+mod interrupts;
+#[path = "arenas/slots.rs"]
+mod slots;
+#[path = "arenas/threads.rs"]
+mod threads;
+
+mod common;
+
+use std::alloc::Layout;
+
+use blocks::{Blocks, Rng, layout};
+use brkalloc::ArenaHeap;
+use common::test_break::TestBreak;
+use slots::{Slots, assert_all_is_free, on_slot};
+
+fn heap(slots: usize) -> ArenaHeap<TestBreak, Slots> {
+    ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(slots))
+}
+
+#[test]
+fn c26_a_slot_has_an_arena_of_its_own() {
+    let heap = heap(2);
+    on_slot(0, || {
+        let mut blocks = Blocks::new(0);
+        let mut rng = Rng(1);
+        for _ in 0..20_000 {
+            blocks.step(&heap, &mut rng);
+        }
+        heap.check().unwrap();
+        let stats = heap.stats();
+        assert!(stats.segments > 0 && stats.live_blocks > 0, "{stats}");
+        blocks.free_all(&heap);
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn c27_what_another_frees_goes_back_to_its_arena() {
+    let heap = heap(2);
+    let layout = layout(100, 8);
+    let all = || {
+        on_slot(0, || {
+            // SAFETY: the heap outlives the blocks.
+            let blocks: Vec<_> = (0..5_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
+            blocks
+        })
+    };
+    let blocks = all();
+    let before = on_slot(0, || heap.stats());
+    on_slot(1, || {
+        for block in &blocks {
+            // SAFETY: live until now.
+            unsafe { heap.deallocate(*block, layout) };
+        }
+        heap.flush();
+        assert_eq!(heap.stats().segments, 0, "nothing of another's memory stays here");
+    });
+    // What was freed is used again: the arena does not grow.
+    let mut again = all();
+    let after = on_slot(0, || heap.stats());
+    assert_eq!(after.segment_bytes, before.segment_bytes);
+    let mut first = blocks;
+    first.sort_unstable();
+    again.sort_unstable();
+    let back = again.iter().filter(|block| first.binary_search(block).is_ok()).count();
+    assert!(back > 4_000, "{back} of 5000 blocks are old ones");
+    // SAFETY: live until now.
+    on_slot(0, || again.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) }));
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn what_is_large_is_the_parents_and_moves_there_when_it_grows() {
+    let heap = heap(1);
+    on_slot(0, || {
+        let small = layout(40, 8);
+        // SAFETY: the heap outlives the block, which is freed once, with the layout it has then.
+        unsafe {
+            let mut block = heap.allocate(small).unwrap();
+            block.write_bytes(7, 40);
+            let mut size = 40;
+            for new_size in [1000, 5_000, 30_000, 40_000, 400_000, 50_000, 33_000, 8, 2_000] {
+                block = heap.reallocate(block, layout(size, 8), new_size).unwrap();
+                let kept = core::slice::from_raw_parts(block.as_ptr(), size.min(new_size).min(40));
+                assert!(kept.iter().all(|&byte| byte == 7), "from {size} to {new_size}");
+                assert!(heap.usable_size_of(block) >= new_size);
+                block.write_bytes(7, new_size);
+                size = new_size;
+            }
+            heap.deallocate(block, layout(size, 8));
+        }
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn zeroed_blocks_are_zero_whoever_has_used_the_memory() {
+    let heap = heap(1);
+    on_slot(0, || {
+        for size in [1, 8, 100, 1024, 1025, 20_000, 33_000, 300_000] {
+            for _ in 0..3 {
+                // SAFETY: the heap outlives the block, which is freed once, with its own layout.
+                unsafe {
+                    let block = heap.allocate_zeroed(layout(size, 16)).unwrap();
+                    assert!(core::slice::from_raw_parts(block.as_ptr(), size).iter().all(|&byte| byte == 0), "{size}");
+                    block.write_bytes(0xAA, size);
+                    heap.deallocate(block, layout(size, 16));
+                }
+            }
+        }
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it() {
+    let heap = heap(3);
+    let mut rng = Rng(5);
+    let mut live: Vec<(core::ptr::NonNull<u8>, usize, u8)> = Vec::new();
+    let holds = |&(block, size, byte): &(core::ptr::NonNull<u8>, usize, u8), len: usize| {
+        // SAFETY: live, and that long.
+        let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), len.min(size)) };
+        assert!(bytes.iter().all(|&found| found == byte), "a block of {size} bytes was written to");
+    };
+    for step in 0..30_000_usize {
+        on_slot(rng.below(3), || match rng.below(4) {
+            0 | 1 if live.len() < 500 => {
+                let size = rng.size();
+                // SAFETY: the heap outlives the block.
+                let block = unsafe { heap.allocate(layout(size, 16)) }.unwrap();
+                // SAFETY: that long.
+                unsafe { block.write_bytes(step as u8, size) };
+                live.push((block, size, step as u8));
+            }
+            2 if !live.is_empty() => {
+                let index = rng.below(live.len());
+                let (block, old, byte) = live[index];
+                let new = rng.size();
+                // SAFETY: live until now.
+                let block = unsafe { heap.reallocate_unsized(block, layout(new, 16)) }.unwrap();
+                live[index] = (block, new, byte);
+                holds(&live[index], old);
+                assert!(block.addr().get().is_multiple_of(16));
+                // SAFETY: live.
+                assert!(unsafe { heap.usable_size_of(block) } >= new);
+                // SAFETY: that long.
+                unsafe { block.write_bytes(byte, new) };
+            }
+            _ if !live.is_empty() => {
+                let gone = live.swap_remove(rng.below(live.len()));
+                holds(&gone, gone.1);
+                // SAFETY: live until now.
+                unsafe { heap.deallocate_unsized(gone.0) };
+            }
+            _ => {}
+        });
+    }
+    for gone in live {
+        holds(&gone, gone.1);
+        // SAFETY: live until now.
+        on_slot(0, || unsafe { heap.deallocate_unsized(gone.0) });
+    }
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn who_has_no_slot_shares_the_parent() {
+    let heap = heap(1);
+    let layout = layout(64, 8);
+    // SAFETY: the heap outlives the blocks, which are freed once, with their own layouts.
+    unsafe {
+        let of_parent = heap.allocate(layout).unwrap();
+        let of_arena = on_slot(0, || heap.allocate(layout).unwrap());
+        assert_eq!((heap.stats().parent.live_cells > 0, heap.stats().arenas), (true, 0));
+        on_slot(0, || heap.deallocate(of_parent, layout));
+        heap.deallocate(of_arena, layout);
+    }
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn try_allocate_leaves_the_break_alone() {
+    let heap = heap(1);
+    on_slot(0, || {
+        assert!(heap.prepare());
+        let asked = || heap.with_parent(|parent| parent.provider().asked).unwrap();
+        let first = asked();
+        let layout = layout(256, 8);
+        // SAFETY: the heap outlives the blocks.
+        let mut blocks: Vec<_> = core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }).collect();
+        assert_eq!(asked(), first);
+        // SAFETY: as above.
+        blocks.push(unsafe { heap.allocate(layout) }.unwrap());
+        let more = asked();
+        // SAFETY: as above.
+        blocks.extend(core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }));
+        assert_eq!(asked(), more);
+        // SAFETY: live until now.
+        blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found() {
+    let heap = ArenaHeap::new(TestBreak::new(1 << 20, 0), Slots(2));
+    let layout = layout(1000, 8);
+    let fill = |slot: usize| -> Vec<_> {
+        // SAFETY: the heap outlives the blocks.
+        on_slot(slot, || core::iter::from_fn(|| unsafe { heap.allocate(layout) }).collect())
+    };
+    let blocks = fill(0);
+    assert!(blocks.len() > 800, "{} blocks of 1000 bytes in 1 MiB", blocks.len());
+    // SAFETY: nobody is interrupted.
+    on_slot(0, || unsafe { heap.retire() });
+    let rest = fill(1);
+    assert!(rest.len() < 130, "{} more: what two second arenas had", rest.len());
+    // Nobody is on slot 0 any more, and the blocks are freed by another.
+    on_slot(1, || {
+        // SAFETY: live until now.
+        blocks.iter().for_each(|block| unsafe { heap.deallocate(*block, layout) });
+    });
+    let again = fill(1);
+    assert!(again.len() * 10 > blocks.len() * 9, "{} of {} blocks", again.len(), blocks.len());
+    // SAFETY: live until now.
+    on_slot(1, || again.into_iter().chain(rest).for_each(|block| unsafe { heap.deallocate(block, layout) }));
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn a_retired_slot_is_attached_again_with_what_it_had() {
+    let heap = heap(1);
+    let layout = layout(500, 8);
+    for _ in 0..3 {
+        on_slot(0, || {
+            // SAFETY: the heap outlives the block, which is freed once, with its own layout.
+            unsafe {
+                let block = heap.allocate(layout).unwrap();
+                assert_eq!(heap.stats().retired, 0);
+                heap.deallocate(block, layout);
+            }
+            // SAFETY: nobody is interrupted.
+            unsafe { heap.retire() };
+            assert_eq!((heap.stats().retired, heap.stats().segments), (1, 0));
+        });
+    }
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn an_empty_arena_gives_its_segments_back_but_for_one() {
+    let heap = heap(1);
+    on_slot(0, || {
+        let layout = layout(3_000, 8);
+        for _ in 0..3 {
+            // SAFETY: the heap outlives the blocks.
+            let blocks: Vec<_> = (0..3_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
+            assert!(heap.stats().segments > 10);
+            // SAFETY: live until now.
+            blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
+            let stats = heap.stats();
+            assert!(stats.segment_bytes < 3 << 20, "{stats}");
+        }
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn the_parent_is_whole_when_the_arenas_are_dissolved() {
+    let heap = heap(4);
+    let block = on_slot(3, || {
+        // SAFETY: the heap outlives the block.
+        unsafe { heap.allocate(Layout::new::<u64>()) }.unwrap()
+    });
+    // SAFETY: there is one thread.
+    let quiet = unsafe { heap.quiet() };
+    assert!(!quiet.dissolve(), "a block is live");
+    // SAFETY: live until now.
+    on_slot(0, || unsafe { heap.deallocate(block, Layout::new::<u64>()) });
+    // SAFETY: there is one thread.
+    let quiet = unsafe { heap.quiet() };
+    assert_eq!(quiet.stats().parent.live_cells, quiet.stats().internal_blocks);
+    assert!(quiet.dissolve() && quiet.stats().arenas == 0);
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them() {
+    const SLOTS: usize = 3;
+    let heap = heap(SLOTS);
+    let mut rng = Rng(77);
+    let mut live: Vec<(usize, core::ptr::NonNull<u8>, Layout)> = Vec::new();
+    for _ in 0..20_000 {
+        let slot = rng.below(SLOTS);
+        on_slot(slot, || {
+            if live.len() < 600 {
+                let layout = layout(1 + rng.below(100), 8);
+                // SAFETY: the heap outlives the block.
+                live.push((slot, unsafe { heap.allocate(layout) }.unwrap(), layout));
+            } else {
+                for _ in 0..300 {
+                    let (_, block, layout) = live.swap_remove(rng.below(live.len()));
+                    // SAFETY: live until now. (Whose it is does not matter.)
+                    unsafe { heap.deallocate(block, layout) };
+                }
+            }
+        });
+        if live.len() == 600 {
+            let lines = |&(slot, block, layout): &(usize, core::ptr::NonNull<u8>, Layout)| {
+                let at = block.addr().get();
+                (at / 64..(at + layout.size()).div_ceil(64)).map(move |line| (line, slot))
+            };
+            let mut owners = std::collections::BTreeMap::new();
+            for (line, slot) in live.iter().flat_map(lines) {
+                assert_eq!(*owners.entry(line).or_insert(slot), slot, "a line of two slots");
+            }
+        }
+    }
+    // SAFETY: live until now.
+    on_slot(0, || live.into_iter().for_each(|(_, block, layout)| unsafe { heap.deallocate(block, layout) }));
+    assert_all_is_free(heap);
+}

@@ -1,0 +1,130 @@
+//! Interrupts: somebody allocates and frees in the middle of either, on the same slot.
+//!
+//! A provider that uses the heap which calls it is what no provider may be, and what a handler is that hits the worst moment: the arena is in
+//! the middle of an operation, and its slot has the parent's lock.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use brkalloc::{ArenaHeap, Break, BreakError};
+
+use super::blocks::{Block, Blocks, Rng, layout};
+use super::common::test_break::TestBreak;
+use super::slots::{Slots, assert_all_is_free, on_slot};
+
+type Heap = ArenaHeap<Interrupting, Slots>;
+
+thread_local! {
+    /// What comes in the middle of things.
+    static HANDLER: Cell<Option<fn(&Heap)>> = const { Cell::new(None) };
+    static HEAP: Cell<*const Heap> = const { Cell::new(std::ptr::null()) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A break that is interrupted when it moves.
+struct Interrupting(TestBreak);
+
+impl Interrupting {
+    fn interrupt() {
+        // SAFETY: set by `interrupted`, for as long as the heap is there.
+        if let (Some(handler), Some(heap)) = (HANDLER.take(), unsafe { HEAP.get().as_ref() }) {
+            CALLS.set(CALLS.get() + 1);
+            handler(heap);
+            HANDLER.set(Some(handler));
+        }
+    }
+}
+
+// SAFETY: the other break's promises. It uses the heap only as a handler may, who has come in between.
+unsafe impl Break for Interrupting {
+    const ZEROED: bool = false;
+
+    fn granule(&self) -> usize {
+        self.0.granule()
+    }
+
+    fn end(&self) -> *mut u8 {
+        Self::interrupt();
+        self.0.end()
+    }
+
+    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        Self::interrupt();
+        self.0.grow(by)
+    }
+
+    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        Self::interrupt();
+        // SAFETY: the caller's promise.
+        unsafe { self.0.shrink(by) }
+    }
+}
+
+/// A program on slot 0 that `handler` interrupts whenever the break moves, or is looked at.
+fn interrupted(handler: fn(&Heap)) {
+    let heap = ArenaHeap::new(Interrupting(TestBreak::new(64 << 20, 0)), Slots(2));
+    on_slot(0, || {
+        // There is a second arena now.
+        Block::new(&heap, layout(1, 1), 1).unwrap().free(&heap);
+        HEAP.set(&raw const heap);
+        HANDLER.set(Some(handler));
+        let (mut blocks, mut rng) = (Blocks::new(0), Rng(17));
+        for _ in 0..10_000 {
+            blocks.step(&heap, &mut rng);
+        }
+        blocks.free_all(&heap);
+        heap.trim(0);
+        HANDLER.set(None);
+    });
+    assert!(CALLS.take() > 50);
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
+    interrupted(|heap| {
+        let blocks: Vec<_> =
+            [1, 16, 100, 1000, 4000].map(|size| Block::new(heap, layout(size, 8), 3).expect("the second arena")).into();
+        blocks.into_iter().for_each(|block| block.free(heap));
+    });
+}
+
+#[test]
+fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
+    interrupted(|heap| {
+        assert!(Block::new(heap, layout(100_000, 8), 3).is_none(), "who was interrupted has the lock");
+        let mut blocks: Vec<_> = std::iter::from_fn(|| Block::new(heap, layout(1000, 8), 4)).collect();
+        assert!(blocks.len() > 25, "{} blocks of 1000 bytes in the second arena", blocks.len());
+        assert!(blocks[0].resize(heap, 50_000).is_none());
+        blocks.into_iter().for_each(|block| block.free(heap));
+        heap.flush();
+        assert_eq!(heap.trim(0), 0);
+        heap.check().unwrap();
+    });
+}
+
+#[test]
+fn a_handler_frees_what_it_did_not_allocate() {
+    thread_local!(static BLOCKS: Cell<Vec<Block>> = const { Cell::new(Vec::new()) });
+    let heap = ArenaHeap::new(Interrupting(TestBreak::new(64 << 20, 0)), Slots(2));
+    HEAP.set(&raw const heap);
+    HANDLER.set(Some(|heap| BLOCKS.take().into_iter().for_each(|block| block.free(heap))));
+    for round in 0..50 {
+        let of_another = on_slot(1, || Block::new(&heap, layout(200, 8), 9).unwrap());
+        on_slot(0, || {
+            let small = (0..20).map(|_| Block::new(&heap, layout(100, 8), round).unwrap());
+            let large = (0..2).map(|_| Block::new(&heap, layout(70_000, 8), round).unwrap());
+            let mut blocks: Vec<_> = small.chain(large).collect();
+            blocks.push(of_another);
+            BLOCKS.set(blocks);
+            // The break moves, and the handler comes.
+            let block = Block::new(&heap, layout(1_000_000, 8), 1).unwrap();
+            assert!(BLOCKS.take().is_empty());
+            block.free(&heap);
+            heap.trim(0);
+        });
+    }
+    HANDLER.set(None);
+    CALLS.set(0);
+    assert_all_is_free(heap);
+}

@@ -1,0 +1,162 @@
+//! The `checked` profile: what is written behind a block, over its record or over a header is reported at its first byte.
+
+#![cfg(feature = "checked")]
+
+#[cfg(test)]
+mod common;
+
+use brkalloc::{MisuseKind, Rule};
+
+use crate::common::cases;
+use crate::common::misuse::{Bench, KINDS, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report};
+use crate::common::prelude::*;
+use crate::common::regions::{PAGE, WORD};
+
+cases!(
+    an_overflow_by_one_byte_is_reported,
+    an_overflow_over_record_and_header_is_reported_at_its_first_byte,
+    an_overwritten_header_is_reported,
+    an_overwritten_header_behind_is_reported,
+    check_finds_overflows_and_headers,
+    misuse_is_found_in_every_region,
+);
+
+fn an_overflow_by_one_byte_is_reported() {
+    for kind in KINDS {
+        let mut bench = Bench::new();
+        let (block, layout) = bench.block(kind);
+        let behind = at(block, layout.size() as isize);
+        // SAFETY: behind the block's end, but in the memory that the heap gave to it.
+        let was = unsafe { behind.replace(0x00) };
+        let live = bench.heap.stats().live_cells;
+        bench.free(block, layout);
+        let report = the_report();
+        assert_eq!((report.kind, report.block), (MisuseKind::Overflow, addr(block)), "{kind:?}");
+        // Where the record begins at once, the report is about its first word.
+        let is_byte = report.expected == 0xFD;
+        assert_eq!(report.at, addr(behind), "{kind:?}");
+        assert_eq!(report.found, if is_byte { 0 } else { read(block, addr(behind)) });
+        assert_eq!(report.expected & 0xFF, usize::from(was));
+        assert_eq!(bench.heap.stats().live_cells, live, "the block is left alone");
+        bench.free(block, layout);
+        assert_eq!(the_report().kind, MisuseKind::DoubleFree, "and counts as freed");
+        bench.assert_serves();
+    }
+}
+
+fn an_overflow_over_record_and_header_is_reported_at_its_first_byte() {
+    for kind in [Kind::SmallCell, Kind::Cell, Kind::Last, Kind::OverAligned, Kind::Cached, Kind::Run] {
+        let mut bench = Bench::new();
+        let (block, layout) = bench.block(kind);
+        // SAFETY: the heap's memory, though not the block's.
+        unsafe { block.write_bytes(0x41, layout.size() + 8 * WORD) };
+        bench.free(block, layout);
+        let report = the_report();
+        assert_eq!((report.kind, report.block), (MisuseKind::Overflow, addr(block)), "{kind:?}");
+        let first = addr(block) + layout.size();
+        assert_eq!((report.at, report.found, report.expected), (first, 0x41, 0xFD), "{kind:?}");
+    }
+}
+
+fn an_overwritten_header_is_reported() {
+    for (kind, make) in [(Kind::Cell, Bench::new as fn() -> Bench), (Kind::Cell, Bench::plain), (Kind::OverAligned, Bench::new)] {
+        let mut bench = make();
+        let (block, layout) = bench.block(kind);
+        let header = addr(block) - WORD;
+        let was = read(block, header);
+        // The third is the smallest cell, which is too short for a block and its record.
+        let mut wrong = vec![(0, None), (usize::MAX, None), (4 * WORD + 3, None), (64 * WORD + 3, None)];
+        if usize::BITS == 64 {
+            wrong.push((was ^ (1 << 60), Some(was)));
+            wrong.push((was ^ (1 << 49), Some(was)));
+        }
+        for (value, expected) in wrong {
+            overwrite(block, header, value);
+            bench.free(block, layout);
+            let report = the_report();
+            if usize::BITS == 32 && value == 64 * WORD + 3 {
+                // A possible size: what gives it away is that there is no record at that end.
+                assert!(matches!(report.kind, MisuseKind::Overflow | MisuseKind::Header));
+                continue;
+            }
+            assert_eq!((report.kind, report.block, report.at), (MisuseKind::Header, addr(block), header), "{value:#x}");
+            assert!(expected.is_none_or(|expected| report == misuse(MisuseKind::Header, block, header, value, expected)));
+        }
+        overwrite(block, header, was);
+        bench.free(block, layout);
+        bench.assert_serves();
+    }
+}
+
+fn an_overwritten_header_behind_is_reported() {
+    let mut bench = Bench::plain();
+    let layout = layout(1000, 8);
+    let (first, second, _wall) = (bench.allocate(layout), bench.allocate(layout), bench.allocate(layout));
+    let header = addr(second) - WORD;
+    let was = read(first, header);
+    for value in [0, usize::MAX, was & !2] {
+        overwrite(first, header, value);
+        bench.free(first, layout);
+        let report = the_report();
+        assert_eq!((report.kind, report.block, report.at), (MisuseKind::Header, addr(second), header), "{value:#x}");
+    }
+    overwrite(first, header, was);
+    bench.free(second, layout);
+    bench.free(first, layout);
+    bench.assert_serves();
+}
+
+fn check_finds_overflows_and_headers() {
+    let mut bench = Bench::plain();
+    let (block, layout) = bench.block(Kind::Cell);
+    let behind = at(block, layout.size() as isize);
+    // SAFETY: behind the block's end, but in the memory that the heap gave to it.
+    unsafe { behind.write(7) };
+    let found = bench.heap.check().unwrap_err();
+    assert_eq!((found.rule, found.at, found.expected, found.found), (Rule::Record, addr(behind), 0xFD, 7));
+    // SAFETY: as above.
+    unsafe { behind.write(0xFD) };
+    bench.heap.check().unwrap();
+    if usize::BITS == 64 {
+        let header = addr(block) - WORD;
+        let was = read(block, header);
+        overwrite(block, header, was ^ (1 << 60));
+        let found = bench.heap.check().unwrap_err();
+        assert_eq!((found.rule, found.at, found.expected, found.found), (Rule::CheckBits, header, was, was ^ (1 << 60)));
+    }
+}
+
+fn misuse_is_found_in_every_region() {
+    let mut regions = TwoRegions::new();
+    let memory = regions.memory();
+    let heap = &mut regions.heap;
+    let layout = layout(3000, 8);
+    for _ in 0..2 {
+        // SAFETY: the heap outlives the case.
+        let block = unsafe { heap.allocate(layout) }.expect("a region each");
+        // SAFETY: the block is followed by its record, which is the heap's.
+        let behind = unsafe { block.add(3000) };
+        // SAFETY: as above.
+        let was = unsafe { behind.replace(7) };
+        assert_eq!(heap.check().unwrap_err().rule, Rule::Record);
+        // SAFETY: as above.
+        unsafe { behind.write(was) };
+        heap.check().unwrap();
+        for _ in 0..2 {
+            // SAFETY: the second time the profile sees to it that nothing happens.
+            unsafe { heap.deallocate(block, layout) };
+        }
+        assert_eq!(the_report().kind, MisuseKind::DoubleFree);
+        // SAFETY: the heap outlives the case. It stays in use, so that the next block is in the other region.
+        let again = unsafe { heap.allocate(layout) };
+        assert_eq!(again, Some(block));
+    }
+    for place in [PAGE, PAGE + 64, 2 * PAGE - 16] {
+        // SAFETY: inside the three pages.
+        let between = unsafe { memory.add(place) };
+        // SAFETY: the profile sees to it that nothing happens.
+        unsafe { heap.deallocate(between, layout) };
+        assert_eq!(the_report(), misuse(MisuseKind::NeverAllocated, between, addr(between), addr(between), 0));
+    }
+    heap.check().unwrap();
+}

@@ -1,0 +1,36 @@
+//! The `checked` profile: unless a heap was told otherwise, a misuse is a panic. (On the host alone: nothing unwinds in the kernel.)
+
+#![cfg(feature = "checked")]
+
+#[cfg(test)]
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use brkalloc::Heap;
+
+use crate::common::cases;
+use crate::common::misuse::layout;
+use crate::common::test_break::TestBreak;
+
+cases!(unless_told_otherwise_a_misuse_panics,);
+
+fn unless_told_otherwise_a_misuse_panics() {
+    let mut heap = Heap::new(TestBreak::new(1 << 16, 0));
+    let layout = layout(40, 8);
+    // SAFETY: the heap outlives the case.
+    let block = unsafe { heap.allocate(layout) }.unwrap();
+    let free = |heap: &mut Heap<TestBreak>| {
+        // SAFETY: live the first time; then the profile sees to it that nothing happens.
+        unsafe { heap.deallocate(block, layout) };
+    };
+    free(&mut heap);
+    for _ in 0..2 {
+        let panic = catch_unwind(AssertUnwindSafe(|| free(&mut heap))).unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.starts_with(&format!("double free of the block at {block:p}: it is free already (at 0x")), "{text}");
+    }
+    heap.check().unwrap();
+    // SAFETY: the heap outlives the case.
+    assert_eq!(unsafe { heap.allocate(layout) }, Some(block), "the heap serves on");
+}

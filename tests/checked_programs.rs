@@ -1,0 +1,183 @@
+//! The `checked` profile: random programs. Who does nothing wrong is not accused; who does is, each time.
+
+#![cfg(feature = "checked")]
+
+#[cfg(test)]
+mod common;
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use brkalloc::MisuseKind;
+use proptest::prelude::*;
+
+use crate::common::cases;
+use crate::common::misuse::{Bench, addr, at, layout, overwrite, read, reported, the_report};
+use crate::common::oracle::{Block, Oracle};
+use crate::common::platform::{during_property, properties};
+use crate::common::regions::WORD;
+
+cases!(programs_without_misuse_are_not_reported, every_injected_misuse_is_reported,);
+
+/// What a program does: mostly what it may.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Allocate { size: usize, align: u32, zeroed: bool },
+    Free(usize),
+    Resize { block: usize, size: usize },
+    Flush,
+    Trim,
+    FreeTwice(usize),
+    FreeInside { block: usize, offset: usize },
+    FreeWithSize { block: usize, size: usize },
+    Overflow { block: usize, by: usize },
+    WriteAfterFree { block: usize, value: usize },
+}
+
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![6 => 0..300_usize, 2 => 300..3000_usize, 1 => 3000..20_000_usize, 1 => 130_000..200_000_usize]
+}
+
+fn right() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => (size(), 0..8_u32, any::<bool>()).prop_map(|(size, align, zeroed)| Op::Allocate { size, align, zeroed }),
+        8 => any::<usize>().prop_map(Op::Free),
+        6 => (any::<usize>(), size()).prop_map(|(block, size)| Op::Resize { block, size }),
+        1 => Just(Op::Flush),
+        1 => Just(Op::Trim),
+    ]
+}
+
+fn wrong() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        any::<usize>().prop_map(Op::FreeTwice),
+        (any::<usize>(), 1..500_usize).prop_map(|(block, offset)| Op::FreeInside { block, offset }),
+        (any::<usize>(), size()).prop_map(|(block, size)| Op::FreeWithSize { block, size }),
+        (any::<usize>(), 0..WORD).prop_map(|(block, by)| Op::Overflow { block, by }),
+        (any::<usize>(), any::<usize>()).prop_map(|(block, value)| Op::WriteAfterFree { block, value }),
+    ]
+}
+
+/// A bench, and an oracle that knows what may be freed.
+struct Program {
+    bench: Bench,
+    oracle: Oracle,
+}
+
+impl Program {
+    fn new(plain: bool) -> Self {
+        Self { bench: if plain { Bench::plain() } else { Bench::new() }, oracle: Oracle::default() }
+    }
+
+    fn step(&mut self, op: Op) {
+        let heap = &mut self.bench.heap;
+        match op {
+            Op::Allocate { size, align, zeroed } => {
+                let layout = layout(size, 1 << align);
+                // SAFETY: the heap outlives the case.
+                let block = if zeroed { unsafe { heap.allocate_zeroed(layout) } } else { unsafe { heap.allocate(layout) } };
+                let Some(at) = block else { return };
+                // SAFETY: a live block.
+                assert_eq!(unsafe { heap.usable_size(at) }, size);
+                if zeroed {
+                    self.oracle.add_zeroed(at, layout)
+                } else {
+                    self.oracle.add(at, layout)
+                };
+            }
+            Op::Resize { block, size } => {
+                let Some(block) = self.oracle.pick(block) else { return };
+                // SAFETY: the oracle knows it as live, with this layout.
+                if let Some(at) = unsafe { heap.reallocate(block.at, block.layout, size) } {
+                    self.oracle.moved(&block, at, layout(size, block.layout.align()));
+                }
+            }
+            Op::Flush => heap.flush(),
+            Op::Trim => drop(heap.trim(0)),
+            Op::Free(block) => drop(self.free(block)),
+            Op::FreeTwice(block) => {
+                let granted = self.bench.heap.provider().granted();
+                let Some((at, layout)) = self.free(block) else { return };
+                self.bench.free(at, layout);
+                // Memory that has gone back is nobody's, and not looked at.
+                let went_back = self.bench.heap.provider().granted() < granted && !self.bench.heap.owns(at.as_ptr());
+                self.assert_reported(if went_back { MisuseKind::NeverAllocated } else { MisuseKind::DoubleFree }, at);
+            }
+            Op::FreeInside { block, offset } => {
+                let Some(block) = self.oracle.pick(block).filter(|block| offset < block.layout.size()) else { return };
+                let inside = at(block.at, offset as isize);
+                self.bench.free(inside, layout(8, 1));
+                // Unless something was freed just there before.
+                let report = the_report();
+                assert!(matches!(report.kind, MisuseKind::NeverAllocated | MisuseKind::DoubleFree), "{report}");
+                assert_eq!(report.block, addr(inside));
+            }
+            Op::FreeWithSize { block, size } => {
+                let Some(block) = self.oracle.pick(block).filter(|block| block.layout.size() != size) else { return };
+                self.bench.free(block.at, layout(size, block.layout.align()));
+                self.assert_reported(MisuseKind::WrongSize, block.at);
+            }
+            Op::Overflow { block, by } => {
+                let Some(block) = self.oracle.pick(block) else { return };
+                let behind = at(block.at, (block.layout.size() + by) as isize);
+                // SAFETY: behind the block's end, but in the memory that the heap gave to it: there are two words at least.
+                unsafe { behind.write(!behind.read()) };
+                self.oracle.remove(&block);
+                self.bench.free(block.at, block.layout);
+                self.assert_reported(MisuseKind::Overflow, block.at);
+            }
+            Op::WriteAfterFree { block, value } => {
+                let mapped = |block: &Block| block.layout.size() > 120_000;
+                let Some(known) = self.oracle.pick(block).filter(|block| !mapped(block)) else { return };
+                let others = self.bench.heap.stats().cached_blocks;
+                self.oracle.remove(&known);
+                self.bench.free(known.at, known.layout);
+                // Only where it surely went to the cache: there its first word is a link.
+                if self.bench.heap.stats().cached_blocks == others + 1 && read(known.at, addr(known.at)) != value {
+                    overwrite(known.at, addr(known.at), value);
+                    self.bench.heap.flush();
+                    self.assert_reported(MisuseKind::WriteAfterFree, known.at);
+                }
+            }
+        }
+    }
+
+    fn free(&mut self, block: usize) -> Option<(NonNull<u8>, Layout)> {
+        let block = self.oracle.pick(block)?;
+        self.oracle.remove(&block);
+        self.bench.free(block.at, block.layout);
+        assert_eq!(reported(), []);
+        Some((block.at, block.layout))
+    }
+
+    fn assert_reported(&self, kind: MisuseKind, block: NonNull<u8>) {
+        let report = the_report();
+        assert_eq!((report.kind, report.block), (kind, addr(block)), "{report}");
+    }
+
+    fn run(mut self, ops: &[Op]) {
+        for &op in ops {
+            self.step(op);
+            assert_eq!(reported(), [], "after {op:?}");
+            self.bench.heap.check().unwrap();
+        }
+        self.oracle.assert_all_filled();
+        while self.free(0).is_some() {}
+        self.bench.heap.flush();
+        assert_eq!(reported(), []);
+        self.bench.heap.check().unwrap();
+        assert_eq!(self.bench.heap.map_provider().count() > 0, self.bench.heap.stats().mapped_blocks > 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(properties())]
+
+    fn programs_without_misuse_are_not_reported(plain in any::<bool>(), ops in prop::collection::vec(right(), 1..300)) {
+        during_property(&(plain, &ops), || Program::new(plain).run(&ops));
+    }
+
+    fn every_injected_misuse_is_reported(plain in any::<bool>(), ops in prop::collection::vec(prop_oneof![3 => right(), 1 => wrong()], 1..300)) {
+        during_property(&(plain, &ops), || Program::new(plain).run(&ops));
+    }
+}

@@ -1,0 +1,222 @@
+//! A heap with the profile `checked` whose misuses are noted, and blocks of each kind to misuse.
+//!
+//! ```text
+//!   a case ──► misuse ──► Heap ──► hook ──► noted (platform)      what was reported, in order
+//! ```
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use brkalloc::{CellState, Decision, FixedBreak, Heap, Misuse, MisuseKind, RegionError};
+
+use super::platform::{self, Memory};
+use super::prelude::*;
+use super::regions::{PAGE, WORD, arena, bare};
+use super::test_break::TestBreak;
+use super::test_map::TestMap;
+
+/// The hook of the heaps under test.
+pub fn note_and_ignore(misuse: &Misuse) -> Decision {
+    platform::note(*misuse);
+    Decision::Ignore
+}
+
+/// What was reported since this was asked.
+pub fn reported() -> Vec<Misuse> {
+    platform::take_noted()
+}
+
+/// The one thing that was reported.
+pub fn the_report() -> Misuse {
+    let reported = reported();
+    assert_eq!(reported.len(), 1, "{reported:x?}");
+    reported[0]
+}
+
+/// Kinds of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Of a run, and back to it at once.
+    Run,
+    /// Of a run, and to the front cache.
+    Cached,
+    /// A small block that is a cell; to the front cache.
+    SmallCell,
+    /// Of no bytes.
+    Empty,
+    /// A cell between used ones.
+    Cell,
+    /// A cell behind a free one, into which it is merged.
+    Merged,
+    /// A cell before the top.
+    Last,
+    OverAligned,
+    Mapped,
+}
+
+pub const KINDS: [Kind; 9] = [
+    Kind::Run,
+    Kind::Cached,
+    Kind::SmallCell,
+    Kind::Empty,
+    Kind::Cell,
+    Kind::Merged,
+    Kind::Last,
+    Kind::OverAligned,
+    Kind::Mapped,
+];
+
+pub struct Bench {
+    pub heap: Heap<TestBreak, TestMap>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::over(Heap::with_map(TestBreak::new(1 << 20, 0), TestMap::default()))
+    }
+
+    pub fn plain() -> Self {
+        Self::over(Heap::plain_with_map(TestBreak::new(1 << 20, 0), TestMap::default()))
+    }
+
+    pub fn over(mut heap: Heap<TestBreak, TestMap>) -> Self {
+        heap.set_misuse_hook(note_and_ignore);
+        reported();
+        Self { heap }
+    }
+
+    pub fn allocate(&mut self, layout: Layout) -> NonNull<u8> {
+        // SAFETY: the heap outlives the case.
+        unsafe { self.heap.allocate(layout) }.expect("there is memory")
+    }
+
+    /// Frees what may be no block at all: that is what the profile is for.
+    pub fn free(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the profile sees to it that nothing happens if it is none.
+        unsafe { self.heap.deallocate(block, layout) };
+    }
+
+    /// A block of this kind, with its layout.
+    pub fn block(&mut self, kind: Kind) -> (NonNull<u8>, Layout) {
+        let layout = match kind {
+            Kind::Run | Kind::Cached => layout(41, 8),
+            Kind::SmallCell => layout(50, 1),
+            Kind::Empty => layout(0, 1),
+            Kind::Cell | Kind::Last | Kind::Merged => layout(3003, 4),
+            Kind::OverAligned => layout(101, 512),
+            Kind::Mapped => layout(200_000, 16),
+        };
+        if kind == Kind::Run {
+            self.heap.set_cache_limit(0);
+        }
+        let block = match kind {
+            Kind::Run | Kind::Cached => {
+                let blocks: Vec<_> = (0..600).map(|_| self.allocate(layout)).collect();
+                let block = blocks[550];
+                assert!(self.run_around(block).is_some(), "not in a run");
+                block
+            }
+            Kind::Merged => {
+                let before = self.allocate(layout);
+                let block = self.allocate(layout);
+                self.free(before, layout);
+                block
+            }
+            _ => self.allocate(layout),
+        };
+        if kind != Kind::Last {
+            self.allocate(Self::WALL);
+        }
+        assert_eq!(reported(), []);
+        (block, layout)
+    }
+
+    pub const WALL: Layout = Layout::new::<[usize; 400]>();
+
+    /// Address and size of the run in which a block lies.
+    pub fn run_around(&self, block: NonNull<u8>) -> Option<(usize, usize)> {
+        let around = self.heap.cells().find(|cell| (cell.address..cell.address + cell.size).contains(&addr(block)))?;
+        matches!(around.state, CellState::Run { .. }).then_some((around.payload(), around.size))
+    }
+
+    /// The heap is whole, and serves.
+    pub fn assert_serves(&mut self) {
+        self.heap.check().unwrap();
+        for layout in [layout(0, 1), layout(41, 8), layout(50, 1), layout(3003, 4), layout(100, 512), layout(200_000, 16)] {
+            let block = self.allocate(layout);
+            // SAFETY: a new block of that size.
+            unsafe { block.write_bytes(0x5A, layout.size()) };
+            self.free(block, layout);
+        }
+        self.heap.flush();
+        assert_eq!(reported(), [], "a heap that should be whole");
+        self.heap.check().unwrap();
+    }
+}
+
+pub fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+pub fn addr(block: NonNull<u8>) -> usize {
+    block.addr().get()
+}
+
+pub fn at(block: NonNull<u8>, offset: isize) -> NonNull<u8> {
+    NonNull::new(block.as_ptr().wrapping_offset(offset)).unwrap()
+}
+
+pub fn word(block: NonNull<u8>, address: usize) -> *mut usize {
+    block.as_ptr().with_addr(address).cast()
+}
+
+pub fn read(block: NonNull<u8>, address: usize) -> usize {
+    // SAFETY: an address in the heap's memory.
+    unsafe { word(block, address).read() }
+}
+
+/// Writes where nobody should.
+pub fn overwrite(block: NonNull<u8>, address: usize, value: usize) {
+    // SAFETY: an address in the heap's memory.
+    unsafe { word(block, address).write(value) };
+}
+
+/// The words from a block's header to behind its end.
+pub fn words_around(block: NonNull<u8>, layout: Layout) -> BTreeMap<usize, usize> {
+    let words = (addr(block) - WORD..addr(block) + layout.size() + 6 * WORD).step_by(WORD);
+    words.map(|address| (address, read(block, address))).collect()
+}
+
+pub fn misuse(kind: MisuseKind, block: NonNull<u8>, at: usize, found: usize, expected: usize) -> Misuse {
+    Misuse { kind, block: addr(block), at, found, expected }
+}
+
+/// A heap of two regions of a page each, a page apart.
+pub struct TwoRegions {
+    pub heap: Heap<FixedBreak>,
+    arena: Memory,
+}
+
+impl TwoRegions {
+    pub fn new() -> Self {
+        let mut regions = Self { heap: bare(), arena: arena(3 * PAGE) };
+        regions.heap.set_misuse_hook(note_and_ignore);
+        reported();
+        for index in [0, 2] {
+            regions.add_page(index).unwrap();
+        }
+        regions
+    }
+
+    /// The lowest byte of three pages.
+    pub fn memory(&self) -> NonNull<u8> {
+        self.arena.base()
+    }
+
+    pub fn add_page(&mut self, index: usize) -> Result<usize, RegionError> {
+        // SAFETY: inside the three pages.
+        let page = unsafe { self.memory().add(index * PAGE) };
+        // SAFETY: one of the three pages, which live as long as the heap, and which nobody else uses.
+        unsafe { self.heap.add_region(page.as_ptr(), PAGE) }
+    }
+}

@@ -1,0 +1,162 @@
+//! The front cache: how much it keeps, who gets what it keeps, and when it gives way.
+
+#![cfg(not(feature = "tiny"))]
+
+#[cfg(test)]
+mod common;
+
+use core::alloc::Layout;
+
+use brkalloc::{BreakError, CellState, Heap, LockedHeap};
+use proptest::prelude::*;
+
+use crate::common::cases;
+use crate::common::oracle::Oracle;
+use crate::common::platform::{during_property, properties};
+use crate::common::prelude::*;
+use crate::common::regions::UNIT;
+use crate::common::small::{allocate, blocks_until, count, fill, free, free_all, heap_of, layout};
+use crate::common::subject::Subject;
+use crate::common::test_break::TestBreak;
+
+cases!(
+    the_front_cache_never_keeps_more_than_it_may,
+    the_last_freed_block_comes_first,
+    a_request_that_would_fail_gets_what_the_front_cache_keeps,
+    a_heap_that_lost_memory_leaves_the_front_cache_alone,
+    a_plain_heap_has_neither_runs_nor_cache,
+    the_lock_passes_on_what_is_about_the_cache,
+);
+
+/// A step of a random program: what to do, with which block, and how large.
+type Step = (u8, usize, usize);
+
+proptest! {
+    #![proptest_config(properties())]
+
+    fn the_front_cache_never_keeps_more_than_it_may(
+        steps in prop::collection::vec((0..16_u8, any::<usize>(), 0..1_100_usize), 1..300),
+        limits in prop::collection::vec(0..200_000_usize, 1..4),
+    ) {
+        during_property(&(&limits, &steps), || keep_at_most(&limits, &steps));
+    }
+}
+
+fn keep_at_most(limits: &[usize], steps: &[Step]) {
+    let mut heap = heap_of(8 << 20);
+    let mut oracle = Oracle::default();
+    for limit in limits.iter().copied() {
+        heap.set_cache_limit(limit);
+        assert_eq!(heap.stats().cached_blocks, 0, "what was kept was given up");
+        for (action, pick, size) in steps.iter().copied() {
+            match action {
+                0..8 => {
+                    let layout = layout(size / (1 + pick % 20), 8);
+                    oracle.add(allocate(&mut heap, layout), layout);
+                }
+                8..15 => {
+                    let Some(block) = oracle.pick(pick) else { continue };
+                    oracle.remove(&block);
+                    free(&mut heap, block.at, block.layout);
+                }
+                _ => {
+                    let Some(block) = oracle.pick(pick) else { continue };
+                    // SAFETY: the oracle knows it as live, with this layout.
+                    let at = unsafe { heap.reallocate(block.at, block.layout, size) }.unwrap();
+                    oracle.moved(&block, at, layout(size, 8));
+                }
+            }
+            let stats = heap.stats();
+            assert!(stats.cached_bytes <= limit, "{} bytes in the cache, of {limit}", stats.cached_bytes);
+        }
+        heap.verify(&oracle);
+    }
+}
+
+fn the_last_freed_block_comes_first() {
+    let (mut heap, layout) = (heap_of(1 << 20), layout(50, 8));
+    let blocks: Vec<_> = (0..5).map(|_| allocate(&mut heap, layout)).collect();
+    free_all(&mut heap, blocks.iter().copied(), layout);
+    assert_eq!(heap.stats().cached_blocks, 5);
+    let again: Vec<_> = (0..5).map(|_| allocate(&mut heap, layout)).collect();
+    assert!(again.iter().eq(blocks.iter().rev()), "{again:?} after {blocks:?}");
+    // Who asks for another class gets none of them.
+    free_all(&mut heap, again, layout);
+    let other = allocate(&mut heap, Layout::from_size_align(80, 8).unwrap());
+    assert!(!blocks.contains(&other));
+}
+
+fn a_request_that_would_fail_gets_what_the_front_cache_keeps() {
+    for (size, next) in [(24, 100_000), (24, 700), (500, 60)] {
+        let mut heap = heap_of(128 << 10);
+        let (small, next) = (layout(size, 8), layout(next, 8));
+        let blocks = fill(&mut heap, small);
+        free_all(&mut heap, blocks, small);
+        let stats = heap.stats();
+        assert!(stats.cached_blocks > 0 && stats.live_cells == 0);
+        let asked = heap.provider().refused;
+        let taken = fill(&mut heap, next);
+        assert!(heap.provider().refused > asked);
+        // All that there is serves the new ones.
+        let least = if next.size() > 1024 { 1 } else { (128 << 10) * 8 / 10 / (next.size() + UNIT) };
+        assert!(taken.len() >= least, "{} of {next:?} after {small:?}", taken.len());
+        assert_eq!(heap.stats().cached_blocks, 0);
+        free_all(&mut heap, taken, next);
+        // SAFETY: the heap outlives the case.
+        assert!(unsafe { heap.allocate_zeroed(layout(100_000, 8)) }.is_some(), "the same for zeros");
+        heap.check().unwrap();
+    }
+}
+
+fn a_heap_that_lost_memory_leaves_the_front_cache_alone() {
+    let (mut heap, small) = (heap_of(1 << 20), layout(40, 8));
+    let mut blocks = blocks_until(&mut heap, small, 2);
+    let live = blocks.pop().unwrap();
+    free_all(&mut heap, blocks, small);
+    assert!(heap.stats().cached_blocks > 0);
+    let granted = heap.stats().granted_bytes;
+    heap.provider_mut().foreign_down(granted);
+    assert_eq!(heap.reserve(1 << 19), Err(BreakError::MemoryTaken));
+    heap.provider_mut().foreign_up(granted);
+    // SAFETY: the heap outlives the case, and the block is live.
+    unsafe {
+        assert_eq!(heap.allocate(small), None);
+        assert_eq!(heap.allocate_zeroed(small), None);
+        assert_eq!(heap.try_allocate(small), None);
+        assert_eq!(heap.reallocate(live, small, 400), None);
+        heap.deallocate(live, small);
+    }
+    heap.flush();
+    heap.set_cache_limit(1 << 20);
+    assert_eq!((heap.trim(0), heap.cells().count(), heap.stats().cached_blocks), (0, 0, 0));
+    assert!(heap.check().is_err());
+    heap.provider().assert_foreign_untouched();
+}
+
+fn a_plain_heap_has_neither_runs_nor_cache() {
+    let (mut heap, small) = (Heap::plain(TestBreak::new(1 << 20, 0)), layout(24, 8));
+    heap.set_cache_limit(1 << 20);
+    let blocks: Vec<_> = (0..2_000).map(|_| allocate(&mut heap, small)).collect();
+    assert_eq!((heap.stats().runs, heap.stats().small_requests, count(&heap, CellState::Used)), (0, 0, 2_000));
+    free_all(&mut heap, blocks, small);
+    assert_eq!(heap.stats().cached_blocks, 0);
+    heap.assert_one_free_cell_a_region();
+}
+
+fn the_lock_passes_on_what_is_about_the_cache() {
+    let cached_after_free = |heap: &LockedHeap<TestBreak>| {
+        // SAFETY: the heap outlives the block, which is freed once.
+        unsafe {
+            let block = heap.allocate(layout(40, 8)).unwrap();
+            heap.deallocate(block, layout(40, 8));
+        }
+        heap.stats().cached_blocks
+    };
+    let heap = LockedHeap::new(TestBreak::new(1 << 16, 0));
+    assert_eq!(cached_after_free(&heap), 1);
+    heap.flush();
+    assert_eq!(heap.stats().cached_blocks, 0);
+    heap.set_cache_limit(0);
+    assert_eq!(cached_after_free(&heap), 0);
+    assert_eq!(cached_after_free(&LockedHeap::plain(TestBreak::new(1 << 16, 0))), 0);
+}

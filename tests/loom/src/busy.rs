@@ -1,0 +1,149 @@
+//! The busy flag: a handler comes before each step in turn.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use crate::slot::{LEVELS, Slot};
+use crate::sync::{SlotWord, interrupt_after, step, was_interrupted};
+
+/// An arena: two numbers that are equal unless somebody is in it.
+#[derive(Default)]
+struct Arena {
+    first: Cell<usize>,
+    second: Cell<usize>,
+}
+
+impl Arena {
+    /// An operation, with steps in which it can be interrupted.
+    fn work(&self) {
+        assert_eq!(self.first.get(), self.second.get(), "somebody is in here");
+        step();
+        self.first.set(self.first.get() + 1);
+        step();
+        self.second.set(self.first.get());
+        step();
+    }
+}
+
+std::thread_local! {
+    static WORDS: [SlotWord; LEVELS] = Default::default();
+    static ARENAS: [Arena; LEVELS] = Default::default();
+    /// How often each level was used, and how often none was free.
+    static USED: Cell<[usize; LEVELS + 1]> = const { Cell::new([0; LEVELS + 1]) };
+}
+
+/// An operation at the first level that is free.
+fn operate() {
+    WORDS.with(|words| {
+        let level = (0..LEVELS).find(|&level| {
+            let Some(arena) = words[level].take() else { return false };
+            ARENAS.with(|arenas| arenas[level].work());
+            words[level].put_back(arena);
+            true
+        });
+        let mut used = USED.get();
+        used[level.unwrap_or(LEVELS)] += 1;
+        USED.set(used);
+    });
+}
+
+/// An operation that is interrupted itself, where a second handler comes in between.
+fn operate_interrupted() {
+    SECOND.with(|second| interrupt_after(second.get(), operate));
+    operate();
+}
+
+std::thread_local!(static SECOND: Cell<usize> = const { Cell::new(0) });
+
+fn begin() {
+    WORDS.with(|words| {
+        ARENAS.with(|arenas| {
+            (0..LEVELS).for_each(|level| words[level].put_back(NonNull::from(&arenas[level]).cast()));
+        });
+    });
+}
+
+#[test]
+fn a_handler_may_come_before_any_step_and_never_finds_an_arena_in_between() {
+    begin();
+    let mut steps = 0;
+    loop {
+        interrupt_after(steps, operate);
+        operate();
+        if !was_interrupted() {
+            break;
+        }
+        steps += 1;
+    }
+    // Two steps before the word is taken, three in the operation, three around it.
+    assert!(steps >= 8, "{steps}");
+    let [first, second, refused] = USED.get();
+    assert_eq!((first + second + refused, refused), (2 * steps + 1, 0));
+    assert!(first > second && second > 0, "{first} {second}");
+    begin();
+    operate();
+    ARENAS.with(|arenas| assert_eq!(arenas[0].first.get() + arenas[1].first.get(), 2 * steps + 2));
+}
+
+#[test]
+fn a_handler_of_a_handler_is_refused_and_breaks_nothing() {
+    begin();
+    let mut most_steps = 0;
+    for first in 0..20 {
+        for second in 0..20 {
+            SECOND.set(second);
+            interrupt_after(first, operate_interrupted);
+            operate();
+            was_interrupted();
+            most_steps = most_steps.max(first);
+        }
+    }
+    assert!(USED.get()[LEVELS] > 0, "both arenas are busy sometimes");
+    operate();
+    assert_eq!(most_steps, 19);
+}
+
+std::thread_local! {
+    /// The slot of a model, while it runs.
+    static SLOT: Cell<Option<NonNull<Slot<Arena>>>> = const { Cell::new(None) };
+    static LOCKED: Cell<bool> = const { Cell::new(false) };
+    static REFUSED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What needs the parent's lock, as `parent.rs` does it: never waits for who was interrupted.
+fn with_lock() {
+    // SAFETY: the slot of the model that runs.
+    let slot = unsafe { SLOT.get().unwrap().as_ref() };
+    step();
+    if slot.has_lock() {
+        REFUSED.set(REFUSED.get() + 1);
+        return;
+    }
+    step();
+    slot.set_has_lock(true);
+    step();
+    assert!(!LOCKED.replace(true), "this would wait for ever");
+    step();
+    LOCKED.set(false);
+    step();
+    slot.set_has_lock(false);
+    step();
+}
+
+#[test]
+fn a_handler_never_waits_for_the_lock_of_who_it_interrupted() {
+    for steps in 0..8 {
+        loom::model(move || {
+            let slot: Slot<Arena> = Slot::default();
+            assert!(slot.arena(0).is_none());
+            slot.word(0);
+            SLOT.set(Some(NonNull::from(&slot)));
+            interrupt_after(steps, with_lock);
+            with_lock();
+            was_interrupted();
+            assert!(!slot.has_lock() && !LOCKED.get());
+            SLOT.set(None);
+        });
+    }
+    assert!(REFUSED.get() > 0, "some handlers come while the lock is held");
+}

@@ -1,0 +1,23 @@
+//! The lock-free parts of the arenas, tried in every order of their steps.
+//!
+//! ```text
+//!   src/arena/remote.rs, slot.rs      the very files
+//!        └─ sync.rs                   here: loom's atomics and cells, in the place of core's
+//!   tests/                            models: who does what with them at the same time
+//! ```
+//!
+//! loom runs a model once for each order of steps that the memory model allows, and notices an access that is not ordered before
+//! or after another of the same cell. A handler that interrupts is no thread, for it ends before the interrupted one goes on: its model
+//! (`busy.rs`) runs it at each step in turn.
+
+#![cfg(test)]
+
+#[path = "../../../src/arena/remote.rs"]
+mod remote;
+#[path = "../../../src/arena/slot.rs"]
+mod slot;
+mod sync;
+
+mod adoption;
+mod busy;
+mod list;

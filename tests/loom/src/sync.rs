@@ -1,0 +1,95 @@
+//! loom's atomics and cells in the place of core's: see `src/arena/sync.rs`.
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+use loom::cell::UnsafeCell;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+
+use crate::remote::RemoteList;
+
+/// loom has no compiler fences, and a handler is no thread: what is moved here is nothing.
+pub(crate) fn compiler_fence(_: Ordering) {}
+
+/// A block on its way: where the next one is, and what was written into it.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    next: UnsafeCell<Option<NonNull<Link>>>,
+    pub(crate) contents: UnsafeCell<usize>,
+}
+
+impl Link {
+    /// # Safety
+    ///
+    /// As in `src/arena/sync.rs`.
+    pub(crate) unsafe fn read(at: NonNull<Self>) -> Option<NonNull<Self>> {
+        // SAFETY: the models keep their blocks.
+        let link = unsafe { at.as_ref() };
+        // SAFETY: loom looks whether it is ordered.
+        link.next.with(|next| unsafe { *next })
+    }
+
+    /// # Safety
+    ///
+    /// As in `src/arena/sync.rs`.
+    pub(crate) unsafe fn write(at: NonNull<Self>, to: Option<NonNull<Self>>) {
+        // SAFETY: the models keep their blocks.
+        let link = unsafe { at.as_ref() };
+        // SAFETY: loom looks whether it is ordered.
+        link.next.with_mut(|next| unsafe { *next = to });
+    }
+}
+
+impl RemoteList {
+    pub(crate) fn new() -> Self {
+        Self { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+/// What comes in between.
+type Handler = fn();
+
+std::thread_local! {
+    /// Steps until somebody comes in between, and what they do.
+    static INTERRUPT: Cell<Option<(usize, Handler)>> = const { Cell::new(None) };
+}
+
+/// Lets `handler` come after so many steps.
+pub(crate) fn interrupt_after(steps: usize, handler: Handler) {
+    INTERRUPT.set(Some((steps, handler)));
+}
+
+/// Whether the handler has come.
+pub(crate) fn was_interrupted() -> bool {
+    INTERRUPT.take().is_none()
+}
+
+/// A step, before which a handler may come.
+pub(crate) fn step() {
+    match INTERRUPT.take() {
+        Some((0, handler)) => handler(),
+        Some((steps, handler)) => INTERRUPT.set(Some((steps - 1, handler))),
+        None => {}
+    }
+}
+
+/// The word of a slot, as in `src/provider/cpu.rs`, whose steps can be told apart.
+#[derive(Debug, Default)]
+pub(crate) struct SlotWord(Cell<Option<NonNull<()>>>);
+
+impl SlotWord {
+    pub(crate) fn take(&self) -> Option<NonNull<()>> {
+        step();
+        let found = self.0.get()?;
+        step();
+        self.0.set(None);
+        step();
+        Some(found)
+    }
+
+    pub(crate) fn put_back(&self, what: NonNull<()>) {
+        step();
+        self.0.set(Some(what));
+        step();
+    }
+}

@@ -1,0 +1,107 @@
+//! A handler that allocates and frees comes after *every instruction* of long sequences of `allocate`, `reallocate` and `deallocate`: the
+//! processor's trap flag makes it so. For a host with signals; the kernel does the same with its debug trap (`tests/qemu/single_step.rs`).
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64", not(feature = "tiny")))]
+
+mod common;
+
+use std::alloc::Layout;
+use std::arch::asm;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};
+use common::stepping::{Guest, Host};
+
+type Heap = ArenaHeap<FixedBreak, SingleCpu>;
+
+fn heap() -> Heap {
+    let memory = vec![0; 8 << 20].leak();
+    // SAFETY: nobody else has the memory, which stays for ever.
+    let brk = unsafe { FixedBreak::from_raw(memory.as_mut_ptr(), memory.len()) };
+    // SAFETY: one thread uses the heap, and the handler that interrupts that.
+    ArenaHeap::new(brk, unsafe { SingleCpu::new() })
+}
+
+/// The heap that is single-stepped, and what its handler has.
+static HEAP: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
+static GUEST: Guest = Guest::new();
+static STEPS: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn handler(_: libc::c_int) {
+    STEPS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: set as long as somebody is stepped.
+    if let Some(heap) = unsafe { HEAP.load(Ordering::Relaxed).as_ref() } {
+        GUEST.step(heap);
+    }
+}
+
+/// Sets or clears the trap flag.
+fn set_trap_flag(on: bool) {
+    // SAFETY: changes that flag only; with it, each instruction is followed by a signal, for which there is a handler.
+    unsafe {
+        if on {
+            asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq");
+        } else {
+            asm!("pushfq", "and qword ptr [rsp], -257", "popfq");
+        }
+    }
+}
+
+#[test]
+fn a_handler_comes_after_every_instruction() {
+    let action = libc::sigaction {
+        sa_sigaction: handler as extern "C" fn(libc::c_int) as usize,
+        // SAFETY: a set of signals is plain bits, of which none set is a valid value.
+        sa_mask: unsafe { std::mem::zeroed() },
+        sa_flags: 0,
+        sa_restorer: None,
+    };
+    // SAFETY: the handler does what one may do.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
+    let heap = heap();
+    // The arenas are made before: that is a copy of some thousand words, each of which would be a step.
+    a_block(&heap);
+    HEAP.store((&raw const heap).cast_mut(), Ordering::Relaxed);
+    let mut host = Host::new();
+    for _ in 0..3 {
+        set_trap_flag(true);
+        host.run(&heap, 12);
+        set_trap_flag(false);
+        heap.check().unwrap();
+    }
+    set_trap_flag(true);
+    host.free_all(&heap);
+    set_trap_flag(false);
+    HEAP.store(ptr::null_mut(), Ordering::Relaxed);
+    GUEST.free_all(&heap);
+    let steps = STEPS.load(Ordering::Relaxed);
+    assert!(steps > 10_000 && GUEST.allocated() > steps / 4, "{} blocks in {steps} steps", GUEST.allocated());
+    // SAFETY: there is nobody else.
+    let quiet = unsafe { heap.quiet() };
+    quiet.check().unwrap();
+    assert!(quiet.dissolve());
+    quiet.trim(0);
+    assert_eq!(quiet.stats().parent.granted_bytes, 0);
+}
+
+/// Not used by the handler: blocks of both kinds can be told apart by their contents.
+#[test]
+fn a_block_is_found_as_it_was_left() {
+    let heap = heap();
+    let guest = Guest::new();
+    (0..1000).for_each(|_| guest.step(&heap));
+    assert!(guest.allocated() > 200);
+    guest.free_all(&heap);
+    a_block(&heap);
+    heap.check().unwrap();
+}
+
+/// Allocates a block and frees it.
+fn a_block(heap: &Heap) {
+    let layout = Layout::new::<u64>();
+    // SAFETY: the heap outlives the block.
+    let block = unsafe { heap.allocate(layout) }.expect("memory");
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, layout) };
+}

@@ -1,0 +1,211 @@
+//! What the system's side of an allocator costs, in exact instructions: boots a kernel that counts, and holds the figures to bounds.
+//!
+//! ```text
+//!   image `cost` ── QEMU, its clock counting instructions ──► lines ──► parse ──► Costs ──► a table, target/kernel-cost.json
+//! ```
+//!
+//! A figure is the mean of 64 rounds, without what the loop around it takes. It holds the program's instructions and the kernel's, which is
+//! built for this as for use: optimised as a whole, without overflow checks. The same image has the same figures each time, on every
+//! machine; another compiler has others, so a bound is what was counted, and a fifth more.
+
+mod operations;
+
+use std::fmt;
+use std::fs;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use self::operations::{Lines, OPERATIONS, Operation};
+use crate::Error;
+use crate::cli::MachineOptions;
+use crate::image::Image;
+use crate::judge::Ending;
+use crate::project::{Project, Setup};
+use crate::qemu::Progress;
+use crate::tally::{Failure, Kind, Tally};
+
+/// How long all of it may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What an operation takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    what: &'static str,
+    instructions: f64,
+    least: u64,
+    most: u64,
+}
+
+impl Cost {
+    fn is_ok(&self) -> bool {
+        self.instructions <= self.most as f64
+    }
+}
+
+/// What a program takes that touches pages, when a fault brings in so many.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Around {
+    pages: u64,
+    program: String,
+    faults: u64,
+    frames: u64,
+    instructions: u64,
+}
+
+/// All figures. Prints as two tables.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Costs {
+    costs: Vec<Cost>,
+    fault_around: Vec<Around>,
+}
+
+impl Costs {
+    /// Builds the image, counts, and writes `target/kernel-cost.json`. `on_line` gets what the build has to say. `Ok(Err(…))` if the kernel
+    /// did not get to its end.
+    pub fn measure(
+        project: &Project,
+        setup: &Setup,
+        machine: &MachineOptions,
+        on_line: impl FnMut(&str),
+    ) -> Result<Result<Self, Failure>, Error> {
+        let image = Image::cost(project).build(project, setup, on_line)?;
+        let mut output = Vec::new();
+        let ending = machine.for_counting().boot(&setup.qemu, &image, &[], LIMIT, |bytes| {
+            output.extend_from_slice(bytes);
+            Progress::None
+        });
+        let costs = read(&String::from_utf8_lossy(&output), &ending);
+        if let Ok(costs) = &costs {
+            let path = project.target("kernel-cost.json");
+            let json = serde_json::to_string_pretty(costs).expect("names and numbers can be written as JSON");
+            fs::write(&path, json + "\n").map_err(|error| Error::Write(path, error))?;
+        }
+        Ok(costs)
+    }
+
+    /// Each operation as a test: whether it takes no more than it may.
+    pub fn judge(&self) -> Tally {
+        let mut tally = Tally::default();
+        for cost in &self.costs {
+            tally.add(if cost.is_ok() {
+                Tally::one_passed()
+            } else {
+                let details =
+                    vec![format!("expected: at most {} instructions", cost.most), format!("found:    {}", cost.instructions)];
+                Tally::one_failed(Failure::new(format!("cost::{}", cost.what), Kind::Assertion, details))
+            });
+        }
+        tally
+    }
+}
+
+/// The figures in what the kernel wrote before it ended like this.
+fn read(output: &str, ending: &Ending) -> Result<Costs, Failure> {
+    let last: Vec<String> = output.lines().rev().take(30).map(str::to_owned).collect();
+    let failed = |kind, mut details: Vec<String>| {
+        details.extend(last.iter().rev().cloned());
+        Err(Failure::new("cost", kind, details))
+    };
+    if let Some((kind, details)) = ending.cause() {
+        return failed(kind, details);
+    }
+    if !ending.says_all_passed() {
+        return failed(Kind::Assertion, vec![ending.to_string()]);
+    }
+    let mut costs = Vec::new();
+    for &Operation { what, figure, least, most } in OPERATIONS {
+        match figure(&Lines(output)) {
+            Some(instructions) => costs.push(Cost { what, instructions, least, most }),
+            None => return failed(Kind::Contradiction, vec![format!("no figure for: {what}")]),
+        }
+    }
+    let fault_around: Vec<Around> = output.lines().filter_map(around).collect();
+    if fault_around.is_empty() {
+        return failed(Kind::Contradiction, vec!["no figures for fault-around".into()]);
+    }
+    Ok(Costs { costs, fault_around })
+}
+
+/// The figures in a line `around 4 dense: faults 256, frames 1024, instructions 1000000`.
+fn around(line: &str) -> Option<Around> {
+    let (head, figures) = line.strip_prefix("around ")?.split_once(": ")?;
+    let (pages, program) = head.split_once(' ')?;
+    let figure = |name: &str| figures.split(", ").find_map(|figure| figure.strip_prefix(name)?.trim().parse().ok());
+    let (faults, frames, instructions) = (figure("faults")?, figure("frames")?, figure("instructions")?);
+    Some(Around { pages: pages.parse().ok()?, program: program.to_owned(), faults, frames, instructions })
+}
+
+impl fmt::Display for Costs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:44} {:>12} {:>8} {:>7} {:>8}", "the system's side", "instructions", "least", "ratio", "at most")?;
+        for cost in &self.costs {
+            let Cost { what, instructions, least, most } = cost;
+            let ratio = instructions / *least as f64;
+            let verdict = if cost.is_ok() { "ok" } else { "TOO MUCH" };
+            writeln!(f, "{what:44} {instructions:>12.0} {least:>8} {ratio:>7.2} {most:>8}  {verdict}")?;
+        }
+        writeln!(f, "\n{:44} {:>8} {:>8} {:>12}", "1024 pages, fault-around", "faults", "frames", "instructions")?;
+        for Around { pages, program, faults, frames, instructions } in &self.fault_around {
+            let what = format!("{program}: {pages} pages a fault");
+            writeln!(f, "{what:44} {faults:>8} {frames:>8} {instructions:>12}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSED: Ending = Ending::Exited { status: crate::judge::exit::PASSED, stderr: String::new() };
+
+    /// What a kernel writes, if each figure is this.
+    fn output(figure: u64) -> String {
+        let names = [
+            "null-call",
+            "brk-up",
+            "brk-down",
+            "fault-read",
+            "fault-write-after-read",
+            "fault-write",
+            "fault-copy-on-write",
+            "map-touch-unmap-4k",
+            "map-touch-unmap-1m",
+            "yield-to-another-and-back",
+            "fork-exit-wait",
+        ];
+        let mut text = String::from("cost nothing: 2\ncost zero-a-page: 100\n");
+        names.iter().for_each(|name| text.push_str(&format!("cost {name}: {figure}\n")));
+        text + "around 4 dense: faults 256, frames 1026, instructions 123456\n"
+    }
+
+    #[test]
+    fn figures_are_read_without_what_measuring_takes() {
+        let costs = read(&output(202), &PASSED).unwrap();
+        let figure = |what: &str| costs.costs.iter().find(|cost| cost.what == what).map(|cost| cost.instructions);
+        assert_eq!(figure("null system call"), Some(200.0));
+        assert_eq!(figure("demand-zero fault, without the zeroing"), Some(100.0));
+        assert_eq!(figure("context switch, by a call that yields"), Some(100.0));
+        let expected = Around { pages: 4, program: "dense".into(), faults: 256, frames: 1026, instructions: 123_456 };
+        assert_eq!(costs.fault_around, [expected]);
+        assert!(costs.judge().is_clean());
+        assert!(costs.to_string().contains("dense: 4 pages a fault"));
+    }
+
+    #[test]
+    fn an_instruction_more_than_it_may_take_is_a_failure() {
+        let most = OPERATIONS.iter().map(|operation| operation.most).max().unwrap();
+        let tally = read(&output(2 * most + 202), &PASSED).unwrap().judge();
+        assert_eq!((tally.passed, tally.failures.len()), (0, OPERATIONS.len()));
+    }
+
+    #[test]
+    fn no_figure_and_no_end_are_failures() {
+        let missing = output(200).replace("cost brk-up:", "cost something:");
+        assert_eq!(read(&missing, &PASSED).unwrap_err().kind, Kind::Contradiction);
+        let without = output(200).replace("around", "not");
+        assert_eq!(read(&without, &PASSED).unwrap_err().kind, Kind::Contradiction);
+        assert_eq!(read(&output(200), &Ending::TimedOut(LIMIT)).unwrap_err().kind, Kind::TimeOut);
+    }
+}

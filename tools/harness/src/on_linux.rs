@@ -1,0 +1,141 @@
+//! The kernel's ring-3 programs, run on Linux: they use its system calls, so what is true of them there is what they must find in the
+//! kernel. Each checks its own claims; its exit status, or the signal that ends it, is the verdict.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use crate::tally::{Failure, Kind, Tally};
+use crate::{Error, process};
+
+/// A program with its arguments, and how it must end.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    program: &'static str,
+    arguments: &'static [&'static str],
+    ending: Ending,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+const WELL: Ending = Ending::Exited(0);
+/// It does not know its arguments.
+const ASTRAY: Ending = Ending::Exited(2);
+const SEGMENTATION_FAULT: Ending = Ending::Killed(11);
+
+const fn run(program: &'static str, arguments: &'static [&'static str], ending: Ending) -> Run {
+    Run { program, arguments, ending }
+}
+
+/// All that is run. Each program is there at least once.
+pub const RUNS: &[Run] = &[
+    run("hello", &[], WELL),
+    run("hello", &["one", "two", "three"], WELL),
+    run("layout", &[], WELL),
+    run("costs", &["8"], WELL),
+    run("touch", &[], WELL),
+    run("touch", &["1024", "32"], WELL),
+    run("touch", &["0"], ASTRAY),
+    run("maps-story", &[], WELL),
+    run("lazy", &[], WELL),
+    run("lazy", &["1"], ASTRAY),
+    run("pinned", &[], WELL),
+    run("segv", &[], WELL),
+    run("segv", &["null"], SEGMENTATION_FAULT),
+    run("segv", &["execute-data"], SEGMENTATION_FAULT),
+    run("segv", &["recursion"], SEGMENTATION_FAULT),
+    run("segv", &["no-such-case"], ASTRAY),
+    run("twins", &[], WELL),
+    run("shared", &[], WELL),
+    run("foreign", &[], WELL),
+    run("realmode", &[], WELL),
+    run("churn", &[], WELL),
+    run("churn", &["20000", "2"], WELL),
+    run("fork", &[], WELL),
+    run("simple", &[], WELL),
+    run("spin", &[], WELL),
+    run("spin", &["1000"], WELL),
+    run("spin", &["round"], ASTRAY),
+    run("hungry", &["4"], WELL),
+    run("hungry", &[], ASTRAY),
+    run("echo", &[], WELL),
+    run("usertests", &[], WELL),
+    run("usertests", &["list"], WELL),
+    run("usertests", &["no-such-case"], ASTRAY),
+];
+
+/// After so many seconds a program, and all processes that it made, are stopped.
+const LIMIT: &str = "60";
+
+impl Run {
+    /// The test's name.
+    pub fn name(&self) -> String {
+        let words: Vec<_> = [&[self.program], self.arguments].concat();
+        format!("ring3::{}", words.join(" "))
+    }
+
+    /// Runs the program, whose image is in the folder.
+    pub fn judge(&self, folder: &Path) -> Result<Tally, Error> {
+        // A program that hangs may have made processes that do too; `timeout` stops them all, and else ends as the program does.
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", LIMIT]).arg(folder.join(self.program)).args(self.arguments);
+        let mut output = Vec::new();
+        let status = process::run(command, |line| output.push(line.to_owned()))?;
+        let ending = Ending::of(status);
+        if ending == self.ending {
+            return Ok(Tally::one_passed());
+        }
+        output.push(format!("it ended by {ending}, not by {}", self.ending));
+        Ok(Tally::one_failed(Failure::new(self.name(), Kind::HostTest, output)))
+    }
+}
+
+impl Ending {
+    fn of(status: ExitStatus) -> Self {
+        status.code().map_or_else(|| Self::Killed(status.signal().unwrap_or_default()), Self::Exited)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Killed(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programs;
+    use crate::project::Project;
+
+    #[test]
+    fn each_program_is_run() {
+        let sources = Project::find().unwrap().user().join("programs/src/bin");
+        for name in programs::names(&sources).unwrap() {
+            assert!(RUNS.iter().any(|run| run.program == name), "{name} is not run on Linux");
+        }
+    }
+
+    #[test]
+    fn an_ending_other_than_the_expected_one_is_a_failure() {
+        let folder = Path::new("/bin");
+        assert!(run("true", &[], WELL).judge(folder).unwrap().is_clean());
+        assert!(run("false", &[], Ending::Exited(1)).judge(folder).unwrap().is_clean());
+        assert!(run("sh", &["-c", "kill -SEGV $$"], SEGMENTATION_FAULT).judge(folder).unwrap().is_clean());
+        for (arguments, ending) in [("exit 3", WELL), ("kill -KILL $$", SEGMENTATION_FAULT), ("exit 139", SEGMENTATION_FAULT)] {
+            let arguments = Vec::leak(vec!["-c", arguments]);
+            assert!(!run("sh", arguments, ending).judge(folder).unwrap().is_clean(), "{arguments:?}");
+        }
+    }
+}
