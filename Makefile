@@ -61,13 +61,14 @@ bench-programs: libmalloc ## time and peak memory of real programs with libbrkma
 	@mkdir -p target/bench
 	@cargo run --quiet --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests -- $(if $(QUICK),--rounds 1 --scale 1) --json target/bench/programs.json
 
-soak: ## search for bugs for MINUTES: fuzz both heaps, run the property tests with fresh seeds
+soak: ## search for bugs for MINUTES: fuzz heaps and address spaces, run the property tests with fresh seeds, threads on arenas
 	@sh tools/soak.sh
 
-bench: ## measure the heap beside its peers, and the system's side: time, instructions, tightness, bounds; writes target/bench/report.json and .svg
+bench: ## measure the heap beside its peers, the system's side, and (not with QUICK) real programs; writes target/bench/report.json and .svg, programs.json
 	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
 	-@$(HARNESS) cost
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
+	$(if $(QUICK),,-@$(MAKE) --no-print-directory bench-programs)
 
 cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
 	@$(SETUP) run

@@ -3,11 +3,13 @@
 #
 #     MINUTES=30 sh tools/soak.sh
 #
-#     round after round ─┬─ simple_heap   libFuzzer, a quarter of the time   programs that reach code nobody reached before
+#     round after round ─┬─ simple_heap   libFuzzer, 1/8 of the time         programs that reach code nobody reached before
 #                        ├─ heap          libFuzzer, 3/8 of the time         (fuzz/targets, from fuzz/seeds on)
 #                        ├─ address_space libFuzzer, 1/8 of the time
-#                        └─ properties    tests/properties.rs, optimised,    random programs, other ones each time
-#                                         a quarter of the time
+#                        ├─ properties    tests/properties.rs, optimised,    random programs, other ones each time
+#                        │                a quarter of the time
+#                        └─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
+#                                         1/8 of the time
 #
 # Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
 # failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
@@ -41,13 +43,16 @@ longest=1024
 # Cases of each property test in one go: a few seconds.
 cases=2000
 
+# How many times as many rounds the tests of arenas have.
+stress=10
+
 main() {
     seconds=$(soak_seconds)
     mkdir -p "$setup_dir/bin" "$fuzz_dir/failures"
     prepare
     build
 
-    simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0
+    simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0
     # A signal may arrive while standard output is a log.
     exec 3>&1
     trap 'summary "interrupted" >&3; exit 130' INT TERM
@@ -55,10 +60,11 @@ main() {
     end=$(($(now) + seconds))
     while left=$((end - $(now))) && [ "$left" -ge 8 ]; do
         round=$((left < round_seconds ? left : round_seconds))
-        fuzz simple_heap "$((round / 4))"
+        fuzz simple_heap "$((round / 8))"
         fuzz heap "$((round * 3 / 8))"
         fuzz address_space "$((round / 8))"
-        properties "$((round / 4))"
+        suite properties "$((round / 4))" "$cases"
+        suite arenas "$((round / 8))" 1
     done
     summary "nothing found"
 }
@@ -89,7 +95,7 @@ build() {
     printf 'soak: building the fuzz targets (sanitizer: %s) and the property tests\n' "$sanitizer"
     (cd "$root/fuzz" && RUSTC_BOOTSTRAP=1 "$setup_dir/bin/cargo-fuzz" fuzz build \
         --sanitizer "$sanitizer" --target-dir "$fuzz_dir" >"$log" 2>&1) || build_failed
-    (cd "$root" && cargo test --release --test properties --no-run >"$log" 2>&1) || build_failed
+    (cd "$root" && cargo test --release --test properties --test arenas --no-run >"$log" 2>&1) || build_failed
     programs=$fuzz_dir/$(rustc --print host-tuple)/release
     : >"$log"
 }
@@ -143,25 +149,26 @@ fuzz_failed() {
     exit 1
 }
 
-# Runs the property tests, with seeds of their own each time, until $1 seconds are over.
-properties() {
+# Runs the tests of suite $1 again and again until $2 seconds are over: random programs with seeds of their own each time, threads with more
+# rounds than `make test` gives them. Each test that passes counts for $3.
+suite() {
     since=$(now) ran=0
-    while [ "$(($(now) - since))" -lt "$1" ]; do
+    while [ "$(($(now) - since))" -lt "$2" ]; do
         status=0
-        (cd "$root" && PROPTEST_CASES="$cases" cargo test --release --test properties) >"$fuzz_dir/part.log" 2>&1 || status=$?
+        (cd "$root" && PROPTEST_CASES="$cases" BRKALLOC_STRESS="$stress" cargo test --release --test "$1") >"$fuzz_dir/part.log" 2>&1 || status=$?
         cat "$fuzz_dir/part.log" >>"$log"
         passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
-        ran=$((ran + ${passed:-0} * cases))
-        [ "$status" = 0 ] || properties_failed
-        [ "${passed:-0}" -gt 0 ] || fail "tests/properties.rs ran no test" "$(cat "$fuzz_dir/part.log")"
+        ran=$((ran + ${passed:-0} * $3))
+        [ "$status" = 0 ] || suite_failed "$1"
+        [ "${passed:-0}" -gt 0 ] || fail "tests/$1.rs ran no test" "$(cat "$fuzz_dir/part.log")"
     done
-    properties_total=$((properties_total + ran))
-    progress properties "$(($(now) - since))" "$ran cases"
+    eval "${1}_total=\$((${1}_total + ran))"
+    progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
 # Proptest has shortened the input by itself, and says what it is.
-properties_failed() {
-    printf '\nsoak: FAILED: properties\n'
+suite_failed() {
+    printf '\nsoak: FAILED: %s\n' "$1"
     sed -n '/^failures:/,$p' "$fuzz_dir/part.log"
     summary "one failure"
     exit 1
@@ -174,8 +181,8 @@ progress() {
 
 summary() {
     trap - INT TERM
-    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases: %s\n' \
-        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$1"
+    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases: %s\n' \
+        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$1"
 }
 
 main "$@"
