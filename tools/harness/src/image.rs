@@ -52,7 +52,7 @@ impl Image {
 
     /// Brings the image up to date and returns where it is. `on_line` gets what the build has to say.
     pub fn build(&self, project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<PathBuf, Error> {
-        let mut command = cargo::freestanding(project, setup, &self.folder, "kernel");
+        let mut command = cargo::freestanding(project, setup, &self.folder, self.sort());
         command.args(["bootimage", "--bin", self.bin, "--target"]).arg(project.kernel_target()).args([
             "-Zjson-target-spec",
             "-Zbuild-std=core,alloc,compiler_builtins",
@@ -75,7 +75,7 @@ impl Image {
             output.push(line.to_owned());
             on_line(line);
         })?;
-        let image = self.path(&project.target("kernel"));
+        let image = self.path(&project.target(self.sort()));
         if !status.success() {
             return Err(Error::Build(format!("image {}", self.bin), output));
         }
@@ -87,6 +87,12 @@ impl Image {
         let named = image.with_file_name(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
         fs::rename(&image, &named).map_err(|error| Error::Write(named.clone(), error))?;
         Ok(named)
+    }
+
+    /// The sort of build output that it belongs to. One program with other features needs another: `bootimage` makes an image anew when the
+    /// program is *younger* than the image, and cargo brings back the one with the features of before as old as it is.
+    fn sort(&self) -> &'static str {
+        if self.features.contains(&"checked") { "kernel-checked" } else { "kernel" }
     }
 
     /// Where `bootimage` puts the image.
