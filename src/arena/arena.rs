@@ -26,7 +26,7 @@ use crate::heap::{Heap, Trim};
 use crate::lock::RawLock;
 use crate::provider::{Break, Map};
 use crate::small::Class;
-use crate::small::segments::Owner;
+use crate::small::segments::{Near, Owner};
 
 /// Blocks that others have freed are taken up so many at a time.
 pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
@@ -50,6 +50,8 @@ struct Apart<T>(T);
 #[repr(C, align(128))]
 pub(super) struct Inner<B, M, L> {
     pub(super) owner: Owner,
+    /// Where most of what is freed here lies.
+    near: Near,
     /// What all slots share, which outlives the arena.
     shared: NonNull<Shared<Arena<B, M, L>>>,
     /// Blocks of this arena that others have freed, and that have been taken over.
@@ -75,7 +77,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
         let heap = Heap::new(Supply::new(owner, shared));
-        let inner = UnsafeCell::new(Inner { owner, shared, inbox: None, outbox: Outbox::new(), heap });
+        let inner = UnsafeCell::new(Inner { owner, near: Near::NOTHING, shared, inbox: None, outbox: Outbox::new(), heap });
         // SAFETY: the caller's promise.
         unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
@@ -120,22 +122,33 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         unsafe { self.shared.as_ref() }
     }
 
-    /// Whose a block is.
+    /// Whether a block is this arena's, as far as one look tells.
     #[inline(always)]
-    pub(super) fn owner_of(&self, block: NonNull<u8>) -> Owner {
-        self.shared().map.owner_of(block.addr().get())
+    pub(super) fn is_own(&self, block: NonNull<u8>) -> bool {
+        self.near.is_owned(block.addr().get(), self.owner)
+    }
+
+    /// If a block is this arena's, as far as one look tells: the class of the run in which it lies, if it lies in one.
+    #[inline(always)]
+    pub(super) fn class_if_own(&self, block: NonNull<u8>) -> Option<Option<Class>> {
+        self.near.class_if_owned(block.addr().get(), self.owner)
+    }
+
+    /// Whose a block is.
+    pub(super) fn owner_of(&mut self, block: NonNull<u8>) -> Owner {
+        let owner = self.shared().map.owner_of(block.addr().get());
+        if owner == self.owner && !self.is_own(block) {
+            // SAFETY: it outlives the arena.
+            let near = unsafe { self.shared().map.near(block.addr().get()) };
+            self.near = near.unwrap_or(Near::NOTHING);
+        }
+        owner
     }
 
     /// Whether others may have freed blocks of this arena that were not taken up.
     #[inline(always)]
     pub(super) fn has_mail(&self, remote: &RemoteList) -> bool {
         self.inbox.is_some() || !remote.is_empty()
-    }
-
-    /// If a block is this arena's: the class of the run in which it lies, if it lies in one.
-    #[inline(always)]
-    pub(super) fn class_if_owned(&self, block: NonNull<u8>) -> Option<Option<Class>> {
-        self.shared().map.class_if_owned(block.addr().get(), self.owner)
     }
 
     /// Takes up what others have freed, at most so many blocks. True if there was any.

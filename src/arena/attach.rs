@@ -31,7 +31,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         // The first level is the last: with it the slot is open.
         for level in (0..LEVELS).rev() {
             if let (Some(arena), Some(word)) = (slot.arena(level), self.word(level)) {
-                word.put_back(arena.cast());
+                word.put_in(arena.cast());
             }
         }
         true

@@ -34,7 +34,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let caller = self.caller();
         let Some(mut inside) = caller.go_in() else { return false };
         let inner = inside.inner().0;
-        let Some(class) = inner.class_if_owned(block) else { return false };
+        let Some(class) = inner.class_if_own(block) else { return false };
         // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
         unsafe { inner.heap.push_front_by_address(block, class) }
     }

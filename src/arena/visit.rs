@@ -75,7 +75,7 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
 impl<B, M, L> Drop for Inside<'_, B, M, L> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.word.put_back(self.arena.cast());
+        self.word.put_back();
     }
 }
 

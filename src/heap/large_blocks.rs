@@ -22,7 +22,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Allocates a block that is not small, or more aligned than most.
     #[inline(never)]
     pub(super) fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        if layout.align() > CELL_ALIGN
+        if (layout.align() > CELL_ALIGN || layout.size() == 0)
             && let Some(class) = self.small_class_of(layout)
         {
             return self.allocate_aligned(class, layout, growth);
@@ -130,7 +130,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// As for [`deallocate`](Heap::deallocate).
     #[inline(never)]
     pub(super) unsafe fn deallocate_unusual(&mut self, payload: NonNull<u8>, layout: Layout) {
-        if layout.align() > CELL_ALIGN
+        if (layout.align() > CELL_ALIGN || layout.size() == 0)
             && let Some(class) = self.small_class_of(layout)
         {
             // SAFETY: the caller gives the block up, and it was allocated for this class.

@@ -83,7 +83,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// The class of a layout if its blocks may come from a run.
     #[inline]
     pub(super) fn small_class_of(&self, layout: Layout) -> Option<Class> {
-        Class::of(layout).or_else(|| Class::of_aligned(layout)).filter(|_| self.small.has_runs())
+        Class::of(layout).or_else(|| Class::of_unusual(layout)).filter(|_| self.small.has_runs())
     }
 
     /// Changes the size of a block of a run: it stays if the new size is smaller and not by far, else it moves.

@@ -1,7 +1,7 @@
 //! Who is calling: a CPU, or a thread, each with a slot of its own.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 
 /// Which slot am I on, and how do I stay on it.
 ///
@@ -81,16 +81,20 @@ pub unsafe trait Cpu {
 ///
 /// # Invariants
 ///
-/// Null, or what was put back last.
+/// If it is free, `what` is what was put in last, and not null. In zeroed memory it is new: not free.
 #[derive(Debug, Default)]
-#[repr(transparent)]
-pub struct SlotWord(AtomicPtr<()>);
+#[repr(C)]
+pub struct SlotWord {
+    // Two words, not one that is null while it is taken: what is read next would wait for what was stored last.
+    what: AtomicPtr<()>,
+    is_free: AtomicBool,
+}
 
 impl SlotWord {
     /// A word in which there is nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+        Self { what: AtomicPtr::new(ptr::null_mut()), is_free: AtomicBool::new(false) }
     }
 
     /// Takes out what is there.
@@ -98,17 +102,26 @@ impl SlotWord {
     /// Not by one instruction: see `arena/slot.rs`.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<NonNull<()>> {
-        let found = NonNull::new(self.0.load(Ordering::Relaxed))?;
-        self.0.store(ptr::null_mut(), Ordering::Relaxed);
+        if !self.is_free.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.is_free.store(false, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
-        Some(found)
+        // SAFETY: the type's invariant.
+        Some(unsafe { NonNull::new_unchecked(self.what.load(Ordering::Relaxed)) })
     }
 
-    /// Puts something in.
+    /// Puts back what was taken out.
     #[inline(always)]
-    pub(crate) fn put_back(&self, what: NonNull<()>) {
+    pub(crate) fn put_back(&self) {
         compiler_fence(Ordering::SeqCst);
-        self.0.store(what.as_ptr(), Ordering::Relaxed);
+        self.is_free.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts something else in.
+    pub(crate) fn put_in(&self, what: NonNull<()>) {
+        self.what.store(what.as_ptr(), Ordering::Relaxed);
+        self.put_back();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   heads[class] ──► block ──► block ──► block         a block's first word leads to the next one
-//!   popped, pushed   how often: their difference tells how many blocks there are
+//!   popped           how often a block was taken out
+//!   spare            how often more one can be put in than that
 //! ```
 //!
 //! A block here is free for the caller, and used for whatever it was taken from: a run, or the cells.
@@ -31,14 +32,15 @@ const _: () = assert!(size_of::<Link>() <= 8);
 ///
 /// # Invariants
 ///
-/// * the list of a class begins at `heads[class]` and has `pushed[class] − popped[class]` blocks (modulo 2³²)
+/// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] + popped[class])` blocks (modulo 2³²)
 /// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists them
 /// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit
 #[derive(Debug)]
 pub(crate) struct Cache {
     heads: [Option<NonNull<Link>>; CLASSES],
     popped: [u32; CLASSES],
-    pushed: [u32; CLASSES],
+    /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for both on the way in.
+    spare: [u32; CLASSES],
     room: [u8; CLASSES],
     /// The last link that was found overwritten, until it is reported.
     #[cfg(feature = "checked")]
@@ -51,7 +53,7 @@ impl Cache {
         let mut cache = Self {
             heads: [None; CLASSES],
             popped: [0; CLASSES],
-            pushed: [0; CLASSES],
+            spare: [0; CLASSES],
             room: [0; CLASSES],
             #[cfg(feature = "checked")]
             broken: None,
@@ -65,7 +67,9 @@ impl Cache {
         let mut index = 0;
         while let Some(class) = Class::from_index(index) {
             let room = limit / CLASSES / class.size();
-            self.room[index] = if room < MOST_BLOCKS { room as u8 } else { MOST_BLOCKS as u8 };
+            let room = if room < MOST_BLOCKS { room as u8 } else { MOST_BLOCKS as u8 };
+            self.spare[index] = self.spare[index].wrapping_sub(self.room[index] as u32).wrapping_add(room as u32);
+            self.room[index] = room;
             index += 1;
         }
     }
@@ -77,7 +81,13 @@ impl Cache {
 
     /// How many blocks of a class there are.
     pub(crate) const fn len(&self, class: Class) -> usize {
-        self.pushed[class.index()].wrapping_sub(self.popped[class.index()]) as usize
+        (self.room[class.index()] as u32).wrapping_sub(self.left(class)) as usize
+    }
+
+    /// How many blocks of a class can be put in; if it has more than its room, less than 0.
+    #[inline(always)]
+    const fn left(&self, class: Class) -> u32 {
+        self.spare[class.index()].wrapping_add(self.popped[class.index()])
     }
 
     /// How often a block of a class was taken out, modulo 2³².
@@ -135,11 +145,11 @@ impl Cache {
     /// If the answer is true, the block is the cache's: it fits the class, and nobody else uses or lists it.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, class: Class, block: NonNull<u8>) -> bool {
-        let pushed = &mut self.pushed[class.index()];
-        if pushed.wrapping_sub(self.popped[class.index()]) >= u32::from(self.room[class.index()]) {
+        if self.left(class).cast_signed() <= 0 {
             return false;
         }
-        *pushed = pushed.wrapping_add(1);
+        let spare = &mut self.spare[class.index()];
+        *spare = spare.wrapping_sub(1);
         let (head, block) = (&mut self.heads[class.index()], block.cast::<Link>());
         // SAFETY: the block is free, aligned for a word, and holds a link.
         unsafe { block.write(Link(*head)) };
@@ -159,7 +169,7 @@ impl Cache {
     /// As for [`push`](Cache::push), for each of them.
     #[inline]
     pub(crate) unsafe fn refill(&mut self, class: Class, supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>))) {
-        let (mut head, mut pushed) = (self.heads[class.index()], self.pushed[class.index()]);
+        let (mut head, mut spare) = (self.heads[class.index()], self.spare[class.index()]);
         supply(&mut |block| {
             let block = block.cast::<Link>();
             // SAFETY: the block is free, aligned for a word, and holds a link.
@@ -170,9 +180,9 @@ impl Cache {
                 checked::note(block);
             }
             head = Some(block);
-            pushed = pushed.wrapping_add(1);
+            spare = spare.wrapping_sub(1);
         });
-        (self.heads[class.index()], self.pushed[class.index()]) = (head, pushed);
+        (self.heads[class.index()], self.spare[class.index()]) = (head, spare);
     }
 
     /// Takes out the block of a class that came last, not for a request. O(1).
@@ -183,15 +193,15 @@ impl Cache {
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
         *head = unsafe { block.read() }.0;
-        let pushed = &mut self.pushed[class.index()];
-        *pushed = pushed.wrapping_sub(1);
+        let spare = &mut self.spare[class.index()];
+        *spare = spare.wrapping_add(1);
         Some(block.cast())
     }
 
     /// A block that never was in the cache was handed out: counts it as if it had been.
     pub(crate) const fn note_passed_by(&mut self, class: Class) {
         self.popped[class.index()] = self.popped[class.index()].wrapping_add(1);
-        self.pushed[class.index()] = self.pushed[class.index()].wrapping_add(1);
+        self.spare[class.index()] = self.spare[class.index()].wrapping_sub(1);
     }
 
     /// The blocks of a class, last freed first. Nothing of a block is read before the one behind it is asked for.

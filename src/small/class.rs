@@ -45,20 +45,24 @@ const SIZES: [u16; CLASSES] = {
     sizes
 };
 
-/// The class of each number of steps of `FINE` bytes, rounded up.
-const OF_STEPS: [Class; SMALL_MAX / FINE + 1] = {
-    let (mut table, mut steps, mut class) = ([Class(0); SMALL_MAX / FINE + 1], 0, 0);
-    while steps < table.len() {
-        if steps * FINE > SIZES[class] as usize {
+/// The class whose blocks hold the byte that lies so many steps of `FINE` bytes behind their first one.
+const OF_LAST: [Class; SMALL_MAX / FINE] = {
+    let (mut table, mut last, mut class) = ([Class(0); SMALL_MAX / FINE], 0, 0);
+    while last < table.len() {
+        if (last + 1) * FINE > SIZES[class] as usize {
             class += 1;
         }
-        table[steps] = Class(class as u8);
-        steps += 1;
+        table[last] = Class(class as u8);
+        last += 1;
     }
-    // No bytes come with any alignment: theirs is the first class that is as aligned as any cell.
-    table[0] = Class((CELL_ALIGN / FINE - 1) as u8);
     table
 };
+
+/// `None`, and a hint that it is so seldom.
+#[cold]
+const fn unlikely() -> Option<Class> {
+    None
+}
 
 /// A size class of small blocks.
 ///
@@ -70,32 +74,32 @@ const OF_STEPS: [Class; SMALL_MAX / FINE + 1] = {
 pub(crate) struct Class(u8);
 
 impl Class {
-    /// The class whose blocks hold this layout; `None` if it is not small, or asks for more alignment than every cell has.
+    /// The class whose blocks hold this layout; `None` if it is not small, has no bytes, or asks for more alignment than every cell has.
     ///
     /// A block that is aligned to 16 bytes has a class whose size is a multiple of 16.
     #[inline(always)]
     pub(crate) const fn of(layout: Layout) -> Option<Self> {
-        // Rounded up to the alignment, and to the finest step.
-        let beyond = (layout.align() - 1) | (FINE - 1);
-        let steps = ((layout.size() + beyond) & !beyond) / FINE;
-        // One test for both: an alignment above `CELL_ALIGN` leads past the end of the table too.
-        let steps = steps | (beyond / CELL_ALIGN).wrapping_mul(OF_STEPS.len().next_power_of_two());
-        if steps < OF_STEPS.len() { Some(OF_STEPS[steps]) } else { None }
+        if layout.align() > CELL_ALIGN {
+            return unlikely();
+        }
+        Self::of_any(layout.size().wrapping_sub(1), layout.align())
     }
 
-    /// The class whose blocks hold a layout that asks for more alignment than every cell has, if it is small: one whose size is a multiple
-    /// of the alignment. A block of it has that alignment if it comes from a run.
-    pub(crate) const fn of_aligned(layout: Layout) -> Option<Self> {
-        if layout.align() <= CELL_ALIGN || layout.align() > MOST_ALIGN {
+    /// The class whose blocks hold a layout of no bytes, or one that asks for more alignment than every cell has, if it is small: the
+    /// class's size is a multiple of the alignment. A block of it has that alignment if it comes from a run.
+    pub(crate) const fn of_unusual(layout: Layout) -> Option<Self> {
+        if layout.align() > MOST_ALIGN || layout.align() <= CELL_ALIGN && layout.size() > 0 {
             return None;
         }
-        let beyond = layout.align() - 1;
-        let size = (layout.size() + beyond) & !beyond;
-        match size {
-            0 => Some(OF_STEPS[layout.align() / FINE]),
-            1..=SMALL_MAX => Some(OF_STEPS[size / FINE]),
-            _ => None,
-        }
+        Self::of_any(layout.size().saturating_sub(1), layout.align())
+    }
+
+    /// The class whose blocks have a byte number `last`, and a size that is a multiple of `align`.
+    #[inline(always)]
+    const fn of_any(last: usize, align: usize) -> Option<Self> {
+        // Of the size rounded up to the alignment, the last byte.
+        let last = (last | (align - 1)) / FINE;
+        if last < OF_LAST.len() { Some(OF_LAST[last]) } else { None }
     }
 
     /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of `capacity` bytes; `None` if that is more than a
@@ -107,7 +111,7 @@ impl Class {
             return None;
         }
         let capacity = if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
-        let class = OF_STEPS[capacity / FINE];
+        let class = OF_LAST[capacity / FINE - 1];
         Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
     }
 
@@ -164,27 +168,27 @@ mod tests {
     #[test]
     fn a_class_holds_its_layouts_and_is_the_smallest_that_does() {
         for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= CELL_ALIGN) {
-            for size in 0..=SMALL_MAX {
+            for size in 1..=SMALL_MAX {
                 let class = Class::of(Layout::from_size_align(size, align).unwrap()).unwrap();
                 assert!(class.size() >= size && class.size().is_multiple_of(align), "{size} aligned to {align}: {class:?}");
                 let smaller = Class::all().rfind(|other| *other < class && other.size().is_multiple_of(align));
-                assert!(size == 0 || smaller.is_none_or(|smaller| smaller.size() < size), "{size} aligned to {align}: {class:?}");
+                assert!(smaller.is_none_or(|smaller| smaller.size() < size), "{size} aligned to {align}: {class:?}");
             }
         }
     }
 
     #[test]
     fn blocks_of_an_aligned_class_are_whole_steps_of_the_alignment() {
-        for align in (0..8).map(|shift| 1 << shift).filter(|&align| align > CELL_ALIGN) {
-            for size in 0..=SMALL_MAX {
-                let class = Class::of_aligned(Layout::from_size_align(size, align).unwrap()).unwrap();
+        for align in (0..8).map(|shift| 1 << shift) {
+            for size in if align > CELL_ALIGN { 0..=SMALL_MAX } else { 0..=0 } {
+                let class = Class::of_unusual(Layout::from_size_align(size, align).unwrap()).unwrap();
                 let suits = |class: &Class| class.size() >= size.max(1) && class.size().is_multiple_of(align);
                 assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
             }
-            assert_eq!(Class::of_aligned(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()), None);
+            assert_eq!(Class::of_unusual(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()), None);
         }
-        assert_eq!(Class::of_aligned(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
-        assert_eq!(Class::of_aligned(Layout::from_size_align(8, CELL_ALIGN).unwrap()), None, "any block of its size");
+        assert_eq!(Class::of_unusual(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
+        assert_eq!(Class::of_unusual(Layout::from_size_align(8, CELL_ALIGN).unwrap()), None, "any block of its size");
     }
 
     #[test]

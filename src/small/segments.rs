@@ -20,6 +20,8 @@
 //! came after the segment was entered: what hands a pointer from thread to thread orders that too, so relaxed accesses do. A window
 //! or leaf is found by an acquiring load, because an address that is in no segment may lead to one that somebody is just adding.
 
+mod near;
+
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
@@ -27,6 +29,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use super::class::Class;
 use super::run::PAGE;
 use crate::cell::WORD;
+
+pub(crate) use near::Near;
 
 /// Segments begin at multiples of this, and are so long, or a multiple, in bytes.
 pub(crate) const UNIT: usize = 64 << 10;
@@ -67,7 +71,45 @@ impl Owner {
     }
 }
 
-/// For each unit: owner in the upper half, number of the unit in its segment in the lower one.
+/// What there is to know of a unit: owner in the upper half, number of the unit in its segment in the lower one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry(u32);
+
+impl Entry {
+    /// The unit is in no segment.
+    const NONE: Self = Self(0);
+
+    const fn new(owner: Owner, unit: usize) -> Self {
+        Self((owner.0 as u32) << 16 | unit as u32)
+    }
+
+    #[inline(always)]
+    const fn owner(self) -> Owner {
+        Owner((self.0 >> 16) as u16)
+    }
+
+    /// Start of the segment, from an address in the unit.
+    #[inline(always)]
+    fn start_of(self, address: usize) -> Option<NonNull<u8>> {
+        let start = (address / UNIT - usize::from(self.0 as u16)) * UNIT;
+        // Exposed by `assign`; no segment begins at null.
+        NonNull::new(ptr::with_exposed_provenance_mut(start))
+    }
+
+    /// The class of the run in which an address in the unit lies.
+    ///
+    /// # Safety
+    ///
+    /// The entry of the address, whose segment is in the map.
+    #[inline(always)]
+    unsafe fn class_at(self, address: usize) -> Option<Class> {
+        // SAFETY: a page of the segment, which has a byte for each.
+        let byte = unsafe { byte_of_page(self.start_of(address)?, address) };
+        Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1))
+    }
+}
+
+/// An [`Entry`] for each unit.
 type Leaf = [AtomicU32; ENTRIES];
 
 /// A range of addresses, and what is known of it.
@@ -105,41 +147,19 @@ impl SegmentMap {
     /// Whose segment an address lies in. O(1).
     #[inline(always)]
     pub(crate) fn owner_of(&self, address: usize) -> Owner {
-        Owner((self.entry(address) >> 16) as u16)
+        self.entry(address).owner()
     }
 
     /// Start of the segment in which an address lies.
     pub(crate) fn start_of(&self, address: usize) -> Option<NonNull<u8>> {
-        let entry = self.entry(address);
-        if entry == 0 {
-            return None;
-        }
-        let start = (address / UNIT - usize::from(entry as u16)) * UNIT;
-        // Exposed by `assign`.
-        NonNull::new(ptr::with_exposed_provenance_mut(start))
+        Some(self.entry(address)).filter(|&entry| entry != Entry::NONE)?.start_of(address)
     }
 
     /// The class of the run in which an address lies; `None` if it lies in none. O(1).
     pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
-        let start = self.start_of(address)?;
-        // SAFETY: a page of the segment, which has a byte for each.
-        let byte = unsafe { byte_of_page(start, address) };
-        Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1))
-    }
-
-    /// If an address lies in a segment of `owner`: the class of the run in which it lies, if it lies in one. O(1), with one look at the map.
-    #[inline(always)]
-    pub(crate) fn class_if_owned(&self, address: usize, owner: Owner) -> Option<Option<Class>> {
-        let entry = self.entry(address);
-        if entry >> 16 != u32::from(owner.0) || entry == 0 {
-            return None;
-        }
-        let start = (address / UNIT - usize::from(entry as u16)) * UNIT;
-        // Exposed by `assign`; no segment begins at null.
-        let start = NonNull::new(ptr::with_exposed_provenance_mut(start))?;
-        // SAFETY: a page of the segment, which has a byte for each.
-        let byte = unsafe { byte_of_page(start, address) };
-        Some(Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1)))
+        let entry = Some(self.entry(address)).filter(|&entry| entry != Entry::NONE)?;
+        // SAFETY: it is in the map.
+        unsafe { entry.class_at(address) }
     }
 
     /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`: to none.
@@ -159,24 +179,21 @@ impl SegmentMap {
         from_unit < PAGE && self.start_of(address).is_some_and(|start| start.addr().get() == address - from_unit)
     }
 
-    /// The entry of an address; 0 if there is none.
+    /// The entry of an address.
     #[inline(always)]
-    fn entry(&self, address: usize) -> u32 {
+    fn entry(&self, address: usize) -> Entry {
         let unit = address / UNIT;
         let Some((leaf, index)) = self.first.place(unit) else { return self.entry_further_on(unit) };
         // SAFETY: a leaf that is there stays.
-        match unsafe { leaf.load(Ordering::Acquire).as_ref() } {
-            Some(leaf) => leaf[index].load(Ordering::Relaxed),
-            None => 0,
-        }
+        unsafe { leaf.load(Ordering::Acquire).as_ref() }.map_or(Entry::NONE, |leaf| Entry(leaf[index].load(Ordering::Relaxed)))
     }
 
     #[cold]
     #[inline(never)]
-    fn entry_further_on(&self, unit: usize) -> u32 {
-        let Some((leaf, index)) = self.windows().find_map(|window| window.place(unit)) else { return 0 };
+    fn entry_further_on(&self, unit: usize) -> Entry {
+        let Some((leaf, index)) = self.windows().find_map(|window| window.place(unit)) else { return Entry::NONE };
         // SAFETY: a leaf that is there stays.
-        unsafe { leaf.load(Ordering::Acquire).as_ref() }.map_or(0, |leaf| leaf[index].load(Ordering::Relaxed))
+        unsafe { leaf.load(Ordering::Acquire).as_ref() }.map_or(Entry::NONE, |leaf| Entry(leaf[index].load(Ordering::Relaxed)))
     }
 
     /// All windows. The first that reaches a unit describes it.
@@ -219,7 +236,7 @@ impl SegmentMap {
     /// `units` units from `start` on, but for the last word, are the owner's alone.
     pub(crate) unsafe fn assign(&self, start: NonNull<u8>, units: usize, owner: Owner) -> NonNull<[u8]> {
         start.as_ptr().expose_provenance();
-        self.write_entries(start.addr().get(), units, |unit| u32::from(owner.0) << 16 | unit as u32);
+        self.write_entries(start.addr().get(), units, |unit| Entry::new(owner, unit));
         let described = units * BYTES_PER_UNIT;
         // SAFETY: the start of the segment.
         unsafe { start.write_bytes(0, described) };
@@ -231,17 +248,17 @@ impl SegmentMap {
     /// Forgets the segment in which an address lies. Returns its start and number of units.
     pub(crate) fn forget(&self, address: usize, units: usize) -> Option<NonNull<u8>> {
         let start = self.start_of(address)?;
-        self.write_entries(start.addr().get(), units, |_| 0);
+        self.write_entries(start.addr().get(), units, |_| Entry::NONE);
         Some(start)
     }
 
-    fn write_entries(&self, start: usize, units: usize, entry: impl Fn(usize) -> u32) {
+    fn write_entries(&self, start: usize, units: usize, entry: impl Fn(usize) -> Entry) {
         for unit in 0..units {
             let place = self.windows().find_map(|window| window.place(start / UNIT + unit));
             let Some((leaf, index)) = place else { return };
             // SAFETY: a leaf that is there stays.
             let Some(leaf) = (unsafe { leaf.load(Ordering::Acquire).as_ref() }) else { return };
-            leaf[index].store(entry(unit), Ordering::Relaxed);
+            leaf[index].store(entry(unit).0, Ordering::Relaxed);
         }
     }
 
@@ -287,6 +304,7 @@ pub(crate) const fn units_for(bytes: usize) -> usize {
 /// # Safety
 ///
 /// `address` lies in the segment that starts at `start`.
+#[inline(always)]
 unsafe fn byte_of_page<'map>(start: NonNull<u8>, address: usize) -> &'map AtomicU8 {
     // SAFETY: the segment begins with a byte for each page.
     let byte = unsafe { start.add((address - start.addr().get()) / PAGE) };

@@ -55,7 +55,8 @@ impl Cache {
         unsafe { block.write(Link(None)) };
         // SAFETY: the block is the cache's.
         unsafe { note(block) };
-        self.pushed[class.index()] = self.popped[class.index()].wrapping_add(1);
+        let (room, popped) = (self.room[class.index()], self.popped[class.index()]);
+        self.spare[class.index()] = u32::from(room).wrapping_sub(popped.wrapping_add(1));
         self.broken = Some(broken);
     }
 
