@@ -136,8 +136,11 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 
     /// Whose a block is.
     pub(super) fn owner_of(&mut self, block: NonNull<u8>) -> Owner {
+        if self.is_own(block) {
+            return self.owner;
+        }
         let owner = self.shared().map.owner_of(block.addr().get());
-        if owner == self.owner && !self.is_own(block) {
+        if owner == self.owner {
             // SAFETY: it outlives the arena.
             let near = unsafe { self.shared().map.near(block.addr().get()) };
             self.near = near.unwrap_or(Near::NOTHING);

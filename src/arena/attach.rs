@@ -19,6 +19,7 @@ const NESTED: usize = 1;
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or somebody tidies them up just now.
     pub(super) fn attach(&self) -> bool {
+        const { assert!(C::INTERRUPTED || !C::NESTS, "who is never interrupted needs no second arena") };
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
         if slot.change(State::Retired, State::Attached) {
             source.shared.retired.fetch_sub(1, Ordering::Relaxed);
@@ -116,7 +117,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             return;
         }
         for level in 0..LEVELS {
-            let Some(arena) = visit.word(level).and_then(SlotWord::take) else { continue };
+            let Some(arena) = visit.word(level).and_then(SlotWord::clear) else { continue };
             // SAFETY: it was taken out of its word.
             let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
             inner.tidy_up(source, remote);

@@ -6,17 +6,17 @@
 //!                            ▲                            │
 //!                            └────────── attach ──────────┘
 //!
-//!   word[level]:   the arena   nobody is in it: who is on the slot may take the word's contents, and is in it then
-//!                  null        somebody is, and was interrupted by who finds it so; or the slot is not attached
+//!   word[level]:   free        nobody is in the arena: who is on the slot may take it, and is in it then
+//!                  not free    somebody is, and was interrupted by who finds it so; or the slot is not attached
 //! ```
 //!
 //! # Ordering
 //!
 //! The word is the *busy flag*. It is loaded and stored, never exchanged: only who is on the slot touches it, and who interrupts there puts
 //! back what it took before the interrupted one goes on. So between its load and its store there may be whole operations of others, but
-//! none that is unfinished; and once it is stored, whoever comes finds null. What is left to be done is to keep the compiler from moving
+//! none that is unfinished; and once it is stored, whoever comes finds it taken. What is left to be done is to keep the compiler from moving
 //! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
-//! ([`Cpu::word`](crate::Cpu::word)).
+//! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
 //!
 //! `state` is for those who are not on the slot: who claims or attaches acquires what who retired or gave up the claim released.
 
@@ -61,7 +61,7 @@ impl State {
 ///
 /// * zeroed memory is a new slot
 /// * an arena that is there stays
-/// * a level's word is null, or `arenas[level]` and the slot is attached
+/// * a level's word leads to `arenas[level]` if the slot is attached, and is not free otherwise
 /// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone with the arena
 #[derive(Debug, Default)]
 #[repr(align(128))]

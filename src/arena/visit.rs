@@ -41,7 +41,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
             Some(word) => word,
             None => self.heap.shared()?.slot(self.number)?.word(0),
         };
-        Some(Inside { word, level: 0, arena: word.take()?.cast() })
+        Inside::of(word, 0, C::INTERRUPTED)
     }
 }
 
@@ -57,11 +57,19 @@ pub(super) struct Visit<'heap, B, C: Cpu, M, L> {
 ///
 /// # Invariants
 ///
-/// The arena was taken out of the word, and has not been put back.
+/// The arena was taken out of the word, and is put back there, if there is one.
 pub(super) struct Inside<'heap, B, M, L> {
-    word: &'heap SlotWord,
+    word: Option<&'heap SlotWord>,
     pub(super) level: usize,
     arena: NonNull<Arena<B, M, L>>,
+}
+
+impl<'heap, B, M, L> Inside<'heap, B, M, L> {
+    #[inline(always)]
+    fn of(word: &'heap SlotWord, level: usize, interrupted: bool) -> Option<Self> {
+        let arena = word.take(interrupted)?.cast();
+        Some(Self { word: interrupted.then_some(word), level, arena })
+    }
 }
 
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
@@ -75,7 +83,9 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
 impl<B, M, L> Drop for Inside<'_, B, M, L> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.word.put_back();
+        if let Some(word) = self.word {
+            word.put_back();
+        }
     }
 }
 
@@ -93,7 +103,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     #[inline(always)]
     pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, L>> {
         let word = self.word(level)?;
-        Some(Inside { word, level, arena: word.take()?.cast() })
+        Inside::of(word, level, C::INTERRUPTED)
     }
 
     /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it, who was interrupted, into the second one.

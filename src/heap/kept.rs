@@ -20,15 +20,17 @@ use super::size_class::{class_of, first_of_steps};
 use crate::cell::Cell;
 use crate::provider::{Break, Map};
 
-/// Bytes that are kept, at most: so many, and this part of the heap.
+/// Bytes that are kept, at most: so many, and this part of the heap; a larger one where speed is favoured.
 const LIMIT: usize = 2 << 20;
-const SHARE: usize = 32;
+const SHARE: u8 = 32;
+const FAVOURED_SHARE: u8 = 8;
 
 /// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit).
 const CLASSES: usize = 24;
 
-/// Cells of one class that are kept at most.
+/// Cells of one class that are kept at most; and where speed is favoured.
 const MOST_CELLS: u8 = 8;
+const FAVOURED_MOST_CELLS: u8 = 32;
 
 /// A cell may be larger than the request by this part of it.
 const CLOSE: usize = 8;
@@ -46,6 +48,10 @@ pub(super) struct Kept {
     bytes: usize,
     /// Bytes that may be kept, at most; 0: none.
     limit: usize,
+    /// The part of the heap that may be kept, at most.
+    share: u8,
+    /// Cells of one class that may be kept, at most.
+    most: u8,
     /// The class that is the next to give up a cell for want of room or memory.
     turn: u8,
     /// The last link that was found overwritten, until it is reported.
@@ -65,10 +71,17 @@ impl Kept {
             len: [0; CLASSES],
             bytes: 0,
             limit: 0,
+            share: SHARE,
+            most: MOST_CELLS,
             turn: 0,
             #[cfg(feature = "checked")]
             broken: None,
         }
+    }
+
+    /// From now on more is kept.
+    pub(super) const fn favour_speed(&mut self) {
+        (self.share, self.most) = (FAVOURED_SHARE, FAVOURED_MOST_CELLS);
     }
 
     /// Sets how many bytes may be kept. The caller sees to it that there are not more.
@@ -103,7 +116,7 @@ impl Kept {
     /// If the answer is true, the cell is kept: it is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
     #[inline]
     pub(super) unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) -> bool {
-        if self.len[class] >= MOST_CELLS {
+        if self.len[class] >= self.most {
             return false;
         }
         let next = self.heads[class].replace(cell);
@@ -187,7 +200,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
         // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
         let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
-        let limit = self.kept.limit.min(region.max(self.regions.added()) / SHARE);
+        let limit = self.kept.limit.min(region.max(self.regions.added()) / usize::from(self.kept.share));
         if self.kept.bytes + size > limit {
             if let Some(evicted) = self.kept.evict(1) {
                 // SAFETY: a kept cell is used, and nobody uses it.

@@ -50,6 +50,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 ///
 /// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, but who *interrupts* the caller there, and
 ///   then leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
+///   If it is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
 /// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
@@ -58,6 +59,10 @@ pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
     /// for that. Each slot has a second, small arena then.
     const NESTS: bool;
+
+    /// Whether anybody, an interrupt handler or a signal handler, may use the heap in the middle of an operation of who is on the slot. If it is
+    /// certain that nobody does, the busy flag is not needed, and every operation is some instructions shorter.
+    const INTERRUPTED: bool = true;
 
     /// How many slots there are: `0..slots()`.
     fn slots(&self) -> usize;
@@ -97,18 +102,18 @@ impl SlotWord {
         Self { what: AtomicPtr::new(ptr::null_mut()), is_free: AtomicBool::new(false) }
     }
 
-    /// Takes out what is there.
-    ///
-    /// Not by one instruction: see `arena/slot.rs`.
+    /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) Who is never `interrupted` finds it there again before it is
+    /// put back, and does not need to.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<NonNull<()>> {
-        if !self.is_free.load(Ordering::Relaxed) {
-            return None;
+    pub(crate) fn take(&self, interrupted: bool) -> Option<NonNull<()>> {
+        if interrupted {
+            if !self.is_free.load(Ordering::Relaxed) {
+                return None;
+            }
+            self.is_free.store(false, Ordering::Relaxed);
+            compiler_fence(Ordering::SeqCst);
         }
-        self.is_free.store(false, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: the type's invariant.
-        Some(unsafe { NonNull::new_unchecked(self.what.load(Ordering::Relaxed)) })
+        NonNull::new(self.what.load(Ordering::Relaxed))
     }
 
     /// Puts back what was taken out.
@@ -118,10 +123,17 @@ impl SlotWord {
         self.is_free.store(true, Ordering::Relaxed);
     }
 
-    /// Puts something else in.
+    /// Puts something in.
     pub(crate) fn put_in(&self, what: NonNull<()>) {
         self.what.store(what.as_ptr(), Ordering::Relaxed);
         self.put_back();
+    }
+
+    /// Takes out what is there for good.
+    pub(crate) fn clear(&self) -> Option<NonNull<()>> {
+        let what = self.take(true)?;
+        self.what.store(ptr::null_mut(), Ordering::Relaxed);
+        Some(what)
     }
 }
 

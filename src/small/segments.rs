@@ -382,7 +382,15 @@ mod tests {
         for outside in [at - 1, at + 3 * UNIT, 0, usize::MAX] {
             assert_eq!((mapped.map.owner_of(outside), mapped.map.start_of(outside)), (Owner::NOBODY, None));
         }
+        // SAFETY: the map stays until the end of the test.
+        let near = unsafe { mapped.map.near(at) }.unwrap();
+        for address in (at..at + 3 * UNIT).step_by(PAGE) {
+            assert_eq!(near.class_if_owned(address, owner), Some(mapped.map.class_at(address)));
+            assert!(!near.is_owned(address, Owner::from_index(8).unwrap()) && !Near::NOTHING.is_owned(address, owner));
+        }
+        assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(|&outside| !near.is_owned(outside, owner)));
         assert_eq!(mapped.map.forget(at + 2 * UNIT, 3), Some(start));
+        assert!(!near.is_owned(at + UNIT, owner), "it looks into the map");
         assert_eq!(mapped.map.owner_of(at + UNIT), Owner::NOBODY);
         // SAFETY: taken from the same allocator.
         unsafe { dealloc(start.as_ptr(), layout) };

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock};
+use std::ptr;
+
+use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock, SlotWord};
 
 thread_local!(static SLOT: Cell<usize> = const { Cell::new(usize::MAX) });
 
@@ -22,6 +24,31 @@ unsafe impl Cpu for Slots {
     }
 }
 
+thread_local!(static WORD: SlotWord = const { SlotWord::new() });
+
+/// The same for threads that nobody interrupts, each of which stays on its slot, with a word of its own.
+pub struct Undisturbed(pub usize);
+
+// SAFETY: as above; the word is the thread's, whose slot nobody else gets before it has retired.
+unsafe impl Cpu for Undisturbed {
+    const NESTS: bool = false;
+    const INTERRUPTED: bool = false;
+
+    fn slots(&self) -> usize {
+        self.0
+    }
+
+    fn enter(&self) -> usize {
+        SLOT.get()
+    }
+
+    fn word(&self) -> Option<&SlotWord> {
+        let word = WORD.with(ptr::from_ref);
+        // SAFETY: the thread's variable stays as long as the thread, whose operation this is.
+        (SLOT.get() < self.0).then(|| unsafe { &*word })
+    }
+}
+
 /// Runs `run` on a slot. Nobody else is on it meanwhile.
 pub fn on_slot<R>(slot: usize, run: impl FnOnce() -> R) -> R {
     let before = SLOT.replace(slot);
@@ -31,7 +58,7 @@ pub fn on_slot<R>(slot: usize, run: impl FnOnce() -> R) -> R {
 }
 
 /// Asserts, with no block live and no other thread in the heap, that all memory goes back.
-pub fn assert_all_is_free<B: Break, L: RawLock>(heap: ArenaHeap<B, Slots, NoMap, L>) {
+pub fn assert_all_is_free<B: Break, C: Cpu, L: RawLock>(heap: ArenaHeap<B, C, NoMap, L>) {
     // SAFETY: it is owned, so there is nobody else.
     let quiet = unsafe { heap.quiet() };
     quiet.check().unwrap_or_else(|corruption| panic!("{corruption}"));

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use brkalloc::ArenaHeap;
+use brkalloc::{ArenaHeap, Cpu};
 use spin::Mutex;
 
 use super::blocks::{Block, Blocks, Rng, layout};
 use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
+use super::slots::{Slots, Undisturbed, assert_all_is_free, on_slot};
 
 /// How long the cases are: `make soak` sets it higher.
 fn times(n: usize) -> usize {
@@ -28,9 +28,8 @@ fn heap(slots: usize) -> ArenaHeap<TestBreak, Slots> {
     ArenaHeap::new(TestBreak::new(256 << 20, 0), Slots(slots))
 }
 
-/// `threads` threads work on `slots` slots, and give every other block to whoever comes by.
-fn churn(threads: usize, slots: usize) {
-    let heap = heap(slots);
+/// `threads` threads work on a heap's slots, and give every other block to whoever comes by.
+fn churn<C: Cpu + Sync>(threads: usize, heap: ArenaHeap<TestBreak, C>) {
     let exchange = Mutex::new(VecDeque::new());
     thread::scope(|scope| {
         let spawn = |number: usize| {
@@ -70,17 +69,22 @@ fn churn(threads: usize, slots: usize) {
 
 #[test]
 fn c26_as_many_arenas_as_threads() {
-    churn(4, 4);
+    churn(4, heap(4));
 }
 
 #[test]
 fn more_threads_than_slots() {
-    churn(5, 2);
+    churn(5, heap(2));
 }
 
 #[test]
 fn more_slots_than_threads() {
-    churn(2, 100);
+    churn(2, heap(100));
+}
+
+#[test]
+fn threads_that_nobody_interrupts_need_no_busy_flag() {
+    churn(4, ArenaHeap::new(TestBreak::new(256 << 20, 0), Undisturbed(3)));
 }
 
 #[test]

@@ -81,9 +81,10 @@ thread_local! {
 struct Threads;
 
 // SAFETY: threads that are there have different numbers, and one gets the number of another after that was joined. The word is the
-// thread's, which has one heap.
+// thread's, which has one heap. No signal handler allocates.
 unsafe impl Cpu for Threads {
     const NESTS: bool = false;
+    const INTERRUPTED: bool = false;
 
     fn slots(&self) -> usize {
         MOST_THREADS

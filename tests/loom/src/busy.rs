@@ -37,8 +37,11 @@ fn operate() {
     WORDS.with(|words| {
         let level = (0..LEVELS).find(|&level| {
             let Some(arena) = words[level].take() else { return false };
-            ARENAS.with(|arenas| arenas[level].work());
-            words[level].put_back(arena);
+            ARENAS.with(|arenas| {
+                assert_eq!(arena, NonNull::from(&arenas[level]).cast());
+                arenas[level].work();
+            });
+            words[level].put_back();
             true
         });
         let mut used = USED.get();
@@ -58,7 +61,7 @@ std::thread_local!(static SECOND: Cell<usize> = const { Cell::new(0) });
 fn begin() {
     WORDS.with(|words| {
         ARENAS.with(|arenas| {
-            (0..LEVELS).for_each(|level| words[level].put_back(NonNull::from(&arenas[level]).cast()));
+            (0..LEVELS).for_each(|level| words[level].put_in(NonNull::from(&arenas[level]).cast()));
         });
     });
 }

@@ -75,21 +75,31 @@ pub(crate) fn step() {
 
 /// The word of a slot, as in `src/provider/cpu.rs`, whose steps can be told apart.
 #[derive(Debug, Default)]
-pub(crate) struct SlotWord(Cell<Option<NonNull<()>>>);
+pub(crate) struct SlotWord {
+    what: Cell<Option<NonNull<()>>>,
+    is_free: Cell<bool>,
+}
 
 impl SlotWord {
     pub(crate) fn take(&self) -> Option<NonNull<()>> {
         step();
-        let found = self.0.get()?;
+        if !self.is_free.get() {
+            return None;
+        }
         step();
-        self.0.set(None);
+        self.is_free.set(false);
         step();
-        Some(found)
+        self.what.get()
     }
 
-    pub(crate) fn put_back(&self, what: NonNull<()>) {
+    pub(crate) fn put_back(&self) {
         step();
-        self.0.set(Some(what));
+        self.is_free.set(true);
         step();
+    }
+
+    pub(crate) fn put_in(&self, what: NonNull<()>) {
+        self.what.set(Some(what));
+        self.put_back();
     }
 }
