@@ -10,7 +10,7 @@
 //! It is in the block that each thread has from its first instruction to its last, at a distance from the thread pointer that the loader
 //! writes into a word of ours (*initial-exec*): to get at it is two instructions, and calls nobody. What a compiler makes of a thread's
 //! variable in a library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be asked for in stable Rust, so
-//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 16 bytes, and glibc keeps more for such.
+//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 24 bytes, and glibc keeps more for such.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
@@ -25,6 +25,9 @@ use crate::engine;
 /// Threads with an arena, at a time.
 const SLOTS: usize = 512;
 
+/// After so many misses of its front cache a thread looks whether there is something to be done.
+const MISSES: usize = 64;
+
 /// The thread has not called yet.
 const UNKNOWN: usize = 0;
 
@@ -38,19 +41,21 @@ struct Thread {
     word: SlotWord,
     /// The slot's number and 1; or `UNKNOWN`, or `NONE`.
     slot: Cell<usize>,
+    /// How often its arena's front cache had no block.
+    misses: Cell<usize>,
 }
 
-const _: () = assert!(size_of::<Thread>() == 16);
+const _: () = assert!(size_of::<Thread>() == 24);
 
 global_asm!(
     ".pushsection .tbss.brkmalloc_thread, \"awT\", @nobits",
     ".globl brkmalloc_thread",
     ".hidden brkmalloc_thread",
     ".type brkmalloc_thread, @object",
-    ".size brkmalloc_thread, 16",
+    ".size brkmalloc_thread, 24",
     ".p2align 4",
     "brkmalloc_thread:",
-    ".zero 16",
+    ".zero 24",
     ".popsection",
 );
 
@@ -154,5 +159,14 @@ unsafe impl Cpu for Threads {
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
         Some(&Thread::current().word)
+    }
+
+    #[inline(always)]
+    fn missed(&self) {
+        let misses = &Thread::current().misses;
+        misses.set(misses.get().wrapping_add(1));
+        if misses.get().is_multiple_of(MISSES) {
+            engine::now_and_then();
+        }
     }
 }

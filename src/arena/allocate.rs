@@ -124,6 +124,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 }
                 // SAFETY: the arena is one of this heap.
                 if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
+                    drop(inside);
+                    drop(caller);
+                    self.cpu.missed();
                     return Some(block);
                 }
             }
