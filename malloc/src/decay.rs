@@ -1,9 +1,20 @@
-//! When the pages of free memory are given back: now and then, as long as the program asks for large blocks.
+//! When free memory is given back: what is free at the break, and the pages of what is free below it; now and then, as long as the program
+//! allocates.
 //!
-//! There is no thread that would wake up for it. So between two looks at the clock lies a call for a block that does not come from an arena,
-//! and a program that has stopped allocating keeps what it has; `malloc_trim` does it at once.
+//! There is no thread that would wake up for it. The clock is looked at by who asks for a block that does not come from an arena, and by each
+//! thread after some dozen misses of its front cache. A program that has stopped allocating keeps what it has; `malloc_trim` does it at once.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+
+/// As long as memory decays, a `free` gives back what is free at the break only from so many bytes on: what is less waits for its turn, for
+/// a program that frees much often wants it again at once.
+pub(crate) const TRIM_THRESHOLD: usize = 64 << 20;
+
+/// So much of what is free at the break stays when memory decays, in bytes.
+pub(crate) const KEPT: usize = 256 << 10;
+
+/// Free memory inside the heap of so many bytes together is worth a call when memory decays.
+pub(crate) const LEAST_UNUSED: usize = 64 << 10;
 
 /// Never: no clock comes so far.
 const NEVER: u64 = u64::MAX;

@@ -25,6 +25,9 @@ use crate::engine;
 /// Threads with an arena, at a time.
 const SLOTS: usize = 512;
 
+/// After so many misses of its front cache a thread looks whether there is something to be done.
+const MISSES: usize = 64;
+
 /// The thread has not called yet.
 const UNKNOWN: usize = 0;
 
@@ -38,6 +41,8 @@ struct Thread {
     word: SlotWord,
     /// The slot's number and 1; or `UNKNOWN`, or `NONE`.
     slot: Cell<usize>,
+    /// How often its arena's front cache had no block.
+    misses: Cell<usize>,
 }
 
 const _: () = assert!(size_of::<Thread>() == 24);
@@ -154,5 +159,14 @@ unsafe impl Cpu for Threads {
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
         Some(&Thread::current().word)
+    }
+
+    #[inline(always)]
+    fn missed(&self) {
+        let misses = &Thread::current().misses;
+        misses.set(misses.get().wrapping_add(1));
+        if misses.get().is_multiple_of(MISSES) {
+            engine::now_and_then();
+        }
     }
 }

@@ -113,16 +113,34 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// Allocates what is not in the front cache.
     #[inline(never)]
     fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if is_large(layout) {
+            return self.allocate_large(layout);
+        }
         {
             let caller = self.caller();
-            if let Some(mut inside) = caller.go_in()
+            if let Some(mut inside) = caller.go_in() {
+                if let Some(block) = inside.inner().0.heap.pop_kept(layout) {
+                    return Some(block);
+                }
                 // SAFETY: the arena is one of this heap.
-                && let Some(block) = unsafe { inside.allocate(&self.parent, layout) }
-            {
-                return Some(block);
+                if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
+                    drop(inside);
+                    drop(caller);
+                    self.cpu.missed();
+                    return Some(block);
+                }
             }
         }
         self.allocate_elsewhere(layout)
+    }
+
+    /// Allocates what comes from the parent.
+    fn allocate_large(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if self.shared().is_none() {
+            // The first operation of all.
+            self.prepare();
+        }
+        self.visit().allocate_from_parent(layout)
     }
 
     /// Allocates what the caller's arena does not have.

@@ -119,6 +119,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 // SAFETY: the caller's promise.
                 return unsafe { inner.send(owner, block, layout) };
             }
+            drop(inside);
+            drop(caller);
+            // SAFETY: the caller's promise; it lies in no segment.
+            return unsafe { self.parent.free(self.visit().place(), block) };
         }
         drop(caller);
         let visit = self.visit();

@@ -19,9 +19,14 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         self.change(|heap| heap.set_trim(trim));
     }
 
-    /// [`Heap::unused_memory`] of the parent, with its lock held. Nothing where the caller has interrupted who has that.
-    pub fn unused_memory(&self, granule: usize, least: usize, forget: impl FnMut(NonNull<[u8]>)) {
-        self.change(|heap| heap.unused_memory(granule, least, forget));
+    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted who is in
+    /// there. `forget` must not use this heap.
+    pub fn unused_memory(&self, granule: usize, least: usize, mut forget: impl FnMut(NonNull<[u8]>)) {
+        let visit = self.visit();
+        if let Some(mut inside) = visit.go_in(0) {
+            inside.inner().0.heap.unused_memory(granule, least, &mut forget);
+        }
+        let _: Option<()> = self.parent.with(visit.place(), |heap| heap.unused_memory(granule, least, forget));
     }
 
     fn change(&self, change: impl FnOnce(&mut Heap<B, M>)) {

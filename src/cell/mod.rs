@@ -136,6 +136,24 @@ impl Cell {
         Self::at(unsafe { self.0.byte_sub(bytes) }.cast())
     }
 
+    /// Size of a cell; 0 if there is none. Without a branch on that.
+    ///
+    /// # Safety
+    ///
+    /// If there is one, it is valid.
+    #[cfg(not(feature = "tiny"))]
+    #[inline(always)]
+    pub(crate) unsafe fn size_of(cell: Option<Self>) -> usize {
+        /// The header of what holds nothing.
+        static NOTHING: usize = 0;
+        if cfg!(feature = "checked") && cell.is_none() {
+            return 0;
+        }
+        let cell = cell.unwrap_or(Self(NonNull::from(&NOTHING)));
+        // SAFETY: the caller's promise; or a word that is a header.
+        unsafe { cell.header() }.size()
+    }
+
     /// Reads the header.
     ///
     /// # Safety

@@ -60,14 +60,13 @@ impl<B, M> Heap<B, M> {
         unsafe { self.small.cache.push(class, block) }
     }
 
-    /// Leaves it to a map of segments to say which pages are runs, which begin early from now on; and keeps more of what is freed.
+    /// Leaves it to a map of segments to say which pages are runs, which begin early from now on.
     ///
     /// # Safety
     ///
     /// The heap has no memory yet, and all that it will ever have are segments of the map, which outlives it.
     pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
         self.small.favour_runs();
-        self.kept.favour_speed();
         // SAFETY: the caller's promise.
         unsafe { self.small.pages.rely_on(segments) };
     }

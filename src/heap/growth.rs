@@ -26,6 +26,9 @@ const ATTEMPTS: usize = 4;
 /// A heap that has runs moves the break up by so many bytes at least, if it can.
 const GROWTH_STEP: usize = 64 << 10;
 
+/// The part of the heap that may be free at its end, unless a setting says otherwise.
+const GROWING_SHARE: usize = 16;
+
 /// Whether an allocation may move the break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
@@ -36,7 +39,7 @@ pub(super) enum Growth {
 /// When the break moves down, and how far.
 ///
 /// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it but `keep`. A gap between the two keeps a
-/// program that allocates and frees at the edge from moving the break each time.
+/// program that allocates and frees at the edge from moving the break each time. Unless told otherwise, both grow with the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trim {
     /// Size of the top, in bytes, from which on a `free` gives memory back; `usize::MAX`: never.
@@ -46,8 +49,18 @@ pub struct Trim {
 }
 
 impl Trim {
-    /// Give back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`), keep the half.
+    /// Give back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`), keep the half; or from 1/16 of what the heap has below the top on, if that is
+    /// more: what goes to and fro at the edge of a large heap is more, too.
     pub const DEFAULT: Self = Self { threshold: 128 << 10, keep: 64 << 10 };
+
+    /// What the setting means for a heap that has so many bytes below the top.
+    fn of_heap(self, below: usize) -> Self {
+        if self != Self::DEFAULT {
+            return self;
+        }
+        let threshold = self.threshold.max(below / GROWING_SHARE);
+        Self { threshold, keep: threshold / 2 }
+    }
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
@@ -216,11 +229,15 @@ impl<B: Break, M: Map> Heap<B, M> {
         if B::SCATTERED {
             return self.give_back_if_due();
         }
-        if let (Some(top), Some(extent)) = (self.top, &self.extent)
-            && extent.fence().addr() - top.addr() >= self.trim.threshold
-            && !extent.is_pinned()
-        {
-            self.give_back_top(self.trim.keep);
+        if let (Some(top), Some(extent)) = (self.top, &self.extent) {
+            let size = extent.fence().addr() - top.addr();
+            if size < self.trim.threshold || extent.is_pinned() {
+                return;
+            }
+            let trim = self.trim.of_heap(top.addr() - extent.region().first.addr());
+            if size >= trim.threshold {
+                self.give_back_top(trim.keep);
+            }
         }
     }
 

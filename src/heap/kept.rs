@@ -11,29 +11,40 @@
 #[cfg(feature = "checked")]
 mod checked;
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::Heap;
 use super::extent::Extent;
-use super::request::Request;
 use super::size_class::{class_of, first_of_steps};
-use crate::cell::Cell;
+use super::{Heap, Request};
+use crate::cell::{CELL_ALIGN, Cell};
 use crate::provider::{Break, Map};
+use crate::small::Class;
 
-/// Bytes that are kept, at most: so many, and this part of the heap; a larger one where speed is favoured.
-const LIMIT: usize = 2 << 20;
-const SHARE: u8 = 32;
-const FAVOURED_SHARE: u8 = 8;
+/// Bytes that are kept, at most: so many, and this part of the heap.
+const LIMIT: usize = 4 << 20;
+const SHARE: usize = 48;
 
-/// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit).
-const CLASSES: usize = 24;
+/// Classes: those of the bins from the first that is not exact, over five doublings of the size (to 32 KiB on 64-bit).
+const CLASSES: usize = 40;
 
-/// Cells of one class that are kept at most; and where speed is favoured.
-const MOST_CELLS: u8 = 8;
-const FAVOURED_MOST_CELLS: u8 = 32;
+/// Classes of which a heap keeps cells that has its memory from a break, which is not to be moved for what cells are longer than they need
+/// be: over three doublings (to 8 KiB).
+const CLASSES_OVER_A_BREAK: usize = 24;
+
+/// Cells of one class that are kept at most.
+const MOST_CELLS: u8 = 16;
 
 /// A cell may be larger than the request by this part of it.
 const CLOSE: usize = 8;
+
+/// How many classes are looked at for a cell that makes room.
+const CLASSES_EVICTED: usize = 4;
+
+/// How much the heap over a provider keeps: of so many classes, and this part of the heap.
+const fn bounds<B: Break>() -> (usize, usize) {
+    if B::SCATTERED { (CLASSES, SHARE / 3) } else { (CLASSES_OVER_A_BREAK, SHARE) }
+}
 
 /// The kept cells of a heap.
 ///
@@ -48,10 +59,6 @@ pub(super) struct Kept {
     bytes: usize,
     /// Bytes that may be kept, at most; 0: none.
     limit: usize,
-    /// The part of the heap that may be kept, at most.
-    share: u8,
-    /// Cells of one class that may be kept, at most.
-    most: u8,
     /// The class that is the next to give up a cell for want of room or memory.
     turn: u8,
     /// The last link that was found overwritten, until it is reported.
@@ -71,17 +78,10 @@ impl Kept {
             len: [0; CLASSES],
             bytes: 0,
             limit: 0,
-            share: SHARE,
-            most: MOST_CELLS,
             turn: 0,
             #[cfg(feature = "checked")]
             broken: None,
         }
-    }
-
-    /// From now on more is kept.
-    pub(super) const fn favour_speed(&mut self) {
-        (self.share, self.most) = (FAVOURED_SHARE, FAVOURED_MOST_CELLS);
     }
 
     /// Sets how many bytes may be kept. The caller sees to it that there are not more.
@@ -89,24 +89,25 @@ impl Kept {
         self.limit = bytes.min(LIMIT);
     }
 
-    /// Takes out a cell that fits the request closely, if it may lie anywhere; `class` is that of the request's size. O(1): two are looked
-    /// at.
+    /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of the bins. O(1): two are looked at, and
+    /// which of them it is, if one, is not decided by a branch, which nobody could predict.
     #[inline(always)]
-    pub(super) fn take(&mut self, request: Request, class: usize) -> Option<Cell> {
+    pub(super) fn take(&mut self, size: usize, class: usize) -> Option<Cell> {
         let class = class.wrapping_sub(first_of_steps());
-        if class >= CLASSES {
+        // What is in the last class serves requests of the one below.
+        if class >= CLASSES - 1 {
             return None;
         }
-        self.take_close(class, request.size()).or_else(|| self.take_close(class + 1, request.size()))
+        let excess = [self.excess(class, size), self.excess(class + 1, size)];
+        let class = class + usize::from(excess[0] > size / CLOSE);
+        if excess[0].min(excess[1]) > size / CLOSE { None } else { self.pop(class) }
     }
 
-    /// Takes out the cell of a class that came last, if it fits closely.
+    /// By how much the cell of a class that came last is larger than `size` bytes; if it is smaller, or there is none, a huge number.
     #[inline(always)]
-    fn take_close(&mut self, class: usize, size: usize) -> Option<Cell> {
-        let cell = (*self.heads.get(class)?)?;
+    fn excess(&self, class: usize, size: usize) -> usize {
         // SAFETY: a kept cell is valid.
-        let more = unsafe { cell.header() }.size().wrapping_sub(size);
-        if more > size / CLOSE { None } else { self.pop(class) }
+        unsafe { Cell::size_of(self.heads[class]) }.wrapping_sub(size)
     }
 
     /// Keeps a used cell of `size` bytes that its caller has given up, if its list has room.
@@ -116,7 +117,7 @@ impl Kept {
     /// If the answer is true, the cell is kept: it is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
     #[inline]
     pub(super) unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) -> bool {
-        if self.len[class] >= self.most {
+        if self.len[class] >= MOST_CELLS {
             return false;
         }
         let next = self.heads[class].replace(cell);
@@ -179,6 +180,19 @@ impl Kept {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
+    /// A block that is not small and was kept, if one fits the layout closely. O(1).
+    #[inline(always)]
+    pub(crate) fn pop_kept(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // What is guarded goes through the whole operation.
+        if cfg!(feature = "checked") || layout.align() > CELL_ALIGN || Class::of(layout).is_some() {
+            return None;
+        }
+        let size = Request::new(layout)?.size();
+        let cell = self.kept.take(size, class_of(size))?;
+        self.small.large_requested();
+        Some(cell.payload())
+    }
+
     /// Keeps a cell that its caller gives up, if there is room for it. Where there is not, a class that has not been looked at for long
     /// makes some.
     ///
@@ -194,21 +208,32 @@ impl<B: Break, M: Map> Heap<B, M> {
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
         let size = unsafe { cell.header() }.size();
+        let (classes, share) = const { bounds::<B>() };
         let class = class_of(size).wrapping_sub(first_of_steps());
-        if class >= CLASSES {
+        if class >= classes {
             return false;
         }
         // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
         let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
-        let limit = self.kept.limit.min(region.max(self.regions.added()) / usize::from(self.kept.share));
+        let limit = self.kept.limit.min(region.max(self.regions.added()) / share);
         if self.kept.bytes + size > limit {
-            if let Some(evicted) = self.kept.evict(1) {
-                // SAFETY: a kept cell is used, and nobody uses it.
-                unsafe { self.free_cell(evicted.payload()) };
+            self.evict_one();
+            if self.kept.bytes + size > limit {
+                return false;
             }
-            return false;
         }
         // SAFETY: the caller's promise.
         unsafe { self.kept.put(cell, class, size) }
+    }
+
+    /// Frees a kept cell, if there is one in a few classes.
+    #[inline(never)]
+    fn evict_one(&mut self) {
+        if let Some(evicted) = self.kept.evict(CLASSES_EVICTED)
+            // SAFETY: a kept cell is used, and nobody uses it.
+            && unsafe { self.free_cell(evicted.payload()) }
+        {
+            self.trim_if_due();
+        }
     }
 }

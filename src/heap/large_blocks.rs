@@ -77,7 +77,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return self.take_from_bins(request);
         }
         let class = class_of(request.size());
-        if let Some(cell) = self.kept.take(request, class) {
+        if let Some(cell) = self.kept.take(request.size(), class) {
             return Some(cell.payload());
         }
         #[cfg(feature = "checked")]

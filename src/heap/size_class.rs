@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   cell size   32 48 64 … 1008 │ 1024  1152  1280 … 1920 │ 2048  2304 …            (64-bit)
-//!   class        0  1  2 …   61 │   62    63    64 …   69 │   70    71 …   253
+//!   class        0  1  2 …   61 │   62    63    64 …   69 │   70    71 …   181
 //!                exact          │ log-linear: eight classes a doubling, the last one without an upper end
 //! ```
 //!
@@ -22,11 +22,11 @@ pub(super) const EXACT_BELOW: usize = CELL_ALIGN * if TINY { 4 } else { 64 };
 /// Classes that a doubling of the size is divided into: cells of one class differ by less than an eighth, or, if tiny, by less than double.
 const PER_DOUBLING: usize = if TINY { 1 } else { 8 };
 
-/// Doublings from `EXACT_BELOW` on: to 128 MiB on 64-bit, to the end of the address space on 32-bit. If tiny, as many as leave the heap's
+/// Doublings from `EXACT_BELOW` on: to 32 MiB on 64-bit, to the end of the address space on 32-bit. If tiny, as many as leave the heap's
 /// state, with a lock and a `FixedBreak`, 128 bytes on 32-bit.
 const DOUBLINGS: usize = match usize::BITS {
     _ if TINY => 8,
-    64 => 17,
+    64 => 15,
     bits => (bits - EXACT_BELOW.ilog2()) as usize,
 };
 

@@ -54,7 +54,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
 /// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
-/// * No method allocates from the heap, or unwinds.
+/// * No method unwinds, or allocates from the heap, but [`missed`](Cpu::missed).
 pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
     /// for that. Each slot has a second, small arena then.
@@ -80,6 +80,11 @@ pub unsafe trait Cpu {
     /// The caller may go to another slot.
     #[inline]
     fn leave(&self) {}
+
+    /// Called after an allocation that the front cache did not serve: every few dozen of them at most. The caller is on no slot, holds no lock
+    /// of the heap's, and may use the heap. For what is to be done now and then, such as to give unused memory back.
+    #[inline(always)]
+    fn missed(&self) {}
 }
 
 /// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it guards. See [`Cpu::word`].

@@ -1,18 +1,16 @@
 //! Segments: the memory of heaps that share a parent, and what is found from an address in it by anybody, at any time.
 //!
 //! ```text
-//!   address ─► window ─► leaf ─► entry: whose it is, and how many units of the segment lie before this one
-//!                                  │
-//!              start of the segment◄┘
-//!              ┌──────────────────────┬──────────────────────────────────────────────┐
-//!              │ a byte a page: class │ the region of cells                          │
-//!              │ of the run, plus one │                                              │
-//!              └──────────────────────┴──────────────────────────────────────────────┘
+//!   address ─► window ─► leaf ┬► entry of the unit: whose it is, and how many units of the segment lie before this one
+//!                             └► byte of the page: class of the run, plus one
+//!              ┌─────────────────────────────────────────────────────────────────────┐
+//!              │ the region of cells                                                 │
+//!              └─────────────────────────────────────────────────────────────────────┘
 //!              a multiple of UNIT                                   the parent's next header in the last word
 //! ```
 //!
-//! Four bytes of the map describe 64 KiB of addresses. The bytes of pages lie in the segment itself, so that the map knows nothing of what
-//! its owners do.
+//! Twenty bytes of the map describe 64 KiB of addresses. The bytes of pages do not lie in the segments: these all begin at the same place of
+//! every cache that is addressed by less than 16 bits, which has room for a few such lines only, and so has the TLB.
 //!
 //! # Ordering
 //!
@@ -35,10 +33,9 @@ pub(crate) use near::Near;
 /// Segments begin at multiples of this, and are so long, or a multiple, in bytes.
 pub(crate) const UNIT: usize = 64 << 10;
 
-/// Bytes at the start of a segment for each of its units.
-const BYTES_PER_UNIT: usize = UNIT / PAGE;
+const PAGES_PER_UNIT: usize = UNIT / PAGE;
 
-/// Entries of a leaf: it describes 64 MiB.
+/// Units that a leaf describes: 64 MiB.
 const ENTRIES: usize = 1024;
 
 /// Leaves of a window: it describes 32 GiB on 64-bit; on 32-bit, all there is.
@@ -71,46 +68,28 @@ impl Owner {
     }
 }
 
-/// What there is to know of a unit: owner in the upper half, number of the unit in its segment in the lower one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry(u32);
-
-impl Entry {
-    /// The unit is in no segment.
-    const NONE: Self = Self(0);
-
-    const fn new(owner: Owner, unit: usize) -> Self {
-        Self((owner.0 as u32) << 16 | unit as u32)
-    }
-
-    #[inline(always)]
-    const fn owner(self) -> Owner {
-        Owner((self.0 >> 16) as u16)
-    }
-
-    /// Start of the segment, from an address in the unit.
-    #[inline(always)]
-    fn start_of(self, address: usize) -> Option<NonNull<u8>> {
-        let start = (address / UNIT - usize::from(self.0 as u16)) * UNIT;
-        // Exposed by `assign`; no segment begins at null.
-        NonNull::new(ptr::with_exposed_provenance_mut(start))
-    }
-
-    /// The class of the run in which an address in the unit lies.
-    ///
-    /// # Safety
-    ///
-    /// The entry of the address, whose segment is in the map.
-    #[inline(always)]
-    unsafe fn class_at(self, address: usize) -> Option<Class> {
-        // SAFETY: a page of the segment, which has a byte for each.
-        let byte = unsafe { byte_of_page(self.start_of(address)?, address) };
-        Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1))
-    }
+/// What is known of 64 MiB of addresses.
+#[repr(C)]
+struct Leaf {
+    /// For each unit: owner in the upper half, number of the unit in its segment in the lower one.
+    entries: [AtomicU32; ENTRIES],
+    /// For each page: class of the run in which it lies, plus one; or 0.
+    pages: [AtomicU8; ENTRIES * PAGES_PER_UNIT],
 }
 
-/// An [`Entry`] for each unit.
-type Leaf = [AtomicU32; ENTRIES];
+impl Leaf {
+    /// Whose unit `index` of the leaf is.
+    #[inline(always)]
+    fn owner(&self, index: usize) -> Owner {
+        Owner((self.entries[index % ENTRIES].load(Ordering::Relaxed) >> 16) as u16)
+    }
+
+    /// What is known of the page at `address`, which lies in unit `index` of the leaf.
+    #[inline(always)]
+    fn page(&self, index: usize, address: usize) -> &AtomicU8 {
+        &self.pages[index % ENTRIES * PAGES_PER_UNIT + address / PAGE % PAGES_PER_UNIT]
+    }
+}
 
 /// A range of addresses, and what is known of it.
 ///
@@ -147,28 +126,32 @@ impl SegmentMap {
     /// Whose segment an address lies in. O(1).
     #[inline(always)]
     pub(crate) fn owner_of(&self, address: usize) -> Owner {
-        self.entry(address).owner()
+        Owner((self.entry(address) >> 16) as u16)
     }
 
     /// Start of the segment in which an address lies.
     pub(crate) fn start_of(&self, address: usize) -> Option<NonNull<u8>> {
-        Some(self.entry(address)).filter(|&entry| entry != Entry::NONE)?.start_of(address)
+        let entry = self.entry(address);
+        if entry == 0 {
+            return None;
+        }
+        let start = (address / UNIT - usize::from(entry as u16)) * UNIT;
+        // Exposed by `assign`.
+        NonNull::new(ptr::with_exposed_provenance_mut(start))
     }
 
     /// The class of the run in which an address lies; `None` if it lies in none. O(1).
     pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
-        let entry = Some(self.entry(address)).filter(|&entry| entry != Entry::NONE)?;
-        // SAFETY: it is in the map.
-        unsafe { entry.class_at(address) }
+        let (leaf, index) = self.leaf_of(address / UNIT)?;
+        class_of_byte(leaf.page(index, address))
     }
 
     /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`: to none.
     pub(crate) fn set_class(&self, address: usize, len: usize, class: Option<Class>) {
-        let Some(start) = self.start_of(address) else { return };
         let byte = class.map_or(0, |class| class.index() as u8 + 1);
         for page in (address..address + len).step_by(PAGE) {
-            // SAFETY: as in `class_at`.
-            unsafe { byte_of_page(start, page) }.store(byte, Ordering::Relaxed);
+            let Some((leaf, index)) = self.leaf_of(page / UNIT) else { return };
+            leaf.page(index, page).store(byte, Ordering::Relaxed);
         }
     }
 
@@ -179,21 +162,26 @@ impl SegmentMap {
         from_unit < PAGE && self.start_of(address).is_some_and(|start| start.addr().get() == address - from_unit)
     }
 
-    /// The entry of an address.
+    /// The entry of an address; 0 if there is none.
     #[inline(always)]
-    fn entry(&self, address: usize) -> Entry {
-        let unit = address / UNIT;
-        let Some((leaf, index)) = self.first.place(unit) else { return self.entry_further_on(unit) };
+    fn entry(&self, address: usize) -> u32 {
+        self.leaf_of(address / UNIT).map_or(0, |(leaf, index)| leaf.entries[index].load(Ordering::Relaxed))
+    }
+
+    /// The leaf that describes a unit, and where in it.
+    #[inline(always)]
+    fn leaf_of(&self, unit: usize) -> Option<(&Leaf, usize)> {
+        let Some((leaf, index)) = self.first.place(unit) else { return self.leaf_further_on(unit) };
         // SAFETY: a leaf that is there stays.
-        unsafe { leaf.load(Ordering::Acquire).as_ref() }.map_or(Entry::NONE, |leaf| Entry(leaf[index].load(Ordering::Relaxed)))
+        Some((unsafe { leaf.load(Ordering::Acquire).as_ref() }?, index))
     }
 
     #[cold]
     #[inline(never)]
-    fn entry_further_on(&self, unit: usize) -> Entry {
-        let Some((leaf, index)) = self.windows().find_map(|window| window.place(unit)) else { return Entry::NONE };
+    fn leaf_further_on(&self, unit: usize) -> Option<(&Leaf, usize)> {
+        let (leaf, index) = self.windows().find_map(|window| window.place(unit))?;
         // SAFETY: a leaf that is there stays.
-        unsafe { leaf.load(Ordering::Acquire).as_ref() }.map_or(Entry::NONE, |leaf| Entry(leaf[index].load(Ordering::Relaxed)))
+        Some((unsafe { leaf.load(Ordering::Acquire).as_ref() }?, index))
     }
 
     /// All windows. The first that reaches a unit describes it.
@@ -236,29 +224,22 @@ impl SegmentMap {
     /// `units` units from `start` on, but for the last word, are the owner's alone.
     pub(crate) unsafe fn assign(&self, start: NonNull<u8>, units: usize, owner: Owner) -> NonNull<[u8]> {
         start.as_ptr().expose_provenance();
-        self.write_entries(start.addr().get(), units, |unit| Entry::new(owner, unit));
-        let described = units * BYTES_PER_UNIT;
-        // SAFETY: the start of the segment.
-        unsafe { start.write_bytes(0, described) };
-        // SAFETY: inside the segment.
-        let region = unsafe { start.add(described) };
-        NonNull::slice_from_raw_parts(region, capacity(units))
+        self.write_entries(start.addr().get(), units, |unit| u32::from(owner.0) << 16 | unit as u32);
+        self.set_class(start.addr().get(), units * UNIT, None);
+        NonNull::slice_from_raw_parts(start, capacity(units))
     }
 
     /// Forgets the segment in which an address lies. Returns its start and number of units.
     pub(crate) fn forget(&self, address: usize, units: usize) -> Option<NonNull<u8>> {
         let start = self.start_of(address)?;
-        self.write_entries(start.addr().get(), units, |_| Entry::NONE);
+        self.write_entries(start.addr().get(), units, |_| 0);
         Some(start)
     }
 
-    fn write_entries(&self, start: usize, units: usize, entry: impl Fn(usize) -> Entry) {
+    fn write_entries(&self, start: usize, units: usize, entry: impl Fn(usize) -> u32) {
         for unit in 0..units {
-            let place = self.windows().find_map(|window| window.place(start / UNIT + unit));
-            let Some((leaf, index)) = place else { return };
-            // SAFETY: a leaf that is there stays.
-            let Some(leaf) = (unsafe { leaf.load(Ordering::Acquire).as_ref() }) else { return };
-            leaf[index].store(entry(unit).0, Ordering::Relaxed);
+            let Some((leaf, index)) = self.leaf_of(start / UNIT + unit) else { return };
+            leaf.entries[index].store(entry(unit), Ordering::Relaxed);
         }
     }
 
@@ -291,25 +272,18 @@ pub(crate) fn layout_of(units: usize) -> Option<Layout> {
 
 /// Bytes for cells in a segment of so many units.
 pub(crate) const fn capacity(units: usize) -> usize {
-    units * (UNIT - BYTES_PER_UNIT) - WORD
+    units * UNIT - WORD
 }
 
 /// How many units a segment has, of which `bytes` are for cells.
 pub(crate) const fn units_for(bytes: usize) -> usize {
-    (bytes + WORD).div_ceil(UNIT - BYTES_PER_UNIT)
+    (bytes + WORD).div_ceil(UNIT)
 }
 
-/// The byte that describes a page of a segment.
-///
-/// # Safety
-///
-/// `address` lies in the segment that starts at `start`.
+/// What a page's byte says.
 #[inline(always)]
-unsafe fn byte_of_page<'map>(start: NonNull<u8>, address: usize) -> &'map AtomicU8 {
-    // SAFETY: the segment begins with a byte for each page.
-    let byte = unsafe { start.add((address - start.addr().get()) / PAGE) };
-    // SAFETY: written by `assign`, and only used as an atomic from then on.
-    unsafe { byte.cast::<AtomicU8>().as_ref() }
+fn class_of_byte(byte: &AtomicU8) -> Option<Class> {
+    Class::from_index(usize::from(byte.load(Ordering::Relaxed)).wrapping_sub(1))
 }
 
 #[cfg(test)]

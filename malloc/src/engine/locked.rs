@@ -10,9 +10,11 @@ macro_rules! locked_heap {
 
         use $library::{Heap, Locked, MapThreshold, Trim};
 
+        use crate::decay;
         use crate::engine::{Setting, Usage};
         use crate::lock::HeapLock;
-        use crate::provider::{Mappings, ProcessBreak};
+        use crate::provider::{self, Mappings, ProcessBreak};
+        use crate::request::PAGE;
 
         static HEAP: Locked<Heap<ProcessBreak, Mappings>, HeapLock> =
             Locked::<Heap<_, _>, _>::with_map(ProcessBreak::new(), Mappings);
@@ -26,8 +28,25 @@ macro_rules! locked_heap {
 
         #[inline(always)]
         pub(in crate::engine) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+            if decay::is_due() {
+                with(|heap| heap.trim(decay::KEPT));
+                give_back_unused(decay::LEAST_UNUSED);
+            }
             // SAFETY: the heap is there as long as the process.
             with(|heap| unsafe { heap.allocate(layout) })
+        }
+
+        /// Gives back the pages of free memory, of `least` bytes or more together. Returns how many bytes.
+        fn give_back_unused(least: usize) -> usize {
+            let mut bytes = 0;
+            with(|heap| {
+                heap.unused_memory(PAGE, least, |piece| {
+                    // SAFETY: the heap does not need what is there.
+                    unsafe { provider::forget(piece) };
+                    bytes += piece.len();
+                });
+            });
+            bytes
         }
 
         #[inline]
@@ -63,7 +82,7 @@ macro_rules! locked_heap {
         }
 
         pub(in crate::engine) fn trim(keep: usize) -> bool {
-            with(|heap| heap.trim(keep)) > 0
+            with(|heap| heap.trim(keep)) + give_back_unused(PAGE) > 0
         }
 
         pub(in crate::engine) fn set(setting: Setting) {

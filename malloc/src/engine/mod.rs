@@ -53,20 +53,23 @@ pub(crate) fn start() -> u8 {
     if options.checked {
         checked::start();
     }
-    let _held = HeapLock::hold();
-    let mode = match MODE.load(Ordering::Acquire) {
-        UNSTARTED => {
-            thread::start();
-            decay::start(options.decay);
-            match options.trace {
-                _ if options.checked => CHECKED,
-                Some(file) if trace::start(file) => TRACED,
-                _ => USUAL,
-            }
-        }
-        mode => mode,
+    let held = HeapLock::hold();
+    let before = MODE.load(Ordering::Acquire);
+    if before != UNSTARTED {
+        return before;
+    }
+    thread::start();
+    decay::start(options.decay);
+    let mode = match options.trace {
+        _ if options.checked => CHECKED,
+        Some(file) if trace::start(file) => TRACED,
+        _ => USUAL,
     };
     MODE.store(mode, Ordering::Release);
+    drop(held);
+    if options.decay.is_some() {
+        set(Setting::TrimThreshold(decay::TRIM_THRESHOLD));
+    }
     mode
 }
 
@@ -258,6 +261,11 @@ pub(crate) fn retire_thread() {
 /// Writes what is left of the trace.
 pub(crate) fn finish() {
     trace::finish();
+}
+
+/// Gives unused memory back if it is time. Called by who is in no heap, and holds nothing.
+pub(crate) fn now_and_then() {
+    usual::give_back_if_due();
 }
 
 /// The name of the variable that asks for a trace.

@@ -19,9 +19,6 @@ static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, HeapLock> =
 /// What is larger does not come from an arena, so that there is time to look at the clock.
 const LARGE: usize = 32 << 10;
 
-/// Free memory of so many bytes together is worth a call.
-const LEAST_UNUSED: usize = 64 << 10;
-
 #[inline(always)]
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if layout.size() > LARGE {
@@ -84,9 +81,10 @@ pub(super) fn trim(keep: usize) -> bool {
 }
 
 #[inline(never)]
-fn give_back_if_due() {
+pub(super) fn give_back_if_due() {
     if decay::is_due() {
-        give_back_unused(LEAST_UNUSED);
+        HEAP.trim(decay::KEPT);
+        give_back_unused(decay::LEAST_UNUSED);
     }
 }
 

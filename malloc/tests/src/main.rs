@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let mut libraries = vec![library::glibc(), library::brkmalloc()];
     libraries.extend(library::others());
     let programs = Program::all();
-    let chosen = |program: &&Program| options.only.as_ref().is_none_or(|only| only.contains(&program.name));
+    let chosen = |program: &&Program| options.only.as_ref().map_or(program.is_measured, |only| only.contains(&program.name));
     let mut table = BTreeMap::new();
     for program in programs.iter().filter(chosen) {
         if program.missing().is_empty() {

@@ -11,6 +11,8 @@ use crate::run::{self, Run};
 pub struct Program {
     /// The script's name, without its ending.
     pub name: String,
+    /// Whether its time says something about the library: not if it waits most of the time.
+    pub is_measured: bool,
     script: PathBuf,
     needs: Vec<String>,
     version: String,
@@ -31,7 +33,8 @@ impl Program {
             line.unwrap_or_else(|| panic!("{name}.sh has no line {what:?}")).trim().to_owned()
         };
         let needs = after("# needs:").split_whitespace().map(str::to_owned).collect();
-        Self { name: name.to_owned(), needs, version: after("# version:"), script }
+        let is_measured = !text.lines().any(|line| line == "# measured: no");
+        Self { name: name.to_owned(), is_measured, needs, version: after("# version:"), script }
     }
 
     /// All there are, by name.

@@ -29,6 +29,7 @@ programs! {
     perl = "perl",
     python = "python",
     python_with_its_objects_from_malloc = "python-objects",
+    python_with_threads_and_processes = "python-threads",
     redis = "redis",
     sqlite = "sqlite",
     xz = "xz",

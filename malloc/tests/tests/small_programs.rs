@@ -115,7 +115,18 @@ fn a_signal_handler_that_allocates_breaks_nothing() {
 fn pages_of_free_memory_go_back() {
     let shop = Workshop::new();
     let program = shop.build("decay.c", &[]);
-    shop.assert_ok(&program, &[], &[("BRKALLOC_DECAY_MS", "10")]);
+    for kind in [&[][..], &["small"]] {
+        shop.assert_ok(&program, kind, &[("BRKALLOC_DECAY_MS", "10")]);
+        shop.assert_ok(&program, kind, &[("BRKALLOC_DECAY_MS", "10"), ("BRKALLOC_CHECKED", "1")]);
+        shop.assert_ok(&program, &[kind, &["never"]].concat(), &[("BRKALLOC_DECAY_MS", "never")]);
+    }
+}
+
+#[test]
+fn what_is_wanted_again_at_once_is_not_given_back_in_between() {
+    let shop = Workshop::new();
+    let program = shop.build("tides.c", &[]);
+    shop.assert_ok(&program, &[], &[]);
     shop.assert_ok(&program, &["never"], &[("BRKALLOC_DECAY_MS", "never")]);
 }
 
