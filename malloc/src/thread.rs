@@ -10,7 +10,7 @@
 //! It is in the block that each thread has from its first instruction to its last, at a distance from the thread pointer that the loader
 //! writes into a word of ours (*initial-exec*): to get at it is two instructions, and calls nobody. What a compiler makes of a thread's
 //! variable in a library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be asked for in stable Rust, so
-//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 24 bytes, and glibc keeps more for such.
+//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 32 bytes, and glibc keeps more for such.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
@@ -45,17 +45,17 @@ struct Thread {
     misses: Cell<usize>,
 }
 
-const _: () = assert!(size_of::<Thread>() == 24);
+const _: () = assert!(size_of::<Thread>() == 32);
 
 global_asm!(
     ".pushsection .tbss.brkmalloc_thread, \"awT\", @nobits",
     ".globl brkmalloc_thread",
     ".hidden brkmalloc_thread",
     ".type brkmalloc_thread, @object",
-    ".size brkmalloc_thread, 24",
+    ".size brkmalloc_thread, 32",
     ".p2align 4",
     "brkmalloc_thread:",
-    ".zero 24",
+    ".zero 32",
     ".popsection",
 );
 
