@@ -15,13 +15,13 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use super::mailbox::Mailbox;
 use super::outbox::{Outbox, UNKNOWN_SIZE};
 use super::parent::Parent;
-use super::remote::RemoteList;
-use super::shared::{Mailbox, Shared};
+use super::shared::{HasMailbox, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::supply::{Source, Supply};
-use super::sync::Link;
+use super::sync::{BATCH, Link};
 use crate::heap::{Heap, Trim};
 use crate::lock::RawLock;
 use crate::provider::{Break, Map};
@@ -38,7 +38,7 @@ pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
 /// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, L> {
-    remote: Apart<RemoteList>,
+    mailbox: Apart<Mailbox>,
     inner: UnsafeCell<Inner<B, M, L>>,
 }
 
@@ -60,9 +60,9 @@ pub(super) struct Inner<B, M, L> {
     pub(super) heap: Heap<Supply<B, M, L>>,
 }
 
-impl<B, M, L> Mailbox for Arena<B, M, L> {
-    fn remote(&self) -> &RemoteList {
-        &self.remote.0
+impl<B, M, L> HasMailbox for Arena<B, M, L> {
+    fn mailbox(&self) -> &Mailbox {
+        &self.mailbox.0
     }
 }
 
@@ -79,7 +79,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         let heap = Heap::new(Supply::new(owner, shared));
         let inner = UnsafeCell::new(Inner { owner, near: Near::NOTHING, shared, inbox: None, outbox: Outbox::new(), heap });
         // SAFETY: the caller's promise.
-        unsafe { arena.write(Self { remote: Apart(RemoteList::new()), inner }) };
+        unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
         let (inner, _) = unsafe { Self::enter(arena) };
         // Nothing is given back by moving a break: see `Break::SCATTERED`.
@@ -94,11 +94,11 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     /// # Safety
     ///
     /// The caller is alone with the arena as long as the reference is in use: the type's invariant.
-    pub(super) unsafe fn enter<'arena>(arena: NonNull<Self>) -> (&'arena mut Inner<B, M, L>, &'arena RemoteList) {
+    pub(super) unsafe fn enter<'arena>(arena: NonNull<Self>) -> (&'arena mut Inner<B, M, L>, &'arena Mailbox) {
         // SAFETY: an arena that is there stays.
         let arena = unsafe { arena.as_ref() };
         // SAFETY: the caller's promise.
-        (unsafe { &mut *arena.inner.get() }, &arena.remote.0)
+        (unsafe { &mut *arena.inner.get() }, &arena.mailbox.0)
     }
 }
 
@@ -150,17 +150,28 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 
     /// Whether others may have freed blocks of this arena that were not taken up.
     #[inline(always)]
-    pub(super) fn has_mail(&self, remote: &RemoteList) -> bool {
-        self.inbox.is_some() || !remote.is_empty()
+    pub(super) fn has_mail(&self, mailbox: &Mailbox) -> bool {
+        self.inbox.is_some() || !mailbox.is_empty()
     }
 
     /// Takes up what others have freed, at most so many blocks. True if there was any.
-    pub(super) fn take_up(&mut self, remote: &RemoteList, most: usize) -> bool {
+    pub(super) fn take_up(&mut self, mailbox: &Mailbox, most: usize) -> bool {
+        let heap = &mut self.heap;
+        let free = |block, note: u8| match Class::from_index(usize::from(note).wrapping_sub(1)) {
+            // SAFETY: as below; who freed it knew its class.
+            Some(class) => unsafe { heap.deallocate_as(block, class) },
+            // SAFETY: a block of this arena, which somebody freed.
+            None => unsafe { heap.deallocate_unsized(block) },
+        };
+        // SAFETY: who is in the arena is alone.
+        if unsafe { mailbox.packets.take(most.div_ceil(BATCH), free) } > 0 {
+            return true;
+        }
         if self.inbox.is_none() {
-            if remote.is_empty() {
+            if mailbox.list.is_empty() {
                 return false;
             }
-            self.inbox = remote.take_all();
+            self.inbox = mailbox.list.take_all();
         }
         let mut next = self.inbox;
         for _ in 0..most {
@@ -176,10 +187,10 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 
     /// Takes up some of what others have freed.
     #[inline(never)]
-    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, remote: &RemoteList) {
+    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, mailbox: &Mailbox) {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(parent) };
-        self.take_up(remote, TAKEN_UP_AT_ONCE);
+        self.take_up(mailbox, TAKEN_UP_AT_ONCE);
     }
 
     /// Collects a block of another arena for it.
@@ -191,28 +202,29 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         let shared = self.shared();
         let size = layout.map_or(UNKNOWN_SIZE, |layout| layout.size());
+        let note = layout.and_then(Class::of).map_or(0, |class| class.index() as u8 + 1);
         // SAFETY: the caller's promise; every block holds a word.
-        unsafe { self.outbox.put(owner, block, size, |owner| shared.list_of(owner)) };
+        unsafe { self.outbox.put(owner, (block, note), size, |owner| shared.mailbox_of(owner)) };
     }
 
     /// Takes up all that others have freed.
-    pub(super) fn take_up_all(&mut self, remote: &RemoteList) -> bool {
+    pub(super) fn take_up_all(&mut self, mailbox: &Mailbox) -> bool {
         let mut any = false;
-        while self.take_up(remote, usize::MAX) {
+        while self.take_up(mailbox, usize::MAX) {
             any = true;
         }
         any
     }
 
     /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free, and gives back every segment that is.
-    pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, remote: &RemoteList) {
+    pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, mailbox: &Mailbox) {
         let shared = self.shared();
-        self.outbox.send_all(|owner| shared.list_of(owner));
+        self.outbox.send_all(|owner| shared.mailbox_of(owner));
         // SAFETY: a slot of the same heap; what was said before is said again below.
         let before = unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(source.parent) };
-        self.take_up_all(remote);
+        self.take_up_all(mailbox);
         self.heap.trim(0);
         // SAFETY: the slot that the arena belongs to.
         unsafe { self.heap.provider_mut().set_slot(before) };
@@ -231,14 +243,14 @@ pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, m
 pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
     let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
     // SAFETY: an arena that is there stays.
-    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.remote().is_empty());
+    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
     if slot.state() != State::Retired || !has_mail() || !slot.change(State::Retired, State::Claimed) {
         return;
     }
     for arena in arenas() {
         // SAFETY: the slot is claimed.
-        let (inner, remote) = unsafe { Arena::enter(arena) };
-        inner.tidy_up(source, remote);
+        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+        inner.tidy_up(source, mailbox);
     }
     slot.release(State::Retired);
 }

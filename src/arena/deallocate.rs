@@ -4,7 +4,6 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::parent::Parent;
-use super::remote::Chain;
 use super::visit::{Inside, Visit};
 use super::{ArenaHeap, served};
 use crate::lock::RawLock;
@@ -54,11 +53,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
             }
         }
         // Who interrupts leaves nothing behind in an outbox.
-        let Some(list) = self.shared.and_then(|shared| shared.list_of(owner)) else { return };
-        let mut chain = Chain::EMPTY;
+        let Some(mailbox) = self.shared.and_then(|shared| shared.mailbox_of(owner)) else { return };
         // SAFETY: the caller's promise; every block holds a word.
-        unsafe { chain.add(block.cast()) };
-        chain.send(list);
+        unsafe { mailbox.send_one(block) };
     }
 }
 

@@ -7,14 +7,14 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::remote::RemoteList;
+use super::mailbox::Mailbox;
 use super::slot::{LEVELS, Slot};
 use crate::small::segments::{Owner, SegmentMap};
 
 /// An arena, as far as those know it who are not in it.
-pub(super) trait Mailbox {
+pub(super) trait HasMailbox {
     /// Where blocks go that others have freed.
-    fn remote(&self) -> &RemoteList;
+    fn mailbox(&self) -> &Mailbox;
 }
 
 /// What all slots share.
@@ -95,14 +95,14 @@ impl<T> Shared<T> {
     }
 
     /// Where blocks of this owner go.
-    pub(super) fn list_of(&self, owner: Owner) -> Option<&RemoteList>
+    pub(super) fn mailbox_of(&self, owner: Owner) -> Option<&Mailbox>
     where
-        T: Mailbox,
+        T: HasMailbox,
     {
         let index = owner.index()?;
         let arena = self.slot(index / LEVELS)?.arena(index % LEVELS)?;
         // SAFETY: an arena that is there stays; others see of it what a mailbox is.
-        Some(unsafe { T::remote(arena.as_ref()) })
+        Some(unsafe { T::mailbox(arena.as_ref()) })
     }
 }
 

@@ -1,11 +1,49 @@
 //! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of these.
 
 pub(super) use crate::provider::SlotWord;
-pub(super) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering, compiler_fence};
+pub(super) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence};
 
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
+use super::mailbox::Mailbox;
+use super::packets::{Batch, Packets};
 use super::remote::RemoteList;
+
+/// Blocks of a batch: what a packet of eight cache lines holds.
+pub(super) const BATCH: usize = 56;
+
+/// Packets of an arena.
+pub(super) const PACKETS: usize = 8;
+
+/// A packet: a batch that goes from who frees to the owner, and back.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct PacketCell(UnsafeCell<MaybeUninit<Batch>>);
+
+impl PacketCell {
+    /// Puts a batch in.
+    ///
+    /// # Safety
+    ///
+    /// The packet is the caller's.
+    pub(super) unsafe fn write(&self, batch: &Batch) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.get().cast::<Batch>().write(*batch) };
+    }
+
+    /// Looks at what is in it.
+    ///
+    /// # Safety
+    ///
+    /// The packet is the caller's, and a batch is in it.
+    #[inline(always)]
+    pub(super) unsafe fn read(&self, look: impl FnOnce(&Batch)) {
+        // SAFETY: the caller's promise.
+        look(unsafe { &*self.0.get().cast::<Batch>() });
+    }
+}
 
 /// The first word of a block on its way to its owner: where the next one is.
 #[derive(Debug)]
@@ -41,5 +79,13 @@ impl RemoteList {
     /// An empty list. (It is here because loom's cannot be made at compile time.)
     pub(super) const fn new() -> Self {
         Self { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+impl Mailbox {
+    /// Nothing has come.
+    pub(super) const fn new() -> Self {
+        let packets = [const { PacketCell(UnsafeCell::new(MaybeUninit::uninit())) }; PACKETS];
+        Self { list: RemoteList::new(), packets: Packets { state: AtomicUsize::new(0), packets } }
     }
 }

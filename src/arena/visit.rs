@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use super::ArenaHeap;
 use super::arena::{Arena, Inner};
-use super::remote::RemoteList;
+use super::mailbox::Mailbox;
 use super::shared::{Place, Shared};
 use super::slot::{Slot, State};
 use super::supply::Source;
@@ -74,7 +74,7 @@ impl<'heap, B, M, L> Inside<'heap, B, M, L> {
 
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     #[inline(always)]
-    pub(super) fn inner(&mut self) -> (&mut Inner<B, M, L>, &RemoteList) {
+    pub(super) fn inner(&mut self) -> (&mut Inner<B, M, L>, &Mailbox) {
         // SAFETY: who took it is alone with the arena.
         unsafe { Arena::enter(self.arena) }
     }

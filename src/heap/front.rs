@@ -5,8 +5,30 @@ use core::ptr::NonNull;
 
 use super::Heap;
 use crate::cell::{Cell, WORD};
+use crate::provider::{Break, Map};
 use crate::small::Class;
 use crate::small::segments::SegmentMap;
+
+impl<B: Break, M: Map> Heap<B, M> {
+    /// Frees a block that holds a class: [`deallocate`](Heap::deallocate) for who knows as much of its layout. O(1), plus at most one call of
+    /// the provider.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Heap::deallocate), with a layout of that class.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
+        if cfg!(feature = "checked") {
+            // SAFETY: the caller's promise.
+            return unsafe { self.deallocate_unsized(block) };
+        }
+        // SAFETY: the caller gives the block up, and it was allocated for this class.
+        if !unsafe { self.small.cache.push(class, block) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_small(class, block) };
+        }
+    }
+}
 
 impl<B, M> Heap<B, M> {
     /// A small block that the front cache has. O(1).
