@@ -82,8 +82,8 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         let (inner, _) = unsafe { Self::enter(arena) };
         // Nothing is given back by moving a break: see `Break::SCATTERED`.
         inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
-        // SAFETY: the heap is new, and all of its memory will be segments of the map.
-        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map)) };
+        // SAFETY: the heap is new, and all of its memory will be this owner's segments of the map.
+        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map), owner) };
         arena
     }
 

@@ -28,6 +28,7 @@ mod allocate;
 mod arena;
 mod attach;
 mod by_address;
+mod check;
 mod deallocate;
 mod global;
 mod outbox;

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::Heap;
 use crate::cell::{Cell, WORD};
 use crate::small::Class;
-use crate::small::segments::SegmentMap;
+use crate::small::segments::{Owner, SegmentMap};
 
 impl<B, M> Heap<B, M> {
     /// A small block that the front cache has. O(1).
@@ -64,9 +64,10 @@ impl<B, M> Heap<B, M> {
     ///
     /// # Safety
     ///
-    /// The heap has no memory yet, and all that it will ever have are segments of the map, which outlives it.
-    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
+    /// The heap has no memory yet, and all that it will ever have are segments of `owner` in the map, which outlives it.
+    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
         self.small.favour_runs();
+        self.small.owner = owner;
         // SAFETY: the caller's promise.
         unsafe { self.small.pages.rely_on(segments) };
     }

@@ -25,6 +25,8 @@ mod bins;
 mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
+mod check_segments;
+#[cfg(not(feature = "tiny"))]
 mod check_small;
 #[cfg(feature = "checked")]
 mod checked;

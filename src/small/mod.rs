@@ -32,6 +32,8 @@ pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
 pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
+use segments::Owner;
+
 /// A class gets its first run when what its blocks would save pays for this part of it: for a half, or, where runs are favoured, for a sixteenth.
 const RUN_PAYS: usize = 2;
 const FAVOURED_RUN_PAYS: usize = 16;
@@ -45,6 +47,8 @@ pub(crate) struct Small {
     pub(crate) cache: Cache,
     pub(crate) partial: [PartialRuns; CLASSES],
     pub(crate) pages: PageMap,
+    /// Whose the heap's memory is, if it is segments of a map.
+    pub(crate) owner: Owner,
     /// For each class, how many blocks are cells of their own (a guess where blocks were resized, or are more than fit).
     pub(crate) cells: [u16; CLASSES],
     /// For each class, how many runs there are; once there were too many to count, this stays.
@@ -70,6 +74,7 @@ impl Small {
             cache: Cache::new(limit),
             partial: [PartialRuns::EMPTY; CLASSES],
             pages: PageMap::new(),
+            owner: Owner::NOBODY,
             cells: [0; CLASSES],
             runs: [0; CLASSES],
             cut: 0,
