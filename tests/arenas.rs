@@ -6,6 +6,9 @@
 mod blocks;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[cfg(feature = "checked")]
+#[path = "arenas/misuse.rs"]
+mod misuse;
 #[path = "arenas/slots.rs"]
 mod slots;
 #[path = "arenas/threads.rs"]

@@ -58,12 +58,16 @@ fn furnish<B: Break, M: Map, L: RawLock>(
         // SAFETY: the parent lives as long as its arenas.
         let memory = source.parent.with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
         let Some(memory) = memory.flatten() else { return false };
+        #[cfg(feature = "checked")]
+        let Some(hook) = source.parent.with(source.place, |heap| heap.misuse_hook()) else { return false };
         // SAFETY: a new block for it; what is shared stays as long as the arenas.
         let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
         // SAFETY: nobody else knows of it yet.
         let (inner, _) = unsafe { Arena::enter(arena) };
         // SAFETY: the slot that the arena belongs to.
         unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
+        #[cfg(feature = "checked")]
+        inner.heap.set_misuse_hook(hook);
         if level == NESTED {
             // SAFETY: the parent of all arenas.
             let heap = unsafe { inner.heap(source.parent) };

@@ -99,6 +99,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             }
         }
         drop(visit);
+        #[cfg(feature = "checked")]
+        if !self.may_move(block, None) {
+            return None;
+        }
         // SAFETY: the caller's promise.
         let capacity = unsafe { self.usable_size_of(block) };
         let fits = (capacity / 2 + 1..=capacity).contains(&new.size()) && block.addr().get().is_multiple_of(new.align());

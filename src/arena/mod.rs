@@ -29,6 +29,8 @@ mod arena;
 mod attach;
 mod by_address;
 mod check;
+#[cfg(feature = "checked")]
+mod checked;
 mod deallocate;
 mod global;
 mod outbox;

@@ -47,6 +47,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             return Some(block);
         }
         drop(visit);
+        #[cfg(feature = "checked")]
+        if !self.may_move(block, Some(layout)) {
+            return None;
+        }
         // SAFETY: the caller keeps the heap as long as its blocks.
         let moved = unsafe { self.allocate(new) }?;
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
