@@ -11,6 +11,8 @@ mod interrupts;
 mod misuse;
 #[path = "arenas/slots.rs"]
 mod slots;
+#[path = "arenas/storm.rs"]
+mod storm;
 #[path = "arenas/threads.rs"]
 mod threads;
 
