@@ -33,7 +33,6 @@ mod check;
 #[cfg(feature = "checked")]
 mod checked;
 mod deallocate;
-mod global;
 mod outbox;
 mod parent;
 mod quiet;

@@ -68,13 +68,13 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
         }))
     }
 
-    /// Frees a block of the parent, now or later: by address alone, if nobody knows the layout any more.
+    /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the layout is looked at as well.
     ///
     /// # Safety
     ///
     /// The block is the parent's, with this layout, and nobody uses it.
     pub(super) unsafe fn free<T>(&self, place: Place<'_, T>, block: NonNull<u8>, layout: Option<Layout>) {
-        let freed = self.with(place, |heap| match layout {
+        let freed = self.with(place, |heap| match layout.filter(|_| cfg!(feature = "checked")) {
             // SAFETY: the caller's promise.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
             // SAFETY: the caller's promise.
