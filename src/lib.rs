@@ -36,6 +36,7 @@ mod allocator_api;
 #[cfg(not(feature = "tiny"))]
 mod arena;
 mod cell;
+mod global;
 mod heap;
 mod lock;
 mod locked;

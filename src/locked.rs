@@ -1,9 +1,9 @@
 //! One heap behind one lock: how callers share (C25).
 
-use core::alloc::{GlobalAlloc, Layout};
+use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 #[cfg(not(feature = "tiny"))]
 use crate::heap::RegionError;
@@ -230,67 +230,9 @@ impl<B, M, L: RawLock> Locked<Heap<B, M>, L> {
     }
 }
 
-/// Turns a panic that would leave the global allocator, which must not unwind, into an abort.
-#[cfg(feature = "checked")]
-struct NoUnwinding;
-
-#[cfg(feature = "checked")]
-impl Drop for NoUnwinding {
-    fn drop(&mut self) {
-        panic!("a misuse of the global allocator");
-    }
-}
-
-/// Runs an operation of the global allocator, out of which nothing may unwind.
-#[inline]
-pub(crate) fn without_unwinding<R>(operation: impl FnOnce() -> R) -> R {
-    #[cfg(feature = "checked")]
-    let guard = NoUnwinding;
-    let answer = operation();
-    #[cfg(feature = "checked")]
-    core::mem::forget(guard);
-    answer
-}
-
 impl<H, L> fmt::Debug for Locked<H, L> {
     /// Does not wait for the lock, and so does not look behind it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Locked").finish_non_exhaustive()
     }
-}
-
-// SAFETY: what `RawHeap` promises is what `GlobalAlloc` asks for, and the lock lets one caller in at a time. Nothing here unwinds.
-unsafe impl<H: RawHeap, L: RawLock> GlobalAlloc for Locked<H, L> {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: a global allocator lives for ever.
-        or_null(without_unwinding(|| unsafe { self.allocate(layout) }))
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if let Some(block) = NonNull::new(block) {
-            // SAFETY: the caller's promise.
-            without_unwinding(|| unsafe { self.deallocate(block, layout) });
-        }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: a global allocator lives for ever.
-        or_null(without_unwinding(|| unsafe { self.allocate_zeroed(layout) }))
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        or_null(match NonNull::new(block) {
-            // SAFETY: the caller's promise.
-            Some(block) => without_unwinding(|| unsafe { self.reallocate(block, layout, new_size) }),
-            // `realloc` of nothing is `malloc` (C7).
-            None => Layout::from_size_align(new_size, layout.align()).ok().and_then(|new_layout| {
-                // SAFETY: a global allocator lives for ever.
-                without_unwinding(|| unsafe { self.allocate(new_layout) })
-            }),
-        })
-    }
-}
-
-pub(crate) fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
-    block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }

@@ -6,8 +6,13 @@
 mod blocks;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[cfg(feature = "checked")]
+#[path = "arenas/misuse.rs"]
+mod misuse;
 #[path = "arenas/slots.rs"]
 mod slots;
+#[path = "arenas/storm.rs"]
+mod storm;
 #[path = "arenas/threads.rs"]
 mod threads;
 

@@ -62,7 +62,8 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         }
     }
 
-    /// Allocates from the parent. If that has nothing, what can be had back from slots that are retired is, and it looks again.
+    /// Allocates from the parent. If that has nothing, what can be had back from slots that are retired is, and it looks again; and then in their
+    /// arenas.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
         let allocate = || {
             // SAFETY: the caller keeps the heap as long as its blocks.
@@ -73,7 +74,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
             return answer;
         }
         self.adopt_all();
-        allocate()?
+        allocate()?.or_else(|| self.allocate_from_retired(layout))
     }
 }
 

@@ -84,8 +84,8 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         let (inner, _) = unsafe { Self::enter(arena) };
         // Nothing is given back by moving a break: see `Break::SCATTERED`.
         inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
-        // SAFETY: the heap is new, and all of its memory will be segments of the map.
-        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map)) };
+        // SAFETY: the heap is new, and all of its memory will be this owner's segments of the map.
+        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map), owner) };
         arena
     }
 
@@ -173,13 +173,22 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             }
             self.inbox = mailbox.list.take_all();
         }
-        let mut next = self.inbox;
+        // If a misuse is found and unwinds, the rest is lost.
+        let mut next = self.inbox.take();
         for _ in 0..most {
             let Some(block) = next else { break };
             // SAFETY: it was in the list, and is nobody else's.
             next = unsafe { Link::read(block) };
+            #[cfg(feature = "checked")]
+            // SAFETY: it was in the list.
+            unsafe {
+                self.take_up_one(block, &mut next)
+            };
+            #[cfg(not(feature = "checked"))]
             // SAFETY: a block of this arena, which somebody freed; the map of segments led them here.
-            unsafe { self.heap.deallocate_unsized(block.cast()) };
+            unsafe {
+                self.heap.deallocate_unsized(block.cast())
+            };
         }
         self.inbox = next;
         true
@@ -201,6 +210,11 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     #[inline(never)]
     pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         let shared = self.shared();
+        #[cfg(feature = "checked")]
+        // SAFETY: the caller's promise.
+        if !unsafe { self.may_send(block, layout) } {
+            return;
+        }
         let size = layout.map_or(UNKNOWN_SIZE, |layout| layout.size());
         let note = layout.and_then(Class::of).map_or(0, |class| class.index() as u8 + 1);
         // SAFETY: the caller's promise; every block holds a word.

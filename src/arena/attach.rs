@@ -1,14 +1,15 @@
 //! How a slot gets its arenas, and what becomes of them when nobody is there any more.
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use super::ArenaHeap;
 use super::arena::{Arena, adopt_slot};
 use super::shared::Shared;
 use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
 use super::visit::Visit;
+use super::{ArenaHeap, is_large};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map, SlotWord};
 use crate::small::segments::Owner;
@@ -44,6 +45,26 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
             source.shared.slots().for_each(|slot| adopt_slot(source, slot));
         }
     }
+
+    /// Allocates from the arena of a slot that is retired, if there is room between what is live there. O(slots).
+    pub(super) fn allocate_from_retired(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if is_large(layout) {
+            return None;
+        }
+        self.shared?.slots().find_map(|slot| {
+            if slot.state() != State::Retired || !slot.change(State::Retired, State::Claimed) {
+                return None;
+            }
+            let block = (0..LEVELS).filter_map(|level| slot.arena(level)).find_map(|arena| {
+                // SAFETY: the slot is claimed.
+                let (inner, _) = unsafe { Arena::enter(arena) };
+                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's memory, as long as its blocks.
+                unsafe { inner.heap.try_allocate(layout) }
+            });
+            slot.release(State::Retired);
+            block
+        })
+    }
 }
 
 /// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: who needs it may not be able to wait
@@ -59,12 +80,16 @@ fn furnish<B: Break, M: Map, L: RawLock>(
         // SAFETY: the parent lives as long as its arenas.
         let memory = source.parent.with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
         let Some(memory) = memory.flatten() else { return false };
+        #[cfg(feature = "checked")]
+        let Some(hook) = source.parent.with(source.place, |heap| heap.misuse_hook()) else { return false };
         // SAFETY: a new block for it; what is shared stays as long as the arenas.
         let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
         // SAFETY: nobody else knows of it yet.
         let (inner, _) = unsafe { Arena::enter(arena) };
         // SAFETY: the slot that the arena belongs to.
         unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
+        #[cfg(feature = "checked")]
+        inner.heap.set_misuse_hook(hook);
         if level == NESTED {
             // SAFETY: the parent of all arenas.
             let heap = unsafe { inner.heap(source.parent) };

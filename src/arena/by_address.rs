@@ -1,9 +1,8 @@
-//! Blocks by address alone, for callers who do not say what they asked for: C's `free` and `realloc`.
+//! Blocks by address alone, for callers who do not say what they asked for: C's `free`. (`realloc`: resize.rs.)
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::{ArenaHeap, is_large, served};
+use super::ArenaHeap;
 use crate::cell::{Cell, WORD};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
@@ -65,52 +64,5 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         // SAFETY: what the heap gave to the block.
         let capacity = unsafe { crate::heap::size_on_record(block, capacity) };
         capacity
-    }
-
-    /// [`reallocate`](ArenaHeap::reallocate) for who does not know the old layout. The new alignment need not be the old one.
-    ///
-    /// # Errors
-    ///
-    /// `None` if there is no memory. The block is as it was.
-    ///
-    /// # Safety
-    ///
-    /// The block came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
-    #[must_use]
-    pub unsafe fn reallocate_unsized(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
-        let new = served(new);
-        let visit = self.visit();
-        let owner = visit.owner_of(block);
-        if owner == Owner::NOBODY {
-            // SAFETY: the caller's promise; it lies in no segment.
-            let answer = self.parent.with(visit.place(), |heap| unsafe { heap.reallocate_unsized(block, new) });
-            if let Some(Some(block)) = answer {
-                return Some(block);
-            }
-        } else if let Some(mut inside) = visit.go_in(0).filter(|_| !is_large(new))
-            && let (inner, _) = inside.inner()
-            && inner.owner == owner
-        {
-            // SAFETY: the arena is one of this heap.
-            let heap = unsafe { inner.heap(&self.parent) };
-            // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { heap.reallocate_unsized(block, new) } {
-                return Some(block);
-            }
-        }
-        drop(visit);
-        // SAFETY: the caller's promise.
-        let capacity = unsafe { self.usable_size_of(block) };
-        let fits = (capacity / 2 + 1..=capacity).contains(&new.size()) && block.addr().get().is_multiple_of(new.align());
-        if fits && !cfg!(feature = "checked") {
-            return Some(block);
-        }
-        // SAFETY: the caller keeps the heap as long as its blocks.
-        let moved = unsafe { self.allocate(new) }?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
-        unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
-        // SAFETY: the caller gave the old block up; its contents are in the new one.
-        unsafe { self.deallocate_unsized(block) };
-        Some(moved)
     }
 }

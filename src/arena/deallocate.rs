@@ -40,7 +40,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     unsafe fn deallocate_elsewhere(&self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         if owner == Owner::NOBODY {
             // SAFETY: the caller's promise; it lies in no segment.
-            return unsafe { self.heap.parent.free(self.place(), block) };
+            return unsafe { self.heap.parent.free(self.place(), block, layout) };
         }
         if let Some(mut inside) = self.go_in_elsewhere() {
             if inside.inner().0.owner == owner {
@@ -51,6 +51,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
                 // SAFETY: the caller's promise.
                 return unsafe { inside.inner().0.send(owner, block, layout) };
             }
+        }
+        #[cfg(feature = "checked")]
+        // SAFETY: the caller's promise.
+        if !unsafe { self.may_send(block, layout) } {
+            return;
         }
         // Who interrupts leaves nothing behind in an outbox.
         let Some(mailbox) = self.shared.and_then(|shared| shared.mailbox_of(owner)) else { return };
@@ -119,7 +124,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             drop(inside);
             drop(caller);
             // SAFETY: the caller's promise; it lies in no segment.
-            return unsafe { self.parent.free(self.visit().place(), block) };
+            return unsafe { self.parent.free(self.visit().place(), block, layout) };
         }
         drop(caller);
         let visit = self.visit();

@@ -20,7 +20,8 @@
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
 //! segment, an eighth of the arena at most; its front cache; in its outbox `BOXES · MOST_BYTES`; and what others have freed since it missed
-//! for the last time. A producer's memory comes back to the producer, so what grows with time is none of these.
+//! for the last time. A producer's memory comes back to the producer, so what grows with time is none of these. Where memory runs out, what
+//! lies between live blocks in the arenas of retired slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -28,8 +29,10 @@ mod allocate;
 mod arena;
 mod attach;
 mod by_address;
+mod check;
+#[cfg(feature = "checked")]
+mod checked;
 mod deallocate;
-mod global;
 mod mailbox;
 mod outbox;
 mod packets;

@@ -42,8 +42,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) const EMPTY: Self =
-        Self { blocks: [MaybeUninit::uninit(); BATCH], notes: [MaybeUninit::uninit(); BATCH], len: 0 };
+    pub(super) const EMPTY: Self = Self { blocks: [MaybeUninit::uninit(); BATCH], notes: [MaybeUninit::uninit(); BATCH], len: 0 };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0

@@ -6,10 +6,12 @@
 //!   has the lock, or waits for it What is freed goes to a list, and to the heap with the next who locks it.
 //! ```
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::remote::{Chain, RemoteList};
 use super::shared::Place;
+use super::slot::Slot;
 use super::sync::Link;
 use crate::heap::Heap;
 use crate::lock::RawLock;
@@ -22,6 +24,22 @@ use crate::provider::{Break, Map};
 pub(super) struct Parent<B, M, L> {
     heap: Locked<Heap<B, M>, L>,
     waiting: RemoteList,
+}
+
+/// It stands at the slot that who is there has the lock. (Also while a misuse that was found unwinds.)
+struct Noted<'slot, T>(&'slot Slot<T>);
+
+impl<'slot, T> Noted<'slot, T> {
+    fn new(slot: &'slot Slot<T>) -> Self {
+        slot.set_has_lock(true);
+        Self(slot)
+    }
+}
+
+impl<T> Drop for Noted<'_, T> {
+    fn drop(&mut self) {
+        self.0.set_has_lock(false);
+    }
 }
 
 impl<B, M, L: RawLock> Parent<B, M, L> {
@@ -43,23 +61,26 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
         if slot.has_lock() {
             return None;
         }
-        slot.set_has_lock(true);
-        let answer = self.locked(|heap| {
+        let _noted = Noted::new(slot);
+        Some(self.locked(|heap| {
             self.free_waiting(heap);
             run(heap)
-        });
-        slot.set_has_lock(false);
-        Some(answer)
+        }))
     }
 
-    /// Frees a block of the parent by address, now or later.
+    /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the layout is looked at as well.
     ///
     /// # Safety
     ///
-    /// The block is the parent's, and nobody uses it.
-    pub(super) unsafe fn free<T>(&self, place: Place<'_, T>, block: NonNull<u8>) {
-        // SAFETY: the caller's promise.
-        if self.with(place, |heap| unsafe { heap.deallocate_unsized(block) }).is_none() {
+    /// The block is the parent's, with this layout, and nobody uses it.
+    pub(super) unsafe fn free<T>(&self, place: Place<'_, T>, block: NonNull<u8>, layout: Option<Layout>) {
+        let freed = self.with(place, |heap| match layout.filter(|_| cfg!(feature = "checked")) {
+            // SAFETY: the caller's promise.
+            Some(layout) => unsafe { heap.deallocate(block, layout) },
+            // SAFETY: the caller's promise.
+            None => unsafe { heap.deallocate_unsized(block) },
+        });
+        if freed.is_none() {
             let mut chain = Chain::EMPTY;
             // SAFETY: the caller's promise; every block holds a word.
             unsafe { chain.add(block.cast()) };

@@ -123,7 +123,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
 }
 
 /// A heap that nobody else uses at the moment: all arenas can be looked at. See [`ArenaHeap::quiet`].
-pub struct Quiet<'heap, B, C, M, L>(&'heap ArenaHeap<B, C, M, L>);
+pub struct Quiet<'heap, B, C, M, L>(pub(super) &'heap ArenaHeap<B, C, M, L>);
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
     fn source(&self) -> Option<Source<'_, B, M, L>> {
@@ -131,7 +131,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
     }
 
     /// All arenas that may be looked at.
-    fn arenas<'a>(
+    pub(super) fn arenas<'a>(
         &self,
         shared: &'a Shared<Arena<B, M, L>>,
     ) -> impl Iterator<Item = NonNull<Arena<B, M, L>>> + use<'a, B, C, M, L> {
@@ -179,21 +179,6 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         }
         stats.parent = self.0.parent.locked(|heap| heap.stats());
         stats
-    }
-
-    /// Verifies every invariant of all heaps.
-    ///
-    /// # Errors
-    ///
-    /// The first broken rule, with the address.
-    pub fn check(&self) -> Result<(), Corruption> {
-        if let Some(shared) = self.0.shared() {
-            for arena in self.arenas(shared) {
-                // SAFETY: nobody else is in the heap.
-                unsafe { Arena::enter(arena) }.0.heap.check()?;
-            }
-        }
-        self.0.parent.locked(|heap| heap.check())
     }
 
     /// Gives back all arenas, if no block of theirs is live. The heap is as new then, but that blocks of the parent may be live. False: there

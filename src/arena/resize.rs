@@ -1,9 +1,15 @@
 //! How a block changes its size: where it is, if its heap has room there or need not know; else it moves to the caller's arena.
+//!
+//! ```text
+//!   mine, or the parent's ─► its heap resizes it ──(no room, or large)──┐
+//!   another's ─► may it stay as it is, and its owner not be told? ─(no)─┴─► allocate · copy · deallocate
+//! ```
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::{ArenaHeap, is_large, served};
+use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
 use crate::small::Class;
@@ -23,47 +29,108 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// its layout is `new_size` with the old alignment.
     #[must_use]
     pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
-        let layout = served(layout);
-        let new = served(Layout::from_size_align(new_size, layout.align()).ok()?);
+        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(block, Some(served(layout)), served(new)) }
+    }
+
+    /// [`reallocate`](ArenaHeap::reallocate) for who does not know the old layout. The new alignment need not be the old one.
+    ///
+    /// # Errors
+    ///
+    /// `None` if there is no memory. The block is as it was.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
+    #[must_use]
+    pub unsafe fn reallocate_unsized(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(block, None, served(new)) }
+    }
+
+    /// Both of them. If the old layout is known, the new alignment is the old one.
+    ///
+    /// # Safety
+    ///
+    /// As for those.
+    unsafe fn resize(&self, block: NonNull<u8>, old: Option<Layout>, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        if let Some(block) = unsafe { self.resize_in_its_heap(block, old, new) } {
+            return Some(block);
+        }
+        #[cfg(feature = "checked")]
+        if !self.may_move(block, old) {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let capacity = old.map_or_else(|| unsafe { self.usable_size_of(block) }, |old| old.size());
+        if !cfg!(feature = "checked") && stays(block, old, capacity, new) {
+            return Some(block);
+        }
+        // SAFETY: the caller keeps the heap as long as its blocks.
+        let moved = unsafe { self.allocate(new) }?;
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
+        unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
+        // The caller gave the old block up; its contents are in the new one.
+        match old {
+            // SAFETY: as above.
+            Some(old) => unsafe { self.deallocate(block, old) },
+            // SAFETY: as above.
+            None => unsafe { self.deallocate_unsized(block) },
+        }
+        Some(moved)
+    }
+
+    /// Lets the heap of a block resize it, if that is the parent, or the arena in which the caller is. `None`: it is not, or cannot.
+    ///
+    /// # Safety
+    ///
+    /// As for [`resize`](ArenaHeap::resize).
+    unsafe fn resize_in_its_heap(&self, block: NonNull<u8>, old: Option<Layout>, new: Layout) -> Option<NonNull<u8>> {
         let visit = self.visit();
         let owner = visit.owner_of(block);
         if owner == Owner::NOBODY {
             // SAFETY: the caller's promise; it lies in no segment.
-            let answer = self.parent.with(visit.place(), |heap| unsafe { heap.reallocate(block, layout, new.size()) });
-            if let Some(Some(block)) = answer {
-                return Some(block);
-            }
-        } else if let Some(mut inside) = visit.go_in(0).filter(|_| !is_large(new))
-            && let (inner, _) = inside.inner()
-            && inner.owner == owner
-        {
-            // SAFETY: the arena is one of this heap.
-            let heap = unsafe { inner.heap(&self.parent) };
-            // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { heap.reallocate(block, layout, new.size()) } {
-                return Some(block);
-            }
-        } else if stays(layout, new) {
-            return Some(block);
+            return self.parent.with(visit.place(), |heap| unsafe { reallocate(heap, block, old, new) })?;
         }
-        drop(visit);
-        // SAFETY: the caller keeps the heap as long as its blocks.
-        let moved = unsafe { self.allocate(new) }?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
-        unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(new.size())) };
-        // SAFETY: the caller gave the old block up; its contents are in the new one.
-        unsafe { self.deallocate(block, layout) };
-        Some(moved)
+        let mut inside = visit.go_in(0).filter(|_| !is_large(new))?;
+        let (inner, _) = inside.inner();
+        if inner.owner != owner {
+            return None;
+        }
+        // SAFETY: the arena is one of this heap.
+        let heap = unsafe { inner.heap(&self.parent) };
+        // SAFETY: the caller's promise.
+        unsafe { reallocate(heap, block, old, new) }
     }
 }
 
-/// Whether a block may keep its place with another layout, whoever's it is: its size does not have to be told to its owner.
-fn stays(old: Layout, new: Layout) -> bool {
-    if cfg!(feature = "checked") {
-        return false;
+/// Resizes a block of this heap, by its layout, or by address alone.
+///
+/// # Safety
+///
+/// As for [`Heap::reallocate`], or [`Heap::reallocate_unsized`].
+unsafe fn reallocate<B: Break, M: Map>(
+    heap: &mut Heap<B, M>,
+    block: NonNull<u8>,
+    old: Option<Layout>,
+    new: Layout,
+) -> Option<NonNull<u8>> {
+    match old {
+        // SAFETY: the caller's promise.
+        Some(old) => unsafe { heap.reallocate(block, old, new.size()) },
+        // SAFETY: the caller's promise.
+        None => unsafe { heap.reallocate_unsized(block, new) },
     }
-    match (Class::of(old), Class::of(new)) {
-        (None, _) => new.size() <= old.size() && new.size() > old.size() / 2,
-        (old, new) => old == new,
+}
+
+/// Whether a block of `capacity` bytes may keep its place with another layout, whoever's it is: its size does not have to be told to its owner.
+fn stays(block: NonNull<u8>, old: Option<Layout>, capacity: usize, new: Layout) -> bool {
+    let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
+    match old.map(Class::of) {
+        None => is_half_full && block.addr().get().is_multiple_of(new.align()),
+        Some(None) => is_half_full,
+        Some(class) => class == Class::of(new),
     }
 }

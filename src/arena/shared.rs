@@ -94,13 +94,19 @@ impl<T> Shared<T> {
         (0..most).filter_map(move |step| self.slot(first.wrapping_add(step) % self.len))
     }
 
+    /// The slot of this owner, and which of its levels it is.
+    pub(super) fn slot_of(&self, owner: Owner) -> Option<(&Slot<T>, usize)> {
+        let index = owner.index()?;
+        Some((self.slot(index / LEVELS)?, index % LEVELS))
+    }
+
     /// Where blocks of this owner go.
     pub(super) fn mailbox_of(&self, owner: Owner) -> Option<&Mailbox>
     where
         T: HasMailbox,
     {
-        let index = owner.index()?;
-        let arena = self.slot(index / LEVELS)?.arena(index % LEVELS)?;
+        let (slot, level) = self.slot_of(owner)?;
+        let arena = slot.arena(level)?;
         // SAFETY: an arena that is there stays; others see of it what a mailbox is.
         Some(unsafe { T::mailbox(arena.as_ref()) })
     }

@@ -162,7 +162,7 @@ unsafe impl<B: Break, M: Map, L: RawLock> Break for Supply<B, M, L> {
         self.bytes -= piece.len();
         if let Some(start) = shared.map.forget(piece.cast::<u8>().addr().get(), units_for(piece.len())) {
             // SAFETY: a block of the parent, which the arena has given up.
-            unsafe { parent.free(place, start) };
+            unsafe { parent.free(place, start, None) };
         }
     }
 }

@@ -368,6 +368,18 @@ impl Cell {
         let header = header.unsealed();
         header
     }
+
+    /// The same word as it stands there, whatever it is worth.
+    ///
+    /// # Safety
+    ///
+    /// It lies in memory of a heap.
+    #[cfg(feature = "checked")]
+    pub(crate) unsafe fn header_of_foreign_in_memory(self) -> Header {
+        // SAFETY: the caller's promise.
+        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        Header(word.load(Ordering::Relaxed))
+    }
 }
 
 /// Copies `len` bytes from one payload to another, which lies further down or overlaps nowhere.

@@ -77,6 +77,15 @@ pub enum Rule {
     CacheBlock,
     /// No block is in two lists of the front cache. (Classes.)
     CacheTwice,
+    /// Each unit of an arena's segments is the arena's in the map of segments, and nothing else is. (Numbers of owners; 0: nobody. At: the unit.)
+    SegmentOwner,
+    /// In the map of segments each unit of a segment has its number. (Units from the segment's start. At: the unit.)
+    SegmentUnit,
+    /// A page of a segment that lies in no run is said to lie in none. (What the segment says of it: 0, or a class, plus one. At: the page.)
+    NoRun,
+    /// A part of the map of segments lies in the parent, and is there once. (Bytes; expected: its length; found: what there is of the parent,
+    /// or 0: it was there before.)
+    SegmentMap,
     /// The check bits of a header. (The header word; expected: with the bits that belong to the others.)
     #[cfg(feature = "checked")]
     CheckBits,
@@ -118,6 +127,10 @@ impl Rule {
             Self::CacheLinks => "end of a list in the front cache",
             Self::CacheBlock => "block in the front cache",
             Self::CacheTwice => "list in the front cache that has a block",
+            Self::SegmentOwner => "owner of a unit in the map of segments",
+            Self::SegmentUnit => "number of a unit in the map of segments",
+            Self::NoRun => "page of a segment that lies in no run",
+            Self::SegmentMap => "part of the map of segments",
             #[cfg(feature = "checked")]
             Self::CheckBits => "check bits of a header",
             #[cfg(feature = "checked")]

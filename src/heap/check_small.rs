@@ -1,7 +1,8 @@
 //! The invariants of small blocks, verified one by one: the page map, the runs, their lists, and the front cache.
 //!
 //! ```text
-//!   check_leaves      each leaf lies in the heap                            so that the map can be read
+//!   check_leaves      each leaf lies in the heap (check_segments.rs: or     so that the map can be read
+//!                     each segment has its entries)
 //!   check_use         beside the walk, each used cell: is it what           so that runs can be read, and what is counted
 //!                     the page map says?
 //!   check_small       map, lists and cache against what the walk counted
@@ -33,8 +34,9 @@ impl Default for SmallTally {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// The leaves of the page map lie in the heap.
+    /// The leaves of the page map lie in the heap; or the segments, which have it in their stead, are where they should be.
     pub(super) fn check_leaves(&self) -> Result<(), Corruption> {
+        self.check_segments()?;
         self.small.pages.leaves().try_for_each(|(_, leaf)| {
             let at = leaf.memory.addr().get();
             verify(at, Rule::Leaf, leaf.len(), leaf.len().min(self.room_from(at)))
@@ -120,6 +122,7 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// The page map, the lists and the cache, after the walk.
     pub(super) fn check_small(&self, at: usize, tally: &SmallTally) -> Result<(), Corruption> {
+        self.check_pages()?;
         let mut leaves = 0;
         for (index, leaf) in self.small.pages.leaves() {
             leaves += 1;
@@ -256,7 +259,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     /// How many bytes there are from `at` to the fence of its region, if a payload can begin there.
-    fn room_from(&self, at: usize) -> usize {
+    pub(crate) fn room_from(&self, at: usize) -> usize {
         let places = self.all_regions().map(|region| (region.first.addr() + WORD, region.fence.addr()));
         places.filter(|&(first, fence)| first <= at && at <= fence).map(|(_, fence)| fence - at).next().unwrap_or(0)
     }

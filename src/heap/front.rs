@@ -7,7 +7,7 @@ use super::Heap;
 use crate::cell::{Cell, WORD};
 use crate::provider::{Break, Map};
 use crate::small::Class;
-use crate::small::segments::SegmentMap;
+use crate::small::segments::{Owner, SegmentMap};
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a block that holds a class: [`deallocate`](Heap::deallocate) for who knows as much of its layout. O(1), plus at most one call of
@@ -86,9 +86,10 @@ impl<B, M> Heap<B, M> {
     ///
     /// # Safety
     ///
-    /// The heap has no memory yet, and all that it will ever have are segments of the map, which outlives it.
-    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
+    /// The heap has no memory yet, and all that it will ever have are segments of `owner` in the map, which outlives it.
+    pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
         self.small.favour_runs();
+        self.small.owner = owner;
         // SAFETY: the caller's promise.
         unsafe { self.small.pages.rely_on(segments) };
     }

@@ -25,6 +25,8 @@ mod bins;
 mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
+mod check_segments;
+#[cfg(not(feature = "tiny"))]
 mod check_small;
 #[cfg(feature = "checked")]
 mod checked;
@@ -81,9 +83,9 @@ use stats::Counters;
 pub use add_region::RegionError;
 pub use check::{Corruption, Rule};
 #[cfg(feature = "checked")]
-pub(crate) use checked::size_on_record;
-#[cfg(feature = "checked")]
 pub use checked::{Decision, Misuse, MisuseHook, MisuseKind};
+#[cfg(feature = "checked")]
+pub(crate) use checked::{examine_foreign, send, size_on_record};
 pub use growth::Trim;
 pub use mapped::MapThreshold;
 pub use picture::Picture;

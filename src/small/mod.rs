@@ -32,9 +32,11 @@ pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
 pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
+use segments::Owner;
+
 /// A class gets its first run when what its blocks would save pays for this part of it: for a half, or, where runs are favoured, for a sixteenth.
-const RUN_PAYS: usize = 2;
-const FAVOURED_RUN_PAYS: usize = 16;
+const RUN_PAYS: u8 = 2;
+const FAVOURED_RUN_PAYS: u8 = 16;
 
 /// Some of the cache is freed each time when so many bytes were cut from the top.
 const FLUSH_EACH: usize = 512;
@@ -45,6 +47,8 @@ pub(crate) struct Small {
     pub(crate) cache: Cache,
     pub(crate) partial: [PartialRuns; CLASSES],
     pub(crate) pages: PageMap,
+    /// Whose the heap's memory is, if it is segments of a map.
+    pub(crate) owner: Owner,
     /// For each class, how many blocks are cells of their own (a guess where blocks were resized, or are more than fit).
     pub(crate) cells: [u16; CLASSES],
     /// For each class, how many runs there are; once there were too many to count, this stays.
@@ -56,7 +60,7 @@ pub(crate) struct Small {
     /// False: every block is a cell.
     has_runs: bool,
     /// What part of a run must be paid for before the first one begins.
-    run_pays: usize,
+    run_pays: u8,
     /// Requests for small blocks that the cache could not serve, modulo 2³².
     misses: u32,
     /// Requests for blocks that are not small, modulo 2³².
@@ -70,6 +74,7 @@ impl Small {
             cache: Cache::new(limit),
             partial: [PartialRuns::EMPTY; CLASSES],
             pages: PageMap::new(),
+            owner: Owner::NOBODY,
             cells: [0; CLASSES],
             runs: [0; CLASSES],
             cut: 0,
@@ -116,7 +121,7 @@ impl Small {
     /// A block of a run saves the header and the rounding of a cell. A run wastes the half of itself, taken over the classes.
     pub(crate) const fn has_earned_run(&self, class: Class, cell_size: usize) -> bool {
         let saved = self.cells[class.index()] as usize * (cell_size - class.size());
-        self.runs[class.index()] > 0 || saved >= len_of(class) / self.run_pays
+        self.runs[class.index()] > 0 || saved >= len_of(class) / self.run_pays as usize
     }
 
     /// From now on runs begin early: blocks of a run are freed faster, above all by address, and what a run wastes counts little in memory that

@@ -65,7 +65,7 @@ impl PageMap {
 
     /// The map that knows instead of this one.
     #[inline]
-    fn segments(&self) -> Option<&SegmentMap> {
+    pub(crate) fn segments(&self) -> Option<&SegmentMap> {
         // SAFETY: it outlives this one: `rely_on`.
         self.segments.map(|segments| unsafe { segments.as_ref() })
     }

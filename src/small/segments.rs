@@ -18,6 +18,7 @@
 //! came after the segment was entered: what hands a pointer from thread to thread orders that too, so relaxed accesses do. A window
 //! or leaf is found by an acquiring load, because an address that is in no segment may lead to one that somebody is just adding.
 
+mod look;
 mod near;
 
 use core::alloc::Layout;
@@ -380,6 +381,33 @@ mod tests {
             assert!(mapped.reach(start_of(unit), 2));
         }
         assert_eq!(mapped.map.owner_of(start_of(far)), Owner::NOBODY);
+    }
+
+    #[test]
+    fn a_part_outside_and_a_window_that_leads_back_are_found() {
+        if usize::BITS < 64 {
+            return; // The first window describes all there is.
+        }
+        let mut mapped = Mapped::new(0);
+        let far = LEAVES * ENTRIES * UNIT;
+        for start in [UNIT, far, 2 * far] {
+            assert!(mapped.reach(start, 1));
+        }
+        let parts: Vec<_> = mapped.taken.iter().map(|(at, layout)| (at.addr().get(), layout.size())).collect();
+        let room = |at: usize| Some(parts.iter().find(|(part, _)| *part == at).map_or(0, |&(_, len)| len));
+        assert_eq!((parts.len(), mapped.map.part_outside(room)), (5, None));
+        for &(part, len) in &parts {
+            let one_is_short = |at: usize| if at == part { Some(len - 1) } else { room(at) };
+            assert_eq!(mapped.map.part_outside(one_is_short), Some((part, len, len - 1)));
+        }
+        let windows: Vec<_> = mapped.map.windows().collect();
+        for (last, back) in [(2, 2), (2, 1), (2, 0), (1, 1), (1, 0)] {
+            let to: *const Window = windows[back];
+            let before = windows[last].next.swap(to.cast_mut(), Ordering::Relaxed);
+            assert_eq!(mapped.map.part_outside(|_| None), Some((to.addr(), size_of::<Window>(), 0)));
+            windows[last].next.store(before, Ordering::Relaxed);
+        }
+        assert_eq!(mapped.map.units().count(), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!   allocate ─► a longer block is taken ─► its record is written behind the caller's bytes          record.rs
 //!   deallocate, reallocate, usable_size       who does not know the layout is told by the record
 //!        └─► is there a block? ─► its record ─► header and neighbours ─► the heap, as without the profile
-//!            place.rs             record.rs     neighbours.rs, links.rs
+//!            place.rs             record.rs     neighbours.rs, links.rs          what others free: sent.rs
 //!                 └──────────────────┴──────────────┴──► Misuse ─► the hook decides                 misuse.rs
 //! ```
 //!
@@ -18,6 +18,7 @@ mod misuse;
 mod neighbours;
 mod place;
 mod record;
+mod sent;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -30,6 +31,7 @@ use crate::provider::{Break, Map};
 pub use misuse::{Decision, Misuse, MisuseHook, MisuseKind};
 pub(super) use record::guarded as guarded_layout;
 pub(crate) use record::size_on_record;
+pub(crate) use sent::{examine_foreign, send};
 
 use place::Place;
 use record::Guarded;
@@ -54,11 +56,16 @@ impl<B, M> Heap<B, M> {
     pub const fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.guard.hook = hook;
     }
+
+    /// Who is told.
+    pub(crate) const fn misuse_hook(&self) -> MisuseHook {
+        self.guard.hook
+    }
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Asks the hook. Returns if the misuse is to be ignored.
-    pub(super) fn report(&mut self, misuse: Misuse) {
+    pub(crate) fn report(&mut self, misuse: Misuse) {
         // If the hook or the panic unwinds, the heap is checked as before.
         let entered = core::mem::take(&mut self.guard.entered);
         assert!((self.guard.hook)(&misuse) == Decision::Ignore, "{misuse}");
@@ -200,6 +207,12 @@ impl<B: Break, M: Map> Heap<B, M> {
         // A heap that has stopped may have begun to free a block that it could not resize, and touches nothing to take that back.
         let is_live = |live| live || self.stopped.is_some();
         guarded.record().decode(guarded.addr()).map_or(0, |(layout, live)| if is_live(live) { layout.size() } else { 0 })
+    }
+
+    /// Whether there is a live block of this layout, or of the one on its record, and nothing is wrong with it.
+    pub(crate) fn has_block(&self, payload: NonNull<u8>, layout: Option<Layout>) -> bool {
+        let layout = layout.unwrap_or_else(|| self.layout_on_record(payload));
+        self.stopped.is_some() || self.examine(payload, layout).is_ok()
     }
 
     /// A block that is to be freed or resized, and its layout with the record, if there is nothing wrong with it.

@@ -33,18 +33,18 @@ pub(super) enum NoBlock {
 }
 
 impl Misuse {
-    fn never_allocated(address: usize, around: Option<usize>) -> Self {
+    pub(super) fn never_allocated(address: usize, around: Option<usize>) -> Self {
         Self { kind: MisuseKind::NeverAllocated, block: address, at: address, found: address, expected: around.unwrap_or(0) }
     }
 
     /// The record says that the block is free.
-    fn freed_by_record(guarded: Guarded, layout: Layout) -> Self {
+    pub(super) fn freed_by_record(guarded: Guarded, layout: Layout) -> Self {
         let (block, at, found) = (guarded.addr(), guarded.check_addr(), guarded.record().check);
         Self { kind: MisuseKind::DoubleFree, block, at, found, expected: Record::new(block, layout, true).check }
     }
 
     /// The header says that the cell is free, or was.
-    fn freed_by_header(cell: Cell, header: Header) -> Self {
+    pub(super) fn freed_by_header(cell: Cell, header: Header) -> Self {
         let live = Header::new(header.size(), header.state() | State::USED);
         Self {
             kind: MisuseKind::DoubleFree,
@@ -142,22 +142,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// A live block of this layout, or what is wrong with it.
     pub(super) fn examine(&self, block: NonNull<u8>, layout: Layout) -> Result<(Guarded, Place), Misuse> {
         let (guarded, place) = self.locate(block).map_err(|reason| self.diagnose(block, Some(layout), reason))?;
-        let address = guarded.addr();
-        let misuse = |kind, at, found, expected| Err(Misuse { kind, block: address, at, found, expected });
-        match guarded.record().decode(address) {
-            Some((asked, false)) => Err(Misuse::freed_by_record(guarded, asked)),
-            Some((asked, true)) if asked.size() != layout.size() => {
-                misuse(MisuseKind::WrongSize, address, layout.size(), asked.size())
-            }
-            Some((asked, true)) if asked.align() != layout.align() => {
-                misuse(MisuseKind::WrongAlignment, address, layout.align(), asked.align())
-            }
-            Some(_) => match guarded.first_overflow(layout.size()) {
-                Some((at, found)) => misuse(MisuseKind::Overflow, at, usize::from(found), Guarded::GAP),
-                None => Ok((guarded, place)),
-            },
-            None => Err(self.without_record(guarded, place, layout)),
-        }
+        let verdict = guarded.compare(layout).unwrap_or_else(|| Err(self.without_record(guarded, place, layout)));
+        verdict.map(|()| (guarded, place))
     }
 
     /// What has happened to a block whose record is none.
@@ -180,14 +166,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             },
             Place::Mapping => {}
         }
-        let expected = Record::new(address, layout, true);
-        let found = guarded.record();
-        let (at, found, expected) = match guarded.first_overflow(layout.size()) {
-            Some((at, found)) => (at, usize::from(found), Guarded::GAP),
-            None if found.size != expected.size => (guarded.record_addr(), found.size, expected.size),
-            None => (guarded.check_addr(), found.check, expected.check),
-        };
-        Misuse { kind: MisuseKind::Overflow, block: address, at, found, expected }
+        guarded.overwritten(layout)
     }
 
     /// Finds out why no block begins at an address. Looks at every cell if need be.

@@ -4,14 +4,16 @@
 //!   block ─►┌────────────────────────┬──────────┬──────┬───────┐◄─ the end of the cell, of the block of a run, or of the mapping
 //!           │ the caller's bytes     │ 0xFD …   │ size │ check │
 //!           └────────────────────────┴──────────┴──────┴───────┘
-//!                                                         alignment, live or freed, and the rest a hash of all that and the address
+//!                                  alignment, whether it is live, freed, or on its way, and the rest a hash of all that and the address
 //! ```
 //!
 //! It is found by what the heap knows of the block, not by what the caller says, so a wrong layout is told from an overflow.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::{Misuse, MisuseKind};
 use crate::cell::{WORD, mix};
 
 /// What the record takes.
@@ -29,7 +31,9 @@ const GAP: u8 = 0xFD;
 /// Bits of the word `check` that are not hash.
 const LIVE: usize = 1;
 const ALIGN_SHIFT: u32 = 1;
-const PLAIN_BITS: usize = 0x7F;
+/// Not live any more, and not freed either: another thread has given the block up, and it is on its way to its heap.
+const SENT: usize = 0x80;
+const PLAIN_BITS: usize = 0xFF;
 
 /// The layout of a block that holds one of this layout and its record; `None` if no address space is large enough.
 pub(crate) fn guarded(layout: Layout) -> Option<Layout> {
@@ -48,7 +52,16 @@ pub(super) struct Record {
 impl Record {
     /// The record of the block at `block`.
     pub(super) const fn new(block: usize, layout: Layout, live: bool) -> Self {
-        let plain = (layout.align().trailing_zeros() as usize) << ALIGN_SHIFT | if live { LIVE } else { 0 };
+        Self::with(block, layout, if live { LIVE } else { 0 })
+    }
+
+    /// The record of a block that is on its way to its heap.
+    pub(super) const fn sent(block: usize, layout: Layout) -> Self {
+        Self::with(block, layout, SENT)
+    }
+
+    const fn with(block: usize, layout: Layout, state: usize) -> Self {
+        let plain = (layout.align().trailing_zeros() as usize) << ALIGN_SHIFT | state;
         let unchecked = Self { size: layout.size(), check: plain };
         Self { check: unchecked.check_of(block), ..unchecked }
     }
@@ -61,9 +74,15 @@ impl Record {
 
     /// The layout, and whether the block is live; `None` if this is no record of the block at `block`.
     pub(super) fn decode(self, block: usize) -> Option<(Layout, bool)> {
-        let align = 1_usize.checked_shl(((self.check & PLAIN_BITS) >> ALIGN_SHIFT) as u32)?;
-        let (layout, live) = (Layout::from_size_align(self.size, align).ok()?, self.check & LIVE != 0);
-        (self == Self::new(block, layout, live)).then_some((layout, live))
+        let state = self.check & (LIVE | SENT);
+        let align = 1_usize.checked_shl(((self.check & PLAIN_BITS & !state) >> ALIGN_SHIFT) as u32)?;
+        let layout = Layout::from_size_align(self.size, align).ok()?;
+        (state != LIVE | SENT && self == Self::with(block, layout, state)).then_some((layout, state == LIVE))
+    }
+
+    /// Whether the block of a right record is on its way to its heap.
+    pub(super) const fn is_sent(self) -> bool {
+        self.check & SENT != 0
     }
 }
 
@@ -129,6 +148,50 @@ impl Guarded {
         unsafe { self.place().write(Record::new(self.addr(), layout, live)) };
     }
 
+    /// Notes that a live block of this layout goes to its heap. False: somebody else has given it up meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The record is that of a live block, unless others free it at the same time, who change it by this as well.
+    pub(super) unsafe fn send(self, layout: Layout) -> bool {
+        let (live, sent) = (Record::new(self.addr(), layout, true), Record::sent(self.addr(), layout));
+        let check = self.place().cast::<usize>();
+        // SAFETY: the second word of the record.
+        let check = unsafe { check.add(1) };
+        // SAFETY: a word of the heap's, aligned.
+        let check = unsafe { AtomicUsize::from_ptr(check.as_ptr()) };
+        check.compare_exchange(live.check, sent.check, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// What the record says against a live block of this layout. `None`: it is no record.
+    pub(super) fn compare(self, layout: Layout) -> Option<Result<(), Misuse>> {
+        let address = self.addr();
+        let misuse = |kind, at, found, expected| Err(Misuse { kind, block: address, at, found, expected });
+        let (asked, live) = self.record().decode(address)?;
+        Some(if !live {
+            Err(Misuse::freed_by_record(self, asked))
+        } else if asked.size() != layout.size() {
+            misuse(MisuseKind::WrongSize, address, layout.size(), asked.size())
+        } else if asked.align() != layout.align() {
+            misuse(MisuseKind::WrongAlignment, address, layout.align(), asked.align())
+        } else if let Some((at, found)) = self.first_overflow(layout.size()) {
+            misuse(MisuseKind::Overflow, at, usize::from(found), Self::GAP)
+        } else {
+            Ok(())
+        })
+    }
+
+    /// Where it shows that the record of a block of this layout was overwritten.
+    pub(super) fn overwritten(self, layout: Layout) -> Misuse {
+        let (expected, found) = (Record::new(self.addr(), layout, true), self.record());
+        let (at, found, expected) = match self.first_overflow(layout.size()) {
+            Some((at, found)) => (at, usize::from(found), Self::GAP),
+            None if found.size != expected.size => (self.record_addr(), found.size, expected.size),
+            None => (self.check_addr(), found.check, expected.check),
+        };
+        Misuse { kind: MisuseKind::Overflow, block: self.addr(), at, found, expected }
+    }
+
     /// Writes the record of a live block, and what is in front of it.
     ///
     /// # Safety
@@ -177,6 +240,8 @@ mod tests {
             let record = Record::new(0x1000, layout, live);
             assert_eq!(record.decode(0x1000), Some((layout, live)));
             assert_eq!(record.decode(0x1010), None);
+            let sent = Record::sent(0x1000, layout);
+            assert_eq!((sent.decode(0x1000), sent.is_sent(), record.is_sent()), (Some((layout, false)), true, false));
             for bit in 0..usize::BITS {
                 assert_eq!(Record { size: record.size ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the size");
                 assert_eq!(Record { check: record.check ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the check");

@@ -1,0 +1,106 @@
+//! The `checked` profile where several heaps are one: what a caller does wrong with another's block is found where it is done.
+//!
+//! ```text
+//!   allocate, and what is mine or the parent's   the heap's own checks                            heap/checked/
+//!   another's block ─► send: looked at from outside ─► the outbox, marked       who frees it, or moves it, again is reported
+//!   taken up ────────► as it was sent? ─► freed                                 who has written to it meanwhile is
+//! ```
+//!
+//! The hook is told by the caller's arena, or, where it has none, by the parent. That of an arena is the parent's when the arena was made.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::ArenaHeap;
+use super::arena::Inner;
+use super::sync::Link;
+use super::visit::Visit;
+use crate::heap::{Misuse, MisuseHook, MisuseKind, examine_foreign, send};
+use crate::lock::RawLock;
+use crate::provider::{Break, Cpu, Map};
+use crate::small::segments::Owner;
+
+impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+    /// Looks at a block of another arena that is freed here, and marks it. False: it must not be sent, and why was reported.
+    ///
+    /// # Safety
+    ///
+    /// As for [`send`](Inner::send), if it is a block.
+    pub(super) unsafe fn may_send(&mut self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
+        // SAFETY: the caller's promise.
+        let verdict = unsafe { send(&self.shared().map, block, layout) };
+        verdict.map_err(|misuse| self.heap.report(misuse)).is_ok()
+    }
+
+    /// Frees a block that others have sent. `next` is where its link leads: nowhere, if that cannot be true, or if the block is not as it was
+    /// sent; what was behind it is lost then.
+    ///
+    /// # Safety
+    ///
+    /// The block was in this arena's list.
+    pub(super) unsafe fn take_up_one(&mut self, block: NonNull<Link>, next: &mut Option<NonNull<Link>>) {
+        // SAFETY: the caller's promise.
+        let is_sound = unsafe { self.heap.deallocate_sent(block.cast()) };
+        let leads_home = |next: NonNull<Link>| next.is_aligned() && self.owner_of(next.cast()) == self.owner;
+        if let Some(wild) = next.take_if(|next| !is_sound || !leads_home(*next))
+            && is_sound
+        {
+            let (block, found) = (block.addr().get(), wild.addr().get());
+            self.heap.report(Misuse { kind: MisuseKind::WriteAfterFree, block, at: block, found, expected: 0 });
+        }
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
+    /// [`Inner::may_send`] for who is in no arena.
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    pub(super) unsafe fn may_send(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
+        let Some(shared) = self.shared else { return false };
+        // SAFETY: the caller's promise.
+        let verdict = unsafe { send(&shared.map, block, layout) };
+        verdict.map_err(|misuse| self.report(misuse)).is_ok()
+    }
+
+    /// Tells the hook. Who has interrupted who has the parent's lock, and has no arena left, cannot.
+    fn report(&self, misuse: Misuse) {
+        match self.go_in(0).or_else(|| self.go_in(1)) {
+            Some(mut inside) => inside.inner().0.heap.report(misuse),
+            None => {
+                let _: Option<()> = self.heap.parent.with(self.place(), |heap| heap.report(misuse));
+            }
+        }
+    }
+}
+
+impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+    /// Sets who is told of a misuse and decides what becomes of it, for the parent, the caller's arena, and all that are made from now on: to
+    /// be called before others use the heap. See [`Heap::set_misuse_hook`](crate::Heap::set_misuse_hook). The hook may be called with the
+    /// parent locked.
+    pub fn set_misuse_hook(&self, hook: MisuseHook) {
+        let visit = self.visit();
+        if let Some(mut inside) = visit.go_in(0) {
+            inside.inner().0.heap.set_misuse_hook(hook);
+        }
+        let _: Option<()> = self.parent.with(visit.place(), |heap| heap.set_misuse_hook(hook));
+    }
+
+    /// Whether a block may be read, and moved to another one: it is live and has this layout, if that is known. What is wrong with another's
+    /// is reported; of the others the heap that has it did so when it was asked to resize it.
+    pub(super) fn may_move(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
+        let visit = self.visit();
+        let owner = visit.owner_of(block);
+        let Some(shared) = visit.shared.filter(|_| owner != Owner::NOBODY) else {
+            return self.parent.with(visit.place(), |heap| heap.has_block(block, layout)).unwrap_or(true);
+        };
+        if let Some(mut inside) = visit.go_in(0)
+            && let (inner, _) = inside.inner()
+            && inner.owner == owner
+        {
+            return inner.heap.has_block(block, layout);
+        }
+        examine_foreign(&shared.map, block, layout).map_err(|misuse| visit.report(misuse)).is_ok()
+    }
+}

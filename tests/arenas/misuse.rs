@@ -1,0 +1,279 @@
+//! The `checked` profile with arenas: what is done wrong with another's block is reported where it is done, or when its owner takes it up.
+
+use std::alloc::Layout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use brkalloc::{ArenaHeap, Decision, Misuse, MisuseKind};
+
+use super::blocks::layout;
+use super::common::misuse::{addr, at, misuse, note_and_ignore, reported, the_report};
+use super::common::test_break::TestBreak;
+use super::slots::{Slots, assert_all_is_free, on_slot};
+
+type Heap = ArenaHeap<TestBreak, Slots>;
+
+const WORD: usize = size_of::<usize>();
+
+/// On no slot.
+const NOWHERE: usize = usize::MAX;
+
+/// A heap whose slots 0 to 2 have arenas, and which notes what is done wrong.
+fn heap() -> Heap {
+    let heap = super::heap(3);
+    heap.set_misuse_hook(note_and_ignore);
+    reported();
+    (0..3).for_each(|slot| free(&heap, slot, allocate(&heap, slot, layout(8, 8)), layout(8, 8)));
+    heap
+}
+
+fn allocate(heap: &Heap, slot: usize, layout: Layout) -> NonNull<u8> {
+    // SAFETY: the cases keep their heaps.
+    on_slot(slot, || unsafe { heap.allocate(layout) }).expect("there is memory")
+}
+
+/// Frees what may be no block: that is what the profile is for.
+fn free(heap: &Heap, slot: usize, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the profile sees to it that nothing happens if it is none.
+    on_slot(slot, || unsafe { heap.deallocate(block, layout) });
+}
+
+fn resize(heap: &Heap, slot: usize, block: NonNull<u8>, layout: Layout, size: usize) -> Option<NonNull<u8>> {
+    // SAFETY: as for `free`.
+    on_slot(slot, || unsafe { heap.reallocate(block, layout, size) })
+}
+
+/// Sends what the slots have for others, and lets slot 0 take up what it gets.
+fn bring_home(heap: &Heap) {
+    (1..3).for_each(|slot| on_slot(slot, || heap.flush()));
+    on_slot(0, || heap.flush());
+}
+
+/// A layout of each kind of block that lies in an arena: in a run, and a cell, and what is longer than the outbox takes of one owner.
+fn layouts() -> [Layout; 4] {
+    [layout(41, 8), layout(3, 1), layout(3003, 4), layout(30_000, 16)]
+}
+
+/// A block of slot 0, and one behind it, which keeps its memory where it is.
+fn block(heap: &Heap, layout: Layout) -> (NonNull<u8>, NonNull<u8>) {
+    (allocate(heap, 0, layout), allocate(heap, 0, layout))
+}
+
+fn assert_is_whole(heap: &Heap) {
+    // SAFETY: the case has one thread, or the others have ended.
+    unsafe { heap.quiet() }.check().unwrap_or_else(|corruption| panic!("{corruption}"));
+    assert_eq!(reported(), []);
+}
+
+#[test]
+fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is() {
+    for layout in layouts() {
+        let heap = heap();
+        let (block, wall) = block(&heap, layout);
+        free(&heap, 1, block, layout);
+        assert_eq!(reported(), []);
+        // It waits in the outbox; then it is on the owner's list; then the owner has it back.
+        for when in ["waiting", "sent", "taken up"] {
+            for slot in [1, 2, 0, NOWHERE] {
+                free(&heap, slot, block, layout);
+                let report = the_report();
+                assert_eq!((report.kind, report.block), (MisuseKind::DoubleFree, addr(block)), "{layout:?}, {when}, slot {slot}");
+                assert_eq!(resize(&heap, slot, block, layout, 50), None);
+                assert_eq!(the_report().kind, MisuseKind::DoubleFree, "{layout:?}, {when}, slot {slot}");
+                // SAFETY: the profile sees to it that nothing happens.
+                let moved = on_slot(slot, || unsafe { heap.reallocate_unsized(block, super::layout(50, 8)) });
+                assert_eq!((moved, the_report().kind), (None, MisuseKind::DoubleFree), "{layout:?}, {when}, slot {slot}");
+            }
+            match when {
+                "waiting" => on_slot(1, || heap.flush()),
+                _ => on_slot(0, || heap.flush()),
+            }
+        }
+        free(&heap, 0, wall, layout);
+        assert_is_whole(&heap);
+        assert_all_is_free(heap);
+    }
+}
+
+#[test]
+fn once_here_and_once_there_is_reported() {
+    for layout in layouts() {
+        let heap = heap();
+        let (block, wall) = block(&heap, layout);
+        free(&heap, 0, block, layout);
+        for slot in [1, 2, NOWHERE] {
+            free(&heap, slot, block, layout);
+            let report = the_report();
+            assert_eq!((report.kind, report.block), (MisuseKind::DoubleFree, addr(block)), "{layout:?}, slot {slot}");
+        }
+        bring_home(&heap);
+        free(&heap, 2, wall, layout);
+        assert_is_whole(&heap);
+        assert_all_is_free(heap);
+    }
+}
+
+#[test]
+fn of_two_who_free_at_the_same_time_one_is_reported() {
+    static REPORTED: AtomicUsize = AtomicUsize::new(0);
+    fn count(misuse: &Misuse) -> Decision {
+        assert_eq!(misuse.kind, MisuseKind::DoubleFree);
+        REPORTED.fetch_add(1, Ordering::Relaxed);
+        Decision::Ignore
+    }
+    const ROUNDS: usize = 200;
+    let heap = super::heap(3);
+    heap.set_misuse_hook(count);
+    let blocks: Vec<usize> =
+        (0..ROUNDS).map(|round| allocate(&heap, 0, layouts()[round % 3]).as_ptr().expose_provenance()).collect();
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        for slot in 1..3 {
+            let (heap, blocks, start) = (&heap, &blocks, &start);
+            scope.spawn(move || {
+                for (round, &block) in blocks.iter().enumerate() {
+                    start.wait();
+                    let block = NonNull::new(std::ptr::with_exposed_provenance_mut(block)).unwrap();
+                    free(heap, slot, block, layouts()[round % 3]);
+                }
+            });
+        }
+    });
+    bring_home(&heap);
+    assert_eq!(REPORTED.load(Ordering::Relaxed), ROUNDS);
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn a_wrong_layout_and_what_was_never_allocated_are_reported() {
+    for layout in layouts() {
+        let heap = heap();
+        let (block, wall) = block(&heap, layout);
+        for slot in [1, NOWHERE] {
+            let (wrong, size) = (super::layout(layout.size() + 20, layout.align()), layout.size().max(WORD));
+            free(&heap, slot, block, wrong);
+            assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), wrong.size(), size));
+            let wrong = super::layout(layout.size(), 2 * layout.align());
+            free(&heap, slot, block, wrong);
+            assert_eq!(the_report(), misuse(MisuseKind::WrongAlignment, block, addr(block), wrong.align(), layout.align()));
+            for offset in [1, 8, 16] {
+                free(&heap, slot, at(block, offset), layout);
+                let report = the_report();
+                let kinds = [MisuseKind::NeverAllocated, MisuseKind::Header];
+                assert!(kinds.contains(&report.kind) && report.block == addr(block) + offset as usize, "{report}");
+            }
+        }
+        [block, wall].into_iter().for_each(|block| free(&heap, 1, block, layout));
+        bring_home(&heap);
+        assert_is_whole(&heap);
+        assert_all_is_free(heap);
+    }
+}
+
+#[test]
+fn an_overflow_is_reported_by_who_frees_the_block() {
+    for layout in layouts() {
+        for slot in [1, NOWHERE] {
+            let heap = heap();
+            let (block, wall) = block(&heap, layout);
+            let end = at(block, layout.size().max(WORD) as isize);
+            // SAFETY: that is what the case is about.
+            unsafe { end.write(7) };
+            free(&heap, slot, block, layout);
+            let report = the_report();
+            assert_eq!((report.kind, report.block), (MisuseKind::Overflow, addr(block)), "{layout:?}");
+            // What is behind the block is a gap, or the record.
+            assert!((addr(end)..addr(end) + 2 * WORD).contains(&report.at), "{report}");
+            // Nobody gets it again, and it counts as freed, if its record can be found again.
+            free(&heap, slot, block, layout);
+            assert_eq!(the_report().kind, MisuseKind::DoubleFree);
+            free(&heap, slot, wall, layout);
+            bring_home(&heap);
+            assert_is_whole(&heap);
+        }
+    }
+}
+
+#[test]
+fn what_is_written_to_the_record_of_a_block_on_its_way_is_reported() {
+    for layout in layouts() {
+        let heap = heap();
+        let (block, wall) = block(&heap, layout);
+        let second = allocate(&heap, 0, layout);
+        let end = at(block, layout.size().max(WORD) as isize);
+        free(&heap, 1, block, layout);
+        // SAFETY: that is what the case is about.
+        unsafe { end.write(7) };
+        bring_home(&heap);
+        let report = the_report();
+        assert_eq!((report.kind, report.block), (MisuseKind::WriteAfterFree, addr(block)), "{layout:?}");
+        // The arena serves on, and takes up what comes.
+        [wall, second].into_iter().for_each(|block| free(&heap, 2, block, layout));
+        bring_home(&heap);
+        assert_is_whole(&heap);
+    }
+}
+
+#[test]
+fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed() {
+    for layout in layouts() {
+        let heap = heap();
+        let (block, wall) = block(&heap, layout);
+        let other = allocate(&heap, 2, layout);
+        for wild in [8, usize::MAX - 7, addr(other), addr(wall) + 1] {
+            let block = allocate(&heap, 0, layout);
+            free(&heap, 1, block, layout);
+            on_slot(1, || heap.flush());
+            // SAFETY: that is what the case is about.
+            unsafe { block.cast::<usize>().write(wild) };
+            on_slot(0, || heap.flush());
+            assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, block, addr(block), wild, 0));
+        }
+        [block, wall].into_iter().for_each(|block| free(&heap, 0, block, layout));
+        free(&heap, 2, other, layout);
+        assert_is_whole(&heap);
+        assert_all_is_free(heap);
+    }
+}
+
+#[test]
+fn a_misuse_of_a_large_block_is_reported_whoever_has_it() {
+    let heap = heap();
+    let large = layout(100_000, 8);
+    let block = allocate(&heap, 0, large);
+    free(&heap, 1, block, layout(100_001, 8));
+    assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), 100_001, 100_000));
+    assert_eq!(resize(&heap, 1, block, layout(100_001, 8), 300_000), None);
+    assert_eq!(the_report().kind, MisuseKind::WrongSize);
+    free(&heap, 1, block, large);
+    for slot in [0, 1, NOWHERE] {
+        free(&heap, slot, block, large);
+        assert_eq!(the_report().kind, MisuseKind::DoubleFree);
+        assert_eq!(resize(&heap, slot, block, large, 10), None);
+        assert_eq!(the_report().kind, MisuseKind::DoubleFree);
+    }
+    assert_is_whole(&heap);
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn who_panics_leaves_neither_arena_nor_parent_locked() {
+    let heap = super::heap(2);
+    for layout in [layout(41, 8), layout(100_000, 8)] {
+        let block = allocate(&heap, 0, layout);
+        free(&heap, 1, block, layout);
+        for slot in [1, 0] {
+            let panic = catch_unwind(AssertUnwindSafe(|| free(&heap, slot, block, layout))).unwrap_err();
+            assert!(panic.downcast_ref::<String>().unwrap().starts_with("double free of the block at "));
+        }
+        for slot in [0, 1] {
+            for layout in [layout, super::layout(41, 8), super::layout(200_000, 8)] {
+                free(&heap, slot, allocate(&heap, slot, layout), layout);
+            }
+        }
+    }
+    assert_all_is_free(heap);
+}
