@@ -121,16 +121,15 @@ unsafe extern "C" fn end(_: *mut c_void) {
 /// Gives the calling thread a slot, if there is one.
 #[cold]
 #[inline(never)]
-fn begin(thread: &Thread) -> usize {
+fn begin(thread: &Thread) {
     // The C library allocates to note a value for a key, if a program has had more than thirty keys when ours was made: on no slot.
     thread.slot.set(NONE);
-    let Some(slot) = take_slot() else { return NONE };
+    let Some(slot) = take_slot() else { return };
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
         // SAFETY: a key of ours; any value but null has `end` called.
         unsafe { libc::pthread_setspecific(key, NonNull::<c_void>::dangling().as_ptr()) };
     }
     thread.slot.set(slot + 1);
-    slot
 }
 
 /// The threads of the process.
@@ -148,12 +147,17 @@ unsafe impl Cpu for Threads {
     }
 
     #[inline(always)]
-    fn enter(&self) -> usize {
+    fn arrive(&self) {
         let thread = Thread::current();
-        match thread.slot.get() {
-            UNKNOWN => begin(thread),
-            slot => slot - 1,
+        if thread.slot.get() == UNKNOWN {
+            begin(thread);
         }
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> usize {
+        // Of who has none that is no slot's number.
+        Thread::current().slot.get().wrapping_sub(1)
     }
 
     #[inline(always)]

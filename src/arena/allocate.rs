@@ -97,15 +97,21 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served(layout);
-        match self.pop_front(layout) {
+        // SAFETY: the caller's promise.
+        match unsafe { self.allocate_at_once(layout) } {
             Some(block) => Some(block),
             None => self.allocate_slowly(layout),
         }
     }
 
-    /// A block that the front cache of the caller's arena has. The fast path: no more than is needed, and nothing that can fail.
+    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls nobody: `None` only says that there is more to do.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](ArenaHeap::allocate).
+    #[must_use]
     #[inline(always)]
-    fn pop_front(&self, layout: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn allocate_at_once(&self, layout: Layout) -> Option<NonNull<u8>> {
         Class::of(layout)?;
         let caller = self.caller();
         caller.go_in()?.inner().0.heap.pop_front(layout)

@@ -14,7 +14,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// # Safety
     ///
     /// The block came from this heap, was not freed since, and is not used any more.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn deallocate_unsized(&self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
         if !unsafe { self.push_front_by_address(block) } {

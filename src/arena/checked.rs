@@ -41,7 +41,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     pub(super) unsafe fn take_up_one(&mut self, block: NonNull<Link>, next: &mut Option<NonNull<Link>>) {
         // SAFETY: the caller's promise.
         let is_sound = unsafe { self.heap.deallocate_sent(block.cast()) };
-        let leads_home = |next: NonNull<Link>| next.is_aligned() && self.owner_of(next.cast()) == self.owner;
+        let leads_home = |next: NonNull<Link>| next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner;
         if let Some(wild) = next.take_if(|next| !is_sound || !leads_home(*next))
             && is_sound
         {

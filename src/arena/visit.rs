@@ -134,6 +134,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline(always)]
     pub(super) fn visit(&self) -> Visit<'_, B, C, M, L> {
+        self.cpu.arrive();
         let caller = self.caller();
         let shared = self.shared();
         let slot = shared.and_then(|shared| shared.slot(caller.number));

@@ -67,6 +67,11 @@ pub unsafe trait Cpu {
     /// How many slots there are: `0..slots()`.
     fn slots(&self) -> usize;
 
+    /// The caller may get a slot now, if it has none. Called before [`enter`](Cpu::enter) wherever there is time for it: on every way but the
+    /// shortest, on which there must be an arena already.
+    #[inline(always)]
+    fn arrive(&self) {}
+
     /// The caller's slot, on which it stays until [`leave`](Cpu::leave). Any other number: it has none.
     fn enter(&self) -> usize;
 
@@ -111,14 +116,16 @@ impl SlotWord {
     /// put back, and does not need to.
     #[inline(always)]
     pub(crate) fn take(&self, interrupted: bool) -> Option<NonNull<()>> {
-        if interrupted {
-            if !self.is_free.load(Ordering::Relaxed) {
-                return None;
-            }
-            self.is_free.store(false, Ordering::Relaxed);
-            compiler_fence(Ordering::SeqCst);
+        if !interrupted {
+            return NonNull::new(self.what.load(Ordering::Relaxed));
         }
-        NonNull::new(self.what.load(Ordering::Relaxed))
+        if !self.is_free.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.is_free.store(false, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: the type's invariant: it was free.
+        Some(unsafe { NonNull::new_unchecked(self.what.load(Ordering::Relaxed)) })
     }
 
     /// Puts back what was taken out.

@@ -85,10 +85,15 @@ impl Leaf {
         Owner((self.entries[index % ENTRIES].load(Ordering::Relaxed) >> 16) as u16)
     }
 
-    /// What is known of the page at `address`, which lies in unit `index` of the leaf.
+    /// What is known of page `index` of the leaf.
     #[inline(always)]
-    fn page(&self, index: usize, address: usize) -> &AtomicU8 {
-        &self.pages[index % ENTRIES * PAGES_PER_UNIT + address / PAGE % PAGES_PER_UNIT]
+    fn page(&self, index: usize) -> &AtomicU8 {
+        &self.pages[index % (ENTRIES * PAGES_PER_UNIT)]
+    }
+
+    /// What is known of the page at `address`, which lies in unit `unit` of the leaf.
+    fn page_at(&self, unit: usize, address: usize) -> &AtomicU8 {
+        self.page(unit * PAGES_PER_UNIT + address / PAGE % PAGES_PER_UNIT)
     }
 }
 
@@ -144,7 +149,7 @@ impl SegmentMap {
     /// The class of the run in which an address lies; `None` if it lies in none. O(1).
     pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
         let (leaf, index) = self.leaf_of(address / UNIT)?;
-        class_of_byte(leaf.page(index, address))
+        class_of_byte(leaf.page_at(index, address))
     }
 
     /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`: to none.
@@ -152,7 +157,7 @@ impl SegmentMap {
         let byte = class.map_or(0, |class| class.index() as u8 + 1);
         for page in (address..address + len).step_by(PAGE) {
             let Some((leaf, index)) = self.leaf_of(page / UNIT) else { return };
-            leaf.page(index, page).store(byte, Ordering::Relaxed);
+            leaf.page_at(index, page).store(byte, Ordering::Relaxed);
         }
     }
 

@@ -73,8 +73,13 @@ pub(crate) fn start() -> u8 {
     mode
 }
 
-/// A block of this layout; its contents are unspecified. `None`: there is no memory.
+/// A block of this layout, if the usual heap has one at hand. `None` only says that [`allocate`] may have one.
 #[inline(always)]
+pub(crate) fn allocate_at_once(layout: Layout) -> Option<NonNull<u8>> {
+    if is_usual() { usual::allocate_at_once(layout) } else { None }
+}
+
+/// A block of this layout; its contents are unspecified. `None`: there is no memory.
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if is_usual() { usual::allocate(layout) } else { allocate_specially(layout) }
 }

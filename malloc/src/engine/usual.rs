@@ -19,7 +19,13 @@ static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, HeapLock> =
 /// What is larger does not come from an arena, so that there is time to look at the clock.
 const LARGE: usize = 32 << 10;
 
+/// A block, if it takes no more than the shortest way.
 #[inline(always)]
+pub(super) fn allocate_at_once(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the heap is there as long as the process.
+    unsafe { HEAP.allocate_at_once(layout) }
+}
+
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if layout.size() > LARGE {
         give_back_if_due();

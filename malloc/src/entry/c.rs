@@ -13,6 +13,15 @@ use crate::{engine, request};
 /// None beyond C's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    match request::plain(size).and_then(engine::allocate_at_once) {
+        Some(block) => block.as_ptr().cast(),
+        None => malloc_slowly(size),
+    }
+}
+
+/// Apart, so that the usual way has no register to save.
+#[inline(never)]
+extern "C" fn malloc_slowly(size: usize) -> *mut c_void {
     block_or_errno(request::plain(size).and_then(engine::allocate))
 }
 

@@ -20,7 +20,7 @@ impl SegmentMap {
     /// Where the map says something of the page in which an address lies.
     pub(crate) fn page_at(&self, address: usize) -> Option<&AtomicU8> {
         let (leaf, index) = self.leaf_of(address / UNIT)?;
-        Some(leaf.page(index, address))
+        Some(leaf.page_at(index, address))
     }
 
     /// Every unit of which the map says something: its address, whose it is, and its number in its segment.

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use super::{ENTRIES, Leaf, Owner, SegmentMap, UNIT, class_of_byte};
 use crate::small::class::Class;
+use crate::small::run::PAGE;
 
 /// A leaf of a map, and what it describes.
 ///
@@ -25,25 +26,25 @@ impl Near {
     /// Whether an address lies near, and in a segment of `owner`. O(1).
     #[inline(always)]
     pub(crate) fn is_owned(&self, address: usize, owner: Owner) -> bool {
-        self.leaf_of(address).is_some_and(|(leaf, index)| leaf.owner(index) == owner)
+        self.place(address).is_some_and(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)
     }
 
     /// If an address lies near, and in a segment of `owner`: the class of the run in which it lies, if it lies in one. O(1).
     #[inline(always)]
     pub(crate) fn class_if_owned(&self, address: usize, owner: Owner) -> Option<Option<Class>> {
-        let (leaf, index) = self.leaf_of(address).filter(|(leaf, index)| leaf.owner(*index) == owner)?;
-        Some(class_of_byte(leaf.page(index, address)))
+        let (leaf, offset) = self.place(address).filter(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)?;
+        Some(class_of_byte(leaf.page(offset / PAGE)))
     }
 
-    /// The leaf, if it describes an address, and where in it.
+    /// The leaf, if it describes an address, and how far behind its first one that is.
     #[inline(always)]
-    fn leaf_of(&self, address: usize) -> Option<(&Leaf, usize)> {
+    fn place(&self, address: usize) -> Option<(&Leaf, usize)> {
         let offset = address.wrapping_sub(self.start);
         if offset >= self.len {
             return None;
         }
         // SAFETY: the type's invariant: there is one, for its length is not 0.
-        Some((unsafe { self.leaf.as_ref() }, offset / UNIT))
+        Some((unsafe { self.leaf.as_ref() }, offset))
     }
 }
 
