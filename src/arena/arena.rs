@@ -157,6 +157,12 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// Takes up what others have freed, at most so many blocks. True if there was any.
     pub(super) fn take_up(&mut self, mailbox: &Mailbox, most: usize) -> bool {
         let heap = &mut self.heap;
+        #[cfg(feature = "checked")]
+        let free = |block, _| {
+            // SAFETY: it was in a packet of this arena's.
+            unsafe { heap.deallocate_sent(block) };
+        };
+        #[cfg(not(feature = "checked"))]
         let free = |block, note: u8| match Class::from_index(usize::from(note).wrapping_sub(1)) {
             // SAFETY: as below; who freed it knew its class.
             Some(class) => unsafe { heap.deallocate_as(block, class) },

@@ -128,18 +128,15 @@ impl Packets {
     #[inline]
     pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
         let mut full = self.state.load(Ordering::Acquire) >> PACKETS;
-        let mut taken = 0;
+        let mut taken = Taken { state: &self.state, packets: 0 };
         let mut number_taken = 0;
         while full != 0 && number_taken < most {
             let number = full.trailing_zeros() as usize;
+            taken.packets |= 1 << number;
             // SAFETY: announced, and so the caller's.
             unsafe { self.packets[number].read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
-            taken |= 1 << number;
             number_taken += 1;
             full &= full - 1;
-        }
-        if taken != 0 {
-            self.state.fetch_and(!(taken | taken << PACKETS), Ordering::Release);
         }
         number_taken
     }
@@ -148,5 +145,20 @@ impl Packets {
     pub(super) fn forget_claims(&self) {
         let full = self.state.load(Ordering::Relaxed) >> PACKETS;
         self.state.store(full | full << PACKETS, Ordering::Relaxed);
+    }
+}
+
+/// Packets that are taken out, and are empty when that is done. (Also if a misuse is found on the way, and unwinds: the rest is lost then.)
+struct Taken<'packets> {
+    state: &'packets AtomicUsize,
+    packets: usize,
+}
+
+impl Drop for Taken<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.packets != 0 {
+            self.state.fetch_and(!(self.packets | self.packets << PACKETS), Ordering::Release);
+        }
     }
 }

@@ -16,12 +16,9 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// As for [`deallocate`](Heap::deallocate), with a layout of that class.
+    #[cfg(not(feature = "checked"))]
     #[inline(always)]
     pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
-        if cfg!(feature = "checked") {
-            // SAFETY: the caller's promise.
-            return unsafe { self.deallocate_unsized(block) };
-        }
         // SAFETY: the caller gives the block up, and it was allocated for this class.
         if !unsafe { self.small.cache.push(class, block) } {
             // SAFETY: the caller's promise.

@@ -277,3 +277,20 @@ fn who_panics_leaves_neither_arena_nor_parent_locked() {
     }
     assert_all_is_free(heap);
 }
+
+#[test]
+fn what_unwinds_while_blocks_are_taken_up_is_told_once() {
+    let heap = super::heap(2);
+    let layout = layout(41, 8);
+    let (block, wall) = block(&heap, layout);
+    free(&heap, 1, block, layout);
+    on_slot(1, || heap.flush());
+    // SAFETY: that is what the case is about.
+    unsafe { at(block, layout.size() as isize).write(7) };
+    let take_up = || catch_unwind(AssertUnwindSafe(|| on_slot(0, || heap.flush())));
+    let panic = take_up().unwrap_err();
+    assert!(panic.downcast_ref::<String>().unwrap().starts_with("write after free: the free block at "));
+    assert!(take_up().is_ok());
+    free(&heap, 1, wall, layout);
+    assert_is_whole(&heap);
+}
