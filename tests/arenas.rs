@@ -6,6 +6,8 @@
 mod blocks;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[path = "arenas/middling.rs"]
+mod middling;
 #[path = "arenas/slots.rs"]
 mod slots;
 #[path = "arenas/threads.rs"]
