@@ -6,7 +6,8 @@ mod common;
 use proptest::prelude::*;
 
 use crate::common::cases;
-use crate::common::driver::{Driver, Op, op};
+use crate::common::driver::Driver;
+use crate::common::ops::{Op, op};
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
 use crate::common::subject::Subject;

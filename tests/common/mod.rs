@@ -16,6 +16,7 @@ pub mod driver;
 pub mod lengths;
 #[cfg(feature = "checked")]
 pub mod misuse;
+pub mod ops;
 pub mod oracle;
 pub mod platform;
 pub mod prelude;

@@ -12,7 +12,8 @@
 
 use brkalloc::Heap;
 
-use super::driver::{Driver, Op};
+use super::driver::Driver;
+use super::ops::Op;
 use super::prelude::*;
 use super::subject::Mappings;
 use super::test_break::{BadBreak, Part};

@@ -10,6 +10,8 @@ pub mod lengths;
 #[cfg(feature = "checked")]
 #[path = "../common/misuse.rs"]
 pub mod misuse;
+#[path = "../common/ops.rs"]
+pub mod ops;
 #[path = "../common/oracle.rs"]
 pub mod oracle;
 #[path = "platform.rs"]

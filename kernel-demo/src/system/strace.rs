@@ -11,31 +11,18 @@
 //!
 //! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is read through a [`Peek`].
 
-use core::fmt::{self, Display, Write};
+mod values;
+
+use core::fmt::{self, Write};
 
 use super::signature::{Kind, Signature};
 use super::status::Status;
+use values::{MAP_FLAGS, PROTECTION, REMAP_FLAGS, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word};
 
-/// Bytes of a text that are shown.
-const TEXT_SHOWN: usize = 32;
+pub use values::Pointer;
 
 /// Column of the equals sign, if the call is short enough.
 const RESULT_COLUMN: usize = 40;
-
-/// Shows a number of flags by name.
-type Names = [(u64, &'static str)];
-
-const PROTECTION: &Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
-const MAP_FLAGS: &Names = &[
-    (0x01, "MAP_SHARED"),
-    (0x02, "MAP_PRIVATE"),
-    (0x10, "MAP_FIXED"),
-    (0x20, "MAP_ANONYMOUS"),
-    (0x4000, "MAP_NORESERVE"),
-    (0x10_0000, "MAP_FIXED_NOREPLACE"),
-];
-const REMAP_FLAGS: &Names = &[(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")];
-const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
 
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,79 +198,6 @@ fn result(mut line: Line<'_>, signature: Option<&Signature>, outcome: Outcome) -
         (Outcome::Value(value), _) => write!(line, "{value}")?,
     }
     line.write_char('\n')
-}
-
-fn address(line: &mut Line<'_>, value: u64) -> fmt::Result {
-    write!(line, "{}", Pointer(value))
-}
-
-/// An address as C shows it.
-pub struct Pointer(
-    /// The address.
-    pub u64,
-);
-
-impl Display for Pointer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { f.write_str("NULL") } else { write!(f, "{:#x}", self.0) }
-    }
-}
-
-/// Names of the bits that are set; what has no name as a number.
-fn flags(line: &mut Line<'_>, value: u64, names: &Names, none: &str) -> fmt::Result {
-    let (mut rest, mut separator) = (value, "");
-    for (bit, name) in names {
-        if rest & bit != 0 {
-            write!(line, "{separator}{name}")?;
-            rest &= !bit;
-            separator = "|";
-        }
-    }
-    match (rest, separator) {
-        (0, "") => line.write_str(none),
-        (0, _) => Ok(()),
-        _ => write!(line, "{separator}{rest:#x}"),
-    }
-}
-
-/// Text in C's notation, or its address if it cannot be read.
-fn text(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::Result {
-    let mut buffer = [0; TEXT_SHOWN];
-    let shown = &mut buffer[..len.min(TEXT_SHOWN as u64) as usize];
-    if !memory.peek(at, shown) {
-        return address(line, at);
-    }
-    line.write_char('"')?;
-    for byte in shown {
-        write!(line, "{}", byte.escape_ascii())?;
-    }
-    line.write_str(if len > TEXT_SHOWN as u64 { "\"..." } else { "\"" })
-}
-
-/// The fields of `struct rusage` that this kernel fills in.
-fn usage(line: &mut Line<'_>, memory: &mut dyn Peek, at: u64) -> fmt::Result {
-    let mut field = |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
-    match (field(super::usage::MAXRSS_OFFSET), field(super::usage::MINFLT_OFFSET)) {
-        (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
-        _ => address(line, at),
-    }
-}
-
-fn word<const N: usize>(memory: &mut dyn Peek, at: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    memory.peek(at, &mut bytes).then_some(bytes)
-}
-
-/// How a child ended, from the word of `wait4`.
-struct WaitWord(u32);
-
-impl Display for WaitWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Status::from_word(self.0) {
-            Some(status) => status.fmt(f),
-            None => write!(f, "{:#x}", self.0),
-        }
-    }
 }
 
 /// The line about the end of a process.

@@ -1,0 +1,63 @@
+//! A field of a heap is broken at a time, as only a bug of the heap's own could, and must be reported.
+
+use std::boxed::Box;
+
+use super::*;
+use crate::provider::FixedBreak;
+
+/// What a block is longer by than asked.
+const RECORD: usize = if cfg!(feature = "checked") { 2 * WORD } else { 0 };
+
+/// A heap with one free cell in a bin, one used cell, and a top.
+fn heap() -> Heap<FixedBreak> {
+    let layout = core::alloc::Layout::new::<[usize; 6]>();
+    let mut heap = Heap::plain(FixedBreak::from_array(Box::leak(Box::new([0; 4096]))));
+    // SAFETY: the heap's memory is leaked, and outlives the blocks.
+    let first = unsafe { heap.allocate(layout) }.unwrap();
+    // SAFETY: as above.
+    let _second = unsafe { heap.allocate(layout) }.unwrap();
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(first, layout) };
+    heap.check().unwrap();
+    heap
+}
+
+fn assert_reported(heap: &Heap<FixedBreak>, rule: Rule, expected: usize, found: usize) {
+    let corruption = heap.check().expect_err("the heap is broken");
+    assert_eq!((corruption.rule, corruption.expected, corruption.found), (rule, expected, found));
+}
+
+#[test]
+fn a_wrong_map_is_found() {
+    let mut heap = heap();
+    let class = class_of(8 * WORD + RECORD);
+    heap.bins.occupied.clear(class);
+    assert_reported(&heap, Rule::Map, 1, 0);
+}
+
+#[test]
+fn a_top_that_is_forgotten_or_invented_is_found() {
+    let mut heap = heap();
+    let top = heap.top.take();
+    assert_reported(&heap, Rule::Top, addr(top), 0);
+    heap.top = heap.regions.lowest;
+    assert_reported(&heap, Rule::Top, addr(top), addr(heap.top));
+}
+
+#[test]
+fn a_cell_that_is_in_two_places_is_found() {
+    let mut heap = heap();
+    let top = heap.top.unwrap();
+    // SAFETY: the top is valid.
+    let size = unsafe { top.header() }.size();
+    // SAFETY: valid and free, though it should be in no bin: that is the point.
+    unsafe { heap.bins.insert(top, size) };
+    assert_reported(&heap, Rule::Links, 0, top.addr());
+}
+
+#[test]
+fn wrong_counters_are_found() {
+    let mut heap = heap();
+    heap.counters.used_bytes += 1;
+    assert_reported(&heap, Rule::UsedBytes, 7 * WORD + RECORD + 1, 7 * WORD + RECORD);
+}
