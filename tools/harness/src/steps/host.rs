@@ -4,14 +4,14 @@ use std::env;
 use std::process::Command;
 
 use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
-use super::{Action, Context, Outcome, Screen, Step};
+use super::{Action, Context, Outcome, Screen, Step, sanitizers};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, no_trace, process};
 
-/// The profile of test programs, in the root's Cargo.toml.
-const PROFILE: &str = "suites";
+/// The profile of test programs, in the manifests of the root and of the kernel.
+pub(super) const PROFILE: &str = "suites";
 
 /// What `cargo` is told to run the allocator's tests.
 pub const SUITES: [&str; 8] = ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
@@ -28,8 +28,8 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: allocator, checked", checked),
         tests("host tests: tools, models, benches", tools),
         tests("host tests: kernel-demo", kernel),
-        tests("host tests: AddressSanitizer", address_sanitizer),
-        tests("host tests: ThreadSanitizer", thread_sanitizer),
+        tests("host tests: AddressSanitizer", sanitizers::address),
+        tests("host tests: ThreadSanitizer", sanitizers::thread),
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
         tests("host tests: 32-bit, checked", host32_checked),
@@ -72,7 +72,7 @@ fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 
 /// Runs the allocator's own tests and the suites with these features; `command` says where, and for which target. If the program dies, its
 /// suites are run as programs of their own, which tells who it was, and how the others are.
-fn suites(
+pub(super) fn suites(
     title: &str,
     context: &Context,
     command: impl Fn() -> Command,
@@ -96,7 +96,7 @@ fn suites(
 }
 
 /// Random programs where what they prove has been proved with more of them elsewhere, unless the reader's environment says how many.
-fn fewer_programs(mut command: Command) -> Command {
+pub(super) fn fewer_programs(mut command: Command) -> Command {
     const CASES: (&str, &str) = ("PROPTEST_CASES", "64");
     if env::var_os(CASES.0).is_none() {
         command.env(CASES.0, CASES.1);
@@ -107,41 +107,8 @@ fn fewer_programs(mut command: Command) -> Command {
 /// What of the kernel does not need a kernel to run in.
 fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, &context.project.kernel(), KERNEL_HOST);
-    command.args(["test", "--lib"]).env("RUSTC_BOOTSTRAP", "1");
+    command.args(["test", "--profile", PROFILE, "--lib"]).env("RUSTC_BOOTSTRAP", "1");
     cargo_test("host tests: kernel-demo", context, command, screen)
-}
-
-/// The allocator's tests under AddressSanitizer. It does not look for leaks: a break over a static array needs an array that lives for ever, which a test gets by leaking one.
-fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer("asan")? else {
-        return Ok(Outcome::LeftOut("the Rust on PATH comes without AddressSanitizer's runtime; rustup's has it".into()));
-    };
-    let command = || {
-        let mut command = cargo::host(&context.project, context.project.root(), "asan");
-        command
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", "-Zsanitizer=address")
-            .env("ASAN_OPTIONS", "detect_leaks=0")
-            .env("CARGO_BUILD_TARGET", &host);
-        fewer_programs(command)
-    };
-    suites("host tests: AddressSanitizer", context, command, ALLOCATOR_FEATURES, screen)
-}
-
-/// The arenas' tests under ThreadSanitizer. The standard library comes compiled without it: the tests are written such that they do not depend
-/// on what it orders, and what it does by itself is not looked at.
-fn thread_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer("tsan")? else {
-        return Ok(Outcome::LeftOut("the Rust on PATH comes without ThreadSanitizer's runtime; rustup's has it".into()));
-    };
-    let suppressions = context.project.root().join("tests/arenas/tsan.supp");
-    let mut command = cargo::host(&context.project, context.project.root(), "tsan");
-    command
-        .args(["test", "--profile", PROFILE, "--package", "brkalloc", "--test", "arenas", "--target", &host])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
-        .env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()));
-    cargo_test("host tests: ThreadSanitizer", context, command, screen)
 }
 
 /// The allocator's tests as a 32-bit program, over a standard library built from source.
@@ -189,21 +156,6 @@ fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         false => Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences)),
     };
     Ok(Outcome::Ran(tally))
-}
-
-/// The host's target, if its standard library comes with the runtime of a sanitizer.
-fn host_with_sanitizer(name: &str) -> Result<Option<String>, Error> {
-    let mut lines = Vec::new();
-    let mut command = Command::new("rustc");
-    command.args(["--print", "host-tuple", "--print", "target-libdir"]);
-    process::run(command, |line| lines.push(line.to_owned()))?;
-    let [host, folder] = lines.as_slice() else {
-        return Ok(None);
-    };
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mark = format!("_rt.{name}.");
-    let found = files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark));
-    Ok(found.then(|| host.clone()))
 }
 
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.

@@ -17,6 +17,7 @@ mod checks;
 mod host;
 mod kernel;
 mod libmalloc;
+mod sanitizers;
 mod screen;
 mod spent;
 
@@ -46,6 +47,8 @@ pub struct Context {
     pub machine: MachineOptions,
     /// Parts of test names, separated by commas.
     pub filter: Option<String>,
+    /// A part of the titles of steps.
+    pub step: Option<String>,
     /// Show everything.
     pub verbose: bool,
 }
@@ -103,11 +106,12 @@ struct Done {
     spent: Spent,
 }
 
-/// Runs every step that the filter leaves and adds up their tests.
+/// Runs every step that the filters leave and adds up their tests.
 pub fn run_all(context: &Context) -> Tally {
     let [mut first, mut second] = all();
     for row in [&mut first, &mut second] {
         row.retain(|step| context.filter.is_none() || matches!(step.action, Action::Tests(_)));
+        row.retain(|step| context.step.as_deref().is_none_or(|part| step.title.contains(part)));
     }
     let (begin, number) = (first.len(), first.len() + second.len());
     let output = Output::kept();
@@ -127,8 +131,8 @@ pub fn run_all(context: &Context) -> Tally {
             Outcome::LeftOut(reason) => println!("left out: {}: {reason}", step.title),
         }
     }
-    if let (0, Some(filter)) = (tally.ran(), &context.filter) {
-        let reason = vec![format!("no test's name contains {filter:?}")];
+    if tally.ran() == 0 {
+        let reason = vec![format!("nothing fits: step {:?}, filter {:?}", context.step, context.filter)];
         tally.add(Tally::one_failed(Failure::new("filter", Kind::Empty, reason)));
     }
     tally
