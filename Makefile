@@ -7,6 +7,7 @@ ACCEL     ?=## who runs the kernel: tcg, QEMU's software emulation (the default)
 SMP       ?=## number of CPUs (1)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
+STEP      ?=## test: run only steps whose title contains this, as `32-bit` or `clippy`
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 MINUTES   ?=## how long `soak` searches (5)
 QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
@@ -16,7 +17,7 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER TOOLCHAIN MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP TOOLCHAIN MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := cargo run --quiet --package harness --

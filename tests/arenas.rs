@@ -6,6 +6,8 @@
 mod blocks;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[path = "arenas/middling.rs"]
+mod middling;
 #[cfg(feature = "checked")]
 #[path = "arenas/misuse.rs"]
 mod misuse;

@@ -6,6 +6,7 @@
 mod common;
 
 use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use brkalloc::{BreakError, CellState, Heap, LockedHeap};
 use proptest::prelude::*;
@@ -24,6 +25,8 @@ cases!(
     the_last_freed_block_comes_first,
     a_request_that_would_fail_gets_what_the_front_cache_keeps,
     a_heap_that_lost_memory_leaves_the_front_cache_alone,
+    a_kept_cell_serves_who_needs_about_as_much,
+    where_enough_is_kept_an_older_cell_makes_room,
     a_plain_heap_has_neither_runs_nor_cache,
     the_lock_passes_on_what_is_about_the_cache,
 );
@@ -131,6 +134,44 @@ fn a_heap_that_lost_memory_leaves_the_front_cache_alone() {
     assert_eq!((heap.trim(0), heap.cells().count(), heap.stats().cached_blocks), (0, 0, 0));
     assert!(heap.check().is_err());
     heap.provider().assert_foreign_untouched();
+}
+
+/// A heap that is large enough to keep cells, and two blocks, of which the first can merge with nothing.
+fn heap_that_keeps(size: usize) -> (Heap<TestBreak>, [NonNull<u8>; 2]) {
+    let mut heap = heap_of(16 << 20);
+    allocate(&mut heap, layout(8 << 20, 8));
+    let blocks = [(); 2].map(|()| allocate(&mut heap, layout(size, 8)));
+    (heap, blocks)
+}
+
+fn a_kept_cell_serves_who_needs_about_as_much() {
+    for (size, less, by_far_less) in [(3000, 2800, 2400), (4090, 3900, 2900), (1100, 1050, 900)] {
+        let (mut heap, [block, _wall]) = heap_that_keeps(size);
+        free(&mut heap, block, layout(size, 8));
+        assert_eq!(heap.stats().cached_blocks, 1, "{size} bytes are kept");
+        for other in [by_far_less, size + 100, 2 * size] {
+            assert_ne!(allocate(&mut heap, layout(other, 8)), block, "{other} bytes where {size} were");
+        }
+        assert_eq!(allocate(&mut heap, layout(less, 8)), block, "{less} bytes where {size} were");
+        heap.check().unwrap();
+    }
+}
+
+fn where_enough_is_kept_an_older_cell_makes_room() {
+    let (mut heap, _) = heap_that_keeps(100);
+    let sizes: Vec<_> = (0..120).map(|n| 1_200 + n % 24 * 270).collect();
+    let pairs = sizes.iter().map(|&size| [(); 2].map(|()| allocate(&mut heap, layout(size, 8))));
+    let blocks: Vec<_> = pairs.collect();
+    let most = heap.stats().granted_bytes / 48;
+    for (n, (&[block, _wall], &size)) in blocks.iter().zip(&sizes).enumerate() {
+        free(&mut heap, block, layout(size, 8));
+        let is_kept =
+            heap.cells().any(|cell| cell.address + size_of::<usize>() == block.addr().get() && cell.state == CellState::Used);
+        assert!(is_kept, "number {n}, the last one that was freed");
+        assert!(heap.stats().cached_bytes <= most);
+    }
+    assert!(heap.stats().cached_bytes > most - 2 * 8_000, "{}", heap.stats());
+    heap.check().unwrap();
 }
 
 fn a_plain_heap_has_neither_runs_nor_cache() {

@@ -19,6 +19,7 @@ cases!(
     what_no_address_space_holds_is_not_asked_for,
     what_is_there_already_is_not_reserved_again,
     unless_told_otherwise_a_top_of_128_kib_goes_back_to_64,
+    a_large_heap_keeps_more_at_its_edge_unless_told_otherwise,
     a_free_keeps_what_the_setting_says_even_of_an_empty_heap,
     a_resized_block_gives_back_as_a_freed_one_does,
     trim_keeps_what_it_is_told_to_keep,
@@ -114,6 +115,26 @@ fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
     let large = allocate(&mut heap, 128 << 10).unwrap();
     free(&mut heap, large, 128 << 10);
     assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
+}
+
+fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise() {
+    let mut brk = TestBreak::new(8 << 20, 0);
+    brk.granule = 4096;
+    let mut heap = heap_over(brk);
+    let _below = allocate(&mut heap, 4 << 20);
+    let moves_for = |heap: &mut Heap<TestBreak>, size| {
+        let block = allocate(heap, size).unwrap();
+        let end = heap.provider().end();
+        free(heap, block, size);
+        heap.provider().end() != end
+    };
+    if !cfg!(feature = "tiny") {
+        assert!(!moves_for(&mut heap, 200 << 10), "1/16 of what lies below may be free");
+        assert!(moves_for(&mut heap, 300 << 10));
+        assert!((128 << 10..(128 << 10) + 8192).contains(&top(&heap)), "{} bytes were kept", top(&heap));
+    }
+    heap.set_trim(Trim { threshold: 100 << 10, keep: 0 });
+    assert!(moves_for(&mut heap, 100 << 10) && top(&heap) < 4096, "{} bytes were kept", top(&heap));
 }
 
 fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap() {

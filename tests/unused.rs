@@ -76,6 +76,7 @@ fn what_is_too_short_is_not_worth_it() {
     let (heap, _) = with_holes([3_000, 9_000, 20_000, 50_000]);
     assert_eq!(unused(&heap, 1024, 16 << 10).len(), 2);
     assert_eq!(unused(&heap, 1024, 60 << 10).len(), 0);
+    assert_eq!(unused(&heap, 1024, 0), unused(&heap, 1024, 1024), "a whole granule at least");
 }
 
 fn the_top_is_left_out() {

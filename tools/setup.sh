@@ -11,6 +11,7 @@
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
+#               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
 #
 # Everything goes into target/setup, except distribution packages and rustup toolchains:
@@ -37,6 +38,7 @@ parts=$here/setup
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
 . "$parts/host32.sh"
+. "$parts/sanitizers.sh"
 . "$parts/programs.sh"
 
 main() {
@@ -52,6 +54,7 @@ main() {
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
+        sanitizers_ready || sanitizers_install
         programs_ready || programs_install
     fi
 

@@ -55,7 +55,7 @@ impl Trim {
 
     /// What the setting means for a heap that has so many bytes below the top.
     fn of_heap(self, below: usize) -> Self {
-        if self != Self::DEFAULT {
+        if TINY || self != Self::DEFAULT {
             return self;
         }
         let threshold = self.threshold.max(below / GROWING_SHARE);

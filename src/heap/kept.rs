@@ -25,8 +25,9 @@ use crate::small::Class;
 const LIMIT: usize = 4 << 20;
 const SHARE: usize = 48;
 
-/// Classes: those of the bins from the first that is not exact, over five doublings of the size (to 32 KiB on 64-bit).
-const CLASSES: usize = 40;
+/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 30 KiB on 64-bit): as many as leave
+/// the heap's state 4 KiB.
+const CLASSES: usize = 39;
 
 /// Classes of which a heap keeps cells that has its memory from a break, which is not to be moved for what cells are longer than they need
 /// be: over three doublings (to 8 KiB).

@@ -77,9 +77,15 @@ impl<B: Break, M: Map> Heap<B, M> {
             return self.take_from_bins(request);
         }
         let class = class_of(request.size());
-        if let Some(cell) = self.kept.take(request.size(), class) {
-            return Some(cell.payload());
+        match self.kept.take(request.size(), class) {
+            Some(cell) => Some(cell.payload()),
+            None => self.take_free(request, class),
         }
+    }
+
+    /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its size.
+    #[cfg_attr(not(feature = "tiny"), inline(never))]
+    fn take_free(&mut self, request: Request, class: usize) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         self.watch_lists(request);
         // SAFETY: the class is that of the size.
@@ -103,11 +109,16 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Takes a cell for the request from the top, if it is large enough. As it is cut away, what the front cache keeps is freed bit by bit,
     /// and looked at first.
     fn take_unfreed(&mut self, request: Request) -> Option<NonNull<u8>> {
-        if self.small.is_flush_due(request.size())
-            && self.flush_ahead()
-            && let Some(payload) = self.take_freed(request)
-        {
-            return Some(payload);
+        if self.small.is_flush_due(request.size()) && self.flush_ahead() {
+            // What is still kept does not fit: that was looked at before.
+            let freed = if request.is_over_aligned() {
+                self.take_from_bins(request)
+            } else {
+                self.take_free(request, class_of(request.size()))
+            };
+            if freed.is_some() {
+                return freed;
+            }
         }
         self.take_from_top(request)
     }

@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use super::Heap;
 use super::request::round_up;
 use super::size_class::class_of;
-use crate::cell::{Links, WORD};
+use crate::cell::{Links, MIN_CELL, WORD};
 
 impl<B, M> Heap<B, M> {
     /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole granules, `least` bytes or more together. What
@@ -25,7 +25,7 @@ impl<B, M> Heap<B, M> {
     ///
     /// O(free cells of at least `least` bytes).
     pub fn unused_memory(&self, granule: usize, least: usize, mut forget: impl FnMut(NonNull<[u8]>)) {
-        let mut class = class_of(least);
+        let mut class = class_of(least.max(MIN_CELL));
         while let Some(occupied) = self.bins.occupied.next(class) {
             for (cell, size) in self.bins.list(occupied) {
                 let used = WORD + size_of::<Links>();

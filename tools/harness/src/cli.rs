@@ -24,6 +24,9 @@ pub enum Command {
         /// Where to boot the images.
         #[command(flatten)]
         machine: MachineOptions,
+        /// Run only steps whose title contains this.
+        #[arg(long, env = "STEP", hide_env_values = true, value_name = "PART")]
+        step: Option<String>,
         /// Show all that the compilers and tests write, not only verdicts.
         #[arg(long, short)]
         verbose: bool,

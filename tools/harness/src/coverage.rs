@@ -1,7 +1,7 @@
 //! Which cases of the host suites run in the kernel as well. Pure.
 //!
 //! Every one must, or stand with its reason in the table of docs/TESTING.md. Both lists come from those who run the cases:
-//! from `cargo test --tests -- --list`, and from the kernel's answer to `list`.
+//! from the suites' program asked with `--list`, and from the kernel's answer to `list`.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,20 @@ const HEADING: &str = "## On the host alone";
 const IN_KERNEL: &str = "host::";
 
 /// Where the macro `cases!` puts a suite's tests on the host.
-const LISTED: &str = "cases::";
+const LISTED: &str = "::cases::";
 
-/// The cases in what `cargo test --tests -- --list` wrote, as `suite::case`. Unit tests are none.
+/// The program of all suites.
+const PROGRAM: &str = "tests/all.rs";
+
+/// The cases in what the program of all suites, asked by cargo for its list, wrote, as `suite::case`. Unit tests are none.
 pub fn on_host(output: &str) -> BTreeSet<String> {
-    let mut suite = None;
+    let mut is_suites = false;
     let mut cases = BTreeSet::new();
     for line in output.lines() {
         if let Some(program) = libtest::program(line) {
-            suite = program.strip_prefix("tests/").and_then(|file| file.strip_suffix(".rs"));
-        } else if let (Some(suite), Some(name)) = (suite, line.strip_suffix(": test")) {
-            cases.insert(format!("{suite}::{}", name.trim_start_matches(LISTED)));
+            is_suites = program == PROGRAM;
+        } else if let (true, Some(name)) = (is_suites, line.strip_suffix(": test")) {
+            cases.insert(name.replacen(LISTED, "::", 1));
         }
     }
     cases
@@ -69,8 +72,8 @@ mod tests {
     #[test]
     fn cases_are_named_by_suite_however_they_are_listed() {
         let output = "   Compiling brkalloc v0.1.0\n     Running unittests src/lib.rs (target/debug/deps/brkalloc-1)\n\
-                      cell::tests::x: test\n     Running tests/claims.rs (target/debug/deps/claims-1)\ncases::c1: test\n\
-                      1 test, 0 benchmarks\n     Running tests/threads.rs (target/debug/deps/threads-1)\nc25: test\n";
+                      cell::tests::x: test\n     Running tests/all.rs (target/suites/deps/all-1)\nclaims::cases::c1: test\n\
+                      threads::c25: test\n2 tests, 0 benchmarks\n";
         assert_eq!(on_host(output), set(&["claims::c1", "threads::c25"]));
         let names = ["boot::up".to_owned(), "host::claims::c1".to_owned()];
         assert_eq!(in_kernel(&names), set(&["claims::c1"]));

@@ -9,6 +9,10 @@ use crate::tally::{Failure, Kind, Tally};
 /// So many lines are kept of what a program that died, or a build that failed, has to say.
 const MOST_LINES: usize = 60;
 
+/// How a report of ThreadSanitizer begins, in the middle of whatever the tests write, and how it ends.
+const REPORT: &str = "WARNING: ThreadSanitizer";
+const REPORT_END: &str = "SUMMARY: ThreadSanitizer";
+
 /// Adds up the test programs of one `cargo test`.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -27,11 +31,23 @@ pub struct Reader {
     listing: Option<Option<usize>>,
     /// What came since the last line of a known form: if there is nothing after it, this is what went wrong.
     since: Vec<String>,
+    /// What a sanitizer reported of this program, which may go on after it.
+    report: Vec<String>,
+    /// Is a report being written?
+    reporting: bool,
 }
 
 impl Reader {
     /// Takes the next line of the merged output.
     pub fn line(&mut self, line: &str) {
+        self.reporting |= line.starts_with(REPORT);
+        if self.reporting && !is_verdict(line) {
+            self.reporting = !line.starts_with(REPORT_END);
+            if self.report.len() < MOST_LINES {
+                self.report.push(line.to_owned());
+            }
+            return;
+        }
         if let Some(name) = failed_output(line) {
             let failures = self.failures.iter();
             let index = failures.clone().position(|failure| failure.name == name);
@@ -46,6 +62,7 @@ impl Reader {
         } else if let Some(name) = program(line) {
             self.close();
             self.since.clear();
+            self.report.clear();
             self.failed = false;
             name.clone_into(&mut self.program);
         } else if protocol::running(line).is_some() {
@@ -118,7 +135,8 @@ impl Reader {
 
     fn program_failed(&mut self, kind: Kind) {
         self.failed = true;
-        let details = std::mem::take(&mut self.since);
+        let mut details = std::mem::take(&mut self.report);
+        details.append(&mut self.since);
         self.tally.add(Tally::one_failed(Failure::new(&self.program, kind, details)));
     }
 }
@@ -225,6 +243,19 @@ mod tests {
         assert_eq!((tally.passed, tally.failures.len()), (6, 2));
         assert_eq!(tally.failures[1].kind, Kind::BadEnd);
         assert_eq!(tally.failures[1].details, ["==1==ERROR: LeakSanitizer: detected memory leaks"]);
+    }
+
+    #[test]
+    fn a_race_is_shown_though_the_tests_go_on() {
+        let tally = read(
+            "     Running tests/x.rs (t)\nrunning 2 tests\n==================\nWARNING: ThreadSanitizer: data race (pid=1)\n  Write of size 8\n\
+             test a ... ok\n  Previous read\nSUMMARY: ThreadSanitizer: data race x.rs:1\ntest b ... ok\n\n\
+             test result: ok. 2 passed; 0 failed; 0 ignored\n\nThreadSanitizer: reported 1 warnings\nerror: test failed, to rerun pass `--test x`\n",
+            false,
+        );
+        assert_eq!((tally.passed, tally.failures.len(), tally.failures[0].kind), (2, 1, Kind::BadEnd));
+        let starts: Vec<_> = tally.failures[0].details.iter().map(|line| line.split_whitespace().next().unwrap_or("")).collect();
+        assert_eq!(starts, ["WARNING:", "Write", "Previous", "SUMMARY:", "", "ThreadSanitizer:"]);
     }
 
     #[test]

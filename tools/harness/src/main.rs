@@ -17,7 +17,7 @@ use harness::{Error, no_trace, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
-        Command::Test { filter, machine, verbose } => test(filter.get(), machine, verbose),
+        Command::Test { filter, machine, step, verbose } => test(filter.get(), step, machine, verbose),
         Command::Suite { filter, checked, list, machine } => suite(filter.get(), checked, list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
         Command::Cost { machine } => cost(&machine),
@@ -35,10 +35,10 @@ fn main() -> ExitCode {
 }
 
 /// `harness test`
-fn test(filter: Option<String>, machine: MachineOptions, verbose: bool) -> Result<bool, Error> {
+fn test(filter: Option<String>, step: Option<String>, machine: MachineOptions, verbose: bool) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let tally = steps::run_all(&Context { project, setup, machine, filter, verbose });
+    let tally = steps::run_all(&Context { project, setup, machine, filter, step, verbose });
     report::sum(&tally);
     Ok(tally.is_clean())
 }

@@ -1,9 +1,29 @@
-//! Runs a program and reads what it writes, line by line, as it comes.
+//! Runs a program and reads what it writes, line by line, as it comes; and counts what programs take of the processors.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use wait4::Wait4;
 
 use crate::Error;
+
+thread_local! {
+    static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Processor time, the system's part included, of all programs that this thread has waited for, and of those that they waited for.
+pub fn spent() -> Duration {
+    SPENT.get()
+}
+
+/// Waits for a child to end.
+pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    let used = child.wait4()?;
+    SPENT.set(SPENT.get() + used.rusage.utime + used.rusage.stime);
+    Ok(used.status)
+}
 
 /// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order in which they were
 /// written; bytes that are not UTF-8 are replaced.
@@ -23,7 +43,7 @@ pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitSt
         on_line(String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }
-    child.wait().map_err(failed)
+    wait(&mut child).map_err(failed)
 }
 
 #[cfg(test)]
@@ -38,6 +58,18 @@ mod tests {
         let status = run(command, |line| lines.push(line.to_owned())).unwrap();
         assert_eq!(lines, ["one", "two", "three"]);
         assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn what_a_program_and_its_children_take_is_counted_for_who_waits() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done'; :"]);
+        let before = spent();
+        run(command, |_| {}).unwrap();
+        let took = spent() - before;
+        assert!(took > Duration::ZERO);
+        let elsewhere = std::thread::spawn(spent).join().unwrap();
+        assert_eq!(elsewhere, Duration::ZERO);
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Project {
             bin: folder.join("bin"),
             qemu: value("QEMU")?.into(),
             host32: Some(value("HOST32")?).filter(|target| !target.is_empty()),
+            sanitizers: Some(value("SANITIZERS")?).filter(|folder| !folder.is_empty()).map(PathBuf::from),
         })
     }
 }
@@ -100,6 +101,8 @@ pub struct Setup {
     pub qemu: PathBuf,
     /// The 32-bit target whose programs can be linked and run here, if there is one.
     pub host32: Option<String>,
+    /// The folder with the sanitizers' runtime of LLVM, of the version that the kernel's compiler has, if the Rust on PATH brings none.
+    pub sanitizers: Option<PathBuf>,
 }
 
 /// The entries of a file of `KEY='value'` lines and comments.

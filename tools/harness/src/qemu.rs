@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::judge::Ending;
+use crate::process;
 
 /// Who executes the kernel's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,22 +113,33 @@ impl Machine {
 }
 
 /// A child that does not outlive us, whatever happens.
-struct Guarded(Child);
+struct Guarded(Option<Child>);
+
+impl Guarded {
+    /// Waits for its end.
+    fn wait(mut self) -> io::Result<ExitStatus> {
+        let mut child = self.0.take().expect("taken here alone, with the value");
+        process::wait(&mut child)
+    }
+}
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // Both fail only if the child has already been waited for, and then there is nothing left to do.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // Nobody is waited for twice: by then its number may be another's. Should either fail, there is nothing left to do.
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = process::wait(child);
+        }
     }
 }
 
 /// Runs `command`; see [`Machine::boot`].
 fn watch(mut command: Command, limit: Duration, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = Guarded(command.spawn()?);
-    let stdout = child.0.stdout.take().expect("stdout is piped");
-    let mut stderr = child.0.stderr.take().expect("stderr is piped");
+    let mut child = command.spawn()?;
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let mut stderr = child.stderr.take().expect("stderr is piped");
+    let child = Guarded(Some(child));
     let chunks = read_in_background(stdout);
     let complaint = thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -152,7 +164,7 @@ fn watch(mut command: Command, limit: Duration, mut on_bytes: impl FnMut(&[u8]) 
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    let status = child.0.wait()?;
+    let status = child.wait()?;
     let stderr = complaint.join().unwrap_or_default();
     Ok(match status.code() {
         Some(status) => Ending::Exited { status, stderr },

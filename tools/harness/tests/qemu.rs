@@ -11,7 +11,7 @@ use std::time::Duration;
 use harness::image::Image;
 use harness::project::{Project, Setup};
 use harness::qemu::{Accel, Machine};
-use harness::steps::{ALLOCATOR_FEATURES, CHECKED};
+use harness::steps::{ALLOCATOR_FEATURES, CHECKED, SUITES};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
@@ -114,11 +114,11 @@ fn cases_that_fail_on_purpose_are_selected_only_by_name() {
     assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
 }
 
-/// The cases of the host suites with these features, in the build output of this sort.
-fn cases_on_host(features: &str, sort: &str) -> BTreeSet<String> {
+/// The cases of the host suites with these features.
+fn cases_on_host(features: &str) -> BTreeSet<String> {
     let project = Project::find().expect("the tests run inside the project");
-    let mut command = cargo::host(&project, project.root(), sort);
-    command.args(["test", "--package", "brkalloc", "--features", features, "--tests", "--", "--list"]);
+    let mut command = cargo::host(&project, project.root(), "");
+    command.args(SUITES).args(["--features", features, "--", "--list"]);
     let mut output = String::new();
     let status = process::run(command, |line| output.extend([line, "\n"])).expect("cargo runs");
     assert!(status.success(), "{output}");
@@ -134,8 +134,8 @@ fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
     let mut known = BTreeSet::new();
     let (_, checked_image) = build(Image::suite_checked);
     let checked = Suite { image: checked_image, ..suite("") };
-    for (suite, features, sort) in [(suite(""), ALLOCATOR_FEATURES, ""), (checked, CHECKED, "checked")] {
-        let host = cases_on_host(features, sort);
+    for (suite, features) in [(suite(""), ALLOCATOR_FEATURES), (checked, CHECKED)] {
+        let host = cases_on_host(features);
         let names = Suite { filter: None, ..suite }.list().expect("the kernel's list");
         // A reason may be one for a case that only the other profile has.
         let excused = alone.intersection(&host).cloned().collect();

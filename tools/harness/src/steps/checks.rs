@@ -47,7 +47,7 @@ pub(super) fn steps() -> Vec<Step> {
             deny_warnings(command)
         }),
         check("clippy: the allocator's checked profile", |context| {
-            let mut command = cargo::host(&context.project, context.project.root(), "checked");
+            let mut command = cargo::host(&context.project, context.project.root(), "");
             command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", CHECKED]);
             deny_warnings(command)
         }),

@@ -1,24 +1,35 @@
 //! The tests that run on the host, counted by the summaries of their programs.
 
+use std::env;
 use std::process::Command;
 
 use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
-use super::{Action, Context, Outcome, Screen, Step};
+use super::{Action, Context, Outcome, Screen, Step, sanitizers};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, no_trace, on_linux, process, programs};
+use crate::{Error, cargo, no_trace, process};
+
+/// The profile of test programs, in the manifests of the root and of the kernel.
+pub(super) const PROFILE: &str = "suites";
+
+/// What `cargo` is told to run the allocator's tests.
+pub const SUITES: [&str; 8] = ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
+
+/// The same, each suite as a program.
+const SUITES_APART: [&str; 7] = ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--tests"];
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
     vec![
-        tests("host tests: workspace", workspace),
-        tests("host tests: tiny", tiny),
-        tests("host tests: checked", checked),
+        tests("host tests: allocator", allocator),
+        tests("host tests: allocator's examples", examples),
+        tests("host tests: allocator, tiny", tiny),
+        tests("host tests: allocator, checked", checked),
+        tests("host tests: tools, models, benches", tools),
         tests("host tests: kernel-demo", kernel),
-        tests("host tests: ring-3 programs on Linux", ring3),
-        tests("host tests: AddressSanitizer", address_sanitizer),
-        tests("host tests: ThreadSanitizer", thread_sanitizer),
+        tests("host tests: AddressSanitizer", sanitizers::address),
+        tests("host tests: ThreadSanitizer", sanitizers::thread),
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
         tests("host tests: 32-bit, checked", host32_checked),
@@ -27,90 +38,77 @@ pub(super) fn steps() -> Vec<Step> {
     ]
 }
 
-/// The allocator's and the harness's own tests, with overflow checks and debug assertions.
-fn workspace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+/// The allocator's own tests and the suites, as one program each, with overflow checks and debug assertions.
+fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let command = || cargo::host(&context.project, context.project.root(), "");
+    suites("host tests: allocator", context, command, ALLOCATOR_FEATURES, screen)
+}
+
+/// What the allocator's documentation shows.
+fn examples(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
-    command.args(["test", "--workspace", "--features", ALLOCATOR_FEATURES]);
-    cargo_test("host tests: workspace", context, command, screen)
+    command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--doc"]);
+    cargo_test("host tests: allocator's examples", context, command, screen)
 }
 
 /// The allocator's tests in the profile for small targets.
 fn tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let mut command = cargo::host(&context.project, context.project.root(), "");
-    command.args(["test", "--package", "brkalloc", "--features", TINY, "--lib", "--tests"]);
-    cargo_test("host tests: tiny", context, command, screen)
+    let command = || fewer_programs(cargo::host(&context.project, context.project.root(), ""));
+    suites("host tests: allocator, tiny", context, command, TINY, screen)
 }
 
 /// The allocator's tests with its profile `checked` on.
 fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let mut command = cargo::host(&context.project, context.project.root(), "checked");
-    command.args(["test", "--package", "brkalloc", "--features", CHECKED, "--lib", "--tests"]);
-    cargo_test("host tests: checked", context, command, screen)
+    let command = || cargo::host(&context.project, context.project.root(), "");
+    suites("host tests: allocator, checked", context, command, CHECKED, screen)
+}
+
+/// The tests of all other packages of the workspace.
+fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let mut command = cargo::host(&context.project, context.project.root(), "");
+    command.args(["test", "--workspace", "--exclude", "brkalloc"]);
+    cargo_test("host tests: tools, models, benches", context, command, screen)
+}
+
+/// Runs the allocator's own tests and the suites with these features; `command` says where, and for which target. If the program dies, its
+/// suites are run as programs of their own, which tells who it was, and how the others are.
+pub(super) fn suites(
+    title: &str,
+    context: &Context,
+    command: impl Fn() -> Command,
+    features: &str,
+    screen: &mut Screen,
+) -> Result<Outcome, Error> {
+    let mut run = |which: &[&str]| {
+        let mut command = command();
+        command.args(which).args(["--features", features]);
+        cargo_test(title, context, command, screen)
+    };
+    let together = run(&SUITES)?;
+    let has_died = matches!(&together, Outcome::Ran(tally) if tally.failures.iter().any(|failure| failure.kind == Kind::Died));
+    if !has_died {
+        return Ok(together);
+    }
+    match run(&SUITES_APART)? {
+        Outcome::Ran(apart) if !apart.is_clean() => Ok(Outcome::Ran(apart)),
+        _ => Ok(together),
+    }
+}
+
+/// Random programs where what they prove has been proved with more of them elsewhere, unless the reader's environment says how many.
+pub(super) fn fewer_programs(mut command: Command) -> Command {
+    const CASES: (&str, &str) = ("PROPTEST_CASES", "64");
+    if env::var_os(CASES.0).is_none() {
+        command.env(CASES.0, CASES.1);
+    }
+    command
 }
 
 /// What of the kernel does not need a kernel to run in.
 fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, &context.project.kernel(), KERNEL_HOST);
-    command.args(["test", "--lib"]).env("RUSTC_BOOTSTRAP", "1");
+    command.args(["test", "--profile", PROFILE, "--lib"]).env("RUSTC_BOOTSTRAP", "1");
     cargo_test("host tests: kernel-demo", context, command, screen)
-}
-
-/// The kernel's programs, on the system whose calls they use.
-fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
-    }
-    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let mut tally = Tally::default();
-    for run in on_linux::RUNS {
-        let name = run.name();
-        if context.filter.as_deref().is_some_and(|filter| !is_chosen(filter, &name)) {
-            continue;
-        }
-        screen.start_line(&format!("test {name} ... "));
-        let verdict = run.judge(&folder)?;
-        screen.end_line(if verdict.is_clean() { "ok" } else { "FAILED" });
-        tally.add(verdict);
-    }
-    Ok(Outcome::Ran(tally))
-}
-
-/// Whether the name contains a part of the filter.
-fn is_chosen(filter: &str, name: &str) -> bool {
-    filter.split(',').map(str::trim).any(|part| !part.is_empty() && name.contains(part))
-}
-
-/// The allocator's tests under AddressSanitizer, lightly optimised, for the sanitizer makes them slow. It does not look for
-/// leaks: a break over a static array needs an array that lives for ever, which a test gets by leaking one.
-fn address_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer("asan")? else {
-        return Ok(Outcome::LeftOut("the Rust on PATH comes without AddressSanitizer's runtime; rustup's has it".into()));
-    };
-    let mut command = cargo::host(&context.project, context.project.root(), "asan");
-    command
-        .args(["test", "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--lib", "--tests", "--target", &host])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zsanitizer=address")
-        .env("ASAN_OPTIONS", "detect_leaks=0")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-    cargo_test("host tests: AddressSanitizer", context, command, screen)
-}
-
-/// The arenas' tests under ThreadSanitizer. The standard library comes compiled without it: the tests are written such that they do not depend
-/// on what it orders, and what it does by itself is not looked at.
-fn thread_sanitizer(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let Some(host) = host_with_sanitizer("tsan")? else {
-        return Ok(Outcome::LeftOut("the Rust on PATH comes without ThreadSanitizer's runtime; rustup's has it".into()));
-    };
-    let suppressions = context.project.root().join("tests/arenas/tsan.supp");
-    let mut command = cargo::host(&context.project, context.project.root(), "tsan");
-    command
-        .args(["test", "--package", "brkalloc", "--test", "arenas", "--target", &host])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
-        .env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()))
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-    cargo_test("host tests: ThreadSanitizer", context, command, screen)
 }
 
 /// The allocator's tests as a 32-bit program, over a standard library built from source.
@@ -132,12 +130,12 @@ fn host32_with(title: &str, features: &str, context: &Context, screen: &mut Scre
     let Some(target) = &context.setup.host32 else {
         return Ok(Outcome::LeftOut("there is no 32-bit C library; `make setup` says what it takes".into()));
     };
-    let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
-    command
-        .args(["test", "--package", "brkalloc", "--features", features, "--lib", "--tests", "--target", target])
-        .arg("-Zbuild-std=std,panic_unwind")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-    cargo_test(title, context, command, screen)
+    let command = || {
+        let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
+        command.arg("-Zbuild-std=std,panic_unwind").env("CARGO_BUILD_TARGET", target);
+        fewer_programs(command)
+    };
+    suites(title, context, command, features, screen)
 }
 
 /// What the allocator takes of a small target.
@@ -158,21 +156,6 @@ fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         false => Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences)),
     };
     Ok(Outcome::Ran(tally))
-}
-
-/// The host's target, if its standard library comes with the runtime of a sanitizer.
-fn host_with_sanitizer(name: &str) -> Result<Option<String>, Error> {
-    let mut lines = Vec::new();
-    let mut command = Command::new("rustc");
-    command.args(["--print", "host-tuple", "--print", "target-libdir"]);
-    process::run(command, |line| lines.push(line.to_owned()))?;
-    let [host, folder] = lines.as_slice() else {
-        return Ok(None);
-    };
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mark = format!("_rt.{name}.");
-    let found = files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark));
-    Ok(found.then(|| host.clone()))
 }
 
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.
@@ -196,4 +179,24 @@ pub(super) fn cargo_test(title: &str, context: &Context, mut command: Command, s
         tally.add(Tally::one_failed(Failure::new(title, Kind::Empty, reason)));
     }
     Ok(Outcome::Ran(tally))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::project::Project;
+
+    #[test]
+    fn each_suite_is_part_of_the_program_of_all() {
+        let project = Project::find().unwrap();
+        let manifest = fs::read_to_string(project.root().join("Cargo.toml")).unwrap();
+        let all = fs::read_to_string(project.root().join("tests/all.rs")).unwrap();
+        let suites = manifest.split("[[test]]\nname = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let suites: Vec<_> = suites.filter(|&suite| suite != "all").collect();
+        assert!(suites.contains(&"claims"), "{suites:?}");
+        for suite in suites {
+            assert!(all.contains(&format!("\nmod {suite};\n")), "tests/all.rs lacks {suite}");
+        }
+    }
 }

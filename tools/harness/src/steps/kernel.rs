@@ -1,4 +1,4 @@
-//! What runs under QEMU: the images are built once, then booted.
+//! What runs under QEMU: the ring-3 programs, which Linux runs as well, and the images, which are built once, then booted.
 
 use super::host::cargo_test;
 use super::{Action, Context, Outcome, Screen, Step};
@@ -7,12 +7,13 @@ use crate::image::Image;
 use crate::protocol::Event;
 use crate::suite::{LIMIT, Suite};
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, other_kernel, tour};
+use crate::{Error, cargo, on_linux, other_kernel, programs, tour};
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
     let alone = |title, run| Step { title, action: Action::Alone(run) };
     vec![
+        tests("host tests: ring-3 programs on Linux", ring3),
         tests("qemu: suite", suite),
         tests("qemu: suite, checked", checked),
         alone("qemu: the judge against real failures", judge),
@@ -20,6 +21,31 @@ pub(super) fn steps() -> Vec<Step> {
         alone("qemu: tour", tour),
         alone("qemu: cost in instructions", cost),
     ]
+}
+
+/// The kernel's programs, on the system whose calls they use.
+fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
+    }
+    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let mut tally = Tally::default();
+    for run in on_linux::RUNS {
+        let name = run.name();
+        if context.filter.as_deref().is_some_and(|filter| !is_chosen(filter, &name)) {
+            continue;
+        }
+        screen.start_line(&format!("test {name} ... "));
+        let verdict = run.judge(&folder)?;
+        screen.end_line(if verdict.is_clean() { "ok" } else { "FAILED" });
+        tally.add(verdict);
+    }
+    Ok(Outcome::Ran(tally))
+}
+
+/// Whether the name contains a part of the filter.
+fn is_chosen(filter: &str, name: &str) -> bool {
+    filter.split(',').map(str::trim).any(|part| !part.is_empty() && name.contains(part))
 }
 
 /// The demo kernel's suite, case by case.

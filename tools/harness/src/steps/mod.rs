@@ -1,11 +1,15 @@
-//! Everything `make test` does, one step after the other.
+//! Everything `make test` does: two rows of steps, beside each other.
 //!
 //! ```text
 //!   checks   fmt · clippy · doc             one pass or failure each; left out under a filter
-//!   host     cargo test, in eight ways; ring-3 programs; what is linked     counted by their summaries
+//!   host     cargo test, in nine ways; what is linked     counted by their summaries
 //!   libmalloc  programs with the library preloaded, small ones and real ones
-//!   kernel   images · suite · other kernel · tour
+//!  ───────────────────────────────────────────────────────────────────────────
+//!   kernel   ring-3 programs · images · suite · other kernel · tour
 //! ```
+//!
+//! A compiler that is alone with one file, and an emulated machine, leave processors idle; two rows do not. What the second one has to say is
+//! shown when the first is done. The steps of a row use each other's output, and run one after the other.
 //!
 //! A step that cannot run on this machine says so, and is named again at the end; no step is left out in silence.
 
@@ -13,17 +17,24 @@ mod checks;
 mod host;
 mod kernel;
 mod libmalloc;
+mod sanitizers;
 mod screen;
+mod spent;
 
 pub use checks::{ALLOCATOR_FEATURES, CHECKED};
+pub use host::SUITES;
 
+use std::panic::resume_unwind;
 use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
-use crate::Error;
 use crate::cli::MachineOptions;
 use crate::project::{Project, Setup};
 use crate::tally::{Failure, Kind, Tally};
-use screen::Screen;
+use crate::{Error, process};
+use screen::{Output, Screen};
+use spent::{Spent, Table};
 
 /// What every step needs to know.
 #[derive(Debug)]
@@ -36,6 +47,8 @@ pub struct Context {
     pub machine: MachineOptions,
     /// Parts of test names, separated by commas.
     pub filter: Option<String>,
+    /// A part of the titles of steps.
+    pub step: Option<String>,
     /// Show everything.
     pub verbose: bool,
 }
@@ -78,40 +91,64 @@ impl Step {
     }
 }
 
-/// The steps, in order: what is quick and what fails often comes first.
-fn all() -> Vec<Step> {
-    let mut steps = checks::steps();
-    steps.extend(host::steps());
-    steps.extend(libmalloc::steps());
-    steps.extend(kernel::steps());
-    steps
+/// The rows of steps, in order: what is quick and what fails often comes first.
+fn all() -> [Vec<Step>; 2] {
+    let mut first = checks::steps();
+    first.extend(host::steps());
+    first.extend(libmalloc::steps());
+    [first, kernel::steps()]
 }
 
-/// Runs every step that the filter leaves and adds up their tests.
+/// How a step went, and what it took.
+struct Done {
+    title: &'static str,
+    outcome: Outcome,
+    spent: Spent,
+}
+
+/// Runs every step that the filters leave and adds up their tests.
 pub fn run_all(context: &Context) -> Tally {
-    let mut steps = all();
-    steps.retain(|step| context.filter.is_none() || matches!(step.action, Action::Tests(_)));
+    let [mut first, mut second] = all();
+    for row in [&mut first, &mut second] {
+        row.retain(|step| context.filter.is_none() || matches!(step.action, Action::Tests(_)));
+        row.retain(|step| context.step.as_deref().is_none_or(|part| step.title.contains(part)));
+    }
+    let (begin, number) = (first.len(), first.len() + second.len());
+    let output = Output::kept();
+    let done: Vec<Done> = thread::scope(|scope| {
+        let second = scope.spawn(|| run_row(&second, begin, number, context, &output));
+        let mut done = run_row(&first, 0, number, context, &Output::terminal());
+        output.release();
+        done.extend(second.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done
+    });
+    println!("\n{}", Table(done.iter().map(|step| (step.title, step.spent)).collect()));
 
     let mut tally = Tally::default();
-    let mut left_out = Vec::new();
-    let number = steps.len();
-    for (index, step) in steps.iter().enumerate() {
-        let mut screen = Screen::begin(index + 1, number, step.title, context.verbose);
-        match step.run(context, &mut screen) {
-            Outcome::Ran(found) => {
-                screen.end(&found.to_string());
-                tally.add(found);
-            }
-            Outcome::LeftOut(reason) => {
-                screen.end("left out");
-                left_out.push(format!("left out: {}: {reason}", step.title));
-            }
+    for step in done {
+        match step.outcome {
+            Outcome::Ran(found) => tally.add(found),
+            Outcome::LeftOut(reason) => println!("left out: {}: {reason}", step.title),
         }
     }
-    if let (0, Some(filter)) = (tally.ran(), &context.filter) {
-        let reason = vec![format!("no test's name contains {filter:?}")];
+    if tally.ran() == 0 {
+        let reason = vec![format!("nothing fits: step {:?}, filter {:?}", context.step, context.filter)];
         tally.add(Tally::one_failed(Failure::new("filter", Kind::Empty, reason)));
     }
-    left_out.iter().for_each(|line| println!("{line}"));
     tally
+}
+
+/// Runs the steps of a row. They are numbered from `begin` on, of `number` in all.
+fn run_row(steps: &[Step], begin: usize, number: usize, context: &Context, output: &Output) -> Vec<Done> {
+    let run = |(index, step): (usize, &Step)| {
+        let (begun, before) = (Instant::now(), process::spent());
+        let mut screen = Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
+        let outcome = step.run(context, &mut screen);
+        match &outcome {
+            Outcome::Ran(found) => screen.end(&found.to_string()),
+            Outcome::LeftOut(_) => screen.end("left out"),
+        }
+        Done { title: step.title, outcome, spent: Spent { elapsed: begun.elapsed(), processor: process::spent() - before } }
+    };
+    steps.iter().enumerate().map(run).collect()
 }

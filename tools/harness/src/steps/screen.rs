@@ -1,13 +1,49 @@
 //! How a step shows its progress: title, lines worth showing, result and time.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Where a step's own lines begin.
 const INDENT: &str = "        ";
 
-/// What one step writes to the terminal.
-pub(super) struct Screen {
+/// Where steps write to: the terminal, or a place to wait until that is free.
+pub(super) struct Output(Mutex<Option<String>>);
+
+impl Output {
+    /// The terminal.
+    pub(super) fn terminal() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// What waits for the terminal.
+    pub(super) fn kept() -> Self {
+        Self(Mutex::new(Some(String::new())))
+    }
+
+    /// The terminal is free: what was kept goes there, and what comes from now on too.
+    pub(super) fn release(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = kept.take() {
+            print!("{text}");
+            flush();
+        }
+    }
+
+    fn write(&self, text: &str) {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(kept) => kept.push_str(text),
+            None => {
+                print!("{text}");
+                flush();
+            }
+        }
+    }
+}
+
+/// What one step writes.
+pub(super) struct Screen<'a> {
+    output: &'a Output,
     begun: Instant,
     verbose: bool,
     /// Where the cursor is.
@@ -25,18 +61,17 @@ enum Cursor {
     InLine,
 }
 
-impl Screen {
+impl<'a> Screen<'a> {
     /// Writes the title.
-    pub(super) fn begin(index: usize, number: usize, title: &str, verbose: bool) -> Self {
-        print!("[{index:2}/{number}] {title:<50} ");
-        flush();
-        Self { begun: Instant::now(), verbose, cursor: Cursor::Title }
+    pub(super) fn begin(output: &'a Output, index: usize, number: usize, title: &str, verbose: bool) -> Self {
+        output.write(&format!("[{index:2}/{number}] {title:<50} "));
+        Self { output, begun: Instant::now(), verbose, cursor: Cursor::Title }
     }
 
     /// Shows a line.
     pub(super) fn line(&mut self, line: &str) {
         self.new_line();
-        println!("{INDENT}{line}");
+        self.output.write(&format!("{INDENT}{line}\n"));
     }
 
     /// Shows a line to a reader who wants to see all.
@@ -49,15 +84,14 @@ impl Screen {
     /// Shows the start of a line whose end may be long in coming.
     pub(super) fn start_line(&mut self, start: &str) {
         self.new_line();
-        print!("{INDENT}{start}");
-        flush();
+        self.output.write(&format!("{INDENT}{start}"));
         self.cursor = Cursor::InLine;
     }
 
     /// Shows the end of a line that was begun, or a line of its own if other lines came between.
     pub(super) fn end_line(&mut self, end: &str) {
         match self.cursor {
-            Cursor::InLine => println!("{end}"),
+            Cursor::InLine => self.output.write(&format!("{end}\n")),
             Cursor::Title | Cursor::LineStart => self.line(end),
         }
         self.cursor = Cursor::LineStart;
@@ -67,14 +101,14 @@ impl Screen {
     pub(super) fn end(mut self, result: &str) {
         if self.cursor != Cursor::Title {
             self.new_line();
-            print!("{INDENT}");
+            self.output.write(INDENT);
         }
-        println!("{result}  ({:.1} s)", self.begun.elapsed().as_secs_f32());
+        self.output.write(&format!("{result}  ({:.1} s)\n", self.begun.elapsed().as_secs_f32()));
     }
 
     fn new_line(&mut self) {
         if self.cursor != Cursor::LineStart {
-            println!();
+            self.output.write("\n");
             self.cursor = Cursor::LineStart;
         }
     }

@@ -1,0 +1,112 @@
+//! Blocks between the small and the large ones, and what is done now and then.
+
+use std::alloc::Layout;
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use brkalloc::{ArenaHeap, Cpu};
+
+use super::blocks::layout;
+use super::common::test_break::TestBreak;
+use super::slots::{Slots, assert_all_is_free, on_slot};
+
+fn allocate<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, layout: Layout) -> NonNull<u8> {
+    // SAFETY: the heap outlives the case.
+    unsafe { heap.allocate(layout) }.expect("there is enough")
+}
+
+fn free<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the cases free what they got, once.
+    unsafe { heap.deallocate(block, layout) };
+}
+
+#[test]
+fn an_arena_keeps_freed_blocks_of_up_to_30_kib() {
+    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
+    on_slot(0, || {
+        let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
+        for size in [1_100, 5_000, 12_000, 20_000, 27_000] {
+            let [block, wall] = [(); 2].map(|()| allocate(&heap, layout(size, 8)));
+            let before = heap.stats().cached_bytes;
+            free(&heap, block, layout(size, 8));
+            assert!(heap.stats().cached_bytes >= before + size, "{size} bytes: {}", heap.stats());
+            assert_eq!(allocate(&heap, layout(size - size / 20, 8)), block, "{size} bytes");
+            heap.check().unwrap();
+            free(&heap, block, layout(size - size / 20, 8));
+            free(&heap, wall, layout(size, 8));
+        }
+        many.into_iter().for_each(|block| free(&heap, block, layout(10_000, 8)));
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn what_is_unused_in_the_callers_arena_may_be_forgotten() {
+    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(2));
+    let size = layout(200, 8);
+    on_slot(0, || {
+        let blocks: Vec<_> = (0..50_000).map(|_| allocate(&heap, size)).collect();
+        let (live, freed): (Vec<_>, Vec<_>) = (0..).zip(blocks).partition(|(n, _)| n % 2_000 == 0);
+        for (_, block) in &live {
+            // SAFETY: as long as that.
+            unsafe { block.write_bytes(7, size.size()) };
+        }
+        freed.into_iter().for_each(|(_, block)| free(&heap, block, size));
+        let mut bytes = 0;
+        heap.unused_memory(4096, 64 << 10, |piece| {
+            // SAFETY: the heap says that nobody needs what is there.
+            unsafe { piece.cast::<u8>().write_bytes(0, piece.len()) };
+            bytes += piece.len();
+        });
+        assert!(bytes > 50_000 * 200 / 2, "{bytes} bytes");
+        heap.check().unwrap();
+        for (_, block) in live {
+            // SAFETY: written above.
+            let content = unsafe { NonNull::slice_from_raw_parts(block, size.size()).as_ref() };
+            assert!(content.iter().all(|&byte| byte == 7));
+            free(&heap, block, size);
+        }
+    });
+    on_slot(1, || heap.unused_memory(4096, 1, |_| {}));
+    assert_all_is_free(heap);
+}
+
+thread_local!(static MISSES: Cell<usize> = const { Cell::new(0) });
+
+/// One slot, and a heap to use after a miss.
+struct Counting(&'static std::sync::OnceLock<ArenaHeap<TestBreak, Counting>>);
+
+// SAFETY: what is done on a slot is done by one thread, the case's.
+unsafe impl Cpu for Counting {
+    const NESTS: bool = false;
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    fn enter(&self) -> usize {
+        0
+    }
+
+    fn missed(&self) {
+        MISSES.set(MISSES.get() + 1);
+        // In the middle of nothing: to look at all, to allocate and to free is allowed.
+        let Some(heap) = self.0.get().filter(|_| MISSES.get().is_multiple_of(50)) else { return };
+        heap.check().unwrap();
+        heap.trim(0);
+        let block = allocate(heap, layout(100_000, 8));
+        free(heap, block, layout(100_000, 8));
+    }
+}
+
+#[test]
+fn who_missed_the_front_cache_may_use_the_heap() {
+    static HEAP: std::sync::OnceLock<ArenaHeap<TestBreak, Counting>> = std::sync::OnceLock::new();
+    let heap = HEAP.get_or_init(|| ArenaHeap::new(TestBreak::new(64 << 20, 0), Counting(&HEAP)));
+    let blocks: Vec<_> = (0..20_000).map(|n| (n % 900 + 1, allocate(heap, layout(n % 900 + 1, 1)))).collect();
+    let misses = MISSES.get();
+    assert!((20_000 / 64..20_000).contains(&misses), "{misses} misses");
+    blocks.into_iter().for_each(|(size, block)| free(heap, block, layout(size, 1)));
+    assert_eq!(MISSES.get(), misses, "to free is no miss");
+    heap.check().unwrap();
+}
