@@ -84,6 +84,41 @@ fn c27_what_another_frees_goes_back_to_its_arena() {
 }
 
 #[test]
+fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_packets_for() {
+    let heap = heap(2);
+    for count in [1, 57, 300, 500, 2_000] {
+        for size in [8, 100, 1_000, 3_000] {
+            let layout = layout(size, 8);
+            let take = || -> Vec<_> {
+                // SAFETY: the heap outlives the blocks.
+                on_slot(0, || (0..count).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect())
+            };
+            let free = |slot: usize, blocks: Vec<std::ptr::NonNull<u8>>| {
+                on_slot(slot, || {
+                    // SAFETY: live until now.
+                    blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
+                    heap.flush();
+                });
+            };
+            free(1, take());
+            // Everything that is on its way is found.
+            on_slot(0, || heap.flush());
+            assert_eq!(on_slot(0, || heap.stats()).live_blocks, 0, "{count} blocks of {size} bytes");
+            // And without that: what was freed is taken up before the arena grows, a part of it at a time.
+            let first = take();
+            let most = on_slot(0, || heap.stats()).segment_bytes;
+            free(1, first);
+            let second = take();
+            let now = on_slot(0, || heap.stats()).segment_bytes;
+            // As many segments, cut otherwise at most.
+            assert!(now < most + most / 8, "{count} blocks of {size} bytes: {now} after {most}");
+            free(0, second);
+        }
+    }
+    assert_all_is_free(heap);
+}
+
+#[test]
 fn what_is_large_is_the_parents_and_moves_there_when_it_grows() {
     let heap = heap(1);
     on_slot(0, || {

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   ┌───────────────────┐   others write here:   blocks of this arena that they freed
-//!   │ remote            │
+//!   │ mailbox           │
 //!   ├───────────────────┤   cache lines apart, so that they do not disturb
-//!   │ inbox             │   taken over from `remote`, not yet freed
+//!   │ inbox             │   taken over from the mailbox's list, not yet freed
 //!   │ outbox            │   blocks of others that were freed here
 //!   │ heap over Supply  │   front cache, runs, bins, top: as any heap
 //!   └───────────────────┘
@@ -28,8 +28,15 @@ use crate::provider::{Break, Map};
 use crate::small::Class;
 use crate::small::segments::{Near, Owner};
 
-/// Blocks that others have freed are taken up so many at a time.
-pub(super) const TAKEN_UP_AT_ONCE: usize = 64;
+/// Of what others have freed, so many packets are taken up at a time, and so many blocks of the list behind them: at most
+/// `TAKEN_UP_AT_ONCE` blocks.
+const PACKETS_AT_ONCE: usize = 2;
+const BLOCKS_AT_ONCE: usize = 64;
+
+/// At most so many blocks that others have freed are taken up at a time.
+pub(super) const TAKEN_UP_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_ONCE;
+
+const _: () = assert!(TAKEN_UP_AT_ONCE <= 256, "one miss waits for that");
 
 /// See the module.
 ///
@@ -56,6 +63,8 @@ pub(super) struct Inner<B, M, L> {
     shared: NonNull<Shared<Arena<B, M, L>>>,
     /// Blocks of this arena that others have freed, and that have been taken over.
     inbox: Option<NonNull<Link>>,
+    /// The packet whose turn it is.
+    turn: u32,
     pub(super) outbox: Outbox,
     pub(super) heap: Heap<Supply<B, M, L>>,
 }
@@ -77,7 +86,8 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
         let heap = Heap::new(Supply::new(owner, shared));
-        let inner = UnsafeCell::new(Inner { owner, near: Near::NOTHING, shared, inbox: None, outbox: Outbox::new(), heap });
+        let inner =
+            UnsafeCell::new(Inner { owner, near: Near::NOTHING, shared, inbox: None, turn: 0, outbox: Outbox::new(), heap });
         // SAFETY: the caller's promise.
         unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
@@ -154,8 +164,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         self.inbox.is_some() || !mailbox.is_empty()
     }
 
-    /// Takes up what others have freed, at most so many blocks. True if there was any.
-    pub(super) fn take_up(&mut self, mailbox: &Mailbox, most: usize) -> bool {
+    /// Takes up what others have freed: at most so many packets, and so many blocks of the list. True if there was any.
+    pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
         #[cfg(feature = "checked")]
         let free = |block, _| {
@@ -164,24 +174,22 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         };
         #[cfg(not(feature = "checked"))]
         let free = |block, note: u8| match Class::from_index(usize::from(note).wrapping_sub(1)) {
-            // SAFETY: as below; who freed it knew its class.
+            // SAFETY: a block of this arena, which somebody freed as one of this class; the map of segments led them here.
             Some(class) => unsafe { heap.deallocate_as(block, class) },
             // SAFETY: a block of this arena, which somebody freed.
             None => unsafe { heap.deallocate_unsized(block) },
         };
         // SAFETY: who is in the arena is alone.
-        if unsafe { mailbox.packets.take(most.div_ceil(BATCH), free) } > 0 {
-            return true;
+        let packets = unsafe { mailbox.packets.take(packets, &mut self.turn, free) };
+        if self.inbox.is_none() && !mailbox.list.is_empty() {
+            self.inbox = mailbox.list.take_all();
         }
         if self.inbox.is_none() {
-            if mailbox.list.is_empty() {
-                return false;
-            }
-            self.inbox = mailbox.list.take_all();
+            return packets > 0;
         }
         // If a misuse is found and unwinds, the rest is lost.
         let mut next = self.inbox.take();
-        for _ in 0..most {
+        for _ in 0..blocks {
             let Some(block) = next else { break };
             // SAFETY: it was in the list, and is nobody else's.
             next = unsafe { Link::read(block) };
@@ -205,7 +213,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, mailbox: &Mailbox) {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(parent) };
-        self.take_up(mailbox, TAKEN_UP_AT_ONCE);
+        self.take_up(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
     }
 
     /// Collects a block of another arena for it.
@@ -222,6 +230,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             return;
         }
         let size = layout.map_or(UNKNOWN_SIZE, |layout| layout.size());
+        // What `take_up` makes a class again.
         let note = layout.and_then(Class::of).map_or(0, |class| class.index() as u8 + 1);
         // SAFETY: the caller's promise; every block holds a word.
         unsafe { self.outbox.put(owner, (block, note), size, |owner| shared.mailbox_of(owner)) };
@@ -230,7 +239,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// Takes up all that others have freed.
     pub(super) fn take_up_all(&mut self, mailbox: &Mailbox) -> bool {
         let mut any = false;
-        while self.take_up(mailbox, usize::MAX) {
+        while self.take_up(mailbox, usize::MAX, usize::MAX) {
             any = true;
         }
         any

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, adopt_slot};
-use super::shared::Shared;
+use super::shared::{HasMailbox, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
 use super::visit::Visit;
@@ -168,6 +168,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 slot.release(State::Dead);
             }
         }
+        // Who has claimed a packet for a block of the caller's will never send it.
+        let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));
+        // SAFETY: an arena that is there stays.
+        arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().packets.forget_claims());
         shared.retired.store(0, Ordering::Relaxed);
     }
 }

@@ -7,21 +7,22 @@
 //!
 //!   deallocate ─► the map of segments: whose is it?
 //!                  ├─ mine ────► the arena
-//!                  ├─ another's ► outbox ─► (enough) ─► the owner's list ─► taken up when the owner finds its front cache empty
+//!                  ├─ another's ► outbox ─► (enough) ─► a packet of the owner, or its list ─► taken up when its front cache is empty
 //!                  └─ nobody's ─► the parent
 //! ```
 //!
 //! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs (`slot.rs`). Whoever interrupts never waits for
 //! who was interrupted (`parent.rs`). A cell's owner alone touches its arena's memory, but for the blocks themselves, and the words that
-//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `remote.rs`, `segments.rs`; each
+//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `packets.rs`, `remote.rs`, `segments.rs`; each
 //! of these is tried by loom in `tests/loom`.
 //!
 //! # How much memory may be out of reach
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
-//! segment, an eighth of the arena at most; its front cache; in its outbox `BOXES · MOST_BYTES`; and what others have freed since it missed
-//! for the last time. A producer's memory comes back to the producer, so what grows with time is none of these. Where memory runs out, what
-//! lies between live blocks in the arenas of retired slots is within reach.
+//! segment, an eighth of the arena at most; its front cache; in its outbox `BOXES · MOST_BYTES` of others; and what others have freed and
+//! it has not taken up: `PACKETS` batches of `MOST_BYTES`, and a block each, in packets, and the rest in the list. At each miss it takes up
+//! `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes back to the producer, so what grows with time is none of these.
+//! Where memory runs out, what lies between live blocks in the arenas of retired slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 

@@ -71,8 +71,12 @@ impl Batch {
     #[inline(always)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (NonNull<u8>, u8)> {
         let entries = self.blocks.iter().zip(&self.notes).take(usize::from(self.len));
-        // SAFETY: the type's invariant.
-        entries.map(|(block, note)| (unsafe { block.assume_init() }, unsafe { note.assume_init() }))
+        entries.map(|(block, note)| {
+            // SAFETY: the type's invariant.
+            let block = unsafe { block.assume_init() };
+            // SAFETY: the same.
+            (block, unsafe { note.assume_init() })
+        })
     }
 }
 
@@ -97,48 +101,60 @@ impl Packets {
         self.state.load(Ordering::Relaxed) >> PACKETS == 0
     }
 
-    /// Sends a batch, if there is an empty packet. Lock-free: a try fails only if another has claimed a packet, or announced one, meanwhile.
+    /// Sends a batch, if there is an empty packet.
     ///
     /// # Safety
     ///
     /// If the answer is true, the blocks are the owner's.
     pub(super) unsafe fn send(&self, batch: &Batch) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
-        let number = loop {
-            let number = state.trailing_ones() as usize;
-            if number >= PACKETS {
-                return false;
-            }
-            match self.state.compare_exchange_weak(state, state | 1 << number, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => break number,
-                Err(found) => state = found,
-            }
-        };
+        let Some(number) = self.claim() else { return false };
         // SAFETY: claimed just now.
         unsafe { self.packets[number].write(batch) };
         self.state.fetch_or(1 << (PACKETS + number), Ordering::Release);
         true
     }
 
-    /// Takes out so many packets, and hands each block and what is known of it to `take`. Returns how many packets there were.
+    /// Claims an empty packet. Lock-free: a try fails only if another has claimed a packet, or announced one, or the owner has emptied some,
+    /// meanwhile.
+    pub(super) fn claim(&self) -> Option<usize> {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let number = state.trailing_ones() as usize;
+            if number >= PACKETS {
+                return None;
+            }
+            match self.state.compare_exchange_weak(state, state | 1 << number, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(number),
+                Err(found) => state = found,
+            }
+        }
+    }
+
+    /// Takes out so many packets at most, from the one with number `turn` on in turn, and hands each block and what is known of it to
+    /// `take`. Returns how many packets there were; `turn` is behind the last one then.
     ///
     /// # Safety
     ///
-    /// One caller at a time.
+    /// The owner's alone.
     #[inline]
-    pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+    pub(super) unsafe fn take(&self, most: usize, turn: &mut u32, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+        // The lowest one is claimed first: an owner who is not behind finds what there is in that one, and need not wait for the state before
+        // it is fetched.
+        self.packets[0].fetch();
         let mut full = self.state.load(Ordering::Acquire) >> PACKETS;
         let mut taken = Taken { state: &self.state, packets: 0 };
-        let mut number_taken = 0;
-        while full != 0 && number_taken < most {
-            let number = full.trailing_zeros() as usize;
+        let mut packets = 0;
+        while full != 0 && packets < most {
+            let ahead = full & (usize::MAX << *turn);
+            let number = if ahead != 0 { ahead } else { full }.trailing_zeros();
+            *turn = (number + 1) % PACKETS as u32;
             taken.packets |= 1 << number;
             // SAFETY: announced, and so the caller's.
-            unsafe { self.packets[number].read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
-            number_taken += 1;
-            full &= full - 1;
+            unsafe { self.packets[number as usize].read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
+            full &= !(1 << number);
+            packets += 1;
         }
-        number_taken
+        packets
     }
 
     /// Empties what was claimed and not announced. Only where nobody is who could announce it.

@@ -1,7 +1,8 @@
-//! The way of a freed block to its owner (C27): many put in, one takes all out.
+//! The way of a freed block to its owner (C27) when no packet is empty (`packets.rs`), or there is one block alone: a list that has room for
+//! all, through the blocks themselves. Many put in, one takes all out.
 //!
 //! ```text
-//!   another thread:  block ─► block ─► block     a chain of its own, until there are enough
+//!   another thread:  block ─► block ─► block     a chain of its own
 //!                      │                │
 //!        one exchange  ▼                ▼
 //!   head ────────────► block ─► … ─► block ─► what was there before
@@ -63,19 +64,14 @@ impl RemoteList {
 ///
 /// # Invariants
 ///
-/// From `first` on, `len` links lead to `last`; the blocks are this chain's. `len = 0 ⟺` there is none.
+/// From the first of `ends` on, links lead to the last; the blocks are this chain's. `None`: there is no block.
 #[derive(Debug)]
 pub(super) struct Chain {
     ends: Option<(NonNull<Link>, NonNull<Link>)>,
-    len: usize,
 }
 
 impl Chain {
-    pub(super) const EMPTY: Self = Self { ends: None, len: 0 };
-
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
+    pub(super) const EMPTY: Self = Self { ends: None };
 
     /// Puts a block first.
     ///
@@ -91,12 +87,10 @@ impl Chain {
         // SAFETY: the caller's promise.
         unsafe { Link::write(block, next) };
         self.ends = Some((block, last));
-        self.len += 1;
     }
 
     /// Sends everything to its owner.
     pub(super) fn send(&mut self, to: &RemoteList) {
-        self.len = 0;
         if let Some((first, last)) = self.ends.take() {
             // SAFETY: the type's invariant.
             unsafe { to.push(first, last) };

@@ -11,11 +11,26 @@ use super::mailbox::Mailbox;
 use super::packets::{Batch, Packets};
 use super::remote::RemoteList;
 
-/// Blocks of a batch: what a packet of eight cache lines holds.
+/// Blocks of a batch: so many that a packet has eight cache lines, where a word has eight bytes.
 pub(super) const BATCH: usize = 56;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Packets of an arena.
 pub(super) const PACKETS: usize = 8;
+
+/// Has a cache line fetched, where the CPU can be told to.
+#[inline(always)]
+pub(super) fn fetch<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
+    // SAFETY: a hint, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse")))]
+    let _ = at;
+}
 
 /// A packet: a batch that goes from who frees to the owner, and back.
 #[derive(Debug)]
@@ -31,6 +46,13 @@ impl PacketCell {
     pub(super) unsafe fn write(&self, batch: &Batch) {
         // SAFETY: the caller's promise.
         unsafe { self.0.get().cast::<Batch>().write(*batch) };
+    }
+
+    /// Has its lines fetched, which somebody is going to read.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        let lines = self.0.get().cast::<[u8; LINE]>();
+        (0..size_of::<Batch>().div_ceil(LINE)).for_each(|line| fetch(lines.wrapping_add(line)));
     }
 
     /// Looks at what is in it.

@@ -68,6 +68,7 @@ fn two_adopters_and_the_next_user_are_never_in_the_arena_together() {
                 thread::spawn(move || model.adopt())
             })
             .collect();
+        thread::yield_now();
         let attached = model.attach();
         others.into_iter().for_each(|other| other.join().unwrap());
         assert!(attached || model.attach());
@@ -88,6 +89,7 @@ fn what_is_freed_while_a_slot_retires_is_found_by_the_next_user() {
             let model = Arc::clone(&model);
             thread::spawn(move || model.adopt())
         };
+        thread::yield_now();
         model.retire();
         freeing.join().unwrap();
         adopting.join().unwrap();

@@ -1,17 +1,23 @@
 //! The lock-free parts of the arenas, tried in every order of their steps.
 //!
 //! ```text
-//!   src/arena/remote.rs, slot.rs      the very files
+//!   src/arena/remote.rs, packets.rs,   the very files
+//!             mailbox.rs, slot.rs
 //!        └─ sync.rs                   here: loom's atomics and cells, in the place of core's
 //!   tests/                            models: who does what with them at the same time
 //! ```
 //!
 //! loom runs a model once for each order of steps that the memory model allows, and notices an access that is not ordered before
 //! or after another of the same cell. A handler that interrupts is no thread, for it ends before the interrupted one goes on: its model
-//! (`busy.rs`) runs it at each step in turn.
+//! (`busy.rs`) runs it at each step in turn. Where the thread that began a model goes on beside the others, it yields
+//! first: without that, loom lets it do the next thing that it does before the others do anything, always.
 
 #![cfg(test)]
 
+#[path = "../../../src/arena/mailbox.rs"]
+mod mailbox;
+#[path = "../../../src/arena/packets.rs"]
+mod packets;
 #[path = "../../../src/arena/remote.rs"]
 mod remote;
 #[path = "../../../src/arena/slot.rs"]
@@ -21,3 +27,4 @@ mod sync;
 mod adoption;
 mod busy;
 mod list;
+mod mail;

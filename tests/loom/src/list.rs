@@ -34,9 +34,7 @@ impl Blocks {
             // SAFETY: nobody else frees this block.
             unsafe { chain.add(NonNull::from(block)) };
         }
-        assert!(chain.len() > 0);
         chain.send(&self.list);
-        assert_eq!(chain.len(), 0);
     }
 
     /// Takes up what is there, and uses it again. Returns the sum of what was in the blocks.
@@ -69,6 +67,7 @@ fn what_several_free_is_taken_up_once_and_as_they_left_it() {
                 thread::spawn(move || blocks.free(range))
             })
             .collect();
+        thread::yield_now();
         let meanwhile = blocks.take_up();
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(meanwhile + blocks.take_up(), 1 + 2 + 3);
@@ -85,6 +84,7 @@ fn a_block_that_is_freed_used_and_freed_again_is_not_taken_for_the_old_one() {
             let blocks = Arc::clone(&blocks);
             thread::spawn(move || blocks.free(1..2))
         };
+        thread::yield_now();
         let first = blocks.take_up();
         let second = if first & 1 == 1 {
             // Block 0 is the owner's again: another user, another free.

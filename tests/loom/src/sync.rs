@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
+use crate::mailbox::Mailbox;
+use crate::packets::{Batch, Packets};
 use crate::remote::RemoteList;
 
 /// loom has no compiler fences, and a handler is no thread: what is moved here is nothing.
@@ -43,6 +45,42 @@ impl Link {
 impl RemoteList {
     pub(crate) fn new() -> Self {
         Self { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+/// Few, so that models are small and every way is taken.
+pub(crate) const BATCH: usize = 2;
+pub(crate) const PACKETS: usize = 2;
+
+/// A packet, as in `src/arena/sync.rs`.
+#[derive(Debug)]
+pub(crate) struct PacketCell(UnsafeCell<Batch>);
+
+impl PacketCell {
+    /// # Safety
+    ///
+    /// As in `src/arena/sync.rs`.
+    pub(crate) unsafe fn write(&self, batch: &Batch) {
+        // SAFETY: loom looks whether it is ordered.
+        self.0.with_mut(|place| unsafe { *place = *batch });
+    }
+
+    /// A hint, of which no order depends.
+    pub(crate) fn fetch(&self) {}
+
+    /// # Safety
+    ///
+    /// As in `src/arena/sync.rs`.
+    pub(crate) unsafe fn read(&self, look: impl FnOnce(&Batch)) {
+        // SAFETY: loom looks whether it is ordered.
+        self.0.with(|place| look(unsafe { &*place }));
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> Self {
+        let packets = std::array::from_fn(|_| PacketCell(UnsafeCell::new(Batch::EMPTY)));
+        Self { list: RemoteList::new(), packets: Packets { state: AtomicUsize::new(0), packets } }
     }
 }
 
