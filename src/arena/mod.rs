@@ -19,8 +19,9 @@
 //! # How much memory may be out of reach
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
-//! segment, an eighth of the arena at most; its front cache, and a sixteenth of kept cells; in its outbox `BOXES · MOST_BYTES`; and what others have freed since it missed
-//! for the last time. A producer's memory comes back to the producer, so what grows with time is none of these.
+//! segment, an eighth of the arena at most; its front cache, and a sixteenth of kept cells; in its outbox `BOXES · MOST_BYTES`; and what
+//! others have freed since it missed for the last time. A producer's memory comes back to the producer, so what grows with time is none of
+//! these.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
