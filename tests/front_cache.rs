@@ -26,7 +26,7 @@ cases!(
     a_request_that_would_fail_gets_what_the_front_cache_keeps,
     a_heap_that_lost_memory_leaves_the_front_cache_alone,
     a_kept_cell_serves_who_needs_about_as_much,
-    where_enough_is_kept_an_older_cell_makes_room,
+    of_freed_cells_a_part_of_the_heap_is_kept_at_most,
     a_plain_heap_has_neither_runs_nor_cache,
     the_lock_passes_on_what_is_about_the_cache,
 );
@@ -162,21 +162,17 @@ fn a_kept_cell_serves_who_needs_about_as_much() {
     }
 }
 
-fn where_enough_is_kept_an_older_cell_makes_room() {
+fn of_freed_cells_a_part_of_the_heap_is_kept_at_most() {
     let (mut heap, _) = heap_that_keeps(100);
     let sizes: Vec<_> = (0..240).map(|n| 1_200 + n % 24 * 270).collect();
     let pairs = sizes.iter().map(|&size| [(); 2].map(|()| allocate(&mut heap, layout(size, 8))));
     let blocks: Vec<_> = pairs.collect();
-    let most = heap.stats().granted_bytes / 48;
-    let mut kept = 0;
+    let most = heap.stats().granted_bytes / 32;
     for (&[block, _wall], &size) in blocks.iter().zip(&sizes) {
         free(&mut heap, block, layout(size, 8));
-        let header = block.addr().get() - size_of::<usize>();
-        kept += usize::from(heap.cells().any(|cell| cell.address == header && cell.state == CellState::Used));
         assert!(heap.stats().cached_bytes <= most);
     }
-    assert!(kept > 160, "{kept} of 240 were kept for a while");
-    assert!(heap.stats().cached_bytes > most - 2 * 8_000, "{}", heap.stats());
+    assert!(heap.stats().cached_bytes > most / 4 * 3, "{}", heap.stats());
     heap.check().unwrap();
 }
 
