@@ -21,31 +21,42 @@ use crate::cell::{CELL_ALIGN, Cell};
 use crate::provider::{Break, Map};
 use crate::small::Class;
 
-/// Bytes that are kept, at most: so many, and this part of the heap.
+/// Bytes that are kept, at most.
 const LIMIT: usize = 4 << 20;
-const SHARE: usize = 48;
 
-/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 30 KiB on 64-bit): as many as leave
-/// the heap's state 4 KiB.
-const CLASSES: usize = 39;
+/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 28 KiB on 64-bit): as many as leave
+/// the heap's state 4 KiB. One more is always empty, so that each has a next one.
+const CLASSES: usize = 38;
 
-/// Classes of which a heap keeps cells that has its memory from a break, which is not to be moved for what cells are longer than they need
-/// be: over three doublings (to 8 KiB).
-const CLASSES_OVER_A_BREAK: usize = 24;
+/// How much a heap keeps.
+struct Bounds {
+    /// Cells of so many classes.
+    classes: usize,
+    /// So many of each, at most.
+    most_cells: u8,
+    /// This part of the heap, and so many bytes, at most.
+    share: usize,
+    most_bytes: usize,
+    /// Whether for a cell that comes where enough is kept an older one is given up. If not, both are.
+    makes_room: bool,
+}
 
-/// Cells of one class that are kept at most.
-const MOST_CELLS: u8 = 16;
+/// A break is not to be moved for what cells are longer than they need be: to 8 KiB.
+const OVER_A_BREAK: Bounds = Bounds { classes: 24, most_cells: 8, share: 32, most_bytes: 2 << 20, makes_room: false };
+
+/// An arena keeps more.
+const IN_PIECES: Bounds = Bounds { classes: CLASSES, most_cells: 16, share: 16, most_bytes: LIMIT, makes_room: true };
+
+/// What there is to keep for a heap over this provider.
+const fn bounds<B: Break>() -> Bounds {
+    if B::SCATTERED { IN_PIECES } else { OVER_A_BREAK }
+}
 
 /// A cell may be larger than the request by this part of it.
 const CLOSE: usize = 8;
 
 /// How many classes are looked at for a cell that makes room.
 const CLASSES_EVICTED: usize = 4;
-
-/// How much the heap over a provider keeps: of so many classes, and this part of the heap.
-const fn bounds<B: Break>() -> (usize, usize) {
-    if B::SCATTERED { (CLASSES, SHARE / 3) } else { (CLASSES_OVER_A_BREAK, SHARE) }
-}
 
 /// The kept cells of a heap.
 ///
@@ -55,7 +66,7 @@ const fn bounds<B: Break>() -> (usize, usize) {
 /// * `len[c]` is the number of cells in list `c`; `bytes` is the sum of all their sizes
 #[derive(Debug)]
 pub(super) struct Kept {
-    heads: [Option<Cell>; CLASSES],
+    heads: [Option<Cell>; CLASSES + 1],
     len: [u8; CLASSES],
     bytes: usize,
     /// Bytes that may be kept, at most; 0: none.
@@ -75,7 +86,7 @@ impl Kept {
     /// Nothing is kept.
     pub(super) const fn none() -> Self {
         Self {
-            heads: [None; CLASSES],
+            heads: [None; CLASSES + 1],
             len: [0; CLASSES],
             bytes: 0,
             limit: 0,
@@ -93,10 +104,10 @@ impl Kept {
     /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of the bins. O(1): two are looked at, and
     /// which of them it is, if one, is not decided by a branch, which nobody could predict.
     #[inline(always)]
-    pub(super) fn take(&mut self, size: usize, class: usize) -> Option<Cell> {
+    pub(super) fn take<B: Break>(&mut self, size: usize, class: usize) -> Option<Cell> {
+        let Bounds { classes, .. } = const { bounds::<B>() };
         let class = class.wrapping_sub(first_of_steps());
-        // What is in the last class serves requests of the one below.
-        if class >= CLASSES - 1 {
+        if class >= classes {
             return None;
         }
         let excess = [self.excess(class, size), self.excess(class + 1, size)];
@@ -111,16 +122,13 @@ impl Kept {
         unsafe { Cell::size_of(self.heads[class]) }.wrapping_sub(size)
     }
 
-    /// Keeps a used cell of `size` bytes that its caller has given up, if its list has room.
+    /// Keeps a used cell of `size` bytes that its caller has given up.
     ///
     /// # Safety
     ///
-    /// If the answer is true, the cell is kept: it is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
+    /// It is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
     #[inline]
-    pub(super) unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) -> bool {
-        if self.len[class] >= MOST_CELLS {
-            return false;
-        }
+    unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) {
         let next = self.heads[class].replace(cell);
         // SAFETY: a used cell whose payload nobody uses.
         unsafe { cell.link().write(next) };
@@ -131,7 +139,6 @@ impl Kept {
         }
         self.len[class] += 1;
         self.bytes += size;
-        true
     }
 
     /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The class behind it is the next time's.
@@ -189,7 +196,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return None;
         }
         let size = Request::new(layout)?.size();
-        let cell = self.kept.take(size, class_of(size))?;
+        let cell = self.kept.take::<B>(size, class_of(size))?;
         self.small.large_requested();
         Some(cell.payload())
     }
@@ -209,28 +216,32 @@ impl<B: Break, M: Map> Heap<B, M> {
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
         let size = unsafe { cell.header() }.size();
-        let (classes, share) = const { bounds::<B>() };
+        let Bounds { classes, most_cells, share, most_bytes, makes_room } = const { bounds::<B>() };
         let class = class_of(size).wrapping_sub(first_of_steps());
         if class >= classes {
             return false;
         }
         // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
         let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
-        let limit = self.kept.limit.min(region.max(self.regions.added()) / share);
+        let limit = self.kept.limit.min(most_bytes).min(region.max(self.regions.added()) / share);
         if self.kept.bytes + size > limit {
-            self.evict_one();
-            if self.kept.bytes + size > limit {
+            self.evict_one(if makes_room { CLASSES_EVICTED } else { 1 });
+            if !makes_room || self.kept.bytes + size > limit {
                 return false;
             }
         }
+        if self.kept.len[class] >= most_cells {
+            return false;
+        }
         // SAFETY: the caller's promise.
-        unsafe { self.kept.put(cell, class, size) }
+        unsafe { self.kept.put(cell, class, size) };
+        true
     }
 
-    /// Frees a kept cell, if there is one in a few classes.
+    /// Frees a kept cell, if there is one in the next `classes` classes.
     #[inline(never)]
-    fn evict_one(&mut self) {
-        if let Some(evicted) = self.kept.evict(CLASSES_EVICTED)
+    fn evict_one(&mut self, classes: usize) {
+        if let Some(evicted) = self.kept.evict(classes)
             // SAFETY: a kept cell is used, and nobody uses it.
             && unsafe { self.free_cell(evicted.payload()) }
         {

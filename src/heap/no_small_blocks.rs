@@ -25,7 +25,7 @@ impl Kept {
         Self
     }
 
-    pub(super) const fn take(&self, _: usize, _: usize) -> Option<Cell> {
+    pub(super) const fn take<B>(&self, _: usize, _: usize) -> Option<Cell> {
         None
     }
 

@@ -21,7 +21,7 @@ fn free<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, block: NonNull<u8>, layout: Layo
 }
 
 #[test]
-fn an_arena_keeps_freed_blocks_of_up_to_30_kib() {
+fn an_arena_keeps_freed_blocks_of_up_to_28_kib() {
     let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
     on_slot(0, || {
         let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
