@@ -142,17 +142,17 @@ impl Kept {
     }
 
     /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The class behind it is the next time's.
-    pub(super) fn evict(&mut self, classes: usize) -> Option<Cell> {
+    pub(super) fn evict<B: Break>(&mut self, classes: usize) -> Option<Cell> {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
-            self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
+            self.turn = if class + 1 < const { bounds::<B>() }.classes { self.turn + 1 } else { 0 };
             self.pop(class)
         })
     }
 
     /// Takes out any cell.
-    pub(super) fn take_any(&mut self) -> Option<Cell> {
-        self.evict(CLASSES)
+    pub(super) fn take_any<B: Break>(&mut self) -> Option<Cell> {
+        self.evict::<B>(CLASSES)
     }
 
     /// Takes out the cell of a class that came last.
@@ -241,7 +241,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a kept cell, if there is one in the next `classes` classes.
     #[inline(never)]
     fn evict_one(&mut self, classes: usize) {
-        if let Some(evicted) = self.kept.evict(classes)
+        if let Some(evicted) = self.kept.evict::<B>(classes)
             // SAFETY: a kept cell is used, and nobody uses it.
             && unsafe { self.free_cell(evicted.payload()) }
         {

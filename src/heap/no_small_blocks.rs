@@ -25,7 +25,8 @@ impl Kept {
         Self
     }
 
-    pub(super) const fn take<B>(&self, _: usize, _: usize) -> Option<Cell> {
+    #[expect(clippy::extra_unused_type_parameters, reason = "called as that of kept.rs")]
+    pub(super) const fn take<B: Break>(&self, _: usize, _: usize) -> Option<Cell> {
         None
     }
 

@@ -47,7 +47,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a few classes at a time in turn: freed
     /// memory is used before the top is cut further (C4), and what is freed may merge with more. True if anything was freed.
     pub(super) fn flush_ahead(&mut self) -> bool {
-        if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
+        if let Some(cell) = self.kept.evict::<B>(CLASSES_AHEAD) {
             // SAFETY: a kept cell is used, and nobody uses it.
             unsafe { self.free_cell(cell.payload()) };
             return true;
@@ -72,7 +72,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// O(blocks in the cache + size classes): bounded by the cache's limit, and not by the number of cells.
     pub fn flush(&mut self) {
-        while let Some(cell) = self.kept.take_any() {
+        while let Some(cell) = self.kept.take_any::<B>() {
             // SAFETY: a kept cell is used, and nobody uses it.
             unsafe { self.free_cell(cell.payload()) };
         }
