@@ -8,10 +8,14 @@ use crate::provider::FixedBreak;
 /// What a block is longer by than asked.
 const RECORD: usize = if cfg!(feature = "checked") { 2 * WORD } else { 0 };
 
+/// Memory from a page boundary on: how long the top is then does not depend on where the memory lies, for the break is asked in whole pages.
+#[repr(align(4096))]
+struct Page([u8; 4096]);
+
 /// A heap with one free cell in a bin, one used cell, and a top.
 fn heap() -> Heap<FixedBreak> {
     let layout = core::alloc::Layout::new::<[usize; 6]>();
-    let mut heap = Heap::plain(FixedBreak::from_array(Box::leak(Box::new([0; 4096]))));
+    let mut heap = Heap::plain(FixedBreak::from_array(&mut Box::leak(Box::new(Page([0; 4096]))).0));
     // SAFETY: the heap's memory is leaked, and outlives the blocks.
     let first = unsafe { heap.allocate(layout) }.unwrap();
     // SAFETY: as above.
