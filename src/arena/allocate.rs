@@ -10,7 +10,7 @@ use super::visit::{Inside, Visit};
 use super::{ArenaHeap, is_large, served};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
-use crate::small::Class;
+use crate::small::Front;
 
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     /// Allocates a block that is not large from the arena. If others have freed something, some of that is taken up first.
@@ -24,13 +24,14 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
             return None;
         }
         let (inner, remote) = self.inner();
+        inner.adjust_cache();
         if inner.has_mail(remote) {
             inner.take_up_some(parent, remote);
         }
         // SAFETY: the caller's promise.
         let heap = unsafe { inner.heap(parent) };
         // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's memory, as long as its blocks.
-        unsafe { heap.allocate(layout) }
+        unsafe { heap.allocate(Front::in_full(layout)) }
     }
 }
 
@@ -112,7 +113,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[must_use]
     #[inline(always)]
     pub unsafe fn allocate_at_once(&self, layout: Layout) -> Option<NonNull<u8>> {
-        Class::of(layout)?;
+        Front::of(layout)?;
         let caller = self.caller();
         caller.go_in()?.inner().0.heap.pop_front(layout)
     }
@@ -126,7 +127,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         {
             let caller = self.caller();
             if let Some(mut inside) = caller.go_in() {
-                if let Some(block) = inside.inner().0.heap.pop_kept(layout) {
+                if let Some(block) = inside.inner().0.heap.pop_kept(Front::in_full(layout)) {
                     return Some(block);
                 }
                 // SAFETY: the arena is one of this heap.
@@ -200,7 +201,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let visit = self.visit();
         if let Some(mut inside) = visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout)) {
             // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { inside.inner().0.heap.try_allocate(layout) } {
+            if let Some(block) = unsafe { inside.inner().0.heap.try_allocate(Front::in_full(layout)) } {
                 return Some(block);
             }
         }

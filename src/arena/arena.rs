@@ -33,6 +33,9 @@ use crate::small::segments::{Near, Owner};
 const PACKETS_AT_ONCE: usize = 2;
 const BLOCKS_AT_ONCE: usize = 64;
 
+/// The part of an arena that the front cache may keep in middling blocks.
+const MIDDLING_SHARE: usize = 8;
+
 /// At most so many blocks that others have freed are taken up at a time.
 pub(super) const TAKEN_UP_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_ONCE;
 
@@ -65,6 +68,8 @@ pub(super) struct Inner<B, M, L> {
     inbox: Option<NonNull<Link>>,
     /// The packet whose turn it is.
     turn: u32,
+    /// Bytes of the arena for which the front cache has its limit.
+    cache_is_for: usize,
     pub(super) outbox: Outbox,
     pub(super) heap: Heap<Supply<B, M, L>>,
 }
@@ -86,8 +91,16 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
         let heap = Heap::new(Supply::new(owner, shared));
-        let inner =
-            UnsafeCell::new(Inner { owner, near: Near::NOTHING, shared, inbox: None, turn: 0, outbox: Outbox::new(), heap });
+        let inner = UnsafeCell::new(Inner {
+            owner,
+            near: Near::NOTHING,
+            shared,
+            inbox: None,
+            turn: 0,
+            cache_is_for: 0,
+            outbox: Outbox::new(),
+            heap,
+        });
         // SAFETY: the caller's promise.
         unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
@@ -156,6 +169,15 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             self.near = near.unwrap_or(Near::NOTHING);
         }
         owner
+    }
+
+    /// Lets the front cache keep more middling blocks if the arena has grown.
+    pub(super) fn adjust_cache(&mut self) {
+        let bytes = self.heap.provider().bytes();
+        if bytes > self.cache_is_for {
+            self.cache_is_for = bytes;
+            self.heap.keep_middling(bytes / MIDDLING_SHARE);
+        }
     }
 
     /// Whether others may have freed blocks of this arena that were not taken up.

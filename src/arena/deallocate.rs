@@ -8,7 +8,7 @@ use super::visit::{Inside, Visit};
 use super::{ArenaHeap, served};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
-use crate::small::Class;
+use crate::small::Front;
 use crate::small::segments::Owner;
 
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
@@ -92,7 +92,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// As for [`deallocate`](ArenaHeap::deallocate), if the answer is true.
     #[inline(always)]
     unsafe fn deallocate_quickly(&self, block: NonNull<u8>, layout: Layout) -> bool {
-        if Class::of(layout).is_none() {
+        if Front::of(layout).is_none() {
             return false;
         }
         let caller = self.caller();

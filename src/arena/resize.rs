@@ -12,8 +12,8 @@ use super::{ArenaHeap, is_large, served};
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
-use crate::small::Class;
 use crate::small::segments::Owner;
+use crate::small::{Class, Front};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes. Another's block moves to the caller's arena, unless
@@ -101,8 +101,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inner.heap(&self.parent) };
+        // A middling block has the length of its class, however it came to be one.
         // SAFETY: the caller's promise.
-        unsafe { reallocate(heap, block, old, new) }
+        unsafe { reallocate(heap, block, old, Front::in_full(new)) }
     }
 }
 

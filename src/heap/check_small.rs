@@ -14,7 +14,7 @@ use super::Heap;
 use super::check::{Corruption, Rule, verify};
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
-use crate::small::{CLASSES, Class, LEAVES, NOWHERE, PAGE, Run, blocks_of, len_of};
+use crate::small::{CLASSES, Class, FRONTS, Front, LEAVES, NOWHERE, PAGE, Run, blocks_of, len_of};
 
 /// What a walk over all cells found of runs and leaves.
 pub(super) struct SmallTally {
@@ -167,8 +167,8 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Follows every list of the cache: its blocks were taken from a run or are used cells, and suit the class; there are as many as were
     /// put in, and not too many; and none is in two lists.
     fn check_cache(&self) -> Result<(), Corruption> {
-        let mut last_ones = [None; CLASSES];
-        for class in Class::all() {
+        let mut last_ones = [None; FRONTS];
+        for class in Front::all() {
             let (len, room) = (self.small.cache.len(class), self.small.cache.room(class));
             let head = self.small.cache.blocks(class).next();
             verify(addr(head), Rule::CacheRoom, len.min(room), len)?;
@@ -212,7 +212,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// It and the word before it lie in the heap.
-    unsafe fn is_taken(&self, block: NonNull<u8>, class: Class) -> bool {
+    unsafe fn is_taken(&self, block: NonNull<u8>, class: Front) -> bool {
         let at = block.addr().get();
         let Some(class_of_run) = self.small.pages.class_at(at) else {
             if !at.is_multiple_of(CELL_ALIGN) {
@@ -233,7 +233,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         };
         let run = Run::of_block(block, class_of_run);
         // A block that is aligned by luck serves a class that always is, if it was resized to it.
-        let serves = class.may_take_over(class_of_run, block);
+        let serves = class.small().is_some_and(|class| class.may_take_over(class_of_run, block));
         if !self.is_run(run, class_of_run) || !serves {
             return false;
         }

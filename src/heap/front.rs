@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use super::Heap;
 use crate::cell::{Cell, WORD};
 use crate::provider::{Break, Map};
-use crate::small::Class;
 use crate::small::segments::{Owner, SegmentMap};
+use crate::small::{Class, Front};
 
 impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a block that holds a class: [`deallocate`](Heap::deallocate) for who knows as much of its layout. O(1), plus at most one call of
@@ -28,29 +28,29 @@ impl<B: Break, M: Map> Heap<B, M> {
 }
 
 impl<B, M> Heap<B, M> {
-    /// A small block that the front cache has. O(1).
+    /// A small or middling block that the front cache has. O(1).
     #[inline(always)]
     pub(crate) fn pop_front(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // What is guarded goes through the whole operation.
         if cfg!(feature = "checked") {
             return None;
         }
-        self.small.cache.pop(Class::of(layout)?)
+        self.small.cache.pop(Front::of(layout)?)
     }
 
-    /// Frees a small block, if the front cache has room for it. O(1).
+    /// Frees a small or middling block, if the front cache has room for it. O(1).
     ///
     /// # Safety
     ///
-    /// As for [`deallocate`](Heap::deallocate), if the answer is true.
+    /// As for [`deallocate`](Heap::deallocate), if the answer is true; a block that is not small has the length of its class.
     #[inline(always)]
     pub(crate) unsafe fn push_front(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
         if cfg!(feature = "checked") {
             return false;
         }
-        let Some(class) = Class::of(layout) else { return false };
+        let Some(front) = Front::of(layout) else { return false };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
-        unsafe { self.small.cache.push(class, block) }
+        unsafe { self.small.cache.push(front, block) }
     }
 
     /// Frees a block by address, if the front cache has room for it. O(1).
@@ -64,19 +64,28 @@ impl<B, M> Heap<B, M> {
         if cfg!(feature = "checked") {
             return false;
         }
-        let class = match class_of_run {
-            Some(class) => class,
+        let front = match class_of_run {
+            Some(class) => Front::from(class),
             None => {
                 // SAFETY: the caller's promise: in no run, so a header stands in front of it.
                 let cell = unsafe { Cell::of_payload(block) };
                 // SAFETY: it was written when the block was allocated.
                 let header = unsafe { cell.header() };
-                let Some(class) = Class::held_by(header.size() - WORD) else { return false };
-                class
+                let capacity = header.size() - WORD;
+                let held = Class::held_by(capacity).map(Front::from).or_else(|| Front::held_by(capacity));
+                let Some(front) = held else { return false };
+                front
             }
         };
         // SAFETY: the caller gives the block up, and it holds this class.
-        unsafe { self.small.cache.push(class, block) }
+        unsafe { self.small.cache.push(front, block) }
+    }
+
+    /// Lets the front cache keep so many bytes of middling blocks, if that is more than before.
+    pub(crate) fn keep_middling(&mut self, limit: usize) {
+        if !cfg!(feature = "checked") {
+            self.small.cache.raise_limit_of_middling(limit);
+        }
     }
 
     /// Leaves it to a map of segments to say which pages are runs, which begin early from now on.

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use super::{CACHE_LIMIT, Heap};
 use crate::provider::{Break, Map};
-use crate::small::{Class, Now, Run, len_of};
+use crate::small::{Class, FRONTS, Now, Run, len_of};
 
 /// How much work it is to put back a block, if its run had other free blocks and still has live ones: one unit. If the run was full, if
 /// the block is a cell, and if the run ends, it is more.
@@ -52,6 +52,11 @@ impl<B: Break, M: Map> Heap<B, M> {
             unsafe { self.free_cell(cell.payload()) };
             return true;
         }
+        if let Some(block) = self.small.take_back_middling(CLASSES_AHEAD) {
+            // SAFETY: a middling block is a cell, which nobody uses.
+            unsafe { self.free_cell(block) };
+            return true;
+        }
         let mut effort = 0;
         for _ in 0..CLASSES_AHEAD {
             let class = self.small.next_to_flush();
@@ -75,6 +80,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         while let Some(cell) = self.kept.take_any::<B>() {
             // SAFETY: a kept cell is used, and nobody uses it.
             unsafe { self.free_cell(cell.payload()) };
+        }
+        while let Some(block) = self.small.take_back_middling(FRONTS) {
+            // SAFETY: a middling block is a cell, which nobody uses.
+            unsafe { self.free_cell(block) };
         }
         for class in Class::all() {
             while let Some(block) = self.small.cache.take_back(class) {

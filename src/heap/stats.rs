@@ -182,11 +182,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             stats.holes = self.all_regions().count().saturating_sub(1);
         }
         self.cells().for_each(|cell| stats.add_cell(cell));
-        #[cfg(not(feature = "checked"))]
-        let blocks = |class| self.small.cache.blocks(class);
-        #[cfg(feature = "checked")]
-        let blocks = |class| self.small.cache.sound_blocks(class);
-        for block in Class::all().flat_map(blocks) {
+        for block in self.small.cache.all_blocks() {
             // SAFETY: a block in the cache is live for what it came from.
             let size = unsafe { self.capacity(block) };
             // SAFETY: the same.

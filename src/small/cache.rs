@@ -14,9 +14,13 @@ mod checked;
 use core::ptr::NonNull;
 
 use super::class::{CLASSES, Class};
+use super::front::{FRONTS, Front};
 
 /// Blocks that a class may keep, at most.
 const MOST_BLOCKS: usize = 32;
+
+/// Middling blocks that a class may keep, at most.
+const MOST_MIDDLING: usize = 16;
 
 /// How many blocks are looked at for one that is aligned. (If links are checked, only the first one's is, each time.)
 const LOOKS: usize = if cfg!(feature = "checked") { 1 } else { 4 };
@@ -28,20 +32,30 @@ struct Link(Option<NonNull<Link>>);
 // The smallest block must hold a link.
 const _: () = assert!(size_of::<Link>() <= 8);
 
+/// The number of a class, of which the compiler knows then that it is one.
+#[inline(always)]
+fn place(class: impl Into<Front>) -> usize {
+    let index = class.into().index();
+    // SAFETY: the type's invariant.
+    unsafe { core::hint::assert_unchecked(index < FRONTS) };
+    index
+}
+
 /// The cache of a heap.
 ///
 /// # Invariants
 ///
 /// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] + popped[class])` blocks (modulo 2³²)
 /// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists them
-/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit
+/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit; for middling blocks, whose limit
+///   grows with the heap, that is a limit of its own, and 0 unless it was set
 #[derive(Debug)]
 pub(crate) struct Cache {
-    heads: [Option<NonNull<Link>>; CLASSES],
-    popped: [u32; CLASSES],
+    heads: [Option<NonNull<Link>>; FRONTS],
+    popped: [u32; FRONTS],
     /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for both on the way in.
-    spare: [u32; CLASSES],
-    room: [u8; CLASSES],
+    spare: [u32; FRONTS],
+    room: [u8; FRONTS],
     /// The last link that was found overwritten, until it is reported.
     #[cfg(feature = "checked")]
     broken: Option<super::BrokenLink>,
@@ -51,10 +65,10 @@ impl Cache {
     /// An empty cache that keeps `limit` bytes at most.
     pub(crate) const fn new(limit: usize) -> Self {
         let mut cache = Self {
-            heads: [None; CLASSES],
-            popped: [0; CLASSES],
-            spare: [0; CLASSES],
-            room: [0; CLASSES],
+            heads: [None; FRONTS],
+            popped: [0; FRONTS],
+            spare: [0; FRONTS],
+            room: [0; FRONTS],
             #[cfg(feature = "checked")]
             broken: None,
         };
@@ -74,50 +88,65 @@ impl Cache {
         }
     }
 
+    /// Divides a limit, in bytes, among the classes of middling blocks, if it is more than it was.
+    pub(crate) fn raise_limit_of_middling(&mut self, limit: usize) {
+        for front in Front::middling() {
+            let at = place(front);
+            let more = (limit / (FRONTS - CLASSES) / front.size()).min(MOST_MIDDLING).saturating_sub(self.room[at].into());
+            self.spare[at] = self.spare[at].wrapping_add(more as u32);
+            self.room[at] += more as u8;
+        }
+    }
+
     /// How many blocks of a class may be kept.
-    pub(crate) const fn room(&self, class: Class) -> usize {
-        self.room[class.index()] as usize
+    pub(crate) fn room(&self, class: impl Into<Front>) -> usize {
+        let at = place(class);
+        self.room[at] as usize
     }
 
     /// How many blocks of a class there are.
-    pub(crate) const fn len(&self, class: Class) -> usize {
-        (self.room[class.index()] as u32).wrapping_sub(self.left(class)) as usize
+    pub(crate) fn len(&self, class: impl Into<Front>) -> usize {
+        let at = place(class);
+        (self.room[at] as u32).wrapping_sub(self.left(at)) as usize
     }
 
-    /// How many blocks of a class can be put in; if it has more than its room, less than 0.
+    /// How many blocks of the class with this number can be put in; if it has more than its room, less than 0.
     #[inline(always)]
-    const fn left(&self, class: Class) -> u32 {
-        self.spare[class.index()].wrapping_add(self.popped[class.index()])
+    const fn left(&self, at: usize) -> u32 {
+        self.spare[at].wrapping_add(self.popped[at])
     }
 
     /// How often a block of a class was taken out, modulo 2³².
-    pub(crate) const fn popped(&self, class: Class) -> u32 {
-        self.popped[class.index()]
+    pub(crate) fn popped(&self, class: impl Into<Front>) -> u32 {
+        let at = place(class);
+        self.popped[at]
     }
 
     /// Takes out the block of a class that came last. O(1).
     #[inline(always)]
-    pub(crate) fn pop(&mut self, class: Class) -> Option<NonNull<u8>> {
+    pub(crate) fn pop(&mut self, class: impl Into<Front>) -> Option<NonNull<u8>> {
+        let at = place(class);
         #[cfg(feature = "checked")]
-        self.watch(class);
-        let head = &mut self.heads[class.index()];
+        self.watch(at);
+        let head = &mut self.heads[at];
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
         *head = unsafe { block.read() }.0;
-        let popped = &mut self.popped[class.index()];
+        let popped = &mut self.popped[at];
         *popped = popped.wrapping_add(1);
         Some(block.cast())
     }
 
     /// Takes out a block of a class that is aligned to `align`, a power of two, if one is among those that came last.
     /// O(1).
-    pub(crate) fn pop_aligned(&mut self, class: Class, align: usize) -> Option<NonNull<u8>> {
+    pub(crate) fn pop_aligned(&mut self, class: impl Into<Front>, align: usize) -> Option<NonNull<u8>> {
+        let at = place(class);
         let mut before: Option<NonNull<Link>> = None;
         for _ in 0..LOOKS {
             #[cfg(feature = "checked")]
-            self.watch(class);
+            self.watch(at);
             let block = match before {
-                None => self.heads[class.index()]?,
+                None => self.heads[at]?,
                 // SAFETY: a block in the list begins with its link.
                 Some(before) => unsafe { before.read() }.0?,
             };
@@ -125,11 +154,11 @@ impl Cache {
                 // SAFETY: as above.
                 let behind = unsafe { block.read() };
                 match before {
-                    None => self.heads[class.index()] = behind.0,
+                    None => self.heads[at] = behind.0,
                     // SAFETY: as above; the block behind it is taken out.
                     Some(before) => unsafe { before.write(behind) },
                 }
-                let popped = &mut self.popped[class.index()];
+                let popped = &mut self.popped[at];
                 *popped = popped.wrapping_add(1);
                 return Some(block.cast());
             }
@@ -144,13 +173,14 @@ impl Cache {
     ///
     /// If the answer is true, the block is the cache's: it fits the class, and nobody else uses or lists it.
     #[inline(always)]
-    pub(crate) unsafe fn push(&mut self, class: Class, block: NonNull<u8>) -> bool {
-        if self.left(class).cast_signed() <= 0 {
+    pub(crate) unsafe fn push(&mut self, class: impl Into<Front>, block: NonNull<u8>) -> bool {
+        let at = place(class);
+        if self.left(at).cast_signed() <= 0 {
             return false;
         }
-        let spare = &mut self.spare[class.index()];
+        let spare = &mut self.spare[at];
         *spare = spare.wrapping_sub(1);
-        let (head, block) = (&mut self.heads[class.index()], block.cast::<Link>());
+        let (head, block) = (&mut self.heads[at], block.cast::<Link>());
         // SAFETY: the block is free, aligned for a word, and holds a link.
         unsafe { block.write(Link(*head)) };
         #[cfg(feature = "checked")]
@@ -168,8 +198,9 @@ impl Cache {
     ///
     /// As for [`push`](Cache::push), for each of them.
     #[inline]
-    pub(crate) unsafe fn refill(&mut self, class: Class, supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>))) {
-        let (mut head, mut spare) = (self.heads[class.index()], self.spare[class.index()]);
+    pub(crate) unsafe fn refill(&mut self, class: impl Into<Front>, supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>))) {
+        let at = place(class);
+        let (mut head, mut spare) = (self.heads[at], self.spare[at]);
         supply(&mut |block| {
             let block = block.cast::<Link>();
             // SAFETY: the block is free, aligned for a word, and holds a link.
@@ -182,39 +213,53 @@ impl Cache {
             head = Some(block);
             spare = spare.wrapping_sub(1);
         });
-        (self.heads[class.index()], self.spare[class.index()]) = (head, spare);
+        (self.heads[at], self.spare[at]) = (head, spare);
     }
 
     /// Takes out the block of a class that came last, not for a request. O(1).
-    pub(crate) fn take_back(&mut self, class: Class) -> Option<NonNull<u8>> {
+    pub(crate) fn take_back(&mut self, class: impl Into<Front>) -> Option<NonNull<u8>> {
+        let at = place(class);
         #[cfg(feature = "checked")]
-        self.watch(class);
-        let head = &mut self.heads[class.index()];
+        self.watch(at);
+        let head = &mut self.heads[at];
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
         *head = unsafe { block.read() }.0;
-        let spare = &mut self.spare[class.index()];
+        let spare = &mut self.spare[at];
         *spare = spare.wrapping_add(1);
         Some(block.cast())
     }
 
     /// A block that never was in the cache was handed out: counts it as if it had been.
-    pub(crate) const fn note_passed_by(&mut self, class: Class) {
-        self.popped[class.index()] = self.popped[class.index()].wrapping_add(1);
-        self.spare[class.index()] = self.spare[class.index()].wrapping_sub(1);
+    pub(crate) fn note_passed_by(&mut self, class: impl Into<Front>) {
+        let at = place(class);
+        self.popped[at] = self.popped[at].wrapping_add(1);
+        self.spare[at] = self.spare[at].wrapping_sub(1);
     }
 
     /// The blocks of a class, last freed first. Nothing of a block is read before the one behind it is asked for.
-    pub(crate) fn blocks(&self, class: Class) -> impl Iterator<Item = NonNull<u8>> {
+    pub(crate) fn blocks(&self, class: impl Into<Front>) -> impl Iterator<Item = NonNull<u8>> {
+        let at = place(class);
         let mut before: Option<NonNull<Link>> = None;
         core::iter::from_fn(move || {
             before = match before {
-                None => self.heads[class.index()],
+                None => self.heads[at],
                 // SAFETY: a block in the list begins with its link; or the caller saw to it that the block can be read, and went on.
                 Some(block) => unsafe { block.read() }.0,
             };
             before.map(NonNull::cast)
         })
         .fuse()
+    }
+
+    /// All blocks; of lists whose links were overwritten, those before.
+    pub(crate) fn all_blocks(&self) -> impl Iterator<Item = NonNull<u8>> {
+        let blocks = |front| {
+            #[cfg(not(feature = "checked"))]
+            return self.blocks(front);
+            #[cfg(feature = "checked")]
+            return self.sound_blocks(front);
+        };
+        Front::all().flat_map(blocks)
     }
 }

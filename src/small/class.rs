@@ -20,7 +20,7 @@ const MOST_ALIGN: usize = 128;
 pub(crate) const CLASSES: usize = 64;
 
 /// The smallest block, and the step of the finest classes.
-const FINE: usize = 8;
+pub(super) const FINE: usize = 8;
 
 /// The classes of a range of sizes: every `step` bytes from above the range before up to `last`.
 struct Range {
@@ -31,7 +31,7 @@ struct Range {
 const RANGES: [Range; 3] =
     [Range { last: 256, step: FINE }, Range { last: 512, step: 2 * FINE }, Range { last: SMALL_MAX, step: 4 * FINE }];
 
-const SIZES: [u16; CLASSES] = {
+pub(super) const SIZES: [u16; CLASSES] = {
     let (mut sizes, mut class, mut size, mut range) = ([0; CLASSES], 0, 0, 0);
     while class < CLASSES {
         size += RANGES[range].step;

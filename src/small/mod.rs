@@ -17,16 +17,21 @@
 mod cache;
 #[deny(unsafe_code)]
 mod class;
+#[deny(unsafe_code)]
+mod front;
 #[cfg(feature = "checked")]
 pub(crate) mod link_copy;
 mod page_map;
 mod run;
 pub(crate) mod segments;
 
+use core::ptr::NonNull;
+
 pub(crate) use cache::Cache;
 #[cfg(test)]
 pub(crate) use class::SMALL_MAX;
 pub(crate) use class::{CLASSES, Class};
+pub(crate) use front::{FRONTS, Front};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
@@ -55,8 +60,9 @@ pub(crate) struct Small {
     runs: [u16; CLASSES],
     /// Bytes that were cut from the top since some of the cache was freed.
     cut: usize,
-    /// Number of the class whose blocks are the next to leave the cache for want of memory.
-    next_to_flush: usize,
+    /// Number of the class whose blocks are the next to leave the cache for want of memory; and of middling blocks.
+    next_to_flush: u8,
+    next_middling: u8,
     /// False: every block is a cell.
     has_runs: bool,
     /// What part of a run must be paid for before the first one begins.
@@ -79,6 +85,7 @@ impl Small {
             runs: [0; CLASSES],
             cut: 0,
             next_to_flush: 0,
+            next_middling: 0,
             has_runs: true,
             run_pays: RUN_PAYS,
             misses: 0,
@@ -158,9 +165,19 @@ impl Small {
     }
 
     /// All classes in turn, the largest first.
-    pub(crate) const fn next_to_flush(&mut self) -> Class {
-        self.next_to_flush = (self.next_to_flush + CLASSES - 1) % CLASSES;
-        Class::from_index(self.next_to_flush).expect("less than their number")
+    pub(crate) fn next_to_flush(&mut self) -> Class {
+        let next = (usize::from(self.next_to_flush) + CLASSES - 1) % CLASSES;
+        self.next_to_flush = next as u8;
+        Class::from_index(next).expect("less than their number")
+    }
+
+    /// A middling block that the cache keeps, from one of the next `classes` classes in turn.
+    pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
+        (0..classes).find_map(|_| {
+            let front = Front::middling().nth(usize::from(self.next_middling))?;
+            self.next_middling = if front.index() + 1 < FRONTS { self.next_middling + 1 } else { 0 };
+            self.cache.take_back(front)
+        })
     }
 
     /// A block of this class is a cell of its own from now on.

@@ -82,8 +82,8 @@ impl Cache {
         class.never()
     }
 
-    pub(crate) const fn blocks(&self, class: Class) -> Empty<NonNull<u8>> {
-        class.never()
+    pub(crate) const fn all_blocks(&self) -> Empty<NonNull<u8>> {
+        iter::empty()
     }
 }
 

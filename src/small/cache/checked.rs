@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use super::{Cache, Link};
-use crate::small::class::{CLASSES, Class};
+use crate::small::front::Front;
 use crate::small::link_copy::{self, BrokenLink};
 
 /// The link of a block in the cache, as a number.
@@ -43,10 +43,10 @@ pub(super) unsafe fn note(block: NonNull<Link>) {
 }
 
 impl Cache {
-    /// Looks at the link that the next block to be taken out has. If it was overwritten, the list ends with that block: what was behind
+    /// Looks at the link that the next block of the class with this number has. If it was overwritten, the list ends with that block: what was behind
     /// it is lost, and [`take_broken`](Cache::take_broken) tells.
-    pub(super) fn watch(&mut self, class: Class) {
-        let Some(block) = self.heads[class.index()] else { return };
+    pub(super) fn watch(&mut self, at: usize) {
+        let Some(block) = self.heads[at] else { return };
         // SAFETY: in the list.
         let link = unsafe { link_of(block) };
         // SAFETY: in the list.
@@ -55,8 +55,8 @@ impl Cache {
         unsafe { block.write(Link(None)) };
         // SAFETY: the block is the cache's.
         unsafe { note(block) };
-        let (room, popped) = (self.room[class.index()], self.popped[class.index()]);
-        self.spare[class.index()] = u32::from(room).wrapping_sub(popped.wrapping_add(1));
+        let (room, popped) = (self.room[at], self.popped[at]);
+        self.spare[at] = u32::from(room).wrapping_sub(popped.wrapping_add(1));
         self.broken = Some(broken);
     }
 
@@ -66,16 +66,13 @@ impl Cache {
     }
 
     /// The blocks of a class, last freed first, up to one whose link was overwritten.
-    pub(crate) fn sound_blocks(&self, class: Class) -> impl Iterator<Item = NonNull<u8>> {
+    pub(super) fn sound_blocks(&self, front: Front) -> impl Iterator<Item = NonNull<u8>> {
         // SAFETY: in the list.
-        core::iter::successors(self.heads[class.index()], |&block| unsafe { next(block) }).map(NonNull::cast)
+        core::iter::successors(self.heads[front.index()], |&block| unsafe { next(block) }).map(NonNull::cast)
     }
 
     /// Whether a block is in one of the lists.
     pub(crate) fn contains(&self, block: usize) -> bool {
-        (0..CLASSES)
-            .filter_map(Class::from_index)
-            .flat_map(|class| self.sound_blocks(class))
-            .any(|other| other.addr().get() == block)
+        self.all_blocks().any(|other| other.addr().get() == block)
     }
 }
