@@ -12,6 +12,7 @@ use super::visit::Visit;
 use super::{ArenaHeap, is_large};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map, SlotWord};
+use crate::small::Front;
 use crate::small::segments::Owner;
 
 /// The level of those who interrupt.
@@ -59,7 +60,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
                 // SAFETY: the slot is claimed.
                 let (inner, _) = unsafe { Arena::enter(arena) };
                 // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's memory, as long as its blocks.
-                unsafe { inner.heap.try_allocate(layout) }
+                unsafe { inner.heap.try_allocate(Front::in_full(layout)) }
             });
             slot.release(State::Retired);
             block

@@ -24,8 +24,8 @@ use crate::small::Class;
 /// Bytes that are kept, at most.
 const LIMIT: usize = 4 << 20;
 
-/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 28 KiB on 64-bit): as many as leave
-/// the heap's state 4 KiB. One more is always empty, so that each has a next one.
+/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 28 KiB on 64-bit).
+/// One more is always empty, so that each has a next one.
 const CLASSES: usize = 38;
 
 /// How much a heap keeps.

@@ -343,7 +343,7 @@ mod tests {
         let most = match usize::BITS {
             32 if crate::TINY => 128,
             _ if cfg!(feature = "checked") => 8192,
-            _ => 4096,
+            _ => 4608,
         };
         assert!(size_of::<Heap<FixedBreak>>() <= most, "{} bytes", size_of::<Heap<FixedBreak>>());
     }

@@ -125,9 +125,13 @@ impl Front {
         SIZES[self.index()] as usize
     }
 
-    /// A layout as long as the blocks of its class, if it is middling; any other as it is.
+    /// A layout as long as the blocks of its class, if it is middling; any other as it is, and all with the profile `checked`, which has no
+    /// front cache that blocks go to unseen.
     #[inline]
     pub(crate) const fn in_full(layout: Layout) -> Layout {
+        if cfg!(feature = "checked") {
+            return layout;
+        }
         match Self::of(layout) {
             Some(front) if front.index() >= CLASSES => match Layout::from_size_align(front.size(), layout.align()) {
                 Ok(layout) => layout,
@@ -163,7 +167,7 @@ mod tests {
             let front = Front::of(layout(size, CELL_ALIGN)).unwrap();
             assert_eq!(Some(front), Front::middling().find(|front| front.size() >= size), "{size}");
             assert!(front.size() <= size + size / 8 && front.size().is_multiple_of(CELL_ALIGN) && front.small().is_none());
-            assert_eq!(Front::in_full(layout(size, 8)).size(), front.size());
+            assert_eq!(Front::in_full(layout(size, 8)).size(), if cfg!(feature = "checked") { size } else { front.size() });
         }
         assert_eq!(Front::of(layout(MIDDLING_MAX + 1, 1)), None);
         assert_eq!(Front::in_full(layout(MIDDLING_MAX + 1, 1)).size(), MIDDLING_MAX + 1);

@@ -35,6 +35,13 @@ pub fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
+/// The heap itself thinks that a new block is long enough. (It cannot say so in a handler that interrupted who has the parent's lock.)
+fn assert_long_enough<B: Break, C: Cpu, M: Map, L: RawLock>(heap: &ArenaHeap<B, C, M, L>, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: live.
+    let usable = unsafe { heap.usable_size_of(block) };
+    assert!(usable == 0 || usable >= layout.size(), "{usable} bytes for {layout:?}");
+}
+
 /// A live block, filled with one byte.
 pub struct Block {
     at: NonNull<u8>,
@@ -51,6 +58,7 @@ impl Block {
         // SAFETY: the tests keep the heap.
         let at = unsafe { heap.allocate(layout) }?;
         assert!(at.addr().get().is_multiple_of(layout.align()));
+        assert_long_enough(heap, at, layout);
         // SAFETY: new, and that long.
         unsafe { at.write_bytes(byte, layout.size()) };
         Some(Self { at, layout, byte })
@@ -67,6 +75,7 @@ impl Block {
         self.verify();
         // SAFETY: live until now.
         self.at = unsafe { heap.reallocate(self.at, self.layout, size) }?;
+        assert_long_enough(heap, self.at, layout(size, self.layout.align()));
         self.layout = layout(self.layout.size().min(size), self.layout.align());
         self.verify();
         self.layout = layout(size, self.layout.align());

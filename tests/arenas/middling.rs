@@ -6,7 +6,8 @@ use std::ptr::NonNull;
 
 use brkalloc::{ArenaHeap, Cpu};
 
-use super::blocks::layout;
+use super::blocks::{Block, layout};
+use super::common::regions::WORD;
 use super::common::test_break::TestBreak;
 use super::slots::{Slots, assert_all_is_free, on_slot};
 
@@ -25,7 +26,8 @@ fn an_arena_keeps_freed_blocks_of_up_to_28_kib() {
     let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
     on_slot(0, || {
         let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
-        for size in [1_100, 5_000, 12_000, 20_000, 27_000] {
+        // On 32-bit of up to half as much.
+        for size in [1_100, 5_000, 12_000, 20_000, 27_000].into_iter().filter(|&size| size < 3_500 * WORD) {
             let [block, wall] = [(); 2].map(|()| allocate(&heap, layout(size, 8)));
             let before = heap.stats().cached_bytes;
             free(&heap, block, layout(size, 8));
@@ -36,6 +38,36 @@ fn an_arena_keeps_freed_blocks_of_up_to_28_kib() {
             free(&heap, wall, layout(size, 8));
         }
         many.into_iter().for_each(|block| free(&heap, block, layout(10_000, 8)));
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn a_middling_block_serves_its_whole_class_wherever_it_came_from() {
+    let heap = ArenaHeap::new(TestBreak::new(2 << 20, 0), Slots(2));
+    let all_of = |size| std::iter::from_fn(|| Block::new(&heap, layout(size, 8), size as u8)).collect::<Vec<_>>();
+    // Holes in the arena of a slot that is retired, from which others are served when there is nothing else.
+    let walls = on_slot(0, || {
+        let (walls, holes): (Vec<_>, Vec<_>) = (0..).zip(all_of(3_000)).partition(|(number, _)| number % 2 == 0);
+        holes.into_iter().for_each(|(_, block)| block.free(&heap));
+        // SAFETY: nobody is interrupted.
+        unsafe { heap.retire() };
+        walls
+    });
+    let mut blocks = on_slot(1, || all_of(1_040));
+    assert!(blocks.len() > 100);
+    on_slot(0, || {
+        // The slot has its arena again, with the first free; and blocks that became as short.
+        let mut walls = walls.into_iter().map(|(_, block)| block);
+        walls.next().unwrap().free(&heap);
+        walls.for_each(|mut block| {
+            block.resize(&heap, 1_040).unwrap();
+            blocks.push(block);
+        });
+        blocks.into_iter().for_each(|block| block.free(&heap));
+        let longer = all_of(1_150);
+        longer.iter().for_each(Block::verify);
+        longer.into_iter().for_each(|block| block.free(&heap));
     });
     assert_all_is_free(heap);
 }
