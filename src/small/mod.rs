@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   pop, push ──► front cache           a list of free blocks a class; full or empty now and then   cache.rs
-//!                     │ ▲
+//!                     │ ▲               in arenas also of middling blocks, which are cells          front.rs
 //!                     ▼ │ some at a time
 //!                   runs                whole pages of equal blocks without headers                 run.rs
 //!                     │                 which pages are runs, and of what class                     page_map.rs
@@ -11,7 +11,7 @@
 //!                   cells               of the heap above, which gives pages and takes them back
 //! ```
 //!
-//! Rules of this folder: it knows blocks, runs and pages, and nothing of cells or of the heap that uses it. `class.rs` is arithmetic.
+//! Rules of this folder: it knows blocks, runs and pages, and nothing of cells or of the heap that uses it. `class.rs` and `front.rs` are arithmetic.
 //! A block in a class's list may be a block of a larger class: where it goes back to is told by the page map, not by the list.
 
 mod cache;
