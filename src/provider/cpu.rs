@@ -54,7 +54,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
 /// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
-/// * No method unwinds, or allocates from the heap, but [`missed`](Cpu::missed).
+/// * No method unwinds. None uses the heap, but [`arrive`](Cpu::arrive) and [`missed`](Cpu::missed).
 pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
     /// for that. Each slot has a second, small arena then.
@@ -68,7 +68,8 @@ pub unsafe trait Cpu {
     fn slots(&self) -> usize;
 
     /// The caller may get a slot now, if it has none. Called before [`enter`](Cpu::enter) wherever there is time for it: on every way but the
-    /// shortest, on which there must be an arena already.
+    /// shortest, on which there must be an arena already. The caller is on no slot, holds no lock of the heap's, and may use the heap, if
+    /// it has seen to it that it is not called once more by that.
     #[inline(always)]
     fn arrive(&self) {}
 
