@@ -13,13 +13,11 @@
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 
 use super::mailbox::Mailbox;
 use super::outbox::{Outbox, UNKNOWN_SIZE};
 use super::parent::Parent;
 use super::shared::{HasMailbox, Shared};
-use super::slot::{LEVELS, Slot, State};
 use super::supply::{Source, Supply};
 use super::sync::{BATCH, Link};
 use crate::heap::{Heap, Trim};
@@ -280,28 +278,4 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         // SAFETY: the slot that the arena belongs to.
         unsafe { self.heap.provider_mut().set_slot(before) };
     }
-}
-
-/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since. O(`most`) slots, and what
-/// was freed there.
-pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, most: usize) {
-    if source.shared.retired.load(Ordering::Relaxed) > 0 {
-        source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
-    }
-}
-
-/// Tidies up a slot, if it is retired and has got something back since.
-pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
-    let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
-    // SAFETY: an arena that is there stays.
-    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
-    if slot.state() != State::Retired || !has_mail() || !slot.change(State::Retired, State::Claimed) {
-        return;
-    }
-    for arena in arenas() {
-        // SAFETY: the slot is claimed.
-        let (inner, mailbox) = unsafe { Arena::enter(arena) };
-        inner.tidy_up(source, mailbox);
-    }
-    slot.release(State::Retired);
 }

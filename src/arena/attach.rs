@@ -1,18 +1,16 @@
 //! How a slot gets its arenas, and what becomes of them when nobody is there any more.
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use super::arena::{Arena, adopt_slot};
+use super::ArenaHeap;
+use super::arena::Arena;
 use super::shared::{HasMailbox, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
 use super::visit::Visit;
-use super::{ArenaHeap, is_large};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map, SlotWord};
-use crate::small::Front;
 use crate::small::segments::Owner;
 
 /// The level of those who interrupt.
@@ -38,33 +36,6 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
             }
         }
         true
-    }
-
-    /// Tidies up all slots that are retired.
-    pub(super) fn adopt_all(&self) {
-        if let Some(source) = self.source() {
-            source.shared.slots().for_each(|slot| adopt_slot(source, slot));
-        }
-    }
-
-    /// Allocates from the arena of a slot that is retired, if there is room between what is live there. O(slots).
-    pub(super) fn allocate_from_retired(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if is_large(layout) {
-            return None;
-        }
-        self.shared?.slots().find_map(|slot| {
-            if slot.state() != State::Retired || !slot.change(State::Retired, State::Claimed) {
-                return None;
-            }
-            let block = (0..LEVELS).filter_map(|level| slot.arena(level)).find_map(|arena| {
-                // SAFETY: the slot is claimed.
-                let (inner, _) = unsafe { Arena::enter(arena) };
-                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's memory, as long as its blocks.
-                unsafe { inner.heap.try_allocate(Front::in_full(layout)) }
-            });
-            slot.release(State::Retired);
-            block
-        })
     }
 }
 

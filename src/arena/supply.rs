@@ -10,7 +10,8 @@
 
 use core::ptr::{self, NonNull};
 
-use super::arena::{Arena, adopt};
+use super::adopt::adopt;
+use super::arena::Arena;
 use super::parent::Parent;
 use super::shared::{Place, Shared};
 use super::slot::Slot;
