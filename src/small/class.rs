@@ -45,18 +45,20 @@ pub(super) const SIZES: [u16; CLASSES] = {
     sizes
 };
 
-/// The class whose blocks hold the byte that lies so many steps of `FINE` bytes behind their first one.
-const OF_LAST: [Class; SMALL_MAX / FINE] = {
-    let (mut table, mut last, mut class) = ([Class(0); SMALL_MAX / FINE], 0, 0);
-    while last < table.len() {
-        if (last + 1) * FINE > SIZES[class] as usize {
+/// For each step of `FINE` bytes, the number of the first class whose blocks hold the bytes that lie so many steps behind their first one.
+pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(sizes: &[u16; CLASSES]) -> [u8; STEPS] {
+    let (mut table, mut last, mut class) = ([0; STEPS], 0, 0);
+    while last < STEPS {
+        if (last + 1) * FINE > sizes[class] as usize {
             class += 1;
         }
-        table[last] = Class(class as u8);
+        table[last] = class as u8;
         last += 1;
     }
     table
-};
+}
+
+const OF_LAST: [u8; SMALL_MAX / FINE] = of_last(&SIZES);
 
 /// `None`, and a hint that it is so seldom.
 #[cold]
@@ -99,7 +101,7 @@ impl Class {
     const fn of_any(last: usize, align: usize) -> Option<Self> {
         // Of the size rounded up to the alignment, the last byte.
         let last = (last | (align - 1)) / FINE;
-        if last < OF_LAST.len() { Some(OF_LAST[last]) } else { None }
+        if last < OF_LAST.len() { Some(Self(OF_LAST[last])) } else { None }
     }
 
     /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of `capacity` bytes; `None` if that is more than a
@@ -111,7 +113,7 @@ impl Class {
             return None;
         }
         let capacity = if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
-        let class = OF_LAST[capacity / FINE - 1];
+        let class = Self(OF_LAST[capacity / FINE - 1]);
         Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
     }
 

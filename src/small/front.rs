@@ -11,7 +11,7 @@
 
 use core::alloc::Layout;
 
-use super::class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX};
+use super::class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX, of_last};
 use crate::cell::CELL_ALIGN;
 
 /// Classes that a doubling is divided into.
@@ -41,18 +41,7 @@ const SIZES: [u16; FRONTS] = {
     sizes
 };
 
-/// The class whose blocks hold the byte that lies so many steps of `FINE` bytes behind their first one.
-const OF_LAST: [Front; MIDDLING_MAX / FINE] = {
-    let (mut table, mut last, mut front) = ([Front(0); MIDDLING_MAX / FINE], 0, 0);
-    while last < table.len() {
-        if (last + 1) * FINE > SIZES[front] as usize {
-            front += 1;
-        }
-        table[last] = Front(front as u8);
-        last += 1;
-    }
-    table
-};
+const OF_LAST: [u8; MIDDLING_MAX / FINE] = of_last(&SIZES);
 
 /// A class of the front cache.
 ///
@@ -85,7 +74,7 @@ impl Front {
             return unlikely();
         }
         let last = (layout.size().wrapping_sub(1) | (layout.align() - 1)) / FINE;
-        if last < OF_LAST.len() { Some(OF_LAST[last]) } else { None }
+        if last < OF_LAST.len() { Some(Self(OF_LAST[last])) } else { None }
     }
 
     /// The largest class of middling blocks that fit into a cell's payload of `capacity` bytes; `None` if it is small, or much larger.
@@ -94,7 +83,7 @@ impl Front {
             return None;
         }
         let capacity = if capacity > MIDDLING_MAX { MIDDLING_MAX } else { capacity };
-        let front = OF_LAST[capacity / FINE - 1];
+        let front = Self(OF_LAST[capacity / FINE - 1]);
         Some(if front.size() > capacity { Self(front.0 - 1) } else { front })
     }
 
