@@ -156,7 +156,8 @@ mod tests {
             let front = Front::of(layout(size, CELL_ALIGN)).unwrap();
             assert_eq!(Some(front), Front::middling().find(|front| front.size() >= size), "{size}");
             assert!(front.size() <= size + size / 8 && front.size().is_multiple_of(CELL_ALIGN) && front.small().is_none());
-            assert_eq!(Front::in_full(layout(size, 8)).size(), if cfg!(feature = "checked") { size } else { front.size() });
+            let full = if cfg!(feature = "checked") { size } else { front.size() };
+            assert_eq!(Front::in_full(layout(size, 8)).size(), full);
         }
         assert_eq!(Front::of(layout(MIDDLING_MAX + 1, 1)), None);
         assert_eq!(Front::in_full(layout(MIDDLING_MAX + 1, 1)).size(), MIDDLING_MAX + 1);
