@@ -6,6 +6,8 @@
 mod blocks;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[path = "arenas/mail.rs"]
+mod mail;
 #[path = "arenas/middling.rs"]
 mod middling;
 #[cfg(feature = "checked")]

@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::{Arena, Inner};
-use super::shared::{Place, Shared};
+use super::mail::SET;
+use super::shared::{HasMailbox, Place, Shared};
 use super::slot::{LEVELS, State};
 use super::supply::Source;
 use crate::heap::{Corruption, Stats};
@@ -167,7 +168,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
             stats.retired = shared.retired.load(Ordering::Relaxed);
             for arena in self.arenas(shared) {
                 // SAFETY: nobody else is in the heap.
-                stats.add(unsafe { Arena::enter(arena) }.0);
+                let (inner, mailbox) = unsafe { Arena::enter(arena) };
+                stats.add(inner);
+                let sets = mailbox.sets().skip(1).count();
+                stats.internal_blocks += sets;
+                stats.internal_bytes += sets * SET.size();
             }
             shared.map.parts(|_, layout| {
                 stats.internal_blocks += 1;
@@ -194,7 +199,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         self.0.shared.store(ptr::null_mut(), Ordering::Relaxed);
         self.0.parent.locked(|heap| {
             for arena in self.arenas(shared) {
+                // SAFETY: an arena that is there stays, until below.
+                let mailbox = unsafe { arena.as_ref() }.mailbox();
                 // SAFETY: a block of the parent, which nobody finds any more.
+                mailbox.take_down(|set| unsafe { heap.deallocate(set.cast(), SET) });
+                // SAFETY: the same.
                 unsafe { heap.deallocate(arena.cast(), Arena::<B, M, L>::LAYOUT) };
             }
             // SAFETY: the same.
