@@ -27,6 +27,8 @@ mod bins;
 mod by_address;
 mod check;
 #[cfg(not(feature = "tiny"))]
+mod check_cache;
+#[cfg(not(feature = "tiny"))]
 mod check_segments;
 #[cfg(not(feature = "tiny"))]
 mod check_small;
