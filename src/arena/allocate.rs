@@ -23,10 +23,10 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
         if is_large(layout) {
             return None;
         }
-        let (inner, remote) = self.inner();
+        let (inner, mailbox) = self.inner();
         inner.adjust_cache();
-        if inner.has_mail(remote) {
-            inner.take_up_some(parent, remote);
+        if inner.has_mail(mailbox) {
+            inner.take_up_some(parent, mailbox);
         }
         // SAFETY: the caller's promise.
         let heap = unsafe { inner.heap(parent) };

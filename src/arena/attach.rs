@@ -116,8 +116,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         for level in 0..LEVELS {
             let Some(arena) = visit.word(level).and_then(SlotWord::clear) else { continue };
             // SAFETY: it was taken out of its word.
-            let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
-            inner.tidy_up(source, remote);
+            let (inner, mailbox) = unsafe { Arena::enter(arena.cast()) };
+            inner.tidy_up(source, mailbox);
         }
         source.shared.retired.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Retired);

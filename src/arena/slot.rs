@@ -4,7 +4,7 @@
 //!            attach                       retire                    claim: another one tidies up
 //!   New ───────────────► Attached ───────────────────► Retired ◄─────────────────────────────► Claimed
 //!                            ▲                            │
-//!                            └────────── attach ──────────┘
+//!                            └────────── attach ──────────┘        any but New ─► Dead: in the child of a fork
 //!
 //!   word[level]:   free        nobody is in the arena: who is on the slot may take it, and is in it then
 //!                  not free    somebody is, and was interrupted by who finds it so; or the slot is not attached

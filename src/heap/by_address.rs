@@ -44,10 +44,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return unsafe { self.deallocate_large(payload) };
         };
         // SAFETY: the caller gives the block up, and it holds this class.
-        if !unsafe { self.small.cache.push(class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, payload) };
-        }
+        unsafe { self.deallocate_as(payload, class) };
     }
 
     /// [`reallocate`](Heap::reallocate) for who does not know the old layout. What is kept of the contents is all that the block

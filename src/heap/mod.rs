@@ -296,10 +296,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return unsafe { self.deallocate_unusual(payload, layout) };
         };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
-        if !unsafe { self.small.cache.push(class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, payload) };
-        }
+        unsafe { self.deallocate_as(payload, class) };
     }
 }
 

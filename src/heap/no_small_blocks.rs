@@ -53,14 +53,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// There is no class.
-    pub(super) const unsafe fn give_up_small(&self, class: Class, _: NonNull<u8>) {
-        class.never()
-    }
-
-    /// # Safety
-    ///
-    /// There is no class.
-    pub(super) const unsafe fn deallocate_small(&self, class: Class, _: NonNull<u8>) {
+    pub(super) const unsafe fn deallocate_as(&self, _: NonNull<u8>, class: Class) {
         class.never()
     }
 
