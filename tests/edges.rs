@@ -8,7 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap};
 
 use crate::common::cases;
-use crate::common::lengths::cell_for;
+use crate::common::lengths::{WORD, cell_for};
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::subject::Subject;
@@ -32,8 +32,6 @@ cases!(
     everything_that_can_be_printed_says_what_it_is,
     null_is_answered_with_null,
 );
-
-const WORD: usize = size_of::<usize>();
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
