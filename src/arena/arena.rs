@@ -43,7 +43,7 @@ const _: () = assert!(TAKEN_UP_AT_ONCE <= 256, "one miss waits for that");
 ///
 /// # Invariants
 ///
-/// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
+/// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, L> {
     mailbox: Apart<Mailbox>,
@@ -54,7 +54,7 @@ pub(super) struct Arena<B, M, L> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
-/// What only who is in the arena uses.
+/// What only the caller in the arena uses.
 #[repr(C, align(128))]
 pub(super) struct Inner<B, M, L> {
     pub(super) owner: Owner,

@@ -39,7 +39,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: who needs it may not be able to wait
+/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: its caller may not be able to wait
 /// for it.
 fn furnish<B: Break, M: Map, L: RawLock>(
     source: Source<'_, B, M, L>,
@@ -140,7 +140,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 slot.release(State::Dead);
             }
         }
-        // Who has claimed a packet for a block of the caller's will never send it.
+        // A thread that has claimed a packet for a block of the caller's will never send it.
         let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));
         // SAFETY: an arena that is there stays.
         arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().packets.forget_claims());

@@ -8,13 +8,13 @@ use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect where the caller has interrupted who has the
-    /// parent's lock.
+    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect where the caller has interrupted somebody who has
+    /// the parent's lock.
     pub fn set_map_threshold(&self, threshold: MapThreshold) {
         self.change(|heap| heap.set_map_threshold(threshold));
     }
 
-    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has interrupted who has the parent's lock.
+    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has interrupted somebody who has the parent's lock.
     pub fn set_trim(&self, trim: Trim) {
         self.change(|heap| heap.set_trim(trim));
     }
@@ -39,8 +39,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         added.unwrap_or(Err(RegionError::Locked))
     }
 
-    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted who is in
-    /// there. `forget` must not use this heap.
+    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted somebody
+    /// in there. `forget` must not use this heap.
     pub fn unused_memory(&self, granule: usize, least: usize, mut forget: impl FnMut(NonNull<[u8]>)) {
         let visit = self.visit();
         if let Some(mut inside) = visit.go_in(0) {

@@ -17,7 +17,7 @@ use crate::provider::{Break, Map};
 use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// [`deallocate`](Heap::deallocate) for who does not know the layout.
+    /// [`deallocate`](Heap::deallocate) for callers who do not know the layout.
     ///
     /// # Time
     ///
@@ -47,7 +47,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         unsafe { self.deallocate_as(payload, class) };
     }
 
-    /// [`reallocate`](Heap::reallocate) for who does not know the old layout. What is kept of the contents is all that the block
+    /// [`reallocate`](Heap::reallocate) for callers who do not know the old layout. What is kept of the contents is all that the block
     /// [could hold](Heap::usable_size), up to the new size. The new alignment need not be the old one.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The front cache alone, for who goes further only once it is empty or full: an arena takes up what others have freed before it.
+//! The front cache alone, for a caller that goes further only once it is empty or full: an arena takes up what others have freed before it.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
