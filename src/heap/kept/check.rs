@@ -42,6 +42,7 @@ mod tests {
     use std::vec;
 
     use super::*;
+    use crate::cell::WORD;
     use crate::provider::FixedBreak;
 
     /// A heap that keeps three cells of one class, and the number of their list.
@@ -96,7 +97,7 @@ mod tests {
         let first = heap.kept.heads[list].unwrap();
         let second = heap.kept.cells().nth(1).unwrap();
         let top = heap.top.unwrap().addr();
-        for wild in [0xBAD8, usize::MAX - 7, second.addr() + 1, second.addr() + 16, top] {
+        for wild in [0xBAD8, usize::MAX - 7, second.addr() + 1, second.addr() + 8 * WORD, top] {
             // SAFETY: a word of a kept cell.
             unsafe { link(first).write(wild) };
             assert_reported(&heap, first.addr(), Rule::KeptCell, class, wild);
