@@ -140,7 +140,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 slot.release(State::Dead);
             }
         }
-        // A thread that has claimed a packet for a block of the caller's will never send it.
+        // Who has claimed a packet for a block of the caller's will never send it.
         let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));
         // SAFETY: an arena that is there stays.
         arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().packets.forget_claims());
