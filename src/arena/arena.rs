@@ -34,14 +34,14 @@ const MIDDLING_SHARE: usize = 8;
 ///
 /// # Invariants
 ///
-/// `inner` is reached by who took the arena out of its slot's word, or has claimed the slot.
+/// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, L> {
     mailbox: Apart<Mailbox>,
     inner: UnsafeCell<Inner<B, M, L>>,
 }
 
-/// What only who is in the arena uses.
+/// What only the caller in the arena uses.
 #[repr(C, align(128))]
 pub(super) struct Inner<B, M, L> {
     pub(super) owner: Owner,

@@ -39,7 +39,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: who needs it may not be able to wait
+/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: its caller may not be able to wait
 /// for it.
 fn furnish<B: Break, M: Map, L: RawLock>(
     source: Source<'_, B, M, L>,
@@ -116,8 +116,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         for level in 0..LEVELS {
             let Some(arena) = visit.word(level).and_then(SlotWord::clear) else { continue };
             // SAFETY: it was taken out of its word.
-            let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
-            inner.tidy_up(source, remote);
+            let (inner, mailbox) = unsafe { Arena::enter(arena.cast()) };
+            inner.tidy_up(source, mailbox);
         }
         source.shared.retired.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Retired);

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs (`slot.rs`). Whoever interrupts never waits for
-//! who was interrupted (`parent.rs`). A cell's owner alone touches its arena's memory, but for the blocks themselves, and the words that
+//! whoever was interrupted (`parent.rs`). Only its owner touches an arena's memory, but for the blocks themselves, and the words that
 //! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `packets.rs`, `remote.rs`, `segments.rs`; each
 //! of these is tried by loom in `tests/loom`.
 //!
@@ -95,9 +95,9 @@ const fn is_large(layout: Layout) -> bool {
 /// What is freed by another goes back to the arena that it came from. Blocks of more than 32 KiB, and the arenas' memory, come from one
 /// parent heap behind a lock.
 ///
-/// An interrupt handler may allocate and free, also if it has hit the middle of either. Who it interrupted is never waited for: while that
-/// one has the parent's lock, there is what the slot's second arena has (about 60 KiB, if [`Cpu::NESTS`]), no block of more than 32 KiB, and
-/// `None` beyond. To free always succeeds.
+/// An interrupt handler may allocate and free, also if it has hit the middle of either. It never waits for the code that it
+/// interrupted: while that has the parent's lock, there is what the slot's second arena has (a segment of 64 KiB at first, if
+/// [`Cpu::NESTS`]), no block of more than 32 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};

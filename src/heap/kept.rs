@@ -8,6 +8,7 @@
 //! To merge a cell with its neighbours, and to cut it again for the next request, touches half a dozen places of memory; to keep it
 //! touches one. A kept cell is handed out whole, so it must fit closely.
 
+mod check;
 #[cfg(feature = "checked")]
 mod checked;
 

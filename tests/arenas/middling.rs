@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use brkalloc::{ArenaHeap, Cpu};
 
 use super::blocks::{Block, layout};
-use super::common::regions::WORD;
+use super::common::lengths::WORD;
 use super::common::test_break::TestBreak;
 use super::slots::{Slots, assert_all_is_free, on_slot};
 
