@@ -16,6 +16,41 @@
 //! The one requirement is a [`Break`]: somebody who can move the end of a region of memory up and down. A static array will do
 //! ([`FixedBreak`]); a kernel whose pages appear on first touch is what the crate was made for.
 //!
+//! ```
+//! use brkalloc::{FixedBreak, LockedHeap};
+//! static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
+//! #[global_allocator]
+//! // SAFETY: nobody else names ARENA.
+//! static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) });
+//! # fn main() {}
+//! ```
+//!
+//! # Where to begin
+//!
+//! | for | take |
+//! |---|---|
+//! | a global allocator | [`LockedHeap`]: a heap behind a spin lock |
+//! | memory that is known at compile time, or at boot | [`FixedBreak`], or `Option<FixedBreak>`, and `add_region` for more |
+//! | memory that grows and shrinks with your page tables | a [`Break`] of your own: four methods |
+//! | large blocks that go back at once | a [`Map`] beside it: [`LockedHeap::with_map`] |
+//! | several CPUs, or handlers that allocate | `ArenaHeap`, and a `Cpu` that says who is calling |
+//! | another lock | [`Locked`] with a [`RawLock`], such as [`MaskInterrupts`] |
+//! | one owner, and no lock | [`Heap`] |
+//! | a microcontroller | the feature `tiny` |
+//! | a caller's mistakes | the feature `checked`; for the heap's own state [`Heap::check`] |
+//! | an allocator to read in one go | [`SimpleHeap`] |
+//!
+//! `docs/PORTING.md` goes through them one by one, with examples.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! * `allocator-api2`: a reference to a shared heap is an `Allocator` of that crate, for collections on stable Rust
+//! * `lock_api`: every `RawMutex` of that crate is a [`RawLock`]
+//! * `tiny`: less state and code, without `ArenaHeap`, added regions, and what makes small blocks fast
+//! * `checked`: a caller's double frees, wrong layouts, overflows and writes after free are found, and reported to a hook; not with `tiny`
+//!
 //! # Rules of the crate
 //!
 //! 1. A layer names only the layers below it. Raw memory access is in `cell` and `small`, and in `simple`, which is a layer to itself.

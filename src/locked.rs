@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 #[cfg(not(feature = "tiny"))]
 use crate::heap::RegionError;
-use crate::heap::{Corruption, Heap, Stats};
+use crate::heap::{Corruption, Heap, MapThreshold, Stats, Trim};
 use crate::lock::{RawLock, Spin};
 use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
@@ -189,6 +189,16 @@ impl<B: Break, M: Map, L: RawLock> Locked<Heap<B, M>, L> {
     /// See [`Heap::set_cache_limit`].
     pub fn set_cache_limit(&self, bytes: usize) {
         self.locked(|heap| heap.set_cache_limit(bytes));
+    }
+
+    /// See [`Heap::set_trim`].
+    pub fn set_trim(&self, trim: Trim) {
+        self.locked(|heap| heap.set_trim(trim));
+    }
+
+    /// See [`Heap::set_map_threshold`].
+    pub fn set_map_threshold(&self, threshold: MapThreshold) {
+        self.locked(|heap| heap.set_map_threshold(threshold));
     }
 
     /// See [`Heap::add_region`].

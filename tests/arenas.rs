@@ -9,6 +9,8 @@ mod blocks;
 mod front;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[path = "arenas/mail.rs"]
+mod mail;
 #[path = "arenas/middling.rs"]
 mod middling;
 #[cfg(feature = "checked")]
@@ -48,6 +50,29 @@ fn c26_a_slot_has_an_arena_of_its_own() {
         assert!(stats.segments > 0 && stats.live_blocks > 0, "{stats}");
         blocks.free_all(&heap);
     });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn arenas_can_live_from_added_regions_alone() {
+    let heap = ArenaHeap::new(None::<TestBreak>, Slots(2));
+    let layout = layout(100, 8);
+    // SAFETY: the heap outlives the blocks.
+    assert_eq!(on_slot(0, || unsafe { heap.allocate(layout) }), None);
+    let memory = vec![0_u128; 1 << 16].leak();
+    // SAFETY: leaked, and nobody else's.
+    let gained = unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(memory)) }.unwrap();
+    assert!((size_of_val(memory) - 64..size_of_val(memory)).contains(&gained), "{gained} bytes");
+    let blocks: Vec<_> = [0, 1]
+        .map(|slot| {
+            // SAFETY: the heap outlives the block.
+            on_slot(slot, || unsafe { heap.allocate(layout) }).expect("there is memory now")
+        })
+        .into();
+    let segments = [0, 1].map(|slot| on_slot(slot, || heap.stats()).segments);
+    assert_eq!(segments, [1, 1], "each slot has an arena of its own");
+    // SAFETY: live until now.
+    on_slot(0, || blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) }));
     assert_all_is_free(heap);
 }
 

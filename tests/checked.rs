@@ -11,11 +11,11 @@ use core::ptr::{NonNull, without_provenance_mut};
 use brkalloc::{CellState, FixedBreak, LockedHeap, Misuse, MisuseKind};
 
 use crate::common::cases;
+use crate::common::lengths::WORD;
 use crate::common::misuse::{
     Bench, KINDS, Kind, addr, at, layout, misuse, note_and_ignore, read, reported, the_report, words_around,
 };
 use crate::common::prelude::*;
-use crate::common::regions::WORD;
 
 cases!(
     a_second_free_is_reported,

@@ -11,9 +11,10 @@ use core::ptr::NonNull;
 use brkalloc::{CellState, MisuseKind, RegionError};
 
 use crate::common::cases;
+use crate::common::lengths::WORD;
 use crate::common::misuse::{Bench, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report};
 use crate::common::prelude::*;
-use crate::common::regions::{PAGE, WORD};
+use crate::common::regions::PAGE;
 
 cases!(
     links_of_a_bin_are_not_followed_once_overwritten,

@@ -8,9 +8,10 @@ mod common;
 use brkalloc::{MisuseKind, Rule};
 
 use crate::common::cases;
+use crate::common::lengths::WORD;
 use crate::common::misuse::{Bench, KINDS, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report};
 use crate::common::prelude::*;
-use crate::common::regions::{PAGE, WORD};
+use crate::common::regions::PAGE;
 
 cases!(
     an_overflow_by_one_byte_is_reported,

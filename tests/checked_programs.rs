@@ -12,10 +12,10 @@ use brkalloc::MisuseKind;
 use proptest::prelude::*;
 
 use crate::common::cases;
+use crate::common::lengths::WORD;
 use crate::common::misuse::{Bench, addr, at, layout, overwrite, read, reported, the_report};
 use crate::common::oracle::{Block, Oracle};
 use crate::common::platform::{during_property, properties};
-use crate::common::regions::WORD;
 
 cases!(programs_without_misuse_are_not_reported, every_injected_misuse_is_reported,);
 

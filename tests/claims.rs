@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, Rule, Trim};
 
 use crate::common::cases;
-use crate::common::lengths::taken_for;
+use crate::common::lengths::{WORD, taken_for};
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -33,8 +33,6 @@ cases!(
     c14_a_grant_below_our_end_stops_a_resize,
     c14_a_grant_below_our_end_is_handed_back,
 );
-
-const WORD: usize = size_of::<usize>();
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()

@@ -11,6 +11,7 @@ use brkalloc::{Break, CellState, Corruption, Heap, Rule};
 use crate::common::cases;
 #[cfg(feature = "checked")]
 use crate::common::lengths::OVERHEAD;
+use crate::common::lengths::WORD;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -28,7 +29,6 @@ cases!(
     a_report_names_address_rule_and_both_values,
 );
 
-const WORD: usize = size_of::<usize>();
 const USED: usize = 1;
 const PREV_USED: usize = 2;
 const FENCE: usize = 4;

@@ -8,7 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap};
 
 use crate::common::cases;
-use crate::common::lengths::cell_for;
+use crate::common::lengths::{WORD, cell_for};
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::subject::Subject;
@@ -26,13 +26,12 @@ cases!(
     try_allocate_never_asks_the_provider,
     a_heap_knows_what_is_its_own_and_how_much_a_block_holds,
     a_fixed_break_is_a_break,
+    a_break_may_come_after_the_heap,
     a_static_heap_needs_no_initialisation,
     the_lock_passes_everything_on,
     everything_that_can_be_printed_says_what_it_is,
     null_is_answered_with_null,
 );
-
-const WORD: usize = size_of::<usize>();
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
@@ -226,6 +225,23 @@ fn a_fixed_break_is_a_break() {
     assert_eq!(unsafe { brk.shrink(60) }, Ok(()));
     assert_eq!((brk.end(), brk.remaining()), (start, 100));
     assert_eq!(brk.grow(usize::MAX), Err(BreakError::OutOfAddresses));
+}
+
+fn a_break_may_come_after_the_heap() {
+    let mut heap = Heap::plain(None);
+    // SAFETY: the heap outlives the case.
+    assert_eq!(unsafe { heap.allocate(layout(100, 8)) }, None);
+    assert_eq!(heap.reserve(100), Err(BreakError::OutOfMemory));
+    assert_eq!((heap.trim(0), heap.check()), (0, Ok(())));
+
+    *heap.provider_mut() = Some(TestBreak::new(1 << 20, 8));
+    // SAFETY: the heap outlives the case.
+    let block = unsafe { heap.allocate(layout(100, 8)) }.expect("the break is there");
+    assert_eq!(heap.check(), Ok(()));
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, layout(100, 8)) };
+    let granted = heap.provider().as_ref().unwrap().granted();
+    assert_eq!((heap.trim(0), heap.provider().as_ref().unwrap().granted()), (granted, 0));
 }
 
 fn a_static_heap_needs_no_initialisation() {

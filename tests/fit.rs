@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{CellState, Heap};
 
 use crate::common::cases;
-use crate::common::lengths::{asking_for, cell_for};
+use crate::common::lengths::{UNIT, WORD, asking_for, cell_for};
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
@@ -22,8 +22,6 @@ cases!(
     an_over_aligned_request_gets_a_cell_that_it_fits_into,
 );
 
-const WORD: usize = size_of::<usize>();
-const UNIT: usize = 2 * WORD;
 const PAGE: usize = 4096;
 
 /// A heap whose free cells are laid out by hand, each between used ones, with the top behind.

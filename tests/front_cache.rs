@@ -12,10 +12,10 @@ use brkalloc::{BreakError, CellState, Heap, LockedHeap};
 use proptest::prelude::*;
 
 use crate::common::cases;
+use crate::common::lengths::{UNIT, WORD};
 use crate::common::oracle::Oracle;
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
-use crate::common::regions::{UNIT, WORD};
 use crate::common::small::{allocate, blocks_until, count, fill, free, free_all, heap_of, layout};
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::{Break, CellState, Heap, Trim};
 
 use crate::common::cases;
-use crate::common::lengths::asking_for;
+use crate::common::lengths::{UNIT, WORD, asking_for};
 use crate::common::test_break::TestBreak;
 
 cases!(
@@ -25,9 +25,6 @@ cases!(
     trim_keeps_what_it_is_told_to_keep,
     a_top_too_short_for_a_cell_is_no_top,
 );
-
-const WORD: usize = size_of::<usize>();
-const UNIT: usize = 2 * WORD;
 
 fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
     Heap::plain(brk)

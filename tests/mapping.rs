@@ -6,7 +6,7 @@ mod common;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, MapThreshold, Trim};
+use brkalloc::{Heap, LockedHeap, MapThreshold, Trim};
 use proptest::prelude::*;
 
 use crate::common::cases;
@@ -28,6 +28,7 @@ cases!(
     to_become_smaller_never_fails,
     impossible_mappings_are_refused,
     try_allocate_does_not_map,
+    the_lock_passes_on_what_is_about_giving_back,
     blocks_keep_every_promise_on_either_side,
     blocks_keep_every_promise_on_either_side_of_a_heap_with_runs,
 );
@@ -75,6 +76,27 @@ fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
     free(&mut heap, outside, large);
     assert_eq!((heap.map_provider().count(), heap.stats().mapped_bytes, heap.stats().mapped_blocks), (0, 0, 0));
     free(&mut heap, inside, small);
+}
+
+fn the_lock_passes_on_what_is_about_giving_back() {
+    let heap = LockedHeap::with_map(TestBreak::new(8 << 20, 0), TestMap::default());
+    heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
+    heap.set_map_threshold(MapThreshold { bytes: 2 * LARGE, adapts_up_to: 0 });
+    let (inside, outside) = (layout(LARGE, 8), layout(2 * LARGE, 8));
+    // SAFETY: the heap outlives the case.
+    let blocks = unsafe { [heap.allocate(inside), heap.allocate(outside)] }.map(|block| block.expect("there is enough"));
+    assert_eq!(heap.with(|heap| heap.map_provider().count()), 1);
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(blocks[0], inside) };
+    assert!(heap.stats().granted_bytes > LARGE, "the break stays");
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(blocks[1], outside) };
+    heap.set_trim(Trim { threshold: 0, keep: 0 });
+    // SAFETY: the heap outlives the case.
+    let block = unsafe { heap.allocate(inside) }.expect("there is enough");
+    // SAFETY: live until now.
+    unsafe { heap.deallocate(block, inside) };
+    assert_eq!(heap.stats().granted_bytes, 0, "the break came down");
 }
 
 /// The documents' problem: a small live block above a large free one pins the break.

@@ -8,14 +8,11 @@ use core::alloc::Layout;
 use brkalloc::Heap;
 
 use crate::common::cases;
-use crate::common::lengths::asking_for;
+use crate::common::lengths::{UNIT, WORD, asking_for};
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
 cases!(a_heap_is_drawn_to_scale);
-
-const WORD: usize = size_of::<usize>();
-const UNIT: usize = 2 * WORD;
 
 fn a_heap_is_drawn_to_scale() {
     let mut heap = Heap::plain(TestBreak::new(4096, 0));

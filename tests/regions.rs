@@ -8,10 +8,10 @@ mod common;
 use core::ptr::{self, NonNull};
 
 use crate::common::cases;
-use crate::common::lengths::{RECORD, asking_for, cell_for};
+use crate::common::lengths::{RECORD, UNIT, WORD, asking_for, cell_for};
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
-use crate::common::regions::{BELOW, ENDS, PAGE, UNIT, WORD, add, allocate, arena, bare, free, heap, layout, states};
+use crate::common::regions::{BELOW, ENDS, PAGE, add, allocate, arena, bare, free, heap, layout, states};
 use crate::common::test_break::{BadBreak, Part};
 use brkalloc::CellState::{Free, Hole, Top, Used};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, LockedHeap, RegionError, Rule};

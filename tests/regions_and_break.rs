@@ -8,9 +8,10 @@ mod common;
 use core::ptr::{self, NonNull};
 
 use crate::common::cases;
+use crate::common::lengths::UNIT;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
-use crate::common::regions::{BELOW, ENDS, PAGE, UNIT, add, allocate, arena, free, heap, layout, states, top};
+use crate::common::regions::{BELOW, ENDS, PAGE, add, allocate, arena, free, heap, layout, states, top};
 use crate::common::test_break::{Part, TestBreak, ZeroedBreak};
 use brkalloc::CellState::{Free, Hole, Top, Used};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, Rule, Trim};

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::Heap;
 
 use crate::common::cases;
-use crate::common::lengths::asking_for;
+use crate::common::lengths::{UNIT, WORD, asking_for};
 use crate::common::test_break::TestBreak;
 
 cases!(
@@ -21,9 +21,6 @@ cases!(
     the_last_block_moves_the_break,
     two_buffers_that_grow_in_turn_stay_within_twice_their_size,
 );
-
-const WORD: usize = size_of::<usize>();
-const UNIT: usize = 2 * WORD;
 
 /// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by moving the break.
 struct Row {

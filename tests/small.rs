@@ -10,9 +10,8 @@ use brkalloc::{Break, CellState, Heap};
 
 use crate::common::cases;
 use crate::common::driver::DEFAULT_CACHE_LIMIT;
-use crate::common::lengths::{asking_for, cell_for, taken_for, usable};
+use crate::common::lengths::{UNIT, WORD, asking_for, cell_for, taken_for, usable};
 use crate::common::prelude::*;
-use crate::common::regions::{UNIT, WORD};
 use crate::common::small::{
     allocate, assert_filled, blocks_until, classes, count, fill, free, free_all, heap_of, is_in, layout, runs, try_allocate,
     uncached,

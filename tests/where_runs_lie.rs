@@ -8,9 +8,10 @@ mod common;
 use brkalloc::{Break, CellState, Heap};
 
 use crate::common::cases;
+use crate::common::lengths::{UNIT, WORD};
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
-use crate::common::regions::{PAGE, UNIT, WORD};
+use crate::common::regions::PAGE;
 use crate::common::small::{allocate, blocks_until, count, free, free_all, heap_of, is_in, layout, runs, uncached};
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use brkalloc::Heap;
 
 use crate::common::cases;
-use crate::common::lengths::asking_for;
+use crate::common::lengths::{UNIT, WORD, asking_for};
 use crate::common::test_break::ZeroedBreak;
 
 cases!(
@@ -20,9 +20,6 @@ cases!(
     a_block_over_one_that_had_moved_down_and_grown_into_the_top,
     a_block_over_memory_that_was_given_back_and_granted_again,
 );
-
-const WORD: usize = size_of::<usize>();
-const UNIT: usize = 2 * WORD;
 
 /// The layout of a block that fills so many units.
 fn layout(units: usize) -> Layout {

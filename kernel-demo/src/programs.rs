@@ -9,7 +9,7 @@
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// Begins at a page. Without programs there is none.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "there may be no programs")]
 #[repr(C, align(4096))]
 struct Aligned<const LEN: usize>([u8; LEN]);
 

@@ -1,4 +1,4 @@
-//! Adoption: what becomes of the arenas of slots that are retired. Who claims such a slot is alone with its arenas as long as that.
+//! Adoption: what becomes of the arenas of slots that are retired. Whoever claims such a slot is alone with its arenas until it is released.
 //!
 //! ```text
 //!   an arena needs a segment ─► has a retired one got blocks back? ─► tidy it up: what is free there goes to the parent

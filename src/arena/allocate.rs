@@ -1,4 +1,4 @@
-//! How a block is allocated: from the front cache, else the arena (the second one for who interrupts), else the parent.
+//! How a block is allocated: from the front cache, else the arena (the second one for an interrupter), else the parent.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -23,10 +23,10 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
         if is_large(layout) {
             return None;
         }
-        let (inner, remote) = self.inner();
+        let (inner, mailbox) = self.inner();
         inner.adjust_cache();
-        if inner.has_mail(remote) {
-            inner.take_up_some(parent, remote);
+        if inner.has_mail(mailbox) {
+            inner.take_up_some(parent, mailbox);
         }
         // SAFETY: the caller's promise.
         let heap = unsafe { inner.heap(parent) };
@@ -44,7 +44,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         }
         let level = inside.level;
         drop(inside);
-        // Who has the parent's lock has left the arena, but not the slot.
+        // A caller that has the parent's lock has left the arena, but not the slot.
         if level == 0
             && self.slot.is_some_and(Slot::has_lock)
             && let Some(second) = self.go_in(1)
@@ -84,7 +84,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory; or if the caller has interrupted who has the parent's lock, and its second arena has none.
+    /// `None` if there is no memory; or if the caller has interrupted somebody who has the parent's lock, and its second arena has none.
     ///
     /// # Time
     ///

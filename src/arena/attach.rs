@@ -43,7 +43,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: who needs it may not be able to wait
+/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: its caller may not be able to wait
 /// for it.
 fn furnish<B: Break, M: Map, L: RawLock>(
     source: Source<'_, B, M, L>,
@@ -128,8 +128,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         for level in 0..LEVELS {
             let Some(arena) = visit.word(level).and_then(SlotWord::clear) else { continue };
             // SAFETY: it was taken out of its word.
-            let (inner, remote) = unsafe { Arena::enter(arena.cast()) };
-            inner.tidy_up(source, remote);
+            let (inner, mailbox) = unsafe { Arena::enter(arena.cast()) };
+            inner.tidy_up(source, mailbox);
         }
         source.shared.retired.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Retired);
@@ -161,7 +161,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         // Who has claimed a packet for a block of the caller's will never send it.
         let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));
         // SAFETY: an arena that is there stays.
-        arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().packets.forget_claims());
+        arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().forget_claims());
         shared.retired.store(0, Ordering::Relaxed);
     }
 }

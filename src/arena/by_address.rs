@@ -9,7 +9,7 @@ use crate::provider::{Break, Cpu, Map};
 use crate::small::segments::Owner;
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// [`deallocate`](ArenaHeap::deallocate) for who does not know the layout.
+    /// [`deallocate`](ArenaHeap::deallocate) for callers who do not know the layout.
     ///
     /// # Safety
     ///
@@ -38,7 +38,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         unsafe { inner.heap.push_front_by_address(block, class) }
     }
 
-    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted who has the
+    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted somebody who has the
     /// parent's lock, and the block is the parent's.
     ///
     /// # Safety

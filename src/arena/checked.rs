@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   allocate, and what is mine or the parent's   the heap's own checks                            heap/checked/
-//!   another's block ─► send: looked at from outside ─► the outbox, marked       who frees it, or moves it, again is reported
-//!   taken up ────────► as it was sent? ─► freed                                 who has written to it meanwhile is
+//!   another's block ─► send: looked at from outside ─► the outbox, marked       whoever frees it, or moves it, again is reported
+//!   taken up ────────► as it was sent? ─► freed                                 whoever has written to it meanwhile is
 //! ```
 //!
 //! The hook is told by the caller's arena, or, where it has none, by the parent. That of an arena is the parent's when the arena was made.
@@ -52,7 +52,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
-    /// [`Inner::may_send`] for who is in no arena.
+    /// [`Inner::may_send`] for a caller that is in no arena.
     ///
     /// # Safety
     ///
@@ -64,7 +64,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         verdict.map_err(|misuse| self.report(misuse)).is_ok()
     }
 
-    /// Tells the hook. Who has interrupted who has the parent's lock, and has no arena left, cannot.
+    /// Tells the hook. A caller that has interrupted somebody who has the parent's lock, and has no arena left, cannot.
     fn report(&self, misuse: Misuse) {
         match self.go_in(0).or_else(|| self.go_in(1)) {
             Some(mut inside) => inside.inner().0.heap.report(misuse),

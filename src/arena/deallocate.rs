@@ -109,6 +109,26 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// As for [`deallocate`](ArenaHeap::deallocate).
     #[inline(never)]
     pub(super) unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
+        {
+            let caller = self.caller();
+            if let Some(mut inside) = caller.go_in() {
+                // SAFETY: the caller's promise.
+                if unsafe { inside.inner().0.send_at_once(block, layout) } {
+                    return;
+                }
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate_more_slowly(block, layout) };
+    }
+
+    /// Frees what is neither in the front cache, nor in the outbox, at once.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](ArenaHeap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_more_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
         let caller = self.caller();
         if let Some(mut inside) = caller.go_in() {
             let inner = inside.inner().0;

@@ -1,5 +1,12 @@
 //! What others have freed of an arena, until its owner takes it up: packets, and what comes when none is empty.
+//!
+//! ```text
+//!   who frees:  a packet of the first set that has an empty one ──(none)──► the list
+//!
+//!     packets ──► packets ──► …     one set to begin with, and more by and by where the list was in use
+//! ```
 
+use core::iter;
 use core::ptr::NonNull;
 
 use super::packets::{Batch, Packets};
@@ -15,10 +22,62 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    /// The sets of packets.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &Packets> {
+        iter::successors(Some(&self.packets), |set| set.next())
+    }
+
+    /// Adds a set of packets.
+    ///
+    /// # Safety
+    ///
+    /// The owner's alone. The set is new, and stays where it is as long as the mailbox.
+    pub(super) unsafe fn add(&self, set: NonNull<Packets>) {
+        if let Some(last) = self.sets().last() {
+            last.link(set);
+        }
+    }
+
+    /// Takes the sets away that were added, and hands them to `look`: nothing of a set is read after it was. Only where nobody sends.
+    pub(super) fn take_down(&self, mut look: impl FnMut(NonNull<Packets>)) {
+        let mut set = self.packets.unlink();
+        while let Some(at) = set {
+            // SAFETY: it stays until it is shown here.
+            set = unsafe { at.as_ref() }.unlink();
+            look(at);
+        }
+    }
+
     /// Whether nothing is there, as far as the caller can know.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty() && self.list.is_empty()
+        self.sets().all(Packets::is_empty) && self.list.is_empty()
+    }
+
+    /// Takes out so many packets at most, and hands each block and what is known of it to `take`. Returns how many packets there were. Sets
+    /// take turns, from the one with number `turn` on, so that none waits behind others.
+    ///
+    /// # Safety
+    ///
+    /// The owner's alone.
+    #[inline]
+    pub(super) unsafe fn take(&self, most: usize, turn: &mut usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+        let (first, mut packets) = (*turn, 0);
+        let sets = || self.sets().enumerate();
+        for (number, set) in sets().skip(first).chain(sets().take(first)) {
+            // SAFETY: the caller's promise.
+            packets += unsafe { set.take(most - packets, &mut take) };
+            if packets == most {
+                *turn = number + 1;
+                return packets;
+            }
+        }
+        packets
+    }
+
+    /// Gives up what was claimed and not announced. Only where nobody is who could announce it.
+    pub(super) fn forget_claims(&self) {
+        self.sets().for_each(Packets::forget_claims);
     }
 
     /// Sends blocks to the owner. Lock-free, and never fails.
@@ -28,7 +87,7 @@ impl Mailbox {
     /// The blocks are the owner's, each holds a word, and nobody uses or lists them.
     pub(super) unsafe fn send(&self, batch: &Batch) {
         // SAFETY: the caller's promise.
-        if unsafe { self.packets.send(batch) } {
+        if self.sets().any(|set| unsafe { set.send(batch) }) {
             return;
         }
         let mut chain = Chain::EMPTY;

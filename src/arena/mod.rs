@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs (`slot.rs`). Whoever interrupts never waits for
-//! who was interrupted (`parent.rs`). A cell's owner alone touches its arena's memory, but for the blocks themselves, and the words that
+//! whoever was interrupted (`parent.rs`). Only its owner touches an arena's memory, but for the blocks themselves, and the words that
 //! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `packets.rs`, `remote.rs`, `segments.rs`; each
 //! of these is tried by loom in `tests/loom`.
 //!
@@ -20,9 +20,10 @@
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
 //! segment, an eighth of the arena at most, or of four blocks; what middling blocks are longer than was asked for, an eighth at most; its front
-//! cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES · MOST_BYTES` of others; and what others have freed and it has
-//! not taken up: `PACKETS` batches of `MOST_BYTES`, and a block each, in packets, and the rest in the list. At each miss it takes up
-//! `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes back to the producer, so what grows with time is none of these.
+//! cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES` times
+//! `MOST_BYTES`, and a block, of others; and what others have freed and it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there is one, and more by and by, up
+//! to an eighth of the most that the arena has had; the rest in the list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A
+//! producer's memory comes back to the producer, so what grows with time is none of these.
 //! Where memory runs out, what lies between live blocks in the arenas of retired slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
@@ -36,6 +37,7 @@ mod check;
 #[cfg(feature = "checked")]
 mod checked;
 mod deallocate;
+mod mail;
 mod mailbox;
 mod outbox;
 mod packets;
@@ -94,9 +96,9 @@ const fn is_large(layout: Layout) -> bool {
 /// What is freed by another goes back to the arena that it came from. Blocks of more than 64 KiB, and the arenas' memory, come from one
 /// parent heap behind a lock.
 ///
-/// An interrupt handler may allocate and free, also if it has hit the middle of either. Who it interrupted is never waited for: while that
-/// one has the parent's lock, there is what the slot's second arena has (about 60 KiB, if [`Cpu::NESTS`]), no block of more than 64 KiB, and
-/// `None` beyond. To free always succeeds.
+/// An interrupt handler may allocate and free, also if it has hit the middle of either. It never waits for the code that it
+/// interrupted: while that has the parent's lock, there is what the slot's second arena has (a segment of 64 KiB at first, if
+/// [`Cpu::NESTS`]), no block of more than 64 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};

@@ -15,12 +15,23 @@ pub(super) const MOST_BYTES: usize = 16 << 10;
 /// What a block counts whose size is not known.
 pub(super) const UNKNOWN_SIZE: usize = MOST_BYTES / 16;
 
+/// A block that goes to its owner.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parcel {
+    pub(super) block: NonNull<u8>,
+    /// Its bytes, or [`UNKNOWN_SIZE`].
+    pub(super) size: usize,
+    /// What the owner is told of it.
+    pub(super) note: u8,
+}
+
 /// Blocks for one owner.
 #[derive(Debug)]
+#[repr(C)]
 struct Box {
-    to: Owner,
-    bytes: usize,
     blocks: Batch,
+    bytes: usize,
+    to: Owner,
 }
 
 /// What waits to be sent.
@@ -28,37 +39,43 @@ struct Box {
 /// # Invariants
 ///
 /// * box `b` has blocks of owners whose number is `b` modulo `BOXES`
-/// * its batch is not full, and has less than `MOST_BYTES` bytes
+/// * without the block that came last, it has less than `MOST_BYTES` bytes
 #[derive(Debug)]
 pub(super) struct Outbox([Box; BOXES]);
 
 impl Outbox {
     pub(super) const fn new() -> Self {
-        Self([const { Box { to: Owner::NOBODY, bytes: 0, blocks: Batch::EMPTY } }; BOXES])
+        Self([const { Box { blocks: Batch::EMPTY, bytes: 0, to: Owner::NOBODY } }; BOXES])
     }
 
-    /// Takes a block of `size` bytes, of which `note` is known, for its owner, whose mailbox `mailbox_of` knows. O(1).
+    /// Takes a block for its owner, if nothing has to be sent before. O(1).
+    ///
+    /// # Safety
+    ///
+    /// If the answer is true: the block is the owner's, holds a word, and nobody uses or lists it.
+    #[inline(always)]
+    pub(super) unsafe fn put_at_once(&mut self, to: Owner, parcel: Parcel) -> bool {
+        let out = &mut self.0[to.number() % BOXES];
+        if out.to != to || out.bytes >= MOST_BYTES || !out.blocks.add(parcel.block, parcel.note) {
+            return false;
+        }
+        out.bytes += parcel.size;
+        true
+    }
+
+    /// Takes a block for its owner, whose mailbox `mailbox_of` knows. O(1).
     ///
     /// # Safety
     ///
     /// The block is the owner's, holds a word, and nobody uses or lists it.
-    #[inline]
-    pub(super) unsafe fn put<'mail>(
-        &mut self,
-        to: Owner,
-        (block, note): (NonNull<u8>, u8),
-        size: usize,
-        mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>,
-    ) {
-        let out = &mut self.0[to.number() % BOXES];
-        if out.to != to {
+    pub(super) unsafe fn put<'mail>(&mut self, to: Owner, parcel: Parcel, mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>) {
+        // SAFETY: the caller's promise.
+        if !unsafe { self.put_at_once(to, parcel) } {
+            let out = &mut self.0[to.number() % BOXES];
             out.send(&mailbox_of);
             out.to = to;
-        }
-        out.blocks.add(block, note);
-        out.bytes += size;
-        if out.blocks.is_full() || out.bytes >= MOST_BYTES {
-            out.send(&mailbox_of);
+            // SAFETY: the caller's promise. There is room now.
+            unsafe { self.put_at_once(to, parcel) };
         }
     }
 
@@ -70,13 +87,13 @@ impl Outbox {
 
 impl Box {
     fn send<'mail>(&mut self, mailbox_of: &impl Fn(Owner) -> Option<&'mail Mailbox>) {
-        self.bytes = 0;
         if !self.blocks.is_empty()
             && let Some(mailbox) = mailbox_of(self.to)
         {
             // SAFETY: what `put` was promised of each.
             unsafe { mailbox.send(&self.blocks) };
-            self.blocks.clear();
         }
+        self.blocks.clear();
+        self.bytes = 0;
     }
 }

@@ -1,32 +1,32 @@
 //! The usual way of freed blocks to their owner (C27): packets of addresses, so that nobody touches a block who does not use it.
 //!
 //! ```text
-//!   who frees:  a batch of its own ──(claims an empty packet: sets its lower bit)──► copies the batch ──► announces it: sets its upper bit
+//!   who frees:  a batch of its own ──(claims the next packet: one more in `tail`)──► copies the batch ──► announces it in the packet
 //!
-//!               ┌─ state ─────────────────┐  ┌─ packet 0 ────┐┌─ packet 1 ────┐
-//!               │ full … │ claimed …      │  │ addresses, len ││                │ …
-//!               └─────────────────────────┘  └────────────────┘└────────────────┘
+//!                   head: the owner's      tail: who frees
+//!                    ▼                      ▼
+//!     ┌─ empty ─┐┌─ announced ─┐┌─ claimed ─┐┌─ empty ─┐ …    round and round; each packet: addresses, notes, len, state
 //!
-//!   the owner:  sees upper bits ──► reads those packets ──► clears both bits of each: they are empty
+//!   the owner:  looks at the state of the packet at its head ──► reads it ──► empties it, and goes on to the next
 //! ```
 //!
 //! Addresses lie side by side: the owner waits for a few cache lines of another CPU, and for all of them at the same time, where a chain
-//! through the blocks makes it wait for each block before it knows the next one.
+//! through the blocks makes it wait for each block before it knows the next one. The state of a packet lies in its last line, which
+//! goes to and fro anyway: there is no word that both sides change.
 //!
 //! # Ordering
 //!
-//! To announce a packet releases, and the owner's look at the state acquires: it sees what is in the packet, and all that the last user of
-//! a block did with it, before the block can be anybody else's. To empty packets releases, and a claim acquires: what is written
-//! into a packet comes after the owner's last look at it. Every change of the state is one read-modify-write, so each continues the release
-//! sequences of those before. Who has claimed a packet and is interrupted keeps nobody waiting: others claim others, and if there is none left,
-//! they take the other way (`remote.rs`).
+//! To announce a packet releases, and the owner's look at its state acquires: it sees what is in the packet, and all that the last user of
+//! a block did with it, before the block can be anybody else's. To empty a packet releases, and a claim acquires: what is written
+//! into it comes after the owner's last look at it. `tail` orders nothing: it only says whose turn a packet is. Who has claimed a packet and is
+//! interrupted keeps nobody waiting: what others send behind it is found later, and if the ring is full, they take the other way (`remote.rs`).
 
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
-use super::sync::{AtomicUsize, BATCH, Ordering, PACKETS, PacketCell};
+use super::sync::{AtomicPtr, AtomicUsize, BATCH, BatchCell, Ordering, PACKETS};
 
-const _: () = assert!(PACKETS <= usize::BITS as usize / 2 && BATCH <= u8::MAX as usize);
+const _: () = assert!(PACKETS.is_power_of_two() && PACKETS > 1 && BATCH <= u8::MAX as usize);
 
 /// Freed blocks, and what is known of each.
 ///
@@ -48,19 +48,15 @@ impl Batch {
         self.len == 0
     }
 
-    pub(super) const fn is_full(&self) -> bool {
-        self.len as usize == BATCH
-    }
-
-    /// Adds a block, unless the batch is full.
+    /// Adds a block; false if the batch is full.
     #[inline(always)]
-    pub(super) fn add(&mut self, block: NonNull<u8>, note: u8) {
+    pub(super) fn add(&mut self, block: NonNull<u8>, note: u8) -> bool {
         let at = usize::from(self.len);
-        if let (Some(place), Some(place_of_note)) = (self.blocks.get_mut(at), self.notes.get_mut(at)) {
-            place.write(block);
-            place_of_note.write(note);
-            self.len += 1;
-        }
+        let (Some(place), Some(place_of_note)) = (self.blocks.get_mut(at), self.notes.get_mut(at)) else { return false };
+        place.write(block);
+        place_of_note.write(note);
+        self.len += 1;
+        true
     }
 
     pub(super) const fn clear(&mut self) {
@@ -80,25 +76,80 @@ impl Batch {
     }
 }
 
-/// Packets on their way to their owner.
+/// A packet, in cache lines of its own.
 ///
 /// # Invariants
 ///
-/// * bit `p` of `state`: packet `p` is not empty: it belongs to who has claimed it, until they announce it
-/// * bit `PACKETS + p`: it was announced, and belongs to the owner. Bit `p` is set too
-/// * an announced packet has blocks that nobody uses or lists
+/// With `t` for a number that `tail` may have, and `r` for `t` without its remainder modulo `PACKETS`:
+///
+/// * `state = r`: it is empty, and belongs to who makes `t` `t + 1` in `tail`, until they announce it
+/// * `state = r + 1`: it was announced, and belongs to the owner. It has blocks that nobody uses or lists
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Packet {
+    pub(super) batch: BatchCell,
+    pub(super) state: AtomicUsize,
+}
+
+/// A set of packets on their way to their owner.
+///
+/// # Invariants
+///
+/// * `head ≤ tail ≤ head + PACKETS` (modulo a word); numbers are packets modulo `PACKETS`
+/// * from `head` to `tail` they are announced or claimed; the others are empty
+/// * the next set, once it is there, stays as long as this one
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Packets {
-    pub(super) state: AtomicUsize,
-    pub(super) packets: [PacketCell; PACKETS],
+    /// The next one to be taken out. Changed by the owner alone.
+    pub(super) head: AtomicUsize,
+    /// The next one to be claimed.
+    pub(super) tail: Apart<AtomicUsize>,
+    pub(super) next: AtomicPtr<Packets>,
+    pub(super) packets: [Packet; PACKETS],
+}
+
+/// Alone in its cache lines.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
+
+/// What a packet's state is when it is empty, and its turn is `number`.
+const fn empty(number: usize) -> usize {
+    number & !(PACKETS - 1)
 }
 
 impl Packets {
+    /// The next set.
+    #[inline(always)]
+    pub(super) fn next(&self) -> Option<&Self> {
+        // SAFETY: the type's invariant.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Puts a set behind this one, where nothing is. What was written to it happens before anybody finds it.
+    pub(super) fn link(&self, next: NonNull<Self>) {
+        self.next.store(next.as_ptr(), Ordering::Release);
+    }
+
+    /// Takes the next set off.
+    pub(super) fn unlink(&self) -> Option<NonNull<Self>> {
+        NonNull::new(self.next.swap(ptr::null_mut(), Ordering::Relaxed))
+    }
+
+    fn packet(&self, number: usize) -> &Packet {
+        &self.packets[number % PACKETS]
+    }
+
+    /// Whether the packet with this number was announced.
+    fn is_announced(&self, number: usize, order: Ordering) -> bool {
+        self.packet(number).state.load(order) == empty(number).wrapping_add(1)
+    }
+
     /// Whether nothing is on its way, as far as the caller can know.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.state.load(Ordering::Relaxed) >> PACKETS == 0
+        !self.is_announced(self.head.load(Ordering::Relaxed), Ordering::Relaxed)
     }
 
     /// Sends a batch, if there is an empty packet.
@@ -109,72 +160,88 @@ impl Packets {
     pub(super) unsafe fn send(&self, batch: &Batch) -> bool {
         let Some(number) = self.claim() else { return false };
         // SAFETY: claimed just now.
-        unsafe { self.packets[number].write(batch) };
-        self.state.fetch_or(1 << (PACKETS + number), Ordering::Release);
+        unsafe { self.announce(number, batch) };
         true
     }
 
-    /// Claims an empty packet. Lock-free: a try fails only if another has claimed a packet, or announced one, or the owner has emptied some,
-    /// meanwhile.
+    /// Claims the next packet, and says its number, if it is empty. Lock-free: a try fails only if another has claimed a packet meanwhile.
     pub(super) fn claim(&self) -> Option<usize> {
-        let mut state = self.state.load(Ordering::Relaxed);
+        let mut number = self.tail.0.load(Ordering::Relaxed);
         loop {
-            let number = state.trailing_ones() as usize;
-            if number >= PACKETS {
-                return None;
-            }
-            match self.state.compare_exchange_weak(state, state | 1 << number, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Some(number),
-                Err(found) => state = found,
+            let ahead = self.packet(number).state.load(Ordering::Acquire).wrapping_sub(empty(number)).cast_signed();
+            match ahead {
+                ..0 => return None,
+                0 => {
+                    match self.tail.0.compare_exchange_weak(number, number.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed)
+                    {
+                        Ok(_) => return Some(number),
+                        Err(found) => number = found,
+                    }
+                }
+                // Who announced it has moved the tail before.
+                1.. => number = self.tail.0.load(Ordering::Relaxed),
             }
         }
     }
 
-    /// Takes out so many packets at most, from the one with number `turn` on in turn, and hands each block and what is known of it to
-    /// `take`. Returns how many packets there were; `turn` is behind the last one then.
+    /// Puts a batch into a packet, for the owner to see.
+    ///
+    /// # Safety
+    ///
+    /// The packet with this number was claimed by the caller; the blocks are the owner's.
+    unsafe fn announce(&self, number: usize, batch: &Batch) {
+        let packet = self.packet(number);
+        // SAFETY: the caller's promise.
+        unsafe { packet.batch.write(batch) };
+        packet.state.store(empty(number).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Takes out so many packets at most, and not more than there can be, and hands each block and what is known of it to `take`. Returns how
+    /// many packets there were.
     ///
     /// # Safety
     ///
     /// The owner's alone.
     #[inline]
-    pub(super) unsafe fn take(&self, most: usize, turn: &mut u32, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
-        // The lowest one is claimed first: an owner who is not behind finds what there is in that one, and need not wait for the state before
-        // it is fetched.
-        self.packets[0].fetch();
-        let mut full = self.state.load(Ordering::Acquire) >> PACKETS;
-        let mut taken = Taken { state: &self.state, packets: 0 };
-        let mut packets = 0;
-        while full != 0 && packets < most {
-            let ahead = full & (usize::MAX << *turn);
-            let number = if ahead != 0 { ahead } else { full }.trailing_zeros();
-            *turn = (number + 1) % PACKETS as u32;
-            taken.packets |= 1 << number;
+    pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+        let first = self.head.load(Ordering::Relaxed);
+        for packets in 0..most.min(PACKETS) {
+            let number = first.wrapping_add(packets);
+            if !self.is_announced(number, Ordering::Acquire) {
+                return packets;
+            }
+            let packet = self.packet(number);
+            packet.batch.fetch();
+            let _taken = Taken { packets: self, number };
             // SAFETY: announced, and so the caller's.
-            unsafe { self.packets[number as usize].read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
-            full &= !(1 << number);
-            packets += 1;
+            unsafe { packet.batch.read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
         }
-        packets
+        most.min(PACKETS)
     }
 
-    /// Empties what was claimed and not announced. Only where nobody is who could announce it.
+    /// Announces what was claimed, without blocks. Only where nobody is who could announce it.
     pub(super) fn forget_claims(&self) {
-        let full = self.state.load(Ordering::Relaxed) >> PACKETS;
-        self.state.store(full | full << PACKETS, Ordering::Relaxed);
+        let (first, end) = (self.head.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
+        for number in (0..end.wrapping_sub(first)).map(|ahead| first.wrapping_add(ahead)) {
+            if !self.is_announced(number, Ordering::Relaxed) {
+                // SAFETY: it was claimed by who is not there any more.
+                unsafe { self.announce(number, &Batch::EMPTY) };
+            }
+        }
     }
 }
 
-/// Packets that are taken out, and are empty when that is done. (Also if a misuse is found on the way, and unwinds: the rest is lost then.)
+/// A packet that is taken out, and is empty when that is done. (Also if a misuse is found on the way, and unwinds: the rest is lost then.)
 struct Taken<'packets> {
-    state: &'packets AtomicUsize,
-    packets: usize,
+    packets: &'packets Packets,
+    number: usize,
 }
 
 impl Drop for Taken<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.packets != 0 {
-            self.state.fetch_and(!(self.packets | self.packets << PACKETS), Ordering::Release);
-        }
+        let next_round = empty(self.number).wrapping_add(PACKETS);
+        self.packets.packet(self.number).state.store(next_round, Ordering::Release);
+        self.packets.head.store(self.number.wrapping_add(1), Ordering::Relaxed);
     }
 }

@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::{Arena, Inner};
-use super::shared::{Place, Shared};
+use super::mail::SET;
+use super::shared::{HasMailbox, Place, Shared};
 use super::slot::{LEVELS, State};
 use super::supply::Source;
 use crate::heap::{Corruption, Stats};
@@ -60,7 +61,7 @@ impl fmt::Display for ArenaStats {
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Counts: the parent, and the caller's arena. [`Quiet::stats`] counts all.
+    /// Counts: the parent, and the caller's arena. [`Quiet::stats`] counts all. O(cells), partly with the parent's lock held.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         let visit = self.visit();
@@ -73,7 +74,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         stats
     }
 
-    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them. [`Quiet::check`] verifies all.
+    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them. [`Quiet::check`] verifies all. As long as
+    /// [`Heap::check`](crate::Heap::check) takes, partly with the parent's lock held.
     ///
     /// # Errors
     ///
@@ -88,12 +90,16 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
 
     /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is kept of freed blocks, and gives every free
     /// segment back to the parent: of the caller's arena, and of slots that are retired.
+    ///
+    /// # Time
+    ///
+    /// O(slots + size classes + blocks that are kept, or that others have freed).
     pub fn flush(&self) {
         let visit = self.visit();
         let Some(source) = visit.source() else { return };
         if let Some(mut inside) = visit.go_in(0) {
-            let (inner, remote) = inside.inner();
-            inner.tidy_up(source, remote);
+            let (inner, mailbox) = inside.inner();
+            inner.tidy_up(source, mailbox);
         }
         visit.adopt_all();
         self.parent.with(visit.place(), |heap| heap.flush());
@@ -146,8 +152,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         for _ in 0..2 {
             for arena in self.arenas(source.shared) {
                 // SAFETY: nobody else is in the heap.
-                let (inner, remote) = unsafe { Arena::enter(arena) };
-                inner.tidy_up(source, remote);
+                let (inner, mailbox) = unsafe { Arena::enter(arena) };
+                inner.tidy_up(source, mailbox);
             }
         }
         self.0.parent.with(source.place, |heap| heap.flush());
@@ -167,7 +173,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
             stats.retired = shared.retired.load(Ordering::Relaxed);
             for arena in self.arenas(shared) {
                 // SAFETY: nobody else is in the heap.
-                stats.add(unsafe { Arena::enter(arena) }.0);
+                let (inner, mailbox) = unsafe { Arena::enter(arena) };
+                stats.add(inner);
+                let sets = mailbox.sets().skip(1).count();
+                stats.internal_blocks += sets;
+                stats.internal_bytes += sets * SET.size();
             }
             shared.map.parts(|_, layout| {
                 stats.internal_blocks += 1;
@@ -194,7 +204,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         self.0.shared.store(ptr::null_mut(), Ordering::Relaxed);
         self.0.parent.locked(|heap| {
             for arena in self.arenas(shared) {
+                // SAFETY: an arena that is there stays, until below.
+                let mailbox = unsafe { arena.as_ref() }.mailbox();
                 // SAFETY: a block of the parent, which nobody finds any more.
+                mailbox.take_down(|set| unsafe { heap.deallocate(set.cast(), SET) });
+                // SAFETY: the same.
                 unsafe { heap.deallocate(arena.cast(), Arena::<B, M, L>::LAYOUT) };
             }
             // SAFETY: the same.

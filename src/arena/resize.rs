@@ -41,7 +41,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// [`reallocate`](ArenaHeap::reallocate) for who does not know the old layout. The new alignment need not be the old one.
+    /// [`reallocate`](ArenaHeap::reallocate) for callers who do not know the old layout. The new alignment need not be the old one.
     ///
     /// # Errors
     ///

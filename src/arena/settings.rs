@@ -3,24 +3,44 @@
 use core::ptr::NonNull;
 
 use super::ArenaHeap;
-use crate::heap::{Heap, MapThreshold, Trim};
+use crate::heap::{Heap, MapThreshold, RegionError, Trim};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect where the caller has interrupted who has the
-    /// parent's lock.
+    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect where the caller has interrupted somebody who has
+    /// the parent's lock.
     pub fn set_map_threshold(&self, threshold: MapThreshold) {
         self.change(|heap| heap.set_map_threshold(threshold));
     }
 
-    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has interrupted who has the parent's lock.
+    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has interrupted somebody who has the parent's lock.
     pub fn set_trim(&self, trim: Trim) {
         self.change(|heap| heap.set_trim(trim));
     }
 
-    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted who is in
-    /// there. `forget` must not use this heap.
+    /// [`Heap::add_region`] of the parent: memory beside the break's, for ever. Returns how many bytes of cells the parent gained.
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be used: see [`RegionError`]. The heap is as it was.
+    ///
+    /// # Time
+    ///
+    /// O(regions), with the parent's lock held.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::add_region`].
+    pub unsafe fn add_region(&self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
+        let visit = self.visit();
+        // SAFETY: the caller's promise.
+        let added = self.parent.with(visit.place(), |heap| unsafe { heap.add_region(base, len) });
+        added.unwrap_or(Err(RegionError::Locked))
+    }
+
+    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted somebody
+    /// in there. `forget` must not use this heap.
     pub fn unused_memory(&self, granule: usize, least: usize, mut forget: impl FnMut(NonNull<[u8]>)) {
         let visit = self.visit();
         if let Some(mut inside) = visit.go_in(0) {

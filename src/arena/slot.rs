@@ -4,21 +4,21 @@
 //!            attach                       retire                    claim: another one tidies up
 //!   New ───────────────► Attached ───────────────────► Retired ◄─────────────────────────────► Claimed
 //!                            ▲                            │
-//!                            └────────── attach ──────────┘
+//!                            └────────── attach ──────────┘        any but New ─► Dead: in the child of a fork
 //!
-//!   word[level]:   free        nobody is in the arena: who is on the slot may take it, and is in it then
-//!                  not free    somebody is, and was interrupted by who finds it so; or the slot is not attached
+//!   word[level]:   free        nobody is in the arena: whoever is on the slot may take it, and is in it then
+//!                  not free    somebody is, and was interrupted by whoever finds it so; or the slot is not attached
 //! ```
 //!
 //! # Ordering
 //!
-//! The word is the *busy flag*. It is loaded and stored, never exchanged: only who is on the slot touches it, and who interrupts there puts
+//! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot touches it, and an interrupter puts
 //! back what it took before the interrupted one goes on. So between its load and its store there may be whole operations of others, but
 //! none that is unfinished; and once it is stored, whoever comes finds it taken. What is left to be done is to keep the compiler from moving
 //! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
 //! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
 //!
-//! `state` is for those who are not on the slot: who claims or attaches acquires what who retired or gave up the claim released.
+//! `state` is for those who are not on the slot: whoever claims or attaches acquires what was released by whoever retired, or gave up the claim.
 
 use core::ptr::NonNull;
 
@@ -33,7 +33,7 @@ pub(super) const LEVELS: usize = 2;
 pub(super) enum State {
     /// There is none yet.
     New,
-    /// They are for who is on the slot.
+    /// They are for the caller on the slot.
     Attached,
     /// They are nobody's.
     Retired,
@@ -69,7 +69,7 @@ pub(super) struct Slot<T> {
     words: [SlotWord; LEVELS],
     arenas: [AtomicPtr<T>; LEVELS],
     state: AtomicU8,
-    /// Who is on the slot has the parent's lock, or is about to.
+    /// The caller on the slot has the parent's lock, or is about to take it.
     has_lock: AtomicBool,
 }
 
@@ -85,7 +85,7 @@ impl<T> Slot<T> {
         NonNull::new(self.arenas[level].load(Ordering::Acquire))
     }
 
-    /// Enters a new arena. Only for who has begun to attach a new slot.
+    /// Enters a new arena. Only for the caller that has begun to attach a new slot.
     pub(super) fn set_arena(&self, level: usize, arena: NonNull<T>) {
         self.arenas[level].store(arena.as_ptr(), Ordering::Release);
     }
@@ -100,17 +100,17 @@ impl<T> Slot<T> {
         self.state.compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Goes to a state that lets others in. Only for who is alone with the slot.
+    /// Goes to a state that lets others in. Only for a caller that is alone with the slot.
     pub(super) fn release(&self, to: State) {
         self.state.store(to as u8, Ordering::Release);
     }
 
-    /// Whether who was on the slot before, and was interrupted, may have the parent's lock.
+    /// Whether the caller that was on the slot before, and was interrupted, may have the parent's lock.
     pub(super) fn has_lock(&self) -> bool {
         self.has_lock.load(Ordering::Relaxed)
     }
 
-    /// Notes that who is on the slot is about to take the parent's lock, or has given it back.
+    /// Notes that the caller on the slot is about to take the parent's lock, or has given it back.
     pub(super) fn set_has_lock(&self, has_lock: bool) {
         compiler_fence(Ordering::SeqCst);
         self.has_lock.store(has_lock, Ordering::Relaxed);

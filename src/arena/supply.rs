@@ -9,6 +9,7 @@
 //! A segment is as long as an eighth of what the arena has, so that an arena has few of them, and wastes little in the last one; and has room for
 //! a few of what it was needed for, so that little is left over where one more does not fit.
 
+use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use super::adopt::adopt;
@@ -108,6 +109,13 @@ impl<B, M, L> Supply<B, M, L> {
 }
 
 impl<B: Break, M: Map, L: RawLock> Supply<B, M, L> {
+    /// A block of the parent for what the arena is made of.
+    pub(super) fn part(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let Source { parent, place, .. } = self.source()?;
+        // SAFETY: the parent lives as long as its arenas.
+        parent.with(place, |heap| unsafe { heap.allocate(layout) })?
+    }
+
     /// A segment of at least `least` units, and of `most` if it can be had.
     fn segment(&mut self, source: Source<'_, B, M, L>, least: usize, most: usize) -> Option<NonNull<[u8]>> {
         let Source { parent, shared, place } = source;

@@ -8,11 +8,11 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use super::mailbox::Mailbox;
-use super::packets::{Batch, Packets};
+use super::packets::{Apart, Batch, Packet, Packets};
 use super::remote::RemoteList;
 
 /// Blocks of a batch: so many that a packet has eight cache lines, where a word has eight bytes.
-pub(super) const BATCH: usize = 56;
+pub(super) const BATCH: usize = 55;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -32,12 +32,11 @@ pub(super) fn fetch<T>(at: *const T) {
     let _ = at;
 }
 
-/// A packet: a batch that goes from who frees to the owner, and back.
+/// What is in a packet: a batch that goes from who frees to the owner.
 #[derive(Debug)]
-#[repr(align(128))]
-pub(super) struct PacketCell(UnsafeCell<MaybeUninit<Batch>>);
+pub(super) struct BatchCell(UnsafeCell<MaybeUninit<Batch>>);
 
-impl PacketCell {
+impl BatchCell {
     /// Puts a batch in.
     ///
     /// # Safety
@@ -104,10 +103,27 @@ impl RemoteList {
     }
 }
 
+impl Packet {
+    const fn new() -> Self {
+        Self { batch: BatchCell(UnsafeCell::new(MaybeUninit::uninit())), state: AtomicUsize::new(0) }
+    }
+}
+
+impl Packets {
+    /// Empty packets.
+    pub(super) const fn new() -> Self {
+        Self {
+            head: AtomicUsize::new(0),
+            tail: Apart(AtomicUsize::new(0)),
+            next: AtomicPtr::new(ptr::null_mut()),
+            packets: [const { Packet::new() }; PACKETS],
+        }
+    }
+}
+
 impl Mailbox {
     /// Nothing has come.
     pub(super) const fn new() -> Self {
-        let packets = [const { PacketCell(UnsafeCell::new(MaybeUninit::uninit())) }; PACKETS];
-        Self { list: RemoteList::new(), packets: Packets { state: AtomicUsize::new(0), packets } }
+        Self { list: RemoteList::new(), packets: Packets::new() }
     }
 }

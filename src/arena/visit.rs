@@ -20,7 +20,7 @@ use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map, SlotWord};
 use crate::small::segments::Owner;
 
-/// A caller, for the time of one operation, who stays on one slot.
+/// A caller, which stays on one slot for the time of one operation.
 pub(super) struct Caller<'heap, B, C: Cpu, M, L> {
     heap: &'heap ArenaHeap<B, C, M, L>,
     pub(super) number: usize,
@@ -75,7 +75,7 @@ impl<'heap, B, M, L> Inside<'heap, B, M, L> {
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     #[inline(always)]
     pub(super) fn inner(&mut self) -> (&mut Inner<B, M, L>, &Mailbox) {
-        // SAFETY: who took it is alone with the arena.
+        // SAFETY: whoever took it is alone with the arena.
         unsafe { Arena::enter(self.arena) }
     }
 }

@@ -96,6 +96,8 @@ pub enum RegionError {
     Overlaps,
     /// The heap has [stopped](super::Rule::BreakBelowHeap).
     HeapStopped,
+    /// The caller has interrupted somebody who has the lock of the heap (of an [`ArenaHeap`](crate::ArenaHeap), which waits for nobody then).
+    Locked,
     /// The heap's words at the border were overwritten, or those that lead from region to region. (It was reported.)
     #[cfg(feature = "checked")]
     Overwritten,
@@ -110,6 +112,7 @@ impl fmt::Display for RegionError {
             Self::TooLong => "a region of more than isize::MAX bytes",
             Self::Overlaps => "a region that the heap has already, at least in part",
             Self::HeapStopped => "a region for a heap that has stopped",
+            Self::Locked => "a region for a heap that the interrupted code has locked",
             #[cfg(feature = "checked")]
             Self::Overwritten => "a region for a heap that was overwritten",
         })

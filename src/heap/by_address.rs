@@ -17,7 +17,7 @@ use crate::provider::{Break, Map};
 use crate::small::Class;
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// [`deallocate`](Heap::deallocate) for who does not know the layout.
+    /// [`deallocate`](Heap::deallocate) for callers who do not know the layout.
     ///
     /// # Time
     ///
@@ -44,13 +44,10 @@ impl<B: Break, M: Map> Heap<B, M> {
             return unsafe { self.deallocate_large(payload) };
         };
         // SAFETY: the caller gives the block up, and it holds this class.
-        if !unsafe { self.small.cache.push(class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, payload) };
-        }
+        unsafe { self.deallocate_as(payload, class) };
     }
 
-    /// [`reallocate`](Heap::reallocate) for who does not know the old layout. What is kept of the contents is all that the block
+    /// [`reallocate`](Heap::reallocate) for callers who do not know the old layout. What is kept of the contents is all that the block
     /// [could hold](Heap::usable_size), up to the new size. The new alignment need not be the old one.
     ///
     /// # Errors

@@ -70,6 +70,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         self.check_counters(lowest, &tally)
     }
 
+    /// Against what the walk has counted.
     fn check_counters(&self, at: usize, tally: &Tally) -> Result<(), Corruption> {
         verify(at, Rule::UsedBytes, self.counters.used_bytes, tally.used_bytes)
     }

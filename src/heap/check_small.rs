@@ -1,20 +1,21 @@
-//! The invariants of small blocks, verified one by one: the page map, the runs, their lists, and the front cache.
+//! The invariants of small blocks, verified one by one: the page map, the runs, and their lists.
 //!
 //! ```text
 //!   check_leaves      each leaf lies in the heap (check_segments.rs: or     so that the map can be read
 //!                     each segment has its entries)
 //!   check_use         beside the walk, each used cell: is it what           so that runs can be read, and what is counted
 //!                     the page map says?
-//!   check_small       map, lists and cache against what the walk counted
+//!   check_small       map and lists against what the walk counted; then what is kept of freed blocks (check_cache.rs,
+//!                     kept/check.rs)
 //! ```
 
 use core::ptr::NonNull;
 
 use super::Heap;
 use super::check::{Corruption, Rule, verify};
-use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
+use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
-use crate::small::{CLASSES, Class, FRONTS, Front, LEAVES, NOWHERE, PAGE, Run, blocks_of, len_of};
+use crate::small::{CLASSES, Class, LEAVES, NOWHERE, PAGE, Run, blocks_of, len_of};
 
 /// What a walk over all cells found of runs and leaves.
 pub(super) struct SmallTally {
@@ -120,7 +121,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         Ok(has_free)
     }
 
-    /// The page map, the lists and the cache, after the walk.
+    /// The page map, the lists of runs, and what is kept, after the walk.
     pub(super) fn check_small(&self, at: usize, tally: &SmallTally) -> Result<(), Corruption> {
         self.check_pages()?;
         let mut leaves = 0;
@@ -140,7 +141,8 @@ impl<B: Break, M: Map> Heap<B, M> {
             verify(at, Rule::Runs, self.small.counted_runs(class).unwrap_or(runs), runs)?;
         }
         self.check_partial(at, tally)?;
-        self.check_cache()
+        self.check_cache()?;
+        self.check_kept(at)
     }
 
     /// Follows every list of runs: they are runs of its class with a free block, and there are as many as the walk found.
@@ -164,89 +166,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         verify(at, Rule::Partial, tally.partial, seen)
     }
 
-    /// Follows every list of the cache: its blocks were taken from a run or are used cells, and suit the class; there are as many as were
-    /// put in, and not too many; and none is in two lists.
-    fn check_cache(&self) -> Result<(), Corruption> {
-        let mut last_ones = [None; FRONTS];
-        for class in Front::all() {
-            let (len, room) = (self.small.cache.len(class), self.small.cache.room(class));
-            let head = self.small.cache.blocks(class).next();
-            verify(addr(head), Rule::CacheRoom, len.min(room), len)?;
-            let (mut seen, mut before) = (0, None);
-            for block in self.small.cache.blocks(class) {
-                let wrong =
-                    Corruption { at: addr(before), rule: Rule::CacheBlock, expected: class.size(), found: addr(Some(block)) };
-                if seen == len {
-                    return Err(Corruption { rule: Rule::CacheLinks, expected: 0, ..wrong });
-                }
-                if !self.is_payload(addr(Some(block)), class.size()) {
-                    // A large block that became small where there was no memory to move it to has a mapping of its own, which the heap
-                    // can only find by its address. What lies behind it in the list cannot be told from what a wild link leads to.
-                    if self.counters.mapped_blocks == 0 {
-                        return Err(wrong);
-                    }
-                    seen = len;
-                    break;
-                }
-                // SAFETY: the block lies in the heap.
-                if !unsafe { self.is_taken(block, class) } {
-                    return Err(wrong);
-                }
-                seen += 1;
-                before = Some(block);
-            }
-            verify(addr(head), Rule::CacheLinks, len, seen)?;
-            // Two lists that have a block in common end with the same one.
-            if let Some(last) = before
-                && let Some(other) = last_ones.iter().position(|other| *other == Some(last))
-            {
-                return Err(Corruption { at: addr(before), rule: Rule::CacheTwice, expected: class.index(), found: other });
-            }
-            last_ones[class.index()] = before;
-        }
-        Ok(())
-    }
-
-    /// Whether a block was taken for a class or a larger one: from a run, or as a cell.
-    ///
-    /// # Safety
-    ///
-    /// It and the word before it lie in the heap.
-    unsafe fn is_taken(&self, block: NonNull<u8>, class: Front) -> bool {
-        let at = block.addr().get();
-        let Some(class_of_run) = self.small.pages.class_at(at) else {
-            if !at.is_multiple_of(CELL_ALIGN) {
-                return false;
-            }
-            // SAFETY: the caller's promise; where the header of a cell with this payload would be.
-            let cell = Cell::at(unsafe { block.sub(WORD) });
-            // SAFETY: the caller's promise: a word of the heap.
-            let header = unsafe { cell.header() };
-            let (size, most) = (header.size(), self.room_from(at) + WORD);
-            if !header.is_used() || header.is_fence() || !(class.size() + WORD..=most).contains(&size) {
-                return false;
-            }
-            // SAFETY: at most as far up as the last fence.
-            let behind = unsafe { cell.offset(size) };
-            // SAFETY: a word of the heap.
-            return unsafe { behind.header() }.is_prev_used();
-        };
-        let run = Run::of_block(block, class_of_run);
-        // A block that is aligned by luck serves a class that always is, if it was resized to it.
-        let serves = class.small().is_some_and(|class| class.may_take_over(class_of_run, block));
-        if !self.is_run(run, class_of_run) || !serves {
-            return false;
-        }
-        // SAFETY: its pages lie in the heap.
-        let (_, fresh) = unsafe { run.free_and_fresh(class_of_run) };
-        let offset = at - run_addr(Some(run));
-        let was_taken = index_of(class_of_run, offset).is_some() && offset < fresh;
-        // SAFETY: as above.
-        was_taken && !unsafe { free_blocks(run, class_of_run) }.take(blocks_of(class_of_run)).any(|free| free == offset)
-    }
-
     /// Whether the pages of a run lie in the heap, and the map says that they are a run of this class.
-    fn is_run(&self, run: Run, class: Class) -> bool {
+    pub(super) fn is_run(&self, run: Run, class: Class) -> bool {
         let at = run_addr(Some(run));
         at.is_multiple_of(len_of(class))
             && self.is_payload(at, len_of(class) - WORD)
@@ -254,7 +175,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     }
 
     /// Whether `len` bytes from `at` on can be in a payload of this heap: aligned for a word, behind a header, and below the region's fence.
-    fn is_payload(&self, at: usize, len: usize) -> bool {
+    pub(super) fn is_payload(&self, at: usize, len: usize) -> bool {
         at.is_multiple_of(WORD) && len <= self.room_from(at)
     }
 
@@ -266,7 +187,7 @@ impl<B: Break, M: Map> Heap<B, M> {
 }
 
 /// The number of the block that begins so many bytes above the start of a run, if one does.
-const fn index_of(class: Class, offset: usize) -> Option<usize> {
+pub(super) const fn index_of(class: Class, offset: usize) -> Option<usize> {
     let index = offset / class.size();
     if offset.is_multiple_of(class.size()) && index < blocks_of(class) { Some(index) } else { None }
 }
@@ -276,7 +197,7 @@ const fn index_of(class: Class, offset: usize) -> Option<usize> {
 /// # Safety
 ///
 /// The run's pages lie in the heap.
-unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
+pub(super) unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
     // SAFETY: the caller's promise.
     let (first, _) = unsafe { run.free_and_fresh(class) };
     core::iter::successors(Some(first), move |&offset| {
@@ -289,11 +210,11 @@ unsafe fn free_blocks(run: Run, class: Class) -> impl Iterator<Item = usize> {
     .take_while(|&offset| offset != usize::from(NOWHERE))
 }
 
-fn addr(block: Option<NonNull<u8>>) -> usize {
+pub(super) fn addr(block: Option<NonNull<u8>>) -> usize {
     block.map_or(0, |block| block.addr().get())
 }
 
-fn run_addr(run: Option<Run>) -> usize {
+pub(super) fn run_addr(run: Option<Run>) -> usize {
     addr(run.map(Run::payload))
 }
 

@@ -1,31 +1,12 @@
-//! The front cache alone, for who goes further only once it is empty or full: an arena takes up what others have freed before it.
+//! The front cache alone, for a caller that goes further only once it is empty or full: an arena takes up what others have freed before it.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Heap;
 use crate::cell::{Cell, WORD, copy_down};
-use crate::provider::{Break, Map};
 use crate::small::segments::{Owner, SegmentMap};
 use crate::small::{Class, Front};
-
-impl<B: Break, M: Map> Heap<B, M> {
-    /// Frees a block that holds a class: [`deallocate`](Heap::deallocate) for who knows as much of its layout. O(1), plus at most one call of
-    /// the provider.
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate`](Heap::deallocate), with a layout of that class.
-    #[cfg(not(feature = "checked"))]
-    #[inline(always)]
-    pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
-        // SAFETY: the caller gives the block up, and it was allocated for this class.
-        if !unsafe { self.small.cache.push(class, block) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, block) };
-        }
-    }
-}
 
 impl<B, M> Heap<B, M> {
     /// A small or middling block that the front cache has. O(1).

@@ -9,6 +9,7 @@
 //! touches one. A kept cell is handed out whole, so it must fit closely: a break is not to be moved for what cells are longer than they need
 //! be. (Where memory comes in pieces, they may be longer, and are kept in the front cache: middling.rs.)
 
+mod check;
 #[cfg(feature = "checked")]
 mod checked;
 

@@ -145,7 +145,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             && let Some(class) = self.small_class_of(layout)
         {
             // SAFETY: the caller gives the block up, and it was allocated for this class.
-            return unsafe { self.give_up_small(class, payload) };
+            return unsafe { self.deallocate_as(payload, class) };
         }
         // SAFETY: the caller's promise.
         unsafe { self.deallocate_large(payload) };

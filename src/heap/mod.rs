@@ -1,13 +1,15 @@
 //! The heap: cells, bins, top, over a break. For one owner at a time.
 //!
 //! ```text
-//!   allocate ─► Request ─► bins ──(nothing fits)──► top ──(too small)──► the break moves up
-//!            (request.rs)  (bins.rs, size_class.rs)                      (growth.rs)            (all: large_blocks.rs)
-//!               a free cell is cut ◄─┴───────────────┘
-//!               (cut_and_merge.rs)
-//!   deallocate ─► merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
-//!   reallocate    (resize.rs)          both by address alone: by_address.rs
-//!   add_region ─► memory beside the break's (add_region.rs, join.rs)
+//!   allocate ───┬ small ─► front cache ──(empty)──► a run, or a cell                                  small_blocks.rs
+//!               └ else ──► a kept cell ──► bins ──(nothing fits)──► top ──(too small)──► the break moves up
+//!                          kept.rs         bins.rs, size_class.rs                        growth.rs    (all: large_blocks.rs)
+//!                                          a free cell is cut: cut_and_merge.rs
+//!   deallocate ─┬ small ─► front cache ──(full)──► its run, or its cell                               small_returns.rs
+//!               └ else ──► kept, or merged with free neighbours ─► a bin, or the top ──(large)──► the break moves down
+//!                                                                                        trim.rs
+//!   reallocate ──► resize.rs, small_resize.rs          all of them by address alone: by_address.rs
+//!   add_region ──► memory beside the break's: add_region.rs, join.rs
 //!
 //!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
 //! ```
@@ -24,6 +26,8 @@ mod add_region;
 mod bins;
 mod by_address;
 mod check;
+#[cfg(not(feature = "tiny"))]
+mod check_cache;
 #[cfg(not(feature = "tiny"))]
 mod check_segments;
 #[cfg(not(feature = "tiny"))]
@@ -59,6 +63,7 @@ mod small_resize;
 #[cfg(not(feature = "tiny"))]
 mod small_returns;
 mod stats;
+mod trim;
 mod unused;
 mod walk;
 mod zeroed;
@@ -67,7 +72,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::cell::Cell;
-use crate::provider::{Break, BreakError, Map, NoMap};
+use crate::provider::{Break, Map, NoMap};
 use crate::raw_heap::RawHeap;
 use crate::small::{Class, Small};
 
@@ -88,10 +93,10 @@ pub use check::{Corruption, Rule};
 pub use checked::{Decision, Misuse, MisuseHook, MisuseKind};
 #[cfg(feature = "checked")]
 pub(crate) use checked::{examine_foreign, send, size_on_record};
-pub use growth::Trim;
 pub use mapped::MapThreshold;
 pub use picture::Picture;
 pub use stats::Stats;
+pub use trim::Trim;
 pub use walk::{CellInfo, CellState, Cells};
 
 /// A heap over a break.
@@ -137,7 +142,9 @@ pub struct Heap<B, M = NoMap> {
     counters: Counters,
     trim: Trim,
     map_threshold: MapThreshold,
+    /// The front cache, runs, and which pages are runs.
     small: Small,
+    /// Freed cells that are kept as they are.
     kept: Kept,
     /// Set once the break was found below our memory. From then on the heap touches nothing: bins and top are empty.
     stopped: Option<Taken>,
@@ -220,8 +227,9 @@ impl<B, M> Heap<B, M> {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// Allocates a block: from the freed cells, else from the top, else by moving the break. A large block gets a mapping of its own
-    /// if the heap has a provider of mappings.
+    /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any other is a cell: a freed one, else one that is
+    /// cut from the top, for which the break moves up if need be. A large block gets a mapping of its own if the heap has a provider of
+    /// mappings.
     ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are unspecified.
     ///
@@ -231,7 +239,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// # Time
     ///
-    /// O(1), plus at most a few calls of the provider.
+    /// O(1), plus at most a few calls of the provider. Before the answer is `None`, a [`flush`](Heap::flush).
     ///
     /// # Safety
     ///
@@ -253,6 +261,10 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// `None` if nothing that the heap has fits. [`reserve`](Heap::reserve) makes sure of more beforehand.
     ///
+    /// # Time
+    ///
+    /// O(1). Before the answer is `None`, a [`flush`](Heap::flush).
+    ///
     /// # Safety
     ///
     /// As for [`allocate`](Heap::allocate).
@@ -266,8 +278,9 @@ impl<B: Break, M: Map> Heap<B, M> {
         }
     }
 
-    /// Frees a block: merges its cell with free neighbours and keeps it in a bin, or as the top. If the top has outgrown the
-    /// [trim](Trim) setting, the break moves down.
+    /// Frees a block. It is kept for the next request of its size, as far as [the limit](Heap::set_cache_limit) allows. Otherwise a block of a
+    /// run goes back to the run; a cell is merged with its free neighbours, and goes into a bin, or is the top. If the top has outgrown the
+    /// [trim](Trim) setting, the break moves down. A block with a mapping of its own takes that along.
     ///
     /// # Time
     ///
@@ -285,29 +298,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return unsafe { self.deallocate_unusual(payload, layout) };
         };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
-        if !unsafe { self.small.cache.push(class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, payload) };
-        }
-    }
-
-    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
-    /// is then one single free cell that holds them (C2).
-    ///
-    /// # Errors
-    ///
-    /// What the provider answers. The heap is as it was, or has a larger top.
-    pub fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
-        let layout = Layout::from_size_align(bytes, 1).map_err(|_| BreakError::OutOfAddresses)?;
-        #[cfg(feature = "checked")]
-        let layout = checked::guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?;
-        // A small block that is a cell has the size of its class.
-        let layout = self.small_class_of(layout).map_or(layout, |class| class.in_full(layout));
-        let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
-        if self.bins.holds(request) {
-            return Ok(());
-        }
-        self.make_room(request)
+        unsafe { self.deallocate_as(payload, class) };
     }
 }
 

@@ -1,4 +1,4 @@
-//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs and check_small.rs. Every block is a cell, as on
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs, check_cache.rs and check_small.rs. Every block is a cell, as on
 //! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
@@ -52,14 +52,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// There is no class.
-    pub(super) const unsafe fn give_up_small(&self, class: Class, _: NonNull<u8>) {
-        class.never()
-    }
-
-    /// # Safety
-    ///
-    /// There is no class.
-    pub(super) const unsafe fn deallocate_small(&self, class: Class, _: NonNull<u8>) {
+    pub(super) const unsafe fn deallocate_as(&self, _: NonNull<u8>, class: Class) {
         class.never()
     }
 

@@ -36,6 +36,12 @@ impl Request {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
+    /// The class of a layout if its blocks may come from a run.
+    #[inline]
+    pub(super) fn small_class_of(&self, layout: Layout) -> Option<Class> {
+        Class::of(layout).or_else(|| Class::of_unusual(layout)).filter(|_| self.small.has_runs())
+    }
+
     /// Allocates a small block when the cache has none.
     #[cold]
     #[inline(never)]

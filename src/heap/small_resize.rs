@@ -37,7 +37,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         unsafe { copy_down(payload, moved, layout.size().min(new.size())) };
         match old_class {
             // SAFETY: the caller gives the block up, and it was allocated for this class.
-            Some(old_class) => unsafe { self.give_up_small(old_class, payload) },
+            Some(old_class) => unsafe { self.deallocate_as(payload, old_class) },
             // SAFETY: the caller gives the block up.
             None => unsafe { self.deallocate_unusual(payload, layout) },
         }
@@ -62,28 +62,8 @@ impl<B: Break, M: Map> Heap<B, M> {
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
         unsafe { copy_down(payload, moved, layout.size()) };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
-        unsafe { self.give_up_small(old_class, payload) };
+        unsafe { self.deallocate_as(payload, old_class) };
         Some(moved)
-    }
-
-    /// Frees a small block of this class.
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate`](Heap::deallocate).
-    #[inline]
-    pub(super) unsafe fn give_up_small(&mut self, class: Class, payload: NonNull<u8>) {
-        // SAFETY: the caller's promise.
-        if !unsafe { self.small.cache.push(class, payload) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_small(class, payload) };
-        }
-    }
-
-    /// The class of a layout if its blocks may come from a run.
-    #[inline]
-    pub(super) fn small_class_of(&self, layout: Layout) -> Option<Class> {
-        Class::of(layout).or_else(|| Class::of_unusual(layout)).filter(|_| self.small.has_runs())
     }
 
     /// Changes the size of a block of a run: it stays if the new size is smaller and not by far, else it moves.

@@ -26,6 +26,20 @@ const FLUSH_EFFORT: usize = 3;
 const CLASSES_AHEAD: usize = 3;
 
 impl<B: Break, M: Map> Heap<B, M> {
+    /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of the provider.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::deallocate`], with a layout of that class.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
+        // SAFETY: the caller gives the block up, and it holds this class.
+        if !unsafe { self.small.cache.push(class, block) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.deallocate_small(class, block) };
+        }
+    }
+
     /// Frees a small block when the cache has no room.
     ///
     /// # Safety
@@ -33,7 +47,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// As for [`Heap::deallocate`]; `class` is that of the layout.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn deallocate_small(&mut self, class: Class, block: NonNull<u8>) {
+    unsafe fn deallocate_small(&mut self, class: Class, block: NonNull<u8>) {
         if self.stopped.is_some() {
             return;
         }

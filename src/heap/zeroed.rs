@@ -19,6 +19,10 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// As for [`allocate`](Heap::allocate).
     ///
+    /// # Time
+    ///
+    /// As for [`allocate`](Heap::allocate), plus O(bytes that are not known to be zero).
+    ///
     /// # Safety
     ///
     /// As for [`allocate`](Heap::allocate).

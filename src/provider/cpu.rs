@@ -48,8 +48,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 ///
 /// An implementer guarantees:
 ///
-/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, but who *interrupts* the caller there, and
-///   then leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
+/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, except somebody who *interrupts* the caller there,
+///   and leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
 ///   If it is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
@@ -60,7 +60,7 @@ pub unsafe trait Cpu {
     /// for that. Each slot has a second, small arena then.
     const NESTS: bool;
 
-    /// Whether anybody, an interrupt handler or a signal handler, may use the heap in the middle of an operation of who is on the slot. If it is
+    /// Whether anybody, an interrupt handler or a signal handler, may use the heap in the middle of the caller's operation on the slot. If it is
     /// certain that nobody does, the busy flag is not needed, and every operation is some instructions shorter.
     const INTERRUPTED: bool = true;
 
@@ -113,8 +113,8 @@ impl SlotWord {
         Self { what: AtomicPtr::new(ptr::null_mut()), is_free: AtomicBool::new(false) }
     }
 
-    /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) Who is never `interrupted` finds it there again before it is
-    /// put back, and does not need to.
+    /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) A caller that is never `interrupted` need not
+    /// put it back: it stays there.
     #[inline(always)]
     pub(crate) fn take(&self, interrupted: bool) -> Option<NonNull<()>> {
         if !interrupted {
@@ -150,7 +150,7 @@ impl SlotWord {
     }
 }
 
-/// For who has only one CPU, or one thread.
+/// For those who have only one CPU, or one thread.
 #[derive(Debug)]
 pub struct SingleCpu(());
 

@@ -78,7 +78,7 @@ impl fmt::Display for MapError {
 
 impl core::error::Error for MapError {}
 
-/// For who has only a break: every block comes from there.
+/// For those who have only a break: every block comes from there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMap;
 

@@ -21,6 +21,7 @@
 mod cpu;
 mod fixed;
 mod map;
+mod optional;
 
 #[cfg(not(feature = "tiny"))]
 pub use cpu::{Cpu, SingleCpu, SlotWord};
@@ -31,6 +32,8 @@ use core::fmt;
 use core::ptr::NonNull;
 
 /// Moves the end of one region of memory, as `sbrk` does.
+///
+/// An `Option` of a break is one, too: `None`, until the memory is known that it moves in, grants nothing.
 ///
 /// # Safety
 ///

@@ -17,7 +17,7 @@ use super::class::{CLASSES, Class};
 use super::front::{FRONTS, Front};
 
 /// Blocks that a class may keep, at most.
-const MOST_BLOCKS: usize = 32;
+const MOST_BLOCKS: usize = 128;
 
 /// Middling blocks that a class may keep, at most.
 const MOST_MIDDLING: usize = 32;

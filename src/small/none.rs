@@ -71,13 +71,6 @@ impl Cache {
         class.never()
     }
 
-    /// # Safety
-    ///
-    /// There is no class.
-    pub(crate) const unsafe fn push(&self, class: Class, _: NonNull<u8>) -> bool {
-        class.never()
-    }
-
     pub(crate) const fn popped(&self, class: Class) -> u32 {
         class.never()
     }

@@ -45,7 +45,7 @@ pub(crate) struct PageMap {
     /// Number of the first page, a multiple of `LONG / PAGE`.
     base: usize,
     leaves: [Option<NonNull<u8>>; LEAVES],
-    /// Who knows instead.
+    /// The map that knows instead of this one.
     segments: Option<NonNull<SegmentMap>>,
 }
 

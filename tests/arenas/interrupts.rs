@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, Break, BreakError};
+use brkalloc::{ArenaHeap, Break, BreakError, RegionError};
 
 use super::blocks::{Block, Blocks, Rng, layout};
 use super::common::test_break::TestBreak;
@@ -93,6 +93,10 @@ fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
 fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
     interrupted(|heap| {
         assert!(Block::new(heap, layout(100_000, 8), 3).is_none(), "who was interrupted has the lock");
+        let mut memory = [0_u128; 64];
+        // SAFETY: it is refused.
+        let added = unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(&memory)) };
+        assert_eq!(added, Err(RegionError::Locked));
         let mut blocks: Vec<_> = std::iter::from_fn(|| Block::new(heap, layout(1000, 8), 4)).collect();
         assert!(blocks.len() > 25, "{} blocks of 1000 bytes in the second arena", blocks.len());
         assert!(blocks[0].resize(heap, 50_000).is_none());

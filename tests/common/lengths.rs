@@ -8,7 +8,11 @@
 //!                               with the profile `checked`
 //! ```
 
-use super::regions::{UNIT, WORD};
+/// What a header takes.
+pub const WORD: usize = size_of::<usize>();
+
+/// The unit of cells' sizes, and the alignment of payloads.
+pub const UNIT: usize = 2 * WORD;
 
 /// With the profile `checked`, a record stands at the end of each block,
 pub const RECORD: usize = if cfg!(feature = "checked") { 2 * WORD } else { 0 };

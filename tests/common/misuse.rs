@@ -9,9 +9,10 @@ use core::ptr::NonNull;
 
 use brkalloc::{CellState, Decision, FixedBreak, Heap, Misuse, MisuseKind, RegionError};
 
+use super::lengths::WORD;
 use super::platform::{self, Memory};
 use super::prelude::*;
-use super::regions::{PAGE, WORD, arena, bare};
+use super::regions::{PAGE, arena, bare};
 use super::test_break::TestBreak;
 use super::test_map::TestMap;
 

@@ -5,12 +5,11 @@ use core::ptr::NonNull;
 
 use brkalloc::{Break, CellState, FixedBreak, Heap, Trim};
 
+use super::lengths::WORD;
 use super::platform::Memory;
 use super::prelude::*;
 use super::test_break::{Part, TestBreak};
 
-pub const WORD: usize = size_of::<usize>();
-pub const UNIT: usize = 2 * WORD;
 pub const PAGE: usize = 4096;
 
 /// What begins and ends a region of aligned ends.

@@ -70,6 +70,14 @@ pub enum Rule {
     CacheBlock,
     /// No block is in two lists of the front cache. (Classes.)
     CacheTwice,
+    /// A kept cell is a used cell, and its size is of its list's class. (The class of the bins, address of the cell; at: the cell before it;
+    /// 0: none.)
+    KeptCell,
+    /// A list of kept cells has as many as were put in. (Numbers; or addresses, expected: 0, the end of the list. At: the first cell, or
+    /// the last one.)
+    KeptLinks,
+    /// The counter of bytes in kept cells. (Bytes; found: by the walk.)
+    KeptBytes,
     /// Each unit of an arena's segments is the arena's in the map of segments, and nothing else is. (Numbers of owners; 0: nobody. At: the unit.)
     SegmentOwner,
     /// In the map of segments each unit of a segment has its number. (Units from the segment's start. At: the unit.)
@@ -120,6 +128,9 @@ impl Rule {
             Self::CacheLinks => "end of a list in the front cache",
             Self::CacheBlock => "block in the front cache",
             Self::CacheTwice => "list in the front cache that has a block",
+            Self::KeptCell => "kept cell",
+            Self::KeptLinks => "end of a list of kept cells",
+            Self::KeptBytes => "counter of bytes in kept cells",
             Self::SegmentOwner => "owner of a unit in the map of segments",
             Self::SegmentUnit => "number of a unit in the map of segments",
             Self::NoRun => "page of a segment that lies in no run",

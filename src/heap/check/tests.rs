@@ -65,3 +65,43 @@ fn wrong_counters_are_found() {
     heap.counters.used_bytes += 1;
     assert_reported(&heap, Rule::UsedBytes, 7 * WORD + RECORD + 1, 7 * WORD + RECORD);
 }
+
+#[test]
+fn cells_that_lead_to_each_other_but_are_in_no_list_are_found() {
+    let layout = core::alloc::Layout::new::<[usize; 6]>();
+    let mut heap = heap();
+    // SAFETY: the heap's memory is leaked, and outlives the blocks.
+    let blocks = [(); 3].map(|()| unsafe { heap.allocate(layout) }.unwrap());
+    for block in [blocks[0], blocks[1]] {
+        // SAFETY: live until now.
+        unsafe { heap.deallocate(block, layout) };
+    }
+    // The first one took the place of the cell that was free; the second one is behind a used cell, and before another.
+    heap.check().unwrap();
+    let class = class_of(8 * WORD + RECORD);
+    let [first, second] = [blocks[0], blocks[1]].map(|block| {
+        // SAFETY: a free cell's header is in front of what was its payload.
+        unsafe { Cell::of_payload(block) }
+    });
+    assert_eq!(heap.bins.list(class).map(|(cell, _)| cell).collect::<std::vec::Vec<_>>(), [second, first]);
+    for (cell, other) in [(first, second), (second, first)] {
+        // SAFETY: free cells in a list.
+        let links = unsafe { cell.links() };
+        // SAFETY: words of that cell.
+        unsafe { links.write(Links { next: Some(other), prev: Some(other) }) };
+    }
+    heap.bins.heads[class] = None;
+    heap.bins.occupied.clear(class);
+    assert_reported(&heap, Rule::Binned, 2, 0);
+}
+
+#[test]
+fn a_breaks_region_that_is_none_of_the_regions_is_found() {
+    let mut heap = heap();
+    let region = heap.extent.as_ref().unwrap().region();
+    // SAFETY: all of it is this heap's.
+    unsafe { region.record() };
+    let first = heap.top.unwrap();
+    heap.extent = Some(Extent::new(Region { first, ..region }));
+    assert_reported(&heap, Rule::BreakRegion, region.fence.addr(), 0);
+}

@@ -7,6 +7,7 @@ use std::vec::Vec;
 use core::alloc::Layout;
 
 use super::*;
+use crate::cell::CELL_ALIGN;
 use crate::provider::FixedBreak;
 use crate::small::SMALL_MAX;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   allocate ─► a longer block is taken ─► its record is written behind the caller's bytes          record.rs
-//!   deallocate, reallocate, usable_size       who does not know the layout is told by the record
+//!   deallocate, reallocate, usable_size       callers who do not know the layout: the record tells it
 //!        └─► is there a block? ─► its record ─► header and neighbours ─► the heap, as without the profile
 //!            place.rs             record.rs     neighbours.rs, links.rs          what others free: sent.rs
 //!                 └──────────────────┴──────────────┴──► Misuse ─► the hook decides                 misuse.rs

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! From outside nothing is read but the map, the byte of the page, and the block with its header; and nothing is written but the word of the
-//! record that says that the block is live, which is exchanged: of two who free a block at the same time from outside one is reported. So
+//! record that says that the block is live, which is exchanged: if two free a block at the same time from outside, one of them is reported. So
 //! nobody's heap is walked, and what takes a walk to tell apart is not: an address inside of a block that is a cell, from a block whose
 //! header was overwritten. Where a record says *sent*, whoever frees the block again is told that it is free.
 

@@ -23,17 +23,22 @@ impl Near {
     /// No leaf: nothing is near.
     pub(crate) const NOTHING: Self = Self { start: 0, len: 0, leaf: NonNull::dangling() };
 
-    /// Whether an address lies near, and in a segment of `owner`. O(1).
-    #[inline(always)]
-    pub(crate) fn is_owned(&self, address: usize, owner: Owner) -> bool {
-        self.place(address).is_some_and(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)
+    /// Whether there is no leaf.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.len == 0
     }
 
-    /// If an address lies near, and in a segment of `owner`: the class of the run in which it lies, if it lies in one. O(1).
+    /// Whose segment an address lies in, if it lies near. O(1).
     #[inline(always)]
-    pub(crate) fn class_if_owned(&self, address: usize, owner: Owner) -> Option<Option<Class>> {
-        let (leaf, offset) = self.place(address).filter(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)?;
-        Some(class_of_byte(leaf.page(offset / PAGE)))
+    pub(crate) fn owner_of(&self, address: usize) -> Option<Owner> {
+        self.place(address).map(|(leaf, offset)| leaf.owner(offset / UNIT))
+    }
+
+    /// Whose segment an address lies in, if it lies near, and the class of the run in which it lies, if it lies in one. O(1).
+    #[inline(always)]
+    pub(crate) fn look(&self, address: usize) -> Option<(Owner, Option<Class>)> {
+        let (leaf, offset) = self.place(address)?;
+        Some((leaf.owner(offset / UNIT), class_of_byte(leaf.page(offset / PAGE))))
     }
 
     /// The leaf, if it describes an address, and how far behind its first one that is.

@@ -71,12 +71,14 @@ fn each_unit_of_a_segment_leads_to_its_owner_and_its_start() {
     // SAFETY: the map stays until the end of the test.
     let near = unsafe { mapped.map.near(at) }.unwrap();
     for address in (at..at + 3 * UNIT).step_by(PAGE) {
-        assert_eq!(near.class_if_owned(address, owner), Some(mapped.map.class_at(address)));
-        assert!(!near.is_owned(address, Owner::from_index(8).unwrap()) && !Near::NOTHING.is_owned(address, owner));
+        assert_eq!(near.look(address), Some((owner, mapped.map.class_at(address))));
+        assert_eq!((near.owner_of(address), Near::NOTHING.owner_of(address)), (Some(owner), None));
     }
-    assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(|&outside| !near.is_owned(outside, owner)));
+    assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
+    let is_foreign = |&outside: &usize| near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
+    assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(is_foreign));
     assert_eq!(mapped.map.forget(at + 2 * UNIT, 3), Some(start));
-    assert!(!near.is_owned(at + UNIT, owner), "it looks into the map");
+    assert_eq!(near.owner_of(at + UNIT), Some(Owner::NOBODY), "it looks into the map");
     assert_eq!(mapped.map.owner_of(at + UNIT), Owner::NOBODY);
     // SAFETY: taken from the same allocator.
     unsafe { dealloc(start.as_ptr(), layout) };

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::mailbox::Mailbox;
-use crate::packets::Batch;
+use crate::packets::{Batch, Packets};
 use crate::sync::{BATCH, Link, PACKETS};
 
 /// The blocks of a model, and the mailbox of their owner.
@@ -37,11 +37,23 @@ impl Mail {
         let mut batch = Batch::EMPTY;
         for index in blocks {
             self.use_block(index);
-            batch.add(NonNull::from(&self.blocks[index]).cast(), index as u8);
+            assert!(batch.add(NonNull::from(&self.blocks[index]).cast(), index as u8));
         }
         assert!(!batch.is_empty());
         // SAFETY: nobody else frees these blocks.
         unsafe { self.mailbox.send(&batch) };
+    }
+
+    /// Adds a set of packets, by the owner.
+    fn add_packets(&self) {
+        // SAFETY: it stays until `take_down`.
+        unsafe { self.mailbox.add(NonNull::from(Box::leak(Box::new(Packets::new())))) };
+    }
+
+    /// Ends the mailbox.
+    fn take_down(&self) {
+        // SAFETY: made by `add_packets`, and not used any more.
+        self.mailbox.take_down(|set| drop(unsafe { Box::from_raw(set.as_ptr()) }));
     }
 
     /// Takes what was in a block: that there is something, and it is the block's own, `note` tells if it came in a packet.
@@ -55,11 +67,11 @@ impl Mail {
     }
 
     /// Takes up so many packets, and all of the list, and uses them again. Returns the sum of what was in the blocks.
-    fn take_up(&self, packets: usize, turn: &mut u32) -> usize {
+    fn take_up(&self, packets: usize, turn: &mut usize) -> usize {
         let mut sum = 0;
         let take = |block: NonNull<u8>, note| sum += self.contents(block.cast(), Some(note));
         // SAFETY: each model has one owner.
-        unsafe { self.mailbox.packets.take(packets, turn, take) };
+        unsafe { self.mailbox.take(packets, turn, take) };
         let mut next = if self.mailbox.list.is_empty() { None } else { self.mailbox.list.take_all() };
         while let Some(at) = next {
             // SAFETY: it was in the list.
@@ -138,14 +150,36 @@ fn a_packet_is_filled_again_while_its_owner_takes_others_up() {
 #[test]
 fn no_packet_waits_behind_others_that_come_later() {
     loom::model(|| {
-        let mail = Mail::new(PACKETS + 1);
-        (0..PACKETS).for_each(|block| mail.free(block..block + 1));
+        let mail = Mail::new(2 * PACKETS + 1);
+        mail.add_packets();
+        (0..2 * PACKETS).for_each(|block| mail.free(block..block + 1));
         let mut turn = 0;
         let first = mail.take_up(1, &mut turn);
-        mail.free(PACKETS..PACKETS + 1);
-        let then: usize = (1..PACKETS).map(|_| mail.take_up(1, &mut turn)).sum();
-        assert_eq!(first + then, each_once(PACKETS));
-        assert_eq!(mail.take_up(1, &mut turn), 1 << (4 * PACKETS));
+        mail.free(2 * PACKETS..2 * PACKETS + 1);
+        let then: usize = (1..2 * PACKETS).map(|_| mail.take_up(1, &mut turn)).sum();
+        assert_eq!(first + then, each_once(2 * PACKETS));
+        assert_eq!(mail.take_up(1, &mut turn), 1 << (4 * 2 * PACKETS));
+        mail.take_down();
+    });
+}
+
+#[test]
+fn packets_that_are_added_while_others_send_are_found_with_what_is_in_them() {
+    loom::model(|| {
+        let mail = Mail::new(PACKETS + 2);
+        (0..PACKETS).for_each(|block| mail.free(block..block + 1));
+        let other = {
+            let mail = Arc::clone(&mail);
+            thread::spawn(move || (PACKETS..PACKETS + 2).for_each(|block| mail.free(block..block + 1)))
+        };
+        let mut turn = 0;
+        thread::yield_now();
+        mail.add_packets();
+        let meanwhile = mail.take_up(2 * PACKETS, &mut turn);
+        other.join().unwrap();
+        assert_eq!(meanwhile + mail.take_up(2 * PACKETS, &mut turn), each_once(PACKETS + 2));
+        assert!(mail.mailbox.is_empty());
+        mail.take_down();
     });
 }
 
@@ -159,16 +193,16 @@ fn who_is_interrupted_with_a_packet_keeps_nobody_waiting_and_a_child_forgets_the
         mail.use_block(PACKETS);
         // SAFETY: nobody else frees this block.
         unsafe { mail.mailbox.send_one(NonNull::from(&mail.blocks[PACKETS]).cast()) };
-        (0..PACKETS - 1).for_each(|block| mail.free(block..block + 1));
-        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS + 1) - (1 << (4 * (PACKETS - 1))));
+        assert_eq!(mail.take_up(PACKETS, &mut 0), 1 << (4 * PACKETS));
+        // What comes behind the claim is in packets as far as there are any, and then in the list.
         (0..PACKETS).for_each(|block| mail.free(block..block + 1));
-        assert!(!mail.mailbox.list.is_empty(), "one packet less");
-        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS));
-        // A fork: who has claimed the packet is not in the child.
-        mail.mailbox.packets.forget_claims();
+        assert_eq!(mail.take_up(PACKETS, &mut 0), 1 << (4 * (PACKETS - 1)));
+        // A fork: who has claimed the packet is not in the child. What is behind it is found.
+        mail.mailbox.forget_claims();
+        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS - 1));
         (0..PACKETS).for_each(|block| mail.free(block..block + 1));
-        assert!(mail.mailbox.list.is_empty());
-        mail.mailbox.packets.forget_claims();
+        assert!(mail.mailbox.list.is_empty(), "every packet is there again");
+        mail.mailbox.forget_claims();
         assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS));
     });
 }
@@ -177,10 +211,9 @@ fn who_is_interrupted_with_a_packet_keeps_nobody_waiting_and_a_child_forgets_the
 fn a_batch_is_full_with_as_many_blocks_as_a_packet_has() {
     let (blocks, mut batch) = ([0_u64; BATCH], Batch::EMPTY);
     for (note, block) in blocks.iter().enumerate() {
-        assert!(!batch.is_full());
-        batch.add(NonNull::from(block).cast(), note as u8);
+        assert!(batch.add(NonNull::from(block).cast(), note as u8));
     }
-    assert!(batch.is_full() && batch.iter().count() == BATCH);
+    assert!(!batch.add(NonNull::from(&blocks).cast(), 0) && batch.iter().count() == BATCH);
     batch.clear();
     assert!(batch.is_empty());
 }

@@ -7,7 +7,7 @@ use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
 use crate::mailbox::Mailbox;
-use crate::packets::{Batch, Packets};
+use crate::packets::{Apart, Batch, Packet, Packets};
 use crate::remote::RemoteList;
 
 /// loom has no compiler fences, and a handler is no thread: what is moved here is nothing.
@@ -52,11 +52,11 @@ impl RemoteList {
 pub(crate) const BATCH: usize = 2;
 pub(crate) const PACKETS: usize = 2;
 
-/// A packet, as in `src/arena/sync.rs`.
+/// What is in a packet, as in `src/arena/sync.rs`.
 #[derive(Debug)]
-pub(crate) struct PacketCell(UnsafeCell<Batch>);
+pub(crate) struct BatchCell(UnsafeCell<Batch>);
 
-impl PacketCell {
+impl BatchCell {
     /// # Safety
     ///
     /// As in `src/arena/sync.rs`.
@@ -77,10 +77,21 @@ impl PacketCell {
     }
 }
 
+impl Packets {
+    pub(crate) fn new() -> Self {
+        let packet = |_| Packet { batch: BatchCell(UnsafeCell::new(Batch::EMPTY)), state: AtomicUsize::new(0) };
+        Self {
+            head: AtomicUsize::new(0),
+            tail: Apart(AtomicUsize::new(0)),
+            next: AtomicPtr::new(ptr::null_mut()),
+            packets: std::array::from_fn(packet),
+        }
+    }
+}
+
 impl Mailbox {
     pub(crate) fn new() -> Self {
-        let packets = std::array::from_fn(|_| PacketCell(UnsafeCell::new(Batch::EMPTY)));
-        Self { list: RemoteList::new(), packets: Packets { state: AtomicUsize::new(0), packets } }
+        Self { list: RemoteList::new(), packets: Packets::new() }
     }
 }
 

@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::project::{Project, Setup};
 use crate::{Error, cargo, process, programs};
 
+/// The sort of build output that kernels are.
+const KERNEL: &str = "kernel";
+
 /// A disk image to build: one program of one kernel package.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -61,6 +64,8 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
+        // All that is compiled, the standard library and the bootloader above all, is in one place, whoever is built of it.
+        command.env("CARGO_BUILD_BUILD_DIR", project.target(KERNEL));
         // Images of one program, with whatever features, are written to one place first.
         static BUILDING: Mutex<()> = Mutex::new(());
         let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,9 +95,9 @@ impl Image {
     }
 
     /// The sort of build output that it belongs to. One program with other features needs another: `bootimage` makes an image anew when the
-    /// program is *younger* than the image, and cargo brings back the one with the features of before as old as it is.
+    /// program is at another place or *younger* than the image, and cargo brings back the one with the features of before as old as it is.
     fn sort(&self) -> &'static str {
-        if self.features.contains(&"checked") { "kernel-checked" } else { "kernel" }
+        if self.features.contains(&"checked") { "kernel-checked" } else { KERNEL }
     }
 
     /// Where `bootimage` puts the image.

@@ -49,7 +49,7 @@ fn suite(filter: Option<String>, checked: bool, list: bool, machine: &MachineOpt
     let setup = project.setup()?;
     let image = if checked { Image::suite_checked(&project) } else { Image::suite(&project) };
     let image = image.build(&project, &setup, report::build_line)?;
-    let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limit: suite::LIMIT, filter };
+    let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limits: suite::LIMITS, filter };
     if list {
         return Ok(match suite.list() {
             Ok(names) => {

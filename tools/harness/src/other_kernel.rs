@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::judge::Judge;
 use crate::protocol::Event;
 use crate::qemu::Machine;
-use crate::suite::{LIMIT, progress};
+use crate::suite::{LIMITS, progress};
 use crate::tally::{Failure, Kind, Tally};
 
 /// What it is called where a failure is no test's.
@@ -14,7 +14,7 @@ const NAME: &str = "other kernel";
 /// Boots it and adds up its tests. `on_event` gets each event as it happens.
 pub fn run(qemu: &Path, image: &Path, machine: &Machine, mut on_event: impl FnMut(&Event)) -> Tally {
     let mut judge = Judge::default();
-    let ending = machine.boot(qemu, image, &[], LIMIT, |bytes| {
+    let ending = machine.boot(qemu, image, &[], LIMITS, |bytes| {
         let events = judge.feed(bytes);
         events.iter().for_each(&mut on_event);
         progress(&events)

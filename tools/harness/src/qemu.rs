@@ -1,4 +1,4 @@
-//! Boots an image under QEMU and hands on what the kernel writes, byte by byte, with a limit on silence.
+//! Boots an image under QEMU and hands on what the kernel writes, byte by byte, with limits on silence.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -42,6 +42,22 @@ pub enum Progress {
     Made,
     /// No: the clock goes on.
     None,
+}
+
+/// How long a machine may make no progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From its start to the first progress: a whole boot.
+    pub first: Duration,
+    /// From each progress to the next.
+    pub next: Duration,
+}
+
+impl Limits {
+    /// As long in the beginning as later.
+    pub const fn both(limit: Duration) -> Self {
+        Self { first: limit, next: limit }
+    }
 }
 
 impl Machine {
@@ -94,18 +110,18 @@ impl Machine {
     }
 
     /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its serial port as it comes. If
-    /// it does not report progress for as long as `limit`, the machine is stopped.
+    /// it does not report progress for as long as the limits say, the machine is stopped.
     pub fn boot(
         &self,
         qemu: &Path,
         image: &Path,
         keys: &[(&str, &str)],
-        limit: Duration,
+        limits: Limits,
         on_bytes: impl FnMut(&[u8]) -> Progress,
     ) -> Ending {
         let mut command = Command::new(qemu);
         command.args(self.arguments(image, keys));
-        match watch(command, limit, on_bytes) {
+        match watch(command, limits, on_bytes) {
             Ok(ending) => ending,
             Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
         }
@@ -134,7 +150,7 @@ impl Drop for Guarded {
 }
 
 /// Runs `command`; see [`Machine::boot`].
-fn watch(mut command: Command, limit: Duration, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
+fn watch(mut command: Command, limits: Limits, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().expect("stdout is piped");
@@ -147,12 +163,14 @@ fn watch(mut command: Command, limit: Duration, mut on_bytes: impl FnMut(&[u8]) 
         String::from_utf8_lossy(&bytes).into_owned()
     });
 
+    let mut limit = limits.first;
     let mut deadline = Instant::now() + limit;
     loop {
         let patience = deadline.saturating_duration_since(Instant::now());
         match chunks.recv_timeout(patience) {
             Ok(bytes) => {
                 if on_bytes(&bytes) == Progress::Made {
+                    limit = limits.next;
                     deadline = Instant::now() + limit;
                 }
                 // One that writes for ever without getting on never lets the wait above run out.
@@ -197,13 +215,13 @@ mod tests {
     }
 
     fn ending(script: &str, limit: f32, progress: Progress) -> Ending {
-        watch(shell(script), Duration::from_secs_f32(limit), |_| progress).unwrap()
+        watch(shell(script), Limits::both(Duration::from_secs_f32(limit)), |_| progress).unwrap()
     }
 
     #[test]
     fn bytes_status_and_complaints_come_through() {
         let mut seen = Vec::new();
-        let ending = watch(shell("printf abc; echo no >&2; exit 33"), Duration::from_secs(10), |bytes| {
+        let ending = watch(shell("printf abc; echo no >&2; exit 33"), Limits::both(Duration::from_secs(10)), |bytes| {
             seen.extend_from_slice(bytes);
             Progress::None
         });
@@ -232,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn after_the_first_progress_the_other_limit_counts() {
+        let limits = Limits { first: Duration::from_secs(30), next: Duration::from_millis(500) };
+        let begin = Instant::now();
+        let ending = watch(shell("sleep 1; echo booted; exec sleep 30"), limits, |_| Progress::Made);
+        assert_eq!(ending.unwrap(), Ending::TimedOut(limits.next));
+        assert!(begin.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_signal_is_no_status() {
         assert!(matches!(ending("kill -9 $$", 10.0, Progress::None), Ending::Broken(_)));
     }
@@ -239,8 +266,8 @@ mod tests {
     #[test]
     fn an_emulator_that_is_not_there_is_named() {
         let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
-        let limit = Duration::from_secs(1);
-        let ending = machine.boot(Path::new("no-such-qemu"), Path::new("x"), &[], limit, |_| Progress::None);
+        let limits = Limits::both(Duration::from_secs(1));
+        let ending = machine.boot(Path::new("no-such-qemu"), Path::new("x"), &[], limits, |_| Progress::None);
         assert!(matches!(ending, Ending::Broken(reason) if reason.contains("no-such-qemu")));
     }
 

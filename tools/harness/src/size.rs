@@ -12,6 +12,9 @@ use crate::{Error, cargo, process};
 /// The small target: 32-bit ARM with atomic operations, which the lock needs.
 const TARGET: &str = "thumbv7m-none-eabi";
 
+/// The sort of build output that programs for small targets are.
+pub(crate) const SORT: &str = "size";
+
 /// The most that the profile for small targets may take.
 const TINY_LIMITS: Limits = Limits { state_bytes: 128, code_bytes: 3 << 10 };
 
@@ -110,8 +113,8 @@ impl fmt::Display for Sizes {
 
 /// Builds the program with these features, and reads it.
 fn build(project: &Project, setup: &Setup, features: &str, mut on_line: impl FnMut(&str)) -> Result<Program, Error> {
-    let folder = project.target("size");
-    let mut command = cargo::freestanding(project, setup, &project.small_target(), "size");
+    let folder = project.target(SORT);
+    let mut command = cargo::freestanding(project, setup, &project.small_target(), SORT);
     command.args(["build", "--release", "--target", TARGET, "--features", features, "-Zbuild-std=core,compiler_builtins"]);
     let mut output = Vec::new();
     let status = process::run(command, |line| {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::judge::{Ending, exit};
-use crate::qemu::{Machine, Progress};
+use crate::qemu::{Limits, Machine, Progress};
 use crate::tally::{Failure, Kind};
 
 /// How long the whole tour may take.
@@ -22,7 +22,7 @@ pub fn run(
     mut on_bytes: impl FnMut(&[u8]),
 ) -> Option<Failure> {
     let mut output = Vec::new();
-    let ending = machine.boot(qemu, image, keys, LIMIT, |bytes| {
+    let ending = machine.boot(qemu, image, keys, Limits::both(LIMIT), |bytes| {
         output.extend_from_slice(bytes);
         on_bytes(bytes);
         Progress::None

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use harness::image::Image;
 use harness::project::{Project, Setup};
-use harness::qemu::{Accel, Machine};
+use harness::qemu::{Accel, Limits, Machine};
 use harness::steps::{ALLOCATOR_FEATURES, CHECKED, SUITES};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
 
-/// Long enough for a boot on a machine that does other steps meanwhile: 10 s were not. The case that hangs waits so long, without a processor.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Long enough for a boot on a machine that does other steps meanwhile: 10 s were not. Each case takes no time at all, but for the one that hangs:
+/// it waits so long, without a processor.
+const LIMITS: Limits = Limits { first: Duration::from_secs(60), next: Duration::from_secs(30) };
 
 /// An image, built by the code that `make test` uses.
 fn build(image: fn(&Project) -> Image) -> (Setup, PathBuf) {
@@ -34,19 +35,26 @@ fn machine() -> Machine {
 fn suite(filter: &str) -> Suite {
     static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
     let (setup, image) = IMAGE.get_or_init(|| build(Image::suite)).clone();
-    Suite { qemu: setup.qemu, image, machine: machine(), limit: LIMIT, filter: Some(filter.into()) }
+    Suite { qemu: setup.qemu, image, machine: machine(), limits: LIMITS, filter: Some(filter.into()) }
 }
 
 fn run(suite: &Suite) -> Tally {
     suite.run(|_| {})
 }
 
+/// One run of all cases that fail on purpose, and of two that do not.
+fn all_failures() -> &'static Tally {
+    static TALLY: OnceLock<Tally> = OnceLock::new();
+    TALLY.get_or_init(|| run(&suite("selftest::")))
+}
+
 /// The only failure of the case `name`, which must be of this kind.
-fn failure(name: &str, kind: Kind) -> Failure {
-    let mut tally = run(&suite(name));
-    assert_eq!((tally.passed, tally.failures.len()), (0, 1), "{:?}", tally.failures);
-    let failure = tally.failures.remove(0);
-    assert_eq!((failure.name.as_str(), failure.kind), (name, kind), "{failure}");
+fn failure(name: &str, kind: Kind) -> &'static Failure {
+    let failures: Vec<_> = all_failures().failures.iter().filter(|failure| failure.name == name).collect();
+    let [failure] = failures[..] else {
+        panic!("one failure of {name}, not {failures:?}");
+    };
+    assert_eq!(failure.kind, kind, "{failure}");
     failure
 }
 
@@ -84,13 +92,13 @@ fn a_triple_fault_is_told_from_a_clean_end() {
 
 #[test]
 fn a_hang_runs_into_the_limit() {
-    failure("selftest::hang", Kind::TimeOut);
+    let failure = failure("selftest::hang", Kind::TimeOut);
+    assert_eq!(failure.details[0], "nothing moved for 30 s", "the limit of a case, not of a boot: {failure}");
 }
 
 #[test]
 fn one_run_with_every_failure_loses_no_case() {
-    let suite = suite("selftest::");
-    let tally = run(&suite);
+    let tally = all_failures();
     let found: Vec<_> = tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
     let expected = [
         ("selftest::assertion", Kind::Assertion),
@@ -101,9 +109,16 @@ fn one_run_with_every_failure_loses_no_case() {
         ("selftest::hang", Kind::TimeOut),
     ];
     assert_eq!(found, expected);
-    let planned = suite.list().expect("the list");
+    let planned = suite("selftest::").list().expect("the list");
     assert_eq!((planned[0].as_str(), planned[7].as_str()), ("selftest::passes", "selftest::passes_again"));
     assert_eq!((tally.passed, tally.ran()), (2, planned.len()));
+}
+
+#[test]
+fn a_case_that_runs_alone_is_the_only_one_that_fails() {
+    let tally = run(&suite("selftest::panic"));
+    let found: Vec<_> = tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
+    assert_eq!((tally.passed, found), (0, vec![("selftest::panic", Kind::Panic)]));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::cli::MachineOptions;
 use crate::image::Image;
 use crate::judge::Ending;
 use crate::project::{Project, Setup};
-use crate::qemu::Progress;
+use crate::qemu::{Limits, Progress};
 use crate::tally::{Failure, Kind, Tally};
 
 /// How long all of it may take.
@@ -71,7 +71,7 @@ impl Costs {
     ) -> Result<Result<Self, Failure>, Error> {
         let image = Image::cost(project).build(project, setup, on_line)?;
         let mut output = Vec::new();
-        let ending = machine.for_counting().boot(&setup.qemu, &image, &[], LIMIT, |bytes| {
+        let ending = machine.for_counting().boot(&setup.qemu, &image, &[], Limits::both(LIMIT), |bytes| {
             output.extend_from_slice(bytes);
             Progress::None
         });

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::project::{Project, Setup};
+use crate::size::SORT;
 use crate::{Error, cargo, process};
 
 /// The profile.
@@ -103,7 +104,7 @@ impl Copy {
         features: &str,
         mut on_line: impl FnMut(&str),
     ) -> Result<Vec<u8>, Error> {
-        let mut command = cargo::freestanding(project, setup, &self.0.join("tools/size"), "no-trace");
+        let mut command = cargo::freestanding(project, setup, &self.0.join("tools/size"), SORT);
         command
             .args(["build", "--release", "--target", target, "--features", features, "-Zbuild-std=core,compiler_builtins"])
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
@@ -117,7 +118,7 @@ impl Copy {
         if !status.success() || !is_new {
             return Err(Error::Build(format!("the program for {target}"), output));
         }
-        let path = project.target("no-trace").join(target).join("release/small-target");
+        let path = project.target(SORT).join(target).join("release/small-target");
         fs::read(&path).map_err(|error| Error::Write(path, error))
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
-use super::{Action, Context, Outcome, Screen, Step, sanitizers};
+use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
 use crate::size::Sizes;
 use crate::tally::{Failure, Kind, Tally};
@@ -28,14 +28,23 @@ pub(super) fn steps() -> Vec<Step> {
         tests("host tests: allocator, checked", checked),
         tests("host tests: tools, models, benches", tools),
         tests("host tests: kernel-demo", kernel),
-        tests("host tests: AddressSanitizer", sanitizers::address),
-        tests("host tests: ThreadSanitizer", sanitizers::thread),
+    ]
+}
+
+/// The allocator's tests as 32-bit programs.
+pub(super) fn steps32() -> Vec<Step> {
+    let tests = |title, run| Step { title, action: Action::Tests(run) };
+    vec![
         tests("host tests: 32-bit", host32),
         tests("host tests: 32-bit, tiny", host32_tiny),
         tests("host tests: 32-bit, checked", host32_checked),
-        Step { title: "size: small target", action: Action::Alone(size) },
-        Step { title: "checked: no trace when off", action: Action::Alone(no_trace) },
     ]
+}
+
+/// What is linked of the allocator into a program.
+pub(super) fn linked() -> Vec<Step> {
+    let alone = |title, run| Step { title, action: Action::Alone(run) };
+    vec![alone("size: small target", size), alone("checked: no trace when off", no_trace)]
 }
 
 /// The allocator's own tests and the suites, as one program each, with overflow checks and debug assertions.

@@ -5,7 +5,7 @@ use super::{Action, Context, Outcome, Screen, Step};
 use crate::cost::Costs;
 use crate::image::Image;
 use crate::protocol::Event;
-use crate::suite::{LIMIT, Suite};
+use crate::suite::{LIMITS, Suite};
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, on_linux, other_kernel, programs, tour};
 
@@ -64,7 +64,7 @@ fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Ou
         qemu: context.setup.qemu.clone(),
         image,
         machine: context.machine.for_tests(),
-        limit: LIMIT,
+        limits: LIMITS,
         filter: context.filter.clone(),
     };
     Ok(Outcome::Ran(suite.run(|event| show(screen, event))))
@@ -74,6 +74,8 @@ fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Ou
 fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
     command.args(["test", "--package", "harness", "--features", "qemu", "--test", "qemu"]);
+    // Most of them do nothing but wait: for the one run with every failure, and that for a limit to run out.
+    command.env("RUST_TEST_THREADS", "8");
     cargo_test("qemu: the judge against real failures", context, command, screen)
 }
 

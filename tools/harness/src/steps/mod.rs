@@ -1,15 +1,21 @@
-//! Everything `make test` does: two rows of steps, beside each other.
+//! Everything `make test` does: rows of steps, two at a time.
 //!
 //! ```text
-//!   checks   fmt · clippy · doc             one pass or failure each; left out under a filter
-//!   host     cargo test, in nine ways; what is linked     counted by their summaries
-//!   libmalloc  programs with the library preloaded, small ones and real ones
-//!  ───────────────────────────────────────────────────────────────────────────
-//!   kernel   ring-3 programs · images · suite · other kernel · tour
+//!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
+//!     host      cargo test                    counted by the summaries of its programs
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   kernel      ring-3 programs · images · suite · other kernel · tour
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   host32      the allocator's tests as 32-bit programs
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   libmalloc   programs with the library preloaded, small ones and real ones
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   sanitizers, a row each
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   linked      what is in a program, and what is not
 //! ```
 //!
-//! A compiler that is alone with one file, and an emulated machine, leave processors idle; two rows do not. What the second one has to say is
-//! shown when the first is done. The steps of a row use each other's output, and run one after the other.
+//! The steps of a row use each other's output, and run one after the other. Where two rows build in one folder, cargo lets one wait.
 //!
 //! A step that cannot run on this machine says so, and is named again at the end; no step is left out in silence.
 
@@ -17,6 +23,7 @@ mod checks;
 mod host;
 mod kernel;
 mod libmalloc;
+mod rows;
 mod sanitizers;
 mod screen;
 mod spent;
@@ -24,15 +31,14 @@ mod spent;
 pub use checks::{ALLOCATOR_FEATURES, CHECKED};
 pub use host::SUITES;
 
-use std::panic::resume_unwind;
 use std::process::Command;
-use std::thread;
 use std::time::Instant;
 
 use crate::cli::MachineOptions;
 use crate::project::{Project, Setup};
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, process};
+use rows::Outputs;
 use screen::{Output, Screen};
 use spent::{Spent, Table};
 
@@ -91,12 +97,12 @@ impl Step {
     }
 }
 
-/// The rows of steps, in order: what is quick and what fails often comes first.
-fn all() -> [Vec<Step>; 2] {
+/// The rows of steps, the longest ones first; in each, what is quick and what fails often comes first.
+fn all() -> Vec<Vec<Step>> {
     let mut first = checks::steps();
     first.extend(host::steps());
-    first.extend(libmalloc::steps());
-    [first, kernel::steps()]
+    let [address, thread] = sanitizers::steps();
+    vec![first, kernel::steps(), host::steps32(), libmalloc::steps(), vec![address], vec![thread], host::linked()]
 }
 
 /// How a step went, and what it took.
@@ -108,20 +114,21 @@ struct Done {
 
 /// Runs every step that the filters leave and adds up their tests.
 pub fn run_all(context: &Context) -> Tally {
-    let [mut first, mut second] = all();
-    for row in [&mut first, &mut second] {
+    let mut rows = all();
+    for row in &mut rows {
         row.retain(|step| context.filter.is_none() || matches!(step.action, Action::Tests(_)));
         row.retain(|step| context.step.as_deref().is_none_or(|part| step.title.contains(part)));
     }
-    let (begin, number) = (first.len(), first.len() + second.len());
-    let output = Output::kept();
-    let done: Vec<Done> = thread::scope(|scope| {
-        let second = scope.spawn(|| run_row(&second, begin, number, context, &output));
-        let mut done = run_row(&first, 0, number, context, &Output::terminal());
-        output.release();
-        done.extend(second.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    rows.retain(|row| !row.is_empty());
+    let number = rows.iter().map(Vec::len).sum();
+    let outputs = Outputs::new(rows.len());
+    let done = rows::work_off(&rows, |index, row| {
+        let begin = rows[..index].iter().map(Vec::len).sum();
+        let done = run_row(row, begin, number, context, outputs.of(index));
+        outputs.done(index);
         done
     });
+    let done: Vec<Done> = done.into_iter().flatten().collect();
     println!("\n{}", Table(done.iter().map(|step| (step.title, step.spent)).collect()));
 
     let mut tally = Tally::default();

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::checks::ALLOCATOR_FEATURES;
 use super::host::{PROFILE, cargo_test, fewer_programs, suites};
-use super::{Context, Outcome, Screen};
+use super::{Action, Context, Outcome, Screen, Step};
 use crate::{Error, cargo, process};
 
 /// One of LLVM's sanitizers.
@@ -35,9 +35,14 @@ enum Runtime {
     Llvm(PathBuf),
 }
 
+pub(super) fn steps() -> [Step; 2] {
+    let tests = |title, run| Step { title, action: Action::Tests(run) };
+    [tests("host tests: AddressSanitizer", address), tests("host tests: ThreadSanitizer", thread)]
+}
+
 /// The allocator's tests under AddressSanitizer. It does not look for leaks: a break over a static array needs an array that lives for ever,
 /// which a test gets by leaking one.
-pub(super) fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = ADDRESS.find(context)? else {
         return Ok(Outcome::LeftOut(ADDRESS.reason()));
     };
@@ -51,7 +56,7 @@ pub(super) fn address(context: &Context, screen: &mut Screen) -> Result<Outcome,
 
 /// The arenas' tests under ThreadSanitizer. They are written such that they do not depend on what the standard library orders; what one that is
 /// not watched does by itself is not looked at.
-pub(super) fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = THREAD.find(context)? else {
         return Ok(Outcome::LeftOut(THREAD.reason()));
     };
@@ -111,6 +116,8 @@ impl Sanitizer {
             }
         };
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).env("CARGO_BUILD_TARGET", host);
+        // What it reports is a place in the code.
+        command.env("CARGO_PROFILE_SUITES_DEBUG", "line-tables-only");
         command
     }
 

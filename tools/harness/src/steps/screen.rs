@@ -11,11 +11,6 @@ const INDENT: &str = "        ";
 pub(super) struct Output(Mutex<Option<String>>);
 
 impl Output {
-    /// The terminal.
-    pub(super) fn terminal() -> Self {
-        Self(Mutex::new(None))
-    }
-
     /// What waits for the terminal.
     pub(super) fn kept() -> Self {
         Self(Mutex::new(Some(String::new())))
@@ -28,6 +23,11 @@ impl Output {
             print!("{text}");
             flush();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> bool {
+        self.0.lock().unwrap().is_some()
     }
 
     fn write(&self, text: &str) {

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::judge::{Ending, Judge, exit};
 use crate::protocol::Event;
-use crate::qemu::{Machine, Progress};
+use crate::qemu::{Limits, Machine, Progress};
 use crate::tally::{Failure, Kind, Tally};
 
-/// How long a case may take, and the boot until the first one, unless somebody asks for another limit. The longest, a single-stepped one, takes
+/// How long a case may take, and the boot until the first one, unless somebody asks for other limits. The longest, a single-stepped one, takes
 /// 15 s of a processor that compilers may want too; only a case that hangs takes all of it.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMITS: Limits = Limits::both(Duration::from_secs(120));
 
 /// What the suite as a whole is called where a failure is no case's.
 const SUITE: &str = "qemu suite";
@@ -27,8 +27,8 @@ pub struct Suite {
     pub image: PathBuf,
     /// The machine to boot.
     pub machine: Machine,
-    /// How long a case may take, or the boot until the first one.
-    pub limit: Duration,
+    /// How long the boot until the first case may take, and each case.
+    pub limits: Limits,
     /// Parts of names, separated by commas; cases that contain one of them are selected. `None` selects all.
     pub filter: Option<String>,
 }
@@ -65,7 +65,7 @@ impl Suite {
     fn boot(&self, keys: &[(&str, &str)], on_bytes: impl FnMut(&[u8]) -> Progress) -> Ending {
         let mut keys = keys.to_vec();
         keys.extend(self.filter.as_deref().map(|filter| ("filter", filter)));
-        self.machine.boot(&self.qemu, &self.image, &keys, self.limit, on_bytes)
+        self.machine.boot(&self.qemu, &self.image, &keys, self.limits, on_bytes)
     }
 }
 

@@ -44,7 +44,7 @@ fn each_crash_costs_one_case() {
         &[
             (0, "running 5 tests\ntest a ... ok\ntest b ... \nPANIC: p\n", exited(37)),
             (2, "running 3 tests\ntest c ... ", exited(0)),
-            (3, "running 2 tests\ntest d ... ", Ending::TimedOut(LIMIT)),
+            (3, "running 2 tests\ntest d ... ", Ending::TimedOut(LIMITS.next)),
             (4, "running 1 test\ntest e ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n", exited(33)),
         ],
     );

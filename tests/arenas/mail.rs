@@ -1,0 +1,89 @@
+//! What others have freed, on its way to its owner: how much of it may be anywhere, and how it gets more room.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::{ArenaHeap, ArenaStats};
+
+use super::blocks::layout;
+use super::common::test_break::TestBreak;
+use super::heap;
+use super::slots::{Slots, assert_all_is_free, on_slot};
+
+type Heap = ArenaHeap<TestBreak, Slots>;
+
+/// Allocates on slot 0.
+fn take(heap: &Heap, count: usize, layout: Layout) -> Vec<NonNull<u8>> {
+    // SAFETY: the heap outlives the blocks.
+    on_slot(0, || (0..count).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect())
+}
+
+/// Frees on slot 1.
+fn free(heap: &Heap, blocks: &[NonNull<u8>], layout: Layout) {
+    // SAFETY: live until now.
+    on_slot(1, || blocks.iter().for_each(|&block| unsafe { heap.deallocate(block, layout) }));
+}
+
+fn stats(heap: &Heap) -> ArenaStats {
+    // SAFETY: the test has one thread.
+    unsafe { heap.quiet() }.stats()
+}
+
+#[test]
+fn what_waits_to_be_sent_is_bounded_by_blocks_and_by_bytes() {
+    let heap = heap(2);
+    for (size, most) in [(16, 55), (100, 55), (1_000, 17), (4_000, 5), (30_000, 1)] {
+        let layout = layout(size, 8);
+        let blocks = take(&heap, 400, layout);
+        for (freed, block) in (1..).zip(&blocks) {
+            free(&heap, &[*block], layout);
+            on_slot(0, || heap.flush());
+            let waiting = on_slot(0, || heap.stats()).live_blocks - (blocks.len() - freed);
+            assert!(waiting <= most, "{waiting} blocks of {size} bytes wait, {most} may");
+        }
+        on_slot(1, || heap.flush());
+        on_slot(0, || heap.flush());
+        assert_eq!(on_slot(0, || heap.stats()).live_blocks, 0);
+    }
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena() {
+    // What an arena of so many blocks needs for packets: none if everything fits into those that there are.
+    for (count, size, is_more) in [(300, 64, false), (2_000, 16, true), (20_000, 64, true)] {
+        let heap = heap(2);
+        let layout = layout(size, 8);
+        let others = |stats: &ArenaStats| stats.internal_bytes - stats.segment_bytes;
+        let first = take(&heap, count, layout);
+        free(&heap, &first, layout);
+        let before = stats(&heap);
+        for _ in 0..20 {
+            let blocks = take(&heap, count, layout);
+            free(&heap, &blocks, layout);
+        }
+        let after = stats(&heap);
+        let added = others(&after) - others(&before);
+        assert_eq!(added > 0, is_more, "{count} blocks: {added} bytes were added");
+        assert!(added <= after.segment_bytes / 8, "{count} blocks: {added} bytes of {}", after.segment_bytes);
+        assert!(after.segment_bytes <= before.segment_bytes + before.segment_bytes / 8, "{after} after {before}");
+        assert_all_is_free(heap);
+    }
+}
+
+#[test]
+fn a_full_box_is_sent_before_the_next_block() {
+    let heap = heap(2);
+    let layout = layout(32, 8);
+    let blocks = take(&heap, 200, layout);
+    let (first, rest) = blocks.split_at(55);
+    free(&heap, first, layout);
+    on_slot(0, || heap.flush());
+    assert_eq!(on_slot(0, || heap.stats()).live_blocks, 200, "a full box waits for the next block");
+    free(&heap, &rest[..1], layout);
+    on_slot(0, || heap.flush());
+    assert_eq!(on_slot(0, || heap.stats()).live_blocks, 200 - 55);
+    free(&heap, &rest[1..], layout);
+    on_slot(1, || heap.flush());
+    assert_all_is_free(heap);
+}
