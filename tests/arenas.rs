@@ -4,6 +4,9 @@
 
 #[path = "arenas/blocks.rs"]
 mod blocks;
+#[cfg(not(feature = "checked"))]
+#[path = "arenas/front.rs"]
+mod front;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
 #[path = "arenas/mail.rs"]

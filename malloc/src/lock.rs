@@ -45,17 +45,30 @@ impl HeapLock {
         Held { is_locked: true }
     }
 
-    /// Takes the lock whatever the number of threads. For `fork`: [`give_back`](HeapLock::give_back) belongs to it.
+    /// Takes the lock, and keeps it, unless the process has one thread. For `fork`: [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs
+    /// to it, called by the same thread, or by its copy in the child, before another thread can begin.
+    pub(crate) fn take_if_shared() {
+        if !is_single_threaded() {
+            Self::take();
+        }
+    }
+
+    /// Gives back what [`take_if_shared`](HeapLock::take_if_shared) took, if it did: else nobody is there who could have the lock.
+    pub(crate) fn give_back_if_taken() {
+        if STATE.load(Ordering::Relaxed) != FREE {
+            Self::give_back();
+        }
+    }
+
     #[inline]
-    pub(crate) fn take() {
+    fn take() {
         if STATE.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_err() {
             wait();
         }
     }
 
-    /// Gives back what [`take`](HeapLock::take) took.
     #[inline]
-    pub(crate) fn give_back() {
+    fn give_back() {
         if STATE.swap(FREE, Ordering::Release) == AWAITED {
             // SAFETY: wakes one of those who sleep on this word; it fails for nobody.
             unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };

@@ -127,9 +127,6 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         {
             let caller = self.caller();
             if let Some(mut inside) = caller.go_in() {
-                if let Some(block) = inside.inner().0.heap.pop_kept(Front::in_full(layout)) {
-                    return Some(block);
-                }
                 // SAFETY: the arena is one of this heap.
                 if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
                     drop(inside);

@@ -23,11 +23,15 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
         if slot.change(State::Retired, State::Attached) {
             source.shared.retired.fetch_sub(1, Ordering::Relaxed);
-        } else if !slot.change(State::New, State::Attached) {
-            return false;
-        } else if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
-            slot.release(State::New);
-            return false;
+        } else {
+            source.shared.reach(self.caller.number);
+            if !slot.change(State::New, State::Attached) {
+                return false;
+            }
+            if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
+                slot.release(State::New);
+                return false;
+            }
         }
         // The first level is the last: with it the slot is open.
         for level in (0..LEVELS).rev() {
@@ -91,6 +95,14 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             let Some(memory) = (unsafe { heap.allocate_zeroed(layout) }) else { return false };
             // SAFETY: a new block of that layout.
             let shared = unsafe { Shared::begin(memory, slots, offset) };
+            // What describes the first segments lies above what all share, and is fresh, as that is: only what is used of it is written to.
+            // Without memory it comes with the first segment.
+            // SAFETY: it stays.
+            let map = unsafe { &shared.as_ref().map };
+            // SAFETY: the heap lives as long as any block of it.
+            let part = |layout| unsafe { heap.allocate_zeroed(layout) };
+            // SAFETY: with the parent locked; the map's parts are blocks of the parent.
+            unsafe { map.reach(memory.addr().get(), 1, part) };
             self.shared.store(shared.as_ptr(), Ordering::Release);
             true
         })
@@ -124,7 +136,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 
     /// In the child of a `fork`, where only the caller's thread goes on: nobody ever looks at the arenas of the others again, for they may have
-    /// been in the middle of something. Their slots are lost, and what is freed of theirs.
+    /// been in the middle of something. Their slots are lost, and what is freed of theirs. If there are none, nothing is written to: each page
+    /// that is would have to be copied, also for a child that only begins another program.
     ///
     /// # Safety
     ///
@@ -134,11 +147,16 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let visit = self.visit();
         let Some(shared) = visit.shared else { return };
         let own = visit.slot.map(core::ptr::from_ref);
+        let mut are_others = false;
         for slot in shared.slots().filter(|slot| Some(core::ptr::from_ref(*slot)) != own) {
             let is_new = slot.state() == State::New && (0..LEVELS).all(|level| slot.arena(level).is_none());
             if !is_new {
                 slot.release(State::Dead);
+                are_others = true;
             }
+        }
+        if !are_others {
+            return;
         }
         // Who has claimed a packet for a block of the caller's will never send it.
         let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));

@@ -19,9 +19,9 @@
 //! # How much memory may be out of reach
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
-//! segment, an eighth of the arena at most; its front cache, with an eighth of the most that the arena has had in middling blocks (16 of
-//! each class at most), and a sixteenth in kept cells; in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and what others have
-//! freed and it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there is one, and more by and by, up
+//! segment, an eighth of the arena at most, or of four blocks; what middling blocks are longer than was asked for, an eighth at most; its front
+//! cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES` times
+//! `MOST_BYTES`, and a block, of others; and what others have freed and it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there is one, and more by and by, up
 //! to an eighth of the most that the arena has had; the rest in the list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A
 //! producer's memory comes back to the producer, so what grows with time is none of these.
 //! Where memory runs out, what lies between live blocks in the arenas of retired slots is within reach.
@@ -60,6 +60,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::cell::WORD;
 use crate::lock::{RawLock, Spin};
 use crate::provider::{Break, Cpu, Map, NoMap};
+use crate::small::MIDDLING_MAX;
 
 use arena::Arena;
 use parent::Parent;
@@ -67,8 +68,8 @@ use shared::Shared;
 
 pub use quiet::{ArenaStats, Quiet};
 
-/// A larger block, in bytes, comes from the parent.
-const LARGE: usize = 32 << 10;
+/// A larger block, in bytes, comes from the parent: what the front cache has no class for.
+const LARGE: usize = MIDDLING_MAX;
 
 /// A more aligned block comes from the parent.
 const ALIGNED: usize = 4096;
@@ -92,12 +93,12 @@ const fn is_large(layout: Layout) -> bool {
 
 /// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.
 ///
-/// What is freed by another goes back to the arena that it came from. Blocks of more than 32 KiB, and the arenas' memory, come from one
+/// What is freed by another goes back to the arena that it came from. Blocks of more than 64 KiB, and the arenas' memory, come from one
 /// parent heap behind a lock.
 ///
 /// An interrupt handler may allocate and free, also if it has hit the middle of either. It never waits for the code that it
 /// interrupted: while that has the parent's lock, there is what the slot's second arena has (a segment of 64 KiB at first, if
-/// [`Cpu::NESTS`]), no block of more than 32 KiB, and `None` beyond. To free always succeeds.
+/// [`Cpu::NESTS`]), no block of more than 64 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};

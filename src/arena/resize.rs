@@ -1,6 +1,8 @@
 //! How a block changes its size: where it is, if its heap has room there or need not know; else it moves to the caller's arena.
 //!
 //! ```text
+//!   mine, and small ─► it stays, or changes places with what the front cache has ──(nothing)──┐
+//!                                                                                             ▼
 //!   mine, or the parent's ─► its heap resizes it ──(no room, or large)──┐
 //!   another's ─► may it stay as it is, and its owner not be told? ─(no)─┴─► allocate · copy · deallocate
 //! ```
@@ -30,8 +32,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[must_use]
     pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        let (old, new) = (served(layout), served(new));
         // SAFETY: the caller's promise.
-        unsafe { self.resize(block, Some(served(layout)), served(new)) }
+        match unsafe { self.resize_quickly(block, new) } {
+            Some(resized) => Some(resized),
+            // SAFETY: as above; the block is as it was.
+            None => unsafe { self.resize(block, Some(old), new) },
+        }
     }
 
     /// [`reallocate`](ArenaHeap::reallocate) for callers who do not know the old layout. The new alignment need not be the old one.
@@ -44,9 +51,36 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// The block came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
     #[must_use]
+    #[inline]
     pub unsafe fn reallocate_unsized(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        let new = served(new);
         // SAFETY: the caller's promise.
-        unsafe { self.resize(block, None, served(new)) }
+        match unsafe { self.resize_quickly(block, new) } {
+            Some(resized) => Some(resized),
+            // SAFETY: as above; the block is as it was.
+            None => unsafe { self.resize(block, None, new) },
+        }
+    }
+
+    /// Resizes a small block of the caller's arena, if it can stay, or the front cache has what it needs. Of the blocks of a program that
+    /// change their size most are such: a string that was made longer than it became, a list that grows. It lies in a run: that tells all there
+    /// is to know of its old layout.
+    ///
+    /// # Safety
+    ///
+    /// As for [`resize`](ArenaHeap::resize). After `None` the block is as it was.
+    #[inline(always)]
+    unsafe fn resize_quickly(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        // What is guarded goes through the whole operation.
+        if cfg!(feature = "checked") {
+            return None;
+        }
+        let caller = self.caller();
+        let mut inside = caller.go_in()?;
+        let inner = inside.inner().0;
+        let class_of_run = inner.class_if_own(block)??;
+        // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
+        unsafe { inner.heap.resize_in_front(block, class_of_run, new) }
     }
 
     /// Both of them. If the old layout is known, the new alignment is the old one.
@@ -54,6 +88,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// # Safety
     ///
     /// As for those.
+    #[inline(never)]
     unsafe fn resize(&self, block: NonNull<u8>, old: Option<Layout>, new: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         if let Some(block) = unsafe { self.resize_in_its_heap(block, old, new) } {

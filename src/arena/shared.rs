@@ -21,7 +21,8 @@ pub(super) trait HasMailbox {
 ///
 /// # Invariants
 ///
-/// `slots` leads to `len` slots, behind this in the same block. The arena at `level` of slot `s` is owner number `s · LEVELS + level`.
+/// * `slots` leads to `len` slots, behind this in the same block. The arena at `level` of slot `s` is owner number `s · LEVELS + level`
+/// * a slot that is not new has a number below `reached`
 #[repr(C)]
 pub(super) struct Shared<T> {
     // What every operation reads comes first, and apart from what is written now and then.
@@ -30,6 +31,8 @@ pub(super) struct Shared<T> {
     pub(super) map: SegmentMap,
     /// Slots that are retired, or claimed.
     pub(super) retired: AtomicUsize,
+    /// Slots from this number on are new: nobody has to look at their memory, of which most may never have been touched.
+    reached: AtomicUsize,
     /// The slot that is looked at next for what may be tidied up.
     turn: AtomicUsize,
 }
@@ -82,16 +85,22 @@ impl<T> Shared<T> {
         Some(unsafe { slot.as_ref() })
     }
 
-    /// All slots.
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
-        (0..self.len).filter_map(|number| self.slot(number))
+    /// Says that the slot with this number is about to be attached for the first time.
+    pub(super) fn reach(&self, number: usize) {
+        self.reached.fetch_max(number + 1, Ordering::Relaxed);
     }
 
-    /// The next `most` slots in turn.
+    /// All slots that were ever attached, and maybe some that are new.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
+        (0..self.reached.load(Ordering::Relaxed)).filter_map(|number| self.slot(number))
+    }
+
+    /// The next `most` of them in turn.
     pub(super) fn next_slots(&self, most: usize) -> impl Iterator<Item = &Slot<T>> {
-        let most = most.min(self.len);
+        let reached = self.reached.load(Ordering::Relaxed);
+        let most = most.min(reached);
         let first = self.turn.fetch_add(most, Ordering::Relaxed);
-        (0..most).filter_map(move |step| self.slot(first.wrapping_add(step) % self.len))
+        (0..most).filter_map(move |step| self.slot(first.wrapping_add(step) % reached))
     }
 
     /// The slot of this owner, and which of its levels it is.

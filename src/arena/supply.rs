@@ -6,7 +6,8 @@
 //!                    ─► give_back ─► the entries are gone, the segment is a free cell of the parent
 //! ```
 //!
-//! A segment is as long as an eighth of what the arena has, so that an arena has few of them, and wastes little in the last one.
+//! A segment is as long as an eighth of what the arena has, so that an arena has few of them, and wastes little in the last one; and has room for
+//! a few of what it was needed for, so that little is left over where one more does not fit.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
@@ -22,6 +23,9 @@ use crate::small::segments::{Owner, UNIT, layout_of, units_for};
 
 /// The part of what an arena has that it asks for at once.
 const SHARE: usize = 8;
+
+/// How many blocks a segment holds, if it can be had so long, of the size that it was asked for.
+const FEW: usize = 4;
 
 /// But not more units than this, unless it must.
 const MOST_UNITS: usize = (8 << 20) / UNIT;
@@ -155,7 +159,7 @@ unsafe impl<B: Break, M: Map, L: RawLock> Break for Supply<B, M, L> {
         let source = self.source().ok_or(BreakError::Refused)?;
         adopt(source, ADOPTED_AT_ONCE);
         let least = units_for(by);
-        let most = (self.bytes / SHARE / UNIT).min(MOST_UNITS).max(least);
+        let most = (self.bytes / SHARE / UNIT).max(units_for(by.saturating_mul(FEW))).min(MOST_UNITS).max(least);
         let piece = self.segment(source, least, most).ok_or(BreakError::OutOfMemory)?;
         self.bytes += piece.len();
         self.end = piece.cast::<u8>().as_ptr().wrapping_add(piece.len());

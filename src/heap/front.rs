@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Heap;
-use crate::cell::{Cell, WORD};
+use crate::cell::{Cell, WORD, copy_down};
 use crate::small::segments::{Owner, SegmentMap};
 use crate::small::{Class, Front};
 
@@ -60,6 +60,29 @@ impl<B, M> Heap<B, M> {
         };
         // SAFETY: the caller gives the block up, and it holds this class.
         unsafe { self.small.cache.push(front, block) }
+    }
+
+    /// Resizes a block of a run, if it can stay, or if the front cache has what it needs, and room for it in turn. O(1), and the copy.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate_unsized`](Heap::reallocate_unsized); the block lies in a run of class `class_of_run`. After `None` it is as it was.
+    #[inline(always)]
+    pub(crate) unsafe fn resize_in_front(&mut self, block: NonNull<u8>, class_of_run: Class, new: Layout) -> Option<NonNull<u8>> {
+        let front = Front::of(new)?;
+        let may_stay = front.small().is_some_and(|class| class.may_take_over(class_of_run, block));
+        if may_stay && (new.size() > class_of_run.size() / 2 || Front::from(class_of_run) == front) {
+            return Some(block);
+        }
+        if !self.small.cache.has_room(class_of_run) {
+            return None;
+        }
+        let moved = self.small.cache.pop(front)?;
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        unsafe { copy_down(block, moved, class_of_run.size().min(new.size())) };
+        // SAFETY: the caller gives the block up, and it is one of this class.
+        unsafe { self.small.cache.push(class_of_run, block) };
+        Some(moved)
     }
 
     /// Lets the front cache keep so many bytes of middling blocks, if that is more than before.

@@ -6,58 +6,34 @@
 //! ```
 //!
 //! To merge a cell with its neighbours, and to cut it again for the next request, touches half a dozen places of memory; to keep it
-//! touches one. A kept cell is handed out whole, so it must fit closely.
+//! touches one. A kept cell is handed out whole, so it must fit closely: a break is not to be moved for what cells are longer than they need
+//! be. (Where memory comes in pieces, they may be longer, and are kept in the front cache: middling.rs.)
 
 mod check;
 #[cfg(feature = "checked")]
 mod checked;
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::Heap;
 use super::extent::Extent;
 use super::size_class::{class_of, first_of_steps};
-use super::{Heap, Request};
-use crate::cell::{CELL_ALIGN, Cell};
+use crate::cell::Cell;
 use crate::provider::{Break, Map};
-use crate::small::Class;
 
-/// Bytes that are kept, at most.
-const LIMIT: usize = 4 << 20;
+/// Bytes that are kept, at most: so many, and this part of the heap.
+const LIMIT: usize = 2 << 20;
+const SHARE: usize = 32;
 
-/// Classes: those of the bins from the first that is not exact, over nearly five doublings of the size (to 28 KiB on 64-bit).
-/// One more is always empty, so that each has a next one.
-const CLASSES: usize = 38;
+/// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit). One more is always
+/// empty, so that each has a next one.
+const CLASSES: usize = 24;
 
-/// How much a heap keeps.
-struct Bounds {
-    /// Cells of so many classes.
-    classes: usize,
-    /// So many of each, at most.
-    most_cells: u8,
-    /// This part of the heap, and so many bytes, at most.
-    share: usize,
-    most_bytes: usize,
-    /// Whether for a cell that comes where enough is kept an older one is given up. If not, both are.
-    makes_room: bool,
-}
-
-/// A break is not to be moved for what cells are longer than they need be: to 8 KiB.
-const OVER_A_BREAK: Bounds = Bounds { classes: 24, most_cells: 8, share: 32, most_bytes: 2 << 20, makes_room: false };
-
-/// An arena keeps more.
-const IN_PIECES: Bounds = Bounds { classes: CLASSES, most_cells: 16, share: 16, most_bytes: LIMIT, makes_room: true };
-
-/// What there is to keep for a heap over this provider.
-const fn bounds<B: Break>() -> Bounds {
-    if B::SCATTERED { IN_PIECES } else { OVER_A_BREAK }
-}
+/// Cells of one class that are kept, at most.
+const MOST_CELLS: u8 = 8;
 
 /// A cell may be larger than the request by this part of it.
 const CLOSE: usize = 8;
-
-/// How many classes are looked at for a cell that makes room.
-const CLASSES_EVICTED: usize = 4;
 
 /// The kept cells of a heap.
 ///
@@ -105,10 +81,9 @@ impl Kept {
     /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of the bins. O(1): two are looked at, and
     /// which of them it is, if one, is not decided by a branch, which nobody could predict.
     #[inline(always)]
-    pub(super) fn take<B: Break>(&mut self, size: usize, class: usize) -> Option<Cell> {
-        let Bounds { classes, .. } = const { bounds::<B>() };
+    pub(super) fn take(&mut self, size: usize, class: usize) -> Option<Cell> {
         let class = class.wrapping_sub(first_of_steps());
-        if class >= classes {
+        if class >= CLASSES {
             return None;
         }
         let excess = [self.excess(class, size), self.excess(class + 1, size)];
@@ -143,17 +118,17 @@ impl Kept {
     }
 
     /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The class behind it is the next time's.
-    pub(super) fn evict<B: Break>(&mut self, classes: usize) -> Option<Cell> {
+    pub(super) fn evict(&mut self, classes: usize) -> Option<Cell> {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
-            self.turn = if class + 1 < const { bounds::<B>() }.classes { self.turn + 1 } else { 0 };
+            self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
             self.pop(class)
         })
     }
 
     /// Takes out any cell.
-    pub(super) fn take_any<B: Break>(&mut self) -> Option<Cell> {
-        self.evict::<B>(CLASSES)
+    pub(super) fn take_any(&mut self) -> Option<Cell> {
+        self.evict(CLASSES)
     }
 
     /// Takes out the cell of a class that came last.
@@ -189,27 +164,18 @@ impl Kept {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// A block that is not small and was kept, if one fits the layout closely. O(1).
-    #[inline(always)]
-    pub(crate) fn pop_kept(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // What is guarded goes through the whole operation.
-        if cfg!(feature = "checked") || layout.align() > CELL_ALIGN || Class::of(layout).is_some() {
-            return None;
-        }
-        let size = Request::new(layout)?.size();
-        let cell = self.kept.take::<B>(size, class_of(size))?;
-        self.small.large_requested();
-        Some(cell.payload())
-    }
-
-    /// Keeps a cell that its caller gives up, if there is room for it. Where there is not, a class that has not been looked at for long
-    /// makes some.
+    /// Keeps a cell that its caller gives up, if there is room for it. Where there is not, a class that has not been looked at for long gives up
+    /// one, too.
     ///
     /// # Safety
     ///
     /// If the answer is true, the cell is the heap's: `payload` is that of a valid used cell, and nobody uses it any more.
     #[inline]
     pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
+        if B::SCATTERED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.keep_middling_block(payload) };
+        }
         if self.kept.limit == 0 {
             return false;
         }
@@ -217,21 +183,17 @@ impl<B: Break, M: Map> Heap<B, M> {
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
         let size = unsafe { cell.header() }.size();
-        let Bounds { classes, most_cells, share, most_bytes, makes_room } = const { bounds::<B>() };
         let class = class_of(size).wrapping_sub(first_of_steps());
-        if class >= classes {
+        if class >= CLASSES {
             return false;
         }
         // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
-        let region = if B::SCATTERED { self.regions.pieces } else { self.extent.as_ref().map_or(0, Extent::len) };
-        let limit = self.kept.limit.min(most_bytes).min(region.max(self.regions.added()) / share);
-        if self.kept.bytes + size > limit {
-            self.evict_one(if makes_room { CLASSES_EVICTED } else { 1 });
-            if !makes_room || self.kept.bytes + size > limit {
-                return false;
-            }
+        let region = self.extent.as_ref().map_or(0, Extent::len).max(self.regions.added());
+        if self.kept.bytes + size > self.kept.limit.min(region / SHARE) {
+            self.evict_one();
+            return false;
         }
-        if self.kept.len[class] >= most_cells {
+        if self.kept.len[class] >= MOST_CELLS {
             return false;
         }
         // SAFETY: the caller's promise.
@@ -239,10 +201,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         true
     }
 
-    /// Frees a kept cell, if there is one in the next `classes` classes.
+    /// Frees a kept cell, if the class whose turn it is has one.
     #[inline(never)]
-    fn evict_one(&mut self, classes: usize) {
-        if let Some(evicted) = self.kept.evict::<B>(classes)
+    fn evict_one(&mut self) {
+        if let Some(evicted) = self.kept.evict(1)
             // SAFETY: a kept cell is used, and nobody uses it.
             && unsafe { self.free_cell(evicted.payload()) }
         {

@@ -77,7 +77,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return self.take_from_bins(request);
         }
         let class = class_of(request.size());
-        match self.kept.take::<B>(request.size(), class) {
+        match self.kept.take(request.size(), class) {
             Some(cell) => Some(cell.payload()),
             None => self.take_free(request, class),
         }

@@ -45,6 +45,8 @@ mod join;
 mod kept;
 mod large_blocks;
 mod mapped;
+#[cfg(not(feature = "tiny"))]
+mod middling;
 mod picture;
 #[cfg_attr(feature = "tiny", path = "no_pieces.rs")]
 mod pieces;
@@ -334,7 +336,7 @@ mod tests {
         let most = match usize::BITS {
             32 if crate::TINY => 128,
             _ if cfg!(feature = "checked") => 8192,
-            _ => 4608,
+            _ => 4864,
         };
         assert!(size_of::<Heap<FixedBreak>>() <= most, "{} bytes", size_of::<Heap<FixedBreak>>());
     }

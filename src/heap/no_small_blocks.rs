@@ -1,4 +1,4 @@
-//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, check_cache.rs and check_small.rs. Every block is a cell, as on
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs, check_cache.rs and check_small.rs. Every block is a cell, as on
 //! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
@@ -25,8 +25,7 @@ impl Kept {
         Self
     }
 
-    #[expect(clippy::extra_unused_type_parameters, reason = "called as that of kept.rs")]
-    pub(super) const fn take<B: Break>(&self, _: usize, _: usize) -> Option<Cell> {
+    pub(super) const fn take(&self, _: usize, _: usize) -> Option<Cell> {
         None
     }
 

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use super::{CACHE_LIMIT, Heap};
 use crate::provider::{Break, Map};
-use crate::small::{Class, FRONTS, Now, Run, len_of};
+use crate::small::{CLASSES, Class, FRONTS, Now, Run, len_of};
 
 /// How much work it is to put back a block, if its run had other free blocks and still has live ones: one unit. If the run was full, if
 /// the block is a cell, and if the run ends, it is more.
@@ -61,12 +61,12 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a few classes at a time in turn: freed
     /// memory is used before the top is cut further (C4), and what is freed may merge with more. True if anything was freed.
     pub(super) fn flush_ahead(&mut self) -> bool {
-        if let Some(cell) = self.kept.evict::<B>(CLASSES_AHEAD) {
+        if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
             // SAFETY: a kept cell is used, and nobody uses it.
             unsafe { self.free_cell(cell.payload()) };
             return true;
         }
-        if let Some(block) = self.small.take_back_middling(CLASSES_AHEAD) {
+        if let Some(block) = self.small.cache.take_back_middling(CLASSES_AHEAD) {
             // SAFETY: a middling block is a cell, which nobody uses.
             unsafe { self.free_cell(block) };
             return true;
@@ -91,11 +91,11 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// O(blocks in the cache + size classes): bounded by the cache's limit, and not by the number of cells.
     pub fn flush(&mut self) {
-        while let Some(cell) = self.kept.take_any::<B>() {
+        while let Some(cell) = self.kept.take_any() {
             // SAFETY: a kept cell is used, and nobody uses it.
             unsafe { self.free_cell(cell.payload()) };
         }
-        while let Some(block) = self.small.take_back_middling(FRONTS) {
+        while let Some(block) = self.small.cache.take_back_middling(FRONTS - CLASSES) {
             // SAFETY: a middling block is a cell, which nobody uses.
             unsafe { self.free_cell(block) };
         }

@@ -20,7 +20,7 @@ use super::front::{FRONTS, Front};
 const MOST_BLOCKS: usize = 128;
 
 /// Middling blocks that a class may keep, at most.
-const MOST_MIDDLING: usize = 16;
+const MOST_MIDDLING: usize = 32;
 
 /// How many blocks are looked at for one that is aligned. (If links are checked, only the first one's is, each time.)
 const LOOKS: usize = if cfg!(feature = "checked") { 1 } else { 4 };
@@ -41,14 +41,23 @@ fn place(class: impl Into<Front>) -> usize {
     index
 }
 
+/// How much room there is for middling blocks, in bytes, how much there may be, and the class that is the next to lose some.
+#[derive(Debug)]
+struct Middling {
+    room: usize,
+    limit: usize,
+    next: Front,
+}
+
 /// The cache of a heap.
 ///
 /// # Invariants
 ///
 /// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] + popped[class])` blocks (modulo 2³²)
 /// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists them
-/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit; for middling blocks, whose limit
-///   grows with the heap, that is a limit of its own, and 0 unless it was set
+/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit; for middling blocks that is a limit of
+///   their own, which grows with the heap, and is 0 unless it was set
+/// * `middling.room` is that sum for middling blocks
 #[derive(Debug)]
 pub(crate) struct Cache {
     heads: [Option<NonNull<Link>>; FRONTS],
@@ -56,6 +65,7 @@ pub(crate) struct Cache {
     /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for both on the way in.
     spare: [u32; FRONTS],
     room: [u8; FRONTS],
+    middling: Middling,
     /// The last link that was found overwritten, until it is reported.
     #[cfg(feature = "checked")]
     broken: Option<super::BrokenLink>,
@@ -69,6 +79,7 @@ impl Cache {
             popped: [0; FRONTS],
             spare: [0; FRONTS],
             room: [0; FRONTS],
+            middling: Middling { room: 0, limit: 0, next: Front::FIRST_MIDDLING },
             #[cfg(feature = "checked")]
             broken: None,
         };
@@ -88,14 +99,55 @@ impl Cache {
         }
     }
 
-    /// Divides a limit, in bytes, among the classes of middling blocks, if it is more than it was.
+    /// Sets a limit, in bytes, for middling blocks, if it is more than it was. There is room once it is [asked for](Cache::widen).
     pub(crate) fn raise_limit_of_middling(&mut self, limit: usize) {
-        for front in Front::middling() {
-            let at = place(front);
-            let more = (limit / (FRONTS - CLASSES) / front.size()).min(MOST_MIDDLING).saturating_sub(self.room[at].into());
-            self.spare[at] = self.spare[at].wrapping_add(more as u32);
-            self.room[at] += more as u8;
+        self.middling.limit = self.middling.limit.max(limit);
+    }
+
+    /// Whether a class of middling blocks may have room for one more, if there is enough for all.
+    pub(crate) fn may_widen(&self, front: Front) -> bool {
+        self.room(front) < MOST_MIDDLING && front.size() <= self.middling.limit
+    }
+
+    /// Gives a class of middling blocks that [may have it](Cache::may_widen) room for one more, if the limit allows it.
+    pub(crate) fn widen(&mut self, front: Front) -> bool {
+        let room = self.middling.room + front.size();
+        if room > self.middling.limit {
+            return false;
         }
+        self.middling.room = room;
+        self.set_room(front, self.room(front) + 1);
+        true
+    }
+
+    /// Takes room for one block from a class of middling ones, the next in turn that has any, and the block for which there is none any more.
+    pub(crate) fn narrow_next(&mut self) -> Option<NonNull<u8>> {
+        let front = self.next_middling(FRONTS - CLASSES, |cache, front| cache.room(front) > 0)?;
+        let block = if self.has_room(front) { None } else { self.take_back(front) };
+        self.middling.room -= front.size();
+        self.set_room(front, self.room(front) - 1);
+        block
+    }
+
+    /// Takes out a middling block, if one of the next `classes` classes in turn has any.
+    pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
+        let front = self.next_middling(classes, |cache, front| cache.heads[place(front)].is_some())?;
+        self.take_back(front)
+    }
+
+    /// Of the classes of middling blocks, the first of the next `classes` in turn for which `suits` holds.
+    fn next_middling(&mut self, classes: usize, suits: impl Fn(&Self, Front) -> bool) -> Option<Front> {
+        (0..classes).find_map(|_| {
+            let front = self.middling.next;
+            self.middling.next = front.next_middling();
+            suits(self, front).then_some(front)
+        })
+    }
+
+    fn set_room(&mut self, class: impl Into<Front>, room: usize) {
+        let at = place(class);
+        self.spare[at] = self.spare[at].wrapping_sub(self.room[at].into()).wrapping_add(room as u32);
+        self.room[at] = room as u8;
     }
 
     /// How many blocks of a class may be kept.
@@ -114,6 +166,13 @@ impl Cache {
     #[inline(always)]
     const fn left(&self, at: usize) -> u32 {
         self.spare[at].wrapping_add(self.popped[at])
+    }
+
+    /// Whether a block of a class can be put in.
+    #[inline(always)]
+    pub(crate) fn has_room(&self, class: impl Into<Front>) -> bool {
+        let at = place(class);
+        self.left(at).cast_signed() > 0
     }
 
     /// How often a block of a class was taken out, modulo 2³².
@@ -174,8 +233,9 @@ impl Cache {
     /// If the answer is true, the block is the cache's: it fits the class, and nobody else uses or lists it.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, class: impl Into<Front>, block: NonNull<u8>) -> bool {
+        let class = class.into();
         let at = place(class);
-        if self.left(at).cast_signed() <= 0 {
+        if !self.has_room(class) {
             return false;
         }
         let spare = &mut self.spare[at];

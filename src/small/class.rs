@@ -31,11 +31,11 @@ struct Range {
 const RANGES: [Range; 3] =
     [Range { last: 256, step: FINE }, Range { last: 512, step: 2 * FINE }, Range { last: SMALL_MAX, step: 4 * FINE }];
 
-pub(super) const SIZES: [u16; CLASSES] = {
+pub(super) const SIZES: [u32; CLASSES] = {
     let (mut sizes, mut class, mut size, mut range) = ([0; CLASSES], 0, 0, 0);
     while class < CLASSES {
         size += RANGES[range].step;
-        sizes[class] = size as u16;
+        sizes[class] = size as u32;
         if size == RANGES[range].last {
             range += 1;
         }
@@ -46,7 +46,7 @@ pub(super) const SIZES: [u16; CLASSES] = {
 };
 
 /// For each step of `FINE` bytes, the number of the first class whose blocks hold the bytes that lie so many steps behind their first one.
-pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(sizes: &[u16; CLASSES]) -> [u8; STEPS] {
+pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(sizes: &[u32; CLASSES]) -> [u8; STEPS] {
     let (mut table, mut last, mut class) = ([0; STEPS], 0, 0);
     while last < STEPS {
         if (last + 1) * FINE > sizes[class] as usize {

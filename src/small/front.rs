@@ -2,8 +2,8 @@
 //! only.
 //!
 //! ```text
-//!   block size   8 … 1024 │ 1152 1280 … 2048 │ 2304 2560 … 4096 │ 4608 5120 … 8192
-//!   number       0 …   63 │   64   65 …   71 │   72   73 …   79 │   80   81 …   87
+//!   block size   8 … 1024 │ 1152 1280 … 2048 │ 2304 2560 … 4096 │ … │ 36864 40960 … 65536
+//!   number       0 …   63 │   64   65 …   71 │   72   73 …   79 │ … │   104   105 …   111
 //! ```
 //!
 //! A middling block is a cell. What is asked for is rounded up to its class, as a small block is: then every freed one serves every request
@@ -18,21 +18,25 @@ use crate::cell::CELL_ALIGN;
 const PER_DOUBLING: usize = 8;
 
 /// Doublings above the small blocks.
-const DOUBLINGS: usize = 3;
+const DOUBLINGS: usize = 6;
+
+/// Doublings of which a table tells the class of a size. Of larger blocks it is calculated: the table would take more of the processor's
+/// cache than the calculation takes time.
+const TABLED: usize = 3;
 
 /// The largest middling block, in bytes.
-const MIDDLING_MAX: usize = SMALL_MAX << DOUBLINGS;
+pub(crate) const MIDDLING_MAX: usize = SMALL_MAX << DOUBLINGS;
 
 /// Number of classes.
 pub(crate) const FRONTS: usize = CLASSES + DOUBLINGS * PER_DOUBLING;
 
-const SIZES: [u16; FRONTS] = {
+const SIZES: [u32; FRONTS] = {
     let (mut sizes, mut front, mut size) = ([0; FRONTS], 0, 0);
     while front < FRONTS {
         size = if front < CLASSES {
             SMALL_SIZES[front]
         } else {
-            size + ((SMALL_MAX / PER_DOUBLING) << ((front - CLASSES) / PER_DOUBLING)) as u16
+            size + ((SMALL_MAX / PER_DOUBLING) << ((front - CLASSES) / PER_DOUBLING)) as u32
         };
         sizes[front] = size;
         front += 1;
@@ -41,7 +45,15 @@ const SIZES: [u16; FRONTS] = {
     sizes
 };
 
-const OF_LAST: [u8; MIDDLING_MAX / FINE] = of_last(&SIZES);
+const OF_LAST: [u8; (SMALL_MAX << TABLED) / FINE] = of_last(&SIZES);
+
+/// How many classes of middling blocks are as long as `bytes` or shorter, of which there are more than a small block has.
+const fn eighths(bytes: usize) -> usize {
+    let log = bytes.ilog2() as usize;
+    let doubling = log - SMALL_MAX.ilog2() as usize;
+    // The first step of a doubling is the last size of the one below.
+    doubling * PER_DOUBLING + (bytes >> (log - PER_DOUBLING.ilog2() as usize)) - PER_DOUBLING
+}
 
 /// A class of the front cache.
 ///
@@ -73,8 +85,20 @@ impl Front {
         if layout.align() > CELL_ALIGN {
             return unlikely();
         }
-        let last = (layout.size().wrapping_sub(1) | (layout.align() - 1)) / FINE;
-        if last < OF_LAST.len() { Some(Self(OF_LAST[last])) } else { None }
+        let last = layout.size().wrapping_sub(1) | (layout.align() - 1);
+        if last / FINE < OF_LAST.len() {
+            Some(Self(OF_LAST[last / FINE]))
+        } else if last < MIDDLING_MAX {
+            Some(Self::of_middling(last))
+        } else {
+            None
+        }
+    }
+
+    /// The class of the smallest middling blocks that have a byte number `last`.
+    #[inline(always)]
+    const fn of_middling(last: usize) -> Self {
+        Self((CLASSES + eighths(last)) as u8)
     }
 
     /// The largest class of middling blocks that fit into a cell's payload of `capacity` bytes; `None` if it is small, or much larger.
@@ -83,8 +107,9 @@ impl Front {
             return None;
         }
         let capacity = if capacity > MIDDLING_MAX { MIDDLING_MAX } else { capacity };
-        let front = Self(OF_LAST[capacity / FINE - 1]);
-        Some(if front.size() > capacity { Self(front.0 - 1) } else { front })
+        // Rounded down, as `of_middling` rounds up.
+        let steps = eighths(capacity);
+        Some(Self((CLASSES + steps - 1) as u8))
     }
 
     /// All classes, the smallest first.
@@ -92,7 +117,16 @@ impl Front {
         (0..FRONTS as u8).map(Self)
     }
 
+    /// The class of the smallest middling blocks.
+    pub(crate) const FIRST_MIDDLING: Self = Self(CLASSES as u8);
+
+    /// The class of middling blocks behind this one; behind the last comes the first.
+    pub(crate) const fn next_middling(self) -> Self {
+        if self.index() + 1 < FRONTS { Self(self.0 + 1) } else { Self::FIRST_MIDDLING }
+    }
+
     /// The classes of middling blocks, the smallest first.
+    #[cfg(test)]
     pub(crate) fn middling() -> impl Iterator<Item = Self> {
         (CLASSES as u8..FRONTS as u8).map(Self)
     }

@@ -25,13 +25,11 @@ mod page_map;
 mod run;
 pub(crate) mod segments;
 
-use core::ptr::NonNull;
-
 pub(crate) use cache::Cache;
 #[cfg(test)]
 pub(crate) use class::SMALL_MAX;
 pub(crate) use class::{CLASSES, Class};
-pub(crate) use front::{FRONTS, Front};
+pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
 pub(crate) use page_map::{LEAVES, PageMap};
@@ -60,9 +58,8 @@ pub(crate) struct Small {
     runs: [u16; CLASSES],
     /// Bytes that were cut from the top since some of the cache was freed.
     cut: usize,
-    /// Number of the class whose blocks are the next to leave the cache for want of memory; and of middling blocks.
+    /// Number of the class whose blocks are the next to leave the cache for want of memory.
     next_to_flush: u8,
-    next_middling: u8,
     /// False: every block is a cell.
     has_runs: bool,
     /// What part of a run must be paid for before the first one begins.
@@ -85,7 +82,6 @@ impl Small {
             runs: [0; CLASSES],
             cut: 0,
             next_to_flush: 0,
-            next_middling: 0,
             has_runs: true,
             run_pays: RUN_PAYS,
             misses: 0,
@@ -169,15 +165,6 @@ impl Small {
         let next = (usize::from(self.next_to_flush) + CLASSES - 1) % CLASSES;
         self.next_to_flush = next as u8;
         Class::from_index(next).expect("less than their number")
-    }
-
-    /// A middling block that the cache keeps, from one of the next `classes` classes in turn.
-    pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
-        (0..classes).find_map(|_| {
-            let front = Front::middling().nth(usize::from(self.next_middling))?;
-            self.next_middling = if front.index() + 1 < FRONTS { self.next_middling + 1 } else { 0 };
-            self.cache.take_back(front)
-        })
     }
 
     /// A block of this class is a cell of its own from now on.

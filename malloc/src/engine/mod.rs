@@ -37,6 +37,11 @@ fn is_usual() -> bool {
     MODE.load(Ordering::Relaxed) == USUAL
 }
 
+/// True if a trace was asked for, and is written.
+fn is_traced() -> bool {
+    MODE.load(Ordering::Relaxed) == TRACED
+}
+
 /// The mode, once it is chosen.
 #[cold]
 fn mode() -> u8 {
@@ -239,23 +244,30 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     }
 }
 
-/// Takes everything that another thread might hold, in the order in which everybody takes it: before `fork`.
+/// Takes everything that another thread might hold, in the order in which everybody takes it: before `fork`. What nobody else can hold is not even
+/// touched, here and below: of each page that is written to, parent and child need a copy each.
 pub(crate) fn hold_for_fork() {
-    trace::hold();
-    HeapLock::take();
+    if is_traced() {
+        trace::hold();
+    }
+    HeapLock::take_if_shared();
 }
 
 /// Gives it back, in the parent.
 pub(crate) fn release_in_parent() {
-    HeapLock::give_back();
-    trace::release();
+    HeapLock::give_back_if_taken();
+    if is_traced() {
+        trace::release();
+    }
 }
 
 /// Gives it back, in the child, which has one thread and writes no trace: the file is the parent's.
 pub(crate) fn release_in_child() {
-    HeapLock::give_back();
+    HeapLock::give_back_if_taken();
     usual::after_fork();
-    trace::stop_in_child();
+    if is_traced() {
+        trace::stop_in_child();
+    }
 }
 
 /// The calling thread ends: its arena is for others.
@@ -265,7 +277,9 @@ pub(crate) fn retire_thread() {
 
 /// Writes what is left of the trace.
 pub(crate) fn finish() {
-    trace::finish();
+    if is_traced() {
+        trace::finish();
+    }
 }
 
 /// Gives unused memory back if it is time. Called by who is in no heap, and holds nothing.

@@ -26,14 +26,14 @@ type Record = [u64; 4];
 /// Records that are written at once.
 const CAPACITY: usize = 4096;
 
-/// No file is written to.
-const NO_FILE: c_int = -1;
-
+/// All zeros at first, so that it takes no room in the file of the library.
+///
 /// # Invariants
 ///
 /// The buffer is touched with `is_locked` taken only.
 struct Trace {
     is_locked: AtomicBool,
+    /// The number of the file that is written to, and 1; 0: there is none.
     file: AtomicI32,
     buffer: UnsafeCell<Buffer>,
 }
@@ -48,7 +48,7 @@ unsafe impl Sync for Trace {}
 
 static TRACE: Trace = Trace {
     is_locked: AtomicBool::new(false),
-    file: AtomicI32::new(NO_FILE),
+    file: AtomicI32::new(0),
     buffer: UnsafeCell::new(Buffer { records: [[0; 4]; CAPACITY], len: 0 }),
 };
 
@@ -57,7 +57,7 @@ pub(super) fn start(path: &CStr) -> bool {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
     // SAFETY: a string.
     let file = errno::unchanged(|| unsafe { libc::open(path.as_ptr(), flags, 0o644) });
-    TRACE.file.store(file, Ordering::Relaxed);
+    TRACE.file.store(file + 1, Ordering::Relaxed);
     if file < 0 {
         report::line(format_args!("no trace: cannot write to {path:?}"));
     }
@@ -91,14 +91,17 @@ fn address(block: Option<NonNull<u8>>) -> u64 {
 fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R {
     hold();
     let answer = run();
-    let file = TRACE.file.load(Ordering::Relaxed);
-    if file != NO_FILE {
-        // SAFETY: the trace is locked.
-        let buffer = unsafe { &mut *TRACE.buffer.get() };
-        buffer.add(record(&answer), file);
-    }
+    with_buffer(|buffer, file| buffer.add(record(&answer), file));
     release();
     answer
+}
+
+/// Runs `act` with the buffer and the file, if there is one. The trace is locked.
+fn with_buffer(act: impl FnOnce(&mut Buffer, c_int)) {
+    if let Some(file) = TRACE.file.load(Ordering::Relaxed).checked_sub(1).filter(|&file| file >= 0) {
+        // SAFETY: the trace is locked.
+        act(unsafe { &mut *TRACE.buffer.get() }, file);
+    }
 }
 
 impl Buffer {
@@ -142,18 +145,13 @@ pub(super) fn release() {
 
 /// Unlocks it in a child, whose calls are not recorded.
 pub(super) fn stop_in_child() {
-    TRACE.file.store(NO_FILE, Ordering::Relaxed);
+    TRACE.file.store(0, Ordering::Relaxed);
     release();
 }
 
 /// Writes what is left.
 pub(super) fn finish() {
     hold();
-    let file = TRACE.file.load(Ordering::Relaxed);
-    if file != NO_FILE {
-        // SAFETY: the trace is locked.
-        let buffer = unsafe { &mut *TRACE.buffer.get() };
-        buffer.write(file);
-    }
+    with_buffer(Buffer::write);
     release();
 }

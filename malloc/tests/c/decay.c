@@ -4,7 +4,7 @@
 #include <malloc.h>
 #include <time.h>
 
-enum { COUNT = 200, FREED = 100 << 10, KEPT = 40 << 10 };
+enum { COUNT = 200, FREED = 100 << 10, KEPT = 80 << 10 };
 
 static long resident(void) {
     long pages = 0;

@@ -66,6 +66,11 @@ fn child_and_parent_go_on_after_a_fork_among_threads() {
 }
 
 #[test]
+fn a_fork_touches_few_pages() {
+    both_ways("fork_pages.c", &[]);
+}
+
+#[test]
 fn it_serves_before_main_and_after_it() {
     both_ways("around_main.c", &[]);
 }

@@ -1,0 +1,112 @@
+//! What an arena's front cache has room for, and what is done with it. (With the profile `checked` nothing goes there unseen.)
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use brkalloc::ArenaHeap;
+
+use super::blocks::layout;
+use super::common::test_break::TestBreak;
+use super::slots::{Slots, assert_all_is_free, on_slot};
+
+type Heap = ArenaHeap<TestBreak, Slots>;
+
+fn allocate(heap: &Heap, layout: Layout) -> NonNull<u8> {
+    // SAFETY: the heap outlives the case.
+    unsafe { heap.allocate(layout) }.expect("there is enough")
+}
+
+fn free(heap: &Heap, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the cases free what they got, once.
+    unsafe { heap.deallocate(block, layout) };
+}
+
+/// Allocates so many blocks, and frees them all.
+fn come_and_go(heap: &Heap, count: usize, layout: Layout) {
+    let blocks: Vec<_> = (0..count).map(|_| allocate(heap, layout)).collect();
+    blocks.into_iter().for_each(|block| free(heap, block, layout));
+}
+
+#[test]
+fn an_arena_keeps_freed_blocks_of_up_to_64_kib() {
+    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
+    on_slot(0, || {
+        let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
+        for size in [1_150, 5_100, 12_200, 20_400, 28_600, 65_500] {
+            let [block, wall] = [(); 2].map(|()| allocate(&heap, layout(size, 8)));
+            let before = heap.stats().cached_bytes;
+            free(&heap, block, layout(size, 8));
+            assert!(heap.stats().cached_bytes >= before + size, "{size} bytes: {}", heap.stats());
+            assert_eq!(allocate(&heap, layout(size - size / 20, 8)), block, "{size} bytes");
+            heap.check().unwrap();
+            free(&heap, block, layout(size - size / 20, 8));
+            free(&heap, wall, layout(size, 8));
+        }
+        many.into_iter().for_each(|block| free(&heap, block, layout(10_000, 8)));
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_all_together_an_eighth() {
+    let heap = ArenaHeap::new(TestBreak::new(256 << 20, 0), Slots(1));
+    on_slot(0, || {
+        let live: Vec<_> = (0..100).map(|_| allocate(&heap, layout(10_000, 8))).collect();
+        let mut most = 0;
+        // All classes, up and down, so that each finds the room taken by others: what is kept of those does not stay for ever.
+        let steps = (3..128).map(|step| step * 512);
+        for size in steps.clone().chain(steps.rev()).chain([1_500, 60_000, 1_500, 30_000]) {
+            // Of each class more than may be kept.
+            come_and_go(&heap, 60, layout(size, 8));
+            let stats = heap.stats();
+            most = stats.segment_bytes.max(most).max(100 * 10_000 + 60 * size);
+            // A cell has a word or two more than the class says.
+            assert!(stats.cached_bytes <= most / 8 + most / 512, "{size} bytes: {stats}");
+            let again = allocate(&heap, layout(size, 8));
+            assert!(heap.stats().cached_bytes + size <= stats.cached_bytes, "{size} bytes: {stats}");
+            free(&heap, again, layout(size, 8));
+            heap.check().unwrap();
+        }
+        live.into_iter().for_each(|block| free(&heap, block, layout(10_000, 8)));
+    });
+    assert_all_is_free(heap);
+}
+
+#[test]
+fn a_small_block_changes_its_size_by_changing_its_place_with_the_one_freed_last() {
+    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(2));
+    let resize = |block, old: Layout, new_size| {
+        // SAFETY: live, and of this layout.
+        unsafe { heap.reallocate(block, old, new_size) }.expect("there is enough")
+    };
+    on_slot(0, || {
+        // So many that they have runs: the first of them are cells.
+        let first: Vec<_> = [200, 400].map(|size| layout(size, 16)).into_iter().cycle().take(100).collect();
+        let first: Vec<_> = first.into_iter().map(|layout| (allocate(&heap, layout), layout)).collect();
+        for size in [200, 400, 2_000] {
+            come_and_go(&heap, 200, layout(size, 16));
+        }
+        for (from, to) in [(200, 400), (400, 200), (200, 2_000)] {
+            let [freed, block] = [to, from].map(|size| allocate(&heap, layout(size, 16)));
+            free(&heap, freed, layout(to, 16));
+            // SAFETY: as long as that.
+            unsafe { block.write_bytes(7, from) };
+            let moved = resize(block, layout(from, 16), to);
+            assert_eq!(moved, freed, "from {from} to {to} bytes");
+            // SAFETY: written to, or copied there.
+            let content = unsafe { NonNull::slice_from_raw_parts(moved, from.min(to)).as_ref() };
+            assert!(content.iter().all(|&byte| byte == 7));
+            assert_eq!(allocate(&heap, layout(from, 16)), block, "its old place is the next one's");
+            free(&heap, block, layout(from, 16));
+            free(&heap, moved, layout(to, 16));
+        }
+        let block = allocate(&heap, layout(400, 16));
+        assert_eq!(resize(block, layout(400, 16), 300), block, "a little smaller");
+        let moved = on_slot(1, || resize(block, layout(300, 16), 2_000));
+        assert_ne!(moved, block, "another's");
+        free(&heap, moved, layout(2_000, 16));
+        first.into_iter().for_each(|(block, layout)| free(&heap, block, layout));
+        heap.check().unwrap();
+    });
+    assert_all_is_free(heap);
+}
