@@ -139,8 +139,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// If a block is this arena's, as far as one look tells: the class of the run in which it lies, if it lies in one.
     #[inline(always)]
     pub(super) fn class_if_own(&self, block: NonNull<u8>) -> Option<Option<Class>> {
-        let (owner, class) = self.near.look(block.addr().get())?;
-        (owner == self.owner).then_some(class)
+        self.near.class_if_owned(block.addr().get(), self.owner)
     }
 
     /// Whose a block is.

@@ -71,7 +71,9 @@ fn each_unit_of_a_segment_leads_to_its_owner_and_its_start() {
     // SAFETY: the map stays until the end of the test.
     let near = unsafe { mapped.map.near(at) }.unwrap();
     for address in (at..at + 3 * UNIT).step_by(PAGE) {
-        assert_eq!(near.look(address), Some((owner, mapped.map.class_at(address))));
+        let class = mapped.map.class_at(address);
+        assert_eq!((near.look(address), near.class_if_owned(address, owner)), (Some((owner, class)), Some(class)));
+        assert_eq!(near.class_if_owned(address, Owner::from_index(8).unwrap()), None);
         assert_eq!((near.owner_of(address), Near::NOTHING.owner_of(address)), (Some(owner), None));
     }
     assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
