@@ -81,30 +81,30 @@ fn a_small_block_changes_its_size_by_changing_its_place_with_the_one_freed_last(
     };
     on_slot(0, || {
         // So many that they have runs: the first of them are cells.
-        let first: Vec<_> = [200, 400].map(|size| layout(size, 16)).into_iter().cycle().take(100).collect();
+        let first: Vec<_> = [200, 400].map(|size| layout(size, 8)).into_iter().cycle().take(100).collect();
         let first: Vec<_> = first.into_iter().map(|layout| (allocate(&heap, layout), layout)).collect();
         for size in [200, 400, 2_000] {
-            come_and_go(&heap, 200, layout(size, 16));
+            come_and_go(&heap, 200, layout(size, 8));
         }
         for (from, to) in [(200, 400), (400, 200), (200, 2_000)] {
-            let [freed, block] = [to, from].map(|size| allocate(&heap, layout(size, 16)));
-            free(&heap, freed, layout(to, 16));
+            let [freed, block] = [to, from].map(|size| allocate(&heap, layout(size, 8)));
+            free(&heap, freed, layout(to, 8));
             // SAFETY: as long as that.
             unsafe { block.write_bytes(7, from) };
-            let moved = resize(block, layout(from, 16), to);
+            let moved = resize(block, layout(from, 8), to);
             assert_eq!(moved, freed, "from {from} to {to} bytes");
             // SAFETY: written to, or copied there.
             let content = unsafe { NonNull::slice_from_raw_parts(moved, from.min(to)).as_ref() };
             assert!(content.iter().all(|&byte| byte == 7));
-            assert_eq!(allocate(&heap, layout(from, 16)), block, "its old place is the next one's");
-            free(&heap, block, layout(from, 16));
-            free(&heap, moved, layout(to, 16));
+            assert_eq!(allocate(&heap, layout(from, 8)), block, "its old place is the next one's");
+            free(&heap, block, layout(from, 8));
+            free(&heap, moved, layout(to, 8));
         }
-        let block = allocate(&heap, layout(400, 16));
-        assert_eq!(resize(block, layout(400, 16), 300), block, "a little smaller");
-        let moved = on_slot(1, || resize(block, layout(300, 16), 2_000));
+        let block = allocate(&heap, layout(400, 8));
+        assert_eq!(resize(block, layout(400, 8), 300), block, "a little smaller");
+        let moved = on_slot(1, || resize(block, layout(300, 8), 2_000));
         assert_ne!(moved, block, "another's");
-        free(&heap, moved, layout(2_000, 16));
+        free(&heap, moved, layout(2_000, 8));
         first.into_iter().for_each(|(block, layout)| free(&heap, block, layout));
         heap.check().unwrap();
     });

@@ -129,15 +129,19 @@ fn what_finds_no_empty_packet_goes_to_the_list() {
     });
 }
 
+/// A mailbox whose packets are full, and a thread that frees two more blocks, one after the other.
+fn full_and_two_on_their_way() -> (Arc<Mail>, thread::JoinHandle<()>) {
+    let mail = Mail::new(PACKETS + 2);
+    (0..PACKETS).for_each(|block| mail.free(block..block + 1));
+    let others = Arc::clone(&mail);
+    let other = thread::spawn(move || (PACKETS..PACKETS + 2).for_each(|block| others.free(block..block + 1)));
+    (mail, other)
+}
+
 #[test]
 fn a_packet_is_filled_again_while_its_owner_takes_others_up() {
     loom::model(|| {
-        let mail = Mail::new(PACKETS + 2);
-        (0..PACKETS).for_each(|block| mail.free(block..block + 1));
-        let other = {
-            let mail = Arc::clone(&mail);
-            thread::spawn(move || (PACKETS..PACKETS + 2).for_each(|block| mail.free(block..block + 1)))
-        };
+        let (mail, other) = full_and_two_on_their_way();
         let mut turn = 0;
         thread::yield_now();
         let meanwhile = mail.take_up(1, &mut turn) + mail.take_up(1, &mut turn);
@@ -166,12 +170,7 @@ fn no_packet_waits_behind_others_that_come_later() {
 #[test]
 fn packets_that_are_added_while_others_send_are_found_with_what_is_in_them() {
     loom::model(|| {
-        let mail = Mail::new(PACKETS + 2);
-        (0..PACKETS).for_each(|block| mail.free(block..block + 1));
-        let other = {
-            let mail = Arc::clone(&mail);
-            thread::spawn(move || (PACKETS..PACKETS + 2).for_each(|block| mail.free(block..block + 1)))
-        };
+        let (mail, other) = full_and_two_on_their_way();
         let mut turn = 0;
         thread::yield_now();
         mail.add_packets();
