@@ -24,6 +24,7 @@ cases!(
     the_threshold_rises_with_what_is_freed,
     without_a_mapping_the_block_comes_from_the_break,
     a_mapped_block_is_remapped,
+    a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later,
     a_block_that_cannot_be_remapped_moves_or_stays_as_it_was,
     to_become_smaller_never_fails,
     impossible_mappings_are_refused,
@@ -179,6 +180,24 @@ fn a_mapped_block_is_remapped() {
     assert_eq!((heap.map_provider().count(), heap.stats().live_cells), (1, 0));
     // SAFETY: the block is that long.
     assert!(unsafe { core::slice::from_raw_parts(large.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0x5A));
+}
+
+fn a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later() {
+    let mut heap = heap();
+    let mut lucky = 0;
+    for _ in 0..4 {
+        let block = allocate(&mut heap, layout(LARGE, PAGE));
+        lucky += usize::from(block.addr().get().is_multiple_of(2 * PAGE));
+        let asked = layout(2 * LARGE, 2 * PAGE);
+        // SAFETY: live, and given up.
+        let resized = unsafe { heap.reallocate_unsized(block, asked) }.expect("there is enough");
+        assert!(resized.addr().get().is_multiple_of(2 * PAGE), "{resized:?} was {block:?}");
+        free(&mut heap, resized, asked);
+        // The next one begins at a page of the other kind.
+        let other = allocate(&mut heap, layout(LARGE, PAGE));
+        free(&mut heap, other, layout(LARGE, PAGE));
+    }
+    assert!(lucky > 0, "none was more aligned than asked for");
 }
 
 fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {

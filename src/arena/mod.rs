@@ -19,11 +19,12 @@
 //! # How much memory may be out of reach
 //!
 //! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
-//! segment, an eighth of the arena at most, or of four blocks; what middling blocks are longer than was asked for, an eighth at most; its front
-//! cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES` times
-//! `MOST_BYTES`, and a block, of others; and what others have freed and it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there is one, and more by and by, up
-//! to an eighth of the most that the arena has had; the rest in the list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A
-//! producer's memory comes back to the producer, so what grows with time is none of these.
+//! segment, an eighth of the arena at most, or of four blocks; what middling blocks are longer than was asked for, an eighth at most; its
+//! front cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES`
+//! times `MOST_BYTES`, and a block, of others; and what others have freed and it has not taken up: `PACKETS` times as much as in a box in
+//! each set of packets, of which there is one, and more by and by, up to an eighth of the most that the arena has had; the rest in the
+//! list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes back to the producer, so what grows with
+//! time is none of these.
 //! Where memory runs out, what lies between live blocks in the arenas of retired slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]

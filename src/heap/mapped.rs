@@ -116,6 +116,10 @@ impl<B: Break, M: Map> Heap<B, M> {
         if len == mapping.len {
             return Remapped::To(payload);
         }
+        // That the block is more aligned than mappings are is luck, which it may not have elsewhere.
+        if new.align() > self.map.granule() {
+            return Remapped::MustMove;
+        }
         // A block that has become small is better off in the heap; half the threshold keeps it from going to and fro.
         if new.size() < self.map_threshold.bytes / 2 {
             return Remapped::MustMove;

@@ -1,5 +1,5 @@
-//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs, check_cache.rs and check_small.rs. Every block is a cell, as on
-//! a [plain](Heap::plain) heap, and nothing is kept of what is freed.
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs, check_cache.rs and
+//! check_small.rs. Every block is a cell, as on a [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
 use core::iter::{self, Empty};

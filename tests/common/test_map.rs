@@ -45,8 +45,12 @@ impl TestMap {
     fn add(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a mapping of {len} bytes");
         // So much that the test's own memory would not suffice.
-        let mapping = if self.refuse || len > 1 << 30 { None } else { Mapping::new(len) }.ok_or(MapError::OutOfMemory)?;
-        let start = mapping.start();
+        let mapping = if self.refuse || len > 1 << 30 { None } else { Mapping::new(len + PAGE) }.ok_or(MapError::OutOfMemory)?;
+        // More alignment than a page's is luck: every other mapping begins at an odd page.
+        let is_odd = !mapping.start().addr().get().is_multiple_of(2 * PAGE);
+        let skip = if is_odd == (self.maps + self.remaps).is_multiple_of(2) { PAGE } else { 0 };
+        // SAFETY: there is a page more than asked for.
+        let start = unsafe { mapping.start().byte_add(skip) };
         self.live.insert(start.addr().get(), (mapping, len));
         Ok(start)
     }
