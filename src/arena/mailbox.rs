@@ -75,7 +75,7 @@ impl Mailbox {
         packets
     }
 
-    /// Gives up what was claimed and not announced. Only where nobody is who could announce it.
+    /// Announces, without blocks, what was claimed and not announced. Only where nobody is left who could do so.
     pub(super) fn forget_claims(&self) {
         self.sets().for_each(Packets::forget_claims);
     }

@@ -9,7 +9,7 @@ use crate::small::segments::Owner;
 /// Owners for whom blocks are collected at the same time.
 const BOXES: usize = 8;
 
-/// So many bytes wait here for one owner, at most.
+/// Bytes with which a box is full. What waits here for one owner is less than that, and a block.
 pub(super) const MOST_BYTES: usize = 16 << 10;
 
 /// What a block counts whose size is not known.
@@ -39,7 +39,7 @@ struct Box {
 /// # Invariants
 ///
 /// * box `b` has blocks of owners whose number is `b` modulo `BOXES`
-/// * without the block that came last, it has less than `MOST_BYTES` bytes
+/// * without the block that came last, it has less than `MOST_BYTES` bytes. A box that is full is sent when the next block comes
 #[derive(Debug)]
 pub(super) struct Outbox([Box; BOXES]);
 

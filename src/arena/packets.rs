@@ -82,7 +82,7 @@ impl Batch {
 ///
 /// With `t` for a number that `tail` may have, and `r` for `t` without its remainder modulo `PACKETS`:
 ///
-/// * `state = r`: it is empty, and belongs to who makes `t` `t + 1` in `tail`, until they announce it
+/// * `state = r`: it is empty, or belongs to the one who moved `tail` from `t` to `t + 1`, until it is announced
 /// * `state = r + 1`: it was announced, and belongs to the owner. It has blocks that nobody uses or lists
 #[derive(Debug)]
 #[repr(C, align(128))]
@@ -219,12 +219,12 @@ impl Packets {
         most.min(PACKETS)
     }
 
-    /// Announces what was claimed, without blocks. Only where nobody is who could announce it.
+    /// Announces what was claimed, without blocks. Only where nobody is left who could announce it.
     pub(super) fn forget_claims(&self) {
         let (first, end) = (self.head.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
         for number in (0..end.wrapping_sub(first)).map(|ahead| first.wrapping_add(ahead)) {
             if !self.is_announced(number, Ordering::Relaxed) {
-                // SAFETY: it was claimed by who is not there any more.
+                // SAFETY: whoever claimed it is not there any more.
                 unsafe { self.announce(number, &Batch::EMPTY) };
             }
         }
