@@ -7,7 +7,7 @@ cli() { redis-cli -h 127.0.0.1 -p "$port" "$@"; }
 tries=0
 until [ "$(cli ping 2>/dev/null)" = PONG ]; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 100 ] || ! kill -0 "$server"; then cat server.log >&2; exit 1; fi
+    if [ "$tries" -gt 600 ] || ! kill -0 "$server"; then cat server.log >&2; exit 1; fi
     sleep 0.1
 done
 status=0

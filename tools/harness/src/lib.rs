@@ -14,7 +14,8 @@
 //!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
 //!   image · programs                   what is built to be booted, and the ring-3 programs in it
-//!   qemu · cargo · process             children: compilers and the emulator
+//!   qemu ── turn · disk · patience     the emulator: how many at a time, how it gets at its image, how long it may be silent
+//!   cargo · process                    compilers; any child
 //!   project                            where things are
 //!   tally                              what passed, what failed and how
 //! ```
@@ -28,6 +29,7 @@ pub mod cargo;
 pub mod cli;
 pub mod cost;
 pub mod coverage;
+mod disk;
 pub mod elf;
 pub mod error;
 pub mod image;
@@ -36,6 +38,7 @@ pub mod libtest;
 pub mod no_trace;
 pub mod on_linux;
 pub mod other_kernel;
+mod patience;
 pub mod process;
 pub mod programs;
 pub mod project;
@@ -48,5 +51,6 @@ pub mod steps;
 pub mod suite;
 pub mod tally;
 pub mod tour;
+mod turn;
 
 pub use error::Error;

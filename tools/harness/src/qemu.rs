@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::disk::{as_value, drive};
 use crate::judge::Ending;
+use crate::patience::{Patience, waited};
 use crate::process;
+use crate::turn::Turns;
 
 /// Who executes the kernel's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,7 +47,7 @@ pub enum Progress {
     None,
 }
 
-/// How long a machine may make no progress.
+/// How long a machine may make no progress. What it waits for a processor meanwhile does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// From its start to the first progress: a whole boot.
@@ -61,11 +64,8 @@ impl Limits {
 }
 
 impl Machine {
-    /// QEMU's arguments for booting `image`, with `keys` for the kernel to read (`opt/brkalloc/<key>`).
-    fn arguments(&self, image: &Path, keys: &[(&str, &str)]) -> Vec<OsString> {
-        // A snapshot leaves the image as it is, so that any number of machines can boot it at the same time.
-        let mut drive = OsString::from("format=raw,snapshot=on,file=");
-        drive.push(image);
+    /// QEMU's arguments for booting from a [`drive`], with `keys` for the kernel to read (`opt/brkalloc/<key>`).
+    fn arguments(&self, drive: OsString, keys: &[(&str, &str)]) -> Vec<OsString> {
         let accel = match self.accel {
             Accel::Tcg | Accel::Counting => "tcg",
             Accel::Kvm => "kvm",
@@ -101,16 +101,15 @@ impl Machine {
             arguments.extend(["-icount", "shift=0"].map(OsString::from));
         }
         for (key, value) in keys {
-            // A comma separates QEMU's options; a doubled one stands for itself.
-            let value = value.replace(',', ",,");
-            arguments.push("-fw_cfg".into());
-            arguments.push(format!("name=opt/brkalloc/{key},string={value}").into());
+            let mut file = OsString::from(format!("name=opt/brkalloc/{key},string="));
+            file.push(as_value(value.as_ref()));
+            arguments.extend(["-fw_cfg".into(), file]);
         }
         arguments
     }
 
     /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its serial port as it comes. If
-    /// it does not report progress for as long as the limits say, the machine is stopped.
+    /// it does not report progress for as long as the limits say, the machine is stopped. Waits while as many machines run as there are processors.
     pub fn boot(
         &self,
         qemu: &Path,
@@ -119,8 +118,10 @@ impl Machine {
         limits: Limits,
         on_bytes: impl FnMut(&[u8]) -> Progress,
     ) -> Ending {
+        static TURNS: Turns = Turns::new();
+        let _turn = TURNS.take();
         let mut command = Command::new(qemu);
-        command.args(self.arguments(image, keys));
+        command.args(self.arguments(drive(qemu, image), keys));
         match watch(command, limits, on_bytes) {
             Ok(ending) => ending,
             Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
@@ -149,12 +150,16 @@ impl Drop for Guarded {
     }
 }
 
+/// How often a silent program is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Runs `command`; see [`Machine::boot`].
 fn watch(mut command: Command, limits: Limits, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut stderr = child.stderr.take().expect("stderr is piped");
+    let pid = child.id();
     let child = Guarded(Some(child));
     let chunks = read_in_background(stdout);
     let complaint = thread::spawn(move || {
@@ -163,23 +168,20 @@ fn watch(mut command: Command, limits: Limits, mut on_bytes: impl FnMut(&[u8]) -
         String::from_utf8_lossy(&bytes).into_owned()
     });
 
-    let mut limit = limits.first;
-    let mut deadline = Instant::now() + limit;
+    let mut patience = Patience::new(limits.first, Instant::now(), waited(pid));
     loop {
-        let patience = deadline.saturating_duration_since(Instant::now());
-        match chunks.recv_timeout(patience) {
+        match chunks.recv_timeout(LOOK) {
             Ok(bytes) => {
                 if on_bytes(&bytes) == Progress::Made {
-                    limit = limits.next;
-                    deadline = Instant::now() + limit;
-                }
-                // One that writes for ever without getting on never lets the wait above run out.
-                if Instant::now() >= deadline {
-                    return Ok(Ending::TimedOut(limit));
+                    patience = Patience::new(limits.next, Instant::now(), waited(pid));
                 }
             }
-            Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut(limit)),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
+        }
+        // Also after bytes: one that writes for ever without getting on is never silent.
+        if !patience.lasts(Instant::now(), waited(pid)) {
+            return Ok(Ending::TimedOut(patience.limit()));
         }
     }
     let status = child.wait()?;
@@ -274,7 +276,7 @@ mod tests {
     #[test]
     fn a_comma_in_a_value_does_not_end_it() {
         let machine = Machine { accel: Accel::Tcg, smp: 2, mem: "64M".into() };
-        let arguments = machine.arguments(Path::new("x.bin"), &[("filter", "a,b")]);
+        let arguments = machine.arguments("file=x.bin".into(), &[("filter", "a,b")]);
         assert_eq!(arguments.last().unwrap(), "name=opt/brkalloc/filter,string=a,,b");
     }
 }

@@ -8,7 +8,7 @@ use crate::qemu::{Limits, Machine, Progress};
 use crate::tally::{Failure, Kind};
 
 /// How long the whole tour may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// So many of the last lines are kept for the report on a crash.
 const LAST_LINES: usize = 30;
