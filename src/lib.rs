@@ -70,6 +70,8 @@ extern crate std;
 mod allocator_api;
 #[cfg(not(feature = "tiny"))]
 mod arena;
+#[cfg(not(feature = "tiny"))]
+mod atomic;
 mod cell;
 mod global;
 mod heap;

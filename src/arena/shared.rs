@@ -5,10 +5,10 @@
 use core::alloc::Layout;
 use core::mem::offset_of;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::mailbox::Mailbox;
 use super::slot::{LEVELS, Slot};
+use super::sync::{AtomicUsize, Ordering};
 use crate::small::segments::{Owner, SegmentMap};
 
 /// An arena, as far as those know it who are not in it.

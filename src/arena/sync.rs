@@ -1,7 +1,8 @@
 //! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of these.
 
+pub(super) use crate::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 pub(super) use crate::provider::SlotWord;
-pub(super) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence};
+pub(super) use core::sync::atomic::{Ordering, compiler_fence};
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;

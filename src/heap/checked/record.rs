@@ -11,9 +11,10 @@
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::{Misuse, MisuseKind};
+use crate::atomic::AtomicUsize;
 use crate::cell::{WORD, mix};
 
 /// What the record takes.

@@ -9,7 +9,7 @@ use crate::elf::{Function, Program};
 use crate::project::{Project, Setup};
 use crate::{Error, cargo, process};
 
-/// The small target: 32-bit ARM with atomic operations, which the lock needs.
+/// The small target: 32-bit ARM with atomic operations, so that the lock takes no crate more.
 const TARGET: &str = "thumbv7m-none-eabi";
 
 /// The sort of build output that programs for small targets are.

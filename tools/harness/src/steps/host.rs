@@ -6,7 +6,7 @@ use std::process::Command;
 use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
 use super::{Action, Context, Outcome, Screen, Step};
 use crate::libtest::{self, Reader};
-use crate::size::Sizes;
+use crate::size::{SORT, Sizes};
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, no_trace, process};
 
@@ -41,10 +41,22 @@ pub(super) fn steps32() -> Vec<Step> {
     ]
 }
 
-/// What is linked of the allocator into a program.
+/// What is linked of the allocator into a program, and for which processors.
 pub(super) fn linked() -> Vec<Step> {
     let alone = |title, run| Step { title, action: Action::Alone(run) };
-    vec![alone("size: small target", size), alone("checked: no trace when off", no_trace)]
+    vec![
+        alone("size: small target", size),
+        Step { title: "check: a processor without exchange", action: Action::Check(no_exchange) },
+        alone("checked: no trace when off", no_trace),
+    ]
+}
+
+/// Compiles all of the allocator for a processor that cannot exchange a word at once.
+fn no_exchange(context: &Context) -> Command {
+    let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), SORT);
+    command.args(["check", "--package", "brkalloc", "--lib", "--features", CHECKED, "-Zbuild-std=core"]);
+    command.args(["--target", "thumbv6m-none-eabi"]).env("RUSTFLAGS", "-D warnings");
+    command
 }
 
 /// The allocator's own tests and the suites, as one program each, with overflow checks and debug assertions.
