@@ -115,7 +115,7 @@ impl AddressSpace {
             if vma.end.saturating_add(len) <= end {
                 break;
             }
-            end = end.min(lowest(vma));
+            end = self.layout.mmap_base.min(lowest(vma));
         }
         let start = end.checked_sub(len)?;
         (start >= MIN_ADDRESS).then_some(start)

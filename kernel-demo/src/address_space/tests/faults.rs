@@ -172,3 +172,14 @@ fn causes_are_told_in_words() {
     assert_eq!(Cause::GivenBack.to_string(), "given back by a lower break");
     assert_eq!(Cause::StackLimit.to_string(), "below the stack's limit: stack overflow");
 }
+
+#[test]
+fn a_stack_keeps_its_gap_from_the_next_area_only() {
+    let mut world = World::with(Limits { stack: p(1000), ..LIMITS }, Account::overcommit());
+    world.fault(p(1200), Write, MISSING).unwrap();
+    world.map_at(1100, 1101, RW);
+    assert_eq!(world.map(1), 999, "the gap reaches below where mappings go, but ends where something is");
+    world.munmap(1100, 1101).unwrap();
+    world.munmap(999, 1000).unwrap();
+    assert_eq!(world.map(1), 1200 - 256 - 1, "it is kept where nothing is");
+}
