@@ -33,12 +33,14 @@ impl AddressSpace {
             return self.take_out(new_end, old_end, tables, commit).ok();
         }
         let vma = Vma::private(old_end, new_end, Permissions::READ | Permissions::WRITE, Kind::Heap);
-        if !self.is_free(old_end, new_end + PAGE_SIZE) || !self.data_may_change(0, vma.pages()) {
+        let gap = self.vmas.gap(old_end, new_end + PAGE_SIZE)?;
+        if !self.data_may_change(0, vma.pages()) {
             return None;
         }
         self.vmas.reserve(1).ok()?;
         commit.charge(vma.pages()).ok()?;
-        self.add(vma);
+        self.vmas.insert_at(gap, vma);
+        self.note_most();
         Some(())
     }
 }

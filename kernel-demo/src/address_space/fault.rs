@@ -55,8 +55,6 @@ pub enum Decision {
         /// Which page of it.
         page: u64,
     },
-    /// A mistake: the process ends.
-    Kill(Cause),
 }
 
 /// Why a process may not do what it did.
@@ -140,46 +138,52 @@ impl Counters {
             Decision::Copy => self.copied += 1,
             Decision::MakeWritable => self.made_writable += 1,
             Decision::MapObject { .. } => self.object += 1,
-            Decision::Kill(_) => {}
         }
     }
 }
 
 impl AddressSpace {
-    /// Decides about a page fault of the process, and counts it when it is served. `state` is what is mapped at the page now. A stack that is touched
-    /// below grows here.
+    /// Decides about a page fault of the process, counts it, and tells in which area it is. `state` is what is mapped at the page now. A stack
+    /// that is touched below grows here.
     ///
     /// Logarithmic in the number of areas. Needs no heap.
-    pub fn fault(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Decision {
-        let decision = match self.serve(fault, state, commit) {
-            Ok(decision) => decision,
-            Err(cause) => Decision::Kill(cause),
-        };
-        self.counters.count(decision);
-        decision
-    }
-
-    fn serve(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Result<Decision, Cause> {
-        let address = fault.address;
-        if address >= USER_END {
+    ///
+    /// # Errors
+    ///
+    /// The access is a mistake: the process ends. It is not counted.
+    pub fn fault(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Result<(Decision, &Vma), Cause> {
+        if fault.address >= USER_END {
             return Err(Cause::Kernel);
         }
-        if let Some(vma) = self.vmas.find(address) {
-            return permitted(vma, fault.access).and_then(|()| in_area(vma, fault, state));
-        }
+        let (at, decision) = match self.vmas.position(fault.address) {
+            Some(at) => {
+                let vma = &self.vmas.as_slice()[at];
+                permitted(vma, fault.access)?;
+                (at, in_area(vma, fault, state)?)
+            }
+            None => self.below_stack(fault, state, commit)?,
+        };
+        self.counters.count(decision);
+        Ok((decision, &self.vmas.as_slice()[at]))
+    }
+
+    /// Decides about a page fault where no area is: below a stack, which grows.
+    fn below_stack(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Result<(usize, Decision), Cause> {
+        let address = fault.address;
         let stack = *self.vmas.above(address).filter(|vma| vma.kind == Kind::Stack).ok_or_else(|| self.in_gap(address))?;
         permitted(&stack, fault.access).map_err(|_| self.in_gap(address))?;
         let page = page_floor(address);
         self.may_grow(&stack, page)?;
+        let decision = in_area(&stack, fault, state)?;
         let grown = Vma { start: page, end: stack.start, ..stack };
         if grown.accounted {
             commit.charge(grown.pages()).map_err(|_| Cause::NoMemoryPromised)?;
         }
         self.vmas.extend_down(stack.start, page);
-        self.most_pages = self.most_pages.max(self.totals().pages);
-        let decision = in_area(&stack, fault, state)?;
+        self.note_most();
         self.counters.stack_growth += 1;
-        Ok(decision)
+        let at = self.vmas.position(address).expect("the stack has just grown to there");
+        Ok((at, decision))
     }
 
     /// Whether the stack may grow down to the page.

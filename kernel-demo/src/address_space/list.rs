@@ -12,40 +12,32 @@
 //! area, so it needs no heap.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
+use core::ops::Range;
 
 use super::errno::Errno;
-use super::vma::{Kind, Vma};
-use crate::memory::Permissions;
+use super::lowest;
+use super::totals::Totals;
+use super::vma::Vma;
+use crate::memory::layout::PAGE_SIZE;
 
-/// Sums over all areas, in pages, as `status` and the limits want them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// All pages.
-    pub pages: u64,
-    /// Private, writable, not stack.
-    pub data: u64,
-    /// Stack.
-    pub stack: u64,
-    /// Executable.
-    pub executable: u64,
-    /// Charged to the system's account.
-    pub accounted: u64,
+/// The areas that have an address in a range, as the list is now.
+#[derive(Clone, Debug)]
+pub struct Within {
+    start: u64,
+    end: u64,
+    areas: Range<usize>,
 }
 
-impl Totals {
-    fn change(&mut self, vma: &Vma, by: impl Fn(&mut u64, u64)) {
-        let pages = vma.pages();
-        by(&mut self.pages, pages);
-        for (applies, sum) in [
-            (vma.is_data(), &mut self.data),
-            (vma.kind == Kind::Stack, &mut self.stack),
-            (vma.permissions.contains(Permissions::EXECUTE), &mut self.executable),
-            (vma.accounted, &mut self.accounted),
-        ] {
-            if applies {
-                by(sum, pages);
-            }
-        }
+impl Within {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.areas.is_empty()
+    }
+
+    /// How many pages of an area, which is one of them, lie in the range.
+    fn pages_of(&self, vma: &Vma) -> u64 {
+        (vma.end.min(self.end) - vma.start.max(self.start)) / PAGE_SIZE
     }
 }
 
@@ -61,12 +53,14 @@ pub struct VmaList {
     vmas: Vec<Vma>,
     limit: usize,
     totals: Totals,
+    /// What was found last, to be tried first. Any number will do.
+    latest: Cell<usize>,
 }
 
 impl VmaList {
     /// An empty list that will hold `limit` areas at most.
     pub const fn new(limit: usize) -> Self {
-        Self { vmas: Vec::new(), limit, totals: Totals { pages: 0, data: 0, stack: 0, executable: 0, accounted: 0 } }
+        Self { vmas: Vec::new(), limit, totals: Totals::NONE, latest: Cell::new(0) }
     }
 
     /// All areas, from low to high.
@@ -88,17 +82,47 @@ impl VmaList {
         let mut vmas = Vec::new();
         vmas.try_reserve_exact(self.vmas.len()).map_err(|_| Errno::ENOMEM)?;
         vmas.extend_from_slice(&self.vmas);
-        Ok(Self { vmas, limit: self.limit, totals: self.totals })
+        Ok(Self { vmas, latest: self.latest.clone(), ..*self })
     }
 
     /// The area that holds the address. Logarithmic.
     pub fn find(&self, address: u64) -> Option<&Vma> {
-        self.vmas.get(self.after(address)).filter(|vma| vma.start <= address)
+        self.position(address).map(|at| &self.vmas[at])
+    }
+
+    /// Where in the list it is. Logarithmic.
+    pub fn position(&self, address: u64) -> Option<usize> {
+        let at = self.after(address);
+        self.vmas.get(at).is_some_and(|vma| vma.start <= address).then_some(at)
     }
 
     /// The areas that have an address in `[start, end)`, from low to high.
     pub fn overlapping(&self, start: u64, end: u64) -> &[Vma] {
-        &self.vmas[self.after(start)..self.before(end)]
+        &self.vmas[self.within(start, end).areas]
+    }
+
+    /// Which these are. Logarithmic in the number of all areas, and linear in the number of these.
+    pub fn within(&self, start: u64, end: u64) -> Within {
+        let first = self.after(start);
+        let count = self.vmas[first..].iter().take_while(|vma| vma.start < end).count();
+        Within { start, end, areas: first..first + count }
+    }
+
+    /// Where in the list an area `[start, end)` would be, if nothing lies there, nor within the guard gap of a stack above it.
+    pub fn gap(&self, start: u64, end: u64) -> Option<usize> {
+        let at = self.after(start);
+        self.vmas.get(at).is_none_or(|next| end <= lowest(next)).then_some(at)
+    }
+
+    /// Pages of the range that are charged, and pages of data.
+    pub fn sums(&self, within: &Within) -> (u64, u64) {
+        let (mut accounted, mut data) = (0, 0);
+        for vma in &self.vmas[within.areas.clone()] {
+            let pages = within.pages_of(vma);
+            accounted += if vma.accounted { pages } else { 0 };
+            data += if vma.is_data() { pages } else { 0 };
+        }
+        (accounted, data)
     }
 
     /// The highest area that ends at or below the address.
@@ -129,37 +153,72 @@ impl VmaList {
     }
 
     /// Whether the range lies strictly inside one area, so that taking it out leaves two.
-    pub fn splits(&self, start: u64, end: u64) -> bool {
-        self.find(start).is_some_and(|vma| vma.start < start && end < vma.end)
+    pub fn splits(&self, within: &Within) -> bool {
+        let Within { start, end, ref areas } = *within;
+        areas.len() == 1 && self.vmas.get(areas.start).is_some_and(|vma| vma.start < start && end < vma.end)
     }
 
     /// Enters an area where nothing is, as part of a neighbour if that goes on there. Room for one was reserved.
     pub fn insert(&mut self, vma: Vma) {
-        debug_assert!(self.overlapping(vma.start, vma.end).is_empty());
-        self.totals.change(&vma, |sum, pages| *sum += pages);
-        let at = self.before(vma.start);
-        self.vmas.insert(at, vma);
-        self.join(at, at + 1);
+        self.insert_at(self.after(vma.start), vma);
     }
 
-    /// Takes out whatever lies in `[start, end)`. If that [splits](Self::splits) an area, room for one was reserved.
-    pub fn remove(&mut self, start: u64, end: u64) {
-        if self.splits(start, end) {
-            self.cut(start);
+    /// The same, for who knows the [gap](Self::gap).
+    #[inline(always)]
+    pub fn insert_at(&mut self, at: usize, vma: Vma) {
+        debug_assert!(self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty());
+        self.totals.add(&vma, vma.pages());
+        let joins_next = self.vmas.get(at).is_some_and(|next| vma.continues_in(next));
+        match self.vmas[..at].last_mut().filter(|below| below.continues_in(&vma)) {
+            Some(below) if !joins_next => below.end = vma.end,
+            below => {
+                let joins_below = below.is_some();
+                self.put(at, vma, joins_below, joins_next);
+            }
         }
-        let (mut from, mut to) = (self.after(start), self.before(end));
-        for vma in &self.vmas[from..to] {
-            self.totals.change(&vma.part(start, end), |sum, pages| *sum -= pages);
+    }
+
+    /// Enters an area that does more than make the one below it longer.
+    #[inline(never)]
+    fn put(&mut self, at: usize, vma: Vma, joins_below: bool, joins_next: bool) {
+        if joins_next {
+            let end = self.vmas[at].end;
+            self.vmas[at] = Vma { end, ..vma };
+        } else {
+            self.vmas.insert(at, vma);
         }
-        if let Some(low) = self.vmas[from..to].first_mut().filter(|low| low.start < start) {
-            *low = low.part(low.start, start);
-            from += 1;
+        if joins_below {
+            self.join(at, at);
         }
-        if let Some(high) = self.vmas[from..to].last_mut().filter(|high| high.end > end) {
-            *high = high.part(end, high.end);
-            to -= 1;
+    }
+
+    /// Takes out whatever lies in the range. If that [splits](Self::splits) an area, room for one was reserved.
+    pub fn remove(&mut self, within: Within) {
+        let Within { start, end, ref areas } = within;
+        let mut whole = areas.clone();
+        for at in areas.clone() {
+            let vma = &mut self.vmas[at];
+            self.totals.subtract(vma, within.pages_of(vma));
+            match (vma.start < start, end < vma.end) {
+                (false, false) => {}
+                (true, false) => {
+                    vma.end = start;
+                    whole.start += 1;
+                }
+                (false, true) => {
+                    *vma = vma.part(end, vma.end);
+                    whole.end -= 1;
+                }
+                (true, true) => {
+                    let high = vma.part(end, vma.end);
+                    vma.end = start;
+                    return self.vmas.insert(at + 1, high);
+                }
+            }
         }
-        self.vmas.drain(from..to);
+        if !whole.is_empty() {
+            self.vmas.drain(whole);
+        }
     }
 
     /// Changes whatever lies in `[start, end)`; what is alike afterwards becomes one. Room for the [cuts](Self::cuts) was reserved.
@@ -168,9 +227,9 @@ impl VmaList {
         self.cut(end);
         let (from, to) = (self.after(start), self.before(end));
         for vma in &mut self.vmas[from..to] {
-            self.totals.change(vma, |sum, pages| *sum -= pages);
+            self.totals.subtract(vma, vma.pages());
             change(vma);
-            self.totals.change(vma, |sum, pages| *sum += pages);
+            self.totals.add(vma, vma.pages());
         }
         self.join(from, to);
     }
@@ -180,15 +239,26 @@ impl VmaList {
         let at = self.after(old);
         let Some(vma) = self.vmas.get_mut(at) else { return };
         debug_assert!(vma.start == old && new <= old);
-        self.totals.change(vma, |sum, pages| *sum -= pages);
+        self.totals.add(vma, (old - new) / PAGE_SIZE);
         vma.start = new;
-        self.totals.change(vma, |sum, pages| *sum += pages);
         self.join(at, at);
     }
 
-    /// Index of the first area that ends above the address.
+    /// Index of the first area that ends above the address. Who asks twice for the same is answered at once: that is what faults in one
+    /// area do, and a break that moves.
+    #[inline]
     fn after(&self, address: u64) -> usize {
-        self.vmas.partition_point(|vma| vma.end <= address)
+        let latest = self.latest.get();
+        let is_after = |at: usize| self.vmas.get(at).is_some_and(|vma| address < vma.end);
+        if is_after(latest) && !latest.checked_sub(1).is_some_and(is_after) { latest } else { self.search(address) }
+    }
+
+    /// The same, by halves.
+    #[inline(never)]
+    fn search(&self, address: u64) -> usize {
+        let found = self.vmas.partition_point(|vma| vma.end <= address);
+        self.latest.set(found);
+        found
     }
 
     /// Index of the first area that starts at or above the address.
@@ -229,7 +299,7 @@ impl VmaList {
     pub fn check(&self) -> Result<(), &'static str> {
         let mut totals = Totals::default();
         for vma in &self.vmas {
-            totals.change(vma, |sum, pages| *sum += pages);
+            totals.add(vma, vma.pages());
         }
         let pairs = || self.vmas.windows(2);
         let rules = [

@@ -115,7 +115,7 @@ impl AddressSpace {
             if vma.end.saturating_add(len) <= end {
                 break;
             }
-            end = end.min(lowest(vma));
+            end = self.layout.mmap_base.min(lowest(vma));
         }
         let start = end.checked_sub(len)?;
         (start >= MIN_ADDRESS).then_some(start)
@@ -136,14 +136,15 @@ impl AddressSpace {
     /// Puts an area in place of whatever is there, or says why not: the list, the data limit, the account.
     pub(super) fn replace(&mut self, vma: Vma, tables: &mut impl PageTables, commit: &mut impl Commit) -> Result<(), Errno> {
         let Vma { start, end, .. } = vma;
-        let (old_accounted, old_data) = self.sums(start, end);
+        let within = self.vmas.within(start, end);
+        let (old_accounted, old_data) = self.vmas.sums(&within);
         if !self.data_may_change(old_data, if vma.is_data() { vma.pages() } else { 0 }) {
             return Err(Errno::ENOMEM);
         }
-        self.vmas.reserve(1 + usize::from(self.vmas.splits(start, end)))?;
+        self.vmas.reserve(1 + usize::from(self.vmas.splits(&within)))?;
         self.recharge(old_accounted, if vma.accounted { vma.pages() } else { 0 }, commit)?;
-        if !self.vmas.overlapping(start, end).is_empty() {
-            self.vmas.remove(start, end);
+        if !within.is_empty() {
+            self.vmas.remove(within);
             tables.unmap(start, end);
         }
         self.add(vma);

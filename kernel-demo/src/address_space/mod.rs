@@ -31,6 +31,7 @@ mod mmap;
 mod mprotect;
 mod mremap;
 mod munmap;
+mod totals;
 mod views;
 mod vma;
 
@@ -38,9 +39,9 @@ pub use account::{Account, Commit, PageTables};
 pub use errno::Errno;
 pub use fault::{Cause, Counters, Decision, PageState};
 pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
-pub use list::Totals;
 pub use mmap::{MapFlags, MapRequest};
 pub use mremap::{RemapFlags, RemapRequest};
+pub use totals::Totals;
 pub use views::{Figures, Resident};
 pub use vma::{Kind, Name, ObjectId, Sharing, Vma};
 
@@ -186,7 +187,12 @@ impl AddressSpace {
     /// Enters an area for which everything was checked.
     fn add(&mut self, vma: Vma) {
         self.vmas.insert(vma);
-        self.most_pages = self.most_pages.max(self.totals().pages);
+        self.note_most();
+    }
+
+    /// Notes how many pages there are, if there never were as many.
+    fn note_most(&mut self) {
+        self.most_pages = self.most_pages.max(self.vmas.totals().pages);
     }
 
     /// Lets go of `old` charged pages and promises `new` ones, as one step.
@@ -202,9 +208,7 @@ impl AddressSpace {
 
     /// Pages charged in `[start, end)`, and pages of data.
     fn sums(&self, start: u64, end: u64) -> (u64, u64) {
-        let parts = || self.vmas.overlapping(start, end).iter().map(|vma| vma.part(start, end));
-        let accounted = parts().filter(|vma| vma.accounted).map(|vma| vma.pages()).sum();
-        (accounted, parts().filter(Vma::is_data).map(|vma| vma.pages()).sum())
+        self.vmas.sums(&self.vmas.within(start, end))
     }
 
     /// Whether the data limit allows `more` pages of data when `less` go.
@@ -214,7 +218,7 @@ impl AddressSpace {
 
     /// Whether nothing lies in `[start, end)`, nor within the guard gap of a stack above it.
     fn is_free(&self, start: u64, end: u64) -> bool {
-        self.vmas.overlapping(start, end).is_empty() && self.vmas.above(end).is_none_or(|next| end <= lowest(next))
+        self.vmas.gap(start, end).is_some()
     }
 
     /// Whether the invariants hold, for tests. Linear.

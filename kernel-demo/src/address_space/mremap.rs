@@ -112,19 +112,19 @@ impl AddressSpace {
         if !self.data_may_change(there_data + here_data, if moved.is_data() { moved.pages() } else { 0 }) {
             return Err(Errno::ENOMEM);
         }
-        let split = |start, end| usize::from(self.vmas.splits(start, end));
+        let split = |start, end| usize::from(self.vmas.splits(&self.vmas.within(start, end)));
         self.vmas.reserve(1 + split(part.start, part.end) + split(moved.start, moved.end))?;
         let new = if moved.accounted { moved.pages() } else { 0 };
         let more = new.saturating_sub(there + here);
         commit.charge(more)?;
-        self.vmas.remove(moved.start, moved.end);
+        self.vmas.remove(self.vmas.within(moved.start, moved.end));
         tables.unmap(moved.start, moved.end);
         if tables.shift(part.start, to, new_len.min(part.len())).is_err() {
             commit.uncharge(there + more);
             return Err(Errno::ENOMEM);
         }
         commit.uncharge(there + here + more - new);
-        self.vmas.remove(part.start, part.end);
+        self.vmas.remove(self.vmas.within(part.start, part.end));
         tables.unmap(part.start, part.end);
         self.add(moved);
         Ok(())

@@ -22,12 +22,13 @@ impl AddressSpace {
         tables: &mut impl PageTables,
         commit: &mut impl Commit,
     ) -> Result<(), Errno> {
-        if self.vmas.splits(start, end) {
+        let within = self.vmas.within(start, end);
+        if self.vmas.splits(&within) {
             self.vmas.reserve(1)?;
         }
-        let (accounted, _) = self.sums(start, end);
-        self.recharge(accounted, 0, commit)?;
-        self.vmas.remove(start, end);
+        let charged = self.totals().accounted;
+        self.vmas.remove(within);
+        commit.uncharge(charged - self.totals().accounted);
         tables.unmap(start, end);
         Ok(())
     }

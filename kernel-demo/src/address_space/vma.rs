@@ -1,5 +1,6 @@
 //! One stretch of a process's addresses, all alike: a *virtual memory area*.
 
+use core::ffi::CStr;
 use core::fmt;
 
 use crate::memory::Permissions;
@@ -32,10 +33,13 @@ pub enum Sharing {
 }
 
 /// A short name, cut to [`Name::MAX`] bytes like a process's name in Linux.
+///
+/// # Invariants
+///
+/// Behind the text all is zero, and the last byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
-    bytes: [u8; Self::MAX],
-    len: u8,
+    bytes: [u8; Self::MAX + 1],
 }
 
 impl Name {
@@ -43,24 +47,24 @@ impl Name {
     pub const MAX: usize = 15;
 
     /// No name.
-    pub const NONE: Self = Self { bytes: [0; Self::MAX], len: 0 };
+    pub const NONE: Self = Self { bytes: [0; Self::MAX + 1] };
 
-    /// As much of the text as fits; a character is kept whole or not at all.
+    /// As much of the text, which has no zero byte, as fits; a character is kept whole or not at all.
     pub fn new(text: &str) -> Self {
         let kept = &text.as_bytes()[..text.floor_char_boundary(Self::MAX)];
-        let mut name = Self { len: kept.len() as u8, ..Self::NONE };
+        let mut name = Self::NONE;
         name.bytes[..kept.len()].copy_from_slice(kept);
         name
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.len.into()]).unwrap_or_default()
+        CStr::from_bytes_until_nul(&self.bytes).ok().and_then(|name| name.to_str().ok()).unwrap_or_default()
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.bytes[0] == 0
     }
 }
 
@@ -154,19 +158,28 @@ impl Vma {
     /// The part of it in `[start, end)`, which overlaps it.
     pub(super) fn part(&self, start: u64, end: u64) -> Self {
         let (start, end) = (start.max(self.start), end.min(self.end));
-        let skipped = start - self.start;
+        let (offset, sharing) = self.contents_at(start);
+        Self { start, end, offset, sharing, ..*self }
+    }
+
+    /// What a part of it that starts at an address has as offset, and as sharing.
+    const fn contents_at(&self, address: u64) -> (u64, Sharing) {
+        let skipped = address - self.start;
         let offset = if self.name.is_empty() { 0 } else { self.offset + skipped };
         let sharing = match self.sharing {
             Sharing::Private => Sharing::Private,
             Sharing::Shared(object, first) => Sharing::Shared(object, first + skipped / PAGE_SIZE),
         };
-        Self { start, end, offset, sharing, ..*self }
+        (offset, sharing)
     }
 
     /// Whether `next` goes on where this one ends, with everything alike, so that the two can be one.
+    #[inline(always)]
     pub(super) fn continues_in(&self, next: &Self) -> bool {
-        let joined = Self { end: next.end, ..*self };
-        self.end == next.start && joined.part(next.start, next.end) == *next
+        self.end == next.start
+            && (self.permissions, self.kind, self.accounted) == (next.permissions, next.kind, next.accounted)
+            && self.name == next.name
+            && self.contents_at(next.start) == (next.offset, next.sharing)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Frames through the map of all physical memory, and the processor's translations.
 
+use core::ptr;
+
 use x86_64::VirtAddr;
 use x86_64::instructions::tlb;
 use x86_64::structures::paging::mapper::PageTableFrameMapping;
-use x86_64::structures::paging::{Page, PageTable, PhysFrame};
+use x86_64::structures::paging::{PageTable, PhysFrame};
 
 use crate::memory::layout::PHYSICAL_MEMORY;
 use crate::memory::tables::Mmu;
@@ -37,13 +39,14 @@ impl PhysicalMap {
 // SAFETY: by the type's invariant, the pointer leads to the frame.
 unsafe impl PageTableFrameMapping for PhysicalMap {
     fn frame_to_pointer(&self, frame: PhysFrame) -> *mut PageTable {
-        VirtAddr::new(Self::address(frame.start_address().as_u64())).as_mut_ptr()
+        ptr::with_exposed_provenance_mut(Self::address(frame.start_address().as_u64()) as usize)
     }
 }
 
 // SAFETY: as above.
 unsafe impl Mmu for PhysicalMap {
-    fn flush(&self, page: Page) {
-        tlb::flush(page.start_address());
+    fn flush(&self, page: u64) {
+        // SAFETY: a page is canonical.
+        tlb::flush(unsafe { VirtAddr::new_unsafe(page) });
     }
 }

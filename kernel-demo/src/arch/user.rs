@@ -3,9 +3,9 @@
 //! ```text
 //!   run ─► enter: saves the callee's registers, loads the program's ── iretq, sysretq ─► program in ring 3
 //!    ▲                                                                                      │
-//!    │                        system_call: pushes what the processor did not ◄── syscall ───┤
-//!    │                             │                                                        │
-//!    └── Stop ◄── leave: saves the program's registers ◄── entries of `trap` ◄── exception, timer
+//!    ├── Stop ◄── system_call: saves the program's registers ◄───────────────── syscall ────┤
+//!    │                                                                                      │
+//!    └── Stop ◄── leave: likewise ◄── entries of `trap` ◄─────────────── exception, timer ──┘
 //! ```
 //!
 //! The program's registers are where the caller of `run` says, the kernel's on its stack, below which the processor pushes
@@ -49,7 +49,7 @@ const PROGRAMS_FLAGS: RFlags = RFlags::CARRY_FLAG
 /// Flags that are always set in ring 3: interrupts are enabled, and one bit that has no meaning.
 const ALWAYS: u64 = RFlags::INTERRUPT_FLAG.bits() | 2;
 
-/// The vector that [`leave`] finds for a system call. No exception or interrupt has it.
+/// The vector that [`system_call`] returns. No exception or interrupt has it.
 const SYSTEM_CALL: u64 = 256;
 
 /// The vector of what the processor raises on a jump to an address that is not canonical.
@@ -58,10 +58,10 @@ const GENERAL_PROTECTION: u8 = 13;
 /// The kernel's stack pointer while ring 3 runs, the same as `rsp0`: `syscall` changes no stacks.
 static KERNEL_STACK: AtomicU64 = AtomicU64::new(0);
 
-/// The program's stack pointer, from [`system_call`]'s first instruction to its third.
+/// The program's stack pointer, while [`system_call`] saves its registers.
 static USER_STACK: AtomicU64 = AtomicU64::new(0);
 
-/// What [`leave`] tells [`run`].
+/// What [`leave`] and [`system_call`] tell [`run`]. The error code is that of an exception.
 #[repr(C)]
 struct Left {
     vector: u64,
@@ -168,7 +168,7 @@ macro_rules! load_registers {
     };
 }
 
-/// Enters ring 3. Returns by way of [`leave`].
+/// Enters ring 3. Returns by way of [`leave`] or [`system_call`].
 ///
 /// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects just that, behind a system
 /// call; otherwise, and with the trap flag set, which `sysretq` would act upon one instruction early, `iretq` does.
@@ -222,25 +222,53 @@ unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64, interrupt_s
     )
 }
 
-/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Pushes what the processor and an entry of
-/// [`trap`] would have pushed; `leave` makes no use of segments.
+/// Saves all registers of the program but `rax`, `rsp`, `rip` and `rflags` where `rax` points.
+macro_rules! save_registers {
+    () => {
+        "mov [rax + {rbx}], rbx
+        mov [rax + {rcx}], rcx
+        mov [rax + {rdx}], rdx
+        mov [rax + {rsi}], rsi
+        mov [rax + {rdi}], rdi
+        mov [rax + {rbp}], rbp
+        mov [rax + {r8}], r8
+        mov [rax + {r9}], r9
+        mov [rax + {r10}], r10
+        mov [rax + {r11}], r11
+        mov [rax + {r12}], r12
+        mov [rax + {r13}], r13
+        mov [rax + {r14}], r14
+        mov [rax + {r15}], r15"
+    };
+}
+
+/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Saves the program's registers and returns from
+/// [`enter`], as [`leave`] does; the flags are the kernel's already (`SFMASK`).
+///
+/// The stack is what `enter` left there. It is on the page tables of the process, so only the stack and the kernel's image are touched until
+/// they are changed.
 #[unsafe(naked)]
 unsafe extern "C" fn system_call() {
-    naked_asm!(
+    with_registers!(
         "mov [rip + {user_stack}], rsp",
         "mov rsp, [rip + {kernel_stack}]",
-        "push 0",
-        "push qword ptr [rip + {user_stack}]",
-        "push r11",
-        "push 0",
-        "push rcx",
-        "push 0",
-        "push {vector}",
-        "jmp {leave}",
+        "push rax",
+        "mov rax, [rsp + 16]",
+        "mov cr3, rax",
+        "mov rax, [rsp + 8]",
+        save_registers!(),
+        "pop qword ptr [rax + {rax}]",
+        "mov [rax + {rip}], rcx",
+        "mov [rax + {rflags}], r11",
+        "mov rcx, [rip + {user_stack}]",
+        "mov [rax + {rsp}], rcx",
+        "add rsp, 24",
+        "mov eax, {vector}",
+        "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
+        "ret";
         user_stack = sym USER_STACK,
         kernel_stack = sym KERNEL_STACK,
         vector = const SYSTEM_CALL,
-        leave = sym leave,
     )
 }
 
@@ -255,20 +283,7 @@ pub(super) unsafe extern "C" fn leave() {
         "mov rax, [rsp + 72]",
         "mov cr3, rax",
         "mov rax, [rsp + 64]",
-        "mov [rax + {rbx}], rbx",
-        "mov [rax + {rcx}], rcx",
-        "mov [rax + {rdx}], rdx",
-        "mov [rax + {rsi}], rsi",
-        "mov [rax + {rdi}], rdi",
-        "mov [rax + {rbp}], rbp",
-        "mov [rax + {r8}], r8",
-        "mov [rax + {r9}], r9",
-        "mov [rax + {r10}], r10",
-        "mov [rax + {r11}], r11",
-        "mov [rax + {r12}], r12",
-        "mov [rax + {r13}], r13",
-        "mov [rax + {r14}], r14",
-        "mov [rax + {r15}], r15",
+        save_registers!(),
         "pop qword ptr [rax + {rax}]",
         "pop rcx",
         "pop rdx",

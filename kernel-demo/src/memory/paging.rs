@@ -172,7 +172,7 @@ fn map_physical_memory(new: &mut Tables<PhysicalMap>, frames: &mut Frames<'_>, r
         let page = Page::<Size2MiB>::containing_address(VirtAddr::new(PhysicalMap::address(start)));
         let frame = PhysFrame::<Size2MiB>::containing_address(PhysAddr::new(start));
         // SAFETY: through this map the kernel reaches frames that it owns, and nothing else.
-        let mapped = unsafe { new.map(page, frame, DATA, &mut Supply(frames)) };
+        let mapped = unsafe { new.map_large(page, frame, DATA, &mut Supply(frames)) };
         mapped.expect("the new tables map nothing else there");
     }
 }

@@ -60,11 +60,12 @@ impl Pool {
     }
 
     /// Takes one owner away from a frame, and gives it back for good if that was the last one.
+    #[inline]
     pub fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
-        if self.frames.owners(frame) == 1 {
-            self.give(frame, purpose);
-        } else if let Err(error) = self.frames.release(frame) {
-            disagree(error);
+        match self.frames.release(frame) {
+            Ok(0) => self.trace.record(Event::FrameReturned { frame: frame.start_address().as_u64(), purpose }),
+            Ok(_) => {}
+            Err(error) => disagree(error),
         }
     }
 

@@ -11,16 +11,17 @@
 
 mod contents;
 mod leaves;
+mod run;
+mod way;
 
 use x86_64::VirtAddr;
 use x86_64::structures::paging::mapper::{MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult};
-use x86_64::structures::paging::page_table::PageTableLevel;
 use x86_64::structures::paging::{
-    FrameAllocator, Mapper, Page, PageSize, PageTable, PageTableFlags, PhysFrame, Size4KiB, Translate,
+    FrameAllocator, Mapper, Page, PageTable, PageTableFlags, PhysFrame, Size2MiB, Size4KiB, Translate,
 };
 
 pub use self::leaves::Leaf;
-use super::layout::{HIGHER_HALF, page_at};
+pub use self::way::Way;
 
 /// Reaches frames, and keeps the processor's translations up to date.
 ///
@@ -28,8 +29,17 @@ use super::layout::{HIGHER_HALF, page_at};
 ///
 /// The pointer for a frame is valid for reads and writes of the whole frame as long as the `Mmu` lives.
 pub unsafe trait Mmu: PageTableFrameMapping {
-    /// Makes the processor forget its translation of the page, and what it remembers of the tables that led there.
-    fn flush(&self, page: Page);
+    /// Makes the processor forget its translation of the page, whose address is canonical, and what it remembers of the tables that led there.
+    fn flush(&self, page: u64);
+}
+
+/// Why a page was not mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// It is mapped already.
+    Mapped,
+    /// There was no frame for a page table.
+    NoTable,
 }
 
 /// Something that [`Tables::unmap`] took out.
@@ -59,7 +69,8 @@ pub struct Translation {
 ///
 /// # Invariants
 ///
-/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this tree, and is not empty.
+/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this tree, and is not empty. That entry counts
+/// those used in the table, if any was ever unmapped.
 pub struct Tables<M> {
     root: PhysFrame,
     mmu: M,
@@ -103,18 +114,10 @@ impl<M: Mmu> Tables<M> {
 
     /// How many tables mapping the 4 KiB page would have to add: 0 to 3.
     pub fn missing(&mut self, page: Page) -> usize {
-        let mut table = self.root;
-        for (missing, index) in [(3, page.p4_index()), (2, page.p3_index()), (1, page.p2_index())] {
-            match self.table(table)[index].frame() {
-                Ok(next) => table = next,
-                Err(_) => return missing,
-            }
-        }
-        0
+        self.way(page.start_address().as_u64()).missing()
     }
 
-    /// Maps a page to a frame; missing tables are made of frames from `supply`. A page that was not mapped needs no flush.
-    /// Tables of the lower half let ring 3 through; whether it may use a page is up to the page's own flags.
+    /// Maps a page to a frame; missing tables are made of frames from `supply`. See [`Way::complete`].
     ///
     /// # Errors
     ///
@@ -123,18 +126,36 @@ impl<M: Mmu> Tables<M> {
     /// # Safety
     ///
     /// Accesses to the page are accesses to the frame: the caller answers for both.
-    pub unsafe fn map<S: PageSize>(
+    pub unsafe fn map(
         &mut self,
-        page: Page<S>,
-        frame: PhysFrame<S>,
+        page: Page,
+        frame: PhysFrame,
         flags: PageTableFlags,
         supply: &mut impl FrameAllocator<Size4KiB>,
-    ) -> Result<(), MapToError<S>>
-    where
-        for<'a> MappedPageTable<'a, &'a M>: Mapper<S>,
-    {
-        let mut parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
-        parents.set(PageTableFlags::USER_ACCESSIBLE, page.start_address().as_u64() < HIGHER_HALF);
+    ) -> Result<(), MapError> {
+        let mut way = self.way(page.start_address().as_u64());
+        way.complete(supply)?;
+        // SAFETY: the caller answers for the mapping.
+        unsafe { way.enter(Leaf { frame, flags }) }
+    }
+
+    /// Maps a large page, for good: nothing that shares a level-3 table with it is ever unmapped.
+    ///
+    /// # Errors
+    ///
+    /// The page is mapped already, or the supply ran dry.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map`](Self::map).
+    pub unsafe fn map_large(
+        &mut self,
+        page: Page<Size2MiB>,
+        frame: PhysFrame<Size2MiB>,
+        flags: PageTableFlags,
+        supply: &mut impl FrameAllocator<Size4KiB>,
+    ) -> Result<(), MapToError<Size2MiB>> {
+        let parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
         let mut mapper = self.mapper();
         // SAFETY: the caller answers for the mapping.
         let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, flags, parents, supply) };
@@ -156,36 +177,11 @@ impl<M: Mmu> Tables<M> {
     ///
     /// Time: linear in the pages mapped there and the tables that cover the range, not in the size of the range.
     pub fn unmap(&mut self, start: u64, end: u64, gone: &mut impl FnMut(Unmapped)) {
-        if start < end {
-            self.clear(self.root, PageTableLevel::Four, start, end - 1, gone);
+        let mut page = start;
+        while page < end {
+            let way = self.way(page);
+            page = if way.missing() == 0 { way.clear(end, gone) } else { way.gap_end(end) };
         }
-    }
-
-    /// Unmaps `[start, last]` in the table of the given level, and says whether that has emptied the table.
-    fn clear(&mut self, table: PhysFrame, level: PageTableLevel, start: u64, last: u64, gone: &mut impl FnMut(Unmapped)) -> bool {
-        let covers = level.entry_address_space_alignment();
-        let first_address = start - start % level.table_address_space_alignment();
-        let (mut next, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
-        let mut changed = false;
-        while let Some(index) = self.first_used(table, next, last_index) {
-            next = index + 1;
-            let Ok(frame) = self.table(table)[index].frame() else { continue };
-            let low = first_address + index as u64 * covers;
-            let empty = level
-                .next_lower_level()
-                .is_none_or(|lower| self.clear(frame, lower, start.max(low), last.min(low + (covers - 1)), gone));
-            if empty {
-                changed = true;
-                self.table(table)[index].set_unused();
-                self.mmu.flush(page_at(low));
-                gone(match level {
-                    PageTableLevel::One => Unmapped::Page { page: low, frame },
-                    _ => Unmapped::Table(frame),
-                });
-            }
-        }
-        // Nobody asks about the root, and no table is empty but by what was taken out just now.
-        changed && level != PageTableLevel::Four && self.first_used(table, 0, 511).is_none()
     }
 
     /// The table in a frame that the tree holds as a table.
@@ -193,6 +189,13 @@ impl<M: Mmu> Tables<M> {
         let table = self.mmu.frame_to_pointer(frame);
         // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed mutably.
         unsafe { &mut *table }
+    }
+
+    /// The same, and what tells the processor of a change.
+    fn table_and_mmu(&mut self, frame: PhysFrame) -> (&mut PageTable, &M) {
+        let table = self.mmu.frame_to_pointer(frame);
+        // SAFETY: as above; the table is no part of the `Mmu`.
+        (unsafe { &mut *table }, &self.mmu)
     }
 
     fn mapper(&mut self) -> MappedPageTable<'_, &M> {

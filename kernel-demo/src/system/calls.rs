@@ -24,7 +24,7 @@ use super::strace::{Outcome, Peek, Traced};
 use super::table::Wait;
 use super::{Instead, System};
 use crate::address_space::Errno;
-use crate::memory::{Pages, Reach};
+use crate::memory::{Pages, Reach, Registers};
 
 /// A result, or what becomes of the caller instead.
 type Answer = Result<u64, Instead>;
@@ -33,8 +33,23 @@ type Answer = Result<u64, Instead>;
 struct Call<'a, M: Machine> {
     system: &'a mut System<M>,
     process: &'a mut Process<M::Reach>,
-    arguments: [u64; 6],
 }
+
+impl<M: Machine> Call<'_, M> {
+    /// What the caller has in the registers for arguments.
+    const fn arguments(&self) -> [u64; 6] {
+        arguments(&self.process.registers)
+    }
+}
+
+/// What is in the registers for arguments.
+const fn arguments(registers: &Registers) -> [u64; 6] {
+    let Registers { rdi, rsi, rdx, r10, r8, r9, .. } = *registers;
+    [rdi, rsi, rdx, r10, r8, r9]
+}
+
+/// Numbers of calls are below this.
+const NUMBERS: usize = 1024;
 
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
@@ -72,19 +87,27 @@ impl<M: Machine> System<M> {
         (signature::FRAMES_FREE, views::frames_free),
     ];
 
+    /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So finding a call takes as long for each.
+    const PLACES: [u8; NUMBERS] = {
+        let mut places = [u8::MAX; NUMBERS];
+        let mut place = 0;
+        while place < Self::CALLS.len() {
+            places[Self::CALLS[place].0.number as usize] = place as u8;
+            place += 1;
+        }
+        places
+    };
+
     /// Makes the system call that a process stopped for, or one that waited, again.
     pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
-        let registers = &process.registers;
-        let number = registers.rax;
-        let arguments = [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9];
-        let found = Self::CALLS.iter().find(|(signature, _)| signature.number == number);
+        let number = process.registers.rax;
+        let found = Self::PLACES.get(number as usize).and_then(|place| Self::CALLS.get(usize::from(*place)));
         let answer = match found {
-            Some((_, handler)) => handler(&mut Call { system: self, process, arguments }),
+            Some((_, handler)) => handler(&mut Call { system: self, process }),
             None => Err(Instead::Fails(Errno::ENOSYS)),
         };
         if process.options.trace != Trace::Off {
-            let signature = found.map(|(signature, _)| signature);
-            self.trace_call(process, &Traced { pid: process.pid.0, signature, number, arguments }, &answer);
+            self.trace_call(process, number, &answer);
         }
         let waited = process.pending.take().is_some();
         match answer {
@@ -106,7 +129,11 @@ impl<M: Machine> System<M> {
         ControlFlow::Continue(())
     }
 
-    fn trace_call(&mut self, process: &mut Process<M::Reach>, traced: &Traced<'_>, answer: &Answer) {
+    /// Writes down a call; its arguments are still where the caller put them.
+    #[cold]
+    fn trace_call(&mut self, process: &mut Process<M::Reach>, number: u64, answer: &Answer) {
+        let signature = Self::CALLS.iter().map(|(signature, _)| signature).find(|signature| signature.number == number);
+        let traced = Traced { pid: process.pid.0, signature, number, arguments: arguments(&process.registers) };
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
             Err(Instead::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),

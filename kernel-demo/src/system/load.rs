@@ -147,7 +147,8 @@ impl<M: Machine> Commons<M> {
             process.space.insert_image(vma, &mut self.account)?;
         }
         for page in (base + start..base + file_end).step_by(PAGE_SIZE as usize) {
-            process.pages.map_zeroed(page, permissions).map_err(|_| Errno::ENOMEM)?;
+            let mut spot = process.pages.spot(page).expect("areas lie in the lower half");
+            spot.map_zeroed(permissions).map_err(|_| Errno::ENOMEM)?;
         }
         process.pages.load(base + segment.start, segment.bytes);
         Ok(())

@@ -4,13 +4,16 @@
 //! served that the process would have had. So a system call may be given memory that was never touched, and a bad pointer is an
 //! error like any other.
 
+use super::around::FaultAround;
 use super::crash::{Reason, label};
 use super::machine::Machine;
 use super::process::{Process, Trace};
+use super::table::Pid;
 use super::{Commons, Instead, strace};
 use crate::address_space::{Decision, Errno, Kind, PageState, Vma};
-use crate::memory::layout::{HIGHER_HALF, PAGE_SIZE, page_floor};
-use crate::memory::{Access, OutOfFrames, PageFault, Pages, Reach};
+use crate::memory::layout::{PAGE_SIZE, page_floor};
+use crate::memory::pages::Spot;
+use crate::memory::{Access, OutOfFrames, PageFault, Pages};
 
 impl<M: Machine> Commons<M> {
     /// Serves a page fault, or says why the process cannot go on.
@@ -19,32 +22,32 @@ impl<M: Machine> Commons<M> {
     ///
     /// The access is not allowed, or there is no frame. Nothing has changed.
     pub(super) fn serve(&mut self, process: &mut Process<M::Reach>, fault: &PageFault) -> Result<(), Reason> {
-        let state = state(&mut process.pages, fault.address);
-        let decision = process.space.fault(fault, state, &mut self.account);
-        let Some(vma) = process.space.find(fault.address).copied() else {
-            let Decision::Kill(cause) = decision else { unreachable!("what is served lies in an area") };
-            return Err(Reason::Access(*fault, cause));
-        };
-        let (page, permissions) = (page_floor(fault.address), vma.permissions);
+        let Process { pid, space, pages, options, .. } = process;
+        let mut spot = pages.spot(fault.address);
+        let state = spot.as_mut().map_or(PageState::Missing, Spot::state);
+        let decided = space.fault(fault, state, &mut self.account);
+        let (decision, vma) = decided.map_err(|cause| Reason::Access(*fault, cause))?;
+        let spot = spot.as_mut().expect("areas lie in the lower half");
         let served = match decision {
-            Decision::Kill(cause) => return Err(Reason::Access(*fault, cause)),
-            Decision::MapZeroPage => process.pages.map_zero_page(page, permissions),
-            Decision::MapZeroed => process.pages.map_zeroed(page, permissions),
-            Decision::Copy => process.pages.copy(page),
+            Decision::MapZeroPage => spot.map_zero_page(vma.permissions),
+            Decision::MapZeroed => spot.map_zeroed(vma.permissions),
+            Decision::Copy => spot.copy(),
             Decision::MakeWritable => {
-                process.pages.make_writable(page);
+                spot.make_writable();
                 Ok(())
             }
             Decision::MapObject { object, page: index } => {
                 let object = self.objects.get_mut(object).expect("an object stays as long as it is mapped");
-                process.pages.map_object(page, object, index, permissions)
+                spot.map_object(object, index, vma.permissions)
             }
         };
         served.map_err(|out| Reason::OutOfFrames(*fault, out))?;
-        self.trace_fault(process, fault, &vma, &decision);
-        if vma.kind != Kind::Stack {
+        if options.trace == Trace::CallsAndFaults {
+            self.trace_fault(*pid, fault, vma, &decision);
+        }
+        if self.settings.fault_around != FaultAround::OFF && vma.kind != Kind::Stack {
             // What does not fit is not needed.
-            let _ = self.bring_in_neighbours(process, page, &vma, &decision);
+            let _ = self.bring_in_neighbours(pages, page_floor(fault.address), vma, &decision);
         }
         Ok(())
     }
@@ -52,28 +55,26 @@ impl<M: Machine> Commons<M> {
     /// Brings in pages around the one that was touched, in the same way, if that is wanted.
     fn bring_in_neighbours(
         &self,
-        process: &mut Process<M::Reach>,
+        pages: &mut Pages<M::Reach>,
         page: u64,
         vma: &Vma,
         decision: &Decision,
     ) -> Result<(), OutOfFrames> {
         for neighbour in self.settings.fault_around.range(page, vma.start, vma.end).step_by(PAGE_SIZE as usize) {
-            if neighbour == page || process.pages.state(neighbour) != PageState::Missing {
+            let mut spot = pages.spot(neighbour).expect("areas lie in the lower half");
+            if neighbour == page || spot.state() != PageState::Missing {
                 continue;
             }
             match decision {
-                Decision::MapZeroPage => process.pages.map_zero_page(neighbour, vma.permissions)?,
-                Decision::MapZeroed => process.pages.map_zeroed(neighbour, vma.permissions)?,
+                Decision::MapZeroPage => spot.map_zero_page(vma.permissions)?,
+                Decision::MapZeroed => spot.map_zeroed(vma.permissions)?,
                 _ => break,
             }
         }
         Ok(())
     }
 
-    fn trace_fault(&mut self, process: &Process<M::Reach>, fault: &PageFault, vma: &Vma, decision: &Decision) {
-        if process.options.trace != Trace::CallsAndFaults {
-            return;
-        }
+    fn trace_fault(&mut self, pid: Pid, fault: &PageFault, vma: &Vma, decision: &Decision) {
         let PageFault { address, access, .. } = fault;
         let becomes = match decision {
             Decision::MapZeroPage => "zero page",
@@ -81,12 +82,11 @@ impl<M: Machine> Commons<M> {
             Decision::Copy => "copied frame",
             Decision::MakeWritable => "writable",
             Decision::MapObject { .. } => "shared frame",
-            Decision::Kill(_) => "killed",
         };
         let label = label(vma);
         let what = format_args!("page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}");
         // The console takes everything.
-        let _ = strace::event(&mut self.console.writer(&mut self.machine), process.pid.0, what);
+        let _ = strace::event(&mut self.console.writer(&mut self.machine), pid.0, what);
     }
 
     /// Copies from the process's memory.
@@ -124,15 +124,10 @@ impl<M: Machine> Commons<M> {
 
     /// Has the fault served that the process would have had at an address.
     fn reach(&mut self, process: &mut Process<M::Reach>, address: u64, access: Access) -> Result<(), Instead> {
-        let present = state(&mut process.pages, address) != PageState::Missing;
+        let present = process.pages.state(address) != PageState::Missing;
         self.serve(process, &PageFault { address, access, present }).map_err(|reason| match reason {
             Reason::OutOfFrames(..) => Instead::Crashes(reason),
             Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
         })
     }
-}
-
-/// What is mapped at an address, which may be any number.
-fn state<R: Reach>(pages: &mut Pages<R>, address: u64) -> PageState {
-    if address < HIGHER_HALF { pages.state(address) } else { PageState::Missing }
 }

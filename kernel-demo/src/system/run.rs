@@ -9,7 +9,6 @@
 //!       └──── the timer · it yields · it waits · it ends
 //! ```
 
-use alloc::boxed::Box;
 use core::fmt;
 use core::ops::ControlFlow;
 
@@ -44,27 +43,20 @@ impl<M: Machine> System<M> {
     /// One turn of a process, which is ready.
     fn turn(&mut self, pid: Pid) {
         let Some(mut process) = self.table.get_mut(pid).and_then(|entry| entry.payload.process.take()) else { return };
-        let over = match self.go_on(&mut process) {
-            ControlFlow::Break(over) => over,
-            ControlFlow::Continue(()) => Over::Turn,
-        };
-        match over {
-            Over::Turn => self.put_back(process),
-            Over::Waits(wait) => {
-                self.put_back(process);
-                self.table.block(pid, wait);
-            }
-            Over::Ends(status) => self.end(*process, status, None),
-            Over::Crashes(reason) => {
+        let wait = match self.go_on(&mut process) {
+            ControlFlow::Continue(()) | ControlFlow::Break(Over::Turn) => None,
+            ControlFlow::Break(Over::Waits(wait)) => Some(wait),
+            ControlFlow::Break(Over::Ends(status)) => return self.end(*process, status, None),
+            ControlFlow::Break(Over::Crashes(reason)) => {
                 let crash = self.crash(&process, reason);
-                self.end(*process, Status::Killed(crash.signal), Some(crash));
+                return self.end(*process, Status::Killed(crash.signal), Some(crash));
             }
-        }
-    }
-
-    fn put_back(&mut self, process: Box<Process<M::Reach>>) {
-        if let Some(entry) = self.table.get_mut(process.pid) {
+        };
+        if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.process = Some(process);
+        }
+        if let Some(wait) = wait {
+            self.table.block(pid, wait);
         }
     }
 

@@ -9,7 +9,7 @@
 //!
 //! Children of a process that ended become the kernel's (process 0), who takes note of each that ends.
 //!
-//! Pure bookkeeping over a payload, tested on the host. Operations are linear in [`MAX_PROCESSES`], and none of them allocates.
+//! Pure bookkeeping over a payload, tested on the host. Operations are linear in the processes that there are, and none of them allocates.
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -98,10 +98,12 @@ pub enum Children<P> {
 /// # Invariants
 ///
 /// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the kernel or an entry that is no
-/// zombie. There is no zombie whose parent is the kernel.
+/// zombie. There is no zombie whose parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that is ready.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,
+    taken: Bits,
+    ready: Bits,
     next: u32,
     last: usize,
 }
@@ -116,12 +118,12 @@ impl<P> Table<P> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(MAX_PROCESSES)?;
         slots.resize_with(MAX_PROCESSES, || None);
-        Ok(Self { slots, next: 1, last: MAX_PROCESSES - 1 })
+        Ok(Self { slots, taken: Bits(0), ready: Bits(0), next: 1, last: MAX_PROCESSES - 1 })
     }
 
     /// The number that the next process gets; `None` when there is no room for one.
     pub fn vacancy(&self) -> Option<Pid> {
-        self.slots.iter().any(Option::is_none).then_some(Pid(self.next))
+        (self.taken != Bits::ALL).then_some(Pid(self.next))
     }
 
     /// Enters a process that is ready to run, and returns its number.
@@ -130,52 +132,62 @@ impl<P> Table<P> {
     ///
     /// When there is no [vacancy](Self::vacancy).
     pub fn insert(&mut self, parent: Pid, payload: P) -> Pid {
-        let slot = self.slots.iter_mut().find(|slot| slot.is_none()).expect("there is a vacancy");
+        let slot = self.taken.first_clear().expect("there is a vacancy");
         let pid = Pid(self.next);
         self.next += 1;
-        *slot = Some(Entry { pid, parent, state: State::Ready, payload });
+        self.slots[slot] = Some(Entry { pid, parent, state: State::Ready, payload });
+        self.taken.set(slot);
+        self.ready.set(slot);
         pid
     }
 
     /// All processes, by slot.
     pub fn entries(&self) -> impl Iterator<Item = &Entry<P>> {
-        self.slots.iter().flatten()
+        self.taken.filter_map(|slot| self.slots[slot].as_ref())
     }
 
     /// The process of that number.
     pub fn get(&self, pid: Pid) -> Option<&Entry<P>> {
-        self.entries().find(|entry| entry.pid == pid)
+        self.slot(pid).and_then(|slot| self.slots[slot].as_ref())
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn get_mut(&mut self, pid: Pid) -> Option<&mut Entry<P>> {
-        self.slots.iter_mut().flatten().find(|entry| entry.pid == pid)
+        self.slot(pid).and_then(|slot| self.slots[slot].as_mut())
+    }
+
+    /// Where the process of that number is. Constant time for the one whose turn it is.
+    #[inline]
+    fn slot(&self, pid: Pid) -> Option<usize> {
+        let has = |slot: &usize| self.slots[*slot].as_ref().is_some_and(|entry| entry.pid == pid);
+        if has(&self.last) { Some(self.last) } else { self.taken.into_iter().find(has) }
     }
 
     /// Whose turn it is: the next ready one after the last, in the order of the slots. So between two turns of a process each
-    /// other one that is ready has one.
+    /// other one that is ready has one. Constant time.
     pub fn next_turn(&mut self) -> Option<Pid> {
-        let count = self.slots.len();
-        let after = |step: usize| (self.last + 1 + step) % count;
-        let ready = |slot: &usize| self.slots[*slot].as_ref().is_some_and(|entry| entry.state == State::Ready);
-        let slot = (0..count).map(after).find(ready)?;
-        self.last = slot;
-        self.slots[slot].as_ref().map(|entry| entry.pid)
+        self.last = self.ready.first_after(self.last)?;
+        self.slots[self.last].as_ref().map(|entry| entry.pid)
     }
 
     /// Lets a process wait.
     pub fn block(&mut self, pid: Pid, wait: Wait) {
-        if let Some(entry) = self.get_mut(pid) {
+        let Some(slot) = self.slot(pid) else { return };
+        if let Some(entry) = &mut self.slots[slot] {
             entry.state = State::Waiting(wait);
+            self.ready.clear(slot);
         }
     }
 
     /// Lets everybody run who waits for input. Whether there is anybody.
     pub fn wake_readers(&mut self) -> bool {
         let mut woken = false;
-        for entry in self.slots.iter_mut().flatten() {
+        for slot in self.taken {
+            let Some(entry) = &mut self.slots[slot] else { continue };
             if entry.state == State::Waiting(Wait::Input) {
                 entry.state = State::Ready;
+                self.ready.set(slot);
                 woken = true;
             }
         }
@@ -186,17 +198,19 @@ impl<P> Table<P> {
     /// `forgotten`, as is the process itself if it is the kernel's child. A parent that waits for it is woken.
     pub fn end(&mut self, pid: Pid, status: Status, forgotten: &mut impl FnMut(Entry<P>, Status)) {
         let Some(parent) = self.get(pid).map(|entry| entry.parent) else { return };
-        for slot in &mut self.slots {
-            let Some(entry) = slot else { continue };
+        for slot in self.taken {
+            let Some(entry) = &mut self.slots[slot] else { continue };
             if entry.pid == pid {
                 entry.state = State::Zombie(status);
+                self.ready.clear(slot);
             } else if entry.parent == pid {
                 entry.parent = Pid::KERNEL;
             } else if entry.pid == parent && matches!(entry.state, State::Waiting(Wait::Child(which)) if which.includes(pid)) {
                 entry.state = State::Ready;
+                self.ready.set(slot);
             }
             if let Entry { parent: Pid::KERNEL, state: State::Zombie(status), .. } = *entry {
-                slot.take().into_iter().for_each(|entry| forgotten(entry, status));
+                self.take(slot).into_iter().for_each(|entry| forgotten(entry, status));
             }
         }
     }
@@ -204,17 +218,63 @@ impl<P> Table<P> {
     /// Takes out a child that has ended.
     pub fn reap(&mut self, parent: Pid, which: Which) -> Children<P> {
         let mut found = Children::None;
-        for slot in &mut self.slots {
-            let is_meant = |entry: &Entry<P>| entry.parent == parent && which.includes(entry.pid);
-            match slot.as_ref().filter(|entry| is_meant(entry)).map(|entry| entry.state) {
-                Some(State::Zombie(status)) => return slot.take().map_or(found, |entry| Children::Ended(entry, status)),
+        for slot in self.taken {
+            let is_meant = |entry: &&Entry<P>| entry.parent == parent && which.includes(entry.pid);
+            match self.slots[slot].as_ref().filter(is_meant).map(|entry| entry.state) {
+                Some(State::Zombie(status)) => return self.take(slot).map_or(found, |entry| Children::Ended(entry, status)),
                 Some(State::Ready | State::Waiting(_)) => found = Children::Running,
                 None => {}
             }
         }
         found
     }
+
+    /// Takes a process out, which is not ready.
+    fn take(&mut self, slot: usize) -> Option<Entry<P>> {
+        self.taken.clear(slot);
+        self.slots[slot].take()
+    }
 }
+
+/// A set of slots. Iterates from the lowest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits(u64);
+
+impl Bits {
+    /// Every slot.
+    const ALL: Self = Self(u64::MAX);
+
+    const fn set(&mut self, slot: usize) {
+        self.0 |= 1 << slot;
+    }
+
+    const fn clear(&mut self, slot: usize) {
+        self.0 &= !(1 << slot);
+    }
+
+    /// The lowest that is not in it.
+    fn first_clear(self) -> Option<usize> {
+        Self(!self.0).next()
+    }
+
+    /// The next one after that slot, going round.
+    fn first_after(self, slot: usize) -> Option<usize> {
+        let rotated = self.0.rotate_right(slot as u32 + 1);
+        Self(rotated).next().map(|step| (slot + 1 + step) % MAX_PROCESSES)
+    }
+}
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let slot = (self.0 != 0).then_some(self.0.trailing_zeros() as usize)?;
+        self.clear(slot);
+        Some(slot)
+    }
+}
+
+const _: () = assert!(MAX_PROCESSES == u64::BITS as usize, "a slot has a bit of its own");
 
 #[cfg(test)]
 mod tests;

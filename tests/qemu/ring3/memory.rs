@@ -12,7 +12,7 @@ use kernel_demo::memory::{Access, BreakId, Permissions, Registers, Stop};
 use kernel_demo::testing::{Case, CaseResult, OrFail, fail_nth};
 use kernel_demo::{cases, ensure_eq};
 
-use super::{DATA, Program, RW, STACK_TOP, TEXT, page_fault, program};
+use super::{DATA, EVERYWHERE, Program, RW, STACK_TOP, TEXT, page_fault, program, spot};
 use crate::PAGE;
 
 pub const CASES: &[Case] = cases!("ring3::memory":
@@ -123,18 +123,18 @@ fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
     let mut parent = Program::new(program!("mov [rdi], rax", "syscall", "mov [rdi], rax", "syscall"))?;
     (parent.registers.rdi, parent.registers.rax) = (DATA, 1);
     ensure_eq!(parent.run(), Stop::SystemCall);
-    let pages = parent.pages.fork().or_fail("frames for the child's tables")?;
+    let pages = parent.pages.fork(EVERYWHERE).or_fail("frames for the child's tables")?;
     let mut child = Program { pages, registers: parent.registers };
     child.registers.rax = 2;
     ensure_eq!(child.run(), page_fault(DATA, Access::Write, true));
     ensure_eq!(child.pages.state(DATA), PageState::Shared);
-    child.pages.copy(DATA).or_fail("a frame")?;
+    spot(&mut child.pages, DATA).copy().or_fail("a frame")?;
     ensure_eq!(child.run(), Stop::SystemCall);
     ensure_eq!((parent.word(DATA)?, child.word(DATA)?), (1, 2));
     parent.registers.rax = 3;
     ensure_eq!(parent.run(), page_fault(DATA, Access::Write, true));
     ensure_eq!(parent.pages.state(DATA), PageState::Own);
-    parent.pages.make_writable(DATA);
+    spot(&mut parent.pages, DATA).make_writable();
     ensure_eq!(parent.run(), Stop::SystemCall);
     ensure_eq!((parent.word(DATA)?, child.word(DATA)?), (3, 2));
     Ok(())
@@ -156,12 +156,12 @@ fn each_refused_frame_leaves_programs_whole() -> CaseResult {
         let text = program!("mov [rdi], rax", "syscall");
         let Ok(mut parent) = Program::try_new(text) else { return Ok(()) };
         (parent.registers.rdi, parent.registers.rax) = (DATA, 1);
-        let child = parent.pages.fork();
+        let child = parent.pages.fork(EVERYWHERE);
         let started = parent.registers;
         if parent.pages.state(DATA) == PageState::Shared {
             ensure_eq!(parent.run(), page_fault(DATA, Access::Write, true));
-            if parent.pages.copy(DATA).is_err() {
-                parent.pages.copy(DATA).or_fail("a second try that succeeds")?;
+            if spot(&mut parent.pages, DATA).copy().is_err() {
+                spot(&mut parent.pages, DATA).copy().or_fail("a second try that succeeds")?;
             }
         }
         ensure_eq!(parent.run(), Stop::SystemCall);

@@ -6,6 +6,8 @@ pub mod stops;
 
 use kernel_demo::arch::user;
 use kernel_demo::ensure_eq;
+use kernel_demo::memory::layout::LOWER_HALF_END;
+use kernel_demo::memory::pages::Spot;
 use kernel_demo::memory::{Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, TheMemory};
 use kernel_demo::testing::{Failed, OrFail};
 
@@ -34,6 +36,14 @@ macro_rules! program {
 
 pub(crate) use program;
 
+/// Where all that is mapped lies.
+const EVERYWHERE: [(u64, u64); 1] = [(0, LOWER_HALF_END)];
+
+/// A page of a program.
+fn spot(pages: &mut ProcessPages, page: u64) -> Spot<'_, TheMemory> {
+    pages.spot(page).expect("programs have the lower half")
+}
+
 /// A program with a page of text, one of data, and one of stack.
 struct Program {
     pages: ProcessPages,
@@ -43,9 +53,9 @@ struct Program {
 impl Program {
     fn try_new(text: &[u8; LEN]) -> Result<Self, OutOfFrames> {
         let mut pages = ProcessPages::new(TheMemory)?;
-        pages.map_zeroed(TEXT, RX)?;
-        pages.map_zeroed(DATA, RW)?;
-        pages.map_zeroed(STACK_TOP - PAGE, RW)?;
+        for (page, permissions) in [(TEXT, RX), (DATA, RW), (STACK_TOP - PAGE, RW)] {
+            spot(&mut pages, page).map_zeroed(permissions)?;
+        }
         assert_eq!(pages.load(TEXT, text), LEN, "the page of text is this program's own");
         Ok(Self { pages, registers: Registers { rip: TEXT, rsp: STACK_TOP, ..Registers::default() } })
     }

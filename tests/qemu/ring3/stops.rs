@@ -6,7 +6,7 @@ use kernel_demo::memory::{Access, Registers, Stop};
 use kernel_demo::testing::{Case, CaseResult, OrFail};
 use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
 
-use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program};
+use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program, spot};
 use crate::PAGE;
 
 pub const CASES: &[Case] = cases!("ring3::stops":
@@ -38,12 +38,12 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
     (program.registers.rdi, program.registers.rsi, program.registers.rdx) = (0x60_0008, 0x61_0010, 0x62_0000);
     ensure_eq!(program.run(), page_fault(0x60_0008, Access::Read, false));
     ensure_eq!(program.registers.rip, rip);
-    program.pages.map_zero_page(0x60_0000, RW).or_fail("the zero page")?;
+    spot(&mut program.pages, 0x60_0000).map_zero_page(RW).or_fail("the zero page")?;
     ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, false));
     ensure_eq!((program.registers.rip, program.registers.rax), (rip + 3, 0));
-    program.pages.map_zero_page(0x61_0000, RW).or_fail("the zero page")?;
+    spot(&mut program.pages, 0x61_0000).map_zero_page(RW).or_fail("the zero page")?;
     ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, true));
-    program.pages.map_zeroed(0x61_0000, RW).or_fail("a frame")?;
+    spot(&mut program.pages, 0x61_0000).map_zeroed(RW).or_fail("a frame")?;
     ensure_eq!(program.run(), page_fault(0x62_0000, Access::Execute, false));
     program.registers.rip = DATA;
     ensure_eq!(program.run(), page_fault(DATA, Access::Execute, true));
@@ -132,7 +132,7 @@ fn an_address_that_is_not_canonical_is_not_returned_to() -> CaseResult {
     (program.registers.rip, program.registers.rax) = (TEXT, LOWER_HALF_END);
     ensure_eq!(program.run(), exception(13, 0));
     // A system call by the very last instruction: the one behind it has no address.
-    program.pages.map_zeroed(LAST, RX).or_fail("frames")?;
+    spot(&mut program.pages, LAST).map_zeroed(RX).or_fail("frames")?;
     ensure_eq!(program.pages.load(LOWER_HALF_END - 2, &[0x0F, 0x05]), 2);
     program.registers.rip = LOWER_HALF_END - 2;
     ensure_eq!(program.run(), Stop::SystemCall);

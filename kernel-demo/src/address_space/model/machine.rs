@@ -125,9 +125,10 @@ impl Tables {
         let page = page_floor(address);
         if !self.allows(page, access) {
             let present = self.pages.contains_key(&page);
-            let decision = space.fault(&PageFault { address, access, present }, self.state(page), commit);
-            let permissions = space.find(address).map_or(Permissions::empty(), |vma| vma.permissions);
-            self.carry_out(page, decision, permissions)?;
+            let (decision, vma) = space.fault(&PageFault { address, access, present }, self.state(page), commit)?;
+            assert!(vma.contains(address), "{vma:?} does not hold {address:#x}");
+            let permissions = vma.permissions;
+            self.carry_out(page, decision, permissions);
             assert!(self.allows(page, access), "{decision:?} does not allow to {access} {address:#x}");
         }
         let mut frames = self.memory.0.borrow_mut();
@@ -151,12 +152,11 @@ impl Tables {
         })
     }
 
-    fn carry_out(&mut self, page: u64, decision: Decision, permissions: Permissions) -> Result<(), Cause> {
+    fn carry_out(&mut self, page: u64, decision: Decision, permissions: Permissions) {
         let old = self.pages.get(&page).copied();
         let writable = permissions.contains(Permissions::WRITE);
         let mut frames = self.memory.0.borrow_mut();
         let entry = match (decision, old.map(|entry| entry.behind)) {
-            (Decision::Kill(cause), _) => return Err(cause),
             (Decision::MapZeroPage, None) => Entry { behind: Behind::Zero, permissions, writable: false },
             (Decision::MapZeroed, None | Some(Behind::Zero)) => {
                 Entry { behind: Behind::Frame(frames.take(0)), permissions, writable }
@@ -177,7 +177,6 @@ impl Tables {
             (decision, behind) => panic!("{decision:?} where there is {behind:?}"),
         };
         self.pages.insert(page, entry);
-        Ok(())
     }
 }
 

@@ -35,14 +35,15 @@ impl Frames<'_> {
     ///
     /// No single frame is in use there.
     pub fn release(&mut self, frame: PhysFrame) -> Result<u32, FreeError> {
-        match self.owners(frame) {
-            0 | 1 => self.free(frame, 0).map(|()| 0),
-            owners => {
-                let index = self.index(frame).ok_or(FreeError::NotInUse(frame.start_address().as_u64()))?;
-                self.table[index].next = owners - 1;
-                Ok(owners - 1)
-            }
+        let owners = match self.index(frame) {
+            Some(index) => &mut self.table[index].next,
+            None => return self.free(frame, 0).map(|()| 0),
+        };
+        if *owners == 1 {
+            return self.free(frame, 0).map(|()| 0);
         }
+        *owners -= 1;
+        Ok(*owners)
     }
 
     /// The record of a single frame that is in use.

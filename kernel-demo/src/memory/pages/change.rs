@@ -20,7 +20,7 @@ const PROTECTION: PageTableFlags =
 /// Each is linear in the pages mapped in the range and the tables that cover it, not in the size of the range.
 impl<R: Reach> PageTables for Pages<R> {
     fn unmap(&mut self, start: u64, end: u64) {
-        let Self { tables, reach, resident, table_frames, .. } = self;
+        let Self { tables, reach, tally } = self;
         reach.with(|memory| {
             let (zero_page, pool) = (memory.zero_page(), &mut memory.pool);
             tables.unmap(start, end, &mut |gone| match gone {
@@ -28,12 +28,12 @@ impl<R: Reach> PageTables for Pages<R> {
                     pool.trace.record(Event::Unmap { page, frame: frame.start_address().as_u64() });
                     if frame != zero_page {
                         pool.release(frame, Purpose::Page);
-                        *resident -= 1;
+                        tally.resident -= 1;
                     }
                 }
                 Unmapped::Table(frame) => {
                     pool.give(frame, Purpose::Table);
-                    *table_frames -= 1;
+                    tally.tables -= 1;
                 }
             });
         });
@@ -53,15 +53,15 @@ impl<R: Reach> PageTables for Pages<R> {
     }
 
     fn shift(&mut self, from: u64, to: u64, len: u64) -> Result<(), OutOfFrames> {
-        let Self { tables, reach, table_frames, .. } = self;
+        let Self { tables, reach, tally } = self;
         reach.with(|memory| {
             let pool = &mut memory.pool;
             let (mut page, mut moved) = (from, Ok(()));
             // All is entered at its new place, and then taken out at the old one; or at the new one, if frames run out.
             while let Some((next, leaf)) = tables.first(page, from + len) {
                 // SAFETY: the share of the old entry is the new one's; one of the two is taken out before ring 3 runs again.
-                match unsafe { enter(pool, tables, next - from + to, leaf) } {
-                    Ok(added) => *table_frames += added,
+                match unsafe { enter(pool, &mut tables.way(next - from + to), leaf) } {
+                    Ok(added) => tally.tables += added,
                     Err(out) => {
                         moved = Err(out);
                         break;
@@ -76,7 +76,7 @@ impl<R: Reach> PageTables for Pages<R> {
                 }
                 Unmapped::Table(frame) => {
                     pool.give(frame, Purpose::Table);
-                    *table_frames -= 1;
+                    tally.tables -= 1;
                 }
             });
             moved

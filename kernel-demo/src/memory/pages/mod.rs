@@ -19,7 +19,7 @@
 //! 3. What needs frames takes all of them before it changes anything. If there are not enough, nothing has changed.
 //! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which allocates from the
 //!    kernel's heap, can call it at any time.
-//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Tables::replace`], [`Tables::unmap`]). A page that
+//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Way::replace`], [`Tables::unmap`]). A page that
 //!    was not mapped needs no flush. (Today the way back to ring 3 changes page tables, and with that the processor forgets all
 //!    translations; this rule is what makes it right to stop doing so.)
 //!
@@ -30,20 +30,21 @@
 mod access;
 mod change;
 mod fork;
-mod map;
 mod object;
+mod spot;
 
 use core::convert::Infallible;
 
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
 
 pub use self::object::Object;
+pub use self::spot::Spot;
 use super::frames::OutOfFrames;
-use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_at, page_floor};
+use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use super::manager::{Memory, Reach};
 use super::permissions::Permissions;
 use super::pool::Pool;
-use super::tables::{Leaf, Mmu, Tables};
+use super::tables::{Leaf, Mmu, Tables, Way};
 use super::trace::{Event, Purpose};
 use crate::address_space::{PageState, PageTables, Resident};
 
@@ -55,14 +56,32 @@ const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
 /// # Invariants
 ///
 /// * The lower half's tables and entries are this value's own, as rule 1 says. The entries of the higher half are the kernel's.
-/// * `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the most it ever was.
-/// * `table_frames` is the number of tables, the level-4 table not counted.
+/// * `tally` counts them.
 pub struct Pages<R: Reach> {
     tables: Tables<R::Mmu>,
     reach: R,
+    tally: Tally,
+}
+
+/// What the page tables of a process hold.
+///
+/// # Invariants
+///
+/// `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the most it ever was; `tables` is the number
+/// of tables, the level-4 table not counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
     resident: u64,
     peak: u64,
-    table_frames: u64,
+    tables: u64,
+}
+
+impl Tally {
+    /// A page more has a frame behind it.
+    fn grow(&mut self) {
+        self.resident += 1;
+        self.peak = self.peak.max(self.resident);
+    }
 }
 
 impl<R: Reach> Pages<R> {
@@ -81,7 +100,7 @@ impl<R: Reach> Pages<R> {
             unsafe { tables.share(&mut memory.tables, &IN_EVERY_PROCESS) };
             Ok(tables)
         })?;
-        Ok(Self { tables, reach, resident: 0, peak: 0, table_frames: 0 })
+        Ok(Self { tables, reach, tally: Tally::default() })
     }
 
     /// The frame of the level-4 table.
@@ -89,28 +108,31 @@ impl<R: Reach> Pages<R> {
         self.tables.root()
     }
 
+    /// The page that holds the address; `None` for an address outside the lower half. Constant time.
+    #[inline]
+    pub fn spot(&mut self, address: u64) -> Option<Spot<'_, R>> {
+        let Self { tables, reach, tally } = self;
+        (address < LOWER_HALF_END).then(|| Spot::new(tables.way(page_floor(address)), reach, tally))
+    }
+
     /// What is mapped for the process at the page that holds the address, which may be any number.
     pub fn state(&mut self, address: u64) -> PageState {
-        if address >= LOWER_HALF_END {
-            return PageState::Missing;
-        }
-        let Some(leaf) = self.tables.leaf(page_floor(address)) else { return PageState::Missing };
-        self.reach.with(|memory| state(memory, leaf))
+        self.spot(address).map_or(PageState::Missing, |mut spot| spot.state())
     }
 
     /// Pages mapped to frames; the zero page does not count. Constant time.
     pub const fn resident(&self) -> u64 {
-        self.resident
+        self.tally.resident
     }
 
     /// The most pages that were ever mapped to frames. Constant time.
     pub const fn peak(&self) -> u64 {
-        self.peak
+        self.tally.peak
     }
 
     /// Frames that the page tables take. Constant time.
     pub const fn table_frames(&self) -> u64 {
-        self.table_frames + 1
+        self.tally.tables + 1
     }
 
     /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those that are mapped.
@@ -131,20 +153,17 @@ impl<R: Reach> Pages<R> {
         });
         resident
     }
-
-    /// Notes that so many pages more have a frame behind them.
-    fn grown(&mut self, pages: u64) {
-        self.resident += pages;
-        self.peak = self.peak.max(self.resident);
-    }
 }
 
 impl<R: Reach> Drop for Pages<R> {
     /// Gives every frame back.
     fn drop(&mut self) {
-        self.unmap(0, LOWER_HALF_END);
-        let empty = self.tables.root_table().iter().take(256).all(|entry| entry.is_unused());
-        assert!(empty && self.resident == 0 && self.table_frames == 0, "a process's page tables have lost count");
+        // Where no table is, nothing is mapped.
+        if self.tally.tables > 0 {
+            self.unmap(0, LOWER_HALF_END);
+        }
+        let Tally { resident, tables, .. } = self.tally;
+        assert!(resident == 0 && tables == 0, "a process's page tables have lost count");
         let root = self.root();
         self.reach.with(|memory| memory.pool.give(root, Purpose::Table));
     }
@@ -182,18 +201,33 @@ fn flags(permissions: Permissions) -> PageTableFlags {
 /// # Safety
 ///
 /// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
-unsafe fn enter<M: Mmu>(pool: &mut Pool, tables: &mut Tables<M>, page: u64, leaf: Leaf) -> Result<u64, OutOfFrames> {
-    let missing = tables.missing(page_at(page));
+#[inline(always)]
+unsafe fn enter<M: Mmu>(pool: &mut Pool, way: &mut Way<'_, M>, leaf: Leaf) -> Result<u64, OutOfFrames> {
+    let missing = way.missing();
+    if missing > 0 {
+        complete(pool, way)?;
+    }
+    // SAFETY: the page lies in the lower half, where only the process whose tables these are accesses anything.
+    let entered = unsafe { way.enter(leaf) };
+    entered.expect("the page is not mapped, and its tables are there");
+    pool.trace.record(Event::Map { page: way.page(), frame: leaf.frame.start_address().as_u64() });
+    Ok(missing as u64)
+}
+
+/// Adds the tables that are missing on the way to a page, which is to be entered then.
+///
+/// # Errors
+///
+/// There are not enough frames. Nothing has changed.
+#[cold]
+fn complete<M: Mmu>(pool: &mut Pool, way: &mut Way<'_, M>) -> Result<(), OutOfFrames> {
     let mut supply = Supply::default();
-    if let Err(out) = supply.fill(pool, missing) {
+    if let Err(out) = supply.fill(pool, way.missing()) {
         supply.empty(pool);
         return Err(out);
     }
-    // SAFETY: the page lies in the lower half, where only the process whose tables these are accesses anything.
-    let mapped = unsafe { tables.map(page_at(page), leaf.frame, leaf.flags, &mut supply) };
-    mapped.expect("the page is not mapped, and its tables are supplied");
-    pool.trace.record(Event::Map { page, frame: leaf.frame.start_address().as_u64() });
-    Ok(missing as u64)
+    way.complete(&mut supply).expect("no page is large, and the tables are supplied");
+    Ok(())
 }
 
 /// Frames for the tables that one mapping adds: at most three.

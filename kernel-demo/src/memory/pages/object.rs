@@ -41,11 +41,11 @@ impl<R: Reach> Object<R> {
     ///
     /// There are not enough frames. Nothing has changed.
     pub(super) fn frame(&mut self, index: u64) -> Result<PhysFrame, OutOfFrames> {
-        let page = index * PAGE_SIZE;
-        if let Some(leaf) = self.frames.tables.leaf(page) {
-            return Ok(leaf.frame);
+        let mut spot = self.frames.spot(index * PAGE_SIZE).expect("an object has no more pages than the lower half");
+        if let Some(frame) = spot.frame() {
+            return Ok(frame);
         }
-        self.frames.map_zeroed(page, Permissions::empty())?;
-        Ok(self.frames.tables.leaf(page).expect("it was just mapped").frame)
+        spot.map_zeroed(Permissions::empty())?;
+        Ok(spot.frame().expect("it was just mapped"))
     }
 }

@@ -1,7 +1,7 @@
 //! The entries of level-1 tables, visited in the order of addresses, and changed.
 
-use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
-use x86_64::structures::paging::{PageTableFlags, PhysFrame};
+use x86_64::structures::paging::page_table::PageTableEntry;
+use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
 
 use super::{Mmu, Tables};
 use crate::memory::layout::page_at;
@@ -15,26 +15,17 @@ pub struct Leaf {
     pub flags: PageTableFlags,
 }
 
+impl Leaf {
+    /// What an entry of a level-1 table maps to, if it is used.
+    pub(super) fn of(entry: &PageTableEntry) -> Option<Self> {
+        Some(Self { frame: entry.frame().ok()?, flags: entry.flags() })
+    }
+}
+
 impl<M: Mmu> Tables<M> {
     /// The entry that maps the page, if it is mapped. Constant time.
     pub fn leaf(&mut self, page: u64) -> Option<Leaf> {
-        let entry = self.entry(page)?;
-        Some(Leaf { frame: entry.frame().ok()?, flags: entry.flags() })
-    }
-
-    /// Makes the entry that maps the page another one, and tells the processor. Constant time.
-    ///
-    /// # Panics
-    ///
-    /// When the page is not mapped.
-    ///
-    /// # Safety
-    ///
-    /// As for [`change`](Self::change).
-    pub unsafe fn replace(&mut self, page: u64, leaf: Leaf) {
-        let entry = self.entry(page).filter(|entry| !entry.is_unused()).expect("the page is mapped");
-        entry.set_frame(leaf.frame, leaf.flags);
-        self.mmu.flush(page_at(page));
+        self.way(page).leaf()
     }
 
     /// The first page mapped in `[start, end)` (page-aligned), and its entry.
@@ -69,7 +60,47 @@ impl<M: Mmu> Tables<M> {
         end: u64,
         visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>,
     ) -> Result<(), E> {
-        if start < end { self.walk(self.root, PageTableLevel::Four, start, end - 1, visitor) } else { Ok(()) }
+        let mut page = start;
+        while page < end {
+            let way = self.way(page);
+            page = if way.missing() > 0 {
+                way.gap_end(end)
+            } else {
+                // SAFETY: the caller answers for the mappings.
+                unsafe { way.change(end, visitor) }?
+            };
+        }
+        Ok(())
+    }
+
+    /// Shows every page mapped in `[start, end)` (page-aligned). The flags of each become what the visitor returns, and it is entered like that in
+    /// another tree as well, where nothing is mapped. The visitor gets the supply too.
+    ///
+    /// # Panics
+    ///
+    /// When the supply runs dry.
+    ///
+    /// # Safety
+    ///
+    /// As for [`change`](Self::change), for both trees.
+    pub unsafe fn duplicate<S: FrameAllocator<Size4KiB>>(
+        &mut self,
+        other: &mut Self,
+        start: u64,
+        end: u64,
+        supply: &mut S,
+        visitor: &mut impl FnMut(&mut S, u64, Leaf) -> PageTableFlags,
+    ) {
+        let mut page = start;
+        while page < end {
+            let way = self.way(page);
+            page = if way.missing() > 0 {
+                way.gap_end(end)
+            } else {
+                // SAFETY: the caller answers for the mappings.
+                unsafe { way.duplicate(other, end, supply, visitor) }
+            };
+        }
     }
 
     /// Enters another tree's entries of the level-4 table for these addresses, so that what lies there is the same in both from
@@ -84,51 +115,5 @@ impl<M: Mmu> Tables<M> {
             let entry = other.table(other.root)[index].clone();
             self.table(self.root)[index] = entry;
         }
-    }
-
-    /// The place of the page's entry, if there is a table for it.
-    fn entry(&mut self, page: u64) -> Option<&mut PageTableEntry> {
-        let page = page_at(page);
-        let mut table = self.root;
-        for index in [page.p4_index(), page.p3_index(), page.p2_index()] {
-            table = self.table(table)[index].frame().ok()?;
-        }
-        Some(&mut self.table(table)[page.p1_index()])
-    }
-
-    fn walk<E>(
-        &mut self,
-        table: PhysFrame,
-        level: PageTableLevel,
-        start: u64,
-        last: u64,
-        visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>,
-    ) -> Result<(), E> {
-        let covers = level.entry_address_space_alignment();
-        let first_address = start - start % level.table_address_space_alignment();
-        let (mut index, last_index) = ((start / covers % 512) as usize, (last / covers % 512) as usize);
-        while let Some(used) = self.first_used(table, index, last_index) {
-            index = used + 1;
-            let entry = &self.table(table)[used];
-            let Ok(frame) = entry.frame() else { continue };
-            let low = first_address + used as u64 * covers;
-            if let Some(lower) = level.next_lower_level() {
-                self.walk(frame, lower, start.max(low), last.min(low + (covers - 1)), visitor)?;
-                continue;
-            }
-            let leaf = Leaf { frame, flags: entry.flags() };
-            let changed = visitor(low, leaf)?;
-            if changed != leaf {
-                self.table(table)[used].set_frame(changed.frame, changed.flags);
-                self.mmu.flush(page_at(low));
-            }
-        }
-        Ok(())
-    }
-
-    /// The first entry of the table in `from..=last` that is used. Most of what a sparse address space costs is this search.
-    pub(super) fn first_used(&mut self, table: PhysFrame, from: usize, last: usize) -> Option<usize> {
-        let table = self.table(table);
-        (from..=last).find(|index| !table[*index].is_unused())
     }
 }

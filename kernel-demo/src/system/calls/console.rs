@@ -15,7 +15,7 @@ const PIECE: usize = 256;
 
 /// Reads what there is, and waits if that is nothing. Returns 0 at the end of the input.
 pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [file, address, len, ..] = call.arguments;
+    let [file, address, len, ..] = call.arguments();
     if file as i32 != INPUT {
         return Err(Errno::EBADF.into());
     }
@@ -32,7 +32,7 @@ pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Writes. Of text that cannot be read to its end, the part before that is written.
 pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [file, address, len, ..] = call.arguments;
+    let [file, address, len, ..] = call.arguments();
     if ![OUTPUT, ERRORS].contains(&(file as i32)) {
         return Err(Errno::EBADF.into());
     }

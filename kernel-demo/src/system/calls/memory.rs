@@ -10,13 +10,14 @@ use crate::memory::layout::PAGE_SIZE;
 
 /// Moves the break. Not an error when it cannot be: the result is where it stands.
 pub(super) fn brk<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [to, ..] = call.arguments();
     let Process { space, pages, .. } = &mut *call.process;
-    Ok(space.brk(call.arguments[0], pages, &mut call.system.commons.account))
+    Ok(space.brk(to, pages, &mut call.system.commons.account))
 }
 
 /// Maps memory of no file. There is no other, so every file is `EBADF`.
 pub(super) fn mmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [hint, len, protection, flags, _, offset] = call.arguments;
+    let [hint, len, protection, flags, _, offset] = call.arguments();
     if !offset.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL.into());
     }
@@ -37,7 +38,7 @@ pub(super) fn mmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Unmaps whatever lies in a range.
 pub(super) fn munmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [start, len, ..] = call.arguments;
+    let [start, len, ..] = call.arguments();
     let Process { space, pages, .. } = &mut *call.process;
     space.munmap(start, len, pages, &mut call.system.commons.account)?;
     call.system.let_go_of_objects(call.process);
@@ -46,7 +47,7 @@ pub(super) fn munmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Changes what may be done with a range.
 pub(super) fn mprotect<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [start, len, protection, ..] = call.arguments;
+    let [start, len, protection, ..] = call.arguments();
     let permissions = permissions(protection)?;
     let Process { space, pages, .. } = &mut *call.process;
     space.mprotect(start, len, permissions, pages, &mut call.system.commons.account)?;
@@ -55,7 +56,7 @@ pub(super) fn mprotect<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Makes a mapping shorter or longer, or moves it.
 pub(super) fn mremap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [old, old_len, new_len, flags, new, _] = call.arguments;
+    let [old, old_len, new_len, flags, new, _] = call.arguments();
     let flags = u32::try_from(flags).ok().and_then(RemapFlags::from_bits).ok_or(Errno::EINVAL)?;
     let Process { space, pages, .. } = &mut *call.process;
     let request = RemapRequest { old, old_len, new_len, flags, new };

@@ -23,7 +23,7 @@ pub(super) fn sched_yield<M: Machine>(_: &mut Call<'_, M>) -> Answer {
 
 /// Ends the caller.
 pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    Err(Instead::Ends(Status::Exited(call.arguments[0] as u8)))
+    Err(Instead::Ends(Status::Exited(call.arguments()[0] as u8)))
 }
 
 /// Makes a second process of the caller: the same memory, each page copied when one of the two writes to it. Returns its number,
@@ -35,7 +35,8 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if !commons.machine.reserve_heap(size_of::<Process<M::Reach>>()) {
         return Err(Errno::ENOMEM.into());
     }
-    let pages = process.pages.fork().map_err(|_| Errno::ENOMEM)?;
+    let areas = process.space.vmas().iter().map(|vma| (vma.start, vma.end));
+    let pages = process.pages.fork(areas).map_err(|_| Errno::ENOMEM)?;
     let space = process.space.fork(&mut commons.account)?;
     let mut registers = process.registers;
     registers.rax = 0;
@@ -60,7 +61,7 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     const WNOHANG: u64 = 1;
     const WUNTRACED: u64 = 2;
     const WCONTINUED: u64 = 8;
-    let [which, status_at, options, usage_at, ..] = call.arguments;
+    let [which, status_at, options, usage_at, ..] = call.arguments();
     if options & !(WNOHANG | WUNTRACED | WCONTINUED) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -92,7 +93,7 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 pub(super) fn getrusage<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     const SELF: i32 = 0;
     const CHILDREN: i32 = -1;
-    let [who, at, ..] = call.arguments;
+    let [who, at, ..] = call.arguments();
     let usage = match who as i32 {
         SELF => call.process.usage(),
         CHILDREN => call.process.children,

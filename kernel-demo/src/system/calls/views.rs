@@ -10,7 +10,7 @@ use crate::address_space::Errno;
 
 /// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too small.
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [number, address, size, ..] = call.arguments;
+    let [number, address, size, ..] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
     let mut text = Fallible(String::new());
     call.process.write_view(view, &mut text).map_err(|fmt::Error| Errno::ENOMEM)?;

@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn figures_are_read_without_what_measuring_takes() {
-        let costs = read(&output(202), &PASSED).unwrap();
+        let costs = read(&output(152), &PASSED).unwrap();
         let figure = |what: &str| costs.costs.iter().find(|cost| cost.what == what).map(|cost| cost.instructions);
-        assert_eq!(figure("null system call"), Some(200.0));
-        assert_eq!(figure("demand-zero fault, without the zeroing"), Some(100.0));
-        assert_eq!(figure("context switch, by a call that yields"), Some(100.0));
+        assert_eq!(figure("null system call"), Some(150.0));
+        assert_eq!(figure("demand-zero fault, without the zeroing"), Some(50.0));
+        assert_eq!(figure("context switch, by a call that yields"), Some(75.0));
         let expected = Around { pages: 4, program: "dense".into(), faults: 256, frames: 1026, instructions: 123_456 };
         assert_eq!(costs.fault_around, [expected]);
         assert!(costs.judge().is_clean());

@@ -53,72 +53,72 @@ mod step {
 
 /// All that is measured.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation { what: "null system call", figure: |lines| lines.cost("null-call"), least: step::STOP + step::CALL, most: 220 },
+    Operation { what: "null system call", figure: |lines| lines.cost("null-call"), least: step::STOP + step::CALL, most: 183 },
     Operation {
         what: "brk up by a page",
         figure: |lines| lines.cost("brk-up"),
         least: step::STOP + step::CALL + step::FIND_AREA + step::MOVE_BREAK,
-        most: 880,
+        most: 356,
     },
     Operation {
         what: "brk down by a page that nobody touched",
         figure: |lines| lines.cost("brk-down"),
         least: step::STOP + step::CALL + step::FIND_AREA + step::MOVE_BREAK + step::WALK,
-        most: 1360,
+        most: 618,
     },
     Operation {
         what: "demand-zero fault, without the zeroing",
         figure: |lines| Some(lines.cost("fault-write")? - lines.plain("zero-a-page")?),
         least: step::FAULT,
-        most: 1100,
+        most: 612,
     },
     Operation {
         what: "demand-zero fault",
         figure: |lines| lines.cost("fault-write"),
         least: step::FAULT + step::ZERO,
-        most: 1750,
+        most: 1265,
     },
     Operation {
         what: "fault of a read: the zero page",
         figure: |lines| lines.cost("fault-read"),
         least: step::FAULT - step::FRAME,
-        most: 880,
+        most: 483,
     },
     Operation {
         what: "fault of a write after it",
         figure: |lines| lines.cost("fault-write-after-read"),
         least: step::FAULT + step::ZERO,
-        most: 1580,
+        most: 1268,
     },
     Operation {
         what: "copy-on-write fault",
         figure: |lines| lines.cost("fault-copy-on-write"),
         least: step::FAULT + step::COPY,
-        most: 1620,
+        most: 1332,
     },
     Operation {
         what: "mmap, touch, munmap of a page",
         figure: |lines| lines.cost("map-touch-unmap-4k"),
         least: step::RANGE + step::PAGE,
-        most: 5300,
+        most: 2819,
     },
     Operation {
         what: "mmap, touch, munmap of 1 MiB",
         figure: |lines| lines.cost("map-touch-unmap-1m"),
         least: step::RANGE + 256 * step::PAGE,
-        most: 505_000,
+        most: 365_300,
     },
     Operation {
         what: "context switch, by a call that yields",
         figure: |lines| Some(lines.cost("yield-to-another-and-back")? / 2.0),
         least: step::STOP + step::CALL + step::SWITCH,
-        most: 820,
+        most: 285,
     },
     Operation {
         what: "fork, exit and wait, of 150 pages",
         figure: |lines| lines.cost("fork-exit-wait"),
         least: step::FORK,
-        most: 217_000,
+        most: 31_900,
     },
 ];
 

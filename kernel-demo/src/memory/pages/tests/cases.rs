@@ -25,8 +25,8 @@ fn pages_give_back_all_they_took() {
     let machine = Machine::new(64);
     let before = machine.counts();
     let mut pages = pages(&machine);
-    pages.map_zeroed(AT, RW).unwrap();
-    pages.map_zero_page(NEXT, RW).unwrap();
+    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
+    pages.spot(NEXT).unwrap().map_zero_page(RW).unwrap();
     assert_eq!(
         [AT, NEXT, NEXT + PAGE_SIZE].map(|page| pages.state(page)),
         [PageState::Own, PageState::ZeroPage, PageState::Missing]
@@ -42,12 +42,12 @@ fn the_zero_page_is_one_frame_until_somebody_writes() {
     let machine = Machine::new(64);
     let (mut a, mut b) = (pages(&machine), pages(&machine));
     for pages in [&mut a, &mut b] {
-        pages.map_zero_page(AT, RW).unwrap();
+        pages.spot(AT).unwrap().map_zero_page(RW).unwrap();
         assert_eq!(pages.write(AT, &[1]), 0, "it cannot be written to");
         assert_eq!(pages.load(AT, &[1]), 0, "not by a loader either");
     }
     let before = machine.counts().used();
-    a.map_zeroed(AT, RW).unwrap();
+    a.spot(AT).unwrap().map_zeroed(RW).unwrap();
     assert_eq!(machine.counts().used() - before, 1);
     assert_eq!(a.write(AT, &[1]), 1);
     assert_eq!((byte(&mut a, AT), byte(&mut b, AT)), (1, 0));
@@ -59,7 +59,7 @@ fn a_frame_that_was_used_is_zeroed_for_the_next() {
     let machine = Machine::new(16);
     let mut pages = pages(&machine);
     for _ in 0..3 {
-        pages.map_zeroed(AT, RW).unwrap();
+        pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
         let mut found = [1; PAGE_SIZE as usize];
         assert_eq!(pages.read(AT, &mut found), found.len());
         assert!(found.iter().all(|byte| *byte == 0));
@@ -73,23 +73,23 @@ fn a_fork_shares_frames_and_each_write_takes_one() {
     let machine = Machine::new(64);
     let mut parent = pages(&machine);
     for page in [AT, NEXT] {
-        parent.map_zeroed(page, RW).unwrap();
+        parent.spot(page).unwrap().map_zeroed(RW).unwrap();
         parent.write(page, &[7]);
     }
     let before = machine.counts().used();
-    let mut child = parent.fork().unwrap();
+    let mut child = parent.fork([(0, LOWER_HALF_END)]).unwrap();
     assert_eq!(machine.counts().used() - before, 4, "frames for tables only");
     assert_eq!(parent.resident_in(AT, NEXT + PAGE_SIZE), Resident { private: 0, shared: 2 });
     for pages in [&mut parent, &mut child] {
         assert_eq!(pages.state(AT), PageState::Shared);
         assert_eq!(pages.write(AT, &[8]), 0);
     }
-    child.copy(AT).unwrap();
+    child.spot(AT).unwrap().copy().unwrap();
     assert_eq!(child.write(AT, &[8]), 1);
     assert_eq!((byte(&mut parent, AT), byte(&mut child, AT)), (7, 8));
     assert_eq!(parent.state(AT), PageState::Own, "the last owner needs no copy");
     assert_eq!(parent.write(AT, &[9]), 0, "but its fault is still to come");
-    parent.make_writable(AT);
+    parent.spot(AT).unwrap().make_writable();
     assert_eq!(parent.write(AT, &[9]), 1);
     assert_eq!(parent.resident_in(AT, NEXT + PAGE_SIZE), Resident { private: 1, shared: 1 });
     drop(parent);
@@ -102,13 +102,13 @@ fn an_object_is_written_by_all_and_outlives_each() {
     let before = machine.counts();
     let mut object = Object::new(machine.clone()).unwrap();
     let (mut a, mut b) = (pages(&machine), pages(&machine));
-    a.map_object(AT, &mut object, 5, RW).unwrap();
+    a.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
     assert_eq!(a.resident_in(AT, NEXT), Resident { private: 1, shared: 0 });
-    b.map_object(NEXT, &mut object, 5, Permissions::READ).unwrap();
+    b.spot(NEXT).unwrap().map_object(&mut object, 5, Permissions::READ).unwrap();
     assert_eq!(a.resident_in(AT, NEXT), Resident { private: 0, shared: 1 });
     assert_eq!((a.write(AT, &[3]), b.write(NEXT, &[4])), (1, 0));
     assert_eq!((a.state(AT), byte(&mut b, NEXT)), (PageState::Own, 3));
-    let mut child = a.fork().unwrap();
+    let mut child = a.fork([(0, LOWER_HALF_END)]).unwrap();
     assert_eq!(child.write(AT, &[6]), 1, "a fork leaves shared memory writable");
     assert_eq!((byte(&mut a, AT), byte(&mut b, NEXT)), (6, 6));
     a.protect(AT, NEXT, Permissions::READ);
@@ -118,7 +118,7 @@ fn an_object_is_written_by_all_and_outlives_each() {
     drop((a, child));
     b.unmap(NEXT, NEXT + PAGE_SIZE);
     assert_eq!(object.resident(), 1);
-    b.map_object(AT, &mut object, 5, RW).unwrap();
+    b.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
     drop(object);
     assert_eq!(byte(&mut b, AT), 1, "who has it mapped keeps the frame");
     drop(b);
@@ -129,8 +129,8 @@ fn an_object_is_written_by_all_and_outlives_each() {
 fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
     let machine = Machine::new(64);
     let mut pages = pages(&machine);
-    pages.map_zeroed(AT, RW).unwrap();
-    pages.map_zeroed(NEXT, RX).unwrap();
+    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
+    pages.spot(NEXT).unwrap().map_zeroed(RX).unwrap();
     let across = NEXT - 2;
     assert_eq!(pages.write(across, b"abcd"), 2, "the second page is not writable");
     assert_eq!(pages.load(NEXT, b"cd"), 2, "but for the loader");
@@ -143,7 +143,7 @@ fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
         assert_eq!((pages.read(address, &mut text), pages.write(address, &text)), (0, 0), "{address:#x}");
         assert_eq!(pages.state(address), PageState::Missing);
     }
-    pages.map_zeroed(LOWER_HALF_END - PAGE_SIZE, RW).unwrap();
+    pages.spot(LOWER_HALF_END - PAGE_SIZE).unwrap().map_zeroed(RW).unwrap();
     assert_eq!(pages.read(LOWER_HALF_END - 1, &mut text), 1);
 }
 
@@ -154,7 +154,7 @@ fn permissions_become_the_processors_flags() {
     let mut flags = |permissions| {
         pages.protect(AT, NEXT, permissions);
         pages.unmap(AT, NEXT);
-        pages.map_zeroed(AT, permissions).unwrap();
+        pages.spot(AT).unwrap().map_zeroed(permissions).unwrap();
         let fresh = pages.tables.leaf(AT).unwrap().flags;
         pages.protect(AT, NEXT, RW);
         pages.protect(AT, NEXT, permissions);
@@ -173,7 +173,7 @@ fn the_lower_half_lets_ring_3_through_and_the_kernels_half_does_not() {
     let machine = Machine::new(64);
     machine.with(|memory| memory.add_stack()).unwrap();
     let mut pages = pages(&machine);
-    pages.map_zeroed(AT, RW).unwrap();
+    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
     let mut entry = |address| pages.tables.root_table()[page_at(address).p4_index()].clone();
     assert!(entry(AT).flags().contains(PageTableFlags::USER_ACCESSIBLE));
     let stacks = entry(IN_EVERY_PROCESS[0]);
@@ -187,10 +187,10 @@ fn what_is_shifted_keeps_bytes_and_sharing() {
     let machine = Machine::new(64);
     let mut process = Process::new(pages(&machine));
     let pages = &mut process.pages;
-    pages.map_zeroed(AT, RW).unwrap();
+    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
     pages.write(AT, &[5]);
-    pages.map_zero_page(AT + 3 * PAGE_SIZE, RW).unwrap();
-    let child = pages.fork().unwrap();
+    pages.spot(AT + 3 * PAGE_SIZE).unwrap().map_zero_page(RW).unwrap();
+    let child = pages.fork([(0, LOWER_HALF_END)]).unwrap();
     let far = 1 << 40;
     pages.shift(AT, far, 4 * PAGE_SIZE).unwrap();
     assert_eq!(
@@ -210,21 +210,21 @@ fn each_refused_frame_changes_nothing() {
     let build = |machine: &Machine| {
         let mut parent = pages(machine);
         for page in [AT, NEXT, far(1), far(2) + PAGE_SIZE] {
-            parent.map_zeroed(page, RW).unwrap();
+            parent.spot(page).unwrap().map_zeroed(RW).unwrap();
             assert_eq!(parent.write(page, &page.to_le_bytes()), 8);
         }
-        parent.map_zero_page(far(3), RW).unwrap();
+        parent.spot(far(3)).unwrap().map_zero_page(RW).unwrap();
         let mut object = Object::new(machine.clone()).unwrap();
-        parent.map_object(far(4), &mut object, 0, RW).unwrap();
+        parent.spot(far(4)).unwrap().map_object(&mut object, 0, RW).unwrap();
         (parent, object)
     };
     type Attempt = fn(&mut Pages<Machine>, &mut Object<Machine>) -> bool;
     let attempts: [(Attempt, usize); 5] = [
-        (|pages, _| pages.fork().is_ok(), 16),
+        (|pages, _| pages.fork([(0, LOWER_HALF_END)]).is_ok(), 16),
         (|pages, _| pages.shift(AT, 7 << 39, 2 * PAGE_SIZE).is_ok(), 3),
         (|pages, _| pages.shift(0, 8 << 39, 5 << 39).is_ok(), 15),
-        (|pages, _| pages.map_zeroed(9 << 39, RW).is_ok(), 4),
-        (|pages, object| pages.map_object(9 << 39, object, 0, RW).is_ok(), 3),
+        (|pages, _| pages.spot(9 << 39).unwrap().map_zeroed(RW).is_ok(), 4),
+        (|pages, object| pages.spot(9 << 39).unwrap().map_object(object, 0, RW).is_ok(), 3),
     ];
     for (attempt, frames) in attempts {
         for n in 1.. {
@@ -254,29 +254,29 @@ fn each_refused_frame_changes_nothing() {
 #[should_panic(expected = "shares its frame")]
 fn only_what_is_shared_is_copied() {
     let mut pages = pages(&Machine::new(64));
-    pages.map_zeroed(AT, RW).unwrap();
-    let _ = pages.copy(AT);
+    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
+    let _ = pages.spot(AT).unwrap().copy();
 }
 
 #[test]
 #[should_panic(expected = "has its frame to itself")]
 fn the_zero_page_never_becomes_writable() {
     let mut pages = pages(&Machine::new(64));
-    pages.map_zero_page(AT, RW).unwrap();
-    pages.make_writable(AT);
+    pages.spot(AT).unwrap().map_zero_page(RW).unwrap();
+    pages.spot(AT).unwrap().make_writable();
 }
 
 #[test]
 fn what_may_only_be_written_can_be_reached_whatever_is_behind_it() {
     let mut pages = pages(&Machine::new(64));
     let mut bytes = [1; 8];
-    pages.map_zero_page(AT, Permissions::WRITE).unwrap();
+    pages.spot(AT).unwrap().map_zero_page(Permissions::WRITE).unwrap();
     assert_eq!((pages.read(AT, &mut bytes), bytes), (8, [0; 8]), "the zero page is read");
-    pages.map_zeroed(NEXT, RW).unwrap();
-    let child = pages.fork().unwrap();
+    pages.spot(NEXT).unwrap().map_zeroed(RW).unwrap();
+    let child = pages.fork([(0, LOWER_HALF_END)]).unwrap();
     pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE);
     assert_eq!(pages.read(NEXT, &mut bytes), 8, "a shared frame is read");
     drop(child);
-    pages.make_writable(NEXT);
+    pages.spot(NEXT).unwrap().make_writable();
     assert_eq!(pages.write(NEXT, &bytes), 8, "and written, once it is its own");
 }

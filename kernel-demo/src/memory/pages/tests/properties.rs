@@ -122,7 +122,7 @@ impl World {
         match *step {
             Step::Touch { page, write, permissions } => touch(pages, model, at, page, write, permissions),
             Step::TouchObject { page, index, permissions } if model.state(at, page) == PageState::Missing => {
-                let mapped = pages.map_object(page, object, index, permissions).is_ok();
+                let mapped = pages.spot(page).unwrap().map_object(object, index, permissions).is_ok();
                 // The object may have its frame even if it could not be mapped.
                 if object.resident() as usize > model.object.len() {
                     let fresh = model.fresh();
@@ -134,7 +134,7 @@ impl World {
                 }
             }
             Step::CopyZeroPage { page } if model.state(at, page) == PageState::ZeroPage => {
-                if pages.copy(page).is_ok() {
+                if pages.spot(page).unwrap().copy().is_ok() {
                     let holds = Holds::Private(model.fresh());
                     model.processes[at].entry(page).and_modify(|page| *page = Page { holds, writable: true, ..*page });
                 }
@@ -163,7 +163,7 @@ impl World {
                 }
             }
             Step::Fork if model.processes.len() < MOST_PROCESSES => {
-                if let Ok(child) = pages.fork() {
+                if let Ok(child) = pages.fork([(0, LOWER_HALF_END)]) {
                     processes.push(Process::new(child));
                     model.fork(at);
                 }
@@ -211,22 +211,29 @@ fn touch(pages: &mut Pages<Machine>, model: &mut Model, at: usize, page: u64, wr
         return;
     }
     let becomes = match (model.state(at, page), write) {
-        (PageState::Missing, false) => {
-            pages.map_zero_page(page, permissions).ok().map(|()| Page { holds: Holds::Zero, permissions, writable: false })
-        }
-        (PageState::Missing | PageState::ZeroPage, true) => pages.map_zeroed(page, permissions).ok().map(|()| Page {
-            holds: Holds::Private(model.fresh()),
+        (PageState::Missing, false) => pages.spot(page).unwrap().map_zero_page(permissions).ok().map(|()| Page {
+            holds: Holds::Zero,
             permissions,
-            writable: true,
+            writable: false,
         }),
+        (PageState::Missing | PageState::ZeroPage, true) => pages
+            .spot(page)
+            .unwrap()
+            .map_zeroed(permissions)
+            .ok()
+            .map(|()| Page { holds: Holds::Private(model.fresh()), permissions, writable: true }),
         (PageState::Shared, true) => {
             let Some(Page { holds: Holds::Private(number), .. }) = there else {
                 unreachable!("only private contents are copied")
             };
-            pages.copy(page).ok().map(|()| Page { holds: Holds::Private(model.copied(number)), permissions, writable: true })
+            pages.spot(page).unwrap().copy().ok().map(|()| Page {
+                holds: Holds::Private(model.copied(number)),
+                permissions,
+                writable: true,
+            })
         }
         (PageState::Own, true) => {
-            pages.make_writable(page);
+            pages.spot(page).unwrap().make_writable();
             there.map(|there| Page { writable: true, ..there })
         }
         (PageState::ZeroPage | PageState::Shared | PageState::Own, false) => None,
