@@ -4,6 +4,8 @@
 
 #[path = "arenas/blocks.rs"]
 mod blocks;
+#[path = "arenas/fork.rs"]
+mod fork;
 #[cfg(not(feature = "checked"))]
 #[path = "arenas/front.rs"]
 mod front;

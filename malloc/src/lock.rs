@@ -45,12 +45,15 @@ impl HeapLock {
         Held { is_locked: true }
     }
 
-    /// Takes the lock, and keeps it, unless the process has one thread. For `fork`: [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs
-    /// to it, called by the same thread, or by its copy in the child, before another thread can begin.
-    pub(crate) fn take_if_shared() {
-        if !is_single_threaded() {
+    /// Takes the lock, and keeps it, unless the process has one thread. Whether it did. For `fork`:
+    /// [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs to it, called by the same thread, or by its copy in the child, before another
+    /// thread can begin.
+    pub(crate) fn take_if_shared() -> bool {
+        let is_shared = !is_single_threaded();
+        if is_shared {
             Self::take();
         }
+        is_shared
     }
 
     /// Gives back what [`take_if_shared`](HeapLock::take_if_shared) took, if it did: else nobody is there who could have the lock.

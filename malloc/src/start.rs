@@ -3,7 +3,7 @@
 //! ```text
 //!   first call of anything   the mode is chosen (engine): before any constructor, if somebody allocates there
 //!   our constructor          fork handlers; what the environment says of the trace is not passed on to children
-//!   fork                     every lock is held while the process is copied, so that the child finds the heap whole
+//!   fork                     every lock is held while the process is copied, so that the child finds the heap whole, and the arenas
 //!   our destructor           statistics, the last records of the trace; the heap serves on, for whoever comes later
 //! ```
 

@@ -75,10 +75,22 @@ pub(super) fn retire_thread() {
     unsafe { HEAP.retire() };
 }
 
-/// In the child of a `fork`, after the lock was given back.
-pub(super) fn after_fork() {
+/// Before a `fork`, with the lock held, if there are others: holds the arenas in which nobody is. False: somebody may be out soon.
+pub(super) fn hold_for_fork() -> bool {
+    // SAFETY: the caller has the lock.
+    unsafe { HEAP.hold_for_fork() }
+}
+
+/// In the parent after a `fork`, with the lock still held.
+pub(super) fn release_after_fork() {
+    // SAFETY: the caller has the lock.
+    unsafe { HEAP.release_after_fork() };
+}
+
+/// In the child of a `fork`. `lost` is told the slots of threads whose memory is lost.
+pub(super) fn after_fork(lost: &mut dyn FnMut(usize)) {
     // SAFETY: the child has one thread, and the lock was held.
-    unsafe { HEAP.after_fork() };
+    unsafe { HEAP.after_fork(lost) };
 }
 
 /// Gives the break back, and the pages of what is free below it.

@@ -66,6 +66,11 @@ fn child_and_parent_go_on_after_a_fork_among_threads() {
 }
 
 #[test]
+fn what_other_threads_had_is_not_lost_to_a_child() {
+    both_ways("fork_keeps.c", &[]);
+}
+
+#[test]
 fn a_fork_touches_few_pages() {
     both_ways("fork_pages.c", &[]);
 }
