@@ -194,17 +194,18 @@ pub(crate) fn before_fork() {
 
 /// Whether a thread with this number is there.
 fn exists(id: i32) -> bool {
+    // SAFETY: never fails.
+    let process = unsafe { libc::getpid() };
     // SAFETY: sends nothing.
-    errno::unchanged(|| unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, 0) } == 0)
+    errno::unchanged(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
 }
 
-/// In the child of a fork: the slots of others are free, but for those that the heap says are lost.
-pub(crate) fn after_fork(tell_heap: impl FnOnce(&mut dyn FnMut(usize))) {
-    let mut lost = [0_u64; SLOTS / 64];
-    tell_heap(&mut |slot| lost[slot / 64] |= 1 << (slot % 64));
+/// In the child of a fork, when the heap has looked at their variables: the slots of others are free, but for those that are lost.
+pub(crate) fn after_fork() {
     for slot in slots_of_others() {
         THERE[slot].thread.store(ptr::null_mut(), Ordering::Relaxed);
-        if lost[slot / 64] >> (slot % 64) & 1 == 0 {
+        // SAFETY: taken by another thread, before the fork.
+        if unsafe { engine::take_over_slot(slot) } {
             give_up_slot(slot);
         }
     }

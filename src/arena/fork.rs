@@ -25,6 +25,8 @@
 //! Pages in which a device reads or writes at that time are the exception: these are copied at once, and earlier. An arena's own may be such: a
 //! copy of any time between mark and moment is the same. A caller's word must not be in one.
 
+use core::sync::atomic::Ordering;
+
 use super::ArenaHeap;
 use super::arena::Arena;
 use super::shared::HasMailbox;
@@ -73,8 +75,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 
     /// In the child of a `fork`, where only the caller's thread goes on: the arenas of the others that are still held are retired. The others are lost,
-    /// and what is freed of theirs, for somebody may have been in the middle of something there: `lost` is told their slots, which nobody
-    /// should get. Where there are no others, nothing is written to.
+    /// and what is freed of theirs, for somebody may have been in the middle of something there. Where there are no others, nothing is written to.
     ///
     /// # Time
     ///
@@ -84,7 +85,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// Nobody else is in the heap, or will go on with what they had begun. At the time of the `fork` nobody had the parent's lock but the
     /// caller, who has called [`hold_for_fork`](ArenaHeap::hold_for_fork) with it, and may have given it back since.
-    pub unsafe fn after_fork(&self, mut lost: impl FnMut(usize)) {
+    pub unsafe fn after_fork(&self) {
         let Some(shared) = self.shared() else { return };
         let own = self.caller().number;
         let (mut are_others, mut retired) = (false, 0);
@@ -101,7 +102,6 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 retired += 1;
             } else {
                 slot.release(State::Dead);
-                lost(number);
             }
         }
         if !are_others {
@@ -112,7 +112,23 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             self.words(own, slot).for_each(SlotWord::let_go);
             forget_claims(slot);
         }
-        shared.retired.store(retired, core::sync::atomic::Ordering::Relaxed);
+        shared.retired.store(retired, Ordering::Relaxed);
+    }
+
+    /// In the child of a `fork`, after [`after_fork`](ArenaHeap::after_fork): makes ready for somebody else the slot of a thread that is not there, whether
+    /// it had an arena or not. False: its arena is lost, and nobody should get the slot.
+    ///
+    /// # Safety
+    ///
+    /// A thread had the slot that is not there, and nobody has got it since.
+    #[must_use]
+    pub unsafe fn take_over(&self, slot: usize) -> bool {
+        let Some(slot) = self.shared().and_then(|shared| shared.slot(slot)) else { return true };
+        if slot.has_lock() {
+            // It was waiting for the lock.
+            slot.set_has_lock(false);
+        }
+        slot.state() != State::Dead
     }
 
     /// All slots that were ever attached, and their numbers.
@@ -139,7 +155,6 @@ fn retire<B: Break, M: Map, L: RawLock>(slot: &Slot<Arena<B, M, L>>) {
     for level in 0..LEVELS {
         slot.word(level).clear();
     }
-    slot.set_has_lock(false);
     slot.set_untidy(true);
     forget_claims(slot);
     slot.release(State::Retired);

@@ -45,16 +45,21 @@ unsafe impl Cpu for Words {
 /// The number of whoever forks, and goes on in the child.
 const OWN: usize = 2;
 
+/// Goes on as the child. Says which slots are lost.
+fn be_child<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> Vec<usize> {
+    on_slot(OWN, || {
+        // SAFETY: there is one thread, which does not go on as anybody else.
+        unsafe { heap.after_fork() };
+        // SAFETY: nobody else is there.
+        (0..heap.cpu().slots()).filter(|&slot| slot != OWN && !unsafe { heap.take_over(slot) }).collect()
+    })
+}
+
 /// Forks, and goes on as the child. Says whether all was held, and which slots are lost.
 fn fork<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> (bool, Vec<usize>) {
-    on_slot(OWN, || {
-        let mut lost = Vec::new();
-        // SAFETY: there is one thread.
-        let all = unsafe { heap.hold_for_fork() };
-        // SAFETY: there is one thread, which does not go on as anybody else.
-        unsafe { heap.after_fork(|slot| lost.push(slot)) };
-        (all, lost)
-    })
+    // SAFETY: there is one thread.
+    let all = on_slot(OWN, || unsafe { heap.hold_for_fork() });
+    (all, be_child(heap))
 }
 
 fn others_are_adopted(cpu: impl Cpu) {
@@ -142,10 +147,7 @@ fn goes_in(cpu: impl Cpu) {
     // Whose arena is held goes in when it has waited long enough, and is there before the process is copied. A slot that is held has no next user.
     // SAFETY: the heap outlives the block.
     let blocks = [0, 3].map(|slot| on_slot(slot, || unsafe { heap.allocate(layout) }.unwrap()));
-    let mut lost = Vec::new();
-    // SAFETY: there is one thread, which does not go on as anybody else.
-    on_slot(OWN, || unsafe { heap.after_fork(|slot| lost.push(slot)) });
-    assert_eq!((lost, heap.stats().retired), (vec![0], 2));
+    assert_eq!((be_child(&heap), heap.stats().retired), (vec![0], 2));
     on_slot(OWN, || {
         // What is another's that is lost is lost, and breaks nothing.
         // SAFETY: live until now.

@@ -276,10 +276,21 @@ pub(crate) fn release_in_parent() {
 /// Gives it back, in the child, which has one thread and writes no trace: the file is the parent's.
 pub(crate) fn release_in_child() {
     HeapLock::give_back_if_taken();
-    thread::after_fork(|lost| usual::after_fork(lost));
+    usual::after_fork();
+    thread::after_fork();
     if is_traced() {
         trace::stop_in_child();
     }
+}
+
+/// Makes the slot of a thread that is not in the child of a fork ready for another one. False: its memory is lost, and nobody should get it.
+///
+/// # Safety
+///
+/// A thread had it that is not there, and nobody has got it since.
+pub(crate) unsafe fn take_over_slot(slot: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { usual::take_over_slot(slot) }
 }
 
 /// The calling thread ends: its arena is for others.

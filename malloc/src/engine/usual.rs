@@ -87,10 +87,18 @@ pub(super) fn release_after_fork() {
     unsafe { HEAP.release_after_fork() };
 }
 
-/// In the child of a `fork`. `lost` is told the slots of threads whose memory is lost.
-pub(super) fn after_fork(lost: &mut dyn FnMut(usize)) {
+/// In the child of a `fork`.
+pub(super) fn after_fork() {
     // SAFETY: the child has one thread, and the lock was held.
-    unsafe { HEAP.after_fork(lost) };
+    unsafe { HEAP.after_fork() };
+}
+
+/// # Safety
+///
+/// As for [`ArenaHeap::take_over`].
+pub(super) unsafe fn take_over_slot(slot: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { HEAP.take_over(slot) }
 }
 
 /// Gives the break back, and the pages of what is free below it.
