@@ -18,6 +18,8 @@ mod middling;
 #[cfg(feature = "checked")]
 #[path = "arenas/misuse.rs"]
 mod misuse;
+#[path = "arenas/shrink.rs"]
+mod shrink;
 #[path = "arenas/slots.rs"]
 mod slots;
 #[path = "arenas/storm.rs"]
