@@ -71,6 +71,17 @@ fn what_other_threads_had_is_not_lost_to_a_child() {
 }
 
 #[test]
+fn handlers_of_a_fork_may_allocate_whoever_was_there_first() {
+    let shop = Workshop::new();
+    let early = shop.build("early_handlers.c", &["-shared", "-fPIC"]);
+    let program = shop.build("fork_handlers.c", &[early.to_str().expect("a plain name")]);
+    shop.assert_ok(&program, &[], &[]);
+    shop.assert_ok(&program, &[], &CHECKED);
+    let trace = shop.0.path().join("trace");
+    shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", trace.to_str().expect("a plain name"))]);
+}
+
+#[test]
 fn a_fork_touches_few_pages() {
     both_ways("fork_pages.c", &[]);
 }
