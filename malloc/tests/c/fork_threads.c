@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-enum { THREADS = 4, FORKS = 60, SLOTS = 64 };
+enum { THREADS = 4, SLOTS = 64 };
 static atomic_int stop;
 
 static void churn(unsigned seed, int rounds) {
@@ -43,11 +43,12 @@ static void *short_thread(void *seed) {
     return NULL;
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    int forks = count > 1 ? atoi(arguments[1]) : 60;
     pthread_t threads[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, i < THREADS / 2 ? thread : large_thread, (void *)(i + 1)) == 0);
-    for (int i = 0; i < FORKS; i++) {
+    for (int i = 0; i < forks; i++) {
         char *before = malloc(1000);
         memset(before, i, 1000);
         pid_t child = fork();
