@@ -53,7 +53,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering, compiler_fence};
 ///   If it is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
-/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
+/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it. [`word_of`](Cpu::word_of) answers
+///   with that one, or not at all.
 /// * No method unwinds. None uses the heap, but [`arrive`](Cpu::arrive) and [`missed`](Cpu::missed).
 pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
