@@ -38,8 +38,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not lost to the child. False: there are others, and
     /// who is in there may be out soon; to try again is worth while, with the parent's lock given back in between.
     ///
-    /// O(slots that were ever attached). Only with a busy flag ([`Cpu::INTERRUPTED`]). Where there are no others, nothing is written to: each page that is would have to be copied, also for a child
-    /// that only begins another program.
+    /// O(slots that were ever attached). Only with a busy flag ([`Cpu::INTERRUPTED`]). Where there are no others, nothing is written to: each page
+    /// that is would have to be copied, also for a child that only begins another program.
     ///
     /// # Safety
     ///
