@@ -4,6 +4,8 @@
 
 #[path = "arenas/blocks.rs"]
 mod blocks;
+#[path = "arenas/fork.rs"]
+mod fork;
 #[cfg(not(feature = "checked"))]
 #[path = "arenas/front.rs"]
 mod front;
@@ -16,6 +18,8 @@ mod middling;
 #[cfg(feature = "checked")]
 #[path = "arenas/misuse.rs"]
 mod misuse;
+#[path = "arenas/shrink.rs"]
+mod shrink;
 #[path = "arenas/slots.rs"]
 mod slots;
 #[path = "arenas/storm.rs"]

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! beside it: `request` (which layout is meant), `options` (the environment), `start` (constructors, `fork`, exit), `thread` (who has which arena),
-//! `decay` (when unused pages go back), `lock`, `report` (messages).
+//! `decay` (when unused pages go back), `lock`, `pause`, `report` (messages).
 //!
 //! # Rules
 //!
@@ -28,6 +28,7 @@ mod entry;
 mod errno;
 mod lock;
 mod options;
+mod pause;
 mod provider;
 mod report;
 #[deny(unsafe_code)]

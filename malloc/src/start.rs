@@ -3,7 +3,7 @@
 //! ```text
 //!   first call of anything   the mode is chosen (engine): before any constructor, if somebody allocates there
 //!   our constructor          fork handlers; what the environment says of the trace is not passed on to children
-//!   fork                     every lock is held while the process is copied, so that the child finds the heap whole
+//!   fork                     every lock is held while the process is copied, so that the child finds the heap whole, and the arenas
 //!   our destructor           statistics, the last records of the trace; the heap serves on, for whoever comes later
 //! ```
 
@@ -21,8 +21,8 @@ extern "C" fn begin() {
         PRINTS_STATS.store(true, Ordering::Relaxed);
         report::keep_errors_open();
     }
-    // SAFETY: three functions that are there as long as the library. Ours come first in the child and last before the fork, so that the
-    // handlers of others may allocate.
+    // SAFETY: three functions that are there as long as the library. Ours come first in the child and last before the fork, but for those of
+    // libraries whose constructors came before this one.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     // Two processes must not write to one file.
     // SAFETY: a string; only the loader runs yet.

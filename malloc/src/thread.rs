@@ -3,6 +3,7 @@
 //! ```text
 //!   first call ─► the lowest free slot, of SLOTS ──► thread's end: what is free goes back, the slot is free for the next thread
 //!                 none free: the thread has none, and shares what is behind the lock
+//!   fork       ─► the child: the slots of threads that are not there are free, but for those that are lost
 //! ```
 //!
 //! # The thread's variable
@@ -11,22 +12,32 @@
 //! writes into a word of ours (*initial-exec*): to get at it is two instructions, and calls nobody. What a compiler makes of a thread's
 //! variable in a library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be asked for in stable Rust, so
 //! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 32 bytes, and glibc keeps more for such.
+//!
+//! Whoever forks looks at the variables of others, and so `THERE` says where each is: from when the thread's end is certain to be told to when it
+//! was. (A stack that was freed, and with it the variable, is that of a thread that has ended; in the child glibc keeps the stacks of threads
+//! that are not there until another thread begins, and our handler comes before.) A thread that ends by a bare system call does not tell: so the
+//! kernel is asked whether it is still there.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::ffi::c_void;
+use core::ptr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use brkalloc::{Cpu, SlotWord};
 
-use crate::engine;
+use crate::lock::HeapLock;
+use crate::{engine, errno, pause};
 
 /// Threads with an arena, at a time.
 const SLOTS: usize = 512;
 
 /// After so many misses of its front cache a thread looks whether there is something to be done.
 const MISSES: usize = 64;
+
+/// So many pauses a thread waits at most for somebody who forks.
+const PAUSES: usize = 3000;
 
 /// The thread has not called yet.
 const UNKNOWN: usize = 0;
@@ -94,6 +105,32 @@ fn give_up_slot(slot: usize) {
     TAKEN[slot / 64].fetch_and(!(1 << (slot % 64)), Ordering::Release);
 }
 
+/// A thread that has a slot.
+#[derive(Debug)]
+struct There {
+    /// Its variable. Changed with the lock held, or by its own thread when it begins.
+    thread: AtomicPtr<Thread>,
+    /// Its number in the system.
+    id: AtomicI32,
+}
+
+/// Which threads have slots, if it is certain that they tell their end.
+static THERE: [There; SLOTS] = [const { There { thread: AtomicPtr::new(ptr::null_mut()), id: AtomicI32::new(0) } }; SLOTS];
+
+impl There {
+    fn enter(&self, thread: &Thread) {
+        // SAFETY: never fails.
+        self.id.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+        self.thread.store(ptr::from_ref(thread).cast_mut(), Ordering::Release);
+    }
+
+    /// When this is done, nobody looks at the variable, nor will.
+    fn leave(&self) {
+        let _held = HeapLock::hold();
+        self.thread.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+}
+
 /// The key by which the end of a thread is told, and 1; 0: there is none.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
@@ -114,6 +151,7 @@ unsafe extern "C" fn end(_: *mut c_void) {
         engine::retire_thread();
         // Whoever is called after this may allocate: without a slot.
         thread.slot.set(NONE);
+        THERE[slot - 1].leave();
         give_up_slot(slot - 1);
     }
 }
@@ -127,9 +165,55 @@ fn begin(thread: &Thread) {
     let Some(slot) = take_slot() else { return };
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
         // SAFETY: a key of ours; any value but null has `end` called.
-        unsafe { libc::pthread_setspecific(key, NonNull::<c_void>::dangling().as_ptr()) };
+        if unsafe { libc::pthread_setspecific(key, NonNull::<c_void>::dangling().as_ptr()) } == 0 {
+            THERE[slot].enter(thread);
+        }
     }
     thread.slot.set(slot + 1);
+}
+
+/// What tells the calling thread apart from all that are there; not 0.
+pub(crate) fn id() -> usize {
+    ptr::from_ref(Thread::current()).addr()
+}
+
+/// The slots that others have.
+fn slots_of_others() -> impl Iterator<Item = usize> {
+    let own = Thread::current().slot.get().wrapping_sub(1);
+    let taken = TAKEN.iter().enumerate().map(|(index, word)| (index, word.load(Ordering::Relaxed)));
+    taken.flat_map(move |(index, word)| {
+        let is_other = move |bit: &usize| word >> bit & 1 != 0 && index * 64 + bit != own;
+        (0..64).filter(is_other).map(move |bit| index * 64 + bit)
+    })
+}
+
+/// Before a fork, with the lock held: of threads that have ended and not told it there is no variable.
+pub(crate) fn before_fork() {
+    for slot in slots_of_others() {
+        let there = &THERE[slot];
+        if !there.thread.load(Ordering::Acquire).is_null() && !exists(there.id.load(Ordering::Relaxed)) {
+            there.thread.store(ptr::null_mut(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether a thread with this number is there.
+fn exists(id: i32) -> bool {
+    // SAFETY: never fails.
+    let process = unsafe { libc::getpid() };
+    // SAFETY: sends nothing.
+    errno::unchanged(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
+}
+
+/// In the child of a fork, when the heap has looked at their variables: the slots of others are free, but for those that are lost.
+pub(crate) fn after_fork() {
+    for slot in slots_of_others() {
+        THERE[slot].thread.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: taken by another thread, before the fork.
+        if unsafe { engine::take_over_slot(slot) } {
+            give_up_slot(slot);
+        }
+    }
 }
 
 /// The threads of the process.
@@ -163,6 +247,17 @@ unsafe impl Cpu for Threads {
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
         Some(&Thread::current().word)
+    }
+
+    fn word_of(&self, slot: usize) -> Option<&SlotWord> {
+        let thread = NonNull::new(THERE.get(slot)?.thread.load(Ordering::Acquire))?;
+        // SAFETY: the variable of a thread that has not ended, nor will as long as the lock is held; or that was copied with all else.
+        Some(unsafe { &thread.as_ref().word })
+    }
+
+    fn wait_for_fork(&self, turn: usize) -> bool {
+        pause::pause();
+        turn < PAUSES
     }
 
     #[inline(always)]

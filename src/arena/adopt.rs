@@ -1,7 +1,8 @@
 //! Adoption: what becomes of the arenas of slots that are retired. Whoever claims such a slot is alone with its arenas until it is released.
 //!
 //! ```text
-//!   an arena needs a segment ─► has a retired one got blocks back? ─► tidy it up: what is free there goes to the parent
+//!   an arena needs a segment ─► has a retired one got blocks back, or was it left untidy?
+//!                                                                  ─► tidy it up: what is free there goes to the parent
 //!   there is no memory       ─► all of them ─► and a block from between what is live there
 //! ```
 
@@ -48,22 +49,24 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since. O(`most`) slots, and what
-/// was freed there.
+/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since, or were left untidy. O(`most`)
+/// slots, and what was freed there.
 pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, most: usize) {
     if source.shared.retired.load(Ordering::Relaxed) > 0 {
         source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
     }
 }
 
-/// Tidies up a slot, if it is retired and has got something back since.
+/// Tidies up a slot, if it is retired and has got something back since, or was left untidy.
 pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
     let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
     // SAFETY: an arena that is there stays.
     let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
-    if slot.state() != State::Retired || !has_mail() || !slot.change(State::Retired, State::Claimed) {
+    let is_worth_it = slot.state() == State::Retired && (slot.is_untidy() || has_mail());
+    if !is_worth_it || !slot.change(State::Retired, State::Claimed) {
         return;
     }
+    slot.set_untidy(false);
     for arena in arenas() {
         // SAFETY: the slot is claimed.
         let (inner, mailbox) = unsafe { Arena::enter(arena) };

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::Arena;
-use super::shared::{HasMailbox, Shared};
+use super::shared::Shared;
 use super::slot::{LEVELS, Slot, State};
 use super::supply::Source;
 use super::visit::Visit;
@@ -23,6 +23,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
         if slot.change(State::Retired, State::Attached) {
             source.shared.retired.fetch_sub(1, Ordering::Relaxed);
+            slot.set_untidy(false);
         } else {
             source.shared.reach(self.caller.number);
             if !slot.change(State::New, State::Attached) {
@@ -133,35 +134,5 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
         source.shared.retired.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Retired);
-    }
-
-    /// In the child of a `fork`, where only the caller's thread goes on: nobody ever looks at the arenas of the others again, for they may have
-    /// been in the middle of something. Their slots are lost, and what is freed of theirs. If there are none, nothing is written to: each page
-    /// that is would have to be copied, also for a child that only begins another program.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else is in the heap, or will go on with what they had begun. At the time of the `fork` nobody had the parent's lock, but
-    /// the caller, who has given it back.
-    pub unsafe fn after_fork(&self) {
-        let visit = self.visit();
-        let Some(shared) = visit.shared else { return };
-        let own = visit.slot.map(core::ptr::from_ref);
-        let mut are_others = false;
-        for slot in shared.slots().filter(|slot| Some(core::ptr::from_ref(*slot)) != own) {
-            let is_new = slot.state() == State::New && (0..LEVELS).all(|level| slot.arena(level).is_none());
-            if !is_new {
-                slot.release(State::Dead);
-                are_others = true;
-            }
-        }
-        if !are_others {
-            return;
-        }
-        // Who has claimed a packet for a block of the caller's will never send it.
-        let arenas = visit.slot.into_iter().flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)));
-        // SAFETY: an arena that is there stays.
-        arenas.for_each(|arena| unsafe { arena.as_ref() }.mailbox().forget_claims());
-        shared.retired.store(0, Ordering::Relaxed);
     }
 }

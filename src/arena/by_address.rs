@@ -6,7 +6,7 @@ use super::ArenaHeap;
 use crate::cell::{Cell, WORD};
 use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
-use crate::small::segments::Owner;
+use crate::small::segments::{Owner, SegmentMap};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// [`deallocate`](ArenaHeap::deallocate) for callers who do not know the layout.
@@ -51,18 +51,26 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             // SAFETY: the caller's promise; it lies in no segment.
             return self.parent.with(visit.place(), |heap| unsafe { heap.usable_size(block) }).unwrap_or(0);
         };
-        let capacity = match shared.map.class_at(block.addr().get()) {
-            Some(class) => class.size(),
-            None => {
-                // SAFETY: in no run, so a header stands in front of it.
-                let cell = unsafe { Cell::of_payload(block) };
-                // SAFETY: the block is live, so its cell stays as it is.
-                unsafe { cell.header_of_foreign() }.size() - WORD
-            }
-        };
+        // SAFETY: the caller's promise; it lies in a segment.
+        let capacity = unsafe { capacity_in_segment(&shared.map, block) };
         #[cfg(feature = "checked")]
         // SAFETY: what the heap gave to the block.
         let capacity = unsafe { crate::heap::size_on_record(block, capacity) };
         capacity
     }
+}
+
+/// How many bytes an arena has given to a block, whoever's it is.
+///
+/// # Safety
+///
+/// `block` is a live block in a segment.
+pub(super) unsafe fn capacity_in_segment(map: &SegmentMap, block: NonNull<u8>) -> usize {
+    if let Some(class) = map.class_at(block.addr().get()) {
+        return class.size();
+    }
+    // SAFETY: in no run, so a header stands in front of it.
+    let cell = unsafe { Cell::of_payload(block) };
+    // SAFETY: the block is live, so its cell stays as it is.
+    unsafe { cell.header_of_foreign() }.size() - WORD
 }

@@ -38,6 +38,7 @@ mod check;
 #[cfg(feature = "checked")]
 mod checked;
 mod deallocate;
+mod fork;
 mod mail;
 mod mailbox;
 mod outbox;

@@ -5,11 +5,13 @@
 //!                                                                                             ▼
 //!   mine, or the parent's ─► its heap resizes it ──(no room, or large)──┐
 //!   another's ─► may it stay as it is, and its owner not be told? ─(no)─┴─► allocate · copy · deallocate
+//!                                                                               └─(no memory)─► what becomes smaller stays
 //! ```
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::by_address::capacity_in_segment;
 use super::{ArenaHeap, is_large, served};
 use crate::heap::Heap;
 use crate::lock::RawLock;
@@ -23,7 +25,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory. The block is as it was.
+    /// `None` if there is no memory. The block is as it was. To become smaller never fails, but for a block of less than 1 KiB that is less aligned than
+    /// others of its new size are: it must move. (With the feature `checked`, also for the parent's in an interrupt handler.)
     ///
     /// # Safety
     ///
@@ -104,7 +107,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             return Some(block);
         }
         // SAFETY: the caller keeps the heap as long as its blocks.
-        let moved = unsafe { self.allocate(new) }?;
+        let Some(moved) = (unsafe { self.allocate(new) }) else {
+            // SAFETY: the caller's promise.
+            return (new.size() <= capacity && unsafe { self.leave(block, new) }).then_some(block);
+        };
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
         unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
         // The caller gave the old block up; its contents are in the new one.
@@ -115,6 +121,42 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             None => unsafe { self.deallocate_unsized(block) },
         }
         Some(moved)
+    }
+
+    /// Leaves a block where it is, with a layout that is no longer than its own. False: its place is not as good as any for the new layout, as which it
+    /// will be freed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`resize`](ArenaHeap::resize).
+    #[cold]
+    unsafe fn leave(&self, block: NonNull<u8>, new: Layout) -> bool {
+        let visit = self.visit();
+        let at = block.addr().get();
+        if !at.is_multiple_of(new.align()) {
+            return false;
+        }
+        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
+            // The parent's are freed by address alone, unless the layout is looked at as well.
+            return !cfg!(feature = "checked");
+        };
+        #[cfg(feature = "checked")]
+        let Some(full) = crate::heap::guarded_layout(new).map(Front::in_full) else { return false };
+        #[cfg(not(feature = "checked"))]
+        let full = Front::in_full(new);
+        // SAFETY: the caller's promise; it lies in a segment.
+        let capacity = unsafe { capacity_in_segment(&shared.map, block) };
+        let may_stay = match (Class::of(full), shared.map.class_at(at)) {
+            (Some(class), Some(class_of_run)) => class.may_take_over(class_of_run, block),
+            (Some(class), None) => class.size() <= capacity,
+            (None, in_run) => in_run.is_none() && full.size() <= capacity,
+        };
+        #[cfg(feature = "checked")]
+        if may_stay {
+            // SAFETY: a live block, which was examined, and has room for that.
+            unsafe { crate::heap::relabel(&shared.map, block, new) };
+        }
+        may_stay
     }
 
     /// Lets the heap of a block resize it, if that is the parent, or the arena in which the caller is. `None`: it is not, or cannot.

@@ -3,17 +3,19 @@
 //! ```text
 //!            attach                       retire                    claim: another one tidies up
 //!   New ───────────────► Attached ───────────────────► Retired ◄─────────────────────────────► Claimed
-//!                            ▲                            │
-//!                            └────────── attach ──────────┘        any but New ─► Dead: in the child of a fork
+//!                            ▲                          │   ▲
+//!                            └───────── attach ─────────┘   └── around a fork ──► Held              Dead: in the child (fork.rs)
 //!
 //!   word[level]:   free        nobody is in the arena: whoever is on the slot may take it, and is in it then
-//!                  not free    somebody is, and was interrupted by whoever finds it so; or the slot is not attached
+//!                  busy        somebody is, and was interrupted by whoever finds it so; or the slot is not attached
+//!                  held        nobody is in it, nor has been since somebody who forks has said so
 //! ```
 //!
 //! # Ordering
 //!
-//! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot touches it, and an interrupter puts
-//! back what it took before the interrupted one goes on. So between its load and its store there may be whole operations of others, but
+//! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot takes it, and an interrupter puts
+//! back what it took before the interrupted one goes on. (What one who forks writes there, who is not on the slot, keeps nobody out for
+//! certain, and only tells the child: `fork.rs`.) So between its load and its store there may be whole operations of others, but
 //! none that is unfinished; and once it is stored, whoever comes finds it taken. What is left to be done is to keep the compiler from moving
 //! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
 //! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
@@ -39,7 +41,9 @@ pub(super) enum State {
     Retired,
     /// They are nobody's, and somebody tidies them up.
     Claimed,
-    /// They were used by a thread that is not in this process: nobody may ever look at them.
+    /// They are nobody's, and somebody who forks sees to it that this is so as long as the process is copied.
+    Held,
+    /// Somebody who is not in this process may have been in the middle of something there: nobody may ever look at them.
     Dead,
 }
 
@@ -50,6 +54,7 @@ impl State {
             1 => Self::Attached,
             2 => Self::Retired,
             3 => Self::Claimed,
+            4 => Self::Held,
             _ => Self::Dead,
         }
     }
@@ -71,6 +76,8 @@ pub(super) struct Slot<T> {
     state: AtomicU8,
     /// The caller on the slot has the parent's lock, or is about to take it.
     has_lock: AtomicBool,
+    /// It was retired in the child of a fork, as its thread had left it.
+    is_untidy: AtomicBool,
 }
 
 impl<T> Slot<T> {
@@ -103,6 +110,16 @@ impl<T> Slot<T> {
     /// Goes to a state that lets others in. Only for a caller that is alone with the slot.
     pub(super) fn release(&self, to: State) {
         self.state.store(to as u8, Ordering::Release);
+    }
+
+    /// Whether nobody has tidied up what the last user has left.
+    pub(super) fn is_untidy(&self) -> bool {
+        self.is_untidy.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether somebody should tidy it up, even if nothing is given back there. Only for a caller that is alone with the slot.
+    pub(super) fn set_untidy(&self, is_untidy: bool) {
+        self.is_untidy.store(is_untidy, Ordering::Relaxed);
     }
 
     /// Whether the caller that was on the slot before, and was interrupted, may have the parent's lock.

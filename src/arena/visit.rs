@@ -110,10 +110,19 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     #[cold]
     pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, L>> {
         match self.slot?.state() {
-            State::Attached => self.go_in(1),
+            State::Attached => self.go_in_held().or_else(|| self.go_in(1)),
             State::New | State::Retired if self.attach() => self.go_in(0),
             _ => None,
         }
+    }
+
+    /// Goes into the arena of the slot if somebody who forks holds it, when that is over, or has taken too long: see `fork.rs`.
+    fn go_in_held(&self) -> Option<Inside<'heap, B, M, L>> {
+        let word = self.word(0).filter(|word| C::INTERRUPTED && word.is_held())?;
+        let mut turns = 0..;
+        while word.is_held() && turns.next().is_some_and(|turn| self.heap.cpu.wait_for_fork(turn)) {}
+        let arena = word.take_even_if_held()?.cast();
+        Some(Inside { word: Some(word), level: 0, arena })
     }
 
     pub(super) fn place(&self) -> Place<'heap, Arena<B, M, L>> {

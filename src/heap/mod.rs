@@ -92,7 +92,7 @@ pub use check::{Corruption, Rule};
 #[cfg(feature = "checked")]
 pub use checked::{Decision, Misuse, MisuseHook, MisuseKind};
 #[cfg(feature = "checked")]
-pub(crate) use checked::{examine_foreign, send, size_on_record};
+pub(crate) use checked::{examine_foreign, guarded_layout, relabel, send, size_on_record};
 pub use mapped::MapThreshold;
 pub use picture::Picture;
 pub use stats::Stats;

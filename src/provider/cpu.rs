@@ -1,7 +1,7 @@
 //! Who is calling: a CPU, or a thread, each with a slot of its own.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering, compiler_fence};
 
 /// Which slot am I on, and how do I stay on it.
 ///
@@ -53,7 +53,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 ///   If it is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
 /// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
 /// * `slots` is always the same.
-/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it.
+/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it. [`word_of`](Cpu::word_of) answers
+///   with that one, or not at all.
 /// * No method unwinds. None uses the heap, but [`arrive`](Cpu::arrive) and [`missed`](Cpu::missed).
 pub unsafe trait Cpu {
     /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
@@ -83,6 +84,19 @@ pub unsafe trait Cpu {
         None
     }
 
+    /// The [`word`](Cpu::word) of whoever has the slot with this number. For one who forks, who has the parent's lock: it stays where it is at least
+    /// until the lock is given back, and in the child. `None`: the provider has none, does not know, or is not certain that it is there.
+    fn word_of(&self, _slot: usize) -> Option<&SlotWord> {
+        None
+    }
+
+    /// Called again and again by a caller who needs memory, and whose arena is held by one who forks, on no lock: waits a little. False: that took long
+    /// enough. Then the caller goes on, and what is in its arena is lost to the child.
+    #[inline]
+    fn wait_for_fork(&self, _turn: usize) -> bool {
+        false
+    }
+
     /// The caller may go to another slot.
     #[inline]
     fn leave(&self) {}
@@ -93,24 +107,33 @@ pub unsafe trait Cpu {
     fn missed(&self) {}
 }
 
+/// Somebody is in there; or there is nothing.
+const BUSY: u8 = 0;
+
+/// Whoever is on the slot may take it.
+const FREE: u8 = 1;
+
+/// Nobody is in there, and nobody has been since one who forks has said so.
+const HELD: u8 = 2;
+
 /// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it guards. See [`Cpu::word`].
 ///
 /// # Invariants
 ///
-/// If it is free, `what` is what was put in last, and not null. In zeroed memory it is new: not free.
+/// If it is free or held, `what` is what was put in last, and not null. In zeroed memory it is new: busy.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct SlotWord {
     // Two words, not one that is null while it is taken: what is read next would wait for what was stored last.
     what: AtomicPtr<()>,
-    is_free: AtomicBool,
+    state: AtomicU8,
 }
 
 impl SlotWord {
     /// A word in which there is nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { what: AtomicPtr::new(ptr::null_mut()), is_free: AtomicBool::new(false) }
+        Self { what: AtomicPtr::new(ptr::null_mut()), state: AtomicU8::new(BUSY) }
     }
 
     /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) A caller that is never `interrupted` need not
@@ -120,20 +143,26 @@ impl SlotWord {
         if !interrupted {
             return NonNull::new(self.what.load(Ordering::Relaxed));
         }
-        if !self.is_free.load(Ordering::Relaxed) {
+        if self.state.load(Ordering::Relaxed) != FREE {
             return None;
         }
-        self.is_free.store(false, Ordering::Relaxed);
+        self.state.store(BUSY, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         // SAFETY: the type's invariant: it was free.
         Some(unsafe { NonNull::new_unchecked(self.what.load(Ordering::Relaxed)) })
+    }
+
+    /// Takes out what is there, held or not.
+    pub(crate) fn take_even_if_held(&self) -> Option<NonNull<()>> {
+        // An exchange, for one who holds it may let go of it at the same time.
+        if self.state.swap(BUSY, Ordering::Acquire) == BUSY { None } else { NonNull::new(self.what.load(Ordering::Relaxed)) }
     }
 
     /// Puts back what was taken out.
     #[inline(always)]
     pub(crate) fn put_back(&self) {
         compiler_fence(Ordering::SeqCst);
-        self.is_free.store(true, Ordering::Relaxed);
+        self.state.store(FREE, Ordering::Relaxed);
     }
 
     /// Puts something in.
@@ -144,10 +173,44 @@ impl SlotWord {
 
     /// Takes out what is there for good.
     pub(crate) fn clear(&self) -> Option<NonNull<()>> {
-        let what = self.take(true)?;
+        let what = self.take_even_if_held()?;
         self.what.store(ptr::null_mut(), Ordering::Relaxed);
         Some(what)
     }
+
+    /// Holds it, for one who forks and is not on the slot, if nobody is in there.
+    pub(crate) fn hold(&self) -> Hold {
+        match self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) | Err(HELD) => Hold::Held,
+            Err(_) if self.what.load(Ordering::Relaxed).is_null() => Hold::Nothing,
+            Err(_) => Hold::Busy,
+        }
+    }
+
+    /// Whether it is held, as far as the caller can know.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == HELD
+    }
+
+    /// Lets go of it, if it is still held.
+    pub(crate) fn let_go(&self) {
+        if self.is_held() {
+            // Whoever is on the slot may have gone in meanwhile: all the same then.
+            let _ = self.state.compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What came of an attempt to hold a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It is held.
+    Held,
+    /// Somebody is in there.
+    Busy,
+    /// There is nothing in it.
+    Nothing,
 }
 
 /// For those who have only one CPU, or one thread.

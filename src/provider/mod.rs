@@ -24,6 +24,8 @@ mod map;
 mod optional;
 
 #[cfg(not(feature = "tiny"))]
+pub(crate) use cpu::Hold;
+#[cfg(not(feature = "tiny"))]
 pub use cpu::{Cpu, SingleCpu, SlotWord};
 pub use fixed::FixedBreak;
 pub use map::{Map, MapError, NoMap};

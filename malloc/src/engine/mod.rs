@@ -22,7 +22,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::decay;
 use crate::lock::HeapLock;
 use crate::options::Options;
-use crate::thread;
+use crate::{pause, thread};
 
 const UNSTARTED: u8 = 0;
 const USUAL: u8 = 1;
@@ -244,17 +244,29 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     }
 }
 
+/// Before a fork, so many pauses whoever is in the middle of something in an arena is waited for at most.
+const PAUSES: usize = 1000;
+
 /// Takes everything that another thread might hold, in the order in which everybody takes it: before `fork`. What nobody else can hold is not even
 /// touched, here and below: of each page that is written to, parent and child need a copy each.
 pub(crate) fn hold_for_fork() {
     if is_traced() {
         trace::hold();
     }
-    HeapLock::take_if_shared();
+    let is_shared = HeapLock::take_if_shared();
+    thread::before_fork();
+    let mut pauses = 0..PAUSES;
+    while !usual::hold_for_fork() && is_shared && pauses.next().is_some() {
+        // Who is in an arena may wait for the lock.
+        HeapLock::give_back_if_taken();
+        pause::pause();
+        HeapLock::take_if_shared();
+    }
 }
 
 /// Gives it back, in the parent.
 pub(crate) fn release_in_parent() {
+    usual::release_after_fork();
     HeapLock::give_back_if_taken();
     if is_traced() {
         trace::release();
@@ -265,9 +277,20 @@ pub(crate) fn release_in_parent() {
 pub(crate) fn release_in_child() {
     HeapLock::give_back_if_taken();
     usual::after_fork();
+    thread::after_fork();
     if is_traced() {
         trace::stop_in_child();
     }
+}
+
+/// Makes the slot of a thread that is not in the child of a fork ready for another one. False: its memory is lost, and nobody should get it.
+///
+/// # Safety
+///
+/// A thread had it that is not there, and nobody has got it since.
+pub(crate) unsafe fn take_over_slot(slot: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { usual::take_over_slot(slot) }
 }
 
 /// The calling thread ends: its arena is for others.

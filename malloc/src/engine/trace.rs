@@ -9,6 +9,7 @@ use core::ffi::{CStr, c_int};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use crate::lock::HeapLock;
 use crate::request::ALIGN;
 use crate::{errno, report};
 
@@ -89,10 +90,15 @@ fn address(block: Option<NonNull<u8>>) -> u64 {
 }
 
 fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R {
-    hold();
+    let is_held = HeapLock::is_callers_fork();
+    if !is_held {
+        hold();
+    }
     let answer = run();
     with_buffer(|buffer, file| buffer.add(record(&answer), file));
-    release();
+    if !is_held {
+        release();
+    }
     answer
 }
 

@@ -75,10 +75,30 @@ pub(super) fn retire_thread() {
     unsafe { HEAP.retire() };
 }
 
-/// In the child of a `fork`, after the lock was given back.
+/// Before a `fork`, with the lock held, if there are others: holds the arenas in which nobody is. False: somebody may be out soon.
+pub(super) fn hold_for_fork() -> bool {
+    // SAFETY: the caller has the lock.
+    unsafe { HEAP.hold_for_fork() }
+}
+
+/// In the parent after a `fork`, with the lock still held.
+pub(super) fn release_after_fork() {
+    // SAFETY: the caller has the lock.
+    unsafe { HEAP.release_after_fork() };
+}
+
+/// In the child of a `fork`.
 pub(super) fn after_fork() {
     // SAFETY: the child has one thread, and the lock was held.
     unsafe { HEAP.after_fork() };
+}
+
+/// # Safety
+///
+/// As for [`ArenaHeap::take_over`].
+pub(super) unsafe fn take_over_slot(slot: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { HEAP.take_over(slot) }
 }
 
 /// Gives the break back, and the pages of what is free below it.

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-enum { THREADS = 4, FORKS = 60, SLOTS = 64 };
+enum { THREADS = 4, SLOTS = 64 };
 static atomic_int stop;
 
 static void churn(unsigned seed, int rounds) {
@@ -29,15 +29,26 @@ static void *thread(void *seed) {
     return NULL;
 }
 
+/* Blocks that are too large for the thread's arena. Whoever forks may find that it waits for the heap that all share. */
+static void *large_thread(void *ignored) {
+    while (!atomic_load(&stop)) {
+        char *volatile block = malloc(100000);
+        free(block);
+    }
+    return NULL;
+}
+
 static void *short_thread(void *seed) {
     churn((unsigned)(uintptr_t)seed, 2000);
     return NULL;
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    int forks = count > 1 ? atoi(arguments[1]) : 60;
     pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, thread, (void *)(i + 1)) == 0);
-    for (int i = 0; i < FORKS; i++) {
+    for (uintptr_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, i < THREADS / 2 ? thread : large_thread, (void *)(i + 1)) == 0);
+    for (int i = 0; i < forks; i++) {
         char *before = malloc(1000);
         memset(before, i, 1000);
         pid_t child = fork();
@@ -47,8 +58,9 @@ int main(void) {
             churn(i, 3000);
             CHECK(before[999] == (char)i);
             free(before);
-            pthread_t thread;
-            CHECK(pthread_create(&thread, NULL, short_thread, (void *)7) == 0 && pthread_join(thread, NULL) == 0);
+            /* As many threads as there are not. */
+            for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, short_thread, (void *)7) == 0);
+            for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
             if (i % 8 == 0) {
                 pid_t grandchild = fork();
                 if (grandchild == 0) churn(i, 1000), exit(0);

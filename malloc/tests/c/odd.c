@@ -59,6 +59,8 @@ static void reallocations(void) {
     }
     errno = 0;
     CHECK(realloc(block, 0) == NULL && errno == 0);
+    block = realloc(NULL, 0);
+    CHECK(block && reallocarray(block, 0, 9) == NULL && errno == 0);
     block = reallocarray(NULL, 7, 9);
     CHECK(block && malloc_usable_size(block) >= 63);
     free(block);
@@ -84,15 +86,19 @@ static void alignments(void) {
     errno = 0;
     CHECK(posix_memalign(&out, 3, 10) == EINVAL && posix_memalign(&out, 4, 10) == EINVAL && posix_memalign(&out, 24, 10) == EINVAL);
     CHECK(posix_memalign(&out, 0, 10) == EINVAL && posix_memalign(&out, 64, most) == ENOMEM);
+    CHECK(posix_memalign(&out, 64, most / 2 - 8192) == ENOMEM && posix_memalign(&out, too_much / 2, 10) == ENOMEM);
     CHECK(out == (void *)42 && errno == 0);
     CHECK(aligned_alloc(48, 96) == NULL && errno == EINVAL);
     CHECK(aligned_alloc(0, 96) == NULL && errno == EINVAL);
-    void *rounded = memalign(48, 96);
-    CHECK(rounded && is_aligned(rounded, 64));
-    free(rounded);
+    void *rounded = memalign(48, 96), *any = memalign(0, 10), *byte = memalign(1, 10);
+    CHECK(rounded && is_aligned(rounded, 64) && any && is_aligned(any, 16) && byte && is_aligned(byte, 16));
+    free(rounded), free(any), free(byte);
     errno = 0;
     CHECK(memalign(most, 10) == NULL && errno == EINVAL);
     no_memory((errno = 0, memalign(too_much / 2, 10)));
+    no_memory(memalign(too_much, 10));
+    errno = 0;
+    CHECK(memalign(too_much + 1, 10) == NULL && errno == EINVAL);
     void *page = valloc(10), *pages = pvalloc(4097), *least = pvalloc(0);
     CHECK(is_aligned(page, 4096) && is_aligned(pages, 4096) && malloc_usable_size(pages) >= 8192 && least);
     free(page), free(pages), free(least);

@@ -52,6 +52,8 @@ int main() {
     CHECK(throws_bad_alloc([] { return ::operator new(too_much); }));
     CHECK(throws_bad_alloc([] { return ::operator new[](too_much); }));
     CHECK(throws_bad_alloc([] { return ::operator new(too_much, std::align_val_t(4096)); }));
+    CHECK(throws_bad_alloc([] { return ::operator new[](too_much, std::align_val_t(32)); }));
+    CHECK(::operator new[](too_much, std::align_val_t(64), std::nothrow) == nullptr);
     CHECK(::operator new(too_much, std::nothrow) == nullptr);
     CHECK(::operator new[](too_much, std::nothrow) == nullptr);
     CHECK(::operator new(too_much, std::align_val_t(64), std::nothrow) == nullptr);
@@ -65,6 +67,10 @@ int main() {
         caught = number;
     }
     CHECK(caught == 42);
+    // A handler that throws bad_alloc is how nothrow forms come to null.
+    std::set_new_handler([] { throw std::bad_alloc(); });
+    CHECK(::operator new(too_much, std::nothrow) == nullptr && ::operator new[](too_much, std::align_val_t(64), std::nothrow) == nullptr);
+    std::set_new_handler(nullptr);
 
     auto wide = std::make_unique<Wide[]>(10);
     CHECK(reinterpret_cast<std::uintptr_t>(wide.get()) % 256 == 0);

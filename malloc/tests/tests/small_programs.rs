@@ -66,6 +66,22 @@ fn child_and_parent_go_on_after_a_fork_among_threads() {
 }
 
 #[test]
+fn what_other_threads_had_is_not_lost_to_a_child() {
+    both_ways("fork_keeps.c", &[]);
+}
+
+#[test]
+fn handlers_of_a_fork_may_allocate_whoever_was_there_first() {
+    let shop = Workshop::new();
+    let early = shop.build("early_handlers.c", &["-shared", "-fPIC"]);
+    let program = shop.build("fork_handlers.c", &[early.to_str().expect("a plain name")]);
+    shop.assert_ok(&program, &[], &[]);
+    shop.assert_ok(&program, &[], &CHECKED);
+    let trace = shop.0.path().join("trace");
+    shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", trace.to_str().expect("a plain name"))]);
+}
+
+#[test]
 fn a_fork_touches_few_pages() {
     both_ways("fork_pages.c", &[]);
 }
@@ -231,7 +247,7 @@ fn children_do_not_write_to_the_trace() {
     let shop = Workshop::new();
     let program = shop.build("fork_threads.c", &[]);
     let file = shop.0.path().join("trace");
-    shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
+    shop.assert_ok(&program, &["8"], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
     assert!(replay(&std::fs::read(&file).expect("a trace")) > 10_000);
 }
 

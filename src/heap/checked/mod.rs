@@ -29,9 +29,9 @@ use crate::cell::{Cell, Header, WORD, copy_down};
 use crate::provider::{Break, Map};
 
 pub use misuse::{Decision, Misuse, MisuseHook, MisuseKind};
-pub(super) use record::guarded as guarded_layout;
+pub(crate) use record::guarded as guarded_layout;
 pub(crate) use record::size_on_record;
-pub(crate) use sent::{examine_foreign, send};
+pub(crate) use sent::{examine_foreign, relabel, send};
 
 use place::Place;
 use record::Guarded;

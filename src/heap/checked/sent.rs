@@ -56,6 +56,18 @@ pub(crate) fn examine_foreign(map: &SegmentMap, block: NonNull<u8>, layout: Opti
     examine(map, block, layout).map(drop).map_err(|(misuse, _)| misuse)
 }
 
+/// Notes that a live block of another heap has another layout from now on.
+///
+/// # Safety
+///
+/// The caller has the block, which was examined, and has room for that layout and a record.
+pub(crate) unsafe fn relabel(map: &SegmentMap, block: NonNull<u8>, layout: Layout) {
+    if let Ok(guarded) = locate(map, block) {
+        // SAFETY: the caller's promise: what is behind the caller's bytes is nobody's.
+        unsafe { guarded.begin(layout) };
+    }
+}
+
 /// The block and its layout, or what is wrong with it.
 fn examine(map: &SegmentMap, block: NonNull<u8>, layout: Option<Layout>) -> Result<(Guarded, Layout), (Misuse, Option<Guarded>)> {
     let guarded = locate(map, block).map_err(|misuse| (misuse, None))?;

@@ -36,7 +36,18 @@ impl Model {
 
     fn adopt(&self) {
         if self.slot.state() == State::Retired && self.slot.change(State::Retired, State::Claimed) {
+            self.slot.set_untidy(false);
             self.use_arena();
+            self.slot.release(State::Retired);
+        }
+    }
+
+    /// Somebody who forks, in whose child nobody else is.
+    fn fork(&self) {
+        if self.slot.change(State::Retired, State::Held) {
+            self.use_arena();
+            assert!(!self.slot.is_untidy());
+            self.slot.set_untidy(true);
             self.slot.release(State::Retired);
         }
     }
@@ -71,6 +82,30 @@ fn two_adopters_and_the_next_user_are_never_in_the_arena_together() {
         thread::yield_now();
         let attached = model.attach();
         others.into_iter().for_each(|other| other.join().unwrap());
+        assert!(attached || model.attach());
+        // SAFETY: all threads have ended.
+        assert_eq!(model.taken_up.with(|taken_up| unsafe { *taken_up }), 1);
+    });
+}
+
+#[test]
+fn nobody_is_in_a_retired_arena_that_is_held_for_a_fork() {
+    loom::model(|| {
+        let model = Model::new(1);
+        model.retire();
+        model.blocks.free(0..1);
+        let forking = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.fork())
+        };
+        let adopting = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.adopt())
+        };
+        thread::yield_now();
+        let attached = model.attach();
+        forking.join().unwrap();
+        adopting.join().unwrap();
         assert!(attached || model.attach());
         // SAFETY: all threads have ended.
         assert_eq!(model.taken_up.with(|taken_up| unsafe { *taken_up }), 1);

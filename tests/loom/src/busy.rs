@@ -1,4 +1,4 @@
-//! The busy flag: a handler comes before each step in turn.
+//! The busy flag: a handler comes before each step in turn; or another thread, which forks, holds what is free, and looks at it at a later step.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -149,4 +149,73 @@ fn a_handler_never_waits_for_the_lock_of_who_it_interrupted() {
         });
     }
     assert!(REFUSED.get() > 0, "some handlers come while the lock is held");
+}
+
+std::thread_local! {
+    /// When the process is copied, in steps after the arenas were held.
+    static MOMENT: Cell<usize> = const { Cell::new(0) };
+    /// Which arenas were held at that moment.
+    static HELD: Cell<Option<[bool; LEVELS]>> = const { Cell::new(None) };
+}
+
+/// Another thread holds what is free, and the process is copied some steps later.
+fn fork() {
+    WORDS.with(|words| words.iter().for_each(|word| _ = word.hold()));
+    interrupt_after(MOMENT.get(), copy);
+}
+
+/// What the child finds: an arena that is still held is whole. Nothing is held any more then.
+fn copy() {
+    WORDS.with(|words| {
+        ARENAS.with(|arenas| {
+            for (word, arena) in words.iter().zip(arenas) {
+                assert!(
+                    !word.is_held() || arena.first.get() == arena.second.get(),
+                    "somebody is in there, and the child does not know"
+                );
+            }
+        });
+        HELD.set(Some([0, 1].map(|level| words[level].is_held())));
+        words.iter().for_each(SlotWord::let_go);
+    });
+}
+
+/// An operation of one whose arena is held, and who has waited long enough.
+fn operate_although_held() {
+    WORDS.with(|words| {
+        if let Some(arena) = words[0].is_held().then(|| words[0].take_even_if_held()).flatten() {
+            ARENAS.with(|arenas| {
+                assert_eq!(arena, NonNull::from(&arenas[0]).cast());
+                arenas[0].work();
+            });
+            words[0].put_back();
+        }
+    });
+}
+
+#[test]
+fn what_is_still_held_when_a_process_is_copied_is_whole_in_the_child_whatever_its_thread_does() {
+    let mut found = [0; 4];
+    for waits in [true, false] {
+        for begin_at in 0..24 {
+            for moment in 0..24 {
+                begin();
+                MOMENT.set(moment);
+                interrupt_after(begin_at, fork);
+                for _ in 0..2 {
+                    operate();
+                    if !waits {
+                        operate_although_held();
+                    }
+                }
+                was_interrupted();
+                if let Some([first, second]) = HELD.take() {
+                    found[usize::from(first) + 2 * usize::from(second)] += 1;
+                }
+            }
+        }
+    }
+    let [neither, first, second, both] = found;
+    assert!(first + both > 0 && second > 0, "what nobody is in is held: {found:?}");
+    assert!(neither + second > 0, "and lost, where somebody is: {found:?}");
 }

@@ -126,24 +126,60 @@ pub(crate) fn step() {
 #[derive(Debug, Default)]
 pub(crate) struct SlotWord {
     what: Cell<Option<NonNull<()>>>,
-    is_free: Cell<bool>,
+    state: Cell<WordState>,
+}
+
+/// What a word is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WordState {
+    #[default]
+    Busy,
+    Free,
+    Held,
 }
 
 impl SlotWord {
     pub(crate) fn take(&self) -> Option<NonNull<()>> {
         step();
-        if !self.is_free.get() {
+        if self.state.get() != WordState::Free {
             return None;
         }
         step();
-        self.is_free.set(false);
+        self.state.set(WordState::Busy);
         step();
         self.what.get()
     }
 
+    pub(crate) fn take_even_if_held(&self) -> Option<NonNull<()>> {
+        step();
+        if self.state.replace(WordState::Busy) == WordState::Busy {
+            return None;
+        }
+        step();
+        self.what.get()
+    }
+
+    /// Holds it, in one step, for one who forks and is not interrupted. Whether it is held.
+    pub(crate) fn hold(&self) -> bool {
+        if self.state.get() == WordState::Free {
+            self.state.set(WordState::Held);
+        }
+        self.is_held()
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.state.get() == WordState::Held
+    }
+
+    pub(crate) fn let_go(&self) {
+        if self.is_held() {
+            self.state.set(WordState::Free);
+        }
+    }
+
     pub(crate) fn put_back(&self) {
         step();
-        self.is_free.set(true);
+        self.state.set(WordState::Free);
         step();
     }
 
