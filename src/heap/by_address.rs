@@ -16,7 +16,7 @@ use crate::cell::{Cell, WORD, copy_down};
 use crate::provider::{Break, Map};
 use crate::small::Class;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// [`deallocate`](Heap::deallocate) for callers who do not know the layout.
     ///
     /// # Time

@@ -7,7 +7,7 @@ use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free. If the free one was the
     /// top, what is left above the request is the top.
     ///

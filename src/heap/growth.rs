@@ -33,7 +33,7 @@ pub(super) enum Growth {
     Forbidden,
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
     /// is then one single free cell that holds them (C2).
     ///

@@ -163,7 +163,7 @@ impl Kept {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Keeps a cell that its caller gives up, if there is room for it. Where there is not, a class that has not been looked at for long gives up
     /// one, too.
     ///

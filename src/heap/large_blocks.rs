@@ -18,7 +18,7 @@ use crate::TINY;
 use crate::cell::{CELL_ALIGN, Cell};
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Allocates a block that is not small, or more aligned than most.
     #[inline(never)]
     pub(super) fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {

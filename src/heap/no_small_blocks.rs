@@ -40,7 +40,7 @@ impl Kept {
 #[derive(Default)]
 pub(super) struct SmallTally;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     pub(super) const fn allocate_small(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
         class.never()
     }

@@ -35,7 +35,7 @@ impl Request {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// The class of a layout if its blocks may come from a run.
     #[inline]
     pub(super) fn small_class_of(&self, layout: Layout) -> Option<Class> {

@@ -25,7 +25,7 @@ const FLUSH_EFFORT: usize = 3;
 /// How many classes are looked at each time when some of the cache is freed before the top is cut.
 const CLASSES_AHEAD: usize = 3;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of the provider.
     ///
     /// # Safety
