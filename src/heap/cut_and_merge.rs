@@ -66,6 +66,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them. `prev_used` tells whether the cell
     /// before them is used; if it is not, `cell` is a valid cell.
+    #[cfg_attr(not(feature = "tiny"), inline(always))]
     pub(super) unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
         // SAFETY: `size` up lies what follows the piece.

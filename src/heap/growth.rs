@@ -50,7 +50,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let layout = guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?;
         // A small block that is a cell has the size of its class.
         let layout = self.small_class_of(layout).map_or(layout, |class| class.in_full(layout));
-        let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
+        let request = Request::new(layout);
         if self.bins.holds(request) {
             return Ok(());
         }

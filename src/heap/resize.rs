@@ -63,7 +63,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         if self.stopped.is_some() {
             return None;
         }
-        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
+        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)));
         if let (Some(old_class), None) = (old_class, new_class)
             && !self.wants_mapping(new_layout)
             // SAFETY: the caller's promise.

@@ -112,6 +112,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return 0;
         }
         self.top = None;
+        self.kept.forget_room();
         if all {
             self.extent = None;
             self.regions.lowest = None;

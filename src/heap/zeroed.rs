@@ -37,7 +37,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             unsafe { payload.write_bytes(0, layout.size()) };
             return Some(payload);
         }
-        let request = Request::new(layout)?;
+        let request = Request::new(layout);
         if Class::of(layout).is_none() {
             self.small.large_requested();
         }

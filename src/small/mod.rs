@@ -26,9 +26,7 @@ mod run;
 pub(crate) mod segments;
 
 pub(crate) use cache::Cache;
-#[cfg(test)]
-pub(crate) use class::SMALL_MAX;
-pub(crate) use class::{CLASSES, Class};
+pub(crate) use class::{CLASSES, Class, SMALL_MAX};
 pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;

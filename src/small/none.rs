@@ -6,6 +6,9 @@ use core::convert::Infallible;
 use core::iter::{self, Empty};
 use core::ptr::NonNull;
 
+/// The largest small block, in bytes.
+pub(crate) const SMALL_MAX: usize = 0;
+
 /// Number of classes.
 pub(crate) const CLASSES: usize = 0;
 

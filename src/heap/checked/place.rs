@@ -202,7 +202,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let address = block.addr().get();
         let longer = record::guarded(layout)?;
         let of_run = self.small_class_of(longer).map(Class::size);
-        let of_cell = Request::new(longer).map(|request| request.size() - WORD);
+        let of_cell = Some(Request::new(longer).size() - WORD);
         [of_run, of_cell].into_iter().flatten().filter(|&capacity| self.spans(address, capacity)).find_map(|capacity| {
             // SAFETY: inside the heap, and long enough for this layout.
             let guarded = unsafe { Guarded::new(block, capacity) };
