@@ -38,7 +38,7 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return Some(payload);
         }
         let class = class_of_long(request.size());
-        match self.kept.take(request.size(), class) {
+        match self.take_kept(request, class) {
             Some(cell) => Some(cell.payload()),
             None => self.allocate_free(request, class, growth),
         }
@@ -110,10 +110,17 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return self.take_from_bins(request);
         }
         let class = class_of(request.size());
-        match self.kept.take(request.size(), class) {
+        match self.take_kept(request, class) {
             Some(cell) => Some(cell.payload()),
             None => self.take_free(request, class),
         }
+    }
+
+    /// Takes a kept cell for the request, if it may lie anywhere; `class` is that of its size.
+    #[inline(always)]
+    fn take_kept(&mut self, request: Request, class: usize) -> Option<Cell> {
+        // Where memory comes in pieces, blocks that are as long are in the front cache: middling.rs.
+        if B::SCATTERED { None } else { self.kept.take(request.size(), class) }
     }
 
     /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its size.
