@@ -23,12 +23,15 @@ use super::supply::{Source, Supply};
 use super::sync::Link;
 use crate::heap::{Heap, Trim};
 use crate::lock::RawLock;
-use crate::provider::{Break, Map};
-use crate::small::Class;
+use crate::provider::{Break, Map, NoMap};
 use crate::small::segments::{Near, Owner};
+use crate::small::{Class, FRONTS};
 
 /// The part of an arena that the front cache may keep in middling blocks.
 const MIDDLING_SHARE: usize = 8;
+
+/// The heap of an arena: its front cache has lists for middling blocks, too.
+pub(super) type ArenasHeap<B, M, L> = Heap<Supply<B, M, L>, NoMap, FRONTS>;
 
 /// See the module.
 ///
@@ -56,7 +59,7 @@ pub(super) struct Inner<B, M, L> {
     /// The set of packets whose turn it is.
     pub(super) turn: usize,
     pub(super) outbox: Outbox,
-    pub(super) heap: Heap<Supply<B, M, L>>,
+    pub(super) heap: ArenasHeap<B, M, L>,
 }
 
 impl<B, M, L> HasMailbox for Arena<B, M, L> {
@@ -75,7 +78,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share outlives it.
     pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
-        let heap = Heap::new(Supply::new(owner, shared));
+        let heap = ArenasHeap::of_arena(Supply::new(owner, shared));
         let inner = UnsafeCell::new(Inner {
             owner,
             near: Near::NOTHING,
@@ -117,7 +120,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     ///
     /// `parent` is the arena's.
     #[inline(always)]
-    pub(super) unsafe fn heap(&mut self, parent: &Parent<B, M, L>) -> &mut Heap<Supply<B, M, L>> {
+    pub(super) unsafe fn heap(&mut self, parent: &Parent<B, M, L>) -> &mut ArenasHeap<B, M, L> {
         // SAFETY: it is said again before the next use.
         unsafe { self.heap.provider_mut().set_parent(parent) };
         &mut self.heap

@@ -95,12 +95,12 @@ const fn is_large(layout: Layout) -> bool {
 
 /// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.
 ///
-/// What is freed by another goes back to the arena that it came from. Blocks of more than 64 KiB, and the arenas' memory, come from one
+/// What is freed by another goes back to the arena that it came from. Blocks of more than 128 KiB, and the arenas' memory, come from one
 /// parent heap behind a lock.
 ///
 /// An interrupt handler may allocate and free, also if it has hit the middle of either. It never waits for the code that it
 /// interrupted: while that has the parent's lock, there is what the slot's second arena has (a segment of 64 KiB at first, if
-/// [`Cpu::NESTS`]), no block of more than 64 KiB, and `None` beyond. To free always succeeds.
+/// [`Cpu::NESTS`]), no block of more than 128 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};

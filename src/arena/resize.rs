@@ -189,8 +189,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
 /// # Safety
 ///
 /// As for [`Heap::reallocate`], or [`Heap::reallocate_unsized`].
-unsafe fn reallocate<B: Break, M: Map>(
-    heap: &mut Heap<B, M>,
+unsafe fn reallocate<B: Break, M: Map, const LISTS: usize>(
+    heap: &mut Heap<B, M, LISTS>,
     block: NonNull<u8>,
     old: Option<Layout>,
     new: Layout,

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::Heap;
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Gives the heap `len` bytes at `base`, for ever: before the break's first grant or after it, below, between or above what there is,
     /// whatever their alignment. Returns how many bytes of cells it gained: one block can have so many, without its header, if the
     /// memory touches nothing.

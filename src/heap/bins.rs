@@ -9,6 +9,8 @@
 //!               cell
 //! ```
 
+use core::hint::select_unpredictable;
+
 use super::request::Request;
 use super::size_class::{CELLS_TRIED, CLASSES, ClassMap, class_of, is_exact};
 use crate::TINY;
@@ -216,17 +218,19 @@ impl Bins {
     /// The smallest of the first `CELLS_TRIED` cells of a class that has `size` bytes, with its size.
     #[inline(always)]
     fn best_of_own(&self, class: usize, size: usize) -> Option<(Cell, usize)> {
-        let mut best = None;
-        let mut least = usize::MAX;
+        // By how much a cell is too long; of one that is too short, more than any is.
+        let (mut best, mut least) = (None, isize::MAX as usize);
         for (cell, found) in self.list(class).take(CELLS_TRIED) {
-            if found >= size && found < least {
-                (best, least) = (Some(cell), found);
-                if found == size {
-                    break;
-                }
+            let excess = found.wrapping_sub(size);
+            // Which one is better nobody can predict.
+            let is_better = excess < least;
+            best = select_unpredictable(is_better, Some(cell), best);
+            least = select_unpredictable(is_better, excess, least);
+            if excess == 0 {
+                break;
             }
         }
-        best.map(|cell| (cell, least))
+        best.map(|cell| (cell, size + least))
     }
 
     /// The smallest of the first cells of a class that holds the request.

@@ -16,7 +16,7 @@ use crate::cell::{Cell, WORD, copy_down};
 use crate::provider::{Break, Map};
 use crate::small::Class;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// [`deallocate`](Heap::deallocate) for callers who do not know the layout.
     ///
     /// # Time
@@ -97,7 +97,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // It stays if the new size is smaller and not by far.
             return (new.size() > capacity / 2 && self.may_stay(payload, capacity, new)).then_some(payload);
         }
-        let request = Request::new(new_class.map_or(new, |class| class.in_full(new)))?;
+        let request = Request::new(new_class.map_or(new, |class| class.in_full(new)));
         // SAFETY: the caller's promise.
         match unsafe { self.reallocate_mapped(payload, new) } {
             Remapped::To(payload) => return Some(payload),

@@ -34,7 +34,7 @@ struct Tally {
     small: SmallTally,
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions); and for each block in the front cache
     /// O(blocks of a run).
     ///

@@ -9,14 +9,14 @@ use super::check::{Corruption, Rule, verify};
 use super::check_small::{addr, free_blocks, index_of, run_addr};
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
-use crate::small::{FRONTS, Front, Run, blocks_of};
+use crate::small::{Cache, Front, Run, blocks_of};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Follows every list of the cache: its blocks were taken from a run or are used cells, and suit the class; there are as many as were
     /// put in, and not too many; and none is in two lists.
     pub(super) fn check_cache(&self) -> Result<(), Corruption> {
-        let mut last_ones = [None; FRONTS];
-        for class in Front::all() {
+        let mut last_ones = [None; LISTS];
+        for class in Cache::<LISTS>::classes() {
             let (len, room) = (self.small.cache.len(class), self.small.cache.room(class));
             let head = self.small.cache.blocks(class).next();
             verify(addr(head), Rule::CacheRoom, len.min(room), len)?;

@@ -17,7 +17,7 @@ use crate::provider::{Break, Map};
 use crate::small::segments::{SegmentMap, UNIT};
 use crate::small::{PAGE, len_of};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Each unit of each region has its entry in the map: from here on the bytes of pages can be read.
     pub(super) fn check_segments(&self) -> Result<(), Corruption> {
         let Some(map) = self.small.pages.segments() else { return Ok(()) };

@@ -34,7 +34,7 @@ impl Default for SmallTally {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// The leaves of the page map lie in the heap; or the segments, which have it in their stead, are where they should be.
     pub(super) fn check_leaves(&self) -> Result<(), Corruption> {
         self.check_segments()?;

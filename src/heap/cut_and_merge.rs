@@ -7,7 +7,7 @@ use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free. If the free one was the
     /// top, what is left above the request is the top.
     ///
@@ -66,6 +66,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     ///
     /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them. `prev_used` tells whether the cell
     /// before them is used; if it is not, `cell` is a valid cell.
+    #[cfg_attr(not(feature = "tiny"), inline(always))]
     pub(super) unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
         // SAFETY: `size` up lies what follows the piece.

@@ -3,12 +3,20 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::Heap;
+use super::{CACHE_LIMIT, Heap, Kept};
 use crate::cell::{Cell, WORD, copy_down};
+use crate::provider::NoMap;
 use crate::small::segments::{Owner, SegmentMap};
-use crate::small::{Class, Front};
+use crate::small::{Class, FRONTS, Front, Small};
 
-impl<B, M> Heap<B, M> {
+impl<B> Heap<B, NoMap, FRONTS> {
+    /// An empty heap for an arena.
+    pub(crate) const fn of_arena(brk: B) -> Self {
+        Self::build(brk, NoMap, Small::new(CACHE_LIMIT), Kept::none())
+    }
+}
+
+impl<B, M> Heap<B, M, FRONTS> {
     /// A small or middling block that the front cache has. O(1).
     #[inline(always)]
     pub(crate) fn pop_front(&mut self, layout: Layout) -> Option<NonNull<u8>> {

@@ -33,7 +33,7 @@ pub(super) enum Growth {
     Forbidden,
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
     /// is then one single free cell that holds them (C2).
     ///
@@ -50,7 +50,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         let layout = guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?;
         // A small block that is a cell has the size of its class.
         let layout = self.small_class_of(layout).map_or(layout, |class| class.in_full(layout));
-        let request = Request::new(layout).ok_or(BreakError::OutOfAddresses)?;
+        let request = Request::new(layout);
         if self.bins.holds(request) {
             return Ok(());
         }

@@ -92,7 +92,7 @@ pub(super) struct Joint {
     pub(super) space: Option<(Cell, Cell)>,
 }
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// The piece of `len` bytes from `start` with its neighbours, sought from region `from` on, which begins below it, or is the lowest.
     ///
     /// O(regions between).
@@ -107,7 +107,7 @@ impl<B, M> Heap<B, M> {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Makes a grant part of a heap that has added memory above the break's region: the break's region becomes longer, or the grant begins (or
     /// touches) another one, which is the break's from now on.
     ///

@@ -13,11 +13,12 @@ mod check;
 #[cfg(feature = "checked")]
 mod checked;
 
+use core::hint::select_unpredictable;
 use core::ptr::NonNull;
 
 use super::Heap;
 use super::extent::Extent;
-use super::size_class::{class_of, first_of_steps};
+use super::size_class::{EXACT_BELOW, PER_DOUBLING, class_of_long, first_of_steps};
 use crate::cell::Cell;
 use crate::provider::{Break, Map};
 
@@ -28,6 +29,9 @@ const SHARE: usize = 32;
 /// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit). One more is always
 /// empty, so that each has a next one.
 const CLASSES: usize = 24;
+
+/// Cells from this size on are too long to be kept.
+const TOO_LONG: usize = EXACT_BELOW << (CLASSES / PER_DOUBLING);
 
 /// Cells of one class that are kept, at most.
 const MOST_CELLS: u8 = 8;
@@ -41,12 +45,15 @@ const CLOSE: usize = 8;
 ///
 /// * a cell in list `c` is a valid used cell that no caller has, `class_of(size) = first_of_steps() + c`; it is in no other list
 /// * `len[c]` is the number of cells in list `c`; `bytes` is the sum of all their sizes
+/// * `room ≤ limit`
 #[derive(Debug)]
 pub(super) struct Kept {
     heads: [Option<Cell>; CLASSES + 1],
-    len: [u8; CLASSES],
+    len: [u8; CLASSES + 1],
     bytes: usize,
-    /// Bytes that may be kept, at most; 0: none.
+    /// Bytes that may be kept, at most, by the size that the heap had when it was looked at. That is done when there is no room.
+    room: usize,
+    /// Bytes that may be kept, at most, whatever the size of the heap; 0: none.
     limit: usize,
     /// The class that is the next to give up a cell for want of room or memory.
     turn: u8,
@@ -64,8 +71,9 @@ impl Kept {
     pub(super) const fn none() -> Self {
         Self {
             heads: [None; CLASSES + 1],
-            len: [0; CLASSES],
+            len: [0; CLASSES + 1],
             bytes: 0,
+            room: 0,
             limit: 0,
             turn: 0,
             #[cfg(feature = "checked")]
@@ -76,6 +84,12 @@ impl Kept {
     /// Sets how many bytes may be kept. The caller sees to it that there are not more.
     pub(super) fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes.min(LIMIT);
+        self.forget_room();
+    }
+
+    /// The heap may have become smaller: how much may be kept is to be found out.
+    pub(super) const fn forget_room(&mut self) {
+        self.room = 0;
     }
 
     /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of the bins. O(1): two are looked at, and
@@ -87,8 +101,9 @@ impl Kept {
             return None;
         }
         let excess = [self.excess(class, size), self.excess(class + 1, size)];
-        let class = class + usize::from(excess[0] > size / CLOSE);
-        if excess[0].min(excess[1]) > size / CLOSE { None } else { self.pop(class) }
+        let is_far = excess[0] > size / CLOSE;
+        let excess = select_unpredictable(is_far, excess[1], excess[0]);
+        if excess > size / CLOSE { None } else { self.pop(class + usize::from(is_far), size + excess) }
     }
 
     /// By how much the cell of a class that came last is larger than `size` bytes; if it is smaller, or there is none, a huge number.
@@ -98,13 +113,17 @@ impl Kept {
         unsafe { Cell::size_of(self.heads[class]) }.wrapping_sub(size)
     }
 
-    /// Keeps a used cell of `size` bytes that its caller has given up.
+    /// Keeps a used cell of `size` bytes that its caller has given up, if its class has not enough of them.
     ///
     /// # Safety
     ///
-    /// It is a valid used cell, and nobody uses or lists it. `class < CLASSES` is that of its size.
-    #[inline]
-    unsafe fn put(&mut self, cell: Cell, class: usize, size: usize) {
+    /// `EXACT_BELOW ≤ size < TOO_LONG`. If the answer is true, it is a valid used cell, and nobody uses or lists it.
+    #[inline(always)]
+    unsafe fn put(&mut self, cell: Cell, size: usize) -> bool {
+        let class = class_of_long(size) - first_of_steps();
+        if self.len[class] >= MOST_CELLS {
+            return false;
+        }
         let next = self.heads[class].replace(cell);
         // SAFETY: a used cell whose payload nobody uses.
         unsafe { cell.link().write(next) };
@@ -115,6 +134,7 @@ impl Kept {
         }
         self.len[class] += 1;
         self.bytes += size;
+        true
     }
 
     /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The class behind it is the next time's.
@@ -122,7 +142,9 @@ impl Kept {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
             self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
-            self.pop(class)
+            // SAFETY: a kept cell is valid.
+            let size = unsafe { self.heads[class]?.header() }.size();
+            self.pop(class, size)
         })
     }
 
@@ -131,16 +153,16 @@ impl Kept {
         self.evict(CLASSES)
     }
 
-    /// Takes out the cell of a class that came last.
-    fn pop(&mut self, class: usize) -> Option<Cell> {
+    /// Takes out the cell of a class that came last, which is `size` bytes long.
+    #[inline]
+    fn pop(&mut self, class: usize, size: usize) -> Option<Cell> {
         #[cfg(feature = "checked")]
         self.watch(class);
         let cell = self.heads[class]?;
         // SAFETY: a kept cell's payload begins with its link.
         self.heads[class] = unsafe { cell.link().read() };
         self.len[class] -= 1;
-        // SAFETY: a kept cell is valid.
-        self.bytes -= unsafe { cell.header() }.size();
+        self.bytes -= size;
         Some(cell)
     }
 
@@ -163,46 +185,58 @@ impl Kept {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
-    /// Keeps a cell that its caller gives up, if there is room for it. Where there is not, a class that has not been looked at for long gives up
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
+    /// Frees a block that is a cell: keeps it, if there is room for it. Where there is not, a class that has not been looked at for long gives up
     /// one, too.
     ///
     /// # Safety
     ///
-    /// If the answer is true, the cell is the heap's: `payload` is that of a valid used cell, and nobody uses it any more.
+    /// `payload` is that of a valid used cell, and nobody uses it any more.
     #[inline]
-    pub(super) unsafe fn keep_cell(&mut self, payload: NonNull<u8>) -> bool {
-        if B::SCATTERED {
-            // SAFETY: the caller's promise.
-            return unsafe { self.keep_middling_block(payload) };
-        }
-        if self.kept.limit == 0 {
-            return false;
+    pub(super) unsafe fn deallocate_cell(&mut self, payload: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if B::SCATTERED && unsafe { self.keep_middling_block(payload) } {
+            return;
         }
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.
         let size = unsafe { cell.header() }.size();
-        let class = class_of(size).wrapping_sub(first_of_steps());
-        if class >= CLASSES {
-            return false;
-        }
-        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
-        let region = self.extent.as_ref().map_or(0, Extent::len).max(self.regions.added());
-        if self.kept.bytes + size > self.kept.limit.min(region / SHARE) {
-            self.evict_one();
-            return false;
-        }
-        if self.kept.len[class] >= MOST_CELLS {
-            return false;
+        if !B::SCATTERED && (EXACT_BELOW..TOO_LONG).contains(&size) {
+            if self.kept.bytes + size > self.kept.room {
+                // SAFETY: the caller's promise.
+                return unsafe { self.deallocate_crowded(cell, size) };
+            }
+            // SAFETY: the caller's promise.
+            if unsafe { self.kept.put(cell, size) } {
+                return;
+            }
         }
         // SAFETY: the caller's promise.
-        unsafe { self.kept.put(cell, class, size) };
-        true
+        unsafe { self.free_cell_and_trim(payload) };
+    }
+
+    /// Frees a cell of `size` bytes for which there was no room when the size of the heap was looked at last.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_cell`](Heap::deallocate_cell); it is no longer than what is kept.
+    #[inline(never)]
+    unsafe fn deallocate_crowded(&mut self, cell: Cell, size: usize) {
+        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
+        let region = self.extent.as_ref().map_or(0, Extent::len).max(self.regions.added());
+        self.kept.room = self.kept.limit.min(region / SHARE);
+        if self.kept.bytes + size > self.kept.room {
+            self.evict_one();
+        // SAFETY: the caller's promise.
+        } else if unsafe { self.kept.put(cell, size) } {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.free_cell_and_trim(cell.payload()) };
     }
 
     /// Frees a kept cell, if the class whose turn it is has one.
-    #[inline(never)]
     fn evict_one(&mut self) {
         if let Some(evicted) = self.kept.evict(1)
             // SAFETY: a kept cell is used, and nobody uses it.

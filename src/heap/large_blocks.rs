@@ -12,22 +12,46 @@ use core::ptr::NonNull;
 
 use super::bins::Fit;
 use super::growth::Growth;
-use super::size_class::class_of;
+use super::size_class::{class_of, class_of_long};
 use super::{Heap, Request};
 use crate::TINY;
 use crate::cell::{CELL_ALIGN, Cell};
 use crate::provider::{Break, Map};
+use crate::small::SMALL_MAX;
 
-impl<B: Break, M: Map> Heap<B, M> {
-    /// Allocates a block that is not small, or more aligned than most.
+/// The shortest block, in bytes, that is not small.
+const LARGE: usize = SMALL_MAX + 1;
+
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
+    /// Allocates a block that is not small, or more aligned than most. Whatever it calls, it calls last, so that no register has to be saved.
     #[inline(never)]
     pub(super) fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        if (layout.align() > CELL_ALIGN || layout.size() == 0)
-            && let Some(class) = self.small_class_of(layout)
+        if TINY || layout.align() > CELL_ALIGN || layout.size() < LARGE {
+            return self.allocate_odd(layout, growth);
+        }
+        let request = Request::of_long(layout);
+        self.small.large_requested();
+        if growth == Growth::Allowed
+            && self.wants_mapping(layout)
+            && let Some(payload) = self.allocate_mapped(layout)
         {
+            return Some(payload);
+        }
+        let class = class_of_long(request.size());
+        match self.take_kept(request, class) {
+            Some(cell) => Some(cell.payload()),
+            None => self.allocate_free(request, class, growth),
+        }
+    }
+
+    /// Allocates a block that has no bytes, or is more aligned than most.
+    #[cold]
+    #[inline(never)]
+    fn allocate_odd(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        if let Some(class) = self.small_class_of(layout) {
             return self.allocate_aligned(class, layout, growth);
         }
-        let request = Request::new(layout)?;
+        let request = Request::new(layout);
         self.small.large_requested();
         if growth == Growth::Allowed
             && self.wants_mapping(layout)
@@ -42,6 +66,15 @@ impl<B: Break, M: Map> Heap<B, M> {
     #[inline]
     pub(super) fn allocate_cell(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
         self.take_freed(request).or_else(|| self.allocate_from_top(request, growth))
+    }
+
+    /// Allocates a block that is a cell, and may lie anywhere, if no kept cell fits; `class` is that of its size.
+    #[cfg_attr(not(feature = "tiny"), inline(never))]
+    fn allocate_free(&mut self, request: Request, class: usize, growth: Growth) -> Option<NonNull<u8>> {
+        match self.take_free_inline(request, class) {
+            Some(payload) => Some(payload),
+            None => self.allocate_from_top(request, growth),
+        }
     }
 
     /// Allocates a block that is a cell, if no freed one fits. If there is no memory left for it, what the front cache keeps is freed, and
@@ -77,15 +110,28 @@ impl<B: Break, M: Map> Heap<B, M> {
             return self.take_from_bins(request);
         }
         let class = class_of(request.size());
-        match self.kept.take(request.size(), class) {
+        match self.take_kept(request, class) {
             Some(cell) => Some(cell.payload()),
             None => self.take_free(request, class),
         }
     }
 
+    /// Takes a kept cell for the request, if it may lie anywhere; `class` is that of its size.
+    #[inline(always)]
+    fn take_kept(&mut self, request: Request, class: usize) -> Option<Cell> {
+        // Where memory comes in pieces, blocks that are as long are in the front cache: middling.rs.
+        if B::SCATTERED { None } else { self.kept.take(request.size(), class) }
+    }
+
     /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its size.
     #[cfg_attr(not(feature = "tiny"), inline(never))]
     fn take_free(&mut self, request: Request, class: usize) -> Option<NonNull<u8>> {
+        self.take_free_inline(request, class)
+    }
+
+    /// The same, where it is worth having it twice.
+    #[inline(always)]
+    fn take_free_inline(&mut self, request: Request, class: usize) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         self.watch_lists(request);
         // SAFETY: the class is that of the size.
@@ -141,14 +187,28 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// As for [`deallocate`](Heap::deallocate).
     #[inline(never)]
     pub(super) unsafe fn deallocate_unusual(&mut self, payload: NonNull<u8>, layout: Layout) {
-        if (layout.align() > CELL_ALIGN || layout.size() == 0)
-            && let Some(class) = self.small_class_of(layout)
-        {
-            // SAFETY: the caller gives the block up, and it was allocated for this class.
-            return unsafe { self.deallocate_as(payload, class) };
+        if layout.align() > CELL_ALIGN || layout.size() < LARGE {
+            // SAFETY: the caller's promise.
+            return unsafe { self.deallocate_odd(payload, layout) };
         }
         // SAFETY: the caller's promise.
         unsafe { self.deallocate_large(payload) };
+    }
+
+    /// Frees a block that has no bytes, or is more aligned than most.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Heap::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_odd(&mut self, payload: NonNull<u8>, layout: Layout) {
+        match self.small_class_of(layout) {
+            // SAFETY: the caller gives the block up, and it was allocated for this class.
+            Some(class) => unsafe { self.deallocate_as(payload, class) },
+            // SAFETY: the caller's promise.
+            None => unsafe { self.deallocate_large(payload) },
+        }
     }
 
     /// Frees a block that is a cell, or has a mapping of its own.
@@ -163,7 +223,18 @@ impl<B: Break, M: Map> Heap<B, M> {
             return;
         }
         // SAFETY: the caller's promise: the block is no small one, and has no mapping, so it is a cell.
-        if !unsafe { self.keep_cell(payload) } && unsafe { self.free_cell(payload) } {
+        unsafe { self.deallocate_cell(payload) };
+    }
+
+    /// Frees a block that is a cell, for its caller, and gives memory back if that is due.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free_cell`](Heap::free_cell).
+    #[cfg_attr(not(feature = "tiny"), inline(never))]
+    pub(super) unsafe fn free_cell_and_trim(&mut self, payload: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.free_cell_inline(payload) } {
             self.trim_if_due();
         }
     }
@@ -173,7 +244,19 @@ impl<B: Break, M: Map> Heap<B, M> {
     /// # Safety
     ///
     /// `payload` is that of a valid used cell, and nobody uses it any more.
+    #[cfg(not(feature = "tiny"))]
     pub(super) unsafe fn free_cell(&mut self, payload: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.free_cell_inline(payload) }
+    }
+
+    /// The same, where it is worth having it twice.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free_cell`](Heap::free_cell).
+    #[inline(always)]
+    unsafe fn free_cell_inline(&mut self, payload: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         #[cfg(feature = "checked")]

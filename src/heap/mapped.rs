@@ -58,7 +58,7 @@ pub(super) enum Remapped {
     NotMapped,
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Sets from which size on blocks are mapped. See [`MapThreshold`].
     pub const fn set_map_threshold(&mut self, threshold: MapThreshold) {
         self.map_threshold = threshold;

@@ -14,18 +14,22 @@ use core::ptr::NonNull;
 use super::Heap;
 use crate::cell::{Cell, WORD};
 use crate::provider::{Break, Map};
-use crate::small::Front;
+use crate::small::{FRONTS, Front};
 
 /// So many classes lose room for one block, at most, where there is none for another.
 const CLASSES_NARROWED: usize = 4;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Keeps a cell that its caller gives up in the front cache, if it is a middling block, and there is room, or can be. O(1).
     ///
     /// # Safety
     ///
     /// If the answer is true, the cell is the cache's: `payload` is that of a valid used cell, and nobody uses it any more.
     pub(super) unsafe fn keep_middling_block(&mut self, payload: NonNull<u8>) -> bool {
+        // Only the heap of an arena has lists for them.
+        if LISTS < FRONTS {
+            return false;
+        }
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::of_payload(payload) };
         // SAFETY: as above.

@@ -74,7 +74,7 @@ use core::ptr::NonNull;
 use crate::cell::Cell;
 use crate::provider::{Break, Map, NoMap};
 use crate::raw_heap::RawHeap;
-use crate::small::{Class, Small};
+use crate::small::{CLASSES, Class, Small};
 
 use bins::Bins;
 #[cfg(feature = "checked")]
@@ -103,6 +103,8 @@ pub use walk::{CellInfo, CellState, Cells};
 ///
 /// It has no lock: see [`LockedHeap`](crate::LockedHeap) for one that can be shared and be the global allocator.
 ///
+/// `LISTS` is how many lists the front cache has: more than usual in the heaps that an [`ArenaHeap`](crate::ArenaHeap) consists of, and there alone.
+///
 /// ```
 /// use brkalloc::{FixedBreak, Heap};
 /// use core::alloc::Layout;
@@ -129,7 +131,7 @@ pub use walk::{CellInfo, CellState, Cells};
 /// * `top = Some(c) ⟺ c` is free and the fence of the break's region follows it
 /// * the counters say what a walk finds
 #[derive(Debug)]
-pub struct Heap<B, M = NoMap> {
+pub struct Heap<B, M = NoMap, const LISTS: usize = CLASSES> {
     brk: B,
     map: M,
     bins: Bins,
@@ -143,7 +145,7 @@ pub struct Heap<B, M = NoMap> {
     trim: Trim,
     map_threshold: MapThreshold,
     /// The front cache, runs, and which pages are runs.
-    small: Small,
+    small: Small<LISTS>,
     /// Freed cells that are kept as they are.
     kept: Kept,
     /// Set once the break was found below our memory. From then on the heap touches nothing: bins and top are empty.
@@ -153,7 +155,7 @@ pub struct Heap<B, M = NoMap> {
 }
 
 // SAFETY: the cells belong to this heap alone and go with it.
-unsafe impl<B: Send, M: Send> Send for Heap<B, M> {}
+unsafe impl<B: Send, M: Send, const LISTS: usize> Send for Heap<B, M, LISTS> {}
 
 /// Bytes of freed small blocks that the front cache keeps at most, unless [told](Heap::set_cache_limit) otherwise.
 const CACHE_LIMIT: usize = 256 << 10;
@@ -185,8 +187,10 @@ impl<B, M> Heap<B, M> {
     pub const fn plain_with_map(brk: B, map: M) -> Self {
         Self::build(brk, map, Small::none(), Kept::none())
     }
+}
 
-    const fn build(brk: B, map: M, small: Small, kept: Kept) -> Self {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
+    const fn build(brk: B, map: M, small: Small<LISTS>, kept: Kept) -> Self {
         Self {
             small,
             kept,
@@ -226,7 +230,7 @@ impl<B, M> Heap<B, M> {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any other is a cell: a freed one, else one that is
     /// cut from the top, for which the break moves up if need be. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
@@ -304,7 +308,7 @@ impl<B: Break, M: Map> Heap<B, M> {
 
 // SAFETY: blocks are disjoint (each is the payload of one used cell, and cells tile the heap), hold what the request asks
 // for (`Request::new`, `Request::fit`), and stay where they are until freed.
-unsafe impl<B: Break, M: Map> RawHeap for Heap<B, M> {
+unsafe impl<B: Break, M: Map, const LISTS: usize> RawHeap for Heap<B, M, LISTS> {
     unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         unsafe { self.allocate(layout) }
@@ -336,7 +340,7 @@ mod tests {
         let most = match usize::BITS {
             32 if crate::TINY => 128,
             _ if cfg!(feature = "checked") => 8192,
-            _ => 4864,
+            _ => 4096,
         };
         assert!(size_of::<Heap<FixedBreak>>() <= most, "{} bytes", size_of::<Heap<FixedBreak>>());
     }

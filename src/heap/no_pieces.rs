@@ -4,7 +4,7 @@ use super::{Heap, Request};
 use crate::cell::Cell;
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     pub(super) const fn missing_anywhere(&self, _: Request) -> Option<usize> {
         None
     }

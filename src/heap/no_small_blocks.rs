@@ -29,6 +29,8 @@ impl Kept {
         None
     }
 
+    pub(super) const fn forget_room(&self) {}
+
     pub(super) const fn abandon(&self) {}
 
     pub(super) fn cells(&self) -> Empty<Cell> {
@@ -40,7 +42,7 @@ impl Kept {
 #[derive(Default)]
 pub(super) struct SmallTally;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     pub(super) const fn allocate_small(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
         class.never()
     }
@@ -89,9 +91,10 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// # Safety
     ///
-    /// None is kept.
-    pub(super) const unsafe fn keep_cell(&self, _: NonNull<u8>) -> bool {
-        false
+    /// `payload` is that of a valid used cell, and nobody uses it any more.
+    pub(super) unsafe fn deallocate_cell(&mut self, payload: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free_cell_and_trim(payload) };
     }
 
     pub(super) const fn flush_ahead(&self) -> bool {

@@ -20,7 +20,7 @@ pub(super) enum Spare {
     Nothing,
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// How long a new piece must be to hold the request wherever it lies; 0 if the top holds it.
     pub(super) fn missing_anywhere(&self, request: Request) -> Option<usize> {
         if let (Some(top), Some(extent)) = (self.top, &self.extent)

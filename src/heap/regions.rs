@@ -65,7 +65,7 @@ impl Regions {
     }
 }
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// The region that begins with `first`.
     fn region_of(&self, first: Cell) -> Region {
         match &self.extent {

@@ -19,11 +19,15 @@ pub(super) struct Request {
 impl Request {
     /// The cell that holds a block of this layout: header and payload, rounded up. A block of no bytes gets a cell of its
     /// own all the same, so that its address is unique.
-    ///
-    /// `None` if no address space is large enough.
-    pub(super) fn new(layout: Layout) -> Option<Self> {
-        let size = round_up(layout.size().checked_add(WORD)?, CELL_ALIGN)?;
-        Some(Self { size: size.max(MIN_CELL), align: layout.align() })
+    pub(super) fn new(layout: Layout) -> Self {
+        let Self { size, align } = Self::of_long(layout);
+        Self { size: size.max(MIN_CELL), align }
+    }
+
+    /// [`new`](Request::new) for a layout that is as long as the payload of the smallest cell, or longer.
+    pub(super) const fn of_long(layout: Layout) -> Self {
+        // A layout is half as long as the address space at most: no sum overflows.
+        Self { size: (layout.size() + WORD + CELL_ALIGN - 1) & !(CELL_ALIGN - 1), align: layout.align() }
     }
 
     /// Size of the cell, in bytes, header included.
@@ -76,24 +80,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn request(size: usize, align: usize) -> Option<Request> {
+    fn request(size: usize, align: usize) -> Request {
         Request::new(Layout::from_size_align(size, align).unwrap())
     }
 
     #[test]
     fn small_requests_take_the_smallest_cell() {
         for size in 0..=MIN_CELL - WORD {
-            assert_eq!(request(size, 1).unwrap().size(), MIN_CELL);
+            assert_eq!(request(size, 1).size(), MIN_CELL);
         }
-        assert_eq!(request(MIN_CELL - WORD + 1, 1).unwrap().size(), MIN_CELL + CELL_ALIGN);
+        assert_eq!(request(MIN_CELL - WORD + 1, 1).size(), MIN_CELL + CELL_ALIGN);
     }
 
     #[test]
     fn the_largest_layout_has_a_cell_and_the_worst_alignment_may_have_none() {
         let most = isize::MAX as usize;
-        assert!(request(most, 1).unwrap().size() > most);
+        assert!(request(most, 1).size() > most);
         let half = 1 << (usize::BITS - 2);
-        assert_eq!(request(half, half).unwrap().size_anywhere(), Some(2 * half + CELL_ALIGN + MIN_CELL - CELL_ALIGN));
+        assert_eq!(request(half, half).size_anywhere(), Some(2 * half + CELL_ALIGN + MIN_CELL - CELL_ALIGN));
     }
 
     #[test]
@@ -111,7 +115,7 @@ mod tests {
         #[test]
         fn leads_are_right(size in 0..10_000_usize, shift in 0..20_u32, place in 1..1_000_000_usize) {
             let (align, cell) = (1 << shift, place * CELL_ALIGN - WORD);
-            let request = request(size, align).unwrap();
+            let request = request(size, align);
             let lead = request.lead(cell);
             let good = |lead: usize| (cell + lead + WORD).is_multiple_of(align) && (lead == 0 || lead >= MIN_CELL);
             prop_assert!(good(lead));

@@ -11,7 +11,7 @@ use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
     /// What becomes, or stays, small takes the place of the block of its new class that was freed last, if the front cache has one, unless it
@@ -63,7 +63,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         if self.stopped.is_some() {
             return None;
         }
-        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)))?;
+        let request = Request::new(new_class.map_or(new_layout, |class| class.in_full(new_layout)));
         if let (Some(old_class), None) = (old_class, new_class)
             && !self.wants_mapping(new_layout)
             // SAFETY: the caller's promise.

@@ -13,6 +13,8 @@
 //!   class        0  1 │   2   │   3   │   4   │   5   │   6   │    7   │    8   │    9
 //! ```
 
+use core::hint::select_unpredictable;
+
 use crate::TINY;
 use crate::cell::{CELL_ALIGN, MIN_CELL};
 
@@ -20,7 +22,7 @@ use crate::cell::{CELL_ALIGN, MIN_CELL};
 pub(super) const EXACT_BELOW: usize = CELL_ALIGN * if TINY { 4 } else { 64 };
 
 /// Classes that a doubling of the size is divided into: cells of one class differ by less than an eighth, or, if tiny, by less than double.
-const PER_DOUBLING: usize = if TINY { 1 } else { 8 };
+pub(super) const PER_DOUBLING: usize = if TINY { 1 } else { 8 };
 
 /// Doublings from `EXACT_BELOW` on: to 32 MiB on 64-bit, to the end of the address space on 32-bit. If tiny, as many as leave the heap's
 /// state, with a lock and a `FixedBreak`, 128 bytes on 32-bit.
@@ -40,16 +42,31 @@ pub(super) const CLASSES: usize = EXACT + DOUBLINGS * PER_DOUBLING;
 
 /// The class of a cell of `size` bytes. Grows with the size: every cell of a higher class is larger.
 pub(super) fn class_of(size: usize) -> usize {
-    let class = if size < EXACT_BELOW {
-        (size - MIN_CELL) / CELL_ALIGN
+    let exact = (size - MIN_CELL) / CELL_ALIGN;
+    let class = if TINY {
+        if size < EXACT_BELOW { exact } else { steps_to(size) }
     } else {
-        let log = size.ilog2();
-        let doubling = (log - EXACT_BELOW.ilog2()) as usize;
-        let steps = size >> (log - PER_DOUBLING.ilog2());
-        EXACT + doubling * PER_DOUBLING + steps - PER_DOUBLING
+        // Not a branch: what is left of cells, and what becomes of them, is on either side, and nobody can predict on which.
+        select_unpredictable(size < EXACT_BELOW, exact, steps_to(size))
     };
     // For the last one, and so that nobody who takes this for an index has to ask.
     class.min(CLASSES - 1)
+}
+
+/// [`class_of`] a cell that is known to be one of those whose classes are not exact.
+pub(super) fn class_of_long(size: usize) -> usize {
+    debug_assert!(size >= EXACT_BELOW);
+    steps_to(size).min(CLASSES - 1)
+}
+
+/// The class of a cell whose class is not exact, if there were no last class; of any other cell some number.
+const fn steps_to(size: usize) -> usize {
+    // As one operation finds it.
+    let log = (usize::BITS - 1) ^ size.leading_zeros();
+    // Of 64 bits none that counts is lost, and shifting further up first is one operation less.
+    let steps = if usize::BITS == 64 { size.wrapping_mul(PER_DOUBLING) >> log } else { size >> (log - PER_DOUBLING.ilog2()) };
+    let below = EXACT.wrapping_sub((EXACT_BELOW.ilog2() as usize + 1) * PER_DOUBLING);
+    below.wrapping_add(log as usize * PER_DOUBLING + steps)
 }
 
 /// Whether all cells of this class have the same size.

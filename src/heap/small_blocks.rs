@@ -31,11 +31,11 @@ impl Request {
     ///
     /// `None` if `len` is no length of a run: not a power of two, or shorter than a cell.
     fn for_run(len: usize) -> Option<Self> {
-        Self::new(Layout::from_size_align(len.checked_sub(WORD)?, len).ok()?)
+        Some(Self::new(Layout::from_size_align(len.checked_sub(WORD)?, len).ok()?))
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// The class of a layout if its blocks may come from a run.
     #[inline]
     pub(super) fn small_class_of(&self, layout: Layout) -> Option<Class> {
@@ -47,7 +47,7 @@ impl<B: Break, M: Map> Heap<B, M> {
     #[inline(never)]
     pub(super) fn allocate_small(&mut self, class: Class, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         if !self.small.has_runs() {
-            return self.allocate_cell(Request::new(layout)?, growth);
+            return self.allocate_cell(Request::new(layout), growth);
         }
         self.small.missed();
         let layout = class.in_full(layout);
@@ -75,7 +75,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             // SAFETY: it is in the list of its class.
             return unsafe { self.take_from_run(run, class) };
         }
-        let request = Request::new(layout)?;
+        let request = Request::new(layout);
         if self.small.has_earned_run(class, request.usual_size())
             && let Some(run) = self.begin_run(class)
         {
@@ -88,7 +88,7 @@ impl<B: Break, M: Map> Heap<B, M> {
 
     /// Moves the break for a small block.
     fn grow_for_small(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
-        let request = Request::new(layout)?;
+        let request = Request::new(layout);
         if self.small.has_earned_run(class, request.usual_size())
             && self.make_room(Request::for_run(len_of(class))?).is_ok()
             && let Some(block) = self.take_small(class, layout)
@@ -156,7 +156,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         if len > LEAST_LEAF.max(self.region_bytes() / LEAF_SHARE) {
             return false;
         }
-        let request = Layout::from_size_align(len, 1).ok().and_then(Request::new);
+        let request = Layout::from_size_align(len, 1).ok().map(Request::new);
         let Some(memory) = request.and_then(|request| self.take(request)) else { return false };
         // SAFETY: a new cell, which holds `len` bytes.
         unsafe { self.small.pages.provide(address, memory) };

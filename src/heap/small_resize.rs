@@ -9,7 +9,7 @@ use crate::provider::{Break, Map};
 use crate::raw_heap::move_block;
 use crate::small::Class;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Changes the size of a block that becomes, or stays, small, if it can stay where it is for certain, or the front cache has a block of
     /// the new class for it: the one that was freed last. Of a block that was small the neighbours are not even looked at. O(1), and the copy
     /// of 1 KiB at most.

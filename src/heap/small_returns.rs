@@ -25,7 +25,7 @@ const FLUSH_EFFORT: usize = 3;
 /// How many classes are looked at each time when some of the cache is freed before the top is cut.
 const CLASSES_AHEAD: usize = 3;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of the provider.
     ///
     /// # Safety
@@ -52,8 +52,17 @@ impl<B: Break, M: Map> Heap<B, M> {
             return;
         }
         // Not the blocks that are in the list, whose links would have to be read: this one has only to be written to.
-        // SAFETY: the caller's promise.
-        if unsafe { self.put_back(class, block) } >= EFFORT_OF_CELL {
+        let Some(class_of_run) = self.small.pages.class_at(block.addr().get()) else {
+            // SAFETY: the caller's promise. (A large block that became small where there was no memory to move it to.)
+            if !unsafe { self.deallocate_mapped(block) } {
+                self.small.forget_cell(class);
+                // SAFETY: a used cell: what is in no run and has no mapping is a cell.
+                unsafe { self.free_cell_and_trim(block) };
+            }
+            return;
+        };
+        // SAFETY: the caller's promise; the page map says so.
+        if unsafe { self.put_back_to_run(class_of_run, block) } >= EFFORT_OF_RUN {
             self.trim_if_due();
         }
     }
@@ -136,6 +145,17 @@ impl<B: Break, M: Map> Heap<B, M> {
             // SAFETY: the caller's promise, and the block is in no run.
             return unsafe { self.put_back_cell(class, block) };
         };
+        // SAFETY: the caller's promise; the page map says so.
+        unsafe { self.put_back_to_run(class_of_run, block) }
+    }
+
+    /// Gives a block back to its run. Returns how much work that was.
+    ///
+    /// # Safety
+    ///
+    /// It was taken from a run of this class, and nobody uses or lists it.
+    #[inline]
+    unsafe fn put_back_to_run(&mut self, class_of_run: Class, block: NonNull<u8>) -> usize {
         let run = Run::of_block(block, class_of_run);
         // SAFETY: the page map says that it is a run of that class, and the block was taken from it.
         match unsafe { run.put(class_of_run, block) } {

@@ -158,7 +158,7 @@ impl fmt::Display for Stats {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Counts. Looks at every region and cell, and at every block in the front cache: O(cells). Of a heap that has
     /// [stopped](super::Rule::BreakBelowHeap) it looks at none, and finds none.
     #[must_use]

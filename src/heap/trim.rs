@@ -47,7 +47,7 @@ impl Trim {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Gives back what the setting tells, if the top has become large.
     pub(super) fn trim_if_due(&mut self) {
         #[cfg(not(feature = "tiny"))]
@@ -112,6 +112,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             return 0;
         }
         self.top = None;
+        self.kept.forget_room();
         if all {
             self.extent = None;
             self.regions.lowest = None;

@@ -15,7 +15,7 @@ use super::request::round_up;
 use super::size_class::class_of;
 use crate::cell::{Links, MIN_CELL, WORD};
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole granules, `least` bytes or more together. What
     /// is in there may be lost, as long as it can be written to when it is allocated. The top is left out: it goes by [`trim`](Heap::trim).
     ///

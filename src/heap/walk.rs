@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::Heap;
 use crate::cell::{Cell, Region, WORD};
 use crate::provider::{Break, Map};
-use crate::small::{Run, Small, blocks_of};
+use crate::small::{PageMap, Run, blocks_of};
 
 /// What a cell is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,19 +77,19 @@ impl fmt::Display for CellInfo {
 pub struct Cells<'heap> {
     at: Option<Cell>,
     top: Option<Cell>,
-    small: &'heap Small,
+    pages: &'heap PageMap,
 }
 
 impl Cells<'_> {
     /// What a used cell is used for.
     fn use_of(&self, cell: Cell) -> CellState {
         let payload = cell.payload();
-        if let Some(class) = self.small.pages.class_at(payload.addr().get()) {
+        if let Some(class) = self.pages.class_at(payload.addr().get()) {
             // SAFETY: the page map says so, and no cell but a run's lies in its pages.
             let live = unsafe { Run::of_block(payload, class).live(class) };
             return CellState::Run { block_size: class.size(), live, total: blocks_of(class) };
         }
-        if self.small.pages.is_leaf(payload) { CellState::Internal } else { CellState::Used }
+        if self.pages.is_leaf(payload) { CellState::Internal } else { CellState::Used }
     }
 }
 
@@ -126,17 +126,17 @@ impl fmt::Display for Cells<'_> {
     }
 }
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// All cells and holes, in the order of addresses. They tile the heap: each begins where the one before ends.
     ///
     /// A walk of a heap that has [stopped](super::Rule::BreakBelowHeap) is empty.
     #[must_use]
     pub fn cells(&self) -> Cells<'_> {
-        Cells { at: self.regions.lowest.filter(|_| self.stopped.is_none()), top: self.top, small: &self.small }
+        Cells { at: self.regions.lowest.filter(|_| self.stopped.is_none()), top: self.top, pages: &self.small.pages }
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Whether an address lies in memory that the heap holds, in use or not: granted by its break, or added. (Blocks with mappings of their
     /// own lie elsewhere.) O(regions), so O(1) unless there are holes.
     ///

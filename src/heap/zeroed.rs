@@ -11,7 +11,7 @@ use crate::cell::WORD;
 use crate::provider::{Break, Map};
 use crate::small::Class;
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is [zeroed](Break::ZEROED) is not written to:
     /// if its pages appear on first touch, they do not appear for this.
     ///
@@ -37,7 +37,7 @@ impl<B: Break, M: Map> Heap<B, M> {
             unsafe { payload.write_bytes(0, layout.size()) };
             return Some(payload);
         }
-        let request = Request::new(layout)?;
+        let request = Request::new(layout);
         if Class::of(layout).is_none() {
             self.small.large_requested();
         }

@@ -49,7 +49,8 @@ struct Middling {
     next: Front,
 }
 
-/// The cache of a heap.
+/// The cache of a heap: of `LISTS` classes, the smallest ones. Those of small blocks are among them; of middling ones, in arenas, all, and
+/// elsewhere none.
 ///
 /// # Invariants
 ///
@@ -59,26 +60,27 @@ struct Middling {
 ///   their own, which grows with the heap, and is 0 unless it was set
 /// * `middling.room` is that sum for middling blocks
 #[derive(Debug)]
-pub(crate) struct Cache {
-    heads: [Option<NonNull<Link>>; FRONTS],
-    popped: [u32; FRONTS],
+pub(crate) struct Cache<const LISTS: usize> {
+    heads: [Option<NonNull<Link>>; LISTS],
+    popped: [u32; LISTS],
     /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for both on the way in.
-    spare: [u32; FRONTS],
-    room: [u8; FRONTS],
+    spare: [u32; LISTS],
+    room: [u8; LISTS],
     middling: Middling,
     /// The last link that was found overwritten, until it is reported.
     #[cfg(feature = "checked")]
     broken: Option<super::BrokenLink>,
 }
 
-impl Cache {
+impl<const LISTS: usize> Cache<LISTS> {
     /// An empty cache that keeps `limit` bytes at most.
     pub(crate) const fn new(limit: usize) -> Self {
+        const { assert!(LISTS >= CLASSES && LISTS <= FRONTS) };
         let mut cache = Self {
-            heads: [None; FRONTS],
-            popped: [0; FRONTS],
-            spare: [0; FRONTS],
-            room: [0; FRONTS],
+            heads: [None; LISTS],
+            popped: [0; LISTS],
+            spare: [0; LISTS],
+            room: [0; LISTS],
             middling: Middling { room: 0, limit: 0, next: Front::FIRST_MIDDLING },
             #[cfg(feature = "checked")]
             broken: None,
@@ -122,7 +124,7 @@ impl Cache {
 
     /// Takes room for one block from a class of middling ones, the next in turn that has any, and the block for which there is none any more.
     pub(crate) fn narrow_next(&mut self) -> Option<NonNull<u8>> {
-        let front = self.next_middling(FRONTS - CLASSES, |cache, front| cache.room(front) > 0)?;
+        let front = self.next_middling(LISTS - CLASSES, |cache, front| cache.room(front) > 0)?;
         let block = if self.has_room(front) { None } else { self.take_back(front) };
         self.middling.room -= front.size();
         self.set_room(front, self.room(front) - 1);
@@ -131,7 +133,7 @@ impl Cache {
 
     /// Takes out a middling block, if one of the next `classes` classes in turn has any.
     pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
-        let front = self.next_middling(classes, |cache, front| cache.heads[place(front)].is_some())?;
+        let front = self.next_middling(classes.min(LISTS - CLASSES), |cache, front| cache.heads[place(front)].is_some())?;
         self.take_back(front)
     }
 
@@ -320,6 +322,11 @@ impl Cache {
             #[cfg(feature = "checked")]
             return self.sound_blocks(front);
         };
-        Front::all().flat_map(blocks)
+        Self::classes().flat_map(blocks)
+    }
+
+    /// The classes that have a list, the smallest first.
+    pub(crate) fn classes() -> impl Iterator<Item = Front> {
+        Front::all().take(LISTS)
     }
 }

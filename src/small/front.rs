@@ -2,8 +2,8 @@
 //! only.
 //!
 //! ```text
-//!   block size   8 … 1024 │ 1152 1280 … 2048 │ 2304 2560 … 4096 │ … │ 36864 40960 … 65536
-//!   number       0 …   63 │   64   65 …   71 │   72   73 …   79 │ … │   104   105 …   111
+//!   block size   8 … 1024 │ 1152 1280 … 2048 │ 2304 2560 … 4096 │ … │ 73728 81920 … 131072
+//!   number       0 …   63 │   64   65 …   71 │   72   73 …   79 │ … │   112   113 …    119
 //! ```
 //!
 //! A middling block is a cell. What is asked for is rounded up to its class, as a small block is: then every freed one serves every request
@@ -18,7 +18,7 @@ use crate::cell::CELL_ALIGN;
 const PER_DOUBLING: usize = 8;
 
 /// Doublings above the small blocks.
-const DOUBLINGS: usize = 6;
+const DOUBLINGS: usize = 7;
 
 /// Doublings of which a table tells the class of a size. Of larger blocks it is calculated: the table would take more of the processor's
 /// cache than the calculation takes time.

@@ -26,9 +26,7 @@ mod run;
 pub(crate) mod segments;
 
 pub(crate) use cache::Cache;
-#[cfg(test)]
-pub(crate) use class::SMALL_MAX;
-pub(crate) use class::{CLASSES, Class};
+pub(crate) use class::{CLASSES, Class, SMALL_MAX};
 pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
 #[cfg(feature = "checked")]
 pub(crate) use link_copy::BrokenLink;
@@ -44,10 +42,10 @@ const FAVOURED_RUN_PAYS: u8 = 16;
 /// Some of the cache is freed each time when so many bytes were cut from the top.
 const FLUSH_EACH: usize = 512;
 
-/// What a heap keeps for its small blocks.
+/// What a heap keeps for its small blocks; `LISTS` as for its [`Cache`].
 #[derive(Debug)]
-pub(crate) struct Small {
-    pub(crate) cache: Cache,
+pub(crate) struct Small<const LISTS: usize> {
+    pub(crate) cache: Cache<LISTS>,
     pub(crate) partial: [PartialRuns; CLASSES],
     pub(crate) pages: PageMap,
     /// Whose the heap's memory is, if it is segments of a map.
@@ -70,7 +68,7 @@ pub(crate) struct Small {
     large: u32,
 }
 
-impl Small {
+impl<const LISTS: usize> Small<LISTS> {
     /// Runs behind a cache of `limit` bytes.
     pub(crate) const fn new(limit: usize) -> Self {
         Self {

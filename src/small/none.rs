@@ -6,6 +6,12 @@ use core::convert::Infallible;
 use core::iter::{self, Empty};
 use core::ptr::NonNull;
 
+/// The largest small block, in bytes.
+pub(crate) const SMALL_MAX: usize = 0;
+
+/// Number of classes.
+pub(crate) const CLASSES: usize = 0;
+
 /// The type of size classes, of which there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(Infallible);
@@ -96,12 +102,12 @@ impl PageMap {
 
 /// What a heap keeps for its small blocks: nothing.
 #[derive(Debug)]
-pub(crate) struct Small {
+pub(crate) struct Small<const LISTS: usize> {
     pub(crate) cache: Cache,
     pub(crate) pages: PageMap,
 }
 
-impl Small {
+impl<const LISTS: usize> Small<LISTS> {
     pub(crate) const fn new(_: usize) -> Self {
         Self::none()
     }

@@ -28,11 +28,11 @@ fn come_and_go(heap: &Heap, count: usize, layout: Layout) {
 }
 
 #[test]
-fn an_arena_keeps_freed_blocks_of_up_to_64_kib() {
+fn an_arena_keeps_freed_blocks_of_up_to_128_kib() {
     let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
     on_slot(0, || {
         let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
-        for size in [1_150, 5_100, 12_200, 20_400, 28_600, 65_500] {
+        for size in [1_150, 5_100, 12_200, 20_400, 28_600, 65_500, 131_000] {
             let [block, wall] = [(); 2].map(|()| allocate(&heap, layout(size, 8)));
             let before = heap.stats().cached_bytes;
             free(&heap, block, layout(size, 8));
@@ -54,8 +54,8 @@ fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_al
         let live: Vec<_> = (0..100).map(|_| allocate(&heap, layout(10_000, 8))).collect();
         let mut most = 0;
         // All classes, up and down, so that each finds the room taken by others: what is kept of those does not stay for ever.
-        let steps = (3..128).map(|step| step * 512);
-        for size in steps.clone().chain(steps.rev()).chain([1_500, 60_000, 1_500, 30_000]) {
+        let steps = (3..256).map(|step| step * 512);
+        for size in steps.clone().chain(steps.rev()).chain([1_500, 120_000, 1_500, 30_000]) {
             // Of each class more than may be kept.
             come_and_go(&heap, 60, layout(size, 8));
             let stats = heap.stats();

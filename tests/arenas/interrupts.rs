@@ -92,7 +92,7 @@ fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
 #[test]
 fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
     interrupted(|heap| {
-        assert!(Block::new(heap, layout(100_000, 8), 3).is_none(), "who was interrupted has the lock");
+        assert!(Block::new(heap, layout(200_000, 8), 3).is_none(), "who was interrupted has the lock");
         let mut memory = [0_u128; 64];
         // SAFETY: it is refused.
         let added = unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(&memory)) };
@@ -117,7 +117,7 @@ fn a_handler_frees_what_it_did_not_allocate() {
         let of_another = on_slot(1, || Block::new(&heap, layout(200, 8), 9).unwrap());
         on_slot(0, || {
             let small = (0..20).map(|_| Block::new(&heap, layout(100, 8), round).unwrap());
-            let large = (0..2).map(|_| Block::new(&heap, layout(70_000, 8), round).unwrap());
+            let large = (0..2).map(|_| Block::new(&heap, layout(140_000, 8), round).unwrap());
             let mut blocks: Vec<_> = small.chain(large).collect();
             blocks.push(of_another);
             BLOCKS.set(blocks);

@@ -52,7 +52,7 @@ fn a_middling_block_serves_its_whole_class_wherever_it_came_from() {
 
 #[test]
 fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size() {
-    for size in (1..16).map(|step| step * 4_300) {
+    for size in (1..31).map(|step| step * 4_300) {
         let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
         on_slot(0, || {
             let blocks: Vec<_> = (0..25).map(|_| allocate(&heap, layout(size, 8))).collect();
@@ -119,8 +119,8 @@ unsafe impl Cpu for Counting {
         let Some(heap) = self.0.get().filter(|_| MISSES.get().is_multiple_of(50)) else { return };
         heap.check().unwrap();
         heap.trim(0);
-        let block = allocate(heap, layout(100_000, 8));
-        free(heap, block, layout(100_000, 8));
+        let block = allocate(heap, layout(200_000, 8));
+        free(heap, block, layout(200_000, 8));
     }
 }
 

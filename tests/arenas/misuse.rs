@@ -242,11 +242,11 @@ fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed() {
 #[test]
 fn a_misuse_of_a_large_block_is_reported_whoever_has_it() {
     let heap = heap();
-    let large = layout(100_000, 8);
+    let large = layout(200_000, 8);
     let block = allocate(&heap, 0, large);
-    free(&heap, 1, block, layout(100_001, 8));
-    assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), 100_001, 100_000));
-    assert_eq!(resize(&heap, 1, block, layout(100_001, 8), 300_000), None);
+    free(&heap, 1, block, layout(200_001, 8));
+    assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), 200_001, 200_000));
+    assert_eq!(resize(&heap, 1, block, layout(200_001, 8), 300_000), None);
     assert_eq!(the_report().kind, MisuseKind::WrongSize);
     free(&heap, 1, block, large);
     for slot in [0, 1, NOWHERE] {
@@ -262,7 +262,7 @@ fn a_misuse_of_a_large_block_is_reported_whoever_has_it() {
 #[test]
 fn who_panics_leaves_neither_arena_nor_parent_locked() {
     let heap = super::heap(2);
-    for layout in [layout(41, 8), layout(100_000, 8)] {
+    for layout in [layout(41, 8), layout(200_000, 8)] {
         let block = allocate(&heap, 0, layout);
         free(&heap, 1, block, layout);
         for slot in [1, 0] {

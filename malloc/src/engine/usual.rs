@@ -17,7 +17,7 @@ static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, HeapLock> =
     ArenaHeap::<_, _, _, _>::with_map(ProcessBreak::new(), Threads, Mappings);
 
 /// What is larger does not come from an arena, so that there is time to look at the clock.
-const LARGE: usize = 64 << 10;
+const LARGE: usize = 128 << 10;
 
 /// A block, if it takes no more than the shortest way.
 #[inline(always)]

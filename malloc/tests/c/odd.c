@@ -138,10 +138,10 @@ static void usable(void) {
 
 static void settings(void) {
     CHECK(mallopt(12345, 1) == 0 && mallopt(M_TOP_PAD, 4096) == 1 && mallopt(M_ARENA_MAX, 1) == 1);
-    CHECK(mallopt(M_MMAP_THRESHOLD, 64 << 10) == 1);
+    CHECK(mallopt(M_MMAP_THRESHOLD, 130 << 10) == 1);
     size_t before = mallinfo2().hblkhd;
-    void *mapped = hidden(malloc(70 << 10));
-    CHECK(mallinfo2().hblkhd >= before + (70 << 10));
+    void *mapped = hidden(malloc(140 << 10));
+    CHECK(mallinfo2().hblkhd >= before + (140 << 10));
     free(mapped);
     CHECK(mallinfo2().hblkhd == before);
     CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, -1) == 1);

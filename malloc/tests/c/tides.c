@@ -2,7 +2,7 @@
 #include "check.h"
 #include <sys/resource.h>
 
-enum { COUNT = 300, SIZE = 100000, TIDES = 20 };
+enum { COUNT = 300, SIZE = 200000, TIDES = 20 };
 
 static long faults(void) {
     struct rusage usage;

@@ -26,7 +26,7 @@ impl From<BrokenLink> for Misuse {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Whether the links that a search for this request may follow are right. If not, it is reported, and the lists are made anew.
     pub(in crate::heap) fn watch_lists(&mut self, request: Request) {
         if let Err(misuse) = self.sound_lists(request) {

@@ -55,7 +55,7 @@ fn link_of(block: NonNull<u8>) -> NonNull<Option<NonNull<u8>>> {
     unsafe { block.byte_sub(2 * WORD) }.cast()
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// A block got a mapping of its own.
     pub(in crate::heap) fn note_mapped(&mut self, block: NonNull<u8>) {
         let mapped = &mut self.guard.mapped;

@@ -51,7 +51,7 @@ impl Guard {
     }
 }
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// Sets who is told of a misuse and decides what becomes of it. Unless it is set, every misuse is a panic.
     pub const fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.guard.hook = hook;
@@ -63,7 +63,7 @@ impl<B, M> Heap<B, M> {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Asks the hook. Returns if the misuse is to be ignored.
     pub(crate) fn report(&mut self, misuse: Misuse) {
         // If the hook or the panic unwinds, the heap is checked as before.

@@ -22,7 +22,7 @@ fn word_before(cell: Cell) -> usize {
     unsafe { word.read() }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// The header of a cell, if it is as the heap wrote it, as far as it tells by itself.
     ///
     /// `cell` lies between the first cell and the last fence.

@@ -67,7 +67,7 @@ pub(super) fn after(cell: Cell, header: Header) -> Option<Cell> {
     }
 }
 
-impl<B, M> Heap<B, M> {
+impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
     /// Whether the way from a region to the next one is as the heap wrote it, as far as can be told: it ends inside the heap.
     pub(in crate::heap) fn leads_on(&self, region: &Region) -> bool {
         let Some((_, last_fence)) = self.bounds() else { return false };
@@ -97,7 +97,7 @@ impl<B, M> Heap<B, M> {
     }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// The block at an address, if the heap has one there, live or not, with the memory that it was given.
     pub(super) fn locate(&self, block: NonNull<u8>) -> Result<(Guarded, Place), NoBlock> {
         let address = block.addr().get();
@@ -202,7 +202,7 @@ impl<B: Break, M: Map> Heap<B, M> {
         let address = block.addr().get();
         let longer = record::guarded(layout)?;
         let of_run = self.small_class_of(longer).map(Class::size);
-        let of_cell = Request::new(longer).map(|request| request.size() - WORD);
+        let of_cell = Some(Request::new(longer).size() - WORD);
         [of_run, of_cell].into_iter().flatten().filter(|&capacity| self.spans(address, capacity)).find_map(|capacity| {
             // SAFETY: inside the heap, and long enough for this layout.
             let guarded = unsafe { Guarded::new(block, capacity) };

@@ -112,7 +112,7 @@ fn capacity_of_cell(cell: Cell, is_inside: impl Fn(usize) -> bool) -> Result<usi
     if header.is_used() { Ok(capacity) } else { Err(Misuse::freed_by_header(cell, header)) }
 }
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Frees a block of this heap that another thread has [sent](send). False: it is not as it was sent. Then that is reported, and nobody
     /// gets the block again.
     ///

@@ -6,7 +6,7 @@ use crate::heap::check::{Corruption, Rule, verify};
 use crate::heap::size_class::class_of;
 use crate::provider::{Break, Map};
 
-impl<B: Break, M: Map> Heap<B, M> {
+impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Follows every list of kept cells: they are used cells of the list's class, there are as many as were put in, and as long as is
     /// counted. `at` is the heap's first cell.
     pub(in crate::heap) fn check_kept(&self, at: usize) -> Result<(), Corruption> {

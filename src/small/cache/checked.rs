@@ -42,7 +42,7 @@ pub(super) unsafe fn note(block: NonNull<Link>) {
     unsafe { link_copy::write(block.cast(), link) };
 }
 
-impl Cache {
+impl<const LISTS: usize> Cache<LISTS> {
     /// Looks at the link that the next block of the class with this number has. If it was overwritten, the list ends with that block: what was behind
     /// it is lost, and [`take_broken`](Cache::take_broken) tells.
     pub(super) fn watch(&mut self, at: usize) {
