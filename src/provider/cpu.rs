@@ -1,7 +1,9 @@
 //! Who is calling: a CPU, or a thread, each with a slot of its own.
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering, compiler_fence};
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use crate::atomic::{AtomicPtr, AtomicU8};
 
 /// Which slot am I on, and how do I stay on it.
 ///

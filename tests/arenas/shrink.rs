@@ -55,6 +55,8 @@ fn becomes_smaller(align: usize, knows_layout: bool) {
                 others.into_iter().for_each(|(block, layout)| unsafe { heap.deallocate(block, layout) });
                 // SAFETY: as above.
                 unsafe { heap.deallocate(smaller, new) };
+                // What this slot keeps is not for the other.
+                heap.flush();
             });
             // Whoever has it serves blocks of its new size from there.
             on_slot(0, || {
