@@ -13,33 +13,13 @@
 
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::ops::Range;
 
 use super::errno::Errno;
 use super::lowest;
 use super::totals::Totals;
 use super::vma::Vma;
+use super::within::Within;
 use crate::memory::layout::PAGE_SIZE;
-
-/// The areas that have an address in a range, as the list is now.
-#[derive(Clone, Debug)]
-pub struct Within {
-    start: u64,
-    end: u64,
-    areas: Range<usize>,
-}
-
-impl Within {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.areas.is_empty()
-    }
-
-    /// How many pages of an area, which is one of them, lie in the range.
-    fn pages_of(&self, vma: &Vma) -> u64 {
-        (vma.end.min(self.end) - vma.start.max(self.start)) / PAGE_SIZE
-    }
-}
 
 /// All areas of an address space.
 ///

@@ -34,6 +34,7 @@ mod munmap;
 mod totals;
 mod views;
 mod vma;
+mod within;
 
 pub use account::{Account, Commit, PageTables};
 pub use errno::Errno;
