@@ -16,7 +16,7 @@ use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
 
-/// A boot takes 3 s of a processor, each case no time at all, but for the one that hangs: it waits so long, without a processor.
+/// A boot takes seconds of a processor, each case no time at all, but for the one that hangs: it waits so long, without a processor.
 const LIMITS: Limits = Limits { first: Duration::from_secs(120), next: Duration::from_secs(30) };
 
 /// An image, built by the code that `make test` uses.
