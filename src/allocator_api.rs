@@ -1,4 +1,5 @@
-//! [`Allocator`] of the crate allocator-api2, which collections on stable Rust take (feature `allocator-api2`).
+//! [`Allocator`] of the crate allocator-api2, which collections on stable Rust take (feature
+//! `allocator-api2`).
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -37,10 +38,16 @@ unsafe trait SharedHeap {
     /// # Safety
     ///
     /// As for [`RawHeap::reallocate`].
-    unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
+    unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>>;
 }
 
-/// Makes a type a [`SharedHeap`] by its own methods of the same names, and a reference to it an allocator.
+/// Makes a type a [`SharedHeap`] by its own methods of the same names, and a reference to it an
+/// allocator.
 macro_rules! allocator {
     ($(#[$doc:meta])* ($($generics:tt)*) $heap:ty) => {
         // SAFETY: its methods promise the same.
@@ -127,9 +134,19 @@ allocator! {
 /// # Safety
 ///
 /// The block came from this heap with layout `old`. After `Ok` only the new block may be used.
-unsafe fn resize<H: SharedHeap>(heap: &H, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, AllocError> {
-    // A block keeps the alignment with which it was asked for, and a checked heap wants it back with the same.
-    let stays_aligned = if cfg!(feature = "checked") { new.align() == old.align() } else { new.align() <= old.align() };
+unsafe fn resize<H: SharedHeap>(
+    heap: &H,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Result<NonNull<[u8]>, AllocError> {
+    // A block keeps the alignment with which it was asked for, and a checked heap wants it back
+    // with the same.
+    let stays_aligned = if cfg!(feature = "checked") {
+        new.align() == old.align()
+    } else {
+        new.align() <= old.align()
+    };
     if stays_aligned {
         // SAFETY: the caller's promise.
         return slice(unsafe { heap.reallocate(block, old, new.size()) }, new.size());

@@ -1,7 +1,7 @@
 //! Heaps that are shared as a program's global allocator.
 //!
-//! A null pointer is *nothing*: there is no memory, or, given to `realloc`, no block yet (C7). What the `checked` profile finds must not unwind
-//! out of here: such a panic becomes an abort.
+//! A null pointer is *nothing*: there is no memory, or, given to `realloc`, no block yet (C7). What
+//! the `checked` profile finds must not unwind out of here: such a panic becomes an abort.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
@@ -14,7 +14,8 @@ use crate::locked::Locked;
 use crate::provider::{Break, Cpu, Map};
 use crate::raw_heap::RawHeap;
 
-/// Makes a heap, of which every method takes a shared reference, a global allocator by its methods of the same names.
+/// Makes a heap, of which every method takes a shared reference, a global allocator by its methods
+/// of the same names.
 macro_rules! global_allocator {
     (<$($generic:ident: $bound:ident),*> $heap:ty) => {
         // SAFETY: a block is valid for its layout, overlaps no other, and stays so until it is freed, as the heap promises. Nothing unwinds.

@@ -1,4 +1,5 @@
-//! A heap for kernels and bare metal: cells with headers on free lists, fed by a *break* that grows and shrinks.
+//! A heap for kernels and bare metal: cells with headers on free lists, fed by a *break* that grows
+//! and shrinks.
 //!
 //! ```text
 //!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
@@ -13,8 +14,9 @@
 //!    FixedBreak | a kernel's | a process's
 //! ```
 //!
-//! The one requirement is a [`Break`]: somebody who can move the end of a region of memory up and down. A static array will do
-//! ([`FixedBreak`]); a kernel whose pages appear on first touch is what the crate was made for.
+//! The one requirement is a [`Break`]: somebody who can move the end of a region of memory up and
+//! down. A static array will do ([`FixedBreak`]); a kernel whose pages appear on first touch is
+//! what the crate was made for.
 //!
 //! ```
 //! use brkalloc::{FixedBreak, LockedHeap};
@@ -46,22 +48,28 @@
 //!
 //! None is on by default.
 //!
-//! * `allocator-api2`: a reference to a shared heap is an `Allocator` of that crate, for collections on stable Rust
+//! * `allocator-api2`: a reference to a shared heap is an `Allocator` of that crate, for
+//!   collections on stable Rust
 //! * `lock_api`: every `RawMutex` of that crate is a [`RawLock`]
-//! * `tiny`: less state and code, without `ArenaHeap`, added regions, and what makes small blocks fast
-//! * `checked`: a caller's double frees, wrong layouts, overflows and writes after free are found, and reported to a hook; not with `tiny`
+//! * `tiny`: less state and code, without `ArenaHeap`, added regions, and what makes small blocks
+//!   fast
+//! * `checked`: a caller's double frees, wrong layouts, overflows and writes after free are found,
+//!   and reported to a hook; not with `tiny`
 //!
 //! # Rules of the crate
 //!
-//! 1. A layer names only the layers below it. Raw memory access is in `cell` and `small`, and in `simple`, which is a layer to itself.
-//! 2. Nothing here panics for want of memory or because of a caller's request: out of memory is `None`, null or an `Err`, and
-//!    leaves the heap as it was. (With the feature `checked`, a caller's mistake is a panic, unless a hook decides otherwise.)
-//! 3. The provider is called with the heap locked; it must not allocate from it. [`Heap::try_allocate`] never calls it.
-//! 4. A break that others move is expected. Memory that others take away stops the heap, which then says so.
+//! 1. A layer names only the layers below it. Raw memory access is in `cell` and `small`, and in
+//!    `simple`, which is a layer to itself.
+//! 2. Nothing here panics for want of memory or because of a caller's request: out of memory is
+//!    `None`, null or an `Err`, and leaves the heap as it was. (With the feature `checked`, a
+//!    caller's mistake is a panic, unless a hook decides otherwise.)
+//! 3. The provider is called with the heap locked; it must not allocate from it.
+//!    [`Heap::try_allocate`] never calls it.
+//! 4. A break that others move is expected. Memory that others take away stops the heap, which then
+//!    says so.
 //! 5. Every invariant has a checker: [`Heap::check`].
 
 #![no_std]
-#![deny(clippy::multiple_unsafe_ops_per_block)]
 
 #[cfg(test)]
 extern crate std;
@@ -87,7 +95,9 @@ mod small;
 pub use arena::{ArenaHeap, ArenaStats, Quiet};
 #[cfg(not(feature = "tiny"))]
 pub use heap::RegionError;
-pub use heap::{CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim};
+pub use heap::{
+    CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim,
+};
 #[cfg(feature = "checked")]
 pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
 pub use lock::{Interrupts, MaskInterrupts, RawLock, Spin};
@@ -99,7 +109,9 @@ pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 
 #[cfg(all(feature = "checked", feature = "tiny"))]
-compile_error!("the features `checked` and `tiny` exclude each other: what finds mistakes takes code, and bytes of every block");
+compile_error!(
+    "the features `checked` and `tiny` exclude each other: what finds mistakes takes code, and bytes of every block"
+);
 
 /// The profile for small targets: fewer size classes, and no code that only makes things faster.
 const TINY: bool = cfg!(feature = "tiny");

@@ -13,10 +13,12 @@ use crate::provider::{Break, BreakError, Map, NoMap};
 use crate::raw_heap::RawHeap;
 use crate::simple::SimpleHeap;
 
-/// A heap behind a lock, which makes it usable through a shared reference: in a `static`, and as the global allocator.
+/// A heap behind a lock, which makes it usable through a shared reference: in a `static`, and as
+/// the global allocator.
 ///
-/// Everybody waits for everybody: correct, and slow under contention. An interrupt handler that allocates while the code that it
-/// interrupted holds the lock waits for ever; mask interrupts ([`MaskInterrupts`](crate::MaskInterrupts)), keep the heap out of handlers, or take
+/// Everybody waits for everybody: correct, and slow under contention. An interrupt handler that
+/// allocates while the code that it interrupted holds the lock waits for ever; mask interrupts
+/// ([`MaskInterrupts`](crate::MaskInterrupts)), keep the heap out of handlers, or take
 /// an `ArenaHeap`.
 ///
 /// # Invariants
@@ -27,7 +29,8 @@ pub struct Locked<H, L = Spin> {
     heap: UnsafeCell<H>,
 }
 
-// SAFETY: by the invariant, one thread at a time reaches the heap, which may go from thread to thread.
+// SAFETY: by the invariant, one thread at a time reaches the heap, which may go from thread to
+// thread.
 unsafe impl<H: Send, L: Sync> Sync for Locked<H, L> {}
 
 /// The heap to link into a kernel: [`Heap`] behind a spin lock.
@@ -83,7 +86,8 @@ impl<H, L: RawLock> Locked<H, L> {
     /// Runs `run` with the heap locked. Whether it returns or unwinds, the lock is given back.
     fn locked<R>(&self, run: impl FnOnce(&mut H) -> R) -> R {
         let _held = self.hold();
-        // SAFETY: whoever holds the lock is alone with the heap: the type's invariant, and `RawLock`'s promise.
+        // SAFETY: whoever holds the lock is alone with the heap: the type's invariant, and
+        // `RawLock`'s promise.
         run(unsafe { &mut *self.heap.get() })
     }
 
@@ -93,9 +97,11 @@ impl<H, L: RawLock> Locked<H, L> {
         self.lock.lock()
     }
 
-    /// Runs `look` with the heap locked, for whatever is not offered directly: a walk over the cells, or the provider.
+    /// Runs `look` with the heap locked, for whatever is not offered directly: a walk over the
+    /// cells, or the provider.
     ///
-    /// `look` must not use the same heap through this lock: printing may, formatting into a `String` does.
+    /// `look` must not use the same heap through this lock: printing may, formatting into a
+    /// `String` does.
     pub fn with<R>(&self, look: impl FnOnce(&H) -> R) -> R {
         self.locked(|heap| look(heap))
     }
@@ -104,7 +110,8 @@ impl<H, L: RawLock> Locked<H, L> {
     ///
     /// # Safety
     ///
-    /// While blocks are in use, `change` leaves the heap and its provider in place: it does not replace either by another.
+    /// While blocks are in use, `change` leaves the heap and its provider in place: it does not
+    /// replace either by another.
     pub unsafe fn with_mut<R>(&self, change: impl FnOnce(&mut H) -> R) -> R {
         self.locked(change)
     }
@@ -137,7 +144,8 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
     ///
     /// # Safety
     ///
-    /// The block came from this heap with this layout, was not freed since, and is not used any more.
+    /// The block came from this heap with this layout, was not freed since, and is not used any
+    /// more.
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
         self.locked(|heap| unsafe { heap.deallocate(block, layout) });
@@ -149,7 +157,12 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
     ///
     /// As for [`deallocate`](Locked::deallocate), unless the answer is `None`.
     #[must_use]
-    pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    pub unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         self.locked(|heap| unsafe { heap.reallocate(block, layout, new_size) })
     }

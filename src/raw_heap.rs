@@ -9,7 +9,8 @@ use crate::cell::copy_down;
 ///
 /// # Safety
 ///
-/// A block that was returned is valid for its layout, overlaps no other live block, and stays so until it is given back.
+/// A block that was returned is valid for its layout, overlaps no other live block, and stays so
+/// until it is given back.
 pub unsafe trait RawHeap {
     /// Allocates a block, or returns `None`.
     ///
@@ -35,18 +36,26 @@ pub unsafe trait RawHeap {
     ///
     /// # Safety
     ///
-    /// The block came from this heap with this layout, was not freed since, and is not used any more.
+    /// The block came from this heap with this layout, was not freed since, and is not used any
+    /// more.
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout);
 
     /// Changes the size of a block; on `None` the old one is untouched.
     ///
     /// # Safety
     ///
-    /// As for [`deallocate`](RawHeap::deallocate) if the answer is `Some`; the new block's layout is `new_size` with the old alignment.
-    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>>;
+    /// As for [`deallocate`](RawHeap::deallocate) if the answer is `Some`; the new block's layout
+    /// is `new_size` with the old alignment.
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>>;
 }
 
-/// What is left for `realloc` when a block cannot stay: allocates, copies, frees. On `None` the old block is untouched.
+/// What is left for `realloc` when a block cannot stay: allocates, copies, frees. On `None` the old
+/// block is untouched.
 ///
 /// # Safety
 ///
@@ -60,7 +69,8 @@ pub(crate) unsafe fn move_block<H: RawHeap>(
     let new_layout = Layout::from_size_align(new_size, layout.align()).ok()?;
     // SAFETY: the caller keeps the heap alive as long as its blocks.
     let new = unsafe { heap.allocate(new_layout) }?;
-    // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+    // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole
+    // words.
     unsafe { copy_down(block, new, layout.size().min(new_size)) };
     // SAFETY: the caller gave the old block up; its contents are in the new one.
     unsafe { heap.deallocate(block, layout) };

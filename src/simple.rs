@@ -1,4 +1,5 @@
-//! The documents' simple allocator, complete: first fit on one free list. To be read before [`Heap`](crate::Heap).
+//! The documents' simple allocator, complete: first fit on one free list. To be read before
+//! [`Heap`](crate::Heap).
 //!
 //! ```text
 //!   free ──► ┌──────┬──────┐         ┌──────┬──────┐
@@ -8,7 +9,8 @@
 //!            └─────────────┘  cells  └─────────────┘
 //! ```
 //!
-//! It shows what an allocator is, and why nobody uses this one: `allocate` and `deallocate` walk the list, O(free cells).
+//! It shows what an allocator is, and why nobody uses this one: `allocate` and `deallocate` walk
+//! the list, O(free cells).
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -59,7 +61,8 @@ impl<B> SimpleHeap<B> {
         &self.brk
     }
 
-    /// The provider, for settings of its own. Moving the break through it counts as a foreign movement.
+    /// The provider, for settings of its own. Moving the break through it counts as a foreign
+    /// movement.
     pub const fn provider_mut(&mut self) -> &mut B {
         &mut self.brk
     }
@@ -78,7 +81,8 @@ impl<B> SimpleHeap<B> {
 }
 
 impl<B: Break> SimpleHeap<B> {
-    /// `malloc`: the first free cell that is large enough (C4); if there is none, the break moves up. O(free cells).
+    /// `malloc`: the first free cell that is large enough (C4); if there is none, the break moves
+    /// up. O(free cells).
     ///
     /// # Errors
     ///
@@ -157,7 +161,8 @@ impl<B: Break> SimpleHeap<B> {
             let _ = unsafe { self.brk.shrink(grant.len()) };
             return None;
         }
-        // Where a region begins, a first bit is never handed out and so never given back: `end` stays above what others own.
+        // Where a region begins, a first bit is never handed out and so never given back: `end`
+        // stays above what others own.
         let fence = if start.as_ptr() == self.end { 0 } else { HEADER };
         self.end = self.brk.end();
         let lead = start.addr().get().wrapping_neg() % HEADER + fence;
@@ -171,7 +176,8 @@ impl<B: Break> SimpleHeap<B> {
         Some(())
     }
 
-    /// Puts a piece of memory on the list, at its place in the order, and merges it with the pieces that it touches.
+    /// Puts a piece of memory on the list, at its place in the order, and merges it with the pieces
+    /// that it touches.
     ///
     /// # Safety
     ///
@@ -245,7 +251,12 @@ unsafe impl<B: Break> RawHeap for SimpleHeap<B> {
     }
 
     /// `realloc`: stays if the cell is large enough, otherwise moves (C7).
-    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: a header stands in front of every block.
         let cell = unsafe { block.cast::<Header>().sub(1) };
         // SAFETY: it was written when the block was allocated.

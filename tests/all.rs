@@ -1,7 +1,9 @@
-//! The host suites as one program, which is what `make test` builds for each profile and sanitizer: what the suites share is compiled and linked
-//! once, not once for each of them. `cargo test` builds each by itself, and leaves this one out.
+//! The host suites as one program, which is what `make test` builds for each profile and sanitizer:
+//! what the suites share is compiled and linked once, not once for each of them. `cargo test`
+//! builds each by itself, and leaves this one out.
 //!
-//! A suite brings its `common`, which here is this one's: of the suites' own nothing but its types is used.
+//! A suite brings its `common`, which here is this one's: of the suites' own nothing but its types
+//! is used.
 
 #![allow(clippy::duplicate_mod, reason = "each suite is a program by itself, too")]
 

@@ -16,7 +16,11 @@ use brkalloc::{Locked, LockedHeap, SimpleHeap};
 use crate::common::cases;
 use crate::common::test_break::TestBreak;
 
-cases!(collections_live_in_the_heap_that_they_are_given, out_of_memory_is_an_error, blocks_are_resized_as_promised,);
+cases!(
+    collections_live_in_the_heap_that_they_are_given,
+    out_of_memory_is_an_error,
+    blocks_are_resized_as_promised,
+);
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
@@ -29,7 +33,9 @@ fn collections_live_in_the_heap_that_they_are_given() {
     numbers.extend(0..10_000_u64);
     numbers.shrink_to_fit();
     assert_eq!(heap.stats().live_cells, 2);
-    assert!(heap.with(|heap| heap.provider().owns(boxed.as_ptr().addr()..boxed.as_ptr().addr() + 800)));
+    assert!(
+        heap.with(|heap| heap.provider().owns(boxed.as_ptr().addr()..boxed.as_ptr().addr() + 800))
+    );
     assert_eq!(numbers.iter().sum::<u64>(), 9_999 * 10_000 / 2);
     drop((boxed, numbers));
     assert_eq!(heap.stats().live_cells, 0);
@@ -44,11 +50,14 @@ fn out_of_memory_is_an_error() {
     assert!(bytes.try_reserve(1 << 12).is_ok());
 }
 
-/// Every way to resize, on both heaps: contents stay, what is new is zero where that is promised, alignments are met.
+/// Every way to resize, on both heaps: contents stay, what is new is zero where that is promised,
+/// alignments are met.
 fn resizing<A: Allocator>(heap: A) {
     let filled = |block: NonNull<[u8]>, len: usize, byte: u8| {
         // SAFETY: the block is live, and that long.
-        unsafe { core::slice::from_raw_parts(block.cast::<u8>().as_ptr(), len) }.iter().all(|&found| found == byte)
+        unsafe { core::slice::from_raw_parts(block.cast::<u8>().as_ptr(), len) }
+            .iter()
+            .all(|&found| found == byte)
     };
     let small = layout(100, 8);
     // SAFETY: each block is resized or freed once, with the layout that it was last given.
@@ -60,13 +69,20 @@ fn resizing<A: Allocator>(heap: A) {
         let grown = heap.grow_zeroed(block.cast(), small, layout(3_000, 8)).unwrap();
         assert!(filled(grown, 100, 9));
         assert_eq!(grown.len(), 3_000);
-        assert!(core::slice::from_raw_parts(grown.cast::<u8>().as_ptr().add(100), 2_900).iter().all(|&byte| byte == 0));
+        assert!(
+            core::slice::from_raw_parts(grown.cast::<u8>().as_ptr().add(100), 2_900)
+                .iter()
+                .all(|&byte| byte == 0)
+        );
         let aligned = heap.grow(grown.cast(), layout(3_000, 8), layout(5_000, 4_096)).unwrap();
         assert_eq!(aligned.cast::<u8>().addr().get() % 4_096, 0);
         assert!(filled(aligned, 100, 9));
         let shrunk = heap.shrink(aligned.cast(), layout(5_000, 4_096), layout(50, 4_096)).unwrap();
         assert!(filled(shrunk, 50, 9));
-        assert!(heap.grow(shrunk.cast(), layout(50, 4_096), layout(isize::MAX as usize - 4_095, 4_096)).is_err());
+        assert!(
+            heap.grow(shrunk.cast(), layout(50, 4_096), layout(isize::MAX as usize - 4_095, 4_096))
+                .is_err()
+        );
         assert!(filled(shrunk, 50, 9), "after an error the block is as it was");
         heap.deallocate(shrunk.cast(), layout(50, 4_096));
         heap.deallocate(wall.cast(), small);

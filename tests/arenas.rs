@@ -1,4 +1,5 @@
-//! Arenas: many share a heap, and nobody waits for another's arena (C26, C27). For the host alone: the kernel has one thread.
+//! Arenas: many share a heap, and nobody waits for another's arena (C26, C27). For the host alone:
+//! the kernel has one thread.
 
 #![cfg(not(feature = "tiny"))]
 
@@ -65,7 +66,8 @@ fn arenas_can_live_from_added_regions_alone() {
     assert_eq!(on_slot(0, || unsafe { heap.allocate(layout) }), None);
     let memory = vec![0_u128; 1 << 16].leak();
     // SAFETY: leaked, and nobody else's.
-    let gained = unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(memory)) }.unwrap();
+    let gained =
+        unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(memory)) }.unwrap();
     assert!((size_of_val(memory) - 64..size_of_val(memory)).contains(&gained), "{gained} bytes");
     let blocks: Vec<_> = [0, 1]
         .map(|slot| {
@@ -87,7 +89,8 @@ fn c27_what_another_frees_goes_back_to_its_arena() {
     let all = || {
         on_slot(0, || {
             // SAFETY: the heap outlives the blocks.
-            let blocks: Vec<_> = (0..5_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
+            let blocks: Vec<_> =
+                (0..5_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
             blocks
         })
     };
@@ -123,7 +126,10 @@ fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_pack
             let layout = layout(size, 8);
             let take = || -> Vec<_> {
                 // SAFETY: the heap outlives the blocks.
-                on_slot(0, || (0..count).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect())
+                on_slot(0, || {
+                    // SAFETY: the heap outlives the blocks.
+                    (0..count).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect()
+                })
             };
             let free = |slot: usize, blocks: Vec<std::ptr::NonNull<u8>>| {
                 on_slot(slot, || {
@@ -135,8 +141,13 @@ fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_pack
             free(1, take());
             // Everything that is on its way is found.
             on_slot(0, || heap.flush());
-            assert_eq!(on_slot(0, || heap.stats()).live_blocks, 0, "{count} blocks of {size} bytes");
-            // And without that: what was freed is taken up before the arena grows, a part of it at a time.
+            assert_eq!(
+                on_slot(0, || heap.stats()).live_blocks,
+                0,
+                "{count} blocks of {size} bytes"
+            );
+            // And without that: what was freed is taken up before the arena grows, a part of it at
+            // a time.
             let first = take();
             let most = on_slot(0, || heap.stats()).segment_bytes;
             free(1, first);
@@ -183,7 +194,12 @@ fn zeroed_blocks_are_zero_whoever_has_used_the_memory() {
                 // SAFETY: the heap outlives the block, which is freed once, with its own layout.
                 unsafe {
                     let block = heap.allocate_zeroed(layout(size, 16)).unwrap();
-                    assert!(core::slice::from_raw_parts(block.as_ptr(), size).iter().all(|&byte| byte == 0), "{size}");
+                    assert!(
+                        core::slice::from_raw_parts(block.as_ptr(), size)
+                            .iter()
+                            .all(|&byte| byte == 0),
+                        "{size}"
+                    );
                     block.write_bytes(0xAA, size);
                     heap.deallocate(block, layout(size, 16));
                 }
@@ -268,7 +284,8 @@ fn try_allocate_leaves_the_break_alone() {
         let first = asked();
         let layout = layout(256, 8);
         // SAFETY: the heap outlives the blocks.
-        let mut blocks: Vec<_> = core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }).collect();
+        let mut blocks: Vec<_> =
+            core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }).collect();
         assert_eq!(asked(), first);
         // SAFETY: as above.
         blocks.push(unsafe { heap.allocate(layout) }.unwrap());
@@ -304,7 +321,10 @@ fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found() {
     let again = fill(1);
     assert!(again.len() * 10 > blocks.len() * 9, "{} of {} blocks", again.len(), blocks.len());
     // SAFETY: live until now.
-    on_slot(1, || again.into_iter().chain(rest).for_each(|block| unsafe { heap.deallocate(block, layout) }));
+    on_slot(1, || {
+        // SAFETY: live until now.
+        again.into_iter().chain(rest).for_each(|block| unsafe { heap.deallocate(block, layout) })
+    });
     assert_all_is_free(heap);
 }
 
@@ -335,7 +355,8 @@ fn an_empty_arena_gives_its_segments_back_but_for_one() {
         let layout = layout(3_000, 8);
         for _ in 0..3 {
             // SAFETY: the heap outlives the blocks.
-            let blocks: Vec<_> = (0..3_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
+            let blocks: Vec<_> =
+                (0..3_000).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect();
             assert!(heap.stats().segments > 10);
             // SAFETY: live until now.
             blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
@@ -398,6 +419,9 @@ fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them() {
         }
     }
     // SAFETY: live until now.
-    on_slot(0, || live.into_iter().for_each(|(_, block, layout)| unsafe { heap.deallocate(block, layout) }));
+    on_slot(0, || {
+        // SAFETY: live until now.
+        live.into_iter().for_each(|(_, block, layout)| unsafe { heap.deallocate(block, layout) })
+    });
     assert_all_is_free(heap);
 }

@@ -44,7 +44,11 @@ fn free(heap: &mut Heap<TestBreak, TestMap>, block: NonNull<u8>) {
     unsafe { heap.deallocate_unsized(block) };
 }
 
-fn resize(heap: &mut Heap<TestBreak, TestMap>, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+fn resize(
+    heap: &mut Heap<TestBreak, TestMap>,
+    block: NonNull<u8>,
+    new: Layout,
+) -> Option<NonNull<u8>> {
     // SAFETY: the cases resize what is live.
     unsafe { heap.reallocate_unsized(block, new) }
 }
@@ -70,7 +74,10 @@ fn every_kind_of_block_goes_back_to_where_it_came_from() {
             free(&mut heap, block.at);
         }
         heap.check().unwrap();
-        assert_eq!((heap.stats().mapped_blocks, heap.stats().live_cells, heap.map_provider().count()), (0, 0, 0));
+        assert_eq!(
+            (heap.stats().mapped_blocks, heap.stats().live_cells, heap.map_provider().count()),
+            (0, 0, 0)
+        );
         heap.flush();
         heap.check().unwrap();
         let states: Vec<_> = heap.cells().map(|cell| cell.state).collect();
@@ -92,7 +99,8 @@ fn a_freed_block_is_the_next_of_its_size() {
 fn all_that_a_block_could_hold_is_kept() {
     let mut heap = heap();
     for size in [0, 1, 20, 24, 100, 900, 1025, 3_000, 200_000] {
-        // Some are cells, and then, when there are enough of them, blocks of runs. Of large ones a kernel has not that many.
+        // Some are cells, and then, when there are enough of them, blocks of runs. Of large ones a
+        // kernel has not that many.
         for _ in 0..if size > 1024 { 4 } else { 40 } {
             let block = allocate(&mut heap, layout(size, 8));
             // SAFETY: a live block.
@@ -127,7 +135,8 @@ fn a_block_moves_to_be_more_aligned() {
 fn to_become_smaller_needs_no_memory() {
     let mut heap = heap();
     let sizes = [24, 100, 700, 1024, 1500, 20_000, 300_000];
-    let blocks: Vec<_> = sizes.iter().map(|&size| (size, allocate(&mut heap, layout(size, 16)))).collect();
+    let blocks: Vec<_> =
+        sizes.iter().map(|&size| (size, allocate(&mut heap, layout(size, 16)))).collect();
     heap.provider_mut().refuse_grow = true;
     heap.map_provider_mut().refuse = true;
     // SAFETY: the heap outlives the case.
@@ -140,7 +149,8 @@ fn to_become_smaller_needs_no_memory() {
     heap.check().unwrap();
 }
 
-/// What stays where it is must be as long and as aligned as blocks of its new layout are: the next of those may be it.
+/// What stays where it is must be as long and as aligned as blocks of its new layout are: the next
+/// of those may be it.
 fn a_resized_block_is_freed_as_what_it_has_become() {
     for new in [layout(33, 32), layout(32, 8), layout(24, 16), layout(65, 64), layout(100, 128)] {
         for size in (new.size()..2 * new.size()).step_by(7) {
@@ -161,7 +171,8 @@ fn a_resized_block_is_freed_as_what_it_has_become() {
 
 fn a_heap_that_lost_memory_touches_nothing() {
     let mut heap = heap();
-    let blocks: Vec<_> = [24, 1500].into_iter().map(|size| allocate(&mut heap, layout(size, 16))).collect();
+    let blocks: Vec<_> =
+        [24, 1500].into_iter().map(|size| allocate(&mut heap, layout(size, 16))).collect();
     let granted = heap.stats().granted_bytes;
     heap.provider_mut().foreign_down(granted);
     assert_eq!(heap.reserve(LEN / 2), Err(BreakError::MemoryTaken));

@@ -1,5 +1,5 @@
-//! The `checked` profile: what a caller may do wrong with a block itself is reported with address, found and expected; and a heap whose hook
-//! lets it pass is whole afterwards, and serves on.
+//! The `checked` profile: what a caller may do wrong with a block itself is reported with address,
+//! found and expected; and a heap whose hook lets it pass is whole afterwards, and serves on.
 
 #![cfg(feature = "checked")]
 
@@ -13,7 +13,8 @@ use brkalloc::{CellState, FixedBreak, LockedHeap, Misuse, MisuseKind};
 use crate::common::cases;
 use crate::common::lengths::WORD;
 use crate::common::misuse::{
-    Bench, KINDS, Kind, addr, at, layout, misuse, note_and_ignore, read, reported, the_report, words_around,
+    Bench, KINDS, Kind, addr, at, layout, misuse, note_and_ignore, read, reported, the_report,
+    words_around,
 };
 use crate::common::prelude::*;
 
@@ -41,14 +42,28 @@ fn a_second_free_is_reported() {
             bench.free(block, layout);
             let report = the_report();
             if kind == Kind::Mapped {
-                assert_eq!(report, misuse(MisuseKind::DoubleFree, block, addr(block), addr(block), 0));
+                assert_eq!(
+                    report,
+                    misuse(MisuseKind::DoubleFree, block, addr(block), addr(block), 0)
+                );
                 continue;
             }
-            assert_eq!((report.kind, report.block), (MisuseKind::DoubleFree, addr(block)), "{kind:?}");
-            assert_eq!(report.found, read(block, report.at), "{kind:?}: what is found is what is there");
+            assert_eq!(
+                (report.kind, report.block),
+                (MisuseKind::DoubleFree, addr(block)),
+                "{kind:?}"
+            );
+            assert_eq!(
+                report.found,
+                read(block, report.at),
+                "{kind:?}: what is found is what is there"
+            );
             let is_alone = !matches!(kind, Kind::Merged | Kind::Last);
             if is_alone {
-                assert_eq!(report.expected, before[&report.at], "{kind:?}: what is expected is what was there");
+                assert_eq!(
+                    report.expected, before[&report.at],
+                    "{kind:?}: what is expected is what was there"
+                );
             }
         }
         // SAFETY: the profile sees to it that nothing happens.
@@ -110,7 +125,11 @@ fn a_pointer_that_was_never_allocated_is_reported() {
             bench.free(wild, layout);
             let report = the_report();
             let around = if is_inside { addr(block) } else { report.expected };
-            assert_eq!(report, misuse(MisuseKind::NeverAllocated, wild, addr(wild), addr(wild), around), "{kind:?} {offset}");
+            assert_eq!(
+                report,
+                misuse(MisuseKind::NeverAllocated, wild, addr(wild), addr(wild), around),
+                "{kind:?} {offset}"
+            );
         }
         bench.free(block, layout);
         bench.assert_serves();
@@ -120,11 +139,19 @@ fn a_pointer_that_was_never_allocated_is_reported() {
     let mut bench = Bench::new();
     let (block, layout) = bench.block(Kind::Run);
     let (run, _) = bench.run_around(block).unwrap();
-    let last = bench.heap.cells().filter(|cell| matches!(cell.state, CellState::Run { live, total, .. } if live < total)).last();
+    let last = bench
+        .heap
+        .cells()
+        .filter(|cell| matches!(cell.state, CellState::Run { live, total, .. } if live < total))
+        .last();
     let last = last.map(|run| run.payload() + 4096 - 2 * 64);
-    let internal = bench.heap.cells().find(|cell| cell.state == CellState::Internal).unwrap().payload();
+    let internal =
+        bench.heap.cells().find(|cell| cell.state == CellState::Internal).unwrap().payload();
     let top = bench.heap.cells().last().unwrap().payload();
-    for address in [run + 4096 - 3 * WORD, internal, internal + 2 * WORD, top + 10 * WORD].into_iter().chain(last) {
+    for address in [run + 4096 - 3 * WORD, internal, internal + 2 * WORD, top + 10 * WORD]
+        .into_iter()
+        .chain(last)
+    {
         bench.free(NonNull::new(block.as_ptr().with_addr(address)).unwrap(), layout);
         let report = the_report();
         assert_eq!((report.kind, report.at), (MisuseKind::NeverAllocated, address), "{report}");
@@ -136,7 +163,16 @@ fn a_wild_pointer_is_not_read() {
     let mut bench = Bench::new();
     bench.block(Kind::Mapped);
     let local = 0_usize;
-    let wild = [1, 8, 16, 4096, usize::MAX & !15, (usize::MAX / 2) & !15, usize::MAX, &raw const local as usize];
+    let wild = [
+        1,
+        8,
+        16,
+        4096,
+        usize::MAX & !15,
+        (usize::MAX / 2) & !15,
+        usize::MAX,
+        &raw const local as usize,
+    ];
     for address in wild {
         for layout in [layout(0, 1), layout(40, 8), layout(3003, 4), layout(1 << 20, 4096)] {
             let wild = NonNull::new(without_provenance_mut::<u8>(address)).unwrap();
@@ -160,7 +196,10 @@ fn a_wild_pointer_is_not_read() {
     let above = bench.allocate(layout(100_000, 8));
     assert_eq!(bench.heap.stats().holes, 1);
     let hole = bench.heap.cells().find(|cell| cell.state == CellState::Hole).unwrap();
-    bench.free(at(block, ((hole.address + 5 * WORD - addr(block)) / 16 * 16) as isize), layout(8, 8));
+    bench.free(
+        at(block, ((hole.address + 5 * WORD - addr(block)) / 16 * 16) as isize),
+        layout(8, 8),
+    );
     assert_eq!(the_report().kind, MisuseKind::NeverAllocated);
     bench.free(above, layout(100_000, 8));
     bench.free(block, Bench::WALL);
@@ -172,14 +211,27 @@ fn a_wrong_layout_is_reported() {
     for kind in KINDS {
         let mut bench = Bench::new();
         let (block, right) = bench.block(kind);
-        let sizes = [right.size() + 1, right.size() + 100_000, right.size() / 2 + 7, right.size().saturating_sub(1)];
+        let sizes = [
+            right.size() + 1,
+            right.size() + 100_000,
+            right.size() / 2 + 7,
+            right.size().saturating_sub(1),
+        ];
         for size in sizes.into_iter().filter(|&size| size != right.size()) {
             bench.free(block, layout(size, right.align()));
-            assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), size, right.size()), "{kind:?}");
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WrongSize, block, addr(block), size, right.size()),
+                "{kind:?}"
+            );
         }
         for align in [right.align() * 2, 1 << 16] {
             bench.free(block, layout(right.size(), align));
-            assert_eq!(the_report(), misuse(MisuseKind::WrongAlignment, block, addr(block), align, right.align()), "{kind:?}");
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WrongAlignment, block, addr(block), align, right.align()),
+                "{kind:?}"
+            );
         }
         bench.free(block, right);
         assert_eq!(reported(), [], "with the right one it goes");
@@ -195,7 +247,8 @@ fn a_block_may_be_used_as_far_as_was_asked_for() {
             // SAFETY: a live block.
             assert_eq!(unsafe { bench.heap.usable_size(block) }, size);
             // SAFETY: a live block.
-            let block = unsafe { bench.heap.reallocate(block, layout(size, 8), size + 77) }.unwrap();
+            let block =
+                unsafe { bench.heap.reallocate(block, layout(size, 8), size + 77) }.unwrap();
             // SAFETY: a live block.
             assert_eq!(unsafe { bench.heap.usable_size(block) }, size + 77);
             bench.free(block, layout(size + 77, 8));
@@ -205,7 +258,11 @@ fn a_block_may_be_used_as_far_as_was_asked_for() {
         assert_eq!(unsafe { bench.heap.allocate(most) }, None);
         bench.heap.reserve(100_000).unwrap();
         // SAFETY: the heap outlives the case.
-        assert!(unsafe { bench.heap.try_allocate(layout(100_000, 1)) }.is_some(), "what was reserved is there");
+        assert!(
+            // SAFETY: the heap outlives the case.
+            unsafe { bench.heap.try_allocate(layout(100_000, 1)) }.is_some(),
+            "what was reserved is there"
+        );
         assert_eq!(reported(), []);
     }
 }
@@ -217,9 +274,16 @@ fn a_misused_block_is_not_resized() {
         let wrong = layout(right.size() + 3, right.align());
         // SAFETY: the profile sees to it that nothing happens.
         assert_eq!(unsafe { bench.heap.reallocate(block, wrong, 5) }, None);
-        assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), wrong.size(), right.size()));
+        assert_eq!(
+            the_report(),
+            misuse(MisuseKind::WrongSize, block, addr(block), wrong.size(), right.size())
+        );
         // SAFETY: a live block with its layout. What no address space holds changes nothing.
-        assert_eq!(unsafe { bench.heap.reallocate(block, right, isize::MAX as usize - right.align()) }, None);
+        assert_eq!(
+            // SAFETY: a live block with its layout. What no address space holds changes nothing.
+            unsafe { bench.heap.reallocate(block, right, isize::MAX as usize - right.align()) },
+            None
+        );
         assert_eq!(reported(), []);
         bench.free(block, right);
         bench.assert_serves();
@@ -229,7 +293,8 @@ fn a_misused_block_is_not_resized() {
 fn a_locked_heap_in_a_static_asks_its_hook() {
     static mut ARENA: [u8; 1 << 16] = [0; 1 << 16];
     // SAFETY: nobody else names ARENA.
-    static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 16) });
+    static HEAP: LockedHeap<FixedBreak> =
+        LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 16) });
     HEAP.set_misuse_hook(note_and_ignore);
     reported();
     let right = layout(40, 8);
@@ -245,12 +310,25 @@ fn a_locked_heap_in_a_static_asks_its_hook() {
 }
 
 fn a_report_says_what_was_done() {
-    let text = |kind, at, found, expected| Misuse { kind, block: 0x1000, at, found, expected }.to_string();
+    let text =
+        |kind, at, found, expected| Misuse { kind, block: 0x1000, at, found, expected }.to_string();
     for (kind, expected) in [
-        (MisuseKind::DoubleFree, "double free of the block at 0x1000: it is free already (at 0x1040: expected 0x7, found 0x6)"),
-        (MisuseKind::NeverAllocated, "free of 0x1000, which was never allocated: it lies inside the block at 0x7"),
-        (MisuseKind::WrongSize, "wrong layout: the block at 0x1000 was allocated with 7 bytes, and is freed with 6"),
-        (MisuseKind::WrongAlignment, "wrong layout: the block at 0x1000 was allocated with alignment 7, and is freed with 6"),
+        (
+            MisuseKind::DoubleFree,
+            "double free of the block at 0x1000: it is free already (at 0x1040: expected 0x7, found 0x6)",
+        ),
+        (
+            MisuseKind::NeverAllocated,
+            "free of 0x1000, which was never allocated: it lies inside the block at 0x7",
+        ),
+        (
+            MisuseKind::WrongSize,
+            "wrong layout: the block at 0x1000 was allocated with 7 bytes, and is freed with 6",
+        ),
+        (
+            MisuseKind::WrongAlignment,
+            "wrong layout: the block at 0x1000 was allocated with alignment 7, and is freed with 6",
+        ),
         (
             MisuseKind::Overflow,
             "overflow: something was written behind the end of the block at 0x1000 (at 0x1040: expected 0x7, found 0x6)",
@@ -267,5 +345,8 @@ fn a_report_says_what_was_done() {
         assert_eq!(text(kind, 0x1040, 6, 7), expected);
     }
     let nowhere = text(MisuseKind::NeverAllocated, 0x1000, 0x1000, 0);
-    assert_eq!(nowhere, "free of 0x1000, which was never allocated: it lies in no block of this heap");
+    assert_eq!(
+        nowhere,
+        "free of 0x1000, which was never allocated: it lies in no block of this heap"
+    );
 }

@@ -1,4 +1,5 @@
-//! The `checked` profile: links of free blocks, and ends of regions, are not followed once they were overwritten.
+//! The `checked` profile: links of free blocks, and ends of regions, are not followed once they
+//! were overwritten.
 
 #![cfg(feature = "checked")]
 
@@ -12,7 +13,9 @@ use brkalloc::{CellState, MisuseKind, RegionError};
 
 use crate::common::cases;
 use crate::common::lengths::WORD;
-use crate::common::misuse::{Bench, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report};
+use crate::common::misuse::{
+    Bench, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
+};
 use crate::common::prelude::*;
 use crate::common::regions::PAGE;
 
@@ -47,8 +50,10 @@ fn links_of_a_bin_are_not_followed_once_overwritten() {
                 let (mut bench, blocks, layout) = three_in_a_bin();
                 let place = addr(blocks[victim]) + link * WORD;
                 let was = read(blocks[0], place);
-                let neighbour = if link == 0 { victim.checked_add(1) } else { victim.checked_sub(1) };
-                let neighbour = neighbour.and_then(|index| blocks.get(index)).map_or(0, |&block| cell(block));
+                let neighbour =
+                    if link == 0 { victim.checked_add(1) } else { victim.checked_sub(1) };
+                let neighbour =
+                    neighbour.and_then(|index| blocks.get(index)).map_or(0, |&block| cell(block));
                 assert_eq!(was, neighbour);
                 if was == value {
                     continue;
@@ -56,7 +61,10 @@ fn links_of_a_bin_are_not_followed_once_overwritten() {
                 overwrite(blocks[0], place, value);
                 let taken = bench.allocate(layout);
                 assert!(blocks.contains(&taken));
-                assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, blocks[victim], place, value, was));
+                assert_eq!(
+                    the_report(),
+                    misuse(MisuseKind::WriteAfterFree, blocks[victim], place, value, was)
+                );
                 bench.free(taken, layout);
                 bench.assert_serves();
             }
@@ -65,7 +73,9 @@ fn links_of_a_bin_are_not_followed_once_overwritten() {
 
     // A cell that is merged: its neighbour is taken out of the middle of the list.
     let (mut bench, blocks, _) = three_in_a_bin();
-    let wall = NonNull::new(blocks[1].as_ptr().with_addr(bench.heap.cells().nth(3).unwrap().payload())).unwrap();
+    let wall =
+        NonNull::new(blocks[1].as_ptr().with_addr(bench.heap.cells().nth(3).unwrap().payload()))
+            .unwrap();
     assert!(addr(wall) > addr(blocks[1]));
     let place = addr(blocks[1]);
     let was = read(blocks[1], place);
@@ -101,7 +111,11 @@ fn links_of_the_front_cache_are_not_followed_once_overwritten() {
             let _ = bench.heap.stats();
             let taken = bench.allocate(layout);
             assert_eq!(taken, second);
-            assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, second, addr(second), value, addr(first)), "{kind:?}");
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WriteAfterFree, second, addr(second), value, addr(first)),
+                "{kind:?}"
+            );
             assert_ne!(bench.allocate(layout), first, "what was behind is lost");
             bench.free(first, layout);
             assert_eq!(the_report().kind, MisuseKind::DoubleFree);
@@ -115,7 +129,13 @@ fn links_of_the_front_cache_are_not_followed_once_overwritten() {
             blocks.iter().for_each(|&block| bench.free(block, layout));
             overwrite(blocks[2], addr(blocks[2]), value);
             bench.heap.flush();
-            let expected = misuse(MisuseKind::WriteAfterFree, blocks[2], addr(blocks[2]), value, addr(blocks[1]));
+            let expected = misuse(
+                MisuseKind::WriteAfterFree,
+                blocks[2],
+                addr(blocks[2]),
+                value,
+                addr(blocks[1]),
+            );
             assert_eq!(the_report(), expected, "{kind:?}");
             bench.assert_serves();
         }
@@ -140,7 +160,10 @@ fn links_of_kept_cells_are_not_followed_once_overwritten() {
             } else {
                 assert_eq!(bench.allocate(layout), second);
             }
-            assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, second, addr(second), value, was));
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WriteAfterFree, second, addr(second), value, was)
+            );
             bench.free(first, layout);
             assert_eq!(the_report().kind, MisuseKind::DoubleFree);
             bench.assert_serves();
@@ -164,7 +187,10 @@ fn links_of_a_run_are_not_followed_once_overwritten() {
         unsafe { victim.cast::<u16>().write(value) };
         assert_eq!(bench.allocate(layout), victim);
         let report = the_report();
-        assert_eq!(report, misuse(MisuseKind::WriteAfterFree, victim, addr(victim), usize::from(value), expected));
+        assert_eq!(
+            report,
+            misuse(MisuseKind::WriteAfterFree, victim, addr(victim), usize::from(value), expected)
+        );
         assert_ne!(bench.allocate(layout), behind, "what was behind is lost");
         bench.free(victim, layout);
         bench.assert_serves();
@@ -177,7 +203,10 @@ fn ends_of_regions_are_not_joined_once_overwritten() {
         for cell in [0, 2] {
             let mut regions = TwoRegions::new();
             let memory = regions.memory();
-            let block = NonNull::new(memory.as_ptr().with_addr(regions.heap.cells().nth(cell).unwrap().payload())).unwrap();
+            let block = NonNull::new(
+                memory.as_ptr().with_addr(regions.heap.cells().nth(cell).unwrap().payload()),
+            )
+            .unwrap();
             overwrite(block, addr(block), value);
             assert!(regions.add_page(1).is_ok());
             assert_eq!(the_report().kind, MisuseKind::WriteAfterFree);

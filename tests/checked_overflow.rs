@@ -1,4 +1,5 @@
-//! The `checked` profile: what is written behind a block, over its record or over a header is reported at its first byte.
+//! The `checked` profile: what is written behind a block, over its record or over a header is
+//! reported at its first byte.
 
 #![cfg(feature = "checked")]
 
@@ -9,7 +10,9 @@ use brkalloc::{MisuseKind, Rule};
 
 use crate::common::cases;
 use crate::common::lengths::WORD;
-use crate::common::misuse::{Bench, KINDS, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report};
+use crate::common::misuse::{
+    Bench, KINDS, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
+};
 use crate::common::prelude::*;
 use crate::common::regions::PAGE;
 
@@ -46,7 +49,9 @@ fn an_overflow_by_one_byte_is_reported() {
 }
 
 fn an_overflow_over_record_and_header_is_reported_at_its_first_byte() {
-    for kind in [Kind::SmallCell, Kind::Cell, Kind::Last, Kind::OverAligned, Kind::Cached, Kind::Run] {
+    for kind in
+        [Kind::SmallCell, Kind::Cell, Kind::Last, Kind::OverAligned, Kind::Cached, Kind::Run]
+    {
         let mut bench = Bench::new();
         let (block, layout) = bench.block(kind);
         // SAFETY: the heap's memory, though not the block's.
@@ -60,13 +65,18 @@ fn an_overflow_over_record_and_header_is_reported_at_its_first_byte() {
 }
 
 fn an_overwritten_header_is_reported() {
-    for (kind, make) in [(Kind::Cell, Bench::new as fn() -> Bench), (Kind::Cell, Bench::plain), (Kind::OverAligned, Bench::new)] {
+    for (kind, make) in [
+        (Kind::Cell, Bench::new as fn() -> Bench),
+        (Kind::Cell, Bench::plain),
+        (Kind::OverAligned, Bench::new),
+    ] {
         let mut bench = make();
         let (block, layout) = bench.block(kind);
         let header = addr(block) - WORD;
         let was = read(block, header);
         // The third is the smallest cell, which is too short for a block and its record.
-        let mut wrong = vec![(0, None), (usize::MAX, None), (4 * WORD + 3, None), (64 * WORD + 3, None)];
+        let mut wrong =
+            vec![(0, None), (usize::MAX, None), (4 * WORD + 3, None), (64 * WORD + 3, None)];
         if usize::BITS == 64 {
             wrong.push((was ^ (1 << 60), Some(was)));
             wrong.push((was ^ (1 << 49), Some(was)));
@@ -80,8 +90,14 @@ fn an_overwritten_header_is_reported() {
                 assert!(matches!(report.kind, MisuseKind::Overflow | MisuseKind::Header));
                 continue;
             }
-            assert_eq!((report.kind, report.block, report.at), (MisuseKind::Header, addr(block), header), "{value:#x}");
-            assert!(expected.is_none_or(|expected| report == misuse(MisuseKind::Header, block, header, value, expected)));
+            assert_eq!(
+                (report.kind, report.block, report.at),
+                (MisuseKind::Header, addr(block), header),
+                "{value:#x}"
+            );
+            assert!(expected.is_none_or(
+                |expected| report == misuse(MisuseKind::Header, block, header, value, expected)
+            ));
         }
         overwrite(block, header, was);
         bench.free(block, layout);
@@ -92,14 +108,19 @@ fn an_overwritten_header_is_reported() {
 fn an_overwritten_header_behind_is_reported() {
     let mut bench = Bench::plain();
     let layout = layout(1000, 8);
-    let (first, second, _wall) = (bench.allocate(layout), bench.allocate(layout), bench.allocate(layout));
+    let (first, second, _wall) =
+        (bench.allocate(layout), bench.allocate(layout), bench.allocate(layout));
     let header = addr(second) - WORD;
     let was = read(first, header);
     for value in [0, usize::MAX, was & !2] {
         overwrite(first, header, value);
         bench.free(first, layout);
         let report = the_report();
-        assert_eq!((report.kind, report.block, report.at), (MisuseKind::Header, addr(second), header), "{value:#x}");
+        assert_eq!(
+            (report.kind, report.block, report.at),
+            (MisuseKind::Header, addr(second), header),
+            "{value:#x}"
+        );
     }
     overwrite(first, header, was);
     bench.free(second, layout);
@@ -114,7 +135,10 @@ fn check_finds_overflows_and_headers() {
     // SAFETY: behind the block's end, but in the memory that the heap gave to it.
     unsafe { behind.write(7) };
     let found = bench.heap.check().unwrap_err();
-    assert_eq!((found.rule, found.at, found.expected, found.found), (Rule::Record, addr(behind), 0xFD, 7));
+    assert_eq!(
+        (found.rule, found.at, found.expected, found.found),
+        (Rule::Record, addr(behind), 0xFD, 7)
+    );
     // SAFETY: as above.
     unsafe { behind.write(0xFD) };
     bench.heap.check().unwrap();
@@ -123,7 +147,10 @@ fn check_finds_overflows_and_headers() {
         let was = read(block, header);
         overwrite(block, header, was ^ (1 << 60));
         let found = bench.heap.check().unwrap_err();
-        assert_eq!((found.rule, found.at, found.expected, found.found), (Rule::CheckBits, header, was, was ^ (1 << 60)));
+        assert_eq!(
+            (found.rule, found.at, found.expected, found.found),
+            (Rule::CheckBits, header, was, was ^ (1 << 60))
+        );
     }
 }
 
@@ -148,7 +175,8 @@ fn misuse_is_found_in_every_region() {
             unsafe { heap.deallocate(block, layout) };
         }
         assert_eq!(the_report().kind, MisuseKind::DoubleFree);
-        // SAFETY: the heap outlives the case. It stays in use, so that the next block is in the other region.
+        // SAFETY: the heap outlives the case. It stays in use, so that the next block is in the
+        // other region.
         let again = unsafe { heap.allocate(layout) };
         assert_eq!(again, Some(block));
     }
@@ -157,7 +185,10 @@ fn misuse_is_found_in_every_region() {
         let between = unsafe { memory.add(place) };
         // SAFETY: the profile sees to it that nothing happens.
         unsafe { heap.deallocate(between, layout) };
-        assert_eq!(the_report(), misuse(MisuseKind::NeverAllocated, between, addr(between), addr(between), 0));
+        assert_eq!(
+            the_report(),
+            misuse(MisuseKind::NeverAllocated, between, addr(between), addr(between), 0)
+        );
     }
     heap.check().unwrap();
 }

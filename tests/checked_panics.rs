@@ -1,4 +1,5 @@
-//! The `checked` profile: unless a heap was told otherwise, a misuse is a panic. (On the host alone: nothing unwinds in the kernel.)
+//! The `checked` profile: unless a heap was told otherwise, a misuse is a panic. (On the host
+//! alone: nothing unwinds in the kernel.)
 
 #![cfg(feature = "checked")]
 
@@ -28,7 +29,12 @@ fn unless_told_otherwise_a_misuse_panics() {
     for _ in 0..2 {
         let panic = catch_unwind(AssertUnwindSafe(|| free(&mut heap))).unwrap_err();
         let text = panic.downcast_ref::<String>().unwrap();
-        assert!(text.starts_with(&format!("double free of the block at {block:p}: it is free already (at 0x")), "{text}");
+        assert!(
+            text.starts_with(&format!(
+                "double free of the block at {block:p}: it is free already (at 0x"
+            )),
+            "{text}"
+        );
     }
     heap.check().unwrap();
     // SAFETY: the heap outlives the case.

@@ -1,4 +1,5 @@
-//! The `checked` profile: random programs. Who does nothing wrong is not accused; who does is, each time.
+//! The `checked` profile: random programs. Who does nothing wrong is not accused; who does is, each
+//! time.
 
 #![cfg(feature = "checked")]
 
@@ -54,7 +55,8 @@ fn wrong() -> impl Strategy<Value = Op> {
         (any::<usize>(), 1..500_usize).prop_map(|(block, offset)| Op::FreeInside { block, offset }),
         (any::<usize>(), size()).prop_map(|(block, size)| Op::FreeWithSize { block, size }),
         (any::<usize>(), 0..WORD).prop_map(|(block, by)| Op::Overflow { block, by }),
-        (any::<usize>(), any::<usize>()).prop_map(|(block, value)| Op::WriteAfterFree { block, value }),
+        (any::<usize>(), any::<usize>())
+            .prop_map(|(block, value)| Op::WriteAfterFree { block, value }),
     ]
 }
 
@@ -75,7 +77,13 @@ impl Program {
             Op::Allocate { size, align, zeroed } => {
                 let layout = layout(size, 1 << align);
                 // SAFETY: the heap outlives the case.
-                let block = if zeroed { unsafe { heap.allocate_zeroed(layout) } } else { unsafe { heap.allocate(layout) } };
+                let block = if zeroed {
+                    // SAFETY: the heap outlives the case.
+                    unsafe { heap.allocate_zeroed(layout) }
+                } else {
+                    // SAFETY: the heap outlives the case.
+                    unsafe { heap.allocate(layout) }
+                };
                 let Some(at) = block else { return };
                 // SAFETY: a live block.
                 assert_eq!(unsafe { heap.usable_size(at) }, size);
@@ -100,27 +108,43 @@ impl Program {
                 let Some((at, layout)) = self.free(block) else { return };
                 self.bench.free(at, layout);
                 // Memory that has gone back is nobody's, and not looked at.
-                let went_back = self.bench.heap.provider().granted() < granted && !self.bench.heap.owns(at.as_ptr());
-                self.assert_reported(if went_back { MisuseKind::NeverAllocated } else { MisuseKind::DoubleFree }, at);
+                let went_back = self.bench.heap.provider().granted() < granted
+                    && !self.bench.heap.owns(at.as_ptr());
+                self.assert_reported(
+                    if went_back { MisuseKind::NeverAllocated } else { MisuseKind::DoubleFree },
+                    at,
+                );
             }
             Op::FreeInside { block, offset } => {
-                let Some(block) = self.oracle.pick(block).filter(|block| offset < block.layout.size()) else { return };
+                let Some(block) =
+                    self.oracle.pick(block).filter(|block| offset < block.layout.size())
+                else {
+                    return;
+                };
                 let inside = at(block.at, offset as isize);
                 self.bench.free(inside, layout(8, 1));
                 // Unless something was freed just there before.
                 let report = the_report();
-                assert!(matches!(report.kind, MisuseKind::NeverAllocated | MisuseKind::DoubleFree), "{report}");
+                assert!(
+                    matches!(report.kind, MisuseKind::NeverAllocated | MisuseKind::DoubleFree),
+                    "{report}"
+                );
                 assert_eq!(report.block, addr(inside));
             }
             Op::FreeWithSize { block, size } => {
-                let Some(block) = self.oracle.pick(block).filter(|block| block.layout.size() != size) else { return };
+                let Some(block) =
+                    self.oracle.pick(block).filter(|block| block.layout.size() != size)
+                else {
+                    return;
+                };
                 self.bench.free(block.at, layout(size, block.layout.align()));
                 self.assert_reported(MisuseKind::WrongSize, block.at);
             }
             Op::Overflow { block, by } => {
                 let Some(block) = self.oracle.pick(block) else { return };
                 let behind = at(block.at, (block.layout.size() + by) as isize);
-                // SAFETY: behind the block's end, but in the memory that the heap gave to it: there are two words at least.
+                // SAFETY: behind the block's end, but in the memory that the heap gave to it: there
+                // are two words at least.
                 unsafe { behind.write(!behind.read()) };
                 self.oracle.remove(&block);
                 self.bench.free(block.at, block.layout);
@@ -128,12 +152,16 @@ impl Program {
             }
             Op::WriteAfterFree { block, value } => {
                 let mapped = |block: &Block| block.layout.size() > 120_000;
-                let Some(known) = self.oracle.pick(block).filter(|block| !mapped(block)) else { return };
+                let Some(known) = self.oracle.pick(block).filter(|block| !mapped(block)) else {
+                    return;
+                };
                 let others = self.bench.heap.stats().cached_blocks;
                 self.oracle.remove(&known);
                 self.bench.free(known.at, known.layout);
                 // Only where it surely went to the cache: there its first word is a link.
-                if self.bench.heap.stats().cached_blocks == others + 1 && read(known.at, addr(known.at)) != value {
+                if self.bench.heap.stats().cached_blocks == others + 1
+                    && read(known.at, addr(known.at)) != value
+                {
                     overwrite(known.at, addr(known.at), value);
                     self.bench.heap.flush();
                     self.assert_reported(MisuseKind::WriteAfterFree, known.at);
@@ -166,7 +194,10 @@ impl Program {
         self.bench.heap.flush();
         assert_eq!(reported(), []);
         self.bench.heap.check().unwrap();
-        assert_eq!(self.bench.heap.map_provider().count() > 0, self.bench.heap.stats().mapped_blocks > 0);
+        assert_eq!(
+            self.bench.heap.map_provider().count() > 0,
+            self.bench.heap.stats().mapped_blocks > 0
+        );
     }
 }
 

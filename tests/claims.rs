@@ -1,4 +1,5 @@
-//! The documents' claims about the heap, C1–C8 and C14, each as a case. (The tour shows them once more, with what they look like.)
+//! The documents' claims about the heap, C1–C8 and C14, each as a case. (The tour shows them once
+//! more, with what they look like.)
 
 #[cfg(test)]
 mod common;
@@ -73,7 +74,10 @@ fn c1_a_cell_is_a_header_and_an_aligned_payload() {
         assert!(block.addr().get().is_multiple_of(2 * WORD), "{block:?}");
         let cell = cell_of(&heap, block);
         assert_eq!((cell.payload(), cell.state), (cell.address + WORD, CellState::Used));
-        assert!((taken_for(size)..taken_for(size) + 4 * WORD).contains(&cell.payload_size()), "{size} bytes in {cell}");
+        assert!(
+            (taken_for(size)..taken_for(size) + 4 * WORD).contains(&cell.payload_size()),
+            "{size} bytes in {cell}"
+        );
     }
 }
 
@@ -107,7 +111,11 @@ fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     assert_eq!(malloc(&mut heap, 3_000), first);
     assert_eq!(heap.provider().asked, asked, "the break was asked");
     let _ = malloc(&mut heap, 50_000);
-    assert_eq!(heap.provider().asked, asked + 1, "nothing fitted, and the break was not asked once");
+    assert_eq!(
+        heap.provider().asked,
+        asked + 1,
+        "nothing fitted, and the break was not asked once"
+    );
 }
 
 fn c5_a_freed_block_stays_with_the_heap_and_comes_back() {
@@ -150,18 +158,30 @@ fn c7_calloc_zeroes_and_realloc_keeps() {
     let block = unsafe { heap.allocate_zeroed(layout(1_000)) }.unwrap();
     assert_eq!(block, dirty, "the dirty block is the one to be cleaned");
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(block.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(block.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0)
+    );
 
     // SAFETY: the heap outlives the case.
     unsafe {
         let array = heap.allocate_zeroed_array(10, Layout::new::<(u32, u8)>()).unwrap();
         assert_eq!(array.cast::<[u8; 80]>().read(), [0; 80]);
         heap.deallocate(array, Layout::array::<(u32, u8)>(10).unwrap());
-        assert_eq!(heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()), None, "the product overflows");
-        assert_eq!(heap.allocate_zeroed_array(usize::MAX / 4, Layout::new::<u16>()), None, "the product is no size");
+        assert_eq!(
+            heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()),
+            None,
+            "the product overflows"
+        );
+        assert_eq!(
+            heap.allocate_zeroed_array(usize::MAX / 4, Layout::new::<u16>()),
+            None,
+            "the product is no size"
+        );
     }
 
-    // Smaller, and larger with room behind: it stays. With a wall behind: it moves, and its contents with it.
+    // Smaller, and larger with room behind: it stays. With a wall behind: it moves, and its
+    // contents with it.
     let mut resize = |old, new| {
         // SAFETY: the block is live.
         unsafe { heap.reallocate(block, layout(old), new) }.unwrap()
@@ -174,7 +194,12 @@ fn c7_calloc_zeroes_and_realloc_keeps() {
     let moved = unsafe { heap.reallocate(block, layout(100), 5_000) }.unwrap();
     assert_ne!(moved, block);
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(moved.as_ptr(), 100) }.iter().all(|&byte| byte == 0x5A));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(moved.as_ptr(), 100) }
+            .iter()
+            .all(|&byte| byte == 0x5A)
+    );
     heap.check().unwrap();
 }
 
@@ -226,7 +251,10 @@ fn c14_somebody_else_moves_the_break_up() {
     let below = malloc(&mut heap, 3_000);
     heap.provider_mut().foreign_up(10_000);
     let above = malloc(&mut heap, 3_000);
-    assert_eq!(states(&heap), [CellState::Used, CellState::Free, CellState::Hole, CellState::Used, CellState::Top]);
+    assert_eq!(
+        states(&heap),
+        [CellState::Used, CellState::Free, CellState::Hole, CellState::Used, CellState::Top]
+    );
     assert_eq!(heap.stats().holes, 1);
     free(&mut heap, below, 3_000);
     free(&mut heap, above, 3_000);
@@ -241,7 +269,12 @@ fn c14_somebody_else_moves_the_break_up_and_down_again() {
     heap.provider_mut().foreign_up(10_000);
     heap.provider_mut().foreign_undo();
     // SAFETY: the block is live.
-    assert_eq!(unsafe { heap.reallocate(first, layout(3_000), 50_000) }, Some(first), "the region goes on where it ended");
+    assert_eq!(
+        // SAFETY: the block is live.
+        unsafe { heap.reallocate(first, layout(3_000), 50_000) },
+        Some(first),
+        "the region goes on where it ended"
+    );
     assert_eq!(heap.stats().holes, 0);
     heap.check().unwrap();
 }
@@ -264,7 +297,8 @@ fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so() {
     assert_eq!((corruption.rule, corruption.at), (Rule::BreakBelowHeap, end - 4_096));
     assert_eq!((corruption.expected, corruption.found), (end, end - 4_096));
 
-    // The next time that it needs the break it sees it too, and from then on leaves all memory alone.
+    // The next time that it needs the break it sees it too, and from then on leaves all memory
+    // alone.
     assert_eq!(heap.reserve(100_000), Err(BreakError::MemoryTaken));
     heap.provider_mut().foreign_up(8_192);
     // SAFETY: the heap outlives the case, and the block is live.
@@ -345,5 +379,8 @@ fn c14_a_grant_below_our_end_is_handed_back() {
     assert_eq!(heap.reserve(10_000), Err(BreakError::MemoryTaken));
     assert_eq!(heap.provider().end().addr(), end - 1_024, "the grant was handed back");
     let corruption = heap.check().unwrap_err();
-    assert_eq!((corruption.rule, corruption.expected, corruption.found), (Rule::BreakBelowHeap, end, end - 1_024));
+    assert_eq!(
+        (corruption.rule, corruption.expected, corruption.found),
+        (Rule::BreakBelowHeap, end, end - 1_024)
+    );
 }

@@ -1,5 +1,5 @@
-//! A heap whose memory is overwritten says where, what it expected and what it found. (The rules that only a bug of the heap itself can
-//! break are tested beside `check()`.)
+//! A heap whose memory is overwritten says where, what it expected and what it found. (The rules
+//! that only a bug of the heap itself can break are tested beside `check()`.)
 
 #[cfg(test)]
 mod common;
@@ -69,8 +69,9 @@ impl Victim {
         unsafe { self.word(address).read() }
     }
 
-    /// Overwrites a word, as a wild pointer would, and returns what `check` says. With the profile `checked` that is first of all which headers
-    /// have wrong check bits; here whoever wrote them gets these right, so that the other rules have their say.
+    /// Overwrites a word, as a wild pointer would, and returns what `check` says. With the profile
+    /// `checked` that is first of all which headers have wrong check bits; here whoever wrote
+    /// them gets these right, so that the other rules have their say.
     fn overwrite(&self, address: usize, value: usize) -> Corruption {
         // SAFETY: an address in the victim's memory.
         unsafe { self.word(address).write(value) };
@@ -102,16 +103,23 @@ fn an_overflow_into_the_next_header_is_found() {
     let victim = Victim::new();
     let (at, most) = (victim.cells[2], victim.fence() - victim.cells[2]);
     // The largest size that a header can say.
-    let wild = (usize::MAX >> if cfg!(feature = "checked") { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCE;
+    let wild =
+        (usize::MAX >> if cfg!(feature = "checked") { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCE;
     assert_eq!(victim.overwrite(at, wild), corruption(at, Rule::CellSize, most, wild));
     assert_eq!(victim.overwrite(at, 0), corruption(at, Rule::CellSize, most, 0));
-    assert_eq!(victim.overwrite(at, (2 * WORD) | USED), corruption(at, Rule::CellSize, most, 2 * WORD));
+    assert_eq!(
+        victim.overwrite(at, (2 * WORD) | USED),
+        corruption(at, Rule::CellSize, most, 2 * WORD)
+    );
 }
 
 fn a_wrong_previous_used_bit_is_found() {
     let victim = Victim::new();
     let used = victim.read(victim.cells[2]);
-    assert_eq!(victim.overwrite(victim.cells[2], used | PREV_USED), corruption(victim.cells[2], Rule::PrevUsed, 0, 1));
+    assert_eq!(
+        victim.overwrite(victim.cells[2], used | PREV_USED),
+        corruption(victim.cells[2], Rule::PrevUsed, 0, 1)
+    );
 }
 
 fn a_lost_size_at_the_end_is_found() {
@@ -123,7 +131,10 @@ fn a_lost_size_at_the_end_is_found() {
 fn free_neighbours_are_found() {
     let victim = Victim::new();
     let header = victim.read(victim.cells[2]);
-    assert_eq!(victim.overwrite(victim.cells[2], header & !USED), corruption(victim.cells[2], Rule::FreeNeighbours, 1, 0));
+    assert_eq!(
+        victim.overwrite(victim.cells[2], header & !USED),
+        corruption(victim.cells[2], Rule::FreeNeighbours, 1, 0)
+    );
 }
 
 fn an_overwritten_fence_is_found() {
@@ -139,7 +150,10 @@ fn a_top_that_is_in_use_is_found() {
     let (header, behind) = (victim.read(top), victim.read(fence));
     // SAFETY: an address in the victim's memory.
     unsafe { victim.word(fence).write(behind | PREV_USED) };
-    assert_eq!(victim.overwrite(top, header | USED), corruption(victim.cells[0], Rule::Top, 0, top));
+    assert_eq!(
+        victim.overwrite(top, header | USED),
+        corruption(victim.cells[0], Rule::Top, 0, top)
+    );
 }
 
 fn a_write_after_free_to_the_links_is_found() {
@@ -152,19 +166,34 @@ fn a_write_after_free_to_the_links_is_found() {
     );
 
     let victim = Victim::new();
-    assert_eq!(victim.overwrite(victim.cells[3] + next, 0xBAD0), corruption(victim.cells[3], Rule::Links, 0, 0xBAD0));
+    assert_eq!(
+        victim.overwrite(victim.cells[3] + next, 0xBAD0),
+        corruption(victim.cells[3], Rule::Links, 0, 0xBAD0)
+    );
 
     let victim = Victim::new();
-    assert_eq!(victim.overwrite(victim.cells[1] + next, 0), corruption(victim.cells[3], Rule::Links, victim.cells[3], 0));
+    assert_eq!(
+        victim.overwrite(victim.cells[1] + next, 0),
+        corruption(victim.cells[3], Rule::Links, victim.cells[3], 0)
+    );
 
     // A link that leaves the heap, or points between two cells, is not followed.
     let (victim, bug) = (Victim::new(), usize::MAX - 3 * WORD + 1);
-    assert_eq!(victim.overwrite(victim.cells[3] + next, bug), corruption(victim.cells[3], Rule::Links, 0, bug));
+    assert_eq!(
+        victim.overwrite(victim.cells[3] + next, bug),
+        corruption(victim.cells[3], Rule::Links, 0, bug)
+    );
     let (victim, at) = (Victim::new(), Victim::new().cells[0]);
-    assert_eq!(victim.overwrite(victim.cells[3] + next, at), corruption(victim.cells[3], Rule::Links, 0, at));
+    assert_eq!(
+        victim.overwrite(victim.cells[3] + next, at),
+        corruption(victim.cells[3], Rule::Links, 0, at)
+    );
     let victim = Victim::new();
     let between = victim.cells[5] + WORD;
-    assert_eq!(victim.overwrite(victim.cells[3] + next, between), corruption(victim.cells[3], Rule::Links, 0, between));
+    assert_eq!(
+        victim.overwrite(victim.cells[3] + next, between),
+        corruption(victim.cells[3], Rule::Links, 0, between)
+    );
 
     // A ring is no list: `check` comes to an end.
     let victim = Victim::new();
@@ -174,7 +203,8 @@ fn a_write_after_free_to_the_links_is_found() {
 
 fn a_cell_in_the_wrong_bin_is_found() {
     let victim = Victim::new();
-    // Cell 3, second in its list, is cut to the smallest size; what is cut off is a used cell. All bits are right.
+    // Cell 3, second in its list, is cut to the smallest size; what is cut off is a used cell. All
+    // bits are right.
     let (at, size) = (victim.cells[3], victim.size(3));
     // SAFETY: addresses in the victim's memory.
     unsafe {
@@ -183,9 +213,11 @@ fn a_cell_in_the_wrong_bin_is_found() {
         let behind = victim.word(at + size);
         behind.write(behind.read() | PREV_USED);
     }
-    // A class for each size; with the feature `tiny` only below eight words, and then one a doubling.
+    // A class for each size; with the feature `tiny` only below eight words, and then one a
+    // doubling.
     let coarse = cfg!(feature = "tiny") && size >= 8 * WORD;
-    let class = if coarse { 2 + (size / (8 * WORD)).ilog2() as usize } else { size / (2 * WORD) - 2 };
+    let class =
+        if coarse { 2 + (size / (8 * WORD)).ilog2() as usize } else { size / (2 * WORD) - 2 };
     assert_eq!(victim.overwrite(at, (4 * WORD) | PREV_USED), corruption(at, Rule::Class, class, 0));
 }
 
@@ -197,7 +229,8 @@ fn a_cell_that_was_never_counted_is_found() {
     unsafe { victim.word(at + 4 * WORD).write((size - 4 * WORD) | USED | PREV_USED) };
     let found = victim.overwrite(at, (4 * WORD) | USED);
     #[cfg(not(feature = "checked"))]
-    let expected = corruption(victim.cells[0], Rule::UsedBytes, 3 * (size - WORD), 3 * (size - WORD) - WORD);
+    let expected =
+        corruption(victim.cells[0], Rule::UsedBytes, 3 * (size - WORD), 3 * (size - WORD) - WORD);
     // With the profile, the smallest cell is too short for a block.
     #[cfg(feature = "checked")]
     let expected = corruption(at, Rule::Record, OVERHEAD, 3 * WORD);
@@ -211,10 +244,16 @@ fn a_used_cell_that_swallowed_its_neighbour_is_found() {
     let fence = victim.read(victim.fence());
     // SAFETY: an address in the victim's memory.
     unsafe { victim.word(victim.fence()).write(fence | PREV_USED) };
-    assert_eq!(victim.overwrite(at, both | USED), corruption(victim.cells[0], Rule::Top, 0, victim.cells[5]));
+    assert_eq!(
+        victim.overwrite(at, both | USED),
+        corruption(victim.cells[0], Rule::Top, 0, victim.cells[5])
+    );
 }
 
 fn a_report_names_address_rule_and_both_values() {
     let report = corruption(0x1000, Rule::SizeAtEnd, 0x40, 0x99).to_string();
-    assert_eq!(report, "heap broken at 0x1000: size at the end of a free cell: expected 0x40, found 0x99");
+    assert_eq!(
+        report,
+        "heap broken at 0x1000: size at the end of a free cell: expected 0x40, found 0x99"
+    );
 }

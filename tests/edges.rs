@@ -1,11 +1,14 @@
-//! Requests and regions at the edge of what is possible, for both heaps and for the lock around them.
+//! Requests and regions at the edge of what is possible, for both heaps and for the lock around
+//! them.
 
 #[cfg(test)]
 mod common;
 
 use core::alloc::{GlobalAlloc, Layout};
 
-use brkalloc::{Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap};
+use brkalloc::{
+    Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap,
+};
 
 use crate::common::cases;
 use crate::common::lengths::{WORD, cell_for};
@@ -54,7 +57,8 @@ fn impossible_requests<H: Subject>() {
     let (map, granted) = (heap.map(), heap.brk().granted());
     let most = isize::MAX as usize;
     for align in (0..WORD * 8 - 1).map(|shift| 1_usize << shift) {
-        for size in [most, most - 1, most - 4096, most / 2, most / 2 + 1, 1 << 20, (1 << 20) - 100] {
+        for size in [most, most - 1, most - 4096, most / 2, most / 2 + 1, 1 << 20, (1 << 20) - 100]
+        {
             let Ok(layout) = Layout::from_size_align(size, align) else { continue };
             // SAFETY: the heap outlives the case.
             assert_eq!(unsafe { heap.allocate(layout) }, None, "{layout:?}");
@@ -154,7 +158,11 @@ fn a_region_is_used_to_its_last_cell() {
             let block = unsafe { heap.allocate(layout(1, 1)) };
             heap.check().unwrap();
             let waste = 0_usize.wrapping_sub(skew) % (2 * WORD) + WORD;
-            assert_eq!(block.is_some(), len >= waste + cell_for(1) + WORD, "{len} bytes, skewed by {skew}");
+            assert_eq!(
+                block.is_some(),
+                len >= waste + cell_for(1) + WORD,
+                "{len} bytes, skewed by {skew}"
+            );
         }
     }
 }
@@ -196,7 +204,10 @@ fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds() {
     for block in [below, above] {
         assert!(heap.owns(block.as_ptr()));
     }
-    assert!(!heap.owns(theirs) && !heap.owns(end_of_theirs.wrapping_sub(1)), "what lies in the hole is not ours");
+    assert!(
+        !heap.owns(theirs) && !heap.owns(end_of_theirs.wrapping_sub(1)),
+        "what lies in the hole is not ours"
+    );
     assert!(!heap.owns(heap.provider().end()) && !heap.owns(start.wrapping_sub(1)));
     for (block, size) in [(below, 100), (above, 8_000)] {
         // SAFETY: a live block.
@@ -248,7 +259,8 @@ fn a_static_heap_needs_no_initialisation() {
     const SIZE: usize = 64 << 10;
     static mut ARENA: [u8; SIZE] = [0; SIZE];
     // SAFETY: nobody else names ARENA.
-    static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+    static HEAP: LockedHeap<FixedBreak> =
+        LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
     // SAFETY: the heap is static; the block is freed once.
     unsafe {
         let block = HEAP.alloc(layout(1_000, 64));
@@ -297,7 +309,12 @@ fn everything_that_can_be_printed_says_what_it_is() {
     assert_eq!(kinds, ["used", "free", "hole", "top"]);
     assert!(heap.stats().to_string().ends_with(", holes: 1"), "{}", heap.stats());
 
-    let errors = [BreakError::OutOfAddresses, BreakError::OutOfMemory, BreakError::Refused, BreakError::MemoryTaken];
+    let errors = [
+        BreakError::OutOfAddresses,
+        BreakError::OutOfMemory,
+        BreakError::Refused,
+        BreakError::MemoryTaken,
+    ];
     let texts: BTreeSet<_> = errors.iter().map(BreakError::to_string).collect();
     assert_eq!(texts.len(), errors.len());
     assert!(texts.iter().all(|text| text.contains("break")), "{texts:?}");
@@ -306,7 +323,8 @@ fn everything_that_can_be_printed_says_what_it_is() {
 /// The C side of `GlobalAlloc`: null in, null out.
 fn nulls<H: RawHeap>(heap: &Locked<H>) {
     let small = layout(8, 8);
-    // SAFETY: the heap outlives the case; null is allowed here, though `GlobalAlloc` does not ask for it.
+    // SAFETY: the heap outlives the case; null is allowed here, though `GlobalAlloc` does not ask
+    // for it.
     unsafe {
         heap.dealloc(core::ptr::null_mut(), small);
         let block = heap.realloc(core::ptr::null_mut(), small, 100);

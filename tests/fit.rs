@@ -1,4 +1,5 @@
-//! Which free cell a request gets: exact where classes are exact, the best of a few above, and for the over-aligned one that fits.
+//! Which free cell a request gets: exact where classes are exact, the best of a few above, and for
+//! the over-aligned one that fits.
 
 #[cfg(test)]
 mod common;
@@ -46,7 +47,8 @@ impl Bench {
         self.allocate(layout_of_cell(size))
     }
 
-    /// Used cells of these sizes whose payloads lie `offset` bytes above a page boundary, each behind a used one.
+    /// Used cells of these sizes whose payloads lie `offset` bytes above a page boundary, each
+    /// behind a used one.
     fn place(&mut self, cells: &[(usize, usize)]) -> Vec<(NonNull<u8>, usize)> {
         let mut placed = Vec::new();
         for &(offset, size) in cells {
@@ -99,7 +101,13 @@ fn a_large_request_gets_the_best_of_its_class() {
     // All of one class, in an order in which neither the first nor the last is the best.
     let mut bench = Bench::new();
     let base = 64 * UNIT;
-    let cells = bench.free_cells(&[base + 2 * UNIT, base + 5 * UNIT, base + 3 * UNIT, base + 7 * UNIT, base + 6 * UNIT]);
+    let cells = bench.free_cells(&[
+        base + 2 * UNIT,
+        base + 5 * UNIT,
+        base + 3 * UNIT,
+        base + 7 * UNIT,
+        base + 6 * UNIT,
+    ]);
     assert_eq!(bench.used(base + 3 * UNIT), cells[2], "the exact one");
     assert_eq!(bench.used(base + 4 * UNIT), cells[1], "the best one");
     assert_eq!(bench.used(base + 4 * UNIT), cells[4], "the best of those left");
@@ -137,14 +145,26 @@ fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one() {
     assert_eq!(bench.count(CellState::Free), 1);
 }
 
-/// An over-aligned request may not take a cell only because it is large: the aligned place must lie in it.
+/// An over-aligned request may not take a cell only because it is large: the aligned place must lie
+/// in it.
 fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
     let page = Layout::from_size_align(asking_for(PAGE), PAGE).unwrap();
     let size = PAGE + UNIT;
-    // The largest that do not hold it: an aligned place lies `PAGE − offset` bytes in, or a page further if that leaves no cell below.
-    let unlucky = [(UNIT, size), (UNIT, size + 600), (UNIT, size + 1200), (UNIT, size + 1700), (UNIT, size + 2300)];
+    // The largest that do not hold it: an aligned place lies `PAGE − offset` bytes in, or a page
+    // further if that leaves no cell below.
+    let unlucky = [
+        (UNIT, size),
+        (UNIT, size + 600),
+        (UNIT, size + 1200),
+        (UNIT, size + 1700),
+        (UNIT, size + 2300),
+    ];
     let last_class = (PAGE - UNIT, 2 * size - UNIT);
-    let unlucky: Vec<_> = unlucky.iter().chain([&last_class]).map(|&(offset, size)| (offset, size / UNIT * UNIT)).collect();
+    let unlucky: Vec<_> = unlucky
+        .iter()
+        .chain([&last_class])
+        .map(|&(offset, size)| (offset, size / UNIT * UNIT))
+        .collect();
 
     let mut bench = Bench::new();
     let placed = bench.place(&unlucky);
@@ -158,7 +178,10 @@ fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
     bench.free(&placed);
     bench.free(&certain);
     let (start, end) = (certain[0].0.addr().get(), certain[0].0.addr().get() + 3 * PAGE);
-    assert!((start..end).contains(&bench.allocate(page).addr().get()), "the cell that holds it for certain");
+    assert!(
+        (start..end).contains(&bench.allocate(page).addr().get()),
+        "the cell that holds it for certain"
+    );
 
     // Within the first two classes the search is for a fit, not for certainty.
     let mut bench = Bench::new();

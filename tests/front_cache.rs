@@ -70,7 +70,11 @@ fn keep_at_most(limits: &[usize], steps: &[Step]) {
                 }
             }
             let stats = heap.stats();
-            assert!(stats.cached_bytes <= limit, "{} bytes in the cache, of {limit}", stats.cached_bytes);
+            assert!(
+                stats.cached_bytes <= limit,
+                "{} bytes in the cache, of {limit}",
+                stats.cached_bytes
+            );
         }
         heap.verify(&oracle);
     }
@@ -101,12 +105,17 @@ fn a_request_that_would_fail_gets_what_the_front_cache_keeps() {
         let taken = fill(&mut heap, next);
         assert!(heap.provider().refused > asked);
         // All that there is serves the new ones.
-        let least = if next.size() > 1024 { 1 } else { (128 << 10) * 8 / 10 / (next.size() + UNIT) };
+        let least =
+            if next.size() > 1024 { 1 } else { (128 << 10) * 8 / 10 / (next.size() + UNIT) };
         assert!(taken.len() >= least, "{} of {next:?} after {small:?}", taken.len());
         assert_eq!(heap.stats().cached_blocks, 0);
         free_all(&mut heap, taken, next);
         // SAFETY: the heap outlives the case.
-        assert!(unsafe { heap.allocate_zeroed(layout(100_000, 8)) }.is_some(), "the same for zeros");
+        assert!(
+            // SAFETY: the heap outlives the case.
+            unsafe { heap.allocate_zeroed(layout(100_000, 8)) }.is_some(),
+            "the same for zeros"
+        );
         heap.check().unwrap();
     }
 }
@@ -136,7 +145,8 @@ fn a_heap_that_lost_memory_leaves_the_front_cache_alone() {
     heap.provider().assert_foreign_untouched();
 }
 
-/// A heap that is large enough to keep cells, and two blocks, of which the first can merge with nothing.
+/// A heap that is large enough to keep cells, and two blocks, of which the first can merge with
+/// nothing.
 fn heap_that_keeps(size: usize) -> (Heap<TestBreak>, [NonNull<u8>; 2]) {
     let mut heap = heap_of(16 << 20);
     allocate(&mut heap, layout(8 << 20, 8));
@@ -158,7 +168,10 @@ fn a_kept_cell_serves_who_needs_about_as_much() {
         let served = allocate(&mut heap, layout(other, 8));
         // SAFETY: a live block.
         let usable = unsafe { heap.usable_size(served) };
-        assert!((other..=other + other / 8 + 16).contains(&usable), "{usable} bytes for {other} where {size} were");
+        assert!(
+            (other..=other + other / 8 + 16).contains(&usable),
+            "{usable} bytes for {other} where {size} were"
+        );
     }
 }
 
@@ -180,7 +193,10 @@ fn a_plain_heap_has_neither_runs_nor_cache() {
     let (mut heap, small) = (Heap::plain(TestBreak::new(1 << 20, 0)), layout(24, 8));
     heap.set_cache_limit(1 << 20);
     let blocks: Vec<_> = (0..2_000).map(|_| allocate(&mut heap, small)).collect();
-    assert_eq!((heap.stats().runs, heap.stats().small_requests, count(&heap, CellState::Used)), (0, 0, 2_000));
+    assert_eq!(
+        (heap.stats().runs, heap.stats().small_requests, count(&heap, CellState::Used)),
+        (0, 0, 2_000)
+    );
     free_all(&mut heap, blocks, small);
     assert_eq!(heap.stats().cached_blocks, 0);
     heap.assert_one_free_cell_a_region();

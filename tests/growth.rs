@@ -55,11 +55,19 @@ fn top(heap: &Heap<TestBreak>) -> usize {
 fn the_break_moves_by_what_the_top_lacks_and_not_further() {
     let mut heap = heap(1);
     assert!(allocate(&mut heap, asking_for(100 * UNIT - WORD)).is_some());
-    assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 100 * UNIT, 0), "alignment, a cell, a fence");
+    assert_eq!(
+        (heap.stats().granted_bytes, top(&heap)),
+        (UNIT + 100 * UNIT, 0),
+        "alignment, a cell, a fence"
+    );
     heap.reserve(asking_for(50 * UNIT - WORD)).unwrap();
     assert_eq!(top(&heap), 50 * UNIT);
     assert!(allocate(&mut heap, asking_for(80 * UNIT - WORD)).is_some());
-    assert_eq!((heap.stats().granted_bytes, top(&heap)), (UNIT + 180 * UNIT, 0), "30 units were lacking");
+    assert_eq!(
+        (heap.stats().granted_bytes, top(&heap)),
+        (UNIT + 180 * UNIT, 0),
+        "30 units were lacking"
+    );
     assert_eq!(heap.provider().asked, 3);
 }
 
@@ -128,7 +136,11 @@ fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise() {
     if !cfg!(feature = "tiny") {
         assert!(!moves_for(&mut heap, 200 << 10), "1/16 of what lies below may be free");
         assert!(moves_for(&mut heap, 300 << 10));
-        assert!((128 << 10..(128 << 10) + 8192).contains(&top(&heap)), "{} bytes were kept", top(&heap));
+        assert!(
+            (128 << 10..(128 << 10) + 8192).contains(&top(&heap)),
+            "{} bytes were kept",
+            top(&heap)
+        );
     }
     heap.set_trim(Trim { threshold: 100 << 10, keep: 0 });
     assert!(moves_for(&mut heap, 100 << 10) && top(&heap) < 4096, "{} bytes were kept", top(&heap));
@@ -146,7 +158,8 @@ fn a_resized_block_gives_back_as_a_freed_one_does() {
     heap.set_trim(Trim { threshold: 32 << 10, keep: 0 });
     let block = allocate(&mut heap, 200 << 10).unwrap();
     // SAFETY: the block is live.
-    let shrunk = unsafe { heap.reallocate(block, Layout::from_size_align(200 << 10, 1).unwrap(), 100) };
+    let shrunk =
+        unsafe { heap.reallocate(block, Layout::from_size_align(200 << 10, 1).unwrap(), 100) };
     assert_eq!(shrunk, Some(block));
     assert_eq!(heap.stats().granted_bytes, 4096);
 }
@@ -159,7 +172,11 @@ fn trim_keeps_what_it_is_told_to_keep() {
             heap.reserve(100_000).unwrap();
             heap.trim(keep);
             heap.check().unwrap();
-            assert!((keep..keep + granule + 2 * UNIT).contains(&top(&heap)), "{} for {keep}", top(&heap));
+            assert!(
+                (keep..keep + granule + 2 * UNIT).contains(&top(&heap)),
+                "{} for {keep}",
+                top(&heap)
+            );
             assert_eq!(heap.trim(keep), 0, "the second time there is nothing to do");
             assert_eq!(heap.trim(usize::MAX), 0);
         }

@@ -1,4 +1,5 @@
-//! The lock of a heap can be anybody's (feature `lock_api`): each operation takes it once, and gives it back.
+//! The lock of a heap can be anybody's (feature `lock_api`): each operation takes it once, and
+//! gives it back.
 
 mod common;
 
@@ -70,7 +71,8 @@ fn each_operation_locks_once_and_unlocks_also_when_it_fails() {
     let heap = CountedHeap::new(TestBreak::new(1 << 16, 0));
     let (small, large) = (layout(100, 8), layout(1 << 17, 8));
     assert_eq!(COUNTS.get(), (0, 0), "making a heap takes no lock");
-    // SAFETY: the heap outlives its blocks, each of which is freed once, with the layout that it was last given.
+    // SAFETY: the heap outlives its blocks, each of which is freed once, with the layout that it
+    // was last given.
     unsafe {
         assert_eq!(once(|| heap.try_allocate(small)), None, "nothing is granted yet");
         let block = once(|| heap.allocate(small)).unwrap();
@@ -97,7 +99,8 @@ fn the_global_allocator_locks_once_and_unlocks_also_when_it_fails() {
     const SIZE: usize = 64 << 10;
     static mut ARENA: [u8; SIZE] = [0; SIZE];
     // SAFETY: nobody else names ARENA.
-    static HEAP: CountedHeap<FixedBreak> = CountedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+    static HEAP: CountedHeap<FixedBreak> =
+        CountedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
     let (small, large) = (layout(100, 8), layout(SIZE, 8));
     // SAFETY: the heap is static; each block is freed once, with the layout that it was last given.
     unsafe {

@@ -57,7 +57,12 @@ fn free(heap: &mut MappingHeap, block: NonNull<u8>, layout: Layout) {
     heap.check().unwrap();
 }
 
-fn resize(heap: &mut MappingHeap, block: NonNull<u8>, old: Layout, size: usize) -> Option<NonNull<u8>> {
+fn resize(
+    heap: &mut MappingHeap,
+    block: NonNull<u8>,
+    old: Layout,
+    size: usize,
+) -> Option<NonNull<u8>> {
     // SAFETY: the block is live.
     unsafe { heap.reallocate(block, old, size) }
 }
@@ -75,7 +80,10 @@ fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
     assert_eq!(unsafe { heap.usable_size(outside) }, usable(large.size(), stats.mapped_bytes));
     assert!(heap.owns(inside.as_ptr()) && !heap.owns(outside.as_ptr()));
     free(&mut heap, outside, large);
-    assert_eq!((heap.map_provider().count(), heap.stats().mapped_bytes, heap.stats().mapped_blocks), (0, 0, 0));
+    assert_eq!(
+        (heap.map_provider().count(), heap.stats().mapped_bytes, heap.stats().mapped_blocks),
+        (0, 0, 0)
+    );
     free(&mut heap, inside, small);
 }
 
@@ -85,7 +93,8 @@ fn the_lock_passes_on_what_is_about_giving_back() {
     heap.set_map_threshold(MapThreshold { bytes: 2 * LARGE, adapts_up_to: 0 });
     let (inside, outside) = (layout(LARGE, 8), layout(2 * LARGE, 8));
     // SAFETY: the heap outlives the case.
-    let blocks = unsafe { [heap.allocate(inside), heap.allocate(outside)] }.map(|block| block.expect("there is enough"));
+    let blocks = unsafe { [heap.allocate(inside), heap.allocate(outside)] }
+        .map(|block| block.expect("there is enough"));
     assert_eq!(heap.with(|heap| heap.map_provider().count()), 1);
     // SAFETY: live until now.
     unsafe { heap.deallocate(blocks[0], inside) };
@@ -112,7 +121,10 @@ fn c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped() {
         free(&mut heap, block, large);
         heap.stats().granted_bytes + heap.map_provider().bytes()
     };
-    assert!(held_after_free(usize::MAX) > 1 << 20, "at the break, the large block stays until the small one goes");
+    assert!(
+        held_after_free(usize::MAX) > 1 << 20,
+        "at the break, the large block stays until the small one goes"
+    );
     assert_eq!(held_after_free(LARGE), PAGE, "mapped, it goes back at once");
 }
 
@@ -139,7 +151,11 @@ fn the_threshold_rises_with_what_is_freed() {
     let block = allocate(&mut heap, larger);
     free(&mut heap, block, larger);
     let block = allocate(&mut heap, first);
-    assert_eq!(heap.map_provider().count(), 0, "smaller than one that was freed: it comes from the heap");
+    assert_eq!(
+        heap.map_provider().count(),
+        0,
+        "smaller than one that was freed: it comes from the heap"
+    );
     free(&mut heap, block, first);
     for _ in 0..2 {
         let block = allocate(&mut heap, beyond);
@@ -165,11 +181,20 @@ fn a_mapped_block_is_remapped() {
     // SAFETY: the block is that long.
     unsafe { block.write_bytes(0x5A, LARGE) };
     let in_last_page = resize(&mut heap, block, layout(LARGE, 8), LARGE + 100).unwrap();
-    assert_eq!((in_last_page, heap.map_provider().remaps), (block, 0), "the mapping is long enough as it is");
+    assert_eq!(
+        (in_last_page, heap.map_provider().remaps),
+        (block, 0),
+        "the mapping is long enough as it is"
+    );
     let grown = resize(&mut heap, block, layout(LARGE + 100, 8), 3 * LARGE).unwrap();
     assert_eq!((heap.map_provider().remaps, heap.map_provider().count()), (1, 1));
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(grown.as_ptr(), LARGE) }.iter().all(|&byte| byte == 0x5A));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(grown.as_ptr(), LARGE) }
+            .iter()
+            .all(|&byte| byte == 0x5A)
+    );
     assert!((3 * LARGE..3 * LARGE + PAGE).contains(&heap.stats().mapped_bytes));
 
     // One that has become small moves into the heap; one that becomes large again moves out.
@@ -179,7 +204,12 @@ fn a_mapped_block_is_remapped() {
     let large = resize(&mut heap, small, layout(1_000, 8), 2 * LARGE).unwrap();
     assert_eq!((heap.map_provider().count(), heap.stats().live_cells), (1, 0));
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(large.as_ptr(), 1_000) }.iter().all(|&byte| byte == 0x5A));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(large.as_ptr(), 1_000) }
+            .iter()
+            .all(|&byte| byte == 0x5A)
+    );
 }
 
 fn a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later() {
@@ -205,7 +235,11 @@ fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {
     let block = allocate(&mut heap, layout(LARGE, 8));
     heap.map_provider_mut().refuse = true;
     let moved = resize(&mut heap, block, layout(LARGE, 8), 2 * LARGE).unwrap();
-    assert_eq!((heap.stats().live_cells, heap.map_provider().count()), (1, 0), "it moved to the break");
+    assert_eq!(
+        (heap.stats().live_cells, heap.map_provider().count()),
+        (1, 0),
+        "it moved to the break"
+    );
     heap.provider_mut().refuse_grow = true;
     assert_eq!(resize(&mut heap, moved, layout(2 * LARGE, 8), 4 * LARGE), None);
     assert_eq!(resize(&mut heap, moved, layout(2 * LARGE, 8), isize::MAX as usize), None);
@@ -216,10 +250,18 @@ fn to_become_smaller_never_fails() {
     let mut heap = heap();
     let block = allocate(&mut heap, layout(LARGE, 8));
     heap.provider_mut().refuse_grow = true;
-    assert_eq!(resize(&mut heap, block, layout(LARGE, 8), 100), Some(block), "there is no heap to move to: it stays");
+    assert_eq!(
+        resize(&mut heap, block, layout(LARGE, 8), 100),
+        Some(block),
+        "there is no heap to move to: it stays"
+    );
     heap.map_provider_mut().refuse = true;
     assert_eq!(resize(&mut heap, block, layout(100, 8), 50), Some(block));
-    assert_eq!(resize(&mut heap, block, layout(50, 8), LARGE), Some(block), "the mapping is as long as it was");
+    assert_eq!(
+        resize(&mut heap, block, layout(50, 8), LARGE),
+        Some(block),
+        "the mapping is as long as it was"
+    );
     free(&mut heap, block, layout(LARGE, 8));
     assert_eq!(heap.map_provider().count(), 0);
 }
@@ -299,9 +341,11 @@ fn to_and_fro(mut heap: MappingHeap, steps: &[Step], threshold: usize) {
             }
         }
         heap.check().unwrap();
-        let mapped = oracle.blocks().filter(|block| heap.map_provider().owns(block.range())).count();
+        let mapped =
+            oracle.blocks().filter(|block| heap.map_provider().owns(block.range())).count();
         let stats = heap.stats();
-        // One that had become small where there was no memory to move it to may be in the front cache.
+        // One that had become small where there was no memory to move it to may be in the front
+        // cache.
         let kept = heap.map_provider().count() - mapped;
         assert!(stats.mapped_blocks == mapped && kept <= stats.cached_blocks);
         assert_eq!(stats.live_cells, oracle.blocks().count() - mapped);

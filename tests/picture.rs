@@ -27,7 +27,8 @@ fn a_heap_is_drawn_to_scale() {
     // A character for each unit: the picture is exact.
     let picture = heap.picture(total / UNIT).to_string();
     let parts = [('#', 40), ('.', 40), ('#', 40), ('_', total / UNIT - 120)];
-    let expected: String = parts.iter().flat_map(|&(symbol, units)| core::iter::repeat_n(symbol, units)).collect();
+    let expected: String =
+        parts.iter().flat_map(|&(symbol, units)| core::iter::repeat_n(symbol, units)).collect();
     assert_eq!(picture, expected);
     for width in [1, 2, 7, 100, 4096, 10_000] {
         assert_eq!(heap.picture(width).to_string().chars().count(), width);

@@ -11,7 +11,9 @@ use crate::common::cases;
 use crate::common::lengths::{RECORD, UNIT, WORD, asking_for, cell_for};
 use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
-use crate::common::regions::{BELOW, ENDS, PAGE, add, allocate, arena, bare, free, heap, layout, states};
+use crate::common::regions::{
+    BELOW, ENDS, PAGE, add, allocate, arena, bare, free, heap, layout, states,
+};
 use crate::common::test_break::{BadBreak, Part};
 use brkalloc::CellState::{Free, Hole, Top, Used};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, LockedHeap, RegionError, Rule};
@@ -69,7 +71,11 @@ fn a_region_that_fills_a_hole_joins_both_sides() {
         free(&mut heap, above, PAGE);
         assert_eq!(states(&heap), [Top]);
         let last = heap.provider().granted() - PAGE;
-        assert_eq!(heap.trim(0), last, "what was granted above the hole goes; what is below what was added cannot");
+        assert_eq!(
+            heap.trim(0),
+            last,
+            "what was granted above the hole goes; what is below what was added cannot"
+        );
         heap.check().unwrap();
     }
 }
@@ -123,7 +129,11 @@ fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are() {
     let [block, _wall] = [(); 2].map(|()| unsafe { heap.allocate(layout(3000)) }.unwrap());
     // SAFETY: live until now.
     unsafe { heap.deallocate(block, layout(3000)) };
-    assert_eq!((states(&heap), heap.stats().cached_blocks), (vec![Used, Used, Free], 1), "it is not merged, but kept");
+    assert_eq!(
+        (states(&heap), heap.stats().cached_blocks),
+        (vec![Used, Used, Free], 1),
+        "it is not merged, but kept"
+    );
     // SAFETY: the memory outlives the heap.
     assert_eq!(unsafe { heap.allocate(layout(3000)) }, Some(block));
     heap.check().unwrap();
@@ -149,7 +159,10 @@ fn zeros_come_from_what_was_kept_where_the_break_gives_nothing() {
     // SAFETY: the memory outlives the heap.
     let block = unsafe { heap.allocate_zeroed(layout(2000)) }.expect("what is kept is given up");
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(block.as_ptr(), 2000) }.iter().all(|&byte| byte == 0));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(block.as_ptr(), 2000) }.iter().all(|&byte| byte == 0)
+    );
     heap.check().unwrap();
 }
 
@@ -173,8 +186,14 @@ fn what_cannot_be_used_changes_nothing() {
     refused(far, isize::MAX as usize + 1, RegionError::TooLong);
     refused(brk, 0, RegionError::TooShort);
     let is_high = brk.addr().checked_add(isize::MAX as usize).is_none();
-    refused(brk, isize::MAX as usize, if is_high { RegionError::Wraps } else { RegionError::TooLong });
-    for (from, len) in [(1, 1), (1, PAGE), (PAGE, 1), (PAGE, 3 * PAGE), (PAGE + 100, 101), (100, 50), (PAGE, PAGE)] {
+    refused(
+        brk,
+        isize::MAX as usize,
+        if is_high { RegionError::Wraps } else { RegionError::TooLong },
+    );
+    for (from, len) in
+        [(1, 1), (1, PAGE), (PAGE, 1), (PAGE, 3 * PAGE), (PAGE + 100, 101), (100, 50), (PAGE, PAGE)]
+    {
         refused(brk.wrapping_sub(from), len, RegionError::Overlaps);
     }
     for error in [RegionError::Null, RegionError::HeapStopped] {
@@ -194,7 +213,10 @@ fn the_least_region_holds_the_least_block_at_every_alignment() {
             let ends = (UNIT - skew % UNIT) % UNIT + ENDS + (skew + len) % UNIT;
             match added {
                 Ok(gained) => assert_eq!(gained, len - ends),
-                Err(error) => assert!(error == RegionError::TooShort && len < ends + 2 * UNIT, "{len} bytes, skewed by {skew}"),
+                Err(error) => assert!(
+                    error == RegionError::TooShort && len < ends + 2 * UNIT,
+                    "{len} bytes, skewed by {skew}"
+                ),
             }
             // With a record, the least block is longer than the least region.
             let fits = added.is_ok_and(|gained| gained >= cell_for(1));
@@ -234,7 +256,9 @@ fn an_overwritten_head_is_found() {
     }
     let first = memory.addr().get() + 2 * PAGE + WORD;
     let length = PAGE - ENDS;
-    for (found, expected, rule) in [(length + UNIT, length, Rule::Region), (length - UNIT, length - UNIT, Rule::CellSize)] {
+    for (found, expected, rule) in
+        [(length + UNIT, length, Rule::Region), (length - UNIT, length - UNIT, Rule::CellSize)]
+    {
         // SAFETY: the head of the second region.
         let head = unsafe { memory.add(2 * PAGE) }.cast::<usize>();
         // SAFETY: as above.
@@ -259,7 +283,10 @@ fn a_link_that_leads_into_a_hole_is_not_followed() {
     // SAFETY: as above.
     unsafe { link.write(hole) };
     let corruption = heap.check().unwrap_err();
-    assert_eq!((corruption.rule, corruption.expected, corruption.found), (Rule::Links, first, hole));
+    assert_eq!(
+        (corruption.rule, corruption.expected, corruption.found),
+        (Rule::Links, first, hole)
+    );
 }
 
 proptest! {
@@ -282,7 +309,8 @@ fn pieces_become_one(cuts: &BTreeSet<usize>, seed: u64, skew: usize) {
         let before = pieces.len();
         pieces.retain(|piece| {
             // SAFETY: memory that nobody else uses.
-            let answer = unsafe { heap.add_region(memory.as_ptr().add(skew + piece.start), piece.len()) };
+            let answer =
+                unsafe { heap.add_region(memory.as_ptr().add(skew + piece.start), piece.len()) };
             if answer.is_ok() {
                 added[piece.clone()].fill(true);
             }
@@ -296,7 +324,10 @@ fn pieces_become_one(cuts: &BTreeSet<usize>, seed: u64, skew: usize) {
     }
     if pieces.is_empty() {
         let ends = (UNIT - skew) % UNIT + ENDS + skew;
-        assert_eq!(heap.cells().map(|cell| (cell.size, cell.state)).collect::<Vec<_>>(), [(4 * PAGE - ends, Free)]);
+        assert_eq!(
+            heap.cells().map(|cell| (cell.size, cell.state)).collect::<Vec<_>>(),
+            [(4 * PAGE - ends, Free)]
+        );
     }
     assert_eq!(heap.stats().added_bytes, added.iter().filter(|added| **added).count());
 }

@@ -1,4 +1,5 @@
-//! Memory that is added beside the break's: the break goes on where it touches, and gives back no more than it granted.
+//! Memory that is added beside the break's: the break goes on where it touches, and gives back no
+//! more than it granted.
 
 #![cfg(not(feature = "tiny"))]
 
@@ -11,7 +12,9 @@ use crate::common::cases;
 use crate::common::lengths::UNIT;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
-use crate::common::regions::{BELOW, ENDS, PAGE, add, allocate, arena, free, heap, layout, states, top};
+use crate::common::regions::{
+    BELOW, ENDS, PAGE, add, allocate, arena, free, heap, layout, states, top,
+};
 use crate::common::test_break::{Part, TestBreak, ZeroedBreak};
 use brkalloc::CellState::{Free, Hole, Top, Used};
 use brkalloc::{Break, BreakError, FixedBreak, Heap, Rule, Trim};
@@ -41,7 +44,11 @@ fn memory_right_below_joins_and_stays_when_the_break_comes_down() {
     assert_eq!((heap.trim(0), heap.stats().granted_bytes), (PAGE, 0), "all that was granted");
     heap.check().unwrap();
     assert_eq!(heap.provider().granted(), 0);
-    assert!((1000 - 2 * UNIT..1000).contains(&top(&heap)), "{} are left of what was added", top(&heap));
+    assert!(
+        (1000 - 2 * UNIT..1000).contains(&top(&heap)),
+        "{} are left of what was added",
+        top(&heap)
+    );
     // What is granted then makes the same region longer.
     let block = allocate(&mut heap, 2000);
     assert_eq!(states(&heap), [Used, Top]);
@@ -103,7 +110,11 @@ fn a_grant_that_starts_where_an_added_region_ends_makes_it_longer() {
     assert_eq!(heap.stats().holes, 1);
     free(&mut heap, second, PAGE);
     assert!(heap.trim(0) > 0);
-    assert_eq!((heap.provider().granted(), heap.provider().end()), (granted, there), "what was added stays");
+    assert_eq!(
+        (heap.provider().granted(), heap.provider().end()),
+        (granted, there),
+        "what was added stays"
+    );
     free(&mut heap, first, 100);
 }
 
@@ -143,7 +154,11 @@ fn a_break_that_comes_down_leaves_the_regions_above_where_they_are() {
     for keep in [2 * PAGE, PAGE, 0] {
         assert!(heap.trim(keep) > 0);
         heap.check().unwrap();
-        assert_eq!((states(&heap).last(), heap.stats().holes), (Some(&Free), 1), "{keep} were kept");
+        assert_eq!(
+            (states(&heap).last(), heap.stats().holes),
+            (Some(&Free), 1),
+            "{keep} were kept"
+        );
     }
     heap.provider_mut().refuse_grow = true;
     allocate(&mut heap, 900);
@@ -178,11 +193,14 @@ fn a_break_over_memory_that_was_added_grants_in_vain() {
 }
 
 fn added_memory_is_not_taken_for_zeros() {
-    for (place, part) in [(BELOW, Part::Upper), (BELOW, Part::Lower), (1, Part::Lower), (1, Part::Whole)] {
+    for (place, part) in
+        [(BELOW, Part::Upper), (BELOW, Part::Lower), (1, Part::Lower), (1, Part::Whole)]
+    {
         let mut heap = Heap::plain(ZeroedBreak::new(2 * PAGE, 0));
         for size in [3 * PAGE / 2, 700, 300, PAGE, 100] {
             let Some((base, len)) = heap.provider_mut().hand_over(place, part, 300) else { break };
-            // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of memory.
+            // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one
+            // piece of memory.
             let _ = unsafe { heap.add_region(base, len) };
             // SAFETY: the heap outlives the case.
             if let Some(block) = unsafe { heap.allocate_zeroed(layout(size)) } {
@@ -196,7 +214,8 @@ fn added_memory_is_not_taken_for_zeros() {
 fn memory_that_the_break_grows_up_to_is_not_taken_for_zeros() {
     let mut heap = Heap::plain(ZeroedBreak::new(2 * PAGE, 0));
     let (base, len) = heap.provider_mut().hand_over(1, Part::Lower, 1000).unwrap();
-    // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of memory.
+    // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of
+    // memory.
     unsafe { heap.add_region(base, len) }.unwrap();
     heap.reserve(3 * PAGE / 2).unwrap();
     assert_eq!(states(&heap), [Top]);
@@ -217,7 +236,8 @@ fn blocks_in_a_region_above_leave_fresh_memory_fresh() {
     assert!(above.as_ptr() >= base);
     let top = heap.cells().find(|cell| cell.state == Top).unwrap();
     let mark = NonNull::new(ptr::with_exposed_provenance_mut::<u8>(top.payload() + PAGE)).unwrap();
-    // A write behind the heap's back into memory that it takes for fresh shows that it does not clear it once more.
+    // A write behind the heap's back into memory that it takes for fresh shows that it does not
+    // clear it once more.
     // SAFETY: inside the free top, clear of its links and of its size at the end.
     unsafe { mark.write(7) };
     // SAFETY: the heap outlives the case.

@@ -22,7 +22,8 @@ cases!(
     two_buffers_that_grow_in_turn_stay_within_twice_their_size,
 );
 
-/// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by moving the break.
+/// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by
+/// moving the break.
 struct Row {
     heap: Heap<TestBreak>,
     blocks: [NonNull<u8>; 3],

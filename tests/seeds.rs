@@ -1,4 +1,5 @@
-//! Replays the fuzzer's seeds: every input that once found a bug, and the few that together reach all of the code.
+//! Replays the fuzzer's seeds: every input that once found a bug, and the few that together reach
+//! all of the code.
 
 #[cfg(test)]
 mod common;
@@ -50,8 +51,10 @@ fn every_file_is_listed() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (target, seeds) in [("heap", HEAP), ("simple_heap", SIMPLE_HEAP)] {
         let folder = folder.join(target);
-        let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let entries = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut files: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
         let listed: Vec<_> = seeds.iter().map(|seed| seed.name).collect();
         assert_eq!(files, listed, "in {}; the list is in tests/common/seeds.rs", folder.display());

@@ -104,7 +104,12 @@ fn c7_realloc_stays_if_it_can() {
     let moved = unsafe { heap.reallocate(block, layout(10), 11 * UNIT) }.unwrap();
     assert_ne!(moved, block);
     // SAFETY: the block is that long.
-    assert!(unsafe { core::slice::from_raw_parts(moved.as_ptr(), 10 * UNIT) }.iter().all(|&byte| byte == 0x5A));
+    assert!(
+        // SAFETY: the block is that long.
+        unsafe { core::slice::from_raw_parts(moved.as_ptr(), 10 * UNIT) }
+            .iter()
+            .all(|&byte| byte == 0x5A)
+    );
     assert_eq!(malloc(&mut heap, 10), block, "the old block was freed");
 }
 
@@ -114,14 +119,22 @@ fn c8_freeing_the_last_cell_moves_the_break_down() {
     let large = malloc(&mut heap, 3 * PAGE);
     let end = heap.provider().end();
     free(&mut heap, large, 3 * PAGE);
-    assert_eq!(heap.provider().end().addr(), small.addr().get() + UNIT, "the break is where the last used cell ends");
+    assert_eq!(
+        heap.provider().end().addr(),
+        small.addr().get() + UNIT,
+        "the break is where the last used cell ends"
+    );
     assert!(heap.provider().end() < end);
     assert_eq!(sizes(&heap), []);
 
     heap.provider_mut().refuse_shrink = true;
     let large = malloc(&mut heap, PAGE);
     free(&mut heap, large, PAGE);
-    assert_eq!(malloc(&mut heap, PAGE), large, "what the provider does not take back is used again");
+    assert_eq!(
+        malloc(&mut heap, PAGE),
+        large,
+        "what the provider does not take back is used again"
+    );
 }
 
 fn grants_that_touch_become_one_cell() {
@@ -142,5 +155,10 @@ fn c14_others_may_move_the_break_and_take_it_back() {
     heap.provider_mut().assert_foreign_untouched();
     heap.provider_mut().foreign_down(4096);
     // SAFETY: the heap outlives the case.
-    assert_eq!(unsafe { heap.allocate(layout(10 * PAGE)) }, None, "the grant would lie over what we hold");
+    assert_eq!(
+        // SAFETY: the heap outlives the case.
+        unsafe { heap.allocate(layout(10 * PAGE)) },
+        None,
+        "the grant would lie over what we hold"
+    );
 }

@@ -1,5 +1,6 @@
-//! A handler that allocates and frees comes after *every instruction* of long sequences of `allocate`, `reallocate` and `deallocate`: the
-//! processor's trap flag makes it so. For a host with signals; the kernel does the same with its debug trap (`tests/qemu/single_step.rs`).
+//! A handler that allocates and frees comes after *every instruction* of long sequences of
+//! `allocate`, `reallocate` and `deallocate`: the processor's trap flag makes it so. For a host
+//! with signals; the kernel does the same with its debug trap (`tests/qemu/single_step.rs`).
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(feature = "tiny")))]
 
@@ -38,7 +39,8 @@ extern "C" fn handler(_: libc::c_int) {
 
 /// Sets or clears the trap flag.
 fn set_trap_flag(on: bool) {
-    // SAFETY: changes that flag only; with it, each instruction is followed by a signal, for which there is a handler.
+    // SAFETY: changes that flag only; with it, each instruction is followed by a signal, for which
+    // there is a handler.
     unsafe {
         if on {
             asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq");
@@ -60,7 +62,8 @@ fn a_handler_comes_after_every_instruction() {
     // SAFETY: the handler does what one may do.
     assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
     let heap = heap();
-    // The arenas are made before: that is a copy of some thousand words, each of which would be a step.
+    // The arenas are made before: that is a copy of some thousand words, each of which would be a
+    // step.
     a_block(&heap);
     HEAP.store((&raw const heap).cast_mut(), Ordering::Relaxed);
     let mut host = Host::new();
@@ -76,7 +79,11 @@ fn a_handler_comes_after_every_instruction() {
     HEAP.store(ptr::null_mut(), Ordering::Relaxed);
     GUEST.free_all(&heap);
     let steps = STEPS.load(Ordering::Relaxed);
-    assert!(steps > 10_000 && GUEST.allocated() > steps / 4, "{} blocks in {steps} steps", GUEST.allocated());
+    assert!(
+        steps > 10_000 && GUEST.allocated() > steps / 4,
+        "{} blocks in {steps} steps",
+        GUEST.allocated()
+    );
     // SAFETY: there is nobody else.
     let quiet = unsafe { heap.quiet() };
     quiet.check().unwrap();

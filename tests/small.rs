@@ -1,5 +1,5 @@
-//! Small blocks: in runs without headers once these pay, as cells before; and what becomes of them. (`front_cache.rs`, `where_runs_lie.rs`:
-//! what is kept of freed ones, and where runs begin.)
+//! Small blocks: in runs without headers once these pay, as cells before; and what becomes of them.
+//! (`front_cache.rs`, `where_runs_lie.rs`: what is kept of freed ones, and where runs begin.)
 
 #![cfg(not(feature = "tiny"))]
 
@@ -13,8 +13,8 @@ use crate::common::driver::DEFAULT_CACHE_LIMIT;
 use crate::common::lengths::{UNIT, WORD, asking_for, cell_for, taken_for, usable};
 use crate::common::prelude::*;
 use crate::common::small::{
-    allocate, assert_filled, blocks_until, classes, count, fill, free, free_all, heap_of, is_in, layout, runs, try_allocate,
-    uncached,
+    allocate, assert_filled, blocks_until, classes, count, fill, free, free_all, heap_of, is_in,
+    layout, runs, try_allocate, uncached,
 };
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
@@ -55,14 +55,30 @@ fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking() {
         );
         assert_eq!(runs(&heap).len(), 1);
 
-        let mut inside: Vec<_> = blocks.iter().filter(|block| is_in(**block, &run)).map(|block| block.addr().get()).collect();
+        let mut inside: Vec<_> = blocks
+            .iter()
+            .filter(|block| is_in(**block, &run))
+            .map(|block| block.addr().get())
+            .collect();
         inside.sort_unstable();
         assert_eq!(inside.len(), total);
-        assert!(inside.windows(2).all(|pair| pair[1] - pair[0] == size), "blocks of {size} bytes lie side by side");
+        assert!(
+            inside.windows(2).all(|pair| pair[1] - pair[0] == size),
+            "blocks of {size} bytes lie side by side"
+        );
         let align = 1 << size.trailing_zeros();
-        assert!(inside.iter().all(|block| block % align == 0), "blocks of {size} bytes are aligned to {align}");
-        assert!(run.size.is_power_of_two() && run.payload().is_multiple_of(run.size), "{run} is found by masking");
-        assert!(inside.iter().all(|block| block & !(run.size - 1) == run.payload()), "{run} is found by masking");
+        assert!(
+            inside.iter().all(|block| block % align == 0),
+            "blocks of {size} bytes are aligned to {align}"
+        );
+        assert!(
+            run.size.is_power_of_two() && run.payload().is_multiple_of(run.size),
+            "{run} is found by masking"
+        );
+        assert!(
+            inside.iter().all(|block| block & !(run.size - 1) == run.payload()),
+            "{run} is found by masking"
+        );
         assert!(inside[0] >= run.payload() && inside[total - 1] + size <= run.address + run.size);
         free_all(&mut heap, blocks, layout);
     }
@@ -75,7 +91,8 @@ fn early_blocks_are_cells_until_runs_pay() {
         let cells = count(&heap, CellState::Used);
         assert_eq!(cells, blocks.len() - 1, "the last block is the run's first");
         // What they cost in headers and rounding is worth a good part of the run by then.
-        let used: usize = heap.cells().filter(|cell| cell.state == CellState::Used).map(|cell| cell.size).sum();
+        let used: usize =
+            heap.cells().filter(|cell| cell.state == CellState::Used).map(|cell| cell.size).sum();
         assert!(used - cells * size >= runs(&heap)[0].size / 8, "{cells} cells of {size} bytes");
         free_all(&mut heap, blocks, layout);
         heap.flush();
@@ -88,7 +105,10 @@ fn blocks_of_no_bytes_are_as_aligned_as_they_must_be() {
     for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= UNIT) {
         let (mut heap, layout) = (uncached(1 << 20), layout(0, align));
         let blocks = blocks_until(&mut heap, layout, 2);
-        assert!(blocks.iter().all(|block| block.addr().get().is_multiple_of(align)), "aligned to {align}");
+        assert!(
+            blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
+            "aligned to {align}"
+        );
         let distinct: BTreeSet<_> = blocks.iter().collect();
         assert_eq!(distinct.len(), blocks.len());
         free_all(&mut heap, blocks, layout);
@@ -131,7 +151,8 @@ fn one_empty_run_is_kept_for_the_next_request() {
 fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory() {
     let mut heap = uncached(256 << 10);
     // 72 bytes are no multiple of 16: every other block is aligned to 8 only.
-    let (large, smaller, tiny) = (layout(asking_for(72), 8), layout(asking_for(56), 8), layout(1, 1));
+    let (large, smaller, tiny) =
+        (layout(asking_for(72), 8), layout(asking_for(56), 8), layout(1, 1));
     let blocks = fill(&mut heap, large);
     let rest = fill(&mut heap, tiny);
     let (aligned, other): (Vec<_>, Vec<_>) = blocks
@@ -141,8 +162,16 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory()
         .partition(|block| block.addr().get() % 16 == 0);
     for lucky in [aligned[0], other[0]] {
         free(&mut heap, lucky, large);
-        assert_eq!(try_allocate(&mut heap, layout(asking_for(64), 16)), None, "what is aligned by luck is not lent");
-        assert_eq!(try_allocate(&mut heap, layout(asking_for(73), 1)), None, "a smaller block is not lent");
+        assert_eq!(
+            try_allocate(&mut heap, layout(asking_for(64), 16)),
+            None,
+            "what is aligned by luck is not lent"
+        );
+        assert_eq!(
+            try_allocate(&mut heap, layout(asking_for(73), 1)),
+            None,
+            "a smaller block is not lent"
+        );
         assert_eq!(try_allocate(&mut heap, smaller), Some(lucky));
         heap.check().unwrap();
         assert_eq!(try_allocate(&mut heap, smaller), None);
@@ -192,12 +221,19 @@ fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too() {
         for size in [1, align, align + 1, 3 * align, 900] {
             let (mut heap, layout) = (heap_of(4 << 20), layout(size, align));
             let mut blocks = blocks_until(&mut heap, layout, 2);
-            assert!(blocks.iter().all(|block| block.addr().get().is_multiple_of(align)), "{layout:?}");
+            assert!(
+                blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
+                "{layout:?}"
+            );
             let last = blocks.pop().unwrap();
             assert!(runs(&heap).iter().any(|run| is_in(last, run)), "{layout:?}");
             let hits = heap.stats().cache_hits;
             free(&mut heap, last, layout);
-            assert_eq!(allocate(&mut heap, layout), last, "the block that was freed last comes first");
+            assert_eq!(
+                allocate(&mut heap, layout),
+                last,
+                "the block that was freed last comes first"
+            );
             assert_eq!(heap.stats().cache_hits, hits + 1);
             free_all(&mut heap, blocks.into_iter().chain([last]), layout);
             heap.flush();
@@ -221,9 +257,12 @@ fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps() {
             // SAFETY: the block is live, with this layout.
             let larger = unsafe { heap.reallocate(block, aligned, 700) }.unwrap();
             // SAFETY: the same.
-            let smaller = unsafe { heap.reallocate(larger, layout(700, 64), 400 - 20 * round) }.unwrap();
+            let smaller =
+                unsafe { heap.reallocate(larger, layout(700, 64), 400 - 20 * round) }.unwrap();
             assert_filled(smaller, 128.min(400 - 20 * round), 0x5A);
-            assert!(larger.addr().get().is_multiple_of(64) && smaller.addr().get().is_multiple_of(64));
+            assert!(
+                larger.addr().get().is_multiple_of(64) && smaller.addr().get().is_multiple_of(64)
+            );
             heap.check().unwrap();
             free(&mut heap, smaller, layout(400 - 20 * round, 64));
         }
@@ -234,9 +273,16 @@ fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps() {
 }
 
 fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last() {
-    let small = [(64, 128, true), (128, 32, true), (1000, 8, true), (8, 1000, true), (128, 96, false)];
+    let small =
+        [(64, 128, true), (128, 32, true), (1000, 8, true), (8, 1000, true), (128, 96, false)];
     // What was large leaves its cell, and what becomes large takes one that was freed.
-    let large = [(3000, 40, true), (3000, 900, true), (1100, 1000, false), (40, 3000, true), (900, 1500, true)];
+    let large = [
+        (3000, 40, true),
+        (3000, 900, true),
+        (1100, 1000, false),
+        (40, 3000, true),
+        (900, 1500, true),
+    ];
     for (old, new, moves) in small.into_iter().chain(large) {
         let mut heap = heap_of(1 << 20);
         let freed = allocate(&mut heap, layout(new, 8));
@@ -250,7 +296,11 @@ fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last(
         assert_filled(resized, old.min(new), 0x5A);
         assert_eq!(resized == freed, moves, "{old} to {new}");
         if moves {
-            assert_eq!(allocate(&mut heap, layout(old, 8)), block, "the old place is the next of its class");
+            assert_eq!(
+                allocate(&mut heap, layout(old, 8)),
+                block,
+                "the old place is the next of its class"
+            );
         }
         heap.check().unwrap();
         assert_eq!(heap.stats().live_cells, if moves { 3 } else { 2 });
@@ -269,8 +319,12 @@ fn to_become_smaller_never_fails_in_a_full_heap() {
             for new in [old - 1, old - 9, old / 2, 40, 8, 0] {
                 // SAFETY: the block is live, with this layout.
                 let Some(smaller) = (unsafe { heap.reallocate(at, layout(size, 8), new) }) else {
-                    // The one exception: blocks of the smaller class are more aligned than this one is.
-                    assert!(!at.addr().get().is_multiple_of(UNIT), "{size} to {new} bytes at {at:?}");
+                    // The one exception: blocks of the smaller class are more aligned than this one
+                    // is.
+                    assert!(
+                        !at.addr().get().is_multiple_of(UNIT),
+                        "{size} to {new} bytes at {at:?}"
+                    );
                     continue;
                 };
                 (at, size) = (smaller, new);
@@ -290,14 +344,26 @@ fn a_mapped_block_that_became_small_for_want_of_memory_is_freed() {
         // SAFETY: the heap outlives the case.
         let block = unsafe { heap.allocate(layout(LARGE, 8)) }.unwrap();
         // SAFETY: the block is live.
-        assert_eq!(unsafe { heap.reallocate(block, layout(LARGE, 8), 100) }, Some(block), "there is no heap to move to");
+        assert_eq!(
+            // SAFETY: the block is live.
+            unsafe { heap.reallocate(block, layout(LARGE, 8), 100) },
+            Some(block),
+            "there is no heap to move to"
+        );
         assert_eq!((heap.stats().live_cells, heap.stats().mapped_blocks), (0, 1));
         // SAFETY: live until now, with this layout.
         unsafe { heap.deallocate(block, layout(100, 8)) };
         heap.check().unwrap();
         let stats = heap.stats();
-        assert_eq!((stats.live_cells, stats.live_bytes, stats.mapped_blocks, stats.mapped_bytes), (0, 0, 0, 0));
-        assert_eq!(stats.cached_blocks, heap.map_provider().count(), "it may stay in the front cache");
+        assert_eq!(
+            (stats.live_cells, stats.live_bytes, stats.mapped_blocks, stats.mapped_bytes),
+            (0, 0, 0, 0)
+        );
+        assert_eq!(
+            stats.cached_blocks,
+            heap.map_provider().count(),
+            "it may stay in the front cache"
+        );
         heap.flush();
         heap.check().unwrap();
         assert_eq!((heap.map_provider().count(), heap.stats().cached_blocks), (0, 0));
@@ -311,12 +377,18 @@ fn the_counters_are_exact() {
     // A cell for 104 bytes, the class's size.
     let payload = (104 + WORD).next_multiple_of(UNIT) - WORD;
     let stats = heap.stats();
-    assert_eq!((stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes), (3, 3 * payload, 0, 0));
+    assert_eq!(
+        (stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes),
+        (3, 3 * payload, 0, 0)
+    );
     assert_eq!((stats.small_requests, stats.cache_hits, stats.large_requests), (3, 0, 0));
 
     free_all(&mut heap, [blocks[0], blocks[1]], small);
     let stats = heap.stats();
-    assert_eq!((stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes), (1, payload, 2, 2 * payload));
+    assert_eq!(
+        (stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes),
+        (1, payload, 2, 2 * payload)
+    );
     allocate(&mut heap, small);
     let wall = allocate(&mut heap, large);
     let stats = heap.stats();
@@ -333,7 +405,10 @@ fn the_counters_are_exact() {
     let CellState::Run { total, block_size, .. } = runs(&heap)[0].state else { unreachable!() };
     assert_eq!(block_size, taken_for(8));
     assert_eq!((stats.small_requests as usize, stats.cache_hits), (blocks.len(), 0));
-    assert_eq!((stats.live_cells, stats.runs, stats.free_run_bytes), (blocks.len(), 1, (total - 1) * block_size));
+    assert_eq!(
+        (stats.live_cells, stats.runs, stats.free_run_bytes),
+        (blocks.len(), 1, (total - 1) * block_size)
+    );
     assert_eq!(stats.run_bytes, runs(&heap)[0].payload_size());
     assert_eq!(stats.live_bytes, (blocks.len() - 1) * (cell_for(8) - WORD) + block_size);
     let by_size: BTreeMap<_, _> = heap.small_requests().collect();
@@ -374,7 +449,11 @@ fn what_was_reserved_for_a_small_block_suffices() {
             let mut heap = heap_of(len.max(1));
             if heap.reserve(bytes).is_ok() {
                 // SAFETY: the heap outlives the case.
-                assert!(unsafe { heap.try_allocate(layout(bytes, 1)) }.is_some(), "{bytes} bytes of {len}");
+                assert!(
+                    // SAFETY: the heap outlives the case.
+                    unsafe { heap.try_allocate(layout(bytes, 1)) }.is_some(),
+                    "{bytes} bytes of {len}"
+                );
             }
         }
     }
@@ -388,6 +467,10 @@ fn try_allocate_begins_runs_in_what_there_is_only() {
     let blocks: Vec<_> = core::iter::from_fn(|| unsafe { heap.try_allocate(small) }).collect();
     assert_eq!(heap.provider().asked, asked);
     assert!(heap.stats().runs > 0);
-    assert!(blocks.len() * taken_for(24) >= 80_000, "{} blocks of 24 bytes in what was reserved", blocks.len());
+    assert!(
+        blocks.len() * taken_for(24) >= 80_000,
+        "{} blocks of 24 bytes in what was reserved",
+        blocks.len()
+    );
     free_all(&mut heap, blocks, small);
 }

@@ -13,7 +13,11 @@ use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
 
-cases!(what_is_unused_lies_in_free_cells_and_may_be_forgotten, what_is_too_short_is_not_worth_it, the_top_is_left_out,);
+cases!(
+    what_is_unused_lies_in_free_cells_and_may_be_forgotten,
+    what_is_too_short_is_not_worth_it,
+    the_top_is_left_out,
+);
 
 const LEN: usize = 4 << 20;
 
@@ -56,8 +60,13 @@ fn what_is_unused_lies_in_free_cells_and_may_be_forgotten() {
         for piece in &pieces {
             let (start, len) = (piece.cast::<u8>().addr().get(), piece.len());
             assert!(start % granule == 0 && len % granule == 0 && len >= granule);
-            let holds = |cell: &brkalloc::CellInfo| cell.address < start && start + len < cell.address + cell.size;
-            assert!(heap.cells().any(|cell| cell.state == CellState::Free && holds(&cell)), "{piece:?}");
+            let holds = |cell: &brkalloc::CellInfo| {
+                cell.address < start && start + len < cell.address + cell.size
+            };
+            assert!(
+                heap.cells().any(|cell| cell.state == CellState::Free && holds(&cell)),
+                "{piece:?}"
+            );
             // SAFETY: the heap says that nobody needs what is there.
             unsafe { piece.cast::<u8>().write_bytes(0, len) };
         }

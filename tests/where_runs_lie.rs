@@ -1,4 +1,5 @@
-//! Where runs lie, and the page map that knows it: wherever memory begins, and on either side of what is not the heap's.
+//! Where runs lie, and the page map that knows it: wherever memory begins, and on either side of
+//! what is not the heap's.
 
 #![cfg(not(feature = "tiny"))]
 
@@ -12,7 +13,9 @@ use crate::common::lengths::{UNIT, WORD};
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::regions::PAGE;
-use crate::common::small::{allocate, blocks_until, count, free, free_all, heap_of, is_in, layout, runs, uncached};
+use crate::common::small::{
+    allocate, blocks_until, count, free, free_all, heap_of, is_in, layout, runs, uncached,
+};
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
 
@@ -40,7 +43,10 @@ fn the_page_map_grows_and_goes_with_the_runs() {
         heap.check().unwrap();
         assert_eq!(count(&heap, CellState::Internal), leaves, "with a run {above} bytes up");
     }
-    let of_runs: usize = runs(&heap).iter().map(|run| if let CellState::Run { live, .. } = run.state { live } else { 0 }).sum();
+    let of_runs: usize = runs(&heap)
+        .iter()
+        .map(|run| if let CellState::Run { live, .. } = run.state { live } else { 0 })
+        .sum();
     let inside = blocks.iter().filter(|block| runs(&heap).iter().any(|run| is_in(**block, run)));
     assert_eq!(inside.clone().count(), of_runs);
     for block in inside {
@@ -110,7 +116,10 @@ fn a_run_begins_where_little_more_is_free() {
         let behind = allocate(&mut heap, layout(10_000, 1));
         free(&mut heap, place, hole);
         blocks.extend(blocks_until(&mut heap, small, 2));
-        let run = runs(&heap).into_iter().find(|run| run.address + WORD == place.addr().get()).expect("a run in the hole");
+        let run = runs(&heap)
+            .into_iter()
+            .find(|run| run.address + WORD == place.addr().get())
+            .expect("a run in the hole");
         longest = longest.max(run.size);
         free_all(&mut heap, blocks, small);
         free(&mut heap, behind, layout(10_000, 1));
@@ -133,7 +142,11 @@ fn runs_lie_on_either_side_of_what_others_took() {
         heap.provider_mut().foreign_up(5_003);
         heap.reserve(100_000).unwrap();
     }
-    let holes: Vec<_> = heap.cells().filter(|cell| cell.state == CellState::Hole).map(|cell| cell.address).collect();
+    let holes: Vec<_> = heap
+        .cells()
+        .filter(|cell| cell.state == CellState::Hole)
+        .map(|cell| cell.address)
+        .collect();
     assert_eq!(holes.len(), 5);
     for end in &holes {
         let runs_below = runs(&heap).iter().filter(|run| run.address < *end).count();

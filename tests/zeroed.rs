@@ -1,4 +1,5 @@
-//! Zeroed blocks over memory that is zero when granted: nothing of an earlier block or of the heap's own words shows through.
+//! Zeroed blocks over memory that is zero when granted: nothing of an earlier block or of the
+//! heap's own words shows through.
 
 #[cfg(test)]
 mod common;

@@ -10,7 +10,8 @@
 //!
 //! # Rules
 //!
-//! 1. Nobody is favoured: same sequences, same memory, same optimisation, each subject by its own fastest published interface.
+//! 1. Nobody is favoured: same sequences, same memory, same optimisation, each subject by its own
+//!    fastest published interface.
 //! 2. One job, one process: no subject sees what another has left, and a crash costs one figure.
 //! 3. Ratios of one run are compared, never times of two.
 //! 4. A subject that has no figure says why.

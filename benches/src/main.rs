@@ -140,7 +140,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             return Ok(());
         }
         Command::Time { choice, rounds, budget } => {
-            report.time(&choice.subjects(), &choice.workloads(), rounds, Duration::from_millis(budget));
+            report.time(
+                &choice.subjects(),
+                &choice.workloads(),
+                rounds,
+                Duration::from_millis(budget),
+            );
         }
         Command::Counts(choice) => report.counts(&choice.subjects(), &choice.workloads()),
         Command::Tightness { subject } => report.tightness(&subjects(&subject), &Question::all()),
@@ -189,10 +194,14 @@ fn quick_report() -> Report {
     let mut report = collect::report(true);
     let quick = chosen(&[Heap, Talc, Rlsf, Dlmalloc, Floor, Mimalloc]);
     report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
-    report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &[workload::Name::Pair, workload::Name::Random256]);
+    report.counts(
+        &chosen(&[Heap, Talc, Floor, Mimalloc]),
+        &[workload::Name::Pair, workload::Name::Random256],
+    );
     report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
     report.bounds(&chosen(&[Heap, Uncached]), &[10, 1000, 100_000]);
-    let shared = [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
+    let shared =
+        [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
     let loads = [threads::Load::ChurnSmall, threads::Load::Remote];
     report.threads(&shared, &loads, &[1, 2], 1, Duration::from_millis(50));
     report

@@ -21,7 +21,16 @@ pub fn region(len: usize, pages: Pages) -> io::Result<NonNull<[u8]>> {
     const ALIGN: usize = 2 << 20;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping at an address of the system's choice touches nobody's memory.
-    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), len + ALIGN, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    let mapped = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            len + ALIGN,
+            libc::PROT_READ | libc::PROT_WRITE,
+            flags,
+            -1,
+            0,
+        )
+    };
     if mapped == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
@@ -38,26 +47,31 @@ pub fn region(len: usize, pages: Pages) -> io::Result<NonNull<[u8]>> {
     Ok(NonNull::slice_from_raw_parts(base, len))
 }
 
-/// Keeps huge pages away from this process, for whom a library's own mappings would get them on some machines and not on
-/// others.
+/// Keeps huge pages away from this process, for whom a library's own mappings would get them on
+/// some machines and not on others.
 pub fn small_pages_only() {
-    // SAFETY: sets a flag of this process. On a system without the flag there is nothing to be done.
+    // SAFETY: sets a flag of this process. On a system without the flag there is nothing to be
+    // done.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }
 
-/// Keeps this process on one core: the last of those it may use, which is the least likely to serve interrupts.
+/// Keeps this process on one core: the last of those it may use, which is the least likely to serve
+/// interrupts.
 pub fn pin_to_one_core() {
     // SAFETY: a set of CPUs is plain bits, of which none set is a valid value.
     let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a set of the size given.
     unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) };
     // SAFETY: reads a bit of the set.
-    let last = (0..libc::CPU_SETSIZE as usize).rev().find(|&cpu| unsafe { libc::CPU_ISSET(cpu, &allowed) });
+    let last = (0..libc::CPU_SETSIZE as usize)
+        .rev()
+        .find(|&cpu| unsafe { libc::CPU_ISSET(cpu, &allowed) });
     let Some(last) = last else { return };
     // SAFETY: as above.
     let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `last` is below the size of the set.
     unsafe { libc::CPU_SET(last, &mut one) };
-    // SAFETY: the pointer is to a set of the size given. If it is refused, figures are less steady, and no less right.
+    // SAFETY: the pointer is to a set of the size given. If it is refused, figures are less steady,
+    // and no less right.
     unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) };
 }

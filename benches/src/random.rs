@@ -1,4 +1,5 @@
-//! Random numbers that are the same in every run, on every machine, in every version of this program.
+//! Random numbers that are the same in every run, on every machine, in every version of this
+//! program.
 //!
 //! A library's generator may change its sequence with its version; a workload must not.
 

@@ -1,4 +1,5 @@
-//! A process's address space beside a naive model of pages, over programs of calls and touches that libFuzzer makes up.
+//! A process's address space beside a naive model of pages, over programs of calls and touches that
+//! libFuzzer makes up.
 
 #![no_main]
 

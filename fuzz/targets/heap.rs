@@ -1,5 +1,5 @@
-//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up: with runs and a front cache, with runs
-//! alone, plain, and with mappings.
+//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up:
+//! with runs and a front cache, with runs alone, plain, and with mappings.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! What libFuzzer hands to a target: a program, so that a failure is shown as the list of operations that it is.
+//! What libFuzzer hands to a target: a program, so that a failure is shown as the list of
+//! operations that it is.
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 

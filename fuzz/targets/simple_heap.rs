@@ -1,4 +1,5 @@
-//! `SimpleHeap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up.
+//! `SimpleHeap` beside an oracle, on a break with every bad habit, over programs that libFuzzer
+//! makes up.
 
 #![no_main]
 

@@ -17,7 +17,8 @@ use crate::arch::{gdt, serial, stack, trap, user};
 use crate::memory::{self, BreakId, Policy, paging};
 use crate::{println, testing};
 
-/// Makes the function the kernel's `main`: it runs when everything is up, and returns how the machine ends.
+/// Makes the function the kernel's `main`: it runs when everything is up, and returns how the
+/// machine ends.
 #[macro_export]
 macro_rules! main {
     ($main:path) => {
@@ -38,7 +39,8 @@ struct Handover {
 
 static HANDOVER: Once<Handover> = Once::new();
 
-/// Brings the kernel up and runs `main` on a stack of the kernel's own. Called by the bootloader, through [`main!`](crate::main).
+/// Brings the kernel up and runs `main` on a stack of the kernel's own. Called by the bootloader,
+/// through [`main!`](crate::main).
 #[allow(unsafe_code)]
 pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     serial::init();
@@ -51,7 +53,8 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     let main_stack = memory.add_stack().expect("there is memory for the first stack");
     let root = memory.tables().root();
     memory::install(memory, takeover);
-    // SAFETY: the tables map kernel, boot information and physical memory as before, and the new stack.
+    // SAFETY: the tables map kernel, boot information and physical memory as before, and the new
+    // stack.
     unsafe { stack::leave_for(root, main_stack.top, on_own_stack) }
 }
 
@@ -60,9 +63,13 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
 extern "C" fn on_own_stack() -> ! {
     let Handover { boot, main } = HANDOVER.get().expect("start has run");
     let fault_stack = memory::with(|memory| {
-        // SAFETY: nothing of the bootloader is in use any more: tables, stack and segments are the kernel's.
+        // SAFETY: nothing of the bootloader is in use any more: tables, stack and segments are the
+        // kernel's.
         unsafe { paging::reclaim(boot, memory.frames()) };
-        assert!(memory.claim_break(BreakId::KERNEL_HEAP, Policy::Strict), "the kernel heap's break is free");
+        assert!(
+            memory.claim_break(BreakId::KERNEL_HEAP, Policy::Strict),
+            "the kernel heap's break is free"
+        );
         memory.add_stack().expect("there is memory for the second stack")
     });
     // SAFETY: the stack is mapped, is never taken away, and nobody else knows of it.

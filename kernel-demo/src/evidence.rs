@@ -10,8 +10,8 @@
 //!   C12    a page of a grown break is touched       FAILED (1 of 2 checks)
 //! ```
 //!
-//! A step ends early when something that it cannot do without is missing ([`Evidence::need`]); that is a failure like any
-//! other, and the tour goes on. Nothing here allocates.
+//! A step ends early when something that it cannot do without is missing ([`Evidence::need`]); that
+//! is a failure like any other, and the tour goes on. Nothing here allocates.
 
 use core::fmt::{self, Display, Write};
 
@@ -63,10 +63,15 @@ pub struct Tour<'out> {
 impl<'out> Tour<'out> {
     /// A tour that has shown nothing yet, and prints to `out`.
     pub const fn new(out: &'out mut dyn Write) -> Self {
-        Self { out, rows: [Row { claim: "", shown_by: "", checks: 0, failed: 0 }; MAX_STEPS], len: 0 }
+        Self {
+            out,
+            rows: [Row { claim: "", shown_by: "", checks: 0, failed: 0 }; MAX_STEPS],
+            len: 0,
+        }
     }
 
-    /// Shows a claim: prints it with its text, then the evidence, and keeps the result for the summary.
+    /// Shows a claim: prints it with its text, then the evidence, and keeps the result for the
+    /// summary.
     ///
     /// # Panics
     ///
@@ -88,13 +93,22 @@ impl<'out> Tour<'out> {
         print_line(self.out, format_args!("\n{:<6} {:<66} result", "claim", "shown by"));
         for Row { claim, shown_by, checks, failed } in rows {
             match failed {
-                0 => print_line(self.out, format_args!("{claim:<6} {shown_by:<66} ok ({checks} checks)")),
-                _ => print_line(self.out, format_args!("{claim:<6} {shown_by:<66} FAILED ({failed} of {checks} checks)")),
+                0 => print_line(
+                    self.out,
+                    format_args!("{claim:<6} {shown_by:<66} ok ({checks} checks)"),
+                ),
+                _ => print_line(
+                    self.out,
+                    format_args!("{claim:<6} {shown_by:<66} FAILED ({failed} of {checks} checks)"),
+                ),
             }
         }
         let shown = rows.iter().filter(|row| row.failed == 0).count();
         let checks: usize = rows.iter().map(|row| row.checks).sum();
-        print_line(self.out, format_args!("\n{shown} of {} steps shown, {checks} checks", rows.len()));
+        print_line(
+            self.out,
+            format_args!("\n{shown} of {} steps shown, {checks} checks", rows.len()),
+        );
         !rows.is_empty() && shown == rows.len()
     }
 }
@@ -115,7 +129,10 @@ impl<'out> Evidence<'out> {
     /// The number of checks, and of those that failed. To have checked nothing is a failed check.
     pub fn finish(mut self) -> (usize, usize) {
         if self.checks == 0 {
-            self.check(false, format_args!("checks of this claim: expected at least one, found none"));
+            self.check(
+                false,
+                format_args!("checks of this claim: expected at least one, found none"),
+            );
         }
         (self.checks, self.failed)
     }
@@ -202,8 +219,20 @@ mod tests {
             evidence.expect("one", 1, 1);
             Ok(())
         };
-        tour.show(&Step { name: "c1", claim: "C1", text: "one holds", shown_by: "a check", show: first });
-        tour.show(&Step { name: "c2", claim: "C2", text: "the case", shown_by: "the case's step", show });
+        tour.show(&Step {
+            name: "c1",
+            claim: "C1",
+            text: "one holds",
+            shown_by: "a check",
+            show: first,
+        });
+        tour.show(&Step {
+            name: "c2",
+            claim: "C2",
+            text: "the case",
+            shown_by: "the case's step",
+            show,
+        });
         let verdict = tour.finish();
         (text, verdict)
     }
@@ -235,7 +264,10 @@ mod tests {
             Ok(())
         });
         assert!(!verdict);
-        assert!(text.contains("  FAILED  frames taken: expected 0, found 3\n  ok      and then: 1\n"), "{text}");
+        assert!(
+            text.contains("  FAILED  frames taken: expected 0, found 3\n  ok      and then: 1\n"),
+            "{text}"
+        );
         assert!(text.contains("  FAILED  pages: expected at least 2, found 1\n"), "{text}");
         assert!(text.contains("  FAILED  it moved: expected true, found false\n"), "{text}");
         assert!(text.contains("FAILED (3 of 4 checks)\n"), "{text}");
@@ -250,7 +282,10 @@ mod tests {
             Ok(())
         });
         assert!(!verdict);
-        assert!(text.contains("  FAILED  block: expected one, found none: out of memory\n"), "{text}");
+        assert!(
+            text.contains("  FAILED  block: expected one, found none: out of memory\n"),
+            "{text}"
+        );
         assert!(!text.contains("never reached"), "{text}");
     }
 
@@ -258,7 +293,10 @@ mod tests {
     fn a_step_without_a_check_and_a_tour_without_a_step_show_nothing() {
         let (text, verdict) = run(|_| Ok(()));
         assert!(!verdict);
-        assert!(text.contains("FAILED  checks of this claim: expected at least one, found none"), "{text}");
+        assert!(
+            text.contains("FAILED  checks of this claim: expected at least one, found none"),
+            "{text}"
+        );
         assert!(!Tour::new(&mut String::new()).finish());
     }
 }

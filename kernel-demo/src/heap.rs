@@ -1,7 +1,8 @@
 //! The kernel's own heap: `brkalloc` over a break of which nothing is mapped until it is touched.
 //!
-//! The break is strict, so an allocation that cannot be backed fails when it is made: `try_reserve` and its like return an
-//! error, everything else ends in a panic that names the size. A touch never fails.
+//! The break is strict, so an allocation that cannot be backed fails when it is made: `try_reserve`
+//! and its like return an error, everything else ends in a panic that names the size. A touch never
+//! fails.
 
 use brkalloc::LockedHeap;
 

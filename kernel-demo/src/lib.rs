@@ -16,13 +16,15 @@
 //!
 //! Rules of this kernel:
 //!
-//! 1. All of the kernel lives in the higher half; `memory::layout` has the map. The lower half is the processes', each on page
-//!    tables of its own (`memory::pages`). The kernel runs on its own tables, on which the lower half is empty.
-//! 2. One processor. Interrupts are disabled in the kernel: the timer interrupts programs in ring 3 and nothing else. Locks
-//!    order as `memory` says.
+//! 1. All of the kernel lives in the higher half; `memory::layout` has the map. The lower half is
+//!    the processes', each on page tables of its own (`memory::pages`). The kernel runs on its own
+//!    tables, on which the lower half is empty.
+//! 2. One processor. Interrupts are disabled in the kernel: the timer interrupts programs in ring 3
+//!    and nothing else. Locks order as `memory` says.
 //! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
-//! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What needs the machine is left
-//!    out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts of `memory` and `testing` that use them.
+//! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What
+//!    needs the machine is left out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts
+//!    of `memory` and `testing` that use them.
 //! 5. No unstable language feature: exception entries are naked functions.
 
 #![cfg_attr(not(test), no_std)]

@@ -1,7 +1,8 @@
-//! Walks through the documents' claims, with evidence, and powers off. `make run` boots this; the exit status is the verdict.
+//! Walks through the documents' claims, with evidence, and powers off. `make run` boots this; the
+//! exit status is the verdict.
 //!
-//! With `-fw_cfg name=opt/brkalloc/fail-nth,string=N` the N-th frame that is asked for is refused, to show that evidence can
-//! fail: the tour prints what does not hold, and goes on.
+//! With `-fw_cfg name=opt/brkalloc/fail-nth,string=N` the N-th frame that is asked for is refused,
+//! to show that evidence can fail: the tour prints what does not hold, and goes on.
 
 #![no_std]
 #![no_main]
@@ -16,7 +17,9 @@ use kernel_demo::{memory, println, tour};
 kernel_demo::main!(main);
 
 fn main() -> Exit {
-    println!("brkalloc: where malloc's memory comes from. Each claim of the documents, and the evidence.");
+    println!(
+        "brkalloc: where malloc's memory comes from. Each claim of the documents, and the evidence."
+    );
     refuse_a_frame();
     let mut console = Console;
     let mut tour = Tour::new(&mut console);
@@ -34,7 +37,8 @@ impl fmt::Write for Console {
     }
 }
 
-/// If the machine was started with a number under `fail-nth`, lets the page allocator refuse that frame.
+/// If the machine was started with a number under `fail-nth`, lets the page allocator refuse that
+/// frame.
 fn refuse_a_frame() {
     let mut buffer = [0; 16];
     if let Some(nth) = qemu::option("fail-nth", &mut buffer).and_then(|text| text.parse().ok()) {

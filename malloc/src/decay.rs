@@ -1,13 +1,14 @@
-//! When free memory is given back: what is free at the break, and the pages of what is free below it; now and then, as long as the program
-//! allocates.
+//! When free memory is given back: what is free at the break, and the pages of what is free below
+//! it; now and then, as long as the program allocates.
 //!
-//! There is no thread that would wake up for it. The clock is looked at by who asks for a block that does not come from an arena, and by each
-//! thread after some dozen misses of its front cache. A program that has stopped allocating keeps what it has; `malloc_trim` does it at once.
+//! There is no thread that would wake up for it. The clock is looked at by who asks for a block
+//! that does not come from an arena, and by each thread after some dozen misses of its front cache.
+//! A program that has stopped allocating keeps what it has; `malloc_trim` does it at once.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// As long as memory decays, a `free` gives back what is free at the break only from so many bytes on: what is less waits for its turn, for
-/// a program that frees much often wants it again at once.
+/// As long as memory decays, a `free` gives back what is free at the break only from so many bytes
+/// on: what is less waits for its turn, for a program that frees much often wants it again at once.
 pub(crate) const TRIM_THRESHOLD: usize = 64 << 20;
 
 /// So much of what is free at the break stays when memory decays, in bytes.

@@ -10,14 +10,17 @@
 //!   ProcessBreak · Mappings                                                 provider/   brk, mmap, mremap, munmap, madvise
 //! ```
 //!
-//! beside it: `request` (which layout is meant), `options` (the environment), `start` (constructors, `fork`, exit), `thread` (who has which arena),
-//! `decay` (when unused pages go back), `lock`, `pause`, `report` (messages).
+//! beside it: `request` (which layout is meant), `options` (the environment), `start`
+//! (constructors, `fork`, exit), `thread` (who has which arena), `decay` (when unused pages go
+//! back), `lock`, `pause`, `report` (messages).
 //!
 //! # Rules
 //!
-//! 1. Nothing here calls anything that might call `malloc`, except where it says why that is harmless. There is no std.
+//! 1. Nothing here calls anything that might call `malloc`, except where it says why that is
+//!    harmless. There is no std.
 //! 2. Nothing unwinds: a panic, and what the heap finds corrupt, is a message and `abort`.
-//! 3. Whatever state there is works zeroed, from the first call on: before constructors, and after destructors.
+//! 3. Whatever state there is works zeroed, from the first call on: before constructors, and after
+//!    destructors.
 //! 4. `free` leaves `errno` alone.
 
 #![no_std]

@@ -4,11 +4,12 @@
 //!   state   0 free    1 held    2 held, and somebody sleeps (FUTEX_WAIT) until it is free
 //! ```
 //!
-//! A process of one thread does not lock: glibc knows whether it is one (`__libc_single_threaded`). Nothing within the lock begins a
-//! thread.
+//! A process of one thread does not lock: glibc knows whether it is one (`__libc_single_threaded`).
+//! Nothing within the lock begins a thread.
 //!
-//! Around a `fork` others may have handlers that allocate. Those that were entered after ours run while we do not hold the lock; but a library's
-//! constructor may have been faster. So whoever forks has the heap to itself, and may use it.
+//! Around a `fork` others may have handlers that allocate. Those that were entered after ours run
+//! while we do not hold the lock; but a library's constructor may have been faster. So whoever
+//! forks has the heap to itself, and may use it.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -23,7 +24,8 @@ const LOOKS: usize = 100;
 
 static STATE: AtomicU32 = AtomicU32::new(FREE);
 
-/// The thread that forks and has the lock for that; 0: there is none. No thread but that one finds itself here.
+/// The thread that forks and has the lock for that; 0: there is none. No thread but that one finds
+/// itself here.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" {
@@ -50,8 +52,8 @@ impl HeapLock {
     }
 
     /// Takes the lock, and keeps it, unless the process has one thread. Whether it did. For `fork`:
-    /// [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs to it, called by the same thread, or by its copy in the child, before another
-    /// thread can begin.
+    /// [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs to it, called by the same
+    /// thread, or by its copy in the child, before another thread can begin.
     pub(crate) fn take_if_shared() -> bool {
         let is_shared = !is_single_threaded();
         if is_shared {
@@ -66,7 +68,8 @@ impl HeapLock {
         FORKING.load(Ordering::Relaxed) == thread::id()
     }
 
-    /// Gives back what [`take_if_shared`](HeapLock::take_if_shared) took, if it did: else nobody is there who could have the lock.
+    /// Gives back what [`take_if_shared`](HeapLock::take_if_shared) took, if it did: else nobody is
+    /// there who could have the lock.
     pub(crate) fn give_back_if_taken() {
         if STATE.load(Ordering::Relaxed) != FREE {
             FORKING.store(0, Ordering::Relaxed);
@@ -84,7 +87,14 @@ impl HeapLock {
     fn give_back() {
         if STATE.swap(FREE, Ordering::Release) == AWAITED {
             // SAFETY: wakes one of those who sleep on this word; it fails for nobody.
-            unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    STATE.as_ptr(),
+                    libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+                    1,
+                )
+            };
         }
     }
 }
@@ -99,7 +109,8 @@ impl Drop for Held {
 }
 
 fn is_single_threaded() -> bool {
-    // SAFETY: glibc's variable is there for the life of the process. It changes only by what this thread does, if it is not 0.
+    // SAFETY: glibc's variable is there for the life of the process. It changes only by what this
+    // thread does, if it is not 0.
     let flag = unsafe { (&raw const __libc_single_threaded).read_volatile() };
     flag != 0
 }
@@ -120,16 +131,18 @@ fn wait() -> bool {
     }
     crate::errno::unchanged(|| {
         while STATE.swap(AWAITED, Ordering::Acquire) != FREE {
-            let (operation, forever) = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, core::ptr::null::<libc::timespec>());
-            // SAFETY: sleeps while the word says so. Whoever is woken looks again, for whatever reason it was.
+            let (operation, forever) =
+                (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, core::ptr::null::<libc::timespec>());
+            // SAFETY: sleeps while the word says so. Whoever is woken looks again, for whatever
+            // reason it was.
             unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), operation, AWAITED, forever) };
         }
     });
     true
 }
 
-// SAFETY: who holds it is told apart by `STATE`: whoever changes it from FREE. In a process of one thread there is nobody else, and the heap
-// is not called from within the heap.
+// SAFETY: who holds it is told apart by `STATE`: whoever changes it from FREE. In a process of one
+// thread there is nobody else, and the heap is not called from within the heap.
 unsafe impl brkalloc::RawLock for HeapLock {
     const INIT: Self = Self;
 

@@ -9,8 +9,9 @@
 
 use core::ffi::{CStr, c_char};
 
-/// How often unused pages are given back, in milliseconds, unless somebody says otherwise: long beside what it costs, and beside how soon most
-/// of what is freed is wanted again; short beside what people wait for.
+/// How often unused pages are given back, in milliseconds, unless somebody says otherwise: long
+/// beside what it costs, and beside how soon most of what is freed is wanted again; short beside
+/// what people wait for.
 const DECAY_MS: u64 = 250;
 
 /// What is asked for.
@@ -35,7 +36,8 @@ impl Options {
     }
 }
 
-/// A variable of the environment. The text stays where it is: nobody frees the strings that a process began with.
+/// A variable of the environment. The text stays where it is: nobody frees the strings that a
+/// process began with.
 fn variable(name: &'static CStr) -> Option<&'static CStr> {
     // SAFETY: a string; nobody changes the environment while the process begins.
     let value: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
@@ -53,6 +55,9 @@ fn is_set(value: Option<&CStr>) -> bool {
 
 /// A number of milliseconds, or a word such as `never`.
 fn decay(value: Option<&CStr>) -> Option<u64> {
-    let Some(text) = value.and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty()) else { return Some(DECAY_MS) };
+    let Some(text) = value.and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+    else {
+        return Some(DECAY_MS);
+    };
     text.parse().ok()
 }

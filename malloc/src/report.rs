@@ -31,10 +31,13 @@ impl Write for Message {
 /// Where messages go.
 static ERRORS: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 
-/// Lets messages go where they go now, also if the program closes its standard error output: many do when they exit.
+/// Lets messages go where they go now, also if the program closes its standard error output: many
+/// do when they exit.
 pub(crate) fn keep_errors_open() {
     // SAFETY: makes another number for a file, well above those that programs count on.
-    let copy = errno::unchanged(|| unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, LEAST_NUMBER) });
+    let copy = errno::unchanged(|| unsafe {
+        libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, LEAST_NUMBER)
+    });
     if copy >= 0 {
         ERRORS.store(copy, Ordering::Relaxed);
     }
@@ -46,7 +49,9 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     // A message always takes what it is given.
     let _ = writeln!(message, "brkmalloc: {text}");
     // SAFETY: so many bytes of the message are there. If nobody takes them, nobody wanted to know.
-    errno::unchanged(|| unsafe { libc::write(ERRORS.load(Ordering::Relaxed), message.bytes.as_ptr().cast(), message.len) });
+    errno::unchanged(|| unsafe {
+        libc::write(ERRORS.load(Ordering::Relaxed), message.bytes.as_ptr().cast(), message.len)
+    });
 }
 
 /// Writes a line and ends the process: for what must not go on.

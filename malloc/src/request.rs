@@ -39,7 +39,8 @@ pub(crate) fn pages(size: usize) -> Option<Layout> {
     aligned(PAGE, size.max(1).checked_next_multiple_of(PAGE)?)
 }
 
-/// The alignment that `memalign` gives to who asks for this one: the next power of two, as in glibc. `None`: there is none.
+/// The alignment that `memalign` gives to who asks for this one: the next power of two, as in
+/// glibc. `None`: there is none.
 pub(crate) const fn alignment_of_memalign(align: usize) -> Option<usize> {
     align.checked_next_power_of_two()
 }

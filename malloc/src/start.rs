@@ -21,9 +21,16 @@ extern "C" fn begin() {
         PRINTS_STATS.store(true, Ordering::Relaxed);
         report::keep_errors_open();
     }
-    // SAFETY: three functions that are there as long as the library. Ours come first in the child and last before the fork, but for those of
-    // libraries whose constructors came before this one.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+    // SAFETY: three functions that are there as long as the library. Ours come first in the child
+    // and last before the fork, but for those of libraries whose constructors came before this
+    // one.
+    unsafe {
+        libc::pthread_atfork(
+            Some(before_fork),
+            Some(after_fork_in_parent),
+            Some(after_fork_in_child),
+        )
+    };
     // Two processes must not write to one file.
     // SAFETY: a string; only the loader runs yet.
     unsafe { libc::unsetenv(engine::TRACE_VARIABLE.as_ptr()) };

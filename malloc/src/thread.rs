@@ -1,4 +1,5 @@
-//! Which thread is calling: the slot that it has in the heap of arenas, from its first call to its end.
+//! Which thread is calling: the slot that it has in the heap of arenas, from its first call to its
+//! end.
 //!
 //! ```text
 //!   first call ─► the lowest free slot, of SLOTS ──► thread's end: what is free goes back, the slot is free for the next thread
@@ -8,15 +9,18 @@
 //!
 //! # The thread's variable
 //!
-//! It is in the block that each thread has from its first instruction to its last, at a distance from the thread pointer that the loader
-//! writes into a word of ours (*initial-exec*): to get at it is two instructions, and calls nobody. What a compiler makes of a thread's
-//! variable in a library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be asked for in stable Rust, so
-//! the variable is declared by hand. Libraries that are loaded later find room for it, too: it is 32 bytes, and glibc keeps more for such.
+//! It is in the block that each thread has from its first instruction to its last, at a distance
+//! from the thread pointer that the loader writes into a word of ours (*initial-exec*): to get at
+//! it is two instructions, and calls nobody. What a compiler makes of a thread's variable in a
+//! library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be
+//! asked for in stable Rust, so the variable is declared by hand. Libraries that are loaded later
+//! find room for it, too: it is 32 bytes, and glibc keeps more for such.
 //!
-//! Whoever forks looks at the variables of others, and so `THERE` says where each is: from when the thread's end is certain to be told to when it
-//! was. (A stack that was freed, and with it the variable, is that of a thread that has ended; in the child glibc keeps the stacks of threads
-//! that are not there until another thread begins, and our handler comes before.) A thread that ends by a bare system call does not tell: so the
-//! kernel is asked whether it is still there.
+//! Whoever forks looks at the variables of others, and so `THERE` says where each is: from when the
+//! thread's end is certain to be told to when it was. (A stack that was freed, and with it the
+//! variable, is that of a thread that has ended; in the child glibc keeps the stacks of threads
+//! that are not there until another thread begins, and our handler comes before.) A thread that
+//! ends by a bare system call does not tell: so the kernel is asked whether it is still there.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
@@ -75,7 +79,8 @@ impl Thread {
     #[inline(always)]
     fn current<'thread>() -> &'thread Self {
         let place: *const Self;
-        // SAFETY: reads the distance, which the loader has written, and the thread pointer, which points at itself.
+        // SAFETY: reads the distance, which the loader has written, and the thread pointer, which
+        // points at itself.
         unsafe {
             asm!(
                 "mov {place}, qword ptr [rip + brkmalloc_thread@GOTTPOFF]",
@@ -84,7 +89,8 @@ impl Thread {
                 options(pure, nomem, nostack),
             );
         }
-        // SAFETY: the thread's variable is there as long as the thread; zeros are a valid value; no other thread gets at it.
+        // SAFETY: the thread's variable is there as long as the thread; zeros are a valid value; no
+        // other thread gets at it.
         unsafe { &*place }
     }
 }
@@ -115,7 +121,8 @@ struct There {
 }
 
 /// Which threads have slots, if it is certain that they tell their end.
-static THERE: [There; SLOTS] = [const { There { thread: AtomicPtr::new(ptr::null_mut()), id: AtomicI32::new(0) } }; SLOTS];
+static THERE: [There; SLOTS] =
+    [const { There { thread: AtomicPtr::new(ptr::null_mut()), id: AtomicI32::new(0) } }; SLOTS];
 
 impl There {
     fn enter(&self, thread: &Thread) {
@@ -137,7 +144,8 @@ static KEY: AtomicU32 = AtomicU32::new(0);
 /// Sees to it that the end of threads is told. Before the first block.
 pub(crate) fn start() {
     let mut key = 0;
-    // SAFETY: a place for the key; `end` is there as long as the library, which is not unloaded while it has blocks in use.
+    // SAFETY: a place for the key; `end` is there as long as the library, which is not unloaded
+    // while it has blocks in use.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
         KEY.store(key + 1, Ordering::Relaxed);
     }
@@ -160,7 +168,8 @@ unsafe extern "C" fn end(_: *mut c_void) {
 #[cold]
 #[inline(never)]
 fn begin(thread: &Thread) {
-    // The C library allocates to note a value for a key, if a program has had more than thirty keys when ours was made: on no slot.
+    // The C library allocates to note a value for a key, if a program has had more than thirty keys
+    // when ours was made: on no slot.
     thread.slot.set(NONE);
     let Some(slot) = take_slot() else { return };
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
@@ -187,11 +196,14 @@ fn slots_of_others() -> impl Iterator<Item = usize> {
     })
 }
 
-/// Before a fork, with the lock held: of threads that have ended and not told it there is no variable.
+/// Before a fork, with the lock held: of threads that have ended and not told it there is no
+/// variable.
 pub(crate) fn before_fork() {
     for slot in slots_of_others() {
         let there = &THERE[slot];
-        if !there.thread.load(Ordering::Acquire).is_null() && !exists(there.id.load(Ordering::Relaxed)) {
+        if !there.thread.load(Ordering::Acquire).is_null()
+            && !exists(there.id.load(Ordering::Relaxed))
+        {
             there.thread.store(ptr::null_mut(), Ordering::Relaxed);
         }
     }
@@ -205,7 +217,8 @@ fn exists(id: i32) -> bool {
     errno::unchanged(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
 }
 
-/// In the child of a fork, when the heap has looked at their variables: the slots of others are free, but for those that are lost.
+/// In the child of a fork, when the heap has looked at their variables: the slots of others are
+/// free, but for those that are lost.
 pub(crate) fn after_fork() {
     for slot in slots_of_others() {
         THERE[slot].thread.store(ptr::null_mut(), Ordering::Relaxed);
@@ -220,10 +233,12 @@ pub(crate) fn after_fork() {
 #[derive(Debug)]
 pub(crate) struct Threads;
 
-// SAFETY: a slot is a thread's from when it took it out of `TAKEN` to when it put it back; only signal handlers interrupt. The word is a variable
-// of the thread, which is empty at first, and after `retire`. The one call that might allocate is made before the thread has entered.
+// SAFETY: a slot is a thread's from when it took it out of `TAKEN` to when it put it back; only
+// signal handlers interrupt. The word is a variable of the thread, which is empty at first, and
+// after `retire`. The one call that might allocate is made before the thread has entered.
 unsafe impl Cpu for Threads {
-    /// As in glibc, a signal handler must not allocate. If it does, it gets what is behind the lock, or nothing.
+    /// As in glibc, a signal handler must not allocate. If it does, it gets what is behind the
+    /// lock, or nothing.
     const NESTS: bool = false;
 
     fn slots(&self) -> usize {
@@ -251,7 +266,8 @@ unsafe impl Cpu for Threads {
 
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {
         let thread = NonNull::new(THERE.get(slot)?.thread.load(Ordering::Acquire))?;
-        // SAFETY: the variable of a thread that has not ended, nor will as long as the lock is held; or that was copied with all else.
+        // SAFETY: the variable of a thread that has not ended, nor will as long as the lock is
+        // held; or that was copied with all else.
         Some(unsafe { &thread.as_ref().word })
     }
 

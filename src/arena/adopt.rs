@@ -1,4 +1,5 @@
-//! Adoption: what becomes of the arenas of slots that are retired. Whoever claims such a slot is alone with its arenas until it is released.
+//! Adoption: what becomes of the arenas of slots that are retired. Whoever claims such a slot is
+//! alone with its arenas until it is released.
 //!
 //! ```text
 //!   an arena needs a segment ─► has a retired one got blocks back, or was it left untidy?
@@ -28,7 +29,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         }
     }
 
-    /// Allocates from the arena of a slot that is retired, if there is room between what is live there. O(slots).
+    /// Allocates from the arena of a slot that is retired, if there is room between what is live
+    /// there. O(slots).
     pub(super) fn allocate_from_retired(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return None;
@@ -40,7 +42,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
             let block = (0..LEVELS).filter_map(|level| slot.arena(level)).find_map(|arena| {
                 // SAFETY: the slot is claimed.
                 let (inner, _) = unsafe { Arena::enter(arena) };
-                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's memory, as long as its blocks.
+                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's
+                // memory, as long as its blocks.
                 unsafe { inner.heap.try_allocate(Front::in_full(layout)) }
             });
             slot.release(State::Retired);
@@ -49,8 +52,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Looks at the next few slots in turn, and tidies up those that are retired and have got something back since, or were left untidy. O(`most`)
-/// slots, and what was freed there.
+/// Looks at the next few slots in turn, and tidies up those that are retired and have got something
+/// back since, or were left untidy. O(`most`) slots, and what was freed there.
 pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, most: usize) {
     if source.shared.retired.load(Ordering::Relaxed) > 0 {
         source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
@@ -58,7 +61,10 @@ pub(super) fn adopt<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, m
 }
 
 /// Tidies up a slot, if it is retired and has got something back since, or was left untidy.
-pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(source: Source<'_, B, M, L>, slot: &Slot<Arena<B, M, L>>) {
+pub(super) fn adopt_slot<B: Break, M: Map, L: RawLock>(
+    source: Source<'_, B, M, L>,
+    slot: &Slot<Arena<B, M, L>>,
+) {
     let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
     // SAFETY: an arena that is there stays.
     let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());

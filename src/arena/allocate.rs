@@ -1,4 +1,5 @@
-//! How a block is allocated: from the front cache, else the arena (the second one for an interrupter), else the parent.
+//! How a block is allocated: from the front cache, else the arena (the second one for an
+//! interrupter), else the parent.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -13,7 +14,8 @@ use crate::provider::{Break, Cpu, Map};
 use crate::small::Front;
 
 impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
-    /// Allocates a block that is not large from the arena. If others have freed something, some of that is taken up first.
+    /// Allocates a block that is not large from the arena. If others have freed something, some of
+    /// that is taken up first.
     ///
     /// # Safety
     ///
@@ -30,14 +32,19 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
         }
         // SAFETY: the caller's promise.
         let heap = unsafe { inner.heap(parent) };
-        // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's memory, as long as its blocks.
+        // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's
+        // memory, as long as its blocks.
         unsafe { heap.allocate(Front::in_full(layout)) }
     }
 }
 
 impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     /// Allocates from an arena whose front cache has nothing, or from the parent.
-    fn allocate_missed(&self, mut inside: Inside<'heap, B, M, L>, layout: Layout) -> Option<NonNull<u8>> {
+    fn allocate_missed(
+        &self,
+        mut inside: Inside<'heap, B, M, L>,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: it was given to this heap's slot.
         if let Some(block) = unsafe { inside.allocate(&self.heap.parent, layout) } {
             return Some(block);
@@ -63,15 +70,17 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         }
     }
 
-    /// Allocates from the parent. If that has nothing, what can be had back from slots that are retired is, and it looks again; and then in their
-    /// arenas.
+    /// Allocates from the parent. If that has nothing, what can be had back from slots that are
+    /// retired is, and it looks again; and then in their arenas.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
         let allocate = || {
             // SAFETY: the caller keeps the heap as long as its blocks.
             self.heap.parent.with(self.place(), |heap| unsafe { heap.allocate(layout) })
         };
         let answer = allocate()?;
-        if answer.is_some() || self.source().is_none_or(|source| source.shared.retired.load(Ordering::Relaxed) == 0) {
+        if answer.is_some()
+            || self.source().is_none_or(|source| source.shared.retired.load(Ordering::Relaxed) == 0)
+        {
             return answer;
         }
         self.adopt_all();
@@ -84,12 +93,14 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory; or if the caller has interrupted somebody who has the parent's lock, and its second arena has none.
+    /// `None` if there is no memory; or if the caller has interrupted somebody who has the parent's
+    /// lock, and its second arena has none.
     ///
     /// # Time
     ///
-    /// O(1), plus at most a few calls of the provider. Locally it takes no lock; every few dozen blocks others may have freed are
-    /// taken up, `TAKEN_UP_AT_ONCE` at most; for more memory it waits for the parent's lock.
+    /// O(1), plus at most a few calls of the provider. Locally it takes no lock; every few dozen
+    /// blocks others may have freed are taken up, `TAKEN_UP_AT_ONCE` at most; for more memory
+    /// it waits for the parent's lock.
     ///
     /// # Safety
     ///
@@ -105,7 +116,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls nobody: `None` only says that there is more to do.
+    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls nobody:
+    /// `None` only says that there is more to do.
     ///
     /// # Safety
     ///
@@ -175,7 +187,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             // What is fresh from the provider need not be written to.
             let visit = self.visit();
             // SAFETY: the caller's promise.
-            let answer = self.parent.with(visit.place(), |heap| unsafe { heap.allocate_zeroed(layout) });
+            let answer =
+                self.parent.with(visit.place(), |heap| unsafe { heap.allocate_zeroed(layout) });
             if let Some(Some(block)) = answer {
                 return Some(block);
             }
@@ -187,7 +200,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         Some(block)
     }
 
-    /// [`allocate`](ArenaHeap::allocate) that never calls the provider. It may wait for the parent's lock.
+    /// [`allocate`](ArenaHeap::allocate) that never calls the provider. It may wait for the
+    /// parent's lock.
     ///
     /// # Safety
     ///
@@ -196,10 +210,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     pub unsafe fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served(layout);
         let visit = self.visit();
-        if let Some(mut inside) = visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout)) {
+        if let Some(mut inside) =
+            visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout))
+        {
             // SAFETY: the caller's promise.
-            if let Some(block) = unsafe { inside.inner().0.heap.try_allocate(Front::in_full(layout)) } {
-                return Some(block);
+            let block = unsafe { inside.inner().0.heap.try_allocate(Front::in_full(layout)) };
+            if block.is_some() {
+                return block;
             }
         }
         // SAFETY: the caller's promise.

@@ -37,7 +37,8 @@ pub(super) type ArenasHeap<B, M, L> = Heap<Supply<B, M, L>, NoMap, FRONTS>;
 ///
 /// # Invariants
 ///
-/// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed the slot.
+/// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed
+/// the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, L> {
     mailbox: Apart<Mailbox>,
@@ -75,8 +76,13 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     ///
     /// # Safety
     ///
-    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share outlives it.
-    pub(super) unsafe fn begin(memory: NonNull<u8>, owner: Owner, shared: NonNull<Shared<Self>>) -> NonNull<Self> {
+    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share
+    /// outlives it.
+    pub(super) unsafe fn begin(
+        memory: NonNull<u8>,
+        owner: Owner,
+        shared: NonNull<Shared<Self>>,
+    ) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
         let heap = ArenasHeap::of_arena(Supply::new(owner, shared));
         let inner = UnsafeCell::new(Inner {
@@ -105,7 +111,9 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     /// # Safety
     ///
     /// The caller is alone with the arena as long as the reference is in use: the type's invariant.
-    pub(super) unsafe fn enter<'arena>(arena: NonNull<Self>) -> (&'arena mut Inner<B, M, L>, &'arena Mailbox) {
+    pub(super) unsafe fn enter<'arena>(
+        arena: NonNull<Self>,
+    ) -> (&'arena mut Inner<B, M, L>, &'arena Mailbox) {
         // SAFETY: an arena that is there stays.
         let arena = unsafe { arena.as_ref() };
         // SAFETY: the caller's promise.
@@ -139,7 +147,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         self.near.owner_of(block.addr().get()) == Some(self.owner)
     }
 
-    /// If a block is this arena's, as far as one look tells: the class of the run in which it lies, if it lies in one.
+    /// If a block is this arena's, as far as one look tells: the class of the run in which it lies,
+    /// if it lies in one.
     #[inline(always)]
     pub(super) fn class_if_own(&self, block: NonNull<u8>) -> Option<Option<Class>> {
         self.near.class_if_owned(block.addr().get(), self.owner)
@@ -173,12 +182,14 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         }
     }
 
-    /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free, and gives back every segment that is.
+    /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free,
+    /// and gives back every segment that is.
     pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, mailbox: &Mailbox) {
         let shared = self.shared();
         self.outbox.send_all(|owner| shared.mailbox_of(owner));
         // SAFETY: a slot of the same heap; what was said before is said again below.
-        let before = unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
+        let before =
+            unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(source.parent) };
         self.take_up_all(mailbox);

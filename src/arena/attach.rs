@@ -17,7 +17,8 @@ use crate::small::segments::Owner;
 const NESTED: usize = 1;
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
-    /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or somebody tidies them up just now.
+    /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or
+    /// somebody tidies them up just now.
     pub(super) fn attach(&self) -> bool {
         const { assert!(C::INTERRUPTED || !C::NESTS, "who is never interrupted needs no second arena") };
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
@@ -44,8 +45,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at once: its caller may not be able to wait
-/// for it.
+/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at
+/// once: its caller may not be able to wait for it.
 fn furnish<B: Break, M: Map, L: RawLock>(
     source: Source<'_, B, M, L>,
     slot: &Slot<Arena<B, M, L>>,
@@ -55,10 +56,14 @@ fn furnish<B: Break, M: Map, L: RawLock>(
     for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
         let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };
         // SAFETY: the parent lives as long as its arenas.
-        let memory = source.parent.with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
+        let memory = source
+            .parent
+            .with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
         let Some(memory) = memory.flatten() else { return false };
         #[cfg(feature = "checked")]
-        let Some(hook) = source.parent.with(source.place, |heap| heap.misuse_hook()) else { return false };
+        let Some(hook) = source.parent.with(source.place, |heap| heap.misuse_hook()) else {
+            return false;
+        };
         // SAFETY: a new block for it; what is shared stays as long as the arenas.
         let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
         // SAFETY: nobody else knows of it yet.
@@ -79,8 +84,9 @@ fn furnish<B: Break, M: Map, L: RawLock>(
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Makes what all slots share, as the first operation does anyway. Whoever may be interrupted by a handler that allocates calls it before:
-    /// until it is done, there is nothing that tells the handler not to wait. False: there is no memory.
+    /// Makes what all slots share, as the first operation does anyway. Whoever may be interrupted
+    /// by a handler that allocates calls it before: until it is done, there is nothing that
+    /// tells the handler not to wait. False: there is no memory.
     pub fn prepare(&self) -> bool {
         if self.shared().is_some() {
             return true;
@@ -91,14 +97,17 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 return true;
             }
             let slots = self.cpu.slots().min(Shared::<Arena<B, M, L>>::MOST_SLOTS);
-            let Some((layout, offset)) = Shared::<Arena<B, M, L>>::layout(slots) else { return false };
+            let Some((layout, offset)) = Shared::<Arena<B, M, L>>::layout(slots) else {
+                return false;
+            };
             // SAFETY: the heap lives as long as any block of it.
             let Some(memory) = (unsafe { heap.allocate_zeroed(layout) }) else { return false };
             // SAFETY: a new block of that layout.
             let shared = unsafe { Shared::begin(memory, slots, offset) };
-            // What describes the first segments lies above what all share, and is fresh, as that is: only what is used of it is written to.
-            // Without memory it comes with the first segment.
-            // SAFETY: it stays.
+            // What describes the first segments lies above what all share, and is fresh, as that
+            // is: only what is used of it is written to. Without memory it comes with the
+            // first segment.
+            // SAFETY: what is shared stays as long as the heap.
             let map = unsafe { &shared.as_ref().map };
             // SAFETY: the heap lives as long as any block of it.
             let part = |layout| unsafe { heap.allocate_zeroed(layout) };
@@ -109,9 +118,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         })
     }
 
-    /// Gives up the caller's slot: its thread ends, or its CPU goes. What is free goes back to the parent; what others still have goes back
-    /// with the first allocation, by anybody, that needs more memory after they have freed it; and the slot's next user, who gets the arena as
-    /// it is, goes on with what is left. To use the slot again is not wrong: it is attached again then.
+    /// Gives up the caller's slot: its thread ends, or its CPU goes. What is free goes back to the
+    /// parent; what others still have goes back with the first allocation, by anybody, that
+    /// needs more memory after they have freed it; and the slot's next user, who gets the arena as
+    /// it is, goes on with what is left. To use the slot again is not wrong: it is attached again
+    /// then.
     ///
     /// # Time
     ///

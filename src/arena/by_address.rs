@@ -1,4 +1,5 @@
-//! Blocks by address alone, for callers who do not say what they asked for: C's `free`. (`realloc`: resize.rs.)
+//! Blocks by address alone, for callers who do not say what they asked for: C's `free`. (`realloc`:
+//! resize.rs.)
 
 use core::ptr::NonNull;
 
@@ -38,8 +39,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         unsafe { inner.heap.push_front_by_address(block, class) }
     }
 
-    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if the caller has interrupted somebody who has the
-    /// parent's lock, and the block is the parent's.
+    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if
+    /// the caller has interrupted somebody who has the parent's lock, and the block is the
+    /// parent's.
     ///
     /// # Safety
     ///
@@ -49,7 +51,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let visit = self.visit();
         let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
             // SAFETY: the caller's promise; it lies in no segment.
-            return self.parent.with(visit.place(), |heap| unsafe { heap.usable_size(block) }).unwrap_or(0);
+            return self
+                .parent
+                .with(visit.place(), |heap| unsafe { heap.usable_size(block) })
+                .unwrap_or(0);
         };
         // SAFETY: the caller's promise; it lies in a segment.
         let capacity = unsafe { capacity_in_segment(&shared.map, block) };

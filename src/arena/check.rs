@@ -17,7 +17,8 @@ use crate::provider::{Break, Cpu, Map};
 use crate::small::segments::Owner;
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
-    /// Verifies every invariant of all heaps, and that the map of segments says what is whose. O(cells), and O(units · segments of an arena).
+    /// Verifies every invariant of all heaps, and that the map of segments says what is whose.
+    /// O(cells), and O(units · segments of an arena).
     ///
     /// # Errors
     ///
@@ -30,7 +31,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
             // SAFETY: nobody else is in the heap.
             unsafe { Arena::enter(arena) }.0.heap.check()?;
         }
-        shared.map.units().try_for_each(|(at, owner, number)| self.check_unit(shared, at, owner, number))
+        shared
+            .map
+            .units()
+            .try_for_each(|(at, owner, number)| self.check_unit(shared, at, owner, number))
     }
 
     /// The parts of the map are memory of the parent.
@@ -44,19 +48,34 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         })
     }
 
-    /// A unit that the map says is somebody's is in a segment of that one's heap, if that may be looked at. (That the heap's own units are
-    /// right was verified with the heap.)
-    fn check_unit(&self, shared: &Shared<Arena<B, M, L>>, at: usize, owner: Owner, number: usize) -> Result<(), Corruption> {
+    /// A unit that the map says is somebody's is in a segment of that one's heap, if that may be
+    /// looked at. (That the heap's own units are right was verified with the heap.)
+    fn check_unit(
+        &self,
+        shared: &Shared<Arena<B, M, L>>,
+        at: usize,
+        owner: Owner,
+        number: usize,
+    ) -> Result<(), Corruption> {
         if owner == Owner::NOBODY {
             return Err(Corruption { at, rule: Rule::SegmentUnit, expected: 0, found: number });
         }
         let is_dead = shared.slot_of(owner).is_some_and(|(slot, _)| slot.state() == State::Dead);
         let arena = shared.slot_of(owner).and_then(|(slot, level)| slot.arena(level));
-        // SAFETY: nobody else is in the heap.
-        if is_dead || arena.is_some_and(|arena| unsafe { Arena::enter(arena) }.0.heap.has_segment_at(at)) {
+        let has_segment = |arena| {
+            // SAFETY: nobody else is in the heap.
+            let (inner, _) = unsafe { Arena::enter(arena) };
+            inner.heap.has_segment_at(at)
+        };
+        if is_dead || arena.is_some_and(has_segment) {
             return Ok(());
         }
-        Err(Corruption { at, rule: Rule::SegmentOwner, expected: Owner::NOBODY.number(), found: owner.number() })
+        Err(Corruption {
+            at,
+            rule: Rule::SegmentOwner,
+            expected: Owner::NOBODY.number(),
+            found: owner.number(),
+        })
     }
 }
 

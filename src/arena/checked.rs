@@ -1,4 +1,5 @@
-//! The `checked` profile where several heaps are one: what a caller does wrong with another's block is found where it is done.
+//! The `checked` profile where several heaps are one: what a caller does wrong with another's block
+//! is found where it is done.
 //!
 //! ```text
 //!   allocate, and what is mine or the parent's   the heap's own checks                            heap/checked/
@@ -6,7 +7,8 @@
 //!   taken up ────────► as it was sent? ─► freed                                 whoever has written to it meanwhile is
 //! ```
 //!
-//! The hook is told by the caller's arena, or, where it has none, by the parent. That of an arena is the parent's when the arena was made.
+//! The hook is told by the caller's arena, or, where it has none, by the parent. That of an arena
+//! is the parent's when the arena was made.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -21,7 +23,8 @@ use crate::provider::{Break, Cpu, Map};
 use crate::small::segments::Owner;
 
 impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
-    /// Looks at a block of another arena that is freed here, and marks it. False: it must not be sent, and why was reported.
+    /// Looks at a block of another arena that is freed here, and marks it. False: it must not be
+    /// sent, and why was reported.
     ///
     /// # Safety
     ///
@@ -32,21 +35,33 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         verdict.map_err(|misuse| self.heap.report(misuse)).is_ok()
     }
 
-    /// Frees a block that others have sent. `next` is where its link leads: nowhere, if that cannot be true, or if the block is not as it was
-    /// sent; what was behind it is lost then.
+    /// Frees a block that others have sent. `next` is where its link leads: nowhere, if that cannot
+    /// be true, or if the block is not as it was sent; what was behind it is lost then.
     ///
     /// # Safety
     ///
     /// The block was in this arena's list.
-    pub(super) unsafe fn take_up_one(&mut self, block: NonNull<Link>, next: &mut Option<NonNull<Link>>) {
+    pub(super) unsafe fn take_up_one(
+        &mut self,
+        block: NonNull<Link>,
+        next: &mut Option<NonNull<Link>>,
+    ) {
         // SAFETY: the caller's promise.
         let is_sound = unsafe { self.heap.deallocate_sent(block.cast()) };
-        let leads_home = |next: NonNull<Link>| next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner;
+        let leads_home = |next: NonNull<Link>| {
+            next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner
+        };
         if let Some(wild) = next.take_if(|next| !is_sound || !leads_home(*next))
             && is_sound
         {
             let (block, found) = (block.addr().get(), wild.addr().get());
-            self.heap.report(Misuse { kind: MisuseKind::WriteAfterFree, block, at: block, found, expected: 0 });
+            self.heap.report(Misuse {
+                kind: MisuseKind::WriteAfterFree,
+                block,
+                at: block,
+                found,
+                expected: 0,
+            });
         }
     }
 }
@@ -64,7 +79,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
         verdict.map_err(|misuse| self.report(misuse)).is_ok()
     }
 
-    /// Tells the hook. A caller that has interrupted somebody who has the parent's lock, and has no arena left, cannot.
+    /// Tells the hook. A caller that has interrupted somebody who has the parent's lock, and has no
+    /// arena left, cannot.
     fn report(&self, misuse: Misuse) {
         match self.go_in(0).or_else(|| self.go_in(1)) {
             Some(mut inside) => inside.inner().0.heap.report(misuse),
@@ -76,8 +92,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Sets who is told of a misuse and decides what becomes of it, for the parent, the caller's arena, and all that are made from now on: to
-    /// be called before others use the heap. See [`Heap::set_misuse_hook`](crate::Heap::set_misuse_hook). The hook may be called with the
+    /// Sets who is told of a misuse and decides what becomes of it, for the parent, the caller's
+    /// arena, and all that are made from now on: to be called before others use the heap. See
+    /// [`Heap::set_misuse_hook`](crate::Heap::set_misuse_hook). The hook may be called with the
     /// parent locked.
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
         let visit = self.visit();
@@ -87,13 +104,17 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let _: Option<()> = self.parent.with(visit.place(), |heap| heap.set_misuse_hook(hook));
     }
 
-    /// Whether a block may be read, and moved to another one: it is live and has this layout, if that is known. What is wrong with another's
-    /// is reported; of the others the heap that has it did so when it was asked to resize it.
+    /// Whether a block may be read, and moved to another one: it is live and has this layout, if
+    /// that is known. What is wrong with another's is reported; of the others the heap that has
+    /// it did so when it was asked to resize it.
     pub(super) fn may_move(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
         let visit = self.visit();
         let owner = visit.owner_of(block);
         let Some(shared) = visit.shared.filter(|_| owner != Owner::NOBODY) else {
-            return self.parent.with(visit.place(), |heap| heap.has_block(block, layout)).unwrap_or(true);
+            return self
+                .parent
+                .with(visit.place(), |heap| heap.has_block(block, layout))
+                .unwrap_or(true);
         };
         if let Some(mut inside) = visit.go_in(0)
             && let (inner, _) = inside.inner()

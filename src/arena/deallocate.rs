@@ -18,7 +18,12 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     ///
     /// `parent` is the arena's. As for [`ArenaHeap::deallocate`]; the block is this arena's.
     #[inline(always)]
-    unsafe fn deallocate(&mut self, parent: &Parent<B, M, L>, block: NonNull<u8>, layout: Option<Layout>) {
+    unsafe fn deallocate(
+        &mut self,
+        parent: &Parent<B, M, L>,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+    ) {
         // SAFETY: the caller's promise.
         let heap = unsafe { self.inner().0.heap(parent) };
         match layout {
@@ -37,7 +42,12 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     ///
     /// As for [`ArenaHeap::deallocate`]; `owner` is whose it is.
     #[cold]
-    unsafe fn deallocate_elsewhere(&self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
+    unsafe fn deallocate_elsewhere(
+        &self,
+        owner: Owner,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+    ) {
         if owner == Owner::NOBODY {
             // SAFETY: the caller's promise; it lies in no segment.
             return unsafe { self.heap.parent.free(self.place(), block, layout) };
@@ -69,11 +79,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Time
     ///
-    /// O(1). Locally it takes no lock. For another's block there is one exchange with its owner every few dozen.
+    /// O(1). Locally it takes no lock. For another's block there is one exchange with its owner
+    /// every few dozen.
     ///
     /// # Safety
     ///
-    /// The block came from this heap with this layout, was not freed since, and is not used any more.
+    /// The block came from this heap with this layout, was not freed since, and is not used any
+    /// more.
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         let layout = served(layout);
@@ -84,8 +96,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// Frees a small block of the caller's arena, if the front cache has room for it. The fast path: it calls nobody, so that no register
-    /// has to be saved.
+    /// Frees a small block of the caller's arena, if the front cache has room for it. The fast
+    /// path: it calls nobody, so that no register has to be saved.
     ///
     /// # Safety
     ///

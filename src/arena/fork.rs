@@ -1,4 +1,5 @@
-//! Around a `fork`: in the child there is one thread. What becomes there of the arenas of the others?
+//! Around a `fork`: in the child there is one thread. What becomes there of the arenas of the
+//! others?
 //!
 //! ```text
 //!   before the fork   an arena in which nobody is ─► held: its slot's word, or the slot's state if it is retired
@@ -7,23 +8,30 @@
 //!                     not held ───► Dead: somebody may have been in the middle of something there
 //! ```
 //!
-//! A thread whose arena is held waits, but not for ever ([`Cpu::wait_for_fork`]): it may have what whoever forks needs to go on (the C library takes
-//! locks of its own after it has called us). It goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
+//! A thread whose arena is held waits, but not for ever ([`Cpu::wait_for_fork`]): it may have what
+//! whoever forks needs to go on (the C library takes locks of its own after it has called us). It
+//! goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
 //!
 //! # Why an arena that is still held in the child is whole
 //!
-//! Whoever marks a word finds it free: the last operation there had ended. The next one stores *busy* before it touches the arena, and nobody
-//! else overwrites the mark. (One who has found the word free just before it was marked does that, too.) So for an arena that is marked and
-//! in the middle of something the child must have got a later state of the arena's pages than of the word's. It has not: a `fork` does not
-//! copy page by page. Parent and child *share* each page that can be written to, and the parent loses its right to write there. A CPU that still
-//! remembers the old right writes to the shared page, so the child sees that; who has lost it faults, and a fault waits until the
-//! `fork` has done with the address space. Before that, all CPUs are made to forget the old rights, and have completed by then what they wrote
-//! with them. So there is one moment for each thread, and for all pages: the child has all that it wrote before, and nothing of what it wrote
-//! afterwards, in the order of its program. That depends on no order of stores that a machine keeps; that the compiler keeps it is
-//! what the word's fences see to. The moments of two threads fit together: what one has read of another was written with the old right.
+//! Whoever marks a word finds it free: the last operation there had ended. The next one stores
+//! *busy* before it touches the arena, and nobody else overwrites the mark. (One who has found the
+//! word free just before it was marked does that, too.) So for an arena that is marked and
+//! in the middle of something the child must have got a later state of the arena's pages than of
+//! the word's. It has not: a `fork` does not copy page by page. Parent and child *share* each page
+//! that can be written to, and the parent loses its right to write there. A CPU that still
+//! remembers the old right writes to the shared page, so the child sees that; who has lost it
+//! faults, and a fault waits until the `fork` has done with the address space. Before that, all
+//! CPUs are made to forget the old rights, and have completed by then what they wrote with them. So
+//! there is one moment for each thread, and for all pages: the child has all that it wrote before,
+//! and nothing of what it wrote afterwards, in the order of its program. That depends on no order
+//! of stores that a machine keeps; that the compiler keeps it is what the word's fences see to. The
+//! moments of two threads fit together: what one has read of another was written with the old
+//! right.
 //!
-//! Pages in which a device reads or writes at that time are the exception: these are copied at once, and earlier. An arena's own may be such: a
-//! copy of any time between mark and moment is the same. A caller's word must not be in one.
+//! Pages in which a device reads or writes at that time are the exception: these are copied at
+//! once, and earlier. An arena's own may be such: a copy of any time between mark and moment is the
+//! same. A caller's word must not be in one.
 
 use core::sync::atomic::Ordering;
 
@@ -35,15 +43,18 @@ use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Hold, Map, SlotWord};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not lost to the child. False: there are others, and
-    /// who is in there may be out soon; to try again is worth while, with the parent's lock given back in between.
+    /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not
+    /// lost to the child. False: there are others, and who is in there may be out soon; to try
+    /// again is worth while, with the parent's lock given back in between.
     ///
-    /// O(slots that were ever attached). Only with a busy flag ([`Cpu::INTERRUPTED`]). Where there are no others, nothing is written to: each page
-    /// that is would have to be copied, also for a child that only begins another program.
+    /// O(slots that were ever attached). Only with a busy flag ([`Cpu::INTERRUPTED`]). Where there
+    /// are no others, nothing is written to: each page that is would have to be copied, also
+    /// for a child that only begins another program.
     ///
     /// # Safety
     ///
-    /// The caller has the parent's lock, or is the only thread. It keeps it until [`release_after_fork`](ArenaHeap::release_after_fork), or
+    /// The caller has the parent's lock, or is the only thread. It keeps it until
+    /// [`release_after_fork`](ArenaHeap::release_after_fork), or
     /// [`after_fork`](ArenaHeap::after_fork) in the child; or until it tries again.
     pub unsafe fn hold_for_fork(&self) -> bool {
         let own = self.caller().number;
@@ -59,7 +70,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         })
     }
 
-    /// In the parent after a `fork`: lets go of what [`hold_for_fork`](ArenaHeap::hold_for_fork) holds.
+    /// In the parent after a `fork`: lets go of what [`hold_for_fork`](ArenaHeap::hold_for_fork)
+    /// holds.
     ///
     /// # Safety
     ///
@@ -74,8 +86,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// In the child of a `fork`, where only the caller's thread goes on: the arenas of the others that are still held are retired. The others are lost,
-    /// and what is freed of theirs, for somebody may have been in the middle of something there. Where there are no others, nothing is written to.
+    /// In the child of a `fork`, where only the caller's thread goes on: the arenas of the others
+    /// that are still held are retired. The others are lost, and what is freed of theirs, for
+    /// somebody may have been in the middle of something there. Where there are no others, nothing
+    /// is written to.
     ///
     /// # Time
     ///
@@ -83,8 +97,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Safety
     ///
-    /// Nobody else is in the heap, or will go on with what they had begun. At the time of the `fork` nobody had the parent's lock but the
-    /// caller, who has called [`hold_for_fork`](ArenaHeap::hold_for_fork) with it, and may have given it back since.
+    /// Nobody else is in the heap, or will go on with what they had begun. At the time of the
+    /// `fork` nobody had the parent's lock but the caller, who has called
+    /// [`hold_for_fork`](ArenaHeap::hold_for_fork) with it, and may have given it back since.
     pub unsafe fn after_fork(&self) {
         let Some(shared) = self.shared() else { return };
         let own = self.caller().number;
@@ -115,8 +130,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         shared.retired.store(retired, Ordering::Relaxed);
     }
 
-    /// In the child of a `fork`, after [`after_fork`](ArenaHeap::after_fork): makes ready for somebody else the slot of a thread that is not there, whether
-    /// it had an arena or not. False: its arena is lost, and nobody should get the slot.
+    /// In the child of a `fork`, after [`after_fork`](ArenaHeap::after_fork): makes ready for
+    /// somebody else the slot of a thread that is not there, whether it had an arena or not.
+    /// False: its arena is lost, and nobody should get the slot.
     ///
     /// # Safety
     ///
@@ -136,21 +152,29 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         self.shared().into_iter().flat_map(|shared| shared.slots().enumerate())
     }
 
-    /// The words of the arenas of a slot. Where there is no busy flag they do not say whether somebody is in there: new ones do not, either.
-    fn words<'a>(&'a self, number: usize, slot: &'a Slot<Arena<B, M, L>>) -> impl Iterator<Item = &'a SlotWord> {
+    /// The words of the arenas of a slot. Where there is no busy flag they do not say whether
+    /// somebody is in there: new ones do not, either.
+    fn words<'a>(
+        &'a self,
+        number: usize,
+        slot: &'a Slot<Arena<B, M, L>>,
+    ) -> impl Iterator<Item = &'a SlotWord> {
         const { assert!(C::INTERRUPTED, "without a busy flag nobody knows which arenas are whole") };
-        (0..LEVELS)
-            .filter(|&level| level == 0 || slot.arena(level).is_some())
-            .map(move |level| self.cpu.word_of(number).filter(|_| level == 0).unwrap_or_else(|| slot.word(level)))
+        (0..LEVELS).filter(|&level| level == 0 || slot.arena(level).is_some()).map(move |level| {
+            self.cpu.word_of(number).filter(|_| level == 0).unwrap_or_else(|| slot.word(level))
+        })
     }
 }
 
-fn arenas<B: Break, M: Map, L: RawLock>(slot: &Slot<Arena<B, M, L>>) -> impl Iterator<Item = &Arena<B, M, L>> {
+fn arenas<B: Break, M: Map, L: RawLock>(
+    slot: &Slot<Arena<B, M, L>>,
+) -> impl Iterator<Item = &Arena<B, M, L>> {
     // SAFETY: an arena that is there stays; others see of it what a mailbox is.
     (0..LEVELS).filter_map(|level| slot.arena(level)).map(|arena| unsafe { arena.as_ref() })
 }
 
-/// Retires a slot as its user has left it: it is tidied up by whoever needs memory. A child that does not touches none of its pages.
+/// Retires a slot as its user has left it: it is tidied up by whoever needs memory. A child that
+/// does not touches none of its pages.
 fn retire<B: Break, M: Map, L: RawLock>(slot: &Slot<Arena<B, M, L>>) {
     for level in 0..LEVELS {
         slot.word(level).clear();

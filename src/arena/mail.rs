@@ -1,4 +1,5 @@
-//! What goes between arenas, as one of them sees it: what others have freed of it comes in, and what was freed here of others goes out.
+//! What goes between arenas, as one of them sees it: what others have freed of it comes in, and
+//! what was freed here of others goes out.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -14,8 +15,8 @@ use crate::provider::{Break, Map};
 use crate::small::segments::Owner;
 use crate::small::{Class, Front};
 
-/// Of what others have freed, so many packets are taken up at a time, and so many blocks of the list behind them: at most
-/// `TAKEN_UP_AT_ONCE` blocks.
+/// Of what others have freed, so many packets are taken up at a time, and so many blocks of the
+/// list behind them: at most `TAKEN_UP_AT_ONCE` blocks.
 const PACKETS_AT_ONCE: usize = 2;
 const BLOCKS_AT_ONCE: usize = 16;
 
@@ -24,14 +25,16 @@ pub(super) const TAKEN_UP_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_O
 
 const _: () = assert!(TAKEN_UP_AT_ONCE <= 256, "one miss waits for that");
 
-/// Packets are added by the set, if there were too few: so many sets, and so that this part of the arena is in them, at most.
+/// Packets are added by the set, if there were too few: so many sets, and so that this part of the
+/// arena is in them, at most.
 const MOST_SETS: usize = 8;
 const SETS_SHARE: usize = 8;
 
 /// The memory of a set of packets.
 pub(super) const SET: Layout = Layout::new::<Packets>();
 
-/// A block of another's, of a class if it is small, and of which the layout may be known. The note is what [`Inner::take_up`] makes a class again.
+/// A block of another's, of a class if it is small, and of which the layout may be known. The note
+/// is what [`Inner::take_up`] makes a class again.
 #[inline(always)]
 fn parcel(block: NonNull<u8>, class: Option<Class>, layout: Option<Layout>) -> Parcel {
     let size = match (layout, class) {
@@ -49,7 +52,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         self.inbox.is_some() || !mailbox.is_empty()
     }
 
-    /// Takes up what others have freed: at most so many packets, and so many blocks of the list. True if there was any.
+    /// Takes up what others have freed: at most so many packets, and so many blocks of the list.
+    /// True if there was any.
     pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
         #[cfg(feature = "checked")]
@@ -59,7 +63,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         };
         #[cfg(not(feature = "checked"))]
         let free = |block, note: u8| match Class::from_index(usize::from(note).wrapping_sub(1)) {
-            // SAFETY: a block of this arena, which somebody freed as one of this class; the map of segments led them here.
+            // SAFETY: a block of this arena, which somebody freed as one of this class; the map of
+            // segments led them here.
             Some(class) => unsafe { heap.deallocate_as(block, class) },
             // SAFETY: a block of this arena, which somebody freed.
             None => unsafe { heap.deallocate_unsized(block) },
@@ -84,7 +89,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
                 self.take_up_one(block, &mut next)
             };
             #[cfg(not(feature = "checked"))]
-            // SAFETY: a block of this arena, which somebody freed; the map of segments led them here.
+            // SAFETY: a block of this arena, which somebody freed; the map of segments led them
+            // here.
             unsafe {
                 self.heap.deallocate_unsized(block.cast())
             };
@@ -93,7 +99,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         true
     }
 
-    /// Takes up some of what others have freed. If it did not all fit into packets, there are more packets from now on.
+    /// Takes up some of what others have freed. If it did not all fit into packets, there are more
+    /// packets from now on.
     #[inline(never)]
     pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, mailbox: &Mailbox) {
         // SAFETY: the parent of all arenas.
@@ -120,13 +127,18 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         }
     }
 
-    /// Collects a block of another arena for it, if that is done at once: it lies near, and nothing has to be sent before.
+    /// Collects a block of another arena for it, if that is done at once: it lies near, and nothing
+    /// has to be sent before.
     ///
     /// # Safety
     ///
     /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate), if the answer is true.
     #[inline(always)]
-    pub(super) unsafe fn send_at_once(&mut self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
+    pub(super) unsafe fn send_at_once(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+    ) -> bool {
         if cfg!(feature = "checked") {
             return false;
         }
@@ -163,7 +175,9 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             None => shared.map.class_at(block.addr().get()),
         };
         // SAFETY: the caller's promise; every block holds a word.
-        unsafe { self.outbox.put(owner, parcel(block, class, layout), |owner| shared.mailbox_of(owner)) };
+        unsafe {
+            self.outbox.put(owner, parcel(block, class, layout), |owner| shared.mailbox_of(owner))
+        };
     }
 
     /// Takes up all that others have freed.

@@ -1,4 +1,5 @@
-//! What others have freed of an arena, until its owner takes it up: packets, and what comes when none is empty.
+//! What others have freed of an arena, until its owner takes it up: packets, and what comes when
+//! none is empty.
 //!
 //! ```text
 //!   who frees:  a packet of the first set that has an empty one ──(none)──► the list
@@ -38,7 +39,8 @@ impl Mailbox {
         }
     }
 
-    /// Takes the sets away that were added, and hands them to `look`: nothing of a set is read after it was. Only where nobody sends.
+    /// Takes the sets away that were added, and hands them to `look`: nothing of a set is read
+    /// after it was. Only where nobody sends.
     pub(super) fn take_down(&self, mut look: impl FnMut(NonNull<Packets>)) {
         let mut set = self.packets.unlink();
         while let Some(at) = set {
@@ -54,14 +56,20 @@ impl Mailbox {
         self.sets().all(Packets::is_empty) && self.list.is_empty()
     }
 
-    /// Takes out so many packets at most, and hands each block and what is known of it to `take`. Returns how many packets there were. Sets
-    /// take turns, from the one with number `turn` on, so that none waits behind others.
+    /// Takes out so many packets at most, and hands each block and what is known of it to `take`.
+    /// Returns how many packets there were. Sets take turns, from the one with number `turn`
+    /// on, so that none waits behind others.
     ///
     /// # Safety
     ///
     /// The owner's alone.
     #[inline]
-    pub(super) unsafe fn take(&self, most: usize, turn: &mut usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+    pub(super) unsafe fn take(
+        &self,
+        most: usize,
+        turn: &mut usize,
+        mut take: impl FnMut(NonNull<u8>, u8),
+    ) -> usize {
         let (first, mut packets) = (*turn, 0);
         let sets = || self.sets().enumerate();
         for (number, set) in sets().skip(first).chain(sets().take(first)) {
@@ -75,7 +83,8 @@ impl Mailbox {
         packets
     }
 
-    /// Announces, without blocks, what was claimed and not announced. Only where nobody is left who could do so.
+    /// Announces, without blocks, what was claimed and not announced. Only where nobody is left who
+    /// could do so.
     pub(super) fn forget_claims(&self) {
         self.sets().for_each(Packets::forget_claims);
     }

@@ -11,21 +11,25 @@
 //!                  └─ nobody's ─► the parent
 //! ```
 //!
-//! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs (`slot.rs`). Whoever interrupts never waits for
-//! whoever was interrupted (`parent.rs`). Only its owner touches an arena's memory, but for the blocks themselves, and the words that
-//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`, `packets.rs`, `remote.rs`, `segments.rs`; each
-//! of these is tried by loom in `tests/loom`.
+//! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs
+//! (`slot.rs`). Whoever interrupts never waits for whoever was interrupted (`parent.rs`). Only its
+//! owner touches an arena's memory, but for the blocks themselves, and the words that
+//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`,
+//! `packets.rs`, `remote.rs`, `segments.rs`; each of these is tried by loom in `tests/loom`.
 //!
 //! # How much memory may be out of reach
 //!
-//! What callers have, and of each arena: what its own heap could not give back, because live blocks lie between (as for any heap); one free
-//! segment, an eighth of the arena at most, or of four blocks; what middling blocks are longer than was asked for, an eighth at most; its
-//! front cache, with an eighth of the most that the arena has had in middling blocks (32 of each class at most); in its outbox `BOXES`
-//! times `MOST_BYTES`, and a block, of others; and what others have freed and it has not taken up: `PACKETS` times as much as in a box in
-//! each set of packets, of which there is one, and more by and by, up to an eighth of the most that the arena has had; the rest in the
-//! list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes back to the producer, so what grows with
-//! time is none of these.
-//! Where memory runs out, what lies between live blocks in the arenas of retired slots is within reach.
+//! What callers have, and of each arena: what its own heap could not give back, because live blocks
+//! lie between (as for any heap); one free segment, an eighth of the arena at most, or of four
+//! blocks; what middling blocks are longer than was asked for, an eighth at most; its front cache,
+//! with an eighth of the most that the arena has had in middling blocks (32 of each class at most);
+//! in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and what others have freed and
+//! it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there
+//! is one, and more by and by, up to an eighth of the most that the arena has had; the rest in the
+//! list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes
+//! back to the producer, so what grows with time is none of these.
+//! Where memory runs out, what lies between live blocks in the arenas of retired slots is within
+//! reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -76,8 +80,8 @@ const LARGE: usize = MIDDLING_MAX;
 /// A more aligned block comes from the parent.
 const ALIGNED: usize = 4096;
 
-/// The layout that a heap is asked for. A block that another frees holds a link on its way back: with the profile `checked`, which looks
-/// behind the caller's bytes, that are as many at least.
+/// The layout that a heap is asked for. A block that another frees holds a link on its way back:
+/// with the profile `checked`, which looks behind the caller's bytes, that are as many at least.
 const fn served(layout: Layout) -> Layout {
     if !cfg!(feature = "checked") || layout.size() >= WORD {
         return layout;
@@ -95,12 +99,13 @@ const fn is_large(layout: Layout) -> bool {
 
 /// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.
 ///
-/// What is freed by another goes back to the arena that it came from. Blocks of more than 128 KiB, and the arenas' memory, come from one
-/// parent heap behind a lock.
+/// What is freed by another goes back to the arena that it came from. Blocks of more than 128 KiB,
+/// and the arenas' memory, come from one parent heap behind a lock.
 ///
-/// An interrupt handler may allocate and free, also if it has hit the middle of either. It never waits for the code that it
-/// interrupted: while that has the parent's lock, there is what the slot's second arena has (a segment of 64 KiB at first, if
-/// [`Cpu::NESTS`]), no block of more than 128 KiB, and `None` beyond. To free always succeeds.
+/// An interrupt handler may allocate and free, also if it has hit the middle of either. It never
+/// waits for the code that it interrupted: while that has the parent's lock, there is what the
+/// slot's second arena has (a segment of 64 KiB at first, if [`Cpu::NESTS`]), no block of more than
+/// 128 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};
@@ -122,7 +127,8 @@ const fn is_large(layout: Layout) -> bool {
 /// # Invariants
 ///
 /// * `shared` is null, or what all slots share: then it stays
-/// * a block lies in a segment of the arena that it came from, or in no segment, and is the parent's
+/// * a block lies in a segment of the arena that it came from, or in no segment, and is the
+///   parent's
 pub struct ArenaHeap<B, C, M = NoMap, L = Spin> {
     shared: AtomicPtr<Shared<Arena<B, M, L>>>,
     cpu: C,
@@ -130,7 +136,8 @@ pub struct ArenaHeap<B, C, M = NoMap, L = Spin> {
 }
 
 impl<B, C> ArenaHeap<B, C> {
-    /// An empty heap, whose parent is behind a spin lock. The break is not moved before the first allocation.
+    /// An empty heap, whose parent is behind a spin lock. The break is not moved before the first
+    /// allocation.
     #[must_use]
     pub const fn new(brk: B, cpu: C) -> Self {
         Self::with_map(brk, cpu, NoMap)
@@ -138,8 +145,9 @@ impl<B, C> ArenaHeap<B, C> {
 }
 
 impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// An empty heap that gives large blocks mappings of their own (see [`Heap::with_map`](crate::Heap::with_map)), unless there is
-    /// [none](NoMap); whose parent is behind any lock.
+    /// An empty heap that gives large blocks mappings of their own (see
+    /// [`Heap::with_map`](crate::Heap::with_map)), unless there is [none](NoMap); whose parent
+    /// is behind any lock.
     #[must_use]
     pub const fn with_map(brk: B, cpu: C, map: M) -> Self {
         Self { shared: AtomicPtr::new(ptr::null_mut()), cpu, parent: Parent::new(brk, map) }

@@ -39,7 +39,8 @@ struct Box {
 /// # Invariants
 ///
 /// * box `b` has blocks of owners whose number is `b` modulo `BOXES`
-/// * without the block that came last, it has less than `MOST_BYTES` bytes. A box that is full is sent when the next block comes
+/// * without the block that came last, it has less than `MOST_BYTES` bytes. A box that is full is
+///   sent when the next block comes
 #[derive(Debug)]
 pub(super) struct Outbox([Box; BOXES]);
 
@@ -68,7 +69,12 @@ impl Outbox {
     /// # Safety
     ///
     /// The block is the owner's, holds a word, and nobody uses or lists it.
-    pub(super) unsafe fn put<'mail>(&mut self, to: Owner, parcel: Parcel, mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>) {
+    pub(super) unsafe fn put<'mail>(
+        &mut self,
+        to: Owner,
+        parcel: Parcel,
+        mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>,
+    ) {
         // SAFETY: the caller's promise.
         if !unsafe { self.put_at_once(to, parcel) } {
             let out = &mut self.0[to.number() % BOXES];

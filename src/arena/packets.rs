@@ -1,4 +1,5 @@
-//! The usual way of freed blocks to their owner (C27): packets of addresses, so that nobody touches a block who does not use it.
+//! The usual way of freed blocks to their owner (C27): packets of addresses, so that nobody touches
+//! a block who does not use it.
 //!
 //! ```text
 //!   who frees:  a batch of its own ──(claims the next packet: one more in `tail`)──► copies the batch ──► announces it in the packet
@@ -10,16 +11,19 @@
 //!   the owner:  looks at the state of the packet at its head ──► reads it ──► empties it, and goes on to the next
 //! ```
 //!
-//! Addresses lie side by side: the owner waits for a few cache lines of another CPU, and for all of them at the same time, where a chain
-//! through the blocks makes it wait for each block before it knows the next one. The state of a packet lies in its last line, which
-//! goes to and fro anyway: there is no word that both sides change.
+//! Addresses lie side by side: the owner waits for a few cache lines of another CPU, and for all of
+//! them at the same time, where a chain through the blocks makes it wait for each block before it
+//! knows the next one. The state of a packet lies in its last line, which goes to and fro anyway:
+//! there is no word that both sides change.
 //!
 //! # Ordering
 //!
-//! To announce a packet releases, and the owner's look at its state acquires: it sees what is in the packet, and all that the last user of
-//! a block did with it, before the block can be anybody else's. To empty a packet releases, and a claim acquires: what is written
-//! into it comes after the owner's last look at it. `tail` orders nothing: it only says whose turn a packet is. Who has claimed a packet and is
-//! interrupted keeps nobody waiting: what others send behind it is found later, and if the ring is full, they take the other way (`remote.rs`).
+//! To announce a packet releases, and the owner's look at its state acquires: it sees what is in
+//! the packet, and all that the last user of a block did with it, before the block can be anybody
+//! else's. To empty a packet releases, and a claim acquires: what is written into it comes after
+//! the owner's last look at it. `tail` orders nothing: it only says whose turn a packet is. Who has
+//! claimed a packet and is interrupted keeps nobody waiting: what others send behind it is found
+//! later, and if the ring is full, they take the other way (`remote.rs`).
 
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
@@ -42,7 +46,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) const EMPTY: Self = Self { blocks: [MaybeUninit::uninit(); BATCH], notes: [MaybeUninit::uninit(); BATCH], len: 0 };
+    pub(super) const EMPTY: Self = Self {
+        blocks: [MaybeUninit::uninit(); BATCH],
+        notes: [MaybeUninit::uninit(); BATCH],
+        len: 0,
+    };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
@@ -52,7 +60,10 @@ impl Batch {
     #[inline(always)]
     pub(super) fn add(&mut self, block: NonNull<u8>, note: u8) -> bool {
         let at = usize::from(self.len);
-        let (Some(place), Some(place_of_note)) = (self.blocks.get_mut(at), self.notes.get_mut(at)) else { return false };
+        let (Some(place), Some(place_of_note)) = (self.blocks.get_mut(at), self.notes.get_mut(at))
+        else {
+            return false;
+        };
         place.write(block);
         place_of_note.write(note);
         self.len += 1;
@@ -80,10 +91,13 @@ impl Batch {
 ///
 /// # Invariants
 ///
-/// With `t` for a number that `tail` may have, and `r` for `t` without its remainder modulo `PACKETS`:
+/// With `t` for a number that `tail` may have, and `r` for `t` without its remainder modulo
+/// `PACKETS`:
 ///
-/// * `state = r`: it is empty, or belongs to the one who moved `tail` from `t` to `t + 1`, until it is announced
-/// * `state = r + 1`: it was announced, and belongs to the owner. It has blocks that nobody uses or lists
+/// * `state = r`: it is empty, or belongs to the one who moved `tail` from `t` to `t + 1`, until it
+///   is announced
+/// * `state = r + 1`: it was announced, and belongs to the owner. It has blocks that nobody uses or
+///   lists
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Packet {
@@ -127,7 +141,8 @@ impl Packets {
         unsafe { self.next.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts a set behind this one, where nothing is. What was written to it happens before anybody finds it.
+    /// Puts a set behind this one, where nothing is. What was written to it happens before anybody
+    /// finds it.
     pub(super) fn link(&self, next: NonNull<Self>) {
         self.next.store(next.as_ptr(), Ordering::Release);
     }
@@ -164,16 +179,26 @@ impl Packets {
         true
     }
 
-    /// Claims the next packet, and says its number, if it is empty. Lock-free: a try fails only if another has claimed a packet meanwhile.
+    /// Claims the next packet, and says its number, if it is empty. Lock-free: a try fails only if
+    /// another has claimed a packet meanwhile.
     pub(super) fn claim(&self) -> Option<usize> {
         let mut number = self.tail.0.load(Ordering::Relaxed);
         loop {
-            let ahead = self.packet(number).state.load(Ordering::Acquire).wrapping_sub(empty(number)).cast_signed();
+            let ahead = self
+                .packet(number)
+                .state
+                .load(Ordering::Acquire)
+                .wrapping_sub(empty(number))
+                .cast_signed();
             match ahead {
                 ..0 => return None,
                 0 => {
-                    match self.tail.0.compare_exchange_weak(number, number.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed)
-                    {
+                    match self.tail.0.compare_exchange_weak(
+                        number,
+                        number.wrapping_add(1),
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    ) {
                         Ok(_) => return Some(number),
                         Err(found) => number = found,
                     }
@@ -196,8 +221,8 @@ impl Packets {
         packet.state.store(empty(number).wrapping_add(1), Ordering::Release);
     }
 
-    /// Takes out so many packets at most, and not more than there can be, and hands each block and what is known of it to `take`. Returns how
-    /// many packets there were.
+    /// Takes out so many packets at most, and not more than there can be, and hands each block and
+    /// what is known of it to `take`. Returns how many packets there were.
     ///
     /// # Safety
     ///
@@ -214,7 +239,9 @@ impl Packets {
             packet.batch.fetch();
             let _taken = Taken { packets: self, number };
             // SAFETY: announced, and so the caller's.
-            unsafe { packet.batch.read(|batch| batch.iter().for_each(|(block, note)| take(block, note))) };
+            unsafe {
+                packet.batch.read(|batch| batch.iter().for_each(|(block, note)| take(block, note)))
+            };
         }
         most.min(PACKETS)
     }
@@ -231,7 +258,8 @@ impl Packets {
     }
 }
 
-/// A packet that is taken out, and is empty when that is done. (Also if a misuse is found on the way, and unwinds: the rest is lost then.)
+/// A packet that is taken out, and is empty when that is done. (Also if a misuse is found on the
+/// way, and unwinds: the rest is lost then.)
 struct Taken<'packets> {
     packets: &'packets Packets,
     number: usize,

@@ -1,4 +1,5 @@
-//! The parent: one heap over the break, behind a lock. It gives segments to arenas, and blocks that are too large for those.
+//! The parent: one heap over the break, behind a lock. It gives segments to arenas, and blocks that
+//! are too large for those.
 //!
 //! ```text
 //!   on a slot, not interrupting   waits for the lock: only for others, who go on
@@ -26,7 +27,8 @@ pub(super) struct Parent<B, M, L> {
     waiting: RemoteList,
 }
 
-/// It stands at the slot that who is there has the lock. (Also while a misuse that was found unwinds.)
+/// It stands at the slot that who is there has the lock. (Also while a misuse that was found
+/// unwinds.)
 struct Noted<'slot, T>(&'slot Slot<T>);
 
 impl<'slot, T> Noted<'slot, T> {
@@ -56,7 +58,11 @@ impl<B, M, L: RawLock> Parent<B, M, L> {
 
 impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
     /// Runs `run` with the heap locked. `None`: who was interrupted here has the lock.
-    pub(super) fn with<T, R>(&self, place: Place<'_, T>, run: impl FnOnce(&mut Heap<B, M>) -> R) -> Option<R> {
+    pub(super) fn with<T, R>(
+        &self,
+        place: Place<'_, T>,
+        run: impl FnOnce(&mut Heap<B, M>) -> R,
+    ) -> Option<R> {
         let Some(slot) = place.slot() else { return Some(self.locked(run)) };
         if slot.has_lock() {
             return None;
@@ -68,12 +74,18 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
         }))
     }
 
-    /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the layout is looked at as well.
+    /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the
+    /// layout is looked at as well.
     ///
     /// # Safety
     ///
     /// The block is the parent's, with this layout, and nobody uses it.
-    pub(super) unsafe fn free<T>(&self, place: Place<'_, T>, block: NonNull<u8>, layout: Option<Layout>) {
+    pub(super) unsafe fn free<T>(
+        &self,
+        place: Place<'_, T>,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+    ) {
         let freed = self.with(place, |heap| match layout.filter(|_| cfg!(feature = "checked")) {
             // SAFETY: the caller's promise.
             Some(layout) => unsafe { heap.deallocate(block, layout) },

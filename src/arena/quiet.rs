@@ -32,7 +32,8 @@ pub struct ArenaStats {
     pub arenas: usize,
     /// Slots that are retired.
     pub retired: usize,
-    /// What callers may use of their blocks in the arenas that were looked at. (What was freed by others and not yet taken up is among it.)
+    /// What callers may use of their blocks in the arenas that were looked at. (What was freed by
+    /// others and not yet taken up is among it.)
     pub live_bytes: usize,
     /// Number of these blocks.
     pub live_blocks: usize,
@@ -54,14 +55,31 @@ impl ArenaStats {
 
 impl fmt::Display for ArenaStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { live_bytes, live_blocks, arenas, segments, segment_bytes, cached_bytes, retired, .. } = self;
-        write!(f, "arenas: {arenas} ({retired} retired), {segments} segments of {segment_bytes} B; ")?;
-        write!(f, "live {live_bytes} B in {live_blocks} blocks, cached {cached_bytes} B; parent: {}", self.parent)
+        let Self {
+            live_bytes,
+            live_blocks,
+            arenas,
+            segments,
+            segment_bytes,
+            cached_bytes,
+            retired,
+            ..
+        } = self;
+        write!(
+            f,
+            "arenas: {arenas} ({retired} retired), {segments} segments of {segment_bytes} B; "
+        )?;
+        write!(
+            f,
+            "live {live_bytes} B in {live_blocks} blocks, cached {cached_bytes} B; parent: {}",
+            self.parent
+        )
     }
 }
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Counts: the parent, and the caller's arena. [`Quiet::stats`] counts all. O(cells), partly with the parent's lock held.
+    /// Counts: the parent, and the caller's arena. [`Quiet::stats`] counts all. O(cells), partly
+    /// with the parent's lock held.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         let visit = self.visit();
@@ -74,8 +92,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         stats
     }
 
-    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them. [`Quiet::check`] verifies all. As long as
-    /// [`Heap::check`](crate::Heap::check) takes, partly with the parent's lock held.
+    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them.
+    /// [`Quiet::check`] verifies all. As long as [`Heap::check`](crate::Heap::check) takes,
+    /// partly with the parent's lock held.
     ///
     /// # Errors
     ///
@@ -88,8 +107,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         self.parent.with(visit.place(), |heap| heap.check()).unwrap_or(Ok(()))
     }
 
-    /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is kept of freed blocks, and gives every free
-    /// segment back to the parent: of the caller's arena, and of slots that are retired.
+    /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is
+    /// kept of freed blocks, and gives every free segment back to the parent: of the caller's
+    /// arena, and of slots that are retired.
     ///
     /// # Time
     ///
@@ -105,7 +125,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         self.parent.with(visit.place(), |heap| heap.flush());
     }
 
-    /// [`flush`](ArenaHeap::flush), and then moves the break down. See [`Heap::trim`](crate::Heap::trim). Returns the number of bytes given back.
+    /// [`flush`](ArenaHeap::flush), and then moves the break down. See
+    /// [`Heap::trim`](crate::Heap::trim). Returns the number of bytes given back.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
         let visit = self.visit();
@@ -122,13 +143,15 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Safety
     ///
-    /// As long as the answer is in use, nobody else uses the heap; and what everybody did with it before happened before this call.
+    /// As long as the answer is in use, nobody else uses the heap; and what everybody did with it
+    /// before happened before this call.
     pub const unsafe fn quiet(&self) -> Quiet<'_, B, C, M, L> {
         Quiet(self)
     }
 }
 
-/// A heap that nobody else uses at the moment: all arenas can be looked at. See [`ArenaHeap::quiet`].
+/// A heap that nobody else uses at the moment: all arenas can be looked at. See
+/// [`ArenaHeap::quiet`].
 pub struct Quiet<'heap, B, C, M, L>(pub(super) &'heap ArenaHeap<B, C, M, L>);
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
@@ -145,7 +168,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         slots.flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)))
     }
 
-    /// Brings every block that was freed to where it came from, gives up what is kept of freed blocks, and every free segment.
+    /// Brings every block that was freed to where it came from, gives up what is kept of freed
+    /// blocks, and every free segment.
     pub fn flush(&self) {
         let Some(source) = self.source() else { return };
         // Once to send everything, and once to take everything up.
@@ -159,7 +183,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         self.0.parent.with(source.place, |heap| heap.flush());
     }
 
-    /// [`flush`](Quiet::flush), and then moves the break down as far as it goes. Returns the number of bytes given back.
+    /// [`flush`](Quiet::flush), and then moves the break down as far as it goes. Returns the number
+    /// of bytes given back.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
         self.0.parent.locked(|heap| heap.trim(keep))
@@ -184,15 +209,18 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
                 stats.internal_bytes += layout.size();
             });
             stats.internal_blocks += 1 + stats.arenas + stats.segments;
-            let shared_bytes = Shared::<Arena<B, M, L>>::layout(shared.len()).map_or(0, |(layout, _)| layout.size());
-            stats.internal_bytes += shared_bytes + stats.arenas * Arena::<B, M, L>::LAYOUT.size() + stats.segment_bytes;
+            let shared_bytes = Shared::<Arena<B, M, L>>::layout(shared.len())
+                .map_or(0, |(layout, _)| layout.size());
+            stats.internal_bytes +=
+                shared_bytes + stats.arenas * Arena::<B, M, L>::LAYOUT.size() + stats.segment_bytes;
         }
         stats.parent = self.0.parent.locked(|heap| heap.stats());
         stats
     }
 
-    /// Gives back all arenas, if no block of theirs is live. The heap is as new then, but that blocks of the parent may be live. False: there
-    /// is a live block, and only as much as [`flush`](Quiet::flush) does was done.
+    /// Gives back all arenas, if no block of theirs is live. The heap is as new then, but that
+    /// blocks of the parent may be live. False: there is a live block, and only as much as
+    /// [`flush`](Quiet::flush) does was done.
     pub fn dissolve(&self) -> bool {
         self.flush();
         let Some(source) = self.source() else { return true };

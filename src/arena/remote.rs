@@ -1,5 +1,6 @@
-//! The way of a freed block to its owner (C27) when no packet is empty (`packets.rs`), or there is one block alone: a list that has room for
-//! all, through the blocks themselves. Many put in, one takes all out.
+//! The way of a freed block to its owner (C27) when no packet is empty (`packets.rs`), or there is
+//! one block alone: a list that has room for all, through the blocks themselves. Many put in, one
+//! takes all out.
 //!
 //! ```text
 //!   another thread:  block ─► block ─► block     a chain of its own
@@ -11,10 +12,12 @@
 //!
 //! # Ordering
 //!
-//! A push releases, and the owner's exchange acquires: it sees the links, and all that the last user of a block did with it, before the block
-//! can be anybody else's. Pushes in between do not break that, for each one continues the release sequence of those before. Nobody takes
-//! out a single block, so no block can come back between a look at the head and the exchange and be taken for the old one (ABA): the
-//! exchange of a push only depends on the head being what its last link says.
+//! A push releases, and the owner's exchange acquires: it sees the links, and all that the last
+//! user of a block did with it, before the block can be anybody else's. Pushes in between do not
+//! break that, for each one continues the release sequence of those before. Nobody takes
+//! out a single block, so no block can come back between a look at the head and the exchange and be
+//! taken for the old one (ABA): the exchange of a push only depends on the head being what its last
+//! link says.
 
 use core::ptr::{self, NonNull};
 
@@ -37,7 +40,8 @@ impl RemoteList {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
-    /// Puts in a chain. Lock-free: a try fails only if another push, or the owner, has succeeded meanwhile.
+    /// Puts in a chain. Lock-free: a try fails only if another push, or the owner, has succeeded
+    /// meanwhile.
     ///
     /// # Safety
     ///
@@ -47,7 +51,12 @@ impl RemoteList {
         loop {
             // SAFETY: the caller's promise: the block is ours until the exchange succeeds.
             unsafe { Link::write(last, NonNull::new(head)) };
-            match self.head.compare_exchange_weak(head, first.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+            match self.head.compare_exchange_weak(
+                head,
+                first.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return,
                 Err(found) => head = found,
             }
@@ -64,7 +73,8 @@ impl RemoteList {
 ///
 /// # Invariants
 ///
-/// From the first of `ends` on, links lead to the last; the blocks are this chain's. `None`: there is no block.
+/// From the first of `ends` on, links lead to the last; the blocks are this chain's. `None`: there
+/// is no block.
 #[derive(Debug)]
 pub(super) struct Chain {
     ends: Option<(NonNull<Link>, NonNull<Link>)>,

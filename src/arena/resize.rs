@@ -1,4 +1,5 @@
-//! How a block changes its size: where it is, if its heap has room there or need not know; else it moves to the caller's arena.
+//! How a block changes its size: where it is, if its heap has room there or need not know; else it
+//! moves to the caller's arena.
 //!
 //! ```text
 //!   mine, and small ─► it stays, or changes places with what the front cache has ──(nothing)──┐
@@ -20,20 +21,26 @@ use crate::small::segments::Owner;
 use crate::small::{Class, Front};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Changes the size of a block and keeps its contents up to the smaller of both sizes. Another's block moves to the caller's arena, unless
-    /// it can stay as it is.
+    /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
+    /// Another's block moves to the caller's arena, unless it can stay as it is.
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory. The block is as it was. To become smaller never fails, but for a block of less than 1 KiB that is less aligned than
-    /// others of its new size are: it must move. (With the feature `checked`, also for the parent's in an interrupt handler.)
+    /// `None` if there is no memory. The block is as it was. To become smaller never fails, but for
+    /// a block of less than 1 KiB that is less aligned than others of its new size are: it must
+    /// move. (With the feature `checked`, also for the parent's in an interrupt handler.)
     ///
     /// # Safety
     ///
-    /// The block came from this heap with this layout and was not freed since. After `Some`, only the new block may be used, and
-    /// its layout is `new_size` with the old alignment.
+    /// The block came from this heap with this layout and was not freed since. After `Some`, only
+    /// the new block may be used, and its layout is `new_size` with the old alignment.
     #[must_use]
-    pub unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    pub unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
         let (old, new) = (served(layout), served(new));
         // SAFETY: the caller's promise.
@@ -44,7 +51,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// [`reallocate`](ArenaHeap::reallocate) for callers who do not know the old layout. The new alignment need not be the old one.
+    /// [`reallocate`](ArenaHeap::reallocate) for callers who do not know the old layout. The new
+    /// alignment need not be the old one.
     ///
     /// # Errors
     ///
@@ -52,10 +60,15 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Safety
     ///
-    /// The block came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
+    /// The block came from this heap and was not freed since. After `Some`, only the new block may
+    /// be used, and its layout is `new`.
     #[must_use]
     #[inline]
-    pub unsafe fn reallocate_unsized(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn reallocate_unsized(
+        &self,
+        block: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         let new = served(new);
         // SAFETY: the caller's promise.
         match unsafe { self.resize_quickly(block, new) } {
@@ -65,8 +78,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
     }
 
-    /// Resizes a small block of the caller's arena, if it can stay, or the front cache has what it needs. Of the blocks of a program that
-    /// change their size most are such: a string that was made longer than it became, a list that grows. It lies in a run: that tells all there
+    /// Resizes a small block of the caller's arena, if it can stay, or the front cache has what it
+    /// needs. Of the blocks of a program that change their size most are such: a string that
+    /// was made longer than it became, a list that grows. It lies in a run: that tells all there
     /// is to know of its old layout.
     ///
     /// # Safety
@@ -92,7 +106,12 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// As for those.
     #[inline(never)]
-    unsafe fn resize(&self, block: NonNull<u8>, old: Option<Layout>, new: Layout) -> Option<NonNull<u8>> {
+    unsafe fn resize(
+        &self,
+        block: NonNull<u8>,
+        old: Option<Layout>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         if let Some(block) = unsafe { self.resize_in_its_heap(block, old, new) } {
             return Some(block);
@@ -123,8 +142,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         Some(moved)
     }
 
-    /// Leaves a block where it is, with a layout that is no longer than its own. False: its place is not as good as any for the new layout, as which it
-    /// will be freed.
+    /// Leaves a block where it is, with a layout that is no longer than its own. False: its place
+    /// is not as good as any for the new layout, as which it will be freed.
     ///
     /// # Safety
     ///
@@ -159,17 +178,25 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         may_stay
     }
 
-    /// Lets the heap of a block resize it, if that is the parent, or the arena in which the caller is. `None`: it is not, or cannot.
+    /// Lets the heap of a block resize it, if that is the parent, or the arena in which the caller
+    /// is. `None`: it is not, or cannot.
     ///
     /// # Safety
     ///
     /// As for [`resize`](ArenaHeap::resize).
-    unsafe fn resize_in_its_heap(&self, block: NonNull<u8>, old: Option<Layout>, new: Layout) -> Option<NonNull<u8>> {
+    unsafe fn resize_in_its_heap(
+        &self,
+        block: NonNull<u8>,
+        old: Option<Layout>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         let visit = self.visit();
         let owner = visit.owner_of(block);
         if owner == Owner::NOBODY {
             // SAFETY: the caller's promise; it lies in no segment.
-            return self.parent.with(visit.place(), |heap| unsafe { reallocate(heap, block, old, new) })?;
+            return self
+                .parent
+                .with(visit.place(), |heap| unsafe { reallocate(heap, block, old, new) })?;
         }
         let mut inside = visit.go_in(0).filter(|_| !is_large(new))?;
         let (inner, _) = inside.inner();
@@ -203,7 +230,8 @@ unsafe fn reallocate<B: Break, M: Map, const LISTS: usize>(
     }
 }
 
-/// Whether a block of `capacity` bytes may keep its place with another layout, whoever's it is: its size does not have to be told to its owner.
+/// Whether a block of `capacity` bytes may keep its place with another layout, whoever's it is: its
+/// size does not have to be told to its owner.
 fn stays(block: NonNull<u8>, old: Option<Layout>, capacity: usize, new: Layout) -> bool {
     let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
     match old.map(Class::of) {

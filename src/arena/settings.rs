@@ -8,18 +8,20 @@ use crate::lock::RawLock;
 use crate::provider::{Break, Cpu, Map};
 
 impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
-    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect where the caller has interrupted somebody who has
-    /// the parent's lock.
+    /// Sets from which size on blocks have mappings of their own. See [`MapThreshold`]. No effect
+    /// where the caller has interrupted somebody who has the parent's lock.
     pub fn set_map_threshold(&self, threshold: MapThreshold) {
         self.change(|heap| heap.set_map_threshold(threshold));
     }
 
-    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has interrupted somebody who has the parent's lock.
+    /// Sets when a `free` moves the break down. See [`Trim`]. No effect where the caller has
+    /// interrupted somebody who has the parent's lock.
     pub fn set_trim(&self, trim: Trim) {
         self.change(|heap| heap.set_trim(trim));
     }
 
-    /// [`Heap::add_region`] of the parent: memory beside the break's, for ever. Returns how many bytes of cells the parent gained.
+    /// [`Heap::add_region`] of the parent: memory beside the break's, for ever. Returns how many
+    /// bytes of cells the parent gained.
     ///
     /// # Errors
     ///
@@ -39,14 +41,20 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         added.unwrap_or(Err(RegionError::Locked))
     }
 
-    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far as the caller has not interrupted somebody
-    /// in there. `forget` must not use this heap.
-    pub fn unused_memory(&self, granule: usize, least: usize, mut forget: impl FnMut(NonNull<[u8]>)) {
+    /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; as far
+    /// as the caller has not interrupted somebody in there. `forget` must not use this heap.
+    pub fn unused_memory(
+        &self,
+        granule: usize,
+        least: usize,
+        mut forget: impl FnMut(NonNull<[u8]>),
+    ) {
         let visit = self.visit();
         if let Some(mut inside) = visit.go_in(0) {
             inside.inner().0.heap.unused_memory(granule, least, &mut forget);
         }
-        let _: Option<()> = self.parent.with(visit.place(), |heap| heap.unused_memory(granule, least, forget));
+        let _: Option<()> =
+            self.parent.with(visit.place(), |heap| heap.unused_memory(granule, least, forget));
     }
 
     fn change(&self, change: impl FnOnce(&mut Heap<B, M>)) {

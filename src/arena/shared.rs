@@ -1,4 +1,5 @@
-//! What all slots share, and everybody finds without a lock: the slots, and the map of whose memory is whose.
+//! What all slots share, and everybody finds without a lock: the slots, and the map of whose memory
+//! is whose.
 //!
 //! It lies in a block of the parent, is made with the first operation, and stays where it is.
 
@@ -21,7 +22,8 @@ pub(super) trait HasMailbox {
 ///
 /// # Invariants
 ///
-/// * `slots` leads to `len` slots, behind this in the same block. The arena at `level` of slot `s` is owner number `s · LEVELS + level`
+/// * `slots` leads to `len` slots, behind this in the same block. The arena at `level` of slot `s`
+///   is owner number `s · LEVELS + level`
 /// * a slot that is not new has a number below `reached`
 #[repr(C)]
 pub(super) struct Shared<T> {
@@ -31,7 +33,8 @@ pub(super) struct Shared<T> {
     pub(super) map: SegmentMap,
     /// Slots that are retired, or claimed.
     pub(super) retired: AtomicUsize,
-    /// Slots from this number on are new: nobody has to look at their memory, of which most may never have been touched.
+    /// Slots from this number on are new: nobody has to look at their memory, of which most may
+    /// never have been touched.
     reached: AtomicUsize,
     /// The slot that is looked at next for what may be tidied up.
     turn: AtomicUsize,
@@ -50,7 +53,8 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     ///
-    /// The memory is zeroed, as long and aligned as [`layout`](Shared::layout) says, with the slots at `offset`, and nobody else's.
+    /// The memory is zeroed, as long and aligned as [`layout`](Shared::layout) says, with the slots
+    /// at `offset`, and nobody else's.
     pub(super) unsafe fn begin(memory: NonNull<u8>, len: usize, offset: usize) -> NonNull<Self> {
         // SAFETY: inside the block.
         let slots = unsafe { memory.add(offset) }.cast::<Slot<T>>();

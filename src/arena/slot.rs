@@ -13,14 +13,18 @@
 //!
 //! # Ordering
 //!
-//! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot takes it, and an interrupter puts
-//! back what it took before the interrupted one goes on. (What one who forks writes there, who is not on the slot, keeps nobody out for
-//! certain, and only tells the child: `fork.rs`.) So between its load and its store there may be whole operations of others, but
-//! none that is unfinished; and once it is stored, whoever comes finds it taken. What is left to be done is to keep the compiler from moving
-//! accesses to the arena out from between the two stores: a compiler fence each. The first level's word may be the provider's
-//! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
+//! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot
+//! takes it, and an interrupter puts back what it took before the interrupted one goes on. (What
+//! one who forks writes there, who is not on the slot, keeps nobody out for certain, and only tells
+//! the child: `fork.rs`.) So between its load and its store there may be whole operations of
+//! others, but none that is unfinished; and once it is stored, whoever comes finds it taken. What
+//! is left to be done is to keep the compiler from moving accesses to the arena out from between
+//! the two stores: a compiler fence each. The first level's word may be the provider's
+//! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted
+//! ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
 //!
-//! `state` is for those who are not on the slot: whoever claims or attaches acquires what was released by whoever retired, or gave up the claim.
+//! `state` is for those who are not on the slot: whoever claims or attaches acquires what was
+//! released by whoever retired, or gave up the claim.
 
 use core::ptr::NonNull;
 
@@ -41,9 +45,11 @@ pub(super) enum State {
     Retired,
     /// They are nobody's, and somebody tidies them up.
     Claimed,
-    /// They are nobody's, and somebody who forks sees to it that this is so as long as the process is copied.
+    /// They are nobody's, and somebody who forks sees to it that this is so as long as the process
+    /// is copied.
     Held,
-    /// Somebody who is not in this process may have been in the middle of something there: nobody may ever look at them.
+    /// Somebody who is not in this process may have been in the middle of something there: nobody
+    /// may ever look at them.
     Dead,
 }
 
@@ -67,7 +73,8 @@ impl State {
 /// * zeroed memory is a new slot
 /// * an arena that is there stays
 /// * a level's word leads to `arenas[level]` if the slot is attached, and is not free otherwise
-/// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone with the arena
+/// * whoever took an arena out of a word and has not put it back, or has claimed the slot, is alone
+///   with the arena
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Slot<T> {
@@ -102,9 +109,12 @@ impl<T> Slot<T> {
         State::from_number(self.state.load(Ordering::Relaxed))
     }
 
-    /// Goes from one state to another, if it is in the one. What was done before the state was entered happens before what is done now.
+    /// Goes from one state to another, if it is in the one. What was done before the state was
+    /// entered happens before what is done now.
     pub(super) fn change(&self, from: State, to: State) -> bool {
-        self.state.compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state
+            .compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Goes to a state that lets others in. Only for a caller that is alone with the slot.
@@ -117,12 +127,14 @@ impl<T> Slot<T> {
         self.is_untidy.load(Ordering::Relaxed)
     }
 
-    /// Notes whether somebody should tidy it up, even if nothing is given back there. Only for a caller that is alone with the slot.
+    /// Notes whether somebody should tidy it up, even if nothing is given back there. Only for a
+    /// caller that is alone with the slot.
     pub(super) fn set_untidy(&self, is_untidy: bool) {
         self.is_untidy.store(is_untidy, Ordering::Relaxed);
     }
 
-    /// Whether the caller that was on the slot before, and was interrupted, may have the parent's lock.
+    /// Whether the caller that was on the slot before, and was interrupted, may have the parent's
+    /// lock.
     pub(super) fn has_lock(&self) -> bool {
         self.has_lock.load(Ordering::Relaxed)
     }

@@ -6,8 +6,9 @@
 //!                    ─► give_back ─► the entries are gone, the segment is a free cell of the parent
 //! ```
 //!
-//! A segment is as long as an eighth of what the arena has, so that an arena has few of them, and wastes little in the last one; and has room for
-//! a few of what it was needed for, so that little is left over where one more does not fit.
+//! A segment is as long as an eighth of what the arena has, so that an arena has few of them, and
+//! wastes little in the last one; and has room for a few of what it was needed for, so that little
+//! is left over where one more does not fit.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
@@ -30,7 +31,8 @@ const FEW: usize = 4;
 /// But not more units than this, unless it must.
 const MOST_UNITS: usize = (8 << 20) / UNIT;
 
-/// How many slots are looked at, whether they are retired and have something to give back, before the parent is asked.
+/// How many slots are looked at, whether they are retired and have something to give back, before
+/// the parent is asked.
 const ADOPTED_AT_ONCE: usize = 16;
 
 /// Who gives the memory, and on whose slot.
@@ -53,7 +55,8 @@ impl<B, M, L> Copy for Source<'_, B, M, L> {}
 /// # Invariants
 ///
 /// * `shared` stays as long as the arena
-/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` where the caller is
+/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` where the
+///   caller is
 pub(super) struct Supply<B, M, L> {
     owner: Owner,
     /// End of the last segment.
@@ -70,7 +73,8 @@ impl<B, M, L> Supply<B, M, L> {
         Self { owner, end: ptr::null_mut(), bytes: 0, shared, parent: None, slot: None }
     }
 
-    /// Sets where memory comes from. The parent may be somewhere else the next time: a heap whose blocks are all freed can be moved.
+    /// Sets where memory comes from. The parent may be somewhere else the next time: a heap whose
+    /// blocks are all freed can be moved.
     ///
     /// # Safety
     ///
@@ -117,7 +121,12 @@ impl<B: Break, M: Map, L: RawLock> Supply<B, M, L> {
     }
 
     /// A segment of at least `least` units, and of `most` if it can be had.
-    fn segment(&mut self, source: Source<'_, B, M, L>, least: usize, most: usize) -> Option<NonNull<[u8]>> {
+    fn segment(
+        &mut self,
+        source: Source<'_, B, M, L>,
+        least: usize,
+        most: usize,
+    ) -> Option<NonNull<[u8]>> {
         let Source { parent, shared, place } = source;
         let owner = self.owner;
         parent.with(place, |heap| {
@@ -141,8 +150,8 @@ impl<B: Break, M: Map, L: RawLock> Supply<B, M, L> {
     }
 }
 
-// SAFETY: a segment is a block of the parent, which is the arena's until it is freed. Between two of them lies the header of a cell of the
-// parent's, so they never touch.
+// SAFETY: a segment is a block of the parent, which is the arena's until it is freed. Between two
+// of them lies the header of a cell of the parent's, so they never touch.
 unsafe impl<B: Break, M: Map, L: RawLock> Break for Supply<B, M, L> {
     const ZEROED: bool = false;
     const SCATTERED: bool = true;
@@ -159,7 +168,10 @@ unsafe impl<B: Break, M: Map, L: RawLock> Break for Supply<B, M, L> {
         let source = self.source().ok_or(BreakError::Refused)?;
         adopt(source, ADOPTED_AT_ONCE);
         let least = units_for(by);
-        let most = (self.bytes / SHARE / UNIT).max(units_for(by.saturating_mul(FEW))).min(MOST_UNITS).max(least);
+        let most = (self.bytes / SHARE / UNIT)
+            .max(units_for(by.saturating_mul(FEW)))
+            .min(MOST_UNITS)
+            .max(least);
         let piece = self.segment(source, least, most).ok_or(BreakError::OutOfMemory)?;
         self.bytes += piece.len();
         self.end = piece.cast::<u8>().as_ptr().wrapping_add(piece.len());
@@ -173,7 +185,9 @@ unsafe impl<B: Break, M: Map, L: RawLock> Break for Supply<B, M, L> {
     unsafe fn give_back(&mut self, piece: NonNull<[u8]>) {
         let Some(Source { parent, shared, place }) = self.source() else { return };
         self.bytes -= piece.len();
-        if let Some(start) = shared.map.forget(piece.cast::<u8>().addr().get(), units_for(piece.len())) {
+        if let Some(start) =
+            shared.map.forget(piece.cast::<u8>().addr().get(), units_for(piece.len()))
+        {
             // SAFETY: a block of the parent, which the arena has given up.
             unsafe { parent.free(place, start, None) };
         }

@@ -1,4 +1,5 @@
-//! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of these.
+//! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of
+//! these.
 
 pub(super) use crate::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 pub(super) use crate::provider::SlotWord;
@@ -106,7 +107,10 @@ impl RemoteList {
 
 impl Packet {
     const fn new() -> Self {
-        Self { batch: BatchCell(UnsafeCell::new(MaybeUninit::uninit())), state: AtomicUsize::new(0) }
+        Self {
+            batch: BatchCell(UnsafeCell::new(MaybeUninit::uninit())),
+            state: AtomicUsize::new(0),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Who comes in: a caller, the slot that it stays on for one operation, and the arena that it is alone in.
+//! Who comes in: a caller, the slot that it stays on for one operation, and the arena that it is
+//! alone in.
 //!
 //! ```text
 //!   Caller ── go_in ──► Inside      the fast path: one word, and nothing else is looked at
@@ -6,7 +7,8 @@
 //!     └─► Visit ── go_in, go_in_elsewhere ──► Inside      what all share, the slot, and both of its levels
 //! ```
 //!
-//! Each leaves when it is dropped: an arena goes back into its word, and then the caller off its slot.
+//! Each leaves when it is dropped: an arena goes back into its word, and then the caller off its
+//! slot.
 
 use core::ptr::NonNull;
 
@@ -34,7 +36,8 @@ impl<B, C: Cpu, M, L> Drop for Caller<'_, B, C, M, L> {
 }
 
 impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
-    /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than it has to.
+    /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than
+    /// it has to.
     #[inline(always)]
     pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, L>> {
         let word = match self.heap.cpu.word() {
@@ -106,7 +109,8 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         Inside::of(word, level, C::INTERRUPTED)
     }
 
-    /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it, who was interrupted, into the second one.
+    /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it,
+    /// who was interrupted, into the second one.
     #[cold]
     pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, L>> {
         match self.slot?.state() {
@@ -116,11 +120,13 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         }
     }
 
-    /// Goes into the arena of the slot if somebody who forks holds it, when that is over, or has taken too long: see `fork.rs`.
+    /// Goes into the arena of the slot if somebody who forks holds it, when that is over, or has
+    /// taken too long: see `fork.rs`.
     fn go_in_held(&self) -> Option<Inside<'heap, B, M, L>> {
         let word = self.word(0).filter(|word| C::INTERRUPTED && word.is_held())?;
         let mut turns = 0..;
-        while word.is_held() && turns.next().is_some_and(|turn| self.heap.cpu.wait_for_fork(turn)) {}
+        while word.is_held() && turns.next().is_some_and(|turn| self.heap.cpu.wait_for_fork(turn)) {
+        }
         let arena = word.take_even_if_held()?.cast();
         Some(Inside { word: Some(word), level: 0, arena })
     }

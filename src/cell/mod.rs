@@ -14,7 +14,8 @@
 //!           │ size │F│PU=1│…│                        │ size │F│PU=0│…│
 //! ```
 //!
-//! A region begins with a *head* (region.rs), is tiled by cells without gaps, and ends with a *fence*, a lone header that is always used:
+//! A region begins with a *head* (region.rs), is tiled by cells without gaps, and ends with a
+//! *fence*, a lone header that is always used:
 //!
 //! ```text
 //!   region                              hole (somebody else's)      region
@@ -23,11 +24,13 @@
 //!  └───┴──────┴──────┴────────────┴───┘                          └───┴──────────┴─────────────────┴───┘ ◄─ break
 //! ```
 //!
-//! so that a walk by sizes visits every cell of the heap in the order of addresses, and a walk by heads and fences every region.
+//! so that a walk by sizes visits every cell of the heap in the order of addresses, and a walk by
+//! heads and fences every region.
 //!
-//! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region, and nothing of bins, the break or
-//! providers. Every method that touches memory is `unsafe` and says which words it touches. Cells are found and read here, written in
-//! `write.rs`; what is behind the header is for `payload.rs`.
+//! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region, and
+//! nothing of bins, the break or providers. Every method that touches memory is `unsafe` and says
+//! which words it touches. Cells are found and read here, written in `write.rs`; what is behind the
+//! header is for `payload.rs`.
 
 mod header;
 mod payload;
@@ -62,20 +65,23 @@ pub(crate) const MIN_CELL: usize = 4 * WORD;
 ///
 /// # Safety of its methods
 ///
-/// A cell is *valid* if its header was written by [`write_free`](Cell::write_free), [`write_used`](Cell::write_used) or
-/// [`write_fence`](Cell::write_fence), no cell has been laid over it since, and all its bytes, with the header that
-/// follows it, lie in one region of this heap. Every method asks for a valid cell, or says otherwise.
+/// A cell is *valid* if its header was written by [`write_free`](Cell::write_free),
+/// [`write_used`](Cell::write_used) or [`write_fence`](Cell::write_fence), no cell has been laid
+/// over it since, and all its bytes, with the header that follows it, lie in one region of this
+/// heap. Every method asks for a valid cell, or says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub(crate) struct Cell(NonNull<usize>);
 
 impl Cell {
-    /// The lowest cell that a region from address `start` can begin with, behind its head, as a distance in bytes from `start`.
+    /// The lowest cell that a region from address `start` can begin with, behind its head, as a
+    /// distance in bytes from `start`.
     pub(crate) const fn first_offset(start: usize) -> usize {
         start.wrapping_neg() % CELL_ALIGN + WORD
     }
 
-    /// The highest place for a fence that ends at or below address `end`, as a distance in bytes from `end` downwards.
+    /// The highest place for a fence that ends at or below address `end`, as a distance in bytes
+    /// from `end` downwards.
     pub(crate) const fn fence_offset(end: usize) -> usize {
         end % CELL_ALIGN + WORD
     }
@@ -119,7 +125,8 @@ impl Cell {
     ///
     /// # Safety
     ///
-    /// It lies in the same region as `self`; `bytes` is a multiple of `CELL_ALIGN`. Nothing is read.
+    /// It lies in the same region as `self`; `bytes` is a multiple of `CELL_ALIGN`. Nothing is
+    /// read.
     pub(crate) unsafe fn offset(self, bytes: usize) -> Self {
         // SAFETY: the caller's promise.
         Self::at(unsafe { self.0.byte_add(bytes) }.cast())
@@ -160,7 +167,8 @@ impl Cell {
     ///
     /// `self` is valid, or a fence.
     pub(crate) unsafe fn header(self) -> Header {
-        // SAFETY: the header of a valid cell was written as a `Header`; aligned by the type's invariant.
+        // SAFETY: the header of a valid cell was written as a `Header`; aligned by the type's
+        // invariant.
         let header = unsafe { self.0.cast::<Header>().read() };
         #[cfg(feature = "checked")]
         let header = header.unsealed();
@@ -201,15 +209,18 @@ impl Cell {
         if way == 0 {
             return None;
         }
-        NonNull::new(ptr::with_exposed_provenance_mut::<u8>(self.addr().wrapping_add(way))).map(Self::at)
+        NonNull::new(ptr::with_exposed_provenance_mut::<u8>(self.addr().wrapping_add(way)))
+            .map(Self::at)
     }
 
-    /// Lets [`behind_hole`](Cell::behind_hole) lead here: another region is other memory, which no pointer into one below may enter.
+    /// Lets [`behind_hole`](Cell::behind_hole) lead here: another region is other memory, which no
+    /// pointer into one below may enter.
     pub(crate) fn expose(self) {
         self.0.as_ptr().expose_provenance();
     }
 
-    /// The cell that ends where this one begins, if it is free. (The start of a used one cannot be found from here.)
+    /// The cell that ends where this one begins, if it is free. (The start of a used one cannot be
+    /// found from here.)
     ///
     /// # Safety
     ///

@@ -7,7 +7,8 @@ use super::{Cell, MIN_CELL, WORD};
 use crate::TINY;
 
 impl Cell {
-    /// Copies the first `len` bytes of the payload to that of a cell further down. The two may overlap.
+    /// Copies the first `len` bytes of the payload to that of a cell further down. The two may
+    /// overlap.
     ///
     /// # Safety
     ///
@@ -22,15 +23,16 @@ impl Cell {
 ///
 /// # Safety
 ///
-/// Both places are memory of the heap, aligned to words, and at least `len` bytes long, rounded up to whole words.
+/// Both places are memory of the heap, aligned to words, and at least `len` bytes long, rounded up
+/// to whole words.
 pub(crate) unsafe fn copy_down(from: NonNull<u8>, to: NonNull<u8>, len: usize) {
     if !TINY {
         // SAFETY: the caller's promise.
         unsafe { to.copy_from(from, len) };
         return;
     }
-    // `memmove` would be the longest function of the program, which may have no other use for it. What is behind `len` in the last word may
-    // be anything.
+    // `memmove` would be the longest function of the program, which may have no other use for it.
+    // What is behind `len` in the last word may be anything.
     let (from, to) = (from.cast::<MaybeUninit<usize>>(), to.cast());
     for word in 0..len.div_ceil(WORD) {
         // SAFETY: inside the place.
@@ -71,8 +73,9 @@ impl Cell {
         self.payload().cast()
     }
 
-    /// The first word of the payload of a used cell that is kept for the next caller, as a place to read and write: the link to another
-    /// such cell. What is read is meaningful only while the cell is kept.
+    /// The first word of the payload of a used cell that is kept for the next caller, as a place to
+    /// read and write: the link to another such cell. What is read is meaningful only while the
+    /// cell is kept.
     #[cfg(not(feature = "tiny"))]
     pub(crate) fn link(self) -> NonNull<Option<Self>> {
         self.payload().cast()

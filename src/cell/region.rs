@@ -8,8 +8,9 @@
 //!               └─ bytes from `first` to the fence ───────►└─ way to the next region's first cell
 //! ```
 //!
-//! *Slack* are bytes at either end that are too few for a cell. Only if a neighbour comes that touches can they be of use, so the region
-//! remembers them: two bits of the head tell whether there are any, and the byte of them that is nearest to the cells how many.
+//! *Slack* are bytes at either end that are too few for a cell. Only if a neighbour comes that
+//! touches can they be of use, so the region remembers them: two bits of the head tell whether
+//! there are any, and the byte of them that is nearest to the cells how many.
 
 use core::ptr::NonNull;
 
@@ -50,7 +51,8 @@ impl Region {
     ///
     /// All of the region is memory of this heap, and in no other region.
     pub(crate) unsafe fn record(&self) {
-        let (mut head, slack_at_start, slack_at_end) = (self.length(), self.slack_at_start(), self.slack_at_end());
+        let (mut head, slack_at_start, slack_at_end) =
+            (self.length(), self.slack_at_start(), self.slack_at_end());
         if slack_at_start > 0 {
             head |= SLACK_AT_START;
             // SAFETY: at least one byte of slack lies in front of the head.
@@ -103,7 +105,8 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// `first` is the first cell of a region. What is read is worth what the heap's words are worth.
+    /// `first` is the first cell of a region. What is read is worth what the heap's words are
+    /// worth.
     pub(crate) unsafe fn recorded_length(first: Cell) -> usize {
         // SAFETY: the caller's promise.
         let word = unsafe { head_of(first) };
@@ -159,12 +162,14 @@ mod tests {
     fn a_region_is_read_as_it_was_recorded() {
         let mut memory = [0_u128; 16];
         let base = NonNull::from(&mut memory).cast::<u8>();
-        for (slack_at_start, slack_at_end) in [(0, 0), (1, 0), (0, 1), (MIN_CELL - 1, MIN_CELL - 1)] {
+        for (slack_at_start, slack_at_end) in [(0, 0), (1, 0), (0, 1), (MIN_CELL - 1, MIN_CELL - 1)]
+        {
             // SAFETY: inside `memory`.
             let first = Cell::at(unsafe { base.add(MIN_CELL + WORD) });
             // SAFETY: inside `memory`.
             let fence = unsafe { first.offset(3 * CELL_ALIGN) };
-            let (start, end) = (first.addr() - WORD - slack_at_start, fence.addr() + WORD + slack_at_end);
+            let (start, end) =
+                (first.addr() - WORD - slack_at_start, fence.addr() + WORD + slack_at_end);
             let region = Region { start, first, fence, end };
             // SAFETY: all of it is in `memory`.
             unsafe { region.record() };

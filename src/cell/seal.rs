@@ -7,8 +7,8 @@
 //!   └────────────┴─────────────────────────────┴──┴──┴──┘
 //! ```
 //!
-//! A 32-bit header has no bits to spare: what it says is only compared with what must hold beside it. A fence has none either, because a
-//! hole may be of any size.
+//! A 32-bit header has no bits to spare: what it says is only compared with what must hold beside
+//! it. A fence has none either, because a hole may be of any size.
 
 use super::Header;
 
@@ -51,8 +51,15 @@ mod tests {
     #[test]
     fn nearly_every_change_is_seen_where_there_are_check_bits() {
         let sealed = |at, size| Header::new(size, State::USED).sealed(at).bits() & SEAL;
-        let others = (1..1000).filter(|more| sealed(0x1008, 64 + more * CELL_ALIGN) == sealed(0x1008, 64)).count();
-        let elsewhere = (1..1000).filter(|more| sealed(0x1008 + more * CELL_ALIGN, 64) == sealed(0x1008, 64)).count();
-        assert!(SEAL == 0 || others + elsewhere <= 2, "{others} and {elsewhere} of 999 have the same bits");
+        let others = (1..1000)
+            .filter(|more| sealed(0x1008, 64 + more * CELL_ALIGN) == sealed(0x1008, 64))
+            .count();
+        let elsewhere = (1..1000)
+            .filter(|more| sealed(0x1008 + more * CELL_ALIGN, 64) == sealed(0x1008, 64))
+            .count();
+        assert!(
+            SEAL == 0 || others + elsewhere <= 2,
+            "{others} and {elsewhere} of 999 have the same bits"
+        );
     }
 }

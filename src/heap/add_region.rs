@@ -7,12 +7,14 @@ use super::Heap;
 use crate::provider::{Break, Map};
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Gives the heap `len` bytes at `base`, for ever: before the break's first grant or after it, below, between or above what there is,
-    /// whatever their alignment. Returns how many bytes of cells it gained: one block can have so many, without its header, if the
+    /// Gives the heap `len` bytes at `base`, for ever: before the break's first grant or after it,
+    /// below, between or above what there is, whatever their alignment. Returns how many bytes
+    /// of cells it gained: one block can have so many, without its header, if the
     /// memory touches nothing.
     ///
-    /// A region that touches others of the heap becomes one with them. So does a later grant of the break that touches it. What the break
-    /// granted right below an added region cannot be given back any more.
+    /// A region that touches others of the heap becomes one with them. So does a later grant of the
+    /// break that touches it. What the break granted right below an added region cannot be
+    /// given back any more.
     ///
     /// ```
     /// use brkalloc::{FixedBreak, Heap};
@@ -38,10 +40,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// * The memory is readable and writable, and nobody else uses it from now on, as long as the heap or a block of it is in use. It is
-    ///   no part of what the break, or the provider of mappings, ever grants.
-    /// * If it touches memory that the heap has, or that the break will grant, both are one piece of memory: a pointer into one may be
-    ///   moved into the other.
+    /// * The memory is readable and writable, and nobody else uses it from now on, as long as the
+    ///   heap or a block of it is in use. It is no part of what the break, or the provider of
+    ///   mappings, ever grants.
+    /// * If it touches memory that the heap has, or that the break will grant, both are one piece
+    ///   of memory: a pointer into one may be moved into the other.
     pub unsafe fn add_region(&mut self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
         let start = NonNull::new(base).ok_or(RegionError::Null)?;
         base.addr().checked_add(len).ok_or(RegionError::Wraps)?;
@@ -90,15 +93,18 @@ pub enum RegionError {
     Wraps,
     /// It is too short for a cell, and touches nothing that it could become a part of.
     TooShort,
-    /// It is longer than `isize::MAX` bytes, or would be, together with the regions that it touches.
+    /// It is longer than `isize::MAX` bytes, or would be, together with the regions that it
+    /// touches.
     TooLong,
     /// Some of it is the heap's already.
     Overlaps,
     /// The heap has [stopped](super::Rule::BreakBelowHeap).
     HeapStopped,
-    /// The caller has interrupted somebody who has the lock of the heap (of an [`ArenaHeap`](crate::ArenaHeap), which waits for nobody then).
+    /// The caller has interrupted somebody who has the lock of the heap (of an
+    /// [`ArenaHeap`](crate::ArenaHeap), which waits for nobody then).
     Locked,
-    /// The heap's words at the border were overwritten, or those that lead from region to region. (It was reported.)
+    /// The heap's words at the border were overwritten, or those that lead from region to region.
+    /// (It was reported.)
     #[cfg(feature = "checked")]
     Overwritten,
 }

@@ -16,8 +16,8 @@ use super::size_class::{CELLS_TRIED, CLASSES, ClassMap, class_of, is_exact};
 use crate::TINY;
 use crate::cell::{Cell, Links};
 
-/// How many occupied classes are looked at for an over-aligned request before one is taken that fits for certain.
-/// (For any other request the second one fits.) If tiny, all: there are few.
+/// How many occupied classes are looked at for an over-aligned request before one is taken that
+/// fits for certain. (For any other request the second one fits.) If tiny, all: there are few.
 pub(super) const CLASSES_TRIED: usize = if TINY { CLASSES } else { 2 };
 
 /// How many cells of a class are looked at for a request that not every place suits.
@@ -38,7 +38,8 @@ pub(super) struct Fit {
 /// # Invariants
 ///
 /// * `occupied` contains `c ⟺ heads[c]` is some cell
-/// * a cell in list `c` is a valid free cell of the heap, `class_of(size) = c`, and is in no other list
+/// * a cell in list `c` is a valid free cell of the heap, `class_of(size) = c`, and is in no other
+///   list
 /// * [`Links`]' invariant; the head has no `prev`
 #[derive(Debug)]
 pub(super) struct Bins {
@@ -109,7 +110,8 @@ impl Bins {
         }
     }
 
-    /// Takes a cell out of the middle of its list; or tells which one is behind it, if it is the first.
+    /// Takes a cell out of the middle of its list; or tells which one is behind it, if it is the
+    /// first.
     ///
     /// # Safety
     ///
@@ -161,11 +163,13 @@ impl Bins {
         }
     }
 
-    /// Finds a cell that holds the request, and leaves it where it is: the best of a few in the request's own class, else one of the next
-    /// class that has any. O(1): at most `CLASSES_TRIED · CELLS_TRIED + 1` cells are looked at.
+    /// Finds a cell that holds the request, and leaves it where it is: the best of a few in the
+    /// request's own class, else one of the next class that has any. O(1): at most
+    /// `CLASSES_TRIED · CELLS_TRIED + 1` cells are looked at.
     ///
-    /// The bounds have a price: a fitting cell can be missed if it is of the request's own class, above `EXACT_BELOW`, and
-    /// behind `CELLS_TRIED` smaller ones; or if it is aligned by luck, and not among the first.
+    /// The bounds have a price: a fitting cell can be missed if it is of the request's own class,
+    /// above `EXACT_BELOW`, and behind `CELLS_TRIED` smaller ones; or if it is aligned by luck,
+    /// and not among the first.
     pub(super) fn find(&self, request: Request) -> Option<Fit> {
         let mut class = class_of(request.size());
         for _ in 0..CLASSES_TRIED {
@@ -188,8 +192,9 @@ impl Bins {
         self.find(request).is_some()
     }
 
-    /// Takes out a cell of `size` bytes or more, if it may lie anywhere, and tells how long it is: the best of a few in the class of that
-    /// size, else one of the next class that has any. O(1): at most `CELLS_TRIED + 1` cells are looked at.
+    /// Takes out a cell of `size` bytes or more, if it may lie anywhere, and tells how long it is:
+    /// the best of a few in the class of that size, else one of the next class that has any.
+    /// O(1): at most `CELLS_TRIED + 1` cells are looked at.
     ///
     /// # Safety
     ///
@@ -205,7 +210,8 @@ impl Bins {
             }
             from += 1;
         }
-        // The cells of a higher class are all large enough, those of an exact class just so: the first is as good as the next.
+        // The cells of a higher class are all large enough, those of an exact class just so: the
+        // first is as good as the next.
         let class = self.occupied.next(from)?;
         let cell = self.heads[class]?;
         // SAFETY: cells in lists are valid.
@@ -215,7 +221,8 @@ impl Bins {
         Some((cell, found))
     }
 
-    /// The smallest of the first `CELLS_TRIED` cells of a class that has `size` bytes, with its size.
+    /// The smallest of the first `CELLS_TRIED` cells of a class that has `size` bytes, with its
+    /// size.
     #[inline(always)]
     fn best_of_own(&self, class: usize, size: usize) -> Option<(Cell, usize)> {
         // By how much a cell is too long; of one that is too short, more than any is.

@@ -1,11 +1,13 @@
-//! Blocks by address alone, for callers who do not say what they asked for: C's `free` and `realloc`.
+//! Blocks by address alone, for callers who do not say what they asked for: C's `free` and
+//! `realloc`.
 //!
 //! ```text
 //!   address ─► page map ──(a run)──► its class
 //!                 └──(no run)──► the header in front ──► a mapping, or a cell, which is as small as the largest class that it holds
 //! ```
 //!
-//! A block that was a cell goes back to the list of a class that it fits, which need not be the one that it was asked for.
+//! A block that was a cell goes back to the list of a class that it fits, which need not be the one
+//! that it was asked for.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -47,13 +49,15 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         unsafe { self.deallocate_as(payload, class) };
     }
 
-    /// [`reallocate`](Heap::reallocate) for callers who do not know the old layout. What is kept of the contents is all that the block
-    /// [could hold](Heap::usable_size), up to the new size. The new alignment need not be the old one.
+    /// [`reallocate`](Heap::reallocate) for callers who do not know the old layout. What is kept of
+    /// the contents is all that the block [could hold](Heap::usable_size), up to the new size.
+    /// The new alignment need not be the old one.
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller fails only where the block
-    /// is less aligned, or shorter, than blocks of the new layout are and cannot move (with the feature `checked`: where it is otherwise
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
+    /// become smaller fails only where the block is less aligned, or shorter, than blocks of
+    /// the new layout are and cannot move (with the feature `checked`: where it is otherwise
     /// aligned).
     ///
     /// # Time
@@ -62,9 +66,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// `payload` came from this heap and was not freed since. After `Some`, only the new block may be used, and its layout is `new`.
+    /// `payload` came from this heap and was not freed since. After `Some`, only the new block may
+    /// be used, and its layout is `new`.
     #[must_use]
-    pub unsafe fn reallocate_unsized(&mut self, payload: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn reallocate_unsized(
+        &mut self,
+        payload: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         if !self.guard.entered {
             // SAFETY: the caller's promise.
@@ -90,12 +99,19 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// As for [`reallocate_unsized`](Heap::reallocate_unsized); the block has `capacity` bytes, and its place suits the new alignment.
-    unsafe fn resize_by_address(&mut self, payload: NonNull<u8>, capacity: usize, new: Layout) -> Option<NonNull<u8>> {
+    /// As for [`reallocate_unsized`](Heap::reallocate_unsized); the block has `capacity` bytes, and
+    /// its place suits the new alignment.
+    unsafe fn resize_by_address(
+        &mut self,
+        payload: NonNull<u8>,
+        capacity: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         let new_class = self.small_class_of(new);
         if self.small.pages.class_at(payload.addr().get()).is_some() {
             // It stays if the new size is smaller and not by far.
-            return (new.size() > capacity / 2 && self.may_stay(payload, capacity, new)).then_some(payload);
+            return (new.size() > capacity / 2 && self.may_stay(payload, capacity, new))
+                .then_some(payload);
         }
         let request = Request::new(new_class.map_or(new, |class| class.in_full(new)));
         // SAFETY: the caller's promise.
@@ -110,12 +126,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let may_move_break = !self.wants_mapping(new);
         let old_class = Class::held_by(capacity).filter(|_| self.small.has_runs());
         // SAFETY: the same; the block's contents are what it can hold, up to the new size.
-        let resized = unsafe { self.resize(cell, request, capacity.min(new.size()), may_move_break) }?;
+        let resized =
+            unsafe { self.resize(cell, request, capacity.min(new.size()), may_move_break) }?;
         self.small.change_cell(old_class, new_class);
         Some(resized)
     }
 
-    /// Whether a block of `capacity` bytes is, where it is, as good as any of the new layout: it may be freed as one.
+    /// Whether a block of `capacity` bytes is, where it is, as good as any of the new layout: it
+    /// may be freed as one.
     fn may_stay(&self, payload: NonNull<u8>, capacity: usize, new: Layout) -> bool {
         let at = payload.addr().get();
         at.is_multiple_of(new.align())
@@ -131,10 +149,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// # Safety
     ///
     /// As for [`reallocate_unsized`](Heap::reallocate_unsized).
-    unsafe fn move_by_address(&mut self, payload: NonNull<u8>, capacity: usize, new: Layout) -> Option<NonNull<u8>> {
+    unsafe fn move_by_address(
+        &mut self,
+        payload: NonNull<u8>,
+        capacity: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller keeps the heap alive as long as its blocks.
         let moved = unsafe { self.allocate(new) }?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words.
         unsafe { copy_down(payload, moved, capacity.min(new.size())) };
         // SAFETY: the caller gave the old block up; its contents are in the new one.
         unsafe { self.deallocate_unsized(payload) };

@@ -7,7 +7,8 @@
 //!   counters        against what the walk has counted
 //! ```
 //!
-//! Each step reads what the ones before have found to be right. The first broken rule ends it: check/corruption.rs names them all.
+//! Each step reads what the ones before have found to be right. The first broken rule ends it:
+//! check/corruption.rs names them all.
 
 mod corruption;
 
@@ -35,10 +36,11 @@ struct Tally {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions); and for each block in the front cache
-    /// O(blocks of a run).
+    /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions);
+    /// and for each block in the front cache O(blocks of a run).
     ///
-    /// It reads the heap's own words only, and follows no link out of the heap, so it also survives a heap that was overwritten.
+    /// It reads the heap's own words only, and follows no link out of the heap, so it also survives
+    /// a heap that was overwritten.
     ///
     /// # Errors
     ///
@@ -59,7 +61,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return self.check_counters(0, &tally);
         };
         let (lowest, mut tally) = (bounds.0.addr(), self.check_regions(bounds)?);
-        verify(lowest, Rule::BreakRegion, addr(self.extent.as_ref().map(Extent::fence)), addr(tally.breaks_fence))?;
+        verify(
+            lowest,
+            Rule::BreakRegion,
+            addr(self.extent.as_ref().map(Extent::fence)),
+            addr(tally.breaks_fence),
+        )?;
         verify(lowest, Rule::Top, addr(tally.top), addr(self.top))?;
         self.check_leaves()?;
         self.check_inside(bounds, &mut tally)?;
@@ -83,15 +90,22 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             if fence == bounds.1 {
                 return Ok(tally);
             }
-            // SAFETY: `check_region` made sure that the fence leads to a place before the last one; all first cells are exposed.
+            // SAFETY: `check_region` made sure that the fence leads to a place before the last one;
+            // all first cells are exposed.
             let Some(next) = (unsafe { fence.behind_hole() }) else { return Ok(tally) };
             first = next;
         }
     }
 
     /// Walks the cells of one region and returns its fence.
-    fn check_region(&self, bounds: Bounds, first: Cell, tally: &mut Tally) -> Result<Cell, Corruption> {
-        let breaks = self.extent.as_ref().map(Extent::region).filter(|region| region.first == first);
+    fn check_region(
+        &self,
+        bounds: Bounds,
+        first: Cell,
+        tally: &mut Tally,
+    ) -> Result<Cell, Corruption> {
+        let breaks =
+            self.extent.as_ref().map(Extent::region).filter(|region| region.first == first);
         let length = match breaks {
             Some(region) => region.length(),
             // SAFETY: the word in front of a region's first cell is its head.
@@ -99,7 +113,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         };
         let most = bounds.1.addr() - first.addr();
         if length > most {
-            return Err(Corruption { at: first.addr(), rule: Rule::Region, expected: most, found: length });
+            return Err(Corruption {
+                at: first.addr(),
+                rule: Rule::Region,
+                expected: most,
+                found: length,
+            });
         }
         // SAFETY: not above the last fence.
         let fence = unsafe { first.offset(length) };
@@ -132,14 +151,19 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         if most == 0 {
             verify(fence.addr(), Rule::Fence, 0, header.size())?;
         } else if header.size() < MIN_CELL || header.size() > most {
-            return Err(Corruption { at: fence.addr(), rule: Rule::CellSize, expected: most, found: header.size() });
+            return Err(Corruption {
+                at: fence.addr(),
+                rule: Rule::CellSize,
+                expected: most,
+                found: header.size(),
+            });
         }
         tally.breaks_fence = tally.breaks_fence.or(breaks.map(|region| region.fence));
         Ok(fence)
     }
 
-    /// Every free cell but the top is led to, and every used one is what the page map says. (Only once all regions are known to be whole can
-    /// it be told what stays inside.)
+    /// Every free cell but the top is led to, and every used one is what the page map says. (Only
+    /// once all regions are known to be whole can it be told what stays inside.)
     fn check_inside(&self, bounds: Bounds, tally: &mut Tally) -> Result<(), Corruption> {
         for region in self.all_regions() {
             let mut cell = region.first;
@@ -170,11 +194,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// Whether `cell` is the address of a possible cell of this heap.
     fn is_inside(&self, (first, last_fence): Bounds, cell: Cell) -> bool {
-        let is_place = (first..last_fence).contains(&cell) && (cell.addr() + WORD).is_multiple_of(CELL_ALIGN);
+        let is_place =
+            (first..last_fence).contains(&cell) && (cell.addr() + WORD).is_multiple_of(CELL_ALIGN);
         is_place && self.all_regions().any(|region| (region.first..region.fence).contains(&cell))
     }
 
-    /// Follows every list: the cells are free and of the right class, and there are as many as the walk found.
+    /// Follows every list: the cells are free and of the right class, and there are as many as the
+    /// walk found.
     fn check_bins(&self, bounds: Bounds, tally: &Tally) -> Result<(), Corruption> {
         let mut seen = 0;
         for class in 0..CLASSES {
@@ -183,12 +209,21 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             verify(addr(at), Rule::Map, usize::from(at.is_some()), usize::from(occupied))?;
             while let Some(cell) = at {
                 if !self.is_inside(bounds, cell) || seen == tally.binned {
-                    return Err(Corruption { at: addr(before), rule: Rule::Links, expected: 0, found: cell.addr() });
+                    return Err(Corruption {
+                        at: addr(before),
+                        rule: Rule::Links,
+                        expected: 0,
+                        found: cell.addr(),
+                    });
                 }
                 seen += 1;
                 // SAFETY: inside the heap.
                 let header = unsafe { cell.header() };
-                let found = if header.is_used() || header.size() < MIN_CELL { CLASSES } else { class_of(header.size()) };
+                let found = if header.is_used() || header.size() < MIN_CELL {
+                    CLASSES
+                } else {
+                    class_of(header.size())
+                };
                 verify(cell.addr(), Rule::Class, class, found)?;
                 (before, at) = (at, links_of(cell).next);
             }
@@ -197,9 +232,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     }
 }
 
-/// Checks what a header can tell by itself and beside the one before it, in the region that ends with `fence`.
+/// Checks what a header can tell by itself and beside the one before it, in the region that ends
+/// with `fence`.
 fn check_header(fence: Cell, cell: Cell, prev: Option<Header>) -> Result<Header, Corruption> {
-    // SAFETY: between the first cell of a region and its fence: the walk got here by sizes that this function has checked.
+    // SAFETY: between the first cell of a region and its fence: the walk got here by sizes that
+    // this function has checked.
     let header = unsafe { cell.header() };
     let at = cell.addr();
     if cell == fence {
@@ -209,7 +246,12 @@ fn check_header(fence: Cell, cell: Cell, prev: Option<Header>) -> Result<Header,
     } else {
         let most = fence.addr() - at;
         if header.size() < MIN_CELL || header.size() > most {
-            return Err(Corruption { at, rule: Rule::CellSize, expected: most, found: header.size() });
+            return Err(Corruption {
+                at,
+                rule: Rule::CellSize,
+                expected: most,
+                found: header.size(),
+            });
         }
     }
     let prev_used = prev.is_none_or(Header::is_used);
@@ -217,13 +259,20 @@ fn check_header(fence: Cell, cell: Cell, prev: Option<Header>) -> Result<Header,
     verify(at, Rule::FreeNeighbours, 1, usize::from(prev_used || header.is_used()))?;
     #[cfg(feature = "checked")]
     // SAFETY: as above.
-    verify(at, Rule::CheckBits, header.sealed(at).bits(), unsafe { cell.header_in_memory() }.bits())?;
+    verify(
+        at,
+        Rule::CheckBits,
+        header.sealed(at).bits(),
+        // SAFETY: as above.
+        unsafe { cell.header_in_memory() }.bits(),
+    )?;
     Ok(header)
 }
 
 /// The links of a cell inside the heap, whatever they are worth.
 pub(super) fn links_of(cell: Cell) -> Links {
-    // SAFETY: below the fence by two words at least, so the two words behind the header are the heap's.
+    // SAFETY: below the fence by two words at least, so the two words behind the header are the
+    // heap's.
     let links = unsafe { cell.links() };
     // SAFETY: as above; any bits are an `Option<Cell>`.
     unsafe { links.read() }

@@ -12,8 +12,9 @@ use crate::provider::{Break, Map};
 use crate::small::{Cache, Front, Run, blocks_of};
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Follows every list of the cache: its blocks were taken from a run or are used cells, and suit the class; there are as many as were
-    /// put in, and not too many; and none is in two lists.
+    /// Follows every list of the cache: its blocks were taken from a run or are used cells, and
+    /// suit the class; there are as many as were put in, and not too many; and none is in two
+    /// lists.
     pub(super) fn check_cache(&self) -> Result<(), Corruption> {
         let mut last_ones = [None; LISTS];
         for class in Cache::<LISTS>::classes() {
@@ -22,14 +23,20 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             verify(addr(head), Rule::CacheRoom, len.min(room), len)?;
             let (mut seen, mut before) = (0, None);
             for block in self.small.cache.blocks(class) {
-                let wrong =
-                    Corruption { at: addr(before), rule: Rule::CacheBlock, expected: class.size(), found: addr(Some(block)) };
+                let wrong = Corruption {
+                    at: addr(before),
+                    rule: Rule::CacheBlock,
+                    expected: class.size(),
+                    found: addr(Some(block)),
+                };
                 if seen == len {
                     return Err(Corruption { rule: Rule::CacheLinks, expected: 0, ..wrong });
                 }
                 if !self.is_payload(addr(Some(block)), class.size()) {
-                    // A large block that became small where there was no memory to move it to has a mapping of its own, which the heap
-                    // can only find by its address. What lies behind it in the list cannot be told from what a wild link leads to.
+                    // A large block that became small where there was no memory to move it to has a
+                    // mapping of its own, which the heap can only find by its
+                    // address. What lies behind it in the list cannot be told from what a wild link
+                    // leads to.
                     if self.counters.mapped_blocks == 0 {
                         return Err(wrong);
                     }
@@ -48,7 +55,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             if let Some(last) = before
                 && let Some(other) = last_ones.iter().position(|other| *other == Some(last))
             {
-                return Err(Corruption { at: addr(before), rule: Rule::CacheTwice, expected: class.index(), found: other });
+                return Err(Corruption {
+                    at: addr(before),
+                    rule: Rule::CacheTwice,
+                    expected: class.index(),
+                    found: other,
+                });
             }
             last_ones[class.index()] = before;
         }
@@ -81,9 +93,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let offset = at - run_addr(Some(run));
         let was_taken = index_of(class_of_run, offset).is_some() && offset < fresh;
         // SAFETY: as above.
-        was_taken && !unsafe { free_blocks(run, class_of_run) }.take(blocks_of(class_of_run)).any(|free| free == offset)
+        was_taken
+            && !unsafe { free_blocks(run, class_of_run) }
+                .take(blocks_of(class_of_run))
+                .any(|free| free == offset)
     }
-    /// The header of a used cell, if a place is that of one as far as the words there and behind tell.
+    /// The header of a used cell, if a place is that of one as far as the words there and behind
+    /// tell.
     pub(super) fn used_cell(&self, cell: Cell) -> Option<Header> {
         let at = cell.addr().wrapping_add(WORD);
         let room = self.room_from(at);
@@ -92,7 +108,10 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
         // SAFETY: there is room for a payload behind it, so it is a word of the heap.
         let header = unsafe { cell.header() };
-        if !header.is_used() || header.is_fence() || !(MIN_CELL..=room + WORD).contains(&header.size()) {
+        if !header.is_used()
+            || header.is_fence()
+            || !(MIN_CELL..=room + WORD).contains(&header.size())
+        {
             return None;
         }
         // SAFETY: at most as far up as the fence of the region.

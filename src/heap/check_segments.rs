@@ -1,4 +1,5 @@
-//! The invariants of a heap whose memory are segments, verified one by one: what the map that it shares with others says of them.
+//! The invariants of a heap whose memory are segments, verified one by one: what the map that it
+//! shares with others says of them.
 //!
 //! ```text
 //!   map       … │ owner, 0 │ owner, 1 │ owner, 2 │ …            check_segments   an entry for each unit, as it should be
@@ -8,7 +9,8 @@
 //!               └────────────────────────────────┘
 //! ```
 //!
-//! That each run's own pages are said to be its own is for check_small.rs; that nothing else is the heap's, for the arenas.
+//! That each run's own pages are said to be its own is for check_small.rs; that nothing else is the
+//! heap's, for the arenas.
 
 use super::Heap;
 use super::check::{Corruption, Rule, verify};
@@ -18,7 +20,8 @@ use crate::small::segments::{SegmentMap, UNIT};
 use crate::small::{PAGE, len_of};
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Each unit of each region has its entry in the map: from here on the bytes of pages can be read.
+    /// Each unit of each region has its entry in the map: from here on the bytes of pages can be
+    /// read.
     pub(super) fn check_segments(&self) -> Result<(), Corruption> {
         let Some(map) = self.small.pages.segments() else { return Ok(()) };
         for region in self.all_regions() {
@@ -31,7 +34,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Ok(())
     }
 
-    /// No page outside of runs is said to be of one. (Used cells have been checked, and so have the pages of those that are runs.)
+    /// No page outside of runs is said to be of one. (Used cells have been checked, and so have the
+    /// pages of those that are runs.)
     pub(super) fn check_pages(&self) -> Result<(), Corruption> {
         let Some(map) = self.small.pages.segments() else { return Ok(()) };
         for region in self.all_regions() {

@@ -30,12 +30,19 @@ pub(super) struct SmallTally {
 
 impl Default for SmallTally {
     fn default() -> Self {
-        Self { runs: [0; CLASSES], runs_in_reach: [0; LEAVES], pages_in_reach: [0; LEAVES], leaves: 0, partial: 0 }
+        Self {
+            runs: [0; CLASSES],
+            runs_in_reach: [0; LEAVES],
+            pages_in_reach: [0; LEAVES],
+            leaves: 0,
+            partial: 0,
+        }
     }
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// The leaves of the page map lie in the heap; or the segments, which have it in their stead, are where they should be.
+    /// The leaves of the page map lie in the heap; or the segments, which have it in their stead,
+    /// are where they should be.
     pub(super) fn check_leaves(&self) -> Result<(), Corruption> {
         self.check_segments()?;
         self.small.pages.leaves().try_for_each(|(_, leaf)| {
@@ -44,12 +51,20 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         })
     }
 
-    /// A used cell: if it lies in pages of a run it is that run, and all is well in it. (The leaves have been checked.)
-    pub(super) fn check_use(&self, cell: Cell, size: usize, tally: &mut SmallTally) -> Result<(), Corruption> {
+    /// A used cell: if it lies in pages of a run it is that run, and all is well in it. (The leaves
+    /// have been checked.)
+    pub(super) fn check_use(
+        &self,
+        cell: Cell,
+        size: usize,
+        tally: &mut SmallTally,
+    ) -> Result<(), Corruption> {
         let payload = cell.payload();
         let at = payload.addr().get();
         let Some(class) = self.small.pages.class_at(at) else {
-            if let Some((_, leaf)) = self.small.pages.leaves().find(|(_, leaf)| leaf.memory == payload) {
+            if let Some((_, leaf)) =
+                self.small.pages.leaves().find(|(_, leaf)| leaf.memory == payload)
+            {
                 tally.leaves += 1;
                 verify(at, Rule::Leaf, leaf.len().max(size - WORD), size - WORD)?;
             }
@@ -90,7 +105,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let total = blocks_of(class);
         let taken_once = match fresh {
             _ if fresh == usize::from(NOWHERE) => total,
-            _ => index_of(class, fresh).ok_or(Corruption { at, rule: Rule::RunBlocks, expected: total, found: fresh })?,
+            _ => index_of(class, fresh).ok_or(Corruption {
+                at,
+                rule: Rule::RunBlocks,
+                expected: total,
+                found: fresh,
+            })?,
         };
         let mut free = 0;
         // SAFETY: the caller's promise.
@@ -116,7 +136,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 Some(outside) => Some(outside),
             };
             verify(at, Rule::RunLinks, at, run_addr(to_here))?;
-            verify(at, Rule::EmptyRun, 0, usize::from(live == 0 && (next.is_some() || prev.is_some())))?;
+            verify(
+                at,
+                Rule::EmptyRun,
+                0,
+                usize::from(live == 0 && (next.is_some() || prev.is_some())),
+            )?;
         }
         Ok(has_free)
     }
@@ -129,7 +154,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             leaves += 1;
             let at = leaf.memory.addr().get();
             // SAFETY: in the heap: `check_leaves`.
-            verify(at, Rule::PageMap, tally.pages_in_reach[index], unsafe { leaf.pages_of_runs() })?;
+            verify(at, Rule::PageMap, tally.pages_in_reach[index], unsafe {
+                leaf.pages_of_runs()
+            })?;
             // SAFETY: the same.
             let runs = unsafe { leaf.runs() };
             verify(at, Rule::LeafCount, tally.runs_in_reach[index], runs)?;
@@ -145,7 +172,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         self.check_kept(at)
     }
 
-    /// Follows every list of runs: they are runs of its class with a free block, and there are as many as the walk found.
+    /// Follows every list of runs: they are runs of its class with a free block, and there are as
+    /// many as the walk found.
     fn check_partial(&self, at: usize, tally: &SmallTally) -> Result<(), Corruption> {
         let mut seen = 0;
         for class in Class::all() {
@@ -166,7 +194,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         verify(at, Rule::Partial, tally.partial, seen)
     }
 
-    /// Whether the pages of a run lie in the heap, and the map says that they are a run of this class.
+    /// Whether the pages of a run lie in the heap, and the map says that they are a run of this
+    /// class.
     pub(super) fn is_run(&self, run: Run, class: Class) -> bool {
         let at = run_addr(Some(run));
         at.is_multiple_of(len_of(class))
@@ -174,15 +203,21 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             && self.small.pages.class_at(at) == Some(class)
     }
 
-    /// Whether `len` bytes from `at` on can be in a payload of this heap: aligned for a word, behind a header, and below the region's fence.
+    /// Whether `len` bytes from `at` on can be in a payload of this heap: aligned for a word,
+    /// behind a header, and below the region's fence.
     pub(super) fn is_payload(&self, at: usize, len: usize) -> bool {
         at.is_multiple_of(WORD) && len <= self.room_from(at)
     }
 
     /// How many bytes there are from `at` to the fence of its region, if a payload can begin there.
     pub(crate) fn room_from(&self, at: usize) -> usize {
-        let places = self.all_regions().map(|region| (region.first.addr() + WORD, region.fence.addr()));
-        places.filter(|&(first, fence)| first <= at && at <= fence).map(|(_, fence)| fence - at).next().unwrap_or(0)
+        let places =
+            self.all_regions().map(|region| (region.first.addr() + WORD, region.fence.addr()));
+        places
+            .filter(|&(first, fence)| first <= at && at <= fence)
+            .map(|(_, fence)| fence - at)
+            .next()
+            .unwrap_or(0)
     }
 }
 
@@ -192,7 +227,8 @@ pub(super) const fn index_of(class: Class, offset: usize) -> Option<usize> {
     if offset.is_multiple_of(class.size()) && index < blocks_of(class) { Some(index) } else { None }
 }
 
-/// The places of a run's free blocks, as its list leads through them; what is no place of a block is the last.
+/// The places of a run's free blocks, as its list leads through them; what is no place of a block
+/// is the last.
 ///
 /// # Safety
 ///

@@ -8,8 +8,8 @@ use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::{Break, Map};
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above it stay free. If the free one was the
-    /// top, what is left above the request is the top.
+    /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above
+    /// it stay free. If the free one was the top, what is left above the request is the top.
     ///
     /// ```text
     ///   before  │                free cell                  │
@@ -18,27 +18,35 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// `fit` is a valid free cell and tells how the request fits into it. The cell is in no bin and is not the top any more; `was_top` tells
-    /// whether it was until now.
+    /// `fit` is a valid free cell and tells how the request fits into it. The cell is in no bin and
+    /// is not the top any more; `was_top` tells whether it was until now.
     #[cfg_attr(not(feature = "tiny"), inline(always))]
-    pub(super) unsafe fn carve(&mut self, fit: Fit, request: Request, was_top: bool) -> NonNull<u8> {
+    pub(super) unsafe fn carve(
+        &mut self,
+        fit: Fit,
+        request: Request,
+        was_top: bool,
+    ) -> NonNull<u8> {
         let Fit { cell, size, lead } = fit;
         let rest = size - lead - request.size();
         let rest = if rest < MIN_CELL { 0 } else { rest };
         let used = size - lead - rest;
         // SAFETY: `lead < size`, both multiples of CELL_ALIGN: still inside the cell.
         let start = unsafe { cell.offset(lead) };
-        // SAFETY: inside the free cell. Free cells have no free neighbours, so what lies before is used, unless it is the lead.
+        // SAFETY: inside the free cell. Free cells have no free neighbours, so what lies before is
+        // used, unless it is the lead.
         unsafe { start.write_used(used, lead == 0) };
         if lead > 0 {
-            // SAFETY: the lower part of the free cell, a cell at least (`Request::fit`), before a used one that knows it is free.
+            // SAFETY: the lower part of the free cell, a cell at least (`Request::fit`), before a
+            // used one that knows it is free.
             unsafe { self.keep_as(cell, lead, false) };
         }
         self.counters.allocated(used);
         // SAFETY: `used` up: still inside the free cell, or the cell, or fence, behind it.
         let behind = unsafe { start.offset(used) };
         if rest > 0 {
-            // SAFETY: the upper part of the free cell, before what knew that a free cell precedes it; it ends at the break if the whole did.
+            // SAFETY: the upper part of the free cell, before what knew that a free cell precedes
+            // it; it ends at the break if the whole did.
             unsafe { self.keep_as(behind, rest, was_top) };
         } else {
             // SAFETY: the cell, or the fence, that followed the free cell.
@@ -50,7 +58,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         start.payload()
     }
 
-    /// A cell of `size` bytes was handed out: it, and the header behind it, are not as they were granted any more.
+    /// A cell of `size` bytes was handed out: it, and the header behind it, are not as they were
+    /// granted any more.
     pub(super) fn note_written(&mut self, cell: Cell, size: usize) {
         if let Some(extent) = &mut self.extent
             && B::ZEROED
@@ -59,13 +68,15 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// Makes a piece of memory a free cell: merges it with free neighbours (C6), and puts it into its bin, or makes it the top if it
-    /// ends at the break. True if memory may be due to go back: it is the top, or, of a scattered provider, may fill a whole piece.
+    /// Makes a piece of memory a free cell: merges it with free neighbours (C6), and puts it into
+    /// its bin, or makes it the top if it ends at the break. True if memory may be due to go
+    /// back: it is the top, or, of a scattered provider, may fill a whole piece.
     ///
     /// # Safety
     ///
-    /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them. `prev_used` tells whether the cell
-    /// before them is used; if it is not, `cell` is a valid cell.
+    /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them.
+    /// `prev_used` tells whether the cell before them is used; if it is not, `cell` is a valid
+    /// cell.
     #[cfg_attr(not(feature = "tiny"), inline(always))]
     pub(super) unsafe fn release(&mut self, cell: Cell, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
@@ -95,7 +106,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 (start, total) = (prev, total + size);
             }
         }
-        // SAFETY: the merged cells are one piece, preceded by a used cell, and what follows knows that a free cell precedes it.
+        // SAFETY: the merged cells are one piece, preceded by a used cell, and what follows knows
+        // that a free cell precedes it.
         unsafe { self.keep_as(start, total, is_top) };
         // SAFETY: a free cell.
         is_top || B::SCATTERED && unsafe { self.note_if_piece(start, total) }
@@ -126,11 +138,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         header.size()
     }
 
-    /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the last fence follows.
+    /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the
+    /// last fence follows.
     ///
     /// # Safety
     ///
-    /// As for [`Cell::write_free`]; both neighbours are used, and the one behind knows that a free cell precedes it.
+    /// As for [`Cell::write_free`]; both neighbours are used, and the one behind knows that a free
+    /// cell precedes it.
     pub(super) unsafe fn keep(&mut self, cell: Cell, size: usize) {
         // SAFETY: what follows the piece.
         let next = unsafe { cell.offset(size) };

@@ -16,10 +16,13 @@ use crate::cell::{Cell, Region, WORD};
 ///
 /// # Invariants
 ///
-/// * `region` is one of the heap's [`Regions`](super::regions::Regions); a free cell that its fence follows is the top
-/// * `region.start ≤ floor ≤ brk ≤ region.end`; `[floor, brk)` was granted, and the break stood at `brk` when we moved it last. With the
-///   feature `tiny`, where nothing is added, that is all of the region
-/// * from `fresh` on, the memory of the region is as it was granted, except the fence and the word before it
+/// * `region` is one of the heap's [`Regions`](super::regions::Regions); a free cell that its fence
+///   follows is the top
+/// * `region.start ≤ floor ≤ brk ≤ region.end`; `[floor, brk)` was granted, and the break stood at
+///   `brk` when we moved it last. With the feature `tiny`, where nothing is added, that is all of
+///   the region
+/// * from `fresh` on, the memory of the region is as it was granted, except the fence and the word
+///   before it
 /// * `fresh` lies above the header of the top
 #[derive(Debug)]
 pub(super) struct Extent {
@@ -33,7 +36,8 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// A region that was granted as a whole, and of which nothing was written to but the header of its first cell.
+    /// A region that was granted as a whole, and of which nothing was written to but the header of
+    /// its first cell.
     pub(super) fn new(region: Region) -> Self {
         Self {
             region,
@@ -62,7 +66,8 @@ impl Extent {
         self.fresh
     }
 
-    /// Memory below `address` may have been written to. An address in another region, further up, says nothing of this one.
+    /// Memory below `address` may have been written to. An address in another region, further up,
+    /// says nothing of this one.
     pub(super) fn not_fresh_below(&mut self, address: usize) {
         if self.fresh < address && address <= self.region.end {
             self.fresh = address;
@@ -87,7 +92,12 @@ impl Extent {
 #[cfg(not(feature = "tiny"))]
 impl Extent {
     /// Only `[floor, brk)` of the region was granted.
-    pub(super) const fn among_added(region: Region, floor: usize, brk: usize, fresh: usize) -> Self {
+    pub(super) const fn among_added(
+        region: Region,
+        floor: usize,
+        brk: usize,
+        fresh: usize,
+    ) -> Self {
         Self { region, floor, brk, fresh }
     }
 
@@ -140,7 +150,8 @@ impl Extent {
 ///
 /// # Invariants
 ///
-/// The complement of that address. It is not 0, because our end lay above, and so an `Option` of it is no longer than a word.
+/// The complement of that address. It is not 0, because our end lay above, and so an `Option` of it
+/// is no longer than a word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken(NonZeroUsize);
 
@@ -152,7 +163,8 @@ impl Taken {
     /// What there is to report.
     pub(super) fn corruption(self, extent: Option<&Extent>) -> Corruption {
         let found = !self.0.get();
-        let expected = extent.map_or(0, |extent| if found < extent.brk() { extent.brk() } else { extent.end() });
+        let expected = extent
+            .map_or(0, |extent| if found < extent.brk() { extent.brk() } else { extent.end() });
         Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found }
     }
 }

@@ -1,4 +1,5 @@
-//! The front cache alone, for a caller that goes further only once it is empty or full: an arena takes up what others have freed before it.
+//! The front cache alone, for a caller that goes further only once it is empty or full: an arena
+//! takes up what others have freed before it.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -31,7 +32,8 @@ impl<B, M> Heap<B, M, FRONTS> {
     ///
     /// # Safety
     ///
-    /// As for [`deallocate`](Heap::deallocate), if the answer is true; a block that is not small has the length of its class.
+    /// As for [`deallocate`](Heap::deallocate), if the answer is true; a block that is not small
+    /// has the length of its class.
     #[inline(always)]
     pub(crate) unsafe fn push_front(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
         if cfg!(feature = "checked") {
@@ -46,10 +48,14 @@ impl<B, M> Heap<B, M, FRONTS> {
     ///
     /// # Safety
     ///
-    /// As for [`deallocate_unsized`](Heap::deallocate_unsized), if the answer is true. The block lies in a run of class `class_of_run`;
-    /// `None`: it lies in none.
+    /// As for [`deallocate_unsized`](Heap::deallocate_unsized), if the answer is true. The block
+    /// lies in a run of class `class_of_run`; `None`: it lies in none.
     #[inline(always)]
-    pub(crate) unsafe fn push_front_by_address(&mut self, block: NonNull<u8>, class_of_run: Option<Class>) -> bool {
+    pub(crate) unsafe fn push_front_by_address(
+        &mut self,
+        block: NonNull<u8>,
+        class_of_run: Option<Class>,
+    ) -> bool {
         if cfg!(feature = "checked") {
             return false;
         }
@@ -61,7 +67,8 @@ impl<B, M> Heap<B, M, FRONTS> {
                 // SAFETY: it was written when the block was allocated.
                 let header = unsafe { cell.header() };
                 let capacity = header.size() - WORD;
-                let held = Class::held_by(capacity).map(Front::from).or_else(|| Front::held_by(capacity));
+                let held =
+                    Class::held_by(capacity).map(Front::from).or_else(|| Front::held_by(capacity));
                 let Some(front) = held else { return false };
                 front
             }
@@ -70,23 +77,32 @@ impl<B, M> Heap<B, M, FRONTS> {
         unsafe { self.small.cache.push(front, block) }
     }
 
-    /// Resizes a block of a run, if it can stay, or if the front cache has what it needs, and room for it in turn. O(1), and the copy.
+    /// Resizes a block of a run, if it can stay, or if the front cache has what it needs, and room
+    /// for it in turn. O(1), and the copy.
     ///
     /// # Safety
     ///
-    /// As for [`reallocate_unsized`](Heap::reallocate_unsized); the block lies in a run of class `class_of_run`. After `None` it is as it was.
+    /// As for [`reallocate_unsized`](Heap::reallocate_unsized); the block lies in a run of class
+    /// `class_of_run`. After `None` it is as it was.
     #[inline(always)]
-    pub(crate) unsafe fn resize_in_front(&mut self, block: NonNull<u8>, class_of_run: Class, new: Layout) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn resize_in_front(
+        &mut self,
+        block: NonNull<u8>,
+        class_of_run: Class,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         let front = Front::of(new)?;
         let may_stay = front.small().is_some_and(|class| class.may_take_over(class_of_run, block));
-        if may_stay && (new.size() > class_of_run.size() / 2 || Front::from(class_of_run) == front) {
+        if may_stay && (new.size() > class_of_run.size() / 2 || Front::from(class_of_run) == front)
+        {
             return Some(block);
         }
         if !self.small.cache.has_room(class_of_run) {
             return None;
         }
         let moved = self.small.cache.pop(front)?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words.
         unsafe { copy_down(block, moved, class_of_run.size().min(new.size())) };
         // SAFETY: the caller gives the block up, and it is one of this class.
         unsafe { self.small.cache.push(class_of_run, block) };
@@ -104,7 +120,8 @@ impl<B, M> Heap<B, M, FRONTS> {
     ///
     /// # Safety
     ///
-    /// The heap has no memory yet, and all that it will ever have are segments of `owner` in the map, which outlives it.
+    /// The heap has no memory yet, and all that it will ever have are segments of `owner` in the
+    /// map, which outlives it.
     pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
         self.small.favour_runs();
         self.small.owner = owner;

@@ -1,4 +1,5 @@
-//! The heap's end of the bargain with the break: growing, and fencing off what is not ours. (Giving back: trim.rs.)
+//! The heap's end of the bargain with the break: growing, and fencing off what is not ours. (Giving
+//! back: trim.rs.)
 //!
 //! ```text
 //!   granted, contiguous       the cell before the old fence, or the fence's own place, becomes a larger top
@@ -20,7 +21,8 @@ use super::{Heap, Request};
 use crate::cell::{Cell, MIN_CELL, Region, WORD};
 use crate::provider::{Break, BreakError, Map};
 
-/// How often the heap asks again when somebody else moved the break in between, or a grant fell short.
+/// How often the heap asks again when somebody else moved the break in between, or a grant fell
+/// short.
 const ATTEMPTS: usize = 4;
 
 /// A heap that has runs moves the break up by so many bytes at least, if it can.
@@ -34,8 +36,9 @@ pub(super) enum Growth {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving it now if need be. A fresh heap
-    /// is then one single free cell that holds them (C2).
+    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by
+    /// moving it now if need be. A fresh heap is then one single free cell that holds them
+    /// (C2).
     ///
     /// # Errors
     ///
@@ -72,7 +75,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Err(BreakError::Refused)
     }
 
-    /// How far the break must move for the top to hold the request, if nobody else moves it meanwhile; 0 if it does already.
+    /// How far the break must move for the top to hold the request, if nobody else moves it
+    /// meanwhile; 0 if it does already.
     fn missing_for(&self, request: Request) -> Option<usize> {
         if B::SCATTERED {
             return self.missing_anywhere(request);
@@ -84,13 +88,19 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 (self.top.unwrap_or(extent.fence()).addr(), extent.fence().addr() + WORD)
             }
             // A top that cannot grow must do as it is.
-            Some(extent) if self.top.is_some_and(|top| request.fit(top.addr(), extent.fence().addr() - top.addr()).is_some()) => {
+            Some(extent)
+                if self.top.is_some_and(|top| {
+                    request.fit(top.addr(), extent.fence().addr() - top.addr()).is_some()
+                }) =>
+            {
                 return Some(0);
             }
             _ => (brk.addr().checked_add(Cell::first_offset(brk.addr()))?, brk.addr()),
         };
-        let needed = cell.checked_add(request.lead(cell))?.checked_add(request.size())?.checked_add(WORD)?;
-        // The fence may stand up to a cell below the break: what is granted counts from the break on.
+        let needed =
+            cell.checked_add(request.lead(cell))?.checked_add(request.size())?.checked_add(WORD)?;
+        // The fence may stand up to a cell below the break: what is granted counts from the break
+        // on.
         Some(if needed <= end { 0 } else { needed.saturating_sub(brk.addr()).max(1) })
     }
 
@@ -100,9 +110,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return Err(BreakError::OutOfAddresses);
         }
         let rounded = self.round_up_to_granule(missing).unwrap_or(missing);
-        // Small blocks come often, and pages of them want room: a heap that has runs does not move the break for a page.
-        let generous =
-            if self.small.has_runs() && !B::SCATTERED { self.round_up_to_granule(missing.max(GROWTH_STEP)) } else { None };
+        // Small blocks come often, and pages of them want room: a heap that has runs does not move
+        // the break for a page.
+        let generous = if self.small.has_runs() && !B::SCATTERED {
+            self.round_up_to_granule(missing.max(GROWTH_STEP))
+        } else {
+            None
+        };
         let mut step = generous.unwrap_or(rounded);
         let grant = loop {
             match self.brk.grow(step) {
@@ -115,7 +129,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         self.take_in(grant)
     }
 
-    /// The least step that moves the break by `by` or more and leaves it at a multiple of the provider's granule.
+    /// The least step that moves the break by `by` or more and leaves it at a multiple of the
+    /// provider's granule.
     fn round_up_to_granule(&self, by: usize) -> Option<usize> {
         let end = self.brk.end().addr();
         let step = round_up(end.checked_add(by)?, self.brk.granule())? - end;
@@ -135,7 +150,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 self.take_in_among_added(start, len);
             }
             Some(extent) if from < extent.end() => {
-                // SAFETY: the grant was never used. If the provider refuses, the memory stays unused with us.
+                // SAFETY: the grant was never used. If the provider refuses, the memory stays
+                // unused with us.
                 let _ = unsafe { self.brk.shrink(len) };
                 return Err(self.stop(from));
             }
@@ -147,7 +163,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Ok(())
     }
 
-    /// A grant that continues the break's region, above which there is nothing: the top grows, or begins where the fence was.
+    /// A grant that continues the break's region, above which there is nothing: the top grows, or
+    /// begins where the fence was.
     fn extend(&mut self, end: usize) {
         let Some(extent) = &mut self.extent else { return };
         let old_fence = extent.fence();
@@ -160,7 +177,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         extent.end_at(fence, end);
         let top = match self.top.take() {
             Some(top) => {
-                // SAFETY: the old top is a valid free cell, and the old fence follows it; both become the inside of the new top.
+                // SAFETY: the old top is a valid free cell, and the old fence follows it; both
+                // become the inside of the new top.
                 unsafe { old_fence.erase_with_size_before() };
                 top
             }
@@ -171,18 +189,21 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         };
         // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
         unsafe { fence.write_fence(0, false) };
-        // SAFETY: from the old top, or else the old fence, to the new fence: all ours, and in no cell but the old top. No free cell
-        // precedes it: none precedes a top, and none but a top precedes the fence of the break's region.
+        // SAFETY: from the old top, or else the old fence, to the new fence: all ours, and in no
+        // cell but the old top. No free cell precedes it: none precedes a top, and none but
+        // a top precedes the fence of the break's region.
         unsafe { self.keep(top, fence.addr() - top.addr()) };
     }
 
-    /// A grant that touches nothing of ours, and has nothing above: the first one, or one above a hole.
+    /// A grant that touches nothing of ours, and has nothing above: the first one, or one above a
+    /// hole.
     fn begin_region(&mut self, start: NonNull<u8>, len: usize) {
         let (from, end) = (start.addr().get(), start.addr().get() + len);
         let lead = Cell::first_offset(from);
         let overhead = lead + Cell::fence_offset(end);
         if len < overhead + MIN_CELL {
-            // SAFETY: the grant was never used. If the provider refuses, it becomes a part of the hole.
+            // SAFETY: the grant was never used. If the provider refuses, it becomes a part of the
+            // hole.
             let _ = unsafe { self.brk.shrink(len) };
             return;
         }
@@ -201,7 +222,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 unsafe { old.fence().lead_to(first) };
             }
         }
-        // SAFETY: all of the grant between the head and the fence, which is written; nothing precedes it.
+        // SAFETY: all of the grant between the head and the fence, which is written; nothing
+        // precedes it.
         unsafe { self.keep(first, len - overhead) };
     }
 
@@ -228,7 +250,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// Our memory above `found` was taken: remembers it for [`check`](Heap::check), and touches nothing from now on.
+    /// Our memory above `found` was taken: remembers it for [`check`](Heap::check), and touches
+    /// nothing from now on.
     #[cold]
     fn stop(&mut self, found: usize) -> BreakError {
         self.stopped = Taken::at(found);

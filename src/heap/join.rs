@@ -7,7 +7,8 @@
 //!   fills a hole     ▐ below ▌▐         piece        ▌▐ above ▌      two regions become one
 //! ```
 //!
-//! Where a piece touches, heads and fences at the border become the inside of a free cell, and free cells on both sides are merged (C6).
+//! Where a piece touches, heads and fences at the border become the inside of a free cell, and free
+//! cells on both sides are merged (C6).
 
 use core::ptr::NonNull;
 
@@ -31,7 +32,8 @@ impl Piece {
 
     /// Whether some of it is the heap's already.
     pub(super) fn overlaps(&self) -> bool {
-        self.below.is_some_and(|below| below.end > self.start()) || self.above.is_some_and(|above| above.start < self.end)
+        self.below.is_some_and(|below| below.end > self.start())
+            || self.above.is_some_and(|above| above.start < self.end)
     }
 
     /// The region below, if no byte lies between.
@@ -44,7 +46,8 @@ impl Piece {
         self.above.filter(|above| above.start == self.end)
     }
 
-    /// What becomes of it, and of what it touches; `None` if it is too short for a region of its own, and touches nothing.
+    /// What becomes of it, and of what it touches; `None` if it is too short for a region of its
+    /// own, and touches nothing.
     pub(super) fn joint(&self) -> Option<Joint> {
         let (below, above) = (self.touching_below(), self.touching_above());
         // SAFETY: a region of the heap.
@@ -59,16 +62,22 @@ impl Piece {
             Some(above) => above.first.addr(),
             None => self.end.checked_sub(Cell::fence_offset(self.end))?,
         };
-        let (start, end) = (below.map_or(self.start(), |below| below.start), above.map_or(self.end, |above| above.end));
+        let (start, end) = (
+            below.map_or(self.start(), |below| below.start),
+            above.map_or(self.end, |above| above.end),
+        );
         let space = highest.checked_sub(lowest)?;
         if space < MIN_CELL && !free_below && !free_above {
             // Slack, if it touches.
-            let region = below.map(|below| Region { end, ..below }).or(above.map(|above| Region { start, ..above }))?;
+            let region = below
+                .map(|below| Region { end, ..below })
+                .or(above.map(|above| Region { start, ..above }))?;
             return Some(Joint { region, space: None });
         }
         let from = match below {
             Some(below) => below.fence,
-            // SAFETY: the first cell's place, still in the piece (or the first cell of what it touches).
+            // SAFETY: the first cell's place, still in the piece (or the first cell of what it
+            // touches).
             None => Cell::at(unsafe { self.start.byte_add(lowest - self.start()) }),
         };
         let to = match above {
@@ -76,8 +85,12 @@ impl Piece {
             // SAFETY: the fence's place, still in the piece (or the fence of what it touches).
             None => unsafe { from.offset(space) },
         };
-        let region =
-            Region { start, first: below.map_or(from, |below| below.first), fence: above.map_or(to, |above| above.fence), end };
+        let region = Region {
+            start,
+            first: below.map_or(from, |below| below.first),
+            fence: above.map_or(to, |above| above.fence),
+            end,
+        };
         Some(Joint { region, space: Some((from, to)) })
     }
 }
@@ -87,13 +100,14 @@ impl Piece {
 pub(super) struct Joint {
     /// All of it as one region.
     pub(super) region: Region,
-    /// What will be free: from the piece's first cell, or the fence below it, to its fence, or the first cell above it. `None`: the piece
-    /// is slack.
+    /// What will be free: from the piece's first cell, or the fence below it, to its fence, or the
+    /// first cell above it. `None`: the piece is slack.
     pub(super) space: Option<(Cell, Cell)>,
 }
 
 impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
-    /// The piece of `len` bytes from `start` with its neighbours, sought from region `from` on, which begins below it, or is the lowest.
+    /// The piece of `len` bytes from `start` with its neighbours, sought from region `from` on,
+    /// which begins below it, or is the lowest.
     ///
     /// O(regions between).
     pub(super) fn piece(&self, start: NonNull<u8>, len: usize, from: Option<Region>) -> Piece {
@@ -108,8 +122,9 @@ impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Makes a grant part of a heap that has added memory above the break's region: the break's region becomes longer, or the grant begins (or
-    /// touches) another one, which is the break's from now on.
+    /// Makes a grant part of a heap that has added memory above the break's region: the break's
+    /// region becomes longer, or the grant begins (or touches) another one, which is the
+    /// break's from now on.
     ///
     /// O(1), plus a step for each region that lies between the break's region and the grant.
     pub(super) fn take_in_among_added(&mut self, start: NonNull<u8>, len: usize) {
@@ -148,7 +163,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             fresh = joint.region.end;
         }
         self.extent = Some(Extent::among_added(joint.region, floor, brk, fresh));
-        // SAFETY: a grant is the heap's alone, and one piece with grants that it touches; so is memory that was added (`add_region`).
+        // SAFETY: a grant is the heap's alone, and one piece with grants that it touches; so is
+        // memory that was added (`add_region`).
         unsafe { self.join(&piece, joint) };
     }
 
@@ -156,8 +172,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// The piece is memory of the heap's now that nobody uses, and overlaps nothing it has; pointers may be moved between it and what it
-    /// touches. `joint` is [its own](Piece::joint), and if that region is the break's, [`Extent`] knows already.
+    /// The piece is memory of the heap's now that nobody uses, and overlaps nothing it has;
+    /// pointers may be moved between it and what it touches. `joint` is [its
+    /// own](Piece::joint), and if that region is the break's, [`Extent`] knows already.
     pub(super) unsafe fn join(&mut self, piece: &Piece, joint: Joint) {
         let Joint { region, space } = joint;
         let (below, above) = (piece.touching_below(), piece.touching_above());
@@ -180,7 +197,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             }
             let mut end = to;
             if above.is_none() {
-                // SAFETY: the last whole word of the piece, in no cell. A free cell will precede it.
+                // SAFETY: the last whole word of the piece, in no cell. A free cell will precede
+                // it.
                 unsafe { to.write_fence(0, false) };
             } else {
                 // SAFETY: the first cell of the region above, or its fence.
@@ -191,7 +209,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                     size => end = unsafe { to.offset(size) },
                 }
             }
-            // SAFETY: all between is free and in no cell; what lies below is used, or nothing, as there are no two free neighbours.
+            // SAFETY: all between is free and in no cell; what lies below is used, or nothing, as
+            // there are no two free neighbours.
             unsafe { self.keep(start, end.addr() - start.addr()) };
         }
         self.link(piece, &region);
@@ -200,7 +219,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// The break's region now ends where the region above it did: if a free cell ends there, it leaves its bin and is the top.
+    /// The break's region now ends where the region above it did: if a free cell ends there, it
+    /// leaves its bin and is the top.
     fn find_top(&mut self, region: &Region) {
         // SAFETY: the fence of a region.
         if let Some(top) = unsafe { region.fence.prev_if_free() } {

@@ -1,13 +1,14 @@
-//! Freed cells of middling size that are kept as they are, for the next request of about their size: the front cache of what is
-//! too large for runs.
+//! Freed cells of middling size that are kept as they are, for the next request of about their
+//! size: the front cache of what is too large for runs.
 //!
 //! ```text
 //!   heads[class] ──► cell ──► cell          used, as far as their neighbours know; the link is in the payload
 //! ```
 //!
-//! To merge a cell with its neighbours, and to cut it again for the next request, touches half a dozen places of memory; to keep it
-//! touches one. A kept cell is handed out whole, so it must fit closely: a break is not to be moved for what cells are longer than they need
-//! be. (Where memory comes in pieces, they may be longer, and are kept in the front cache: middling.rs.)
+//! To merge a cell with its neighbours, and to cut it again for the next request, touches half a
+//! dozen places of memory; to keep it touches one. A kept cell is handed out whole, so it must fit
+//! closely: a break is not to be moved for what cells are longer than they need be. (Where memory
+//! comes in pieces, they may be longer, and are kept in the front cache: middling.rs.)
 
 mod check;
 #[cfg(feature = "checked")]
@@ -26,8 +27,8 @@ use crate::provider::{Break, Map};
 const LIMIT: usize = 2 << 20;
 const SHARE: usize = 32;
 
-/// Classes: those of the bins from the first that is not exact, over three doublings of the size (to 8 KiB on 64-bit). One more is always
-/// empty, so that each has a next one.
+/// Classes: those of the bins from the first that is not exact, over three doublings of the size
+/// (to 8 KiB on 64-bit). One more is always empty, so that each has a next one.
 const CLASSES: usize = 24;
 
 /// Cells from this size on are too long to be kept.
@@ -43,7 +44,8 @@ const CLOSE: usize = 8;
 ///
 /// # Invariants
 ///
-/// * a cell in list `c` is a valid used cell that no caller has, `class_of(size) = first_of_steps() + c`; it is in no other list
+/// * a cell in list `c` is a valid used cell that no caller has, `class_of(size) = first_of_steps()
+///   + c`; it is in no other list
 /// * `len[c]` is the number of cells in list `c`; `bytes` is the sum of all their sizes
 /// * `room ≤ limit`
 #[derive(Debug)]
@@ -51,7 +53,8 @@ pub(super) struct Kept {
     heads: [Option<Cell>; CLASSES + 1],
     len: [u8; CLASSES + 1],
     bytes: usize,
-    /// Bytes that may be kept, at most, by the size that the heap had when it was looked at. That is done when there is no room.
+    /// Bytes that may be kept, at most, by the size that the heap had when it was looked at. That
+    /// is done when there is no room.
     room: usize,
     /// Bytes that may be kept, at most, whatever the size of the heap; 0: none.
     limit: usize,
@@ -92,8 +95,9 @@ impl Kept {
         self.room = 0;
     }
 
-    /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of the bins. O(1): two are looked at, and
-    /// which of them it is, if one, is not decided by a branch, which nobody could predict.
+    /// Takes out a cell that fits `size` bytes closely, if it may lie anywhere; `class` is that of
+    /// the bins. O(1): two are looked at, and which of them it is, if one, is not decided by a
+    /// branch, which nobody could predict.
     #[inline(always)]
     pub(super) fn take(&mut self, size: usize, class: usize) -> Option<Cell> {
         let class = class.wrapping_sub(first_of_steps());
@@ -103,21 +107,28 @@ impl Kept {
         let excess = [self.excess(class, size), self.excess(class + 1, size)];
         let is_far = excess[0] > size / CLOSE;
         let excess = select_unpredictable(is_far, excess[1], excess[0]);
-        if excess > size / CLOSE { None } else { self.pop(class + usize::from(is_far), size + excess) }
+        if excess > size / CLOSE {
+            None
+        } else {
+            self.pop(class + usize::from(is_far), size + excess)
+        }
     }
 
-    /// By how much the cell of a class that came last is larger than `size` bytes; if it is smaller, or there is none, a huge number.
+    /// By how much the cell of a class that came last is larger than `size` bytes; if it is
+    /// smaller, or there is none, a huge number.
     #[inline(always)]
     fn excess(&self, class: usize, size: usize) -> usize {
         // SAFETY: a kept cell is valid.
         unsafe { Cell::size_of(self.heads[class]) }.wrapping_sub(size)
     }
 
-    /// Keeps a used cell of `size` bytes that its caller has given up, if its class has not enough of them.
+    /// Keeps a used cell of `size` bytes that its caller has given up, if its class has not enough
+    /// of them.
     ///
     /// # Safety
     ///
-    /// `EXACT_BELOW ≤ size < TOO_LONG`. If the answer is true, it is a valid used cell, and nobody uses or lists it.
+    /// `EXACT_BELOW ≤ size < TOO_LONG`. If the answer is true, it is a valid used cell, and nobody
+    /// uses or lists it.
     #[inline(always)]
     unsafe fn put(&mut self, cell: Cell, size: usize) -> bool {
         let class = class_of_long(size) - first_of_steps();
@@ -137,7 +148,8 @@ impl Kept {
         true
     }
 
-    /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The class behind it is the next time's.
+    /// Takes out a cell of the class whose turn it is, or of one of the next, `classes` in all. The
+    /// class behind it is the next time's.
     pub(super) fn evict(&mut self, classes: usize) -> Option<Cell> {
         (0..classes).find_map(|_| {
             let class = usize::from(self.turn);
@@ -186,8 +198,8 @@ impl Kept {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Frees a block that is a cell: keeps it, if there is room for it. Where there is not, a class that has not been looked at for long gives up
-    /// one, too.
+    /// Frees a block that is a cell: keeps it, if there is room for it. Where there is not, a class
+    /// that has not been looked at for long gives up one, too.
     ///
     /// # Safety
     ///
@@ -216,14 +228,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         unsafe { self.free_cell_and_trim(payload) };
     }
 
-    /// Frees a cell of `size` bytes for which there was no room when the size of the heap was looked at last.
+    /// Frees a cell of `size` bytes for which there was no room when the size of the heap was
+    /// looked at last.
     ///
     /// # Safety
     ///
     /// As for [`deallocate_cell`](Heap::deallocate_cell); it is no longer than what is kept.
     #[inline(never)]
     unsafe fn deallocate_crowded(&mut self, cell: Cell, size: usize) {
-        // The break's region and what was added, each may lie in the other: the larger one is certain, and known at once.
+        // The break's region and what was added, each may lie in the other: the larger one is
+        // certain, and known at once.
         let region = self.extent.as_ref().map_or(0, Extent::len).max(self.regions.added());
         self.kept.room = self.kept.limit.min(region / SHARE);
         if self.kept.bytes + size > self.kept.room {

@@ -5,7 +5,8 @@
 //!   deallocate ─► kept, or merged with its neighbours
 //! ```
 //!
-//! Most requests end with the first two steps, for which nothing is looked up twice: the size class of a request is passed on.
+//! Most requests end with the first two steps, for which nothing is looked up twice: the size class
+//! of a request is passed on.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -23,9 +24,14 @@ use crate::small::SMALL_MAX;
 const LARGE: usize = SMALL_MAX + 1;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Allocates a block that is not small, or more aligned than most. Whatever it calls, it calls last, so that no register has to be saved.
+    /// Allocates a block that is not small, or more aligned than most. Whatever it calls, it calls
+    /// last, so that no register has to be saved.
     #[inline(never)]
-    pub(super) fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_unusual(
+        &mut self,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
         if TINY || layout.align() > CELL_ALIGN || layout.size() < LARGE {
             return self.allocate_odd(layout, growth);
         }
@@ -64,21 +70,31 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// Allocates a block that is a cell.
     #[inline]
-    pub(super) fn allocate_cell(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_cell(
+        &mut self,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
         self.take_freed(request).or_else(|| self.allocate_from_top(request, growth))
     }
 
-    /// Allocates a block that is a cell, and may lie anywhere, if no kept cell fits; `class` is that of its size.
+    /// Allocates a block that is a cell, and may lie anywhere, if no kept cell fits; `class` is
+    /// that of its size.
     #[cfg_attr(not(feature = "tiny"), inline(never))]
-    fn allocate_free(&mut self, request: Request, class: usize, growth: Growth) -> Option<NonNull<u8>> {
+    fn allocate_free(
+        &mut self,
+        request: Request,
+        class: usize,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
         match self.take_free_inline(request, class) {
             Some(payload) => Some(payload),
             None => self.allocate_from_top(request, growth),
         }
     }
 
-    /// Allocates a block that is a cell, if no freed one fits. If there is no memory left for it, what the front cache keeps is freed, and
-    /// the heap looks again.
+    /// Allocates a block that is a cell, if no freed one fits. If there is no memory left for it,
+    /// what the front cache keeps is freed, and the heap looks again.
     #[inline(never)]
     fn allocate_from_top(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
         if let Some(payload) = self.take_unfreed(request) {
@@ -90,8 +106,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         self.take_flushed(request)
     }
 
-    /// Takes a cell for the request once all that is kept of freed blocks is freed. (A plain heap keeps nothing, but may have got a region
-    /// before it was refused more.)
+    /// Takes a cell for the request once all that is kept of freed blocks is freed. (A plain heap
+    /// keeps nothing, but may have got a region before it was refused more.)
     pub(super) fn take_flushed(&mut self, request: Request) -> Option<NonNull<u8>> {
         self.flush();
         self.take(request)
@@ -119,11 +135,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Takes a kept cell for the request, if it may lie anywhere; `class` is that of its size.
     #[inline(always)]
     fn take_kept(&mut self, request: Request, class: usize) -> Option<Cell> {
-        // Where memory comes in pieces, blocks that are as long are in the front cache: middling.rs.
+        // Where memory comes in pieces, blocks that are as long are in the front cache:
+        // middling.rs.
         if B::SCATTERED { None } else { self.kept.take(request.size(), class) }
     }
 
-    /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its size.
+    /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its
+    /// size.
     #[cfg_attr(not(feature = "tiny"), inline(never))]
     fn take_free(&mut self, request: Request, class: usize) -> Option<NonNull<u8>> {
         self.take_free_inline(request, class)
@@ -152,8 +170,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Some(unsafe { self.carve(fit, request, false) })
     }
 
-    /// Takes a cell for the request from the top, if it is large enough. As it is cut away, what the front cache keeps is freed bit by bit,
-    /// and looked at first.
+    /// Takes a cell for the request from the top, if it is large enough. As it is cut away, what
+    /// the front cache keeps is freed bit by bit, and looked at first.
     fn take_unfreed(&mut self, request: Request) -> Option<NonNull<u8>> {
         if self.small.is_flush_due(request.size()) && self.flush_ahead() {
             // What is still kept does not fit: that was looked at before.
@@ -222,7 +240,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         if self.stopped.is_some() || unsafe { self.deallocate_mapped(payload) } {
             return;
         }
-        // SAFETY: the caller's promise: the block is no small one, and has no mapping, so it is a cell.
+        // SAFETY: the caller's promise: the block is no small one, and has no mapping, so it is a
+        // cell.
         unsafe { self.deallocate_cell(payload) };
     }
 

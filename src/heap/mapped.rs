@@ -22,8 +22,9 @@ use crate::provider::{Break, Map};
 pub struct MapThreshold {
     /// Blocks of at least so many bytes are mapped.
     pub bytes: usize,
-    /// When a mapped block is freed that is larger than `bytes`, `bytes` rises to its size, but not above this: a program that frees
-    /// such blocks will ask for them again, and a block that stays in the heap is had without a call and without new page faults.
+    /// When a mapped block is freed that is larger than `bytes`, `bytes` rises to its size, but
+    /// not above this: a program that frees such blocks will ask for them again, and a block
+    /// that stays in the heap is had without a call and without new page faults.
     pub adapts_up_to: usize,
 }
 
@@ -66,7 +67,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// Whether a block of this layout gets a mapping of its own, if one can be had.
     pub(super) fn wants_mapping(&self, layout: Layout) -> bool {
-        M::AVAILABLE && layout.size() >= self.map_threshold.bytes && layout.align() <= self.map.granule()
+        M::AVAILABLE
+            && layout.size() >= self.map_threshold.bytes
+            && layout.align() <= self.map.granule()
     }
 
     /// Allocates a block on a mapping of its own. `None` if there is no mapping to be had.
@@ -93,8 +96,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let Some(mapping) = (unsafe { self.mapping_of(payload) }) else { return false };
         #[cfg(feature = "checked")]
         self.forget_mapped(payload);
-        // SAFETY: the caller gives the block up, and nothing else is in the mapping. If it is refused, the mapping is lost, but
-        // harms nobody.
+        // SAFETY: the caller gives the block up, and nothing else is in the mapping. If it is
+        // refused, the mapping is lost, but harms nobody.
         let _ = unsafe { self.map.unmap(mapping.start, mapping.len) };
         self.counters.unmapped(mapping.capacity());
         let MapThreshold { bytes, adapts_up_to } = &mut self.map_threshold;
@@ -109,23 +112,35 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// # Safety
     ///
     /// As for [`Heap::reallocate`].
-    pub(super) unsafe fn reallocate_mapped(&mut self, payload: NonNull<u8>, new: Layout) -> Remapped {
+    pub(super) unsafe fn reallocate_mapped(
+        &mut self,
+        payload: NonNull<u8>,
+        new: Layout,
+    ) -> Remapped {
         // SAFETY: the caller's promise.
-        let Some(mapping) = (unsafe { self.mapping_of(payload) }) else { return Remapped::NotMapped };
-        let Some(len) = self.mapping_len(mapping.offset, new.size()) else { return Remapped::MustMove };
+        let Some(mapping) = (unsafe { self.mapping_of(payload) }) else {
+            return Remapped::NotMapped;
+        };
+        let Some(len) = self.mapping_len(mapping.offset, new.size()) else {
+            return Remapped::MustMove;
+        };
         if len == mapping.len {
             return Remapped::To(payload);
         }
-        // That the block is more aligned than mappings are is luck, which it may not have elsewhere.
+        // That the block is more aligned than mappings are is luck, which it may not have
+        // elsewhere.
         if new.align() > self.map.granule() {
             return Remapped::MustMove;
         }
-        // A block that has become small is better off in the heap; half the threshold keeps it from going to and fro.
+        // A block that has become small is better off in the heap; half the threshold keeps it from
+        // going to and fro.
         if new.size() < self.map_threshold.bytes / 2 {
             return Remapped::MustMove;
         }
         // SAFETY: one mapping of ours; after this the block is only used where it is then.
-        let Ok(start) = (unsafe { self.map.remap(mapping.start, mapping.len, len) }) else { return Remapped::MustMove };
+        let Ok(start) = (unsafe { self.map.remap(mapping.start, mapping.len, len) }) else {
+            return Remapped::MustMove;
+        };
         let remapped = Mapping { start, len, ..mapping };
         self.counters.unmapped(mapping.capacity());
         self.counters.mapped(remapped.capacity());
@@ -153,7 +168,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// `block` is a live block of this heap, small or not.
     pub(super) unsafe fn is_mapped(&self, block: NonNull<u8>) -> bool {
         // SAFETY: the caller's promise. (A block of a run has no header.)
-        self.small.pages.class_at(block.addr().get()).is_none() && unsafe { self.mapping_of(block) }.is_some()
+        self.small.pages.class_at(block.addr().get()).is_none()
+            && unsafe { self.mapping_of(block) }.is_some()
     }
 
     /// The mapping that a block has for itself, if it has one.

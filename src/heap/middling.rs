@@ -1,4 +1,5 @@
-//! Middling blocks of an arena that were freed, and for which the front cache has no room: where some is made.
+//! Middling blocks of an arena that were freed, and for which the front cache has no room: where
+//! some is made.
 //!
 //! ```text
 //!   deallocate ─► its list ──(full)──► the list may be longer by one, within the limit of all middling blocks
@@ -6,8 +7,9 @@
 //!                                      or it is as long as any may be: merged with its neighbours
 //! ```
 //!
-//! So what is kept is what is freed often, be it of one class or of all. To merge a cell with its neighbours, and to cut it again for the next
-//! request, touches half a dozen places of memory; to keep it touches one.
+//! So what is kept is what is freed often, be it of one class or of all. To merge a cell with its
+//! neighbours, and to cut it again for the next request, touches half a dozen places of memory; to
+//! keep it touches one.
 
 use core::ptr::NonNull;
 
@@ -20,11 +22,13 @@ use crate::small::{FRONTS, Front};
 const CLASSES_NARROWED: usize = 4;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Keeps a cell that its caller gives up in the front cache, if it is a middling block, and there is room, or can be. O(1).
+    /// Keeps a cell that its caller gives up in the front cache, if it is a middling block, and
+    /// there is room, or can be. O(1).
     ///
     /// # Safety
     ///
-    /// If the answer is true, the cell is the cache's: `payload` is that of a valid used cell, and nobody uses it any more.
+    /// If the answer is true, the cell is the cache's: `payload` is that of a valid used cell, and
+    /// nobody uses it any more.
     pub(super) unsafe fn keep_middling_block(&mut self, payload: NonNull<u8>) -> bool {
         // Only the heap of an arena has lists for them.
         if LISTS < FRONTS {
@@ -36,7 +40,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let capacity = unsafe { cell.header() }.size() - WORD;
         let Some(front) = Front::held_by(capacity) else { return false };
         // SAFETY: the caller gives the block up, and it holds this class.
-        (self.small.cache.has_room(front) || self.make_room_in_front(front)) && unsafe { self.small.cache.push(front, payload) }
+        (self.small.cache.has_room(front) || self.make_room_in_front(front))
+            && unsafe { self.small.cache.push(front, payload) }
     }
 
     /// Makes room for one more block of a class. What others had there is freed.

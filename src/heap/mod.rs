@@ -14,12 +14,14 @@
 //!   look, do not touch:  cells() (walk.rs) · picture() · stats() · check()
 //! ```
 //!
-//! Freed memory is searched first (C4) and stays with the heap (C5). The *top*, the free cell that ends at the break, is
-//! used last and is in no bin, so that the break can come down (C8). Neighbouring free cells are always merged (C6).
+//! Freed memory is searched first (C4) and stays with the heap (C5). The *top*, the free cell that
+//! ends at the break, is used last and is in no bin, so that the break can come down (C8).
+//! Neighbouring free cells are always merged (C6).
 //!
-//! Rules of this folder: `request.rs` and `size_class.rs` are arithmetic; all else reaches memory through [`crate::cell`]
-//! only. No operation takes longer for a heap of more cells, except the copy in `reallocate`, zeroing, and those that look at
-//! everything. Large blocks can have mappings of their own (mapped.rs).
+//! Rules of this folder: `request.rs` and `size_class.rs` are arithmetic; all else reaches memory
+//! through [`crate::cell`] only. No operation takes longer for a heap of more cells, except the
+//! copy in `reallocate`, zeroing, and those that look at everything. Large blocks can have mappings
+//! of their own (mapped.rs).
 
 #[cfg(not(feature = "tiny"))]
 mod add_region;
@@ -101,9 +103,11 @@ pub use walk::{CellInfo, CellState, Cells};
 
 /// A heap over a break.
 ///
-/// It has no lock: see [`LockedHeap`](crate::LockedHeap) for one that can be shared and be the global allocator.
+/// It has no lock: see [`LockedHeap`](crate::LockedHeap) for one that can be shared and be the
+/// global allocator.
 ///
-/// `LISTS` is how many lists the front cache has: more than usual in the heaps that an [`ArenaHeap`](crate::ArenaHeap) consists of, and there alone.
+/// `LISTS` is how many lists the front cache has: more than usual in the heaps that an
+/// [`ArenaHeap`](crate::ArenaHeap) consists of, and there alone.
 ///
 /// ```
 /// use brkalloc::{FixedBreak, Heap};
@@ -124,7 +128,8 @@ pub use walk::{CellInfo, CellState, Cells};
 ///
 /// [`check`](Heap::check) verifies all of them; [`Rule`] names each.
 ///
-/// * every region begins with a head, is tiled by cells and ends with a fence; fences lead from region to region in ascending order
+/// * every region begins with a head, is tiled by cells and ends with a fence; fences lead from
+///   region to region in ascending order
 /// * `PREV_USED` of a cell `⟺` the cell before it is used; a free cell has its size at its end
 /// * no two free cells are neighbours
 /// * a free cell is in the bin of its class and nowhere else; or it is `top`, and in no bin
@@ -139,7 +144,8 @@ pub struct Heap<B, M = NoMap, const LISTS: usize = CLASSES> {
     top: Option<Cell>,
     /// All memory that the heap has.
     regions: Regions,
-    /// What the provider has granted of it; `None` before the first grant and after everything went back.
+    /// What the provider has granted of it; `None` before the first grant and after everything
+    /// went back.
     extent: Option<Extent>,
     counters: Counters,
     trim: Trim,
@@ -148,7 +154,8 @@ pub struct Heap<B, M = NoMap, const LISTS: usize = CLASSES> {
     small: Small<LISTS>,
     /// Freed cells that are kept as they are.
     kept: Kept,
-    /// Set once the break was found below our memory. From then on the heap touches nothing: bins and top are empty.
+    /// Set once the break was found below our memory. From then on the heap touches nothing: bins
+    /// and top are empty.
     stopped: Option<Taken>,
     #[cfg(feature = "checked")]
     guard: checked::Guard,
@@ -157,7 +164,8 @@ pub struct Heap<B, M = NoMap, const LISTS: usize = CLASSES> {
 // SAFETY: the cells belong to this heap alone and go with it.
 unsafe impl<B: Send, M: Send, const LISTS: usize> Send for Heap<B, M, LISTS> {}
 
-/// Bytes of freed small blocks that the front cache keeps at most, unless [told](Heap::set_cache_limit) otherwise.
+/// Bytes of freed small blocks that the front cache keeps at most, unless
+/// [told](Heap::set_cache_limit) otherwise.
 const CACHE_LIMIT: usize = 256 << 10;
 
 impl<B> Heap<B> {
@@ -167,8 +175,9 @@ impl<B> Heap<B> {
         Self::with_map(brk, NoMap)
     }
 
-    /// An empty heap of the documents' kind: every block is a cell, and a cell that is freed is merged with its neighbours at once.
-    /// Slower and looser than [`new`](Heap::new) for small blocks, and there is nothing in it but what a walk shows.
+    /// An empty heap of the documents' kind: every block is a cell, and a cell that is freed is
+    /// merged with its neighbours at once. Slower and looser than [`new`](Heap::new) for small
+    /// blocks, and there is nothing in it but what a walk shows.
     #[must_use]
     pub const fn plain(brk: B) -> Self {
         Self::plain_with_map(brk, NoMap)
@@ -182,7 +191,8 @@ impl<B, M> Heap<B, M> {
         Self::build(brk, map, Small::new(CACHE_LIMIT), Kept::new())
     }
 
-    /// An empty heap of the documents' kind, see [`plain`](Heap::plain), that gives large blocks mappings of their own.
+    /// An empty heap of the documents' kind, see [`plain`](Heap::plain), that gives large blocks
+    /// mappings of their own.
     #[must_use]
     pub const fn plain_with_map(brk: B, map: M) -> Self {
         Self::build(brk, map, Small::none(), Kept::none())
@@ -214,7 +224,8 @@ impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
         &self.brk
     }
 
-    /// The provider, for settings of its own. Moving the break through it counts as a foreign movement.
+    /// The provider, for settings of its own. Moving the break through it counts as a foreign
+    /// movement.
     pub const fn provider_mut(&mut self) -> &mut B {
         &mut self.brk
     }
@@ -231,19 +242,23 @@ impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any other is a cell: a freed one, else one that is
-    /// cut from the top, for which the break moves up if need be. A large block gets a mapping of its own if the heap has a provider of
+    /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any
+    /// other is a cell: a freed one, else one that is cut from the top, for which the break
+    /// moves up if need be. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
     ///
-    /// A block of no bytes is a block like any other, with an address of its own. The contents are unspecified.
+    /// A block of no bytes is a block like any other, with an address of its own. The contents are
+    /// unspecified.
     ///
     /// # Errors
     ///
-    /// `None` if nothing fits and the provider does not grant more. The heap then serves smaller requests as before.
+    /// `None` if nothing fits and the provider does not grant more. The heap then serves smaller
+    /// requests as before.
     ///
     /// # Time
     ///
-    /// O(1), plus at most a few calls of the provider. Before the answer is `None`, a [`flush`](Heap::flush).
+    /// O(1), plus at most a few calls of the provider. Before the answer is `None`, a
+    /// [`flush`](Heap::flush).
     ///
     /// # Safety
     ///
@@ -254,16 +269,22 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         #[cfg(feature = "checked")]
         guarded!(self.guarded_allocate(layout, Growth::Allowed));
         match Class::of(layout) {
-            Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Allowed)),
+            Some(class) => self
+                .small
+                .cache
+                .pop(class)
+                .or_else(|| self.allocate_small(class, layout, Growth::Allowed)),
             None => self.allocate_unusual(layout, Growth::Allowed),
         }
     }
 
-    /// [`allocate`](Heap::allocate) that never calls the provider: for callers who hold what the provider may need.
+    /// [`allocate`](Heap::allocate) that never calls the provider: for callers who hold what the
+    /// provider may need.
     ///
     /// # Errors
     ///
-    /// `None` if nothing that the heap has fits. [`reserve`](Heap::reserve) makes sure of more beforehand.
+    /// `None` if nothing that the heap has fits. [`reserve`](Heap::reserve) makes sure of more
+    /// beforehand.
     ///
     /// # Time
     ///
@@ -277,14 +298,20 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         #[cfg(feature = "checked")]
         guarded!(self.guarded_allocate(layout, Growth::Forbidden));
         match Class::of(layout) {
-            Some(class) => self.small.cache.pop(class).or_else(|| self.allocate_small(class, layout, Growth::Forbidden)),
+            Some(class) => self
+                .small
+                .cache
+                .pop(class)
+                .or_else(|| self.allocate_small(class, layout, Growth::Forbidden)),
             None => self.allocate_unusual(layout, Growth::Forbidden),
         }
     }
 
-    /// Frees a block. It is kept for the next request of its size, as far as [the limit](Heap::set_cache_limit) allows. Otherwise a block of a
-    /// run goes back to the run; a cell is merged with its free neighbours, and goes into a bin, or is the top. If the top has outgrown the
-    /// [trim](Trim) setting, the break moves down. A block with a mapping of its own takes that along.
+    /// Frees a block. It is kept for the next request of its size, as far as [the
+    /// limit](Heap::set_cache_limit) allows. Otherwise a block of a run goes back to the run; a
+    /// cell is merged with its free neighbours, and goes into a bin, or is the top. If the top has
+    /// outgrown the [trim](Trim) setting, the break moves down. A block with a mapping of its
+    /// own takes that along.
     ///
     /// # Time
     ///
@@ -292,7 +319,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// `payload` came from this heap with this layout, was not freed since, and is not used any more.
+    /// `payload` came from this heap with this layout, was not freed since, and is not used any
+    /// more.
     #[inline]
     pub unsafe fn deallocate(&mut self, payload: NonNull<u8>, layout: Layout) {
         #[cfg(feature = "checked")]
@@ -306,8 +334,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     }
 }
 
-// SAFETY: blocks are disjoint (each is the payload of one used cell, and cells tile the heap), hold what the request asks
-// for (`Request::new`, `Request::fit`), and stay where they are until freed.
+// SAFETY: blocks are disjoint (each is the payload of one used cell, and cells tile the heap), hold
+// what the request asks for (`Request::new`, `Request::fit`), and stay where they are until freed.
 unsafe impl<B: Break, M: Map, const LISTS: usize> RawHeap for Heap<B, M, LISTS> {
     unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
@@ -324,7 +352,12 @@ unsafe impl<B: Break, M: Map, const LISTS: usize> RawHeap for Heap<B, M, LISTS> 
         unsafe { self.deallocate(block, layout) }
     }
 
-    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         unsafe { self.reallocate(block, layout, new_size) }
     }

@@ -1,5 +1,6 @@
-//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs, middling.rs, check_cache.rs and
-//! check_small.rs. Every block is a cell, as on a [plain](Heap::plain) heap, and nothing is kept of what is freed.
+//! No small blocks, for the feature `tiny`: this takes the place of the modules small_…, kept.rs,
+//! middling.rs, check_cache.rs and check_small.rs. Every block is a cell, as on a
+//! [plain](Heap::plain) heap, and nothing is kept of what is freed.
 
 use core::alloc::Layout;
 use core::iter::{self, Empty};
@@ -43,11 +44,21 @@ impl Kept {
 pub(super) struct SmallTally;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    pub(super) const fn allocate_small(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+    pub(super) const fn allocate_small(
+        &self,
+        class: Class,
+        _: Layout,
+        _: Growth,
+    ) -> Option<NonNull<u8>> {
         class.never()
     }
 
-    pub(super) const fn allocate_aligned(&self, class: Class, _: Layout, _: Growth) -> Option<NonNull<u8>> {
+    pub(super) const fn allocate_aligned(
+        &self,
+        class: Class,
+        _: Layout,
+        _: Growth,
+    ) -> Option<NonNull<u8>> {
         class.never()
     }
 
@@ -74,14 +85,25 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// # Safety
     ///
     /// Nothing is done.
-    pub(super) const unsafe fn reallocate_through_cache(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Option<NonNull<u8>> {
+    pub(super) const unsafe fn reallocate_through_cache(
+        &self,
+        _: NonNull<u8>,
+        _: Layout,
+        _: Layout,
+    ) -> Option<NonNull<u8>> {
         None
     }
 
     /// # Safety
     ///
     /// There is no class.
-    pub(super) const unsafe fn move_to_cell(&self, _: NonNull<u8>, _: Layout, class: Class, _: Request) -> Option<NonNull<u8>> {
+    pub(super) const unsafe fn move_to_cell(
+        &self,
+        _: NonNull<u8>,
+        _: Layout,
+        class: Class,
+        _: Request,
+    ) -> Option<NonNull<u8>> {
         class.never()
     }
 
@@ -111,7 +133,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Ok(())
     }
 
-    pub(super) const fn check_use(&self, _: Cell, _: usize, _: &mut SmallTally) -> Result<(), Corruption> {
+    pub(super) const fn check_use(
+        &self,
+        _: Cell,
+        _: usize,
+        _: &mut SmallTally,
+    ) -> Result<(), Corruption> {
         Ok(())
     }
 

@@ -17,8 +17,8 @@ pub struct Picture<'heap, B, M> {
 }
 
 impl<B: Break, M: Map> Heap<B, M> {
-    /// The heap as a line of `width` characters, each for an equal part of the addresses from the first cell to the last. A character
-    /// tells what most of its part is.
+    /// The heap as a line of `width` characters, each for an equal part of the addresses from the
+    /// first cell to the last. A character tells what most of its part is.
     #[must_use]
     pub const fn picture(&self, width: usize) -> Picture<'_, B, M> {
         Picture { heap: self, width }
@@ -52,7 +52,9 @@ impl<B: Break, M: Map> fmt::Display for Picture<'_, B, M> {
         if total == 0 || self.width == 0 {
             return Ok(());
         }
-        let end_of = |character: usize| (total as u128 * (character as u128 + 1) / self.width as u128) as usize;
+        let end_of = |character: usize| {
+            (total as u128 * (character as u128 + 1) / self.width as u128) as usize
+        };
         let (mut at, mut character, mut share) = (0, 0, Share::default());
         for CellInfo { size, state, .. } in self.heap.cells() {
             let end = at + size;

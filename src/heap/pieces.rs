@@ -85,7 +85,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// # Safety
     ///
     /// It is one free cell. `below` and `above` are the regions next to it.
-    unsafe fn take_out(&mut self, region: &Region, below: Option<Region>, above: Option<Region>) -> NonNull<[u8]> {
+    unsafe fn take_out(
+        &mut self,
+        region: &Region,
+        below: Option<Region>,
+        above: Option<Region>,
+    ) -> NonNull<[u8]> {
         // SAFETY: a valid free cell.
         unsafe { self.claim_if_free(region.first) };
         if self.is_last(region) {

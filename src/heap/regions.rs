@@ -8,11 +8,13 @@ use crate::cell::{Cell, Region};
 ///
 /// # Invariants
 ///
-/// * fences lead from region to region in ascending order, from the first cell of the lowest to the fence of the highest, which leads
-///   nowhere; the regions do not touch
-/// * every region is [recorded](Region::record), except the break's, which is in the heap's [`Extent`]
+/// * fences lead from region to region in ascending order, from the first cell of the lowest to the
+///   fence of the highest, which leads nowhere; the regions do not touch
+/// * every region is [recorded](Region::record), except the break's, which is in the heap's
+///   [`Extent`]
 /// * every first cell is [exposed](Cell::expose)
-/// * all regions are memory that the break granted, but for `added` bytes: with the feature `tiny`, all of it
+/// * all regions are memory that the break granted, but for `added` bytes: with the feature `tiny`,
+///   all of it
 #[derive(Debug)]
 pub(super) struct Regions {
     /// First cell of the lowest region; `None`: there is no region.

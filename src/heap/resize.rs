@@ -14,16 +14,19 @@ use crate::raw_heap::move_block;
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// What becomes, or stays, small takes the place of the block of its new class that was freed last, if the front cache has one, unless it
-    /// becomes only a little smaller. A small block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
-    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the block is the last one, to move the
-    /// break; to take in the free cell before, which moves the contents down, with or without the one behind; to move the block. A block
+    /// What becomes, or stays, small takes the place of the block of its new class that was freed
+    /// last, if the front cache has one, unless it becomes only a little smaller. A small block
+    /// that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
+    /// tries, in this order: to cut off what is not needed; to take in the free cell behind; if the
+    /// block is the last one, to move the break; to take in the free cell before, which moves
+    /// the contents down, with or without the one behind; to move the block. A block
     /// with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To become smaller never fails, but for a
-    /// block of a run that is less aligned than blocks of its new size are: it must move. ([Plain](Heap::plain) heaps have none.)
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
+    /// become smaller never fails, but for a block of a run that is less aligned than blocks of
+    /// its new size are: it must move. ([Plain](Heap::plain) heaps have none.)
     ///
     /// # Time
     ///
@@ -31,11 +34,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// `payload` came from this heap with this `layout` and was not freed since. After `Some`, only the new block may be used, and
-    /// its layout is `new_size` with the old alignment.
+    /// `payload` came from this heap with this `layout` and was not freed since. After `Some`, only
+    /// the new block may be used, and its layout is `new_size` with the old alignment.
     #[must_use]
     #[cfg_attr(not(feature = "tiny"), inline)]
-    pub unsafe fn reallocate(&mut self, payload: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    pub unsafe fn reallocate(
+        &mut self,
+        payload: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         #[cfg(feature = "checked")]
         guarded!(self.guarded_reallocate(payload, layout, new_size));
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
@@ -53,7 +61,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// As for [`reallocate`](Heap::reallocate).
     #[cfg_attr(not(feature = "tiny"), inline(never))]
-    unsafe fn reallocate_slowly(&mut self, payload: NonNull<u8>, layout: Layout, new_layout: Layout) -> Option<NonNull<u8>> {
+    unsafe fn reallocate_slowly(
+        &mut self,
+        payload: NonNull<u8>,
+        layout: Layout,
+        new_layout: Layout,
+    ) -> Option<NonNull<u8>> {
         let new_size = new_layout.size();
         let (old_class, new_class) = (self.small_class_of(layout), self.small_class_of(new_layout));
         // (Of blocks that are more aligned than most: the others have been looked at.)
@@ -91,7 +104,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         // What has become large enough for a mapping does not take the break along.
         let may_move_break = !self.wants_mapping(new_layout);
         // SAFETY: the same; of a block that does not become smaller all is its contents.
-        if let Some(resized) = unsafe { self.resize(cell, request, layout.size().min(new_size), may_move_break) } {
+        let resized =
+            unsafe { self.resize(cell, request, layout.size().min(new_size), may_move_break) };
+        if let Some(resized) = resized {
             self.small.change_cell(old_class, new_class);
             return Some(resized);
         }
@@ -99,13 +114,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         unsafe { move_block(self, payload, layout, new_size) }
     }
 
-    /// Gives a used cell the request's size, where it is or a little further down. It takes in the free cells beside it, as few as
-    /// do, and gives back what is left over. If the cell is larger than the request, this never fails.
+    /// Gives a used cell the request's size, where it is or a little further down. It takes in the
+    /// free cells beside it, as few as do, and gives back what is left over. If the cell is
+    /// larger than the request, this never fails.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first `len` bytes of its payload only; they fit
-    /// into the request.
+    /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first
+    /// `len` bytes of its payload only; they fit into the request.
     pub(super) unsafe fn resize(
         &mut self,
         cell: Cell,
@@ -122,7 +138,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         // SAFETY: the cell, or the fence, behind.
         let mut free = unsafe { size_if_free(behind) };
         if size + free < needed && may_move_break {
-            // SAFETY: `cell` is valid, followed by `behind`, and too short even with a free one there.
+            // SAFETY: `cell` is valid, followed by `behind`, and too short even with a free one
+            // there.
             unsafe { self.move_break_behind(cell, behind, needed) };
             if self.stopped.is_some() {
                 return None;
@@ -148,17 +165,20 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             whole += unsafe { self.claim_if_free(behind) };
         }
         if start != cell {
-            // SAFETY: both places lie in the cells that are now one, and hold `len` bytes, as payloads do in whole words.
+            // SAFETY: both places lie in the cells that are now one, and hold `len` bytes, as
+            // payloads do in whole words.
             unsafe { cell.move_payload_down(start, len) };
         }
         let rest = if whole - needed < MIN_CELL { 0 } else { whole - needed };
         let used = whole - rest;
-        // SAFETY: the lower part of what was claimed; nobody needs any other word of it than the payload's first `len` bytes.
+        // SAFETY: the lower part of what was claimed; nobody needs any other word of it than the
+        // payload's first `len` bytes.
         unsafe { start.write_used(used, prev_used) };
         // SAFETY: inside what was claimed, or the cell behind it.
         let end = unsafe { start.offset(used) };
         if rest > 0 {
-            // SAFETY: the upper part of what was claimed, which nobody uses, followed by what followed the whole.
+            // SAFETY: the upper part of what was claimed, which nobody uses, followed by what
+            // followed the whole.
             unsafe { self.release(end, rest, true) };
         } else {
             // SAFETY: the cell, or the fence, that followed the whole.
@@ -172,11 +192,13 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Some(start.payload())
     }
 
-    /// If only the top, or nothing, lies between a cell and the break, moves the break so that the cell can have `needed` bytes.
+    /// If only the top, or nothing, lies between a cell and the break, moves the break so that the
+    /// cell can have `needed` bytes.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell followed by `behind`, and is shorter than `needed`, also together with `behind` if that is free.
+    /// `cell` is a valid used cell followed by `behind`, and is shorter than `needed`, also
+    /// together with `behind` if that is free.
     unsafe fn move_break_behind(&mut self, cell: Cell, behind: Cell, needed: usize) {
         let Some(extent) = &self.extent else { return };
         let is_last = self.top == Some(behind) || extent.fence() == behind;
@@ -184,7 +206,10 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         if B::SCATTERED || !is_last || self.brk.end().addr() != extent.end() {
             return;
         }
-        let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD)) else { return };
+        let Some(end) = cell.addr().checked_add(needed).and_then(|end| end.checked_add(WORD))
+        else {
+            return;
+        };
         // A refusal is no error yet: the block may find room elsewhere.
         let _ = self.grow(end.saturating_sub(extent.end()).max(1));
     }

@@ -21,18 +21,20 @@ use crate::cell::{CELL_ALIGN, MIN_CELL};
 /// Cells below this size, in bytes, have a class for each size.
 pub(super) const EXACT_BELOW: usize = CELL_ALIGN * if TINY { 4 } else { 64 };
 
-/// Classes that a doubling of the size is divided into: cells of one class differ by less than an eighth, or, if tiny, by less than double.
+/// Classes that a doubling of the size is divided into: cells of one class differ by less than an
+/// eighth, or, if tiny, by less than double.
 pub(super) const PER_DOUBLING: usize = if TINY { 1 } else { 8 };
 
-/// Doublings from `EXACT_BELOW` on: to 32 MiB on 64-bit, to the end of the address space on 32-bit. If tiny, as many as leave the heap's
-/// state, with a lock and a `FixedBreak`, 128 bytes on 32-bit.
+/// Doublings from `EXACT_BELOW` on: to 32 MiB on 64-bit, to the end of the address space on 32-bit.
+/// If tiny, as many as leave the heap's state, with a lock and a `FixedBreak`, 128 bytes on 32-bit.
 const DOUBLINGS: usize = match usize::BITS {
     _ if TINY => 8,
     64 => 15,
     bits => (bits - EXACT_BELOW.ilog2()) as usize,
 };
 
-/// How many cells of a class whose cells differ in size are looked at for the best fit: more where they differ more.
+/// How many cells of a class whose cells differ in size are looked at for the best fit: more where
+/// they differ more.
 pub(super) const CELLS_TRIED: usize = if TINY { 16 } else { 4 };
 
 const EXACT: usize = (EXACT_BELOW - MIN_CELL) / CELL_ALIGN;
@@ -40,13 +42,15 @@ const EXACT: usize = (EXACT_BELOW - MIN_CELL) / CELL_ALIGN;
 /// Number of classes.
 pub(super) const CLASSES: usize = EXACT + DOUBLINGS * PER_DOUBLING;
 
-/// The class of a cell of `size` bytes. Grows with the size: every cell of a higher class is larger.
+/// The class of a cell of `size` bytes. Grows with the size: every cell of a higher class is
+/// larger.
 pub(super) fn class_of(size: usize) -> usize {
     let exact = (size - MIN_CELL) / CELL_ALIGN;
     let class = if TINY {
         if size < EXACT_BELOW { exact } else { steps_to(size) }
     } else {
-        // Not a branch: what is left of cells, and what becomes of them, is on either side, and nobody can predict on which.
+        // Not a branch: what is left of cells, and what becomes of them, is on either side, and
+        // nobody can predict on which.
         select_unpredictable(size < EXACT_BELOW, exact, steps_to(size))
     };
     // For the last one, and so that nobody who takes this for an index has to ask.
@@ -59,12 +63,17 @@ pub(super) fn class_of_long(size: usize) -> usize {
     steps_to(size).min(CLASSES - 1)
 }
 
-/// The class of a cell whose class is not exact, if there were no last class; of any other cell some number.
+/// The class of a cell whose class is not exact, if there were no last class; of any other cell
+/// some number.
 const fn steps_to(size: usize) -> usize {
     // As one operation finds it.
     let log = (usize::BITS - 1) ^ size.leading_zeros();
     // Of 64 bits none that counts is lost, and shifting further up first is one operation less.
-    let steps = if usize::BITS == 64 { size.wrapping_mul(PER_DOUBLING) >> log } else { size >> (log - PER_DOUBLING.ilog2()) };
+    let steps = if usize::BITS == 64 {
+        size.wrapping_mul(PER_DOUBLING) >> log
+    } else {
+        size >> (log - PER_DOUBLING.ilog2())
+    };
     let below = EXACT.wrapping_sub((EXACT_BELOW.ilog2() as usize + 1) * PER_DOUBLING);
     below.wrapping_add(log as usize * PER_DOUBLING + steps)
 }
@@ -104,7 +113,8 @@ impl ClassMap {
         self.0[class / BITS] & (1 << (class % BITS)) != 0
     }
 
-    /// The lowest class in the map that is at least `from`. Looks at each word of the map once at most.
+    /// The lowest class in the map that is at least `from`. Looks at each word of the map once at
+    /// most.
     pub(super) fn next(&self, from: usize) -> Option<usize> {
         let first = from / BITS;
         let mut word = self.0.get(first)? & (usize::MAX << (from % BITS));
@@ -141,7 +151,9 @@ mod tests {
     #[test]
     fn cells_of_one_class_differ_by_less_than_a_step() {
         let mut first = MIN_CELL;
-        for size in (MIN_CELL..1 << 20).step_by(CELL_ALIGN).take_while(|&size| class_of(size) < CLASSES - 1) {
+        for size in
+            (MIN_CELL..1 << 20).step_by(CELL_ALIGN).take_while(|&size| class_of(size) < CLASSES - 1)
+        {
             if class_of(size) != class_of(first) {
                 first = size;
             }

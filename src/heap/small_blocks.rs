@@ -22,7 +22,8 @@ pub(super) use super::kept::Kept;
 /// Blocks that are taken from a run at once.
 const MOST_AT_ONCE: usize = 8;
 
-/// A leaf of the page map may always be so long, in bytes; a longer one is worth having if it is at most this share of the heap.
+/// A leaf of the page map may always be so long, in bytes; a longer one is worth having if it is at
+/// most this share of the heap.
 const LEAST_LEAF: usize = 1024;
 const LEAF_SHARE: usize = 512;
 
@@ -45,7 +46,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// Allocates a small block when the cache has none.
     #[cold]
     #[inline(never)]
-    pub(super) fn allocate_small(&mut self, class: Class, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_small(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
         if !self.small.has_runs() {
             return self.allocate_cell(Request::new(layout), growth);
         }
@@ -59,17 +65,27 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         {
             return Some(block);
         }
-        // Nothing is left but what the cache keeps from other classes, and blocks that are larger than need be.
+        // Nothing is left but what the cache keeps from other classes, and blocks that are larger
+        // than need be.
         self.flush();
         self.take_small(class, layout).or_else(|| self.borrow(class, layout))
     }
 
     /// Allocates a small block that is more aligned than every cell is.
-    pub(super) fn allocate_aligned(&mut self, class: Class, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        self.small.cache.pop_aligned(class, layout.align()).or_else(|| self.allocate_small(class, layout, growth))
+    pub(super) fn allocate_aligned(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        self.small
+            .cache
+            .pop_aligned(class, layout.align())
+            .or_else(|| self.allocate_small(class, layout, growth))
     }
 
-    /// A small block from what the heap has: a run with a free block, a new run, or a cell. The layout is as long as the class's blocks.
+    /// A small block from what the heap has: a run with a free block, a new run, or a cell. The
+    /// layout is as long as the class's blocks.
     fn take_small(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         if let Some(run) = self.small.partial[class.index()].head {
             // SAFETY: it is in the list of its class.
@@ -102,9 +118,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// A block of a larger class, from a run that has one free.
     fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
-        let serves = |larger: Class| class.is_served_by(larger) && larger.size().is_multiple_of(layout.align());
+        let serves = |larger: Class| {
+            class.is_served_by(larger) && larger.size().is_multiple_of(layout.align())
+        };
         let mut larger = class.larger().filter(|&larger| serves(larger));
-        let (larger, run) = larger.find_map(|larger| Some((larger, self.small.partial[larger.index()].head?)))?;
+        let (larger, run) =
+            larger.find_map(|larger| Some((larger, self.small.partial[larger.index()].head?)))?;
         self.small.cache.note_passed_by(class);
         let mut taken = None;
         #[cfg(feature = "checked")]
@@ -181,7 +200,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let supply = |push: &mut dyn FnMut(NonNull<u8>)| {
             // All but the last go to the cache; the last is for the caller.
             // SAFETY: the caller's promise.
-            unsafe { run.take(class, more + 1, |block| taken.replace(block).into_iter().for_each(&mut *push)) };
+            unsafe {
+                run.take(class, more + 1, |block| {
+                    taken.replace(block).into_iter().for_each(&mut *push)
+                })
+            };
         };
         // SAFETY: the blocks come from a run, so nobody uses or lists them.
         unsafe { self.small.cache.refill(class, supply) };

@@ -1,4 +1,5 @@
-//! Small blocks that change their size (C7): through the front cache if it has a block of the new class.
+//! Small blocks that change their size (C7): through the front cache if it has a block of the new
+//! class.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -10,8 +11,9 @@ use crate::raw_heap::move_block;
 use crate::small::Class;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Changes the size of a block that becomes, or stays, small, if it can stay where it is for certain, or the front cache has a block of
-    /// the new class for it: the one that was freed last. Of a block that was small the neighbours are not even looked at. O(1), and the copy
+    /// Changes the size of a block that becomes, or stays, small, if it can stay where it is for
+    /// certain, or the front cache has a block of the new class for it: the one that was freed
+    /// last. Of a block that was small the neighbours are not even looked at. O(1), and the copy
     /// of 1 KiB at most.
     ///
     /// # Safety
@@ -33,7 +35,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             return None;
         }
         let moved = self.small.cache.pop(new_class)?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words.
         unsafe { copy_down(payload, moved, layout.size().min(new.size())) };
         match old_class {
             // SAFETY: the caller gives the block up, and it was allocated for this class.
@@ -44,8 +47,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Some(moved)
     }
 
-    /// Moves a small block to a freed cell, if one is large enough for the request that it has become, and no small one. Such a copy is
-    /// less work than to merge cells.
+    /// Moves a small block to a freed cell, if one is large enough for the request that it has
+    /// become, and no small one. Such a copy is less work than to merge cells.
     ///
     /// # Safety
     ///
@@ -59,14 +62,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ) -> Option<NonNull<u8>> {
         let moved = self.take_freed(request)?;
         self.small.large_requested();
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in whole words.
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words.
         unsafe { copy_down(payload, moved, layout.size()) };
         // SAFETY: the caller gives the block up, and it was allocated for this class.
         unsafe { self.deallocate_as(payload, old_class) };
         Some(moved)
     }
 
-    /// Changes the size of a block of a run: it stays if the new size is smaller and not by far, else it moves.
+    /// Changes the size of a block of a run: it stays if the new size is smaller and not by far,
+    /// else it moves.
     ///
     /// # Safety
     ///
@@ -78,7 +83,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         new: Layout,
         class_of_run: Class,
     ) -> Option<NonNull<u8>> {
-        let may_stay = self.small_class_of(new).is_some_and(|class| class.may_take_over(class_of_run, payload));
+        let may_stay = self
+            .small_class_of(new)
+            .is_some_and(|class| class.may_take_over(class_of_run, payload));
         if may_stay && new.size() > class_of_run.size() / 2 {
             return Some(payload);
         }

@@ -1,4 +1,5 @@
-//! Where small blocks go when nobody uses them: to the front cache, and from there to their runs and cells.
+//! Where small blocks go when nobody uses them: to the front cache, and from there to their runs
+//! and cells.
 //!
 //! ```text
 //!   deallocate ──(the cache is full)──┐
@@ -12,8 +13,8 @@ use super::{CACHE_LIMIT, Heap};
 use crate::provider::{Break, Map};
 use crate::small::{CLASSES, Class, FRONTS, Now, Run, len_of};
 
-/// How much work it is to put back a block, if its run had other free blocks and still has live ones: one unit. If the run was full, if
-/// the block is a cell, and if the run ends, it is more.
+/// How much work it is to put back a block, if its run had other free blocks and still has live
+/// ones: one unit. If the run was full, if the block is a cell, and if the run ends, it is more.
 const EFFORT_OF_BLOCK: usize = 1;
 const EFFORT_OF_LISTING: usize = 3;
 const EFFORT_OF_CELL: usize = 5;
@@ -26,7 +27,8 @@ const FLUSH_EFFORT: usize = 3;
 const CLASSES_AHEAD: usize = 3;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of the provider.
+    /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of
+    /// the provider.
     ///
     /// # Safety
     ///
@@ -51,9 +53,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         if self.stopped.is_some() {
             return;
         }
-        // Not the blocks that are in the list, whose links would have to be read: this one has only to be written to.
+        // Not the blocks that are in the list, whose links would have to be read: this one has only
+        // to be written to.
         let Some(class_of_run) = self.small.pages.class_at(block.addr().get()) else {
-            // SAFETY: the caller's promise. (A large block that became small where there was no memory to move it to.)
+            // SAFETY: the caller's promise. (A large block that became small where there was no
+            // memory to move it to.)
             if !unsafe { self.deallocate_mapped(block) } {
                 self.small.forget_cell(class);
                 // SAFETY: a used cell: what is in no run and has no mapping is a cell.
@@ -67,8 +71,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a few classes at a time in turn: freed
-    /// memory is used before the top is cut further (C4), and what is freed may merge with more. True if anything was freed.
+    /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a
+    /// few classes at a time in turn: freed memory is used before the top is cut further (C4),
+    /// and what is freed may merge with more. True if anything was freed.
     pub(super) fn flush_ahead(&mut self) -> bool {
         if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
             // SAFETY: a kept cell is used, and nobody uses it.
@@ -86,19 +91,21 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             while effort < FLUSH_EFFORT
                 && let Some(block) = self.small.cache.take_back(class)
             {
-                // SAFETY: a block in the cache is free for the caller, and in use for what it came from.
+                // SAFETY: a block in the cache is free for the caller, and in use for what it came
+                // from.
                 effort += unsafe { self.put_back(class, block) };
             }
         }
         effort > 0
     }
 
-    /// Gives back all blocks that the front cache keeps, and all runs that are empty: what is free is in free cells then, except in
-    /// runs of which some blocks are in use.
+    /// Gives back all blocks that the front cache keeps, and all runs that are empty: what is free
+    /// is in free cells then, except in runs of which some blocks are in use.
     ///
     /// # Time
     ///
-    /// O(blocks in the cache + size classes): bounded by the cache's limit, and not by the number of cells.
+    /// O(blocks in the cache + size classes): bounded by the cache's limit, and not by the number
+    /// of cells.
     pub fn flush(&mut self) {
         while let Some(cell) = self.kept.take_any() {
             // SAFETY: a kept cell is used, and nobody uses it.
@@ -110,7 +117,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
         for class in Class::all() {
             while let Some(block) = self.small.cache.take_back(class) {
-                // SAFETY: a block in the cache is free for the caller, and in use for what it came from.
+                // SAFETY: a block in the cache is free for the caller, and in use for what it came
+                // from.
                 unsafe { self.put_back(class, block) };
             }
             let list = &mut self.small.partial[class.index()];
@@ -124,8 +132,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         self.report_broken_link();
     }
 
-    /// Sets how many bytes of freed small blocks the front cache keeps at most; 0: none, so that every free block goes back to where it came
-    /// from at once. No effect on a [plain](Heap::plain) heap, which has no cache.
+    /// Sets how many bytes of freed small blocks the front cache keeps at most; 0: none, so that
+    /// every free block goes back to where it came from at once. No effect on a
+    /// [plain](Heap::plain) heap, which has no cache.
     pub fn set_cache_limit(&mut self, bytes: usize) {
         if self.small.has_runs() && self.stopped.is_none() {
             self.flush();
@@ -157,7 +166,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     #[inline]
     unsafe fn put_back_to_run(&mut self, class_of_run: Class, block: NonNull<u8>) -> usize {
         let run = Run::of_block(block, class_of_run);
-        // SAFETY: the page map says that it is a run of that class, and the block was taken from it.
+        // SAFETY: the page map says that it is a run of that class, and the block was taken from
+        // it.
         match unsafe { run.put(class_of_run, block) } {
             Now::More => EFFORT_OF_BLOCK,
             // SAFETY: the run has become so just now.
@@ -172,7 +182,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// As for [`put_back`](Heap::put_back).
     #[inline(never)]
     unsafe fn put_back_cell(&mut self, class: Class, block: NonNull<u8>) -> usize {
-        // SAFETY: the caller's promise. (A large block that became small where there was no memory to move it to.)
+        // SAFETY: the caller's promise. (A large block that became small where there was no memory
+        // to move it to.)
         if !unsafe { self.deallocate_mapped(block) } {
             self.small.forget_cell(class);
             // SAFETY: a used cell: what is in no run and has no mapping is a cell.
@@ -197,7 +208,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// Puts a run into the list of its class. If an empty one was kept there for the next request, it is kept no longer.
+    /// Puts a run into the list of its class. If an empty one was kept there for the next request,
+    /// it is kept no longer.
     ///
     /// # Safety
     ///
@@ -219,7 +231,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// A run of this class without live blocks, in its list.
     unsafe fn end_run_unless_last(&mut self, run: Run, class: Class) -> usize {
         // SAFETY: the caller's promise.
-        let is_last = self.small.partial[class.index()].head == Some(run) && unsafe { run.next(class) }.is_none();
+        let is_last = self.small.partial[class.index()].head == Some(run)
+            && unsafe { run.next(class) }.is_none();
         // SAFETY: the caller's promise.
         if is_last { EFFORT_OF_BLOCK } else { unsafe { self.end_run(run, class) } }
     }

@@ -65,7 +65,8 @@ impl Counters {
     }
 }
 
-/// How much of a heap is in use. All sizes are bytes; those of cells are payloads, without the header.
+/// How much of a heap is in use. All sizes are bytes; those of cells are payloads, without the
+/// header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -93,7 +94,8 @@ pub struct Stats {
     pub free_cells: usize,
     /// Payload of the largest free cell: the largest block that needs no movement of the break.
     pub largest_free: usize,
-    /// The most that all used cells and mappings ever had together. (A run counts as one used cell, whatever is used of it.)
+    /// The most that all used cells and mappings ever had together. (A run counts as one used
+    /// cell, whatever is used of it.)
     pub peak_bytes: usize,
     /// What the provider has granted and not taken back.
     pub granted_bytes: usize,
@@ -103,7 +105,8 @@ pub struct Stats {
     pub brk: usize,
     /// Pieces of somebody else's memory between our regions.
     pub holes: usize,
-    /// Requests for small blocks, modulo 2³². [`Heap::small_requests`] tells them apart by size. A [plain](Heap::plain) heap has none.
+    /// Requests for small blocks, modulo 2³². [`Heap::small_requests`] tells them apart by size. A
+    /// [plain](Heap::plain) heap has none.
     pub small_requests: u32,
     /// Those of them that the front cache served at once.
     pub cache_hits: u32,
@@ -112,12 +115,14 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// How divided the free memory is, in thousandths: 1 − largest free cell / all free cells. 0 if one free cell holds it all.
+    /// How divided the free memory is, in thousandths: 1 − largest free cell / all free cells. 0 if
+    /// one free cell holds it all.
     #[must_use]
     pub const fn fragmentation(&self) -> usize {
         match self.free_bytes {
             0 => 0,
-            // Wide enough: u128 is only needed for heaps that no address space of today holds, but costs nothing here.
+            // Wide enough: u128 is only needed for heaps that no address space of today holds, but
+            // costs nothing here.
             free => 1000 - (self.largest_free as u128 * 1000 / free as u128) as usize,
         }
     }
@@ -143,7 +148,11 @@ impl fmt::Display for Stats {
         }
         if self.small_requests > 0 {
             let (hits, requests) = (self.cache_hits, self.small_requests);
-            write!(f, ", cache {} B in {} blocks ({hits} hits of {requests})", self.cached_bytes, self.cached_blocks)?;
+            write!(
+                f,
+                ", cache {} B in {} blocks ({hits} hits of {requests})",
+                self.cached_bytes, self.cached_blocks
+            )?;
         }
         if self.added_bytes > 0 {
             write!(f, ", added {} B", self.added_bytes)?;
@@ -159,11 +168,12 @@ impl fmt::Display for Stats {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Counts. Looks at every region and cell, and at every block in the front cache: O(cells). Of a heap that has
-    /// [stopped](super::Rule::BreakBelowHeap) it looks at none, and finds none.
+    /// Counts. Looks at every region and cell, and at every block in the front cache: O(cells). Of
+    /// a heap that has [stopped](super::Rule::BreakBelowHeap) it looks at none, and finds none.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let small_requests = self.small_requests().fold(0_u32, |sum, (_, requests)| sum.wrapping_add(requests));
+        let small_requests =
+            self.small_requests().fold(0_u32, |sum, (_, requests)| sum.wrapping_add(requests));
         let mut stats = Stats {
             mapped_bytes: self.counters.mapped_bytes,
             mapped_blocks: self.counters.mapped_blocks,

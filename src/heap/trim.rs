@@ -22,8 +22,9 @@ const GROWING_SHARE: usize = 16;
 
 /// When the break moves down, and how far.
 ///
-/// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it but `keep`. A gap between the two keeps a
-/// program that allocates and frees at the edge from moving the break each time. Unless told otherwise, both grow with the heap.
+/// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it but
+/// `keep`. A gap between the two keeps a program that allocates and frees at the edge from moving
+/// the break each time. Unless told otherwise, both grow with the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trim {
     /// Size of the top, in bytes, from which on a `free` gives memory back; `usize::MAX`: never.
@@ -33,8 +34,9 @@ pub struct Trim {
 }
 
 impl Trim {
-    /// Give back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`), keep the half; or from 1/16 of what the heap has below the top on, if that is
-    /// more: what goes to and fro at the edge of a large heap is more, too.
+    /// Give back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`), keep the half; or from 1/16 of what
+    /// the heap has below the top on, if that is more: what goes to and fro at the edge of a
+    /// large heap is more, too.
     pub const DEFAULT: Self = Self { threshold: 128 << 10, keep: 64 << 10 };
 
     /// What the setting means for a heap that has so many bytes below the top.
@@ -71,11 +73,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         self.trim = trim;
     }
 
-    /// Moves the break down as far as the top allows, in the provider's steps, but leaves a top of at least `keep` bytes (if there
-    /// is that much). Returns the number of bytes given back.
+    /// Moves the break down as far as the top allows, in the provider's steps, but leaves a top of
+    /// at least `keep` bytes (if there is that much). Returns the number of bytes given back.
     ///
-    /// An empty heap that keeps nothing gives back all it ever had, unless holes divide it. Nothing is given back if the provider
-    /// refuses, or if memory that the break did not grant lies between our end and the break, or right above it.
+    /// An empty heap that keeps nothing gives back all it ever had, unless holes divide it. Nothing
+    /// is given back if the provider refuses, or if memory that the break did not grant lies
+    /// between our end and the break, or right above it.
     ///
     /// # Time
     ///
@@ -103,11 +106,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
         let is_alone = self.regions.lowest == Some(region.first) && self.regions.last().is_none();
         let all = keep == 0 && top == region.first && region.start == extent.floor() && is_alone;
-        let Some(by) = (if all { Some(region.end - region.start) } else { self.surplus(top, extent, keep) }) else { return 0 };
+        let Some(by) =
+            (if all { Some(region.end - region.start) } else { self.surplus(top, extent, keep) })
+        else {
+            return 0;
+        };
         // Once the memory is gone, the fence cannot be read.
         // SAFETY: the region's fence; all first cells are exposed.
         let above = if TINY { None } else { unsafe { region.fence.behind_hole() } };
-        // SAFETY: the `by` bytes below the break were granted; they are the upper part of the free top and the fence behind it.
+        // SAFETY: the `by` bytes below the break were granted; they are the upper part of the free
+        // top and the fence behind it.
         if unsafe { self.brk.shrink(by) }.is_err() {
             return 0;
         }
@@ -122,16 +130,21 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         by
     }
 
-    /// How many bytes can go if `keep` stay in the top, by the provider's steps: nothing below the floor.
+    /// How many bytes can go if `keep` stay in the top, by the provider's steps: nothing below the
+    /// floor.
     fn surplus(&self, top: Cell, extent: &Extent, keep: usize) -> Option<usize> {
         let keep = if keep == 0 { 0 } else { round_up(keep, CELL_ALIGN)?.max(MIN_CELL) };
         let lowest = top.addr().checked_add(keep)?.checked_add(WORD)?;
-        let end = if lowest <= extent.floor() { extent.floor() } else { round_up(lowest, self.brk.granule())? };
+        let end = if lowest <= extent.floor() {
+            extent.floor()
+        } else {
+            round_up(lowest, self.brk.granule())?
+        };
         extent.brk().checked_sub(end).filter(|&by| by > 0)
     }
 
-    /// After the break has come down by `by`: what is left of the top is the top, if it is enough for a cell. `above` is the first cell of
-    /// the next region, to which the old fence led.
+    /// After the break has come down by `by`: what is left of the top is the top, if it is enough
+    /// for a cell. `above` is the first cell of the next region, to which the old fence led.
     fn lower_fence(&mut self, top: Cell, by: usize, above: Option<Cell>) {
         let Some(extent) = &mut self.extent else { return };
         let end = extent.brk() - by;
@@ -140,10 +153,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         // SAFETY: `left` bytes above the top's start, still below the new end.
         let fence = unsafe { top.offset(left) };
         extent.end_at(fence, end);
-        // SAFETY: in the former top, so in no cell. What precedes it is used, unless it is what is left of the top.
-        unsafe { fence.write_fence(above.map_or(0, |above| above.addr() - fence.addr()), left == 0) };
+        // SAFETY: in the former top, so in no cell. What precedes it is used, unless it is what is
+        // left of the top.
+        unsafe {
+            fence.write_fence(above.map_or(0, |above| above.addr() - fence.addr()), left == 0)
+        };
         if left > 0 {
-            // SAFETY: the lower part of the former top, followed by the fence; a used cell precedes it.
+            // SAFETY: the lower part of the former top, followed by the fence; a used cell precedes
+            // it.
             unsafe { self.keep(top, left) };
         }
     }

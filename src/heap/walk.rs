@@ -29,7 +29,8 @@ pub enum CellState {
     Free,
     /// The free cell at the end of the break's region.
     Top,
-    /// Not ours: somebody else's memory between two of our regions. (With the words of our own that end the one and begin the other.)
+    /// Not ours: somebody else's memory between two of our regions. (With the words of our own that
+    /// end the one and begin the other.)
     Hole,
 }
 
@@ -63,7 +64,9 @@ impl fmt::Display for CellInfo {
         write!(f, "{:#x} {:>8} ", self.address, self.size)?;
         match self.state {
             CellState::Used => f.write_str("used"),
-            CellState::Run { block_size, live, total } => write!(f, "run of {block_size}: {live} of {total}"),
+            CellState::Run { block_size, live, total } => {
+                write!(f, "run of {block_size}: {live} of {total}")
+            }
             CellState::Internal => f.write_str("internal"),
             CellState::Free => f.write_str("free"),
             CellState::Top => f.write_str("top"),
@@ -98,12 +101,17 @@ impl Iterator for Cells<'_> {
 
     fn next(&mut self) -> Option<CellInfo> {
         let cell = self.at?;
-        // SAFETY: the heap is borrowed, so it does not change, and fences and sizes lead from valid cell to valid cell.
+        // SAFETY: the heap is borrowed, so it does not change, and fences and sizes lead from valid
+        // cell to valid cell.
         let header = unsafe { cell.header() };
         if header.is_fence() {
             // SAFETY: a fence; all first cells are exposed.
             self.at = unsafe { cell.behind_hole() };
-            return self.at.map(|_| CellInfo { address: cell.addr(), size: header.size(), state: CellState::Hole });
+            return self.at.map(|_| CellInfo {
+                address: cell.addr(),
+                size: header.size(),
+                state: CellState::Hole,
+            });
         }
         let state = match header {
             header if header.is_used() => self.use_of(cell),
@@ -127,18 +135,24 @@ impl fmt::Display for Cells<'_> {
 }
 
 impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
-    /// All cells and holes, in the order of addresses. They tile the heap: each begins where the one before ends.
+    /// All cells and holes, in the order of addresses. They tile the heap: each begins where the
+    /// one before ends.
     ///
     /// A walk of a heap that has [stopped](super::Rule::BreakBelowHeap) is empty.
     #[must_use]
     pub fn cells(&self) -> Cells<'_> {
-        Cells { at: self.regions.lowest.filter(|_| self.stopped.is_none()), top: self.top, pages: &self.small.pages }
+        Cells {
+            at: self.regions.lowest.filter(|_| self.stopped.is_none()),
+            top: self.top,
+            pages: &self.small.pages,
+        }
     }
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Whether an address lies in memory that the heap holds, in use or not: granted by its break, or added. (Blocks with mappings of their
-    /// own lie elsewhere.) O(regions), so O(1) unless there are holes.
+    /// Whether an address lies in memory that the heap holds, in use or not: granted by its break,
+    /// or added. (Blocks with mappings of their own lie elsewhere.) O(regions), so O(1) unless
+    /// there are holes.
     ///
     /// A heap that has [stopped](super::Rule::BreakBelowHeap) owns nothing that it knows of.
     #[must_use]

@@ -12,8 +12,9 @@ use crate::provider::{Break, Map};
 use crate::small::Class;
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is [zeroed](Break::ZEROED) is not written to:
-    /// if its pages appear on first touch, they do not appear for this.
+    /// Allocates a block of zeros (C7). What comes fresh from a provider whose memory is
+    /// [zeroed](Break::ZEROED) is not written to: if its pages appear on first touch, they do
+    /// not appear for this.
     ///
     /// # Errors
     ///
@@ -68,7 +69,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 }
             }
         };
-        // SAFETY: the block is new, holds `layout.size()` bytes, and came from the top when the memory was fresh from `fresh` on.
+        // SAFETY: the block is new, holds `layout.size()` bytes, and came from the top when the
+        // memory was fresh from `fresh` on.
         unsafe { self.zero_what_is_not_fresh(payload, layout.size(), fresh.filter(|_| B::ZEROED)) };
         Some(payload)
     }
@@ -77,9 +79,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// # Safety
     ///
-    /// The block is new, holds `size` bytes, and was cut from the top when everything from `fresh` on was zero, except the last word
-    /// of the top. `None`: nothing is known.
-    unsafe fn zero_what_is_not_fresh(&self, payload: NonNull<u8>, size: usize, fresh: Option<usize>) {
+    /// The block is new, holds `size` bytes, and was cut from the top when everything from `fresh`
+    /// on was zero, except the last word of the top. `None`: nothing is known.
+    unsafe fn zero_what_is_not_fresh(
+        &self,
+        payload: NonNull<u8>,
+        size: usize,
+        fresh: Option<usize>,
+    ) {
         let start = payload.addr().get();
         let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
         // SAFETY: inside the block.
@@ -95,7 +102,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7). The product is checked.
+    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7).
+    /// The product is checked.
     ///
     /// # Errors
     ///
@@ -105,7 +113,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// As for [`allocate`](Heap::allocate).
     #[must_use]
-    pub unsafe fn allocate_zeroed_array(&mut self, count: usize, element: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn allocate_zeroed_array(
+        &mut self,
+        count: usize,
+        element: Layout,
+    ) -> Option<NonNull<u8>> {
         let size = element.pad_to_align().size().checked_mul(count)?;
         let layout = Layout::from_size_align(size, element.align()).ok()?;
         // SAFETY: the caller's promise.

@@ -9,7 +9,8 @@ use super::RawLock;
 ///
 /// # Safety
 ///
-/// Between `mask` and the `restore` of what it returned, no handler that uses what is locked runs on this CPU, and the code stays on it.
+/// Between `mask` and the `restore` of what it returned, no handler that uses what is locked runs
+/// on this CPU, and the code stays on it.
 pub unsafe trait Interrupts {
     /// Whether interrupts were masked before, in whatever form the CPU says so.
     type Before;
@@ -23,8 +24,9 @@ pub unsafe trait Interrupts {
 
 /// Another lock, taken with interrupts masked. Whoever waits for it has them masked too.
 ///
-/// A handler cannot come while the lock is held on its CPU, so it may take the lock itself. What it costs is time in which nothing else is
-/// served, up to the longest operation: `ArenaHeap` does without.
+/// A handler cannot come while the lock is held on its CPU, so it may take the lock itself. What it
+/// costs is time in which nothing else is served, up to the longest operation: `ArenaHeap` does
+/// without.
 ///
 /// ```
 /// use brkalloc::{FixedBreak, Heap, Interrupts, Locked, MaskInterrupts, Spin};
@@ -62,7 +64,8 @@ pub struct MaskInterrupts<L, I> {
     interrupts: PhantomData<fn() -> I>,
 }
 
-/// The holder of a [`MaskInterrupts`]. Fields are dropped in this order: before the interrupts come again, the lock is free.
+/// The holder of a [`MaskInterrupts`]. Fields are dropped in this order: before the interrupts come
+/// again, the lock is free.
 pub struct Guard<'lock, L: RawLock + 'lock, I: Interrupts> {
     _held: L::Guard<'lock>,
     _before: Restore<I>,
@@ -167,7 +170,8 @@ mod tests {
 
     #[test]
     fn what_was_masked_before_stays_masked() {
-        let (outer, inner) = (MaskInterrupts::<Spin, Flag>::INIT, MaskInterrupts::<Spin, Flag>::INIT);
+        let (outer, inner) =
+            (MaskInterrupts::<Spin, Flag>::INIT, MaskInterrupts::<Spin, Flag>::INIT);
         let held = outer.lock();
         drop(inner.lock());
         assert!(MASKED.get());

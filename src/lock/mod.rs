@@ -7,7 +7,8 @@
 //!                       └─ a kernel's own  say, one that masks interrupts
 //! ```
 //!
-//! Rules of this folder: a lock knows nothing of what it protects. It does not allocate, or not from the heap behind it.
+//! Rules of this folder: a lock knows nothing of what it protects. It does not allocate, or not
+//! from the heap behind it.
 
 mod mask;
 #[cfg(feature = "lock_api")]
@@ -25,11 +26,14 @@ pub use spin::Spin;
 ///
 /// # Safety
 ///
-/// While a guard lives, `lock` returns to nobody else: to no other thread or CPU, nor to the holder again. What one holder did happens
-/// before what the next one does.
+/// While a guard lives, `lock` returns to nobody else: to no other thread or CPU, nor to the holder
+/// again. What one holder did happens before what the next one does.
 pub unsafe trait RawLock {
     /// A lock that nobody holds.
-    #[allow(clippy::declare_interior_mutable_const, reason = "a lock is made of it, never used through it")]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "a lock is made of it, never used through it"
+    )]
     const INIT: Self;
 
     /// Gives the lock back when it is dropped.

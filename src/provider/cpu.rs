@@ -7,8 +7,8 @@ use crate::atomic::{AtomicPtr, AtomicU8};
 
 /// Which slot am I on, and how do I stay on it.
 ///
-/// A slot is what an arena belongs to: one for each CPU in a kernel, one for each thread in a process. There may be more callers than slots:
-/// who has none shares what is behind the lock.
+/// A slot is what an arena belongs to: one for each CPU in a kernel, one for each thread in a
+/// process. There may be more callers than slots: who has none shares what is behind the lock.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, Cpu, FixedBreak};
@@ -50,50 +50,59 @@ use crate::atomic::{AtomicPtr, AtomicU8};
 ///
 /// An implementer guarantees:
 ///
-/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot, except somebody who *interrupts* the caller there,
-///   and leaves before the caller goes on: an interrupt handler, a signal handler. (Not another thread that is scheduled in between.)
-///   If it is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
-/// * What is done on a slot before a `leave` happens before what is done on it after the next `enter`.
+/// * From an `enter` that answers with a slot to its `leave` nobody else is told the same slot,
+///   except somebody who *interrupts* the caller there, and leaves before the caller goes on: an
+///   interrupt handler, a signal handler. (Not another thread that is scheduled in between.) If it
+///   is not [`INTERRUPTED`](Cpu::INTERRUPTED), nobody else at all.
+/// * What is done on a slot before a `leave` happens before what is done on it after the next
+///   `enter`.
 /// * `slots` is always the same.
-/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else writes to it. [`word_of`](Cpu::word_of) answers
-///   with that one, or not at all.
-/// * No method unwinds. None uses the heap, but [`arrive`](Cpu::arrive) and [`missed`](Cpu::missed).
+/// * If there is a [`word`](Cpu::word), it is the slot's own, stays where it is, and nobody else
+///   writes to it. [`word_of`](Cpu::word_of) answers with that one, or not at all.
+/// * No method unwinds. None uses the heap, but [`arrive`](Cpu::arrive) and
+///   [`missed`](Cpu::missed).
 pub unsafe trait Cpu {
-    /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the same slot, and must not be refused
-    /// for that. Each slot has a second, small arena then.
+    /// Whether somebody who interrupts the caller may allocate in the middle of an operation on the
+    /// same slot, and must not be refused for that. Each slot has a second, small arena then.
     const NESTS: bool;
 
-    /// Whether anybody, an interrupt handler or a signal handler, may use the heap in the middle of the caller's operation on the slot. If it is
-    /// certain that nobody does, the busy flag is not needed, and every operation is some instructions shorter.
+    /// Whether anybody, an interrupt handler or a signal handler, may use the heap in the middle of
+    /// the caller's operation on the slot. If it is certain that nobody does, the busy flag is
+    /// not needed, and every operation is some instructions shorter.
     const INTERRUPTED: bool = true;
 
     /// How many slots there are: `0..slots()`.
     fn slots(&self) -> usize;
 
-    /// The caller may get a slot now, if it has none. Called before [`enter`](Cpu::enter) wherever there is time for it: on every way but the
-    /// shortest, on which there must be an arena already. The caller is on no slot, holds no lock of the heap's, and may use the heap, if
+    /// The caller may get a slot now, if it has none. Called before [`enter`](Cpu::enter) wherever
+    /// there is time for it: on every way but the shortest, on which there must be an arena
+    /// already. The caller is on no slot, holds no lock of the heap's, and may use the heap, if
     /// it has seen to it that it is not called once more by that.
     #[inline(always)]
     fn arrive(&self) {}
 
-    /// The caller's slot, on which it stays until [`leave`](Cpu::leave). Any other number: it has none.
+    /// The caller's slot, on which it stays until [`leave`](Cpu::leave). Any other number: it has
+    /// none.
     fn enter(&self) -> usize;
 
-    /// A word of the slot that the caller has entered, for this heap's use: a variable of the thread, or of the CPU, which is
-    /// [new](SlotWord::new) when somebody else gets the slot. It makes every operation some instructions shorter. `None`: the heap has its own.
+    /// A word of the slot that the caller has entered, for this heap's use: a variable of the
+    /// thread, or of the CPU, which is [new](SlotWord::new) when somebody else gets the slot.
+    /// It makes every operation some instructions shorter. `None`: the heap has its own.
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
         None
     }
 
-    /// The [`word`](Cpu::word) of whoever has the slot with this number. For one who forks, who has the parent's lock: it stays where it is at least
-    /// until the lock is given back, and in the child. `None`: the provider has none, does not know, or is not certain that it is there.
+    /// The [`word`](Cpu::word) of whoever has the slot with this number. For one who forks, who has
+    /// the parent's lock: it stays where it is at least until the lock is given back, and in
+    /// the child. `None`: the provider has none, does not know, or is not certain that it is there.
     fn word_of(&self, _slot: usize) -> Option<&SlotWord> {
         None
     }
 
-    /// Called again and again by a caller who needs memory, and whose arena is held by one who forks, on no lock: waits a little. False: that took long
-    /// enough. Then the caller goes on, and what is in its arena is lost to the child.
+    /// Called again and again by a caller who needs memory, and whose arena is held by one who
+    /// forks, on no lock: waits a little. False: that took long enough. Then the caller goes
+    /// on, and what is in its arena is lost to the child.
     #[inline]
     fn wait_for_fork(&self, _turn: usize) -> bool {
         false
@@ -103,8 +112,9 @@ pub unsafe trait Cpu {
     #[inline]
     fn leave(&self) {}
 
-    /// Called after an allocation that the front cache did not serve: every few dozen of them at most. The caller is on no slot, holds no lock
-    /// of the heap's, and may use the heap. For what is to be done now and then, such as to give unused memory back.
+    /// Called after an allocation that the front cache did not serve: every few dozen of them at
+    /// most. The caller is on no slot, holds no lock of the heap's, and may use the heap. For
+    /// what is to be done now and then, such as to give unused memory back.
     #[inline(always)]
     fn missed(&self) {}
 }
@@ -118,15 +128,18 @@ const FREE: u8 = 1;
 /// Nobody is in there, and nobody has been since one who forks has said so.
 const HELD: u8 = 2;
 
-/// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it guards. See [`Cpu::word`].
+/// What a heap keeps for a slot, so that it is found with the slot: the busy flag, and what it
+/// guards. See [`Cpu::word`].
 ///
 /// # Invariants
 ///
-/// If it is free or held, `what` is what was put in last, and not null. In zeroed memory it is new: busy.
+/// If it is free or held, `what` is what was put in last, and not null. In zeroed memory it is new:
+/// busy.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct SlotWord {
-    // Two words, not one that is null while it is taken: what is read next would wait for what was stored last.
+    // Two words, not one that is null while it is taken: what is read next would wait for what was
+    // stored last.
     what: AtomicPtr<()>,
     state: AtomicU8,
 }
@@ -138,8 +151,8 @@ impl SlotWord {
         Self { what: AtomicPtr::new(ptr::null_mut()), state: AtomicU8::new(BUSY) }
     }
 
-    /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) A caller that is never `interrupted` need not
-    /// put it back: it stays there.
+    /// Takes out what is there. (Not by one instruction: see `arena/slot.rs`.) A caller that is
+    /// never `interrupted` need not put it back: it stays there.
     #[inline(always)]
     pub(crate) fn take(&self, interrupted: bool) -> Option<NonNull<()>> {
         if !interrupted {
@@ -157,7 +170,11 @@ impl SlotWord {
     /// Takes out what is there, held or not.
     pub(crate) fn take_even_if_held(&self) -> Option<NonNull<()>> {
         // An exchange, for one who holds it may let go of it at the same time.
-        if self.state.swap(BUSY, Ordering::Acquire) == BUSY { None } else { NonNull::new(self.what.load(Ordering::Relaxed)) }
+        if self.state.swap(BUSY, Ordering::Acquire) == BUSY {
+            None
+        } else {
+            NonNull::new(self.what.load(Ordering::Relaxed))
+        }
     }
 
     /// Puts back what was taken out.
@@ -224,8 +241,9 @@ impl SingleCpu {
     ///
     /// # Safety
     ///
-    /// No operation of a heap that has it begins while another has not ended, but in an interrupt handler, which ends before the other
-    /// goes on. On a CPU that switches between threads, none is switched to in the middle of an operation.
+    /// No operation of a heap that has it begins while another has not ended, but in an interrupt
+    /// handler, which ends before the other goes on. On a CPU that switches between threads,
+    /// none is switched to in the middle of an operation.
     #[must_use]
     pub const unsafe fn new() -> Self {
         Self(())

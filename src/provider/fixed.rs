@@ -6,8 +6,8 @@ use super::{Break, BreakError};
 
 /// A break over a fixed region: a static array, or a range that a boot loader left free.
 ///
-/// The heap on it behaves as on any other break, up to the region's end: what it has not asked for yet is untouched, and
-/// what it gives back can be granted again.
+/// The heap on it behaves as on any other break, up to the region's end: what it has not asked for
+/// yet is untouched, and what it gives back can be granted again.
 ///
 /// # Invariants
 ///
@@ -20,7 +20,8 @@ pub struct FixedBreak {
     used: usize,
 }
 
-// SAFETY: the region is this value's alone, so it may move to another thread together with the value.
+// SAFETY: the region is this value's alone, so it may move to another thread together with the
+// value.
 unsafe impl Send for FixedBreak {}
 
 impl FixedBreak {
@@ -28,12 +29,13 @@ impl FixedBreak {
     ///
     /// # Panics
     ///
-    /// If `base` is null, or the region is longer than `isize::MAX` bytes (in a `static`: a compile-time error).
+    /// If `base` is null, or the region is longer than `isize::MAX` bytes (in a `static`: a
+    /// compile-time error).
     ///
     /// # Safety
     ///
-    /// The region is valid for reads and writes and is used by nobody else for as long as this value, or anything that was
-    /// granted by it, is in use.
+    /// The region is valid for reads and writes and is used by nobody else for as long as this
+    /// value, or anything that was granted by it, is in use.
     #[must_use]
     pub const unsafe fn from_raw(base: *mut u8, len: usize) -> Self {
         assert!(len <= isize::MAX as usize, "a region of more than isize::MAX bytes");
@@ -57,8 +59,9 @@ impl FixedBreak {
     }
 }
 
-// SAFETY: grants are disjoint parts of the region, which is this value's alone: `used` only moves past what is granted, and
-// back by what the caller gives up. Both methods check before they change anything.
+// SAFETY: grants are disjoint parts of the region, which is this value's alone: `used` only moves
+// past what is granted, and back by what the caller gives up. Both methods check before they change
+// anything.
 unsafe impl Break for FixedBreak {
     const ZEROED: bool = false;
 

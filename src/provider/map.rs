@@ -5,20 +5,23 @@ use core::ptr::NonNull;
 
 /// Maps, unmaps and remaps whole pages, as `mmap`, `munmap` and `mremap` do.
 ///
-/// A large block on a mapping of its own goes back the moment it is freed. At the break it would have to wait for every smaller block
-/// above it.
+/// A large block on a mapping of its own goes back the moment it is freed. At the break it would
+/// have to wait for every smaller block above it.
 ///
 /// # Safety
 ///
 /// An implementer guarantees:
 ///
-/// * A mapping is readable and writable, starts at a multiple of [`granule`](Map::granule), is at most `isize::MAX` bytes long, does not
-///   overlap anything else, and is the caller's until it is unmapped.
+/// * A mapping is readable and writable, starts at a multiple of [`granule`](Map::granule), is at
+///   most `isize::MAX` bytes long, does not overlap anything else, and is the caller's until it is
+///   unmapped.
 /// * Remapping keeps the contents up to the shorter of both lengths.
 /// * After an `Err` nothing has changed.
-/// * If [`ZEROED`](Map::ZEROED) is true, every byte that a mapping gains reads as zero until it is written.
+/// * If [`ZEROED`](Map::ZEROED) is true, every byte that a mapping gains reads as zero until it is
+///   written.
 pub unsafe trait Map {
-    /// Whether there is anything behind this: `false` lets the heap leave out what it would need for mappings.
+    /// Whether there is anything behind this: `false` lets the heap leave out what it would need
+    /// for mappings.
     const AVAILABLE: bool = true;
 
     /// Whether new memory reads as zero.
@@ -53,8 +56,14 @@ pub unsafe trait Map {
     ///
     /// # Safety
     ///
-    /// `[start, start + len)` is one mapping of this provider; after `Ok` only the new place is used. `new_len` is as for `map`.
-    unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, MapError>;
+    /// `[start, start + len)` is one mapping of this provider; after `Ok` only the new place is
+    /// used. `new_len` is as for `map`.
+    unsafe fn remap(
+        &mut self,
+        start: NonNull<u8>,
+        len: usize,
+        new_len: usize,
+    ) -> Result<NonNull<u8>, MapError>;
 }
 
 /// Why there is no such mapping.
@@ -99,7 +108,12 @@ unsafe impl Map for NoMap {
         Err(MapError::Refused)
     }
 
-    unsafe fn remap(&mut self, _start: NonNull<u8>, _len: usize, _new_len: usize) -> Result<NonNull<u8>, MapError> {
+    unsafe fn remap(
+        &mut self,
+        _start: NonNull<u8>,
+        _len: usize,
+        _new_len: usize,
+    ) -> Result<NonNull<u8>, MapError> {
         Err(MapError::Refused)
     }
 }

@@ -1,10 +1,12 @@
-//! A break that may not be there yet: a heap in a `static` is there before the memory map has been read.
+//! A break that may not be there yet: a heap in a `static` is there before the memory map has been
+//! read.
 
 use core::ptr::{NonNull, null_mut};
 
 use super::{Break, BreakError};
 
-/// Without a break nothing is granted: a heap over `None` answers that it is out of memory, and serves once the break is there.
+/// Without a break nothing is granted: a heap over `None` answers that it is out of memory, and
+/// serves once the break is there.
 // SAFETY: a break that is there keeps the promises; `None` grants nothing.
 unsafe impl<B: Break> Break for Option<B> {
     const ZEROED: bool = B::ZEROED;

@@ -1,4 +1,5 @@
-//! The front cache: for each class a list of free blocks, last freed first. The only thing that the fast path touches.
+//! The front cache: for each class a list of free blocks, last freed first. The only thing that the
+//! fast path touches.
 //!
 //! ```text
 //!   heads[class] ──► block ──► block ──► block         a block's first word leads to the next one
@@ -6,7 +7,8 @@
 //!   spare            how often more one can be put in than that
 //! ```
 //!
-//! A block here is free for the caller, and used for whatever it was taken from: a run, or the cells.
+//! A block here is free for the caller, and used for whatever it was taken from: a run, or the
+//! cells.
 
 #[cfg(feature = "checked")]
 mod checked;
@@ -22,7 +24,8 @@ const MOST_BLOCKS: usize = 128;
 /// Middling blocks that a class may keep, at most.
 const MOST_MIDDLING: usize = 32;
 
-/// How many blocks are looked at for one that is aligned. (If links are checked, only the first one's is, each time.)
+/// How many blocks are looked at for one that is aligned. (If links are checked, only the first
+/// one's is, each time.)
 const LOOKS: usize = if cfg!(feature = "checked") { 1 } else { 4 };
 
 /// The first word of a block in the cache.
@@ -41,7 +44,8 @@ fn place(class: impl Into<Front>) -> usize {
     index
 }
 
-/// How much room there is for middling blocks, in bytes, how much there may be, and the class that is the next to lose some.
+/// How much room there is for middling blocks, in bytes, how much there may be, and the class that
+/// is the next to lose some.
 #[derive(Debug)]
 struct Middling {
     room: usize,
@@ -49,21 +53,25 @@ struct Middling {
     next: Front,
 }
 
-/// The cache of a heap: of `LISTS` classes, the smallest ones. Those of small blocks are among them; of middling ones, in arenas, all, and
-/// elsewhere none.
+/// The cache of a heap: of `LISTS` classes, the smallest ones. Those of small blocks are among
+/// them; of middling ones, in arenas, all, and elsewhere none.
 ///
 /// # Invariants
 ///
-/// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] + popped[class])` blocks (modulo 2³²)
-/// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists them
-/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit; for middling blocks that is a limit of
-///   their own, which grows with the heap, and is 0 unless it was set
+/// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] +
+///   popped[class])` blocks (modulo 2³²)
+/// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists
+///   them
+/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte
+///   limit; for middling blocks that is a limit of their own, which grows with the heap, and is 0
+///   unless it was set
 /// * `middling.room` is that sum for middling blocks
 #[derive(Debug)]
 pub(crate) struct Cache<const LISTS: usize> {
     heads: [Option<NonNull<Link>>; LISTS],
     popped: [u32; LISTS],
-    /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for both on the way in.
+    /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for
+    /// both on the way in.
     spare: [u32; LISTS],
     room: [u8; LISTS],
     middling: Middling,
@@ -89,19 +97,22 @@ impl<const LISTS: usize> Cache<LISTS> {
         cache
     }
 
-    /// Divides the limit, in bytes, equally among the classes. The caller sees to it that there are not too many blocks.
+    /// Divides the limit, in bytes, equally among the classes. The caller sees to it that there are
+    /// not too many blocks.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         let mut index = 0;
         while let Some(class) = Class::from_index(index) {
             let room = limit / CLASSES / class.size();
             let room = if room < MOST_BLOCKS { room as u8 } else { MOST_BLOCKS as u8 };
-            self.spare[index] = self.spare[index].wrapping_sub(self.room[index] as u32).wrapping_add(room as u32);
+            self.spare[index] =
+                self.spare[index].wrapping_sub(self.room[index] as u32).wrapping_add(room as u32);
             self.room[index] = room;
             index += 1;
         }
     }
 
-    /// Sets a limit, in bytes, for middling blocks, if it is more than it was. There is room once it is [asked for](Cache::widen).
+    /// Sets a limit, in bytes, for middling blocks, if it is more than it was. There is room once
+    /// it is [asked for](Cache::widen).
     pub(crate) fn raise_limit_of_middling(&mut self, limit: usize) {
         self.middling.limit = self.middling.limit.max(limit);
     }
@@ -111,7 +122,8 @@ impl<const LISTS: usize> Cache<LISTS> {
         self.room(front) < MOST_MIDDLING && front.size() <= self.middling.limit
     }
 
-    /// Gives a class of middling blocks that [may have it](Cache::may_widen) room for one more, if the limit allows it.
+    /// Gives a class of middling blocks that [may have it](Cache::may_widen) room for one more, if
+    /// the limit allows it.
     pub(crate) fn widen(&mut self, front: Front) -> bool {
         let room = self.middling.room + front.size();
         if room > self.middling.limit {
@@ -122,7 +134,8 @@ impl<const LISTS: usize> Cache<LISTS> {
         true
     }
 
-    /// Takes room for one block from a class of middling ones, the next in turn that has any, and the block for which there is none any more.
+    /// Takes room for one block from a class of middling ones, the next in turn that has any, and
+    /// the block for which there is none any more.
     pub(crate) fn narrow_next(&mut self) -> Option<NonNull<u8>> {
         let front = self.next_middling(LISTS - CLASSES, |cache, front| cache.room(front) > 0)?;
         let block = if self.has_room(front) { None } else { self.take_back(front) };
@@ -133,12 +146,19 @@ impl<const LISTS: usize> Cache<LISTS> {
 
     /// Takes out a middling block, if one of the next `classes` classes in turn has any.
     pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
-        let front = self.next_middling(classes.min(LISTS - CLASSES), |cache, front| cache.heads[place(front)].is_some())?;
+        let front = self.next_middling(classes.min(LISTS - CLASSES), |cache, front| {
+            cache.heads[place(front)].is_some()
+        })?;
         self.take_back(front)
     }
 
-    /// Of the classes of middling blocks, the first of the next `classes` in turn for which `suits` holds.
-    fn next_middling(&mut self, classes: usize, suits: impl Fn(&Self, Front) -> bool) -> Option<Front> {
+    /// Of the classes of middling blocks, the first of the next `classes` in turn for which `suits`
+    /// holds.
+    fn next_middling(
+        &mut self,
+        classes: usize,
+        suits: impl Fn(&Self, Front) -> bool,
+    ) -> Option<Front> {
         (0..classes).find_map(|_| {
             let front = self.middling.next;
             self.middling.next = front.next_middling();
@@ -148,7 +168,8 @@ impl<const LISTS: usize> Cache<LISTS> {
 
     fn set_room(&mut self, class: impl Into<Front>, room: usize) {
         let at = place(class);
-        self.spare[at] = self.spare[at].wrapping_sub(self.room[at].into()).wrapping_add(room as u32);
+        self.spare[at] =
+            self.spare[at].wrapping_sub(self.room[at].into()).wrapping_add(room as u32);
         self.room[at] = room as u8;
     }
 
@@ -164,7 +185,8 @@ impl<const LISTS: usize> Cache<LISTS> {
         (self.room[at] as u32).wrapping_sub(self.left(at)) as usize
     }
 
-    /// How many blocks of the class with this number can be put in; if it has more than its room, less than 0.
+    /// How many blocks of the class with this number can be put in; if it has more than its room,
+    /// less than 0.
     #[inline(always)]
     const fn left(&self, at: usize) -> u32 {
         self.spare[at].wrapping_add(self.popped[at])
@@ -198,9 +220,13 @@ impl<const LISTS: usize> Cache<LISTS> {
         Some(block.cast())
     }
 
-    /// Takes out a block of a class that is aligned to `align`, a power of two, if one is among those that came last.
-    /// O(1).
-    pub(crate) fn pop_aligned(&mut self, class: impl Into<Front>, align: usize) -> Option<NonNull<u8>> {
+    /// Takes out a block of a class that is aligned to `align`, a power of two, if one is among
+    /// those that came last. O(1).
+    pub(crate) fn pop_aligned(
+        &mut self,
+        class: impl Into<Front>,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
         let at = place(class);
         let mut before: Option<NonNull<Link>> = None;
         for _ in 0..LOOKS {
@@ -232,7 +258,8 @@ impl<const LISTS: usize> Cache<LISTS> {
     ///
     /// # Safety
     ///
-    /// If the answer is true, the block is the cache's: it fits the class, and nobody else uses or lists it.
+    /// If the answer is true, the block is the cache's: it fits the class, and nobody else uses or
+    /// lists it.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, class: impl Into<Front>, block: NonNull<u8>) -> bool {
         let class = class.into();
@@ -260,7 +287,11 @@ impl<const LISTS: usize> Cache<LISTS> {
     ///
     /// As for [`push`](Cache::push), for each of them.
     #[inline]
-    pub(crate) unsafe fn refill(&mut self, class: impl Into<Front>, supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>))) {
+    pub(crate) unsafe fn refill(
+        &mut self,
+        class: impl Into<Front>,
+        supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>)),
+    ) {
         let at = place(class);
         let (mut head, mut spare) = (self.heads[at], self.spare[at]);
         supply(&mut |block| {
@@ -299,14 +330,16 @@ impl<const LISTS: usize> Cache<LISTS> {
         self.spare[at] = self.spare[at].wrapping_sub(1);
     }
 
-    /// The blocks of a class, last freed first. Nothing of a block is read before the one behind it is asked for.
+    /// The blocks of a class, last freed first. Nothing of a block is read before the one behind it
+    /// is asked for.
     pub(crate) fn blocks(&self, class: impl Into<Front>) -> impl Iterator<Item = NonNull<u8>> {
         let at = place(class);
         let mut before: Option<NonNull<Link>> = None;
         core::iter::from_fn(move || {
             before = match before {
                 None => self.heads[at],
-                // SAFETY: a block in the list begins with its link; or the caller saw to it that the block can be read, and went on.
+                // SAFETY: a block in the list begins with its link; or the caller saw to it that
+                // the block can be read, and went on.
                 Some(block) => unsafe { block.read() }.0,
             };
             before.map(NonNull::cast)

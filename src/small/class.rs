@@ -13,7 +13,8 @@ use crate::cell::{CELL_ALIGN, MIN_CELL};
 /// The largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
 
-/// The most alignment, in bytes, that a small block can have: it may take so much more than was asked for.
+/// The most alignment, in bytes, that a small block can have: it may take so much more than was
+/// asked for.
 const MOST_ALIGN: usize = 128;
 
 /// Number of classes.
@@ -28,8 +29,11 @@ struct Range {
     step: usize,
 }
 
-const RANGES: [Range; 3] =
-    [Range { last: 256, step: FINE }, Range { last: 512, step: 2 * FINE }, Range { last: SMALL_MAX, step: 4 * FINE }];
+const RANGES: [Range; 3] = [
+    Range { last: 256, step: FINE },
+    Range { last: 512, step: 2 * FINE },
+    Range { last: SMALL_MAX, step: 4 * FINE },
+];
 
 pub(super) const SIZES: [u32; CLASSES] = {
     let (mut sizes, mut class, mut size, mut range) = ([0; CLASSES], 0, 0, 0);
@@ -45,8 +49,11 @@ pub(super) const SIZES: [u32; CLASSES] = {
     sizes
 };
 
-/// For each step of `FINE` bytes, the number of the first class whose blocks hold the bytes that lie so many steps behind their first one.
-pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(sizes: &[u32; CLASSES]) -> [u8; STEPS] {
+/// For each step of `FINE` bytes, the number of the first class whose blocks hold the bytes that
+/// lie so many steps behind their first one.
+pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(
+    sizes: &[u32; CLASSES],
+) -> [u8; STEPS] {
     let (mut table, mut last, mut class) = ([0; STEPS], 0, 0);
     while last < STEPS {
         if (last + 1) * FINE > sizes[class] as usize {
@@ -76,7 +83,8 @@ const fn unlikely() -> Option<Class> {
 pub(crate) struct Class(u8);
 
 impl Class {
-    /// The class whose blocks hold this layout; `None` if it is not small, has no bytes, or asks for more alignment than every cell has.
+    /// The class whose blocks hold this layout; `None` if it is not small, has no bytes, or asks
+    /// for more alignment than every cell has.
     ///
     /// A block that is aligned to 16 bytes has a class whose size is a multiple of 16.
     #[inline(always)]
@@ -87,8 +95,9 @@ impl Class {
         Self::of_any(layout.size().wrapping_sub(1), layout.align())
     }
 
-    /// The class whose blocks hold a layout of no bytes, or one that asks for more alignment than every cell has, if it is small: the
-    /// class's size is a multiple of the alignment. A block of it has that alignment if it comes from a run.
+    /// The class whose blocks hold a layout of no bytes, or one that asks for more alignment than
+    /// every cell has, if it is small: the class's size is a multiple of the alignment. A block
+    /// of it has that alignment if it comes from a run.
     pub(crate) const fn of_unusual(layout: Layout) -> Option<Self> {
         if layout.align() > MOST_ALIGN || layout.align() <= CELL_ALIGN && layout.size() > 0 {
             return None;
@@ -104,15 +113,16 @@ impl Class {
         if last < OF_LAST.len() { Some(Self(OF_LAST[last])) } else { None }
     }
 
-    /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of `capacity` bytes; `None` if that is more than a
-    /// small block's cell can have.
+    /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of
+    /// `capacity` bytes; `None` if that is more than a small block's cell can have.
     #[inline]
     pub(crate) const fn held_by(capacity: usize) -> Option<Self> {
         // A cell may be longer than its block by what is too short for a cell of its own.
         if capacity >= SMALL_MAX + MIN_CELL || capacity < CELL_ALIGN {
             return None;
         }
-        let capacity = if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
+        let capacity =
+            if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
         let class = Self(OF_LAST[capacity / FINE - 1]);
         Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
     }
@@ -146,12 +156,15 @@ impl Class {
 
     /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.
     pub(crate) const fn is_served_by(self, larger: Self) -> bool {
-        self.size() <= larger.size() && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
+        self.size() <= larger.size()
+            && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
     }
 
-    /// Whether a block of a run of another class is, at its place, as good as any of this class: large enough, and as aligned, be it by luck.
+    /// Whether a block of a run of another class is, at its place, as good as any of this class:
+    /// large enough, and as aligned, be it by luck.
     pub(crate) fn may_take_over(self, class_of_run: Self, block: NonNull<u8>) -> bool {
-        self.is_served_by(class_of_run) || block.addr().get().is_multiple_of(CELL_ALIGN) && self <= class_of_run
+        self.is_served_by(class_of_run)
+            || block.addr().get().is_multiple_of(CELL_ALIGN) && self <= class_of_run
     }
 
     /// A layout of this class, as long as the class's blocks are.
@@ -172,9 +185,16 @@ mod tests {
         for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= CELL_ALIGN) {
             for size in 1..=SMALL_MAX {
                 let class = Class::of(Layout::from_size_align(size, align).unwrap()).unwrap();
-                assert!(class.size() >= size && class.size().is_multiple_of(align), "{size} aligned to {align}: {class:?}");
-                let smaller = Class::all().rfind(|other| *other < class && other.size().is_multiple_of(align));
-                assert!(smaller.is_none_or(|smaller| smaller.size() < size), "{size} aligned to {align}: {class:?}");
+                assert!(
+                    class.size() >= size && class.size().is_multiple_of(align),
+                    "{size} aligned to {align}: {class:?}"
+                );
+                let smaller = Class::all()
+                    .rfind(|other| *other < class && other.size().is_multiple_of(align));
+                assert!(
+                    smaller.is_none_or(|smaller| smaller.size() < size),
+                    "{size} aligned to {align}: {class:?}"
+                );
             }
         }
     }
@@ -183,20 +203,31 @@ mod tests {
     fn blocks_of_an_aligned_class_are_whole_steps_of_the_alignment() {
         for align in (0..8).map(|shift| 1 << shift) {
             for size in if align > CELL_ALIGN { 0..=SMALL_MAX } else { 0..=0 } {
-                let class = Class::of_unusual(Layout::from_size_align(size, align).unwrap()).unwrap();
-                let suits = |class: &Class| class.size() >= size.max(1) && class.size().is_multiple_of(align);
+                let class =
+                    Class::of_unusual(Layout::from_size_align(size, align).unwrap()).unwrap();
+                let suits = |class: &Class| {
+                    class.size() >= size.max(1) && class.size().is_multiple_of(align)
+                };
                 assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
             }
-            assert_eq!(Class::of_unusual(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()), None);
+            assert_eq!(
+                Class::of_unusual(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()),
+                None
+            );
         }
         assert_eq!(Class::of_unusual(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
-        assert_eq!(Class::of_unusual(Layout::from_size_align(8, CELL_ALIGN).unwrap()), None, "any block of its size");
+        assert_eq!(
+            Class::of_unusual(Layout::from_size_align(8, CELL_ALIGN).unwrap()),
+            None,
+            "any block of its size"
+        );
     }
 
     #[test]
     fn a_cell_holds_the_largest_aligned_class_that_fits() {
         for capacity in CELL_ALIGN..SMALL_MAX + MIN_CELL {
-            let fits = |class: &Class| class.size() <= capacity && class.size().is_multiple_of(CELL_ALIGN);
+            let fits =
+                |class: &Class| class.size() <= capacity && class.size().is_multiple_of(CELL_ALIGN);
             assert_eq!(Class::held_by(capacity), Class::all().rfind(fits), "{capacity}");
         }
         assert_eq!(Class::held_by(SMALL_MAX + MIN_CELL), None);
@@ -205,7 +236,10 @@ mod tests {
     #[test]
     fn what_is_larger_or_more_aligned_is_not_small() {
         assert_eq!(Class::of(Layout::from_size_align(SMALL_MAX + 1, 1).unwrap()), None);
-        assert_eq!(Class::of(Layout::from_size_align(SMALL_MAX - 1, 2 * CELL_ALIGN).unwrap()), None);
+        assert_eq!(
+            Class::of(Layout::from_size_align(SMALL_MAX - 1, 2 * CELL_ALIGN).unwrap()),
+            None
+        );
         assert_eq!(Class::of(Layout::from_size_align(isize::MAX as usize, 1).unwrap()), None);
     }
 

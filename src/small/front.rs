@@ -1,13 +1,14 @@
-//! Classes of the front cache: those of small blocks, and, for heaps whose memory comes by the segment, those of *middling* ones. Arithmetic
-//! only.
+//! Classes of the front cache: those of small blocks, and, for heaps whose memory comes by the
+//! segment, those of *middling* ones. Arithmetic only.
 //!
 //! ```text
 //!   block size   8 … 1024 │ 1152 1280 … 2048 │ 2304 2560 … 4096 │ … │ 73728 81920 … 131072
 //!   number       0 …   63 │   64   65 …   71 │   72   73 …   79 │ … │   112   113 …    119
 //! ```
 //!
-//! A middling block is a cell. What is asked for is rounded up to its class, as a small block is: then every freed one serves every request
-//! of its class, and none has to be looked at for that. It may be an eighth too long, which only arenas can afford.
+//! A middling block is a cell. What is asked for is rounded up to its class, as a small block is:
+//! then every freed one serves every request of its class, and none has to be looked at for that.
+//! It may be an eighth too long, which only arenas can afford.
 
 use core::alloc::Layout;
 
@@ -20,8 +21,8 @@ const PER_DOUBLING: usize = 8;
 /// Doublings above the small blocks.
 const DOUBLINGS: usize = 7;
 
-/// Doublings of which a table tells the class of a size. Of larger blocks it is calculated: the table would take more of the processor's
-/// cache than the calculation takes time.
+/// Doublings of which a table tells the class of a size. Of larger blocks it is calculated: the
+/// table would take more of the processor's cache than the calculation takes time.
 const TABLED: usize = 3;
 
 /// The largest middling block, in bytes.
@@ -47,7 +48,8 @@ const SIZES: [u32; FRONTS] = {
 
 const OF_LAST: [u8; (SMALL_MAX << TABLED) / FINE] = of_last(&SIZES);
 
-/// How many classes of middling blocks are as long as `bytes` or shorter, of which there are more than a small block has.
+/// How many classes of middling blocks are as long as `bytes` or shorter, of which there are more
+/// than a small block has.
 const fn eighths(bytes: usize) -> usize {
     let log = bytes.ilog2() as usize;
     let doubling = log - SMALL_MAX.ilog2() as usize;
@@ -78,8 +80,9 @@ const fn unlikely() -> Option<Front> {
 }
 
 impl Front {
-    /// The class whose blocks hold this layout: of a small one, [`Class::of`]; `None` if it is larger than a middling one, has no bytes, or asks
-    /// for more alignment than every cell has.
+    /// The class whose blocks hold this layout: of a small one, [`Class::of`]; `None` if it is
+    /// larger than a middling one, has no bytes, or asks for more alignment than every cell
+    /// has.
     #[inline(always)]
     pub(crate) const fn of(layout: Layout) -> Option<Self> {
         if layout.align() > CELL_ALIGN {
@@ -101,9 +104,12 @@ impl Front {
         Self((CLASSES + eighths(last)) as u8)
     }
 
-    /// The largest class of middling blocks that fit into a cell's payload of `capacity` bytes; `None` if it is small, or much larger.
+    /// The largest class of middling blocks that fit into a cell's payload of `capacity` bytes;
+    /// `None` if it is small, or much larger.
     pub(crate) const fn held_by(capacity: usize) -> Option<Self> {
-        if capacity < SIZES[CLASSES] as usize || capacity >= MIDDLING_MAX + MIDDLING_MAX / PER_DOUBLING {
+        if capacity < SIZES[CLASSES] as usize
+            || capacity >= MIDDLING_MAX + MIDDLING_MAX / PER_DOUBLING
+        {
             return None;
         }
         let capacity = if capacity > MIDDLING_MAX { MIDDLING_MAX } else { capacity };
@@ -148,18 +154,20 @@ impl Front {
         SIZES[self.index()] as usize
     }
 
-    /// A layout as long as the blocks of its class, if it is middling; any other as it is, and all with the profile `checked`, which has no
-    /// front cache that blocks go to unseen.
+    /// A layout as long as the blocks of its class, if it is middling; any other as it is, and all
+    /// with the profile `checked`, which has no front cache that blocks go to unseen.
     #[inline]
     pub(crate) const fn in_full(layout: Layout) -> Layout {
         if cfg!(feature = "checked") {
             return layout;
         }
         match Self::of(layout) {
-            Some(front) if front.index() >= CLASSES => match Layout::from_size_align(front.size(), layout.align()) {
-                Ok(layout) => layout,
-                Err(_) => layout,
-            },
+            Some(front) if front.index() >= CLASSES => {
+                match Layout::from_size_align(front.size(), layout.align()) {
+                    Ok(layout) => layout,
+                    Err(_) => layout,
+                }
+            }
             _ => layout,
         }
     }
@@ -177,7 +185,10 @@ mod tests {
     fn small_blocks_have_the_class_that_they_have_in_runs() {
         for align in [1, 8, CELL_ALIGN] {
             for size in 1..=SMALL_MAX {
-                assert_eq!(Front::of(layout(size, align)).and_then(Front::small), Class::of(layout(size, align)));
+                assert_eq!(
+                    Front::of(layout(size, align)).and_then(Front::small),
+                    Class::of(layout(size, align))
+                );
                 assert_eq!(Front::in_full(layout(size, align)), layout(size, align));
             }
         }
@@ -189,7 +200,11 @@ mod tests {
         for size in SMALL_MAX + 1..=MIDDLING_MAX {
             let front = Front::of(layout(size, CELL_ALIGN)).unwrap();
             assert_eq!(Some(front), Front::middling().find(|front| front.size() >= size), "{size}");
-            assert!(front.size() <= size + size / 8 && front.size().is_multiple_of(CELL_ALIGN) && front.small().is_none());
+            assert!(
+                front.size() <= size + size / 8
+                    && front.size().is_multiple_of(CELL_ALIGN)
+                    && front.small().is_none()
+            );
             let full = if cfg!(feature = "checked") { size } else { front.size() };
             assert_eq!(Front::in_full(layout(size, 8)).size(), full);
         }

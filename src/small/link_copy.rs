@@ -1,4 +1,5 @@
-//! The copy of a free block's link (feature `checked`), by which a link that was overwritten is noticed and not followed.
+//! The copy of a free block's link (feature `checked`), by which a link that was overwritten is
+//! noticed and not followed.
 //!
 //! ```text
 //!   free block ─► ┌───────┬──────┬─ ─ ─ ─       the copy is mixed with the block's address: no constant

@@ -11,8 +11,9 @@
 //!                   cells               of the heap above, which gives pages and takes them back
 //! ```
 //!
-//! Rules of this folder: it knows blocks, runs and pages, and nothing of cells or of the heap that uses it. `class.rs` and `front.rs` are arithmetic.
-//! A block in a class's list may be a block of a larger class: where it goes back to is told by the page map, not by the list.
+//! Rules of this folder: it knows blocks, runs and pages, and nothing of cells or of the heap that
+//! uses it. `class.rs` and `front.rs` are arithmetic. A block in a class's list may be a block of a
+//! larger class: where it goes back to is told by the page map, not by the list.
 
 mod cache;
 #[deny(unsafe_code)]
@@ -35,7 +36,8 @@ pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 
 use segments::Owner;
 
-/// A class gets its first run when what its blocks would save pays for this part of it: for a half, or, where runs are favoured, for a sixteenth.
+/// A class gets its first run when what its blocks would save pays for this part of it: for a half,
+/// or, where runs are favoured, for a sixteenth.
 const RUN_PAYS: u8 = 2;
 const FAVOURED_RUN_PAYS: u8 = 16;
 
@@ -50,7 +52,8 @@ pub(crate) struct Small<const LISTS: usize> {
     pub(crate) pages: PageMap,
     /// Whose the heap's memory is, if it is segments of a map.
     pub(crate) owner: Owner,
-    /// For each class, how many blocks are cells of their own (a guess where blocks were resized, or are more than fit).
+    /// For each class, how many blocks are cells of their own (a guess where blocks were resized,
+    /// or are more than fit).
     pub(crate) cells: [u16; CLASSES],
     /// For each class, how many runs there are; once there were too many to count, this stays.
     runs: [u16; CLASSES],
@@ -117,16 +120,18 @@ impl<const LISTS: usize> Small<LISTS> {
         self.large
     }
 
-    /// Whether the next blocks of a class come from a run: it has runs already, or what they save pays for what a run may waste.
+    /// Whether the next blocks of a class come from a run: it has runs already, or what they save
+    /// pays for what a run may waste.
     ///
-    /// A block of a run saves the header and the rounding of a cell. A run wastes the half of itself, taken over the classes.
+    /// A block of a run saves the header and the rounding of a cell. A run wastes the half of
+    /// itself, taken over the classes.
     pub(crate) const fn has_earned_run(&self, class: Class, cell_size: usize) -> bool {
         let saved = self.cells[class.index()] as usize * (cell_size - class.size());
         self.runs[class.index()] > 0 || saved >= len_of(class) / self.run_pays as usize
     }
 
-    /// From now on runs begin early: blocks of a run are freed faster, above all by address, and what a run wastes counts little in memory that
-    /// comes by the segment.
+    /// From now on runs begin early: blocks of a run are freed faster, above all by address, and
+    /// what a run wastes counts little in memory that comes by the segment.
     pub(crate) const fn favour_runs(&mut self) {
         self.run_pays = FAVOURED_RUN_PAYS;
     }

@@ -1,5 +1,5 @@
-//! No small blocks, for the feature `tiny`: this takes the place of the folder. There is no class, so every block is a cell, and what
-//! would be done with a class is left out by the compiler.
+//! No small blocks, for the feature `tiny`: this takes the place of the folder. There is no class,
+//! so every block is a cell, and what would be done with a class is left out by the compiler.
 
 use core::alloc::Layout;
 use core::convert::Infallible;

@@ -7,9 +7,9 @@
 //!     256 pages  256        512                  1024         each leaf as long as all before it
 //! ```
 //!
-//! Leaves are had when the first run in their reach begins, and go with the last. So a map takes 1/4096 of the addresses that it
-//! describes, needs no copying to grow, and is read in constant time. Where there is no leaf there are no runs; small blocks are
-//! cells there.
+//! Leaves are had when the first run in their reach begins, and go with the last. So a map takes
+//! 1/4096 of the addresses that it describes, needs no copying to grow, and is read in constant
+//! time. Where there is no leaf there are no runs; small blocks are cells there.
 
 use core::ptr::NonNull;
 
@@ -34,7 +34,8 @@ struct Place {
     page: usize,
 }
 
-/// The page map of a heap. One whose memory are segments keeps no map of its own: the [`SegmentMap`] knows, and there are no leaves.
+/// The page map of a heap. One whose memory are segments keeps no map of its own: the
+/// [`SegmentMap`] knows, and there are no leaves.
 ///
 /// # Invariants
 ///
@@ -58,7 +59,8 @@ impl PageMap {
     ///
     /// # Safety
     ///
-    /// There is no run yet. The map outlives this one, and all memory of the heap are segments in it.
+    /// There is no run yet. The map outlives this one, and all memory of the heap are segments in
+    /// it.
     pub(crate) const unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>) {
         self.segments = Some(segments);
     }
@@ -101,14 +103,15 @@ impl PageMap {
         Class::from_index(usize::from(unsafe { byte.read() }).wrapping_sub(1))
     }
 
-    /// How long a leaf is needed for a run at `address`: 0 if it is there. `None` if no leaf reaches that far. `lowest` is the heap's
-    /// lowest address.
+    /// How long a leaf is needed for a run at `address`: 0 if it is there. `None` if no leaf
+    /// reaches that far. `lowest` is the heap's lowest address.
     pub(crate) fn missing_leaf(&mut self, address: usize, lowest: usize) -> Option<usize> {
         if self.segments.is_some() {
             return Some(0);
         }
         if self.is_empty() {
-            // Aligned as the longest run is, so that the pages of a run are in the reach of one leaf.
+            // Aligned as the longest run is, so that the pages of a run are in the reach of one
+            // leaf.
             self.base = lowest / LONG * (LONG / PAGE);
         }
         let leaf = self.place(address)?.leaf;
@@ -119,7 +122,8 @@ impl PageMap {
     ///
     /// # Safety
     ///
-    /// `memory` is as long as was asked for, aligned for a word, and the map's until it gives it back.
+    /// `memory` is as long as was asked for, aligned for a word, and the map's until it gives it
+    /// back.
     pub(crate) unsafe fn provide(&mut self, address: usize, memory: NonNull<u8>) {
         let Some(Place { leaf, .. }) = self.place(address) else { return };
         // SAFETY: the caller's promise.
@@ -135,7 +139,8 @@ impl PageMap {
         self.fill(address, len, class.index() as u8 + 1, 1);
     }
 
-    /// Notes that there is no run any more. Returns the leaf, if that was the last run in its reach.
+    /// Notes that there is no run any more. Returns the leaf, if that was the last run in its
+    /// reach.
     pub(crate) fn clear(&mut self, address: usize, len: usize) -> Option<NonNull<u8>> {
         if let Some(segments) = self.segments() {
             segments.set_class(address, len, None);
@@ -158,7 +163,8 @@ impl PageMap {
         // SAFETY: inside the leaf.
         let first = unsafe { leaf.add(LEAF_HEADER + page) };
         for page in 0..len / PAGE {
-            // SAFETY: runs are aligned to their length, and leaves to the longest: all pages of a run are in the reach of one.
+            // SAFETY: runs are aligned to their length, and leaves to the longest: all pages of a
+            // run are in the reach of one.
             let byte_of_page = unsafe { first.add(page) };
             // SAFETY: as above.
             unsafe { byte_of_page.write(byte) };
@@ -182,8 +188,9 @@ impl PageMap {
 
     /// The leaves that are there, with their numbers.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (usize, Leaf)> {
-        let leaf =
-            |(index, leaf): (usize, &Option<NonNull<u8>>)| Some((index, Leaf { memory: (*leaf)?, pages: Self::pages_of(index) }));
+        let leaf = |(index, leaf): (usize, &Option<NonNull<u8>>)| {
+            Some((index, Leaf { memory: (*leaf)?, pages: Self::pages_of(index) }))
+        };
         self.leaves.iter().enumerate().filter_map(leaf)
     }
 

@@ -12,8 +12,9 @@
 //!   a free block's first two bytes tell where the next one is
 //! ```
 //!
-//! The cell, header included, takes up whole pages, so runs pack, and the run of a block is found by masking its address. The run's own
-//! header is at its end, so that each block is as aligned as the size of all is.
+//! The cell, header included, takes up whole pages, so runs pack, and the run of a block is found
+//! by masking its address. The run's own header is at its end, so that each block is as aligned as
+//! the size of all is.
 
 #[cfg(feature = "checked")]
 mod checked;
@@ -23,7 +24,8 @@ use core::ptr::NonNull;
 use super::class::Class;
 use crate::cell::WORD;
 
-/// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the same.)
+/// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the
+/// same.)
 pub(crate) const PAGE: usize = 4096;
 
 /// Blocks up to this size come from runs of one page, larger ones from runs of `LONG`.
@@ -42,7 +44,8 @@ struct Header {
     prev: Option<Run>,
     /// Where the first free block is, in bytes from the run's start, or [`NOWHERE`].
     free: u16,
-    /// From where on no block was ever handed out; [`NOWHERE`]: there is not enough left for a block.
+    /// From where on no block was ever handed out; [`NOWHERE`]: there is not enough left for a
+    /// block.
     fresh: u16,
     /// Blocks that were taken out and not put back.
     live: u16,
@@ -51,12 +54,14 @@ struct Header {
 /// No place of a block: runs are shorter.
 pub(crate) const NOWHERE: u16 = u16::MAX;
 
-/// Length of the runs of a class in bytes, the header of the cell included: a power of two, and the alignment of the run.
+/// Length of the runs of a class in bytes, the header of the cell included: a power of two, and the
+/// alignment of the run.
 pub(crate) const fn len_of(class: Class) -> usize {
     if class.size() <= SHORT_UP_TO { PAGE } else { LONG }
 }
 
-/// Where the header of a run is, in bytes from the run's start. Behind it is the header of the next cell.
+/// Where the header of a run is, in bytes from the run's start. Behind it is the header of the next
+/// cell.
 pub(crate) const fn header_of(class: Class) -> usize {
     len_of(class) - WORD - size_of::<Header>()
 }
@@ -87,8 +92,8 @@ pub(crate) enum Now {
 ///
 /// # Safety of its methods
 ///
-/// Every method asks for a run that was [begun](Run::begin) and whose cell has not been released since, with the class with which it was
-/// begun.
+/// Every method asks for a run that was [begun](Run::begin) and whose cell has not been released
+/// since, with the class with which it was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Run(NonNull<u8>);
@@ -98,13 +103,16 @@ impl Run {
     ///
     /// # Safety
     ///
-    /// The `len_of(class) − WORD` bytes at `payload`, which is a multiple of `len_of(class)`, are the heap's own, and used for nothing else.
+    /// The `len_of(class) − WORD` bytes at `payload`, which is a multiple of `len_of(class)`, are
+    /// the heap's own, and used for nothing else.
     pub(crate) unsafe fn begin(payload: NonNull<u8>, class: Class) -> Self {
         let run = Self(payload);
         // SAFETY: the caller's promise.
         let header = unsafe { run.place_of_header(class) };
         // SAFETY: the caller's promise.
-        unsafe { header.write(Header { next: None, prev: None, free: NOWHERE, fresh: 0, live: 0 }) };
+        unsafe {
+            header.write(Header { next: None, prev: None, free: NOWHERE, fresh: 0, live: 0 })
+        };
         run
     }
 
@@ -168,7 +176,8 @@ impl Run {
         usize::from(unsafe { self.header(class) }.live)
     }
 
-    /// Where the first free block is, and from where on no block was ever handed out, in bytes from the run's start; or [`NOWHERE`].
+    /// Where the first free block is, and from where on no block was ever handed out, in bytes from
+    /// the run's start; or [`NOWHERE`].
     ///
     /// # Safety
     ///
@@ -190,8 +199,8 @@ impl Run {
         header.free == NOWHERE && header.fresh == NOWHERE
     }
 
-    /// Takes out up to `most` blocks and hands each to `give`: first those that were put back, then those that never were taken.
-    /// O(`most`).
+    /// Takes out up to `most` blocks and hands each to `give`: first those that were put back, then
+    /// those that never were taken. O(`most`).
     ///
     /// # Safety
     ///

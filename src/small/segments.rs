@@ -1,4 +1,5 @@
-//! Segments: the memory of heaps that share a parent, and what is found from an address in it by anybody, at any time.
+//! Segments: the memory of heaps that share a parent, and what is found from an address in it by
+//! anybody, at any time.
 //!
 //! ```text
 //!   address ─► window ─► leaf ┬► entry of the unit: whose it is, and how many units of the segment lie before this one
@@ -9,14 +10,17 @@
 //!              a multiple of UNIT                                   the parent's next header in the last word
 //! ```
 //!
-//! Twenty bytes of the map describe 64 KiB of addresses. The bytes of pages do not lie in the segments: these all begin at the same place of
-//! every cache that is addressed by less than 16 bits, which has room for a few such lines only, and so has the TLB.
+//! Twenty bytes of the map describe 64 KiB of addresses. The bytes of pages do not lie in the
+//! segments: these all begin at the same place of every cache that is addressed by less than 16
+//! bits, which has room for a few such lines only, and so has the TLB.
 //!
 //! # Ordering
 //!
-//! Entries and leaves are read by threads that free a block. Whoever has the block got it, directly or not, from its allocation, which
-//! came after the segment was entered: what hands a pointer from thread to thread orders that too, so relaxed accesses do. A window
-//! or leaf is found by an acquiring load, because an address that is in no segment may lead to one that somebody is just adding.
+//! Entries and leaves are read by threads that free a block. Whoever has the block got it, directly
+//! or not, from its allocation, which came after the segment was entered: what hands a pointer from
+//! thread to thread orders that too, so relaxed accesses do. A window or leaf is found by an
+//! acquiring load, because an address that is in no segment may lead to one that somebody is just
+//! adding.
 
 mod look;
 mod near;
@@ -152,7 +156,8 @@ impl SegmentMap {
         class_of_byte(leaf.page_at(index, address))
     }
 
-    /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`: to none.
+    /// Notes that the pages from `address` on, `len` bytes in one segment, belong to a run; `None`:
+    /// to none.
     pub(crate) fn set_class(&self, address: usize, len: usize, class: Option<Class>) {
         let byte = class.map_or(0, |class| class.index() as u8 + 1);
         for page in (address..address + len).step_by(PAGE) {
@@ -165,13 +170,15 @@ impl SegmentMap {
     #[inline]
     pub(crate) fn begins_region(&self, address: usize) -> bool {
         let from_unit = address % UNIT;
-        from_unit < PAGE && self.start_of(address).is_some_and(|start| start.addr().get() == address - from_unit)
+        from_unit < PAGE
+            && self.start_of(address).is_some_and(|start| start.addr().get() == address - from_unit)
     }
 
     /// The entry of an address; 0 if there is none.
     #[inline(always)]
     fn entry(&self, address: usize) -> u32 {
-        self.leaf_of(address / UNIT).map_or(0, |(leaf, index)| leaf.entries[index].load(Ordering::Relaxed))
+        self.leaf_of(address / UNIT)
+            .map_or(0, |(leaf, index)| leaf.entries[index].load(Ordering::Relaxed))
     }
 
     /// The leaf that describes a unit, and where in it.
@@ -193,22 +200,35 @@ impl SegmentMap {
     /// All windows. The first that reaches a unit describes it.
     fn windows(&self) -> impl Iterator<Item = &Window> {
         // SAFETY: a window that is there stays.
-        core::iter::successors(Some(&self.first), |window| unsafe { window.next.load(Ordering::Acquire).as_ref() })
+        core::iter::successors(Some(&self.first), |window| unsafe {
+            window.next.load(Ordering::Acquire).as_ref()
+        })
     }
 
-    /// Sees to it that the map reaches a segment. `take` gives zeroed memory, which the map keeps. False: there is none.
+    /// Sees to it that the map reaches a segment. `take` gives zeroed memory, which the map keeps.
+    /// False: there is none.
     ///
     /// # Safety
     ///
-    /// One caller at a time; what `take` gives is as long and aligned as the layout says, and the map's.
-    pub(crate) unsafe fn reach(&self, start: usize, units: usize, mut take: impl FnMut(Layout) -> Option<NonNull<u8>>) -> bool {
+    /// One caller at a time; what `take` gives is as long and aligned as the layout says, and the
+    /// map's.
+    pub(crate) unsafe fn reach(
+        &self,
+        start: usize,
+        units: usize,
+        mut take: impl FnMut(Layout) -> Option<NonNull<u8>>,
+    ) -> bool {
         let first = start / UNIT;
         // The last unit too, and each leaf between.
         let places = (first..first + units).step_by(ENTRIES).chain([first + units - 1]);
         places.into_iter().all(|unit| self.reach_unit(unit, &mut take).is_some())
     }
 
-    fn reach_unit(&self, unit: usize, take: &mut dyn FnMut(Layout) -> Option<NonNull<u8>>) -> Option<()> {
+    fn reach_unit(
+        &self,
+        unit: usize,
+        take: &mut dyn FnMut(Layout) -> Option<NonNull<u8>>,
+    ) -> Option<()> {
         if !self.windows().any(|window| window.place(unit).is_some()) {
             let window = take(Layout::new::<Window>())?.cast::<Window>();
             // SAFETY: zero is a valid value of each field.
@@ -223,14 +243,22 @@ impl SegmentMap {
         Some(())
     }
 
-    /// Enters a segment that the map [reaches](SegmentMap::reach), and clears what it says of pages. Returns the memory for cells.
+    /// Enters a segment that the map [reaches](SegmentMap::reach), and clears what it says of
+    /// pages. Returns the memory for cells.
     ///
     /// # Safety
     ///
     /// `units` units from `start` on, but for the last word, are the owner's alone.
-    pub(crate) unsafe fn assign(&self, start: NonNull<u8>, units: usize, owner: Owner) -> NonNull<[u8]> {
+    pub(crate) unsafe fn assign(
+        &self,
+        start: NonNull<u8>,
+        units: usize,
+        owner: Owner,
+    ) -> NonNull<[u8]> {
         start.as_ptr().expose_provenance();
-        self.write_entries(start.addr().get(), units, |unit| u32::from(owner.0) << 16 | unit as u32);
+        self.write_entries(start.addr().get(), units, |unit| {
+            u32::from(owner.0) << 16 | unit as u32
+        });
         self.set_class(start.addr().get(), units * UNIT, None);
         NonNull::slice_from_raw_parts(start, capacity(units))
     }
@@ -249,7 +277,8 @@ impl SegmentMap {
         }
     }
 
-    /// Shows everything that `take` gave to `look`, which may take it away: nothing of a part is read after it was shown.
+    /// Shows everything that `take` gave to `look`, which may take it away: nothing of a part is
+    /// read after it was shown.
     pub(crate) fn parts(&self, mut look: impl FnMut(NonNull<u8>, Layout)) {
         let mut window: *const Window = &raw const self.first;
         // SAFETY: a window that is there stays, until it is shown here.
@@ -268,7 +297,8 @@ impl SegmentMap {
     }
 }
 
-/// The layout of a segment of so many units, as a block of the parent: the next header is in its last word.
+/// The layout of a segment of so many units, as a block of the parent: the next header is in its
+/// last word.
 pub(crate) fn layout_of(units: usize) -> Option<Layout> {
     if units == 0 || units > MOST_UNITS {
         return None;

@@ -35,8 +35,13 @@ pub fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-/// The heap itself thinks that a new block is long enough. (It cannot say so in a handler that interrupted who has the parent's lock.)
-fn assert_long_enough<B: Break, C: Cpu, M: Map, L: RawLock>(heap: &ArenaHeap<B, C, M, L>, block: NonNull<u8>, layout: Layout) {
+/// The heap itself thinks that a new block is long enough. (It cannot say so in a handler that
+/// interrupted who has the parent's lock.)
+fn assert_long_enough<B: Break, C: Cpu, M: Map, L: RawLock>(
+    heap: &ArenaHeap<B, C, M, L>,
+    block: NonNull<u8>,
+    layout: Layout,
+) {
     // SAFETY: live.
     let usable = unsafe { heap.usable_size_of(block) };
     assert!(usable == 0 || usable >= layout.size(), "{usable} bytes for {layout:?}");
@@ -54,7 +59,11 @@ unsafe impl Send for Block {}
 
 impl Block {
     /// Allocates a block and fills it.
-    pub fn new<B: Break, C: Cpu, M: Map, L: RawLock>(heap: &ArenaHeap<B, C, M, L>, layout: Layout, byte: u8) -> Option<Self> {
+    pub fn new<B: Break, C: Cpu, M: Map, L: RawLock>(
+        heap: &ArenaHeap<B, C, M, L>,
+        layout: Layout,
+        byte: u8,
+    ) -> Option<Self> {
         // SAFETY: the tests keep the heap.
         let at = unsafe { heap.allocate(layout) }?;
         assert!(at.addr().get().is_multiple_of(layout.align()));
@@ -68,10 +77,19 @@ impl Block {
     pub fn verify(&self) {
         // SAFETY: live, and that long.
         let bytes = unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.layout.size()) };
-        assert!(bytes.iter().all(|&byte| byte == self.byte), "somebody wrote to {:?} {:?}", self.at, self.layout);
+        assert!(
+            bytes.iter().all(|&byte| byte == self.byte),
+            "somebody wrote to {:?} {:?}",
+            self.at,
+            self.layout
+        );
     }
 
-    pub fn resize<B: Break, C: Cpu, M: Map, L: RawLock>(&mut self, heap: &ArenaHeap<B, C, M, L>, size: usize) -> Option<()> {
+    pub fn resize<B: Break, C: Cpu, M: Map, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, L>,
+        size: usize,
+    ) -> Option<()> {
         self.verify();
         // SAFETY: live until now.
         self.at = unsafe { heap.reallocate(self.at, self.layout, size) }?;
@@ -103,19 +121,26 @@ impl Blocks {
     }
 
     /// Allocates, resizes or frees a block.
-    pub fn step<B: Break, C: Cpu, M: Map, L: RawLock>(&mut self, heap: &ArenaHeap<B, C, M, L>, rng: &mut Rng) {
+    pub fn step<B: Break, C: Cpu, M: Map, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, L>,
+        rng: &mut Rng,
+    ) {
         match rng.below(8) {
             0..4 if self.live.len() < 400 => {
                 let most = if rng.below(50) == 0 { 14 } else { 5 };
                 let align = 1 << rng.below(most);
                 self.byte = self.byte.wrapping_add(16);
-                self.live.push(Block::new(heap, layout(rng.size(), align), self.byte).expect("memory"));
+                self.live
+                    .push(Block::new(heap, layout(rng.size(), align), self.byte).expect("memory"));
             }
             4 if !self.live.is_empty() => {
                 let index = rng.below(self.live.len());
                 self.live[index].resize(heap, rng.size()).expect("memory");
             }
-            _ if !self.live.is_empty() => self.live.swap_remove(rng.below(self.live.len())).free(heap),
+            _ if !self.live.is_empty() => {
+                self.live.swap_remove(rng.below(self.live.len())).free(heap)
+            }
             _ => {}
         }
     }

@@ -1,4 +1,5 @@
-//! Around a fork: the test is the process that forks, and then its child, in which nobody is on the other slots any more.
+//! Around a fork: the test is the process that forks, and then its child, in which nobody is on the
+//! other slots any more.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -51,7 +52,9 @@ fn be_child<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> Vec<usize> {
         // SAFETY: there is one thread, which does not go on as anybody else.
         unsafe { heap.after_fork() };
         // SAFETY: nobody else is there.
-        (0..heap.cpu().slots()).filter(|&slot| slot != OWN && !unsafe { heap.take_over(slot) }).collect()
+        (0..heap.cpu().slots())
+            .filter(|&slot| slot != OWN && !unsafe { heap.take_over(slot) })
+            .collect()
     })
 }
 
@@ -67,15 +70,23 @@ fn others_are_adopted(cpu: impl Cpu) {
     let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), cpu);
     let layout = layout(100, 8);
     // SAFETY: the heap outlives the blocks.
-    let allocate = || -> Vec<_> { (0..COUNT).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect() };
+    let allocate =
+        // SAFETY: the heap outlives the blocks.
+        || -> Vec<_> { (0..COUNT).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect() };
     // SAFETY: live until now.
-    let free = |blocks: &[NonNull<u8>]| blocks.iter().for_each(|block| unsafe { heap.deallocate(*block, layout) });
+    let free = |blocks: &[NonNull<u8>]| {
+        // SAFETY: live until now.
+        blocks.iter().for_each(|block| unsafe { heap.deallocate(*block, layout) })
+    };
     let of_others: Vec<_> = [0, 1, 3].map(|slot| on_slot(slot, allocate)).concat();
     // SAFETY: nobody is interrupted.
     on_slot(3, || unsafe { heap.retire() });
     // One has a block of each that it has freed, and not yet sent.
-    let (sent, kept): (Vec<_>, Vec<_>) = of_others.iter().enumerate().partition(|(index, _)| index % COUNT == 0);
-    let (sent, kept) = [sent, kept].map(|blocks| blocks.into_iter().map(|(_, block)| *block).collect::<Vec<_>>()).into();
+    let (sent, kept): (Vec<_>, Vec<_>) =
+        of_others.iter().enumerate().partition(|(index, _)| index % COUNT == 0);
+    let (sent, kept) = [sent, kept]
+        .map(|blocks| blocks.into_iter().map(|(_, block)| *block).collect::<Vec<_>>())
+        .into();
     on_slot(1, || free(&sent));
     let before = on_slot(OWN, || heap.stats()).parent.granted_bytes;
     assert_eq!(fork(&heap), (true, vec![]));
@@ -98,7 +109,8 @@ fn what_the_other_threads_had_is_not_lost_to_a_child() {
 
 fn goes_on(cpu: impl Cpu) {
     let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), cpu);
-    let mut all: Vec<_> = (0..4).map(|slot| (Blocks::new(slot), Rng(u64::from(slot) + 1))).collect();
+    let mut all: Vec<_> =
+        (0..4).map(|slot| (Blocks::new(slot), Rng(u64::from(slot) + 1))).collect();
     let mut work = |slots: &[usize]| {
         for &slot in slots {
             let (blocks, rng) = &mut all[slot];
@@ -144,7 +156,8 @@ fn goes_in(cpu: impl Cpu) {
     on_slot(3, || unsafe { heap.retire() });
     // SAFETY: there is one thread.
     assert!(on_slot(OWN, || unsafe { heap.hold_for_fork() }));
-    // Whose arena is held goes in when it has waited long enough, and is there before the process is copied. A slot that is held has no next user.
+    // Whose arena is held goes in when it has waited long enough, and is there before the process
+    // is copied. A slot that is held has no next user.
     // SAFETY: the heap outlives the block.
     let blocks = [0, 3].map(|slot| on_slot(slot, || unsafe { heap.allocate(layout) }.unwrap()));
     assert_eq!((be_child(&heap), heap.stats().retired), (vec![0], 2));

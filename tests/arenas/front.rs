@@ -1,4 +1,5 @@
-//! What an arena's front cache has room for, and what is done with it. (With the profile `checked` nothing goes there unseen.)
+//! What an arena's front cache has room for, and what is done with it. (With the profile `checked`
+//! nothing goes there unseen.)
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -48,12 +49,14 @@ fn an_arena_keeps_freed_blocks_of_up_to_128_kib() {
 }
 
 #[test]
-fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_all_together_an_eighth() {
+fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_all_together_an_eighth()
+ {
     let heap = ArenaHeap::new(TestBreak::new(256 << 20, 0), Slots(1));
     on_slot(0, || {
         let live: Vec<_> = (0..100).map(|_| allocate(&heap, layout(10_000, 8))).collect();
         let mut most = 0;
-        // All classes, up and down, so that each finds the room taken by others: what is kept of those does not stay for ever.
+        // All classes, up and down, so that each finds the room taken by others: what is kept of
+        // those does not stay for ever.
         let steps = (3..256).map(|step| step * 512);
         for size in steps.clone().chain(steps.rev()).chain([1_500, 120_000, 1_500, 30_000]) {
             // Of each class more than may be kept.
@@ -63,7 +66,10 @@ fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_al
             // A cell has a word or two more than the class says.
             assert!(stats.cached_bytes <= most / 8 + most / 512, "{size} bytes: {stats}");
             let again = allocate(&heap, layout(size, 8));
-            assert!(heap.stats().cached_bytes + size <= stats.cached_bytes, "{size} bytes: {stats}");
+            assert!(
+                heap.stats().cached_bytes + size <= stats.cached_bytes,
+                "{size} bytes: {stats}"
+            );
             free(&heap, again, layout(size, 8));
             heap.check().unwrap();
         }
@@ -81,8 +87,10 @@ fn a_small_block_changes_its_size_by_changing_its_place_with_the_one_freed_last(
     };
     on_slot(0, || {
         // So many that they have runs: the first of them are cells.
-        let first: Vec<_> = [200, 400].map(|size| layout(size, 8)).into_iter().cycle().take(100).collect();
-        let first: Vec<_> = first.into_iter().map(|layout| (allocate(&heap, layout), layout)).collect();
+        let first: Vec<_> =
+            [200, 400].map(|size| layout(size, 8)).into_iter().cycle().take(100).collect();
+        let first: Vec<_> =
+            first.into_iter().map(|layout| (allocate(&heap, layout), layout)).collect();
         for size in [200, 400, 2_000] {
             come_and_go(&heap, 200, layout(size, 8));
         }

@@ -1,7 +1,8 @@
 //! Interrupts: somebody allocates and frees in the middle of either, on the same slot.
 //!
-//! A provider that uses the heap which calls it is what no provider may be, and what a handler is that hits the worst moment: the arena is in
-//! the middle of an operation, and its slot has the parent's lock.
+//! A provider that uses the heap which calls it is what no provider may be, and what a handler is
+//! that hits the worst moment: the arena is in the middle of an operation, and its slot has the
+//! parent's lock.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -35,7 +36,8 @@ impl Interrupting {
     }
 }
 
-// SAFETY: the other break's promises. It uses the heap only as a handler may, who has come in between.
+// SAFETY: the other break's promises. It uses the heap only as a handler may, who has come in
+// between.
 unsafe impl Break for Interrupting {
     const ZEROED: bool = false;
 
@@ -83,8 +85,9 @@ fn interrupted(handler: fn(&Heap)) {
 #[test]
 fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
     interrupted(|heap| {
-        let blocks: Vec<_> =
-            [1, 16, 100, 1000, 4000].map(|size| Block::new(heap, layout(size, 8), 3).expect("the second arena")).into();
+        let blocks: Vec<_> = [1, 16, 100, 1000, 4000]
+            .map(|size| Block::new(heap, layout(size, 8), 3).expect("the second arena"))
+            .into();
         blocks.into_iter().for_each(|block| block.free(heap));
     });
 }
@@ -92,12 +95,16 @@ fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
 #[test]
 fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
     interrupted(|heap| {
-        assert!(Block::new(heap, layout(200_000, 8), 3).is_none(), "who was interrupted has the lock");
+        assert!(
+            Block::new(heap, layout(200_000, 8), 3).is_none(),
+            "who was interrupted has the lock"
+        );
         let mut memory = [0_u128; 64];
         // SAFETY: it is refused.
         let added = unsafe { heap.add_region(memory.as_mut_ptr().cast(), size_of_val(&memory)) };
         assert_eq!(added, Err(RegionError::Locked));
-        let mut blocks: Vec<_> = std::iter::from_fn(|| Block::new(heap, layout(1000, 8), 4)).collect();
+        let mut blocks: Vec<_> =
+            std::iter::from_fn(|| Block::new(heap, layout(1000, 8), 4)).collect();
         assert!(blocks.len() > 25, "{} blocks of 1000 bytes in the second arena", blocks.len());
         assert!(blocks[0].resize(heap, 50_000).is_none());
         blocks.into_iter().for_each(|block| block.free(heap));

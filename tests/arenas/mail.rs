@@ -1,4 +1,5 @@
-//! What others have freed, on its way to its owner: how much of it may be anywhere, and how it gets more room.
+//! What others have freed, on its way to its owner: how much of it may be anywhere, and how it gets
+//! more room.
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -50,7 +51,8 @@ fn what_waits_to_be_sent_is_bounded_by_blocks_and_by_bytes() {
 
 #[test]
 fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena() {
-    // What an arena of so many blocks needs for packets: none if everything fits into those that there are.
+    // What an arena of so many blocks needs for packets: none if everything fits into those that
+    // there are.
     for (count, size, is_more) in [(300, 64, false), (2_000, 16, true), (20_000, 64, true)] {
         let heap = heap(2);
         let layout = layout(size, 8);
@@ -65,8 +67,15 @@ fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena() {
         let after = stats(&heap);
         let added = others(&after) - others(&before);
         assert_eq!(added > 0, is_more, "{count} blocks: {added} bytes were added");
-        assert!(added <= after.segment_bytes / 8, "{count} blocks: {added} bytes of {}", after.segment_bytes);
-        assert!(after.segment_bytes <= before.segment_bytes + before.segment_bytes / 8, "{after} after {before}");
+        assert!(
+            added <= after.segment_bytes / 8,
+            "{count} blocks: {added} bytes of {}",
+            after.segment_bytes
+        );
+        assert!(
+            after.segment_bytes <= before.segment_bytes + before.segment_bytes / 8,
+            "{after} after {before}"
+        );
         assert_all_is_free(heap);
     }
 }

@@ -23,10 +23,14 @@ fn free<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, block: NonNull<u8>, layout: Layo
 #[test]
 fn a_middling_block_serves_its_whole_class_wherever_it_came_from() {
     let heap = ArenaHeap::new(TestBreak::new(2 << 20, 0), Slots(2));
-    let all_of = |size| std::iter::from_fn(|| Block::new(&heap, layout(size, 8), size as u8)).collect::<Vec<_>>();
-    // Holes in the arena of a slot that is retired, from which others are served when there is nothing else.
+    let all_of = |size| {
+        std::iter::from_fn(|| Block::new(&heap, layout(size, 8), size as u8)).collect::<Vec<_>>()
+    };
+    // Holes in the arena of a slot that is retired, from which others are served when there is
+    // nothing else.
     let walls = on_slot(0, || {
-        let (walls, holes): (Vec<_>, Vec<_>) = (0..).zip(all_of(3_000)).partition(|(number, _)| number % 2 == 0);
+        let (walls, holes): (Vec<_>, Vec<_>) =
+            (0..).zip(all_of(3_000)).partition(|(number, _)| number % 2 == 0);
         holes.into_iter().for_each(|(_, block)| block.free(&heap));
         // SAFETY: nobody is interrupted.
         unsafe { heap.retire() };
@@ -58,7 +62,10 @@ fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size() {
             let blocks: Vec<_> = (0..25).map(|_| allocate(&heap, layout(size, 8))).collect();
             let (held, live) = (heap.stats().segment_bytes, blocks.len() * size);
             // An eighth is what a block may be too long.
-            assert!(held <= live / 8 * 12 + ((4 * 64) << 10), "{held} bytes for {live} in blocks of {size}");
+            assert!(
+                held <= live / 8 * 12 + ((4 * 64) << 10),
+                "{held} bytes for {live} in blocks of {size}"
+            );
             blocks.into_iter().for_each(|block| free(&heap, block, layout(size, 8)));
         });
         assert_all_is_free(heap);
@@ -128,7 +135,8 @@ unsafe impl Cpu for Counting {
 fn who_missed_the_front_cache_may_use_the_heap() {
     static HEAP: std::sync::OnceLock<ArenaHeap<TestBreak, Counting>> = std::sync::OnceLock::new();
     let heap = HEAP.get_or_init(|| ArenaHeap::new(TestBreak::new(64 << 20, 0), Counting(&HEAP)));
-    let blocks: Vec<_> = (0..20_000).map(|n| (n % 900 + 1, allocate(heap, layout(n % 900 + 1, 1)))).collect();
+    let blocks: Vec<_> =
+        (0..20_000).map(|n| (n % 900 + 1, allocate(heap, layout(n % 900 + 1, 1)))).collect();
     let misses = MISSES.get();
     assert!((20_000 / 64..20_000).contains(&misses), "{misses} misses");
     blocks.into_iter().for_each(|(size, block)| free(heap, block, layout(size, 1)));

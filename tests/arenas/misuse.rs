@@ -1,4 +1,5 @@
-//! The `checked` profile with arenas: what is done wrong with another's block is reported where it is done, or when its owner takes it up.
+//! The `checked` profile with arenas: what is done wrong with another's block is reported where it
+//! is done, or when its owner takes it up.
 
 use std::alloc::Layout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +42,13 @@ fn free(heap: &Heap, slot: usize, block: NonNull<u8>, layout: Layout) {
     on_slot(slot, || unsafe { heap.deallocate(block, layout) });
 }
 
-fn resize(heap: &Heap, slot: usize, block: NonNull<u8>, layout: Layout, size: usize) -> Option<NonNull<u8>> {
+fn resize(
+    heap: &Heap,
+    slot: usize,
+    block: NonNull<u8>,
+    layout: Layout,
+    size: usize,
+) -> Option<NonNull<u8>> {
     // SAFETY: as for `free`.
     on_slot(slot, || unsafe { heap.reallocate(block, layout, size) })
 }
@@ -52,7 +59,8 @@ fn bring_home(heap: &Heap) {
     on_slot(0, || heap.flush());
 }
 
-/// A layout of each kind of block that lies in an arena: in a run, and a cell, and what is longer than the outbox takes of one owner.
+/// A layout of each kind of block that lies in an arena: in a run, and a cell, and what is longer
+/// than the outbox takes of one owner.
 fn layouts() -> [Layout; 4] {
     [layout(41, 8), layout(3, 1), layout(3003, 4), layout(30_000, 16)]
 }
@@ -80,12 +88,26 @@ fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is() {
             for slot in [1, 2, 0, NOWHERE] {
                 free(&heap, slot, block, layout);
                 let report = the_report();
-                assert_eq!((report.kind, report.block), (MisuseKind::DoubleFree, addr(block)), "{layout:?}, {when}, slot {slot}");
+                assert_eq!(
+                    (report.kind, report.block),
+                    (MisuseKind::DoubleFree, addr(block)),
+                    "{layout:?}, {when}, slot {slot}"
+                );
                 assert_eq!(resize(&heap, slot, block, layout, 50), None);
-                assert_eq!(the_report().kind, MisuseKind::DoubleFree, "{layout:?}, {when}, slot {slot}");
+                assert_eq!(
+                    the_report().kind,
+                    MisuseKind::DoubleFree,
+                    "{layout:?}, {when}, slot {slot}"
+                );
                 // SAFETY: the profile sees to it that nothing happens.
-                let moved = on_slot(slot, || unsafe { heap.reallocate_unsized(block, super::layout(50, 8)) });
-                assert_eq!((moved, the_report().kind), (None, MisuseKind::DoubleFree), "{layout:?}, {when}, slot {slot}");
+                let moved = on_slot(slot, || unsafe {
+                    heap.reallocate_unsized(block, super::layout(50, 8))
+                });
+                assert_eq!(
+                    (moved, the_report().kind),
+                    (None, MisuseKind::DoubleFree),
+                    "{layout:?}, {when}, slot {slot}"
+                );
             }
             match when {
                 "waiting" => on_slot(1, || heap.flush()),
@@ -107,7 +129,11 @@ fn once_here_and_once_there_is_reported() {
         for slot in [1, 2, NOWHERE] {
             free(&heap, slot, block, layout);
             let report = the_report();
-            assert_eq!((report.kind, report.block), (MisuseKind::DoubleFree, addr(block)), "{layout:?}, slot {slot}");
+            assert_eq!(
+                (report.kind, report.block),
+                (MisuseKind::DoubleFree, addr(block)),
+                "{layout:?}, slot {slot}"
+            );
         }
         bring_home(&heap);
         free(&heap, 2, wall, layout);
@@ -127,8 +153,9 @@ fn of_two_who_free_at_the_same_time_one_is_reported() {
     const ROUNDS: usize = 200;
     let heap = super::heap(3);
     heap.set_misuse_hook(count);
-    let blocks: Vec<usize> =
-        (0..ROUNDS).map(|round| allocate(&heap, 0, layouts()[round % 3]).as_ptr().expose_provenance()).collect();
+    let blocks: Vec<usize> = (0..ROUNDS)
+        .map(|round| allocate(&heap, 0, layouts()[round % 3]).as_ptr().expose_provenance())
+        .collect();
     let start = Barrier::new(2);
     thread::scope(|scope| {
         for slot in 1..3 {
@@ -153,17 +180,33 @@ fn a_wrong_layout_and_what_was_never_allocated_are_reported() {
         let heap = heap();
         let (block, wall) = block(&heap, layout);
         for slot in [1, NOWHERE] {
-            let (wrong, size) = (super::layout(layout.size() + 20, layout.align()), layout.size().max(WORD));
+            let (wrong, size) =
+                (super::layout(layout.size() + 20, layout.align()), layout.size().max(WORD));
             free(&heap, slot, block, wrong);
-            assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), wrong.size(), size));
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WrongSize, block, addr(block), wrong.size(), size)
+            );
             let wrong = super::layout(layout.size(), 2 * layout.align());
             free(&heap, slot, block, wrong);
-            assert_eq!(the_report(), misuse(MisuseKind::WrongAlignment, block, addr(block), wrong.align(), layout.align()));
+            assert_eq!(
+                the_report(),
+                misuse(
+                    MisuseKind::WrongAlignment,
+                    block,
+                    addr(block),
+                    wrong.align(),
+                    layout.align()
+                )
+            );
             for offset in [1, 8, 16] {
                 free(&heap, slot, at(block, offset), layout);
                 let report = the_report();
                 let kinds = [MisuseKind::NeverAllocated, MisuseKind::Header];
-                assert!(kinds.contains(&report.kind) && report.block == addr(block) + offset as usize, "{report}");
+                assert!(
+                    kinds.contains(&report.kind) && report.block == addr(block) + offset as usize,
+                    "{report}"
+                );
             }
         }
         [block, wall].into_iter().for_each(|block| free(&heap, 1, block, layout));
@@ -184,7 +227,11 @@ fn an_overflow_is_reported_by_who_frees_the_block() {
             unsafe { end.write(7) };
             free(&heap, slot, block, layout);
             let report = the_report();
-            assert_eq!((report.kind, report.block), (MisuseKind::Overflow, addr(block)), "{layout:?}");
+            assert_eq!(
+                (report.kind, report.block),
+                (MisuseKind::Overflow, addr(block)),
+                "{layout:?}"
+            );
             // What is behind the block is a gap, or the record.
             assert!((addr(end)..addr(end) + 2 * WORD).contains(&report.at), "{report}");
             // Nobody gets it again, and it counts as freed, if its record can be found again.
@@ -209,7 +256,11 @@ fn what_is_written_to_the_record_of_a_block_on_its_way_is_reported() {
         unsafe { end.write(7) };
         bring_home(&heap);
         let report = the_report();
-        assert_eq!((report.kind, report.block), (MisuseKind::WriteAfterFree, addr(block)), "{layout:?}");
+        assert_eq!(
+            (report.kind, report.block),
+            (MisuseKind::WriteAfterFree, addr(block)),
+            "{layout:?}"
+        );
         // The arena serves on, and takes up what comes.
         [wall, second].into_iter().for_each(|block| free(&heap, 2, block, layout));
         bring_home(&heap);
@@ -230,7 +281,10 @@ fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed() {
             // SAFETY: that is what the case is about.
             unsafe { block.cast::<usize>().write(wild) };
             on_slot(0, || heap.flush());
-            assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, block, addr(block), wild, 0));
+            assert_eq!(
+                the_report(),
+                misuse(MisuseKind::WriteAfterFree, block, addr(block), wild, 0)
+            );
         }
         [block, wall].into_iter().for_each(|block| free(&heap, 0, block, layout));
         free(&heap, 2, other, layout);
@@ -266,8 +320,11 @@ fn who_panics_leaves_neither_arena_nor_parent_locked() {
         let block = allocate(&heap, 0, layout);
         free(&heap, 1, block, layout);
         for slot in [1, 0] {
-            let panic = catch_unwind(AssertUnwindSafe(|| free(&heap, slot, block, layout))).unwrap_err();
-            assert!(panic.downcast_ref::<String>().unwrap().starts_with("double free of the block at "));
+            let panic =
+                catch_unwind(AssertUnwindSafe(|| free(&heap, slot, block, layout))).unwrap_err();
+            assert!(
+                panic.downcast_ref::<String>().unwrap().starts_with("double free of the block at ")
+            );
         }
         for slot in [0, 1] {
             for layout in [layout, super::layout(41, 8), super::layout(200_000, 8)] {
@@ -289,7 +346,9 @@ fn what_unwinds_while_blocks_are_taken_up_is_told_once() {
     unsafe { at(block, layout.size() as isize).write(7) };
     let take_up = || catch_unwind(AssertUnwindSafe(|| on_slot(0, || heap.flush())));
     let panic = take_up().unwrap_err();
-    assert!(panic.downcast_ref::<String>().unwrap().starts_with("write after free: the free block at "));
+    assert!(
+        panic.downcast_ref::<String>().unwrap().starts_with("write after free: the free block at ")
+    );
     assert!(take_up().is_ok());
     free(&heap, 1, wall, layout);
     assert_is_whole(&heap);

@@ -13,17 +13,21 @@ type Heap = ArenaHeap<TestBreak, Slots>;
 
 /// Everything that the caller can still have, in blocks.
 fn all_there_is(heap: &Heap) -> Vec<(NonNull<u8>, Layout)> {
-    let sizes = [100_000, 10_000, 4_000, 1_000, 300, 100, 48, 32, 16, 8, 1].map(|size| layout(size, 8));
+    let sizes =
+        [100_000, 10_000, 4_000, 1_000, 300, 100, 48, 32, 16, 8, 1].map(|size| layout(size, 8));
     let take = |layout| {
         // SAFETY: the heap outlives the blocks.
-        std::iter::from_fn(move || unsafe { heap.allocate(layout) }).map(move |block| (block, layout))
+        std::iter::from_fn(move || unsafe { heap.allocate(layout) })
+            .map(move |block| (block, layout))
     };
     sizes.into_iter().flat_map(take).collect()
 }
 
-/// Another's blocks of each size become blocks of each smaller size, by their layout or by address alone, while there is no memory.
+/// Another's blocks of each size become blocks of each smaller size, by their layout or by address
+/// alone, while there is no memory.
 fn becomes_smaller(align: usize, knows_layout: bool) {
-    let sizes = [150_000, 60_000, 50_000, 20_000, 5_000, 3_000, 1_500, 1_000, 500, 250, 96, 64, 40, 24, 17];
+    let sizes =
+        [150_000, 60_000, 50_000, 20_000, 5_000, 3_000, 1_500, 1_000, 500, 250, 96, 64, 40, 24, 17];
     for old_size in sizes {
         let new_sizes = sizes.into_iter().chain([8, 1]).filter(|&size| size < old_size);
         for new_size in new_sizes {
@@ -45,14 +49,18 @@ fn becomes_smaller(align: usize, knows_layout: bool) {
                     // SAFETY: live.
                     unsafe { heap.reallocate_unsized(block, new) }
                 };
-                let smaller = smaller.unwrap_or_else(|| panic!("{old_size} bytes, aligned to {align}, become {new_size}"));
+                let smaller = smaller.unwrap_or_else(|| {
+                    panic!("{old_size} bytes, aligned to {align}, become {new_size}")
+                });
                 // SAFETY: live, and so long.
                 let contents = unsafe { std::slice::from_raw_parts(smaller.as_ptr(), new_size) };
                 assert!(contents.iter().all(|byte| *byte == 0xA5));
                 // SAFETY: live.
                 assert!(unsafe { heap.usable_size_of(smaller) } >= new_size);
                 // SAFETY: live until now.
-                others.into_iter().for_each(|(block, layout)| unsafe { heap.deallocate(block, layout) });
+                others
+                    .into_iter()
+                    .for_each(|(block, layout)| unsafe { heap.deallocate(block, layout) });
                 // SAFETY: as above.
                 unsafe { heap.deallocate(smaller, new) };
                 // What this slot keeps is not for the other.

@@ -8,10 +8,12 @@ use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock, SlotWord};
 
 thread_local!(static SLOT: Cell<usize> = const { Cell::new(usize::MAX) });
 
-/// So many slots. A thread is on the one that [`on_slot`] says; on none otherwise, or if there are not so many.
+/// So many slots. A thread is on the one that [`on_slot`] says; on none otherwise, or if there are
+/// not so many.
 pub struct Slots(pub usize);
 
-// SAFETY: the tests see to it that no two threads are on one slot at the same time, and that one is after the other.
+// SAFETY: the tests see to it that no two threads are on one slot at the same time, and that one is
+// after the other.
 unsafe impl Cpu for Slots {
     const NESTS: bool = true;
 
@@ -26,7 +28,8 @@ unsafe impl Cpu for Slots {
 
 thread_local!(static WORD: SlotWord = const { SlotWord::new() });
 
-/// The same for threads that nobody interrupts, each of which stays on its slot, with a word of its own.
+/// The same for threads that nobody interrupts, each of which stays on its slot, with a word of its
+/// own.
 pub struct Undisturbed(pub usize);
 
 // SAFETY: as above; the word is the thread's, whose slot nobody else gets before it has retired.

@@ -1,4 +1,5 @@
-//! Threads that come and go, with blocks that survive them: how much memory is held for what is live.
+//! Threads that come and go, with blocks that survive them: how much memory is held for what is
+//! live.
 //!
 //! ```text
 //!   a thread:  takes a slot ─► allocates ─► frees a half, at random ─► retires; the other half is freed much later, by others
@@ -20,7 +21,8 @@ type Heap = ArenaHeap<TestBreak, Slots>;
 struct Storm {
     heap: Heap,
     rng: Rng,
-    /// Blocks that have survived their threads, the oldest first, and in which slot's arena they are.
+    /// Blocks that have survived their threads, the oldest first, and in which slot's arena they
+    /// are.
     survivors: Vec<(usize, NonNull<u8>, Layout)>,
     /// Bytes that are live in each slot's arena, and the most that ever were.
     live: Vec<usize>,
@@ -30,7 +32,13 @@ struct Storm {
 impl Storm {
     fn new(slots: usize, memory: usize) -> Self {
         let heap = ArenaHeap::new(TestBreak::new(memory, 0), Slots(slots));
-        Self { heap, rng: Rng(21), survivors: Vec::new(), live: vec![0; slots], peaks: vec![0; slots] }
+        Self {
+            heap,
+            rng: Rng(21),
+            survivors: Vec::new(),
+            live: vec![0; slots],
+            peaks: vec![0; slots],
+        }
     }
 
     /// A thread that is on this slot, and survived by every other block, as chance has it.
@@ -65,7 +73,8 @@ impl Storm {
 
     /// Somebody on another slot frees the oldest survivors, but for so many.
     fn keep(&mut self, most: usize, slot: usize) {
-        let gone: Vec<_> = self.survivors.drain(..self.survivors.len().saturating_sub(most)).collect();
+        let gone: Vec<_> =
+            self.survivors.drain(..self.survivors.len().saturating_sub(most)).collect();
         on_slot(slot, || {
             gone.into_iter().for_each(|gone| self.free(gone));
             self.heap.flush();
@@ -95,7 +104,8 @@ const ROUNDS: usize = if cfg!(feature = "checked") { 10 } else { 50 };
 
 #[test]
 fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_blocks() {
-    // Threads take the lowest slots, as those who give slots up do; or each has one that nobody had before, so that no arena is used again.
+    // Threads take the lowest slots, as those who give slots up do; or each has one that nobody had
+    // before, so that no arena is used again.
     for slots in [8, ELSEWHERE] {
         let mut storm = Storm::new(ELSEWHERE + 1, 256 << 20);
         let mut number = 0;
@@ -105,16 +115,25 @@ fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_block
                 number += 1;
             }
             storm.keep(8_000, ELSEWHERE);
-            let bound: usize =
-                storm.live.iter().zip(&storm.peaks).map(|(&live, &peak)| if live > 0 { most(peak) } else { 0 }).sum();
+            let bound: usize = storm
+                .live
+                .iter()
+                .zip(&storm.peaks)
+                .map(|(&live, &peak)| if live > 0 { most(peak) } else { 0 })
+                .sum();
             let held = storm.held();
-            assert!(held <= bound, "round {round}: {held} bytes are held, {} are live, {bound} is the bound", storm.live());
+            assert!(
+                held <= bound,
+                "round {round}: {held} bytes are held, {} are live, {bound} is the bound",
+                storm.live()
+            );
         }
         storm.end();
     }
 }
 
-/// What an arena holds at most in which so many bytes were live at a time. (Blocks have a record with the profile `checked`.)
+/// What an arena holds at most in which so many bytes were live at a time. (Blocks have a record
+/// with the profile `checked`.)
 fn most(peak: usize) -> usize {
     let longer = if cfg!(feature = "checked") { peak / 10 } else { 0 };
     peak + peak / 3 + longer + 2 * (64 << 10)

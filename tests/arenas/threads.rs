@@ -1,7 +1,7 @@
 //! Threads that allocate, hand blocks to each other, and free what is not theirs.
 //!
-//! Mutexes are spin's, and threads are joined one by one: ThreadSanitizer sees that, and not what the standard library does, which comes compiled
-//! without it.
+//! Mutexes are spin's, and threads are joined one by one: ThreadSanitizer sees that, and not what
+//! the standard library does, which comes compiled without it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,9 @@ fn times(n: usize) -> usize {
 }
 
 fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
-    threads.into_iter().for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
 }
 
 fn heap(slots: usize) -> ArenaHeap<TestBreak, Slots> {
@@ -36,7 +38,8 @@ fn churn<C: Cpu + Sync>(threads: usize, heap: ArenaHeap<TestBreak, C>) {
             let (heap, exchange) = (&heap, &exchange);
             scope.spawn(move || {
                 on_slot(number, || {
-                    let (mut blocks, mut rng) = (Blocks::new(number as u8), Rng(number as u64 * 77 + 3));
+                    let (mut blocks, mut rng) =
+                        (Blocks::new(number as u8), Rng(number as u64 * 77 + 3));
                     for step in 0..times(6_000) {
                         blocks.step(heap, &mut rng);
                         if step % 3 == 0
@@ -97,7 +100,9 @@ fn c27_one_allocates_and_another_frees() {
             on_slot(0, || {
                 let mut rng = Rng(9);
                 for step in 0..times(2_000) {
-                    let batch = (0..20).map(|_| Block::new(heap, layout(rng.below(600), 8), step as u8).unwrap()).collect();
+                    let batch = (0..20)
+                        .map(|_| Block::new(heap, layout(rng.below(600), 8), step as u8).unwrap())
+                        .collect();
                     send.send(batch).unwrap();
                 }
                 // What came back was used again: what there is is not what was allocated.
@@ -117,7 +122,8 @@ fn c27_one_allocates_and_another_frees() {
 fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated() {
     const RING: usize = 3;
     let heap = heap(RING);
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..RING).map(|_| mpsc::sync_channel::<Block>(100)).unzip();
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..RING).map(|_| mpsc::sync_channel::<Block>(100)).unzip();
     thread::scope(|scope| {
         let spawn = |(number, receiver): (usize, mpsc::Receiver<Block>)| {
             let (heap, next) = (&heap, senders[(number + 1) % RING].clone());
@@ -125,7 +131,8 @@ fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated() {
                 on_slot(number, || {
                     let mut rng = Rng(number as u64 + 40);
                     for step in 0..times(10_000) {
-                        let block = Block::new(heap, layout(rng.size() % 3_000, 16), step as u8).unwrap();
+                        let block =
+                            Block::new(heap, layout(rng.size() % 3_000, 16), step as u8).unwrap();
                         if let Err(mpsc::TrySendError::Full(block)) = next.try_send(block) {
                             block.free(heap);
                         }
@@ -147,7 +154,8 @@ fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated() {
 fn tasks_that_migrate_between_slots_in_the_middle_of_their_work() {
     const SLOTS: usize = 3;
     let heap = heap(SLOTS);
-    // Who has the mutex of a slot is on it: what one does there happens before what the next one does.
+    // Who has the mutex of a slot is on it: what one does there happens before what the next one
+    // does.
     let places: Vec<_> = (0..SLOTS).map(|_| Mutex::new(())).collect();
     thread::scope(|scope| {
         let spawn = |number: usize| {
@@ -180,11 +188,14 @@ fn threads_that_come_and_go_leave_nothing_behind() {
                 let (heap, left, most) = (&heap, &left, &most);
                 scope.spawn(move || {
                     on_slot(number, || {
-                        let (mut blocks, mut rng) = (Blocks::new(number as u8), Rng((round * SLOTS + number) as u64 + 1));
+                        let (mut blocks, mut rng) =
+                            (Blocks::new(number as u8), Rng((round * SLOTS + number) as u64 + 1));
                         (0..200).for_each(|_| blocks.step(heap, &mut rng));
                         // Some blocks outlive the thread that allocated them.
-                        let others: Vec<Block> =
-                            std::mem::replace(&mut *left.lock(), blocks.live.split_off(blocks.live.len() / 2));
+                        let others: Vec<Block> = std::mem::replace(
+                            &mut *left.lock(),
+                            blocks.live.split_off(blocks.live.len() / 2),
+                        );
                         others.into_iter().for_each(|block| block.free(heap));
                         blocks.free_all(heap);
                         most.fetch_max(heap.stats().parent.granted_bytes, Ordering::Relaxed);
@@ -196,7 +207,10 @@ fn threads_that_come_and_go_leave_nothing_behind() {
             join((0..SLOTS).map(spawn).collect());
         });
     }
-    assert!(most.into_inner() < 64 << 20, "memory grows with the number of threads that were there");
+    assert!(
+        most.into_inner() < 64 << 20,
+        "memory grows with the number of threads that were there"
+    );
     left.into_inner().into_iter().for_each(|block| block.free(&heap));
     assert_all_is_free(heap);
 }

@@ -55,9 +55,11 @@ impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>>, ZEROED> {
 }
 
 impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>, TestMap>, ZEROED> {
-    /// A heap of cells, runs and a front cache that gives blocks of two pages and more mappings of their own.
+    /// A heap of cells, runs and a front cache that gives blocks of two pages and more mappings of
+    /// their own.
     pub fn mapping(brk: BadBreak<ZEROED>) -> Self {
-        let mut driver = Self::new(Heap::with_map(brk, TestMap::default()), FREED, DEFAULT_CACHE_LIMIT);
+        let mut driver =
+            Self::new(Heap::with_map(brk, TestMap::default()), FREED, DEFAULT_CACHE_LIMIT);
         driver.set_map_threshold(2 * PAGE);
         driver
     }
@@ -85,29 +87,44 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn verify(&self) {
         self.heap.verify(&self.oracle);
         let (cached, most) = (self.heap.cached(), self.cache_limit);
-        // A mapped block that became small for want of memory counts as a small one, though its mapping is kept.
-        let has_mapping = self.oracle.blocks().filter(|block| self.heap.is_mapped(block)).count() < self.heap.mappings();
-        assert!(cached <= most || has_mapping, "the front cache keeps {cached} bytes, of {most} that it may");
+        // A mapped block that became small for want of memory counts as a small one, though its
+        // mapping is kept.
+        let has_mapping = self.oracle.blocks().filter(|block| self.heap.is_mapped(block)).count()
+            < self.heap.mappings();
+        assert!(
+            cached <= most || has_mapping,
+            "the front cache keeps {cached} bytes, of {most} that it may"
+        );
     }
 
     fn step(&mut self, op: Op) {
         match op {
-            Op::Allocate { size, align, zeroed } => self.allocate(Layout::from_size_align(size, align).unwrap(), zeroed),
+            Op::Allocate { size, align, zeroed } => {
+                self.allocate(Layout::from_size_align(size, align).unwrap(), zeroed)
+            }
             Op::Free { block } => self.free(block),
             Op::Resize { block, size } => self.resize(block, size),
             Op::FreeByAddress { block } => self.free_by_address(block),
-            Op::ResizeByAddress { block, size, align } => self.resize_by_address(block, size, align),
+            Op::ResizeByAddress { block, size, align } => {
+                self.resize_by_address(block, size, align)
+            }
             Op::Reserve { bytes } => self.reserve(bytes),
             Op::Trim { keep } => self.heap.trim(keep),
-            Op::SetTrim { threshold } => self.heap.set_trim(Trim { threshold, keep: threshold / 2 }),
+            Op::SetTrim { threshold } => {
+                self.heap.set_trim(Trim { threshold, keep: threshold / 2 })
+            }
             Op::ForeignUp { bytes } => self.heap.brk().foreign_up(bytes),
             Op::ForeignUndo => self.heap.brk().foreign_undo(),
             Op::RefuseGrow(refuse) => self.heap.brk().refuse_grow = refuse,
             Op::RefuseShrink(refuse) => self.heap.brk().refuse_shrink = refuse,
             Op::Surplus { bytes } => self.heap.brk().surplus = bytes,
             Op::Granule { log } => self.heap.brk().granule = 1 << log,
-            Op::AllocateMany { size, align, count } => self.allocate_many(Layout::from_size_align(size, align).unwrap(), count),
-            Op::FreeMany { block, step, count } => (0..count).for_each(|index| self.free(block.wrapping_add(index * step))),
+            Op::AllocateMany { size, align, count } => {
+                self.allocate_many(Layout::from_size_align(size, align).unwrap(), count)
+            }
+            Op::FreeMany { block, step, count } => {
+                (0..count).for_each(|index| self.free(block.wrapping_add(index * step)))
+            }
             Op::Flush => self.flush(),
             Op::CacheLimit { bytes } => self.set_cache_limit(bytes),
             Op::MapThreshold { bytes } => self.set_map_threshold(bytes),
@@ -119,16 +136,28 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn allocate(&mut self, layout: Layout, zeroed: bool) {
         let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
         // SAFETY: the heap outlives the case.
-        let block = if zeroed { unsafe { self.heap.allocate_zeroed(layout) } } else { unsafe { self.heap.allocate(layout) } };
+        let block = if zeroed {
+            // SAFETY: the heap outlives the case.
+            unsafe { self.heap.allocate_zeroed(layout) }
+        } else {
+            // SAFETY: the heap outlives the case.
+            unsafe { self.heap.allocate(layout) }
+        };
         let Some(at) = block else {
             return self.assert_refused(layout, before.1, &before.0, before.2);
         };
-        // C4: the break stays where it is if there is a free cell for the block; also if the block then is one of a run, or the first of a
-        // new one. (What is kept of freed blocks is no free cell: the break may move before the heap looks there.)
+        // C4: the break stays where it is if there is a free cell for the block; also if the block
+        // then is one of a run, or the first of a new one. (What is kept of freed blocks is
+        // no free cell: the break may move before the heap looks there.)
         if is_certain_to_fit(&before.0, layout) {
-            assert_eq!(brk_of(&mut self.heap), before.2, "the break moved for {layout:?} although a free cell was large enough");
+            assert_eq!(
+                brk_of(&mut self.heap),
+                before.2,
+                "the break moved for {layout:?} although a free cell was large enough"
+            );
         }
-        let block = if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
+        let block =
+            if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
         self.assert_ours(&block);
     }
 
@@ -170,8 +199,12 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         match unsafe { self.heap.reallocate(block.at, block.layout, size) } {
             None => {
                 // Of a run, a block may be less aligned than all blocks of a smaller class are.
-                let must_move = self.freed == Freed::Kept && !block.range().start.is_multiple_of(2 * size_of::<usize>());
-                assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {size} bytes");
+                let must_move = self.freed == Freed::Kept
+                    && !block.range().start.is_multiple_of(2 * size_of::<usize>());
+                assert!(
+                    size > block.layout.size() || must_move,
+                    "{block:?} cannot become smaller: {size} bytes"
+                );
                 self.assert_refused(layout, before.1, &before.0, before.2);
             }
             Some(at) => {
@@ -196,11 +229,20 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         match unsafe { self.heap.reallocate_unsized(block.at, layout) } {
             None => {
                 let is_relabelled = cfg!(feature = "checked") && align != block.layout.align();
-                // Of a run, a block may be shorter than all of the class that is as aligned, or less aligned than all of a smaller class.
+                // Of a run, a block may be shorter than all of the class that is as aligned, or
+                // less aligned than all of a smaller class.
                 let is_shorter = self.freed == Freed::Kept && align > block.layout.align();
-                let least = if self.freed == Freed::Kept { align.max(2 * size_of::<usize>()) } else { align };
-                let must_move = is_relabelled || is_shorter || !block.range().start.is_multiple_of(least);
-                assert!(size > block.layout.size() || must_move, "{block:?} cannot become smaller: {layout:?}");
+                let least = if self.freed == Freed::Kept {
+                    align.max(2 * size_of::<usize>())
+                } else {
+                    align
+                };
+                let must_move =
+                    is_relabelled || is_shorter || !block.range().start.is_multiple_of(least);
+                assert!(
+                    size > block.layout.size() || must_move,
+                    "{block:?} cannot become smaller: {layout:?}"
+                );
                 self.assert_refused(layout, before.1, &before.0, before.2);
             }
             Some(at) => {
@@ -215,7 +257,11 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             let asked = self.heap.brk().asked;
             let layout = Layout::from_size_align(bytes, 1).unwrap();
             self.allocate(layout, false);
-            assert_eq!(self.heap.brk().asked, asked, "the break was asked for what had been reserved");
+            assert_eq!(
+                self.heap.brk().asked,
+                asked,
+                "the break was asked for what had been reserved"
+            );
         }
     }
 
@@ -237,7 +283,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         }
     }
 
-    /// Somebody else's memory becomes the heap's, if it is a cell long or touches what the heap has.
+    /// Somebody else's memory becomes the heap's, if it is a cell long or touches what the heap
+    /// has.
     fn add_region(&mut self, place: usize, part: Part, len: usize) {
         if !H::TAKES_REGIONS {
             return;
@@ -248,7 +295,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         // SAFETY: it is nobody else's from now on, and all the memory of a case is one piece.
         match unsafe { self.heap.add_region(base, len) } {
             // Head, fence and slack of what it touches can be gained beside it.
-            Some(gained) => assert!(gained <= len + 5 * (2 * size_of::<usize>()), "{gained} of {len} bytes"),
+            Some(gained) => {
+                assert!(gained <= len + 5 * (2 * size_of::<usize>()), "{gained} of {len} bytes")
+            }
             None => {
                 let touches = pieces.iter().any(|piece| piece.end == start || piece.start == end);
                 let unit = 2 * size_of::<usize>();
@@ -259,11 +308,19 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         }
     }
 
-    /// An allocation failed: the provider must have refused, no free cell is large enough, and the heap must be as it was. (If the break
-    /// moved all the same, somebody else's movement was in the way, and the heap took in a region that did not suffice.)
+    /// An allocation failed: the provider must have refused, no free cell is large enough, and the
+    /// heap must be as it was. (If the break moved all the same, somebody else's movement was
+    /// in the way, and the heap took in a region that did not suffice.)
     ///
-    /// A heap that keeps freed blocks has given them up before, which frees more cells: what is live is as it was.
-    fn assert_refused(&mut self, layout: Layout, refused: usize, map: &[(usize, usize, bool)], brk: *mut u8) {
+    /// A heap that keeps freed blocks has given them up before, which frees more cells: what is
+    /// live is as it was.
+    fn assert_refused(
+        &mut self,
+        layout: Layout,
+        refused: usize,
+        map: &[(usize, usize, bool)],
+        brk: *mut u8,
+    ) {
         assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
         match self.freed {
             Freed::Merged if brk_of(&mut self.heap) != brk => {}
@@ -273,11 +330,14 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 assert_eq!(self.heap.cached(), 0, "no memory, but the front cache keeps some");
             }
         }
-        assert!(!is_certain_to_fit(&self.heap.map(), layout), "no memory for {layout:?}, but a free cell is large enough");
+        assert!(
+            !is_certain_to_fit(&self.heap.map(), layout),
+            "no memory for {layout:?}, but a free cell is large enough"
+        );
     }
 
-    /// Frees everything; then, when what is kept is given up, each region must be one free cell, and the largest of them must be had as one
-    /// block.
+    /// Frees everything; then, when what is kept is given up, each region must be one free cell,
+    /// and the largest of them must be had as one block.
     pub fn finish(&mut self) {
         self.oracle.assert_all_filled();
         // A look at everything, thirty times on the way.
@@ -297,7 +357,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let all = Layout::from_size_align(self.heap.largest(), 1).unwrap();
         if all.size() > 0 {
             // SAFETY: the heap outlives the case.
-            let at = unsafe { self.heap.allocate(all) }.expect("the largest free cell can be allocated at once");
+            let at = unsafe { self.heap.allocate(all) }
+                .expect("the largest free cell can be allocated at once");
             self.oracle.add(at, all);
             self.free(0);
         }
@@ -306,11 +367,12 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     }
 }
 
-/// Whether a heap of these cells is certain to find a free one for a block: one that is an eighth larger, if the alignment is that of all
-/// cells.
+/// Whether a heap of these cells is certain to find a free one for a block: one that is an eighth
+/// larger, if the alignment is that of all cells.
 ///
-/// With the feature `tiny`, where it looks at sixteen cells of a class, and a class goes up to twice its smallest size: if there are more
-/// free ones, a cell of a higher class. The last class begins at 1024 words.
+/// With the feature `tiny`, where it looks at sixteen cells of a class, and a class goes up to
+/// twice its smallest size: if there are more free ones, a cell of a higher class. The last class
+/// begins at 1024 words.
 fn is_certain_to_fit(map: &[(usize, usize, bool)], layout: Layout) -> bool {
     let free = || map.iter().filter(|(.., free)| *free).map(|&(_, size, _)| size);
     let room = layout.size() + OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();

@@ -39,7 +39,8 @@ pub const fn cell_for(asked: usize) -> usize {
     if cell < 2 * UNIT { 2 * UNIT } else { cell }
 }
 
-/// Bytes that a caller may use of a block for which it asked so many, and the heap `holds` so many: all but with a record behind them.
+/// Bytes that a caller may use of a block for which it asked so many, and the heap `holds` so many:
+/// all but with a record behind them.
 pub const fn usable(asked: usize, holds: usize) -> usize {
     if cfg!(feature = "checked") { asked } else { holds }
 }

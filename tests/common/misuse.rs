@@ -136,14 +136,24 @@ impl Bench {
 
     /// Address and size of the run in which a block lies.
     pub fn run_around(&self, block: NonNull<u8>) -> Option<(usize, usize)> {
-        let around = self.heap.cells().find(|cell| (cell.address..cell.address + cell.size).contains(&addr(block)))?;
+        let around = self
+            .heap
+            .cells()
+            .find(|cell| (cell.address..cell.address + cell.size).contains(&addr(block)))?;
         matches!(around.state, CellState::Run { .. }).then_some((around.payload(), around.size))
     }
 
     /// The heap is whole, and serves.
     pub fn assert_serves(&mut self) {
         self.heap.check().unwrap();
-        for layout in [layout(0, 1), layout(41, 8), layout(50, 1), layout(3003, 4), layout(100, 512), layout(200_000, 16)] {
+        for layout in [
+            layout(0, 1),
+            layout(41, 8),
+            layout(50, 1),
+            layout(3003, 4),
+            layout(100, 512),
+            layout(200_000, 16),
+        ] {
             let block = self.allocate(layout);
             // SAFETY: a new block of that size.
             unsafe { block.write_bytes(0x5A, layout.size()) };
@@ -188,7 +198,13 @@ pub fn words_around(block: NonNull<u8>, layout: Layout) -> BTreeMap<usize, usize
     words.map(|address| (address, read(block, address))).collect()
 }
 
-pub fn misuse(kind: MisuseKind, block: NonNull<u8>, at: usize, found: usize, expected: usize) -> Misuse {
+pub fn misuse(
+    kind: MisuseKind,
+    block: NonNull<u8>,
+    at: usize,
+    found: usize,
+    expected: usize,
+) -> Misuse {
     Misuse { kind, block: addr(block), at, found, expected }
 }
 
@@ -217,7 +233,8 @@ impl TwoRegions {
     pub fn add_page(&mut self, index: usize) -> Result<usize, RegionError> {
         // SAFETY: inside the three pages.
         let page = unsafe { self.memory().add(index * PAGE) };
-        // SAFETY: one of the three pages, which live as long as the heap, and which nobody else uses.
+        // SAFETY: one of the three pages, which live as long as the heap, and which nobody else
+        // uses.
         unsafe { self.heap.add_region(page.as_ptr(), PAGE) }
     }
 }

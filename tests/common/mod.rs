@@ -1,4 +1,5 @@
-//! What the host suites share. They run in the kernel as well: `tests/qemu/common.rs` takes in the same files, but for `platform`.
+//! What the host suites share. They run in the kernel as well: `tests/qemu/common.rs` takes in the
+//! same files, but for `platform`.
 //!
 //! ```text
 //!   a case  ──►  Driver  ──►  heap under test  ──►  TestBreak      a break with every bad habit, on request
@@ -8,7 +9,8 @@
 //!                and what it must contain
 //! ```
 //!
-//! Rules of this folder: `platform` is all that may name std, and `threads`, which is for the host alone; `prelude` has what suites would miss of it.
+//! Rules of this folder: `platform` is all that may name std, and `threads`, which is for the host
+//! alone; `prelude` has what suites would miss of it.
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "each suite uses its own part")]
 

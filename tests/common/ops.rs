@@ -78,7 +78,8 @@ pub enum Op {
     },
 }
 
-/// Sizes that real programs ask for: mostly small, some large, now and then on the edge of something.
+/// Sizes that real programs ask for: mostly small, some large, now and then on the edge of
+/// something.
 fn size() -> impl Strategy<Value = usize> {
     prop_oneof![
         6 => 0..300_usize,

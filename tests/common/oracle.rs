@@ -36,7 +36,13 @@ impl Block {
         for index in 0..len {
             // SAFETY: the block is live and that long.
             let found = unsafe { self.at.add(index).read() };
-            assert_eq!(found, self.byte(index), "byte {index} of the block at {:?} ({:?}) was changed", self.at, self.layout);
+            assert_eq!(
+                found,
+                self.byte(index),
+                "byte {index} of the block at {:?} ({:?}) was changed",
+                self.at,
+                self.layout
+            );
         }
     }
 }
@@ -53,7 +59,12 @@ impl Oracle {
     pub fn add(&mut self, at: NonNull<u8>, layout: Layout) -> Block {
         self.blocks = self.blocks.wrapping_add(1);
         let block = Block { at, layout, seed: self.blocks };
-        assert_eq!(at.addr().get() % layout.align(), 0, "{at:?} is not aligned to {}", layout.align());
+        assert_eq!(
+            at.addr().get() % layout.align(),
+            0,
+            "{at:?} is not aligned to {}",
+            layout.align()
+        );
         // A block of no bytes has an address of its own too.
         let end = block.range().end.max(block.range().start + 1);
         if let Some((_, below)) = self.live.range(..end).next_back() {

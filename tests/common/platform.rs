@@ -1,4 +1,5 @@
-//! What the suites need of the machine that they run on: here, a process on the host. (In the kernel: `tests/qemu/platform.rs`.)
+//! What the suites need of the machine that they run on: here, a process on the host. (In the
+//! kernel: `tests/qemu/platform.rs`.)
 
 use std::alloc::{Layout, alloc, dealloc};
 #[cfg(feature = "checked")]
@@ -21,7 +22,8 @@ const FOREIGN: u8 = 0xEE;
 /// What new grants contain unless zeros are promised, so that whoever relies on zeros is found out.
 const DIRTY: u8 = 0xA5;
 
-/// Lists the cases of a suite, which run here and in the kernel: `cases!(one_case, another_case);`. Here each is a `#[test]`.
+/// Lists the cases of a suite, which run here and in the kernel: `cases!(one_case, another_case);`.
+/// Here each is a `#[test]`.
 macro_rules! cases {
     ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         mod cases {
@@ -48,7 +50,8 @@ pub fn during(what: &dyn Debug, part: impl FnOnce()) {
     part();
 }
 
-/// Runs a property test with one input. If it fails there, proptest shows the input, after making it shorter.
+/// Runs a property test with one input. If it fails there, proptest shows the input, after making
+/// it shorter.
 pub fn during_property(_input: &dyn Debug, property: impl FnOnce()) {
     property();
 }
@@ -81,7 +84,8 @@ pub struct Memory {
 unsafe impl Send for Memory {}
 
 impl Memory {
-    /// `len` bytes from `skew` bytes above a multiple of 64 KiB on. Places in it are given as offsets from there.
+    /// `len` bytes from `skew` bytes above a multiple of 64 KiB on. Places in it are given as
+    /// offsets from there.
     pub fn new(len: usize, skew: usize) -> Self {
         let layout = Layout::from_size_align(len + skew, 1 << 16).unwrap();
         // SAFETY: the layout is not empty.
@@ -119,7 +123,10 @@ impl Memory {
         for offset in range {
             // SAFETY: inside the allocation, and written by `give_to_others`.
             let found = unsafe { self.base().add(offset).read() };
-            assert_eq!(found, FOREIGN, "byte {offset} of the break is somebody else's and was overwritten");
+            assert_eq!(
+                found, FOREIGN,
+                "byte {offset} of the break is somebody else's and was overwritten"
+            );
         }
     }
 

@@ -8,7 +8,8 @@
 //!    zeroed  region    behind it as many bytes as this operation needs
 //! ```
 //!
-//! Every sequence of bytes is a case, and means the same on every target: a file that was found on one machine is a test on all.
+//! Every sequence of bytes is a case, and means the same on every target: a file that was found on
+//! one machine is a test on all.
 
 use brkalloc::Heap;
 
@@ -21,7 +22,8 @@ use super::test_break::{BadBreak, Part};
 /// The shortest region of a case, too short for anything.
 const SHORTEST: usize = 64;
 
-/// What the high half of an allocation's first byte chooses from: mostly the alignments that programs ask for.
+/// What the high half of an allocation's first byte chooses from: mostly the alignments that
+/// programs ask for.
 const ALIGN_LOGS: [u32; 16] = [3, 0, 4, 3, 1, 2, 3, 4, 3, 4, 5, 6, 7, 9, 12, 13];
 
 /// What an added region is of somebody else's memory.
@@ -134,11 +136,23 @@ impl Bytes<'_> {
             },
             14 if detail < 13 => Op::Granule { log: detail as u32 },
             14 => Op::Surplus { bytes: self.two() },
-            15 if detail < 4 => Op::AddRegion { place: self.one(), part: PARTS[detail], len: self.one() },
-            15 if detail < 8 => Op::AddRegion { place: self.one(), part: PARTS[detail - 4], len: self.two() },
-            15 if detail < 10 => Op::AllocateMany { size: self.one(), align: 8 * (detail - 7), count: self.one() },
-            15 if detail < 12 => Op::AllocateMany { size: 4 * self.one(), align: 8 * (detail - 9), count: self.one() },
-            15 if detail < 14 => Op::FreeMany { block: self.one(), step: detail - 12, count: self.one() },
+            15 if detail < 4 => {
+                Op::AddRegion { place: self.one(), part: PARTS[detail], len: self.one() }
+            }
+            15 if detail < 8 => {
+                Op::AddRegion { place: self.one(), part: PARTS[detail - 4], len: self.two() }
+            }
+            15 if detail < 10 => {
+                Op::AllocateMany { size: self.one(), align: 8 * (detail - 7), count: self.one() }
+            }
+            15 if detail < 12 => Op::AllocateMany {
+                size: 4 * self.one(),
+                align: 8 * (detail - 9),
+                count: self.one(),
+            },
+            15 if detail < 14 => {
+                Op::FreeMany { block: self.one(), step: detail - 12, count: self.one() }
+            }
             15 if detail == 14 => Op::Flush,
             15 => Op::CacheLimit { bytes: 256 * self.one() },
             _ => unreachable!("half a byte"),

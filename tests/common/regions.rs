@@ -1,4 +1,5 @@
-//! Regions for a heap under test: some of the memory that its provider calls somebody else's, or all that there is.
+//! Regions for a heap under test: some of the memory that its provider calls somebody else's, or
+//! all that there is.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -15,7 +16,8 @@ pub const PAGE: usize = 4096;
 /// What begins and ends a region of aligned ends.
 pub const ENDS: usize = 2 * WORD;
 
-/// The number of the memory below what the break moves in, among somebody else's. (While others got nothing from the break, 1 is above.)
+/// The number of the memory below what the break moves in, among somebody else's. (While others got
+/// nothing from the break, 1 is above.)
 pub const BELOW: usize = 0;
 
 pub fn layout(size: usize) -> Layout {
@@ -59,7 +61,8 @@ pub fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
 #[cfg(not(feature = "tiny"))]
 pub fn add(heap: &mut Heap<TestBreak>, place: usize, part: Part, len: usize) -> usize {
     let (base, len) = heap.provider_mut().hand_over(place, part, len).unwrap();
-    // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of memory.
+    // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of
+    // memory.
     let gained = unsafe { heap.add_region(base, len) }.unwrap();
     heap.check().unwrap();
     gained

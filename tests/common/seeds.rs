@@ -1,4 +1,5 @@
-//! The fuzzer's seeds, compiled in, so that a kernel has them too. `tests/seeds.rs` compares the lists with the folders.
+//! The fuzzer's seeds, compiled in, so that a kernel has them too. `tests/seeds.rs` compares the
+//! lists with the folders.
 
 /// A file of `fuzz/seeds`.
 pub struct Seed {

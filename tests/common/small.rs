@@ -37,7 +37,11 @@ pub fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, layout: Layout) {
     unsafe { heap.deallocate(block, layout) };
 }
 
-pub fn free_all(heap: &mut Heap<TestBreak>, blocks: impl IntoIterator<Item = NonNull<u8>>, layout: Layout) {
+pub fn free_all(
+    heap: &mut Heap<TestBreak>,
+    blocks: impl IntoIterator<Item = NonNull<u8>>,
+    layout: Layout,
+) {
     blocks.into_iter().for_each(|block| free(heap, block, layout));
     heap.check().unwrap();
 }

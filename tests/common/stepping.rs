@@ -66,7 +66,11 @@ impl Guest {
         let (place, size) = (&self.blocks[turn % SIZES.len()], SIZES[turn % SIZES.len()]);
         if let Some(block) = NonNull::new(place.load(Ordering::Relaxed)) {
             // SAFETY: live, and that long.
-            assert!(unsafe { is_marked(block, size, 0xEE) }, "somebody wrote to a block of the handler's");
+            assert!(
+                // SAFETY: live, and that long.
+                unsafe { is_marked(block, size, 0xEE) },
+                "somebody wrote to a block of the handler's"
+            );
             // SAFETY: live until now.
             unsafe { heap.deallocate(block, layout(size)) };
             place.store(core::ptr::null_mut(), Ordering::Relaxed);
@@ -86,7 +90,8 @@ impl Guest {
     /// Frees what it has.
     pub fn free_all<B: Break, C: Cpu, M: Map, L: RawLock>(&self, heap: &ArenaHeap<B, C, M, L>) {
         for (place, size) in self.blocks.iter().zip(SIZES) {
-            if let Some(block) = NonNull::new(place.swap(core::ptr::null_mut(), Ordering::Relaxed)) {
+            if let Some(block) = NonNull::new(place.swap(core::ptr::null_mut(), Ordering::Relaxed))
+            {
                 // SAFETY: live until now.
                 unsafe { heap.deallocate(block, layout(size)) };
             }
@@ -111,7 +116,11 @@ impl Host {
     }
 
     /// Allocates, resizes and frees blocks.
-    pub fn run<B: Break, C: Cpu, M: Map, L: RawLock>(&mut self, heap: &ArenaHeap<B, C, M, L>, operations: usize) {
+    pub fn run<B: Break, C: Cpu, M: Map, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, L>,
+        operations: usize,
+    ) {
         for _ in 0..operations {
             let size = match self.random(40) {
                 0 => 33_000 + self.random(8_000),
@@ -130,7 +139,8 @@ impl Host {
                     let index = self.random(self.blocks.len());
                     let (block, old) = self.blocks[index];
                     // SAFETY: live until now.
-                    let block = unsafe { heap.reallocate(block, layout(old), size) }.expect("8 MiB are enough");
+                    let block = unsafe { heap.reallocate(block, layout(old), size) }
+                        .expect("8 MiB are enough");
                     // SAFETY: one byte at least.
                     assert_eq!(unsafe { block.read() }, 0x55, "its contents came along");
                     // SAFETY: that long.
@@ -147,9 +157,16 @@ impl Host {
         }
     }
 
-    fn free<B: Break, C: Cpu, M: Map, L: RawLock>(heap: &ArenaHeap<B, C, M, L>, (block, size): (NonNull<u8>, usize)) {
+    fn free<B: Break, C: Cpu, M: Map, L: RawLock>(
+        heap: &ArenaHeap<B, C, M, L>,
+        (block, size): (NonNull<u8>, usize),
+    ) {
         // SAFETY: live, and that long.
-        assert!(unsafe { is_marked(block, size, 0x55) }, "somebody wrote to a block of who is interrupted");
+        assert!(
+            // SAFETY: live, and that long.
+            unsafe { is_marked(block, size, 0x55) },
+            "somebody wrote to a block of who is interrupted"
+        );
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout(size)) };
     }

@@ -3,7 +3,10 @@
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, Map, MapThreshold, NoMap, RawHeap, SimpleHeap, Trim};
+use brkalloc::{
+    Break, BreakError, CellInfo, CellState, Heap, Map, MapThreshold, NoMap, RawHeap, SimpleHeap,
+    Trim,
+};
 
 use super::lengths::OVERHEAD;
 use super::oracle::{Block, Oracle};
@@ -50,7 +53,11 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap {
     /// # Safety
     ///
     /// As for `Heap::reallocate_unsized`.
-    unsafe fn reallocate_unsized(&mut self, _block: NonNull<u8>, _new: Layout) -> Option<NonNull<u8>> {
+    unsafe fn reallocate_unsized(
+        &mut self,
+        _block: NonNull<u8>,
+        _new: Layout,
+    ) -> Option<NonNull<u8>> {
         None
     }
 
@@ -128,7 +135,11 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
     }
 
     fn map(&self) -> Vec<(usize, usize, bool)> {
-        self.cells().map(|cell| (cell.address, cell.size, matches!(cell.state, CellState::Free | CellState::Top))).collect()
+        self.cells()
+            .map(|cell| {
+                (cell.address, cell.size, matches!(cell.state, CellState::Free | CellState::Top))
+            })
+            .collect()
     }
 
     fn verify(&self, oracle: &Oracle) {
@@ -136,15 +147,21 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
             panic!("{corruption}");
         }
         let stats = self.stats();
-        assert_eq!(stats.granted_bytes, self.provider().granted(), "the heap and its provider disagree on what was granted");
+        assert_eq!(
+            stats.granted_bytes,
+            self.provider().granted(),
+            "the heap and its provider disagree on what was granted"
+        );
         assert_eq!(stats.added_bytes, self.provider().added());
         verify_regions(self, stats.holes);
-        let (mapped, inside): (Vec<_>, Vec<_>) = oracle.blocks().partition(|block| self.is_mapped(block));
+        let (mapped, inside): (Vec<_>, Vec<_>) =
+            oracle.blocks().partition(|block| self.is_mapped(block));
         let bytes = |blocks: &[Block]| blocks.iter().map(|block| block.layout.size()).sum();
         assert_eq!((stats.live_cells, stats.mapped_blocks), (inside.len(), mapped.len()));
         assert!(stats.live_bytes >= bytes(&inside) && stats.mapped_bytes >= bytes(&mapped));
         let mut blocks = inside.into_iter().peekable();
-        // A mapped block that became small where there was no memory to move it to may be in the front cache.
+        // A mapped block that became small where there was no memory to move it to may be in the
+        // front cache.
         let mut kept = self.mappings() - mapped.len();
         for cell in self.cells() {
             let used = match cell.state {
@@ -155,8 +172,10 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
                 }
                 _ => continue,
             };
-            let inside: Vec<_> =
-                core::iter::from_fn(|| blocks.next_if(|block| block.range().start < cell.address + cell.size)).collect();
+            let inside: Vec<_> = core::iter::from_fn(|| {
+                blocks.next_if(|block| block.range().start < cell.address + cell.size)
+            })
+            .collect();
             inside.iter().for_each(|block| assert_lies_in(cell, block, &inside[0]));
             assert!(inside.len() <= used, "{} blocks in {cell}", inside.len());
             kept += used - inside.len();
@@ -176,7 +195,8 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
     }
 
     fn largest(&self) -> usize {
-        // Small blocks come in the sizes of their classes; the next smaller one is certain to fit. (A plain heap has more.)
+        // Small blocks come in the sizes of their classes; the next smaller one is certain to fit.
+        // (A plain heap has more.)
         let largest = self.stats().largest_free;
         let classes: Vec<_> = self.small_requests().map(|(size, _)| size).collect();
         let largest = if classes.iter().all(|size| *size < largest) {
@@ -206,7 +226,11 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
         unsafe { Heap::deallocate_unsized(self, block) };
     }
 
-    unsafe fn reallocate_unsized(&mut self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    unsafe fn reallocate_unsized(
+        &mut self,
+        block: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         unsafe { Heap::reallocate_unsized(self, block, new) }
     }
@@ -252,15 +276,18 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
     }
 }
 
-/// Asserts that a block is the payload of a used cell; or that it lies in a run, whole, at a distance of whole blocks from the `first` that
-/// lies there.
+/// Asserts that a block is the payload of a used cell; or that it lies in a run, whole, at a
+/// distance of whole blocks from the `first` that lies there.
 fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
     let (start, end) = (block.range().start, cell.address + cell.size);
     match cell.state {
         CellState::Run { block_size, .. } => {
             assert!(block.layout.size() <= block_size, "{block:?} in {cell}");
             assert!(cell.payload() <= start && start + block_size <= end, "{block:?} in {cell}");
-            assert!((start - first.range().start).is_multiple_of(block_size), "{block:?} and {first:?} in {cell}");
+            assert!(
+                (start - first.range().start).is_multiple_of(block_size),
+                "{block:?} and {first:?} in {cell}"
+            );
         }
         _ => {
             assert_eq!(cell.payload(), start, "a used cell is not the next block");
@@ -269,14 +296,18 @@ fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
     }
 }
 
-/// Asserts that what a heap takes for its own is what its provider knows of, and that regions that touch are one.
+/// Asserts that what a heap takes for its own is what its provider knows of, and that regions that
+/// touch are one.
 fn verify_regions<const ZEROED: bool, M: Map>(heap: &Heap<BadBreak<ZEROED>, M>, holes: usize) {
     let pieces = heap.provider().pieces();
     assert_eq!(holes, pieces.len().saturating_sub(1), "holes between {pieces:x?}");
     for piece in pieces {
         let [first, last] = [piece.start, piece.end - 1].map(ptr::without_provenance::<u8>);
         assert!(heap.owns(first) && heap.owns(last), "{piece:x?} is the heap's");
-        assert!(!heap.owns(first.wrapping_sub(1)) && !heap.owns(last.wrapping_add(1)), "{piece:x?} and no more");
+        assert!(
+            !heap.owns(first.wrapping_sub(1)) && !heap.owns(last.wrapping_add(1)),
+            "{piece:x?} and no more"
+        );
     }
 }
 
@@ -295,26 +326,42 @@ impl Subject for SimpleHeap<TestBreak> {
 
     fn verify(&self, oracle: &Oracle) {
         let unit = 2 * size_of::<usize>();
-        let cells: Vec<_> = self.free_cells().map(|(address, size)| address..address + size).collect();
+        let cells: Vec<_> =
+            self.free_cells().map(|(address, size)| address..address + size).collect();
         for pair in cells.windows(2) {
-            assert!(pair[0].end < pair[1].start, "free cells {pair:x?} are out of order, or were not merged");
+            assert!(
+                pair[0].end < pair[1].start,
+                "free cells {pair:x?} are out of order, or were not merged"
+            );
         }
         for cell in &cells {
-            assert!(cell.start % unit == 0 && cell.len() % unit == 0 && !cell.is_empty(), "free cell {cell:x?}");
+            assert!(
+                cell.start % unit == 0 && cell.len() % unit == 0 && !cell.is_empty(),
+                "free cell {cell:x?}"
+            );
             assert!(self.provider().owns(cell.clone()), "free cell {cell:x?} was not granted");
             for block in oracle.blocks() {
                 let with_header = block.range().start - unit..block.range().end;
-                assert!(with_header.end <= cell.start || cell.end <= with_header.start, "{block:?} lies in free cell {cell:x?}");
+                assert!(
+                    with_header.end <= cell.start || cell.end <= with_header.start,
+                    "{block:?} lies in free cell {cell:x?}"
+                );
             }
         }
     }
 
     fn assert_one_free_cell_a_region(&self) {
-        // What is not on the list again: a unit where a region begins, and less than one at either end of a grant.
+        // What is not on the list again: a unit where a region begins, and less than one at either
+        // end of a grant.
         let brk = self.provider();
         let bound = 2 * size_of::<usize>() * 3 * brk.grants();
         let lost = brk.granted() - self.free_cells().map(|(_, size)| size).sum::<usize>();
-        assert!(lost <= bound, "{lost} of {} bytes in {} grants were not found again", brk.granted(), brk.grants());
+        assert!(
+            lost <= bound,
+            "{lost} of {} bytes in {} grants were not found again",
+            brk.granted(),
+            brk.grants()
+        );
     }
 
     fn largest(&self) -> usize {

@@ -1,4 +1,5 @@
-//! A break over memory of its own that refuses, moves underfoot, grants more than asked, or will not shrink.
+//! A break over memory of its own that refuses, moves underfoot, grants more than asked, or will
+//! not shrink.
 //!
 //! ```text
 //!       SPARE                     what the break moves in                    SPARE
@@ -36,7 +37,8 @@ pub type ZeroedBreak = BadBreak<true>;
 /// All places are offsets from the start of `memory`.
 ///
 /// * the break is at `used`, `origin ≤ used ≤ limit`
-/// * `foreign` are disjoint ascending ranges below `used`: somebody else's, or handed over to the heap (`added`); the rest is granted
+/// * `foreign` are disjoint ascending ranges below `used`: somebody else's, or handed over to the
+///   heap (`added`); the rest is granted
 /// * `above` are the same from `limit` on
 pub struct BadBreak<const ZEROED: bool> {
     memory: Memory,
@@ -68,7 +70,8 @@ pub enum Part {
 }
 
 impl<const ZEROED: bool> BadBreak<ZEROED> {
-    /// A break over `len` bytes that start `skew` bytes above an address that is a multiple of 64 KiB.
+    /// A break over `len` bytes that start `skew` bytes above an address that is a multiple of 64
+    /// KiB.
     pub fn new(len: usize, skew: usize) -> Self {
         let (origin, limit) = (ALIGN, ALIGN + len);
         let mut memory = Memory::new(limit + SPARE, skew);
@@ -92,7 +95,8 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
         }
     }
 
-    /// Somebody else moves the break up by `by` bytes (or as far as there is room) and uses what they got.
+    /// Somebody else moves the break up by `by` bytes (or as far as there is room) and uses what
+    /// they got.
     pub fn foreign_up(&mut self, by: usize) {
         let by = by.min(self.limit - self.used);
         if by == 0 {
@@ -107,7 +111,8 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
 
     /// Whoever moved the break up last moves it down again, if it is still theirs to move.
     pub fn foreign_undo(&mut self) {
-        if let Some(last) = self.foreign.pop_if(|last| last.end == self.used && last.start >= ALIGN) {
+        if let Some(last) = self.foreign.pop_if(|last| last.end == self.used && last.start >= ALIGN)
+        {
             self.memory.take_back(last.clone());
             self.used = last.start;
         }
@@ -124,11 +129,15 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
         }
     }
 
-    /// The n-th piece of somebody else's memory (counted round and round), or `part` of it with `len` bytes, becomes memory for the heap.
-    /// Says where that begins and how long it is.
+    /// The n-th piece of somebody else's memory (counted round and round), or `part` of it with
+    /// `len` bytes, becomes memory for the heap. Says where that begins and how long it is.
     pub fn hand_over(&mut self, n: usize, part: Part, len: usize) -> Option<(*mut u8, usize)> {
         let n = n.checked_rem(self.foreign.len() + self.above.len())?;
-        let (list, n) = if n < self.foreign.len() { (&mut self.foreign, n) } else { (&mut self.above, n - self.foreign.len()) };
+        let (list, n) = if n < self.foreign.len() {
+            (&mut self.foreign, n)
+        } else {
+            (&mut self.above, n - self.foreign.len())
+        };
         let whole = list[n].clone();
         self.memory.assert_untouched(whole.clone());
         let taken = match part {
@@ -186,7 +195,8 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
     pub fn pieces(&self) -> Vec<Range<usize>> {
         let (base, end) = (self.memory.base().addr().get(), self.limit + SPARE);
         let not_granted = Some(self.used..self.limit).filter(|range| !range.is_empty());
-        let others = self.foreign.iter().cloned().chain(not_granted).chain(self.above.iter().cloned());
+        let others =
+            self.foreign.iter().cloned().chain(not_granted).chain(self.above.iter().cloned());
         let (mut at, mut pieces) = (ALIGN - SPARE, Vec::new());
         for other in others.chain(iter::once(end..end)) {
             if at < other.start {
@@ -204,7 +214,10 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
 
     /// Asserts that nobody wrote into anybody else's memory.
     pub fn assert_foreign_untouched(&self) {
-        self.foreign.iter().chain(&self.above).for_each(|range| self.memory.assert_untouched(range.clone()));
+        self.foreign
+            .iter()
+            .chain(&self.above)
+            .for_each(|range| self.memory.assert_untouched(range.clone()));
     }
 }
 
@@ -238,9 +251,14 @@ unsafe impl<const PROMISED: bool> Break for BadBreak<PROMISED> {
     }
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
-        let others = self.foreign.iter().chain(&self.added).filter(|range| range.start < self.limit);
+        let others =
+            self.foreign.iter().chain(&self.added).filter(|range| range.start < self.limit);
         let floor = others.map(|range| range.end).max().unwrap_or(ALIGN);
-        assert!(by <= self.used - floor, "the heap gives back {by} bytes but holds {} below the break", self.used - floor);
+        assert!(
+            by <= self.used - floor,
+            "the heap gives back {by} bytes but holds {} below the break",
+            self.used - floor
+        );
         if self.refuse_shrink {
             return Err(BreakError::Refused);
         }

@@ -1,4 +1,5 @@
-//! A provider of mappings that knows each of them, whose memory may contain anything, and refuses on request.
+//! A provider of mappings that knows each of them, whose memory may contain anything, and refuses
+//! on request.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -45,7 +46,8 @@ impl TestMap {
     fn add(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a mapping of {len} bytes");
         // So much that the test's own memory would not suffice.
-        let mapping = if self.refuse || len > 1 << 30 { None } else { Mapping::new(len + PAGE) }.ok_or(MapError::OutOfMemory)?;
+        let mapping = if self.refuse || len > 1 << 30 { None } else { Mapping::new(len + PAGE) }
+            .ok_or(MapError::OutOfMemory)?;
         // More alignment than a page's is luck: every other mapping begins at an odd page.
         let is_odd = !mapping.start().addr().get().is_multiple_of(2 * PAGE);
         let skip = if is_odd == (self.maps + self.remaps).is_multiple_of(2) { PAGE } else { 0 };
@@ -56,7 +58,10 @@ impl TestMap {
     }
 
     fn remove(&mut self, start: NonNull<u8>, len: usize) {
-        let (_, found) = self.live.remove(&start.addr().get()).expect("a mapping is taken back once, by its start");
+        let (_, found) = self
+            .live
+            .remove(&start.addr().get())
+            .expect("a mapping is taken back once, by its start");
         assert_eq!(found, len, "a mapping is taken back whole");
     }
 }
@@ -80,7 +85,12 @@ unsafe impl Map for TestMap {
         Ok(())
     }
 
-    unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, MapError> {
+    unsafe fn remap(
+        &mut self,
+        start: NonNull<u8>,
+        len: usize,
+        new_len: usize,
+    ) -> Result<NonNull<u8>, MapError> {
         self.remaps += 1;
         let new = self.add(new_len)?;
         // SAFETY: two mappings, which do not overlap.

@@ -21,15 +21,21 @@ pub const CASES: &[Case] = cases!("boot":
     breakpoint_returns,
 );
 
-/// Every usable frame, and every frame that the bootloader used for itself, but those that the frame table takes.
+/// Every usable frame, and every frame that the bootloader used for itself, but those that the
+/// frame table takes.
 fn memory_of_the_bootloader_is_managed() -> CaseResult {
     use MemoryRegionType::{Bootloader, KernelStack, PageTable, Usable};
     let ours = |kind| matches!(kind, Usable | Bootloader | KernelStack | PageTable);
     let regions = boot_info().memory_map.iter().filter(|region| ours(region.region_type));
-    let frames: u64 = regions.map(|region| (region.range.end_addr() - region.range.start_addr()) / PAGE_SIZE).sum();
+    let frames: u64 = regions
+        .map(|region| (region.range.end_addr() - region.range.start_addr()) / PAGE_SIZE)
+        .sum();
     let total = counts().total as u64;
     ensure!(total < frames, "{total} of {frames} frames managed: the table takes some");
-    ensure!(total > frames - frames / 200, "{total} of {frames} frames managed: the table takes half a percent at most");
+    ensure!(
+        total > frames - frames / 200,
+        "{total} of {frames} frames managed: the table takes half a percent at most"
+    );
     Ok(())
 }
 

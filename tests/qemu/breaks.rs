@@ -28,7 +28,15 @@ pub const CASES: &[Case] = cases!("breaks":
 fn c11_sbrk_reports_and_moves_by_bytes() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let base = raw.position();
-    for (step, from) in [(1, 0), (4095, 1), (1, 4096), (100_000, 4097), (-50_000, 104_097), (-54_097, 54_097), (0, 0)] {
+    for (step, from) in [
+        (1, 0),
+        (4095, 1),
+        (1, 4096),
+        (100_000, 4097),
+        (-50_000, 104_097),
+        (-54_097, 54_097),
+        (0, 0),
+    ] {
         // SAFETY: nobody uses the memory.
         let old = unsafe { raw.sbrk(step) };
         ensure_eq!(old, Ok(base + from));
@@ -74,7 +82,8 @@ fn c12_first_touch_takes_a_page_and_its_tables() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     // SAFETY: growing takes nothing away.
     let base = unsafe { raw.sbrk(2 * GIB) }.or_fail("2 GiB of addresses")?;
-    // A page, and as many tables as are not there yet: of levels 3, 2 and 1; none; none; of level 1; of levels 2 and 1.
+    // A page, and as many tables as are not there yet: of levels 3, 2 and 1; none; none; of level
+    // 1; of levels 2 and 1.
     for (at, frames) in [(0, 4), (1, 0), (PAGE, 1), (2 * MIB as u64, 2), (GIB as u64, 3)] {
         let before = counts().used();
         ensure_eq!(probe::read(base + at).or_fail("memory that was granted")?, 0);
@@ -136,7 +145,10 @@ fn c13_bytes_above_the_break_come_back_as_zero() -> CaseResult {
     // SAFETY: growing takes nothing away.
     unsafe { raw.sbrk(200) }.or_fail("a break that moves up")?;
     for (offset, expected) in [(0, 9), (99, 9), (100, 0), (299, 0)] {
-        ensure_eq!((offset, probe::read(base + offset).or_fail("memory that was granted")?), (offset, expected));
+        ensure_eq!(
+            (offset, probe::read(base + offset).or_fail("memory that was granted")?),
+            (offset, expected)
+        );
     }
     Ok(())
 }
@@ -162,7 +174,10 @@ fn limit_is_64_gib() -> CaseResult {
     // SAFETY: the byte was granted to this case.
     unsafe { probe::write(last, 7) }.or_fail("the last byte is there")?;
     ensure_eq!(probe::read(last).or_fail("the last byte is there")?, 7);
-    ensure_matches!(probe::read(last + 1).map_err(|report| report.cause), Err(Cause::BeyondLimit(_)));
+    ensure_matches!(
+        probe::read(last + 1).map_err(|report| report.cause),
+        Err(Cause::BeyondLimit(_))
+    );
     ensure_eq!((raw.info().pages, raw.info().tables), (1, 3));
     Ok(())
 }

@@ -103,7 +103,11 @@ fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
     ensure_eq!(report.exception, Exception::DoubleFault);
     ensure_eq!(report.cause, Cause::GuardPage("stack 2"));
     let address = report.address.or_fail("an address")?;
-    ensure!((bounds.guard..bounds.bottom).contains(&address), "{address:#x} with a guard page at {:#x}", bounds.guard);
+    ensure!(
+        (bounds.guard..bounds.bottom).contains(&address),
+        "{address:#x} with a guard page at {:#x}",
+        bounds.guard
+    );
     ensure_matches!(report.place, Some(Place::Region(region)) if region.start == bounds.guard && region.end == bounds.bottom);
     Ok(())
 }
@@ -185,7 +189,12 @@ fn no_fault_returns_the_value() -> CaseResult {
 fn report_is_readable() -> CaseResult {
     let text = alloc::format!("{}", report(16)?);
     let first = text.lines().next();
-    ensure!(first.is_some_and(|line| line.starts_with("page fault: null page, read of 0x0000000000000010 by ")), "{text}");
+    ensure!(
+        first.is_some_and(
+            |line| line.starts_with("page fault: null page, read of 0x0000000000000010 by ")
+        ),
+        "{text}"
+    );
     ensure!(text.lines().skip(1).all(|line| line.starts_with("  ")), "{text}");
     ensure!(text.contains("(the lower half is for processes)"), "{text}");
     Ok(())

@@ -61,9 +61,13 @@ fn freeing_twice_is_an_error_with_the_address() -> CaseResult {
 
 fn memory_of_devices_and_kernel_is_foreign() -> CaseResult {
     let before = counts();
-    let image = with(|memory| memory.tables().translate(0xFFFF_FFFF_8000_0000)).or_fail("the kernel's image is mapped")?;
+    let image = with(|memory| memory.tables().translate(0xFFFF_FFFF_8000_0000))
+        .or_fail("the kernel's image is mapped")?;
     for address in [0, 0xF_0000, 0xFFFC_0000, image.physical] {
-        ensure_eq!(with(|memory| memory.frames().free(frame_at(address), 0)), Err(FreeError::Foreign(address)));
+        ensure_eq!(
+            with(|memory| memory.frames().free(frame_at(address), 0)),
+            Err(FreeError::Foreign(address))
+        );
     }
     ensure_eq!(counts(), before);
     Ok(())

@@ -1,5 +1,5 @@
-//! What hobby kernels test of a heap, written once and run on three: `LockedHeap` and `SimpleHeap` over a break, and
-//! `linked_list_allocator` on its usual 100 KiB.
+//! What hobby kernels test of a heap, written once and run on three: `LockedHeap` and `SimpleHeap`
+//! over a break, and `linked_list_allocator` on its usual 100 KiB.
 
 use alloc::boxed::Box;
 use core::alloc::{GlobalAlloc, Layout};
@@ -135,7 +135,8 @@ fn large_vector(heap: &dyn GlobalAlloc) -> CaseResult {
     Ok(())
 }
 
-/// Three times as many as fit a heap of 100 KiB at 16 bytes each, so the heap must reuse what was freed.
+/// Three times as many as fit a heap of 100 KiB at 16 bytes each, so the heap must reuse what was
+/// freed.
 fn many_boxes(heap: &dyn GlobalAlloc) -> CaseResult {
     for number in 0..3 * SIZE / 16 {
         ensure_eq!(*Boxed::new(heap, number)?, number);
@@ -168,7 +169,8 @@ fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
     let all_given_back = Balance::now();
     ensure_eq!(pages(), 0);
     let boxed = black_box(Box::new([7_u8; 100]));
-    // Of sixteen that were granted, the one that the block is in, and the one that the heap ends in.
+    // Of sixteen that were granted, the one that the block is in, and the one that the heap ends
+    // in.
     ensure_eq!(pages(), 2);
     drop(boxed);
     ensure_eq!(Balance::now(), all_given_back);
@@ -176,7 +178,8 @@ fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
     Ok(())
 }
 
-/// `calloc` of fresh memory touches what the heap itself needs, a page at either end; of memory that was used, all of it.
+/// `calloc` of fresh memory touches what the heap itself needs, a page at either end; of memory
+/// that was used, all of it.
 fn zeroed_memory_that_is_fresh_is_not_touched() -> CaseResult {
     const SIZE: usize = 1 << 20;
     let (brk, raw) = scratch(Policy::Strict)?;

@@ -1,9 +1,11 @@
 //! The host suites (`tests/*.rs`), each case over a break whose pages appear when they are touched.
 //!
-//! The source is the same; `common::platform` makes the difference. A harness test compares this list with the host's: what is
-//! missing here stands in docs/TESTING.md, with the reason.
+//! The source is the same; `common::platform` makes the difference. A harness test compares this
+//! list with the host's: what is missing here stands in docs/TESTING.md, with the reason.
 
-#![allow(clippy::multiple_unsafe_ops_per_block, reason = "a rule for the kernel and the allocator, not for what tests them")]
+#![allow(
+    reason = "a rule for the kernel and the allocator, not for what tests them"
+)]
 
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;

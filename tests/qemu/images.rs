@@ -43,12 +43,19 @@ fn no_segment_is_both_written_and_executed() -> CaseResult {
     for name in programs::names() {
         let image = programs::find(name).or_fail("it is there")?;
         let list = u64::from_le_bytes(bytes(image, 32)?) as usize;
-        let (entry_len, count) = (u16::from_le_bytes(bytes(image, 54)?), u16::from_le_bytes(bytes(image, 56)?));
+        let (entry_len, count) =
+            (u16::from_le_bytes(bytes(image, 54)?), u16::from_le_bytes(bytes(image, 56)?));
         let mut loaded = 0;
         for index in 0..usize::from(count) {
             let entry = list + index * usize::from(entry_len);
-            let (kind, flags) = (u32::from_le_bytes(bytes(image, entry)?), u32::from_le_bytes(bytes(image, entry + 4)?));
-            ensure!(kind != LOAD || flags & (WRITE | EXECUTE) != WRITE | EXECUTE, "{name}: segment {index}");
+            let (kind, flags) = (
+                u32::from_le_bytes(bytes(image, entry)?),
+                u32::from_le_bytes(bytes(image, entry + 4)?),
+            );
+            ensure!(
+                kind != LOAD || flags & (WRITE | EXECUTE) != WRITE | EXECUTE,
+                "{name}: segment {index}"
+            );
             loaded += usize::from(kind == LOAD);
         }
         ensure!(loaded >= 3, "{name}: text, constants and data are apart: {loaded} segments");

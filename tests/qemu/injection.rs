@@ -32,7 +32,10 @@ fn overcommit_break_grown_touched_and_shrunk() -> CaseResult {
         for place in PLACES {
             let before = raw.info();
             if let Err(report) = probe::read(base + place) {
-                ensure_matches!(report.cause, Cause::OutOfFrames(OutOfFrames { injected: true, .. }));
+                ensure_matches!(
+                    report.cause,
+                    Cause::OutOfFrames(OutOfFrames { injected: true, .. })
+                );
                 ensure_eq!(raw.info(), before);
                 probe::read(base + place).or_fail("a second touch that succeeds")?;
             }
@@ -58,7 +61,10 @@ fn strict_break_grown_touched_and_shrunk() -> CaseResult {
                     }
                 }
                 Err(error) => {
-                    ensure_matches!(error, MoveError::OutOfFrames(OutOfFrames { injected: true, .. }));
+                    ensure_matches!(
+                        error,
+                        MoveError::OutOfFrames(OutOfFrames { injected: true, .. })
+                    );
                     ensure_eq!(raw.info(), before);
                 }
             }
@@ -89,19 +95,25 @@ fn vector_on_the_kernel_heap() -> CaseResult {
             }
             vector.push(number);
         }
-        ensure_eq!(vector.iter().sum::<u64>(), vector.len() as u64 * (vector.len() as u64).saturating_sub(1) / 2);
+        ensure_eq!(
+            vector.iter().sum::<u64>(),
+            vector.len() as u64 * (vector.len() as u64).saturating_sub(1) / 2
+        );
         Ok(())
     })?;
     ensure_matches!(requests, 40..);
     Ok(())
 }
 
-/// Allocates and fills blocks up to 40 KiB, frees half of them, and allocates again. Returns how many allocations were refused.
+/// Allocates and fills blocks up to 40 KiB, frees half of them, and allocates again. Returns how
+/// many allocations were refused.
 fn churn(heap: &mut Heap<ScratchBreak>) -> usize {
     let mut blocks = [None; 24];
     let mut refused = 0;
     for round in 0..2 {
-        for (slot, block) in blocks.iter_mut().enumerate().filter(|(slot, _)| slot % 2 == round || round == 0) {
+        for (slot, block) in
+            blocks.iter_mut().enumerate().filter(|(slot, _)| slot % 2 == round || round == 0)
+        {
             let layout = Layout::array::<u8>((slot + 1) * 1700).expect("a small layout");
             if let Some(block) = block.take() {
                 // SAFETY: allocated below with this layout, and freed once.
@@ -132,14 +144,19 @@ fn heap_over_a_strict_break() -> CaseResult {
     Ok(())
 }
 
-/// Memory runs out where it is touched, perhaps in the middle of the heap's own work: the heap is given up, and the kernel goes on.
+/// Memory runs out where it is touched, perhaps in the middle of the heap's own work: the heap is
+/// given up, and the kernel goes on.
 fn heap_over_an_overcommit_break() -> CaseResult {
     let requests = fail_nth(|| {
         let mut heap = Heap::new(scratch(Policy::Overcommit)?.0);
-        // SAFETY: what the closure abandons are blocks of the heap, which is not used again but given up as a whole.
+        // SAFETY: what the closure abandons are blocks of the heap, which is not used again but
+        // given up as a whole.
         match unsafe { catch_fault(|| churn(&mut heap)) } {
             Ok(refused) => ensure_eq!(refused, 0),
-            Err(report) => ensure_matches!(report.cause, Cause::OutOfFrames(OutOfFrames { injected: true, .. })),
+            Err(report) => ensure_matches!(
+                report.cause,
+                Cause::OutOfFrames(OutOfFrames { injected: true, .. })
+            ),
         }
         Ok(())
     })?;

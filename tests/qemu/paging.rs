@@ -22,7 +22,9 @@ pub const CASES: &[Case] = cases!("paging":
 );
 
 fn lower_half_is_empty() -> CaseResult {
-    let used = with(|memory| memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count());
+    let used = with(|memory| {
+        memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count()
+    });
     ensure_eq!(used, 0);
     ensure!(takeover().lower_half_entries > 0, "the bootloader's lower half was empty, too");
     Ok(())
@@ -42,7 +44,9 @@ fn c18_low_address_worked_before_and_faults_now() -> CaseResult {
 /// Every page of every region that is always mapped.
 fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
     for index in 0.. {
-        let Some(region) = with(|memory| memory.space().regions().get(index).copied()) else { break };
+        let Some(region) = with(|memory| memory.space().regions().get(index).copied()) else {
+            break;
+        };
         if !matches!(region.kind, Kind::Fixed | Kind::Stack) {
             continue;
         }
@@ -89,7 +93,8 @@ fn execution_of_heap_memory_is_reported() -> CaseResult {
     // SAFETY: growing takes nothing away.
     let page = unsafe { raw.sbrk(PAGE_SIZE as isize) }.or_fail("a page of addresses")?;
     // SAFETY: a mere `ret`, if it is executed at all.
-    let untouched = unsafe { probe::execute(page) }.err().or_fail("a fault before the first touch")?;
+    let untouched =
+        unsafe { probe::execute(page) }.err().or_fail("a fault before the first touch")?;
     ensure_eq!(untouched.cause, Cause::ExecuteNoExecute);
     ensure_eq!(raw.info().pages, 0);
     // SAFETY: the break is this case's.

@@ -1,4 +1,5 @@
-//! What the host suites need of the machine that they run on: here, the kernel. (On the host: `tests/common/platform.rs`.)
+//! What the host suites need of the machine that they run on: here, the kernel. (On the host:
+//! `tests/common/platform.rs`.)
 
 use core::fmt::Debug;
 use core::ops::Range;
@@ -18,13 +19,16 @@ use spin::Mutex;
 use super::prelude::*;
 use crate::PAGE;
 
-/// What the others' part of a page is filled with that they share with the heap. (On pages of their own they write nothing.)
+/// What the others' part of a page is filled with that they share with the heap. (On pages of their
+/// own they write nothing.)
 const FOREIGN: u8 = 0xEE;
 
-/// Programs of each property test. The host runs more of them, and other ones each time. (To check a heap with records takes longer.)
+/// Programs of each property test. The host runs more of them, and other ones each time. (To check
+/// a heap with records takes longer.)
 const PROGRAMS: u32 = if cfg!(feature = "checked") { 30 } else { 100 };
 
-/// Lists the cases of a suite, which run on the host and here: `cases!(one_case, another_case);`. Here they make a table.
+/// Lists the cases of a suite, which run on the host and here: `cases!(one_case, another_case);`.
+/// Here they make a table.
 macro_rules! cases {
     ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
         pub const CASES: &[::kernel_demo::testing::Case] = &[$(
@@ -53,8 +57,8 @@ pub fn during(what: &dyn Debug, part: impl FnOnce()) {
     testing::during(what, part);
 }
 
-/// Runs a property test with one input. If it fails there, the input is shown as it is: a panic ends the kernel, so proptest has
-/// no chance to make it shorter.
+/// Runs a property test with one input. If it fails there, the input is shown as it is: a panic
+/// ends the kernel, so proptest has no chance to make it shorter.
 pub fn during_property(input: &dyn Debug, property: impl FnOnce()) {
     testing::during(input, property);
 }
@@ -75,10 +79,12 @@ pub fn take_noted() -> Vec<Misuse> {
     core::mem::take(&mut *NOTED.lock())
 }
 
-/// The memory that a test's break moves in: addresses of a break of the kernel's, at which nothing is mapped until it is touched.
+/// The memory that a test's break moves in: addresses of a break of the kernel's, at which nothing
+/// is mapped until it is touched.
 ///
-/// Nothing is written to what is granted: the first touch of each page is the heap's own. A touch above the break is a fault that
-/// ends the case, unless memory up there was handed over: then the kernel's break stands above that.
+/// Nothing is written to what is granted: the first touch of each page is the heap's own. A touch
+/// above the break is a fault that ends the case, unless memory up there was handed over: then the
+/// kernel's break stands above that.
 pub struct Memory {
     brk: ScratchBreak,
     base: u64,
@@ -89,7 +95,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// `len` bytes from `skew` bytes above a multiple of 64 KiB on. Places in it are given as offsets from there.
+    /// `len` bytes from `skew` bytes above a multiple of 64 KiB on. Places in it are given as
+    /// offsets from there.
     pub fn new(len: usize, skew: usize) -> Self {
         let brk = ScratchBreak::claim(Policy::Strict).expect("a break that nobody uses");
         let base = brk.raw().position() + skew as u64;
@@ -143,8 +150,13 @@ impl Memory {
             let part = page.max(above.start)..(page + PAGE).min(above.end);
             if memory::with(|memory| memory.tables().translate(page)).is_some() {
                 // SAFETY: below the kernel's break, and nobody writes to it meanwhile.
-                let bytes =
-                    unsafe { NonNull::slice_from_raw_parts(pointer(part.start), (part.end - part.start) as usize).as_ref() };
+                let bytes = unsafe {
+                    NonNull::slice_from_raw_parts(
+                        pointer(part.start),
+                        (part.end - part.start) as usize,
+                    )
+                    .as_ref()
+                };
                 kept.push((part.start, bytes.to_vec()));
             }
         }
@@ -152,18 +164,23 @@ impl Memory {
         self.move_to(above.end);
         for (start, bytes) in kept {
             // SAFETY: below the kernel's break again, and as long.
-            unsafe { pointer(start).copy_from_nonoverlapping(NonNull::from(bytes.as_slice()).cast(), bytes.len()) };
+            unsafe {
+                pointer(start)
+                    .copy_from_nonoverlapping(NonNull::from(bytes.as_slice()).cast(), bytes.len())
+            };
         }
     }
 
     /// Moves the kernel's break.
     fn move_to(&self, end: u64) {
         let brk = self.brk.raw();
-        move_by(brk, end as isize - brk.position() as isize).expect("frames for what was there, or was handed over");
+        move_by(brk, end as isize - brk.position() as isize)
+            .expect("frames for what was there, or was handed over");
         assert_eq!(brk.position(), end, "the break is not where it was moved to");
     }
 
-    /// Asserts that nobody but the others touched what they hold: no page of their own is there, not even for a look.
+    /// Asserts that nobody but the others touched what they hold: no page of their own is there,
+    /// not even for a look.
     pub fn assert_untouched(&self, range: Range<usize>) {
         let (start, end) = (self.base + range.start as u64, self.base + range.end as u64);
         for page in (page_ceil(start)..page_floor(end)).step_by(PAGE as usize) {
@@ -173,11 +190,15 @@ impl Memory {
         for address in self.shared_pages(range).into_iter().flatten() {
             // SAFETY: below the break, and written by `give_to_others`.
             let found = unsafe { pointer(address).read() };
-            assert_eq!(found, FOREIGN, "the byte at {address:#x} is somebody else's and was overwritten");
+            assert_eq!(
+                found, FOREIGN,
+                "the byte at {address:#x} is somebody else's and was overwritten"
+            );
         }
     }
 
-    /// The parts of a range, as addresses below the kernel's break, that lie on its first and last page, if these are not its own as a whole.
+    /// The parts of a range, as addresses below the kernel's break, that lie on its first and last
+    /// page, if these are not its own as a whole.
     fn shared_pages(&self, range: Range<usize>) -> [Range<u64>; 2] {
         let (start, end) = (self.base + range.start as u64, self.base + range.end as u64);
         if end > self.brk.raw().position() {
@@ -189,11 +210,13 @@ impl Memory {
     }
 }
 
-/// A mapping: a break of the kernel's that nobody moves. It is as long as it is, and gone for good when it is dropped.
+/// A mapping: a break of the kernel's that nobody moves. It is as long as it is, and gone for good
+/// when it is dropped.
 pub struct Mapping(ScratchBreak);
 
 impl Mapping {
-    /// `len` bytes from the start of a page on. `None` if there is no more to be had: the kernel has a dozen such breaks.
+    /// `len` bytes from the start of a page on. `None` if there is no more to be had: the kernel
+    /// has a dozen such breaks.
     pub fn new(len: usize) -> Option<Self> {
         let brk = ScratchBreak::claim(Policy::Strict)?;
         move_by(brk.raw(), len as isize).ok()?;
@@ -208,7 +231,8 @@ impl Mapping {
 
 /// An address of a break, to be used.
 fn pointer(address: u64) -> NonNull<u8> {
-    NonNull::new(ptr::with_exposed_provenance_mut(address as usize)).expect("no break has address null")
+    NonNull::new(ptr::with_exposed_provenance_mut(address as usize))
+        .expect("no break has address null")
 }
 
 fn move_by(brk: RawBreak, by: isize) -> Result<(), BreakError> {

@@ -1,4 +1,5 @@
-//! Fails on purpose, one case for each way to fail: the harness must tell them apart. Runs only when asked for by name.
+//! Fails on purpose, one case for each way to fail: the harness must tell them apart. Runs only
+//! when asked for by name.
 
 use kernel_demo::memory::with;
 use kernel_demo::testing::{Case, CaseResult, OrFail};

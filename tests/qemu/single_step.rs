@@ -1,5 +1,6 @@
-//! A handler that allocates and frees comes after *every instruction* of long sequences of `allocate`, `reallocate` and `deallocate` in a heap of
-//! arenas: in the middle of the fast paths, of the slow ones, and while the parent's lock is held.
+//! A handler that allocates and frees comes after *every instruction* of long sequences of
+//! `allocate`, `reallocate` and `deallocate` in a heap of arenas: in the middle of the fast paths,
+//! of the slow ones, and while the parent's lock is held.
 
 use alloc::vec;
 use core::ptr;
@@ -19,7 +20,8 @@ pub const CASES: &[Case] = &[Case {
 
 type Heap = ArenaHeap<FixedBreak, SingleCpu>;
 
-/// The memory of the heap, in bytes. Its pages are there: the handler must not fault where the memory manager is locked.
+/// The memory of the heap, in bytes. Its pages are there: the handler must not fault where the
+/// memory manager is locked.
 const SIZE: usize = 2 << 20;
 
 /// Operations of who is interrupted, between two looks at the heap.

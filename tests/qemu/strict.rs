@@ -1,4 +1,5 @@
-//! When frames run out: refused at the move under the strict policy, reported at the touch under overcommit.
+//! When frames run out: refused at the move under the strict policy, reported at the touch under
+//! overcommit.
 
 use alloc::vec::Vec;
 
@@ -43,13 +44,17 @@ fn refuses_what_cannot_be_backed() -> CaseResult {
     let available = before.available();
     // SAFETY: growing takes nothing away.
     let refused = unsafe { raw.sbrk(TOO_MUCH) };
-    ensure_eq!(refused, Err(MoveError::OutOfFrames(OutOfFrames { asked, available, injected: false })));
+    ensure_eq!(
+        refused,
+        Err(MoveError::OutOfFrames(OutOfFrames { asked, available, injected: false }))
+    );
     ensure_eq!(raw.info(), info);
     ensure_eq!(counts(), before);
     Ok(())
 }
 
-/// Touches one page after the other of a break that granted too much, until no frame is left. Returns the report.
+/// Touches one page after the other of a break that granted too much, until no frame is left.
+/// Returns the report.
 fn use_up_all_frames(base: u64) -> Result<FaultReport, Failed> {
     (base..base + TOO_MUCH as u64)
         .step_by(PAGE as usize)
@@ -81,7 +86,10 @@ fn overcommit_grants_more_than_there_is_and_reports_the_touch() -> CaseResult {
     let base = unsafe { raw.sbrk(TOO_MUCH) }.or_fail("64 GiB of addresses")?;
     let report = use_up_all_frames(base)?;
     let info = raw.info();
-    ensure_eq!(report.cause, Cause::OutOfFrames(OutOfFrames { asked: 1, available: 0, injected: false }));
+    ensure_eq!(
+        report.cause,
+        Cause::OutOfFrames(OutOfFrames { asked: 1, available: 0, injected: false })
+    );
     ensure_eq!(report.address, Some(base + info.pages as u64 * PAGE));
     ensure_matches!(report.place, Some(Place::Region(Region { name, .. })) if name == raw.name());
     ensure_eq!(info.pages + info.tables, before.available());
@@ -94,7 +102,10 @@ fn overcommit_grants_more_than_there_is_and_reports_the_touch() -> CaseResult {
 fn kernel_heap_refuses_and_the_kernel_goes_on() -> CaseResult {
     let before = counts();
     let mut vector = Vec::<u8>::new();
-    ensure!(vector.try_reserve_exact(TOO_MUCH as usize).is_err(), "64 GiB on a machine of {before}");
+    ensure!(
+        vector.try_reserve_exact(TOO_MUCH as usize).is_err(),
+        "64 GiB on a machine of {before}"
+    );
     ensure_eq!(counts().reserved, before.reserved);
     vector.try_reserve_exact(PAGE as usize).or_fail("a page")?;
     vector.resize(PAGE as usize, 7);

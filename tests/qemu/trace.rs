@@ -17,7 +17,8 @@ pub const CASES: &[Case] = cases!("trace":
     overwritten_events_are_counted,
 );
 
-/// The events since the mark. The vector has its room before the trace is asked: making room would make events.
+/// The events since the mark. The vector has its room before the trace is asked: making room would
+/// make events.
 fn since(mark: u64) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(CAPACITY);
     with(|memory| entries.extend(memory.trace().since(mark)));
@@ -36,13 +37,18 @@ fn c12_c13_the_life_of_a_page() -> CaseResult {
     // SAFETY: the byte was granted to this case.
     unsafe { probe::write(base + PAGE + 8, 1) }.or_fail("memory that was granted")?;
     let touched = mark();
-    let frame = with(|memory| memory.tables().translate(base + PAGE)).or_fail("a mapped page")?.physical;
+    let frame =
+        with(|memory| memory.tables().translate(base + PAGE)).or_fail("a mapped page")?.physical;
     // SAFETY: nobody uses the memory.
     unsafe { raw.sbrk(-2 * PAGE as isize) }.or_fail("a break that moves down")?;
 
     let (page, end) = (base + PAGE, base + 2 * PAGE);
     let all = since(start);
-    let lines: Vec<String> = all.iter().filter(|entry| entry.sequence < touched).map(|entry| entry.event.to_string()).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .filter(|entry| entry.sequence < touched)
+        .map(|entry| entry.event.to_string())
+        .collect();
     ensure_eq!(lines.len(), 7);
     ensure_eq!(lines[0], format!("break   {name} {base:#x} -> {end:#x} (+8192)"));
     ensure_eq!(lines[1], format!("fault   write {:#x} in {name}", page + 8));
@@ -52,8 +58,12 @@ fn c12_c13_the_life_of_a_page() -> CaseResult {
     ensure_eq!(lines[5], format!("frame+  {frame:#x} page"));
     ensure_eq!(lines[6], format!("map     {page:#x} -> {frame:#x}"));
 
-    let lines: Vec<String> =
-        all.iter().filter(|entry| entry.sequence >= touched).map(|entry| entry.event.to_string()).take(6).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .filter(|entry| entry.sequence >= touched)
+        .map(|entry| entry.event.to_string())
+        .take(6)
+        .collect();
     ensure_eq!(lines[0], format!("break   {name} {end:#x} -> {base:#x} (-8192)"));
     ensure_eq!(lines[1], format!("unmap   {page:#x} -> {frame:#x}"));
     ensure_eq!(lines[2], format!("frame-  {frame:#x} page"));

@@ -1,4 +1,5 @@
-//! Tells the linker what the program is made of: the four functions of an allocator, and what they call.
+//! Tells the linker what the program is made of: the four functions of an allocator, and what they
+//! call.
 
 fn main() {
     for function in ["alloc", "alloc_zeroed", "dealloc", "realloc"] {

@@ -1,5 +1,5 @@
-//! Records what a program asks of `malloc`, in the order in which it asks. For glibc, which offers its own functions under second
-//! names.
+//! Records what a program asks of `malloc`, in the order in which it asks. For glibc, which offers
+//! its own functions under second names.
 //!
 //! ```text
 //!   RECORD=raw LD_PRELOAD=librecorder.so program …        bench trace import raw → a compact trace
@@ -8,8 +8,9 @@
 //!                              └─► buffer ──write──► the file named by RECORD
 //! ```
 //!
-//! A record is four native 64-bit words: the act, the alignment (0 if plain), the size, the address of the block, and the one
-//! before for `realloc`, packed as `act | alignment << 8`, `size`, `block`, `old`. Nothing here allocates.
+//! A record is four native 64-bit words: the act, the alignment (0 if plain), the size, the address
+//! of the block, and the one before for `realloc`, packed as `act | alignment << 8`, `size`,
+//! `block`, `old`. Nothing here allocates.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
@@ -71,7 +72,8 @@ impl Recorder {
 
     fn record(&self, act: u64, align: usize, size: usize, block: *mut c_void, old: *mut c_void) {
         self.with(|buffer, file| {
-            buffer.records[buffer.len] = [act | (align as u64) << 8, size as u64, block.addr() as u64, old.addr() as u64];
+            buffer.records[buffer.len] =
+                [act | (align as u64) << 8, size as u64, block.addr() as u64, old.addr() as u64];
             buffer.len += 1;
             if buffer.len == CAPACITY {
                 buffer.write(file);

@@ -1,7 +1,8 @@
 //! Instructions and cache misses an operation, counted by callgrind.
 //!
-//! The second pass is counted; the caches are simulated from the start. What is simulated is a first-level data cache of 32 KiB and
-//! one of 1 MiB behind it, whatever the machine has, so that figures of different machines can be compared.
+//! The second pass is counted; the caches are simulated from the start. What is simulated is a
+//! first-level data cache of 32 KiB and one of 1 MiB behind it, whatever the machine has, so that
+//! figures of different machines can be compared.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -45,8 +46,10 @@ pub struct Counts {
 ///
 /// Why there are no figures.
 pub fn once(subject: subject::Name, workload: workload::Name) -> Outcome<Counts> {
-    let (operations, messages): (usize, String) = process::run_under(&VALGRIND, &Job::Count { subject, workload }, LIMIT)?;
-    parse(&messages, operations).ok_or_else(|| Failure::Crashed(format!("callgrind's output has no counts: {messages}")))
+    let (operations, messages): (usize, String) =
+        process::run_under(&VALGRIND, &Job::Count { subject, workload }, LIMIT)?;
+    parse(&messages, operations)
+        .ok_or_else(|| Failure::Crashed(format!("callgrind's output has no counts: {messages}")))
 }
 
 /// Whether valgrind is there.
@@ -78,7 +81,8 @@ impl stage::Act for TwoPasses {
 /// While this runs, callgrind counts.
 #[inline(never)]
 fn counted<S: Subject, W: Workload>(subject: &mut S, workload: &mut W) -> Outcome<()> {
-    // The result is looked at after the call, so that this is no tail call, which callgrind would not see.
+    // The result is looked at after the call, so that this is no tail call, which callgrind would
+    // not see.
     let result = stage::pass(subject, workload);
     std::hint::black_box(&result);
     result
@@ -91,10 +95,15 @@ fn parse(messages: &str, operations: usize) -> Option<Counts> {
         Some(values.split_whitespace())
     };
     // Zeros at the end of the line are not printed.
-    let counts = line("Collected")?.map_while(|count| count.parse().ok()).chain(std::iter::repeat(0.0));
+    let counts =
+        line("Collected")?.map_while(|count| count.parse().ok()).chain(std::iter::repeat(0.0));
     let counts: Vec<(&str, f64)> = line("Events  ")?.zip(counts).collect();
     let an_operation = |names: &[&str]| {
-        let figures: Vec<f64> = counts.iter().filter(|(name, _)| names.contains(name)).map(|(_, count)| *count).collect();
+        let figures: Vec<f64> = counts
+            .iter()
+            .filter(|(name, _)| names.contains(name))
+            .map(|(_, count)| *count)
+            .collect();
         (figures.len() == names.len()).then(|| figures.iter().sum::<f64>() / operations as f64)
     };
     Some(Counts {
@@ -118,7 +127,9 @@ mod tests {
 
     #[test]
     fn zeros_that_are_not_printed_are_counted() {
-        let counts = parse("==1== Events    : Ir D1mr D1mw DLmr DLmw\n==1== Collected : 500 7\n", 100).unwrap();
+        let counts =
+            parse("==1== Events    : Ir D1mr D1mw DLmr DLmw\n==1== Collected : 500 7\n", 100)
+                .unwrap();
         assert_eq!(counts, Counts { instructions: 5.0, l1_misses: 0.07, l2_misses: 0.0 });
     }
 

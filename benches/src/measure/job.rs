@@ -56,7 +56,8 @@ pub enum Job {
 }
 
 impl Job {
-    /// Does the job in this process and returns its figures, as JSON. The process is killed after `seconds`.
+    /// Does the job in this process and returns its figures, as JSON. The process is killed after
+    /// `seconds`.
     ///
     /// # Errors
     ///
@@ -69,7 +70,9 @@ impl Job {
             memory::pin_to_one_core();
         }
         match *self {
-            Self::Time { subject, workload, budget } => to_string(&time::here(subject, workload, Duration::from_millis(budget))),
+            Self::Time { subject, workload, budget } => {
+                to_string(&time::here(subject, workload, Duration::from_millis(budget)))
+            }
             Self::Count { subject, workload } => to_string(&counts::here(subject, workload)),
             Self::Tightness { subject, question } => to_string(&tightness::here(subject, question)),
             Self::Bounds { subject, cells } => to_string(&bounds::here(subject, cells)),

@@ -17,7 +17,8 @@ pub use job::Job;
 pub(crate) use process::run as run_in_child;
 pub use process::{Failure, Outcome};
 
-/// The middle one of some figures; the mean of the middle two if their number is even. `None` if there are none.
+/// The middle one of some figures; the mean of the middle two if their number is even. `None` if
+/// there are none.
 #[must_use]
 pub fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();

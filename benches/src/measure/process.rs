@@ -56,8 +56,13 @@ pub(crate) fn run<T: DeserializeOwned>(job: &Job, seconds: u32) -> Outcome<T> {
     run_under(&[], job, seconds).map(|(figures, _)| figures)
 }
 
-/// The same under another program, given with its arguments. Returns also what that program wrote to its error output.
-pub(super) fn run_under<T: DeserializeOwned>(under: &[&str], job: &Job, seconds: u32) -> Outcome<(T, String)> {
+/// The same under another program, given with its arguments. Returns also what that program wrote
+/// to its error output.
+pub(super) fn run_under<T: DeserializeOwned>(
+    under: &[&str],
+    job: &Job,
+    seconds: u32,
+) -> Outcome<(T, String)> {
     let this = std::env::current_exe().map_err(Failure::because)?;
     let mut command = match under {
         [] => Command::new(this),
@@ -82,8 +87,9 @@ fn figures<T: DeserializeOwned>(output: &Output) -> Outcome<T> {
     if !output.status.success() {
         return Err(Failure::Crashed(format!("{}: {}", output.status, last_words())));
     }
-    serde_json::from_slice::<Outcome<T>>(&output.stdout)
-        .unwrap_or_else(|error| Err(Failure::Crashed(format!("unreadable answer: {error}: {}", last_words()))))
+    serde_json::from_slice::<Outcome<T>>(&output.stdout).unwrap_or_else(|error| {
+        Err(Failure::Crashed(format!("unreadable answer: {error}: {}", last_words())))
+    })
 }
 
 #[cfg(test)]
@@ -93,16 +99,25 @@ mod tests {
     use super::*;
 
     fn output(status: i32, stdout: &str) -> Output {
-        Output { status: ExitStatus::from_raw(status), stdout: stdout.into(), stderr: b"oh no".into() }
+        Output {
+            status: ExitStatus::from_raw(status),
+            stdout: stdout.into(),
+            stderr: b"oh no".into(),
+        }
     }
 
     #[test]
     fn a_childs_end_is_told_apart() {
         assert_eq!(figures(&output(0, r#"{"Ok":1.5}"#)), Ok(1.5));
-        assert_eq!(figures::<f64>(&output(0, r#"{"Err":"out-of-memory"}"#)), Err(Failure::OutOfMemory));
+        assert_eq!(
+            figures::<f64>(&output(0, r#"{"Err":"out-of-memory"}"#)),
+            Err(Failure::OutOfMemory)
+        );
         assert_eq!(figures::<f64>(&output(libc::SIGALRM, "")), Err(Failure::TooSlow));
         for ended in [output(libc::SIGSEGV, ""), output(0, "nonsense"), output(101 << 8, "")] {
-            assert!(matches!(figures::<f64>(&ended), Err(Failure::Crashed(why)) if why.contains("oh no")));
+            assert!(
+                matches!(figures::<f64>(&ended), Err(Failure::Crashed(why)) if why.contains("oh no"))
+            );
         }
     }
 }

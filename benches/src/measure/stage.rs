@@ -14,11 +14,19 @@ pub(super) trait Act {
     type Figures;
 
     /// Does it. The subject is in the state that the workload begins with.
-    fn act<S: Subject, W: Workload>(self, subject: &mut S, workload: &mut W) -> Outcome<Self::Figures>;
+    fn act<S: Subject, W: Workload>(
+        self,
+        subject: &mut S,
+        workload: &mut W,
+    ) -> Outcome<Self::Figures>;
 }
 
 /// Makes both, on pages that are present, and does `act`.
-pub(super) fn on<A: Act>(subject: subject::Name, workload: workload::Name, act: A) -> Outcome<A::Figures> {
+pub(super) fn on<A: Act>(
+    subject: subject::Name,
+    workload: workload::Name,
+    act: A,
+) -> Outcome<A::Figures> {
     let region = memory::region(workload.region(), Pages::Present).map_err(Failure::because)?;
     workload.visit(OnWorkload { subject, region, act }).map_err(Failure::because)?
 }

@@ -1,8 +1,8 @@
 //! How much of a heap is payload.
 //!
-//! Three questions, to heaps that are given their memory: how full is a heap when a random churn first fails; how small a
-//! heap is enough for what a program does, and how high up in a large one does it get; how much does a buffer need that grows
-//! step by step.
+//! Three questions, to heaps that are given their memory: how full is a heap when a random churn
+//! first fails; how small a heap is enough for what a program does, and how high up in a large one
+//! does it get; how much does a buffer need that grows step by step.
 
 use std::ptr::NonNull;
 
@@ -28,11 +28,13 @@ pub enum Question {
     PayloadTo256,
     /// The same up to 16 KiB.
     PayloadTo16K,
-    /// How high does the trace get in a heap with room, as a multiple of the peak of its live bytes?
+    /// How high does the trace get in a heap with room, as a multiple of the peak of its live
+    /// bytes?
     HighWater(trace::Name),
     /// How large must a fixed heap be for the trace, as a multiple of the peak of its live bytes?
     Smallest(trace::Name),
-    /// A buffer grows by `realloc`, a page a step, to 2 MiB: how high does it get, as a multiple of its size?
+    /// A buffer grows by `realloc`, a page a step, to 2 MiB: how high does it get, as a multiple of
+    /// its size?
     RatchetRealloc,
     /// The same by `malloc` of the new and `free` of the old, as a multiple of the two together.
     RatchetMove,
@@ -126,7 +128,8 @@ fn above(region: NonNull<[u8]>, top: usize) -> usize {
     (top - region.addr().get()).next_multiple_of(PAGE)
 }
 
-/// Two of three steps allocate, one frees a random block, until there is no room; the mean of three such churns.
+/// Two of three steps allocate, one frees a random block, until there is no room; the mean of three
+/// such churns.
 fn payload<S: Subject>(region: NonNull<[u8]>, high: usize) -> f64 {
     const HEAP: usize = 8 << 20;
     const CHURNS: u64 = 3;
@@ -158,11 +161,13 @@ fn high_water<S: Subject>(region: NonNull<[u8]>, script: &mut Script) -> Outcome
     Ok(above(region, top))
 }
 
-/// The smallest heap in which the trace runs to its end, found by halving, to a page or a fifth of a percent.
+/// The smallest heap in which the trace runs to its end, found by halving, to a page or a fifth of
+/// a percent.
 fn smallest<S: Subject>(region: NonNull<[u8]>, trace: &Trace) -> Outcome<f64> {
     let mut script = Script::replay(trace);
     let high_water = high_water::<S>(region, &mut script)? / PAGE;
-    let mut fits = |pages: usize| script.pass_with(&mut on::<S>(region, pages * PAGE), |_| ()).is_ok();
+    let mut fits =
+        |pages: usize| script.pass_with(&mut on::<S>(region, pages * PAGE), |_| ()).is_ok();
     let mut too_small = trace.peak_live() / PAGE;
     let mut enough = if fits(high_water) { high_water } else { region.len() / PAGE };
     while enough - too_small > (too_small / 500).max(1) {
@@ -179,8 +184,8 @@ enum Ratchet {
     Move,
 }
 
-/// A buffer grows a page a step to 2 MiB; the highest byte that it had, over the largest sum of bytes that had to be live at a
-/// time.
+/// A buffer grows a page a step to 2 MiB; the highest byte that it had, over the largest sum of
+/// bytes that had to be live at a time.
 fn ratchet<S: Subject>(region: NonNull<[u8]>, how: Ratchet) -> Outcome<f64> {
     const PAGES: usize = 512;
     let mut subject = on::<S>(region, region.len());

@@ -19,7 +19,11 @@ pub fn once(subject: subject::Name, workload: workload::Name, budget: Duration) 
 }
 
 /// Measures in this process: passes until `budget` is over; the median of them.
-pub(super) fn here(subject: subject::Name, workload: workload::Name, budget: Duration) -> Outcome<f64> {
+pub(super) fn here(
+    subject: subject::Name,
+    workload: workload::Name,
+    budget: Duration,
+) -> Outcome<f64> {
     stage::on(subject, workload, Passes { budget })
 }
 

@@ -11,7 +11,8 @@ use crate::subject::{self, Kind};
 use crate::threads::{Load, Who};
 use crate::workload;
 
-/// Above so many nanoseconds an operation a subject is measured in one round only, and its instructions are not counted.
+/// Above so many nanoseconds an operation a subject is measured in one round only, and its
+/// instructions are not counted.
 const SLOW: f64 = 1000.0;
 
 /// A line that is written over itself; only for somebody who watches.
@@ -26,18 +27,28 @@ fn progress(what: std::fmt::Arguments<'_>) {
 /// An empty report of this machine.
 #[must_use]
 pub fn report(quick: bool) -> Report {
-    let state_bytes = size_of::<brkalloc::Heap<brkalloc::FixedBreak>>() - size_of::<brkalloc::FixedBreak>();
+    let state_bytes =
+        size_of::<brkalloc::Heap<brkalloc::FixedBreak>>() - size_of::<brkalloc::FixedBreak>();
     Report { machine: Machine::this(), quick, state_bytes, ..Report::default() }
 }
 
 impl Report {
     /// Measures the time of all pairs, round by round; each round begins with another subject.
-    pub fn time(&mut self, subjects: &[subject::Name], workloads: &[workload::Name], rounds: usize, budget: Duration) {
+    pub fn time(
+        &mut self,
+        subjects: &[subject::Name],
+        workloads: &[workload::Name],
+        rounds: usize,
+        budget: Duration,
+    ) {
         for round in 0..rounds {
             for &workload in workloads {
                 for turn in 0..subjects.len() {
                     let subject = subjects[(turn + round) % subjects.len()];
-                    progress(format_args!("time: round {} of {rounds}: {workload}: {subject}", round + 1));
+                    progress(format_args!(
+                        "time: round {} of {rounds}: {workload}: {subject}",
+                        round + 1
+                    ));
                     if self.is_worth_another_look(workload, subject) {
                         self.time.push(workload, subject, time::once(subject, workload, budget));
                     }
@@ -59,7 +70,10 @@ impl Report {
     pub fn small_target(&mut self, path: &Path) {
         match SmallTarget::read(path) {
             Ok(figures) => self.small_target = Some(figures),
-            Err(error) => eprintln!("no figures of a small target: {}: {error}; `make size` measures them", path.display()),
+            Err(error) => eprintln!(
+                "no figures of a small target: {}: {error}; `make size` measures them",
+                path.display()
+            ),
         }
     }
 
@@ -67,7 +81,10 @@ impl Report {
     pub fn system_side(&mut self, path: &Path) {
         match SystemSide::read(path) {
             Ok(figures) => self.system_side = Some(figures),
-            Err(error) => eprintln!("no figures of the system's side: {}: {error}; `make cost` counts them", path.display()),
+            Err(error) => eprintln!(
+                "no figures of the system's side: {}: {error}; `make cost` counts them",
+                path.display()
+            ),
         }
     }
 
@@ -84,7 +101,9 @@ impl Report {
                     true => counts::once(subject, workload),
                     false => Err(Failure::TooSlow),
                 };
-                let part = |figure: fn(&counts::Counts) -> f64| counted.as_ref().map(figure).map_err(Clone::clone);
+                let part = |figure: fn(&counts::Counts) -> f64| {
+                    counted.as_ref().map(figure).map_err(Clone::clone)
+                };
                 self.instructions.push(workload, subject, part(|counts| counts.instructions));
                 self.l1_misses.push(workload, subject, part(|counts| counts.l1_misses));
                 self.l2_misses.push(workload, subject, part(|counts| counts.l2_misses));
@@ -108,19 +127,34 @@ impl Report {
         progress(format_args!(""));
     }
 
-    /// Whoever is too slow for one pass is too slow for the many that the search for the smallest heap takes.
+    /// Whoever is too slow for one pass is too slow for the many that the search for the smallest
+    /// heap takes.
     fn is_hopeless(&self, question: Question, subject: subject::Name) -> bool {
         let Question::Smallest(trace) = question else { return false };
         self.tightness.outcome(Question::HighWater(trace), subject) == Some(&Err(Failure::TooSlow))
     }
 
     /// Measures many threads, round by round.
-    pub fn threads(&mut self, who: &[Who], loads: &[Load], threads: &[usize], rounds: usize, budget: Duration) {
+    pub fn threads(
+        &mut self,
+        who: &[Who],
+        loads: &[Load],
+        threads: &[usize],
+        rounds: usize,
+        budget: Duration,
+    ) {
         for round in 0..rounds {
             for &load in loads {
-                for &threads in threads.iter().filter(|&&threads| threads > 1 || !load.is_shared()) {
-                    for who in Who::all(threads).into_iter().filter(|name| who.is_empty() || who.contains(name)) {
-                        progress(format_args!("threads: round {} of {rounds}: {load}, {threads}: {who}", round + 1));
+                for &threads in threads.iter().filter(|&&threads| threads > 1 || !load.is_shared())
+                {
+                    for who in Who::all(threads)
+                        .into_iter()
+                        .filter(|name| who.is_empty() || who.contains(name))
+                    {
+                        progress(format_args!(
+                            "threads: round {} of {rounds}: {load}, {threads}: {who}",
+                            round + 1
+                        ));
                         let figure = crate::threads::once(who, load, threads, budget);
                         self.threads.figures.push(Measured { load, threads, who, figure });
                     }
@@ -130,14 +164,15 @@ impl Report {
         progress(format_args!(""));
     }
 
-    /// Counts single operations in heaps of so many cells, until a subject is too slow, or has an operation that
-    /// takes as many instructions as are counted at most.
+    /// Counts single operations in heaps of so many cells, until a subject is too slow, or has an
+    /// operation that takes as many instructions as are counted at most.
     pub fn bounds(&mut self, subjects: &[subject::Name], cells: &[usize]) {
         for &subject in subjects.iter().filter(|subject| subject.kind() != Kind::Library) {
             let mut slow = false;
             for &cells in cells {
                 progress(format_args!("bounds: {subject}: {cells} cells"));
-                let counted = if slow { Err(Failure::TooSlow) } else { bounds::once(subject, cells) };
+                let counted =
+                    if slow { Err(Failure::TooSlow) } else { bounds::once(subject, cells) };
                 slow |= match &counted {
                     Ok(counted) => counted.iter().any(|bound| bound.max >= bounds::STEP_LIMIT),
                     Err(failure) => *failure == Failure::TooSlow,

@@ -38,7 +38,12 @@ impl<R: Copy + Ord> Grid<R> {
     pub fn push(&mut self, row: R, subject: subject::Name, outcome: Outcome<f64>) {
         let index = self.cells.iter().position(|cell| cell.row == row && cell.subject == subject);
         let index = index.unwrap_or_else(|| {
-            self.cells.push(Cell { row, subject, figure: Err(Failure::Unsupported), rounds: Vec::new() });
+            self.cells.push(Cell {
+                row,
+                subject,
+                figure: Err(Failure::Unsupported),
+                rounds: Vec::new(),
+            });
             self.cells.len() - 1
         });
         let cell = &mut self.cells[index];
@@ -52,7 +57,10 @@ impl<R: Copy + Ord> Grid<R> {
     /// The outcome of this pair, if it was measured.
     #[must_use]
     pub fn outcome(&self, row: R, subject: subject::Name) -> Option<&Outcome<f64>> {
-        self.cells.iter().find(|cell| cell.row == row && cell.subject == subject).map(|cell| &cell.figure)
+        self.cells
+            .iter()
+            .find(|cell| cell.row == row && cell.subject == subject)
+            .map(|cell| &cell.figure)
     }
 
     /// The figure of this pair, if there is one.
@@ -94,8 +102,8 @@ pub fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 impl<R> Grid<R> {
-    /// The figures as a table. Its last column is what the heap reached, divided by what the best peer did; of rows that are a share
-    /// more is better.
+    /// The figures as a table. Its last column is what the heap reached, divided by what the best
+    /// peer did; of rows that are a share more is better.
     pub fn table(&self, is_share: fn(R) -> bool) -> Table<'_, R> {
         Table { grid: self, is_share }
     }
@@ -126,7 +134,9 @@ impl<R: Copy + Ord + fmt::Display> fmt::Display for Table<'_, R> {
                     None => write!(f, "{:>12}", "")?,
                 }
             }
-            if let (Some(heap), Some((_, best))) = (grid.figure(row, subject::Name::Heap), grid.best_peer(row, is_share(row))) {
+            if let (Some(heap), Some((_, best))) =
+                (grid.figure(row, subject::Name::Heap), grid.best_peer(row, is_share(row)))
+            {
                 write!(f, "{:12.3}", heap / best)?;
             }
         }
@@ -172,7 +182,12 @@ mod tests {
     fn every_figure_is_in_the_table_and_in_the_json() {
         let grid = grid();
         let table = grid.table(|_| false).to_string();
-        assert!(["pair", "heap", "talc", "1.000", "7.000", "0.143"].iter().all(|part| table.contains(part)), "{table}");
+        assert!(
+            ["pair", "heap", "talc", "1.000", "7.000", "0.143"]
+                .iter()
+                .all(|part| table.contains(part)),
+            "{table}"
+        );
         let json = serde_json::to_string(&grid).unwrap();
         let again: Grid<crate::workload::Name> = serde_json::from_str(&json).unwrap();
         assert_eq!(again.figure(Pair, Talc), Some(7.0));

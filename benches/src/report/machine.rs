@@ -32,7 +32,8 @@ impl Machine {
     #[must_use]
     pub fn this() -> Self {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let processor =
+            cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let mut versions = versions(include_str!("../../../Cargo.lock"));
         // SAFETY: returns a string that lives as long as the process and ends with a zero.
         let glibc = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
@@ -47,7 +48,8 @@ fn versions(lock: &str) -> BTreeMap<String, String> {
     let mut lines = lock.lines();
     let mut found = BTreeMap::new();
     while let Some(line) = lines.next() {
-        if let Some(name) = value(line, "name = ").filter(|name| PACKAGES.contains(&name.as_str())) {
+        if let Some(name) = value(line, "name = ").filter(|name| PACKAGES.contains(&name.as_str()))
+        {
             let version = lines.next().and_then(|line| value(line, "version = "));
             found.insert(name, version.unwrap_or_default());
         }

@@ -97,7 +97,12 @@ impl Report {
 
     /// The bound of a subject's operation in heaps of so many cells, if it was measured.
     #[must_use]
-    pub fn bound(&self, subject: subject::Name, operation: Operation, cells: usize) -> Option<&Bound> {
+    pub fn bound(
+        &self,
+        subject: subject::Name,
+        operation: Operation,
+        cells: usize,
+    ) -> Option<&Bound> {
         let of = self.bounds.iter().find(|of| of.subject == subject && of.cells == cells)?;
         of.bounds.as_ref().ok()?.iter().find(|bound| bound.operation == operation)
     }
@@ -123,15 +128,24 @@ impl fmt::Display for Report {
             }
         }
         if !self.tightness.cells.is_empty() {
-            writeln!(f, "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes")?;
+            writeln!(
+                f,
+                "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes"
+            )?;
             writeln!(f, "{}", self.tightness.table(Question::is_share))?;
         }
         if !self.bounds.is_empty() {
-            writeln!(f, "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum")?;
+            writeln!(
+                f,
+                "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum"
+            )?;
             self.write_bounds(f)?;
         }
         if let Some(system_side) = &self.system_side {
-            writeln!(f, "\nInstructions of the demo kernel and the program that calls it, exact\n{system_side}")?;
+            writeln!(
+                f,
+                "\nInstructions of the demo kernel and the program that calls it, exact\n{system_side}"
+            )?;
         }
         write!(f, "{}", self.threads)?;
         if !self.targets.is_empty() {
@@ -140,7 +154,12 @@ impl fmt::Display for Report {
                 writeln!(f, "{target}")?;
             }
             let short = self.targets.iter().filter(|target| !target.ok).count();
-            writeln!(f, "{} of {} targets reached", self.targets.len() - short, self.targets.len())?;
+            writeln!(
+                f,
+                "{} of {} targets reached",
+                self.targets.len() - short,
+                self.targets.len()
+            )?;
         }
         Ok(())
     }
@@ -158,7 +177,11 @@ impl Report {
                 for cells in self.cells() {
                     match self.bound(subject, operation, cells) {
                         Some(bound) if bound.samples == 0 => write!(f, "{:>18}", "-")?,
-                        Some(bound) => write!(f, "{:>18}", format!("{} {} {}", bound.p50, bound.p99, bound.max))?,
+                        Some(bound) => write!(
+                            f,
+                            "{:>18}",
+                            format!("{} {} {}", bound.p50, bound.p99, bound.max)
+                        )?,
                         None => write!(f, "{:>18}", self.why_no_bound(subject, cells))?,
                     }
                 }
@@ -184,13 +207,20 @@ mod tests {
     fn a_report_is_read_again_from_its_json() {
         let mut report = Report { state_bytes: 100, ..Report::default() };
         report.time.push(workload::Name::Random4K, subject::Name::Heap, Ok(2.0));
-        report.time.push(workload::Name::Random4K, subject::Name::LinkedList, Err(Failure::Crashed("why".to_owned())));
+        report.time.push(
+            workload::Name::Random4K,
+            subject::Name::LinkedList,
+            Err(Failure::Crashed("why".to_owned())),
+        );
         report.tightness.push(Question::all()[2], subject::Name::Heap, Ok(1.05));
         report.judge();
         let json = serde_json::to_string(&report).unwrap();
         let again: Report = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), json);
-        assert!(json.contains(r#""row":"random-4k","subject":"heap","figure":{"Ok":2.0}"#), "{json}");
+        assert!(
+            json.contains(r#""row":"random-4k","subject":"heap","figure":{"Ok":2.0}"#),
+            "{json}"
+        );
         assert!(report.to_string().contains("random-4k"));
     }
 }

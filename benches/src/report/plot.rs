@@ -29,7 +29,10 @@ impl Panel {
     ) -> Self {
         let dots = |row| {
             let subjects = figures.subjects();
-            subjects.iter().filter_map(|&subject| Some((subject, figures.figure(row, subject)?))).collect()
+            subjects
+                .iter()
+                .filter_map(|&subject| Some((subject, figures.figure(row, subject)?)))
+                .collect()
         };
         let rows = figures.rows().into_iter().filter(|&row| keep(row));
         Self { title, logarithmic, rows: rows.map(|row| (row.to_string(), dots(row))).collect() }
@@ -42,14 +45,25 @@ impl Panel {
             let max = |subject| Some(report.bound(subject, operation, cells)?.max as f64);
             subjects.iter().filter_map(|&subject| Some((subject, max(subject)?))).collect()
         };
-        let rows = report.cells().into_iter().map(|cells| (format!("{operation}, {cells} cells"), dots(cells))).collect();
+        let rows = report
+            .cells()
+            .into_iter()
+            .map(|cells| (format!("{operation}, {cells} cells"), dots(cells)))
+            .collect();
         Self { title, logarithmic: true, rows }
     }
 
     /// The smallest and the largest figure, widened so that no dot is on the edge.
     fn range(&self) -> (f64, f64) {
-        let figures = || self.rows.iter().flat_map(|(_, dots)| dots).map(|&(_, figure)| figure).filter(|figure| *figure > 0.0);
-        let (low, high) = (figures().fold(f64::INFINITY, f64::min), figures().fold(f64::MIN_POSITIVE, f64::max));
+        let figures = || {
+            self.rows
+                .iter()
+                .flat_map(|(_, dots)| dots)
+                .map(|&(_, figure)| figure)
+                .filter(|figure| *figure > 0.0)
+        };
+        let (low, high) =
+            (figures().fold(f64::INFINITY, f64::min), figures().fold(f64::MIN_POSITIVE, f64::max));
         if self.logarithmic { (low / 1.2, high * 1.2) } else { (low - 0.02, high + 0.02) }
     }
 
@@ -65,26 +79,52 @@ impl Panel {
         let (low, high) = self.range();
         let inside = |tick: &f64| (low..=high).contains(tick);
         if self.logarithmic {
-            return (-3..9).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power))).filter(inside).collect();
+            return (-3..9)
+                .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
+                .filter(inside)
+                .collect();
         }
-        let step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0].into_iter().find(|step| (high - low) / step < 15.0);
+        let step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
+            .into_iter()
+            .find(|step| (high - low) / step < 15.0);
         let step = step.unwrap_or(10.0);
-        (0..).map(|index| (low / step).ceil() * step + f64::from(index) * step).take_while(|tick| *tick <= high).collect()
+        (0..)
+            .map(|index| (low / step).ceil() * step + f64::from(index) * step)
+            .take_while(|tick| *tick <= high)
+            .collect()
     }
 
     /// Draws the panel with its upper edge at `top`; returns its lower edge.
     fn draw(&self, top: f64, svg: &mut String) -> Result<f64, fmt::Error> {
         let bottom = top + 30.0 + ROW * self.rows.len() as f64;
-        writeln!(svg, r#"<text x="{LEFT}" y="{}" font-weight="bold">{}</text>"#, top + 16.0, self.title)?;
+        writeln!(
+            svg,
+            r#"<text x="{LEFT}" y="{}" font-weight="bold">{}</text>"#,
+            top + 16.0,
+            self.title
+        )?;
         for tick in self.ticks() {
             let x = self.x(tick);
-            writeln!(svg, r##"<line x1="{x:.1}" y1="{}" x2="{x:.1}" y2="{bottom}" stroke="#ddd"/>"##, top + 26.0)?;
+            writeln!(
+                svg,
+                r##"<line x1="{x:.1}" y1="{}" x2="{x:.1}" y2="{bottom}" stroke="#ddd"/>"##,
+                top + 26.0
+            )?;
             let label = (tick * 1000.0).round() / 1000.0;
-            writeln!(svg, r##"<text x="{x:.1}" y="{}" text-anchor="middle" fill="#666">{label}</text>"##, bottom + 14.0)?;
+            writeln!(
+                svg,
+                r##"<text x="{x:.1}" y="{}" text-anchor="middle" fill="#666">{label}</text>"##,
+                bottom + 14.0
+            )?;
         }
         for (index, (label, dots)) in self.rows.iter().enumerate() {
             let y = top + 30.0 + ROW * (index as f64 + 0.5);
-            writeln!(svg, r#"<text x="{}" y="{}" text-anchor="end">{label}</text>"#, LEFT - 10.0, y + 4.0)?;
+            writeln!(
+                svg,
+                r#"<text x="{}" y="{}" text-anchor="end">{label}</text>"#,
+                LEFT - 10.0,
+                y + 4.0
+            )?;
             // Ours last, so that no other dot hides it.
             for (subject, figure) in dots.iter().rev().filter(|(_, figure)| *figure > 0.0) {
                 dot(svg, *subject, self.x(*figure), y)?;
@@ -115,7 +155,10 @@ const fn style(subject: subject::Name) -> (&'static str, f64) {
 
 fn dot(svg: &mut String, subject: subject::Name, x: f64, y: f64) -> fmt::Result {
     let (colour, radius) = style(subject);
-    writeln!(svg, r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}"><title>{subject}</title></circle>"#)
+    writeln!(
+        svg,
+        r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}"><title>{subject}</title></circle>"#
+    )
 }
 
 /// The whole picture.
@@ -128,13 +171,28 @@ fn draw(report: &Report) -> Result<String, fmt::Error> {
     let panels = [
         Panel::of("Nanoseconds an operation", true, &report.time, |_| true),
         Panel::of("Instructions an operation", true, &report.instructions, |_| true),
-        Panel::of("Payload when a churn first fails, as a share of the heap", false, &report.tightness, Question::is_share),
-        Panel::of("Heap, as a multiple of the peak of live bytes", true, &report.tightness, |row| !row.is_share()),
-        Panel::bounds(report, Operation::Malloc, "Most instructions of one malloc, in the worst heaps"),
+        Panel::of(
+            "Payload when a churn first fails, as a share of the heap",
+            false,
+            &report.tightness,
+            Question::is_share,
+        ),
+        Panel::of(
+            "Heap, as a multiple of the peak of live bytes",
+            true,
+            &report.tightness,
+            |row| !row.is_share(),
+        ),
+        Panel::bounds(
+            report,
+            Operation::Malloc,
+            "Most instructions of one malloc, in the worst heaps",
+        ),
         Panel::bounds(report, Operation::Free, "Most instructions of one free, in the worst heaps"),
     ];
     let (mut body, mut y) = (String::new(), 40.0);
-    let subjects = grid::sorted(report.time.subjects().into_iter().chain(report.tightness.subjects()));
+    let subjects =
+        grid::sorted(report.time.subjects().into_iter().chain(report.tightness.subjects()));
     for (index, &subject) in subjects.iter().enumerate() {
         let x = 20.0 + index as f64 * 88.0;
         dot(&mut body, subject, x, 20.0)?;
@@ -171,7 +229,9 @@ mod tests {
         // Two in the legend, two in the panel.
         assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
         let panel = Panel::of("", true, &report.time, |_| true);
-        assert!(LEFT < panel.x(3.0) && panel.x(3.0) < panel.x(30.0) && panel.x(30.0) < WIDTH - RIGHT);
+        assert!(
+            LEFT < panel.x(3.0) && panel.x(3.0) < panel.x(30.0) && panel.x(30.0) < WIDTH - RIGHT
+        );
         assert_eq!(panel.ticks(), [5.0, 10.0, 20.0]);
     }
 

@@ -1,4 +1,5 @@
-//! What `make cost` counted of the system's side of an allocator: the kernel's `brk`, `mmap`, page faults and switches.
+//! What `make cost` counted of the system's side of an allocator: the kernel's `brk`, `mmap`, page
+//! faults and switches.
 
 use std::fmt;
 use std::io;
@@ -56,11 +57,23 @@ impl SystemSide {
 
 impl fmt::Display for SystemSide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:44} {:>12} {:>10} {:>7}", "the system's side", "instructions", "least", "ratio")?;
+        writeln!(
+            f,
+            "{:44} {:>12} {:>10} {:>7}",
+            "the system's side", "instructions", "least", "ratio"
+        )?;
         for Cost { what, instructions, least, .. } in &self.costs {
-            writeln!(f, "{what:44} {instructions:>12.0} {least:>10} {:>7.2}", instructions / *least as f64)?;
+            writeln!(
+                f,
+                "{what:44} {instructions:>12.0} {least:>10} {:>7.2}",
+                instructions / *least as f64
+            )?;
         }
-        writeln!(f, "\n{:44} {:>12} {:>10} {:>7}", "fault-around", "instructions", "frames", "faults")?;
+        writeln!(
+            f,
+            "\n{:44} {:>12} {:>10} {:>7}",
+            "fault-around", "instructions", "frames", "faults"
+        )?;
         for Around { pages, program, faults, frames, instructions } in &self.fault_around {
             let what = format!("{program}: {pages} pages a fault");
             writeln!(f, "{what:44} {instructions:>12} {frames:>10} {faults:>7}")?;

@@ -31,13 +31,25 @@ impl Target {
     /// `reached` is to be `limit` or less.
     fn at_most(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
         let ratio = reached / limit;
-        Self { what: what.into(), target: format!("≤ {}{whose}", Figure(limit)), reached, ratio, ok: ratio <= 1.0 }
+        Self {
+            what: what.into(),
+            target: format!("≤ {}{whose}", Figure(limit)),
+            reached,
+            ratio,
+            ok: ratio <= 1.0,
+        }
     }
 
     /// `reached` is to be `limit` or more.
     pub(super) fn at_least(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
         let ratio = reached / limit;
-        Self { what: what.into(), target: format!("≥ {}{whose}", Figure(limit)), reached, ratio, ok: ratio >= 1.0 }
+        Self {
+            what: what.into(),
+            target: format!("≥ {}{whose}", Figure(limit)),
+            reached,
+            ratio,
+            ok: ratio >= 1.0,
+        }
     }
 
     /// The line above the targets.
@@ -84,10 +96,20 @@ fn time(report: &Report, targets: &mut Vec<Target>) {
     for row in report.time.rows() {
         let Some(heap) = report.time.figure(row, Heap) else { continue };
         if let Some((peer, best)) = report.time.best_peer(row, false) {
-            targets.push(Target::at_most(format!("{row}: as the best peer, ns"), heap, best, &format!(" ({peer})")));
+            targets.push(Target::at_most(
+                format!("{row}: as the best peer, ns"),
+                heap,
+                best,
+                &format!(" ({peer})"),
+            ));
             if row.is_random() {
                 let whose = format!(" (0.7 × {peer})");
-                targets.push(Target::at_most(format!("{row}: 0.7 of the best peer, ns"), heap, 0.7 * best, &whose));
+                targets.push(Target::at_most(
+                    format!("{row}: 0.7 of the best peer, ns"),
+                    heap,
+                    0.7 * best,
+                    &whose,
+                ));
             }
         }
         if let Some(mimalloc) = report.time.figure(row, Mimalloc) {
@@ -126,26 +148,48 @@ fn tightness(report: &Report, targets: &mut Vec<Target>) {
         }
     }
     if report.state_bytes > 0 {
-        targets.push(Target::at_most("state of an empty heap, bytes", report.state_bytes as f64, 4096.0, ""));
+        targets.push(Target::at_most(
+            "state of an empty heap, bytes",
+            report.state_bytes as f64,
+            4096.0,
+            "",
+        ));
     }
 }
 
 fn bounds(report: &Report, targets: &mut Vec<Target>) {
     let cells = report.cells();
-    for (operation, limits) in
-        [(Operation::Malloc, Some((500.0, 200.0))), (Operation::Free, Some((400.0, 200.0))), (Operation::Realloc, None)]
-    {
+    for (operation, limits) in [
+        (Operation::Malloc, Some((500.0, 200.0))),
+        (Operation::Free, Some((400.0, 200.0))),
+        (Operation::Realloc, None),
+    ] {
         let max_of = |subject, cells: &[usize]| {
             let counted = cells.iter().filter_map(|&cells| report.bound(subject, operation, cells));
-            counted.filter(|bound| bound.samples > 0).map(|bound| bound.max).max().map(|max| max as f64)
+            counted
+                .filter(|bound| bound.samples > 0)
+                .map(|bound| bound.max)
+                .max()
+                .map(|max| max as f64)
         };
         if let (Some((limit, _)), Some(max)) = (limits, max_of(Heap, &cells)) {
-            targets.push(Target::at_most(format!("{operation}: worst case, instructions"), max, limit, ""));
+            targets.push(Target::at_most(
+                format!("{operation}: worst case, instructions"),
+                max,
+                limit,
+                "",
+            ));
         }
         if let (Some((_, limit)), Some(max)) = (limits, max_of(Uncached, &cells)) {
-            targets.push(Target::at_most(format!("{operation}: the same, cache off"), max, limit, ""));
+            targets.push(Target::at_most(
+                format!("{operation}: the same, cache off"),
+                max,
+                limit,
+                "",
+            ));
         }
-        // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be no worse.
+        // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be
+        // no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
         for (subject, cache) in [(Heap, ""), (Uncached, ", cache off")] {
             if let (Some(few), Some(many)) = (max_of(subject, &few), max_of(subject, &many)) {
@@ -160,7 +204,9 @@ fn small_target(report: &Report, targets: &mut Vec<Target>) {
     let Some(SmallTarget { target, profiles }) = &report.small_target else { return };
     for Profile { name, bytes, limits } in profiles {
         let Some(limits) = limits else { continue };
-        for (what, reached, limit) in [("state", bytes.state, limits.state), ("code", bytes.code, limits.code)] {
+        for (what, reached, limit) in
+            [("state", bytes.state, limits.state), ("code", bytes.code, limits.code)]
+        {
             let what = format!("{name}: {what} on {target}, bytes");
             targets.push(Target::at_most(what, reached.into(), limit.into(), ""));
         }
@@ -168,7 +214,9 @@ fn small_target(report: &Report, targets: &mut Vec<Target>) {
 }
 
 fn system_side(report: &Report, targets: &mut Vec<Target>) {
-    for Cost { what, instructions, least, .. } in report.system_side.iter().flat_map(|figures| &figures.costs) {
+    for Cost { what, instructions, least, .. } in
+        report.system_side.iter().flat_map(|figures| &figures.costs)
+    {
         targets.push(Target::at_most(what, *instructions, 2.0 * *least as f64, " (2 × the least)"));
     }
 }
@@ -191,8 +239,11 @@ mod tests {
         for (subject, figure) in [(Heap, 4.0), (Talc, 5.0), (Rlsf, 9.0), (Mimalloc, 5.0)] {
             report.time.push(Pair, subject, Ok(figure));
         }
-        let expected =
-            [("pair: as the best peer, ns", true), ("pair: as mimalloc, ns", true), ("pair: 3 ns where mimalloc takes 5", false)];
+        let expected = [
+            ("pair: as the best peer, ns", true),
+            ("pair: as mimalloc, ns", true),
+            ("pair: 3 ns where mimalloc takes 5", false),
+        ];
         assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
     }
 
@@ -202,7 +253,10 @@ mod tests {
         for (subject, figure) in [(Heap, 8.0), (Talc, 10.0), (Floor, 6.0)] {
             report.time.push(Random256, subject, Ok(figure));
         }
-        assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(
+            verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
+            [true, false, true]
+        );
     }
 
     #[test]
@@ -212,7 +266,10 @@ mod tests {
             report.tightness.push(Question::PayloadTo256, subject, Ok(figure));
         }
         report.tightness.push(Question::RatchetMove, Heap, Ok(2.1));
-        assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(
+            verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(),
+            [true, false, false]
+        );
     }
 
     #[test]
@@ -220,7 +277,8 @@ mod tests {
         let json = r#"{"target": "some", "profiles": [
             {"name": "ordinary", "state_bytes": 900, "code_bytes": 9000, "functions": [], "limits": null},
             {"name": "tiny", "state_bytes": 128, "code_bytes": 3073, "limits": {"state_bytes": 128, "code_bytes": 3072}}]}"#;
-        let report = Report { small_target: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
+        let report =
+            Report { small_target: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
         let expected = [("tiny: state on some, bytes", true), ("tiny: code on some, bytes", false)];
         assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
     }
@@ -231,7 +289,8 @@ mod tests {
             {"what": "null system call", "instructions": 120.5, "least": 60, "most": 200},
             {"what": "brk up", "instructions": 200.0, "least": 100, "most": 150}],
             "fault_around": [{"pages": 4, "program": "dense", "faults": 256, "frames": 1029, "instructions": 1000000}]}"#;
-        let report = Report { system_side: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
+        let report =
+            Report { system_side: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
         let expected = [("null system call", false), ("brk up", true)];
         assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
         assert!(report.to_string().contains("dense: 4 pages a fault"), "{report}");
@@ -242,9 +301,19 @@ mod tests {
         let of = |cells, max| BoundsOf {
             subject: Heap,
             cells,
-            bounds: Ok(vec![Bound { operation: Operation::Malloc, samples: 1, p50: 1, p99: max, max, worst: None }]),
+            bounds: Ok(vec![Bound {
+                operation: Operation::Malloc,
+                samples: 1,
+                p50: 1,
+                p99: max,
+                max,
+                worst: None,
+            }]),
         };
-        let report = Report { bounds: vec![of(10, 100), of(1000, 200), of(1_000_000, 300)], ..Report::default() };
+        let report = Report {
+            bounds: vec![of(10, 100), of(1000, 200), of(1_000_000, 300)],
+            ..Report::default()
+        };
         assert_eq!(verdicts(&report).iter().map(|(_, ok)| *ok).collect::<Vec<_>>(), [true, false]);
     }
 
@@ -253,10 +322,23 @@ mod tests {
         let of = |cells, samples, max| BoundsOf {
             subject: Uncached,
             cells,
-            bounds: Ok(vec![Bound { operation: Operation::Realloc, samples, p50: 1, p99: max, max, worst: None }]),
+            bounds: Ok(vec![Bound {
+                operation: Operation::Realloc,
+                samples,
+                p50: 1,
+                p99: max,
+                max,
+                worst: None,
+            }]),
         };
-        let mut report = Report { bounds: vec![of(10, 1, 100), of(1000, 1, 200), of(100_000, 1, 251)], ..Report::default() };
-        assert_eq!(verdicts(&report), [("realloc: worst of many cells, cache off".to_owned(), false)]);
+        let mut report = Report {
+            bounds: vec![of(10, 1, 100), of(1000, 1, 200), of(100_000, 1, 251)],
+            ..Report::default()
+        };
+        assert_eq!(
+            verdicts(&report),
+            [("realloc: worst of many cells, cache off".to_owned(), false)]
+        );
         report.bounds[2] = of(100_000, 0, 0);
         assert_eq!(verdicts(&report), []);
     }

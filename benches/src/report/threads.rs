@@ -44,9 +44,19 @@ impl Threads {
         super::grid::sorted(self.figures.iter().map(|measured| measured.who))
     }
 
-    fn middle(&self, load: Load, threads: usize, who: Who, part: fn(&Figure) -> f64) -> Option<f64> {
-        let of_row = self.figures.iter().filter(|found| (found.load, found.threads, found.who) == (load, threads, who));
-        let figures: Vec<_> = of_row.filter_map(|found| found.figure.as_ref().ok()).map(part).collect();
+    fn middle(
+        &self,
+        load: Load,
+        threads: usize,
+        who: Who,
+        part: fn(&Figure) -> f64,
+    ) -> Option<f64> {
+        let of_row = self
+            .figures
+            .iter()
+            .filter(|found| (found.load, found.threads, found.who) == (load, threads, who));
+        let figures: Vec<_> =
+            of_row.filter_map(|found| found.figure.as_ref().ok()).map(part).collect();
         median(&figures)
     }
 
@@ -62,20 +72,42 @@ impl Threads {
             if !load.is_shared() {
                 if let Some(heap) = self.rate(load, threads, Who::Heap) {
                     let whose = " (heap without a lock / 1.15)";
-                    targets.push(Target::at_least(format!("{what}: as one alone, M/s"), reached, heap / 1.15, whose));
+                    targets.push(Target::at_least(
+                        format!("{what}: as one alone, M/s"),
+                        reached,
+                        heap / 1.15,
+                        whose,
+                    ));
                 }
                 if let (2, Some(one)) = (threads, self.rate(load, 1, Who::Arenas)) {
-                    targets.push(Target::at_least(format!("{what}: twice one, M/s"), reached, 1.9 * one, " (1.9 × one)"));
+                    targets.push(Target::at_least(
+                        format!("{what}: twice one, M/s"),
+                        reached,
+                        1.9 * one,
+                        " (1.9 × one)",
+                    ));
                 }
                 if let Some(mimalloc) = self.rate(load, threads, Who::Mimalloc) {
-                    targets.push(Target::at_least(format!("{what}: as mimalloc, M/s"), reached, mimalloc, ""));
+                    targets.push(Target::at_least(
+                        format!("{what}: as mimalloc, M/s"),
+                        reached,
+                        mimalloc,
+                        "",
+                    ));
                 }
             } else if matches!(load, Load::Remote | Load::Ring) {
                 let libraries = [Who::Glibc, Who::Mimalloc, Who::Jemalloc];
-                let rates = libraries.into_iter().filter_map(|who| Some((self.rate(load, threads, who)?, who)));
+                let rates = libraries
+                    .into_iter()
+                    .filter_map(|who| Some((self.rate(load, threads, who)?, who)));
                 if let Some((best, who)) = rates.max_by(|one, other| one.0.total_cmp(&other.0)) {
                     let whose = format!(" ({who})");
-                    targets.push(Target::at_least(format!("{what}: as the best, M/s"), reached, best, &whose));
+                    targets.push(Target::at_least(
+                        format!("{what}: as the best, M/s"),
+                        reached,
+                        best,
+                        &whose,
+                    ));
                 }
             }
         }
@@ -90,9 +122,13 @@ impl Threads {
                 match self.middle(load, threads, who, part) {
                     Some(figure) => write!(f, "{figure:>10.1}")?,
                     None => {
-                        let why = |found: &&Measured| (found.load, found.threads, found.who) == (load, threads, who);
+                        let why = |found: &&Measured| {
+                            (found.load, found.threads, found.who) == (load, threads, who)
+                        };
                         match self.figures.iter().find(why) {
-                            Some(Measured { figure: Err(failure), .. }) => write!(f, "{:>10}", failure.to_string())?,
+                            Some(Measured { figure: Err(failure), .. }) => {
+                                write!(f, "{:>10}", failure.to_string())?
+                            }
                             _ => write!(f, "{:>10}", "")?,
                         }
                     }
@@ -123,7 +159,12 @@ mod tests {
     fn the_targets_of_many_threads_are_the_issues() {
         let mut all = Threads::default();
         let mut push = |load, threads, who, rate| {
-            all.figures.push(Measured { load, threads, who, figure: Ok(Figure { rate, peak: 1024 }) });
+            all.figures.push(Measured {
+                load,
+                threads,
+                who,
+                figure: Ok(Figure { rate, peak: 1024 }),
+            });
         };
         push(Load::ChurnSmall, 1, Who::Arenas, 9.0);
         push(Load::ChurnSmall, 1, Who::Heap, 10.0);
@@ -135,7 +176,8 @@ mod tests {
         push(Load::Larson, 2, Who::Arenas, 1.0);
         let mut targets = Vec::new();
         all.judge(&mut targets);
-        let verdicts: Vec<_> = targets.iter().map(|target| (target.what.as_str(), target.ok)).collect();
+        let verdicts: Vec<_> =
+            targets.iter().map(|target| (target.what.as_str(), target.ok)).collect();
         let expected = [
             ("churn-small, 1 threads: as one alone, M/s", true),
             ("churn-small, 2 threads: twice one, M/s", false),

@@ -63,7 +63,12 @@ unsafe impl RawHeap for WithoutCache {
     }
 
     #[inline]
-    unsafe fn reallocate(&mut self, block: NonNull<u8>, layout: Layout, new_size: usize) -> Option<NonNull<u8>> {
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         unsafe { self.0.reallocate(block, layout, new_size) }
     }

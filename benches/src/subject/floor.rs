@@ -1,7 +1,7 @@
 //! The least a free list can do: a last-in-first-out list a class, a bump pointer when it is empty.
 //!
-//! It checks nothing, never merges, and never uses a class for another. An allocator that is as fast does no work at all for its
-//! tightness.
+//! It checks nothing, never merges, and never uses a class for another. An allocator that is as
+//! fast does no work at all for its tightness.
 
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
@@ -12,7 +12,8 @@ use super::Subject;
 const LINEAR: usize = 1024;
 const CLASSES: usize = LINEAR / 16 + 8 * 30;
 
-/// One list a class; blocks aligned to more than 16 bytes have lists of their own, one a power of two.
+/// One list a class; blocks aligned to more than 16 bytes have lists of their own, one a power of
+/// two.
 pub struct Floor {
     lists: [*mut u8; CLASSES],
     aligned: [*mut u8; usize::BITS as usize],
@@ -54,7 +55,8 @@ impl Floor {
     }
 }
 
-// SAFETY: a block is in one list, or live, or not yet handed out; `class` never returns less than the size.
+// SAFETY: a block is in one list, or live, or not yet handed out; `class` never returns less than
+// the size.
 unsafe impl Subject for Floor {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
         let base = region.cast::<u8>().as_ptr();
@@ -106,7 +108,11 @@ mod tests {
         for size in 1..1 << 20 {
             let (number, holds) = class(size);
             assert!(holds >= size && holds - size < 16.max(size.div_ceil(8)), "{size} in {holds}");
-            assert!(number == before.0 && holds == before.1 || number == before.0 + 1 && holds > before.1, "{size}");
+            assert!(
+                number == before.0 && holds == before.1
+                    || number == before.0 + 1 && holds > before.1,
+                "{size}"
+            );
             before = (number, holds);
         }
         assert!(class(1 << 36).0 < CLASSES);

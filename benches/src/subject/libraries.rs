@@ -1,4 +1,5 @@
-//! Whole libraries, through their C interfaces. They serve threads and get their memory from the system.
+//! Whole libraries, through their C interfaces. They serve threads and get their memory from the
+//! system.
 
 use std::alloc::Layout;
 use std::ffi::c_void;
@@ -108,7 +109,10 @@ unsafe impl Subject for Mimalloc {
             return unsafe { libmimalloc_sys::mi_realloc(block.cast::<c_void>(), new_size) }.cast();
         }
         // SAFETY: the caller's promise.
-        unsafe { libmimalloc_sys::mi_realloc_aligned(block.cast::<c_void>(), new_size, layout.align()) }.cast()
+        unsafe {
+            libmimalloc_sys::mi_realloc_aligned(block.cast::<c_void>(), new_size, layout.align())
+        }
+        .cast()
     }
 }
 
@@ -143,18 +147,27 @@ unsafe impl Subject for Jemalloc {
     #[inline]
     unsafe fn allocate_zeroed(&mut self, layout: Layout) -> *mut u8 {
         // SAFETY: the size is not 0: the caller's promise.
-        unsafe { tikv_jemalloc_sys::mallocx(layout.size(), flags(layout) | tikv_jemalloc_sys::MALLOCX_ZERO) }.cast()
+        unsafe {
+            tikv_jemalloc_sys::mallocx(
+                layout.size(),
+                flags(layout) | tikv_jemalloc_sys::MALLOCX_ZERO,
+            )
+        }
+        .cast()
     }
 
     #[inline]
     unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { tikv_jemalloc_sys::sdallocx(block.cast::<c_void>(), layout.size(), flags(layout)) };
+        unsafe {
+            tikv_jemalloc_sys::sdallocx(block.cast::<c_void>(), layout.size(), flags(layout))
+        };
     }
 
     #[inline]
     unsafe fn reallocate(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { tikv_jemalloc_sys::rallocx(block.cast::<c_void>(), new_size, flags(layout)) }.cast()
+        unsafe { tikv_jemalloc_sys::rallocx(block.cast::<c_void>(), new_size, flags(layout)) }
+            .cast()
     }
 }

@@ -8,7 +8,8 @@
 //!   brkalloc.rs peers/                     libraries.rs
 //! ```
 //!
-//! All are compiled together, with the same optimisation and across crates. Nobody gets more than its published interface.
+//! All are compiled together, with the same optimisation and across crates. Nobody gets more than
+//! its published interface.
 
 mod brkalloc;
 mod floor;
@@ -30,7 +31,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Safety
 ///
-/// A block that was returned is valid for its layout, overlaps no other live block, and stays so until it is given back.
+/// A block that was returned is valid for its layout, overlaps no other live block, and stays so
+/// until it is given back.
 pub unsafe trait Subject: Sized {
     /// A heap on `region`; a whole library takes no notice of it.
     ///
@@ -87,7 +89,12 @@ pub unsafe trait Subject: Sized {
 ///
 /// As for [`Subject::reallocate`].
 #[inline]
-unsafe fn move_block<S: Subject>(subject: &mut S, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+unsafe fn move_block<S: Subject>(
+    subject: &mut S,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
     let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
         return null_mut();
     };
@@ -122,7 +129,19 @@ pub enum Kind {
 }
 
 /// The names of the subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Name {
     /// `brkalloc::Heap<FixedBreak>`.
@@ -164,7 +183,11 @@ impl Name {
     /// All that this build has.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        <Self as clap::ValueEnum>::value_variants().iter().copied().filter(|name| name.is_built()).collect()
+        <Self as clap::ValueEnum>::value_variants()
+            .iter()
+            .copied()
+            .filter(|name| name.is_built())
+            .collect()
     }
 
     /// False for mimalloc and jemalloc if the feature `libraries` is off.

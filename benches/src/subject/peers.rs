@@ -1,4 +1,5 @@
-//! The `no_std` allocators of others: each on the region, without its lock, by its own fastest interface.
+//! The `no_std` allocators of others: each on the region, without its lock, by its own fastest
+//! interface.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -129,7 +130,8 @@ unsafe impl dlmalloc::Allocator for OneRegion {
 // SAFETY: what dlmalloc guarantees.
 unsafe impl Subject for Dlmalloc {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
-        let mut dlmalloc = dlmalloc::Dlmalloc::new_with_allocator(OneRegion(Cell::new(Some(region))));
+        let mut dlmalloc =
+            dlmalloc::Dlmalloc::new_with_allocator(OneRegion(Cell::new(Some(region))));
         // The steps in which it asks the system: a page, so that a small region is not refused.
         assert!(dlmalloc.set_granularity(4096), "dlmalloc refuses a granularity of a page");
         Self(dlmalloc)
@@ -212,7 +214,8 @@ unsafe impl Subject for Buddy {
     #[inline]
     unsafe fn reallocate(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // The block is a power of two, which the layout tells; it is right to use all of it.
-        let capacity = layout.size().max(layout.align()).max(size_of::<usize>()).next_power_of_two();
+        let capacity =
+            layout.size().max(layout.align()).max(size_of::<usize>()).next_power_of_two();
         let wanted = new_size.max(layout.align()).max(size_of::<usize>()).next_power_of_two();
         if capacity == wanted {
             return block;

@@ -19,7 +19,8 @@ const MOST_THREADS: usize = 64;
 ///
 /// # Safety
 ///
-/// A block that was returned is valid for its layout, overlaps no other live block, and stays so until it is given back.
+/// A block that was returned is valid for its layout, overlaps no other live block, and stays so
+/// until it is given back.
 pub unsafe trait Contender: Sync {
     /// Allocates; null if that fails.
     ///
@@ -80,8 +81,8 @@ thread_local! {
 /// A slot for each thread that is there.
 struct Threads;
 
-// SAFETY: threads that are there have different numbers, and one gets the number of another after that was joined. The word is the
-// thread's, which has one heap. No signal handler allocates.
+// SAFETY: threads that are there have different numbers, and one gets the number of another after
+// that was joined. The word is the thread's, which has one heap. No signal handler allocates.
 unsafe impl Cpu for Threads {
     const NESTS: bool = false;
     const INTERRUPTED: bool = false;

@@ -27,7 +27,9 @@ struct Layouts(Vec<Layout>);
 impl Layouts {
     fn new(seed: usize, most: usize) -> Self {
         let mut random = Random::new(seed as u64);
-        let layout = |size: usize| Layout::from_size_align(size, if size < 8 { 1 } else { 8 }).expect("a small size");
+        let layout = |size: usize| {
+            Layout::from_size_align(size, if size < 8 { 1 } else { 8 }).expect("a small size")
+        };
         Self((0..8192).map(|_| layout(random.log_uniform(1, most))).collect())
     }
 
@@ -97,7 +99,12 @@ impl Run {
                         Load::ChurnMedium => churn(field, number, 4096),
                         Load::Remote if number % 2 == 0 => produce(field, number, &queues[number]),
                         Load::Remote => consume(field, &queues[number - 1]),
-                        Load::Ring => ring(field, number, &queues[number], &queues[(number + 1) % run.threads]),
+                        Load::Ring => ring(
+                            field,
+                            number,
+                            &queues[number],
+                            &queues[(number + 1) % run.threads],
+                        ),
                         Load::Larson => larson(field, number),
                         Load::Xmalloc => xmalloc(field, number, exchange),
                         Load::Exits => exits(field, number, run.threads),
@@ -223,7 +230,8 @@ fn xmalloc<C: Contender>(field: &Field<'_, C>, number: usize, exchange: &Mutex<V
     let layouts = Layouts::new(number + 1, 512);
     let mut at = 0;
     field.repeat(|| {
-        let batch = Parcels((0..BATCH).map(|index| new(field.heap, layouts.get(at + index))).collect());
+        let batch =
+            Parcels((0..BATCH).map(|index| new(field.heap, layouts.get(at + index))).collect());
         at += BATCH;
         let others = {
             let mut exchange = exchange.lock().expect("no thread panics");
@@ -246,7 +254,8 @@ fn exits<C: Contender>(field: &Field<'_, C>, number: usize, threads: usize) {
         let left = thread::scope(|scope| {
             let next = scope.spawn(|| {
                 field.heap.begin_thread(threads + number);
-                let mut blocks: Vec<_> = (0..BLOCKS).map(|index| new(field.heap, layouts.get(at + index))).collect();
+                let mut blocks: Vec<_> =
+                    (0..BLOCKS).map(|index| new(field.heap, layouts.get(at + index))).collect();
                 blocks.drain(..BLOCKS / 2).for_each(|block| free(field.heap, block));
                 field.heap.end_thread();
                 Parcels(blocks)

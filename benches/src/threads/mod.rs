@@ -1,4 +1,5 @@
-//! Many threads, one heap: operations a second over all threads, and the most memory that the process had.
+//! Many threads, one heap: operations a second over all threads, and the most memory that the
+//! process had.
 //!
 //! ```text
 //!   churn     each thread replaces random blocks of its own                    what is local
@@ -24,7 +25,19 @@ use crate::measure::{Failure, Job, Outcome, run_in_child};
 use crate::memory::{self, Pages};
 
 /// Who is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// `brkalloc::ArenaHeap`, a slot a thread.
@@ -46,7 +59,19 @@ pub enum Who {
 }
 
 /// What the threads do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Load {
     /// Replace one of 4096 blocks of up to 256 bytes.
@@ -57,7 +82,8 @@ pub enum Load {
     Remote,
     /// Each frees what the one before has allocated.
     Ring,
-    /// Replace one of 1000 blocks of up to 512 bytes; after 20,000 of these, leave them to another thread.
+    /// Replace one of 1000 blocks of up to 512 bytes; after 20,000 of these, leave them to another
+    /// thread.
     Larson,
     /// Allocate 64 blocks of up to 512 bytes; free another's 64.
     Xmalloc,
@@ -79,7 +105,9 @@ impl Who {
     #[must_use]
     pub fn all(threads: usize) -> Vec<Self> {
         let all = <Self as clap::ValueEnum>::value_variants().iter().copied();
-        let is_built = |who: &Self| cfg!(feature = "libraries") || !matches!(who, Self::Mimalloc | Self::Jemalloc);
+        let is_built = |who: &Self| {
+            cfg!(feature = "libraries") || !matches!(who, Self::Mimalloc | Self::Jemalloc)
+        };
         all.filter(is_built).filter(|&who| who != Self::Heap || threads == 1).collect()
     }
 }
@@ -127,8 +155,10 @@ pub fn once(who: Who, load: Load, threads: usize, budget: Duration) -> Outcome<F
 
 /// Measures in this process.
 pub(crate) fn here(who: Who, load: Load, threads: usize, budget: Duration) -> Outcome<Figure> {
-    let region = memory::region(REGION, Pages::OnTouch).map_err(|error| Failure::Crashed(error.to_string()))?;
-    let rate = |region: NonNull<[u8]>| contender::with(who, region, load::Run { load, threads, budget });
+    let region = memory::region(REGION, Pages::OnTouch)
+        .map_err(|error| Failure::Crashed(error.to_string()))?;
+    let rate =
+        |region: NonNull<[u8]>| contender::with(who, region, load::Run { load, threads, budget });
     let before = peak();
     let rate = rate(region);
     Ok(Figure { rate, peak: peak().saturating_sub(before) })

@@ -45,7 +45,8 @@ pub struct Queue {
     places: Box<[UnsafeCell<Parcel>]>,
 }
 
-// SAFETY: each side is used by one thread (callers' promise), and a place by the one whose turn it is, as told.
+// SAFETY: each side is used by one thread (callers' promise), and a place by the one whose turn it
+// is, as told.
 unsafe impl Sync for Queue {}
 
 // SAFETY: a block may be freed by any thread.
@@ -53,7 +54,8 @@ unsafe impl Send for Queue {}
 
 impl Queue {
     pub fn new() -> Self {
-        let places = (0..ROOM).map(|_| UnsafeCell::new((std::ptr::null_mut(), Layout::new::<u8>())));
+        let places =
+            (0..ROOM).map(|_| UnsafeCell::new((std::ptr::null_mut(), Layout::new::<u8>())));
         Self { put: Side::new(), taken: Side::new(), places: places.collect() }
     }
 

@@ -9,8 +9,9 @@
 //!               free                           age
 //! ```
 //!
-//! Numbers are in LEB128. A block's *age* is how many blocks were allocated after it: small for most that are freed, so that
-//! it takes one byte and compresses well. Slots are not stored: the reader gives a new block the slot that was freed last.
+//! Numbers are in LEB128. A block's *age* is how many blocks were allocated after it: small for
+//! most that are freed, so that it takes one byte and compresses well. Slots are not stored: the
+//! reader gives a new block the slot that was freed last.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -97,7 +98,11 @@ impl Reader {
         };
         let slot = if matches!(act, Act::Free | Act::Reallocate) {
             let age = read_number(from)? as usize;
-            let block = self.slot_of.len().checked_sub(age + 1).ok_or_else(|| self.invalid("a block that was never made"))?;
+            let block = self
+                .slot_of
+                .len()
+                .checked_sub(age + 1)
+                .ok_or_else(|| self.invalid("a block that was never made"))?;
             self.slot_of[block]
         } else {
             let slot = self.free_slots.pop().unwrap_or(self.slots);

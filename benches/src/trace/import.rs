@@ -10,9 +10,10 @@ type Record = [u64; 4];
 
 /// Makes a trace of at most about `limit` operations from raw records.
 ///
-/// If there are more, whole blocks are left out, all but every n-th in the order of allocation, so that what remains is as the
-/// program was from beginning to end: the same sizes, lifetimes and phases, with a heap that is smaller. Blocks that live to
-/// the end are freed there. Requests for 0 bytes ask for 1.
+/// If there are more, whole blocks are left out, all but every n-th in the order of allocation, so
+/// that what remains is as the program was from beginning to end: the same sizes, lifetimes and
+/// phases, with a heap that is smaller. Blocks that live to the end are freed there. Requests for 0
+/// bytes ask for 1.
 ///
 /// # Errors
 ///
@@ -22,9 +23,12 @@ pub fn import(raw: &[u8], limit: usize) -> Result<Trace, Error> {
     if !rest.is_empty() {
         return Err(Error::Truncated);
     }
-    let mut importer = Importer { keep_every: records.len().div_ceil(limit.max(1)).max(1), ..Importer::default() };
+    let mut importer =
+        Importer { keep_every: records.len().div_ceil(limit.max(1)).max(1), ..Importer::default() };
     for record in records {
-        importer.record(std::array::from_fn(|word| u64::from_ne_bytes(std::array::from_fn(|byte| record[word * 8 + byte]))));
+        importer.record(std::array::from_fn(|word| {
+            u64::from_ne_bytes(std::array::from_fn(|byte| record[word * 8 + byte]))
+        }));
     }
     importer.finish()
 }
@@ -49,7 +53,12 @@ impl Importer {
             3 if old == 0 => self.allocate(Act::Allocate, 0, size, block),
             3 if block == 0 && size == 0 => self.free(old),
             3 => self.reallocate(old, block, size),
-            act => self.allocate(if act == 1 { Act::AllocateZeroed } else { Act::Allocate }, align, size, block),
+            act => self.allocate(
+                if act == 1 { Act::AllocateZeroed } else { Act::Allocate },
+                align,
+                size,
+                block,
+            ),
         }
     }
 
@@ -93,7 +102,12 @@ impl Importer {
     fn finish(mut self) -> Result<Trace, Error> {
         let mut left: Vec<(u32, u8)> = self.live.values().flatten().copied().collect();
         left.sort_unstable();
-        self.ops.extend(left.into_iter().map(|(slot, align_log2)| Op { act: Act::Free, align_log2, slot, size: 0 }));
+        self.ops.extend(left.into_iter().map(|(slot, align_log2)| Op {
+            act: Act::Free,
+            align_log2,
+            slot,
+            size: 0,
+        }));
         Trace::new(self.ops, self.slots as usize)
     }
 }
@@ -126,7 +140,8 @@ mod tests {
             1000,
         )
         .unwrap();
-        let acts: Vec<_> = trace.ops().iter().map(|op| (op.act, op.slot, op.size, op.align_log2)).collect();
+        let acts: Vec<_> =
+            trace.ops().iter().map(|op| (op.act, op.slot, op.size, op.align_log2)).collect();
         assert_eq!(
             acts,
             [
@@ -145,7 +160,9 @@ mod tests {
 
     #[test]
     fn thinning_keeps_whole_blocks() {
-        let records: Vec<Record> = (0..1000).flat_map(|i| [[0, i + 1, 0x1000 + i * 16, 0], [2, 0, 0x1000 + i * 16, 0]]).collect();
+        let records: Vec<Record> = (0..1000)
+            .flat_map(|i| [[0, i + 1, 0x1000 + i * 16, 0], [2, 0, 0x1000 + i * 16, 0]])
+            .collect();
         let trace = import(&raw(&records), 200).unwrap();
         assert_eq!(trace.ops().len(), 200);
     }

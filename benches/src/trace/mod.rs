@@ -58,8 +58,9 @@ impl fmt::Display for Name {
 ///
 /// # Invariants
 ///
-/// Replayed from an empty table of `slots` slots: only empty slots are allocated into, only full ones are freed or changed, and
-/// all are empty at the end. Sizes are at least 1, alignments at most a page.
+/// Replayed from an empty table of `slots` slots: only empty slots are allocated into, only full
+/// ones are freed or changed, and all are empty at the end. Sizes are at least 1, alignments at
+/// most a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     ops: Vec<Op>,
@@ -90,7 +91,11 @@ impl Trace {
             };
             let fills = matches!(op.act, Act::Allocate | Act::AllocateZeroed);
             if *full == fills {
-                return invalid(if fills { "an allocation into a full slot" } else { "a free of an empty slot" });
+                return invalid(if fills {
+                    "an allocation into a full slot"
+                } else {
+                    "a free of an empty slot"
+                });
             }
             if op.act != Act::Free && op.size == 0 {
                 return invalid("a block of 0 bytes");
@@ -101,7 +106,10 @@ impl Trace {
             *full = op.act != Act::Free;
         }
         match full.iter().any(|&full| full) {
-            true => Err(Error::Invalid { index: ops.len(), what: "the end, with blocks that were not freed" }),
+            true => Err(Error::Invalid {
+                index: ops.len(),
+                what: "the end, with blocks that were not freed",
+            }),
             false => Ok(Self { ops, slots }),
         }
     }
@@ -180,7 +188,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "the trace cannot be read: {error}"),
-            Self::NotATrace => f.write_str("not a trace: it does not start with `brktrace` and version 1"),
+            Self::NotATrace => {
+                f.write_str("not a trace: it does not start with `brktrace` and version 1")
+            }
             Self::Truncated => f.write_str("the trace ends in the middle of an operation"),
             Self::Invalid { index, what } => write!(f, "operation {index} of the trace: {what}"),
         }
@@ -220,7 +230,10 @@ mod tests {
             (vec![op(Act::Reallocate, 0, 8)], "a free of an empty slot"),
             (vec![op(Act::Allocate, 1, 8)], "a slot beyond the table"),
             (vec![op(Act::Allocate, 0, 0)], "a block of 0 bytes"),
-            (vec![op(Act::Allocate, 0, 8), op(Act::Allocate, 0, 8)], "an allocation into a full slot"),
+            (
+                vec![op(Act::Allocate, 0, 8), op(Act::Allocate, 0, 8)],
+                "an allocation into a full slot",
+            ),
             (vec![op(Act::Allocate, 0, 8)], "the end, with blocks that were not freed"),
         ] {
             match Trace::new(ops, 1) {

@@ -5,10 +5,11 @@
 //!  (this file)      (pair, replace, fill, vectors, script)
 //! ```
 //!
-//! Every subject gets the same sequence: it is made from a fixed seed before anything is timed. Each operation finds the
-//! heap's state and its layout in memory or in a register that the compiler knows nothing about (`opaque`), as in a
-//! program whose heap is a global; so nobody's size class is computed at compile time, and nobody's list lives in a register.
-//! The first byte of each block is written.
+//! Every subject gets the same sequence: it is made from a fixed seed before anything is timed.
+//! Each operation finds the heap's state and its layout in memory or in a register that the
+//! compiler knows nothing about (`opaque`), as in a program whose heap is a global; so nobody's
+//! size class is computed at compile time, and nobody's list lives in a register. The first byte of
+//! each block is written.
 
 mod fill;
 mod pair;
@@ -68,7 +69,19 @@ pub trait Visitor {
 
 /// The names of the workloads. Unless said otherwise, sizes are log-uniform from 1 byte, and the
 /// alignment is 8, or what a smaller size can need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Name {
     /// `malloc(64)`, `free`, and again.
@@ -105,7 +118,8 @@ pub enum Name {
     FillShuffled,
     /// Eight vectors grow from 16 bytes to 32 KiB by doubling, in lockstep.
     Vectors,
-    /// A random one of 4096 blocks up to 1 KiB, half of them aligned to 8 bytes, a quarter to 16, … up to a page.
+    /// A random one of 4096 blocks up to 1 KiB, half of them aligned to 8 bytes, a quarter to 16, …
+    /// up to a page.
     Aligned,
     /// A random one of 8192 blocks, in five phases of different sizes.
     Churn,
@@ -132,7 +146,12 @@ impl Name {
     pub const fn is_random(self) -> bool {
         matches!(
             self,
-            Self::Random256 | Self::Random4K | Self::Random128K | Self::Realloc256 | Self::Realloc4K | Self::Realloc128K
+            Self::Random256
+                | Self::Random4K
+                | Self::Random128K
+                | Self::Realloc256
+                | Self::Realloc4K
+                | Self::Realloc128K
         )
     }
 
@@ -152,7 +171,11 @@ impl Name {
     pub const fn region(self) -> usize {
         match self {
             Self::Pair | Self::Random256 | Self::Realloc256 | Self::Vectors => 16 << 20,
-            Self::Random128K | Self::Realloc128K | Self::FillInOrder | Self::FillReverse | Self::FillShuffled => 128 << 20,
+            Self::Random128K
+            | Self::Realloc128K
+            | Self::FillInOrder
+            | Self::FillReverse
+            | Self::FillShuffled => 128 << 20,
             _ => 64 << 20,
         }
     }
@@ -164,7 +187,8 @@ impl Name {
     /// The trace cannot be read.
     pub fn visit<V: Visitor>(self, visitor: V) -> Result<V::Output, trace::Error> {
         let mut random = Random::new(0x5EED_0000 + self as u64);
-        let replace = |random: &mut Random, slots, high| Replace::new(random, slots, STEPS, 1, high);
+        let replace =
+            |random: &mut Random, slots, high| Replace::new(random, slots, STEPS, 1, high);
         Ok(match self {
             Self::Pair => visitor.visit(Pair { size: 64, count: STEPS }),
             Self::Random256 => visitor.visit(replace(&mut random, 4096, 256)),
@@ -172,11 +196,19 @@ impl Name {
             Self::Random128K => visitor.visit(replace(&mut random, 1024, 128 << 10)),
             Self::Realloc256 => visitor.visit(Script::with_realloc(&mut random, 4096, STEPS, 256)),
             Self::Realloc4K => visitor.visit(Script::with_realloc(&mut random, 4096, STEPS, 4096)),
-            Self::Realloc128K => visitor.visit(Script::with_realloc(&mut random, 1024, STEPS, 128 << 10)),
+            Self::Realloc128K => {
+                visitor.visit(Script::with_realloc(&mut random, 1024, STEPS, 128 << 10))
+            }
             Self::FillInOrder => visitor.visit(Fill::new(&mut random, 100_000, 512, Order::Same)),
-            Self::FillReverse => visitor.visit(Fill::new(&mut random, 100_000, 512, Order::Reverse)),
-            Self::FillShuffled => visitor.visit(Fill::new(&mut random, 100_000, 512, Order::Shuffled)),
-            Self::Vectors => visitor.visit(Vectors { count: 8, first: 16, last: 32 << 10, rounds: 100 }),
+            Self::FillReverse => {
+                visitor.visit(Fill::new(&mut random, 100_000, 512, Order::Reverse))
+            }
+            Self::FillShuffled => {
+                visitor.visit(Fill::new(&mut random, 100_000, 512, Order::Shuffled))
+            }
+            Self::Vectors => {
+                visitor.visit(Vectors { count: 8, first: 16, last: 32 << 10, rounds: 100 })
+            }
             Self::Aligned => visitor.visit(Script::aligned(&mut random, 4096, STEPS, 1024)),
             Self::Churn => visitor.visit(Replace::churn(&mut random, 8192, 40_000)),
             Self::TraceCompiler | Self::TraceInterpreter | Self::TraceDatabase => {
@@ -193,8 +225,8 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// A layout of which the compiler knows nothing, and a point at which all of the subject's state is in memory. Costs no
-/// instruction.
+/// A layout of which the compiler knows nothing, and a point at which all of the subject's state is
+/// in memory. Costs no instruction.
 ///
 /// The size is at least 1, the alignment a power of two, as they were before.
 #[inline(always)]
@@ -209,7 +241,8 @@ fn opaque<S>(subject: &mut S, layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, align) }
 }
 
-/// The layout of a size: aligned to 8 bytes, or to what a smaller one can need, as every C type and every Rust type is.
+/// The layout of a size: aligned to 8 bytes, or to what a smaller one can need, as every C type and
+/// every Rust type is.
 ///
 /// # Panics
 ///
@@ -271,7 +304,11 @@ pub(crate) fn allocate<S: Subject>(subject: &mut S, layout: Layout) -> Result<Bl
 
 /// Changes the size of a block and writes its first byte.
 #[inline]
-pub(crate) fn reallocate<S: Subject>(subject: &mut S, block: Block, size: usize) -> Result<Block, OutOfMemory> {
+pub(crate) fn reallocate<S: Subject>(
+    subject: &mut S,
+    block: Block,
+    size: usize,
+) -> Result<Block, OutOfMemory> {
     let layout = opaque(subject, block.layout());
     // SAFETY: `block` was the last copy in use of a live block; no workload asks for 0 bytes.
     let start = unsafe { subject.reallocate(block.start, layout, size) };

@@ -41,8 +41,17 @@ impl Replace {
     }
 }
 
-fn phase(random: &mut Random, slots: usize, steps: usize, low: usize, high: usize) -> impl Iterator<Item = Step> {
-    (0..steps).map(move |_| Step { slot: random.below(slots) as u32, size: random.log_uniform(low, high) as u32 })
+fn phase(
+    random: &mut Random,
+    slots: usize,
+    steps: usize,
+    low: usize,
+    high: usize,
+) -> impl Iterator<Item = Step> {
+    (0..steps).map(move |_| Step {
+        slot: random.below(slots) as u32,
+        size: random.log_uniform(low, high) as u32,
+    })
 }
 
 impl Workload for Replace {
@@ -81,7 +90,9 @@ mod tests {
     #[test]
     fn each_phase_of_the_churn_has_its_own_sizes() {
         let churn = Replace::churn(&mut Random::new(1), 100, 1000);
-        let largest = |phase: usize| churn.steps[phase * 1000..][..1000].iter().map(|step| step.size).max().unwrap();
+        let largest = |phase: usize| {
+            churn.steps[phase * 1000..][..1000].iter().map(|step| step.size).max().unwrap()
+        };
         assert!(largest(0) <= 1024 && largest(1) <= 64 && largest(2) > 4096 && largest(4) <= 128);
     }
 }

@@ -45,7 +45,8 @@ impl Op {
     #[inline]
     #[must_use]
     pub fn layout(self) -> Layout {
-        // SAFETY: `Script` and `Trace` make no alignment above a page; 32 bits of size are in range.
+        // SAFETY: `Script` and `Trace` make no alignment above a page; 32 bits of size are in
+        // range.
         unsafe { Layout::from_size_align_unchecked(self.size as usize, 1 << self.align_log2) }
     }
 }
@@ -60,7 +61,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// Operations on `slots` blocks of up to `high` bytes: one in four changes a block's size, the others replace it.
+    /// Operations on `slots` blocks of up to `high` bytes: one in four changes a block's size, the
+    /// others replace it.
     #[must_use]
     pub fn with_realloc(random: &mut Random, slots: usize, count: usize, high: usize) -> Self {
         Self::random(random, slots, count, |random| {
@@ -70,7 +72,8 @@ impl Script {
         })
     }
 
-    /// Replaces blocks of 8 to `high` bytes: half are aligned to 8 bytes, half of the others to 16, and so on up to 4096.
+    /// Replaces blocks of 8 to `high` bytes: half are aligned to 8 bytes, half of the others to 16,
+    /// and so on up to 4096.
     #[must_use]
     pub fn aligned(random: &mut Random, slots: usize, count: usize, high: usize) -> Self {
         Self::random(random, slots, count, |random| {
@@ -79,13 +82,23 @@ impl Script {
         })
     }
 
-    /// A program's operations, one after the other. A trace ends with every block freed, so it can be repeated.
+    /// A program's operations, one after the other. A trace ends with every block freed, so it can
+    /// be repeated.
     #[must_use]
     pub fn replay(trace: &Trace) -> Self {
-        Self { fill: Vec::new(), ops: trace.ops().to_vec(), table: vec![Block::NONE; trace.slots()] }
+        Self {
+            fill: Vec::new(),
+            ops: trace.ops().to_vec(),
+            table: vec![Block::NONE; trace.slots()],
+        }
     }
 
-    fn random(random: &mut Random, slots: usize, count: usize, mut op: impl FnMut(&mut Random) -> (Act, u8, usize)) -> Self {
+    fn random(
+        random: &mut Random,
+        slots: usize,
+        count: usize,
+        mut op: impl FnMut(&mut Random) -> (Act, u8, usize),
+    ) -> Self {
         let mut on = |slot: usize| {
             let (act, align_log2, size) = op(random);
             (Op { act, align_log2, slot: slot as u32, size: size as u32 }, random.below(slots))
@@ -105,7 +118,11 @@ impl Script {
 
 /// Does one operation on its slot.
 #[inline]
-pub(super) fn step<S: Subject>(subject: &mut S, op: Op, block: &mut Block) -> Result<(), OutOfMemory> {
+pub(super) fn step<S: Subject>(
+    subject: &mut S,
+    op: Op,
+    block: &mut Block,
+) -> Result<(), OutOfMemory> {
     match op.act {
         Act::Allocate => *block = allocate(subject, op.layout())?,
         Act::AllocateZeroed => {
@@ -132,7 +149,11 @@ pub(super) fn step<S: Subject>(subject: &mut S, op: Op, block: &mut Block) -> Re
 
 impl Script {
     /// A pass, from an empty table, that calls `look` with each block after the operation on it.
-    pub(crate) fn pass_with<S: Subject>(&mut self, subject: &mut S, mut look: impl FnMut(Block)) -> Result<(), OutOfMemory> {
+    pub(crate) fn pass_with<S: Subject>(
+        &mut self,
+        subject: &mut S,
+        mut look: impl FnMut(Block),
+    ) -> Result<(), OutOfMemory> {
         self.table.fill(Block::NONE);
         for &op in &self.ops {
             let block = &mut self.table[op.slot as usize];

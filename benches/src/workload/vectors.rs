@@ -3,8 +3,9 @@
 use super::{Block, OutOfMemory, Workload, allocate, free, reallocate, words};
 use crate::subject::Subject;
 
-/// `count` vectors of `first` bytes are doubled in turn until they have `last`, then freed; this `rounds` times. An operation
-/// is one `realloc`; the `malloc` and the `free` of each vector are divided among its own.
+/// `count` vectors of `first` bytes are doubled in turn until they have `last`, then freed; this
+/// `rounds` times. An operation is one `realloc`; the `malloc` and the `free` of each vector are
+/// divided among its own.
 #[derive(Clone, Debug)]
 pub struct Vectors {
     /// How many grow in lockstep.

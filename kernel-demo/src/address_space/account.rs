@@ -1,4 +1,5 @@
-//! What happens outside when an address space changes: to page tables, and to the system's account of promised pages.
+//! What happens outside when an address space changes: to page tables, and to the system's account
+//! of promised pages.
 
 use super::errno::Errno;
 use crate::memory::OutOfFrames;
@@ -9,12 +10,12 @@ pub trait PageTables {
     /// Unmaps whatever is mapped in `[start, end)`; frames that are nobody's any more go back.
     fn unmap(&mut self, start: u64, end: u64);
 
-    /// Gives whatever is mapped in `[start, end)` these permissions. What is copied before it is written to, zero pages
-    /// included, stays not writable.
+    /// Gives whatever is mapped in `[start, end)` these permissions. What is copied before it is
+    /// written to, zero pages included, stays not writable.
     fn protect(&mut self, start: u64, end: u64, to: Permissions);
 
-    /// Moves whatever is mapped in `[from, from + len)` to the same place in `[to, to + len)`, where nothing is mapped; the two
-    /// ranges do not overlap. Moves mappings, not bytes.
+    /// Moves whatever is mapped in `[from, from + len)` to the same place in `[to, to + len)`,
+    /// where nothing is mapped; the two ranges do not overlap. Moves mappings, not bytes.
     ///
     /// # Errors
     ///
@@ -24,8 +25,9 @@ pub trait PageTables {
 
 /// The system's account of pages that were promised to processes.
 ///
-/// Private memory is charged by the address space, when it becomes writable. The pages of a shared object are charged by whoever makes
-/// the object, and once, however many map it. Page tables are charged by nobody.
+/// Private memory is charged by the address space, when it becomes writable. The pages of a shared
+/// object are charged by whoever makes the object, and once, however many map it. Page tables are
+/// charged by nobody.
 pub trait Commit {
     /// Promises more pages.
     ///
@@ -94,11 +96,20 @@ mod tests {
     #[test]
     fn strict_promises_up_to_its_limit_and_overcommit_anything() {
         let mut strict = Account::strict(10);
-        assert_eq!((strict.charge(10), strict.charge(1), strict.promised()), (Ok(()), Err(Errno::ENOMEM), 10));
+        assert_eq!(
+            (strict.charge(10), strict.charge(1), strict.promised()),
+            (Ok(()), Err(Errno::ENOMEM), 10)
+        );
         strict.uncharge(4);
-        assert_eq!((strict.charge(5), strict.charge(4), strict.promised()), (Err(Errno::ENOMEM), Ok(()), 10));
+        assert_eq!(
+            (strict.charge(5), strict.charge(4), strict.promised()),
+            (Err(Errno::ENOMEM), Ok(()), 10)
+        );
         let mut overcommit = Account::overcommit();
-        assert_eq!((overcommit.charge(u64::MAX), overcommit.charge(1)), (Ok(()), Err(Errno::ENOMEM)));
+        assert_eq!(
+            (overcommit.charge(u64::MAX), overcommit.charge(1)),
+            (Ok(()), Err(Errno::ENOMEM))
+        );
         assert_eq!(overcommit.promised(), u64::MAX);
     }
 }

@@ -1,15 +1,19 @@
-//! `brk`: moves the end of the heap. A few fields change, and that is all; pages appear when they are touched.
+//! `brk`: moves the end of the heap. A few fields change, and that is all; pages appear when they
+//! are touched.
 
 use super::{AddressSpace, Commit, Kind, PageTables, USER_END, Vma};
 use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_ceil};
 
 impl AddressSpace {
-    /// Moves the break to the address, and returns where it stands afterwards: `to`, or the old break when that cannot be.
+    /// Moves the break to the address, and returns where it stands afterwards: `to`, or the old
+    /// break when that cannot be.
     ///
-    /// In this order, as in Linux: the lower limit; the data limit, on the exact address; both ends rounded up to pages; if these are equal, only
-    /// the field changes; down is always possible, unless that would split an area and there is no room for the two; up, only if no area lies in
-    /// what comes or within a page of it (within the guard gap, if it is a stack), and the limits, the list and the account allow it.
+    /// In this order, as in Linux: the lower limit; the data limit, on the exact address; both ends
+    /// rounded up to pages; if these are equal, only the field changes; down is always
+    /// possible, unless that would split an area and there is no room for the two; up, only if no
+    /// area lies in what comes or within a page of it (within the guard gap, if it is a stack),
+    /// and the limits, the list and the account allow it.
     ///
     /// Logarithmic in the number of areas, but for the pages that are unmapped.
     pub fn brk(&mut self, to: u64, tables: &mut impl PageTables, commit: &mut impl Commit) -> u64 {
@@ -20,7 +24,12 @@ impl AddressSpace {
         self.brk
     }
 
-    fn move_brk(&mut self, to: u64, tables: &mut impl PageTables, commit: &mut impl Commit) -> Option<()> {
+    fn move_brk(
+        &mut self,
+        to: u64,
+        tables: &mut impl PageTables,
+        commit: &mut impl Commit,
+    ) -> Option<()> {
         let heap = to.checked_sub(self.layout.start_brk)?;
         if heap.checked_add(self.image_data)? > self.limits.data || to > USER_END {
             return None;
@@ -32,7 +41,8 @@ impl AddressSpace {
         if new_end < old_end {
             return self.take_out(new_end, old_end, tables, commit).ok();
         }
-        let vma = Vma::private(old_end, new_end, Permissions::READ | Permissions::WRITE, Kind::Heap);
+        let vma =
+            Vma::private(old_end, new_end, Permissions::READ | Permissions::WRITE, Kind::Heap);
         let gap = self.vmas.gap(old_end, new_end + PAGE_SIZE)?;
         if !self.data_may_change(0, vma.pages()) {
             return None;

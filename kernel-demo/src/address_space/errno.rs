@@ -93,7 +93,10 @@ mod tests {
     fn numbers_rise_and_are_returned_negative() {
         assert!(Errno::ALL.is_sorted_by(|a, b| a.number() < b.number()));
         assert_eq!(Errno::ENOMEM.to_result().cast_signed(), -12);
-        assert_eq!(format!("-1 {} ({})", Errno::ENOMEM, Errno::ENOMEM.text()), "-1 ENOMEM (Cannot allocate memory)");
+        assert_eq!(
+            format!("-1 {} ({})", Errno::ENOMEM, Errno::ENOMEM.text()),
+            "-1 ENOMEM (Cannot allocate memory)"
+        );
     }
 
     /// The host's own table is the oracle.

@@ -13,13 +13,16 @@
 //!              read        MapZeroPage   ─             ─                   ─
 //! ```
 //!
-//! Where the table has no answer, the page is there and may be accessed: then the page tables are wrong, and that is said.
+//! Where the table has no answer, the page is there and may be accessed: then the page tables are
+//! wrong, and that is said.
 //!
 //! Like x86, memory that may be written to or executed may be read.
 
 use core::fmt;
 
-use super::{AddressSpace, Commit, GUARD_GAP, Kind, MIN_ADDRESS, ObjectId, PAGE_SIZE, Sharing, USER_END, Vma};
+use super::{
+    AddressSpace, Commit, GUARD_GAP, Kind, MIN_ADDRESS, ObjectId, PAGE_SIZE, Sharing, USER_END, Vma,
+};
 use crate::memory::Permissions;
 use crate::memory::layout::{page_ceil, page_floor};
 use crate::memory::{Access, PageFault};
@@ -37,7 +40,8 @@ pub enum PageState {
     Own,
 }
 
-/// What to do about a page fault. Pages get the permissions of the area that holds the address ([`AddressSpace::find`]), except where it says otherwise.
+/// What to do about a page fault. Pages get the permissions of the area that holds the address
+/// ([`AddressSpace::find`]), except where it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing is mapped: map the zero page, not writable.
@@ -124,7 +128,8 @@ pub struct Counters {
 
 impl Counters {
     /// None yet.
-    pub const NONE: Self = Self { zero_page: 0, zeroed: 0, copied: 0, made_writable: 0, object: 0, stack_growth: 0 };
+    pub const NONE: Self =
+        Self { zero_page: 0, zeroed: 0, copied: 0, made_writable: 0, object: 0, stack_growth: 0 };
 
     /// All of them: `ru_minflt`.
     pub const fn minor(&self) -> u64 {
@@ -143,15 +148,20 @@ impl Counters {
 }
 
 impl AddressSpace {
-    /// Decides about a page fault of the process, counts it, and tells in which area it is. `state` is what is mapped at the page now. A stack
-    /// that is touched below grows here.
+    /// Decides about a page fault of the process, counts it, and tells in which area it is. `state`
+    /// is what is mapped at the page now. A stack that is touched below grows here.
     ///
     /// Logarithmic in the number of areas. Needs no heap.
     ///
     /// # Errors
     ///
     /// The access is a mistake: the process ends. It is not counted.
-    pub fn fault(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Result<(Decision, &Vma), Cause> {
+    pub fn fault(
+        &mut self,
+        fault: &PageFault,
+        state: PageState,
+        commit: &mut impl Commit,
+    ) -> Result<(Decision, &Vma), Cause> {
         if fault.address >= USER_END {
             return Err(Cause::Kernel);
         }
@@ -168,9 +178,18 @@ impl AddressSpace {
     }
 
     /// Decides about a page fault where no area is: below a stack, which grows.
-    fn below_stack(&mut self, fault: &PageFault, state: PageState, commit: &mut impl Commit) -> Result<(usize, Decision), Cause> {
+    fn below_stack(
+        &mut self,
+        fault: &PageFault,
+        state: PageState,
+        commit: &mut impl Commit,
+    ) -> Result<(usize, Decision), Cause> {
         let address = fault.address;
-        let stack = *self.vmas.above(address).filter(|vma| vma.kind == Kind::Stack).ok_or_else(|| self.in_gap(address))?;
+        let stack = *self
+            .vmas
+            .above(address)
+            .filter(|vma| vma.kind == Kind::Stack)
+            .ok_or_else(|| self.in_gap(address))?;
         permitted(&stack, fault.access).map_err(|_| self.in_gap(address))?;
         let page = page_floor(address);
         self.may_grow(&stack, page)?;
@@ -192,7 +211,11 @@ impl AddressSpace {
             return Err(self.beside_stack(page));
         }
         match self.vmas.below(page) {
-            Some(below) if below.kind != Kind::Stack && below.accessible() && page - below.end < GUARD_GAP => {
+            Some(below)
+                if below.kind != Kind::Stack
+                    && below.accessible()
+                    && page - below.end < GUARD_GAP =>
+            {
                 Err(Cause::GuardGap)
             }
             _ => Ok(()),
@@ -202,7 +225,12 @@ impl AddressSpace {
     /// What lies at an address below a stack that may not grow so far.
     fn beside_stack(&self, address: u64) -> Cause {
         match self.in_gap(address) {
-            Cause::Unmapped if self.vmas.above(address).is_some_and(|stack| stack.start - address <= self.limits.stack) => {
+            Cause::Unmapped
+                if self
+                    .vmas
+                    .above(address)
+                    .is_some_and(|stack| stack.start - address <= self.limits.stack) =>
+            {
                 Cause::StackLimit
             }
             cause => cause,
@@ -227,15 +255,20 @@ impl AddressSpace {
     }
 }
 
-/// How far above the break a touch is said to be above it, if nothing lies between and nothing else is nearer.
+/// How far above the break a touch is said to be above it, if nothing lies between and nothing else
+/// is nearer.
 const ABOVE_BREAK: u64 = 1 << 30;
 
 /// Whether the access is allowed in the area.
 fn permitted(vma: &Vma, access: Access) -> Result<(), Cause> {
     match access {
         _ if !vma.accessible() => Err(Cause::NoAccess),
-        Access::Write if !vma.permissions.contains(Permissions::WRITE) => Err(Cause::WriteToReadOnly),
-        Access::Execute if !vma.permissions.contains(Permissions::EXECUTE) => Err(Cause::ExecuteNoExecute),
+        Access::Write if !vma.permissions.contains(Permissions::WRITE) => {
+            Err(Cause::WriteToReadOnly)
+        }
+        Access::Execute if !vma.permissions.contains(Permissions::EXECUTE) => {
+            Err(Cause::ExecuteNoExecute)
+        }
         _ => Ok(()),
     }
 }

@@ -3,8 +3,9 @@
 use super::{AddressSpace, Commit, Counters, Errno, PageTables};
 
 impl AddressSpace {
-    /// The address space of a child: the same areas, the same break, counters at zero. All that is charged here is charged once more, because each of the
-    /// two may come to write to all of it.
+    /// The address space of a child: the same areas, the same break, counters at zero. All that is
+    /// charged here is charged once more, because each of the two may come to write to all of
+    /// it.
     ///
     /// # Errors
     ///

@@ -23,10 +23,12 @@ use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 /// First address behind a process's memory: the lower half, but for its last page.
 pub const USER_END: u64 = 0x0000_7FFF_FFFF_F000;
 
-/// Below this nothing is mapped for anybody (Linux's `mmap_min_addr`), so that a null pointer with an offset is a fault.
+/// Below this nothing is mapped for anybody (Linux's `mmap_min_addr`), so that a null pointer with
+/// an offset is a fault.
 pub const MIN_ADDRESS: u64 = 0x1_0000;
 
-/// What is kept free below a stack (Linux's `stack_guard_gap`): no large local variable reaches across it.
+/// What is kept free below a stack (Linux's `stack_guard_gap`): no large local variable reaches
+/// across it.
 pub const GUARD_GAP: u64 = 256 * PAGE_SIZE;
 
 /// Where a program begins that may be anywhere: two thirds up.
@@ -59,7 +61,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout for an image of so many bytes and a stack that may grow to `stack_limit`; the same for the same seed.
+    /// The layout for an image of so many bytes and a stack that may grow to `stack_limit`; the
+    /// same for the same seed.
     pub fn from_seed(seed: u64, image_len: u64, stack_limit: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut shift = |max: u64| rng.u64(0..max / PAGE_SIZE) * PAGE_SIZE;
@@ -67,7 +70,8 @@ impl Layout {
         let start_brk = page_ceil(text + image_len) + shift(MAX_BREAK_SHIFT);
         let stack_top = USER_END - shift(MAX_STACK_SHIFT);
         let stack_space = page_floor(stack_limit.clamp(MIN_STACK_SPACE, MAX_STACK_SPACE));
-        let mmap_base = USER_END - MAX_STACK_SHIFT - stack_space - GUARD_GAP - shift(MAX_MMAP_SHIFT);
+        let mmap_base =
+            USER_END - MAX_STACK_SHIFT - stack_space - GUARD_GAP - shift(MAX_MMAP_SHIFT);
         Self { text, start_brk, mmap_base, stack_top }
     }
 }
@@ -82,9 +86,14 @@ mod tests {
     #[test]
     fn whatever_the_seed_the_parts_are_in_order_and_apart() {
         for seed in 0..10_000 {
-            let Layout { text, start_brk, mmap_base, stack_top } = Layout::from_seed(seed, IMAGE, STACK);
+            let Layout { text, start_brk, mmap_base, stack_top } =
+                Layout::from_seed(seed, IMAGE, STACK);
             assert!([text, start_brk, mmap_base, stack_top].iter().all(|at| at % PAGE_SIZE == 0));
-            assert!(text >= IMAGE_BASE && start_brk >= text + IMAGE && start_brk < text + IMAGE + PAGE_SIZE + MAX_BREAK_SHIFT);
+            assert!(
+                text >= IMAGE_BASE
+                    && start_brk >= text + IMAGE
+                    && start_brk < text + IMAGE + PAGE_SIZE + MAX_BREAK_SHIFT
+            );
             assert!(mmap_base + GUARD_GAP + MIN_STACK_SPACE <= stack_top && stack_top <= USER_END);
             assert!(start_brk < mmap_base - (1 << 40), "the gap above the heap is wide");
         }
@@ -94,7 +103,12 @@ mod tests {
     fn a_seed_fixes_all_and_another_moves_all() {
         let layouts: Vec<_> = (0..100).map(|seed| Layout::from_seed(seed, IMAGE, STACK)).collect();
         assert_eq!(Layout::from_seed(7, IMAGE, STACK), layouts[7]);
-        for part in [|l: &Layout| l.text, |l: &Layout| l.start_brk - l.text, |l: &Layout| l.mmap_base, |l: &Layout| l.stack_top] {
+        for part in [
+            |l: &Layout| l.text,
+            |l: &Layout| l.start_brk - l.text,
+            |l: &Layout| l.mmap_base,
+            |l: &Layout| l.stack_top,
+        ] {
             let mut places: Vec<u64> = layouts.iter().map(part).collect();
             places.sort_unstable();
             places.dedup();

@@ -6,10 +6,11 @@
 //!   └─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴ ─ ─ ─ ─ ─ ─ ─ ─ ─ ┘
 //! ```
 //!
-//! Why a vector: it is found through and moved in one piece, and a limit on its length (Linux's `max_map_count`) bounds both.
-//! Why fallible: a process with four areas should not pay for a thousand, and a kernel whose heap is full must answer `ENOMEM`,
-//! not stop. [`reserve`](VmaList::reserve) is the one place that can fail; whoever has called it can finish. Serving a page fault adds no
-//! area, so it needs no heap.
+//! Why a vector: it is found through and moved in one piece, and a limit on its length (Linux's
+//! `max_map_count`) bounds both. Why fallible: a process with four areas should not pay for a
+//! thousand, and a kernel whose heap is full must answer `ENOMEM`,
+//! not stop. [`reserve`](VmaList::reserve) is the one place that can fail; whoever has called it
+//! can finish. Serving a page fault adds no area, so it needs no heap.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -88,7 +89,8 @@ impl VmaList {
         Within { start, end, areas: first..first + count }
     }
 
-    /// Where in the list an area `[start, end)` would be, if nothing lies there, nor within the guard gap of a stack above it.
+    /// Where in the list an area `[start, end)` would be, if nothing lies there, nor within the
+    /// guard gap of a stack above it.
     pub fn gap(&self, start: u64, end: u64) -> Option<usize> {
         let at = self.after(start);
         self.vmas.get(at).is_none_or(|next| end <= lowest(next)).then_some(at)
@@ -127,18 +129,24 @@ impl VmaList {
         self.vmas.try_reserve(more).map_err(|_| Errno::ENOMEM)
     }
 
-    /// How many borders of `[start, end)` lie inside an area: as many as would be added if the range became areas of its own.
+    /// How many borders of `[start, end)` lie inside an area: as many as would be added if the
+    /// range became areas of its own.
     pub fn cuts(&self, start: u64, end: u64) -> usize {
-        [start, end].into_iter().filter(|at| self.find(*at).is_some_and(|vma| vma.start < *at)).count()
+        [start, end]
+            .into_iter()
+            .filter(|at| self.find(*at).is_some_and(|vma| vma.start < *at))
+            .count()
     }
 
     /// Whether the range lies strictly inside one area, so that taking it out leaves two.
     pub fn splits(&self, within: &Within) -> bool {
         let Within { start, end, ref areas } = *within;
-        areas.len() == 1 && self.vmas.get(areas.start).is_some_and(|vma| vma.start < start && end < vma.end)
+        areas.len() == 1
+            && self.vmas.get(areas.start).is_some_and(|vma| vma.start < start && end < vma.end)
     }
 
-    /// Enters an area where nothing is, as part of a neighbour if that goes on there. Room for one was reserved.
+    /// Enters an area where nothing is, as part of a neighbour if that goes on there. Room for one
+    /// was reserved.
     pub fn insert(&mut self, vma: Vma) {
         self.insert_at(self.after(vma.start), vma);
     }
@@ -146,7 +154,9 @@ impl VmaList {
     /// The same, for who knows the [gap](Self::gap).
     #[inline(always)]
     pub fn insert_at(&mut self, at: usize, vma: Vma) {
-        debug_assert!(self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty());
+        debug_assert!(
+            self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty()
+        );
         self.totals.add(&vma, vma.pages());
         let joins_next = self.vmas.get(at).is_some_and(|next| vma.continues_in(next));
         match self.vmas[..at].last_mut().filter(|below| below.continues_in(&vma)) {
@@ -172,7 +182,8 @@ impl VmaList {
         }
     }
 
-    /// Takes out whatever lies in the range. If that [splits](Self::splits) an area, room for one was reserved.
+    /// Takes out whatever lies in the range. If that [splits](Self::splits) an area, room for one
+    /// was reserved.
     pub fn remove(&mut self, within: Within) {
         let Within { start, end, ref areas } = within;
         let mut whole = areas.clone();
@@ -201,7 +212,8 @@ impl VmaList {
         }
     }
 
-    /// Changes whatever lies in `[start, end)`; what is alike afterwards becomes one. Room for the [cuts](Self::cuts) was reserved.
+    /// Changes whatever lies in `[start, end)`; what is alike afterwards becomes one. Room for the
+    /// [cuts](Self::cuts) was reserved.
     pub fn rewrite(&mut self, start: u64, end: u64, change: impl Fn(&mut Vma)) {
         self.cut(start);
         self.cut(end);
@@ -224,13 +236,17 @@ impl VmaList {
         self.join(at, at);
     }
 
-    /// Index of the first area that ends above the address. Who asks twice for the same is answered at once: that is what faults in one
-    /// area do, and a break that moves.
+    /// Index of the first area that ends above the address. Who asks twice for the same is answered
+    /// at once: that is what faults in one area do, and a break that moves.
     #[inline]
     fn after(&self, address: u64) -> usize {
         let latest = self.latest.get();
         let is_after = |at: usize| self.vmas.get(at).is_some_and(|vma| address < vma.end);
-        if is_after(latest) && !latest.checked_sub(1).is_some_and(is_after) { latest } else { self.search(address) }
+        if is_after(latest) && !latest.checked_sub(1).is_some_and(is_after) {
+            latest
+        } else {
+            self.search(address)
+        }
     }
 
     /// The same, by halves.
@@ -254,7 +270,8 @@ impl VmaList {
         self.vmas.insert(index + 1, vma.part(at, vma.end));
     }
 
-    /// Makes one of neighbours that can be, among the areas from the one before `from` to the one at `to`. Moves what lies above once.
+    /// Makes one of neighbours that can be, among the areas from the one before `from` to the one
+    /// at `to`. Moves what lies above once.
     fn join(&mut self, from: usize, to: usize) {
         let (from, to) = (from.saturating_sub(1), (to + 1).min(self.vmas.len()));
         let mut kept = from;
@@ -284,7 +301,10 @@ impl VmaList {
         let pairs = || self.vmas.windows(2);
         let rules = [
             (self.vmas.iter().all(|vma| vma.start < vma.end), "an area is empty"),
-            (self.vmas.iter().all(|vma| (vma.start | vma.end).is_multiple_of(4096)), "an area is not page-aligned"),
+            (
+                self.vmas.iter().all(|vma| (vma.start | vma.end).is_multiple_of(4096)),
+                "an area is not page-aligned",
+            ),
             (pairs().all(|pair| pair[0].end <= pair[1].start), "areas overlap or are not sorted"),
             (!pairs().any(|pair| pair[0].continues_in(&pair[1])), "two neighbours should be one"),
             (self.vmas.len() <= self.limit, "more areas than the limit"),

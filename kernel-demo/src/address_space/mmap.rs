@@ -10,7 +10,9 @@ use bitflags::bitflags;
 
 use super::munmap::user_range;
 use super::vma::Name;
-use super::{AddressSpace, Commit, Errno, Kind, MIN_ADDRESS, ObjectId, PageTables, Sharing, USER_END, Vma};
+use super::{
+    AddressSpace, Commit, Errno, Kind, MIN_ADDRESS, ObjectId, PageTables, Sharing, USER_END, Vma,
+};
 use super::{lowest, may_be, round_up};
 use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_floor};
@@ -43,7 +45,8 @@ pub struct MapRequest {
     pub permissions: Permissions,
     /// How.
     pub flags: MapFlags,
-    /// What a shared mapping maps, from its first page on. Whoever asks has made it as long as the mapping, and had it charged. `None` for a private one.
+    /// What a shared mapping maps, from its first page on. Whoever asks has made it as long as the
+    /// mapping, and had it charged. `None` for a private one.
     pub object: Option<ObjectId>,
 }
 
@@ -52,12 +55,19 @@ impl AddressSpace {
     ///
     /// # Errors
     ///
-    /// * `EINVAL`: no length; not exactly one of `SHARED` and `PRIVATE`; not `ANONYMOUS`; a shared one without an object; a fixed address that is not page-aligned.
+    /// * `EINVAL`: no length; not exactly one of `SHARED` and `PRIVATE`; not `ANONYMOUS`; a shared
+    ///   one without an object; a fixed address that is not page-aligned.
     /// * `EACCES`: writable and executable at once (Linux leaves this to security modules).
     /// * `EPERM`: a fixed address below [`MIN_ADDRESS`].
     /// * `EEXIST`: something is there, with `FIXED_NOREPLACE`.
-    /// * `ENOMEM`: no gap is large enough, the range leaves user memory, the list is full, or the data limit or the account refuses.
-    pub fn mmap(&mut self, request: MapRequest, tables: &mut impl PageTables, commit: &mut impl Commit) -> Result<u64, Errno> {
+    /// * `ENOMEM`: no gap is large enough, the range leaves user memory, the list is full, or the
+    ///   data limit or the account refuses.
+    pub fn mmap(
+        &mut self,
+        request: MapRequest,
+        tables: &mut impl PageTables,
+        commit: &mut impl Commit,
+    ) -> Result<u64, Errno> {
         let MapRequest { hint, permissions, flags, .. } = request;
         if request.len == 0 || !flags.contains(MapFlags::ANONYMOUS) {
             return Err(Errno::EINVAL);
@@ -76,9 +86,14 @@ impl AddressSpace {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let accounted = sharing == Sharing::Private && Vma::takes_frames(permissions, Kind::Mapping);
+        let accounted =
+            sharing == Sharing::Private && Vma::takes_frames(permissions, Kind::Mapping);
         let (kind, name) = (Kind::Mapping, Name::NONE);
-        self.replace(Vma { start, end: start + len, permissions, kind, sharing, name, offset: 0, accounted }, tables, commit)?;
+        self.replace(
+            Vma { start, end: start + len, permissions, kind, sharing, name, offset: 0, accounted },
+            tables,
+            commit,
+        )?;
         Ok(start)
     }
 
@@ -94,17 +109,23 @@ impl AddressSpace {
             return Err(Errno::EPERM);
         }
         let replaces = !self.vmas.overlapping(start, start + len).is_empty();
-        if replaces && flags.contains(MapFlags::FIXED_NOREPLACE) { Err(Errno::EEXIST) } else { Ok(start) }
+        if replaces && flags.contains(MapFlags::FIXED_NOREPLACE) {
+            Err(Errno::EEXIST)
+        } else {
+            Ok(start)
+        }
     }
 
-    /// Where a mapping of `len` bytes, a multiple of pages, goes: to the page of the hint if it is free; else as high as possible below `mmap_base`;
-    /// else as low as possible above. Linear in the number of areas.
+    /// Where a mapping of `len` bytes, a multiple of pages, goes: to the page of the hint if it is
+    /// free; else as high as possible below `mmap_base`; else as low as possible above. Linear
+    /// in the number of areas.
     pub(super) fn place(&self, hint: u64, len: u64) -> Option<u64> {
         let hint = match page_floor(hint) {
             0 => None,
             page => Some(page.max(MIN_ADDRESS)),
         };
-        let fits = |start: &u64| user_range(*start, len).is_some_and(|end| self.is_free(*start, end));
+        let fits =
+            |start: &u64| user_range(*start, len).is_some_and(|end| self.is_free(*start, end));
         hint.filter(fits).or_else(|| self.highest_gap(len)).or_else(|| self.lowest_gap(len))
     }
 
@@ -133,8 +154,14 @@ impl AddressSpace {
         user_range(start, len).map(|_| start)
     }
 
-    /// Puts an area in place of whatever is there, or says why not: the list, the data limit, the account.
-    pub(super) fn replace(&mut self, vma: Vma, tables: &mut impl PageTables, commit: &mut impl Commit) -> Result<(), Errno> {
+    /// Puts an area in place of whatever is there, or says why not: the list, the data limit, the
+    /// account.
+    pub(super) fn replace(
+        &mut self,
+        vma: Vma,
+        tables: &mut impl PageTables,
+        commit: &mut impl Commit,
+    ) -> Result<(), Errno> {
         let Vma { start, end, .. } = vma;
         let within = self.vmas.within(start, end);
         let (old_accounted, old_data) = self.vmas.sums(&within);

@@ -1,4 +1,5 @@
-//! What a process's memory is: a list of areas, a break, limits and counters. Nothing here touches a page table or a frame.
+//! What a process's memory is: a list of areas, a break, limits and counters. Nothing here touches
+//! a page table or a frame.
 //!
 //! ```text
 //!   brk   mmap   munmap   mprotect   mremap        fault          fork · destroy     maps · smaps · status
@@ -11,12 +12,15 @@
 //!
 //! Rules of this room:
 //!
-//! 1. A call that fails has changed nothing: not the areas, not the page tables, not the account. All that can fail (room in the list,
-//!    the account) is asked first. The one exception is Linux's too, and [`AddressSpace::mremap`] names it.
-//! 2. Checks, their order and their error numbers are Linux's. Where this kernel is stricter, the method says so.
+//! 1. A call that fails has changed nothing: not the areas, not the page tables, not the account.
+//!    All that can fail (room in the list, the account) is asked first. The one exception is
+//!    Linux's too, and [`AddressSpace::mremap`] names it.
+//! 2. Checks, their order and their error numbers are Linux's. Where this kernel is stricter, the
+//!    method says so.
 //! 3. What is promised is charged when it is promised. A touch charges only for a stack that grows.
 //! 4. No memory is writable and executable at once.
-//! 5. A page that is mapped lies in an area. The reverse is what page faults are for: [`AddressSpace::fault`] decides each.
+//! 5. A page that is mapped lies in an area. The reverse is what page faults are for:
+//!    [`AddressSpace::fault`] decides each.
 
 #![deny(unsafe_code)]
 
@@ -53,7 +57,8 @@ use list::VmaList;
 /// The most a process may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of data: the program's own and the heap together (`RLIMIT_DATA` at `brk`), and all private writable memory.
+    /// Bytes of data: the program's own and the heap together (`RLIMIT_DATA` at `brk`), and all
+    /// private writable memory.
     pub data: u64,
     /// Bytes of a stack.
     pub stack: u64,
@@ -62,13 +67,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Any amount of data, a stack of 8 MiB, 1024 areas: one change of a full list moves 100 KiB at most.
+    /// Any amount of data, a stack of 8 MiB, 1024 areas: one change of a full list moves 100 KiB at
+    /// most.
     fn default() -> Self {
         Self { data: u64::MAX, stack: 8 << 20, areas: 1024 }
     }
 }
 
-/// The address space of a process. Dropping one loses what is charged for it for good, so give it up with [`destroy`](Self::destroy).
+/// The address space of a process. Dropping one loses what is charged for it for good, so give it
+/// up with [`destroy`](Self::destroy).
 ///
 /// # Invariants
 ///
@@ -99,8 +106,9 @@ impl AddressSpace {
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it is empty, not page-aligned, or outside user memory; `EACCES` when it would be writable and executable; `EEXIST` when something is
-    /// there; `ENOMEM` when there is no room in the list, or the account refuses.
+    /// `EINVAL` when it is empty, not page-aligned, or outside user memory; `EACCES` when it would
+    /// be writable and executable; `EEXIST` when something is there; `ENOMEM` when there is no
+    /// room in the list, or the account refuses.
     pub fn insert_image(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
         self.insert_new(vma, commit)?;
         if vma.is_data() {
@@ -117,7 +125,10 @@ impl AddressSpace {
     pub fn insert_stack(&mut self, len: u64, commit: &mut impl Commit) -> Result<(), Errno> {
         let end = self.layout.stack_top;
         let start = round_up(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
-        self.insert_new(Vma::private(start, end, Permissions::READ | Permissions::WRITE, Kind::Stack), commit)
+        self.insert_new(
+            Vma::private(start, end, Permissions::READ | Permissions::WRITE, Kind::Stack),
+            commit,
+        )
     }
 
     fn insert_new(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
@@ -147,7 +158,8 @@ impl AddressSpace {
         self.vmas.find(address)
     }
 
-    /// The area that holds the address or lies nearest to it; of two that are equally near, the lower.
+    /// The area that holds the address or lies nearest to it; of two that are equally near, the
+    /// lower.
     pub fn nearest(&self, address: u64) -> Option<&Vma> {
         let below = self.vmas.below(address).map(|vma| (address - (vma.end - 1), vma));
         let above = self.vmas.above(address).map(|vma| (vma.start - address, vma));
@@ -230,10 +242,22 @@ impl AddressSpace {
     pub fn check(&self) -> Result<(), &'static str> {
         self.vmas.check()?;
         let rules = [
-            (self.vmas().first().is_none_or(|vma| vma.start >= MIN_ADDRESS), "an area lies too low"),
-            (self.vmas().last().is_none_or(|vma| vma.end <= USER_END), "an area lies beyond user memory"),
-            (self.vmas().iter().all(|vma| may_be(vma.permissions)), "an area is writable and executable"),
-            (self.layout.start_brk <= self.brk && self.brk <= self.highest_brk, "the break is out of order"),
+            (
+                self.vmas().first().is_none_or(|vma| vma.start >= MIN_ADDRESS),
+                "an area lies too low",
+            ),
+            (
+                self.vmas().last().is_none_or(|vma| vma.end <= USER_END),
+                "an area lies beyond user memory",
+            ),
+            (
+                self.vmas().iter().all(|vma| may_be(vma.permissions)),
+                "an area is writable and executable",
+            ),
+            (
+                self.layout.start_brk <= self.brk && self.brk <= self.highest_brk,
+                "the break is out of order",
+            ),
             (self.totals().pages <= self.most_pages, "more pages than the most there ever were"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))

@@ -1,4 +1,5 @@
-//! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is alike afterwards becomes one.
+//! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is
+//! alike afterwards becomes one.
 
 use super::{AddressSpace, Commit, Errno, PageTables, Vma, may_be, round_up};
 use crate::memory::Permissions;
@@ -7,7 +8,8 @@ use crate::memory::layout::PAGE_SIZE;
 impl AddressSpace {
     /// Gives all pages of `[start, start + len)` these permissions.
     ///
-    /// Memory that becomes writable is charged, and stays so when it is not writable any more: what was written is still there.
+    /// Memory that becomes writable is charged, and stays so when it is not writable any more: what
+    /// was written is still there.
     ///
     /// # Errors
     ///
@@ -15,7 +17,8 @@ impl AddressSpace {
     ///
     /// * `EINVAL`: `start` is not page-aligned.
     /// * `EACCES`: writable and executable at once (Linux leaves this to security modules).
-    /// * `ENOMEM`: there is a hole; the list has no room for a split; the data limit or the account refuses.
+    /// * `ENOMEM`: there is a hole; the list has no room for a split; the data limit or the account
+    ///   refuses.
     pub fn mprotect(
         &mut self,
         start: u64,

@@ -1,4 +1,5 @@
-//! `mremap`: makes a mapping shorter or longer, where it is or elsewhere. Mappings move, bytes do not.
+//! `mremap`: makes a mapping shorter or longer, where it is or elsewhere. Mappings move, bytes do
+//! not.
 
 use bitflags::bitflags;
 
@@ -35,19 +36,24 @@ pub struct RemapRequest {
 impl AddressSpace {
     /// Changes the length of the memory at `old`, or its place, and returns where it is now.
     ///
-    /// What comes is like the area it extends. What moves is a [`Kind::Mapping`] afterwards, even if it was heap or stack. A shared mapping cannot become longer,
-    /// because the object cannot (Linux lets it, and kills whoever touches what is too much).
+    /// What comes is like the area it extends. What moves is a [`Kind::Mapping`] afterwards, even
+    /// if it was heap or stack. A shared mapping cannot become longer, because the object
+    /// cannot (Linux lets it, and kills whoever touches what is too much).
     ///
     /// # Errors
     ///
-    /// When there is no frame for a page table at a fixed place, what lay there is gone, as in Linux; otherwise nothing has changed.
+    /// When there is no frame for a page table at a fixed place, what lay there is gone, as in
+    /// Linux; otherwise nothing has changed.
     ///
-    /// * `EINVAL`: an address is not page-aligned; a length of 0 (Linux takes an old length of 0 for a second mapping of shared memory); `FIXED` without `MAYMOVE`;
-    ///   a range that leaves user memory; a fixed place that overlaps the old one; a shared mapping that would become longer.
-    /// * `EFAULT`: nothing is mapped at `old`; or not all of it is one area, and it would have to grow or move.
+    /// * `EINVAL`: an address is not page-aligned; a length of 0 (Linux takes an old length of 0
+    ///   for a second mapping of shared memory); `FIXED` without `MAYMOVE`; a range that leaves
+    ///   user memory; a fixed place that overlaps the old one; a shared mapping that would become
+    ///   longer.
+    /// * `EFAULT`: nothing is mapped at `old`; or not all of it is one area, and it would have to
+    ///   grow or move.
     /// * `EPERM`: a fixed place below [`MIN_ADDRESS`].
-    /// * `ENOMEM`: no room where it is and it may not move, or nowhere; the list is full; the data limit or the account refuses, or there
-    ///   is no frame for a page table.
+    /// * `ENOMEM`: no room where it is and it may not move, or nowhere; the list is full; the data
+    ///   limit or the account refuses, or there is no frame for a page table.
     pub fn mremap(
         &mut self,
         request: RemapRequest,
@@ -55,11 +61,15 @@ impl AddressSpace {
         commit: &mut impl Commit,
     ) -> Result<u64, Errno> {
         let RemapRequest { old, flags, new, .. } = request;
-        if flags.contains(RemapFlags::FIXED) && !flags.contains(RemapFlags::MAYMOVE) || !old.is_multiple_of(PAGE_SIZE) {
+        if flags.contains(RemapFlags::FIXED) && !flags.contains(RemapFlags::MAYMOVE)
+            || !old.is_multiple_of(PAGE_SIZE)
+        {
             return Err(Errno::EINVAL);
         }
         let old_end = user_range(old, request.old_len).ok_or(Errno::EINVAL)?;
-        let new_len = round_up(request.new_len).filter(|len| (1..=USER_END).contains(len)).ok_or(Errno::EINVAL)?;
+        let new_len = round_up(request.new_len)
+            .filter(|len| (1..=USER_END).contains(len))
+            .ok_or(Errno::EINVAL)?;
         let vma = *self.vmas.find(old).ok_or(Errno::EFAULT)?;
         let old_len = old_end - old;
         let fixed = match flags.contains(RemapFlags::FIXED) {
@@ -85,7 +95,9 @@ impl AddressSpace {
         }
         let to = match fixed {
             Some(to) => to,
-            None if flags.contains(RemapFlags::MAYMOVE) => self.place(0, new_len).ok_or(Errno::ENOMEM)?,
+            None if flags.contains(RemapFlags::MAYMOVE) => {
+                self.place(0, new_len).ok_or(Errno::ENOMEM)?
+            }
             None => return Err(Errno::ENOMEM),
         };
         self.relocate(vma.part(old, old_end), to, new_len, tables, commit)?;
@@ -96,8 +108,8 @@ impl AddressSpace {
         new_end <= USER_END && self.is_free(end, new_end)
     }
 
-    /// Moves the part of an area to `to`, where it gets the new length, in place of whatever is there. What is there is gone as well
-    /// when there is no frame for a page table.
+    /// Moves the part of an area to `to`, where it gets the new length, in place of whatever is
+    /// there. What is there is gone as well when there is no frame for a page table.
     fn relocate(
         &mut self,
         part: Vma,
@@ -109,7 +121,10 @@ impl AddressSpace {
         let moved = Vma { start: to, end: to + new_len, kind: Kind::Mapping, ..part };
         let (there, there_data) = self.sums(moved.start, moved.end);
         let (here, here_data) = self.sums(part.start, part.end);
-        if !self.data_may_change(there_data + here_data, if moved.is_data() { moved.pages() } else { 0 }) {
+        if !self.data_may_change(
+            there_data + here_data,
+            if moved.is_data() { moved.pages() } else { 0 },
+        ) {
             return Err(Errno::ENOMEM);
         }
         let split = |start, end| usize::from(self.vmas.splits(&self.vmas.within(start, end)));

@@ -1,4 +1,5 @@
-//! The calls, the faults and the texts one by one; random programs beside the naive model; and the fuzzer's seeds.
+//! The calls, the faults and the texts one by one; random programs beside the naive model; and the
+//! fuzzer's seeds.
 
 mod calls;
 mod faults;
@@ -19,8 +20,10 @@ const fn p(pages: u64) -> u64 {
     pages * PAGE_SIZE
 }
 
-/// Page numbers: the image from 16 to 24, the heap from 32, mappings below 1000, the stack's two pages below 2000.
-const LAYOUT: Layout = Layout { text: p(16), start_brk: p(32), mmap_base: p(1000), stack_top: p(2000) };
+/// Page numbers: the image from 16 to 24, the heap from 32, mappings below 1000, the stack's two
+/// pages below 2000.
+const LAYOUT: Layout =
+    Layout { text: p(16), start_brk: p(32), mmap_base: p(1000), stack_top: p(2000) };
 const LIMITS: Limits = Limits { data: u64::MAX, stack: p(64), areas: 64 };
 
 /// Page tables that only write down what they are told.
@@ -50,7 +53,12 @@ impl PageTables for Told {
         if self.out_of_frames {
             return Err(OutOfFrames { asked: 1, available: 0, injected: true });
         }
-        self.calls.push(format!("shift {} -> {} ({})", from / PAGE_SIZE, to / PAGE_SIZE, len / PAGE_SIZE));
+        self.calls.push(format!(
+            "shift {} -> {} ({})",
+            from / PAGE_SIZE,
+            to / PAGE_SIZE,
+            len / PAGE_SIZE
+        ));
         Ok(())
     }
 }
@@ -82,9 +90,11 @@ impl World {
         Self { space, told: Told::default(), account }
     }
 
-    /// Moves the break to so many bytes above its start; says where it stands afterwards in the same way.
+    /// Moves the break to so many bytes above its start; says where it stands afterwards in the
+    /// same way.
     fn brk(&mut self, to: u64) -> u64 {
-        self.space.brk(LAYOUT.start_brk.wrapping_add(to), &mut self.told, &mut self.account) - LAYOUT.start_brk
+        self.space.brk(LAYOUT.start_brk.wrapping_add(to), &mut self.told, &mut self.account)
+            - LAYOUT.start_brk
     }
 
     fn mmap(&mut self, request: MapRequest) -> Result<u64, Errno> {
@@ -100,7 +110,10 @@ impl World {
     /// Maps pages from here to there, in place of whatever is there.
     fn map_at(&mut self, start: u64, end: u64, permissions: Permissions) {
         let flags = private(0).flags | MapFlags::FIXED;
-        assert_eq!(self.mmap(MapRequest { hint: p(start), permissions, flags, ..private(end - start) }), Ok(start));
+        assert_eq!(
+            self.mmap(MapRequest { hint: p(start), permissions, flags, ..private(end - start) }),
+            Ok(start)
+        );
     }
 
     fn munmap(&mut self, start: u64, end: u64) -> Result<(), Errno> {
@@ -117,14 +130,18 @@ impl World {
 
     /// The areas but for those that were there from the start, as `start..end may`, in pages.
     fn areas(&self) -> Vec<String> {
-        let others = self.space.vmas().iter().filter(|vma| !matches!(vma.kind, Kind::Image | Kind::Stack));
-        let text = |vma: &Vma| format!("{}..{} {}", vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, vma.permissions);
+        let others =
+            self.space.vmas().iter().filter(|vma| !matches!(vma.kind, Kind::Image | Kind::Stack));
+        let text = |vma: &Vma| {
+            format!("{}..{} {}", vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, vma.permissions)
+        };
         others.map(text).collect()
     }
 }
 
 impl Drop for World {
-    /// Whatever a test does, the invariants hold afterwards, and what is given up is promised to nobody.
+    /// Whatever a test does, the invariants hold afterwards, and what is given up is promised to
+    /// nobody.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(self.space.check(), Ok(()));

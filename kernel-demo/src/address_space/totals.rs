@@ -1,4 +1,5 @@
-//! Sums over the areas of an address space: what `status` shows, and what the limits are held against.
+//! Sums over the areas of an address space: what `status` shows, and what the limits are held
+//! against.
 
 use super::vma::{Kind, Vma};
 use crate::memory::Permissions;
@@ -44,5 +45,10 @@ impl Totals {
 
 /// Whether the area's pages are data, stack, executable, charged.
 fn counts_as(vma: &Vma) -> [bool; 4] {
-    [vma.is_data(), vma.kind == Kind::Stack, vma.permissions.contains(Permissions::EXECUTE), vma.accounted]
+    [
+        vma.is_data(),
+        vma.kind == Kind::Stack,
+        vma.permissions.contains(Permissions::EXECUTE),
+        vma.accounted,
+    ]
 }

@@ -1,4 +1,5 @@
-//! The address space as text: what Linux shows as `/proc/PID/maps`, `smaps`, and the memory part of `status`.
+//! The address space as text: what Linux shows as `/proc/PID/maps`, `smaps`, and the memory part of
+//! `status`.
 //!
 //! ```text
 //!   start        end          may  offset   dev   inode                      path
@@ -6,7 +7,8 @@
 //!   7ffff7fbf000-7ffff7fc1000 rw-s 00000000 00:01 3                          /dev/zero (deleted)
 //! ```
 //!
-//! A program is no file of a file system: device and inode are 0. A shared object is told by its number as inode.
+//! A program is no file of a file system: device and inode are 0. A shared object is told by its
+//! number as inode.
 
 use core::fmt::{self, Write};
 
@@ -18,7 +20,8 @@ const PATH_COLUMN: usize = 73;
 /// Column of an amount in a line of `smaps`.
 const AMOUNT_COLUMN: usize = 16;
 
-/// What is mapped in a range, in pages. All of it counts as written to: no frame has a file behind it.
+/// What is mapped in a range, in pages. All of it counts as written to: no frame has a file behind
+/// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resident {
     /// Frames that nobody else has.
@@ -52,12 +55,17 @@ impl AddressSpace {
         self.vmas().iter().try_for_each(|vma| write_map(vma, out))
     }
 
-    /// Writes `smaps`: each line of `maps`, and below it what is behind the area. `resident` tells what is mapped from an address to another.
+    /// Writes `smaps`: each line of `maps`, and below it what is behind the area. `resident` tells
+    /// what is mapped from an address to another.
     ///
     /// # Errors
     ///
     /// The writer's.
-    pub fn write_smaps(&self, out: &mut impl Write, mut resident: impl FnMut(u64, u64) -> Resident) -> fmt::Result {
+    pub fn write_smaps(
+        &self,
+        out: &mut impl Write,
+        mut resident: impl FnMut(u64, u64) -> Resident,
+    ) -> fmt::Result {
         for vma in self.vmas() {
             write_map(vma, out)?;
             let there = resident(vma.start, vma.end);
@@ -79,7 +87,8 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Writes the memory part of `status`. `resident` tells what is mapped from an address to another.
+    /// Writes the memory part of `status`. `resident` tells what is mapped from an address to
+    /// another.
     ///
     /// # Errors
     ///
@@ -121,7 +130,10 @@ fn write_map(vma: &Vma, out: &mut impl Write) -> fmt::Result {
     };
     let mut line = Counted { out, written: 0 };
     let Vma { start, end, permissions, .. } = vma;
-    write!(line, "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} ")?;
+    write!(
+        line,
+        "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} "
+    )?;
     let path = match vma.kind {
         _ if vma.is_shared() => "/dev/zero (deleted)",
         Kind::Heap => "[heap]",

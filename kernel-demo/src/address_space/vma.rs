@@ -19,7 +19,8 @@ pub enum Kind {
     Mapping,
 }
 
-/// A piece of memory that several address spaces may map at once; whoever makes it gives it a number and keeps its frames.
+/// A piece of memory that several address spaces may map at once; whoever makes it gives it a
+/// number and keeps its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectId(pub u32);
 
@@ -28,7 +29,8 @@ pub struct ObjectId(pub u32);
 pub enum Sharing {
     /// Only this process; after a fork each of the two keeps its own.
     Private,
-    /// Everybody who maps the object (`MAP_SHARED | MAP_ANONYMOUS`). The number is the page of the object at the area's start.
+    /// Everybody who maps the object (`MAP_SHARED | MAP_ANONYMOUS`). The number is the page of the
+    /// object at the area's start.
     Shared(ObjectId, u64),
 }
 
@@ -49,7 +51,8 @@ impl Name {
     /// No name.
     pub const NONE: Self = Self { bytes: [0; Self::MAX + 1] };
 
-    /// As much of the text, which has no zero byte, as fits; a character is kept whole or not at all.
+    /// As much of the text, which has no zero byte, as fits; a character is kept whole or not at
+    /// all.
     pub fn new(text: &str) -> Self {
         let kept = &text.as_bytes()[..text.floor_char_boundary(Self::MAX)];
         let mut name = Self::NONE;
@@ -59,7 +62,10 @@ impl Name {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        CStr::from_bytes_until_nul(&self.bytes).ok().and_then(|name| name.to_str().ok()).unwrap_or_default()
+        CStr::from_bytes_until_nul(&self.bytes)
+            .ok()
+            .and_then(|name| name.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// Whether there is none.
@@ -97,12 +103,13 @@ pub struct Vma {
     pub kind: Kind,
     /// Who sees what is written.
     pub sharing: Sharing,
-    /// The program whose file this is a part of; [`Name::NONE`] for memory that is no file's, such as bss.
+    /// The program whose file this is a part of; [`Name::NONE`] for memory that is no file's, such
+    /// as bss.
     pub name: Name,
     /// Where in that file the area starts, in bytes; 0 without a name.
     pub offset: u64,
-    /// Its pages are charged to the system's account of promised pages. Once charged, charged until unmapped: what was written
-    /// stays when the permissions change.
+    /// Its pages are charged to the system's account of promised pages. Once charged, charged
+    /// until unmapped: what was written stays when the permissions change.
     pub accounted: bool,
 }
 
@@ -110,7 +117,16 @@ impl Vma {
     /// Private memory without a name.
     pub const fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
         let accounted = Self::takes_frames(permissions, kind);
-        Self { start, end, permissions, kind, sharing: Sharing::Private, name: Name::NONE, offset: 0, accounted }
+        Self {
+            start,
+            end,
+            permissions,
+            kind,
+            sharing: Sharing::Private,
+            name: Name::NONE,
+            offset: 0,
+            accounted,
+        }
     }
 
     /// A part of a program's file, from the byte `offset` of it on. The loader fills it.
@@ -146,11 +162,14 @@ impl Vma {
 
     /// Whether it counts as data (`VmData`, and the data limit): private, writable, not a stack.
     pub fn is_data(&self) -> bool {
-        self.permissions.contains(Permissions::WRITE) && !self.is_shared() && self.kind != Kind::Stack
+        self.permissions.contains(Permissions::WRITE)
+            && !self.is_shared()
+            && self.kind != Kind::Stack
     }
 
-    /// Whether private memory like this can come to need a frame a page. What is read-only never needs more than the zero page,
-    /// except for a program's image, which has no file behind it here that it could be read from again.
+    /// Whether private memory like this can come to need a frame a page. What is read-only never
+    /// needs more than the zero page, except for a program's image, which has no file behind it
+    /// here that it could be read from again.
     pub(super) const fn takes_frames(permissions: Permissions, kind: Kind) -> bool {
         permissions.contains(Permissions::WRITE) || matches!(kind, Kind::Image)
     }
@@ -173,11 +192,13 @@ impl Vma {
         (offset, sharing)
     }
 
-    /// Whether `next` goes on where this one ends, with everything alike, so that the two can be one.
+    /// Whether `next` goes on where this one ends, with everything alike, so that the two can be
+    /// one.
     #[inline(always)]
     pub(super) fn continues_in(&self, next: &Self) -> bool {
         self.end == next.start
-            && (self.permissions, self.kind, self.accounted) == (next.permissions, next.kind, next.accounted)
+            && (self.permissions, self.kind, self.accounted)
+                == (next.permissions, next.kind, next.accounted)
             && self.name == next.name
             && self.contents_at(next.start) == (next.offset, next.sharing)
     }
@@ -201,7 +222,10 @@ mod tests {
     #[test]
     fn parts_go_on_where_the_last_one_ended() {
         let file = Vma::image(0x1000, 0x5000, RW, Name::new("a"), 0x300);
-        let shared = Vma { sharing: Sharing::Shared(ObjectId(7), 2), ..Vma::private(0x1000, 0x5000, RW, Kind::Mapping) };
+        let shared = Vma {
+            sharing: Sharing::Shared(ObjectId(7), 2),
+            ..Vma::private(0x1000, 0x5000, RW, Kind::Mapping)
+        };
         let plain = Vma::private(0x1000, 0x5000, RW, Kind::Heap);
         assert_eq!(file.part(0x3000, 0x9000).offset, 0x2300);
         assert_eq!(shared.part(0x3000, 0x9000).sharing, Sharing::Shared(ObjectId(7), 4));
@@ -213,7 +237,9 @@ mod tests {
             assert!(!low.continues_in(&Vma { accounted: !high.accounted, ..high }));
             assert!(!low.continues_in(&vma.part(0x3000, 0x9000)));
         }
-        assert!(!file.part(0, 0x2000).continues_in(&Vma { offset: 0x300, ..file.part(0x2000, 0x9000) }));
+        assert!(
+            !file.part(0, 0x2000).continues_in(&Vma { offset: 0x300, ..file.part(0x2000, 0x9000) })
+        );
     }
 
     #[test]

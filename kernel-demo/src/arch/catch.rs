@@ -6,8 +6,8 @@
 //!        └───────── landing: restores the registers ◄── return of the handler ◄── redirect
 //! ```
 //!
-//! A handler returns to wherever the saved registers say. To land in the catcher it is enough to change two of them, and
-//! this works from the double-fault handler on its own stack just as well.
+//! A handler returns to wherever the saved registers say. To land in the catcher it is enough to
+//! change two of them, and this works from the double-fault handler on its own stack just as well.
 
 use core::arch::naked_asm;
 use core::ptr;
@@ -16,15 +16,16 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use super::trap::TrapFrame;
 use crate::memory::FaultReport;
 
-/// Flags register with nothing set but the bit that always is: interrupts stay disabled, strings run upwards.
+/// Flags register with nothing set but the bit that always is: interrupts stay disabled, strings
+/// run upwards.
 const PLAIN_FLAGS: u64 = 2;
 
 /// One `catch_fault` in progress.
 ///
 /// # Invariants
 ///
-/// While it is the latest in [`LATEST`], `stack` is the stack pointer in `enter` at the call of the closure, and `landing` the
-/// address of the instruction after that call.
+/// While it is the latest in [`LATEST`], `stack` is the stack pointer in `enter` at the call of the
+/// closure, and `landing` the address of the instruction after that call.
 #[repr(C)]
 struct Catcher {
     stack: u64,
@@ -35,11 +36,12 @@ struct Catcher {
 /// The innermost catcher, null if there is none.
 static LATEST: AtomicPtr<Catcher> = AtomicPtr::new(ptr::null_mut());
 
-/// Runs the closure. If a fault in it cannot be served, everything the closure had going on is abandoned, and the report of
-/// the fault is returned.
+/// Runs the closure. If a fault in it cannot be served, everything the closure had going on is
+/// abandoned, and the report of the fault is returned.
 ///
-/// Faults are caught from wherever they can be reported: page faults, stack overflows (run the closure on a stack of its own
-/// with [`on_stack`](super::on_stack), *around* this call), and all other exceptions but breakpoints. Panics are not.
+/// Faults are caught from wherever they can be reported: page faults, stack overflows (run the
+/// closure on a stack of its own with [`on_stack`](super::on_stack), *around* this call), and all
+/// other exceptions but breakpoints. Panics are not.
 ///
 /// # Errors
 ///
@@ -47,8 +49,9 @@ static LATEST: AtomicPtr<Catcher> = AtomicPtr::new(ptr::null_mut());
 ///
 /// # Safety
 ///
-/// The frames between this call and the fault are dropped without their destructors, as by `longjmp`. What they owned is
-/// leaked, locks that they held stay locked. The caller answers for it that nothing relies on those destructors.
+/// The frames between this call and the fault are dropped without their destructors, as by
+/// `longjmp`. What they owned is leaked, locks that they held stay locked. The caller answers for
+/// it that nothing relies on those destructors.
 pub unsafe fn catch_fault<R>(closure: impl FnOnce() -> R) -> Result<R, FaultReport> {
     let mut call = Call { closure: Some(closure), result: None };
     let mut catcher = Catcher { stack: 0, landing: 0, report: None };
@@ -66,7 +69,8 @@ pub unsafe fn catch_fault<R>(closure: impl FnOnce() -> R) -> Result<R, FaultRepo
 /// Lets the handler of a fault return to the innermost catcher. `false` if there is none.
 pub(super) fn redirect(frame: &mut TrapFrame, report: &FaultReport) -> bool {
     let latest = LATEST.load(Ordering::Relaxed);
-    // SAFETY: the pointer is null, or that of a `catch_fault` in progress, which is suspended in `enter`.
+    // SAFETY: the pointer is null, or that of a `catch_fault` in progress, which is suspended in
+    // `enter`.
     let Some(catcher) = (unsafe { latest.as_mut() }) else { return false };
     catcher.report = Some(*report);
     frame.rip = catcher.landing;
@@ -106,7 +110,11 @@ impl<F: FnOnce() -> R, R> Call<F, R> {
 ///
 /// The function may be called with the argument; the catcher is valid and not used by others.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(function: unsafe extern "C" fn(*mut ()), argument: *mut (), catcher: *mut Catcher) {
+unsafe extern "C" fn enter(
+    function: unsafe extern "C" fn(*mut ()),
+    argument: *mut (),
+    catcher: *mut Catcher,
+) {
     naked_asm!(
         "push rbp",
         "push rbx",

@@ -1,11 +1,13 @@
 //! Segments, and the stack that double faults are taken on.
 //!
-//! In long mode segments do almost nothing. Two things are left that need them: the code segments, which say in which ring
-//! code runs, and the task state segment, which names stacks to switch to: `rsp0` for whatever interrupts ring 3, and
-//! the interrupt stack table. A page fault on an overflowing stack cannot be delivered on that stack; the processor raises a
-//! double fault instead, which gets its own.
+//! In long mode segments do almost nothing. Two things are left that need them: the code segments,
+//! which say in which ring code runs, and the task state segment, which names stacks to switch to:
+//! `rsp0` for whatever interrupts ring 3, and the interrupt stack table. A page fault on an
+//! overflowing stack cannot be delivered on that stack; the processor raises a double fault
+//! instead, which gets its own.
 //!
-//! The order of the segments is what `syscall` and `sysret` want: the kernel's code and data, the programs' data and code.
+//! The order of the segments is what `syscall` and `sysret` want: the kernel's code and data, the
+//! programs' data and code.
 
 use core::cell::UnsafeCell;
 
@@ -37,7 +39,8 @@ pub struct Segments {
 /// The task state segment, which the processor reads whenever it changes stacks.
 struct TaskState(UnsafeCell<TaskStateSegment>);
 
-// SAFETY: there is one processor; what changes the segment does so by raw pointers, while nobody else looks.
+// SAFETY: there is one processor; what changes the segment does so by raw pointers, while nobody
+// else looks.
 unsafe impl Sync for TaskState {}
 
 /// In use until there are kernel stacks.
@@ -62,7 +65,8 @@ impl Segments {
         Self { task_state: Once::new(), table: Once::new() }
     }
 
-    /// Loads the segments, with double faults taken on the stack that ends at `double_fault_stack`. Called once.
+    /// Loads the segments, with double faults taken on the stack that ends at `double_fault_stack`.
+    /// Called once.
     ///
     /// # Safety
     ///
@@ -82,10 +86,15 @@ impl Segments {
                 (USER_CODE, Descriptor::user_code_segment()),
             ];
             for (selector, descriptor) in code_and_data {
-                assert_eq!(table.append(descriptor), selector, "segments are where their selectors say");
+                assert_eq!(
+                    table.append(descriptor),
+                    selector,
+                    "segments are where their selectors say"
+                );
             }
             // SAFETY: the segment is static.
-            let task = table.append(unsafe { Descriptor::tss_segment_unchecked(task_state.0.get()) });
+            let task =
+                table.append(unsafe { Descriptor::tss_segment_unchecked(task_state.0.get()) });
             (table, task)
         });
         table.load();
@@ -99,8 +108,8 @@ impl Segments {
         unsafe { load_tss(*task) };
     }
 
-    /// Where the task state segment keeps the stack that the processor changes to when ring 3 is interrupted (`rsp0`). It may be
-    /// unaligned.
+    /// Where the task state segment keeps the stack that the processor changes to when ring 3 is
+    /// interrupted (`rsp0`). It may be unaligned.
     ///
     /// # Panics
     ///

@@ -14,7 +14,8 @@ use crate::memory::tables::Mmu;
 ///
 /// # Invariants
 ///
-/// All RAM is mapped, readable and writable, from [`PHYSICAL_MEMORY`] on: by the bootloader at first, then by the kernel.
+/// All RAM is mapped, readable and writable, from [`PHYSICAL_MEMORY`] on: by the bootloader at
+/// first, then by the kernel.
 #[derive(Clone, Copy)]
 pub struct PhysicalMap {
     _constructed_unsafely: (),

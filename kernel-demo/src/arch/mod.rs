@@ -13,8 +13,8 @@
 //!   serial                the console              qemu    exit status and options from the command line
 //! ```
 //!
-//! Rules of this room: each `unsafe` block does one thing and says why it may; what can be decided without the machine is
-//! decided in `memory`, where it is tested on the host.
+//! Rules of this room: each `unsafe` block does one thing and says why it may; what can be decided
+//! without the machine is decided in `memory`, where it is tested on the host.
 #![allow(unsafe_code)]
 
 pub mod catch;

@@ -14,7 +14,9 @@ pub fn read(address: u64) -> Result<u8, FaultReport> {
     let load = || {
         let value: u8;
         // SAFETY: a load changes nothing, whatever lies there; one that faults is caught.
-        unsafe { asm!("mov {}, [{}]", out(reg_byte) value, in(reg) address, options(nostack, readonly, preserves_flags)) };
+        unsafe {
+            asm!("mov {}, [{}]", out(reg_byte) value, in(reg) address, options(nostack, readonly, preserves_flags))
+        };
         value
     };
     // SAFETY: the closure owns nothing and locks nothing.
@@ -33,7 +35,9 @@ pub fn read(address: u64) -> Result<u8, FaultReport> {
 pub unsafe fn write(address: u64, value: u8) -> Result<(), FaultReport> {
     let store = || {
         // SAFETY: the byte is the caller's, or the store faults and is caught.
-        unsafe { asm!("mov [{}], {}", in(reg) address, in(reg_byte) value, options(nostack, preserves_flags)) };
+        unsafe {
+            asm!("mov [{}], {}", in(reg) address, in(reg_byte) value, options(nostack, preserves_flags))
+        };
     };
     // SAFETY: the closure owns nothing and locks nothing.
     unsafe { catch_fault(store) }
@@ -47,7 +51,8 @@ pub unsafe fn write(address: u64, value: u8) -> Result<(), FaultReport> {
 ///
 /// # Safety
 ///
-/// If the address can be executed, what lies there is a function without arguments that owns nothing.
+/// If the address can be executed, what lies there is a function without arguments that owns
+/// nothing.
 pub unsafe fn execute(address: u64) -> Result<(), FaultReport> {
     let call = || {
         // SAFETY: a function lies there, or the call faults and is caught.

@@ -1,4 +1,5 @@
-//! What QEMU offers to a kernel under test: a port that ends the machine with a status, and strings from its command line.
+//! What QEMU offers to a kernel under test: a port that ends the machine with a status, and strings
+//! from its command line.
 
 use core::str;
 

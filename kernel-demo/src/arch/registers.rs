@@ -1,4 +1,5 @@
-//! The control registers, in a form to print: who owns the page tables, and which protections are on.
+//! The control registers, in a form to print: who owns the page tables, and which protections are
+//! on.
 
 use core::arch::x86_64::{__cpuid, __cpuid_count, CpuidResult};
 use core::fmt;
@@ -40,11 +41,13 @@ impl fmt::Display for ControlRegisters {
 pub fn enable_protections() {
     // SAFETY: more faults for forbidden accesses, no change for allowed ones.
     unsafe { Cr0::update(|cr0| cr0.insert(Cr0Flags::WRITE_PROTECT)) };
-    // SAFETY: the no-execute bit becomes valid in page tables; without it, it would be a reserved one.
+    // SAFETY: the no-execute bit becomes valid in page tables; without it, it would be a reserved
+    // one.
     unsafe { Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE)) };
 }
 
-/// Which of the protections that keep ring 0 from following a program's pointer are on. The processor may lack them.
+/// Which of the protections that keep ring 0 from following a program's pointer are on. The
+/// processor may lack them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guards {
     /// SMEP: the kernel executes no page of a program's.
@@ -64,17 +67,26 @@ impl Guards {
     }
 }
 
-/// Makes the processor fit for programs in ring 3: no floating point and no vectors, whose registers nobody saves (each use is
-/// an exception); no look at the kernel's tables; and the [`Guards`], as far as the processor has them.
+/// Makes the processor fit for programs in ring 3: no floating point and no vectors, whose
+/// registers nobody saves (each use is an exception); no look at the kernel's tables; and the
+/// [`Guards`], as far as the processor has them.
 pub fn prepare_for_programs() {
     const EXTENDED_FEATURES: u32 = 7;
-    let features = if __cpuid(0).eax >= EXTENDED_FEATURES { __cpuid_count(EXTENDED_FEATURES, 0) } else { NONE };
+    let features = if __cpuid(0).eax >= EXTENDED_FEATURES {
+        __cpuid_count(EXTENDED_FEATURES, 0)
+    } else {
+        NONE
+    };
     let mut on = Cr4Flags::empty();
     on.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.ebx >> 7 & 1 == 1);
     on.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.ebx >> 20 & 1 == 1);
     on.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.ecx >> 2 & 1 == 1);
-    let off = Cr4Flags::OSFXSR | Cr4Flags::OSXSAVE | Cr4Flags::FSGSBASE | Cr4Flags::PERFORMANCE_MONITOR_COUNTER;
-    // SAFETY: the processor has what is switched on, and the kernel uses nothing of what becomes an exception.
+    let off = Cr4Flags::OSFXSR
+        | Cr4Flags::OSXSAVE
+        | Cr4Flags::FSGSBASE
+        | Cr4Flags::PERFORMANCE_MONITOR_COUNTER;
+    // SAFETY: the processor has what is switched on, and the kernel uses nothing of what becomes an
+    // exception.
     unsafe { Cr4::update(|cr4| *cr4 = (*cr4 - off) | on) };
     // SAFETY: the kernel uses no floating point.
     unsafe { Cr0::update(|cr0| cr0.insert(Cr0Flags::EMULATE_COPROCESSOR)) };

@@ -1,7 +1,7 @@
 //! The console: the first serial port.
 //!
-//! Printing allocates nothing and takes the port's lock only, so it is allowed everywhere, except in the memory manager,
-//! which is silent.
+//! Printing allocates nothing and takes the port's lock only, so it is allowed everywhere, except
+//! in the memory manager, which is silent.
 
 use core::fmt::{self, Write};
 
@@ -31,7 +31,8 @@ pub fn init() {
     CONSOLE.lock().0 = ready;
 }
 
-/// Takes the console away from whoever was printing when the kernel failed, so that the failure can be reported.
+/// Takes the console away from whoever was printing when the kernel failed, so that the failure can
+/// be reported.
 ///
 /// # Safety
 ///

@@ -4,8 +4,8 @@
 //!   run: instruction ─► debug trap ─► handler ─► instruction ─► debug trap ─► handler ─► …
 //! ```
 //!
-//! The processor clears the flag on its way into a handler, and sets it again on its way back: handlers, and those of page faults, run at a
-//! stretch.
+//! The processor clears the flag on its way into a handler, and sets it again on its way back:
+//! handlers, and those of page faults, run at a stretch.
 
 use core::arch::asm;
 

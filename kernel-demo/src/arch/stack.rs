@@ -8,10 +8,11 @@ use super::catch::Call;
 use crate::memory;
 use crate::memory::stacks::{StackBounds, StackError};
 
-/// Runs the closure on a stack of its own, with a guard page below it, and takes the stack away afterwards.
+/// Runs the closure on a stack of its own, with a guard page below it, and takes the stack away
+/// afterwards.
 ///
-/// To survive an overflow of that stack, use [`catch_fault`](super::catch_fault) *inside* the closure; outside, the stack
-/// would be lost with the abandoned frames.
+/// To survive an overflow of that stack, use [`catch_fault`](super::catch_fault) *inside* the
+/// closure; outside, the stack would be lost with the abandoned frames.
 ///
 /// # Errors
 ///
@@ -30,7 +31,8 @@ pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, StackErr
 ///
 /// # Safety
 ///
-/// The function may be called with the argument; the stack is mapped and not in use; `top` is a multiple of 16.
+/// The function may be called with the argument; the stack is mapped and not in use; `top` is a
+/// multiple of 16.
 #[unsafe(naked)]
 unsafe extern "C" fn call_on(function: unsafe extern "C" fn(*mut ()), argument: *mut (), top: u64) {
     naked_asm!(
@@ -46,12 +48,13 @@ unsafe extern "C" fn call_on(function: unsafe extern "C" fn(*mut ()), argument: 
     )
 }
 
-/// Changes to other page tables and another stack in one step, and goes on in `next`. The present stack is left for good.
+/// Changes to other page tables and another stack in one step, and goes on in `next`. The present
+/// stack is left for good.
 ///
 /// # Safety
 ///
-/// The tables map all memory that is used from here on where it was mapped before, and the stack that ends at `top`, a
-/// multiple of 16.
+/// The tables map all memory that is used from here on where it was mapped before, and the stack
+/// that ends at `top`, a multiple of 16.
 pub unsafe fn leave_for(root: PhysFrame, top: u64, next: extern "C" fn() -> !) -> ! {
     // SAFETY: as the caller says.
     unsafe { switch(root.start_address().as_u64(), top, next) }

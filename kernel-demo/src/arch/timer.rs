@@ -1,7 +1,9 @@
-//! The timer that takes the processor away from a program: the PC's interval timer, through its interrupt controllers.
+//! The timer that takes the processor away from a program: the PC's interval timer, through its
+//! interrupt controllers.
 //!
-//! Interrupts are enabled in ring 3 only, so a tick that comes while the kernel runs waits, and stops the next program at once. The
-//! clock is QEMU's: with `-icount` it counts instructions, and each run sees its ticks at the same ones.
+//! Interrupts are enabled in ring 3 only, so a tick that comes while the kernel runs waits, and
+//! stops the next program at once. The clock is QEMU's: with `-icount` it counts instructions, and
+//! each run sees its ticks at the same ones.
 
 use pic8259::ChainedPics;
 use spin::Mutex;
@@ -16,7 +18,8 @@ static CONTROLLERS: Mutex<ChainedPics> = {
     Mutex::new(unsafe { ChainedPics::new_contiguous(VECTOR) })
 };
 
-/// Keeps the controllers silent, which the firmware left talking. Called before interrupts are enabled for the first time.
+/// Keeps the controllers silent, which the firmware left talking. Called before interrupts are
+/// enabled for the first time.
 pub(super) fn silence() {
     // SAFETY: no interrupt comes any more.
     unsafe { CONTROLLERS.lock().disable() };
@@ -30,7 +33,8 @@ pub struct Ticking {
 }
 
 impl Ticking {
-    /// Starts the timer: a tick each so many microseconds, of which there may be 54,000. None waits from before.
+    /// Starts the timer: a tick each so many microseconds, of which there may be 54,000. None waits
+    /// from before.
     ///
     /// # Panics
     ///
@@ -41,7 +45,10 @@ impl Ticking {
         /// Counter 0, both bytes of it, mode 2: again and again.
         const PERIODIC: u8 = 0b0011_0100;
         let count = u64::from(microseconds) * FREQUENCY / 1_000_000;
-        let count = u16::try_from(count).ok().filter(|count| *count > 1).expect("an interval that the timer can count");
+        let count = u16::try_from(count)
+            .ok()
+            .filter(|count| *count > 1)
+            .expect("an interval that the timer can count");
         let [low, high] = count.to_le_bytes();
         for (port, value) in [(0x43, PERIODIC), (0x40, low), (0x40, high)] {
             // SAFETY: the ports are the timer's, and nobody else in this kernel uses them.

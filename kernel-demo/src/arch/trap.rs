@@ -11,7 +11,8 @@
 //!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
 //! ```
 //!
-//! A handler returns by popping the registers it saved, so whoever changes the saved ones decides where it returns to.
+//! A handler returns by popping the registers it saved, so whoever changes the saved ones decides
+//! where it returns to.
 
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -58,8 +59,47 @@ pub struct TrapFrame {
 
 impl TrapFrame {
     fn registers(&self) -> Registers {
-        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, .. } = *self;
-        Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags }
+        let Self {
+            rax,
+            rbx,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            rbp,
+            rsp,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+            rip,
+            rflags,
+            ..
+        } = *self;
+        Registers {
+            rax,
+            rbx,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            rbp,
+            rsp,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+            rip,
+            rflags,
+        }
     }
 }
 
@@ -105,8 +145,8 @@ extern "C" fn kernel_entry() {
     )
 }
 
-/// The entry of one vector: pushes an error code where the processor does not, and the vector. Fatal ones, which come on a
-/// stack of their own, end in the kernel wherever they come from.
+/// The entry of one vector: pushes an error code where the processor does not, and the vector.
+/// Fatal ones, which come on a stack of their own, end in the kernel wherever they come from.
 macro_rules! entry {
     ($vector:literal, $error_code:literal, $next:path) => {{
         #[unsafe(naked)]
@@ -127,7 +167,8 @@ fn set<F>(entry: &mut Entry<F>, handler: VirtAddr) -> &mut EntryOptions {
     unsafe { entry.set_handler_addr(handler) }
 }
 
-/// As [`set`], on a stack of its own: these may come when the stack is none, or not the kernel's yet or any more.
+/// As [`set`], on a stack of its own: these may come when the stack is none, or not the kernel's
+/// yet or any more.
 fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr) {
     // SAFETY: the stack is there, and who uses it does not return to what was interrupted.
     unsafe { set(entry, handler).set_stack_index(gdt::DOUBLE_FAULT_IST) };
@@ -141,7 +182,8 @@ pub fn init() {
         set(&mut table.divide_error, entry!(0 without error code));
         set(&mut table.debug, entry!(1 without error code));
         set_fatal(&mut table.non_maskable_interrupt, entry!(fatal 2 without error code));
-        set(&mut table.breakpoint, entry!(3 without error code)).set_privilege_level(PrivilegeLevel::Ring3);
+        set(&mut table.breakpoint, entry!(3 without error code))
+            .set_privilege_level(PrivilegeLevel::Ring3);
         set(&mut table.overflow, entry!(4 without error code));
         set(&mut table.bound_range_exceeded, entry!(5 without error code));
         set(&mut table.invalid_opcode, entry!(6 without error code));
@@ -162,8 +204,8 @@ pub fn init() {
     table.load();
 }
 
-/// Decides what becomes of an exception. `frame` holds the interrupted code's registers; what they are when this returns is
-/// what the processor goes on with.
+/// Decides what becomes of an exception. `frame` holds the interrupted code's registers; what they
+/// are when this returns is what the processor goes on with.
 extern "C" fn dispatch(frame: &mut TrapFrame) {
     let report = match frame.vector {
         BREAKPOINT => {
@@ -178,7 +220,8 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
         DOUBLE_FAULT => double_fault(frame),
         _ => report(frame),
     };
-    // A fatal one that interrupts ring 3 finds the program's page tables, on which no catcher can go on.
+    // A fatal one that interrupts ring 3 finds the program's page tables, on which no catcher can
+    // go on.
     let from_ring_3 = frame.cs & 3 != 0;
     if from_ring_3 || !catch::redirect(frame, &report) {
         stop(&report);
@@ -219,15 +262,26 @@ pub(super) fn latest_page_fault(error_code: u64) -> PageFault {
     } else {
         Access::Read
     };
-    PageFault { address: Cr2::read_raw(), access, present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION) }
+    PageFault {
+        address: Cr2::read_raw(),
+        access,
+        present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION),
+    }
 }
 
-/// A double fault comes from a page fault that could not be delivered, for want of a stack to push onto.
+/// A double fault comes from a page fault that could not be delivered, for want of a stack to push
+/// onto.
 fn double_fault(frame: &TrapFrame) -> FaultReport {
     let address = Cr2::read_raw();
     let fault = PageFault { address, access: Access::Write, present: false };
     let (cause, place) = memory::judge(&fault);
-    FaultReport { cause, address: Some(address), access: Some(Access::Write), place, ..report(frame) }
+    FaultReport {
+        cause,
+        address: Some(address),
+        access: Some(Access::Write),
+        place,
+        ..report(frame)
+    }
 }
 
 /// Ends the kernel with a report.

@@ -8,17 +8,20 @@
 //!    └── Stop ◄── leave: likewise ◄── entries of `trap` ◄─────────────── exception, timer ──┘
 //! ```
 //!
-//! The program's registers are where the caller of `run` says, the kernel's on its stack, below which the processor pushes
-//! (`rsp0` of the task state segment). So no process needs a stack in the kernel, and the code around `run` is an ordinary loop.
+//! The program's registers are where the caller of `run` says, the kernel's on its stack, below
+//! which the processor pushes (`rsp0` of the task state segment). So no process needs a stack in
+//! the kernel, and the code around `run` is an ordinary loop.
 //!
-//! While ring 3 runs, the processor is on the process's page tables, which have of the kernel its image and its stacks
-//! ([`IN_EVERY_PROCESS`](crate::memory::layout::IN_EVERY_PROCESS)). `enter` changes to them last, `leave` back first. All other
-//! code of the kernel runs on the kernel's own tables, and with it each fault that it serves for itself: nothing that the kernel
-//! maps or unmaps has to be told to a process. The price is two loads of CR3 for each stop.
+//! While ring 3 runs, the processor is on the process's page tables, which have of the kernel its
+//! image and its stacks ([`IN_EVERY_PROCESS`](crate::memory::layout::IN_EVERY_PROCESS)). `enter`
+//! changes to them last, `leave` back first. All other code of the kernel runs on the kernel's own
+//! tables, and with it each fault that it serves for itself: nothing that the kernel maps or unmaps
+//! has to be told to a process. The price is two loads of CR3 for each stop.
 //!
-//! What a program cannot do: disable interrupts or gain ports (`rflags` is cut down to what is a program's); make the kernel
-//! return to an address that is not canonical (`run` refuses to go there); leave AC, DF, TF or NT set for the kernel (cleared
-//! on the way in); use registers of the floating-point and vector units, which nobody saves (each use is an exception).
+//! What a program cannot do: disable interrupts or gain ports (`rflags` is cut down to what is a
+//! program's); make the kernel return to an address that is not canonical (`run` refuses to go
+//! there); leave AC, DF, TF or NT set for the kernel (cleared on the way in); use registers of the
+//! floating-point and vector units, which nobody saves (each use is an exception).
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -68,7 +71,8 @@ struct Left {
     error: u64,
 }
 
-/// Lets programs run in ring 3, and call the kernel. Called once, when the final segments are loaded.
+/// Lets programs run in ring 3, and call the kernel. Called once, when the final segments are
+/// loaded.
 pub fn init() {
     registers::prepare_for_programs();
     timer::silence();
@@ -80,8 +84,9 @@ pub fn init() {
     unsafe { Efer::update(|efer| efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
 }
 
-/// Runs the program with these registers on these page tables, from `rip` on, until it stops for the kernel. The registers are
-/// then as the program left them, and whoever changes them decides how it goes on.
+/// Runs the program with these registers on these page tables, from `rip` on, until it stops for
+/// the kernel. The registers are then as the program left them, and whoever changes them decides
+/// how it goes on.
 ///
 /// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
 pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
@@ -90,7 +95,8 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
     }
     registers.rflags = registers.rflags & PROGRAMS_FLAGS.bits() | ALWAYS;
     let root = pages.root().start_address().as_u64();
-    // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the process's.
+    // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the
+    // process's.
     let Left { vector, error } = unsafe { enter(registers, root, gdt::FINAL.interrupt_stack()) };
     match vector {
         SYSTEM_CALL => Stop::SystemCall,
@@ -103,14 +109,17 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
     }
 }
 
-/// Runs the closure on the page tables of a process, to show what the processor keeps the kernel from there.
+/// Runs the closure on the page tables of a process, to show what the processor keeps the kernel
+/// from there.
 ///
 /// # Safety
 ///
-/// Of the kernel only its image and its stacks are mapped meanwhile: the closure touches nothing else, so no heap, and returns.
+/// Of the kernel only its image and its stacks are mapped meanwhile: the closure touches nothing
+/// else, so no heap, and returns.
 pub unsafe fn on_tables_of<R>(pages: &ProcessPages, closure: impl FnOnce() -> R) -> R {
     let (own, flags) = Cr3::read();
-    // SAFETY: the tables map the code and the stack of this function where they are now; the closure needs no more.
+    // SAFETY: the tables map the code and the stack of this function where they are now; the
+    // closure needs no more.
     unsafe { Cr3::write(pages.root(), Cr3Flags::empty()) };
     let result = closure();
     // SAFETY: the tables of before.
@@ -146,8 +155,8 @@ macro_rules! with_registers {
     };
 }
 
-/// Loads all registers of the program but `rcx`, `rsp`, `rip` and `rflags`, then its page tables, whose root is in `rcx`: with
-/// them the place that the registers came from is out of reach.
+/// Loads all registers of the program but `rcx`, `rsp`, `rip` and `rflags`, then its page tables,
+/// whose root is in `rcx`: with them the place that the registers came from is out of reach.
 macro_rules! load_registers {
     () => {
         "mov rax, [rdi + {rax}]
@@ -170,18 +179,23 @@ macro_rules! load_registers {
 
 /// Enters ring 3. Returns by way of [`leave`] or [`system_call`].
 ///
-/// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects just that, behind a system
-/// call; otherwise, and with the trap flag set, which `sysretq` would act upon one instruction early, `iretq` does.
+/// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects
+/// just that, behind a system call; otherwise, and with the trap flag set, which `sysretq` would
+/// act upon one instruction early, `iretq` does.
 ///
-/// The stack, from where `leave` finds it: registers, the kernel's page tables, a word to align it, what the caller of this
-/// function wants back.
+/// The stack, from where `leave` finds it: registers, the kernel's page tables, a word to align it,
+/// what the caller of this function wants back.
 ///
 /// # Safety
 ///
-/// `root` is the level-4 table of a process, which maps of the kernel what is in every process. `interrupt_stack` leads to
-/// `rsp0`. `rip` is canonical, and `rflags` a program's.
+/// `root` is the level-4 table of a process, which maps of the kernel what is in every process.
+/// `interrupt_stack` leads to `rsp0`. `rip` is canonical, and `rflags` a program's.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64, interrupt_stack: *mut u64) -> Left {
+unsafe extern "C" fn enter(
+    registers: &mut UserRegisters,
+    root: u64,
+    interrupt_stack: *mut u64,
+) -> Left {
     with_registers!(
         "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
         "push rdx",
@@ -242,11 +256,12 @@ macro_rules! save_registers {
     };
 }
 
-/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Saves the program's registers and returns from
-/// [`enter`], as [`leave`] does; the flags are the kernel's already (`SFMASK`).
+/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Saves the
+/// program's registers and returns from [`enter`], as [`leave`] does; the flags are the kernel's
+/// already (`SFMASK`).
 ///
-/// The stack is what `enter` left there. It is on the page tables of the process, so only the stack and the kernel's image are touched until
-/// they are changed.
+/// The stack is what `enter` left there. It is on the page tables of the process, so only the stack
+/// and the kernel's image are touched until they are changed.
 #[unsafe(naked)]
 unsafe extern "C" fn system_call() {
     with_registers!(
@@ -272,10 +287,12 @@ unsafe extern "C" fn system_call() {
     )
 }
 
-/// Saves the program's registers and returns from [`enter`], with the vector in `rax` and the error code in `rdx`.
+/// Saves the program's registers and returns from [`enter`], with the vector in `rax` and the error
+/// code in `rdx`.
 ///
-/// The stack: vector, error code, `rip`, `cs`, `rflags`, `rsp`, `ss`; above it what `enter` left there. It is on the page tables
-/// of the process, so only the stack is touched until they are changed.
+/// The stack: vector, error code, `rip`, `cs`, `rflags`, `rsp`, `ss`; above it what `enter` left
+/// there. It is on the page tables of the process, so only the stack is touched until they are
+/// changed.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn leave() {
     with_registers!(

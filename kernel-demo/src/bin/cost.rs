@@ -1,12 +1,13 @@
-//! Counts what the system's side of an allocator costs, and powers off. `make cost` boots this with QEMU's clock counting instructions,
-//! and reads these lines:
+//! Counts what the system's side of an allocator costs, and powers off. `make cost` boots this with
+//! QEMU's clock counting instructions, and reads these lines:
 //!
 //! ```text
 //! cost NAME: INSTRUCTIONS
 //! around PAGES KIND: faults FAULTS, frames FRAMES, instructions INSTRUCTIONS
 //! ```
 //!
-//! All but one figure come from programs in ring 3 (`costs`, `touch`), who look at the clock before and after.
+//! All but one figure come from programs in ring 3 (`costs`, `touch`), who look at the clock before
+//! and after.
 
 #![no_std]
 #![no_main]
@@ -54,20 +55,31 @@ fn measure() -> Result<(), String> {
         let around = FaultAround::pages(pages).ok_or("no power of two")?;
         for (kind, arguments) in KINDS {
             let output = run("touch", &arguments, around)?;
-            let [faults, frames, instructions] = ["faults: ", "frames: ", "ticks: "]
-                .map(|key| output.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("unknown"));
-            println!("around {pages} {kind}: faults {faults}, frames {frames}, instructions {instructions}");
+            let [faults, frames, instructions] = ["faults: ", "frames: ", "ticks: "].map(|key| {
+                output.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("unknown")
+            });
+            println!(
+                "around {pages} {kind}: faults {faults}, frames {frames}, instructions {instructions}"
+            );
         }
     }
     Ok(())
 }
 
 /// What the program writes; an error if it does not find what it claims.
-fn run(name: &'static str, arguments: &[&str], fault_around: FaultAround) -> Result<String, String> {
-    let settings = Settings { output: Output::Memory(16 << 10), fault_around, ..Settings::default() };
-    let mut system = KernelSystem::start(settings).map_err(|errno| alloc::format!("{name}: {errno}"))?;
+fn run(
+    name: &'static str,
+    arguments: &[&str],
+    fault_around: FaultAround,
+) -> Result<String, String> {
+    let settings =
+        Settings { output: Output::Memory(16 << 10), fault_around, ..Settings::default() };
+    let mut system =
+        KernelSystem::start(settings).map_err(|errno| alloc::format!("{name}: {errno}"))?;
     let options = Options { seed: Some(1), ..Options::default() };
-    let pid = system.start_program(name, arguments, options).map_err(|error| alloc::format!("{name}: {error}"))?;
+    let pid = system
+        .start_program(name, arguments, options)
+        .map_err(|error| alloc::format!("{name}: {error}"))?;
     system.run();
     match system.outcome(pid).and_then(|started| started.status) {
         Some(Status::Exited(0)) => Ok(system.output().into()),

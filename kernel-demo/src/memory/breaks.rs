@@ -1,4 +1,5 @@
-//! The fields of a break, and the rules for moving it. Moving a break changes these fields, and that is all it does.
+//! The fields of a break, and the rules for moving it. Moving a break changes these fields, and
+//! that is all it does.
 //!
 //! ```text
 //!   base                 end            high water              limit
@@ -11,7 +12,8 @@
 //!
 //! The end is a byte address. The page it lies in belongs to the region as a whole.
 //!
-//! What happens when memory runs out *after* addresses were granted is decided by the break's [`Policy`].
+//! What happens when memory runs out *after* addresses were granted is decided by the break's
+//! [`Policy`].
 
 use core::fmt;
 
@@ -79,7 +81,8 @@ impl BreakId {
 /// When a break must have the frames for what it grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// At the move: as many frames as the new end can ever need are reserved, or the move fails. A touch cannot fail.
+    /// At the move: as many frames as the new end can ever need are reserved, or the move fails. A
+    /// touch cannot fail.
     Strict,
     /// At the touch: a move always succeeds, and a touch that finds no frame is a fault.
     Overcommit,
@@ -167,9 +170,10 @@ pub struct BreakInfo {
 /// # Invariants
 ///
 /// * `base ≤ end ≤ high_water ≤ limit`.
-/// * `pages + tables` frames are in use for the region, and no page at or above `page_ceil(end)` is mapped.
-/// * Under [`Policy::Strict`], `reservation + pages + tables = cost(base, end)`; under [`Policy::Overcommit`] the
-///   reservation is empty.
+/// * `pages + tables` frames are in use for the region, and no page at or above `page_ceil(end)` is
+///   mapped.
+/// * Under [`Policy::Strict`], `reservation + pages + tables = cost(base, end)`; under
+///   [`Policy::Overcommit`] the reservation is empty.
 pub struct BreakRegion {
     pub(super) end: u64,
     pub(super) high_water: u64,
@@ -185,7 +189,16 @@ impl BreakRegion {
     /// A break that stands at its base.
     pub fn new(id: BreakId, policy: Policy) -> Self {
         let (end, high_water) = (id.base(), id.base());
-        Self { end, high_water, reservation: Reservation::EMPTY, pages: 0, tables: 0, faults: 0, id, policy }
+        Self {
+            end,
+            high_water,
+            reservation: Reservation::EMPTY,
+            pages: 0,
+            tables: 0,
+            faults: 0,
+            id,
+            policy,
+        }
     }
 
     /// Which break this is.
@@ -215,9 +228,9 @@ impl BreakRegion {
         BreakInfo { base, end, limit, high_water, policy, pages, tables, faults, reserved }
     }
 
-    /// What moving the end to `new` takes, if it can be done. The order of the checks is Linux's: lower limit, upper limit
-    /// on the exact address, round both to pages, done if equal, down is always possible, up only if no other region lies
-    /// in the way or within a page of it.
+    /// What moving the end to `new` takes, if it can be done. The order of the checks is Linux's:
+    /// lower limit, upper limit on the exact address, round both to pages, done if equal, down
+    /// is always possible, up only if no other region lies in the way or within a page of it.
     ///
     /// # Errors
     ///
@@ -244,8 +257,8 @@ impl BreakRegion {
     }
 }
 
-/// Frames that `[base, end)` takes when every page of it is mapped: the pages, and the page tables of three levels above
-/// them (the level-4 table is there anyway). Constant time.
+/// Frames that `[base, end)` takes when every page of it is mapped: the pages, and the page tables
+/// of three levels above them (the level-4 table is there anyway). Constant time.
 pub const fn cost(base: u64, end: u64) -> usize {
     /// Bits of an address below those that tell pages, level-1, level-2 and level-3 tables apart.
     const SHIFTS: [u32; 4] = [12, 21, 30, 39];

@@ -10,7 +10,8 @@
 //!                                     ── otherwise ───────────────────────────► report: no region
 //! ```
 //!
-//! [`decide`] is a pure function of the fault and the regions, so every branch is tested on the host.
+//! [`decide`] is a pure function of the fault and the regions, so every branch is tested on the
+//! host.
 
 use core::fmt;
 
@@ -90,7 +91,9 @@ pub fn decide(fault: &PageFault, space: &Space, breaks: &Breaks) -> Decision {
     }
     match space.lookup(fault.address) {
         Place::Region(region) => in_region(fault, &region),
-        Place::Gap { below, above } => Decision::Report(in_gap(fault.address, below, above, breaks)),
+        Place::Gap { below, above } => {
+            Decision::Report(in_gap(fault.address, below, above, breaks))
+        }
     }
 }
 
@@ -122,7 +125,9 @@ fn in_gap(address: u64, below: Option<Region>, above: Option<Region>, breaks: &B
     let to_above = above.map_or(u64::MAX, |region| region.start - address);
     let nearest = if to_below < to_above { below } else { above };
     match nearest {
-        Some(Region { name, start, kind: Kind::Break(_), .. }) if address < start => Cause::BelowBreak(name),
+        Some(Region { name, start, kind: Kind::Break(_), .. }) if address < start => {
+            Cause::BelowBreak(name)
+        }
         Some(Region { name, kind: Kind::Break(_), .. }) => Cause::BeyondLimit(name),
         _ => Cause::NoRegion,
     }
@@ -150,7 +155,9 @@ mod tests {
             ("stack", STACK + PAGE_SIZE, 4, rw, Kind::Stack),
             ("text", TEXT, 16, rx, Kind::Fixed),
         ] {
-            space.insert(Region { name, start, end: start + pages * PAGE_SIZE, permissions, kind }).unwrap();
+            space
+                .insert(Region { name, start, end: start + pages * PAGE_SIZE, permissions, kind })
+                .unwrap();
         }
         let mut breaks = [const { None }; MAX_BREAKS];
         let mut heap = BreakRegion::new(HEAP, Policy::Strict);
@@ -207,7 +214,10 @@ mod tests {
     fn a_mapped_page_faults_only_for_its_permissions() {
         let report = |cause| Decision::Report(cause);
         assert_eq!(decided(TEXT, Access::Write, true), report(Cause::WriteToReadOnly));
-        assert_eq!(decided(STACK + PAGE_SIZE, Access::Execute, true), report(Cause::ExecuteNoExecute));
+        assert_eq!(
+            decided(STACK + PAGE_SIZE, Access::Execute, true),
+            report(Cause::ExecuteNoExecute)
+        );
         assert_eq!(decided(BASE, Access::Execute, true), report(Cause::ExecuteNoExecute));
         assert_eq!(decided(BASE, Access::Write, true), report(Cause::NotMapped));
     }

@@ -8,17 +8,21 @@
 //!  table     F2 I  I  I  F1 I  U0 F0 …   they are one block of the next order
 //! ```
 //!
-//! The links live in the table, as indices: no frame is touched while it is free, and the code needs no `unsafe`.
+//! The links live in the table, as indices: no frame is touched while it is free, and the code
+//! needs no `unsafe`.
 //!
-//! Time: [`allocate`](Frames::allocate) and [`free`](Frames::free) take at most [`MAX_ORDER`] splits or merges of constant
-//! cost each, whatever is free or used: logarithmic in the size of the largest block, constant in the size of memory. The tests
-//! count. [`add`](Frames::add) is linear in the frames added.
+//! Time: [`allocate`](Frames::allocate) and [`free`](Frames::free) take at most [`MAX_ORDER`]
+//! splits or merges of constant cost each, whatever is free or used: logarithmic in the size of the
+//! largest block, constant in the size of memory. The tests count. [`add`](Frames::add) is linear
+//! in the frames added.
 //!
-//! **Owners.** A single frame can have several owners, who each [`release`](Frames::release) it; the last one frees it.
+//! **Owners.** A single frame can have several owners, who each [`release`](Frames::release) it;
+//! the last one frees it.
 //!
-//! **Reservations.** Frames can be promised before they are needed. A promise is a [`Reservation`]; frames promised are
-//! still free (`reserved ≤ free` always holds), but [`allocate`](Frames::allocate) does not take them. So taking a frame
-//! *out of* a reservation cannot fail: the frame is there.
+//! **Reservations.** Frames can be promised before they are needed. A promise is a [`Reservation`];
+//! frames promised are still free (`reserved ≤ free` always holds), but
+//! [`allocate`](Frames::allocate) does not take them. So taking a frame *out of* a reservation
+//! cannot fail: the frame is there.
 
 mod account;
 mod owners;
@@ -65,11 +69,12 @@ enum State {
 ///
 /// # Invariants
 ///
-/// * Frame `i` of the table is physical frame `i`. Every managed frame is the head of exactly one block (`Free(k)` or
-///   `Used(k)`), or `Inside` one.
+/// * Frame `i` of the table is physical frame `i`. Every managed frame is the head of exactly one
+///   block (`Free(k)` or `Used(k)`), or `Inside` one.
 /// * `next` of a block that is `Used` is the number of its owners, one or more.
 /// * A block of order `k` begins at a multiple of `2^k` and lies in the table.
-/// * `heads[k]` lists exactly the blocks that are `Free(k)`; bit `k` of `nonempty` is set iff the list is not empty.
+/// * `heads[k]` lists exactly the blocks that are `Free(k)`; bit `k` of `nonempty` is set iff the
+///   list is not empty.
 /// * No two blocks that are buddies of an order below [`MAX_ORDER`] are both free.
 /// * `counts.reserved ≤ counts.free ≤ counts.total`, and `counts.free` is the sum of the lists.
 pub struct Frames<'t> {
@@ -104,7 +109,8 @@ impl<'t> Frames<'t> {
         self.counts
     }
 
-    /// Takes over the physical memory `[start, end)`, both multiples of the page size. Linear in its size.
+    /// Takes over the physical memory `[start, end)`, both multiples of the page size. Linear in
+    /// its size.
     ///
     /// # Panics
     ///
@@ -112,7 +118,10 @@ impl<'t> Frames<'t> {
     pub fn add(&mut self, start: u64, end: u64) {
         let (mut first, end) = (start / PAGE_SIZE, end / PAGE_SIZE);
         for frame in &mut self.table[first as usize..end as usize] {
-            assert!(frame.state == State::Foreign, "memory {start:#x}..{end:#x} is managed already");
+            assert!(
+                frame.state == State::Foreign,
+                "memory {start:#x}..{end:#x} is managed already"
+            );
             frame.state = State::Inside;
         }
         while first < end {
@@ -147,7 +156,9 @@ impl<'t> Frames<'t> {
         match self.table.get(index as usize).map(|frame| frame.state) {
             None | Some(State::Foreign) => Err(FreeError::Foreign(address)),
             Some(State::Inside | State::Free(_)) => Err(FreeError::NotInUse(address)),
-            Some(State::Used(expected)) if expected != order => Err(FreeError::WrongOrder { address, expected, found: order }),
+            Some(State::Used(expected)) if expected != order => {
+                Err(FreeError::WrongOrder { address, expected, found: order })
+            }
             Some(State::Used(_)) if self.table[index as usize].next != 1 => {
                 Err(FreeError::Shared { address, owners: self.table[index as usize].next })
             }
@@ -163,7 +174,11 @@ impl<'t> Frames<'t> {
     /// # Errors
     ///
     /// Not that many are available, or a failure was injected among them.
-    pub fn reserve(&mut self, reservation: &mut Reservation, count: usize) -> Result<(), OutOfFrames> {
+    pub fn reserve(
+        &mut self,
+        reservation: &mut Reservation,
+        count: usize,
+    ) -> Result<(), OutOfFrames> {
         self.admit(count)?;
         self.counts.reserved += count;
         reservation.frames += count;
@@ -176,7 +191,11 @@ impl<'t> Frames<'t> {
     ///
     /// When the reservation holds fewer.
     pub fn unreserve(&mut self, reservation: &mut Reservation, count: usize) {
-        assert!(count <= reservation.frames, "giving back {count} of {} reserved frames", reservation.frames);
+        assert!(
+            count <= reservation.frames,
+            "giving back {count} of {} reserved frames",
+            reservation.frames
+        );
         reservation.frames -= count;
         self.counts.reserved -= count;
     }
@@ -194,15 +213,20 @@ impl<'t> Frames<'t> {
     /// # Errors
     ///
     /// As for [`free`](Self::free).
-    pub fn free_reserved(&mut self, reservation: &mut Reservation, frame: PhysFrame) -> Result<(), FreeError> {
+    pub fn free_reserved(
+        &mut self,
+        reservation: &mut Reservation,
+        frame: PhysFrame,
+    ) -> Result<(), FreeError> {
         self.free(frame, 0)?;
         self.counts.reserved += 1;
         reservation.frames += 1;
         Ok(())
     }
 
-    /// Makes the `n`-th frame asked for from now fail, once (`n` counts from 1; `None` disarms). Asking is what
-    /// [`allocate`](Self::allocate) and [`reserve`](Self::reserve) do; a frame that was promised cannot fail any more.
+    /// Makes the `n`-th frame asked for from now fail, once (`n` counts from 1; `None` disarms).
+    /// Asking is what [`allocate`](Self::allocate) and [`reserve`](Self::reserve) do; a frame
+    /// that was promised cannot fail any more.
     pub fn fail_nth(&mut self, n: Option<usize>) {
         self.fail_in = n;
     }

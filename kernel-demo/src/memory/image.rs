@@ -1,7 +1,7 @@
 //! The kernel's own program headers: which parts of its image may be written, and which executed.
 //!
-//! The linker puts the ELF header and the program headers at the start of the first segment, so the running kernel finds
-//! them in its own memory. Parsing is safe code over a byte slice.
+//! The linker puts the ELF header and the program headers at the start of the first segment, so the
+//! running kernel finds them in its own memory. Parsing is safe code over a byte slice.
 
 use super::space::Permissions;
 
@@ -34,11 +34,13 @@ impl Segment {
     }
 }
 
-/// The loaded segments that the ELF image starting with these bytes describes, in the order of the file. Stops at the end of
-/// the bytes; nothing comes out if they are not a 64-bit little-endian ELF image.
+/// The loaded segments that the ELF image starting with these bytes describes, in the order of the
+/// file. Stops at the end of the bytes; nothing comes out if they are not a 64-bit little-endian
+/// ELF image.
 pub fn segments(image: &[u8]) -> impl Iterator<Item = Segment> + '_ {
     let is_elf64 = image.starts_with(b"\x7fELF\x02\x01");
-    let table = if is_elf64 { field::<8>(image, 32).map_or(0, u64::from_le_bytes) as usize } else { 0 };
+    let table =
+        if is_elf64 { field::<8>(image, 32).map_or(0, u64::from_le_bytes) as usize } else { 0 };
     let size = field::<2>(image, 54).map_or(0, u16::from_le_bytes);
     let count = field::<2>(image, 56).map_or(0, u16::from_le_bytes);
     let headers = if table >= HEADER && size > 0 { image.get(table..).unwrap_or(&[]) } else { &[] };
@@ -88,8 +90,12 @@ mod tests {
     #[test]
     fn loaded_segments_come_with_their_permissions() {
         let base = 0xffff_ffff_8000_0000;
-        let image =
-            image(&[(1, 4, base, 0x800), (1, 5, base + 0x1800, 0x2000), (0x6474_e551, 6, 0, 0), (1, 6, base + 0x5000, 1)]);
+        let image = image(&[
+            (1, 4, base, 0x800),
+            (1, 5, base + 0x1800, 0x2000),
+            (0x6474_e551, 6, 0, 0),
+            (1, 6, base + 0x5000, 1),
+        ]);
         let (read, write, execute) = (Permissions::READ, Permissions::WRITE, Permissions::EXECUTE);
         let found: Vec<Segment> = segments(&image).collect();
         assert_eq!(

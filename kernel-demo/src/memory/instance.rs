@@ -21,8 +21,8 @@ pub(crate) fn install(memory: Memory<PhysicalMap>, takeover: Takeover) {
 ///
 /// # Panics
 ///
-/// Before the manager is in place. When the lock is taken this waits forever: the closure must not call `with`, allocate
-/// from a heap, or touch memory that has to be faulted in.
+/// Before the manager is in place. When the lock is taken this waits forever: the closure must not
+/// call `with`, allocate from a heap, or touch memory that has to be faulted in.
 pub fn with<R>(action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
     action(MEMORY.lock().as_mut().expect("the memory manager is in place"))
 }
@@ -53,8 +53,12 @@ pub fn takeover() -> &'static Takeover {
 
 /// Serves a page fault, or says why it cannot be served, and what lies there.
 pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
-    ask(|memory| memory.page_fault(fault).map_err(|cause| (cause, Some(memory.space().lookup(fault.address)))))
-        .unwrap_or_else(|cause| Err((cause, None)))
+    ask(|memory| {
+        memory
+            .page_fault(fault)
+            .map_err(|cause| (cause, Some(memory.space().lookup(fault.address))))
+    })
+    .unwrap_or_else(|cause| Err((cause, None)))
 }
 
 /// What a page fault at that address would mean. [`Cause::Exception`] if it would be served.
@@ -66,7 +70,8 @@ pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
     judged.unwrap_or_else(|cause| (cause, None))
 }
 
-/// Like [`with`], for exception handlers: they cannot wait for a lock that the interrupted code holds.
+/// Like [`with`], for exception handlers: they cannot wait for a lock that the interrupted code
+/// holds.
 fn ask<R>(question: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> Result<R, Cause> {
     let mut memory = MEMORY.try_lock().ok_or(Cause::InsideMemoryManager)?;
     memory.as_mut().map(question).ok_or(Cause::Exception)

@@ -1,7 +1,7 @@
 //! The kernel's breaks, for a heap ([`KernelBreak`], [`ScratchBreak`]) and by hand ([`RawBreak`]).
 //!
-//! All of them are handles on a break of the memory manager. A handle holds no state, so it does not matter how many there
-//! are and who moves the break between two calls of another.
+//! All of them are handles on a break of the memory manager. A handle holds no state, so it does
+//! not matter how many there are and who moves the break between two calls of another.
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
@@ -56,7 +56,8 @@ impl RawBreak {
         let by_signed = isize::try_from(by).map_err(|_| BreakError::OutOfAddresses)?;
         // SAFETY: the step is not negative.
         let start = unsafe { self.sbrk(by_signed) }?;
-        let start = NonNull::new(ptr::with_exposed_provenance_mut(start as usize)).ok_or(BreakError::Refused)?;
+        let start = NonNull::new(ptr::with_exposed_provenance_mut(start as usize))
+            .ok_or(BreakError::Refused)?;
         Ok(NonNull::slice_from_raw_parts(start, by))
     }
 
@@ -97,7 +98,8 @@ impl ScratchBreak {
         with(|memory| BreakId::scratch().find(|id| memory.claim_break(*id, policy)).map(Self))
     }
 
-    /// The same break by hand: for looking at it, and for playing somebody else who moves it. Valid until it is released.
+    /// The same break by hand: for looking at it, and for playing somebody else who moves it. Valid
+    /// until it is released.
     pub const fn raw(&self) -> RawBreak {
         RawBreak(self.0)
     }
@@ -112,8 +114,9 @@ impl Drop for ScratchBreak {
 /// Implements [`Break`] for a handle with a method `raw`.
 macro_rules! impl_break {
     ($handle:ty) => {
-        // SAFETY: the memory manager grants each address of a break once until it is taken back, backs it with zeroed
-        // memory on first touch, and changes nothing when it refuses. A break has `isize::MAX` addresses at most.
+        // SAFETY: the memory manager grants each address of a break once until it is taken back,
+        // backs it with zeroed memory on first touch, and changes nothing when it refuses. A break
+        // has `isize::MAX` addresses at most.
         unsafe impl Break for $handle {
             const ZEROED: bool = true;
 

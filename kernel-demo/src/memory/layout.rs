@@ -22,8 +22,8 @@
 //!                     0 └──────────────────────┘
 //! ```
 //!
-//! One entry of the level-4 table covers 512 GiB. No two breaks share one, so that no two share a page table, and what a
-//! break costs in frames can be counted exactly.
+//! One entry of the level-4 table covers 512 GiB. No two breaks share one, so that no two share a
+//! page table, and what a break costs in frames can be counted exactly.
 
 use x86_64::structures::paging::{Page, PhysFrame};
 use x86_64::{PhysAddr, VirtAddr};
@@ -49,8 +49,8 @@ pub const STACKS: u64 = 0xFFFF_A000_0000_0000;
 /// Where the kernel's image begins (`--image-base` in the target's file).
 pub const IMAGE: u64 = 0xFFFF_FFFF_8000_0000;
 
-/// What processes have mapped of the kernel: where its code runs and its stacks are when ring 3 is entered and left. The
-/// level-4 entries of both are made at boot and stay.
+/// What processes have mapped of the kernel: where its code runs and its stacks are when ring 3 is
+/// entered and left. The level-4 entries of both are made at boot and stay.
 pub const IN_EVERY_PROCESS: [u64; 2] = [STACKS, IMAGE];
 
 /// Where the lower half ends, which is the processes'.
@@ -64,7 +64,8 @@ pub const fn page_floor(address: u64) -> u64 {
     address & !(PAGE_SIZE - 1)
 }
 
-/// The page-aligned address at or above `address`, which lies below the last page of the address space.
+/// The page-aligned address at or above `address`, which lies below the last page of the address
+/// space.
 pub const fn page_ceil(address: u64) -> u64 {
     page_floor(address + (PAGE_SIZE - 1))
 }

@@ -1,7 +1,9 @@
-//! The memory manager: page allocator, page tables, regions, breaks and trace, behind one set of verbs.
+//! The memory manager: page allocator, page tables, regions, breaks and trace, behind one set of
+//! verbs.
 //!
-//! Its code touches nothing but its own fields and, through the [`Mmu`], frames. It never touches memory that a fault
-//! would have to be served for, and never allocates from a heap. With an `Mmu` made of a vector it runs on the host.
+//! Its code touches nothing but its own fields and, through the [`Mmu`], frames. It never touches
+//! memory that a fault would have to be served for, and never allocates from a heap. With an `Mmu`
+//! made of a vector it runs on the host.
 #![allow(unsafe_code)]
 
 use x86_64::structures::paging::{FrameAllocator, Page, PageTableFlags, PhysFrame, Size4KiB};
@@ -16,14 +18,16 @@ use super::tables::{Mmu, Tables, Unmapped};
 use super::trace::{Event, Purpose, Trace};
 
 /// Flags of memory that holds data: readable, writable, never executed.
-pub const DATA: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE).union(PageTableFlags::NO_EXECUTE);
+pub const DATA: PageTableFlags =
+    PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE).union(PageTableFlags::NO_EXECUTE);
 
 /// The memory manager.
 ///
 /// # Invariants
 ///
-/// A frame that the manager took is a table of `tables`, or mapped at exactly one page of a break or a stack. Frames taken
-/// from [`frames`](Self::frames) are the taker's. The breaks in `breaks` are the break regions in `space`.
+/// A frame that the manager took is a table of `tables`, or mapped at exactly one page of a break
+/// or a stack. Frames taken from [`frames`](Self::frames) are the taker's. The breaks in `breaks`
+/// are the break regions in `space`.
 pub struct Memory<M> {
     pub(super) pool: Pool,
     pub(super) tables: Tables<M>,
@@ -32,7 +36,8 @@ pub struct Memory<M> {
     zero_page: Option<PhysFrame>,
 }
 
-/// Somebody who can reach the one memory manager, for a moment at a time: what lives longer than a moment holds one of these.
+/// Somebody who can reach the one memory manager, for a moment at a time: what lives longer than a
+/// moment holds one of these.
 pub trait Reach: Clone {
     /// How the manager reaches frames.
     type Mmu: Mmu + Clone;
@@ -45,7 +50,13 @@ impl<M: Mmu> Memory<M> {
     /// A manager of the frames and the tables, with no region yet.
     pub fn new(frames: Frames<'static>, tables: Tables<M>) -> Self {
         let pool = Pool { frames, trace: Trace::new() };
-        Self { pool, tables, space: Space::new(), breaks: [const { None }; MAX_BREAKS], zero_page: None }
+        Self {
+            pool,
+            tables,
+            space: Space::new(),
+            breaks: [const { None }; MAX_BREAKS],
+            zero_page: None,
+        }
     }
 
     /// Makes the page that all processes read zeroes from, until they write. It stays for good.
@@ -104,10 +115,12 @@ impl<M: Mmu> Memory<M> {
         self.space.insert(region)
     }
 
-    /// Puts a break into use. It stands at its base, and nothing is mapped. `false` when it is in use already.
+    /// Puts a break into use. It stands at its base, and nothing is mapped. `false` when it is in
+    /// use already.
     pub fn claim_break(&mut self, id: BreakId, policy: Policy) -> bool {
         let (start, permissions) = (id.base(), Permissions::READ | Permissions::WRITE);
-        let region = Region { name: id.name(), start, end: start, permissions, kind: Kind::Break(id) };
+        let region =
+            Region { name: id.name(), start, end: start, permissions, kind: Kind::Break(id) };
         let claimed = self.breaks[id.index()].is_none() && self.space.insert(region).is_ok();
         if claimed {
             self.breaks[id.index()] = Some(BreakRegion::new(id, policy));
@@ -131,9 +144,10 @@ impl<M: Mmu> Memory<M> {
 
     /// Moves the end of a break and returns where it was.
     ///
-    /// Up: no frame is taken; under [`Policy::Strict`] as many as can be needed are reserved. Constant time. Down: the pages
-    /// above are unmapped, and their frames and those of empty page tables go back. Linear in the pages mapped there.
-    /// Bytes between the end and the end of its page are zeroed, so granted memory always reads as zero.
+    /// Up: no frame is taken; under [`Policy::Strict`] as many as can be needed are reserved.
+    /// Constant time. Down: the pages above are unmapped, and their frames and those of empty
+    /// page tables go back. Linear in the pages mapped there. Bytes between the end and the end
+    /// of its page are zeroed, so granted memory always reads as zero.
     ///
     /// # Errors
     ///
@@ -187,7 +201,8 @@ impl<M: Mmu> Memory<M> {
         }
     }
 
-    /// Maps a zeroed frame at a page of a break. All frames that this takes are at hand before anything is mapped.
+    /// Maps a zeroed frame at a page of a break. All frames that this takes are at hand before
+    /// anything is mapped.
     fn provide(&mut self, id: BreakId, page: Page) -> Result<(), OutOfFrames> {
         let brk = in_use(&mut self.breaks, id);
         let tables = self.tables.missing(page);
@@ -201,9 +216,12 @@ impl<M: Mmu> Memory<M> {
         };
         // SAFETY: the frame just came from the page allocator, so nobody else uses it.
         unsafe { self.tables.zero(frame, 0) };
-        // SAFETY: as above, and the page lies in the break's region, whose memory belongs to the break's owner.
+        // SAFETY: as above, and the page lies in the break's region, whose memory belongs to the
+        // break's owner.
         let mapped = unsafe { self.tables.map(page, frame, DATA, &mut supply) };
-        mapped.expect("a page that faulted as not present is not mapped, and its tables are supplied");
+        mapped.expect(
+            "a page that faulted as not present is not mapped, and its tables are supplied",
+        );
         let (page, frame) = (page.start_address().as_u64(), frame.start_address().as_u64());
         self.pool.trace.record(Event::Map { page, frame });
         brk.pages += 1;
@@ -233,7 +251,8 @@ impl<M: Mmu> Memory<M> {
     fn zero_rest_of_page(&mut self, end: u64) {
         let offset = end % PAGE_SIZE;
         if let (1.., Some(there)) = (offset, self.tables.translate(end)) {
-            // SAFETY: the frame belongs to the page, and its bytes from the break on are nobody's any more.
+            // SAFETY: the frame belongs to the page, and its bytes from the break on are nobody's
+            // any more.
             unsafe { self.tables.zero(frame_at(there.physical), offset as usize) };
         }
     }
@@ -253,7 +272,12 @@ struct Supply([Option<PhysFrame>; 3]);
 
 impl Supply {
     /// Takes frames for so many tables, and one for a page, which it returns.
-    fn fill(&mut self, pool: &mut Pool, brk: &mut BreakRegion, tables: usize) -> Result<PhysFrame, OutOfFrames> {
+    fn fill(
+        &mut self,
+        pool: &mut Pool,
+        brk: &mut BreakRegion,
+        tables: usize,
+    ) -> Result<PhysFrame, OutOfFrames> {
         for slot in &mut self.0[..tables] {
             *slot = Some(pool.take_for(brk, Purpose::Table)?);
         }

@@ -16,16 +16,20 @@
 //!
 //! Rules of this room:
 //!
-//! 1. Everything is policy in safe code, tested on the host, except `tables`, `manager`, `stacks`, `paging`, `pages` and
-//!    `kernel_break`, which need `unsafe` to reach frames and to hand out addresses.
-//! 2. There is one lock, around the one memory manager ([`with`]). Code that holds it touches only the manager's own fields
-//!    and frames through the map of all physical memory: memory that is always mapped. So it cannot fault, and the page
-//!    fault handler can always take the lock; if it cannot, the fault came from in here and is reported as that.
-//! 3. Lock order: a heap's lock, then the memory manager's, then the serial port's. A heap calls its break with its own lock
-//!    held; the manager never calls a heap; printing takes no other lock and never allocates. So copy what you want to print or
-//!    to keep in a vector out of the manager first, and do the rest with the manager unlocked.
-//! 4. In the kernel interrupts stay disabled, and there is one processor. A lock that is taken is held by the code that was interrupted
-//!    by a fault, never by somebody who will let go of it soon.
+//! 1. Everything is policy in safe code, tested on the host, except `tables`, `manager`, `stacks`,
+//!    `paging`, `pages` and `kernel_break`, which need `unsafe` to reach frames and to hand out
+//!    addresses.
+//! 2. There is one lock, around the one memory manager ([`with`]). Code that holds it touches only
+//!    the manager's own fields and frames through the map of all physical memory: memory that is
+//!    always mapped. So it cannot fault, and the page fault handler can always take the lock; if it
+//!    cannot, the fault came from in here and is reported as that.
+//! 3. Lock order: a heap's lock, then the memory manager's, then the serial port's. A heap calls
+//!    its break with its own lock held; the manager never calls a heap; printing takes no other
+//!    lock and never allocates. So copy what you want to print or to keep in a vector out of the
+//!    manager first, and do the rest with the manager unlocked.
+//! 4. In the kernel interrupts stay disabled, and there is one processor. A lock that is taken is
+//!    held by the code that was interrupted by a fault, never by somebody who will let go of it
+//!    soon.
 
 pub mod access;
 pub mod breaks;

@@ -17,7 +17,9 @@ use core::slice;
 use bootloader::BootInfo;
 use bootloader::bootinfo::{MemoryRegion, MemoryRegionType};
 use x86_64::registers::control::Cr3;
-use x86_64::structures::paging::{FrameAllocator, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB};
+use x86_64::structures::paging::{
+    FrameAllocator, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
+};
 use x86_64::{PhysAddr, VirtAddr};
 
 use super::frames::{Frame, Frames};
@@ -29,8 +31,8 @@ use super::tables::Tables;
 use crate::arch::mmu::PhysicalMap;
 use crate::arch::registers::{ControlRegisters, enable_protections};
 
-/// A physical address that the bootloader's code uses directly: the last two bytes of the boot sector, where the firmware put
-/// it.
+/// A physical address that the bootloader's code uses directly: the last two bytes of the boot
+/// sector, where the firmware put it.
 pub const LOW_ADDRESS: u64 = 0x7DFE;
 
 /// What lies there: the mark of a boot sector.
@@ -41,7 +43,8 @@ pub const BOOT_MARK: u16 = 0xAA55;
 pub struct Takeover {
     /// The control registers under the bootloader.
     pub registers: ControlRegisters,
-    /// What [`LOW_ADDRESS`] translated to: itself, because the bootloader maps low memory one to one.
+    /// What [`LOW_ADDRESS`] translated to: itself, because the bootloader maps low memory one to
+    /// one.
     pub low_translation: Option<u64>,
     /// What was read there, through the address itself: [`BOOT_MARK`].
     pub low_value: Option<u16>,
@@ -55,13 +58,17 @@ pub struct Takeover {
     pub image_pages_repaired: usize,
 }
 
-/// Makes the memory manager: frames from the memory map, page tables as above, and the regions that they map.
+/// Makes the memory manager: frames from the memory map, page tables as above, and the regions that
+/// they map.
 ///
 /// # Safety
 ///
 /// Called once, on the bootloader's page tables and with what it handed over.
 pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeover) {
-    assert_eq!(boot.physical_memory_offset, PHYSICAL_MEMORY, "the manifest and the layout disagree");
+    assert_eq!(
+        boot.physical_memory_offset, PHYSICAL_MEMORY,
+        "the manifest and the layout disagree"
+    );
     // SAFETY: the bootloader mapped all physical memory there, and the new tables will, too.
     let map = unsafe { PhysicalMap::new() };
     // SAFETY: CR3 holds the bootloader's level-4 table, and the bootloader does not run any more.
@@ -86,19 +93,27 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
 
     let mut memory = Memory::new(frames, new);
     memory.make_zero_page().expect("there is memory for the zero page");
-    let fixed = |name, start, end, permissions| Region { name, start, end, permissions, kind: Kind::Fixed };
+    let fixed =
+        |name, start, end, permissions| Region { name, start, end, permissions, kind: Kind::Fixed };
     let data = Permissions::READ | Permissions::WRITE;
     let physical = fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
     let boot_info = fixed("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);
-    let image =
-        image().map(|segment| fixed(segment.name(), page_floor(segment.start), page_ceil(segment.end), segment.permissions));
+    let image = image().map(|segment| {
+        fixed(
+            segment.name(),
+            page_floor(segment.start),
+            page_ceil(segment.end),
+            segment.permissions,
+        )
+    });
     for region in image.chain([physical, boot_info]) {
         memory.add_region(region).expect("what the bootloader set up does not overlap");
     }
     (memory, takeover)
 }
 
-/// Gives the memory that the bootloader was made of to the page allocator. Returns the number of frames.
+/// Gives the memory that the bootloader was made of to the page allocator. Returns the number of
+/// frames.
 ///
 /// # Safety
 ///
@@ -128,8 +143,11 @@ fn ram_end(boot: &BootInfo) -> u64 {
 unsafe fn frames(boot: &BootInfo, ram_end: u64) -> Frames<'static> {
     let records = (ram_end / PAGE_SIZE) as usize;
     let table_size = page_ceil((records * size_of::<Frame>()) as u64);
-    let usable = || boot.memory_map.iter().filter(|region| region.region_type == MemoryRegionType::Usable);
-    let home = usable().map(|region| region.range).max_by_key(|range| range.end_addr() - range.start_addr());
+    let usable =
+        || boot.memory_map.iter().filter(|region| region.region_type == MemoryRegionType::Usable);
+    let home = usable()
+        .map(|region| region.range)
+        .max_by_key(|range| range.end_addr() - range.start_addr());
     let home = home.expect("the memory map has usable memory").start_addr();
     let records_ptr = VirtAddr::new(PhysicalMap::address(home)).as_mut_ptr::<Frame>();
     for index in 0..records {
@@ -160,8 +178,14 @@ fn look_around(old: &mut Tables<PhysicalMap>) -> Takeover {
         registers: ControlRegisters::read(),
         low_translation: low,
         low_value,
-        lower_half_entries: old.root_table().iter().take(256).filter(|entry| !entry.is_unused()).count(),
-        physical_memory_executable: physical.is_some_and(|flags| !flags.contains(PageTableFlags::NO_EXECUTE)),
+        lower_half_entries: old
+            .root_table()
+            .iter()
+            .take(256)
+            .filter(|entry| !entry.is_unused())
+            .count(),
+        physical_memory_executable: physical
+            .is_some_and(|flags| !flags.contains(PageTableFlags::NO_EXECUTE)),
         image_pages: 0,
         image_pages_repaired: 0,
     }
@@ -188,7 +212,8 @@ fn image() -> impl Iterator<Item = Segment> {
     segments(unsafe { slice::from_raw_parts(start, PAGE_SIZE as usize) })
 }
 
-/// Maps a segment to the frames it is in, as the linker says. Returns how many pages it has, and how many were different.
+/// Maps a segment to the frames it is in, as the linker says. Returns how many pages it has, and
+/// how many were different.
 fn map_segment(
     segment: &Segment,
     old: &mut Tables<PhysicalMap>,
@@ -214,10 +239,14 @@ fn map_as_before(
     new: &mut Tables<PhysicalMap>,
     frames: &mut Frames<'_>,
 ) -> PageTableFlags {
-    let found = old.translate(page).unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
-    // SAFETY: the page is mapped to the same frame as before, with permissions that its owner asked for.
-    let mapped = unsafe { new.map(page_at(page), frame_at(found.physical), flags, &mut Supply(frames)) };
-    mapped.unwrap_or_else(|error| panic!("the kernel's page {page:#x} cannot be mapped: {error:?}"));
+    let found =
+        old.translate(page).unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
+    // SAFETY: the page is mapped to the same frame as before, with permissions that its owner asked
+    // for.
+    let mapped =
+        unsafe { new.map(page_at(page), frame_at(found.physical), flags, &mut Supply(frames)) };
+    mapped
+        .unwrap_or_else(|error| panic!("the kernel's page {page:#x} cannot be mapped: {error:?}"));
     found.flags
 }
 

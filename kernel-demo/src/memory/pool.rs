@@ -1,4 +1,5 @@
-//! The page allocator as the rest of the memory manager uses it: single frames, every one with a purpose, all of it traced.
+//! The page allocator as the rest of the memory manager uses it: single frames, every one with a
+//! purpose, all of it traced.
 
 use core::fmt;
 
@@ -17,12 +18,17 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Takes a frame for a break: out of its reservation under [`Policy::Strict`], where it cannot fail.
+    /// Takes a frame for a break: out of its reservation under [`Policy::Strict`], where it cannot
+    /// fail.
     ///
     /// # Errors
     ///
     /// The policy is [`Policy::Overcommit`], and no frame is available.
-    pub fn take_for(&mut self, brk: &mut BreakRegion, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
+    pub fn take_for(
+        &mut self,
+        brk: &mut BreakRegion,
+        purpose: Purpose,
+    ) -> Result<PhysFrame, OutOfFrames> {
         match brk.policy() {
             Policy::Strict => Ok(self.take_reserved(&mut brk.reservation, purpose)),
             Policy::Overcommit => self.take(purpose),
@@ -32,7 +38,9 @@ impl Pool {
     /// Gives a frame of a break back: into its reservation under [`Policy::Strict`].
     pub fn give_back(&mut self, brk: &mut BreakRegion, frame: PhysFrame, purpose: Purpose) {
         match brk.policy() {
-            Policy::Strict => self.record_returned(frame, purpose, |frames| frames.free_reserved(&mut brk.reservation, frame)),
+            Policy::Strict => self.record_returned(frame, purpose, |frames| {
+                frames.free_reserved(&mut brk.reservation, frame)
+            }),
             Policy::Overcommit => self.give(frame, purpose),
         }
     }
@@ -43,7 +51,8 @@ impl Pool {
     ///
     /// When the reservation is empty: its holder reserved less than it needs.
     pub fn take_reserved(&mut self, reservation: &mut Reservation, purpose: Purpose) -> PhysFrame {
-        let frame = self.frames.allocate_reserved(reservation).expect("every frame needed was reserved");
+        let frame =
+            self.frames.allocate_reserved(reservation).expect("every frame needed was reserved");
         self.record_taken(frame, purpose);
         frame
     }
@@ -63,7 +72,9 @@ impl Pool {
     #[inline]
     pub fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
         match self.frames.release(frame) {
-            Ok(0) => self.trace.record(Event::FrameReturned { frame: frame.start_address().as_u64(), purpose }),
+            Ok(0) => self
+                .trace
+                .record(Event::FrameReturned { frame: frame.start_address().as_u64(), purpose }),
             Ok(_) => {}
             Err(error) => disagree(error),
         }

@@ -1,4 +1,5 @@
-//! The report of a fault that nobody can serve: what was done, where, what lies there, and the registers.
+//! The report of a fault that nobody can serve: what was done, where, what lies there, and the
+//! registers.
 
 use core::fmt;
 
@@ -157,7 +158,8 @@ impl fmt::Display for FaultReport {
                 let start = below.map_or(0, |region| region.end);
                 let last = above.map_or(u64::MAX, |region| region.start - 1);
                 write!(f, "\n  there: {start:#018x}..={last:#018x} --- nothing")?;
-                if start < HIGHER_HALF && self.address.is_some_and(|address| address < HIGHER_HALF) {
+                if start < HIGHER_HALF && self.address.is_some_and(|address| address < HIGHER_HALF)
+                {
                     f.write_str(" (the lower half is for processes)")?;
                 }
                 if let Some(region) = below {
@@ -180,7 +182,8 @@ mod tests {
 
     fn report() -> FaultReport {
         let rw = Permissions::READ | Permissions::WRITE;
-        let region = |name, start, end| Region { name, start, end, permissions: rw, kind: Kind::Fixed };
+        let region =
+            |name, start, end| Region { name, start, end, permissions: rw, kind: Kind::Fixed };
         FaultReport {
             exception: Exception::PageFault,
             cause: Cause::AboveBreak("kernel heap"),
@@ -217,9 +220,16 @@ mod tests {
     #[test]
     fn in_a_region_its_bounds_are_named() {
         let Some(Place::Gap { below, .. }) = report().place else { unreachable!() };
-        let report = FaultReport { place: below.map(Place::Region), cause: Cause::ExecuteNoExecute, ..report() };
+        let report = FaultReport {
+            place: below.map(Place::Region),
+            cause: Cause::ExecuteNoExecute,
+            ..report()
+        };
         let text = report.to_string();
-        assert!(text.contains("\n  there: 0xffff900000000000..0xffff900000002000 rw- kernel heap\n"), "{text}");
+        assert!(
+            text.contains("\n  there: 0xffff900000000000..0xffff900000002000 rw- kernel heap\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -232,6 +242,10 @@ mod tests {
             place: None,
             ..report()
         };
-        assert!(report.to_string().starts_with("invalid opcode: processor exception by 0xffffffff80001234\n  error"));
+        assert!(
+            report
+                .to_string()
+                .starts_with("invalid opcode: processor exception by 0xffffffff80001234\n  error")
+        );
     }
 }

@@ -5,7 +5,8 @@
 //!            start    end           (below)     (above)
 //! ```
 //!
-//! Pure bookkeeping: nothing here touches a page table. What is *mapped* inside a region is another question.
+//! Pure bookkeeping: nothing here touches a page table. What is *mapped* inside a region is another
+//! question.
 
 use core::fmt;
 
@@ -18,7 +19,8 @@ pub const MAX_REGIONS: usize = 64;
 /// What a region is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Part of the kernel's image, or what the bootloader handed over: mapped as long as the kernel runs.
+    /// Part of the kernel's image, or what the bootloader handed over: mapped as long as the kernel
+    /// runs.
     Fixed,
     /// A kernel stack.
     Stack,
@@ -92,7 +94,13 @@ pub struct Space {
 impl Space {
     /// An address space with nothing in it.
     pub const fn new() -> Self {
-        let nothing = Region { name: "", start: 0, end: 0, permissions: Permissions::empty(), kind: Kind::Fixed };
+        let nothing = Region {
+            name: "",
+            start: 0,
+            end: 0,
+            permissions: Permissions::empty(),
+            kind: Kind::Fixed,
+        };
         Self { regions: [nothing; MAX_REGIONS], len: 0 }
     }
 
@@ -129,7 +137,8 @@ impl Space {
         Some(region)
     }
 
-    /// Moves the end of the region that starts at the address; the caller has checked that the new one is free.
+    /// Moves the end of the region that starts at the address; the caller has checked that the new
+    /// one is free.
     pub fn set_end(&mut self, start: u64, end: u64) {
         let used = &mut self.regions[..self.len];
         if let Some(region) = used.iter_mut().find(|region| region.start == start) {
@@ -165,12 +174,19 @@ mod tests {
     use super::*;
 
     fn region(name: &'static str, start: u64, end: u64) -> Region {
-        Region { name, start, end, permissions: Permissions::READ | Permissions::WRITE, kind: Kind::Fixed }
+        Region {
+            name,
+            start,
+            end,
+            permissions: Permissions::READ | Permissions::WRITE,
+            kind: Kind::Fixed,
+        }
     }
 
     #[test]
     fn an_address_is_in_a_region_or_between_two() {
-        let (low, empty, high) = (region("low", 10, 20), region("empty", 30, 30), region("high", 40, 50));
+        let (low, empty, high) =
+            (region("low", 10, 20), region("empty", 30, 30), region("high", 40, 50));
         let mut space = Space::new();
         assert_eq!(space.lookup(7), Place::Gap { below: None, above: None });
         for region in [high, low, empty] {
@@ -189,11 +205,20 @@ mod tests {
     fn regions_do_not_overlap() {
         let mut space = Space::new();
         space.insert(region("a", 10, 20)).unwrap();
-        assert_eq!(space.insert(region("b", 19, 30)), Err(InsertError::Overlaps(region("a", 10, 20))));
-        assert_eq!(space.insert(region("b", 0, 11)), Err(InsertError::Overlaps(region("a", 10, 20))));
+        assert_eq!(
+            space.insert(region("b", 19, 30)),
+            Err(InsertError::Overlaps(region("a", 10, 20)))
+        );
+        assert_eq!(
+            space.insert(region("b", 0, 11)),
+            Err(InsertError::Overlaps(region("a", 10, 20)))
+        );
         space.insert(region("b", 20, 30)).unwrap();
         space.set_end(20, 40);
-        assert_eq!(space.insert(region("c", 35, 36)), Err(InsertError::Overlaps(region("b", 20, 40))));
+        assert_eq!(
+            space.insert(region("c", 35, 36)),
+            Err(InsertError::Overlaps(region("b", 20, 40)))
+        );
         assert_eq!(space.remove(10), Some(region("a", 10, 20)));
         assert_eq!(space.remove(10), None);
         space.insert(region("c", 0, 20)).unwrap();
@@ -212,6 +237,9 @@ mod tests {
 
     #[test]
     fn a_region_reads_as_in_proc_maps() {
-        assert_eq!(region("data", 0x1000, 0x2000).to_string(), "0x0000000000001000..0x0000000000002000 rw- data");
+        assert_eq!(
+            region("data", 0x1000, 0x2000).to_string(),
+            "0x0000000000001000..0x0000000000002000 rw- data"
+        );
     }
 }

@@ -6,8 +6,9 @@
 //!    └ 4 KiB ┴─────────────────────────────────────────────────┘
 //! ```
 //!
-//! A stack is mapped whole when it is made: the processor pushes onto it while it reports a fault, when nothing can be
-//! served. One that overflows runs into the guard page, and the fault report says whose it was.
+//! A stack is mapped whole when it is made: the processor pushes onto it while it reports a fault,
+//! when nothing can be served. One that overflows runs into the guard page, and the fault report
+//! says whose it was.
 #![allow(unsafe_code)]
 
 use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
@@ -23,10 +24,20 @@ use super::trace::Purpose;
 /// Pages of a stack.
 pub const STACK_PAGES: u64 = 32;
 
-/// Distance from one slot to the next. Divides what a level-1 table covers, so no stack needs two of them.
+/// Distance from one slot to the next. Divides what a level-1 table covers, so no stack needs two
+/// of them.
 const SLOT: u64 = 64 * PAGE_SIZE;
 
-const NAMES: [&str; 8] = ["main stack", "double-fault stack", "stack 2", "stack 3", "stack 4", "stack 5", "stack 6", "stack 7"];
+const NAMES: [&str; 8] = [
+    "main stack",
+    "double-fault stack",
+    "stack 2",
+    "stack 3",
+    "stack 4",
+    "stack 5",
+    "stack 6",
+    "stack 7",
+];
 
 /// Where a stack lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +60,8 @@ pub enum StackError {
 }
 
 impl<M: Mmu> Memory<M> {
-    /// Makes a stack in the first free slot. All frames for it are reserved before anything is mapped.
+    /// Makes a stack in the first free slot. All frames for it are reserved before anything is
+    /// mapped.
     ///
     /// # Errors
     ///
@@ -73,10 +85,24 @@ impl<M: Mmu> Memory<M> {
         let data = Permissions::READ | Permissions::WRITE;
         let guard = Permissions::empty();
         for region in [
-            Region { name, start: bounds.guard, end: bounds.bottom, permissions: guard, kind: Kind::Guard },
-            Region { name, start: bounds.bottom, end: bounds.top, permissions: data, kind: Kind::Stack },
+            Region {
+                name,
+                start: bounds.guard,
+                end: bounds.bottom,
+                permissions: guard,
+                kind: Kind::Guard,
+            },
+            Region {
+                name,
+                start: bounds.bottom,
+                end: bounds.top,
+                permissions: data,
+                kind: Kind::Stack,
+            },
         ] {
-            self.space.insert(region).expect("the slot was seen to be free, and the list has room for every stack");
+            self.space
+                .insert(region)
+                .expect("the slot was seen to be free, and the list has room for every stack");
         }
         Ok(bounds)
     }

@@ -1,12 +1,14 @@
-//! Four-level page tables: map, translate, and unmap a whole range together with the tables that become empty.
+//! Four-level page tables: map, translate, and unmap a whole range together with the tables that
+//! become empty.
 //!
 //! ```text
 //!   level-4 table ─► level-3 ─► level-2 ─► level-1 ─► frame        a page: 4 KiB
 //!      (root)                       └────────────────► frame        2 MiB, used for the map of all physical memory
 //! ```
 //!
-//! Where a table's frame can be reached, and how the processor is told of a change, is the business of an [`Mmu`]. The
-//! kernel's goes through the map of all physical memory; the one of the host tests is a vector.
+//! Where a table's frame can be reached, and how the processor is told of a change, is the business
+//! of an [`Mmu`]. The kernel's goes through the map of all physical memory; the one of the host
+//! tests is a vector.
 #![allow(unsafe_code)]
 
 mod contents;
@@ -15,9 +17,12 @@ mod run;
 mod way;
 
 use x86_64::VirtAddr;
-use x86_64::structures::paging::mapper::{MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult};
+use x86_64::structures::paging::mapper::{
+    MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult,
+};
 use x86_64::structures::paging::{
-    FrameAllocator, Mapper, Page, PageTable, PageTableFlags, PhysFrame, Size2MiB, Size4KiB, Translate,
+    FrameAllocator, Mapper, Page, PageTable, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
+    Translate,
 };
 
 pub use self::leaves::Leaf;
@@ -27,9 +32,11 @@ pub use self::way::Way;
 ///
 /// # Safety
 ///
-/// The pointer for a frame is valid for reads and writes of the whole frame as long as the `Mmu` lives.
+/// The pointer for a frame is valid for reads and writes of the whole frame as long as the `Mmu`
+/// lives.
 pub unsafe trait Mmu: PageTableFrameMapping {
-    /// Makes the processor forget its translation of the page, whose address is canonical, and what it remembers of the tables that led there.
+    /// Makes the processor forget its translation of the page, whose address is canonical, and what
+    /// it remembers of the tables that led there.
     fn flush(&self, page: u64);
 }
 
@@ -69,8 +76,8 @@ pub struct Translation {
 ///
 /// # Invariants
 ///
-/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this tree, and is not empty. That entry counts
-/// those used in the table, if any was ever unmapped.
+/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this
+/// tree, and is not empty. That entry counts those used in the table, if any was ever unmapped.
 pub struct Tables<M> {
     root: PhysFrame,
     mmu: M,
@@ -117,11 +124,13 @@ impl<M: Mmu> Tables<M> {
         self.way(page.start_address().as_u64()).missing()
     }
 
-    /// Maps a page to a frame; missing tables are made of frames from `supply`. See [`Way::complete`].
+    /// Maps a page to a frame; missing tables are made of frames from `supply`. See
+    /// [`Way::complete`].
     ///
     /// # Errors
     ///
-    /// The page is mapped already, or the supply ran dry (in which case tables may have been added, and stay, though they are empty).
+    /// The page is mapped already, or the supply ran dry (in which case tables may have been added,
+    /// and stay, though they are empty).
     ///
     /// # Safety
     ///
@@ -172,10 +181,12 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
-    /// Unmaps all 4 KiB pages in `[start, end)` (page-aligned), and takes out each table that is empty afterwards and covers
-    /// part of the range. Reports every frame that came free, after the processor has been told.
+    /// Unmaps all 4 KiB pages in `[start, end)` (page-aligned), and takes out each table that is
+    /// empty afterwards and covers part of the range. Reports every frame that came free, after
+    /// the processor has been told.
     ///
-    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size of the range.
+    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size
+    /// of the range.
     pub fn unmap(&mut self, start: u64, end: u64, gone: &mut impl FnMut(Unmapped)) {
         let mut page = start;
         while page < end {
@@ -187,7 +198,8 @@ impl<M: Mmu> Tables<M> {
     /// The table in a frame that the tree holds as a table.
     fn table(&mut self, frame: PhysFrame) -> &mut PageTable {
         let table = self.mmu.frame_to_pointer(frame);
-        // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed mutably.
+        // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed
+        // mutably.
         unsafe { &mut *table }
     }
 
@@ -200,7 +212,8 @@ impl<M: Mmu> Tables<M> {
 
     fn mapper(&mut self) -> MappedPageTable<'_, &M> {
         let root = self.mmu.frame_to_pointer(self.root);
-        // SAFETY: the root is accessible (`Mmu`) and belongs to this tree, which is borrowed mutably.
+        // SAFETY: the root is accessible (`Mmu`) and belongs to this tree, which is borrowed
+        // mutably.
         let root = unsafe { &mut *root };
         // SAFETY: it is a level-4 table, whose tables the `Mmu` reaches.
         unsafe { MappedPageTable::new(root, &self.mmu) }

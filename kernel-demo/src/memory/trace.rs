@@ -11,9 +11,10 @@
 //!          18  frame-  0x346000 page
 //! ```
 //!
-//! Every event has a number, counted from 0 at boot, and one line of text, the same on every run that does the same. Tests
-//! assert on the lines, the tour prints them, tools read them: the form is an interface. When the ring is full the oldest
-//! event is overwritten, and the count of those lost is kept. Recording is constant time and allocates nothing.
+//! Every event has a number, counted from 0 at boot, and one line of text, the same on every run
+//! that does the same. Tests assert on the lines, the tour prints them, tools read them: the form
+//! is an interface. When the ring is full the oldest event is overwritten, and the count of those
+//! lost is kept. Recording is constant time and allocates nothing.
 
 use core::fmt;
 
@@ -43,7 +44,8 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// Something that happened to memory. Addresses are virtual for pages and breaks, physical for frames.
+/// Something that happened to memory. Addresses are virtual for pages and breaks, physical for
+/// frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A break moved.
@@ -101,7 +103,9 @@ impl fmt::Display for Event {
                 let by = new.wrapping_sub(old).cast_signed();
                 write!(f, "break   {region} {old:#x} -> {new:#x} ({by:+})")
             }
-            Self::Fault { region, access, address } => write!(f, "fault   {access} {address:#x} in {region}"),
+            Self::Fault { region, access, address } => {
+                write!(f, "fault   {access} {address:#x} in {region}")
+            }
             Self::FrameTaken { frame, purpose } => write!(f, "frame+  {frame:#x} {purpose}"),
             Self::FrameReturned { frame, purpose } => write!(f, "frame-  {frame:#x} {purpose}"),
             Self::Map { page, frame } => write!(f, "map     {page:#x} -> {frame:#x}"),
@@ -159,8 +163,9 @@ impl Trace {
 
     /// The events from number `mark` on that are still in the ring, oldest first.
     pub fn since(&self, mark: u64) -> impl Iterator<Item = Entry> + '_ {
-        (mark.max(self.overwritten())..self.next)
-            .filter_map(|sequence| Some(Entry { sequence, event: self.ring[sequence as usize % CAPACITY]? }))
+        (mark.max(self.overwritten())..self.next).filter_map(|sequence| {
+            Some(Entry { sequence, event: self.ring[sequence as usize % CAPACITY]? })
+        })
     }
 }
 
@@ -179,7 +184,11 @@ mod tests {
         let mut trace = Trace::new();
         let (page, frame) = (0xffff_9080_0000_0000, 0x34_6000);
         trace.record(Event::Break { region: "scratch 1", old: page, new: page + 0x4000 });
-        trace.record(Event::Fault { region: "scratch 1", access: Access::Write, address: page + 0x10 });
+        trace.record(Event::Fault {
+            region: "scratch 1",
+            access: Access::Write,
+            address: page + 0x10,
+        });
         trace.record(Event::FrameTaken { frame: 0x34_5000, purpose: Purpose::Table });
         trace.record(Event::FrameTaken { frame, purpose: Purpose::Page });
         trace.record(Event::Map { page, frame });

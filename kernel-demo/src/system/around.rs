@@ -7,7 +7,8 @@
 //!           └────────── range ───────────┘
 //! ```
 //!
-//! More pages a fault mean fewer faults for who touches all of them, and frames wasted on who does not. Off unless asked for.
+//! More pages a fault mean fewer faults for who touches all of them, and frames wasted on who does
+//! not. Off unless asked for.
 
 use core::ops::Range;
 
@@ -26,8 +27,8 @@ impl FaultAround {
         if count.is_power_of_two() { Some(Self(count)) } else { None }
     }
 
-    /// The pages that a fault at the address may bring in: those of the aligned window around it that lie in the VMA
-    /// `[start, end)`, which holds the address. Constant time.
+    /// The pages that a fault at the address may bring in: those of the aligned window around it
+    /// that lie in the VMA `[start, end)`, which holds the address. Constant time.
     pub const fn range(self, address: u64, start: u64, end: u64) -> Range<u64> {
         let window = self.0 * PAGE_SIZE;
         let low = address - address % window;

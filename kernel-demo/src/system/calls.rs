@@ -6,7 +6,8 @@
 //!                     └ not there ─► ENOSYS
 //! ```
 //!
-//! An error is returned as in Linux: its number, negated. A call that waits leaves its registers as they are, and is made again.
+//! An error is returned as in Linux: its number, negated. A call that waits leaves its registers as
+//! they are, and is made again.
 
 mod console;
 mod memory;
@@ -87,7 +88,8 @@ impl<M: Machine> System<M> {
         (signature::FRAMES_FREE, views::frames_free),
     ];
 
-    /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So finding a call takes as long for each.
+    /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So
+    /// finding a call takes as long for each.
     const PLACES: [u8; NUMBERS] = {
         let mut places = [u8::MAX; NUMBERS];
         let mut place = 0;
@@ -101,7 +103,9 @@ impl<M: Machine> System<M> {
     /// Makes the system call that a process stopped for, or one that waited, again.
     pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
         let number = process.registers.rax;
-        let found = Self::PLACES.get(number as usize).and_then(|place| Self::CALLS.get(usize::from(*place)));
+        let found = Self::PLACES
+            .get(number as usize)
+            .and_then(|place| Self::CALLS.get(usize::from(*place)));
         let answer = match found {
             Some((_, handler)) => handler(&mut Call { system: self, process }),
             None => Err(Instead::Fails(Errno::ENOSYS)),
@@ -132,8 +136,16 @@ impl<M: Machine> System<M> {
     /// Writes down a call; its arguments are still where the caller put them.
     #[cold]
     fn trace_call(&mut self, process: &mut Process<M::Reach>, number: u64, answer: &Answer) {
-        let signature = Self::CALLS.iter().map(|(signature, _)| signature).find(|signature| signature.number == number);
-        let traced = Traced { pid: process.pid.0, signature, number, arguments: arguments(&process.registers) };
+        let signature = Self::CALLS
+            .iter()
+            .map(|(signature, _)| signature)
+            .find(|signature| signature.number == number);
+        let traced = Traced {
+            pid: process.pid.0,
+            signature,
+            number,
+            arguments: arguments(&process.registers),
+        };
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
             Err(Instead::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),

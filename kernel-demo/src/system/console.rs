@@ -30,7 +30,8 @@ const KEYS: usize = 256;
 /// Output and input of all processes of a system.
 #[derive(Debug)]
 pub struct Console {
-    /// What was written, if it is kept; it never grows beyond its capacity, which is taken at the start.
+    /// What was written, if it is kept; it never grows beyond its capacity, which is taken at the
+    /// start.
     kept: Option<Vec<u8>>,
     lost: usize,
     input: Input,
@@ -87,8 +88,9 @@ impl Console {
         }
     }
 
-    /// Shows what there is to read, at most a buffer full, and returns its length: nothing at the end of the input, `None` when
-    /// there may be something later. It stays there until it is [consumed](Self::consume).
+    /// Shows what there is to read, at most a buffer full, and returns its length: nothing at the
+    /// end of the input, `None` when there may be something later. It stays there until it is
+    /// [consumed](Self::consume).
     pub fn peek<M: Machine>(&mut self, machine: &mut M, buffer: &mut [u8]) -> Option<usize> {
         if self.input == Input::Console {
             while self.keys.len() < self.keys.capacity()

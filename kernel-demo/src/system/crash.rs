@@ -62,9 +62,15 @@ impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} ({}): {}: ", self.pid, self.name, self.signal.description())?;
         match self.reason {
-            Reason::Access(fault, cause) => write!(f, "{} {:#018x}: {cause}", access(&fault), fault.address)?,
-            Reason::OutOfFrames(fault, out) => write!(f, "{} {:#018x}: out of frames: {out}", access(&fault), fault.address)?,
-            Reason::Exception { vector, error } => write!(f, "{}, error code {error:#x}", Exception::from(vector))?,
+            Reason::Access(fault, cause) => {
+                write!(f, "{} {:#018x}: {cause}", access(&fault), fault.address)?
+            }
+            Reason::OutOfFrames(fault, out) => {
+                write!(f, "{} {:#018x}: out of frames: {out}", access(&fault), fault.address)?
+            }
+            Reason::Exception { vector, error } => {
+                write!(f, "{}, error code {error:#x}", Exception::from(vector))?
+            }
         }
         if let Some(nearest) = self.nearest {
             let relation = match self.address() {

@@ -8,8 +8,9 @@
 //!              └────────┘        └──────┘└──────┴─────┘      none is writable and executable (C20)
 //! ```
 //!
-//! The image must be position independent (`ET_DYN`) and need no interpreter: it starts at its entry point and relocates itself.
-//! Addresses here count from wherever the image will lie. Bytes of a segment that the file does not have read as zero.
+//! The image must be position independent (`ET_DYN`) and need no interpreter: it starts at its
+//! entry point and relocates itself. Addresses here count from wherever the image will lie. Bytes
+//! of a segment that the file does not have read as zero.
 
 use core::fmt;
 
@@ -32,7 +33,8 @@ pub const MAX_SPAN: u64 = 1 << 30;
 ///
 /// # Invariants
 ///
-/// `start + bytes.len() ≤ end ≤` [`MAX_SPAN`], and `start < end`. Never writable and executable at once.
+/// `start + bytes.len() ≤ end ≤` [`MAX_SPAN`], and `start < end`. Never writable and executable at
+/// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'image> {
     /// First address.
@@ -85,7 +87,8 @@ pub enum ImageError {
     WritableAndExecutable,
     /// A segment may not be read.
     NotReadable,
-    /// A segment has more bytes in the file than in memory, none in memory, or reaches beyond the file or [`MAX_SPAN`].
+    /// A segment has more bytes in the file than in memory, none in memory, or reaches beyond the
+    /// file or [`MAX_SPAN`].
     BadSegment,
     /// A segment begins in a page of the one before, or below it.
     Overlap,
@@ -121,7 +124,8 @@ impl From<ParseError> for ImageError {
 ///
 /// # Invariants
 ///
-/// The first `count` segments are used, sorted by address; no page belongs to two. `entry` lies in one that is executable.
+/// The first `count` segments are used, sorted by address; no page belongs to two. `entry` lies in
+/// one that is executable.
 #[derive(Clone, Debug)]
 pub struct Image<'image> {
     segments: [Segment<'image>; MAX_SEGMENTS],
@@ -145,8 +149,14 @@ impl<'image> Image<'image> {
         if header.e_type != ET_DYN {
             return Err(ImageError::NotPositionIndependent);
         }
-        let nothing = Segment { start: 0, end: 0, bytes: &[], offset: 0, permissions: Permissions::empty() };
-        let mut image = Self { segments: [nothing; MAX_SEGMENTS], count: 0, entry: header.e_entry, headers: None };
+        let nothing =
+            Segment { start: 0, end: 0, bytes: &[], offset: 0, permissions: Permissions::empty() };
+        let mut image = Self {
+            segments: [nothing; MAX_SEGMENTS],
+            count: 0,
+            entry: header.e_entry,
+            headers: None,
+        };
         let table = elf.segments().ok_or(ImageError::NotElf)?;
         for program_header in table {
             match program_header.p_type {
@@ -155,7 +165,10 @@ impl<'image> Image<'image> {
                 _ => {}
             }
             let offset = header.e_phoff.wrapping_sub(program_header.p_offset);
-            if program_header.p_type == PT_LOAD && header.e_phoff >= program_header.p_offset && offset < program_header.p_filesz {
+            if program_header.p_type == PT_LOAD
+                && header.e_phoff >= program_header.p_offset
+                && offset < program_header.p_filesz
+            {
                 image.headers = Some(Headers {
                     address: program_header.p_vaddr + offset,
                     entry_size: header.e_phentsize.into(),
@@ -164,7 +177,8 @@ impl<'image> Image<'image> {
             }
         }
         let can_start = |segment: &Segment<'_>| {
-            segment.permissions.contains(Permissions::EXECUTE) && (segment.start..segment.end).contains(&image.entry)
+            segment.permissions.contains(Permissions::EXECUTE)
+                && (segment.start..segment.end).contains(&image.entry)
         };
         if !image.segments().iter().any(can_start) {
             return Err(ImageError::BadEntry);
@@ -203,7 +217,10 @@ impl<'image> Image<'image> {
 }
 
 /// What a program header says is to be loaded.
-fn segment<'image>(elf: &ElfBytes<'image, LittleEndian>, header: &ProgramHeader) -> Result<Segment<'image>, ImageError> {
+fn segment<'image>(
+    elf: &ElfBytes<'image, LittleEndian>,
+    header: &ProgramHeader,
+) -> Result<Segment<'image>, ImageError> {
     let mut permissions = Permissions::empty();
     permissions.set(Permissions::READ, header.p_flags & PF_R != 0);
     permissions.set(Permissions::WRITE, header.p_flags & PF_W != 0);
@@ -214,7 +231,11 @@ fn segment<'image>(elf: &ElfBytes<'image, LittleEndian>, header: &ProgramHeader)
     if !permissions.contains(Permissions::READ) {
         return Err(ImageError::NotReadable);
     }
-    let end = header.p_vaddr.checked_add(header.p_memsz).filter(|end| *end <= MAX_SPAN).ok_or(ImageError::BadSegment)?;
+    let end = header
+        .p_vaddr
+        .checked_add(header.p_memsz)
+        .filter(|end| *end <= MAX_SPAN)
+        .ok_or(ImageError::BadSegment)?;
     if header.p_memsz == 0 || header.p_filesz > header.p_memsz {
         return Err(ImageError::BadSegment);
     }

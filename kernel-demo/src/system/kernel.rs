@@ -10,7 +10,8 @@ use crate::heap::HEAP;
 use crate::memory::{self, BreakId, ProcessPages, Registers, Stop, TheMemory};
 use crate::programs;
 
-/// Microseconds from one tick of the timer to the next: the longest turn of a process when others are ready.
+/// Microseconds from one tick of the timer to the next: the longest turn of a process when others
+/// are ready.
 const TICK: u32 = 5_000;
 
 /// The processor, the timer, the kernel's heap and the serial port.
@@ -36,8 +37,14 @@ impl KernelSystem {
     ///
     /// # Errors
     ///
-    /// `ENOENT` when there is no program of that name, and what [`spawn`](Self::spawn) says. Nothing has changed.
-    pub fn start_program(&mut self, name: &'static str, arguments: &[&str], options: Options) -> Result<Pid, SpawnError> {
+    /// `ENOENT` when there is no program of that name, and what [`spawn`](Self::spawn) says.
+    /// Nothing has changed.
+    pub fn start_program(
+        &mut self,
+        name: &'static str,
+        arguments: &[&str],
+        options: Options,
+    ) -> Result<Pid, SpawnError> {
         let image = programs::find(name).ok_or(Errno::ENOENT)?;
         self.spawn(name, image, arguments, options)
     }
@@ -54,11 +61,12 @@ impl Machine for Kernel {
         HEAP.reserve(bytes).is_ok()
     }
 
-    /// Those behind the kernel's heap count as free: they come and go with what the kernel notes about processes, and say nothing
-    /// about them.
+    /// Those behind the kernel's heap count as free: they come and go with what the kernel notes
+    /// about processes, and say nothing about them.
     fn frames_free(&self) -> u64 {
         memory::with(|memory| {
-            let heap = memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
+            let heap =
+                memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
             (memory.counts().free + heap) as u64
         })
     }

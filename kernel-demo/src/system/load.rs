@@ -1,7 +1,7 @@
 //! A program becomes a process.
 //!
-//! What the image's file holds is copied into frames when the program is loaded; what is zero at first (bss, stack) is not there
-//! until it is touched.
+//! What the image's file holds is copied into frames when the program is loaded; what is zero at
+//! first (bss, stack) is not there until it is touched.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -55,13 +55,25 @@ impl<M: Machine> System<M> {
     /// # Errors
     ///
     /// Says what is missing. Nothing has changed.
-    pub fn spawn(&mut self, name: &'static str, file: &[u8], arguments: &[&str], options: Options) -> Result<Pid, SpawnError> {
+    pub fn spawn(
+        &mut self,
+        name: &'static str,
+        file: &[u8],
+        arguments: &[&str],
+        options: Options,
+    ) -> Result<Pid, SpawnError> {
         let image = Image::parse(file)?;
         let pid = self.table.vacancy().ok_or(Errno::EAGAIN)?;
         self.started.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let process = self.commons.load(pid, name, &image, arguments, options)?;
         self.table.insert(Pid::KERNEL, Slot { process: Some(process), used: Usage::default() });
-        self.started.push(Started { pid, name, status: None, usage: Usage::default(), crash: None });
+        self.started.push(Started {
+            pid,
+            name,
+            status: None,
+            usage: Usage::default(),
+            crash: None,
+        });
         Ok(pid)
     }
 }
@@ -78,7 +90,10 @@ impl<M: Machine> Commons<M> {
     ) -> Result<Box<Process<M::Reach>>, Errno> {
         let seed = options.seed.unwrap_or_else(|| self.machine.entropy());
         let default = Limits::default();
-        let (data, stack) = (options.data_limit.unwrap_or(default.data), options.stack_limit.unwrap_or(default.stack));
+        let (data, stack) = (
+            options.data_limit.unwrap_or(default.data),
+            options.stack_limit.unwrap_or(default.stack),
+        );
         let layout = Layout::from_seed(seed, image.span(), stack);
         if !self.machine.reserve_heap(size_of::<Process<M::Reach>>()) {
             return Err(Errno::ENOMEM);
@@ -106,7 +121,13 @@ impl<M: Machine> Commons<M> {
     }
 
     /// Puts the image and the first bytes of the stack into a new address space.
-    fn fill(&mut self, process: &mut Process<M::Reach>, image: &Image<'_>, arguments: &[&str], seed: u64) -> Result<(), Errno> {
+    fn fill(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        image: &Image<'_>,
+        arguments: &[&str],
+        seed: u64,
+    ) -> Result<(), Errno> {
         /// Interrupts on; the bit that is always set.
         const FLAGS: u64 = 0x202;
         /// Bytes of stack below what the program finds there; more when it touches it.
@@ -129,21 +150,42 @@ impl<M: Machine> Commons<M> {
         }
         process.space.insert_stack(stack.bytes.len() as u64 + STACK, &mut self.account)?;
         self.copy_out(process, stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
-        process.registers = Registers { rip: start.entry, rsp: stack.pointer, rflags: FLAGS, ..Registers::default() };
+        process.registers = Registers {
+            rip: start.entry,
+            rsp: stack.pointer,
+            rflags: FLAGS,
+            ..Registers::default()
+        };
         Ok(())
     }
 
     /// Maps a segment, with what the file has of it.
-    fn map(&mut self, process: &mut Process<M::Reach>, base: u64, segment: &Segment<'_>) -> Result<(), Errno> {
+    fn map(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        base: u64,
+        segment: &Segment<'_>,
+    ) -> Result<(), Errno> {
         let (start, end) = segment.pages();
         let file_end = page_ceil(segment.start + segment.bytes.len() as u64).max(start);
         let (permissions, name) = (segment.permissions, Name::new(process.name));
         if start < file_end {
-            let vma = Vma::image(base + start, base + file_end, permissions, name, page_floor(segment.offset));
+            let vma = Vma::image(
+                base + start,
+                base + file_end,
+                permissions,
+                name,
+                page_floor(segment.offset),
+            );
             process.space.insert_image(vma, &mut self.account)?;
         }
         if file_end < end {
-            let vma = Vma::private(base + file_end, base + end, permissions, crate::address_space::Kind::Image);
+            let vma = Vma::private(
+                base + file_end,
+                base + end,
+                permissions,
+                crate::address_space::Kind::Image,
+            );
             process.space.insert_image(vma, &mut self.account)?;
         }
         for page in (base + start..base + file_end).step_by(PAGE_SIZE as usize) {

@@ -1,4 +1,5 @@
-//! What processes need of the machine. The kernel's is the processor; the one of the host tests plays programs by hand.
+//! What processes need of the machine. The kernel's is the processor; the one of the host tests
+//! plays programs by hand.
 
 use crate::memory::{Pages, Reach, Registers, Stop};
 
@@ -10,7 +11,8 @@ pub trait Machine: 'static {
     /// The memory manager.
     fn reach(&self) -> Self::Reach;
 
-    /// Makes sure that the kernel's heap has room for so many bytes without asking for frames. `false` if it cannot have them.
+    /// Makes sure that the kernel's heap has room for so many bytes without asking for frames.
+    /// `false` if it cannot have them.
     fn reserve_heap(&mut self, bytes: usize) -> bool;
 
     /// Frames that no process has, whatever the kernel does with them.

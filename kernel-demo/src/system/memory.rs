@@ -1,8 +1,9 @@
-//! Memory of processes: page faults are served, and the kernel reads and writes what pointers from ring 3 point at.
+//! Memory of processes: page faults are served, and the kernel reads and writes what pointers from
+//! ring 3 point at.
 //!
-//! The kernel never uses a process's addresses itself. It looks up where they lead; where nothing is mapped yet, it has the fault
-//! served that the process would have had. So a system call may be given memory that was never touched, and a bad pointer is an
-//! error like any other.
+//! The kernel never uses a process's addresses itself. It looks up where they lead; where nothing
+//! is mapped yet, it has the fault served that the process would have had. So a system call may be
+//! given memory that was never touched, and a bad pointer is an error like any other.
 
 use super::around::FaultAround;
 use super::crash::{Reason, label};
@@ -21,7 +22,11 @@ impl<M: Machine> Commons<M> {
     /// # Errors
     ///
     /// The access is not allowed, or there is no frame. Nothing has changed.
-    pub(super) fn serve(&mut self, process: &mut Process<M::Reach>, fault: &PageFault) -> Result<(), Reason> {
+    pub(super) fn serve(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        fault: &PageFault,
+    ) -> Result<(), Reason> {
         let Process { pid, space, pages, options, .. } = process;
         let mut spot = pages.spot(fault.address);
         let state = spot.as_mut().map_or(PageState::Missing, Spot::state);
@@ -37,7 +42,8 @@ impl<M: Machine> Commons<M> {
                 Ok(())
             }
             Decision::MapObject { object, page: index } => {
-                let object = self.objects.get_mut(object).expect("an object stays as long as it is mapped");
+                let object =
+                    self.objects.get_mut(object).expect("an object stays as long as it is mapped");
                 spot.map_object(object, index, vma.permissions)
             }
         };
@@ -60,7 +66,9 @@ impl<M: Machine> Commons<M> {
         vma: &Vma,
         decision: &Decision,
     ) -> Result<(), OutOfFrames> {
-        for neighbour in self.settings.fault_around.range(page, vma.start, vma.end).step_by(PAGE_SIZE as usize) {
+        for neighbour in
+            self.settings.fault_around.range(page, vma.start, vma.end).step_by(PAGE_SIZE as usize)
+        {
             let mut spot = pages.spot(neighbour).expect("areas lie in the lower half");
             if neighbour == page || spot.state() != PageState::Missing {
                 continue;
@@ -84,7 +92,9 @@ impl<M: Machine> Commons<M> {
             Decision::MapObject { .. } => "shared frame",
         };
         let label = label(vma);
-        let what = format_args!("page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}");
+        let what = format_args!(
+            "page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}"
+        );
         // The console takes everything.
         let _ = strace::event(&mut self.console.writer(&mut self.machine), pid.0, what);
     }
@@ -94,7 +104,12 @@ impl<M: Machine> Commons<M> {
     /// # Errors
     ///
     /// `EFAULT` when it could not read there itself; the end of the process when there is no frame.
-    pub(super) fn copy_in(&mut self, process: &mut Process<M::Reach>, address: u64, buffer: &mut [u8]) -> Result<(), Instead> {
+    pub(super) fn copy_in(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), Instead> {
         let mut done = 0;
         loop {
             done += process.pages.read(address.wrapping_add(done as u64), &mut buffer[done..]);
@@ -109,9 +124,14 @@ impl<M: Machine> Commons<M> {
     ///
     /// # Errors
     ///
-    /// `EFAULT` when it could not write there itself; the end of the process when there is no frame. What lies below the address
-    /// that cannot be written to is written.
-    pub(super) fn copy_out(&mut self, process: &mut Process<M::Reach>, address: u64, bytes: &[u8]) -> Result<(), Instead> {
+    /// `EFAULT` when it could not write there itself; the end of the process when there is no
+    /// frame. What lies below the address that cannot be written to is written.
+    pub(super) fn copy_out(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), Instead> {
         let mut done = 0;
         loop {
             done += process.pages.write(address.wrapping_add(done as u64), &bytes[done..]);
@@ -123,11 +143,18 @@ impl<M: Machine> Commons<M> {
     }
 
     /// Has the fault served that the process would have had at an address.
-    fn reach(&mut self, process: &mut Process<M::Reach>, address: u64, access: Access) -> Result<(), Instead> {
+    fn reach(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        address: u64,
+        access: Access,
+    ) -> Result<(), Instead> {
         let present = process.pages.state(address) != PageState::Missing;
-        self.serve(process, &PageFault { address, access, present }).map_err(|reason| match reason {
-            Reason::OutOfFrames(..) => Instead::Crashes(reason),
-            Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
-        })
+        self.serve(process, &PageFault { address, access, present }).map_err(
+            |reason| match reason {
+                Reason::OutOfFrames(..) => Instead::Crashes(reason),
+                Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
+            },
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! Processes: programs in ring 3, each with an address space of its own, and the system calls that they make.
+//! Processes: programs in ring 3, each with an address space of its own, and the system calls that
+//! they make.
 //!
 //! ```text
 //!   spawn ─► load: image, start ─► table ─► run: a turn ─► Machine::run ─────► ring 3
@@ -13,12 +14,13 @@
 //!
 //! Rules of this room:
 //!
-//! 1. There is no `unsafe` here, and no address is used: what the kernel wants to know of a process's memory it asks
-//!    [`Pages`](crate::memory::Pages).
-//! 2. The kernel is never interrupted and has one stack. Entering ring 3 is a function call; a system call that cannot be answered
-//!    yet leaves its process waiting, and is made again when what it waits for has happened.
-//! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end to one that touches. Nobody else
-//!    notices.
+//! 1. There is no `unsafe` here, and no address is used: what the kernel wants to know of a
+//!    process's memory it asks [`Pages`](crate::memory::Pages).
+//! 2. The kernel is never interrupted and has one stack. Entering ring 3 is a function call; a
+//!    system call that cannot be answered yet leaves its process waiting, and is made again when
+//!    what it waits for has happened.
+//! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end
+//!    to one that touches. Nobody else notices.
 //! 4. A system that is dropped takes its processes with it. Every frame is back.
 
 #![deny(unsafe_code)]
@@ -135,7 +137,8 @@ impl<M: Machine> System<M> {
     ///
     /// `ENOMEM` when the kernel's heap has no room for it.
     pub fn new(machine: M, settings: Settings) -> Result<Self, Errno> {
-        /// Of this many frames one is left for page tables and for the kernel when memory is promised strictly.
+        /// Of this many frames one is left for page tables and for the kernel when memory is
+        /// promised strictly.
         const KEPT_BACK: usize = 16;
         let table = Table::new().map_err(|_| Errno::ENOMEM)?;
         let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;

@@ -1,4 +1,5 @@
-//! Shared memory: the objects that `mmap` with `MAP_SHARED|MAP_ANONYMOUS` makes, as long as somebody maps them.
+//! Shared memory: the objects that `mmap` with `MAP_SHARED|MAP_ANONYMOUS` makes, as long as
+//! somebody maps them.
 
 use alloc::vec::Vec;
 
@@ -10,7 +11,8 @@ use crate::memory::pages::Object;
 ///
 /// # Invariants
 ///
-/// Numbers differ and are below `next`. The pages of each object are charged to the system's account.
+/// Numbers differ and are below `next`. The pages of each object are charged to the system's
+/// account.
 pub struct Objects<R: Reach> {
     list: Vec<Numbered<R>>,
     next: u32,
@@ -37,8 +39,14 @@ impl<R: Reach> Objects<R> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when the account, the page allocator or the kernel's heap refuses. Nothing has changed.
-    pub fn make(&mut self, reach: R, pages: u64, account: &mut impl Commit) -> Result<ObjectId, Errno> {
+    /// `ENOMEM` when the account, the page allocator or the kernel's heap refuses. Nothing has
+    /// changed.
+    pub fn make(
+        &mut self,
+        reach: R,
+        pages: u64,
+        account: &mut impl Commit,
+    ) -> Result<ObjectId, Errno> {
         self.list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let object = Object::new(reach).map_err(|_| Errno::ENOMEM)?;
         account.charge(pages)?;
@@ -53,7 +61,8 @@ impl<R: Reach> Objects<R> {
         self.list.iter_mut().find(|numbered| numbered.id == id).map(|numbered| &mut numbered.object)
     }
 
-    /// Lets go of the objects that are not in use any more. Their frames go back. Linear in the objects.
+    /// Lets go of the objects that are not in use any more. Their frames go back. Linear in the
+    /// objects.
     pub fn retain(&mut self, in_use: impl Fn(ObjectId) -> bool, account: &mut impl Commit) {
         self.list.retain(|numbered| {
             let stays = in_use(numbered.id);

@@ -65,7 +65,11 @@ pub struct Process<R: Reach> {
 impl<R: Reach> Process<R> {
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
-        Usage { max_resident: self.pages.peak(), minor_faults: self.space.counters().minor(), ..self.switches }
+        Usage {
+            max_resident: self.pages.peak(),
+            minor_faults: self.space.counters().minor(),
+            ..self.switches
+        }
     }
 }
 

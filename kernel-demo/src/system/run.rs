@@ -25,8 +25,9 @@ use crate::memory::Stop;
 impl<M: Machine> System<M> {
     /// Runs all processes until the last has ended.
     ///
-    /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself, and at the end of such a chain
-    /// somebody is ready or waits for a key, which may be pressed at any time.
+    /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself,
+    /// and at the end of such a chain somebody is ready or waits for a key, which may be
+    /// pressed at any time.
     pub fn run(&mut self) {
         while self.step() {}
     }
@@ -42,7 +43,11 @@ impl<M: Machine> System<M> {
 
     /// One turn of a process, which is ready.
     fn turn(&mut self, pid: Pid) {
-        let Some(mut process) = self.table.get_mut(pid).and_then(|entry| entry.payload.process.take()) else { return };
+        let Some(mut process) =
+            self.table.get_mut(pid).and_then(|entry| entry.payload.process.take())
+        else {
+            return;
+        };
         let wait = match self.go_on(&mut process) {
             ControlFlow::Continue(()) | ControlFlow::Break(Over::Turn) => None,
             ControlFlow::Break(Over::Waits(wait)) => Some(wait),
@@ -97,13 +102,19 @@ impl<M: Machine> System<M> {
         let mut out = self.commons.console.writer(&mut self.commons.machine);
         // The console takes everything.
         if process.options.trace != Trace::Off {
-            let (signal, address) = (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
+            let (signal, address) =
+                (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
             let code = match (crash.signal, reason) {
-                (Signal::Segv, Reason::Access(..)) if process.space.find(address).is_some() => "SEGV_ACCERR",
+                (Signal::Segv, Reason::Access(..)) if process.space.find(address).is_some() => {
+                    "SEGV_ACCERR"
+                }
                 (Signal::Segv, Reason::Access(..)) => "SEGV_MAPERR",
                 _ => "SI_KERNEL",
             };
-            let what = format_args!("{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}", Pointer(address));
+            let what = format_args!(
+                "{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}",
+                Pointer(address)
+            );
             let _ = strace::event(&mut out, process.pid.0, what);
         }
         if !process.options.quiet {

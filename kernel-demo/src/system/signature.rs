@@ -1,4 +1,5 @@
-//! The system calls: numbers, names, and what their arguments are. Numbers and order of arguments are Linux's for x86-64.
+//! The system calls: numbers, names, and what their arguments are. Numbers and order of arguments
+//! are Linux's for x86-64.
 
 /// What an argument, or a result, is. Says how a trace shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +50,27 @@ pub struct Signature {
     pub result: Kind,
 }
 
-const fn call(number: u64, name: &'static str, arguments: &'static [Kind], result: Kind) -> Signature {
+const fn call(
+    number: u64,
+    name: &'static str,
+    arguments: &'static [Kind],
+    result: Kind,
+) -> Signature {
     Signature { number, name, arguments, result }
 }
 
-use Kind::{Address, Int, MapFlags, Protection, RemapFlags, Size, StatusOut, TextIn, TextOut, UsageOut, WaitOptions, Who};
+use Kind::{
+    Address, Int, MapFlags, Protection, RemapFlags, Size, StatusOut, TextIn, TextOut, UsageOut,
+    WaitOptions, Who,
+};
 
 /// `read(fd, buf, count)`
 pub const READ: Signature = call(0, "read", &[Int, TextOut, Size], Int);
 /// `write(fd, buf, count)`
 pub const WRITE: Signature = call(1, "write", &[Int, TextIn, Size], Int);
 /// `mmap(addr, length, prot, flags, fd, offset)`
-pub const MMAP: Signature = call(9, "mmap", &[Address, Size, Protection, MapFlags, Int, Size], Address);
+pub const MMAP: Signature =
+    call(9, "mmap", &[Address, Size, Protection, MapFlags, Int, Size], Address);
 /// `mprotect(addr, length, prot)`
 pub const MPROTECT: Signature = call(10, "mprotect", &[Address, Size, Protection], Int);
 /// `munmap(addr, length)`
@@ -70,7 +80,8 @@ pub const BRK: Signature = call(12, "brk", &[Address], Address);
 /// `sched_yield()`
 pub const SCHED_YIELD: Signature = call(24, "sched_yield", &[], Int);
 /// `mremap(old_address, old_size, new_size, flags, new_address)`
-pub const MREMAP: Signature = call(25, "mremap", &[Address, Size, Size, RemapFlags, Address], Address);
+pub const MREMAP: Signature =
+    call(25, "mremap", &[Address, Size, Size, RemapFlags, Address], Address);
 /// `getpid()`
 pub const GETPID: Signature = call(39, "getpid", &[], Int);
 /// `fork()`
@@ -81,7 +92,8 @@ pub const EXIT: Signature = call(60, "exit", &[Int], Int);
 pub const WAIT4: Signature = call(61, "wait4", &[Int, StatusOut, WaitOptions, UsageOut], Int);
 /// `getrusage(who, usage)`
 pub const GETRUSAGE: Signature = call(98, "getrusage", &[Who, UsageOut], Int);
-/// `proc_view(kind, buf, size)`: the text of a view of the caller's own address space. Not Linux's; there it is a file.
+/// `proc_view(kind, buf, size)`: the text of a view of the caller's own address space. Not Linux's;
+/// there it is a file.
 pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size], Int);
 /// `frames_free()`: frames of the machine that are free. Not Linux's.
 pub const FRAMES_FREE: Signature = call(1001, "frames_free", &[], Size);

@@ -62,7 +62,8 @@ pub struct StartStack {
 }
 
 impl Start<'_> {
-    /// Lays out what the program finds on a stack that ends at `top`, a multiple of 16. Linear in the text.
+    /// Lays out what the program finds on a stack that ends at `top`, a multiple of 16. Linear in
+    /// the text.
     ///
     /// # Errors
     ///
@@ -133,7 +134,13 @@ mod tests {
 
     fn check(arguments: &[&str]) {
         let headers = Some(Headers { address: 0x5000_0040, entry_size: 56, count: 9 });
-        let start = Start { name: "program", arguments, entry: 0x5000_1234, headers, random: *b"0123456789abcdef" };
+        let start = Start {
+            name: "program",
+            arguments,
+            entry: 0x5000_1234,
+            headers,
+            random: *b"0123456789abcdef",
+        };
         let stack = start.lay_out(TOP).unwrap();
         let reader = Reader(&stack);
         assert_eq!(stack.pointer % 16, 0);

@@ -27,7 +27,8 @@ pub enum Signal {
 
 impl Signal {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Ill, Self::Trap, Self::Bus, Self::Fpe, Self::Kill, Self::Segv];
+    pub const ALL: [Self; 6] =
+        [Self::Ill, Self::Trap, Self::Bus, Self::Fpe, Self::Kill, Self::Segv];
 
     /// Its name in C.
     pub const fn name(self) -> &'static str {
@@ -85,7 +86,8 @@ impl Status {
 
     /// What the word says; `None` if it is none of ours.
     pub fn from_word(word: u32) -> Option<Self> {
-        let killed_by = Signal::ALL.into_iter().find(|signal| *signal as u32 == word).map(Self::Killed);
+        let killed_by =
+            Signal::ALL.into_iter().find(|signal| *signal as u32 == word).map(Self::Killed);
         killed_by.or_else(|| (word & !0xff00 == 0).then_some(Self::Exited((word >> 8) as u8)))
     }
 
@@ -103,7 +105,9 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "{{WIFEXITED(s) && WEXITSTATUS(s) == {code}}}"),
-            Self::Killed(signal) => write!(f, "{{WIFSIGNALED(s) && WTERMSIG(s) == {}}}", signal.name()),
+            Self::Killed(signal) => {
+                write!(f, "{{WIFSIGNALED(s) && WTERMSIG(s) == {}}}", signal.name())
+            }
         }
     }
 }
@@ -117,9 +121,14 @@ mod tests {
         assert_eq!(Status::Exited(0).word(), 0);
         assert_eq!(Status::Exited(7).word(), 0x700);
         assert_eq!(Status::Killed(Signal::Segv).word(), 11);
-        assert_eq!((Status::Exited(7).shell_code(), Status::Killed(Signal::Segv).shell_code()), (7, 139));
+        assert_eq!(
+            (Status::Exited(7).shell_code(), Status::Killed(Signal::Segv).shell_code()),
+            (7, 139)
+        );
         assert_eq!(Status::Killed(Signal::Kill).shell_code(), 137);
-        for status in [0, 1, 255].map(Status::Exited).into_iter().chain(Signal::ALL.map(Status::Killed)) {
+        for status in
+            [0, 1, 255].map(Status::Exited).into_iter().chain(Signal::ALL.map(Status::Killed))
+        {
             assert_eq!(Status::from_word(status.word()), Some(status));
         }
         assert_eq!((Status::from_word(2), Status::from_word(0x1_0000)), (None, None));
@@ -128,12 +137,19 @@ mod tests {
     #[test]
     fn it_reads_as_in_strace() {
         assert_eq!(Status::Exited(3).to_string(), "{WIFEXITED(s) && WEXITSTATUS(s) == 3}");
-        assert_eq!(Status::Killed(Signal::Segv).to_string(), "{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}");
+        assert_eq!(
+            Status::Killed(Signal::Segv).to_string(),
+            "{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}"
+        );
     }
 
     #[test]
     fn exceptions_become_linuxs_signals() {
-        let names: Vec<&str> = [0, 1, 3, 6, 7, 13, 17].map(|vector| Signal::for_exception(vector).name()).into();
-        assert_eq!(names, ["SIGFPE", "SIGTRAP", "SIGTRAP", "SIGILL", "SIGILL", "SIGSEGV", "SIGBUS"]);
+        let names: Vec<&str> =
+            [0, 1, 3, 6, 7, 13, 17].map(|vector| Signal::for_exception(vector).name()).into();
+        assert_eq!(
+            names,
+            ["SIGFPE", "SIGTRAP", "SIGTRAP", "SIGILL", "SIGILL", "SIGSEGV", "SIGBUS"]
+        );
     }
 }

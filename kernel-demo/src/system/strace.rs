@@ -9,7 +9,8 @@
 //! [pid     1] <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2
 //! ```
 //!
-//! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is read through a [`Peek`].
+//! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is
+//! read through a [`Peek`].
 
 mod values;
 
@@ -17,7 +18,9 @@ use core::fmt::{self, Write};
 
 use super::signature::{Kind, Signature};
 use super::status::Status;
-use values::{MAP_FLAGS, PROTECTION, REMAP_FLAGS, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word};
+use values::{
+    MAP_FLAGS, PROTECTION, REMAP_FLAGS, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word,
+};
 
 pub use values::Pointer;
 
@@ -66,7 +69,12 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn done(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
+    pub fn done(
+        &self,
+        out: &mut dyn Write,
+        memory: &mut dyn Peek,
+        outcome: Outcome,
+    ) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         self.name(&mut line)?;
         line.write_char('(')?;
@@ -92,7 +100,12 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn resumed(&self, out: &mut dyn Write, memory: &mut dyn Peek, outcome: Outcome) -> fmt::Result {
+    pub fn resumed(
+        &self,
+        out: &mut dyn Write,
+        memory: &mut dyn Peek,
+        outcome: Outcome,
+    ) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         line.write_str("<... ")?;
         self.name(&mut line)?;
@@ -108,7 +121,13 @@ impl Traced<'_> {
         }
     }
 
-    fn arguments(&self, line: &mut Line<'_>, memory: &mut dyn Peek, part: Part, outcome: Outcome) -> fmt::Result {
+    fn arguments(
+        &self,
+        line: &mut Line<'_>,
+        memory: &mut dyn Peek,
+        part: Part,
+        outcome: Outcome,
+    ) -> fmt::Result {
         let kinds = self.signature.map_or(&[Kind::Address; 6][..], |signature| signature.arguments);
         let first_output = kinds.iter().position(|kind| kind.is_output()).unwrap_or(kinds.len());
         let range = match part {
@@ -118,7 +137,11 @@ impl Traced<'_> {
         };
         for at in range.clone() {
             // `new_address` is an argument only if it is to be used.
-            if kinds[at] == Kind::Address && at > 0 && kinds[at - 1] == Kind::RemapFlags && self.arguments[3] & 2 == 0 {
+            if kinds[at] == Kind::Address
+                && at > 0
+                && kinds[at - 1] == Kind::RemapFlags
+                && self.arguments[3] & 2 == 0
+            {
                 break;
             }
             line.write_str(if at > range.start { ", " } else { "" })?;
@@ -130,7 +153,14 @@ impl Traced<'_> {
         Ok(())
     }
 
-    fn argument(&self, line: &mut Line<'_>, memory: &mut dyn Peek, at: usize, kind: Kind, outcome: Outcome) -> fmt::Result {
+    fn argument(
+        &self,
+        line: &mut Line<'_>,
+        memory: &mut dyn Peek,
+        at: usize,
+        kind: Kind,
+        outcome: Outcome,
+    ) -> fmt::Result {
         let value = self.arguments[at];
         let done = outcome.value();
         match kind {
@@ -138,13 +168,19 @@ impl Traced<'_> {
             Kind::Size => write!(line, "{value}"),
             Kind::TextIn => text(line, memory, value, self.arguments[at + 1]),
             Kind::TextOut if done.is_some() => text(line, memory, value, done.unwrap_or(0)),
-            Kind::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => match word::<4>(memory, value) {
-                Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
-                None => address(line, value),
-            },
+            Kind::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => {
+                match word::<4>(memory, value) {
+                    Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
+                    None => address(line, value),
+                }
+            }
             // `wait4` without a child that has ended stores nothing.
-            Kind::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => usage(line, memory, value),
-            Kind::Address | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => address(line, value),
+            Kind::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => {
+                usage(line, memory, value)
+            }
+            Kind::Address | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => {
+                address(line, value)
+            }
             Kind::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
             Kind::MapFlags => flags(line, value, MAP_FLAGS, "0"),
             Kind::RemapFlags => flags(line, value, REMAP_FLAGS, "0"),

@@ -7,9 +7,11 @@
 //!                  └───── end ────┴──► Zombie ─ the parent waits ─► gone
 //! ```
 //!
-//! Children of a process that ended become the kernel's (process 0), who takes note of each that ends.
+//! Children of a process that ended become the kernel's (process 0), who takes note of each that
+//! ends.
 //!
-//! Pure bookkeeping over a payload, tested on the host. Operations are linear in the processes that there are, and none of them allocates.
+//! Pure bookkeeping over a payload, tested on the host. Operations are linear in the processes that
+//! there are, and none of them allocates.
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -97,8 +99,9 @@ pub enum Children<P> {
 ///
 /// # Invariants
 ///
-/// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the kernel or an entry that is no
-/// zombie. There is no zombie whose parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that is ready.
+/// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the
+/// kernel or an entry that is no zombie. There is no zombie whose parent is the kernel. `taken` has
+/// a bit for each slot with an entry, `ready` one for each that is ready.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,
@@ -164,8 +167,8 @@ impl<P> Table<P> {
         if has(&self.last) { Some(self.last) } else { self.taken.into_iter().find(has) }
     }
 
-    /// Whose turn it is: the next ready one after the last, in the order of the slots. So between two turns of a process each
-    /// other one that is ready has one. Constant time.
+    /// Whose turn it is: the next ready one after the last, in the order of the slots. So between
+    /// two turns of a process each other one that is ready has one. Constant time.
     pub fn next_turn(&mut self) -> Option<Pid> {
         self.last = self.ready.first_after(self.last)?;
         self.slots[self.last].as_ref().map(|entry| entry.pid)
@@ -194,8 +197,9 @@ impl<P> Table<P> {
         woken
     }
 
-    /// Ends a process. Its children become the kernel's; those of them that ended before are taken out and handed to
-    /// `forgotten`, as is the process itself if it is the kernel's child. A parent that waits for it is woken.
+    /// Ends a process. Its children become the kernel's; those of them that ended before are taken
+    /// out and handed to `forgotten`, as is the process itself if it is the kernel's child. A
+    /// parent that waits for it is woken.
     pub fn end(&mut self, pid: Pid, status: Status, forgotten: &mut impl FnMut(Entry<P>, Status)) {
         let Some(parent) = self.get(pid).map(|entry| entry.parent) else { return };
         for slot in self.taken {
@@ -205,7 +209,9 @@ impl<P> Table<P> {
                 self.ready.clear(slot);
             } else if entry.parent == pid {
                 entry.parent = Pid::KERNEL;
-            } else if entry.pid == parent && matches!(entry.state, State::Waiting(Wait::Child(which)) if which.includes(pid)) {
+            } else if entry.pid == parent
+                && matches!(entry.state, State::Waiting(Wait::Child(which)) if which.includes(pid))
+            {
                 entry.state = State::Ready;
                 self.ready.set(slot);
             }
@@ -221,7 +227,9 @@ impl<P> Table<P> {
         for slot in self.taken {
             let is_meant = |entry: &&Entry<P>| entry.parent == parent && which.includes(entry.pid);
             match self.slots[slot].as_ref().filter(is_meant).map(|entry| entry.state) {
-                Some(State::Zombie(status)) => return self.take(slot).map_or(found, |entry| Children::Ended(entry, status)),
+                Some(State::Zombie(status)) => {
+                    return self.take(slot).map_or(found, |entry| Children::Ended(entry, status));
+                }
                 Some(State::Ready | State::Waiting(_)) => found = Children::Running,
                 None => {}
             }

@@ -57,9 +57,15 @@ mod tests {
 
     #[test]
     fn the_fields_lie_where_linux_has_them() {
-        let usage = Usage { max_resident: 3, minor_faults: 5, voluntary_switches: 7, involuntary_switches: 9 };
+        let usage = Usage {
+            max_resident: 3,
+            minor_faults: 5,
+            voluntary_switches: 7,
+            involuntary_switches: 9,
+        };
         let bytes = usage.to_bytes();
-        let words: Vec<u64> = bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let words: Vec<u64> =
+            bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
         let mut expected = [0; 18];
         (expected[4], expected[8], expected[16], expected[17]) = (12, 5, 7, 9);
         assert_eq!(words, expected);
@@ -68,8 +74,18 @@ mod tests {
     #[test]
     fn of_several_processes_the_largest_counts_and_the_rest_adds_up() {
         let mut sum = Usage { max_resident: 3, minor_faults: 5, ..Usage::default() };
-        sum += Usage { max_resident: 2, minor_faults: 10, voluntary_switches: 1, involuntary_switches: 4 };
-        let expected = Usage { max_resident: 3, minor_faults: 15, voluntary_switches: 1, involuntary_switches: 4 };
+        sum += Usage {
+            max_resident: 2,
+            minor_faults: 10,
+            voluntary_switches: 1,
+            involuntary_switches: 4,
+        };
+        let expected = Usage {
+            max_resident: 3,
+            minor_faults: 15,
+            voluntary_switches: 1,
+            involuntary_switches: 4,
+        };
         assert_eq!(sum, expected);
     }
 }

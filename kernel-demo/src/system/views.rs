@@ -23,7 +23,11 @@ pub enum View {
 impl View {
     /// The view that programs ask for by this number.
     pub fn from_number(number: u64) -> Option<Self> {
-        [Self::Maps, Self::Smaps, Self::Status].into_iter().zip(0..).find(|(_, its)| *its == number).map(|(view, _)| view)
+        [Self::Maps, Self::Smaps, Self::Status]
+            .into_iter()
+            .zip(0..)
+            .find(|(_, its)| *its == number)
+            .map(|(view, _)| view)
     }
 }
 
@@ -46,7 +50,8 @@ impl<R: Reach> Process<R> {
 }
 
 impl<M: Machine> System<M> {
-    /// Writes a view of the memory of a process. Nothing if there is no such process, or it has ended.
+    /// Writes a view of the memory of a process. Nothing if there is no such process, or it has
+    /// ended.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Expectations, and the record of the one that did not hold.
 //!
-//! A failed expectation is written down in a fixed place, in text of bounded length, because the heap may be what just failed.
-//! The error that a case returns is only a token for it.
+//! A failed expectation is written down in a fixed place, in text of bounded length, because the
+//! heap may be what just failed. The error that a case returns is only a token for it.
 
 use core::fmt::{self, Debug, Write};
 use core::panic::Location;
@@ -11,7 +11,8 @@ use spin::Mutex;
 /// What a case returns.
 pub type CaseResult = Result<(), Failed>;
 
-/// Token for a failure that was recorded. There is no other way to get one, so no case fails without saying why.
+/// Token for a failure that was recorded. There is no other way to get one, so no case fails
+/// without saying why.
 #[derive(Debug)]
 #[must_use]
 pub struct Failed {
@@ -47,7 +48,11 @@ impl fmt::Display for Failure {
 /// Records a failure at the caller's place.
 #[track_caller]
 pub fn fail(expected: fmt::Arguments<'_>, found: fmt::Arguments<'_>) -> Failed {
-    let failure = Failure { location: Location::caller(), expected: Text::new(expected), found: Text::new(found) };
+    let failure = Failure {
+        location: Location::caller(),
+        expected: Text::new(expected),
+        found: Text::new(found),
+    };
     *LATEST.lock() = Some(failure);
     Failed { _recorded: () }
 }
@@ -204,7 +209,10 @@ mod tests {
             Ok(())
         });
         let line = line!() - 3;
-        assert_eq!(text, format!("  at src/testing/check.rs:{line}\n  expected: 2 + 3 = 6\n  found:    5"));
+        assert_eq!(
+            text,
+            format!("  at src/testing/check.rs:{line}\n  expected: 2 + 3 = 6\n  found:    5")
+        );
     }
 
     #[test]
@@ -214,13 +222,19 @@ mod tests {
             ensure!(1 > 2, "first\nsecond {}", 3);
             Ok(())
         });
-        assert!(text.ends_with("\n  expected: 1 > 2\n  found:    first\n            second 3"), "{text}");
+        assert!(
+            text.ends_with("\n  expected: 1 > 2\n  found:    first\n            second 3"),
+            "{text}"
+        );
         let text = recorded(|| {
             ensure_matches!(Some(3), Some(n) if n == 3);
             ensure_matches!(Some(3), None);
             Ok(())
         });
-        assert!(text.ends_with("\n  expected: Some(3) matches None\n  found:    Some(3)"), "{text}");
+        assert!(
+            text.ends_with("\n  expected: Some(3) matches None\n  found:    Some(3)"),
+            "{text}"
+        );
         let text = recorded(|| Err::<(), i32>(7).or_fail("a page"));
         assert!(text.ends_with("\n  expected: a page\n  found:    7"), "{text}");
         let text = recorded(|| None.or_fail("a stack"));

@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// What is being done: a pointer to a value on the stack of [`during`], or null.
 static INNERMOST: AtomicPtr<&'static dyn Debug> = AtomicPtr::new(ptr::null_mut());
 
-/// Runs a part of a case. If the kernel ends in it, the report says `what` it was. (It is printed only then.)
+/// Runs a part of a case. If the kernel ends in it, the report says `what` it was. (It is printed
+/// only then.)
 pub fn during<R>(what: &dyn Debug, part: impl FnOnce() -> R) -> R {
     let outer = INNERMOST.swap((&raw const what).cast_mut().cast(), Ordering::Relaxed);
     let result = part();
@@ -27,6 +28,7 @@ pub(super) fn clear() {
 ///
 /// The case that ran does not run on, so that what it was doing stays where it is.
 pub(crate) unsafe fn last() -> Option<&'static dyn Debug> {
-    // SAFETY: null, or a value on the stack of a `during` that does not return: nothing unwinds, and the caller says so.
+    // SAFETY: null, or a value on the stack of a `during` that does not return: nothing unwinds,
+    // and the caller says so.
     unsafe { INNERMOST.load(Ordering::Relaxed).as_ref() }.copied()
 }

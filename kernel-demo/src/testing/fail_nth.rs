@@ -8,10 +8,12 @@ use crate::{ensure_eq, memory};
 /// More failing runs than any workload should need.
 const MOST_RUNS: usize = 10_000;
 
-/// Runs the workload with its first frame request failing, then with its second failing, and so on until a run needs no more
-/// requests than came before. After each run, all frames must be back. Returns how many requests were made to fail.
+/// Runs the workload with its first frame request failing, then with its second failing, and so on
+/// until a run needs no more requests than came before. After each run, all frames must be back.
+/// Returns how many requests were made to fail.
 ///
-/// The workload passes when it copes: it meets at most one failure, must not take it for success, and must clean up.
+/// The workload passes when it copes: it meets at most one failure, must not take it for success,
+/// and must clean up.
 ///
 /// # Errors
 ///

@@ -11,7 +11,8 @@ const MARK: &str = "  FAILED  ";
 ///
 /// # Invariants
 ///
-/// `complete ⟹ line` is a whole line that begins with [`MARK`]; otherwise it is what was printed since the last line break.
+/// `complete ⟹ line` is a whole line that begins with [`MARK`]; otherwise it is what was printed
+/// since the last line break.
 #[derive(Default)]
 pub(super) struct FirstFailed {
     line: Text,

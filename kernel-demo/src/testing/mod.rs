@@ -1,4 +1,5 @@
-//! A test framework for a kernel: output like libtest's, cases chosen at run time, frames counted around each case.
+//! A test framework for a kernel: output like libtest's, cases chosen at run time, frames counted
+//! around each case.
 //!
 //! ```text
 //!   run      prints, runs, counts frames, adds up          fail_nth   makes each frame request fail in turn
@@ -7,12 +8,14 @@
 //!   select   which cases: filter, from                  during     what a case does, for the report if the kernel ends there
 //! ```
 //!
-//! A case is a function that returns an error when an expectation does not hold. The name is printed before the case runs,
-//! the verdict after it: when a case takes the kernel down with it, the last line says which. The machine's exit status is
-//! the verdict over all ([`Exit`](crate::arch::qemu::Exit)).
+//! A case is a function that returns an error when an expectation does not hold. The name is
+//! printed before the case runs, the verdict after it: when a case takes the kernel down with it,
+//! the last line says which. The machine's exit status is the verdict over all
+//! ([`Exit`](crate::arch::qemu::Exit)).
 //!
-//! Options, read through [`qemu::option`](crate::arch::qemu::option): `filter`, substrings of names, separated by commas;
-//! `from`, the index in the selected list to start at; `list`, which prints the selected names and runs nothing.
+//! Options, read through [`qemu::option`](crate::arch::qemu::option): `filter`, substrings of
+//! names, separated by commas; `from`, the index in the selected list to start at; `list`, which
+//! prints the selected names and runs nothing.
 
 mod check;
 #[cfg(not(test))]
@@ -64,7 +67,8 @@ impl From<&Step> for Case {
     }
 }
 
-/// A list of [`Case`]s from functions of one module: `cases!("frames": counts_add_up, freed_twice)`.
+/// A list of [`Case`]s from functions of one module: `cases!("frames": counts_add_up,
+/// freed_twice)`.
 #[macro_export]
 macro_rules! cases {
     ($module:literal: $($case:ident),+ $(,)?) => {

@@ -27,7 +27,8 @@ impl Balance {
     }
 }
 
-/// Runs the cases that the options select, then the tour's steps as cases, in order, and returns the verdict.
+/// Runs the cases that the options select, then the tour's steps as cases, in order, and returns
+/// the verdict.
 ///
 /// # Panics
 ///
@@ -58,7 +59,9 @@ pub fn run(groups: &[&[Case]], steps: &[&[Step]]) -> Exit {
     }
     let filtered_out = all().count() - selected().count();
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
-    println!("test result: {verdict}. {passed} passed; {failed} failed; 0 ignored; {filtered_out} filtered out");
+    println!(
+        "test result: {verdict}. {passed} passed; {failed} failed; 0 ignored; {filtered_out} filtered out"
+    );
     if failed == 0 { Exit::Passed } else { Exit::Failed }
 }
 
@@ -92,7 +95,13 @@ fn judge(case: &Case) -> bool {
         Ok(()) => {
             println!("FAILED");
             print_leak("frame leak", "frames not returned", "used", before.used, after.used);
-            print_leak("reservation leak", "frames still reserved", "reserved", before.reserved, after.reserved);
+            print_leak(
+                "reservation leak",
+                "frames still reserved",
+                "reserved",
+                before.reserved,
+                after.reserved,
+            );
             false
         }
     }

@@ -1,6 +1,7 @@
 //! Which cases to run.
 
-/// Cases with this in front of their name fail on purpose. They run only if the filter asks for them by this prefix.
+/// Cases with this in front of their name fail on purpose. They run only if the filter asks for
+/// them by this prefix.
 const SELFTEST: &str = "selftest::";
 
 /// A choice among cases.
@@ -10,7 +11,8 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// The cases whose name contains one of the filter's parts, which are separated by commas. No filter: all cases.
+    /// The cases whose name contains one of the filter's parts, which are separated by commas. No
+    /// filter: all cases.
     pub const fn new(filter: Option<&'a str>) -> Self {
         Self { filter }
     }
@@ -34,7 +36,13 @@ mod tests {
     use super::*;
 
     fn chosen(filter: Option<&str>) -> Vec<&'static str> {
-        let names = ["frames::counts", "faults::null_page", "faults::guard_page", "selftest::panic", "selftest::page_fault"];
+        let names = [
+            "frames::counts",
+            "faults::null_page",
+            "faults::guard_page",
+            "selftest::panic",
+            "selftest::page_fault",
+        ];
         names.into_iter().filter(|name| Selection::new(filter).includes(name)).collect()
     }
 

@@ -68,12 +68,21 @@ fn sbrk(evidence: &mut Evidence<'_>) -> Shown {
     let brk = scratch.raw();
     let base = brk.position();
     evidence.say(format_args!("sbrk(0) = {base:#x}"));
-    evidence.expect_hex("sbrk(+100) returns the old break", base, evidence_of(sbrk_unused(brk, 100)));
+    evidence.expect_hex(
+        "sbrk(+100) returns the old break",
+        base,
+        evidence_of(sbrk_unused(brk, 100)),
+    );
     evidence.expect_hex("sbrk(0)", base + 100, brk.position());
-    evidence.expect_hex("sbrk(-30) returns the old break", base + 100, evidence_of(sbrk_unused(brk, -30)));
+    evidence.expect_hex(
+        "sbrk(-30) returns the old break",
+        base + 100,
+        evidence_of(sbrk_unused(brk, -30)),
+    );
     evidence.expect_hex("sbrk(0)", base + 70, brk.position());
     for (by, expected) in [(-71, MoveError::BelowBase), (100 * GIB, MoveError::BeyondLimit)] {
-        let error = evidence.need("an error", sbrk_unused(brk, by).map_or_else(Ok, |_| Err("the break moved")))?;
+        let error = evidence
+            .need("an error", sbrk_unused(brk, by).map_or_else(Ok, |_| Err("the break moved")))?;
         evidence.expect("sbrk too far", expected, error);
         evidence.expect_hex("sbrk(0)", base + 70, brk.position());
     }
@@ -91,16 +100,26 @@ fn first_touch(evidence: &mut Evidence<'_>) -> Shown {
     let watch = Watch::start();
     let base = evidence.need("1 GiB of addresses", sbrk_unused(brk, GIB))?;
     let memory = with(|memory| memory.counts().total as u64 * PAGE_SIZE);
-    evidence.say(format_args!("the break moves up by {}; this machine has {} of memory", Bytes(GIB as u64), Bytes(memory)));
+    evidence.say(format_args!(
+        "the break moves up by {}; this machine has {} of memory",
+        Bytes(GIB as u64),
+        Bytes(memory)
+    ));
     watch.print(evidence, 4);
     evidence.expect("frames taken by the move", 0, watch.frames());
 
     let touch = Watch::start();
     let found = read(base);
-    evidence.say(format_args!("a word is read at {base:#x}; the instruction faults, is served, and runs again:"));
+    evidence.say(format_args!(
+        "a word is read at {base:#x}; the instruction faults, is served, and runs again:"
+    ));
     touch.print(evidence, 8);
     evidence.expect("page faults", 1, touch.faults());
-    evidence.expect("frames taken: the page, and a page table of each of three levels", 4, touch.frames());
+    evidence.expect(
+        "frames taken: the page, and a page table of each of three levels",
+        4,
+        touch.frames(),
+    );
     evidence.expect("the word that was read", 0, found);
 
     let again = Watch::start();
@@ -113,9 +132,17 @@ fn first_touch(evidence: &mut Evidence<'_>) -> Shown {
     for page in [100, 200] {
         write(base + page * PAGE_SIZE, 1);
     }
-    evidence.expect("frames taken by two more pages, next to each other or not", 2, sparse.frames());
+    evidence.expect(
+        "frames taken by two more pages, next to each other or not",
+        2,
+        sparse.frames(),
+    );
     let info = brk.info();
-    evidence.say(format_args!("{} reserved, {} pages behind it", Bytes(info.end - info.base), info.pages));
+    evidence.say(format_args!(
+        "{} reserved, {} pages behind it",
+        Bytes(info.end - info.base),
+        info.pages
+    ));
     evidence.expect("pages", 3, info.pages);
     Ok(())
 }
@@ -135,13 +162,18 @@ fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     down.print(evidence, 8);
     evidence.expect("frames returned", 3, -down.frames());
     let touched = probe::read(base + PAGE_SIZE);
-    let report = evidence.need("a fault when the memory is touched", touched.map_or_else(Ok, Err))?;
+    let report =
+        evidence.need("a fault when the memory is touched", touched.map_or_else(Ok, Err))?;
     evidence.say(format_args!("{}", report.headline()));
     evidence.expect("what lies there", Cause::GivenBack(brk.name()), report.cause);
 
     evidence.need("a move up again", sbrk_unused(brk, PAGE_SIZE as isize))?;
     let found = read(base + PAGE_SIZE);
-    evidence.expect("after the break has moved up again: the word that was written before", 0, found);
+    evidence.expect(
+        "after the break has moved up again: the word that was written before",
+        0,
+        found,
+    );
     drop(scratch);
     evidence.expect("frames in use after all of it is given back", 0, watch.frames());
     Ok(())
@@ -155,19 +187,33 @@ fn policies(evidence: &mut Evidence<'_>) -> Shown {
         Bytes(all_memory as u64)
     ));
     let strict = scratch(evidence, Policy::Strict)?;
-    let error = sbrk_unused(strict.raw(), all_memory.cast_signed()).map_or_else(Ok, |_| Err("the break moved"));
+    let error = sbrk_unused(strict.raw(), all_memory.cast_signed())
+        .map_or_else(Ok, |_| Err("the break moved"));
     let error = evidence.need("strict: a refusal", error)?;
     evidence.say(format_args!("strict: {error}"));
-    evidence.expect_that("strict: the move is refused for want of frames", matches!(error, MoveError::OutOfFrames(_)));
+    evidence.expect_that(
+        "strict: the move is refused for want of frames",
+        matches!(error, MoveError::OutOfFrames(_)),
+    );
     evidence.expect_hex("strict: the break", strict.raw().info().base, strict.raw().position());
 
     let overcommit = scratch(evidence, Policy::Overcommit)?;
-    let base = evidence.need("overcommit: the addresses", sbrk_unused(overcommit.raw(), all_memory.cast_signed()))?;
+    let base = evidence.need(
+        "overcommit: the addresses",
+        sbrk_unused(overcommit.raw(), all_memory.cast_signed()),
+    )?;
     let pages = (base..base + all_memory as u64).step_by(PAGE_SIZE as usize);
     let fault = pages.map(probe::read).find_map(Result::err).ok_or("every page was touched");
     let report = evidence.need("overcommit: a touch that fails", fault)?;
-    evidence.say(format_args!("overcommit: after {} pages, {}", overcommit.raw().info().pages, report.headline()));
-    evidence.expect_that("overcommit: the touch fails for want of frames", matches!(report.cause, Cause::OutOfFrames(_)));
+    evidence.say(format_args!(
+        "overcommit: after {} pages, {}",
+        overcommit.raw().info().pages,
+        report.headline()
+    ));
+    evidence.expect_that(
+        "overcommit: the touch fails for want of frames",
+        matches!(report.cause, Cause::OutOfFrames(_)),
+    );
     drop(overcommit);
     drop(strict);
     evidence.expect("frames in use after both are given back", 0, watch.frames());
@@ -179,7 +225,11 @@ fn kernel_heap(evidence: &mut Evidence<'_>) -> Shown {
     HEAP.trim(0);
     let watch = Watch::start();
     let block = black_box(alloc::vec![1_u8; SIZE].into_boxed_slice());
-    evidence.expect_at_least("pages that a box of 64 KiB faults in", SIZE / PAGE_SIZE as usize, watch.faults());
+    evidence.expect_at_least(
+        "pages that a box of 64 KiB faults in",
+        SIZE / PAGE_SIZE as usize,
+        watch.faults(),
+    );
     evidence.say(format_args!("{}", HEAP.stats()));
     drop(block);
     HEAP.trim(0);

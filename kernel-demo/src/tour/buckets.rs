@@ -19,7 +19,8 @@ pub(super) const STEPS: &[Step] = &[Step {
     show: buckets,
 }];
 
-/// Blocks of one size, more than two runs of one page hold beside those that were cells before the first run.
+/// Blocks of one size, more than two runs of one page hold beside those that were cells before the
+/// first run.
 const MANY: usize = 300;
 
 fn buckets(evidence: &mut Evidence<'_>) -> Shown {
@@ -28,7 +29,8 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     // Freed blocks go back to their bucket at once, so that it can be seen.
     heap.set_cache_limit(0);
 
-    let (count, last) = heap.small_requests().fold((0, 0), |(count, _), (size, _)| (count + 1, size));
+    let (count, last) =
+        heap.small_requests().fold((0, 0), |(count, _), (size, _)| (count + 1, size));
     evidence.say(format_args!("{count} buckets; the last is for blocks of {last} bytes"));
     let bucket = heap.small_requests().map(|(size, _)| size).find(|size| *size >= 61).unwrap_or(0);
     evidence.expect("malloc(61) rounds up to the bucket of", 64, bucket);
@@ -42,25 +44,40 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
         "malloc(61), {MANY} times; a bucket that is empty gets more of a larger free cell, or the break moves:"
     ));
     watch.print(evidence, 2);
-    evidence.say(format_args!("the first ones are cells, until a zone of its own pays for the size; then:"));
+    evidence.say(format_args!(
+        "the first ones are cells, until a zone of its own pays for the size; then:"
+    ));
     print_runs(evidence, &heap);
     // SAFETY: a live block.
     let usable = unsafe { heap.usable_size(blocks[MANY - 1]) };
     evidence.expect("bytes of the last block that may be used", bucket, usable);
-    let neighbours = blocks.windows(2).filter(|pair| pair[0].addr().get().abs_diff(pair[1].addr().get()) == bucket).count();
-    evidence.expect_at_least("blocks that lie side by side, without a header between", MANY / 2, neighbours);
+    let neighbours = blocks
+        .windows(2)
+        .filter(|pair| pair[0].addr().get().abs_diff(pair[1].addr().get()) == bucket)
+        .count();
+    evidence.expect_at_least(
+        "blocks that lie side by side, without a header between",
+        MANY / 2,
+        neighbours,
+    );
     evidence.expect_at_least("zones of 64 bytes", 2, zones(&heap, 64));
 
     let other = malloc(evidence, &mut heap, 240)?;
     let large = malloc(evidence, &mut heap, last + 1)?;
-    let is_cell = heap.cells().any(|cell| cell.state == CellState::Used && cell.payload() == large.addr().get());
+    let is_cell = heap
+        .cells()
+        .any(|cell| cell.state == CellState::Used && cell.payload() == large.addr().get());
     evidence.expect_that("what is larger than the last bucket is a cell of its own", is_cell);
 
     blocks.iter().for_each(|block| free(&mut heap, *block, 61));
     free(&mut heap, other, 240);
     free(&mut heap, large, last + 1);
     heap.flush();
-    evidence.expect("zones after all is freed: their pages are free cells again", 0, zones(&heap, 64));
+    evidence.expect(
+        "zones after all is freed: their pages are free cells again",
+        0,
+        zones(&heap, 64),
+    );
     expect_sound(evidence, &heap);
     Ok(())
 }
@@ -73,5 +90,9 @@ fn print_runs(evidence: &mut Evidence<'_>, heap: &DemoHeap) {
 
 /// How many runs of blocks of this size there are.
 fn zones(heap: &DemoHeap, size: usize) -> usize {
-    heap.cells().filter(|cell| matches!(cell.state, CellState::Run { block_size, .. } if block_size == size)).count()
+    heap.cells()
+        .filter(
+            |cell| matches!(cell.state, CellState::Run { block_size, .. } if block_size == size),
+        )
+        .count()
 }

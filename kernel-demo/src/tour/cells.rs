@@ -73,7 +73,11 @@ pub fn fresh_heap(evidence: &mut Evidence<'_>) -> Result<DemoHeap, Missing> {
 }
 
 /// `malloc`, where failure ends the step.
-pub fn malloc(evidence: &mut Evidence<'_>, heap: &mut DemoHeap, size: usize) -> Result<NonNull<u8>, Missing> {
+pub fn malloc(
+    evidence: &mut Evidence<'_>,
+    heap: &mut DemoHeap,
+    size: usize,
+) -> Result<NonNull<u8>, Missing> {
     // SAFETY: the steps drop their heaps after the last use of a block.
     let block = unsafe { heap.allocate(bytes(size)) };
     evidence.need("a block", block.ok_or("out of memory"))
@@ -93,7 +97,8 @@ pub const fn bytes(size: usize) -> Layout {
     }
 }
 
-/// Prints every cell of a heap, and all of them to scale: `#` used, `.` free, `_` the top, blank: somebody else's.
+/// Prints every cell of a heap, and all of them to scale: `#` used, `.` free, `_` the top, blank:
+/// somebody else's.
 pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, title: &str) {
     evidence.say(format_args!("{title}"));
     for cell in heap.cells() {
@@ -113,7 +118,11 @@ pub fn expect_sound(evidence: &mut Evidence<'_>, heap: &DemoHeap) {
     }
 }
 
-fn cell_of(evidence: &mut Evidence<'_>, heap: &DemoHeap, block: NonNull<u8>) -> Result<CellInfo, Missing> {
+fn cell_of(
+    evidence: &mut Evidence<'_>,
+    heap: &DemoHeap,
+    block: NonNull<u8>,
+) -> Result<CellInfo, Missing> {
     let cell = heap.cells().find(|cell| cell.payload() == block.addr().get());
     evidence.need("the block's cell", cell.ok_or("no cell has that payload"))
 }
@@ -127,15 +136,28 @@ fn header_and_payload(evidence: &mut Evidence<'_>) -> Shown {
     for size in [1, 24, 100] {
         let block = malloc(evidence, &mut heap, size)?;
         let cell = cell_of(evidence, &heap, block)?;
-        evidence.say(format_args!("malloc({size}) = {:#x}: a cell of {} bytes at {:#x}", block.addr(), cell.size, cell.address));
-        evidence.expect("bytes from the header to the payload", 8, block.addr().get() - cell.address);
+        evidence.say(format_args!(
+            "malloc({size}) = {:#x}: a cell of {} bytes at {:#x}",
+            block.addr(),
+            cell.size,
+            cell.address
+        ));
+        evidence.expect(
+            "bytes from the header to the payload",
+            8,
+            block.addr().get() - cell.address,
+        );
         evidence.expect("address of the payload, modulo 16", 0, block.addr().get() % 16);
         evidence.expect_at_least("bytes of the payload", size, cell.payload_size());
     }
     let sizes: usize = heap.cells().map(|cell| cell.size).sum();
-    let ends =
-        heap.cells().last().map_or(0, |cell| cell.address + cell.size) - heap.cells().next().map_or(0, |cell| cell.address);
-    evidence.expect("bytes of all cells together: as many as from the first to the end of the last", ends, sizes);
+    let ends = heap.cells().last().map_or(0, |cell| cell.address + cell.size)
+        - heap.cells().next().map_or(0, |cell| cell.address);
+    evidence.expect(
+        "bytes of all cells together: as many as from the first to the end of the last",
+        ends,
+        sizes,
+    );
     Ok(())
 }
 
@@ -176,7 +198,11 @@ fn searching_first(evidence: &mut Evidence<'_>) -> Shown {
     print_cells(evidence, &heap, "3000 bytes were freed, with a used cell behind them:");
     let watch = Watch::start();
     let fitting = malloc(evidence, &mut heap, 2000)?;
-    evidence.expect_hex("malloc(2000) takes the freed memory", block.addr().get() as u64, fitting.addr().get() as u64);
+    evidence.expect_hex(
+        "malloc(2000) takes the freed memory",
+        block.addr().get() as u64,
+        fitting.addr().get() as u64,
+    );
     evidence.expect("movements of the break", 0, watch.moves());
     let _large = malloc(evidence, &mut heap, 9000)?;
     evidence.say(format_args!("malloc(9000) fits nowhere:"));
@@ -195,7 +221,11 @@ fn coming_back(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect("free cells that wait in a bin", 1, count(&heap, &[CellState::Free]));
     evidence.expect("bytes granted to the heap", granted, heap.stats().granted_bytes);
     let again = malloc(evidence, &mut heap, 500)?;
-    evidence.expect_hex("malloc of the same size", block.addr().get() as u64, again.addr().get() as u64);
+    evidence.expect_hex(
+        "malloc of the same size",
+        block.addr().get() as u64,
+        again.addr().get() as u64,
+    );
     evidence.expect("movements of the break", 0, watch.moves());
     evidence.expect("page faults", 0, watch.faults());
     Ok(())
@@ -212,14 +242,20 @@ fn merging(evidence: &mut Evidence<'_>) -> Shown {
     blocks.iter().step_by(2).for_each(|block| free(&mut heap, *block, 200));
     print_cells(evidence, &heap, "every other block was freed:");
     evidence.expect("free cells before the wall", BLOCKS / 2, count(&heap, &[CellState::Free]));
-    let fits = heap.cells().any(|cell| cell.state == CellState::Free && cell.payload_size() >= BLOCKS / 2 * 200);
+    let fits = heap
+        .cells()
+        .any(|cell| cell.state == CellState::Free && cell.payload_size() >= BLOCKS / 2 * 200);
     evidence.expect_that("800 bytes are free, but none of them holds 800 bytes", !fits);
     blocks.iter().skip(1).step_by(2).for_each(|block| free(&mut heap, *block, 200));
     print_cells(evidence, &heap, "the others were freed, too:");
     evidence.expect("free cells before the wall", 1, count(&heap, &[CellState::Free]));
     let watch = Watch::start();
     let large = malloc(evidence, &mut heap, BLOCKS * 200)?;
-    evidence.expect_hex("a block as large as all of them together", blocks[0].addr().get() as u64, large.addr().get() as u64);
+    evidence.expect_hex(
+        "a block as large as all of them together",
+        blocks[0].addr().get() as u64,
+        large.addr().get() as u64,
+    );
     evidence.expect("movements of the break", 0, watch.moves());
     expect_sound(evidence, &heap);
     Ok(())
@@ -233,18 +269,31 @@ fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the heap outlives the block.
     let zeroed = unsafe { heap.allocate_zeroed_array(100, Layout::new::<[u8; 4]>()) };
     let block = evidence.need("calloc(100, 4)", zeroed.ok_or("out of memory"))?;
-    evidence.expect_hex("calloc(100, 4) gets dirty memory", dirty.addr().get() as u64, block.addr().get() as u64);
+    evidence.expect_hex(
+        "calloc(100, 4) gets dirty memory",
+        dirty.addr().get() as u64,
+        block.addr().get() as u64,
+    );
     evidence.expect("bytes of it that are not zero", 0, others(block, 400, 0));
     // SAFETY: the heap outlives the block.
     let product = unsafe { heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()) };
-    evidence.expect_that("calloc(2^63 - 1, 4), whose product overflows, is null", product.is_none());
+    evidence
+        .expect_that("calloc(2^63 - 1, 4), whose product overflows, is null", product.is_none());
 
     fill(block, 400, 0x5A);
     let kept = resize(evidence, &mut heap, block, 400, 2000)?;
-    evidence.expect_hex("realloc to 2000, with room behind", block.addr().get() as u64, kept.addr().get() as u64);
+    evidence.expect_hex(
+        "realloc to 2000, with room behind",
+        block.addr().get() as u64,
+        kept.addr().get() as u64,
+    );
     let _wall = malloc(evidence, &mut heap, 10)?;
     let moved = resize(evidence, &mut heap, kept, 2000, 5000)?;
-    evidence.say(format_args!("realloc to 5000, with a wall behind: from {:#x} to {:#x}", kept.addr(), moved.addr()));
+    evidence.say(format_args!(
+        "realloc to 5000, with a wall behind: from {:#x} to {:#x}",
+        kept.addr(),
+        moved.addr()
+    ));
     evidence.expect_that("it moved", moved != kept);
     evidence.expect("bytes that did not come along", 0, others(moved, 400, 0x5A));
     let shrunk = resize(evidence, &mut heap, moved, 5000, 100)?;

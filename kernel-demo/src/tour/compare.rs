@@ -33,18 +33,35 @@ fn side_by_side(evidence: &mut Evidence<'_>) -> Shown {
     unsafe { uninitialised.init(arena, FIXED) };
     drop(uninitialised);
     let on_fixed = Chain::fill(&fixed);
-    evidence.say(format_args!("linked_list_allocator on {}: {} blocks, then null", Bytes(FIXED as u64), on_fixed.len));
+    evidence.say(format_args!(
+        "linked_list_allocator on {}: {} blocks, then null",
+        Bytes(FIXED as u64),
+        on_fixed.len
+    ));
     evidence.expect_that("it ends in out-of-memory", on_fixed.len < BLOCKS);
-    evidence.expect_at_least("bytes allocated by then", FIXED - 2 * BLOCK.size(), on_fixed.len * BLOCK.size());
+    evidence.expect_at_least(
+        "bytes allocated by then",
+        FIXED - 2 * BLOCK.size(),
+        on_fixed.len * BLOCK.size(),
+    );
     on_fixed.free(&fixed);
 
     let watch = Watch::start();
-    let brk = evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))?;
+    let brk =
+        evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))?;
     let growing = LockedHeap::new(brk);
     let on_break = Chain::fill(&growing);
-    evidence.say(format_args!("LockedHeap on a break: {} blocks; {}", on_break.len, growing.stats()));
+    evidence.say(format_args!(
+        "LockedHeap on a break: {} blocks; {}",
+        on_break.len,
+        growing.stats()
+    ));
     evidence.expect("it goes on to the last block", BLOCKS, on_break.len);
-    evidence.expect_at_least("frames taken", (BLOCKS * BLOCK.size() / 4096).cast_signed(), watch.frames());
+    evidence.expect_at_least(
+        "frames taken",
+        (BLOCKS * BLOCK.size() / 4096).cast_signed(),
+        watch.frames(),
+    );
     on_break.free(&growing);
     growing.trim(0);
     evidence.expect("live cells after all are freed", 0, growing.stats().live_cells);

@@ -27,7 +27,8 @@ pub(super) const STEPS: &[Step] = &[
     },
 ];
 
-/// The end of the boot sector, where the PC's firmware put it: mapped one to one by the bootloader, and by nobody afterwards.
+/// The end of the boot sector, where the PC's firmware put it: mapped one to one by the bootloader,
+/// and by nobody afterwards.
 fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     let before = memory::takeover();
     let mapped = before.low_translation.ok_or("the bootloader maps nothing there");
@@ -37,27 +38,47 @@ fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
         "the firmware put the boot sector at 0x7c00 and jumped there; its last word, at {LOW_ADDRESS:#x}, is its mark"
     ));
     evidence.expect_hex("before: what the address translates to", LOW_ADDRESS, mapped);
-    evidence.expect_hex("before: the word read there, through the address itself", BOOT_MARK.into(), value.into());
+    evidence.expect_hex(
+        "before: the word read there, through the address itself",
+        BOOT_MARK.into(),
+        value.into(),
+    );
 
     let root = with(|memory| memory.tables().root().start_address().as_u64());
     evidence.say(format_args!("now the processor goes by the kernel's own tables, at {root:#x}"));
-    let lower_half = with(|memory| memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count());
-    evidence.expect_at_least("before: entries of the top page table for the lower half", 1, before.lower_half_entries);
+    let lower_half = with(|memory| {
+        memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count()
+    });
+    evidence.expect_at_least(
+        "before: entries of the top page table for the lower half",
+        1,
+        before.lower_half_entries,
+    );
     evidence.expect("after: entries of the top page table for the lower half", 0, lower_half);
     let touched = probe::read(LOW_ADDRESS);
-    let report = evidence.need("a fault when the address is touched", touched.map_or_else(Ok, Err))?;
+    let report =
+        evidence.need("a fault when the address is touched", touched.map_or_else(Ok, Err))?;
     evidence.say(format_args!("{}", report.headline()));
     evidence.expect("after: what lies at the address", Cause::NoRegion, report.cause);
     let by_map = PhysicalMap::address(LOW_ADDRESS);
     evidence.say(format_args!("the memory is still there, for those who know where: {by_map:#x}"));
     let [low, high] = [probe::read(by_map), probe::read(by_map + 1)].map(|byte| byte.unwrap_or(0));
-    evidence.expect_hex("the word read there now", value.into(), u16::from_le_bytes([low, high]).into());
+    evidence.expect_hex(
+        "the word read there now",
+        value.into(),
+        u16::from_le_bytes([low, high]).into(),
+    );
     Ok(())
 }
 
 fn pages(evidence: &mut Evidence<'_>) -> Shown {
     let counts = with(|memory| memory.counts());
-    evidence.say(format_args!("{} frames of {} each, {} of them free", counts.total, Bytes(PAGE_SIZE), counts.free));
+    evidence.say(format_args!(
+        "{} frames of {} each, {} of them free",
+        counts.total,
+        Bytes(PAGE_SIZE),
+        counts.free
+    ));
     let watch = Watch::start();
     let frame = evidence.need("a frame", with(|memory| memory.frames().allocate(0)))?;
     let address = frame.start_address().as_u64();

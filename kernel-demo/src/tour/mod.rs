@@ -1,4 +1,5 @@
-//! The tour: the documents' claims, one after the other, each with evidence that is computed and checked.
+//! The tour: the documents' claims, one after the other, each with evidence that is computed and
+//! checked.
 //!
 //! ```text
 //!   machine   what the kernel stands on      C18 C22
@@ -31,5 +32,13 @@ use crate::evidence::Step;
 const BUCKETS: &[Step] = if cfg!(feature = "checked") { &[] } else { buckets::STEPS };
 
 /// All steps, in order, by part.
-pub const PARTS: [&[Step]; 8] =
-    [machine::STEPS, breaks::STEPS, cells::STEPS, BUCKETS, edge::STEPS, compare::STEPS, processes::STEPS, programs::STEPS];
+pub const PARTS: [&[Step]; 8] = [
+    machine::STEPS,
+    breaks::STEPS,
+    cells::STEPS,
+    BUCKETS,
+    edge::STEPS,
+    compare::STEPS,
+    processes::STEPS,
+    programs::STEPS,
+];

@@ -103,7 +103,8 @@ fn segmentation_faults(evidence: &mut Evidence<'_>) -> Shown {
     ring3.run();
     evidence.say(format_args!("the report of the first:"));
     let lines: Vec<&str> = ring3.lines().collect();
-    let begin = lines.iter().position(|line| line.contains("Segmentation fault")).unwrap_or(lines.len());
+    let begin =
+        lines.iter().position(|line| line.contains("Segmentation fault")).unwrap_or(lines.len());
     lines[begin..].iter().take(6).for_each(|line| evidence.say(format_args!("| {line}")));
     for (pid, (case, cause)) in wrong.into_iter().flatten().zip(WRONG) {
         evidence.say(format_args!("process {pid}: segv {case}"));
@@ -124,15 +125,22 @@ fn layout(evidence: &mut Evidence<'_>) -> Shown {
     let maps = ring3.view(evidence, pid, View::Maps)?;
     evidence.say(format_args!("its map before it begins; a heap there is not yet:"));
     maps.lines().for_each(|line| evidence.say(format_args!("| {line}")));
-    let with = |permissions: &str| maps.lines().filter(|line| line.split_whitespace().nth(1) == Some(permissions)).count();
+    let with = |permissions: &str| {
+        maps.lines().filter(|line| line.split_whitespace().nth(1) == Some(permissions)).count()
+    };
     evidence.expect("areas of text, r-x", 1, with("r-xp"));
     evidence.expect_at_least("areas of constants, r--", 1, with("r--p"));
     evidence.expect_at_least("areas of data, bss and stack, rw-", 3, with("rw-p"));
-    evidence.expect("areas that are all of these", maps.lines().count(), with("r-xp") + with("r--p") + with("rw-p"));
+    evidence.expect(
+        "areas that are all of these",
+        maps.lines().count(),
+        with("r-xp") + with("r--p") + with("rw-p"),
+    );
     let closed = ["kernel", "kernel-write"];
     let mut touched = [None; 2];
     for (touched, case) in touched.iter_mut().zip(closed) {
-        *touched = Some(ring3.spawn(evidence, "segv", &[case], Options { quiet: true, ..options() })?);
+        *touched =
+            Some(ring3.spawn(evidence, "segv", &[case], Options { quiet: true, ..options() })?);
     }
     ring3.run();
     evidence.say(format_args!("where it finds its own parts:"));
@@ -149,24 +157,42 @@ fn layout(evidence: &mut Evidence<'_>) -> Shown {
 }
 
 /// The places that the program layout finds its parts at, with their names.
-fn places(evidence: &mut Evidence<'_>, seed: Option<u64>) -> Result<Vec<(String, String)>, Missing> {
+fn places(
+    evidence: &mut Evidence<'_>,
+    seed: Option<u64>,
+) -> Result<Vec<(String, String)>, Missing> {
     let mut ring3 = Ring3::start(evidence, settings())?;
     let pid = ring3.spawn(evidence, "layout", &[], Options { seed, ..options() })?;
     ring3.run();
     ring3.expect_end(evidence, "exit status of layout", pid, 0)?;
-    let places = ring3.lines().filter_map(|line| line.split_once(": 0x")).map(|(name, at)| (name.into(), at.into())).collect();
+    let places = ring3
+        .lines()
+        .filter_map(|line| line.split_once(": 0x"))
+        .map(|(name, at)| (name.into(), at.into()))
+        .collect();
     ring3.finish(evidence);
     Ok(places)
 }
 
 fn random_positions(evidence: &mut Evidence<'_>) -> Shown {
-    let [first, again, other, chance] =
-        [places(evidence, Some(7))?, places(evidence, Some(7))?, places(evidence, Some(8))?, places(evidence, None)?];
-    evidence.say(format_args!("{:10} {:>16} {:>16} {:>16} {:>16}", "", "seed 7", "seed 7", "seed 8", "no seed"));
-    for (((name, one), (_, two)), ((_, three), (_, four))) in first.iter().zip(&again).zip(other.iter().zip(&chance)) {
+    let [first, again, other, chance] = [
+        places(evidence, Some(7))?,
+        places(evidence, Some(7))?,
+        places(evidence, Some(8))?,
+        places(evidence, None)?,
+    ];
+    evidence.say(format_args!(
+        "{:10} {:>16} {:>16} {:>16} {:>16}",
+        "", "seed 7", "seed 7", "seed 8", "no seed"
+    ));
+    for (((name, one), (_, two)), ((_, three), (_, four))) in
+        first.iter().zip(&again).zip(other.iter().zip(&chance))
+    {
         evidence.say(format_args!("{name:10} {one:>16} {two:>16} {three:>16} {four:>16}"));
     }
-    let moved = |others: &[(String, String)]| first.iter().zip(others).filter(|(one, other)| one != other).count();
+    let moved = |others: &[(String, String)]| {
+        first.iter().zip(others).filter(|(one, other)| one != other).count()
+    };
     evidence.expect_at_least("places", 7, first.len());
     evidence.expect("places that the same seed moves", 0, moved(&again));
     evidence.expect("places that another seed moves", first.len(), moved(&other));
@@ -176,7 +202,9 @@ fn random_positions(evidence: &mut Evidence<'_>) -> Shown {
 
 /// A figure of the view `status`, in KiB.
 fn figure(status: &str, name: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok())
+    status.lines().find_map(|line| {
+        line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+    })
 }
 
 fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
@@ -187,7 +215,8 @@ fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
     let taken = free - ring3.system().machine().frames_free();
     let status = ring3.view(evidence, pid, View::Status)?;
     status.lines().for_each(|line| evidence.say(format_args!("| {line}")));
-    let [size, resident, tables] = ["VmSize", "VmRSS", "VmPTE"].map(|name| figure(&status, name).ok_or(name));
+    let [size, resident, tables] =
+        ["VmSize", "VmRSS", "VmPTE"].map(|name| figure(&status, name).ok_or(name));
     let (size, resident) = (evidence.need("a figure", size)?, evidence.need("a figure", resident)?);
     let tables = evidence.need("a figure", tables)?;
     evidence.say(format_args!(
@@ -242,13 +271,20 @@ fn brk(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect("pages with memory behind them", 0, pages.resident());
 
     let refused = space.brk(start - 1, &mut pages, &mut account);
-    evidence.expect_hex("brk(below its start): refused, the answer is where it stands", start + GIB, refused);
+    evidence.expect_hex(
+        "brk(below its start): refused, the answer is where it stands",
+        start + GIB,
+        refused,
+    );
     evidence.expect_that("and no field has changed", fields(&space, &account) == after);
     let moved = space.brk(start, &mut pages, &mut account);
     evidence.expect_hex("brk(start)", start, moved);
     evidence.expect("pages promised", 0, account.promised());
     evidence.expect("events of a move down by 1 GiB that nobody touched", 0, watch.events());
-    evidence.say(format_args!("so {} of addresses cost as much as one page: a few words in the kernel", Bytes(GIB)));
+    evidence.say(format_args!(
+        "so {} of addresses cost as much as one page: a few words in the kernel",
+        Bytes(GIB)
+    ));
     space.destroy(&mut pages, &mut account);
     Ok(())
 }

@@ -73,7 +73,10 @@ fn maps(evidence: &mut Evidence<'_>) -> Shown {
         evidence.expect("bytes of the heap's region before the first malloc", 0, before);
         evidence.expect_that("it appears, and grows", 0 < first && first < more);
         evidence.expect("bytes of it after free: as many as before", more, freed);
-        evidence.expect_that("it becomes smaller when the heap is told to give back what is free", trimmed < freed);
+        evidence.expect_that(
+            "it becomes smaller when the heap is told to give back what is free",
+            trimmed < freed,
+        );
     }
     ring3.finish(evidence);
     Ok(())
@@ -95,16 +98,31 @@ fn trace(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("simple (process 1) and segv (process 3) are traced, hello (process 2) is not; all but write:"));
     ring3.print_if(evidence, 40, |line| line.starts_with("[pid ") && !line.contains(" write("));
 
-    let own =
-        |line: &str| line.strip_prefix("[pid     1] ").map(str::trim_end).filter(|call| call.starts_with("brk(")).and_then(brk);
+    let own = |line: &str| {
+        line.strip_prefix("[pid     1] ")
+            .map(str::trim_end)
+            .filter(|call| call.starts_with("brk("))
+            .and_then(brk)
+    };
     let brks: Vec<(u64, u64)> = ring3.lines().filter_map(own).collect();
     evidence.expect_at_least("calls of brk", 4, brks.len());
-    evidence.expect_that("the first asks where the break is", brks.first().is_some_and(|&(asked, _)| asked == 0));
-    let granted = brks.iter().filter(|(asked, _)| *asked != 0).all(|(asked, answered)| asked == answered);
+    evidence.expect_that(
+        "the first asks where the break is",
+        brks.first().is_some_and(|&(asked, _)| asked == 0),
+    );
+    let granted =
+        brks.iter().filter(|(asked, _)| *asked != 0).all(|(asked, answered)| asked == answered);
     evidence.expect_that("each of the others gets what it asks for", granted);
-    let (highest, last) = (brks.iter().map(|&(_, end)| end).max(), brks.last().map(|&(_, end)| end));
-    evidence.expect_that("the break goes up with malloc, and comes down with the last free", last < highest);
-    let faults = ring3.lines().filter(|line| line.starts_with("[pid     1] --- page fault {") && line.contains("[heap]")).count();
+    let (highest, last) =
+        (brks.iter().map(|&(_, end)| end).max(), brks.last().map(|&(_, end)| end));
+    evidence.expect_that(
+        "the break goes up with malloc, and comes down with the last free",
+        last < highest,
+    );
+    let faults = ring3
+        .lines()
+        .filter(|line| line.starts_with("[pid     1] --- page fault {") && line.contains("[heap]"))
+        .count();
     evidence.expect_at_least("page faults on what it granted", 1, faults);
 
     evidence.expect(
@@ -113,7 +131,10 @@ fn trace(evidence: &mut Evidence<'_>) -> Shown {
         ring3.lines().filter(|line| line.starts_with("[pid     2]")).count(),
     );
     let ending = "[pid     3] +++ killed by SIGSEGV +++";
-    evidence.expect_that("the trace of a process that is ended says so", ring3.lines().any(|line| line.starts_with(ending)));
+    evidence.expect_that(
+        "the trace of a process that is ended says so",
+        ring3.lines().any(|line| line.starts_with(ending)),
+    );
     ring3.expect_end(evidence, "exit status of simple", simple, 0)?;
     ring3.expect_end(evidence, "exit status of hello", hello, 0)?;
     ring3.expect_end(evidence, "exit status of segv, as a shell shows it", segv, 139)?;

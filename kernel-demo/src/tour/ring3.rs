@@ -61,7 +61,12 @@ impl Ring3 {
     }
 
     /// A view of the memory of a process.
-    pub fn view(&mut self, evidence: &mut Evidence<'_>, pid: Pid, view: View) -> Result<String, Missing> {
+    pub fn view(
+        &mut self,
+        evidence: &mut Evidence<'_>,
+        pid: Pid,
+        view: View,
+    ) -> Result<String, Missing> {
         let mut text = String::new();
         let written = self.system.write_view(pid, view, &mut text);
         evidence.need("a view of the process", written)?;
@@ -69,8 +74,15 @@ impl Ring3 {
     }
 
     /// Checks how a process ended that this step started: its exit status, as a shell shows it.
-    pub fn expect_end(&self, evidence: &mut Evidence<'_>, what: &str, pid: Pid, expected: u8) -> Result<(), Missing> {
-        let status = self.system.outcome(pid).and_then(|started| started.status).map(Status::shell_code);
+    pub fn expect_end(
+        &self,
+        evidence: &mut Evidence<'_>,
+        what: &str,
+        pid: Pid,
+        expected: u8,
+    ) -> Result<(), Missing> {
+        let status =
+            self.system.outcome(pid).and_then(|started| started.status).map(Status::shell_code);
         let status = evidence.need("the end of the process", status.ok_or("it has not ended"))?;
         evidence.expect(what, expected, status);
         Ok(())
@@ -83,7 +95,12 @@ impl Ring3 {
     }
 
     /// Checks that the process has ended for this reason, by a segmentation fault.
-    pub fn expect_fault(&self, evidence: &mut Evidence<'_>, pid: Pid, expected: Cause) -> Result<(), Missing> {
+    pub fn expect_fault(
+        &self,
+        evidence: &mut Evidence<'_>,
+        pid: Pid,
+        expected: Cause,
+    ) -> Result<(), Missing> {
         let crash = self.crash(evidence, pid)?;
         self.expect_end(evidence, "  its exit status, as a shell shows it", pid, 139)?;
         match crash.reason {
@@ -93,10 +110,20 @@ impl Ring3 {
         Ok(())
     }
 
-    /// Checks that a program, which checks what it claims, has found all of it true, and so much at least.
-    pub fn expect_true(&self, evidence: &mut Evidence<'_>, pid: Pid, claims: usize) -> Result<(), Missing> {
+    /// Checks that a program, which checks what it claims, has found all of it true, and so much at
+    /// least.
+    pub fn expect_true(
+        &self,
+        evidence: &mut Evidence<'_>,
+        pid: Pid,
+        claims: usize,
+    ) -> Result<(), Missing> {
         self.expect_end(evidence, "exit status: all that the program claims is true", pid, 0)?;
-        evidence.expect_at_least("claims that it checked", claims, self.lines().filter(|line| line.starts_with("ok: ")).count());
+        evidence.expect_at_least(
+            "claims that it checked",
+            claims,
+            self.lines().filter(|line| line.starts_with("ok: ")).count(),
+        );
         Ok(())
     }
 
@@ -111,7 +138,12 @@ impl Ring3 {
     }
 
     /// Prints the lines that were written and are chosen, but at most so many.
-    pub fn print_if(&self, evidence: &mut Evidence<'_>, most: usize, chosen: impl Fn(&str) -> bool) {
+    pub fn print_if(
+        &self,
+        evidence: &mut Evidence<'_>,
+        most: usize,
+        chosen: impl Fn(&str) -> bool,
+    ) {
         let lines = || self.lines().filter(|line| chosen(line));
         lines().take(most).for_each(|line| evidence.say(format_args!("| {line}")));
         match lines().count().saturating_sub(most) {
@@ -123,13 +155,26 @@ impl Ring3 {
     /// Checks that nothing is left of all processes.
     pub fn finish(mut self, evidence: &mut Evidence<'_>) {
         evidence.expect("bytes of output that were lost", 0, self.system.output_lost());
-        evidence.expect("pages promised to processes, now that all have ended", 0, self.system.promised());
-        evidence.expect("frames that are free again", self.free, self.system.machine().frames_free());
+        evidence.expect(
+            "pages promised to processes, now that all have ended",
+            0,
+            self.system.promised(),
+        );
+        evidence.expect(
+            "frames that are free again",
+            self.free,
+            self.system.machine().frames_free(),
+        );
     }
 }
 
 /// Runs one program that checks what it claims, and prints what it writes.
-pub fn show(evidence: &mut Evidence<'_>, settings: Settings, name: &'static str, claims: usize) -> Result<Ring3, Missing> {
+pub fn show(
+    evidence: &mut Evidence<'_>,
+    settings: Settings,
+    name: &'static str,
+    claims: usize,
+) -> Result<Ring3, Missing> {
     let mut ring3 = Ring3::start(evidence, settings)?;
     let pid = ring3.spawn(evidence, name, &[], options())?;
     ring3.run();

@@ -40,7 +40,9 @@ impl Watch {
     }
 
     fn count(&self, is_meant: impl Fn(&Event) -> bool) -> usize {
-        with(|memory| memory.trace().since(self.mark).filter(|entry| is_meant(&entry.event)).count())
+        with(|memory| {
+            memory.trace().since(self.mark).filter(|entry| is_meant(&entry.event)).count()
+        })
     }
 
     /// Prints the trace since, but at most `most` lines of it.

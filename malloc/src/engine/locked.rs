@@ -1,5 +1,5 @@
-//! One heap behind the lock, as functions: of brkalloc as it is, or of brkalloc with its profile `checked`, whose types are others of the
-//! same names.
+//! One heap behind the lock, as functions: of brkalloc as it is, or of brkalloc with its profile
+//! `checked`, whose types are others of the same names.
 
 /// The functions of a heap of `$library`.
 macro_rules! locked_heap {
@@ -36,7 +36,8 @@ macro_rules! locked_heap {
             with(|heap| unsafe { heap.allocate(layout) })
         }
 
-        /// Gives back the pages of free memory, of `least` bytes or more together. Returns how many bytes.
+        /// Gives back the pages of free memory, of `least` bytes or more together. Returns how many
+        /// bytes.
         fn give_back_unused(least: usize) -> usize {
             let mut bytes = 0;
             with(|heap| {
@@ -68,7 +69,10 @@ macro_rules! locked_heap {
         ///
         /// As for [`reallocate`](crate::engine::reallocate).
         #[inline]
-        pub(in crate::engine) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        pub(in crate::engine) unsafe fn reallocate(
+            block: NonNull<u8>,
+            new: Layout,
+        ) -> Option<NonNull<u8>> {
             // SAFETY: the caller's promise.
             with(|heap| unsafe { heap.reallocate_unsized(block, new) })
         }
@@ -87,8 +91,12 @@ macro_rules! locked_heap {
 
         pub(in crate::engine) fn set(setting: Setting) {
             with(|heap| match setting {
-                Setting::MapThreshold(bytes) => heap.set_map_threshold(MapThreshold { bytes, adapts_up_to: 0 }),
-                Setting::TrimThreshold(threshold) => heap.set_trim(Trim { threshold, keep: threshold / 2 }),
+                Setting::MapThreshold(bytes) => {
+                    heap.set_map_threshold(MapThreshold { bytes, adapts_up_to: 0 })
+                }
+                Setting::TrimThreshold(threshold) => {
+                    heap.set_trim(Trim { threshold, keep: threshold / 2 })
+                }
             });
         }
 

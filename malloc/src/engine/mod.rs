@@ -1,4 +1,5 @@
-//! Which heap serves the process. What C means by its names is not known here: layouts come in, blocks go out.
+//! Which heap serves the process. What C means by its names is not known here: layouts come in,
+//! blocks go out.
 //!
 //! ```text
 //!   Mode   Unstarted ──first call──► Usual     usual.rs       arenas; one test, then the heap
@@ -78,7 +79,8 @@ pub(crate) fn start() -> u8 {
     mode
 }
 
-/// A block of this layout, if the usual heap has one at hand. `None` only says that [`allocate`] may have one.
+/// A block of this layout, if the usual heap has one at hand. `None` only says that [`allocate`]
+/// may have one.
 #[inline(always)]
 pub(crate) fn allocate_at_once(layout: Layout) -> Option<NonNull<u8>> {
     if is_usual() { usual::allocate_at_once(layout) } else { None }
@@ -108,7 +110,9 @@ pub(crate) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 fn allocate_zeroed_specially(layout: Layout) -> Option<NonNull<u8>> {
     match mode() {
         CHECKED => checked::allocate_zeroed(layout),
-        TRACED => trace::allocated(trace::Act::AllocateZeroed, layout, || usual::allocate_zeroed(layout)),
+        TRACED => {
+            trace::allocated(trace::Act::AllocateZeroed, layout, || usual::allocate_zeroed(layout))
+        }
         _ => usual::allocate_zeroed(layout),
     }
 }
@@ -244,11 +248,13 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     }
 }
 
-/// Before a fork, so many pauses whoever is in the middle of something in an arena is waited for at most.
+/// Before a fork, so many pauses whoever is in the middle of something in an arena is waited for at
+/// most.
 const PAUSES: usize = 1000;
 
-/// Takes everything that another thread might hold, in the order in which everybody takes it: before `fork`. What nobody else can hold is not even
-/// touched, here and below: of each page that is written to, parent and child need a copy each.
+/// Takes everything that another thread might hold, in the order in which everybody takes it:
+/// before `fork`. What nobody else can hold is not even touched, here and below: of each page that
+/// is written to, parent and child need a copy each.
 pub(crate) fn hold_for_fork() {
     if is_traced() {
         trace::hold();
@@ -283,7 +289,8 @@ pub(crate) fn release_in_child() {
     }
 }
 
-/// Makes the slot of a thread that is not in the child of a fork ready for another one. False: its memory is lost, and nobody should get it.
+/// Makes the slot of a thread that is not in the child of a fork ready for another one. False: its
+/// memory is lost, and nobody should get it.
 ///
 /// # Safety
 ///

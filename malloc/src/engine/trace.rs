@@ -1,7 +1,8 @@
 //! A record of every call, for `bench import` to make a trace of, which the benchmark replays.
 //!
-//! A record is four native 64-bit words: `act | alignment << 8`, the size, the address of the block, and the address before. Each is made with
-//! the trace locked while the heap does what it says, so that the order of the records is the order of what happened.
+//! A record is four native 64-bit words: `act | alignment << 8`, the size, the address of the
+//! block, and the address before. Each is made with the trace locked while the heap does what it
+//! says, so that the order of the records is the order of what happened.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -66,7 +67,11 @@ pub(super) fn start(path: &CStr) -> bool {
 }
 
 /// An allocation.
-pub(super) fn allocated(act: Act, layout: Layout, run: impl FnOnce() -> Option<NonNull<u8>>) -> Option<NonNull<u8>> {
+pub(super) fn allocated(
+    act: Act,
+    layout: Layout,
+    run: impl FnOnce() -> Option<NonNull<u8>>,
+) -> Option<NonNull<u8>> {
     recorded(run, |block| record(act, layout, *block, None))
 }
 
@@ -76,11 +81,20 @@ pub(super) fn freed(block: NonNull<u8>, run: impl FnOnce()) {
 }
 
 /// A `realloc`.
-pub(super) fn reallocated(old: NonNull<u8>, new: Layout, run: impl FnOnce() -> Option<NonNull<u8>>) -> Option<NonNull<u8>> {
+pub(super) fn reallocated(
+    old: NonNull<u8>,
+    new: Layout,
+    run: impl FnOnce() -> Option<NonNull<u8>>,
+) -> Option<NonNull<u8>> {
     recorded(run, |block| record(Act::Reallocate, new, *block, Some(old)))
 }
 
-fn record(act: Act, layout: Layout, block: Option<NonNull<u8>>, old: Option<NonNull<u8>>) -> Record {
+fn record(
+    act: Act,
+    layout: Layout,
+    block: Option<NonNull<u8>>,
+    old: Option<NonNull<u8>>,
+) -> Record {
     let align = if layout.align() > ALIGN { layout.align() as u64 } else { 0 };
     [act as u64 | align << 8, layout.size() as u64, address(block), address(old)]
 }
@@ -104,7 +118,8 @@ fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R 
 
 /// Runs `act` with the buffer and the file, if there is one. The trace is locked.
 fn with_buffer(act: impl FnOnce(&mut Buffer, c_int)) {
-    if let Some(file) = TRACE.file.load(Ordering::Relaxed).checked_sub(1).filter(|&file| file >= 0) {
+    if let Some(file) = TRACE.file.load(Ordering::Relaxed).checked_sub(1).filter(|&file| file >= 0)
+    {
         // SAFETY: the trace is locked.
         act(unsafe { &mut *TRACE.buffer.get() }, file);
     }

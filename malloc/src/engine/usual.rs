@@ -75,7 +75,8 @@ pub(super) fn retire_thread() {
     unsafe { HEAP.retire() };
 }
 
-/// Before a `fork`, with the lock held, if there are others: holds the arenas in which nobody is. False: somebody may be out soon.
+/// Before a `fork`, with the lock held, if there are others: holds the arenas in which nobody is.
+/// False: somebody may be out soon.
 pub(super) fn hold_for_fork() -> bool {
     // SAFETY: the caller has the lock.
     unsafe { HEAP.hold_for_fork() }
@@ -127,7 +128,9 @@ fn give_back_unused(least: usize) -> usize {
 
 pub(super) fn set(setting: Setting) {
     match setting {
-        Setting::MapThreshold(bytes) => HEAP.set_map_threshold(MapThreshold { bytes, adapts_up_to: 0 }),
+        Setting::MapThreshold(bytes) => {
+            HEAP.set_map_threshold(MapThreshold { bytes, adapts_up_to: 0 })
+        }
         Setting::TrimThreshold(threshold) => HEAP.set_trim(Trim { threshold, keep: threshold / 2 }),
     }
 }

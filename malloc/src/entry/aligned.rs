@@ -19,7 +19,8 @@ pub unsafe extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     }
 }
 
-/// C's `aligned_alloc`: what is no power of two is `EINVAL`. The size need not be a multiple of the alignment.
+/// C's `aligned_alloc`: what is no power of two is `EINVAL`. The size need not be a multiple of the
+/// alignment.
 ///
 /// # Safety
 ///
@@ -32,7 +33,8 @@ pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void
     block_or_errno(request::aligned(align, size).and_then(engine::allocate))
 }
 
-/// POSIX's `posix_memalign`: answers `EINVAL` or `ENOMEM` itself, and leaves `errno` and `*out` alone then.
+/// POSIX's `posix_memalign`: answers `EINVAL` or `ENOMEM` itself, and leaves `errno` and `*out`
+/// alone then.
 ///
 /// # Safety
 ///
@@ -42,7 +44,9 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     if !request::is_posix_alignment(align) {
         return libc::EINVAL;
     }
-    let Some(block) = request::aligned(align, size).and_then(engine::allocate) else { return libc::ENOMEM };
+    let Some(block) = request::aligned(align, size).and_then(engine::allocate) else {
+        return libc::ENOMEM;
+    };
     // SAFETY: the caller's promise.
     unsafe { out.write(block.as_ptr().cast()) };
     0

@@ -35,21 +35,26 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     block_or_errno(request::array(count, size).and_then(engine::allocate_zeroed))
 }
 
-/// C's `realloc`. Null is nothing to begin with; to no bytes is to be freed, and the answer is null (as in glibc).
+/// C's `realloc`. Null is nothing to begin with; to no bytes is to be freed, and the answer is null
+/// (as in glibc).
 ///
 /// # Safety
 ///
 /// As in C: the block is live, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
-    let Some(block) = block_of(pointer) else { return block_or_errno(request::plain(size).and_then(engine::allocate)) };
+    let Some(block) = block_of(pointer) else {
+        return block_or_errno(request::plain(size).and_then(engine::allocate));
+    };
     if size == 0 {
         // SAFETY: the caller's promise.
         unsafe { engine::deallocate(block) };
         return ptr::null_mut();
     }
     // SAFETY: the caller's promise.
-    block_or_errno(request::plain(size).and_then(|layout| unsafe { engine::reallocate(block, layout) }))
+    block_or_errno(
+        request::plain(size).and_then(|layout| unsafe { engine::reallocate(block, layout) }),
+    )
 }
 
 /// BSD's `reallocarray`: `realloc` with a product that is looked at.
@@ -58,7 +63,11 @@ pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_vo
 ///
 /// As for `realloc`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reallocarray(pointer: *mut c_void, count: usize, size: usize) -> *mut c_void {
+pub unsafe extern "C" fn reallocarray(
+    pointer: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
     match count.checked_mul(size) {
         // SAFETY: the caller's promise.
         Some(bytes) => unsafe { realloc(pointer, bytes) },

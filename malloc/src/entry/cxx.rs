@@ -4,8 +4,8 @@
 //!   operator new ──► malloc ──(null)──► the operator of the C++ library, which comes next: new handlers, bad_alloc, null
 //! ```
 //!
-//! Where there is memory, `new` is `malloc`, without the C++ library in between. Where there is none, the call is passed on by a jump: what
-//! the C++ library then throws meets no frame of ours.
+//! Where there is memory, `new` is `malloc`, without the C++ library in between. Where there is
+//! none, the call is passed on by a jump: what the C++ library then throws meets no frame of ours.
 
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
@@ -23,7 +23,8 @@ fn next(name: &CStr) -> *mut c_void {
     function
 }
 
-/// Operators `new`, by their mangled names: what they are in C, and the operator to jump to if that answers null.
+/// Operators `new`, by their mangled names: what they are in C, and the operator to jump to if that
+/// answers null.
 macro_rules! operators_new {
     ($($(#[$doc:meta])* $name:ident = $function:path, $next:ident;)*) => {$(
         extern "C" fn $next() -> *mut c_void {

@@ -6,8 +6,9 @@ use super::{aligned, c};
 use crate::engine::{self, Setting};
 use crate::start;
 
-/// glibc's `mallopt`. Thresholds are those of brkalloc; what else there is names parts that brkalloc has not, and is accepted without effect.
-/// 0: there is no such setting, or not this value of it.
+/// glibc's `mallopt`. Thresholds are those of brkalloc; what else there is names parts that
+/// brkalloc has not, and is accepted without effect. 0: there is no such setting, or not this value
+/// of it.
 ///
 /// # Safety
 ///
@@ -26,14 +27,19 @@ fn set(setting: c_int, bytes: usize) -> bool {
         libc::M_MMAP_THRESHOLD => engine::set(Setting::MapThreshold(bytes)),
         libc::M_MMAP_MAX if bytes == 0 => engine::set(Setting::MapThreshold(usize::MAX)),
         libc::M_TRIM_THRESHOLD => engine::set(Setting::TrimThreshold(bytes)),
-        libc::M_MMAP_MAX | libc::M_TOP_PAD | libc::M_MXFAST | libc::M_CHECK_ACTION | libc::M_PERTURB => {}
+        libc::M_MMAP_MAX
+        | libc::M_TOP_PAD
+        | libc::M_MXFAST
+        | libc::M_CHECK_ACTION
+        | libc::M_PERTURB => {}
         libc::M_ARENA_TEST | libc::M_ARENA_MAX => {}
         _ => return false,
     }
     true
 }
 
-/// glibc's `malloc_trim`: gives back what can be, but for `keep` bytes at the break. 1 if there was something.
+/// glibc's `malloc_trim`: gives back what can be, but for `keep` bytes at the break. 1 if there was
+/// something.
 ///
 /// # Safety
 ///
@@ -98,7 +104,8 @@ pub unsafe extern "C" fn malloc_stats() {
     start::print_statistics();
 }
 
-/// Second names that glibc has for its functions: whoever calls one must not get a block of glibc's, for `free` is ours.
+/// Second names that glibc has for its functions: whoever calls one must not get a block of
+/// glibc's, for `free` is ours.
 macro_rules! second_names {
     ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)? = $function:path;)*) => {$(
         $(#[$doc])*

@@ -1,4 +1,5 @@
-//! The functions that programs call. Each is a line or two: what an odd argument means, and then the engine.
+//! The functions that programs call. Each is a line or two: what an odd argument means, and then
+//! the engine.
 //!
 //! | file | |
 //! |---|---|
@@ -44,5 +45,7 @@ fn block_of(pointer: *mut c_void) -> Option<NonNull<u8>> {
 
 #[cold]
 fn not_ours(block: NonNull<u8>) -> ! {
-    crate::report::die(format_args!("{block:p} was handed in, which is no block: none is aligned so"))
+    crate::report::die(format_args!(
+        "{block:p} was handed in, which is no block: none is aligned so"
+    ))
 }

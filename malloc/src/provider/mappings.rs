@@ -26,17 +26,33 @@ impl Mappings {
     /// # Safety
     ///
     /// It is one mapping. After `Ok` only the new place is used.
-    pub(super) unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, Refused> {
+    pub(super) unsafe fn remap(
+        &mut self,
+        start: NonNull<u8>,
+        len: usize,
+        new_len: usize,
+    ) -> Result<NonNull<u8>, Refused> {
         // SAFETY: the caller's promise; it moves to where nothing is.
-        let moved = errno::unchanged(|| unsafe { libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE) });
-        if moved == libc::MAP_FAILED { Err(Refused) } else { NonNull::new(moved.cast()).ok_or(Refused) }
+        let moved = errno::unchanged(|| unsafe {
+            libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE)
+        });
+        if moved == libc::MAP_FAILED {
+            Err(Refused)
+        } else {
+            NonNull::new(moved.cast()).ok_or(Refused)
+        }
     }
 }
 
 /// A new mapping of memory that is nobody's, with this protection.
-pub(super) fn map_anonymous(len: usize, protection: i32, more_flags: i32) -> Result<NonNull<u8>, Refused> {
+pub(super) fn map_anonymous(
+    len: usize,
+    protection: i32,
+    more_flags: i32,
+) -> Result<NonNull<u8>, Refused> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more_flags;
     // SAFETY: where nothing is.
-    let start = errno::unchanged(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });
+    let start =
+        errno::unchanged(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });
     if start == libc::MAP_FAILED { Err(Refused) } else { NonNull::new(start.cast()).ok_or(Refused) }
 }

@@ -1,6 +1,7 @@
 //! What Linux offers to a heap: the break of the process, and mappings.
 //!
-//! The allocator is linked twice, with and without its profile `checked`; each of the two has traits of its own, which mean the same.
+//! The allocator is linked twice, with and without its profile `checked`; each of the two has
+//! traits of its own, which mean the same.
 
 mod mappings;
 mod process_break;
@@ -26,14 +27,17 @@ pub(crate) struct Refused;
 pub(crate) unsafe fn forget(memory: NonNull<[u8]>) {
     let start = memory.cast::<core::ffi::c_void>();
     // SAFETY: the caller's promise. If it is refused, the pages stay.
-    errno::unchanged(|| unsafe { libc::madvise(start.as_ptr(), memory.len(), libc::MADV_DONTNEED) });
+    errno::unchanged(|| unsafe {
+        libc::madvise(start.as_ptr(), memory.len(), libc::MADV_DONTNEED)
+    });
 }
 
 /// Makes the providers those of one of the two.
 macro_rules! provide_for {
     ($library:ident) => {
-        // SAFETY: what `grow` grants lies between the old and the new break of the process, or in the reserve, which is mapped for this
-        // alone; both are readable, writable, and zero, and nobody else uses them. Their ends only move as they say.
+        // SAFETY: what `grow` grants lies between the old and the new break of the process, or in
+        // the reserve, which is mapped for this alone; both are readable, writable, and zero, and
+        // nobody else uses them. Their ends only move as they say.
         unsafe impl $library::Break for ProcessBreak {
             const ZEROED: bool = true;
 
@@ -55,7 +59,8 @@ macro_rules! provide_for {
             }
         }
 
-        // SAFETY: mappings are private, anonymous, readable and writable; the kernel lays none over another.
+        // SAFETY: mappings are private, anonymous, readable and writable; the kernel lays none over
+        // another.
         unsafe impl $library::Map for Mappings {
             const ZEROED: bool = true;
 
@@ -67,9 +72,14 @@ macro_rules! provide_for {
                 Self::map(self, len).map_err(|Refused| $library::MapError::OutOfMemory)
             }
 
-            unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), $library::MapError> {
+            unsafe fn unmap(
+                &mut self,
+                start: NonNull<u8>,
+                len: usize,
+            ) -> Result<(), $library::MapError> {
                 // SAFETY: the caller's promise.
-                unsafe { Self::unmap(self, start, len) }.map_err(|Refused| $library::MapError::Refused)
+                unsafe { Self::unmap(self, start, len) }
+                    .map_err(|Refused| $library::MapError::Refused)
             }
 
             unsafe fn remap(
@@ -79,7 +89,8 @@ macro_rules! provide_for {
                 new_len: usize,
             ) -> Result<NonNull<u8>, $library::MapError> {
                 // SAFETY: the caller's promise.
-                unsafe { Self::remap(self, start, len, new_len) }.map_err(|Refused| $library::MapError::OutOfMemory)
+                unsafe { Self::remap(self, start, len, new_len) }
+                    .map_err(|Refused| $library::MapError::OutOfMemory)
             }
         }
     };

@@ -4,8 +4,9 @@
 //!   grow   sbrk(+n) ──(refused)──► the reserve, for good: the break of the process has come up to something, or to its limit
 //! ```
 //!
-//! The calls are libc's, because libc remembers where the break is: who calls `sbrk` elsewhere is told the truth. They are made with the heap
-//! locked. Who calls `sbrk` in another thread at the same moment must not: libc's `sbrk` cannot do that, whoever calls it.
+//! The calls are libc's, because libc remembers where the break is: who calls `sbrk` elsewhere is
+//! told the truth. They are made with the heap locked. Who calls `sbrk` in another thread at the
+//! same moment must not: libc's `sbrk` cannot do that, whoever calls it.
 
 use core::ptr::NonNull;
 
@@ -71,7 +72,8 @@ impl ProcessBreak {
         NonNull::new(start.cast()).ok_or(Refused)
     }
 
-    /// The heap's next memory, and all from then on, lies above what it has: its regions are in ascending order.
+    /// The heap's next memory, and all from then on, lies above what it has: its regions are in
+    /// ascending order.
     #[cold]
     fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, Refused> {
         let mut reserve = Reserve::above(self.end_of_process().addr(), by)?;

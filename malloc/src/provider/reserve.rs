@@ -1,4 +1,5 @@
-//! A break of our own, for when that of the process cannot move: in addresses that are mapped for nothing else.
+//! A break of our own, for when that of the process cannot move: in addresses that are mapped for
+//! nothing else.
 
 use core::ptr::NonNull;
 
@@ -60,8 +61,11 @@ impl Reserve {
         let used = self.used.checked_sub(by).ok_or(Refused)?;
         // SAFETY: inside the mapping.
         let start = unsafe { self.base.add(used) };
-        // SAFETY: nobody uses it. Of what is not a whole page the kernel forgets nothing, so it refuses if `start` is not aligned to one.
-        let status = errno::unchanged(|| unsafe { libc::madvise(start.as_ptr().cast(), by, libc::MADV_DONTNEED) });
+        // SAFETY: nobody uses it. Of what is not a whole page the kernel forgets nothing, so it
+        // refuses if `start` is not aligned to one.
+        let status = errno::unchanged(|| unsafe {
+            libc::madvise(start.as_ptr().cast(), by, libc::MADV_DONTNEED)
+        });
         if status != 0 {
             return Err(Refused);
         }

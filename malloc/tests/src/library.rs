@@ -37,10 +37,15 @@ pub const fn glibc() -> Library {
 #[must_use]
 pub fn others() -> Vec<Library> {
     let places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"];
-    let names = [("mimalloc", "libmimalloc.so.2"), ("mimalloc", "libmimalloc.so.2.0"), ("jemalloc", "libjemalloc.so.2")];
+    let names = [
+        ("mimalloc", "libmimalloc.so.2"),
+        ("mimalloc", "libmimalloc.so.2.0"),
+        ("jemalloc", "libjemalloc.so.2"),
+    ];
     let mut found: Vec<Library> = Vec::new();
     for (name, file) in names {
-        let path = places.iter().map(|place| PathBuf::from(place).join(file)).find(|path| path.exists());
+        let path =
+            places.iter().map(|place| PathBuf::from(place).join(file)).find(|path| path.exists());
         if path.is_some() && found.iter().all(|library| library.name != name) {
             found.push(Library { name, path });
         }

@@ -56,14 +56,20 @@ fn main() -> ExitCode {
     let mut libraries = vec![library::glibc(), library::brkmalloc()];
     libraries.extend(library::others());
     let programs = Program::all();
-    let chosen = |program: &&Program| options.only.as_ref().map_or(program.is_measured, |only| only.contains(&program.name));
+    let chosen = |program: &&Program| {
+        options.only.as_ref().map_or(program.is_measured, |only| only.contains(&program.name))
+    };
     let mut table = BTreeMap::new();
     for program in programs.iter().filter(chosen) {
         if program.missing().is_empty() {
             println!("{}: {}", program.name, program.version());
             table.insert(program.name.clone(), measure(program, &libraries, &options));
         } else {
-            println!("{}: left out: this machine has no {}", program.name, program.missing().join(", no "));
+            println!(
+                "{}: left out: this machine has no {}",
+                program.name,
+                program.missing().join(", no ")
+            );
         }
     }
     print_table("time, seconds", &libraries, &table, |took| took.elapsed);
@@ -94,8 +100,13 @@ fn measure(program: &Program, libraries: &[Library], options: &Options) -> Vec<O
                     };
                     least[index] = Some(least[index].map_or(took, |before| before.least(took)));
                 }
-                Ok(run) => eprintln!("{} with {}: {}\n{}", program.name, libraries[index].name, run.status, run.errors),
-                Err(reason) => eprintln!("{} with {}: {reason}", program.name, libraries[index].name),
+                Ok(run) => eprintln!(
+                    "{} with {}: {}\n{}",
+                    program.name, libraries[index].name, run.status, run.errors
+                ),
+                Err(reason) => {
+                    eprintln!("{} with {}: {reason}", program.name, libraries[index].name)
+                }
             }
         }
     }
@@ -142,36 +153,48 @@ fn print_table(title: &str, libraries: &[Library], table: &Table, figure: Figure
     println!();
 }
 
-/// Prints each target beside what was measured. Whether all are met. The time is that of all processors: from beginning to end, a program also waits
-/// for whoever else uses the machine.
+/// Prints each target beside what was measured. Whether all are met. The time is that of all
+/// processors: from beginning to end, a program also waits for whoever else uses the machine.
 fn print_targets(libraries: &[Library], table: &Table) -> bool {
     let sum_of = |name: &str, figure: Figure| {
         let index = libraries.iter().position(|library| library.name == name)?;
         Some(sums(libraries, table, figure)[index])
     };
     println!();
-    let targets: [(&str, &str, Figure); 2] =
-        [("processor time", "mimalloc", |took| took.processor), ("peak memory", "glibc", |took| took.peak)];
+    let targets: [(&str, &str, Figure); 2] = [
+        ("processor time", "mimalloc", |took| took.processor),
+        ("peak memory", "glibc", |took| took.peak),
+    ];
     let mut are_met = true;
     for (what, other, figure) in targets {
-        let (Some(ours), Some(theirs)) = (sum_of("brkmalloc", figure), sum_of(other, figure)) else {
+        let (Some(ours), Some(theirs)) = (sum_of("brkmalloc", figure), sum_of(other, figure))
+        else {
             println!("{what}: no {other} to compare with");
             continue;
         };
         let is_met = ours <= theirs;
         are_met &= is_met;
-        println!("{what}: {:.3} of {other}'s, target 1 or less: {}", ours / theirs, if is_met { "met" } else { "not met" });
+        println!(
+            "{what}: {:.3} of {other}'s, target 1 or less: {}",
+            ours / theirs,
+            if is_met { "met" } else { "not met" }
+        );
     }
     are_met
 }
 
 fn json(libraries: &[Library], table: &Table) -> serde_json::Value {
     let of_took = |took: &Option<Took>| match took {
-        Some(took) => serde_json::json!({ "seconds": took.elapsed, "processor": took.processor, "peak_mib": took.peak }),
+        Some(took) => {
+            serde_json::json!({ "seconds": took.elapsed, "processor": took.processor, "peak_mib": took.peak })
+        }
         None => serde_json::Value::Null,
     };
     let of_row = |row: &Vec<Option<Took>>| {
-        let entries = libraries.iter().zip(row).map(|(library, took)| (library.name.to_owned(), of_took(took)));
+        let entries = libraries
+            .iter()
+            .zip(row)
+            .map(|(library, took)| (library.name.to_owned(), of_took(took)));
         serde_json::Value::Object(entries.collect())
     };
     serde_json::Value::Object(table.iter().map(|(name, row)| (name.clone(), of_row(row))).collect())

@@ -46,7 +46,8 @@ impl Program {
     pub fn all() -> Vec<Self> {
         let files = std::fs::read_dir(crate::file("programs")).expect("the folder of scripts");
         let paths = files.map(|file| file.expect("a file in it").path());
-        let mut names: Vec<_> = paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        let mut names: Vec<_> =
+            paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
         names.sort();
         names.iter().map(|name| Self::named(name)).collect()
     }
@@ -55,7 +56,9 @@ impl Program {
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        let is_there = |program: &str| {
+            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        };
         self.needs.iter().map(String::as_str).filter(|program| !is_there(program)).collect()
     }
 
@@ -63,8 +66,14 @@ impl Program {
     #[must_use]
     pub fn version(&self) -> String {
         let output = Command::new("sh").args(["-c", &self.version]).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit())).unwrap_or("?").trim().to_owned()
+        let text = output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        text.lines()
+            .find(|line| line.contains(|letter: char| letter.is_ascii_digit()))
+            .unwrap_or("?")
+            .trim()
+            .to_owned()
     }
 
     /// Runs it in a folder of its own, `scale` times as much as the least.
@@ -72,11 +81,20 @@ impl Program {
     /// # Errors
     ///
     /// It could not be run.
-    pub fn run(&self, library: &Library, scale: usize, variables: &[(&str, &str)]) -> std::io::Result<Run> {
+    pub fn run(
+        &self,
+        library: &Library,
+        scale: usize,
+        variables: &[(&str, &str)],
+    ) -> std::io::Result<Run> {
         let folder = tempfile::tempdir()?;
         let root = crate::file("../..").canonicalize()?;
         let mut command = Command::new("sh");
-        command.arg(&self.script).current_dir(folder.path()).env("SCALE", scale.to_string()).env("ROOT", root);
+        command
+            .arg(&self.script)
+            .current_dir(folder.path())
+            .env("SCALE", scale.to_string())
+            .env("ROOT", root);
         command.env("LC_ALL", "C").envs(variables.iter().copied());
         run::run(command, library.path.as_deref(), &output_file(folder.path()))
     }

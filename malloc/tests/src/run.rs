@@ -28,7 +28,8 @@ pub struct Run {
     pub peak: u64,
 }
 
-/// Runs a program with a library preloaded. Its output goes to two files whose names begin with `log`.
+/// Runs a program with a library preloaded. Its output goes to two files whose names begin with
+/// `log`.
 ///
 /// # Errors
 ///
@@ -83,6 +84,7 @@ fn wait(process: libc::pid_t, begin: Instant) -> io::Result<(ExitStatus, libc::r
 }
 
 fn duration(time: libc::timeval) -> Duration {
-    let (seconds, micros) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_usec).unwrap_or(0));
+    let (seconds, micros) =
+        (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_usec).unwrap_or(0));
     Duration::from_secs(seconds) + Duration::from_micros(micros)
 }

@@ -1,6 +1,7 @@
 //! Real programs under preload: the same exit status and the same output as without (C28).
 //!
-//! A program that is not on this machine is left out, with a word on the standard error output. `BRKMALLOC_SCALE=4` runs long forms.
+//! A program that is not on this machine is left out, with a word on the standard error output.
+//! `BRKMALLOC_SCALE=4` runs long forms.
 
 use brkmalloc_tests::library::{Library, brkmalloc, glibc};
 use brkmalloc_tests::program::Program;
@@ -59,12 +60,18 @@ fn c28_runs_as_without_the_library(name: &str) {
     }
     println!("{name}: {}", program.version());
     let expected = run(&program, &glibc(), &[]);
-    assert!(expected.status.success(), "{name} fails without the library, too: {}\n{}", expected.status, expected.errors);
+    assert!(
+        expected.status.success(),
+        "{name} fails without the library, too: {}\n{}",
+        expected.status,
+        expected.errors
+    );
     for variables in [&[][..], &[("BRKALLOC_CHECKED", "1")]] {
         let found = run(&program, &brkmalloc(), variables);
         assert!(!found.errors.contains("brkmalloc:"), "{name} {variables:?}:\n{}", found.errors);
         assert_eq!(found.status, expected.status, "{name} {variables:?}:\n{}", found.errors);
-        let [found, expected] = [&found.output, &expected.output].map(|output| String::from_utf8_lossy(output));
+        let [found, expected] =
+            [&found.output, &expected.output].map(|output| String::from_utf8_lossy(output));
         assert_eq!(found, expected, "{name} {variables:?}");
     }
 }

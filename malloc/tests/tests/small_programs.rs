@@ -30,13 +30,19 @@ impl Workshop {
     fn run(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.0.path()).envs(variables.iter().copied());
-        run::run(command, brkmalloc().path.as_deref(), &self.0.path().join("log")).expect("a program that can be started")
+        run::run(command, brkmalloc().path.as_deref(), &self.0.path().join("log"))
+            .expect("a program that can be started")
     }
 
     fn assert_ok(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
         let run = self.run(program, arguments, variables);
         let output = String::from_utf8_lossy(&run.output);
-        assert!(run.status.success() && output.ends_with(": ok\n"), "{}\n{output}{}", run.status, run.errors);
+        assert!(
+            run.status.success() && output.ends_with(": ok\n"),
+            "{}\n{output}{}",
+            run.status,
+            run.errors
+        );
     }
 }
 
@@ -157,7 +163,11 @@ fn assert_aborts(source: &str, argument: &str, variables: &[(&str, &str)], messa
     let run = shop.run(&shop.build(source, &[]), &[argument], variables);
     let signal = std::os::unix::process::ExitStatusExt::signal(&run.status);
     assert_eq!(signal, Some(libc::SIGABRT), "{argument}: {}\n{}", run.status, run.errors);
-    assert!(run.errors.starts_with("brkmalloc: ") && run.errors.contains(message), "{argument}: {}", run.errors);
+    assert!(
+        run.errors.starts_with("brkmalloc: ") && run.errors.contains(message),
+        "{argument}: {}",
+        run.errors
+    );
 }
 
 #[test]
@@ -191,7 +201,12 @@ fn statistics_are_printed_at_exit() {
     let program = shop.build("thread_exit.c", &[]);
     let run = shop.run(&program, &[], &[("BRKALLOC_STATS", "1")]);
     assert!(run.status.success());
-    assert_eq!(run.errors.lines().filter(|line| line.starts_with("brkmalloc: process ")).count(), 1, "{}", run.errors);
+    assert_eq!(
+        run.errors.lines().filter(|line| line.starts_with("brkmalloc: process ")).count(),
+        1,
+        "{}",
+        run.errors
+    );
     assert!(run.errors.contains("live ") && run.errors.contains("granted "), "{}", run.errors);
     for nothing in ["", "0"] {
         assert_eq!(shop.run(&program, &[], &[("BRKALLOC_STATS", nothing)]).errors, "");
@@ -201,15 +216,17 @@ fn statistics_are_printed_at_exit() {
 /// A record: what was done, with which size, to which block, and where it was before.
 type Record = [u64; 4];
 
-/// Replays a trace in mind: no two live blocks overlap, and nothing is freed that is not live. Returns the number of allocations.
+/// Replays a trace in mind: no two live blocks overlap, and nothing is freed that is not live.
+/// Returns the number of allocations.
 fn replay(trace: &[u8]) -> usize {
     let (records, rest) = trace.as_chunks::<32>();
     assert!(rest.is_empty(), "whole records");
     let mut live = std::collections::BTreeMap::new();
     let mut allocations = 0;
     for record in records {
-        let [act, size, block, old]: Record =
-            std::array::from_fn(|word| u64::from_ne_bytes(record[8 * word..8 * word + 8].try_into().expect("a word")));
+        let [act, size, block, old]: Record = std::array::from_fn(|word| {
+            u64::from_ne_bytes(record[8 * word..8 * word + 8].try_into().expect("a word"))
+        });
         match act & 0xFF {
             0 | 1 => {}
             2 => {
@@ -255,5 +272,10 @@ fn children_do_not_write_to_the_trace() {
 fn a_trace_that_cannot_be_written_is_no_reason_to_fail() {
     let shop = Workshop::new();
     let run = shop.run(&shop.build("odd.c", &[]), &[], &[("BRKALLOC_TRACE", "/nonexistent/trace")]);
-    assert!(run.status.success() && run.errors.contains("no trace"), "{}\n{}", run.status, run.errors);
+    assert!(
+        run.status.success() && run.errors.contains("no trace"),
+        "{}\n{}",
+        run.status,
+        run.errors
+    );
 }

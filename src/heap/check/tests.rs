@@ -1,4 +1,5 @@
-//! A field of a heap is broken at a time, as only a bug of the heap's own could, and must be reported.
+//! A field of a heap is broken at a time, as only a bug of the heap's own could, and must be
+//! reported.
 
 use std::boxed::Box;
 
@@ -8,7 +9,8 @@ use crate::provider::FixedBreak;
 /// What a block is longer by than asked.
 const RECORD: usize = if cfg!(feature = "checked") { 2 * WORD } else { 0 };
 
-/// Memory from a page boundary on: how long the top is then does not depend on where the memory lies, for the break is asked in whole pages.
+/// Memory from a page boundary on: how long the top is then does not depend on where the memory
+/// lies, for the break is asked in whole pages.
 #[repr(align(4096))]
 struct Page([u8; 4096]);
 
@@ -76,14 +78,18 @@ fn cells_that_lead_to_each_other_but_are_in_no_list_are_found() {
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout) };
     }
-    // The first one took the place of the cell that was free; the second one is behind a used cell, and before another.
+    // The first one took the place of the cell that was free; the second one is behind a used cell,
+    // and before another.
     heap.check().unwrap();
     let class = class_of(8 * WORD + RECORD);
     let [first, second] = [blocks[0], blocks[1]].map(|block| {
         // SAFETY: a free cell's header is in front of what was its payload.
         unsafe { Cell::of_payload(block) }
     });
-    assert_eq!(heap.bins.list(class).map(|(cell, _)| cell).collect::<std::vec::Vec<_>>(), [second, first]);
+    assert_eq!(
+        heap.bins.list(class).map(|(cell, _)| cell).collect::<std::vec::Vec<_>>(),
+        [second, first]
+    );
     for (cell, other) in [(first, second), (second, first)] {
         // SAFETY: free cells in a list.
         let links = unsafe { cell.links() };

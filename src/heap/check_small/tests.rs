@@ -11,8 +11,9 @@ use crate::cell::CELL_ALIGN;
 use crate::provider::FixedBreak;
 use crate::small::SMALL_MAX;
 
-/// A heap with cells of 40 bytes, then three runs of such blocks: the first and the second with free blocks, the third with some that
-/// were never used. Three blocks are in the front cache: one of each of the first two runs, and a cell.
+/// A heap with cells of 40 bytes, then three runs of such blocks: the first and the second with
+/// free blocks, the third with some that were never used. Three blocks are in the front cache: one
+/// of each of the first two runs, and a cell.
 struct Victim {
     heap: Heap<FixedBreak>,
     class: Class,
@@ -40,7 +41,8 @@ impl Victim {
     fn new() -> Self {
         let class = Class::of(Layout::from_size_align(40, 8).unwrap()).unwrap();
         let layout = Layout::from_size_align(40 - RECORD, 8).unwrap();
-        let memory: Box<[u8; 1 << 20]> = vec![0; 1 << 20].into_boxed_slice().try_into().expect("as long as that");
+        let memory: Box<[u8; 1 << 20]> =
+            vec![0; 1 << 20].into_boxed_slice().try_into().expect("as long as that");
         let mut heap = Heap::new(FixedBreak::from_array(Box::leak(memory)));
         heap.set_cache_limit(0);
         let (mut cells, mut blocks, mut runs) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,7 +60,8 @@ impl Victim {
                 None => cells.push(block),
             }
         }
-        let mut of_first_run: Vec<_> = blocks.iter().filter(|(run, _)| *run == runs[0]).map(|(_, block)| *block).collect();
+        let mut of_first_run: Vec<_> =
+            blocks.iter().filter(|(run, _)| *run == runs[0]).map(|(_, block)| *block).collect();
         let of_second_run = blocks.iter().find(|(run, _)| *run == runs[1]).unwrap().1;
         let free = |heap: &mut Heap<FixedBreak>, block| {
             // SAFETY: live until now.
@@ -135,7 +138,8 @@ fn a_part_of_the_page_map_in_the_wrong_place_is_found() {
     let mut victim = Victim::new();
     let leaf = victim.leaf();
     // SAFETY: the heap's memory is leaked.
-    let large = unsafe { victim.heap.allocate(Layout::from_size_align(2 * SMALL_MAX, 8).unwrap()) }.unwrap();
+    let large = unsafe { victim.heap.allocate(Layout::from_size_align(2 * SMALL_MAX, 8).unwrap()) }
+        .unwrap();
     // SAFETY: inside the block.
     let inside = unsafe { large.add(CELL_ALIGN) };
     // SAFETY: memory of that length, which nobody uses.
@@ -160,7 +164,8 @@ fn a_page_map_that_says_too_much_or_too_little_is_found() {
     // A page of a longer run.
     let mut victim = Victim::new();
     let layout = Layout::from_size_align(264 - RECORD, 8).unwrap();
-    let (class, last) = (Class::of(Layout::from_size_align(264, 8).unwrap()).unwrap(), victim.runs[2]);
+    let (class, last) =
+        (Class::of(Layout::from_size_align(264, 8).unwrap()).unwrap(), victim.runs[2]);
     // SAFETY: the run was begun with the other class; only its pages are asked for.
     let long = loop {
         // SAFETY: the heap's memory is leaked.
@@ -256,11 +261,12 @@ fn a_run_whose_blocks_are_miscounted_is_found() {
 #[test]
 fn a_broken_list_of_runs_is_found() {
     let victim = Victim::new();
-    let list: Vec<_> = core::iter::successors(victim.heap.small.partial[victim.class.index()].head, |run| {
-        // SAFETY: runs in lists are runs.
-        unsafe { run.next(victim.class) }
-    })
-    .collect();
+    let list: Vec<_> =
+        core::iter::successors(victim.heap.small.partial[victim.class.index()].head, |run| {
+            // SAFETY: runs in lists are runs.
+            unsafe { run.next(victim.class) }
+        })
+        .collect();
     assert_eq!(list.len(), 3);
     let [first, second, third] = [0, 1, 2].map(|index| list[index].payload());
     let (at, none) = (second.addr().get(), 0_usize);
@@ -332,9 +338,15 @@ fn a_block_in_the_front_cache_that_is_none_is_found() {
         ("behind the last block of a run", run(1).addr().get() + blocks_of(victim.class) * size),
     ];
     for (what, place) in places {
-        // One more than there should be would be another error, so the second of three leads astray.
+        // One more than there should be would be another error, so the second of three leads
+        // astray.
         victim.write(victim.cached[1], 0, place);
-        let report = Corruption { at: victim.cached[1].addr().get(), rule: Rule::CacheBlock, expected: size, found: place };
+        let report = Corruption {
+            at: victim.cached[1].addr().get(),
+            rule: Rule::CacheBlock,
+            expected: size,
+            found: place,
+        };
         assert_eq!(victim.heap.check(), Err(report), "{what}");
     }
     victim.write(victim.cached[1], 0, last);
@@ -357,5 +369,10 @@ fn a_block_in_two_lists_of_the_front_cache_is_found() {
     let last = victim.cached[2];
     // SAFETY: a block that nobody uses; that it is listed already is the point.
     assert!(unsafe { victim.heap.small.cache.push(smaller, last) });
-    victim.assert_reported(last.addr().get(), Rule::CacheTwice, victim.class.index(), smaller.index());
+    victim.assert_reported(
+        last.addr().get(),
+        Rule::CacheTwice,
+        victim.class.index(),
+        smaller.index(),
+    );
 }

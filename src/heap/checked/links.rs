@@ -17,7 +17,13 @@ const PREV: usize = 2 * WORD;
 fn broken_link(cell: Cell, word: usize, found: Option<Cell>, expected: Option<Cell>) -> Misuse {
     let addr = |cell: Option<Cell>| cell.map_or(0, Cell::addr);
     let (block, at) = (cell.payload().addr().get(), cell.addr() + word);
-    Misuse { kind: MisuseKind::WriteAfterFree, block, at, found: addr(found), expected: addr(expected) }
+    Misuse {
+        kind: MisuseKind::WriteAfterFree,
+        block,
+        at,
+        found: addr(found),
+        expected: addr(expected),
+    }
 }
 
 impl From<BrokenLink> for Misuse {
@@ -27,7 +33,8 @@ impl From<BrokenLink> for Misuse {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Whether the links that a search for this request may follow are right. If not, it is reported, and the lists are made anew.
+    /// Whether the links that a search for this request may follow are right. If not, it is
+    /// reported, and the lists are made anew.
     pub(in crate::heap) fn watch_lists(&mut self, request: Request) {
         if let Err(misuse) = self.sound_lists(request) {
             self.report(misuse);
@@ -45,7 +52,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             self.sound_list(class)?;
             from = class + 1;
         }
-        let certain = request.size_anywhere().and_then(|size| self.bins.occupied.next(from.max(class_of(size) + 1)));
+        let certain = request
+            .size_anywhere()
+            .and_then(|size| self.bins.occupied.next(from.max(class_of(size) + 1)));
         certain.map_or(Ok(()), |class| self.sound_list(class))
     }
 
@@ -60,18 +69,29 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             seen += 1;
             at = links_of(cell).next;
             if at.is_none() && seen < self.bins.lengths[class] {
-                return Err(broken_link(cell, NEXT, None, self.linked(|links| links.prev == Some(cell))));
+                return Err(broken_link(
+                    cell,
+                    NEXT,
+                    None,
+                    self.linked(|links| links.prev == Some(cell)),
+                ));
             }
         }
         Ok(())
     }
 
-    /// The links of a free cell that is in a bin: each neighbour is a free cell of the class, and leads back.
+    /// The links of a free cell that is in a bin: each neighbour is a free cell of the class, and
+    /// leads back.
     pub(super) fn sound_links(&self, cell: Cell, size: usize) -> Result<(), Misuse> {
         let links = links_of(cell);
         if let Some(next) = links.next {
             if !self.is_in_bin(next, size) {
-                return Err(broken_link(cell, NEXT, links.next, self.linked(|links| links.prev == Some(cell))));
+                return Err(broken_link(
+                    cell,
+                    NEXT,
+                    links.next,
+                    self.linked(|links| links.prev == Some(cell)),
+                ));
             }
             let back = links_of(next).prev;
             if back != Some(cell) {
@@ -84,7 +104,9 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 Some(next) if next == cell => Ok(()),
                 next => Err(broken_link(prev, NEXT, next, Some(cell))),
             },
-            prev => Err(broken_link(cell, PREV, prev, self.linked(|links| links.next == Some(cell)))),
+            prev => {
+                Err(broken_link(cell, PREV, prev, self.linked(|links| links.next == Some(cell))))
+            }
         }
     }
 
@@ -92,12 +114,15 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     fn is_in_bin(&self, cell: Cell, size: usize) -> bool {
         self.spans(cell.addr(), MIN_CELL)
             && (cell.addr() + WORD).is_multiple_of(CELL_ALIGN)
-            && self.sound_header(cell).is_ok_and(|header| !header.is_used() && class_of(header.size()) == class_of(size))
+            && self
+                .sound_header(cell)
+                .is_ok_and(|header| !header.is_used() && class_of(header.size()) == class_of(size))
     }
 
     /// The free cell with such links, if there is one.
     fn linked(&self, is_it: impl Fn(crate::cell::Links) -> bool) -> Option<Cell> {
-        let mut free = self.sound_cells().filter(|(_, header)| !header.is_used()).map(|(cell, _)| cell);
+        let mut free =
+            self.sound_cells().filter(|(_, header)| !header.is_used()).map(|(cell, _)| cell);
         free.find(|&cell| self.top != Some(cell) && is_it(links_of(cell)))
     }
 

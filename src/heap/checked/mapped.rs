@@ -1,4 +1,5 @@
-//! The blocks that have mappings of their own: a provider cannot be asked whose an address is, so they are listed.
+//! The blocks that have mappings of their own: a provider cannot be asked whose an address is, so
+//! they are listed.
 //!
 //! ```text
 //!   newest ──► block ──► block ──► none       the link is the word in front of a block's header
@@ -62,7 +63,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         // SAFETY: the word is the mapping's, and nobody uses it.
         unsafe { link_of(block).write(mapped.newest) };
         mapped.newest = Some(block);
-        mapped.gone.iter_mut().filter(|gone| **gone == block.addr().get()).for_each(|gone| *gone = 0);
+        mapped
+            .gone
+            .iter_mut()
+            .filter(|gone| **gone == block.addr().get())
+            .for_each(|gone| *gone = 0);
     }
 
     /// A block's mapping is about to go.

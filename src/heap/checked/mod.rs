@@ -8,9 +8,10 @@
 //!                 └──────────────────┴──────────────┴──► Misuse ─► the hook decides                 misuse.rs
 //! ```
 //!
-//! Rules of this folder: nothing is read before it is known to be the heap's, no link is followed before it is known to be right. What
-//! looks at more than a few cells does so only after a misuse was found. The rest of the heap enters here by one line an
-//! operation, [`guarded!`], which is nothing without the feature.
+//! Rules of this folder: nothing is read before it is known to be the heap's, no link is followed
+//! before it is known to be right. What looks at more than a few cells does so only after a misuse
+//! was found. The rest of the heap enters here by one line an operation, [`guarded!`], which is
+//! nothing without the feature.
 
 mod links;
 mod mapped;
@@ -52,7 +53,8 @@ impl Guard {
 }
 
 impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Sets who is told of a misuse and decides what becomes of it. Unless it is set, every misuse is a panic.
+    /// Sets who is told of a misuse and decides what becomes of it. Unless it is set, every misuse
+    /// is a panic.
     pub const fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.guard.hook = hook;
     }
@@ -85,7 +87,11 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// # Safety
     ///
     /// As for those.
-    pub(super) unsafe fn guarded_allocate(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn guarded_allocate(
+        &mut self,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
         let longer = record::guarded(layout)?;
         let block = self.enter(|heap| match growth {
             // SAFETY: the caller's promise.
@@ -110,12 +116,17 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         unsafe { self.begin_block(block, layout) }
     }
 
-    /// Writes the record of a block, if one was taken. `None` if its header was overwritten while it was free: then nobody gets it.
+    /// Writes the record of a block, if one was taken. `None` if its header was overwritten while
+    /// it was free: then nobody gets it.
     ///
     /// # Safety
     ///
     /// The block was taken for this layout and its record, and nobody uses it.
-    unsafe fn begin_block(&mut self, taken: Option<NonNull<u8>>, layout: Layout) -> Option<NonNull<u8>> {
+    unsafe fn begin_block(
+        &mut self,
+        taken: Option<NonNull<u8>>,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
         let place = taken.map(|block| (block, self.locate(block)));
         if let Some((_, Ok((guarded, _)))) = place {
             // SAFETY: the caller's promise.
@@ -164,7 +175,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         // SAFETY: the block passed the checks: it is live, and has this layout.
         unsafe { guarded.set(layout, false) };
         // SAFETY: as above, so the heap took it for the longer layout.
-        let moved = self.enter(|heap| unsafe { heap.reallocate(payload, longer, new_longer.size()) });
+        let moved =
+            self.enter(|heap| unsafe { heap.reallocate(payload, longer, new_longer.size()) });
         if moved.is_none() && self.stopped.is_none() {
             // SAFETY: the block is as it was.
             unsafe { guarded.set(layout, true) };
@@ -173,12 +185,17 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         unsafe { self.begin_block(moved, new) }
     }
 
-    /// [`Heap::reallocate_unsized`]. A block whose alignment changes moves: what it was given was measured by the old one.
+    /// [`Heap::reallocate_unsized`]. A block whose alignment changes moves: what it was given was
+    /// measured by the old one.
     ///
     /// # Safety
     ///
     /// As for that, if it is a block.
-    pub(super) unsafe fn guarded_reallocate_unsized(&mut self, payload: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    pub(super) unsafe fn guarded_reallocate_unsized(
+        &mut self,
+        payload: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
         let old = self.layout_on_record(payload);
         if old.align() == new.align() {
             // SAFETY: the caller's promise; what the layout is worth is looked at there.
@@ -194,7 +211,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         Some(moved)
     }
 
-    /// The layout with which a block was asked for, whether it is live or not; any layout if there is no such block.
+    /// The layout with which a block was asked for, whether it is live or not; any layout if there
+    /// is no such block.
     pub(super) fn layout_on_record(&self, payload: NonNull<u8>) -> Layout {
         let place = if self.stopped.is_some() { None } else { self.locate(payload).ok() };
         let record = place.and_then(|(guarded, _)| guarded.record().decode(guarded.addr()));
@@ -204,18 +222,24 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     /// [`Heap::usable_size`]: what was asked for, for behind that comes the record. 0 if there is no such block.
     pub(super) fn guarded_usable_size(&self, block: NonNull<u8>) -> usize {
         let Ok((guarded, _)) = self.locate(block) else { return 0 };
-        // A heap that has stopped may have begun to free a block that it could not resize, and touches nothing to take that back.
+        // A heap that has stopped may have begun to free a block that it could not resize, and
+        // touches nothing to take that back.
         let is_live = |live| live || self.stopped.is_some();
-        guarded.record().decode(guarded.addr()).map_or(0, |(layout, live)| if is_live(live) { layout.size() } else { 0 })
+        guarded
+            .record()
+            .decode(guarded.addr())
+            .map_or(0, |(layout, live)| if is_live(live) { layout.size() } else { 0 })
     }
 
-    /// Whether there is a live block of this layout, or of the one on its record, and nothing is wrong with it.
+    /// Whether there is a live block of this layout, or of the one on its record, and nothing is
+    /// wrong with it.
     pub(crate) fn has_block(&self, payload: NonNull<u8>, layout: Option<Layout>) -> bool {
         let layout = layout.unwrap_or_else(|| self.layout_on_record(payload));
         self.stopped.is_some() || self.examine(payload, layout).is_ok()
     }
 
-    /// A block that is to be freed or resized, and its layout with the record, if there is nothing wrong with it.
+    /// A block that is to be freed or resized, and its layout with the record, if there is nothing
+    /// wrong with it.
     fn admit(&mut self, payload: NonNull<u8>, layout: Layout) -> Option<(Guarded, Layout)> {
         if self.stopped.is_some() {
             return None;
@@ -228,7 +252,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
                 if misuse.kind == MisuseKind::Overflow
                     && let Ok((guarded, _)) = self.locate(payload)
                 {
-                    // SAFETY: the caller gave the block up, and nobody else gets it: it is reported, and counts as freed.
+                    // SAFETY: the caller gave the block up, and nobody else gets it: it is
+                    // reported, and counts as freed.
                     unsafe { guarded.set(layout, false) };
                 }
                 None
@@ -238,26 +263,32 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// [`Heap::check`] of the blocks that are cells, once all headers are known to be right.
     pub(super) fn check_records(&self) -> Result<(), Corruption> {
-        let mut used = self.sound_cells().filter(|(_, header)| header.is_used() && !header.is_fence());
+        let mut used =
+            self.sound_cells().filter(|(_, header)| header.is_used() && !header.is_fence());
         used.try_for_each(|(cell, header)| self.check_record(cell, header))
     }
 
     /// The record of a used cell, and what is in front of that, are right.
     fn check_record(&self, cell: Cell, header: Header) -> Result<(), Corruption> {
         let (block, rule) = (cell.payload(), Rule::Record);
-        if self.small.pages.class_at(block.addr().get()).is_some() || self.small.pages.is_leaf(block) {
+        if self.small.pages.class_at(block.addr().get()).is_some()
+            || self.small.pages.is_leaf(block)
+        {
             return Ok(());
         }
         let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);
         if capacity < least {
             return Err(Corruption { at: cell.addr(), rule, expected: least, found: capacity });
         }
-        // SAFETY: the heap took the cell for a block and its record, and it is long enough for both.
+        // SAFETY: the heap took the cell for a block and its record, and it is long enough for
+        // both.
         let guarded = unsafe { Guarded::new(block, capacity) };
         let record = guarded.record();
         match record.decode(guarded.addr()) {
             Some((layout, true)) => match guarded.first_overflow(layout.size()) {
-                Some((at, found)) => Err(Corruption { at, rule, expected: Guarded::GAP, found: usize::from(found) }),
+                Some((at, found)) => {
+                    Err(Corruption { at, rule, expected: Guarded::GAP, found: usize::from(found) })
+                }
                 None => Ok(()),
             },
             Some((_, false)) => Ok(()),
@@ -270,13 +301,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// Reports a link of the front cache that was found overwritten, if one was.
     pub(super) fn report_broken_link(&mut self) {
-        for broken in [self.small.cache.take_broken(), self.kept.take_broken()].into_iter().flatten() {
+        for broken in
+            [self.small.cache.take_broken(), self.kept.take_broken()].into_iter().flatten()
+        {
             self.report(broken.into());
         }
     }
 }
 
-/// The first line of an operation: with the profile on it goes the guarded way, which comes back here once the checks are passed.
+/// The first line of an operation: with the profile on it goes the guarded way, which comes back
+/// here once the checks are passed.
 macro_rules! guarded {
     ($heap:ident.$way:ident($($argument:expr),*)) => {
         if !$heap.guard.entered {

@@ -6,12 +6,19 @@ use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, Region, State, WORD};
 use crate::heap::Heap;
 use crate::provider::{Break, Map};
 
-/// How often a cell is looked at again after its neighbours' links were overwritten and written anew.
+/// How often a cell is looked at again after its neighbours' links were overwritten and written
+/// anew.
 const ATTEMPTS: usize = 2;
 
 /// A header that is not what it should be.
 pub(super) fn broken_header(cell: Cell, found: usize, expected: usize) -> Misuse {
-    Misuse { kind: MisuseKind::Header, block: cell.payload().addr().get(), at: cell.addr(), found, expected }
+    Misuse {
+        kind: MisuseKind::Header,
+        block: cell.payload().addr().get(),
+        at: cell.addr(),
+        found,
+        expected,
+    }
 }
 
 /// The word in front of a header.
@@ -27,12 +34,15 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     ///
     /// `cell` lies between the first cell and the last fence.
     pub(super) fn sound_header(&self, cell: Cell) -> Result<Header, Misuse> {
-        let Some(region) = self.region_around(cell.addr()) else { return Err(broken_header(cell, 0, 0)) };
+        let Some(region) = self.region_around(cell.addr()) else {
+            return Err(broken_header(cell, 0, 0));
+        };
         // SAFETY: inside the heap.
         let word = unsafe { cell.header_in_memory() };
         let header = word.unsealed();
         if header.is_fence() {
-            let expected = Header::new(header.size(), header.state() - State::FENCE).sealed(cell.addr());
+            let expected =
+                Header::new(header.size(), header.state() - State::FENCE).sealed(cell.addr());
             return Err(broken_header(cell, word.bits(), expected.bits()));
         }
         if header.sealed(cell.addr()) != word {
@@ -52,20 +62,29 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
         // SAFETY: the fence of a region.
         let header = unsafe { cell.header_in_memory() };
-        let most = self.bounds().map_or(0, |(_, last_fence)| last_fence.addr()).saturating_sub(cell.addr());
+        let most = self
+            .bounds()
+            .map_or(0, |(_, last_fence)| last_fence.addr())
+            .saturating_sub(cell.addr());
         let size = if most == 0 { 0 } else { header.size().clamp(CELL_ALIGN, most) };
-        let fence = Header::new(size, State::USED | State::FENCE).with_prev_used(header.is_prev_used());
-        if header == fence { Ok(header) } else { Err(broken_header(cell, header.bits(), fence.bits())) }
+        let fence =
+            Header::new(size, State::USED | State::FENCE).with_prev_used(header.is_prev_used());
+        if header == fence {
+            Ok(header)
+        } else {
+            Err(broken_header(cell, header.bits(), fence.bits()))
+        }
     }
 
-    /// Whether a used cell and its neighbours are as the heap wrote them. If not, it is reported; and if it is to be ignored, and can be
-    /// mended, it is mended.
+    /// Whether a used cell and its neighbours are as the heap wrote them. If not, it is reported;
+    /// and if it is to be ignored, and can be mended, it is mended.
     pub(in crate::heap) fn is_sound(&mut self, cell: Cell) -> bool {
         self.is_right(|heap| heap.sound_cell(cell))
     }
 
-    /// Whether regions can be joined with what touches them from above, or below: their ends are as the heap wrote them. If not, it is
-    /// reported and mended as by [`is_sound`](Heap::is_sound).
+    /// Whether regions can be joined with what touches them from above, or below: their ends are as
+    /// the heap wrote them. If not, it is reported and mended as by
+    /// [`is_sound`](Heap::is_sound).
     pub(in crate::heap) fn can_join(&mut self, regions: [Option<Region>; 2]) -> bool {
         self.is_right(|heap| {
             heap.sound_chain()?;
@@ -97,7 +116,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             // The way to the next region is right, but its head is not.
             Some(first) if last.fence != last_fence => {
                 // SAFETY: `leads_on` came as far as this region.
-                let (found, expected) = (unsafe { Region::recorded_length(first) }, last_fence.addr() - first.addr());
+                let (found, expected) =
+                    (unsafe { Region::recorded_length(first) }, last_fence.addr() - first.addr());
                 Err(Misuse { at: first.addr() - WORD, ..broken_header(first, found, expected) })
             }
             _ => Ok(()),
@@ -133,21 +153,27 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     fn sound_cell_before(&self, cell: Cell) -> Result<(), Misuse> {
         let size = word_before(cell);
         let first = self.region_around(cell.addr()).map_or(cell, |region| region.first).addr();
-        let is_possible = size >= MIN_CELL && size.is_multiple_of(CELL_ALIGN) && size <= cell.addr() - first;
+        let is_possible =
+            size >= MIN_CELL && size.is_multiple_of(CELL_ALIGN) && size <= cell.addr() - first;
         if !is_possible {
             return Err(self.broken_size_before(cell, size));
         }
         // SAFETY: inside the heap.
         let prev = unsafe { cell.before(size) };
         match self.sound_header(prev) {
-            Ok(header) if header.size() == size && !header.is_used() => self.sound_free_cell(prev, header),
+            Ok(header) if header.size() == size && !header.is_used() => {
+                self.sound_free_cell(prev, header)
+            }
             _ => Err(self.broken_size_before(cell, size)),
         }
     }
 
     fn broken_size_before(&self, cell: Cell, found: usize) -> Misuse {
-        let before = self.sound_cells().find(|(before, header)| before.addr() + header.size() == cell.addr());
-        let (block, expected) = before.map_or((0, 0), |(before, header)| (before.payload().addr().get(), header.size()));
+        let before = self
+            .sound_cells()
+            .find(|(before, header)| before.addr() + header.size() == cell.addr());
+        let (block, expected) = before
+            .map_or((0, 0), |(before, header)| (before.payload().addr().get(), header.size()));
         Misuse { kind: MisuseKind::WriteAfterFree, block, at: cell.addr() - WORD, found, expected }
     }
 

@@ -34,13 +34,25 @@ pub(super) enum NoBlock {
 
 impl Misuse {
     pub(super) fn never_allocated(address: usize, around: Option<usize>) -> Self {
-        Self { kind: MisuseKind::NeverAllocated, block: address, at: address, found: address, expected: around.unwrap_or(0) }
+        Self {
+            kind: MisuseKind::NeverAllocated,
+            block: address,
+            at: address,
+            found: address,
+            expected: around.unwrap_or(0),
+        }
     }
 
     /// The record says that the block is free.
     pub(super) fn freed_by_record(guarded: Guarded, layout: Layout) -> Self {
         let (block, at, found) = (guarded.addr(), guarded.check_addr(), guarded.record().check);
-        Self { kind: MisuseKind::DoubleFree, block, at, found, expected: Record::new(block, layout, true).check }
+        Self {
+            kind: MisuseKind::DoubleFree,
+            block,
+            at,
+            found,
+            expected: Record::new(block, layout, true).check,
+        }
     }
 
     /// The header says that the cell is free, or was.
@@ -68,7 +80,8 @@ pub(super) fn after(cell: Cell, header: Header) -> Option<Cell> {
 }
 
 impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Whether the way from a region to the next one is as the heap wrote it, as far as can be told: it ends inside the heap.
+    /// Whether the way from a region to the next one is as the heap wrote it, as far as can be
+    /// told: it ends inside the heap.
     pub(in crate::heap) fn leads_on(&self, region: &Region) -> bool {
         let Some((_, last_fence)) = self.bounds() else { return false };
         let Some(most) = last_fence.addr().checked_sub(region.fence.addr()) else { return false };
@@ -79,14 +92,18 @@ impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
         }
         // SAFETY: a fence; all first cells are exposed.
         let Some(first) = (unsafe { region.fence.behind_hole() }) else { return false };
-        // SAFETY: not above the last fence, and of the right alignment: the heap's, if the fence is right.
-        let is_recorded = || unsafe { Region::recorded_length(first) } <= last_fence.addr() - first.addr();
+        // SAFETY: not above the last fence, and of the right alignment: the heap's, if the fence is
+        // right.
+        let is_recorded =
+            || unsafe { Region::recorded_length(first) } <= last_fence.addr() - first.addr();
         self.extent.as_ref().is_some_and(|extent| extent.region().first == first) || is_recorded()
     }
 
-    /// The region among whose cells, its fence included, an address lies. O(1) for the break's, else O(regions).
+    /// The region among whose cells, its fence included, an address lies. O(1) for the break's,
+    /// else O(regions).
     pub(super) fn region_around(&self, address: usize) -> Option<Region> {
-        let holds = |region: &Region| (region.first.addr()..=region.fence.addr()).contains(&address);
+        let holds =
+            |region: &Region| (region.first.addr()..=region.fence.addr()).contains(&address);
         let breaks = self.extent.as_ref().map(Extent::region).filter(holds);
         breaks.or_else(|| self.all_regions().find(holds))
     }
@@ -98,7 +115,8 @@ impl<B, M, const LISTS: usize> Heap<B, M, LISTS> {
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// The block at an address, if the heap has one there, live or not, with the memory that it was given.
+    /// The block at an address, if the heap has one there, live or not, with the memory that it was
+    /// given.
     pub(super) fn locate(&self, block: NonNull<u8>) -> Result<(Guarded, Place), NoBlock> {
         let address = block.addr().get();
         let (place, capacity) = if self.spans(address, 1) {
@@ -121,7 +139,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             };
         }
         if !address.is_multiple_of(CELL_ALIGN) || !self.spans(address - WORD, MIN_CELL) {
-            let around = self.cell_around(address).and_then(|(cell, header)| self.block_of(cell, header));
+            let around =
+                self.cell_around(address).and_then(|(cell, header)| self.block_of(cell, header));
             return Err(NoBlock::Known(Misuse::never_allocated(address, around)));
         }
         let cell = Cell::at_payload(block);
@@ -140,9 +159,16 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     }
 
     /// A live block of this layout, or what is wrong with it.
-    pub(super) fn examine(&self, block: NonNull<u8>, layout: Layout) -> Result<(Guarded, Place), Misuse> {
-        let (guarded, place) = self.locate(block).map_err(|reason| self.diagnose(block, Some(layout), reason))?;
-        let verdict = guarded.compare(layout).unwrap_or_else(|| Err(self.without_record(guarded, place, layout)));
+    pub(super) fn examine(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) -> Result<(Guarded, Place), Misuse> {
+        let (guarded, place) =
+            self.locate(block).map_err(|reason| self.diagnose(block, Some(layout), reason))?;
+        let verdict = guarded
+            .compare(layout)
+            .unwrap_or_else(|| Err(self.without_record(guarded, place, layout)));
         verdict.map(|()| (guarded, place))
     }
 
@@ -170,12 +196,19 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     }
 
     /// Finds out why no block begins at an address. Looks at every cell if need be.
-    pub(super) fn diagnose(&self, block: NonNull<u8>, layout: Option<Layout>, reason: NoBlock) -> Misuse {
+    pub(super) fn diagnose(
+        &self,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+        reason: NoBlock,
+    ) -> Misuse {
         let header = match reason {
             NoBlock::Known(misuse) => return misuse,
             NoBlock::NoHeader(misuse) => misuse,
         };
-        if let Some(freed) = layout.and_then(|layout| self.freed_where_the_layout_says(block, layout)) {
+        if let Some(freed) =
+            layout.and_then(|layout| self.freed_where_the_layout_says(block, layout))
+        {
             return freed;
         }
         let (address, cell) = (block.addr().get(), Cell::at_payload(block));
@@ -187,9 +220,14 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
             Some((around, used)) => {
                 // SAFETY: `locate_in_heap` made sure that it lies in the heap.
                 let word = unsafe { cell.header_in_memory() };
-                let was_cell = !word.unsealed().is_used() && word.unsealed().sealed(cell.addr()) == word;
-                // Without check bits any even number is a freed header: it counts if there is a free cell now.
-                if was_cell && word.unsealed().size() >= MIN_CELL && (usize::BITS == 64 || !used.is_used()) {
+                let was_cell =
+                    !word.unsealed().is_used() && word.unsealed().sealed(cell.addr()) == word;
+                // Without check bits any even number is a freed header: it counts if there is a
+                // free cell now.
+                if was_cell
+                    && word.unsealed().size() >= MIN_CELL
+                    && (usize::BITS == 64 || !used.is_used())
+                {
                     return Misuse::freed_by_header(cell, word.unsealed());
                 }
                 Misuse::never_allocated(address, self.block_of(around, used))
@@ -197,18 +235,23 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         }
     }
 
-    /// A block that was freed, and whose place has become something else since: its record may still stand where the layout puts it.
+    /// A block that was freed, and whose place has become something else since: its record may
+    /// still stand where the layout puts it.
     fn freed_where_the_layout_says(&self, block: NonNull<u8>, layout: Layout) -> Option<Misuse> {
         let address = block.addr().get();
         let longer = record::guarded(layout)?;
         let of_run = self.small_class_of(longer).map(Class::size);
         let of_cell = Some(Request::new(longer).size() - WORD);
-        [of_run, of_cell].into_iter().flatten().filter(|&capacity| self.spans(address, capacity)).find_map(|capacity| {
-            // SAFETY: inside the heap, and long enough for this layout.
-            let guarded = unsafe { Guarded::new(block, capacity) };
-            let (asked, live) = guarded.record().decode(address)?;
-            (!live).then(|| Misuse::freed_by_record(guarded, asked))
-        })
+        [of_run, of_cell]
+            .into_iter()
+            .flatten()
+            .filter(|&capacity| self.spans(address, capacity))
+            .find_map(|capacity| {
+                // SAFETY: inside the heap, and long enough for this layout.
+                let guarded = unsafe { Guarded::new(block, capacity) };
+                let (asked, live) = guarded.record().decode(address)?;
+                (!live).then(|| Misuse::freed_by_record(guarded, asked))
+            })
     }
 
     /// The block that a used cell is.
@@ -222,7 +265,8 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
         let mut at = self.regions.lowest;
         core::iter::from_fn(move || {
             let cell = at?;
-            let header = self.sound_header_or_fence(cell).ok().filter(|header| header.size() > 0)?;
+            let header =
+                self.sound_header_or_fence(cell).ok().filter(|header| header.size() > 0)?;
             at = after(cell, header);
             Some((cell, header))
         })
@@ -230,12 +274,15 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
 
     /// The cell, but not a hole, in which an address lies.
     fn cell_around(&self, address: usize) -> Option<(Cell, Header)> {
-        let (cell, header) = self.sound_cells().find(|(cell, header)| address < cell.addr() + header.size())?;
+        let (cell, header) =
+            self.sound_cells().find(|(cell, header)| address < cell.addr() + header.size())?;
         (cell.addr() <= address && !header.is_fence()).then_some((cell, header))
     }
 
-    /// Whether the first overwritten header is this one, or, if none is, whether it is the last fence.
+    /// Whether the first overwritten header is this one, or, if none is, whether it is the last
+    /// fence.
     pub(super) fn walk_ends_at(&self, cell: Cell) -> bool {
-        self.sound_cells().last().map_or(self.regions.lowest, |(cell, header)| after(cell, header)) == Some(cell)
+        self.sound_cells().last().map_or(self.regions.lowest, |(cell, header)| after(cell, header))
+            == Some(cell)
     }
 }

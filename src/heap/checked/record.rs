@@ -7,7 +7,8 @@
 //!                                  alignment, whether it is live, freed, or on its way, and the rest a hash of all that and the address
 //! ```
 //!
-//! It is found by what the heap knows of the block, not by what the caller says, so a wrong layout is told from an overflow.
+//! It is found by what the heap knows of the block, not by what the caller says, so a wrong layout
+//! is told from an overflow.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -32,11 +33,13 @@ const GAP: u8 = 0xFD;
 /// Bits of the word `check` that are not hash.
 const LIVE: usize = 1;
 const ALIGN_SHIFT: u32 = 1;
-/// Not live any more, and not freed either: another thread has given the block up, and it is on its way to its heap.
+/// Not live any more, and not freed either: another thread has given the block up, and it is on its
+/// way to its heap.
 const SENT: usize = 0x80;
 const PLAIN_BITS: usize = 0xFF;
 
-/// The layout of a block that holds one of this layout and its record; `None` if no address space is large enough.
+/// The layout of a block that holds one of this layout and its record; `None` if no address space
+/// is large enough.
 pub(crate) fn guarded(layout: Layout) -> Option<Layout> {
     let size = layout.size().max(LEAST).checked_add(OVERHEAD)?;
     Layout::from_size_align(size, layout.align()).ok()
@@ -73,12 +76,15 @@ impl Record {
         mix(block, mix(self.size, plain)) & !PLAIN_BITS | plain
     }
 
-    /// The layout, and whether the block is live; `None` if this is no record of the block at `block`.
+    /// The layout, and whether the block is live; `None` if this is no record of the block at
+    /// `block`.
     pub(super) fn decode(self, block: usize) -> Option<(Layout, bool)> {
         let state = self.check & (LIVE | SENT);
-        let align = 1_usize.checked_shl(((self.check & PLAIN_BITS & !state) >> ALIGN_SHIFT) as u32)?;
+        let align =
+            1_usize.checked_shl(((self.check & PLAIN_BITS & !state) >> ALIGN_SHIFT) as u32)?;
         let layout = Layout::from_size_align(self.size, align).ok()?;
-        (state != LIVE | SENT && self == Self::with(block, layout, state)).then_some((layout, state == LIVE))
+        (state != LIVE | SENT && self == Self::with(block, layout, state))
+            .then_some((layout, state == LIVE))
     }
 
     /// Whether the block of a right record is on its way to its heap.
@@ -91,7 +97,8 @@ impl Record {
 ///
 /// # Safety
 ///
-/// The heap gave the block `capacity` bytes. (The record stays as it is as long as the block is live: any thread may read it.)
+/// The heap gave the block `capacity` bytes. (The record stays as it is as long as the block is
+/// live: any thread may read it.)
 #[cfg(not(feature = "tiny"))]
 pub(crate) unsafe fn size_on_record(block: NonNull<u8>, capacity: usize) -> usize {
     // SAFETY: the caller's promise.
@@ -109,7 +116,8 @@ pub(super) struct Guarded {
 impl Guarded {
     /// # Safety
     ///
-    /// The block's `capacity` bytes are memory of the heap, and at least [`LEAST_CAPACITY`]; `block` is aligned for a word.
+    /// The block's `capacity` bytes are memory of the heap, and at least [`LEAST_CAPACITY`];
+    /// `block` is aligned for a word.
     pub(super) unsafe fn new(block: NonNull<u8>, capacity: usize) -> Self {
         debug_assert!(capacity >= LEAST_CAPACITY);
         Self { block, capacity }
@@ -143,19 +151,23 @@ impl Guarded {
     ///
     /// # Safety
     ///
-    /// The block is the heap's, or was just taken or examined, and its record means nothing to anybody else.
+    /// The block is the heap's, or was just taken or examined, and its record means nothing to
+    /// anybody else.
     pub(super) unsafe fn set(self, layout: Layout, live: bool) {
         // SAFETY: the caller's promise.
         unsafe { self.place().write(Record::new(self.addr(), layout, live)) };
     }
 
-    /// Notes that a live block of this layout goes to its heap. False: somebody else has given it up meanwhile.
+    /// Notes that a live block of this layout goes to its heap. False: somebody else has given it
+    /// up meanwhile.
     ///
     /// # Safety
     ///
-    /// The record is that of a live block, unless others free it at the same time, who change it by this as well.
+    /// The record is that of a live block, unless others free it at the same time, who change it by
+    /// this as well.
     pub(super) unsafe fn send(self, layout: Layout) -> bool {
-        let (live, sent) = (Record::new(self.addr(), layout, true), Record::sent(self.addr(), layout));
+        let (live, sent) =
+            (Record::new(self.addr(), layout, true), Record::sent(self.addr(), layout));
         let check = self.place().cast::<usize>();
         // SAFETY: the second word of the record.
         let check = unsafe { check.add(1) };
@@ -167,7 +179,8 @@ impl Guarded {
     /// What the record says against a live block of this layout. `None`: it is no record.
     pub(super) fn compare(self, layout: Layout) -> Option<Result<(), Misuse>> {
         let address = self.addr();
-        let misuse = |kind, at, found, expected| Err(Misuse { kind, block: address, at, found, expected });
+        let misuse =
+            |kind, at, found, expected| Err(Misuse { kind, block: address, at, found, expected });
         let (asked, live) = self.record().decode(address)?;
         Some(if !live {
             Err(Misuse::freed_by_record(self, asked))
@@ -197,7 +210,8 @@ impl Guarded {
     ///
     /// # Safety
     ///
-    /// As for [`set`](Guarded::set); the block was taken for this layout, and what is behind the caller's bytes is nobody's.
+    /// As for [`set`](Guarded::set); the block was taken for this layout, and what is behind the
+    /// caller's bytes is nobody's.
     pub(super) unsafe fn begin(self, layout: Layout) {
         let gap = self.gap(layout.size());
         // SAFETY: behind the caller's bytes, up to the record.
@@ -236,16 +250,29 @@ mod tests {
 
     #[test]
     fn a_record_tells_its_layout_and_only_for_its_own_block() {
-        for (size, align, live) in [(0, 1, true), (100, 8, false), (isize::MAX as usize / 2, 1 << (usize::BITS - 2), true)] {
+        for (size, align, live) in
+            [(0, 1, true), (100, 8, false), (isize::MAX as usize / 2, 1 << (usize::BITS - 2), true)]
+        {
             let layout = Layout::from_size_align(size, align).unwrap();
             let record = Record::new(0x1000, layout, live);
             assert_eq!(record.decode(0x1000), Some((layout, live)));
             assert_eq!(record.decode(0x1010), None);
             let sent = Record::sent(0x1000, layout);
-            assert_eq!((sent.decode(0x1000), sent.is_sent(), record.is_sent()), (Some((layout, false)), true, false));
+            assert_eq!(
+                (sent.decode(0x1000), sent.is_sent(), record.is_sent()),
+                (Some((layout, false)), true, false)
+            );
             for bit in 0..usize::BITS {
-                assert_eq!(Record { size: record.size ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the size");
-                assert_eq!(Record { check: record.check ^ 1 << bit, ..record }.decode(0x1000), None, "bit {bit} of the check");
+                assert_eq!(
+                    Record { size: record.size ^ 1 << bit, ..record }.decode(0x1000),
+                    None,
+                    "bit {bit} of the size"
+                );
+                assert_eq!(
+                    Record { check: record.check ^ 1 << bit, ..record }.decode(0x1000),
+                    None,
+                    "bit {bit} of the check"
+                );
             }
         }
     }

@@ -6,10 +6,12 @@
 //!   its own thread   ─► deallocate_sent: still as it was sent? ─► live again, and freed as any block ◄──────────────┘
 //! ```
 //!
-//! From outside nothing is read but the map, the byte of the page, and the block with its header; and nothing is written but the word of the
-//! record that says that the block is live, which is exchanged: if two free a block at the same time from outside, one of them is reported. So
-//! nobody's heap is walked, and what takes a walk to tell apart is not: an address inside of a block that is a cell, from a block whose
-//! header was overwritten. Where a record says *sent*, whoever frees the block again is told that it is free.
+//! From outside nothing is read but the map, the byte of the page, and the block with its header;
+//! and nothing is written but the word of the record that says that the block is live, which is
+//! exchanged: if two free a block at the same time from outside, one of them is reported. So
+//! nobody's heap is walked, and what takes a walk to tell apart is not: an address inside of a
+//! block that is a cell, from a block whose header was overwritten. Where a record says *sent*,
+//! whoever frees the block again is told that it is free.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -32,27 +34,41 @@ use crate::small::segments::SegmentMap;
 /// # Safety
 ///
 /// Nobody uses the block any more, if it is one. The address lies in a segment.
-pub(crate) unsafe fn send(map: &SegmentMap, block: NonNull<u8>, layout: Option<Layout>) -> Result<(), Misuse> {
+pub(crate) unsafe fn send(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(), Misuse> {
     let (guarded, layout) = match examine(map, block, layout) {
         Ok(examined) => examined,
         Err((misuse, guarded)) => {
             if let (MisuseKind::Overflow, Some(guarded)) = (misuse.kind, guarded) {
-                // SAFETY: the caller gave the block up, and nobody else gets it: it is reported, and counts as freed.
+                // SAFETY: the caller gave the block up, and nobody else gets it: it is reported,
+                // and counts as freed.
                 unsafe { guarded.set(layout.unwrap_or(Layout::new::<u8>()), false) };
             }
             return Err(misuse);
         }
     };
     // SAFETY: a live block, by its record.
-    if unsafe { guarded.send(layout) } { Ok(()) } else { Err(Misuse::freed_by_record(guarded, layout)) }
+    if unsafe { guarded.send(layout) } {
+        Ok(())
+    } else {
+        Err(Misuse::freed_by_record(guarded, layout))
+    }
 }
 
-/// Looks at a block of another heap that is to be read or moved: it is live, and has this layout, if that is known.
+/// Looks at a block of another heap that is to be read or moved: it is live, and has this layout,
+/// if that is known.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub(crate) fn examine_foreign(map: &SegmentMap, block: NonNull<u8>, layout: Option<Layout>) -> Result<(), Misuse> {
+pub(crate) fn examine_foreign(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(), Misuse> {
     examine(map, block, layout).map(drop).map_err(|(misuse, _)| misuse)
 }
 
@@ -69,7 +85,11 @@ pub(crate) unsafe fn relabel(map: &SegmentMap, block: NonNull<u8>, layout: Layou
 }
 
 /// The block and its layout, or what is wrong with it.
-fn examine(map: &SegmentMap, block: NonNull<u8>, layout: Option<Layout>) -> Result<(Guarded, Layout), (Misuse, Option<Guarded>)> {
+fn examine(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(Guarded, Layout), (Misuse, Option<Guarded>)> {
     let guarded = locate(map, block).map_err(|misuse| (misuse, None))?;
     let asked = guarded.record().decode(guarded.addr()).map(|(asked, _)| asked);
     let layout = layout.or(asked).unwrap_or(Layout::new::<u8>());
@@ -106,15 +126,17 @@ fn capacity_of_cell(cell: Cell, is_inside: impl Fn(usize) -> bool) -> Result<usi
         return Err(broken_header(cell, word.bits(), sealed.bits()));
     }
     let (capacity, least) = (header.size().saturating_sub(WORD), LEAST_CAPACITY);
-    if capacity < least || !cell.addr().checked_add(header.size()).is_some_and(|end| is_inside(end - 1)) {
+    if capacity < least
+        || !cell.addr().checked_add(header.size()).is_some_and(|end| is_inside(end - 1))
+    {
         return Err(broken_header(cell, header.size(), least + WORD));
     }
     if header.is_used() { Ok(capacity) } else { Err(Misuse::freed_by_header(cell, header)) }
 }
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Frees a block of this heap that another thread has [sent](send). False: it is not as it was sent. Then that is reported, and nobody
-    /// gets the block again.
+    /// Frees a block of this heap that another thread has [sent](send). False: it is not as it was
+    /// sent. Then that is reported, and nobody gets the block again.
     ///
     /// # Safety
     ///
@@ -139,9 +161,12 @@ impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
     }
 
     fn examine_sent(&self, block: NonNull<u8>) -> Result<(Guarded, Layout), Misuse> {
-        let (guarded, _) = self.locate(block).map_err(|reason| self.diagnose(block, None, reason))?;
+        let (guarded, _) =
+            self.locate(block).map_err(|reason| self.diagnose(block, None, reason))?;
         let (record, address) = (guarded.record(), guarded.addr());
-        let written = |at, found, expected| Err(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected });
+        let written = |at, found, expected| {
+            Err(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected })
+        };
         match record.decode(address) {
             Some((layout, _)) if record.is_sent() => match guarded.first_overflow(layout.size()) {
                 Some((at, found)) => written(at, usize::from(found), Guarded::GAP),

@@ -7,19 +7,30 @@ use crate::heap::size_class::class_of;
 use crate::provider::{Break, Map};
 
 impl<B: Break, M: Map, const LISTS: usize> Heap<B, M, LISTS> {
-    /// Follows every list of kept cells: they are used cells of the list's class, there are as many as were put in, and as long as is
-    /// counted. `at` is the heap's first cell.
+    /// Follows every list of kept cells: they are used cells of the list's class, there are as many
+    /// as were put in, and as long as is counted. `at` is the heap's first cell.
     pub(in crate::heap) fn check_kept(&self, at: usize) -> Result<(), Corruption> {
         let mut bytes = 0;
         for (index, head) in self.kept.heads.into_iter().enumerate() {
-            let (class, len) = (first_of_steps() + index, usize::from(self.kept.len.get(index).copied().unwrap_or(0)));
+            let (class, len) = (
+                first_of_steps() + index,
+                usize::from(self.kept.len.get(index).copied().unwrap_or(0)),
+            );
             let (mut next, mut before, mut seen) = (head, None, 0);
             while let Some(cell) = next {
-                let wrong = Corruption { at: addr(before), rule: Rule::KeptCell, expected: class, found: cell.addr() };
+                let wrong = Corruption {
+                    at: addr(before),
+                    rule: Rule::KeptCell,
+                    expected: class,
+                    found: cell.addr(),
+                };
                 if seen == len {
                     return Err(Corruption { rule: Rule::KeptLinks, expected: 0, ..wrong });
                 }
-                let header = self.used_cell(cell).filter(|header| class_of(header.size()) == class).ok_or(wrong)?;
+                let header = self
+                    .used_cell(cell)
+                    .filter(|header| class_of(header.size()) == class)
+                    .ok_or(wrong)?;
                 bytes += header.size();
                 seen += 1;
                 // SAFETY: a used cell, whose payload holds a word; any bits are an `Option<Cell>`.
@@ -47,7 +58,8 @@ mod tests {
 
     /// A heap that keeps three cells of one class, and the number of their list.
     fn heap() -> (Heap<FixedBreak>, usize) {
-        let memory: Box<[u8; 1 << 20]> = vec![0; 1 << 20].into_boxed_slice().try_into().expect("as long as that");
+        let memory: Box<[u8; 1 << 20]> =
+            vec![0; 1 << 20].into_boxed_slice().try_into().expect("as long as that");
         let mut heap = Heap::new(FixedBreak::from_array(Box::leak(memory)));
         heap.reserve(1 << 19).unwrap();
         let layout = Layout::from_size_align(2000, 8).unwrap();
@@ -61,7 +73,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_reported(heap: &Heap<FixedBreak>, at: usize, rule: Rule, expected: usize, found: usize) {
+    fn assert_reported(
+        heap: &Heap<FixedBreak>,
+        at: usize,
+        rule: Rule,
+        expected: usize,
+        found: usize,
+    ) {
         assert_eq!(heap.check(), Err(Corruption { at, rule, expected, found }));
     }
 

@@ -39,8 +39,9 @@ pub(super) unsafe fn sound_link(cell: Cell) -> Result<(), BrokenLink> {
 }
 
 impl Kept {
-    /// Looks at the link that the next cell to be taken out has. If it was overwritten, the list ends with that cell: what was behind it
-    /// is lost, and [`take_broken`](Kept::take_broken) tells.
+    /// Looks at the link that the next cell to be taken out has. If it was overwritten, the list
+    /// ends with that cell: what was behind it is lost, and [`take_broken`](Kept::take_broken)
+    /// tells.
     pub(super) fn watch(&mut self, class: usize) {
         let Some(cell) = self.heads[class] else { return };
         // SAFETY: the head of a list.

@@ -1,4 +1,5 @@
-//! Links of the front cache that were overwritten (feature `checked`): noticed before they are followed.
+//! Links of the front cache that were overwritten (feature `checked`): noticed before they are
+//! followed.
 
 use core::ptr::NonNull;
 
@@ -43,8 +44,9 @@ pub(super) unsafe fn note(block: NonNull<Link>) {
 }
 
 impl<const LISTS: usize> Cache<LISTS> {
-    /// Looks at the link that the next block of the class with this number has. If it was overwritten, the list ends with that block: what was behind
-    /// it is lost, and [`take_broken`](Cache::take_broken) tells.
+    /// Looks at the link that the next block of the class with this number has. If it was
+    /// overwritten, the list ends with that block: what was behind it is lost, and
+    /// [`take_broken`](Cache::take_broken) tells.
     pub(super) fn watch(&mut self, at: usize) {
         let Some(block) = self.heads[at] else { return };
         // SAFETY: in the list.
@@ -68,7 +70,8 @@ impl<const LISTS: usize> Cache<LISTS> {
     /// The blocks of a class, last freed first, up to one whose link was overwritten.
     pub(super) fn sound_blocks(&self, front: Front) -> impl Iterator<Item = NonNull<u8>> {
         // SAFETY: in the list.
-        core::iter::successors(self.heads[front.index()], |&block| unsafe { next(block) }).map(NonNull::cast)
+        core::iter::successors(self.heads[front.index()], |&block| unsafe { next(block) })
+            .map(NonNull::cast)
     }
 
     /// Whether a block is in one of the lists.

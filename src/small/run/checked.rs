@@ -1,4 +1,5 @@
-//! What the `checked` profile asks a run: where its blocks begin, and whether their links are what the heap wrote.
+//! What the `checked` profile asks a run: where its blocks begin, and whether their links are what
+//! the heap wrote.
 
 use core::ptr::NonNull;
 
@@ -48,12 +49,14 @@ impl Run {
             return true;
         }
         // SAFETY: the caller's promise.
-        let (free, _) = unsafe { self.follow(class, usize::MAX, |free| free.addr().get() == block) };
+        let (free, _) =
+            unsafe { self.follow(class, usize::MAX, |free| free.addr().get() == block) };
         free
     }
 
-    /// Looks at the links that [`take`](Run::take) of `most` blocks will follow. If one was overwritten, the list ends with its block,
-    /// and what was behind it counts as live for ever.
+    /// Looks at the links that [`take`](Run::take) of `most` blocks will follow. If one was
+    /// overwritten, the list ends with its block, and what was behind it counts as live for
+    /// ever.
     ///
     /// # Safety
     ///
@@ -82,7 +85,8 @@ impl Run {
         Err(broken)
     }
 
-    /// Follows the list of free blocks until `found` says so, for `most` links at most, and not past one that was overwritten.
+    /// Follows the list of free blocks until `found` says so, for `most` links at most, and not
+    /// past one that was overwritten.
     ///
     /// # Safety
     ///

@@ -7,12 +7,14 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use super::{ENTRIES, Leaf, Owner, SegmentMap, UNIT, Window};
 
 impl SegmentMap {
-    /// What the map says of the unit in which an address lies: whose it is, and its number in its segment.
+    /// What the map says of the unit in which an address lies: whose it is, and its number in its
+    /// segment.
     pub(crate) fn unit_at(&self, address: usize) -> (Owner, usize) {
         meaning_of(self.entry(address))
     }
 
-    /// What the map says of the page in which an address lies: the class of the run there, plus one; 0: none.
+    /// What the map says of the page in which an address lies: the class of the run there, plus
+    /// one; 0: none.
     pub(crate) fn byte_at(&self, address: usize) -> usize {
         self.page_at(address).map_or(0, |byte| usize::from(byte.load(Ordering::Relaxed)))
     }
@@ -23,26 +25,36 @@ impl SegmentMap {
         Some(leaf.page_at(index, address))
     }
 
-    /// Every unit of which the map says something: its address, whose it is, and its number in its segment.
+    /// Every unit of which the map says something: its address, whose it is, and its number in its
+    /// segment.
     pub(crate) fn units(&self) -> impl Iterator<Item = (usize, Owner, usize)> {
-        self.entries().map(|(address, entry)| (address, entry.load(Ordering::Relaxed))).filter(|&(_, entry)| entry != 0).map(
-            |(address, entry)| {
+        self.entries()
+            .map(|(address, entry)| (address, entry.load(Ordering::Relaxed)))
+            .filter(|&(_, entry)| entry != 0)
+            .map(|(address, entry)| {
                 let (owner, number) = meaning_of(entry);
                 (address, owner, number)
-            },
-        )
+            })
     }
 
-    /// Looks for a part of the map that has too little room, before anything of it is read. `room_from` tells how many bytes there are for a
-    /// part from an address on; `None`: enough. Returns address, length, and room; which is none for a window that was there before.
-    pub(crate) fn part_outside(&self, room_from: impl Fn(usize) -> Option<usize>) -> Option<(usize, usize, usize)> {
+    /// Looks for a part of the map that has too little room, before anything of it is read.
+    /// `room_from` tells how many bytes there are for a part from an address on; `None`:
+    /// enough. Returns address, length, and room; which is none for a window that was there before.
+    pub(crate) fn part_outside(
+        &self,
+        room_from: impl Fn(usize) -> Option<usize>,
+    ) -> Option<(usize, usize, usize)> {
         let outside = |at: usize, layout: Layout| {
             let room = if at.is_multiple_of(layout.align()) { room_from(at)? } else { 0 };
             (room < layout.size()).then_some((at, layout.size(), room))
         };
         let mut window = &self.first;
         loop {
-            let mut leaves = window.leaves.iter().map(|leaf| leaf.load(Ordering::Acquire).addr()).filter(|&leaf| leaf != 0);
+            let mut leaves = window
+                .leaves
+                .iter()
+                .map(|leaf| leaf.load(Ordering::Acquire).addr())
+                .filter(|&leaf| leaf != 0);
             let next = NonNull::new(window.next.load(Ordering::Acquire));
             let found = leaves.find_map(|leaf| outside(leaf, Layout::new::<Leaf>()));
             let (Some(next), None) = (next, found) else { return found };
@@ -61,7 +73,9 @@ impl SegmentMap {
     /// Whether a window up to the `last` lies at an address.
     fn leads_back(&self, last: &Window, address: usize) -> bool {
         let mut up_to_last = true;
-        let mut windows = self.windows().take_while(|window| core::mem::replace(&mut up_to_last, !ptr::eq(*window, last)));
+        let mut windows = self
+            .windows()
+            .take_while(|window| core::mem::replace(&mut up_to_last, !ptr::eq(*window, last)));
         windows.any(|window| ptr::from_ref(window).addr() == address)
     }
 
@@ -75,11 +89,16 @@ impl Window {
     fn entries(&self) -> impl Iterator<Item = (usize, &AtomicU32)> {
         let base = self.base.load(Ordering::Relaxed);
         // SAFETY: a leaf that is there stays.
-        let leaves = self.leaves.iter().map(|leaf| unsafe { leaf.load(Ordering::Acquire).as_ref() });
-        leaves.enumerate().filter_map(|(number, leaf)| Some((number, leaf?))).flat_map(move |(number, leaf)| {
-            let first = base.wrapping_add(number * ENTRIES);
-            leaf.entries.iter().enumerate().map(move |(index, entry)| (first.wrapping_add(index).wrapping_mul(UNIT), entry))
-        })
+        let leaves =
+            self.leaves.iter().map(|leaf| unsafe { leaf.load(Ordering::Acquire).as_ref() });
+        leaves.enumerate().filter_map(|(number, leaf)| Some((number, leaf?))).flat_map(
+            move |(number, leaf)| {
+                let first = base.wrapping_add(number * ENTRIES);
+                leaf.entries.iter().enumerate().map(move |(index, entry)| {
+                    (first.wrapping_add(index).wrapping_mul(UNIT), entry)
+                })
+            },
+        )
     }
 }
 

@@ -1,4 +1,5 @@
-//! The leaf in which something was found last: most of what an arena frees lies in the same 64 MiB, and one look is enough then.
+//! The leaf in which something was found last: most of what an arena frees lies in the same 64 MiB,
+//! and one look is enough then.
 
 use core::ptr::NonNull;
 
@@ -34,14 +35,17 @@ impl Near {
         self.place(address).map(|(leaf, offset)| leaf.owner(offset / UNIT))
     }
 
-    /// If an address lies near, and in a segment of `owner`: the class of the run in which it lies, if it lies in one. O(1).
+    /// If an address lies near, and in a segment of `owner`: the class of the run in which it lies,
+    /// if it lies in one. O(1).
     #[inline(always)]
     pub(crate) fn class_if_owned(&self, address: usize, owner: Owner) -> Option<Option<Class>> {
-        let (leaf, offset) = self.place(address).filter(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)?;
+        let (leaf, offset) =
+            self.place(address).filter(|(leaf, offset)| leaf.owner(offset / UNIT) == owner)?;
         Some(class_of_byte(leaf.page(offset / PAGE)))
     }
 
-    /// Whose segment an address lies in, if it lies near, and the class of the run in which it lies, if it lies in one. O(1).
+    /// Whose segment an address lies in, if it lies near, and the class of the run in which it
+    /// lies, if it lies in one. O(1).
     #[inline(always)]
     pub(crate) fn look(&self, address: usize) -> Option<(Owner, Option<Class>)> {
         let (leaf, offset) = self.place(address)?;

@@ -38,7 +38,9 @@ impl Drop for Mapped {
     fn drop(&mut self) {
         let mut given = Vec::new();
         self.map.parts(|memory, layout| given.push((memory, layout)));
-        assert!(given.iter().all(|piece| self.taken.contains(piece)) && given.len() == self.taken.len());
+        assert!(
+            given.iter().all(|piece| self.taken.contains(piece)) && given.len() == self.taken.len()
+        );
         // SAFETY: each came from the same allocator.
         given.into_iter().for_each(|(memory, layout)| unsafe { dealloc(memory.as_ptr(), layout) });
     }
@@ -55,29 +57,47 @@ fn each_unit_of_a_segment_leads_to_its_owner_and_its_start() {
     let owner = Owner::from_index(7).unwrap();
     // SAFETY: the segment is this test's.
     let region = unsafe { mapped.map.assign(start, 3, owner) };
-    assert_eq!((region.addr().get(), region.len()), (at, 3 * UNIT - WORD), "nothing of the map's lies in the segment");
+    assert_eq!(
+        (region.addr().get(), region.len()),
+        (at, 3 * UNIT - WORD),
+        "nothing of the map's lies in the segment"
+    );
     for address in (at..at + 3 * UNIT).step_by(PAGE) {
-        assert_eq!((mapped.map.owner_of(address), mapped.map.start_of(address)), (owner, Some(start)));
+        assert_eq!(
+            (mapped.map.owner_of(address), mapped.map.start_of(address)),
+            (owner, Some(start))
+        );
         assert_eq!(mapped.map.class_at(address), None);
     }
     let class = Class::from_index(9);
     mapped.map.set_class(at + UNIT + PAGE, 4 * PAGE, class);
-    let of_class = (at..at + 3 * UNIT).step_by(PAGE).filter(|&page| mapped.map.class_at(page) == class);
+    let of_class =
+        (at..at + 3 * UNIT).step_by(PAGE).filter(|&page| mapped.map.class_at(page) == class);
     assert!(of_class.eq((at + UNIT + PAGE..at + UNIT + 5 * PAGE).step_by(PAGE)));
-    assert!(mapped.map.begins_region(region.addr().get()) && !mapped.map.begins_region(region.addr().get() + UNIT));
+    assert!(
+        mapped.map.begins_region(region.addr().get())
+            && !mapped.map.begins_region(region.addr().get() + UNIT)
+    );
     for outside in [at - 1, at + 3 * UNIT, 0, usize::MAX] {
-        assert_eq!((mapped.map.owner_of(outside), mapped.map.start_of(outside)), (Owner::NOBODY, None));
+        assert_eq!(
+            (mapped.map.owner_of(outside), mapped.map.start_of(outside)),
+            (Owner::NOBODY, None)
+        );
     }
     // SAFETY: the map stays until the end of the test.
     let near = unsafe { mapped.map.near(at) }.unwrap();
     for address in (at..at + 3 * UNIT).step_by(PAGE) {
         let class = mapped.map.class_at(address);
-        assert_eq!((near.look(address), near.class_if_owned(address, owner)), (Some((owner, class)), Some(class)));
+        assert_eq!(
+            (near.look(address), near.class_if_owned(address, owner)),
+            (Some((owner, class)), Some(class))
+        );
         assert_eq!(near.class_if_owned(address, Owner::from_index(8).unwrap()), None);
         assert_eq!((near.owner_of(address), Near::NOTHING.owner_of(address)), (Some(owner), None));
     }
     assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
-    let is_foreign = |&outside: &usize| near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
+    let is_foreign =
+        |&outside: &usize| near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
     assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(is_foreign));
     assert_eq!(mapped.map.forget(at + 2 * UNIT, 3), Some(start));
     assert_eq!(near.owner_of(at + UNIT), Some(Owner::NOBODY), "it looks into the map");
@@ -108,8 +128,10 @@ fn a_part_outside_and_a_window_that_leads_back_are_found() {
     for start in [UNIT, far, 2 * far] {
         assert!(mapped.reach(start, 1));
     }
-    let parts: Vec<_> = mapped.taken.iter().map(|(at, layout)| (at.addr().get(), layout.size())).collect();
-    let room = |at: usize| Some(parts.iter().find(|(part, _)| *part == at).map_or(0, |&(_, len)| len));
+    let parts: Vec<_> =
+        mapped.taken.iter().map(|(at, layout)| (at.addr().get(), layout.size())).collect();
+    let room =
+        |at: usize| Some(parts.iter().find(|(part, _)| *part == at).map_or(0, |&(_, len)| len));
     assert_eq!((parts.len(), mapped.map.part_outside(room)), (5, None));
     for &(part, len) in &parts {
         let one_is_short = |at: usize| if at == part { Some(len - 1) } else { room(at) };
@@ -128,7 +150,10 @@ fn a_part_outside_and_a_window_that_leads_back_are_found() {
 #[test]
 fn as_many_units_as_bytes_need() {
     for units in 1..100 {
-        assert_eq!((units_for(capacity(units)), units_for(capacity(units) + 1)), (units, units + 1));
+        assert_eq!(
+            (units_for(capacity(units)), units_for(capacity(units) + 1)),
+            (units, units + 1)
+        );
     }
     assert_eq!((layout_of(0), layout_of(MOST_UNITS + 1)), (None, None));
 }

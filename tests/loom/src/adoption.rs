@@ -22,7 +22,11 @@ unsafe impl Send for Model {}
 impl Model {
     /// A slot that is attached.
     fn new(blocks: usize) -> Arc<Self> {
-        let model = Self { slot: Slot::default(), blocks: Blocks::new(blocks), taken_up: UnsafeCell::new(0) };
+        let model = Self {
+            slot: Slot::default(),
+            blocks: Blocks::new(blocks),
+            taken_up: UnsafeCell::new(0),
+        };
         assert!(model.slot.change(State::New, State::Attached));
         Arc::new(model)
     }

@@ -1,4 +1,5 @@
-//! The busy flag: a handler comes before each step in turn; or another thread, which forks, holds what is free, and looks at it at a later step.
+//! The busy flag: a handler comes before each step in turn; or another thread, which forks, holds
+//! what is free, and looks at it at a later step.
 
 use std::cell::Cell;
 use std::ptr::NonNull;

@@ -7,10 +7,12 @@
 //!   tests/                            models: who does what with them at the same time
 //! ```
 //!
-//! loom runs a model once for each order of steps that the memory model allows, and notices an access that is not ordered before
-//! or after another of the same cell. A handler that interrupts is no thread, for it ends before the interrupted one goes on: its model
-//! (`busy.rs`) runs it at each step in turn. Where the thread that began a model goes on beside the others, it yields
-//! first: without that, loom lets it do the next thing that it does before the others do anything, always.
+//! loom runs a model once for each order of steps that the memory model allows, and notices an
+//! access that is not ordered before or after another of the same cell. A handler that interrupts
+//! is no thread, for it ends before the interrupted one goes on: its model (`busy.rs`) runs it at
+//! each step in turn. Where the thread that began a model goes on beside the others, it yields
+//! first: without that, loom lets it do the next thing that it does before the others do anything,
+//! always.
 
 #![cfg(test)]
 

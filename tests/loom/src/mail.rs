@@ -23,7 +23,10 @@ unsafe impl Send for Mail {}
 
 impl Mail {
     fn new(len: usize) -> Arc<Self> {
-        Arc::new(Self { mailbox: Mailbox::new(), blocks: (0..len).map(|_| Link::default()).collect() })
+        Arc::new(Self {
+            mailbox: Mailbox::new(),
+            blocks: (0..len).map(|_| Link::default()).collect(),
+        })
     }
 
     /// Uses a block: sets a bit of its own.
@@ -56,23 +59,30 @@ impl Mail {
         self.mailbox.take_down(|set| drop(unsafe { Box::from_raw(set.as_ptr()) }));
     }
 
-    /// Takes what was in a block: that there is something, and it is the block's own, `note` tells if it came in a packet.
+    /// Takes what was in a block: that there is something, and it is the block's own, `note` tells
+    /// if it came in a packet.
     fn contents(&self, block: NonNull<Link>, note: Option<u8>) -> usize {
         // SAFETY: the model keeps its blocks.
         let block = unsafe { block.as_ref() };
         // SAFETY: loom looks whether it is ordered.
-        let contents = block.contents.with_mut(|contents| unsafe { std::mem::take(&mut *contents) });
-        assert!(contents.is_power_of_two() && note.is_none_or(|note| contents == 1 << (4 * note)), "{contents:x}");
+        let contents =
+            block.contents.with_mut(|contents| unsafe { std::mem::take(&mut *contents) });
+        assert!(
+            contents.is_power_of_two() && note.is_none_or(|note| contents == 1 << (4 * note)),
+            "{contents:x}"
+        );
         contents
     }
 
-    /// Takes up so many packets, and all of the list, and uses them again. Returns the sum of what was in the blocks.
+    /// Takes up so many packets, and all of the list, and uses them again. Returns the sum of what
+    /// was in the blocks.
     fn take_up(&self, packets: usize, turn: &mut usize) -> usize {
         let mut sum = 0;
         let take = |block: NonNull<u8>, note| sum += self.contents(block.cast(), Some(note));
         // SAFETY: each model has one owner.
         unsafe { self.mailbox.take(packets, turn, take) };
-        let mut next = if self.mailbox.list.is_empty() { None } else { self.mailbox.list.take_all() };
+        let mut next =
+            if self.mailbox.list.is_empty() { None } else { self.mailbox.list.take_all() };
         while let Some(at) = next {
             // SAFETY: it was in the list.
             next = unsafe { Link::read(at) };
@@ -89,7 +99,8 @@ fn each_once(blocks: usize) -> usize {
 
 #[test]
 fn what_two_send_in_packets_is_taken_up_once_and_as_they_left_it() {
-    // Three threads that all change one word: with more switches between them it takes minutes, not seconds.
+    // Three threads that all change one word: with more switches between them it takes minutes, not
+    // seconds.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| {
@@ -134,7 +145,9 @@ fn full_and_two_on_their_way() -> (Arc<Mail>, thread::JoinHandle<()>) {
     let mail = Mail::new(PACKETS + 2);
     (0..PACKETS).for_each(|block| mail.free(block..block + 1));
     let others = Arc::clone(&mail);
-    let other = thread::spawn(move || (PACKETS..PACKETS + 2).for_each(|block| others.free(block..block + 1)));
+    let other = thread::spawn(move || {
+        (PACKETS..PACKETS + 2).for_each(|block| others.free(block..block + 1))
+    });
     (mail, other)
 }
 

@@ -79,7 +79,10 @@ impl BatchCell {
 
 impl Packets {
     pub(crate) fn new() -> Self {
-        let packet = |_| Packet { batch: BatchCell(UnsafeCell::new(Batch::EMPTY)), state: AtomicUsize::new(0) };
+        let packet = |_| Packet {
+            batch: BatchCell(UnsafeCell::new(Batch::EMPTY)),
+            state: AtomicUsize::new(0),
+        };
         Self {
             head: AtomicUsize::new(0),
             tail: Apart(AtomicUsize::new(0)),

@@ -1,5 +1,6 @@
-//! A kernel that has nothing in common with `kernel-demo` but the allocator, to show that the README's lines are all it
-//! takes: no paging of its own, no page-fault handler, a heap on a static array.
+//! A kernel that has nothing in common with `kernel-demo` but the allocator, to show that the
+//! README's lines are all it takes: no paging of its own, no page-fault handler, a heap on a static
+//! array.
 //!
 //! It runs its tests, prints a line for each as libtest does, and ends QEMU.
 
@@ -25,7 +26,8 @@ use brkalloc::{FixedBreak, LockedHeap};
 static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
 #[global_allocator]
 // SAFETY: nobody else names ARENA.
-static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) });
+static HEAP: LockedHeap<FixedBreak> =
+    LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) });
 
 entry_point!(main);
 
@@ -50,7 +52,10 @@ fn main(_: &'static BootInfo) -> ! {
         assert_eq!(HEAP.stats().live_cells, 0, "{name} leaves nothing behind");
         serial.print(format_args!("ok\n"));
     }
-    serial.print(format_args!("\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 filtered out\n", TESTS.len()));
+    serial.print(format_args!(
+        "\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 filtered out\n",
+        TESTS.len()
+    ));
     end(0x10)
 }
 
@@ -96,8 +101,8 @@ struct Serial(Uart16550<PioBackend>);
 
 impl Serial {
     fn new() -> Self {
-        // SAFETY: 0x3F8 is the first serial port of every PC. Two of these exist only after a panic, when the first is no
-        // longer used.
+        // SAFETY: 0x3F8 is the first serial port of every PC. Two of these exist only after a
+        // panic, when the first is no longer used.
         let mut port = unsafe { Uart16550::new_port(0x3F8) }.expect("0x3F8 is a valid port");
         port.init(Config::default()).expect("QEMU has a serial port");
         Self(port)

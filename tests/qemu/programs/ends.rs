@@ -100,16 +100,29 @@ fn costs() -> CaseResult {
 
 fn touch() -> CaseResult {
     let ran = shows("touch", &["512", "32"])?;
-    ensure_eq!((ran.lines("pages written: ").next(), ran.lines("faults: ").next()), (Some("16"), Some("16")));
+    ensure_eq!(
+        (ran.lines("pages written: ").next(), ran.lines("faults: ").next()),
+        (Some("16"), Some("16"))
+    );
     Ok(())
 }
 
-/// xv6's catalogue. One of its cases moves the break by more memory than there is, so nobody may count what is promised.
+/// xv6's catalogue. One of its cases moves the break by more memory than there is, so nobody may
+/// count what is promised.
 fn usertests() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
     let ran = run(settings, Options { quiet: true, ..options() }, &[("usertests", &[])])?;
-    let failed: Vec<&str> = ran.output.lines().filter(|line| line.contains("FAILED") || line.starts_with("  ")).collect();
-    ensure!(ran.statuses() == [WELL] && failed.is_empty(), "{:?}: {failed:?} {}", ran.statuses(), tail(&ran.output));
+    let failed: Vec<&str> = ran
+        .output
+        .lines()
+        .filter(|line| line.contains("FAILED") || line.starts_with("  "))
+        .collect();
+    ensure!(
+        ran.statuses() == [WELL] && failed.is_empty(),
+        "{:?}: {failed:?} {}",
+        ran.statuses(),
+        tail(&ran.output)
+    );
     ensure!(ran.lines("case ").count() > 30, "{}", tail(&ran.output));
     Ok(())
 }
@@ -134,16 +147,32 @@ fn c19_each_segmentation_fault_is_reported() -> CaseResult {
         ensure!(ran.statuses() == [SEGV], "{name}: {:?}: {}", ran.statuses(), tail(&ran.output));
         let crash = ran.started[0].crash.or_fail("a report")?;
         ensure_matches!(crash.reason, Reason::Access(_, found) if found == cause);
-        ensure!(ran.output.contains("process 1 (segv): Segmentation fault: "), "{}", tail(&ran.output));
+        ensure!(
+            ran.output.contains("process 1 (segv): Segmentation fault: "),
+            "{}",
+            tail(&ran.output)
+        );
     }
     let ran = run(settings(), options(), &[("segv", &["not-canonical"])])?;
     ensure_eq!(ran.statuses(), [SEGV]);
-    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::Exception { vector: 13, .. });
+    ensure_matches!(
+        ran.started[0].crash.or_fail("a report")?.reason,
+        Reason::Exception { vector: 13, .. }
+    );
     Ok(())
 }
 
 fn c19_a_fault_harms_nobody_else() -> CaseResult {
-    let ran = run(settings(), options(), &[("churn", &["500"]), ("segv", &["null"]), ("twins", &[]), ("segv", &["recursion"])])?;
-    ensure!(ran.statuses() == [WELL, SEGV, WELL, SEGV], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    let ran = run(
+        settings(),
+        options(),
+        &[("churn", &["500"]), ("segv", &["null"]), ("twins", &[]), ("segv", &["recursion"])],
+    )?;
+    ensure!(
+        ran.statuses() == [WELL, SEGV, WELL, SEGV],
+        "{:?}: {}",
+        ran.statuses(),
+        tail(&ran.output)
+    );
     Ok(())
 }

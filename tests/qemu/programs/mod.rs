@@ -54,7 +54,8 @@ impl Ran {
     }
 }
 
-/// Runs programs together in a system of their own, until all have ended. The framework sees to it that every frame is back.
+/// Runs programs together in a system of their own, until all have ended. The framework sees to it
+/// that every frame is back.
 fn run(settings: Settings, options: Options, commands: &[Command<'_>]) -> Result<Ran, Failed> {
     let mut system = KernelSystem::start(settings).or_fail("a system")?;
     for (name, arguments) in commands {

@@ -44,11 +44,11 @@ fn each_refused_frame_of_shared_is_survived() -> CaseResult {
     each_refused_frame_is_survived("shared", 100)
 }
 
-/// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and every frame is back. At least so
-/// many frames are asked for.
+/// Whichever frame is refused while a program is loaded, runs and ends: the kernel goes on, and
+/// every frame is back. At least so many frames are asked for.
 ///
-/// A process that waits for a word in shared memory from one that was killed waits for ever: such a system is given up after some
-/// turns.
+/// A process that waits for a word in shared memory from one that was killed waits for ever: such a
+/// system is given up after some turns.
 fn each_refused_frame_is_survived(name: &'static str, least: usize) -> CaseResult {
     const MOST_TURNS: usize = 1000;
     let requests = fail_nth(|| {

@@ -24,10 +24,21 @@ pub const CASES: &[Case] = cases!("programs":
 );
 
 fn spinning_programs_take_turns() -> CaseResult {
-    let ran = run(settings(), options(), &[("spin", &["3000000"]), ("spin", &["3000000"]), ("hello", &[])])?;
+    let ran = run(
+        settings(),
+        options(),
+        &[("spin", &["3000000"]), ("spin", &["3000000"]), ("hello", &[])],
+    )?;
     ensure!(ran.statuses() == [WELL; 3], "{:?}: {}", ran.statuses(), tail(&ran.output));
-    ensure!(ran.started[..2].iter().all(|spin| spin.usage.involuntary_switches > 0), "no tick came");
-    ensure!(ran.output.find("hello") < ran.output.find("spun"), "hello waited for the others: {}", tail(&ran.output));
+    ensure!(
+        ran.started[..2].iter().all(|spin| spin.usage.involuntary_switches > 0),
+        "no tick came"
+    );
+    ensure!(
+        ran.output.find("hello") < ran.output.find("spun"),
+        "hello waited for the others: {}",
+        tail(&ran.output)
+    );
     Ok(())
 }
 
@@ -40,7 +51,12 @@ fn strict_accounting_refuses() -> CaseResult {
 fn overcommit_kills_who_touches_too_much() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
     let ran = run(settings, options(), &[("hungry", &["1000"]), ("spin", &[])])?;
-    ensure!(ran.statuses() == [Status::Killed(Signal::Kill), WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
+    ensure!(
+        ran.statuses() == [Status::Killed(Signal::Kill), WELL],
+        "{:?}: {}",
+        ran.statuses(),
+        tail(&ran.output)
+    );
     ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::OutOfFrames(..));
     Ok(())
 }
@@ -52,27 +68,50 @@ fn no_such_program() -> CaseResult {
 }
 
 fn data_limit() -> CaseResult {
-    let ran = run(settings(), Options { data_limit: Some(4 << 20), ..options() }, &[("hungry", &["100"])])?;
+    let ran = run(
+        settings(),
+        Options { data_limit: Some(4 << 20), ..options() },
+        &[("hungry", &["100"])],
+    )?;
     ensure!(ran.statuses() == [WELL], "{:?}: {}", ran.statuses(), tail(&ran.output));
     ensure!(ran.lines("had: ").eq(["3 MiB"]), "{}", tail(&ran.output));
     Ok(())
 }
 
 fn c21_the_seed_decides_the_layout() -> CaseResult {
-    let maps = |seed| -> Result<Ran, Failed> { run(settings(), Options { seed, ..options() }, &[("maps-story", &[])]) };
-    let (first, again, other, chance) = (maps(Some(7))?, maps(Some(7))?, maps(Some(8))?, maps(None)?);
+    let maps = |seed| -> Result<Ran, Failed> {
+        run(settings(), Options { seed, ..options() }, &[("maps-story", &[])])
+    };
+    let (first, again, other, chance) =
+        (maps(Some(7))?, maps(Some(7))?, maps(Some(8))?, maps(None)?);
     ensure!(first.output == again.output, "{}", tail(&again.output));
-    ensure!(first.output != other.output && first.output != chance.output, "{}", tail(&other.output));
+    ensure!(
+        first.output != other.output && first.output != chance.output,
+        "{}",
+        tail(&other.output)
+    );
     Ok(())
 }
 
 fn c17_trace() -> CaseResult {
-    let ran = run(settings(), Options { trace: Trace::CallsAndFaults, ..options() }, &[("maps-story", &[])])?;
+    let ran = run(
+        settings(),
+        Options { trace: Trace::CallsAndFaults, ..options() },
+        &[("maps-story", &[])],
+    )?;
     ensure_eq!(ran.statuses(), [WELL]);
-    for start in
-        ["brk(NULL) ", "brk(0x", "exit(0)                                 = ?", "+++ exited with 0 +++", "--- page fault {"]
-    {
-        ensure!(ran.lines("[pid     1] ").any(|line| line.starts_with(start)), "no line {start:?} in {}", tail(&ran.output));
+    for start in [
+        "brk(NULL) ",
+        "brk(0x",
+        "exit(0)                                 = ?",
+        "+++ exited with 0 +++",
+        "--- page fault {",
+    ] {
+        ensure!(
+            ran.lines("[pid     1] ").any(|line| line.starts_with(start)),
+            "no line {start:?} in {}",
+            tail(&ran.output)
+        );
     }
     Ok(())
 }
@@ -85,13 +124,19 @@ fn fault_around_saves_faults() -> CaseResult {
         Ok(ran.started[0].usage.minor_faults)
     };
     let (alone, sixteen) = (faults(1)?, faults(16)?);
-    ensure!(alone > 1024 && sixteen < alone - 900, "{alone} faults alone, {sixteen} with sixteen pages each");
+    ensure!(
+        alone > 1024 && sixteen < alone - 900,
+        "{alone} faults alone, {sixteen} with sixteen pages each"
+    );
     Ok(())
 }
 
 fn input_is_read() -> CaseResult {
     let settings = Settings { input: Input::Text(b"first line\nsecond"), ..settings() };
     let ran = run(settings, options(), &[("echo", &[])])?;
-    ensure_eq!((ran.statuses()[0], ran.output.as_str()), (WELL, "read: first line\nread: second\nlines: 2\n"));
+    ensure_eq!(
+        (ran.statuses()[0], ran.output.as_str()),
+        (WELL, "read: first line\nread: second\nlines: 2\n")
+    );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The memory of programs: apart from the kernel's and from each other's, and as the page tables say at once.
+//! The memory of programs: apart from the kernel's and from each other's, and as the page tables
+//! say at once.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::__cpuid_count;
@@ -39,7 +40,9 @@ fn the_kernels_memory_is_out_of_reach() -> CaseResult {
         (BreakId::KERNEL_HEAP.base(), false),
         (PHYSICAL_MEMORY, false),
     ] {
-        for (rip, access) in [(TEXT, Access::Read), (TEXT + 2, Access::Write), (TEXT + 4, Access::Execute)] {
+        for (rip, access) in
+            [(TEXT, Access::Read), (TEXT + 2, Access::Write), (TEXT + 4, Access::Execute)]
+        {
             program.registers = Registers { rip, rdi: address, ..program.registers };
             ensure_eq!(program.run(), page_fault(address, access, mapped));
         }
@@ -48,7 +51,8 @@ fn the_kernels_memory_is_out_of_reach() -> CaseResult {
     Ok(())
 }
 
-/// A byte at the address, read and executed by the kernel on the page tables of the program: the error codes of the faults.
+/// A byte at the address, read and executed by the kernel on the page tables of the program: the
+/// error codes of the faults.
 fn tried_by_the_kernel(program: &Program, address: u64) -> (Option<u64>, Option<u64>) {
     let attempts = || {
         let read = probe::read(address).err().map(|report| report.error_code);
@@ -56,7 +60,8 @@ fn tried_by_the_kernel(program: &Program, address: u64) -> (Option<u64>, Option<
         let execute = unsafe { probe::execute(address) }.err().map(|report| report.error_code);
         (read, execute)
     };
-    // SAFETY: the closure touches the address and the stack; a fault that it catches, the kernel's data.
+    // SAFETY: the closure touches the address and the stack; a fault that it catches, the kernel's
+    // data.
     unsafe { user::on_tables_of(&program.pages, attempts) }
 }
 
@@ -66,18 +71,23 @@ fn smap_and_smep_keep_the_kernel_from_a_programs_memory() -> CaseResult {
     const FETCH: u64 = 16;
     let guards = Guards::read();
     let features = __cpuid_count(7, 0).ebx;
-    ensure_eq!(guards, Guards { execution: features >> 7 & 1 == 1, access: features >> 20 & 1 == 1 });
+    ensure_eq!(
+        guards,
+        Guards { execution: features >> 7 & 1 == 1, access: features >> 20 & 1 == 1 }
+    );
     let program = Program::new(program!("ret"))?;
     // Without them, the kernel reads what a program wrote, and executes it.
     let expected = (guards.access.then_some(PRESENT), guards.execution.then_some(PRESENT | FETCH));
     ensure_eq!(tried_by_the_kernel(&program, TEXT), expected);
-    // What an instruction of the kernel may not touch, the kernel still reaches: as a frame, by looking it up.
+    // What an instruction of the kernel may not touch, the kernel still reaches: as a frame, by
+    // looking it up.
     let mut program = program;
     let mut byte = [0];
     ensure_eq!(program.pages.read(TEXT, &mut byte), 1);
     ensure_eq!(byte, [0xC3]);
     ensure_eq!(program.run(), page_fault(STACK_TOP, Access::Read, false));
-    // A page that ring 3 may not use, but ring 0 may, is not guarded: it is the user's bit that these two look at.
+    // A page that ring 3 may not use, but ring 0 may, is not guarded: it is the user's bit that
+    // these two look at.
     program.pages.protect(TEXT, TEXT + PAGE, Permissions::empty());
     ensure_eq!(tried_by_the_kernel(&program, TEXT).0, None);
     Ok(())
@@ -101,7 +111,8 @@ fn equal_addresses_of_two_programs_are_different_memory() -> CaseResult {
 }
 
 fn what_is_protected_or_moved_is_so_at_once() -> CaseResult {
-    let mut program = Program::new(program!("2:", "mov [rdi], rax", "mov rbx, [rdi]", "syscall", "jmp 2b"))?;
+    let mut program =
+        Program::new(program!("2:", "mov [rdi], rax", "mov rbx, [rdi]", "syscall", "jmp 2b"))?;
     (program.registers.rdi, program.registers.rax) = (DATA, 5);
     ensure_eq!(program.run(), Stop::SystemCall);
     program.pages.protect(DATA, DATA + PAGE, Permissions::READ);
@@ -120,7 +131,8 @@ fn what_is_protected_or_moved_is_so_at_once() -> CaseResult {
 }
 
 fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
-    let mut parent = Program::new(program!("mov [rdi], rax", "syscall", "mov [rdi], rax", "syscall"))?;
+    let mut parent =
+        Program::new(program!("mov [rdi], rax", "syscall", "mov [rdi], rax", "syscall"))?;
     (parent.registers.rdi, parent.registers.rax) = (DATA, 1);
     ensure_eq!(parent.run(), Stop::SystemCall);
     let pages = parent.pages.fork(EVERYWHERE).or_fail("frames for the child's tables")?;
@@ -172,8 +184,8 @@ fn each_refused_frame_leaves_programs_whole() -> CaseResult {
         }
         Ok(())
     })?;
-    // For the parent a level-4 table, three pages, and tables of levels 3, 2 and 1 for low and high memory; for the child the
-    // same without the pages; and a copy.
+    // For the parent a level-4 table, three pages, and tables of levels 3, 2 and 1 for low and high
+    // memory; for the child the same without the pages; and a copy.
     ensure_eq!(requests, (1 + 3 + 6) + (1 + 6) + 1);
     Ok(())
 }

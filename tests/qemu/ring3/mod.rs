@@ -8,7 +8,9 @@ use kernel_demo::arch::user;
 use kernel_demo::ensure_eq;
 use kernel_demo::memory::layout::LOWER_HALF_END;
 use kernel_demo::memory::pages::Spot;
-use kernel_demo::memory::{Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, TheMemory};
+use kernel_demo::memory::{
+    Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, TheMemory,
+};
 use kernel_demo::testing::{Failed, OrFail};
 
 use crate::PAGE;
@@ -57,7 +59,10 @@ impl Program {
             spot(&mut pages, page).map_zeroed(permissions)?;
         }
         assert_eq!(pages.load(TEXT, text), LEN, "the page of text is this program's own");
-        Ok(Self { pages, registers: Registers { rip: TEXT, rsp: STACK_TOP, ..Registers::default() } })
+        Ok(Self {
+            pages,
+            registers: Registers { rip: TEXT, rsp: STACK_TOP, ..Registers::default() },
+        })
     }
 
     fn new(text: &[u8; LEN]) -> Result<Self, Failed> {

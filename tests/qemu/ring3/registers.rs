@@ -56,7 +56,10 @@ fn all_registers_are_kept_across_a_system_call_but_the_two_it_uses() -> CaseResu
     for behind in [2, 4, 9] {
         ensure_eq!(program.run(), Stop::SystemCall);
         let rip = TEXT + behind;
-        ensure_eq!(program.registers, Registers { rcx: rip, r11: 0x202 | program.registers.r11 & 0x8D5, rip, ..distinct() });
+        ensure_eq!(
+            program.registers,
+            Registers { rcx: rip, r11: 0x202 | program.registers.r11 & 0x8D5, rip, ..distinct() }
+        );
     }
     Ok(())
 }
@@ -67,11 +70,21 @@ fn flags_are_the_programs_as_far_as_they_are_its_business() -> CaseResult {
     program.registers.rflags = !trap;
     ensure_eq!(program.run(), exception(6, 0));
     let kept = RFlags::from_bits_truncate(program.registers.rflags);
-    ensure!(kept.contains(RFlags::INTERRUPT_FLAG | RFlags::CARRY_FLAG | RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK));
-    ensure!(!kept.intersects(RFlags::IOPL_LOW | RFlags::IOPL_HIGH | RFlags::NESTED_TASK | RFlags::VIRTUAL_8086_MODE));
+    ensure!(kept.contains(
+        RFlags::INTERRUPT_FLAG
+            | RFlags::CARRY_FLAG
+            | RFlags::DIRECTION_FLAG
+            | RFlags::ALIGNMENT_CHECK
+    ));
+    ensure!(!kept.intersects(
+        RFlags::IOPL_LOW | RFlags::IOPL_HIGH | RFlags::NESTED_TASK | RFlags::VIRTUAL_8086_MODE
+    ));
     program.registers.rflags = 0;
     ensure_eq!(program.run(), exception(6, 0));
-    ensure_eq!(RFlags::from_bits_truncate(program.registers.rflags) - RFlags::RESUME_FLAG, RFlags::INTERRUPT_FLAG);
+    ensure_eq!(
+        RFlags::from_bits_truncate(program.registers.rflags) - RFlags::RESUME_FLAG,
+        RFlags::INTERRUPT_FLAG
+    );
     Ok(())
 }
 
@@ -82,8 +95,14 @@ fn flags_of_the_program_do_not_reach_the_kernel() -> CaseResult {
         let stop = program.run();
         let kernels = rflags::read();
         ensure_matches!(stop, Stop::SystemCall | Stop::Exception { vector: 6, .. });
-        ensure!(RFlags::from_bits_truncate(program.registers.rflags).contains(RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK));
-        let bad = RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK | RFlags::INTERRUPT_FLAG;
+        ensure!(
+            RFlags::from_bits_truncate(program.registers.rflags)
+                .contains(RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK)
+        );
+        let bad = RFlags::DIRECTION_FLAG
+            | RFlags::ALIGNMENT_CHECK
+            | RFlags::NESTED_TASK
+            | RFlags::INTERRUPT_FLAG;
         ensure!(!kernels.intersects(bad), "{kernels:?}");
         let again = program.run();
         ensure_matches!(again, Stop::Exception { vector: 3 | 6, .. });

@@ -21,7 +21,8 @@ pub const CASES: &[Case] = cases!("ring3::stops":
 );
 
 fn a_system_call_stops_the_program_and_goes_on_behind_it() -> CaseResult {
-    let mut program = Program::new(program!("mov eax, 39", "mov edi, 7", "syscall", "mov rbx, rax", "syscall"))?;
+    let mut program =
+        Program::new(program!("mov eax, 39", "mov edi, 7", "syscall", "mov rbx, rax", "syscall"))?;
     ensure_eq!(program.run(), Stop::SystemCall);
     let Registers { rax, rdi, rcx, rip, .. } = program.registers;
     ensure_eq!((rax, rdi, rip), (39, 7, TEXT + 12));
@@ -35,7 +36,8 @@ fn a_system_call_stops_the_program_and_goes_on_behind_it() -> CaseResult {
 fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult {
     let text = program!("mov rax, [rdi]", "mov [rsi], rax", "jmp rdx");
     let (mut program, rip) = (Program::new(text)?, TEXT);
-    (program.registers.rdi, program.registers.rsi, program.registers.rdx) = (0x60_0008, 0x61_0010, 0x62_0000);
+    (program.registers.rdi, program.registers.rsi, program.registers.rdx) =
+        (0x60_0008, 0x61_0010, 0x62_0000);
     ensure_eq!(program.run(), page_fault(0x60_0008, Access::Read, false));
     ensure_eq!(program.registers.rip, rip);
     spot(&mut program.pages, 0x60_0000).map_zero_page(RW).or_fail("the zero page")?;
@@ -55,14 +57,19 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
 }
 
 fn other_exceptions_come_with_vector_and_error_code() -> CaseResult {
-    let stop = |text| Program::new(text).map(|mut program| (program.run(), program.registers.rip - TEXT));
+    let stop =
+        |text| Program::new(text).map(|mut program| (program.run(), program.registers.rip - TEXT));
     ensure_eq!(stop(program!("xor ecx, ecx", "div ecx"))?, (exception(0, 0), 2));
     ensure_eq!(stop(program!("nop", "int3"))?, (exception(3, 0), 2));
     ensure_eq!(stop(program!("ud2"))?, (exception(6, 0), 0));
-    // Gates that are not there, or not for programs. QEMU's error code for them is not the processor's.
+    // Gates that are not there, or not for programs. QEMU's error code for them is not the
+    // processor's.
     ensure_matches!(stop(program!("int 0x80"))?, (Stop::Exception { vector: 13, .. }, 0));
     ensure_matches!(stop(program!("int 32"))?, (Stop::Exception { vector: 13, .. }, 0));
-    ensure_matches!(stop(program!("mov rsp, 0x800000000000", "pop rax"))?, (Stop::Exception { vector: 12 | 13, error: 0 }, 10));
+    ensure_matches!(
+        stop(program!("mov rsp, 0x800000000000", "pop rax"))?,
+        (Stop::Exception { vector: 12 | 13, error: 0 }, 10)
+    );
     Ok(())
 }
 
@@ -88,9 +95,12 @@ fn what_only_the_kernel_may_do_is_an_exception() -> CaseResult {
 }
 
 fn floating_point_and_vectors_are_exceptions() -> CaseResult {
-    for (text, vector) in
-        [(program!("fld1"), 7), (program!("xorps xmm0, xmm0"), 6), (program!("movq mm0, rax"), 6), (program!("vzeroupper"), 6)]
-    {
+    for (text, vector) in [
+        (program!("fld1"), 7),
+        (program!("xorps xmm0, xmm0"), 6),
+        (program!("movq mm0, rax"), 6),
+        (program!("vzeroupper"), 6),
+    ] {
         ensure_eq!(Program::new(text)?.run(), exception(vector, 0));
     }
     Ok(())
@@ -115,7 +125,8 @@ fn the_timer_stops_an_endless_loop() -> CaseResult {
 
 fn without_the_timer_no_tick_comes() -> CaseResult {
     // Long enough for many ticks, if there were any.
-    let mut program = Program::new(program!("mov ecx, 20000000", "2:", "dec ecx", "jnz 2b", "syscall"))?;
+    let mut program =
+        Program::new(program!("mov ecx, 20000000", "2:", "dec ecx", "jnz 2b", "syscall"))?;
     drop(Ticking::every(100));
     ensure_eq!(program.run(), Stop::SystemCall);
     Ok(())
@@ -139,7 +150,8 @@ fn an_address_that_is_not_canonical_is_not_returned_to() -> CaseResult {
     ensure_eq!(program.registers.rip, LOWER_HALF_END);
     ensure_eq!(program.run(), exception(13, 0));
     // A stack pointer may be anything, as long as nobody uses it.
-    program.registers = Registers { rip: TEXT, rax: TEXT, rsp: LOWER_HALF_END, ..program.registers };
+    program.registers =
+        Registers { rip: TEXT, rax: TEXT, rsp: LOWER_HALF_END, ..program.registers };
     let ticking = Ticking::every(1000);
     ensure_eq!(program.run(), Stop::Timer);
     drop(ticking);

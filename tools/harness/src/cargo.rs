@@ -1,8 +1,9 @@
 //! Calls `cargo`: the one on PATH for the host, the set-up's for the kernel.
 //!
-//! The harness may itself run under cargo, whose variables would mislead a cargo below it (`bootimage`, for one, builds
-//! the package that `CARGO_MANIFEST_DIR` names), so they are taken away. A reader's own `RUSTFLAGS` and the like stay for
-//! host builds and are taken away for the kernel, whose target needs exactly its own.
+//! The harness may itself run under cargo, whose variables would mislead a cargo below it
+//! (`bootimage`, for one, builds the package that `CARGO_MANIFEST_DIR` names), so they are taken
+//! away. A reader's own `RUSTFLAGS` and the like stay for host builds and are taken away for the
+//! kernel, whose target needs exactly its own.
 
 use std::env;
 use std::path::Path;
@@ -11,7 +12,8 @@ use std::process::Command;
 use crate::project::{Project, Setup};
 
 /// Set by cargo for the programs it runs.
-const FROM_OUTER_CARGO: [&str; 5] = ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_CRATE_NAME", "LD_LIBRARY_PATH"];
+const FROM_OUTER_CARGO: [&str; 5] =
+    ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_CRATE_NAME", "LD_LIBRARY_PATH"];
 
 /// Set by a reader for host programs.
 const FOR_HOST_BUILDS: [&str; 7] = [
@@ -24,11 +26,13 @@ const FOR_HOST_BUILDS: [&str; 7] = [
     "CARGO_BUILD_TARGET",
 ];
 
-/// With which seed property tests run, unless the reader's environment says another: `make test` judges a change, and must not fail for
-/// what was there before. Other seeds are what `make soak` takes.
+/// With which seed property tests run, unless the reader's environment says another: `make test`
+/// judges a change, and must not fail for what was there before. Other seeds are what `make soak`
+/// takes.
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "1");
 
-/// The plain `cargo` on PATH, run in `folder`, with its build output in `target/<sort>` of the project.
+/// The plain `cargo` on PATH, run in `folder`, with its build output in `target/<sort>` of the
+/// project.
 pub fn host(project: &Project, folder: &Path, sort: &str) -> Command {
     let mut command = Command::new("cargo");
     clean(&mut command);

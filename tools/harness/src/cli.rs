@@ -1,4 +1,5 @@
-//! The command line. Each option can also be given as the environment variable that the Makefile uses.
+//! The command line. Each option can also be given as the environment variable that the Makefile
+//! uses.
 
 use clap::{Args, Parser, Subcommand};
 
@@ -55,13 +56,15 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
-    /// What the system's side of an allocator takes, in instructions; the exit status tells whether each figure keeps its bound.
+    /// What the system's side of an allocator takes, in instructions; the exit status tells whether
+    /// each figure keeps its bound.
     Cost {
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,
     },
-    /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile keeps its limits.
+    /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile
+    /// keeps its limits.
     Size,
     /// Whether the profile `checked` leaves a trace where it is off; the exit status tells.
     NoTrace,
@@ -131,7 +134,10 @@ mod tests {
     #[test]
     fn the_tour_gets_more_memory_than_the_tests_unless_told_otherwise() {
         let options = MachineOptions { accel: Accel::Tcg, smp: 1, mem: None };
-        assert_eq!((options.for_tests().mem.as_str(), options.for_tour().mem.as_str()), ("64M", "128M"));
+        assert_eq!(
+            (options.for_tests().mem.as_str(), options.for_tour().mem.as_str()),
+            ("64M", "128M")
+        );
         let options = MachineOptions { mem: Some("1G".into()), ..options };
         assert_eq!(options.for_tour().mem, "1G");
     }

@@ -1,7 +1,8 @@
 //! Which cases of the host suites run in the kernel as well. Pure.
 //!
-//! Every one must, or stand with its reason in the table of docs/TESTING.md. Both lists come from those who run the cases:
-//! from the suites' program asked with `--list`, and from the kernel's answer to `list`.
+//! Every one must, or stand with its reason in the table of docs/TESTING.md. Both lists come from
+//! those who run the cases: from the suites' program asked with `--list`, and from the kernel's
+//! answer to `list`.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,8 @@ const LISTED: &str = "::cases::";
 /// The program of all suites.
 const PROGRAM: &str = "tests/all.rs";
 
-/// The cases in what the program of all suites, asked by cargo for its list, wrote, as `suite::case`. Unit tests are none.
+/// The cases in what the program of all suites, asked by cargo for its list, wrote, as
+/// `suite::case`. Unit tests are none.
 pub fn on_host(output: &str) -> BTreeSet<String> {
     let mut is_suites = false;
     let mut cases = BTreeSet::new();
@@ -38,7 +40,8 @@ pub fn in_kernel(names: &[String]) -> BTreeSet<String> {
     names.iter().filter_map(|name| name.strip_prefix(IN_KERNEL)).map(str::to_owned).collect()
 }
 
-/// The cases that docs/TESTING.md says run on the host alone: those in the table below its heading that have a reason.
+/// The cases that docs/TESTING.md says run on the host alone: those in the table below its heading
+/// that have a reason.
 pub fn host_alone(document: &str) -> BTreeSet<String> {
     let section = document.split_once(HEADING).map_or("", |(_, rest)| rest);
     let section = section.split("\n## ").next().unwrap_or(section);
@@ -52,12 +55,20 @@ fn exception(row: &str) -> Option<&str> {
 }
 
 /// What does not fit, a line each. Nothing: all is well.
-pub fn differences(host: &BTreeSet<String>, kernel: &BTreeSet<String>, alone: &BTreeSet<String>) -> Vec<String> {
+pub fn differences(
+    host: &BTreeSet<String>,
+    kernel: &BTreeSet<String>,
+    alone: &BTreeSet<String>,
+) -> Vec<String> {
     let both: BTreeSet<String> = kernel.union(alone).cloned().collect();
     let line = |text: &'static str| move |case: &String| format!("{case} {text}");
-    let missing = host.difference(&both).map(line("runs on the host, but not in the kernel, and docs/TESTING.md has no reason"));
+    let missing = host
+        .difference(&both)
+        .map(line("runs on the host, but not in the kernel, and docs/TESTING.md has no reason"));
     let unknown = both.difference(host).map(line("is no case of the host suites"));
-    let excused = kernel.intersection(alone).map(line("runs in the kernel, though docs/TESTING.md says that it cannot"));
+    let excused = kernel
+        .intersection(alone)
+        .map(line("runs in the kernel, though docs/TESTING.md says that it cannot"));
     missing.chain(unknown).chain(excused).collect()
 }
 
@@ -91,7 +102,10 @@ mod tests {
         let host = set(&["a", "b", "c"]);
         assert_eq!(differences(&host, &set(&["a", "b"]), &set(&["c"])), [""; 0]);
         let lines = differences(&host, &set(&["a", "d"]), &set(&["a", "c", "e"]));
-        let starts: Vec<_> = lines.iter().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+        let starts: Vec<_> = lines
+            .iter()
+            .map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" "))
+            .collect();
         assert_eq!(starts, ["b runs on", "d is no", "e is no", "a runs in"]);
     }
 }

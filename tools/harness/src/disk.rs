@@ -9,11 +9,13 @@ use std::sync::OnceLock;
 
 use crate::process;
 
-/// QEMU's option for reading a file without a thread that does it. The boot loader asks for sector after sector, thousands of them, and the firmware
-/// looks for each in a loop, with the processor that the thread waits for: on a busy machine a boot of seconds took minutes.
+/// QEMU's option for reading a file without a thread that does it. The boot loader asks for sector
+/// after sector, thousands of them, and the firmware looks for each in a loop, with the processor
+/// that the thread waits for: on a busy machine a boot of seconds took minutes.
 const AT_ONCE: &str = "aio=io_uring";
 
-/// The value of QEMU's `-drive` for an image. A snapshot leaves it as it is, so that any number of machines can boot it at the same time.
+/// The value of QEMU's `-drive` for an image. A snapshot leaves it as it is, so that any number of
+/// machines can boot it at the same time.
 pub(crate) fn drive(qemu: &Path, image: &Path) -> OsString {
     static READS_AT_ONCE: OnceLock<bool> = OnceLock::new();
     let at_once = *READS_AT_ONCE.get_or_init(|| takes(qemu, AT_ONCE));
@@ -24,13 +26,15 @@ pub(crate) fn drive(qemu: &Path, image: &Path) -> OsString {
     drive
 }
 
-/// Text as the value of one of QEMU's options: a comma separates these, a doubled one stands for itself.
+/// Text as the value of one of QEMU's options: a comma separates these, a doubled one stands for
+/// itself.
 pub(crate) fn as_value(text: &OsStr) -> OsString {
     let double = |&byte: &u8| [byte; 2].into_iter().take(if byte == b',' { 2 } else { 1 });
     OsString::from_vec(text.as_bytes().iter().flat_map(double).collect())
 }
 
-/// Whether this QEMU, and the system under it, can read a file with the option: a machine without anything opens one, and ends.
+/// Whether this QEMU, and the system under it, can read a file with the option: a machine without
+/// anything opens one, and ends.
 fn takes(qemu: &Path, option: &str) -> bool {
     let mut drive = OsString::from(format!("if=none,format=raw,readonly=on,{option},file="));
     drive.push(as_value(qemu.as_os_str()));

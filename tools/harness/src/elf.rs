@@ -14,11 +14,14 @@ pub struct Function {
 }
 
 impl Function {
-    /// Whether it is one of those that compilers call to copy, fill and compare memory. Most programs have them in any case.
+    /// Whether it is one of those that compilers call to copy, fill and compare memory. Most
+    /// programs have them in any case.
     pub fn is_memory_function(&self) -> bool {
         let name = self.name.rsplit("::").next().unwrap_or_default();
         let plain = name.strip_prefix("__aeabi_").unwrap_or(name);
-        ["memcpy", "memmove", "memset", "memclr", "memcmp", "bcmp"].iter().any(|memory| plain.starts_with(memory))
+        ["memcpy", "memmove", "memset", "memclr", "memcmp", "bcmp"]
+            .iter()
+            .any(|memory| plain.starts_with(memory))
     }
 
     /// Whether it takes part in a panic, or in making text.
@@ -46,24 +49,33 @@ impl Program {
     pub fn read(file: &[u8]) -> Result<Self, object::Error> {
         let file = ElfFile32::<object::Endianness>::parse(file)?;
         let is_code = |flags| match flags {
-            SectionFlags::Elf { sh_flags } => sh_flags & u64::from(elf::SHF_ALLOC | elf::SHF_WRITE) == u64::from(elf::SHF_ALLOC),
+            SectionFlags::Elf { sh_flags } => {
+                sh_flags & u64::from(elf::SHF_ALLOC | elf::SHF_WRITE) == u64::from(elf::SHF_ALLOC)
+            }
             _ => false,
         };
-        let code_bytes = file.sections().filter(|section| is_code(section.flags())).map(|section| section.size()).sum();
+        let code_bytes = file
+            .sections()
+            .filter(|section| is_code(section.flags()))
+            .map(|section| section.size())
+            .sum();
         let mut symbols: Vec<_> = file.symbols().filter(|symbol| symbol.size() > 0).collect();
         // Two names for one place are one function.
         symbols.sort_by_key(|symbol| symbol.address());
         symbols.dedup_by_key(|symbol| symbol.address());
         let (mut functions, mut variables) = (Vec::new(), Vec::new());
         for symbol in symbols {
-            let (name, bytes) = (format!("{:#}", rustc_demangle::demangle(symbol.name()?)), symbol.size());
+            let (name, bytes) =
+                (format!("{:#}", rustc_demangle::demangle(symbol.name()?)), symbol.size());
             match symbol.kind() {
                 SymbolKind::Text => functions.push(Function { name, bytes }),
                 SymbolKind::Data => variables.push((name, bytes)),
                 _ => {}
             }
         }
-        functions.sort_by(|one, other| other.bytes.cmp(&one.bytes).then_with(|| one.name.cmp(&other.name)));
+        functions.sort_by(|one, other| {
+            other.bytes.cmp(&one.bytes).then_with(|| one.name.cmp(&other.name))
+        });
         Ok(Self { code_bytes, functions, variables })
     }
 
@@ -89,7 +101,12 @@ mod tests {
 
     #[test]
     fn memory_functions_are_known_by_their_names() {
-        for name in ["memcpy", "__aeabi_memclr4", "compiler_builtins::mem::memmove", "compiler_builtins::arm::__aeabi_memset4"] {
+        for name in [
+            "memcpy",
+            "__aeabi_memclr4",
+            "compiler_builtins::mem::memmove",
+            "compiler_builtins::arm::__aeabi_memset4",
+        ] {
             assert!(function(name).is_memory_function(), "{name}");
         }
         for name in ["alloc", "<brkalloc::heap::Heap<B>>::grow", "brkalloc::cell::copy_down"] {

@@ -1,4 +1,5 @@
-//! What can keep the harness from doing its work. A test that fails is no error; it is a [`Failure`](crate::tally::Failure).
+//! What can keep the harness from doing its work. A test that fails is no error; it is a
+//! [`Failure`](crate::tally::Failure).
 
 use std::fmt;
 use std::io;
@@ -25,10 +26,18 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoProject(from) => {
-                write!(f, "found no x86_64-target.json in {} or above it: run this inside the project", from.display())
+                write!(
+                    f,
+                    "found no x86_64-target.json in {} or above it: run this inside the project",
+                    from.display()
+                )
             }
-            Self::NoSetup(path, error) => write!(f, "cannot read {}: {error}; run `make setup` first", path.display()),
-            Self::IncompleteSetup(path, key) => write!(f, "{} has no entry {key}; run `make setup` again", path.display()),
+            Self::NoSetup(path, error) => {
+                write!(f, "cannot read {}: {error}; run `make setup` first", path.display())
+            }
+            Self::IncompleteSetup(path, key) => {
+                write!(f, "{} has no entry {key}; run `make setup` again", path.display())
+            }
             Self::Run(program, error) => write!(f, "cannot run {program}: {error}"),
             Self::Build(what, output) => {
                 write!(f, "could not build {what}:")?;

@@ -1,4 +1,5 @@
-//! Builds the project's kernel images, boots them under QEMU, judges what they report, and adds up every suite.
+//! Builds the project's kernel images, boots them under QEMU, judges what they report, and adds up
+//! every suite.
 //!
 //! ```text
 //!   main · cli                         what was asked
@@ -22,8 +23,10 @@
 //!
 //! Rules of the room:
 //! - A module names only modules on its own floor or below.
-//! - What decides between *passed* and *failed* does no input or output, so that its tests can feed it any failure.
-//! - Silence is never success: a suite that ran no test, or whose summary does not fit its lines, has failed.
+//! - What decides between *passed* and *failed* does no input or output, so that its tests can feed
+//!   it any failure.
+//! - Silence is never success: a suite that ran no test, or whose summary does not fit its lines,
+//!   has failed.
 
 pub mod cargo;
 pub mod cli;

@@ -1,7 +1,8 @@
 //! Reads what `cargo test` writes and adds up its test programs. Pure.
 //!
-//! Each program writes `running N tests`, a line for each test, the output of those that failed, and a summary. The
-//! summaries are what is added up; a program that ends without one has died and counts as one failure.
+//! Each program writes `running N tests`, a line for each test, the output of those that failed,
+//! and a summary. The summaries are what is added up; a program that ends without one has died and
+//! counts as one failure.
 
 use crate::protocol;
 use crate::tally::{Failure, Kind, Tally};
@@ -9,7 +10,8 @@ use crate::tally::{Failure, Kind, Tally};
 /// So many lines are kept of what a program that died, or a build that failed, has to say.
 const MOST_LINES: usize = 60;
 
-/// How a report of ThreadSanitizer begins, in the middle of whatever the tests write, and how it ends.
+/// How a report of ThreadSanitizer begins, in the middle of whatever the tests write, and how it
+/// ends.
 const REPORT: &str = "WARNING: ThreadSanitizer";
 const REPORT_END: &str = "SUMMARY: ThreadSanitizer";
 
@@ -27,9 +29,11 @@ pub struct Reader {
     summaries: usize,
     /// Failures of this program.
     failures: Vec<Failure>,
-    /// The index in `failures` of the test whose output is being listed, or `None` inside a list without one.
+    /// The index in `failures` of the test whose output is being listed, or `None` inside a list
+    /// without one.
     listing: Option<Option<usize>>,
-    /// What came since the last line of a known form: if there is nothing after it, this is what went wrong.
+    /// What came since the last line of a known form: if there is nothing after it, this is what
+    /// went wrong.
     since: Vec<String>,
     /// What a sanitizer reported of this program, which may go on after it.
     report: Vec<String>,
@@ -105,7 +109,9 @@ impl Reader {
         let mut failures = std::mem::take(&mut self.failures);
         failures.truncate(summary.failed);
         // A test may print so that its own line cannot be recognised; the summary still counts it.
-        failures.resize_with(summary.failed, || Failure::new(format!("{} (a test)", self.program), Kind::HostTest, Vec::new()));
+        failures.resize_with(summary.failed, || {
+            Failure::new(format!("{} (a test)", self.program), Kind::HostTest, Vec::new())
+        });
         for failure in &mut failures {
             let lines = &mut failure.details;
             let end = lines.iter().rposition(|line| !line.is_empty());
@@ -123,8 +129,8 @@ impl Reader {
         }
     }
 
-    /// Cargo says that the program failed. If its tests have not shown that, it died, or its end did not go well: that is
-    /// when a sanitizer reports leaks.
+    /// Cargo says that the program failed. If its tests have not shown that, it died, or its end
+    /// did not go well: that is when a sanitizer reports leaks.
     fn ended_badly(&mut self) {
         if self.open {
             self.close();
@@ -199,7 +205,10 @@ mod tests {
     fn the_summaries_of_all_programs_are_added() {
         let doc = "   Doc-tests x\n\nrunning 1 test\ntest src/lib.rs - (line 3) ... ok\n\n\
                    test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
-        assert_eq!(read(&format!("   Compiling x\n{ONE}{doc}"), true).to_string(), "3 passed, 0 failed");
+        assert_eq!(
+            read(&format!("   Compiling x\n{ONE}{doc}"), true).to_string(),
+            "3 passed, 0 failed"
+        );
     }
 
     #[test]
@@ -214,7 +223,10 @@ mod tests {
         assert_eq!(tally.passed, 1);
         let failure = &tally.failures[0];
         assert_eq!((failure.name.as_str(), failure.kind), ("m::b", Kind::HostTest));
-        assert_eq!(failure.details[1..], ["thread 'm::b' panicked at x.rs:1", "test result: ok. 9 passed; 0 failed; 0 ignored"]);
+        assert_eq!(
+            failure.details[1..],
+            ["thread 'm::b' panicked at x.rs:1", "test result: ok. 9 passed; 0 failed; 0 ignored"]
+        );
     }
 
     #[test]
@@ -231,7 +243,10 @@ mod tests {
     #[test]
     fn what_a_dead_program_wrote_last_is_kept_from_its_start() {
         let report: String = (0..100).map(|number| format!("report {number}\n")).collect();
-        let tally = read(&format!("     Running tests/x.rs (t)\nrunning 2 tests\ntest a ... ok\n{report}"), false);
+        let tally = read(
+            &format!("     Running tests/x.rs (t)\nrunning 2 tests\ntest a ... ok\n{report}"),
+            false,
+        );
         assert_eq!(tally.failures[0].details.len(), MOST_LINES);
         assert_eq!(tally.failures[0].details[0], "report 0");
     }
@@ -253,8 +268,15 @@ mod tests {
              test result: ok. 2 passed; 0 failed; 0 ignored\n\nThreadSanitizer: reported 1 warnings\nerror: test failed, to rerun pass `--test x`\n",
             false,
         );
-        assert_eq!((tally.passed, tally.failures.len(), tally.failures[0].kind), (2, 1, Kind::BadEnd));
-        let starts: Vec<_> = tally.failures[0].details.iter().map(|line| line.split_whitespace().next().unwrap_or("")).collect();
+        assert_eq!(
+            (tally.passed, tally.failures.len(), tally.failures[0].kind),
+            (2, 1, Kind::BadEnd)
+        );
+        let starts: Vec<_> = tally.failures[0]
+            .details
+            .iter()
+            .map(|line| line.split_whitespace().next().unwrap_or(""))
+            .collect();
         assert_eq!(starts, ["WARNING:", "Write", "Previous", "SUMMARY:", "", "ThreadSanitizer:"]);
     }
 

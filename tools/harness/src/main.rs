@@ -17,8 +17,12 @@ use harness::{Error, no_trace, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
-        Command::Test { filter, machine, step, verbose } => test(filter.get(), step, machine, verbose),
-        Command::Suite { filter, checked, list, machine } => suite(filter.get(), checked, list, &machine),
+        Command::Test { filter, machine, step, verbose } => {
+            test(filter.get(), step, machine, verbose)
+        }
+        Command::Suite { filter, checked, list, machine } => {
+            suite(filter.get(), checked, list, &machine)
+        }
         Command::Tour { readme, machine } => tour(readme, &machine),
         Command::Cost { machine } => cost(&machine),
         Command::NoTrace => no_trace(),
@@ -35,7 +39,12 @@ fn main() -> ExitCode {
 }
 
 /// `harness test`
-fn test(filter: Option<String>, step: Option<String>, machine: MachineOptions, verbose: bool) -> Result<bool, Error> {
+fn test(
+    filter: Option<String>,
+    step: Option<String>,
+    machine: MachineOptions,
+    verbose: bool,
+) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
     let tally = steps::run_all(&Context { project, setup, machine, filter, step, verbose });
@@ -44,12 +53,23 @@ fn test(filter: Option<String>, step: Option<String>, machine: MachineOptions, v
 }
 
 /// `harness suite`
-fn suite(filter: Option<String>, checked: bool, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
+fn suite(
+    filter: Option<String>,
+    checked: bool,
+    list: bool,
+    machine: &MachineOptions,
+) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
     let image = if checked { Image::suite_checked(&project) } else { Image::suite(&project) };
     let image = image.build(&project, &setup, report::build_line)?;
-    let suite = Suite { qemu: setup.qemu, image, machine: machine.for_tests(), limits: suite::LIMITS, filter };
+    let suite = Suite {
+        qemu: setup.qemu,
+        image,
+        machine: machine.for_tests(),
+        limits: suite::LIMITS,
+        filter,
+    };
     if list {
         return Ok(match suite.list() {
             Ok(names) => {
@@ -123,7 +143,9 @@ fn tour(into_readme: bool, machine: &MachineOptions) -> Result<bool, Error> {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     });
     match failure {
-        None if into_readme => readme::update(&project, &String::from_utf8_lossy(&output)).map(|()| true),
+        None if into_readme => {
+            readme::update(&project, &String::from_utf8_lossy(&output)).map(|()| true)
+        }
         None => Ok(true),
         Some(failure) => {
             // The tour has said it all itself, unless it did not get to its end.

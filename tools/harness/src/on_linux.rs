@@ -1,5 +1,6 @@
-//! The kernel's ring-3 programs, run on Linux: they use its system calls, so what is true of them there is what they must find in the
-//! kernel. Each checks its own claims; its exit status, or the signal that ends it, is the verdict.
+//! The kernel's ring-3 programs, run on Linux: they use its system calls, so what is true of them
+//! there is what they must find in the kernel. Each checks its own claims; its exit status, or the
+//! signal that ends it, is the verdict.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -84,7 +85,8 @@ impl Run {
 
     /// Runs the program, whose image is in the folder.
     pub fn judge(&self, folder: &Path) -> Result<Tally, Error> {
-        // A program that hangs may have made processes that do too; `timeout` stops them all, and else ends as the program does.
+        // A program that hangs may have made processes that do too; `timeout` stops them all, and
+        // else ends as the program does.
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", LIMIT]).arg(folder.join(self.program)).args(self.arguments);
         let mut output = Vec::new();
@@ -100,7 +102,9 @@ impl Run {
 
 impl Ending {
     fn of(status: ExitStatus) -> Self {
-        status.code().map_or_else(|| Self::Killed(status.signal().unwrap_or_default()), Self::Exited)
+        status
+            .code()
+            .map_or_else(|| Self::Killed(status.signal().unwrap_or_default()), Self::Exited)
     }
 }
 
@@ -132,10 +136,22 @@ mod tests {
         let folder = Path::new("/bin");
         assert!(run("true", &[], WELL).judge(folder).unwrap().is_clean());
         assert!(run("false", &[], Ending::Exited(1)).judge(folder).unwrap().is_clean());
-        assert!(run("sh", &["-c", "kill -SEGV $$"], SEGMENTATION_FAULT).judge(folder).unwrap().is_clean());
-        for (arguments, ending) in [("exit 3", WELL), ("kill -KILL $$", SEGMENTATION_FAULT), ("exit 139", SEGMENTATION_FAULT)] {
+        assert!(
+            run("sh", &["-c", "kill -SEGV $$"], SEGMENTATION_FAULT)
+                .judge(folder)
+                .unwrap()
+                .is_clean()
+        );
+        for (arguments, ending) in [
+            ("exit 3", WELL),
+            ("kill -KILL $$", SEGMENTATION_FAULT),
+            ("exit 139", SEGMENTATION_FAULT),
+        ] {
             let arguments = Vec::leak(vec!["-c", arguments]);
-            assert!(!run("sh", arguments, ending).judge(folder).unwrap().is_clean(), "{arguments:?}");
+            assert!(
+                !run("sh", arguments, ending).judge(folder).unwrap().is_clean(),
+                "{arguments:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The kernel that has nothing in common with ours but the allocator: boots once, and must run its tests.
+//! The kernel that has nothing in common with ours but the allocator: boots once, and must run its
+//! tests.
 
 use std::path::Path;
 
@@ -12,7 +13,12 @@ use crate::tally::{Failure, Kind, Tally};
 const NAME: &str = "other kernel";
 
 /// Boots it and adds up its tests. `on_event` gets each event as it happens.
-pub fn run(qemu: &Path, image: &Path, machine: &Machine, mut on_event: impl FnMut(&Event)) -> Tally {
+pub fn run(
+    qemu: &Path,
+    image: &Path,
+    machine: &Machine,
+    mut on_event: impl FnMut(&Event),
+) -> Tally {
     let mut judge = Judge::default();
     let ending = machine.boot(qemu, image, &[], LIMITS, |bytes| {
         let events = judge.feed(bytes);
@@ -40,7 +46,10 @@ mod tests {
         let kernel = fs::read_to_string(project.other_kernel().join("src/main.rs")).unwrap();
         let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
         let example = example.expect("the README has an example in Rust");
-        assert!(example.contains("#[global_allocator]"), "the first example is the heap's set-up: {example}");
+        assert!(
+            example.contains("#[global_allocator]"),
+            "the first example is the heap's set-up: {example}"
+        );
         assert!(kernel.contains(example), "expected in tests/other-kernel/src/main.rs:\n{example}");
     }
 }

@@ -1,12 +1,15 @@
-//! How long a program may make no progress, on a clock that stands still while other programs have the processors.
+//! How long a program may make no progress, on a clock that stands still while other programs have
+//! the processors.
 //!
-//! A limit is meant for a program that hangs, be it asleep or in a loop. On a machine with more to do than it has processors for, one that does not hang is
-//! as silent for as long: what it then waits for is its turn, and Linux counts that.
+//! A limit is meant for a program that hangs, be it asleep or in a loop. On a machine with more to
+//! do than it has processors for, one that does not hang is as silent for as long: what it then
+//! waits for is its turn, and Linux counts that.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// So many limits are the end, however much of it was waited: several threads that wait at once are counted one by one.
+/// So many limits are the end, however much of it was waited: several threads that wait at once are
+/// counted one by one.
 const MOST: u32 = 10;
 
 /// A limit, and how much of it is used up.
@@ -30,22 +33,27 @@ impl Patience {
         self.limit
     }
 
-    /// Uses up what has passed since the last call, but for what the program waited: `waited` is all that it ever did. Returns whether anything is left.
+    /// Uses up what has passed since the last call, but for what the program waited: `waited` is
+    /// all that it ever did. Returns whether anything is left.
     pub fn lasts(&mut self, now: Instant, waited: Duration) -> bool {
         let passed = now.saturating_duration_since(self.seen);
-        // A wait is counted when it is over, so it may have begun before the last call. A thread that ends takes its count along.
+        // A wait is counted when it is over, so it may have begun before the last call. A thread
+        // that ends takes its count along.
         self.used = (self.used + passed).saturating_sub(waited.saturating_sub(self.waited));
         (self.seen, self.waited) = (now, waited);
         self.used < self.limit && now.saturating_duration_since(self.begin) < MOST * self.limit
     }
 }
 
-/// How long the threads of the process `pid` have been ready to run without a processor, all together; nothing where Linux does not count it.
+/// How long the threads of the process `pid` have been ready to run without a processor, all
+/// together; nothing where Linux does not count it.
 ///
-/// Source: the second figure of `schedstat`, nanoseconds spent in a run queue (Linux, Documentation/scheduler/sched-stats.rst).
+/// Source: the second figure of `schedstat`, nanoseconds spent in a run queue (Linux,
+/// Documentation/scheduler/sched-stats.rst).
 pub(crate) fn waited(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let texts = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+    let texts =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
     texts.filter_map(|text| text.split(' ').nth(1)?.parse().ok()).map(Duration::from_nanos).sum()
 }
 
@@ -62,7 +70,8 @@ mod tests {
     fn it_lasts_for_the_limit() {
         let begin = Instant::now();
         let mut patience = Patience::new(3 * SECOND, begin, Duration::ZERO);
-        let lasts = [1, 2, 3, 4].map(|second| patience.lasts(begin + second * SECOND, Duration::ZERO));
+        let lasts =
+            [1, 2, 3, 4].map(|second| patience.lasts(begin + second * SECOND, Duration::ZERO));
         assert_eq!((lasts, patience.limit()), ([true, true, false, false], 3 * SECOND));
     }
 
@@ -89,7 +98,10 @@ mod tests {
     fn threads_that_wait_together_or_end_give_no_time_back() {
         let begin = Instant::now();
         let mut patience = Patience::new(3 * SECOND, begin, 7 * SECOND);
-        assert!(patience.lasts(begin + SECOND, 17 * SECOND), "nothing is used up, and nothing is gained");
+        assert!(
+            patience.lasts(begin + SECOND, 17 * SECOND),
+            "nothing is used up, and nothing is gained"
+        );
         assert!(patience.lasts(begin + 3 * SECOND, Duration::ZERO));
         assert!(!patience.lasts(begin + 4 * SECOND, Duration::ZERO));
     }
@@ -98,7 +110,8 @@ mod tests {
     fn it_ends_even_if_threads_wait_all_the_time() {
         let begin = Instant::now();
         let mut patience = Patience::new(3 * SECOND, begin, Duration::ZERO);
-        let ends = (1..).find(|&second| !patience.lasts(begin + second * SECOND, 2 * second * SECOND));
+        let ends =
+            (1..).find(|&second| !patience.lasts(begin + second * SECOND, 2 * second * SECOND));
         assert_eq!(ends, Some(30));
     }
 
@@ -107,7 +120,9 @@ mod tests {
 
     impl Busy {
         fn new(number: usize) -> Self {
-            let start = |_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+            let start = |_| {
+                Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell")
+            };
             Self((0..number).map(start).collect())
         }
     }

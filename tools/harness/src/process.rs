@@ -1,4 +1,5 @@
-//! Runs a program and reads what it writes, line by line, as it comes; and counts what programs take of the processors.
+//! Runs a program and reads what it writes, line by line, as it comes; and counts what programs
+//! take of the processors.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader};
@@ -13,7 +14,8 @@ thread_local! {
     static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Processor time, the system's part included, of all programs that this thread has waited for, and of those that they waited for.
+/// Processor time, the system's part included, of all programs that this thread has waited for, and
+/// of those that they waited for.
 pub fn spent() -> Duration {
     SPENT.get()
 }
@@ -25,8 +27,8 @@ pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     Ok(used.status)
 }
 
-/// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order in which they were
-/// written; bytes that are not UTF-8 are replaced.
+/// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order
+/// in which they were written; bytes that are not UTF-8 are replaced.
 pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error: io::Error| Error::Run(program.clone(), error);
@@ -34,7 +36,8 @@ pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitSt
     let (reader, writer) = io::pipe().map_err(failed)?;
     command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
     let mut child = command.spawn().map_err(failed)?;
-    // The command keeps its ends of the pipe open, and the pipe ends only when all of them are closed.
+    // The command keeps its ends of the pipe open, and the pipe ends only when all of them are
+    // closed.
     drop(command);
 
     let mut lines = BufReader::new(reader);

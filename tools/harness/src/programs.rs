@@ -1,4 +1,5 @@
-//! Builds the ring-3 programs, and collects their images in a folder for the kernel that carries them.
+//! Builds the ring-3 programs, and collects their images in a folder for the kernel that carries
+//! them.
 
 use std::fs;
 use std::io;
@@ -13,14 +14,19 @@ pub const FOLDER: &str = "BRKALLOC_PROGRAMS";
 /// Bare x86_64, position-independent, without floating point.
 const TARGET: &str = "x86_64-unknown-none";
 
-/// Brings the programs up to date and returns the folder that holds their images and nothing else. `on_line` gets what the build has to
-/// say.
-pub fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<PathBuf, Error> {
+/// Brings the programs up to date and returns the folder that holds their images and nothing else.
+/// `on_line` gets what the build has to say.
+pub fn build(
+    project: &Project,
+    setup: &Setup,
+    mut on_line: impl FnMut(&str),
+) -> Result<PathBuf, Error> {
     let failed = |output| Error::Build("the ring-3 programs".into(), output);
     let mut command = cargo::freestanding(project, setup, &project.user(), "user");
-    command
-        .args(["build", "--release", "--bins", "--target", TARGET])
-        .args(["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
+    command.args(["build", "--release", "--bins", "--target", TARGET]).args([
+        "-Zbuild-std=core,alloc,compiler_builtins",
+        "-Zbuild-std-features=compiler-builtins-mem",
+    ]);
     let mut output = Vec::new();
     let status = process::run(command, |line| {
         output.push(line.to_owned());
@@ -30,8 +36,10 @@ pub fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) ->
         return Err(failed(output));
     }
     let sources = project.user().join("programs/src/bin");
-    let names = names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
-    let (built, folder) = (project.target("user").join(TARGET).join("release"), project.target("programs"));
+    let names =
+        names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
+    let (built, folder) =
+        (project.target("user").join(TARGET).join("release"), project.target("programs"));
     collect(&names, &built, &folder).map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }
@@ -49,8 +57,8 @@ pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Copies the images of these names to the folder, removes all others, and leaves those alone that are as they should be: who looks at
-/// times sees that they did not change.
+/// Copies the images of these names to the folder, removes all others, and leaves those alone that
+/// are as they should be: who looks at times sees that they did not change.
 fn collect(names: &[String], built: &Path, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(folder)? {

@@ -62,8 +62,8 @@ impl Project {
         self.root.join("malloc")
     }
 
-    /// The folder for build output of one sort. Sorts with different flags must not share one, or each build would throw
-    /// the other's away.
+    /// The folder for build output of one sort. Sorts with different flags must not share one, or
+    /// each build would throw the other's away.
     pub fn target(&self, sort: &str) -> PathBuf {
         self.root.join("target").join(sort)
     }
@@ -77,7 +77,8 @@ impl Project {
     pub fn setup(&self) -> Result<Setup, Error> {
         let folder = self.target("setup");
         let path = folder.join("env");
-        let text = fs::read_to_string(&path).map_err(|error| Error::NoSetup(path.clone(), error))?;
+        let text =
+            fs::read_to_string(&path).map_err(|error| Error::NoSetup(path.clone(), error))?;
         let values = parse_env(&text);
         let value = |key: &'static str| match values.get(key) {
             Some(&value) => Ok(value.to_owned()),
@@ -87,7 +88,9 @@ impl Project {
             bin: folder.join("bin"),
             qemu: value("QEMU")?.into(),
             host32: Some(value("HOST32")?).filter(|target| !target.is_empty()),
-            sanitizers: Some(value("SANITIZERS")?).filter(|folder| !folder.is_empty()).map(PathBuf::from),
+            sanitizers: Some(value("SANITIZERS")?)
+                .filter(|folder| !folder.is_empty())
+                .map(PathBuf::from),
         })
     }
 }
@@ -101,13 +104,17 @@ pub struct Setup {
     pub qemu: PathBuf,
     /// The 32-bit target whose programs can be linked and run here, if there is one.
     pub host32: Option<String>,
-    /// The folder with the sanitizers' runtime of LLVM, of the version that the kernel's compiler has, if the Rust on PATH brings none.
+    /// The folder with the sanitizers' runtime of LLVM, of the version that the kernel's compiler
+    /// has, if the Rust on PATH brings none.
     pub sanitizers: Option<PathBuf>,
 }
 
 /// The entries of a file of `KEY='value'` lines and comments.
 fn parse_env(text: &str) -> HashMap<&str, &str> {
-    text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key, value.trim_matches('\''))).collect()
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key, value.trim_matches('\'')))
+        .collect()
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@
 //! test result: FAILED. 1 passed; 2 failed; …       Summary
 //! ```
 //!
-//! The name of a case arrives without a line end, before the case runs: if it never ends, one knows which it was.
-//! Everything else counts only once its line is complete. Nothing here is an error: bytes that fit none of the forms
-//! become [`Event::Other`], and the [judge](crate::judge) decides what their presence means.
+//! The name of a case arrives without a line end, before the case runs: if it never ends, one knows
+//! which it was. Everything else counts only once its line is complete. Nothing here is an error:
+//! bytes that fit none of the forms become [`Event::Other`], and the [judge](crate::judge) decides
+//! what their presence means.
 
 /// No line is kept beyond this many bytes; the rest of it is dropped.
 const LONGEST_LINE: usize = 4096;
@@ -51,8 +52,10 @@ pub enum Event {
 /// Cuts a stream of bytes into events.
 ///
 /// # Invariants
-/// - `line` holds the bytes since the last line end, at most `LONGEST_LINE` of them, and no line end.
-/// - `verdict_at` is set exactly if [`Event::Began`] has been given for this line; it is then at most `line.len()`.
+/// - `line` holds the bytes since the last line end, at most `LONGEST_LINE` of them, and no line
+///   end.
+/// - `verdict_at` is set exactly if [`Event::Began`] has been given for this line; it is then at
+///   most `line.len()`.
 #[derive(Debug, Default)]
 pub struct Parser {
     line: Vec<u8>,
@@ -78,7 +81,8 @@ impl Parser {
         events
     }
 
-    /// Takes the end of the stream. A line that was cut off there is no verdict, only a trace of one.
+    /// Takes the end of the stream. A line that was cut off there is no verdict, only a trace of
+    /// one.
     pub fn finish(&mut self) -> Vec<Event> {
         let rest = String::from_utf8_lossy(&self.line[self.verdict_at.unwrap_or(0)..]);
         let rest = rest.trim();
@@ -214,7 +218,10 @@ mod tests {
 
     #[test]
     fn a_verdict_may_follow_on_a_line_of_its_own() {
-        assert_eq!(events("test a ... \nnoise\nok\n"), [began("a"), other("noise"), Event::Verdict(true)]);
+        assert_eq!(
+            events("test a ... \nnoise\nok\n"),
+            [began("a"), other("noise"), Event::Verdict(true)]
+        );
     }
 
     #[test]

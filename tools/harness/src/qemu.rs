@@ -1,4 +1,5 @@
-//! Boots an image under QEMU and hands on what the kernel writes, byte by byte, with limits on silence.
+//! Boots an image under QEMU and hands on what the kernel writes, byte by byte, with limits on
+//! silence.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -64,7 +65,8 @@ impl Limits {
 }
 
 impl Machine {
-    /// QEMU's arguments for booting from a [`drive`], with `keys` for the kernel to read (`opt/brkalloc/<key>`).
+    /// QEMU's arguments for booting from a [`drive`], with `keys` for the kernel to read
+    /// (`opt/brkalloc/<key>`).
     fn arguments(&self, drive: OsString, keys: &[(&str, &str)]) -> Vec<OsString> {
         let accel = match self.accel {
             Accel::Tcg | Accel::Counting => "tcg",
@@ -108,8 +110,9 @@ impl Machine {
         arguments
     }
 
-    /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its serial port as it comes. If
-    /// it does not report progress for as long as the limits say, the machine is stopped. Waits while as many machines run as there are processors.
+    /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its
+    /// serial port as it comes. If it does not report progress for as long as the limits say,
+    /// the machine is stopped. Waits while as many machines run as there are processors.
     pub fn boot(
         &self,
         qemu: &Path,
@@ -142,7 +145,8 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // Nobody is waited for twice: by then its number may be another's. Should either fail, there is nothing left to do.
+        // Nobody is waited for twice: by then its number may be another's. Should either fail,
+        // there is nothing left to do.
         if let Some(child) = &mut self.0 {
             let _ = child.kill();
             let _ = process::wait(child);
@@ -154,7 +158,11 @@ impl Drop for Guarded {
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs `command`; see [`Machine::boot`].
-fn watch(mut command: Command, limits: Limits, mut on_bytes: impl FnMut(&[u8]) -> Progress) -> io::Result<Ending> {
+fn watch(
+    mut command: Command,
+    limits: Limits,
+    mut on_bytes: impl FnMut(&[u8]) -> Progress,
+) -> io::Result<Ending> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().expect("stdout is piped");
@@ -223,10 +231,14 @@ mod tests {
     #[test]
     fn bytes_status_and_complaints_come_through() {
         let mut seen = Vec::new();
-        let ending = watch(shell("printf abc; echo no >&2; exit 33"), Limits::both(Duration::from_secs(10)), |bytes| {
-            seen.extend_from_slice(bytes);
-            Progress::None
-        });
+        let ending = watch(
+            shell("printf abc; echo no >&2; exit 33"),
+            Limits::both(Duration::from_secs(10)),
+            |bytes| {
+                seen.extend_from_slice(bytes);
+                Progress::None
+            },
+        );
         assert_eq!(seen, b"abc");
         let stderr = "no\n".to_owned();
         assert_eq!(ending.unwrap(), Ending::Exited { status: 33, stderr });
@@ -255,7 +267,8 @@ mod tests {
     fn after_the_first_progress_the_other_limit_counts() {
         let limits = Limits { first: Duration::from_secs(30), next: Duration::from_millis(500) };
         let begin = Instant::now();
-        let ending = watch(shell("sleep 1; echo booted; exec sleep 30"), limits, |_| Progress::Made);
+        let ending =
+            watch(shell("sleep 1; echo booted; exec sleep 30"), limits, |_| Progress::Made);
         assert_eq!(ending.unwrap(), Ending::TimedOut(limits.next));
         assert!(begin.elapsed() >= Duration::from_secs(1));
     }
@@ -269,7 +282,8 @@ mod tests {
     fn an_emulator_that_is_not_there_is_named() {
         let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
         let limits = Limits::both(Duration::from_secs(1));
-        let ending = machine.boot(Path::new("no-such-qemu"), Path::new("x"), &[], limits, |_| Progress::None);
+        let ending = machine
+            .boot(Path::new("no-such-qemu"), Path::new("x"), &[], limits, |_| Progress::None);
         assert!(matches!(ending, Ending::Broken(reason) if reason.contains("no-such-qemu")));
     }
 

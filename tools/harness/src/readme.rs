@@ -21,7 +21,8 @@ pub fn update(project: &Project, tour: &str) -> Result<(), Error> {
     let name = || path.display().to_string();
     let readme = fs::read_to_string(&path).map_err(|error| Error::Run(name(), error))?;
     let updated = excerpt(tour).and_then(|excerpt| replace(&readme, &excerpt));
-    let updated = updated.map_err(|missing| Error::Build("the README's excerpt".into(), vec![missing]))?;
+    let updated =
+        updated.map_err(|missing| Error::Build("the README's excerpt".into(), vec![missing]))?;
     fs::write(&path, updated).map_err(|error| Error::Run(name(), error))
 }
 
@@ -37,8 +38,11 @@ fn excerpt(tour: &str) -> Result<String, String> {
 
 /// The README with another excerpt between the marks.
 fn replace(readme: &str, excerpt: &str) -> Result<String, String> {
-    let (before, rest) = readme.split_once(BEGIN).ok_or_else(|| format!("the README has no {:?}", BEGIN.trim_end()))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| format!("the README has no {:?}", END.trim_end()))?;
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .ok_or_else(|| format!("the README has no {:?}", BEGIN.trim_end()))?;
+    let (_, after) =
+        rest.split_once(END).ok_or_else(|| format!("the README has no {:?}", END.trim_end()))?;
     Ok([before, BEGIN, excerpt, END, after].concat())
 }
 
@@ -50,8 +54,7 @@ mod tests {
 
     #[test]
     fn the_excerpt_is_one_step_and_the_summary() {
-        let expected =
-            "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\nclaim  shown by\nC11    all\n```\n";
+        let expected = "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\nclaim  shown by\nC11    all\n```\n";
         assert_eq!(excerpt(TOUR).as_deref(), Ok(expected));
         assert!(excerpt("[C11] one\n").is_err());
     }

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use crate::protocol::Event;
 use crate::tally::Tally;
 
-/// Shows a line of a build's output: on a terminal all of it, so that a long build is seen to move; else nothing, since
-/// a build that fails shows its output anyway.
+/// Shows a line of a build's output: on a terminal all of it, so that a long build is seen to move;
+/// else nothing, since a build that fails shows its output anyway.
 pub fn build_line(line: &str) {
     if io::stderr().is_terminal() {
         eprintln!("{line}");

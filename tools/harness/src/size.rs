@@ -1,4 +1,5 @@
-//! How much the allocator takes of a small target: builds `tools/size` for one, in both profiles, and looks at what was linked.
+//! How much the allocator takes of a small target: builds `tools/size` for one, in both profiles,
+//! and looks at what was linked.
 
 use std::fmt;
 use std::fs;
@@ -43,14 +44,21 @@ pub struct Profile {
 impl Profile {
     fn new(name: &'static str, program: Program, state_bytes: u64, limits: Option<Limits>) -> Self {
         let Program { code_bytes, functions, .. } = program;
-        // Text and panics would come with more code than the heap itself, and it has no use for either.
+        // Text and panics would come with more code than the heap itself, and it has no use for
+        // either.
         let lean = !functions.iter().any(Function::panics_or_formats);
-        let within = |limits: Limits| lean && state_bytes <= limits.state_bytes && code_bytes <= limits.code_bytes;
+        let within = |limits: Limits| {
+            lean && state_bytes <= limits.state_bytes && code_bytes <= limits.code_bytes
+        };
         Self {
             name,
             state_bytes,
             code_bytes,
-            memory_functions_bytes: functions.iter().filter(|function| function.is_memory_function()).map(|f| f.bytes).sum(),
+            memory_functions_bytes: functions
+                .iter()
+                .filter(|function| function.is_memory_function())
+                .map(|f| f.bytes)
+                .sum(),
             ok: limits.is_none_or(within),
             functions,
             limits,
@@ -66,18 +74,31 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Builds and measures, and writes `target/size.json`. `on_line` gets what the builds have to say.
-    pub fn measure(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<Self, Error> {
+    /// Builds and measures, and writes `target/size.json`. `on_line` gets what the builds have to
+    /// say.
+    pub fn measure(
+        project: &Project,
+        setup: &Setup,
+        mut on_line: impl FnMut(&str),
+    ) -> Result<Self, Error> {
         let mut profiles = Vec::new();
-        for (name, features, limits) in [("ordinary", "", None), ("tiny", "tiny", Some(TINY_LIMITS))] {
+        for (name, features, limits) in
+            [("ordinary", "", None), ("tiny", "tiny", Some(TINY_LIMITS))]
+        {
             let program = build(project, setup, features, &mut on_line)?;
-            let missing = || Error::Build(format!("{name}, small target"), vec!["it has no variable HEAP".into()]);
+            let missing = || {
+                Error::Build(
+                    format!("{name}, small target"),
+                    vec!["it has no variable HEAP".into()],
+                )
+            };
             let state_bytes = program.variable("HEAP").ok_or_else(missing)?;
             profiles.push(Profile::new(name, program, state_bytes, limits));
         }
         let sizes = Self { target: TARGET, profiles };
         let path = project.target("size.json");
-        let json = serde_json::to_string_pretty(&sizes).expect("names and numbers can be written as JSON");
+        let json =
+            serde_json::to_string_pretty(&sizes).expect("names and numbers can be written as JSON");
         fs::write(&path, json + "\n").map_err(|error| Error::Write(path, error))?;
         Ok(sizes)
     }
@@ -98,12 +119,21 @@ impl fmt::Display for Sizes {
             let in_functions: u64 = functions.iter().map(|function| function.bytes).sum();
             writeln!(f, "{:6}  (constants, tables, alignment)\n", code_bytes - in_functions)?;
         }
-        writeln!(f, "{:12} {:>8} {:>8} {:>24}", self.target, "state", "code", "of it memcpy and others")?;
-        for Profile { name, state_bytes, code_bytes, memory_functions_bytes, limits, ok, .. } in &self.profiles {
+        writeln!(
+            f,
+            "{:12} {:>8} {:>8} {:>24}",
+            self.target, "state", "code", "of it memcpy and others"
+        )?;
+        for Profile { name, state_bytes, code_bytes, memory_functions_bytes, limits, ok, .. } in
+            &self.profiles
+        {
             write!(f, "{name:18} {state_bytes:>8} {code_bytes:>8} {memory_functions_bytes:>24}")?;
             if let Some(Limits { state_bytes, code_bytes }) = limits {
                 let verdict = if *ok { "ok" } else { "short" };
-                write!(f, "   at most {state_bytes} and {code_bytes}, no panics, no formatting: {verdict}")?;
+                write!(
+                    f,
+                    "   at most {state_bytes} and {code_bytes}, no panics, no formatting: {verdict}"
+                )?;
             }
             writeln!(f)?;
         }
@@ -112,10 +142,23 @@ impl fmt::Display for Sizes {
 }
 
 /// Builds the program with these features, and reads it.
-fn build(project: &Project, setup: &Setup, features: &str, mut on_line: impl FnMut(&str)) -> Result<Program, Error> {
+fn build(
+    project: &Project,
+    setup: &Setup,
+    features: &str,
+    mut on_line: impl FnMut(&str),
+) -> Result<Program, Error> {
     let folder = project.target(SORT);
     let mut command = cargo::freestanding(project, setup, &project.small_target(), SORT);
-    command.args(["build", "--release", "--target", TARGET, "--features", features, "-Zbuild-std=core,compiler_builtins"]);
+    command.args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--features",
+        features,
+        "-Zbuild-std=core,compiler_builtins",
+    ]);
     let mut output = Vec::new();
     let status = process::run(command, |line| {
         output.push(line.to_owned());
@@ -126,7 +169,8 @@ fn build(project: &Project, setup: &Setup, features: &str, mut on_line: impl FnM
     if !status.success() {
         return Err(failed(output));
     }
-    let file = fs::read(&path).map_err(|error| failed(vec![format!("{}: {error}", path.display())]))?;
+    let file =
+        fs::read(&path).map_err(|error| failed(vec![format!("{}: {error}", path.display())]))?;
     Program::read(&file).map_err(|error| failed(vec![format!("{}: {error}", path.display())]))
 }
 
@@ -158,6 +202,11 @@ mod tests {
         assert!(sizes.is_ok());
         let table = sizes.to_string();
         assert!(table.contains("    50  (constants"), "{table}");
-        assert!(table.lines().any(|line| line.split_whitespace().take(4).eq(["some", "64", "100", "50"])), "{table}");
+        assert!(
+            table
+                .lines()
+                .any(|line| line.split_whitespace().take(4).eq(["some", "64", "100", "50"])),
+            "{table}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The tour: the kernel shows claim after claim with its evidence, and its exit status is the verdict.
+//! The tour: the kernel shows claim after claim with its evidence, and its exit status is the
+//! verdict.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// So many of the last lines are kept for the report on a crash.
 const LAST_LINES: usize = 30;
 
-/// Boots the tour, with `keys` for it to read, and judges it; `None` if it passed. `on_bytes` gets what it writes as it comes.
+/// Boots the tour, with `keys` for it to read, and judges it; `None` if it passed. `on_bytes` gets
+/// what it writes as it comes.
 pub fn run(
     qemu: &Path,
     image: &Path,
@@ -33,7 +35,8 @@ pub fn run(
 /// What is wrong with a tour that wrote `output` and ended like this.
 fn verdict(output: &str, ending: &Ending) -> Option<Failure> {
     let failed = |kind, details| Some(Failure::new("tour", kind, details));
-    let unfulfilled: Vec<String> = output.lines().filter(|line| line.contains("FAILED")).map(str::to_owned).collect();
+    let unfulfilled: Vec<String> =
+        output.lines().filter(|line| line.contains("FAILED")).map(str::to_owned).collect();
     if let Some((kind, mut details)) = ending.cause() {
         let lines: Vec<&str> = output.lines().collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
@@ -80,7 +83,9 @@ mod tests {
 
     #[test]
     fn a_tour_that_crashes_says_how() {
-        for (status, expected) in [(37, Kind::Panic), (39, Kind::Fault), (0, Kind::TripleFault), (1, Kind::Emulator)] {
+        for (status, expected) in
+            [(37, Kind::Panic), (39, Kind::Fault), (0, Kind::TripleFault), (1, Kind::Emulator)]
+        {
             assert_eq!(kind("[C1] shown\n", status), Some(expected));
         }
     }

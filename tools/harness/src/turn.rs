@@ -1,5 +1,5 @@
-//! Emulated machines take turns: each keeps a processor busy, even while it waits for its disk. More of them than there are processors make each other
-//! slower by more than their number.
+//! Emulated machines take turns: each keeps a processor busy, even while it waits for its disk.
+//! More of them than there are processors make each other slower by more than their number.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -27,7 +27,10 @@ impl Turns {
     /// Waits until fewer than `most` are taken.
     fn take_of(&self, most: usize) -> Turn<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.given_back.wait_while(taken, |taken| *taken >= most).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self
+            .given_back
+            .wait_while(taken, |taken| *taken >= most)
+            .unwrap_or_else(PoisonError::into_inner);
         *taken += 1;
         Turn(self)
     }
@@ -49,7 +52,8 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_at_a_time_and_everybody_in_the_end() {
-        let (turns, now, most, all) = (Turns::new(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (turns, now, most, all) =
+            (Turns::new(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

@@ -1,6 +1,8 @@
-//! Boots cases that fail on purpose under the real QEMU: each failure must be recognised as what it is.
+//! Boots cases that fail on purpose under the real QEMU: each failure must be recognised as what it
+//! is.
 //!
-//! These tests need what `make setup` installs, so they are built only with the feature `qemu`; `make test` does that.
+//! These tests need what `make setup` installs, so they are built only with the feature `qemu`;
+//! `make test` does that.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +18,8 @@ use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
 
-/// A boot takes seconds of a processor, each case no time at all, but for the one that hangs: it waits so long, without a processor.
+/// A boot takes seconds of a processor, each case no time at all, but for the one that hangs: it
+/// waits so long, without a processor.
 const LIMITS: Limits = Limits { first: Duration::from_secs(120), next: Duration::from_secs(30) };
 
 /// An image, built by the code that `make test` uses.
@@ -34,7 +37,13 @@ fn machine() -> Machine {
 fn suite(filter: &str) -> Suite {
     static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
     let (setup, image) = IMAGE.get_or_init(|| build(Image::suite)).clone();
-    Suite { qemu: setup.qemu, image, machine: machine(), limits: LIMITS, filter: Some(filter.into()) }
+    Suite {
+        qemu: setup.qemu,
+        image,
+        machine: machine(),
+        limits: LIMITS,
+        filter: Some(filter.into()),
+    }
 }
 
 fn run(suite: &Suite) -> Tally {
@@ -49,7 +58,8 @@ fn all_failures() -> &'static Tally {
 
 /// The only failure of the case `name`, which must be of this kind.
 fn failure(name: &str, kind: Kind) -> &'static Failure {
-    let failures: Vec<_> = all_failures().failures.iter().filter(|failure| failure.name == name).collect();
+    let failures: Vec<_> =
+        all_failures().failures.iter().filter(|failure| failure.name == name).collect();
     let [failure] = failures[..] else {
         panic!("one failure of {name}, not {failures:?}");
     };
@@ -92,13 +102,17 @@ fn a_triple_fault_is_told_from_a_clean_end() {
 #[test]
 fn a_hang_runs_into_the_limit() {
     let failure = failure("selftest::hang", Kind::TimeOut);
-    assert_eq!(failure.details[0], "nothing moved for 30 s", "the limit of a case, not of a boot: {failure}");
+    assert_eq!(
+        failure.details[0], "nothing moved for 30 s",
+        "the limit of a case, not of a boot: {failure}"
+    );
 }
 
 #[test]
 fn one_run_with_every_failure_loses_no_case() {
     let tally = all_failures();
-    let found: Vec<_> = tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
+    let found: Vec<_> =
+        tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
     let expected = [
         ("selftest::assertion", Kind::Assertion),
         ("selftest::panic", Kind::Panic),
@@ -109,14 +123,18 @@ fn one_run_with_every_failure_loses_no_case() {
     ];
     assert_eq!(found, expected);
     let planned = suite("selftest::").list().expect("the list");
-    assert_eq!((planned[0].as_str(), planned[7].as_str()), ("selftest::passes", "selftest::passes_again"));
+    assert_eq!(
+        (planned[0].as_str(), planned[7].as_str()),
+        ("selftest::passes", "selftest::passes_again")
+    );
     assert_eq!((tally.passed, tally.ran()), (2, planned.len()));
 }
 
 #[test]
 fn a_case_that_runs_alone_is_the_only_one_that_fails() {
     let tally = run(&suite("selftest::panic"));
-    let found: Vec<_> = tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
+    let found: Vec<_> =
+        tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
     assert_eq!((tally.passed, found), (0, vec![("selftest::panic", Kind::Panic)]));
 }
 
@@ -139,11 +157,13 @@ fn cases_on_host(features: &str) -> BTreeSet<String> {
     coverage::on_host(&output)
 }
 
-/// What a heap does over a fixed piece of memory it must do where each page appears by a fault; also with the profile `checked`.
+/// What a heap does over a fixed piece of memory it must do where each page appears by a fault;
+/// also with the profile `checked`.
 #[test]
 fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
     let project = Project::find().expect("the tests run inside the project");
-    let document = fs::read_to_string(project.root().join("docs/TESTING.md")).expect("docs/TESTING.md");
+    let document =
+        fs::read_to_string(project.root().join("docs/TESTING.md")).expect("docs/TESTING.md");
     let alone = coverage::host_alone(&document);
     let mut known = BTreeSet::new();
     let (_, checked_image) = build(Image::suite_checked);
@@ -157,7 +177,11 @@ fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
         assert!(differences.is_empty(), "{features}: {}", differences.join("\n"));
         known.extend(host);
     }
-    assert_eq!(alone.difference(&known).collect::<Vec<_>>(), [""; 0], "docs/TESTING.md has reasons for what is no case");
+    assert_eq!(
+        alone.difference(&known).collect::<Vec<_>>(),
+        [""; 0],
+        "docs/TESTING.md has reasons for what is no case"
+    );
 }
 
 #[test]
@@ -171,7 +195,8 @@ fn a_filter_that_fits_nothing_selects_nothing() {
     assert_eq!(suite("no such case").list(), Ok(vec![]));
 }
 
-/// A tour in which the n-th frame is refused: what it claims does not hold then, and that is its verdict.
+/// A tour in which the n-th frame is refused: what it claims does not hold then, and that is its
+/// verdict.
 #[test]
 fn a_tour_whose_evidence_does_not_hold_fails() {
     let (setup, image) = build(Image::tour);

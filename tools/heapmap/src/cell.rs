@@ -69,7 +69,8 @@ impl fmt::Display for State {
 ///
 /// # Invariants
 ///
-/// `size > 0`, and `address + size` is a number; the blocks of a run fit into it, and no more are live than there are.
+/// `size > 0`, and `address + size` is a number; the blocks of a run fit into it, and no more are
+/// live than there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// Where it begins.

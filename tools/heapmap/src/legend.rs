@@ -20,7 +20,10 @@ pub(crate) fn caption(walk: &Walk, rows: &Rows, summary: &Summary) -> [String; 3
     let fragmentation = match summary.fragmentation() {
         Some(share) => {
             let largest = Bytes(summary.largest_free);
-            format!("Free cells: {free}, the largest {largest}: fragmentation {:.1} % (1 − largest / free)", 100.0 * share)
+            format!(
+                "Free cells: {free}, the largest {largest}: fragmentation {:.1} % (1 − largest / free)",
+                100.0 * share
+            )
         }
         None => "No cell is free.".into(),
     };
@@ -43,8 +46,14 @@ pub(crate) fn caption(walk: &Walk, rows: &Rows, summary: &Summary) -> [String; 3
 }
 
 /// What a kind of cells is, in a few words.
-const MEANINGS: [&str; State::KINDS] =
-    ["used", "runs of small blocks (filled: live)", "free", "top: free, at the break", "the heap's own", "hole: somebody else's"];
+const MEANINGS: [&str; State::KINDS] = [
+    "used",
+    "runs of small blocks (filled: live)",
+    "free",
+    "top: free, at the break",
+    "the heap's own",
+    "hole: somebody else's",
+];
 
 /// Draws the legend with its upper edge at `top`; returns its lower edge.
 pub(crate) fn draw(summary: &Summary, top: usize, svg: &mut String) -> Result<usize, fmt::Error> {

@@ -7,8 +7,9 @@
 //!                                totals
 //! ```
 //!
-//! Rules: `parse` alone knows how a line looks, `rows` alone how addresses become places, `svg` alone how a picture looks. Whatever
-//! the heap, a picture has at most [`rows::MAX_ROWS`] rows, and in each about as many pieces as there are pixels.
+//! Rules: `parse` alone knows how a line looks, `rows` alone how addresses become places, `svg`
+//! alone how a picture looks. Whatever the heap, a picture has at most [`rows::MAX_ROWS`] rows, and
+//! in each about as many pieces as there are pixels.
 
 mod cell;
 mod legend;

@@ -10,7 +10,8 @@ use clap::Parser;
 use heapmap::parse::{self, Which};
 use heapmap::svg;
 
-/// Draws a heap as an SVG picture, from the lines that a walk over its cells prints, wherever in a log they stand.
+/// Draws a heap as an SVG picture, from the lines that a walk over its cells prints, wherever in a
+/// log they stand.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -43,7 +44,8 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let walk = parse::walk(&String::from_utf8_lossy(&log), cli.walk.unwrap_or(Which::Only))?;
     let picture = svg::draw(&walk, &cli.title);
     match &cli.out {
-        Some(path) => fs::write(path, picture).map_err(|error| format!("cannot write {}: {error}", path.display()))?,
+        Some(path) => fs::write(path, picture)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
         None => io::stdout().write_all(picture.as_bytes())?,
     }
     Ok(())
@@ -53,7 +55,9 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
 fn read(path: Option<&Path>) -> Result<Vec<u8>, String> {
     let Some(path) = path else {
         let mut log = Vec::new();
-        io::stdin().read_to_end(&mut log).map_err(|error| format!("cannot read standard input: {error}"))?;
+        io::stdin()
+            .read_to_end(&mut log)
+            .map_err(|error| format!("cannot read standard input: {error}"))?;
         return Ok(log);
     };
     fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))

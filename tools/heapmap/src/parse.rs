@@ -1,4 +1,5 @@
-//! From text to walks: takes the lines that tell of a cell, wherever they stand, and leaves the rest.
+//! From text to walks: takes the lines that tell of a cell, wherever they stand, and leaves the
+//! rest.
 //!
 //! ```text
 //!     after malloc(1000):                            other output
@@ -7,8 +8,9 @@
 //!       0xffff9080000013f8     3072 top
 //! ```
 //!
-//! A walk goes on as long as each cell begins where the one before ends. A heap can print several walks into one log: another one
-//! begins where addresses go back, or where other output came between. A gap between two lines that follow each other is an error.
+//! A walk goes on as long as each cell begins where the one before ends. A heap can print several
+//! walks into one log: another one begins where addresses go back, or where other output came
+//! between. A gap between two lines that follow each other is an error.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -52,17 +54,32 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCells => {
-                write!(f, "no line tells of a cell; they look like `0x1000       64 used`, as `heap.cells()` prints them")
+                write!(
+                    f,
+                    "no line tells of a cell; they look like `0x1000       64 used`, as `heap.cells()` prints them"
+                )
             }
             Self::BadCell { line, why } => write!(f, "line {line}: {why}"),
             Self::DoesNotTile { line, expected, found } => {
-                write!(f, "line {line}: the cell begins at {found:#x}, but the one before ends at {expected:#x}")
+                write!(
+                    f,
+                    "line {line}: the cell begins at {found:#x}, but the one before ends at {expected:#x}"
+                )
             }
             Self::Several(walks) => {
-                write!(f, "there are {} walks; choose one by its number (or `last`):", walks.len())?;
-                walks.iter().enumerate().try_for_each(|(index, walk)| write!(f, "\n  {:>3}  {walk}", index + 1))
+                write!(
+                    f,
+                    "there are {} walks; choose one by its number (or `last`):",
+                    walks.len()
+                )?;
+                walks
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(index, walk)| write!(f, "\n  {:>3}  {walk}", index + 1))
             }
-            Self::NoSuchWalk { number, found } => write!(f, "there is no walk {number}; there are {found}"),
+            Self::NoSuchWalk { number, found } => {
+                write!(f, "there is no walk {number}; there are {found}")
+            }
         }
     }
 }
@@ -103,7 +120,14 @@ impl Walk {
 
 impl fmt::Display for Walk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {:#x} to {:#x}, cells: {}", self.line, self.start(), self.end(), self.cells.len())
+        write!(
+            f,
+            "line {}: {:#x} to {:#x}, cells: {}",
+            self.line,
+            self.start(),
+            self.end(),
+            self.cells.len()
+        )
     }
 }
 
@@ -157,7 +181,10 @@ fn walks(text: &str) -> Result<Vec<Walk>, Error> {
         let cell = cell(&words).map_err(|why| Error::BadCell { line, why })?;
         match walks.last_mut() {
             Some(walk) if walk.end() == cell.address => walk.cells.push(cell),
-            Some(walk) if last_line + 1 == line && cell.address > walk.cells[walk.cells.len() - 1].address => {
+            Some(walk)
+                if last_line + 1 == line
+                    && cell.address > walk.cells[walk.cells.len() - 1].address =>
+            {
                 return Err(Error::DoesNotTile { line, expected: walk.end(), found: cell.address });
             }
             _ => walks.push(Walk { cells: vec![cell], line }),
@@ -195,9 +222,15 @@ impl<'line> Words<'line> {
             None if matches!(state, "used" | "free" | "top" | "hole" | "internal") => ["0"; 3],
             None => return None,
         };
-        let is_number = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number =
+            |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         let is_hex = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_hex && is_number(&size) && run.iter().all(is_number)).then_some(Self { address, size, state, run })
+        (is_hex && is_number(&size) && run.iter().all(is_number)).then_some(Self {
+            address,
+            size,
+            state,
+            run,
+        })
     }
 }
 

@@ -12,8 +12,7 @@ const fn cell(address: u64, size: u64, state: State) -> Cell {
 
 #[test]
 fn every_state_is_read() {
-    let text =
-        "0x1000 64 used\n0x1040 64 free\n0x1080 4096 run of 64: 17 of 63\n0x2080 32 internal\n0x20a0 80 hole\n0x20f0 16 top";
+    let text = "0x1000 64 used\n0x1040 64 free\n0x1080 4096 run of 64: 17 of 63\n0x2080 32 internal\n0x20a0 80 hole\n0x20f0 16 top";
     let run = State::Run { block: 64, live: 17, total: 63 };
     let expected = [
         cell(0x1000, 64, State::Used),
@@ -24,8 +23,10 @@ fn every_state_is_read() {
         cell(0x20f0, 16, State::Top),
     ];
     assert_eq!(only(text).unwrap(), expected);
-    let again: Vec<String> =
-        expected.iter().map(|Cell { address, size, state }| format!("{address:#x} {size:>8} {state}")).collect();
+    let again: Vec<String> = expected
+        .iter()
+        .map(|Cell { address, size, state }| format!("{address:#x} {size:>8} {state}"))
+        .collect();
     assert_eq!(only(&again.join("\n")).unwrap(), expected, "the names are those of the text");
 }
 
@@ -47,7 +48,15 @@ fn cells_stand_anywhere_in_a_log() {
 
 #[test]
 fn a_text_without_cells_is_refused() {
-    for text in ["", "\n\n", "nothing of that kind", "0x 1 used", "1000 64 used", "0x1000 -4 used", "0x1000 64 run of 64: 3"] {
+    for text in [
+        "",
+        "\n\n",
+        "nothing of that kind",
+        "0x 1 used",
+        "1000 64 used",
+        "0x1000 -4 used",
+        "0x1000 64 run of 64: 3",
+    ] {
         assert_eq!(only(text), Err(Error::NoCells), "{text}");
     }
 }
@@ -66,7 +75,10 @@ fn cells_that_cannot_be_are_refused_with_their_line() {
     assert_eq!(bad("0x1000 4096 run of 0: 0 of 63"), "a run has blocks");
     assert_eq!(bad("0x1000 4096 run of 64: 0 of 0"), "a run has blocks");
     assert_eq!(bad("0x1000 4096 run of 64: 1 of 65"), "the blocks do not fit into the run");
-    assert_eq!(bad("0x1000 4096 run of 9223372036854775808: 1 of 2"), "the blocks do not fit into the run");
+    assert_eq!(
+        bad("0x1000 4096 run of 9223372036854775808: 1 of 2"),
+        "the blocks do not fit into the run"
+    );
 }
 
 #[test]
@@ -81,8 +93,7 @@ fn cells_that_do_not_tile_are_refused_with_their_line() {
 
 #[test]
 fn of_several_walks_one_is_chosen() {
-    let text =
-        "before:\n0x1000 64 top\nafter:\n0x1000 32 used\n0x1020 32 top\n0x1000 16 free\n0x1010 48 top\nelsewhere:\n0x9000 64 top";
+    let text = "before:\n0x1000 64 top\nafter:\n0x1000 32 used\n0x1020 32 top\n0x1000 16 free\n0x1010 48 top\nelsewhere:\n0x9000 64 top";
     let found = walk(text, Which::Only).unwrap_err();
     assert_eq!(
         found.to_string(),

@@ -6,8 +6,8 @@
 //!   rows     0x1000          0x2000          left out        0x9000
 //! ```
 //!
-//! A row begins at a multiple of its length, a power of two. Rows that lie in a hole from end to end are left out. Pieces that are
-//! thinner than a pixel and neighbours become one.
+//! A row begins at a multiple of its length, a power of two. Rows that lie in a hole from end to
+//! end are left out. Pieces that are thinner than a pixel and neighbours become one.
 
 use crate::cell::{Cell, State};
 use crate::summary::Summary;
@@ -66,7 +66,8 @@ pub struct Row {
     pub start: u64,
     /// How many rows before it are left out.
     pub left_out: u64,
-    /// Its pieces, in the order of addresses. Of two neighbours at least one is as wide as a pixel.
+    /// Its pieces, in the order of addresses. Of two neighbours at least one is as wide as a
+    /// pixel.
     pub pieces: Vec<Piece>,
 }
 
@@ -164,14 +165,16 @@ const fn ends(cell: &Cell, shift: u32) -> (u64, u64) {
 fn shift(cells: &[Cell]) -> u32 {
     let wanted = (cells.len() / CELLS_A_ROW).clamp(1, ROWS_FOR_CELLS) as u64;
     let bytes = Summary::of(cells).own_bytes().div_ceil(wanted);
-    let mut shift = (u64::BITS - bytes.saturating_sub(1).leading_zeros()).clamp(MIN_SHIFT, u64::BITS - 1);
+    let mut shift =
+        (u64::BITS - bytes.saturating_sub(1).leading_zeros()).clamp(MIN_SHIFT, u64::BITS - 1);
     while shift < u64::BITS - 1 && number_of_rows(cells, shift) > MAX_ROWS as u64 {
         shift += 1;
     }
     shift
 }
 
-/// How many rows of that length there are. (A hole adds at most one where a walk begins or ends with it.)
+/// How many rows of that length there are. (A hole adds at most one where a walk begins or ends
+/// with it.)
 fn number_of_rows(cells: &[Cell], shift: u32) -> u64 {
     let (mut rows, mut last_row) = (0, None);
     for cell in cells.iter().filter(|cell| cell.state != State::Hole) {

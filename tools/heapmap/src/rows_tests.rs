@@ -12,7 +12,8 @@ fn tile(mut address: u64, sizes: impl IntoIterator<Item = (u64, State)>) -> Vec<
     cells
 }
 
-/// What any rows must keep: they are in order, pieces tile them, nothing but hole is left out, and everything is bounded.
+/// What any rows must keep: they are in order, pieces tile them, nothing but hole is left out, and
+/// everything is bounded.
 fn verify(cells: &[Cell]) -> Rows {
     let rows = Rows::new(cells);
     assert!((1..=MAX_ROWS).contains(&rows.rows().len()), "{} rows", rows.rows().len());
@@ -26,7 +27,10 @@ fn verify(cells: &[Cell]) -> Rows {
         assert!(row.pieces.len() <= 2 * PIXELS as usize + 1);
         for pair in row.pieces.windows(2) {
             assert_eq!(pair[0].range.1, pair[1].range.0);
-            assert!(pair.iter().any(|piece| rows.pixels(piece.size()) >= 1.0), "both are thinner than a pixel");
+            assert!(
+                pair.iter().any(|piece| rows.pixels(piece.size()) >= 1.0),
+                "both are thinner than a pixel"
+            );
         }
         for piece in &row.pieces {
             assert_eq!(piece.parts.bytes.iter().sum::<u64>(), piece.size());
@@ -36,14 +40,19 @@ fn verify(cells: &[Cell]) -> Rows {
     }
     let hole = State::Hole.kind();
     let all = Summary::of(cells);
-    assert_eq!(shown.bytes[..hole], all.bytes[..hole], "nothing is missing, nothing is shown twice");
+    assert_eq!(
+        shown.bytes[..hole],
+        all.bytes[..hole],
+        "nothing is missing, nothing is shown twice"
+    );
     assert!(shown.bytes[hole] <= all.bytes[hole]);
     rows
 }
 
 #[test]
 fn a_few_cells_are_one_row() {
-    let rows = verify(&tile(0x1008, [(64, State::Used), (32, State::Free), (4000 - 112, State::Top)]));
+    let rows =
+        verify(&tile(0x1008, [(64, State::Used), (32, State::Free), (4000 - 112, State::Top)]));
     assert_eq!((rows.rows().len(), rows.row_len()), (1, 4096));
     assert_eq!(rows.rows()[0].pieces.len(), 3);
 }
@@ -59,7 +68,10 @@ fn a_single_cell_anywhere_is_drawn() {
 
 #[test]
 fn rows_inside_a_hole_are_left_out() {
-    let rows = verify(&tile(0x1000, [(4096, State::Used), ((1 << 40) + 4096, State::Hole), (4096, State::Top)]));
+    let rows = verify(&tile(
+        0x1000,
+        [(4096, State::Used), ((1 << 40) + 4096, State::Hole), (4096, State::Top)],
+    ));
     let left_out: Vec<_> = rows.rows().iter().map(|row| row.left_out).collect();
     assert_eq!(rows.row_len(), 8192);
     assert_eq!(left_out, [0, (1 << 40) / 8192]);
@@ -78,7 +90,10 @@ fn however_many_holes_there_are_the_rows_are_not_too_many() {
 #[test]
 fn what_is_thinner_than_a_pixel_is_merged_with_its_like() {
     let thin = [(16, State::Used), (16, State::Free)];
-    let cells = tile(1 << 20, std::iter::once((1 << 20, State::Top)).chain(std::iter::repeat_n(thin, 1000).flatten()));
+    let cells = tile(
+        1 << 20,
+        std::iter::once((1 << 20, State::Top)).chain(std::iter::repeat_n(thin, 1000).flatten()),
+    );
     let rows = verify(&cells);
     let pieces = || rows.rows().iter().flat_map(|row| &row.pieces);
     let many = pieces().find(|piece| piece.cells() > 1).unwrap();

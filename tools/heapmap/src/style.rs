@@ -1,5 +1,5 @@
-//! Colours. Those of states are Okabe and Ito's, which people with any kind of colour vision tell apart; they are the same on light
-//! and dark ground. Warm is free, cold is used.
+//! Colours. Those of states are Okabe and Ito's, which people with any kind of colour vision tell
+//! apart; they are the same on light and dark ground. Warm is free, cold is used.
 
 /// The style sheet. A class for each state, by its name; `live` is the live part of a run.
 pub(crate) const STYLE: &str = "

@@ -87,7 +87,8 @@ impl Summary {
         (self.blocks_in_runs > 0).then(|| self.live_in_runs as f64 / self.blocks_in_runs as f64)
     }
 
-    /// The kind that most bytes are of. Of equal shares the first counts, so that what is used is seen.
+    /// The kind that most bytes are of. Of equal shares the first counts, so that what is used is
+    /// seen.
     #[must_use]
     pub fn most(&self) -> usize {
         (0..State::KINDS).rev().max_by_key(|&kind| self.bytes[kind]).unwrap_or(0)
@@ -114,7 +115,11 @@ mod tests {
 
     #[test]
     fn runs_count_their_blocks() {
-        let run = |address, live| Cell { address, size: 4096, state: State::Run { block: 64, live, total: 60 } };
+        let run = |address, live| Cell {
+            address,
+            size: 4096,
+            state: State::Run { block: 64, live, total: 60 },
+        };
         let summary = Summary::of(&[run(0, 15), run(4096, 45)]);
         assert_eq!(summary.occupancy(), Some(0.5));
         assert_eq!((summary.live_in_runs, summary.blocks_in_runs), (60 * 64, 120 * 64));

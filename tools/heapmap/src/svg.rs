@@ -38,7 +38,8 @@ pub fn draw(walk: &Walk, title: &str) -> String {
 }
 
 fn picture(walk: &Walk, title: &str) -> Result<String, fmt::Error> {
-    let (rows, summary, title) = (Rows::new(walk.cells()), Summary::of(walk.cells()), escaped(title));
+    let (rows, summary, title) =
+        (Rows::new(walk.cells()), Summary::of(walk.cells()), escaped(title));
     let caption = legend::caption(walk, &rows, &summary);
     let mut body = String::new();
     writeln!(body, r#"<text class="title" x="20" y="28">{title}</text>"#)?;
@@ -49,13 +50,18 @@ fn picture(walk: &Walk, title: &str) -> Result<String, fmt::Error> {
     }
     y = legend::draw(&summary, y + 16, &mut body)? + 24;
     for quarter in 0..4 {
-        let (x, offset) = (LEFT + PIXELS as usize * quarter / 4, rows.row_len() / 4 * quarter as u64);
+        let (x, offset) =
+            (LEFT + PIXELS as usize * quarter / 4, rows.row_len() / 4 * quarter as u64);
         writeln!(body, r#"<path class="tick" d="M{x} {}v5"/>"#, y - 6)?;
         writeln!(body, r#"<text class="address" x="{x}" y="{}">+{offset:#x}</text>"#, y - 9)?;
     }
     for row in rows.rows() {
         if row.left_out > 0 {
-            let note = format!("rows inside a hole, left out: {} ({})", row.left_out, size_of_rows(&rows, row.left_out));
+            let note = format!(
+                "rows inside a hole, left out: {} ({})",
+                row.left_out,
+                size_of_rows(&rows, row.left_out)
+            );
             writeln!(body, r#"<text class="address" x="{LEFT}" y="{}">⋮ {note}</text>"#, y + 12)?;
             y += STEP;
         }
@@ -79,18 +85,25 @@ fn picture(walk: &Walk, title: &str) -> Result<String, fmt::Error> {
 /// Draws a row with its upper edge at `top`.
 fn draw_row(rows: &Rows, row: &Row, top: usize, svg: &mut String) -> fmt::Result {
     writeln!(svg, r#"<g class="row" transform="translate({LEFT} {top})">"#)?;
-    writeln!(svg, r#"<text class="address" x="-10" y="13" text-anchor="end">{:#x}</text>"#, row.start)?;
+    writeln!(
+        svg,
+        r#"<text class="address" x="-10" y="13" text-anchor="end">{:#x}</text>"#,
+        row.start
+    )?;
     writeln!(svg, r#"<rect class="band" width="{PIXELS}" height="{BAND}"/>"#)?;
     // The thin ones last, so that their edges, which make them visible, lie above their neighbours.
     let is_thin = |piece: &&Piece| rows.pixels(piece.size()) < 1.0;
-    for piece in row.pieces.iter().filter(|piece| !is_thin(piece)).chain(row.pieces.iter().filter(is_thin)) {
+    for piece in
+        row.pieces.iter().filter(|piece| !is_thin(piece)).chain(row.pieces.iter().filter(is_thin))
+    {
         draw_piece(rows, row, piece, svg)?;
     }
     writeln!(svg, "</g>")
 }
 
 fn draw_piece(rows: &Rows, row: &Row, piece: &Piece, svg: &mut String) -> fmt::Result {
-    let (from, to) = (rows.pixels(piece.range.0 - row.start), rows.pixels(piece.range.1 - row.start));
+    let (from, to) =
+        (rows.pixels(piece.range.0 - row.start), rows.pixels(piece.range.1 - row.start));
     let (kind, x, width) = (piece.parts.most(), Length(from), Length(to - from));
     let edge = match to - from {
         thin if thin < 1.0 => " thin",
@@ -99,7 +112,10 @@ fn draw_piece(rows: &Rows, row: &Row, piece: &Piece, svg: &mut String) -> fmt::R
     };
     let name = NAMES[kind];
     let tip = Tip(piece);
-    writeln!(svg, r#"<rect class="{name} piece{edge}" x="{x}" width="{width}" height="{BAND}"><title>{tip}</title></rect>"#)?;
+    writeln!(
+        svg,
+        r#"<rect class="{name} piece{edge}" x="{x}" width="{width}" height="{BAND}"><title>{tip}</title></rect>"#
+    )?;
     if let (RUN, Some(share)) = (kind, piece.parts.occupancy()) {
         let height = BAND as f64 * share;
         let y = Length(BAND as f64 - height);
@@ -120,11 +136,15 @@ impl fmt::Display for Tip<'_> {
         let Self(Piece { cell, parts, range: (start, end) }) = self;
         if self.0.cells() == 1 {
             write!(f, "{:#x}: {} B, {}", cell.address, cell.size, cell.state)?;
-            return parts.occupancy().map_or(Ok(()), |share| write!(f, " ({:.0} %)", 100.0 * share));
+            return parts
+                .occupancy()
+                .map_or(Ok(()), |share| write!(f, " ({:.0} %)", 100.0 * share));
         }
         write!(f, "{start:#x} to {end:#x}: {} cells", self.0.cells())?;
         let kinds = (0..State::KINDS).filter(|&kind| parts.cells[kind] > 0);
-        kinds.into_iter().try_for_each(|kind| write!(f, ", {} {} B", NAMES[kind], parts.bytes[kind]))
+        kinds
+            .into_iter()
+            .try_for_each(|kind| write!(f, ", {} {} B", NAMES[kind], parts.bytes[kind]))
     }
 }
 

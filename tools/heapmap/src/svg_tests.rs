@@ -10,8 +10,13 @@ fn picture_of(text: &str, title: &str) -> String {
     draw(&walk(text, Which::Only).unwrap(), title)
 }
 
-fn with_class<'doc>(svg: &'doc Document<'_>, class: &'doc str) -> impl Iterator<Item = Node<'doc, 'doc>> {
-    svg.descendants().filter(move |node| node.attribute("class").is_some_and(|found| found.split(' ').any(|one| one == class)))
+fn with_class<'doc>(
+    svg: &'doc Document<'_>,
+    class: &'doc str,
+) -> impl Iterator<Item = Node<'doc, 'doc>> {
+    svg.descendants().filter(move |node| {
+        node.attribute("class").is_some_and(|found| found.split(' ').any(|one| one == class))
+    })
 }
 
 fn number(node: &Node<'_, '_>, attribute: &str) -> f64 {
@@ -25,7 +30,8 @@ fn each_cell_is_a_piece_to_scale_that_says_what_it_is() {
     let text = picture_of(FEW, "A heap");
     let svg = Document::parse(&text).unwrap();
     let pieces: Vec<_> = with_class(&svg, "piece").collect();
-    let tips: Vec<_> = pieces.iter().map(|piece| piece.first_element_child().unwrap().text().unwrap()).collect();
+    let tips: Vec<_> =
+        pieces.iter().map(|piece| piece.first_element_child().unwrap().text().unwrap()).collect();
     let expected = [
         "0x1008: 1024 B, used",
         "0x1408: 1024 B, free",
@@ -37,12 +43,18 @@ fn each_cell_is_a_piece_to_scale_that_says_what_it_is() {
     let scale = f64::from(PIXELS) / 4096.0;
     let mut x = 8.0 * scale;
     for (piece, bytes) in pieces.iter().zip([1024.0, 1024.0, 1000.0, 64.0, 960.0]) {
-        assert!((number(piece, "x") - x).abs() < 0.01 && (number(piece, "width") - bytes * scale).abs() < 0.01);
+        assert!(
+            (number(piece, "x") - x).abs() < 0.01
+                && (number(piece, "width") - bytes * scale).abs() < 0.01
+        );
         x += bytes * scale;
     }
     let live = with_class(&svg, "live").next().unwrap();
     assert!((number(&live, "height") - BAND as f64 / 3.0).abs() < 0.01);
-    assert!((number(&live, "y") + number(&live, "height") - BAND as f64).abs() < 0.01, "filled from below");
+    assert!(
+        (number(&live, "y") + number(&live, "height") - BAND as f64).abs() < 0.01,
+        "filled from below"
+    );
     assert_eq!(with_class(&svg, "key").count(), 5);
 }
 
@@ -70,7 +82,10 @@ fn what_a_hole_leaves_out_is_said() {
     assert_eq!(with_class(&svg, "row").count(), 2);
     assert!(text.contains("rows inside a hole, left out: 131072 (1 GiB)"), "{text}");
     // The percentages are of the heap, without the hole.
-    assert!(text.contains("used: 4 KiB, 50.0 % (1)") && text.contains("hole: somebody else's: 1 GiB (1)"));
+    assert!(
+        text.contains("used: 4 KiB, 50.0 % (1)")
+            && text.contains("hole: somebody else's: 1 GiB (1)")
+    );
 }
 
 #[test]
@@ -87,7 +102,10 @@ fn every_state_has_a_colour_and_a_hole_its_pattern() {
     assert!(NAMES.iter().all(|name| STYLE.contains(&format!(".{name} {{ fill:"))));
     let text = picture_of(FEW, "");
     let svg = Document::parse(&text).unwrap();
-    assert!(svg.descendants().any(|node| node.attribute("id") == Some("hatch")) && STYLE.contains("url(#hatch)"));
+    assert!(
+        svg.descendants().any(|node| node.attribute("id") == Some("hatch"))
+            && STYLE.contains("url(#hatch)")
+    );
 }
 
 /// Every second cell is free; sizes of all kinds.
@@ -107,7 +125,14 @@ fn a_hundred_thousand_cells_make_a_picture_of_bounded_size() {
     let text = picture_of(&many(100_000), "many");
     let svg = Document::parse(&text).unwrap();
     let (rows, pieces) = (with_class(&svg, "row").count(), with_class(&svg, "piece").count());
-    assert!(rows <= crate::rows::MAX_ROWS && pieces > 10_000 && pieces < rows * 2 * PIXELS as usize);
+    assert!(
+        rows <= crate::rows::MAX_ROWS && pieces > 10_000 && pieces < rows * 2 * PIXELS as usize
+    );
     let tenfold = picture_of(&many(1_000_000), "more");
-    assert!(tenfold.len() < 10 << 20 && tenfold.len() < 3 * text.len(), "{} and {} bytes", text.len(), tenfold.len());
+    assert!(
+        tenfold.len() < 10 << 20 && tenfold.len() < 3 * text.len(),
+        "{} and {} bytes",
+        text.len(),
+        tenfold.len()
+    );
 }

@@ -12,8 +12,13 @@ const HEADER: usize = size_of::<usize>();
 /// Runs the program on a log.
 fn heapmap(log: &str, options: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapmap"));
-    let mut child =
-        command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child = command
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     child.stdin.take().expect("it is piped").write_all(log.as_bytes()).expect("it reads");
     child.wait_with_output().expect("it ends")
 }
@@ -23,7 +28,8 @@ fn some_heap() -> Heap<FixedBreak> {
     let mut heap = Heap::plain(FixedBreak::from_array(Box::leak(Box::new([0; 256 << 10]))));
     let layouts = (0..24).map(|index| Layout::from_size_align(1_500 + index * 331, 8).unwrap());
     // SAFETY: the heap's memory is leaked, and outlives the blocks.
-    let blocks: Vec<_> = layouts.map(|layout| (unsafe { heap.allocate(layout) }.unwrap(), layout)).collect();
+    let blocks: Vec<_> =
+        layouts.map(|layout| (unsafe { heap.allocate(layout) }.unwrap(), layout)).collect();
     for &(block, layout) in blocks.iter().step_by(3) {
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout) };
@@ -48,7 +54,9 @@ fn number(node: &Node<'_, '_>, attribute: &str) -> f64 {
 /// Bytes of cells in a state, by the areas of the picture's pieces.
 fn area(svg: &Document<'_>, state: &str) -> f64 {
     let class = format!("{state} piece");
-    let pieces = svg.descendants().filter(|node| node.attribute("class").is_some_and(|found| found.starts_with(&class)));
+    let pieces = svg
+        .descendants()
+        .filter(|node| node.attribute("class").is_some_and(|found| found.starts_with(&class)));
     let pixels: f64 = pieces.map(|piece| number(&piece, "width")).sum();
     pixels * row_len(svg) / 840.0
 }
@@ -77,13 +85,24 @@ fn the_areas_of_the_picture_are_the_heaps_counters() {
     let near = |area: f64, bytes: usize| (area - bytes as f64).abs() < 1e-4 * bytes as f64;
     let [used, free, top] = ["used", "free", "top"].map(|state| area(&svg, state));
     assert!(near(used, stats.live_bytes + HEADER * stats.live_cells), "used: {used}, but {stats}");
-    assert!(near(free + top, stats.free_bytes + HEADER * stats.free_cells), "free: {free} + {top}, but {stats}");
+    assert!(
+        near(free + top, stats.free_bytes + HEADER * stats.free_cells),
+        "free: {free} + {top}, but {stats}"
+    );
 
     // The legend says the same to the byte, state by state.
-    for (name, state) in [("used", CellState::Used), ("free", CellState::Free), ("top", CellState::Top)] {
-        let key = svg.descendants().find(|node| node.attribute("data-state") == Some(name)).expect("there are such cells");
+    for (name, state) in
+        [("used", CellState::Used), ("free", CellState::Free), ("top", CellState::Top)]
+    {
+        let key = svg
+            .descendants()
+            .find(|node| node.attribute("data-state") == Some(name))
+            .expect("there are such cells");
         let cells = || heap.cells().filter(|cell| cell.state == state);
-        assert_eq!(key.attribute("data-bytes").unwrap(), cells().map(|cell| cell.size).sum::<usize>().to_string());
+        assert_eq!(
+            key.attribute("data-bytes").unwrap(),
+            cells().map(|cell| cell.size).sum::<usize>().to_string()
+        );
         assert_eq!(key.attribute("data-cells").unwrap(), cells().count().to_string());
     }
     let free = stats.free_bytes + HEADER * stats.free_cells;
@@ -126,6 +145,9 @@ fn bad_input_is_said_and_nothing_is_drawn() {
     for (log, options, expected) in cases {
         let output = heapmap(log, options);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.starts_with(expected) && output.stdout.is_empty(), "{said}");
+        assert!(
+            !output.status.success() && said.starts_with(expected) && output.stdout.is_empty(),
+            "{said}"
+        );
     }
 }

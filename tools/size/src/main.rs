@@ -1,5 +1,5 @@
-//! What a small target links of brkalloc: a heap on a static array, and the four functions of a global allocator. It is not meant to
-//! run; `harness size` looks at what the linker made of it.
+//! What a small target links of brkalloc: a heap on a static array, and the four functions of a
+//! global allocator. It is not meant to run; `harness size` looks at what the linker made of it.
 
 #![no_std]
 #![no_main]
@@ -15,7 +15,8 @@ static mut ARENA: [u8; SIZE] = [0; SIZE];
 /// What is measured as state: the heap, with its break and its lock.
 #[unsafe(no_mangle)]
 // SAFETY: nobody else names ARENA.
-static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+static HEAP: LockedHeap<FixedBreak> =
+    LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
 
 /// # Safety
 ///
@@ -56,7 +57,12 @@ unsafe extern "C" fn dealloc(block: *mut u8, size: usize, align: usize) {
 ///
 /// As for `GlobalAlloc::realloc`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn realloc(block: *mut u8, size: usize, align: usize, new_size: usize) -> *mut u8 {
+unsafe extern "C" fn realloc(
+    block: *mut u8,
+    size: usize,
+    align: usize,
+    new_size: usize,
+) -> *mut u8 {
     // SAFETY: the caller's promise.
     unsafe { HEAP.realloc(block, layout(size, align), new_size) }
 }

@@ -25,14 +25,16 @@ pub enum Shape {
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Checkerboard, Self::EveryBin, Self::TooSmall, Self::Misaligned, Self::Bursts];
+    pub const ALL: [Self; 5] =
+        [Self::Checkerboard, Self::EveryBin, Self::TooSmall, Self::Misaligned, Self::Bursts];
 
     /// What the free cells of the heap are made of.
     fn hole(self, random: &mut Random) -> Layout {
         words(match self {
             Self::Checkerboard => 48,
             Self::EveryBin => random.log_uniform(8, 2048),
-            // Between two bounds of size classes that are an eighth of a power of two apart, or less far.
+            // Between two bounds of size classes that are an eighth of a power of two apart, or
+            // less far.
             Self::TooSmall => 1032 + 8 * random.below(6),
             Self::Misaligned => 312,
             Self::Bursts => random.log_uniform(8, 256),
@@ -59,8 +61,14 @@ impl Shape {
     }
 }
 
-/// A heap of that shape with `cells` cells, half of them free; returns the used ones, in random order.
-pub fn build<S: Subject>(shape: Shape, cells: usize, random: &mut Random, subject: &mut S) -> Result<Vec<Block>, OutOfMemory> {
+/// A heap of that shape with `cells` cells, half of them free; returns the used ones, in random
+/// order.
+pub fn build<S: Subject>(
+    shape: Shape,
+    cells: usize,
+    random: &mut Random,
+    subject: &mut S,
+) -> Result<Vec<Block>, OutOfMemory> {
     let (mut holes, mut walls) = (Vec::with_capacity(cells / 2), Vec::with_capacity(cells / 2));
     for _ in 0..cells / 2 {
         holes.push(allocate(subject, shape.hole(random))?);

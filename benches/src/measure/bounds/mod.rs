@@ -1,4 +1,5 @@
-//! How many instructions a single operation takes at worst, in heaps of ten cells to a million that are meant to be bad.
+//! How many instructions a single operation takes at worst, in heaps of ten cells to a million that
+//! are meant to be bad.
 //!
 //! ```text
 //!   heaps.rs  builds the heap ─► here: operations, one by one ─► step.rs  counts each ─► percentiles, maximum
@@ -96,7 +97,8 @@ pub(super) fn here(subject: subject::Name, cells: usize) -> Outcome<Vec<Bound>> 
 
 fn of_samples(subject: subject::Name, cells: usize, samples: usize) -> Outcome<Vec<Bound>> {
     // The largest shape takes 1.2 KiB for two cells; buddies double it.
-    let region = memory::region((16 << 20) + cells * 2048, Pages::OnTouch).map_err(Failure::because)?;
+    let region =
+        memory::region((16 << 20) + cells * 2048, Pages::OnTouch).map_err(Failure::because)?;
     subject.visit(Count { cells, samples, region, stepper: Stepper::new()? })
 }
 
@@ -117,11 +119,18 @@ impl subject::Visitor for Count {
             let enough = counted.malloc.len() + self.samples;
             let saturated = counted.saturated() + SATURATED;
             while counted.malloc.len() < enough && counted.saturated() < saturated {
-                // SAFETY: the region is never given back, and the subject that was on it is no longer used.
+                // SAFETY: the region is never given back, and the subject that was on it is no
+                // longer used.
                 let mut subject = unsafe { S::new(self.region) };
                 let walls = heaps::build(shape, self.cells, &mut random, &mut subject)?;
                 let rounds = walls.len().min(enough - counted.malloc.len());
-                counted.operations(&self.stepper, shape, &mut random, &mut subject, &walls[..rounds])?;
+                counted.operations(
+                    &self.stepper,
+                    shape,
+                    &mut random,
+                    &mut subject,
+                    &walls[..rounds],
+                )?;
             }
         }
         Ok(counted.bounds())
@@ -137,8 +146,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// A `malloc`, a `realloc` and a `free` for each of the walls: some of what was allocated is freed at once, some at the
-    /// end, and all walls fall.
+    /// A `malloc`, a `realloc` and a `free` for each of the walls: some of what was allocated is
+    /// freed at once, some at the end, and all walls fall.
     fn operations<S: Subject>(
         &mut self,
         stepper: &Stepper,
@@ -158,7 +167,11 @@ impl Counted {
             self.malloc.push((count, shape));
             let block = self.resize(stepper, shape, random, subject, block?);
             blocks.push(block);
-            let victim = if random.one_in(2) { wall } else { blocks.swap_remove(random.below(blocks.len())) };
+            let victim = if random.one_in(2) {
+                wall
+            } else {
+                blocks.swap_remove(random.below(blocks.len()))
+            };
             self.free.push((stepper.count(|| free(subject, victim)).1, shape));
         }
         for block in blocks {
@@ -179,14 +192,16 @@ impl Counted {
         let layout = block.layout();
         let size = (layout.size() / 2 + random.below(layout.size())).max(1);
         // SAFETY: a live block with its layout; the size is not 0.
-        let (start, count) = stepper.count(|| unsafe { subject.reallocate(block.start(), layout, size) });
+        let (start, count) =
+            stepper.count(|| unsafe { subject.reallocate(block.start(), layout, size) });
         if start.is_null() {
             return block;
         }
         if start == block.start() {
             self.realloc.push((count, shape));
         }
-        let layout = Layout::from_size_align(size, layout.align()).expect("half as much again is no overflow");
+        let layout = Layout::from_size_align(size, layout.align())
+            .expect("half as much again is no overflow");
         Block::new(start, layout)
     }
 
@@ -197,15 +212,20 @@ impl Counted {
     }
 
     fn bounds(self) -> Vec<Bound> {
-        [(Operation::Malloc, self.malloc), (Operation::Free, self.free), (Operation::Realloc, self.realloc)]
-            .map(|(operation, counts)| bound(operation, counts))
-            .to_vec()
+        [
+            (Operation::Malloc, self.malloc),
+            (Operation::Free, self.free),
+            (Operation::Realloc, self.realloc),
+        ]
+        .map(|(operation, counts)| bound(operation, counts))
+        .to_vec()
     }
 }
 
 fn bound(operation: Operation, mut counts: Vec<(u64, Shape)>) -> Bound {
     counts.sort_by_key(|&(count, _)| count);
-    let percentile = |percent: usize| counts.get(rank(counts.len(), percent)).map_or(0, |&(count, _)| count);
+    let percentile =
+        |percent: usize| counts.get(rank(counts.len(), percent)).map_or(0, |&(count, _)| count);
     Bound {
         operation,
         samples: counts.len(),
@@ -230,9 +250,14 @@ mod tests {
         assert_eq!([0, 50, 99, 100].map(|percent| rank(100, percent)), [0, 49, 98, 99]);
         assert_eq!([50, 99, 100].map(|percent| rank(10, percent)), [4, 9, 9]);
         assert_eq!(rank(0, 50), 0);
-        let counts = (1..=200).rev().map(|count| (count, if count == 200 { Shape::Bursts } else { Shape::EveryBin }));
+        let counts = (1..=200)
+            .rev()
+            .map(|count| (count, if count == 200 { Shape::Bursts } else { Shape::EveryBin }));
         let bound = bound(Operation::Free, counts.collect());
-        assert_eq!((bound.p50, bound.p99, bound.max, bound.worst), (100, 198, 200, Some(Shape::Bursts)));
+        assert_eq!(
+            (bound.p50, bound.p99, bound.max, bound.worst),
+            (100, 198, 200, Some(Shape::Bursts))
+        );
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -5,8 +5,8 @@
 //!                                    └─ SIGTRAP ──┴─ SIGTRAP: the handler adds one
 //! ```
 //!
-//! The processor traps after every instruction while the flag is set. An instruction that repeats (`rep movsb`) traps after
-//! every repetition.
+//! The processor traps after every instruction while the flag is set. An instruction that repeats
+//! (`rep movsb`) traps after every repetition.
 
 use std::cell::Cell;
 
@@ -43,14 +43,17 @@ impl Stepper {
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = (on_trap as extern "C" fn(_, _, _)) as usize;
         action.sa_flags = libc::SA_SIGINFO;
-        // SAFETY: the handler touches nothing but a number of its thread and the context that it is given.
+        // SAFETY: the handler touches nothing but a number of its thread and the context that it is
+        // given.
         if unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()) } != 0 {
             return Err(Failure::because(std::io::Error::last_os_error()));
         }
         let mut stepper = Self { overhead: 0 };
         stepper.overhead = stepper.count(|| ()).1;
         if stepper.overhead == 0 {
-            return Err(Failure::Crashed("the processor does not trap after single instructions".to_owned()));
+            return Err(Failure::Crashed(
+                "the processor does not trap after single instructions".to_owned(),
+            ));
         }
         Ok(stepper)
     }
@@ -65,14 +68,15 @@ impl Stepper {
         Err(Failure::Unsupported)
     }
 
-    /// Calls `f`, and returns what it returns and how many instructions it took: [`LIMIT`] if there were as many or more. The
-    /// call itself, and the return, are not counted.
+    /// Calls `f`, and returns what it returns and how many instructions it took: [`LIMIT`] if there
+    /// were as many or more. The call itself, and the return, are not counted.
     #[cfg(target_arch = "x86_64")]
     pub fn count<T>(&self, f: impl FnOnce() -> T) -> (T, u64) {
         let (mut f, mut result) = (Some(f), None);
         let mut call = || result = f.take().map(|f| f());
         COUNT.set(0);
-        // SAFETY: sets a flag; the trap handler is installed. The stack is used as the assembler is told.
+        // SAFETY: sets a flag; the trap handler is installed. The stack is used as the assembler is
+        // told.
         unsafe { std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
         out_of_line(&mut call);
         // SAFETY: clears the flag.
@@ -125,7 +129,10 @@ mod tests {
         assert_eq!(more - hundred, 37);
         assert!((100..110).contains(&hundred), "{hundred}");
         assert_eq!(stepper.count(|| nops!(100)).1, hundred);
-        assert_eq!(stepper.count(|| (0..1_000_000_u64).map(std::hint::black_box).sum::<u64>()).1, LIMIT);
+        assert_eq!(
+            stepper.count(|| (0..1_000_000_u64).map(std::hint::black_box).sum::<u64>()).1,
+            LIMIT
+        );
         assert_eq!(stepper.count(|| 6 * 7).0, 42);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::naive::{Page, Process, World, pages_of};
 use crate::address_space::{
-    Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapFlags, RemapRequest, Sharing, USER_END, Vma,
+    Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapFlags, RemapRequest,
+    Sharing, USER_END, Vma,
 };
 use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_floor};
@@ -20,7 +21,10 @@ impl Process {
     pub fn mmap(&mut self, request: MapRequest, world: &mut World) -> Result<u64, Errno> {
         let MapRequest { hint, len, permissions, flags, object } = request;
         let shared = flags.contains(MapFlags::SHARED);
-        if len == 0 || !flags.contains(MapFlags::ANONYMOUS) || shared == flags.contains(MapFlags::PRIVATE) {
+        if len == 0
+            || !flags.contains(MapFlags::ANONYMOUS)
+            || shared == flags.contains(MapFlags::PRIVATE)
+        {
             return Err(Errno::EINVAL);
         }
         let sharing = match object {
@@ -35,7 +39,9 @@ impl Process {
         let noreplace = flags.contains(MapFlags::FIXED_NOREPLACE);
         let start = if noreplace || flags.contains(MapFlags::FIXED) {
             match hint {
-                _ if hint.checked_add(len).is_none_or(|end| end > USER_END) => return Err(Errno::ENOMEM),
+                _ if hint.checked_add(len).is_none_or(|end| end > USER_END) => {
+                    return Err(Errno::ENOMEM);
+                }
                 _ if !hint.is_multiple_of(PAGE_SIZE) => return Err(Errno::EINVAL),
                 _ if hint < MIN_ADDRESS => return Err(Errno::EPERM),
                 _ if noreplace && self.any(hint, hint + len) => return Err(Errno::EEXIST),
@@ -58,7 +64,8 @@ impl Process {
         }
         let fits = |start: &u64| range(*start, len).is_some_and(|end| self.is_free(*start, end));
         let base = self.layout.mmap_base;
-        let hint = Some(page_floor(hint)).filter(|hint| *hint != 0).map(|hint| hint.max(MIN_ADDRESS));
+        let hint =
+            Some(page_floor(hint)).filter(|hint| *hint != 0).map(|hint| hint.max(MIN_ADDRESS));
         // Behind all pages is room, or there is none at all.
         let behind = self.pages.keys().next_back().map_or(base, |last| base.max(last + PAGE_SIZE));
         let down = (MIN_ADDRESS / PAGE_SIZE..base / PAGE_SIZE).rev().map(|page| page * PAGE_SIZE);
@@ -96,7 +103,13 @@ impl Process {
         Ok(())
     }
 
-    pub fn mprotect(&mut self, start: u64, len: u64, to: Permissions, world: &mut World) -> Result<(), Errno> {
+    pub fn mprotect(
+        &mut self,
+        start: u64,
+        len: u64,
+        to: Permissions,
+        world: &mut World,
+    ) -> Result<(), Errno> {
         if !start.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
@@ -127,9 +140,15 @@ impl Process {
     }
 
     /// `shift_fails`: there is no frame for a page table, should one be needed.
-    pub fn mremap(&mut self, request: RemapRequest, shift_fails: bool, world: &mut World) -> Result<u64, Errno> {
+    pub fn mremap(
+        &mut self,
+        request: RemapRequest,
+        shift_fails: bool,
+        world: &mut World,
+    ) -> Result<u64, Errno> {
         let RemapRequest { old, old_len, new_len, flags, new } = request;
-        let (fixed, may_move) = (flags.contains(RemapFlags::FIXED), flags.contains(RemapFlags::MAYMOVE));
+        let (fixed, may_move) =
+            (flags.contains(RemapFlags::FIXED), flags.contains(RemapFlags::MAYMOVE));
         if (fixed && !may_move) || new_len == 0 || new_len > USER_END {
             return Err(Errno::EINVAL);
         }
@@ -157,11 +176,14 @@ impl Process {
         }
         let there = |start: u64, kind: Kind| {
             let (name, offset) = first.file.unwrap_or((Name::NONE, 0));
-            let sharing = first.object.map_or(Sharing::Private, |(id, page)| Sharing::Shared(id, page));
+            let sharing =
+                first.object.map_or(Sharing::Private, |(id, page)| Sharing::Shared(id, page));
             let Page { permissions, accounted, .. } = first;
             Vma { start, end: start + new_len, permissions, kind, sharing, name, offset, accounted }
         };
-        let fits = old.checked_add(new_len).is_some_and(|end| end <= USER_END && self.is_free(old_end, end));
+        let fits = old
+            .checked_add(new_len)
+            .is_some_and(|end| end <= USER_END && self.is_free(old_end, end));
         if !fixed && !self.inside(old_end) && fits {
             let longer = there(old, first.kind);
             let offset = if longer.name.is_empty() { 0 } else { longer.offset + old_len };
@@ -175,11 +197,18 @@ impl Process {
         Ok(to)
     }
 
-    fn relocate(&mut self, (old, old_end): (u64, u64), moved: &Vma, shift_fails: bool, world: &mut World) -> Result<(), Errno> {
+    fn relocate(
+        &mut self,
+        (old, old_end): (u64, u64),
+        moved: &Vma,
+        shift_fails: bool,
+        world: &mut World,
+    ) -> Result<(), Errno> {
         let pages: Vec<(u64, Page)> = pages_of(moved).collect();
         let data = pages.iter().filter(|(_, page)| page.is_data()).count() as u64;
         let less_data = self.data(old, old_end) + self.data(moved.start, moved.end);
-        let splits = usize::from(self.splits(old, old_end)) + usize::from(self.splits(moved.start, moved.end));
+        let splits = usize::from(self.splits(old, old_end))
+            + usize::from(self.splits(moved.start, moved.end));
         if !self.data_allows(less_data, data) || !self.has_room(1 + splits) {
             return Err(Errno::ENOMEM);
         }
@@ -193,7 +222,10 @@ impl Process {
             return Err(Errno::ENOMEM);
         }
         for (at, page) in pages {
-            let was = self.pages.get(&(at - moved.start + old)).filter(|_| at - moved.start < old_end - old);
+            let was = self
+                .pages
+                .get(&(at - moved.start + old))
+                .filter(|_| at - moved.start < old_end - old);
             let value = was.map_or(0, |was| was.value);
             self.pages.insert(at, Page { value, ..page });
         }

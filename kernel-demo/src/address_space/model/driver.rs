@@ -6,14 +6,20 @@ use super::machine::{Memory, Tables};
 use super::naive::{Process, World, pages_of};
 use super::program::{Op, Program};
 use crate::address_space::{
-    Account, AddressSpace, Cause, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, Name, ObjectId, RemapRequest, USER_END, Vma,
+    Account, AddressSpace, Cause, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, Name, ObjectId,
+    RemapRequest, USER_END, Vma,
 };
 use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
 
-/// Close together, so that random addresses meet: a stack of its full length keeps its gap free even below `mmap_base`.
-const LAYOUT: Layout =
-    Layout { text: MIN_ADDRESS, start_brk: 28 * PAGE_SIZE, mmap_base: 440 * PAGE_SIZE, stack_top: 720 * PAGE_SIZE };
+/// Close together, so that random addresses meet: a stack of its full length keeps its gap free
+/// even below `mmap_base`.
+const LAYOUT: Layout = Layout {
+    text: MIN_ADDRESS,
+    start_brk: 28 * PAGE_SIZE,
+    mmap_base: 440 * PAGE_SIZE,
+    stack_top: 720 * PAGE_SIZE,
+};
 
 const STACK_LIMIT: u64 = 32 * PAGE_SIZE;
 /// The naive model keeps every page, so a break does not go above this many.
@@ -51,7 +57,11 @@ impl Program {
         while let Some(pair) = driver.pairs.pop() {
             driver.end(pair);
         }
-        assert_eq!((driver.account.promised(), driver.memory.in_use()), (0, 0), "something is left over");
+        assert_eq!(
+            (driver.account.promised(), driver.memory.in_use()),
+            (0, 0),
+            "something is left over"
+        );
     }
 }
 
@@ -59,7 +69,8 @@ impl Driver {
     fn new(program: &Program) -> Self {
         let mut account = program.strict.map_or(Account::overcommit(), Account::strict);
         let limits = Limits { data: program.data, stack: STACK_LIMIT, areas: program.areas };
-        let (mut space, mut model) = (AddressSpace::new(LAYOUT, limits), Process::new(LAYOUT, limits));
+        let (mut space, mut model) =
+            (AddressSpace::new(LAYOUT, limits), Process::new(LAYOUT, limits));
         let mut world = World { promised: 0, limit: program.strict, objects: BTreeMap::new() };
         let (r, w, x) = (Permissions::READ, Permissions::WRITE, Permissions::EXECUTE);
         let page = |number: u64| LAYOUT.text + number * PAGE_SIZE;
@@ -97,7 +108,8 @@ impl Driver {
             }
             Op::Mmap { hint, len, permissions, flags, object } => {
                 let object = object.map(ObjectId);
-                let request = MapRequest { hint: hint.resolve(space), len, permissions, flags, object };
+                let request =
+                    MapRequest { hint: hint.resolve(space), len, permissions, flags, object };
                 let result = space.mmap(request, tables, account);
                 assert_eq!(result, model.mmap(request, world));
                 failed = result.is_err();
@@ -127,7 +139,11 @@ impl Driver {
                 let faults = space.counters().minor();
                 let result = tables.access(space, account, (at, access), value);
                 assert_ne!(result, Err(Cause::Inconsistent));
-                assert_eq!(result.ok(), model.touch((at, access), value, world), "{result:?} at {at:#x}");
+                assert_eq!(
+                    result.ok(),
+                    model.touch((at, access), value, world),
+                    "{result:?} at {at:#x}"
+                );
                 *served += u64::from(tables.snapshot() != before);
                 assert!(space.counters().minor() <= faults + 1);
             }
@@ -140,7 +156,11 @@ impl Driver {
             Op::Exit => {}
         }
         if failed {
-            assert_eq!(self.pairs[index].tables.snapshot(), before, "a call that fails changes no page table");
+            assert_eq!(
+                self.pairs[index].tables.snapshot(),
+                before,
+                "a call that fails changes no page table"
+            );
         }
     }
 
@@ -170,8 +190,16 @@ impl Driver {
         for Pair { space, tables, model, served } in &self.pairs {
             assert_eq!(space.check(), Ok(()));
             let pages: BTreeMap<_, _> = space.vmas().iter().flat_map(pages_of).collect();
-            let valueless = model.pages.iter().map(|(at, page)| (*at, super::naive::Page { value: 0, ..*page }));
-            assert!(pages.iter().map(|(at, page)| (*at, *page)).eq(valueless), "{:#?}\n{:#?}", space.vmas(), model.pages);
+            let valueless = model
+                .pages
+                .iter()
+                .map(|(at, page)| (*at, super::naive::Page { value: 0, ..*page }));
+            assert!(
+                pages.iter().map(|(at, page)| (*at, *page)).eq(valueless),
+                "{:#?}\n{:#?}",
+                space.vmas(),
+                model.pages
+            );
             assert_eq!(space.vmas().len(), model.areas());
             assert_eq!(space.current_brk(), model.brk);
             let totals = space.totals();
@@ -179,7 +207,11 @@ impl Driver {
             assert_eq!(totals.accounted, model.accounted(0, u64::MAX));
             assert_eq!(space.counters().minor(), *served);
             for (at, permissions) in tables.mapped() {
-                assert_eq!(model.pages.get(&at).map(|page| page.permissions), Some(permissions), "{at:#x} is mapped");
+                assert_eq!(
+                    model.pages.get(&at).map(|page| page.permissions),
+                    Some(permissions),
+                    "{at:#x} is mapped"
+                );
             }
         }
         assert_eq!(self.account.promised(), self.world.promised);

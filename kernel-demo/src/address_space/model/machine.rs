@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::address_space::{AddressSpace, Cause, Commit, Decision, ObjectId, PageState, PageTables};
+use crate::address_space::{
+    AddressSpace, Cause, Commit, Decision, ObjectId, PageState, PageTables,
+};
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::{Access, OutOfFrames, PageFault, Permissions};
 
@@ -109,12 +111,15 @@ impl Tables {
         match self.pages.get(&page).map(|entry| entry.behind) {
             None => PageState::Missing,
             Some(Behind::Zero) => PageState::ZeroPage,
-            Some(Behind::Frame(id)) if self.memory.0.borrow().frames[&id].owners > 1 => PageState::Shared,
+            Some(Behind::Frame(id)) if self.memory.0.borrow().frames[&id].owners > 1 => {
+                PageState::Shared
+            }
             Some(Behind::Frame(_)) => PageState::Own,
         }
     }
 
-    /// Does what an instruction does: reads the byte, or writes to it and returns the old one. Counts the faults that were served.
+    /// Does what an instruction does: reads the byte, or writes to it and returns the old one.
+    /// Counts the faults that were served.
     pub fn access(
         &mut self,
         space: &mut AddressSpace,
@@ -125,11 +130,15 @@ impl Tables {
         let page = page_floor(address);
         if !self.allows(page, access) {
             let present = self.pages.contains_key(&page);
-            let (decision, vma) = space.fault(&PageFault { address, access, present }, self.state(page), commit)?;
+            let (decision, vma) =
+                space.fault(&PageFault { address, access, present }, self.state(page), commit)?;
             assert!(vma.contains(address), "{vma:?} does not hold {address:#x}");
             let permissions = vma.permissions;
             self.carry_out(page, decision, permissions);
-            assert!(self.allows(page, access), "{decision:?} does not allow to {access} {address:#x}");
+            assert!(
+                self.allows(page, access),
+                "{decision:?} does not allow to {access} {address:#x}"
+            );
         }
         let mut frames = self.memory.0.borrow_mut();
         let Behind::Frame(id) = self.pages[&page].behind else {
@@ -157,7 +166,9 @@ impl Tables {
         let writable = permissions.contains(Permissions::WRITE);
         let mut frames = self.memory.0.borrow_mut();
         let entry = match (decision, old.map(|entry| entry.behind)) {
-            (Decision::MapZeroPage, None) => Entry { behind: Behind::Zero, permissions, writable: false },
+            (Decision::MapZeroPage, None) => {
+                Entry { behind: Behind::Zero, permissions, writable: false }
+            }
             (Decision::MapZeroed, None | Some(Behind::Zero)) => {
                 Entry { behind: Behind::Frame(frames.take(0)), permissions, writable }
             }
@@ -166,7 +177,9 @@ impl Tables {
                 frames.release(id);
                 Entry { behind: Behind::Frame(frames.take(value)), permissions, writable }
             }
-            (Decision::MakeWritable, Some(Behind::Frame(id))) => Entry { behind: Behind::Frame(id), permissions, writable },
+            (Decision::MakeWritable, Some(Behind::Frame(id))) => {
+                Entry { behind: Behind::Frame(id), permissions, writable }
+            }
             (Decision::MapObject { object, page }, None) => {
                 let known = frames.objects.get(&(object, page)).copied();
                 let id = known.unwrap_or_else(|| frames.take(0));
@@ -194,8 +207,8 @@ impl PageTables for Tables {
         let frames = self.memory.0.borrow();
         for entry in self.pages.range_mut(start..end).map(|(_, entry)| entry) {
             entry.permissions = to;
-            entry.writable =
-                to.contains(Permissions::WRITE) && matches!(entry.behind, Behind::Frame(id) if frames.frames[&id].owners == 1);
+            entry.writable = to.contains(Permissions::WRITE)
+                && matches!(entry.behind, Behind::Frame(id) if frames.frames[&id].owners == 1);
         }
     }
 

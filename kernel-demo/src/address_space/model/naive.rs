@@ -1,10 +1,13 @@
-//! The naive model: a map from page to what may be done with it. No areas, no splitting, no merging, no search.
+//! The naive model: a map from page to what may be done with it. No areas, no splitting, no
+//! merging, no search.
 //!
 //! Errors are decided in the order that the documentation of the calls gives.
 
 use std::collections::BTreeMap;
 
-use crate::address_space::{Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, Name, ObjectId, Sharing, USER_END, Vma};
+use crate::address_space::{
+    Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, Name, ObjectId, Sharing, USER_END, Vma,
+};
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::{Access, Permissions};
 
@@ -22,7 +25,9 @@ pub struct Page {
 
 impl Page {
     pub fn is_data(&self) -> bool {
-        self.object.is_none() && self.kind != Kind::Stack && self.permissions.contains(Permissions::WRITE)
+        self.object.is_none()
+            && self.kind != Kind::Stack
+            && self.permissions.contains(Permissions::WRITE)
     }
 
     /// Whether the next page can be of the same area.
@@ -70,7 +75,8 @@ impl Process {
     pub fn enter(&mut self, vma: &Vma, world: &mut World) {
         for (at, page) in pages_of(vma) {
             world.promised += u64::from(page.accounted);
-            self.image_data += if page.kind == Kind::Image && page.is_data() { PAGE_SIZE } else { 0 };
+            self.image_data +=
+                if page.kind == Kind::Image && page.is_data() { PAGE_SIZE } else { 0 };
             self.pages.insert(at, page);
         }
     }
@@ -116,10 +122,12 @@ impl Process {
         self.areas() + more <= self.limits.areas
     }
 
-    /// Whether nothing is in the range, nor a stack above it within the guard gap before anything else.
+    /// Whether nothing is in the range, nor a stack above it within the guard gap before anything
+    /// else.
     pub fn is_free(&self, start: u64, end: u64) -> bool {
         let next = self.pages.range(end..).next();
-        let stack_is_near = next.is_some_and(|(at, page)| page.kind == Kind::Stack && *at < end + GUARD_GAP);
+        let stack_is_near =
+            next.is_some_and(|(at, page)| page.kind == Kind::Stack && *at < end + GUARD_GAP);
         !self.any(start, end) && !stack_is_near
     }
 
@@ -145,7 +153,9 @@ impl Process {
         }
         if new > old {
             let pages = (new - old) / PAGE_SIZE;
-            let allowed = self.is_free(old, new + PAGE_SIZE) && self.data_allows(0, pages) && self.has_room(1);
+            let allowed = self.is_free(old, new + PAGE_SIZE)
+                && self.data_allows(0, pages)
+                && self.has_room(1);
             if !allowed || world.promise(0, pages).is_err() {
                 return self.brk;
             }
@@ -156,14 +166,23 @@ impl Process {
         to
     }
 
-    /// Does what an instruction does: reads the byte, or writes to it and returns the old one. `None` when it must not.
-    pub fn touch(&mut self, (address, access): (u64, Access), value: u8, world: &mut World) -> Option<u8> {
+    /// Does what an instruction does: reads the byte, or writes to it and returns the old one.
+    /// `None` when it must not.
+    pub fn touch(
+        &mut self,
+        (address, access): (u64, Access),
+        value: u8,
+        world: &mut World,
+    ) -> Option<u8> {
         let at = page_floor(address);
-        if address >= USER_END || (!self.pages.contains_key(&at) && !self.grow_stack(at, access, world)) {
+        if address >= USER_END
+            || (!self.pages.contains_key(&at) && !self.grow_stack(at, access, world))
+        {
             return None;
         }
         let page = self.pages.get_mut(&at).filter(|page| permitted(page, access))?;
-        let byte = page.object.map_or(&mut page.value, |place| world.objects.entry(place).or_default());
+        let byte =
+            page.object.map_or(&mut page.value, |place| world.objects.entry(place).or_default());
         let old = *byte;
         if access == Access::Write {
             *byte = value;
@@ -181,10 +200,15 @@ impl Process {
             end += PAGE_SIZE;
         }
         let gap_is_gone = self.pages.range(..at).next_back().is_some_and(|(below, page)| {
-            page.kind != Kind::Stack && !page.permissions.is_empty() && at - (below + PAGE_SIZE) < GUARD_GAP
+            page.kind != Kind::Stack
+                && !page.permissions.is_empty()
+                && at - (below + PAGE_SIZE) < GUARD_GAP
         });
         let pages = (start - at) / PAGE_SIZE;
-        if end - at > self.limits.stack || gap_is_gone || (page.accounted && world.promise(0, pages).is_err()) {
+        if end - at > self.limits.stack
+            || gap_is_gone
+            || (page.accounted && world.promise(0, pages).is_err())
+        {
             return false;
         }
         for new in (at..start).step_by(PAGE_SIZE as usize) {

@@ -1,4 +1,5 @@
-//! A program written as bytes, for a fuzzer to change and for files to keep. Every sequence of bytes is one.
+//! A program written as bytes, for a fuzzer to change and for files to keep. Every sequence of
+//! bytes is one.
 //!
 //! ```text
 //!   ┌───────┬─────┬────────┬─────┬─────┬──────
@@ -7,7 +8,8 @@
 //!    limits  low half: which one; high half: which process, and a detail
 //! ```
 //!
-//! Places are mostly told by the areas that there are when the operation runs: at a border, or a page or two beside it.
+//! Places are mostly told by the areas that there are when the operation runs: at a border, or a
+//! page or two beside it.
 
 use crate::address_space::{AddressSpace, MIN_ADDRESS, MapFlags, RemapFlags, USER_END};
 use crate::memory::layout::PAGE_SIZE;
@@ -103,7 +105,13 @@ impl Bytes<'_> {
                 let how = self.one();
                 let flags = map_flags(detail, how >> 4);
                 let object = flags.contains(MapFlags::SHARED).then_some(u32::from(how >> 6));
-                Op::Mmap { hint: self.place(), len: self.len(), permissions: permissions(how), flags, object }
+                Op::Mmap {
+                    hint: self.place(),
+                    len: self.len(),
+                    permissions: permissions(how),
+                    flags,
+                    object,
+                }
             }
             4 | 5 => Op::Munmap { start: self.place(), len: self.len() },
             6 | 7 => {
@@ -113,11 +121,13 @@ impl Bytes<'_> {
             8 | 9 => {
                 let flags = RemapFlags::from_bits_truncate(detail.into());
                 let (old, old_len, new_len) = (self.place(), self.len(), self.len());
-                let new = if flags.contains(RemapFlags::FIXED) { self.place() } else { Place::At(0) };
+                let new =
+                    if flags.contains(RemapFlags::FIXED) { self.place() } else { Place::At(0) };
                 Op::Mremap { old, old_len, new_len, flags, new }
             }
             10..=13 => {
-                let access = [Access::Write, Access::Read, Access::Write, Access::Execute][usize::from(detail)];
+                let access = [Access::Write, Access::Read, Access::Write, Access::Execute]
+                    [usize::from(detail)];
                 Op::Touch { at: self.place(), access, value: self.one() }
             }
             14 => Op::Fork,
@@ -130,20 +140,30 @@ impl Bytes<'_> {
     fn place(&mut self) -> Place {
         let (first, second) = (self.one(), self.one());
         let low = first & 0x1F;
-        let beside = (i64::from(low & 7) - 3) * PAGE_SIZE as i64 + if low >> 3 == 3 { 8 } else { 0 };
+        let beside =
+            (i64::from(low & 7) - 3) * PAGE_SIZE as i64 + if low >> 3 == 3 { 8 } else { 0 };
         match first >> 5 {
             0 | 1 => Place::At(u64::from(low) << 8 | u64::from(second)).in_pages(),
             2..=5 => Place::Border(second.into(), beside),
             6 => Place::Break(beside + i64::from(second)),
             _ => {
-                let special =
-                    [0, PAGE_SIZE, MIN_ADDRESS, USER_END - PAGE_SIZE, USER_END, 1 << 46, 1 << 63, 0u64.wrapping_sub(PAGE_SIZE)];
+                let special = [
+                    0,
+                    PAGE_SIZE,
+                    MIN_ADDRESS,
+                    USER_END - PAGE_SIZE,
+                    USER_END,
+                    1 << 46,
+                    1 << 63,
+                    0u64.wrapping_sub(PAGE_SIZE),
+                ];
                 Place::At(special[usize::from(second % 8)].wrapping_add_signed(beside))
             }
         }
     }
 
-    /// A length in bytes: mostly a few pages, sometimes more than there can be. Nothing between: the naive model keeps every page.
+    /// A length in bytes: mostly a few pages, sometimes more than there can be. Nothing between:
+    /// the naive model keeps every page.
     fn len(&mut self) -> u64 {
         match u64::from(self.one()) {
             short @ 0..64 => short * PAGE_SIZE,

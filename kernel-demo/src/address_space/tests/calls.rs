@@ -21,7 +21,10 @@ fn c13_a_lower_break_unmaps_exactly_what_is_above_its_page() {
     assert_eq!(world.brk(p(10) - 1), p(10) - 1);
     assert_eq!(world.told.take(), [""; 0]);
     assert_eq!(world.brk(p(3) + 1), p(3) + 1);
-    assert_eq!((world.told.take(), world.areas()), (vec!["unmap 36..42".into()], vec!["32..36 rw-".into()]));
+    assert_eq!(
+        (world.told.take(), world.areas()),
+        (vec!["unmap 36..42".into()], vec!["32..36 rw-".into()])
+    );
     assert_eq!(world.brk(0), 0);
     assert_eq!((world.told.take(), world.areas()), (vec!["unmap 32..36".into()], vec![]));
 }
@@ -58,7 +61,11 @@ fn a_mapping_in_the_way_or_a_page_from_it_stops_the_break_and_nothing_else() {
     world.map_at(42, 43, R);
     assert_eq!(world.brk(p(9)), p(9), "one page stays free");
     assert_eq!(world.brk(p(9) + 1), p(9));
-    assert_eq!(world.brk(p(20)), p(9), "on the other side there is room, but the mapping is in between");
+    assert_eq!(
+        world.brk(p(20)),
+        p(9),
+        "on the other side there is room, but the mapping is in between"
+    );
     assert_eq!(world.brk(p(2)), p(2));
     world.munmap(42, 43).unwrap();
     assert_eq!(world.brk(p(20)), p(20));
@@ -101,7 +108,11 @@ fn a_hint_is_a_wish() {
     let at = |hint: u64| MapRequest { hint, ..private(2) };
     assert_eq!(world.mmap(at(p(500) + 7)), Ok(500), "rounded down");
     assert_eq!(world.mmap(at(p(499))), Ok(998), "taken: anywhere");
-    assert_eq!(world.mmap(at(p(1))), Ok(996), "raised to MIN_ADDRESS, where the image is: anywhere");
+    assert_eq!(
+        world.mmap(at(p(1))),
+        Ok(996),
+        "raised to MIN_ADDRESS, where the image is: anywhere"
+    );
     world.munmap(16, 24).unwrap();
     assert_eq!(world.mmap(at(p(1))), Ok(16));
     assert_eq!(world.mmap(at(USER_END - p(1))), Ok(994), "it would leave user memory");
@@ -124,7 +135,10 @@ fn a_fixed_mapping_replaces_what_is_there_unless_told_not_to() {
     world.map_at(500, 510, RW);
     world.map_at(503, 505, R);
     assert_eq!(world.areas(), ["500..503 rw-", "503..505 r--", "505..510 rw-"]);
-    assert_eq!((world.told.take(), world.account.promised()), (vec!["unmap 503..505".into()], 10 + 8));
+    assert_eq!(
+        (world.told.take(), world.account.promised()),
+        (vec!["unmap 503..505".into()], 10 + 8)
+    );
     let flags = private(1).flags | MapFlags::FIXED_NOREPLACE;
     assert_eq!(world.mmap(MapRequest { hint: p(509), flags, ..private(2) }), Err(Errno::EEXIST));
     assert_eq!(world.mmap(MapRequest { hint: p(510), flags, ..private(2) }), Ok(510));
@@ -163,14 +177,27 @@ fn mmap_has_an_error_for_each_mistake() {
 #[test]
 fn c16_a_shared_mapping_is_charged_to_nobody_here_and_never_joined_out_of_order() {
     let mut world = World::new();
-    let shared =
-        |object| MapRequest { flags: MapFlags::SHARED | MapFlags::ANONYMOUS, object: Some(ObjectId(object)), ..private(4) };
+    let shared = |object| MapRequest {
+        flags: MapFlags::SHARED | MapFlags::ANONYMOUS,
+        object: Some(ObjectId(object)),
+        ..private(4)
+    };
     let before = world.account.promised();
-    assert_eq!((world.mmap(shared(1)), world.mmap(shared(1)), world.mmap(shared(2))), (Ok(996), Ok(992), Ok(988)));
+    assert_eq!(
+        (world.mmap(shared(1)), world.mmap(shared(1)), world.mmap(shared(2))),
+        (Ok(996), Ok(992), Ok(988))
+    );
     assert_eq!((world.account.promised(), world.areas().len()), (before, 3));
-    assert!(world.space.maps(ObjectId(1)) && world.space.maps(ObjectId(2)) && !world.space.maps(ObjectId(3)));
+    assert!(
+        world.space.maps(ObjectId(1))
+            && world.space.maps(ObjectId(2))
+            && !world.space.maps(ObjectId(3))
+    );
     world.munmap(997, 998).unwrap();
-    assert_eq!(world.space.find(p(999)).map(|vma| vma.sharing), Some(Sharing::Shared(ObjectId(1), 2)));
+    assert_eq!(
+        world.space.find(p(999)).map(|vma| vma.sharing),
+        Some(Sharing::Shared(ObjectId(1), 2))
+    );
     world.munmap(988, 992).unwrap();
     assert!(!world.space.maps(ObjectId(2)));
 }
@@ -186,8 +213,17 @@ fn munmap_takes_any_range_and_splits() {
     world.munmap(600, 700).unwrap();
     let told = ["unmap 503..504", "unmap 509..521", "unmap 600..700"];
     assert_eq!(world.told.take(), told);
-    for (start, len) in [(p(500) + 1, 1), (p(500), 0), (p(500), u64::MAX), (USER_END, 1), (0_u64.wrapping_sub(PAGE_SIZE), p(1))] {
-        assert_eq!(world.space.munmap(start, len, &mut world.told, &mut world.account), Err(Errno::EINVAL));
+    for (start, len) in [
+        (p(500) + 1, 1),
+        (p(500), 0),
+        (p(500), u64::MAX),
+        (USER_END, 1),
+        (0_u64.wrapping_sub(PAGE_SIZE), p(1)),
+    ] {
+        assert_eq!(
+            world.space.munmap(start, len, &mut world.told, &mut world.account),
+            Err(Errno::EINVAL)
+        );
     }
     world.space.munmap(0, USER_END, &mut world.told, &mut world.account).unwrap();
     assert_eq!((world.space.vmas().len(), world.account.promised()), (0, 0));
@@ -206,7 +242,12 @@ fn mprotect_splits_and_merges() {
     assert_eq!(world.areas(), ["500..510 rw-"]);
     assert_eq!(
         world.told.take(),
-        ["protect 503..505 r--", "protect 503..510 r--", "protect 500..510 ---", "protect 500..510 rw-"]
+        [
+            "protect 503..505 r--",
+            "protect 503..510 r--",
+            "protect 500..510 ---",
+            "protect 500..510 rw-"
+        ]
     );
 }
 
@@ -218,7 +259,10 @@ fn what_was_writable_stays_charged_and_what_becomes_writable_is() {
     assert_eq!(world.mprotect(500, 507, RW), Err(Errno::ENOMEM));
     world.mprotect(500, 506, RW).unwrap();
     world.mprotect(500, 510, R).unwrap();
-    assert_eq!((world.account.promised(), world.areas()), (16, vec!["500..506 r--".into(), "506..510 r--".into()]));
+    assert_eq!(
+        (world.account.promised(), world.areas()),
+        (16, vec!["500..506 r--".into(), "506..510 r--".into()])
+    );
     world.mprotect(500, 506, RX).unwrap();
     world.mprotect(500, 506, RW).unwrap();
     assert_eq!(world.account.promised(), 16);
@@ -230,8 +274,9 @@ fn mprotect_that_fails_changes_nothing() {
     world.map_at(500, 505, R);
     world.map_at(506, 510, R);
     let before = world.areas();
-    let protect =
-        |world: &mut World, start: u64, len: u64, to| world.space.mprotect(start, len, to, &mut world.told, &mut world.account);
+    let protect = |world: &mut World, start: u64, len: u64, to| {
+        world.space.mprotect(start, len, to, &mut world.told, &mut world.account)
+    };
     assert_eq!(protect(&mut world, p(500) + 1, 1, R), Err(Errno::EINVAL));
     assert_eq!(protect(&mut world, p(500), 0, RW), Ok(()));
     assert_eq!(protect(&mut world, p(500), u64::MAX, RW), Err(Errno::ENOMEM));
@@ -258,8 +303,17 @@ fn a_full_list_refuses_what_needs_room_and_nothing_else() {
     world.munmap(509, 510).unwrap();
     world.mprotect(500, 509, R).unwrap();
     assert_eq!(world.brk(0), 0);
-    let fixed = MapRequest { hint: p(503), permissions: NONE, flags: private(1).flags | MapFlags::FIXED, ..private(1) };
-    assert_eq!(world.mmap(fixed), Err(Errno::ENOMEM), "one place is left, and one area would become three");
+    let fixed = MapRequest {
+        hint: p(503),
+        permissions: NONE,
+        flags: private(1).flags | MapFlags::FIXED,
+        ..private(1)
+    };
+    assert_eq!(
+        world.mmap(fixed),
+        Err(Errno::ENOMEM),
+        "one place is left, and one area would become three"
+    );
     assert_eq!(world.munmap(503, 504), Ok(()), "now there is room");
 }
 
@@ -277,7 +331,9 @@ fn what_is_more_than_the_limit_from_the_start_may_become_less() {
 fn an_image_is_refused_where_it_cannot_be() {
     let mut world = World::with(Limits { areas: 5, ..LIMITS }, Account::strict(12));
     let mut insert = |start: u64, end: u64, permissions| {
-        world.space.insert_image(Vma::private(start, end, permissions, Kind::Image), &mut world.account)
+        world
+            .space
+            .insert_image(Vma::private(start, end, permissions, Kind::Image), &mut world.account)
     };
     assert_eq!(insert(p(100), p(100), R), Err(Errno::EINVAL));
     assert_eq!(insert(p(100) + 1, p(101), R), Err(Errno::EINVAL));
@@ -303,13 +359,23 @@ fn a_child_has_the_same_and_is_charged_for_all_of_it() {
     let mut account = Account::strict(16);
     let child = world.space.fork(&mut account).unwrap();
     assert_eq!((child.vmas(), child.totals()), (world.space.vmas(), world.space.totals()));
-    assert_eq!((child.current_brk(), child.layout(), child.limits()), (LAYOUT.start_brk + p(5) + 3, LAYOUT, LIMITS));
+    assert_eq!(
+        (child.current_brk(), child.layout(), child.limits()),
+        (LAYOUT.start_brk + p(5) + 3, LAYOUT, LIMITS)
+    );
     assert_eq!((child.counters(), account.promised()), (Counters::NONE, 16));
     child.destroy(&mut world.told, &mut account);
     assert_eq!(account.promised(), 0);
     assert_eq!(
         world.told.take(),
-        ["unmap 999..1000", "unmap 16..20", "unmap 20..22", "unmap 22..24", "unmap 32..38", "unmap 1998..2000"]
+        [
+            "unmap 999..1000",
+            "unmap 16..20",
+            "unmap 20..22",
+            "unmap 22..24",
+            "unmap 32..38",
+            "unmap 1998..2000"
+        ]
     );
 }
 
@@ -320,6 +386,9 @@ fn the_nearest_area_is_found_from_both_sides() {
     assert_eq!(nearest(0), Some(16));
     assert_eq!(nearest(p(21)), Some(20));
     assert_eq!((nearest(p(24)), nearest(p(30))), (Some(22), Some(22)));
-    assert_eq!((nearest(p(1998) - 1), nearest(p(2000)), nearest(u64::MAX)), (Some(1998), Some(1998), Some(1998)));
+    assert_eq!(
+        (nearest(p(1998) - 1), nearest(p(2000)), nearest(u64::MAX)),
+        (Some(1998), Some(1998), Some(1998))
+    );
     assert_eq!(AddressSpace::new(LAYOUT, LIMITS).nearest(p(5)), None);
 }

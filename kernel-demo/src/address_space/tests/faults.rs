@@ -8,13 +8,16 @@ impl World {
     /// What is decided about a fault at the address where this is mapped.
     fn fault(&mut self, address: u64, access: Access, state: PageState) -> Result<Decision, Cause> {
         let present = state != MISSING;
-        let decided = self.space.fault(&PageFault { address, access, present }, state, &mut self.account);
+        let decided =
+            self.space.fault(&PageFault { address, access, present }, state, &mut self.account);
         decided.map(|(decision, _)| decision)
     }
 
     fn cause(&mut self, address: u64, access: Access) -> Cause {
         let counters = self.space.counters();
-        let Err(cause) = self.fault(address, access, MISSING) else { panic!("{access} {address:#x} is served") };
+        let Err(cause) = self.fault(address, access, MISSING) else {
+            panic!("{access} {address:#x} is served")
+        };
         assert_eq!(self.space.counters(), counters, "only what is served counts");
         cause
     }
@@ -38,7 +41,17 @@ fn private_memory_is_zero_until_it_is_written_to_and_its_own_from_then_on() {
         assert_eq!(world.fault(at, access, state), decision, "{access} {state:?}");
     }
     let counters = world.space.counters();
-    assert_eq!(counters, Counters { zero_page: 1, zeroed: 2, copied: 1, made_writable: 1, object: 0, stack_growth: 0 });
+    assert_eq!(
+        counters,
+        Counters {
+            zero_page: 1,
+            zeroed: 2,
+            copied: 1,
+            made_writable: 1,
+            object: 0,
+            stack_growth: 0
+        }
+    );
     assert_eq!(counters.minor(), 5);
 }
 
@@ -46,7 +59,9 @@ fn private_memory_is_zero_until_it_is_written_to_and_its_own_from_then_on() {
 fn shared_memory_is_the_objects() {
     let mut world = World::new();
     let flags = MapFlags::SHARED | MapFlags::ANONYMOUS | MapFlags::FIXED;
-    world.mmap(MapRequest { hint: p(500), flags, object: Some(ObjectId(3)), ..private(8) }).unwrap();
+    world
+        .mmap(MapRequest { hint: p(500), flags, object: Some(ObjectId(3)), ..private(8) })
+        .unwrap();
     world.munmap(500, 502).unwrap();
     let page_5 = Ok(Decision::MapObject { object: ObjectId(3), page: 5 });
     for (access, state, decision) in [
@@ -75,14 +90,28 @@ fn permissions_decide_first() {
         for access in [Read, Write, Execute] {
             assert_eq!(killed(p(500), access), Cause::NoAccess);
         }
-        assert_eq!((killed(p(501), Write), killed(p(501), Execute)), (Cause::WriteToReadOnly, Cause::ExecuteNoExecute));
-        assert_eq!((killed(p(16), Write), killed(p(20), Execute)), (Cause::WriteToReadOnly, Cause::ExecuteNoExecute));
+        assert_eq!(
+            (killed(p(501), Write), killed(p(501), Execute)),
+            (Cause::WriteToReadOnly, Cause::ExecuteNoExecute)
+        );
+        assert_eq!(
+            (killed(p(16), Write), killed(p(20), Execute)),
+            (Cause::WriteToReadOnly, Cause::ExecuteNoExecute)
+        );
     }
     assert_eq!(world.fault(p(16), Execute, MISSING), Ok(Decision::MapZeroPage));
     world.mprotect(16, 17, Permissions::EXECUTE).unwrap();
-    assert_eq!(world.fault(p(16), Read, MISSING), Ok(Decision::MapZeroPage), "what may be executed may be read");
+    assert_eq!(
+        world.fault(p(16), Read, MISSING),
+        Ok(Decision::MapZeroPage),
+        "what may be executed may be read"
+    );
     world.mprotect(501, 502, Permissions::WRITE).unwrap();
-    assert_eq!(world.fault(p(501), Read, MISSING), Ok(Decision::MapZeroPage), "what may be written may be read");
+    assert_eq!(
+        world.fault(p(501), Read, MISSING),
+        Ok(Decision::MapZeroPage),
+        "what may be written may be read"
+    );
 }
 
 #[test]
@@ -120,9 +149,15 @@ fn c19_each_mistake_has_its_own_cause() {
 fn a_stack_grows_to_what_is_touched() {
     let mut world = World::with(LIMITS, Account::strict(10 + 20));
     assert_eq!(world.fault(p(1997) + 8, Write, MISSING), Ok(Decision::MapZeroed));
-    assert_eq!(world.space.find(p(1997)).map(|vma| (vma.pages(), vma.kind)), Some((3, Kind::Stack)));
+    assert_eq!(
+        world.space.find(p(1997)).map(|vma| (vma.pages(), vma.kind)),
+        Some((3, Kind::Stack))
+    );
     assert_eq!(world.fault(p(1979), Read, MISSING), Ok(Decision::MapZeroPage));
-    assert_eq!((world.space.find(p(1990)).map(Vma::pages), world.account.promised()), (Some(21), 29));
+    assert_eq!(
+        (world.space.find(p(1990)).map(Vma::pages), world.account.promised()),
+        (Some(21), 29)
+    );
     assert_eq!(world.cause(p(1977), Write), Cause::NoMemoryPromised);
     assert_eq!(world.fault(p(1978), Write, MISSING), Ok(Decision::MapZeroed));
     assert_eq!((world.space.counters().stack_growth, world.space.counters().minor()), (3, 3));
@@ -135,7 +170,11 @@ fn a_stack_grows_to_its_limit() {
     assert_eq!(world.cause(p(2000 - 64) - 1, Write), Cause::StackLimit);
     assert_eq!(world.fault(p(2000 - 64), Write, MISSING), Ok(Decision::MapZeroed));
     assert_eq!(world.cause(p(2000 - 64) - 1, Write), Cause::StackLimit);
-    assert_eq!(world.cause(p(2000 - 64 - 65), Write), Cause::Unmapped, "too far below to be the stack's");
+    assert_eq!(
+        world.cause(p(2000 - 64 - 65), Write),
+        Cause::Unmapped,
+        "too far below to be the stack's"
+    );
     let mut lowest = World::with(Limits { stack: u64::MAX, ..LIMITS }, Account::overcommit());
     lowest.munmap(0, 1998).unwrap();
     assert_eq!(lowest.cause(MIN_ADDRESS - 1, Write), Cause::Null);
@@ -151,7 +190,11 @@ fn a_stack_keeps_its_guard_gap() {
     assert_eq!(world.cause(p(1010), Write), Cause::GuardGap);
     assert_eq!(world.fault(p(1010 + gap), Write, MISSING), Ok(Decision::MapZeroed));
     world.mprotect(1000, 1010, NONE).unwrap();
-    assert_eq!(world.fault(p(1010), Write, MISSING), Ok(Decision::MapZeroed), "memory that nobody may touch is a gap");
+    assert_eq!(
+        world.fault(p(1010), Write, MISSING),
+        Ok(Decision::MapZeroed),
+        "memory that nobody may touch is a gap"
+    );
     assert_eq!(world.cause(p(1009), Write), Cause::NoAccess);
 }
 
@@ -160,7 +203,11 @@ fn a_stack_that_was_cut_or_closed_does_not_grow_where_it_must_not() {
     let mut world = World::with(Limits { stack: p(1000), ..LIMITS }, Account::overcommit());
     world.fault(p(1990), Write, MISSING).unwrap();
     world.munmap(1992, 1995).unwrap();
-    assert_eq!(world.fault(p(1992), Write, MISSING), Ok(Decision::MapZeroed), "the upper part grows down to the lower one");
+    assert_eq!(
+        world.fault(p(1992), Write, MISSING),
+        Ok(Decision::MapZeroed),
+        "the upper part grows down to the lower one"
+    );
     assert_eq!(world.space.vmas().last().map(|vma| (vma.start, vma.end)), Some((p(1990), p(2000))));
     world.mprotect(1990, 1991, NONE).unwrap();
     assert_eq!(world.cause(p(1989), Write), Cause::Unmapped);
@@ -178,7 +225,11 @@ fn a_stack_keeps_its_gap_from_the_next_area_only() {
     let mut world = World::with(Limits { stack: p(1000), ..LIMITS }, Account::overcommit());
     world.fault(p(1200), Write, MISSING).unwrap();
     world.map_at(1100, 1101, RW);
-    assert_eq!(world.map(1), 999, "the gap reaches below where mappings go, but ends where something is");
+    assert_eq!(
+        world.map(1),
+        999,
+        "the gap reaches below where mappings go, but ends where something is"
+    );
     world.munmap(1100, 1101).unwrap();
     world.munmap(999, 1000).unwrap();
     assert_eq!(world.map(1), 1200 - 256 - 1, "it is kept where nothing is");

@@ -20,7 +20,8 @@ proptest! {
 #[test]
 fn the_fuzzers_seeds_keep_every_promise() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/address_space");
-    let mut seeds: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut seeds: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(seeds.len() >= 20, "{} seeds", seeds.len());
     seeds.sort();
     for seed in seeds {

@@ -21,7 +21,9 @@ fn story() -> World {
     world.brk(p(33) + 1);
     world.map_at(500, 510, RW);
     let flags = MapFlags::SHARED | MapFlags::ANONYMOUS | MapFlags::FIXED;
-    world.mmap(MapRequest { hint: p(0x5_5555_5554), flags, object: Some(ObjectId(7)), ..private(3) }).unwrap();
+    world
+        .mmap(MapRequest { hint: p(0x5_5555_5554), flags, object: Some(ObjectId(7)), ..private(3) })
+        .unwrap();
     world.munmap(0x5_5555_5554, 0x5_5555_5555).unwrap();
     world
 }
@@ -51,16 +53,20 @@ fn maps_have_the_columns_of_the_host() {
     let world = story();
     let ours = text(|out| world.space.write_maps(out));
     let host = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let path_column = |maps: &str, path: &str| lines(maps).iter().find_map(|line| line.find(path)).unwrap();
+    let path_column =
+        |maps: &str, path: &str| lines(maps).iter().find_map(|line| line.find(path)).unwrap();
     assert_eq!(path_column(&ours, "[stack]"), path_column(&host, "[stack]"));
-    let shape = |line: &str| line.split_inclusive(' ').take(5).map(|field| field.ends_with(' ')).collect::<Vec<_>>();
+    let shape = |line: &str| {
+        line.split_inclusive(' ').take(5).map(|field| field.ends_with(' ')).collect::<Vec<_>>()
+    };
     assert!(lines(&ours).iter().chain(&lines(&host)).all(|line| shape(line) == [true; 5]));
     let smaps = text(|out| world.space.write_smaps(out, resident));
     let host = std::fs::read_to_string("/proc/self/smaps").unwrap();
     for line in lines(&smaps).iter().filter(|line| line.ends_with(" kB")) {
         let (name, amount) = line.split_at(24);
         let name = name.split_once(':').unwrap().0;
-        let theirs = lines(&host).into_iter().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
+        let theirs =
+            lines(&host).into_iter().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
         assert_eq!((theirs.len(), amount), (line.len(), " kB"));
     }
 }
@@ -69,7 +75,8 @@ fn maps_have_the_columns_of_the_host() {
 fn smaps_tell_what_is_promised_from_what_is_there() {
     let world = story();
     let smaps = text(|out| world.space.write_smaps(out, resident));
-    let heap = smaps.lines().skip_while(|line| !line.ends_with("[heap]")).take(10).collect::<Vec<_>>();
+    let heap =
+        smaps.lines().skip_while(|line| !line.ends_with("[heap]")).take(10).collect::<Vec<_>>();
     assert_eq!(
         heap,
         [

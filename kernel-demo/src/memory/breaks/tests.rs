@@ -53,7 +53,13 @@ fn the_end_moves_by_bytes_between_base_and_limit() {
 #[test]
 fn a_region_in_the_way_or_a_page_from_it_stops_growth_and_nothing_else() {
     let mut space = Space::new();
-    let wall = Region { name: "wall", start: BASE + MIB, end: BASE + 2 * MIB, permissions: Permissions::READ, kind: Kind::Fixed };
+    let wall = Region {
+        name: "wall",
+        start: BASE + MIB,
+        end: BASE + 2 * MIB,
+        permissions: Permissions::READ,
+        kind: Kind::Fixed,
+    };
     space.insert(wall).unwrap();
     assert_eq!(at(BASE).plan(BASE + MIB - 4096, &space), Ok(Move::Grow(255 + 3)));
     assert_eq!(at(BASE).plan(BASE + MIB - 4095, &space), Err(MoveError::Occupied("wall")));
@@ -69,5 +75,8 @@ fn errors_speak_the_allocators_language() {
     assert_eq!(BreakError::from(MoveError::BeyondLimit), BreakError::OutOfAddresses);
     assert_eq!(BreakError::from(MoveError::Occupied("wall")), BreakError::Refused);
     assert_eq!(BreakError::from(MoveError::OutOfFrames(out)), BreakError::OutOfMemory);
-    assert_eq!(MoveError::OutOfFrames(out).to_string(), "out of frames: asked for 9 frames, 3 available");
+    assert_eq!(
+        MoveError::OutOfFrames(out).to_string(),
+        "out of frames: asked for 9 frames, 3 available"
+    );
 }

@@ -32,12 +32,13 @@ impl fmt::Display for Counts {
     }
 }
 
-/// A promise of frames. Dropping one that is not empty loses the promised frames for good, so give it back with
-/// [`Frames::unreserve`](super::Frames::unreserve) first.
+/// A promise of frames. Dropping one that is not empty loses the promised frames for good, so give
+/// it back with [`Frames::unreserve`](super::Frames::unreserve) first.
 ///
 /// # Invariants
 ///
-/// The sum over all reservations is [`Counts::reserved`]: only [`Frames`](super::Frames) changes the count, and always both.
+/// The sum over all reservations is [`Counts::reserved`]: only [`Frames`](super::Frames) changes
+/// the count, and always both.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Reservation {
@@ -72,7 +73,8 @@ impl fmt::Display for OutOfFrames {
     }
 }
 
-/// A frame that was offered for freeing and is not what its owner takes it for. Nothing has changed.
+/// A frame that was offered for freeing and is not what its owner takes it for. Nothing has
+/// changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeError {
     /// The physical address is not one that this allocator manages.
@@ -100,12 +102,21 @@ pub enum FreeError {
 impl fmt::Display for FreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign(address) => write!(f, "frame {address:#x} is not managed by the page allocator"),
-            Self::NotInUse(address) => write!(f, "frame {address:#x} is not in use: freed twice, or never allocated"),
-            Self::WrongOrder { address, expected, found } => {
-                write!(f, "block {address:#x} has order {expected}, but is freed with order {found}")
+            Self::Foreign(address) => {
+                write!(f, "frame {address:#x} is not managed by the page allocator")
             }
-            Self::Shared { address, owners } => write!(f, "block {address:#x} has {owners} owners, but is freed by one of them"),
+            Self::NotInUse(address) => {
+                write!(f, "frame {address:#x} is not in use: freed twice, or never allocated")
+            }
+            Self::WrongOrder { address, expected, found } => {
+                write!(
+                    f,
+                    "block {address:#x} has order {expected}, but is freed with order {found}"
+                )
+            }
+            Self::Shared { address, owners } => {
+                write!(f, "block {address:#x} has {owners} owners, but is freed by one of them")
+            }
         }
     }
 }

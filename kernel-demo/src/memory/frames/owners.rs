@@ -1,4 +1,5 @@
-//! Frames with more than one owner: pages that a `fork` shares until somebody writes, and memory that processes share on purpose.
+//! Frames with more than one owner: pages that a `fork` shares until somebody writes, and memory
+//! that processes share on purpose.
 
 use x86_64::structures::paging::PhysFrame;
 
@@ -7,7 +8,8 @@ use super::{Frames, State};
 use crate::memory::layout::PAGE_SIZE;
 
 impl Frames<'_> {
-    /// How many owners the single frame has: one when it was just allocated, none when it is not in use. Constant time.
+    /// How many owners the single frame has: one when it was just allocated, none when it is not in
+    /// use. Constant time.
     pub fn owners(&self, frame: PhysFrame) -> u32 {
         self.index(frame).map_or(0, |index| self.table[index].next)
     }
@@ -28,8 +30,8 @@ impl Frames<'_> {
         Ok(())
     }
 
-    /// Takes one owner away from the single frame, which is freed if that was the last one. Returns how many are left. As fast
-    /// as [`free`](Frames::free).
+    /// Takes one owner away from the single frame, which is freed if that was the last one. Returns
+    /// how many are left. As fast as [`free`](Frames::free).
     ///
     /// # Errors
     ///

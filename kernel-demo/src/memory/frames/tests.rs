@@ -16,7 +16,10 @@ impl Frames<'_> {
                 assert_eq!(frame.prev, prev, "back link of frame {at}");
                 assert_eq!(at % (1 << order), 0, "alignment of block {at}");
                 let buddy = self.table.get((at ^ (1 << order)) as usize);
-                assert!(order == MAX_ORDER || buddy.map(|b| b.state) != Some(State::Free(order)), "buddies of {at}");
+                assert!(
+                    order == MAX_ORDER || buddy.map(|b| b.state) != Some(State::Free(order)),
+                    "buddies of {at}"
+                );
                 free += 1 << order;
                 (prev, at) = (at, frame.next);
             }
@@ -39,7 +42,10 @@ impl Frames<'_> {
                 State::Inside => panic!("frame {index} belongs to no block"),
             };
             let end = index + (1 << order);
-            assert!(self.table[index + 1..end].iter().all(|frame| frame.state == State::Inside), "block {index}");
+            assert!(
+                self.table[index + 1..end].iter().all(|frame| frame.state == State::Inside),
+                "block {index}"
+            );
             index = end;
         }
     }
@@ -59,8 +65,12 @@ fn a_range_becomes_the_largest_aligned_blocks() {
     let mut frames = Frames::new(&mut table);
     frames.add(3 * PAGE_SIZE, 17 * PAGE_SIZE);
     frames.check();
-    let heads: Vec<(usize, State)> = (3..17).map(|i| (i, frames.table[i].state)).filter(|x| x.1 != State::Inside).collect();
-    assert_eq!(heads, [(3, State::Free(0)), (4, State::Free(2)), (8, State::Free(3)), (16, State::Free(0))]);
+    let heads: Vec<(usize, State)> =
+        (3..17).map(|i| (i, frames.table[i].state)).filter(|x| x.1 != State::Inside).collect();
+    assert_eq!(
+        heads,
+        [(3, State::Free(0)), (4, State::Free(2)), (8, State::Free(3)), (16, State::Free(0))]
+    );
     assert_eq!(frames.counts(), Counts { total: 14, free: 14, reserved: 0 });
 }
 
@@ -89,7 +99,10 @@ fn wrong_frees_are_told_apart_and_change_nothing() {
     let before = frames.counts();
     assert_eq!(frames.free(frame_at(0x1000), 0), Err(FreeError::Foreign(0x1000)));
     assert_eq!(frames.free(frame_at(1 << 40), 0), Err(FreeError::Foreign(1 << 40)));
-    assert_eq!(frames.free(block, 0), Err(FreeError::WrongOrder { address, expected: 1, found: 0 }));
+    assert_eq!(
+        frames.free(block, 0),
+        Err(FreeError::WrongOrder { address, expected: 1, found: 0 })
+    );
     assert_eq!(frames.free(block + 1, 0), Err(FreeError::NotInUse(address + PAGE_SIZE)));
     assert_eq!(frames.counts(), before);
     frames.free(block, 1).unwrap();
@@ -104,12 +117,16 @@ fn a_reserved_frame_is_out_of_reach_of_others_and_cannot_fail() {
     frames.add(0, 8 * PAGE_SIZE);
     let mut promise = Reservation::EMPTY;
     frames.reserve(&mut promise, 6).unwrap();
-    assert_eq!(frames.reserve(&mut promise, 3), Err(OutOfFrames { asked: 3, available: 2, injected: false }));
+    assert_eq!(
+        frames.reserve(&mut promise, 3),
+        Err(OutOfFrames { asked: 3, available: 2, injected: false })
+    );
     frames.allocate(0).unwrap();
     frames.allocate(0).unwrap();
     frames.allocate(0).unwrap_err();
     frames.fail_nth(Some(1));
-    let taken: Vec<PhysFrame> = (0..6).map(|_| frames.allocate_reserved(&mut promise).unwrap()).collect();
+    let taken: Vec<PhysFrame> =
+        (0..6).map(|_| frames.allocate_reserved(&mut promise).unwrap()).collect();
     assert_eq!(frames.allocate_reserved(&mut promise), None);
     assert!(frames.failure_pending());
     frames.free_reserved(&mut promise, taken[0]).unwrap();
@@ -146,18 +163,26 @@ fn a_frame_goes_back_with_its_last_owner() {
     frames.share(frame).unwrap();
     frames.share(frame).unwrap();
     assert_eq!(frames.free(frame, 0), Err(FreeError::Shared { address, owners: 3 }));
-    assert_eq!((frames.release(frame), frames.release(frame), frames.owners(frame)), (Ok(2), Ok(1), 1));
+    assert_eq!(
+        (frames.release(frame), frames.release(frame), frames.owners(frame)),
+        (Ok(2), Ok(1), 1)
+    );
     assert_ne!(frames.allocate(0).unwrap(), frame, "it is still somebody's");
     assert_eq!(frames.release(frame), Ok(0));
     assert_eq!((frames.owners(frame), frames.counts().free), (0, before.free - 1));
     assert_eq!(frames.release(frame), Err(FreeError::NotInUse(address)));
     assert_eq!(frames.share(frame), Err(FreeError::NotInUse(address)));
     let block = frames.allocate(1).unwrap();
-    assert_eq!((frames.owners(block), frames.share(block).is_err()), (0, true), "blocks have one owner");
+    assert_eq!(
+        (frames.owners(block), frames.share(block).is_err()),
+        (0, true),
+        "blocks have one owner"
+    );
     frames.check();
 }
 
-/// Steps on lists that one allocation or one free may take: one for the block, and one for each split or merge.
+/// Steps on lists that one allocation or one free may take: one for the block, and one for each
+/// split or merge.
 const MOST_STEPS: usize = MAX_ORDER as usize + 1;
 
 #[test]

@@ -26,14 +26,24 @@ fn claimed(policy: Policy) -> (Memory<VectorMemory>, VectorMemory) {
     (memory, ram)
 }
 
-/// Writes a byte as the processor does: translate, fault if there is nothing, try again. Returns the old byte. A page that had
-/// to be faulted in must be all zero.
-fn write(memory: &mut Memory<VectorMemory>, ram: &VectorMemory, address: u64, value: u8) -> Result<u8, Cause> {
+/// Writes a byte as the processor does: translate, fault if there is nothing, try again. Returns
+/// the old byte. A page that had to be faulted in must be all zero.
+fn write(
+    memory: &mut Memory<VectorMemory>,
+    ram: &VectorMemory,
+    address: u64,
+    value: u8,
+) -> Result<u8, Cause> {
     if memory.tables.translate(address).is_none() {
         memory.page_fault(&PageFault { address, access: Access::Write, present: false })?;
-        let page = memory.tables.translate(page_floor(address)).expect("a served page is mapped").physical;
+        let page =
+            memory.tables.translate(page_floor(address)).expect("a served page is mapped").physical;
         // SAFETY: the bytes lie in a frame that the break owns.
-        assert!((page..page + PAGE_SIZE).all(|at| unsafe { ram.byte(at).read() } == 0), "a fresh page is not zero");
+        assert!(
+            // SAFETY: the bytes lie in a frame that the break owns.
+            (page..page + PAGE_SIZE).all(|at| unsafe { ram.byte(at).read() } == 0),
+            "a fresh page is not zero"
+        );
     }
     let there = memory.tables.translate(address).expect("a served page is mapped");
     let byte = ram.byte(there.physical);
@@ -83,7 +93,10 @@ fn strict_reserves_what_can_be_needed_and_refuses_what_cannot_be_had() {
     let before = memory.counts();
     let all = (FRAMES as u64 - 1 - 3) * PAGE_SIZE;
     let refused = memory.move_break(ID, BASE + all + 1);
-    assert_eq!(refused, Err(MoveError::OutOfFrames(OutOfFrames { asked: 256, available: 255, injected: false })));
+    assert_eq!(
+        refused,
+        Err(MoveError::OutOfFrames(OutOfFrames { asked: 256, available: 255, injected: false }))
+    );
     assert_eq!(memory.counts(), before);
     assert_eq!(memory.move_break(ID, BASE + all), Ok(BASE));
     assert_eq!(memory.counts().available(), 0);
@@ -121,7 +134,8 @@ fn bytes_above_the_break_come_back_as_zero() {
     }
     memory.move_break(ID, BASE + 100).unwrap();
     memory.move_break(ID, BASE + 200).unwrap();
-    let bytes: Vec<u8> = (0..200).map(|at| write(&mut memory, &ram, BASE + at, 0).unwrap()).collect();
+    let bytes: Vec<u8> =
+        (0..200).map(|at| write(&mut memory, &ram, BASE + at, 0).unwrap()).collect();
     assert!(bytes[..100].iter().all(|byte| *byte == 9));
     assert!(bytes[100..].iter().all(|byte| *byte == 0));
 }
@@ -146,7 +160,10 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     let stack = memory.add_stack().unwrap();
     assert_eq!(memory.counts().used(), 32 + 3);
     assert_eq!(memory.counts().reserved, 0);
-    assert!(memory.tables.translate(stack.bottom).is_some() && memory.tables.translate(stack.top - 1).is_some());
+    assert!(
+        memory.tables.translate(stack.bottom).is_some()
+            && memory.tables.translate(stack.top - 1).is_some()
+    );
     assert_eq!(memory.tables.translate(stack.bottom - 1), None);
     let overflow = PageFault { address: stack.bottom - 8, access: Access::Write, present: false };
     assert_eq!(memory.page_fault(&overflow), Err(Cause::GuardPage("main stack")));
@@ -172,7 +189,13 @@ enum Op {
 
 /// Offsets that meet page, table and region borders often.
 fn offset() -> impl Strategy<Value = u64> {
-    let anchor = prop_oneof![Just(0), Just(PAGE_SIZE), Just(2_u64 << 20), Just(1_u64 << 30), 0..60 * PAGE_SIZE];
+    let anchor = prop_oneof![
+        Just(0),
+        Just(PAGE_SIZE),
+        Just(2_u64 << 20),
+        Just(1_u64 << 30),
+        0..60 * PAGE_SIZE
+    ];
     (anchor, 0..3 * PAGE_SIZE).prop_map(|(anchor, more)| anchor + more)
 }
 

@@ -14,10 +14,12 @@ use crate::memory::tables::{Leaf, Unmapped};
 use crate::memory::trace::{Event, Purpose};
 
 /// What permissions decide about an entry. The rest of its flags stays.
-const PROTECTION: PageTableFlags =
-    PageTableFlags::USER_ACCESSIBLE.union(PageTableFlags::WRITABLE).union(PageTableFlags::NO_EXECUTE);
+const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
+    .union(PageTableFlags::WRITABLE)
+    .union(PageTableFlags::NO_EXECUTE);
 
-/// Each is linear in the pages mapped in the range and the tables that cover it, not in the size of the range.
+/// Each is linear in the pages mapped in the range and the tables that cover it, not in the size of
+/// the range.
 impl<R: Reach> PageTables for Pages<R> {
     fn unmap(&mut self, start: u64, end: u64) {
         let Self { tables, reach, tally } = self;
@@ -47,7 +49,8 @@ impl<R: Reach> PageTables for Pages<R> {
                 let allowed = if own { flags(to) } else { flags(to) - PageTableFlags::WRITABLE };
                 Ok::<_, Infallible>(Leaf { flags: (leaf.flags - PROTECTION) | allowed, ..leaf })
             };
-            // SAFETY: the frames are what they were, and only those become writable that have one owner or are an object's.
+            // SAFETY: the frames are what they were, and only those become writable that have one
+            // owner or are an object's.
             let Ok(()) = unsafe { tables.change(start, end, &mut protected) };
         });
     }
@@ -57,9 +60,11 @@ impl<R: Reach> PageTables for Pages<R> {
         reach.with(|memory| {
             let pool = &mut memory.pool;
             let (mut page, mut moved) = (from, Ok(()));
-            // All is entered at its new place, and then taken out at the old one; or at the new one, if frames run out.
+            // All is entered at its new place, and then taken out at the old one; or at the new
+            // one, if frames run out.
             while let Some((next, leaf)) = tables.first(page, from + len) {
-                // SAFETY: the share of the old entry is the new one's; one of the two is taken out before ring 3 runs again.
+                // SAFETY: the share of the old entry is the new one's; one of the two is taken out
+                // before ring 3 runs again.
                 match unsafe { enter(pool, &mut tables.way(next - from + to), leaf) } {
                     Ok(added) => tally.tables += added,
                     Err(out) => {

@@ -1,4 +1,5 @@
-//! A second process with the same memory: every frame is shared, and copied when one of the two writes.
+//! A second process with the same memory: every frame is shared, and copied when one of the two
+//! writes.
 
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
 
@@ -10,8 +11,9 @@ use crate::memory::tables::Leaf;
 use crate::memory::trace::{Event, Purpose};
 
 impl<R: Reach> Pages<R> {
-    /// Page tables that map the same frames, none of them writable, here neither, but for those of objects, which stay as they
-    /// are. All that is mapped lies in `areas`, which do not overlap. Takes frames for tables only, as many as there are here, and all of
+    /// Page tables that map the same frames, none of them writable, here neither, but for those of
+    /// objects, which stay as they are. All that is mapped lies in `areas`, which do not
+    /// overlap. Takes frames for tables only, as many as there are here, and all of
     /// them are promised before anything changes.
     ///
     /// Linear in the pages mapped, and in the size of the areas where a level-1 table covers it.
@@ -19,16 +21,32 @@ impl<R: Reach> Pages<R> {
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed.
-    pub fn fork(&mut self, areas: impl IntoIterator<Item = (u64, u64)>) -> Result<Self, OutOfFrames> {
+    pub fn fork(
+        &mut self,
+        areas: impl IntoIterator<Item = (u64, u64)>,
+    ) -> Result<Self, OutOfFrames> {
         let mut child = Self::new(self.reach.clone())?;
         let Self { tables, reach, tally } = self;
         reach.with(|memory| {
             let (zero_page, most) = (memory.zero_page(), tally.tables as usize);
-            let mut sharing = Sharing { pool: &mut memory.pool, promise: Reservation::EMPTY, zero_page, shared: 0 };
+            let mut sharing = Sharing {
+                pool: &mut memory.pool,
+                promise: Reservation::EMPTY,
+                zero_page,
+                shared: 0,
+            };
             sharing.pool.frames.reserve(&mut sharing.promise, most)?;
             for (start, end) in areas {
                 // SAFETY: each entry has its share, and none becomes writable.
-                unsafe { tables.duplicate(&mut child.tables, start, end, &mut sharing, &mut Sharing::share) };
+                unsafe {
+                    tables.duplicate(
+                        &mut child.tables,
+                        start,
+                        end,
+                        &mut sharing,
+                        &mut Sharing::share,
+                    )
+                };
             }
             let Sharing { pool, mut promise, shared, .. } = sharing;
             let unused = promise.frames();
@@ -50,7 +68,8 @@ struct Sharing<'a> {
 }
 
 impl Sharing<'_> {
-    /// What becomes of the flags of an entry, of which there are two now: it is not writable, so that it is copied when somebody writes.
+    /// What becomes of the flags of an entry, of which there are two now: it is not writable, so
+    /// that it is copied when somebody writes.
     #[inline]
     fn share(&mut self, page: u64, leaf: Leaf) -> PageTableFlags {
         if leaf.frame != self.zero_page {
@@ -65,6 +84,7 @@ impl Sharing<'_> {
 // SAFETY: each frame was taken from the page allocator and is handed out once.
 unsafe impl FrameAllocator<Size4KiB> for Sharing<'_> {
     fn allocate_frame(&mut self) -> Option<PhysFrame> {
-        (self.promise.frames() > 0).then(|| self.pool.take_reserved(&mut self.promise, Purpose::Table))
+        (self.promise.frames() > 0)
+            .then(|| self.pool.take_reserved(&mut self.promise, Purpose::Table))
     }
 }

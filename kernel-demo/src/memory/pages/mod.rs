@@ -1,4 +1,5 @@
-//! The memory of one process, page by page: which frame is behind a page, who else owns it, and what ring 3 may do with it.
+//! The memory of one process, page by page: which frame is behind a page, who else owns it, and
+//! what ring 3 may do with it.
 //!
 //! ```text
 //!   what is there    frame behind the page    owners         may be written
@@ -9,22 +10,25 @@
 //!   Own (object)     a frame of an Object     any            if the area may be
 //! ```
 //!
-//! What *should* be there is the business of the [`address_space`](crate::address_space), which decides; here it happens. Rules of
-//! this room:
+//! What *should* be there is the business of the [`address_space`](crate::address_space), which
+//! decides; here it happens. Rules of this room:
 //!
-//! 1. Every entry for a page of the lower half holds one share of its frame, unless that is the zero page. A frame goes back
-//!    when its last share does (`frames::owners`).
-//! 2. An entry is writable only if its frame has one owner, or belongs to an [`Object`]. So nobody's write is seen by another
-//!    process that did not ask for that.
-//! 3. What needs frames takes all of them before it changes anything. If there are not enough, nothing has changed.
-//! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which allocates from the
-//!    kernel's heap, can call it at any time.
-//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Way::replace`], [`Tables::unmap`]). A page that
-//!    was not mapped needs no flush. (Today the way back to ring 3 changes page tables, and with that the processor forgets all
-//!    translations; this rule is what makes it right to stop doing so.)
+//! 1. Every entry for a page of the lower half holds one share of its frame, unless that is the
+//!    zero page. A frame goes back when its last share does (`frames::owners`).
+//! 2. An entry is writable only if its frame has one owner, or belongs to an [`Object`]. So
+//!    nobody's write is seen by another process that did not ask for that.
+//! 3. What needs frames takes all of them before it changes anything. If there are not enough,
+//!    nothing has changed.
+//! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which
+//!    allocates from the kernel's heap, can call it at any time.
+//! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Way::replace`],
+//!    [`Tables::unmap`]). A page that was not mapped needs no flush. (Today the way back to ring 3
+//!    changes page tables, and with that the processor forgets all translations; this rule is what
+//!    makes it right to stop doing so.)
 //!
-//! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs on its own tables, to which
-//! `arch::user` changes when ring 3 is left: what the kernel maps or unmaps meanwhile never has to be told to any process.
+//! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
+//! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or
+//! unmaps meanwhile never has to be told to any process.
 #![allow(unsafe_code)]
 
 mod access;
@@ -55,7 +59,8 @@ const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
 ///
 /// # Invariants
 ///
-/// * The lower half's tables and entries are this value's own, as rule 1 says. The entries of the higher half are the kernel's.
+/// * The lower half's tables and entries are this value's own, as rule 1 says. The entries of the
+///   higher half are the kernel's.
 /// * `tally` counts them.
 pub struct Pages<R: Reach> {
     tables: Tables<R::Mmu>,
@@ -67,8 +72,8 @@ pub struct Pages<R: Reach> {
 ///
 /// # Invariants
 ///
-/// `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the most it ever was; `tables` is the number
-/// of tables, the level-4 table not counted.
+/// `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the
+/// most it ever was; `tables` is the number of tables, the level-4 table not counted.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     resident: u64,
@@ -96,7 +101,8 @@ impl<R: Reach> Pages<R> {
             let mmu = memory.tables.mmu().clone();
             // SAFETY: the frame just came from the page allocator, so nobody else uses it.
             let mut tables = unsafe { Tables::new(root, mmu) };
-            // SAFETY: these entries stay for good, and the methods here map and unmap only in the lower half.
+            // SAFETY: these entries stay for good, and the methods here map and unmap only in the
+            // lower half.
             unsafe { tables.share(&mut memory.tables, &IN_EVERY_PROCESS) };
             Ok(tables)
         })?;
@@ -108,7 +114,8 @@ impl<R: Reach> Pages<R> {
         self.tables.root()
     }
 
-    /// The page that holds the address; `None` for an address outside the lower half. Constant time.
+    /// The page that holds the address; `None` for an address outside the lower half. Constant
+    /// time.
     #[inline]
     pub fn spot(&mut self, address: u64) -> Option<Spot<'_, R>> {
         let Self { tables, reach, tally } = self;
@@ -135,14 +142,16 @@ impl<R: Reach> Pages<R> {
         self.tally.tables + 1
     }
 
-    /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those that are mapped.
+    /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those
+    /// that are mapped.
     pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
         let Self { tables, reach, .. } = self;
         let mut resident = Resident::default();
         reach.with(|memory| {
             let Ok(()) = tables.visit(start, end, &mut |_, leaf| {
                 // The object itself owns a share of each of its frames, and has none mapped.
-                let mappings = memory.pool.frames.owners(leaf.frame) - u32::from(leaf.flags.contains(OBJECT));
+                let mappings =
+                    memory.pool.frames.owners(leaf.frame) - u32::from(leaf.flags.contains(OBJECT));
                 match (state(memory, leaf), mappings) {
                     (PageState::ZeroPage, _) => {}
                     (_, 1) => resident.private += 1,
@@ -182,8 +191,8 @@ fn state<M: Mmu>(memory: &Memory<M>, leaf: Leaf) -> PageState {
     }
 }
 
-/// The processor's flags for a page with these permissions. It has none for "may not be read": a page without any permission
-/// stays mapped for ring 0 alone.
+/// The processor's flags for a page with these permissions. It has none for "may not be read": a
+/// page without any permission stays mapped for ring 0 alone.
 fn flags(permissions: Permissions) -> PageTableFlags {
     let mut flags = PageTableFlags::PRESENT;
     flags.set(PageTableFlags::USER_ACCESSIBLE, !permissions.is_empty());
@@ -202,12 +211,17 @@ fn flags(permissions: Permissions) -> PageTableFlags {
 ///
 /// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
 #[inline(always)]
-unsafe fn enter<M: Mmu>(pool: &mut Pool, way: &mut Way<'_, M>, leaf: Leaf) -> Result<u64, OutOfFrames> {
+unsafe fn enter<M: Mmu>(
+    pool: &mut Pool,
+    way: &mut Way<'_, M>,
+    leaf: Leaf,
+) -> Result<u64, OutOfFrames> {
     let missing = way.missing();
     if missing > 0 {
         complete(pool, way)?;
     }
-    // SAFETY: the page lies in the lower half, where only the process whose tables these are accesses anything.
+    // SAFETY: the page lies in the lower half, where only the process whose tables these are
+    // accesses anything.
     let entered = unsafe { way.enter(leaf) };
     entered.expect("the page is not mapped, and its tables are there");
     pool.trace.record(Event::Map { page: way.page(), frame: leaf.frame.start_address().as_u64() });

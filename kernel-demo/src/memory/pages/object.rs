@@ -1,7 +1,9 @@
-//! Memory that processes share on purpose, as `mmap` with `MAP_SHARED` and `MAP_ANONYMOUS` makes it.
+//! Memory that processes share on purpose, as `mmap` with `MAP_SHARED` and `MAP_ANONYMOUS` makes
+//! it.
 //!
-//! An object is numbered pages, each with a frame from its first touch on, whoever has them mapped. The frames are found as
-//! those of a process are: in page tables, at page × 4096. Nobody runs on these.
+//! An object is numbered pages, each with a frame from its first touch on, whoever has them mapped.
+//! The frames are found as those of a process are: in page tables, at page × 4096. Nobody runs on
+//! these.
 
 use x86_64::structures::paging::PhysFrame;
 
@@ -15,7 +17,8 @@ use crate::memory::permissions::Permissions;
 ///
 /// # Invariants
 ///
-/// The object owns a share of each of its frames; each entry of a process that maps one owns another.
+/// The object owns a share of each of its frames; each entry of a process that maps one owns
+/// another.
 pub struct Object<R: Reach> {
     frames: Pages<R>,
 }
@@ -41,7 +44,10 @@ impl<R: Reach> Object<R> {
     ///
     /// There are not enough frames. Nothing has changed.
     pub(super) fn frame(&mut self, index: u64) -> Result<PhysFrame, OutOfFrames> {
-        let mut spot = self.frames.spot(index * PAGE_SIZE).expect("an object has no more pages than the lower half");
+        let mut spot = self
+            .frames
+            .spot(index * PAGE_SIZE)
+            .expect("an object has no more pages than the lower half");
         if let Some(frame) = spot.frame() {
             return Ok(frame);
         }

@@ -1,4 +1,5 @@
-//! One page of a process: what is there, and what serving a page fault does to it, one method for each decision of the address space.
+//! One page of a process: what is there, and what serving a page fault does to it, one method for
+//! each decision of the address space.
 //!
 //! ```text
 //!   Missing ──read──► ZeroPage                                         map_zero_page
@@ -37,7 +38,9 @@ impl<'p, R: Reach> Spot<'p, R> {
     /// What is mapped there. Constant time.
     #[inline]
     pub fn state(&mut self) -> PageState {
-        self.way.leaf().map_or(PageState::Missing, |leaf| self.reach.with(|memory| state(memory, leaf)))
+        self.way
+            .leaf()
+            .map_or(PageState::Missing, |leaf| self.reach.with(|memory| state(memory, leaf)))
     }
 
     /// The frame behind the page.
@@ -45,7 +48,8 @@ impl<'p, R: Reach> Spot<'p, R> {
         self.way.leaf().map(|leaf| leaf.frame)
     }
 
-    /// Maps the page, which is missing, to the zero page, read-only whatever the permissions. Takes no frame but for tables.
+    /// Maps the page, which is missing, to the zero page, read-only whatever the permissions. Takes
+    /// no frame but for tables.
     ///
     /// # Errors
     ///
@@ -57,14 +61,18 @@ impl<'p, R: Reach> Spot<'p, R> {
     pub fn map_zero_page(&mut self, permissions: Permissions) -> Result<(), OutOfFrames> {
         let Self { way, reach, tally } = self;
         tally.tables += reach.with(|memory| {
-            let leaf = Leaf { frame: memory.zero_page(), flags: flags(permissions) - PageTableFlags::WRITABLE };
+            let leaf = Leaf {
+                frame: memory.zero_page(),
+                flags: flags(permissions) - PageTableFlags::WRITABLE,
+            };
             // SAFETY: it is the zero page, and not writable.
             unsafe { enter(&mut memory.pool, way, leaf) }
         })?;
         Ok(())
     }
 
-    /// Maps the page, which is missing or mapped to the zero page, to a frame of its own, which is zeroed.
+    /// Maps the page, which is missing or mapped to the zero page, to a frame of its own, which is
+    /// zeroed.
     ///
     /// # Errors
     ///
@@ -93,7 +101,8 @@ impl<'p, R: Reach> Spot<'p, R> {
         Ok(())
     }
 
-    /// Puts a writable frame of its own behind the page, which is mapped to the zero page or shares a frame, with the same bytes in it.
+    /// Puts a writable frame of its own behind the page, which is mapped to the zero page or shares
+    /// a frame, with the same bytes in it.
     ///
     /// # Errors
     ///
@@ -110,7 +119,8 @@ impl<'p, R: Reach> Spot<'p, R> {
                 panic!("a page to copy shares its frame, and this is {old:?}");
             };
             let frame = memory.pool.take(Purpose::Page)?;
-            // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody writes to a shared one.
+            // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody
+            // writes to a shared one.
             unsafe { way.tables().copy(old.frame, frame) };
             // SAFETY: the frame's one share is the entry's.
             unsafe { way.replace(Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }) };
@@ -132,28 +142,38 @@ impl<'p, R: Reach> Spot<'p, R> {
     /// When something else is mapped there.
     pub fn make_writable(&mut self) {
         let Self { way, reach, .. } = self;
-        let own = way.leaf().filter(|leaf| reach.with(|memory| state(memory, *leaf)) == PageState::Own);
+        let own =
+            way.leaf().filter(|leaf| reach.with(|memory| state(memory, *leaf)) == PageState::Own);
         let own = own.expect("a page to write to has its frame to itself");
         // SAFETY: the frame is what it was, and has one owner or is an object's.
         unsafe { way.replace(Leaf { flags: own.flags | PageTableFlags::WRITABLE, ..own }) };
     }
 
-    /// Maps the page, which is missing, to a page of an object, which gets a zeroed frame if it has none yet.
+    /// Maps the page, which is missing, to a page of an object, which gets a zeroed frame if it has
+    /// none yet.
     ///
     /// # Errors
     ///
-    /// There are not enough frames. Nothing has changed, but that the object may have its frame now.
+    /// There are not enough frames. Nothing has changed, but that the object may have its frame
+    /// now.
     ///
     /// # Panics
     ///
     /// When something is mapped there.
-    pub fn map_object(&mut self, object: &mut Object<R>, index: u64, permissions: Permissions) -> Result<(), OutOfFrames> {
+    pub fn map_object(
+        &mut self,
+        object: &mut Object<R>,
+        index: u64,
+        permissions: Permissions,
+    ) -> Result<(), OutOfFrames> {
         let frame = object.frame(index)?;
         let Self { way, reach, tally } = self;
         tally.tables += reach.with(|memory| {
             memory.pool.share(frame);
             // SAFETY: the new share is the entry's.
-            let entered = unsafe { enter(&mut memory.pool, way, Leaf { frame, flags: flags(permissions) | OBJECT }) };
+            let entered = unsafe {
+                enter(&mut memory.pool, way, Leaf { frame, flags: flags(permissions) | OBJECT })
+            };
             entered.inspect_err(|_| memory.pool.release(frame, Purpose::Page))
         })?;
         tally.grow();

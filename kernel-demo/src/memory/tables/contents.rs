@@ -10,10 +10,12 @@ impl<M: Mmu> Tables<M> {
     ///
     /// # Safety
     ///
-    /// The frame is the caller's to read and write, and is no table. Nobody else holds a reference into it.
+    /// The frame is the caller's to read and write, and is no table. Nobody else holds a reference
+    /// into it.
     pub unsafe fn contents(&mut self, frame: PhysFrame) -> &mut [u8; PAGE_SIZE as usize] {
         let bytes = self.mmu.frame_to_pointer(frame).cast();
-        // SAFETY: the `Mmu` makes the whole frame accessible, any bytes are valid, and the caller says that it is free to use.
+        // SAFETY: the `Mmu` makes the whole frame accessible, any bytes are valid, and the caller
+        // says that it is free to use.
         unsafe { &mut *bytes }
     }
 
@@ -35,7 +37,8 @@ impl<M: Mmu> Tables<M> {
     /// As for [`contents`](Self::contents), for both.
     pub unsafe fn copy(&mut self, from: PhysFrame, to: PhysFrame) {
         let (from, to) = (self.mmu.frame_to_pointer(from), self.mmu.frame_to_pointer(to));
-        // SAFETY: the `Mmu` makes both frames accessible as a whole, and the caller says that they are free to use.
+        // SAFETY: the `Mmu` makes both frames accessible as a whole, and the caller says that they
+        // are free to use.
         unsafe { from.copy_to(to, 1) };
     }
 }

@@ -33,19 +33,27 @@ impl<M: Mmu> Tables<M> {
         self.visit(start, end, &mut |page, leaf| Err((page, leaf))).err()
     }
 
-    /// Shows every page mapped in `[start, end)` (page-aligned), until the visitor returns an error.
+    /// Shows every page mapped in `[start, end)` (page-aligned), until the visitor returns an
+    /// error.
     ///
-    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size of the range.
+    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size
+    /// of the range.
     ///
     /// # Errors
     ///
     /// The visitor's.
-    pub fn visit<E>(&mut self, start: u64, end: u64, visitor: &mut impl FnMut(u64, Leaf) -> Result<(), E>) -> Result<(), E> {
+    pub fn visit<E>(
+        &mut self,
+        start: u64,
+        end: u64,
+        visitor: &mut impl FnMut(u64, Leaf) -> Result<(), E>,
+    ) -> Result<(), E> {
         // SAFETY: nothing is changed.
         unsafe { self.change(start, end, &mut |page, leaf| visitor(page, leaf).map(|()| leaf)) }
     }
 
-    /// As [`visit`](Self::visit); each entry becomes what the visitor returns, and the processor is told if it is another one.
+    /// As [`visit`](Self::visit); each entry becomes what the visitor returns, and the processor is
+    /// told if it is another one.
     ///
     /// # Errors
     ///
@@ -53,7 +61,8 @@ impl<M: Mmu> Tables<M> {
     ///
     /// # Safety
     ///
-    /// Accesses to a page are accesses to the frame that the visitor returns: the caller answers for both.
+    /// Accesses to a page are accesses to the frame that the visitor returns: the caller answers
+    /// for both.
     pub unsafe fn change<E>(
         &mut self,
         start: u64,
@@ -73,8 +82,9 @@ impl<M: Mmu> Tables<M> {
         Ok(())
     }
 
-    /// Shows every page mapped in `[start, end)` (page-aligned). The flags of each become what the visitor returns, and it is entered like that in
-    /// another tree as well, where nothing is mapped. The visitor gets the supply too.
+    /// Shows every page mapped in `[start, end)` (page-aligned). The flags of each become what the
+    /// visitor returns, and it is entered like that in another tree as well, where nothing is
+    /// mapped. The visitor gets the supply too.
     ///
     /// # Panics
     ///
@@ -103,12 +113,13 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
-    /// Enters another tree's entries of the level-4 table for these addresses, so that what lies there is the same in both from
-    /// now on.
+    /// Enters another tree's entries of the level-4 table for these addresses, so that what lies
+    /// there is the same in both from now on.
     ///
     /// # Safety
     ///
-    /// The tables below these entries stay as long as this tree does, and nothing is mapped or unmapped there through this tree.
+    /// The tables below these entries stay as long as this tree does, and nothing is mapped or
+    /// unmapped there through this tree.
     pub unsafe fn share(&mut self, other: &mut Self, addresses: &[u64]) {
         for address in addresses {
             let index = page_at(*address).p4_index();

@@ -1,4 +1,5 @@
-//! What is done to all pages of one level-1 table, or to those of them that lie in a range: each loop goes through the table's entries once.
+//! What is done to all pages of one level-1 table, or to those of them that lie in a range: each
+//! loop goes through the table's entries once.
 
 use core::ops::Range;
 
@@ -9,8 +10,8 @@ use super::{Leaf, Mmu, Tables, Unmapped};
 use crate::memory::layout::PAGE_SIZE;
 
 impl<M: Mmu> Way<'_, M> {
-    /// Unmaps the pages from this one on up to `end`, as far as they have one level-1 table with it, and takes out the tables that
-    /// are empty then. Returns where it got to.
+    /// Unmaps the pages from this one on up to `end`, as far as they have one level-1 table with
+    /// it, and takes out the tables that are empty then. Returns where it got to.
     pub(super) fn clear(mut self, end: u64, gone: &mut impl FnMut(Unmapped)) -> u64 {
         let (mut page, indices) = (self.page, self.run(end));
         let mut cleared = 0;
@@ -32,7 +33,8 @@ impl<M: Mmu> Way<'_, M> {
         next
     }
 
-    /// Takes out the last table on the way, which is empty and not the root, and those above it that are empty then.
+    /// Takes out the last table on the way, which is empty and not the root, and those above it
+    /// that are empty then.
     fn take_out(self, gone: &mut impl FnMut(Unmapped)) {
         let mut way = self;
         loop {
@@ -46,13 +48,17 @@ impl<M: Mmu> Way<'_, M> {
         }
     }
 
-    /// Shows the pages from this one on up to `end` that are mapped, as far as they have one level-1 table with it; each becomes what the
-    /// visitor returns. Returns where it got to.
+    /// Shows the pages from this one on up to `end` that are mapped, as far as they have one
+    /// level-1 table with it; each becomes what the visitor returns. Returns where it got to.
     ///
     /// # Safety
     ///
     /// As for [`replace`](Self::replace).
-    pub(super) unsafe fn change<E>(self, end: u64, visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>) -> Result<u64, E> {
+    pub(super) unsafe fn change<E>(
+        self,
+        end: u64,
+        visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>,
+    ) -> Result<u64, E> {
         let (mut page, indices) = (self.page, self.run(end));
         let (table, mmu) = self.tables.table_and_mmu(self.table);
         for index in indices {
@@ -69,8 +75,8 @@ impl<M: Mmu> Way<'_, M> {
         Ok(page)
     }
 
-    /// Shows the same pages. The flags of each become what the visitor returns, and it is entered like that in another tree as well, where
-    /// nothing is mapped. Returns where it got to.
+    /// Shows the same pages. The flags of each become what the visitor returns, and it is entered
+    /// like that in another tree as well, where nothing is mapped. Returns where it got to.
     ///
     /// # Panics
     ///
@@ -89,7 +95,9 @@ impl<M: Mmu> Way<'_, M> {
         let Range { start: first, end: last } = self.run(end);
         let (table, mmu) = self.tables.table_and_mmu(self.table);
         let next = self.page + (last - first) as u64 * PAGE_SIZE;
-        let Some(used) = (first..last).find(|index| !table[*index].is_unused()) else { return next };
+        let Some(used) = (first..last).find(|index| !table[*index].is_unused()) else {
+            return next;
+        };
         let mut page = self.page + (used - first) as u64 * PAGE_SIZE;
         let mut copy = other.way(page);
         copy.complete(supply).expect("there is a frame for every table");
@@ -112,14 +120,15 @@ impl<M: Mmu> Way<'_, M> {
         next
     }
 
-    /// The indices of this page and of those behind it up to `end` that have one level-1 table with it.
+    /// The indices of this page and of those behind it up to `end` that have one level-1 table with
+    /// it.
     fn run(&self, end: u64) -> Range<usize> {
         let (first, pages) = (index(self.page, DEPTH), (end - self.page) / PAGE_SIZE);
         first..ENTRIES.min(first as u64 + pages) as usize
     }
 
-    /// Where a page may be mapped again, at `end` at the latest: behind all that the missing table would cover, and further if it is
-    /// not the only one.
+    /// Where a page may be mapped again, at `end` at the latest: behind all that the missing table
+    /// would cover, and further if it is not the only one.
     #[inline]
     pub(super) fn gap_end(mut self, end: u64) -> u64 {
         let step = covers(self.depth);

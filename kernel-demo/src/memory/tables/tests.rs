@@ -24,7 +24,8 @@ impl VectorMemory {
     }
 }
 
-// SAFETY: the frame is an element of the vector, which is neither moved nor dropped before the last clone.
+// SAFETY: the frame is an element of the vector, which is neither moved nor dropped before the last
+// clone.
 unsafe impl PageTableFrameMapping for VectorMemory {
     fn frame_to_pointer(&self, frame: PhysFrame) -> *mut PageTable {
         self.byte(frame.start_address().as_u64()).cast()
@@ -75,8 +76,8 @@ fn a_mapped_page_translates_and_its_neighbours_do_not() {
     assert_eq!(tables.translate(BASE + 0x123), Some(Translation { physical, flags: FLAGS }));
     assert_eq!(tables.translate(BASE + PAGE_SIZE), None);
     assert_eq!(tables.translate(0x123), None);
-    let missing =
-        [BASE + PAGE_SIZE, BASE + (2 << 20), BASE + (1 << 30), BASE + (512 << 30)].map(|at| tables.missing(page_at(at)));
+    let missing = [BASE + PAGE_SIZE, BASE + (2 << 20), BASE + (1 << 30), BASE + (512 << 30)]
+        .map(|at| tables.missing(page_at(at)));
     assert_eq!(missing, [0, 1, 2, 3]);
 }
 
@@ -89,7 +90,8 @@ fn unmapping_a_range_returns_its_pages_and_the_tables_left_empty() {
     let far = map(&mut tables, &mut supply, BASE + (3 << 30));
     let mut gone = Vec::new();
     tables.unmap(BASE + PAGE_SIZE, BASE + (64 << 30), &mut |what| gone.push(what));
-    let pages: Vec<Unmapped> = gone.iter().copied().filter(|what| matches!(what, Unmapped::Page { .. })).collect();
+    let pages: Vec<Unmapped> =
+        gone.iter().copied().filter(|what| matches!(what, Unmapped::Page { .. })).collect();
     let page = |page, frame| Unmapped::Page { page, frame };
     assert_eq!(pages, [page(BASE + PAGE_SIZE, next), page(BASE + (3 << 30), far)]);
     assert_eq!(gone.len(), 2 + 2, "the far page had a level-1 and a level-2 table to itself");

@@ -6,8 +6,8 @@
 //!                     count           count           count          no count
 //! ```
 //!
-//! The entry that leads to a table counts the entries that are used in it, in bits that the processor ignores. So a table that becomes
-//! empty is noticed without a look at its 512 entries.
+//! The entry that leads to a table counts the entries that are used in it, in bits that the
+//! processor ignores. So a table that becomes empty is noticed without a look at its 512 entries.
 
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
@@ -41,8 +41,8 @@ pub(super) const fn index(address: u64, depth: usize) -> usize {
 ///
 /// # Invariants
 ///
-/// `table` is the last table on the way, at `depth`: no entry for the page leads further, or it is of level 1. `parent` is the one before it,
-/// or the root.
+/// `table` is the last table on the way, at `depth`: no entry for the page leads further, or it is
+/// of level 1. `parent` is the one before it, or the root.
 pub struct Way<'t, M> {
     pub(super) tables: &'t mut Tables<M>,
     pub(super) page: u64,
@@ -125,12 +125,14 @@ impl<M: Mmu> Way<'_, M> {
         Ok(())
     }
 
-    /// Adds the tables that are missing, made of frames from `supply`; the page is to be entered then, for no table stays empty. Tables of the
-    /// lower half let ring 3 through; whether it may use a page is up to the page's own flags.
+    /// Adds the tables that are missing, made of frames from `supply`; the page is to be entered
+    /// then, for no table stays empty. Tables of the lower half let ring 3 through; whether it
+    /// may use a page is up to the page's own flags.
     ///
     /// # Errors
     ///
-    /// A large page is there, or the supply ran dry (in which case tables may have been added, and stay, though they are empty).
+    /// A large page is there, or the supply ran dry (in which case tables may have been added, and
+    /// stay, though they are empty).
     pub fn complete(&mut self, supply: &mut impl FrameAllocator<Size4KiB>) -> Result<(), MapError> {
         while self.depth < DEPTH {
             if !self.last().is_unused() {

@@ -22,7 +22,9 @@ pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     check_range(address, len)?;
     let commons = &mut call.system.commons;
     let mut buffer = [0; PIECE];
-    let Some(available) = commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize]) else {
+    let Some(available) =
+        commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize])
+    else {
         return Err(Instead::Waits(Wait::Input));
     };
     commons.copy_out(call.process, address, &buffer[..available])?;

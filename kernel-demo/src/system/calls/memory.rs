@@ -1,4 +1,5 @@
-//! `brk`, `mmap`, `munmap`, `mprotect`, `mremap`: the address space decides; what was shared and is mapped no more goes.
+//! `brk`, `mmap`, `munmap`, `mprotect`, `mremap`: the address space decides; what was shared and is
+//! mapped no more goes.
 
 use super::super::machine::Machine;
 use super::super::process::Process;
@@ -29,7 +30,11 @@ pub(super) fn mmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let permissions = permissions(protection)?;
     let Commons { machine, objects, account, .. } = &mut call.system.commons;
     let shared = flags.contains(MapFlags::SHARED) && !flags.contains(MapFlags::PRIVATE) && len > 0;
-    let object = if shared { Some(objects.make(machine.reach(), len.div_ceil(PAGE_SIZE), account)?) } else { None };
+    let object = if shared {
+        Some(objects.make(machine.reach(), len.div_ceil(PAGE_SIZE), account)?)
+    } else {
+        None
+    };
     let Process { space, pages, .. } = &mut *call.process;
     let mapped = space.mmap(MapRequest { hint, len, permissions, flags, object }, pages, account);
     call.system.let_go_of_objects(call.process);
@@ -71,7 +76,8 @@ fn permissions(protection: u64) -> Result<Permissions, Errno> {
 }
 
 impl<M: Machine> System<M> {
-    /// Lets go of the shared memory that nobody maps any more: neither this process, which has its turn, nor those in the table.
+    /// Lets go of the shared memory that nobody maps any more: neither this process, which has its
+    /// turn, nor those in the table.
     fn let_go_of_objects(&mut self, process: &Process<M::Reach>) {
         self.retain_objects(Some(process));
     }
@@ -83,10 +89,17 @@ impl<M: Machine> System<M> {
             return;
         }
         let waiting = || table.entries().filter_map(|entry| entry.payload.process.as_deref());
-        objects.retain(|id| also.into_iter().chain(waiting()).any(|process| process.space.maps(id)), account);
+        objects.retain(
+            |id| also.into_iter().chain(waiting()).any(|process| process.space.maps(id)),
+            account,
+        );
     }
 }
 
 const _: () = {
-    assert!(Permissions::READ.bits() == 1 && Permissions::WRITE.bits() == 2 && Permissions::EXECUTE.bits() == 4);
+    assert!(
+        Permissions::READ.bits() == 1
+            && Permissions::WRITE.bits() == 2
+            && Permissions::EXECUTE.bits() == 4
+    );
 };

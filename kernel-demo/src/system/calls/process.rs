@@ -26,8 +26,8 @@ pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     Err(Instead::Ends(Status::Exited(call.arguments()[0] as u8)))
 }
 
-/// Makes a second process of the caller: the same memory, each page copied when one of the two writes to it. Returns its number,
-/// and 0 to it.
+/// Makes a second process of the caller: the same memory, each page copied when one of the two
+/// writes to it. Returns its number, and 0 to it.
 pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Call { system, process, .. } = call;
     let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
@@ -51,13 +51,16 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         switches: Usage::default(),
         children: Usage::default(),
     };
-    system.table.insert(process.pid, Slot { process: Some(Box::new(child)), used: Usage::default() });
+    system
+        .table
+        .insert(process.pid, Slot { process: Some(Box::new(child)), used: Usage::default() });
     Ok(pid.0.into())
 }
 
 /// Waits until a child has ended, and tells how.
 pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    /// Do not wait. The other two are about children that are stopped, which this kernel never does.
+    /// Do not wait. The other two are about children that are stopped, which this kernel never
+    /// does.
     const WNOHANG: u64 = 1;
     const WUNTRACED: u64 = 2;
     const WCONTINUED: u64 = 8;

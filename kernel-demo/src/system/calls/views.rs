@@ -8,7 +8,8 @@ use super::super::views::View;
 use super::{Answer, Call};
 use crate::address_space::Errno;
 
-/// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too small.
+/// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too
+/// small.
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [number, address, size, ..] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;

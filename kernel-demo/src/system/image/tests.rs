@@ -48,11 +48,26 @@ fn c20_segments_come_with_bytes_permissions_and_room_for_bss() {
         image.segments(),
         [
             Segment { start: 0, end: 0x400, bytes: &file[..0x400], offset: 0, permissions: r },
-            Segment { start: 0x1400, end: 0x1700, bytes: &file[0x400..0x700], offset: 0x400, permissions: r | x },
-            Segment { start: 0x2700, end: 0x7700, bytes: &file[0x700..], offset: 0x700, permissions: r | w },
+            Segment {
+                start: 0x1400,
+                end: 0x1700,
+                bytes: &file[0x400..0x700],
+                offset: 0x400,
+                permissions: r | x
+            },
+            Segment {
+                start: 0x2700,
+                end: 0x7700,
+                bytes: &file[0x700..],
+                offset: 0x700,
+                permissions: r | w
+            },
         ]
     );
-    assert_eq!((image.segments()[2].pages(), image.span(), image.entry()), ((0x2000, 0x8000), 0x8000, 0x1410));
+    assert_eq!(
+        (image.segments()[2].pages(), image.span(), image.entry()),
+        ((0x2000, 0x8000), 0x8000, 0x1410)
+    );
     let headers = Headers { address: HEADER as u64, entry_size: PROGRAM_HEADER as u64, count: 4 };
     assert_eq!(image.headers(), Some(headers));
 }
@@ -61,7 +76,10 @@ fn c20_segments_come_with_bytes_permissions_and_room_for_bss() {
 fn each_mistake_of_a_segment_is_told_apart() {
     let with = |text| error(&[RODATA, text, DATA]);
     let (kind, flags, offset, address, len, size) = TEXT;
-    assert_eq!(with((kind, PF_R | PF_W | PF_X, offset, address, len, size)), ImageError::WritableAndExecutable);
+    assert_eq!(
+        with((kind, PF_R | PF_W | PF_X, offset, address, len, size)),
+        ImageError::WritableAndExecutable
+    );
     assert_eq!(with((kind, PF_X, offset, address, len, size)), ImageError::NotReadable);
     assert_eq!(with((kind, flags, offset, address, len, len - 1)), ImageError::BadSegment);
     assert_eq!(with((kind, flags, offset, address, 0, 0)), ImageError::BadSegment);
@@ -77,7 +95,9 @@ fn segments_share_no_page_and_are_in_order() {
     let (kind, flags, offset, _, len, size) = TEXT;
     assert_eq!(error(&[RODATA, (kind, flags, offset, 0x400, len, size)]), ImageError::Overlap);
     assert_eq!(error(&[TEXT, RODATA]), ImageError::Overlap);
-    let many: Vec<Line> = (0..=MAX_SEGMENTS as u64).map(|n| (kind, flags, offset, (n << 12) + 0x400, len, size)).collect();
+    let many: Vec<Line> = (0..=MAX_SEGMENTS as u64)
+        .map(|n| (kind, flags, offset, (n << 12) + 0x400, len, size))
+        .collect();
     assert_eq!(error(&many), ImageError::TooManySegments);
     assert!(Image::parse(&file(&many[..MAX_SEGMENTS])).is_ok());
 }

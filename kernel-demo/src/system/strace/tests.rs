@@ -8,7 +8,9 @@ struct Memory(Vec<u8>);
 
 impl Peek for Memory {
     fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        let Some(start) = address.checked_sub(0x1000).map(|start| start as usize) else { return false };
+        let Some(start) = address.checked_sub(0x1000).map(|start| start as usize) else {
+            return false;
+        };
         let found = self.0.get(start..).and_then(|rest| rest.get(..buffer.len()));
         found.map(|bytes| buffer.copy_from_slice(bytes)).is_some()
     }
@@ -24,7 +26,10 @@ fn traced<'a>(signature: &'a Signature, arguments: &[u64]) -> Traced<'a> {
 fn line(signature: &Signature, arguments: &[u64], memory: &[u8], outcome: Outcome) -> String {
     let mut text = String::new();
     traced(signature, arguments).done(&mut text, &mut Memory(memory.to_vec()), outcome).unwrap();
-    text.strip_prefix("[pid     1] ").and_then(|text| text.strip_suffix('\n')).expect("a whole line").to_owned()
+    text.strip_prefix("[pid     1] ")
+        .and_then(|text| text.strip_suffix('\n'))
+        .expect("a whole line")
+        .to_owned()
 }
 
 const NOMEM: Outcome = Outcome::Error("ENOMEM", "Cannot allocate memory");
@@ -32,7 +37,10 @@ const NOMEM: Outcome = Outcome::Error("ENOMEM", "Cannot allocate memory");
 #[test]
 fn c17_the_break_is_shown_as_strace_shows_it() {
     let value = Outcome::Value;
-    assert_eq!(line(&BRK, &[0], &[], value(0x5555_5556_1000)), "brk(NULL)                               = 0x555555561000");
+    assert_eq!(
+        line(&BRK, &[0], &[], value(0x5555_5556_1000)),
+        "brk(NULL)                               = 0x555555561000"
+    );
     assert_eq!(
         line(&BRK, &[0x5555_5558_2000], &[], value(0x5555_5558_2000)),
         "brk(0x555555582000)                     = 0x555555582000"
@@ -50,15 +58,27 @@ fn mappings_name_their_flags() {
         mmap(&[0x1000, 1 << 50, 0, 0x31 | 0x8000, u64::MAX, 0], NOMEM),
         "mmap(0x1000, 1125899906842624, PROT_NONE, MAP_SHARED|MAP_FIXED|MAP_ANONYMOUS|0x8000, -1, 0) = -1 ENOMEM (Cannot allocate memory)"
     );
-    assert_eq!(line(&MPROTECT, &[0x5000, 4096, 1], &[], Outcome::Value(0)), "mprotect(0x5000, 4096, PROT_READ)       = 0");
-    assert_eq!(line(&MUNMAP, &[0x5000, 4096], &[], Outcome::Value(0)), "munmap(0x5000, 4096)                    = 0");
+    assert_eq!(
+        line(&MPROTECT, &[0x5000, 4096, 1], &[], Outcome::Value(0)),
+        "mprotect(0x5000, 4096, PROT_READ)       = 0"
+    );
+    assert_eq!(
+        line(&MUNMAP, &[0x5000, 4096], &[], Outcome::Value(0)),
+        "munmap(0x5000, 4096)                    = 0"
+    );
 }
 
 #[test]
 fn a_remapping_shows_the_new_address_only_if_it_counts() {
     let mremap = |flags, outcome| line(&MREMAP, &[0x5000, 4096, 8192, flags, 0x9000], &[], outcome);
-    assert_eq!(mremap(0, NOMEM), "mremap(0x5000, 4096, 8192, 0)           = -1 ENOMEM (Cannot allocate memory)");
-    assert_eq!(mremap(1, Outcome::Value(0x7000)), "mremap(0x5000, 4096, 8192, MREMAP_MAYMOVE) = 0x7000");
+    assert_eq!(
+        mremap(0, NOMEM),
+        "mremap(0x5000, 4096, 8192, 0)           = -1 ENOMEM (Cannot allocate memory)"
+    );
+    assert_eq!(
+        mremap(1, Outcome::Value(0x7000)),
+        "mremap(0x5000, 4096, 8192, MREMAP_MAYMOVE) = 0x7000"
+    );
     let fixed = "mremap(0x5000, 4096, 8192, MREMAP_MAYMOVE|MREMAP_FIXED, 0x9000) = 0x9000";
     assert_eq!(mremap(3, Outcome::Value(0x9000)), fixed);
 }
@@ -66,13 +86,25 @@ fn a_remapping_shows_the_new_address_only_if_it_counts() {
 #[test]
 fn text_is_quoted_and_cut() {
     let memory = b"hello\n\0\xffa long text that goes on and on";
-    assert_eq!(line(&WRITE, &[1, 0x1000, 8], memory, Outcome::Value(8)), r#"write(1, "hello\n\x00\xff", 8)          = 8"#);
+    assert_eq!(
+        line(&WRITE, &[1, 0x1000, 8], memory, Outcome::Value(8)),
+        r#"write(1, "hello\n\x00\xff", 8)          = 8"#
+    );
     let long = line(&WRITE, &[1, 0x1008, 33], &[&memory[..], b"!!"].concat(), Outcome::Value(33));
     assert_eq!(long, r#"write(1, "a long text that goes on and on!"..., 33) = 33"#);
     let bad = Outcome::Error("EFAULT", "Bad address");
-    assert_eq!(line(&WRITE, &[1, 0x10, 5], memory, bad), "write(1, 0x10, 5)                       = -1 EFAULT (Bad address)");
-    assert_eq!(line(&READ, &[0, 0x1000, 100], memory, Outcome::Value(5)), r#"read(0, "hello", 100)                   = 5"#);
-    assert_eq!(line(&READ, &[0, 0x1000, 100], memory, bad), "read(0, 0x1000, 100)                    = -1 EFAULT (Bad address)");
+    assert_eq!(
+        line(&WRITE, &[1, 0x10, 5], memory, bad),
+        "write(1, 0x10, 5)                       = -1 EFAULT (Bad address)"
+    );
+    assert_eq!(
+        line(&READ, &[0, 0x1000, 100], memory, Outcome::Value(5)),
+        r#"read(0, "hello", 100)                   = 5"#
+    );
+    assert_eq!(
+        line(&READ, &[0, 0x1000, 100], memory, bad),
+        "read(0, 0x1000, 100)                    = -1 EFAULT (Bad address)"
+    );
 }
 
 #[test]
@@ -82,22 +114,47 @@ fn what_a_call_stores_is_shown() {
     let any = u64::from(u32::MAX);
     let found = "wait4(-1, [{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}], WNOHANG, NULL) = 2";
     assert_eq!(wait(&[any, 0x1000, 1, 0], Outcome::Value(2)), found);
-    assert_eq!(wait(&[any, 0x1000, 1, 0], Outcome::Value(0)), "wait4(-1, 0x1000, WNOHANG, NULL)        = 0");
-    assert_eq!(wait(&[any, 0, 0, 0], Outcome::Value(2)), "wait4(-1, NULL, 0, NULL)                = 2");
+    assert_eq!(
+        wait(&[any, 0x1000, 1, 0], Outcome::Value(0)),
+        "wait4(-1, 0x1000, WNOHANG, NULL)        = 0"
+    );
+    assert_eq!(
+        wait(&[any, 0, 0, 0], Outcome::Value(2)),
+        "wait4(-1, NULL, 0, NULL)                = 2"
+    );
     let usage = Usage { max_resident: 25, minor_faults: 7, ..Usage::default() }.to_bytes();
     let line = line(&GETRUSAGE, &[0, 0x1000], &usage, Outcome::Value(0));
-    assert_eq!(wait(&[any, 0x1000, 1, 0x1000], Outcome::Value(0)), "wait4(-1, 0x1000, WNOHANG, 0x1000)      = 0");
-    assert_eq!(wait(&[any, 0, 1, u64::MAX], Outcome::Value(2)), "wait4(-1, NULL, WNOHANG, 0xffffffffffffffff) = 2");
+    assert_eq!(
+        wait(&[any, 0x1000, 1, 0x1000], Outcome::Value(0)),
+        "wait4(-1, 0x1000, WNOHANG, 0x1000)      = 0"
+    );
+    assert_eq!(
+        wait(&[any, 0, 1, u64::MAX], Outcome::Value(2)),
+        "wait4(-1, NULL, WNOHANG, 0xffffffffffffffff) = 2"
+    );
     assert_eq!(line, "getrusage(RUSAGE_SELF, {ru_maxrss=100, ru_minflt=7, ...}) = 0");
 }
 
 #[test]
 fn who_does_not_come_back_has_no_result_and_unknown_calls_have_a_number() {
-    assert_eq!(line(&EXIT, &[3], &[], Outcome::Never), "exit(3)                                 = ?");
-    let unknown = Traced { pid: 12, signature: None, number: 999, arguments: [1, 0, 0, 0, 0, 0x20] };
+    assert_eq!(
+        line(&EXIT, &[3], &[], Outcome::Never),
+        "exit(3)                                 = ?"
+    );
+    let unknown =
+        Traced { pid: 12, signature: None, number: 999, arguments: [1, 0, 0, 0, 0, 0x20] };
     let mut text = String::new();
-    unknown.done(&mut text, &mut Memory(Vec::new()), Outcome::Error("ENOSYS", "Function not implemented")).unwrap();
-    assert_eq!(text, "[pid    12] syscall_0x3e7(0x1, NULL, NULL, NULL, NULL, 0x20) = -1 ENOSYS (Function not implemented)\n");
+    unknown
+        .done(
+            &mut text,
+            &mut Memory(Vec::new()),
+            Outcome::Error("ENOSYS", "Function not implemented"),
+        )
+        .unwrap();
+    assert_eq!(
+        text,
+        "[pid    12] syscall_0x3e7(0x1, NULL, NULL, NULL, NULL, 0x20) = -1 ENOSYS (Function not implemented)\n"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! How the value of an argument is shown: addresses, flags by name, texts, and what a structure in the caller's memory holds.
+//! How the value of an argument is shown: addresses, flags by name, texts, and what a structure in
+//! the caller's memory holds.
 
 use core::fmt::{self, Display, Write};
 
@@ -18,7 +19,8 @@ pub(super) const MAP_FLAGS: &Names = &[
     (0x4000, "MAP_NORESERVE"),
     (0x10_0000, "MAP_FIXED_NOREPLACE"),
 ];
-pub(super) const REMAP_FLAGS: &Names = &[(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")];
+pub(super) const REMAP_FLAGS: &Names =
+    &[(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")];
 pub(super) const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
 
 /// Bytes of a text that are shown.
@@ -73,9 +75,12 @@ pub(super) fn text(line: &mut dyn Write, memory: &mut dyn Peek, at: u64, len: u6
 
 /// The fields of `struct rusage` that this kernel fills in.
 pub(super) fn usage(line: &mut dyn Write, memory: &mut dyn Peek, at: u64) -> fmt::Result {
-    let mut field = |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
+    let mut field =
+        |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
     match (field(MAXRSS_OFFSET), field(MINFLT_OFFSET)) {
-        (Some(maxrss), Some(minflt)) => write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}"),
+        (Some(maxrss), Some(minflt)) => {
+            write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}")
+        }
         _ => address(line, at),
     }
 }

@@ -33,7 +33,8 @@ fn reaped(table: &mut Names, parent: u32, which: Which) -> Option<Option<(u32, S
 #[test]
 fn turns_go_round() {
     let mut table = table(&["a", "b", "c"]);
-    let mut turns = |count: usize| (0..count).map(|_| table.next_turn().unwrap().0).collect::<Vec<_>>();
+    let mut turns =
+        |count: usize| (0..count).map(|_| table.next_turn().unwrap().0).collect::<Vec<_>>();
     let first = turns(6);
     assert_eq!(first[..3], first[3..]);
     let mut sorted = first[..3].to_vec();
@@ -41,7 +42,10 @@ fn turns_go_round() {
     assert_eq!(sorted, [1, 2, 3]);
     table.block(Pid(2), Wait::Input);
     let without: Vec<u32> = (0..4).map(|_| table.next_turn().unwrap().0).collect();
-    assert!(!without.contains(&2) && without[0] == without[2] && without[0] != without[1], "{without:?}");
+    assert!(
+        !without.contains(&2) && without[0] == without[2] && without[0] != without[1],
+        "{without:?}"
+    );
     assert!(table.wake_readers());
     assert_eq!((0..3).filter(|_| table.next_turn() == Some(Pid(2))).count(), 1);
 }
@@ -100,7 +104,10 @@ fn a_full_table_takes_nobody_and_numbers_are_not_used_again() {
     assert_eq!(table.vacancy(), None);
     end(&mut table, Pid(5), OK);
     let next = Pid(MAX_PROCESSES as u32 + 1);
-    assert_eq!((table.vacancy(), table.insert(Pid::KERNEL, "next"), table.vacancy()), (Some(next), next, None));
+    assert_eq!(
+        (table.vacancy(), table.insert(Pid::KERNEL, "next"), table.vacancy()),
+        (Some(next), next, None)
+    );
 }
 
 proptest! {

@@ -1,7 +1,8 @@
-//! A machine whose programs are Rust functions, step by step: system calls, touches and faults without a processor.
+//! A machine whose programs are Rust functions, step by step: system calls, touches and faults
+//! without a processor.
 //!
-//! A program is a list of steps. Its image has one page of text for each program; the page's number is the program's, and the byte in
-//! it that `rip` points at is the number of the step.
+//! A program is a list of steps. Its image has one page of text for each program; the page's number
+//! is the program's, and the byte in it that `rip` points at is the number of the step.
 
 use std::collections::VecDeque;
 
@@ -35,7 +36,8 @@ impl Cpu<'_> {
         all[..arguments.len()].copy_from_slice(arguments);
         let registers = &mut self.registers;
         registers.rax = signature.number;
-        [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = all;
+        [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] =
+            all;
         Some(Stop::SystemCall)
     }
 
@@ -113,7 +115,11 @@ impl Machine for ByHand {
         // As the processor does, fetch first: text that is not mapped is a fault.
         let mut program = [0];
         if pages.read(registers.rip, &mut program) == 0 {
-            return Stop::PageFault(PageFault { address: registers.rip, access: Access::Execute, present: false });
+            return Stop::PageFault(PageFault {
+                address: registers.rip,
+                access: Access::Execute,
+                present: false,
+            });
         }
         let program = self.programs.get(usize::from(program[0])).copied().unwrap_or(&[]);
         loop {
@@ -121,13 +127,17 @@ impl Machine for ByHand {
             let before = registers.rip;
             registers.rip += 1;
             let stop = match program.get(step as usize) {
-                Some(step) => step(&mut Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }),
-                None => Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }.call(&EXIT, &[0]),
+                Some(step) => {
+                    step(&mut Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng })
+                }
+                None => Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }
+                    .call(&EXIT, &[0]),
             };
             match stop {
                 Some(Stop::PageFault(fault)) => {
                     let (address, times) = self.faults;
-                    self.faults = (fault.address, if address == fault.address { times + 1 } else { 1 });
+                    self.faults =
+                        (fault.address, if address == fault.address { times + 1 } else { 1 });
                     assert!(self.faults.1 < 100, "{fault:?} was served, and is there again");
                     // The instruction can run again.
                     registers.rip = before;
@@ -153,13 +163,22 @@ impl Machine for ByHand {
 }
 
 /// A system with so many frames, on which these programs can be run.
-pub(crate) fn system(frames: usize, settings: Settings, programs: &[&'static [Step]]) -> System<ByHand> {
+pub(crate) fn system(
+    frames: usize,
+    settings: Settings,
+    programs: &[&'static [Step]],
+) -> System<ByHand> {
     let programs = programs.to_vec();
     let (seen, keys, rng, printed) = (Vec::new(), VecDeque::new(), Rng::with_seed(0), Vec::new());
-    System::new(ByHand { frames: Frames::new(frames), programs, seen, keys, rng, printed, faults: (0, 0) }, settings).unwrap()
+    System::new(
+        ByHand { frames: Frames::new(frames), programs, seen, keys, rng, printed, faults: (0, 0) },
+        settings,
+    )
+    .unwrap()
 }
 
-/// The image of the program of that number: a page of text and one of data, the second half of which is bss.
+/// The image of the program of that number: a page of text and one of data, the second half of
+/// which is bss.
 pub fn image(program: u8) -> Vec<u8> {
     let mut file = vec![0; 64];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -186,8 +205,13 @@ pub fn image(program: u8) -> Vec<u8> {
 /// Where the data of the image lies, from its text on.
 pub const DATA: u64 = 0x1000;
 
-/// Runs these programs together. Returns how each ended, and the system, which must have given all frames back.
-pub(crate) fn run_with(settings: Settings, options: Options, programs: &[&'static [Step]]) -> (Vec<Status>, System<ByHand>) {
+/// Runs these programs together. Returns how each ended, and the system, which must have given all
+/// frames back.
+pub(crate) fn run_with(
+    settings: Settings,
+    options: Options,
+    programs: &[&'static [Step]],
+) -> (Vec<Status>, System<ByHand>) {
     let mut system = system(FRAMES, settings, programs);
     let statuses = run_in(&mut system, options);
     (statuses, system)
@@ -197,8 +221,9 @@ pub(crate) fn run_with(settings: Settings, options: Options, programs: &[&'stati
 pub(crate) fn run_in(system: &mut System<ByHand>, options: Options) -> Vec<Status> {
     let before = system.machine().frames.counts();
     let count = system.machine().programs.len() as u8;
-    let pids: Vec<_> =
-        (0..count).map(|number| system.spawn("by hand", &image(number), &["argument"], options).unwrap()).collect();
+    let pids: Vec<_> = (0..count)
+        .map(|number| system.spawn("by hand", &image(number), &["argument"], options).unwrap())
+        .collect();
     system.run();
     assert_eq!(system.machine().frames.counts(), before, "frames after all have ended");
     assert_eq!(system.promised(), 0, "pages promised after all have ended");
@@ -208,5 +233,9 @@ pub(crate) fn run_in(system: &mut System<ByHand>, options: Options) -> Vec<Statu
 /// The same, with nothing special.
 pub(crate) fn run(programs: &[&'static [Step]]) -> (Vec<Status>, System<ByHand>) {
     let output = crate::system::console::Output::Memory(1 << 16);
-    run_with(Settings { output, ..Settings::default() }, Options { seed: Some(1), ..Options::default() }, programs)
+    run_with(
+        Settings { output, ..Settings::default() },
+        Options { seed: Some(1), ..Options::default() },
+        programs,
+    )
 }

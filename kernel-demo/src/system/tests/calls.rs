@@ -145,12 +145,16 @@ fn text_is_read_piece_by_piece_until_it_ends() {
             },
         ]],
     );
-    assert_eq!(system.machine().seen, [error(Errno::EFAULT), 8, u64::from_le_bytes(*b"01234567"), 2, 0]);
+    assert_eq!(
+        system.machine().seen,
+        [error(Errno::EFAULT), 8, u64::from_le_bytes(*b"01234567"), 2, 0]
+    );
 }
 
 #[test]
 fn who_reads_from_the_console_waits_for_a_key() {
-    let settings = Settings { input: Input::Console, output: Output::Memory(10_000), ..Settings::default() };
+    let settings =
+        Settings { input: Input::Console, output: Output::Memory(10_000), ..Settings::default() };
     let mut system = super::by_hand::system(
         super::by_hand::FRAMES,
         settings,
@@ -162,7 +166,11 @@ fn who_reads_from_the_console_waits_for_a_key() {
                     cpu.call(&WRITE, &[1, cpu.text() + DATA, 1])
                 },
             ],
-            &[|cpu| cpu.call(&SCHED_YIELD, &[]), |cpu| cpu.call(&SCHED_YIELD, &[]), |cpu| cpu.note(77)],
+            &[
+                |cpu| cpu.call(&SCHED_YIELD, &[]),
+                |cpu| cpu.call(&SCHED_YIELD, &[]),
+                |cpu| cpu.note(77),
+            ],
         ],
     );
     system.machine().keys = [].into();
@@ -210,7 +218,15 @@ fn mmap_answers_as_linux_does() {
             None
         },
     ]]);
-    let expected = [Errno::EBADF, Errno::EINVAL, Errno::EINVAL, Errno::EINVAL, Errno::EACCES, Errno::EINVAL, Errno::ENOMEM];
+    let expected = [
+        Errno::EBADF,
+        Errno::EINVAL,
+        Errno::EINVAL,
+        Errno::EINVAL,
+        Errno::EACCES,
+        Errno::EINVAL,
+        Errno::ENOMEM,
+    ];
     assert_eq!(system.machine().seen, expected.map(error));
 }
 
@@ -232,9 +248,14 @@ fn a_view_is_stored_whole_or_not_at_all() {
         },
         |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
     ]]);
-    assert_eq!(system.machine().seen, [error(Errno::EINVAL), error(Errno::ERANGE), error(Errno::EFAULT)]);
-    let lines: Vec<Vec<&str>> = system.output().lines().map(|line| line.split_whitespace().collect()).collect();
-    let shown: Vec<(&str, &str)> = lines.iter().map(|words| (words[1], *words.last().unwrap())).collect();
+    assert_eq!(
+        system.machine().seen,
+        [error(Errno::EINVAL), error(Errno::ERANGE), error(Errno::EFAULT)]
+    );
+    let lines: Vec<Vec<&str>> =
+        system.output().lines().map(|line| line.split_whitespace().collect()).collect();
+    let shown: Vec<(&str, &str)> =
+        lines.iter().map(|words| (words[1], *words.last().unwrap())).collect();
     assert_eq!(shown, [("r-xp", "hand"), ("rw-p", "hand"), ("rw-p", "0"), ("rw-p", "[stack]")]);
 }
 
@@ -274,7 +295,8 @@ fn c17_the_trace_shows_every_call() {
             })
             .collect::<String>()
     };
-    let lines: Vec<String> = system.output().lines().filter(|line| line.starts_with('[')).map(places).collect();
+    let lines: Vec<String> =
+        system.output().lines().filter(|line| line.starts_with('[')).map(places).collect();
     assert_eq!(
         lines,
         [

@@ -21,7 +21,9 @@ fn c19_a_segmentation_fault_ends_that_process_and_nobody_else() {
     assert_eq!(statuses, [segv, segv, Status::Exited(0)]);
     assert_eq!(system.machine().seen, [3]);
     let crashes: Vec<_> = system.started().iter().filter_map(|started| started.crash).collect();
-    assert!(matches!(crashes[0].reason, Reason::Access(fault, Cause::Null) if fault.address == 0x123));
+    assert!(
+        matches!(crashes[0].reason, Reason::Access(fault, Cause::Null) if fault.address == 0x123)
+    );
     assert!(matches!(crashes[1].reason, Reason::Access(_, Cause::WriteToReadOnly)));
     assert_eq!(crashes[1].nearest.map(|vma| vma.start), crashes[1].address());
     let report = system.output();
@@ -84,12 +86,20 @@ fn strict_accounting_refuses_what_it_could_not_keep() {
 
 #[test]
 fn overcommit_kills_who_touches_more_than_there_is() {
-    let settings = Settings { accounting: Accounting::Overcommit, output: Output::Memory(10_000), ..Settings::default() };
+    let settings = Settings {
+        accounting: Accounting::Overcommit,
+        output: Output::Memory(10_000),
+        ..Settings::default()
+    };
     let (statuses, system) = run_with(settings, Options::default(), &[GREEDY, GREEDY, MODEST]);
     let killed = statuses.iter().filter(|status| **status == Status::Killed(Signal::Kill)).count();
     assert_eq!((killed, statuses[2]), (1, Status::Exited(0)), "{statuses:?}");
     assert!(system.output().contains("): Killed: write to 0x"), "{}", system.output());
-    assert!(system.output().contains(": out of frames: asked for 1 frames, 0 available\n  there: "), "{}", system.output());
+    assert!(
+        system.output().contains(": out of frames: asked for 1 frames, 0 available\n  there: "),
+        "{}",
+        system.output()
+    );
 }
 
 #[test]
@@ -125,7 +135,11 @@ fn each_refused_frame_is_survived() {
         |cpu| cpu.call(&MMAP, &[0, 3 << 12, 3, 0x21, u64::MAX, 0]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
-            if cpu.result().cast_signed() < 0 { cpu.call(&EXIT, &[1]) } else { cpu.store(cpu.result() + 4096, b"shared") }
+            if cpu.result().cast_signed() < 0 {
+                cpu.call(&EXIT, &[1])
+            } else {
+                cpu.store(cpu.result() + 4096, b"shared")
+            }
         },
         |cpu| cpu.call(&FORK, &[]),
         |cpu| {
@@ -136,16 +150,26 @@ fn each_refused_frame_is_survived() {
         |cpu| cpu.call(&MREMAP, &[cpu.registers.r15, 3 << 12, 2 << 12, 3, 0x10_0000_0000]),
         |cpu| cpu.call(&GETRUSAGE, &[0, cpu.text() + DATA + 0x1000]),
         |cpu| cpu.call(&PROC_VIEW, &[1, cpu.text() + DATA, 0x2000]),
-        |cpu| if cpu.registers.r14 == 0 { cpu.call(&EXIT, &[0]) } else { cpu.call(&WAIT4, &[u64::MAX, cpu.text() + DATA, 0, 0]) },
+        |cpu| {
+            if cpu.registers.r14 == 0 {
+                cpu.call(&EXIT, &[0])
+            } else {
+                cpu.call(&WAIT4, &[u64::MAX, cpu.text() + DATA, 0, 0])
+            }
+        },
     ];
-    let settings =
-        Settings { output: Output::Memory(1 << 16), fault_around: FaultAround::pages(2).unwrap(), ..Settings::default() };
+    let settings = Settings {
+        output: Output::Memory(1 << 16),
+        fault_around: FaultAround::pages(2).unwrap(),
+        ..Settings::default()
+    };
     for n in 1.. {
         let mut system = system(FRAMES, settings, &[EVERYTHING]);
         let frames = system.machine().frames.clone();
         let before = frames.counts();
         frames.fail_nth(Some(n));
-        let spawned = system.spawn("by hand", &super::by_hand::image(0), &["argument"], Options::default());
+        let spawned =
+            system.spawn("by hand", &super::by_hand::image(0), &["argument"], Options::default());
         system.run();
         let pending = frames.fail_nth(None);
         assert_eq!((frames.counts(), system.promised()), (before, 0), "frame {n}");

@@ -56,9 +56,19 @@ fn c16_shared_memory_is_seen_by_both_until_nobody_maps_it() {
         },
         |cpu| {
             cpu.registers.r14 = cpu.result();
-            if cpu.registers.r14 == 0 { cpu.store(cpu.registers.r15 + 4096, b"greeting") } else { None }
+            if cpu.registers.r14 == 0 {
+                cpu.store(cpu.registers.r15 + 4096, b"greeting")
+            } else {
+                None
+            }
         },
-        |cpu| if cpu.registers.r14 == 0 { cpu.call(&EXIT, &[0]) } else { cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]) },
+        |cpu| {
+            if cpu.registers.r14 == 0 {
+                cpu.call(&EXIT, &[0])
+            } else {
+                cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
+            }
+        },
         |cpu| cpu.load(cpu.registers.r15 + 4096),
         |cpu| cpu.call(&FRAMES_FREE, &[]),
         |cpu| {
@@ -124,7 +134,9 @@ fn c24_the_kernel_sees_the_memory_of_a_process_between_its_turns() {
         |_| Some(Stop::Timer),
     ];
     let mut system = system(FRAMES, Settings::default(), &[GROWS]);
-    let pid = system.spawn("by hand", &image(0), &[], Options { seed: Some(1), ..Options::default() }).unwrap();
+    let pid = system
+        .spawn("by hand", &image(0), &[], Options { seed: Some(1), ..Options::default() })
+        .unwrap();
     let mut views = Vec::new();
     while system.step() {
         let mut text = [View::Maps, View::Smaps, View::Status].map(|view| (view, String::new()));
@@ -136,7 +148,8 @@ fn c24_the_kernel_sees_the_memory_of_a_process_between_its_turns() {
     assert_eq!((heap(&before[0]), heap(&after[0])), (0, 1));
     let heap = &after[1][after[1].find("[heap]").unwrap()..];
     assert!(
-        heap.starts_with("[heap]\nSize:                 20 kB\n") && heap.contains("\nRss:                   4 kB\n"),
+        heap.starts_with("[heap]\nSize:                 20 kB\n")
+            && heap.contains("\nRss:                   4 kB\n"),
         "{heap}"
     );
     assert!(after[2].contains("VmRSS:\t") && after[2].contains("VmPTE:\t"), "{}", after[2]);

@@ -34,7 +34,11 @@ fn the_timer_lets_everybody_run() {
     assert_eq!(statuses, [Status::Exited(0); 3]);
     let seen = system.machine().seen.clone();
     assert_eq!(seen.len(), 36);
-    assert!(seen.windows(3).all(|turns| turns[0] != turns[1] && turns[1] != turns[2] && turns[0] != turns[2]), "{seen:?}");
+    assert!(
+        seen.windows(3)
+            .all(|turns| turns[0] != turns[1] && turns[1] != turns[2] && turns[0] != turns[2]),
+        "{seen:?}"
+    );
     assert!(system.started().iter().all(|started| started.usage.involuntary_switches == 12));
 }
 
@@ -55,7 +59,10 @@ fn a_fork_has_the_same_memory_until_one_writes() {
         |cpu| cpu.call(&EXIT, &[if cpu.registers.r15 == 0 { 7 } else { 8 }]),
     ]]);
     assert_eq!(statuses, [Status::Exited(8)]);
-    assert_eq!(system.machine().seen, [b"children", b"original"].map(|text| u64::from_le_bytes(*text)));
+    assert_eq!(
+        system.machine().seen,
+        [b"children", b"original"].map(|text| u64::from_le_bytes(*text))
+    );
 }
 
 #[test]
@@ -71,7 +78,8 @@ fn who_waits_learns_how_the_child_ended_and_what_it_used() {
         },
         |cpu| cpu.call(&GETRUSAGE, &[u64::MAX, cpu.text() + DATA + 160]),
         |cpu| {
-            let same = (cpu.load(cpu.text() + DATA + 16 + 32), cpu.load(cpu.text() + DATA + 160 + 32));
+            let same =
+                (cpu.load(cpu.text() + DATA + 16 + 32), cpu.load(cpu.text() + DATA + 160 + 32));
             assert_eq!(same, (None, None));
             cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
         },
@@ -115,7 +123,10 @@ fn waiting_without_waiting_and_for_nobody() {
             cpu.note(result)
         },
     ]]);
-    assert_eq!(system.machine().seen, [error(Errno::ECHILD), error(Errno::EINVAL), 0, error(Errno::ECHILD)]);
+    assert_eq!(
+        system.machine().seen,
+        [error(Errno::ECHILD), error(Errno::EINVAL), 0, error(Errno::ECHILD)]
+    );
 }
 
 #[test]
@@ -160,7 +171,10 @@ fn exceptions_end_a_process_with_linuxs_signal() {
         &[|cpu| cpu.call(&EXIT, &[0x1_02])],
     ]);
     let killed = |signal| Status::Killed(signal);
-    assert_eq!(statuses, [killed(Signal::Fpe), killed(Signal::Ill), killed(Signal::Segv), Status::Exited(2)]);
+    assert_eq!(
+        statuses,
+        [killed(Signal::Fpe), killed(Signal::Ill), killed(Signal::Segv), Status::Exited(2)]
+    );
 }
 
 #[test]
@@ -191,7 +205,10 @@ fn output_that_does_not_fit_is_counted() {
     let (_, system) = run_with(
         settings,
         Options::default(),
-        &[&[|cpu| cpu.store(cpu.text() + DATA, b"a line that is long"), |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, 19])]],
+        &[&[
+            |cpu| cpu.store(cpu.text() + DATA, b"a line that is long"),
+            |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, 19]),
+        ]],
     );
     assert_eq!((system.output(), system.output_lost()), ("a line tha", 9));
 }

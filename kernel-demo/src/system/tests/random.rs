@@ -9,13 +9,36 @@ use crate::system::console::{Input, Output};
 use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, Trace};
 
-const CALLS: [Signature; 13] =
-    [READ, WRITE, MMAP, MPROTECT, MUNMAP, BRK, SCHED_YIELD, MREMAP, FORK, WAIT4, GETRUSAGE, PROC_VIEW, FRAMES_FREE];
+const CALLS: [Signature; 13] = [
+    READ,
+    WRITE,
+    MMAP,
+    MPROTECT,
+    MUNMAP,
+    BRK,
+    SCHED_YIELD,
+    MREMAP,
+    FORK,
+    WAIT4,
+    GETRUSAGE,
+    PROC_VIEW,
+    FRAMES_FREE,
+];
 
-/// An address that something may be at: the program's parts, what earlier calls returned, and their surroundings; or any number.
+/// An address that something may be at: the program's parts, what earlier calls returned, and their
+/// surroundings; or any number.
 fn address(cpu: &mut Cpu<'_>) -> u64 {
     let registers = &cpu.registers;
-    let bases = [cpu.text(), cpu.text() + DATA, registers.rsp, registers.r12, registers.r13, registers.r14, 0x10_0000_0000, 0];
+    let bases = [
+        cpu.text(),
+        cpu.text() + DATA,
+        registers.rsp,
+        registers.r12,
+        registers.r13,
+        registers.r14,
+        0x10_0000_0000,
+        0,
+    ];
     let base = bases[cpu.rng.usize(..bases.len())];
     let offset = match cpu.rng.u8(..8) {
         0..4 => 0,
@@ -43,7 +66,9 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
         let any = cpu.rng.u8(..16) == 0;
         *argument = match kind {
             _ if any => cpu.rng.u64(..),
-            Kind::Address | Kind::TextIn | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => address(cpu),
+            Kind::Address | Kind::TextIn | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => {
+                address(cpu)
+            }
             Kind::Protection => cpu.rng.u64(..6),
             Kind::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
             Kind::RemapFlags => cpu.rng.u64(..4),

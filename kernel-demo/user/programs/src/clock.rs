@@ -1,5 +1,5 @@
-//! The processor's time-stamp counter. Under QEMU with `-icount shift=0` it counts instructions, the kernel's included, and each run counts
-//! the same.
+//! The processor's time-stamp counter. Under QEMU with `-icount shift=0` it counts instructions,
+//! the kernel's included, and each run counts the same.
 
 use core::arch::x86_64::_rdtsc;
 

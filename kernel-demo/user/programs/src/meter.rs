@@ -26,7 +26,8 @@ struct Sample {
 }
 
 impl Sample {
-    /// To take one costs nothing the second time: it is at the same place of the stack, whoever calls.
+    /// To take one costs nothing the second time: it is at the same place of the stack, whoever
+    /// calls.
     #[inline(never)]
     fn take() -> Self {
         let frames = machine::frames_free();
@@ -48,7 +49,8 @@ impl Meter {
     #[must_use]
     pub fn read(self) -> Cost {
         let now = Sample::take();
-        let frames = self.begun.frames.zip(now.frames).map(|(before, now)| before.saturating_sub(now));
+        let frames =
+            self.begun.frames.zip(now.frames).map(|(before, now)| before.saturating_sub(now));
         Cost { faults: now.faults - self.begun.faults, frames }
     }
 }

@@ -10,8 +10,8 @@ use runtime::system::memory::{self, MapFlags, Protection};
 ///
 /// # Invariants
 ///
-/// Whoever made it keeps it mapped, or touches it only where the end of the process is what he wants to see. All access is volatile:
-/// another process may share it.
+/// Whoever made it keeps it mapped, or touches it only where the end of the process is what he
+/// wants to see. All access is volatile: another process may share it.
 #[derive(Debug)]
 pub struct Span {
     start: NonNull<u8>,
@@ -21,7 +21,8 @@ pub struct Span {
 impl Span {
     /// # Safety
     ///
-    /// The range is memory of this process that no Rust object lies in, for as long as the value is used.
+    /// The range is memory of this process that no Rust object lies in, for as long as the value is
+    /// used.
     #[must_use]
     pub const unsafe fn new(range: NonNull<[u8]>) -> Self {
         Self { start: range.cast(), len: range.len() }

@@ -18,7 +18,10 @@ pub fn in_child(run: impl FnOnce() -> Verdict) -> Result<Ending, Errno> {
 /// # Errors
 ///
 /// There can be no child.
-pub fn in_child_watched(run: impl FnOnce() -> Verdict, meanwhile: impl FnOnce(usize)) -> Result<Ending, Errno> {
+pub fn in_child_watched(
+    run: impl FnOnce() -> Verdict,
+    meanwhile: impl FnOnce(usize),
+) -> Result<Ending, Errno> {
     match process::fork()? {
         Fork::Child => process::exit(run().map_or_else(|untrue| untrue.status(), |()| 0)),
         Fork::Parent { child } => {

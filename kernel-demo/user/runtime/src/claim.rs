@@ -23,7 +23,8 @@ impl Untrue {
     }
 }
 
-/// Checks a condition and prints what it means: `ok: …`, or `UNTRUE: …`, which also ends the function with an `Err`.
+/// Checks a condition and prints what it means: `ok: …`, or `UNTRUE: …`, which also ends the
+/// function with an `Err`.
 #[macro_export]
 macro_rules! claim {
     ($condition:expr, $($meaning:tt)*) => {

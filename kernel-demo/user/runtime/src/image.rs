@@ -12,23 +12,28 @@
 //!           └───────────────────────────┘
 //! ```
 //!
-//! Rule of this file: what runs before [`relocate`] has returned uses no constant that holds an address.
+//! Rule of this file: what runs before [`relocate`] has returned uses no constant that holds an
+//! address.
 
 use core::slice;
 
-use linux_raw_sys::elf::{DT_NULL, DT_RELA, DT_RELASZ, Elf_Dyn, Elf_Ehdr, Elf_Phdr, Elf_Rela, PT_GNU_RELRO};
+use linux_raw_sys::elf::{
+    DT_NULL, DT_RELA, DT_RELASZ, Elf_Dyn, Elf_Ehdr, Elf_Phdr, Elf_Rela, PT_GNU_RELRO,
+};
 
 use crate::PAGE;
 use crate::system::memory::{self, Protection};
 
-/// The only kind of relocation in an image without a dynamic linker: a word becomes image + addend. (The x86_64 ABI's number.)
+/// The only kind of relocation in an image without a dynamic linker: a word becomes image + addend.
+/// (The x86_64 ABI's number.)
 const R_X86_64_RELATIVE: u32 = 8;
 
 /// Adds the image's address to every word that holds an address.
 ///
 /// # Safety
 ///
-/// Called once, before anything else: `image` is where the image begins, `dynamic` is its dynamic section.
+/// Called once, before anything else: `image` is where the image begins, `dynamic` is its dynamic
+/// section.
 #[inline(always)]
 pub(crate) unsafe fn relocate(image: *const u8, dynamic: *const Elf_Dyn) {
     let (mut table, mut bytes) = (0, 0);
@@ -75,8 +80,10 @@ pub(crate) unsafe fn close_relocated(image: *const u8) {
     // SAFETY: the list has that many entries, and nobody writes to it.
     for segment in unsafe { slice::from_raw_parts(segments, header.e_phnum.into()) } {
         if segment.p_type == PT_GNU_RELRO {
-            // The linker begins it at a page, and lets nothing that is written to share its last one.
-            let (start, end) = (segment.p_vaddr, (segment.p_vaddr + segment.p_memsz).next_multiple_of(PAGE));
+            // The linker begins it at a page, and lets nothing that is written to share its last
+            // one.
+            let (start, end) =
+                (segment.p_vaddr, (segment.p_vaddr + segment.p_memsz).next_multiple_of(PAGE));
             // SAFETY: these pages are not written to any more.
             unsafe { memory::mprotect(image.addr() + start, end - start, Protection::READ) }
                 .expect("pages of the image can be made read-only");

@@ -1,4 +1,5 @@
-//! What a ring-3 program stands on: start-up code, system calls, printing, and brkalloc as its heap.
+//! What a ring-3 program stands on: start-up code, system calls, printing, and brkalloc as its
+//! heap.
 //!
 //! ```text
 //!   a program:  program!(run)                                  what it shows, with claims that it checks itself
@@ -14,8 +15,9 @@
 //!
 //! Rules of this crate:
 //!
-//! 1. The interface below is Linux's on x86_64: numbers, argument order, errors, the start stack. A program that keeps to it runs
-//!    unchanged on Linux, which so tells what is right. The two system calls that Linux does not have fail there with `ENOSYS`.
+//! 1. The interface below is Linux's on x86_64: numbers, argument order, errors, the start stack. A
+//!    program that keeps to it runs unchanged on Linux, which so tells what is right. The two
+//!    system calls that Linux does not have fail there with `ENOSYS`.
 //! 2. One thread. (Several processes may share memory; what they share has a lock.)
 //! 3. No floating point: the kernel saves no such registers.
 //! 4. Nothing but a program's own code uses its heap. Printing does not.

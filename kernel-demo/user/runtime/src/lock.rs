@@ -9,8 +9,8 @@ use crate::system::process;
 /// A lock whose waiters let others run: with one processor, whoever holds it is one of them.
 pub struct Yielding(spin::Mutex<()>);
 
-// SAFETY: `spin::Mutex` has one guard at a time; taking it acquires what dropping it released. It is atomic operations on its own
-// memory, so processes that share that memory are to it as threads.
+// SAFETY: `spin::Mutex` has one guard at a time; taking it acquires what dropping it released. It
+// is atomic operations on its own memory, so processes that share that memory are to it as threads.
 unsafe impl RawLock for Yielding {
     #[allow(clippy::declare_interior_mutable_const, reason = "as the trait says")]
     const INIT: Self = Self(spin::Mutex::new(()));

@@ -12,8 +12,9 @@ use crate::{PAGE, sbrk};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessBreak;
 
-// SAFETY: the kernel gives each page between the start of the break and the break on first touch, and nobody else uses what was granted
-// here, unless he moves the break without asking anybody. `sbrk` answers with what lies between the old and the new break, all of it zero.
+// SAFETY: the kernel gives each page between the start of the break and the break on first touch,
+// and nobody else uses what was granted here, unless he moves the break without asking anybody.
+// `sbrk` answers with what lies between the old and the new break, all of it zero.
 unsafe impl Break for ProcessBreak {
     const ZEROED: bool = true;
 
@@ -30,7 +31,8 @@ unsafe impl Break for ProcessBreak {
     }
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
-        // SAFETY: the caller's promise, if the break stands where he was told that it does; else this is an error.
+        // SAFETY: the caller's promise, if the break stands where he was told that it does; else
+        // this is an error.
         unsafe { sbrk::unsbrk(by) }.map_err(|_| BreakError::Refused)
     }
 }
@@ -39,7 +41,8 @@ unsafe impl Break for ProcessBreak {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessMap;
 
-// SAFETY: the kernel chooses addresses that nothing else has, gives zeroed pages, and moves a mapping with its contents.
+// SAFETY: the kernel chooses addresses that nothing else has, gives zeroed pages, and moves a
+// mapping with its contents.
 unsafe impl Map for ProcessMap {
     const ZEROED: bool = true;
 
@@ -48,7 +51,8 @@ unsafe impl Map for ProcessMap {
     }
 
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
-        memory::map_anonymous(len, Protection::READ | Protection::WRITE, MapFlags::PRIVATE).map_err(of_errno)
+        memory::map_anonymous(len, Protection::READ | Protection::WRITE, MapFlags::PRIVATE)
+            .map_err(of_errno)
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
@@ -56,7 +60,12 @@ unsafe impl Map for ProcessMap {
         unsafe { memory::munmap(start.addr().get(), len) }.map_err(of_errno)
     }
 
-    unsafe fn remap(&mut self, start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, MapError> {
+    unsafe fn remap(
+        &mut self,
+        start: NonNull<u8>,
+        len: usize,
+        new_len: usize,
+    ) -> Result<NonNull<u8>, MapError> {
         // SAFETY: the caller's promise.
         unsafe { memory::resize_mapping(start, len, new_len) }.map_err(of_errno)
     }

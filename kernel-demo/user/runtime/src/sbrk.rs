@@ -1,7 +1,8 @@
 //! `sbrk`: the break of this process, which the kernel knows by its address only.
 //!
-//! The break is shared by all code of the process (C14): whoever moves it does it here, so that where it stands can be known without a
-//! system call. One who moves it by a system call of his own is noticed all the same, before anything of his is touched.
+//! The break is shared by all code of the process (C14): whoever moves it does it here, so that
+//! where it stands can be known without a system call. One who moves it by a system call of his own
+//! is noticed all the same, before anything of his is touched.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,8 @@ fn note(brk: usize) -> usize {
     brk
 }
 
-/// Moves the break up by `by` bytes, which read as zero. Returns where they are. `sbrk(0)` asks where the break stands.
+/// Moves the break up by `by` bytes, which read as zero. Returns where they are. `sbrk(0)` asks
+/// where the break stands.
 ///
 /// # Errors
 ///
@@ -43,7 +45,8 @@ pub fn sbrk(by: usize) -> Result<NonNull<[u8]>, Errno> {
         return Err(Errno::ENOMEM);
     }
     let start = NonNull::new(ptr::with_exposed_provenance_mut::<u8>(from)).ok_or(Errno::ENOMEM)?;
-    // The first bytes may lie in a page that the break was in already, and somebody may have used and given back what comes next.
+    // The first bytes may lie in a page that the break was in already, and somebody may have used
+    // and given back what comes next.
     let used_page = from.next_multiple_of(PAGE) - from;
     // SAFETY: below the new break, above the old one, so nobody's.
     unsafe { start.write_bytes(0, used_page.min(by)) };

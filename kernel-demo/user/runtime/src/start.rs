@@ -14,14 +14,16 @@ use crate::claim::Verdict;
 use crate::system::process;
 use crate::{Arguments, image};
 
-/// Makes a binary of a function `fn(Arguments) -> Verdict`: its entry, and brkalloc as its heap, `HEAP`.
+/// Makes a binary of a function `fn(Arguments) -> Verdict`: its entry, and brkalloc as its heap,
+/// `HEAP`.
 ///
 /// `program!(run, simple)` takes the documents' simple heap instead.
 #[macro_export]
 macro_rules! program {
     ($run:path) => {
         #[global_allocator]
-        static HEAP: $crate::ProcessHeap = $crate::macros::LockedHeap::with_map($crate::ProcessBreak, $crate::ProcessMap);
+        static HEAP: $crate::ProcessHeap =
+            $crate::macros::LockedHeap::with_map($crate::ProcessBreak, $crate::ProcessMap);
 
         $crate::entry!($run);
     };
@@ -67,9 +69,14 @@ macro_rules! entry {
 ///
 /// # Safety
 ///
-/// Called once, by the first instruction of the process: `stack` is the stack pointer at that time, `image` is where the linked image
-/// begins, `dynamic` is its dynamic section.
-pub unsafe fn start(stack: *const usize, image: *const u8, dynamic: *const u8, run: fn(Arguments) -> Verdict) -> ! {
+/// Called once, by the first instruction of the process: `stack` is the stack pointer at that time,
+/// `image` is where the linked image begins, `dynamic` is its dynamic section.
+pub unsafe fn start(
+    stack: *const usize,
+    image: *const u8,
+    dynamic: *const u8,
+    run: fn(Arguments) -> Verdict,
+) -> ! {
     // SAFETY: the caller's promise.
     unsafe { image::relocate(image, dynamic.cast()) };
     // SAFETY: the image is relocated, and nobody has kept what it was.

@@ -1,6 +1,7 @@
 //! `/proc/self` as values: asked from this kernel by a system call, read from a file on Linux.
 //!
-//! Rule of this file: looking changes nothing. The text is on the caller's stack, not on the heap, which is looked at.
+//! Rule of this file: looking changes nothing. The text is on the caller's stack, not on the heap,
+//! which is looked at.
 
 use syscalls::{Sysno, syscall};
 
@@ -67,7 +68,12 @@ pub fn regions(maps: &str) -> impl Iterator<Item = Region<'_>> {
         let (start, end) = words.next()?.split_once('-')?;
         let permissions = words.next()?;
         let number = |text| usize::from_str_radix(text, 16).ok();
-        Some(Region { start: number(start)?, end: number(end)?, permissions, name: words.nth(3).unwrap_or("") })
+        Some(Region {
+            start: number(start)?,
+            end: number(end)?,
+            permissions,
+            name: words.nth(3).unwrap_or(""),
+        })
     })
 }
 
@@ -86,9 +92,12 @@ pub fn region_at(maps: &str, address: usize) -> Option<Region<'_>> {
 /// A number of KiB in the text of `smaps`, such as `Rss`, for the region that holds this address.
 #[must_use]
 pub fn kib_at(smaps: &str, address: usize, key: &str) -> Option<usize> {
-    let mut lines = smaps.lines().skip_while(|line| !regions(line).any(|region| region.contains(address)));
+    let mut lines =
+        smaps.lines().skip_while(|line| !regions(line).any(|region| region.contains(address)));
     lines.next()?;
-    let line = lines.take_while(|line| regions(line).next().is_none()).find(|line| line.split(':').next() == Some(key))?;
+    let line = lines
+        .take_while(|line| regions(line).next().is_none())
+        .find(|line| line.split(':').next() == Some(key))?;
     number_in(line)
 }
 

@@ -1,12 +1,14 @@
-//! What the system's side of an allocator costs, in exact instructions: boots a kernel that counts, and holds the figures to bounds.
+//! What the system's side of an allocator costs, in exact instructions: boots a kernel that counts,
+//! and holds the figures to bounds.
 //!
 //! ```text
 //!   image `cost` ── QEMU, its clock counting instructions ──► lines ──► parse ──► Costs ──► a table, target/kernel-cost.json
 //! ```
 //!
-//! A figure is the mean of 64 rounds, without what the loop around it takes. It holds the program's instructions and the kernel's, which is
-//! built for this as for use: optimised as a whole, without overflow checks. The same image has the same figures each time, on every
-//! machine; another compiler has others, so a bound is what was counted, and a fifth more.
+//! A figure is the mean of 64 rounds, without what the loop around it takes. It holds the program's
+//! instructions and the kernel's, which is built for this as for use: optimised as a whole, without
+//! overflow checks. The same image has the same figures each time, on every machine; another
+//! compiler has others, so a bound is what was counted, and a fifth more.
 
 mod operations;
 
@@ -61,8 +63,8 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// Builds the image, counts, and writes `target/kernel-cost.json`. `on_line` gets what the build has to say. `Ok(Err(…))` if the kernel
-    /// did not get to its end.
+    /// Builds the image, counts, and writes `target/kernel-cost.json`. `on_line` gets what the
+    /// build has to say. `Ok(Err(…))` if the kernel did not get to its end.
     pub fn measure(
         project: &Project,
         setup: &Setup,
@@ -71,14 +73,16 @@ impl Costs {
     ) -> Result<Result<Self, Failure>, Error> {
         let image = Image::cost(project).build(project, setup, on_line)?;
         let mut output = Vec::new();
-        let ending = machine.for_counting().boot(&setup.qemu, &image, &[], Limits::both(LIMIT), |bytes| {
-            output.extend_from_slice(bytes);
-            Progress::None
-        });
+        let ending =
+            machine.for_counting().boot(&setup.qemu, &image, &[], Limits::both(LIMIT), |bytes| {
+                output.extend_from_slice(bytes);
+                Progress::None
+            });
         let costs = read(&String::from_utf8_lossy(&output), &ending);
         if let Ok(costs) = &costs {
             let path = project.target("kernel-cost.json");
-            let json = serde_json::to_string_pretty(costs).expect("names and numbers can be written as JSON");
+            let json = serde_json::to_string_pretty(costs)
+                .expect("names and numbers can be written as JSON");
             fs::write(&path, json + "\n").map_err(|error| Error::Write(path, error))?;
         }
         Ok(costs)
@@ -91,9 +95,15 @@ impl Costs {
             tally.add(if cost.is_ok() {
                 Tally::one_passed()
             } else {
-                let details =
-                    vec![format!("expected: at most {} instructions", cost.most), format!("found:    {}", cost.instructions)];
-                Tally::one_failed(Failure::new(format!("cost::{}", cost.what), Kind::Assertion, details))
+                let details = vec![
+                    format!("expected: at most {} instructions", cost.most),
+                    format!("found:    {}", cost.instructions),
+                ];
+                Tally::one_failed(Failure::new(
+                    format!("cost::{}", cost.what),
+                    Kind::Assertion,
+                    details,
+                ))
             });
         }
         tally
@@ -131,21 +141,41 @@ fn read(output: &str, ending: &Ending) -> Result<Costs, Failure> {
 fn around(line: &str) -> Option<Around> {
     let (head, figures) = line.strip_prefix("around ")?.split_once(": ")?;
     let (pages, program) = head.split_once(' ')?;
-    let figure = |name: &str| figures.split(", ").find_map(|figure| figure.strip_prefix(name)?.trim().parse().ok());
-    let (faults, frames, instructions) = (figure("faults")?, figure("frames")?, figure("instructions")?);
-    Some(Around { pages: pages.parse().ok()?, program: program.to_owned(), faults, frames, instructions })
+    let figure = |name: &str| {
+        figures.split(", ").find_map(|figure| figure.strip_prefix(name)?.trim().parse().ok())
+    };
+    let (faults, frames, instructions) =
+        (figure("faults")?, figure("frames")?, figure("instructions")?);
+    Some(Around {
+        pages: pages.parse().ok()?,
+        program: program.to_owned(),
+        faults,
+        frames,
+        instructions,
+    })
 }
 
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:44} {:>12} {:>8} {:>7} {:>8}", "the system's side", "instructions", "least", "ratio", "at most")?;
+        writeln!(
+            f,
+            "{:44} {:>12} {:>8} {:>7} {:>8}",
+            "the system's side", "instructions", "least", "ratio", "at most"
+        )?;
         for cost in &self.costs {
             let Cost { what, instructions, least, most } = cost;
             let ratio = instructions / *least as f64;
             let verdict = if cost.is_ok() { "ok" } else { "TOO MUCH" };
-            writeln!(f, "{what:44} {instructions:>12.0} {least:>8} {ratio:>7.2} {most:>8}  {verdict}")?;
+            writeln!(
+                f,
+                "{what:44} {instructions:>12.0} {least:>8} {ratio:>7.2} {most:>8}  {verdict}"
+            )?;
         }
-        writeln!(f, "\n{:44} {:>8} {:>8} {:>12}", "1024 pages, fault-around", "faults", "frames", "instructions")?;
+        writeln!(
+            f,
+            "\n{:44} {:>8} {:>8} {:>12}",
+            "1024 pages, fault-around", "faults", "frames", "instructions"
+        )?;
         for Around { pages, program, faults, frames, instructions } in &self.fault_around {
             let what = format!("{program}: {pages} pages a fault");
             writeln!(f, "{what:44} {faults:>8} {frames:>8} {instructions:>12}")?;
@@ -158,7 +188,8 @@ impl fmt::Display for Costs {
 mod tests {
     use super::*;
 
-    const PASSED: Ending = Ending::Exited { status: crate::judge::exit::PASSED, stderr: String::new() };
+    const PASSED: Ending =
+        Ending::Exited { status: crate::judge::exit::PASSED, stderr: String::new() };
 
     /// What a kernel writes, if each figure is this.
     fn output(figure: u64) -> String {
@@ -183,11 +214,19 @@ mod tests {
     #[test]
     fn figures_are_read_without_what_measuring_takes() {
         let costs = read(&output(152), &PASSED).unwrap();
-        let figure = |what: &str| costs.costs.iter().find(|cost| cost.what == what).map(|cost| cost.instructions);
+        let figure = |what: &str| {
+            costs.costs.iter().find(|cost| cost.what == what).map(|cost| cost.instructions)
+        };
         assert_eq!(figure("null system call"), Some(150.0));
         assert_eq!(figure("demand-zero fault, without the zeroing"), Some(50.0));
         assert_eq!(figure("context switch, by a call that yields"), Some(75.0));
-        let expected = Around { pages: 4, program: "dense".into(), faults: 256, frames: 1026, instructions: 123_456 };
+        let expected = Around {
+            pages: 4,
+            program: "dense".into(),
+            faults: 256,
+            frames: 1026,
+            instructions: 123_456,
+        };
         assert_eq!(costs.fault_around, [expected]);
         assert!(costs.judge().is_clean());
         assert!(costs.to_string().contains("dense: 4 pages a fault"));

@@ -12,10 +12,12 @@ pub(super) struct Operation {
     pub(super) most: u64,
 }
 
-/// What the steps of a path take at least, in instructions; from the code, leaving out all that is not needed on this path.
+/// What the steps of a path take at least, in instructions; from the code, leaving out all that is
+/// not needed on this path.
 mod step {
-    /// Into the kernel and back: 16 registers out and in again, instruction pointer, flags and stack, two loads of CR3, the kernel's own
-    /// registers, the instructions that change rings; a jump by the vector, and by the number of a call.
+    /// Into the kernel and back: 16 registers out and in again, instruction pointer, flags and
+    /// stack, two loads of CR3, the kernel's own registers, the instructions that change rings;
+    /// a jump by the vector, and by the number of a call.
     pub const STOP: u64 = 80;
     /// The program's side of a call: the number, `syscall`, a look at the result.
     pub const CALL: u64 = 5;
@@ -43,17 +45,26 @@ mod step {
     pub const FAULT: u64 = STOP + FIND_AREA + DECIDE + WALK + FRAME + ENTRY;
     /// A page that is touched and unmapped again.
     pub const PAGE: u64 = FAULT + ZERO + ENTRY + FRAME;
-    /// Three calls and two switches; 150 pages shared and let go of again, under eight tables that are zeroed first; three pages that are
-    /// written to by both, so that each is copied for one and left to the other.
-    pub const FORK: u64 =
-        3 * (STOP + CALL) + 2 * SWITCH + 150 * (2 * ENTRY + FRAME) + 8 * (ZERO + 2 * FRAME) + 3 * (2 * FAULT + COPY);
+    /// Three calls and two switches; 150 pages shared and let go of again, under eight tables that
+    /// are zeroed first; three pages that are written to by both, so that each is copied for
+    /// one and left to the other.
+    pub const FORK: u64 = 3 * (STOP + CALL)
+        + 2 * SWITCH
+        + 150 * (2 * ENTRY + FRAME)
+        + 8 * (ZERO + 2 * FRAME)
+        + 3 * (2 * FAULT + COPY);
     /// `mmap` and `munmap` of a range, without its pages.
     pub const RANGE: u64 = 2 * (STOP + CALL + FIND_AREA) + AREA + WALK;
 }
 
 /// All that is measured.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation { what: "null system call", figure: |lines| lines.cost("null-call"), least: step::STOP + step::CALL, most: 183 },
+    Operation {
+        what: "null system call",
+        figure: |lines| lines.cost("null-call"),
+        least: step::STOP + step::CALL,
+        most: 183,
+    },
     Operation {
         what: "brk up by a page",
         figure: |lines| lines.cost("brk-up"),
@@ -133,7 +144,9 @@ impl Lines<'_> {
 
     /// The figure of that name as it is.
     fn plain(&self, name: &str) -> Option<f64> {
-        let of = |line: &str| line.strip_prefix("cost ")?.strip_prefix(name)?.strip_prefix(": ")?.trim().parse().ok();
+        let of = |line: &str| {
+            line.strip_prefix("cost ")?.strip_prefix(name)?.strip_prefix(": ")?.trim().parse().ok()
+        };
         self.0.lines().find_map(of)
     }
 }

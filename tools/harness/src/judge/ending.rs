@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::tally::Kind;
 
-/// QEMU's exit status for each value that the kernel writes to the port of `isa-debug-exit`: `value << 1 | 1`.
+/// QEMU's exit status for each value that the kernel writes to the port of `isa-debug-exit`: `value
+/// << 1 | 1`.
 pub mod exit {
     /// Written 0x10: all passed.
     pub const PASSED: i32 = 33;
@@ -47,7 +48,9 @@ impl Ending {
                 _ if stderr.is_empty() => (Kind::Emulator, self.to_string()),
                 _ => (Kind::Emulator, format!("{self}: {}", stderr.trim_end())),
             },
-            Self::TimedOut(limit) => (Kind::TimeOut, format!("nothing moved for {} s", limit.as_secs_f32())),
+            Self::TimedOut(limit) => {
+                (Kind::TimeOut, format!("nothing moved for {} s", limit.as_secs_f32()))
+            }
             Self::Broken(reason) => (Kind::Emulator, reason.clone()),
         };
         Some((kind, vec![detail]))

@@ -6,7 +6,8 @@
 //!   how QEMU ended ─→ Ending ─────────┘
 //! ```
 //!
-//! What happened is told from two sides, by what the kernel wrote and by how QEMU ended, and neither is believed alone:
+//! What happened is told from two sides, by what the kernel wrote and by how QEMU ended, and
+//! neither is believed alone:
 //!
 //! | written             | QEMU ended with   | the running case is, or the boot if none was running |
 //! |---------------------|-------------------|--------------------------------------------------|
@@ -88,14 +89,16 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Takes bytes from the serial port and returns the events they completed, for whoever wants to show them.
+    /// Takes bytes from the serial port and returns the events they completed, for whoever wants to
+    /// show them.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Event> {
         let events = self.parser.feed(bytes);
         events.iter().cloned().for_each(|event| self.take(event));
         events
     }
 
-    /// Takes the end of the boot and gives the verdict on it. `what` names the boot in failures outside any case.
+    /// Takes the end of the boot and gives the verdict on it. `what` names the boot in failures
+    /// outside any case.
     pub fn finish(mut self, what: &str, ending: &Ending) -> Boot {
         let rest = self.parser.finish();
         rest.into_iter().for_each(|event| self.take(event));
@@ -181,7 +184,8 @@ impl Judge {
         }
     }
 
-    /// What ended the boot early, if anything did: the kernel's own word first, else what QEMU's end tells.
+    /// What ended the boot early, if anything did: the kernel's own word first, else what QEMU's
+    /// end tells.
     fn cause(&mut self, ending: &Ending) -> Option<(Kind, Vec<String>)> {
         let told = ending.cause();
         let Some((kind, mut details)) = self.crash.take() else {
@@ -226,9 +230,9 @@ impl Judge {
 
         match self.announced {
             None => self.contradictions.push("there was no line `running N tests`".into()),
-            Some(number) if number != self.results.len() => {
-                self.contradictions.push(format!("announced {number} cases, {} began", self.results.len()))
-            }
+            Some(number) if number != self.results.len() => self
+                .contradictions
+                .push(format!("announced {number} cases, {} began", self.results.len())),
             Some(_) => {}
         }
         match self.summary {
@@ -244,7 +248,11 @@ impl Judge {
         if ending.says_all_passed() != (failed == 0) {
             self.contradictions.push(format!("{failed} cases failed, but: {ending}"));
         }
-        Boot { finished: self.contradictions.is_empty(), failure: self.contradiction(what), results: self.results }
+        Boot {
+            finished: self.contradictions.is_empty(),
+            failure: self.contradiction(what),
+            results: self.results,
+        }
     }
 
     /// The failure of a boot that contradicts itself.

@@ -74,7 +74,10 @@ fn an_assertion_that_also_leaks_is_an_assertion() {
 
 #[test]
 fn a_panic_costs_the_running_case() {
-    let boot = judge("running 3 tests\ntest a ... ok\ntest b ... \nPANIC: out of memory\n  at src/x.rs:9\n", exited(37));
+    let boot = judge(
+        "running 3 tests\ntest a ... ok\ntest b ... \nPANIC: out of memory\n  at src/x.rs:9\n",
+        exited(37),
+    );
     assert!(!boot.finished);
     assert_eq!(boot.results.len(), 2);
     let failure = only_case_failure(boot);
@@ -84,7 +87,8 @@ fn a_panic_costs_the_running_case() {
 
 #[test]
 fn an_unexpected_fault_is_told_from_a_panic() {
-    let boot = judge("running 1 test\ntest a ... \nFAULT: page fault at 0x0\n  rip 0x10\n", exited(39));
+    let boot =
+        judge("running 1 test\ntest a ... \nFAULT: page fault at 0x0\n  rip 0x10\n", exited(39));
     let failure = only_case_failure(boot);
     assert_eq!(failure.kind, Kind::Fault);
     assert_eq!(failure.details, ["page fault at 0x0", "rip 0x10"]);
@@ -100,7 +104,8 @@ fn panic_and_fault_are_believed_without_a_message() {
 
 #[test]
 fn a_panic_that_never_powers_off_is_a_panic_and_says_so() {
-    let boot = judge("running 1 test\ntest a ... \nPANIC: p\n", Ending::TimedOut(Duration::from_secs(20)));
+    let boot =
+        judge("running 1 test\ntest a ... \nPANIC: p\n", Ending::TimedOut(Duration::from_secs(20)));
     let failure = only_case_failure(boot);
     assert_eq!(failure.kind, Kind::Panic);
     assert!(failure.details[1].contains("stopped after 20 s"));
@@ -123,7 +128,8 @@ fn a_reset_is_a_triple_fault() {
 
 #[test]
 fn silence_is_a_time_out_and_what_was_written_is_kept() {
-    let boot = judge("running 2 tests\ntest a ... \nround 7\n", Ending::TimedOut(Duration::from_secs(20)));
+    let boot =
+        judge("running 2 tests\ntest a ... \nround 7\n", Ending::TimedOut(Duration::from_secs(20)));
     let failure = only_case_failure(boot);
     assert_eq!(failure.kind, Kind::TimeOut);
     assert_eq!(failure.details, ["nothing moved for 20 s", "round 7"]);
@@ -173,25 +179,33 @@ fn a_missing_summary_is_a_failure_even_if_all_passed() {
 
 #[test]
 fn a_truncated_summary_is_a_missing_one() {
-    let found = contradictions("running 1 test\ntest a ... ok\ntest result: ok. 1 passed; 0 fai", 33);
+    let found =
+        contradictions("running 1 test\ntest a ... ok\ntest result: ok. 1 passed; 0 fai", 33);
     assert_eq!(found, ["there was no summary"]);
 }
 
 #[test]
 fn a_summary_that_does_not_fit_its_lines_is_a_failure() {
-    let found = contradictions("running 1 test\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored\n", 33);
+    let found = contradictions(
+        "running 1 test\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored\n",
+        33,
+    );
     assert_eq!(found, ["the summary says 2 passed and 0 failed; its lines say 1 and 0"]);
 }
 
 #[test]
 fn a_case_that_vanishes_is_a_failure() {
-    let found = contradictions("running 2 tests\ntest a ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n", 33);
+    let found = contradictions(
+        "running 2 tests\ntest a ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n",
+        33,
+    );
     assert_eq!(found, ["announced 2 cases, 1 began"]);
 }
 
 #[test]
 fn the_exit_status_must_fit_the_verdicts() {
-    let failed = "running 1 test\ntest a ... FAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+    let failed =
+        "running 1 test\ntest a ... FAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\n";
     assert_eq!(contradictions(failed, 33), ["1 cases failed, but: QEMU ended with status 33"]);
     assert_eq!(contradictions(ALL_OK, 35), ["0 cases failed, but: QEMU ended with status 35"]);
 }
@@ -230,7 +244,11 @@ fn a_verdict_out_of_nowhere_a_second_start_and_a_late_case_are_contradictions() 
     let found = contradictions(&format!("ok\nrunning 9 tests\n{ALL_OK}test z ... ok\n"), 33);
     assert_eq!(
         found[..3],
-        ["a verdict came while no case was running", "the kernel began its suite twice", "z began after the summary"]
+        [
+            "a verdict came while no case was running",
+            "the kernel began its suite twice",
+            "z began after the summary"
+        ]
     );
 }
 
@@ -247,6 +265,7 @@ fn an_endless_talker_is_cut_short() {
 
 #[test]
 fn no_cases_at_all_is_not_for_one_boot_to_judge() {
-    let boot = judge("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", exited(33));
+    let boot =
+        judge("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", exited(33));
     assert!(boot.finished && boot.results.is_empty() && boot.failure.is_none());
 }

@@ -1,6 +1,7 @@
 //! Takes a profile out of a source file. Pure.
 //!
-//! What is there for the feature alone becomes blanks, so that all else stays at its line and column:
+//! What is there for the feature alone becomes blanks, so that all else stays at its line and
+//! column:
 //!
 //! ```text
 //!   #[cfg(feature = "checked")]            the attribute and what it is about    blank
@@ -13,7 +14,10 @@ use std::ops::Range;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Arm, Attribute, Expr, Field, FieldPat, FieldValue, ImplItem, Item, Macro, Stmt, TraitItem, Variant};
+use syn::{
+    Arm, Attribute, Expr, Field, FieldPat, FieldValue, ImplItem, Item, Macro, Stmt, TraitItem,
+    Variant,
+};
 
 /// `source` without what is there for `feature` alone.
 ///
@@ -30,8 +34,15 @@ pub(super) fn without(feature: &str, source: &str) -> Result<String, String> {
     let mut text = source.as_bytes().to_vec();
     for Edit { range, with } in finder.edits {
         // The comma that ends a field or an arm belongs to it.
-        let end = if with.is_empty() { range.end + comma_behind(&source[range.end..]) } else { range.end };
-        text[range.start..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        let end = if with.is_empty() {
+            range.end + comma_behind(&source[range.end..])
+        } else {
+            range.end
+        };
+        text[range.start..end]
+            .iter_mut()
+            .filter(|byte| **byte != b'\n')
+            .for_each(|byte| *byte = b' ');
         text[range.start..range.start + with.len()].copy_from_slice(with.as_bytes());
     }
     String::from_utf8(text).map_err(|error| error.to_string())
@@ -67,10 +78,11 @@ enum Without {
 impl Finder<'_> {
     /// Looks at the attributes of a piece of the source. True if it is blanked.
     fn blanks(&mut self, attributes: &[Attribute], piece: impl Spanned) -> bool {
-        for attribute in
-            attributes.iter().filter(|attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr"))
-        {
-            let condition = attribute.meta.require_list().map(|list| list.tokens.clone()).unwrap_or_default();
+        for attribute in attributes.iter().filter(|attribute| {
+            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+        }) {
+            let condition =
+                attribute.meta.require_list().map(|list| list.tokens.clone()).unwrap_or_default();
             match self.judge(&condition) {
                 Without::False => {
                     self.blank(piece.span().byte_range(), "");
@@ -97,7 +109,9 @@ impl Finder<'_> {
             _ if text == feature => Without::False,
             _ if text == format!("not({feature})") => Without::True,
             Some(all)
-                if all.split([',', ')']).any(|part| part == feature) && !text.contains("not(") && !text.contains("any(") =>
+                if all.split([',', ')']).any(|part| part == feature)
+                    && !text.contains("not(")
+                    && !text.contains("any(") =>
             {
                 Without::False
             }
@@ -121,8 +135,7 @@ macro_rules! attributes {
 
 impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
-        let attributes =
-            attributes!(item, Item: Const, Enum, ExternCrate, Fn, Impl, Macro, Mod, Static, Struct, Trait, Type, Union, Use);
+        let attributes = attributes!(item, Item: Const, Enum, ExternCrate, Fn, Impl, Macro, Mod, Static, Struct, Trait, Type, Union, Use);
         if !self.blanks(attributes, item) {
             visit::visit_item(self, item);
         }
@@ -203,7 +216,8 @@ fn attributes_of(expression: &Expr) -> &[Attribute] {
 
 /// Whether a condition about the feature is left; comments are none.
 pub(super) fn mentions(feature: &str, source: &str) -> Result<bool, String> {
-    let tokens: TokenStream = source.parse().map_err(|error: proc_macro2::LexError| error.to_string())?;
+    let tokens: TokenStream =
+        source.parse().map_err(|error: proc_macro2::LexError| error.to_string())?;
     Ok(any_feature(tokens, feature))
 }
 
@@ -235,7 +249,10 @@ mod tests {
         let lines: Vec<_> = left.lines().map(str::trim_end).collect();
         assert_eq!(lines[..8], ["", "", "struct S {", "", "", "    y: u8,", "}", "fn f() {"]);
         assert_eq!(lines[8..10], ["", ""]);
-        assert_eq!(lines[10].split_whitespace().collect::<Vec<_>>().join(" "), "let s = S { y: 1 };");
+        assert_eq!(
+            lines[10].split_whitespace().collect::<Vec<_>>().join(" "),
+            "let s = S { y: 1 };"
+        );
         assert_eq!(source.find("y: 1"), left.find("y: 1"));
     }
 
@@ -253,7 +270,8 @@ mod tests {
     fn a_condition_that_is_not_understood_is_an_error() {
         assert!(without("on", "#[cfg(any(feature = \"on\", test))]\nmod a;\n").is_err());
         assert!(without("on", "fn f( {").is_err());
-        let all = without("on", "#[cfg(all(feature = \"on\", feature = \"tiny\"))]\nmod a;\n").unwrap();
+        let all =
+            without("on", "#[cfg(all(feature = \"on\", feature = \"tiny\"))]\nmod a;\n").unwrap();
         assert_eq!(all.trim(), "");
     }
 

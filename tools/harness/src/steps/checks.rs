@@ -48,7 +48,14 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         check("clippy: the allocator's checked profile", |context| {
             let mut command = cargo::host(&context.project, context.project.root(), "");
-            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", CHECKED]);
+            command.args([
+                "clippy",
+                "--package",
+                "brkalloc",
+                "--all-targets",
+                "--features",
+                CHECKED,
+            ]);
             deny_warnings(command)
         }),
         check("clippy: kernel-demo", |context| {
@@ -77,9 +84,13 @@ pub(super) fn steps() -> Vec<Step> {
             deny_warnings(command)
         }),
         check("clippy: fuzz", |context| {
-            // The targets are checked, not linked: told that somebody else brings libFuzzer, nobody compiles it.
+            // The targets are checked, not linked: told that somebody else brings libFuzzer, nobody
+            // compiles it.
             let mut command = cargo::host(&context.project, &context.project.fuzz(), "fuzz-clippy");
-            command.arg("clippy").env("RUSTC_BOOTSTRAP", "1").env("CUSTOM_LIBFUZZER_PATH", "none/libnone.a");
+            command
+                .arg("clippy")
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CUSTOM_LIBFUZZER_PATH", "none/libnone.a");
             deny_warnings(command)
         }),
         check("doc: workspace", |context| {
@@ -94,7 +105,9 @@ pub(super) fn steps() -> Vec<Step> {
         }),
         check("doc: ring-3 programs' runtime", |context| {
             let mut command = doc(context, &context.project.user(), KERNEL_HOST);
-            command.args(["--workspace", "--lib", "--document-private-items"]).env("CARGO_PROFILE_DEV_PANIC", "abort");
+            command
+                .args(["--workspace", "--lib", "--document-private-items"])
+                .env("CARGO_PROFILE_DEV_PANIC", "abort");
             command
         }),
     ]
@@ -109,7 +122,11 @@ pub(super) fn run(title: &str, command: Command, screen: &mut Screen) -> Result<
         }
         screen.detail(line);
     })?;
-    Ok(if status.success() { Tally::one_passed() } else { Tally::one_failed(Failure::new(title, Kind::Check, output)) })
+    Ok(if status.success() {
+        Tally::one_passed()
+    } else {
+        Tally::one_failed(Failure::new(title, Kind::Check, output))
+    })
 }
 
 pub(super) fn fmt(context: &Context, folder: &Path) -> Command {
@@ -118,8 +135,9 @@ pub(super) fn fmt(context: &Context, folder: &Path) -> Command {
     command
 }
 
-/// Clippy on the kernel's code, as if it were for the host: nothing is linked, so the target does not matter to it.
-/// The kernel's bins bring their own panic handler, which without unwinding is all they need.
+/// Clippy on the kernel's code, as if it were for the host: nothing is linked, so the target does
+/// not matter to it. The kernel's bins bring their own panic handler, which without unwinding is
+/// all they need.
 fn kernel_clippy(context: &Context, folder: &Path) -> Command {
     let mut command = cargo::host(&context.project, folder, KERNEL_HOST);
     command.arg("clippy").env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_DEV_PANIC", "abort");
@@ -133,6 +151,9 @@ pub(super) fn deny_warnings(mut command: Command) -> Command {
 
 fn doc(context: &Context, folder: &Path, sort: &str) -> Command {
     let mut command = cargo::host(&context.project, folder, sort);
-    command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").env("RUSTC_BOOTSTRAP", "1");
+    command
+        .args(["doc", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .env("RUSTC_BOOTSTRAP", "1");
     command
 }

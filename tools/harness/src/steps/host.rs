@@ -14,10 +14,12 @@ use crate::{Error, cargo, no_trace, process};
 pub(super) const PROFILE: &str = "suites";
 
 /// What `cargo` is told to run the allocator's tests.
-pub const SUITES: [&str; 8] = ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
+pub const SUITES: [&str; 8] =
+    ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
 
 /// The same, each suite as a program.
-const SUITES_APART: [&str; 7] = ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--tests"];
+const SUITES_APART: [&str; 7] =
+    ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--tests"];
 
 pub(super) fn steps() -> Vec<Step> {
     let tests = |title, run| Step { title, action: Action::Tests(run) };
@@ -53,13 +55,23 @@ pub(super) fn linked() -> Vec<Step> {
 
 /// Compiles all of the allocator for a processor that cannot exchange a word at once.
 fn no_exchange(context: &Context) -> Command {
-    let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), SORT);
-    command.args(["check", "--package", "brkalloc", "--lib", "--features", CHECKED, "-Zbuild-std=core"]);
+    let mut command =
+        cargo::freestanding(&context.project, &context.setup, context.project.root(), SORT);
+    command.args([
+        "check",
+        "--package",
+        "brkalloc",
+        "--lib",
+        "--features",
+        CHECKED,
+        "-Zbuild-std=core",
+    ]);
     command.args(["--target", "thumbv6m-none-eabi"]).env("RUSTFLAGS", "-D warnings");
     command
 }
 
-/// The allocator's own tests and the suites, as one program each, with overflow checks and debug assertions.
+/// The allocator's own tests and the suites, as one program each, with overflow checks and debug
+/// assertions.
 fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let command = || cargo::host(&context.project, context.project.root(), "");
     suites("host tests: allocator", context, command, ALLOCATOR_FEATURES, screen)
@@ -68,7 +80,16 @@ fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 /// What the allocator's documentation shows.
 fn examples(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
-    command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--features", ALLOCATOR_FEATURES, "--doc"]);
+    command.args([
+        "test",
+        "--profile",
+        PROFILE,
+        "--package",
+        "brkalloc",
+        "--features",
+        ALLOCATOR_FEATURES,
+        "--doc",
+    ]);
     cargo_test("host tests: allocator's examples", context, command, screen)
 }
 
@@ -91,8 +112,9 @@ fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: tools, models, benches", context, command, screen)
 }
 
-/// Runs the allocator's own tests and the suites with these features; `command` says where, and for which target. If the program dies, its
-/// suites are run as programs of their own, which tells who it was, and how the others are.
+/// Runs the allocator's own tests and the suites with these features; `command` says where, and for
+/// which target. If the program dies, its suites are run as programs of their own, which tells who
+/// it was, and how the others are.
 pub(super) fn suites(
     title: &str,
     context: &Context,
@@ -116,7 +138,8 @@ pub(super) fn suites(
     }
 }
 
-/// Random programs where what they prove has been proved with more of them elsewhere, unless the reader's environment says how many.
+/// Random programs where what they prove has been proved with more of them elsewhere, unless the
+/// reader's environment says how many.
 pub(super) fn fewer_programs(mut command: Command) -> Command {
     const CASES: (&str, &str) = ("PROPTEST_CASES", "64");
     if env::var_os(CASES.0).is_none() {
@@ -147,12 +170,20 @@ fn host32_checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
     host32_with("host tests: 32-bit, checked", CHECKED, context, screen)
 }
 
-fn host32_with(title: &str, features: &str, context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+fn host32_with(
+    title: &str,
+    features: &str,
+    context: &Context,
+    screen: &mut Screen,
+) -> Result<Outcome, Error> {
     let Some(target) = &context.setup.host32 else {
-        return Ok(Outcome::LeftOut("there is no 32-bit C library; `make setup` says what it takes".into()));
+        return Ok(Outcome::LeftOut(
+            "there is no 32-bit C library; `make setup` says what it takes".into(),
+        ));
     };
     let command = || {
-        let mut command = cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
+        let mut command =
+            cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
         command.arg("-Zbuild-std=std,panic_unwind").env("CARGO_BUILD_TARGET", target);
         fewer_programs(command)
     };
@@ -171,16 +202,24 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 
 /// Whether the profile `checked` costs anything where it is off.
 fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let differences = no_trace::differences(&context.project, &context.setup, |line| screen.detail(line))?;
+    let differences =
+        no_trace::differences(&context.project, &context.setup, |line| screen.detail(line))?;
     let tally = match differences.is_empty() {
         true => Tally::one_passed(),
-        false => Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences)),
+        false => {
+            Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences))
+        }
     };
     Ok(Outcome::Ran(tally))
 }
 
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.
-pub(super) fn cargo_test(title: &str, context: &Context, mut command: Command, screen: &mut Screen) -> Result<Outcome, Error> {
+pub(super) fn cargo_test(
+    title: &str,
+    context: &Context,
+    mut command: Command,
+    screen: &mut Screen,
+) -> Result<Outcome, Error> {
     command.args(["--no-fail-fast", "--color", "never", "--"]);
     if let Some(filter) = &context.filter {
         command.args(filter.split(',').map(str::trim).filter(|part| !part.is_empty()));
@@ -213,7 +252,8 @@ mod tests {
         let project = Project::find().unwrap();
         let manifest = fs::read_to_string(project.root().join("Cargo.toml")).unwrap();
         let all = fs::read_to_string(project.root().join("tests/all.rs")).unwrap();
-        let suites = manifest.split("[[test]]\nname = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let suites =
+            manifest.split("[[test]]\nname = \"").skip(1).filter_map(|rest| rest.split('"').next());
         let suites: Vec<_> = suites.filter(|&suite| suite != "all").collect();
         assert!(suites.contains(&"claims"), "{suites:?}");
         for suite in suites {

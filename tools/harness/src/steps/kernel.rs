@@ -1,4 +1,5 @@
-//! What runs under QEMU: the ring-3 programs, which Linux runs as well, and the images, which are built once, then booted.
+//! What runs under QEMU: the ring-3 programs, which Linux runs as well, and the images, which are
+//! built once, then booted.
 
 use super::host::cargo_test;
 use super::{Action, Context, Outcome, Screen, Step};
@@ -70,42 +71,60 @@ fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Ou
     Ok(Outcome::Ran(suite.run(|event| show(screen, event))))
 }
 
-/// The harness's tests that need real boots: cases that fail on purpose, each of which must be recognised.
+/// The harness's tests that need real boots: cases that fail on purpose, each of which must be
+/// recognised.
 fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
     command.args(["test", "--package", "harness", "--features", "qemu", "--test", "qemu"]);
-    // Most of them do nothing but wait: for the one run with every failure, and that for a limit to run out.
+    // Most of them do nothing but wait: for the one run with every failure, and that for a limit to
+    // run out.
     command.env("RUST_TEST_THREADS", "8");
     cargo_test("qemu: the judge against real failures", context, command, screen)
 }
 
 /// The kernel that has nothing in common with ours but the allocator.
 fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = Image::other_kernel(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let image =
+        Image::other_kernel(&context.project)
+            .build(&context.project, &context.setup, |line| screen.detail(line))?;
     let machine = context.machine.for_tests();
-    Ok(Outcome::Ran(other_kernel::run(&context.setup.qemu, &image, &machine, |event| show(screen, event))))
+    Ok(Outcome::Ran(other_kernel::run(&context.setup.qemu, &image, &machine, |event| {
+        show(screen, event)
+    })))
 }
 
 /// The tour; what it shows is worth reading where it is run for that, `make run`.
 fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = Image::tour(&context.project).build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let image = Image::tour(&context.project)
+        .build(&context.project, &context.setup, |line| screen.detail(line))?;
     let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), &[], |_| {});
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
 
 /// What the system's side costs: within its bounds, and the same in each boot.
 fn cost(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let mut measure = || Costs::measure(&context.project, &context.setup, &context.machine, |line| screen.detail(line));
+    let mut measure = || {
+        Costs::measure(&context.project, &context.setup, &context.machine, |line| {
+            screen.detail(line)
+        })
+    };
     let (first, again) = match (measure()?, measure()?) {
         (Ok(first), Ok(again)) => (first, again),
-        (Err(failure), _) | (_, Err(failure)) => return Ok(Outcome::Ran(Tally::one_failed(failure))),
+        (Err(failure), _) | (_, Err(failure)) => {
+            return Ok(Outcome::Ran(Tally::one_failed(failure)));
+        }
     };
     let mut tally = first.judge();
     tally.add(if first == again {
         Tally::one_passed()
     } else {
-        let details = first.to_string().lines().chain(again.to_string().lines()).map(str::to_owned).collect();
-        Tally::one_failed(Failure::new("cost: two boots have the same figures", Kind::Contradiction, details))
+        let details =
+            first.to_string().lines().chain(again.to_string().lines()).map(str::to_owned).collect();
+        Tally::one_failed(Failure::new(
+            "cost: two boots have the same figures",
+            Kind::Contradiction,
+            details,
+        ))
     });
     Ok(Outcome::Ran(tally))
 }

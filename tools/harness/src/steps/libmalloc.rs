@@ -14,15 +14,23 @@ const VARIABLE: &str = "LIBBRKMALLOC";
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
-        Step { title: "fmt: libbrkmalloc", action: Action::Check(|context| fmt(context, &context.project.libmalloc())) },
-        // Together they would be built with the features that either needs, and the library has no std.
+        Step {
+            title: "fmt: libbrkmalloc",
+            action: Action::Check(|context| fmt(context, &context.project.libmalloc())),
+        },
+        // Together they would be built with the features that either needs, and the library has no
+        // std.
         Step {
             title: "clippy: libbrkmalloc",
-            action: Action::Check(|context| clippy(context, &["--package", "brkmalloc", "--package", "brkalloc-checked"])),
+            action: Action::Check(|context| {
+                clippy(context, &["--package", "brkmalloc", "--package", "brkalloc-checked"])
+            }),
         },
         Step {
             title: "clippy: libbrkmalloc's tests",
-            action: Action::Check(|context| clippy(context, &["--package", "brkmalloc-tests", "--all-targets"])),
+            action: Action::Check(|context| {
+                clippy(context, &["--package", "brkmalloc-tests", "--all-targets"])
+            }),
         },
         Step { title: "programs with libbrkmalloc", action: Action::Tests(programs) },
     ]

@@ -15,9 +15,11 @@
 //!   linked      what is in a program, and what is not
 //! ```
 //!
-//! The steps of a row use each other's output, and run one after the other. Where two rows build in one folder, cargo lets one wait.
+//! The steps of a row use each other's output, and run one after the other. Where two rows build in
+//! one folder, cargo lets one wait.
 //!
-//! A step that cannot run on this machine says so, and is named again at the end; no step is left out in silence.
+//! A step that cannot run on this machine says so, and is named again at the end; no step is left
+//! out in silence.
 
 mod checks;
 mod host;
@@ -87,7 +89,9 @@ impl Step {
     /// Runs the step. What keeps it from running is a failure of the step.
     fn run(&self, context: &Context, screen: &mut Screen) -> Outcome {
         let outcome = match self.action {
-            Action::Check(command) => checks::run(self.title, command(context), screen).map(Outcome::Ran),
+            Action::Check(command) => {
+                checks::run(self.title, command(context), screen).map(Outcome::Ran)
+            }
             Action::Alone(run) | Action::Tests(run) => run(context, screen),
         };
         outcome.unwrap_or_else(|error| {
@@ -97,12 +101,21 @@ impl Step {
     }
 }
 
-/// The rows of steps, the longest ones first; in each, what is quick and what fails often comes first.
+/// The rows of steps, the longest ones first; in each, what is quick and what fails often comes
+/// first.
 fn all() -> Vec<Vec<Step>> {
     let mut first = checks::steps();
     first.extend(host::steps());
     let [address, thread] = sanitizers::steps();
-    vec![first, kernel::steps(), host::steps32(), libmalloc::steps(), vec![address], vec![thread], host::linked()]
+    vec![
+        first,
+        kernel::steps(),
+        host::steps32(),
+        libmalloc::steps(),
+        vec![address],
+        vec![thread],
+        host::linked(),
+    ]
 }
 
 /// How a step went, and what it took.
@@ -139,23 +152,35 @@ pub fn run_all(context: &Context) -> Tally {
         }
     }
     if tally.ran() == 0 {
-        let reason = vec![format!("nothing fits: step {:?}, filter {:?}", context.step, context.filter)];
+        let reason =
+            vec![format!("nothing fits: step {:?}, filter {:?}", context.step, context.filter)];
         tally.add(Tally::one_failed(Failure::new("filter", Kind::Empty, reason)));
     }
     tally
 }
 
 /// Runs the steps of a row. They are numbered from `begin` on, of `number` in all.
-fn run_row(steps: &[Step], begin: usize, number: usize, context: &Context, output: &Output) -> Vec<Done> {
+fn run_row(
+    steps: &[Step],
+    begin: usize,
+    number: usize,
+    context: &Context,
+    output: &Output,
+) -> Vec<Done> {
     let run = |(index, step): (usize, &Step)| {
         let (begun, before) = (Instant::now(), process::spent());
-        let mut screen = Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
+        let mut screen =
+            Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
         let outcome = step.run(context, &mut screen);
         match &outcome {
             Outcome::Ran(found) => screen.end(&found.to_string()),
             Outcome::LeftOut(_) => screen.end("left out"),
         }
-        Done { title: step.title, outcome, spent: Spent { elapsed: begun.elapsed(), processor: process::spent() - before } }
+        Done {
+            title: step.title,
+            outcome,
+            spent: Spent { elapsed: begun.elapsed(), processor: process::spent() - before },
+        }
     };
     steps.iter().enumerate().map(run).collect()
 }

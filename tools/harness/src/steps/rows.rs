@@ -1,4 +1,5 @@
-//! Two rows of steps at a time: a compiler that is alone with one file, and an emulated machine, leave processors idle; two rows do not.
+//! Two rows of steps at a time: a compiler that is alone with one file, and an emulated machine,
+//! leave processors idle; two rows do not.
 //!
 //! ```text
 //!   rows     0 ────────────  2 ─────  4 ──      whoever is done takes the next one,
@@ -13,8 +14,12 @@ use std::thread;
 
 use super::screen::Output;
 
-/// Does `work` with each row and its index, two at a time, in order. Returns what came of them, in the same order.
-pub(super) fn work_off<R: Sync, T: Send>(rows: &[R], work: impl Fn(usize, &R) -> T + Sync) -> Vec<T> {
+/// Does `work` with each row and its index, two at a time, in order. Returns what came of them, in
+/// the same order.
+pub(super) fn work_off<R: Sync, T: Send>(
+    rows: &[R],
+    work: impl Fn(usize, &R) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
@@ -45,7 +50,10 @@ pub(super) struct Outputs {
 impl Outputs {
     /// Those of so many rows, of which none is done.
     pub(super) fn new(rows: usize) -> Self {
-        let outputs = Self { rows: (0..rows).map(|_| Output::kept()).collect(), done: Mutex::new(vec![false; rows]) };
+        let outputs = Self {
+            rows: (0..rows).map(|_| Output::kept()).collect(),
+            done: Mutex::new(vec![false; rows]),
+        };
         outputs.rows.iter().take(1).for_each(Output::release);
         outputs
     }
@@ -82,7 +90,10 @@ mod tests {
         let receiver = Mutex::new(receiver);
         let results = work_off(&["a", "b", "c"], |index, &row| {
             match index {
-                0 => assert_eq!([(); 2].map(|()| receiver.lock().unwrap().recv().unwrap()), ["b", "c"]),
+                0 => assert_eq!(
+                    [(); 2].map(|()| receiver.lock().unwrap().recv().unwrap()),
+                    ["b", "c"]
+                ),
                 _ => sender.send(row).unwrap(),
             }
             (index, row)

@@ -25,7 +25,8 @@ struct Sanitizer {
 }
 
 const ADDRESS: Sanitizer = Sanitizer { flag: "address", file: "asan", apart: "" };
-const THREAD: Sanitizer = Sanitizer { flag: "thread", file: "tsan", apart: " -Cunsafe-allow-abi-mismatch=sanitizer" };
+const THREAD: Sanitizer =
+    Sanitizer { flag: "thread", file: "tsan", apart: " -Cunsafe-allow-abi-mismatch=sanitizer" };
 
 /// What a sanitizer's programs are linked with.
 enum Runtime {
@@ -40,8 +41,8 @@ pub(super) fn steps() -> [Step; 2] {
     [tests("host tests: AddressSanitizer", address), tests("host tests: ThreadSanitizer", thread)]
 }
 
-/// The allocator's tests under AddressSanitizer. It does not look for leaks: a break over a static array needs an array that lives for ever,
-/// which a test gets by leaking one.
+/// The allocator's tests under AddressSanitizer. It does not look for leaks: a break over a static
+/// array needs an array that lives for ever, which a test gets by leaking one.
 fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = ADDRESS.find(context)? else {
         return Ok(Outcome::LeftOut(ADDRESS.reason()));
@@ -54,8 +55,8 @@ fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     suites("host tests: AddressSanitizer", context, command, ALLOCATOR_FEATURES, screen)
 }
 
-/// The arenas' tests under ThreadSanitizer. They are written such that they do not depend on what the standard library orders; what one that is
-/// not watched does by itself is not looked at.
+/// The arenas' tests under ThreadSanitizer. They are written such that they do not depend on what
+/// the standard library orders; what one that is not watched does by itself is not looked at.
 fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = THREAD.find(context)? else {
         return Ok(Outcome::LeftOut(THREAD.reason()));
@@ -84,7 +85,11 @@ impl Sanitizer {
         if files.map(|file| file.file_name()).any(|file| file.to_string_lossy().contains(&mark)) {
             return Ok(Some((host.clone(), Runtime::Own)));
         }
-        let llvm = context.setup.sanitizers.as_ref().filter(|folder| folder.join(self.library(host)).is_file());
+        let llvm = context
+            .setup
+            .sanitizers
+            .as_ref()
+            .filter(|folder| folder.join(self.library(host)).is_file());
         Ok(llvm.map(|folder| (host.clone(), Runtime::Llvm(folder.clone()))))
     }
 
@@ -110,7 +115,8 @@ impl Sanitizer {
                     library.display(),
                     folder.display()
                 );
-                let mut command = cargo::freestanding(&context.project, &context.setup, root, self.file);
+                let mut command =
+                    cargo::freestanding(&context.project, &context.setup, root, self.file);
                 command.arg("-Zbuild-std=std,panic_unwind");
                 (command, flags)
             }

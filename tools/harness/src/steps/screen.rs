@@ -63,7 +63,13 @@ enum Cursor {
 
 impl<'a> Screen<'a> {
     /// Writes the title.
-    pub(super) fn begin(output: &'a Output, index: usize, number: usize, title: &str, verbose: bool) -> Self {
+    pub(super) fn begin(
+        output: &'a Output,
+        index: usize,
+        number: usize,
+        title: &str,
+        verbose: bool,
+    ) -> Self {
         output.write(&format!("[{index:2}/{number}] {title:<50} "));
         Self { output, begun: Instant::now(), verbose, cursor: Cursor::Title }
     }

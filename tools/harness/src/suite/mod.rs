@@ -1,7 +1,8 @@
-//! The QEMU suite: one image with many cases, booted again after every crash for those that have not run.
+//! The QEMU suite: one image with many cases, booted again after every crash for those that have
+//! not run.
 //!
-//! First the kernel is asked for the names of the cases. That list is the plan: a case that is on it and has no verdict
-//! at the end has failed, whatever became of it.
+//! First the kernel is asked for the names of the cases. That list is the plan: a case that is on
+//! it and has no verdict at the end has failed, whatever became of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use crate::protocol::Event;
 use crate::qemu::{Limits, Machine, Progress};
 use crate::tally::{Failure, Kind, Tally};
 
-/// How long a case may take, and the boot until the first one, unless somebody asks for other limits. The longest, a single-stepped one, takes
-/// 15 s of a processor that compilers may want too; only a case that hangs takes all of it.
+/// How long a case may take, and the boot until the first one, unless somebody asks for other
+/// limits. The longest, a single-stepped one, takes 15 s of a processor that compilers may want
+/// too; only a case that hangs takes all of it.
 pub const LIMITS: Limits = Limits::both(Duration::from_secs(120));
 
 /// What the suite as a whole is called where a failure is no case's.
@@ -29,7 +31,8 @@ pub struct Suite {
     pub machine: Machine,
     /// How long the boot until the first case may take, and each case.
     pub limits: Limits,
-    /// Parts of names, separated by commas; cases that contain one of them are selected. `None` selects all.
+    /// Parts of names, separated by commas; cases that contain one of them are selected. `None`
+    /// selects all.
     pub filter: Option<String>,
 }
 
@@ -44,7 +47,8 @@ impl Suite {
         parse_list(&String::from_utf8_lossy(&output), &ending)
     }
 
-    /// Runs the selected cases; none at all is a failure unless a filter is given. `on_event` gets each event as it happens.
+    /// Runs the selected cases; none at all is a failure unless a filter is given. `on_event` gets
+    /// each event as it happens.
     pub fn run(&self, mut on_event: impl FnMut(&Event)) -> Tally {
         match self.list() {
             Ok(plan) if plan.is_empty() && self.filter.is_none() => {
@@ -71,7 +75,9 @@ impl Suite {
 
 /// A kernel gets on when a case begins or ends; what a case writes meanwhile is no progress.
 pub(crate) fn progress(events: &[Event]) -> Progress {
-    let made = |event: &Event| matches!(event, Event::Running(_) | Event::Began(_) | Event::Verdict(_) | Event::Summary(_));
+    let made = |event: &Event| {
+        matches!(event, Event::Running(_) | Event::Began(_) | Event::Verdict(_) | Event::Summary(_))
+    };
     if events.iter().any(made) { Progress::Made } else { Progress::None }
 }
 
@@ -86,17 +92,22 @@ fn parse_list(output: &str, ending: &Ending) -> Result<Vec<String>, Failure> {
         return failed(kind, details);
     }
     if !ending.says_all_passed() {
-        return failed(Kind::Contradiction, vec![format!("expected status {}, but: {ending}", exit::PASSED)]);
+        return failed(
+            Kind::Contradiction,
+            vec![format!("expected status {}, but: {ending}", exit::PASSED)],
+        );
     }
     let names: Vec<String> = output.lines().map(|line| line.trim_end().to_owned()).collect();
-    if let Some(stranger) = names.iter().find(|name| name.is_empty() || name.contains(char::is_whitespace)) {
+    if let Some(stranger) =
+        names.iter().find(|name| name.is_empty() || name.contains(char::is_whitespace))
+    {
         return failed(Kind::Contradiction, vec![format!("this line is no name: {stranger:?}")]);
     }
     Ok(names)
 }
 
-/// Runs every case of `plan`. `boot(from, judge)` boots the kernel for the cases from that index on, feeds the judge what
-/// the kernel writes, and returns how it ended.
+/// Runs every case of `plan`. `boot(from, judge)` boots the kernel for the cases from that index
+/// on, feeds the judge what the kernel writes, and returns how it ended.
 fn run_plan(plan: &[String], mut boot: impl FnMut(usize, &mut Judge) -> Ending) -> Tally {
     let mut tally = Tally::default();
     let mut done = 0;
@@ -118,7 +129,8 @@ fn run_plan(plan: &[String], mut boot: impl FnMut(usize, &mut Judge) -> Ending) 
         }
     }
     for name in plan.iter().skip(done) {
-        let reason = vec!["the kernel could not be brought to run it; see the failures before".into()];
+        let reason =
+            vec!["the kernel could not be brought to run it; see the failures before".into()];
         tally.add(Tally::one_failed(Failure::new(name, Kind::NotRun, reason)));
     }
     tally

@@ -1,4 +1,5 @@
-//! Plays boots to the suite's loop: what it does after each kind of end, and that no planned case gets lost.
+//! Plays boots to the suite's loop: what it does after each kind of end, and that no planned case
+//! gets lost.
 
 use super::*;
 use std::cell::RefCell;
@@ -10,7 +11,8 @@ fn run(plan: &[&str], boots: &[Played]) -> Tally {
     let plan: Vec<String> = plan.iter().map(|&name| name.into()).collect();
     let left = RefCell::new(boots.iter());
     let tally = run_plan(&plan, |from, judge| {
-        let (expected_from, serial, ending) = left.borrow_mut().next().expect("it boots no more often than played");
+        let (expected_from, serial, ending) =
+            left.borrow_mut().next().expect("it boots no more often than played");
         assert_eq!(from, *expected_from);
         judge.feed(serial.as_bytes());
         ending.clone()
@@ -45,7 +47,11 @@ fn each_crash_costs_one_case() {
             (0, "running 5 tests\ntest a ... ok\ntest b ... \nPANIC: p\n", exited(37)),
             (2, "running 3 tests\ntest c ... ", exited(0)),
             (3, "running 2 tests\ntest d ... ", Ending::TimedOut(LIMITS.next)),
-            (4, "running 1 test\ntest e ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n", exited(33)),
+            (
+                4,
+                "running 1 test\ntest e ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n",
+                exited(33),
+            ),
         ],
     );
     assert_eq!(tally.passed, 2);
@@ -67,16 +73,28 @@ fn a_kernel_that_does_not_reach_its_cases_is_booted_once() {
 
 #[test]
 fn a_kernel_that_contradicts_itself_is_not_booted_again() {
-    let tally =
-        run(&["a", "b"], &[(0, "running 1 test\ntest a ... ok\ntest result: ok. 5 passed; 0 failed; 0 ignored\n", exited(33))]);
+    let tally = run(
+        &["a", "b"],
+        &[(
+            0,
+            "running 1 test\ntest a ... ok\ntest result: ok. 5 passed; 0 failed; 0 ignored\n",
+            exited(33),
+        )],
+    );
     let expected = [(SUITE, Kind::Contradiction), ("b", Kind::NotRun)];
     assert_eq!((tally.passed, kinds(&tally).as_slice()), (1, &expected[..]));
 }
 
 #[test]
 fn a_finished_boot_that_left_cases_out_does_not_pass() {
-    let tally =
-        run(&["a", "b"], &[(0, "running 1 test\ntest a ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n", exited(33))]);
+    let tally = run(
+        &["a", "b"],
+        &[(
+            0,
+            "running 1 test\ntest a ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored\n",
+            exited(33),
+        )],
+    );
     assert_eq!((tally.passed, kinds(&tally)), (1, vec![("b", Kind::NotRun)]));
 }
 
@@ -84,7 +102,11 @@ fn a_finished_boot_that_left_cases_out_does_not_pass() {
 fn another_case_than_the_planned_one_is_a_contradiction() {
     let tally = run(
         &["a", "b"],
-        &[(0, "running 2 tests\ntest a ... ok\ntest x ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored\n", exited(33))],
+        &[(
+            0,
+            "running 2 tests\ntest a ... ok\ntest x ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored\n",
+            exited(33),
+        )],
     );
     assert_eq!(kinds(&tally), [(SUITE, Kind::Contradiction)]);
     assert_eq!(tally.failures[0].details, ["expected: b", "found:    x"]);

@@ -93,7 +93,10 @@ fn a_fork_shares_frames_and_each_write_takes_one() {
     assert_eq!(parent.write(AT, &[9]), 1);
     assert_eq!(parent.resident_in(AT, NEXT + PAGE_SIZE), Resident { private: 1, shared: 1 });
     drop(parent);
-    assert_eq!((child.state(NEXT), byte(&mut child, NEXT), byte(&mut child, AT)), (PageState::Own, 7, 8));
+    assert_eq!(
+        (child.state(NEXT), byte(&mut child, NEXT), byte(&mut child, AT)),
+        (PageState::Own, 7, 8)
+    );
 }
 
 #[test]
@@ -139,8 +142,14 @@ fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
     assert_eq!(pages.read(NEXT + PAGE_SIZE - 1, &mut text), 1, "nothing is mapped there");
     pages.protect(AT, NEXT, Permissions::empty());
     assert_eq!(pages.read(AT, &mut text), 0, "nothing may be read there");
-    for address in [LOWER_HALF_END, 0xDEAD_BEEF_0000_0000, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX] {
-        assert_eq!((pages.read(address, &mut text), pages.write(address, &text)), (0, 0), "{address:#x}");
+    for address in
+        [LOWER_HALF_END, 0xDEAD_BEEF_0000_0000, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX]
+    {
+        assert_eq!(
+            (pages.read(address, &mut text), pages.write(address, &text)),
+            (0, 0),
+            "{address:#x}"
+        );
         assert_eq!(pages.state(address), PageState::Missing);
     }
     pages.spot(LOWER_HALF_END - PAGE_SIZE).unwrap().map_zeroed(RW).unwrap();
@@ -158,10 +167,15 @@ fn permissions_become_the_processors_flags() {
         let fresh = pages.tables.leaf(AT).unwrap().flags;
         pages.protect(AT, NEXT, RW);
         pages.protect(AT, NEXT, permissions);
-        assert_eq!(pages.tables.leaf(AT).unwrap().flags, fresh, "the same in the end, whatever it was before");
+        assert_eq!(
+            pages.tables.leaf(AT).unwrap().flags,
+            fresh,
+            "the same in the end, whatever it was before"
+        );
         fresh
     };
-    let (present, user) = (PageTableFlags::PRESENT, PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE);
+    let (present, user) =
+        (PageTableFlags::PRESENT, PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE);
     assert_eq!(flags(Permissions::empty()), present | PageTableFlags::NO_EXECUTE);
     assert_eq!(flags(Permissions::READ), user | PageTableFlags::NO_EXECUTE);
     assert_eq!(flags(RW), user | PageTableFlags::NO_EXECUTE | PageTableFlags::WRITABLE);
@@ -178,7 +192,9 @@ fn the_lower_half_lets_ring_3_through_and_the_kernels_half_does_not() {
     assert!(entry(AT).flags().contains(PageTableFlags::USER_ACCESSIBLE));
     let stacks = entry(IN_EVERY_PROCESS[0]);
     assert!(!stacks.is_unused() && !stacks.flags().contains(PageTableFlags::USER_ACCESSIBLE));
-    let kernels = machine.with(|memory| memory.tables().root_table()[page_at(IN_EVERY_PROCESS[0]).p4_index()].clone());
+    let kernels = machine.with(|memory| {
+        memory.tables().root_table()[page_at(IN_EVERY_PROCESS[0]).p4_index()].clone()
+    });
     assert_eq!(kernels.addr(), stacks.addr(), "the tables below are the kernel's");
 }
 
@@ -203,7 +219,8 @@ fn what_is_shifted_keeps_bytes_and_sharing() {
     assert_eq!(process.pages.state(far), PageState::Own);
 }
 
-/// Every frame that a fork, a shift or a mapping asks for is refused once. Each time nothing has changed.
+/// Every frame that a fork, a shift or a mapping asks for is refused once. Each time nothing has
+/// changed.
 #[test]
 fn each_refused_frame_changes_nothing() {
     let far = |number: u64| number << 39;
@@ -234,7 +251,11 @@ fn each_refused_frame_changes_nothing() {
             let before = machine.counts();
             machine.fail_nth(Some(n));
             let succeeded = attempt(&mut process.pages, &mut object);
-            assert_eq!(machine.fail_nth(None), succeeded, "it succeeds if and only if no frame was refused");
+            assert_eq!(
+                machine.fail_nth(None),
+                succeeded,
+                "it succeeds if and only if no frame was refused"
+            );
             if succeeded {
                 assert_eq!(n, frames + 1, "every frame was refused once");
                 break;
@@ -242,7 +263,11 @@ fn each_refused_frame_changes_nothing() {
             assert_eq!(machine.counts(), before);
             process.settle();
             for page in [AT, NEXT, far(1), far(2) + PAGE_SIZE] {
-                assert_eq!(process.pages.write(page, &page.to_le_bytes()), 8, "still its own, and writable");
+                assert_eq!(
+                    process.pages.write(page, &page.to_le_bytes()),
+                    8,
+                    "still its own, and writable"
+                );
             }
             assert_eq!(process.pages.state(far(3)), PageState::ZeroPage);
             assert_eq!(process.pages.state(far(4)), PageState::Own);

@@ -52,7 +52,8 @@ impl Machine {
         self.ram.flushed.borrow_mut().clear();
     }
 
-    /// Lets the `n`-th frame from now be refused, or none. Returns whether one was still to be refused.
+    /// Lets the `n`-th frame from now be refused, or none. Returns whether one was still to be
+    /// refused.
     pub fn fail_nth(&self, n: Option<usize>) -> bool {
         self.with(|memory| {
             let pending = memory.frames().failure_pending();
@@ -66,7 +67,8 @@ impl Machine {
 ///
 /// # Invariants
 ///
-/// What is remembered is what the tables say, if every change was flushed: [`settle`](Self::settle) holds the code to it.
+/// What is remembered is what the tables say, if every change was flushed: [`settle`](Self::settle)
+/// holds the code to it.
 pub(in crate::memory) struct Process {
     pub pages: Pages<Machine>,
     remembered: HashMap<u64, Leaf>,
@@ -86,7 +88,11 @@ impl Process {
             self.remembered.remove(page);
         }
         for (page, leaf) in &self.remembered {
-            assert_eq!(self.pages.tables.leaf(*page), Some(*leaf), "a stale translation of {page:#x}");
+            assert_eq!(
+                self.pages.tables.leaf(*page),
+                Some(*leaf),
+                "a stale translation of {page:#x}"
+            );
         }
         self.remember();
     }

@@ -1,4 +1,5 @@
-//! `Pages` over a machine made of a vector: single cases, a model that random programs are compared with, and refused frames.
+//! `Pages` over a machine made of a vector: single cases, a model that random programs are compared
+//! with, and refused frames.
 
 mod cases;
 pub(crate) mod machine;

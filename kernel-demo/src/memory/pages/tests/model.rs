@@ -1,4 +1,5 @@
-//! What processes' memory is, said naively: a map from pages to numbered contents. Nothing is shared but numbers.
+//! What processes' memory is, said naively: a map from pages to numbered contents. Nothing is
+//! shared but numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,10 +88,14 @@ impl Model {
     /// The bytes from the address on that may be read, up to `len`.
     pub fn read(&self, process: usize, address: u64, len: usize) -> Vec<u8> {
         let readable = |at: u64| {
-            let page = self.processes[process].get(&(at - at % PAGE_SIZE)).filter(|page| !page.permissions.is_empty())?;
+            let page = self.processes[process]
+                .get(&(at - at % PAGE_SIZE))
+                .filter(|page| !page.permissions.is_empty())?;
             Some(match page.holds {
                 Holds::Zero => 0,
-                Holds::Private(number) | Holds::Object(number) => self.contents[number][(at % PAGE_SIZE) as usize],
+                Holds::Private(number) | Holds::Object(number) => {
+                    self.contents[number][(at % PAGE_SIZE) as usize]
+                }
             })
         };
         (address..address + len as u64).map_while(readable).collect()
@@ -101,7 +106,8 @@ impl Model {
         for (at, byte) in (address..).zip(bytes) {
             let page = self.processes[process].get(&(at - at % PAGE_SIZE));
             let page = page.filter(|page| page.writable && !page.permissions.is_empty());
-            let Some(Holds::Private(number) | Holds::Object(number)) = page.map(|page| page.holds) else {
+            let Some(Holds::Private(number) | Holds::Object(number)) = page.map(|page| page.holds)
+            else {
                 return (at - address) as usize;
             };
             self.contents[number][(at % PAGE_SIZE) as usize] = *byte;
@@ -114,7 +120,9 @@ impl Model {
         for page in self.processes[process].values() {
             match page.holds {
                 Holds::Zero => {}
-                Holds::Private(number) | Holds::Object(number) if self.mappings(number) == 1 => resident.private += 1,
+                Holds::Private(number) | Holds::Object(number) if self.mappings(number) == 1 => {
+                    resident.private += 1
+                }
                 Holds::Private(_) | Holds::Object(_) => resident.shared += 1,
             }
         }
@@ -129,13 +137,15 @@ impl Model {
                 held.insert(number);
             }
         }
-        let spaces = self.processes.iter().map(|space| tables(space.keys().copied())).sum::<usize>();
+        let spaces =
+            self.processes.iter().map(|space| tables(space.keys().copied())).sum::<usize>();
         held.len() + spaces + tables(self.object.keys().map(|index| index * PAGE_SIZE)) + 1
     }
 }
 
 /// Page tables for these pages.
 pub fn tables(pages: impl Iterator<Item = u64>) -> usize {
-    let needed: BTreeSet<(u32, u64)> = pages.flat_map(|page| [21, 30, 39].map(|bits| (bits, page >> bits))).collect();
+    let needed: BTreeSet<(u32, u64)> =
+        pages.flat_map(|page| [21, 30, 39].map(|bits| (bits, page >> bits))).collect();
     1 + needed.len()
 }

@@ -1,4 +1,5 @@
-//! Random programs of a few processes, compared with the model after each step, with frames refused now and then.
+//! Random programs of a few processes, compared with the model after each step, with frames refused
+//! now and then.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,7 +11,8 @@ use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE};
 use crate::memory::pages::{Object, Pages};
 use crate::memory::permissions::Permissions;
 
-/// The pages that programs use lie in runs of this many, each across the border of two tables of some level, or at an end.
+/// The pages that programs use lie in runs of this many, each across the border of two tables of
+/// some level, or at an end.
 const RUN: u64 = 8;
 const RUNS: [u64; 5] = [
     PAGE_SIZE,
@@ -81,7 +83,8 @@ fn len() -> impl Strategy<Value = u64> {
 }
 
 fn address() -> impl Strategy<Value = u64> {
-    (page(), prop_oneof![Just(0), Just(1), 4080..PAGE_SIZE]).prop_map(|(page, offset)| page + offset)
+    (page(), prop_oneof![Just(0), Just(1), 4080..PAGE_SIZE])
+        .prop_map(|(page, offset)| page + offset)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -120,23 +123,33 @@ impl World {
         let Self { object, processes, model, .. } = self;
         let pages = &mut processes[at].pages;
         match *step {
-            Step::Touch { page, write, permissions } => touch(pages, model, at, page, write, permissions),
-            Step::TouchObject { page, index, permissions } if model.state(at, page) == PageState::Missing => {
-                let mapped = pages.spot(page).unwrap().map_object(object, index, permissions).is_ok();
+            Step::Touch { page, write, permissions } => {
+                touch(pages, model, at, page, write, permissions)
+            }
+            Step::TouchObject { page, index, permissions }
+                if model.state(at, page) == PageState::Missing =>
+            {
+                let mapped =
+                    pages.spot(page).unwrap().map_object(object, index, permissions).is_ok();
                 // The object may have its frame even if it could not be mapped.
                 if object.resident() as usize > model.object.len() {
                     let fresh = model.fresh();
                     model.object.insert(index, fresh);
                 }
                 if mapped {
-                    let (holds, writable) = (Holds::Object(model.object[&index]), permissions.contains(Permissions::WRITE));
+                    let (holds, writable) = (
+                        Holds::Object(model.object[&index]),
+                        permissions.contains(Permissions::WRITE),
+                    );
                     model.processes[at].insert(page, Page { holds, permissions, writable });
                 }
             }
             Step::CopyZeroPage { page } if model.state(at, page) == PageState::ZeroPage => {
                 if pages.spot(page).unwrap().copy().is_ok() {
                     let holds = Holds::Private(model.fresh());
-                    model.processes[at].entry(page).and_modify(|page| *page = Page { holds, writable: true, ..*page });
+                    model.processes[at]
+                        .entry(page)
+                        .and_modify(|page| *page = Page { holds, writable: true, ..*page });
                 }
             }
             Step::Unmap { page, len } => {
@@ -147,15 +160,21 @@ impl World {
             Step::Protect { page, len, to } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
                 pages.protect(page, end, to);
-                let within: Vec<u64> = model.processes[at].range(page..end).map(|(page, _)| *page).collect();
+                let within: Vec<u64> =
+                    model.processes[at].range(page..end).map(|(page, _)| *page).collect();
                 within.into_iter().for_each(|page| model.protect(at, page, to));
             }
             Step::Shift { page, to, len } => {
                 let apart = page + len <= to || to + len <= page;
                 let space = &mut model.processes[at];
                 let fits = page.max(to) + len <= LOWER_HALF_END;
-                if apart && fits && space.range(to..to + len).next().is_none() && pages.shift(page, to, len).is_ok() {
-                    let moved: Vec<u64> = space.range(page..page + len).map(|(page, _)| *page).collect();
+                if apart
+                    && fits
+                    && space.range(to..to + len).next().is_none()
+                    && pages.shift(page, to, len).is_ok()
+                {
+                    let moved: Vec<u64> =
+                        space.range(page..page + len).map(|(page, _)| *page).collect();
                     for old in moved {
                         let there = space.remove(&old).unwrap();
                         space.insert(old - page + to, there);
@@ -190,8 +209,13 @@ impl World {
         for (at, process) in self.processes.iter_mut().enumerate() {
             process.settle();
             let (pages, space) = (&mut process.pages, &self.model.processes[at]);
-            for page in RUNS.iter().flat_map(|run| (0..RUN).map(move |page| run + page * PAGE_SIZE)) {
-                assert_eq!(pages.state(page), self.model.state(at, page), "{page:#x} of process {at}");
+            for page in RUNS.iter().flat_map(|run| (0..RUN).map(move |page| run + page * PAGE_SIZE))
+            {
+                assert_eq!(
+                    pages.state(page),
+                    self.model.state(at, page),
+                    "{page:#x} of process {at}"
+                );
             }
             let resident = pages.resident_in(0, LOWER_HALF_END);
             assert_eq!(resident, self.model.resident(at));
@@ -204,18 +228,26 @@ impl World {
 }
 
 /// What the address space decides about an access to private memory, done on both sides.
-fn touch(pages: &mut Pages<Machine>, model: &mut Model, at: usize, page: u64, write: bool, permissions: Permissions) {
+fn touch(
+    pages: &mut Pages<Machine>,
+    model: &mut Model,
+    at: usize,
+    page: u64,
+    write: bool,
+    permissions: Permissions,
+) {
     let there = model.processes[at].get(&page).copied();
     let permissions = there.map_or(permissions, |there| there.permissions);
     if write && !permissions.contains(Permissions::WRITE) {
         return;
     }
     let becomes = match (model.state(at, page), write) {
-        (PageState::Missing, false) => pages.spot(page).unwrap().map_zero_page(permissions).ok().map(|()| Page {
-            holds: Holds::Zero,
-            permissions,
-            writable: false,
-        }),
+        (PageState::Missing, false) => pages
+            .spot(page)
+            .unwrap()
+            .map_zero_page(permissions)
+            .ok()
+            .map(|()| Page { holds: Holds::Zero, permissions, writable: false }),
         (PageState::Missing | PageState::ZeroPage, true) => pages
             .spot(page)
             .unwrap()

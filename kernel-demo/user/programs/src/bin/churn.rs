@@ -1,4 +1,5 @@
-//! A long random life of a heap: blocks of all sizes come, change and go, and the heap is checked on the way (C5, C6, C7, C15).
+//! A long random life of a heap: blocks of all sizes come, change and go, and the heap is checked
+//! on the way (C5, C6, C7, C15).
 //!
 //! `churn [steps [seed]]`
 
@@ -52,7 +53,10 @@ fn run(arguments: Arguments) -> Verdict {
             whole()?;
         }
     }
-    ensure!(slots.iter().all(|slot| slot.bytes.iter().all(|&byte| byte == slot.fill)), "each block has what was written to it");
+    ensure!(
+        slots.iter().all(|slot| slot.bytes.iter().all(|&byte| byte == slot.fill)),
+        "each block has what was written to it"
+    );
     println!("checks: {checks}");
     println!("at the end: {}", HEAP.stats());
 

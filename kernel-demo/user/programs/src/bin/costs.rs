@@ -1,5 +1,6 @@
-//! What the system calls and faults of a heap cost, by the processor's time-stamp counter. Under QEMU with `-icount shift=0` that counts
-//! instructions, the kernel's included, and each run counts the same.
+//! What the system calls and faults of a heap cost, by the processor's time-stamp counter. Under
+//! QEMU with `-icount shift=0` that counts instructions, the kernel's included, and each run counts
+//! the same.
 //!
 //! `costs [rounds]`
 
@@ -10,7 +11,9 @@ use programs::clock::now;
 use programs::{Span, machine};
 use runtime::system::memory::{self, MapFlags};
 use runtime::system::process::{self, Ending, Fork};
-use runtime::{Arguments, PAGE, Untrue, Verdict, claim, ensure, in_child_watched, println, program};
+use runtime::{
+    Arguments, PAGE, Untrue, Verdict, claim, ensure, in_child_watched, println, program,
+};
 
 program!(run);
 
@@ -27,7 +30,8 @@ fn run(arguments: Arguments) -> Verdict {
     processes(rounds)
 }
 
-/// Does it so many times, and prints what it takes; the first time, which touches what was never touched, does not count.
+/// Does it so many times, and prints what it takes; the first time, which touches what was never
+/// touched, does not count.
 fn measure(name: &str, rounds: usize, mut run: impl FnMut() -> Verdict) -> Verdict {
     run()?;
     let begun = now();
@@ -86,7 +90,10 @@ fn faults(rounds: usize) -> Verdict {
     let before = process::usage().faults;
     let mut pages = 0..=rounds;
     measure("fault-read", rounds, || {
-        ensure!(pages.next().is_some_and(|page| span.get(page * PAGE) == 0), "a page reads as zero");
+        ensure!(
+            pages.next().is_some_and(|page| span.get(page * PAGE) == 0),
+            "a page reads as zero"
+        );
         Ok(())
     })?;
     each_page(&span, "fault-write-after-read", rounds)?;
@@ -98,7 +105,10 @@ fn faults(rounds: usize) -> Verdict {
     let served = process::usage().faults - before;
     println!("faults: {served}");
     // Linux may map more than a page at a fault.
-    claim!(machine::is_linux() || served >= 4 * (rounds + 1), "there were as many faults as were measured");
+    claim!(
+        machine::is_linux() || served >= 4 * (rounds + 1),
+        "there were as many faults as were measured"
+    );
     Ok(())
 }
 
@@ -134,7 +144,8 @@ fn processes(rounds: usize) -> Verdict {
         process::sched_yield();
         Ok(())
     })?;
-    // With two who do nothing but give way, each call is a switch, and comes back after another one.
+    // With two who do nothing but give way, each call is a switch, and comes back after another
+    // one.
     let page = Span::map(PAGE, MapFlags::SHARED)?;
     let mut here = Ok(());
     let ending = in_child_watched(

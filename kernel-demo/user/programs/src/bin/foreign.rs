@@ -1,5 +1,5 @@
-//! A library that moves the break behind the heap's back (C14). The heap goes on beside its memory; and if memory is taken away, it says so
-//! and stops.
+//! A library that moves the break behind the heap's back (C14). The heap goes on beside its memory;
+//! and if memory is taken away, it says so and stops.
 
 #![no_std]
 #![no_main]
@@ -36,7 +36,10 @@ fn run(_: Arguments) -> Verdict {
         first.address() < library.address() && library.address() < second.address(),
         "its memory lies between two of our blocks"
     );
-    claim!(heap.stats().holes == 1 && heap.check().is_ok(), "to the heap that is a hole, and it is whole");
+    claim!(
+        heap.stats().holes == 1 && heap.check().is_ok(),
+        "to the heap that is a hole, and it is whole"
+    );
 
     println!("it moves the break by a system call of its own:");
     let end = runtime::sbrk(0)?.addr().get();
@@ -52,11 +55,16 @@ fn run(_: Arguments) -> Verdict {
 
     println!("the library takes away what is not its own:");
     let ending = in_child(|| taken_away(&mut heap, first.address()))?;
-    claim!(ending == Ending::WELL, "the heap says so and serves nobody any more; the process goes on");
+    claim!(
+        ending == Ending::WELL,
+        "the heap says so and serves nobody any more; the process goes on"
+    );
 
     println!("the library hands its memory over:");
     // SAFETY: nobody uses it any more.
-    let gained = unsafe { heap.add_region(core::ptr::with_exposed_provenance_mut(library.address()), library.len()) };
+    let gained = unsafe {
+        heap.add_region(core::ptr::with_exposed_provenance_mut(library.address()), library.len())
+    };
     claim!(gained.is_ok() && heap.stats().holes == 1, "the hole is filled");
     for block in [first, second, third] {
         // SAFETY: each is a block of this heap, and is not used any more.
@@ -64,11 +72,15 @@ fn run(_: Arguments) -> Verdict {
     }
     heap.flush();
     show(&heap);
-    claim!(heap.check().is_ok() && heap.stats().live_cells == 0, "all is freed, and the heap is whole");
+    claim!(
+        heap.check().is_ok() && heap.stats().live_cells == 0,
+        "all is freed, and the heap is whole"
+    );
     Ok(())
 }
 
-/// Somebody moves the break down over the heap's memory. (In a child: the heap of the parent is not harmed.)
+/// Somebody moves the break down over the heap's memory. (In a child: the heap of the parent is not
+/// harmed.)
 fn taken_away(heap: &mut Mine, to: usize) -> Verdict {
     // SAFETY: what is above is not used any more, but by the heap, and that is the point.
     let moved = unsafe { memory::brk(to) };
@@ -97,5 +109,7 @@ fn start(address: usize) -> Result<NonNull<u8>, Untrue> {
 }
 
 fn show(heap: &Mine) {
-    heap.cells().for_each(|cell| println!("  {:#x}: {:6} bytes: {:?}", cell.address, cell.size, cell.state));
+    heap.cells().for_each(|cell| {
+        println!("  {:#x}: {:6} bytes: {:?}", cell.address, cell.size, cell.state)
+    });
 }

@@ -1,4 +1,5 @@
-//! Copy-on-write, seen in fault counts: a child costs a copy of the pages that are written, and no others.
+//! Copy-on-write, seen in fault counts: a child costs a copy of the pages that are written, and no
+//! others.
 
 #![no_std]
 #![no_main]
@@ -59,7 +60,10 @@ fn child(span: &Span) -> Verdict {
         println!("frames taken: {frames}");
         claim!(frames == WRITTEN, "and copies it");
     }
-    claim!(span.holds(1..=WRITTEN, OF_CHILD) && span.holds(WRITTEN + 1..PAGES, OF_PARENT), "the rest is still the parent's");
+    claim!(
+        span.holds(1..=WRITTEN, OF_CHILD) && span.holds(WRITTEN + 1..PAGES, OF_PARENT),
+        "the rest is still the parent's"
+    );
     let meter = Meter::start();
     span.touch(1..=WRITTEN, OF_CHILD);
     claim!(meter.read().faults == 0, "a page is copied once");

@@ -1,6 +1,7 @@
 //! The smallest program: says what the kernel gave it to start with.
 //!
-//! `hello [word …]` prints its arguments, and checks the start stack against the image that it finds itself in.
+//! `hello [word …]` prints its arguments, and checks the start stack against the image that it
+//! finds itself in.
 
 #![no_std]
 #![no_main]
@@ -28,7 +29,10 @@ fn run(arguments: Arguments) -> Verdict {
     let auxiliary = arguments.auxiliary();
     claim!(auxiliary.page_size == Some(PAGE), "the kernel says how large a page is");
     claim!(auxiliary.entry == Some(_start as *const () as usize), "and where the program begins");
-    claim!(auxiliary.segments.is_some_and(|address| address % PAGE == size_of_elf_header()), "and where its segments are listed");
+    claim!(
+        auxiliary.segments.is_some_and(|address| address % PAGE == size_of_elf_header()),
+        "and where its segments are listed"
+    );
     Ok(())
 }
 

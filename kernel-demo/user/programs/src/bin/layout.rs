@@ -42,12 +42,22 @@ fn run(_: Arguments) -> Verdict {
     for (name, address) in places {
         println!("{name}: {address:#x}");
     }
-    claim!(constants < text && text < data && data < bss, "constants, text, data and bss lie in this order");
-    claim!(mapping.address() < stack && stack < END, "mappings lie below the stack, the stack below the kernel");
+    claim!(
+        constants < text && text < data && data < bss,
+        "constants, text, data and bss lie in this order"
+    );
+    claim!(
+        mapping.address() < stack && stack < END,
+        "mappings lie below the stack, the stack below the kernel"
+    );
     claim!(stack - heap > 1 << 30, "between heap and stack there is a wide gap");
-    // Linux loads a program that brings its own start-up code among the mappings, and puts the break where the program would have been.
+    // Linux loads a program that brings its own start-up code among the mappings, and puts the
+    // break where the program would have been.
     if !machine::is_linux() {
-        claim!(bss < heap && heap < mapping.address(), "the heap lies above bss, and below the mappings");
+        claim!(
+            bss < heap && heap < mapping.address(),
+            "the heap lies above bss, and below the mappings"
+        );
     }
     claim!(BSS.iter().all(|byte| byte.load(Ordering::Relaxed) == 0), "bss is zero");
     Ok(())

@@ -1,4 +1,5 @@
-//! Moving the break reserves addresses and no memory; the first touch of a page brings a frame (C12), moving it down gives it back (C13).
+//! Moving the break reserves addresses and no memory; the first touch of a page brings a frame
+//! (C12), moving it down gives it back (C13).
 //!
 //! `lazy [MiB]` says how far the break moves.
 
@@ -17,7 +18,8 @@ const STEP: usize = 64 << 20;
 /// How many pages are written to.
 const TOUCHED: usize = 16;
 
-/// Pages under one page table. What is written is twice as far apart at least, so each page of it needs a table of its own.
+/// Pages under one page table. What is written is twice as far apart at least, so each page of it
+/// needs a table of its own.
 const UNDER_ONE_TABLE: usize = 512;
 const LEAST_APART: usize = 2 * UNDER_ONE_TABLE;
 
@@ -41,13 +43,16 @@ fn run(arguments: Arguments) -> Verdict {
         println!("frames taken: {frames}");
         claim!(frames < TOUCHED, "and takes no frames, but perhaps for tables");
         println!("frames of the machine: {free}");
-        claim!(span.pages() > 2 * free, "there are more than twice as many pages as there ever were frames");
+        claim!(
+            span.pages() > 2 * free,
+            "there are more than twice as many pages as there ever were frames"
+        );
     }
 
     let first = (span.address() / PAGE).next_multiple_of(UNDER_ONE_TABLE) - span.address() / PAGE;
     only_written(&span, || (0..TOUCHED).map(|index| first + index * apart))?;
-    // Under the same tables as those that were written, so that it takes no frame for a table either. But Linux may have mapped all of
-    // what is under a table at once.
+    // Under the same tables as those that were written, so that it takes no frame for a table
+    // either. But Linux may have mapped all of what is under a table at once.
     let beside = if machine::is_linux() { UNDER_ONE_TABLE } else { UNDER_ONE_TABLE / 8 };
     only_read(&span, || (0..TOUCHED).map(|index| first + index * apart + beside))?;
 
@@ -70,7 +75,10 @@ fn only_written<Pages: Iterator<Item = usize>>(span: &Span, pages: impl Fn() -> 
     claim!(faults == TOUCHED, "the first touch of each page is a fault");
     if let Some(frames) = frames {
         println!("frames taken: {frames}");
-        claim!((TOUCHED..4 * TOUCHED).contains(&frames), "memory is taken for what is touched, and tables for it");
+        claim!(
+            (TOUCHED..4 * TOUCHED).contains(&frames),
+            "memory is taken for what is touched, and tables for it"
+        );
     }
     let meter = Meter::start();
     span.touch(pages(), 8);

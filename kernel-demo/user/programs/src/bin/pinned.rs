@@ -1,4 +1,5 @@
-//! A small live block above a large free one pins the break; a large block on a mapping of its own goes back at once (C15).
+//! A small live block above a large free one pins the break; a large block on a mapping of its own
+//! goes back at once (C15).
 
 #![no_std]
 #![no_main]
@@ -68,7 +69,10 @@ fn on_a_mapping(heap: &mut Mine) -> Verdict {
     // SAFETY: the block is not used any more.
     unsafe { heap.deallocate(large, LARGE) };
     let maps = views::text(View::Maps, &mut room)?;
-    claim!(views::region_at(maps, large.addr().get()).is_none(), "which is gone the moment it is freed");
+    claim!(
+        views::region_at(maps, large.addr().get()).is_none(),
+        "which is gone the moment it is freed"
+    );
     claim!(views::region_at(maps, small.addr().get()).is_some(), "while the small block lives");
     // SAFETY: the block is not used any more.
     unsafe { heap.deallocate(small, SMALL) };

@@ -1,5 +1,6 @@
-//! Without paging an address is a place in the machine's memory, and any of them works. With it an address is what this process's tables
-//! say (C18). The kernel's tour shows the former, with the code that it started with; this shows what is left of it in a process.
+//! Without paging an address is a place in the machine's memory, and any of them works. With it an
+//! address is what this process's tables say (C18). The kernel's tour shows the former, with the
+//! code that it started with; this shows what is left of it in a process.
 
 #![no_std]
 #![no_main]
@@ -37,10 +38,12 @@ fn run(_: Arguments) -> Verdict {
     println!("an address means what the tables say:");
     let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED_NOREPLACE;
     // SAFETY: nothing of ours is there.
-    let address = unsafe { memory::mmap(SCREEN, PAGE, Protection::READ | Protection::WRITE, flags, -1, 0) }?;
+    let address =
+        unsafe { memory::mmap(SCREEN, PAGE, Protection::READ | Protection::WRITE, flags, -1, 0) }?;
     claim!(address == SCREEN, "a process can have memory of its own at {SCREEN:#x}");
     // SAFETY: a mapping of ours, to the end of the process.
-    let own = unsafe { Span::new(core::ptr::NonNull::slice_from_raw_parts(start_of(address), PAGE)) };
+    let own =
+        unsafe { Span::new(core::ptr::NonNull::slice_from_raw_parts(start_of(address), PAGE)) };
     claim!(own.is_zero(), "it is not the screen: it is empty");
     own.fill(b'!');
     claim!(own.is_filled(b'!'), "and keeps what is written to it");
@@ -49,7 +52,10 @@ fn run(_: Arguments) -> Verdict {
         own.fill(b'?');
         Ok(())
     })?;
-    claim!(ending == Ending::WELL && own.is_filled(b'!'), "as its own: the same address, another place");
+    claim!(
+        ending == Ending::WELL && own.is_filled(b'!'),
+        "as its own: the same address, another place"
+    );
     Ok(())
 }
 

@@ -22,16 +22,24 @@ static CASES: [Case; 14] = [
     ("null", "write to address 0", || write(0)),
     ("kernel", "read the kernel's half", || read(KERNEL)),
     ("kernel-write", "write to the kernel's half", || write(KERNEL)),
-    ("not-canonical", "read an address that the processor does not have", || read(0x0000_8000_0000_0000)),
+    ("not-canonical", "read an address that the processor does not have", || {
+        read(0x0000_8000_0000_0000)
+    }),
     ("text", "write to text", || write(run as *const () as usize)),
     ("constant", "write to a constant", || write((&raw const CONSTANT).addr())),
-    ("relocated", "write to a constant that holds addresses, once they are right", || write((&raw const CASES).addr())),
+    ("relocated", "write to a constant that holds addresses, once they are right", || {
+        write((&raw const CASES).addr())
+    }),
     ("execute-data", "execute data", execute_data),
     ("execute-stack", "execute the stack", execute_stack),
     ("after-shrink", "read what the break has given back", after_shrink),
     ("after-unmap", "read what was unmapped", after_unmap),
-    ("guard", "write below the most that the stack may have", || write(stack_pointer() - BELOW_STACK)),
-    ("recursion", "let the stack grow for ever", || Err(if recurse(0) == 0 { Untrue::ARGUMENTS } else { Untrue::CLAIM })),
+    ("guard", "write below the most that the stack may have", || {
+        write(stack_pointer() - BELOW_STACK)
+    }),
+    ("recursion", "let the stack grow for ever", || {
+        Err(if recurse(0) == 0 { Untrue::ARGUMENTS } else { Untrue::CLAIM })
+    }),
 ];
 
 /// Text, for all that the linker knows.

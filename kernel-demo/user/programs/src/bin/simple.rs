@@ -1,5 +1,5 @@
-//! The documents' simple allocator as the heap of a process: `malloc` moves the break (C4), `free` keeps what is in between (C5), and gives
-//! back what ends at the break (C8).
+//! The documents' simple allocator as the heap of a process: `malloc` moves the break (C4), `free`
+//! keeps what is in between (C5), and gives back what ends at the break (C8).
 
 #![no_std]
 #![no_main]
@@ -29,7 +29,10 @@ fn run(_: Arguments) -> Verdict {
     drop(low);
     show("the lower block freed");
     let third = brk()?;
-    claim!(third > high.as_ptr().addr(), "free of the lower block cannot move it below the upper one");
+    claim!(
+        third > high.as_ptr().addr(),
+        "free of the lower block cannot move it below the upper one"
+    );
     let again = Vec::<u8>::with_capacity(BLOCK);
     claim!(again.as_ptr().addr() == address, "the next malloc gets that block back");
     claim!(brk()? == third, "without moving the break");
@@ -37,14 +40,19 @@ fn run(_: Arguments) -> Verdict {
     drop((again, high));
     show("all freed");
     let left = brk()? - start;
-    claim!(left < BLOCK, "once the block at the break is free, the break comes down: {left} bytes are left");
+    claim!(
+        left < BLOCK,
+        "once the block at the break is free, the break comes down: {left} bytes are left"
+    );
     Ok(())
 }
 
 /// The free cells, in the order of addresses.
 fn show(when: &str) {
     println!("free cells, {when}:");
-    HEAP.with(|heap| heap.free_cells().for_each(|(address, size)| println!("  {address:#x}: {size} bytes")));
+    HEAP.with(|heap| {
+        heap.free_cells().for_each(|(address, size)| println!("  {address:#x}: {size} bytes"))
+    });
 }
 
 /// Where the break stands.

@@ -1,6 +1,7 @@
 //! A process that never gives way does not keep the others from running.
 //!
-//! `spin` makes a child that spins until it is told to stop: who tells it must have run. `spin N` spins N times, `spin forever` for ever.
+//! `spin` makes a child that spins until it is told to stop: who tells it must have run. `spin N`
+//! spins N times, `spin forever` for ever.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,5 @@
-//! Writes to some pages of a mapping, one after the other, and prints what that costs: what fault-around saves, and what it wastes.
+//! Writes to some pages of a mapping, one after the other, and prints what that costs: what
+//! fault-around saves, and what it wastes.
 //!
 //! `touch PAGES STRIDE` writes to every so-many-th of so many pages.
 
@@ -31,7 +32,10 @@ fn run(arguments: Arguments) -> Verdict {
     }
     println!("ticks: {ticks}");
     // Linux may map more than a page at a fault, and may do so before the first one.
-    claim!(machine::is_linux() || (1..=chosen().count()).contains(&faults), "no page faults more than once");
+    claim!(
+        machine::is_linux() || (1..=chosen().count()).contains(&faults),
+        "no page faults more than once"
+    );
     claim!(span.holds(chosen(), 1), "what was written is there");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Two processes, the same addresses, different contents (C19).
 //!
-//! Parent and child take turns, so both live while each looks at its own: a shared page says whose turn it is.
+//! Parent and child take turns, so both live while each looks at its own: a shared page says whose
+//! turn it is.
 
 #![no_std]
 #![no_main]
@@ -47,7 +48,11 @@ fn live(who: &str, own: u64, boxed: &AtomicU64, turns: &Span, first: u8) -> Verd
 
         wait_for(turns, 4 * round + first + 2);
         let (in_data, on_heap) = (NUMBER.load(Ordering::Relaxed), boxed.load(Ordering::Relaxed));
-        println!("{who}: process {}: {in_data} at {:p}, {on_heap} at {boxed:p}", process::getpid(), &raw const NUMBER);
+        println!(
+            "{who}: process {}: {in_data} at {:p}, {on_heap} at {boxed:p}",
+            process::getpid(),
+            &raw const NUMBER
+        );
         claim!((in_data, on_heap) == (own, own), "{who}: both are my own");
         turns.set(0, 4 * round + first + 3);
     }

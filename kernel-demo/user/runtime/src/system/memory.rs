@@ -49,7 +49,8 @@ bitflags! {
     }
 }
 
-/// Moves the break to `to` and returns where it then stands: `to`, or, if the kernel refuses, where it stood.
+/// Moves the break to `to` and returns where it then stands: `to`, or, if the kernel refuses, where
+/// it stood.
 ///
 /// # Safety
 ///
@@ -85,7 +86,11 @@ pub unsafe fn mmap(
 /// # Errors
 ///
 /// `EINVAL`, `ENOMEM`.
-pub fn map_anonymous(len: usize, protection: Protection, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
+pub fn map_anonymous(
+    len: usize,
+    protection: Protection,
+    flags: MapFlags,
+) -> Result<NonNull<u8>, Errno> {
     let flags = (flags | MapFlags::ANONYMOUS) & !(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
     // SAFETY: a place that nothing else has.
     let start = unsafe { mmap(0, len, protection, flags, -1, 0) }?;
@@ -129,7 +134,13 @@ pub unsafe fn mprotect(start: usize, len: usize, protection: Protection) -> Resu
 /// # Safety
 ///
 /// What is cut off or moved away, or lies where it is moved to, is not used any more.
-pub unsafe fn mremap(start: usize, len: usize, new_len: usize, flags: RemapFlags, to: usize) -> Result<usize, Errno> {
+pub unsafe fn mremap(
+    start: usize,
+    len: usize,
+    new_len: usize,
+    flags: RemapFlags,
+    to: usize,
+) -> Result<usize, Errno> {
     // SAFETY: the caller's promise.
     unsafe { syscall!(Sysno::mremap, start, len, new_len, flags.bits(), to) }
 }
@@ -143,7 +154,11 @@ pub unsafe fn mremap(start: usize, len: usize, new_len: usize, flags: RemapFlags
 /// # Safety
 ///
 /// It is one mapping, and after `Ok` only its new place is used.
-pub unsafe fn resize_mapping(start: NonNull<u8>, len: usize, new_len: usize) -> Result<NonNull<u8>, Errno> {
+pub unsafe fn resize_mapping(
+    start: NonNull<u8>,
+    len: usize,
+    new_len: usize,
+) -> Result<NonNull<u8>, Errno> {
     // SAFETY: the caller's promise.
     let moved = unsafe { mremap(start.addr().get(), len, new_len, RemapFlags::MAY_MOVE, 0) }?;
     NonNull::new(ptr::with_exposed_provenance_mut(moved)).ok_or(Errno::ENOMEM)

@@ -5,8 +5,9 @@
 //!   process   exit  fork  wait4  getpid  sched_yield  getrusage         view      proc_view  frames_free
 //! ```
 //!
-//! Rules of this folder: each function is one system call, but for those whose text says otherwise. Addresses are plain numbers where a
-//! wrong one is an error that the kernel reports, and pointers where there is something behind them.
+//! Rules of this folder: each function is one system call, but for those whose text says otherwise.
+//! Addresses are plain numbers where a wrong one is an error that the kernel reports, and pointers
+//! where there is something behind them.
 
 pub mod io;
 pub mod memory;
@@ -15,7 +16,8 @@ pub mod view;
 
 pub use syscalls::Errno;
 
-/// A system call of any number, with arguments of zero: to see what the kernel says to one that it does not have.
+/// A system call of any number, with arguments of zero: to see what the kernel says to one that it
+/// does not have.
 ///
 /// # Errors
 ///

@@ -160,7 +160,8 @@ pub fn sched_yield() {
 pub fn usage() -> Usage {
     let mut usage = MaybeUninit::<rusage>::zeroed();
     // SAFETY: borrowed for writing. (0 is this process.)
-    unsafe { getrusage_to(0, usage.as_mut_ptr().expose_provenance()) }.expect("a process may ask for what it used");
+    unsafe { getrusage_to(0, usage.as_mut_ptr().expose_provenance()) }
+        .expect("a process may ask for what it used");
     // SAFETY: numbers, which are numbers whatever was written.
     let usage = unsafe { usage.assume_init() };
     Usage { faults: usage.ru_minflt as usize, peak_kib: usage.ru_maxrss as usize }

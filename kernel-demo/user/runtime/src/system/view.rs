@@ -25,7 +25,12 @@ pub enum View {
 pub fn proc_view(view: View, text: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel writes into what is borrowed for writing.
     Errno::from_ret(unsafe {
-        syscalls::raw::syscall3(PROC_VIEW, view as usize, text.as_mut_ptr().expose_provenance(), text.len())
+        syscalls::raw::syscall3(
+            PROC_VIEW,
+            view as usize,
+            text.as_mut_ptr().expose_provenance(),
+            text.len(),
+        )
     })
 }
 

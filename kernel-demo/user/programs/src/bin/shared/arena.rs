@@ -27,7 +27,8 @@ struct Head {
 ///
 /// # Invariants
 ///
-/// `head` is in the mapping, at the same address in all of them, and stays; what is behind it is the heap's.
+/// `head` is in the mapping, at the same address in all of them, and stays; what is behind it is
+/// the heap's.
 #[derive(Debug)]
 pub struct Arena {
     head: NonNull<Head>,
@@ -40,7 +41,8 @@ impl Arena {
     ///
     /// What the kernel answers.
     pub fn new() -> Result<Self, Errno> {
-        let start = memory::map_anonymous(SIZE, Protection::READ | Protection::WRITE, MapFlags::SHARED)?;
+        let start =
+            memory::map_anonymous(SIZE, Protection::READ | Protection::WRITE, MapFlags::SHARED)?;
         let room = size_of::<Head>().next_multiple_of(PAGE);
         // SAFETY: inside the mapping.
         let memory = unsafe { start.add(room) };
@@ -50,7 +52,12 @@ impl Arena {
         let head = start.cast();
         // SAFETY: the start of the mapping, aligned to a page, and large enough.
         unsafe {
-            head.write(Head { heap, mailbox: AtomicUsize::new(0), ledger: AtomicUsize::new(0), ledger_lock: Yielding::INIT })
+            head.write(Head {
+                heap,
+                mailbox: AtomicUsize::new(0),
+                ledger: AtomicUsize::new(0),
+                ledger_lock: Yielding::INIT,
+            })
         };
         Ok(Self { head })
     }

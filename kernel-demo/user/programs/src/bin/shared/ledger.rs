@@ -37,7 +37,14 @@ pub struct Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes: process {} at {}:{}", self.size, self.owner, self.at.file(), self.at.line())
+        write!(
+            f,
+            "{} bytes: process {} at {}:{}",
+            self.size,
+            self.owner,
+            self.at.file(),
+            self.at.line()
+        )
     }
 }
 
@@ -52,7 +59,8 @@ pub enum Refusal {
 ///
 /// # Invariants
 ///
-/// The list from `arena.ledger()` on is that of all live blocks; each entry on it is valid. It is touched with the ledger's lock held.
+/// The list from `arena.ledger()` on is that of all live blocks; each entry on it is valid. It is
+/// touched with the ledger's lock held.
 #[derive(Debug)]
 pub struct Ledger<'arena> {
     arena: &'arena Arena,
@@ -115,7 +123,9 @@ impl<'arena> Ledger<'arena> {
                 if is_it(at + size_of::<Entry>(), &entry) {
                     match before {
                         // SAFETY: it is on the list, and nobody else changes it.
-                        Some((before, entry_before)) => unsafe { before.write(Entry { next: entry.next, ..entry_before }) },
+                        Some((before, entry_before)) => unsafe {
+                            before.write(Entry { next: entry.next, ..entry_before })
+                        },
                         None => *first = entry.next,
                     }
                     // SAFETY: it was on the list.
@@ -126,7 +136,8 @@ impl<'arena> Ledger<'arena> {
                 at = entry.next;
             }
         })?;
-        // SAFETY: allocated with this layout, and off the list, so this is the only one who frees it.
+        // SAFETY: allocated with this layout, and off the list, so this is the only one who frees
+        // it.
         unsafe { self.arena.heap().deallocate(place.cast(), layout(entry.size)?) };
         Some(())
     }

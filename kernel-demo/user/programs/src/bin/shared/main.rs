@@ -6,7 +6,8 @@
 //!   child ──┘ (MAP_SHARED)└─► at the same address in both, so addresses may be kept in it
 //! ```
 //!
-//! First the heap as it is, fast; then with a ledger that knows who allocated what, and where (ledger.rs).
+//! First the heap as it is, fast; then with a ledger that knows who allocated what, and where
+//! (ledger.rs).
 
 #![no_std]
 #![no_main]
@@ -19,7 +20,9 @@ use core::ptr::NonNull;
 
 use fastrand::Rng;
 use runtime::system::process::{self, Ending};
-use runtime::{Arguments, Untrue, Verdict, claim, ensure, in_child, in_child_watched, println, program};
+use runtime::{
+    Arguments, Untrue, Verdict, claim, ensure, in_child, in_child_watched, println, program,
+};
 
 use arena::Arena;
 use ledger::{Ledger, Refusal};
@@ -46,7 +49,8 @@ fn letters(arena: &Arena) -> Verdict {
         Ok(())
     })?;
     claim!(ending == Ending::WELL, "the child has written, and is gone");
-    let letter = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(arena.receive())).ok_or(Untrue::CLAIM)?;
+    let letter = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(arena.receive()))
+        .ok_or(Untrue::CLAIM)?;
     println!("process {} reads at {letter:p}", process::getpid());
     claim!(is_filled(letter, LETTER.size(), b'L'), "what it wrote is here, at the same address");
     // SAFETY: the child allocated it with this layout and is gone.
@@ -62,7 +66,10 @@ fn both_at_once(arena: &Arena) -> Verdict {
     let ending = in_child_watched(|| work(arena, 1), |_| here = work(arena, 2))?;
     here?;
     claim!(ending == Ending::WELL, "no block of one process was ever the other's as well");
-    claim!(arena.heap().stats().live_cells == 0 && arena.heap().check().is_ok(), "all is freed, and the heap is whole");
+    claim!(
+        arena.heap().stats().live_cells == 0 && arena.heap().check().is_ok(),
+        "all is freed, and the heap is whole"
+    );
     Ok(())
 }
 
@@ -77,7 +84,8 @@ fn work(arena: &Arena, seed: u64) -> Verdict {
             // SAFETY: allocated below, with this layout.
             unsafe { arena.heap().deallocate(block, layout) };
         } else {
-            let layout = Layout::from_size_align(random.usize(1..3000), 8).map_err(|_| Untrue::CLAIM)?;
+            let layout =
+                Layout::from_size_align(random.usize(1..3000), 8).map_err(|_| Untrue::CLAIM)?;
             let block = allocate(arena, layout)?;
             fill(block, layout.size(), fill_with);
             *slot = Some((block, layout));
@@ -91,7 +99,8 @@ fn work(arena: &Arena, seed: u64) -> Verdict {
     Ok(())
 }
 
-/// With the ledger, blocks that a process left behind can be told from those that others still need.
+/// With the ledger, blocks that a process left behind can be told from those that others still
+/// need.
 fn who_allocated_what(arena: &Arena) -> Verdict {
     println!("who allocated what:");
     let ledger = Ledger::new(arena);
@@ -108,7 +117,10 @@ fn who_allocated_what(arena: &Arena) -> Verdict {
         },
         |number| child = number,
     )?;
-    claim!(ending == Ending::WELL, "the child allocates three blocks, and ends without freeing them");
+    claim!(
+        ending == Ending::WELL,
+        "the child allocates three blocks, and ends without freeing them"
+    );
 
     let (mut of_child, mut of_parent) = (0, 0);
     ledger.for_each(|entry| {
@@ -116,7 +128,10 @@ fn who_allocated_what(arena: &Arena) -> Verdict {
         of_child += usize::from(entry.owner == child && entry.at.file().ends_with("main.rs"));
         of_parent += usize::from(entry.owner == process::getpid());
     });
-    claim!((of_child, of_parent) == (3, 1), "the ledger knows whose each block is, and the line that asked for it");
+    claim!(
+        (of_child, of_parent) == (3, 1),
+        "the ledger knows whose each block is, and the line that asked for it"
+    );
 
     let freed = ledger.free_all_of(child);
     claim!(freed == 3, "so what a dead process left is freed, and only that");
@@ -124,7 +139,10 @@ fn who_allocated_what(arena: &Arena) -> Verdict {
     claim!(ledger.free(own) == Err(Refusal::NotLive), "but not twice");
     let inside = own.map_addr(|address| address.saturating_add(16));
     claim!(ledger.free(inside) == Err(Refusal::NotLive), "nor what is no block");
-    claim!(arena.heap().stats().live_cells == 0 && arena.heap().check().is_ok(), "all is freed, and the heap is whole");
+    claim!(
+        arena.heap().stats().live_cells == 0 && arena.heap().check().is_ok(),
+        "all is freed, and the heap is whole"
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Each promise of the system calls, at its edges: after xv6's program of this name, whose idea it is to run each case in a child.
+//! Each promise of the system calls, at its edges: after xv6's program of this name, whose idea it
+//! is to run each case in a child.
 //!
 //! ```text
 //!   usertests             all cases          a child that ends well has passed
@@ -28,10 +29,17 @@ program!(run);
 type Case = (&'static str, fn() -> Verdict);
 
 /// By what they are about.
-const CASES: [&[Case]; 6] =
-    [&sbrk::CASES, &pointers::CASES, &stack::CASES, &protection::CASES, &mappings::CASES, &processes::CASES];
+const CASES: [&[Case]; 6] = [
+    &sbrk::CASES,
+    &pointers::CASES,
+    &stack::CASES,
+    &protection::CASES,
+    &mappings::CASES,
+    &processes::CASES,
+];
 
-/// How often others are let run until all frames of a case must be back. (Those of an orphan go back when it ends.)
+/// How often others are let run until all frames of a case must be back. (Those of an orphan go
+/// back when it ends.)
 const PATIENCE: usize = 1000;
 
 fn cases() -> impl Iterator<Item = Case> {
@@ -43,7 +51,9 @@ fn run(arguments: Arguments) -> Verdict {
         cases().for_each(|(name, _)| println!("{name}"));
         return Ok(());
     }
-    let is_chosen = |name: &str| arguments.first().is_none() || arguments.iter().any(|start| name.starts_with(start));
+    let is_chosen = |name: &str| {
+        arguments.first().is_none() || arguments.iter().any(|start| name.starts_with(start))
+    };
     // What this process itself has to touch once, it touches before anything is counted.
     in_child(|| Ok(()))?;
     let (mut passed, mut failed) = (0, 0);
@@ -80,7 +90,11 @@ fn one(case: fn() -> Verdict) -> Result<Result<(), Failure>, Untrue> {
     if ending != Ending::WELL {
         return Ok(Err(Failure::Ended(ending)));
     }
-    let missing = || before.zip(machine::frames_free()).map_or(0, |(before, now)| before.cast_signed() - now.cast_signed());
+    let missing = || {
+        before
+            .zip(machine::frames_free())
+            .map_or(0, |(before, now)| before.cast_signed() - now.cast_signed())
+    };
     for _ in 0..PATIENCE {
         if missing() == 0 {
             return Ok(Ok(()));

@@ -38,15 +38,24 @@ fn unmap(start: usize, len: usize) -> Result<(), Errno> {
 
 fn map_errors() -> Verdict {
     ensure!(map(0, 0, ANONYMOUS, -1, 0) == Err(Errno::EINVAL), "of no bytes");
-    ensure!(map(0, PAGE, MapFlags::ANONYMOUS, -1, 0) == Err(Errno::EINVAL), "neither private nor shared");
+    ensure!(
+        map(0, PAGE, MapFlags::ANONYMOUS, -1, 0) == Err(Errno::EINVAL),
+        "neither private nor shared"
+    );
     ensure!(map(0, PAGE, MapFlags::PRIVATE, -1, 0) == Err(Errno::EBADF), "of no file");
     ensure!(map(0, PAGE, ANONYMOUS, -1, 1) == Err(Errno::EINVAL), "from inside a page");
-    ensure!(map(1, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Err(Errno::EINVAL), "to inside a page");
+    ensure!(
+        map(1, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Err(Errno::EINVAL),
+        "to inside a page"
+    );
     for len in [usize::MAX, 1 << 63, 1 << 47] {
         ensure!(map(0, len, ANONYMOUS, -1, 0) == Err(Errno::ENOMEM), "of {len:#x} bytes");
     }
     let kernel = 0xFFFF_8000_0000_0000;
-    ensure!(map(kernel, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Err(Errno::ENOMEM), "in the kernel's half");
+    ensure!(
+        map(kernel, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Err(Errno::ENOMEM),
+        "in the kernel's half"
+    );
     Ok(())
 }
 
@@ -65,7 +74,8 @@ fn hint_is_taken() -> Verdict {
     let free = Span::map(4 * PAGE, MapFlags::PRIVATE)?.address();
     unmap(free, 4 * PAGE)?;
     ensure!(
-        map(free + 1, PAGE, ANONYMOUS, -1, 0)? == free || map(free, PAGE, ANONYMOUS, -1, 0)? == free,
+        map(free + 1, PAGE, ANONYMOUS, -1, 0)? == free
+            || map(free, PAGE, ANONYMOUS, -1, 0)? == free,
         "a hint is taken if it can be"
     );
     let elsewhere = map(free, PAGE, ANONYMOUS, -1, 0)?;
@@ -77,10 +87,19 @@ fn fixed() -> Verdict {
     let span = Span::map(3 * PAGE, MapFlags::PRIVATE)?;
     span.touch(0..3, 1);
     let middle = span.address() + PAGE;
-    ensure!(map(middle, PAGE, ANONYMOUS | MapFlags::FIXED_NOREPLACE, -1, 0) == Err(Errno::EEXIST), "nothing is replaced");
+    ensure!(
+        map(middle, PAGE, ANONYMOUS | MapFlags::FIXED_NOREPLACE, -1, 0) == Err(Errno::EEXIST),
+        "nothing is replaced"
+    );
     ensure!(span.holds(0..3, 1), "nothing was");
-    ensure!(map(middle, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Ok(middle), "unless that is asked for");
-    ensure!(span.holds([0, 2], 1) && span.holds([1], 0), "the new one is zero, its neighbours are as they were");
+    ensure!(
+        map(middle, PAGE, ANONYMOUS | MapFlags::FIXED, -1, 0) == Ok(middle),
+        "unless that is asked for"
+    );
+    ensure!(
+        span.holds([0, 2], 1) && span.holds([1], 0),
+        "the new one is zero, its neighbours are as they were"
+    );
     Ok(())
 }
 
@@ -145,7 +164,8 @@ fn protect_errors() -> Verdict {
 
 /// A mapping of these bytes at this address.
 fn span_at(address: usize, len: usize) -> Result<Span, Untrue> {
-    let start = NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(Untrue::CLAIM)?;
+    let start =
+        NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(Untrue::CLAIM)?;
     // SAFETY: whoever calls this has just mapped it.
     Ok(unsafe { Span::new(NonNull::slice_from_raw_parts(start, len)) })
 }
@@ -154,21 +174,30 @@ fn remap() -> Verdict {
     let span = Span::map(2 * PAGE, MapFlags::PRIVATE)?;
     span.fill(1);
     // SAFETY: after each only the new place is used.
-    let resize = |start, len, new_len, flags| unsafe { memory::mremap(start, len, new_len, flags, 0) };
+    let resize =
+        |start, len, new_len, flags| unsafe { memory::mremap(start, len, new_len, flags, 0) };
     let grown = resize(span.address(), 2 * PAGE, 64 * PAGE, RemapFlags::MAY_MOVE)?;
     ensure!(span_at(grown, 2 * PAGE)?.is_filled(1), "what was written has come along");
     ensure!(span_at(grown, 64 * PAGE)?.holds(2..64, 0), "the rest is zero");
     if grown != span.address() {
         must_fault("the old place is gone", || span.get(0))?;
     }
-    ensure!(resize(grown, 64 * PAGE, PAGE, RemapFlags::empty()) == Ok(grown), "it shrinks where it is");
+    ensure!(
+        resize(grown, 64 * PAGE, PAGE, RemapFlags::empty()) == Ok(grown),
+        "it shrinks where it is"
+    );
     must_fault("what was cut off is gone", || probe::read(grown + PAGE))?;
-    ensure!(resize(grown, PAGE, 2 * PAGE, RemapFlags::empty()) == Ok(grown), "and grows there if there is room");
+    ensure!(
+        resize(grown, PAGE, 2 * PAGE, RemapFlags::empty()) == Ok(grown),
+        "and grows there if there is room"
+    );
     ensure!(span_at(grown, 2 * PAGE)?.holds([1], 0), "with zeros");
 
     let to = Span::map(2 * PAGE, MapFlags::PRIVATE)?.address();
     // SAFETY: what is there is not used.
-    let moved = unsafe { memory::mremap(grown, 2 * PAGE, 2 * PAGE, RemapFlags::MAY_MOVE | RemapFlags::FIXED, to) };
+    let moved = unsafe {
+        memory::mremap(grown, 2 * PAGE, 2 * PAGE, RemapFlags::MAY_MOVE | RemapFlags::FIXED, to)
+    };
     ensure!(moved == Ok(to), "it moves to where it is told");
     ensure!(span_at(to, PAGE)?.is_filled(1), "with what it holds");
     must_fault("and the old place is gone", || probe::read(grown))
@@ -179,14 +208,27 @@ fn remap_errors() -> Verdict {
     span.fill(1);
     let start = span.address();
     // SAFETY: each is refused, and changes nothing.
-    let resize = |start, len, new_len, flags| unsafe { memory::mremap(start, len, new_len, flags, 0) };
-    ensure!(resize(start + 1, PAGE, PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EINVAL), "from inside a page");
+    let resize =
+        |start, len, new_len, flags| unsafe { memory::mremap(start, len, new_len, flags, 0) };
+    ensure!(
+        resize(start + 1, PAGE, PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EINVAL),
+        "from inside a page"
+    );
     ensure!(resize(start, PAGE, 0, RemapFlags::MAY_MOVE) == Err(Errno::EINVAL), "to no bytes");
-    ensure!(resize(start, PAGE, PAGE, RemapFlags::FIXED) == Err(Errno::EINVAL), "to an address, but not to move");
-    ensure!(resize(start, PAGE, 4 * PAGE, RemapFlags::empty()) == Err(Errno::ENOMEM), "where it is, but something is behind it");
+    ensure!(
+        resize(start, PAGE, PAGE, RemapFlags::FIXED) == Err(Errno::EINVAL),
+        "to an address, but not to move"
+    );
+    ensure!(
+        resize(start, PAGE, 4 * PAGE, RemapFlags::empty()) == Err(Errno::ENOMEM),
+        "where it is, but something is behind it"
+    );
     let hole = Span::map(PAGE, MapFlags::PRIVATE)?.address();
     unmap(hole, PAGE)?;
-    ensure!(resize(hole, PAGE, 2 * PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EFAULT), "of what is not mapped");
+    ensure!(
+        resize(hole, PAGE, 2 * PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EFAULT),
+        "of what is not mapped"
+    );
     ensure!(span.is_filled(1), "nothing has changed");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! System calls that are given addresses: bad ones are `EFAULT`, and good ones that no page is behind yet are good.
+//! System calls that are given addresses: bad ones are `EFAULT`, and good ones that no page is
+//! behind yet are good.
 
 use programs::Span;
 use runtime::system::memory::{self, MapFlags, Protection};
@@ -46,8 +47,14 @@ fn write_usage(address: usize) -> Result<(), Errno> {
 
 fn kernel() -> Verdict {
     for address in KERNEL {
-        ensure!(io::write_from(io::OUTPUT, address, 1) == Err(Errno::EFAULT), "write from {address:#x}");
-        ensure!(io::write_from(io::OUTPUT, address, 2 * PAGE) == Err(Errno::EFAULT), "write more from {address:#x}");
+        ensure!(
+            io::write_from(io::OUTPUT, address, 1) == Err(Errno::EFAULT),
+            "write from {address:#x}"
+        );
+        ensure!(
+            io::write_from(io::OUTPUT, address, 2 * PAGE) == Err(Errno::EFAULT),
+            "write more from {address:#x}"
+        );
         // SAFETY: it cannot be written.
         let read = unsafe { io::read_to(io::INPUT, address, 1) };
         ensure!(read == Err(Errno::EFAULT), "read to {address:#x}: {read:?}");
@@ -62,7 +69,10 @@ fn unmapped() -> Verdict {
     // SAFETY: a mapping.
     unsafe { hole.unmap() }?;
     for address in [0, 1, 8, PAGE - 1, address, address + PAGE / 2] {
-        ensure!(io::write_from(io::OUTPUT, address, 1) == Err(Errno::EFAULT), "write from {address:#x}");
+        ensure!(
+            io::write_from(io::OUTPUT, address, 1) == Err(Errno::EFAULT),
+            "write from {address:#x}"
+        );
         ensure!(write_usage(address) == Err(Errno::EFAULT), "getrusage to {address:#x}");
     }
     Ok(())
@@ -76,7 +86,10 @@ fn half_good() -> Verdict {
     unsafe { memory::munmap(edge, PAGE) }?;
     ensure!(write_usage(edge - USAGE) == Ok(()), "an answer that just fits");
     for short in [1, 8, USAGE - 1] {
-        ensure!(write_usage(edge - USAGE + short) == Err(Errno::EFAULT), "one that does not, by {short} bytes");
+        ensure!(
+            write_usage(edge - USAGE + short) == Err(Errno::EFAULT),
+            "one that does not, by {short} bytes"
+        );
     }
     Ok(())
 }
@@ -88,7 +101,8 @@ fn read_only() -> Verdict {
     closed.fill(3);
     // SAFETY: it is only read from now on.
     unsafe { memory::mprotect(closed.address(), PAGE, Protection::READ) }?;
-    for address in [read_only as *const () as usize, (&raw const CONSTANT).addr(), closed.address()] {
+    for address in [read_only as *const () as usize, (&raw const CONSTANT).addr(), closed.address()]
+    {
         ensure!(write_usage(address) == Err(Errno::EFAULT), "getrusage to {address:#x}");
     }
     ensure!(CONSTANT == [7; 64] && closed.is_filled(3), "nothing has changed");
@@ -101,13 +115,17 @@ fn not_readable() -> Verdict {
     closed.fill(3);
     // SAFETY: it is not touched any more.
     unsafe { memory::mprotect(closed.address(), PAGE, Protection::empty()) }?;
-    ensure!(io::write_from(io::OUTPUT, closed.address(), 1) == Err(Errno::EFAULT), "write from a page that is closed");
+    ensure!(
+        io::write_from(io::OUTPUT, closed.address(), 1) == Err(Errno::EFAULT),
+        "write from a page that is closed"
+    );
     Ok(())
 }
 
 /// The status of a child goes nowhere, or to a bad address.
 fn wait() -> Verdict {
-    for (address, answer) in [(0, Ok(())), (KERNEL[3], Err(Errno::EFAULT)), (1, Err(Errno::EFAULT))] {
+    for (address, answer) in [(0, Ok(())), (KERNEL[3], Err(Errno::EFAULT)), (1, Err(Errno::EFAULT))]
+    {
         let process::Fork::Parent { child } = process::fork()? else { process::exit(0) };
         // SAFETY: nothing can be written there.
         let waited = unsafe { process::wait4_to(child.cast_signed(), address, 0) };
@@ -130,14 +148,18 @@ fn lazy_in() -> Verdict {
 fn lazy_out() -> Verdict {
     let of_break = Span::from_break(4 * PAGE)?;
     let border = of_break.address().next_multiple_of(PAGE) + PAGE;
-    ensure!(write_usage(border - USAGE / 2) == Ok(()), "across the border of two pages of the break");
+    ensure!(
+        write_usage(border - USAGE / 2) == Ok(()),
+        "across the border of two pages of the break"
+    );
     let mapped = Span::map(2 * PAGE, MapFlags::PRIVATE)?;
     ensure!(write_usage(mapped.address() + PAGE - USAGE / 2) == Ok(()), "and of a mapping");
     ensure!(!mapped.is_zero(), "something was written");
     Ok(())
 }
 
-/// A page that was only read shows zeros that all such pages share: the kernel must not write into those.
+/// A page that was only read shows zeros that all such pages share: the kernel must not write into
+/// those.
 fn zero_page() -> Verdict {
     let written = Span::map(PAGE, MapFlags::PRIVATE)?;
     let other = Span::map(PAGE, MapFlags::PRIVATE)?;
@@ -168,7 +190,10 @@ fn given_back() -> Verdict {
     // SAFETY: not touched any more.
     unsafe { unsbrk(2 * PAGE) }?;
     let address = span.end() - USAGE;
-    ensure!(write_usage(address) == Err(Errno::EFAULT), "getrusage to what the break has given back");
+    ensure!(
+        write_usage(address) == Err(Errno::EFAULT),
+        "getrusage to what the break has given back"
+    );
     ensure!(io::write_from(io::OUTPUT, address, 1) == Err(Errno::EFAULT), "write from there");
     Ok(())
 }

@@ -41,7 +41,10 @@ fn isolates() -> Verdict {
         Ok(())
     })?;
     ensure!(ending == Ending::WELL, "the child");
-    ensure!(of_break.is_filled(1) && mapped.is_filled(1) && local == [1; 64], "the parent has none of it");
+    ensure!(
+        of_break.is_filled(1) && mapped.is_filled(1) && local == [1; 64],
+        "the parent has none of it"
+    );
     Ok(())
 }
 

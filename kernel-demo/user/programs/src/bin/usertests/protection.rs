@@ -107,7 +107,10 @@ fn changes() -> Verdict {
     ensure!(span.is_filled(1), "it can be read, with both its neighbours");
     protect(Protection::empty())?;
     must_fault("a read of what is closed", || probe::read(middle))?;
-    ensure!(span.get(PAGE - 1) == probe::read(span.address() + PAGE - 1), "its neighbours are as they were");
+    ensure!(
+        span.get(PAGE - 1) == probe::read(span.address() + PAGE - 1),
+        "its neighbours are as they were"
+    );
     protect(Protection::READ | Protection::WRITE)?;
     ensure!(span.is_filled(1), "opened again, it has what it had");
     span.fill(2);

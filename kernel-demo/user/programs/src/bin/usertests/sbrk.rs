@@ -46,7 +46,10 @@ fn by_bytes() -> Verdict {
 /// A break inside a page: all of that page is there.
 fn unaligned() -> Verdict {
     let start = brk()?.next_multiple_of(PAGE);
-    ensure!(brk_to(start + PAGE + 1) == start + PAGE + 1, "the break stands at the byte that was asked for");
+    ensure!(
+        brk_to(start + PAGE + 1) == start + PAGE + 1,
+        "the break stands at the byte that was asked for"
+    );
     ensure!(probe::read(start + 2 * PAGE - 1) == 0, "the last byte of its page is there");
     must_fault("the next page is not", || probe::read(start + 2 * PAGE))?;
     ensure!(brk_to(start + 1) == start + 1, "it moves down by bytes as well");
@@ -105,7 +108,13 @@ fn below_start() -> Verdict {
 
 fn into_kernel() -> Verdict {
     let start = brk()?;
-    for address in [0x0000_7FFF_FFFF_F000, 0x0000_8000_0000_0000, 0xFFFF_8000_0000_0000, usize::MAX - PAGE, usize::MAX] {
+    for address in [
+        0x0000_7FFF_FFFF_F000,
+        0x0000_8000_0000_0000,
+        0xFFFF_8000_0000_0000,
+        usize::MAX - PAGE,
+        usize::MAX,
+    ] {
         ensure!(brk_to(address) == start, "brk({address:#x}) is refused");
     }
     Ok(())
@@ -133,7 +142,10 @@ fn into_mapping() -> Verdict {
     ensure!(mapped == at, "there is room above the break");
     let before = brk()?;
     for address in [at + PAGE, at + 1, at, at - PAGE + 1] {
-        ensure!(brk_to(address) == before, "brk({address:#x}) is refused, with a mapping at {at:#x}");
+        ensure!(
+            brk_to(address) == before,
+            "brk({address:#x}) is refused, with a mapping at {at:#x}"
+        );
     }
     ensure!(brk_to(at - PAGE) == at - PAGE, "up to a page below it the break may go");
     // SAFETY: nobody uses it.

@@ -9,8 +9,12 @@ use runtime::{PAGE, Verdict, ensure};
 
 use crate::{Case, must_fault};
 
-pub const CASES: [Case; 4] =
-    [("stack-grows", grows), ("stack-region-grows", region_grows), ("stack-limit", limit), ("stack-guard", guard)];
+pub const CASES: [Case; 4] = [
+    ("stack-grows", grows),
+    ("stack-region-grows", region_grows),
+    ("stack-limit", limit),
+    ("stack-guard", guard),
+];
 
 /// More than a stack may have, and less than what is kept free below it.
 const BELOW: usize = 16 << 20;
@@ -35,7 +39,10 @@ fn region_grows() -> Verdict {
     let before = len(&mut room)?;
     ensure!(deep(100) == 101, "a hundred pages");
     let after = len(&mut room)?;
-    ensure!(after >= 100 * PAGE && after > before, "the region has grown from {before} to {after} bytes");
+    ensure!(
+        after >= 100 * PAGE && after > before,
+        "the region has grown from {before} to {after} bytes"
+    );
     Ok(())
 }
 
