@@ -1,10 +1,6 @@
 //! What the host suites share (`tests/common`). All of it is the same here but `platform`.
 
 #![allow(dead_code, reason = "not all of it is for the kernel")]
-#![allow(
-    reason = "a rule for the kernel and the allocator, not for what tests them"
-)]
-
 #[path = "../common/driver.rs"]
 pub mod driver;
 #[path = "../common/lengths.rs"]

@@ -3,10 +3,6 @@
 //! The source is the same; `common::platform` makes the difference. A harness test compares this
 //! list with the host's: what is missing here stands in docs/TESTING.md, with the reason.
 
-#![allow(
-    reason = "a rule for the kernel and the allocator, not for what tests them"
-)]
-
 #[path = "../allocator_api.rs"]
 pub mod allocator_api;
 #[path = "../by_address.rs"]
