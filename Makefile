@@ -7,8 +7,10 @@ ACCEL     ?=## who runs the kernel: tcg, QEMU's software emulation (the default)
 SMP       ?=## number of CPUs (1)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
-STEP      ?=## test: run only steps whose title contains this, as `32-bit` or `clippy`
+STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
+KILLS     ?=## kill-builds: how many (20)
+SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
 QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
 
@@ -17,12 +19,12 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER STEP TOOLCHAIN MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP TOOLCHAIN KILLS SEED MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
-HARNESS := cargo run --quiet --package harness --
+HARNESS := sh tools/harness.sh
 
-.PHONY: help run test suite suite-checked list size libmalloc bench-programs soak bench cost checked-cost plot heap-map setup readme doc fmt clean
+.PHONY: help run check test test-all suite list size libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -35,17 +37,21 @@ run: ## boot the tour: a heap grows page fault by page fault; the exit status is
 	@$(SETUP) run
 	@$(HARNESS) tour
 
-test: ## run every suite: fmt, clippy, docs, host tests, QEMU; the last line is `N passed, M failed`
+check: ## run what fails most often, in seconds: fmt, clippy, unit tests and host suites
+	@$(SETUP)
+	@$(HARNESS) check
+
+test: ## run a short form of each kind of test, also under QEMU, in minutes; the last line is `N passed, M failed`
 	@$(SETUP)
 	@$(HARNESS) test
+
+test-all: ## run everything in its long form
+	@$(SETUP)
+	@$(HARNESS) test-all
 
 suite: ## run the QEMU suite alone
 	@$(SETUP) run
 	@$(HARNESS) suite
-
-suite-checked: ## run the same with the heaps' profile `checked` on
-	@$(SETUP) run
-	@$(HARNESS) suite --checked
 
 list: ## print the names of the QEMU suite's cases
 	@$(SETUP) run
@@ -71,19 +77,16 @@ bench: ## measure the heap beside its peers, the system's side, and (not with QU
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
 	$(if $(QUICK),,-@$(MAKE) --no-print-directory bench-programs)
 
+budgets: ## write the instructions of common paths as they are now to benches/budgets.txt, which `test` compares them with
+	@cargo run --quiet --profile budgets --package budgets -- write
+
 cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
 	@$(SETUP) run
 	@$(HARNESS) cost
 
-checked-cost: ## show that the heap's profile `checked` costs nothing when off; print what it costs: instructions and tightness without it, then with it
+kill-builds: ## kill KILLS builds at random moments, which SEED tells, then build well and boot what came of it
 	@$(SETUP) run
-	@$(HARNESS) no-trace
-	@for features in '' checked; do \
-	    echo "features of brkalloc: $${features:-none}"; \
-	    for figures in 'counts --workload pair,random-256,random-4k' tightness; do \
-	        cargo run --quiet --profile measure --target-dir target/bench --package bench --features "$$features" -- $$figures --subject heap || exit; \
-	    done; \
-	done
+	@$(HARNESS) kill-builds
 
 plot: bench ## measure as `bench` does, and put the picture into the README
 	@cp target/bench/report.svg docs/bench.svg

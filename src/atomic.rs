@@ -1,5 +1,5 @@
-//! Atomics that can be exchanged: the processor's, or, where it cannot (Cortex-M0, RISC-V without
-//! `A`), those of a crate that takes a critical section for an exchange, and for nothing else.
+//! Atomics with exchange operations: the processor's, or, if it has none (Cortex-M0, RISC-V without
+//! `A`), those of `portable_atomic`, which uses a critical section for an exchange only.
 
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};

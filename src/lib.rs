@@ -2,28 +2,36 @@
 //! and shrinks.
 //!
 //! ```text
-//!   GlobalAlloc · Allocator              who asks            allocator_api.rs (feature `allocator-api2`)
-//!  ──────────────────────────────────────────────────────────────────────
-//!   Locked<H>          ArenaHeap<B, C>   how callers share     locked.rs  lock/  arena/
-//!  ──────────────────────────────────────────────────────────────────────
-//!   Heap<B>            SimpleHeap<B>     the heap itself       heap/   simple.rs
-//!    front cache · runs                                        small/
-//!    cells · bins · top                                        cell/
-//!  ──────────────────────────────────────────────────────────────────────
-//!   Break · Map · Cpu                    what it needs         provider/
-//!    FixedBreak | a kernel's | a process's
+//!   GlobalAlloc · Allocator                      callers        global.rs  allocator_api.rs
+//!  ───────────────────────────────────────────────────────────────────────────────────────
+//!   Locked<H, L>        ArenaHeap<B, C, M, P>    sharing        locked/  lock/  arena/
+//!  ───────────────────────────────────────────────────────────────────────────────────────
+//!   Heap<B, M, P>                                one owner      heap.rs  (SimpleHeap: simple.rs)
+//!    └─ Unchecked       small or large?          choice         unchecked.rs  (checked/)
+//!        ├─ layer       small blocks, or none    P chooses      small/  profile.rs
+//!        └─ Large       blocks with a header                    large.rs
+//!            ├─ Mapped<M>   mappings                            mapped.rs
+//!            └─ Chunks<B>   cells, bins, top                    chunks/  bins/  cell/
+//!                └─ Space<B>   regions over a break             space/
+//!  ───────────────────────────────────────────────────────────────────────────────────────
+//!   Break · Map · Cpu                            requirements   provider/
 //! ```
 //!
-//! The one requirement is a [`Break`]: somebody who can move the end of a region of memory up and
-//! down. A static array will do ([`FixedBreak`]); a kernel whose pages appear on first touch is
-//! what the crate was made for.
+//! `inspect/` and `check/` look at these parts, and no part looks at them.
+//!
+//! The one requirement is a [`Break`]: a provider that moves the end of a region of memory up and
+//! down. A static array is enough ([`FixedBreak`]); the crate is made for kernels whose pages
+//! appear on first touch.
 //!
 //! ```
 //! use brkalloc::{FixedBreak, LockedHeap};
+//!
 //! static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
+//!
 //! #[global_allocator]
-//! // SAFETY: nobody else names ARENA.
-//! static HEAP: LockedHeap<FixedBreak> = LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) });
+//! // SAFETY: ARENA is used by this break alone.
+//! static HEAP: LockedHeap<FixedBreak> =
+//!     LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) });
 //! # fn main() {}
 //! ```
 //!
@@ -32,89 +40,115 @@
 //! | for | take |
 //! |---|---|
 //! | a global allocator | [`LockedHeap`]: a heap behind a spin lock |
-//! | memory that is known at compile time, or at boot | [`FixedBreak`], or `Option<FixedBreak>`, and `add_region` for more |
-//! | memory that grows and shrinks with your page tables | a [`Break`] of your own: four methods |
-//! | large blocks that go back at once | a [`Map`] beside it: [`LockedHeap::with_map`] |
-//! | several CPUs, or handlers that allocate | `ArenaHeap`, and a `Cpu` that says who is calling |
+//! | memory known at compile time | [`FixedBreak`] |
+//! | memory found at boot | [`LockedHeap::empty`](Locked::empty) and [`init`](Locked::init) |
+//! | more memory beside it | `add_region` |
+//! | memory that grows and shrinks with page tables | a [`Break`] of your own: four methods |
+//! | pages from anywhere | [`Segments`] and a [`SegmentBreak`] |
+//! | large blocks that are given back at once | a [`Map`] beside it: `with_map` |
+//! | several CPUs, or handlers that allocate | [`ArenaHeap`], and a [`Cpu`] |
 //! | another lock | [`Locked`] with a [`RawLock`], such as [`MaskInterrupts`] |
 //! | one owner, and no lock | [`Heap`] |
-//! | a microcontroller | the feature `tiny` |
-//! | a caller's mistakes | the feature `checked`; for the heap's own state [`Heap::check`] |
+//! | a microcontroller | [`SmallHeap`] |
+//! | a caller's mistakes | [`CheckedHeap`]; for the heap's own state [`Heap::check`] |
 //! | an allocator to read in one go | [`SimpleHeap`] |
 //!
-//! `docs/PORTING.md` goes through them one by one, with examples.
+//! `docs/PORTING.md` explains them one by one, with examples.
 //!
 //! # Features
 //!
-//! None is on by default.
+//! Features only add providers and trait implementations. None is on by default.
 //!
-//! * `allocator-api2`: a reference to a shared heap is an `Allocator` of that crate, for
-//!   collections on stable Rust
+//! * `allocator-api2`, `allocator-api2-03`, `allocator-api2-04`: a reference to a shared heap is an
+//!   `Allocator` of version 0.2, 0.3 or 0.4 of that crate, for collections on stable Rust; the
+//!   features can be on together
 //! * `lock_api`: every `RawMutex` of that crate is a [`RawLock`]
-//! * `tiny`: less state and code, without `ArenaHeap`, added regions, and what makes small blocks
-//!   fast
-//! * `checked`: a caller's double frees, wrong layouts, overflows and writes after free are found,
-//!   and reported to a hook; not with `tiny`
+//!
+//! No feature needs an unstable compiler. With `RUSTFLAGS="--cfg brkalloc_nightly"` and a nightly
+//! compiler, a reference to a shared heap is a `core::alloc::Allocator`, too.
 //!
 //! # Rules of the crate
 //!
-//! 1. A layer names only the layers below it. Raw memory access is in `cell` and `small`, and in
-//!    `simple`, which is a layer to itself.
-//! 2. Nothing here panics for want of memory or because of a caller's request: out of memory is
-//!    `None`, null or an `Err`, and leaves the heap as it was. (With the feature `checked`, a
-//!    caller's mistake is a panic, unless a hook decides otherwise.)
-//! 3. The provider is called with the heap locked; it must not allocate from it.
+//! 1. A file names only files below it. Raw memory access is in `cell` and `small`, and in `simple`,
+//!    which is a layer to itself.
+//! 2. Nothing panics for want of memory or because of a caller's request: out of memory is `None`,
+//!    null or an `Err`, and leaves the heap as it was. (In a [`CheckedHeap`] a caller's mistake is a
+//!    panic, unless a hook decides otherwise.)
+//! 3. A request is refused only when the heap holds back no unused memory. A heap without live
+//!    blocks grants every request that a fresh heap grants.
+//! 4. The heap calls its provider with the heap locked; the provider must not allocate from it.
 //!    [`Heap::try_allocate`] never calls it.
-//! 4. A break that others move is expected. Memory that others take away stops the heap, which then
-//!    says so.
-//! 5. Every invariant has a checker: [`Heap::check`].
+//! 5. Foreign code may move the break up. If it takes memory of the heap, the heap stops and says
+//!    so.
+//! 6. Every invariant has a checker: [`Heap::check`].
 
 #![no_std]
+#![cfg_attr(brkalloc_nightly, feature(allocator_api))]
 
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "allocator-api2")]
+#[cfg(any(
+    feature = "allocator-api2",
+    feature = "allocator-api2-03",
+    feature = "allocator-api2-04",
+    brkalloc_nightly
+))]
 mod allocator_api;
-#[cfg(not(feature = "tiny"))]
 mod arena;
-#[cfg(not(feature = "tiny"))]
 mod atomic;
+mod bins;
 mod cell;
+mod check;
+mod checked;
+mod checks;
+mod chunks;
 mod global;
 mod heap;
+mod inspect;
+mod large;
+mod link_copy;
 mod lock;
 mod locked;
+mod mapped;
+mod misuse;
+#[deny(unsafe_code)]
+mod profile;
 mod provider;
 mod raw_heap;
+#[deny(unsafe_code)]
+mod request;
+mod sealed;
 mod simple;
-#[cfg_attr(feature = "tiny", path = "small/none.rs")]
 mod small;
+mod space;
+mod unchecked;
 
-#[cfg(not(feature = "tiny"))]
-pub use arena::{ArenaHeap, ArenaStats, Quiet};
-#[cfg(not(feature = "tiny"))]
-pub use heap::RegionError;
-pub use heap::{
-    CellInfo, CellState, Cells, Corruption, Heap, MapThreshold, Picture, Rule, Stats, Trim,
+pub use arena::{ArenaHeap, ArenaStats, Exclusive};
+pub use check::{Corruption, Rule};
+pub use chunks::Trim;
+pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
+pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
+pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
+pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};
+pub use mapped::MapThreshold;
+pub use misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
+pub use profile::{Checked, Plain, Profile, Small, Usual};
+pub use provider::{
+    Break, BreakError, Cpu, FixedBreak, InitError, LateBreak, Map, MapError, NoMap, SegmentBreak,
+    Segments, SingleCpu,
 };
-#[cfg(feature = "checked")]
-pub use heap::{Decision, Misuse, MisuseHook, MisuseKind};
-pub use lock::{Interrupts, MaskInterrupts, RawLock, Spin};
-pub use locked::{Locked, LockedHeap};
-pub use provider::{Break, BreakError, FixedBreak, Map, MapError, NoMap};
-#[cfg(not(feature = "tiny"))]
-pub use provider::{Cpu, SingleCpu, SlotWord};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
+pub use space::RegionError;
+pub use unchecked::OutOfMemoryHook;
 
-#[cfg(all(feature = "checked", feature = "tiny"))]
-compile_error!(
-    "the features `checked` and `tiny` exclude each other: what finds mistakes takes code, and bytes of every block"
-);
-
-/// The profile for small targets: fewer size classes, and no code that only makes things faster.
-const TINY: bool = cfg!(feature = "tiny");
+/// Items that only this project's own libraries need: they may change with any version.
+#[doc(hidden)]
+pub mod inner {
+    pub use crate::arena::ArenaHooks;
+    pub use crate::provider::{SlotWord, Slots, Source};
+}
 
 /// The examples of the documents, compiled and run as tests.
 #[cfg(doctest)]

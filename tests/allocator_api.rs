@@ -1,7 +1,6 @@
 //! Collections of the crate allocator-api2 on a locked heap.
 
-#[cfg(test)]
-mod common;
+#![cfg(feature = "allocator-api2")]
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -9,41 +8,39 @@ use core::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 use allocator_api2::boxed::Box;
 use allocator_api2::vec::Vec;
-#[cfg(not(feature = "tiny"))]
-use brkalloc::{ArenaHeap, SingleCpu};
-use brkalloc::{Locked, LockedHeap, SimpleHeap};
+use brkalloc::{ArenaHeap, Heap, Locked, LockedHeap, NoMap, SimpleHeap, SingleCpu};
 
-use crate::common::cases;
+use crate::common::case;
+use crate::common::profile::Variant;
 use crate::common::test_break::TestBreak;
 
-cases!(
-    collections_live_in_the_heap_that_they_are_given,
-    out_of_memory_is_an_error,
-    blocks_are_resized_as_promised,
-);
+fn locked<P: Variant>(len: usize) -> LockedHeap<TestBreak, NoMap, P> {
+    Locked::from_heap(Heap::with_profile(TestBreak::new(len, 0), NoMap))
+}
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-fn collections_live_in_the_heap_that_they_are_given() {
-    let heap = LockedHeap::new(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn collections_live_in_the_heap_that_they_are_given<P: Variant>() {
+    let heap = locked::<P>(1 << 20);
     let boxed = Box::new_in([7_u64; 100], &heap);
     let mut numbers = Vec::new_in(&heap);
     numbers.extend(0..10_000_u64);
     numbers.shrink_to_fit();
     assert_eq!(heap.stats().live_cells, 2);
-    assert!(
-        heap.with(|heap| heap.provider().owns(boxed.as_ptr().addr()..boxed.as_ptr().addr() + 800))
-    );
+    let start = boxed.as_ptr().addr();
+    assert!(heap.lock().provider().owns(start..start + 800));
     assert_eq!(numbers.iter().sum::<u64>(), 9_999 * 10_000 / 2);
     drop((boxed, numbers));
     assert_eq!(heap.stats().live_cells, 0);
     heap.check().unwrap();
 }
 
-fn out_of_memory_is_an_error() {
-    let heap = LockedHeap::new(TestBreak::new(1 << 16, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn out_of_memory_is_an_error<P: Variant>() {
+    let heap = locked::<P>(1 << 16);
     assert!(Box::try_new_in([0_u8; 1 << 17], &heap).is_err());
     let mut bytes: Vec<u8, _> = Vec::new_in(&heap);
     assert!(bytes.try_reserve(1 << 17).is_err());
@@ -89,13 +86,15 @@ fn resizing<A: Allocator>(heap: A) {
     }
 }
 
-fn blocks_are_resized_as_promised() {
-    let heap = LockedHeap::new(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn blocks_are_resized_as_promised<P: Variant>() {
+    let heap = locked::<P>(1 << 20);
     resizing(&heap);
     assert_eq!(heap.stats().live_cells, 0);
     heap.check().unwrap();
-    resizing(&Locked::<SimpleHeap<_>>::new(TestBreak::new(1 << 20, 0)));
+    resizing(&Locked::<_>::from_heap(SimpleHeap::new(TestBreak::new(1 << 20, 0))));
     // SAFETY: one thread uses it.
-    #[cfg(not(feature = "tiny"))]
-    resizing(&ArenaHeap::new(TestBreak::new(1 << 20, 0), unsafe { SingleCpu::new() }));
+    let cpu = unsafe { SingleCpu::new() };
+    let brk = TestBreak::new(1 << 20, 0);
+    resizing(&ArenaHeap::<_, _, _, P>::with_profile(brk, cpu, NoMap));
 }

@@ -1,13 +1,10 @@
 //! Arenas: many share a heap, and nobody waits for another's arena (C26, C27). For the host alone:
 //! the kernel has one thread.
 
-#![cfg(not(feature = "tiny"))]
-
 #[path = "arenas/blocks.rs"]
 mod blocks;
 #[path = "arenas/fork.rs"]
 mod fork;
-#[cfg(not(feature = "checked"))]
 #[path = "arenas/front.rs"]
 mod front;
 #[path = "arenas/interrupts.rs"]
@@ -16,7 +13,6 @@ mod interrupts;
 mod mail;
 #[path = "arenas/middling.rs"]
 mod middling;
-#[cfg(feature = "checked")]
 #[path = "arenas/misuse.rs"]
 mod misuse;
 #[path = "arenas/shrink.rs"]
@@ -28,22 +24,25 @@ mod storm;
 #[path = "arenas/threads.rs"]
 mod threads;
 
-mod common;
-
+use crate::common::host_only;
 use std::alloc::Layout;
 
+use crate::common::case;
+use crate::common::profile::Variant;
+use crate::common::test_break::TestBreak;
 use blocks::{Blocks, Rng, layout};
-use brkalloc::ArenaHeap;
-use common::test_break::TestBreak;
-use slots::{Slots, assert_all_is_free, on_slot};
+use brkalloc::{ArenaHeap, NoMap};
+use slots::{Slots, TestArenas, arenas, assert_all_is_free, on_slot};
 
-fn heap(slots: usize) -> ArenaHeap<TestBreak, Slots> {
-    ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(slots))
+host_only!("the slots are threads of the host, and its provider says which");
+
+fn heap<P: Variant>(slots: usize) -> TestArenas<P> {
+    arenas(64 << 20, slots)
 }
 
-#[test]
-fn c26_a_slot_has_an_arena_of_its_own() {
-    let heap = heap(2);
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn c26_a_slot_has_an_arena_of_its_own<P: Variant>() {
+    let heap = heap::<P>(2);
     on_slot(0, || {
         let mut blocks = Blocks::new(0);
         let mut rng = Rng(1);
@@ -58,9 +57,9 @@ fn c26_a_slot_has_an_arena_of_its_own() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn arenas_can_live_from_added_regions_alone() {
-    let heap = ArenaHeap::new(None::<TestBreak>, Slots(2));
+#[case(Usual, Plain, Checked<Usual>)]
+fn arenas_can_live_from_added_regions_alone<P: Variant>() {
+    let heap = ArenaHeap::<_, _, _, P>::with_profile(None::<TestBreak>, Slots(2), NoMap);
     let layout = layout(100, 8);
     // SAFETY: the heap outlives the blocks.
     assert_eq!(on_slot(0, || unsafe { heap.allocate(layout) }), None);
@@ -82,9 +81,9 @@ fn arenas_can_live_from_added_regions_alone() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn c27_what_another_frees_goes_back_to_its_arena() {
-    let heap = heap(2);
+#[case(Usual, Plain, Checked<Usual>)]
+fn c27_what_another_frees_goes_back_to_its_arena<P: Variant>() {
+    let heap = heap::<P>(2);
     let layout = layout(100, 8);
     let all = || {
         on_slot(0, || {
@@ -118,9 +117,11 @@ fn c27_what_another_frees_goes_back_to_its_arena() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_packets_for() {
-    let heap = heap(2);
+#[case(Usual, Plain, Checked<Usual>)]
+fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_packets_for<
+    P: Variant,
+>() {
+    let heap = heap::<P>(2);
     for count in [1, 57, 300, 500, 2_000] {
         for size in [8, 100, 1_000, 3_000] {
             let layout = layout(size, 8);
@@ -161,9 +162,9 @@ fn c27_what_comes_back_is_used_again_be_it_one_block_or_more_than_there_are_pack
     assert_all_is_free(heap);
 }
 
-#[test]
-fn what_is_large_is_the_parents_and_moves_there_when_it_grows() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn what_is_large_is_the_parents_and_moves_there_when_it_grows<P: Variant>() {
+    let heap = heap::<P>(1);
     on_slot(0, || {
         let small = layout(40, 8);
         // SAFETY: the heap outlives the block, which is freed once, with the layout it has then.
@@ -175,7 +176,7 @@ fn what_is_large_is_the_parents_and_moves_there_when_it_grows() {
                 block = heap.reallocate(block, layout(size, 8), new_size).unwrap();
                 let kept = core::slice::from_raw_parts(block.as_ptr(), size.min(new_size).min(40));
                 assert!(kept.iter().all(|&byte| byte == 7), "from {size} to {new_size}");
-                assert!(heap.usable_size_of(block) >= new_size);
+                assert!(heap.usable_size(block) >= new_size);
                 block.write_bytes(7, new_size);
                 size = new_size;
             }
@@ -185,9 +186,9 @@ fn what_is_large_is_the_parents_and_moves_there_when_it_grows() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn zeroed_blocks_are_zero_whoever_has_used_the_memory() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn zeroed_blocks_are_zero_whoever_has_used_the_memory<P: Variant>() {
+    let heap = heap::<P>(1);
     on_slot(0, || {
         for size in [1, 8, 100, 1024, 1025, 20_000, 33_000, 300_000] {
             for _ in 0..3 {
@@ -209,9 +210,9 @@ fn zeroed_blocks_are_zero_whoever_has_used_the_memory() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it() {
-    let heap = heap(3);
+#[case(Usual, Plain, Checked<Usual>)]
+fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it<P: Variant>() {
+    let heap = heap::<P>(3);
     let mut rng = Rng(5);
     let mut live: Vec<(core::ptr::NonNull<u8>, usize, u8)> = Vec::new();
     let holds = |&(block, size, byte): &(core::ptr::NonNull<u8>, usize, u8), len: usize| {
@@ -234,12 +235,12 @@ fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it() {
                 let (block, old, byte) = live[index];
                 let new = rng.size();
                 // SAFETY: live until now.
-                let block = unsafe { heap.reallocate_unsized(block, layout(new, 16)) }.unwrap();
+                let block = unsafe { heap.reallocate_by_ptr(block, layout(new, 16)) }.unwrap();
                 live[index] = (block, new, byte);
                 holds(&live[index], old);
                 assert!(block.addr().get().is_multiple_of(16));
                 // SAFETY: live.
-                assert!(unsafe { heap.usable_size_of(block) } >= new);
+                assert!(unsafe { heap.usable_size(block) } >= new);
                 // SAFETY: that long.
                 unsafe { block.write_bytes(byte, new) };
             }
@@ -247,7 +248,7 @@ fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it() {
                 let gone = live.swap_remove(rng.below(live.len()));
                 holds(&gone, gone.1);
                 // SAFETY: live until now.
-                unsafe { heap.deallocate_unsized(gone.0) };
+                unsafe { heap.deallocate_by_ptr(gone.0) };
             }
             _ => {}
         });
@@ -255,14 +256,14 @@ fn blocks_are_freed_and_resized_by_address_alone_whoever_does_it() {
     for gone in live {
         holds(&gone, gone.1);
         // SAFETY: live until now.
-        on_slot(0, || unsafe { heap.deallocate_unsized(gone.0) });
+        on_slot(0, || unsafe { heap.deallocate_by_ptr(gone.0) });
     }
     assert_all_is_free(heap);
 }
 
-#[test]
-fn who_has_no_slot_shares_the_parent() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn who_has_no_slot_shares_the_parent<P: Variant>() {
+    let heap = heap::<P>(1);
     let layout = layout(64, 8);
     // SAFETY: the heap outlives the blocks, which are freed once, with their own layouts.
     unsafe {
@@ -275,9 +276,9 @@ fn who_has_no_slot_shares_the_parent() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn try_allocate_leaves_the_break_alone() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn try_allocate_leaves_the_break_alone<P: Variant>() {
+    let heap = heap::<P>(1);
     on_slot(0, || {
         assert!(heap.prepare());
         let asked = || heap.with_parent(|parent| parent.provider().asked).unwrap();
@@ -299,9 +300,9 @@ fn try_allocate_leaves_the_break_alone() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found() {
-    let heap = ArenaHeap::new(TestBreak::new(1 << 20, 0), Slots(2));
+#[case(Usual, Plain, Checked<Usual>)]
+fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found<P: Variant>() {
+    let heap = arenas::<P>(1 << 20, 2);
     let layout = layout(1000, 8);
     let fill = |slot: usize| -> Vec<_> {
         // SAFETY: the heap outlives the blocks.
@@ -310,7 +311,7 @@ fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found() {
     let blocks = fill(0);
     assert!(blocks.len() > 800, "{} blocks of 1000 bytes in 1 MiB", blocks.len());
     // SAFETY: nobody is interrupted.
-    on_slot(0, || unsafe { heap.retire() });
+    on_slot(0, || unsafe { heap.abandon() });
     let rest = fill(1);
     assert!(rest.len() < 130, "{} more: what two second arenas had", rest.len());
     // Nobody is on slot 0 any more, and the blocks are freed by another.
@@ -328,29 +329,29 @@ fn out_of_memory_is_none_and_what_a_retired_slot_has_is_found() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn a_retired_slot_is_attached_again_with_what_it_had() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn a_retired_slot_is_attached_again_with_what_it_had<P: Variant>() {
+    let heap = heap::<P>(1);
     let layout = layout(500, 8);
     for _ in 0..3 {
         on_slot(0, || {
             // SAFETY: the heap outlives the block, which is freed once, with its own layout.
             unsafe {
                 let block = heap.allocate(layout).unwrap();
-                assert_eq!(heap.stats().retired, 0);
+                assert_eq!(heap.stats().abandoned, 0);
                 heap.deallocate(block, layout);
             }
             // SAFETY: nobody is interrupted.
-            unsafe { heap.retire() };
-            assert_eq!((heap.stats().retired, heap.stats().segments), (1, 0));
+            unsafe { heap.abandon() };
+            assert_eq!((heap.stats().abandoned, heap.stats().segments), (1, 0));
         });
     }
     assert_all_is_free(heap);
 }
 
-#[test]
-fn an_empty_arena_gives_its_segments_back_but_for_one() {
-    let heap = heap(1);
+#[case(Usual, Plain, Checked<Usual>)]
+fn an_empty_arena_gives_its_segments_back_but_for_one<P: Variant>() {
+    let heap = heap::<P>(1);
     on_slot(0, || {
         let layout = layout(3_000, 8);
         for _ in 0..3 {
@@ -367,29 +368,29 @@ fn an_empty_arena_gives_its_segments_back_but_for_one() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn the_parent_is_whole_when_the_arenas_are_dissolved() {
-    let heap = heap(4);
+#[case(Usual, Plain, Checked<Usual>)]
+fn the_parent_is_whole_when_the_arenas_are_dissolved<P: Variant>() {
+    let heap = heap::<P>(4);
     let block = on_slot(3, || {
         // SAFETY: the heap outlives the block.
         unsafe { heap.allocate(Layout::new::<u64>()) }.unwrap()
     });
     // SAFETY: there is one thread.
-    let quiet = unsafe { heap.quiet() };
-    assert!(!quiet.dissolve(), "a block is live");
+    let exclusive = unsafe { heap.exclusive() };
+    assert!(!exclusive.dissolve(), "a block is live");
     // SAFETY: live until now.
     on_slot(0, || unsafe { heap.deallocate(block, Layout::new::<u64>()) });
     // SAFETY: there is one thread.
-    let quiet = unsafe { heap.quiet() };
-    assert_eq!(quiet.stats().parent.live_cells, quiet.stats().internal_blocks);
-    assert!(quiet.dissolve() && quiet.stats().arenas == 0);
+    let exclusive = unsafe { heap.exclusive() };
+    assert_eq!(exclusive.stats().parent.live_cells, exclusive.stats().internal_blocks);
+    assert!(exclusive.dissolve() && exclusive.stats().arenas == 0);
     assert_all_is_free(heap);
 }
 
-#[test]
-fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them<P: Variant>() {
     const SLOTS: usize = 3;
-    let heap = heap(SLOTS);
+    let heap = heap::<P>(SLOTS);
     let mut rng = Rng(77);
     let mut live: Vec<(usize, core::ptr::NonNull<u8>, Layout)> = Vec::new();
     for _ in 0..20_000 {

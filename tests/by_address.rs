@@ -1,28 +1,16 @@
 //! Blocks that are freed and resized by their address alone, as C does it.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use brkalloc::{BreakError, CellState, Heap};
 
-use crate::common::cases;
+use crate::common::case;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
+use crate::common::profile::Variant;
 use crate::common::test_break::TestBreak;
 use crate::common::test_map::TestMap;
-
-cases!(
-    every_kind_of_block_goes_back_to_where_it_came_from,
-    a_freed_block_is_the_next_of_its_size,
-    all_that_a_block_could_hold_is_kept,
-    a_block_moves_to_be_more_aligned,
-    to_become_smaller_needs_no_memory,
-    a_resized_block_is_freed_as_what_it_has_become,
-    a_heap_that_lost_memory_touches_nothing,
-);
 
 const LEN: usize = 8 << 20;
 
@@ -30,33 +18,36 @@ fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-fn heap() -> Heap<TestBreak, TestMap> {
-    Heap::with_map(TestBreak::new(LEN, 0), TestMap::default())
+type MappingHeap<P> = Heap<TestBreak, TestMap, P>;
+
+fn heap<P: Variant>() -> MappingHeap<P> {
+    Heap::with_profile(TestBreak::new(LEN, 0), TestMap::default())
 }
 
-fn allocate(heap: &mut Heap<TestBreak, TestMap>, layout: Layout) -> NonNull<u8> {
+fn allocate<P: Variant>(heap: &mut MappingHeap<P>, layout: Layout) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout) }.expect("there is enough")
 }
 
-fn free(heap: &mut Heap<TestBreak, TestMap>, block: NonNull<u8>) {
+fn free<P: Variant>(heap: &mut MappingHeap<P>, block: NonNull<u8>) {
     // SAFETY: the cases free what they got, once.
-    unsafe { heap.deallocate_unsized(block) };
+    unsafe { heap.deallocate_by_ptr(block) };
 }
 
-fn resize(
-    heap: &mut Heap<TestBreak, TestMap>,
+fn resize<P: Variant>(
+    heap: &mut MappingHeap<P>,
     block: NonNull<u8>,
     new: Layout,
 ) -> Option<NonNull<u8>> {
     // SAFETY: the cases resize what is live.
-    unsafe { heap.reallocate_unsized(block, new) }
+    unsafe { heap.reallocate_by_ptr(block, new) }
 }
 
 /// Of runs, cells of small blocks, larger cells, aligned ones, mappings: each size many times.
-fn every_kind_of_block_goes_back_to_where_it_came_from() {
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn every_kind_of_block_goes_back_to_where_it_came_from<P: Variant>() {
     for cache_limit in [0, 1 << 20] {
-        let mut heap = heap();
+        let mut heap = heap::<P>();
         heap.set_cache_limit(cache_limit);
         let mut oracle = Oracle::default();
         for size in (0..1200).step_by(7).chain([5_000, 40_000, 200_000]) {
@@ -86,8 +77,9 @@ fn every_kind_of_block_goes_back_to_where_it_came_from() {
 }
 
 /// What C asks for is aligned as any cell is.
-fn a_freed_block_is_the_next_of_its_size() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn a_freed_block_is_the_next_of_its_size<P: Variant>() {
+    let mut heap = heap::<P>();
     for size in [1, 16, 24, 40, 100, 513, 700, 1000, 1024] {
         let layout = layout(size, 2 * size_of::<usize>());
         let block = allocate(&mut heap, layout);
@@ -96,8 +88,9 @@ fn a_freed_block_is_the_next_of_its_size() {
     }
 }
 
-fn all_that_a_block_could_hold_is_kept() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn all_that_a_block_could_hold_is_kept<P: Variant>() {
+    let mut heap = heap::<P>();
     for size in [0, 1, 20, 24, 100, 900, 1025, 3_000, 200_000] {
         // Some are cells, and then, when there are enough of them, blocks of runs. Of large ones a
         // kernel has not that many.
@@ -117,8 +110,9 @@ fn all_that_a_block_could_hold_is_kept() {
     }
 }
 
-fn a_block_moves_to_be_more_aligned() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_block_moves_to_be_more_aligned<P: Variant>() {
+    let mut heap = heap::<P>();
     let mut oracle = Oracle::default();
     for size in [24, 700, 5_000, 200_000] {
         for shift in 3..14 {
@@ -132,8 +126,9 @@ fn a_block_moves_to_be_more_aligned() {
     }
 }
 
-fn to_become_smaller_needs_no_memory() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn to_become_smaller_needs_no_memory<P: Variant>() {
+    let mut heap = heap::<P>();
     let sizes = [24, 100, 700, 1024, 1500, 20_000, 300_000];
     let blocks: Vec<_> =
         sizes.iter().map(|&size| (size, allocate(&mut heap, layout(size, 16)))).collect();
@@ -151,10 +146,11 @@ fn to_become_smaller_needs_no_memory() {
 
 /// What stays where it is must be as long and as aligned as blocks of its new layout are: the next
 /// of those may be it.
-fn a_resized_block_is_freed_as_what_it_has_become() {
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_resized_block_is_freed_as_what_it_has_become<P: Variant>() {
     for new in [layout(33, 32), layout(32, 8), layout(24, 16), layout(65, 64), layout(100, 128)] {
         for size in (new.size()..2 * new.size()).step_by(7) {
-            let mut heap = heap();
+            let mut heap = heap::<P>();
             let blocks: Vec<_> = (0..400).map(|_| allocate(&mut heap, layout(size, 1))).collect();
             for block in blocks {
                 let resized = resize(&mut heap, block, new).unwrap();
@@ -169,8 +165,9 @@ fn a_resized_block_is_freed_as_what_it_has_become() {
     }
 }
 
-fn a_heap_that_lost_memory_touches_nothing() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_heap_that_lost_memory_touches_nothing<P: Variant>() {
+    let mut heap = heap::<P>();
     let blocks: Vec<_> =
         [24, 1500].into_iter().map(|size| allocate(&mut heap, layout(size, 16))).collect();
     let granted = heap.stats().granted_bytes;

@@ -1,42 +1,26 @@
-//! The `checked` profile: what a caller may do wrong with a block itself is reported with address,
+//! Checked heaps: what a caller may do wrong with a block itself is reported with address,
 //! found and expected; and a heap whose hook lets it pass is whole afterwards, and serves on.
-
-#![cfg(feature = "checked")]
-
-#[cfg(test)]
-mod common;
 
 use core::ptr::{NonNull, without_provenance_mut};
 
-use brkalloc::{CellState, FixedBreak, LockedHeap, Misuse, MisuseKind};
+use brkalloc::{CellState, Checked, FixedBreak, Heap, Locked, LockedHeap, MisuseKind, NoMap};
 
-use crate::common::cases;
-use crate::common::lengths::WORD;
+use crate::common::case;
 use crate::common::misuse::{
-    Bench, KINDS, Kind, addr, at, layout, misuse, note_and_ignore, read, reported, the_report,
-    words_around,
+    Bench, CheckedVariant, Kind, NOTHING, addr, at, layout, misuse, note_and_ignore, read,
+    reported, the_report, words_around,
 };
 use crate::common::prelude::*;
+use crate::common::profile::WORD;
 
-cases!(
-    a_second_free_is_reported,
-    a_second_free_is_reported_when_the_place_has_become_something_else,
-    a_pointer_that_was_never_allocated_is_reported,
-    a_wild_pointer_is_not_read,
-    a_wrong_layout_is_reported,
-    a_block_may_be_used_as_far_as_was_asked_for,
-    a_misused_block_is_not_resized,
-    a_locked_heap_in_a_static_asks_its_hook,
-    a_report_says_what_was_done,
-);
-
-fn a_second_free_is_reported() {
-    for kind in KINDS {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_second_free_is_reported<P: CheckedVariant>() {
+    for kind in Bench::<P>::kinds() {
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(kind);
         let before = words_around(block, layout);
         bench.free(block, layout);
-        assert_eq!(reported(), [], "{kind:?}");
+        assert_eq!(reported(), NOTHING, "{kind:?}");
 
         for _ in 0..2 {
             bench.free(block, layout);
@@ -66,30 +50,33 @@ fn a_second_free_is_reported() {
                 );
             }
         }
-        // SAFETY: the profile sees to it that nothing happens.
+        // SAFETY: a checked heap does nothing then.
         assert_eq!(unsafe { bench.heap.reallocate(block, layout, 10) }, None);
         assert_eq!(the_report().kind, MisuseKind::DoubleFree);
         bench.assert_serves();
     }
 }
 
-fn a_second_free_is_reported_when_the_place_has_become_something_else() {
-    // A run that is a free cell again.
-    let mut bench = Bench::new();
+#[case(Checked<Usual>)]
+fn a_second_free_is_reported_when_a_run_has_become_a_free_cell<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
     let small = layout(41, 8);
     let blocks: Vec<_> = (0..1000).map(|_| bench.allocate(small)).collect();
     blocks.iter().for_each(|&block| bench.free(block, small));
     bench.heap.flush();
-    assert_eq!(reported(), []);
+    assert_eq!(reported(), NOTHING);
     assert!(bench.heap.cells().all(|cell| matches!(cell.state, CellState::Free | CellState::Top)));
     for &block in &blocks {
         bench.free(block, small);
         assert_eq!((the_report().kind, addr(block)), (MisuseKind::DoubleFree, addr(block)));
     }
     bench.assert_serves();
+}
 
+#[case(Checked<Plain>, Checked<Small>)]
+fn a_second_free_is_reported_when_the_place_has_become_something_else<P: CheckedVariant>() {
     // A cell that lies in a larger block now.
-    let mut bench = Bench::plain();
+    let mut bench = Bench::<P>::new();
     let half = layout(1000, 8);
     let (first, second) = (bench.allocate(half), bench.allocate(half));
     bench.free(first, half);
@@ -102,7 +89,7 @@ fn a_second_free_is_reported_when_the_place_has_become_something_else() {
     bench.assert_serves();
 
     // A block that has moved.
-    let mut bench = Bench::plain();
+    let mut bench = Bench::<P>::new();
     let (block, _wall) = (bench.allocate(half), bench.allocate(half));
     // SAFETY: a live block.
     let moved = unsafe { bench.heap.reallocate(block, half, 5000) }.unwrap();
@@ -113,9 +100,10 @@ fn a_second_free_is_reported_when_the_place_has_become_something_else() {
     bench.assert_serves();
 }
 
-fn a_pointer_that_was_never_allocated_is_reported() {
-    for kind in KINDS {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_pointer_that_was_never_allocated_is_reported<P: CheckedVariant>() {
+    for kind in Bench::<P>::kinds() {
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(kind);
         for offset in [1, 8, WORD as isize, 2 * WORD as isize, -1, -(WORD as isize)] {
             let wild = at(block, offset);
@@ -134,9 +122,12 @@ fn a_pointer_that_was_never_allocated_is_reported() {
         bench.free(block, layout);
         bench.assert_serves();
     }
+}
 
-    // The heap's own: a run's header, a block that a run never gave out, the map of runs, the top.
-    let mut bench = Bench::new();
+/// A run's header, a block that a run never gave out, the map of runs, the top.
+#[case(Checked<Usual>)]
+fn a_pointer_to_what_is_the_heaps_own_is_reported<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
     let (block, layout) = bench.block(Kind::Run);
     let (run, _) = bench.run_around(block).unwrap();
     let last = bench
@@ -159,8 +150,9 @@ fn a_pointer_that_was_never_allocated_is_reported() {
     bench.assert_serves();
 }
 
-fn a_wild_pointer_is_not_read() {
-    let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_wild_pointer_is_not_read<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
     bench.block(Kind::Mapped);
     let local = 0_usize;
     let wild = [
@@ -178,7 +170,7 @@ fn a_wild_pointer_is_not_read() {
             let wild = NonNull::new(without_provenance_mut::<u8>(address)).unwrap();
             bench.free(wild, layout);
             assert_eq!(the_report(), misuse(MisuseKind::NeverAllocated, wild, address, address, 0));
-            // SAFETY: the profile sees to it that nothing happens.
+            // SAFETY: a checked heap does nothing then.
             assert_eq!(unsafe { bench.heap.reallocate(wild, layout, 10) }, None);
             the_report();
             // SAFETY: as above.
@@ -186,12 +178,12 @@ fn a_wild_pointer_is_not_read() {
         }
     }
     // A heap that never had any memory.
-    let mut empty = Bench::plain();
+    let mut empty = Bench::<P>::new();
     empty.free(NonNull::from(&local).cast(), layout(8, 8));
     assert_eq!(the_report().kind, MisuseKind::NeverAllocated);
     // A hole is somebody else's.
-    let mut bench = Bench::plain();
-    let block = bench.allocate(Bench::WALL);
+    let mut bench = Bench::<P>::new();
+    let block = bench.allocate(Bench::<P>::WALL);
     bench.heap.provider_mut().foreign_up(4096);
     let above = bench.allocate(layout(100_000, 8));
     assert_eq!(bench.heap.stats().holes, 1);
@@ -202,14 +194,15 @@ fn a_wild_pointer_is_not_read() {
     );
     assert_eq!(the_report().kind, MisuseKind::NeverAllocated);
     bench.free(above, layout(100_000, 8));
-    bench.free(block, Bench::WALL);
+    bench.free(block, Bench::<P>::WALL);
     bench.heap.provider().assert_foreign_untouched();
     bench.assert_serves();
 }
 
-fn a_wrong_layout_is_reported() {
-    for kind in KINDS {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_wrong_layout_is_reported<P: CheckedVariant>() {
+    for kind in Bench::<P>::kinds() {
+        let mut bench = Bench::<P>::new();
         let (block, right) = bench.block(kind);
         let sizes = [
             right.size() + 1,
@@ -234,14 +227,15 @@ fn a_wrong_layout_is_reported() {
             );
         }
         bench.free(block, right);
-        assert_eq!(reported(), [], "with the right one it goes");
+        assert_eq!(reported(), NOTHING, "with the right one it goes");
         bench.assert_serves();
     }
 }
 
-fn a_block_may_be_used_as_far_as_was_asked_for() {
-    for make in [Bench::new as fn() -> Bench, Bench::plain] {
-        let mut bench = make();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_block_may_be_used_as_far_as_was_asked_for<P: CheckedVariant>() {
+    {
+        let mut bench = Bench::<P>::new();
         for size in [0, 1, 7, 40, 1000, 1024, 1025, 5000, 150_000] {
             let block = bench.allocate(layout(size, 8));
             // SAFETY: a live block.
@@ -263,16 +257,17 @@ fn a_block_may_be_used_as_far_as_was_asked_for() {
             unsafe { bench.heap.try_allocate(layout(100_000, 1)) }.is_some(),
             "what was reserved is there"
         );
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
     }
 }
 
-fn a_misused_block_is_not_resized() {
-    for kind in KINDS {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn a_misused_block_is_not_resized<P: CheckedVariant>() {
+    for kind in Bench::<P>::kinds() {
+        let mut bench = Bench::<P>::new();
         let (block, right) = bench.block(kind);
         let wrong = layout(right.size() + 3, right.align());
-        // SAFETY: the profile sees to it that nothing happens.
+        // SAFETY: a checked heap does nothing then.
         assert_eq!(unsafe { bench.heap.reallocate(block, wrong, 5) }, None);
         assert_eq!(
             the_report(),
@@ -284,69 +279,30 @@ fn a_misused_block_is_not_resized() {
             unsafe { bench.heap.reallocate(block, right, isize::MAX as usize - right.align()) },
             None
         );
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
         bench.free(block, right);
         bench.assert_serves();
     }
 }
 
+#[case]
 fn a_locked_heap_in_a_static_asks_its_hook() {
     static mut ARENA: [u8; 1 << 16] = [0; 1 << 16];
     // SAFETY: nobody else names ARENA.
-    static HEAP: LockedHeap<FixedBreak> =
-        LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 16) });
+    static HEAP: LockedHeap<FixedBreak, NoMap, Checked> = Locked::from_heap(Heap::with_profile(
+        unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 16) },
+        NoMap,
+    ));
     HEAP.set_misuse_hook(note_and_ignore);
     reported();
     let right = layout(40, 8);
     // SAFETY: the heap lives for ever.
     let block = unsafe { HEAP.allocate(right) }.unwrap();
-    // SAFETY: the profile sees to it that nothing happens.
+    // SAFETY: a checked heap does nothing then.
     unsafe { HEAP.deallocate(block, layout(41, 8)) };
     assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), 41, 40));
     // SAFETY: live, with its layout.
     unsafe { HEAP.deallocate(block, right) };
-    assert_eq!(reported(), []);
+    assert_eq!(reported(), NOTHING);
     HEAP.check().unwrap();
-}
-
-fn a_report_says_what_was_done() {
-    let text =
-        |kind, at, found, expected| Misuse { kind, block: 0x1000, at, found, expected }.to_string();
-    for (kind, expected) in [
-        (
-            MisuseKind::DoubleFree,
-            "double free of the block at 0x1000: it is free already (at 0x1040: expected 0x7, found 0x6)",
-        ),
-        (
-            MisuseKind::NeverAllocated,
-            "free of 0x1000, which was never allocated: it lies inside the block at 0x7",
-        ),
-        (
-            MisuseKind::WrongSize,
-            "wrong layout: the block at 0x1000 was allocated with 7 bytes, and is freed with 6",
-        ),
-        (
-            MisuseKind::WrongAlignment,
-            "wrong layout: the block at 0x1000 was allocated with alignment 7, and is freed with 6",
-        ),
-        (
-            MisuseKind::Overflow,
-            "overflow: something was written behind the end of the block at 0x1000 (at 0x1040: expected 0x7, found 0x6)",
-        ),
-        (
-            MisuseKind::Header,
-            "overflow: the header in front of the block at 0x1000 was overwritten (at 0x1040: expected 0x7, found 0x6)",
-        ),
-        (
-            MisuseKind::WriteAfterFree,
-            "write after free: the free block at 0x1000 was written to (at 0x1040: expected 0x7, found 0x6)",
-        ),
-    ] {
-        assert_eq!(text(kind, 0x1040, 6, 7), expected);
-    }
-    let nowhere = text(MisuseKind::NeverAllocated, 0x1000, 0x1000, 0);
-    assert_eq!(
-        nowhere,
-        "free of 0x1000, which was never allocated: it lies in no block of this heap"
-    );
 }

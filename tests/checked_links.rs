@@ -1,40 +1,26 @@
-//! The `checked` profile: links of free blocks, and ends of regions, are not followed once they
+//! Checked heaps: links of free blocks, and ends of regions, are not followed once they
 //! were overwritten.
-
-#![cfg(feature = "checked")]
-
-#[cfg(test)]
-mod common;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use brkalloc::{CellState, MisuseKind, RegionError};
 
-use crate::common::cases;
-use crate::common::lengths::WORD;
+use crate::common::case;
 use crate::common::misuse::{
-    Bench, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
+    Bench, CheckedVariant, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
 };
 use crate::common::prelude::*;
+use crate::common::profile::WORD;
 use crate::common::regions::PAGE;
 
-cases!(
-    links_of_a_bin_are_not_followed_once_overwritten,
-    the_size_at_the_end_of_a_free_cell_is_compared,
-    links_of_the_front_cache_are_not_followed_once_overwritten,
-    links_of_kept_cells_are_not_followed_once_overwritten,
-    links_of_a_run_are_not_followed_once_overwritten,
-    ends_of_regions_are_not_joined_once_overwritten,
-);
-
 /// A heap with three free cells of one bin, the last freed first.
-fn three_in_a_bin() -> (Bench, [NonNull<u8>; 3], Layout) {
-    let mut bench = Bench::plain();
+fn three_in_a_bin<P: CheckedVariant>() -> (Bench<P>, [NonNull<u8>; 3], Layout) {
+    let mut bench = Bench::<P>::new();
     let layout = layout(1000, 8);
     let blocks = [(); 3].map(|()| {
         let block = bench.allocate(layout);
-        bench.allocate(Bench::WALL);
+        bench.allocate(Bench::<P>::WALL);
         block
     });
     blocks.iter().rev().for_each(|&block| bench.free(block, layout));
@@ -42,12 +28,13 @@ fn three_in_a_bin() -> (Bench, [NonNull<u8>; 3], Layout) {
     (bench, blocks, layout)
 }
 
-fn links_of_a_bin_are_not_followed_once_overwritten() {
+#[case(Checked<Plain>, Checked<Small>)]
+fn links_of_a_bin_are_not_followed_once_overwritten<P: CheckedVariant>() {
     let cell = |block: NonNull<u8>| addr(block) - WORD;
     for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
         for victim in 0..3 {
             for link in [0, 1] {
-                let (mut bench, blocks, layout) = three_in_a_bin();
+                let (mut bench, blocks, layout) = three_in_a_bin::<P>();
                 let place = addr(blocks[victim]) + link * WORD;
                 let was = read(blocks[0], place);
                 let neighbour =
@@ -72,7 +59,7 @@ fn links_of_a_bin_are_not_followed_once_overwritten() {
     }
 
     // A cell that is merged: its neighbour is taken out of the middle of the list.
-    let (mut bench, blocks, _) = three_in_a_bin();
+    let (mut bench, blocks, _) = three_in_a_bin::<P>();
     let wall =
         NonNull::new(blocks[1].as_ptr().with_addr(bench.heap.cells().nth(3).unwrap().payload()))
             .unwrap();
@@ -80,28 +67,33 @@ fn links_of_a_bin_are_not_followed_once_overwritten() {
     let place = addr(blocks[1]);
     let was = read(blocks[1], place);
     overwrite(blocks[1], place, 0x1234);
-    bench.free(wall, Bench::WALL);
+    bench.free(wall, Bench::<P>::WALL);
     assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, blocks[1], place, 0x1234, was));
     bench.assert_serves();
 }
 
-fn the_size_at_the_end_of_a_free_cell_is_compared() {
-    let (mut bench, blocks, layout) = three_in_a_bin();
+#[case(Checked<Plain>, Checked<Small>)]
+fn the_size_at_the_end_of_a_free_cell_is_compared<P: CheckedVariant>() {
+    let (mut bench, blocks, layout) = three_in_a_bin::<P>();
     let cell = bench.heap.cells().nth(2).unwrap();
     assert_eq!(cell.payload(), addr(blocks[1]));
     let (end, wall) = (cell.address + cell.size - WORD, bench.heap.cells().nth(3).unwrap());
     overwrite(blocks[1], end, 99);
-    bench.free(NonNull::new(blocks[1].as_ptr().with_addr(wall.payload())).unwrap(), Bench::WALL);
+    bench.free(
+        NonNull::new(blocks[1].as_ptr().with_addr(wall.payload())).unwrap(),
+        Bench::<P>::WALL,
+    );
     assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, blocks[1], end, 99, cell.size));
     let again = bench.allocate(layout);
     bench.free(again, layout);
     bench.assert_serves();
 }
 
-fn links_of_the_front_cache_are_not_followed_once_overwritten() {
+#[case(Checked<Usual>)]
+fn links_of_the_front_cache_are_not_followed_once_overwritten<P: CheckedVariant>() {
     for kind in [Kind::Cached, Kind::SmallCell, Kind::Empty] {
         for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
-            let mut bench = Bench::new();
+            let mut bench = Bench::<P>::new();
             let (first, layout) = bench.block(kind);
             let second = bench.allocate(layout);
             bench.free(first, layout);
@@ -123,7 +115,7 @@ fn links_of_the_front_cache_are_not_followed_once_overwritten() {
             bench.assert_serves();
 
             // The same when the cache is emptied.
-            let (mut bench, mut blocks) = (Bench::new(), Vec::new());
+            let (mut bench, mut blocks) = (Bench::<P>::new(), Vec::new());
             let (_, layout) = bench.block(kind);
             blocks.extend((0..4).map(|_| bench.allocate(layout)));
             blocks.iter().for_each(|&block| bench.free(block, layout));
@@ -142,10 +134,11 @@ fn links_of_the_front_cache_are_not_followed_once_overwritten() {
     }
 }
 
-fn links_of_kept_cells_are_not_followed_once_overwritten() {
+#[case(Checked<Usual>)]
+fn links_of_kept_cells_are_not_followed_once_overwritten<P: CheckedVariant>() {
     for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
         for flush in [false, true] {
-            let mut bench = Bench::new();
+            let mut bench = Bench::<P>::new();
             bench.heap.reserve(900_000).unwrap();
             let (first, layout) = bench.block(Kind::Cell);
             let (second, _) = bench.block(Kind::Cell);
@@ -171,9 +164,10 @@ fn links_of_kept_cells_are_not_followed_once_overwritten() {
     }
 }
 
-fn links_of_a_run_are_not_followed_once_overwritten() {
+#[case(Checked<Usual>)]
+fn links_of_a_run_are_not_followed_once_overwritten<P: CheckedVariant>() {
     for value in [0_u16, 1, 64, 0xBAD0, u16::MAX] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(Kind::Run);
         let (run, _) = bench.run_around(block).unwrap();
         let size = (layout.size() + 2 * WORD).next_multiple_of(8);
@@ -197,11 +191,12 @@ fn links_of_a_run_are_not_followed_once_overwritten() {
     }
 }
 
-fn ends_of_regions_are_not_joined_once_overwritten() {
+#[case(Checked<Plain>, Checked<Small>)]
+fn ends_of_regions_are_not_joined_once_overwritten<P: CheckedVariant>() {
     for value in [0xBAD0, usize::MAX, 0x4141_4141] {
         // A link of the free cell below, and of the one above.
         for cell in [0, 2] {
-            let mut regions = TwoRegions::new();
+            let mut regions = TwoRegions::<P>::new();
             let memory = regions.memory();
             let block = NonNull::new(
                 memory.as_ptr().with_addr(regions.heap.cells().nth(cell).unwrap().payload()),
@@ -215,7 +210,7 @@ fn ends_of_regions_are_not_joined_once_overwritten() {
         }
         // The fence between them, and the head of the one above.
         for distance in [0, PAGE + WORD] {
-            let mut regions = TwoRegions::new();
+            let mut regions = TwoRegions::<P>::new();
             let memory = regions.memory();
             let fence = regions.heap.cells().nth(1).unwrap();
             assert_eq!(fence.state, CellState::Hole);

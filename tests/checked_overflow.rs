@@ -1,33 +1,20 @@
-//! The `checked` profile: what is written behind a block, over its record or over a header is
+//! Checked heaps: what is written behind a block, over its record or over a header is
 //! reported at its first byte.
-
-#![cfg(feature = "checked")]
-
-#[cfg(test)]
-mod common;
 
 use brkalloc::{MisuseKind, Rule};
 
-use crate::common::cases;
-use crate::common::lengths::WORD;
+use crate::common::case;
 use crate::common::misuse::{
-    Bench, KINDS, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
+    Bench, CheckedVariant, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
 };
 use crate::common::prelude::*;
+use crate::common::profile::WORD;
 use crate::common::regions::PAGE;
 
-cases!(
-    an_overflow_by_one_byte_is_reported,
-    an_overflow_over_record_and_header_is_reported_at_its_first_byte,
-    an_overwritten_header_is_reported,
-    an_overwritten_header_behind_is_reported,
-    check_finds_overflows_and_headers,
-    misuse_is_found_in_every_region,
-);
-
-fn an_overflow_by_one_byte_is_reported() {
-    for kind in KINDS {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn an_overflow_by_one_byte_is_reported<P: CheckedVariant>() {
+    for kind in Bench::<P>::kinds() {
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(kind);
         let behind = at(block, layout.size() as isize);
         // SAFETY: behind the block's end, but in the memory that the heap gave to it.
@@ -48,11 +35,11 @@ fn an_overflow_by_one_byte_is_reported() {
     }
 }
 
-fn an_overflow_over_record_and_header_is_reported_at_its_first_byte() {
-    for kind in
-        [Kind::SmallCell, Kind::Cell, Kind::Last, Kind::OverAligned, Kind::Cached, Kind::Run]
-    {
-        let mut bench = Bench::new();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn an_overflow_over_record_and_header_is_reported_at_its_first_byte<P: CheckedVariant>() {
+    let has_header = |kind: &Kind| !matches!(kind, Kind::Empty | Kind::Merged | Kind::Mapped);
+    for kind in Bench::<P>::kinds().filter(has_header) {
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(kind);
         // SAFETY: the heap's memory, though not the block's.
         unsafe { block.write_bytes(0x41, layout.size() + 8 * WORD) };
@@ -64,13 +51,10 @@ fn an_overflow_over_record_and_header_is_reported_at_its_first_byte() {
     }
 }
 
-fn an_overwritten_header_is_reported() {
-    for (kind, make) in [
-        (Kind::Cell, Bench::new as fn() -> Bench),
-        (Kind::Cell, Bench::plain),
-        (Kind::OverAligned, Bench::new),
-    ] {
-        let mut bench = make();
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn an_overwritten_header_is_reported<P: CheckedVariant>() {
+    for kind in [Kind::Cell, Kind::OverAligned] {
+        let mut bench = Bench::<P>::new();
         let (block, layout) = bench.block(kind);
         let header = addr(block) - WORD;
         let was = read(block, header);
@@ -105,8 +89,9 @@ fn an_overwritten_header_is_reported() {
     }
 }
 
-fn an_overwritten_header_behind_is_reported() {
-    let mut bench = Bench::plain();
+#[case(Checked<Plain>, Checked<Small>)]
+fn an_overwritten_header_behind_is_reported<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
     let layout = layout(1000, 8);
     let (first, second, _wall) =
         (bench.allocate(layout), bench.allocate(layout), bench.allocate(layout));
@@ -128,8 +113,9 @@ fn an_overwritten_header_behind_is_reported() {
     bench.assert_serves();
 }
 
-fn check_finds_overflows_and_headers() {
-    let mut bench = Bench::plain();
+#[case(Checked<Plain>, Checked<Small>)]
+fn check_finds_overflows_and_headers<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
     let (block, layout) = bench.block(Kind::Cell);
     let behind = at(block, layout.size() as isize);
     // SAFETY: behind the block's end, but in the memory that the heap gave to it.
@@ -154,8 +140,9 @@ fn check_finds_overflows_and_headers() {
     }
 }
 
-fn misuse_is_found_in_every_region() {
-    let mut regions = TwoRegions::new();
+#[case(Checked<Plain>, Checked<Small>)]
+fn misuse_is_found_in_every_region<P: CheckedVariant>() {
+    let mut regions = TwoRegions::<P>::new();
     let memory = regions.memory();
     let heap = &mut regions.heap;
     let layout = layout(3000, 8);
@@ -171,7 +158,7 @@ fn misuse_is_found_in_every_region() {
         unsafe { behind.write(was) };
         heap.check().unwrap();
         for _ in 0..2 {
-            // SAFETY: the second time the profile sees to it that nothing happens.
+            // SAFETY: the second time a checked heap does nothing then.
             unsafe { heap.deallocate(block, layout) };
         }
         assert_eq!(the_report().kind, MisuseKind::DoubleFree);
@@ -183,7 +170,7 @@ fn misuse_is_found_in_every_region() {
     for place in [PAGE, PAGE + 64, 2 * PAGE - 16] {
         // SAFETY: inside the three pages.
         let between = unsafe { memory.add(place) };
-        // SAFETY: the profile sees to it that nothing happens.
+        // SAFETY: a checked heap does nothing then.
         unsafe { heap.deallocate(between, layout) };
         assert_eq!(
             the_report(),

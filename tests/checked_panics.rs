@@ -1,28 +1,24 @@
-//! The `checked` profile: unless a heap was told otherwise, a misuse is a panic. (On the host
+//! Checked heaps: unless a heap was told otherwise, a misuse is a panic. (On the host
 //! alone: nothing unwinds in the kernel.)
-
-#![cfg(feature = "checked")]
-
-#[cfg(test)]
-mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use brkalloc::Heap;
+use brkalloc::{CheckedHeap, NoMap};
 
-use crate::common::cases;
 use crate::common::misuse::layout;
 use crate::common::test_break::TestBreak;
+use crate::common::{case, host_only};
 
-cases!(unless_told_otherwise_a_misuse_panics,);
+host_only!("nothing unwinds in the kernel");
 
+#[case]
 fn unless_told_otherwise_a_misuse_panics() {
-    let mut heap = Heap::new(TestBreak::new(1 << 16, 0));
+    let mut heap = CheckedHeap::<_>::with_profile(TestBreak::new(1 << 16, 0), NoMap);
     let layout = layout(40, 8);
     // SAFETY: the heap outlives the case.
     let block = unsafe { heap.allocate(layout) }.unwrap();
-    let free = |heap: &mut Heap<TestBreak>| {
-        // SAFETY: live the first time; then the profile sees to it that nothing happens.
+    let free = |heap: &mut CheckedHeap<TestBreak>| {
+        // SAFETY: live the first time; then a checked heap does nothing then.
         unsafe { heap.deallocate(block, layout) };
     };
     free(&mut heap);

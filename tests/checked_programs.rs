@@ -1,10 +1,5 @@
-//! The `checked` profile: random programs. Who does nothing wrong is not accused; who does is, each
+//! Checked heaps: random programs. Who does nothing wrong is not accused; who does is, each
 //! time.
-
-#![cfg(feature = "checked")]
-
-#[cfg(test)]
-mod common;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -12,13 +7,13 @@ use core::ptr::NonNull;
 use brkalloc::MisuseKind;
 use proptest::prelude::*;
 
-use crate::common::cases;
-use crate::common::lengths::WORD;
-use crate::common::misuse::{Bench, addr, at, layout, overwrite, read, reported, the_report};
+use crate::common::case;
+use crate::common::misuse::{
+    Bench, CheckedVariant, NOTHING, addr, at, layout, overwrite, read, reported, the_report,
+};
 use crate::common::oracle::{Block, Oracle};
-use crate::common::platform::{during_property, properties};
-
-cases!(programs_without_misuse_are_not_reported, every_injected_misuse_is_reported,);
+use crate::common::profile::WORD;
+use crate::common::property::for_all;
 
 /// What a program does: mostly what it may.
 #[derive(Clone, Copy, Debug)]
@@ -61,14 +56,14 @@ fn wrong() -> impl Strategy<Value = Op> {
 }
 
 /// A bench, and an oracle that knows what may be freed.
-struct Program {
-    bench: Bench,
+struct Program<P: CheckedVariant> {
+    bench: Bench<P>,
     oracle: Oracle,
 }
 
-impl Program {
-    fn new(plain: bool) -> Self {
-        Self { bench: if plain { Bench::plain() } else { Bench::new() }, oracle: Oracle::default() }
+impl<P: CheckedVariant> Program<P> {
+    fn new() -> Self {
+        Self { bench: Bench::new(), oracle: Oracle::default() }
     }
 
     fn step(&mut self, op: Op) {
@@ -174,7 +169,7 @@ impl Program {
         let block = self.oracle.pick(block)?;
         self.oracle.remove(&block);
         self.bench.free(block.at, block.layout);
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
         Some((block.at, block.layout))
     }
 
@@ -186,13 +181,13 @@ impl Program {
     fn run(mut self, ops: &[Op]) {
         for &op in ops {
             self.step(op);
-            assert_eq!(reported(), [], "after {op:?}");
+            assert_eq!(reported(), NOTHING, "after {op:?}");
             self.bench.heap.check().unwrap();
         }
         self.oracle.assert_all_filled();
         while self.free(0).is_some() {}
         self.bench.heap.flush();
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
         self.bench.heap.check().unwrap();
         assert_eq!(
             self.bench.heap.map_provider().count() > 0,
@@ -201,14 +196,13 @@ impl Program {
     }
 }
 
-proptest! {
-    #![proptest_config(properties())]
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn programs_without_misuse_are_not_reported<P: CheckedVariant>() {
+    for_all::<P, _>(&prop::collection::vec(right(), 1..300), |ops| Program::<P>::new().run(ops));
+}
 
-    fn programs_without_misuse_are_not_reported(plain in any::<bool>(), ops in prop::collection::vec(right(), 1..300)) {
-        during_property(&(plain, &ops), || Program::new(plain).run(&ops));
-    }
-
-    fn every_injected_misuse_is_reported(plain in any::<bool>(), ops in prop::collection::vec(prop_oneof![3 => right(), 1 => wrong()], 1..300)) {
-        during_property(&(plain, &ops), || Program::new(plain).run(&ops));
-    }
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn every_injected_misuse_is_reported<P: CheckedVariant>() {
+    let op = prop_oneof![3 => right(), 1 => wrong()];
+    for_all::<P, _>(&prop::collection::vec(op, 1..300), |ops| Program::<P>::new().run(ops));
 }

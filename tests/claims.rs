@@ -1,88 +1,68 @@
 //! The documents' claims about the heap, C1–C8 and C14, each as a case. (The tour shows them once
 //! more, with what they look like.)
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, Rule, Trim};
+use brkalloc::{Break, BreakError, CellInfo, CellState, Heap, NoMap, Rule, Trim};
 
-use crate::common::cases;
-use crate::common::lengths::{WORD, taken_for};
+use crate::common::case;
 use crate::common::prelude::*;
+use crate::common::profile::{Variant, WORD};
 use crate::common::test_break::TestBreak;
-
-cases!(
-    c1_a_cell_is_a_header_and_an_aligned_payload,
-    c2_a_fresh_heap_is_one_free_cell,
-    c3_malloc_cuts_and_leaves_the_rest_free,
-    c4_freed_memory_is_searched_before_the_break_is_asked,
-    c5_a_freed_block_stays_with_the_heap_and_comes_back,
-    c6_neighbours_that_are_free_become_one_cell,
-    c7_calloc_zeroes_and_realloc_keeps,
-    c8_freeing_the_last_cell_moves_the_break_down,
-    c8_small_frees_at_the_break_do_not_move_it_each_time,
-    c8_an_empty_heap_gives_back_everything,
-    c8_a_break_that_refuses_to_come_down_costs_nothing,
-    c14_somebody_else_moves_the_break_up,
-    c14_somebody_else_moves_the_break_up_and_down_again,
-    c14_a_break_that_others_moved_up_is_not_ours_to_lower,
-    c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so,
-    c14_a_trim_notices_that_memory_was_taken,
-    c14_a_grant_below_our_end_stops_a_resize,
-    c14_a_grant_below_our_end_is_handed_back,
-);
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()
 }
 
-fn heap_over<B>(brk: B) -> Heap<B> {
-    Heap::plain(brk)
+type CellHeap<P> = Heap<TestBreak, NoMap, P>;
+
+fn heap_over<B, P: Variant>(brk: B) -> Heap<B, NoMap, P> {
+    Heap::with_profile(brk, NoMap)
 }
 
 /// A heap over 1 MiB of which nothing is granted yet.
-fn heap() -> Heap<TestBreak> {
+fn heap<P: Variant>() -> CellHeap<P> {
     heap_over(TestBreak::new(1 << 20, 0))
 }
 
-fn malloc(heap: &mut Heap<TestBreak>, size: usize) -> NonNull<u8> {
+fn malloc<P: Variant>(heap: &mut CellHeap<P>, size: usize) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout(size)) }.expect("1 MiB is enough")
 }
 
-fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
+fn free<P: Variant>(heap: &mut CellHeap<P>, block: NonNull<u8>, size: usize) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, layout(size)) };
     heap.check().unwrap();
 }
 
-fn states(heap: &Heap<TestBreak>) -> Vec<CellState> {
+fn states<P: Variant>(heap: &CellHeap<P>) -> Vec<CellState> {
     heap.cells().map(|cell| cell.state).collect()
 }
 
-fn cell_of(heap: &Heap<TestBreak>, block: NonNull<u8>) -> CellInfo {
+fn cell_of<P: Variant>(heap: &CellHeap<P>, block: NonNull<u8>) -> CellInfo {
     heap.cells().find(|cell| cell.payload() == block.addr().get()).expect("a block has a cell")
 }
 
-fn c1_a_cell_is_a_header_and_an_aligned_payload() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c1_a_cell_is_a_header_and_an_aligned_payload<P: Variant>() {
+    let mut heap = heap::<P>();
     let blocks: Vec<_> = (1..200).map(|size| malloc(&mut heap, size)).collect();
     for (size, block) in (1..200).zip(blocks) {
         assert!(block.addr().get().is_multiple_of(2 * WORD), "{block:?}");
         let cell = cell_of(&heap, block);
         assert_eq!((cell.payload(), cell.state), (cell.address + WORD, CellState::Used));
         assert!(
-            (taken_for(size)..taken_for(size) + 4 * WORD).contains(&cell.payload_size()),
+            (P::taken_for(size)..P::taken_for(size) + 4 * WORD).contains(&cell.payload_size()),
             "{size} bytes in {cell}"
         );
     }
 }
 
-fn c2_a_fresh_heap_is_one_free_cell() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c2_a_fresh_heap_is_one_free_cell<P: Variant>() {
+    let mut heap = heap::<P>();
     assert_eq!(heap.cells().count(), 0);
     heap.reserve(100_000).unwrap();
     let cells: Vec<_> = heap.cells().collect();
@@ -91,8 +71,9 @@ fn c2_a_fresh_heap_is_one_free_cell() {
     assert!(cells[0].payload_size() >= 100_000);
 }
 
-fn c3_malloc_cuts_and_leaves_the_rest_free() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c3_malloc_cuts_and_leaves_the_rest_free<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.reserve(10_000).unwrap();
     let whole = heap.cells().next().unwrap();
     let block = malloc(&mut heap, 100);
@@ -103,8 +84,9 @@ fn c3_malloc_cuts_and_leaves_the_rest_free() {
     assert_eq!(cells[1].address, cells[0].address + cells[0].size);
 }
 
-fn c4_freed_memory_is_searched_before_the_break_is_asked() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c4_freed_memory_is_searched_before_the_break_is_asked<P: Variant>() {
+    let mut heap = heap::<P>();
     let (first, _wall) = (malloc(&mut heap, 5_000), malloc(&mut heap, 10));
     free(&mut heap, first, 5_000);
     let asked = heap.provider().asked;
@@ -118,8 +100,9 @@ fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     );
 }
 
-fn c5_a_freed_block_stays_with_the_heap_and_comes_back() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c5_a_freed_block_stays_with_the_heap_and_comes_back<P: Variant>() {
+    let mut heap = heap::<P>();
     let (block, _wall) = (malloc(&mut heap, 100), malloc(&mut heap, 10));
     let granted = heap.stats().granted_bytes;
     free(&mut heap, block, 100);
@@ -128,10 +111,11 @@ fn c5_a_freed_block_stays_with_the_heap_and_comes_back() {
     assert_eq!(malloc(&mut heap, 100), block);
 }
 
-fn c6_neighbours_that_are_free_become_one_cell() {
+#[case(Plain, Small, Checked<Plain>)]
+fn c6_neighbours_that_are_free_become_one_cell<P: Variant>() {
     // In whatever order three neighbours are freed, one cell is left.
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let mut heap = heap();
+        let mut heap = heap::<P>();
         let _below = malloc(&mut heap, 10);
         let blocks = [malloc(&mut heap, 100), malloc(&mut heap, 200), malloc(&mut heap, 300)];
         let sizes = blocks.map(|block| cell_of(&heap, block).size);
@@ -148,8 +132,9 @@ fn c6_neighbours_that_are_free_become_one_cell() {
     }
 }
 
-fn c7_calloc_zeroes_and_realloc_keeps() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c7_calloc_zeroes_and_realloc_keeps<P: Variant>() {
+    let mut heap = heap::<P>();
     let dirty = malloc(&mut heap, 1_000);
     // SAFETY: the block is that long.
     unsafe { dirty.write_bytes(0xFF, 1_000) };
@@ -203,9 +188,10 @@ fn c7_calloc_zeroes_and_realloc_keeps() {
     heap.check().unwrap();
 }
 
-fn c8_freeing_the_last_cell_moves_the_break_down() {
-    let mut heap = heap();
-    heap.set_trim(Trim { threshold: 8 << 10, keep: 0 });
+#[case(Plain, Small, Checked<Plain>)]
+fn c8_freeing_the_last_cell_moves_the_break_down<P: Variant>() {
+    let mut heap = heap::<P>();
+    heap.set_trim(Trim::new(8 << 10, 0));
     let _first = malloc(&mut heap, 100);
     let low = heap.provider().end();
     let last = malloc(&mut heap, 100_000);
@@ -214,8 +200,9 @@ fn c8_freeing_the_last_cell_moves_the_break_down() {
     assert_eq!(heap.provider().end(), low);
 }
 
-fn c8_small_frees_at_the_break_do_not_move_it_each_time() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c8_small_frees_at_the_break_do_not_move_it_each_time<P: Variant>() {
+    let mut heap = heap::<P>();
     let _first = malloc(&mut heap, 100);
     for _ in 0..100 {
         let block = malloc(&mut heap, 20_000);
@@ -224,8 +211,9 @@ fn c8_small_frees_at_the_break_do_not_move_it_each_time() {
     assert_eq!(heap.provider().asked, 2, "the break moved more often than to grow");
 }
 
-fn c8_an_empty_heap_gives_back_everything() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c8_an_empty_heap_gives_back_everything<P: Variant>() {
+    let mut heap = heap::<P>();
     let start = heap.provider().end();
     let block = malloc(&mut heap, 300_000);
     free(&mut heap, block, 300_000);
@@ -237,8 +225,9 @@ fn c8_an_empty_heap_gives_back_everything() {
     heap.check().unwrap();
 }
 
-fn c8_a_break_that_refuses_to_come_down_costs_nothing() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c8_a_break_that_refuses_to_come_down_costs_nothing<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.provider_mut().refuse_shrink = true;
     let block = malloc(&mut heap, 300_000);
     free(&mut heap, block, 300_000);
@@ -246,8 +235,9 @@ fn c8_a_break_that_refuses_to_come_down_costs_nothing() {
     assert_eq!(malloc(&mut heap, 300_000), block);
 }
 
-fn c14_somebody_else_moves_the_break_up() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_somebody_else_moves_the_break_up<P: Variant>() {
+    let mut heap = heap::<P>();
     let below = malloc(&mut heap, 3_000);
     heap.provider_mut().foreign_up(10_000);
     let above = malloc(&mut heap, 3_000);
@@ -263,8 +253,9 @@ fn c14_somebody_else_moves_the_break_up() {
     assert_eq!(malloc(&mut heap, 2_000), below, "the region below the hole serves on");
 }
 
-fn c14_somebody_else_moves_the_break_up_and_down_again() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_somebody_else_moves_the_break_up_and_down_again<P: Variant>() {
+    let mut heap = heap::<P>();
     let first = malloc(&mut heap, 3_000);
     heap.provider_mut().foreign_up(10_000);
     heap.provider_mut().foreign_undo();
@@ -279,8 +270,9 @@ fn c14_somebody_else_moves_the_break_up_and_down_again() {
     heap.check().unwrap();
 }
 
-fn c14_a_break_that_others_moved_up_is_not_ours_to_lower() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_a_break_that_others_moved_up_is_not_ours_to_lower<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = malloc(&mut heap, 300_000);
     heap.provider_mut().foreign_up(100);
     let end = heap.provider().end();
@@ -288,8 +280,9 @@ fn c14_a_break_that_others_moved_up_is_not_ours_to_lower() {
     assert_eq!((heap.trim(0), heap.provider().end()), (0, end));
 }
 
-fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = malloc(&mut heap, 3_000);
     let end = heap.provider().end().addr();
     heap.provider_mut().foreign_down(4_096);
@@ -313,8 +306,9 @@ fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so() {
     heap.provider().assert_foreign_untouched();
 }
 
-fn c14_a_trim_notices_that_memory_was_taken() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_a_trim_notices_that_memory_was_taken<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.reserve(8_000).unwrap();
     heap.provider_mut().foreign_down(4_096);
     assert_eq!(heap.trim(0), 0);
@@ -354,25 +348,28 @@ unsafe impl Break for Racing {
 }
 
 /// What a resized block could take in next to it is not touched any more once the heap has stopped.
-fn c14_a_grant_below_our_end_stops_a_resize() {
-    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_a_grant_below_our_end_stops_a_resize<P: Variant>() {
+    let mut heap = heap_over::<_, P>(Racing(TestBreak::new(1 << 16, 0), 0));
     // SAFETY: the heap outlives the case.
     let [below, block] = [1_000, 3_000].map(|size| unsafe { heap.allocate(layout(size)) }.unwrap());
     // SAFETY: live until now.
     unsafe { heap.deallocate(below, layout(1_000)) };
-    // SAFETY: live.
-    let size = unsafe { heap.usable_size(block) };
+    // SAFETY: live, and that long.
+    unsafe { block.write_bytes(0x5A, 3_000) };
     // The fence alone: where memory is gone with the break, so would be the end of the block.
     heap.provider_mut().1 = WORD;
     // SAFETY: live, and so it stays.
     assert_eq!(unsafe { heap.reallocate(block, layout(3_000), 3_500) }, None);
     assert_eq!(heap.check().unwrap_err().rule, Rule::BreakBelowHeap);
-    // SAFETY: live.
-    assert_eq!(unsafe { heap.usable_size(block) }, size, "the block is as it was");
+    // SAFETY: live, and that long.
+    let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), 3_000) };
+    assert!(bytes.iter().all(|&byte| byte == 0x5A), "the block is as it was");
 }
 
-fn c14_a_grant_below_our_end_is_handed_back() {
-    let mut heap = heap_over(Racing(TestBreak::new(1 << 16, 0), 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn c14_a_grant_below_our_end_is_handed_back<P: Variant>() {
+    let mut heap = heap_over::<_, P>(Racing(TestBreak::new(1 << 16, 0), 0));
     heap.reserve(4_000).unwrap();
     let end = heap.provider().end().addr();
     heap.provider_mut().1 = 1_024;

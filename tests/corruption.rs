@@ -1,51 +1,32 @@
 //! A heap whose memory is overwritten says where, what it expected and what it found. (The rules
 //! that only a bug of the heap itself can break are tested beside `check()`.)
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 
-use brkalloc::{Break, CellState, Corruption, Heap, Rule};
+use brkalloc::{Break, CellState, Corruption, Heap, NoMap, Rule};
 
-use crate::common::cases;
-#[cfg(feature = "checked")]
-use crate::common::lengths::OVERHEAD;
-use crate::common::lengths::WORD;
+use crate::common::case;
 use crate::common::prelude::*;
+use crate::common::profile::{Variant, WORD};
 use crate::common::test_break::TestBreak;
-
-cases!(
-    an_overflow_into_the_next_header_is_found,
-    a_wrong_previous_used_bit_is_found,
-    a_lost_size_at_the_end_is_found,
-    free_neighbours_are_found,
-    an_overwritten_fence_is_found,
-    a_top_that_is_in_use_is_found,
-    a_write_after_free_to_the_links_is_found,
-    a_cell_in_the_wrong_bin_is_found,
-    a_cell_that_was_never_counted_is_found,
-    a_used_cell_that_swallowed_its_neighbour_is_found,
-    a_report_names_address_rule_and_both_values,
-);
 
 const USED: usize = 1;
 const PREV_USED: usize = 2;
 const FENCE: usize = 4;
 
 /// A heap `used · free · used · free · used · top`, as the words of its memory.
-struct Victim {
-    heap: Heap<TestBreak>,
+struct Victim<P: Variant> {
+    heap: Heap<TestBreak, NoMap, P>,
     memory: *mut usize,
     cells: Vec<usize>,
     sizes: Vec<usize>,
 }
 
-impl Victim {
+impl<P: Variant> Victim<P> {
     fn new() -> Self {
         let brk = TestBreak::new(1024 * WORD, 0);
         let memory = brk.end().cast();
-        let mut heap = Heap::plain(brk);
+        let mut heap = Heap::with_profile(brk, NoMap);
         // SAFETY: the heap outlives the case.
         let blocks: Vec<_> = (0..5).map(|_| unsafe { heap.allocate(layout()) }.unwrap()).collect();
         for index in [3, 1] {
@@ -69,15 +50,16 @@ impl Victim {
         unsafe { self.word(address).read() }
     }
 
-    /// Overwrites a word, as a wild pointer would, and returns what `check` says. With the profile
-    /// `checked` that is first of all which headers have wrong check bits; here whoever wrote
-    /// them gets these right, so that the other rules have their say.
+    /// Overwrites a word, as a wild pointer would, and returns what `check` says. In a checked heap
+    /// that is first of all which headers have wrong check bits; they are put right here, so that
+    /// the other rules have their say.
     fn overwrite(&self, address: usize, value: usize) -> Corruption {
         // SAFETY: an address in the victim's memory.
         unsafe { self.word(address).write(value) };
         match self.heap.check().expect_err("the heap is broken") {
-            #[cfg(feature = "checked")]
-            Corruption { rule: Rule::CheckBits, at, expected, .. } => self.overwrite(at, expected),
+            Corruption { rule: Rule::CheckBits, at, expected, .. } if P::GUARDED => {
+                self.overwrite(at, expected)
+            }
             found => found,
         }
     }
@@ -95,16 +77,32 @@ fn layout() -> Layout {
     Layout::from_size_align(12 * WORD, WORD).unwrap()
 }
 
-fn corruption(at: usize, rule: Rule, expected: usize, found: usize) -> Corruption {
-    Corruption { at, rule, expected, found }
+/// A corruption as a case expects it: one cannot be made outside the crate.
+#[derive(Debug)]
+struct Expected {
+    at: usize,
+    rule: Rule,
+    expected: usize,
+    found: usize,
 }
 
-fn an_overflow_into_the_next_header_is_found() {
-    let victim = Victim::new();
+impl PartialEq<Expected> for Corruption {
+    fn eq(&self, other: &Expected) -> bool {
+        let Expected { at, rule, expected, found } = *other;
+        (self.at, self.rule, self.expected, self.found) == (at, rule, expected, found)
+    }
+}
+
+fn corruption(at: usize, rule: Rule, expected: usize, found: usize) -> Expected {
+    Expected { at, rule, expected, found }
+}
+
+#[case(Plain, Small, Checked<Plain>)]
+fn an_overflow_into_the_next_header_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let (at, most) = (victim.cells[2], victim.fence() - victim.cells[2]);
     // The largest size that a header can say.
-    let wild =
-        (usize::MAX >> if cfg!(feature = "checked") { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCE;
+    let wild = (usize::MAX >> if P::GUARDED { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCE;
     assert_eq!(victim.overwrite(at, wild), corruption(at, Rule::CellSize, most, wild));
     assert_eq!(victim.overwrite(at, 0), corruption(at, Rule::CellSize, most, 0));
     assert_eq!(
@@ -113,8 +111,9 @@ fn an_overflow_into_the_next_header_is_found() {
     );
 }
 
-fn a_wrong_previous_used_bit_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_wrong_previous_used_bit_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let used = victim.read(victim.cells[2]);
     assert_eq!(
         victim.overwrite(victim.cells[2], used | PREV_USED),
@@ -122,14 +121,16 @@ fn a_wrong_previous_used_bit_is_found() {
     );
 }
 
-fn a_lost_size_at_the_end_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_lost_size_at_the_end_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let found = corruption(victim.cells[1], Rule::SizeAtEnd, victim.size(1), 99);
     assert_eq!(victim.overwrite(victim.cells[2] - WORD, 99), found);
 }
 
-fn free_neighbours_are_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn free_neighbours_are_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let header = victim.read(victim.cells[2]);
     assert_eq!(
         victim.overwrite(victim.cells[2], header & !USED),
@@ -137,15 +138,17 @@ fn free_neighbours_are_found() {
     );
 }
 
-fn an_overwritten_fence_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn an_overwritten_fence_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let fence = victim.fence();
     assert_eq!(victim.overwrite(fence, 64 | USED | FENCE), corruption(fence, Rule::Fence, 0, 64));
     assert_eq!(victim.overwrite(fence, 64 | USED), corruption(fence, Rule::Fence, 0, 64 | USED));
 }
 
-fn a_top_that_is_in_use_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_top_that_is_in_use_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     let (top, fence) = (victim.cells[5], victim.fence());
     let (header, behind) = (victim.read(top), victim.read(fence));
     // SAFETY: an address in the victim's memory.
@@ -156,39 +159,40 @@ fn a_top_that_is_in_use_is_found() {
     );
 }
 
-fn a_write_after_free_to_the_links_is_found() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_write_after_free_to_the_links_is_found<P: Variant>() {
     let (next, prev) = (WORD, 2 * WORD);
     // Cell 1 was freed last: it is first in the list, cell 3 behind it.
-    let victim = Victim::new();
+    let victim = Victim::<P>::new();
     assert_eq!(
         victim.overwrite(victim.cells[3] + prev, 0xBAD0),
         corruption(victim.cells[3], Rule::Links, victim.cells[3], 0xBAD0)
     );
 
-    let victim = Victim::new();
+    let victim = Victim::<P>::new();
     assert_eq!(
         victim.overwrite(victim.cells[3] + next, 0xBAD0),
         corruption(victim.cells[3], Rule::Links, 0, 0xBAD0)
     );
 
-    let victim = Victim::new();
+    let victim = Victim::<P>::new();
     assert_eq!(
         victim.overwrite(victim.cells[1] + next, 0),
         corruption(victim.cells[3], Rule::Links, victim.cells[3], 0)
     );
 
     // A link that leaves the heap, or points between two cells, is not followed.
-    let (victim, bug) = (Victim::new(), usize::MAX - 3 * WORD + 1);
+    let (victim, bug) = (Victim::<P>::new(), usize::MAX - 3 * WORD + 1);
     assert_eq!(
         victim.overwrite(victim.cells[3] + next, bug),
         corruption(victim.cells[3], Rule::Links, 0, bug)
     );
-    let (victim, at) = (Victim::new(), Victim::new().cells[0]);
+    let (victim, at) = (Victim::<P>::new(), Victim::<P>::new().cells[0]);
     assert_eq!(
         victim.overwrite(victim.cells[3] + next, at),
         corruption(victim.cells[3], Rule::Links, 0, at)
     );
-    let victim = Victim::new();
+    let victim = Victim::<P>::new();
     let between = victim.cells[5] + WORD;
     assert_eq!(
         victim.overwrite(victim.cells[3] + next, between),
@@ -196,13 +200,14 @@ fn a_write_after_free_to_the_links_is_found() {
     );
 
     // A ring is no list: `check` comes to an end.
-    let victim = Victim::new();
+    let victim = Victim::<P>::new();
     let ring = victim.overwrite(victim.cells[3] + next, victim.cells[1]);
     assert_eq!(ring, corruption(victim.cells[3], Rule::Links, 0, victim.cells[1]));
 }
 
-fn a_cell_in_the_wrong_bin_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_cell_in_the_wrong_bin_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     // Cell 3, second in its list, is cut to the smallest size; what is cut off is a used cell. All
     // bits are right.
     let (at, size) = (victim.cells[3], victim.size(3));
@@ -213,32 +218,28 @@ fn a_cell_in_the_wrong_bin_is_found() {
         let behind = victim.word(at + size);
         behind.write(behind.read() | PREV_USED);
     }
-    // A class for each size; with the feature `tiny` only below eight words, and then one a
-    // doubling.
-    let coarse = cfg!(feature = "tiny") && size >= 8 * WORD;
+    // A class for each size; with coarse bins only below eight words, and then one a doubling.
+    let coarse = P::COARSE && size >= 8 * WORD;
     let class =
         if coarse { 2 + (size / (8 * WORD)).ilog2() as usize } else { size / (2 * WORD) - 2 };
     assert_eq!(victim.overwrite(at, (4 * WORD) | PREV_USED), corruption(at, Rule::Class, class, 0));
 }
 
-fn a_cell_that_was_never_counted_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_cell_that_was_never_counted_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     // One used cell becomes two: all bits are right, the counter is not.
     let (at, size) = (victim.cells[2], victim.size(2));
     // SAFETY: an address in the victim's memory.
     unsafe { victim.word(at + 4 * WORD).write((size - 4 * WORD) | USED | PREV_USED) };
     let found = victim.overwrite(at, (4 * WORD) | USED);
-    #[cfg(not(feature = "checked"))]
-    let expected =
-        corruption(victim.cells[0], Rule::UsedBytes, 3 * (size - WORD), 3 * (size - WORD) - WORD);
-    // With the profile, the smallest cell is too short for a block.
-    #[cfg(feature = "checked")]
-    let expected = corruption(at, Rule::Record, OVERHEAD, 3 * WORD);
-    assert_eq!(found, expected);
+    let used = 3 * (size - WORD);
+    assert_eq!(found, corruption(victim.cells[0], Rule::UsedBytes, used, used - WORD));
 }
 
-fn a_used_cell_that_swallowed_its_neighbour_is_found() {
-    let victim = Victim::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_used_cell_that_swallowed_its_neighbour_is_found<P: Variant>() {
+    let victim = Victim::<P>::new();
     // Cell 4 now reaches to the fence; the top is inside it.
     let (at, both) = (victim.cells[4], victim.size(4) + victim.size(5));
     let fence = victim.read(victim.fence());
@@ -250,10 +251,15 @@ fn a_used_cell_that_swallowed_its_neighbour_is_found() {
     );
 }
 
-fn a_report_names_address_rule_and_both_values() {
-    let report = corruption(0x1000, Rule::SizeAtEnd, 0x40, 0x99).to_string();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_report_names_address_rule_and_both_values<P: Variant>() {
+    let victim = Victim::<P>::new();
+    let (at, size) = (victim.cells[1], victim.size(1));
+    let report = victim.overwrite(victim.cells[2] - WORD, 0x99).to_string();
     assert_eq!(
         report,
-        "heap broken at 0x1000: size at the end of a free cell: expected 0x40, found 0x99"
+        format!(
+            "heap broken at {at:#x}: size at the end of a free cell: expected {size:#x}, found 0x99"
+        )
     );
 }

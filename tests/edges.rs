@@ -1,51 +1,31 @@
 //! Requests and regions at the edge of what is possible, for both heaps and for the lock around
 //! them.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::{GlobalAlloc, Layout};
 
 use brkalloc::{
-    Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, RawHeap, Rule, SimpleHeap,
+    Break, BreakError, FixedBreak, Heap, Locked, LockedHeap, NoMap, RawHeap, Rule, SimpleHeap,
 };
 
-use crate::common::cases;
-use crate::common::lengths::{WORD, cell_for};
+use crate::common::case;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
+use crate::common::profile::{Variant, WORD};
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
-
-cases!(
-    heap_refuses_the_impossible_and_is_as_it_was,
-    simple_heap_refuses_the_impossible_and_is_as_it_was,
-    heap_serves_every_alignment,
-    simple_heap_serves_every_alignment,
-    an_aligned_block_that_was_freed_is_found_again,
-    blocks_of_no_bytes_have_addresses_of_their_own,
-    a_region_is_used_to_its_last_cell,
-    a_provider_that_refuses_the_rounded_step_is_asked_for_the_exact_one,
-    try_allocate_never_asks_the_provider,
-    a_heap_knows_what_is_its_own_and_how_much_a_block_holds,
-    a_fixed_break_is_a_break,
-    a_break_may_come_after_the_heap,
-    a_static_heap_needs_no_initialisation,
-    the_lock_passes_everything_on,
-    everything_that_can_be_printed_says_what_it_is,
-    null_is_answered_with_null,
-);
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
-    Heap::plain(brk)
+type TestHeap<P> = Heap<TestBreak, NoMap, P>;
+
+fn heap_over<P: Variant>(brk: TestBreak) -> TestHeap<P> {
+    Heap::with_profile(brk, NoMap)
 }
 
-fn locked(brk: TestBreak) -> LockedHeap<TestBreak> {
-    LockedHeap::new(brk)
+fn locked<P: Variant>(brk: TestBreak) -> LockedHeap<TestBreak, NoMap, P> {
+    Locked::from_heap(heap_over(brk))
 }
 
 /// A request that nobody can serve is `None`, and the heap is as it was.
@@ -75,10 +55,12 @@ fn impossible_requests<H: Subject>() {
     heap.verify(&oracle);
 }
 
-fn heap_refuses_the_impossible_and_is_as_it_was() {
-    impossible_requests::<Heap<_>>();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn heap_refuses_the_impossible_and_is_as_it_was<P: Variant>() {
+    impossible_requests::<TestHeap<P>>();
 }
 
+#[case]
 fn simple_heap_refuses_the_impossible_and_is_as_it_was() {
     impossible_requests::<SimpleHeap<_>>();
 }
@@ -110,16 +92,19 @@ fn every_alignment<H: Subject>() {
     }
 }
 
-fn heap_serves_every_alignment() {
-    every_alignment::<Heap<_>>();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn heap_serves_every_alignment<P: Variant>() {
+    every_alignment::<TestHeap<P>>();
 }
 
+#[case]
 fn simple_heap_serves_every_alignment() {
     every_alignment::<SimpleHeap<_>>();
 }
 
-fn an_aligned_block_that_was_freed_is_found_again() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn an_aligned_block_that_was_freed_is_found_again<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     let page = layout(4096, 4096);
     let mut allocate = |layout| {
         // SAFETY: the heap outlives the case.
@@ -136,8 +121,9 @@ fn an_aligned_block_that_was_freed_is_found_again() {
     assert_eq!(heap.provider().asked, asked);
 }
 
-fn blocks_of_no_bytes_have_addresses_of_their_own() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn blocks_of_no_bytes_have_addresses_of_their_own<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     // SAFETY: the heap outlives the case.
     let blocks: Vec<_> = (0..10).map(|_| unsafe { heap.allocate(layout(0, 1)) }.unwrap()).collect();
     let distinct: BTreeSet<_> = blocks.iter().collect();
@@ -149,34 +135,37 @@ fn blocks_of_no_bytes_have_addresses_of_their_own() {
     assert_eq!(heap.stats().live_cells, 0);
 }
 
-fn a_region_is_used_to_its_last_cell() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_region_is_used_to_its_last_cell<P: Variant>() {
     // From the smallest region that holds a block, at every alignment of its ends.
     for skew in 0..4 * WORD {
         for len in 0..20 * WORD {
-            let mut heap = heap_over(TestBreak::new(len.max(1), skew));
+            let mut heap = heap_over::<P>(TestBreak::new(len.max(1), skew));
             // SAFETY: the heap outlives the case.
             let block = unsafe { heap.allocate(layout(1, 1)) };
             heap.check().unwrap();
             let waste = 0_usize.wrapping_sub(skew) % (2 * WORD) + WORD;
             assert_eq!(
                 block.is_some(),
-                len >= waste + cell_for(1) + WORD,
+                len >= waste + P::cell_for(1) + WORD,
                 "{len} bytes, skewed by {skew}"
             );
         }
     }
 }
 
-fn a_provider_that_refuses_the_rounded_step_is_asked_for_the_exact_one() {
-    let mut heap = heap_over(TestBreak::new(1_000, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_provider_that_refuses_the_rounded_step_is_asked_for_the_exact_one<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1_000, 0));
     assert_eq!(heap.provider().granule(), 4_096);
     // SAFETY: the heap outlives the case.
     assert!(unsafe { heap.allocate(layout(900, 1)) }.is_some());
     heap.check().unwrap();
 }
 
-fn try_allocate_never_asks_the_provider() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn try_allocate_never_asks_the_provider<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     // SAFETY: the heap outlives the case.
     assert_eq!(unsafe { heap.try_allocate(layout(1, 1)) }, None);
     assert_eq!(heap.provider().asked, 0);
@@ -190,8 +179,9 @@ fn try_allocate_never_asks_the_provider() {
     heap.check().unwrap();
 }
 
-fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     let start = heap.provider().end();
     assert!(!heap.owns(start));
     // SAFETY: the heap outlives its blocks.
@@ -219,6 +209,7 @@ fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds() {
     heap.check().unwrap();
 }
 
+#[case]
 fn a_fixed_break_is_a_break() {
     let mut memory = TestBreak::new(100, 0);
     let region = memory.grow(100).unwrap();
@@ -238,8 +229,9 @@ fn a_fixed_break_is_a_break() {
     assert_eq!(brk.grow(usize::MAX), Err(BreakError::OutOfAddresses));
 }
 
-fn a_break_may_come_after_the_heap() {
-    let mut heap = Heap::plain(None);
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_break_may_come_after_the_heap<P: Variant>() {
+    let mut heap = Heap::<_, _, P>::with_profile(None, NoMap);
     // SAFETY: the heap outlives the case.
     assert_eq!(unsafe { heap.allocate(layout(100, 8)) }, None);
     assert_eq!(heap.reserve(100), Err(BreakError::OutOfMemory));
@@ -255,6 +247,7 @@ fn a_break_may_come_after_the_heap() {
     assert_eq!((heap.trim(0), heap.provider().as_ref().unwrap().granted()), (granted, 0));
 }
 
+#[case]
 fn a_static_heap_needs_no_initialisation() {
     const SIZE: usize = 64 << 10;
     static mut ARENA: [u8; SIZE] = [0; SIZE];
@@ -271,13 +264,14 @@ fn a_static_heap_needs_no_initialisation() {
     HEAP.check().unwrap();
 }
 
-fn the_lock_passes_everything_on() {
-    let heap = locked(TestBreak::new(1 << 20, 0));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn the_lock_passes_everything_on<P: Variant>() {
+    let heap = locked::<P>(TestBreak::new(1 << 20, 0));
     // SAFETY: the heap outlives its blocks; the block is freed once.
     unsafe {
         assert_eq!(heap.try_allocate(layout(1, 1)), None);
         heap.reserve(10_000).unwrap();
-        assert_eq!(heap.with(|heap| heap.cells().count()), 1);
+        assert_eq!(heap.inspect(|heap| heap.cells().count()), 1);
         let block = heap.try_allocate(layout(10_000, 1)).unwrap();
         let block = heap.reallocate(block, layout(10_000, 1), 20_000).unwrap();
         assert_eq!(heap.stats().live_cells, 1);
@@ -290,12 +284,13 @@ fn the_lock_passes_everything_on() {
     heap.reserve(10).unwrap();
     heap.check().unwrap();
     // SAFETY: the heap and its provider stay where they are.
-    unsafe { heap.with_mut(|heap| heap.provider_mut().foreign_down(1)) };
+    unsafe { heap.with(|heap| heap.provider_mut().foreign_down(1)) };
     assert_eq!(heap.check().unwrap_err().rule, Rule::BreakBelowHeap);
 }
 
-fn everything_that_can_be_printed_says_what_it_is() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn everything_that_can_be_printed_says_what_it_is<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     let empty = "live 0 B in 0 cells (peak 0 B), free 0 B in 0 cells (largest 0 B), granted 0 B up to 0x0, fragmentation 0.0 %";
     assert_eq!(heap.stats().to_string(), empty);
     // SAFETY: the heap outlives the block.
@@ -303,7 +298,7 @@ fn everything_that_can_be_printed_says_what_it_is() {
     heap.provider_mut().foreign_up(64);
     heap.reserve(5_000).unwrap();
     let states: Vec<_> = heap.cells().map(|cell| cell.to_string()).collect();
-    assert_eq!(states[0], format!("{:#x} {:>8} used", block.addr().get() - WORD, cell_for(1)));
+    assert_eq!(states[0], format!("{:#x} {:>8} used", block.addr().get() - WORD, P::cell_for(1)));
     assert_eq!(heap.cells().to_string(), states.join("\n"));
     let kinds: Vec<_> = states.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
     assert_eq!(kinds, ["used", "free", "hole", "top"]);
@@ -336,7 +331,8 @@ fn nulls<H: RawHeap>(heap: &Locked<H>) {
     }
 }
 
-fn null_is_answered_with_null() {
-    nulls(&locked(TestBreak::new(1 << 16, 0)));
-    nulls(&Locked::<SimpleHeap<_>>::new(TestBreak::new(1 << 16, 0)));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn null_is_answered_with_null<P: Variant>() {
+    nulls(&locked::<P>(TestBreak::new(1 << 16, 0)));
+    nulls(&Locked::<_>::from_heap(SimpleHeap::new(TestBreak::new(1 << 16, 0))));
 }

@@ -1,38 +1,26 @@
 //! Which free cell a request gets: exact where classes are exact, the best of a few above, and for
 //! the over-aligned one that fits.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{CellState, Heap};
+use brkalloc::{CellState, Heap, NoMap};
 
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD, asking_for, cell_for};
+use crate::common::case;
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::test_break::TestBreak;
-
-cases!(
-    a_small_request_gets_the_smallest_class_that_holds_it,
-    a_large_request_gets_the_best_of_its_class,
-    of_equal_cells_the_last_freed_comes_first,
-    a_class_whose_cells_are_too_small_is_passed_over,
-    what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one,
-    an_over_aligned_request_gets_a_cell_that_it_fits_into,
-);
 
 const PAGE: usize = 4096;
 
 /// A heap whose free cells are laid out by hand, each between used ones, with the top behind.
-struct Bench {
-    heap: Heap<TestBreak>,
+struct Bench<P: Variant> {
+    heap: Heap<TestBreak, NoMap, P>,
 }
 
-impl Bench {
+impl<P: Variant> Bench<P> {
     fn new() -> Self {
-        let mut heap = Heap::plain(TestBreak::new(1 << 20, 0));
+        let mut heap = Heap::with_profile(TestBreak::new(1 << 20, 0), NoMap);
         heap.reserve(500_000).unwrap();
         Self { heap }
     }
@@ -44,7 +32,7 @@ impl Bench {
 
     /// A used cell of `size` bytes.
     fn used(&mut self, size: usize) -> NonNull<u8> {
-        self.allocate(layout_of_cell(size))
+        self.allocate(layout_of_cell::<P>(size))
     }
 
     /// Used cells of these sizes whose payloads lie `offset` bytes above a page boundary, each
@@ -54,12 +42,12 @@ impl Bench {
         for &(offset, size) in cells {
             let top = self.heap.cells().last().unwrap();
             let spacer = (offset + 2 * PAGE - top.payload() % PAGE) % PAGE;
-            self.used(if spacer < cell_for(0) { spacer + PAGE } else { spacer });
+            self.used(if spacer < P::cell_for(0) { spacer + PAGE } else { spacer });
             let block = self.used(size);
             assert_eq!(block.addr().get() % PAGE, offset);
             placed.push((block, size));
         }
-        self.used(cell_for(0));
+        self.used(P::cell_for(0));
         placed
     }
 
@@ -67,7 +55,7 @@ impl Bench {
     fn free(&mut self, cells: &[(NonNull<u8>, usize)]) {
         for &(block, size) in cells {
             // SAFETY: placed, and live until now.
-            unsafe { self.heap.deallocate(block, layout_of_cell(size)) };
+            unsafe { self.heap.deallocate(block, layout_of_cell::<P>(size)) };
         }
         self.heap.check().unwrap();
     }
@@ -85,21 +73,23 @@ impl Bench {
     }
 }
 
-fn layout_of_cell(size: usize) -> Layout {
-    Layout::from_size_align(asking_for(size - WORD), 1).unwrap()
+fn layout_of_cell<P: Variant>(size: usize) -> Layout {
+    Layout::from_size_align(P::asking_for(size - WORD), 1).unwrap()
 }
 
-fn a_small_request_gets_the_smallest_class_that_holds_it() {
-    let mut bench = Bench::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_small_request_gets_the_smallest_class_that_holds_it<P: Variant>() {
+    let mut bench = Bench::<P>::new();
     let cells = bench.free_cells(&[10 * UNIT, 6 * UNIT, 8 * UNIT]);
     assert_eq!(bench.used(6 * UNIT), cells[1]);
     assert_eq!(bench.used(7 * UNIT), cells[2]);
     assert_eq!(bench.used(7 * UNIT), cells[0]);
 }
 
-fn a_large_request_gets_the_best_of_its_class() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_large_request_gets_the_best_of_its_class<P: Variant>() {
     // All of one class, in an order in which neither the first nor the last is the best.
-    let mut bench = Bench::new();
+    let mut bench = Bench::<P>::new();
     let base = 64 * UNIT;
     let cells = bench.free_cells(&[
         base + 2 * UNIT,
@@ -114,9 +104,10 @@ fn a_large_request_gets_the_best_of_its_class() {
     assert_eq!(bench.used(base + UNIT), cells[0]);
 }
 
-fn of_equal_cells_the_last_freed_comes_first() {
+#[case(Plain, Small, Checked<Plain>)]
+fn of_equal_cells_the_last_freed_comes_first<P: Variant>() {
     for size in [8 * UNIT, 70 * UNIT] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::<P>::new();
         let cells = bench.free_cells(&[size; 3]);
         for cell in cells.iter().rev() {
             assert_eq!(bench.used(size), *cell);
@@ -124,8 +115,9 @@ fn of_equal_cells_the_last_freed_comes_first() {
     }
 }
 
-fn a_class_whose_cells_are_too_small_is_passed_over() {
-    let mut bench = Bench::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_class_whose_cells_are_too_small_is_passed_over<P: Variant>() {
+    let mut bench = Bench::<P>::new();
     let base = 64 * UNIT;
     let mut sizes = vec![base; 20];
     sizes.push(2 * base);
@@ -133,13 +125,14 @@ fn a_class_whose_cells_are_too_small_is_passed_over() {
     assert_eq!(bench.used(base + UNIT), cells[20]);
 }
 
-fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one() {
-    let mut bench = Bench::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one<P: Variant>() {
+    let mut bench = Bench::<P>::new();
     let cells = bench.free_cells(&[20 * UNIT]);
     assert_eq!(bench.used(19 * UNIT), cells[0]);
     assert_eq!(bench.count(CellState::Free), 0, "one unit is no cell: it stays with the block");
 
-    let mut bench = Bench::new();
+    let mut bench = Bench::<P>::new();
     let cells = bench.free_cells(&[20 * UNIT]);
     assert_eq!(bench.used(18 * UNIT), cells[0]);
     assert_eq!(bench.count(CellState::Free), 1);
@@ -147,8 +140,9 @@ fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one() {
 
 /// An over-aligned request may not take a cell only because it is large: the aligned place must lie
 /// in it.
-fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
-    let page = Layout::from_size_align(asking_for(PAGE), PAGE).unwrap();
+#[case(Plain, Small, Checked<Plain>)]
+fn an_over_aligned_request_gets_a_cell_that_it_fits_into<P: Variant>() {
+    let page = Layout::from_size_align(P::asking_for(PAGE), PAGE).unwrap();
     let size = PAGE + UNIT;
     // The largest that do not hold it: an aligned place lies `PAGE − offset` bytes in, or a page
     // further if that leaves no cell below.
@@ -166,13 +160,13 @@ fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
         .map(|&(offset, size)| (offset, size / UNIT * UNIT))
         .collect();
 
-    let mut bench = Bench::new();
+    let mut bench = Bench::<P>::new();
     let placed = bench.place(&unlucky);
     bench.free(&placed);
     let top = bench.heap.cells().last().unwrap().address;
     assert!(bench.allocate(page).addr().get() > top, "no free cell holds it");
 
-    let mut bench = Bench::new();
+    let mut bench = Bench::<P>::new();
     let placed = bench.place(&unlucky);
     let certain = bench.place(&[(PAGE - UNIT, 3 * PAGE)]);
     bench.free(&placed);
@@ -184,7 +178,7 @@ fn an_over_aligned_request_gets_a_cell_that_it_fits_into() {
     );
 
     // Within the first two classes the search is for a fit, not for certainty.
-    let mut bench = Bench::new();
+    let mut bench = Bench::<P>::new();
     let lucky = bench.place(&[(0, size + 1200)]);
     let placed = bench.place(&unlucky[..1]);
     bench.free(&placed);

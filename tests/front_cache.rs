@@ -1,52 +1,34 @@
 //! The front cache: how much it keeps, who gets what it keeps, and when it gives way.
 
-#![cfg(not(feature = "tiny"))]
-
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{BreakError, CellState, Heap, LockedHeap};
+use brkalloc::{BreakError, CellState, Locked, LockedHeap, NoMap};
 use proptest::prelude::*;
 
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD};
+use crate::common::case;
 use crate::common::oracle::Oracle;
-use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
-use crate::common::small::{allocate, blocks_until, count, fill, free, free_all, heap_of, layout};
+use crate::common::profile::{UNIT, Variant, WORD};
+use crate::common::property::for_all;
+use crate::common::small::{
+    SmallBlockHeap, allocate, blocks_until, count, fill, free, free_all, heap_of, layout,
+};
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
-
-cases!(
-    the_front_cache_never_keeps_more_than_it_may,
-    the_last_freed_block_comes_first,
-    a_request_that_would_fail_gets_what_the_front_cache_keeps,
-    a_heap_that_lost_memory_leaves_the_front_cache_alone,
-    a_kept_cell_serves_who_needs_about_as_much,
-    of_freed_cells_a_part_of_the_heap_is_kept_at_most,
-    a_plain_heap_has_neither_runs_nor_cache,
-    the_lock_passes_on_what_is_about_the_cache,
-);
 
 /// A step of a random program: what to do, with which block, and how large.
 type Step = (u8, usize, usize);
 
-proptest! {
-    #![proptest_config(properties())]
-
-    fn the_front_cache_never_keeps_more_than_it_may(
-        steps in prop::collection::vec((0..16_u8, any::<usize>(), 0..1_100_usize), 1..300),
-        limits in prop::collection::vec(0..200_000_usize, 1..4),
-    ) {
-        during_property(&(&limits, &steps), || keep_at_most(&limits, &steps));
-    }
+#[case(Usual, Checked<Usual>)]
+fn the_front_cache_never_keeps_more_than_it_may<P: Variant>() {
+    let steps = prop::collection::vec((0..16_u8, any::<usize>(), 0..1_100_usize), 1..300);
+    let limits = prop::collection::vec(0..200_000_usize, 1..4);
+    for_all::<P, _>(&(limits, steps), |(limits, steps)| keep_at_most::<P>(limits, steps));
 }
 
-fn keep_at_most(limits: &[usize], steps: &[Step]) {
-    let mut heap = heap_of(8 << 20);
+fn keep_at_most<P: Variant>(limits: &[usize], steps: &[Step]) {
+    let mut heap = heap_of::<P>(8 << 20);
     let mut oracle = Oracle::default();
     for limit in limits.iter().copied() {
         heap.set_cache_limit(limit);
@@ -80,8 +62,9 @@ fn keep_at_most(limits: &[usize], steps: &[Step]) {
     }
 }
 
-fn the_last_freed_block_comes_first() {
-    let (mut heap, layout) = (heap_of(1 << 20), layout(50, 8));
+#[case(Usual, Checked<Usual>)]
+fn the_last_freed_block_comes_first<P: Variant>() {
+    let (mut heap, layout) = (heap_of::<P>(1 << 20), layout(50, 8));
     let blocks: Vec<_> = (0..5).map(|_| allocate(&mut heap, layout)).collect();
     free_all(&mut heap, blocks.iter().copied(), layout);
     assert_eq!(heap.stats().cached_blocks, 5);
@@ -93,9 +76,10 @@ fn the_last_freed_block_comes_first() {
     assert!(!blocks.contains(&other));
 }
 
-fn a_request_that_would_fail_gets_what_the_front_cache_keeps() {
+#[case(Usual, Checked<Usual>)]
+fn a_request_that_would_fail_gets_what_the_front_cache_keeps<P: Variant>() {
     for (size, next) in [(24, 100_000), (24, 700), (500, 60)] {
-        let mut heap = heap_of(128 << 10);
+        let mut heap = heap_of::<P>(128 << 10);
         let (small, next) = (layout(size, 8), layout(next, 8));
         let blocks = fill(&mut heap, small);
         free_all(&mut heap, blocks, small);
@@ -120,8 +104,9 @@ fn a_request_that_would_fail_gets_what_the_front_cache_keeps() {
     }
 }
 
-fn a_heap_that_lost_memory_leaves_the_front_cache_alone() {
-    let (mut heap, small) = (heap_of(1 << 20), layout(40, 8));
+#[case(Usual, Checked<Usual>)]
+fn a_heap_that_lost_memory_leaves_the_front_cache_alone<P: Variant>() {
+    let (mut heap, small) = (heap_of::<P>(1 << 20), layout(40, 8));
     let mut blocks = blocks_until(&mut heap, small, 2);
     let live = blocks.pop().unwrap();
     free_all(&mut heap, blocks, small);
@@ -147,23 +132,24 @@ fn a_heap_that_lost_memory_leaves_the_front_cache_alone() {
 
 /// A heap that is large enough to keep cells, and two blocks, of which the first can merge with
 /// nothing.
-fn heap_that_keeps(size: usize) -> (Heap<TestBreak>, [NonNull<u8>; 2]) {
+fn heap_that_keeps<P: Variant>(size: usize) -> (SmallBlockHeap<P>, [NonNull<u8>; 2]) {
     let mut heap = heap_of(16 << 20);
     allocate(&mut heap, layout(8 << 20, 8));
     let blocks = [(); 2].map(|()| allocate(&mut heap, layout(size, 8)));
     (heap, blocks)
 }
 
-fn a_kept_cell_serves_who_needs_about_as_much() {
+#[case(Usual, Checked<Usual>)]
+fn a_kept_cell_serves_who_needs_about_as_much<P: Variant>() {
     for (size, less) in [(3000, 2800), (3900, 3700), (1100, 1050)] {
-        let (mut heap, [block, _wall]) = heap_that_keeps(size);
+        let (mut heap, [block, _wall]) = heap_that_keeps::<P>(size);
         free(&mut heap, block, layout(size, 8));
         assert_eq!(heap.stats().cached_blocks, 1, "{size} bytes are kept");
         assert_eq!(allocate(&mut heap, layout(less, 8)), block, "{less} bytes where {size} were");
         heap.check().unwrap();
     }
     for (size, other) in [(3000, 2600), (3000, 3100), (3900, 3000), (1100, 1030)] {
-        let (mut heap, [block, _wall]) = heap_that_keeps(size);
+        let (mut heap, [block, _wall]) = heap_that_keeps::<P>(size);
         free(&mut heap, block, layout(size, 8));
         let served = allocate(&mut heap, layout(other, 8));
         // SAFETY: a live block.
@@ -175,8 +161,9 @@ fn a_kept_cell_serves_who_needs_about_as_much() {
     }
 }
 
-fn of_freed_cells_a_part_of_the_heap_is_kept_at_most() {
-    let (mut heap, _) = heap_that_keeps(100);
+#[case(Usual, Checked<Usual>)]
+fn of_freed_cells_a_part_of_the_heap_is_kept_at_most<P: Variant>() {
+    let (mut heap, _) = heap_that_keeps::<P>(100);
     let sizes: Vec<_> = (0..240).map(|n| 1_200 + n % 24 * 30 * WORD).collect();
     let pairs = sizes.iter().map(|&size| [(); 2].map(|()| allocate(&mut heap, layout(size, 8))));
     let blocks: Vec<_> = pairs.collect();
@@ -189,8 +176,9 @@ fn of_freed_cells_a_part_of_the_heap_is_kept_at_most() {
     heap.check().unwrap();
 }
 
-fn a_plain_heap_has_neither_runs_nor_cache() {
-    let (mut heap, small) = (Heap::plain(TestBreak::new(1 << 20, 0)), layout(24, 8));
+#[case(Plain, Small, Checked<Plain>)]
+fn a_plain_heap_has_neither_runs_nor_cache<P: Variant>() {
+    let (mut heap, small) = (heap_of::<P>(1 << 20), layout(24, 8));
     heap.set_cache_limit(1 << 20);
     let blocks: Vec<_> = (0..2_000).map(|_| allocate(&mut heap, small)).collect();
     assert_eq!(
@@ -202,8 +190,9 @@ fn a_plain_heap_has_neither_runs_nor_cache() {
     heap.assert_one_free_cell_a_region();
 }
 
-fn the_lock_passes_on_what_is_about_the_cache() {
-    let cached_after_free = |heap: &LockedHeap<TestBreak>| {
+#[case(Usual, Checked<Usual>)]
+fn the_lock_passes_on_what_is_about_the_cache<P: Variant>() {
+    let cached_after_free = |heap: &LockedHeap<TestBreak, NoMap, P>| {
         // SAFETY: the heap outlives the block, which is freed once.
         unsafe {
             let block = heap.allocate(layout(40, 8)).unwrap();
@@ -211,11 +200,10 @@ fn the_lock_passes_on_what_is_about_the_cache() {
         }
         heap.stats().cached_blocks
     };
-    let heap = LockedHeap::new(TestBreak::new(1 << 16, 0));
+    let heap = Locked::from_heap(heap_of::<P>(1 << 16));
     assert_eq!(cached_after_free(&heap), 1);
     heap.flush();
     assert_eq!(heap.stats().cached_blocks, 0);
     heap.set_cache_limit(0);
     assert_eq!(cached_after_free(&heap), 0);
-    assert_eq!(cached_after_free(&LockedHeap::plain(TestBreak::new(1 << 16, 0))), 0);
 }

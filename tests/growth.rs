@@ -1,68 +1,54 @@
 //! How far the break moves: as far as needed, in the provider's steps, and not one call more.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Break, CellState, Heap, Trim};
+use brkalloc::{Break, CellState, Heap, NoMap, Trim};
 
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD, asking_for};
+use crate::common::case;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::test_break::TestBreak;
 
-cases!(
-    the_break_moves_by_what_the_top_lacks_and_not_further,
-    the_break_stops_at_multiples_of_the_granule,
-    a_refusal_is_asked_for_once_more_only_if_less_will_do,
-    what_no_address_space_holds_is_not_asked_for,
-    what_is_there_already_is_not_reserved_again,
-    unless_told_otherwise_a_top_of_128_kib_goes_back_to_64,
-    a_large_heap_keeps_more_at_its_edge_unless_told_otherwise,
-    a_free_keeps_what_the_setting_says_even_of_an_empty_heap,
-    a_resized_block_gives_back_as_a_freed_one_does,
-    trim_keeps_what_it_is_told_to_keep,
-    a_top_too_short_for_a_cell_is_no_top,
-);
+type CellHeap<P> = Heap<TestBreak, NoMap, P>;
 
-fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
-    Heap::plain(brk)
+fn heap_over<P: Variant>(brk: TestBreak) -> CellHeap<P> {
+    Heap::with_profile(brk, NoMap)
 }
 
 /// A heap whose provider likes steps of so many bytes.
-fn heap(granule: usize) -> Heap<TestBreak> {
+fn heap<P: Variant>(granule: usize) -> CellHeap<P> {
     let mut brk = TestBreak::new(1 << 20, 0);
     brk.granule = granule;
     heap_over(brk)
 }
 
-fn allocate(heap: &mut Heap<TestBreak>, size: usize) -> Option<NonNull<u8>> {
+fn allocate<P: Variant>(heap: &mut CellHeap<P>, size: usize) -> Option<NonNull<u8>> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(Layout::from_size_align(size, 1).unwrap()) }
 }
 
-fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
+fn free<P: Variant>(heap: &mut CellHeap<P>, block: NonNull<u8>, size: usize) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, Layout::from_size_align(size, 1).unwrap()) };
     heap.check().unwrap();
 }
 
-fn top(heap: &Heap<TestBreak>) -> usize {
+fn top<P: Variant>(heap: &CellHeap<P>) -> usize {
     heap.cells().find(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
 }
 
-fn the_break_moves_by_what_the_top_lacks_and_not_further() {
-    let mut heap = heap(1);
-    assert!(allocate(&mut heap, asking_for(100 * UNIT - WORD)).is_some());
+#[case(Plain, Small, Checked<Plain>)]
+fn the_break_moves_by_what_the_top_lacks_and_not_further<P: Variant>() {
+    let mut heap = heap::<P>(1);
+    assert!(allocate(&mut heap, P::asking_for(100 * UNIT - WORD)).is_some());
     assert_eq!(
         (heap.stats().granted_bytes, top(&heap)),
         (UNIT + 100 * UNIT, 0),
         "alignment, a cell, a fence"
     );
-    heap.reserve(asking_for(50 * UNIT - WORD)).unwrap();
+    heap.reserve(P::asking_for(50 * UNIT - WORD)).unwrap();
     assert_eq!(top(&heap), 50 * UNIT);
-    assert!(allocate(&mut heap, asking_for(80 * UNIT - WORD)).is_some());
+    assert!(allocate(&mut heap, P::asking_for(80 * UNIT - WORD)).is_some());
     assert_eq!(
         (heap.stats().granted_bytes, top(&heap)),
         (UNIT + 180 * UNIT, 0),
@@ -71,33 +57,37 @@ fn the_break_moves_by_what_the_top_lacks_and_not_further() {
     assert_eq!(heap.provider().asked, 3);
 }
 
-fn the_break_stops_at_multiples_of_the_granule() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 100));
+#[case(Plain, Small, Checked<Plain>)]
+fn the_break_stops_at_multiples_of_the_granule<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 100));
     for _ in 0..10 {
         assert!(allocate(&mut heap, 3_000).is_some());
         assert_eq!(heap.provider().end().addr() % 4096, 0);
     }
 }
 
-fn a_refusal_is_asked_for_once_more_only_if_less_will_do() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_refusal_is_asked_for_once_more_only_if_less_will_do<P: Variant>() {
     for (granule, asked) in [(1, 1), (4096, 2)] {
-        let mut heap = heap(granule);
+        let mut heap = heap::<P>(granule);
         heap.provider_mut().refuse_grow = true;
         assert_eq!(allocate(&mut heap, 100 * UNIT - WORD), None);
         assert_eq!(heap.provider().asked, asked, "with steps of {granule}");
     }
 }
 
-fn what_no_address_space_holds_is_not_asked_for() {
-    let mut heap = heap(4096);
+#[case(Plain, Small, Checked<Plain>)]
+fn what_no_address_space_holds_is_not_asked_for<P: Variant>() {
+    let mut heap = heap::<P>(4096);
     assert_eq!(allocate(&mut heap, isize::MAX as usize), None);
     assert!(heap.reserve(isize::MAX as usize).is_err());
     assert!(heap.reserve(usize::MAX).is_err());
     assert_eq!(heap.provider().asked, 0);
 }
 
-fn what_is_there_already_is_not_reserved_again() {
-    let mut heap = heap(1);
+#[case(Plain, Small, Checked<Plain>)]
+fn what_is_there_already_is_not_reserved_again<P: Variant>() {
+    let mut heap = heap::<P>(1);
     heap.reserve(1_000).unwrap();
     heap.reserve(1_000).unwrap();
     let (block, _wall) = (allocate(&mut heap, 900).unwrap(), allocate(&mut heap, 10));
@@ -110,8 +100,9 @@ fn what_is_there_already_is_not_reserved_again() {
     assert_eq!(heap.provider().asked, asked, "the top holds the one, a bin the other");
 }
 
-fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
-    let mut heap = heap(4096);
+#[case(Plain, Small, Checked<Plain>)]
+fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64<P: Variant>() {
+    let mut heap = heap::<P>(4096);
     let (_first, small) = (allocate(&mut heap, 10), allocate(&mut heap, 100 << 10).unwrap());
     let end = heap.provider().end();
     free(&mut heap, small, 100 << 10);
@@ -122,18 +113,19 @@ fn unless_told_otherwise_a_top_of_128_kib_goes_back_to_64() {
     assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
 }
 
-fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise<P: Variant>() {
     let mut brk = TestBreak::new(8 << 20, 0);
     brk.granule = 4096;
-    let mut heap = heap_over(brk);
+    let mut heap = heap_over::<P>(brk);
     let _below = allocate(&mut heap, 4 << 20);
-    let moves_for = |heap: &mut Heap<TestBreak>, size| {
+    let moves_for = |heap: &mut CellHeap<P>, size| {
         let block = allocate(heap, size).unwrap();
         let end = heap.provider().end();
         free(heap, block, size);
         heap.provider().end() != end
     };
-    if !cfg!(feature = "tiny") {
+    if !P::COARSE {
         assert!(!moves_for(&mut heap, 200 << 10), "1/16 of what lies below may be free");
         assert!(moves_for(&mut heap, 300 << 10));
         assert!(
@@ -142,20 +134,22 @@ fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise() {
             top(&heap)
         );
     }
-    heap.set_trim(Trim { threshold: 100 << 10, keep: 0 });
+    heap.set_trim(Trim::new(100 << 10, 0));
     assert!(moves_for(&mut heap, 100 << 10) && top(&heap) < 4096, "{} bytes were kept", top(&heap));
 }
 
-fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap() {
-    let mut heap = heap(4096);
+#[case(Plain, Small, Checked<Plain>)]
+fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap<P: Variant>() {
+    let mut heap = heap::<P>(4096);
     let block = allocate(&mut heap, 300_000).unwrap();
     free(&mut heap, block, 300_000);
     assert!((64 << 10..(64 << 10) + 4096).contains(&top(&heap)), "{} bytes were kept", top(&heap));
 }
 
-fn a_resized_block_gives_back_as_a_freed_one_does() {
-    let mut heap = heap(4096);
-    heap.set_trim(Trim { threshold: 32 << 10, keep: 0 });
+#[case(Plain, Small, Checked<Plain>)]
+fn a_resized_block_gives_back_as_a_freed_one_does<P: Variant>() {
+    let mut heap = heap::<P>(4096);
+    heap.set_trim(Trim::new(32 << 10, 0));
     let block = allocate(&mut heap, 200 << 10).unwrap();
     // SAFETY: the block is live.
     let shrunk =
@@ -164,10 +158,11 @@ fn a_resized_block_gives_back_as_a_freed_one_does() {
     assert_eq!(heap.stats().granted_bytes, 4096);
 }
 
-fn trim_keeps_what_it_is_told_to_keep() {
+#[case(Plain, Small, Checked<Plain>)]
+fn trim_keeps_what_it_is_told_to_keep<P: Variant>() {
     for granule in [1, 4096] {
         for keep in [0, 1, UNIT, UNIT + 1, 100, 4_000, 5_000, 50_000, 99_000] {
-            let mut heap = heap(granule);
+            let mut heap = heap::<P>(granule);
             let _first = allocate(&mut heap, 10);
             heap.reserve(100_000).unwrap();
             heap.trim(keep);
@@ -183,10 +178,11 @@ fn trim_keeps_what_it_is_told_to_keep() {
     }
 }
 
-fn a_top_too_short_for_a_cell_is_no_top() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_top_too_short_for_a_cell_is_no_top<P: Variant>() {
     // The break comes down so far that one unit is left above the last used cell.
     for units in 1..6 {
-        let mut heap = heap(1);
+        let mut heap = heap::<P>(1);
         let _first = allocate(&mut heap, 10 * UNIT - WORD);
         heap.provider_mut().granule = 4 * UNIT;
         let block = allocate(&mut heap, units * UNIT).unwrap();

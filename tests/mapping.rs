@@ -1,64 +1,44 @@
 //! Large blocks on mappings of their own (C15).
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, LockedHeap, MapThreshold, Trim};
+use brkalloc::{Heap, Locked, MapThreshold, Trim};
 use proptest::prelude::*;
 
-use crate::common::cases;
-use crate::common::lengths::{asking_for, usable};
+use crate::common::case;
 use crate::common::oracle::Oracle;
-use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
+use crate::common::profile::Variant;
+use crate::common::property::for_all;
 use crate::common::test_break::TestBreak;
 use crate::common::test_map::{PAGE, TestMap};
 
-cases!(
-    c15_a_large_block_is_mapped_and_goes_back_at_once,
-    c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped,
-    every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not,
-    the_threshold_rises_with_what_is_freed,
-    without_a_mapping_the_block_comes_from_the_break,
-    a_mapped_block_is_remapped,
-    a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later,
-    a_block_that_cannot_be_remapped_moves_or_stays_as_it_was,
-    to_become_smaller_never_fails,
-    impossible_mappings_are_refused,
-    try_allocate_does_not_map,
-    the_lock_passes_on_what_is_about_giving_back,
-    blocks_keep_every_promise_on_either_side,
-    blocks_keep_every_promise_on_either_side_of_a_heap_with_runs,
-);
-
-type MappingHeap = Heap<TestBreak, TestMap>;
+type MappingHeap<P> = Heap<TestBreak, TestMap, P>;
 
 const LARGE: usize = 128 << 10;
 
-fn heap() -> MappingHeap {
-    Heap::plain_with_map(TestBreak::new(8 << 20, 0), TestMap::default())
+fn heap<P: Variant>() -> MappingHeap<P> {
+    Heap::with_profile(TestBreak::new(8 << 20, 0), TestMap::default())
 }
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-fn allocate(heap: &mut MappingHeap, layout: Layout) -> NonNull<u8> {
+fn allocate<P: Variant>(heap: &mut MappingHeap<P>, layout: Layout) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout) }.expect("there is enough")
 }
 
-fn free(heap: &mut MappingHeap, block: NonNull<u8>, layout: Layout) {
+fn free<P: Variant>(heap: &mut MappingHeap<P>, block: NonNull<u8>, layout: Layout) {
     // SAFETY: live until now.
     unsafe { heap.deallocate(block, layout) };
     heap.check().unwrap();
 }
 
-fn resize(
-    heap: &mut MappingHeap,
+fn resize<P: Variant>(
+    heap: &mut MappingHeap<P>,
     block: NonNull<u8>,
     old: Layout,
     size: usize,
@@ -67,9 +47,10 @@ fn resize(
     unsafe { heap.reallocate(block, old, size) }
 }
 
-fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
-    let mut heap = heap();
-    let (small, large) = (layout(asking_for(LARGE) - 1, 8), layout(asking_for(LARGE), 8));
+#[case(Plain, Small, Checked<Plain>)]
+fn c15_a_large_block_is_mapped_and_goes_back_at_once<P: Variant>() {
+    let mut heap = heap::<P>();
+    let (small, large) = (layout(P::asking_for(LARGE) - 1, 8), layout(P::asking_for(LARGE), 8));
     let (inside, outside) = (allocate(&mut heap, small), allocate(&mut heap, large));
     assert_eq!(heap.map_provider().count(), 1);
     let stats = heap.stats();
@@ -77,7 +58,7 @@ fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
     assert!((LARGE..LARGE + PAGE).contains(&stats.mapped_bytes));
     assert!(stats.peak_bytes >= 2 * LARGE - 1);
     // SAFETY: a live block.
-    assert_eq!(unsafe { heap.usable_size(outside) }, usable(large.size(), stats.mapped_bytes));
+    assert_eq!(unsafe { heap.usable_size(outside) }, P::usable(large.size(), stats.mapped_bytes));
     assert!(heap.owns(inside.as_ptr()) && !heap.owns(outside.as_ptr()));
     free(&mut heap, outside, large);
     assert_eq!(
@@ -87,21 +68,22 @@ fn c15_a_large_block_is_mapped_and_goes_back_at_once() {
     free(&mut heap, inside, small);
 }
 
-fn the_lock_passes_on_what_is_about_giving_back() {
-    let heap = LockedHeap::with_map(TestBreak::new(8 << 20, 0), TestMap::default());
-    heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
-    heap.set_map_threshold(MapThreshold { bytes: 2 * LARGE, adapts_up_to: 0 });
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn the_lock_passes_on_what_is_about_giving_back<P: Variant>() {
+    let heap = Locked::<_>::from_heap(heap::<P>());
+    heap.set_trim(Trim::NEVER);
+    heap.set_map_threshold(MapThreshold::fixed(2 * LARGE));
     let (inside, outside) = (layout(LARGE, 8), layout(2 * LARGE, 8));
     // SAFETY: the heap outlives the case.
     let blocks = unsafe { [heap.allocate(inside), heap.allocate(outside)] }
         .map(|block| block.expect("there is enough"));
-    assert_eq!(heap.with(|heap| heap.map_provider().count()), 1);
+    assert_eq!(heap.inspect(|heap| heap.map_provider().count()), 1);
     // SAFETY: live until now.
     unsafe { heap.deallocate(blocks[0], inside) };
     assert!(heap.stats().granted_bytes > LARGE, "the break stays");
     // SAFETY: live until now.
     unsafe { heap.deallocate(blocks[1], outside) };
-    heap.set_trim(Trim { threshold: 0, keep: 0 });
+    heap.set_trim(Trim::new(0, 0));
     // SAFETY: the heap outlives the case.
     let block = unsafe { heap.allocate(inside) }.expect("there is enough");
     // SAFETY: live until now.
@@ -110,12 +92,13 @@ fn the_lock_passes_on_what_is_about_giving_back() {
 }
 
 /// The documents' problem: a small live block above a large free one pins the break.
-fn c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped() {
+#[case(Plain, Small, Checked<Plain>)]
+fn c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped<P: Variant>() {
     let (large, small) = (layout(1 << 20, 8), layout(100, 8));
     let held_after_free = |bytes| {
-        let mut heap = heap();
-        heap.set_trim(Trim { threshold: 4 * PAGE, keep: 0 });
-        heap.set_map_threshold(MapThreshold { bytes, ..MapThreshold::DEFAULT });
+        let mut heap = heap::<P>();
+        heap.set_trim(Trim::new(4 * PAGE, 0));
+        heap.set_map_threshold(MapThreshold::adaptive(bytes, 32 << 20));
         let block = allocate(&mut heap, large);
         let _pin = allocate(&mut heap, small);
         free(&mut heap, block, large);
@@ -128,8 +111,9 @@ fn c15_a_small_block_pins_the_break_under_a_large_one_unless_that_is_mapped() {
     assert_eq!(held_after_free(LARGE), PAGE, "mapped, it goes back at once");
 }
 
-fn every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not<P: Variant>() {
+    let mut heap = heap::<P>();
     for shift in 0..=12 {
         let layout = layout(LARGE, 1 << shift);
         let block = allocate(&mut heap, layout);
@@ -144,10 +128,11 @@ fn every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not() {
     free(&mut heap, block, huge);
 }
 
-fn the_threshold_rises_with_what_is_freed() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn the_threshold_rises_with_what_is_freed<P: Variant>() {
+    let mut heap = heap::<P>();
     let (first, larger, beyond) = (layout(LARGE, 8), layout(4 * LARGE, 8), layout(6 * LARGE, 8));
-    heap.set_map_threshold(MapThreshold { bytes: LARGE, adapts_up_to: 5 * LARGE });
+    heap.set_map_threshold(MapThreshold::adaptive(LARGE, 5 * LARGE));
     let block = allocate(&mut heap, larger);
     free(&mut heap, block, larger);
     let block = allocate(&mut heap, first);
@@ -164,8 +149,9 @@ fn the_threshold_rises_with_what_is_freed() {
     }
 }
 
-fn without_a_mapping_the_block_comes_from_the_break() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn without_a_mapping_the_block_comes_from_the_break<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.map_provider_mut().refuse = true;
     let large = layout(LARGE, 8);
     let block = allocate(&mut heap, large);
@@ -175,8 +161,9 @@ fn without_a_mapping_the_block_comes_from_the_break() {
     assert_eq!(heap.map_provider().unmaps, 0);
 }
 
-fn a_mapped_block_is_remapped() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_mapped_block_is_remapped<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = allocate(&mut heap, layout(LARGE, 8));
     // SAFETY: the block is that long.
     unsafe { block.write_bytes(0x5A, LARGE) };
@@ -212,15 +199,18 @@ fn a_mapped_block_is_remapped() {
     );
 }
 
-fn a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_be_later<
+    P: Variant,
+>() {
+    let mut heap = heap::<P>();
     let mut lucky = 0;
     for _ in 0..4 {
         let block = allocate(&mut heap, layout(LARGE, PAGE));
         lucky += usize::from(block.addr().get().is_multiple_of(2 * PAGE));
         let asked = layout(2 * LARGE, 2 * PAGE);
         // SAFETY: live, and given up.
-        let resized = unsafe { heap.reallocate_unsized(block, asked) }.expect("there is enough");
+        let resized = unsafe { heap.reallocate_by_ptr(block, asked) }.expect("there is enough");
         assert!(resized.addr().get().is_multiple_of(2 * PAGE), "{resized:?} was {block:?}");
         free(&mut heap, resized, asked);
         // The next one begins at a page of the other kind.
@@ -230,8 +220,9 @@ fn a_mapped_block_that_is_more_aligned_by_luck_is_as_aligned_as_it_is_asked_to_b
     assert!(lucky > 0, "none was more aligned than asked for");
 }
 
-fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = allocate(&mut heap, layout(LARGE, 8));
     heap.map_provider_mut().refuse = true;
     let moved = resize(&mut heap, block, layout(LARGE, 8), 2 * LARGE).unwrap();
@@ -246,8 +237,9 @@ fn a_block_that_cannot_be_remapped_moves_or_stays_as_it_was() {
     free(&mut heap, moved, layout(2 * LARGE, 8));
 }
 
-fn to_become_smaller_never_fails() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn to_become_smaller_never_fails<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = allocate(&mut heap, layout(LARGE, 8));
     heap.provider_mut().refuse_grow = true;
     assert_eq!(
@@ -266,8 +258,9 @@ fn to_become_smaller_never_fails() {
     assert_eq!(heap.map_provider().count(), 0);
 }
 
-fn impossible_mappings_are_refused() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn impossible_mappings_are_refused<P: Variant>() {
+    let mut heap = heap::<P>();
     for size in [isize::MAX as usize, isize::MAX as usize - PAGE, isize::MAX as usize / 4 * 3] {
         // SAFETY: the heap outlives the case.
         assert_eq!(unsafe { heap.allocate(layout(size, 1)) }, None);
@@ -277,8 +270,9 @@ fn impossible_mappings_are_refused() {
     assert_eq!((heap.stats().granted_bytes, heap.stats().mapped_blocks), (0, 0));
 }
 
-fn try_allocate_does_not_map() {
-    let mut heap = heap();
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn try_allocate_does_not_map<P: Variant>() {
+    let mut heap = heap::<P>();
     // SAFETY: the heap outlives the case.
     assert_eq!(unsafe { heap.try_allocate(layout(LARGE, 8)) }, None);
     assert_eq!(heap.map_provider().maps, 0);
@@ -291,22 +285,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((0..8_u8, any::<usize>(), 0..20_000_usize, 0..13_u32), 1..150)
 }
 
-proptest! {
-    #![proptest_config(properties())]
-
-    fn blocks_keep_every_promise_on_either_side(steps in steps(), threshold in 1_000..10_000_usize) {
-        during_property(&(threshold, &steps), || to_and_fro(heap(), &steps, threshold));
-    }
-
-    fn blocks_keep_every_promise_on_either_side_of_a_heap_with_runs(steps in steps(), threshold in 1_000..10_000_usize) {
-        let heap = Heap::with_map(TestBreak::new(8 << 20, 0), TestMap::default());
-        during_property(&(threshold, &steps), || to_and_fro(heap, &steps, threshold));
-    }
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn blocks_keep_every_promise_on_either_side<P: Variant>() {
+    for_all::<P, _>(&(steps(), 1_000..10_000_usize), |(steps, threshold)| {
+        to_and_fro::<P>(steps, *threshold);
+    });
 }
 
 /// With a threshold of a page or so, blocks go to and fro between heap and mappings.
-fn to_and_fro(mut heap: MappingHeap, steps: &[Step], threshold: usize) {
-    heap.set_map_threshold(MapThreshold { bytes: threshold, adapts_up_to: 2 * threshold });
+fn to_and_fro<P: Variant>(steps: &[Step], threshold: usize) {
+    let mut heap = heap::<P>();
+    heap.set_map_threshold(MapThreshold::adaptive(threshold, 2 * threshold));
     let mut oracle = Oracle::default();
     for (action, pick, size, shift) in steps.iter().copied() {
         let layout = layout(size, 1 << shift);
@@ -326,10 +315,10 @@ fn to_and_fro(mut heap: MappingHeap, steps: &[Step], threshold: usize) {
                 }
                 (5, Some(block)) => {
                     oracle.remove(&block);
-                    heap.deallocate_unsized(block.at);
+                    heap.deallocate_by_ptr(block.at);
                 }
                 (6, Some(block)) => {
-                    let resized = heap.reallocate_unsized(block.at, layout);
+                    let resized = heap.reallocate_by_ptr(block.at, layout);
                     let _ = resized.map(|at| oracle.moved(&block, at, layout));
                 }
                 (_, Some(block)) => {

@@ -1,23 +1,19 @@
 //! A heap as a line of characters.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 
-use brkalloc::Heap;
+use brkalloc::{Heap, NoMap};
 
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD, asking_for};
+use crate::common::case;
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::test_break::TestBreak;
 
-cases!(a_heap_is_drawn_to_scale);
-
-fn a_heap_is_drawn_to_scale() {
-    let mut heap = Heap::plain(TestBreak::new(4096, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn a_heap_is_drawn_to_scale<P: Variant>() {
+    let mut heap: Heap<_, _, P> = Heap::with_profile(TestBreak::new(4096, 0), NoMap);
     assert_eq!(heap.picture(10).to_string(), "");
-    let layout = Layout::from_size_align(asking_for(40 * UNIT - WORD), 1).unwrap();
+    let layout = Layout::from_size_align(P::asking_for(40 * UNIT - WORD), 1).unwrap();
     // SAFETY: the heap outlives the case.
     let blocks: [_; 3] = core::array::from_fn(|_| unsafe { heap.allocate(layout) }.unwrap());
     // SAFETY: live until now.

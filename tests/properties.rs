@@ -1,99 +1,76 @@
 //! Random programs against an oracle that knows every live block, on a break with every bad habit.
 
-#[cfg(test)]
-mod common;
-
+use brkalloc::{Heap, NoMap};
 use proptest::prelude::*;
 
-use crate::common::cases;
+use crate::common::case;
 use crate::common::driver::Driver;
 use crate::common::ops::{Op, op};
-use crate::common::platform::{during_property, properties};
 use crate::common::prelude::*;
+use crate::common::profile::Variant;
+use crate::common::property::{for_all, for_some};
 use crate::common::subject::Subject;
 use crate::common::test_break::BadBreak;
-
-cases!(
-    heap_keeps_every_promise,
-    heap_keeps_every_promise_when_memory_is_short,
-    heap_keeps_every_promise_over_zeroed_memory,
-    mapping_heap_keeps_every_promise,
-    mapping_heap_keeps_every_promise_when_memory_is_short,
-    uncached_heap_keeps_every_promise,
-    uncached_heap_keeps_every_promise_when_memory_is_short,
-    plain_heap_keeps_every_promise,
-    plain_heap_keeps_every_promise_when_memory_is_short,
-    plain_heap_keeps_every_promise_over_zeroed_memory,
-    simple_heap_keeps_every_promise,
-    simple_heap_keeps_every_promise_when_memory_is_short,
-);
+use crate::common::test_map::TestMap;
 
 const REGION: usize = 1 << 20;
 
-/// Runs a program on what `over` makes of a break over `len` bytes.
+/// A break of this length, this far above an aligned address, and what is done with a heap over it.
+type Program = (Vec<Op>, usize, usize);
+
+fn programs(len: core::ops::Range<usize>) -> impl Strategy<Value = Program> {
+    (prop::collection::vec(op(), 1..200), len, 0..100_usize)
+}
+
+/// Runs a program on what `over` makes of its break.
 fn run<H: Subject<ZEROED>, const ZEROED: bool>(
     over: fn(BadBreak<ZEROED>) -> Driver<H, ZEROED>,
-    ops: &[Op],
-    len: usize,
-    skew: usize,
-) {
-    during_property(&(len, skew, ops), || over(BadBreak::new(len, skew)).run(ops));
+) -> impl Fn(&Program) {
+    move |(ops, len, skew)| over(BadBreak::new(*len, *skew)).run(ops)
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(op(), 1..200)
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn heap_keeps_every_promise<P: Variant>() {
+    for_all::<P, _>(&programs(REGION..REGION + 1), run(Driver::<Heap<_, NoMap, P>>::full));
 }
 
-proptest! {
-    #![proptest_config(properties())]
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
+    for_all::<P, _>(&programs(100..100_000), run(Driver::<Heap<_, NoMap, P>>::full));
+}
 
-    fn heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<_, false>(Driver::full, &ops, REGION, skew);
-    }
+/// Over memory that is zero when granted, which a zeroed block may rely on.
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn heap_keeps_every_promise_over_zeroed_memory<P: Variant>() {
+    for_all::<P, _>(&programs(1_000..REGION), run(Driver::<Heap<_, NoMap, P>, true>::full));
+}
 
-    fn heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..100_000_usize, skew in 0..100_usize) {
-        run::<_, false>(Driver::full, &ops, len, skew);
-    }
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn mapping_heap_keeps_every_promise<P: Variant>() {
+    for_all::<P, _>(&programs(REGION..REGION + 1), run(Driver::<Heap<_, TestMap, P>>::mapping));
+}
 
-    /// Over memory that is zero when granted, which a zeroed block may rely on.
-    fn heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
-        run::<_, true>(Driver::full, &ops, len, skew);
-    }
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn mapping_heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
+    for_all::<P, _>(&programs(100..100_000), run(Driver::<Heap<_, TestMap, P>>::mapping));
+}
 
-    fn mapping_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<_, false>(Driver::mapping, &ops, REGION, skew);
-    }
+#[case(Usual, Checked<Usual>)]
+fn uncached_heap_keeps_every_promise<P: Variant>() {
+    for_some(3 * P::RARER, &programs(REGION..REGION + 1), run(Driver::<Heap<_, NoMap, P>>::uncached));
+}
 
-    /// Blocks that have become small cannot leave their mappings.
-    fn mapping_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<_, false>(Driver::mapping, &ops, len, skew);
-    }
+#[case(Usual, Checked<Usual>)]
+fn uncached_heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
+    for_some(3 * P::RARER, &programs(100..100_000), run(Driver::<Heap<_, NoMap, P>>::uncached));
+}
 
-    fn uncached_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<_, false>(Driver::uncached, &ops, REGION, skew);
-    }
+#[case]
+fn simple_heap_keeps_every_promise() {
+    for_some(2, &programs(REGION..REGION + 1), run(Driver::simple));
+}
 
-    fn uncached_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..100_000_usize, skew in 0..100_usize) {
-        run::<_, false>(Driver::uncached, &ops, len, skew);
-    }
-
-    fn plain_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<_, false>(Driver::plain, &ops, REGION, skew);
-    }
-
-    fn plain_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<_, false>(Driver::plain, &ops, len, skew);
-    }
-
-    fn plain_heap_keeps_every_promise_over_zeroed_memory(ops in ops(), len in 1_000..REGION, skew in 0..100_usize) {
-        run::<_, true>(Driver::plain, &ops, len, skew);
-    }
-
-    fn simple_heap_keeps_every_promise(ops in ops(), skew in 0..100_usize) {
-        run::<_, false>(Driver::simple, &ops, REGION, skew);
-    }
-
-    fn simple_heap_keeps_every_promise_when_memory_is_short(ops in ops(), len in 100..30_000_usize, skew in 0..100_usize) {
-        run::<_, false>(Driver::simple, &ops, len, skew);
-    }
+#[case]
+fn simple_heap_keeps_every_promise_when_memory_is_short() {
+    for_some(2, &programs(100..30_000), run(Driver::simple));
 }

@@ -1,43 +1,22 @@
 //! Memory that is added to a heap: it is found wherever it lies, and regions that touch are one.
 
-#![cfg(not(feature = "tiny"))]
+use core::ptr;
 
-#[cfg(test)]
-mod common;
-
-use core::ptr::{self, NonNull};
-
-use crate::common::cases;
-use crate::common::lengths::{RECORD, UNIT, WORD, asking_for, cell_for};
-use crate::common::platform::{during_property, properties};
+use crate::common::case;
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant, WORD};
+use crate::common::property::for_all;
 use crate::common::regions::{
     BELOW, ENDS, PAGE, add, allocate, arena, bare, free, heap, layout, states,
 };
 use crate::common::test_break::{BadBreak, Part};
 use brkalloc::CellState::{Free, Hole, Top, Used};
-use brkalloc::{Break, BreakError, FixedBreak, Heap, LockedHeap, RegionError, Rule};
+use brkalloc::{Break, BreakError, Heap, Locked, NoMap, RegionError, Rule};
 use proptest::prelude::*;
 
-cases!(
-    a_region_apart_is_a_free_cell_between_its_ends,
-    one_block_can_have_all_that_a_region_gained,
-    a_region_that_fills_a_hole_joins_both_sides,
-    regions_are_all_there_is_before_the_first_grant,
-    a_heap_can_live_from_regions_alone,
-    cells_of_added_memory_are_kept_as_those_of_granted_memory_are,
-    zeros_come_from_what_was_kept_where_the_break_gives_nothing,
-    what_cannot_be_used_changes_nothing,
-    the_least_region_holds_the_least_block_at_every_alignment,
-    a_stopped_heap_takes_nothing,
-    a_locked_heap_takes_regions_too,
-    an_overwritten_head_is_found,
-    a_link_that_leads_into_a_hole_is_not_followed,
-    pieces_in_any_order_become_one,
-);
-
-fn a_region_apart_is_a_free_cell_between_its_ends() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_region_apart_is_a_free_cell_between_its_ends<P: Variant>() {
+    let mut heap = heap::<P>();
     let _block = allocate(&mut heap, 100);
     assert_eq!(add(&mut heap, BELOW, Part::Lower, 1024), 1024 - ENDS);
     assert_eq!(states(&heap), [Free, Hole, Used, Top]);
@@ -48,18 +27,20 @@ fn a_region_apart_is_a_free_cell_between_its_ends() {
     assert!(stats.to_string().contains(", added 1536 B"), "{stats}");
 }
 
-fn one_block_can_have_all_that_a_region_gained() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn one_block_can_have_all_that_a_region_gained<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.provider_mut().refuse_grow = true;
     let gained = add(&mut heap, BELOW, Part::Lower, 1024);
-    let size = asking_for(gained - WORD);
+    let size = P::asking_for(gained - WORD);
     let block = allocate(&mut heap, size);
     assert!(heap.provider().owns(block.addr().get()..block.addr().get() + size));
 }
 
-fn a_region_that_fills_a_hole_joins_both_sides() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_region_that_fills_a_hole_joins_both_sides<P: Variant>() {
     for refill in [1000, PAGE] {
-        let mut heap = heap();
+        let mut heap = heap::<P>();
         let below = allocate(&mut heap, 100);
         heap.provider_mut().foreign_up(refill);
         let above = allocate(&mut heap, PAGE);
@@ -80,8 +61,9 @@ fn a_region_that_fills_a_hole_joins_both_sides() {
     }
 }
 
-fn regions_are_all_there_is_before_the_first_grant() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn regions_are_all_there_is_before_the_first_grant<P: Variant>() {
+    let mut heap = heap::<P>();
     add(&mut heap, 1, Part::Middle, 1000);
     add(&mut heap, BELOW, Part::Upper, 1000);
     assert_eq!((states(&heap), heap.stats().brk), (vec![Free, Hole, Free], 0));
@@ -96,8 +78,9 @@ fn regions_are_all_there_is_before_the_first_grant() {
     assert_eq!(states(&heap), [Top, Hole, Free]);
 }
 
-fn a_heap_can_live_from_regions_alone() {
-    let (mut heap, arena) = (bare(), arena(64 * PAGE));
+#[case(Plain, Small, Checked<Plain>)]
+fn a_heap_can_live_from_regions_alone<P: Variant>() {
+    let (mut heap, arena) = (bare::<P>(), arena(64 * PAGE));
     let memory = arena.base();
     let mut blocks = Vec::new();
     for page in [5, 1, 9, 33] {
@@ -109,7 +92,7 @@ fn a_heap_can_live_from_regions_alone() {
             heap.check().unwrap();
         }
     }
-    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / cell_for(500)));
+    assert_eq!(blocks.len(), 4 * ((PAGE - ENDS) / P::cell_for(500)));
     for block in blocks {
         // SAFETY: live until now.
         unsafe { heap.deallocate(block, layout(500)) };
@@ -119,10 +102,9 @@ fn a_heap_can_live_from_regions_alone() {
     assert_eq!(heap.reserve(PAGE), Err(BreakError::OutOfAddresses));
 }
 
-fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are() {
-    // SAFETY: no bytes at all.
-    let mut heap = Heap::new(unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) });
-    let arena = arena(256 * PAGE);
+#[case(Usual, Checked<Usual>)]
+fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are<P: Variant>() {
+    let (mut heap, arena) = (bare::<P>(), arena(256 * PAGE));
     // SAFETY: memory that nobody else uses, and that outlives the heap.
     unsafe { heap.add_region(arena.base().as_ptr(), 256 * PAGE) }.unwrap();
     // SAFETY: as above.
@@ -140,8 +122,10 @@ fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are() {
 }
 
 /// The break promises zeros, but never granted anything.
-fn zeros_come_from_what_was_kept_where_the_break_gives_nothing() {
-    let (mut heap, arena) = (Heap::new(BadBreak::<true>::new(PAGE, 0)), arena(PAGE));
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn zeros_come_from_what_was_kept_where_the_break_gives_nothing<P: Variant>() {
+    let (mut heap, arena) =
+        (Heap::<_, _, P>::with_profile(BadBreak::<true>::new(PAGE, 0), NoMap), arena(PAGE));
     heap.provider_mut().refuse_grow = true;
     // SAFETY: memory that nobody else uses.
     unsafe { heap.add_region(arena.base().as_ptr(), PAGE) }.unwrap();
@@ -166,8 +150,9 @@ fn zeros_come_from_what_was_kept_where_the_break_gives_nothing() {
     heap.check().unwrap();
 }
 
-fn what_cannot_be_used_changes_nothing() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn what_cannot_be_used_changes_nothing<P: Variant>() {
+    let mut heap = heap::<P>();
     let _block = allocate(&mut heap, 100);
     let brk = heap.provider().end();
     let (before, cells) = (heap.stats(), heap.cells().collect::<Vec<_>>());
@@ -201,12 +186,13 @@ fn what_cannot_be_used_changes_nothing() {
     }
 }
 
-fn the_least_region_holds_the_least_block_at_every_alignment() {
+#[case(Plain, Small, Checked<Plain>)]
+fn the_least_region_holds_the_least_block_at_every_alignment<P: Variant>() {
     let arena = arena(PAGE);
     let memory = arena.base();
     for skew in 0..2 * UNIT {
-        for len in 1..10 * WORD + RECORD {
-            let mut heap = bare();
+        for len in 1..10 * WORD + P::RECORD {
+            let mut heap = bare::<P>();
             // SAFETY: memory that nobody else uses.
             let added = unsafe { heap.add_region(memory.as_ptr().add(skew), len) };
             heap.check().unwrap();
@@ -219,15 +205,16 @@ fn the_least_region_holds_the_least_block_at_every_alignment() {
                 ),
             }
             // With a record, the least block is longer than the least region.
-            let fits = added.is_ok_and(|gained| gained >= cell_for(1));
+            let fits = added.is_ok_and(|gained| gained >= P::cell_for(1));
             // SAFETY: the memory outlives the heap.
             assert_eq!(unsafe { heap.allocate(layout(1)) }.is_some(), fits);
         }
     }
 }
 
-fn a_stopped_heap_takes_nothing() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_stopped_heap_takes_nothing<P: Variant>() {
+    let mut heap = heap::<P>();
     let _block = allocate(&mut heap, 2 * PAGE);
     heap.provider_mut().foreign_down(PAGE);
     assert!(heap.reserve(PAGE).is_err() || heap.reserve(20 * PAGE).is_err());
@@ -237,18 +224,18 @@ fn a_stopped_heap_takes_nothing() {
     assert!(!heap.owns(base) && heap.cells().next().is_none());
 }
 
-fn a_locked_heap_takes_regions_too() {
-    // SAFETY: no bytes at all.
-    let heap = LockedHeap::new(unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) });
-    let arena = arena(PAGE);
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_locked_heap_takes_regions_too<P: Variant>() {
+    let (heap, arena) = (Locked::<_>::from_heap(bare::<P>()), arena(PAGE));
     // SAFETY: memory that nobody else uses.
     let gained = unsafe { heap.add_region(arena.base().as_ptr(), PAGE) };
     assert_eq!((gained, heap.stats().added_bytes), (Ok(PAGE - ENDS), PAGE));
     heap.check().unwrap();
 }
 
-fn an_overwritten_head_is_found() {
-    let (mut heap, arena) = (bare(), arena(4 * PAGE));
+#[case(Plain, Small, Checked<Plain>)]
+fn an_overwritten_head_is_found<P: Variant>() {
+    let (mut heap, arena) = (bare::<P>(), arena(4 * PAGE));
     let memory = arena.base();
     for offset in [0, 2 * PAGE] {
         // SAFETY: memory that nobody else uses.
@@ -269,8 +256,9 @@ fn an_overwritten_head_is_found() {
 }
 
 /// What lies between two regions may not even be mapped.
-fn a_link_that_leads_into_a_hole_is_not_followed() {
-    let (mut heap, arena) = (bare(), arena(4 * PAGE));
+#[case(Plain, Small, Checked<Plain>)]
+fn a_link_that_leads_into_a_hole_is_not_followed<P: Variant>() {
+    let (mut heap, arena) = (bare::<P>(), arena(4 * PAGE));
     let memory = arena.base();
     for offset in [0, 2 * PAGE] {
         // SAFETY: memory that nobody else uses.
@@ -289,17 +277,18 @@ fn a_link_that_leads_into_a_hole_is_not_followed() {
     );
 }
 
-proptest! {
-    #![proptest_config(properties())]
-
-    /// Memory that comes in pieces, cut anywhere and in any order, is as good as memory that comes at once.
-    fn pieces_in_any_order_become_one(cuts in prop::collection::btree_set(1..4 * PAGE, 0..20), seed in any::<u64>(), skew in 0..UNIT) {
-        during_property(&(&cuts, seed, skew), || pieces_become_one(&cuts, seed, skew));
-    }
+/// Memory that comes in pieces, cut anywhere and in any order, is as good as memory that comes at
+/// once.
+#[case(Plain, Small, Checked<Plain>)]
+fn pieces_in_any_order_become_one<P: Variant>() {
+    let cuts = prop::collection::btree_set(1..4 * PAGE, 0..20);
+    for_all::<P, _>(&(cuts, any::<u64>(), 0..UNIT), |(cuts, seed, skew)| {
+        pieces_become_one::<P>(cuts, *seed, *skew);
+    });
 }
 
-fn pieces_become_one(cuts: &BTreeSet<usize>, seed: u64, skew: usize) {
-    let (mut heap, arena) = (bare(), arena(5 * PAGE));
+fn pieces_become_one<P: Variant>(cuts: &BTreeSet<usize>, seed: u64, skew: usize) {
+    let (mut heap, arena) = (bare::<P>(), arena(5 * PAGE));
     let memory = arena.base();
     let edges: Vec<_> = [0].into_iter().chain(cuts.iter().copied()).chain([4 * PAGE]).collect();
     let mut pieces: Vec<_> = edges.windows(2).map(|pair| pair[0]..pair[1]).collect();

@@ -1,42 +1,22 @@
 //! Memory that is added beside the break's: the break goes on where it touches, and gives back no
 //! more than it granted.
 
-#![cfg(not(feature = "tiny"))]
-
-#[cfg(test)]
-mod common;
-
 use core::ptr::{self, NonNull};
 
-use crate::common::cases;
-use crate::common::lengths::UNIT;
+use crate::common::case;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant};
 use crate::common::regions::{
     BELOW, ENDS, PAGE, add, allocate, arena, free, heap, layout, states, top,
 };
 use crate::common::test_break::{Part, TestBreak, ZeroedBreak};
 use brkalloc::CellState::{Free, Hole, Top, Used};
-use brkalloc::{Break, BreakError, FixedBreak, Heap, Rule, Trim};
+use brkalloc::{Break, BreakError, FixedBreak, Heap, NoMap, Rule, Trim};
 
-cases!(
-    memory_right_below_joins_and_stays_when_the_break_comes_down,
-    memory_right_below_is_no_part_of_what_a_trim_keeps_or_gives_back,
-    a_block_in_added_memory_lets_all_that_was_granted_go,
-    memory_right_above_joins_and_holds_the_break_up,
-    a_grant_that_starts_where_an_added_region_ends_makes_it_longer,
-    the_break_that_grows_up_to_a_region_joins_it,
-    the_break_that_goes_on_above_memory_that_was_added_comes_down_to_there,
-    a_break_that_comes_down_leaves_the_regions_above_where_they_are,
-    memory_taken_is_about_what_the_break_granted,
-    a_break_over_memory_that_was_added_grants_in_vain,
-    added_memory_is_not_taken_for_zeros,
-    memory_that_the_break_grows_up_to_is_not_taken_for_zeros,
-    blocks_in_a_region_above_leave_fresh_memory_fresh,
-);
-
-fn memory_right_below_joins_and_stays_when_the_break_comes_down() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn memory_right_below_joins_and_stays_when_the_break_comes_down<P: Variant>() {
+    let mut heap = heap::<P>();
     let block = allocate(&mut heap, 100);
     free(&mut heap, block, 100);
     add(&mut heap, BELOW, Part::Upper, 1000);
@@ -56,9 +36,10 @@ fn memory_right_below_joins_and_stays_when_the_break_comes_down() {
     assert_eq!((states(&heap), heap.stats().holes), (vec![Top], 0));
 }
 
-fn memory_right_below_is_no_part_of_what_a_trim_keeps_or_gives_back() {
+#[case(Plain, Small, Checked<Plain>)]
+fn memory_right_below_is_no_part_of_what_a_trim_keeps_or_gives_back<P: Variant>() {
     for keep in [0, 1, 500, 1000, 1001, 3000, PAGE, 2 * PAGE] {
-        let mut heap = heap();
+        let mut heap = heap::<P>();
         heap.reserve(3 * PAGE).unwrap();
         add(&mut heap, BELOW, Part::Upper, 1001);
         let granted = heap.provider().granted();
@@ -71,8 +52,9 @@ fn memory_right_below_is_no_part_of_what_a_trim_keeps_or_gives_back() {
     }
 }
 
-fn a_block_in_added_memory_lets_all_that_was_granted_go() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_block_in_added_memory_lets_all_that_was_granted_go<P: Variant>() {
+    let mut heap = heap::<P>();
     add(&mut heap, BELOW, Part::Upper, 1000);
     let block = allocate(&mut heap, 1000 - 60);
     heap.reserve(2 * PAGE).unwrap();
@@ -83,8 +65,9 @@ fn a_block_in_added_memory_lets_all_that_was_granted_go() {
     assert_eq!(states(&heap), [Top]);
 }
 
-fn memory_right_above_joins_and_holds_the_break_up() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn memory_right_above_joins_and_holds_the_break_up<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.reserve(2 * PAGE).unwrap();
     let granted = heap.provider().granted();
     heap.provider_mut().foreign_up(PAGE);
@@ -92,14 +75,15 @@ fn memory_right_above_joins_and_holds_the_break_up() {
     assert_eq!(states(&heap), [Top]);
     assert!(top(&heap) > granted + 900);
     assert_eq!(heap.trim(0), 0);
-    heap.set_trim(Trim { threshold: 0, keep: 0 });
+    heap.set_trim(Trim::new(0, 0));
     let block = allocate(&mut heap, 100);
     free(&mut heap, block, 100);
     assert_eq!(heap.provider().granted(), granted, "nothing can go back");
 }
 
-fn a_grant_that_starts_where_an_added_region_ends_makes_it_longer() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_grant_that_starts_where_an_added_region_ends_makes_it_longer<P: Variant>() {
+    let mut heap = heap::<P>();
     let first = allocate(&mut heap, 100);
     heap.provider_mut().foreign_up(2 * PAGE);
     add(&mut heap, 1, Part::Upper, 1000);
@@ -118,8 +102,9 @@ fn a_grant_that_starts_where_an_added_region_ends_makes_it_longer() {
     free(&mut heap, first, 100);
 }
 
-fn the_break_that_grows_up_to_a_region_joins_it() {
-    let mut heap = Heap::plain(TestBreak::new(2 * PAGE, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn the_break_that_grows_up_to_a_region_joins_it<P: Variant>() {
+    let mut heap = Heap::<_, _, P>::with_profile(TestBreak::new(2 * PAGE, 0), NoMap);
     let used = allocate(&mut heap, 100);
     assert_eq!(add(&mut heap, 1, Part::Lower, 512), 512 - ENDS);
     assert_eq!(states(&heap), [Used, Top, Hole, Free]);
@@ -132,8 +117,9 @@ fn the_break_that_grows_up_to_a_region_joins_it() {
     assert_eq!((heap.trim(0), states(&heap)), (0, vec![Top]));
 }
 
-fn the_break_that_goes_on_above_memory_that_was_added_comes_down_to_there() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn the_break_that_goes_on_above_memory_that_was_added_comes_down_to_there<P: Variant>() {
+    let mut heap = heap::<P>();
     let below = allocate(&mut heap, 100);
     heap.provider_mut().foreign_up(1000);
     add(&mut heap, 1, Part::Whole, 0);
@@ -147,8 +133,9 @@ fn the_break_that_goes_on_above_memory_that_was_added_comes_down_to_there() {
     assert_eq!(heap.trim(0), 0);
 }
 
-fn a_break_that_comes_down_leaves_the_regions_above_where_they_are() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn a_break_that_comes_down_leaves_the_regions_above_where_they_are<P: Variant>() {
+    let mut heap = heap::<P>();
     heap.reserve(3 * PAGE).unwrap();
     add(&mut heap, 1, Part::Upper, 1000);
     for keep in [2 * PAGE, PAGE, 0] {
@@ -164,8 +151,9 @@ fn a_break_that_comes_down_leaves_the_regions_above_where_they_are() {
     allocate(&mut heap, 900);
 }
 
-fn memory_taken_is_about_what_the_break_granted() {
-    let mut heap = heap();
+#[case(Plain, Small, Checked<Plain>)]
+fn memory_taken_is_about_what_the_break_granted<P: Variant>() {
+    let mut heap = heap::<P>();
     add(&mut heap, 1, Part::Lower, PAGE);
     add(&mut heap, BELOW, Part::Upper, PAGE);
     let _block = allocate(&mut heap, 2 * PAGE);
@@ -173,11 +161,13 @@ fn memory_taken_is_about_what_the_break_granted() {
     assert_eq!(heap.check().unwrap_err().rule, Rule::BreakBelowHeap);
 }
 
-fn a_break_over_memory_that_was_added_grants_in_vain() {
+#[case(Plain, Small, Checked<Plain>)]
+fn a_break_over_memory_that_was_added_grants_in_vain<P: Variant>() {
     let arena = arena(PAGE);
     let memory = arena.base();
     // SAFETY: for the break alone, or so it thinks.
-    let mut heap = Heap::plain(unsafe { FixedBreak::from_raw(memory.as_ptr(), PAGE) });
+    let brk = unsafe { FixedBreak::from_raw(memory.as_ptr(), PAGE) };
+    let mut heap = Heap::<_, _, P>::with_profile(brk, NoMap);
     // SAFETY: the promise is broken, which must be noticed before the memory is written to.
     unsafe { heap.add_region(memory.as_ptr(), PAGE) }.unwrap();
     // SAFETY: the memory outlives the heap.
@@ -192,11 +182,12 @@ fn a_break_over_memory_that_was_added_grants_in_vain() {
     assert_eq!(states(&heap), [Free]);
 }
 
-fn added_memory_is_not_taken_for_zeros() {
+#[case(Plain, Small, Checked<Plain>)]
+fn added_memory_is_not_taken_for_zeros<P: Variant>() {
     for (place, part) in
         [(BELOW, Part::Upper), (BELOW, Part::Lower), (1, Part::Lower), (1, Part::Whole)]
     {
-        let mut heap = Heap::plain(ZeroedBreak::new(2 * PAGE, 0));
+        let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(2 * PAGE, 0), NoMap);
         for size in [3 * PAGE / 2, 700, 300, PAGE, 100] {
             let Some((base, len)) = heap.provider_mut().hand_over(place, part, 300) else { break };
             // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one
@@ -211,8 +202,9 @@ fn added_memory_is_not_taken_for_zeros() {
     }
 }
 
-fn memory_that_the_break_grows_up_to_is_not_taken_for_zeros() {
-    let mut heap = Heap::plain(ZeroedBreak::new(2 * PAGE, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn memory_that_the_break_grows_up_to_is_not_taken_for_zeros<P: Variant>() {
+    let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(2 * PAGE, 0), NoMap);
     let (base, len) = heap.provider_mut().hand_over(1, Part::Lower, 1000).unwrap();
     // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of
     // memory.
@@ -225,8 +217,9 @@ fn memory_that_the_break_grows_up_to_is_not_taken_for_zeros() {
 }
 
 /// Memory further up says nothing of what the break granted: that stays known as fresh.
-fn blocks_in_a_region_above_leave_fresh_memory_fresh() {
-    let mut heap = Heap::plain(ZeroedBreak::new(16 * PAGE, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn blocks_in_a_region_above_leave_fresh_memory_fresh<P: Variant>() {
+    let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(16 * PAGE, 0), NoMap);
     heap.reserve(2 * PAGE).unwrap();
     let (base, len) = heap.provider_mut().hand_over(1, Part::Upper, 1000).unwrap();
     // SAFETY: it is nobody else's from now on.

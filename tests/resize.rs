@@ -1,51 +1,38 @@
 //! Where a block goes when it is resized, in the order in which the heap tries.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::Heap;
+use brkalloc::{Heap, NoMap};
 
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD, asking_for};
+use crate::common::case;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::test_break::TestBreak;
-
-cases!(
-    between_used_cells_it_cannot_grow,
-    the_free_cell_behind_is_taken_first,
-    then_the_one_before,
-    then_both,
-    the_cell_before_is_taken_only_where_the_alignment_allows,
-    the_last_block_moves_the_break,
-    two_buffers_that_grow_in_turn_stay_within_twice_their_size,
-);
 
 /// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by
 /// moving the break.
-struct Row {
-    heap: Heap<TestBreak>,
+struct Row<P: Variant> {
+    heap: Heap<TestBreak, NoMap, P>,
     blocks: [NonNull<u8>; 3],
 }
 
 /// The layout of a block that fills so many units.
-fn layout(units: usize) -> Layout {
-    Layout::from_size_align(asking_for(units * UNIT - WORD), WORD).unwrap()
+fn layout<P: Variant>(units: usize) -> Layout {
+    Layout::from_size_align(P::asking_for(units * UNIT - WORD), WORD).unwrap()
 }
 
-fn heap_over(brk: TestBreak) -> Heap<TestBreak> {
-    Heap::plain(brk)
+fn heap_over<P: Variant>(brk: TestBreak) -> Heap<TestBreak, NoMap, P> {
+    Heap::with_profile(brk, NoMap)
 }
 
-impl Row {
+impl<P: Variant> Row<P> {
     fn new() -> Self {
         let mut brk = TestBreak::new(1 << 16, 0);
         brk.granule = 1;
-        let mut heap = heap_over(brk);
+        let mut heap = heap_over::<P>(brk);
         let mut allocate = |units| {
             // SAFETY: the heap outlives the case.
-            unsafe { heap.allocate(layout(units)) }.unwrap()
+            unsafe { heap.allocate(layout::<P>(units)) }.unwrap()
         };
         allocate(2);
         let blocks = [allocate(10), allocate(10), allocate(10)];
@@ -56,21 +43,21 @@ impl Row {
 
     fn free(&mut self, index: usize) {
         // SAFETY: live until now.
-        unsafe { self.heap.deallocate(self.blocks[index], layout(10)) };
+        unsafe { self.heap.deallocate(self.blocks[index], layout::<P>(10)) };
     }
 
     /// Resizes the middle block, whose contents must come along.
     fn resize(&mut self, units: usize) -> Option<NonNull<u8>> {
-        let (old, size) = (self.blocks[1], layout(10).size());
+        let (old, size) = (self.blocks[1], layout::<P>(10).size());
         for offset in 0..size {
             // SAFETY: the block is live and that long.
             unsafe { old.add(offset).write(offset as u8) };
         }
         // SAFETY: the block is live.
-        let new = unsafe { self.heap.reallocate(old, layout(10), layout(units).size()) };
+        let new = unsafe { self.heap.reallocate(old, layout::<P>(10), layout::<P>(units).size()) };
         self.heap.check().unwrap();
         let kept = new.unwrap_or(old);
-        for offset in 0..size.min(layout(units).size()) {
+        for offset in 0..size.min(layout::<P>(units).size()) {
             // SAFETY: the block is live and that long.
             assert_eq!(unsafe { kept.add(offset).read() }, offset as u8, "byte {offset}");
         }
@@ -78,14 +65,16 @@ impl Row {
     }
 }
 
-fn between_used_cells_it_cannot_grow() {
-    let mut row = Row::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn between_used_cells_it_cannot_grow<P: Variant>() {
+    let mut row = Row::<P>::new();
     assert_eq!(row.resize(11), None);
     assert_eq!(row.resize(5), Some(row.blocks[1]));
 }
 
-fn the_free_cell_behind_is_taken_first() {
-    let mut row = Row::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn the_free_cell_behind_is_taken_first<P: Variant>() {
+    let mut row = Row::<P>::new();
     row.free(0);
     row.free(2);
     let middle = row.blocks[1];
@@ -93,65 +82,70 @@ fn the_free_cell_behind_is_taken_first() {
     assert_eq!(row.heap.stats().free_cells, 2, "what is left behind, and the one before");
 }
 
-fn then_the_one_before() {
+#[case(Plain, Small, Checked<Plain>)]
+fn then_the_one_before<P: Variant>() {
     for units in 11..=20 {
-        let mut row = Row::new();
+        let mut row = Row::<P>::new();
         row.free(0);
         assert_eq!(row.resize(units), Some(row.blocks[0]), "{units} units");
         assert_eq!(row.heap.stats().live_cells, 4);
         let left = 20 - units;
         assert_eq!(row.heap.stats().free_cells, usize::from(left >= 2), "{left} units are left");
     }
-    let mut row = Row::new();
+    let mut row = Row::<P>::new();
     row.free(0);
     assert_eq!(row.resize(21), None);
 }
 
-fn then_both() {
+#[case(Plain, Small, Checked<Plain>)]
+fn then_both<P: Variant>() {
     for units in 21..=30 {
-        let mut row = Row::new();
+        let mut row = Row::<P>::new();
         row.free(0);
         row.free(2);
         assert_eq!(row.resize(units), Some(row.blocks[0]), "{units} units");
         assert_eq!(row.heap.stats().free_cells, usize::from(30 - units >= 2));
     }
-    let mut row = Row::new();
+    let mut row = Row::<P>::new();
     row.free(0);
     row.free(2);
     assert_eq!(row.resize(31), None);
 }
 
-fn the_cell_before_is_taken_only_where_the_alignment_allows() {
-    let mut heap = heap_over(TestBreak::new(1 << 20, 0));
+#[case(Plain, Small, Checked<Plain>)]
+fn the_cell_before_is_taken_only_where_the_alignment_allows<P: Variant>() {
+    let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     let page = Layout::from_size_align(100, 4096).unwrap();
     // SAFETY: the heap outlives its blocks, and each is freed once.
     unsafe {
         let aligned = heap.allocate(page).unwrap();
-        let _wall = heap.allocate(layout(2)).unwrap();
+        let _wall = heap.allocate(layout::<P>(2)).unwrap();
         let moved = heap.reallocate(aligned, page, 3_000).unwrap();
         assert_eq!(moved.addr().get() % 4096, 0);
     }
     heap.check().unwrap();
 }
 
-fn the_last_block_moves_the_break() {
-    let mut row = Row::new();
+#[case(Plain, Small, Checked<Plain>)]
+fn the_last_block_moves_the_break<P: Variant>() {
+    let mut row = Row::<P>::new();
     row.heap.provider_mut().refuse_grow = false;
     // SAFETY: the heap outlives its blocks.
     unsafe {
-        let last = row.heap.allocate(layout(4)).unwrap();
+        let last = row.heap.allocate(layout::<P>(4)).unwrap();
         let asked = row.heap.provider().asked;
-        assert_eq!(row.heap.reallocate(last, layout(4), layout(400).size()), Some(last));
+        assert_eq!(row.heap.reallocate(last, layout::<P>(4), layout::<P>(400).size()), Some(last));
         assert_eq!(row.heap.provider().asked, asked + 1);
     }
     row.heap.check().unwrap();
 }
 
 /// Otherwise a buffer that grows step by step would leave a trail of holes as long as itself.
-fn two_buffers_that_grow_in_turn_stay_within_twice_their_size() {
+#[case(Plain, Small, Checked<Plain>)]
+fn two_buffers_that_grow_in_turn_stay_within_twice_their_size<P: Variant>() {
     let mut brk = TestBreak::new(8 << 20, 0);
     brk.granule = 4096;
-    let mut heap = heap_over(brk);
+    let mut heap = heap_over::<P>(brk);
     let mut size = 4096;
     // SAFETY: the heap outlives its blocks; each has the layout that it was last given.
     unsafe {

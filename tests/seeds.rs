@@ -1,21 +1,11 @@
 //! Replays the fuzzer's seeds: every input that once found a bug, and the few that together reach
 //! all of the code.
 
-#[cfg(test)]
-mod common;
-
-use crate::common::cases;
+use crate::common::case;
 use crate::common::platform::during;
+use crate::common::profile::Variant;
 use crate::common::program::Program;
 use crate::common::seeds::{HEAP, SIMPLE_HEAP, Seed};
-
-cases!(
-    heap_keeps_every_promise_with_every_seed,
-    uncached_heap_keeps_every_promise_with_every_seed,
-    plain_heap_keeps_every_promise_with_every_seed,
-    mapping_heap_keeps_every_promise_with_every_seed,
-    simple_heap_keeps_every_promise_with_every_seed,
-);
 
 /// Runs each seed. If one fails, its name and what it does are shown.
 fn replay(seeds: &[Seed], run: fn(&Program)) {
@@ -25,28 +15,28 @@ fn replay(seeds: &[Seed], run: fn(&Program)) {
     }
 }
 
-fn heap_keeps_every_promise_with_every_seed() {
-    replay(HEAP, Program::run_on_heap);
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn heap_keeps_every_promise_with_every_seed<P: Variant>() {
+    replay(HEAP, Program::run_on_heap::<P>);
 }
 
-fn uncached_heap_keeps_every_promise_with_every_seed() {
-    replay(HEAP, Program::run_on_uncached_heap);
+#[case(Usual, Checked<Usual>)]
+fn uncached_heap_keeps_every_promise_with_every_seed<P: Variant>() {
+    replay(HEAP, Program::run_on_uncached_heap::<P>);
 }
 
-fn plain_heap_keeps_every_promise_with_every_seed() {
-    replay(HEAP, Program::run_on_plain_heap);
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn mapping_heap_keeps_every_promise_with_every_seed<P: Variant>() {
+    replay(HEAP, Program::run_on_mapping_heap::<P>);
 }
 
-fn mapping_heap_keeps_every_promise_with_every_seed() {
-    replay(HEAP, Program::run_on_mapping_heap);
-}
-
+#[case]
 fn simple_heap_keeps_every_promise_with_every_seed() {
     replay(SIMPLE_HEAP, Program::run_on_simple_heap);
 }
 
 /// A kernel has no folders: the seeds are compiled in, from a list.
-#[test]
+#[case(host_only = "it compares a list with a folder; the kernel has the list, and no folders")]
 fn every_file_is_listed() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (target, seeds) in [("heap", HEAP), ("simple_heap", SIMPLE_HEAP)] {

@@ -1,26 +1,13 @@
 //! The documents' claims on the documents' own allocator: what `SimpleHeap` does, cell by cell.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use brkalloc::{Break, RawHeap, SimpleHeap};
 
-use crate::common::cases;
+use crate::common::case;
 use crate::common::prelude::*;
 use crate::common::test_break::TestBreak;
-
-cases!(
-    c3_malloc_cuts_from_the_first_cell_that_fits,
-    c4_freed_memory_is_searched_before_the_break_is_asked,
-    c5_c6_free_cells_lie_in_order_and_merge,
-    c7_realloc_stays_if_it_can,
-    c8_freeing_the_last_cell_moves_the_break_down,
-    grants_that_touch_become_one_cell,
-    c14_others_may_move_the_break_and_take_it_back,
-);
 
 /// A header, and the unit of sizes.
 const UNIT: usize = 2 * size_of::<usize>();
@@ -58,6 +45,7 @@ fn sizes(heap: &SimpleHeap<TestBreak>) -> Vec<usize> {
     heap.free_cells().map(|(_, size)| size / UNIT).collect()
 }
 
+#[case]
 fn c3_malloc_cuts_from_the_first_cell_that_fits() {
     let mut heap = heap();
     let (first, second) = (malloc(&mut heap, 1), malloc(&mut heap, 3));
@@ -65,6 +53,7 @@ fn c3_malloc_cuts_from_the_first_cell_that_fits() {
     assert_eq!(sizes(&heap), [PAGE - 1 - 2 - 4]);
 }
 
+#[case]
 fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     let mut heap = heap();
     let (block, _wall) = (malloc(&mut heap, 100), malloc(&mut heap, 1));
@@ -76,6 +65,7 @@ fn c4_freed_memory_is_searched_before_the_break_is_asked() {
     assert_eq!(heap.provider().asked, asked + 1);
 }
 
+#[case]
 fn c5_c6_free_cells_lie_in_order_and_merge() {
     let mut heap = heap();
     let blocks: Vec<_> = (0..5).map(|_| malloc(&mut heap, 1)).collect();
@@ -91,6 +81,7 @@ fn c5_c6_free_cells_lie_in_order_and_merge() {
     assert_eq!(sizes(&heap), [8 + rest]);
 }
 
+#[case]
 fn c7_realloc_stays_if_it_can() {
     let mut heap = heap();
     let block = malloc(&mut heap, 10);
@@ -113,6 +104,7 @@ fn c7_realloc_stays_if_it_can() {
     assert_eq!(malloc(&mut heap, 10), block, "the old block was freed");
 }
 
+#[case]
 fn c8_freeing_the_last_cell_moves_the_break_down() {
     let mut heap = heap();
     let small = malloc(&mut heap, 1);
@@ -137,6 +129,7 @@ fn c8_freeing_the_last_cell_moves_the_break_down() {
     );
 }
 
+#[case]
 fn grants_that_touch_become_one_cell() {
     let mut heap = heap();
     let large = malloc(&mut heap, 3 * PAGE);
@@ -145,6 +138,7 @@ fn grants_that_touch_become_one_cell() {
     assert_eq!(sizes(&heap), [heap.provider().granted() / UNIT - 1]);
 }
 
+#[case]
 fn c14_others_may_move_the_break_and_take_it_back() {
     let mut heap = heap();
     let below = malloc(&mut heap, 10);

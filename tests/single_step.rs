@@ -2,17 +2,18 @@
 //! `allocate`, `reallocate` and `deallocate`: the processor's trap flag makes it so. For a host
 //! with signals; the kernel does the same with its debug trap (`tests/qemu/single_step.rs`).
 
-#![cfg(all(target_os = "linux", target_arch = "x86_64", not(feature = "tiny")))]
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod common;
-
+use crate::common::host_only;
 use std::alloc::Layout;
 use std::arch::asm;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use crate::common::stepping::{Guest, Host};
 use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};
-use common::stepping::{Guest, Host};
+
+host_only!("signals of the host step here; the kernel has a suite of its own for this");
 
 type Heap = ArenaHeap<FixedBreak, SingleCpu>;
 
@@ -85,11 +86,11 @@ fn a_handler_comes_after_every_instruction() {
         GUEST.allocated()
     );
     // SAFETY: there is nobody else.
-    let quiet = unsafe { heap.quiet() };
-    quiet.check().unwrap();
-    assert!(quiet.dissolve());
-    quiet.trim(0);
-    assert_eq!(quiet.stats().parent.granted_bytes, 0);
+    let exclusive = unsafe { heap.exclusive() };
+    exclusive.check().unwrap();
+    assert!(exclusive.dissolve());
+    exclusive.trim(0);
+    assert_eq!(exclusive.stats().parent.granted_bytes, 0);
 }
 
 /// Not used by the handler: blocks of both kinds can be told apart by their contents.

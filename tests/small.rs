@@ -1,17 +1,12 @@
 //! Small blocks: in runs without headers once these pay, as cells before; and what becomes of them.
 //! (`front_cache.rs`, `where_runs_lie.rs`: what is kept of freed ones, and where runs begin.)
 
-#![cfg(not(feature = "tiny"))]
-
-#[cfg(test)]
-mod common;
-
 use brkalloc::{Break, CellState, Heap};
 
-use crate::common::cases;
+use crate::common::case;
 use crate::common::driver::DEFAULT_CACHE_LIMIT;
-use crate::common::lengths::{UNIT, WORD, asking_for, cell_for, taken_for, usable};
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::small::{
     allocate, assert_filled, blocks_until, classes, count, fill, free, free_all, heap_of, is_in,
     layout, runs, try_allocate, uncached,
@@ -20,29 +15,11 @@ use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
 use crate::common::test_map::TestMap;
 
-cases!(
-    blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking,
-    early_blocks_are_cells_until_runs_pay,
-    blocks_of_no_bytes_are_as_aligned_as_they_must_be,
-    empty_runs_become_cells_again_and_the_break_comes_down,
-    one_empty_run_is_kept_for_the_next_request,
-    a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory,
-    a_block_stays_in_its_class_and_moves_with_its_contents,
-    blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too,
-    a_block_is_as_aligned_as_asked_whatever_the_cache_keeps,
-    a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last,
-    to_become_smaller_never_fails_in_a_full_heap,
-    a_mapped_block_that_became_small_for_want_of_memory_is_freed,
-    the_counters_are_exact,
-    all_of_a_block_may_be_used,
-    what_was_reserved_for_a_small_block_suffices,
-    try_allocate_begins_runs_in_what_there_is_only,
-);
-
-fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking() {
-    for size in classes().into_iter().filter(|&size| size >= taken_for(0)) {
-        let mut heap = uncached(4 << 20);
-        let layout = layout(asking_for(size), 1);
+#[case(Usual, Checked<Usual>)]
+fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking<P: Variant>() {
+    for size in classes::<P>().into_iter().filter(|&size| size >= P::taken_for(0)) {
+        let mut heap = uncached::<P>(4 << 20);
+        let layout = layout(P::asking_for(size), 1);
         let mut blocks = blocks_until(&mut heap, layout, 1);
         let run = runs(&heap)[0];
         let CellState::Run { block_size, live, total } = run.state else { unreachable!() };
@@ -84,9 +61,10 @@ fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking() {
     }
 }
 
-fn early_blocks_are_cells_until_runs_pay() {
+#[case(Usual, Checked<Usual>)]
+fn early_blocks_are_cells_until_runs_pay<P: Variant>() {
     for size in [8, 24, 100, 1_000] {
-        let (mut heap, layout) = (uncached(4 << 20), layout(size, 1));
+        let (mut heap, layout) = (uncached::<P>(4 << 20), layout(size, 1));
         let blocks = blocks_until(&mut heap, layout, 1);
         let cells = count(&heap, CellState::Used);
         assert_eq!(cells, blocks.len() - 1, "the last block is the run's first");
@@ -100,10 +78,11 @@ fn early_blocks_are_cells_until_runs_pay() {
     }
 }
 
-fn blocks_of_no_bytes_are_as_aligned_as_they_must_be() {
+#[case(Usual, Checked<Usual>)]
+fn blocks_of_no_bytes_are_as_aligned_as_they_must_be<P: Variant>() {
     // Up to what every cell has.
     for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= UNIT) {
-        let (mut heap, layout) = (uncached(1 << 20), layout(0, align));
+        let (mut heap, layout) = (uncached::<P>(1 << 20), layout(0, align));
         let blocks = blocks_until(&mut heap, layout, 2);
         assert!(
             blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
@@ -115,8 +94,9 @@ fn blocks_of_no_bytes_are_as_aligned_as_they_must_be() {
     }
 }
 
-fn empty_runs_become_cells_again_and_the_break_comes_down() {
-    let mut heap = heap_of(4 << 20);
+#[case(Usual, Checked<Usual>)]
+fn empty_runs_become_cells_again_and_the_break_comes_down<P: Variant>() {
+    let mut heap = heap_of::<P>(4 << 20);
     let start = heap.provider().end();
     for size in [16, 100, 600] {
         let layout = layout(size, 8);
@@ -138,8 +118,9 @@ fn empty_runs_become_cells_again_and_the_break_comes_down() {
     heap.check().unwrap();
 }
 
-fn one_empty_run_is_kept_for_the_next_request() {
-    let (mut heap, layout) = (uncached(4 << 20), layout(40, 8));
+#[case(Usual, Checked<Usual>)]
+fn one_empty_run_is_kept_for_the_next_request<P: Variant>() {
+    let (mut heap, layout) = (uncached::<P>(4 << 20), layout(40, 8));
     let mut blocks = blocks_until(&mut heap, layout, 4);
     free_all(&mut heap, blocks.drain(..), layout);
     let kept = runs(&heap);
@@ -148,11 +129,12 @@ fn one_empty_run_is_kept_for_the_next_request() {
     assert_eq!(heap.stats().runs, 1);
 }
 
-fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory() {
-    let mut heap = uncached(256 << 10);
+#[case(Usual, Checked<Usual>)]
+fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory<P: Variant>() {
+    let mut heap = uncached::<P>(256 << 10);
     // 72 bytes are no multiple of 16: every other block is aligned to 8 only.
     let (large, smaller, tiny) =
-        (layout(asking_for(72), 8), layout(asking_for(56), 8), layout(1, 1));
+        (layout(P::asking_for(72), 8), layout(P::asking_for(56), 8), layout(1, 1));
     let blocks = fill(&mut heap, large);
     let rest = fill(&mut heap, tiny);
     let (aligned, other): (Vec<_>, Vec<_>) = blocks
@@ -163,12 +145,12 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory()
     for lucky in [aligned[0], other[0]] {
         free(&mut heap, lucky, large);
         assert_eq!(
-            try_allocate(&mut heap, layout(asking_for(64), 16)),
+            try_allocate(&mut heap, layout(P::asking_for(64), 16)),
             None,
             "what is aligned by luck is not lent"
         );
         assert_eq!(
-            try_allocate(&mut heap, layout(asking_for(73), 1)),
+            try_allocate(&mut heap, layout(P::asking_for(73), 1)),
             None,
             "a smaller block is not lent"
         );
@@ -176,7 +158,7 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory()
         heap.check().unwrap();
         assert_eq!(try_allocate(&mut heap, smaller), None);
         // SAFETY: a live block.
-        assert_eq!(unsafe { heap.usable_size(lucky) }, usable(smaller.size(), 72));
+        assert_eq!(unsafe { heap.usable_size(lucky) }, P::usable(smaller.size(), 72));
         free(&mut heap, lucky, smaller);
         assert_eq!(try_allocate(&mut heap, large), Some(lucky), "it went back to where it belongs");
     }
@@ -186,9 +168,10 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory()
     heap.assert_one_free_cell_a_region();
 }
 
-fn a_block_stays_in_its_class_and_moves_with_its_contents() {
+#[case(Usual, Checked<Usual>)]
+fn a_block_stays_in_its_class_and_moves_with_its_contents<P: Variant>() {
     for count in [1, 2_000] {
-        let (mut heap, small) = (uncached(4 << 20), layout(97, 8));
+        let (mut heap, small) = (uncached::<P>(4 << 20), layout(97, 8));
         // The first is a cell, the last lies in a run.
         let blocks: Vec<_> = (0..count).map(|_| allocate(&mut heap, small)).collect();
         let block = blocks[count - 1];
@@ -216,10 +199,11 @@ fn a_block_stays_in_its_class_and_moves_with_its_contents() {
     }
 }
 
-fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too() {
+#[case(Usual, Checked<Usual>)]
+fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too<P: Variant>() {
     for align in [32, 64, 128] {
         for size in [1, align, align + 1, 3 * align, 900] {
-            let (mut heap, layout) = (heap_of(4 << 20), layout(size, align));
+            let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, align));
             let mut blocks = blocks_until(&mut heap, layout, 2);
             assert!(
                 blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
@@ -242,8 +226,9 @@ fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too() {
     }
 }
 
-fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps() {
-    let mut heap = heap_of(4 << 20);
+#[case(Usual, Checked<Usual>)]
+fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps<P: Variant>() {
+    let mut heap = heap_of::<P>(4 << 20);
     let (plain, aligned) = (layout(128, 8), layout(128, 64));
     for round in 0..20 {
         let cells: Vec<_> = (0..20).map(|_| allocate(&mut heap, plain)).collect();
@@ -272,7 +257,8 @@ fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps() {
     heap.assert_one_free_cell_a_region();
 }
 
-fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last() {
+#[case(Usual, Checked<Usual>)]
+fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last<P: Variant>() {
     let small =
         [(64, 128, true), (128, 32, true), (1000, 8, true), (8, 1000, true), (128, 96, false)];
     // What was large leaves its cell, and what becomes large takes one that was freed.
@@ -284,7 +270,7 @@ fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last(
         (900, 1500, true),
     ];
     for (old, new, moves) in small.into_iter().chain(large) {
-        let mut heap = heap_of(1 << 20);
+        let mut heap = heap_of::<P>(1 << 20);
         let freed = allocate(&mut heap, layout(new, 8));
         let block = allocate(&mut heap, layout(old, 8));
         let _wall = allocate(&mut heap, layout(2000, 8));
@@ -307,9 +293,10 @@ fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last(
     }
 }
 
-fn to_become_smaller_never_fails_in_a_full_heap() {
+#[case(Usual, Checked<Usual>)]
+fn to_become_smaller_never_fails_in_a_full_heap<P: Variant>() {
     for old in [104, 200, 1_000, 3_000] {
-        let mut heap = heap_of(256 << 10);
+        let mut heap = heap_of::<P>(256 << 10);
         let blocks = fill(&mut heap, layout(old, 8));
         let _rest = fill(&mut heap, layout(1, 1));
         for (index, block) in blocks.into_iter().enumerate() {
@@ -335,10 +322,12 @@ fn to_become_smaller_never_fails_in_a_full_heap() {
     }
 }
 
-fn a_mapped_block_that_became_small_for_want_of_memory_is_freed() {
+#[case(Usual, Checked<Usual>)]
+fn a_mapped_block_that_became_small_for_want_of_memory_is_freed<P: Variant>() {
     const LARGE: usize = 128 << 10;
     for limit in [0, DEFAULT_CACHE_LIMIT] {
-        let mut heap = Heap::with_map(TestBreak::new(1 << 20, 0), TestMap::default());
+        let mut heap =
+            Heap::<_, _, P>::with_profile(TestBreak::new(1 << 20, 0), TestMap::default());
         heap.set_cache_limit(limit);
         heap.provider_mut().refuse_grow = true;
         // SAFETY: the heap outlives the case.
@@ -370,9 +359,10 @@ fn a_mapped_block_that_became_small_for_want_of_memory_is_freed() {
     }
 }
 
-fn the_counters_are_exact() {
-    let mut heap = heap_of(1 << 20);
-    let (small, large) = (layout(asking_for(100), 8), layout(2_000, 8));
+#[case(Usual, Checked<Usual>)]
+fn the_counters_are_exact<P: Variant>() {
+    let mut heap = heap_of::<P>(1 << 20);
+    let (small, large) = (layout(P::asking_for(100), 8), layout(2_000, 8));
     let blocks: Vec<_> = (0..3).map(|_| allocate(&mut heap, small)).collect();
     // A cell for 104 bytes, the class's size.
     let payload = (104 + WORD).next_multiple_of(UNIT) - WORD;
@@ -399,18 +389,18 @@ fn the_counters_are_exact() {
     assert_eq!((heap.stats().live_cells, heap.stats().cached_blocks), (2, 0));
 
     // Without the cache every request is a miss, and what a run has free is counted as such.
-    let (mut heap, tiny) = (uncached(1 << 20), layout(8, 8));
+    let (mut heap, tiny) = (uncached::<P>(1 << 20), layout(8, 8));
     let blocks = blocks_until(&mut heap, tiny, 1);
     let stats = heap.stats();
     let CellState::Run { total, block_size, .. } = runs(&heap)[0].state else { unreachable!() };
-    assert_eq!(block_size, taken_for(8));
+    assert_eq!(block_size, P::taken_for(8));
     assert_eq!((stats.small_requests as usize, stats.cache_hits), (blocks.len(), 0));
     assert_eq!(
         (stats.live_cells, stats.runs, stats.free_run_bytes),
         (blocks.len(), 1, (total - 1) * block_size)
     );
     assert_eq!(stats.run_bytes, runs(&heap)[0].payload_size());
-    assert_eq!(stats.live_bytes, (blocks.len() - 1) * (cell_for(8) - WORD) + block_size);
+    assert_eq!(stats.live_bytes, (blocks.len() - 1) * (P::cell_for(8) - WORD) + block_size);
     let by_size: BTreeMap<_, _> = heap.small_requests().collect();
     assert_eq!(by_size[&block_size] as usize, blocks.len());
     assert_eq!(by_size.values().sum::<u32>(), stats.small_requests);
@@ -425,9 +415,10 @@ fn the_counters_are_exact() {
     assert_eq!(heap.stats().large_requests, 2);
 }
 
-fn all_of_a_block_may_be_used() {
-    for size in [1, 8, 100, 500, asking_for(1_024)] {
-        let (mut heap, layout) = (uncached(4 << 20), layout(size, 1));
+#[case(Usual, Checked<Usual>)]
+fn all_of_a_block_may_be_used<P: Variant>() {
+    for size in [1, 8, 100, 500, P::asking_for(1_024)] {
+        let (mut heap, layout) = (uncached::<P>(4 << 20), layout(size, 1));
         let mut blocks = blocks_until(&mut heap, layout, 1);
         blocks.extend((0..10).map(|_| allocate(&mut heap, layout)));
         for block in &blocks {
@@ -442,11 +433,12 @@ fn all_of_a_block_may_be_used() {
     }
 }
 
-fn what_was_reserved_for_a_small_block_suffices() {
+#[case(Usual, Checked<Usual>)]
+fn what_was_reserved_for_a_small_block_suffices<P: Variant>() {
     for bytes in [0, 1, 25, 257, 513, 1_000, 1_024, 1_025] {
         // Memory that is just enough, or just not.
         for len in bytes..bytes + 100 {
-            let mut heap = heap_of(len.max(1));
+            let mut heap = heap_of::<P>(len.max(1));
             if heap.reserve(bytes).is_ok() {
                 // SAFETY: the heap outlives the case.
                 assert!(
@@ -459,8 +451,9 @@ fn what_was_reserved_for_a_small_block_suffices() {
     }
 }
 
-fn try_allocate_begins_runs_in_what_there_is_only() {
-    let (mut heap, small) = (heap_of(1 << 20), layout(24, 8));
+#[case(Usual, Checked<Usual>)]
+fn try_allocate_begins_runs_in_what_there_is_only<P: Variant>() {
+    let (mut heap, small) = (heap_of::<P>(1 << 20), layout(24, 8));
     heap.reserve(100_000).unwrap();
     let asked = heap.provider().asked;
     // SAFETY: the heap outlives the case.
@@ -468,7 +461,7 @@ fn try_allocate_begins_runs_in_what_there_is_only() {
     assert_eq!(heap.provider().asked, asked);
     assert!(heap.stats().runs > 0);
     assert!(
-        blocks.len() * taken_for(24) >= 80_000,
+        blocks.len() * P::taken_for(24) >= 80_000,
         "{} blocks of 24 bytes in what was reserved",
         blocks.len()
     );

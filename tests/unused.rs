@@ -1,23 +1,15 @@
 //! Free memory that a provider may forget: where it is, and that nobody misses what was in it.
 
-#[cfg(test)]
-mod common;
-
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{CellState, Heap};
+use brkalloc::{CellState, Heap, NoMap};
 
-use crate::common::cases;
+use crate::common::case;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
+use crate::common::profile::Variant;
 use crate::common::test_break::TestBreak;
-
-cases!(
-    what_is_unused_lies_in_free_cells_and_may_be_forgotten,
-    what_is_too_short_is_not_worth_it,
-    the_top_is_left_out,
-);
 
 const LEN: usize = 4 << 20;
 
@@ -25,16 +17,19 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 16).unwrap()
 }
 
-fn allocate(heap: &mut Heap<TestBreak>, size: usize) -> NonNull<u8> {
+type CellHeap<P> = Heap<TestBreak, NoMap, P>;
+
+fn allocate<P: Variant>(heap: &mut CellHeap<P>, size: usize) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout(size)) }.expect("there is enough")
 }
 
 /// A heap of blocks of these sizes, of which every second one was freed.
-fn with_holes(sizes: impl IntoIterator<Item = usize>) -> (Heap<TestBreak>, Oracle) {
-    let (mut heap, mut oracle) = (Heap::plain(TestBreak::new(LEN, 0)), Oracle::default());
+fn with_holes<P: Variant>(sizes: &[usize]) -> (CellHeap<P>, Oracle) {
+    let mut heap = Heap::with_profile(TestBreak::new(LEN, 0), NoMap);
+    let mut oracle = Oracle::default();
     let mut freed = Vec::new();
-    for size in sizes {
+    for &size in sizes {
         freed.push((allocate(&mut heap, size), size));
         let kept = allocate(&mut heap, 100);
         oracle.add(kept, layout(100));
@@ -46,15 +41,16 @@ fn with_holes(sizes: impl IntoIterator<Item = usize>) -> (Heap<TestBreak>, Oracl
     (heap, oracle)
 }
 
-fn unused(heap: &Heap<TestBreak>, granule: usize, least: usize) -> Vec<NonNull<[u8]>> {
+fn unused<P: Variant>(heap: &CellHeap<P>, granule: usize, least: usize) -> Vec<NonNull<[u8]>> {
     let mut pieces = Vec::new();
     heap.unused_memory(granule, least, |piece| pieces.push(piece));
     pieces
 }
 
-fn what_is_unused_lies_in_free_cells_and_may_be_forgotten() {
+#[case(Plain, Small, Checked<Plain>)]
+fn what_is_unused_lies_in_free_cells_and_may_be_forgotten<P: Variant>() {
     for granule in [64, 1024, 4096] {
-        let (mut heap, oracle) = with_holes((1..60).map(|n| n * n * 11));
+        let (mut heap, oracle) = with_holes::<P>(&(1..60).map(|n| n * n * 11).collect::<Vec<_>>());
         let pieces = unused(&heap, granule, granule);
         assert!(pieces.len() >= 20, "{} pieces", pieces.len());
         for piece in &pieces {
@@ -81,17 +77,19 @@ fn what_is_unused_lies_in_free_cells_and_may_be_forgotten() {
     }
 }
 
-fn what_is_too_short_is_not_worth_it() {
-    let (heap, _) = with_holes([3_000, 9_000, 20_000, 50_000]);
+#[case(Plain, Small, Checked<Plain>)]
+fn what_is_too_short_is_not_worth_it<P: Variant>() {
+    let (heap, _) = with_holes::<P>(&[3_000, 9_000, 20_000, 50_000]);
     assert_eq!(unused(&heap, 1024, 16 << 10).len(), 2);
     assert_eq!(unused(&heap, 1024, 60 << 10).len(), 0);
     assert_eq!(unused(&heap, 1024, 0), unused(&heap, 1024, 1024), "a whole granule at least");
 }
 
-fn the_top_is_left_out() {
-    let (heap, _) = with_holes([]);
+#[case(Plain, Small, Checked<Plain>)]
+fn the_top_is_left_out<P: Variant>() {
+    let (heap, _) = with_holes::<P>(&[]);
     assert_eq!(unused(&heap, 64, 64).len(), 0);
-    let mut heap = Heap::plain(TestBreak::new(LEN, 0));
+    let mut heap: CellHeap<P> = Heap::with_profile(TestBreak::new(LEN, 0), NoMap);
     heap.reserve(100_000).unwrap();
     assert_eq!(unused(&heap, 64, 64).len(), 0);
 }

@@ -1,17 +1,12 @@
 //! Where runs lie, and the page map that knows it: wherever memory begins, and on either side of
 //! what is not the heap's.
 
-#![cfg(not(feature = "tiny"))]
+use brkalloc::{Break, CellState, Heap, NoMap};
 
-#[cfg(test)]
-mod common;
-
-use brkalloc::{Break, CellState, Heap};
-
-use crate::common::cases;
-use crate::common::lengths::{UNIT, WORD};
+use crate::common::case;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
+use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::regions::PAGE;
 use crate::common::small::{
     allocate, blocks_until, count, free, free_all, heap_of, is_in, layout, runs, uncached,
@@ -19,17 +14,10 @@ use crate::common::small::{
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
 
-cases!(
-    the_page_map_grows_and_goes_with_the_runs,
-    where_the_page_map_would_cost_too_much_blocks_are_cells,
-    runs_begin_wherever_memory_begins,
-    a_run_begins_where_little_more_is_free,
-    runs_lie_on_either_side_of_what_others_took,
-);
-
-fn the_page_map_grows_and_goes_with_the_runs() {
+#[case(Usual, Checked<Usual>)]
+fn the_page_map_grows_and_goes_with_the_runs<P: Variant>() {
     const MIB: usize = 1 << 20;
-    let (mut heap, small) = (uncached(8 * MIB), layout(200, 8));
+    let (mut heap, small) = (uncached::<P>(8 * MIB), layout(200, 8));
     let base = heap.provider().end().addr();
     let mut blocks = blocks_until(&mut heap, small, 1);
     let mut walls = Vec::new();
@@ -67,8 +55,9 @@ fn the_page_map_grows_and_goes_with_the_runs() {
     heap.assert_one_free_cell_a_region();
 }
 
-fn where_the_page_map_would_cost_too_much_blocks_are_cells() {
-    let (mut heap, small) = (uncached(8 << 20), layout(200, 8));
+#[case(Usual, Checked<Usual>)]
+fn where_the_page_map_would_cost_too_much_blocks_are_cells<P: Variant>() {
+    let (mut heap, small) = (uncached::<P>(8 << 20), layout(200, 8));
     let blocks = blocks_until(&mut heap, small, 1);
     heap.provider_mut().foreign_up(5 << 20);
     let theirs = heap.provider().end().addr();
@@ -83,9 +72,10 @@ fn where_the_page_map_would_cost_too_much_blocks_are_cells() {
     heap.provider().assert_foreign_untouched();
 }
 
-fn runs_begin_wherever_memory_begins() {
+#[case(Usual, Checked<Usual>)]
+fn runs_begin_wherever_memory_begins<P: Variant>() {
     for skew in [0, 1, 3, 8, 15, 16, 24, 4_087, 4_088, 4_089, 16_376] {
-        let mut heap = Heap::new(TestBreak::new(1 << 20, skew));
+        let mut heap = Heap::<_, _, P>::with_profile(TestBreak::new(1 << 20, skew), NoMap);
         let mut oracle = Oracle::default();
         for size in [24, 300] {
             let blocks = blocks_until(&mut heap, layout(size, 8), 2);
@@ -105,10 +95,11 @@ fn runs_begin_wherever_memory_begins() {
 }
 
 /// In a hole that is longer than a run, but not by a cell: the run's cell is as long as the hole.
-fn a_run_begins_where_little_more_is_free() {
+#[case(Usual, Checked<Usual>)]
+fn a_run_begins_where_little_more_is_free<P: Variant>() {
     let mut longest = 0;
     for more in (0..2 * UNIT).step_by(WORD) {
-        let mut heap = uncached(1 << 20);
+        let mut heap = uncached::<P>(1 << 20);
         let small = layout(48, UNIT);
         let mut blocks = blocks_until(&mut heap, small, 1);
         let hole = layout(PAGE - WORD + more, PAGE);
@@ -129,8 +120,9 @@ fn a_run_begins_where_little_more_is_free() {
     assert!(longest > PAGE, "no hole was longer than a run");
 }
 
-fn runs_lie_on_either_side_of_what_others_took() {
-    let mut heap = heap_of(4 << 20);
+#[case(Usual, Checked<Usual>)]
+fn runs_lie_on_either_side_of_what_others_took<P: Variant>() {
+    let mut heap = heap_of::<P>(4 << 20);
     let mut oracle = Oracle::default();
     let small = layout(48, UNIT);
     for region in 1..=5 {

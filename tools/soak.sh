@@ -95,7 +95,7 @@ build() {
     printf 'soak: building the fuzz targets (sanitizer: %s) and the property tests\n' "$sanitizer"
     (cd "$root/fuzz" && RUSTC_BOOTSTRAP=1 "$setup_dir/bin/cargo-fuzz" fuzz build \
         --sanitizer "$sanitizer" --target-dir "$fuzz_dir" >"$log" 2>&1) || build_failed
-    (cd "$root" && cargo test --release --test properties --test arenas --no-run >"$log" 2>&1) || build_failed
+    (cd "$root" && cargo test --release --test all --no-run >"$log" 2>&1) || build_failed
     programs=$fuzz_dir/$(rustc --print host-tuple)/release
     : >"$log"
 }
@@ -141,7 +141,7 @@ fuzz_failed() {
         printf '\ninput, as found:   %s\nmade shorter:      %s\nits operations:    %s\n' "$input" "$shorter" "$(cat "$shorter.txt")"
         case $1 in
             address_space) test='(cd kernel-demo && cargo test --lib address_space)' ;;
-            *) test='cargo test --test seeds   (which says where its name goes)' ;;
+            *) test='cargo test --test all seeds::   (which says where its name goes)' ;;
         esac
         printf 'as a test:         cp %s fuzz/seeds/%s/ && %s\n' "$shorter" "$1" "$test"
     fi
@@ -155,7 +155,7 @@ suite() {
     since=$(now) ran=0
     while [ "$(($(now) - since))" -lt "$2" ]; do
         status=0
-        (cd "$root" && PROPTEST_CASES="$cases" BRKALLOC_STRESS="$stress" cargo test --release --test "$1") >"$fuzz_dir/part.log" 2>&1 || status=$?
+        (cd "$root" && PROPTEST_CASES="$cases" BRKALLOC_STRESS="$stress" cargo test --release --test all -- "$1::") >"$fuzz_dir/part.log" 2>&1 || status=$?
         cat "$fuzz_dir/part.log" >>"$log"
         passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
         ran=$((ran + ${passed:-0} * $3))

@@ -148,8 +148,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             );
         }
         Command::Counts(choice) => report.counts(&choice.subjects(), &choice.workloads()),
-        Command::Tightness { subject } => report.tightness(&subjects(&subject), &Question::all()),
-        Command::Bounds { subject, cells } => report.bounds(&subjects(&subject), &cells),
+        Command::Tightness { subject } => {
+            report.tightness(&subject::Name::chosen(&subject), &Question::all())
+        }
+        Command::Bounds { subject, cells } => {
+            report.bounds(&subject::Name::chosen(&subject), &cells)
+        }
         Command::Threads { subject, load, threads, rounds, budget } => {
             let loads = if load.is_empty() { threads::Load::all() } else { &load };
             report.threads(&subject, loads, &threads, rounds, Duration::from_millis(budget));
@@ -176,7 +180,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 /// Everything.
 fn full_report() -> Report {
     use workload::Name::*;
-    let subjects = subject::Name::all();
+    let subjects = subject::Name::chosen(&[]);
     let mut report = collect::report(false);
     report.time(&subjects, workload::Name::all(), 5, Duration::from_millis(50));
     let counted = [Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
@@ -190,7 +194,7 @@ fn full_report() -> Report {
 /// What tells most in half a minute.
 fn quick_report() -> Report {
     use subject::Name::*;
-    let chosen = |names: &[subject::Name]| subjects(names);
+    let chosen = subject::Name::chosen;
     let mut report = collect::report(true);
     let quick = chosen(&[Heap, Talc, Rlsf, Dlmalloc, Floor, Mimalloc]);
     report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
@@ -207,16 +211,9 @@ fn quick_report() -> Report {
     report
 }
 
-/// Those of `names` that this build has; all, if none is named.
-fn subjects(names: &[subject::Name]) -> Vec<subject::Name> {
-    let mut chosen = subject::Name::all();
-    chosen.retain(|name| names.is_empty() || names.contains(name));
-    chosen
-}
-
 impl Choice {
     fn subjects(&self) -> Vec<subject::Name> {
-        subjects(&self.subject)
+        subject::Name::chosen(&self.subject)
     }
 
     fn workloads(&self) -> Vec<workload::Name> {

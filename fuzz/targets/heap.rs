@@ -1,5 +1,5 @@
-//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer makes up:
-//! with runs and a front cache, with runs alone, plain, and with mappings.
+//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer generates.
+//! The first byte of an input chooses the profile, the front cache and mappings.
 
 #![no_main]
 
@@ -7,9 +7,18 @@
 mod common;
 mod input;
 
+use brkalloc::{Checked, Plain, Small, Usual};
+
 libfuzzer_sys::fuzz_target!(|input: input::Input| {
-    input.0.run_on_heap();
-    input.0.run_on_uncached_heap();
-    input.0.run_on_plain_heap();
-    input.0.run_on_mapping_heap();
+    let program = input.program;
+    match input.choice {
+        0 => program.run_on_heap::<Usual>(),
+        1 => program.run_on_uncached_heap::<Usual>(),
+        2 => program.run_on_mapping_heap::<Usual>(),
+        3 => program.run_on_heap::<Plain>(),
+        4 => program.run_on_heap::<Small>(),
+        5 => program.run_on_heap::<Checked<Usual>>(),
+        6 => program.run_on_mapping_heap::<Checked<Usual>>(),
+        _ => program.run_on_heap::<Checked<Small>>(),
+    }
 });

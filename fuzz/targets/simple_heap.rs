@@ -7,4 +7,4 @@
 mod common;
 mod input;
 
-libfuzzer_sys::fuzz_target!(|input: input::Input| input.0.run_on_simple_heap());
+libfuzzer_sys::fuzz_target!(|input: input::Input| input.program.run_on_simple_heap());

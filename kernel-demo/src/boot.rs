@@ -88,9 +88,9 @@ pub fn boot_info() -> &'static BootInfo {
 fn panic(info: &PanicInfo<'_>) -> ! {
     // SAFETY: whoever was printing panicked, and does not run again.
     unsafe { serial::seize() };
-    println!("\nPANIC: {}", info.message());
+    println!("\nPANIC: {}", testing::Message(&info.message()));
     if let Some(location) = info.location() {
-        println!("  at {location}");
+        println!("  at {}", testing::Place(location));
     }
     // SAFETY: whoever panicked does not run on.
     if let Some(doing) = unsafe { testing::last_doing() } {

@@ -4,10 +4,18 @@
 //! and its like return an error, everything else ends in a panic that names the size. A touch never
 //! fails.
 
-use brkalloc::LockedHeap;
+use brkalloc::{Heap, LockedHeap, NoMap};
 
 use crate::memory::kernel_break::KernelBreak;
 
+/// The heap's profile. In the suite, a misuse of the heap by the kernel ends the case.
+#[cfg(not(feature = "suite"))]
+pub type Profile = brkalloc::Usual;
+/// The heap's profile. In the suite, a misuse of the heap by the kernel ends the case.
+#[cfg(feature = "suite")]
+pub type Profile = brkalloc::Checked;
+
 /// The global allocator.
 #[global_allocator]
-pub static HEAP: LockedHeap<KernelBreak> = LockedHeap::new(KernelBreak::kernel_heap());
+pub static HEAP: LockedHeap<KernelBreak, NoMap, Profile> =
+    LockedHeap::from_heap(Heap::with_profile(KernelBreak::kernel_heap(), NoMap));

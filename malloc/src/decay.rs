@@ -1,32 +1,32 @@
-//! When free memory is given back: what is free at the break, and the pages of what is free below
-//! it; now and then, as long as the program allocates.
+//! When free memory goes back to the system: the top of the break, and free pages below it, at
+//! intervals while the program allocates.
 //!
-//! There is no thread that would wake up for it. The clock is looked at by who asks for a block
-//! that does not come from an arena, and by each thread after some dozen misses of its front cache.
-//! A program that has stopped allocating keeps what it has; `malloc_trim` does it at once.
+//! No thread wakes up for it. The clock is read by a request that no arena serves, and by each
+//! thread after some dozen misses of its front cache. A program that stops allocating keeps its
+//! memory; `malloc_trim` gives it back at once.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// As long as memory decays, a `free` gives back what is free at the break only from so many bytes
-/// on: what is less waits for its turn, for a program that frees much often wants it again at once.
+/// Free bytes at the break from which a `free` gives them back while decay is on. Smaller amounts
+/// wait for the decay: a program that frees much often needs it again at once.
 pub(crate) const TRIM_THRESHOLD: usize = 64 << 20;
 
-/// So much of what is free at the break stays when memory decays, in bytes.
+/// Free bytes at the break that a decay keeps.
 pub(crate) const KEPT: usize = 256 << 10;
 
-/// Free memory inside the heap of so many bytes together is worth a call when memory decays.
+/// Minimum size of free pieces inside the heap whose pages a decay discards, in bytes.
 pub(crate) const LEAST_UNUSED: usize = 64 << 10;
 
-/// Never: no clock comes so far.
+/// A time that no clock reaches.
 const NEVER: u64 = u64::MAX;
 
-/// The time between two turns, in milliseconds.
+/// Decay period, in milliseconds.
 static PERIOD: AtomicU64 = AtomicU64::new(NEVER);
 
-/// When it is time, in milliseconds of the clock.
+/// Time of the next decay, in milliseconds of the clock.
 static NEXT: AtomicU64 = AtomicU64::new(NEVER);
 
-/// Sets the time between two turns; `None`: never.
+/// Sets the decay period, in milliseconds. `None` means never.
 pub(crate) fn start(period: Option<u64>) {
     if let Some(period) = period {
         PERIOD.store(period, Ordering::Relaxed);
@@ -34,7 +34,7 @@ pub(crate) fn start(period: Option<u64>) {
     }
 }
 
-/// Whether it is time. Only one of those who ask at the same time is told so.
+/// Returns whether the period is over. Of concurrent callers one gets `true`.
 pub(crate) fn is_due() -> bool {
     let next = NEXT.load(Ordering::Relaxed);
     if next == NEVER {
@@ -45,10 +45,10 @@ pub(crate) fn is_due() -> bool {
     now >= next && NEXT.compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
-/// Milliseconds of a clock that is read without a call of the kernel.
+/// Returns the milliseconds of a clock that is read without a system call.
 fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place to write to. There is such a clock.
+    // SAFETY: `time` is writable. Linux has this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
     (time.tv_sec as u64).wrapping_mul(1000).wrapping_add(time.tv_nsec as u64 / 1_000_000)
 }

@@ -1,24 +1,20 @@
-//! `errno`, which belongs to the thread.
+//! `errno`, a variable of the thread.
 
 use core::ffi::c_int;
 
-/// Sets it.
+/// Sets `errno`.
 pub(crate) fn set(value: c_int) {
-    // SAFETY: takes nothing, and never fails.
-    let place = unsafe { libc::__errno_location() };
-    // SAFETY: the thread's own variable.
-    unsafe { place.write(value) };
+    // SAFETY: `__errno_location` never fails; it returns the calling thread's own variable.
+    unsafe { libc::__errno_location().write(value) };
 }
 
 fn get() -> c_int {
-    // SAFETY: takes nothing, and never fails.
-    let place = unsafe { libc::__errno_location() };
-    // SAFETY: the thread's own variable.
-    unsafe { place.read() }
+    // SAFETY: as in `set`.
+    unsafe { libc::__errno_location().read() }
 }
 
-/// Runs `act`, whose failures are nobody's business.
-pub(crate) fn unchanged<R>(act: impl FnOnce() -> R) -> R {
+/// Runs `act` and restores `errno` afterwards.
+pub(crate) fn preserving<R>(act: impl FnOnce() -> R) -> R {
     let before = get();
     let answer = act();
     set(before);

@@ -1,27 +1,26 @@
 //! `libbrkmalloc.so`: brkalloc as the `malloc` of a process (C28).
 //!
 //! ```text
-//!   malloc · free · … · memalign · … · operator new · … · mallopt · …       entry/      what C and C++ call
+//!   malloc · free · memalign · operator new · mallopt · …   entry/      what C and C++ call
 //!  ──────────────────────────────────────────────────────────────────────
-//!   allocate · free · reallocate · usable_size                              engine/     which heap: the usual one, the checked one; a trace
+//!   allocate · deallocate · reallocate · usable_size        engine/     usual, checked, or traced
 //!  ──────────────────────────────────────────────────────────────────────
-//!   brkalloc, and brkalloc with its profile `checked`
+//!   ArenaHeap · Locked<CheckedHeap>                         brkalloc
 //!  ──────────────────────────────────────────────────────────────────────
-//!   ProcessBreak · Mappings                                                 provider/   brk, mmap, mremap, munmap, madvise
+//!   ProcessBreak · Mappings                                 provider/   brk, mmap, madvise, …
 //! ```
 //!
-//! beside it: `request` (which layout is meant), `options` (the environment), `start`
-//! (constructors, `fork`, exit), `thread` (who has which arena), `decay` (when unused pages go
-//! back), `lock`, `pause`, `report` (messages).
+//! The other files: `request` (layouts), `options` (the environment), `start` (constructor, fork
+//! handlers, destructor), `thread` (slots of threads), `decay` (when free pages go back), `lock`,
+//! `pause`, `errno`, `report` (messages).
 //!
 //! # Rules
 //!
-//! 1. Nothing here calls anything that might call `malloc`, except where it says why that is
-//!    harmless. There is no std.
-//! 2. Nothing unwinds: a panic, and what the heap finds corrupt, is a message and `abort`.
-//! 3. Whatever state there is works zeroed, from the first call on: before constructors, and after
-//!    destructors.
-//! 4. `free` leaves `errno` alone.
+//! 1. No function of this library calls a function that may call `malloc`, except where a comment
+//!    says why that is harmless. There is no std.
+//! 2. Nothing unwinds: a panic, and corruption that the heap finds, is a message and `abort`.
+//! 3. All state works zeroed from the first call on: before constructors, and after destructors.
+//! 4. `free` preserves `errno`.
 
 #![no_std]
 
@@ -42,7 +41,7 @@ mod thread;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
 compile_error!("libbrkmalloc is written for Linux with glibc on x86-64");
 
-/// A panic is a bug of the heap: the process ends, as for corruption.
+/// Aborts the process: a panic is a bug of the heap, or corruption.
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo) -> ! {
     report::die(format_args!("{info}"))

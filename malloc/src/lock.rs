@@ -1,15 +1,15 @@
-//! The lock around whatever heap serves the process: one for all, so that `fork` can hold it.
+//! The lock of the heap that serves the process: one lock for all heaps, which `fork` can hold.
 //!
 //! ```text
-//!   state   0 free    1 held    2 held, and somebody sleeps (FUTEX_WAIT) until it is free
+//!   state   0 free    1 held    2 held, and a thread sleeps (FUTEX_WAIT) until it is free
 //! ```
 //!
-//! A process of one thread does not lock: glibc knows whether it is one (`__libc_single_threaded`).
-//! Nothing within the lock begins a thread.
+//! A process with one thread does not lock: glibc says whether it has one
+//! (`__libc_single_threaded`). No code that runs with the lock held starts a thread.
 //!
-//! Around a `fork` others may have handlers that allocate. Those that were entered after ours run
-//! while we do not hold the lock; but a library's constructor may have been faster. So whoever
-//! forks has the heap to itself, and may use it.
+//! Other libraries may have fork handlers that allocate. Those registered after ours run while the
+//! lock is not held, but a library whose constructor came first may have registered before. So the
+//! forking thread has the heap to itself, and may use it.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -19,74 +19,74 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const AWAITED: u32 = 2;
 
-/// How often somebody looks again before going to sleep: what is done with the lock held is short.
-const LOOKS: usize = 100;
+/// Number of polls before a thread goes to sleep: the lock is held for short times.
+const POLLS: usize = 100;
 
 static STATE: AtomicU32 = AtomicU32::new(FREE);
 
-/// The thread that forks and has the lock for that; 0: there is none. No thread but that one finds
-/// itself here.
+/// [`thread::id`] of the thread that holds the lock for its fork, or 0. Only that thread finds
+/// its own id in it.
 static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" {
-    /// Not 0: the process has one thread. Whoever begins a second one writes 0 before.
+    /// Not 0 while the process has one thread. The thread that starts a second one writes 0 first.
     static __libc_single_threaded: u8;
 }
 
-/// The one lock, wherever it stands.
+/// The lock. All values of the type are the same lock.
 #[derive(Debug)]
 pub(crate) struct HeapLock;
 
-/// Gives the lock back.
+/// RAII guard: unlocks when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// False: there was nobody to lock out, or they were locked out already.
+    /// `false` if there is one thread, or if the thread held the lock already.
     is_locked: bool,
 }
 
 impl HeapLock {
-    /// Waits until nobody has the lock, and takes it.
+    /// Waits until the lock is free, and takes it.
     #[inline]
     pub(crate) fn hold() -> Held {
-        Held { is_locked: !is_single_threaded() && Self::take() }
+        Held { is_locked: !is_single_threaded() && Self::acquire() }
     }
 
-    /// Takes the lock, and keeps it, unless the process has one thread. Whether it did. For `fork`:
-    /// [`give_back_if_taken`](HeapLock::give_back_if_taken) belongs to it, called by the same
-    /// thread, or by its copy in the child, before another thread can begin.
-    pub(crate) fn take_if_shared() -> bool {
+    /// Takes the lock for a fork, unless the process has one thread. Returns whether it did. The
+    /// same thread, or its copy in the child, calls
+    /// [`unlock_after_fork`](HeapLock::unlock_after_fork) before another thread can start.
+    pub(crate) fn lock_for_fork() -> bool {
         let is_shared = !is_single_threaded();
         if is_shared {
-            Self::take();
+            Self::acquire();
             FORKING.store(thread::id(), Ordering::Relaxed);
         }
         is_shared
     }
 
-    /// Whether the calling thread forks, and has the lock for that.
-    pub(crate) fn is_callers_fork() -> bool {
+    /// Returns whether the calling thread holds the lock for its fork.
+    pub(crate) fn is_held_for_callers_fork() -> bool {
         FORKING.load(Ordering::Relaxed) == thread::id()
     }
 
-    /// Gives back what [`take_if_shared`](HeapLock::take_if_shared) took, if it did: else nobody is
-    /// there who could have the lock.
-    pub(crate) fn give_back_if_taken() {
+    /// Releases the lock if [`lock_for_fork`](HeapLock::lock_for_fork) took it. If it did not, no
+    /// other thread exists that could have it.
+    pub(crate) fn unlock_after_fork() {
         if STATE.load(Ordering::Relaxed) != FREE {
             FORKING.store(0, Ordering::Relaxed);
-            Self::give_back();
+            Self::release();
         }
     }
 
-    /// False: the caller has it already.
+    /// Takes the lock. Returns `false` if the thread holds it already.
     #[inline]
-    fn take() -> bool {
+    fn acquire() -> bool {
         STATE.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() || wait()
     }
 
     #[inline]
-    fn give_back() {
+    fn release() {
         if STATE.swap(FREE, Ordering::Release) == AWAITED {
-            // SAFETY: wakes one of those who sleep on this word; it fails for nobody.
+            // SAFETY: wakes a thread that sleeps on this word.
             unsafe {
                 libc::syscall(
                     libc::SYS_futex,
@@ -103,25 +103,25 @@ impl Drop for Held {
     #[inline]
     fn drop(&mut self) {
         if self.is_locked {
-            HeapLock::give_back();
+            HeapLock::release();
         }
     }
 }
 
 fn is_single_threaded() -> bool {
-    // SAFETY: glibc's variable is there for the life of the process. It changes only by what this
-    // thread does, if it is not 0.
+    // SAFETY: glibc's variable exists as long as the process. While it is not 0, only this thread
+    // can change it.
     let flag = unsafe { (&raw const __libc_single_threaded).read_volatile() };
     flag != 0
 }
 
-/// Waits for the lock, and takes it. False: the caller has it already.
+/// Waits until the lock is free, and takes it. Returns `false` if the thread holds it already.
 #[cold]
 fn wait() -> bool {
-    if HeapLock::is_callers_fork() {
+    if HeapLock::is_held_for_callers_fork() {
         return false;
     }
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS {
         if STATE.load(Ordering::Relaxed) == FREE
             && STATE.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
         {
@@ -129,37 +129,26 @@ fn wait() -> bool {
         }
         core::hint::spin_loop();
     }
-    crate::errno::unchanged(|| {
+    crate::errno::preserving(|| {
         while STATE.swap(AWAITED, Ordering::Acquire) != FREE {
             let (operation, forever) =
                 (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, core::ptr::null::<libc::timespec>());
-            // SAFETY: sleeps while the word says so. Whoever is woken looks again, for whatever
-            // reason it was.
+            // SAFETY: sleeps while the word is `AWAITED`. The loop looks again after any wake-up.
             unsafe { libc::syscall(libc::SYS_futex, STATE.as_ptr(), operation, AWAITED, forever) };
         }
     });
     true
 }
 
-// SAFETY: who holds it is told apart by `STATE`: whoever changes it from FREE. In a process of one
-// thread there is nobody else, and the heap is not called from within the heap.
+// SAFETY: the holder is the thread that changed `STATE` from `FREE`; a release synchronizes with
+// the next acquire. In a process with one thread there is no other caller, and the heap does not
+// call itself.
 unsafe impl brkalloc::RawLock for HeapLock {
     const INIT: Self = Self;
 
     type Guard<'lock> = Held;
 
     #[inline]
-    fn lock(&self) -> Held {
-        Self::hold()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl brkalloc_checked::RawLock for HeapLock {
-    const INIT: Self = Self;
-
-    type Guard<'lock> = Held;
-
     fn lock(&self) -> Held {
         Self::hold()
     }

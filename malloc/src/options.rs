@@ -1,31 +1,30 @@
-//! What the environment asks for. Read once, with the first call.
+//! Options from the environment, read at the first call.
 //!
 //! | variable | |
 //! |---|---|
 //! | `BRKALLOC_STATS=1` | statistics at exit |
-//! | `BRKALLOC_CHECKED=1` | the checked profile |
+//! | `BRKALLOC_CHECKED=1` | the checked heap |
 //! | `BRKALLOC_TRACE=file` | a record of every call |
-//! | `BRKALLOC_DECAY_MS=n` | how often unused pages are given back |
+//! | `BRKALLOC_DECAY_MS=n` | period after which free pages go back |
 
 use core::ffi::{CStr, c_char};
 
-/// How often unused pages are given back, in milliseconds, unless somebody says otherwise: long
-/// beside what it costs, and beside how soon most of what is freed is wanted again; short beside
-/// what people wait for.
+/// Default decay period, in milliseconds: long compared with the cost of a decay, and with the time
+/// after which most freed memory is needed again; short compared with human patience.
 const DECAY_MS: u64 = 250;
 
-/// What is asked for.
+/// The options of the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) stats: bool,
     pub(crate) checked: bool,
     pub(crate) trace: Option<&'static CStr>,
-    /// Milliseconds; `None`: never.
+    /// Decay period, in milliseconds. `None` means never.
     pub(crate) decay: Option<u64>,
 }
 
 impl Options {
-    /// Reads the environment. (glibc sets it up before it calls anything that would allocate.)
+    /// Reads the environment. (glibc sets it up before the first call that may allocate.)
     pub(crate) fn read() -> Self {
         Self {
             stats: is_set(variable(c"BRKALLOC_STATS")),
@@ -36,24 +35,23 @@ impl Options {
     }
 }
 
-/// A variable of the environment. The text stays where it is: nobody frees the strings that a
-/// process began with.
+/// Returns a variable of the environment. The initial strings of a process are never freed.
 fn variable(name: &'static CStr) -> Option<&'static CStr> {
-    // SAFETY: a string; nobody changes the environment while the process begins.
+    // SAFETY: `name` is a C string. The environment does not change while the process starts.
     let value: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
     if value.is_null() {
         return None;
     }
-    // SAFETY: a string of the environment ends with a zero.
+    // SAFETY: a string of the environment is zero-terminated.
     Some(unsafe { CStr::from_ptr(value) })
 }
 
-/// Set to anything but nothing and `0`.
+/// Returns whether a value is neither absent, empty, nor `0`.
 fn is_set(value: Option<&CStr>) -> bool {
     value.is_some_and(|value| !value.is_empty() && value != c"0")
 }
 
-/// A number of milliseconds, or a word such as `never`.
+/// Parses a number of milliseconds. A word such as `never` is no number.
 fn decay(value: Option<&CStr>) -> Option<u64> {
     let Some(text) = value.and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
     else {

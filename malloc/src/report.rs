@@ -1,4 +1,4 @@
-//! Messages, written without a buffer that somebody would have to allocate.
+//! Messages on the standard error output, formatted without allocation.
 
 use core::ffi::c_int;
 use core::fmt::{self, Write};
@@ -6,15 +6,15 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use crate::errno;
 
-/// The longest message. What is longer is cut off.
-const MOST: usize = 1024;
+/// Maximum length of a message, in bytes. A longer one is cut off.
+const MAX_LEN: usize = 1024;
 
-/// The least number of the copy of the standard error output.
-const LEAST_NUMBER: c_int = 512;
+/// Lowest descriptor for the copy of the standard error output.
+const LOWEST_COPY: c_int = 512;
 
-/// A message that is put together on the stack, so that it is written at once.
+/// A message on the stack, written by one system call.
 struct Message {
-    bytes: [u8; MOST],
+    bytes: [u8; MAX_LEN],
     len: usize,
 }
 
@@ -28,15 +28,14 @@ impl Write for Message {
     }
 }
 
-/// Where messages go.
+/// Descriptor that messages are written to.
 static ERRORS: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 
-/// Lets messages go where they go now, also if the program closes its standard error output: many
-/// do when they exit.
+/// Duplicates the standard error output for messages: many programs close theirs when they exit.
 pub(crate) fn keep_errors_open() {
-    // SAFETY: makes another number for a file, well above those that programs count on.
-    let copy = errno::unchanged(|| unsafe {
-        libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, LEAST_NUMBER)
+    // SAFETY: creates a descriptor well above those that programs number themselves.
+    let copy = errno::preserving(|| unsafe {
+        libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, LOWEST_COPY)
     });
     if copy >= 0 {
         ERRORS.store(copy, Ordering::Relaxed);
@@ -45,19 +44,20 @@ pub(crate) fn keep_errors_open() {
 
 /// Writes a line to the standard error output.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let mut message = Message { bytes: [0; MOST], len: 0 };
-    // A message always takes what it is given.
+    let mut message = Message { bytes: [0; MAX_LEN], len: 0 };
+    // `Message::write_str` never fails.
     let _ = writeln!(message, "brkmalloc: {text}");
-    // SAFETY: so many bytes of the message are there. If nobody takes them, nobody wanted to know.
-    errno::unchanged(|| unsafe {
+    // SAFETY: the first `len` bytes of the message are initialised. A failure is ignored: there is
+    // no place to report it.
+    errno::preserving(|| unsafe {
         libc::write(ERRORS.load(Ordering::Relaxed), message.bytes.as_ptr().cast(), message.len)
     });
 }
 
-/// Writes a line and ends the process: for what must not go on.
+/// Writes a line and aborts the process.
 #[cold]
 pub(crate) fn die(text: fmt::Arguments<'_>) -> ! {
     line(text);
-    // SAFETY: ends the process.
+    // SAFETY: `abort` may be called at any time.
     unsafe { libc::abort() }
 }

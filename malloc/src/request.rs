@@ -1,22 +1,22 @@
-//! Which layout a caller of C means. Arithmetic only.
+//! The layouts that C's arguments mean. Arithmetic only.
 //!
-//! Sizes of more than `PTRDIFF_MAX` bytes, and products that no word holds, have none.
+//! A size above `PTRDIFF_MAX` bytes, and a product that overflows, has no layout.
 
 use core::alloc::Layout;
 
-/// Alignment of every block: that of any C type, `alignof(max_align_t)`.
+/// Alignment of every block, in bytes: that of any C type, `alignof(max_align_t)`.
 pub(crate) const ALIGN: usize = 16;
 
-/// The page size of `valloc`.
+/// Page size of `valloc`, in bytes.
 pub(crate) const PAGE: usize = 4096;
 
-/// What `malloc` means. No bytes are a block like any other.
+/// Layout of `malloc(size)`. A size of 0 is a block with an address of its own.
 #[inline(always)]
 pub(crate) const fn plain(size: usize) -> Option<Layout> {
     aligned(ALIGN, size)
 }
 
-/// What `calloc` and `reallocarray` mean.
+/// Layout of `calloc(count, size)` and `reallocarray`.
 #[inline(always)]
 pub(crate) const fn array(count: usize, size: usize) -> Option<Layout> {
     match count.checked_mul(size) {
@@ -25,7 +25,7 @@ pub(crate) const fn array(count: usize, size: usize) -> Option<Layout> {
     }
 }
 
-/// `size` bytes at a multiple of `align`, which is a power of two.
+/// Layout of `size` bytes at a multiple of `align`, a power of two.
 #[inline(always)]
 pub(crate) const fn aligned(align: usize, size: usize) -> Option<Layout> {
     match Layout::from_size_align(size, if align < ALIGN { ALIGN } else { align }) {
@@ -34,18 +34,17 @@ pub(crate) const fn aligned(align: usize, size: usize) -> Option<Layout> {
     }
 }
 
-/// What `pvalloc` means: whole pages, one at least.
+/// Layout of `pvalloc(size)`: whole pages, at least one.
 pub(crate) fn pages(size: usize) -> Option<Layout> {
     aligned(PAGE, size.max(1).checked_next_multiple_of(PAGE)?)
 }
 
-/// The alignment that `memalign` gives to who asks for this one: the next power of two, as in
-/// glibc. `None`: there is none.
+/// Alignment that `memalign` uses: the next power of two, as in glibc. `None` if there is none.
 pub(crate) const fn alignment_of_memalign(align: usize) -> Option<usize> {
     align.checked_next_power_of_two()
 }
 
-/// Whether `posix_memalign` takes this alignment.
+/// Returns whether `posix_memalign` accepts the alignment.
 pub(crate) const fn is_posix_alignment(align: usize) -> bool {
     align.is_power_of_two() && align.is_multiple_of(size_of::<usize>())
 }

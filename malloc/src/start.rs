@@ -1,10 +1,11 @@
-//! What happens around `main`, and around `fork`.
+//! Constructor, destructor, and fork handlers.
 //!
 //! ```text
-//!   first call of anything   the mode is chosen (engine): before any constructor, if somebody allocates there
-//!   our constructor          fork handlers; what the environment says of the trace is not passed on to children
-//!   fork                     every lock is held while the process is copied, so that the child finds the heap whole, and the arenas
-//!   our destructor           statistics, the last records of the trace; the heap serves on, for whoever comes later
+//!   first call of anything   the mode is chosen (engine): before any constructor, if one allocates
+//!   constructor              fork handlers; children do not inherit the trace
+//!   fork                     all locks and idle arenas are held while the process is copied, so
+//!                            that the child finds the heap whole
+//!   destructor               statistics, the last records of the trace; the heap serves on
 //! ```
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -14,29 +15,24 @@ use crate::{engine, report};
 
 static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 
-/// Called by the loader, as the constructor of a library is.
+/// Constructor of the library, called by the loader.
 extern "C" fn begin() {
     engine::start();
     if Options::read().stats {
         PRINTS_STATS.store(true, Ordering::Relaxed);
         report::keep_errors_open();
     }
-    // SAFETY: three functions that are there as long as the library. Ours come first in the child
-    // and last before the fork, but for those of libraries whose constructors came before this
-    // one.
+    // SAFETY: three functions of this library, which is not unloaded. Of all handlers ours run last
+    // before the fork and first after it, except for libraries whose constructors ran earlier.
     unsafe {
-        libc::pthread_atfork(
-            Some(before_fork),
-            Some(after_fork_in_parent),
-            Some(after_fork_in_child),
-        )
-    };
+        libc::pthread_atfork(Some(prefork), Some(postfork_parent), Some(postfork_child));
+    }
     // Two processes must not write to one file.
-    // SAFETY: a string; only the loader runs yet.
+    // SAFETY: the name is a C string, and there is one thread, the loader's.
     unsafe { libc::unsetenv(engine::TRACE_VARIABLE.as_ptr()) };
 }
 
-/// Called by the loader when the process exits.
+/// Destructor of the library, called by the loader when the process exits.
 extern "C" fn end() {
     engine::finish();
     if PRINTS_STATS.load(Ordering::Relaxed) {
@@ -44,23 +40,23 @@ extern "C" fn end() {
     }
 }
 
-/// Prints how much memory is in use.
+/// Prints a line with the memory in use.
 pub(crate) fn print_statistics() {
-    // SAFETY: never fails.
+    // SAFETY: `getpid` has no preconditions.
     let process = unsafe { libc::getpid() };
     engine::describe(|stats| report::line(format_args!("process {process}: {stats}")));
 }
 
-extern "C" fn before_fork() {
-    engine::hold_for_fork();
+extern "C" fn prefork() {
+    engine::prefork();
 }
 
-extern "C" fn after_fork_in_parent() {
-    engine::release_in_parent();
+extern "C" fn postfork_parent() {
+    engine::postfork_parent();
 }
 
-extern "C" fn after_fork_in_child() {
-    engine::release_in_child();
+extern "C" fn postfork_child() {
+    engine::postfork_child();
 }
 
 #[used]

@@ -1,26 +1,25 @@
-//! Which thread is calling: the slot that it has in the heap of arenas, from its first call to its
-//! end.
+//! Threads as callers of the arena heap: the slot of a thread, from its first call to its end.
 //!
 //! ```text
-//!   first call ─► the lowest free slot, of SLOTS ──► thread's end: what is free goes back, the slot is free for the next thread
-//!                 none free: the thread has none, and shares what is behind the lock
-//!   fork       ─► the child: the slots of threads that are not there are free, but for those that are lost
+//!   first call ─► the lowest free slot of SLOTS ──► end of the thread: its arena is abandoned,
+//!                 none free: the thread shares      and the slot is free for the next thread
+//!                 the parent heap
+//!   fork       ─► child: the slots of the other threads are free, unless their arenas are lost
 //! ```
 //!
-//! # The thread's variable
+//! # The variable of a thread
 //!
-//! It is in the block that each thread has from its first instruction to its last, at a distance
-//! from the thread pointer that the loader writes into a word of ours (*initial-exec*): to get at
-//! it is two instructions, and calls nobody. What a compiler makes of a thread's variable in a
-//! library is a call of the loader, `__tls_get_addr`, which may allocate; another model cannot be
-//! asked for in stable Rust, so the variable is declared by hand. Libraries that are loaded later
-//! find room for it, too: it is 32 bytes, and glibc keeps more for such.
+//! It lies in the thread's static TLS block, at an offset from the thread pointer that the loader
+//! writes into a GOT entry (the *initial-exec* model): its address takes two instructions and no
+//! call. For a library a compiler emits a call of `__tls_get_addr` instead, which may allocate.
+//! Stable Rust cannot choose the model, so the variable is declared in assembly. A library that is
+//! loaded late finds room, too: glibc keeps a reserve larger than the 32 bytes of the variable.
 //!
-//! Whoever forks looks at the variables of others, and so `THERE` says where each is: from when the
-//! thread's end is certain to be told to when it was. (A stack that was freed, and with it the
-//! variable, is that of a thread that has ended; in the child glibc keeps the stacks of threads
-//! that are not there until another thread begins, and our handler comes before.) A thread that
-//! ends by a bare system call does not tell: so the kernel is asked whether it is still there.
+//! The forking thread reads the variables of others, so `REGISTERED` has the address of each, from
+//! when the thread's end is certain to be reported until it was. (A stack that is freed, and with
+//! it the variable, belongs to a thread that has ended. In the child, glibc keeps the stacks of the
+//! other threads until a new thread starts, which is after our handler.) A thread that ends by a
+//! bare system call reports nothing, so the forking thread asks the kernel whether it exists.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
@@ -29,34 +28,34 @@ use core::ptr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use brkalloc::{Cpu, SlotWord};
+use brkalloc::inner::{SlotWord, Slots};
 
 use crate::lock::HeapLock;
 use crate::{engine, errno, pause};
 
-/// Threads with an arena, at a time.
+/// Number of slots: maximum number of threads with an arena at a time.
 const SLOTS: usize = 512;
 
-/// After so many misses of its front cache a thread looks whether there is something to be done.
+/// Misses of the front cache after which a thread looks whether a decay is due.
 const MISSES: usize = 64;
 
-/// So many pauses a thread waits at most for somebody who forks.
+/// Maximum number of pauses that a thread waits for a forking thread.
 const PAUSES: usize = 3000;
 
-/// The thread has not called yet.
+/// `Thread::slot` of a thread that has not called yet.
 const UNKNOWN: usize = 0;
 
-/// The thread has no slot: it is about to get one, there is none, or the thread ends.
+/// `Thread::slot` of a thread without a slot: it is about to get one, none is free, or it ends.
 const NONE: usize = usize::MAX;
 
-/// What there is for each thread. All zeros at first.
+/// The variable of a thread. Zeroed at first.
 #[derive(Debug)]
 #[repr(C)]
 struct Thread {
     word: SlotWord,
-    /// The slot's number and 1; or `UNKNOWN`, or `NONE`.
+    /// Number of the slot plus 1, `UNKNOWN`, or `NONE`.
     slot: Cell<usize>,
-    /// How often its arena's front cache had no block.
+    /// Misses of the arena's front cache.
     misses: Cell<usize>,
 }
 
@@ -75,12 +74,12 @@ global_asm!(
 );
 
 impl Thread {
-    /// The calling thread's.
+    /// Returns the calling thread's variable.
     #[inline(always)]
     fn current<'thread>() -> &'thread Self {
         let place: *const Self;
-        // SAFETY: reads the distance, which the loader has written, and the thread pointer, which
-        // points at itself.
+        // SAFETY: reads the offset that the loader wrote, and the thread pointer, which points at
+        // itself.
         unsafe {
             asm!(
                 "mov {place}, qword ptr [rip + brkmalloc_thread@GOTTPOFF]",
@@ -89,16 +88,16 @@ impl Thread {
                 options(pure, nomem, nostack),
             );
         }
-        // SAFETY: the thread's variable is there as long as the thread; zeros are a valid value; no
-        // other thread gets at it.
+        // SAFETY: the variable lives as long as the thread; zeros are a valid value; other threads
+        // reach only `word`, which is atomic.
         unsafe { &*place }
     }
 }
 
-/// Which slots threads have: a bit each.
+/// Slots in use: a bit each.
 static TAKEN: [AtomicU64; SLOTS / 64] = [const { AtomicU64::new(0) }; SLOTS / 64];
 
-/// The lowest free slot. What who gave it up did there happens before what is done now.
+/// Takes the lowest free slot. Synchronizes with the [`release_slot`] of its previous owner.
 fn take_slot() -> Option<usize> {
     TAKEN.iter().enumerate().find_map(|(index, word)| {
         let lowest = |bits: u64| (bits != u64::MAX).then_some(bits | bits.wrapping_add(1));
@@ -107,86 +106,87 @@ fn take_slot() -> Option<usize> {
     })
 }
 
-fn give_up_slot(slot: usize) {
+fn release_slot(slot: usize) {
     TAKEN[slot / 64].fetch_and(!(1 << (slot % 64)), Ordering::Release);
 }
 
-/// A thread that has a slot.
+/// The thread that has a slot.
 #[derive(Debug)]
-struct There {
-    /// Its variable. Changed with the lock held, or by its own thread when it begins.
+struct Registration {
+    /// Address of its variable, or null. Changed with the lock held, or by the thread itself when
+    /// it registers.
     thread: AtomicPtr<Thread>,
-    /// Its number in the system.
+    /// Number of the thread in the system.
     id: AtomicI32,
 }
 
-/// Which threads have slots, if it is certain that they tell their end.
-static THERE: [There; SLOTS] =
-    [const { There { thread: AtomicPtr::new(ptr::null_mut()), id: AtomicI32::new(0) } }; SLOTS];
+/// The registered threads, by slot: those whose end is certain to be reported.
+static REGISTERED: [Registration; SLOTS] =
+    [const { Registration { thread: AtomicPtr::new(ptr::null_mut()), id: AtomicI32::new(0) } };
+        SLOTS];
 
-impl There {
-    fn enter(&self, thread: &Thread) {
-        // SAFETY: never fails.
+impl Registration {
+    fn register(&self, thread: &Thread) {
+        // SAFETY: `gettid` has no preconditions.
         self.id.store(unsafe { libc::gettid() }, Ordering::Relaxed);
         self.thread.store(ptr::from_ref(thread).cast_mut(), Ordering::Release);
     }
 
-    /// When this is done, nobody looks at the variable, nor will.
-    fn leave(&self) {
+    /// After it returns, no other thread reads the variable.
+    fn unregister(&self) {
         let _held = HeapLock::hold();
         self.thread.store(ptr::null_mut(), Ordering::Relaxed);
     }
 }
 
-/// The key by which the end of a thread is told, and 1; 0: there is none.
+/// The key whose destructor reports the end of a thread, plus 1; 0 without a key.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
-/// Sees to it that the end of threads is told. Before the first block.
+/// Creates the key that reports the end of threads. Called before the first block.
 pub(crate) fn start() {
     let mut key = 0;
-    // SAFETY: a place for the key; `end` is there as long as the library, which is not unloaded
-    // while it has blocks in use.
+    // SAFETY: `key` is writable; `end` exists as long as the library, which is not unloaded.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
         KEY.store(key + 1, Ordering::Relaxed);
     }
 }
 
-/// Called by the C library when a thread ends, once.
+/// Destructor of the key: the C library calls it once when a thread ends.
 unsafe extern "C" fn end(_: *mut c_void) {
     let thread = Thread::current();
     let slot = thread.slot.get();
     if slot != UNKNOWN && slot != NONE {
-        engine::retire_thread();
-        // Whoever is called after this may allocate: without a slot.
+        engine::abandon_thread();
+        // Destructors that run after this one may allocate: without a slot.
         thread.slot.set(NONE);
-        THERE[slot - 1].leave();
-        give_up_slot(slot - 1);
+        REGISTERED[slot - 1].unregister();
+        release_slot(slot - 1);
     }
 }
 
-/// Gives the calling thread a slot, if there is one.
+/// Gives the calling thread a slot if one is free.
 #[cold]
 #[inline(never)]
 fn begin(thread: &Thread) {
-    // The C library allocates to note a value for a key, if a program has had more than thirty keys
-    // when ours was made: on no slot.
+    // `pthread_setspecific` allocates if our key is not among the first 32 of the program.
+    // The thread has no slot meanwhile.
     thread.slot.set(NONE);
     let Some(slot) = take_slot() else { return };
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
-        // SAFETY: a key of ours; any value but null has `end` called.
+        // SAFETY: the key is ours; for any value but null `end` is called.
         if unsafe { libc::pthread_setspecific(key, NonNull::<c_void>::dangling().as_ptr()) } == 0 {
-            THERE[slot].enter(thread);
+            REGISTERED[slot].register(thread);
         }
     }
     thread.slot.set(slot + 1);
 }
 
-/// What tells the calling thread apart from all that are there; not 0.
+/// Returns a number that no other existing thread has; not 0.
 pub(crate) fn id() -> usize {
     ptr::from_ref(Thread::current()).addr()
 }
 
-/// The slots that others have.
+/// Returns the slots of all other threads.
 fn slots_of_others() -> impl Iterator<Item = usize> {
     let own = Thread::current().slot.get().wrapping_sub(1);
     let taken = TAKEN.iter().enumerate().map(|(index, word)| (index, word.load(Ordering::Relaxed)));
@@ -196,35 +196,34 @@ fn slots_of_others() -> impl Iterator<Item = usize> {
     })
 }
 
-/// Before a fork, with the lock held: of threads that have ended and not told it there is no
-/// variable.
-pub(crate) fn before_fork() {
+/// Before a fork, with the lock held: unregisters threads that ended without a report.
+pub(crate) fn prefork() {
     for slot in slots_of_others() {
-        let there = &THERE[slot];
-        if !there.thread.load(Ordering::Acquire).is_null()
-            && !exists(there.id.load(Ordering::Relaxed))
+        let registration = &REGISTERED[slot];
+        if !registration.thread.load(Ordering::Acquire).is_null()
+            && !exists(registration.id.load(Ordering::Relaxed))
         {
-            there.thread.store(ptr::null_mut(), Ordering::Relaxed);
+            registration.thread.store(ptr::null_mut(), Ordering::Relaxed);
         }
     }
 }
 
-/// Whether a thread with this number is there.
+/// Returns whether the process has a thread with this number.
 fn exists(id: i32) -> bool {
-    // SAFETY: never fails.
+    // SAFETY: `getpid` has no preconditions.
     let process = unsafe { libc::getpid() };
-    // SAFETY: sends nothing.
-    errno::unchanged(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
+    // SAFETY: signal 0 is not delivered.
+    errno::preserving(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
 }
 
-/// In the child of a fork, when the heap has looked at their variables: the slots of others are
-/// free, but for those that are lost.
-pub(crate) fn after_fork() {
+/// In the child of a fork, after the heap has read the variables: frees the slots of the other
+/// threads, except those whose arenas are lost.
+pub(crate) fn postfork_child() {
     for slot in slots_of_others() {
-        THERE[slot].thread.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: taken by another thread, before the fork.
+        REGISTERED[slot].thread.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: a thread of the parent had the slot, and the child has started no thread.
         if unsafe { engine::take_over_slot(slot) } {
-            give_up_slot(slot);
+            release_slot(slot);
         }
     }
 }
@@ -233,12 +232,13 @@ pub(crate) fn after_fork() {
 #[derive(Debug)]
 pub(crate) struct Threads;
 
-// SAFETY: a slot is a thread's from when it took it out of `TAKEN` to when it put it back; only
-// signal handlers interrupt. The word is a variable of the thread, which is empty at first, and
-// after `retire`. The one call that might allocate is made before the thread has entered.
-unsafe impl Cpu for Threads {
-    /// As in glibc, a signal handler must not allocate. If it does, it gets what is behind the
-    /// lock, or nothing.
+// SAFETY: a thread owns its slot from `take_slot` to `release_slot`, which synchronizes with the
+// next `take_slot`; only signal handlers interrupt. The word is a variable of the thread, empty at
+// first and after `abandon`; `word_of` returns the same one. `begin`, which may use the heap, runs
+// only in `arrive`, and once: it sets `slot` first.
+unsafe impl Slots for Threads {
+    /// As in glibc, a signal handler must not allocate. One that does is served by the parent heap,
+    /// or gets null.
     const NESTS: bool = false;
 
     fn slots(&self) -> usize {
@@ -255,7 +255,7 @@ unsafe impl Cpu for Threads {
 
     #[inline(always)]
     fn enter(&self) -> usize {
-        // Of who has none that is no slot's number.
+        // A thread without a slot returns an out-of-range number.
         Thread::current().slot.get().wrapping_sub(1)
     }
 
@@ -265,9 +265,9 @@ unsafe impl Cpu for Threads {
     }
 
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {
-        let thread = NonNull::new(THERE.get(slot)?.thread.load(Ordering::Acquire))?;
-        // SAFETY: the variable of a thread that has not ended, nor will as long as the lock is
-        // held; or that was copied with all else.
+        let thread = NonNull::new(REGISTERED.get(slot)?.thread.load(Ordering::Acquire))?;
+        // SAFETY: a registered thread exists, and cannot unregister while the caller has the lock;
+        // in the child, its variable was copied with all other memory.
         Some(unsafe { &thread.as_ref().word })
     }
 
@@ -281,7 +281,7 @@ unsafe impl Cpu for Threads {
         let misses = &Thread::current().misses;
         misses.set(misses.get().wrapping_add(1));
         if misses.get().is_multiple_of(MISSES) {
-            engine::now_and_then();
+            engine::decay_if_due();
         }
     }
 }

@@ -5,15 +5,17 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use super::arena::{Arena, adopt_slot};
 use super::parent::Parent;
-use super::slot::Slot;
+use super::slot::{LEVELS, Slot, State};
 use super::visit::{Inside, Visit};
-use super::{ArenaHeap, is_large, served};
+use super::{ArenaHeap, in_full, is_large, served};
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
-use crate::small::Front;
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
+use crate::small::{Front, Layer};
 
-impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Allocates a block that is not large from the arena. If others have freed something, some of
     /// that is taken up first.
     ///
@@ -21,7 +23,11 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     ///
     /// `parent` is the arena's.
     #[inline(always)]
-    unsafe fn allocate(&mut self, parent: &Parent<B, M, L>, layout: Layout) -> Option<NonNull<u8>> {
+    unsafe fn allocate(
+        &mut self,
+        parent: &Parent<B, M, P, L>,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return None;
         }
@@ -34,15 +40,15 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
         let heap = unsafe { inner.heap(parent) };
         // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's
         // memory, as long as its blocks.
-        unsafe { heap.allocate(Front::in_full(layout)) }
+        unsafe { heap.allocate(in_full::<P>(layout)) }
     }
 }
 
-impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
     /// Allocates from an arena whose front cache has nothing, or from the parent.
     fn allocate_missed(
         &self,
-        mut inside: Inside<'heap, B, M, L>,
+        mut inside: Inside<'heap, B, M, P, L>,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: it was given to this heap's slot.
@@ -52,11 +58,10 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         let level = inside.level;
         drop(inside);
         // A caller that has the parent's lock has left the arena, but not the slot.
-        if level == 0
-            && self.slot.is_some_and(Slot::has_lock)
-            && let Some(second) = self.go_in(1)
-        {
-            return self.allocate_missed(second, layout);
+        if level == 0 && self.slot.is_some_and(Slot::has_lock) {
+            if let Some(second) = self.go_in(1) {
+                return self.allocate_missed(second, layout);
+            }
         }
         self.allocate_from_parent(layout)
     }
@@ -71,7 +76,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     }
 
     /// Allocates from the parent. If that has nothing, what can be had back from slots that are
-    /// retired is, and it looks again; and then in their arenas.
+    /// abandoned is, and it looks again; and then in their arenas.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
         let allocate = || {
             // SAFETY: the caller keeps the heap as long as its blocks.
@@ -79,16 +84,49 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         };
         let answer = allocate()?;
         if answer.is_some()
-            || self.source().is_none_or(|source| source.shared.retired.load(Ordering::Relaxed) == 0)
+            || self
+                .source()
+                .is_none_or(|source| source.shared.abandoned.load(Ordering::Relaxed) == 0)
         {
             return answer;
         }
         self.adopt_all();
-        allocate()?.or_else(|| self.allocate_from_retired(layout))
+        allocate()?.or_else(|| self.allocate_from_abandoned(layout))
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
+    /// Tidies up all slots that are abandoned.
+    pub(super) fn adopt_all(&self) {
+        if let Some(source) = self.source() {
+            source.shared.slots().for_each(|slot| adopt_slot(source, slot));
+        }
+    }
+
+    /// Allocates from the arena of a slot that is abandoned, if there is room between what is live
+    /// there. O(slots).
+    pub(super) fn allocate_from_abandoned(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if is_large(layout) {
+            return None;
+        }
+        self.shared?.slots().find_map(|slot| {
+            if slot.state() != State::Abandoned || !slot.change(State::Abandoned, State::Claimed) {
+                return None;
+            }
+            let block = (0..LEVELS).filter_map(|level| slot.arena(level)).find_map(|arena| {
+                // SAFETY: the slot is claimed.
+                let (inner, _) = unsafe { Arena::enter(arena) };
+                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's
+                // memory, as long as its blocks.
+                unsafe { inner.heap.try_allocate(in_full::<P>(layout)) }
+            });
+            slot.release(State::Abandoned);
+            block
+        })
+    }
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Allocates a block: from the caller's arena, else from the parent.
     ///
     /// # Errors
@@ -108,26 +146,20 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[must_use]
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let layout = served(layout);
-        // SAFETY: the caller's promise.
-        match unsafe { self.allocate_at_once(layout) } {
+        let layout = served::<P>(layout);
+        match self.pop_at_hand(layout) {
             Some(block) => Some(block),
             None => self.allocate_slowly(layout),
         }
     }
 
-    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls nobody:
-    /// `None` only says that there is more to do.
-    ///
-    /// # Safety
-    ///
-    /// As for [`allocate`](ArenaHeap::allocate).
-    #[must_use]
+    /// Allocates a block as far as the shortest way goes, which calls no function: `None` only says
+    /// that there is more to do.
     #[inline(always)]
-    pub unsafe fn allocate_at_once(&self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(super) fn pop_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
         Front::of(layout)?;
         let caller = self.caller();
-        caller.go_in()?.inner().0.heap.pop_front(layout)
+        caller.go_in()?.inner().0.heap.layer().pop_direct(layout)
     }
 
     /// Allocates what is not in the front cache.
@@ -182,7 +214,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// As for [`allocate`](ArenaHeap::allocate).
     #[must_use]
     pub unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let layout = served(layout);
+        let layout = served::<P>(layout);
         if is_large(layout) {
             // What is fresh from the provider need not be written to.
             let visit = self.visit();
@@ -208,13 +240,13 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// As for [`allocate`](ArenaHeap::allocate).
     #[must_use]
     pub unsafe fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let layout = served(layout);
+        let layout = served::<P>(layout);
         let visit = self.visit();
         if let Some(mut inside) =
             visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout))
         {
             // SAFETY: the caller's promise.
-            let block = unsafe { inside.inner().0.heap.try_allocate(Front::in_full(layout)) };
+            let block = unsafe { inside.inner().0.heap.try_allocate(in_full::<P>(layout)) };
             if block.is_some() {
                 return block;
             }

@@ -9,29 +9,44 @@
 //!   │ heap over Supply  │   front cache, runs, bins, top: as any heap
 //!   └───────────────────┘
 //! ```
+//!
+//! Its memory is segments, which are cells of the parent:
+//!
+//! ```text
+//!   the heap needs memory ─► has an abandoned arena something to give back?  (tidy it up)
+//!                            a segment of the parent, and an entry in the map for each of its units
+//!   a segment is free     ─► the entries are gone, the segment is a free cell of the parent
+//! ```
+//!
+//! A segment is as long as an eighth of the arena, so that an arena has few of them and wastes
+//! little in the last one; and has room for a few blocks of the size that it was needed for, so that
+//! little is left over where one more does not fit.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
 
 use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::packets::Apart;
 use super::parent::Parent;
-use super::shared::{HasMailbox, Shared};
-use super::supply::{Source, Supply};
+use super::shared::{HasMailbox, Place, Shared};
+use super::slot::{LEVELS, Slot, State};
 use super::sync::Link;
-use crate::heap::{Heap, Trim};
+use crate::chunks::Trim;
+use crate::heap::Heap;
 use crate::lock::RawLock;
-use crate::provider::{Break, Map, NoMap};
-use crate::small::segments::{Near, Owner};
-use crate::small::{Class, FRONTS};
+use crate::profile::Profile;
+use crate::provider::{BreakError, Map, NoMap, Source};
+use crate::small::segments::{Near, Owner, UNIT, layout_of, units_for};
+use crate::small::{Class, Layer};
 
 /// The part of an arena that the front cache may keep in middling blocks.
 const MIDDLING_SHARE: usize = 8;
 
 /// The heap of an arena: its front cache has lists for middling blocks, too.
-pub(super) type ArenasHeap<B, M, L> = Heap<Supply<B, M, L>, NoMap, FRONTS>;
+pub(super) type ArenasHeap<B, M, P, L> = Heap<Supply<B, M, P, L>, NoMap, <P as Profile>::Arena>;
 
 /// See the module.
 ///
@@ -40,19 +55,19 @@ pub(super) type ArenasHeap<B, M, L> = Heap<Supply<B, M, L>, NoMap, FRONTS>;
 /// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed
 /// the slot.
 #[repr(C)]
-pub(super) struct Arena<B, M, L> {
+pub(super) struct Arena<B, M, P: Profile, L> {
     mailbox: Apart<Mailbox>,
-    inner: UnsafeCell<Inner<B, M, L>>,
+    inner: UnsafeCell<Inner<B, M, P, L>>,
 }
 
 /// What only the caller in the arena uses.
 #[repr(C, align(128))]
-pub(super) struct Inner<B, M, L> {
+pub(super) struct Inner<B, M, P: Profile, L> {
     pub(super) owner: Owner,
     /// Where most of what is freed here lies.
     pub(super) near: Near,
     /// What all slots share, which outlives the arena.
-    shared: NonNull<Shared<Arena<B, M, L>>>,
+    shared: NonNull<Shared<Arena<B, M, P, L>>>,
     /// Blocks of this arena that others have freed, and that have been taken over.
     pub(super) inbox: Option<NonNull<Link>>,
     /// Bytes of the arena for which the front cache has its limit.
@@ -60,16 +75,16 @@ pub(super) struct Inner<B, M, L> {
     /// The set of packets whose turn it is.
     pub(super) turn: usize,
     pub(super) outbox: Outbox,
-    pub(super) heap: ArenasHeap<B, M, L>,
+    pub(super) heap: ArenasHeap<B, M, P, L>,
 }
 
-impl<B, M, L> HasMailbox for Arena<B, M, L> {
+impl<B, M, P: Profile, L> HasMailbox for Arena<B, M, P, L> {
     fn mailbox(&self) -> &Mailbox {
         &self.mailbox.0
     }
 }
 
-impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
     pub(super) const LAYOUT: Layout = Layout::new::<Self>();
 
     /// Makes memory an arena without segments.
@@ -84,7 +99,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         shared: NonNull<Shared<Self>>,
     ) -> NonNull<Self> {
         let arena = memory.cast::<Self>();
-        let heap = ArenasHeap::of_arena(Supply::new(owner, shared));
+        let heap = ArenasHeap::with_profile(Supply::new(owner, shared), NoMap);
         let inner = UnsafeCell::new(Inner {
             owner,
             near: Near::NOTHING,
@@ -99,8 +114,8 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
         unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
         // SAFETY: just written; nobody else knows of it.
         let (inner, _) = unsafe { Self::enter(arena) };
-        // Nothing is given back by moving a break: see `Break::SCATTERED`.
-        inner.heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
+        // Nothing is given back by moving a break: see `Source::CONTIGUOUS`.
+        inner.heap.set_trim(Trim::NEVER);
         // SAFETY: the heap is new, and all of its memory will be this owner's segments of the map.
         unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map), owner) };
         arena
@@ -113,7 +128,7 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     /// The caller is alone with the arena as long as the reference is in use: the type's invariant.
     pub(super) unsafe fn enter<'arena>(
         arena: NonNull<Self>,
-    ) -> (&'arena mut Inner<B, M, L>, &'arena Mailbox) {
+    ) -> (&'arena mut Inner<B, M, P, L>, &'arena Mailbox) {
         // SAFETY: an arena that is there stays.
         let arena = unsafe { arena.as_ref() };
         // SAFETY: the caller's promise.
@@ -121,14 +136,17 @@ impl<B: Break, M: Map, L: RawLock> Arena<B, M, L> {
     }
 }
 
-impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// The heap, of which any operation may be used now.
     ///
     /// # Safety
     ///
     /// `parent` is the arena's.
     #[inline(always)]
-    pub(super) unsafe fn heap(&mut self, parent: &Parent<B, M, L>) -> &mut ArenasHeap<B, M, L> {
+    pub(super) unsafe fn heap(
+        &mut self,
+        parent: &Parent<B, M, P, L>,
+    ) -> &mut ArenasHeap<B, M, P, L> {
         // SAFETY: it is said again before the next use.
         unsafe { self.heap.provider_mut().set_parent(parent) };
         &mut self.heap
@@ -136,7 +154,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
 
     /// What all slots share.
     #[inline(always)]
-    pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, L>> {
+    pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, P, L>> {
         // SAFETY: it outlives the arena.
         unsafe { self.shared.as_ref() }
     }
@@ -178,13 +196,13 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         let bytes = self.heap.provider().bytes();
         if bytes > self.cache_is_for {
             self.cache_is_for = bytes;
-            self.heap.keep_middling(bytes / MIDDLING_SHARE);
+            self.heap.layer().raise_medium_limit(bytes / MIDDLING_SHARE);
         }
     }
 
     /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free,
     /// and gives back every segment that is.
-    pub(super) fn tidy_up(&mut self, source: Source<'_, B, M, L>, mailbox: &Mailbox) {
+    pub(super) fn tidy_up(&mut self, source: GrantedBy<'_, B, M, P, L>, mailbox: &Mailbox) {
         let shared = self.shared();
         self.outbox.send_all(|owner| shared.mailbox_of(owner));
         // SAFETY: a slot of the same heap; what was said before is said again below.
@@ -197,4 +215,234 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         // SAFETY: the slot that the arena belongs to.
         unsafe { self.heap.provider_mut().set_slot(before) };
     }
+}
+
+/// The part of what an arena has that it asks for at once.
+const SHARE: usize = 8;
+
+/// How many blocks a segment holds, if it can be had so long, of the size that it was asked for.
+const FEW: usize = 4;
+
+/// But not more units than this, unless it must.
+const MOST_UNITS: usize = (8 << 20) / UNIT;
+
+/// How many slots are looked at, whether they are abandoned and have something to give back, before
+/// the parent is asked.
+const ADOPTED_AT_ONCE: usize = 16;
+
+/// Who gives the memory, and on whose slot.
+pub(super) struct GrantedBy<'heap, B, M, P: Profile, L> {
+    pub(super) parent: &'heap Parent<B, M, P, L>,
+    pub(super) shared: &'heap Shared<Arena<B, M, P, L>>,
+    pub(super) place: Place<'heap, Arena<B, M, P, L>>,
+}
+
+impl<B, M, P: Profile, L> Clone for GrantedBy<'_, B, M, P, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B, M, P: Profile, L> Copy for GrantedBy<'_, B, M, P, L> {}
+
+/// A slot whose arenas are of this kind.
+type SlotOf<B, M, P, L> = NonNull<Slot<Arena<B, M, P, L>>>;
+
+/// The provider of an arena's heap.
+///
+/// # Invariants
+///
+/// * `shared` stays as long as the arena
+/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` where the
+///   caller is
+pub(super) struct Supply<B, M, P: Profile, L> {
+    owner: Owner,
+    /// End of the last segment.
+    end: *mut u8,
+    /// Bytes for cells in all segments.
+    bytes: usize,
+    /// A segment may have become free as a whole.
+    has_free_segment: bool,
+    shared: NonNull<Shared<Arena<B, M, P, L>>>,
+    parent: Option<NonNull<Parent<B, M, P, L>>>,
+    slot: Option<SlotOf<B, M, P, L>>,
+}
+
+impl<B, M, P: Profile, L> Supply<B, M, P, L> {
+    pub(super) const fn new(owner: Owner, shared: NonNull<Shared<Arena<B, M, P, L>>>) -> Self {
+        Self {
+            owner,
+            end: ptr::null_mut(),
+            bytes: 0,
+            has_free_segment: false,
+            shared,
+            parent: None,
+            slot: None,
+        }
+    }
+
+    /// Sets where memory comes from. The parent may be somewhere else the next time: a heap whose
+    /// blocks are all freed can be moved.
+    ///
+    /// # Safety
+    ///
+    /// It is said again before the provider is called, once `parent` is not valid any more.
+    #[inline(always)]
+    pub(super) unsafe fn set_parent(&mut self, parent: &Parent<B, M, P, L>) {
+        self.parent = Some(NonNull::from(parent));
+    }
+
+    /// Sets on which slot whoever uses the arena is. Returns the slot that was said before.
+    ///
+    /// # Safety
+    ///
+    /// The slot is one of `shared`. It is said again before somebody else uses the arena.
+    pub(super) const unsafe fn set_slot(
+        &mut self,
+        slot: Option<SlotOf<B, M, P, L>>,
+    ) -> Option<SlotOf<B, M, P, L>> {
+        core::mem::replace(&mut self.slot, slot)
+    }
+
+    /// Bytes for cells in all segments.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn granted_by<'heap>(&self) -> Option<GrantedBy<'heap, B, M, P, L>> {
+        // SAFETY: the type's invariant.
+        let parent = unsafe { self.parent?.as_ref() };
+        // SAFETY: it stays.
+        let shared = unsafe { self.shared.as_ref() };
+        // SAFETY: slots stay.
+        let slot = self.slot.map(|slot| unsafe { slot.as_ref() });
+        Some(GrantedBy { parent, shared, place: Place::new(slot) })
+    }
+}
+
+impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
+    /// A block of the parent for what the arena is made of.
+    pub(super) fn part(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let GrantedBy { parent, place, .. } = self.granted_by()?;
+        // SAFETY: the parent lives as long as its arenas.
+        parent.with(place, |heap| unsafe { heap.allocate(layout) })?
+    }
+
+    /// A segment of at least `least` units, and of `most` if it can be had.
+    fn segment(
+        &mut self,
+        source: GrantedBy<'_, B, M, P, L>,
+        least: usize,
+        most: usize,
+    ) -> Option<NonNull<[u8]>> {
+        let GrantedBy { parent, shared, place } = source;
+        let owner = self.owner;
+        parent.with(place, |heap| {
+            [most, least].into_iter().find_map(|units| {
+                let layout = layout_of(units)?;
+                // SAFETY: the parent lives as long as its arenas.
+                let start = unsafe { heap.allocate(layout) }?;
+                // SAFETY: as above.
+                let part = |layout| unsafe { heap.allocate_zeroed(layout) };
+                // SAFETY: with the parent locked; the map's parts are blocks of the parent.
+                let reached = unsafe { shared.map.reach(start.addr().get(), units, part) };
+                if !reached {
+                    // SAFETY: just allocated.
+                    unsafe { heap.deallocate(start, layout) };
+                    return None;
+                }
+                // SAFETY: a new block of the parent, as long as that.
+                Some(unsafe { shared.map.assign(start, units, owner) })
+            })
+        })?
+    }
+}
+
+// SAFETY: a segment is a block of the parent, which is the arena's until it is freed. Between two of
+// them lies the header of a cell of the parent's, so they never touch.
+unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P, L> {
+    const ZEROED: bool = false;
+    const CONTIGUOUS: bool = false;
+
+    fn step(&self) -> usize {
+        1
+    }
+
+    fn brk(&self) -> *mut u8 {
+        self.end
+    }
+
+    fn obtain(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        let source = self.granted_by().ok_or(BreakError::Refused)?;
+        adopt(source, ADOPTED_AT_ONCE);
+        let least = units_for(by);
+        let most = (self.bytes / SHARE / UNIT)
+            .max(units_for(by.saturating_mul(FEW)))
+            .min(MOST_UNITS)
+            .max(least);
+        let piece = self.segment(source, least, most).ok_or(BreakError::OutOfMemory)?;
+        self.bytes += piece.len();
+        self.end = piece.cast::<u8>().as_ptr().wrapping_add(piece.len());
+        Ok(piece)
+    }
+
+    unsafe fn lower(&mut self, _: usize) -> Result<(), BreakError> {
+        Err(BreakError::Refused)
+    }
+
+    unsafe fn give_back(&mut self, segment: NonNull<[u8]>) {
+        let Some(GrantedBy { parent, shared, place }) = self.granted_by() else { return };
+        self.bytes -= segment.len();
+        let start = segment.cast::<u8>().addr().get();
+        if let Some(start) = shared.map.forget(start, units_for(segment.len())) {
+            // SAFETY: a block of the parent, which the arena has given up.
+            unsafe { parent.free(place, start, None) };
+        }
+    }
+
+    #[inline]
+    fn may_begin_segment(&self, address: usize) -> bool {
+        // SAFETY: the type's invariant: what is shared stays as long as the arena.
+        unsafe { self.shared.as_ref() }.map.begins_region(address)
+    }
+
+    fn note_free_segment(&mut self) {
+        self.has_free_segment = true;
+    }
+
+    fn take_free_segment(&mut self) -> bool {
+        core::mem::take(&mut self.has_free_segment)
+    }
+}
+
+/// Looks at the next few slots in turn, and tidies up those that are abandoned and have got something
+/// back since, or were left untidy. O(`most`) slots, and what was freed there.
+pub(super) fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    most: usize,
+) {
+    if source.shared.abandoned.load(Ordering::Relaxed) > 0 {
+        source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
+    }
+}
+
+/// Tidies up a slot, if it is abandoned and has got something back since, or was left untidy.
+pub(super) fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    slot: &Slot<Arena<B, M, P, L>>,
+) {
+    let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
+    // SAFETY: an arena that is there stays.
+    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
+    let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
+    if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
+        return;
+    }
+    slot.set_untidy(false);
+    for arena in arenas() {
+        // SAFETY: the slot is claimed.
+        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+        inner.tidy_up(source, mailbox);
+    }
+    slot.release(State::Abandoned);
 }

@@ -4,26 +4,27 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
-use super::arena::Arena;
+use super::arena::{Arena, GrantedBy};
 use super::shared::Shared;
 use super::slot::{LEVELS, Slot, State};
-use super::supply::Source;
 use super::visit::Visit;
+use crate::checks::Checks;
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map, SlotWord};
+use crate::profile::Profile;
+use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::small::segments::Owner;
 
 /// The level of those who interrupt.
 const NESTED: usize = 1;
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
-    /// Gives the slot arenas: new ones, or those that were retired. False: there is no memory, or
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
+    /// Gives the slot arenas: new ones, or those that were abandoned. False: there is no memory, or
     /// somebody tidies them up just now.
     pub(super) fn attach(&self) -> bool {
         const { assert!(C::INTERRUPTED || !C::NESTS, "who is never interrupted needs no second arena") };
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
-        if slot.change(State::Retired, State::Attached) {
-            source.shared.retired.fetch_sub(1, Ordering::Relaxed);
+        if slot.change(State::Abandoned, State::Attached) {
+            source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
             slot.set_untidy(false);
         } else {
             source.shared.reach(self.caller.number);
@@ -47,9 +48,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
 
 /// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at
 /// once: its caller may not be able to wait for it.
-fn furnish<B: Break, M: Map, L: RawLock>(
-    source: Source<'_, B, M, L>,
-    slot: &Slot<Arena<B, M, L>>,
+fn furnish<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    slot: &Slot<Arena<B, M, P, L>>,
     number: usize,
     levels: usize,
 ) -> bool {
@@ -58,20 +59,17 @@ fn furnish<B: Break, M: Map, L: RawLock>(
         // SAFETY: the parent lives as long as its arenas.
         let memory = source
             .parent
-            .with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, L>::LAYOUT) });
+            .with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) });
         let Some(memory) = memory.flatten() else { return false };
-        #[cfg(feature = "checked")]
-        let Some(hook) = source.parent.with(source.place, |heap| heap.misuse_hook()) else {
-            return false;
-        };
+        let hook = source.parent.with(source.place, |heap| heap.chunks().checks().hook());
+        let Some(hook) = hook else { return false };
         // SAFETY: a new block for it; what is shared stays as long as the arenas.
         let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
         // SAFETY: nobody else knows of it yet.
         let (inner, _) = unsafe { Arena::enter(arena) };
         // SAFETY: the slot that the arena belongs to.
         unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
-        #[cfg(feature = "checked")]
-        inner.heap.set_misuse_hook(hook);
+        inner.heap.inner().large.chunks.checks_mut().set_hook(hook);
         if level == NESTED {
             // SAFETY: the parent of all arenas.
             let heap = unsafe { inner.heap(source.parent) };
@@ -83,7 +81,7 @@ fn furnish<B: Break, M: Map, L: RawLock>(
     true
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Makes what all slots share, as the first operation does anyway. Whoever may be interrupted
     /// by a handler that allocates calls it before: until it is done, there is nothing that
     /// tells the handler not to wait. False: there is no memory.
@@ -96,8 +94,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             if self.shared().is_some() {
                 return true;
             }
-            let slots = self.cpu.slots().min(Shared::<Arena<B, M, L>>::MOST_SLOTS);
-            let Some((layout, offset)) = Shared::<Arena<B, M, L>>::layout(slots) else {
+            let slots = self.cpu.slots().min(Shared::<Arena<B, M, P, L>>::MOST_SLOTS);
+            let Some((layout, offset)) = Shared::<Arena<B, M, P, L>>::layout(slots) else {
                 return false;
             };
             // SAFETY: the heap lives as long as any block of it.
@@ -131,7 +129,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// # Safety
     ///
     /// The caller has not interrupted somebody on the slot.
-    pub unsafe fn retire(&self) {
+    pub unsafe fn abandon(&self) {
         let visit = self.visit();
         let (Some(source), Some(slot)) = (visit.source(), visit.slot) else { return };
         if slot.state() != State::Attached {
@@ -143,7 +141,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             let (inner, mailbox) = unsafe { Arena::enter(arena.cast()) };
             inner.tidy_up(source, mailbox);
         }
-        source.shared.retired.fetch_add(1, Ordering::Relaxed);
-        slot.release(State::Retired);
+        source.shared.abandoned.fetch_add(1, Ordering::Relaxed);
+        slot.release(State::Abandoned);
     }
 }

@@ -4,21 +4,24 @@
 use core::ptr::NonNull;
 
 use super::ArenaHeap;
-use crate::cell::{Cell, WORD};
+use crate::cell::{Cell, Form, WORD};
+use crate::checked::size_on_record;
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
+use crate::small::Layer;
 use crate::small::segments::{Owner, SegmentMap};
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// [`deallocate`](ArenaHeap::deallocate) for callers who do not know the layout.
     ///
     /// # Safety
     ///
     /// The block came from this heap, was not freed since, and is not used any more.
     #[inline(always)]
-    pub unsafe fn deallocate_unsized(&self, block: NonNull<u8>) {
+    pub unsafe fn deallocate_by_ptr(&self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
-        if !unsafe { self.push_front_by_address(block) } {
+        if !unsafe { self.push_front_by_ptr(block) } {
             // SAFETY: the caller's promise.
             unsafe { self.deallocate_slowly(block, None) };
         }
@@ -28,15 +31,15 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// # Safety
     ///
-    /// As for [`deallocate_unsized`](ArenaHeap::deallocate_unsized), if the answer is true.
+    /// As for [`deallocate_by_ptr`](ArenaHeap::deallocate_by_ptr), if the answer is true.
     #[inline(always)]
-    unsafe fn push_front_by_address(&self, block: NonNull<u8>) -> bool {
+    unsafe fn push_front_by_ptr(&self, block: NonNull<u8>) -> bool {
         let caller = self.caller();
         let Some(mut inside) = caller.go_in() else { return false };
         let inner = inside.inner().0;
         let Some(class) = inner.class_if_own(block) else { return false };
         // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
-        unsafe { inner.heap.push_front_by_address(block, class) }
+        unsafe { inner.heap.layer().push_direct_by_ptr(block, class) }
     }
 
     /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if
@@ -47,7 +50,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// `block` is a live block of this heap.
     #[must_use]
-    pub unsafe fn usable_size_of(&self, block: NonNull<u8>) -> usize {
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         let visit = self.visit();
         let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
             // SAFETY: the caller's promise; it lies in no segment.
@@ -57,10 +60,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
                 .unwrap_or(0);
         };
         // SAFETY: the caller's promise; it lies in a segment.
-        let capacity = unsafe { capacity_in_segment(&shared.map, block) };
-        #[cfg(feature = "checked")]
-        // SAFETY: what the heap gave to the block.
-        let capacity = unsafe { crate::heap::size_on_record(block, capacity) };
+        let capacity = unsafe { capacity_in_segment::<P>(&shared.map, block) };
+        if P::CHECKED {
+            // SAFETY: the heap gave that much to the block.
+            return unsafe { size_on_record(block, capacity) };
+        }
         capacity
     }
 }
@@ -70,12 +74,12 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
 /// # Safety
 ///
 /// `block` is a live block in a segment.
-pub(super) unsafe fn capacity_in_segment(map: &SegmentMap, block: NonNull<u8>) -> usize {
+pub(super) unsafe fn capacity_in_segment<F: Form>(map: &SegmentMap, block: NonNull<u8>) -> usize {
     if let Some(class) = map.class_at(block.addr().get()) {
         return class.size();
     }
     // SAFETY: in no run, so a header stands in front of it.
-    let cell = unsafe { Cell::of_payload(block) };
+    let cell = unsafe { Cell::<F>::of_payload(block) };
     // SAFETY: the block is live, so its cell stays as it is.
     unsafe { cell.header_of_foreign() }.size() - WORD
 }

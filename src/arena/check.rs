@@ -8,15 +8,16 @@
 //! In this order, because each is read with the help of what was verified before.
 
 use super::arena::Arena;
-use super::quiet::Quiet;
+use super::exclusive::Exclusive;
 use super::shared::Shared;
 use super::slot::State;
-use crate::heap::{Corruption, Rule};
+use crate::check::{Corruption, Rule, has_segment_at, room_from};
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
 use crate::small::segments::Owner;
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M, P, L> {
     /// Verifies every invariant of all heaps, and that the map of segments says what is whose.
     /// O(cells), and O(units · segments of an arena).
     ///
@@ -38,11 +39,12 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
     }
 
     /// The parts of the map are memory of the parent.
-    fn check_parts(&self, shared: &Shared<Arena<B, M, L>>) -> Result<(), Corruption> {
+    fn check_parts(&self, shared: &Shared<Arena<B, M, P, L>>) -> Result<(), Corruption> {
         self.0.parent.locked(|heap| {
             // A part may have a mapping of its own, which the heap can only find by its address.
             let is_mapped = heap.stats().mapped_blocks > 0;
-            let room = |at| Some(heap.room_from(at)).filter(|&room| room > 0 || !is_mapped);
+            let room =
+                |at| Some(room_from(heap.chunks(), at)).filter(|&room| room > 0 || !is_mapped);
             let Some((at, expected, found)) = shared.map.part_outside(room) else { return Ok(()) };
             Err(Corruption { at, rule: Rule::SegmentMap, expected, found })
         })
@@ -52,7 +54,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
     /// looked at. (That the heap's own units are right was verified with the heap.)
     fn check_unit(
         &self,
-        shared: &Shared<Arena<B, M, L>>,
+        shared: &Shared<Arena<B, M, P, L>>,
         at: usize,
         owner: Owner,
         number: usize,
@@ -65,7 +67,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Quiet<'_, B, C, M, L> {
         let has_segment = |arena| {
             // SAFETY: nobody else is in the heap.
             let (inner, _) = unsafe { Arena::enter(arena) };
-            inner.heap.has_segment_at(at)
+            has_segment_at(inner.heap.chunks(), at)
         };
         if is_dead || arena.is_some_and(has_segment) {
             return Ok(());

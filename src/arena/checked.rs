@@ -17,12 +17,15 @@ use super::ArenaHeap;
 use super::arena::Inner;
 use super::sync::Link;
 use super::visit::Visit;
-use crate::heap::{Misuse, MisuseHook, MisuseKind, examine_foreign, send};
+use crate::checked::{deallocate_sent, examine_foreign, has_block, send};
+use crate::checks::Checks;
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
+use crate::misuse::{Misuse, MisuseHook, MisuseKind};
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
 use crate::small::segments::Owner;
 
-impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Looks at a block of another arena that is freed here, and marks it. False: it must not be
     /// sent, and why was reported.
     ///
@@ -31,8 +34,10 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// As for [`send`](Inner::send), if it is a block.
     pub(super) unsafe fn may_send(&mut self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
         // SAFETY: the caller's promise.
-        let verdict = unsafe { send(&self.shared().map, block, layout) };
-        verdict.map_err(|misuse| self.heap.report(misuse)).is_ok()
+        let verdict = unsafe { send::<P>(&self.shared().map, block, layout) };
+        verdict
+            .map_err(|misuse| self.heap.inner().large.chunks.checks_mut().report(&misuse))
+            .is_ok()
     }
 
     /// Frees a block that others have sent. `next` is where its link leads: nowhere, if that cannot
@@ -47,7 +52,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         next: &mut Option<NonNull<Link>>,
     ) {
         // SAFETY: the caller's promise.
-        let is_sound = unsafe { self.heap.deallocate_sent(block.cast()) };
+        let is_sound = unsafe { deallocate_sent(self.heap.inner(), block.cast()) };
         let leads_home = |next: NonNull<Link>| {
             next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner
         };
@@ -55,18 +60,14 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             && is_sound
         {
             let (block, found) = (block.addr().get(), wild.addr().get());
-            self.heap.report(Misuse {
-                kind: MisuseKind::WriteAfterFree,
-                block,
-                at: block,
-                found,
-                expected: 0,
-            });
+            let kind = MisuseKind::WriteAfterFree;
+            let misuse = Misuse { kind, block, at: block, found, expected: 0 };
+            self.heap.inner().large.chunks.checks_mut().report(&misuse);
         }
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
     /// [`Inner::may_send`] for a caller that is in no arena.
     ///
     /// # Safety
@@ -75,7 +76,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     pub(super) unsafe fn may_send(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
         let Some(shared) = self.shared else { return false };
         // SAFETY: the caller's promise.
-        let verdict = unsafe { send(&shared.map, block, layout) };
+        let verdict = unsafe { send::<P>(&shared.map, block, layout) };
         verdict.map_err(|misuse| self.report(misuse)).is_ok()
     }
 
@@ -83,15 +84,19 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     /// arena left, cannot.
     fn report(&self, misuse: Misuse) {
         match self.go_in(0).or_else(|| self.go_in(1)) {
-            Some(mut inside) => inside.inner().0.heap.report(misuse),
+            Some(mut inside) => {
+                inside.inner().0.heap.inner().large.chunks.checks_mut().report(&misuse)
+            }
             None => {
-                let _: Option<()> = self.heap.parent.with(self.place(), |heap| heap.report(misuse));
+                let _: Option<()> = self.heap.parent.with(self.place(), |heap| {
+                    heap.inner().large.chunks.checks_mut().report(&misuse)
+                });
             }
         }
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Sets who is told of a misuse and decides what becomes of it, for the parent, the caller's
     /// arena, and all that are made from now on: to be called before others use the heap. See
     /// [`Heap::set_misuse_hook`](crate::Heap::set_misuse_hook). The hook may be called with the
@@ -99,9 +104,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
         let visit = self.visit();
         if let Some(mut inside) = visit.go_in(0) {
-            inside.inner().0.heap.set_misuse_hook(hook);
+            inside.inner().0.heap.inner().large.chunks.checks_mut().set_hook(hook);
         }
-        let _: Option<()> = self.parent.with(visit.place(), |heap| heap.set_misuse_hook(hook));
+        let _: Option<()> = self
+            .parent
+            .with(visit.place(), |heap| heap.inner().large.chunks.checks_mut().set_hook(hook));
     }
 
     /// Whether a block may be read, and moved to another one: it is live and has this layout, if
@@ -113,15 +120,17 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let Some(shared) = visit.shared.filter(|_| owner != Owner::NOBODY) else {
             return self
                 .parent
-                .with(visit.place(), |heap| heap.has_block(block, layout))
+                .with(visit.place(), |heap| has_block(heap.inner(), block, layout))
                 .unwrap_or(true);
         };
-        if let Some(mut inside) = visit.go_in(0)
-            && let (inner, _) = inside.inner()
-            && inner.owner == owner
-        {
-            return inner.heap.has_block(block, layout);
+        if let Some(mut inside) = visit.go_in(0) {
+            let (inner, _) = inside.inner();
+            if inner.owner == owner {
+                return has_block(inner.heap.inner(), block, layout);
+            }
         }
-        examine_foreign(&shared.map, block, layout).map_err(|misuse| visit.report(misuse)).is_ok()
+        examine_foreign::<P>(&shared.map, block, layout)
+            .map_err(|misuse| visit.report(misuse))
+            .is_ok()
     }
 }

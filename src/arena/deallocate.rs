@@ -7,11 +7,12 @@ use super::parent::Parent;
 use super::visit::{Inside, Visit};
 use super::{ArenaHeap, served};
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
-use crate::small::Front;
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
 use crate::small::segments::Owner;
+use crate::small::{Front, Layer};
 
-impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Frees a block of the arena.
     ///
     /// # Safety
@@ -20,7 +21,7 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
     #[inline(always)]
     unsafe fn deallocate(
         &mut self,
-        parent: &Parent<B, M, L>,
+        parent: &Parent<B, M, P, L>,
         block: NonNull<u8>,
         layout: Option<Layout>,
     ) {
@@ -30,12 +31,12 @@ impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
             // SAFETY: the caller's promise.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
             // SAFETY: the caller's promise.
-            None => unsafe { heap.deallocate_unsized(block) },
+            None => unsafe { heap.deallocate_by_ptr(block) },
         }
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
     /// Frees a block where the fast path found no arena.
     ///
     /// # Safety
@@ -62,9 +63,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
                 return unsafe { inside.inner().0.send(owner, block, layout) };
             }
         }
-        #[cfg(feature = "checked")]
         // SAFETY: the caller's promise.
-        if !unsafe { self.may_send(block, layout) } {
+        if P::CHECKED && !unsafe { self.may_send(block, layout) } {
             return;
         }
         // Who interrupts leaves nothing behind in an outbox.
@@ -74,7 +74,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> Visit<'_, B, C, M, L> {
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Frees a block. That always succeeds.
     ///
     /// # Time
@@ -88,7 +88,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// more.
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        let layout = served(layout);
+        let layout = served::<P>(layout);
         // SAFETY: the caller's promise.
         if !unsafe { self.deallocate_quickly(block, layout) } {
             // SAFETY: the caller's promise.
@@ -111,7 +111,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let Some(mut inside) = caller.go_in() else { return false };
         let inner = inside.inner().0;
         // SAFETY: the caller's promise; the block is this arena's.
-        inner.is_own(block) && unsafe { inner.heap.push_front(block, layout) }
+        inner.is_own(block) && unsafe { inner.heap.layer().push_direct(block, layout) }
     }
 
     /// Frees what the front cache has no room for, or is another's.

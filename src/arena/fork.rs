@@ -2,13 +2,13 @@
 //! others?
 //!
 //! ```text
-//!   before the fork   an arena in which nobody is ─► held: its slot's word, or the slot's state if it is retired
+//!   before the fork   an arena in which nobody is ─► held: its slot's word, or the slot's state if it is abandoned
 //!   in the parent     let go of
-//!   in the child      still held ─► Retired: adopted, or the arena of the next thread on the slot
+//!   in the child      still held ─► Abandoned: adopted, or the arena of the next thread on the slot
 //!                     not held ───► Dead: somebody may have been in the middle of something there
 //! ```
 //!
-//! A thread whose arena is held waits, but not for ever ([`Cpu::wait_for_fork`]): it may have what
+//! A thread whose arena is held waits, but not for ever ([`Slots::wait_for_fork`]): it may have what
 //! whoever forks needs to go on (the C library takes locks of its own after it has called us). It
 //! goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
 //!
@@ -33,6 +33,8 @@
 //! once, and earlier. An arena's own may be such: a copy of any time between mark and moment is the
 //! same. A caller's word must not be in one.
 
+use core::alloc::Layout;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
@@ -40,54 +42,45 @@ use super::arena::Arena;
 use super::shared::HasMailbox;
 use super::slot::{LEVELS, Slot, State};
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Hold, Map, SlotWord};
+use crate::profile::Profile;
+use crate::provider::{Hold, Map, SlotWord, Slots, Source};
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+/// What a library that serves a whole process does beside allocating: see `fork.rs`.
+pub trait ArenaHooks {
+    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls no function:
+    /// `None` only says that there is more to do.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](ArenaHeap::allocate).
+    #[must_use]
+    unsafe fn allocate_at_hand(&self, layout: Layout) -> Option<NonNull<u8>>;
+
     /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not
     /// lost to the child. False: there are others, and who is in there may be out soon; to try
     /// again is worth while, with the parent's lock given back in between.
     ///
-    /// O(slots that were ever attached). Only with a busy flag ([`Cpu::INTERRUPTED`]). Where there
+    /// O(slots that were ever attached). Only with a busy flag ([`Slots::INTERRUPTED`]). Where there
     /// are no others, nothing is written to: each page that is would have to be copied, also
     /// for a child that only begins another program.
     ///
     /// # Safety
     ///
     /// The caller has the parent's lock, or is the only thread. It keeps it until
-    /// [`release_after_fork`](ArenaHeap::release_after_fork), or
-    /// [`after_fork`](ArenaHeap::after_fork) in the child; or until it tries again.
-    pub unsafe fn hold_for_fork(&self) -> bool {
-        let own = self.caller().number;
-        let others = self.numbered_slots().filter(|(number, _)| *number != own);
-        others.fold(true, |all, (number, slot)| {
-            let is_done = match slot.state() {
-                State::Retired => slot.change(State::Retired, State::Held),
-                State::Claimed => false,
-                State::Attached => self.words(number, slot).all(|word| word.hold() != Hold::Busy),
-                State::New | State::Held | State::Dead => true,
-            };
-            all && is_done
-        })
-    }
+    /// [`postfork_parent`](ArenaHooks::postfork_parent), or
+    /// [`postfork_child`](ArenaHooks::postfork_child) in the child; or until it tries again.
+    unsafe fn prefork(&self) -> bool;
 
-    /// In the parent after a `fork`: lets go of what [`hold_for_fork`](ArenaHeap::hold_for_fork)
+    /// In the parent after a `fork`: lets go of what [`prefork`](ArenaHooks::prefork)
     /// holds.
     ///
     /// # Safety
     ///
     /// The caller has had the parent's lock since, or is the only thread.
-    pub unsafe fn release_after_fork(&self) {
-        for (number, slot) in self.numbered_slots() {
-            match slot.state() {
-                State::Held => slot.release(State::Retired),
-                State::Attached => self.words(number, slot).for_each(SlotWord::let_go),
-                _ => {}
-            }
-        }
-    }
+    unsafe fn postfork_parent(&self);
 
     /// In the child of a `fork`, where only the caller's thread goes on: the arenas of the others
-    /// that are still held are retired. The others are lost, and what is freed of theirs, for
+    /// that are still held are abandoned. The others are lost, and what is freed of theirs, for
     /// somebody may have been in the middle of something there. Where there are no others, nothing
     /// is written to.
     ///
@@ -99,11 +92,54 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     ///
     /// Nobody else is in the heap, or will go on with what they had begun. At the time of the
     /// `fork` nobody had the parent's lock but the caller, who has called
-    /// [`hold_for_fork`](ArenaHeap::hold_for_fork) with it, and may have given it back since.
-    pub unsafe fn after_fork(&self) {
+    /// [`prefork`](ArenaHooks::prefork) with it, and may have given it back since.
+    unsafe fn postfork_child(&self);
+
+    /// In the child of a `fork`, after [`postfork_child`](ArenaHooks::postfork_child): makes ready for
+    /// somebody else the slot of a thread that is not there, whether it had an arena or not.
+    /// False: its arena is lost, and nobody should get the slot.
+    ///
+    /// # Safety
+    ///
+    /// A thread had the slot that is not there, and nobody has got it since.
+    #[must_use]
+    unsafe fn take_over(&self, slot: usize) -> bool;
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHeap<B, C, M, P, L> {
+    #[inline(always)]
+    unsafe fn allocate_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.pop_at_hand(layout)
+    }
+
+    unsafe fn prefork(&self) -> bool {
+        let own = self.caller().number;
+        let others = self.numbered_slots().filter(|(number, _)| *number != own);
+        others.fold(true, |all, (number, slot)| {
+            let is_done = match slot.state() {
+                State::Abandoned => slot.change(State::Abandoned, State::Held),
+                State::Claimed => false,
+                State::Attached => self.words(number, slot).all(|word| word.hold() != Hold::Busy),
+                State::New | State::Held | State::Dead => true,
+            };
+            all && is_done
+        })
+    }
+
+    unsafe fn postfork_parent(&self) {
+        for (number, slot) in self.numbered_slots() {
+            match slot.state() {
+                State::Held => slot.release(State::Abandoned),
+                State::Attached => self.words(number, slot).for_each(SlotWord::let_go),
+                _ => {}
+            }
+        }
+    }
+
+    unsafe fn postfork_child(&self) {
         let Some(shared) = self.shared() else { return };
         let own = self.caller().number;
-        let (mut are_others, mut retired) = (false, 0);
+        let (mut are_others, mut abandoned) = (false, 0);
         for (number, slot) in self.numbered_slots().filter(|(number, _)| *number != own) {
             let is_whole = match slot.state() {
                 State::New if arenas(slot).next().is_none() => continue,
@@ -113,8 +149,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             };
             are_others = true;
             if is_whole {
-                retire(slot);
-                retired += 1;
+                abandon(slot);
+                abandoned += 1;
             } else {
                 slot.release(State::Dead);
             }
@@ -127,18 +163,10 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             self.words(own, slot).for_each(SlotWord::let_go);
             forget_claims(slot);
         }
-        shared.retired.store(retired, Ordering::Relaxed);
+        shared.abandoned.store(abandoned, Ordering::Relaxed);
     }
 
-    /// In the child of a `fork`, after [`after_fork`](ArenaHeap::after_fork): makes ready for
-    /// somebody else the slot of a thread that is not there, whether it had an arena or not.
-    /// False: its arena is lost, and nobody should get the slot.
-    ///
-    /// # Safety
-    ///
-    /// A thread had the slot that is not there, and nobody has got it since.
-    #[must_use]
-    pub unsafe fn take_over(&self, slot: usize) -> bool {
+    unsafe fn take_over(&self, slot: usize) -> bool {
         let Some(slot) = self.shared().and_then(|shared| shared.slot(slot)) else { return true };
         if slot.has_lock() {
             // It was waiting for the lock.
@@ -146,9 +174,11 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         }
         slot.state() != State::Dead
     }
+}
 
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// All slots that were ever attached, and their numbers.
-    fn numbered_slots(&self) -> impl Iterator<Item = (usize, &Slot<Arena<B, M, L>>)> {
+    fn numbered_slots(&self) -> impl Iterator<Item = (usize, &Slot<Arena<B, M, P, L>>)> {
         self.shared().into_iter().flat_map(|shared| shared.slots().enumerate())
     }
 
@@ -157,7 +187,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     fn words<'a>(
         &'a self,
         number: usize,
-        slot: &'a Slot<Arena<B, M, L>>,
+        slot: &'a Slot<Arena<B, M, P, L>>,
     ) -> impl Iterator<Item = &'a SlotWord> {
         const { assert!(C::INTERRUPTED, "without a busy flag nobody knows which arenas are whole") };
         (0..LEVELS).filter(|&level| level == 0 || slot.arena(level).is_some()).map(move |level| {
@@ -166,25 +196,25 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 }
 
-fn arenas<B: Break, M: Map, L: RawLock>(
-    slot: &Slot<Arena<B, M, L>>,
-) -> impl Iterator<Item = &Arena<B, M, L>> {
+fn arenas<B: Source, M: Map, P: Profile, L: RawLock>(
+    slot: &Slot<Arena<B, M, P, L>>,
+) -> impl Iterator<Item = &Arena<B, M, P, L>> {
     // SAFETY: an arena that is there stays; others see of it what a mailbox is.
     (0..LEVELS).filter_map(|level| slot.arena(level)).map(|arena| unsafe { arena.as_ref() })
 }
 
 /// Retires a slot as its user has left it: it is tidied up by whoever needs memory. A child that
 /// does not touches none of its pages.
-fn retire<B: Break, M: Map, L: RawLock>(slot: &Slot<Arena<B, M, L>>) {
+fn abandon<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P, L>>) {
     for level in 0..LEVELS {
         slot.word(level).clear();
     }
     slot.set_untidy(true);
     forget_claims(slot);
-    slot.release(State::Retired);
+    slot.release(State::Abandoned);
 }
 
 /// Who has claimed a packet for a block of this slot's, and is not there, will never send it.
-fn forget_claims<B: Break, M: Map, L: RawLock>(slot: &Slot<Arena<B, M, L>>) {
+fn forget_claims<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P, L>>) {
     arenas(slot).for_each(|arena| arena.mailbox().forget_claims());
 }

@@ -5,13 +5,16 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::arena::Inner;
+use super::has_layer;
 use super::mailbox::Mailbox;
 use super::outbox::{Parcel, UNKNOWN_SIZE};
 use super::packets::Packets;
 use super::parent::Parent;
 use super::sync::{BATCH, Link};
+use crate::checked::deallocate_sent;
 use crate::lock::RawLock;
-use crate::provider::{Break, Map};
+use crate::profile::Profile;
+use crate::provider::{Map, Source};
 use crate::small::segments::Owner;
 use crate::small::{Class, Front};
 
@@ -45,7 +48,7 @@ fn parcel(block: NonNull<u8>, class: Option<Class>, layout: Option<Layout>) -> P
     Parcel { block, size, note: class.map_or(0, |class| class.index() as u8 + 1) }
 }
 
-impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Whether others may have freed blocks of this arena that were not taken up.
     #[inline(always)]
     pub(super) fn has_mail(&self, mailbox: &Mailbox) -> bool {
@@ -56,18 +59,20 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// True if there was any.
     pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
-        #[cfg(feature = "checked")]
-        let free = |block, _| {
-            // SAFETY: it was in a packet of this arena's.
-            unsafe { heap.deallocate_sent(block) };
-        };
-        #[cfg(not(feature = "checked"))]
-        let free = |block, note: u8| match Class::from_index(usize::from(note).wrapping_sub(1)) {
-            // SAFETY: a block of this arena, which somebody freed as one of this class; the map of
-            // segments led them here.
-            Some(class) => unsafe { heap.deallocate_as(block, class) },
-            // SAFETY: a block of this arena, which somebody freed.
-            None => unsafe { heap.deallocate_unsized(block) },
+        let free = |block, note: u8| {
+            if P::CHECKED {
+                // SAFETY: it was in a packet of this arena's.
+                unsafe { deallocate_sent(heap.inner(), block) };
+                return;
+            }
+            let class = Class::from_index(usize::from(note).wrapping_sub(1));
+            match class.filter(|_| has_layer::<P>()) {
+                // SAFETY: a block of this arena, which its user freed as one of this class; the map
+                // of segments led there.
+                Some(class) => unsafe { heap.inner().deallocate_as(block, class) },
+                // SAFETY: a block of this arena, which its user freed.
+                None => unsafe { heap.inner().deallocate_by_ptr(block) },
+            }
         };
         // SAFETY: who is in the arena is alone.
         let packets = unsafe { mailbox.take(packets, &mut self.turn, free) };
@@ -83,17 +88,14 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
             let Some(block) = next else { break };
             // SAFETY: it was in the list, and is nobody else's.
             next = unsafe { Link::read(block) };
-            #[cfg(feature = "checked")]
-            // SAFETY: it was in the list.
-            unsafe {
-                self.take_up_one(block, &mut next)
-            };
-            #[cfg(not(feature = "checked"))]
-            // SAFETY: a block of this arena, which somebody freed; the map of segments led them
-            // here.
-            unsafe {
-                self.heap.deallocate_unsized(block.cast())
-            };
+            if P::CHECKED {
+                // SAFETY: it was in the list.
+                unsafe { self.take_up_one(block, &mut next) };
+            } else {
+                // SAFETY: a block of this arena, which its user freed; the map of segments led
+                // there.
+                unsafe { self.heap.deallocate_by_ptr(block.cast()) };
+            }
         }
         self.inbox = next;
         true
@@ -102,7 +104,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     /// Takes up some of what others have freed. If it did not all fit into packets, there are more
     /// packets from now on.
     #[inline(never)]
-    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, L>, mailbox: &Mailbox) {
+    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, P, L>, mailbox: &Mailbox) {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(parent) };
         self.take_up(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
@@ -139,7 +141,7 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
         block: NonNull<u8>,
         layout: Option<Layout>,
     ) -> bool {
-        if cfg!(feature = "checked") {
+        if P::CHECKED {
             return false;
         }
         let Some((owner, class)) = self.near.look(block.addr().get()) else { return false };
@@ -165,9 +167,8 @@ impl<B: Break, M: Map, L: RawLock> Inner<B, M, L> {
     #[inline(never)]
     pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         let shared = self.shared();
-        #[cfg(feature = "checked")]
         // SAFETY: the caller's promise.
-        if !unsafe { self.may_send(block, layout) } {
+        if P::CHECKED && !unsafe { self.may_send(block, layout) } {
             return;
         }
         let class = match layout {

@@ -28,33 +28,31 @@
 //! is one, and more by and by, up to an eighth of the most that the arena has had; the rest in the
 //! list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes
 //! back to the producer, so what grows with time is none of these.
-//! Where memory runs out, what lies between live blocks in the arenas of retired slots is within
+//! Where memory runs out, what lies between live blocks in the arenas of abandoned slots is within
 //! reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
-mod adopt;
 mod allocate;
 mod arena;
 mod attach;
 mod by_address;
 mod check;
-#[cfg(feature = "checked")]
 mod checked;
 mod deallocate;
+mod empty;
+mod exclusive;
 mod fork;
 mod mail;
 mod mailbox;
 mod outbox;
 mod packets;
 mod parent;
-mod quiet;
 mod remote;
 mod resize;
 mod settings;
 mod shared;
 mod slot;
-mod supply;
 mod sync;
 mod visit;
 
@@ -63,16 +61,18 @@ use core::fmt;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::cell::WORD;
+use crate::cell::{Form, WORD};
 use crate::lock::{RawLock, Spin};
-use crate::provider::{Break, Cpu, Map, NoMap};
-use crate::small::MIDDLING_MAX;
+use crate::profile::{Profile, Usual};
+use crate::provider::{FixedBreak, InitError, LateBreak, Map, NoMap, Slots, Source};
+use crate::small::{Class, Front, Layer, MIDDLING_MAX};
 
 use arena::Arena;
 use parent::Parent;
 use shared::Shared;
 
-pub use quiet::{ArenaStats, Quiet};
+pub use exclusive::{ArenaStats, Exclusive};
+pub use fork::ArenaHooks;
 
 /// A larger block, in bytes, comes from the parent: what the front cache has no class for.
 const LARGE: usize = MIDDLING_MAX;
@@ -80,16 +80,37 @@ const LARGE: usize = MIDDLING_MAX;
 /// A more aligned block comes from the parent.
 const ALIGNED: usize = 4096;
 
-/// The layout that a heap is asked for. A block that another frees holds a link on its way back:
-/// with the profile `checked`, which looks behind the caller's bytes, that are as many at least.
-const fn served(layout: Layout) -> Layout {
-    if !cfg!(feature = "checked") || layout.size() >= WORD {
+/// Returns the layout that a heap is asked for. A block that another caller frees holds a link on
+/// its way back: a checked heap, which looks behind the caller's bytes, takes that many at least.
+#[inline(always)]
+const fn served<F: Form>(layout: Layout) -> Layout {
+    if !F::CHECKED || layout.size() >= WORD {
         return layout;
     }
     match Layout::from_size_align(WORD, layout.align()) {
         Ok(layout) => layout,
         Err(_) => layout,
     }
+}
+
+/// Returns a layout as long as the blocks of its class, if it is that of a medium block, in an
+/// arena whose front cache keeps such blocks.
+#[inline(always)]
+fn in_full<P: Profile>(layout: Layout) -> Layout {
+    // A checked heap has no front cache that blocks go to unseen.
+    if P::CHECKED || !has_layer::<P>() { layout } else { Front::in_full(layout) }
+}
+
+/// Returns whether an arena has a layer of small blocks.
+#[inline(always)]
+const fn has_layer<P: Profile>() -> bool {
+    <<P::Arena as Profile>::LayerOf<P::Arena> as Layer<P::Arena>>::PRESENT
+}
+
+/// Returns the class of a layout whose blocks an arena's layer serves.
+#[inline(always)]
+fn class_of<P: Profile>(layout: Layout) -> Option<Class> {
+    if has_layer::<P>() { Class::of(layout) } else { None }
 }
 
 /// Whether blocks of this layout come from the parent.
@@ -104,7 +125,7 @@ const fn is_large(layout: Layout) -> bool {
 ///
 /// An interrupt handler may allocate and free, also if it has hit the middle of either. It never
 /// waits for the code that it interrupted: while that has the parent's lock, there is what the
-/// slot's second arena has (a segment of 64 KiB at first, if [`Cpu::NESTS`]), no block of more than
+/// slot's second arena has (a segment of 64 KiB at first, if [`Slots::NESTS`]), no block of more than
 /// 128 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```
@@ -129,10 +150,10 @@ const fn is_large(layout: Layout) -> bool {
 /// * `shared` is null, or what all slots share: then it stays
 /// * a block lies in a segment of the arena that it came from, or in no segment, and is the
 ///   parent's
-pub struct ArenaHeap<B, C, M = NoMap, L = Spin> {
-    shared: AtomicPtr<Shared<Arena<B, M, L>>>,
+pub struct ArenaHeap<B, C, M = NoMap, P: Profile = Usual, L = Spin> {
+    shared: AtomicPtr<Shared<Arena<B, M, P, L>>>,
     cpu: C,
-    parent: Parent<B, M, L>,
+    parent: Parent<B, M, P, L>,
 }
 
 impl<B, C> ArenaHeap<B, C> {
@@ -144,12 +165,20 @@ impl<B, C> ArenaHeap<B, C> {
     }
 }
 
-impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, Usual, L> {
     /// An empty heap that gives large blocks mappings of their own (see
     /// [`Heap::with_map`](crate::Heap::with_map)), unless there is [none](NoMap); whose parent
     /// is behind any lock.
     #[must_use]
     pub const fn with_map(brk: B, cpu: C, map: M) -> Self {
+        Self::with_profile(brk, cpu, map)
+    }
+}
+
+impl<B, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
+    /// An empty heap of any profile, whose parent is behind any lock.
+    #[must_use]
+    pub const fn with_profile(brk: B, cpu: C, map: M) -> Self {
         Self { shared: AtomicPtr::new(ptr::null_mut()), cpu, parent: Parent::new(brk, map) }
     }
 
@@ -159,16 +188,87 @@ impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: LateBreak, C, P: Profile, L: RawLock> ArenaHeap<B, C, NoMap, P, L> {
+    /// A heap whose break is unset: it answers out of memory until [`init`](ArenaHeap::init) or
+    /// [`init_with`](ArenaHeap::init_with) sets the break.
+    #[must_use]
+    pub const fn empty(cpu: C) -> Self {
+        Self::with_profile(B::UNSET, cpu, NoMap)
+    }
+}
+
+impl<B: LateBreak, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
+    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it.
+    ///
+    /// ```
+    /// use brkalloc::{ArenaHeap, FixedBreak, InitError, SingleCpu};
+    ///
+    /// // SAFETY: this program has one thread.
+    /// static HEAP: ArenaHeap<FixedBreak, SingleCpu> =
+    ///     ArenaHeap::empty(unsafe { SingleCpu::new() });
+    ///
+    /// fn found_memory(base: *mut u8, len: usize) -> Result<(), InitError> {
+    ///     // SAFETY: the boot loader left the region free, and only this heap takes it.
+    ///     unsafe { HEAP.init(base, len) }
+    /// }
+    /// # let memory = Box::leak(vec![0; 1 << 20].into_boxed_slice());
+    /// # let (base, len) = (memory.as_mut_ptr(), memory.len());
+    /// # let layout = core::alloc::Layout::new::<u64>();
+    /// # assert_eq!(unsafe { HEAP.allocate(layout) }, None);
+    /// # found_memory(base, len).unwrap();
+    /// # assert!(unsafe { HEAP.allocate(layout) }.is_some());
+    /// # assert_eq!(found_memory(base, len), Err(InitError::AlreadyInitialized));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Locked::init`](crate::Locked::init). The heap has not changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Locked::init`](crate::Locked::init). The caller has not interrupted an operation of
+    /// this heap.
+    pub unsafe fn init(&self, base: *mut u8, len: usize) -> Result<(), InitError>
+    where
+        B: LateBreak<Inner = FixedBreak>,
+    {
+        // SAFETY: the caller upholds the clauses of `try_from_raw` for this region.
+        let brk = unsafe { FixedBreak::try_from_raw(base, len) }?;
+        self.parent.locked(|heap| heap.provider_mut().set(brk))
+    }
+
+    /// Sets the break, once the kernel has made it.
+    ///
+    /// # Errors
+    ///
+    /// The heap has a break, which stays. `brk` is dropped.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Locked::init_with`](crate::Locked::init_with). The caller has not interrupted an
+    /// operation of this heap.
+    pub unsafe fn init_with(&self, brk: B::Inner) -> Result<(), InitError> {
+        self.parent.locked(|heap| heap.provider_mut().set(brk))
+    }
+}
+
+impl<B: LateBreak, C: Default, P: Profile, L: RawLock> Default for ArenaHeap<B, C, NoMap, P, L> {
+    /// [`empty`](ArenaHeap::empty).
+    fn default() -> Self {
+        Self::empty(C::default())
+    }
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// What all slots share, if it is there already.
     #[inline(always)]
-    fn shared(&self) -> Option<&Shared<Arena<B, M, L>>> {
+    fn shared(&self) -> Option<&Shared<Arena<B, M, P, L>>> {
         // SAFETY: once it is there, it stays.
         unsafe { self.shared.load(Ordering::Acquire).as_ref() }
     }
 }
 
-impl<B, C, M, L> fmt::Debug for ArenaHeap<B, C, M, L> {
+impl<B, C, M, P: Profile, L> fmt::Debug for ArenaHeap<B, C, M, P, L> {
     /// Waits for nobody, and so does not look behind the lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ArenaHeap").finish_non_exhaustive()

@@ -93,9 +93,7 @@ impl Outbox {
 
 impl Box {
     fn send<'mail>(&mut self, mailbox_of: &impl Fn(Owner) -> Option<&'mail Mailbox>) {
-        if !self.blocks.is_empty()
-            && let Some(mailbox) = mailbox_of(self.to)
-        {
+        if let Some(mailbox) = mailbox_of(self.to).filter(|_| !self.blocks.is_empty()) {
             // SAFETY: what `put` was promised of each.
             unsafe { mailbox.send(&self.blocks) };
         }

@@ -101,7 +101,7 @@ impl Batch {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Packet {
-    pub(super) batch: BatchCell,
+    pub(super) batch: BatchCell<Batch>,
     pub(super) state: AtomicUsize,
 }
 
@@ -184,12 +184,8 @@ impl Packets {
     pub(super) fn claim(&self) -> Option<usize> {
         let mut number = self.tail.0.load(Ordering::Relaxed);
         loop {
-            let ahead = self
-                .packet(number)
-                .state
-                .load(Ordering::Acquire)
-                .wrapping_sub(empty(number))
-                .cast_signed();
+            let state = self.packet(number).state.load(Ordering::Acquire);
+            let ahead = state.wrapping_sub(empty(number)) as isize;
             match ahead {
                 ..0 => return None,
                 0 => {

@@ -17,13 +17,14 @@ use super::sync::Link;
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::locked::Locked;
-use crate::provider::{Break, Map};
+use crate::profile::Profile;
+use crate::provider::{Map, Source};
 
 /// A heap, its lock, and what waits for it.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Parent<B, M, L> {
-    heap: Locked<Heap<B, M>, L>,
+pub(super) struct Parent<B, M, P: Profile, L> {
+    heap: Locked<Heap<B, M, P>, L>,
     waiting: RemoteList,
 }
 
@@ -44,24 +45,24 @@ impl<T> Drop for Noted<'_, T> {
     }
 }
 
-impl<B, M, L: RawLock> Parent<B, M, L> {
+impl<B, M, P: Profile, L: RawLock> Parent<B, M, P, L> {
     pub(super) const fn new(brk: B, map: M) -> Self {
-        Self { heap: Locked::<Heap<B, M>, L>::with_map(brk, map), waiting: RemoteList::new() }
+        Self { heap: Locked::from_heap(Heap::with_profile(brk, map)), waiting: RemoteList::new() }
     }
 
     /// Runs `run` with the heap locked. Only where nobody is interrupted who may have the lock.
-    pub(super) fn locked<R>(&self, run: impl FnOnce(&mut Heap<B, M>) -> R) -> R {
+    pub(super) fn locked<R>(&self, run: impl FnOnce(&mut Heap<B, M, P>) -> R) -> R {
         // SAFETY: callers in this folder leave heap and provider in place.
-        unsafe { self.heap.with_mut(run) }
+        unsafe { self.heap.with(run) }
     }
 }
 
-impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
     /// Runs `run` with the heap locked. `None`: who was interrupted here has the lock.
     pub(super) fn with<T, R>(
         &self,
         place: Place<'_, T>,
-        run: impl FnOnce(&mut Heap<B, M>) -> R,
+        run: impl FnOnce(&mut Heap<B, M, P>) -> R,
     ) -> Option<R> {
         let Some(slot) = place.slot() else { return Some(self.locked(run)) };
         if slot.has_lock() {
@@ -86,11 +87,11 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
         block: NonNull<u8>,
         layout: Option<Layout>,
     ) {
-        let freed = self.with(place, |heap| match layout.filter(|_| cfg!(feature = "checked")) {
+        let freed = self.with(place, |heap| match layout.filter(|_| P::CHECKED) {
             // SAFETY: the caller's promise.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
             // SAFETY: the caller's promise.
-            None => unsafe { heap.deallocate_unsized(block) },
+            None => unsafe { heap.deallocate_by_ptr(block) },
         });
         if freed.is_none() {
             let mut chain = Chain::EMPTY;
@@ -101,7 +102,7 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
     }
 
     /// Frees what waits: no more than interrupt handlers have freed while the lock was held.
-    fn free_waiting(&self, heap: &mut Heap<B, M>) {
+    fn free_waiting(&self, heap: &mut Heap<B, M, P>) {
         if self.waiting.is_empty() {
             return;
         }
@@ -110,7 +111,7 @@ impl<B: Break, M: Map, L: RawLock> Parent<B, M, L> {
             // SAFETY: it was in the list, and nobody else has it.
             next = unsafe { Link::read(block) };
             // SAFETY: `free`'s promise.
-            unsafe { heap.deallocate_unsized(block.cast()) };
+            unsafe { heap.deallocate_by_ptr(block.cast()) };
         }
     }
 }

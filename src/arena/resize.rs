@@ -13,14 +13,16 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::by_address::capacity_in_segment;
-use super::{ArenaHeap, is_large, served};
+use super::{ArenaHeap, class_of, in_full, is_large, served};
+use crate::checked::{guarded_layout, relabel};
 use crate::heap::Heap;
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map};
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
+use crate::small::Layer;
 use crate::small::segments::Owner;
-use crate::small::{Class, Front};
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     /// Another's block moves to the caller's arena, unless it can stay as it is.
     ///
@@ -42,7 +44,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
-        let (old, new) = (served(layout), served(new));
+        let (old, new) = (served::<P>(layout), served::<P>(new));
         // SAFETY: the caller's promise.
         match unsafe { self.resize_quickly(block, new) } {
             Some(resized) => Some(resized),
@@ -64,12 +66,8 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     /// be used, and its layout is `new`.
     #[must_use]
     #[inline]
-    pub unsafe fn reallocate_unsized(
-        &self,
-        block: NonNull<u8>,
-        new: Layout,
-    ) -> Option<NonNull<u8>> {
-        let new = served(new);
+    pub unsafe fn reallocate_by_ptr(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        let new = served::<P>(new);
         // SAFETY: the caller's promise.
         match unsafe { self.resize_quickly(block, new) } {
             Some(resized) => Some(resized),
@@ -89,7 +87,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     #[inline(always)]
     unsafe fn resize_quickly(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
         // What is guarded goes through the whole operation.
-        if cfg!(feature = "checked") {
+        if P::CHECKED {
             return None;
         }
         let caller = self.caller();
@@ -97,7 +95,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let inner = inside.inner().0;
         let class_of_run = inner.class_if_own(block)??;
         // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
-        unsafe { inner.heap.resize_in_front(block, class_of_run, new) }
+        unsafe { inner.heap.layer().resize_direct(block, class_of_run, new) }
     }
 
     /// Both of them. If the old layout is known, the new alignment is the old one.
@@ -116,13 +114,12 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         if let Some(block) = unsafe { self.resize_in_its_heap(block, old, new) } {
             return Some(block);
         }
-        #[cfg(feature = "checked")]
-        if !self.may_move(block, old) {
+        if P::CHECKED && !self.may_move(block, old) {
             return None;
         }
         // SAFETY: the caller's promise.
-        let capacity = old.map_or_else(|| unsafe { self.usable_size_of(block) }, |old| old.size());
-        if !cfg!(feature = "checked") && stays(block, old, capacity, new) {
+        let capacity = old.map_or_else(|| unsafe { self.usable_size(block) }, |old| old.size());
+        if !P::CHECKED && stays::<P>(block, old, capacity, new) {
             return Some(block);
         }
         // SAFETY: the caller keeps the heap as long as its blocks.
@@ -137,7 +134,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
             // SAFETY: as above.
             Some(old) => unsafe { self.deallocate(block, old) },
             // SAFETY: as above.
-            None => unsafe { self.deallocate_unsized(block) },
+            None => unsafe { self.deallocate_by_ptr(block) },
         }
         Some(moved)
     }
@@ -152,28 +149,25 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     unsafe fn leave(&self, block: NonNull<u8>, new: Layout) -> bool {
         let visit = self.visit();
         let at = block.addr().get();
-        if !at.is_multiple_of(new.align()) {
+        if !at % new.align() == 0 {
             return false;
         }
         let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
             // The parent's are freed by address alone, unless the layout is looked at as well.
-            return !cfg!(feature = "checked");
+            return !P::CHECKED;
         };
-        #[cfg(feature = "checked")]
-        let Some(full) = crate::heap::guarded_layout(new).map(Front::in_full) else { return false };
-        #[cfg(not(feature = "checked"))]
-        let full = Front::in_full(new);
+        let longer = if P::CHECKED { guarded_layout(new) } else { Some(new) };
+        let Some(full) = longer.map(in_full::<P>) else { return false };
         // SAFETY: the caller's promise; it lies in a segment.
-        let capacity = unsafe { capacity_in_segment(&shared.map, block) };
-        let may_stay = match (Class::of(full), shared.map.class_at(at)) {
+        let capacity = unsafe { capacity_in_segment::<P>(&shared.map, block) };
+        let may_stay = match (class_of::<P>(full), shared.map.class_at(at)) {
             (Some(class), Some(class_of_run)) => class.may_take_over(class_of_run, block),
             (Some(class), None) => class.size() <= capacity,
             (None, in_run) => in_run.is_none() && full.size() <= capacity,
         };
-        #[cfg(feature = "checked")]
-        if may_stay {
+        if P::CHECKED && may_stay {
             // SAFETY: a live block, which was examined, and has room for that.
-            unsafe { crate::heap::relabel(&shared.map, block, new) };
+            unsafe { relabel::<P>(&shared.map, block, new) };
         }
         may_stay
     }
@@ -207,7 +201,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
         let heap = unsafe { inner.heap(&self.parent) };
         // A middling block has the length of its class, however it came to be one.
         // SAFETY: the caller's promise.
-        unsafe { reallocate(heap, block, old, Front::in_full(new)) }
+        unsafe { reallocate(heap, block, old, in_full::<P>(new)) }
     }
 }
 
@@ -215,9 +209,9 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
 ///
 /// # Safety
 ///
-/// As for [`Heap::reallocate`], or [`Heap::reallocate_unsized`].
-unsafe fn reallocate<B: Break, M: Map, const LISTS: usize>(
-    heap: &mut Heap<B, M, LISTS>,
+/// As for [`Heap::reallocate`], or [`Heap::reallocate_by_ptr`].
+unsafe fn reallocate<B: Source, M: Map, P: Profile>(
+    heap: &mut Heap<B, M, P>,
     block: NonNull<u8>,
     old: Option<Layout>,
     new: Layout,
@@ -226,17 +220,22 @@ unsafe fn reallocate<B: Break, M: Map, const LISTS: usize>(
         // SAFETY: the caller's promise.
         Some(old) => unsafe { heap.reallocate(block, old, new.size()) },
         // SAFETY: the caller's promise.
-        None => unsafe { heap.reallocate_unsized(block, new) },
+        None => unsafe { heap.reallocate_by_ptr(block, new) },
     }
 }
 
 /// Whether a block of `capacity` bytes may keep its place with another layout, whoever's it is: its
 /// size does not have to be told to its owner.
-fn stays(block: NonNull<u8>, old: Option<Layout>, capacity: usize, new: Layout) -> bool {
+fn stays<P: Profile>(
+    block: NonNull<u8>,
+    old: Option<Layout>,
+    capacity: usize,
+    new: Layout,
+) -> bool {
     let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
-    match old.map(Class::of) {
-        None => is_half_full && block.addr().get().is_multiple_of(new.align()),
+    match old.map(class_of::<P>) {
+        None => is_half_full && block.addr().get() % new.align() == 0,
         Some(None) => is_half_full,
-        Some(class) => class == Class::of(new),
+        Some(class) => class == class_of::<P>(new),
     }
 }

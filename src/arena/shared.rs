@@ -31,8 +31,8 @@ pub(super) struct Shared<T> {
     slots: NonNull<Slot<T>>,
     len: usize,
     pub(super) map: SegmentMap,
-    /// Slots that are retired, or claimed.
-    pub(super) retired: AtomicUsize,
+    /// Slots that are abandoned, or claimed.
+    pub(super) abandoned: AtomicUsize,
     /// Slots from this number on are new: nobody has to look at their memory, of which most may
     /// never have been touched.
     reached: AtomicUsize,

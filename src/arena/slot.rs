@@ -1,8 +1,8 @@
 //! A slot: whose turn it is to use an arena, without a lock.
 //!
 //! ```text
-//!            attach                       retire                    claim: another one tidies up
-//!   New ───────────────► Attached ───────────────────► Retired ◄─────────────────────────────► Claimed
+//!            attach                       abandon                    claim: another one tidies up
+//!   New ───────────────► Attached ───────────────────► Abandoned ◄─────────────────────────────► Claimed
 //!                            ▲                          │   ▲
 //!                            └───────── attach ─────────┘   └── around a fork ──► Held              Dead: in the child (fork.rs)
 //!
@@ -20,11 +20,11 @@
 //! others, but none that is unfinished; and once it is stored, whoever comes finds it taken. What
 //! is left to be done is to keep the compiler from moving accesses to the arena out from between
 //! the two stores: a compiler fence each. The first level's word may be the provider's
-//! ([`Cpu::word`](crate::Cpu::word)). Where nobody is ever interrupted
-//! ([`Cpu::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
+//! ([`Slots::word`](crate::Cpu::word)). Where nobody is ever interrupted
+//! ([`Slots::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
 //!
 //! `state` is for those who are not on the slot: whoever claims or attaches acquires what was
-//! released by whoever retired, or gave up the claim.
+//! released by whoever abandoned, or gave up the claim.
 
 use core::ptr::NonNull;
 
@@ -42,7 +42,7 @@ pub(super) enum State {
     /// They are for the caller on the slot.
     Attached,
     /// They are nobody's.
-    Retired,
+    Abandoned,
     /// They are nobody's, and somebody tidies them up.
     Claimed,
     /// They are nobody's, and somebody who forks sees to it that this is so as long as the process
@@ -58,7 +58,7 @@ impl State {
         match number {
             0 => Self::New,
             1 => Self::Attached,
-            2 => Self::Retired,
+            2 => Self::Abandoned,
             3 => Self::Claimed,
             4 => Self::Held,
             _ => Self::Dead,
@@ -83,7 +83,7 @@ pub(super) struct Slot<T> {
     state: AtomicU8,
     /// The caller on the slot has the parent's lock, or is about to take it.
     has_lock: AtomicBool,
-    /// It was retired in the child of a fork, as its thread had left it.
+    /// It was abandoned in the child of a fork, as its thread had left it.
     is_untidy: AtomicBool,
 }
 

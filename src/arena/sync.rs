@@ -7,11 +7,7 @@ pub(super) use core::sync::atomic::{Ordering, compiler_fence};
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ptr::{self, NonNull};
-
-use super::mailbox::Mailbox;
-use super::packets::{Apart, Batch, Packet, Packets};
-use super::remote::RemoteList;
+use core::ptr::NonNull;
 
 /// Blocks of a batch: so many that a packet has eight cache lines, where a word has eight bytes.
 pub(super) const BATCH: usize = 55;
@@ -36,24 +32,29 @@ pub(super) fn fetch<T>(at: *const T) {
 
 /// What is in a packet: a batch that goes from who frees to the owner.
 #[derive(Debug)]
-pub(super) struct BatchCell(UnsafeCell<MaybeUninit<Batch>>);
+pub(super) struct BatchCell<T>(UnsafeCell<MaybeUninit<T>>);
 
-impl BatchCell {
+impl<T: Copy> BatchCell<T> {
+    /// A cell without a batch.
+    pub(super) const fn empty() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
     /// Puts a batch in.
     ///
     /// # Safety
     ///
     /// The packet is the caller's.
-    pub(super) unsafe fn write(&self, batch: &Batch) {
+    pub(super) unsafe fn write(&self, batch: &T) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.get().cast::<Batch>().write(*batch) };
+        unsafe { self.0.get().cast::<T>().write(*batch) };
     }
 
     /// Has its lines fetched, which somebody is going to read.
     #[inline(always)]
     pub(super) fn fetch(&self) {
         let lines = self.0.get().cast::<[u8; LINE]>();
-        (0..size_of::<Batch>().div_ceil(LINE)).for_each(|line| fetch(lines.wrapping_add(line)));
+        (0..size_of::<T>().div_ceil(LINE)).for_each(|line| fetch(lines.wrapping_add(line)));
     }
 
     /// Looks at what is in it.
@@ -62,9 +63,9 @@ impl BatchCell {
     ///
     /// The packet is the caller's, and a batch is in it.
     #[inline(always)]
-    pub(super) unsafe fn read(&self, look: impl FnOnce(&Batch)) {
+    pub(super) unsafe fn read(&self, look: impl FnOnce(&T)) {
         // SAFETY: the caller's promise.
-        look(unsafe { &*self.0.get().cast::<Batch>() });
+        look(unsafe { &*self.0.get().cast::<T>() });
     }
 }
 
@@ -95,40 +96,5 @@ impl Link {
     pub(super) unsafe fn write(at: NonNull<Self>, next: Option<NonNull<Self>>) {
         // SAFETY: the caller's promise.
         unsafe { at.write(Self(next)) };
-    }
-}
-
-impl RemoteList {
-    /// An empty list. (It is here because loom's cannot be made at compile time.)
-    pub(super) const fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()) }
-    }
-}
-
-impl Packet {
-    const fn new() -> Self {
-        Self {
-            batch: BatchCell(UnsafeCell::new(MaybeUninit::uninit())),
-            state: AtomicUsize::new(0),
-        }
-    }
-}
-
-impl Packets {
-    /// Empty packets.
-    pub(super) const fn new() -> Self {
-        Self {
-            head: AtomicUsize::new(0),
-            tail: Apart(AtomicUsize::new(0)),
-            next: AtomicPtr::new(ptr::null_mut()),
-            packets: [const { Packet::new() }; PACKETS],
-        }
-    }
-}
-
-impl Mailbox {
-    /// Nothing has come.
-    pub(super) const fn new() -> Self {
-        Self { list: RemoteList::new(), packets: Packets::new() }
     }
 }

@@ -13,33 +13,33 @@
 use core::ptr::NonNull;
 
 use super::ArenaHeap;
-use super::arena::{Arena, Inner};
+use super::arena::{Arena, GrantedBy, Inner};
 use super::mailbox::Mailbox;
 use super::shared::{Place, Shared};
 use super::slot::{Slot, State};
-use super::supply::Source;
 use crate::lock::RawLock;
-use crate::provider::{Break, Cpu, Map, SlotWord};
+use crate::profile::Profile;
+use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::small::segments::Owner;
 
 /// A caller, which stays on one slot for the time of one operation.
-pub(super) struct Caller<'heap, B, C: Cpu, M, L> {
-    heap: &'heap ArenaHeap<B, C, M, L>,
+pub(super) struct Caller<'heap, B, C: Slots, M, P: Profile, L> {
+    heap: &'heap ArenaHeap<B, C, M, P, L>,
     pub(super) number: usize,
 }
 
-impl<B, C: Cpu, M, L> Drop for Caller<'_, B, C, M, L> {
+impl<B, C: Slots, M, P: Profile, L> Drop for Caller<'_, B, C, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
         self.heap.cpu.leave();
     }
 }
 
-impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Caller<'heap, B, C, M, P, L> {
     /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than
     /// it has to.
     #[inline(always)]
-    pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, L>> {
+    pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, P, L>> {
         let word = match self.heap.cpu.word() {
             Some(word) => word,
             None => self.heap.shared()?.slot(self.number)?.word(0),
@@ -49,11 +49,11 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Caller<'heap, B, C, M, L> {
 }
 
 /// The same where the fast path ends: what there is to know about the caller.
-pub(super) struct Visit<'heap, B, C: Cpu, M, L> {
-    pub(super) caller: Caller<'heap, B, C, M, L>,
-    pub(super) heap: &'heap ArenaHeap<B, C, M, L>,
-    pub(super) shared: Option<&'heap Shared<Arena<B, M, L>>>,
-    pub(super) slot: Option<&'heap Slot<Arena<B, M, L>>>,
+pub(super) struct Visit<'heap, B, C: Slots, M, P: Profile, L> {
+    pub(super) caller: Caller<'heap, B, C, M, P, L>,
+    pub(super) heap: &'heap ArenaHeap<B, C, M, P, L>,
+    pub(super) shared: Option<&'heap Shared<Arena<B, M, P, L>>>,
+    pub(super) slot: Option<&'heap Slot<Arena<B, M, P, L>>>,
 }
 
 /// A caller that is in an arena.
@@ -61,13 +61,13 @@ pub(super) struct Visit<'heap, B, C: Cpu, M, L> {
 /// # Invariants
 ///
 /// The arena was taken out of the word, and is put back there, if there is one.
-pub(super) struct Inside<'heap, B, M, L> {
+pub(super) struct Inside<'heap, B, M, P: Profile, L> {
     word: Option<&'heap SlotWord>,
     pub(super) level: usize,
-    arena: NonNull<Arena<B, M, L>>,
+    arena: NonNull<Arena<B, M, P, L>>,
 }
 
-impl<'heap, B, M, L> Inside<'heap, B, M, L> {
+impl<'heap, B, M, P: Profile, L> Inside<'heap, B, M, P, L> {
     #[inline(always)]
     fn of(word: &'heap SlotWord, level: usize, interrupted: bool) -> Option<Self> {
         let arena = word.take(interrupted)?.cast();
@@ -75,15 +75,15 @@ impl<'heap, B, M, L> Inside<'heap, B, M, L> {
     }
 }
 
-impl<B: Break, M: Map, L: RawLock> Inside<'_, B, M, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     #[inline(always)]
-    pub(super) fn inner(&mut self) -> (&mut Inner<B, M, L>, &Mailbox) {
+    pub(super) fn inner(&mut self) -> (&mut Inner<B, M, P, L>, &Mailbox) {
         // SAFETY: whoever took it is alone with the arena.
         unsafe { Arena::enter(self.arena) }
     }
 }
 
-impl<B, M, L> Drop for Inside<'_, B, M, L> {
+impl<B, M, P: Profile, L> Drop for Inside<'_, B, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(word) = self.word {
@@ -92,7 +92,7 @@ impl<B, M, L> Drop for Inside<'_, B, M, L> {
     }
 }
 
-impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
     /// The word of the caller's slot, at a level.
     #[inline(always)]
     pub(super) fn word(&self, level: usize) -> Option<&'heap SlotWord> {
@@ -104,7 +104,7 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
 
     /// Goes into the arena of a level, if it is there and nobody is in it.
     #[inline(always)]
-    pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, L>> {
+    pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, P, L>> {
         let word = self.word(level)?;
         Inside::of(word, level, C::INTERRUPTED)
     }
@@ -112,17 +112,17 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it,
     /// who was interrupted, into the second one.
     #[cold]
-    pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, L>> {
+    pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, P, L>> {
         match self.slot?.state() {
             State::Attached => self.go_in_held().or_else(|| self.go_in(1)),
-            State::New | State::Retired if self.attach() => self.go_in(0),
+            State::New | State::Abandoned if self.attach() => self.go_in(0),
             _ => None,
         }
     }
 
     /// Goes into the arena of the slot if somebody who forks holds it, when that is over, or has
     /// taken too long: see `fork.rs`.
-    fn go_in_held(&self) -> Option<Inside<'heap, B, M, L>> {
+    fn go_in_held(&self) -> Option<Inside<'heap, B, M, P, L>> {
         let word = self.word(0).filter(|word| C::INTERRUPTED && word.is_held())?;
         let mut turns = 0..;
         while word.is_held() && turns.next().is_some_and(|turn| self.heap.cpu.wait_for_fork(turn)) {
@@ -131,12 +131,12 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
         Some(Inside { word: Some(word), level: 0, arena })
     }
 
-    pub(super) fn place(&self) -> Place<'heap, Arena<B, M, L>> {
+    pub(super) fn place(&self) -> Place<'heap, Arena<B, M, P, L>> {
         Place::new(self.slot)
     }
 
-    pub(super) fn source(&self) -> Option<Source<'heap, B, M, L>> {
-        Some(Source { parent: &self.heap.parent, shared: self.shared?, place: self.place() })
+    pub(super) fn source(&self) -> Option<GrantedBy<'heap, B, M, P, L>> {
+        Some(GrantedBy { parent: &self.heap.parent, shared: self.shared?, place: self.place() })
     }
 
     /// Whose a block is.
@@ -146,9 +146,9 @@ impl<'heap, B: Break, C: Cpu, M: Map, L: RawLock> Visit<'heap, B, C, M, L> {
     }
 }
 
-impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     #[inline(always)]
-    pub(super) fn visit(&self) -> Visit<'_, B, C, M, L> {
+    pub(super) fn visit(&self) -> Visit<'_, B, C, M, P, L> {
         self.cpu.arrive();
         let caller = self.caller();
         let shared = self.shared();
@@ -157,7 +157,7 @@ impl<B: Break, C: Cpu, M: Map, L: RawLock> ArenaHeap<B, C, M, L> {
     }
 
     #[inline(always)]
-    pub(super) fn caller(&self) -> Caller<'_, B, C, M, L> {
+    pub(super) fn caller(&self) -> Caller<'_, B, C, M, P, L> {
         Caller { heap: self, number: self.cpu.enter() }
     }
 }

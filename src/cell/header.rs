@@ -5,20 +5,23 @@ use bitflags::bitflags;
 use super::CELL_ALIGN;
 
 bitflags! {
-    /// What a header says beside the size.
+    /// State bits of a header.
     ///
     /// # Invariants
     ///
-    /// * `FENCE ⟹ USED`: a fence is never merged with a neighbour
-    /// * `PREV_USED` of a cell `⟺ USED` of the cell before it; the first cell of a region has `PREV_USED`
+    /// * `FENCE ⟹ USED`: a fencepost is never coalesced with a neighbour
+    /// * `PREV_USED` of a cell `⟺ USED` of the cell before it; the first cell of a region has
+    ///   `PREV_USED`
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct State: usize {
-        /// Somebody owns the payload.
+        /// The cell is in use: its payload belongs to a caller, or to another part of the heap.
         const USED = 1 << 0;
-        /// The cell before this one is used, so the word in front of this header is *its* payload and not its size.
+        /// The cell before this one is used. The word in front of this header then belongs to that
+        /// cell's payload, and does not hold its size.
         const PREV_USED = 1 << 1;
-        /// Not a cell but the end of a region. Its size is the way to the next region's first cell, 0 if there is none. (In front of a
-        /// block with a mapping of its own, which lies in no region: the length of the mapping.)
+        /// The header is a fencepost: it ends a region and is no cell. Its size is the distance to
+        /// the next region's first cell, in bytes; 0 in the last region. A block with a mapping of
+        /// its own also has such a header; its size is then the length of the mapping.
         const FENCE = 1 << 2;
     }
 }
@@ -28,50 +31,53 @@ bitflags! {
 /// ```text
 ///    63                                  3  2  1  0
 ///   ┌─────────────────────────────────────┬──┬──┬──┐
-///   │ size of the cell, a multiple of 16  │ F│PU│ U│     U used · PU previous used · F fence
-///   └─────────────────────────────────────┴──┴──┴──┘     (32-bit: a multiple of 8, the same three bits)
+///   │ size of the cell, a multiple of 16  │ F│PU│ U│     U used · PU previous used · F fencepost
+///   └─────────────────────────────────────┴──┴──┴──┘     (32-bit: a multiple of 8)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header(pub(super) usize);
 
-// The state must fit into the bits that a size leaves free.
+// The state fits into the low bits, which are 0 in every size.
 const _: () = assert!(State::all().bits() < CELL_ALIGN);
 
 impl Header {
-    /// A header for a cell of `size` bytes, itself included.
+    /// Returns the header of a cell of `size` bytes, header included.
     pub(crate) const fn new(size: usize, state: State) -> Self {
-        debug_assert!(size.is_multiple_of(CELL_ALIGN));
+        debug_assert!(size % CELL_ALIGN == 0);
         Self(size | state.bits())
     }
 
-    /// The word as it stands in memory.
+    /// Returns the header as a word.
     pub(crate) const fn bits(self) -> usize {
         self.0
     }
 
-    /// Size of the cell in bytes, header included.
+    /// Returns the size of the cell, in bytes, header included.
     pub(crate) const fn size(self) -> usize {
         self.0 & !(CELL_ALIGN - 1)
     }
 
-    /// The state bits.
+    /// Returns the state bits.
     pub(crate) const fn state(self) -> State {
         State::from_bits_truncate(self.0)
     }
 
+    /// Returns `true` if the cell is in use.
     pub(crate) const fn is_used(self) -> bool {
         self.state().contains(State::USED)
     }
 
+    /// Returns `true` if the cell before this one is in use.
     pub(crate) const fn is_prev_used(self) -> bool {
         self.state().contains(State::PREV_USED)
     }
 
+    /// Returns `true` if the header is a fencepost.
     pub(crate) const fn is_fence(self) -> bool {
         self.state().contains(State::FENCE)
     }
 
-    /// The same header with `PREV_USED` set or cleared.
+    /// Returns the header with `PREV_USED` set or cleared.
     pub(crate) const fn with_prev_used(self, prev_used: bool) -> Self {
         let cleared = self.0 & !State::PREV_USED.bits();
         Self(if prev_used { cleared | State::PREV_USED.bits() } else { cleared })
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn size_and_state_do_not_disturb_each_other() {
+    fn size_and_state_are_independent() {
         let header = Header::new(7 * CELL_ALIGN, State::USED);
         assert_eq!(header.size(), 7 * CELL_ALIGN);
         assert!(header.is_used() && !header.is_prev_used() && !header.is_fence());

@@ -1,4 +1,4 @@
-//! Cells: the pieces that a heap is made of. All raw access to heap memory is in this folder.
+//! Cells: the units that tile a heap's memory. All raw access to heap memory is in this folder.
 //!
 //! ```text
 //!            used cell                                free cell
@@ -8,56 +8,65 @@
 //!           │               │                        │ next free     │   both links stay inside
 //!           │ the caller's  │                        │ previous free │   one bin's list
 //!           │ bytes, to the │                        ├───────────────┤
-//!           │ last one      │                        │ (unused)      │
-//!           │               │                        │ size again    │ ◄─ how the next cell finds our start
+//!           │ end of the    │                        │ (unused)      │
+//!           │ cell          │                        │ size again    │ ◄─ read by the next cell
 //!   next ─► ├───────────────┤                        ├───────────────┤
 //!           │ size │F│PU=1│…│                        │ size │F│PU=0│…│
 //! ```
 //!
 //! A region begins with a *head* (region.rs), is tiled by cells without gaps, and ends with a
-//! *fence*, a lone header that is always used:
+//! *fencepost*, a lone header that is always used:
 //!
 //! ```text
-//!   region                              hole (somebody else's)      region
-//!  ┌───┬──────┬──────┬────────────┬───┐                          ┌───┬──────────┬─────────────────┬───┐
-//!  │ H │ used │ free │    used    │ F ├ ─ size of the hole ─ ─ ─ ─ ─►│   used   │      top        │ F │
-//!  └───┴──────┴──────┴────────────┴───┘                          └───┴──────────┴─────────────────┴───┘ ◄─ break
+//!   region                               hole (foreign)     region                     break ─┐
+//!  ┌───┬──────┬──────┬────────────┬───┐                    ┌───┬──────────┬───────────────┬───┐
+//!  │ H │ used │ free │    used    │ F ├ ─ size of the hole ─ ─►│   used   │      top      │ F │
+//!  └───┴──────┴──────┴────────────┴───┘                    └───┴──────────┴───────────────┴───┘
 //! ```
 //!
-//! so that a walk by sizes visits every cell of the heap in the order of addresses, and a walk by
-//! heads and fences every region.
+//! A walk by sizes therefore visits every cell of the heap in the order of addresses, and a walk by
+//! heads and fenceposts visits every region.
 //!
-//! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region, and
-//! nothing of bins, the break or providers. Every method that touches memory is `unsafe` and says
-//! which words it touches. Cells are found and read here, written in `write.rs`; what is behind the
-//! header is for `payload.rs`.
+//! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region. It
+//! does not know bins, the break or providers. Every method that touches memory is `unsafe` and
+//! says which words it touches. `mod.rs` finds and reads cells, `write.rs` writes headers, and
+//! `payload.rs` is for the bytes behind a header.
 
 mod header;
 mod payload;
 mod region;
-#[cfg(feature = "checked")]
 #[deny(unsafe_code)]
 mod seal;
 mod write;
 
+use core::fmt;
+use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 pub(crate) use header::{Header, State};
 pub(crate) use payload::{Links, copy_down};
 pub(crate) use region::Region;
-#[cfg(feature = "checked")]
 pub(crate) use seal::mix;
 
-/// A machine word: what a header takes.
+/// Form of a heap's cells: the part of a profile that this folder knows.
+pub trait Form: fmt::Debug + 'static {
+    /// `true` if headers carry check bits and the heap looks for the caller's mistakes.
+    const CHECKED: bool;
+
+    /// `true` if code size counts more than speed.
+    const COMPACT: bool;
+}
+
+/// Size of a machine word, and so of a header, in bytes.
 pub(crate) const WORD: usize = size_of::<usize>();
 
-/// Alignment of every payload, and the unit of cell sizes: 16 bytes on 64-bit, 8 on 32-bit (C1).
+/// Alignment of every payload and unit of cell sizes, in bytes: 16 on 64-bit, 8 on 32-bit (C1).
 pub(crate) const CELL_ALIGN: usize = 2 * WORD;
 
-/// The smallest cell: header, two links, size at the end.
+/// Minimum size of a cell, in bytes: header, two links, and the size at the end.
 pub(crate) const MIN_CELL: usize = 4 * WORD;
 
-/// The address of a header.
+/// Pointer to a header.
 ///
 /// # Invariants
 ///
@@ -65,99 +74,135 @@ pub(crate) const MIN_CELL: usize = 4 * WORD;
 ///
 /// # Safety of its methods
 ///
-/// A cell is *valid* if its header was written by [`write_free`](Cell::write_free),
-/// [`write_used`](Cell::write_used) or [`write_fence`](Cell::write_fence), no cell has been laid
-/// over it since, and all its bytes, with the header that follows it, lie in one region of this
-/// heap. Every method asks for a valid cell, or says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A cell is *valid* if
+///
+/// * [`write_free`](Cell::write_free) or [`write_used`](Cell::write_used) wrote its header, and no
+///   other cell was written over it since, and
+/// * all its bytes, and the header that follows it, lie in one region of this heap.
+///
+/// A fencepost is valid if [`write_fence`](Cell::write_fence) wrote it and no cell was written over
+/// it since. Unless a method says otherwise, it requires a valid cell.
 #[repr(transparent)]
-pub(crate) struct Cell(NonNull<usize>);
+pub struct Cell<F>(NonNull<usize>, PhantomData<fn() -> F>);
 
-impl Cell {
-    /// The lowest cell that a region from address `start` can begin with, behind its head, as a
-    /// distance in bytes from `start`.
+impl<F> Clone for Cell<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Cell<F> {}
+
+impl<F> PartialEq for Cell<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<F> Eq for Cell<F> {}
+
+impl<F> fmt::Debug for Cell<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cell({:?})", self.0)
+    }
+}
+
+impl<F> Cell<F> {
+    /// Returns the offset of the lowest cell in a region that begins at address `start`, in bytes:
+    /// the region's head lies below that cell.
     pub(crate) const fn first_offset(start: usize) -> usize {
         start.wrapping_neg() % CELL_ALIGN + WORD
     }
 
-    /// The highest place for a fence that ends at or below address `end`, as a distance in bytes
-    /// from `end` downwards.
+    /// Returns the distance from address `end` down to the highest fencepost that ends at or below
+    /// it, in bytes.
     pub(crate) const fn fence_offset(end: usize) -> usize {
         end % CELL_ALIGN + WORD
     }
 
-    /// The cell whose header is at `header`.
+    /// Returns the cell whose header is at `header`.
     pub(crate) fn at(header: NonNull<u8>) -> Self {
-        debug_assert!((header.addr().get() + WORD).is_multiple_of(CELL_ALIGN));
-        Self(header.cast())
+        debug_assert!((header.addr().get() + WORD) % CELL_ALIGN == 0);
+        Self(header.cast(), PhantomData)
     }
 
-    /// The cell of a payload that the heap handed out.
+    /// Returns the cell of a payload that the heap handed out.
     ///
     /// # Safety
     ///
     /// `payload` came from [`payload`](Cell::payload) of a cell that is still valid.
     pub(crate) unsafe fn of_payload(payload: NonNull<u8>) -> Self {
-        // SAFETY: a header stands in front of every payload.
+        // SAFETY: `payload` is that of a valid cell (this method's clause), so the word in front of
+        // it is the cell's header.
         Self::at(unsafe { payload.byte_sub(WORD) })
     }
 
-    /// The place in front of an address, as a cell: whether there is one is to be found out.
-    #[cfg(feature = "checked")]
+    /// Returns the place in front of an address as a cell, without a check that a cell is there.
+    /// `payload` must be a multiple of [`CELL_ALIGN`].
     pub(crate) fn at_payload(payload: NonNull<u8>) -> Self {
-        // No cell begins at null, and none is asked for whose payload is not aligned.
+        // An aligned address above null is at least `CELL_ALIGN`, so the header is not at null.
         let header = payload.as_ptr().wrapping_byte_sub(WORD);
         Self::at(NonNull::new(header).unwrap_or(payload))
     }
 
-    /// Address of the header.
+    /// Returns this cell, typed as one of another form.
+    pub(crate) const fn in_form<G>(self) -> Cell<G> {
+        Cell(self.0, PhantomData)
+    }
+
+    /// Returns a pointer to the header.
+    #[inline(always)]
+    pub(crate) const fn header_place(self) -> NonNull<usize> {
+        self.0
+    }
+
+    /// Returns the address of the header.
     pub(crate) fn addr(self) -> usize {
         self.0.addr().get()
     }
 
-    /// The caller's bytes.
+    /// Returns a pointer to the payload.
     pub(crate) fn payload(self) -> NonNull<u8> {
-        // SAFETY: header and payload are parts of one grant: a cell is never shorter than MIN_CELL.
+        // SAFETY: header and payload lie in one grant: a cell has at least `MIN_CELL` bytes.
         unsafe { self.0.byte_add(WORD) }.cast()
     }
 
-    /// The place `bytes` further up, as a cell.
+    /// Returns the place `bytes` above as a cell. Reads nothing.
     ///
     /// # Safety
     ///
-    /// It lies in the same region as `self`; `bytes` is a multiple of `CELL_ALIGN`. Nothing is
-    /// read.
+    /// The place lies in the same region as `self`. `bytes` is a multiple of `CELL_ALIGN`.
     pub(crate) unsafe fn offset(self, bytes: usize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: both places lie in one region: this method's clause.
         Self::at(unsafe { self.0.byte_add(bytes) }.cast())
     }
 
-    /// The place `bytes` further down, as a cell.
+    /// Returns the place `bytes` below as a cell. Reads nothing.
     ///
     /// # Safety
     ///
-    /// As for [`offset`](Cell::offset).
-    #[cfg(feature = "checked")]
+    /// The place lies in the same region as `self`. `bytes` is a multiple of `CELL_ALIGN`.
     pub(crate) unsafe fn before(self, bytes: usize) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: both places lie in one region: this method's clause.
         Self::at(unsafe { self.0.byte_sub(bytes) }.cast())
     }
+}
 
-    /// Size of a cell; 0 if there is none. Without a branch on that.
+impl<F: Form> Cell<F> {
+    /// Returns the size of a cell, in bytes; 0 for `None`. Compiles to a conditional move.
     ///
     /// # Safety
     ///
-    /// If there is one, it is valid.
-    #[cfg(not(feature = "tiny"))]
+    /// `cell` is `None` or valid.
     #[inline(always)]
     pub(crate) unsafe fn size_of(cell: Option<Self>) -> usize {
-        /// The header of what holds nothing.
+        /// Header of size 0, read in place of a missing cell's.
         static NOTHING: usize = 0;
-        if cfg!(feature = "checked") && cell.is_none() {
+        if F::CHECKED && cell.is_none() {
             return 0;
         }
-        let cell = cell.unwrap_or(Self(NonNull::from(&NOTHING)));
-        // SAFETY: the caller's promise; or a word that is a header.
+        let cell = cell.unwrap_or(Self(NonNull::from(&NOTHING), PhantomData));
+        // SAFETY: the cell is valid (this method's clause), or its header is `NOTHING`.
         unsafe { cell.header() }.size()
     }
 
@@ -165,46 +210,43 @@ impl Cell {
     ///
     /// # Safety
     ///
-    /// `self` is valid, or a fence.
+    /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn header(self) -> Header {
-        // SAFETY: the header of a valid cell was written as a `Header`; aligned by the type's
-        // invariant.
+        // SAFETY: `self` is valid (this method's clause), so its first word is a `Header`; the
+        // type's invariant aligns it.
         let header = unsafe { self.0.cast::<Header>().read() };
-        #[cfg(feature = "checked")]
-        let header = header.unsealed();
-        header
+        if F::CHECKED { header.unsealed() } else { header }
     }
 
-    /// Reads the header's word as it stands there, whatever it is worth.
+    /// Reads the word at `self` as a header with its check bits. The word may be overwritten or no
+    /// header at all.
     ///
     /// # Safety
     ///
-    /// It lies in memory of this heap.
-    #[cfg(feature = "checked")]
+    /// The word lies in memory of this heap.
     pub(crate) unsafe fn header_in_memory(self) -> Header {
-        // SAFETY: the caller's promise; any bits are a header.
+        // SAFETY: the word is the heap's (this method's clause); any bits are a `Header`.
         unsafe { self.0.cast::<Header>().read() }
     }
 
-    /// The cell (or fence) that begins where this one ends.
+    /// Returns the cell or fencepost that begins where this cell ends.
     ///
     /// # Safety
     ///
-    /// `self` is valid and no fence.
+    /// `self` is a valid cell, and no fencepost.
     pub(crate) unsafe fn next(self) -> Self {
-        // SAFETY: `self` is valid, so its header may be read.
-        let size = unsafe { self.header() }.size();
-        // SAFETY: a valid cell is followed by another or by a fence, `size` bytes up.
-        unsafe { self.offset(size) }
+        // SAFETY: `self` is valid (this method's clause), so a header follows it in its region,
+        // `size` bytes above.
+        unsafe { self.offset(self.header().size()) }
     }
 
-    /// The first cell of the next region; `None` behind the last.
+    /// Returns the first cell of the next region; `None` if `self` ends the last region.
     ///
     /// # Safety
     ///
-    /// `self` is a fence of a heap whose regions' first cells are all [exposed](Cell::expose).
+    /// `self` is a fencepost of a heap whose regions' first cells are all [exposed](Cell::expose).
     pub(crate) unsafe fn behind_hole(self) -> Option<Self> {
-        // SAFETY: a fence.
+        // SAFETY: `self` is a fencepost: this method's clause.
         let way = unsafe { self.header() }.size();
         if way == 0 {
             return None;
@@ -213,28 +255,26 @@ impl Cell {
             .map(Self::at)
     }
 
-    /// Lets [`behind_hole`](Cell::behind_hole) lead here: another region is other memory, which no
-    /// pointer into one below may enter.
+    /// Exposes the cell's provenance, so that [`behind_hole`](Cell::behind_hole) of the region
+    /// below can return this cell: a pointer derived from that region must not enter this one.
     pub(crate) fn expose(self) {
         self.0.as_ptr().expose_provenance();
     }
 
-    /// The cell that ends where this one begins, if it is free. (The start of a used one cannot be
-    /// found from here.)
+    /// Returns the cell that ends where this one begins, if it is free. A used cell does not record
+    /// its size at its end, so its start cannot be found.
     ///
     /// # Safety
     ///
-    /// `self` is valid, or a fence.
+    /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn prev_if_free(self) -> Option<Self> {
-        // SAFETY: `self` is valid.
+        // SAFETY: `self` is valid: this method's clause.
         if unsafe { self.header() }.is_prev_used() {
             return None;
         }
-        // SAFETY: the cell before is free, so the word in front of this header is its own.
-        let size_of_prev = unsafe { self.0.sub(1) };
-        // SAFETY: as above, and `write_free` wrote the size there.
-        let size = unsafe { size_of_prev.read() };
-        // SAFETY: `write_free` wrote the distance to its own start.
-        Some(Self::at(unsafe { self.0.byte_sub(size) }.cast()))
+        // SAFETY: the cell before is free, so the word in front of this header is its last one;
+        // `write_free` wrote the distance to its start there.
+        let start = unsafe { self.0.byte_sub(self.0.sub(1).read()) };
+        Some(Self::at(start.cast()))
     }
 }

@@ -1,82 +1,75 @@
-//! What lies behind a header: the caller's bytes, or, while nobody has the cell, links.
+//! The bytes behind a header: the payload of a used cell, the links of a free one.
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use super::{Cell, MIN_CELL, WORD};
-use crate::TINY;
+use super::{Cell, Form, MIN_CELL, WORD};
 
-impl Cell {
-    /// Copies the first `len` bytes of the payload to that of a cell further down. The two may
-    /// overlap.
+impl<F: Form> Cell<F> {
+    /// Copies the first `len` bytes of the payload to the payload of a cell further down. The two
+    /// payloads may overlap.
     ///
     /// # Safety
     ///
-    /// Both payloads are memory of this heap, at least `len` bytes long, rounded up to whole words.
+    /// Both payloads are memory of this heap, and have at least `len` bytes, rounded up to whole
+    /// words.
     pub(crate) unsafe fn move_payload_down(self, to: Self, len: usize) {
-        // SAFETY: the caller's promise.
-        unsafe { copy_down(self.payload(), to.payload(), len) };
+        // SAFETY: both payloads are long enough (this method's clause), and payloads are aligned.
+        unsafe { copy_down::<F>(self.payload(), to.payload(), len) };
     }
 }
 
-/// Copies `len` bytes from one payload to another, which lies further down or overlaps nowhere.
+/// Copies `len` bytes from one payload to another, which lies further down or does not overlap.
 ///
 /// # Safety
 ///
-/// Both places are memory of the heap, aligned to words, and at least `len` bytes long, rounded up
-/// to whole words.
-pub(crate) unsafe fn copy_down(from: NonNull<u8>, to: NonNull<u8>, len: usize) {
-    if !TINY {
-        // SAFETY: the caller's promise.
+/// Both payloads are memory of the heap, aligned to words, and have at least `len` bytes, rounded
+/// up to whole words. If they overlap, `to` lies below `from`.
+pub(crate) unsafe fn copy_down<F: Form>(from: NonNull<u8>, to: NonNull<u8>, len: usize) {
+    if !F::COMPACT || F::CHECKED {
+        // SAFETY: both payloads are memory of the heap with `len` bytes: this function's clause.
         unsafe { to.copy_from(from, len) };
         return;
     }
-    // `memmove` would be the longest function of the program, which may have no other use for it.
-    // What is behind `len` in the last word may be anything.
+    // A small program may have no other use for `memmove`, which would then be its longest
+    // function. The bytes behind `len` in the last word are copied too, and may be uninitialised.
     let (from, to) = (from.cast::<MaybeUninit<usize>>(), to.cast());
     for word in 0..len.div_ceil(WORD) {
-        // SAFETY: inside the place.
-        let source = unsafe { from.add(word) };
-        // SAFETY: inside the other place.
-        let target = unsafe { to.add(word) };
-        // SAFETY: no word above this one has been written to yet.
-        let value = unsafe { source.read() };
-        // SAFETY: the heap's memory.
-        unsafe { target.write(value) };
+        // SAFETY: both payloads have this word, aligned (this function's clause). `to` lies below
+        // `from` if they overlap, so the word read was not written to yet.
+        unsafe { to.add(word).write(from.add(word).read()) };
     }
 }
 
-/// The two words behind a free cell's header.
+/// Links of a free cell: the two words behind its header.
 ///
 /// # Invariants
 ///
-/// `cell.links().next = Some(n) ⟹ n.links().prev = Some(cell)`, and the other way round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `cell.links().next = Some(n) ⟺ n.links().prev = Some(cell)`
 #[repr(C)]
-pub(crate) struct Links {
-    /// The cell behind this one in its bin.
-    pub(crate) next: Option<Cell>,
-    /// The cell before this one in its bin; `None` for the first.
-    pub(crate) prev: Option<Cell>,
+pub(crate) struct Links<F> {
+    /// Next cell of the bin; `None` in the last one.
+    pub(crate) next: Option<Cell<F>>,
+    /// Previous cell of the bin; `None` in the first one.
+    pub(crate) prev: Option<Cell<F>>,
 }
 
 // Header, links and the size at the end fill the smallest cell.
-const _: () = assert!(2 * WORD + size_of::<Links>() == MIN_CELL);
+const _: () = assert!(2 * WORD + size_of::<Links<()>>() == MIN_CELL);
 
-impl Cell {
-    /// The links of a free cell that is in a bin, as a place to read and write.
+impl<F> Cell<F> {
+    /// Returns a pointer to the links of a free cell. They have a value only while the cell is in a
+    /// bin.
     ///
     /// # Safety
     ///
-    /// `self` is a valid free cell. What is read is meaningful only while the cell is in a bin.
-    pub(crate) unsafe fn links(self) -> NonNull<Links> {
+    /// `self` is a valid free cell.
+    pub(crate) unsafe fn links(self) -> NonNull<Links<F>> {
         self.payload().cast()
     }
 
-    /// The first word of the payload of a used cell that is kept for the next caller, as a place to
-    /// read and write: the link to another such cell. What is read is meaningful only while the
-    /// cell is kept.
-    #[cfg(not(feature = "tiny"))]
+    /// Returns a pointer to the first word of the payload of a used cell: the link to the next cell
+    /// while this one is in a quick list.
     pub(crate) fn link(self) -> NonNull<Option<Self>> {
         self.payload().cast()
     }

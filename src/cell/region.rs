@@ -1,156 +1,176 @@
-//! Regions: contiguous memory, tiled by cells, that can tell where it begins and ends.
+//! Regions: contiguous memory, tiled by cells, that records where it begins and ends.
 //!
 //! ```text
 //!   start                                                              end
 //!   ┌╌╌╌╌╌╌╌┬──────┬───────┬──────┬───────┬────────────┬───────┬╌╌╌╌╌╌╌┐
 //!   ╎ slack │ head │ first │ cell │ cell  │    cell    │ fence │ slack ╎
 //!   └╌╌╌╌╌╌╌┴───┬──┴───────┴──────┴───────┴────────────┴───┬───┴╌╌╌╌╌╌╌┘
-//!               └─ bytes from `first` to the fence ───────►└─ way to the next region's first cell
+//!               └─ bytes from `first` to `fence` ─────────►└─ bytes to the next region's cells
 //! ```
 //!
-//! *Slack* are bytes at either end that are too few for a cell. Only if a neighbour comes that
-//! touches can they be of use, so the region remembers them: two bits of the head tell whether
-//! there are any, and the byte of them that is nearest to the cells how many.
+//! *Slack* is the bytes at either end that are too few for a cell. A region that is added later and
+//! touches this one can use them, so the region records them: two bits of the head say at which
+//! ends there is slack, and the slack byte nearest to the cells says how many bytes.
 
+use core::fmt;
 use core::ptr::NonNull;
 
 use super::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 
-/// Bit of a head: there is slack in front of it.
+/// Bit of a head: the region has slack in front of the head.
 const SLACK_AT_START: usize = 1;
 
-/// Bit of a head: there is slack behind the fence.
+/// Bit of a head: the region has slack behind the fencepost.
 const SLACK_AT_END: usize = 2;
 
-// The bits must fit into those that a length leaves free, a slack into its byte.
+// The two bits are 0 in every length, and the length of a slack fits into a byte.
 const _: () = assert!(SLACK_AT_START + SLACK_AT_END < CELL_ALIGN && MIN_CELL <= u8::MAX as usize);
 
-/// One region.
+/// Bounds of one region.
 ///
 /// # Invariants
 ///
-/// * `first < fence`, or `first = fence` in a region that was given back down to its fence
+/// * `first < fence`, or `first = fence` in a region that was given back down to its fencepost
 /// * `start + WORD ≤ first < start + WORD + MIN_CELL`: room for the head
 /// * `fence + WORD ≤ end < fence + WORD + MIN_CELL`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Region {
+pub(crate) struct Region<F> {
     /// Address of the first byte.
     pub(crate) start: usize,
-    /// The lowest cell.
-    pub(crate) first: Cell,
-    /// The lone header that ends the region.
-    pub(crate) fence: Cell,
+    /// Lowest cell.
+    pub(crate) first: Cell<F>,
+    /// Fencepost: the lone header that ends the region.
+    pub(crate) fence: Cell<F>,
     /// Address behind the last byte.
     pub(crate) end: usize,
 }
 
-impl Region {
-    /// Writes down where the region begins and ends, for [`read`](Region::read).
+impl<F> Clone for Region<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Region<F> {}
+
+impl<F> PartialEq for Region<F> {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |region: &Self| (region.start, region.first, region.fence, region.end);
+        parts(self) == parts(other)
+    }
+}
+
+impl<F> fmt::Debug for Region<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start, first, fence, end } = self;
+        write!(f, "Region({start:#x}..{end:#x}, cells {first:?}..{fence:?})")
+    }
+}
+
+impl<F> Region<F> {
+    /// Writes the region's bounds into its head and slack, for [`read`](Region::read).
     ///
     /// # Safety
     ///
-    /// All of the region is memory of this heap, and in no other region.
+    /// The whole region is memory of this heap, and no other region overlaps it.
     pub(crate) unsafe fn record(&self) {
         let (mut head, slack_at_start, slack_at_end) =
             (self.length(), self.slack_at_start(), self.slack_at_end());
         if slack_at_start > 0 {
             head |= SLACK_AT_START;
-            // SAFETY: at least one byte of slack lies in front of the head.
-            let nearest = unsafe { byte_before_head(self.first) };
-            // SAFETY: as above; less than `MIN_CELL`, so it fits.
-            unsafe { nearest.write(slack_at_start as u8) };
+            // SAFETY: the region is the heap's (this method's clause), and has at least one byte of
+            // slack in front of its head. The slack is below `MIN_CELL`, so it fits into a byte.
+            unsafe { byte_before_head(self.first).write(slack_at_start as u8) };
         }
         if slack_at_end > 0 {
             head |= SLACK_AT_END;
-            // SAFETY: at least one byte of slack lies behind the fence.
-            let nearest = unsafe { byte_behind_fence(self.fence) };
-            // SAFETY: as above; less than `MIN_CELL`, so it fits.
-            unsafe { nearest.write(slack_at_end as u8) };
+            // SAFETY: the region is the heap's (this method's clause), and has at least one byte of
+            // slack behind its fencepost. The slack is below `MIN_CELL`, so it fits into a byte.
+            unsafe { byte_behind_fence(self.fence).write(slack_at_end as u8) };
         }
-        // SAFETY: the invariant leaves room for the head.
-        let word = unsafe { head_of(self.first) };
-        // SAFETY: the head is this region's own word.
-        unsafe { word.write(head) };
+        // SAFETY: the type's invariant leaves room for the head, and the region is the heap's: this
+        // method's clause.
+        unsafe { head_of(self.first).write(head) };
     }
 
-    /// The region whose lowest cell is `first`.
+    /// Returns the region whose lowest cell is `first`.
     ///
     /// # Safety
     ///
-    /// `first` is the first cell of a region that was [recorded](Region::record) as it is now.
-    pub(crate) unsafe fn read(first: Cell) -> Self {
-        // SAFETY: the caller's promise.
-        let word = unsafe { head_of(first) };
-        // SAFETY: `record` wrote it.
-        let head = unsafe { word.read() };
-        // SAFETY: `record` wrote the way to the fence.
+    /// `first` is the first cell of a region that was [recorded](Region::record), and whose bounds
+    /// have not changed since.
+    pub(crate) unsafe fn read(first: Cell<F>) -> Self {
+        // SAFETY: `record` wrote the head (this function's clause).
+        let head = unsafe { head_of(first).read() };
+        // SAFETY: the head holds the distance from `first` to the fencepost of its region.
         let fence = unsafe { first.offset(head & !(CELL_ALIGN - 1)) };
         let (mut start, mut end) = (first.addr() - WORD, fence.addr() + WORD);
         if head & SLACK_AT_START != 0 {
-            // SAFETY: there is slack in front of the head.
-            let nearest = unsafe { byte_before_head(first) };
-            // SAFETY: `record` wrote it.
-            start -= usize::from(unsafe { nearest.read() });
+            // SAFETY: the bit says that there is slack in front of the head; `record` wrote the
+            // byte.
+            start -= usize::from(unsafe { byte_before_head(first).read() });
         }
         if head & SLACK_AT_END != 0 {
-            // SAFETY: there is slack behind the fence.
-            let nearest = unsafe { byte_behind_fence(fence) };
-            // SAFETY: `record` wrote it.
-            end += usize::from(unsafe { nearest.read() });
+            // SAFETY: the bit says that there is slack behind the fencepost; `record` wrote the
+            // byte.
+            end += usize::from(unsafe { byte_behind_fence(fence).read() });
         }
         Self { start, first, fence, end }
     }
 
-    /// How long the head says that the cells of a region are, all together.
+    /// Returns the length of all cells of a region, in bytes, as its head says. If the head was
+    /// overwritten, the result is arbitrary.
     ///
     /// # Safety
     ///
-    /// `first` is the first cell of a region. What is read is worth what the heap's words are
-    /// worth.
-    pub(crate) unsafe fn recorded_length(first: Cell) -> usize {
-        // SAFETY: the caller's promise.
-        let word = unsafe { head_of(first) };
-        // SAFETY: a word of the region.
-        unsafe { word.read() & !(CELL_ALIGN - 1) }
+    /// `first` is the first cell of a region.
+    pub(crate) unsafe fn recorded_length(first: Cell<F>) -> usize {
+        // SAFETY: a region's head lies in front of its first cell: this function's clause.
+        unsafe { head_of(first).read() & !(CELL_ALIGN - 1) }
     }
 
-    /// Bytes of all cells together.
+    /// Returns the length of all cells together, in bytes.
     pub(crate) fn length(&self) -> usize {
         self.fence.addr() - self.first.addr()
     }
 
+    /// Returns the length of the slack in front of the head, in bytes.
     fn slack_at_start(&self) -> usize {
         self.first.addr() - WORD - self.start
     }
 
+    /// Returns the length of the slack behind the fencepost, in bytes.
     fn slack_at_end(&self) -> usize {
         self.end - (self.fence.addr() + WORD)
     }
 }
 
-/// The word in front of a region's first cell.
+/// Returns a pointer to a region's head, the word in front of its first cell.
 ///
 /// # Safety
 ///
 /// `first` is the first cell of a region.
-unsafe fn head_of(first: Cell) -> NonNull<usize> {
-    // SAFETY: a region has room for a head.
+unsafe fn head_of<F>(first: Cell<F>) -> NonNull<usize> {
+    // SAFETY: a region has room for a head in front of its first cell: the invariant of `Region`.
     unsafe { first.0.sub(1) }
 }
 
+/// Returns a pointer to the slack byte in front of a region's head.
+///
 /// # Safety
 ///
 /// `first` is the first cell of a region with slack at its start.
-unsafe fn byte_before_head(first: Cell) -> NonNull<u8> {
-    // SAFETY: the caller's promise.
+unsafe fn byte_before_head<F>(first: Cell<F>) -> NonNull<u8> {
+    // SAFETY: the region has slack in front of its head: this function's clause.
     unsafe { first.0.cast::<u8>().sub(WORD + 1) }
 }
 
+/// Returns a pointer to the slack byte behind a region's fencepost.
+///
 /// # Safety
 ///
 /// `fence` ends a region with slack at its end.
-unsafe fn byte_behind_fence(fence: Cell) -> NonNull<u8> {
-    // SAFETY: the caller's promise.
+unsafe fn byte_behind_fence<F>(fence: Cell<F>) -> NonNull<u8> {
+    // SAFETY: the region has slack behind its fencepost: this function's clause.
     unsafe { fence.0.cast::<u8>().add(WORD) }
 }
 
@@ -159,22 +179,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_is_read_as_it_was_recorded() {
+    fn recorded_bounds_are_read_back() {
         let mut memory = [0_u128; 16];
         let base = NonNull::from(&mut memory).cast::<u8>();
         for (slack_at_start, slack_at_end) in [(0, 0), (1, 0), (0, 1), (MIN_CELL - 1, MIN_CELL - 1)]
         {
-            // SAFETY: inside `memory`.
-            let first = Cell::at(unsafe { base.add(MIN_CELL + WORD) });
-            // SAFETY: inside `memory`.
-            let fence = unsafe { first.offset(3 * CELL_ALIGN) };
+            // SAFETY: both places lie inside `memory`.
+            let (first, fence) = unsafe {
+                let first = Cell::<()>::at(base.add(MIN_CELL + WORD));
+                (first, first.offset(3 * CELL_ALIGN))
+            };
             let (start, end) =
                 (first.addr() - WORD - slack_at_start, fence.addr() + WORD + slack_at_end);
             let region = Region { start, first, fence, end };
-            // SAFETY: all of it is in `memory`.
-            unsafe { region.record() };
-            // SAFETY: just recorded.
-            assert_eq!(unsafe { Region::read(first) }, region);
+            // SAFETY: the region lies inside `memory`, and is read as it was recorded.
+            let read = unsafe {
+                region.record();
+                Region::read(first)
+            };
+            assert_eq!(read, region);
         }
     }
 }

@@ -1,21 +1,22 @@
-//! Check bits of headers (feature `checked`). Arithmetic only.
+//! Check bits of headers, for checked heaps. Arithmetic only.
 //!
 //! ```text
 //!    63        48 47                          3  2  1  0
-//!   ┌────────────┬─────────────────────────────┬──┬──┬──┐
-//!   │ check bits │ size of the cell            │ F│PU│ U│     of the other bits and the header's address
+//!   ┌────────────┬─────────────────────────────┬──┬──┬──┐     check bits: a hash of the other bits
+//!   │ check bits │ size of the cell            │ F│PU│ U│                 and the header's address
 //!   └────────────┴─────────────────────────────┴──┴──┴──┘
 //! ```
 //!
-//! A 32-bit header has no bits to spare: what it says is only compared with what must hold beside
-//! it. A fence has none either, because a hole may be of any size.
+//! A 32-bit header has no room for check bits: the heap only compares it with its neighbours. A
+//! fencepost has no check bits either, because a hole may have any size.
 
 use super::Header;
 
-/// Where the check bits are; none if a word is too short.
+/// Mask of the check bits; 0 on 32-bit.
 const SEAL: usize = (0xFFFF_u64 << 48) as usize;
 
-/// Mixes an address and a value, so that a change of either changes half of the bits of the answer.
+/// Returns a hash of an address and a value: a change of either changes half of its bits on
+/// average.
 pub(crate) const fn mix(address: usize, value: usize) -> usize {
     let mut bits = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ value as u64;
     bits = (bits ^ (bits >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -23,13 +24,13 @@ pub(crate) const fn mix(address: usize, value: usize) -> usize {
 }
 
 impl Header {
-    /// The header as it stands in memory at `address`.
+    /// Returns the header with the check bits for `address`, as the heap stores it there.
     pub(crate) const fn sealed(self, address: usize) -> Self {
         let bare = self.unsealed();
         if self.is_fence() { bare } else { Self(bare.0 | mix(address, bare.0) & SEAL) }
     }
 
-    /// The header without its check bits.
+    /// Returns the header without its check bits.
     pub(crate) const fn unsealed(self) -> Self {
         if self.is_fence() { self } else { Self(self.0 & !SEAL) }
     }
@@ -41,7 +42,7 @@ mod tests {
     use crate::cell::{CELL_ALIGN, State};
 
     #[test]
-    fn a_seal_comes_off_and_leaves_the_header() {
+    fn unsealing_restores_the_header() {
         let header = Header::new(100 * CELL_ALIGN, State::USED);
         assert_eq!(header.sealed(0x1008).unsealed(), header);
         let fence = Header::new(usize::MAX & !(CELL_ALIGN - 1), State::USED | State::FENCE);
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn nearly_every_change_is_seen_where_there_are_check_bits() {
+    fn check_bits_detect_nearly_every_change() {
         let sealed = |at, size| Header::new(size, State::USED).sealed(at).bits() & SEAL;
         let others = (1..1000)
             .filter(|more| sealed(0x1008, 64 + more * CELL_ALIGN) == sealed(0x1008, 64))

@@ -1,159 +1,153 @@
-//! How headers are written: by their heap alone, each in one store, so that another thread may read
-//! that of its block meanwhile.
+//! Writing of headers. Only the owning heap writes them, each with one atomic store, because
+//! another thread may read the header of its own block at the same time.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Cell, Header, MIN_CELL, State, WORD};
+use super::{Cell, Form, Header, MIN_CELL, State, WORD};
 
-impl Cell {
-    /// Makes `self` a free cell of `size` bytes: writes its header, and its size at its end. The
-    /// cell behind it is not told: see [`set_prev_used`](Cell::set_prev_used).
+impl<F: Form> Cell<F> {
+    /// Makes `self` a free cell of `size` bytes: writes its header, and its size into its last
+    /// word. Does not change the next header: see [`set_prev_used`](Cell::set_prev_used).
     ///
     /// # Safety
     ///
-    /// `[self, self + size)` is memory of this heap that holds no other valid cell, followed by a
-    /// valid cell or a fence. `prev_used` tells whether the cell before it is used. `size ≥
-    /// MIN_CELL`.
+    /// * `[self, self + size)` is memory of this heap that holds no other valid cell, and a valid
+    ///   cell or a fencepost follows it
+    /// * `prev_used` is `true` if and only if the cell before it is used
+    /// * `size ≥ MIN_CELL`
     pub(crate) unsafe fn write_free(self, size: usize, prev_used: bool) {
         debug_assert!(size >= MIN_CELL);
         let header = Header::new(size, State::empty()).with_prev_used(prev_used);
-        // SAFETY: the first word is ours to write, by the caller's promise.
-        unsafe { self.write_header(header) };
-        // SAFETY: the last word of the cell.
-        let last_word = unsafe { self.0.byte_add(size - WORD) };
-        // SAFETY: `size ≥ MIN_CELL`, so the last word is not the header.
-        unsafe { last_word.write(size) };
+        // SAFETY: the first and the last word of the cell are memory of this heap (this method's
+        // clause), and two words, because `size ≥ MIN_CELL`.
+        unsafe {
+            self.write_header(header);
+            self.0.byte_add(size - WORD).write(size);
+        }
     }
 
-    /// Makes `self` a used cell of `size` bytes: writes its header. The cell behind it is not told.
+    /// Makes `self` a used cell of `size` bytes: writes its header. Does not change the next
+    /// header.
     ///
     /// # Safety
     ///
-    /// As for [`write_free`](Cell::write_free).
+    /// The clauses of [`write_free`](Cell::write_free).
     pub(crate) unsafe fn write_used(self, size: usize, prev_used: bool) {
         debug_assert!(size >= MIN_CELL);
-        // SAFETY: the first word is ours to write, by the caller's promise.
+        // SAFETY: the first word is memory of this heap: this method's clause.
         unsafe { self.write_header(Header::new(size, State::USED).with_prev_used(prev_used)) };
     }
 
-    /// Makes `self` a fence. `hole` is the distance to the first cell of the next region, 0 if this
-    /// region is the last.
+    /// Makes `self` a fencepost. `hole` is the distance to the first cell of the next region, in
+    /// bytes; 0 in the last region.
     ///
     /// # Safety
     ///
-    /// The word at `self` is memory of this heap, in no valid cell. `prev_used` tells whether the
-    /// cell before it is used (or there is none). If `hole > 0`, a cell is, or is about to be,
-    /// written `hole` bytes up.
+    /// * the word at `self` is memory of this heap, and lies in no valid cell
+    /// * `prev_used` is `true` if and only if the cell before it is used, or there is none
+    /// * if `hole > 0`, the next region's first cell lies `hole` bytes above, or the heap writes it
+    ///   there before it follows the fencepost
     pub(crate) unsafe fn write_fence(self, hole: usize, prev_used: bool) {
         let header = Header::new(hole, State::USED.union(State::FENCE)).with_prev_used(prev_used);
-        // SAFETY: the caller's promise.
+        // SAFETY: the word at `self` is memory of this heap: this method's clause.
         unsafe { self.write_header(header) };
     }
 
-    /// Makes a fence lead to another region's first cell.
+    /// Makes a fencepost lead to another region's first cell.
     ///
     /// # Safety
     ///
-    /// `self` is a fence. `first` lies above it, and is, or is about to be, the first cell of the
-    /// next region.
+    /// `self` is a fencepost. `first` lies above it; it is the first cell of the next region, or
+    /// the heap makes it that before it follows the fencepost.
     pub(crate) unsafe fn lead_to(self, first: Self) {
-        // SAFETY: a fence.
-        let prev_used = unsafe { self.header() }.is_prev_used();
-        // SAFETY: it stays one, behind the same cell.
-        unsafe { self.write_fence(first.addr() - self.addr(), prev_used) };
+        // SAFETY: `self` is a fencepost (this method's clause), and stays one behind the same cell.
+        unsafe { self.write_fence(first.addr() - self.addr(), self.header().is_prev_used()) };
     }
 
-    /// Makes a fence the last one.
+    /// Makes a fencepost the last one of the heap.
     ///
     /// # Safety
     ///
-    /// `self` is a fence.
-    #[cfg(not(feature = "tiny"))]
+    /// `self` is a fencepost.
     pub(crate) unsafe fn lead_nowhere(self) {
-        // SAFETY: a fence.
-        let prev_used = unsafe { self.header() }.is_prev_used();
-        // SAFETY: it stays one, behind the same cell.
-        unsafe { self.write_fence(0, prev_used) };
+        // SAFETY: `self` is a fencepost (this method's clause), and stays one behind the same cell.
+        unsafe { self.write_fence(0, self.header().is_prev_used()) };
     }
 
-    /// Notes in this header what became of the cell before it.
+    /// Sets or clears `PREV_USED` in this header.
     ///
     /// # Safety
     ///
-    /// `self` is valid, or a fence.
+    /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn set_prev_used(self, prev_used: bool) {
-        // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
-        // SAFETY: the same word.
-        unsafe { self.write_header(header.with_prev_used(prev_used)) };
+        // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
+        unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
     }
 
-    /// Notes in the header of a used cell that it is not in use any more. If the cell is merged
-    /// into the one before, this stays: whoever frees the block once more is told so.
+    /// Clears `USED` in the header of a used cell. If the cell is then coalesced with the one
+    /// before it, this word stays, and shows a double free of the block.
     ///
     /// # Safety
     ///
-    /// `self` is valid, and is about to be released.
-    #[cfg(feature = "checked")]
+    /// `self` is a valid used cell that the heap frees next.
     pub(crate) unsafe fn mark_freed(self) {
-        // SAFETY: the caller's promise.
-        let header = unsafe { self.header() };
-        let freed =
-            Header::new(header.size(), State::empty()).with_prev_used(header.is_prev_used());
-        // SAFETY: the same word.
-        unsafe { self.write_header(freed) };
+        // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
+        unsafe {
+            let header = self.header();
+            let freed = Header::new(header.size(), State::empty());
+            self.write_header(freed.with_prev_used(header.is_prev_used()));
+        }
     }
 
-    /// Zeroes a header, and the size at the end of the free cell before it: nothing of either is
-    /// left in what becomes of their place.
+    /// Zeroes a fencepost, and the size at the end of the free cell before it, so that neither
+    /// remains in the cell that takes their place.
     ///
     /// # Safety
     ///
-    /// `self` is a fence, a free cell precedes it, and neither is used as such again before it is
-    /// written anew.
+    /// `self` is a fencepost, and the cell before it is free. Both words are written again before
+    /// they are read as a header or a size.
     pub(crate) unsafe fn erase_with_size_before(self) {
-        // SAFETY: the word in front of the header is the free cell's.
-        let words = unsafe { self.0.sub(1) };
-        // SAFETY: both words are the heap's, and mean nothing any more.
-        unsafe { words.write_bytes(0, 2) };
+        // SAFETY: `self` is a fencepost behind a free cell (this method's clause), so both words
+        // are memory of this heap.
+        unsafe { self.0.sub(1).write_bytes(0, 2) };
     }
 
+    /// Writes the header, with check bits if the heap is checked.
+    ///
     /// # Safety
     ///
     /// The word at `self` is memory of this heap.
     unsafe fn write_header(self, header: Header) {
-        #[cfg(feature = "checked")]
-        let header = header.sealed(self.addr());
-        // SAFETY: the caller's promise; aligned by the type's invariant.
+        let header = if F::CHECKED { header.sealed(self.addr()) } else { header };
+        // SAFETY: the word is memory of this heap (this method's clause), aligned by the type's
+        // invariant.
         let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
-        // Another thread may look how long its block is, while its owner notes what became of the
-        // cell before: see `header_of_foreign`.
+        // Atomic, because another thread may read its block's size while the owner changes
+        // `PREV_USED`: see `header_of_foreign`.
         word.store(header.bits(), Ordering::Relaxed);
     }
 
-    /// Reads the header of a live block's cell, whose heap may be in use by another thread.
+    /// Reads the header of a live block's cell while another thread may use the block's heap.
     ///
     /// # Safety
     ///
-    /// `self` is valid and used, and stays so meanwhile.
-    #[cfg(not(feature = "tiny"))]
+    /// `self` is a valid used cell, and stays one during the call.
     pub(crate) unsafe fn header_of_foreign(self) -> Header {
-        // SAFETY: the caller's promise: only atomic accesses change the word.
+        // SAFETY: `self` is valid during the call (this method's clause), and the heap writes
+        // headers of valid cells with atomic stores only.
         let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
         let header = Header(word.load(Ordering::Relaxed));
-        #[cfg(feature = "checked")]
-        let header = header.unsealed();
-        header
+        if F::CHECKED { header.unsealed() } else { header }
     }
 
-    /// The same word as it stands there, whatever it is worth.
+    /// Reads the word at `self` as a header with its check bits, while another thread may use the
+    /// heap. The word may be overwritten or no header at all.
     ///
     /// # Safety
     ///
-    /// It lies in memory of a heap.
-    #[cfg(feature = "checked")]
+    /// The word lies in memory of a heap.
     pub(crate) unsafe fn header_of_foreign_in_memory(self) -> Header {
-        // SAFETY: the caller's promise.
+        // SAFETY: the word is memory of a heap: this method's clause.
         let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
         Header(word.load(Ordering::Relaxed))
     }

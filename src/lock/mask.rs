@@ -5,28 +5,37 @@ use core::marker::PhantomData;
 
 use super::RawLock;
 
-/// Masks the interrupts of the CPU that runs, and restores what was before.
+/// Masks the interrupts of the current CPU, and restores the state before.
 ///
 /// # Safety
 ///
-/// Between `mask` and the `restore` of what it returned, no handler that uses what is locked runs
-/// on this CPU, and the code stays on it.
+/// Between a `mask` and the `restore` of the value that it returned, no handler that uses the
+/// locked data runs on this CPU, and the code is not moved to another CPU. Callers pair them like
+/// brackets: the last `mask` is restored first.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot mask interrupts",
+    label = "does not implement `brkalloc::Interrupts`",
+    note = "implement `Interrupts` for a type of your kernel: `mask` and `restore`"
+)]
 pub unsafe trait Interrupts {
-    /// Whether interrupts were masked before, in whatever form the CPU says so.
+    /// Interrupt state before `mask`, in the CPU's form.
     type Before;
 
     /// Masks the interrupts.
     fn mask() -> Self::Before;
 
-    /// Restores what was before.
+    /// Restores the state before `mask`.
     fn restore(before: Self::Before);
 }
 
-/// Another lock, taken with interrupts masked. Whoever waits for it has them masked too.
+/// Another lock, taken with interrupts masked. They are masked while the caller waits, too.
 ///
-/// A handler cannot come while the lock is held on its CPU, so it may take the lock itself. What it
-/// costs is time in which nothing else is served, up to the longest operation: `ArenaHeap` does
-/// without.
+/// A handler cannot run while its CPU holds the lock, so handlers may take the lock themselves. The
+/// cost is interrupt latency, up to the longest operation. `ArenaHeap` does not mask interrupts.
+///
+/// Guards must be dropped in the reverse order of locking, so [`Locked::lock`](crate::Locked::lock)
+/// does not exist for this lock; [`Locked::inspect`](crate::Locked::inspect) and
+/// [`Locked::with`](crate::Locked::with) do.
 ///
 /// ```
 /// use brkalloc::{FixedBreak, Heap, Interrupts, Locked, MaskInterrupts, Spin};
@@ -39,7 +48,7 @@ pub unsafe trait Interrupts {
 ///
 /// struct Cpu;
 ///
-/// // SAFETY: with the flag cleared no handler runs, and nobody is moved to another CPU.
+/// // SAFETY: with the flag cleared, no handler runs and the scheduler moves no code.
 /// unsafe impl Interrupts for Cpu {
 ///     type Before = bool;
 ///
@@ -52,11 +61,8 @@ pub unsafe trait Interrupts {
 ///     }
 /// }
 ///
-/// static mut ARENA: [u8; 64 << 10] = [0; 64 << 10];
-/// // SAFETY: nobody else names ARENA.
-/// static HEAP: Locked<Heap<FixedBreak>, MaskInterrupts<Spin, Cpu>> =
-///     Locked::<Heap<_>, _>::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 64 << 10) });
-/// # assert!(HEAP.with(|_| cpu::MASKED.get()));
+/// static HEAP: Locked<Heap<FixedBreak>, MaskInterrupts<Spin, Cpu>> = Locked::empty();
+/// # HEAP.inspect(|_| assert!(cpu::MASKED.get()));
 /// # assert!(!cpu::MASKED.get());
 /// ```
 pub struct MaskInterrupts<L, I> {
@@ -64,14 +70,14 @@ pub struct MaskInterrupts<L, I> {
     interrupts: PhantomData<fn() -> I>,
 }
 
-/// The holder of a [`MaskInterrupts`]. Fields are dropped in this order: before the interrupts come
-/// again, the lock is free.
-pub struct Guard<'lock, L: RawLock + 'lock, I: Interrupts> {
+/// RAII guard of a [`MaskInterrupts`]. Fields are dropped in this order: the lock is free before
+/// the interrupts are restored.
+pub struct MaskGuard<'lock, L: RawLock + 'lock, I: Interrupts> {
     _held: L::Guard<'lock>,
     _before: Restore<I>,
 }
 
-/// What was before, until it is dropped.
+/// Restores the interrupts when it is dropped.
 struct Restore<I: Interrupts>(Option<I::Before>);
 
 impl<I: Interrupts> Drop for Restore<I> {
@@ -82,25 +88,38 @@ impl<I: Interrupts> Drop for Restore<I> {
     }
 }
 
-// SAFETY: the lock inside has one holder at a time, and a guard holds it as long as it lives.
+// SAFETY: the inner lock has one holder at a time and synchronizes them. A guard contains a guard
+// of the inner lock.
 unsafe impl<L: RawLock, I: Interrupts> RawLock for MaskInterrupts<L, I> {
-    #[allow(clippy::declare_interior_mutable_const, reason = "as the trait says")]
+    #[allow(clippy::declare_interior_mutable_const, reason = "as in the trait")]
     const INIT: Self = Self { lock: L::INIT, interrupts: PhantomData };
 
     type Guard<'lock>
-        = Guard<'lock, L, I>
+        = MaskGuard<'lock, L, I>
     where
         Self: 'lock;
 
-    fn lock(&self) -> Guard<'_, L, I> {
+    fn lock(&self) -> MaskGuard<'_, L, I> {
         let before = Restore(Some(I::mask()));
-        Guard { _held: self.lock.lock(), _before: before }
+        MaskGuard { _held: self.lock.lock(), _before: before }
+    }
+}
+
+impl<L: RawLock, I: Interrupts> Default for MaskInterrupts<L, I> {
+    fn default() -> Self {
+        Self::INIT
     }
 }
 
 impl<L, I> fmt::Debug for MaskInterrupts<L, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaskInterrupts").finish_non_exhaustive()
+    }
+}
+
+impl<L: RawLock, I: Interrupts> fmt::Debug for MaskGuard<'_, L, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaskGuard")
     }
 }
 
@@ -123,7 +142,7 @@ mod tests {
 
     struct Flag;
 
-    // SAFETY: there are no interrupts.
+    // SAFETY: a host test has no interrupts.
     unsafe impl Interrupts for Flag {
         type Before = bool;
 
@@ -138,38 +157,40 @@ mod tests {
         }
     }
 
-    /// A spin lock that tells what is done with it.
-    struct Telling(Spin);
+    /// A spin lock that records its calls.
+    struct Recording(Spin);
 
-    struct Told<'lock>(#[allow(dead_code, reason = "is held")] <Spin as RawLock>::Guard<'lock>);
+    struct Recorded<'lock>(
+        #[allow(dead_code, reason = "an RAII guard")] <Spin as RawLock>::Guard<'lock>,
+    );
 
-    impl Drop for Told<'_> {
+    impl Drop for Recorded<'_> {
         fn drop(&mut self) {
             note("unlock");
         }
     }
 
-    // SAFETY: the spin lock inside.
-    unsafe impl RawLock for Telling {
+    // SAFETY: the inner spin lock has one holder at a time; the guard contains its guard.
+    unsafe impl RawLock for Recording {
         const INIT: Self = Self(Spin::INIT);
-        type Guard<'lock> = Told<'lock>;
+        type Guard<'lock> = Recorded<'lock>;
 
-        fn lock(&self) -> Told<'_> {
+        fn lock(&self) -> Recorded<'_> {
             note("lock");
-            Told(self.0.lock())
+            Recorded(self.0.lock())
         }
     }
 
     #[test]
-    fn interrupts_are_masked_before_the_lock_is_taken_and_come_again_after_it_is_free() {
-        let lock = MaskInterrupts::<Telling, Flag>::INIT;
+    fn interrupts_are_masked_before_locking_and_restored_after_unlocking() {
+        let lock = MaskInterrupts::<Recording, Flag>::INIT;
         drop(lock.lock());
         assert_eq!(EVENTS.take(), ["mask", "lock", "unlock", "restore"]);
         assert!(!MASKED.get());
     }
 
     #[test]
-    fn what_was_masked_before_stays_masked() {
+    fn interrupts_masked_before_locking_stay_masked() {
         let (outer, inner) =
             (MaskInterrupts::<Spin, Flag>::INIT, MaskInterrupts::<Spin, Flag>::INIT);
         let held = outer.lock();
@@ -180,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn who_panics_leaves_no_interrupts_masked() {
+    fn a_panic_restores_interrupts_and_unlocks() {
         let lock = MaskInterrupts::<Spin, Flag>::INIT;
         let panic = catch_unwind(AssertUnwindSafe(|| {
             let _held = lock.lock();

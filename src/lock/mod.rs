@@ -1,14 +1,15 @@
-//! Locks: how one caller at a time gets at a heap.
+//! Locks: one caller at a time uses a heap.
 //!
 //! ```text
-//!   Locked<H, L>  ──►  L: RawLock          one trait, three ways to it
-//!                       ├─ Spin            the default                       spin.rs
-//!                       ├─ R: RawMutex     anybody's, feature `lock_api`     raw_mutex.rs
-//!                       └─ a kernel's own  say, one that masks interrupts
+//!   Locked<H, L>  ──►  L: RawLock                one trait, and whatever implements it
+//!                       ├─ Spin                  the default                       spin.rs
+//!                       ├─ MaskInterrupts<L, I>  another lock, interrupts masked   mask.rs
+//!                       ├─ R: RawMutex           a foreign one, feature `lock_api` raw_mutex.rs
+//!                       └─ a kernel's own
 //! ```
 //!
-//! Rules of this folder: a lock knows nothing of what it protects. It does not allocate, or not
-//! from the heap behind it.
+//! Rules of this folder: a lock does not know what it protects. It does not allocate, or not from
+//! the heap behind it.
 
 mod mask;
 #[cfg(feature = "lock_api")]
@@ -18,29 +19,66 @@ mod spin;
 pub use mask::{Interrupts, MaskInterrupts};
 pub use spin::Spin;
 
-/// A lock without data: one holder at a time, and a guard that gives it back.
+/// A lock without data: one holder at a time, and an RAII guard that unlocks.
 ///
-/// With the feature `lock_api` every [`RawMutex`](https://docs.rs/lock_api/latest/lock_api/trait.RawMutex.html) of that crate is one.
-///
-/// [`MaskInterrupts`] makes one of another and a way to mask interrupts.
+/// With the feature `lock_api`, every
+/// [`RawMutex`](https://docs.rs/lock_api/latest/lock_api/trait.RawMutex.html) of that crate
+/// implements it. [`MaskInterrupts`] wraps a lock so that its holder is not interrupted.
 ///
 /// # Safety
 ///
-/// While a guard lives, `lock` returns to nobody else: to no other thread or CPU, nor to the holder
-/// again. What one holder did happens before what the next one does.
+/// While a guard lives, `lock` does not return: neither to another thread or CPU, nor to the holder
+/// again. Dropping a guard synchronizes with the `lock` that returns next.
+#[cfg_attr(
+    feature = "lock_api",
+    diagnostic::on_unimplemented(
+        message = "`{Self}` is not a lock for a heap",
+        label = "implements neither `brkalloc::RawLock` nor `lock_api::RawMutex` 0.4",
+        note = "a mutex of another crate often implements `lock_api::RawMutex` behind a feature of \
+                its own, named `lock_api` in `spin`",
+        note = "`brkalloc::Spin` needs no other crate"
+    )
+)]
+#[cfg_attr(
+    not(feature = "lock_api"),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` is not a lock for a heap",
+        label = "does not implement `brkalloc::RawLock`",
+        note = "for a mutex of another crate, turn on the feature `lock_api` of `brkalloc`: then \
+                every `lock_api::RawMutex` is a lock",
+        note = "`brkalloc::Spin` needs no feature and no other crate"
+    )
+)]
 pub unsafe trait RawLock {
-    /// A lock that nobody holds.
+    /// An unlocked lock.
     #[allow(
         clippy::declare_interior_mutable_const,
-        reason = "a lock is made of it, never used through it"
+        reason = "the initial value of a lock, not a lock itself"
     )]
     const INIT: Self;
 
-    /// Gives the lock back when it is dropped.
+    /// RAII guard: unlocks when it is dropped.
     type Guard<'lock>
     where
         Self: 'lock;
 
-    /// Waits until nobody holds the lock, and takes it.
+    /// Waits until the lock is free, and takes it.
     fn lock(&self) -> Self::Guard<'_>;
 }
+
+/// A lock whose guards may be dropped in any order relative to the guards of other locks.
+/// [`Locked::lock`](crate::Locked::lock) requires it.
+///
+/// [`Spin`] and every `lock_api::RawMutex` are such locks. [`MaskInterrupts`] is not: of two
+/// guards, the one taken first restores the interrupts that the other still needs masked.
+///
+/// # Safety
+///
+/// Dropping a guard unlocks this lock and affects no other guard, whichever of them was taken
+/// first.
+#[diagnostic::on_unimplemented(
+    message = "the guards of `{Self}` must be dropped in the reverse order of locking",
+    label = "does not implement `brkalloc::AnyOrder`",
+    note = "`Locked::inspect` and `Locked::with` run a closure with the heap locked, for every lock"
+)]
+pub unsafe trait AnyOrder: RawLock {}

@@ -1,55 +1,109 @@
-//! A break that moves inside one fixed piece of memory.
+//! A break that moves inside one fixed region.
 
-use core::ptr::NonNull;
+use core::fmt;
+use core::ptr::{NonNull, null_mut};
 
 use super::{Break, BreakError};
 
 /// A break over a fixed region: a static array, or a range that a boot loader left free.
 ///
-/// The heap on it behaves as on any other break, up to the region's end: what it has not asked for
-/// yet is untouched, and what it gives back can be granted again.
+/// The heap leaves memory above the break untouched. Memory that the heap gives back can be granted
+/// again.
+///
+/// ```
+/// use brkalloc::FixedBreak;
+///
+/// let memory = Box::leak(Box::new([0; 4096]));
+/// let base = memory.as_mut_ptr();
+/// let brk = FixedBreak::from_array(memory);
+/// assert_eq!((brk.base(), brk.len(), brk.remaining()), (base, 4096, 4096));
+/// ```
 ///
 /// # Invariants
 ///
 /// * `used ≤ len`; the break is at `base + used`
-/// * `[base, base + len)` is this value's alone, and does not wrap
-#[derive(Debug)]
+/// * `base = None ⟹ len = 0`: the break is unset
+/// * `[base, base + len)` belongs to this value alone, and does not wrap
+#[derive(Debug, Default)]
 pub struct FixedBreak {
-    base: NonNull<u8>,
+    base: Option<NonNull<u8>>,
     len: usize,
     used: usize,
 }
 
-// SAFETY: the region is this value's alone, so it may move to another thread together with the
-// value.
+// SAFETY: the region belongs to this value alone, and the value has no other shared state, so both
+// can move to another thread.
 unsafe impl Send for FixedBreak {}
 
+#[allow(clippy::len_without_is_empty, reason = "`EMPTY` is one value, not every region of 0 bytes")]
 impl FixedBreak {
+    /// A break without a region, for a heap in a `static` that is
+    /// [initialised](crate::Locked::init) later. It grants nothing.
+    pub const EMPTY: Self = Self { base: None, len: 0, used: 0 };
+
     /// A break over the `len` bytes at `base`. It starts at `base`, with nothing granted.
     ///
     /// # Panics
     ///
-    /// If `base` is null, or the region is longer than `isize::MAX` bytes (in a `static`: a
-    /// compile-time error).
+    /// If `base` is null, or if the region is longer than `isize::MAX` bytes (in a `static`: a
+    /// compile-time error). [`try_from_raw`](FixedBreak::try_from_raw) returns an error instead.
     ///
     /// # Safety
     ///
-    /// The region is valid for reads and writes and is used by nobody else for as long as this
-    /// value, or anything that was granted by it, is in use.
+    /// The region is valid for reads and writes and does not wrap around the address space. Nothing
+    /// else uses it as long as this value, or a block in memory that it granted, is in use.
     #[must_use]
     pub const unsafe fn from_raw(base: *mut u8, len: usize) -> Self {
         assert!(len <= isize::MAX as usize, "a region of more than isize::MAX bytes");
         match NonNull::new(base) {
-            Some(base) => Self { base, len, used: 0 },
+            Some(base) => Self { base: Some(base), len, used: 0 },
             None => panic!("a region at address null"),
         }
     }
 
-    /// A break over an array that lives for ever.
+    /// A break over the `len` bytes at `base`, if they can be a region.
+    ///
+    /// # Errors
+    ///
+    /// `base` is null, the region is longer than `isize::MAX` bytes, or it wraps around the address
+    /// space.
+    ///
+    /// # Safety
+    ///
+    /// If the region is neither at null nor too long nor wraps: as for
+    /// [`from_raw`](FixedBreak::from_raw).
+    pub unsafe fn try_from_raw(base: *mut u8, len: usize) -> Result<Self, InitError> {
+        let base = NonNull::new(base).ok_or(InitError::Null)?;
+        if isize::try_from(len).is_err() {
+            return Err(InitError::TooLong);
+        }
+        if base.addr().checked_add(len).is_none() {
+            return Err(InitError::Wraps);
+        }
+        Ok(Self { base: Some(base), len, used: 0 })
+    }
+
+    /// A break over an array that lives forever.
     #[must_use]
     pub const fn from_array<const N: usize>(array: &'static mut [u8; N]) -> Self {
-        // SAFETY: an exclusive reference for ever is what `from_raw` asks for.
+        // SAFETY: an exclusive reference with lifetime `'static` is valid for reads and writes,
+        // does not wrap, and excludes other uses.
         unsafe { Self::from_raw(array.as_mut_ptr(), N) }
+    }
+
+    /// Start of the region; null if the break is [`EMPTY`](FixedBreak::EMPTY).
+    #[must_use]
+    pub const fn base(&self) -> *mut u8 {
+        match self.base {
+            Some(base) => base.as_ptr(),
+            None => null_mut(),
+        }
+    }
+
+    /// Length of the region, in bytes: granted memory and the rest.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Bytes that can still be granted.
@@ -59,9 +113,9 @@ impl FixedBreak {
     }
 }
 
-// SAFETY: grants are disjoint parts of the region, which is this value's alone: `used` only moves
-// past what is granted, and back by what the caller gives up. Both methods check before they change
-// anything.
+// SAFETY: grants are disjoint parts of the region, which belongs to this value alone: `used` moves
+// up past the granted bytes, and down by the bytes that the caller gives up. Both methods return an
+// error before they change anything.
 unsafe impl Break for FixedBreak {
     const ZEROED: bool = false;
 
@@ -70,15 +124,16 @@ unsafe impl Break for FixedBreak {
     }
 
     fn end(&self) -> *mut u8 {
-        self.base.as_ptr().wrapping_add(self.used)
+        self.base().wrapping_add(self.used)
     }
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        let base = self.base.ok_or(BreakError::OutOfMemory)?;
         if by > self.remaining() {
             return Err(BreakError::OutOfAddresses);
         }
         // SAFETY: `used ≤ len`, so the result is inside the region or one past its end.
-        let start = unsafe { self.base.add(self.used) };
+        let start = unsafe { base.add(self.used) };
         self.used += by;
         Ok(NonNull::slice_from_raw_parts(start, by))
     }
@@ -88,3 +143,30 @@ unsafe impl Break for FixedBreak {
         Ok(())
     }
 }
+
+/// Cause of a failed late initialisation. The heap has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InitError {
+    /// The heap has a break.
+    AlreadyInitialized,
+    /// The region begins at address null.
+    Null,
+    /// The region is longer than `isize::MAX` bytes.
+    TooLong,
+    /// The region wraps around the address space.
+    Wraps,
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyInitialized => "the heap is initialised already",
+            Self::Null => "a region at address null",
+            Self::TooLong => "a region of more than isize::MAX bytes",
+            Self::Wraps => "a region that wraps around the address space",
+        })
+    }
+}
+
+impl core::error::Error for InitError {}

@@ -5,59 +5,63 @@ use core::ptr::NonNull;
 
 /// Maps, unmaps and remaps whole pages, as `mmap`, `munmap` and `mremap` do.
 ///
-/// A large block on a mapping of its own goes back the moment it is freed. At the break it would
-/// have to wait for every smaller block above it.
+/// A large block with a mapping of its own goes back to the system when it is freed. At the break
+/// it would have to wait for every smaller block above it.
 ///
 /// # Safety
 ///
 /// An implementer guarantees:
 ///
 /// * A mapping is readable and writable, starts at a multiple of [`granule`](Map::granule), is at
-///   most `isize::MAX` bytes long, does not overlap anything else, and is the caller's until it is
+///   most `isize::MAX` bytes long, overlaps no other memory, and belongs to the caller until it is
 ///   unmapped.
-/// * Remapping keeps the contents up to the shorter of both lengths.
+/// * Remapping keeps the contents, up to the shorter of both lengths.
 /// * After an `Err` nothing has changed.
 /// * If [`ZEROED`](Map::ZEROED) is true, every byte that a mapping gains reads as zero until it is
 ///   written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not provide mappings",
+    label = "needs an implementation of `brkalloc::Map`",
+    note = "a heap without mappings takes `NoMap`; an own provider implements `Map`"
+)]
 pub unsafe trait Map {
-    /// Whether there is anything behind this: `false` lets the heap leave out what it would need
-    /// for mappings.
+    /// `false` lets the heap leave out everything that it needs for mappings.
     const AVAILABLE: bool = true;
 
-    /// Whether new memory reads as zero.
+    /// `true` if new memory reads as zero.
     const ZEROED: bool;
 
-    /// The page size: a power of two. Lengths are multiples of it.
+    /// Page size, in bytes: a power of two. Lengths are multiples of it.
     fn granule(&self) -> usize;
 
     /// Makes a mapping of exactly `len` bytes, a multiple of the granule that is not 0.
     ///
     /// # Errors
     ///
-    /// There is no memory, or there are no addresses.
+    /// No memory or no addresses are left.
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError>;
 
     /// Takes a mapping back.
     ///
     /// # Errors
     ///
-    /// The mapping is still the caller's.
+    /// The mapping still belongs to the caller.
     ///
     /// # Safety
     ///
-    /// `[start, start + len)` is one mapping of this provider, and nobody uses it any more.
+    /// `[start, start + len)` is one mapping of this provider, and is no longer used.
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError>;
 
-    /// Changes the length of a mapping, which may move. Returns where it starts.
+    /// Changes the length of a mapping, which may move. Returns its start.
     ///
     /// # Errors
     ///
-    /// The mapping is where and as long as it was. A provider that cannot do this always says so.
+    /// The mapping is unchanged. A provider that cannot remap always returns an error.
     ///
     /// # Safety
     ///
-    /// `[start, start + len)` is one mapping of this provider; after `Ok` only the new place is
-    /// used. `new_len` is as for `map`.
+    /// `[start, start + len)` is one mapping of this provider. After `Ok` only the returned mapping
+    /// is used. `new_len` is as for `map`.
     unsafe fn remap(
         &mut self,
         start: NonNull<u8>,
@@ -66,13 +70,13 @@ pub unsafe trait Map {
     ) -> Result<NonNull<u8>, MapError>;
 }
 
-/// Why there is no such mapping.
+/// Cause of a refused mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MapError {
-    /// No memory, or no addresses.
+    /// No memory or no addresses are left.
     OutOfMemory,
-    /// The provider does not do this.
+    /// The provider does not support the operation.
     Refused,
 }
 
@@ -87,11 +91,11 @@ impl fmt::Display for MapError {
 
 impl core::error::Error for MapError {}
 
-/// For those who have only a break: every block comes from there.
+/// No provider of mappings: every block comes from the break.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMap;
 
-// SAFETY: there is never a mapping to promise anything of.
+// SAFETY: every method returns an error and changes nothing, so no mapping exists.
 unsafe impl Map for NoMap {
     const AVAILABLE: bool = false;
     const ZEROED: bool = false;

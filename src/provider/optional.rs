@@ -1,16 +1,14 @@
-//! A break that may not be there yet: a heap in a `static` is there before the memory map has been
-//! read.
+//! An optional break: a heap in a `static` exists before the kernel has read the memory map.
 
 use core::ptr::{NonNull, null_mut};
 
 use super::{Break, BreakError};
 
-/// Without a break nothing is granted: a heap over `None` answers that it is out of memory, and
-/// serves once the break is there.
-// SAFETY: a break that is there keeps the promises; `None` grants nothing.
+/// `None` grants nothing: a heap over it answers out of memory, and serves once the break is set.
+// SAFETY: `Some` forwards to a break, which keeps the contract. `None` grants nothing, takes
+// nothing back, and returns an error without a change.
 unsafe impl<B: Break> Break for Option<B> {
     const ZEROED: bool = B::ZEROED;
-    const SCATTERED: bool = B::SCATTERED;
 
     fn granule(&self) -> usize {
         self.as_ref().map_or(1, B::granule)
@@ -26,14 +24,7 @@ unsafe impl<B: Break> Break for Option<B> {
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
         let brk = self.as_mut().ok_or(BreakError::Refused)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds `shrink` for the `by` bytes below the end of this break.
         unsafe { brk.shrink(by) }
-    }
-
-    unsafe fn give_back(&mut self, piece: NonNull<[u8]>) {
-        if let Some(brk) = self {
-            // SAFETY: the caller's promise.
-            unsafe { brk.give_back(piece) };
-        }
     }
 }

@@ -10,13 +10,16 @@
 //! A block here is free for the caller, and used for whatever it was taken from: a run, or the
 //! cells.
 
-#[cfg(feature = "checked")]
 mod checked;
+
+use core::marker::PhantomData;
 
 use core::ptr::NonNull;
 
 use super::class::{CLASSES, Class};
 use super::front::{FRONTS, Front};
+use crate::cell::Form;
+use crate::link_copy::BrokenLink;
 
 /// Blocks that a class may keep, at most.
 const MOST_BLOCKS: usize = 128;
@@ -26,7 +29,9 @@ const MOST_MIDDLING: usize = 32;
 
 /// How many blocks are looked at for one that is aligned. (If links are checked, only the first
 /// one's is, each time.)
-const LOOKS: usize = if cfg!(feature = "checked") { 1 } else { 4 };
+const fn looks<F: Form>() -> usize {
+    if F::CHECKED { 1 } else { 4 }
+}
 
 /// The first word of a block in the cache.
 #[repr(transparent)]
@@ -67,7 +72,7 @@ struct Middling {
 ///   unless it was set
 /// * `middling.room` is that sum for middling blocks
 #[derive(Debug)]
-pub(crate) struct Cache<const LISTS: usize> {
+pub(crate) struct Cache<F, const LISTS: usize> {
     heads: [Option<NonNull<Link>>; LISTS],
     popped: [u32; LISTS],
     /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for
@@ -75,12 +80,12 @@ pub(crate) struct Cache<const LISTS: usize> {
     spare: [u32; LISTS],
     room: [u8; LISTS],
     middling: Middling,
-    /// The last link that was found overwritten, until it is reported.
-    #[cfg(feature = "checked")]
-    broken: Option<super::BrokenLink>,
+    /// The last link that was found overwritten, until it is reported: of a checked heap.
+    broken: Option<BrokenLink>,
+    form: PhantomData<fn() -> F>,
 }
 
-impl<const LISTS: usize> Cache<LISTS> {
+impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
     /// An empty cache that keeps `limit` bytes at most.
     pub(crate) const fn new(limit: usize) -> Self {
         const { assert!(LISTS >= CLASSES && LISTS <= FRONTS) };
@@ -90,8 +95,8 @@ impl<const LISTS: usize> Cache<LISTS> {
             spare: [0; LISTS],
             room: [0; LISTS],
             middling: Middling { room: 0, limit: 0, next: Front::FIRST_MIDDLING },
-            #[cfg(feature = "checked")]
             broken: None,
+            form: PhantomData,
         };
         cache.set_limit(limit);
         cache
@@ -196,7 +201,7 @@ impl<const LISTS: usize> Cache<LISTS> {
     #[inline(always)]
     pub(crate) fn has_room(&self, class: impl Into<Front>) -> bool {
         let at = place(class);
-        self.left(at).cast_signed() > 0
+        self.left(at) as i32 > 0
     }
 
     /// How often a block of a class was taken out, modulo 2³².
@@ -209,8 +214,9 @@ impl<const LISTS: usize> Cache<LISTS> {
     #[inline(always)]
     pub(crate) fn pop(&mut self, class: impl Into<Front>) -> Option<NonNull<u8>> {
         let at = place(class);
-        #[cfg(feature = "checked")]
-        self.watch(at);
+        if F::CHECKED {
+            self.watch(at);
+        }
         let head = &mut self.heads[at];
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
@@ -229,9 +235,10 @@ impl<const LISTS: usize> Cache<LISTS> {
     ) -> Option<NonNull<u8>> {
         let at = place(class);
         let mut before: Option<NonNull<Link>> = None;
-        for _ in 0..LOOKS {
-            #[cfg(feature = "checked")]
-            self.watch(at);
+        for _ in 0..looks::<F>() {
+            if F::CHECKED {
+                self.watch(at);
+            }
             let block = match before {
                 None => self.heads[at]?,
                 // SAFETY: a block in the list begins with its link.
@@ -272,10 +279,9 @@ impl<const LISTS: usize> Cache<LISTS> {
         let (head, block) = (&mut self.heads[at], block.cast::<Link>());
         // SAFETY: the block is free, aligned for a word, and holds a link.
         unsafe { block.write(Link(*head)) };
-        #[cfg(feature = "checked")]
-        // SAFETY: the same block.
-        unsafe {
-            checked::note(block);
+        if F::CHECKED {
+            // SAFETY: the same block.
+            unsafe { checked::note(block) };
         }
         *head = Some(block);
         true
@@ -298,10 +304,9 @@ impl<const LISTS: usize> Cache<LISTS> {
             let block = block.cast::<Link>();
             // SAFETY: the block is free, aligned for a word, and holds a link.
             unsafe { block.write(Link(head)) };
-            #[cfg(feature = "checked")]
-            // SAFETY: the same block.
-            unsafe {
-                checked::note(block);
+            if F::CHECKED {
+                // SAFETY: the same block.
+                unsafe { checked::note(block) };
             }
             head = Some(block);
             spare = spare.wrapping_sub(1);
@@ -312,8 +317,9 @@ impl<const LISTS: usize> Cache<LISTS> {
     /// Takes out the block of a class that came last, not for a request. O(1).
     pub(crate) fn take_back(&mut self, class: impl Into<Front>) -> Option<NonNull<u8>> {
         let at = place(class);
-        #[cfg(feature = "checked")]
-        self.watch(at);
+        if F::CHECKED {
+            self.watch(at);
+        }
         let head = &mut self.heads[at];
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
@@ -350,10 +356,9 @@ impl<const LISTS: usize> Cache<LISTS> {
     /// All blocks; of lists whose links were overwritten, those before.
     pub(crate) fn all_blocks(&self) -> impl Iterator<Item = NonNull<u8>> {
         let blocks = |front| {
-            #[cfg(not(feature = "checked"))]
-            return self.blocks(front);
-            #[cfg(feature = "checked")]
-            return self.sound_blocks(front);
+            let sound = F::CHECKED.then(|| self.sound_blocks(front));
+            let all = (!F::CHECKED).then(|| self.blocks(front));
+            sound.into_iter().flatten().chain(all.into_iter().flatten())
         };
         Self::classes().flat_map(blocks)
     }

@@ -18,7 +18,7 @@ pub(crate) const SMALL_MAX: usize = 1024;
 const MOST_ALIGN: usize = 128;
 
 /// Number of classes.
-pub(crate) const CLASSES: usize = 64;
+pub const CLASSES: usize = 64;
 
 /// The smallest block, and the step of the finest classes.
 pub(super) const FINE: usize = 8;
@@ -80,7 +80,7 @@ const fn unlikely() -> Option<Class> {
 /// `self.0 < CLASSES`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
-pub(crate) struct Class(u8);
+pub struct Class(u8);
 
 impl Class {
     /// The class whose blocks hold this layout; `None` if it is not small, has no bytes, or asks
@@ -157,14 +157,14 @@ impl Class {
     /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.
     pub(crate) const fn is_served_by(self, larger: Self) -> bool {
         self.size() <= larger.size()
-            && (!self.size().is_multiple_of(CELL_ALIGN) || larger.size().is_multiple_of(CELL_ALIGN))
+            && (self.size() % CELL_ALIGN != 0 || larger.size() % CELL_ALIGN == 0)
     }
 
     /// Whether a block of a run of another class is, at its place, as good as any of this class:
     /// large enough, and as aligned, be it by luck.
     pub(crate) fn may_take_over(self, class_of_run: Self, block: NonNull<u8>) -> bool {
         self.is_served_by(class_of_run)
-            || block.addr().get().is_multiple_of(CELL_ALIGN) && self <= class_of_run
+            || block.addr().get() % CELL_ALIGN == 0 && self <= class_of_run
     }
 
     /// A layout of this class, as long as the class's blocks are.
@@ -186,11 +186,11 @@ mod tests {
             for size in 1..=SMALL_MAX {
                 let class = Class::of(Layout::from_size_align(size, align).unwrap()).unwrap();
                 assert!(
-                    class.size() >= size && class.size().is_multiple_of(align),
+                    class.size() >= size && class.size() % align == 0,
                     "{size} aligned to {align}: {class:?}"
                 );
-                let smaller = Class::all()
-                    .rfind(|other| *other < class && other.size().is_multiple_of(align));
+                let smaller =
+                    Class::all().rfind(|other| *other < class && other.size() % align == 0);
                 assert!(
                     smaller.is_none_or(|smaller| smaller.size() < size),
                     "{size} aligned to {align}: {class:?}"
@@ -205,9 +205,8 @@ mod tests {
             for size in if align > CELL_ALIGN { 0..=SMALL_MAX } else { 0..=0 } {
                 let class =
                     Class::of_unusual(Layout::from_size_align(size, align).unwrap()).unwrap();
-                let suits = |class: &Class| {
-                    class.size() >= size.max(1) && class.size().is_multiple_of(align)
-                };
+                let suits =
+                    |class: &Class| class.size() >= size.max(1) && class.size() % align == 0;
                 assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
             }
             assert_eq!(
@@ -226,8 +225,7 @@ mod tests {
     #[test]
     fn a_cell_holds_the_largest_aligned_class_that_fits() {
         for capacity in CELL_ALIGN..SMALL_MAX + MIN_CELL {
-            let fits =
-                |class: &Class| class.size() <= capacity && class.size().is_multiple_of(CELL_ALIGN);
+            let fits = |class: &Class| class.size() <= capacity && class.size() % CELL_ALIGN == 0;
             assert_eq!(Class::held_by(capacity), Class::all().rfind(fits), "{capacity}");
         }
         assert_eq!(Class::held_by(SMALL_MAX + MIN_CELL), None);

@@ -29,7 +29,7 @@ const TABLED: usize = 3;
 pub(crate) const MIDDLING_MAX: usize = SMALL_MAX << DOUBLINGS;
 
 /// Number of classes.
-pub(crate) const FRONTS: usize = CLASSES + DOUBLINGS * PER_DOUBLING;
+pub const FRONTS: usize = CLASSES + DOUBLINGS * PER_DOUBLING;
 
 const SIZES: [u32; FRONTS] = {
     let (mut sizes, mut front, mut size) = ([0; FRONTS], 0, 0);
@@ -154,13 +154,9 @@ impl Front {
         SIZES[self.index()] as usize
     }
 
-    /// A layout as long as the blocks of its class, if it is middling; any other as it is, and all
-    /// with the profile `checked`, which has no front cache that blocks go to unseen.
+    /// A layout as long as the blocks of its class, if it is middling; any other as it is.
     #[inline]
     pub(crate) const fn in_full(layout: Layout) -> Layout {
-        if cfg!(feature = "checked") {
-            return layout;
-        }
         match Self::of(layout) {
             Some(front) if front.index() >= CLASSES => {
                 match Layout::from_size_align(front.size(), layout.align()) {
@@ -202,10 +198,10 @@ mod tests {
             assert_eq!(Some(front), Front::middling().find(|front| front.size() >= size), "{size}");
             assert!(
                 front.size() <= size + size / 8
-                    && front.size().is_multiple_of(CELL_ALIGN)
+                    && front.size() % CELL_ALIGN == 0
                     && front.small().is_none()
             );
-            let full = if cfg!(feature = "checked") { size } else { front.size() };
+            let full = front.size();
             assert_eq!(Front::in_full(layout(size, 8)).size(), full);
         }
         assert_eq!(Front::of(layout(MIDDLING_MAX + 1, 1)), None);

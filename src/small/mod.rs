@@ -1,40 +1,61 @@
 //! Small blocks: what makes them fast, and what makes them tight.
 //!
 //! ```text
-//!   pop, push ──► front cache           a list of free blocks a class; full or empty now and then   cache.rs
-//!                     │ ▲               in arenas also of middling blocks, which are cells          front.rs
+//!   pop, push ──► front cache     a list of free blocks a class; full or empty now and then    cache.rs
+//!                     │ ▲         in arenas also of medium blocks, which are cells             front.rs
 //!                     ▼ │ some at a time
-//!                   runs                whole pages of equal blocks without headers                 run.rs
-//!                     │                 which pages are runs, and of what class                     page_map.rs
-//!                     │                 the same, and whose they are, for heaps with one parent     segments.rs
+//!                   runs          whole pages of equal blocks without headers                  run.rs
+//!                     │           which pages are runs, and of what class                      page_map.rs
+//!                     │           the same, and their owner, for heaps with one parent         segments.rs
 //!                     ▼
-//!                   cells               of the heap above, which gives pages and takes them back
+//!                   cells         of the heap below, which gives pages and takes them back
+//!                     └ quick lists: freed cells that are kept whole                           kept.rs
 //! ```
 //!
-//! Rules of this folder: it knows blocks, runs and pages, and nothing of cells or of the heap that
-//! uses it. `class.rs` and `front.rs` are arithmetic. A block in a class's list may be a block of a
-//! larger class: where it goes back to is told by the page map, not by the list.
+//! Rules of this folder: the heap sees it as a [`Layer`]. `class.rs` and `front.rs` are arithmetic.
+//! A block in a class's list may be a block of a larger class: the page map, not the list, tells
+//! where it goes back to.
 
+mod allocate;
 mod cache;
 #[deny(unsafe_code)]
 mod class;
+mod deallocate;
+mod direct;
 #[deny(unsafe_code)]
 mod front;
-#[cfg(feature = "checked")]
-pub(crate) mod link_copy;
+mod kept;
+mod layer;
+mod medium;
 mod page_map;
+mod resize;
 mod run;
 pub(crate) mod segments;
 
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::link_copy::BrokenLink;
+use crate::provider::{Map, Source};
+use crate::request::Request;
+
 pub(crate) use cache::Cache;
-pub(crate) use class::{CLASSES, Class, SMALL_MAX};
-pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
-#[cfg(feature = "checked")]
-pub(crate) use link_copy::BrokenLink;
+pub(crate) use class::SMALL_MAX;
+pub use class::{CLASSES, Class};
+pub use front::FRONTS;
+pub(crate) use front::{Front, MIDDLING_MAX};
+pub(crate) use kept::Kept;
+pub use layer::{InRun, Layer, NoLayer};
 pub(crate) use page_map::{LEAVES, PageMap};
 pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
+pub use segments::{Owner, SegmentMap};
 
-use segments::Owner;
+/// Bytes of freed small blocks that the front cache keeps at most, unless
+/// [set](crate::Heap::set_cache_limit).
+const CACHE_LIMIT: usize = 256 << 10;
 
 /// A class gets its first run when what its blocks would save pays for this part of it: for a half,
 /// or, where runs are favoured, for a sixteenth.
@@ -46,8 +67,10 @@ const FLUSH_EACH: usize = 512;
 
 /// What a heap keeps for its small blocks; `LISTS` as for its [`Cache`].
 #[derive(Debug)]
-pub(crate) struct Small<const LISTS: usize> {
-    pub(crate) cache: Cache<LISTS>,
+pub struct SmallBlocks<P: Tuning, const LISTS: usize> {
+    pub(crate) cache: Cache<P, LISTS>,
+    /// Freed cells that are kept whole.
+    pub(crate) kept: Kept<P>,
     pub(crate) partial: [PartialRuns; CLASSES],
     pub(crate) pages: PageMap,
     /// Whose the heap's memory is, if it is segments of a map.
@@ -61,21 +84,22 @@ pub(crate) struct Small<const LISTS: usize> {
     cut: usize,
     /// Number of the class whose blocks are the next to leave the cache for want of memory.
     next_to_flush: u8,
-    /// False: every block is a cell.
-    has_runs: bool,
     /// What part of a run must be paid for before the first one begins.
     run_pays: u8,
     /// Requests for small blocks that the cache could not serve, modulo 2³².
     misses: u32,
     /// Requests for blocks that are not small, modulo 2³².
     large: u32,
+    profile: PhantomData<fn() -> P>,
 }
 
-impl<const LISTS: usize> Small<LISTS> {
+impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     /// Runs behind a cache of `limit` bytes.
-    pub(crate) const fn new(limit: usize) -> Self {
+    const fn with_limit(limit: usize) -> Self {
         Self {
             cache: Cache::new(limit),
+            // Where memory comes in segments, cells may be longer, and are kept in the front cache.
+            kept: if LISTS > CLASSES { Kept::none() } else { Kept::new() },
             partial: [PartialRuns::EMPTY; CLASSES],
             pages: PageMap::new(),
             owner: Owner::NOBODY,
@@ -83,21 +107,11 @@ impl<const LISTS: usize> Small<LISTS> {
             runs: [0; CLASSES],
             cut: 0,
             next_to_flush: 0,
-            has_runs: true,
             run_pays: RUN_PAYS,
             misses: 0,
             large: 0,
+            profile: PhantomData,
         }
-    }
-
-    /// Neither runs nor a cache.
-    pub(crate) const fn none() -> Self {
-        Self { has_runs: false, ..Self::new(0) }
-    }
-
-    /// Whether small blocks come from runs and the cache; else every block is a cell.
-    pub(crate) const fn has_runs(&self) -> bool {
-        self.has_runs
     }
 
     /// A small block was asked for, and the cache had none.
@@ -110,12 +124,7 @@ impl<const LISTS: usize> Small<LISTS> {
         self.misses
     }
 
-    /// A block that is not small was asked for.
-    pub(crate) const fn large_requested(&mut self) {
-        self.large = self.large.wrapping_add(1);
-    }
-
-    /// How often that was, modulo 2³².
+    /// How often a block was asked for that is not small, modulo 2³².
     pub(crate) const fn large_requests(&self) -> u32 {
         self.large
     }
@@ -156,7 +165,7 @@ impl<const LISTS: usize> Small<LISTS> {
     /// Whether it is time to free some of the cache before `size` bytes are cut from the top.
     pub(crate) const fn is_flush_due(&mut self, size: usize) -> bool {
         self.cut = self.cut.saturating_add(size);
-        let due = self.cut >= FLUSH_EACH && self.has_runs;
+        let due = self.cut >= FLUSH_EACH;
         if due {
             self.cut = 0;
         }
@@ -182,14 +191,227 @@ impl<const LISTS: usize> Small<LISTS> {
         *cells = cells.saturating_sub(1);
     }
 
-    /// A cell of its own was resized.
-    pub(crate) fn change_cell(&mut self, old: Option<Class>, new: Option<Class>) {
+    /// Forgets everything: the memory is no longer the heap's.
+    #[cold]
+    #[inline(never)]
+    fn forget_everything(&mut self) {
+        *self = Self::with_limit(0);
+        self.kept.abandon();
+    }
+}
+
+// SAFETY: a block of a class is one of a run, or a cell, that is as long and as aligned as the class
+// says, and is in no list while a caller has it.
+unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
+    const NEW: Self = Self::with_limit(CACHE_LIMIT);
+
+    const PRESENT: bool = true;
+
+    #[inline(always)]
+    fn class_of(layout: Layout) -> Option<Class> {
+        Class::of(layout).or_else(|| Class::of_unusual(layout))
+    }
+
+    #[inline(always)]
+    fn pop(&mut self, class: Class) -> Option<NonNull<u8>> {
+        self.cache.pop(class)
+    }
+
+    fn allocate<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        self.allocate_small(large, class, layout, growth)
+    }
+
+    #[inline(always)]
+    fn pop_aligned(&mut self, class: Class, align: usize) -> Option<NonNull<u8>> {
+        self.cache.pop_aligned(class, align)
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+        class: Class,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate_as(large, block, class) };
+    }
+
+    #[inline(always)]
+    fn note_large_request(&mut self) {
+        self.large = self.large.wrapping_add(1);
+    }
+
+    #[inline(always)]
+    fn allocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        self.take_cell_or_grow(large, request, growth)
+    }
+
+    #[inline(always)]
+    fn take_kept<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        request: Request,
+        class: usize,
+    ) -> Option<NonNull<u8>> {
+        // Where memory comes in segments, blocks that are as long are in the front cache: medium.rs.
+        if !B::CONTIGUOUS {
+            return None;
+        }
+        self.kept.take(request.size(), class).map(|cell| cell.payload())
+    }
+
+    #[inline(always)]
+    fn take_unfreed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        self.take_unfreed_or_grow(large, request, growth)
+    }
+
+    #[inline(always)]
+    fn take_freed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        self.take_freed_cell(large, request)
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { self.keep_or_free(large, payload) };
+    }
+
+    #[inline(always)]
+    unsafe fn reallocate_at_hand<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.reallocate_through_cache(large, payload, layout, new) }
+    }
+
+    unsafe fn move_to_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+        layout: Layout,
+        old_class: Class,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.move_to_freed_cell(large, payload, layout, old_class, request) }
+    }
+
+    fn note_resized(&mut self, old: Option<Class>, new: Option<Class>) {
         old.into_iter().for_each(|class| self.forget_cell(class));
         new.into_iter().for_each(|class| self.note_cell(class));
     }
 
-    /// Forgets everything: the memory is no longer the heap's.
-    pub(crate) const fn abandon(&mut self) {
-        *self = Self::none();
+    #[inline(always)]
+    fn run_at(&self, address: usize) -> Option<Class> {
+        self.pages.class_at(address)
+    }
+
+    fn is_internal(&self, payload: NonNull<u8>) -> bool {
+        self.pages.is_leaf(payload)
+    }
+
+    fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        self.give_up_everything(large);
+    }
+
+    fn set_cache_limit<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, bytes: usize) {
+        self.limit_cache(large, bytes);
+    }
+
+    #[inline(always)]
+    fn note_trimmed(&mut self) {
+        self.kept.forget_room();
+    }
+
+    fn forget_all(&mut self) {
+        self.forget_everything();
+    }
+
+    fn in_run(&self, block: NonNull<u8>) -> Option<InRun> {
+        let address = block.addr().get();
+        let class = self.pages.class_at(address)?;
+        Some(InRun { class, around: Run::of_block(block, class).block_around(class, address) })
+    }
+
+    fn is_free_in_run(&self, block: NonNull<u8>, class: Class) -> bool {
+        let address = block.addr().get();
+        // SAFETY: the page map says that it is a run of this class.
+        let is_free = unsafe { Run::of_block(block, class).is_free(class, address) };
+        is_free || self.cache.contains(address)
+    }
+
+    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
+        [self.cache.take_broken(), self.kept.take_broken()]
+    }
+
+    #[inline(always)]
+    fn pop_direct(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.pop_front(layout)
+    }
+
+    #[inline(always)]
+    unsafe fn push_direct(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.push_front(block, layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn push_direct_by_ptr(&mut self, block: NonNull<u8>, run: Option<Class>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.push_front_by_ptr(block, run) }
+    }
+
+    #[inline(always)]
+    unsafe fn resize_direct(
+        &mut self,
+        block: NonNull<u8>,
+        class_of_run: Class,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.resize_in_front(block, class_of_run, new) }
+    }
+
+    #[inline(always)]
+    fn raise_medium_limit(&mut self, limit: usize) {
+        if !P::CHECKED {
+            self.cache.raise_limit_of_middling(limit);
+        }
+    }
+
+    unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
+        self.favour_runs();
+        self.owner = owner;
+        // SAFETY: the caller's promise.
+        unsafe { self.pages.rely_on(segments) };
     }
 }

@@ -72,12 +72,6 @@ impl PageMap {
         self.segments.map(|segments| unsafe { segments.as_ref() })
     }
 
-    /// Whether the first cell of a segment's region may lie at `address`.
-    #[inline]
-    pub(crate) fn begins_region(&self, address: usize) -> bool {
-        self.segments().is_some_and(|segments| segments.begins_region(address))
-    }
-
     fn place(&self, address: usize) -> Option<Place> {
         let page = (address / PAGE).wrapping_sub(self.base);
         let leaf = ((page | (FIRST_PAGES - 1)).ilog2() - (FIRST_PAGES - 1).ilog2()) as usize;
@@ -95,6 +89,13 @@ impl PageMap {
         if let Some(segments) = self.segments() {
             return segments.class_at(address);
         }
+        self.class_in_leaves(address)
+    }
+
+    /// [`class_at`](PageMap::class_at) for a heap that does not rely on a map of segments.
+    #[inline]
+    pub(crate) fn class_in_leaves(&self, address: usize) -> Option<Class> {
+        debug_assert!(self.segments.is_none());
         let Place { leaf, page } = self.place(address)?;
         let leaf = self.leaves[leaf]?;
         // SAFETY: inside the leaf: `page < pages_of(leaf)`.

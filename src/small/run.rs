@@ -16,13 +16,12 @@
 //! by masking its address. The run's own header is at its end, so that each block is as aligned as
 //! the size of all is.
 
-#[cfg(feature = "checked")]
 mod checked;
 
 use core::ptr::NonNull;
 
 use super::class::Class;
-use crate::cell::WORD;
+use crate::cell::{Form, WORD};
 
 /// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the
 /// same.)
@@ -237,16 +236,15 @@ impl Run {
     ///
     /// See the type; the block came from [`take`](Run::take) of this run, and nobody uses it.
     #[inline]
-    pub(crate) unsafe fn put(self, class: Class, block: NonNull<u8>) -> Now {
+    pub(crate) unsafe fn put<F: Form>(self, class: Class, block: NonNull<u8>) -> Now {
         // SAFETY: the caller's promise.
         let header = unsafe { self.header(class) };
         let was_full = header.free == NOWHERE && header.fresh == NOWHERE;
         // SAFETY: the block's first bytes, which nobody uses.
         unsafe { block.cast::<u16>().write(header.free) };
-        #[cfg(feature = "checked")]
-        // SAFETY: the same block.
-        unsafe {
-            checked::note(block);
+        if F::CHECKED {
+            // SAFETY: the same block.
+            unsafe { checked::note(block) };
         }
         header.free = (block.addr().get() - self.0.addr().get()) as u16;
         header.live -= 1;

@@ -51,7 +51,7 @@ const MOST_UNITS: usize = 1 << 15;
 
 /// Who a segment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner(u16);
+pub struct Owner(u16);
 
 impl Owner {
     /// Nobody: the memory is the parent's, or not known.
@@ -123,7 +123,7 @@ impl Window {
 }
 
 /// The segments of a parent heap. Zeroed memory is a map without segments.
-pub(crate) struct SegmentMap {
+pub struct SegmentMap {
     first: Window,
 }
 

@@ -3,7 +3,10 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, Break, Cpu, Map, RawLock};
+use brkalloc::inner::Slots as SlotProvider;
+use brkalloc::{ArenaHeap, Break, Map, RawLock};
+
+use crate::common::profile::Variant;
 
 /// A small generator of numbers, the same on every machine.
 pub struct Rng(pub u64);
@@ -37,13 +40,13 @@ pub fn layout(size: usize, align: usize) -> Layout {
 
 /// The heap itself thinks that a new block is long enough. (It cannot say so in a handler that
 /// interrupted who has the parent's lock.)
-fn assert_long_enough<B: Break, C: Cpu, M: Map, L: RawLock>(
-    heap: &ArenaHeap<B, C, M, L>,
+fn assert_long_enough<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
+    heap: &ArenaHeap<B, C, M, P, L>,
     block: NonNull<u8>,
     layout: Layout,
 ) {
     // SAFETY: live.
-    let usable = unsafe { heap.usable_size_of(block) };
+    let usable = unsafe { heap.usable_size(block) };
     assert!(usable == 0 || usable >= layout.size(), "{usable} bytes for {layout:?}");
 }
 
@@ -59,8 +62,8 @@ unsafe impl Send for Block {}
 
 impl Block {
     /// Allocates a block and fills it.
-    pub fn new<B: Break, C: Cpu, M: Map, L: RawLock>(
-        heap: &ArenaHeap<B, C, M, L>,
+    pub fn new<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
+        heap: &ArenaHeap<B, C, M, P, L>,
         layout: Layout,
         byte: u8,
     ) -> Option<Self> {
@@ -85,9 +88,9 @@ impl Block {
         );
     }
 
-    pub fn resize<B: Break, C: Cpu, M: Map, L: RawLock>(
+    pub fn resize<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
         &mut self,
-        heap: &ArenaHeap<B, C, M, L>,
+        heap: &ArenaHeap<B, C, M, P, L>,
         size: usize,
     ) -> Option<()> {
         self.verify();
@@ -102,7 +105,10 @@ impl Block {
         Some(())
     }
 
-    pub fn free<B: Break, C: Cpu, M: Map, L: RawLock>(self, heap: &ArenaHeap<B, C, M, L>) {
+    pub fn free<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
+        self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+    ) {
         self.verify();
         // SAFETY: live until now.
         unsafe { heap.deallocate(self.at, self.layout) };
@@ -121,9 +127,9 @@ impl Blocks {
     }
 
     /// Allocates, resizes or frees a block.
-    pub fn step<B: Break, C: Cpu, M: Map, L: RawLock>(
+    pub fn step<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
         &mut self,
-        heap: &ArenaHeap<B, C, M, L>,
+        heap: &ArenaHeap<B, C, M, P, L>,
         rng: &mut Rng,
     ) {
         match rng.below(8) {
@@ -145,7 +151,10 @@ impl Blocks {
         }
     }
 
-    pub fn free_all<B: Break, C: Cpu, M: Map, L: RawLock>(&mut self, heap: &ArenaHeap<B, C, M, L>) {
+    pub fn free_all<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+    ) {
         self.live.drain(..).for_each(|block| block.free(heap));
     }
 }

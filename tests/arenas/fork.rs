@@ -4,11 +4,14 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, Break, BreakError, Cpu, SlotWord};
+use brkalloc::inner::{ArenaHooks, SlotWord, Slots as SlotProvider};
+use brkalloc::{ArenaHeap, Break, BreakError, Cpu, NoMap};
 
 use super::blocks::{Blocks, Rng, layout};
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
+use super::slots::{Slots, arenas_over, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
+use crate::common::test_break::TestBreak;
 
 /// Slots with words of the provider's.
 struct Words {
@@ -23,15 +26,15 @@ impl Words {
 }
 
 // SAFETY: as of the other slots; each word is of one slot, and stays.
-unsafe impl Cpu for Words {
+unsafe impl SlotProvider for Words {
     const NESTS: bool = false;
 
     fn slots(&self) -> usize {
-        self.slots.slots()
+        Cpu::slots(&self.slots)
     }
 
     fn enter(&self) -> usize {
-        self.slots.enter()
+        Cpu::enter(&self.slots)
     }
 
     fn word(&self) -> Option<&SlotWord> {
@@ -47,10 +50,10 @@ unsafe impl Cpu for Words {
 const OWN: usize = 2;
 
 /// Goes on as the child. Says which slots are lost.
-fn be_child<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> Vec<usize> {
+fn be_child<B: Break, C: SlotProvider, P: Variant>(heap: &ArenaHeap<B, C, NoMap, P>) -> Vec<usize> {
     on_slot(OWN, || {
         // SAFETY: there is one thread, which does not go on as anybody else.
-        unsafe { heap.after_fork() };
+        unsafe { heap.postfork_child() };
         // SAFETY: nobody else is there.
         (0..heap.cpu().slots())
             .filter(|&slot| slot != OWN && !unsafe { heap.take_over(slot) })
@@ -59,15 +62,17 @@ fn be_child<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> Vec<usize> {
 }
 
 /// Forks, and goes on as the child. Says whether all was held, and which slots are lost.
-fn fork<B: Break, C: Cpu>(heap: &ArenaHeap<B, C>) -> (bool, Vec<usize>) {
+fn fork<B: Break, C: SlotProvider, P: Variant>(
+    heap: &ArenaHeap<B, C, NoMap, P>,
+) -> (bool, Vec<usize>) {
     // SAFETY: there is one thread.
-    let all = on_slot(OWN, || unsafe { heap.hold_for_fork() });
+    let all = on_slot(OWN, || unsafe { heap.prefork() });
     (all, be_child(heap))
 }
 
-fn others_are_adopted(cpu: impl Cpu) {
+fn others_are_adopted<P: Variant>(cpu: impl SlotProvider) {
     const COUNT: usize = 20_000;
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), cpu);
+    let heap = arenas_over::<P, _>(64 << 20, cpu);
     let layout = layout(100, 8);
     // SAFETY: the heap outlives the blocks.
     let allocate =
@@ -80,7 +85,7 @@ fn others_are_adopted(cpu: impl Cpu) {
     };
     let of_others: Vec<_> = [0, 1, 3].map(|slot| on_slot(slot, allocate)).concat();
     // SAFETY: nobody is interrupted.
-    on_slot(3, || unsafe { heap.retire() });
+    on_slot(3, || unsafe { heap.abandon() });
     // One has a block of each that it has freed, and not yet sent.
     let (sent, kept): (Vec<_>, Vec<_>) =
         of_others.iter().enumerate().partition(|(index, _)| index % COUNT == 0);
@@ -91,7 +96,7 @@ fn others_are_adopted(cpu: impl Cpu) {
     let before = on_slot(OWN, || heap.stats()).parent.granted_bytes;
     assert_eq!(fork(&heap), (true, vec![]));
     on_slot(OWN, || {
-        assert_eq!(heap.stats().retired, 3);
+        assert_eq!(heap.stats().abandoned, 3);
         free(&kept);
         let again = [allocate(), allocate(), allocate()].concat();
         let after = heap.stats().parent.granted_bytes;
@@ -101,14 +106,14 @@ fn others_are_adopted(cpu: impl Cpu) {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn what_the_other_threads_had_is_not_lost_to_a_child() {
-    others_are_adopted(Slots(4));
-    others_are_adopted(Words::new(4));
+#[case(Usual, Checked<Usual>)]
+fn what_the_other_threads_had_is_not_lost_to_a_child<P: Variant>() {
+    others_are_adopted::<P>(Slots(4));
+    others_are_adopted::<P>(Words::new(4));
 }
 
-fn goes_on(cpu: impl Cpu) {
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), cpu);
+fn goes_on<P: Variant>(cpu: impl SlotProvider) {
+    let heap = arenas_over::<P, _>(64 << 20, cpu);
     let mut all: Vec<_> =
         (0..4).map(|slot| (Blocks::new(slot), Rng(u64::from(slot) + 1))).collect();
     let mut work = |slots: &[usize]| {
@@ -120,47 +125,47 @@ fn goes_on(cpu: impl Cpu) {
     };
     work(&[0, 1, 2, 3]);
     // SAFETY: nobody is interrupted.
-    on_slot(3, || unsafe { heap.retire() });
+    on_slot(3, || unsafe { heap.abandon() });
     for _ in 0..2 {
         on_slot(OWN, || {
             // SAFETY: there is one thread.
-            assert!(unsafe { heap.hold_for_fork() });
+            assert!(unsafe { heap.prefork() });
             // SAFETY: as above.
-            unsafe { heap.release_after_fork() };
+            unsafe { heap.postfork_parent() };
         });
-        assert_eq!(heap.stats().retired, 1);
+        assert_eq!(heap.stats().abandoned, 1);
         work(&[0, 1, 2]);
     }
     work(&[3]);
-    assert_eq!(heap.stats().retired, 0);
+    assert_eq!(heap.stats().abandoned, 0);
     for (slot, (blocks, _)) in all.iter_mut().enumerate() {
         on_slot(slot, || blocks.free_all(&heap));
     }
     assert_all_is_free(heap);
 }
 
-#[test]
-fn in_the_parent_everybody_goes_on_after_a_fork() {
-    goes_on(Slots(4));
-    goes_on(Words::new(4));
+#[case(Usual, Checked<Usual>)]
+fn in_the_parent_everybody_goes_on_after_a_fork<P: Variant>() {
+    goes_on::<P>(Slots(4));
+    goes_on::<P>(Words::new(4));
 }
 
-fn goes_in(cpu: impl Cpu) {
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), cpu);
+fn goes_in<P: Variant>(cpu: impl SlotProvider) {
+    let heap = arenas_over::<P, _>(64 << 20, cpu);
     let layout = layout(100, 8);
     for slot in [0, 1, 3] {
         // SAFETY: the heap outlives the block.
         on_slot(slot, || unsafe { heap.allocate(layout) }.unwrap());
     }
     // SAFETY: nobody is interrupted.
-    on_slot(3, || unsafe { heap.retire() });
+    on_slot(3, || unsafe { heap.abandon() });
     // SAFETY: there is one thread.
-    assert!(on_slot(OWN, || unsafe { heap.hold_for_fork() }));
+    assert!(on_slot(OWN, || unsafe { heap.prefork() }));
     // Whose arena is held goes in when it has waited long enough, and is there before the process
     // is copied. A slot that is held has no next user.
     // SAFETY: the heap outlives the block.
     let blocks = [0, 3].map(|slot| on_slot(slot, || unsafe { heap.allocate(layout) }.unwrap()));
-    assert_eq!((be_child(&heap), heap.stats().retired), (vec![0], 2));
+    assert_eq!((be_child(&heap), heap.stats().abandoned), (vec![0], 2));
     on_slot(OWN, || {
         // What is another's that is lost is lost, and breaks nothing.
         // SAFETY: live until now.
@@ -171,22 +176,25 @@ fn goes_in(cpu: impl Cpu) {
     // The next one on a slot that is not lost has its arena.
     // SAFETY: the heap outlives the block.
     on_slot(1, || unsafe { heap.allocate(layout) }.unwrap());
-    assert_eq!((on_slot(1, || heap.stats()).live_blocks, heap.stats().retired), (2, 1));
+    assert_eq!((on_slot(1, || heap.stats()).live_blocks, heap.stats().abandoned), (2, 1));
     // SAFETY: there is one thread.
-    let quiet = unsafe { heap.quiet() };
-    quiet.check().unwrap();
-    assert!(!quiet.dissolve());
+    let exclusive = unsafe { heap.exclusive() };
+    exclusive.check().unwrap();
+    assert!(!exclusive.dissolve());
 }
 
-#[test]
-fn whose_arena_is_held_does_not_wait_for_ever_and_only_a_child_loses_it() {
-    goes_in(Slots(4));
-    goes_in(Words::new(4));
+#[case(Usual, Checked<Usual>)]
+fn whose_arena_is_held_does_not_wait_for_ever_and_only_a_child_loses_it<P: Variant>() {
+    goes_in::<P>(Slots(4));
+    goes_in::<P>(Words::new(4));
 }
+
+/// Forks the process.
+type Fork = Box<dyn FnOnce() -> (bool, Vec<usize>)>;
 
 thread_local! {
-    /// The heap whose process forks when the break moves.
-    static HEAP: Cell<*const ArenaHeap<Forking, Slots>> = const { Cell::new(std::ptr::null()) };
+    /// What is done when the break moves.
+    static FORK: Cell<Option<Fork>> = const { Cell::new(None) };
     static LOST: Cell<Option<(bool, Vec<usize>)>> = const { Cell::new(None) };
 }
 
@@ -206,9 +214,8 @@ unsafe impl Break for Forking {
     }
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        // SAFETY: set below, for as long as the heap is there.
-        if let Some(heap) = unsafe { HEAP.take().as_ref() } {
-            LOST.set(Some(fork(heap)));
+        if let Some(fork) = FORK.take() {
+            LOST.set(Some(fork()));
         }
         self.0.grow(by)
     }
@@ -219,20 +226,23 @@ unsafe impl Break for Forking {
     }
 }
 
-#[test]
-fn who_is_in_the_middle_of_something_is_lost_to_a_child_and_nobody_else() {
-    let heap = ArenaHeap::new(Forking(TestBreak::new(64 << 20, 0)), Slots(4));
+#[case(Usual, Checked<Usual>)]
+fn who_is_in_the_middle_of_something_is_lost_to_a_child_and_nobody_else<P: Variant>() {
+    let brk = Forking(TestBreak::new(64 << 20, 0));
+    let heap = ArenaHeap::<_, _, _, P>::with_profile(brk, Slots(4), NoMap);
     let layout = layout(100, 8);
     for slot in [0, 1, OWN] {
         // SAFETY: the heap outlives the block.
         on_slot(slot, || unsafe { heap.allocate(layout) }.unwrap());
     }
-    HEAP.set(&raw const heap);
+    let forking = &raw const heap;
+    // SAFETY: called for as long as the heap is there.
+    FORK.set(Some(Box::new(move || fork(unsafe { &*forking }))));
     while LOST.take().inspect(|lost| assert_eq!(*lost, (false, vec![0]))).is_none() {
         // SAFETY: the heap outlives the block.
         on_slot(0, || unsafe { heap.allocate(layout) }.unwrap());
     }
-    assert_eq!(heap.stats().retired, 1);
+    assert_eq!(heap.stats().abandoned, 1);
     // SAFETY: the heap outlives the block.
     on_slot(1, || unsafe { heap.allocate(layout) }.unwrap());
     assert_eq!(on_slot(1, || heap.stats()).live_blocks, 2);

@@ -1,36 +1,33 @@
-//! What an arena's front cache has room for, and what is done with it. (With the profile `checked`
+//! What an arena's front cache has room for, and what is done with it. (In a checked heap
 //! nothing goes there unseen.)
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use brkalloc::ArenaHeap;
-
 use super::blocks::layout;
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
+use super::slots::{TestArenas, arenas, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
 
-type Heap = ArenaHeap<TestBreak, Slots>;
-
-fn allocate(heap: &Heap, layout: Layout) -> NonNull<u8> {
+fn allocate<P: Variant>(heap: &TestArenas<P>, layout: Layout) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout) }.expect("there is enough")
 }
 
-fn free(heap: &Heap, block: NonNull<u8>, layout: Layout) {
+fn free<P: Variant>(heap: &TestArenas<P>, block: NonNull<u8>, layout: Layout) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, layout) };
 }
 
 /// Allocates so many blocks, and frees them all.
-fn come_and_go(heap: &Heap, count: usize, layout: Layout) {
+fn come_and_go<P: Variant>(heap: &TestArenas<P>, count: usize, layout: Layout) {
     let blocks: Vec<_> = (0..count).map(|_| allocate(heap, layout)).collect();
     blocks.into_iter().for_each(|block| free(heap, block, layout));
 }
 
-#[test]
-fn an_arena_keeps_freed_blocks_of_up_to_128_kib() {
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
+#[case(Usual)]
+fn an_arena_keeps_freed_blocks_of_up_to_128_kib<P: Variant>() {
+    let heap = arenas::<P>(64 << 20, 1);
     on_slot(0, || {
         let many: Vec<_> = (0..300).map(|_| allocate(&heap, layout(10_000, 8))).collect();
         for size in [1_150, 5_100, 12_200, 20_400, 28_600, 65_500, 131_000] {
@@ -48,10 +45,11 @@ fn an_arena_keeps_freed_blocks_of_up_to_128_kib() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_all_together_an_eighth()
- {
-    let heap = ArenaHeap::new(TestBreak::new(256 << 20, 0), Slots(1));
+#[case(Usual)]
+fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_all_together_an_eighth<
+    P: Variant,
+>() {
+    let heap = arenas::<P>(256 << 20, 1);
     on_slot(0, || {
         let live: Vec<_> = (0..100).map(|_| allocate(&heap, layout(10_000, 8))).collect();
         let mut most = 0;
@@ -78,9 +76,9 @@ fn what_comes_and_goes_has_room_in_the_front_cache_whatever_had_it_before_and_al
     assert_all_is_free(heap);
 }
 
-#[test]
-fn a_small_block_changes_its_size_by_changing_its_place_with_the_one_freed_last() {
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(2));
+#[case(Usual)]
+fn a_small_block_changes_its_size_by_changing_its_place_with_the_one_freed_last<P: Variant>() {
+    let heap = arenas::<P>(64 << 20, 2);
     let resize = |block, old: Layout, new_size| {
         // SAFETY: live, and of this layout.
         unsafe { heap.reallocate(block, old, new_size) }.expect("there is enough")

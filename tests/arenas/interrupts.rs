@@ -5,20 +5,21 @@
 //! parent's lock.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
-use brkalloc::{ArenaHeap, Break, BreakError, RegionError};
+use brkalloc::{ArenaHeap, Break, BreakError, NoMap, RegionError};
 
 use super::blocks::{Block, Blocks, Rng, layout};
-use super::common::test_break::TestBreak;
 use super::slots::{Slots, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
+use crate::common::test_break::TestBreak;
 
-type Heap = ArenaHeap<Interrupting, Slots>;
+type Heap<P> = ArenaHeap<Interrupting, Slots, NoMap, P>;
 
 thread_local! {
     /// What comes in the middle of things.
-    static HANDLER: Cell<Option<fn(&Heap)>> = const { Cell::new(None) };
-    static HEAP: Cell<*const Heap> = const { Cell::new(std::ptr::null()) };
+    static HANDLER: Cell<Option<Box<dyn Fn()>>> = const { Cell::new(None) };
     static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -27,12 +28,18 @@ struct Interrupting(TestBreak);
 
 impl Interrupting {
     fn interrupt() {
-        // SAFETY: set by `interrupted`, for as long as the heap is there.
-        if let (Some(handler), Some(heap)) = (HANDLER.take(), unsafe { HEAP.get().as_ref() }) {
+        if let Some(handler) = HANDLER.take() {
             CALLS.set(CALLS.get() + 1);
-            handler(heap);
+            handler();
             HANDLER.set(Some(handler));
         }
+    }
+
+    /// Makes `handler` the one that comes.
+    fn by<P: Variant>(heap: &Heap<P>, handler: fn(&Heap<P>)) {
+        let heap = ptr::from_ref(heap);
+        // SAFETY: the cases take the handler away before the heap goes.
+        HANDLER.set(Some(Box::new(move || handler(unsafe { &*heap }))));
     }
 }
 
@@ -62,14 +69,17 @@ unsafe impl Break for Interrupting {
     }
 }
 
+fn heap<P: Variant>() -> Heap<P> {
+    ArenaHeap::with_profile(Interrupting(TestBreak::new(64 << 20, 0)), Slots(2), NoMap)
+}
+
 /// A program on slot 0 that `handler` interrupts whenever the break moves, or is looked at.
-fn interrupted(handler: fn(&Heap)) {
-    let heap = ArenaHeap::new(Interrupting(TestBreak::new(64 << 20, 0)), Slots(2));
+fn interrupted<P: Variant>(handler: fn(&Heap<P>)) {
+    let heap = heap::<P>();
     on_slot(0, || {
         // There is a second arena now.
         Block::new(&heap, layout(1, 1), 1).unwrap().free(&heap);
-        HEAP.set(&raw const heap);
-        HANDLER.set(Some(handler));
+        Interrupting::by(&heap, handler);
         let (mut blocks, mut rng) = (Blocks::new(0), Rng(17));
         for _ in 0..10_000 {
             blocks.step(&heap, &mut rng);
@@ -82,9 +92,9 @@ fn interrupted(handler: fn(&Heap)) {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
-    interrupted(|heap| {
+#[case(Usual, Checked<Usual>)]
+fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock<P: Variant>() {
+    interrupted::<P>(|heap| {
         let blocks: Vec<_> = [1, 16, 100, 1000, 4000]
             .map(|size| Block::new(heap, layout(size, 8), 3).expect("the second arena"))
             .into();
@@ -92,9 +102,9 @@ fn a_handler_allocates_and_frees_while_the_interrupted_one_has_the_lock() {
     });
 }
 
-#[test]
-fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
-    interrupted(|heap| {
+#[case(Usual, Checked<Usual>)]
+fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks<P: Variant>() {
+    interrupted::<P>(|heap| {
         assert!(
             Block::new(heap, layout(200_000, 8), 3).is_none(),
             "who was interrupted has the lock"
@@ -114,12 +124,11 @@ fn a_handler_is_refused_what_only_the_parent_has_and_nothing_breaks() {
     });
 }
 
-#[test]
-fn a_handler_frees_what_it_did_not_allocate() {
+#[case(Usual, Checked<Usual>)]
+fn a_handler_frees_what_it_did_not_allocate<P: Variant>() {
     thread_local!(static BLOCKS: Cell<Vec<Block>> = const { Cell::new(Vec::new()) });
-    let heap = ArenaHeap::new(Interrupting(TestBreak::new(64 << 20, 0)), Slots(2));
-    HEAP.set(&raw const heap);
-    HANDLER.set(Some(|heap| BLOCKS.take().into_iter().for_each(|block| block.free(heap))));
+    let heap = heap::<P>();
+    Interrupting::by(&heap, |heap| BLOCKS.take().into_iter().for_each(|block| block.free(heap)));
     for round in 0..50 {
         let of_another = on_slot(1, || Block::new(&heap, layout(200, 8), 9).unwrap());
         on_slot(0, || {

@@ -4,36 +4,38 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, Cpu};
+use brkalloc::Usual;
+use brkalloc::inner::Slots as SlotProvider;
 
 use super::blocks::{Block, layout};
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
+use super::slots::{TestArenas, arenas, arenas_over, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
 
-fn allocate<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, layout: Layout) -> NonNull<u8> {
+fn allocate<C: SlotProvider, P: Variant>(heap: &TestArenas<P, C>, layout: Layout) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout) }.expect("there is enough")
 }
 
-fn free<C: Cpu>(heap: &ArenaHeap<TestBreak, C>, block: NonNull<u8>, layout: Layout) {
+fn free<C: SlotProvider, P: Variant>(heap: &TestArenas<P, C>, block: NonNull<u8>, layout: Layout) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, layout) };
 }
 
-#[test]
-fn a_middling_block_serves_its_whole_class_wherever_it_came_from() {
-    let heap = ArenaHeap::new(TestBreak::new(2 << 20, 0), Slots(2));
+#[case(Usual, Plain, Checked<Usual>)]
+fn a_middling_block_serves_its_whole_class_wherever_it_came_from<P: Variant>() {
+    let heap = arenas::<P>(2 << 20, 2);
     let all_of = |size| {
         std::iter::from_fn(|| Block::new(&heap, layout(size, 8), size as u8)).collect::<Vec<_>>()
     };
-    // Holes in the arena of a slot that is retired, from which others are served when there is
+    // Holes in the arena of a slot that is abandoned, from which others are served when there is
     // nothing else.
     let walls = on_slot(0, || {
         let (walls, holes): (Vec<_>, Vec<_>) =
             (0..).zip(all_of(3_000)).partition(|(number, _)| number % 2 == 0);
         holes.into_iter().for_each(|(_, block)| block.free(&heap));
         // SAFETY: nobody is interrupted.
-        unsafe { heap.retire() };
+        unsafe { heap.abandon() };
         walls
     });
     let mut blocks = on_slot(1, || all_of(1_040));
@@ -54,10 +56,10 @@ fn a_middling_block_serves_its_whole_class_wherever_it_came_from() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size<P: Variant>() {
     for size in (1..31).map(|step| step * 4_300) {
-        let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(1));
+        let heap = arenas::<P>(64 << 20, 1);
         on_slot(0, || {
             let blocks: Vec<_> = (0..25).map(|_| allocate(&heap, layout(size, 8))).collect();
             let (held, live) = (heap.stats().segment_bytes, blocks.len() * size);
@@ -72,9 +74,9 @@ fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size() {
     }
 }
 
-#[test]
-fn what_is_unused_in_the_callers_arena_may_be_forgotten() {
-    let heap = ArenaHeap::new(TestBreak::new(64 << 20, 0), Slots(2));
+#[case(Usual, Plain, Checked<Usual>)]
+fn what_is_unused_in_the_callers_arena_may_be_forgotten<P: Variant>() {
+    let heap = arenas::<P>(64 << 20, 2);
     let size = layout(200, 8);
     on_slot(0, || {
         let blocks: Vec<_> = (0..50_000).map(|_| allocate(&heap, size)).collect();
@@ -106,10 +108,10 @@ fn what_is_unused_in_the_callers_arena_may_be_forgotten() {
 thread_local!(static MISSES: Cell<usize> = const { Cell::new(0) });
 
 /// One slot, and a heap to use after a miss.
-struct Counting(&'static std::sync::OnceLock<ArenaHeap<TestBreak, Counting>>);
+struct Counting(&'static std::sync::OnceLock<TestArenas<Usual, Counting>>);
 
 // SAFETY: what is done on a slot is done by one thread, the case's.
-unsafe impl Cpu for Counting {
+unsafe impl SlotProvider for Counting {
     const NESTS: bool = false;
 
     fn slots(&self) -> usize {
@@ -131,10 +133,10 @@ unsafe impl Cpu for Counting {
     }
 }
 
-#[test]
+#[case]
 fn who_missed_the_front_cache_may_use_the_heap() {
-    static HEAP: std::sync::OnceLock<ArenaHeap<TestBreak, Counting>> = std::sync::OnceLock::new();
-    let heap = HEAP.get_or_init(|| ArenaHeap::new(TestBreak::new(64 << 20, 0), Counting(&HEAP)));
+    static HEAP: std::sync::OnceLock<TestArenas<Usual, Counting>> = std::sync::OnceLock::new();
+    let heap = HEAP.get_or_init(|| arenas_over(64 << 20, Counting(&HEAP)));
     let blocks: Vec<_> =
         (0..20_000).map(|n| (n % 900 + 1, allocate(heap, layout(n % 900 + 1, 1)))).collect();
     let misses = MISSES.get();

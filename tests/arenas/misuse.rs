@@ -1,4 +1,4 @@
-//! The `checked` profile with arenas: what is done wrong with another's block is reported where it
+//! Checked heaps of arenas: what is done wrong with another's block is reported where it
 //! is done, or when its owner takes it up.
 
 use std::alloc::Layout;
@@ -8,42 +8,42 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use brkalloc::{ArenaHeap, Decision, Misuse, MisuseKind};
+use brkalloc::{Misuse, MisuseKind, MisuseResponse};
+use spin::Mutex;
 
 use super::blocks::layout;
-use super::common::misuse::{addr, at, misuse, note_and_ignore, reported, the_report};
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
-
-type Heap = ArenaHeap<TestBreak, Slots>;
-
-const WORD: usize = size_of::<usize>();
+use super::slots::{TestArenas, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::misuse::{
+    CheckedVariant, NOTHING, addr, at, misuse, note_and_ignore, reported, the_report,
+};
+use crate::common::profile::WORD;
 
 /// On no slot.
 const NOWHERE: usize = usize::MAX;
 
 /// A heap whose slots 0 to 2 have arenas, and which notes what is done wrong.
-fn heap() -> Heap {
-    let heap = super::heap(3);
+fn heap<P: CheckedVariant>() -> TestArenas<P> {
+    let heap = super::heap::<P>(3);
     heap.set_misuse_hook(note_and_ignore);
     reported();
     (0..3).for_each(|slot| free(&heap, slot, allocate(&heap, slot, layout(8, 8)), layout(8, 8)));
     heap
 }
 
-fn allocate(heap: &Heap, slot: usize, layout: Layout) -> NonNull<u8> {
+fn allocate<P: CheckedVariant>(heap: &TestArenas<P>, slot: usize, layout: Layout) -> NonNull<u8> {
     // SAFETY: the cases keep their heaps.
     on_slot(slot, || unsafe { heap.allocate(layout) }).expect("there is memory")
 }
 
-/// Frees what may be no block: that is what the profile is for.
-fn free(heap: &Heap, slot: usize, block: NonNull<u8>, layout: Layout) {
-    // SAFETY: the profile sees to it that nothing happens if it is none.
+/// Frees what may be no block: that is what a checked heap is for.
+fn free<P: CheckedVariant>(heap: &TestArenas<P>, slot: usize, block: NonNull<u8>, layout: Layout) {
+    // SAFETY: a checked heap does nothing if it is none.
     on_slot(slot, || unsafe { heap.deallocate(block, layout) });
 }
 
-fn resize(
-    heap: &Heap,
+fn resize<P: CheckedVariant>(
+    heap: &TestArenas<P>,
     slot: usize,
     block: NonNull<u8>,
     layout: Layout,
@@ -54,7 +54,7 @@ fn resize(
 }
 
 /// Sends what the slots have for others, and lets slot 0 take up what it gets.
-fn bring_home(heap: &Heap) {
+fn bring_home<P: CheckedVariant>(heap: &TestArenas<P>) {
     (1..3).for_each(|slot| on_slot(slot, || heap.flush()));
     on_slot(0, || heap.flush());
 }
@@ -66,23 +66,23 @@ fn layouts() -> [Layout; 4] {
 }
 
 /// A block of slot 0, and one behind it, which keeps its memory where it is.
-fn block(heap: &Heap, layout: Layout) -> (NonNull<u8>, NonNull<u8>) {
+fn block<P: CheckedVariant>(heap: &TestArenas<P>, layout: Layout) -> (NonNull<u8>, NonNull<u8>) {
     (allocate(heap, 0, layout), allocate(heap, 0, layout))
 }
 
-fn assert_is_whole(heap: &Heap) {
+fn assert_is_whole<P: CheckedVariant>(heap: &TestArenas<P>) {
     // SAFETY: the case has one thread, or the others have ended.
-    unsafe { heap.quiet() }.check().unwrap_or_else(|corruption| panic!("{corruption}"));
-    assert_eq!(reported(), []);
+    unsafe { heap.exclusive() }.check().unwrap_or_else(|corruption| panic!("{corruption}"));
+    assert_eq!(reported(), NOTHING);
 }
 
-#[test]
-fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is<P: CheckedVariant>() {
     for layout in layouts() {
-        let heap = heap();
+        let heap = heap::<P>();
         let (block, wall) = block(&heap, layout);
         free(&heap, 1, block, layout);
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
         // It waits in the outbox; then it is on the owner's list; then the owner has it back.
         for when in ["waiting", "sent", "taken up"] {
             for slot in [1, 2, 0, NOWHERE] {
@@ -99,9 +99,9 @@ fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is() {
                     MisuseKind::DoubleFree,
                     "{layout:?}, {when}, slot {slot}"
                 );
-                // SAFETY: the profile sees to it that nothing happens.
+                // SAFETY: a checked heap does nothing.
                 let moved = on_slot(slot, || unsafe {
-                    heap.reallocate_unsized(block, super::layout(50, 8))
+                    heap.reallocate_by_ptr(block, super::layout(50, 8))
                 });
                 assert_eq!(
                     (moved, the_report().kind),
@@ -120,10 +120,10 @@ fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is() {
     }
 }
 
-#[test]
-fn once_here_and_once_there_is_reported() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn once_here_and_once_there_is_reported<P: CheckedVariant>() {
     for layout in layouts() {
-        let heap = heap();
+        let heap = heap::<P>();
         let (block, wall) = block(&heap, layout);
         free(&heap, 0, block, layout);
         for slot in [1, 2, NOWHERE] {
@@ -142,16 +142,20 @@ fn once_here_and_once_there_is_reported() {
     }
 }
 
-#[test]
-fn of_two_who_free_at_the_same_time_one_is_reported() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn of_two_who_free_at_the_same_time_one_is_reported<P: CheckedVariant>() {
     static REPORTED: AtomicUsize = AtomicUsize::new(0);
-    fn count(misuse: &Misuse) -> Decision {
+    fn count(misuse: &Misuse) -> MisuseResponse {
         assert_eq!(misuse.kind, MisuseKind::DoubleFree);
         REPORTED.fetch_add(1, Ordering::Relaxed);
-        Decision::Ignore
+        MisuseResponse::Ignore
     }
     const ROUNDS: usize = 200;
-    let heap = super::heap(3);
+    // The counter is that of all profiles.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
+    REPORTED.store(0, Ordering::Relaxed);
+    let heap = super::heap::<P>(3);
     heap.set_misuse_hook(count);
     let blocks: Vec<usize> = (0..ROUNDS)
         .map(|round| allocate(&heap, 0, layouts()[round % 3]).as_ptr().expose_provenance())
@@ -174,10 +178,10 @@ fn of_two_who_free_at_the_same_time_one_is_reported() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn a_wrong_layout_and_what_was_never_allocated_are_reported() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_wrong_layout_and_what_was_never_allocated_are_reported<P: CheckedVariant>() {
     for layout in layouts() {
-        let heap = heap();
+        let heap = heap::<P>();
         let (block, wall) = block(&heap, layout);
         for slot in [1, NOWHERE] {
             let (wrong, size) =
@@ -216,11 +220,11 @@ fn a_wrong_layout_and_what_was_never_allocated_are_reported() {
     }
 }
 
-#[test]
-fn an_overflow_is_reported_by_who_frees_the_block() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn an_overflow_is_reported_by_who_frees_the_block<P: CheckedVariant>() {
     for layout in layouts() {
         for slot in [1, NOWHERE] {
-            let heap = heap();
+            let heap = heap::<P>();
             let (block, wall) = block(&heap, layout);
             let end = at(block, layout.size().max(WORD) as isize);
             // SAFETY: that is what the case is about.
@@ -244,10 +248,10 @@ fn an_overflow_is_reported_by_who_frees_the_block() {
     }
 }
 
-#[test]
-fn what_is_written_to_the_record_of_a_block_on_its_way_is_reported() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn what_is_written_to_the_record_of_a_block_on_its_way_is_reported<P: CheckedVariant>() {
     for layout in layouts() {
-        let heap = heap();
+        let heap = heap::<P>();
         let (block, wall) = block(&heap, layout);
         let second = allocate(&heap, 0, layout);
         let end = at(block, layout.size().max(WORD) as isize);
@@ -268,10 +272,10 @@ fn what_is_written_to_the_record_of_a_block_on_its_way_is_reported() {
     }
 }
 
-#[test]
-fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed() {
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed<P: CheckedVariant>() {
     for layout in layouts() {
-        let heap = heap();
+        let heap = heap::<P>();
         let (block, wall) = block(&heap, layout);
         let other = allocate(&heap, 2, layout);
         for wild in [8, usize::MAX - 7, addr(other), addr(wall) + 1] {
@@ -293,9 +297,9 @@ fn a_link_of_a_block_on_its_way_that_leads_out_of_the_arena_is_not_followed() {
     }
 }
 
-#[test]
-fn a_misuse_of_a_large_block_is_reported_whoever_has_it() {
-    let heap = heap();
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_misuse_of_a_large_block_is_reported_whoever_has_it<P: CheckedVariant>() {
+    let heap = heap::<P>();
     let large = layout(200_000, 8);
     let block = allocate(&heap, 0, large);
     free(&heap, 1, block, layout(200_001, 8));
@@ -313,9 +317,9 @@ fn a_misuse_of_a_large_block_is_reported_whoever_has_it() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn who_panics_leaves_neither_arena_nor_parent_locked() {
-    let heap = super::heap(2);
+#[case(Checked<Usual>, Checked<Plain>)]
+fn who_panics_leaves_neither_arena_nor_parent_locked<P: CheckedVariant>() {
+    let heap = super::heap::<P>(2);
     for layout in [layout(41, 8), layout(200_000, 8)] {
         let block = allocate(&heap, 0, layout);
         free(&heap, 1, block, layout);
@@ -335,9 +339,9 @@ fn who_panics_leaves_neither_arena_nor_parent_locked() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn what_unwinds_while_blocks_are_taken_up_is_told_once() {
-    let heap = super::heap(2);
+#[case(Checked<Usual>, Checked<Plain>)]
+fn what_unwinds_while_blocks_are_taken_up_is_told_once<P: CheckedVariant>() {
+    let heap = super::heap::<P>(2);
     let layout = layout(41, 8);
     let (block, wall) = block(&heap, layout);
     free(&heap, 1, block, layout);

@@ -3,16 +3,13 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use brkalloc::ArenaHeap;
-
 use super::blocks::layout;
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
-
-type Heap = ArenaHeap<TestBreak, Slots>;
+use super::slots::{TestArenas, arenas, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
 
 /// Everything that the caller can still have, in blocks.
-fn all_there_is(heap: &Heap) -> Vec<(NonNull<u8>, Layout)> {
+fn all_there_is<P: Variant>(heap: &TestArenas<P>) -> Vec<(NonNull<u8>, Layout)> {
     let sizes =
         [100_000, 10_000, 4_000, 1_000, 300, 100, 48, 32, 16, 8, 1].map(|size| layout(size, 8));
     let take = |layout| {
@@ -25,13 +22,13 @@ fn all_there_is(heap: &Heap) -> Vec<(NonNull<u8>, Layout)> {
 
 /// Another's blocks of each size become blocks of each smaller size, by their layout or by address
 /// alone, while there is no memory.
-fn becomes_smaller(align: usize, knows_layout: bool) {
+fn becomes_smaller<P: Variant>(align: usize, knows_layout: bool) {
     let sizes =
         [150_000, 60_000, 50_000, 20_000, 5_000, 3_000, 1_500, 1_000, 500, 250, 96, 64, 40, 24, 17];
     for old_size in sizes {
         let new_sizes = sizes.into_iter().chain([8, 1]).filter(|&size| size < old_size);
         for new_size in new_sizes {
-            let heap = ArenaHeap::new(TestBreak::new(2 << 20, 0), Slots(2));
+            let heap = arenas::<P>(2 << 20, 2);
             let (old, new) = (layout(old_size, align), layout(new_size, align));
             let block = on_slot(0, || {
                 // SAFETY: the heap outlives the block.
@@ -47,7 +44,7 @@ fn becomes_smaller(align: usize, knows_layout: bool) {
                     unsafe { heap.reallocate(block, old, new_size) }
                 } else {
                     // SAFETY: live.
-                    unsafe { heap.reallocate_unsized(block, new) }
+                    unsafe { heap.reallocate_by_ptr(block, new) }
                 };
                 let smaller = smaller.unwrap_or_else(|| {
                     panic!("{old_size} bytes, aligned to {align}, become {new_size}")
@@ -56,7 +53,7 @@ fn becomes_smaller(align: usize, knows_layout: bool) {
                 let contents = unsafe { std::slice::from_raw_parts(smaller.as_ptr(), new_size) };
                 assert!(contents.iter().all(|byte| *byte == 0xA5));
                 // SAFETY: live.
-                assert!(unsafe { heap.usable_size_of(smaller) } >= new_size);
+                assert!(unsafe { heap.usable_size(smaller) } >= new_size);
                 // SAFETY: live until now.
                 others
                     .into_iter()
@@ -81,10 +78,10 @@ fn becomes_smaller(align: usize, knows_layout: bool) {
     }
 }
 
-#[test]
-fn what_becomes_smaller_needs_no_memory_whoever_has_it() {
+#[case(Usual, Checked<Usual>)]
+fn what_becomes_smaller_needs_no_memory_whoever_has_it<P: Variant>() {
     for align in [16, 32] {
-        becomes_smaller(align, true);
-        becomes_smaller(align, false);
+        becomes_smaller::<P>(align, true);
+        becomes_smaller::<P>(align, false);
     }
 }

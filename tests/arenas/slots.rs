@@ -4,7 +4,11 @@ use std::cell::Cell;
 
 use std::ptr;
 
-use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock, SlotWord};
+use brkalloc::inner::{SlotWord, Slots as SlotProvider};
+use brkalloc::{ArenaHeap, Break, Cpu, NoMap, RawLock};
+
+use crate::common::profile::Variant;
+use crate::common::test_break::TestBreak;
 
 thread_local!(static SLOT: Cell<usize> = const { Cell::new(usize::MAX) });
 
@@ -32,8 +36,8 @@ thread_local!(static WORD: SlotWord = const { SlotWord::new() });
 /// own.
 pub struct Undisturbed(pub usize);
 
-// SAFETY: as above; the word is the thread's, whose slot nobody else gets before it has retired.
-unsafe impl Cpu for Undisturbed {
+// SAFETY: as above; the word is the thread's, whose slot nobody else gets before it has abandoned.
+unsafe impl SlotProvider for Undisturbed {
     const NESTS: bool = false;
     const INTERRUPTED: bool = false;
 
@@ -52,6 +56,19 @@ unsafe impl Cpu for Undisturbed {
     }
 }
 
+/// A heap of arenas over a [`TestBreak`].
+pub type TestArenas<P, C = Slots> = ArenaHeap<TestBreak, C, NoMap, P>;
+
+/// A heap over `len` bytes, with `slots` slots.
+pub fn arenas<P: Variant>(len: usize, slots: usize) -> TestArenas<P> {
+    arenas_over(len, Slots(slots))
+}
+
+/// A heap over `len` bytes, with these slots.
+pub fn arenas_over<P: Variant, C>(len: usize, cpu: C) -> TestArenas<P, C> {
+    ArenaHeap::with_profile(TestBreak::new(len, 0), cpu, NoMap)
+}
+
 /// Runs `run` on a slot. Nobody else is on it meanwhile.
 pub fn on_slot<R>(slot: usize, run: impl FnOnce() -> R) -> R {
     let before = SLOT.replace(slot);
@@ -61,23 +78,25 @@ pub fn on_slot<R>(slot: usize, run: impl FnOnce() -> R) -> R {
 }
 
 /// Asserts, with no block live and no other thread in the heap, that all memory goes back.
-pub fn assert_all_is_free<B: Break, C: Cpu, L: RawLock>(heap: ArenaHeap<B, C, NoMap, L>) {
+pub fn assert_all_is_free<B: Break, C: SlotProvider, P: Variant, L: RawLock>(
+    heap: ArenaHeap<B, C, NoMap, P, L>,
+) {
     // SAFETY: it is owned, so there is nobody else.
-    let quiet = unsafe { heap.quiet() };
-    quiet.check().unwrap_or_else(|corruption| panic!("{corruption}"));
-    quiet.flush();
-    quiet.check().unwrap_or_else(|corruption| panic!("{corruption}"));
-    let stats = quiet.stats();
+    let exclusive = unsafe { heap.exclusive() };
+    exclusive.check().unwrap_or_else(|corruption| panic!("{corruption}"));
+    exclusive.flush();
+    exclusive.check().unwrap_or_else(|corruption| panic!("{corruption}"));
+    let stats = exclusive.stats();
     assert_eq!((stats.live_blocks, stats.segments, stats.cached_bytes), (0, 0, 0), "{stats}");
     assert_eq!(
         (stats.parent.live_cells, stats.parent.live_bytes >= stats.internal_bytes),
         (stats.internal_blocks, true),
         "{stats}"
     );
-    assert!(quiet.dissolve());
-    quiet.check().unwrap_or_else(|corruption| panic!("{corruption}"));
-    let parent = quiet.stats().parent;
+    assert!(exclusive.dissolve());
+    exclusive.check().unwrap_or_else(|corruption| panic!("{corruption}"));
+    let parent = exclusive.stats().parent;
     assert_eq!((parent.live_cells, parent.free_cells <= 1), (0, true), "{parent}");
-    quiet.trim(0);
-    assert_eq!(quiet.stats().parent.granted_bytes, 0);
+    exclusive.trim(0);
+    assert_eq!(exclusive.stats().parent.granted_bytes, 0);
 }

@@ -2,24 +2,21 @@
 //! live.
 //!
 //! ```text
-//!   a thread:  takes a slot ─► allocates ─► frees a half, at random ─► retires; the other half is freed much later, by others
+//!   a thread:  takes a slot ─► allocates ─► frees a half, at random ─► abandons; the other half is freed much later, by others
 //!   held:      what the break has granted
 //! ```
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use brkalloc::ArenaHeap;
-
 use super::blocks::{Rng, layout};
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, assert_all_is_free, on_slot};
-
-type Heap = ArenaHeap<TestBreak, Slots>;
+use super::slots::{TestArenas, arenas, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
 
 /// What a program has, as its allocator sees it.
-struct Storm {
-    heap: Heap,
+struct Storm<P: Variant> {
+    heap: TestArenas<P>,
     rng: Rng,
     /// Blocks that have survived their threads, the oldest first, and in which slot's arena they
     /// are.
@@ -29,9 +26,9 @@ struct Storm {
     peaks: Vec<usize>,
 }
 
-impl Storm {
+impl<P: Variant> Storm<P> {
     fn new(slots: usize, memory: usize) -> Self {
-        let heap = ArenaHeap::new(TestBreak::new(memory, 0), Slots(slots));
+        let heap = arenas(memory, slots);
         Self {
             heap,
             rng: Rng(21),
@@ -61,7 +58,7 @@ impl Storm {
                 }
             }
             // SAFETY: nobody is interrupted.
-            unsafe { self.heap.retire() };
+            unsafe { self.heap.abandon() };
         });
     }
 
@@ -87,7 +84,7 @@ impl Storm {
 
     fn held(&self) -> usize {
         // SAFETY: there is one thread.
-        unsafe { self.heap.quiet() }.stats().segment_bytes
+        unsafe { self.heap.exclusive() }.stats().segment_bytes
     }
 
     fn end(mut self) {
@@ -99,17 +96,14 @@ impl Storm {
 /// A slot on which no thread of the storm is.
 const ELSEWHERE: usize = 400;
 
-/// Where each free is looked at, less has to do.
-const ROUNDS: usize = if cfg!(feature = "checked") { 10 } else { 50 };
-
-#[test]
-fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_blocks() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_blocks<P: Variant>() {
     // Threads take the lowest slots, as those who give slots up do; or each has one that nobody had
     // before, so that no arena is used again.
     for slots in [8, ELSEWHERE] {
-        let mut storm = Storm::new(ELSEWHERE + 1, 256 << 20);
+        let mut storm = Storm::<P>::new(ELSEWHERE + 1, 256 << 20);
         let mut number = 0;
-        for round in 0..ROUNDS {
+        for round in 0..50_usize.div_ceil(P::RARER as usize) {
             for thread in 0..1 + round % 8 {
                 storm.thread(if slots < ELSEWHERE { thread } else { number }, 2_000);
                 number += 1;
@@ -119,7 +113,7 @@ fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_block
                 .live
                 .iter()
                 .zip(&storm.peaks)
-                .map(|(&live, &peak)| if live > 0 { most(peak) } else { 0 })
+                .map(|(&live, &peak)| if live > 0 { most::<P>(peak) } else { 0 })
                 .sum();
             let held = storm.held();
             assert!(
@@ -132,17 +126,19 @@ fn an_arena_holds_a_third_more_than_was_live_in_it_at_most_whoever_has_the_block
     }
 }
 
-/// What an arena holds at most in which so many bytes were live at a time. (Blocks have a record
-/// with the profile `checked`.)
-fn most(peak: usize) -> usize {
-    let longer = if cfg!(feature = "checked") { peak / 10 } else { 0 };
+/// What an arena holds at most in which so many bytes were live at a time. (Blocks of a checked
+/// heap have a record.)
+fn most<P: Variant>(peak: usize) -> usize {
+    let longer = if P::GUARDED { peak / 10 } else { 0 };
     peak + peak / 3 + longer + 2 * (64 << 10)
 }
 
-#[test]
-fn what_is_free_in_the_arenas_of_retired_slots_serves_others_before_there_is_no_memory() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn what_is_free_in_the_arenas_of_retired_slots_serves_others_before_there_is_no_memory<
+    P: Variant,
+>() {
     let memory = 4 << 20;
-    let mut storm = Storm::new(6, memory);
+    let mut storm = Storm::<P>::new(6, memory);
     for slot in 0..4 {
         storm.thread(slot, 1_500);
     }

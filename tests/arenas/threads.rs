@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use brkalloc::{ArenaHeap, Cpu};
+use brkalloc::inner::Slots as SlotProvider;
 use spin::Mutex;
 
 use super::blocks::{Block, Blocks, Rng, layout};
-use super::common::test_break::TestBreak;
-use super::slots::{Slots, Undisturbed, assert_all_is_free, on_slot};
+use super::slots::{TestArenas, Undisturbed, arenas, arenas_over, assert_all_is_free, on_slot};
+use crate::common::case;
+use crate::common::profile::Variant;
 
 /// How long the cases are: `make soak` sets it higher.
 fn times(n: usize) -> usize {
@@ -26,12 +27,12 @@ fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
         .for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
 }
 
-fn heap(slots: usize) -> ArenaHeap<TestBreak, Slots> {
-    ArenaHeap::new(TestBreak::new(256 << 20, 0), Slots(slots))
+fn heap<P: Variant>(slots: usize) -> TestArenas<P> {
+    arenas(256 << 20, slots)
 }
 
 /// `threads` threads work on a heap's slots, and give every other block to whoever comes by.
-fn churn<C: Cpu + Sync>(threads: usize, heap: ArenaHeap<TestBreak, C>) {
+fn churn<C: SlotProvider + Sync, P: Variant>(threads: usize, heap: TestArenas<P, C>) {
     let exchange = Mutex::new(VecDeque::new());
     thread::scope(|scope| {
         let spawn = |number: usize| {
@@ -59,7 +60,7 @@ fn churn<C: Cpu + Sync>(threads: usize, heap: ArenaHeap<TestBreak, C>) {
                     heap.check().unwrap_or_else(|corruption| panic!("{corruption}"));
                     if number.is_multiple_of(2) {
                         // SAFETY: nobody is interrupted.
-                        unsafe { heap.retire() };
+                        unsafe { heap.abandon() };
                     }
                 });
             })
@@ -70,29 +71,29 @@ fn churn<C: Cpu + Sync>(threads: usize, heap: ArenaHeap<TestBreak, C>) {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn c26_as_many_arenas_as_threads() {
-    churn(4, heap(4));
+#[case(Usual, Plain, Checked<Usual>)]
+fn c26_as_many_arenas_as_threads<P: Variant>() {
+    churn(4, heap::<P>(4));
 }
 
-#[test]
-fn more_threads_than_slots() {
-    churn(5, heap(2));
+#[case(Usual, Plain, Checked<Usual>)]
+fn more_threads_than_slots<P: Variant>() {
+    churn(5, heap::<P>(2));
 }
 
-#[test]
-fn more_slots_than_threads() {
-    churn(2, heap(100));
+#[case(Usual, Plain, Checked<Usual>)]
+fn more_slots_than_threads<P: Variant>() {
+    churn(2, heap::<P>(100));
 }
 
-#[test]
-fn threads_that_nobody_interrupts_need_no_busy_flag() {
-    churn(4, ArenaHeap::new(TestBreak::new(256 << 20, 0), Undisturbed(3)));
+#[case(Usual, Checked<Usual>)]
+fn threads_that_nobody_interrupts_need_no_busy_flag<P: Variant>() {
+    churn(4, arenas_over::<P, _>(256 << 20, Undisturbed(3)));
 }
 
-#[test]
-fn c27_one_allocates_and_another_frees() {
-    let heap = heap(2);
+#[case(Usual, Plain, Checked<Usual>)]
+fn c27_one_allocates_and_another_frees<P: Variant>() {
+    let heap = heap::<P>(2);
     let (send, receive) = mpsc::sync_channel::<Vec<Block>>(64);
     thread::scope(|scope| {
         let heap = &heap;
@@ -118,10 +119,10 @@ fn c27_one_allocates_and_another_frees() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated<P: Variant>() {
     const RING: usize = 3;
-    let heap = heap(RING);
+    let heap = heap::<P>(RING);
     let (senders, receivers): (Vec<_>, Vec<_>) =
         (0..RING).map(|_| mpsc::sync_channel::<Block>(100)).unzip();
     thread::scope(|scope| {
@@ -150,10 +151,10 @@ fn c27_a_ring_in_which_each_frees_what_the_one_before_has_allocated() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn tasks_that_migrate_between_slots_in_the_middle_of_their_work() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn tasks_that_migrate_between_slots_in_the_middle_of_their_work<P: Variant>() {
     const SLOTS: usize = 3;
-    let heap = heap(SLOTS);
+    let heap = heap::<P>(SLOTS);
     // Who has the mutex of a slot is on it: what one does there happens before what the next one
     // does.
     let places: Vec<_> = (0..SLOTS).map(|_| Mutex::new(())).collect();
@@ -176,10 +177,10 @@ fn tasks_that_migrate_between_slots_in_the_middle_of_their_work() {
     assert_all_is_free(heap);
 }
 
-#[test]
-fn threads_that_come_and_go_leave_nothing_behind() {
+#[case(Usual, Plain, Checked<Usual>)]
+fn threads_that_come_and_go_leave_nothing_behind<P: Variant>() {
     const SLOTS: usize = 4;
-    let heap = heap(SLOTS);
+    let heap = heap::<P>(SLOTS);
     let left = Mutex::new(Vec::new());
     let most = AtomicUsize::new(0);
     for round in 0..times(60) {
@@ -200,7 +201,7 @@ fn threads_that_come_and_go_leave_nothing_behind() {
                         blocks.free_all(heap);
                         most.fetch_max(heap.stats().parent.granted_bytes, Ordering::Relaxed);
                         // SAFETY: nobody is interrupted.
-                        unsafe { heap.retire() };
+                        unsafe { heap.abandon() };
                     });
                 })
             };

@@ -1,18 +1,22 @@
 //! Runs a list of operations on a heap and an oracle side by side.
 
 use core::alloc::Layout;
+use core::ptr::NonNull;
 
-use brkalloc::{Heap, MapThreshold, SimpleHeap, Trim};
+use brkalloc::{Heap, MapThreshold, NoMap, SimpleHeap, Trim};
 
-use super::lengths::OVERHEAD;
 use super::ops::Op;
 use super::oracle::{Block, Oracle};
+use super::profile::Variant;
 use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
 use super::test_map::{PAGE, TestMap};
 
 /// What the front cache keeps of a heap that was told nothing.
 pub const DEFAULT_CACHE_LIMIT: usize = (256 << 10) + (2 << 20);
+
+/// The oracle of every refusal: a request that is repeated at once is refused again.
+const AGAIN: &str = "refused, and granted the second time";
 
 /// What becomes of a block that is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +27,6 @@ pub enum Freed {
     Kept,
 }
 
-/// A block of a heap that is not plain. With the feature `tiny` every heap is.
-const FREED: Freed = if cfg!(feature = "tiny") { Freed::Merged } else { Freed::Kept };
-
 /// A heap, its oracle, and the rules that every step must keep.
 pub struct Driver<H, const ZEROED: bool = false> {
     pub heap: H,
@@ -35,31 +36,24 @@ pub struct Driver<H, const ZEROED: bool = false> {
     cache_limit: usize,
 }
 
-impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>>, ZEROED> {
-    /// A heap of cells, runs and a front cache.
+impl<const ZEROED: bool, P: Variant> Driver<Heap<BadBreak<ZEROED>, NoMap, P>, ZEROED> {
+    /// A heap as its profile makes it.
     pub fn full(brk: BadBreak<ZEROED>) -> Self {
-        Self::new(Heap::new(brk), FREED, DEFAULT_CACHE_LIMIT)
+        Self::new(brk)
     }
 
-    /// A heap of cells and runs.
+    /// A heap without a front cache.
     pub fn uncached(brk: BadBreak<ZEROED>) -> Self {
-        let mut heap = Heap::new(brk);
-        heap.set_cache_limit(0);
-        Self::new(heap, FREED, 0)
-    }
-
-    /// A heap of cells.
-    pub fn plain(brk: BadBreak<ZEROED>) -> Self {
-        Self::new(Heap::plain(brk), Freed::Merged, 0)
+        let mut driver = Self::new(brk);
+        driver.set_cache_limit(0);
+        driver
     }
 }
 
-impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>, TestMap>, ZEROED> {
-    /// A heap of cells, runs and a front cache that gives blocks of two pages and more mappings of
-    /// their own.
+impl<const ZEROED: bool, P: Variant> Driver<Heap<BadBreak<ZEROED>, TestMap, P>, ZEROED> {
+    /// A heap that gives blocks of two pages and more mappings of their own.
     pub fn mapping(brk: BadBreak<ZEROED>) -> Self {
-        let mut driver =
-            Self::new(Heap::with_map(brk, TestMap::default()), FREED, DEFAULT_CACHE_LIMIT);
+        let mut driver = Self::new(brk);
         driver.set_map_threshold(2 * PAGE);
         driver
     }
@@ -67,13 +61,18 @@ impl<const ZEROED: bool> Driver<Heap<BadBreak<ZEROED>, TestMap>, ZEROED> {
 
 impl Driver<SimpleHeap<TestBreak>> {
     pub fn simple(brk: TestBreak) -> Self {
-        Self::new(SimpleHeap::new(brk), Freed::Merged, 0)
+        Self::new(brk)
     }
 }
 
 impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
-    fn new(heap: H, freed: Freed, cache_limit: usize) -> Self {
-        Self { heap, oracle: Oracle::default(), freed, cache_limit }
+    fn new(brk: BadBreak<ZEROED>) -> Self {
+        let (freed, cache_limit) = if H::Profile::LAYERED {
+            (Freed::Kept, DEFAULT_CACHE_LIMIT)
+        } else {
+            (Freed::Merged, 0)
+        };
+        Self { heap: H::new(brk), oracle: Oracle::default(), freed, cache_limit }
     }
 
     pub fn run(&mut self, ops: &[Op]) {
@@ -110,9 +109,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             }
             Op::Reserve { bytes } => self.reserve(bytes),
             Op::Trim { keep } => self.heap.trim(keep),
-            Op::SetTrim { threshold } => {
-                self.heap.set_trim(Trim { threshold, keep: threshold / 2 })
-            }
+            Op::SetTrim { threshold } => self.heap.set_trim(Trim::new(threshold, threshold / 2)),
             Op::ForeignUp { bytes } => self.heap.brk().foreign_up(bytes),
             Op::ForeignUndo => self.heap.brk().foreign_undo(),
             Op::RefuseGrow(refuse) => self.heap.brk().refuse_grow = refuse,
@@ -135,21 +132,15 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
 
     fn allocate(&mut self, layout: Layout, zeroed: bool) {
         let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
-        // SAFETY: the heap outlives the case.
-        let block = if zeroed {
-            // SAFETY: the heap outlives the case.
-            unsafe { self.heap.allocate_zeroed(layout) }
-        } else {
-            // SAFETY: the heap outlives the case.
-            unsafe { self.heap.allocate(layout) }
-        };
-        let Some(at) = block else {
-            return self.assert_refused(layout, before.1, &before.0, before.2);
+        let Some(at) = self.request(layout, zeroed) else {
+            self.assert_refused(layout, before.1, &before.0, before.2);
+            assert_eq!(self.request(layout, zeroed), None, "{layout:?}: {AGAIN}");
+            return;
         };
         // C4: the break stays where it is if there is a free cell for the block; also if the block
         // then is one of a run, or the first of a new one. (What is kept of freed blocks is
         // no free cell: the break may move before the heap looks there.)
-        if is_certain_to_fit(&before.0, layout) {
+        if is_certain_to_fit::<H::Profile>(&before.0, layout) {
             assert_eq!(
                 brk_of(&mut self.heap),
                 before.2,
@@ -159,6 +150,13 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let block =
             if zeroed { self.oracle.add_zeroed(at, layout) } else { self.oracle.add(at, layout) };
         self.assert_ours(&block);
+    }
+
+    fn request(&mut self, layout: Layout, zeroed: bool) -> Option<NonNull<u8>> {
+        // SAFETY: the heap outlives the case.
+        unsafe {
+            if zeroed { self.heap.allocate_zeroed(layout) } else { self.heap.allocate(layout) }
+        }
     }
 
     fn assert_ours(&mut self, block: &Block) {
@@ -174,9 +172,10 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             let Some(at) = (unsafe { self.heap.allocate(layout) }) else {
                 assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
                 assert!(
-                    !is_certain_to_fit(&self.heap.map(), layout),
+                    !is_certain_to_fit::<H::Profile>(&self.heap.map(), layout),
                     "no memory for {layout:?}, but a free cell is large enough"
                 );
+                assert_eq!(self.request(layout, false), None, "{layout:?}: {AGAIN}");
                 return;
             };
             let block = self.oracle.add(at, layout);
@@ -206,6 +205,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                     "{block:?} cannot become smaller: {size} bytes"
                 );
                 self.assert_refused(layout, before.1, &before.0, before.2);
+                // SAFETY: as above: it was refused, so the block is as it was.
+                let again = unsafe { self.heap.reallocate(block.at, block.layout, size) };
+                assert_eq!(again, None, "{block:?} to {size} bytes: {AGAIN}");
             }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
@@ -218,7 +220,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let Some(block) = self.oracle.pick(block).filter(|_| H::KNOWS_BY_ADDRESS) else { return };
         self.oracle.remove(&block);
         // SAFETY: the oracle knows it as live.
-        unsafe { self.heap.deallocate_unsized(block.at) };
+        unsafe { self.heap.deallocate_by_ptr(block.at) };
     }
 
     fn resize_by_address(&mut self, block: usize, size: usize, align: usize) {
@@ -226,9 +228,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let layout = Layout::from_size_align(size, align).unwrap();
         let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
         // SAFETY: the oracle knows it as live.
-        match unsafe { self.heap.reallocate_unsized(block.at, layout) } {
+        match unsafe { self.heap.reallocate_by_ptr(block.at, layout) } {
             None => {
-                let is_relabelled = cfg!(feature = "checked") && align != block.layout.align();
+                let is_relabelled = H::Profile::GUARDED && align != block.layout.align();
                 // Of a run, a block may be shorter than all of the class that is as aligned, or
                 // less aligned than all of a smaller class.
                 let is_shorter = self.freed == Freed::Kept && align > block.layout.align();
@@ -244,6 +246,9 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                     "{block:?} cannot become smaller: {layout:?}"
                 );
                 self.assert_refused(layout, before.1, &before.0, before.2);
+                // SAFETY: as above: it was refused, so the block is as it was.
+                let again = unsafe { self.heap.reallocate_by_ptr(block.at, layout) };
+                assert_eq!(again, None, "{block:?} to {layout:?}: {AGAIN}");
             }
             Some(at) => {
                 let block = self.oracle.moved(&block, at, layout);
@@ -253,16 +258,15 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     }
 
     fn reserve(&mut self, bytes: usize) {
-        if self.heap.reserve(bytes).is_ok() {
-            let asked = self.heap.brk().asked;
-            let layout = Layout::from_size_align(bytes, 1).unwrap();
-            self.allocate(layout, false);
-            assert_eq!(
-                self.heap.brk().asked,
-                asked,
-                "the break was asked for what had been reserved"
-            );
+        if self.heap.reserve(bytes).is_err() {
+            assert!(self.heap.reserve(bytes).is_err(), "reserve {bytes} bytes: {AGAIN}");
+            return;
         }
+        let asked = self.heap.brk().asked;
+        let layout = Layout::from_size_align(bytes, 1).unwrap();
+        self.allocate(layout, false);
+        let now = self.heap.brk().asked;
+        assert_eq!(now, asked, "the break was asked for what had been reserved");
     }
 
     fn flush(&mut self) {
@@ -273,7 +277,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     }
 
     fn set_map_threshold(&mut self, bytes: usize) {
-        self.heap.set_map_threshold(MapThreshold { bytes, adapts_up_to: 2 * bytes });
+        self.heap.set_map_threshold(MapThreshold::adaptive(bytes, 2 * bytes));
     }
 
     fn set_cache_limit(&mut self, bytes: usize) {
@@ -331,9 +335,31 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             }
         }
         assert!(
-            !is_certain_to_fit(&self.heap.map(), layout),
+            !is_certain_to_fit::<H::Profile>(&self.heap.map(), layout),
             "no memory for {layout:?}, but a free cell is large enough"
         );
+    }
+
+    /// With nothing live, whatever the heap keeps: the largest request that a fresh heap grants is
+    /// granted at once, or a smaller one.
+    fn assert_as_good_as_fresh(&mut self) {
+        let Some(brk) = self.heap.brk().fresh().filter(|_| H::IS_AS_GOOD_AS_FRESH) else { return };
+        self.heap.brk().refuse_grow = false;
+        let (chance, len) = (self.heap.brk().asked, brk.len());
+        let kind = Request::ALL[chance % Request::ALL.len()];
+        let is_granted_fresh = |size: &usize| {
+            let brk = self.heap.brk().fresh().expect("it was alone before");
+            kind.is_granted::<ZEROED, H>(&mut H::new(brk), *size)
+        };
+        let sizes = (0..64).map(|words| len.saturating_sub(words * size_of::<usize>()));
+        let Some(most) = sizes.into_iter().find(is_granted_fresh) else { return };
+        let size = if chance % 3 > 0 { most } else { chance * 977 % (most + 1) };
+        let before = (self.heap.map(), self.heap.cached());
+        assert!(
+            kind.is_granted::<ZEROED, H>(&mut self.heap, size),
+            "{kind:?} of {size} bytes was refused; a fresh heap grants {most}: {before:x?}"
+        );
+        self.verify();
     }
 
     /// Frees everything; then, when what is kept is given up, each region must be one free cell,
@@ -349,6 +375,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 self.verify();
             }
         }
+        self.assert_as_good_as_fresh();
         self.flush();
         self.heap.assert_one_free_cell_a_region();
         assert_eq!(self.heap.mappings(), 0, "with nothing live, mappings are left");
@@ -367,18 +394,65 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     }
 }
 
+/// Ways to ask for memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Request {
+    Allocate,
+    AllocateZeroed,
+    /// Of a block that is a cell.
+    Reallocate,
+    Reserve,
+}
+
+impl Request {
+    pub const ALL: [Self; 4] =
+        [Self::Allocate, Self::AllocateZeroed, Self::Reallocate, Self::Reserve];
+
+    /// Size of the block that is resized: larger than small blocks are.
+    const RESIZED: usize = 2_000;
+
+    /// Returns whether a heap grants so many bytes at the first request. The block is freed.
+    pub fn is_granted<const ZEROED: bool, H: Subject<ZEROED>>(
+        self,
+        heap: &mut H,
+        size: usize,
+    ) -> bool {
+        // Mappings are granted whatever the heap is like.
+        heap.set_map_threshold(MapThreshold::fixed(usize::MAX));
+        heap.refuse_maps(true);
+        let of = |size| Layout::from_size_align(size, 8).expect("less than there is");
+        // SAFETY: the heap outlives the block, which is freed once, with its layout.
+        unsafe {
+            let block = match self {
+                Self::Allocate => heap.allocate(of(size)),
+                Self::AllocateZeroed => heap.allocate_zeroed(of(size)),
+                Self::Reserve => return heap.reserve(size).is_ok(),
+                Self::Reallocate => {
+                    let Some(block) = heap.allocate(of(Self::RESIZED)) else { return false };
+                    let resized = heap.reallocate(block, of(Self::RESIZED), size);
+                    if resized.is_none() {
+                        heap.deallocate(block, of(Self::RESIZED));
+                    }
+                    resized
+                }
+            };
+            block.inspect(|&block| heap.deallocate(block, of(size))).is_some()
+        }
+    }
+}
+
 /// Whether a heap of these cells is certain to find a free one for a block: one that is an eighth
 /// larger, if the alignment is that of all cells.
 ///
-/// With the feature `tiny`, where it looks at sixteen cells of a class, and a class goes up to
-/// twice its smallest size: if there are more free ones, a cell of a higher class. The last class
-/// begins at 1024 words.
-fn is_certain_to_fit(map: &[(usize, usize, bool)], layout: Layout) -> bool {
+/// With coarse bins a search looks at sixteen cells of a class, and a class goes up to twice its
+/// smallest size: if there are more free cells, a cell of a higher class fits. The last class begins
+/// at 64 words.
+fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layout) -> bool {
     let free = || map.iter().filter(|(.., free)| *free).map(|&(_, size, _)| size);
-    let room = layout.size() + OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();
+    let room = layout.size() + P::OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();
     let least = match free().count() {
-        17.. if cfg!(feature = "tiny") && room > 1024 * size_of::<usize>() => return false,
-        17.. if cfg!(feature = "tiny") => room.next_power_of_two(),
+        17.. if P::COARSE && room > 64 * size_of::<usize>() => return false,
+        17.. if P::COARSE => room.next_power_of_two(),
         _ => room,
     };
     layout.align() <= 2 * size_of::<usize>() && free().any(|size| size >= least)

@@ -1,4 +1,4 @@
-//! A heap with the profile `checked` whose misuses are noted, and blocks of each kind to misuse.
+//! A checked heap whose misuses are noted, and blocks of each kind to misuse.
 //!
 //! ```text
 //!   a case ──► misuse ──► Heap ──► hook ──► noted (platform)      what was reported, in order
@@ -7,19 +7,21 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{CellState, Decision, FixedBreak, Heap, Misuse, MisuseKind, RegionError};
+use brkalloc::{
+    CellState, Checked, FixedBreak, Heap, Misuse, MisuseKind, MisuseResponse, NoMap, RegionError,
+};
 
-use super::lengths::WORD;
 use super::platform::{self, Memory};
 use super::prelude::*;
+use super::profile::{Variant, WORD};
 use super::regions::{PAGE, arena, bare};
 use super::test_break::TestBreak;
 use super::test_map::TestMap;
 
 /// The hook of the heaps under test.
-pub fn note_and_ignore(misuse: &Misuse) -> Decision {
+pub fn note_and_ignore(misuse: &Misuse) -> MisuseResponse {
     platform::note(*misuse);
-    Decision::Ignore
+    MisuseResponse::Ignore
 }
 
 /// What was reported since this was asked.
@@ -55,7 +57,7 @@ pub enum Kind {
     Mapped,
 }
 
-pub const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 9] = [
     Kind::Run,
     Kind::Cached,
     Kind::SmallCell,
@@ -67,21 +69,33 @@ pub const KINDS: [Kind; 9] = [
     Kind::Mapped,
 ];
 
-pub struct Bench {
-    pub heap: Heap<TestBreak, TestMap>,
+/// A profile whose heap finds mistakes.
+pub trait CheckedVariant: Variant {
+    /// Notes what the heap reports, and lets it pass.
+    fn note_misuses<B, M>(heap: &mut Heap<B, M, Self>);
 }
 
-impl Bench {
-    pub fn new() -> Self {
-        Self::over(Heap::with_map(TestBreak::new(1 << 20, 0), TestMap::default()))
-    }
-
-    pub fn plain() -> Self {
-        Self::over(Heap::plain_with_map(TestBreak::new(1 << 20, 0), TestMap::default()))
-    }
-
-    pub fn over(mut heap: Heap<TestBreak, TestMap>) -> Self {
+impl<P: Variant> CheckedVariant for Checked<P> {
+    fn note_misuses<B, M>(heap: &mut Heap<B, M, Self>) {
         heap.set_misuse_hook(note_and_ignore);
+    }
+}
+
+/// A heap to misuse.
+pub struct Bench<P: CheckedVariant> {
+    pub heap: Heap<TestBreak, TestMap, P>,
+}
+
+impl<P: CheckedVariant> Bench<P> {
+    /// The kinds of blocks that there are.
+    pub fn kinds() -> impl Iterator<Item = Kind> {
+        let of_layer = [Kind::Run, Kind::Cached];
+        KINDS.into_iter().filter(move |kind| P::LAYERED || !of_layer.contains(kind))
+    }
+
+    pub fn new() -> Self {
+        let mut heap = Heap::with_profile(TestBreak::new(1 << 20, 0), TestMap::default());
+        P::note_misuses(&mut heap);
         reported();
         Self { heap }
     }
@@ -91,9 +105,9 @@ impl Bench {
         unsafe { self.heap.allocate(layout) }.expect("there is memory")
     }
 
-    /// Frees what may be no block at all: that is what the profile is for.
+    /// Frees what may be no block at all: that is what a checked heap is for.
     pub fn free(&mut self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the profile sees to it that nothing happens if it is none.
+        // SAFETY: a checked heap does nothing if it is none.
         unsafe { self.heap.deallocate(block, layout) };
     }
 
@@ -128,7 +142,7 @@ impl Bench {
         if kind != Kind::Last {
             self.allocate(Self::WALL);
         }
-        assert_eq!(reported(), []);
+        assert_eq!(reported(), NOTHING);
         (block, layout)
     }
 
@@ -160,7 +174,7 @@ impl Bench {
             self.free(block, layout);
         }
         self.heap.flush();
-        assert_eq!(reported(), [], "a heap that should be whole");
+        assert_eq!(reported(), NOTHING, "a heap that should be whole");
         self.heap.check().unwrap();
     }
 }
@@ -198,26 +212,47 @@ pub fn words_around(block: NonNull<u8>, layout: Layout) -> BTreeMap<usize, usize
     words.map(|address| (address, read(block, address))).collect()
 }
 
+/// No misuse at all.
+pub const NOTHING: [Misuse; 0] = [];
+
+/// A misuse as a case expects it: one cannot be made outside the crate.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    kind: MisuseKind,
+    block: usize,
+    at: usize,
+    found: usize,
+    expected: usize,
+}
+
+impl PartialEq<Report> for Misuse {
+    fn eq(&self, report: &Report) -> bool {
+        let Report { kind, block, at, found, expected } = *report;
+        (self.kind, self.block, self.at, self.found, self.expected)
+            == (kind, block, at, found, expected)
+    }
+}
+
 pub fn misuse(
     kind: MisuseKind,
     block: NonNull<u8>,
     at: usize,
     found: usize,
     expected: usize,
-) -> Misuse {
-    Misuse { kind, block: addr(block), at, found, expected }
+) -> Report {
+    Report { kind, block: addr(block), at, found, expected }
 }
 
 /// A heap of two regions of a page each, a page apart.
-pub struct TwoRegions {
-    pub heap: Heap<FixedBreak>,
+pub struct TwoRegions<P: CheckedVariant> {
+    pub heap: Heap<FixedBreak, NoMap, P>,
     arena: Memory,
 }
 
-impl TwoRegions {
+impl<P: CheckedVariant> TwoRegions<P> {
     pub fn new() -> Self {
         let mut regions = Self { heap: bare(), arena: arena(3 * PAGE) };
-        regions.heap.set_misuse_hook(note_and_ignore);
+        P::note_misuses(&mut regions.heap);
         reported();
         for index in [0, 2] {
             regions.add_page(index).unwrap();

@@ -15,22 +15,22 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each suite uses its own part")]
 
 pub mod driver;
-pub mod lengths;
-#[cfg(feature = "checked")]
 pub mod misuse;
 pub mod ops;
 pub mod oracle;
 pub mod platform;
 pub mod prelude;
+pub mod profile;
 pub mod program;
+pub mod property;
 pub mod regions;
 pub mod seeds;
 pub mod small;
-#[cfg(not(feature = "tiny"))]
 pub mod stepping;
 pub mod subject;
 pub mod test_break;
 pub mod test_map;
 pub mod threads;
 
-pub(crate) use platform::cases;
+pub(crate) use ::case_finder::case;
+pub(crate) use platform::host_only;

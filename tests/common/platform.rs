@@ -2,14 +2,12 @@
 //! kernel: `tests/qemu/platform.rs`.)
 
 use std::alloc::{Layout, alloc, dealloc};
-#[cfg(feature = "checked")]
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::ptr::NonNull;
 
 use brkalloc::BreakError;
-#[cfg(feature = "checked")]
 use brkalloc::Misuse;
 use proptest::test_runner::Config;
 
@@ -22,26 +20,25 @@ const FOREIGN: u8 = 0xEE;
 /// What new grants contain unless zeros are promised, so that whoever relies on zeros is found out.
 const DIRTY: u8 = 0xA5;
 
-/// Lists the cases of a suite, which run here and in the kernel: `cases!(one_case, another_case);`.
-/// Here each is a `#[test]`.
-macro_rules! cases {
-    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
-        mod cases {
-            $(
-                $(#[$cfg])*
-                #[test]
-                fn $case() {
-                    super::$case();
-                }
-            )+
-        }
+/// What `#[case]` makes of a function here: a test.
+macro_rules! case {
+    ({ $($function:tt)* } $kind:ident $name:ident $(host_only $reason:literal)?) => {
+        #[test]
+        $($function)*
     };
 }
-pub(crate) use cases;
+pub(crate) use case;
 
-/// How property tests run: as proptest's variables say.
-pub fn properties() -> Config {
-    Config { failure_persistence: None, ..Config::default() }
+/// Says why no case of a file is for the kernel; `tests/cases` reads it.
+macro_rules! host_only {
+    ($reason:literal) => {};
+}
+pub(crate) use host_only;
+
+/// Returns how property tests run: as proptest's variables say, with `rarer` times fewer programs.
+pub fn properties(rarer: u32) -> Config {
+    let config = Config::default();
+    Config { failure_persistence: None, cases: config.cases.div_ceil(rarer), ..config }
 }
 
 /// Runs a part of a case. If it fails there, `what` it was is shown.
@@ -56,19 +53,16 @@ pub fn during_property(_input: &dyn Debug, property: impl FnOnce()) {
     property();
 }
 
-#[cfg(feature = "checked")]
 thread_local! {
     static NOTED: RefCell<Vec<Misuse>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Notes a misuse that was reported. Each case has a thread of its own.
-#[cfg(feature = "checked")]
 pub fn note(misuse: Misuse) {
     NOTED.with_borrow_mut(|noted| noted.push(misuse));
 }
 
 /// What this case noted since this was asked.
-#[cfg(feature = "checked")]
 pub fn take_noted() -> Vec<Misuse> {
     NOTED.take()
 }

@@ -11,13 +11,15 @@
 //! Every sequence of bytes is a case, and means the same on every target: a file that was found on
 //! one machine is a test on all.
 
-use brkalloc::Heap;
+use brkalloc::{Heap, NoMap};
 
 use super::driver::Driver;
 use super::ops::Op;
 use super::prelude::*;
+use super::profile::Variant;
 use super::subject::Mappings;
 use super::test_break::{BadBreak, Part};
+use super::test_map::TestMap;
 
 /// The shortest region of a case, too short for anything.
 const SHORTEST: usize = 64;
@@ -50,34 +52,29 @@ impl Program {
         Self { len, skew: shape / 2, zeroed: shape % 2 == 1, ops }
     }
 
-    /// Runs it on a heap of cells, runs and a front cache.
-    pub fn run_on_heap(&self) {
-        self.run_on(Driver::full, Driver::full);
+    /// Runs it on a heap.
+    pub fn run_on_heap<P: Variant>(&self) {
+        self.run_on::<NoMap, P>(Driver::full, Driver::full);
     }
 
-    /// Runs it on a heap of cells and runs.
-    pub fn run_on_uncached_heap(&self) {
-        self.run_on(Driver::uncached, Driver::uncached);
-    }
-
-    /// Runs it on a heap of cells.
-    pub fn run_on_plain_heap(&self) {
-        self.run_on(Driver::plain, Driver::plain);
+    /// Runs it on a heap without a front cache.
+    pub fn run_on_uncached_heap<P: Variant>(&self) {
+        self.run_on::<NoMap, P>(Driver::uncached, Driver::uncached);
     }
 
     /// Runs it on a heap with mappings.
-    pub fn run_on_mapping_heap(&self) {
-        self.run_on(Driver::mapping, Driver::mapping);
+    pub fn run_on_mapping_heap<P: Variant>(&self) {
+        self.run_on::<TestMap, P>(Driver::mapping, Driver::mapping);
     }
 
     pub fn run_on_simple_heap(&self) {
         Driver::simple(BadBreak::new(self.len, self.skew)).run(&self.ops);
     }
 
-    fn run_on<M: Mappings>(
+    fn run_on<M: Mappings, P: Variant>(
         &self,
-        over: fn(BadBreak<false>) -> HeapDriver<false, M>,
-        over_zeroed: fn(BadBreak<true>) -> HeapDriver<true, M>,
+        over: fn(BadBreak<false>) -> HeapDriver<false, M, P>,
+        over_zeroed: fn(BadBreak<true>) -> HeapDriver<true, M, P>,
     ) {
         if self.zeroed {
             over_zeroed(BadBreak::new(self.len, self.skew)).run(&self.ops);
@@ -87,7 +84,7 @@ impl Program {
     }
 }
 
-type HeapDriver<const ZEROED: bool, M> = Driver<Heap<BadBreak<ZEROED>, M>, ZEROED>;
+type HeapDriver<const ZEROED: bool, M, P> = Driver<Heap<BadBreak<ZEROED>, M, P>, ZEROED>;
 
 /// Bytes that have not been read yet; behind the last one, zeros.
 struct Bytes<'a>(&'a [u8]);

@@ -4,11 +4,11 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Break, CellState, FixedBreak, Heap, Trim};
+use brkalloc::{Break, CellState, FixedBreak, Heap, NoMap, Trim};
 
-use super::lengths::WORD;
 use super::platform::Memory;
 use super::prelude::*;
+use super::profile::{Variant, WORD};
 use super::test_break::{Part, TestBreak};
 
 pub const PAGE: usize = 4096;
@@ -24,17 +24,20 @@ pub fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()
 }
 
-pub fn heap() -> Heap<TestBreak> {
-    let mut heap = Heap::plain(TestBreak::new(16 * PAGE, 0));
+pub type RegionHeap<P> = Heap<TestBreak, NoMap, P>;
+
+pub fn heap<P: Variant>() -> RegionHeap<P> {
+    let mut heap = Heap::with_profile(TestBreak::new(16 * PAGE, 0), NoMap);
     // Nothing goes back unless a case says so.
-    heap.set_trim(Trim { threshold: usize::MAX, keep: 0 });
+    heap.set_trim(Trim::NEVER);
     heap
 }
 
 /// A heap that has nothing but what is added.
-pub fn bare() -> Heap<FixedBreak> {
+pub fn bare<P: Variant>() -> Heap<FixedBreak, NoMap, P> {
     // SAFETY: no bytes at all.
-    Heap::plain(unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) })
+    let brk = unsafe { FixedBreak::from_raw(NonNull::dangling().as_ptr(), 0) };
+    Heap::with_profile(brk, NoMap)
 }
 
 /// Memory for it.
@@ -44,22 +47,21 @@ pub fn arena(len: usize) -> Memory {
     arena
 }
 
-pub fn allocate(heap: &mut Heap<TestBreak>, size: usize) -> NonNull<u8> {
+pub fn allocate<P: Variant>(heap: &mut RegionHeap<P>, size: usize) -> NonNull<u8> {
     // SAFETY: the heap outlives the case.
     let block = unsafe { heap.allocate(layout(size)) }.expect("there is room");
     heap.check().unwrap();
     block
 }
 
-pub fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, size: usize) {
+pub fn free<P: Variant>(heap: &mut RegionHeap<P>, block: NonNull<u8>, size: usize) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, layout(size)) };
     heap.check().unwrap();
 }
 
 /// Hands over some of somebody else's memory.
-#[cfg(not(feature = "tiny"))]
-pub fn add(heap: &mut Heap<TestBreak>, place: usize, part: Part, len: usize) -> usize {
+pub fn add<P: Variant>(heap: &mut RegionHeap<P>, place: usize, part: Part, len: usize) -> usize {
     let (base, len) = heap.provider_mut().hand_over(place, part, len).unwrap();
     // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of
     // memory.
@@ -68,10 +70,10 @@ pub fn add(heap: &mut Heap<TestBreak>, place: usize, part: Part, len: usize) -> 
     gained
 }
 
-pub fn states<B: Break>(heap: &Heap<B>) -> Vec<CellState> {
+pub fn states<B: Break, P: Variant>(heap: &Heap<B, NoMap, P>) -> Vec<CellState> {
     heap.cells().map(|cell| cell.state).collect()
 }
 
-pub fn top(heap: &Heap<TestBreak>) -> usize {
+pub fn top<P: Variant>(heap: &RegionHeap<P>) -> usize {
     heap.cells().find(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
 }

@@ -3,42 +3,49 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{CellInfo, CellState, Heap};
+use brkalloc::{CellInfo, CellState, Heap, NoMap};
 
 use super::prelude::*;
+use super::profile::Variant;
 use super::test_break::TestBreak;
 
 pub fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-pub fn heap_of(len: usize) -> Heap<TestBreak> {
-    Heap::new(TestBreak::new(len, 0))
+/// A heap over a [`TestBreak`].
+pub type SmallBlockHeap<P> = Heap<TestBreak, NoMap, P>;
+
+pub fn heap_of<P: Variant>(len: usize) -> SmallBlockHeap<P> {
+    Heap::with_profile(TestBreak::new(len, 0), NoMap)
 }
 
 /// A heap that keeps no freed block from its run.
-pub fn uncached(len: usize) -> Heap<TestBreak> {
+pub fn uncached<P: Variant>(len: usize) -> SmallBlockHeap<P> {
     let mut heap = heap_of(len);
     heap.set_cache_limit(0);
     heap
 }
 
-pub fn try_allocate(heap: &mut Heap<TestBreak>, layout: Layout) -> Option<NonNull<u8>> {
+pub fn try_allocate<P: Variant>(
+    heap: &mut SmallBlockHeap<P>,
+    layout: Layout,
+) -> Option<NonNull<u8>> {
     // SAFETY: the heap outlives the case.
     unsafe { heap.allocate(layout) }
 }
 
-pub fn allocate(heap: &mut Heap<TestBreak>, layout: Layout) -> NonNull<u8> {
+pub fn allocate<P: Variant>(heap: &mut SmallBlockHeap<P>, layout: Layout) -> NonNull<u8> {
     try_allocate(heap, layout).expect("there is enough")
 }
 
-pub fn free(heap: &mut Heap<TestBreak>, block: NonNull<u8>, layout: Layout) {
+pub fn free<P: Variant>(heap: &mut SmallBlockHeap<P>, block: NonNull<u8>, layout: Layout) {
     // SAFETY: the cases free what they got, once.
     unsafe { heap.deallocate(block, layout) };
 }
 
-pub fn free_all(
-    heap: &mut Heap<TestBreak>,
+pub fn free_all<P: Variant>(
+    heap: &mut SmallBlockHeap<P>,
     blocks: impl IntoIterator<Item = NonNull<u8>>,
     layout: Layout,
 ) {
@@ -47,16 +54,16 @@ pub fn free_all(
 }
 
 /// As many blocks as there is memory for.
-pub fn fill(heap: &mut Heap<TestBreak>, layout: Layout) -> Vec<NonNull<u8>> {
+pub fn fill<P: Variant>(heap: &mut SmallBlockHeap<P>, layout: Layout) -> Vec<NonNull<u8>> {
     core::iter::from_fn(|| try_allocate(heap, layout)).collect()
 }
 
 /// Sizes of the classes.
-pub fn classes() -> Vec<usize> {
-    Heap::new(TestBreak::new(1, 0)).small_requests().map(|(size, _)| size).collect()
+pub fn classes<P: Variant>() -> Vec<usize> {
+    heap_of::<P>(1).small_requests().map(|(size, _)| size).collect()
 }
 
-pub fn runs(heap: &Heap<TestBreak>) -> Vec<CellInfo> {
+pub fn runs<P: Variant>(heap: &SmallBlockHeap<P>) -> Vec<CellInfo> {
     heap.cells().filter(|cell| matches!(cell.state, CellState::Run { .. })).collect()
 }
 
@@ -65,7 +72,11 @@ pub fn is_in(block: NonNull<u8>, cell: &CellInfo) -> bool {
 }
 
 /// Blocks until so many runs have begun.
-pub fn blocks_until(heap: &mut Heap<TestBreak>, layout: Layout, wanted: usize) -> Vec<NonNull<u8>> {
+pub fn blocks_until<P: Variant>(
+    heap: &mut SmallBlockHeap<P>,
+    layout: Layout,
+    wanted: usize,
+) -> Vec<NonNull<u8>> {
     let mut blocks = Vec::new();
     while heap.stats().runs < wanted {
         blocks.push(allocate(heap, layout));
@@ -81,6 +92,6 @@ pub fn assert_filled(block: NonNull<u8>, len: usize, byte: u8) {
     assert_eq!(bytes.iter().position(|found| *found != byte), None, "of {len} bytes at {block:?}");
 }
 
-pub fn count(heap: &Heap<TestBreak>, state: CellState) -> usize {
+pub fn count<P: Variant>(heap: &SmallBlockHeap<P>, state: CellState) -> usize {
     heap.cells().filter(|cell| cell.state == state).count()
 }

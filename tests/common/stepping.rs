@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use brkalloc::{ArenaHeap, Break, Cpu, Map, RawLock};
+use brkalloc::{ArenaHeap, Break, Cpu, Map, Profile, RawLock};
 
 use super::prelude::*;
 
@@ -61,7 +61,10 @@ impl Guest {
     }
 
     /// Frees the block whose turn it is, or allocates it. A small one is never refused.
-    pub fn step<B: Break, C: Cpu, M: Map, L: RawLock>(&self, heap: &ArenaHeap<B, C, M, L>) {
+    pub fn step<B: Break, C: Cpu, M: Map, P: Profile, L: RawLock>(
+        &self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+    ) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (place, size) = (&self.blocks[turn % SIZES.len()], SIZES[turn % SIZES.len()]);
         if let Some(block) = NonNull::new(place.load(Ordering::Relaxed)) {
@@ -88,7 +91,10 @@ impl Guest {
     }
 
     /// Frees what it has.
-    pub fn free_all<B: Break, C: Cpu, M: Map, L: RawLock>(&self, heap: &ArenaHeap<B, C, M, L>) {
+    pub fn free_all<B: Break, C: Cpu, M: Map, P: Profile, L: RawLock>(
+        &self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+    ) {
         for (place, size) in self.blocks.iter().zip(SIZES) {
             if let Some(block) = NonNull::new(place.swap(core::ptr::null_mut(), Ordering::Relaxed))
             {
@@ -116,9 +122,9 @@ impl Host {
     }
 
     /// Allocates, resizes and frees blocks.
-    pub fn run<B: Break, C: Cpu, M: Map, L: RawLock>(
+    pub fn run<B: Break, C: Cpu, M: Map, P: Profile, L: RawLock>(
         &mut self,
-        heap: &ArenaHeap<B, C, M, L>,
+        heap: &ArenaHeap<B, C, M, P, L>,
         operations: usize,
     ) {
         for _ in 0..operations {
@@ -157,8 +163,8 @@ impl Host {
         }
     }
 
-    fn free<B: Break, C: Cpu, M: Map, L: RawLock>(
-        heap: &ArenaHeap<B, C, M, L>,
+    fn free<B: Break, C: Cpu, M: Map, P: Profile, L: RawLock>(
+        heap: &ArenaHeap<B, C, M, P, L>,
         (block, size): (NonNull<u8>, usize),
     ) {
         // SAFETY: live, and that long.
@@ -172,7 +178,10 @@ impl Host {
     }
 
     /// Frees what it has.
-    pub fn free_all<B: Break, C: Cpu, M: Map, L: RawLock>(&mut self, heap: &ArenaHeap<B, C, M, L>) {
+    pub fn free_all<B: Break, C: Cpu, M: Map, P: Profile, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+    ) {
         while let Some(block) = self.blocks.pop() {
             Self::free(heap, block);
         }

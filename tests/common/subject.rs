@@ -4,18 +4,21 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use brkalloc::{
-    Break, BreakError, CellInfo, CellState, Heap, Map, MapThreshold, NoMap, RawHeap, SimpleHeap,
-    Trim,
+    Break, BreakError, CellInfo, CellState, Heap, Map, MapThreshold, NoMap, Plain, RawHeap,
+    RegionError, SimpleHeap, Trim,
 };
 
-use super::lengths::OVERHEAD;
 use super::oracle::{Block, Oracle};
 use super::prelude::*;
+use super::profile::Variant;
 use super::test_break::{BadBreak, TestBreak};
 use super::test_map::TestMap;
 
 /// A heap over a [`TestBreak`].
-pub trait Subject<const ZEROED: bool = false>: RawHeap {
+pub trait Subject<const ZEROED: bool = false>: RawHeap + Sized {
+    /// Its profile. (What has none is as plain as can be.)
+    type Profile: Variant;
+
     fn new(brk: BadBreak<ZEROED>) -> Self;
 
     fn brk(&mut self) -> &mut BadBreak<ZEROED>;
@@ -47,19 +50,22 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap {
 
     /// # Safety
     ///
-    /// As for `Heap::deallocate_unsized`.
-    unsafe fn deallocate_unsized(&mut self, _block: NonNull<u8>) {}
+    /// As for `Heap::deallocate_by_ptr`.
+    unsafe fn deallocate_by_ptr(&mut self, _block: NonNull<u8>) {}
 
     /// # Safety
     ///
-    /// As for `Heap::reallocate_unsized`.
-    unsafe fn reallocate_unsized(
+    /// As for `Heap::reallocate_by_ptr`.
+    unsafe fn reallocate_by_ptr(
         &mut self,
         _block: NonNull<u8>,
         _new: Layout,
     ) -> Option<NonNull<u8>> {
         None
     }
+
+    /// Whether a heap with nothing live grants, at the first request, what a fresh heap grants.
+    const IS_AS_GOOD_AS_FRESH: bool = false;
 
     /// Whether there is an `add_region` at all.
     const TAKES_REGIONS: bool = false;
@@ -125,9 +131,11 @@ impl Mappings for TestMap {
     }
 }
 
-impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>, M> {
+impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBreak<ZEROED>, M, P> {
+    type Profile = P;
+
     fn new(brk: BadBreak<ZEROED>) -> Self {
-        Heap::with_map(brk, M::default())
+        Heap::with_profile(brk, M::default())
     }
 
     fn brk(&mut self) -> &mut BadBreak<ZEROED> {
@@ -204,7 +212,7 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
         } else {
             classes.into_iter().rfind(|size| *size <= largest).unwrap_or(0)
         };
-        largest.saturating_sub(OVERHEAD)
+        largest.saturating_sub(P::OVERHEAD)
     }
 
     fn flush(&mut self) {
@@ -221,18 +229,14 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
 
     const KNOWS_BY_ADDRESS: bool = true;
 
-    unsafe fn deallocate_unsized(&mut self, block: NonNull<u8>) {
+    unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
-        unsafe { Heap::deallocate_unsized(self, block) };
+        unsafe { Heap::deallocate_by_ptr(self, block) };
     }
 
-    unsafe fn reallocate_unsized(
-        &mut self,
-        block: NonNull<u8>,
-        new: Layout,
-    ) -> Option<NonNull<u8>> {
+    unsafe fn reallocate_by_ptr(&mut self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
-        unsafe { Heap::reallocate_unsized(self, block, new) }
+        unsafe { Heap::reallocate_by_ptr(self, block, new) }
     }
 
     fn is_mapped(&self, block: &Block) -> bool {
@@ -251,13 +255,14 @@ impl<const ZEROED: bool, M: Mappings> Subject<ZEROED> for Heap<BadBreak<ZEROED>,
         Heap::set_map_threshold(self, threshold);
     }
 
-    const TAKES_REGIONS: bool = !cfg!(feature = "tiny");
+    const IS_AS_GOOD_AS_FRESH: bool = true;
 
-    #[cfg(not(feature = "tiny"))]
+    const TAKES_REGIONS: bool = true;
+
     unsafe fn add_region(&mut self, base: *mut u8, len: usize) -> Option<usize> {
         // SAFETY: the caller's promise.
         let gained = unsafe { Heap::add_region(self, base, len) };
-        assert!(matches!(gained, Ok(_) | Err(brkalloc::RegionError::TooShort)), "{gained:?}");
+        assert!(matches!(gained, Ok(_) | Err(RegionError::TooShort)), "{gained:?}");
         gained.ok()
     }
 
@@ -298,7 +303,10 @@ fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
 
 /// Asserts that what a heap takes for its own is what its provider knows of, and that regions that
 /// touch are one.
-fn verify_regions<const ZEROED: bool, M: Map>(heap: &Heap<BadBreak<ZEROED>, M>, holes: usize) {
+fn verify_regions<const ZEROED: bool, M: Map, P: Variant>(
+    heap: &Heap<BadBreak<ZEROED>, M, P>,
+    holes: usize,
+) {
     let pieces = heap.provider().pieces();
     assert_eq!(holes, pieces.len().saturating_sub(1), "holes between {pieces:x?}");
     for piece in pieces {
@@ -312,6 +320,8 @@ fn verify_regions<const ZEROED: bool, M: Map>(heap: &Heap<BadBreak<ZEROED>, M>, 
 }
 
 impl Subject for SimpleHeap<TestBreak> {
+    type Profile = Plain;
+
     fn new(brk: TestBreak) -> Self {
         SimpleHeap::new(brk)
     }

@@ -42,6 +42,7 @@ pub type ZeroedBreak = BadBreak<true>;
 /// * `above` are the same from `limit` on
 pub struct BadBreak<const ZEROED: bool> {
     memory: Memory,
+    skew: usize,
     limit: usize,
     used: usize,
     foreign: Vec<Range<usize>>,
@@ -81,6 +82,7 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
         memory.give_to_others(above.clone());
         Self {
             memory,
+            skew,
             limit,
             used: origin,
             foreign: iter::once(below).collect(),
@@ -93,6 +95,19 @@ impl<const ZEROED: bool> BadBreak<ZEROED> {
             asked: 0,
             refused: 0,
         }
+    }
+
+    /// Returns a break over as much memory, of which nothing is granted, with the same habits.
+    /// `None` if foreign code has moved this one, or memory was handed over: then none is alike.
+    pub fn fresh(&self) -> Option<Self> {
+        let is_alone = self.foreign.len() == 1 && self.above.len() == 1 && self.added.is_empty();
+        let (granule, surplus) = (self.granule, self.surplus);
+        is_alone.then(|| Self { granule, surplus, ..Self::new(self.len(), self.skew) })
+    }
+
+    /// Returns how many bytes the break can grant.
+    pub fn len(&self) -> usize {
+        self.limit - ALIGN
     }
 
     /// Somebody else moves the break up by `by` bytes (or as far as there is room) and uses what

@@ -9,20 +9,15 @@ use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::memory::layout::PAGE_SIZE;
 use kernel_demo::memory::space::Kind;
 use kernel_demo::memory::{self, Place};
-use kernel_demo::testing::{Case, CaseResult};
-use kernel_demo::{cases, ensure, ensure_eq};
+use kernel_demo::testing::CaseResult;
+use kernel_demo::{ensure, ensure_eq};
 
+use crate::common::case;
 use crate::counts;
 
-pub const CASES: &[Case] = cases!("boot":
-    memory_of_the_bootloader_is_managed,
-    protections_are_on,
-    runs_on_its_own_stack,
-    breakpoint_returns,
-);
-
-/// Every usable frame, and every frame that the bootloader used for itself, but those that the
-/// frame table takes.
+/// Every usable frame, and every frame that the bootloader used for itself, but those of the
+/// frame table and of the boot sector.
+#[case]
 fn memory_of_the_bootloader_is_managed() -> CaseResult {
     use MemoryRegionType::{Bootloader, KernelStack, PageTable, Usable};
     let ours = |kind| matches!(kind, Usable | Bootloader | KernelStack | PageTable);
@@ -39,6 +34,7 @@ fn memory_of_the_bootloader_is_managed() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn protections_are_on() -> CaseResult {
     let now = ControlRegisters::read();
     let text = alloc::format!("{now}");
@@ -47,6 +43,7 @@ fn protections_are_on() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn runs_on_its_own_stack() -> CaseResult {
     let local = 0_u8;
     match memory::with(|memory| memory.space().lookup(&raw const local as u64)) {
@@ -59,6 +56,7 @@ fn runs_on_its_own_stack() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn breakpoint_returns() -> CaseResult {
     let before = trap::breakpoints();
     // SAFETY: the handler counts and returns.

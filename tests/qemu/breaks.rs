@@ -6,25 +6,13 @@ use kernel_demo::memory::breaks::cost;
 use kernel_demo::memory::kernel_break::ScratchBreak;
 use kernel_demo::memory::layout::BREAK_LIMIT;
 use kernel_demo::memory::{Cause, MoveError, Policy};
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
+use crate::common::case;
 use crate::{GIB, MIB, PAGE, counts, scratch};
 
-pub const CASES: &[Case] = cases!("breaks":
-    c11_sbrk_reports_and_moves_by_bytes,
-    c11_sbrk_error_changes_nothing,
-    c12_growing_takes_no_frame,
-    c12_first_touch_takes_a_page_and_its_tables,
-    c12_first_touch_reads_zero_even_in_used_frames,
-    c13_shrinking_gives_pages_and_tables_back,
-    c13_bytes_above_the_break_come_back_as_zero,
-    c14_somebody_else_may_move_the_break,
-    limit_is_64_gib,
-    one_gib_touched_sparsely,
-    all_breaks_at_once,
-);
-
+#[case]
 fn c11_sbrk_reports_and_moves_by_bytes() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let base = raw.position();
@@ -45,6 +33,7 @@ fn c11_sbrk_reports_and_moves_by_bytes() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c11_sbrk_error_changes_nothing() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     // SAFETY: growing takes nothing away.
@@ -66,6 +55,7 @@ fn c11_sbrk_error_changes_nothing() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c12_growing_takes_no_frame() -> CaseResult {
     for policy in [Policy::Strict, Policy::Overcommit] {
         let (_scratch, raw) = scratch(policy)?;
@@ -78,6 +68,7 @@ fn c12_growing_takes_no_frame() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c12_first_touch_takes_a_page_and_its_tables() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     // SAFETY: growing takes nothing away.
@@ -94,6 +85,7 @@ fn c12_first_touch_takes_a_page_and_its_tables() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c12_first_touch_reads_zero_even_in_used_frames() -> CaseResult {
     const PAGES: u64 = 64;
     for value in [0xFF, 0xAA] {
@@ -112,6 +104,7 @@ fn c12_first_touch_reads_zero_even_in_used_frames() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c13_shrinking_gives_pages_and_tables_back() -> CaseResult {
     for policy in [Policy::Strict, Policy::Overcommit] {
         let (_scratch, raw) = scratch(policy)?;
@@ -132,6 +125,7 @@ fn c13_shrinking_gives_pages_and_tables_back() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c13_bytes_above_the_break_come_back_as_zero() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     // SAFETY: growing takes nothing away.
@@ -153,6 +147,7 @@ fn c13_bytes_above_the_break_come_back_as_zero() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c14_somebody_else_may_move_the_break() -> CaseResult {
     let (mut scratch, other) = scratch(Policy::Strict)?;
     let ours = scratch.grow(4096).or_fail("a page")?.cast::<u8>().as_ptr() as u64;
@@ -164,6 +159,7 @@ fn c14_somebody_else_may_move_the_break() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn limit_is_64_gib() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     // SAFETY: growing takes nothing away.
@@ -182,6 +178,7 @@ fn limit_is_64_gib() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn one_gib_touched_sparsely() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     let before = counts();
@@ -201,6 +198,7 @@ fn one_gib_touched_sparsely() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn all_breaks_at_once() -> CaseResult {
     let breaks: [_; 15] = core::array::from_fn(|_| scratch(Policy::Strict));
     for (number, brk) in (1_u8..).zip(&breaks) {

@@ -3,9 +3,6 @@
 #![allow(dead_code, reason = "not all of it is for the kernel")]
 #[path = "../common/driver.rs"]
 pub mod driver;
-#[path = "../common/lengths.rs"]
-pub mod lengths;
-#[cfg(feature = "checked")]
 #[path = "../common/misuse.rs"]
 pub mod misuse;
 #[path = "../common/ops.rs"]
@@ -16,15 +13,18 @@ pub mod oracle;
 pub mod platform;
 #[path = "../common/prelude.rs"]
 pub mod prelude;
+#[path = "../common/profile.rs"]
+pub mod profile;
 #[path = "../common/program.rs"]
 pub mod program;
+#[path = "../common/property.rs"]
+pub mod property;
 #[path = "../common/regions.rs"]
 pub mod regions;
 #[path = "../common/seeds.rs"]
 pub mod seeds;
 #[path = "../common/small.rs"]
 pub mod small;
-#[cfg(not(feature = "tiny"))]
 #[path = "../common/stepping.rs"]
 pub mod stepping;
 #[path = "../common/subject.rs"]
@@ -34,4 +34,4 @@ pub mod test_break;
 #[path = "../common/test_map.rs"]
 pub mod test_map;
 
-pub(crate) use platform::cases;
+pub(crate) use ::case_finder::case;

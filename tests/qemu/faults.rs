@@ -7,32 +7,17 @@ use kernel_demo::arch::{catch_fault, on_stack, probe};
 use kernel_demo::memory::layout::BREAK_LIMIT;
 use kernel_demo::memory::report::Exception;
 use kernel_demo::memory::{Access, BreakId, Cause, FaultReport, Place, Policy, with};
-use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, Failed, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
+use crate::common::case;
 use crate::{PAGE, scratch};
-
-pub const CASES: &[Case] = cases!("faults":
-    null_page,
-    below_the_heap,
-    above_the_break,
-    c13_touch_after_shrink,
-    beyond_the_limit,
-    stack_overflow_is_the_guard_page_of_that_stack,
-    stack_overflow_can_happen_again,
-    overflow_of_a_stack_inside_another,
-    not_canonical_is_general_protection,
-    invalid_opcode,
-    fault_in_the_memory_manager_is_not_put_to_it,
-    nested_catchers_return_to_the_innermost,
-    no_fault_returns_the_value,
-    report_is_readable,
-);
 
 fn report(address: u64) -> Result<FaultReport, Failed> {
     probe::read(address).err().or_fail("a fault")
 }
 
+#[case]
 fn null_page() -> CaseResult {
     for address in [0, 8, PAGE - 1] {
         // SAFETY: nothing is mapped in the lower half.
@@ -44,6 +29,7 @@ fn null_page() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn below_the_heap() -> CaseResult {
     let base = BreakId::KERNEL_HEAP.base();
     let report = report(base - 1)?;
@@ -52,6 +38,7 @@ fn below_the_heap() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn above_the_break() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     // SAFETY: growing takes nothing away.
@@ -63,6 +50,7 @@ fn above_the_break() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c13_touch_after_shrink() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     // SAFETY: growing takes nothing away.
@@ -77,6 +65,7 @@ fn c13_touch_after_shrink() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn beyond_the_limit() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let limit = raw.info().base + BREAK_LIMIT;
@@ -93,6 +82,7 @@ fn recurse(depth: u64) -> u64 {
     recurse(depth + 1) + frame[(depth % 32) as usize]
 }
 
+#[case]
 fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
     let (bounds, overflow) = on_stack(|bounds| {
         // SAFETY: the recursion owns nothing.
@@ -112,6 +102,7 @@ fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn stack_overflow_can_happen_again() -> CaseResult {
     for _ in 0..20 {
         stack_overflow_is_the_guard_page_of_that_stack()?;
@@ -119,6 +110,7 @@ fn stack_overflow_can_happen_again() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn overflow_of_a_stack_inside_another() -> CaseResult {
     let names = on_stack(|_| {
         on_stack(|_| {
@@ -131,6 +123,7 @@ fn overflow_of_a_stack_inside_another() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn not_canonical_is_general_protection() -> CaseResult {
     let report = report(0x8000_0000_0000_0000)?;
     ensure_eq!((report.exception, report.cause), (Exception::GeneralProtection, Cause::Exception));
@@ -143,6 +136,7 @@ fn undefined_instruction() {
     unsafe { asm!("ud2") };
 }
 
+#[case]
 fn invalid_opcode() -> CaseResult {
     // SAFETY: the function owns nothing.
     let result = unsafe { catch_fault(undefined_instruction) };
@@ -151,6 +145,7 @@ fn invalid_opcode() -> CaseResult {
 }
 
 /// The lock is taken, so the handler must not wait for it.
+#[case]
 fn fault_in_the_memory_manager_is_not_put_to_it() -> CaseResult {
     let address = BreakId::KERNEL_HEAP.base() - 1;
     let report = with(|_| probe::read(address)).err().or_fail("a fault")?;
@@ -158,6 +153,7 @@ fn fault_in_the_memory_manager_is_not_put_to_it() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn nested_catchers_return_to_the_innermost() -> CaseResult {
     // SAFETY: the closures own nothing.
     let outer = unsafe {
@@ -179,6 +175,7 @@ fn nested_catchers_return_to_the_innermost() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn no_fault_returns_the_value() -> CaseResult {
     // SAFETY: nothing faults.
     let value = unsafe { catch_fault(|| alloc::vec![1, 2, 3]) };
@@ -186,6 +183,7 @@ fn no_fault_returns_the_value() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn report_is_readable() -> CaseResult {
     let text = alloc::format!("{}", report(16)?);
     let first = text.lines().next();

@@ -5,18 +5,13 @@ use alloc::vec::Vec;
 use kernel_demo::memory::frames::{FreeError, MAX_ORDER};
 use kernel_demo::memory::layout::{PAGE_SIZE, frame_at};
 use kernel_demo::memory::with;
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq};
 
+use crate::common::case;
 use crate::counts;
 
-pub const CASES: &[Case] = cases!("frames":
-    taken_frames_are_distinct_and_counted,
-    blocks_are_aligned_and_merge_again,
-    freeing_twice_is_an_error_with_the_address,
-    memory_of_devices_and_kernel_is_foreign,
-);
-
+#[case]
 fn taken_frames_are_distinct_and_counted() -> CaseResult {
     let mut taken = Vec::with_capacity(200);
     let before = counts();
@@ -34,6 +29,7 @@ fn taken_frames_are_distinct_and_counted() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn blocks_are_aligned_and_merge_again() -> CaseResult {
     for order in 0..=MAX_ORDER {
         let before = counts();
@@ -47,6 +43,7 @@ fn blocks_are_aligned_and_merge_again() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn freeing_twice_is_an_error_with_the_address() -> CaseResult {
     let frame = with(|memory| memory.frames().allocate(0)).or_fail("a frame")?;
     let address = frame.start_address().as_u64();
@@ -59,6 +56,7 @@ fn freeing_twice_is_an_error_with_the_address() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn memory_of_devices_and_kernel_is_foreign() -> CaseResult {
     let before = counts();
     let image = with(|memory| memory.tables().translate(0xFFFF_FFFF_8000_0000))

@@ -1,5 +1,5 @@
-//! What hobby kernels test of a heap, written once and run on three: `LockedHeap` and `SimpleHeap`
-//! over a break, and `linked_list_allocator` on its usual 100 KiB.
+//! What hobby kernels test of a heap, written once and run on each profile of `LockedHeap` and on
+//! `SimpleHeap`, over a break, and on `linked_list_allocator` with its usual 100 KiB.
 
 use alloc::boxed::Box;
 use core::alloc::{GlobalAlloc, Layout};
@@ -8,43 +8,49 @@ use core::mem::swap;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use brkalloc::{Break, Locked, LockedHeap, SimpleHeap};
+use brkalloc::{Break, Heap, Locked, LockedHeap, NoMap, Profile, SimpleHeap};
 use kernel_demo::heap::HEAP;
 use kernel_demo::memory::Policy;
-use kernel_demo::memory::kernel_break::ScratchBreak;
-use kernel_demo::testing::{Balance, Case, CaseResult, Failed, OrFail, Run};
+use kernel_demo::testing::{Balance, CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 
+use crate::common::case;
 use crate::{GIB, scratch};
 
-/// A case for each heap: `name_in_heap`.
+/// The cases of a workload: one for each heap.
 macro_rules! on_each_heap {
-    ($($workload:ident),+; $($own:ident),+ $(,)?) => {
-        &[
-            $(
-                Case { name: concat!("heaps::", stringify!($workload), "_in_locked_heap"), run: Run::Function(|| locked_heap($workload)) },
-                Case { name: concat!("heaps::", stringify!($workload), "_in_simple_heap"), run: Run::Function(|| simple_heap($workload)) },
-                Case { name: concat!("heaps::", stringify!($workload), "_in_linked_list"), run: Run::Function(|| linked_list($workload)) },
-            )+
-            $(Case { name: concat!("heaps::", stringify!($own)), run: Run::Function($own) },)+
-        ]
+    ($($workload:ident),+ $(,)?) => {
+        $(mod $workload {
+            use super::*;
+
+            #[case(Usual, Plain, Small, Checked<Usual>)]
+            fn locked_heap<P: Profile>() -> CaseResult {
+                super::locked_heap::<P>(super::$workload)
+            }
+
+            #[case]
+            fn simple_heap() -> CaseResult {
+                super::simple_heap(super::$workload)
+            }
+
+            #[case]
+            fn linked_list() -> CaseResult {
+                super::linked_list(super::$workload)
+            }
+        })+
     };
 }
 
-pub const CASES: &[Case] = on_each_heap!(
-    a_box, large_vector, many_boxes, many_boxes_and_a_long_lived_one;
-    locked_heap_returns_null_and_goes_on,
-    kernel_heap_maps_nothing_until_touched,
-    zeroed_memory_that_is_fresh_is_not_touched,
-);
+on_each_heap!(a_box, large_vector, many_boxes, many_boxes_and_a_long_lived_one);
 
 type Workload = fn(&dyn GlobalAlloc) -> CaseResult;
 
 /// What the documents' heaps have: 100 KiB.
 const SIZE: usize = 100 * 1024;
 
-fn locked_heap(workload: Workload) -> CaseResult {
-    let heap = LockedHeap::new(scratch(Policy::Strict)?.0);
+fn locked_heap<P: Profile>(workload: Workload) -> CaseResult {
+    let heap = Heap::<_, _, P>::with_profile(scratch(Policy::Strict)?.0, NoMap);
+    let heap = LockedHeap::from_heap(heap);
     workload(&heap)?;
     heap.check().or_fail("a sound heap")?;
     ensure_eq!(heap.stats().live_bytes, 0);
@@ -52,7 +58,7 @@ fn locked_heap(workload: Workload) -> CaseResult {
 }
 
 fn simple_heap(workload: Workload) -> CaseResult {
-    workload(&Locked::<SimpleHeap<ScratchBreak>>::new(scratch(Policy::Strict)?.0))
+    workload(&Locked::<_>::from_heap(SimpleHeap::new(scratch(Policy::Strict)?.0)))
 }
 
 fn linked_list(workload: Workload) -> CaseResult {
@@ -151,6 +157,7 @@ fn many_boxes_and_a_long_lived_one(heap: &dyn GlobalAlloc) -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn locked_heap_returns_null_and_goes_on() -> CaseResult {
     let heap = LockedHeap::new(scratch(Policy::Strict)?.0);
     let before = Boxed::new(&heap, 7_u64)?;
@@ -164,8 +171,9 @@ fn locked_heap_returns_null_and_goes_on() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
-    let pages = || HEAP.with(|heap| heap.provider().raw().info().pages);
+    let pages = || HEAP.inspect(|heap| heap.provider().raw().info().pages);
     let all_given_back = Balance::now();
     ensure_eq!(pages(), 0);
     let boxed = black_box(Box::new([7_u8; 100]));
@@ -180,6 +188,7 @@ fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
 
 /// `calloc` of fresh memory touches what the heap itself needs, a page at either end; of memory
 /// that was used, all of it.
+#[case]
 fn zeroed_memory_that_is_fresh_is_not_touched() -> CaseResult {
     const SIZE: usize = 1 << 20;
     let (brk, raw) = scratch(Policy::Strict)?;

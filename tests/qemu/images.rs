@@ -2,14 +2,10 @@
 
 use kernel_demo::memory::layout::PAGE_SIZE;
 use kernel_demo::programs;
-use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq};
+use kernel_demo::testing::{CaseResult, Failed, OrFail};
+use kernel_demo::{ensure, ensure_eq};
 
-pub const CASES: &[Case] = cases!("images":
-    each_is_found_by_its_name,
-    each_is_position_independent_and_begins_at_a_page,
-    no_segment_is_both_written_and_executed,
-);
+use crate::common::case;
 
 /// Of the ELF format: file types, machines, kinds of segments and what may be done with them.
 const POSITION_INDEPENDENT: u16 = 3;
@@ -18,6 +14,7 @@ const LOAD: u32 = 1;
 const EXECUTE: u32 = 1;
 const WRITE: u32 = 2;
 
+#[case]
 fn each_is_found_by_its_name() -> CaseResult {
     ensure!(programs::names().any(|name| name == "hello"), "there is a first program");
     ensure!(programs::names().is_sorted(), "in order");
@@ -28,6 +25,7 @@ fn each_is_found_by_its_name() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn each_is_position_independent_and_begins_at_a_page() -> CaseResult {
     for name in programs::names() {
         let image = programs::find(name).or_fail("it is there")?;
@@ -39,6 +37,7 @@ fn each_is_position_independent_and_begins_at_a_page() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn no_segment_is_both_written_and_executed() -> CaseResult {
     for name in programs::names() {
         let image = programs::find(name).or_fail("it is there")?;

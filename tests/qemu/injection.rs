@@ -3,27 +3,20 @@
 use alloc::vec::Vec;
 use core::alloc::Layout;
 
-use brkalloc::Heap;
+use brkalloc::{Checked, Heap, NoMap, Plain, Profile, Small, Usual};
 use kernel_demo::arch::{catch_fault, on_stack, probe};
 use kernel_demo::memory::kernel_break::ScratchBreak;
 use kernel_demo::memory::{Cause, MoveError, OutOfFrames, Policy};
-use kernel_demo::testing::{Case, CaseResult, OrFail, fail_nth};
-use kernel_demo::{cases, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, Failed, OrFail, fail_nth};
+use kernel_demo::{ensure_eq, ensure_matches};
 
+use crate::common::case;
 use crate::{GIB, MIB, PAGE, scratch};
-
-pub const CASES: &[Case] = cases!("injection":
-    overcommit_break_grown_touched_and_shrunk,
-    strict_break_grown_touched_and_shrunk,
-    stack_of_its_own,
-    vector_on_the_kernel_heap,
-    heap_over_a_strict_break,
-    heap_over_an_overcommit_break,
-);
 
 /// Pages far enough from each other to need tables of each level.
 const PLACES: [u64; 5] = [0, PAGE, 2 * MIB as u64, GIB as u64, GIB as u64 + 3 * PAGE];
 
+#[case]
 fn overcommit_break_grown_touched_and_shrunk() -> CaseResult {
     let requests = fail_nth(|| {
         let (_scratch, raw) = scratch(Policy::Overcommit)?;
@@ -48,6 +41,7 @@ fn overcommit_break_grown_touched_and_shrunk() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn strict_break_grown_touched_and_shrunk() -> CaseResult {
     let requests = fail_nth(|| {
         let (_scratch, raw) = scratch(Policy::Strict)?;
@@ -75,6 +69,7 @@ fn strict_break_grown_touched_and_shrunk() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn stack_of_its_own() -> CaseResult {
     let requests = fail_nth(|| {
         if let Ok(sum) = on_stack(|_| 2 + 2) {
@@ -86,6 +81,7 @@ fn stack_of_its_own() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn vector_on_the_kernel_heap() -> CaseResult {
     let requests = fail_nth(|| {
         let mut vector = Vec::new();
@@ -107,7 +103,7 @@ fn vector_on_the_kernel_heap() -> CaseResult {
 
 /// Allocates and fills blocks up to 40 KiB, frees half of them, and allocates again. Returns how
 /// many allocations were refused.
-fn churn(heap: &mut Heap<ScratchBreak>) -> usize {
+fn churn<P: Profile>(heap: &mut Heap<ScratchBreak, NoMap, P>) -> usize {
     let mut blocks = [None; 24];
     let mut refused = 0;
     for round in 0..2 {
@@ -131,10 +127,15 @@ fn churn(heap: &mut Heap<ScratchBreak>) -> usize {
     refused
 }
 
-/// Memory runs out where it is asked for: the heap answers null, and is sound.
-fn heap_over_a_strict_break() -> CaseResult {
+/// A heap of any profile, over a break of its own.
+fn heap<P: Profile>(policy: Policy) -> Result<Heap<ScratchBreak, NoMap, P>, Failed> {
+    Ok(Heap::with_profile(scratch(policy)?.0, NoMap))
+}
+
+/// Memory runs out where it is asked for: the heap returns `None`, and is sound.
+fn strict<P: Profile>() -> CaseResult {
     let requests = fail_nth(|| {
-        let mut heap = Heap::new(scratch(Policy::Strict)?.0);
+        let mut heap = heap::<P>(Policy::Strict)?;
         let refused = churn(&mut heap);
         heap.check().or_fail("a sound heap")?;
         ensure_matches!(refused, 0 | 1);
@@ -146,9 +147,9 @@ fn heap_over_a_strict_break() -> CaseResult {
 
 /// Memory runs out where it is touched, perhaps in the middle of the heap's own work: the heap is
 /// given up, and the kernel goes on.
-fn heap_over_an_overcommit_break() -> CaseResult {
+fn overcommit<P: Profile>() -> CaseResult {
     let requests = fail_nth(|| {
-        let mut heap = Heap::new(scratch(Policy::Overcommit)?.0);
+        let mut heap = heap::<P>(Policy::Overcommit)?;
         // SAFETY: what the closure abandons are blocks of the heap, which is not used again but
         // given up as a whole.
         match unsafe { catch_fault(|| churn(&mut heap)) } {
@@ -162,4 +163,44 @@ fn heap_over_an_overcommit_break() -> CaseResult {
     })?;
     ensure_matches!(requests, 100..);
     Ok(())
+}
+
+#[case]
+fn heap_over_a_strict_break() -> CaseResult {
+    strict::<Usual>()
+}
+
+#[case]
+fn plain_heap_over_a_strict_break() -> CaseResult {
+    strict::<Plain>()
+}
+
+#[case]
+fn small_heap_over_a_strict_break() -> CaseResult {
+    strict::<Small>()
+}
+
+#[case]
+fn checked_heap_over_a_strict_break() -> CaseResult {
+    strict::<Checked>()
+}
+
+#[case]
+fn heap_over_an_overcommit_break() -> CaseResult {
+    overcommit::<Usual>()
+}
+
+#[case]
+fn plain_heap_over_an_overcommit_break() -> CaseResult {
+    overcommit::<Plain>()
+}
+
+#[case]
+fn small_heap_over_an_overcommit_break() -> CaseResult {
+    overcommit::<Small>()
+}
+
+#[case]
+fn checked_heap_over_an_overcommit_break() -> CaseResult {
+    overcommit::<Checked>()
 }

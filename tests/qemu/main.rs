@@ -21,88 +21,25 @@
 
 extern crate alloc;
 
-mod boot;
-mod breaks;
 mod common;
-mod faults;
-mod frames;
-mod heaps;
 mod host;
-mod images;
-mod injection;
-mod paging;
-mod programs;
-mod ring3;
-mod selftest;
-#[cfg(not(feature = "tiny"))]
-mod single_step;
-mod strict;
-mod trace;
+
+case_finder::kernel_suites!();
 
 use kernel_demo::arch::qemu::Exit;
 use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
 use kernel_demo::memory::{self, Counts, Policy};
-use kernel_demo::testing::{self, Failed, OrFail};
+use kernel_demo::testing::{self, Failed, OrFail, Suite};
 use kernel_demo::tour;
 
 kernel_demo::main!(main);
 
 fn main() -> Exit {
-    let cases = [
-        boot::CASES,
-        frames::CASES,
-        paging::CASES,
-        breaks::CASES,
-        strict::CASES,
-        faults::CASES,
-        trace::CASES,
-        injection::CASES,
-        ring3::stops::CASES,
-        ring3::registers::CASES,
-        ring3::memory::CASES,
-        programs::ends::CASES,
-        programs::settings::CASES,
-        programs::refused::CASES,
-        heaps::CASES,
-        images::CASES,
-        #[cfg(not(feature = "tiny"))]
-        single_step::CASES,
-        host::by_address::CASES,
-        host::claims::CASES,
-        host::simple::CASES,
-        host::edges::CASES,
-        host::fit::CASES,
-        host::growth::CASES,
-        host::resize::CASES,
-        #[cfg(not(feature = "tiny"))]
-        host::regions::CASES,
-        #[cfg(not(feature = "tiny"))]
-        host::regions_and_break::CASES,
-        #[cfg(not(feature = "tiny"))]
-        host::small::CASES,
-        host::unused::CASES,
-        #[cfg(not(feature = "tiny"))]
-        host::front_cache::CASES,
-        #[cfg(not(feature = "tiny"))]
-        host::where_runs_lie::CASES,
-        host::zeroed::CASES,
-        host::corruption::CASES,
-        host::mapping::CASES,
-        host::picture::CASES,
-        host::allocator_api::CASES,
-        #[cfg(feature = "checked")]
-        host::checked::CASES,
-        #[cfg(feature = "checked")]
-        host::checked_links::CASES,
-        #[cfg(feature = "checked")]
-        host::checked_overflow::CASES,
-        #[cfg(feature = "checked")]
-        host::checked_programs::CASES,
-        host::seeds::CASES,
-        host::properties::CASES,
-        selftest::CASES,
-    ];
-    testing::run(&cases, &tour::PARTS)
+    testing::run(&Suite {
+        cases: common::platform::registered(),
+        steps: &tour::PARTS,
+        host_only: host::HOST_ONLY,
+    })
 }
 
 /// A break of this case's own, and the same break by hand.

@@ -5,22 +5,14 @@ use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
 use kernel_demo::memory::paging::{BOOT_MARK, LOW_ADDRESS};
 use kernel_demo::memory::space::{Kind, Permissions};
 use kernel_demo::memory::{Cause, Policy, Region, takeover, with};
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 use x86_64::structures::paging::PageTableFlags;
 
+use crate::common::case;
 use crate::scratch;
 
-pub const CASES: &[Case] = cases!("paging":
-    lower_half_is_empty,
-    c18_low_address_worked_before_and_faults_now,
-    fixed_regions_are_mapped_with_their_permissions,
-    write_to_rodata_is_reported,
-    write_to_text_is_reported,
-    execution_of_heap_memory_is_reported,
-    execution_of_physical_memory_is_reported,
-);
-
+#[case]
 fn lower_half_is_empty() -> CaseResult {
     let used = with(|memory| {
         memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count()
@@ -30,6 +22,7 @@ fn lower_half_is_empty() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c18_low_address_worked_before_and_faults_now() -> CaseResult {
     ensure_eq!(takeover().low_translation, Some(LOW_ADDRESS));
     ensure_eq!(takeover().low_value, Some(BOOT_MARK));
@@ -42,6 +35,7 @@ fn c18_low_address_worked_before_and_faults_now() -> CaseResult {
 }
 
 /// Every page of every region that is always mapped.
+#[case]
 fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
     for index in 0.. {
         let Some(region) = with(|memory| memory.space().regions().get(index).copied()) else {
@@ -67,6 +61,7 @@ fn region(name: &str) -> Option<Region> {
     with(|memory| memory.space().regions().iter().find(|region| region.name == name).copied())
 }
 
+#[case]
 fn write_to_rodata_is_reported() -> CaseResult {
     static CONSTANT: u8 = 42;
     let address = &raw const CONSTANT as u64;
@@ -77,6 +72,7 @@ fn write_to_rodata_is_reported() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn write_to_text_is_reported() -> CaseResult {
     let text = region("kernel text").or_fail("a text region")?;
     let found = probe::read(text.start).or_fail("text can be read")?;
@@ -88,6 +84,7 @@ fn write_to_text_is_reported() -> CaseResult {
 
 const RETURN: u8 = 0xC3;
 
+#[case]
 fn execution_of_heap_memory_is_reported() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     // SAFETY: growing takes nothing away.
@@ -106,6 +103,7 @@ fn execution_of_heap_memory_is_reported() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn execution_of_physical_memory_is_reported() -> CaseResult {
     ensure!(takeover().physical_memory_executable, "the bootloader's map was not executable");
     let frame = with(|memory| memory.frames().allocate(0)).or_fail("a frame")?;

@@ -6,14 +6,14 @@ use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 use brkalloc::BreakError;
-#[cfg(feature = "checked")]
 use brkalloc::Misuse;
+use kernel_demo::arch::qemu::option;
 use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
 use kernel_demo::memory::layout::{page_ceil, page_floor};
 use kernel_demo::memory::{self, Policy};
-use kernel_demo::testing;
+pub use kernel_demo::testing::CaseResult;
+use kernel_demo::testing::{self, Case};
 use proptest::test_runner::Config;
-#[cfg(feature = "checked")]
 use spin::Mutex;
 
 use super::prelude::*;
@@ -23,33 +23,74 @@ use crate::PAGE;
 /// own they write nothing.)
 const FOREIGN: u8 = 0xEE;
 
-/// Programs of each property test. The host runs more of them, and other ones each time. (To check
-/// a heap with records takes longer.)
-const PROGRAMS: u32 = if cfg!(feature = "checked") { 30 } else { 100 };
+/// Number of programs of each property test with the default profile. The host runs more of them,
+/// and other ones each time.
+const PROGRAMS: u32 = 100;
 
-/// Lists the cases of a suite, which run on the host and here: `cases!(one_case, another_case);`.
-/// Here they make a table.
-macro_rules! cases {
-    ($($(#[$cfg:meta])* $case:ident),+ $(,)?) => {
-        pub const CASES: &[::kernel_demo::testing::Case] = &[$(
-            $(#[$cfg])*
-            ::kernel_demo::testing::Case {
-                name: $crate::common::platform::without_crate(concat!(module_path!(), "::", stringify!($case))),
-                run: ::kernel_demo::testing::Run::Assertions($case),
-            }
-        ),+];
+/// What `#[case]` makes of a function here: an entry among the suite's cases, which the linker puts
+/// together ([`registered`]).
+macro_rules! case {
+    ({ $($function:tt)* } asserts $name:ident) => {
+        $($function)*
+        $crate::common::platform::register!($name, Assertions($name));
+    };
+    ({ $($function:tt)* } returns $name:ident) => {
+        $($function)*
+        $crate::common::platform::register!($name, Function($name));
+    };
+    ({ $($function:tt)* } $kind:ident $name:ident host_only $reason:literal) => {
+        $crate::common::platform::register!($name, HostOnly($reason));
     };
 }
-pub(crate) use cases;
+pub(crate) use case;
+
+/// An entry of the section.
+macro_rules! register {
+    ($name:ident, $run:ident($what:expr)) => {
+        const _: () = {
+            // SAFETY: the section has entries of this type alone.
+            #[used]
+            #[unsafe(link_section = "brkalloc_cases")]
+            static CASE: ::kernel_demo::testing::Case = ::kernel_demo::testing::Case {
+                name: $crate::common::platform::without_crate(concat!(
+                    module_path!(),
+                    "::",
+                    stringify!($name)
+                )),
+                run: ::kernel_demo::testing::Run::$run($what),
+            };
+        };
+    };
+}
+pub(crate) use register;
+
+unsafe extern "C" {
+    /// What the linker calls the start and the end of the section.
+    #[link_name = "__start_brkalloc_cases"]
+    static CASES_START: u8;
+    #[link_name = "__stop_brkalloc_cases"]
+    static CASES_STOP: u8;
+}
+
+/// The cases that `#[case]` made, in any order.
+pub fn registered() -> &'static [Case] {
+    let (start, stop): (*const Case, *const Case) =
+        ((&raw const CASES_START).cast(), (&raw const CASES_STOP).cast());
+    // SAFETY: the linker's symbols delimit one section of entries, which nobody writes to.
+    unsafe { core::slice::from_raw_parts(start, stop.offset_from_unsigned(start)) }
+}
 
 /// `suite::host::claims::c1` is `host::claims::c1`.
 pub const fn without_crate(path: &'static str) -> &'static str {
     path.split_at(env!("CARGO_CRATE_NAME").len() + "::".len()).1
 }
 
-/// How property tests run: the same programs each time, for the kernel has no source of chance.
-pub fn properties() -> Config {
-    Config { failure_persistence: None, cases: PROGRAMS, ..Config::default() }
+/// Returns how property tests run: the same programs each time, for the kernel has no source of
+/// chance, as many as the option `programs` says, `rarer` times fewer.
+pub fn properties(rarer: u32) -> Config {
+    let programs = option("programs", &mut [0; 8]).and_then(|text| text.parse().ok());
+    let cases = programs.unwrap_or(PROGRAMS).div_ceil(rarer);
+    Config { failure_persistence: None, cases, ..Config::default() }
 }
 
 /// Runs a part of a case. If it fails there, `what` it was is shown.
@@ -64,17 +105,14 @@ pub fn during_property(input: &dyn Debug, property: impl FnOnce()) {
 }
 
 /// What was reported; one case runs at a time.
-#[cfg(feature = "checked")]
 static NOTED: Mutex<Vec<Misuse>> = Mutex::new(Vec::new());
 
 /// Notes a misuse that was reported.
-#[cfg(feature = "checked")]
 pub fn note(misuse: Misuse) {
     NOTED.lock().push(misuse);
 }
 
 /// What was noted since this was asked.
-#[cfg(feature = "checked")]
 pub fn take_noted() -> Vec<Misuse> {
     core::mem::take(&mut *NOTED.lock())
 }

@@ -6,22 +6,16 @@ use alloc::vec::Vec;
 use kernel_demo::arch::probe;
 use kernel_demo::memory::breaks::cost;
 use kernel_demo::memory::{Cause, FaultReport, MoveError, OutOfFrames, Place, Policy, Region};
-use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, Failed, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
+use crate::common::case;
 use crate::{GIB, MIB, PAGE, counts, scratch};
-
-pub const CASES: &[Case] = cases!("strict":
-    reserves_what_a_full_region_can_need,
-    refuses_what_cannot_be_backed,
-    touch_cannot_fail_even_when_all_else_is_taken,
-    overcommit_grants_more_than_there_is_and_reports_the_touch,
-    kernel_heap_refuses_and_the_kernel_goes_on,
-);
 
 /// More than any machine has that runs this suite, and as much as a break may grant.
 const TOO_MUCH: isize = 64 * GIB;
 
+#[case]
 fn reserves_what_a_full_region_can_need() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let before = counts();
@@ -37,6 +31,7 @@ fn reserves_what_a_full_region_can_need() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn refuses_what_cannot_be_backed() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let (info, before) = (raw.info(), counts());
@@ -62,6 +57,7 @@ fn use_up_all_frames(base: u64) -> Result<FaultReport, Failed> {
         .or_fail("out of frames at last")
 }
 
+#[case]
 fn touch_cannot_fail_even_when_all_else_is_taken() -> CaseResult {
     let (_strict, strict) = scratch(Policy::Strict)?;
     let (_greedy, greedy) = scratch(Policy::Overcommit)?;
@@ -79,6 +75,7 @@ fn touch_cannot_fail_even_when_all_else_is_taken() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn overcommit_grants_more_than_there_is_and_reports_the_touch() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     let before = counts();
@@ -99,6 +96,7 @@ fn overcommit_grants_more_than_there_is_and_reports_the_touch() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn kernel_heap_refuses_and_the_kernel_goes_on() -> CaseResult {
     let before = counts();
     let mut vector = Vec::<u8>::new();

@@ -7,15 +7,11 @@ use alloc::vec::Vec;
 use kernel_demo::arch::probe;
 use kernel_demo::memory::trace::{CAPACITY, Entry};
 use kernel_demo::memory::{Policy, with};
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq};
 
+use crate::common::case;
 use crate::{PAGE, scratch};
-
-pub const CASES: &[Case] = cases!("trace":
-    c12_c13_the_life_of_a_page,
-    overwritten_events_are_counted,
-);
 
 /// The events since the mark. The vector has its room before the trace is asked: making room would
 /// make events.
@@ -29,6 +25,7 @@ fn mark() -> u64 {
     with(|memory| memory.trace().mark())
 }
 
+#[case]
 fn c12_c13_the_life_of_a_page() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Strict)?;
     let (name, start) = (raw.name(), mark());
@@ -73,6 +70,7 @@ fn c12_c13_the_life_of_a_page() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn overwritten_events_are_counted() -> CaseResult {
     let (_scratch, raw) = scratch(Policy::Overcommit)?;
     let start = mark();

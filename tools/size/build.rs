@@ -1,5 +1,4 @@
-//! Tells the linker what the program is made of: the four functions of an allocator, and what they
-//! call.
+//! Tells the linker the roots of the programs: the four functions of an allocator.
 
 fn main() {
     for function in ["alloc", "alloc_zeroed", "dealloc", "realloc"] {

@@ -140,6 +140,9 @@ const fn style(subject: subject::Name) -> (&'static str, f64) {
     match subject {
         Heap => ("#d62728", 7.0),
         Uncached => ("#ff9896", 4.5),
+        Plain => ("#ff7f0e", 4.5),
+        Small => ("#ffbb78", 4.5),
+        Checked => ("#7f7f7f", 4.5),
         Simple => ("#f7b6b6", 4.5),
         Talc => ("#1f77b4", 4.5),
         Rlsf => ("#17becf", 4.5),

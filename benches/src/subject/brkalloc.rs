@@ -3,109 +3,122 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use brkalloc::{FixedBreak, RawHeap};
+use brkalloc::{CheckedHeap, FixedBreak, NoMap, PlainHeap, RawHeap, SmallHeap};
 
 use super::{Subject, pointer};
 
-/// The heap to use.
+/// The heap of the default profile.
 pub type Heap = Over<brkalloc::Heap<FixedBreak>>;
 
-/// The heap to use, where the time of each operation counts: its front cache is off.
+/// The heap of the default profile without its front cache, where the time of each operation
+/// counts.
 pub type Uncached = Over<WithoutCache>;
+
+/// The heap of the profile `Plain`: every block is a cell.
+pub type Plain = Over<PlainHeap<FixedBreak>>;
+
+/// The heap of the profile `Small`, for small targets.
+pub type Small = Over<SmallHeap<FixedBreak>>;
+
+/// The heap of the profile `Checked<Usual>`.
+pub type Checked = Over<CheckedHeap<FixedBreak>>;
 
 /// The heap to read.
 pub type SimpleHeap = Over<brkalloc::SimpleHeap<FixedBreak>>;
 
 /// A heap of the crate.
-pub struct Over<H>(H);
+pub struct Over<K: Make>(K::Made);
 
-/// How a heap is made.
-pub trait Make: RawHeap {
-    /// A heap over `brk`.
-    fn make(brk: FixedBreak) -> Self;
+/// Makes a heap.
+pub trait Make {
+    /// Type of the heap.
+    type Made: RawHeap;
+
+    /// Makes a heap over `brk`.
+    fn make(brk: FixedBreak) -> Self::Made;
 }
 
 impl Make for brkalloc::Heap<FixedBreak> {
+    type Made = Self;
+
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
+    }
+}
+
+/// Makes a heap that keeps no freed blocks.
+pub struct WithoutCache;
+
+impl Make for WithoutCache {
+    type Made = brkalloc::Heap<FixedBreak>;
+
+    fn make(brk: FixedBreak) -> Self::Made {
+        let mut heap = brkalloc::Heap::new(brk);
+        heap.set_cache_limit(0);
+        heap
+    }
+}
+
+impl Make for PlainHeap<FixedBreak> {
+    type Made = Self;
+
+    fn make(brk: FixedBreak) -> Self {
+        Self::with_profile(brk, NoMap)
+    }
+}
+
+impl Make for SmallHeap<FixedBreak> {
+    type Made = Self;
+
+    fn make(brk: FixedBreak) -> Self {
+        Self::with_profile(brk, NoMap)
+    }
+}
+
+impl Make for CheckedHeap<FixedBreak> {
+    type Made = Self;
+
+    fn make(brk: FixedBreak) -> Self {
+        Self::with_profile(brk, NoMap)
     }
 }
 
 impl Make for brkalloc::SimpleHeap<FixedBreak> {
+    type Made = Self;
+
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
     }
 }
 
-/// A heap that keeps no freed blocks.
-pub struct WithoutCache(brkalloc::Heap<FixedBreak>);
-
-impl Make for WithoutCache {
-    fn make(brk: FixedBreak) -> Self {
-        let mut heap = brkalloc::Heap::new(brk);
-        heap.set_cache_limit(0);
-        Self(heap)
-    }
-}
-
-// SAFETY: what `Heap` guarantees.
-unsafe impl RawHeap for WithoutCache {
-    #[inline]
-    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.allocate(layout) }
-    }
-
-    #[inline]
-    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.deallocate(block, layout) };
-    }
-
-    #[inline]
-    unsafe fn reallocate(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.reallocate(block, layout, new_size) }
-    }
-}
-
 // SAFETY: what `RawHeap` guarantees.
-unsafe impl<H: Make> Subject for Over<H> {
+unsafe impl<K: Make> Subject for Over<K> {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
-        // SAFETY: the caller's promise.
-        Self(H::make(unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) }))
+        // SAFETY: the region is the subject's alone, as this function's own contract says.
+        Self(K::make(unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) }))
     }
 
     #[inline]
     unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the subject outlives the block.
         pointer(unsafe { self.0.allocate(layout) })
     }
 
     #[inline]
     unsafe fn allocate_zeroed(&mut self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the subject outlives the block.
         pointer(unsafe { self.0.allocate_zeroed(layout) })
     }
 
     #[inline]
     unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
-        // SAFETY: blocks are not null.
-        let block = unsafe { NonNull::new_unchecked(block) };
-        // SAFETY: the caller's promise.
-        unsafe { self.0.deallocate(block, layout) };
+        // SAFETY: blocks are not null; this one is live, and has this layout.
+        unsafe { self.0.deallocate(NonNull::new_unchecked(block), layout) };
     }
 
     #[inline]
     unsafe fn reallocate(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: blocks are not null.
-        let block = unsafe { NonNull::new_unchecked(block) };
-        // SAFETY: the caller's promise.
-        pointer(unsafe { self.0.reallocate(block, layout, new_size) })
+        // SAFETY: blocks are not null; this one is live, and has this layout.
+        pointer(unsafe { self.0.reallocate(NonNull::new_unchecked(block), layout, new_size) })
     }
 }

@@ -148,6 +148,12 @@ pub enum Name {
     Heap,
     /// `brkalloc::Heap<FixedBreak>` with its front cache off.
     Uncached,
+    /// `brkalloc::PlainHeap<FixedBreak>`.
+    Plain,
+    /// `brkalloc::SmallHeap<FixedBreak>`.
+    Small,
+    /// `brkalloc::CheckedHeap<FixedBreak>`.
+    Checked,
     /// `brkalloc::SimpleHeap<FixedBreak>`.
     Simple,
     /// `talc::base::Talc`, manual source, default binning.
@@ -180,14 +186,15 @@ pub trait Visitor {
 }
 
 impl Name {
-    /// All that this build has.
+    /// Returns those of `names` that this build has; if `names` is empty, all that are measured by
+    /// default.
     #[must_use]
-    pub fn all() -> Vec<Self> {
-        <Self as clap::ValueEnum>::value_variants()
-            .iter()
-            .copied()
-            .filter(|name| name.is_built())
-            .collect()
+    pub fn chosen(names: &[Self]) -> Vec<Self> {
+        let is_chosen = |name: &Self| match names {
+            [] => name.is_default(),
+            _ => name.is_built() && names.contains(name),
+        };
+        <Self as clap::ValueEnum>::value_variants().iter().copied().filter(is_chosen).collect()
     }
 
     /// False for mimalloc and jemalloc if the feature `libraries` is off.
@@ -196,11 +203,23 @@ impl Name {
         cfg!(feature = "libraries") || !matches!(self, Self::Mimalloc | Self::Jemalloc)
     }
 
+    /// Returns whether it is measured unless subjects are named: the other profiles of the heap are
+    /// only measured on request.
+    #[must_use]
+    pub const fn is_default(self) -> bool {
+        self.is_built() && !matches!(self, Self::Plain | Self::Small | Self::Checked)
+    }
+
     /// In which company it stands.
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Heap | Self::Uncached | Self::Simple => Kind::Ours,
+            Self::Heap
+            | Self::Uncached
+            | Self::Plain
+            | Self::Small
+            | Self::Checked
+            | Self::Simple => Kind::Ours,
             Self::Talc | Self::Rlsf | Self::Dlmalloc | Self::LinkedList | Self::Buddy => Kind::Peer,
             Self::Floor => Kind::Floor,
             Self::Glibc | Self::Mimalloc | Self::Jemalloc => Kind::Library,
@@ -216,6 +235,9 @@ impl Name {
         match self {
             Self::Heap => visitor.visit::<brkalloc::Heap>(),
             Self::Uncached => visitor.visit::<brkalloc::Uncached>(),
+            Self::Plain => visitor.visit::<brkalloc::Plain>(),
+            Self::Small => visitor.visit::<brkalloc::Small>(),
+            Self::Checked => visitor.visit::<brkalloc::Checked>(),
             Self::Simple => visitor.visit::<brkalloc::SimpleHeap>(),
             Self::Talc => visitor.visit::<peers::Talc>(),
             Self::Rlsf => visitor.visit::<peers::Rlsf>(),

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 
-use brkalloc::{ArenaHeap, Cpu, FixedBreak, SlotWord};
+use brkalloc::inner::{SlotWord, Slots};
+use brkalloc::{ArenaHeap, FixedBreak};
 
 use super::Who;
 use super::load::Run;
@@ -83,7 +84,7 @@ struct Threads;
 
 // SAFETY: threads that are there have different numbers, and one gets the number of another after
 // that was joined. The word is the thread's, which has one heap. No signal handler allocates.
-unsafe impl Cpu for Threads {
+unsafe impl Slots for Threads {
     const NESTS: bool = false;
     const INTERRUPTED: bool = false;
 
@@ -127,7 +128,7 @@ unsafe impl Contender for ArenaHeap<FixedBreak, Threads> {
 
     fn end_thread(&self) {
         // SAFETY: nothing interrupts.
-        unsafe { self.retire() };
+        unsafe { self.abandon() };
     }
 }
 

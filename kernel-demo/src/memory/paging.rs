@@ -112,8 +112,9 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
     (memory, takeover)
 }
 
-/// Gives the memory that the bootloader was made of to the page allocator. Returns the number of
-/// frames.
+/// Gives the memory that the bootloader was made of to the page allocator, except for the boot
+/// sector's frame: its mark is evidence for C18, and must not depend on which frames were in use.
+/// Returns the number of frames.
 ///
 /// # Safety
 ///
@@ -121,9 +122,16 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
 pub unsafe fn reclaim(boot: &BootInfo, frames: &mut Frames<'_>) -> usize {
     use MemoryRegionType::{Bootloader, KernelStack, PageTable};
     let before = frames.counts().total;
+    let boot_sector = page_floor(LOW_ADDRESS);
     for region in boot.memory_map.iter() {
         if matches!(region.region_type, Bootloader | KernelStack | PageTable) {
-            frames.add(region.range.start_addr(), region.range.end_addr());
+            let (start, end) = (region.range.start_addr(), region.range.end_addr());
+            if (start..end).contains(&boot_sector) {
+                frames.add(start, boot_sector);
+                frames.add(boot_sector + PAGE_SIZE, end);
+            } else {
+                frames.add(start, end);
+            }
         }
     }
     frames.counts().total - before

@@ -6,6 +6,7 @@
 //!  ──────────────────────────────────────────────────────────────────
 //!   check    ensure!, ensure_eq!: an error that says what, where, expected, found      first_failed   of a step's evidence
 //!   select   which cases: filter, from                  during     what a case does, for the report if the kernel ends there
+//!   place    places as `tests/fit.rs:12:5`
 //! ```
 //!
 //! A case is a function that returns an error when an expectation does not hold. The name is
@@ -15,7 +16,8 @@
 //!
 //! Options, read through [`qemu::option`](crate::arch::qemu::option): `filter`, substrings of
 //! names, separated by commas; `from`, the index in the selected list to start at; `list`, which
-//! prints the selected names and runs nothing.
+//! prints the selected names and runs nothing; `list=host-only`, which prints what does not run here
+//! and why.
 
 mod check;
 #[cfg(not(test))]
@@ -23,6 +25,7 @@ mod during;
 #[cfg(not(test))]
 mod fail_nth;
 mod first_failed;
+mod place;
 #[cfg(not(test))]
 mod run;
 mod select;
@@ -38,6 +41,9 @@ pub use during::during;
 pub(crate) use during::last as last_doing;
 #[cfg(not(test))]
 pub use fail_nth::fail_nth;
+#[cfg(not(test))]
+pub(crate) use place::Message;
+pub(crate) use place::Place;
 #[cfg(not(test))]
 pub use run::{Balance, run};
 
@@ -59,19 +65,26 @@ pub enum Run {
     Assertions(fn()),
     /// Shows a claim: a step of the tour, of which all evidence must hold.
     Step(fn(&mut Evidence<'_>) -> Shown),
+    /// Does not run here, for this reason.
+    HostOnly(&'static str),
+}
+
+/// Most cases that a suite can have.
+pub const MOST_CASES: usize = 1 << 12;
+
+/// All that a suite can run.
+#[derive(Clone, Copy)]
+pub struct Suite<'a> {
+    /// Cases in any order: they run by name. There are at most [`MOST_CASES`].
+    pub cases: &'a [Case],
+    /// Steps of the tour, as cases, after all others.
+    pub steps: &'a [&'a [Step]],
+    /// Modules whose cases all are [`Run::HostOnly`], with the reasons.
+    pub host_only: &'a [(&'a str, &'a str)],
 }
 
 impl From<&Step> for Case {
     fn from(step: &Step) -> Self {
         Self { name: step.name, run: Run::Step(step.show) }
     }
-}
-
-/// A list of [`Case`]s from functions of one module: `cases!("frames": counts_add_up,
-/// freed_twice)`.
-#[macro_export]
-macro_rules! cases {
-    ($module:literal: $($case:ident),+ $(,)?) => {
-        &[$($crate::testing::Case { name: concat!($module, "::", stringify!($case)), run: $crate::testing::Run::Function($case) }),+]
-    };
 }

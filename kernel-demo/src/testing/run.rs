@@ -2,9 +2,9 @@
 
 use super::first_failed::FirstFailed;
 use super::select::Selection;
-use super::{Case, CaseResult, Run, during, fail};
+use super::{Case, CaseResult, MOST_CASES, Run, Suite, during, fail};
 use crate::arch::qemu::{Exit, option};
-use crate::evidence::{Evidence, Shown, Step};
+use crate::evidence::{Evidence, Shown};
 use crate::heap::HEAP;
 use crate::memory;
 use crate::{print, println};
@@ -27,26 +27,38 @@ impl Balance {
     }
 }
 
-/// Runs the cases that the options select, then the tour's steps as cases, in order, and returns
-/// the verdict.
+/// Runs the cases that the options select, in order, and returns the verdict.
 ///
 /// # Panics
 ///
 /// When an option makes no sense.
-pub fn run(groups: &[&[Case]], steps: &[&[Step]]) -> Exit {
-    let (mut filter, mut from, mut list) = ([0; 1024], [0; 20], [0; 8]);
+pub fn run(suite: &Suite<'_>) -> Exit {
+    let (mut filter, mut from, mut list) = ([0; 1024], [0; 20], [0; 16]);
     let selection = Selection::new(option("filter", &mut filter));
     let from = option("from", &mut from).map_or(0, |text| match text.parse::<usize>() {
         Ok(index) => index,
         Err(error) => panic!("option from={text}: {error}"),
     });
-    let steps = || steps.iter().copied().flatten().map(Case::from);
-    let all = || groups.iter().copied().flatten().copied().chain(steps());
+    let mut order = [0; MOST_CASES];
+    let listed = suite.all(&mut order);
+    let all = || listed.clone().filter(|case| !matches!(case.run, Run::HostOnly(_)));
     let selected = || all().filter(|case| selection.includes(case.name));
 
-    if option("list", &mut list).is_some() {
-        selected().for_each(|case| println!("{}", case.name));
-        return Exit::Passed;
+    match option("list", &mut list) {
+        Some("host-only") => {
+            suite.host_only.iter().for_each(|(module, reason)| println!("host::{module} {reason}"));
+            for case in listed.clone() {
+                if let Run::HostOnly(reason) = case.run {
+                    println!("{} {reason}", case.name);
+                }
+            }
+            return Exit::Passed;
+        }
+        Some(_) => {
+            selected().for_each(|case| println!("{}", case.name));
+            return Exit::Passed;
+        }
+        None => {}
     }
     println!("running {} tests", selected().skip(from).count());
     let (mut passed, mut failed) = (0, 0);
@@ -65,6 +77,26 @@ pub fn run(groups: &[&[Case]], steps: &[&[Step]]) -> Exit {
     if failed == 0 { Exit::Passed } else { Exit::Failed }
 }
 
+impl<'a> Suite<'a> {
+    /// All cases, in the order in which they run: those of the suite by name, with `order` to note
+    /// it in, then the steps. (It is the heap that is under test, so nothing is allocated.)
+    ///
+    /// # Panics
+    ///
+    /// If there are more than `order` can note.
+    fn all<'o>(
+        &self,
+        order: &'o mut [u16; MOST_CASES],
+    ) -> impl Iterator<Item = Case> + Clone + use<'a, 'o> {
+        let Self { cases, steps, .. } = *self;
+        let order = &mut order[..cases.len()];
+        (0..).zip(&mut *order).for_each(|(index, place)| *place = index);
+        order.sort_unstable_by_key(|&index| cases[usize::from(index)].name);
+        let by_name = order.iter().map(|&index| cases[usize::from(index)]);
+        by_name.chain(steps.iter().copied().flatten().map(Case::from))
+    }
+}
+
 /// Runs one case and prints its verdict.
 fn judge(case: &Case) -> bool {
     print!("test {} ... ", case.name);
@@ -77,6 +109,7 @@ fn judge(case: &Case) -> bool {
             Ok(())
         }
         Run::Step(show) => shown(show),
+        Run::HostOnly(_) => Ok(()),
     };
     memory::with(|memory| memory.frames().fail_nth(None));
     let after = Balance::now();

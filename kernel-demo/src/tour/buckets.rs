@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use crate::evidence::{Evidence, Shown, Step};
 use crate::memory::Policy;
 use crate::memory::kernel_break::ScratchBreak;
-use brkalloc::{CellState, Heap};
+use brkalloc::{CellState, Heap, Usual};
 
 use super::cells::{DemoHeap, expect_sound, free, malloc};
 use super::watch::Watch;
@@ -25,7 +25,7 @@ const MANY: usize = 300;
 
 fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
-    let mut heap: DemoHeap = Heap::new(evidence.need("a break", brk)?);
+    let mut heap = Heap::new(evidence.need("a break", brk)?);
     // Freed blocks go back to their bucket at once, so that it can be seen.
     heap.set_cache_limit(0);
 
@@ -82,14 +82,14 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn print_runs(evidence: &mut Evidence<'_>, heap: &DemoHeap) {
+fn print_runs(evidence: &mut Evidence<'_>, heap: &DemoHeap<Usual>) {
     heap.cells()
         .filter(|cell| matches!(cell.state, CellState::Run { .. }))
         .for_each(|cell| evidence.say(format_args!("    {cell}")));
 }
 
 /// How many runs of blocks of this size there are.
-fn zones(heap: &DemoHeap, size: usize) -> usize {
+fn zones(heap: &DemoHeap<Usual>, size: usize) -> usize {
     heap.cells()
         .filter(
             |cell| matches!(cell.state, CellState::Run { block_size, .. } if block_size == size),

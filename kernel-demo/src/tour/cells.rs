@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use crate::evidence::{Evidence, Missing, Shown, Step};
 use crate::memory::Policy;
 use crate::memory::kernel_break::ScratchBreak;
-use brkalloc::{CellInfo, CellState, Heap};
+use brkalloc::{CellInfo, CellState, Heap, NoMap, Plain, PlainHeap, Profile};
 
 use super::watch::Watch;
 
@@ -63,19 +63,19 @@ pub(super) const STEPS: &[Step] = &[
     },
 ];
 
-/// The heap of a step, over a break of its own.
-pub type DemoHeap = Heap<ScratchBreak>;
+/// The heap of a step, over a break of its own: the documents' heap, unless a step says otherwise.
+pub type DemoHeap<P = Plain> = Heap<ScratchBreak, NoMap, P>;
 
-/// A heap of which nothing is granted yet, of the documents' kind: every block is a cell.
+/// A heap of which nothing is granted yet.
 pub fn fresh_heap(evidence: &mut Evidence<'_>) -> Result<DemoHeap, Missing> {
     let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
-    Ok(Heap::plain(evidence.need("a break", brk)?))
+    Ok(PlainHeap::with_profile(evidence.need("a break", brk)?, NoMap))
 }
 
 /// `malloc`, where failure ends the step.
-pub fn malloc(
+pub fn malloc<P: Profile>(
     evidence: &mut Evidence<'_>,
-    heap: &mut DemoHeap,
+    heap: &mut DemoHeap<P>,
     size: usize,
 ) -> Result<NonNull<u8>, Missing> {
     // SAFETY: the steps drop their heaps after the last use of a block.
@@ -84,7 +84,7 @@ pub fn malloc(
 }
 
 /// `free`.
-pub fn free(heap: &mut DemoHeap, block: NonNull<u8>, size: usize) {
+pub fn free<P: Profile>(heap: &mut DemoHeap<P>, block: NonNull<u8>, size: usize) {
     // SAFETY: the steps free what they allocated with this size, once.
     unsafe { heap.deallocate(block, bytes(size)) };
 }
@@ -108,7 +108,7 @@ pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, title: &str) {
 }
 
 /// Checks all invariants of a heap.
-pub fn expect_sound(evidence: &mut Evidence<'_>, heap: &DemoHeap) {
+pub fn expect_sound<P: Profile>(evidence: &mut Evidence<'_>, heap: &DemoHeap<P>) {
     match heap.check() {
         Ok(()) => evidence.expect_that("every invariant of the heap holds", true),
         Err(corruption) => {

@@ -28,15 +28,12 @@ mod watch;
 
 use crate::evidence::Step;
 
-/// Not where each block ends with a record: the step says to the byte what a bucket holds.
-const BUCKETS: &[Step] = if cfg!(feature = "checked") { &[] } else { buckets::STEPS };
-
 /// All steps, in order, by part.
 pub const PARTS: [&[Step]; 8] = [
     machine::STEPS,
     breaks::STEPS,
     cells::STEPS,
-    BUCKETS,
+    buckets::STEPS,
     edge::STEPS,
     compare::STEPS,
     processes::STEPS,

@@ -1,16 +1,116 @@
-//! The heap with the profile `checked`: a misuse is a message and the end of the process.
+//! The checked heap: one heap behind the lock. A misuse is a message and the end of the process.
 
-use brkalloc_checked::{Decision, Misuse};
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
 
+use brkalloc::{CheckedHeap, Locked, Misuse, MisuseResponse};
+
+use super::{Setting, Usage};
+use crate::decay;
+use crate::lock::HeapLock;
+use crate::provider::{self, Mappings, ProcessBreak};
 use crate::report;
+use crate::request::PAGE;
 
-super::locked::locked_heap!(brkalloc_checked);
+type Heap = CheckedHeap<ProcessBreak, Mappings>;
 
-/// Sets what becomes of a misuse. Before the first block.
+static HEAP: Locked<Heap, HeapLock> =
+    Locked::from_heap(Heap::with_profile(ProcessBreak::new(), Mappings));
+
+/// Sets the response to a misuse. Called before the first allocation.
 pub(super) fn start() {
-    with(|heap| heap.set_misuse_hook(end));
+    with(|heap| heap.set_misuse_hook(end_process));
 }
 
-fn end(misuse: &Misuse) -> Decision {
+fn end_process(misuse: &Misuse) -> MisuseResponse {
     report::die(format_args!("{misuse}"))
+}
+
+/// Runs `act` with the heap locked.
+fn with<R>(act: impl FnOnce(&mut Heap) -> R) -> R {
+    // SAFETY: no caller in this file replaces the heap or its provider.
+    unsafe { HEAP.with(act) }
+}
+
+pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    if decay::is_due() {
+        with(|heap| heap.trim(decay::KEPT));
+        discard_unused(decay::LEAST_UNUSED);
+    }
+    // SAFETY: the heap is a static.
+    with(|heap| unsafe { heap.allocate(layout) })
+}
+
+pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the heap is a static.
+    with(|heap| unsafe { heap.allocate_zeroed(layout) })
+}
+
+/// # Safety
+///
+/// As for [`deallocate`](super::deallocate).
+pub(super) unsafe fn deallocate(block: NonNull<u8>) {
+    // SAFETY: `block` is live, and no longer used.
+    with(|heap| unsafe { heap.deallocate_by_ptr(block) });
+}
+
+/// # Safety
+///
+/// As for [`reallocate`](super::reallocate).
+pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: `block` is live, and no longer used after `Some`.
+    with(|heap| unsafe { heap.reallocate_by_ptr(block, new) })
+}
+
+/// # Safety
+///
+/// As for [`usable_size`](super::usable_size).
+pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
+    // SAFETY: `block` is live.
+    with(|heap| unsafe { heap.usable_size(block) })
+}
+
+/// Lowers the break and discards free pages below it. Returns whether there were any.
+pub(super) fn trim(keep: usize) -> bool {
+    with(|heap| heap.trim(keep)) + discard_unused(PAGE) > 0
+}
+
+/// Discards the pages of free pieces of at least `least` bytes. Returns the number of bytes.
+fn discard_unused(least: usize) -> usize {
+    let mut bytes = 0;
+    with(|heap| {
+        heap.unused_memory(PAGE, least, |piece| {
+            // SAFETY: whole pages of the heap, whose contents it does not need.
+            unsafe { provider::discard(piece) };
+            bytes += piece.len();
+        });
+    });
+    bytes
+}
+
+pub(super) fn set(setting: Setting) {
+    with(|heap| match setting {
+        Setting::MapThreshold(threshold) => heap.set_map_threshold(threshold),
+        Setting::Trim(trim) => heap.set_trim(trim),
+    });
+}
+
+pub(super) fn usage() -> Usage {
+    let stats = with(|heap| heap.stats());
+    Usage {
+        granted: stats.granted_bytes,
+        live: stats.live_bytes,
+        free: stats.free_bytes + stats.free_run_bytes,
+        free_cells: stats.free_cells,
+        cached: stats.cached_bytes,
+        cached_blocks: stats.cached_blocks,
+        mapped: stats.mapped_bytes,
+        mapped_blocks: stats.mapped_blocks,
+    }
+}
+
+pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
+    let stats = with(|heap| heap.stats());
+    show(&stats);
 }

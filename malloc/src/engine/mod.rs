@@ -1,16 +1,15 @@
-//! Which heap serves the process. What C means by its names is not known here: layouts come in,
-//! blocks go out.
+//! Chooses the heap that serves the process. It takes layouts and returns blocks; what C's
+//! functions mean is for `entry/`.
 //!
 //! ```text
-//!   Mode   Unstarted ──first call──► Usual     usual.rs       arenas; one test, then the heap
-//!                              └───► Special ─┬─ usual.rs      with a record of each call    trace.rs
-//!                                             └─ checked.rs    every misuse is found
+//!   Mode   Unstarted ──first call──► Usual     usual.rs      arenas, behind one test
+//!                              └───► other ─┬─ usual.rs      every call is recorded    trace.rs
+//!                                           └─ checked.rs    every misuse is found
 //! ```
 //!
-//! The mode is chosen once, before the first block: who has a block came from is never a question.
+//! The mode is chosen once, before the first block: all blocks come from one heap.
 
 mod checked;
-mod locked;
 mod trace;
 mod usual;
 
@@ -19,6 +18,8 @@ use core::ffi::CStr;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
+
+use brkalloc::{MapThreshold, Trim};
 
 use crate::decay;
 use crate::lock::HeapLock;
@@ -32,18 +33,18 @@ const CHECKED: u8 = 3;
 
 static MODE: AtomicU8 = AtomicU8::new(UNSTARTED);
 
-/// True if neither the checked profile nor a trace was asked for.
+/// Returns whether the usual heap serves, without a trace.
 #[inline(always)]
 fn is_usual() -> bool {
     MODE.load(Ordering::Relaxed) == USUAL
 }
 
-/// True if a trace was asked for, and is written.
+/// Returns whether a trace is written.
 fn is_traced() -> bool {
     MODE.load(Ordering::Relaxed) == TRACED
 }
 
-/// The mode, once it is chosen.
+/// Returns the mode; the first call chooses it.
 #[cold]
 fn mode() -> u8 {
     match MODE.load(Ordering::Acquire) {
@@ -52,7 +53,7 @@ fn mode() -> u8 {
     }
 }
 
-/// Chooses the mode.
+/// Chooses the mode, unless it is chosen.
 #[cold]
 pub(crate) fn start() -> u8 {
     let options = Options::read();
@@ -74,25 +75,25 @@ pub(crate) fn start() -> u8 {
     MODE.store(mode, Ordering::Release);
     drop(held);
     if options.decay.is_some() {
-        set(Setting::TrimThreshold(decay::TRIM_THRESHOLD));
+        set(Setting::trim(decay::TRIM_THRESHOLD));
     }
     mode
 }
 
-/// A block of this layout, if the usual heap has one at hand. `None` only says that [`allocate`]
-/// may have one.
+/// Allocates on the shortest path of the usual heap. `None` only means that [`allocate`] has more
+/// to do.
 #[inline(always)]
-pub(crate) fn allocate_at_once(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate_at_once(layout) } else { None }
+pub(crate) fn allocate_at_hand(layout: Layout) -> Option<NonNull<u8>> {
+    if is_usual() { usual::allocate_at_hand(layout) } else { None }
 }
 
-/// A block of this layout; its contents are unspecified. `None`: there is no memory.
+/// Allocates a block with unspecified contents. `None` if there is no memory.
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate(layout) } else { allocate_specially(layout) }
+    if is_usual() { usual::allocate(layout) } else { allocate_slow(layout) }
 }
 
 #[cold]
-fn allocate_specially(layout: Layout) -> Option<NonNull<u8>> {
+fn allocate_slow(layout: Layout) -> Option<NonNull<u8>> {
     match mode() {
         CHECKED => checked::allocate(layout),
         TRACED => trace::allocated(trace::Act::Allocate, layout, || usual::allocate(layout)),
@@ -100,14 +101,14 @@ fn allocate_specially(layout: Layout) -> Option<NonNull<u8>> {
     }
 }
 
-/// A block of zeros.
+/// Allocates a block of zeros.
 #[inline(always)]
 pub(crate) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate_zeroed(layout) } else { allocate_zeroed_specially(layout) }
+    if is_usual() { usual::allocate_zeroed(layout) } else { allocate_zeroed_slow(layout) }
 }
 
 #[cold]
-fn allocate_zeroed_specially(layout: Layout) -> Option<NonNull<u8>> {
+fn allocate_zeroed_slow(layout: Layout) -> Option<NonNull<u8>> {
     match mode() {
         CHECKED => checked::allocate_zeroed(layout),
         TRACED => {
@@ -121,15 +122,15 @@ fn allocate_zeroed_specially(layout: Layout) -> Option<NonNull<u8>> {
 ///
 /// # Safety
 ///
-/// It came from here, was not freed since, and is not used any more.
+/// `block` came from this module, was not freed since, and is no longer used.
 #[inline(always)]
 pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
     if is_usual() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is live, and no longer used.
         unsafe { usual::deallocate(block) };
     } else {
-        // SAFETY: the caller's promise.
-        unsafe { deallocate_specially(block) };
+        // SAFETY: as above.
+        unsafe { deallocate_slow(block) };
     }
 }
 
@@ -137,30 +138,31 @@ pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
 ///
 /// As for [`deallocate`].
 #[cold]
-unsafe fn deallocate_specially(block: NonNull<u8>) {
-    match mode() {
-        // SAFETY: the caller's promise, which is also looked at.
-        CHECKED => unsafe { checked::deallocate(block) },
-        // SAFETY: the caller's promise.
-        TRACED => trace::freed(block, || unsafe { usual::deallocate(block) }),
-        // SAFETY: the caller's promise.
-        _ => unsafe { usual::deallocate(block) },
+unsafe fn deallocate_slow(block: NonNull<u8>) {
+    // SAFETY: `block` is live, and no longer used; it came from the heap of this mode.
+    unsafe {
+        match mode() {
+            CHECKED => checked::deallocate(block),
+            TRACED => trace::freed(block, || usual::deallocate(block)),
+            _ => usual::deallocate(block),
+        }
     }
 }
 
-/// Gives a block another size; it may move. `None`: there is no memory, and the block is as it was.
+/// Changes the size of a block, which may move. `None` if there is no memory: the block is as it
+/// was.
 ///
 /// # Safety
 ///
-/// As for [`deallocate`], if there is an answer; then only the new block is used.
+/// As for [`deallocate`], after `Some`: then only the new block is used.
 #[inline(always)]
 pub(crate) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     if is_usual() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is live, and no longer used after `Some`.
         unsafe { usual::reallocate(block, new) }
     } else {
-        // SAFETY: the caller's promise.
-        unsafe { reallocate_specially(block, new) }
+        // SAFETY: as above.
+        unsafe { reallocate_slow(block, new) }
     }
 }
 
@@ -168,32 +170,33 @@ pub(crate) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
 ///
 /// As for [`reallocate`].
 #[cold]
-unsafe fn reallocate_specially(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
-    match mode() {
-        // SAFETY: the caller's promise, which is also looked at.
-        CHECKED => unsafe { checked::reallocate(block, new) },
-        // SAFETY: the caller's promise.
-        TRACED => trace::reallocated(block, new, || unsafe { usual::reallocate(block, new) }),
-        // SAFETY: the caller's promise.
-        _ => unsafe { usual::reallocate(block, new) },
+unsafe fn reallocate_slow(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: `block` is live, and no longer used after `Some`; it came from the heap of this mode.
+    unsafe {
+        match mode() {
+            CHECKED => checked::reallocate(block, new),
+            TRACED => trace::reallocated(block, new, || usual::reallocate(block, new)),
+            _ => usual::reallocate(block, new),
+        }
     }
 }
 
-/// How many bytes of a block may be used.
+/// Returns the number of usable bytes of a block.
 ///
 /// # Safety
 ///
-/// It came from here and was not freed since.
+/// `block` came from this module and was not freed since.
 pub(crate) unsafe fn usable_size(block: NonNull<u8>) -> usize {
-    match mode() {
-        // SAFETY: the caller's promise.
-        CHECKED => unsafe { checked::usable_size(block) },
-        // SAFETY: the caller's promise.
-        _ => unsafe { usual::usable_size(block) },
+    // SAFETY: `block` is live; it came from the heap of this mode.
+    unsafe {
+        match mode() {
+            CHECKED => checked::usable_size(block),
+            _ => usual::usable_size(block),
+        }
     }
 }
 
-/// Gives memory back to the system, but for `keep` bytes at the break. Whether there was any.
+/// Gives free memory back, but for `keep` bytes at the break. Returns whether there was any.
 pub(crate) fn trim(keep: usize) -> bool {
     match mode() {
         CHECKED => checked::trim(keep),
@@ -204,10 +207,20 @@ pub(crate) fn trim(keep: usize) -> bool {
 /// A setting of the heap that C can change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Setting {
-    /// From which size on a block has a mapping of its own; it does not adapt any more.
-    MapThreshold(usize),
-    /// From how much free memory at the break on it is given back; half of it stays.
-    TrimThreshold(usize),
+    MapThreshold(MapThreshold),
+    Trim(Trim),
+}
+
+impl Setting {
+    /// Blocks of `bytes` bytes and more have mappings of their own; the threshold does not adapt.
+    pub(crate) const fn map_threshold(bytes: usize) -> Self {
+        Self::MapThreshold(MapThreshold::fixed(bytes))
+    }
+
+    /// From `threshold` free bytes at the break on, half of them stay.
+    pub(crate) const fn trim(threshold: usize) -> Self {
+        Self::Trim(Trim::new(threshold, threshold / 2))
+    }
 }
 
 /// Changes a setting.
@@ -218,10 +231,10 @@ pub(crate) fn set(setting: Setting) {
     }
 }
 
-/// How much memory is in use, as far as C has names for it. All in bytes, or numbers of blocks.
+/// Memory in use, as far as C has names for it: in bytes, or numbers of blocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// What the system granted, without mappings of large blocks.
+    /// Bytes granted by the system, without mappings of large blocks.
     pub(crate) granted: usize,
     pub(crate) live: usize,
     pub(crate) free: usize,
@@ -232,7 +245,7 @@ pub(crate) struct Usage {
     pub(crate) mapped_blocks: usize,
 }
 
-/// Counts what is in use. Looks at everything.
+/// Counts the memory in use. O(cells).
 pub(crate) fn usage() -> Usage {
     match mode() {
         CHECKED => checked::usage(),
@@ -248,74 +261,79 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     }
 }
 
-/// Before a fork, so many pauses whoever is in the middle of something in an arena is waited for at
-/// most.
+/// Maximum number of pauses that a fork waits for threads inside their arenas.
 const PAUSES: usize = 1000;
 
-/// Takes everything that another thread might hold, in the order in which everybody takes it:
-/// before `fork`. What nobody else can hold is not even touched, here and below: of each page that
-/// is written to, parent and child need a copy each.
-pub(crate) fn hold_for_fork() {
+/// Takes all locks before a `fork`: the trace, the heap, the arenas. This is the order of locking.
+///
+/// Of a process with one thread it takes nothing and writes nothing, and neither do the functions
+/// below: parent and child need a copy each of every page that is written.
+pub(crate) fn prefork() {
     if is_traced() {
-        trace::hold();
+        trace::lock();
     }
-    let is_shared = HeapLock::take_if_shared();
-    thread::before_fork();
+    let is_shared = HeapLock::lock_for_fork();
+    thread::prefork();
     let mut pauses = 0..PAUSES;
-    while !usual::hold_for_fork() && is_shared && pauses.next().is_some() {
-        // Who is in an arena may wait for the lock.
-        HeapLock::give_back_if_taken();
+    // SAFETY: the lock is held, or this is the only thread.
+    while !unsafe { usual::prefork() } && is_shared && pauses.next().is_some() {
+        // A thread inside its arena may be waiting for the lock.
+        HeapLock::unlock_after_fork();
         pause::pause();
-        HeapLock::take_if_shared();
+        HeapLock::lock_for_fork();
     }
 }
 
-/// Gives it back, in the parent.
-pub(crate) fn release_in_parent() {
-    usual::release_after_fork();
-    HeapLock::give_back_if_taken();
+/// Releases all locks in the parent.
+pub(crate) fn postfork_parent() {
+    // SAFETY: the lock has been held since `prefork`, or this is the only thread.
+    unsafe { usual::postfork_parent() };
+    HeapLock::unlock_after_fork();
     if is_traced() {
-        trace::release();
+        trace::unlock();
     }
 }
 
-/// Gives it back, in the child, which has one thread and writes no trace: the file is the parent's.
-pub(crate) fn release_in_child() {
-    HeapLock::give_back_if_taken();
-    usual::after_fork();
-    thread::after_fork();
+/// Releases all locks in the child, which has one thread and writes no trace: the file is the
+/// parent's.
+pub(crate) fn postfork_child() {
+    HeapLock::unlock_after_fork();
+    // SAFETY: the child has one thread, which called `prefork`.
+    unsafe { usual::postfork_child() };
+    thread::postfork_child();
     if is_traced() {
         trace::stop_in_child();
     }
 }
 
-/// Makes the slot of a thread that is not in the child of a fork ready for another one. False: its
-/// memory is lost, and nobody should get it.
+/// Prepares the slot of a thread that does not exist in the child of a fork for another thread.
+/// Returns `false` if its arena is lost; no thread may get the slot then.
 ///
 /// # Safety
 ///
-/// A thread had it that is not there, and nobody has got it since.
+/// A thread of the parent had the slot, and no thread has taken it since the fork.
 pub(crate) unsafe fn take_over_slot(slot: usize) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: this function's own clause.
     unsafe { usual::take_over_slot(slot) }
 }
 
-/// The calling thread ends: its arena is for others.
-pub(crate) fn retire_thread() {
-    usual::retire_thread();
+/// Abandons the calling thread's arena: the thread ends.
+pub(crate) fn abandon_thread() {
+    usual::abandon_thread();
 }
 
-/// Writes what is left of the trace.
+/// Writes the rest of the trace.
 pub(crate) fn finish() {
     if is_traced() {
         trace::finish();
     }
 }
 
-/// Gives unused memory back if it is time. Called by who is in no heap, and holds nothing.
-pub(crate) fn now_and_then() {
-    usual::give_back_if_due();
+/// Gives free memory back if the decay period is over. The caller is not inside the heap, and holds
+/// no lock.
+pub(crate) fn decay_if_due() {
+    usual::decay_if_due();
 }
 
-/// The name of the variable that asks for a trace.
+/// Name of the variable that asks for a trace.
 pub(crate) const TRACE_VARIABLE: &CStr = c"BRKALLOC_TRACE";

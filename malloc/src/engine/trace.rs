@@ -1,8 +1,8 @@
-//! A record of every call, for `bench import` to make a trace of, which the benchmark replays.
+//! A record of every call. `bench import` converts it into a trace that the benchmark replays.
 //!
 //! A record is four native 64-bit words: `act | alignment << 8`, the size, the address of the
-//! block, and the address before. Each is made with the trace locked while the heap does what it
-//! says, so that the order of the records is the order of what happened.
+//! block, and its address before. The trace is locked during each call of the heap, so the order of
+//! the records is the order of the calls.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -14,7 +14,7 @@ use crate::lock::HeapLock;
 use crate::request::ALIGN;
 use crate::{errno, report};
 
-/// What was done.
+/// Kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Allocate = 0,
@@ -25,17 +25,18 @@ pub(super) enum Act {
 
 type Record = [u64; 4];
 
-/// Records that are written at once.
+/// Number of records that are written at once.
 const CAPACITY: usize = 4096;
 
-/// All zeros at first, so that it takes no room in the file of the library.
+/// The file and the records not yet written. Zeroed at first: it takes no room in the library's
+/// file.
 ///
 /// # Invariants
 ///
-/// The buffer is touched with `is_locked` taken only.
+/// Only the thread that set `is_locked` uses the buffer.
 struct Trace {
     is_locked: AtomicBool,
-    /// The number of the file that is written to, and 1; 0: there is none.
+    /// Descriptor of the file plus 1; 0 without a file.
     file: AtomicI32,
     buffer: UnsafeCell<Buffer>,
 }
@@ -45,7 +46,7 @@ struct Buffer {
     len: usize,
 }
 
-// SAFETY: the type's invariant.
+// SAFETY: by the type's invariant, one thread at a time uses the buffer.
 unsafe impl Sync for Trace {}
 
 static TRACE: Trace = Trace {
@@ -54,11 +55,11 @@ static TRACE: Trace = Trace {
     buffer: UnsafeCell::new(Buffer { records: [[0; 4]; CAPACITY], len: 0 }),
 };
 
-/// Opens the file. Whether there is one.
+/// Opens the file. Returns whether that succeeded.
 pub(super) fn start(path: &CStr) -> bool {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
-    // SAFETY: a string.
-    let file = errno::unchanged(|| unsafe { libc::open(path.as_ptr(), flags, 0o644) });
+    // SAFETY: `path` is a C string.
+    let file = errno::preserving(|| unsafe { libc::open(path.as_ptr(), flags, 0o644) });
     TRACE.file.store(file + 1, Ordering::Relaxed);
     if file < 0 {
         report::line(format_args!("no trace: cannot write to {path:?}"));
@@ -66,7 +67,7 @@ pub(super) fn start(path: &CStr) -> bool {
     file >= 0
 }
 
-/// An allocation.
+/// Runs and records an allocation.
 pub(super) fn allocated(
     act: Act,
     layout: Layout,
@@ -75,12 +76,12 @@ pub(super) fn allocated(
     recorded(run, |block| record(act, layout, *block, None))
 }
 
-/// A `free`.
+/// Runs and records a `free`.
 pub(super) fn freed(block: NonNull<u8>, run: impl FnOnce()) {
     recorded(run, |()| [Act::Free as u64, 0, address(Some(block)), 0]);
 }
 
-/// A `realloc`.
+/// Runs and records a `realloc`.
 pub(super) fn reallocated(
     old: NonNull<u8>,
     new: Layout,
@@ -104,23 +105,23 @@ fn address(block: Option<NonNull<u8>>) -> u64 {
 }
 
 fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R {
-    let is_held = HeapLock::is_callers_fork();
+    let is_held = HeapLock::is_held_for_callers_fork();
     if !is_held {
-        hold();
+        lock();
     }
     let answer = run();
     with_buffer(|buffer, file| buffer.add(record(&answer), file));
     if !is_held {
-        release();
+        unlock();
     }
     answer
 }
 
-/// Runs `act` with the buffer and the file, if there is one. The trace is locked.
+/// Runs `act` with the buffer and the file, if there is one. The caller has locked the trace.
 fn with_buffer(act: impl FnOnce(&mut Buffer, c_int)) {
     if let Some(file) = TRACE.file.load(Ordering::Relaxed).checked_sub(1).filter(|&file| file >= 0)
     {
-        // SAFETY: the trace is locked.
+        // SAFETY: the trace is locked, so no other thread uses the buffer.
         act(unsafe { &mut *TRACE.buffer.get() }, file);
     }
 }
@@ -139,12 +140,12 @@ impl Buffer {
         let mut left = self.len * size_of::<Record>();
         self.len = 0;
         while left > 0 {
-            // SAFETY: so many bytes are left of the records.
-            let written = errno::unchanged(|| unsafe { libc::write(file, bytes.cast(), left) });
+            // SAFETY: `left` bytes of the records follow `bytes`.
+            let written = errno::preserving(|| unsafe { libc::write(file, bytes.cast(), left) });
             let Ok(written) = usize::try_from(written) else {
-                report::die(format_args!("the trace cannot be written on"));
+                report::die(format_args!("the trace cannot be written"));
             };
-            // SAFETY: no more than was left.
+            // SAFETY: `written ≤ left`.
             bytes = unsafe { bytes.add(written) };
             left -= written;
         }
@@ -152,27 +153,27 @@ impl Buffer {
 }
 
 /// Locks the trace.
-pub(super) fn hold() {
+pub(super) fn lock() {
     while TRACE.is_locked.swap(true, Ordering::Acquire) {
-        // SAFETY: lets others run.
+        // SAFETY: `sched_yield` has no preconditions.
         unsafe { libc::sched_yield() };
     }
 }
 
-/// Unlocks it.
-pub(super) fn release() {
+/// Unlocks the trace.
+pub(super) fn unlock() {
     TRACE.is_locked.store(false, Ordering::Release);
 }
 
-/// Unlocks it in a child, whose calls are not recorded.
+/// Unlocks the trace in the child of a fork, whose calls are not recorded.
 pub(super) fn stop_in_child() {
     TRACE.file.store(0, Ordering::Relaxed);
-    release();
+    unlock();
 }
 
-/// Writes what is left.
+/// Writes the remaining records.
 pub(super) fn finish() {
-    hold();
+    lock();
     with_buffer(Buffer::write);
-    release();
+    unlock();
 }

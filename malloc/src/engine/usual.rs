@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, MapThreshold, Trim};
+use brkalloc::inner::ArenaHooks;
+use brkalloc::{ArenaHeap, Usual};
 
 use super::{Setting, Usage};
 use crate::decay;
@@ -13,30 +14,30 @@ use crate::provider::{self, Mappings, ProcessBreak};
 use crate::request::PAGE;
 use crate::thread::Threads;
 
-static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, HeapLock> =
-    ArenaHeap::<_, _, _, _>::with_map(ProcessBreak::new(), Threads, Mappings);
+static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, Usual, HeapLock> =
+    ArenaHeap::with_map(ProcessBreak::new(), Threads, Mappings);
 
-/// What is larger does not come from an arena, so that there is time to look at the clock.
+/// Largest block of an arena, in bytes. A larger request takes long enough to read the clock, too.
 const LARGE: usize = 128 << 10;
 
-/// A block, if it takes no more than the shortest way.
+/// Allocates on the shortest path. `None` only means that [`allocate`] has more to do.
 #[inline(always)]
-pub(super) fn allocate_at_once(layout: Layout) -> Option<NonNull<u8>> {
-    // SAFETY: the heap is there as long as the process.
-    unsafe { HEAP.allocate_at_once(layout) }
+pub(super) fn allocate_at_hand(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the heap is a static.
+    unsafe { HEAP.allocate_at_hand(layout) }
 }
 
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if layout.size() > LARGE {
-        give_back_if_due();
+        decay_if_due();
     }
-    // SAFETY: the heap is there as long as the process.
+    // SAFETY: the heap is a static.
     unsafe { HEAP.allocate(layout) }
 }
 
 #[inline]
 pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
-    // SAFETY: the heap is there as long as the process.
+    // SAFETY: the heap is a static.
     unsafe { HEAP.allocate_zeroed(layout) }
 }
 
@@ -45,8 +46,8 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 /// As for [`deallocate`](super::deallocate).
 #[inline(always)]
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
-    // SAFETY: the caller's promise.
-    unsafe { HEAP.deallocate_unsized(block) };
+    // SAFETY: `block` is live, and no longer used.
+    unsafe { HEAP.deallocate_by_ptr(block) };
 }
 
 /// # Safety
@@ -55,72 +56,84 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
 #[inline]
 pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     if new.size() > LARGE {
-        give_back_if_due();
+        decay_if_due();
     }
-    // SAFETY: the caller's promise.
-    unsafe { HEAP.reallocate_unsized(block, new) }
+    // SAFETY: `block` is live, and no longer used after `Some`.
+    unsafe { HEAP.reallocate_by_ptr(block, new) }
 }
 
 /// # Safety
 ///
 /// As for [`usable_size`](super::usable_size).
 pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { HEAP.usable_size_of(block) }
+    // SAFETY: `block` is live.
+    unsafe { HEAP.usable_size(block) }
 }
 
-/// The calling thread ends.
-pub(super) fn retire_thread() {
-    // SAFETY: the end of a thread interrupts nothing.
-    unsafe { HEAP.retire() };
+/// Abandons the calling thread's arena: the thread ends.
+pub(super) fn abandon_thread() {
+    // SAFETY: the end of a thread interrupts no operation of the heap.
+    unsafe { HEAP.abandon() };
 }
 
-/// Before a `fork`, with the lock held, if there are others: holds the arenas in which nobody is.
-/// False: somebody may be out soon.
-pub(super) fn hold_for_fork() -> bool {
-    // SAFETY: the caller has the lock.
-    unsafe { HEAP.hold_for_fork() }
+/// Holds the idle arenas of other threads. Returns `false` if another thread is inside its arena.
+///
+/// # Safety
+///
+/// The caller has the lock, or is the only thread.
+pub(super) unsafe fn prefork() -> bool {
+    // SAFETY: this function's own clause.
+    unsafe { HEAP.prefork() }
 }
 
-/// In the parent after a `fork`, with the lock still held.
-pub(super) fn release_after_fork() {
-    // SAFETY: the caller has the lock.
-    unsafe { HEAP.release_after_fork() };
+/// Releases the arenas in the parent.
+///
+/// # Safety
+///
+/// The caller has had the lock since [`prefork`], or is the only thread.
+pub(super) unsafe fn postfork_parent() {
+    // SAFETY: this function's own clause.
+    unsafe { HEAP.postfork_parent() };
 }
 
-/// In the child of a `fork`.
-pub(super) fn after_fork() {
-    // SAFETY: the child has one thread, and the lock was held.
-    unsafe { HEAP.after_fork() };
+/// Abandons the arenas of other threads in the child.
+///
+/// # Safety
+///
+/// The child has one thread, which called [`prefork`] with the lock held, or was the only thread.
+pub(super) unsafe fn postfork_child() {
+    // SAFETY: no other thread exists, and the forking one had the lock.
+    unsafe { HEAP.postfork_child() };
 }
 
 /// # Safety
 ///
-/// As for [`ArenaHeap::take_over`].
+/// As for [`take_over_slot`](super::take_over_slot).
 pub(super) unsafe fn take_over_slot(slot: usize) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: this function's own clause.
     unsafe { HEAP.take_over(slot) }
 }
 
-/// Gives the break back, and the pages of what is free below it.
+/// Lowers the break and discards free pages below it. Returns whether there were any.
 pub(super) fn trim(keep: usize) -> bool {
-    HEAP.trim(keep) + give_back_unused(PAGE) > 0
+    HEAP.trim(keep) + discard_unused(PAGE) > 0
 }
 
+/// Gives free memory back if the decay period is over.
 #[inline(never)]
-pub(super) fn give_back_if_due() {
+pub(super) fn decay_if_due() {
     if decay::is_due() {
         HEAP.trim(decay::KEPT);
-        give_back_unused(decay::LEAST_UNUSED);
+        discard_unused(decay::LEAST_UNUSED);
     }
 }
 
-/// Gives back the pages of free memory, of `least` bytes or more together. Returns how many bytes.
-fn give_back_unused(least: usize) -> usize {
+/// Discards the pages of free pieces of at least `least` bytes. Returns the number of bytes.
+fn discard_unused(least: usize) -> usize {
     let mut bytes = 0;
     HEAP.unused_memory(PAGE, least, |piece| {
-        // SAFETY: the heap does not need what is there.
-        unsafe { provider::forget(piece) };
+        // SAFETY: whole pages of the heap, whose contents it does not need.
+        unsafe { provider::discard(piece) };
         bytes += piece.len();
     });
     bytes
@@ -128,14 +141,12 @@ fn give_back_unused(least: usize) -> usize {
 
 pub(super) fn set(setting: Setting) {
     match setting {
-        Setting::MapThreshold(bytes) => {
-            HEAP.set_map_threshold(MapThreshold { bytes, adapts_up_to: 0 })
-        }
-        Setting::TrimThreshold(threshold) => HEAP.set_trim(Trim { threshold, keep: threshold / 2 }),
+        Setting::MapThreshold(threshold) => HEAP.set_map_threshold(threshold),
+        Setting::Trim(trim) => HEAP.set_trim(trim),
     }
 }
 
-/// What other threads have in their arenas counts as in use, whole.
+/// Counts the parent and the calling thread's arena. All of another thread's arena counts as live.
 pub(super) fn usage() -> Usage {
     let stats = HEAP.stats();
     let parent = stats.parent;

@@ -1,4 +1,4 @@
-//! Functions that take an alignment, or have one.
+//! Functions with an alignment.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -6,11 +6,11 @@ use core::ptr;
 use super::block_or_errno;
 use crate::{engine, errno, request};
 
-/// glibc's `memalign`: what is no power of two is rounded up to one; where there is none, `EINVAL`.
+/// glibc's `memalign`. Rounds the alignment up to a power of two; `EINVAL` if there is none.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     match request::alignment_of_memalign(align) {
@@ -19,12 +19,12 @@ pub unsafe extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     }
 }
 
-/// C's `aligned_alloc`: what is no power of two is `EINVAL`. The size need not be a multiple of the
-/// alignment.
+/// C's `aligned_alloc`. An alignment that is no power of two is `EINVAL`. The size need not be a
+/// multiple of the alignment.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     if !align.is_power_of_two() {
@@ -33,8 +33,7 @@ pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void
     block_or_errno(request::aligned(align, size).and_then(engine::allocate))
 }
 
-/// POSIX's `posix_memalign`: answers `EINVAL` or `ENOMEM` itself, and leaves `errno` and `*out`
-/// alone then.
+/// POSIX's `posix_memalign`. Returns `EINVAL` or `ENOMEM`, and preserves `errno` and `*out` then.
 ///
 /// # Safety
 ///
@@ -47,16 +46,16 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     let Some(block) = request::aligned(align, size).and_then(engine::allocate) else {
         return libc::ENOMEM;
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `out` is valid for a write.
     unsafe { out.write(block.as_ptr().cast()) };
     0
 }
 
-/// BSD's `valloc`: a block that begins with a page.
+/// BSD's `valloc`: a block aligned to a page.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn valloc(size: usize) -> *mut c_void {
     block_or_errno(request::aligned(request::PAGE, size).and_then(engine::allocate))
@@ -66,7 +65,7 @@ pub unsafe extern "C" fn valloc(size: usize) -> *mut c_void {
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvalloc(size: usize) -> *mut c_void {
     block_or_errno(request::pages(size).and_then(engine::allocate))

@@ -6,58 +6,59 @@ use core::ptr;
 use super::{block_of, block_or_errno};
 use crate::{engine, request};
 
-/// C's `malloc`. No bytes are a block of their own; more than `PTRDIFF_MAX` are too many: `ENOMEM`.
+/// C's `malloc`. `malloc(0)` returns a block with an address of its own; a size above `PTRDIFF_MAX`
+/// is `ENOMEM`.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any size is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
-    match request::plain(size).and_then(engine::allocate_at_once) {
+    match request::plain(size).and_then(engine::allocate_at_hand) {
         Some(block) => block.as_ptr().cast(),
-        None => malloc_slowly(size),
+        None => malloc_slow(size),
     }
 }
 
-/// Apart, so that the usual way has no register to save.
+/// The rest of `malloc`, outlined: the fast path then saves no registers.
 #[inline(never)]
-extern "C" fn malloc_slowly(size: usize) -> *mut c_void {
+extern "C" fn malloc_slow(size: usize) -> *mut c_void {
     block_or_errno(request::plain(size).and_then(engine::allocate))
 }
 
-/// C's `calloc`: a product that no word holds is too much: `ENOMEM`.
+/// C's `calloc`. A product that overflows is `ENOMEM`.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any size is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     block_or_errno(request::array(count, size).and_then(engine::allocate_zeroed))
 }
 
-/// C's `realloc`. Null is nothing to begin with; to no bytes is to be freed, and the answer is null
-/// (as in glibc).
+/// C's `realloc`. `realloc(NULL, size)` is `malloc(size)`; `realloc(block, 0)` frees the block and
+/// returns null, as in glibc.
 ///
 /// # Safety
 ///
-/// As in C: the block is live, or null.
+/// `pointer` is a live block, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
     let Some(block) = block_of(pointer) else {
         return block_or_errno(request::plain(size).and_then(engine::allocate));
     };
     if size == 0 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is live, and no longer used.
         unsafe { engine::deallocate(block) };
         return ptr::null_mut();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is live, and no longer used after success.
     block_or_errno(
         request::plain(size).and_then(|layout| unsafe { engine::reallocate(block, layout) }),
     )
 }
 
-/// BSD's `reallocarray`: `realloc` with a product that is looked at.
+/// BSD's `reallocarray`: `realloc` with a checked product.
 ///
 /// # Safety
 ///
@@ -69,21 +70,21 @@ pub unsafe extern "C" fn reallocarray(
     size: usize,
 ) -> *mut c_void {
     match count.checked_mul(size) {
-        // SAFETY: the caller's promise.
+        // SAFETY: this function's own clause.
         Some(bytes) => unsafe { realloc(pointer, bytes) },
         None => super::no_memory(),
     }
 }
 
-/// C's `free`. Null is nothing to free. `errno` is left alone.
+/// C's `free`. `free(NULL)` does nothing. `errno` is preserved.
 ///
 /// # Safety
 ///
-/// As in C: the block is live, or null, and not used any more.
+/// `pointer` is a live block that is no longer used, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(pointer: *mut c_void) {
     if let Some(block) = block_of(pointer) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is live, and no longer used.
         unsafe { engine::deallocate(block) };
     }
 }
@@ -95,28 +96,28 @@ pub unsafe extern "C" fn free(pointer: *mut c_void) {
 /// As for `free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_sized(pointer: *mut c_void, _size: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: this function's own clause.
     unsafe { free(pointer) };
 }
 
-/// C23's `free_aligned_sized`. The heap knows both.
+/// C23's `free_aligned_sized`. The heap knows alignment and size.
 ///
 /// # Safety
 ///
 /// As for `free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_aligned_sized(pointer: *mut c_void, _align: usize, _size: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: this function's own clause.
     unsafe { free(pointer) };
 }
 
-/// glibc's `malloc_usable_size`: how many bytes of a block may be used; 0 of null.
+/// glibc's `malloc_usable_size`: the number of usable bytes of a block; 0 for null.
 ///
 /// # Safety
 ///
-/// The block is live, or null.
+/// `pointer` is a live block, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_usable_size(pointer: *mut c_void) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is live.
     block_of(pointer).map_or(0, |block| unsafe { engine::usable_size(block) })
 }

@@ -1,11 +1,11 @@
 //! C++'s operators.
 //!
 //! ```text
-//!   operator new ──► malloc ──(null)──► the operator of the C++ library, which comes next: new handlers, bad_alloc, null
+//!   operator new ──► malloc ──(null)──► the C++ library's operator: new handlers, bad_alloc, null
 //! ```
 //!
-//! Where there is memory, `new` is `malloc`, without the C++ library in between. Where there is
-//! none, the call is passed on by a jump: what the C++ library then throws meets no frame of ours.
+//! `new` is `malloc`, without the C++ library in between. Without memory the call is passed on by a
+//! jump: an exception of the C++ library then unwinds through no frame of ours.
 
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
@@ -13,33 +13,34 @@ use core::ffi::{CStr, c_void};
 use super::{aligned, c};
 use crate::report;
 
-/// The function of this name in the libraries behind this one.
+/// Returns the function of this name in the libraries after this one.
 fn next(name: &CStr) -> *mut c_void {
-    // SAFETY: a string. If there is such a function, nothing is allocated.
+    // SAFETY: `name` is a C string. `dlsym` allocates only to report that the name is not found.
     let function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
     if function.is_null() {
-        report::die(format_args!("no memory, and no C++ library to tell: {name:?}"));
+        report::die(format_args!("no memory, and no C++ library has {name:?}"));
     }
     function
 }
 
-/// Operators `new`, by their mangled names: what they are in C, and the operator to jump to if that
-/// answers null.
+/// Defines operators `new` by their mangled names: the C function that serves each, and the name of
+/// a function that returns the C++ library's operator, for the case that the former returns null.
 macro_rules! operators_new {
     ($($(#[$doc:meta])* $name:ident = $function:path, $next:ident;)*) => {$(
         extern "C" fn $next() -> *mut c_void {
-            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+            const NAME: &str = concat!(stringify!($name), "\0");
+            const NEXT: &CStr = match CStr::from_bytes_with_nul(NAME.as_bytes()) {
                 Ok(name) => name,
                 Err(_) => unreachable!(),
             };
-            next(NAME)
+            next(NEXT)
         }
 
         $(#[$doc])*
         ///
         /// # Safety
         ///
-        /// None beyond C++'s.
+        /// None: any arguments are valid.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
         #[allow(non_snake_case, reason = "the name is C++'s")]
@@ -66,9 +67,9 @@ macro_rules! operators_new {
     )*};
 }
 
-/// `aligned_alloc` with its arguments as C++ has them.
+/// `aligned_alloc` with the arguments in C++'s order.
 unsafe extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
-    // SAFETY: none needed beyond C's.
+    // SAFETY: any arguments are valid.
     unsafe { aligned::aligned_alloc(align, size) }
 }
 
@@ -91,7 +92,7 @@ operators_new! {
     _ZnamSt11align_val_tRKSt9nothrow_t = new_aligned, next_new_array_aligned_nothrow;
 }
 
-/// Operators `delete`: the heap knows size and alignment.
+/// Defines operators `delete`. The heap knows size and alignment.
 macro_rules! operators_delete {
     ($($(#[$doc:meta])* $name:ident($($more:ident: $type:ty),*);)*) => {$(
         $(#[$doc])*
@@ -102,7 +103,7 @@ macro_rules! operators_delete {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is C++'s")]
         pub unsafe extern "C" fn $name(block: *mut c_void $(, $more: $type)*) {
-            // SAFETY: the caller's promise.
+            // SAFETY: this function's own clause.
             unsafe { c::free(block) };
         }
     )*};

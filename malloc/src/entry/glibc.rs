@@ -1,4 +1,4 @@
-//! glibc's settings and statistics, as far as they mean something here, and its second names.
+//! glibc's settings and statistics, as far as brkalloc has them, and its aliases.
 
 use core::ffi::{c_int, c_void};
 
@@ -6,17 +6,16 @@ use super::{aligned, c};
 use crate::engine::{self, Setting};
 use crate::start;
 
-/// glibc's `mallopt`. Thresholds are those of brkalloc; what else there is names parts that
-/// brkalloc has not, and is accepted without effect. 0: there is no such setting, or not this value
-/// of it.
+/// glibc's `mallopt`. Sets thresholds; accepts settings of parts that brkalloc does not have,
+/// without effect. Returns 0 for an unknown setting or an invalid value.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mallopt(setting: c_int, value: c_int) -> c_int {
     let Ok(bytes) = usize::try_from(value) else {
-        // glibc takes -1 for the largest threshold.
+        // In glibc, -1 is the largest threshold.
         return c_int::from(value == -1 && set(setting, usize::MAX));
     };
     c_int::from(set(setting, bytes))
@@ -24,9 +23,9 @@ pub unsafe extern "C" fn mallopt(setting: c_int, value: c_int) -> c_int {
 
 fn set(setting: c_int, bytes: usize) -> bool {
     match setting {
-        libc::M_MMAP_THRESHOLD => engine::set(Setting::MapThreshold(bytes)),
-        libc::M_MMAP_MAX if bytes == 0 => engine::set(Setting::MapThreshold(usize::MAX)),
-        libc::M_TRIM_THRESHOLD => engine::set(Setting::TrimThreshold(bytes)),
+        libc::M_MMAP_THRESHOLD => engine::set(Setting::map_threshold(bytes)),
+        libc::M_MMAP_MAX if bytes == 0 => engine::set(Setting::map_threshold(usize::MAX)),
+        libc::M_TRIM_THRESHOLD => engine::set(Setting::trim(bytes)),
         libc::M_MMAP_MAX
         | libc::M_TOP_PAD
         | libc::M_MXFAST
@@ -38,12 +37,12 @@ fn set(setting: c_int, bytes: usize) -> bool {
     true
 }
 
-/// glibc's `malloc_trim`: gives back what can be, but for `keep` bytes at the break. 1 if there was
-/// something.
+/// glibc's `malloc_trim`. Gives free memory back, but for `keep` bytes at the break. Returns 1 if
+/// there was any.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_trim(keep: usize) -> c_int {
     c_int::from(engine::trim(keep))
@@ -53,7 +52,7 @@ pub unsafe extern "C" fn malloc_trim(keep: usize) -> c_int {
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mallinfo2() -> libc::mallinfo2 {
     let usage = engine::usage();
@@ -71,11 +70,11 @@ pub unsafe extern "C" fn mallinfo2() -> libc::mallinfo2 {
     }
 }
 
-/// glibc's `mallinfo`, whose fields are too short for large heaps: they end at `INT_MAX`.
+/// glibc's `mallinfo`. Its fields saturate at `INT_MAX`.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mallinfo() -> libc::mallinfo {
     let usage = engine::usage();
@@ -94,34 +93,37 @@ pub unsafe extern "C" fn mallinfo() -> libc::mallinfo {
     }
 }
 
-/// glibc's `malloc_stats`: a line on the standard error output.
+/// glibc's `malloc_stats`. Prints a line on the standard error output.
 ///
 /// # Safety
 ///
-/// None beyond C's.
+/// None: any arguments are valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_stats() {
     start::print_statistics();
 }
 
-/// Second names that glibc has for its functions: whoever calls one must not get a block of
-/// glibc's, for `free` is ours.
-macro_rules! second_names {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)? = $function:path;)*) => {$(
+/// Defines glibc's aliases of its functions: a caller of one must not get a block of glibc's heap,
+/// which our `free` does not know.
+macro_rules! aliases {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)? = $function:path;
+    )*) => {$(
         $(#[$doc])*
         ///
         /// # Safety
         ///
-        /// As for the first name.
+        /// As for the function that it names.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $type),*) $(-> $answer)? {
-            // SAFETY: the caller's promise.
+            // SAFETY: this function's own clause.
             unsafe { $function($($argument),*) }
         }
     )*};
 }
 
-second_names! {
+aliases! {
     /// `malloc`
     __libc_malloc(size: usize) -> *mut c_void = c::malloc;
     /// `calloc`
@@ -137,5 +139,6 @@ second_names! {
     /// `pvalloc`
     __libc_pvalloc(size: usize) -> *mut c_void = aligned::pvalloc;
     /// `posix_memalign`
-    __posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int = aligned::posix_memalign;
+    __posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int =
+        aligned::posix_memalign;
 }

@@ -1,12 +1,11 @@
-//! The functions that programs call. Each is a line or two: what an odd argument means, and then
-//! the engine.
+//! The functions that programs call. Each interprets its arguments and calls the engine.
 //!
 //! | file | |
 //! |---|---|
-//! | `c.rs` | C's own, and `malloc_usable_size` |
-//! | `aligned.rs` | those that take an alignment |
+//! | `c.rs` | C's functions, and `malloc_usable_size` |
+//! | `aligned.rs` | functions with an alignment |
 //! | `cxx.rs` | C++'s operators `new` and `delete` |
-//! | `glibc.rs` | settings and statistics; second names |
+//! | `glibc.rs` | settings and statistics; aliases |
 
 mod aligned;
 mod c;
@@ -18,7 +17,7 @@ use core::ptr::{self, NonNull};
 
 use crate::errno;
 
-/// What C calls a block, or the lack of one, which leaves a reason in `errno`.
+/// Converts the engine's answer to C's: null and `ENOMEM` for `None`.
 #[inline(always)]
 fn block_or_errno(block: Option<NonNull<u8>>) -> *mut c_void {
     match block {
@@ -33,19 +32,17 @@ fn no_memory() -> *mut c_void {
     ptr::null_mut()
 }
 
-/// A block that a caller hands in; `None`: null.
+/// Converts a caller's pointer to a block; null is `None`. A misaligned pointer ends the process.
 #[inline(always)]
 fn block_of(pointer: *mut c_void) -> Option<NonNull<u8>> {
     let block = NonNull::new(pointer.cast::<u8>())?;
     if !block.addr().get().is_multiple_of(crate::request::ALIGN) {
-        not_ours(block);
+        misaligned(block);
     }
     Some(block)
 }
 
 #[cold]
-fn not_ours(block: NonNull<u8>) -> ! {
-    crate::report::die(format_args!(
-        "{block:p} was handed in, which is no block: none is aligned so"
-    ))
+fn misaligned(block: NonNull<u8>) -> ! {
+    crate::report::die(format_args!("{block:p} is not a block: every block is aligned to 16 bytes"))
 }

@@ -2,57 +2,61 @@
 
 use core::ptr::{self, NonNull};
 
-use super::Refused;
-use crate::errno;
+use brkalloc::{Map, MapError};
 
-/// Maps by `mmap`.
+use crate::errno;
+use crate::request::PAGE;
+
+/// Provider of mappings: `mmap`, `munmap` and `mremap`.
 #[derive(Debug)]
 pub(crate) struct Mappings;
 
-impl Mappings {
-    pub(super) fn map(&mut self, len: usize) -> Result<NonNull<u8>, Refused> {
-        map_anonymous(len, libc::PROT_READ | libc::PROT_WRITE, 0)
+// SAFETY: mappings are private, anonymous, readable and writable, and the kernel places none over
+// another.
+unsafe impl Map for Mappings {
+    const ZEROED: bool = true;
+
+    fn granule(&self) -> usize {
+        PAGE
     }
 
-    /// # Safety
-    ///
-    /// It is one mapping, or a part of one, and nobody uses it any more.
-    pub(super) unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), Refused> {
-        // SAFETY: the caller's promise.
-        let status = errno::unchanged(|| unsafe { libc::munmap(start.as_ptr().cast(), len) });
-        if status == 0 { Ok(()) } else { Err(Refused) }
+    fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
+        map_anonymous(len, 0)
     }
 
-    /// # Safety
-    ///
-    /// It is one mapping. After `Ok` only the new place is used.
-    pub(super) unsafe fn remap(
+    unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
+        // SAFETY: one mapping, no longer used: this method's own clause.
+        let status = errno::preserving(|| unsafe { libc::munmap(start.as_ptr().cast(), len) });
+        if status == 0 { Ok(()) } else { Err(MapError::Refused) }
+    }
+
+    unsafe fn remap(
         &mut self,
         start: NonNull<u8>,
         len: usize,
         new_len: usize,
-    ) -> Result<NonNull<u8>, Refused> {
-        // SAFETY: the caller's promise; it moves to where nothing is.
-        let moved = errno::unchanged(|| unsafe {
+    ) -> Result<NonNull<u8>, MapError> {
+        // SAFETY: one mapping: this method's own clause. The kernel moves it to unused addresses.
+        let moved = errno::preserving(|| unsafe {
             libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE)
         });
-        if moved == libc::MAP_FAILED {
-            Err(Refused)
-        } else {
-            NonNull::new(moved.cast()).ok_or(Refused)
-        }
+        mapped(moved)
     }
 }
 
-/// A new mapping of memory that is nobody's, with this protection.
-pub(super) fn map_anonymous(
-    len: usize,
-    protection: i32,
-    more_flags: i32,
-) -> Result<NonNull<u8>, Refused> {
+/// Maps `len` bytes of readable, writable, zeroed memory.
+pub(super) fn map_anonymous(len: usize, more_flags: i32) -> Result<NonNull<u8>, MapError> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more_flags;
-    // SAFETY: where nothing is.
+    // SAFETY: the kernel chooses unused addresses.
     let start =
-        errno::unchanged(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });
-    if start == libc::MAP_FAILED { Err(Refused) } else { NonNull::new(start.cast()).ok_or(Refused) }
+        errno::preserving(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });
+    mapped(start)
+}
+
+fn mapped(start: *mut libc::c_void) -> Result<NonNull<u8>, MapError> {
+    if start == libc::MAP_FAILED {
+        return Err(MapError::OutOfMemory);
+    }
+    NonNull::new(start.cast()).ok_or(MapError::OutOfMemory)
 }

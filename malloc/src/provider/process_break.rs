@@ -1,29 +1,33 @@
-//! The break of the process, which others move as well (C14).
+//! The break of the process, which other code moves as well (C14).
 //!
 //! ```text
-//!   grow   sbrk(+n) ──(refused)──► the reserve, for good: the break of the process has come up to something, or to its limit
+//!   grow   sbrk(+n) ──(refused)──► the reserve, for good: the break has met a mapping or its limit
 //! ```
 //!
-//! The calls are libc's, because libc remembers where the break is: who calls `sbrk` elsewhere is
-//! told the truth. They are made with the heap locked. Who calls `sbrk` in another thread at the
-//! same moment must not: libc's `sbrk` cannot do that, whoever calls it.
+//! The calls go through libc, which caches the position of the break: other callers of `sbrk` see
+//! every movement. They are made with the heap locked. Another thread must not call `sbrk` at the
+//! same time: libc's `sbrk` is not thread-safe.
 
 use core::ptr::NonNull;
 
-use super::Refused;
+use brkalloc::{Break, BreakError};
+
 use super::reserve::Reserve;
+use crate::request::PAGE;
 use crate::{errno, report};
 
+/// The break of the process, then the reserve.
+///
 /// # Invariants
 ///
-/// `highest`: where the break stood when it was moved here last
+/// `highest` is the position of the break after its last movement by this value.
 #[derive(Debug)]
 pub(crate) struct ProcessBreak {
     highest: usize,
     reserve: Option<Reserve>,
 }
 
-// SAFETY: there is one heap over it, behind a lock; the reserve is this value's alone.
+// SAFETY: one heap owns it, behind a lock; the reserve is owned by this value.
 unsafe impl Send for ProcessBreak {}
 
 impl ProcessBreak {
@@ -31,70 +35,73 @@ impl ProcessBreak {
         Self { highest: 0, reserve: None }
     }
 
-    pub(super) fn end(&self) -> *mut u8 {
-        match &self.reserve {
-            Some(reserve) => reserve.end().as_ptr(),
-            None => self.end_of_process(),
-        }
-    }
-
     fn end_of_process(&self) -> *mut u8 {
-        // SAFETY: moves nothing.
-        let end = errno::unchanged(|| unsafe { libc::sbrk(0) }).cast::<u8>();
+        // SAFETY: an increment of 0 does not move the break.
+        let end = errno::preserving(|| unsafe { libc::sbrk(0) }).cast::<u8>();
         if end.addr() < self.highest {
             report::die(format_args!(
-                "somebody moved the break down to {end:p}, below memory that is in use up to {:#x}",
+                "the program moved the break down to {end:p}, below memory in use up to {:#x}",
                 self.highest
             ));
         }
         end
     }
 
-    pub(super) fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, Refused> {
-        let start = match &mut self.reserve {
-            Some(reserve) => reserve.grow(by)?,
-            None => match self.grow_process(by) {
-                Ok(start) => start,
-                Err(Refused) => self.begin_reserve(by)?,
-            },
-        };
-        Ok(NonNull::slice_from_raw_parts(start, by))
-    }
-
-    fn grow_process(&mut self, by: usize) -> Result<NonNull<u8>, Refused> {
-        let step = isize::try_from(by).map_err(|_| Refused)?;
-        // SAFETY: moves the break up: what lies above it is nobody's.
-        let start = errno::unchanged(|| unsafe { libc::sbrk(step) });
+    fn grow_process(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
+        let step = isize::try_from(by).map_err(|_| BreakError::OutOfMemory)?;
+        // SAFETY: moves the break up, over unused addresses.
+        let start = errno::preserving(|| unsafe { libc::sbrk(step) });
         if start.addr() == usize::MAX {
-            return Err(Refused);
+            return Err(BreakError::OutOfMemory);
         }
         self.highest = start.addr() + by;
-        NonNull::new(start.cast()).ok_or(Refused)
+        NonNull::new(start.cast()).ok_or(BreakError::OutOfMemory)
     }
 
-    /// The heap's next memory, and all from then on, lies above what it has: its regions are in
-    /// ascending order.
+    /// Switches to a reserve above all memory of the heap, whose regions are in ascending order.
     #[cold]
-    fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, Refused> {
+    fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
         let mut reserve = Reserve::above(self.end_of_process().addr(), by)?;
         let start = reserve.grow(by)?;
         self.reserve = Some(reserve);
         Ok(start)
     }
+}
 
-    /// # Safety
-    ///
-    /// The `by` bytes below the end were granted, and nobody uses them any more.
-    pub(super) unsafe fn shrink(&mut self, by: usize) -> Result<(), Refused> {
+// SAFETY: a grant lies between the old and the new break of the process, or in the reserve, which
+// is mapped for this value alone; both are readable, writable, zeroed, and not used by other code.
+unsafe impl Break for ProcessBreak {
+    const ZEROED: bool = true;
+
+    fn granule(&self) -> usize {
+        PAGE
+    }
+
+    fn end(&self) -> *mut u8 {
+        match &self.reserve {
+            Some(reserve) => reserve.end().as_ptr(),
+            None => self.end_of_process(),
+        }
+    }
+
+    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        let start = match &mut self.reserve {
+            Some(reserve) => reserve.grow(by)?,
+            None => self.grow_process(by).or_else(|_| self.begin_reserve(by))?,
+        };
+        Ok(NonNull::slice_from_raw_parts(start, by))
+    }
+
+    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
         if let Some(reserve) = &mut self.reserve {
-            // SAFETY: the caller's promise.
+            // SAFETY: this method's own clause.
             return unsafe { reserve.shrink(by) };
         }
-        let step = isize::try_from(by).map_err(|_| Refused)?;
-        // SAFETY: the caller's promise.
-        let before = errno::unchanged(|| unsafe { libc::sbrk(-step) });
+        let step = isize::try_from(by).map_err(|_| BreakError::Refused)?;
+        // SAFETY: the bytes below the break were granted and are no longer used.
+        let before = errno::preserving(|| unsafe { libc::sbrk(-step) });
         if before.addr() == usize::MAX {
-            return Err(Refused);
+            return Err(BreakError::Refused);
         }
         self.highest = before.addr() - by;
         Ok(())

@@ -1,21 +1,22 @@
-//! A break of our own, for when that of the process cannot move: in addresses that are mapped for
-//! nothing else.
+//! A second break, in reserved addresses, for a process whose own break cannot move.
 
 use core::ptr::NonNull;
 
+use brkalloc::{BreakError, Map};
+
+use super::Mappings;
 use super::mappings::map_anonymous;
-use super::{Mappings, Refused};
 use crate::errno;
 
-/// Lengths to ask for, in bytes: addresses cost nothing, unless they are limited.
+/// Lengths of the reservation to try, in bytes: addresses cost nothing unless they are limited.
 const LENGTHS: [usize; 4] = [64 << 30, 4 << 30, 256 << 20, 16 << 20];
 
 /// Reserved addresses, of which the lower part is granted.
 ///
 /// # Invariants
 ///
-/// * `[base, base + len)` is one mapping of this value's; `used ≤ len`
-/// * what lies above `base + used` is zero when it is granted
+/// * `[base, base + len)` is one mapping, owned by this value; `used ≤ len`
+/// * memory above `base + used` reads as zero when it is granted
 #[derive(Debug)]
 pub(super) struct Reserve {
     base: NonNull<u8>,
@@ -24,30 +25,30 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// Reserves addresses, all above `lowest`, for `least` bytes or more.
-    pub(super) fn above(lowest: usize, least: usize) -> Result<Self, Refused> {
+    /// Reserves `least` bytes of addresses or more, all above `lowest`.
+    pub(super) fn above(lowest: usize, least: usize) -> Result<Self, BreakError> {
         let mut lengths = LENGTHS.into_iter().filter(|&len| len >= least);
-        lengths.find_map(|len| Self::of(len, lowest).ok()).ok_or(Refused)
+        lengths.find_map(|len| Self::with_len(len, lowest)).ok_or(BreakError::OutOfMemory)
     }
 
-    fn of(len: usize, lowest: usize) -> Result<Self, Refused> {
-        let base = map_anonymous(len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_NORESERVE)?;
+    fn with_len(len: usize, lowest: usize) -> Option<Self> {
+        let base = map_anonymous(len, libc::MAP_NORESERVE).ok()?;
         if base.addr().get() > lowest {
-            return Ok(Self { base, len, used: 0 });
+            return Some(Self { base, len, used: 0 });
         }
-        // SAFETY: a new mapping that nobody has seen.
-        unsafe { Mappings.unmap(base, len) }?;
-        Err(Refused)
+        // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
+        let _ = unsafe { Mappings.unmap(base, len) };
+        None
     }
 
     pub(super) fn end(&self) -> NonNull<u8> {
-        // SAFETY: inside the mapping, or its end.
+        // SAFETY: `used ≤ len`, so the result is inside the mapping, or its end.
         unsafe { self.base.add(self.used) }
     }
 
-    pub(super) fn grow(&mut self, by: usize) -> Result<NonNull<u8>, Refused> {
+    pub(super) fn grow(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
         if by > self.len - self.used {
-            return Err(Refused);
+            return Err(BreakError::OutOfMemory);
         }
         let start = self.end();
         self.used += by;
@@ -56,18 +57,16 @@ impl Reserve {
 
     /// # Safety
     ///
-    /// The `by` bytes below the end were granted, and nobody uses them any more.
-    pub(super) unsafe fn shrink(&mut self, by: usize) -> Result<(), Refused> {
-        let used = self.used.checked_sub(by).ok_or(Refused)?;
-        // SAFETY: inside the mapping.
-        let start = unsafe { self.base.add(used) };
-        // SAFETY: nobody uses it. Of what is not a whole page the kernel forgets nothing, so it
-        // refuses if `start` is not aligned to one.
-        let status = errno::unchanged(|| unsafe {
-            libc::madvise(start.as_ptr().cast(), by, libc::MADV_DONTNEED)
+    /// The `by` bytes below the end were granted, and are no longer used.
+    pub(super) unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        let used = self.used.checked_sub(by).ok_or(BreakError::Refused)?;
+        // SAFETY: `used < len`, so `start` is inside the mapping, and so is all up to the end. The
+        // kernel discards whole pages only, so it refuses a start inside a page.
+        let status = errno::preserving(|| unsafe {
+            libc::madvise(self.base.add(used).as_ptr().cast(), by, libc::MADV_DONTNEED)
         });
         if status != 0 {
-            return Err(Refused);
+            return Err(BreakError::Refused);
         }
         self.used = used;
         Ok(())

@@ -172,12 +172,12 @@ fn assert_aborts(source: &str, argument: &str, variables: &[(&str, &str)], messa
 
 #[test]
 fn c14_somebody_takes_the_memory_away() {
-    assert_aborts("foreign_break.c", "take", &[], "somebody moved the break down");
+    assert_aborts("foreign_break.c", "take", &[], "the program moved the break down");
 }
 
 #[test]
 fn an_address_that_is_no_block_is_told() {
-    assert_aborts("misuse.c", "misaligned", &[], "which is no block");
+    assert_aborts("misuse.c", "misaligned", &[], "is not a block");
 }
 
 #[test]

@@ -18,10 +18,10 @@ use crate::small::{Class, PAGE, len_of};
 std::thread_local!(static SLOT: Cell<usize> = const { Cell::new(0) });
 
 /// Three slots, of which a case says on which it is.
-struct Slots;
+struct ThreeSlots;
 
 // SAFETY: each case has one thread, and a heap of its own.
-unsafe impl Cpu for Slots {
+unsafe impl crate::Cpu for ThreeSlots {
     const NESTS: bool = false;
 
     fn slots(&self) -> usize {
@@ -36,7 +36,7 @@ unsafe impl Cpu for Slots {
 /// A heap with two arenas of several segments, some of which have several units, and a slot
 /// without.
 struct Victim {
-    heap: ArenaHeap<FixedBreak, Slots>,
+    heap: ArenaHeap<FixedBreak, ThreeSlots>,
     /// For each arena, the start of its first segment with a unit behind the first, and a block
     /// there.
     longer: [usize; 2],
@@ -51,7 +51,7 @@ impl Victim {
     fn new() -> Self {
         let memory: Box<[u8; 8 << 20]> =
             vec![0; 8 << 20].into_boxed_slice().try_into().expect("as long as that");
-        let heap = ArenaHeap::new(FixedBreak::from_array(Box::leak(memory)), Slots);
+        let heap = ArenaHeap::new(FixedBreak::from_array(Box::leak(memory)), ThreeSlots);
         let mut victim = Self { heap, longer: [0; 2], in_run: [0; 2] };
         for slot in 0..2 {
             SLOT.set(slot);
@@ -77,13 +77,13 @@ impl Victim {
         victim
     }
 
-    fn shared(&self) -> &Shared<Arena<FixedBreak, crate::NoMap, crate::lock::Spin>> {
+    fn shared(&self) -> &Shared<Arena<FixedBreak, crate::NoMap, crate::Usual, crate::lock::Spin>> {
         self.heap.shared().expect("there are arenas")
     }
 
     fn check(&self) -> Result<(), Corruption> {
         // SAFETY: each case has one thread.
-        unsafe { self.heap.quiet() }.check()
+        unsafe { self.heap.exclusive() }.check()
     }
 
     /// What the map says of a page.
@@ -246,7 +246,7 @@ fn a_part_of_the_map_that_is_not_the_parents_is_found() {
     let mut parts = Vec::new();
     map.parts(|part, layout| parts.push((part.addr().get(), layout)));
     let [(leaf, layout)] = parts[..] else { panic!("8 MiB have one leaf, or two: {parts:?}") };
-    let room = |parent: &crate::Heap<FixedBreak>| parent.room_from(leaf);
+    let room = |parent: &crate::Heap<FixedBreak>| room_from(parent.chunks(), leaf);
     assert!(victim.heap.with_parent(room).unwrap() >= layout.size());
     // The word of the map that leads there.
     let (words, len) =

@@ -1,11 +1,12 @@
-//! Links of the front cache that were overwritten (feature `checked`): noticed before they are
+//! Links of the front cache that were overwritten (of a checked heap): noticed before they are
 //! followed.
 
 use core::ptr::NonNull;
 
 use super::{Cache, Link};
+use crate::cell::Form;
+use crate::link_copy::{self, BrokenLink};
 use crate::small::front::Front;
-use crate::small::link_copy::{self, BrokenLink};
 
 /// The link of a block in the cache, as a number.
 ///
@@ -43,7 +44,7 @@ pub(super) unsafe fn note(block: NonNull<Link>) {
     unsafe { link_copy::write(block.cast(), link) };
 }
 
-impl<const LISTS: usize> Cache<LISTS> {
+impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
     /// Looks at the link that the next block of the class with this number has. If it was
     /// overwritten, the list ends with that block: what was behind it is lost, and
     /// [`take_broken`](Cache::take_broken) tells.

@@ -4,8 +4,8 @@
 use core::ptr::NonNull;
 
 use super::{NOWHERE, Run, blocks_of};
+use crate::link_copy::{self, BrokenLink};
 use crate::small::class::Class;
-use crate::small::link_copy::{self, BrokenLink};
 
 /// The link of a free block.
 ///

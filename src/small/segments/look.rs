@@ -45,7 +45,7 @@ impl SegmentMap {
         room_from: impl Fn(usize) -> Option<usize>,
     ) -> Option<(usize, usize, usize)> {
         let outside = |at: usize, layout: Layout| {
-            let room = if at.is_multiple_of(layout.align()) { room_from(at)? } else { 0 };
+            let room = if at % layout.align() == 0 { room_from(at)? } else { 0 };
             (room < layout.size()).then_some((at, layout.size(), room))
         };
         let mut window = &self.first;

@@ -1,4 +1,4 @@
-//! A slot that is retired: who tidies it up, and who gets it next.
+//! A slot that is abandoned: who tidies it up, and who gets it next.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -39,31 +39,33 @@ impl Model {
     }
 
     fn adopt(&self) {
-        if self.slot.state() == State::Retired && self.slot.change(State::Retired, State::Claimed) {
+        if self.slot.state() == State::Abandoned
+            && self.slot.change(State::Abandoned, State::Claimed)
+        {
             self.slot.set_untidy(false);
             self.use_arena();
-            self.slot.release(State::Retired);
+            self.slot.release(State::Abandoned);
         }
     }
 
     /// Somebody who forks, in whose child nobody else is.
     fn fork(&self) {
-        if self.slot.change(State::Retired, State::Held) {
+        if self.slot.change(State::Abandoned, State::Held) {
             self.use_arena();
             assert!(!self.slot.is_untidy());
             self.slot.set_untidy(true);
-            self.slot.release(State::Retired);
+            self.slot.release(State::Abandoned);
         }
     }
 
-    fn retire(&self) {
+    fn abandon(&self) {
         self.use_arena();
-        self.slot.release(State::Retired);
+        self.slot.release(State::Abandoned);
     }
 
     /// True if the slot was attached. If not, somebody tidies it up just now.
     fn attach(&self) -> bool {
-        let attached = self.slot.change(State::Retired, State::Attached);
+        let attached = self.slot.change(State::Abandoned, State::Attached);
         if attached {
             self.use_arena();
         }
@@ -75,7 +77,7 @@ impl Model {
 fn two_adopters_and_the_next_user_are_never_in_the_arena_together() {
     loom::model(|| {
         let model = Model::new(1);
-        model.retire();
+        model.abandon();
         model.blocks.free(0..1);
         let others: Vec<_> = (0..2)
             .map(|_| {
@@ -96,7 +98,7 @@ fn two_adopters_and_the_next_user_are_never_in_the_arena_together() {
 fn nobody_is_in_a_retired_arena_that_is_held_for_a_fork() {
     loom::model(|| {
         let model = Model::new(1);
-        model.retire();
+        model.abandon();
         model.blocks.free(0..1);
         let forking = {
             let model = Arc::clone(&model);
@@ -129,7 +131,7 @@ fn what_is_freed_while_a_slot_retires_is_found_by_the_next_user() {
             thread::spawn(move || model.adopt())
         };
         thread::yield_now();
-        model.retire();
+        model.abandon();
         freeing.join().unwrap();
         adopting.join().unwrap();
         assert!(model.attach());

@@ -54,13 +54,13 @@ pub(crate) const PACKETS: usize = 2;
 
 /// What is in a packet, as in `src/arena/sync.rs`.
 #[derive(Debug)]
-pub(crate) struct BatchCell(UnsafeCell<Batch>);
+pub(crate) struct BatchCell<T>(UnsafeCell<T>);
 
-impl BatchCell {
+impl<T: Copy> BatchCell<T> {
     /// # Safety
     ///
     /// As in `src/arena/sync.rs`.
-    pub(crate) unsafe fn write(&self, batch: &Batch) {
+    pub(crate) unsafe fn write(&self, batch: &T) {
         // SAFETY: loom looks whether it is ordered.
         self.0.with_mut(|place| unsafe { *place = *batch });
     }
@@ -71,7 +71,7 @@ impl BatchCell {
     /// # Safety
     ///
     /// As in `src/arena/sync.rs`.
-    pub(crate) unsafe fn read(&self, look: impl FnOnce(&Batch)) {
+    pub(crate) unsafe fn read(&self, look: impl FnOnce(&T)) {
         // SAFETY: loom looks whether it is ordered.
         self.0.with(|place| look(unsafe { &*place }));
     }

@@ -5,43 +5,26 @@ use alloc::vec::Vec;
 use kernel_demo::address_space::Cause;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::{Accounting, Options, Settings};
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use super::{SEGV, WELL, options, run, settings, shows, tail};
 
-pub const CASES: &[Case] = cases!("programs":
-    hello,
-    c24_maps_story,
-    c12_lazy,
-    c15_pinned,
-    c19_segv,
-    c19_twins,
-    c16_shared,
-    c14_foreign,
-    c18_realmode,
-    churn,
-    fork,
-    simple,
-    spin,
-    usertests,
-    c20_layout,
-    costs,
-    touch,
-    c19_each_segmentation_fault_is_reported,
-    c19_a_fault_harms_nobody_else,
-);
+use crate::common::case;
 
+#[case]
 fn hello() -> CaseResult {
     let ran = shows("hello", &["one", "two"])?;
     ensure_eq!(ran.lines("arguments: ").next(), Some("2"));
     Ok(())
 }
 
+#[case]
 fn c24_maps_story() -> CaseResult {
     shows("maps-story", &[]).map(drop)
 }
 
+#[case]
 fn c12_lazy() -> CaseResult {
     // The break moves by more memory than there is, so nobody may count what is promised.
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
@@ -50,54 +33,67 @@ fn c12_lazy() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c15_pinned() -> CaseResult {
     shows("pinned", &[]).map(drop)
 }
 
+#[case]
 fn c19_segv() -> CaseResult {
     shows("segv", &[]).map(drop)
 }
 
+#[case]
 fn c19_twins() -> CaseResult {
     shows("twins", &[]).map(drop)
 }
 
+#[case]
 fn c16_shared() -> CaseResult {
     shows("shared", &[]).map(drop)
 }
 
+#[case]
 fn c14_foreign() -> CaseResult {
     shows("foreign", &[]).map(drop)
 }
 
+#[case]
 fn c18_realmode() -> CaseResult {
     shows("realmode", &[]).map(drop)
 }
 
+#[case]
 fn churn() -> CaseResult {
     shows("churn", &[]).map(drop)
 }
 
+#[case]
 fn fork() -> CaseResult {
     shows("fork", &[]).map(drop)
 }
 
+#[case]
 fn simple() -> CaseResult {
     shows("simple", &[]).map(drop)
 }
 
+#[case]
 fn spin() -> CaseResult {
     shows("spin", &[]).map(drop)
 }
 
+#[case]
 fn c20_layout() -> CaseResult {
     shows("layout", &[]).map(drop)
 }
 
+#[case]
 fn costs() -> CaseResult {
     shows("costs", &["4"]).map(drop)
 }
 
+#[case]
 fn touch() -> CaseResult {
     let ran = shows("touch", &["512", "32"])?;
     ensure_eq!(
@@ -109,6 +105,7 @@ fn touch() -> CaseResult {
 
 /// xv6's catalogue. One of its cases moves the break by more memory than there is, so nobody may
 /// count what is promised.
+#[case]
 fn usertests() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
     let ran = run(settings, Options { quiet: true, ..options() }, &[("usertests", &[])])?;
@@ -127,6 +124,7 @@ fn usertests() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c19_each_segmentation_fault_is_reported() -> CaseResult {
     for (name, cause) in [
         ("unmapped", Cause::Unmapped),
@@ -162,6 +160,7 @@ fn c19_each_segmentation_fault_is_reported() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c19_a_fault_harms_nobody_else() -> CaseResult {
     let ran = run(
         settings(),

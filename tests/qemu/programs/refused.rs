@@ -1,45 +1,44 @@
 //! Each frame of whole runs is refused once.
 
 use kernel_demo::system::{KernelSystem, Options};
-use kernel_demo::testing::{Case, CaseResult, fail_nth};
-use kernel_demo::{cases, ensure};
+use kernel_demo::testing::{CaseResult, fail_nth};
+use kernel_demo::ensure;
 
 use super::{SEGV, options, settings, tail};
 
-pub const CASES: &[Case] = cases!("programs":
-    each_refused_frame_of_hello_is_survived,
-    each_refused_frame_of_maps_story_is_survived,
-    each_refused_frame_of_fork_is_survived,
-    each_refused_frame_of_pinned_is_survived,
-    each_refused_frame_of_simple_is_survived,
-    each_refused_frame_of_twins_is_survived,
-    each_refused_frame_of_shared_is_survived,
-);
+use crate::common::case;
 
+#[case]
 fn each_refused_frame_of_hello_is_survived() -> CaseResult {
     each_refused_frame_is_survived("hello", 30)
 }
 
+#[case]
 fn each_refused_frame_of_maps_story_is_survived() -> CaseResult {
     each_refused_frame_is_survived("maps-story", 50)
 }
 
+#[case]
 fn each_refused_frame_of_fork_is_survived() -> CaseResult {
     each_refused_frame_is_survived("fork", 100)
 }
 
+#[case]
 fn each_refused_frame_of_pinned_is_survived() -> CaseResult {
     each_refused_frame_is_survived("pinned", 50)
 }
 
+#[case]
 fn each_refused_frame_of_simple_is_survived() -> CaseResult {
     each_refused_frame_is_survived("simple", 50)
 }
 
+#[case]
 fn each_refused_frame_of_twins_is_survived() -> CaseResult {
     each_refused_frame_is_survived("twins", 50)
 }
 
+#[case]
 fn each_refused_frame_of_shared_is_survived() -> CaseResult {
     each_refused_frame_is_survived("shared", 100)
 }

@@ -6,23 +6,14 @@ use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::status::{Signal, Status};
 use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, SpawnError, Trace};
-use kernel_demo::testing::{Case, CaseResult, Failed, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, Failed, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use super::{Ran, WELL, options, run, settings, shows, tail};
 
-pub const CASES: &[Case] = cases!("programs":
-    spinning_programs_take_turns,
-    strict_accounting_refuses,
-    overcommit_kills_who_touches_too_much,
-    data_limit,
-    no_such_program,
-    c21_the_seed_decides_the_layout,
-    c17_trace,
-    fault_around_saves_faults,
-    input_is_read,
-);
+use crate::common::case;
 
+#[case]
 fn spinning_programs_take_turns() -> CaseResult {
     let ran = run(
         settings(),
@@ -42,12 +33,14 @@ fn spinning_programs_take_turns() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn strict_accounting_refuses() -> CaseResult {
     let ran = shows("hungry", &["1000"])?;
     ensure_eq!(ran.lines("refused: ").count(), 1);
     Ok(())
 }
 
+#[case]
 fn overcommit_kills_who_touches_too_much() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
     let ran = run(settings, options(), &[("hungry", &["1000"]), ("spin", &[])])?;
@@ -61,12 +54,14 @@ fn overcommit_kills_who_touches_too_much() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn no_such_program() -> CaseResult {
     let mut system = KernelSystem::start(settings()).or_fail("a system")?;
     ensure_eq!(system.start_program("hell", &[], options()), Err(SpawnError::Errno(Errno::ENOENT)));
     Ok(())
 }
 
+#[case]
 fn data_limit() -> CaseResult {
     let ran = run(
         settings(),
@@ -78,6 +73,7 @@ fn data_limit() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c21_the_seed_decides_the_layout() -> CaseResult {
     let maps = |seed| -> Result<Ran, Failed> {
         run(settings(), Options { seed, ..options() }, &[("maps-story", &[])])
@@ -93,6 +89,7 @@ fn c21_the_seed_decides_the_layout() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn c17_trace() -> CaseResult {
     let ran = run(
         settings(),
@@ -116,6 +113,7 @@ fn c17_trace() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn fault_around_saves_faults() -> CaseResult {
     let faults = |pages| -> Result<u64, Failed> {
         let fault_around = FaultAround::pages(pages).or_fail("a power of two")?;
@@ -131,6 +129,7 @@ fn fault_around_saves_faults() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn input_is_read() -> CaseResult {
     let settings = Settings { input: Input::Text(b"first line\nsecond"), ..settings() };
     let ran = run(settings, options(), &[("echo", &[])])?;

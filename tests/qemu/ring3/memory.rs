@@ -10,22 +10,14 @@ use kernel_demo::arch::{probe, user};
 use kernel_demo::heap::HEAP;
 use kernel_demo::memory::layout::{PHYSICAL_MEMORY, STACKS};
 use kernel_demo::memory::{Access, BreakId, Permissions, Registers, Stop};
-use kernel_demo::testing::{Case, CaseResult, OrFail, fail_nth};
-use kernel_demo::{cases, ensure_eq};
+use kernel_demo::testing::{CaseResult, OrFail, fail_nth};
+use kernel_demo::ensure_eq;
 
 use super::{DATA, EVERYWHERE, Program, RW, STACK_TOP, TEXT, page_fault, program, spot};
+use crate::common::case;
 use crate::PAGE;
 
-pub const CASES: &[Case] = cases!("ring3::memory":
-    the_kernels_memory_is_out_of_reach,
-    smap_and_smep_keep_the_kernel_from_a_programs_memory,
-    equal_addresses_of_two_programs_are_different_memory,
-    what_is_protected_or_moved_is_so_at_once,
-    a_forked_program_writes_to_its_own_copy,
-    a_page_that_may_not_be_read_faults,
-    each_refused_frame_leaves_programs_whole,
-);
-
+#[case]
 fn the_kernels_memory_is_out_of_reach() -> CaseResult {
     let boxed = Box::new(7_u64);
     let on_stack = 7_u64;
@@ -65,6 +57,7 @@ fn tried_by_the_kernel(program: &Program, address: u64) -> (Option<u64>, Option<
     unsafe { user::on_tables_of(&program.pages, attempts) }
 }
 
+#[case]
 fn smap_and_smep_keep_the_kernel_from_a_programs_memory() -> CaseResult {
     /// The page is mapped; an instruction was fetched from it.
     const PRESENT: u64 = 1;
@@ -93,6 +86,7 @@ fn smap_and_smep_keep_the_kernel_from_a_programs_memory() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn equal_addresses_of_two_programs_are_different_memory() -> CaseResult {
     let text = program!("2:", "mov rbx, [rdi]", "mov [rdi], rax", "syscall", "jmp 2b");
     let mut programs = [Program::new(text)?, Program::new(text)?];
@@ -110,6 +104,7 @@ fn equal_addresses_of_two_programs_are_different_memory() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn what_is_protected_or_moved_is_so_at_once() -> CaseResult {
     let mut program =
         Program::new(program!("2:", "mov [rdi], rax", "mov rbx, [rdi]", "syscall", "jmp 2b"))?;
@@ -130,6 +125,7 @@ fn what_is_protected_or_moved_is_so_at_once() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
     let mut parent =
         Program::new(program!("mov [rdi], rax", "syscall", "mov [rdi], rax", "syscall"))?;
@@ -152,6 +148,7 @@ fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn a_page_that_may_not_be_read_faults() -> CaseResult {
     let mut program = Program::new(program!("mov rbx, [rdi]", "syscall"))?;
     program.registers.rdi = DATA;
@@ -163,6 +160,7 @@ fn a_page_that_may_not_be_read_faults() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn each_refused_frame_leaves_programs_whole() -> CaseResult {
     let requests = fail_nth(|| {
         let text = program!("mov [rdi], rax", "syscall");

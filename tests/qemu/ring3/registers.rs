@@ -1,19 +1,13 @@
 //! What programs keep across a stop, and what of theirs does not reach the kernel.
 
 use kernel_demo::memory::{Registers, Stop};
-use kernel_demo::testing::{Case, CaseResult};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 use x86_64::registers::rflags::{self, RFlags};
 
 use super::{Program, TEXT, exception, program};
 
-pub const CASES: &[Case] = cases!("ring3::registers":
-    all_registers_are_kept_across_an_exception,
-    all_registers_are_kept_across_a_system_call_but_the_two_it_uses,
-    flags_are_the_programs_as_far_as_they_are_its_business,
-    flags_of_the_program_do_not_reach_the_kernel,
-    single_steps_come_one_by_one,
-);
+use crate::common::case;
 
 /// A different number in each register that is not special.
 fn distinct() -> Registers {
@@ -40,6 +34,7 @@ fn distinct() -> Registers {
     }
 }
 
+#[case]
 fn all_registers_are_kept_across_an_exception() -> CaseResult {
     let mut program = Program::new(program!("ud2"))?;
     program.registers = distinct();
@@ -50,6 +45,7 @@ fn all_registers_are_kept_across_an_exception() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn all_registers_are_kept_across_a_system_call_but_the_two_it_uses() -> CaseResult {
     let mut program = Program::new(program!("syscall", "syscall", "not rcx", "syscall"))?;
     program.registers = distinct();
@@ -64,6 +60,7 @@ fn all_registers_are_kept_across_a_system_call_but_the_two_it_uses() -> CaseResu
     Ok(())
 }
 
+#[case]
 fn flags_are_the_programs_as_far_as_they_are_its_business() -> CaseResult {
     let mut program = Program::new(program!("ud2"))?;
     let trap = RFlags::TRAP_FLAG.bits();
@@ -88,6 +85,7 @@ fn flags_are_the_programs_as_far_as_they_are_its_business() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn flags_of_the_program_do_not_reach_the_kernel() -> CaseResult {
     for text in [program!("push rax", "popfq", "syscall"), program!("push rax", "popfq", "ud2")] {
         let mut program = Program::new(text)?;
@@ -110,6 +108,7 @@ fn flags_of_the_program_do_not_reach_the_kernel() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn single_steps_come_one_by_one() -> CaseResult {
     let mut program = Program::new(program!("nop", "syscall", "nop", "nop"))?;
     let step = |program: &mut Program| {

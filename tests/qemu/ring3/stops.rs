@@ -3,23 +3,14 @@
 use kernel_demo::arch::timer::Ticking;
 use kernel_demo::memory::layout::{LOWER_HALF_END, PHYSICAL_MEMORY};
 use kernel_demo::memory::{Access, Registers, Stop};
-use kernel_demo::testing::{Case, CaseResult, OrFail};
-use kernel_demo::{cases, ensure, ensure_eq, ensure_matches};
+use kernel_demo::testing::{CaseResult, OrFail};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program, spot};
+use crate::common::case;
 use crate::PAGE;
 
-pub const CASES: &[Case] = cases!("ring3::stops":
-    a_system_call_stops_the_program_and_goes_on_behind_it,
-    page_faults_say_what_was_done_and_the_instruction_runs_again,
-    other_exceptions_come_with_vector_and_error_code,
-    what_only_the_kernel_may_do_is_an_exception,
-    floating_point_and_vectors_are_exceptions,
-    the_timer_stops_an_endless_loop,
-    without_the_timer_no_tick_comes,
-    an_address_that_is_not_canonical_is_not_returned_to,
-);
-
+#[case]
 fn a_system_call_stops_the_program_and_goes_on_behind_it() -> CaseResult {
     let mut program =
         Program::new(program!("mov eax, 39", "mov edi, 7", "syscall", "mov rbx, rax", "syscall"))?;
@@ -33,6 +24,7 @@ fn a_system_call_stops_the_program_and_goes_on_behind_it() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult {
     let text = program!("mov rax, [rdi]", "mov [rsi], rax", "jmp rdx");
     let (mut program, rip) = (Program::new(text)?, TEXT);
@@ -56,6 +48,7 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
     Ok(())
 }
 
+#[case]
 fn other_exceptions_come_with_vector_and_error_code() -> CaseResult {
     let stop =
         |text| Program::new(text).map(|mut program| (program.run(), program.registers.rip - TEXT));
@@ -73,6 +66,7 @@ fn other_exceptions_come_with_vector_and_error_code() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn what_only_the_kernel_may_do_is_an_exception() -> CaseResult {
     for text in [
         program!("hlt"),
@@ -94,6 +88,7 @@ fn what_only_the_kernel_may_do_is_an_exception() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn floating_point_and_vectors_are_exceptions() -> CaseResult {
     for (text, vector) in [
         (program!("fld1"), 7),
@@ -106,6 +101,7 @@ fn floating_point_and_vectors_are_exceptions() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn the_timer_stops_an_endless_loop() -> CaseResult {
     let mut program = Program::new(program!("2:", "inc rax", "jmp 2b"))?;
     let ticking = Ticking::every(1000);
@@ -123,6 +119,7 @@ fn the_timer_stops_an_endless_loop() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn without_the_timer_no_tick_comes() -> CaseResult {
     // Long enough for many ticks, if there were any.
     let mut program =
@@ -132,6 +129,7 @@ fn without_the_timer_no_tick_comes() -> CaseResult {
     Ok(())
 }
 
+#[case]
 fn an_address_that_is_not_canonical_is_not_returned_to() -> CaseResult {
     const LAST: u64 = LOWER_HALF_END - PAGE;
     let mut program = Program::new(program!("jmp rax"))?;

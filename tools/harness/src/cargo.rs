@@ -40,6 +40,17 @@ pub fn host(project: &Project, folder: &Path, sort: &str) -> Command {
     command
 }
 
+/// The program that counts instructions, without its arguments. Flags that a reader has set
+/// would make another program.
+pub fn budgets(project: &Project) -> Command {
+    let mut command = host(project, project.root(), "");
+    for variable in FOR_HOST_BUILDS {
+        command.env_remove(variable);
+    }
+    command.args(["run", "--profile", "budgets", "--package", "budgets", "--"]);
+    command
+}
+
 /// The cargo that can build for the kernel's target and rebuild the standard library for any other.
 pub fn freestanding(project: &Project, setup: &Setup, folder: &Path, sort: &str) -> Command {
     let mut path = vec![setup.bin.clone()];

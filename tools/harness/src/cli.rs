@@ -3,7 +3,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::project::{Project, Setup};
 use crate::qemu::{Accel, Machine};
+use crate::{Error, kvm};
 
 /// Builds brkalloc's kernel images, boots them under QEMU, and judges what they report.
 #[derive(Debug, Parser)]
@@ -17,29 +19,17 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Every suite, one after the other; the last line is `N passed, M failed`.
-    Test {
-        /// Which tests.
-        #[command(flatten)]
-        filter: Filter,
-        /// Where to boot the images.
-        #[command(flatten)]
-        machine: MachineOptions,
-        /// Run only steps whose title contains this.
-        #[arg(long, env = "STEP", hide_env_values = true, value_name = "PART")]
-        step: Option<String>,
-        /// Show all that the compilers and tests write, not only verdicts.
-        #[arg(long, short)]
-        verbose: bool,
-    },
+    /// Formatting, lints, unit tests and host suites; the last line is `N passed, M failed`.
+    Check(TestOptions),
+    /// The same, and a short form of each other kind of test.
+    Test(TestOptions),
+    /// Everything, in its long form.
+    TestAll(TestOptions),
     /// The QEMU suite alone.
     Suite {
         /// Which cases.
         #[command(flatten)]
         filter: Filter,
-        /// With the allocator's profile `checked` on.
-        #[arg(long)]
-        checked: bool,
         /// Print the names of the cases instead of running them.
         #[arg(long)]
         list: bool,
@@ -63,11 +53,41 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
-    /// What the allocator takes of a small target; the exit status tells whether the `tiny` profile
+    /// What the allocator takes of a small target; the exit status tells whether `SmallHeap`
     /// keeps its limits.
     Size,
-    /// Whether the profile `checked` leaves a trace where it is off; the exit status tells.
-    NoTrace,
+    /// Kills builds at random moments, then builds, and boots what came of it.
+    KillBuilds {
+        /// How many.
+        #[arg(long, env = "KILLS", hide_env_values = true, default_value_t = 20)]
+        kills: u32,
+        /// When, and whom.
+        #[arg(long, env = "SEED", hide_env_values = true, default_value_t = 1)]
+        seed: u64,
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
+    /// Builds what `kill-builds` builds; for the program itself.
+    #[command(hide = true)]
+    BuildKilled,
+}
+
+/// What `check`, `test` and `test-all` take.
+#[derive(Args, Debug)]
+pub struct TestOptions {
+    /// Which tests.
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Where to boot the images.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Run only steps whose title contains this.
+    #[arg(long, env = "STEP", hide_env_values = true, value_name = "PART")]
+    pub step: Option<String>,
+    /// Show all that the compilers and tests write, not only verdicts.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Which tests to run.
@@ -113,6 +133,18 @@ impl MachineOptions {
     /// The machine that counts instructions.
     pub fn for_counting(&self) -> Machine {
         Machine { accel: Accel::Counting, smp: 1, ..self.machine("64M") }
+    }
+
+    /// Finds out, where KVM is asked for, whether it works.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn check(&self, project: &Project, setup: &Setup) -> Result<(), Error> {
+        match self.accel {
+            Accel::Kvm => kvm::probe(&setup.qemu, &project.target("kvm-probe.bin")),
+            Accel::Tcg | Accel::Counting => Ok(()),
+        }
     }
 
     fn machine(&self, default_mem: &str) -> Machine {

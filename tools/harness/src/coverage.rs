@@ -1,21 +1,15 @@
 //! Which cases of the host suites run in the kernel as well. Pure.
 //!
-//! Every one must, or stand with its reason in the table of docs/TESTING.md. Both lists come from
-//! those who run the cases: from the suites' program asked with `--list`, and from the kernel's
-//! answer to `list`.
+//! Every one must, or have a reason: `#[case(host_only = "reason")]`, which the kernel tells, or
+//! `host_only!("reason");` for a whole file. Both lists come from those who run the cases: from the
+//! suites' program asked with `--list`, and from the kernel's answers to `list`.
 
 use std::collections::BTreeSet;
 
 use crate::libtest;
 
-/// The heading in docs/TESTING.md above the table of cases that run on the host alone.
-const HEADING: &str = "## On the host alone";
-
 /// What the kernel calls a host suite's case: this, suite and case.
 const IN_KERNEL: &str = "host::";
-
-/// Where the macro `cases!` puts a suite's tests on the host.
-const LISTED: &str = "::cases::";
 
 /// The program of all suites.
 const PROGRAM: &str = "tests/all.rs";
@@ -29,7 +23,7 @@ pub fn on_host(output: &str) -> BTreeSet<String> {
         if let Some(program) = libtest::program(line) {
             is_suites = program == PROGRAM;
         } else if let (true, Some(name)) = (is_suites, line.strip_suffix(": test")) {
-            cases.insert(name.replacen(LISTED, "::", 1));
+            cases.insert(name.to_owned());
         }
     }
     cases
@@ -40,18 +34,16 @@ pub fn in_kernel(names: &[String]) -> BTreeSet<String> {
     names.iter().filter_map(|name| name.strip_prefix(IN_KERNEL)).map(str::to_owned).collect()
 }
 
-/// The cases that docs/TESTING.md says run on the host alone: those in the table below its heading
-/// that have a reason.
-pub fn host_alone(document: &str) -> BTreeSet<String> {
-    let section = document.split_once(HEADING).map_or("", |(_, rest)| rest);
-    let section = section.split("\n## ").next().unwrap_or(section);
-    section.lines().filter_map(exception).map(str::to_owned).collect()
-}
-
-/// The case in a row ``| `suite::case` | reason |``.
-fn exception(row: &str) -> Option<&str> {
-    let (case, reason) = row.strip_prefix("| `")?.split_once("` | ")?;
-    (!reason.trim_end_matches('|').trim().is_empty()).then_some(case)
+/// Those of the cases that are, or whose module is, among what the kernel says is not for it.
+pub fn excused(host: &BTreeSet<String>, kernel: &[(String, String)]) -> BTreeSet<String> {
+    let names: Vec<&str> =
+        kernel.iter().filter_map(|(name, _)| name.strip_prefix(IN_KERNEL)).collect();
+    let is_excused = |case: &str| {
+        names.iter().any(|name| {
+            case.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
+    };
+    host.iter().filter(|case| is_excused(case)).cloned().collect()
 }
 
 /// What does not fit, a line each. Nothing: all is well.
@@ -64,11 +56,11 @@ pub fn differences(
     let line = |text: &'static str| move |case: &String| format!("{case} {text}");
     let missing = host
         .difference(&both)
-        .map(line("runs on the host, but not in the kernel, and docs/TESTING.md has no reason"));
+        .map(line("runs on the host, but not in the kernel, and there is no reason"));
     let unknown = both.difference(host).map(line("is no case of the host suites"));
     let excused = kernel
         .intersection(alone)
-        .map(line("runs in the kernel, though docs/TESTING.md says that it cannot"));
+        .map(line("runs in the kernel, though there is a reason why it cannot"));
     missing.chain(unknown).chain(excused).collect()
 }
 
@@ -81,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_named_by_suite_however_they_are_listed() {
+    fn cases_are_named_by_suite() {
         let output = "   Compiling brkalloc v0.1.0\n     Running unittests src/lib.rs (target/debug/deps/brkalloc-1)\n\
-                      cell::tests::x: test\n     Running tests/all.rs (target/suites/deps/all-1)\nclaims::cases::c1: test\n\
+                      cell::tests::x: test\n     Running tests/all.rs (target/suites/deps/all-1)\nclaims::c1: test\n\
                       threads::c25: test\n2 tests, 0 benchmarks\n";
         assert_eq!(on_host(output), set(&["claims::c1", "threads::c25"]));
         let names = ["boot::up".to_owned(), "host::claims::c1".to_owned()];
@@ -91,10 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_is_a_row_with_a_reason_below_the_heading() {
-        let table = "| `a::b` | not here |\n## On the host alone\n\n| case | why |\n|---|---|\n| `threads::c25` | one CPU |\n\
-                     | `x::y` |  |\n\n## Next\n| `c::d` | not here either |\n";
-        assert_eq!(host_alone(table), set(&["threads::c25"]));
+    fn a_case_is_excused_by_its_name_or_that_of_its_module() {
+        let kernel = [("host::threads", "one thread"), ("host::seeds::listed", "no folders")]
+            .map(|(name, reason)| (name.to_owned(), reason.to_owned()));
+        let host = set(&["threads::c25", "threads_too::a", "seeds::listed", "seeds::replay"]);
+        assert_eq!(excused(&host, &kernel), set(&["threads::c25", "seeds::listed"]));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Error {
     Run(String, io::Error),
     /// An image could not be built; what the build wrote.
     Build(String, Vec<String>),
+    /// `ACCEL=kvm` was asked for, and does not work here, for this reason.
+    NoKvm(String),
     /// A file could not be written.
     Write(PathBuf, io::Error),
 }
@@ -43,6 +45,10 @@ impl fmt::Display for Error {
                 write!(f, "could not build {what}:")?;
                 output.iter().try_for_each(|line| write!(f, "\n    {line}"))
             }
+            Self::NoKvm(reason) => write!(
+                f,
+                "ACCEL=kvm does not work here: {reason}; leave ACCEL out for QEMU's software emulation"
+            ),
             Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
         }
     }
@@ -52,7 +58,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NoSetup(_, error) | Self::Run(_, error) | Self::Write(_, error) => Some(error),
-            Self::NoProject(_) | Self::IncompleteSetup(..) | Self::Build(..) => None,
+            Self::NoProject(_) | Self::IncompleteSetup(..) | Self::Build(..) | Self::NoKvm(_) => {
+                None
+            }
         }
     }
 }

@@ -1,11 +1,23 @@
 //! Builds bootable disk images with `bootimage`.
+//!
+//! ```text
+//!   sources ── cargo ──► kernel, an ELF file ── bootimage: bootloader around it ──► bootimage-NAME.bin ── rename ──► NAME.bin
+//!                               └── its digest is that in NAME.of: nothing to do
+//! ```
+//!
+//! `bootimage` calls cargo five times though nothing has changed, and takes what a build that was
+//! killed left of an image for whole. So it is called only for a kernel that has changed, and an
+//! image has its name, and its digest beside it, only when it is whole.
 
 use std::fs;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use crate::digest::Digester;
 use crate::project::{Project, Setup};
-use crate::{Error, cargo, process, programs};
+use crate::{Error, build, cargo, programs};
 
 /// The sort of build output that kernels are.
 const KERNEL: &str = "kernel";
@@ -20,56 +32,49 @@ pub struct Image {
     carries_programs: bool,
     /// Whether it is built as if for use, without what checks the code itself.
     release: bool,
+    /// The sort of build output that it belongs to.
+    sort: &'static str,
 }
 
 impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
-        Self {
-            folder: project.kernel(),
-            bin: "suite",
-            features: &["suite"],
-            carries_programs: true,
-            release: false,
-        }
-    }
-
-    /// The same with the allocator's profile `checked`.
-    pub fn suite_checked(project: &Project) -> Self {
-        Self { features: &["suite", "checked"], ..Self::suite(project) }
+        Self { features: &["suite"], ..Self::of_kernel(project, "suite") }
     }
 
     /// The demo kernel's tour.
     pub fn tour(project: &Project) -> Self {
-        Self {
-            folder: project.kernel(),
-            bin: "tour",
-            features: &[],
-            carries_programs: true,
-            release: false,
-        }
+        Self::of_kernel(project, "tour")
     }
 
     /// The demo kernel, counting instructions.
     pub fn cost(project: &Project) -> Self {
-        Self {
-            folder: project.kernel(),
-            bin: "cost",
-            features: &[],
-            carries_programs: true,
-            release: true,
-        }
+        Self { release: true, ..Self::of_kernel(project, "cost") }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
         Self {
             folder: project.other_kernel(),
-            bin: "other-kernel",
-            features: &[],
             carries_programs: false,
-            release: false,
+            ..Self::of_kernel(project, "other-kernel")
         }
+    }
+
+    fn of_kernel(project: &Project, bin: &'static str) -> Self {
+        Self {
+            folder: project.kernel(),
+            bin,
+            features: &[],
+            carries_programs: true,
+            release: false,
+            sort: KERNEL,
+        }
+    }
+
+    /// The same, with its build output in `target/<sort>`, and nothing of it elsewhere.
+    pub fn apart(self, sort: &'static str) -> Self {
+        Self { sort, ..self }
     }
 
     /// The program's name.
@@ -85,9 +90,71 @@ impl Image {
         setup: &Setup,
         mut on_line: impl FnMut(&str),
     ) -> Result<PathBuf, Error> {
-        let mut command = cargo::freestanding(project, setup, &self.folder, self.sort());
+        // Images of one program, with whatever features, are written to one place first.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let programs = match self.carries_programs {
+            true => Some(programs::build(project, setup, &mut on_line)?),
+            false => None,
+        };
+        let target = self.target(project);
+        let kernel = target.join(self.bin);
+        let named = target.join(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
+        let of = named.with_extension("of");
+
+        self.run(project, setup, "build", programs.as_deref(), &mut on_line)?;
+        let digest = self.digest(&kernel, project).map_err(|error| Error::Write(kernel, error))?;
+        if named.is_file() && fs::read_to_string(&of).is_ok_and(|known| known == digest) {
+            return Ok(named);
+        }
+
+        // Whatever there is may be half-written, and `bootimage` would not look.
+        let image = target.join(format!("bootimage-{}.bin", self.bin));
+        let _ = fs::remove_file(&image);
+        let _ = fs::remove_file(&of);
+        let output = self.run(project, setup, "bootimage", programs.as_deref(), &mut on_line)?;
+        if !image.is_file() {
+            let reason = format!("{} was not written", image.display());
+            return Err(self.failed([output, vec![reason]].concat()));
+        }
+        let put = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(|error| Error::Write(to.to_owned(), error))
+        };
+        put(&image, &named)?;
+        let new = named.with_extension("new");
+        fs::write(&new, digest).map_err(|error| Error::Write(new.clone(), error))?;
+        put(&new, &of)?;
+        Ok(named)
+    }
+
+    /// Runs cargo's subcommand for this image, and returns what it wrote.
+    fn run(
+        &self,
+        project: &Project,
+        setup: &Setup,
+        subcommand: &str,
+        programs: Option<&Path>,
+        mut on_line: impl FnMut(&str),
+    ) -> Result<Vec<String>, Error> {
+        let mut output = Vec::new();
+        let command = || self.command(project, setup, subcommand, programs);
+        let status = build::run(project, self.sort, command, |line| {
+            output.push(line.to_owned());
+            on_line(line);
+        })?;
+        if status.success() { Ok(output) } else { Err(self.failed(output)) }
+    }
+
+    fn command(
+        &self,
+        project: &Project,
+        setup: &Setup,
+        subcommand: &str,
+        programs: Option<&Path>,
+    ) -> Command {
+        let mut command = cargo::freestanding(project, setup, &self.folder, self.sort);
         command
-            .args(["bootimage", "--bin", self.bin, "--target"])
+            .args([subcommand, "--bin", self.bin, "--target"])
             .arg(project.kernel_target())
             .args([
                 "-Zjson-target-spec",
@@ -97,48 +164,34 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
-        // All that is compiled, the standard library and the bootloader above all, is in one place,
-        // whoever is built of it.
-        command.env("CARGO_BUILD_BUILD_DIR", project.target(KERNEL));
-        // Images of one program, with whatever features, are written to one place first.
-        static BUILDING: Mutex<()> = Mutex::new(());
-        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.release {
-            command.arg("--release");
+        command.args(self.release.then_some("--release"));
+        command.env("CARGO_BUILD_BUILD_DIR", project.target(self.sort));
+        // The incremental cache is what a killed build spoils for good; see `build`.
+        command.env("CARGO_INCREMENTAL", "0");
+        if let Some(programs) = programs {
+            command.env(programs::FOLDER, programs);
         }
-        if self.carries_programs {
-            command.env(programs::FOLDER, programs::build(project, setup, &mut on_line)?);
-        }
-        let mut output = Vec::new();
-        let status = process::run(command, |line| {
-            output.push(line.to_owned());
-            on_line(line);
-        })?;
-        let image = self.path(&project.target(self.sort()));
-        if !status.success() {
-            return Err(Error::Build(format!("image {}", self.bin), output));
-        }
-        if !image.is_file() {
-            output.push(format!("{} was not written", image.display()));
-            return Err(Error::Build(format!("image {}", self.bin), output));
-        }
-        // A name of its own, so that no other features' image takes its place.
-        let named = image
-            .with_file_name(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
-        fs::rename(&image, &named).map_err(|error| Error::Write(named.clone(), error))?;
-        Ok(named)
+        command
     }
 
-    /// The sort of build output that it belongs to. One program with other features needs another:
-    /// `bootimage` makes an image anew when the program is at another place or *younger* than
-    /// the image, and cargo brings back the one with the features of before as old as it is.
-    fn sort(&self) -> &'static str {
-        if self.features.contains(&"checked") { "kernel-checked" } else { KERNEL }
+    /// Tells of all that goes into the image: the kernel, and what says how it is loaded.
+    fn digest(&self, kernel: &Path, project: &Project) -> std::io::Result<String> {
+        let mut digester = Digester::default();
+        let setup = project.target("setup").join("env");
+        let manifest = self.folder.join("Cargo.toml");
+        for path in [kernel, &manifest, &self.folder.join("Cargo.lock"), &setup] {
+            fs::read(path)?.hash(&mut digester);
+        }
+        Ok(digester.digest().to_string())
     }
 
-    /// Where `bootimage` puts the image.
-    fn path(&self, target: &Path) -> PathBuf {
+    fn failed(&self, output: Vec<String>) -> Error {
+        Error::Build(format!("image {}", self.bin), output)
+    }
+
+    /// Where the kernel and the image are.
+    fn target(&self, project: &Project) -> PathBuf {
         let profile = if self.release { "release" } else { "debug" };
-        target.join("x86_64-target").join(profile).join(format!("bootimage-{}.bin", self.bin))
+        project.target(self.sort).join("x86_64-target").join(profile)
     }
 }

@@ -9,15 +9,17 @@
 //!   on_linux                           the ring-3 programs where the verdicts are known
 //!   size                               what the allocator takes of a small target
 //!   cost                               what the system's side takes, in instructions
+//!   killed                             builds that are killed, and the one after
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
 //!   image · programs                   what is built to be booted, and the ring-3 programs in it
-//!   qemu ── turn · disk · patience     the emulator: how many at a time, how it gets at its image, how long it may be silent
-//!   cargo · process                    compilers; any child
+//!   qemu ── kvm · turn · disk · patience   the emulator: how many at a time, how it gets at its image, how long it may be silent
+//!   build ── cargo · process           builds that can be killed; compilers; any child
 //!   project                            where things are
+//!   digest                             has something changed?
 //!   tally                              what passed, what failed and how
 //! ```
 //!
@@ -28,17 +30,20 @@
 //! - Silence is never success: a suite that ran no test, or whose summary does not fit its lines,
 //!   has failed.
 
+mod build;
 pub mod cargo;
 pub mod cli;
 pub mod cost;
 pub mod coverage;
+mod digest;
 mod disk;
 pub mod elf;
 pub mod error;
 pub mod image;
 pub mod judge;
+pub mod killed;
+mod kvm;
 pub mod libtest;
-pub mod no_trace;
 pub mod on_linux;
 pub mod other_kernel;
 mod patience;

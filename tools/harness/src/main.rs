@@ -5,27 +5,26 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use harness::cli::{Cli, Command, MachineOptions};
+use harness::cli::{Cli, Command, MachineOptions, TestOptions};
 use harness::cost::Costs;
 use harness::image::Image;
 use harness::project::Project;
 use harness::size::Sizes;
-use harness::steps::{self, Context};
+use harness::steps::{self, Context, Tier};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
-use harness::{Error, no_trace, readme, report, tour};
+use harness::{Error, killed, readme, report, tour};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
-        Command::Test { filter, machine, step, verbose } => {
-            test(filter.get(), step, machine, verbose)
-        }
-        Command::Suite { filter, checked, list, machine } => {
-            suite(filter.get(), checked, list, &machine)
-        }
+        Command::Check(options) => test(Tier::Check, options),
+        Command::Test(options) => test(Tier::Test, options),
+        Command::TestAll(options) => test(Tier::All, options),
+        Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
         Command::Tour { readme, machine } => tour(readme, &machine),
         Command::Cost { machine } => cost(&machine),
-        Command::NoTrace => no_trace(),
+        Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
+        Command::BuildKilled => build_killed(),
         Command::Size => size(),
     };
     match verdict {
@@ -38,37 +37,31 @@ fn main() -> ExitCode {
     }
 }
 
-/// `harness test`
-fn test(
-    filter: Option<String>,
-    step: Option<String>,
-    machine: MachineOptions,
-    verbose: bool,
-) -> Result<bool, Error> {
+/// `harness check`, `harness test`, `harness test-all`
+fn test(tier: Tier, options: TestOptions) -> Result<bool, Error> {
+    let TestOptions { filter, machine, step, verbose } = options;
     let project = Project::find()?;
     let setup = project.setup()?;
-    let tally = steps::run_all(&Context { project, setup, machine, filter, step, verbose });
+    machine.check(&project, &setup)?;
+    let filter = filter.get();
+    let tally = steps::run_all(&Context { project, setup, tier, machine, filter, step, verbose });
     report::sum(&tally);
     Ok(tally.is_clean())
 }
 
 /// `harness suite`
-fn suite(
-    filter: Option<String>,
-    checked: bool,
-    list: bool,
-    machine: &MachineOptions,
-) -> Result<bool, Error> {
+fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let image = if checked { Image::suite_checked(&project) } else { Image::suite(&project) };
-    let image = image.build(&project, &setup, report::build_line)?;
+    machine.check(&project, &setup)?;
+    let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
     let suite = Suite {
         qemu: setup.qemu,
         image,
         machine: machine.for_tests(),
         limits: suite::LIMITS,
         filter,
+        programs: None,
     };
     if list {
         return Ok(match suite.list() {
@@ -118,22 +111,30 @@ fn size() -> Result<bool, Error> {
     Ok(sizes.is_ok())
 }
 
-/// `harness no-trace`
-fn no_trace() -> Result<bool, Error> {
+/// `harness kill-builds`
+fn kill_builds(kills: u32, seed: u64, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let differences = no_trace::differences(&project, &setup, report::build_line)?;
-    if differences.is_empty() {
-        println!("checked, off: the same programs as without a line of it, byte for byte");
-    }
-    differences.iter().for_each(|line| println!("{line}"));
-    Ok(differences.is_empty())
+    machine.check(&project, &setup)?;
+    let machine = machine.for_tests();
+    let show = |line: &str| println!("killed {line}");
+    let tally = killed::run(&project, &setup, &machine, (kills, seed), show)?;
+    report::sum(&tally);
+    Ok(tally.is_clean())
+}
+
+/// `harness build-killed`
+fn build_killed() -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    killed::image(&project).build(&project, &setup, |_| {}).map(|_| true)
 }
 
 /// `harness tour`
 fn tour(into_readme: bool, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
+    machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
     let mut output = Vec::new();
     let failure = tour::run(&setup.qemu, &image, &machine.for_tour(), &[], |bytes| {

@@ -40,7 +40,7 @@ mod tests {
     use crate::project::Project;
 
     #[test]
-    fn it_takes_the_allocator_with_exactly_the_readmes_lines() {
+    fn it_takes_the_allocator_with_the_readmes_lines() {
         let project = Project::find().unwrap();
         let readme = fs::read_to_string(project.root().join("README.md")).unwrap();
         let kernel = fs::read_to_string(project.other_kernel().join("src/main.rs")).unwrap();
@@ -50,6 +50,11 @@ mod tests {
             example.contains("#[global_allocator]"),
             "the first example is the heap's set-up: {example}"
         );
-        assert!(kernel.contains(example), "expected in tests/other-kernel/src/main.rs:\n{example}");
+        // Where lines break is for who formats either.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words(&kernel).contains(&words(example)),
+            "expected in tests/other-kernel/src/main.rs:\n{example}"
+        );
     }
 }

@@ -2,7 +2,9 @@
 //! take of the processors.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -12,6 +14,15 @@ use crate::Error;
 
 thread_local! {
     static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static COMPILED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What cargo writes, right-aligned in twelve columns, when it has to run a compiler.
+const COMPILES: [&str; 3] = ["   Compiling", "    Checking", " Documenting"];
+
+/// How many crates cargo has compiled, checked or documented in the programs of this thread.
+pub fn compiled() -> usize {
+    COMPILED.get()
 }
 
 /// Processor time, the system's part included, of all programs that this thread has waited for, and
@@ -29,12 +40,41 @@ pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
 
 /// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order
 /// in which they were written; bytes that are not UTF-8 are replaced.
-pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
+pub fn run(mut command: Command, on_line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
+    command.stdin(Stdio::null());
+    run_on(command, on_line)
+}
+
+/// The same, with `file` open in the program and in all that it starts, as descriptor 9: a lock of
+/// the file lasts until the last of them has ended.
+pub(crate) fn run_holding(
+    command: Command,
+    file: &File,
+    on_line: impl FnMut(&str),
+) -> Result<ExitStatus, Error> {
+    // What Rust opens is closed in a child, but for the three that every program has. A shell hands
+    // it on.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" 9<&0 0</dev/null", "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+    let stdin = file.try_clone().map_err(|error| Error::Run("sh".into(), error))?;
+    shell.stdin(stdin);
+    run_on(shell, on_line)
+}
+
+fn run_on(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error: io::Error| Error::Run(program.clone(), error);
 
     let (reader, writer) = io::pipe().map_err(failed)?;
-    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
     let mut child = command.spawn().map_err(failed)?;
     // The command keeps its ends of the pipe open, and the pipe ends only when all of them are
     // closed.
@@ -43,7 +83,11 @@ pub fn run(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitSt
     let mut lines = BufReader::new(reader);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-        on_line(String::from_utf8_lossy(&line).trim_end());
+        let text = String::from_utf8_lossy(&line);
+        if COMPILES.iter().any(|verb| text.starts_with(verb)) {
+            COMPILED.set(COMPILED.get() + 1);
+        }
+        on_line(text.trim_end());
         line.clear();
     }
     wait(&mut child).map_err(failed)
@@ -73,6 +117,15 @@ mod tests {
         assert!(took > Duration::ZERO);
         let elsewhere = std::thread::spawn(spent).join().unwrap();
         assert_eq!(elsewhere, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_crate_that_is_compiled_is_counted() {
+        let mut command = Command::new("printf");
+        command.arg("   Compiling a v1\n    Finished x\n Documenting b\nCompiling\n");
+        let before = compiled();
+        run(command, |_| {}).unwrap();
+        assert_eq!(compiled() - before, 2);
     }
 
     #[test]

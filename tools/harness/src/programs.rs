@@ -6,10 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::project::{Project, Setup};
-use crate::{Error, cargo, process};
+use crate::{Error, build, cargo};
 
 /// The environment variable by which the kernel's build finds the folder.
 pub const FOLDER: &str = "BRKALLOC_PROGRAMS";
+
+/// The sort of build output that they are.
+const SORT: &str = "user";
 
 /// Bare x86_64, position-independent, without floating point.
 const TARGET: &str = "x86_64-unknown-none";
@@ -22,13 +25,16 @@ pub fn build(
     mut on_line: impl FnMut(&str),
 ) -> Result<PathBuf, Error> {
     let failed = |output| Error::Build("the ring-3 programs".into(), output);
-    let mut command = cargo::freestanding(project, setup, &project.user(), "user");
-    command.args(["build", "--release", "--bins", "--target", TARGET]).args([
-        "-Zbuild-std=core,alloc,compiler_builtins",
-        "-Zbuild-std-features=compiler-builtins-mem",
-    ]);
+    let command = || {
+        let mut command = cargo::freestanding(project, setup, &project.user(), SORT);
+        command.args(["build", "--release", "--bins", "--target", TARGET]).args([
+            "-Zbuild-std=core,alloc,compiler_builtins",
+            "-Zbuild-std-features=compiler-builtins-mem",
+        ]);
+        command
+    };
     let mut output = Vec::new();
-    let status = process::run(command, |line| {
+    let status = build::run(project, SORT, command, |line| {
         output.push(line.to_owned());
         on_line(line);
     })?;
@@ -39,7 +45,7 @@ pub fn build(
     let names =
         names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
     let (built, folder) =
-        (project.target("user").join(TARGET).join("release"), project.target("programs"));
+        (project.target(SORT).join(TARGET).join("release"), project.target("programs"));
     collect(&names, &built, &folder).map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }

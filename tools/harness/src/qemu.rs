@@ -110,6 +110,13 @@ impl Machine {
         arguments
     }
 
+    /// The emulator that boots `image`.
+    pub(crate) fn command(&self, qemu: &Path, image: &Path, keys: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(qemu);
+        command.args(self.arguments(drive(qemu, image), keys));
+        command
+    }
+
     /// Boots `image` and returns how that ended. `on_bytes` gets what the kernel writes to its
     /// serial port as it comes. If it does not report progress for as long as the limits say,
     /// the machine is stopped. Waits while as many machines run as there are processors.
@@ -123,9 +130,7 @@ impl Machine {
     ) -> Ending {
         static TURNS: Turns = Turns::new();
         let _turn = TURNS.take();
-        let mut command = Command::new(qemu);
-        command.args(self.arguments(drive(qemu, image), keys));
-        match watch(command, limits, on_bytes) {
+        match watch(self.command(qemu, image, keys), limits, on_bytes) {
             Ok(ending) => ending,
             Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
         }

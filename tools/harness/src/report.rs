@@ -2,15 +2,24 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::judge::is_assertion;
+use crate::libtest;
 use crate::protocol::Event;
 use crate::tally::Tally;
 
-/// Shows a line of a build's output: on a terminal all of it, so that a long build is seen to move;
-/// else nothing, since a build that fails shows its output anyway.
+/// Shows a line of a build's output: on a terminal all of it; else a line for each crate that is
+/// fetched or compiled, so that a long build is seen to move. (A build that fails shows its output
+/// anyway.)
 pub fn build_line(line: &str) {
-    if io::stderr().is_terminal() {
+    if io::stderr().is_terminal() || shows_work(line) {
         eprintln!("{line}");
     }
+}
+
+/// Whether a line tells of work that is done now.
+fn shows_work(line: &str) -> bool {
+    let is_over = line.trim_start().starts_with("Finished");
+    (libtest::is_progress(line) && !is_over) || line.starts_with("Building ")
 }
 
 /// Shows an event of a test kernel as the kernel wrote it.
@@ -24,6 +33,7 @@ pub fn event(event: &Event) {
         Event::Verdict(true) => println!("ok"),
         Event::Verdict(false) => println!("FAILED"),
         Event::Detail(line) => println!("  {line}"),
+        Event::Panic(message) if is_assertion(message) => println!("FAILED\n  {message}"),
         Event::Panic(message) => println!("\nPANIC: {message}"),
         Event::Fault(summary) => println!("\nFAULT: {summary}"),
         Event::Running(_) | Event::Summary(_) | Event::Other(_) => {}
@@ -39,4 +49,17 @@ pub fn sum(tally: &Tally) {
         }
     }
     println!("\n{tally}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shows_work;
+
+    #[test]
+    fn work_is_shown_and_its_end_is_not() {
+        let shown = ["   Compiling core v0.0.0", " Downloading crates ...", "Building bootloader"];
+        assert!(shown.into_iter().all(shows_work));
+        let hidden = ["    Finished `dev` profile", "warning: unused", "", "     Running tests"];
+        assert!(!hidden.into_iter().any(shows_work));
+    }
 }

@@ -16,8 +16,8 @@ const TARGET: &str = "thumbv7m-none-eabi";
 /// The sort of build output that programs for small targets are.
 pub(crate) const SORT: &str = "size";
 
-/// The most that the profile for small targets may take.
-const TINY_LIMITS: Limits = Limits { state_bytes: 128, code_bytes: 3 << 10 };
+/// The most that a `SmallHeap` may take.
+const SMALL_LIMITS: Limits = Limits { state_bytes: 128, code_bytes: 3 << 10 };
 
 /// The most that something may take.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -82,10 +82,9 @@ impl Sizes {
         mut on_line: impl FnMut(&str),
     ) -> Result<Self, Error> {
         let mut profiles = Vec::new();
-        for (name, features, limits) in
-            [("ordinary", "", None), ("tiny", "tiny", Some(TINY_LIMITS))]
-        {
-            let program = build(project, setup, features, &mut on_line)?;
+        build(project, setup, &mut on_line)?;
+        for (name, limits) in [("usual", None), ("small", Some(SMALL_LIMITS))] {
+            let program = read(project, name)?;
             let missing = || {
                 Error::Build(
                     format!("{name}, small target"),
@@ -141,37 +140,30 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// Builds the program with these features, and reads it.
-fn build(
-    project: &Project,
-    setup: &Setup,
-    features: &str,
-    mut on_line: impl FnMut(&str),
-) -> Result<Program, Error> {
-    let folder = project.target(SORT);
+/// Builds the programs.
+fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<(), Error> {
     let mut command = cargo::freestanding(project, setup, &project.small_target(), SORT);
-    command.args([
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--features",
-        features,
-        "-Zbuild-std=core,compiler_builtins",
-    ]);
+    command.args(["build", "--release", "--target", TARGET, "-Zbuild-std=core,compiler_builtins"]);
     let mut output = Vec::new();
     let status = process::run(command, |line| {
         output.push(line.to_owned());
         on_line(line);
     })?;
-    let path = folder.join(TARGET).join("release/small-target");
-    let failed = |output| Error::Build(format!("the program for {TARGET}"), output);
-    if !status.success() {
-        return Err(failed(output));
+    if status.success() {
+        return Ok(());
     }
-    let file =
-        fs::read(&path).map_err(|error| failed(vec![format!("{}: {error}", path.display())]))?;
-    Program::read(&file).map_err(|error| failed(vec![format!("{}: {error}", path.display())]))
+    Err(Error::Build(format!("the programs for {TARGET}"), output))
+}
+
+/// Reads the program of this name.
+fn read(project: &Project, name: &str) -> Result<Program, Error> {
+    let path = project.target(SORT).join(TARGET).join("release").join(name);
+    let failed = |error: String| {
+        let what = format!("{}: {error}", path.display());
+        Error::Build(format!("the program for {TARGET}"), vec![what])
+    };
+    let file = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    Program::read(&file).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]
@@ -180,12 +172,12 @@ mod tests {
 
     fn profile(code_bytes: u64, state_bytes: u64, function: &str) -> Profile {
         let functions = vec![Function { name: function.to_owned(), bytes: code_bytes / 2 }];
-        Profile::new("some", Program::of(code_bytes, functions), state_bytes, Some(TINY_LIMITS))
+        Profile::new("some", Program::of(code_bytes, functions), state_bytes, Some(SMALL_LIMITS))
     }
 
     #[test]
     fn a_byte_more_than_the_limit_is_too_much() {
-        let Limits { state_bytes, code_bytes } = TINY_LIMITS;
+        let Limits { state_bytes, code_bytes } = SMALL_LIMITS;
         assert!(profile(code_bytes, state_bytes, "alloc").ok);
         assert!(!profile(code_bytes + 1, state_bytes, "alloc").ok);
         assert!(!profile(code_bytes, state_bytes + 1, "alloc").ok);

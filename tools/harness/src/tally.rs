@@ -5,7 +5,7 @@ use std::fmt;
 /// The way in which something failed. A reader acts differently on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A kernel case found a value other than the one it expected.
+    /// A kernel case found a value other than the one it expected, and said so, or panicked.
     Assertion,
     /// A kernel case ended well but kept frames, or a reservation of some.
     FrameLeak,

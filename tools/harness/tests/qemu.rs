@@ -5,7 +5,6 @@
 //! `make test` does that.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use harness::image::Image;
 use harness::project::{Project, Setup};
 use harness::qemu::{Accel, Limits, Machine};
-use harness::steps::{ALLOCATOR_FEATURES, CHECKED, SUITES};
+use harness::steps::{ALLOCATOR_FEATURES, SUITES};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
 use harness::{cargo, coverage, process, tour};
@@ -43,6 +42,7 @@ fn suite(filter: &str) -> Suite {
         machine: machine(),
         limits: LIMITS,
         filter: Some(filter.into()),
+        programs: None,
     }
 }
 
@@ -71,9 +71,20 @@ fn failure(name: &str, kind: Kind) -> &'static Failure {
 fn an_assertion_says_where_and_shows_both_values() {
     let failure = failure("selftest::assertion", Kind::Assertion);
     let text = failure.details.join("\n");
-    for part in ["at ", "selftest.rs:", "expected:", "found:"] {
+    for part in ["at tests/qemu/selftest.rs:", "expected:", "found:"] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
+}
+
+#[test]
+fn an_assertion_of_a_host_suite_says_where_and_shows_both_values() {
+    let failure = failure("selftest::assertion_of_the_host", Kind::Assertion);
+    let [message, left, right, place] = &failure.details[..4] else {
+        panic!("four lines: {failure}");
+    };
+    assert_eq!(message, "assertion `left == right` failed: a sum");
+    assert_eq!((left.as_str(), right.as_str()), ("left: 4", "right: 5"));
+    assert!(place.starts_with("at tests/qemu/selftest.rs:"), "{place}");
 }
 
 #[test]
@@ -115,18 +126,16 @@ fn one_run_with_every_failure_loses_no_case() {
         tally.failures.iter().map(|failure| (failure.name.as_str(), failure.kind)).collect();
     let expected = [
         ("selftest::assertion", Kind::Assertion),
-        ("selftest::panic", Kind::Panic),
+        ("selftest::assertion_of_the_host", Kind::Assertion),
         ("selftest::fault", Kind::Fault),
-        ("selftest::leak", Kind::FrameLeak),
-        ("selftest::triple_fault", Kind::TripleFault),
         ("selftest::hang", Kind::TimeOut),
+        ("selftest::leak", Kind::FrameLeak),
+        ("selftest::panic", Kind::Panic),
+        ("selftest::triple_fault", Kind::TripleFault),
     ];
     assert_eq!(found, expected);
     let planned = suite("selftest::").list().expect("the list");
-    assert_eq!(
-        (planned[0].as_str(), planned[7].as_str()),
-        ("selftest::passes", "selftest::passes_again")
-    );
+    assert_eq!(planned.last().map(String::as_str), Some("selftest::unharmed_by_the_others"));
     assert_eq!((tally.passed, tally.ran()), (2, planned.len()));
 }
 
@@ -146,48 +155,33 @@ fn cases_that_fail_on_purpose_are_selected_only_by_name() {
     assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
 }
 
-/// The cases of the host suites with these features.
-fn cases_on_host(features: &str) -> BTreeSet<String> {
+/// The cases of the host suites.
+fn cases_on_host() -> BTreeSet<String> {
     let project = Project::find().expect("the tests run inside the project");
     let mut command = cargo::host(&project, project.root(), "");
-    command.args(SUITES).args(["--features", features, "--", "--list"]);
+    command.args(SUITES).args(["--features", ALLOCATOR_FEATURES, "--", "--list"]);
     let mut output = String::new();
     let status = process::run(command, |line| output.extend([line, "\n"])).expect("cargo runs");
     assert!(status.success(), "{output}");
     coverage::on_host(&output)
 }
 
-/// What a heap does over a fixed piece of memory it must do where each page appears by a fault;
-/// also with the profile `checked`.
+/// What a heap does over a fixed piece of memory it must do where each page appears by a fault.
 #[test]
 fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
-    let project = Project::find().expect("the tests run inside the project");
-    let document =
-        fs::read_to_string(project.root().join("docs/TESTING.md")).expect("docs/TESTING.md");
-    let alone = coverage::host_alone(&document);
-    let mut known = BTreeSet::new();
-    let (_, checked_image) = build(Image::suite_checked);
-    let checked = Suite { image: checked_image, ..suite("") };
-    for (suite, features) in [(suite(""), ALLOCATOR_FEATURES), (checked, CHECKED)] {
-        let host = cases_on_host(features);
-        let names = Suite { filter: None, ..suite }.list().expect("the kernel's list");
-        // A reason may be one for a case that only the other profile has.
-        let excused = alone.intersection(&host).cloned().collect();
-        let differences = coverage::differences(&host, &coverage::in_kernel(&names), &excused);
-        assert!(differences.is_empty(), "{features}: {}", differences.join("\n"));
-        known.extend(host);
-    }
-    assert_eq!(
-        alone.difference(&known).collect::<Vec<_>>(),
-        [""; 0],
-        "docs/TESTING.md has reasons for what is no case"
-    );
+    let host = cases_on_host();
+    let suite = Suite { filter: None, ..suite("") };
+    let kernel = coverage::in_kernel(&suite.list().expect("the kernel's list"));
+    let host_only = suite.host_only().expect("what is not for the kernel");
+    let excused = coverage::excused(&host, &host_only);
+    let differences = coverage::differences(&host, &kernel, &excused);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
 fn a_filter_may_have_several_parts() {
     let names = suite("selftest::panic,selftest::hang").list().expect("the list");
-    assert_eq!(names, ["selftest::panic", "selftest::hang"]);
+    assert_eq!(names, ["selftest::hang", "selftest::panic"], "by name");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use brkalloc::{CellState, FixedBreak, Heap};
+use brkalloc::{CellState, FixedBreak, NoMap, PlainHeap};
 use roxmltree::{Document, Node};
 
 const HEADER: usize = size_of::<usize>();
@@ -24,8 +24,9 @@ fn heapmap(log: &str, options: &[&str]) -> Output {
 }
 
 /// A heap with blocks too large for anything but cells of their own, of which every third is freed.
-fn some_heap() -> Heap<FixedBreak> {
-    let mut heap = Heap::plain(FixedBreak::from_array(Box::leak(Box::new([0; 256 << 10]))));
+fn some_heap() -> PlainHeap<FixedBreak> {
+    let memory = Box::leak(Box::new([0; 256 << 10]));
+    let mut heap = PlainHeap::with_profile(FixedBreak::from_array(memory), NoMap);
     let layouts = (0..24).map(|index| Layout::from_size_align(1_500 + index * 331, 8).unwrap());
     // SAFETY: the heap's memory is leaked, and outlives the blocks.
     let blocks: Vec<_> =
@@ -39,7 +40,7 @@ fn some_heap() -> Heap<FixedBreak> {
 }
 
 /// The cells of a heap as a kernel logs them.
-fn log(heap: &Heap<FixedBreak>) -> String {
+fn log(heap: &PlainHeap<FixedBreak>) -> String {
     let mut log = String::from("booting 0x1000\r\n");
     for cell in heap.cells().to_string().lines() {
         log += &format!("[ 1.25] heap: {cell}\r\n");

@@ -29,8 +29,9 @@ macro_rules! program {
     };
     ($run:path, simple) => {
         #[global_allocator]
-        static HEAP: $crate::SimpleProcessHeap =
-            $crate::macros::Locked::<$crate::macros::SimpleHeap<_>>::new($crate::ProcessBreak);
+        static HEAP: $crate::SimpleProcessHeap = $crate::macros::Locked::from_heap(
+            $crate::macros::SimpleHeap::new($crate::ProcessBreak),
+        );
 
         $crate::entry!($run);
     };

@@ -12,7 +12,7 @@
 //! | written             | QEMU ended with   | the running case is, or the boot if none was running |
 //! |---------------------|-------------------|--------------------------------------------------|
 //! | `FAILED`            |                   | failed: assertion, or frame leak if the details say so |
-//! | `PANIC:`            | any               | failed: panic                                    |
+//! | `PANIC:`            | any               | failed: panic, or assertion if it says so        |
 //! | `FAULT:`            | any               | failed: unexpected CPU fault                     |
 //! |                     | 37, 39            | the same, without a message                      |
 //! |                     | 0                 | failed: triple fault, for nothing wrote to the exit port |
@@ -32,8 +32,16 @@ use crate::tally::{Failure, Kind, Tally};
 /// No more lines than these are kept of a case, or of what was written outside any case.
 const MOST_LINES: usize = 40;
 
+/// How the message of an assertion begins that panicked without a text of its own.
+const ASSERTION: &str = "assertion ";
+
 /// What the first detail line starts with if the case kept frames: taken, or reserved for it.
 const LEAKS: [&str; 2] = ["frame leak:", "reservation leak:"];
+
+/// Whether a panic's message is that of an assertion without a text of its own.
+pub fn is_assertion(message: &str) -> bool {
+    message.starts_with(ASSERTION)
+}
 
 /// One case and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +202,9 @@ impl Judge {
         if told.as_ref().map(|&(kind, _)| kind) != Some(kind) {
             details.push(format!("then, against what such a report should end with: {ending}"));
         }
-        Some((kind, details))
+        let asserts =
+            kind == Kind::Panic && details.first().is_some_and(|message| is_assertion(message));
+        Some((if asserts { Kind::Assertion } else { kind }, details))
     }
 
     /// The boot ended early. The running case is to blame, or else the boot itself.

@@ -50,6 +50,18 @@ fn an_assertion_keeps_its_details() {
 }
 
 #[test]
+fn an_assertion_that_panics_is_one_and_keeps_both_values() {
+    let boot = judge(
+        "running 1 test\ntest a ... \nPANIC: assertion `left == right` failed: sum\n  left: 4\n  right: 5\n  at tests/a.rs:3:5\n",
+        exited(37),
+    );
+    let failure = only_case_failure(boot);
+    assert_eq!(failure.kind, Kind::Assertion);
+    let message = "assertion `left == right` failed: sum";
+    assert_eq!(failure.details, [message, "left: 4", "right: 5", "at tests/a.rs:3:5"]);
+}
+
+#[test]
 fn a_leak_is_told_from_an_assertion() {
     for leak in [
         "frame leak: 3 frames not returned (used before: 100, after: 103)",

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Action, Context, Screen, Step};
+use super::{Context, Screen, Step, Tier};
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, libtest, process};
 
@@ -11,128 +11,146 @@ use crate::{Error, cargo, libtest, process};
 pub(super) const KERNEL_HOST: &str = "kernel-host";
 
 /// What the allocator can do beside the default; all of it is tested.
-pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/lock_api";
-
-/// The same with the profile `checked`.
-pub const CHECKED: &str = "brkalloc/allocator-api2,brkalloc/lock_api,brkalloc/checked";
-
-/// The same in the profile for small targets.
-pub(super) const TINY: &str = "brkalloc/allocator-api2,brkalloc/tiny";
+pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/allocator-api2-03,\
+                                      brkalloc/allocator-api2-04,brkalloc/lock_api";
 
 pub(super) fn steps() -> Vec<Step> {
-    let check = |title, command| Step { title, action: Action::Check(command) };
     vec![
-        check("fmt: workspace", |context| fmt(context, context.project.root())),
-        check("fmt: kernel-demo", |context| fmt(context, &context.project.kernel())),
-        check("fmt: ring-3 programs", |context| fmt(context, &context.project.user())),
-        check("fmt: other-kernel", |context| fmt(context, &context.project.other_kernel())),
-        check("fmt: small target", |context| fmt(context, &context.project.small_target())),
-        check("fmt: fuzz", |context| fmt(context, &context.project.fuzz())),
-        check("clippy: workspace", |context| {
-            let mut command = cargo::host(&context.project, context.project.root(), "");
-            command.args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--features",
-                "harness/qemu",
-                "--features",
-                ALLOCATOR_FEATURES,
-            ]);
-            deny_warnings(command)
-        }),
-        check("clippy: allocator, tiny", |context| {
-            let mut command = cargo::host(&context.project, context.project.root(), "");
-            command.args(["clippy", "--package", "brkalloc", "--all-targets", "--features", TINY]);
-            deny_warnings(command)
-        }),
-        check("clippy: the allocator's checked profile", |context| {
-            let mut command = cargo::host(&context.project, context.project.root(), "");
-            command.args([
-                "clippy",
-                "--package",
-                "brkalloc",
-                "--all-targets",
-                "--features",
-                CHECKED,
-            ]);
-            deny_warnings(command)
-        }),
-        check("clippy: kernel-demo", |context| {
-            let mut command = kernel_clippy(context, &context.project.kernel());
-            command.args(["--lib", "--bins", "--features", "suite"]);
-            deny_warnings(command)
-        }),
-        check("clippy: kernel-demo's host tests", |context| {
-            let mut command = kernel_clippy(context, &context.project.kernel());
-            command.args(["--lib", "--profile", "test"]);
-            deny_warnings(command)
-        }),
-        check("clippy: ring-3 programs", |context| {
-            let mut command = kernel_clippy(context, &context.project.user());
-            command.args(["--workspace", "--lib", "--bins"]);
-            deny_warnings(command)
-        }),
-        check("clippy: other-kernel", |context| {
-            let mut command = kernel_clippy(context, &context.project.other_kernel());
-            command.arg("--bins");
-            deny_warnings(command)
-        }),
-        check("clippy: small target", |context| {
-            let mut command = kernel_clippy(context, &context.project.small_target());
-            command.args(["--bins", "--features", "tiny"]);
-            deny_warnings(command)
-        }),
-        check("clippy: fuzz", |context| {
-            // The targets are checked, not linked: told that somebody else brings libFuzzer, nobody
-            // compiles it.
-            let mut command = cargo::host(&context.project, &context.project.fuzz(), "fuzz-clippy");
-            command
-                .arg("clippy")
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CUSTOM_LIBFUZZER_PATH", "none/libnone.a");
-            deny_warnings(command)
-        }),
-        check("doc: workspace", |context| {
-            let mut command = doc(context, context.project.root(), "");
-            command.args(["--workspace", "--features", ALLOCATOR_FEATURES]);
-            command
-        }),
-        check("doc: kernel-demo", |context| {
-            let mut command = doc(context, &context.project.kernel(), KERNEL_HOST);
-            command.args(["--lib", "--document-private-items"]);
-            command
-        }),
-        check("doc: ring-3 programs' runtime", |context| {
-            let mut command = doc(context, &context.project.user(), KERNEL_HOST);
-            command
-                .args(["--workspace", "--lib", "--document-private-items"])
-                .env("CARGO_PROFILE_DEV_PANIC", "abort");
-            command
-        }),
+        Step::check(Tier::Check, "fmt", fmt),
+        Step::check(Tier::Check, "clippy: workspace", clippy),
+        Step::check(Tier::Test, "check: each feature of the allocator alone", features),
+        Step::check(Tier::All, "clippy: allocator with core's Allocator", clippy_nightly),
+        Step::check(Tier::Test, "clippy: kernels and their programs", clippy_kernels),
+        Step::check(Tier::All, "clippy: fuzz", clippy_fuzz),
+        Step::check(Tier::Test, "doc", docs),
     ]
 }
 
-/// Runs a check. It counts as one, and shows what it wrote if it fails.
-pub(super) fn run(title: &str, command: Command, screen: &mut Screen) -> Result<Tally, Error> {
-    let mut output = Vec::new();
-    let status = process::run(command, |line| {
-        if !libtest::is_progress(line) {
-            output.push(line.to_owned());
-        }
-        screen.detail(line);
-    })?;
-    Ok(if status.success() {
-        Tally::one_passed()
-    } else {
-        Tally::one_failed(Failure::new(title, Kind::Check, output))
-    })
+/// Runs the programs of a check, each of which counts as one, and shows what one wrote if it
+/// fails.
+pub(super) fn run(
+    title: &str,
+    commands: Vec<Command>,
+    screen: &mut Screen,
+) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
+    for command in commands {
+        let folder = command.get_current_dir().map(Path::to_owned).unwrap_or_default();
+        let mut output = Vec::new();
+        let status = process::run(command, |line| {
+            if !libtest::is_progress(line) {
+                output.push(line.to_owned());
+            }
+            screen.detail(line);
+        })?;
+        tally.add(if status.success() {
+            Tally::one_passed()
+        } else {
+            output.insert(0, format!("in {}:", folder.display()));
+            Tally::one_failed(Failure::new(title, Kind::Check, output))
+        });
+    }
+    Ok(tally)
 }
 
-pub(super) fn fmt(context: &Context, folder: &Path) -> Command {
-    let mut command = cargo::host(&context.project, folder, "");
-    command.args(["fmt", "--all", "--check"]);
+/// Of one package each, but for the workspaces: `--all` would format the packages that it depends
+/// on, too.
+fn fmt(context: &Context) -> Vec<Command> {
+    let project = &context.project;
+    let of = |folder: &Path, all: bool| {
+        let mut command = cargo::host(project, folder, "");
+        command.arg("fmt").args(all.then_some("--all")).arg("--check");
+        command
+    };
+    vec![
+        of(project.root(), true),
+        of(&project.kernel(), false),
+        of(&project.user(), true),
+        of(&project.other_kernel(), false),
+        of(&project.small_target(), false),
+        of(&project.fuzz(), false),
+        of(&project.libmalloc(), true),
+    ]
+}
+
+fn clippy(context: &Context) -> Vec<Command> {
+    let mut command = cargo::host(&context.project, context.project.root(), "");
+    command.args(["clippy", "--workspace", "--all-targets"]);
+    command.args(["--features", "harness/qemu", "--features", ALLOCATOR_FEATURES]);
+    vec![deny_warnings(command)]
+}
+
+/// Compiles the allocator as the packages may that use it: without features, with each of them
+/// alone, and with all.
+fn features(context: &Context) -> Vec<Command> {
+    let of = |features: &[&str]| {
+        let mut command = cargo::host(&context.project, context.project.root(), "");
+        command.args(["check", "--package", "brkalloc", "--lib"]).args(features);
+        command.env("RUSTFLAGS", "--deny warnings").env("CARGO_INCREMENTAL", "0");
+        command
+    };
+    let alone = ALLOCATOR_FEATURES.split(',').map(|feature| of(&["--features", feature]));
+    let mut commands: Vec<_> = alone.collect();
+    commands.extend([of(&[]), of(&["--all-features"])]);
+    commands
+}
+
+/// The same with the trait of core, which the stable toolchain has behind a switch.
+fn clippy_nightly(context: &Context) -> Vec<Command> {
+    let mut command = cargo::host(&context.project, context.project.root(), "nightly");
+    command.args(["clippy", "--package", "brkalloc", "--all-targets"]);
+    command.args(["--features", ALLOCATOR_FEATURES]);
+    command.env("RUSTFLAGS", "--cfg brkalloc_nightly").env("RUSTC_BOOTSTRAP", "1");
+    vec![deny_warnings(command)]
+}
+
+/// The kernels, the demo kernel's host tests, the ring-3 programs, and the program for a small
+/// target.
+fn clippy_kernels(context: &Context) -> Vec<Command> {
+    let project = &context.project;
+    let of = |folder: &Path, arguments: &[&str]| {
+        let mut command = kernel_clippy(context, folder);
+        command.args(arguments);
+        deny_warnings(command)
+    };
+    let mut commands = vec![
+        of(&project.kernel(), &["--lib", "--bins", "--features", "suite"]),
+        of(&project.user(), &["--workspace", "--lib", "--bins"]),
+        of(&project.other_kernel(), &["--bins"]),
+        of(&project.small_target(), &["--bins"]),
+    ];
+    if !context.is_short() {
+        commands.push(of(&project.kernel(), &["--lib", "--profile", "test"]));
+    }
+    commands
+}
+
+/// The targets are checked, not linked: told that somebody else brings libFuzzer, nobody compiles
+/// it.
+fn clippy_fuzz(context: &Context) -> Vec<Command> {
+    let mut command = cargo::host(&context.project, &context.project.fuzz(), "fuzz-clippy");
     command
+        .arg("clippy")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CUSTOM_LIBFUZZER_PATH", "none/libnone.a");
+    vec![deny_warnings(command)]
+}
+
+fn docs(context: &Context) -> Vec<Command> {
+    let project = &context.project;
+    let mut allocator = doc(context, project.root(), "");
+    allocator.args(["--package", "brkalloc", "--all-features"]);
+    if context.is_short() {
+        return vec![allocator];
+    }
+    let mut workspace = doc(context, project.root(), "");
+    workspace.args(["--workspace", "--exclude", "brkalloc"]);
+    let mut kernel = doc(context, &project.kernel(), KERNEL_HOST);
+    kernel.args(["--lib", "--document-private-items"]);
+    let mut user = doc(context, &project.user(), KERNEL_HOST);
+    user.args(["--workspace", "--lib", "--document-private-items"])
+        .env("CARGO_PROFILE_DEV_PANIC", "abort");
+    vec![allocator, workspace, kernel, user]
 }
 
 /// Clippy on the kernel's code, as if it were for the host: nothing is linked, so the target does

@@ -1,14 +1,15 @@
 //! The tests that run on the host, counted by the summaries of their programs.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
 
-use super::checks::{ALLOCATOR_FEATURES, CHECKED, KERNEL_HOST, TINY};
-use super::{Action, Context, Outcome, Screen, Step};
+use super::checks::{ALLOCATOR_FEATURES, KERNEL_HOST};
+use super::{Context, Outcome, Screen, Step, Tier};
 use crate::libtest::{self, Reader};
 use crate::size::{SORT, Sizes};
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, no_trace, process};
+use crate::{Error, cargo, process};
 
 /// The profile of test programs, in the manifests of the root and of the kernel.
 pub(super) const PROFILE: &str = "suites";
@@ -17,44 +18,32 @@ pub(super) const PROFILE: &str = "suites";
 pub const SUITES: [&str; 8] =
     ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
 
-/// The same, each suite as a program.
-const SUITES_APART: [&str; 7] =
-    ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--tests"];
-
 pub(super) fn steps() -> Vec<Step> {
-    let tests = |title, run| Step { title, action: Action::Tests(run) };
     vec![
-        tests("host tests: allocator", allocator),
-        tests("host tests: allocator's examples", examples),
-        tests("host tests: allocator, tiny", tiny),
-        tests("host tests: allocator, checked", checked),
-        tests("host tests: tools, models, benches", tools),
-        tests("host tests: kernel-demo", kernel),
+        Step::tests(Tier::Check, "host tests: allocator", allocator),
+        Step::tests(Tier::Test, "host tests: allocator's examples", examples),
+        Step::tests(Tier::Test, "host tests: tools, models, benches", tools),
+        Step::tests(Tier::Test, "host tests: kernel-demo", kernel),
+        Step::alone(Tier::Test, "budgets: instructions of common paths", budgets)
+            .unless_unchanged(),
     ]
 }
 
 /// The allocator's tests as 32-bit programs.
 pub(super) fn steps32() -> Vec<Step> {
-    let tests = |title, run| Step { title, action: Action::Tests(run) };
-    vec![
-        tests("host tests: 32-bit", host32),
-        tests("host tests: 32-bit, tiny", host32_tiny),
-        tests("host tests: 32-bit, checked", host32_checked),
-    ]
+    vec![Step::tests(Tier::Test, "host tests: 32-bit", host32).unless_unchanged()]
 }
 
 /// What is linked of the allocator into a program, and for which processors.
 pub(super) fn linked() -> Vec<Step> {
-    let alone = |title, run| Step { title, action: Action::Alone(run) };
     vec![
-        alone("size: small target", size),
-        Step { title: "check: a processor without exchange", action: Action::Check(no_exchange) },
-        alone("checked: no trace when off", no_trace),
+        Step::alone(Tier::Test, "size: small target", size),
+        Step::check(Tier::Test, "check: a processor without exchange", no_exchange),
     ]
 }
 
 /// Compiles all of the allocator for a processor that cannot exchange a word at once.
-fn no_exchange(context: &Context) -> Command {
+fn no_exchange(context: &Context) -> Vec<Command> {
     let mut command =
         cargo::freestanding(&context.project, &context.setup, context.project.root(), SORT);
     command.args([
@@ -63,17 +52,18 @@ fn no_exchange(context: &Context) -> Command {
         "brkalloc",
         "--lib",
         "--features",
-        CHECKED,
+        ALLOCATOR_FEATURES,
         "-Zbuild-std=core",
     ]);
     command.args(["--target", "thumbv6m-none-eabi"]).env("RUSTFLAGS", "-D warnings");
-    command
+    vec![command]
 }
 
 /// The allocator's own tests and the suites, as one program each, with overflow checks and debug
 /// assertions.
 fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let command = || cargo::host(&context.project, context.project.root(), "");
+    let number = if context.tier == Tier::Check { 64 } else { 256 };
+    let command = || programs(cargo::host(&context.project, context.project.root(), ""), number);
     suites("host tests: allocator", context, command, ALLOCATOR_FEATURES, screen)
 }
 
@@ -93,28 +83,20 @@ fn examples(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: allocator's examples", context, command, screen)
 }
 
-/// The allocator's tests in the profile for small targets.
-fn tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let command = || fewer_programs(cargo::host(&context.project, context.project.root(), ""));
-    suites("host tests: allocator, tiny", context, command, TINY, screen)
-}
-
-/// The allocator's tests with its profile `checked` on.
-fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let command = || cargo::host(&context.project, context.project.root(), "");
-    suites("host tests: allocator, checked", context, command, CHECKED, screen)
-}
-
-/// The tests of all other packages of the workspace.
+/// The tests of all other packages of the workspace; in the short form not those of the benchmarks,
+/// whose peers take long to compile.
 fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
     command.args(["test", "--workspace", "--exclude", "brkalloc"]);
+    if context.is_short() {
+        command.args(["--exclude", "bench", "--exclude", "recorder"]);
+    }
     cargo_test("host tests: tools, models, benches", context, command, screen)
 }
 
 /// Runs the allocator's own tests and the suites with these features; `command` says where, and for
-/// which target. If the program dies, its suites are run as programs of their own, which tells who
-/// it was, and how the others are.
+/// which target. If the program dies, its suites run one after the other, which tells which it was,
+/// and how the others are.
 pub(super) fn suites(
     title: &str,
     context: &Context,
@@ -122,28 +104,49 @@ pub(super) fn suites(
     features: &str,
     screen: &mut Screen,
 ) -> Result<Outcome, Error> {
-    let mut run = |which: &[&str]| {
+    let programs = || {
         let mut command = command();
-        command.args(which).args(["--features", features]);
-        cargo_test(title, context, command, screen)
+        command.args(SUITES).args(["--features", features]);
+        command
     };
-    let together = run(&SUITES)?;
+    let together = cargo_test(title, context, programs(), screen)?;
     let has_died = matches!(&together, Outcome::Ran(tally) if tally.failures.iter().any(|failure| failure.kind == Kind::Died));
     if !has_died {
         return Ok(together);
     }
-    match run(&SUITES_APART)? {
-        Outcome::Ran(apart) if !apart.is_clean() => Ok(Outcome::Ran(apart)),
-        _ => Ok(together),
+    let mut apart = Tally::default();
+    for suite in suites_of(programs())? {
+        let title = format!("{title}, {suite}");
+        let context = Context { filter: Some(format!("{suite}::")), ..context.clone() };
+        if let Outcome::Ran(tally) = cargo_test(&title, &context, programs(), screen)? {
+            apart.add(tally);
+        }
     }
+    Ok(if apart.is_clean() { together } else { Outcome::Ran(apart) })
 }
 
-/// Random programs where what they prove has been proved with more of them elsewhere, unless the
-/// reader's environment says how many.
-pub(super) fn fewer_programs(mut command: Command) -> Command {
-    const CASES: (&str, &str) = ("PROPTEST_CASES", "64");
-    if env::var_os(CASES.0).is_none() {
-        command.env(CASES.0, CASES.1);
+/// The suites and modules whose tests the programs have.
+fn suites_of(mut command: Command) -> Result<BTreeSet<String>, Error> {
+    let mut suites = BTreeSet::new();
+    command.args(["--", "--list"]);
+    process::run(command, |line| {
+        let name = line.strip_suffix(": test").and_then(|name| name.split_once("::"));
+        suites.extend(name.map(|(suite, _)| suite.to_owned()));
+    })?;
+    Ok(suites)
+}
+
+/// Random programs of each kind: so many in the short form, and in the long one, where what they
+/// prove has been proved with more of them elsewhere. The reader's environment comes first.
+pub(super) fn fewer_programs(context: &Context, command: Command) -> Command {
+    programs(command, if context.is_short() { 16 } else { 64 })
+}
+
+/// Tells property tests how many programs of each kind to run, unless the reader does.
+fn programs(mut command: Command, number: u32) -> Command {
+    const CASES: &str = "PROPTEST_CASES";
+    if env::var_os(CASES).is_none() {
+        command.env(CASES, number.to_string());
     }
     command
 }
@@ -155,27 +158,18 @@ fn kernel(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: kernel-demo", context, command, screen)
 }
 
+/// The instructions of common paths, which `benches/budgets.txt` limits.
+fn budgets(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    if !cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
+        return Ok(Outcome::LeftOut("instructions are counted on Linux on x86_64 alone".into()));
+    }
+    let mut command = cargo::budgets(&context.project);
+    command.arg("check");
+    count("budgets: instructions of common paths", command, screen).map(Outcome::Ran)
+}
+
 /// The allocator's tests as a 32-bit program, over a standard library built from source.
 fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    host32_with("host tests: 32-bit", ALLOCATOR_FEATURES, context, screen)
-}
-
-/// The same in the profile for small targets, which are 32-bit.
-fn host32_tiny(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    host32_with("host tests: 32-bit, tiny", TINY, context, screen)
-}
-
-/// The same with the profile `checked`: headers have no bits to spare there.
-fn host32_checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    host32_with("host tests: 32-bit, checked", CHECKED, context, screen)
-}
-
-fn host32_with(
-    title: &str,
-    features: &str,
-    context: &Context,
-    screen: &mut Screen,
-) -> Result<Outcome, Error> {
     let Some(target) = &context.setup.host32 else {
         return Ok(Outcome::LeftOut(
             "there is no 32-bit C library; `make setup` says what it takes".into(),
@@ -185,9 +179,16 @@ fn host32_with(
         let mut command =
             cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
         command.arg("-Zbuild-std=std,panic_unwind").env("CARGO_BUILD_TARGET", target);
-        fewer_programs(command)
+        fewer_programs(context, command)
     };
-    suites(title, context, command, features, screen)
+    // A standard library and the suites take minutes to compile; unit tests have the arithmetic.
+    if context.is_short() {
+        let mut command = command();
+        command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--lib"]);
+        command.args(["--features", ALLOCATOR_FEATURES]);
+        return cargo_test("host tests: 32-bit", context, command, screen);
+    }
+    suites("host tests: 32-bit", context, command, ALLOCATOR_FEATURES, screen)
 }
 
 /// What the allocator takes of a small target.
@@ -200,30 +201,41 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", Kind::Check, table))))
 }
 
-/// Whether the profile `checked` costs anything where it is off.
-fn no_trace(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let differences =
-        no_trace::differences(&context.project, &context.setup, |line| screen.detail(line))?;
-    let tally = match differences.is_empty() {
-        true => Tally::one_passed(),
-        false => {
-            Tally::one_failed(Failure::new("checked: no trace when off", Kind::Check, differences))
-        }
-    };
-    Ok(Outcome::Ran(tally))
-}
-
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.
 pub(super) fn cargo_test(
     title: &str,
     context: &Context,
+    command: Command,
+    screen: &mut Screen,
+) -> Result<Outcome, Error> {
+    cargo_test_but(title, context, command, &[], screen)
+}
+
+/// The same without the tests whose names contain one of these.
+pub(super) fn cargo_test_but(
+    title: &str,
+    context: &Context,
     mut command: Command,
+    but: &[&str],
     screen: &mut Screen,
 ) -> Result<Outcome, Error> {
     command.args(["--no-fail-fast", "--color", "never", "--"]);
+    for part in but {
+        command.args(["--skip", part]);
+    }
     if let Some(filter) = &context.filter {
         command.args(filter.split(',').map(str::trim).filter(|part| !part.is_empty()));
     }
+    let mut tally = count(title, command, screen)?;
+    if tally.ran() == 0 && context.filter.is_none() {
+        let reason = vec!["its programs ran, but held no test".into()];
+        tally.add(Tally::one_failed(Failure::new(title, Kind::Empty, reason)));
+    }
+    Ok(Outcome::Ran(tally))
+}
+
+/// Runs a program that writes as `cargo test` does, and counts.
+fn count(title: &str, command: Command, screen: &mut Screen) -> Result<Tally, Error> {
     let mut reader = Reader::default();
     let status = process::run(command, |line| {
         reader.line(line);
@@ -233,31 +245,5 @@ pub(super) fn cargo_test(
             screen.detail(line);
         }
     })?;
-    let mut tally = reader.finish(title, status.success());
-    if tally.ran() == 0 && context.filter.is_none() {
-        let reason = vec!["its programs ran, but held no test".into()];
-        tally.add(Tally::one_failed(Failure::new(title, Kind::Empty, reason)));
-    }
-    Ok(Outcome::Ran(tally))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use crate::project::Project;
-
-    #[test]
-    fn each_suite_is_part_of_the_program_of_all() {
-        let project = Project::find().unwrap();
-        let manifest = fs::read_to_string(project.root().join("Cargo.toml")).unwrap();
-        let all = fs::read_to_string(project.root().join("tests/all.rs")).unwrap();
-        let suites =
-            manifest.split("[[test]]\nname = \"").skip(1).filter_map(|rest| rest.split('"').next());
-        let suites: Vec<_> = suites.filter(|&suite| suite != "all").collect();
-        assert!(suites.contains(&"claims"), "{suites:?}");
-        for suite in suites {
-            assert!(all.contains(&format!("\nmod {suite};\n")), "tests/all.rs lacks {suite}");
-        }
-    }
+    Ok(reader.finish(title, status.success()))
 }

@@ -2,27 +2,32 @@
 //! built once, then booted.
 
 use super::host::cargo_test;
-use super::{Action, Context, Outcome, Screen, Step};
+use super::{Context, Outcome, Screen, Step, Tier};
 use crate::cost::Costs;
 use crate::image::Image;
+use crate::judge::is_assertion;
 use crate::protocol::Event;
 use crate::suite::{LIMITS, Suite};
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, on_linux, other_kernel, programs, tour};
+use crate::{Error, cargo, killed, on_linux, other_kernel, programs, tour};
 
 pub(super) fn steps() -> Vec<Step> {
-    let tests = |title, run| Step { title, action: Action::Tests(run) };
-    let alone = |title, run| Step { title, action: Action::Alone(run) };
     vec![
-        tests("host tests: ring-3 programs on Linux", ring3),
-        tests("qemu: suite", suite),
-        tests("qemu: suite, checked", checked),
-        alone("qemu: the judge against real failures", judge),
-        alone("qemu: other-kernel", other),
-        alone("qemu: tour", tour),
-        alone("qemu: cost in instructions", cost),
+        Step::tests(Tier::Test, "host tests: ring-3 programs on Linux", ring3).unless_unchanged(),
+        Step::tests(Tier::Test, "qemu: suite", suite).unless_unchanged(),
+        Step::alone(Tier::Test, "qemu: the judge against real failures", judge).unless_unchanged(),
+        Step::alone(Tier::Test, "qemu: other-kernel", other).unless_unchanged(),
+        Step::alone(Tier::All, "qemu: after builds that were killed", after_kills),
+        Step::alone(Tier::Test, "qemu: tour", tour).unless_unchanged(),
+        Step::alone(Tier::All, "qemu: cost in instructions", cost),
     ]
 }
+
+/// Tells `tests/qemu.rs` to leave out what needs an image of its own.
+const SHORT: &str = "BRKALLOC_SHORT";
+
+/// Random programs of each kind in the suite's short form.
+const PROGRAMS: u32 = 20;
 
 /// The kernel's programs, on the system whose calls they use.
 fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
@@ -51,22 +56,15 @@ fn is_chosen(filter: &str, name: &str) -> bool {
 
 /// The demo kernel's suite, case by case.
 fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    run_suite(&Image::suite(&context.project), context, screen)
-}
-
-/// The same with the profile `checked` on: of the heaps under test, and of the kernel's own.
-fn checked(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    run_suite(&Image::suite_checked(&context.project), context, screen)
-}
-
-fn run_suite(image: &Image, context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = image.build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let image = Image::suite(&context.project)
+        .build(&context.project, &context.setup, |line| screen.detail(line))?;
     let suite = Suite {
         qemu: context.setup.qemu.clone(),
         image,
         machine: context.machine.for_tests(),
         limits: LIMITS,
         filter: context.filter.clone(),
+        programs: context.is_short().then_some(PROGRAMS),
     };
     Ok(Outcome::Ran(suite.run(|event| show(screen, event))))
 }
@@ -79,6 +77,9 @@ fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     // Most of them do nothing but wait: for the one run with every failure, and that for a limit to
     // run out.
     command.env("RUST_TEST_THREADS", "8");
+    if context.is_short() {
+        command.env(SHORT, "1");
+    }
     cargo_test("qemu: the judge against real failures", context, command, screen)
 }
 
@@ -91,6 +92,15 @@ fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     Ok(Outcome::Ran(other_kernel::run(&context.setup.qemu, &image, &machine, |event| {
         show(screen, event)
     })))
+}
+
+/// A build after a few that were killed; `make kill-builds` kills more.
+fn after_kills(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    const KILLS_AND_SEED: (u32, u64) = (6, 1);
+    let (project, setup) = (&context.project, &context.setup);
+    let machine = context.machine.for_tests();
+    killed::run(project, setup, &machine, KILLS_AND_SEED, |line| screen.detail(line))
+        .map(Outcome::Ran)
 }
 
 /// The tour; what it shows is worth reading where it is run for that, `make run`.
@@ -134,6 +144,7 @@ fn show(screen: &mut Screen, event: &Event) {
     match event {
         Event::Began(name) => screen.start_line(&format!("test {name} ... ")),
         Event::Verdict(true) => screen.end_line("ok"),
+        Event::Panic(message) if is_assertion(message) => screen.end_line("FAILED"),
         Event::Verdict(false) => screen.end_line("FAILED"),
         Event::Panic(_) => screen.end_line("PANIC"),
         Event::Fault(_) => screen.end_line("FAULT"),

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use super::checks::{deny_warnings, fmt};
-use super::host::cargo_test;
-use super::{Action, Context, Outcome, Screen, Step};
+use super::checks::deny_warnings;
+use super::host::cargo_test_but;
+use super::{Context, Outcome, Screen, Step, Tier};
 use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, libtest, process};
 
@@ -12,28 +12,24 @@ use crate::{Error, cargo, libtest, process};
 const LIBRARY: &str = "libbrkmalloc.so";
 const VARIABLE: &str = "LIBBRKMALLOC";
 
+/// Programs that the short form leaves out: each takes a minute, and asks for nothing that the others
+/// do not.
+const LONG_PROGRAMS: [&str; 4] = ["compilers", "node", "python", "redis"];
+
 pub(super) fn steps() -> Vec<Step> {
     vec![
-        Step {
-            title: "fmt: libbrkmalloc",
-            action: Action::Check(|context| fmt(context, &context.project.libmalloc())),
-        },
-        // Together they would be built with the features that either needs, and the library has no
-        // std.
-        Step {
-            title: "clippy: libbrkmalloc",
-            action: Action::Check(|context| {
-                clippy(context, &["--package", "brkmalloc", "--package", "brkalloc-checked"])
-            }),
-        },
-        Step {
-            title: "clippy: libbrkmalloc's tests",
-            action: Action::Check(|context| {
-                clippy(context, &["--package", "brkmalloc-tests", "--all-targets"])
-            }),
-        },
-        Step { title: "programs with libbrkmalloc", action: Action::Tests(programs) },
+        Step::check(Tier::Test, "clippy: libbrkmalloc", clippy_all),
+        Step::tests(Tier::Test, "programs with libbrkmalloc", programs).unless_unchanged(),
     ]
+}
+
+/// Together they would be built with the features that either needs, and the library has no std.
+fn clippy_all(context: &Context) -> Vec<Command> {
+    let mut commands = vec![clippy(context, &["--package", "brkmalloc"])];
+    if !context.is_short() {
+        commands.push(clippy(context, &["--package", "brkmalloc-tests", "--all-targets"]));
+    }
+    commands
 }
 
 fn clippy(context: &Context, packages: &[&str]) -> Command {
@@ -63,5 +59,7 @@ fn programs(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, &context.project.libmalloc(), "");
     command.args(["test", "--package", "brkmalloc-tests"]);
     command.env(VARIABLE, context.project.target("release").join(LIBRARY));
-    cargo_test(title, context, command, screen)
+    let but: &[&str] =
+        if context.is_short() && context.filter.is_none() { &LONG_PROGRAMS } else { &[] };
+    cargo_test_but(title, context, command, but, screen)
 }

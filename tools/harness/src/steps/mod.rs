@@ -1,19 +1,18 @@
-//! Everything `make test` does: rows of steps, two at a time.
+//! Everything that `make check`, `make test` and `make test-all` do: rows of steps, two at a time.
 //!
 //! ```text
-//!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
-//!     host      cargo test                    counted by the summaries of its programs
-//!  ──────────────────────────────────────────────────────────────────────────────
 //!   kernel      ring-3 programs · images · suite · other kernel · tour
-//!  ──────────────────────────────────────────────────────────────────────────────
+//!   host        cargo test, counted by the summaries of its programs; budgets of instructions
+//!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
 //!   host32      the allocator's tests as 32-bit programs
-//!  ──────────────────────────────────────────────────────────────────────────────
 //!   libmalloc   programs with the library preloaded, small ones and real ones
-//!  ──────────────────────────────────────────────────────────────────────────────
 //!   sanitizers, a row each
-//!  ──────────────────────────────────────────────────────────────────────────────
 //!   linked      what is in a program, and what is not
 //! ```
+//!
+//! Each step is defined with its [`Tier`]: `Step::tests(Tier::Test, "host tests: …", function)`. A
+//! step that has a short and a long form asks [`Context::is_short`]. A new step is one such line and
+//! its function; to remove one, remove both.
 //!
 //! The steps of a row use each other's output, and run one after the other. Where two rows build in
 //! one folder, cargo lets one wait.
@@ -29,12 +28,16 @@ mod rows;
 mod sanitizers;
 mod screen;
 mod spent;
+mod tier;
+mod unchanged;
 
-pub use checks::{ALLOCATOR_FEATURES, CHECKED};
+pub use checks::ALLOCATOR_FEATURES;
 pub use host::SUITES;
+pub use tier::Tier;
 
+use std::env;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli::MachineOptions;
 use crate::project::{Project, Setup};
@@ -42,15 +45,18 @@ use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, process};
 use rows::Outputs;
 use screen::{Output, Screen};
-use spent::{Spent, Table};
+use spent::{Row, Spent, Table};
+use unchanged::{Inputs, Passed};
 
 /// What every step needs to know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// Where things are.
     pub project: Project,
     /// What the set-up found.
     pub setup: Setup,
+    /// Which steps, and in which form.
+    pub tier: Tier,
     /// Where to boot images.
     pub machine: MachineOptions,
     /// Parts of test names, separated by commas.
@@ -61,10 +67,19 @@ pub struct Context {
     pub verbose: bool,
 }
 
+impl Context {
+    /// Whether steps that have a short form take it.
+    fn is_short(&self) -> bool {
+        self.tier < Tier::All
+    }
+}
+
 /// How a step went.
 enum Outcome {
     /// It ran.
     Ran(Tally),
+    /// It did not run: it passed with so many tests, and nothing changed since.
+    Unchanged(usize),
     /// It cannot run on this machine, for this reason.
     LeftOut(String),
 }
@@ -72,25 +87,56 @@ enum Outcome {
 /// One step.
 struct Step {
     title: &'static str,
+    tier: Tier,
     action: Action,
+    /// Left out of `make test` while nothing has changed since it passed.
+    is_skippable: bool,
 }
 
 /// What a step does.
 enum Action {
-    /// Runs a program whose exit status is the verdict. Left out under a filter.
-    Check(fn(&Context) -> Command),
+    /// Runs programs whose exit statuses are the verdict. Left out under a filter.
+    Check(fn(&Context) -> Vec<Command>),
     /// Runs something that has no tests to choose from. Left out under a filter.
     Alone(fn(&Context, &mut Screen) -> Result<Outcome, Error>),
     /// Runs tests that have names to filter by.
     Tests(fn(&Context, &mut Screen) -> Result<Outcome, Error>),
 }
 
+/// Runs a step that is no check.
+type RunStep = fn(&Context, &mut Screen) -> Result<Outcome, Error>;
+
 impl Step {
+    /// A step that runs programs: it passes if all of them do.
+    const fn check(
+        tier: Tier,
+        title: &'static str,
+        commands: fn(&Context) -> Vec<Command>,
+    ) -> Self {
+        Self { title, tier, action: Action::Check(commands), is_skippable: false }
+    }
+
+    /// A step without tests to choose from.
+    const fn alone(tier: Tier, title: &'static str, run: RunStep) -> Self {
+        Self { title, tier, action: Action::Alone(run), is_skippable: false }
+    }
+
+    /// A step that runs tests, by name.
+    const fn tests(tier: Tier, title: &'static str, run: RunStep) -> Self {
+        Self { title, tier, action: Action::Tests(run), is_skippable: false }
+    }
+
+    /// The same, left out of `make test` while nothing has changed since it passed: for steps that
+    /// take long though nothing is compiled.
+    const fn unless_unchanged(self) -> Self {
+        Self { is_skippable: true, ..self }
+    }
+
     /// Runs the step. What keeps it from running is a failure of the step.
     fn run(&self, context: &Context, screen: &mut Screen) -> Outcome {
         let outcome = match self.action {
-            Action::Check(command) => {
-                checks::run(self.title, command(context), screen).map(Outcome::Ran)
+            Action::Check(commands) => {
+                checks::run(self.title, commands(context), screen).map(Outcome::Ran)
             }
             Action::Alone(run) | Action::Tests(run) => run(context, screen),
         };
@@ -99,20 +145,68 @@ impl Step {
             Outcome::Ran(Tally::one_failed(Failure::new(self.title, Kind::Check, details)))
         })
     }
+
+    /// The same, unless it can be left out.
+    fn run_unless_unchanged(
+        &self,
+        context: &Context,
+        memory: Option<&Memory>,
+        screen: &mut Screen,
+    ) -> Outcome {
+        let Some(memory) = memory.filter(|_| self.is_skippable) else {
+            return self.run(context, screen);
+        };
+        if let Some(tests) = memory.passed.tests(self.title, memory.inputs)
+            && memory.may_skip
+        {
+            return Outcome::Unchanged(tests);
+        }
+        memory.passed.forget(self.title);
+        let outcome = self.run(context, screen);
+        if let Outcome::Ran(tally) = &outcome
+            && tally.is_clean()
+            && Inputs::now(&context.project, &context.setup) == Some(memory.inputs)
+        {
+            memory.passed.record(self.title, memory.inputs, tally.passed);
+        }
+        outcome
+    }
+}
+
+/// What is known of earlier runs.
+struct Memory {
+    inputs: Inputs,
+    passed: Passed,
+    /// Whether it counts: everybody writes it, but not everybody reads it.
+    may_skip: bool,
+}
+
+impl Memory {
+    /// Nothing if some tests are left out, which is no pass.
+    fn of(context: &Context) -> Option<Self> {
+        if context.filter.is_some() {
+            return None;
+        }
+        let is_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        Some(Self {
+            inputs: Inputs::now(&context.project, &context.setup)?,
+            passed: Passed::of(&context.project),
+            may_skip: context.is_short() && !is_ci,
+        })
+    }
 }
 
 /// The rows of steps, the longest ones first; in each, what is quick and what fails often comes
 /// first.
 fn all() -> Vec<Vec<Step>> {
-    let mut first = checks::steps();
-    first.extend(host::steps());
     let [address, thread] = sanitizers::steps();
     vec![
-        first,
         kernel::steps(),
+        host::steps(),
+        checks::steps(),
         host::steps32(),
-        libmalloc::steps(),
         vec![address],
+        libmalloc::steps(),
         vec![thread],
         host::linked(),
     ]
@@ -125,33 +219,58 @@ struct Done {
     spent: Spent,
 }
 
-/// Runs every step that the filters leave and adds up their tests.
+impl Done {
+    fn row(&self) -> Row {
+        let unchanged = match self.outcome {
+            Outcome::Unchanged(tests) => tests,
+            Outcome::Ran(_) | Outcome::LeftOut(_) => 0,
+        };
+        Row { title: self.title, spent: self.spent, unchanged }
+    }
+}
+
+/// Runs every step that tier and filters leave, and adds up their tests.
 pub fn run_all(context: &Context) -> Tally {
+    let begun = Instant::now();
     let mut rows = all();
     for row in &mut rows {
+        row.retain(|step| step.tier <= context.tier);
         row.retain(|step| context.filter.is_none() || matches!(step.action, Action::Tests(_)));
         row.retain(|step| context.step.as_deref().is_none_or(|part| step.title.contains(part)));
     }
     rows.retain(|row| !row.is_empty());
     let number = rows.iter().map(Vec::len).sum();
+    let memory = Memory::of(context);
     let outputs = Outputs::new(rows.len());
     let done = rows::work_off(&rows, |index, row| {
         let begin = rows[..index].iter().map(Vec::len).sum();
-        let done = run_row(row, begin, number, context, outputs.of(index));
+        let done = run_row(row, begin, number, context, memory.as_ref(), outputs.of(index));
         outputs.done(index);
         done
     });
     let done: Vec<Done> = done.into_iter().flatten().collect();
-    println!("\n{}", Table(done.iter().map(|step| (step.title, step.spent)).collect()));
+    sum(context, done, begun.elapsed())
+}
 
+/// Adds up, and says what took how long, and what did not run.
+fn sum(context: &Context, done: Vec<Done>, elapsed: Duration) -> Tally {
+    println!("\n{}", Table(done.iter().map(Done::row).collect()));
+    println!("from beginning to end: {:.1} s", elapsed.as_secs_f32());
     let mut tally = Tally::default();
+    let mut skipped = (0, 0);
     for step in done {
         match step.outcome {
             Outcome::Ran(found) => tally.add(found),
+            Outcome::Unchanged(tests) => skipped = (skipped.0 + 1, skipped.1 + tests),
             Outcome::LeftOut(reason) => println!("left out: {}: {reason}", step.title),
         }
     }
-    if tally.ran() == 0 {
+    if let (steps @ 1.., tests) = skipped {
+        println!(
+            "unchanged since they passed, and not run: {tests} tests of {steps} steps; `make test-all` runs them"
+        );
+    }
+    if tally.ran() + skipped.0 == 0 {
         let reason =
             vec![format!("nothing fits: step {:?}, filter {:?}", context.step, context.filter)];
         tally.add(Tally::one_failed(Failure::new("filter", Kind::Empty, reason)));
@@ -165,22 +284,27 @@ fn run_row(
     begin: usize,
     number: usize,
     context: &Context,
+    memory: Option<&Memory>,
     output: &Output,
 ) -> Vec<Done> {
     let run = |(index, step): (usize, &Step)| {
-        let (begun, before) = (Instant::now(), process::spent());
+        let (begun, before) = (Instant::now(), (process::spent(), process::compiled()));
         let mut screen =
             Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
-        let outcome = step.run(context, &mut screen);
+        let outcome = step.run_unless_unchanged(context, memory, &mut screen);
         match &outcome {
             Outcome::Ran(found) => screen.end(&found.to_string()),
+            Outcome::Unchanged(tests) => {
+                screen.end(&format!("unchanged since it passed: {tests} tests not run"));
+            }
             Outcome::LeftOut(_) => screen.end("left out"),
         }
-        Done {
-            title: step.title,
-            outcome,
-            spent: Spent { elapsed: begun.elapsed(), processor: process::spent() - before },
-        }
+        let spent = Spent {
+            elapsed: begun.elapsed(),
+            processor: process::spent() - before.0,
+            compiled: process::compiled() - before.1,
+        };
+        Done { title: step.title, outcome, spent }
     };
     steps.iter().enumerate().map(run).collect()
 }

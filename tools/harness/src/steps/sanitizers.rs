@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::checks::ALLOCATOR_FEATURES;
 use super::host::{PROFILE, cargo_test, fewer_programs, suites};
-use super::{Action, Context, Outcome, Screen, Step};
+use super::{Context, Outcome, Screen, Step, Tier};
 use crate::{Error, cargo, process};
 
 /// One of LLVM's sanitizers.
@@ -37,8 +37,10 @@ enum Runtime {
 }
 
 pub(super) fn steps() -> [Step; 2] {
-    let tests = |title, run| Step { title, action: Action::Tests(run) };
-    [tests("host tests: AddressSanitizer", address), tests("host tests: ThreadSanitizer", thread)]
+    [
+        Step::tests(Tier::Test, "host tests: AddressSanitizer", address).unless_unchanged(),
+        Step::tests(Tier::Test, "host tests: ThreadSanitizer", thread).unless_unchanged(),
+    ]
 }
 
 /// The allocator's tests under AddressSanitizer. It does not look for leaks: a break over a static
@@ -50,12 +52,12 @@ fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let command = || {
         let mut command = ADDRESS.command(context, &host, &runtime);
         command.env("ASAN_OPTIONS", "detect_leaks=0");
-        fewer_programs(command)
+        fewer_programs(context, command)
     };
     suites("host tests: AddressSanitizer", context, command, ALLOCATOR_FEATURES, screen)
 }
 
-/// The arenas' tests under ThreadSanitizer. They are written such that they do not depend on what
+/// The arenas' tests under ThreadSanitizer, unless the reader chooses others. They are written such that they do not depend on what
 /// the standard library orders; what one that is not watched does by itself is not looked at.
 fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = THREAD.find(context)? else {
@@ -66,8 +68,11 @@ fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         let suppressions = context.project.root().join("tests/arenas/tsan.supp");
         command.env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()));
     }
-    command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--test", "arenas"]);
-    cargo_test("host tests: ThreadSanitizer", context, command, screen)
+    command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--test", "all"]);
+    command.args(["--features", ALLOCATOR_FEATURES]);
+    let filter = context.filter.clone().unwrap_or_else(|| "arenas::".into());
+    let context = Context { filter: Some(filter), ..context.clone() };
+    cargo_test("host tests: ThreadSanitizer", &context, command, screen)
 }
 
 impl Sanitizer {

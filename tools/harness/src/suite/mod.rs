@@ -4,6 +4,7 @@
 //! First the kernel is asked for the names of the cases. That list is the plan: a case that is on
 //! it and has no verdict at the end has failed, whatever became of it.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Suite {
     /// Parts of names, separated by commas; cases that contain one of them are selected. `None`
     /// selects all.
     pub filter: Option<String>,
+    /// Random programs of each property test; `None`: as many as the kernel thinks right.
+    pub programs: Option<u32>,
 }
 
 impl Suite {
@@ -47,6 +50,22 @@ impl Suite {
         parse_list(&String::from_utf8_lossy(&output), &ending)
     }
 
+    /// The host's cases that the kernel does not run, `module::case`, or whole modules of such; each
+    /// with the reason.
+    pub fn host_only(&self) -> Result<Vec<(String, String)>, Failure> {
+        let mut output = Vec::new();
+        let ending = self.boot(&[("list", "host-only")], |bytes| {
+            output.extend_from_slice(bytes);
+            Progress::None
+        });
+        let output = String::from_utf8_lossy(&output);
+        if let Some((kind, details)) = ending.cause() {
+            return Err(Failure::new(SUITE, kind, details));
+        }
+        let pairs = output.lines().filter_map(|line| line.trim_end().split_once(' '));
+        Ok(pairs.map(|(name, reason)| (name.to_owned(), reason.to_owned())).collect())
+    }
+
     /// Runs the selected cases; none at all is a failure unless a filter is given. `on_event` gets
     /// each event as it happens.
     pub fn run(&self, mut on_event: impl FnMut(&Event)) -> Tally {
@@ -55,13 +74,17 @@ impl Suite {
                 let reason = vec!["the kernel's list of cases is empty".into()];
                 Tally::one_failed(Failure::new(SUITE, Kind::Empty, reason))
             }
-            Ok(plan) => run_plan(&plan, |from, judge| {
-                self.boot(&[("from", &from.to_string())], |bytes| {
-                    let events = judge.feed(bytes);
-                    events.iter().for_each(&mut on_event);
-                    progress(&events)
-                })
-            }),
+            Ok(plan) => {
+                let mut tally = run_plan(&plan, |from, judge| {
+                    self.boot(&[("from", &from.to_string())], |bytes| {
+                        let events = judge.feed(bytes);
+                        events.iter().for_each(&mut on_event);
+                        progress(&events)
+                    })
+                });
+                tell_assertions(&mut tally, |path| fs::read_to_string(path).ok());
+                tally
+            }
             Err(failure) => Tally::one_failed(failure),
         }
     }
@@ -69,7 +92,27 @@ impl Suite {
     fn boot(&self, keys: &[(&str, &str)], on_bytes: impl FnMut(&[u8]) -> Progress) -> Ending {
         let mut keys = keys.to_vec();
         keys.extend(self.filter.as_deref().map(|filter| ("filter", filter)));
+        let programs = self.programs.map(|number| number.to_string());
+        keys.extend(programs.as_deref().map(|number| ("programs", number)));
         self.machine.boot(&self.qemu, &self.image, &keys, self.limits, on_bytes)
+    }
+}
+
+/// An assertion with a text of its own panics with nothing else, so the source says what it is: the
+/// panic's place is that of a call of `assert!`. `read` returns the text of a file of the project.
+fn tell_assertions(tally: &mut Tally, read: impl Fn(&str) -> Option<String>) {
+    let asserts = |detail: &String| {
+        let mut place = detail.strip_prefix("at ")?.rsplitn(3, ':');
+        let (column, line) = (place.next()?.parse::<usize>().ok()?, place.next()?.parse().ok()?);
+        let source = read(place.next()?)?;
+        let code =
+            source.lines().nth(usize::checked_sub(line, 1)?)?.get(column.checked_sub(1)?..)?;
+        Some(code.starts_with("assert") || code.starts_with("debug_assert"))
+    };
+    for failure in tally.failures.iter_mut().filter(|failure| failure.kind == Kind::Panic) {
+        if failure.details.iter().find_map(asserts) == Some(true) {
+            failure.kind = Kind::Assertion;
+        }
     }
 }
 

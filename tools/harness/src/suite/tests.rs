@@ -142,3 +142,21 @@ fn a_list_that_was_cut_off_by_a_crash_is_not_taken() {
         assert_eq!(failure.kind, kind);
     }
 }
+
+#[test]
+fn the_source_tells_an_assertion_with_its_own_text_from_a_panic() {
+    let kind = |place: &str| {
+        let details = vec!["three cells".into(), place.into()];
+        let mut tally = Tally::one_failed(Failure::new("a", Kind::Panic, details));
+        let source = "fn a() {\n    assert!(cells == 3, \"three cells\");\n    panic!();\n}\n";
+        tell_assertions(&mut tally, |path| (path == "tests/a.rs").then(|| source.into()));
+        tally.failures[0].kind
+    };
+    assert_eq!(kind("at tests/a.rs:2:5"), Kind::Assertion);
+    for place in
+        ["at tests/a.rs:3:5", "at tests/b.rs:2:5", "at tests/a.rs:9:5", "at tests/a.rs:2:99"]
+    {
+        assert_eq!(kind(place), Kind::Panic, "{place}");
+    }
+    assert_eq!(kind("at tests/a.rs:0:0"), Kind::Panic);
+}

@@ -7,26 +7,26 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, MapThreshold, Trim};
+use brkalloc::{MapThreshold, PlainHeap, Trim};
 use runtime::system::view::View;
 use runtime::views::{self, ROOM};
 use runtime::{Arguments, ProcessBreak, ProcessMap, Untrue, Verdict, claim, println, program};
 
 program!(run);
 
-type Mine = Heap<ProcessBreak, ProcessMap>;
+type Mine = PlainHeap<ProcessBreak, ProcessMap>;
 
 const LARGE: Layout = Layout::new::<[u8; 8 << 20]>();
 const SMALL: Layout = Layout::new::<[u8; 4000]>();
 
 /// From which size on blocks are mapped; it stays so.
-const MAPPED: MapThreshold = MapThreshold { bytes: 128 << 10, adapts_up_to: 0 };
-const NEVER: MapThreshold = MapThreshold { bytes: usize::MAX, adapts_up_to: 0 };
+const MAPPED: MapThreshold = MapThreshold::fixed(128 << 10);
+const NEVER: MapThreshold = MapThreshold::fixed(usize::MAX);
 
 fn run(_: Arguments) -> Verdict {
     // Nothing here uses the program's own heap, so the break is this one's alone.
-    let mut heap = Heap::plain_with_map(ProcessBreak, ProcessMap);
-    heap.set_trim(Trim { threshold: 0, keep: 0 });
+    let mut heap = Mine::with_profile(ProcessBreak, ProcessMap);
+    heap.set_trim(Trim::new(0, 0));
     at_the_break(&mut heap)?;
     on_a_mapping(&mut heap)
 }

@@ -50,7 +50,7 @@ fn run(_: Arguments) -> Verdict {
 /// The free cells, in the order of addresses.
 fn show(when: &str) {
     println!("free cells, {when}:");
-    HEAP.with(|heap| {
+    HEAP.inspect(|heap| {
         heap.free_cells().for_each(|(address, size)| println!("  {address:#x}: {size} bytes"))
     });
 }

@@ -48,7 +48,7 @@ impl Arena {
         let memory = unsafe { start.add(room) };
         // SAFETY: nobody else has the mapping; what children do with it goes through the same heap.
         let brk = unsafe { FixedBreak::from_raw(memory.as_ptr(), SIZE - room) };
-        let heap = Locked::<Heap<_>, _>::new(brk);
+        let heap = SharedHeap::new(brk);
         let head = start.cast();
         // SAFETY: the start of the mapping, aligned to a page, and large enough.
         unsafe {

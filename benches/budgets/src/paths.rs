@@ -1,0 +1,271 @@
+//! What is counted: the common paths of each heap, and the beginnings of two traces.
+
+use std::alloc::Layout;
+use std::ptr::{self, NonNull};
+
+use brkalloc::{ArenaHeap, Cpu, FixedBreak, Heap};
+
+use crate::step::Counter;
+use crate::trace::{self, Op};
+
+/// Operations that are counted together: slow ones among them have their share.
+const OPERATIONS: usize = 20;
+
+/// The sizes of blocks, in bytes.
+const SIZES: [usize; 4] = [64, 512, 4 << 10, 64 << 10];
+
+/// Blocks whose size changes grow to this many times their size, and back.
+const GROWTH: usize = 4;
+
+/// Operations of each trace.
+const OF_TRACE: usize = 1000;
+
+/// The traces.
+const TRACES: [(&str, &[u8]); 2] = [
+    ("compiler", include_bytes!("../../traces/compiler.trace")),
+    ("interpreter", include_bytes!("../../traces/interpreter.trace")),
+];
+
+/// The memory of each heap: length in bytes and address, which is the same each time, for a path can
+/// depend on where blocks lie.
+const REGION: usize = 256 << 20;
+const ADDRESS: usize = 0x1000_0000_0000;
+
+/// A heap under test.
+trait Subject {
+    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
+    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>>;
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout);
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Option<NonNull<u8>>;
+}
+
+/// Both heaps have the same operations.
+macro_rules! subject {
+    ($heap:ty) => {
+        impl Subject for $heap {
+            #[inline]
+            unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+                // SAFETY: the caller's promise, which is that of the heap's method.
+                unsafe { <$heap>::allocate(self, layout) }
+            }
+
+            #[inline]
+            unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+                // SAFETY: as above.
+                unsafe { <$heap>::allocate_zeroed(self, layout) }
+            }
+
+            #[inline]
+            unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+                // SAFETY: as above.
+                unsafe { <$heap>::deallocate(self, block, layout) };
+            }
+
+            #[inline]
+            unsafe fn reallocate(
+                &mut self,
+                block: NonNull<u8>,
+                layout: Layout,
+                size: usize,
+            ) -> Option<NonNull<u8>> {
+                // SAFETY: as above.
+                unsafe { <$heap>::reallocate(self, block, layout, size) }
+            }
+        }
+    };
+}
+
+subject!(Heap<FixedBreak>);
+subject!(ArenaHeap<FixedBreak, One>);
+
+/// One slot.
+struct One;
+
+// SAFETY: there is one thread, and no signal handler allocates.
+unsafe impl Cpu for One {
+    const NESTS: bool = false;
+
+    fn slots(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn enter(&self) -> usize {
+        0
+    }
+}
+
+/// Counts everything; the names are those in the file.
+///
+/// # Errors
+///
+/// The machine cannot count, a trace is damaged, or a heap had no memory.
+pub fn count() -> Result<Vec<(String, u64)>, String> {
+    let counter = Counter::new()?;
+    let mut counts = Vec::new();
+    of_heap("heap", || Ok(Heap::new(memory()?)), &counter, &mut counts)?;
+    of_heap("arena_heap", || Ok(ArenaHeap::new(memory()?, One)), &counter, &mut counts)?;
+    Ok(counts)
+}
+
+/// Counts all paths of a heap, each with a heap of its own.
+fn of_heap<S: Subject>(
+    name: &str,
+    make: impl Fn() -> Result<S, String>,
+    counter: &Counter,
+    counts: &mut Vec<(String, u64)>,
+) -> Result<(), String> {
+    for size in SIZES {
+        let (allocate, free) = in_a_row(&mut make()?, counter, size)?;
+        counts.push((format!("{name}::allocate_{size}"), allocate));
+        counts.push((format!("{name}::free_{size}"), free));
+        counts.push((format!("{name}::pair_{size}"), pairs(&mut make()?, counter, size)?));
+        counts.push((format!("{name}::resize_{size}"), resizes(&mut make()?, counter, size)?));
+    }
+    for (trace, bytes) in TRACES {
+        let ops = trace::beginning(bytes, OF_TRACE)?;
+        counts.push((format!("{name}::trace_{trace}"), replay(&mut make()?, counter, &ops)?));
+    }
+    Ok(())
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).expect("sizes are far below the limit")
+}
+
+fn no_memory() -> String {
+    "a heap had no memory".into()
+}
+
+/// Blocks that are allocated one after the other, and then freed, by a heap that has had as many
+/// before.
+fn in_a_row<S: Subject>(
+    subject: &mut S,
+    counter: &Counter,
+    size: usize,
+) -> Result<(u64, u64), String> {
+    let layout = layout(size);
+    let mut blocks = Vec::with_capacity(OPERATIONS);
+    for _ in 0..OPERATIONS {
+        // SAFETY: the heap outlives the blocks.
+        blocks.push(unsafe { subject.allocate(layout) }.ok_or_else(no_memory)?);
+    }
+    for block in blocks.drain(..) {
+        // SAFETY: live until now.
+        unsafe { subject.deallocate(block, layout) };
+    }
+    let mut counts = (0, 0);
+    for _ in 0..OPERATIONS {
+        // SAFETY: the heap outlives the blocks.
+        let block = counter.add(&mut counts.0, || unsafe { subject.allocate(layout) });
+        blocks.push(block.ok_or_else(no_memory)?);
+    }
+    for block in blocks {
+        // SAFETY: live until now.
+        counter.add(&mut counts.1, || unsafe { subject.deallocate(block, layout) });
+    }
+    Ok(counts)
+}
+
+/// A block that is allocated and freed, again and again, after as many times that are not counted.
+fn pairs<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Result<u64, String> {
+    let layout = layout(size);
+    for _ in 0..OPERATIONS {
+        // SAFETY: the heap outlives the blocks.
+        let block = unsafe { subject.allocate(layout) }.ok_or_else(no_memory)?;
+        // SAFETY: live until now.
+        unsafe { subject.deallocate(block, layout) };
+    }
+    let mut count = 0;
+    for _ in 0..OPERATIONS {
+        // SAFETY: the heap outlives the blocks.
+        let block = counter.add(&mut count, || unsafe { subject.allocate(layout) });
+        let block = block.ok_or_else(no_memory)?;
+        // SAFETY: live until now.
+        counter.add(&mut count, || unsafe { subject.deallocate(block, layout) });
+    }
+    Ok(count)
+}
+
+/// Blocks that grow, and shrink again.
+fn resizes<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Result<u64, String> {
+    let mut count = 0;
+    for _ in 0..OPERATIONS / 2 {
+        // SAFETY: the heap outlives the blocks.
+        let mut block = unsafe { subject.allocate(layout(size)) }.ok_or_else(no_memory)?;
+        for (from, to) in [(size, size * GROWTH), (size * GROWTH, size)] {
+            let resized = counter.add(&mut count, || {
+                // SAFETY: live until now, with this layout.
+                unsafe { subject.reallocate(block, layout(from), to) }
+            });
+            block = resized.ok_or_else(no_memory)?;
+        }
+        // SAFETY: live until now.
+        unsafe { subject.deallocate(block, layout(size)) };
+    }
+    Ok(count)
+}
+
+/// Operations of a program.
+fn replay<S: Subject>(subject: &mut S, counter: &Counter, ops: &[Op]) -> Result<u64, String> {
+    let mut count = 0;
+    let mut blocks: Vec<(NonNull<u8>, Layout)> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match *op {
+            Op::Allocate { layout, zeroed } => {
+                // SAFETY: the heap outlives the blocks.
+                let block = counter.add(&mut count, || unsafe {
+                    if zeroed { subject.allocate_zeroed(layout) } else { subject.allocate(layout) }
+                });
+                blocks.push((block.ok_or_else(no_memory)?, layout));
+            }
+            Op::Free { block } => {
+                let (block, layout) = blocks[block];
+                // SAFETY: a trace frees each block once.
+                counter.add(&mut count, || unsafe { subject.deallocate(block, layout) });
+            }
+            Op::Reallocate { block: index, size } => {
+                let (block, old) = blocks[index];
+                let resized = counter.add(&mut count, || {
+                    // SAFETY: live until now, with this layout.
+                    unsafe { subject.reallocate(block, old, size) }
+                });
+                let layout =
+                    Layout::from_size_align(size, old.align()).map_err(|e| e.to_string())?;
+                blocks[index] = (resized.ok_or_else(no_memory)?, layout);
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// A break over new memory, in the place of what the heap before had.
+fn memory() -> Result<FixedBreak, String> {
+    // SAFETY: the heap that had the memory is gone, and nothing else is mapped there: the address
+    // lies far from where the system puts programs, libraries and stacks, and if it does not, the
+    // first mapping fails.
+    let mapped = unsafe {
+        libc::munmap(ptr::without_provenance_mut(ADDRESS), REGION);
+        libc::mmap(
+            ptr::without_provenance_mut(ADDRESS),
+            REGION,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE
+                | libc::MAP_ANONYMOUS
+                | libc::MAP_NORESERVE
+                | libc::MAP_FIXED_NOREPLACE,
+            -1,
+            0,
+        )
+    };
+    if mapped.addr() != ADDRESS {
+        return Err(format!("no memory at {ADDRESS:#x}: {}", std::io::Error::last_os_error()));
+    }
+    // SAFETY: the memory was just mapped, for this break alone, and stays until the next one.
+    Ok(unsafe { FixedBreak::from_raw(mapped.cast(), REGION) })
+}

@@ -1,0 +1,41 @@
+//! The lock-free parts before first use. (In a file of their own, because loom's cannot be made at
+//! compile time: `tests/loom` has its own.)
+
+use core::ptr;
+
+use super::mailbox::Mailbox;
+use super::packets::{Apart, Packet, Packets};
+use super::remote::RemoteList;
+use super::sync::{AtomicPtr, AtomicUsize, BatchCell, PACKETS};
+
+impl RemoteList {
+    /// An empty list.
+    pub(super) const fn new() -> Self {
+        Self { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+impl Packet {
+    const fn new() -> Self {
+        Self { batch: BatchCell::empty(), state: AtomicUsize::new(0) }
+    }
+}
+
+impl Packets {
+    /// Empty packets.
+    pub(super) const fn new() -> Self {
+        Self {
+            head: AtomicUsize::new(0),
+            tail: Apart(AtomicUsize::new(0)),
+            next: AtomicPtr::new(ptr::null_mut()),
+            packets: [const { Packet::new() }; PACKETS],
+        }
+    }
+}
+
+impl Mailbox {
+    /// Nothing has come.
+    pub(super) const fn new() -> Self {
+        Self { list: RemoteList::new(), packets: Packets::new() }
+    }
+}

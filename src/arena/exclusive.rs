@@ -1,0 +1,265 @@
+//! What can be seen: some of it at any time, all of it while nobody else is there.
+
+use core::fmt;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
+
+use super::ArenaHeap;
+use super::arena::{Arena, GrantedBy, Inner};
+use super::mail::SET;
+use super::shared::{HasMailbox, Place, Shared};
+use super::slot::{LEVELS, State};
+use crate::check::Corruption;
+use crate::inspect::Stats;
+use crate::lock::RawLock;
+use crate::profile::Profile;
+use crate::provider::{Map, Slots, Source};
+
+/// How much of an [`ArenaHeap`] is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArenaStats {
+    /// The parent: segments, and what else the arenas are made of, are blocks of it.
+    pub parent: Stats,
+    /// Blocks of the parent that are not callers': segments, arenas, and what they share.
+    pub internal_blocks: usize,
+    /// Bytes of those.
+    pub internal_bytes: usize,
+    /// Bytes for cells in the segments of the arenas that were looked at.
+    pub segment_bytes: usize,
+    /// Segments of the arenas that were looked at.
+    pub segments: usize,
+    /// Arenas that were looked at.
+    pub arenas: usize,
+    /// Slots that are abandoned.
+    pub abandoned: usize,
+    /// What callers may use of their blocks in the arenas that were looked at. (What was freed by
+    /// others and not yet taken up is among it.)
+    pub live_bytes: usize,
+    /// Number of these blocks.
+    pub live_blocks: usize,
+    /// What the front caches of these arenas keep.
+    pub cached_bytes: usize,
+}
+
+impl ArenaStats {
+    fn add<B: Source, M: Map, P: Profile, L: RawLock>(&mut self, arena: &Inner<B, M, P, L>) {
+        let stats = arena.heap.stats();
+        self.arenas += 1;
+        self.segment_bytes += arena.heap.provider().bytes();
+        self.segments += if stats.granted_bytes > 0 { stats.holes + 1 } else { 0 };
+        self.live_bytes += stats.live_bytes;
+        self.live_blocks += stats.live_cells;
+        self.cached_bytes += stats.cached_bytes;
+    }
+}
+
+impl fmt::Display for ArenaStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            live_bytes,
+            live_blocks,
+            arenas,
+            segments,
+            segment_bytes,
+            cached_bytes,
+            abandoned,
+            ..
+        } = self;
+        write!(
+            f,
+            "arenas: {arenas} ({abandoned} abandoned), {segments} segments of {segment_bytes} B; "
+        )?;
+        write!(
+            f,
+            "live {live_bytes} B in {live_blocks} blocks, cached {cached_bytes} B; parent: {}",
+            self.parent
+        )
+    }
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
+    /// Counts: the parent, and the caller's arena. [`Exclusive::stats`] counts all. O(cells), partly
+    /// with the parent's lock held.
+    #[must_use]
+    pub fn stats(&self) -> ArenaStats {
+        let visit = self.visit();
+        let mut stats = ArenaStats::default();
+        if let Some(mut inside) = visit.go_in(0) {
+            stats.add(inside.inner().0);
+        }
+        stats.abandoned =
+            self.shared().map_or(0, |shared| shared.abandoned.load(Ordering::Relaxed));
+        stats.parent = self.parent.with(visit.place(), |heap| heap.stats()).unwrap_or_default();
+        stats
+    }
+
+    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them.
+    /// [`Exclusive::check`] verifies all. As long as [`Heap::check`](crate::Heap::check) takes,
+    /// partly with the parent's lock held.
+    ///
+    /// # Errors
+    ///
+    /// The first broken rule, with the address.
+    pub fn check(&self) -> Result<(), Corruption> {
+        let visit = self.visit();
+        if let Some(mut inside) = visit.go_in(0) {
+            inside.inner().0.heap.check()?;
+        }
+        self.parent.with(visit.place(), |heap| heap.check()).unwrap_or(Ok(()))
+    }
+
+    /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is
+    /// kept of freed blocks, and gives every free segment back to the parent: of the caller's
+    /// arena, and of slots that are abandoned.
+    ///
+    /// # Time
+    ///
+    /// O(slots + size classes + blocks that are kept, or that others have freed).
+    pub fn flush(&self) {
+        let visit = self.visit();
+        let Some(source) = visit.source() else { return };
+        if let Some(mut inside) = visit.go_in(0) {
+            let (inner, mailbox) = inside.inner();
+            inner.tidy_up(source, mailbox);
+        }
+        visit.adopt_all();
+        self.parent.with(visit.place(), |heap| heap.flush());
+    }
+
+    /// [`flush`](ArenaHeap::flush), and then moves the break down. See
+    /// [`Heap::trim`](crate::Heap::trim). Returns the number of bytes given back.
+    pub fn trim(&self, keep: usize) -> usize {
+        self.flush();
+        let visit = self.visit();
+        self.parent.with(visit.place(), |heap| heap.trim(keep)).unwrap_or(0)
+    }
+
+    /// Runs `look` with the parent locked. It must not use this heap.
+    pub fn with_parent<R>(&self, look: impl FnOnce(&crate::Heap<B, M, P>) -> R) -> Option<R> {
+        let visit = self.visit();
+        self.parent.with(visit.place(), |heap| look(heap))
+    }
+
+    /// The heap while nobody else is in it.
+    ///
+    /// # Safety
+    ///
+    /// As long as the answer is in use, nobody else uses the heap; and what everybody did with it
+    /// before happened before this call.
+    pub const unsafe fn exclusive(&self) -> Exclusive<'_, B, C, M, P, L> {
+        Exclusive(self)
+    }
+}
+
+/// A heap that nobody else uses at the moment: all arenas can be looked at. See
+/// [`ArenaHeap::exclusive`].
+pub struct Exclusive<'heap, B, C, M, P: Profile, L>(pub(super) &'heap ArenaHeap<B, C, M, P, L>);
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M, P, L> {
+    fn source(&self) -> Option<GrantedBy<'_, B, M, P, L>> {
+        Some(GrantedBy {
+            parent: &self.0.parent,
+            shared: self.0.shared()?,
+            place: Place::new(None),
+        })
+    }
+
+    /// All arenas that may be looked at.
+    pub(super) fn arenas<'a>(
+        &self,
+        shared: &'a Shared<Arena<B, M, P, L>>,
+    ) -> impl Iterator<Item = NonNull<Arena<B, M, P, L>>> + use<'a, B, C, M, P, L> {
+        let slots = shared.slots().filter(|slot| slot.state() != State::Dead);
+        slots.flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)))
+    }
+
+    /// Brings every block that was freed to where it came from, gives up what is kept of freed
+    /// blocks, and every free segment.
+    pub fn flush(&self) {
+        let Some(source) = self.source() else { return };
+        // Once to send everything, and once to take everything up.
+        for _ in 0..2 {
+            for arena in self.arenas(source.shared) {
+                // SAFETY: nobody else is in the heap.
+                let (inner, mailbox) = unsafe { Arena::enter(arena) };
+                inner.tidy_up(source, mailbox);
+            }
+        }
+        self.0.parent.with(source.place, |heap| heap.flush());
+    }
+
+    /// [`flush`](Exclusive::flush), and then moves the break down as far as it goes. Returns the number
+    /// of bytes given back.
+    pub fn trim(&self, keep: usize) -> usize {
+        self.flush();
+        self.0.parent.locked(|heap| heap.trim(keep))
+    }
+
+    /// Counts.
+    #[must_use]
+    pub fn stats(&self) -> ArenaStats {
+        let mut stats = ArenaStats::default();
+        if let Some(shared) = self.0.shared() {
+            stats.abandoned = shared.abandoned.load(Ordering::Relaxed);
+            for arena in self.arenas(shared) {
+                // SAFETY: nobody else is in the heap.
+                let (inner, mailbox) = unsafe { Arena::enter(arena) };
+                stats.add(inner);
+                let sets = mailbox.sets().skip(1).count();
+                stats.internal_blocks += sets;
+                stats.internal_bytes += sets * SET.size();
+            }
+            shared.map.parts(|_, layout| {
+                stats.internal_blocks += 1;
+                stats.internal_bytes += layout.size();
+            });
+            stats.internal_blocks += 1 + stats.arenas + stats.segments;
+            let shared_bytes = Shared::<Arena<B, M, P, L>>::layout(shared.len())
+                .map_or(0, |(layout, _)| layout.size());
+            stats.internal_bytes += shared_bytes
+                + stats.arenas * Arena::<B, M, P, L>::LAYOUT.size()
+                + stats.segment_bytes;
+        }
+        stats.parent = self.0.parent.locked(|heap| heap.stats());
+        stats
+    }
+
+    /// Gives back all arenas, if no block of theirs is live. The heap is as new then, but that
+    /// blocks of the parent may be live. False: there is a live block, and only as much as
+    /// [`flush`](Exclusive::flush) does was done.
+    pub fn dissolve(&self) -> bool {
+        self.flush();
+        let Some(source) = self.source() else { return true };
+        let shared = source.shared;
+        let is_dead = shared.slots().any(|slot| slot.state() == State::Dead);
+        if is_dead || self.stats().segments > 0 {
+            return false;
+        }
+        self.0.shared.store(ptr::null_mut(), Ordering::Relaxed);
+        self.0.parent.locked(|heap| {
+            for arena in self.arenas(shared) {
+                // SAFETY: an arena that is there stays, until below.
+                let mailbox = unsafe { arena.as_ref() }.mailbox();
+                // SAFETY: a block of the parent, which nobody finds any more.
+                mailbox.take_down(|set| unsafe { heap.deallocate(set.cast(), SET) });
+                // SAFETY: the same.
+                unsafe { heap.deallocate(arena.cast(), Arena::<B, M, P, L>::LAYOUT) };
+            }
+            // SAFETY: the same.
+            shared.map.parts(|part, layout| unsafe { heap.deallocate(part, layout) });
+            if let Some((layout, _)) = Shared::<Arena<B, M, P, L>>::layout(shared.len()) {
+                // SAFETY: the same.
+                unsafe { heap.deallocate(NonNull::from(shared).cast(), layout) };
+            }
+            heap.flush();
+        });
+        true
+    }
+}
+
+impl<B, C, M, P: Profile, L> fmt::Debug for Exclusive<'_, B, C, M, P, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exclusive").field(self.0).finish()
+    }
+}

@@ -1,0 +1,315 @@
+//! Rules: the invariants of a heap, and the report of a broken one.
+
+use core::fmt;
+
+/// Invariant of a heap.
+///
+/// Each variant says what [`at`](Corruption::at), [`expected`](Corruption::expected) and
+/// [`found`](Corruption::found) are in a [`Corruption`]. The *walk* is the check's own walk over
+/// all cells, from the lowest region to the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The break is at or above the end of the heap's memory.
+    ///
+    /// This is the only rule that foreign code can break without a write to the heap's memory: it
+    /// moves the break down. The heap has then *stopped*: it serves no request and reads and writes
+    /// no memory.
+    ///
+    /// `at` and `found`: address of the break. `expected`: lowest address that is allowed.
+    BreakBelowHeap,
+    /// A cell has at least the minimum size and ends at or below its region's fencepost. A hole has
+    /// at least that size too, and ends at or below the last fencepost.
+    ///
+    /// `at`: address of the header. `expected`: maximum size, in bytes. `found`: size in the
+    /// header.
+    CellSize,
+    /// `PREV_USED` of a header says if the cell before it is used.
+    ///
+    /// `at`: address of the header. `expected`: 1 if the cell before it is used or there is none,
+    /// else 0. `found`: the header's bit.
+    PrevUsed,
+    /// The last word of a free cell holds its size.
+    ///
+    /// `at`: address of the free cell. `expected`: size in its header, in bytes. `found`: its last
+    /// word.
+    SizeAtEnd,
+    /// The cell behind a free cell is used.
+    ///
+    /// `at`: address of the cell behind. `expected`: 1 for used. `found`: 0 for free.
+    FreeNeighbours,
+    /// A region ends with a fencepost, and the size in the last fencepost is 0.
+    ///
+    /// `at`: address of the fencepost. `expected`: 0. `found`: the header's word if it is no
+    /// fencepost, or the size in the last fencepost.
+    Fence,
+    /// The head in front of a region's first cell holds the length of all its cells.
+    ///
+    /// `at`: address of the first cell. `expected`: bytes from the first cell to the first
+    /// fencepost that the walk found, or the maximum. `found`: length in the head, in bytes.
+    Region,
+    /// The region of the break is one of the heap's regions.
+    ///
+    /// `at`: address of the lowest cell. `expected`: address of the fencepost of the break's
+    /// region. `found`: 0, because the walk did not come to that region.
+    BreakRegion,
+    /// The counters of granted and added bytes are the length of all regions.
+    ///
+    /// `at`: address of the lowest cell. `expected`: sum of the counters, in bytes. `found`: length
+    /// of all regions, by the walk.
+    RegionBytes,
+    /// The free cell before the fencepost of the break's region is the top, and no other cell is.
+    ///
+    /// `at`: address of the lowest cell. `expected`: address of that free cell, 0 if there is none.
+    /// `found`: address of the heap's top, 0 if there is none.
+    Top,
+    /// The list of a bin leads to each free cell of its class, and to no other place.
+    ///
+    /// If the link to a free cell is wrong, `at` and `expected` are the address of that cell, and
+    /// `found` is the address that the link leads to, 0 if the list ends there. If a link leads out
+    /// of the heap, or a list has more cells than the walk found, `at` is the address of the cell
+    /// with the link, 0 for the head of the list, `expected` is 0, and `found` is the link.
+    Links,
+    /// A cell in a bin is free, and its size is of that bin's class.
+    ///
+    /// `at`: address of the cell. `expected`: class of the bin. `found`: class of the cell, or the
+    /// number of classes if the cell is used or too small.
+    Class,
+    /// The map of bins has the bit of a bin if and only if the bin has a cell.
+    ///
+    /// `at`: address of the bin's first cell, 0 if there is none. `expected`: 1 if the bin has a
+    /// cell, else 0. `found`: the bit.
+    Map,
+    /// Every free cell except the top is in a bin.
+    ///
+    /// `at`: address of the lowest cell. `expected`: number of these cells, by the walk. `found`:
+    /// number of cells in all bins.
+    Binned,
+    /// The counter of bytes in used cells is right.
+    ///
+    /// `at`: address of the lowest cell. `expected`: the counter. `found`: payload of all used
+    /// cells in bytes, by the walk.
+    UsedBytes,
+    /// A leaf of the page map lies in a used cell that is long enough.
+    ///
+    /// `at`: address of the leaf. `expected`: length of a leaf, in bytes. `found`: bytes that are
+    /// available there.
+    Leaf,
+    /// Every leaf of the page map is the payload of a used cell.
+    ///
+    /// `at`: address of the lowest cell. `expected`: number of leaves in the page map. `found`:
+    /// number of leaves that the walk came to.
+    Leaves,
+    /// The page map has the class of a slab for each of its pages, and no class for other pages.
+    ///
+    /// If a page of a slab is wrong, `at` is the address of the page, `expected` is the slab's
+    /// class, and `found` is the class in the map, or the number of classes if the map has none. If
+    /// a leaf is wrong, `at` is the address of the leaf, `expected` is the number of pages of slabs
+    /// in its reach, by the walk, and `found` is the number that the leaf has.
+    PageMap,
+    /// The counter of a leaf is the number of slabs in its reach, and at least 1.
+    ///
+    /// `at`: address of the leaf. `expected`: number of slabs, by the walk, or 1. `found`: the
+    /// counter.
+    LeafCount,
+    /// A slab is the payload of a used cell, begins at a multiple of its length, and fills the
+    /// cell.
+    ///
+    /// If the address is wrong, `expected` is the multiple below it, and `at` and `found` are the
+    /// address of the slab. If the length is wrong, `at` is the address of the slab, `expected` is
+    /// the length of a slab of its class, in bytes, and `found` is the size of its cell.
+    RunCell,
+    /// The free list of a slab leads from block to block, below the blocks that were never used,
+    /// and ends.
+    ///
+    /// `at`: address of the slab. `expected`: 0. `found`: link that is no such block, or that makes
+    /// the list longer than the slab has blocks, in bytes from the slab's start.
+    RunList,
+    /// The live blocks, the free blocks and the blocks never used are together all blocks of a
+    /// slab.
+    ///
+    /// `at`: address of the slab. `expected`: number of blocks in a slab of its class. `found`:
+    /// their sum, or the offset of the first block never used, in bytes, if no block begins there.
+    RunBlocks,
+    /// The list of a class leads to each slab that has a free block, and to no other place.
+    ///
+    /// If the link to a slab is wrong, `at` and `expected` are the address of that slab, and
+    /// `found` is the address that the link leads to, 0 if the list ends there. If a link leads to
+    /// no slab with a free block, or the list has too many slabs, `at` is the address of the slab
+    /// with the link, 0 for the head of the list, `expected` is 0, and `found` is the link.
+    RunLinks,
+    /// Every slab with a free block is in the list of its class.
+    ///
+    /// `at`: address of the lowest cell. `expected`: number of these slabs, by the walk. `found`:
+    /// number of slabs in all lists.
+    Partial,
+    /// A slab without live blocks is alone in the list of its class.
+    ///
+    /// `at`: address of the slab. `expected`: 0. `found`: 1, because the list has other slabs.
+    EmptyRun,
+    /// The counter of slabs of a class is right.
+    ///
+    /// `at`: address of the lowest cell. `expected`: the counter. `found`: number of slabs of the
+    /// class, by the walk.
+    Runs,
+    /// The cache has at most as many blocks of a class as its limit allows.
+    ///
+    /// `at`: address of the first block of the class, 0 if there is none. `expected`: the limit.
+    /// `found`: number of blocks by the cache's counter.
+    CacheRoom,
+    /// The list of a class in the cache has as many blocks as its counter says.
+    ///
+    /// If the list is too short, `at` is the address of its first block, `expected` is the counter,
+    /// and `found` is the number of blocks. If the list is too long, `at` is the address of the
+    /// last block by the counter, `expected` is 0, and `found` is the address of the next block.
+    CacheLinks,
+    /// A block in the cache was taken from a slab, or is a used cell, and is large enough for the
+    /// class.
+    ///
+    /// `at`: address of the block before it in the list, 0 for the head. `expected`: block size of
+    /// the class, in bytes. `found`: address of the block.
+    CacheBlock,
+    /// No block is in two lists of the cache.
+    ///
+    /// `at`: address of the block. `expected`: class of the list. `found`: class of the other list.
+    CacheTwice,
+    /// A cell in a quick list is used, and its size is of the list's class.
+    ///
+    /// `at`: address of the cell before it in the list, 0 for the head. `expected`: class of the
+    /// list, as a class of the bins. `found`: address of the cell.
+    KeptCell,
+    /// A quick list has as many cells as its counter says.
+    ///
+    /// If the list is too short, `at` is the address of its first cell, `expected` is the counter,
+    /// and `found` is the number of cells. If the list is too long, `at` is the address of the last
+    /// cell by the counter, `expected` is 0, and `found` is the address of the next cell.
+    KeptLinks,
+    /// The counter of bytes in quick lists is right.
+    ///
+    /// `at`: address of the lowest cell. `expected`: the counter. `found`: size of all cells in
+    /// quick lists, in bytes.
+    KeptBytes,
+    /// The segment map has the arena as the owner of each unit of its segments, and of no other
+    /// unit.
+    ///
+    /// `at`: address of the unit. `expected`: number of the arena, 0 for none. `found`: number in
+    /// the map.
+    SegmentOwner,
+    /// The segment map has for each unit its number in its segment, and 0 for a unit without an
+    /// owner.
+    ///
+    /// `at`: address of the unit. `expected`: number of units from the segment's start, or
+    /// 0. `found`: number in the map.
+    SegmentUnit,
+    /// The map has no class for a page of a segment that is not part of a slab.
+    ///
+    /// `at`: address of the page. `expected`: 0. `found`: class in the map, plus 1.
+    NoRun,
+    /// A leaf of the segment map lies in the parent heap, and is in the map once.
+    ///
+    /// `at`: address of the leaf. `expected`: length of a leaf, in bytes. `found`: bytes that are
+    /// available there, or 0 if the map has the leaf twice.
+    SegmentMap,
+    /// The check bits of a header belong to its other bits and to its address. Checked heaps only.
+    ///
+    /// `at`: address of the header. `expected`: its word with the right check bits. `found`: its
+    /// word.
+    CheckBits,
+    /// The bytes behind a block's end, and the record there, are as the heap wrote them. Checked
+    /// heaps only.
+    ///
+    /// If a byte between the block's end and its record is wrong, `at` is the address of the byte,
+    /// and `expected` and `found` are bytes. If the record is wrong, `at` is the address of its
+    /// second word, and `expected` and `found` are values of that word. If the cell is too short
+    /// for a record, `at` is the address of the cell, and `expected` and `found` are the minimum
+    /// payload and the payload, in bytes.
+    Record,
+}
+
+impl Rule {
+    /// Returns the rule's subject, for messages.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::BreakBelowHeap => "the break lies below the heap's end",
+            Self::CellSize => "size of a cell",
+            Self::PrevUsed => "\"previous used\" in a header",
+            Self::SizeAtEnd => "size at the end of a free cell",
+            Self::FreeNeighbours => "use of the cell behind a free one",
+            Self::Fence => "header of the last fence",
+            Self::Region => "length of a region",
+            Self::BreakRegion => "fence of the break's region",
+            Self::RegionBytes => "bytes of all regions",
+            Self::Top => "address of the top",
+            Self::Links => "link of a free cell",
+            Self::Class => "size class of a cell in a bin",
+            Self::Map => "bit in the map of bins",
+            Self::Binned => "free cells in bins",
+            Self::UsedBytes => "counter of bytes in used cells",
+            Self::Leaf => "length of a part of the page map",
+            Self::Leaves => "number of parts of the page map",
+            Self::PageMap => "pages of runs in the page map",
+            Self::LeafCount => "number of runs in a part of the page map",
+            Self::RunCell => "cell of a run",
+            Self::RunList => "link of a free block in a run",
+            Self::RunBlocks => "number of blocks in a run",
+            Self::RunLinks => "link of a run with a free block",
+            Self::Partial => "runs with a free block in lists",
+            Self::EmptyRun => "neighbours of an empty run in its list",
+            Self::Runs => "counter of runs",
+            Self::CacheRoom => "number of blocks that the front cache may keep",
+            Self::CacheLinks => "end of a list in the front cache",
+            Self::CacheBlock => "block in the front cache",
+            Self::CacheTwice => "list in the front cache that has a block",
+            Self::KeptCell => "kept cell",
+            Self::KeptLinks => "end of a list of kept cells",
+            Self::KeptBytes => "counter of bytes in kept cells",
+            Self::SegmentOwner => "owner of a unit in the map of segments",
+            Self::SegmentUnit => "number of a unit in the map of segments",
+            Self::NoRun => "page of a segment that lies in no run",
+            Self::SegmentMap => "part of the map of segments",
+            Self::CheckBits => "check bits of a header",
+            Self::Record => "bytes behind the end of a block",
+        }
+    }
+}
+
+/// Report of a broken invariant: the rule, the address, and the expected and the found value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Corruption {
+    /// Address of the cell or word that breaks the rule; for a counter, of the heap's lowest cell.
+    pub at: usize,
+    /// Rule that is broken.
+    pub rule: Rule,
+    /// Expected value: see [`Rule`].
+    pub expected: usize,
+    /// Value in memory, or by the walk: see [`Rule`].
+    pub found: usize,
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, rule, expected, found } = self;
+        write!(
+            f,
+            "heap broken at {at:#x}: {}: expected {expected:#x}, found {found:#x}",
+            rule.text()
+        )
+    }
+}
+
+impl core::error::Error for Corruption {}
+
+/// Compares an expected with a found value.
+///
+/// # Errors
+///
+/// The report, if the values differ.
+pub(crate) fn verify(
+    at: usize,
+    rule: Rule,
+    expected: usize,
+    found: usize,
+) -> Result<(), Corruption> {
+    if expected == found { Ok(()) } else { Err(Corruption { at, rule, expected, found }) }
+}

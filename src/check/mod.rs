@@ -1,0 +1,331 @@
+//! Verification of the heap's invariants.
+//!
+//! ```text
+//!   check_regions    each region, cell by cell, up to its fencepost; then every cell is known to
+//!                    lie in the heap
+//!   check_inside     the link to each free cell; the layer's used cells   (small.rs, segments.rs)
+//!   check_bins       every list, link by link
+//!   check_counters   the heap's counters against those of the walk
+//! ```
+//!
+//! Each step reads only words that the steps before have verified. The check ends at the first
+//! broken rule; corruption.rs lists the rules.
+
+mod cache;
+mod corruption;
+mod kept;
+mod segments;
+mod small;
+
+use crate::bins::{Classes, class_of};
+use crate::cell::{CELL_ALIGN, Cell, Form, Header, MIN_CELL, Region, WORD};
+use crate::chunks::{Chunks, Tuning, links_of};
+use crate::inspect::View;
+use crate::provider::{Map, Source};
+use crate::space::Extent;
+
+pub(crate) use corruption::verify;
+pub use corruption::{Corruption, Rule};
+pub(crate) use segments::has_segment_at;
+pub use small::LayerRules;
+pub(crate) use small::room_from;
+
+/// First cell of the lowest region, fencepost of the highest.
+type Bounds<P> = (Cell<P>, Cell<P>);
+
+/// Result of a walk over all cells; `T` is the layer's part of it.
+struct Tally<P, T> {
+    /// Payload bytes of all used cells.
+    used_bytes: usize,
+    /// Number of free cells, without the top.
+    binned: usize,
+    /// Free cell before the fencepost of the break's region.
+    top: Option<Cell<P>>,
+    /// Fencepost of the break's region.
+    breaks_fence: Option<Cell<P>>,
+    /// The layer's part.
+    layer: T,
+}
+
+impl<P, T: Default> Default for Tally<P, T> {
+    fn default() -> Self {
+        Self { used_bytes: 0, binned: 0, top: None, breaks_fence: None, layer: T::default() }
+    }
+}
+
+/// Implements [`Heap::check`](crate::Heap::check), except for the records of a checked heap.
+pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
+    view: View<'_, B, M, P, L>,
+) -> Result<(), Corruption> {
+    let View { layer, large } = view;
+    let (chunks, mapped) = (&large.chunks, large.mapped.blocks());
+    let space = chunks.space();
+    if let Some((found, expected)) = space.taken() {
+        return Err(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+    }
+    if let Some(extent) = space.extent() {
+        let (expected, found) = (extent.brk(), space.source().brk().addr());
+        if found < expected {
+            return Err(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+        }
+    }
+    let Some(bounds) = space.bounds() else {
+        let tally = Tally::<P, _>::default();
+        layer.check_after(chunks, mapped, 0, &tally.layer)?;
+        return check_counters(chunks, 0, &tally);
+    };
+    let lowest = bounds.0.addr();
+    let mut tally = check_regions(chunks, bounds)?;
+    verify(
+        lowest,
+        Rule::BreakRegion,
+        addr(space.extent().map(Extent::fence)),
+        addr(tally.breaks_fence),
+    )?;
+    verify(lowest, Rule::Top, addr(tally.top), addr(chunks.top()))?;
+    layer.check_before(chunks)?;
+    check_inside(chunks, layer, bounds, &mut tally)?;
+    check_bins(chunks, bounds, tally.binned)?;
+    layer.check_after(chunks, mapped, lowest, &tally.layer)?;
+    check_counters(chunks, lowest, &tally)
+}
+
+/// Compares the heap's counters with those of the walk.
+fn check_counters<B, P: Tuning, T>(
+    chunks: &Chunks<B, P>,
+    at: usize,
+    tally: &Tally<P, T>,
+) -> Result<(), Corruption> {
+    verify(at, Rule::UsedBytes, chunks.counters().used_bytes(), tally.used_bytes)
+}
+
+/// Walks the regions from the lowest to the highest.
+fn check_regions<B, P: Tuning, T: Default>(
+    chunks: &Chunks<B, P>,
+    bounds: Bounds<P>,
+) -> Result<Tally<P, T>, Corruption> {
+    let (mut tally, mut first) = (Tally::default(), bounds.0);
+    loop {
+        let fence = check_region(chunks, bounds, first, &mut tally)?;
+        if fence == bounds.1 {
+            break;
+        }
+        // SAFETY: `check_region` verified that this is a fencepost and leads to a place below the
+        // last one; all first cells are exposed (the invariant of `Space`).
+        let Some(next) = (unsafe { fence.behind_hole() }) else { break };
+        first = next;
+    }
+    let space = chunks.space();
+    let bytes = space.regions().map(|region| region.end - region.start).sum();
+    verify(bounds.0.addr(), Rule::RegionBytes, space.len(), bytes)?;
+    Ok(tally)
+}
+
+/// Walks the cells of one region and returns its fencepost.
+fn check_region<B, P: Tuning, T>(
+    chunks: &Chunks<B, P>,
+    bounds: Bounds<P>,
+    first: Cell<P>,
+    tally: &mut Tally<P, T>,
+) -> Result<Cell<P>, Corruption> {
+    let breaks = chunks.space().extent().map(Extent::region).filter(|region| region.first == first);
+    let length = match breaks {
+        Some(region) => region.length(),
+        // SAFETY: `first` is the first cell of a region: of the lowest, or of the one that the last
+        // fencepost leads to.
+        None => unsafe { Region::recorded_length(first) },
+    };
+    let most = bounds.1.addr() - first.addr();
+    if length > most {
+        return Err(Corruption {
+            at: first.addr(),
+            rule: Rule::Region,
+            expected: most,
+            found: length,
+        });
+    }
+    // SAFETY: `length` does not reach above the last fencepost, as checked before.
+    let fence = unsafe { first.offset(length) };
+    let (mut cell, mut prev) = (first, None);
+    while cell != fence {
+        let header = check_header(fence, cell, prev)?;
+        // SAFETY: `check_header` verified that the cell ends inside the region.
+        let next = unsafe { cell.next() };
+        if header.is_fence() {
+            return Err(Corruption {
+                at: first.addr(),
+                rule: Rule::Region,
+                expected: cell.addr() - first.addr(),
+                found: length,
+            });
+        } else if header.is_used() {
+            tally.used_bytes += header.size() - WORD;
+        } else {
+            verify(cell.addr(), Rule::SizeAtEnd, header.size(), size_before(next))?;
+            if next == fence && breaks.is_some() {
+                tally.top = Some(cell);
+            } else {
+                tally.binned += 1;
+            }
+        }
+        (cell, prev) = (next, Some(header));
+    }
+    let header = check_header(fence, fence, prev)?;
+    let most = bounds.1.addr() - fence.addr();
+    if most == 0 {
+        verify(fence.addr(), Rule::Fence, 0, header.size())?;
+    } else if header.size() < MIN_CELL || header.size() > most {
+        return Err(Corruption {
+            at: fence.addr(),
+            rule: Rule::CellSize,
+            expected: most,
+            found: header.size(),
+        });
+    }
+    tally.breaks_fence = tally.breaks_fence.or(breaks.map(|region| region.fence));
+    Ok(fence)
+}
+
+/// Verifies the link to each free cell except the top, and the layer's view of each used cell.
+/// Requires that all regions have been verified.
+fn check_inside<B: Source, P: Tuning, L: LayerRules<P>>(
+    chunks: &Chunks<B, P>,
+    layer: &L,
+    bounds: Bounds<P>,
+    tally: &mut Tally<P, L::Tally>,
+) -> Result<(), Corruption> {
+    for region in chunks.space().regions() {
+        let mut cell = region.first;
+        while cell != region.fence {
+            // SAFETY: `check_region` verified the headers of all cells of the region.
+            let header = unsafe { cell.header() };
+            if header.is_used() {
+                layer.check_use(chunks, cell, header.size(), &mut tally.layer)?;
+            } else if chunks.top() != Some(cell) {
+                check_link_to(chunks, bounds, cell, header.size())?;
+            }
+            // SAFETY: `check_region` verified that a cell or the fencepost follows.
+            cell = unsafe { cell.next() };
+        }
+    }
+    Ok(())
+}
+
+/// Verifies that the list of a free cell leads to it: from the previous cell of the list, or from
+/// the bin's head.
+fn check_link_to<B, P: Tuning>(
+    chunks: &Chunks<B, P>,
+    bounds: Bounds<P>,
+    cell: Cell<P>,
+    size: usize,
+) -> Result<(), Corruption> {
+    let to_here = match links_of(cell).prev {
+        None => chunks.bins().head(class_of::<P>(size)),
+        Some(prev) if is_inside(chunks, bounds, prev) => links_of(prev).next,
+        Some(outside) => Some(outside),
+    };
+    verify(cell.addr(), Rule::Links, cell.addr(), addr(to_here))
+}
+
+/// Returns `true` if `cell` lies at the address of a possible cell of this heap.
+fn is_inside<B, P: Tuning>(
+    chunks: &Chunks<B, P>,
+    (first, last_fence): Bounds<P>,
+    cell: Cell<P>,
+) -> bool {
+    let is_place = (first.addr()..last_fence.addr()).contains(&cell.addr())
+        && (cell.addr() + WORD) % CELL_ALIGN == 0;
+    is_place
+        && chunks
+            .space()
+            .regions()
+            .any(|region| (region.first.addr()..region.fence.addr()).contains(&cell.addr()))
+}
+
+/// Verifies every list: its cells are free and of the list's class, and the lists have as many
+/// cells as the walk found. `binned` is that number.
+fn check_bins<B, P: Tuning>(
+    chunks: &Chunks<B, P>,
+    bounds: Bounds<P>,
+    binned: usize,
+) -> Result<(), Corruption> {
+    let (mut seen, bins) = (0, chunks.bins());
+    for class in 0..P::Classes::COUNT {
+        let (mut at, mut before) = (bins.head(class), None);
+        if !P::COMPACT {
+            let occupied = bins.occupied.contains(class);
+            verify(addr(at), Rule::Map, usize::from(at.is_some()), usize::from(occupied))?;
+        }
+        while let Some(cell) = at {
+            if !is_inside(chunks, bounds, cell) || seen == binned {
+                return Err(Corruption {
+                    at: addr(before),
+                    rule: Rule::Links,
+                    expected: 0,
+                    found: cell.addr(),
+                });
+            }
+            seen += 1;
+            // SAFETY: `is_inside` verified that the cell lies in a region of the heap.
+            let header = unsafe { cell.header() };
+            let found = if header.is_used() || header.size() < MIN_CELL {
+                P::Classes::COUNT
+            } else {
+                class_of::<P>(header.size())
+            };
+            verify(cell.addr(), Rule::Class, class, found)?;
+            (before, at) = (at, links_of(cell).next);
+        }
+    }
+    verify(bounds.0.addr(), Rule::Binned, binned, seen)
+}
+
+/// Verifies a header by itself and against the one before it, in the region that ends with `fence`.
+fn check_header<F: Form>(
+    fence: Cell<F>,
+    cell: Cell<F>,
+    prev: Option<Header>,
+) -> Result<Header, Corruption> {
+    // SAFETY: `cell` lies between the first cell of a region and its fencepost: the walk follows
+    // only sizes that this function has verified.
+    let header = unsafe { cell.header() };
+    let at = cell.addr();
+    if cell == fence {
+        if !header.is_fence() || !header.is_used() {
+            return Err(Corruption { at, rule: Rule::Fence, expected: 0, found: header.bits() });
+        }
+    } else {
+        let most = fence.addr() - at;
+        if header.size() < MIN_CELL || header.size() > most {
+            return Err(Corruption {
+                at,
+                rule: Rule::CellSize,
+                expected: most,
+                found: header.size(),
+            });
+        }
+    }
+    let prev_used = prev.is_none_or(Header::is_used);
+    verify(at, Rule::PrevUsed, usize::from(prev_used), usize::from(header.is_prev_used()))?;
+    verify(at, Rule::FreeNeighbours, 1, usize::from(prev_used || header.is_used()))?;
+    if F::CHECKED {
+        // SAFETY: the header lies in memory of the heap, as above.
+        let found = unsafe { cell.header_in_memory() };
+        verify(at, Rule::CheckBits, header.sealed(at).bits(), found.bits())?;
+    }
+    Ok(header)
+}
+
+/// Returns the word in front of a header. A verified cell must precede the header.
+fn size_before<F>(cell: Cell<F>) -> usize {
+    // SAFETY: a verified cell precedes the header, and this is its last word.
+    unsafe { cell.payload().cast::<usize>().sub(2).read() }
+}
+
+/// Returns the address of a cell; 0 for `None`.
+fn addr<F>(cell: Option<Cell<F>>) -> usize {
+    cell.map_or(0, Cell::addr)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Remote frees of a checked heap: the freeing thread verifies the block, and the owner verifies it
+//! again when it collects the block.
+//!
+//! ```text
+//!   another thread  ─► send: map, header ─► record: live and right ─► mark the record as sent ─┐
+//!                                                                            remote free queue ▼
+//!   the owner       ─► deallocate_sent: still as sent? ─► mark it as live, free it ◄───────────┘
+//! ```
+//!
+//! The freeing thread reads the segment map, the page's byte, and the block with its header. It
+//! writes only the record's word with the state, by an atomic exchange: if two threads free a block
+//! at the same time, the heap reports one of them. It does not walk another heap, so it cannot
+//! distinguish an address inside a cell from a block whose header was overwritten. A further free
+//! of a block that is marked as sent is reported as a double free.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::place::{diagnose, freed_by_header, locate as locate_own};
+use super::record::{Guarded, LEAST_CAPACITY, freed_by_record};
+use super::{deallocate, report};
+use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
+use crate::chunks::broken_header;
+use crate::misuse::{Misuse, MisuseKind};
+use crate::profile::Profile;
+use crate::provider::{Map, Source};
+use crate::small::Run;
+use crate::small::segments::SegmentMap;
+use crate::unchecked::Unchecked;
+
+/// Verifies a block of another heap and marks it as sent.
+///
+/// # Errors
+///
+/// The misuse. The caller must not queue the block. A live block with an overflow counts as freed.
+///
+/// # Safety
+///
+/// The address lies in a segment. If it is a block, the caller gave it up and no longer uses it.
+pub(crate) unsafe fn send<F: Form>(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(), Misuse> {
+    let (guarded, layout) = match examine::<F>(map, block, layout) {
+        Ok(examined) => examined,
+        Err((misuse, guarded)) => {
+            if let (MisuseKind::Overflow, Some(guarded)) = (misuse.kind, guarded) {
+                // SAFETY: the caller gave the block up (this function's clause), and the heap does
+                // not reuse it: it counts as freed.
+                unsafe { guarded.set(layout.unwrap_or(Layout::new::<u8>()), false) };
+            }
+            return Err(misuse);
+        }
+    };
+    // SAFETY: `examine` verified that the record is that of a live block.
+    if unsafe { guarded.send(layout) } { Ok(()) } else { Err(freed_by_record(guarded, layout)) }
+}
+
+/// Verifies that a block of another heap is live, and has this layout if it is known.
+///
+/// # Errors
+///
+/// The misuse.
+pub(crate) fn examine_foreign<F: Form>(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(), Misuse> {
+    examine::<F>(map, block, layout).map(drop).map_err(|(misuse, _)| misuse)
+}
+
+/// Changes the layout on the record of a live block of another heap.
+///
+/// # Safety
+///
+/// The caller owns the block. [`examine_foreign`] has verified it, and it has room for `layout` and
+/// a record.
+pub(crate) unsafe fn relabel<F: Form>(map: &SegmentMap, block: NonNull<u8>, layout: Layout) {
+    if let Ok(guarded) = locate::<F>(map, block) {
+        // SAFETY: the caller owns the block, which has room for `layout` and a record: this
+        // function's clause.
+        unsafe { guarded.begin(layout) };
+    }
+}
+
+/// Returns the live block at an address, and its layout.
+///
+/// # Errors
+///
+/// The misuse, with the block if one begins there.
+fn examine<F: Form>(
+    map: &SegmentMap,
+    block: NonNull<u8>,
+    layout: Option<Layout>,
+) -> Result<(Guarded, Layout), (Misuse, Option<Guarded>)> {
+    let guarded = locate::<F>(map, block).map_err(|misuse| (misuse, None))?;
+    let asked = guarded.record().decode(guarded.addr()).map(|(asked, _)| asked);
+    let layout = layout.or(asked).unwrap_or(Layout::new::<u8>());
+    let verdict = guarded.compare(layout).unwrap_or_else(|| Err(guarded.overwritten(layout)));
+    verdict.map(|()| (guarded, layout)).map_err(|misuse| (misuse, Some(guarded)))
+}
+
+/// Returns the memory of the live or freed block at an address in a segment, by the segment map and
+/// the block's header only.
+///
+/// # Errors
+///
+/// The misuse, if no block begins there.
+fn locate<F: Form>(map: &SegmentMap, block: NonNull<u8>) -> Result<Guarded, Misuse> {
+    let address = block.addr().get();
+    let start = map.start_of(address);
+    let is_inside = |address: usize| start.is_some() && map.start_of(address) == start;
+    let capacity = if let Some(class) = map.class_at(address) {
+        let around = Run::of_block(block, class).block_around(class, address);
+        if around != Some(address) {
+            return Err(Misuse::never_allocated(address, around));
+        }
+        class.size()
+    } else if address % CELL_ALIGN != 0 || !is_inside(address - WORD) {
+        return Err(Misuse::never_allocated(address, None));
+    } else {
+        capacity_of_cell(Cell::<F>::at_payload(block), is_inside)?
+    };
+    // SAFETY: the map or the header says that the bytes lie in the segment; the capacity of a block
+    // of a checked heap is at least `LEAST_CAPACITY`.
+    Ok(unsafe { Guarded::new(block, capacity) })
+}
+
+/// Returns the payload of a used cell in a segment, in bytes.
+///
+/// # Errors
+///
+/// The misuse, if the header was overwritten or says that the cell is free.
+fn capacity_of_cell<F: Form>(
+    cell: Cell<F>,
+    is_inside: impl Fn(usize) -> bool,
+) -> Result<usize, Misuse> {
+    // SAFETY: `locate` verified that the header lies in a segment, which is memory of a heap.
+    let word = unsafe { cell.header_of_foreign_in_memory() };
+    let (header, sealed) = (word.unsealed(), word.unsealed().sealed(cell.addr()));
+    if header.is_fence() || sealed != word {
+        return Err(broken_header(cell, word.bits(), sealed.bits()));
+    }
+    let (capacity, least) = (header.size().saturating_sub(WORD), LEAST_CAPACITY);
+    if capacity < least
+        || !cell.addr().checked_add(header.size()).is_some_and(|end| is_inside(end - 1))
+    {
+        return Err(broken_header(cell, header.size(), least + WORD));
+    }
+    if header.is_used() { Ok(capacity) } else { Err(freed_by_header(cell, header)) }
+}
+
+/// Frees a block of this heap that another thread has [sent](send). If the block was written to
+/// since, reports that, returns `false`, and does not reuse the block.
+///
+/// # Safety
+///
+/// If the address is a block, no caller uses it.
+pub(crate) unsafe fn deallocate_sent<B: Source, M: Map, P: Profile>(
+    heap: &mut Unchecked<B, M, P>,
+    block: NonNull<u8>,
+) -> bool {
+    if heap.has_stopped() {
+        return true;
+    }
+    match examine_sent(heap, block) {
+        Ok((guarded, layout)) => {
+            // SAFETY: `examine_sent` verified the block, and no caller uses it: this function's
+            // clause.
+            unsafe { guarded.set(layout, true) };
+            deallocate(heap, block, layout);
+            true
+        }
+        Err(misuse) => {
+            report(heap, &misuse);
+            false
+        }
+    }
+}
+
+/// Returns a block that was sent and not written to since, and its layout.
+///
+/// # Errors
+///
+/// The misuse, if the block was not sent or was written to.
+fn examine_sent<B, M: Map, P: Profile>(
+    heap: &Unchecked<B, M, P>,
+    block: NonNull<u8>,
+) -> Result<(Guarded, Layout), Misuse> {
+    let (guarded, _) =
+        locate_own(heap, block).map_err(|reason| diagnose(heap, block, None, reason))?;
+    let (record, address) = (guarded.record(), guarded.addr());
+    let written = |at, found, expected| {
+        Err(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected })
+    };
+    match record.decode(address) {
+        Some((layout, _)) if record.is_sent() => match guarded.first_overflow(layout.size()) {
+            Some((at, found)) => written(at, usize::from(found), Guarded::GAP),
+            None => Ok((guarded, layout)),
+        },
+        Some((layout, false)) => Err(freed_by_record(guarded, layout)),
+        _ => written(guarded.check_addr(), record.check, record.check_of(address)),
+    }
+}

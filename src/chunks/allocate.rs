@@ -1,0 +1,327 @@
+//! How a request gets its cell, and what becomes of a cell that is freed.
+//!
+//! ```text
+//!   take_freed ─► the bins        take_top ─► the top        make_room ─► the break moves up
+//!   take_any   ─► all of the bins: the last search before a request is refused
+//!   free       ─► coalesced, into a bin or the top
+//! ```
+
+use core::ptr::NonNull;
+
+use super::{Chunks, Tuning};
+use crate::bins::{Classes, Fit, class_of};
+use crate::cell::Cell;
+use crate::provider::{BreakError, Source};
+use crate::request::Request;
+use crate::space::{Extent, Origin, Piece, RegionError};
+
+/// How often the heap asks again when foreign code moved the break in between, or a grant fell
+/// short.
+const ATTEMPTS: usize = 4;
+
+/// Whether an allocation may move the break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    Allowed,
+    Forbidden,
+}
+
+/// Number of places of each class for a search of all free cells.
+const ALL: usize = usize::MAX;
+
+impl<B: Source, P: Tuning> Chunks<B, P> {
+    /// Takes a cell for the request from the bins or the top, without a call of the provider.
+    pub(crate) fn take(&mut self, request: Request) -> Option<NonNull<u8>> {
+        self.take_freed(request).or_else(|| self.take_top(request))
+    }
+
+    /// Takes a cell for the request, for which the break moves up if need be and allowed.
+    pub(crate) fn allocate(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
+        self.take(request).or_else(|| self.take_new(request, growth))
+    }
+
+    /// Moves the break up for the request, and takes a cell for it from the top.
+    pub(crate) fn take_new(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
+        if growth == Growth::Forbidden || self.make_room(request).is_err() {
+            return None;
+        }
+        self.take_top(request)
+    }
+
+    /// Takes a cell for the request from the bins, before it is refused. O(free cells that are long
+    /// enough).
+    pub(crate) fn take_any(&mut self, request: Request) -> Option<NonNull<u8>> {
+        self.take_fitting(request, ALL)
+    }
+
+    /// Takes a cell for the request from the bins.
+    #[inline(never)]
+    pub(crate) fn take_freed(&mut self, request: Request) -> Option<NonNull<u8>> {
+        // One search for all, if code is to be small.
+        if P::COMPACT {
+            return self.take_fitting(request, P::Classes::PLACES_TRIED);
+        }
+        if request.is_over_aligned() {
+            return self.take_aligned(request);
+        }
+        self.take_free(request, class_of::<P>(request.size()))
+    }
+
+    /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its
+    /// size.
+    #[inline(always)]
+    pub(crate) fn take_free(&mut self, request: Request, class: usize) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            self.watch_lists(request);
+        }
+        // SAFETY: the class is that of the size.
+        let (cell, size) = unsafe { self.bins.take(request.size(), class) }?;
+        // SAFETY: a free cell that is large enough, now in no bin.
+        Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, false) })
+    }
+
+    /// Takes a cell for an over-aligned request from the bins.
+    #[inline(never)]
+    pub(crate) fn take_aligned(&mut self, request: Request) -> Option<NonNull<u8>> {
+        self.take_fitting(request, P::Classes::PLACES_TRIED)
+    }
+
+    /// Takes a cell for the request from the bins, whatever its alignment. Looks at `places` cells
+    /// of each class.
+    #[inline]
+    fn take_fitting(&mut self, request: Request, places: usize) -> Option<NonNull<u8>> {
+        if P::CHECKED && places != ALL {
+            self.watch_lists(request);
+        }
+        let fit = if P::COMPACT {
+            self.bins.search(request, places)?
+        } else if places == ALL {
+            self.bins.find_among_all(request)?
+        } else {
+            self.bins.find(request)?
+        };
+        // SAFETY: it was found in its bin.
+        unsafe { self.bins.remove(fit.cell, fit.size) };
+        // SAFETY: a free cell that holds the request, now in no bin.
+        Some(unsafe { self.split(fit, request, false) })
+    }
+
+    /// Takes a cell for the request from the top, if it is large enough.
+    pub(crate) fn take_top(&mut self, request: Request) -> Option<NonNull<u8>> {
+        let cell = self.top?;
+        // SAFETY: the top is a valid cell.
+        let size = unsafe { cell.header() }.size();
+        let lead = request.fit(cell.addr(), size)?;
+        self.top = None;
+        // SAFETY: a free cell that holds the request, in no bin; it was the top.
+        Some(unsafe { self.split(Fit { cell, size, lead }, request, true) })
+    }
+
+    /// Moves the break up until the top holds the request.
+    ///
+    /// # Errors
+    ///
+    /// The provider's answer. The heap is as it was, or has a larger top.
+    #[inline(never)]
+    pub(crate) fn make_room(&mut self, request: Request) -> Result<(), BreakError> {
+        for attempt in 0..ATTEMPTS + 1 {
+            if let Err(error) = self.space.watch_the_break() {
+                self.abandon();
+                return Err(error);
+            }
+            let missing =
+                self.space.missing_for(request, self.top).ok_or(BreakError::OutOfAddresses)?;
+            if missing == 0 {
+                return Ok(());
+            }
+            if attempt < ATTEMPTS {
+                self.grow(missing)?;
+            }
+        }
+        Err(BreakError::Refused)
+    }
+
+    /// Moves the break up by `missing` bytes or more, and makes the grant part of the heap.
+    pub(super) fn grow(&mut self, missing: usize) -> Result<(), BreakError> {
+        let generous = if B::CONTIGUOUS { P::GROWTH_STEP } else { 0 };
+        let grant = match self.space.grow(missing, generous) {
+            Ok(grant) => grant,
+            Err(error) => {
+                if error == BreakError::MemoryTaken {
+                    self.abandon();
+                }
+                return Err(error);
+            }
+        };
+        let taken_in = match self.take_in {
+            None if P::COMPACT && B::CONTIGUOUS && !P::CHECKED => {
+                // SAFETY: the provider granted it, contiguous with what it touches; nothing was
+                // added, so all regions lie below the break.
+                unsafe { self.append(grant) };
+                return Ok(());
+            }
+            // SAFETY: as above, wherever regions lie.
+            Some(take_in) if P::COMPACT => unsafe { take_in(self, grant, Origin::Granted) },
+            // SAFETY: as above, wherever regions lie.
+            _ => unsafe { self.take_in_anywhere(grant, Origin::Granted) },
+        };
+        if P::CHECKED && taken_in.is_err() {
+            self.space.decline(grant);
+            return Err(BreakError::Refused);
+        }
+        Ok(())
+    }
+
+    /// Makes a grant part of a heap that has no region above the break's.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TakeIn`](super::TakeIn); there is no region above.
+    unsafe fn append(&mut self, grant: NonNull<[u8]>) {
+        // A grant above a hole begins another region: the top becomes a cell like any other.
+        let touches = |extent: &Extent<P>| extent.end() == grant.addr().get();
+        if !self.space.extent().is_some_and(touches) {
+            self.demote_top();
+        }
+        // SAFETY: the caller's promise; the top ends at the break.
+        if let Some((cell, size)) = unsafe { self.space.append(grant, self.top) } {
+            // SAFETY: free, and followed by the fencepost; no free cell precedes a top.
+            unsafe { self.keep_as(cell, size, true) };
+        }
+    }
+
+    /// Makes memory part of the heap, wherever it lies. Returns how many bytes of cells the heap
+    /// gained, if it was added.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TakeIn`](super::TakeIn).
+    unsafe fn take_in_anywhere(
+        &mut self,
+        memory: NonNull<[u8]>,
+        origin: Origin,
+    ) -> Result<usize, RegionError> {
+        let (piece, gained) = match origin {
+            Origin::Granted => (self.space.piece(memory), 0),
+            Origin::Added => self.space.piece_to_add(memory)?,
+        };
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.take_in_piece(&piece, origin) }.map(|()| gained)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`TakeIn`](super::TakeIn).
+    #[inline(always)]
+    unsafe fn take_in_piece(
+        &mut self,
+        piece: &Piece<P>,
+        origin: Origin,
+    ) -> Result<(), RegionError> {
+        if P::CHECKED && !self.can_join(piece.touching()) {
+            return Err(RegionError::Overwritten);
+        }
+        let is_continued = |extent: &Extent<P>| extent.end() == piece.start();
+        if origin == Origin::Granted && !self.space.extent().is_some_and(is_continued) {
+            // The grant begins another region of the break.
+            self.demote_top();
+        }
+        // SAFETY: the heap's alone, and one piece with what it touches: the caller's promise. A top
+        // ends the break's region if that continues.
+        if let Some(joined) = unsafe { self.space.join(piece, origin) } {
+            // SAFETY: just joined.
+            unsafe { self.fill(&joined) };
+        }
+        self.promote_top();
+        Ok(())
+    }
+
+    /// Allows memory to be added to a compact heap from now on: see [`TakeIn`](super::TakeIn).
+    pub(crate) const fn expect_regions(&mut self) {
+        if P::COMPACT {
+            self.take_in = Some(Self::take_in_anywhere);
+        }
+    }
+
+    /// Adds memory, if that is [expected](Chunks::expect_regions). Returns whether the heap has it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`add_region`](Chunks::add_region).
+    pub(crate) unsafe fn add_expected(&mut self, memory: NonNull<[u8]>) -> bool {
+        let added = match self.take_in {
+            // SAFETY: the caller's promise is the same there.
+            Some(take_in) if P::COMPACT => unsafe { take_in(self, memory, Origin::Added) },
+            None if P::COMPACT => return false,
+            // SAFETY: as above.
+            _ => unsafe { self.take_in_anywhere(memory, Origin::Added) },
+        };
+        added.is_ok()
+    }
+
+    /// Adds memory beside the break's. Returns how many bytes of cells the heap gained.
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be used. The heap is as it was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::add_region`](crate::Heap::add_region).
+    pub(crate) unsafe fn add_region(
+        &mut self,
+        base: *mut u8,
+        len: usize,
+    ) -> Result<usize, RegionError> {
+        let start = NonNull::new(base).ok_or(RegionError::Null)?;
+        self.expect_regions();
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.take_in_anywhere(NonNull::slice_from_raw_parts(start, len), Origin::Added) }
+    }
+
+    /// Frees a cell for its caller, and gives memory back if that is due.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Chunks::free).
+    #[inline(never)]
+    pub(crate) unsafe fn free_and_trim(&mut self, payload: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.free_inline(payload) } {
+            self.trim_if_due();
+        }
+    }
+
+    /// Makes a used cell a free one. Returns whether memory may be due to be given back.
+    ///
+    /// # Safety
+    ///
+    /// `payload` is that of a valid used cell that nothing uses any more.
+    pub(crate) unsafe fn free(&mut self, payload: NonNull<u8>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.free_inline(payload) }
+    }
+
+    /// The same, where it is worth having it twice.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Chunks::free).
+    #[inline(always)]
+    pub(crate) unsafe fn free_inline(&mut self, payload: NonNull<u8>) -> bool {
+        // SAFETY: the payload is that of a valid cell.
+        let cell = unsafe { Cell::<P>::of_payload(payload) };
+        if P::CHECKED && !self.is_sound(cell) {
+            return false;
+        }
+        // SAFETY: the same.
+        let header = unsafe { cell.header() };
+        self.counters.freed(header.size());
+        if P::CHECKED {
+            // SAFETY: valid, and about to be coalesced.
+            unsafe { cell.mark_freed() };
+        }
+        // SAFETY: a used cell of this heap, which the caller gives up.
+        unsafe { self.coalesce(cell, header.size(), header.is_prev_used()) }
+    }
+}

@@ -1,0 +1,157 @@
+//! Links of free cells: right before they are followed.
+
+use super::{Chunks, Tuning, after};
+use crate::bins::{Classes, class_of};
+use crate::cell::{CELL_ALIGN, Cell, Links, MIN_CELL, WORD};
+use crate::checks::Checks;
+use crate::misuse::{Misuse, MisuseKind};
+use crate::request::Request;
+
+/// Where in a free cell the links are, from its header on.
+const NEXT: usize = WORD;
+const PREV: usize = 2 * WORD;
+
+fn broken_link<F>(
+    cell: Cell<F>,
+    word: usize,
+    found: Option<Cell<F>>,
+    expected: Option<Cell<F>>,
+) -> Misuse {
+    let addr = |cell: Option<Cell<F>>| cell.map_or(0, Cell::addr);
+    let (block, at) = (cell.payload().addr().get(), cell.addr() + word);
+    Misuse {
+        kind: MisuseKind::WriteAfterFree,
+        block,
+        at,
+        found: addr(found),
+        expected: addr(expected),
+    }
+}
+
+/// Returns the links of a cell inside the heap, whatever they are worth.
+pub(crate) fn links_of<F>(cell: Cell<F>) -> Links<F> {
+    // SAFETY: below the fencepost by two words at least, so the two words behind the header are the
+    // heap's.
+    let links = unsafe { cell.links() };
+    // SAFETY: as above; any bits are an `Option<Cell>`.
+    unsafe { links.read() }
+}
+
+impl<B, P: Tuning> Chunks<B, P> {
+    /// Whether the links that a search for this request may follow are right. If not, it is
+    /// reported, and the lists are made anew.
+    pub(crate) fn watch_lists(&mut self, request: Request) {
+        if let Err(misuse) = self.sound_lists(request) {
+            self.checks.report(&misuse);
+            if !self.rebuild_bins() {
+                // Where headers are broken as well, no free cell is known any more.
+                self.bins.clear();
+            }
+        }
+    }
+
+    fn sound_lists(&self, request: Request) -> Result<(), Misuse> {
+        let mut from = class_of::<P>(request.size());
+        for _ in 0..=P::Classes::CLASSES_TRIED {
+            let Some(class) = self.bins.next_occupied(from) else { return Ok(()) };
+            self.sound_list(class)?;
+            from = class + 1;
+        }
+        let certain = request
+            .size_anywhere()
+            .and_then(|size| self.bins.next_occupied(from.max(class_of::<P>(size) + 1)));
+        certain.map_or(Ok(()), |class| self.sound_list(class))
+    }
+
+    /// The first cells of a list, as many as a search looks at.
+    fn sound_list(&self, class: usize) -> Result<(), Misuse> {
+        let (mut at, mut seen) = (self.bins.head(class), 0);
+        while let Some(cell) = at
+            && seen <= P::Classes::CELLS_TRIED
+        {
+            let header = self.sound_header(cell)?;
+            self.sound_links(cell, header.size())?;
+            seen += 1;
+            at = links_of(cell).next;
+            if at.is_none() && seen < self.bins.lengths.as_ref()[class] {
+                return Err(broken_link(
+                    cell,
+                    NEXT,
+                    None,
+                    self.linked(|links| links.prev == Some(cell)),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The links of a free cell that is in a bin: each neighbour is a free cell of the class, and
+    /// leads back.
+    pub(crate) fn sound_links(&self, cell: Cell<P>, size: usize) -> Result<(), Misuse> {
+        let links = links_of(cell);
+        if let Some(next) = links.next {
+            if !self.is_in_bin(next, size) {
+                return Err(broken_link(
+                    cell,
+                    NEXT,
+                    links.next,
+                    self.linked(|links| links.prev == Some(cell)),
+                ));
+            }
+            let back = links_of(next).prev;
+            if back != Some(cell) {
+                return Err(broken_link(next, PREV, back, Some(cell)));
+            }
+        }
+        match links.prev {
+            None if self.bins.head(class_of::<P>(size)) == Some(cell) => Ok(()),
+            Some(prev) if self.is_in_bin(prev, size) => match links_of(prev).next {
+                Some(next) if next == cell => Ok(()),
+                next => Err(broken_link(prev, NEXT, next, Some(cell))),
+            },
+            prev => {
+                Err(broken_link(cell, PREV, prev, self.linked(|links| links.next == Some(cell))))
+            }
+        }
+    }
+
+    /// Whether a link leads to a free cell of the class that `size` is of.
+    fn is_in_bin(&self, cell: Cell<P>, size: usize) -> bool {
+        self.spans(cell.addr(), MIN_CELL)
+            && (cell.addr() + WORD) % CELL_ALIGN == 0
+            && self.sound_header(cell).is_ok_and(|header| {
+                !header.is_used() && class_of::<P>(header.size()) == class_of::<P>(size)
+            })
+    }
+
+    /// The free cell with such links, if there is one.
+    fn linked(&self, is_it: impl Fn(Links<P>) -> bool) -> Option<Cell<P>> {
+        let mut free =
+            self.sound_cells().filter(|(_, header)| !header.is_used()).map(|(cell, _)| cell);
+        free.find(|&cell| self.top != Some(cell) && is_it(links_of(cell)))
+    }
+
+    /// Makes the lists anew from the cells. `false` if headers are broken: then nothing is changed.
+    pub(crate) fn rebuild_bins(&mut self) -> bool {
+        let Some((_, last_fence)) = self.space.bounds() else { return false };
+        if !self.walk_ends_at(last_fence) {
+            return false;
+        }
+        self.bins.clear();
+        let mut at = self.space.lowest();
+        while let Some(cell) = at {
+            // SAFETY: all headers are right.
+            let header = unsafe { cell.header() };
+            if !header.is_used() {
+                // SAFETY: a free cell: the same header, and the size at its end.
+                unsafe { cell.write_free(header.size(), header.is_prev_used()) };
+                if self.top != Some(cell) {
+                    // SAFETY: valid, free, and in no list of the new ones.
+                    unsafe { self.bins.insert(cell, header.size()) };
+                }
+            }
+            at = after(cell, header);
+        }
+        true
+    }
+}

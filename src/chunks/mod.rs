@@ -1,0 +1,247 @@
+//! The documents' heap: cells on free lists, over the memory of a [`Space`]. Complete without any
+//! layer above it.
+//!
+//! ```text
+//!   allocate ──► bins ──(nothing fits)──► top ──(too small)──► the break moves up     allocate.rs
+//!                  └ a free cell is split (C3)                                        split.rs
+//!   free ──────► coalesced with free neighbours (C6) ──► a bin, or the top            split.rs
+//!                                   └──(the top is large)──► the break moves down     trim.rs
+//!   resize ────► in place: next cell, break, previous cell                            resize.rs
+//!   checked: neighbours and links are verified before they are used    neighbours.rs, links.rs
+//! ```
+//!
+//! Freed memory is searched first (C4) and stays with the heap (C5). The *top*, the free cell that
+//! ends at the break, is used last and is in no bin, so that the break can come down (C8).
+//!
+//! Rules of this folder: it reaches memory through [`crate::cell`] only. No operation takes longer
+//! for a heap of more cells, except a search before a request is refused, copying and zeroing.
+
+mod allocate;
+mod links;
+mod neighbours;
+mod resize;
+mod split;
+mod trim;
+mod unused;
+mod zeroed;
+
+use core::ptr::NonNull;
+
+use crate::bins::{Binning, Bins};
+use crate::cell::{Cell, WORD};
+use crate::checks::Checks;
+use crate::space::{Origin, RegionError, Space};
+
+pub use allocate::Growth;
+pub(crate) use links::links_of;
+pub(crate) use neighbours::{after, broken_header};
+pub use trim::Trim;
+
+/// How a heap's cells are served: the part of a profile that this folder knows.
+pub trait Tuning: Binning {
+    /// The break moves up by this many bytes at least, if it can.
+    const GROWTH_STEP: usize;
+
+    /// What a checked heap keeps beside its cells, and is told of a caller's mistakes.
+    type Checks: Checks;
+}
+
+/// The cells of a heap.
+///
+/// # Invariants
+///
+/// [`Heap::check`](crate::Heap::check) verifies all of them; [`Rule`](crate::Rule) names each.
+///
+/// * every region begins with a head, is tiled by cells and ends with a fencepost
+/// * `PREV_USED` of a cell `⟺` the cell before it is used; a free cell has its size at its end
+/// * no two free cells are neighbours
+/// * a free cell is in the bin of its class and nowhere else; or it is `top`, and in no bin
+/// * `top = Some(c) ⟺ c` is free and the fencepost of the break's region follows it
+/// * the counters say what a walk finds
+/// * once the space has stopped, bins and top are empty
+#[derive(Debug)]
+pub struct Chunks<B, P: Tuning> {
+    space: Space<B, P>,
+    bins: Bins<P>,
+    /// The free cell that ends at the fencepost of the break's region.
+    top: Option<Cell<P>>,
+    counters: Counters,
+    trim: Trim,
+    checks: P::Checks,
+    take_in: Option<TakeIn<B, P>>,
+}
+
+/// Makes memory part of a compact heap beside regions that were added. Returns how many bytes of
+/// cells the heap gained, if it was added.
+///
+/// A compact heap has it from when memory may be added on: a program that never adds memory does
+/// not link it, and takes less than half of its code to grow.
+///
+/// # Errors
+///
+/// The memory cannot be used. The heap is as it was.
+///
+/// # Safety
+///
+/// The memory was granted by the provider, or fulfils the contract of
+/// [`Heap::add_region`](crate::Heap::add_region). Pointers may be moved between it and regions that
+/// it touches.
+type TakeIn<B, P> =
+    unsafe fn(&mut Chunks<B, P>, NonNull<[u8]>, Origin) -> Result<usize, RegionError>;
+
+// SAFETY: the cells belong to this heap alone and go with it.
+unsafe impl<B: Send, P: Tuning> Send for Chunks<B, P> {}
+
+impl<B, P: Tuning> Chunks<B, P> {
+    pub(crate) const fn new(source: B) -> Self {
+        Self {
+            space: Space::new(source),
+            bins: Bins::new(),
+            top: None,
+            counters: Counters::new(),
+            trim: Trim::DEFAULT,
+            checks: P::Checks::NEW,
+            take_in: None,
+        }
+    }
+
+    /// Returns the memory.
+    #[inline(always)]
+    pub(crate) const fn space(&self) -> &Space<B, P> {
+        &self.space
+    }
+
+    /// Returns the provider.
+    pub(crate) const fn source_mut(&mut self) -> &mut B {
+        self.space.source_mut()
+    }
+
+    /// Returns the free cells, but the top.
+    pub(crate) const fn bins(&self) -> &Bins<P> {
+        &self.bins
+    }
+
+    /// Returns the free cell at the break.
+    #[inline(always)]
+    pub(crate) const fn top(&self) -> Option<Cell<P>> {
+        self.top
+    }
+
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// Returns what a checked heap keeps beside its cells.
+    pub(crate) const fn checks(&self) -> &P::Checks {
+        &self.checks
+    }
+
+    /// Returns what a checked heap keeps beside its cells.
+    pub(crate) const fn checks_mut(&mut self) -> &mut P::Checks {
+        &mut self.checks
+    }
+
+    /// Returns whether the heap touches nothing any more.
+    #[inline(always)]
+    pub(crate) const fn has_stopped(&self) -> bool {
+        self.space.has_stopped()
+    }
+
+    /// Sets when a `free` moves the break down.
+    pub(crate) const fn set_trim(&mut self, trim: Trim) {
+        self.trim = trim;
+    }
+
+    /// Returns the parts, to be broken.
+    #[cfg(test)]
+    pub(crate) fn parts(&mut self) -> Parts<'_, B, P> {
+        let Self { space, bins, top, counters, .. } = self;
+        Parts { space, bins, top, used_bytes: &mut counters.used_bytes }
+    }
+
+    /// With no free cell known there is none to be handed out, or to be touched.
+    fn abandon(&mut self) {
+        self.bins.clear();
+        self.top = None;
+    }
+}
+
+/// The parts of a heap's cells, for tests that break one.
+#[cfg(test)]
+pub(crate) struct Parts<'chunks, B, P: Tuning> {
+    pub(crate) space: &'chunks mut Space<B, P>,
+    pub(crate) bins: &'chunks mut Bins<P>,
+    pub(crate) top: &'chunks mut Option<Cell<P>>,
+    pub(crate) used_bytes: &'chunks mut usize,
+}
+
+/// What is counted while the heap works.
+///
+/// # Invariants
+///
+/// * `used_bytes`: payload bytes of all used cells
+/// * `mapped_bytes`: bytes of blocks with mappings of their own
+/// * `peak_bytes ≥ used_bytes + mapped_bytes`
+#[derive(Debug)]
+pub(crate) struct Counters {
+    used_bytes: usize,
+    mapped_bytes: usize,
+    peak_bytes: usize,
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self { used_bytes: 0, mapped_bytes: 0, peak_bytes: 0 }
+    }
+
+    pub(crate) const fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
+    pub(crate) const fn mapped_bytes(&self) -> usize {
+        self.mapped_bytes
+    }
+
+    pub(crate) const fn peak_bytes(&self) -> usize {
+        self.peak_bytes
+    }
+
+    /// A cell of `size` bytes, header included, became used.
+    const fn allocated(&mut self, size: usize) {
+        self.used_bytes += size - WORD;
+        self.note_peak();
+    }
+
+    /// A used cell of `size` bytes became free.
+    const fn freed(&mut self, size: usize) {
+        self.used_bytes -= size - WORD;
+    }
+
+    /// A used cell changed its size.
+    const fn resized(&mut self, old: usize, new: usize) {
+        self.used_bytes = self.used_bytes + new - old;
+        self.note_peak();
+    }
+
+    /// A block of `capacity` bytes got a mapping of its own.
+    pub(crate) const fn mapped(&mut self, capacity: usize) {
+        self.mapped_bytes += capacity;
+        self.note_peak();
+    }
+
+    /// The mapping of a block of `capacity` bytes was given back.
+    pub(crate) const fn unmapped(&mut self, capacity: usize) {
+        self.mapped_bytes -= capacity;
+    }
+
+    const fn note_peak(&mut self) {
+        let live = self.used_bytes + self.mapped_bytes;
+        if live > self.peak_bytes {
+            self.peak_bytes = live;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! When memory is given back: the break comes down as far as the top allows (C8), or whole segments
+//! leave.
+
+use super::{Chunks, Tuning};
+use crate::cell::Cell;
+use crate::provider::Source;
+use crate::space::{Lowered, is_one_free_cell};
+
+/// The part of the heap that may be free at its end, unless a setting says otherwise.
+const GROWING_SHARE: usize = 16;
+
+/// When the break moves down, and how far.
+///
+/// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it but
+/// `keep`. A gap between the two keeps a program that allocates and frees at the edge from moving
+/// the break each time. Unless set, both grow with the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trim {
+    /// Minimum size of the top, in bytes, with which a `free` gives memory back; `usize::MAX`:
+    /// never.
+    pub threshold: usize,
+    /// Bytes of the top that stay with the heap.
+    pub keep: usize,
+}
+
+impl Default for Trim {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl Trim {
+    /// Gives back from 128 KiB on (glibc's `M_TRIM_THRESHOLD`) and keeps half of it; or from 1/16
+    /// of the bytes below the top on, if that is more: a large heap's edge moves by more, too.
+    /// [`SmallHeap`](crate::SmallHeap) does not grow the threshold.
+    pub const DEFAULT: Self = Self::new(128 << 10, 64 << 10);
+
+    /// Never moves the break down.
+    pub const NEVER: Self = Self::new(usize::MAX, 0);
+
+    /// Gives back from a top of `threshold` bytes on, and keeps `keep` bytes.
+    #[must_use]
+    pub const fn new(threshold: usize, keep: usize) -> Self {
+        Self { threshold, keep }
+    }
+
+    /// Returns what the setting means for a heap that has `below` bytes below the top.
+    fn of_heap(self, below: usize) -> Self {
+        if self != Self::DEFAULT {
+            return self;
+        }
+        let threshold = self.threshold.max(below / GROWING_SHARE);
+        Self { threshold, keep: threshold / 2 }
+    }
+}
+
+/// Which of the segments that are free as a whole stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spare {
+    /// The one that was granted last: a program at the edge of a segment does not move it to and
+    /// fro.
+    Last,
+    None,
+}
+
+impl<B: Source, P: Tuning> Chunks<B, P> {
+    /// Returns whether [`trim_if_due`](Chunks::trim_if_due) may have something to do: a short test,
+    /// for callers that end with it.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        if !B::CONTIGUOUS {
+            return true;
+        }
+        let size = |top: Cell<P>| {
+            self.space.extent().map_or(0, |extent| extent.fence().addr().wrapping_sub(top.addr()))
+        };
+        self.top.is_some_and(|top| size(top) >= self.trim.threshold)
+    }
+
+    /// Gives back as much as the setting says, if the top has become large.
+    pub(crate) fn trim_if_due(&mut self) {
+        if !B::CONTIGUOUS {
+            if self.space.source_mut().take_free_segment() {
+                self.give_back_segments(Spare::Last);
+            }
+            return;
+        }
+        if let (Some(top), Some(extent)) = (self.top, self.space.extent()) {
+            let size = extent.fence().addr() - top.addr();
+            if size < self.trim.threshold || extent.is_pinned() {
+                return;
+            }
+            let below = top.addr() - extent.region().first.addr();
+            let trim = if P::COMPACT { self.trim } else { self.trim.of_heap(below) };
+            if size < trim.threshold {
+                return;
+            }
+            if P::COMPACT {
+                // A break that was moved down is found when it is moved up, for little code.
+                self.lower_top(trim.keep);
+            } else {
+                self.lower(trim.keep);
+            }
+        }
+    }
+
+    /// Moves the break down so that a top of at least `keep` bytes stays, if there is one that
+    /// large; or gives every free segment back, but the last if `keep` is not 0. Returns the number
+    /// of bytes given back.
+    pub(crate) fn trim(&mut self, keep: usize) -> usize {
+        if !B::CONTIGUOUS {
+            let had = self.space.len();
+            self.give_back_segments(if keep == 0 { Spare::None } else { Spare::Last });
+            return had - self.space.len();
+        }
+        self.lower(keep)
+    }
+
+    fn lower(&mut self, keep: usize) -> usize {
+        if self.space.watch_the_break().is_err() {
+            self.abandon();
+            return 0;
+        }
+        self.lower_top(keep)
+    }
+
+    /// [`lower`](Chunks::lower), as far as the break stands where the heap left it.
+    fn lower_top(&mut self, keep: usize) -> usize {
+        let Some(top) = self.top else { return 0 };
+        // SAFETY: the top is the free cell at the break, and in no bin.
+        let Some((by, left)) = (unsafe { self.space.lower(top, keep) }) else { return 0 };
+        self.top = None;
+        if let Lowered::Rest(cell, size) = left {
+            if size > 0 {
+                // SAFETY: the lower part of the former top, followed by the fencepost; a used cell
+                // precedes it.
+                unsafe { self.keep_as(cell, size, true) };
+            }
+        }
+        by
+    }
+
+    /// Gives back every segment that is one free cell, but for the spare. O(segments).
+    fn give_back_segments(&mut self, spare: Spare) {
+        let (mut below, mut next) = (None, self.space.lowest_region());
+        while let Some(region) = next {
+            next = self.space.region_above(&region);
+            let may_go = spare == Spare::None || !self.space.is_breaks(&region);
+            // SAFETY: a region of the heap.
+            if may_go && unsafe { is_one_free_cell(&region) } {
+                // SAFETY: a valid free cell.
+                unsafe { self.claim_if_free(region.first) };
+                // SAFETY: all of the region was that cell, which is in no bin now; `below` is the
+                // region below it.
+                unsafe { self.space.give_back(&region, below) };
+            } else {
+                below = Some(region);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Memory that is free and cannot leave by the break, for a provider that can take pages back and
+//! leave their addresses.
+//!
+//! ```text
+//!   free cell   ┌────────┬───────┬──────────────────────────────────────┬──────┐
+//!               │ header │ links │              nobody needs             │ size │
+//!               └────────┴───────┴──────────────────────────────────────┴──────┘
+//!   granules         │            ├──────────┼──────────┼──────────┤      │
+//!                                  what is reported
+//! ```
+
+use core::ptr::NonNull;
+
+use super::{Chunks, Tuning};
+use crate::bins::class_of;
+use crate::cell::{Links, MIN_CELL, WORD};
+use crate::request::round_up;
+
+impl<B, P: Tuning> Chunks<B, P> {
+    /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole
+    /// granules, `least` bytes or more together. What is in there may be lost, as long as it
+    /// can be written to when it is allocated. The top is left out: it goes by
+    /// [`trim`](Chunks::trim).
+    ///
+    /// `granule` is a power of two.
+    ///
+    /// # Time
+    ///
+    /// O(free cells of at least `least` bytes).
+    pub(crate) fn unused_memory(
+        &self,
+        granule: usize,
+        least: usize,
+        mut forget: impl FnMut(NonNull<[u8]>),
+    ) {
+        let mut class = class_of::<P>(least.max(MIN_CELL));
+        while let Some(occupied) = self.bins.next_occupied(class) {
+            for (cell, size) in self.bins.list(occupied) {
+                let used = WORD + size_of::<Links<P>>();
+                let Some(start) = round_up(cell.addr() + used, granule) else { continue };
+                let end = (cell.addr() + size - WORD) & !(granule - 1);
+                let Some(len) = end.checked_sub(start).filter(|&len| len >= least.max(1)) else {
+                    continue;
+                };
+                // SAFETY: inside the cell.
+                let start = unsafe { cell.payload().byte_add(start - cell.payload().addr().get()) };
+                forget(NonNull::slice_from_raw_parts(start, len));
+            }
+            class = occupied + 1;
+        }
+    }
+}

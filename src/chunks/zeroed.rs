@@ -1,0 +1,57 @@
+//! Zeroed blocks from the top: of fresh memory that reads as zero not a byte is written (C7).
+
+use core::ptr::NonNull;
+
+use super::{Chunks, Tuning};
+use crate::cell::WORD;
+use crate::provider::Source;
+use crate::request::Request;
+use crate::space::Extent;
+
+impl<B: Source, P: Tuning> Chunks<B, P> {
+    /// Takes a cell for the request from the top, for which the break moves up if need be, and
+    /// zeroes the first `size` bytes of its payload, as far as they are not fresh.
+    pub(crate) fn take_top_zeroed(&mut self, request: Request, size: usize) -> Option<NonNull<u8>> {
+        let fresh_now = |chunks: &Self| chunks.space.extent().map(Extent::fresh);
+        let mut fresh = fresh_now(self);
+        let payload = match self.take_top(request) {
+            Some(payload) => payload,
+            None => {
+                self.make_room(request).ok()?;
+                fresh = fresh_now(self);
+                self.take_top(request)?
+            }
+        };
+        // SAFETY: the block is new, holds `size` bytes, and came from the top when the memory was
+        // fresh from `fresh` on.
+        unsafe { self.zero_what_is_not_fresh(payload, size, fresh.filter(|_| B::ZEROED)) };
+        Some(payload)
+    }
+
+    /// Zeroes a block that was split off the top, up to where its memory is fresh.
+    ///
+    /// # Safety
+    ///
+    /// The block is new, holds `size` bytes, and was split off the top when everything from `fresh`
+    /// on was zero, except the last word of the top. `None`: nothing is known.
+    unsafe fn zero_what_is_not_fresh(
+        &self,
+        payload: NonNull<u8>,
+        size: usize,
+        fresh: Option<usize>,
+    ) {
+        let start = payload.addr().get();
+        let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
+        // If it took the whole top, the top's size at its end is now the block's last word.
+        let end = self.space.extent().map_or(0, |extent| extent.fence().addr());
+        let last_word = end.saturating_sub(WORD).saturating_sub(start).max(dirty);
+        // SAFETY: both ranges lie inside the block: `dirty ≤ size`, and `last_word < size` where it
+        // is used.
+        unsafe {
+            payload.write_bytes(0, dirty);
+            if last_word < size {
+                payload.add(last_word).write_bytes(0, size - last_word);
+            }
+        }
+    }
+}

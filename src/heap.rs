@@ -1,0 +1,706 @@
+//! The heap: its public methods, over the parts that its profile chooses.
+//!
+//! ```text
+//!   Heap            public methods; a checked heap goes through checked/       this file
+//!    └─ Unchecked   small or large? in place or moved?                         unchecked.rs
+//!        ├─ layer   small blocks, or none                                      small/
+//!        └─ Large   cells (chunks/) and mappings (mapped.rs)                   large.rs
+//!   Profile         which parts, as a type                                     profile.rs
+//!
+//!   look, do not touch:  cells() · picture() · stats()   inspect/    check()   check/
+//! ```
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::check::{self, Corruption};
+use crate::checked;
+use crate::checks::Checks;
+use crate::chunks::{Chunks, Growth, Trim};
+use crate::inspect::{Cells, LayerView, Picture, Stats, View};
+use crate::mapped::MapThreshold;
+use crate::misuse::MisuseHook;
+use crate::profile::{Checked, Plain, Profile, Small, Usual};
+use crate::provider::{BreakError, Map, NoMap, Source};
+use crate::raw_heap::RawHeap;
+use crate::sealed::Sealed;
+use crate::small::{Layer, Owner, SegmentMap};
+use crate::space::RegionError;
+use crate::unchecked::{OutOfMemoryHook, Unchecked};
+
+/// A heap over a break.
+///
+/// It has no lock: see [`LockedHeap`](crate::LockedHeap) for one that can be shared and be the
+/// global allocator. `P` says which parts it has: see [`Profile`].
+///
+/// ```
+/// use brkalloc::{FixedBreak, Heap};
+/// use core::alloc::Layout;
+///
+/// let memory = Box::leak(Box::new([0; 4096]));
+/// let mut heap = Heap::new(FixedBreak::from_array(memory));
+/// let layout = Layout::from_size_align(100, 8).unwrap();
+/// // SAFETY: the heap outlives the block; the block is freed once, with its own layout.
+/// unsafe {
+///     let block = heap.allocate(layout).expect("4 KiB hold 100 bytes");
+///     heap.deallocate(block, layout);
+/// }
+/// assert_eq!(heap.stats().live_cells, 0);
+/// ```
+///
+/// # Invariants
+///
+/// [`check`](Heap::check) verifies those of all parts.
+pub struct Heap<B, M = NoMap, P: Profile = Usual> {
+    inner: Unchecked<B, M, P>,
+}
+
+/// The documents' heap: every block is a cell. See [`Plain`].
+pub type PlainHeap<B, M = NoMap> = Heap<B, M, Plain>;
+
+/// A heap for small targets. See [`Small`].
+pub type SmallHeap<B, M = NoMap> = Heap<B, M, Small>;
+
+/// A heap that finds a caller's mistakes. See [`Checked`].
+pub type CheckedHeap<B, M = NoMap, P = Usual> = Heap<B, M, Checked<P>>;
+
+// SAFETY: blocks and cells belong to this heap alone and go with it.
+unsafe impl<B: Send, M: Send, P: Profile> Send for Heap<B, M, P> {}
+
+impl<B> Heap<B> {
+    /// An empty heap of the default profile. The break is not moved, nor looked at, before the first
+    /// allocation.
+    #[must_use]
+    pub const fn new(brk: B) -> Self {
+        Self::with_profile(brk, NoMap)
+    }
+}
+
+impl<B, M> Heap<B, M> {
+    /// An empty heap that gives large blocks mappings of their own (C15). See [`MapThreshold`].
+    #[must_use]
+    pub const fn with_map(brk: B, map: M) -> Self {
+        Self::with_profile(brk, map)
+    }
+}
+
+impl<B, M, P: Profile> Heap<B, M, P> {
+    /// An empty heap of any profile: `PlainHeap::with_profile(brk, NoMap)`. The break is not moved,
+    /// nor looked at, before the first allocation.
+    #[must_use]
+    pub const fn with_profile(brk: B, map: M) -> Self {
+        Self { inner: Unchecked::new(brk, map) }
+    }
+}
+
+impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
+    /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any
+    /// other is a cell: a freed one, else one that is split off the top, for which the break moves
+    /// up if need be. A large block gets a mapping of its own if the heap has a provider of
+    /// mappings.
+    ///
+    /// A block of no bytes is a block like any other, with an address of its own. The contents are
+    /// unspecified.
+    ///
+    /// # Errors
+    ///
+    /// `None` if nothing fits and the providers do not grant more. The heap then serves smaller
+    /// requests as before. A heap without live blocks grants every request that a fresh one grants.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus at most a few calls of the provider. Before the answer is `None`: a
+    /// [`flush`](Heap::flush), and a search of the free cells that are long enough.
+    ///
+    /// # Safety
+    ///
+    /// The heap, and with it its provider, lives until the last use of the block.
+    #[must_use]
+    #[inline]
+    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            return checked::allocate(&mut self.inner, layout, Growth::Allowed);
+        }
+        self.inner.allocate(layout, Growth::Allowed)
+    }
+
+    /// Frees a block. It is kept for the next request of its size, as far as [the
+    /// limit](Heap::set_cache_limit) allows. Otherwise a block of a run goes back to the run; a cell
+    /// is coalesced with its free neighbours, and goes into a bin, or is the top. If the top has
+    /// outgrown the [trim](Trim) setting, the break moves down. A block with a mapping of its own
+    /// takes that along.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus at most one call of the provider.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from this heap with this layout, was not freed since, and is not used any more.
+    #[inline]
+    pub unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        if P::CHECKED {
+            return checked::deallocate(&mut self.inner, block, layout);
+        }
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.deallocate(block, layout) };
+    }
+
+    /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
+    ///
+    /// A block that becomes, or stays, small takes the place of the block of its new class that was
+    /// freed last, if the front cache has one, unless it becomes only a little smaller. A small
+    /// block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
+    /// tries, in this order: to split off what is not needed; to take in the free cell behind; if
+    /// the block is the last one, to move the break; to take in the free cell before, which moves
+    /// the contents down, with or without the one behind; to move the block. A block with a mapping
+    /// of its own is remapped, or moves into the heap when it has become small.
+    ///
+    /// # Errors
+    ///
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
+    /// become smaller never fails, but for a block of a run that is less aligned than blocks of
+    /// its new size are: it must move. ([`Plain`] and [`Small`] heaps have none.)
+    ///
+    /// # Time
+    ///
+    /// O(1), plus a few calls of the provider, plus the copy if the block moves.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from this heap with this `layout` and was not freed since. After `Some`, only
+    /// the new block may be used, and its layout is `new_size` with the old alignment.
+    #[must_use]
+    #[inline]
+    pub unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            return checked::reallocate(&mut self.inner, block, layout, new_size);
+        }
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.reallocate(block, layout, new_size) }
+    }
+
+    /// Allocates a block of zeros (C7). Fresh memory from a provider whose memory is
+    /// [zeroed](crate::Break::ZEROED) is not written to: if its pages appear on first touch, they do
+    /// not appear for this.
+    ///
+    /// # Errors
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    ///
+    /// # Time
+    ///
+    /// As for [`allocate`](Heap::allocate), plus O(bytes that are not known to be zero).
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            return checked::allocate_zeroed(&mut self.inner, layout);
+        }
+        self.inner.allocate_zeroed(layout)
+    }
+
+    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7).
+    /// The product is checked.
+    ///
+    /// # Errors
+    ///
+    /// `None` if no address space holds so many elements, and as for [`allocate`](Heap::allocate).
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn allocate_zeroed_array(
+        &mut self,
+        count: usize,
+        element: Layout,
+    ) -> Option<NonNull<u8>> {
+        let size = element.pad_to_align().size().checked_mul(count)?;
+        let layout = Layout::from_size_align(size, element.align()).ok()?;
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.allocate_zeroed(layout) }
+    }
+
+    /// [`allocate`](Heap::allocate) that never calls the provider: for callers that hold locks which
+    /// the provider may need.
+    ///
+    /// # Errors
+    ///
+    /// `None` if no memory of the heap fits. [`reserve`](Heap::reserve) makes sure of more
+    /// beforehand.
+    ///
+    /// # Time
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    #[must_use]
+    pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            return checked::allocate(&mut self.inner, layout, Growth::Forbidden);
+        }
+        self.inner.allocate(layout, Growth::Forbidden)
+    }
+
+    /// [`deallocate`](Heap::deallocate) for callers that do not know the layout.
+    ///
+    /// # Time
+    ///
+    /// As for [`deallocate`](Heap::deallocate), and a look at the page map, and at the header of a
+    /// block that lies in no run.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from this heap, was not freed since, and is not used any more.
+    #[inline]
+    pub unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
+        if P::CHECKED {
+            return checked::deallocate_by_ptr(&mut self.inner, block);
+        }
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.deallocate_by_ptr(block) };
+    }
+
+    /// [`reallocate`](Heap::reallocate) for callers that do not know the old layout. The contents
+    /// are kept up to the smaller of [all that the block could hold](Heap::usable_size) and the new
+    /// size. The new alignment need not be the old one.
+    ///
+    /// # Errors
+    ///
+    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
+    /// become smaller fails only where the block is less aligned, or shorter, than blocks of
+    /// the new layout are and cannot move (of a [`Checked`] heap: where it is otherwise aligned).
+    ///
+    /// # Time
+    ///
+    /// As for [`reallocate`](Heap::reallocate).
+    ///
+    /// # Safety
+    ///
+    /// `block` came from this heap and was not freed since. After `Some`, only the new block may
+    /// be used, and its layout is `new`.
+    #[must_use]
+    pub unsafe fn reallocate_by_ptr(
+        &mut self,
+        block: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            return checked::reallocate_by_ptr(&mut self.inner, block, new);
+        }
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.reallocate_by_ptr(block, new) }
+    }
+
+    /// Returns how many bytes of a block may be used: at least as many as were asked for. 0 in a
+    /// heap that has [stopped](crate::Rule::BreakBelowHeap).
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap.
+    #[must_use]
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        if P::CHECKED {
+            return checked::usable_size(&self.inner, block);
+        }
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.capacity(block) }
+    }
+
+    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving
+    /// it now if need be. A fresh heap is then one single free cell that holds them (C2).
+    ///
+    /// # Errors
+    ///
+    /// The provider's answer. The heap is as it was, or has a larger top.
+    ///
+    /// # Time
+    ///
+    /// O(1), plus a few calls of the provider. Before the answer is an error, a
+    /// [`flush`](Heap::flush), and a search of the free cells that are long enough.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
+        let layout = Layout::from_size_align(bytes, 1).map_err(|_| BreakError::OutOfAddresses)?;
+        let layout = if P::CHECKED {
+            checked::guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?
+        } else {
+            layout
+        };
+        self.inner.reserve(layout)
+    }
+
+    /// Gives the heap `len` bytes at `base`, for ever: before the break's first grant or after it,
+    /// below, between or above its regions, whatever their alignment. Returns how many bytes of
+    /// cells it gained: one block can have so many, without its header, if the memory touches
+    /// nothing.
+    ///
+    /// A region that touches others of the heap becomes one with them. So does a later grant of the
+    /// break that touches it. Do not add a region directly above the break: the break could then
+    /// never shrink.
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, Heap};
+    ///
+    /// let memory = Box::leak(Box::new([0_u8; 8192]));
+    /// let (low, high) = memory.split_at_mut(4096);
+    /// let mut heap = Heap::new(FixedBreak::EMPTY);
+    /// // SAFETY: nothing else uses the two halves, which are one piece of memory.
+    /// unsafe {
+    ///     heap.add_region(high.as_mut_ptr(), high.len()).unwrap();
+    ///     heap.add_region(low.as_mut_ptr(), low.len()).unwrap();
+    /// }
+    /// assert_eq!((heap.stats().free_cells, heap.stats().added_bytes), (1, 8192));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be used: see [`RegionError`]. The heap is as it was.
+    ///
+    /// # Time
+    ///
+    /// O(regions).
+    ///
+    /// # Safety
+    ///
+    /// * The memory is readable and writable, and nothing else uses it from now on, as long as the
+    ///   heap or a block of it is in use. It is no part of what the break, or the provider of
+    ///   mappings, ever grants.
+    /// * If it touches memory of the heap, or memory that the break will grant, both are one
+    ///   piece of memory: a pointer into one may be moved into the other.
+    pub unsafe fn add_region(&mut self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.inner.large.chunks.add_region(base, len) }
+    }
+
+    /// Moves the break down as far as the top allows, in the provider's steps, but leaves a top of
+    /// at least `keep` bytes (if there is that much). Returns the number of bytes given back.
+    ///
+    /// An empty heap that keeps nothing gives back all it ever had, unless holes divide it. Nothing
+    /// is given back if the provider refuses, or if memory that the break did not grant lies
+    /// between the heap's end and the break, or directly above it.
+    ///
+    /// # Time
+    ///
+    /// As for [`flush`](Heap::flush), plus one call of the provider; for a provider of segments,
+    /// plus O(segments).
+    pub fn trim(&mut self, keep: usize) -> usize {
+        self.inner.trim(keep)
+    }
+
+    /// Gives back all blocks that the front cache keeps, and all runs that are empty: free memory is
+    /// in free cells then, except in runs of which some blocks are in use.
+    ///
+    /// # Time
+    ///
+    /// O(blocks that are kept + size classes): bounded by the cache's limit, and not by the number
+    /// of cells.
+    pub fn flush(&mut self) {
+        self.inner.flush();
+        self.report_broken_links();
+    }
+
+    /// Sets how many bytes of freed small blocks the front cache keeps at most; 0: none, so that
+    /// every free block goes back to where it came from at once. No effect on [`Plain`] and
+    /// [`Small`] heaps, which have no cache.
+    pub fn set_cache_limit(&mut self, bytes: usize) {
+        if !self.inner.has_stopped() {
+            self.inner.layer.set_cache_limit(&mut self.inner.large, bytes);
+        }
+    }
+
+    /// Sets a hook that is called before a request is refused, and may return more memory. See
+    /// [`OutOfMemoryHook`].
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, Heap};
+    /// use core::alloc::Layout;
+    /// use core::ptr::NonNull;
+    ///
+    /// fn one_page(_: Layout) -> Option<NonNull<[u8]>> {
+    ///     Some(NonNull::from(Box::leak(Box::new([0_u8; 4096]))))
+    /// }
+    ///
+    /// let mut heap = Heap::new(FixedBreak::from_array(Box::leak(Box::new([]))));
+    /// // SAFETY: the hook returns memory that nothing else uses. The heap outlives the block.
+    /// let block = unsafe {
+    ///     heap.set_out_of_memory_hook(Some(one_page));
+    ///     heap.allocate(Layout::new::<u64>())
+    /// };
+    /// assert!(block.is_some());
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// Memory that the hook returns fulfils the contract of [`add_region`](Heap::add_region).
+    pub const unsafe fn set_out_of_memory_hook(&mut self, hook: Option<OutOfMemoryHook>) {
+        self.inner.large.chunks.expect_regions();
+        self.inner.oom_hook = hook;
+    }
+
+    /// Sets when a `free` moves the break down. See [`Trim`].
+    pub const fn set_trim(&mut self, trim: Trim) {
+        self.inner.large.chunks.set_trim(trim);
+    }
+
+    /// Sets from which size on blocks are mapped. See [`MapThreshold`].
+    pub const fn set_map_threshold(&mut self, threshold: MapThreshold) {
+        self.inner.large.mapped.set_threshold(threshold);
+    }
+
+    /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole
+    /// granules, `least` bytes or more together. Its contents may be lost, as long as it can be
+    /// written to when it is allocated. The top is left out: it goes by [`trim`](Heap::trim).
+    ///
+    /// `granule` is a power of two.
+    ///
+    /// # Time
+    ///
+    /// O(free cells of at least `least` bytes).
+    pub fn unused_memory(&self, granule: usize, least: usize, forget: impl FnMut(NonNull<[u8]>)) {
+        self.inner.chunks().unused_memory(granule, least, forget);
+    }
+
+    /// Returns whether an address lies in memory that the heap holds, in use or not: granted by its
+    /// break, or added. (Blocks with mappings of their own lie elsewhere.) O(regions), so O(1)
+    /// unless there are holes.
+    ///
+    /// A heap that has [stopped](crate::Rule::BreakBelowHeap) owns nothing that it knows of.
+    #[must_use]
+    pub fn owns(&self, address: *const u8) -> bool {
+        let mut regions = self.inner.chunks().space().regions();
+        !self.inner.has_stopped()
+            && regions.any(|region| (region.start..region.end).contains(&address.addr()))
+    }
+
+    /// Counts. Looks at every region and cell, and at every block in the front cache: O(cells). Of a
+    /// heap that has [stopped](crate::Rule::BreakBelowHeap) it looks at none, and finds none.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.view().stats()
+    }
+
+    /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions);
+    /// and for each block in the front cache O(blocks of a run).
+    ///
+    /// It reads the heap's own words only, and follows no link out of the heap, so it also survives
+    /// a heap that was overwritten.
+    ///
+    /// # Errors
+    ///
+    /// The first broken rule, with the address.
+    pub fn check(&self) -> Result<(), Corruption> {
+        check::check(self.view())?;
+        if P::CHECKED { checked::check_records(&self.inner) } else { Ok(()) }
+    }
+
+    fn report_broken_links(&mut self) {
+        if P::CHECKED {
+            checked::report_broken_links(&mut self.inner);
+        }
+    }
+}
+
+impl<B, M, P: Profile> Heap<B, M, P> {
+    /// Returns the provider.
+    pub const fn provider(&self) -> &B {
+        self.inner.chunks().space().source()
+    }
+
+    /// Returns the provider, for its settings. To move the break through it counts as a foreign
+    /// movement.
+    pub const fn provider_mut(&mut self) -> &mut B {
+        self.inner.large.chunks.source_mut()
+    }
+
+    /// Returns the provider of mappings.
+    pub const fn map_provider(&self) -> &M {
+        self.inner.large.mapped.provider()
+    }
+
+    /// Returns the provider of mappings, for its settings.
+    pub const fn map_provider_mut(&mut self) -> &mut M {
+        self.inner.large.mapped.provider_mut()
+    }
+
+    /// Returns the payload bytes of all used cells and mapped blocks. A run counts as one used cell,
+    /// whatever is used of it, and so does a freed block that is kept: [`stats`](Heap::stats) tells
+    /// them apart. O(1).
+    #[must_use]
+    pub const fn used(&self) -> usize {
+        let counters = self.inner.chunks().counters();
+        counters.used_bytes() + counters.mapped_bytes()
+    }
+
+    /// Returns the bytes that the heap holds and that no used cell has: free cells, and the words
+    /// between cells. More may be [granted](crate::Break::grow) when it is needed. O(1).
+    #[must_use]
+    pub const fn free(&self) -> usize {
+        let chunks = self.inner.chunks();
+        chunks.space().len() - chunks.counters().used_bytes()
+    }
+
+    /// Returns the bytes that the heap holds: granted by its break and not given back, added, or
+    /// mapped. (What the break can still grant is for the provider to tell:
+    /// [`FixedBreak::remaining`](crate::FixedBreak::remaining).) O(1).
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        let chunks = self.inner.chunks();
+        chunks.space().len() + chunks.counters().mapped_bytes()
+    }
+
+    /// Returns for each size of small blocks, in bytes, how many were asked for so far, modulo 2³².
+    pub fn small_requests(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.inner.layer.small_requests()
+    }
+
+    /// Returns all cells and holes, in the order of addresses. They tile the heap: each begins where
+    /// the one before ends.
+    ///
+    /// A walk of a heap that has [stopped](crate::Rule::BreakBelowHeap) is empty.
+    #[must_use]
+    pub fn cells(&self) -> Cells<'_> {
+        self.view().cells()
+    }
+
+    /// Returns the heap as a line of `width` characters, each for an equal part of the addresses
+    /// from the first cell to the last. A character tells what most of its part is.
+    #[must_use]
+    pub fn picture(&self, width: usize) -> Picture<'_> {
+        Picture::new(self.cells(), width)
+    }
+
+    pub(crate) const fn view(&self) -> View<'_, B, M, P, P::LayerOf<P>> {
+        View { layer: &self.inner.layer, large: &self.inner.large }
+    }
+}
+
+impl<B, M, P: Profile> Heap<B, M, Checked<P>> {
+    /// Sets the hook that is told of a misuse and decides what becomes of it. Unless it is set, every
+    /// misuse is a panic.
+    pub fn set_misuse_hook(&mut self, hook: MisuseHook) {
+        self.inner.large.chunks.checks_mut().set_hook(hook);
+    }
+}
+
+/// For the heaps of arenas, and their parent.
+impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
+    /// Returns the heap without its public methods.
+    #[inline(always)]
+    pub(crate) const fn inner(&mut self) -> &mut Unchecked<B, M, P> {
+        &mut self.inner
+    }
+
+    /// Returns the parts of the cells, to be broken.
+    #[cfg(test)]
+    pub(crate) fn parts(&mut self) -> crate::chunks::Parts<'_, B, P> {
+        self.inner.large.chunks.parts()
+    }
+
+    /// Returns the layer of small blocks, to look at.
+    #[cfg(test)]
+    pub(crate) fn layer_ref(&self) -> &P::LayerOf<P> {
+        &self.inner.layer
+    }
+
+    /// Returns the cells, to look at.
+    pub(crate) const fn chunks(&self) -> &Chunks<B, P> {
+        self.inner.chunks()
+    }
+
+    /// Returns the layer of small blocks.
+    #[inline(always)]
+    pub(crate) const fn layer(&mut self) -> &mut P::LayerOf<P> {
+        &mut self.inner.layer
+    }
+
+    /// Leaves it to a map of segments to say which pages are runs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Layer::rely_on`].
+    pub(crate) unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
+        const { assert!(!B::CONTIGUOUS, "the page map of a heap over a break has leaves of its own") };
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.layer.rely_on(segments, owner) };
+    }
+}
+
+impl<B: fmt::Debug, M, P: Profile> fmt::Debug for Heap<B, M, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap")
+            .field("provider", self.provider())
+            .field("size", &self.size())
+            .field("used", &self.used())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Default> Default for Heap<B> {
+    fn default() -> Self {
+        Self::new(B::default())
+    }
+}
+
+impl<B, M, P: Profile> Sealed for Heap<B, M, P> {}
+
+// SAFETY: blocks are disjoint (each is the payload of one used cell, a block of one run, or alone in
+// a mapping), are as long and as aligned as was asked for, and stay where they are until freed.
+unsafe impl<B: Source, M: Map, P: Profile> RawHeap for Heap<B, M, P> {
+    const REPORTS: bool = P::CHECKED;
+
+    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.allocate(layout) }
+    }
+
+    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.allocate_zeroed(layout) }
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.deallocate(block, layout) }
+    }
+
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise is the same there.
+        unsafe { self.reallocate(block, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::FixedBreak;
+
+    #[test]
+    fn the_state_of_an_empty_heap_is_small() {
+        let limit = |bytes32, bytes64| if usize::BITS == 32 { bytes32 } else { bytes64 };
+        let sizes = [
+            (size_of::<SmallHeap<FixedBreak>>(), limit(124, 248)),
+            (size_of::<PlainHeap<FixedBreak>>(), limit(2048, 4096)),
+            (size_of::<Heap<FixedBreak>>(), 4096),
+            (size_of::<CheckedHeap<FixedBreak>>(), 8192),
+        ];
+        for (index, (bytes, most)) in sizes.into_iter().enumerate() {
+            assert!(bytes <= most, "heap {index} of the list takes {bytes} bytes, not {most}");
+        }
+    }
+}

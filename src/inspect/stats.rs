@@ -1,0 +1,176 @@
+//! Statistics of a heap.
+
+use core::fmt;
+
+use super::{CellInfo, CellState, LayerView, View};
+use crate::chunks::Tuning;
+use crate::provider::{Map, Source};
+
+/// Statistics of a heap. All sizes are in bytes; the size of a cell is that of its payload, without
+/// the header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Usable size of all live blocks in cells and slabs: at least the requested sizes.
+    pub live_bytes: usize,
+    /// Number of live blocks in cells and slabs.
+    pub live_cells: usize,
+    /// Usable size of all freed blocks in the cache and in quick lists.
+    pub cached_bytes: usize,
+    /// Number of freed blocks in the cache and in quick lists.
+    pub cached_blocks: usize,
+    /// Number of slabs.
+    pub runs: usize,
+    /// Payload of the slabs' cells.
+    pub run_bytes: usize,
+    /// Size of all blocks of slabs that are neither live nor in the cache.
+    pub free_run_bytes: usize,
+    /// Usable size of all live blocks with mappings of their own.
+    pub mapped_bytes: usize,
+    /// Number of blocks with mappings of their own.
+    pub mapped_blocks: usize,
+    /// Payload of all free cells, the top included.
+    pub free_bytes: usize,
+    /// Number of free cells, the top included.
+    pub free_cells: usize,
+    /// Payload of the largest free cell: the largest block that the heap can allocate without a
+    /// move of the break.
+    pub largest_free: usize,
+    /// Maximum that the size of all used cells and mappings has had. A slab counts as one used
+    /// cell.
+    pub peak_bytes: usize,
+    /// Memory that the provider has granted and the heap has not given back.
+    pub granted_bytes: usize,
+    /// Memory that was added by [`Heap::add_region`](crate::Heap::add_region).
+    pub added_bytes: usize,
+    /// Address of the break after the heap's last move; 0 before the first grant.
+    pub brk: usize,
+    /// Number of holes: foreign memory between regions of the heap.
+    pub holes: usize,
+    /// Number of requests for small blocks, modulo 2³²; 0 for a heap without a layer of small
+    /// blocks. [`Heap::small_requests`](crate::Heap::small_requests) returns them by size.
+    pub small_requests: u32,
+    /// Number of requests for small blocks that the cache served, modulo 2³².
+    pub cache_hits: u32,
+    /// Number of requests for larger blocks, modulo 2³².
+    pub large_requests: u32,
+}
+
+impl Stats {
+    /// Returns the fragmentation of the free memory, in thousandths: 1 − largest free cell / all
+    /// free cells. 0 if there is at most one free cell.
+    #[must_use]
+    pub const fn fragmentation(&self) -> usize {
+        match self.free_bytes {
+            0 => 0,
+            // `u128`, because the product may overflow a `usize`.
+            free => 1000 - (self.largest_free as u128 * 1000 / free as u128) as usize,
+        }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "live {} B in {} cells (peak {} B), free {} B in {} cells (largest {} B), granted {} B up to {:#x}",
+            self.live_bytes,
+            self.live_cells,
+            self.peak_bytes,
+            self.free_bytes,
+            self.free_cells,
+            self.largest_free,
+            self.granted_bytes,
+            self.brk
+        )?;
+        write!(f, ", fragmentation {}.{} %", self.fragmentation() / 10, self.fragmentation() % 10)?;
+        if self.runs > 0 {
+            write!(f, ", {} runs of {} B", self.runs, self.run_bytes)?;
+        }
+        if self.small_requests > 0 {
+            let (hits, requests) = (self.cache_hits, self.small_requests);
+            write!(
+                f,
+                ", cache {} B in {} blocks ({hits} hits of {requests})",
+                self.cached_bytes, self.cached_blocks
+            )?;
+        }
+        if self.added_bytes > 0 {
+            write!(f, ", added {} B", self.added_bytes)?;
+        }
+        if self.mapped_blocks > 0 {
+            write!(f, ", mapped {} B in {} blocks", self.mapped_bytes, self.mapped_blocks)?;
+        }
+        if self.holes > 0 {
+            write!(f, ", holes: {}", self.holes)?;
+        }
+        Ok(())
+    }
+}
+
+impl<B: Source, M: Map, P: Tuning, L: LayerView<P>> View<'_, B, M, P, L> {
+    /// Implements [`Heap::stats`](crate::Heap::stats).
+    pub(crate) fn stats(&self) -> Stats {
+        let chunks = &self.large.chunks;
+        let requests = self.layer.requests();
+        let mut stats = Stats {
+            mapped_bytes: chunks.counters().mapped_bytes(),
+            mapped_blocks: self.large.mapped.blocks(),
+            peak_bytes: chunks.counters().peak_bytes(),
+            small_requests: requests.small,
+            cache_hits: requests.small.wrapping_sub(requests.missed),
+            large_requests: requests.large,
+            added_bytes: chunks.space().added(),
+            ..Stats::default()
+        };
+        if let Some(extent) = chunks.space().extent() {
+            stats.brk = extent.brk();
+        }
+        if !chunks.has_stopped() {
+            stats.granted_bytes = chunks.space().granted();
+            stats.holes = chunks.space().regions().count().saturating_sub(1);
+        }
+        self.cells().for_each(|cell| stats.add_cell(cell));
+        let mut add = |size, is_mapped| stats.add_cached(size, is_mapped);
+        self.layer.for_each_kept(self.large, &mut add);
+        stats
+    }
+}
+
+impl Stats {
+    /// Adds a cell or hole of the walk.
+    fn add_cell(&mut self, cell: CellInfo) {
+        match cell.state {
+            CellState::Used => {
+                self.live_cells += 1;
+                self.live_bytes += cell.payload_size();
+            }
+            CellState::Run { block_size, live, total } => {
+                self.runs += 1;
+                self.run_bytes += cell.payload_size();
+                self.free_run_bytes += (total - live) * block_size;
+                self.live_cells += live;
+                self.live_bytes += live * block_size;
+            }
+            CellState::Free | CellState::Top => {
+                self.free_cells += 1;
+                self.free_bytes += cell.payload_size();
+                self.largest_free = self.largest_free.max(cell.payload_size());
+            }
+            CellState::Internal | CellState::Hole => {}
+        }
+    }
+
+    /// Counts a block of `size` bytes as cached that was counted as live, or as mapped.
+    const fn add_cached(&mut self, size: usize, is_mapped: bool) {
+        self.cached_blocks += 1;
+        self.cached_bytes += size;
+        if is_mapped {
+            self.mapped_blocks -= 1;
+            self.mapped_bytes -= size;
+        } else {
+            self.live_cells -= 1;
+            self.live_bytes -= size;
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! One heap behind one lock: how callers share (C25).
+
+mod guard;
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::check::Corruption;
+use crate::chunks::Trim;
+use crate::heap::Heap;
+use crate::inspect::Stats;
+use crate::lock::{AnyOrder, RawLock, Spin};
+use crate::mapped::MapThreshold;
+use crate::misuse::MisuseHook;
+use crate::profile::{Checked, Profile, Usual};
+use crate::provider::{BreakError, FixedBreak, InitError, LateBreak, Map, NoMap, Source};
+use crate::raw_heap::RawHeap;
+use crate::space::RegionError;
+use crate::unchecked::OutOfMemoryHook;
+
+pub use guard::{HeapGuard, HeapMutGuard};
+
+/// A heap behind a lock, usable through a shared reference: in a `static`, and as the global
+/// allocator.
+///
+/// [`new`](Locked::new) and [`with_map`](Locked::with_map) make a [`Heap`] behind any lock,
+/// [`empty`](Locked::empty) one that [`init`](Locked::init) gives its memory later, and
+/// [`from_heap`](Locked::from_heap) takes a heap of any kind:
+///
+/// ```
+/// use brkalloc::{FixedBreak, Locked, SimpleHeap};
+///
+/// let memory = Box::leak(Box::new([0; 4096]));
+/// let heap: Locked<SimpleHeap<FixedBreak>> =
+///     Locked::from_heap(SimpleHeap::new(FixedBreak::from_array(memory)));
+/// # assert_eq!(heap.inspect(|heap| heap.provider().len()), 4096);
+/// ```
+///
+/// Every caller waits for the lock: correct, and slow under contention. An interrupt handler that
+/// allocates while the code that it interrupted holds the lock waits forever. Mask interrupts
+/// ([`MaskInterrupts`](crate::MaskInterrupts)), do not allocate in handlers, or use an `ArenaHeap`.
+///
+/// # Invariants
+///
+/// A reference to the heap exists only while its user holds the lock.
+pub struct Locked<H, L = Spin> {
+    lock: L,
+    heap: UnsafeCell<H>,
+}
+
+// SAFETY: by the invariant and `RawLock`'s contract, one thread at a time reaches the heap; `H:
+// Send` lets that thread be any.
+unsafe impl<H: Send, L: Sync> Sync for Locked<H, L> {}
+
+/// The heap to link into a kernel: [`Heap`] behind a spin lock.
+///
+/// ```
+/// use brkalloc::{FixedBreak, LockedHeap};
+///
+/// const SIZE: usize = 64 << 10;
+/// static mut ARENA: [u8; SIZE] = [0; SIZE];
+///
+/// #[global_allocator]
+/// // SAFETY: ARENA is used by this break alone.
+/// static HEAP: LockedHeap<FixedBreak> =
+///     LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+/// # fn main() {}
+/// ```
+pub type LockedHeap<B, M = NoMap, P = Usual> = Locked<Heap<B, M, P>>;
+
+// The bounds of a constructor stand at the constructor: there the compiler shows the messages of
+// `#[diagnostic::on_unimplemented]`, which it does not for bounds of an `impl`.
+
+impl<B, L> Locked<Heap<B>, L> {
+    /// A heap over a break. The break does not move before the first allocation.
+    ///
+    /// The type of a `static` decides the lock:
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, Heap, Locked, Spin};
+    ///
+    /// static HEAP: Locked<Heap<Option<FixedBreak>>, Spin> = Locked::new(None);
+    /// ```
+    #[must_use]
+    pub const fn new(brk: B) -> Self
+    where
+        B: Source,
+        L: RawLock,
+    {
+        Self::from_heap(Heap::new(brk))
+    }
+}
+
+impl<B, M, L> Locked<Heap<B, M>, L> {
+    /// A heap that gives large blocks mappings of their own. See [`Heap::with_map`].
+    #[must_use]
+    pub const fn with_map(brk: B, map: M) -> Self
+    where
+        B: Source,
+        M: Map,
+        L: RawLock,
+    {
+        Self::from_heap(Heap::with_map(brk, map))
+    }
+}
+
+impl<H, L> Locked<H, L> {
+    /// Puts a heap of any kind behind an unlocked lock.
+    #[must_use]
+    pub const fn from_heap(heap: H) -> Self
+    where
+        L: RawLock,
+    {
+        Self { lock: L::INIT, heap: UnsafeCell::new(heap) }
+    }
+}
+
+impl<H, L: RawLock> Locked<H, L> {
+    /// Runs `run` with the heap locked. The heap is unlocked when `run` returns or unwinds.
+    fn locked<R>(&self, run: impl FnOnce(&mut H) -> R) -> R {
+        let _held = self.hold();
+        // SAFETY: the lock is held, so by `RawLock`'s contract and the type's invariant no other
+        // reference to the heap exists.
+        run(unsafe { &mut *self.heap.get() })
+    }
+
+    /// Waits for the lock.
+    fn hold(&self) -> L::Guard<'_> {
+        self.lock.lock()
+    }
+
+    /// Runs `look` with the heap locked: for a walk over the cells, or a look at the provider.
+    ///
+    /// `look` must not use the same heap through this lock, or it waits forever: printing may do
+    /// so, and formatting into a `String` does.
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, LockedHeap};
+    ///
+    /// let memory = Box::leak(Box::new([0; 4096]));
+    /// let heap = LockedHeap::new(FixedBreak::from_array(memory));
+    /// assert_eq!(heap.inspect(|heap| heap.cells().count()), 0);
+    /// ```
+    pub fn inspect<R>(&self, look: impl FnOnce(&H) -> R) -> R {
+        self.locked(|heap| look(heap))
+    }
+
+    /// Runs `run` with the heap locked and exclusive, for operations that have no method here.
+    ///
+    /// `run` must not use the same heap through this lock, or it waits forever.
+    ///
+    /// # Safety
+    ///
+    /// While blocks are in use, `run` leaves the heap and its providers in place: it neither
+    /// replaces nor swaps them. (`mem::swap` of two heaps is safe code.)
+    pub unsafe fn with<R>(&self, run: impl FnOnce(&mut H) -> R) -> R {
+        self.locked(run)
+    }
+
+    /// Locks the heap. The guard derefs to the heap, and unlocks when it is dropped.
+    ///
+    /// The thread that has the guard must not use the same heap through this lock, or it waits
+    /// forever. A temporary guard lives until the end of its statement, so a statement with two of
+    /// them waits forever, too.
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, LockedHeap};
+    ///
+    /// let memory = Box::leak(Box::new([0; 4096]));
+    /// let heap = LockedHeap::new(FixedBreak::from_array(memory));
+    /// let guard = heap.lock();
+    /// assert_eq!((guard.cells().count(), guard.provider().len()), (0, 4096));
+    /// ```
+    pub fn lock(&self) -> HeapGuard<'_, H, L>
+    where
+        L: AnyOrder,
+    {
+        HeapGuard::new(self)
+    }
+
+    /// Locks the heap. The guard derefs to the heap, mutably, and unlocks when it is dropped.
+    ///
+    /// # Safety
+    ///
+    /// As for [`with`](Locked::with), for the lifetime of the guard.
+    pub unsafe fn lock_mut(&self) -> HeapMutGuard<'_, H, L>
+    where
+        L: AnyOrder,
+    {
+        HeapMutGuard::new(self)
+    }
+}
+
+impl<B, P: Profile, L> Locked<Heap<B, NoMap, P>, L> {
+    /// A heap whose break is unset: it answers out of memory until [`init`](Locked::init) or
+    /// [`init_with`](Locked::init_with) sets the break.
+    ///
+    /// A heap with a provider of mappings begins as
+    /// [`with_map`](Locked::with_map)`(FixedBreak::EMPTY, map)`.
+    #[must_use]
+    pub const fn empty() -> Self
+    where
+        B: LateBreak,
+        L: RawLock,
+    {
+        Self::from_heap(Heap::with_profile(B::UNSET, NoMap))
+    }
+}
+
+impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
+    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it.
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, InitError, LockedHeap};
+    ///
+    /// static HEAP: LockedHeap<FixedBreak> = LockedHeap::empty();
+    ///
+    /// fn found_memory(base: *mut u8, len: usize) -> Result<(), InitError> {
+    ///     // SAFETY: the boot loader left the region free, and only this heap takes it.
+    ///     unsafe { HEAP.init(base, len) }
+    /// }
+    /// # let memory = Box::leak(Box::new([0; 10_000]));
+    /// # let (base, len) = (memory.as_mut_ptr(), memory.len());
+    /// # let layout = core::alloc::Layout::new::<u64>();
+    /// # assert_eq!(unsafe { HEAP.allocate(layout) }, None);
+    /// # found_memory(base, len).unwrap();
+    /// # assert!(unsafe { HEAP.allocate(layout) }.is_some());
+    /// # assert_eq!(found_memory(base, len), Err(InitError::AlreadyInitialized));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The heap has a break, or `base` is null, or the region is longer than `isize::MAX` bytes or
+    /// wraps around the address space. The heap has not changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`FixedBreak::try_from_raw`]: the region is valid for reads and writes, and nothing
+    /// else uses it as long as the heap or a block of it is in use. If an error is returned,
+    /// nothing is required of the region.
+    pub unsafe fn init(&self, base: *mut u8, len: usize) -> Result<(), InitError>
+    where
+        B: LateBreak<Inner = FixedBreak>,
+    {
+        // SAFETY: the caller upholds the clauses of `try_from_raw` for this region.
+        let brk = unsafe { FixedBreak::try_from_raw(base, len) }?;
+        self.locked(|heap| heap.provider_mut().set(brk))
+    }
+
+    /// Sets the break, once the kernel has made it.
+    ///
+    /// ```
+    /// use brkalloc::{FixedBreak, LockedHeap};
+    ///
+    /// static HEAP: LockedHeap<Option<FixedBreak>> = LockedHeap::empty();
+    ///
+    /// let brk = FixedBreak::from_array(Box::leak(Box::new([0; 10_000])));
+    /// // SAFETY: the array belongs to the break alone, and lives forever.
+    /// unsafe { HEAP.init_with(brk) }.unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The heap has a break, which stays. `brk` is dropped.
+    ///
+    /// # Safety
+    ///
+    /// `brk` upholds the contract of [`Break`](crate::Break) for its whole life in this heap: none of its memory
+    /// is a region that was [added](Locked::add_region), and no memory of an earlier break of this
+    /// heap is in use.
+    pub unsafe fn init_with(&self, brk: B::Inner) -> Result<(), InitError>
+    where
+        B: LateBreak,
+    {
+        self.locked(|heap| heap.provider_mut().set(brk))
+    }
+}
+
+impl<H: RawHeap, L: RawLock> Locked<H, L> {
+    /// See [`Heap::allocate`].
+    ///
+    /// # Safety
+    ///
+    /// The heap lives until the last use of the block.
+    #[must_use]
+    pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller keeps the heap alive until the last use of the block.
+        self.locked(|heap| unsafe { heap.allocate(layout) })
+    }
+
+    /// See [`Heap::allocate_zeroed`].
+    ///
+    /// # Safety
+    ///
+    /// The heap lives until the last use of the block.
+    #[must_use]
+    pub unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller keeps the heap alive until the last use of the block.
+        self.locked(|heap| unsafe { heap.allocate_zeroed(layout) })
+    }
+
+    /// See [`Heap::deallocate`].
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap with this layout, was not freed since, and is no longer used.
+    pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: by the caller, the block is live, has this layout, and is no longer used.
+        self.locked(|heap| unsafe { heap.deallocate(block, layout) });
+    }
+
+    /// See [`Heap::reallocate`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Locked::deallocate), unless the result is `None`.
+    #[must_use]
+    pub unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: by the caller, the block is live and has this layout; after `Some` it is no
+        // longer used.
+        self.locked(|heap| unsafe { heap.reallocate(block, layout, new_size) })
+    }
+}
+
+impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
+    /// See [`Heap::try_allocate`]. It never calls the provider, but waits for the lock.
+    ///
+    /// # Safety
+    ///
+    /// The heap lives until the last use of the block.
+    #[must_use]
+    pub unsafe fn try_allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller keeps the heap alive until the last use of the block.
+        self.locked(|heap| unsafe { heap.try_allocate(layout) })
+    }
+
+    /// See [`Heap::reserve`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the provider.
+    pub fn reserve(&self, bytes: usize) -> Result<(), BreakError> {
+        self.locked(|heap| heap.reserve(bytes))
+    }
+
+    /// See [`Heap::trim`].
+    pub fn trim(&self, keep: usize) -> usize {
+        self.locked(|heap| heap.trim(keep))
+    }
+
+    /// See [`Heap::flush`].
+    pub fn flush(&self) {
+        self.locked(Heap::flush);
+    }
+
+    /// See [`Heap::set_cache_limit`].
+    pub fn set_cache_limit(&self, bytes: usize) {
+        self.locked(|heap| heap.set_cache_limit(bytes));
+    }
+
+    /// See [`Heap::set_out_of_memory_hook`]. The hook is called with the heap locked.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::set_out_of_memory_hook`].
+    pub unsafe fn set_out_of_memory_hook(&self, hook: Option<OutOfMemoryHook>) {
+        // SAFETY: the caller upholds the clause of `Heap::set_out_of_memory_hook` for this hook.
+        self.locked(|heap| unsafe { heap.set_out_of_memory_hook(hook) });
+    }
+
+    /// See [`Heap::set_trim`].
+    pub fn set_trim(&self, trim: Trim) {
+        self.locked(|heap| heap.set_trim(trim));
+    }
+
+    /// See [`Heap::set_map_threshold`].
+    pub fn set_map_threshold(&self, threshold: MapThreshold) {
+        self.locked(|heap| heap.set_map_threshold(threshold));
+    }
+
+    /// See [`Heap::add_region`].
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be used. The heap has not changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::add_region`].
+    pub unsafe fn add_region(&self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
+        // SAFETY: the caller upholds the clauses of `Heap::add_region` for this region.
+        self.locked(|heap| unsafe { heap.add_region(base, len) })
+    }
+
+    /// See [`Heap::stats`].
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.locked(|heap| heap.stats())
+    }
+
+    /// See [`Heap::check`].
+    ///
+    /// # Errors
+    ///
+    /// The first broken rule, with the address.
+    pub fn check(&self) -> Result<(), Corruption> {
+        self.locked(|heap| heap.check())
+    }
+}
+
+impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
+    /// See [`Heap::used`]. O(1).
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.locked(|heap| heap.used())
+    }
+
+    /// See [`Heap::free`]. O(1).
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.locked(|heap| heap.free())
+    }
+
+    /// See [`Heap::size`]. O(1).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.locked(|heap| heap.size())
+    }
+}
+
+impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, Checked<P>>, L> {
+    /// See [`Heap::set_misuse_hook`]. The hook is called with the heap locked.
+    pub fn set_misuse_hook(&self, hook: MisuseHook) {
+        self.locked(|heap| heap.set_misuse_hook(hook));
+    }
+}
+
+impl<B: LateBreak, P: Profile, L: RawLock> Default for Locked<Heap<B, NoMap, P>, L> {
+    /// [`empty`](Locked::empty).
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl<H, L> fmt::Debug for Locked<H, L> {
+    /// Does not wait for the lock, and so does not show the heap.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locked").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! Profiles: types that choose the parts of a heap.
+//!
+//! | profile | small blocks | bins | purpose |
+//! |---|---|---|---|
+//! | [`Usual`] | cache over slabs | fine | speed and little memory overhead |
+//! | [`Plain`] | cells | fine | the documents' heap, for inspection and teaching |
+//! | [`Small`] | cells | coarse | microcontrollers: little state and code |
+//! | [`Checked<P>`] | as `P` | as `P` | detection of a caller's misuse |
+//!
+//! One build can have heaps of all profiles. The code of each is compiled separately.
+
+use core::marker::PhantomData;
+
+use crate::bins::{Binning, Classes, Coarse, Fine};
+use crate::cell::Form;
+use crate::check::LayerRules;
+use crate::checks::{CheckState, NoChecks};
+use crate::chunks::Tuning;
+use crate::inspect::LayerView;
+use crate::small::{CLASSES, FRONTS, Layer, NoLayer, SmallBlocks};
+
+/// Parts of a heap: [`Usual`], [`Plain`], [`Small`] or [`Checked`].
+///
+/// Sealed: other crates cannot implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a profile of a heap",
+    note = "the profiles are `Usual`, `Plain`, `Small` and `Checked<P>`"
+)]
+pub trait Profile: Tuning {
+    /// Layer of small blocks in a heap of profile `Q`.
+    #[doc(hidden)]
+    type LayerOf<Q: Tuning>: Layer<Q> + LayerRules<Q> + LayerView<Q>;
+
+    /// Profile of the arenas' heaps in an [`ArenaHeap`](crate::ArenaHeap) of this profile.
+    #[doc(hidden)]
+    type Arena: Profile;
+}
+
+/// Minimum distance by which a heap with slabs moves the break up if it can, in bytes: requests for
+/// small blocks are frequent, and a slab needs several pages.
+const GROWTH_STEP: usize = 64 << 10;
+
+/// Defines a profile: an empty enum with the traits of each module.
+macro_rules! profile {
+    (
+        $(#[$doc:meta])*
+        $name:ident: compact $compact:literal, $classes:ty, growth $growth:expr,
+        $layer:ident $(<$lists:ident>)?, arena $arena:ty
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl Form for $name {
+            const CHECKED: bool = false;
+            const COMPACT: bool = $compact;
+        }
+
+        impl Binning for $name {
+            type Classes = $classes;
+            type Lengths = [usize; 0];
+            const NO_LENGTHS: Self::Lengths = [];
+        }
+
+        impl Tuning for $name {
+            const GROWTH_STEP: usize = $growth;
+            type Checks = NoChecks;
+        }
+
+        impl Profile for $name {
+            type LayerOf<Q: Tuning> = profile!(@layer Q $layer $(<$lists>)?);
+            type Arena = $arena;
+        }
+    };
+    (@layer $q:ident SmallBlocks<$lists:ident>) => { SmallBlocks<$q, $lists> };
+    (@layer $q:ident NoLayer) => { NoLayer };
+}
+
+profile! {
+    /// Default profile: small blocks from slabs behind a cache, other blocks from cells in fine
+    /// bins.
+    Usual: compact false, Fine, growth GROWTH_STEP, SmallBlocks<CLASSES>, arena OfArena
+}
+
+profile! {
+    /// The documents' heap: every block is a cell, and the heap coalesces a freed cell with its
+    /// neighbours at once. A walk shows all of the heap's memory.
+    Plain: compact false, Fine, growth 0, NoLayer, arena Self
+}
+
+profile! {
+    /// Profile for small targets: [`Plain`] with coarse bins and little code. On 32-bit, the state
+    /// with a lock and a [`FixedBreak`](crate::FixedBreak) has at most 128 bytes.
+    Small: compact true, Coarse, growth 0, NoLayer, arena Self
+}
+
+profile! {
+    /// [`Usual`] for the heap of an arena: its cache also has medium blocks.
+    #[doc(hidden)]
+    OfArena: compact false, Fine, growth 0, SmallBlocks<FRONTS>, arena Self
+}
+
+/// Profile `P` with detection of misuse: the heap finds double frees, wrong layouts, overflows and
+/// writes after free, and reports them to a [hook](crate::Heap::set_misuse_hook).
+///
+/// Each block is longer by a record of two words, and every operation is slower.
+#[derive(Debug)]
+pub struct Checked<P = Usual>(PhantomData<fn() -> P>);
+
+impl<P: Profile> Form for Checked<P> {
+    const CHECKED: bool = true;
+    const COMPACT: bool = P::COMPACT;
+}
+
+impl<P: Profile> Binning for Checked<P> {
+    type Classes = P::Classes;
+    type Lengths = <P::Classes as Classes>::Counts;
+    const NO_LENGTHS: Self::Lengths = <P::Classes as Classes>::NO_COUNTS;
+}
+
+impl<P: Profile> Tuning for Checked<P> {
+    const GROWTH_STEP: usize = P::GROWTH_STEP;
+    type Checks = CheckState;
+}
+
+impl<P: Profile> Profile for Checked<P> {
+    type LayerOf<Q: Tuning> = P::LayerOf<Q>;
+    type Arena = Checked<P::Arena>;
+}

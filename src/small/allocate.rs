@@ -1,0 +1,349 @@
+//! Small blocks: from the front cache, from runs, or as cells (C9).
+//!
+//! ```text
+//!   allocate ─► cache ──(empty)──► a run with a free block ──► a new run ──► a cell ──► the break moves up ──► a larger class
+//!                                  some blocks at once         once enough blocks of the class are cells
+//!   deallocate ─► cache ──(full)──► its run, or its cell                                                (small_returns.rs)
+//!   reallocate ─► the cache's next block of the new class; else see small_resize.rs
+//! ```
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::{Class, Run, SmallBlocks, len_of};
+use crate::bins::class_of;
+use crate::cell::WORD;
+use crate::checks::Checks;
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::provider::{Map, Source};
+use crate::request::Request;
+
+/// Blocks that are taken from a run at once.
+const MOST_AT_ONCE: usize = 8;
+
+/// A leaf of the page map may always be so long, in bytes; a longer one is worth having if it is at
+/// most this share of the heap.
+const LEAST_LEAF: usize = 1024;
+const LEAF_SHARE: usize = 512;
+
+impl Request {
+    /// The cell for a run of `len` bytes, header included, whose payload is aligned to `len`.
+    ///
+    /// `None` if `len` is no length of a run: not a power of two, or shorter than a cell.
+    fn for_run(len: usize) -> Option<Self> {
+        Some(Self::new(Layout::from_size_align(len.checked_sub(WORD)?, len).ok()?))
+    }
+}
+
+impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+    /// Allocates a small block when the cache has none.
+    #[inline(always)]
+    pub(crate) fn allocate_small<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        let layout = class.in_full(layout);
+        let block = match self.take_small(large, class, layout) {
+            Some(block) => Some(block),
+            None => self.allocate_missed(large, class, layout, growth),
+        };
+        if block.is_some() {
+            self.missed();
+        }
+        block
+    }
+
+    /// Allocates a small block that nothing at hand serves; the layout is as long as the class's
+    /// blocks.
+    #[inline(never)]
+    fn allocate_missed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        if growth == Growth::Allowed {
+            if let Some(block) = self.grow_for_small(large, class, layout) {
+                return Some(block);
+            }
+        }
+        if large.chunks.has_stopped() {
+            return None;
+        }
+        // Nothing is left but what the cache keeps from other classes, and blocks that are larger
+        // than need be.
+        self.give_up_everything(large);
+        let block = self.take_small(large, class, layout);
+        let block = block.or_else(|| self.borrow(large, class, layout));
+        if block.is_some() {
+            return block;
+        }
+        let payload = large.allocate_last(layout, Request::new(layout), growth)?;
+        Some(self.note_small_cell(class, payload))
+    }
+
+    /// A small block from what the heap has: a run with a free block, a new run, or a cell. The
+    /// layout is as long as the class's blocks.
+    fn take_small<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        if let Some(run) = self.partial[class.index()].head {
+            // SAFETY: it is in the list of its class.
+            return unsafe { self.take_from_run(large, run, class) };
+        }
+        let request = Request::new(layout);
+        if self.has_earned_run(class, request.usual_size()) {
+            if let Some(run) = self.begin_run(large, class) {
+                // SAFETY: it is in the list of its class.
+                return unsafe { self.take_from_run(large, run, class) };
+            }
+        }
+        let payload = self.take_cell(large, request)?;
+        Some(self.note_small_cell(class, payload))
+    }
+
+    /// Moves the break for a small block.
+    fn grow_for_small<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        let request = Request::new(layout);
+        if self.has_earned_run(class, request.usual_size())
+            && large.chunks.make_room(Request::for_run(len_of(class))?).is_ok()
+        {
+            if let Some(block) = self.take_small(large, class, layout) {
+                return Some(block);
+            }
+        }
+        large.chunks.make_room(request).ok()?;
+        let payload = self.take_cell(large, request)?;
+        Some(self.note_small_cell(class, payload))
+    }
+
+    /// A block of a larger class, from a run that has one free.
+    fn borrow<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        let serves =
+            |larger: Class| class.is_served_by(larger) && larger.size() % layout.align() == 0;
+        let mut larger = class.larger().filter(|&larger| serves(larger));
+        let (larger, run) =
+            larger.find_map(|larger| Some((larger, self.partial[larger.index()].head?)))?;
+        self.cache.note_passed_by(class);
+        let mut taken = None;
+        if P::CHECKED {
+            // SAFETY: it is in the list of its class.
+            unsafe { self.watch_run(large, run, larger, 1) };
+        }
+        // SAFETY: it is in the list of its class.
+        unsafe { run.take(larger, 1, |block| taken = Some(block)) };
+        // SAFETY: the same.
+        unsafe { self.unlist_if_full(run, larger) };
+        taken
+    }
+
+    /// A cell of its own was taken for a small block.
+    fn note_small_cell(&mut self, class: Class, payload: NonNull<u8>) -> NonNull<u8> {
+        self.cache.note_passed_by(class);
+        self.note_cell(class);
+        payload
+    }
+
+    /// Begins a run, if there is a place for it without moving the break.
+    fn begin_run<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+    ) -> Option<Run> {
+        let len = len_of(class);
+        let payload = self.take_cell(large, Request::for_run(len)?)?;
+        if !self.provide_leaf(large, payload) {
+            // SAFETY: the cell was just taken.
+            unsafe { large.chunks.free(payload) };
+            return None;
+        }
+        self.pages.set(payload.addr().get(), len, class);
+        self.note_run(class);
+        // SAFETY: the cell was taken for this, with this alignment.
+        let run = unsafe { Run::begin(payload, class) };
+        // SAFETY: it is new.
+        unsafe { self.partial[class.index()].insert(run, class) };
+        Some(run)
+    }
+
+    /// Sees to it that the page map reaches a run at `payload`.
+    fn provide_leaf<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) -> bool {
+        let Some(lowest) = large.chunks.space().lowest() else { return false };
+        let address = payload.addr().get();
+        let Some(len) = self.pages.missing_leaf(address, lowest.addr()) else { return false };
+        if len == 0 {
+            return true;
+        }
+        // Where holes are large a leaf may describe little else: that is not worth it.
+        if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
+            return false;
+        }
+        let request = Layout::from_size_align(len, 1).ok().map(Request::new);
+        let Some(memory) = request.and_then(|request| self.take_cell(large, request)) else {
+            return false;
+        };
+        // SAFETY: a new cell, which holds `len` bytes.
+        unsafe { self.pages.provide(address, memory) };
+        true
+    }
+
+    /// Takes a block from a run, and some more for the cache.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a run of this class, in its list.
+    unsafe fn take_from_run<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        run: Run,
+        class: Class,
+    ) -> Option<NonNull<u8>> {
+        // The cache may have blocks, if none was aligned as asked.
+        let (room, len) = (self.cache.room(class), self.cache.len(class));
+        let more = (room / 2).min(room - len).min(MOST_AT_ONCE);
+        if P::CHECKED {
+            // SAFETY: the caller's promise.
+            unsafe { self.watch_run(large, run, class, more + 1) };
+        }
+        let mut taken = None;
+        let supply = |push: &mut dyn FnMut(NonNull<u8>)| {
+            // All but the last go to the cache; the last is for the caller.
+            // SAFETY: the caller's promise.
+            unsafe {
+                run.take(class, more + 1, |block| {
+                    taken.replace(block).into_iter().for_each(&mut *push)
+                })
+            };
+        };
+        // SAFETY: the blocks come from a run, so nobody uses or lists them.
+        unsafe { self.cache.refill(class, supply) };
+        self.cache.note_passed_by(class);
+        // SAFETY: the caller's promise.
+        unsafe { self.unlist_if_full(run, class) };
+        taken
+    }
+
+    /// # Safety
+    ///
+    /// `run` is a run of this class, in its list.
+    unsafe fn unlist_if_full(&mut self, run: Run, class: Class) {
+        // SAFETY: the caller's promise.
+        if unsafe { run.is_full(class) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.partial[class.index()].remove(run, class) };
+        }
+    }
+
+    /// Sees to it that the next `most` blocks of a run can be taken.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a run of this class.
+    unsafe fn watch_run<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        run: Run,
+        class: Class,
+        most: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        if let Err(broken) = unsafe { run.watch(class, most) } {
+            large.chunks.checks_mut().report(&broken.into());
+        }
+    }
+
+    /// Takes a cell without a call of the provider: a kept one, one from the bins, or one from the
+    /// top.
+    fn take_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        let freed = self.take_freed_cell(large, request);
+        freed.or_else(|| self.take_unfreed(large, request))
+    }
+
+    /// The same, and moves the break up if need be and allowed.
+    #[inline]
+    pub(super) fn take_cell_or_grow<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        if let Some(payload) = self.take_freed_cell(large, request) {
+            return Some(payload);
+        }
+        self.take_unfreed_or_grow(large, request, growth)
+    }
+
+    #[inline(never)]
+    pub(super) fn take_unfreed_or_grow<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        let payload = self.take_unfreed(large, request);
+        payload.or_else(|| large.chunks.take_new(request, growth))
+    }
+
+    /// Takes a kept cell, or one from the bins.
+    #[inline]
+    pub(super) fn take_freed_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        if request.is_over_aligned() {
+            return large.chunks.take_aligned(request);
+        }
+        let class = class_of::<P>(request.size());
+        // Where memory comes in segments, blocks that are as long are in the front cache: medium.rs.
+        if B::CONTIGUOUS {
+            if let Some(cell) = self.kept.take(request.size(), class) {
+                return Some(cell.payload());
+            }
+        }
+        large.chunks.take_free(request, class)
+    }
+
+    /// Takes a cell from the top, if it is large enough. As the top is split, what the front cache
+    /// keeps is freed bit by bit, and looked at first.
+    fn take_unfreed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        if self.is_flush_due(request.size()) && self.flush_ahead(large) {
+            // What is still kept does not fit: it was looked at before.
+            let freed = large.chunks.take_freed(request);
+            if freed.is_some() {
+                return freed;
+            }
+        }
+        large.chunks.take_top(request)
+    }
+}

@@ -1,0 +1,280 @@
+//! The layer of small blocks, or none, as the heap sees it.
+
+use core::alloc::Layout;
+use core::fmt::Debug;
+use core::ptr::NonNull;
+
+use super::class::Class;
+use super::segments::{Owner, SegmentMap};
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::link_copy::BrokenLink;
+use crate::provider::{Map, Source};
+use crate::request::Request;
+
+/// Where in a run an address lies.
+#[derive(Clone, Copy, Debug)]
+pub struct InRun {
+    /// Class of the run.
+    pub(crate) class: Class,
+    /// Address of the block in which the address lies, if in any.
+    pub(crate) around: Option<usize>,
+}
+
+/// A layer over [`Large`] for small blocks, and for what is kept of freed cells.
+///
+/// Blocks of a class come from the layer and go back to it. All others are cells or mappings; their
+/// requests pass through the layer, which may have kept a freed cell. The default is a layer that is
+/// not there.
+///
+/// # Safety
+///
+/// An implementer returns blocks that are as long and as aligned as was asked for, in no other use,
+/// and stay so until they are given back.
+pub unsafe trait Layer<P: Tuning>: Debug + Sized {
+    /// Nothing is there yet.
+    const NEW: Self;
+
+    /// There are small blocks at all.
+    const PRESENT: bool = false;
+
+    /// Returns the class of a layout whose blocks come from the layer.
+    #[inline(always)]
+    fn class_of(_: Layout) -> Option<Class> {
+        None
+    }
+
+    /// Returns the block of a class that was freed last, if there is one at hand. O(1).
+    #[inline(always)]
+    fn pop(&mut self, _: Class) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Allocates a block of a class that has none at hand.
+    fn allocate<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: Class,
+        _: Layout,
+        _: Growth,
+    ) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Takes a block of a class out of the front cache if its address is a multiple of `align`.
+    #[inline(always)]
+    fn pop_aligned(&mut self, _: Class, _: usize) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Frees a block of a class, or one that can serve it.
+    ///
+    /// # Safety
+    ///
+    /// The block was allocated for that class, or holds it, and nothing uses it any more.
+    #[inline(always)]
+    unsafe fn deallocate<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: NonNull<u8>,
+        _: Class,
+    ) {
+    }
+
+    /// Notes that a block was asked for that is not small.
+    #[inline(always)]
+    fn note_large_request(&mut self) {}
+
+    /// Allocates a cell: a kept one, one from the bins, or one from the top.
+    #[inline(always)]
+    fn allocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        large.chunks.allocate(request, growth)
+    }
+
+    /// Takes a kept cell for the request, if it may lie anywhere; `class` is that of the bins.
+    #[inline(always)]
+    fn take_kept<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: Request,
+        _: usize,
+    ) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Takes a cell from the top, for which the break moves up if need be and allowed.
+    #[inline(always)]
+    fn take_unfreed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        large.chunks.take_top(request).or_else(|| large.chunks.take_new(request, growth))
+    }
+
+    /// Takes a kept cell or one from the bins.
+    #[inline(always)]
+    fn take_freed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        large.chunks.take_freed(request)
+    }
+
+    /// Frees a block that is a cell, or keeps it. If the heap stops, the layer has forgotten
+    /// everything when this returns.
+    ///
+    /// # Safety
+    ///
+    /// `payload` is that of a valid used cell that nothing uses any more.
+    #[inline(always)]
+    unsafe fn deallocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { large.chunks.free_and_trim(payload) };
+    }
+
+    /// Resizes a block that becomes, or stays, small, if it can stay where it is for certain, or
+    /// there is a block of the new class at hand.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    #[inline(always)]
+    unsafe fn reallocate_at_hand<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: NonNull<u8>,
+        _: Layout,
+        _: Layout,
+    ) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Moves a small block to a freed cell, if one is large enough for the request.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    unsafe fn move_to_cell<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: NonNull<u8>,
+        _: Layout,
+        _: Class,
+        _: Request,
+    ) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Notes that a cell that was a block of one class is one of another.
+    fn note_resized(&mut self, _: Option<Class>, _: Option<Class>) {}
+
+    /// Returns the class of the run in which an address lies.
+    #[inline(always)]
+    fn run_at(&self, _: usize) -> Option<Class> {
+        None
+    }
+
+    /// Returns whether a payload is the layer's own.
+    fn is_internal(&self, _: NonNull<u8>) -> bool {
+        false
+    }
+
+    /// Gives back everything that is kept of freed blocks.
+    fn flush<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) {}
+
+    /// Sets how many bytes of freed blocks are kept at most.
+    fn set_cache_limit<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>, _: usize) {}
+
+    /// Notes that the heap may have become smaller.
+    #[inline(always)]
+    fn note_trimmed(&mut self) {}
+
+    /// Forgets everything: the memory is no longer the heap's.
+    fn forget_all(&mut self) {}
+
+    /// Returns where in a run an address lies, if in one. For a checked heap.
+    fn in_run(&self, _: NonNull<u8>) -> Option<InRun> {
+        None
+    }
+
+    /// Returns whether a block of a run is free, or kept. For a checked heap.
+    fn is_free_in_run(&self, _: NonNull<u8>, _: Class) -> bool {
+        false
+    }
+
+    /// Returns the links that were found overwritten since this was asked last.
+    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
+        [None; 2]
+    }
+
+    /// Returns a block at hand for this layout: for an arena. O(1).
+    #[inline(always)]
+    fn pop_direct(&mut self, _: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Keeps a block at hand, if there is room: for an arena. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::deallocate`](crate::Heap::deallocate), if the answer is true.
+    #[inline(always)]
+    unsafe fn push_direct(&mut self, _: NonNull<u8>, _: Layout) -> bool {
+        false
+    }
+
+    /// The same by address; `run` is the class of the run in which the block lies, if in one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::deallocate_by_ptr`](crate::Heap::deallocate_by_ptr), if the answer is true.
+    #[inline(always)]
+    unsafe fn push_direct_by_ptr(&mut self, _: NonNull<u8>, _: Option<Class>) -> bool {
+        false
+    }
+
+    /// Resizes a block of a run, if it can stay, or there is a block at hand: for an arena. O(1),
+    /// and the copy.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr); the block lies in a run
+    /// of this class. After `None` it is as it was.
+    #[inline(always)]
+    unsafe fn resize_direct(&mut self, _: NonNull<u8>, _: Class, _: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Allows so many bytes of medium blocks to be kept, if that is more than before.
+    #[inline(always)]
+    fn raise_medium_limit(&mut self, _: usize) {}
+
+    /// Leaves it to a map of segments to say which pages are runs.
+    ///
+    /// # Safety
+    ///
+    /// The heap has no memory yet, and all memory that it will ever have are segments of `owner` in
+    /// the map, which outlives it.
+    unsafe fn rely_on(&mut self, _: NonNull<SegmentMap>, _: Owner) {}
+}
+
+/// No layer: every block is a cell, or has a mapping of its own.
+#[derive(Debug)]
+pub struct NoLayer;
+
+// SAFETY: every block comes from the cells.
+unsafe impl<P: Tuning> Layer<P> for NoLayer {
+    const NEW: Self = Self;
+}

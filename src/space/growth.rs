@@ -1,0 +1,112 @@
+//! How the break moves up.
+//!
+//! ```text
+//!   granted, contiguous       the region becomes longer
+//!   granted, higher up        foreign code moved the break in between: a fencepost bridges a hole (C14)
+//!   granted, lower down       foreign code took memory of the heap: the heap stops and says so
+//!   granted, and above it     memory that was added: it may become one region with the grant
+//!   a segment                 a region more, wherever it lies
+//! ```
+
+use core::ptr::NonNull;
+
+use super::Space;
+use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
+use crate::provider::{BreakError, Source};
+use crate::request::{Request, round_up};
+
+impl<B: Source, F: Form> Space<B, F> {
+    /// Returns by how much the break must move for a cell at the end of its region to hold the
+    /// request, if no foreign code moves it meanwhile; 0 if one does already. `top` is the free
+    /// cell at the end. `None`: no address space is large enough.
+    pub(crate) fn missing_for(&self, request: Request, top: Option<Cell<F>>) -> Option<usize> {
+        let fits = |top: Cell<F>, fence: Cell<F>| {
+            request.fit(top.addr(), fence.addr() - top.addr()).is_some()
+        };
+        if !B::CONTIGUOUS {
+            if let (Some(top), Some(extent)) = (top, &self.extent) {
+                if fits(top, extent.fence()) {
+                    return Some(0);
+                }
+            }
+            // At most that much is lost at either end, with head and fencepost.
+            return request.size_anywhere()?.checked_add(2 * (CELL_ALIGN + WORD));
+        }
+        let brk = self.source.brk().addr();
+        let (cell, end) = match &self.extent {
+            // The next grant is merged with the top.
+            Some(extent) if extent.end() == brk => {
+                (top.unwrap_or(extent.fence()).addr(), extent.fence().addr() + WORD)
+            }
+            // A top that cannot grow must do as it is.
+            Some(extent) if top.is_some_and(|top| fits(top, extent.fence())) => return Some(0),
+            _ => (brk.checked_add(Cell::<F>::first_offset(brk))?, brk),
+        };
+        let needed =
+            cell.checked_add(request.lead(cell))?.checked_add(request.size())?.checked_add(WORD)?;
+        // The fencepost may stand up to a cell below the break: a grant counts from the break on.
+        Some(if needed <= end { 0 } else { needed.saturating_sub(brk).max(1) })
+    }
+
+    /// Has at least `missing` bytes granted, and `generous` if the provider has as much. The grant
+    /// is not part of the heap yet: see [`join`](Space::join).
+    ///
+    /// # Errors
+    ///
+    /// The provider's answer; or [`BreakError::MemoryTaken`] if the grant begins below the heap's
+    /// end: the heap has stopped.
+    pub(crate) fn grow(
+        &mut self,
+        missing: usize,
+        generous: usize,
+    ) -> Result<NonNull<[u8]>, BreakError> {
+        if missing > isize::MAX as usize {
+            return Err(BreakError::OutOfAddresses);
+        }
+        let rounded = self.round_up_to_step(missing).unwrap_or(missing);
+        let mut by = rounded;
+        if generous > missing {
+            by = self.round_up_to_step(generous).unwrap_or(rounded);
+        }
+        let grant = loop {
+            match self.source.obtain(by) {
+                // The whole step may be more than there is, and the missing bytes may not.
+                Err(_) if by > rounded => by = rounded,
+                Err(_) if by > missing => by = missing,
+                answer => break answer?,
+            }
+        };
+        let from = grant.cast::<u8>().addr().get();
+        if B::CONTIGUOUS && self.extent.as_ref().is_some_and(|extent| from < extent.brk()) {
+            self.refuse(grant);
+            return Err(self.stop(from));
+        }
+        self.granted += grant.len();
+        Ok(grant)
+    }
+
+    /// Gives a grant back that became no part of the heap, and counts as granted.
+    pub(crate) fn decline(&mut self, grant: NonNull<[u8]>) {
+        self.granted -= grant.len();
+        self.refuse(grant);
+    }
+
+    /// Gives a grant back that the heap has no use for. If the provider refuses, it stays unused.
+    fn refuse(&mut self, grant: NonNull<[u8]>) {
+        if B::CONTIGUOUS {
+            // SAFETY: the grant was never used, and ends at the break.
+            let _ = unsafe { self.source.lower(grant.len()) };
+        } else {
+            // SAFETY: the grant was never used.
+            unsafe { self.source.give_back(grant) };
+        }
+    }
+
+    /// Returns the least step that moves the break by `by` or more and leaves it at a multiple of
+    /// the provider's step.
+    fn round_up_to_step(&self, by: usize) -> Option<usize> {
+        let end = self.source.brk().addr();
+        let step = round_up(end.checked_add(by)?, self.source.step())? - end;
+        (step <= isize::MAX as usize).then_some(step)
+    }
+}

@@ -1,0 +1,228 @@
+//! The memory of a heap: what its break granted, and what was added beside it.
+//!
+//! ```text
+//!   lowest                                                       extent: the break's region
+//!   ▼                                                            ▼
+//!  ┌───┬──────────────┬───┐        hole         ┌───┬────────────────────────────────┬───┐◄─ break
+//!  │ H │    cells     │ F ├ ─ ─ ─ (foreign) ─ ─►│ H │             cells              │ F │
+//!  └───┴──────────────┴───┘                     └───┴────────────────────────────────┴───┘
+//!
+//!   grow     the break moves up: the region becomes longer, or another one begins       growth.rs
+//!   join     what was granted or added becomes part of a region; holes are filled       join.rs
+//!   append   the same above all regions, for little code                                append.rs
+//!   lower    the break moves down                                                       trim.rs
+//!   take_out a segment leaves                                                           segments.rs
+//! ```
+//!
+//! Rules of this folder: it knows regions with their heads and fenceposts, and the provider. What is
+//! in a region, used or free, is for its user, [`Chunks`](crate::chunks::Chunks): a join returns
+//! the span that has become free, and nothing here looks at bins or the top.
+
+mod add_region;
+mod append;
+mod extent;
+mod growth;
+mod join;
+mod segments;
+mod trim;
+
+use core::iter;
+
+use crate::cell::{CELL_ALIGN, Cell, Form, Region};
+use crate::provider::{BreakError, Source};
+
+pub use add_region::RegionError;
+pub(crate) use extent::Extent;
+pub(crate) use join::{Joined, Origin, Piece};
+pub(crate) use segments::is_one_free_cell;
+pub(crate) use trim::Lowered;
+
+/// All memory of a heap, in regions, and the provider that grants it.
+///
+/// # Invariants
+///
+/// * fenceposts lead from region to region in ascending order, from the first cell of the lowest to
+///   the fencepost of the highest, which leads nowhere; regions do not touch
+/// * every region is [recorded](Region::record), except the break's, which is in `extent`
+/// * every first cell is [exposed](Cell::expose)
+/// * `granted + added` is the sum of the lengths of all regions
+/// * once the break was found below memory of the heap, the heap has *stopped*: no region is known
+///   (`lowest`, `last` are `None`), and `extent.fresh` is the address where the break was found
+#[derive(Debug)]
+pub(crate) struct Space<B, F> {
+    source: B,
+    /// First cell of the lowest region; `None`: there is no region.
+    lowest: Option<Cell<F>>,
+    /// Fencepost of the highest region, if that is not the break's.
+    last: Option<Cell<F>>,
+    /// The region that the provider granted last; `None` before the first grant and after
+    /// everything was given back.
+    extent: Option<Extent<F>>,
+    /// Bytes that the provider granted and did not get back.
+    granted: usize,
+    /// Bytes that were added beside them.
+    added: usize,
+}
+
+impl<B, F> Space<B, F> {
+    pub(crate) const fn new(source: B) -> Self {
+        Self { source, lowest: None, last: None, extent: None, granted: 0, added: 0 }
+    }
+
+    pub(crate) const fn source(&self) -> &B {
+        &self.source
+    }
+
+    pub(crate) const fn source_mut(&mut self) -> &mut B {
+        &mut self.source
+    }
+
+    /// Returns the first cell of the lowest region.
+    pub(crate) const fn lowest(&self) -> Option<Cell<F>> {
+        self.lowest
+    }
+
+    /// Returns the break's region.
+    #[inline(always)]
+    pub(crate) const fn extent(&self) -> Option<&Extent<F>> {
+        self.extent.as_ref()
+    }
+
+    /// Returns the break's region.
+    #[inline(always)]
+    pub(crate) const fn extent_mut(&mut self) -> Option<&mut Extent<F>> {
+        self.extent.as_mut()
+    }
+
+    /// Says that the break's region begins elsewhere, and that more was granted: to be found.
+    #[cfg(test)]
+    pub(crate) fn break_extent(&mut self, first: Option<Cell<F>>, granted: usize) {
+        if let (Some(extent), Some(first)) = (&mut self.extent, first) {
+            extent.region.first = first;
+        }
+        self.granted += granted;
+    }
+
+    /// Returns the bytes of all regions together.
+    pub(crate) const fn len(&self) -> usize {
+        self.granted + self.added
+    }
+
+    /// Returns the bytes that the provider granted and did not get back.
+    pub(crate) const fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// Returns the bytes that were added beside them.
+    pub(crate) const fn added(&self) -> usize {
+        self.added
+    }
+
+    /// Returns whether the heap touches nothing any more: the break was found below its memory.
+    #[inline(always)]
+    pub(crate) const fn has_stopped(&self) -> bool {
+        self.lowest.is_none() && self.extent.is_some()
+    }
+
+    /// Returns where the break was found below the heap's memory, and where it should have been at
+    /// least, if the heap has stopped.
+    pub(crate) fn taken(&self) -> Option<(usize, usize)> {
+        let extent = self.extent.as_ref().filter(|_| self.lowest.is_none())?;
+        let found = extent.fresh();
+        let expected = if found < extent.brk() { extent.brk() } else { extent.end() };
+        Some((found, expected))
+    }
+
+    /// Returns whether the fencepost `fence` ends the break's region.
+    #[inline(always)]
+    pub(crate) fn ends_at_break(&self, fence: Cell<F>) -> bool {
+        self.extent.as_ref().is_some_and(|extent| extent.fence() == fence)
+    }
+
+    /// Returns the first cell of the lowest region and the fencepost of the highest; `None`: there
+    /// is no region.
+    pub(crate) fn bounds(&self) -> Option<(Cell<F>, Cell<F>)> {
+        self.lowest.zip(self.last.or(self.extent.as_ref().map(Extent::fence)))
+    }
+
+    /// Returns whether a region is the one whose end the break moves, or the last segment.
+    pub(crate) fn is_breaks(&self, region: &Region<F>) -> bool {
+        self.extent.as_ref().is_some_and(|extent| extent.region().first == region.first)
+    }
+}
+
+impl<B, F: Form> Space<B, F> {
+    /// Returns the region that begins with `first`.
+    fn region_of(&self, first: Cell<F>) -> Region<F> {
+        match &self.extent {
+            Some(extent) if extent.region().first == first => extent.region(),
+            // SAFETY: every other region is recorded: the type's invariant.
+            _ => unsafe { Region::read(first) },
+        }
+    }
+
+    /// Returns the lowest region.
+    pub(crate) fn lowest_region(&self) -> Option<Region<F>> {
+        self.lowest.map(|first| self.region_of(first))
+    }
+
+    /// Returns the next region above.
+    pub(crate) fn region_above(&self, region: &Region<F>) -> Option<Region<F>> {
+        if F::CHECKED && !self.leads_on(region) {
+            return None;
+        }
+        // SAFETY: the fencepost of a region; all first cells are exposed.
+        let first = unsafe { region.fence.behind_hole() }?;
+        Some(self.region_of(first))
+    }
+
+    /// Returns all regions, from the lowest on.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = Region<F>> {
+        iter::successors(self.lowest_region(), |region| self.region_above(region))
+    }
+
+    /// Returns whether the fencepost of a region leads on as the heap wrote it, as far as can be
+    /// told: to a region that ends inside the heap.
+    fn leads_on(&self, region: &Region<F>) -> bool {
+        let Some((_, last)) = self.bounds() else { return false };
+        let Some(most) = last.addr().checked_sub(region.fence.addr()) else { return false };
+        // SAFETY: the fencepost of a region.
+        let fence = unsafe { region.fence.header() };
+        if !fence.is_fence() || !fence.is_used() || !(CELL_ALIGN..=most).contains(&fence.size()) {
+            return false;
+        }
+        // SAFETY: a fencepost; all first cells are exposed.
+        let Some(first) = (unsafe { region.fence.behind_hole() }) else { return false };
+        // SAFETY: not above the last fencepost, and aligned: memory of the heap, if the fencepost
+        // is right.
+        let length = || unsafe { Region::recorded_length(first) };
+        self.extent.as_ref().is_some_and(|extent| extent.region().first == first)
+            || length() <= last.addr() - first.addr()
+    }
+}
+
+impl<B: Source, F: Form> Space<B, F> {
+    /// Makes sure that the break is not below the heap's end.
+    ///
+    /// # Errors
+    ///
+    /// [`BreakError::MemoryTaken`]: it is, now or earlier; the heap has stopped.
+    pub(crate) fn watch_the_break(&mut self) -> Result<(), BreakError> {
+        let brk = self.source.brk().addr();
+        match &self.extent {
+            Some(_) if self.lowest.is_none() => Err(BreakError::MemoryTaken),
+            Some(extent) if brk < extent.brk() => Err(self.stop(brk)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that the memory above `found` was taken: from now on no region is known.
+    #[cold]
+    fn stop(&mut self, found: usize) -> BreakError {
+        (self.lowest, self.last) = (None, None);
+        if let Some(extent) = &mut self.extent {
+            extent.fresh = found;
+        }
+        BreakError::MemoryTaken
+    }
+}

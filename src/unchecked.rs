@@ -1,0 +1,779 @@
+//! A heap's operations without the checks of its callers: small blocks to the layer, all others to
+//! cells and mappings.
+//!
+//! ```text
+//!   allocate ───┬ small ─► layer: at hand ──(none)──► a run, or a cell
+//!               └ else ──► a mapping, or a freed cell ──► top ──► the break moves up
+//!                          └──(refused)──► the layer gives everything up, and all is tried again
+//!   deallocate ─┬ small ─► layer
+//!               └ else ──► its mapping goes, or its cell is kept or coalesced
+//!   reallocate ─► in place, or moved;   …_by_ptr: for callers who know the address alone
+//! ```
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::bins::class_of_long;
+use crate::cell::{CELL_ALIGN, Cell, WORD, copy_down};
+use crate::chunks::{Chunks, Growth};
+use crate::large::{Large, Resized};
+use crate::mapped::Mapped;
+use crate::profile::Profile;
+use crate::provider::{BreakError, Map, Source};
+use crate::request::Request;
+use crate::small::{Class, Layer, SMALL_MAX};
+
+/// A heap below its public methods.
+#[derive(Debug)]
+pub(crate) struct Unchecked<B, M, P: Profile> {
+    pub(crate) layer: P::LayerOf<P>,
+    pub(crate) large: Large<B, M, P>,
+    /// What is told before a request is refused.
+    pub(crate) oom_hook: Option<OutOfMemoryHook>,
+}
+
+/// Is told the layout of a request that is about to be refused, and may return memory for the heap
+/// to [add](crate::Heap::add_region); then the request is tried again, and if it still does not
+/// fit, the hook is called again. `None`: the request is refused.
+///
+/// It is called with the heap locked: it must not use the heap.
+pub type OutOfMemoryHook = fn(Layout) -> Option<NonNull<[u8]>>;
+
+impl<B, M, P: Profile> Unchecked<B, M, P> {
+    pub(crate) const fn new(source: B, map: M) -> Self {
+        Self {
+            layer: <P::LayerOf<P> as Layer<P>>::NEW,
+            large: Large { chunks: Chunks::new(source), mapped: Mapped::new(map) },
+            oom_hook: None,
+        }
+    }
+
+    pub(crate) const fn chunks(&self) -> &Chunks<B, P> {
+        &self.large.chunks
+    }
+
+    #[inline(always)]
+    pub(crate) const fn has_stopped(&self) -> bool {
+        self.large.chunks.has_stopped()
+    }
+
+    /// Returns whether the heap has stopped. The caller has a live block.
+    #[inline(always)]
+    const fn has_lost(&self, _: NonNull<u8>) -> bool
+    where
+        M: Map,
+    {
+        if M::AVAILABLE {
+            return self.has_stopped();
+        }
+        // The block lies in a region.
+        self.large.chunks.space().lowest().is_none()
+    }
+
+    /// Returns the class of a layout whose blocks come from the layer.
+    #[inline(always)]
+    pub(crate) fn class_of(layout: Layout) -> Option<Class> {
+        P::LayerOf::<P>::class_of(layout)
+    }
+}
+
+impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
+    /// [`Heap::allocate`](crate::Heap::allocate), and `try_allocate` if growth is forbidden.
+    #[inline(always)]
+    pub(crate) fn allocate(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        if P::LayerOf::<P>::PRESENT {
+            if let Some(class) = Class::of(layout) {
+                let block = self.layer.pop(class);
+                return block.or_else(|| self.allocate_small(class, layout, growth));
+            }
+        }
+        self.allocate_unusual(layout, growth)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_small(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.layer.allocate(&mut self.large, class, layout, growth) {
+            Some(block) => Some(block),
+            None => self.allocate_small_last(class, layout, growth),
+        }
+    }
+
+    /// Allocates a small block for a request that would be refused, if the hook adds memory.
+    #[cold]
+    #[inline(never)]
+    fn allocate_small_last(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        loop {
+            self.settle();
+            if !self.add_memory_for(layout, growth) {
+                return None;
+            }
+            let block = self.layer.allocate(&mut self.large, class, layout, growth);
+            if block.is_some() {
+                return block;
+            }
+        }
+    }
+
+    /// Allocates a block that is not small, has no bytes, or is more aligned than every cell is.
+    #[inline(never)]
+    fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
+        if P::COMPACT || !is_long {
+            return self.allocate_odd(layout, growth);
+        }
+        let request = Request::of_long(layout);
+        self.layer.note_large_request();
+        if growth == Growth::Allowed && self.large.mapped.wants(layout) {
+            if let Some(block) = self.large.allocate_mapped(layout) {
+                return Some(block);
+            }
+        }
+        let class = class_of_long::<P>(request.size());
+        match self.layer.take_kept(&mut self.large, request, class) {
+            Some(block) => Some(block),
+            None => self.allocate_free(layout, class, growth),
+        }
+    }
+
+    /// Allocates a long block of which no cell is kept; `class` is that of the bins.
+    #[inline(never)]
+    fn allocate_free(
+        &mut self,
+        layout: Layout,
+        class: usize,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.large.chunks.take_free(Request::of_long(layout), class) {
+            Some(block) => Some(block),
+            None => self.allocate_unfreed(layout, growth),
+        }
+    }
+
+    /// Allocates a long block for which no freed cell is long enough.
+    #[inline(never)]
+    fn allocate_unfreed(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        let request = Request::of_long(layout);
+        match self.layer.take_unfreed(&mut self.large, request, growth) {
+            Some(block) => Some(block),
+            None => self.allocate_last(layout, request, growth, true),
+        }
+    }
+
+    /// Allocates a block that has no bytes, is more aligned than every cell is, or is short in a
+    /// heap without a layer.
+    #[inline(never)]
+    fn allocate_odd(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        if P::LayerOf::<P>::PRESENT {
+            if let Some(class) = Self::class_of(layout) {
+                return self.allocate_aligned(class, layout, growth);
+            }
+        }
+        let request = Request::new(layout);
+        self.layer.note_large_request();
+        if growth == Growth::Allowed && self.large.mapped.wants(layout) {
+            if let Some(block) = self.large.allocate_mapped(layout) {
+                return Some(block);
+            }
+        }
+        if P::COMPACT && !P::LayerOf::<P>::PRESENT {
+            // The last attempt begins with the first one: one function for both, for little code.
+            return self.allocate_last(layout, request, growth, false);
+        }
+        match self.layer.allocate_cell(&mut self.large, request, growth) {
+            Some(block) => Some(block),
+            None => self.allocate_last(layout, request, growth, true),
+        }
+    }
+
+    /// Allocates a block for a request that would be refused, once everything that is kept of freed
+    /// blocks was given up. `has_tried` tells whether the break was asked for it before.
+    #[cold]
+    #[inline(never)]
+    fn allocate_last(
+        &mut self,
+        layout: Layout,
+        request: Request,
+        growth: Growth,
+        has_tried: bool,
+    ) -> Option<NonNull<u8>> {
+        // A break that has just refused is not asked again if nothing was kept.
+        let keeps_nothing = !P::LayerOf::<P>::PRESENT && B::CONTIGUOUS && !M::AVAILABLE;
+        let is_vain = has_tried && keeps_nothing;
+        let mut growth_now = if is_vain { Growth::Forbidden } else { growth };
+        loop {
+            self.flush();
+            let block = self.large.allocate_last(layout, request, growth_now);
+            growth_now = growth;
+            self.settle();
+            if block.is_some() || !self.add_memory_for(layout, growth) {
+                return block;
+            }
+        }
+    }
+
+    /// Allocates a small block that is more aligned than every cell is.
+    #[inline(always)]
+    fn allocate_aligned(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.layer.pop_aligned(class, layout.align()) {
+            Some(block) => Some(block),
+            None => self.allocate_small(class, layout, growth),
+        }
+    }
+
+    /// Calls the hook for a request that is about to be refused. Returns whether the heap has got
+    /// memory.
+    #[cold]
+    fn add_memory_for(&mut self, layout: Layout, growth: Growth) -> bool {
+        let Some(hook) = self.oom_hook.filter(|_| growth == Growth::Allowed) else { return false };
+        if self.has_stopped() {
+            return false;
+        }
+        let Some(memory) = hook(layout) else { return false };
+        // SAFETY: the promise that `Heap::set_out_of_memory_hook` asks for.
+        unsafe { self.large.chunks.add_expected(memory) }
+    }
+
+    /// If the heap has stopped, nothing that the layer holds may be touched any more.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.has_stopped() {
+            self.layer.forget_all();
+        }
+    }
+
+    /// [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
+    pub(crate) fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let may_be_fresh = B::ZEROED || M::ZEROED;
+        if Self::class_of(layout).is_some() || !may_be_fresh {
+            let block = self.allocate(layout, Growth::Allowed)?;
+            // SAFETY: the block is new, and holds `layout.size()` bytes.
+            unsafe { block.write_bytes(0, layout.size()) };
+            return Some(block);
+        }
+        let request = Request::new(layout);
+        self.layer.note_large_request();
+        if self.large.mapped.wants(layout) {
+            if let Some(block) = self.large.allocate_mapped(layout) {
+                if !M::ZEROED {
+                    // SAFETY: as above.
+                    unsafe { block.write_bytes(0, layout.size()) };
+                }
+                return Some(block);
+            }
+        }
+        if let Some(block) = self.layer.take_freed(&mut self.large, request) {
+            // SAFETY: as above.
+            unsafe { block.write_bytes(0, layout.size()) };
+            return Some(block);
+        }
+        if let Some(block) = self.large.chunks.take_top_zeroed(request, layout.size()) {
+            return Some(block);
+        }
+        let block = self.allocate_last(layout, request, Growth::Allowed, true)?;
+        // SAFETY: as above.
+        unsafe { block.write_bytes(0, layout.size()) };
+        Some(block)
+    }
+
+    /// [`Heap::deallocate`](crate::Heap::deallocate).
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        if P::LayerOf::<P>::PRESENT {
+            if let Some(class) = Class::of(layout) {
+                // SAFETY: the caller gives the block up, and it was allocated for this class.
+                return unsafe { self.layer.deallocate(&mut self.large, block, class) };
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate_unusual(block, layout) };
+    }
+
+    /// Frees a block that is not small, has no bytes, or is more aligned than every cell is.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::deallocate`](crate::Heap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_unusual(&mut self, block: NonNull<u8>, layout: Layout) {
+        let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
+        if P::LayerOf::<P>::PRESENT && !is_long {
+            if let Some(class) = Self::class_of(layout) {
+                // SAFETY: the caller gives the block up, and it was allocated for this class.
+                return unsafe { self.layer.deallocate(&mut self.large, block, class) };
+            }
+        }
+        // SAFETY: the caller's promise: a block of no class has a header.
+        unsafe { self.deallocate_large(block) };
+    }
+
+    /// Frees a block with a header: a cell, or one that has a mapping of its own.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::deallocate`](crate::Heap::deallocate).
+    #[inline(always)]
+    unsafe fn deallocate_large(&mut self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        if self.has_lost(block) || unsafe { self.large.deallocate_mapped(block) } {
+            return;
+        }
+        // SAFETY: the caller's promise; without a mapping it is a cell.
+        unsafe { self.layer.deallocate_cell(&mut self.large, block) };
+    }
+
+    /// [`Heap::reallocate`](crate::Heap::reallocate).
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    #[inline(always)]
+    pub(crate) unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        // SAFETY: the caller's promise.
+        let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, layout, new) };
+        if resized.is_some() {
+            return resized;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.reallocate_unusual(block, layout, new) }
+    }
+
+    /// Resizes a block for which the layer has nothing at hand.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    #[inline(never)]
+    unsafe fn reallocate_unusual(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
+        // (Of blocks that are more aligned than most: the others have been looked at.)
+        if old_class.is_some() && old_class == new_class {
+            return Some(block);
+        }
+        if self.has_lost(block) {
+            return None;
+        }
+        let request = request_in_full(new_class, new);
+        if let (Some(old_class), None) = (old_class, new_class) {
+            if !self.large.mapped.wants(new) {
+                let layer = &mut self.layer;
+                // SAFETY: the caller's promise.
+                let moved = unsafe {
+                    layer.move_to_cell(&mut self.large, block, layout, old_class, request)
+                };
+                if moved.is_some() {
+                    return moved;
+                }
+            }
+        }
+        let run = old_class.and_then(|_| self.layer.run_at(block.addr().get()));
+        if let Some(run) = run {
+            // SAFETY: the caller's promise; the block lies in a run of that class.
+            return unsafe { self.reallocate_in_run(block, layout, new, run) };
+        }
+        // SAFETY: the caller's promise: in no run, so it has a header.
+        match unsafe { self.large.reallocate_mapped(block, new) } {
+            Resized::To(moved) => return Some(moved),
+            Resized::MustMove => {
+                // SAFETY: the caller's promise.
+                let moved = unsafe { self.move_block(block, layout, new) };
+                return moved.or((new.size() <= layout.size()).then_some(block));
+            }
+            Resized::Cell => {}
+        }
+        let len = layout.size().min(new.size());
+        // SAFETY: the block is a cell; it needs the first `len` bytes only.
+        let resized = unsafe { self.resize_cell(block, request, len, new) };
+        if resized.is_some() {
+            self.layer.note_resized(old_class, new_class);
+            return resized;
+        }
+        if !P::LayerOf::<P>::PRESENT {
+            // SAFETY: the block is live, and has this layout.
+            return unsafe { self.move_block(block, layout, new) };
+        }
+        // SAFETY: as above; it is a cell.
+        unsafe { self.move_or_resize(block, layout, new) }
+    }
+
+    /// Moves a block that is a cell and cannot be resized where it is. If there is no room, it may
+    /// fit where it is after all: the layer has given everything up for the move.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate); the block is a cell.
+    #[inline(never)]
+    unsafe fn move_or_resize(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the block is live, and has this layout.
+        let moved = unsafe { self.move_block(block, layout, new) };
+        if moved.is_some() {
+            return moved;
+        }
+        let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
+        let (request, len) = (request_in_full(new_class, new), layout.size().min(new.size()));
+        // SAFETY: the block is a cell; it needs the first `len` bytes only.
+        let resized = unsafe { self.resize_cell_outlined(block, request, len, new) };
+        if resized.is_some() {
+            self.layer.note_resized(old_class, new_class);
+        }
+        resized
+    }
+
+    /// [`resize_cell`](Unchecked::resize_cell) as a function of its own.
+    ///
+    /// # Safety
+    ///
+    /// As for [`resize_cell`](Unchecked::resize_cell).
+    #[inline(never)]
+    unsafe fn resize_cell_outlined(
+        &mut self,
+        block: NonNull<u8>,
+        request: Request,
+        len: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: this method's own clauses.
+        unsafe { self.resize_cell(block, request, len, new) }
+    }
+
+    /// Resizes a block that is a cell, where it is or a little further down.
+    ///
+    /// # Safety
+    ///
+    /// The block is a cell, and its owner needs the first `len` bytes only, which fit into the
+    /// request.
+    #[inline(always)]
+    unsafe fn resize_cell(
+        &mut self,
+        block: NonNull<u8>,
+        request: Request,
+        len: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // The block is a cell, which lies in a region: without one the heap has stopped.
+        self.large.chunks.space().lowest()?;
+        // SAFETY: a cell's payload.
+        let cell = unsafe { Cell::<P>::of_payload(block) };
+        // A block that has become large enough for a mapping does not take the break along.
+        let may_move_break = !self.large.mapped.wants(new);
+        // SAFETY: the caller's promise.
+        let resized = unsafe { self.large.chunks.resize(cell, request, len, may_move_break) };
+        self.settle();
+        resized
+    }
+
+    /// Changes the size of a block of a run: it stays if the new size is smaller and not by far,
+    /// else it moves.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a run of class `run`.
+    unsafe fn reallocate_in_run(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+        run: Class,
+    ) -> Option<NonNull<u8>> {
+        let may_stay = Self::class_of(new).is_some_and(|class| class.may_take_over(run, block));
+        if may_stay && new.size() > run.size() / 2 {
+            return Some(block);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.move_block(block, layout, new) }.or(may_stay.then_some(block))
+    }
+
+    /// Allocates, copies, frees. On `None` the old block is untouched.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    unsafe fn move_block(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let moved = self.allocate(new, Growth::Allowed)?;
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words. The caller gave the old one up; its contents are in the new one.
+        unsafe {
+            copy_down::<P>(block, moved, layout.size().min(new.size()));
+            self.deallocate(block, layout);
+        }
+        Some(moved)
+    }
+
+    /// [`Heap::deallocate_by_ptr`](crate::Heap::deallocate_by_ptr).
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    #[inline]
+    pub(crate) unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
+        // A heap that has stopped may not have the header any more.
+        if self.has_stopped() {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        match unsafe { self.class_of_block(block) } {
+            // SAFETY: the caller gives the block up, and it holds this class.
+            Some(class) => unsafe { self.layer.deallocate(&mut self.large, block, class) },
+            // SAFETY: the caller's promise: a block of no class has a header.
+            None => unsafe { self.deallocate_large(block) },
+        }
+    }
+
+    /// Frees a block that was freed as one of a class.
+    ///
+    /// # Safety
+    ///
+    /// The block was allocated for that class, or holds it, and nothing uses it any more.
+    pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
+        // SAFETY: the caller's promise.
+        unsafe { self.layer.deallocate(&mut self.large, block, class) };
+    }
+
+    /// Returns the class whose list a block may go to; `None` if it is not small.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap, which has not stopped.
+    #[inline]
+    unsafe fn class_of_block(&self, block: NonNull<u8>) -> Option<Class> {
+        if !P::LayerOf::<P>::PRESENT {
+            return None;
+        }
+        if let Some(class) = self.layer.run_at(block.addr().get()) {
+            return Some(class);
+        }
+        // SAFETY: the caller's promise: in no run, so a header stands in front of it.
+        let cell = unsafe { Cell::<P>::of_payload(block) };
+        // SAFETY: it was written when the block was allocated.
+        let header = unsafe { cell.header() };
+        // A mapping is longer than any small block.
+        Class::held_by(header.size() - WORD)
+    }
+
+    /// [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr).
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    pub(crate) unsafe fn reallocate_by_ptr(
+        &mut self,
+        block: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        if self.has_stopped() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let capacity = unsafe { self.capacity(block) };
+        let is_aligned = block.addr().get() % new.align() == 0;
+        for _ in 0..2 {
+            if is_aligned {
+                // SAFETY: the caller's promise, and the place is as aligned as the layout says.
+                let resized = unsafe { self.resize_by_ptr(block, capacity, new) };
+                if resized.is_some() {
+                    return resized;
+                }
+            }
+            // SAFETY: the caller's promise.
+            let moved = unsafe { self.move_by_ptr(block, capacity, new) };
+            if moved.is_some() || self.has_stopped() {
+                return moved;
+            }
+            // The layer has given everything up for the move: there may be room here now.
+        }
+        self.may_stay(block, capacity, new).then_some(block)
+    }
+
+    /// Gives a block the new size without a copy to another block, if that can be.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr); the block has `capacity` bytes, and
+    /// its place suits the new alignment.
+    unsafe fn resize_by_ptr(
+        &mut self,
+        block: NonNull<u8>,
+        capacity: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let new_class = Self::class_of(new);
+        if self.layer.run_at(block.addr().get()).is_some() {
+            // It stays if the new size is smaller and not by far.
+            let stays = new.size() > capacity / 2 && self.may_stay(block, capacity, new);
+            return stays.then_some(block);
+        }
+        let request = request_in_full(new_class, new);
+        // SAFETY: the caller's promise: in no run, so it has a header.
+        match unsafe { self.large.reallocate_mapped(block, new) } {
+            Resized::To(moved) => return Some(moved),
+            Resized::MustMove => return None,
+            Resized::Cell => {}
+        }
+        let old_class = Class::held_by(capacity).filter(|_| P::LayerOf::<P>::PRESENT);
+        let len = capacity.min(new.size());
+        // SAFETY: the block is a cell; its contents are what it can hold, up to the new size.
+        let resized = unsafe { self.resize_cell_outlined(block, request, len, new) }?;
+        self.layer.note_resized(old_class, new_class);
+        Some(resized)
+    }
+
+    /// Returns whether a block of `capacity` bytes is, where it is, as good as any of the new
+    /// layout: it may be freed as one.
+    fn may_stay(&self, block: NonNull<u8>, capacity: usize, new: Layout) -> bool {
+        let at = block.addr().get();
+        at % new.align() == 0
+            && match (Self::class_of(new), self.layer.run_at(at)) {
+                (Some(class), Some(run)) => class.may_take_over(run, block),
+                (Some(class), None) => class.size() <= capacity,
+                (None, run) => run.is_none() && new.size() <= capacity,
+            }
+    }
+
+    /// Moves a block of `capacity` bytes to a new one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr).
+    unsafe fn move_by_ptr(
+        &mut self,
+        block: NonNull<u8>,
+        capacity: usize,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let moved = self.allocate(new, Growth::Allowed)?;
+        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
+        // whole words. The caller gave the old one up; its contents are in the new one.
+        unsafe {
+            copy_down::<P>(block, moved, capacity.min(new.size()));
+            self.deallocate_by_ptr(block);
+        }
+        Some(moved)
+    }
+
+    /// Returns how many bytes of a block may be used. 0 in a heap that has stopped.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap.
+    pub(crate) unsafe fn capacity(&self, block: NonNull<u8>) -> usize {
+        if self.has_stopped() {
+            return 0;
+        }
+        match self.layer.run_at(block.addr().get()) {
+            Some(class) => class.size(),
+            // SAFETY: the caller's promise: in no run, so it has a header.
+            None => unsafe { self.large.capacity(block) },
+        }
+    }
+
+    /// [`Heap::reserve`](crate::Heap::reserve), for a layout that is a cell.
+    pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
+        // A small block that is a cell has the size of its class.
+        let request = request_in_full(Self::class_of(layout), layout);
+        if self.chunks().bins().find(request).is_some() {
+            return Ok(());
+        }
+        let mut answer = self.large.chunks.make_room(request);
+        if answer.is_err() && !self.has_stopped() {
+            self.flush();
+            if self.chunks().bins().find_among_all(request).is_some() {
+                answer = Ok(());
+            } else if P::LayerOf::<P>::PRESENT {
+                // What was kept may have become part of the top.
+                answer = self.large.chunks.make_room(request);
+            }
+            if answer.is_err() && !B::CONTIGUOUS && self.large.chunks.trim(0) > 0 {
+                answer = self.large.chunks.make_room(request);
+            }
+        }
+        self.settle();
+        answer
+    }
+
+    /// Gives back everything that is kept of freed blocks.
+    pub(crate) fn flush(&mut self) {
+        if !self.has_stopped() {
+            self.layer.flush(&mut self.large);
+        }
+    }
+
+    /// [`Heap::trim`](crate::Heap::trim).
+    pub(crate) fn trim(&mut self, keep: usize) -> usize {
+        self.flush();
+        let by = self.large.chunks.trim(keep);
+        self.layer.note_trimmed();
+        self.settle();
+        by
+    }
+}
+
+/// Returns the request for a block of this layout and class, as a cell: as long as all blocks of
+/// its class.
+fn request_in_full(class: Option<Class>, layout: Layout) -> Request {
+    Request::new(class.map_or(layout, |class| class.in_full(layout)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::PlainHeap;
+    use crate::provider::{FixedBreak, NoMap};
+    use std::boxed::Box;
+
+    #[test]
+    fn what_can_be_allocated_is_reserved() {
+        const LONG: usize = 4400;
+        let no_break = FixedBreak::from_array(Box::leak(Box::new([])));
+        let mut heap = PlainHeap::with_profile(no_break, NoMap);
+        // More free cells of one class than a search with a bound looks at; the first one is longer.
+        for len in [LONG, 4300, 4300, 4300, 4300, 4300, 4300] {
+            let memory: &mut [u64] = Box::leak(Box::new([0; 1000]));
+            // SAFETY: leaked, long enough, and used for nothing else.
+            unsafe { heap.add_region(memory.as_mut_ptr().cast(), len) }.unwrap();
+        }
+        let layout = Layout::from_size_align(LONG - 5 * WORD, 8).unwrap();
+        assert_eq!(heap.reserve(layout.size()), Ok(()));
+        // SAFETY: the heap outlives the block.
+        assert!(unsafe { heap.allocate(layout) }.is_some());
+    }
+}

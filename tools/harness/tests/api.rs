@@ -1,0 +1,183 @@
+//! The public items of brkalloc are those that `docs/api.txt` lists. A change of the list is a change
+//! of the crate's interface: `BLESS=1 cargo test -p harness --test api` writes it anew.
+//!
+//! rustdoc tells which items are public; the signatures are those of the source.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// Kinds of items, as rustdoc names them.
+const KINDS: [&str; 13] = [
+    "assoc_const",
+    "assoc_type",
+    "constant",
+    "enum",
+    "function",
+    "macro",
+    "module",
+    "static",
+    "struct",
+    "struct_field",
+    "trait",
+    "type_alias",
+    "variant",
+];
+
+/// What rustdoc says of the crate, and the folder of the source.
+struct Crate {
+    root: PathBuf,
+    doc: Value,
+    lines: BTreeSet<String>,
+}
+
+impl Crate {
+    /// Asks rustdoc. Its list for programs is unstable, so it needs leave to use it.
+    fn documented() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
+        let output = Command::new(env!("CARGO"))
+            .args(["rustdoc", "--quiet", "--offline", "--all-features", "--lib"])
+            .args(["--package", "brkalloc", "--", "-Zunstable-options", "--output-format=json"])
+            .current_dir(&root)
+            .env("CARGO_TARGET_DIR", &target)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(target.join("doc/brkalloc.json")).unwrap();
+        Self { root, doc: serde_json::from_str(&text).unwrap(), lines: BTreeSet::new() }
+    }
+
+    fn item(&self, id: &Value) -> Option<Value> {
+        self.doc["index"].get(id.to_string()).cloned()
+    }
+
+    /// Adds an item and what is in it.
+    fn add(&mut self, path: &str, id: &Value) {
+        let Some(item) = self.item(id) else { return };
+        if let Some(import) = item["inner"].get("use") {
+            let name = import["name"].as_str().unwrap();
+            return self.add_as(path, name, &import["id"]);
+        }
+        let name = item["name"].as_str().unwrap_or_default().to_owned();
+        self.add_as(path, &name, id);
+    }
+
+    fn add_as(&mut self, path: &str, name: &str, id: &Value) {
+        let Some(item) = self.item(id) else { return };
+        let Some(kind) = KINDS.into_iter().find(|kind| item["inner"].get(kind).is_some()) else {
+            return;
+        };
+        let is_public = item["visibility"] == "public" || item["visibility"] == "default";
+        if !is_public {
+            return;
+        }
+        let path = format!("{path}::{name}");
+        let signature = self.signature(&item, kind, name);
+        self.lines.insert(format!("{path}: {signature}"));
+        let inner = &item["inner"][kind];
+        for list in ["items", "variants"] {
+            self.add_all(&path, &inner[list]);
+        }
+        self.add_all(&path, &inner["kind"]["plain"]["fields"]);
+        for id in inner["impls"].as_array().into_iter().flatten() {
+            self.add_impl(&path, id);
+        }
+    }
+
+    fn add_all(&mut self, path: &str, ids: &Value) {
+        for id in ids.as_array().into_iter().flatten() {
+            self.add(path, id);
+        }
+    }
+
+    /// Adds the methods of a type, or the trait that it implements.
+    fn add_impl(&mut self, path: &str, id: &Value) {
+        let Some(item) = self.item(id) else { return };
+        let block = &item["inner"]["impl"];
+        if block["is_synthetic"] == true || !block["blanket_impl"].is_null() {
+            return;
+        }
+        match block["trait"]["path"].as_str() {
+            None => self.add_all(path, &block["items"]),
+            // The compiler's own mark.
+            Some("StructuralPartialEq") => {}
+            Some(name) => {
+                let header = self.signature(&item, "impl", name);
+                let is_derived = !header.contains("impl");
+                let derived = if is_derived { "derived " } else { "" };
+                self.lines.insert(format!("{path}: {derived}{header}"));
+            }
+        }
+    }
+
+    /// Returns the source of an item up to its body, on one line; its kind and name if that is
+    /// written by a macro.
+    fn signature(&self, item: &Value, kind: &str, name: &str) -> String {
+        let text = self.source(&item["span"]).unwrap_or_default();
+        let ends: &[char] = match kind {
+            "struct" => &['{', ';', '('],
+            "constant" | "assoc_const" | "static" | "variant" => &['{', ';', '=', ','],
+            "type_alias" => &[';'],
+            "struct_field" => &[],
+            _ => &['{', ';'],
+        };
+        let end = text.find(ends).unwrap_or(text.len());
+        let words: Vec<_> = text[..end].split_whitespace().collect();
+        let line = words.join(" ").replace("( ", "(").replace(", )", ")").replace(",)", ")");
+        let is_written = name.is_empty() || line.contains(name.rsplit("::").next().unwrap());
+        if is_written && !line.starts_with('#') && !line.contains("$") {
+            line
+        } else {
+            format!("{kind} {name}")
+        }
+    }
+
+    /// Returns the text of a span.
+    fn source(&self, span: &Value) -> Option<String> {
+        let file = fs::read_to_string(self.root.join(span["filename"].as_str()?)).ok()?;
+        let place = |end: &str| {
+            let number = |index: usize| Some(span[end][index].as_u64()? as usize);
+            Some((number(0)?, number(1)?))
+        };
+        let ((first, from), (last, to)) = (place("begin")?, place("end")?);
+        let lines = file.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let inside = lines.filter(|(number, _)| (first..=last).contains(number));
+        let cut = inside.map(|(number, line)| {
+            let end = if number == last { (to - 1).min(line.len()) } else { line.len() };
+            let start = if number == first { (from - 1).min(end) } else { 0 };
+            &line[start..end]
+        });
+        Some(cut.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+#[test]
+fn the_public_items_are_those_of_the_list() {
+    let mut documented = Crate::documented();
+    let root = documented.doc["root"].clone();
+    let items = documented.item(&root).unwrap()["inner"]["module"]["items"].clone();
+    documented.add_all("brkalloc", &items);
+    assert!(documented.lines.len() > 200, "{:#?}", documented.lines);
+
+    let list = documented.root.join("docs/api.txt");
+    if env::var_os("BLESS").is_some_and(|value| !value.is_empty()) {
+        let text: String = documented.lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(&list, text).unwrap();
+    }
+    let listed = fs::read_to_string(&list).unwrap_or_default();
+    let listed: BTreeSet<_> = listed.lines().map(str::to_owned).collect();
+    let added: Vec<_> = documented.lines.difference(&listed).collect();
+    let removed: Vec<_> = listed.difference(&documented.lines).collect();
+    assert!(
+        added.is_empty() && removed.is_empty(),
+        "docs/api.txt lacks {added:#?} and has {removed:#?}; if that is meant: \
+         BLESS=1 cargo test -p harness --test api"
+    );
+}

@@ -1,0 +1,9 @@
+//! What a small target links of a heap of the profile `Usual`.
+
+#![no_std]
+#![no_main]
+
+#[path = "../program.rs"]
+mod program;
+
+use brkalloc::Usual as Profile;
