@@ -11,6 +11,7 @@ use std::thread;
 use brkalloc::{Misuse, MisuseKind, MisuseResponse};
 use spin::Mutex;
 
+use super::threads::join;
 use super::blocks::layout;
 use super::slots::{TestArenas, assert_all_is_free, on_slot};
 use crate::common::case;
@@ -162,7 +163,7 @@ fn of_two_who_free_at_the_same_time_one_is_reported<P: CheckedVariant>() {
         .collect();
     let start = Barrier::new(2);
     thread::scope(|scope| {
-        for slot in 1..3 {
+        let spawn = |slot| {
             let (heap, blocks, start) = (&heap, &blocks, &start);
             scope.spawn(move || {
                 for (round, &block) in blocks.iter().enumerate() {
@@ -170,8 +171,9 @@ fn of_two_who_free_at_the_same_time_one_is_reported<P: CheckedVariant>() {
                     let block = NonNull::new(std::ptr::with_exposed_provenance_mut(block)).unwrap();
                     free(heap, slot, block, layouts()[round % 3]);
                 }
-            });
-        }
+            })
+        };
+        join([spawn(1), spawn(2)].into());
     });
     bring_home(&heap);
     assert_eq!(REPORTED.load(Ordering::Relaxed), ROUNDS);

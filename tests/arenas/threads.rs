@@ -21,7 +21,8 @@ fn times(n: usize) -> usize {
     n * std::env::var("BRKALLOC_STRESS").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
+/// Joins threads one by one, and passes on their panics.
+pub(super) fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
     threads
         .into_iter()
         .for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
