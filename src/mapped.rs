@@ -243,7 +243,7 @@ impl<M: Map> Mapped<M> {
             let cell = Cell::<F>::of_payload(block);
             (cell, cell.header())
         };
-        if !header.is_fence() {
+        if !header.is_fencepost() {
             return None;
         }
         // The header is in the first page, even if the block itself begins with the second.
@@ -271,7 +271,7 @@ unsafe fn place_block<F: Form>(mapping: Mapping) -> MappedBlock {
     // `CELL_ALIGN`.
     let block = unsafe {
         let block = mapping.start.byte_add(mapping.offset);
-        Cell::<F>::at(block.byte_sub(WORD)).write_fence(mapping.len, true);
+        Cell::<F>::at(block.byte_sub(WORD)).write_fencepost(mapping.len, true);
         block
     };
     MappedBlock { block, capacity: mapping.capacity() }

@@ -183,9 +183,9 @@ impl<B: Break> SimpleHeap<B> {
         }
         // The first bytes of a new region stay unused and are never given back, so that `end` stays
         // above foreign memory.
-        let fence = if start.as_ptr() == self.end { 0 } else { HEADER };
+        let fencepost = if start.as_ptr() == self.end { 0 } else { HEADER };
         self.end = self.brk.end();
-        let lead = start.addr().get().wrapping_neg() % HEADER + fence;
+        let lead = start.addr().get().wrapping_neg() % HEADER + fencepost;
         let size = grant.len().checked_sub(lead)? / HEADER * HEADER;
         if size > 0 {
             // SAFETY: the grant has `lead + size` bytes or more, is new, and no cell overlaps it;

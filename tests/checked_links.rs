@@ -208,13 +208,13 @@ fn ends_of_regions_are_not_joined_once_overwritten<P: CheckedVariant>() {
             regions.heap.check().unwrap();
             assert_eq!(regions.heap.stats().free_cells, 1);
         }
-        // The fence between them, and the head of the one above.
+        // The fencepost between them, and the head of the one above.
         for distance in [0, PAGE + WORD] {
             let mut regions = TwoRegions::<P>::new();
             let memory = regions.memory();
-            let fence = regions.heap.cells().nth(1).unwrap();
-            assert_eq!(fence.state, CellState::Hole);
-            let place = fence.address + distance;
+            let fencepost = regions.heap.cells().nth(1).unwrap();
+            assert_eq!(fencepost.state, CellState::Hole);
+            let place = fencepost.address + distance;
             let was = read(memory, place);
             overwrite(memory, place, value);
             assert_eq!(regions.add_page(1), Err(RegionError::Overwritten));

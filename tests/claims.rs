@@ -357,7 +357,7 @@ fn c14_a_grant_below_our_end_stops_a_resize<P: Variant>() {
     unsafe { heap.deallocate(below, layout(1_000)) };
     // SAFETY: live, and that long.
     unsafe { block.write_bytes(0x5A, 3_000) };
-    // The fence alone: where memory is gone with the break, so would be the end of the block.
+    // The fencepost alone: where memory is gone with the break, so would be the end of the block.
     heap.provider_mut().1 = WORD;
     // SAFETY: live, and so it stays.
     assert_eq!(unsafe { heap.reallocate(block, layout(3_000), 3_500) }, None);

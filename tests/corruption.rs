@@ -12,7 +12,7 @@ use crate::common::test_break::TestBreak;
 
 const USED: usize = 1;
 const PREV_USED: usize = 2;
-const FENCE: usize = 4;
+const FENCEPOST: usize = 4;
 
 /// A heap `used · free · used · free · used · top`, as the words of its memory.
 struct Victim<P: Variant> {
@@ -68,7 +68,7 @@ impl<P: Variant> Victim<P> {
         self.sizes[cell]
     }
 
-    fn fence(&self) -> usize {
+    fn fencepost(&self) -> usize {
         self.cells[5] + self.size(5)
     }
 }
@@ -100,9 +100,9 @@ fn corruption(at: usize, rule: Rule, expected: usize, found: usize) -> Expected 
 #[case(Plain, Small, Checked<Plain>)]
 fn an_overflow_into_the_next_header_is_found<P: Variant>() {
     let victim = Victim::<P>::new();
-    let (at, most) = (victim.cells[2], victim.fence() - victim.cells[2]);
+    let (at, most) = (victim.cells[2], victim.fencepost() - victim.cells[2]);
     // The largest size that a header can say.
-    let wild = (usize::MAX >> if P::GUARDED { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCE;
+    let wild = (usize::MAX >> if P::GUARDED { 16 } else { 0 }) & !(2 * WORD - 1) & !FENCEPOST;
     assert_eq!(victim.overwrite(at, wild), corruption(at, Rule::CellSize, most, wild));
     assert_eq!(victim.overwrite(at, 0), corruption(at, Rule::CellSize, most, 0));
     assert_eq!(
@@ -139,20 +139,26 @@ fn free_neighbours_are_found<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn an_overwritten_fence_is_found<P: Variant>() {
+fn an_overwritten_fencepost_is_found<P: Variant>() {
     let victim = Victim::<P>::new();
-    let fence = victim.fence();
-    assert_eq!(victim.overwrite(fence, 64 | USED | FENCE), corruption(fence, Rule::Fence, 0, 64));
-    assert_eq!(victim.overwrite(fence, 64 | USED), corruption(fence, Rule::Fence, 0, 64 | USED));
+    let fencepost = victim.fencepost();
+    assert_eq!(
+        victim.overwrite(fencepost, 64 | USED | FENCEPOST),
+        corruption(fencepost, Rule::Fencepost, 0, 64)
+    );
+    assert_eq!(
+        victim.overwrite(fencepost, 64 | USED),
+        corruption(fencepost, Rule::Fencepost, 0, 64 | USED)
+    );
 }
 
 #[case(Plain, Small, Checked<Plain>)]
 fn a_top_that_is_in_use_is_found<P: Variant>() {
     let victim = Victim::<P>::new();
-    let (top, fence) = (victim.cells[5], victim.fence());
-    let (header, behind) = (victim.read(top), victim.read(fence));
+    let (top, fencepost) = (victim.cells[5], victim.fencepost());
+    let (header, behind) = (victim.read(top), victim.read(fencepost));
     // SAFETY: an address in the victim's memory.
-    unsafe { victim.word(fence).write(behind | PREV_USED) };
+    unsafe { victim.word(fencepost).write(behind | PREV_USED) };
     assert_eq!(
         victim.overwrite(top, header | USED),
         corruption(victim.cells[0], Rule::Top, 0, top)
@@ -240,11 +246,11 @@ fn a_cell_that_was_never_counted_is_found<P: Variant>() {
 #[case(Plain, Small, Checked<Plain>)]
 fn a_used_cell_that_swallowed_its_neighbour_is_found<P: Variant>() {
     let victim = Victim::<P>::new();
-    // Cell 4 now reaches to the fence; the top is inside it.
+    // Cell 4 now reaches to the fencepost; the top is inside it.
     let (at, both) = (victim.cells[4], victim.size(4) + victim.size(5));
-    let fence = victim.read(victim.fence());
+    let fencepost = victim.read(victim.fencepost());
     // SAFETY: an address in the victim's memory.
-    unsafe { victim.word(victim.fence()).write(fence | PREV_USED) };
+    unsafe { victim.word(victim.fencepost()).write(fencepost | PREV_USED) };
     assert_eq!(
         victim.overwrite(at, both | USED),
         corruption(victim.cells[0], Rule::Top, 0, victim.cells[5])

@@ -44,7 +44,7 @@ fn the_break_moves_by_what_the_top_lacks_and_not_further<P: Variant>() {
     assert_eq!(
         (heap.stats().granted_bytes, top(&heap)),
         (UNIT + 100 * UNIT, 0),
-        "alignment, a cell, a fence"
+        "alignment, a cell, a fencepost"
     );
     heap.reserve(P::asking_for(50 * UNIT - WORD)).unwrap();
     assert_eq!(top(&heap), 50 * UNIT);

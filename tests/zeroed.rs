@@ -58,7 +58,7 @@ fn a_block_that_takes_the_whole_top<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn a_block_over_the_place_of_an_old_fence<P: Variant>() {
+fn a_block_over_the_place_of_an_old_fencepost<P: Variant>() {
     for step in [1, 2, 3, 100] {
         let mut heap = heap::<P>(1);
         for units in (10..400).step_by(step) {

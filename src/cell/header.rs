@@ -9,7 +9,7 @@ bitflags! {
     ///
     /// # Invariants
     ///
-    /// * `FENCE ⟹ USED`: a fencepost is never coalesced with a neighbour
+    /// * `FENCEPOST ⟹ USED`: a fencepost is never coalesced with a neighbour
     /// * `PREV_USED` of a cell `⟺ USED` of the cell before it; the first cell of a region has
     ///   `PREV_USED`
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ bitflags! {
         /// The header is a fencepost: it ends a region and is no cell. Its size is the distance to
         /// the next region's first cell, in bytes; 0 in the last region. A block with a mapping of
         /// its own also has such a header; its size is then the length of the mapping.
-        const FENCE = 1 << 2;
+        const FENCEPOST = 1 << 2;
     }
 }
 
@@ -73,8 +73,8 @@ impl Header {
     }
 
     /// Returns `true` if the header is a fencepost.
-    pub(crate) const fn is_fence(self) -> bool {
-        self.state().contains(State::FENCE)
+    pub(crate) const fn is_fencepost(self) -> bool {
+        self.state().contains(State::FENCEPOST)
     }
 
     /// Returns the header with `PREV_USED` set or cleared.
@@ -92,7 +92,7 @@ mod tests {
     fn size_and_state_are_independent() {
         let header = Header::new(7 * CELL_ALIGN, State::USED);
         assert_eq!(header.size(), 7 * CELL_ALIGN);
-        assert!(header.is_used() && !header.is_prev_used() && !header.is_fence());
+        assert!(header.is_used() && !header.is_prev_used() && !header.is_fencepost());
 
         let header = header.with_prev_used(true);
         assert_eq!(header.size(), 7 * CELL_ALIGN);

@@ -80,8 +80,8 @@ pub(crate) const MIN_CELL: usize = 4 * WORD;
 ///   other cell was written over it since, and
 /// * all its bytes, and the header that follows it, lie in one region of this heap.
 ///
-/// A fencepost is valid if [`write_fence`](Cell::write_fence) wrote it and no cell was written over
-/// it since. Unless a method says otherwise, it requires a valid cell.
+/// A fencepost is valid if [`write_fencepost`](Cell::write_fencepost) wrote it and no cell was
+/// written over it since. Unless a method says otherwise, it requires a valid cell.
 #[repr(transparent)]
 pub struct Cell<F>(NonNull<usize>, PhantomData<fn() -> F>);
 
@@ -116,7 +116,7 @@ impl<F> Cell<F> {
 
     /// Returns the distance from address `end` down to the highest fencepost that ends at or below
     /// it, in bytes.
-    pub(crate) const fn fence_offset(end: usize) -> usize {
+    pub(crate) const fn fencepost_offset(end: usize) -> usize {
         end % CELL_ALIGN + WORD
     }
 

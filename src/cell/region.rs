@@ -1,11 +1,11 @@
 //! Regions: contiguous memory, tiled by cells, that records where it begins and ends.
 //!
 //! ```text
-//!   start                                                              end
-//!   ┌╌╌╌╌╌╌╌┬──────┬───────┬──────┬───────┬────────────┬───────┬╌╌╌╌╌╌╌┐
-//!   ╎ slack │ head │ first │ cell │ cell  │    cell    │ fence │ slack ╎
-//!   └╌╌╌╌╌╌╌┴───┬──┴───────┴──────┴───────┴────────────┴───┬───┴╌╌╌╌╌╌╌┘
-//!               └─ bytes from `first` to `fence` ─────────►└─ bytes to the next region's cells
+//!   start                                                                  end
+//!   ┌╌╌╌╌╌╌╌┬──────┬───────┬──────┬───────┬────────────┬───────────┬╌╌╌╌╌╌╌┐
+//!   ╎ slack │ head │ first │ cell │ cell  │    cell    │ fencepost │ slack ╎
+//!   └╌╌╌╌╌╌╌┴───┬──┴───────┴──────┴───────┴────────────┴─────┬─────┴╌╌╌╌╌╌╌┘
+//!               └─ bytes from `first` to `fencepost` ───────►└─ bytes to the next region's cells
 //! ```
 //!
 //! *Slack* is the bytes at either end that are too few for a cell. A region that is added later and
@@ -30,16 +30,17 @@ const _: () = assert!(SLACK_AT_START + SLACK_AT_END < CELL_ALIGN && MIN_CELL <= 
 ///
 /// # Invariants
 ///
-/// * `first < fence`, or `first = fence` in a region that was given back down to its fencepost
+/// * `first < fencepost`, or `first = fencepost` in a region that was given back down to its
+///   fencepost
 /// * `start + WORD ≤ first < start + WORD + MIN_CELL`: room for the head
-/// * `fence + WORD ≤ end < fence + WORD + MIN_CELL`
+/// * `fencepost + WORD ≤ end < fencepost + WORD + MIN_CELL`
 pub(crate) struct Region<F> {
     /// Address of the first byte.
     pub(crate) start: usize,
     /// Lowest cell.
     pub(crate) first: Cell<F>,
     /// Fencepost: the lone header that ends the region.
-    pub(crate) fence: Cell<F>,
+    pub(crate) fencepost: Cell<F>,
     /// Address behind the last byte.
     pub(crate) end: usize,
 }
@@ -54,15 +55,15 @@ impl<F> Copy for Region<F> {}
 
 impl<F> PartialEq for Region<F> {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |region: &Self| (region.start, region.first, region.fence, region.end);
+        let parts = |region: &Self| (region.start, region.first, region.fencepost, region.end);
         parts(self) == parts(other)
     }
 }
 
 impl<F> fmt::Debug for Region<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { start, first, fence, end } = self;
-        write!(f, "Region({start:#x}..{end:#x}, cells {first:?}..{fence:?})")
+        let Self { start, first, fencepost, end } = self;
+        write!(f, "Region({start:#x}..{end:#x}, cells {first:?}..{fencepost:?})")
     }
 }
 
@@ -85,7 +86,7 @@ impl<F> Region<F> {
             head |= SLACK_AT_END;
             // SAFETY: the region is the heap's (this method's clause), and has at least one byte of
             // slack behind its fencepost. The slack is below `MIN_CELL`, so it fits into a byte.
-            unsafe { byte_behind_fence(self.fence).write(slack_at_end as u8) };
+            unsafe { byte_behind_fencepost(self.fencepost).write(slack_at_end as u8) };
         }
         // SAFETY: the type's invariant leaves room for the head, and the region is the heap's: this
         // method's clause.
@@ -102,8 +103,8 @@ impl<F> Region<F> {
         // SAFETY: `record` wrote the head (this function's clause).
         let head = unsafe { head_of(first).read() };
         // SAFETY: the head holds the distance from `first` to the fencepost of its region.
-        let fence = unsafe { first.offset(head & !(CELL_ALIGN - 1)) };
-        let (mut start, mut end) = (first.addr() - WORD, fence.addr() + WORD);
+        let fencepost = unsafe { first.offset(head & !(CELL_ALIGN - 1)) };
+        let (mut start, mut end) = (first.addr() - WORD, fencepost.addr() + WORD);
         if head & SLACK_AT_START != 0 {
             // SAFETY: the bit says that there is slack in front of the head; `record` wrote the
             // byte.
@@ -112,9 +113,9 @@ impl<F> Region<F> {
         if head & SLACK_AT_END != 0 {
             // SAFETY: the bit says that there is slack behind the fencepost; `record` wrote the
             // byte.
-            end += usize::from(unsafe { byte_behind_fence(fence).read() });
+            end += usize::from(unsafe { byte_behind_fencepost(fencepost).read() });
         }
-        Self { start, first, fence, end }
+        Self { start, first, fencepost, end }
     }
 
     /// Returns the length of all cells of a region, in bytes, as its head says. If the head was
@@ -130,7 +131,7 @@ impl<F> Region<F> {
 
     /// Returns the length of all cells together, in bytes.
     pub(crate) fn length(&self) -> usize {
-        self.fence.addr() - self.first.addr()
+        self.fencepost.addr() - self.first.addr()
     }
 
     /// Returns the length of the slack in front of the head, in bytes.
@@ -140,7 +141,7 @@ impl<F> Region<F> {
 
     /// Returns the length of the slack behind the fencepost, in bytes.
     fn slack_at_end(&self) -> usize {
-        self.end - (self.fence.addr() + WORD)
+        self.end - (self.fencepost.addr() + WORD)
     }
 }
 
@@ -168,10 +169,10 @@ unsafe fn byte_before_head<F>(first: Cell<F>) -> NonNull<u8> {
 ///
 /// # Safety
 ///
-/// `fence` ends a region with slack at its end.
-unsafe fn byte_behind_fence<F>(fence: Cell<F>) -> NonNull<u8> {
+/// `fencepost` ends a region with slack at its end.
+unsafe fn byte_behind_fencepost<F>(fencepost: Cell<F>) -> NonNull<u8> {
     // SAFETY: the region has slack behind its fencepost: this function's clause.
-    unsafe { fence.0.cast::<u8>().add(WORD) }
+    unsafe { fencepost.0.cast::<u8>().add(WORD) }
 }
 
 #[cfg(test)]
@@ -185,13 +186,13 @@ mod tests {
         for (slack_at_start, slack_at_end) in [(0, 0), (1, 0), (0, 1), (MIN_CELL - 1, MIN_CELL - 1)]
         {
             // SAFETY: both places lie inside `memory`.
-            let (first, fence) = unsafe {
+            let (first, fencepost) = unsafe {
                 let first = Cell::<()>::at(base.add(MIN_CELL + WORD));
                 (first, first.offset(3 * CELL_ALIGN))
             };
             let (start, end) =
-                (first.addr() - WORD - slack_at_start, fence.addr() + WORD + slack_at_end);
-            let region = Region { start, first, fence, end };
+                (first.addr() - WORD - slack_at_start, fencepost.addr() + WORD + slack_at_end);
+            let region = Region { start, first, fencepost, end };
             // SAFETY: the region lies inside `memory`, and is read as it was recorded.
             let read = unsafe {
                 region.record();

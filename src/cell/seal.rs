@@ -27,12 +27,12 @@ impl Header {
     /// Returns the header with the check bits for `address`, as the heap stores it there.
     pub(crate) const fn sealed(self, address: usize) -> Self {
         let bare = self.unsealed();
-        if self.is_fence() { bare } else { Self(bare.0 | mix(address, bare.0) & SEAL) }
+        if self.is_fencepost() { bare } else { Self(bare.0 | mix(address, bare.0) & SEAL) }
     }
 
     /// Returns the header without its check bits.
     pub(crate) const fn unsealed(self) -> Self {
-        if self.is_fence() { self } else { Self(self.0 & !SEAL) }
+        if self.is_fencepost() { self } else { Self(self.0 & !SEAL) }
     }
 }
 
@@ -45,8 +45,8 @@ mod tests {
     fn unsealing_restores_the_header() {
         let header = Header::new(100 * CELL_ALIGN, State::USED);
         assert_eq!(header.sealed(0x1008).unsealed(), header);
-        let fence = Header::new(usize::MAX & !(CELL_ALIGN - 1), State::USED | State::FENCE);
-        assert_eq!((fence.sealed(0x1008), fence.unsealed()), (fence, fence));
+        let fencepost = Header::new(usize::MAX & !(CELL_ALIGN - 1), State::USED | State::FENCEPOST);
+        assert_eq!((fencepost.sealed(0x1008), fencepost.unsealed()), (fencepost, fencepost));
     }
 
     #[test]

@@ -47,8 +47,9 @@ impl<F: Form> Cell<F> {
     /// * `prev_used` is `true` if and only if the cell before it is used, or there is none
     /// * if `hole > 0`, the next region's first cell lies `hole` bytes above, or the heap writes it
     ///   there before it follows the fencepost
-    pub(crate) unsafe fn write_fence(self, hole: usize, prev_used: bool) {
-        let header = Header::new(hole, State::USED.union(State::FENCE)).with_prev_used(prev_used);
+    pub(crate) unsafe fn write_fencepost(self, hole: usize, prev_used: bool) {
+        let header =
+            Header::new(hole, State::USED.union(State::FENCEPOST)).with_prev_used(prev_used);
         // SAFETY: the word at `self` is memory of this heap: this method's clause.
         unsafe { self.write_header(header) };
     }
@@ -61,7 +62,7 @@ impl<F: Form> Cell<F> {
     /// the heap makes it that before it follows the fencepost.
     pub(crate) unsafe fn lead_to(self, first: Self) {
         // SAFETY: `self` is a fencepost (this method's clause), and stays one behind the same cell.
-        unsafe { self.write_fence(first.addr() - self.addr(), self.header().is_prev_used()) };
+        unsafe { self.write_fencepost(first.addr() - self.addr(), self.header().is_prev_used()) };
     }
 
     /// Makes a fencepost the last one of the heap.
@@ -71,7 +72,7 @@ impl<F: Form> Cell<F> {
     /// `self` is a fencepost.
     pub(crate) unsafe fn lead_nowhere(self) {
         // SAFETY: `self` is a fencepost (this method's clause), and stays one behind the same cell.
-        unsafe { self.write_fence(0, self.header().is_prev_used()) };
+        unsafe { self.write_fencepost(0, self.header().is_prev_used()) };
     }
 
     /// Sets or clears `PREV_USED` in this header.

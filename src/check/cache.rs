@@ -123,7 +123,7 @@ pub(super) fn used_cell<B: Source, P: Tuning>(
     // SAFETY: there is room for a payload behind it, so it is a word of the heap.
     let header = unsafe { cell.header() };
     let is_size = (MIN_CELL..=room + WORD).contains(&header.size());
-    if !header.is_used() || header.is_fence() || !is_size {
+    if !header.is_used() || header.is_fencepost() || !is_size {
         return None;
     }
     // SAFETY: at most as far up as the fencepost of the region.

@@ -42,7 +42,7 @@ pub enum Rule {
     ///
     /// `at`: address of the fencepost. `expected`: 0. `found`: the header's word if it is no
     /// fencepost, or the size in the last fencepost.
-    Fence,
+    Fencepost,
     /// The head in front of a region's first cell holds the length of all its cells.
     ///
     /// `at`: address of the first cell. `expected`: bytes from the first cell to the first
@@ -235,9 +235,9 @@ impl Rule {
             Self::PrevUsed => "\"previous used\" in a header",
             Self::SizeAtEnd => "size at the end of a free cell",
             Self::FreeNeighbours => "use of the cell behind a free one",
-            Self::Fence => "header of the last fence",
+            Self::Fencepost => "header of the last fencepost",
             Self::Region => "length of a region",
-            Self::BreakRegion => "fence of the break's region",
+            Self::BreakRegion => "fencepost of the break's region",
             Self::RegionBytes => "bytes of all regions",
             Self::Top => "address of the top",
             Self::Links => "link of a free cell",

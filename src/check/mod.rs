@@ -42,14 +42,14 @@ struct Tally<P, T> {
     /// Free cell before the fencepost of the break's region.
     top: Option<Cell<P>>,
     /// Fencepost of the break's region.
-    breaks_fence: Option<Cell<P>>,
+    breaks_fencepost: Option<Cell<P>>,
     /// The layer's part.
     layer: T,
 }
 
 impl<P, T: Default> Default for Tally<P, T> {
     fn default() -> Self {
-        Self { used_bytes: 0, binned: 0, top: None, breaks_fence: None, layer: T::default() }
+        Self { used_bytes: 0, binned: 0, top: None, breaks_fencepost: None, layer: T::default() }
     }
 }
 
@@ -79,8 +79,8 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     verify(
         lowest,
         Rule::BreakRegion,
-        addr(space.extent().map(Extent::fence)),
-        addr(tally.breaks_fence),
+        addr(space.extent().map(Extent::fencepost)),
+        addr(tally.breaks_fencepost),
     )?;
     verify(lowest, Rule::Top, addr(tally.top), addr(chunks.top()))?;
     layer.check_before(chunks)?;
@@ -106,13 +106,13 @@ fn check_regions<B, P: Tuning, T: Default>(
 ) -> Result<Tally<P, T>, Corruption> {
     let (mut tally, mut first) = (Tally::default(), bounds.0);
     loop {
-        let fence = check_region(chunks, bounds, first, &mut tally)?;
-        if fence == bounds.1 {
+        let fencepost = check_region(chunks, bounds, first, &mut tally)?;
+        if fencepost == bounds.1 {
             break;
         }
         // SAFETY: `check_region` verified that this is a fencepost and leads to a place below the
         // last one; all first cells are exposed (the invariant of `Space`).
-        let Some(next) = (unsafe { fence.behind_hole() }) else { break };
+        let Some(next) = (unsafe { fencepost.behind_hole() }) else { break };
         first = next;
     }
     let space = chunks.space();
@@ -145,13 +145,13 @@ fn check_region<B, P: Tuning, T>(
         });
     }
     // SAFETY: `length` does not reach above the last fencepost, as checked before.
-    let fence = unsafe { first.offset(length) };
+    let fencepost = unsafe { first.offset(length) };
     let (mut cell, mut prev) = (first, None);
-    while cell != fence {
-        let header = check_header(fence, cell, prev)?;
+    while cell != fencepost {
+        let header = check_header(fencepost, cell, prev)?;
         // SAFETY: `check_header` verified that the cell ends inside the region.
         let next = unsafe { cell.next() };
-        if header.is_fence() {
+        if header.is_fencepost() {
             return Err(Corruption {
                 at: first.addr(),
                 rule: Rule::Region,
@@ -162,7 +162,7 @@ fn check_region<B, P: Tuning, T>(
             tally.used_bytes += header.size() - WORD;
         } else {
             verify(cell.addr(), Rule::SizeAtEnd, header.size(), size_before(next))?;
-            if next == fence && breaks.is_some() {
+            if next == fencepost && breaks.is_some() {
                 tally.top = Some(cell);
             } else {
                 tally.binned += 1;
@@ -170,20 +170,20 @@ fn check_region<B, P: Tuning, T>(
         }
         (cell, prev) = (next, Some(header));
     }
-    let header = check_header(fence, fence, prev)?;
-    let most = bounds.1.addr() - fence.addr();
+    let header = check_header(fencepost, fencepost, prev)?;
+    let most = bounds.1.addr() - fencepost.addr();
     if most == 0 {
-        verify(fence.addr(), Rule::Fence, 0, header.size())?;
+        verify(fencepost.addr(), Rule::Fencepost, 0, header.size())?;
     } else if header.size() < MIN_CELL || header.size() > most {
         return Err(Corruption {
-            at: fence.addr(),
+            at: fencepost.addr(),
             rule: Rule::CellSize,
             expected: most,
             found: header.size(),
         });
     }
-    tally.breaks_fence = tally.breaks_fence.or(breaks.map(|region| region.fence));
-    Ok(fence)
+    tally.breaks_fencepost = tally.breaks_fencepost.or(breaks.map(|region| region.fencepost));
+    Ok(fencepost)
 }
 
 /// Verifies the link to each free cell except the top, and the layer's view of each used cell.
@@ -196,7 +196,7 @@ fn check_inside<B: Source, P: Tuning, L: LayerRules<P>>(
 ) -> Result<(), Corruption> {
     for region in chunks.space().regions() {
         let mut cell = region.first;
-        while cell != region.fence {
+        while cell != region.fencepost {
             // SAFETY: `check_region` verified the headers of all cells of the region.
             let header = unsafe { cell.header() };
             if header.is_used() {
@@ -230,16 +230,16 @@ fn check_link_to<B, P: Tuning>(
 /// Returns `true` if `cell` lies at the address of a possible cell of this heap.
 fn is_inside<B, P: Tuning>(
     chunks: &Chunks<B, P>,
-    (first, last_fence): Bounds<P>,
+    (first, last_fencepost): Bounds<P>,
     cell: Cell<P>,
 ) -> bool {
-    let is_place = (first.addr()..last_fence.addr()).contains(&cell.addr())
+    let is_place = (first.addr()..last_fencepost.addr()).contains(&cell.addr())
         && (cell.addr() + WORD) % CELL_ALIGN == 0;
     is_place
         && chunks
             .space()
             .regions()
-            .any(|region| (region.first.addr()..region.fence.addr()).contains(&cell.addr()))
+            .any(|region| (region.first.addr()..region.fencepost.addr()).contains(&cell.addr()))
 }
 
 /// Verifies every list: its cells are free and of the list's class, and the lists have as many
@@ -280,9 +280,10 @@ fn check_bins<B, P: Tuning>(
     verify(bounds.0.addr(), Rule::Binned, binned, seen)
 }
 
-/// Verifies a header by itself and against the one before it, in the region that ends with `fence`.
+/// Verifies a header by itself and against the one before it, in the region that ends with
+/// `fencepost`.
 fn check_header<F: Form>(
-    fence: Cell<F>,
+    fencepost: Cell<F>,
     cell: Cell<F>,
     prev: Option<Header>,
 ) -> Result<Header, Corruption> {
@@ -290,12 +291,17 @@ fn check_header<F: Form>(
     // only sizes that this function has verified.
     let header = unsafe { cell.header() };
     let at = cell.addr();
-    if cell == fence {
-        if !header.is_fence() || !header.is_used() {
-            return Err(Corruption { at, rule: Rule::Fence, expected: 0, found: header.bits() });
+    if cell == fencepost {
+        if !header.is_fencepost() || !header.is_used() {
+            return Err(Corruption {
+                at,
+                rule: Rule::Fencepost,
+                expected: 0,
+                found: header.bits(),
+            });
         }
     } else {
-        let most = fence.addr() - at;
+        let most = fencepost.addr() - at;
         if header.size() < MIN_CELL || header.size() > most {
             return Err(Corruption {
                 at,

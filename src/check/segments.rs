@@ -43,7 +43,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         let Some(map) = self.pages.segments() else { return Ok(()) };
         for region in chunks.space().regions() {
             let (mut seen_to, mut cell) = (segment_of(&region), region.first);
-            while cell != region.fence {
+            while cell != region.fencepost {
                 let at = cell.payload().addr().get();
                 // SAFETY: a cell of a region that was walked before.
                 let header = unsafe { cell.header() };

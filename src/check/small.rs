@@ -272,12 +272,16 @@ pub(super) fn is_payload<B: Source, P: Tuning>(
     at % WORD == 0 && len <= room_from(chunks, at)
 }
 
-/// Returns how many bytes there are from `at` to the fencepost of its region, if a payload can begin
-/// there.
+/// Returns how many bytes there are from `at` to the fencepost of its region, if a payload can
+/// begin there.
 pub(crate) fn room_from<B, P: Tuning>(chunks: &Chunks<B, P>, at: usize) -> usize {
-    let mut places =
-        chunks.space().regions().map(|region| (region.first.addr() + WORD, region.fence.addr()));
-    places.find(|&(first, fence)| first <= at && at <= fence).map_or(0, |(_, fence)| fence - at)
+    let mut places = chunks
+        .space()
+        .regions()
+        .map(|region| (region.first.addr() + WORD, region.fencepost.addr()));
+    places
+        .find(|&(first, fencepost)| first <= at && at <= fencepost)
+        .map_or(0, |(_, fencepost)| fencepost - at)
 }
 
 /// The number of the block that begins so many bytes above the start of a run, if one does.

@@ -114,7 +114,7 @@ fn break_region_outside_the_regions_is_reported() {
     unsafe { region.record() };
     let first = heap.chunks().top();
     heap.parts().space.break_extent(first, 0);
-    assert_reported(&heap, Rule::BreakRegion, region.fence.addr(), 0);
+    assert_reported(&heap, Rule::BreakRegion, region.fencepost.addr(), 0);
 }
 
 #[test]

@@ -231,8 +231,10 @@ fn admit<B: Source, M: Map, P: Profile>(
 pub(crate) fn check_records<B, M: Map, P: Profile>(
     heap: &Unchecked<B, M, P>,
 ) -> Result<(), Corruption> {
-    let mut used =
-        heap.chunks().sound_cells().filter(|(_, header)| header.is_used() && !header.is_fence());
+    let mut used = heap
+        .chunks()
+        .sound_cells()
+        .filter(|(_, header)| header.is_used() && !header.is_fencepost());
     used.try_for_each(|(cell, header)| check_record(heap, cell, header))
 }
 

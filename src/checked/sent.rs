@@ -139,7 +139,7 @@ fn capacity_of_cell<F: Form>(
     // SAFETY: `locate` verified that the header lies in a segment, which is memory of a heap.
     let word = unsafe { cell.header_of_foreign_in_memory() };
     let (header, sealed) = (word.unsealed(), word.unsealed().sealed(cell.addr()));
-    if header.is_fence() || sealed != word {
+    if header.is_fencepost() || sealed != word {
         return Err(broken_header(cell, word.bits(), sealed.bits()));
     }
     let (capacity, least) = (header.size().saturating_sub(WORD), LEAST_CAPACITY);

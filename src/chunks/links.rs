@@ -133,8 +133,8 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// Makes the lists anew from the cells. `false` if headers are broken: then nothing is changed.
     pub(crate) fn rebuild_bins(&mut self) -> bool {
-        let Some((_, last_fence)) = self.space.bounds() else { return false };
-        if !self.walk_ends_at(last_fence) {
+        let Some((_, last_fencepost)) = self.space.bounds() else { return false };
+        if !self.walk_ends_at(last_fencepost) {
             return false;
         }
         self.bins.clear();

@@ -33,7 +33,7 @@ fn word_before<F: Form>(cell: Cell<F>) -> usize {
 
 /// Returns what follows a sound cell, or a sound fencepost.
 pub(crate) fn after<F: Form>(cell: Cell<F>, header: Header) -> Option<Cell<F>> {
-    if header.is_fence() {
+    if header.is_fencepost() {
         // SAFETY: a fencepost; all first cells are exposed.
         unsafe { cell.behind_hole() }
     } else {
@@ -47,14 +47,14 @@ impl<B, P: Tuning> Chunks<B, P> {
     /// break's, else O(regions).
     pub(crate) fn region_around(&self, address: usize) -> Option<Region<P>> {
         let holds =
-            |region: &Region<P>| (region.first.addr()..=region.fence.addr()).contains(&address);
+            |region: &Region<P>| (region.first.addr()..=region.fencepost.addr()).contains(&address);
         let breaks = self.space.extent().map(Extent::region).filter(holds);
         breaks.or_else(|| self.space.regions().find(holds))
     }
 
     /// Returns whether `len` bytes from an address on, at least one, lie in cells of one region.
     pub(crate) fn spans(&self, address: usize, len: usize) -> bool {
-        self.region_around(address).is_some_and(|region| len <= region.fence.addr() - address)
+        self.region_around(address).is_some_and(|region| len <= region.fencepost.addr() - address)
     }
 
     /// Returns the cells, in the order of addresses, up to the first whose header was overwritten.
@@ -63,7 +63,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         iter::from_fn(move || {
             let cell = at?;
             let header =
-                self.sound_header_or_fence(cell).ok().filter(|header| header.size() > 0)?;
+                self.sound_header_or_fencepost(cell).ok().filter(|header| header.size() > 0)?;
             at = after(cell, header);
             Some((cell, header))
         })
@@ -73,7 +73,7 @@ impl<B, P: Tuning> Chunks<B, P> {
     pub(crate) fn cell_around(&self, address: usize) -> Option<(Cell<P>, Header)> {
         let (cell, header) =
             self.sound_cells().find(|(cell, header)| address < cell.addr() + header.size())?;
-        (cell.addr() <= address && !header.is_fence()).then_some((cell, header))
+        (cell.addr() <= address && !header.is_fencepost()).then_some((cell, header))
     }
 
     /// Returns whether the first overwritten header is this one, or, if none is, whether it is the
@@ -85,7 +85,7 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// The header of a cell, if it is as the heap wrote it, as far as it tells by itself.
     ///
-    /// `cell` lies between the first cell and the last fence.
+    /// `cell` lies between the first cell and the last fencepost.
     pub(crate) fn sound_header(&self, cell: Cell<P>) -> Result<Header, Misuse> {
         let Some(region) = self.region_around(cell.addr()) else {
             return Err(broken_header(cell, 0, 0));
@@ -93,40 +93,40 @@ impl<B, P: Tuning> Chunks<B, P> {
         // SAFETY: inside the heap.
         let word = unsafe { cell.header_in_memory() };
         let header = word.unsealed();
-        if header.is_fence() {
+        if header.is_fencepost() {
             let expected =
-                Header::new(header.size(), header.state() - State::FENCE).sealed(cell.addr());
+                Header::new(header.size(), header.state() - State::FENCEPOST).sealed(cell.addr());
             return Err(broken_header(cell, word.bits(), expected.bits()));
         }
         if header.sealed(cell.addr()) != word {
             return Err(broken_header(cell, word.bits(), header.sealed(cell.addr()).bits()));
         }
-        let most = region.fence.addr() - cell.addr();
+        let most = region.fencepost.addr() - cell.addr();
         if header.size() < MIN_CELL || header.size() > most {
             return Err(broken_header(cell, header.size(), most));
         }
         Ok(header)
     }
 
-    /// [`sound_header`](Chunks::sound_header) for a place where there may be a fence.
-    pub(crate) fn sound_header_or_fence(&self, cell: Cell<P>) -> Result<Header, Misuse> {
-        if self.region_around(cell.addr()).is_none_or(|region| region.fence != cell) {
+    /// [`sound_header`](Chunks::sound_header) for a place where there may be a fencepost.
+    pub(crate) fn sound_header_or_fencepost(&self, cell: Cell<P>) -> Result<Header, Misuse> {
+        if self.region_around(cell.addr()).is_none_or(|region| region.fencepost != cell) {
             return self.sound_header(cell);
         }
-        // SAFETY: the fence of a region.
+        // SAFETY: the fencepost of a region.
         let header = unsafe { cell.header_in_memory() };
         let most = self
             .space
             .bounds()
-            .map_or(0, |(_, last_fence)| last_fence.addr())
+            .map_or(0, |(_, last_fencepost)| last_fencepost.addr())
             .saturating_sub(cell.addr());
         let size = if most == 0 { 0 } else { header.size().clamp(CELL_ALIGN, most) };
-        let fence =
-            Header::new(size, State::USED | State::FENCE).with_prev_used(header.is_prev_used());
-        if header == fence {
+        let fencepost =
+            Header::new(size, State::USED | State::FENCEPOST).with_prev_used(header.is_prev_used());
+        if header == fencepost {
             Ok(header)
         } else {
-            Err(broken_header(cell, header.bits(), fence.bits()))
+            Err(broken_header(cell, header.bits(), fencepost.bits()))
         }
     }
 
@@ -161,38 +161,40 @@ impl<B, P: Tuning> Chunks<B, P> {
         false
     }
 
-    /// The fences lead from region to region to the last one.
+    /// The fenceposts lead from region to region to the last one.
     fn sound_chain(&self) -> Result<(), Misuse> {
-        let Some((_, last_fence)) = self.space.bounds() else { return Ok(()) };
+        let Some((_, last_fencepost)) = self.space.bounds() else { return Ok(()) };
         let Some(last) = self.space.regions().last() else { return Ok(()) };
-        let fence = self.sound_header_or_fence(last.fence)?;
-        match after(last.fence, fence) {
+        let fencepost = self.sound_header_or_fencepost(last.fencepost)?;
+        match after(last.fencepost, fencepost) {
             // The way to the next region is right, but its head is not.
-            Some(first) if last.fence != last_fence => {
+            Some(first) if last.fencepost != last_fencepost => {
                 // SAFETY: `leads_on` came as far as this region.
-                let (found, expected) =
-                    (unsafe { Region::recorded_length(first) }, last_fence.addr() - first.addr());
+                let (found, expected) = (
+                    unsafe { Region::recorded_length(first) },
+                    last_fencepost.addr() - first.addr(),
+                );
                 Err(Misuse { at: first.addr() - WORD, ..broken_header(first, found, expected) })
             }
             _ => Ok(()),
         }
     }
 
-    /// The first cell of a region, if it is free, and the fence, with the cell before it.
+    /// The first cell of a region, if it is free, and the fencepost, with the cell before it.
     fn sound_ends(&self, region: &Region<P>) -> Result<(), Misuse> {
-        let first = self.sound_header_or_fence(region.first)?;
+        let first = self.sound_header_or_fencepost(region.first)?;
         if !first.is_used() {
             self.sound_free_cell(region.first, first)?;
         }
-        let fence = self.sound_header_or_fence(region.fence)?;
-        if fence.is_prev_used() { Ok(()) } else { self.sound_cell_before(region.fence) }
+        let fencepost = self.sound_header_or_fencepost(region.fencepost)?;
+        if fencepost.is_prev_used() { Ok(()) } else { self.sound_cell_before(region.fencepost) }
     }
 
     fn sound_cell(&self, cell: Cell<P>) -> Result<(), Misuse> {
         let header = self.sound_header(cell)?;
         // SAFETY: its size is right.
         let next = unsafe { cell.next() };
-        let behind = self.sound_header_or_fence(next)?;
+        let behind = self.sound_header_or_fencepost(next)?;
         if !behind.is_prev_used() {
             let expected = behind.with_prev_used(true).sealed(next.addr()).bits();
             return Err(broken_header(next, behind.sealed(next.addr()).bits(), expected));

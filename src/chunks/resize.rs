@@ -33,9 +33,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: `cell` is valid.
         let header = unsafe { cell.header() };
         let size = header.size();
-        // SAFETY: a valid cell is followed by another or by a fence.
+        // SAFETY: a valid cell is followed by another or by a fencepost.
         let behind = unsafe { cell.offset(size) };
-        // SAFETY: the cell, or the fence, behind.
+        // SAFETY: the cell, or the fencepost, behind.
         let mut free = unsafe { size_if_free(behind) };
         let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
         loop {
@@ -86,7 +86,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             // followed the whole.
             unsafe { self.coalesce(end, rest, true) };
         } else {
-            // SAFETY: the cell, or the fence, that followed the whole.
+            // SAFETY: the cell, or the fencepost, that followed the whole.
             unsafe { end.set_prev_used(true) };
         }
         self.counters.resized(size, used);
@@ -106,7 +106,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// are shorter than `needed`, also together with `behind` if that is free.
     unsafe fn move_break_behind(&mut self, cell: Cell<P>, behind: Cell<P>, needed: usize) {
         let Some(extent) = self.space.extent() else { return };
-        let is_last = self.top == Some(behind) || extent.fence() == behind;
+        let is_last = self.top == Some(behind) || extent.fencepost() == behind;
         // A segment never continues another one.
         if !B::CONTIGUOUS || !is_last || self.space.source().brk().addr() != extent.end() {
             return;
@@ -122,7 +122,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
 ///
 /// # Safety
 ///
-/// `cell` is valid, or a fence.
+/// `cell` is valid, or a fencepost.
 unsafe fn size_if_free<F: Form>(cell: Cell<F>) -> usize {
     // SAFETY: the caller's promise.
     let header = unsafe { cell.header() };

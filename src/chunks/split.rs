@@ -75,14 +75,14 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             unsafe { self.keep_as(cell, lead, false) };
         }
         self.counters.allocated(used);
-        // SAFETY: `used` up: still inside the free cell, or the cell, or fence, behind it.
+        // SAFETY: `used` up: still inside the free cell, or the cell, or fencepost, behind it.
         let behind = unsafe { start.offset(used) };
         if rest > 0 {
             // SAFETY: the upper part of the free cell, before what knew that a free cell precedes
             // it; it ends at the break if the whole did.
             unsafe { self.keep_as(behind, rest, was_top) };
         } else {
-            // SAFETY: the cell, or the fence, that followed the free cell.
+            // SAFETY: the cell, or the fencepost, that followed the free cell.
             unsafe { behind.set_prev_used(true) };
         }
         if was_top {
@@ -141,7 +141,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let (mut start, mut total) = (cell, size);
         // SAFETY: `size` up lies what follows the piece.
         let next = unsafe { cell.offset(size) };
-        // SAFETY: a valid cell or a fence.
+        // SAFETY: a valid cell or a fencepost.
         let header = unsafe { next.header() };
         let is_top = if header.is_used() {
             // SAFETY: the same.
@@ -160,7 +160,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             // SAFETY: `cell` is valid.
             if let Some(prev) = unsafe { cell.prev_if_free() } {
                 let size = cell.addr() - prev.addr();
-                // SAFETY: free, and not the top, which nothing but the fence follows: in its bin.
+                // SAFETY: free, and not the top, which nothing but the fencepost follows: in its
+                // bin.
                 unsafe { self.bins.remove(prev, size) };
                 (start, total) = (prev, total + size);
             }
@@ -176,7 +177,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// `cell` is valid, or a fence.
+    /// `cell` is valid, or a fencepost.
     pub(super) unsafe fn claim_if_free(&mut self, cell: Cell<P>) -> usize {
         // SAFETY: the caller's promise.
         let header = unsafe { cell.header() };
@@ -193,7 +194,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     }
 
     /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the
-    /// last fence follows.
+    /// last fencepost follows.
     ///
     /// # Safety
     ///
@@ -206,11 +207,12 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         unsafe { self.keep_as(cell, size, self.space.ends_at_break(next)) };
     }
 
-    /// [`keep`](Chunks::keep) where it is known whether the fence of the break's region follows.
+    /// [`keep`](Chunks::keep) where it is known whether the fencepost of the break's region
+    /// follows.
     ///
     /// # Safety
     ///
-    /// As for [`keep`](Chunks::keep); `is_top` tells whether that fence follows.
+    /// As for [`keep`](Chunks::keep); `is_top` tells whether that fencepost follows.
     #[inline(always)]
     pub(super) unsafe fn keep_as(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
         // SAFETY: this method's own contract.
@@ -298,11 +300,11 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if self.top.is_some() {
             return;
         }
-        let Some(fence) = self.space.extent().map(Extent::fence) else { return };
+        let Some(fencepost) = self.space.extent().map(Extent::fencepost) else { return };
         // SAFETY: the fencepost of a region.
-        if let Some(top) = unsafe { fence.prev_if_free() } {
+        if let Some(top) = unsafe { fencepost.prev_if_free() } {
             // SAFETY: a free cell that is not the top is in its bin.
-            unsafe { self.bins.remove(top, fence.addr() - top.addr()) };
+            unsafe { self.bins.remove(top, fencepost.addr() - top.addr()) };
             self.top = Some(top);
             if let Some(extent) = self.space.extent_mut() {
                 // In its bin it had links.
@@ -325,7 +327,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: what follows the cell.
         let behind = unsafe { cell.offset(size) };
         // SAFETY: a valid cell, or a fencepost.
-        let is_segment = unsafe { behind.header() }.is_fence();
+        let is_segment = unsafe { behind.header() }.is_fencepost();
         if is_segment {
             self.space.source_mut().note_free_segment();
         }

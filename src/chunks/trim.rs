@@ -73,7 +73,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             return true;
         }
         let size = |top: Cell<P>| {
-            self.space.extent().map_or(0, |extent| extent.fence().addr().wrapping_sub(top.addr()))
+            self.space
+                .extent()
+                .map_or(0, |extent| extent.fencepost().addr().wrapping_sub(top.addr()))
         };
         self.top.is_some_and(|top| size(top) >= self.trim.threshold)
     }
@@ -87,7 +89,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             return;
         }
         if let (Some(top), Some(extent)) = (self.top, self.space.extent()) {
-            let size = extent.fence().addr() - top.addr();
+            let size = extent.fencepost().addr() - top.addr();
             if size < self.trim.threshold || extent.is_pinned() {
                 return;
             }

@@ -43,7 +43,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let start = payload.addr().get();
         let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
         // If it took the whole top, the top's size at its end is now the block's last word.
-        let end = self.space.extent().map_or(0, |extent| extent.fence().addr());
+        let end = self.space.extent().map_or(0, |extent| extent.fencepost().addr());
         let last_word = end.saturating_sub(WORD).saturating_sub(start).max(dirty);
         // SAFETY: both ranges lie inside the block: `dirty ≤ size`, and `last_word < size` where it
         // is used.

@@ -106,7 +106,7 @@ impl Iterator for Cells<'_> {
         // SAFETY: `at` is a valid cell or fencepost: the heap is borrowed, so it does not change,
         // and the walk follows sizes and fenceposts.
         let header = unsafe { cell.header() };
-        if header.is_fence() {
+        if header.is_fencepost() {
             // SAFETY: the header is a fencepost; all first cells are exposed (the invariant of
             // `Space`).
             self.at = unsafe { cell.behind_hole() };

@@ -27,17 +27,17 @@ impl<B: Source, F: Form> Space<B, F> {
         let start = grant.cast::<u8>();
         let from = start.addr().get();
         let end = from + grant.len();
-        let highest = end - Cell::<F>::fence_offset(end);
+        let highest = end - Cell::<F>::fencepost_offset(end);
         if let Some(extent) = self.extent.as_mut().filter(|extent| extent.end() == from) {
             (extent.region.end, extent.brk) = (end, end);
-            let old = extent.fence();
+            let old = extent.fencepost();
             let length = highest - old.addr();
             if top.is_none() && length < MIN_CELL {
                 return None;
             }
             // SAFETY: `length` bytes above the former fencepost, below the end of the grant.
-            let fence = unsafe { old.offset(length) };
-            extent.region.fence = fence;
+            let fencepost = unsafe { old.offset(length) };
+            extent.region.fencepost = fencepost;
             let cell = match top {
                 Some(top) => {
                     // SAFETY: the former fencepost, which becomes the inside of the top.
@@ -50,8 +50,8 @@ impl<B: Source, F: Form> Space<B, F> {
                 }
             };
             // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
-            unsafe { fence.write_fence(0, false) };
-            return Some((cell, fence.addr() - cell.addr()));
+            unsafe { fencepost.write_fencepost(0, false) };
+            return Some((cell, fencepost.addr() - cell.addr()));
         }
         let lead = Cell::<F>::first_offset(from);
         let length = highest.wrapping_sub(from + lead);
@@ -62,11 +62,11 @@ impl<B: Source, F: Form> Space<B, F> {
         // SAFETY: the grant is longer than the lead.
         let first = Cell::at(unsafe { start.byte_add(lead) });
         // SAFETY: `length` bytes above the first cell, below the end of the grant.
-        let fence = unsafe { first.offset(length) };
+        let fencepost = unsafe { first.offset(length) };
         // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
-        unsafe { fence.write_fence(0, false) };
+        unsafe { fencepost.write_fencepost(0, false) };
         first.expose();
-        let region = Region { start: from, first, fence, end };
+        let region = Region { start: from, first, fencepost, end };
         let fresh = fresh_above_header(first, from);
         match self.extent.replace(Extent { region, floor: from, brk: end, fresh }) {
             None => self.lowest = Some(first),
@@ -74,7 +74,7 @@ impl<B: Source, F: Form> Space<B, F> {
                 // SAFETY: all of it is memory of the heap.
                 unsafe { old.region.record() };
                 // SAFETY: its fencepost.
-                unsafe { old.region.fence.lead_to(first) };
+                unsafe { old.region.fencepost.lead_to(first) };
             }
         }
         Some((first, length))

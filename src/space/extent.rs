@@ -34,8 +34,8 @@ impl<F> Extent<F> {
         self.region
     }
 
-    pub(crate) const fn fence(&self) -> Cell<F> {
-        self.region.fence
+    pub(crate) const fn fencepost(&self) -> Cell<F> {
+        self.region.fencepost
     }
 
     /// Returns the address at which a grant must start to extend the region.

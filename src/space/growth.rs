@@ -20,12 +20,12 @@ impl<B: Source, F: Form> Space<B, F> {
     /// request, if no foreign code moves it meanwhile; 0 if one does already. `top` is the free
     /// cell at the end. `None`: no address space is large enough.
     pub(crate) fn missing_for(&self, request: Request, top: Option<Cell<F>>) -> Option<usize> {
-        let fits = |top: Cell<F>, fence: Cell<F>| {
-            request.fit(top.addr(), fence.addr() - top.addr()).is_some()
+        let fits = |top: Cell<F>, fencepost: Cell<F>| {
+            request.fit(top.addr(), fencepost.addr() - top.addr()).is_some()
         };
         if !B::CONTIGUOUS {
             if let (Some(top), Some(extent)) = (top, &self.extent) {
-                if fits(top, extent.fence()) {
+                if fits(top, extent.fencepost()) {
                     return Some(0);
                 }
             }
@@ -36,10 +36,10 @@ impl<B: Source, F: Form> Space<B, F> {
         let (cell, end) = match &self.extent {
             // The next grant is merged with the top.
             Some(extent) if extent.end() == brk => {
-                (top.unwrap_or(extent.fence()).addr(), extent.fence().addr() + WORD)
+                (top.unwrap_or(extent.fencepost()).addr(), extent.fencepost().addr() + WORD)
             }
             // A top that cannot grow must do as it is.
-            Some(extent) if top.is_some_and(|top| fits(top, extent.fence())) => return Some(0),
+            Some(extent) if top.is_some_and(|top| fits(top, extent.fencepost())) => return Some(0),
             _ => (brk.checked_add(Cell::<F>::first_offset(brk))?, brk),
         };
         let needed =

@@ -65,16 +65,17 @@ impl<F: Form> Piece<F> {
     pub(super) fn joint(&self) -> Option<Joint<F>> {
         let (below, above) = (self.touching_below(), self.touching_above());
         // SAFETY: the fencepost of a region.
-        let free_below = below.is_some_and(|below| !unsafe { below.fence.header() }.is_prev_used());
+        let free_below =
+            below.is_some_and(|below| !unsafe { below.fencepost.header() }.is_prev_used());
         // SAFETY: the first cell of a region.
         let free_above = above.is_some_and(|above| !unsafe { above.first.header() }.is_used());
         let lowest = match below {
-            Some(below) => below.fence.addr(),
+            Some(below) => below.fencepost.addr(),
             None => self.start().checked_add(Cell::<F>::first_offset(self.start()))?,
         };
         let highest = match above {
             Some(above) => above.first.addr(),
-            None => self.end.checked_sub(Cell::<F>::fence_offset(self.end))?,
+            None => self.end.checked_sub(Cell::<F>::fencepost_offset(self.end))?,
         };
         let start = below.map_or(self.start(), |below| below.start);
         let end = above.map_or(self.end, |above| above.end);
@@ -87,7 +88,7 @@ impl<F: Form> Piece<F> {
             return Some(Joint { region, span: None });
         }
         let from = match below {
-            Some(below) => below.fence,
+            Some(below) => below.fencepost,
             // SAFETY: the first cell's place, in the piece, or the first cell of what it touches.
             None => Cell::at(unsafe { self.start.byte_add(lowest - self.start()) }),
         };
@@ -97,8 +98,8 @@ impl<F: Form> Piece<F> {
             None => unsafe { from.offset(length) },
         };
         let first = below.map_or(from, |below| below.first);
-        let fence = above.map_or(to, |above| above.fence);
-        let region = Region { start, first, fence, end };
+        let fencepost = above.map_or(to, |above| above.fencepost);
+        let region = Region { start, first, fencepost, end };
         Some(Joint { region, span: Some((from, to)) })
     }
 }
@@ -179,7 +180,7 @@ impl<B: Source, F: Form> Space<B, F> {
         let (below, above) = (piece.touching_below(), piece.touching_above());
         if let (Some((_, to)), None) = (span, above) {
             // SAFETY: the last whole word of the piece, in no cell. A free cell will precede it.
-            unsafe { to.write_fence(0, false) };
+            unsafe { to.write_fencepost(0, false) };
         }
         self.link(piece, &region);
         span.map(|(from, to)| Joined {
@@ -218,8 +219,8 @@ impl<B: Source, F: Form> Space<B, F> {
         // SAFETY: all of it is memory of the heap.
         unsafe { region.record() };
         // SAFETY: the fencepost of a region; all first cells are exposed.
-        if unsafe { region.fence.behind_hole() }.is_none() {
-            self.last = Some(region.fence);
+        if unsafe { region.fencepost.behind_hole() }.is_none() {
+            self.last = Some(region.fencepost);
         }
     }
 
@@ -241,16 +242,16 @@ impl<B: Source, F: Form> Space<B, F> {
         match (piece.touching_below(), piece.below) {
             (Some(_), _) => {}
             // SAFETY: the fencepost of the region below.
-            (None, Some(below)) => unsafe { below.fence.lead_to(region.first) },
+            (None, Some(below)) => unsafe { below.fencepost.lead_to(region.first) },
             (None, None) => self.lowest = Some(region.first),
         }
         if let (None, Some(above)) = (piece.touching_above(), piece.above) {
             // SAFETY: the region's fencepost, and the first cell of the one above.
-            unsafe { region.fence.lead_to(above.first) };
+            unsafe { region.fencepost.lead_to(above.first) };
         }
         // SAFETY: the region's fencepost; all first cells are exposed.
-        if unsafe { region.fence.behind_hole() }.is_none() {
-            self.last = Some(region.fence).filter(|_| !self.is_breaks(region));
+        if unsafe { region.fencepost.behind_hole() }.is_none() {
+            self.last = Some(region.fencepost).filter(|_| !self.is_breaks(region));
         }
     }
 }

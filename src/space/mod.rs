@@ -14,8 +14,8 @@
 //!   take_out a segment leaves                                                           segments.rs
 //! ```
 //!
-//! Rules of this folder: it knows regions with their heads and fenceposts, and the provider. What is
-//! in a region, used or free, is for its user, [`Chunks`](crate::chunks::Chunks): a join returns
+//! Rules of this folder: it knows regions with their heads and fenceposts, and the provider. What
+//! is in a region, used or free, is for its user, [`Chunks`](crate::chunks::Chunks): a join returns
 //! the span that has become free, and nothing here looks at bins or the top.
 
 mod add_region;
@@ -133,16 +133,16 @@ impl<B, F> Space<B, F> {
         Some((found, expected))
     }
 
-    /// Returns whether the fencepost `fence` ends the break's region.
+    /// Returns whether `fencepost` ends the break's region.
     #[inline(always)]
-    pub(crate) fn ends_at_break(&self, fence: Cell<F>) -> bool {
-        self.extent.as_ref().is_some_and(|extent| extent.fence() == fence)
+    pub(crate) fn ends_at_break(&self, fencepost: Cell<F>) -> bool {
+        self.extent.as_ref().is_some_and(|extent| extent.fencepost() == fencepost)
     }
 
     /// Returns the first cell of the lowest region and the fencepost of the highest; `None`: there
     /// is no region.
     pub(crate) fn bounds(&self) -> Option<(Cell<F>, Cell<F>)> {
-        self.lowest.zip(self.last.or(self.extent.as_ref().map(Extent::fence)))
+        self.lowest.zip(self.last.or(self.extent.as_ref().map(Extent::fencepost)))
     }
 
     /// Returns whether a region is the one whose end the break moves, or the last segment.
@@ -172,7 +172,7 @@ impl<B, F: Form> Space<B, F> {
             return None;
         }
         // SAFETY: the fencepost of a region; all first cells are exposed.
-        let first = unsafe { region.fence.behind_hole() }?;
+        let first = unsafe { region.fencepost.behind_hole() }?;
         Some(self.region_of(first))
     }
 
@@ -185,14 +185,17 @@ impl<B, F: Form> Space<B, F> {
     /// told: to a region that ends inside the heap.
     fn leads_on(&self, region: &Region<F>) -> bool {
         let Some((_, last)) = self.bounds() else { return false };
-        let Some(most) = last.addr().checked_sub(region.fence.addr()) else { return false };
+        let Some(most) = last.addr().checked_sub(region.fencepost.addr()) else { return false };
         // SAFETY: the fencepost of a region.
-        let fence = unsafe { region.fence.header() };
-        if !fence.is_fence() || !fence.is_used() || !(CELL_ALIGN..=most).contains(&fence.size()) {
+        let fencepost = unsafe { region.fencepost.header() };
+        if !fencepost.is_fencepost()
+            || !fencepost.is_used()
+            || !(CELL_ALIGN..=most).contains(&fencepost.size())
+        {
             return false;
         }
         // SAFETY: a fencepost; all first cells are exposed.
-        let Some(first) = (unsafe { region.fence.behind_hole() }) else { return false };
+        let Some(first) = (unsafe { region.fencepost.behind_hole() }) else { return false };
         // SAFETY: not above the last fencepost, and aligned: memory of the heap, if the fencepost
         // is right.
         let length = || unsafe { Region::recorded_length(first) };

@@ -36,12 +36,12 @@ impl<B: Source, F: Form> Space<B, F> {
         match (below, above) {
             (None, _) => self.lowest = above.map(|above| above.first),
             // SAFETY: the fencepost of the region below.
-            (Some(below), Some(above)) => unsafe { below.fence.lead_to(above.first) },
+            (Some(below), Some(above)) => unsafe { below.fencepost.lead_to(above.first) },
             // SAFETY: the same.
-            (Some(below), None) => unsafe { below.fence.lead_nowhere() },
+            (Some(below), None) => unsafe { below.fencepost.lead_nowhere() },
         }
         if above.is_none() {
-            self.last = below.filter(|below| !self.is_breaks(below)).map(|below| below.fence);
+            self.last = below.filter(|below| !self.is_breaks(below)).map(|below| below.fencepost);
         }
         let len = region.end - region.start;
         self.granted -= len;

@@ -44,7 +44,7 @@ impl<B: Source, F: Form> Space<B, F> {
         let by = if all { region.end - region.start } else { self.surplus(top, extent, keep)? };
         // Once the memory is gone, the fencepost cannot be read.
         // SAFETY: the region's fencepost; all first cells are exposed.
-        let above = unsafe { region.fence.behind_hole() };
+        let above = unsafe { region.fencepost.behind_hole() };
         // SAFETY: the `by` bytes below the break were granted; they are the upper part of the free
         // top and the fencepost behind it.
         unsafe { self.source.lower(by) }.ok()?;
@@ -54,20 +54,20 @@ impl<B: Source, F: Form> Space<B, F> {
             return Some((by, Lowered::Nothing));
         }
         let end = region.end - by;
-        let left = end - Cell::<F>::fence_offset(end) - top.addr();
+        let left = end - Cell::<F>::fencepost_offset(end) - top.addr();
         let left = if left < MIN_CELL { 0 } else { left };
         // SAFETY: `left` bytes above the top's start, still below the new end.
-        let fence = unsafe { top.offset(left) };
+        let fencepost = unsafe { top.offset(left) };
         if let Some(extent) = &mut self.extent {
             extent.brk = end;
-            extent.region.fence = fence;
+            extent.region.fencepost = fencepost;
             extent.region.end = end;
             extent.fresh = extent.fresh.min(end);
         }
-        let hole = above.map_or(0, |above| above.addr() - fence.addr());
+        let hole = above.map_or(0, |above| above.addr() - fencepost.addr());
         // SAFETY: in the former top, so in no cell. The cell before it is used, unless it is the
         // rest of the top.
-        unsafe { fence.write_fence(hole, left == 0) };
+        unsafe { fencepost.write_fencepost(hole, left == 0) };
         Some((by, Lowered::Rest(top, left)))
     }
 

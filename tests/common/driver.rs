@@ -298,7 +298,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let (start, end) = (base.addr(), base.addr() + len);
         // SAFETY: it is nobody else's from now on, and all the memory of a case is one piece.
         match unsafe { self.heap.add_region(base, len) } {
-            // Head, fence and slack of what it touches can be gained beside it.
+            // Head, fencepost and slack of what it touches can be gained beside it.
             Some(gained) => {
                 assert!(gained <= len + 5 * (2 * size_of::<usize>()), "{gained} of {len} bytes")
             }

@@ -34,7 +34,7 @@ pub const HEAP: &[Seed] = seeds!("heap":
     "slack-of-unaligned-regions-is-found",
     "trim-leaves-less-than-a-cell",
     "zeroed-after-move-down",
-    "zeroed-over-old-fence",
+    "zeroed-over-old-fencepost",
 );
 
 pub const SIMPLE_HEAP: &[Seed] = seeds!("simple_heap":

@@ -193,7 +193,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
     }
 
     fn assert_one_free_cell_a_region(&self) {
-        // A region that was given back down to its fence has no cell at all.
+        // A region that was given back down to its fencepost has no cell at all.
         let states: Vec<_> = self.cells().map(|cell| cell.state).collect();
         for (index, region) in states.split(|state| *state == CellState::Hole).enumerate() {
             let is_free = matches!(region, [] | [CellState::Free | CellState::Top]);
