@@ -8,11 +8,13 @@ use brkalloc::{CellState, MisuseKind, RegionError};
 
 use crate::common::case;
 use crate::common::misuse::{
-    Bench, CheckedVariant, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, the_report,
+    Bench, CheckedVariant, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, reported,
+    the_report,
 };
 use crate::common::prelude::*;
 use crate::common::profile::WORD;
-use crate::common::regions::PAGE;
+use crate::common::regions::{PAGE, RegionHeap, allocate, heap};
+use crate::common::test_break::Part;
 
 /// A heap with three free cells of one bin, the last freed first.
 fn three_in_a_bin<P: CheckedVariant>() -> (Bench<P>, [NonNull<u8>; 3], Layout) {
@@ -226,4 +228,28 @@ fn ends_of_regions_are_not_joined_once_overwritten<P: CheckedVariant>() {
             assert_eq!(regions.heap.stats().free_cells, 1);
         }
     }
+}
+
+#[case(Checked<Plain>, Checked<Small>)]
+fn a_fencepost_that_leads_into_a_hole_is_reported<P: CheckedVariant>() {
+    let mut heap = heap::<P>();
+    P::note_misuses(&mut heap);
+    reported();
+    let memory = allocate(&mut heap, 100);
+    heap.provider_mut().foreign_up(PAGE);
+    allocate(&mut heap, PAGE);
+    let hole = heap.cells().find(|cell| cell.state == CellState::Hole).expect("two regions");
+    let right = read(memory, hole.address);
+    let wrong = right - hole.size + 4 * WORD;
+    let (base, len) = heap.provider_mut().hand_over(1, Part::Whole, 0).unwrap();
+    // SAFETY: the memory between the regions was handed over to the heap.
+    let add = |heap: &mut RegionHeap<P>| unsafe { heap.add_region(base, len) };
+    overwrite(memory, hole.address, wrong);
+    assert_eq!(add(&mut heap), Err(RegionError::Overwritten));
+    let block =
+        NonNull::new(memory.as_ptr().with_addr(hole.payload())).expect("a place in the heap");
+    assert_eq!(the_report(), misuse(MisuseKind::Header, block, hole.address, wrong, right));
+    overwrite(memory, hole.address, right);
+    add(&mut heap).unwrap();
+    heap.check().unwrap();
 }

@@ -8,6 +8,7 @@ use brkalloc::{Break, CellState, Corruption, Heap, NoMap, Rule};
 use crate::common::case;
 use crate::common::prelude::*;
 use crate::common::profile::{Variant, WORD};
+use crate::common::regions::PAGE;
 use crate::common::test_break::TestBreak;
 
 const USED: usize = 1;
@@ -150,6 +151,36 @@ fn an_overwritten_fencepost_is_found<P: Variant>() {
         victim.overwrite(fencepost, 64 | USED),
         corruption(fencepost, Rule::Fencepost, 0, 64 | USED)
     );
+}
+
+/// Only the first cell of the upper region may follow: every other place is foreign, or inside that
+/// region, and is not read.
+#[case(Plain, Small, Checked<Plain>)]
+fn an_overwritten_fencepost_is_not_followed_into_a_hole<P: Variant>() {
+    let mut brk = TestBreak::new(16 * PAGE, 0);
+    let memory: *mut usize = brk.end().cast();
+    brk.granule = PAGE;
+    let mut heap = Heap::<_, NoMap, P>::with_profile(brk, NoMap);
+    // SAFETY: the heap outlives the block.
+    unsafe { heap.allocate(layout()) }.expect("there is room");
+    heap.provider_mut().foreign_up(2 * PAGE);
+    heap.reserve(2 * PAGE).unwrap();
+    heap.check().unwrap();
+    let hole = heap.cells().find(|cell| cell.state == CellState::Hole).expect("two regions");
+    let fencepost = memory.with_addr(hole.address);
+    for size in [4 * WORD, PAGE, 2 * PAGE, hole.size - 2 * WORD, hole.size + 2 * WORD] {
+        // SAFETY: the fencepost is in the heap's memory, and no other code uses the heap.
+        unsafe {
+            let right = fencepost.read();
+            fencepost.write(right - hole.size + size);
+            assert_eq!(
+                heap.check().expect_err("the fencepost is wrong"),
+                corruption(hole.address, Rule::CellSize, hole.size, size)
+            );
+            fencepost.write(right);
+        }
+        heap.check().unwrap();
+    }
 }
 
 #[case(Plain, Small, Checked<Plain>)]

@@ -26,16 +26,23 @@ fn heap<P: Variant>(len: usize) -> TestHeap<P> {
 
 /// Blocks of these sizes come, one by one, and go in the same order.
 fn come_and_go<P: Variant>(heap: &mut TestHeap<P>, sizes: &[usize]) {
-    // SAFETY: the heap outlives the blocks, each of which is freed once.
-    let blocks: Vec<NonNull<u8>> = sizes
-        .iter()
-        .map(|&size| unsafe { heap.allocate(layout(size)) }.expect("there is enough"))
-        .collect();
+    let allocate = |&size: &usize| {
+        // SAFETY: the heap outlives the block: the caller keeps the heap, and the loop below frees
+        // the block.
+        unsafe { heap.allocate(layout(size)) }.expect("there is enough")
+    };
+    let blocks: Vec<NonNull<u8>> = sizes.iter().map(allocate).collect();
     for (block, &size) in blocks.into_iter().zip(sizes) {
-        // SAFETY: live until now.
+        // SAFETY: the block is live, and has this layout.
         unsafe { heap.deallocate(block, layout(size)) };
     }
     assert_eq!(heap.stats().live_cells, 0);
+}
+
+/// Allocates blocks of one size until the heap refuses one.
+fn fill<P: Variant>(heap: &mut TestHeap<P>, size: usize) -> Vec<NonNull<u8>> {
+    // SAFETY: the heap outlives the block: the caller keeps the heap while it uses the blocks.
+    core::iter::from_fn(|| unsafe { heap.allocate(layout(size)) }).collect()
 }
 
 /// Every way to ask for these sizes is answered as a fresh heap of `len` bytes answers, whatever
@@ -83,12 +90,9 @@ fn a_large_request_is_granted_after_many_small_blocks_came_and_went<P: Variant>(
 fn a_refused_request_is_refused_again<P: Variant>() {
     for size in [24, 100, 1_000, 3_000] {
         let mut heap = heap::<P>(64 << 10);
-        // SAFETY: the heap outlives the case.
-        let blocks: Vec<_> =
-            core::iter::from_fn(|| unsafe { heap.allocate(layout(size)) }).collect();
-        for (index, block) in blocks.into_iter().enumerate() {
+        for (index, block) in fill(&mut heap, size).into_iter().enumerate() {
             if index % 2 == 0 {
-                // SAFETY: live until now.
+                // SAFETY: the block is live, and has this layout.
                 unsafe { heap.deallocate(block, layout(size)) };
             }
         }
@@ -109,11 +113,10 @@ fn a_full_heap_of_any_length_is_empty_again<P: Variant>() {
             (0..len).rev().find(|&size| Request::Allocate.is_granted(&mut heap::<P>(len), size));
         for size in [16, 64, 600, 2_000] {
             let mut heap = heap::<P>(len);
-            // SAFETY: the heap outlives the case.
-            let blocks: Vec<_> =
-                core::iter::from_fn(|| unsafe { heap.allocate(layout(size)) }).collect();
-            // SAFETY: live until now.
-            blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout(size)) });
+            for block in fill(&mut heap, size) {
+                // SAFETY: the block is live, and has this layout.
+                unsafe { heap.deallocate(block, layout(size)) };
+            }
             let is_granted = most.is_none_or(|most| Request::Allocate.is_granted(&mut heap, most));
             assert!(is_granted, "{most:?} bytes of {len} after blocks of {size}");
         }

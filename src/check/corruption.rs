@@ -19,7 +19,8 @@ pub enum Rule {
     /// `at` and `found`: address of the break. `expected`: lowest address that is allowed.
     BreakBelowHeap,
     /// A cell has at least the minimum size and ends at or below its region's fencepost. A hole has
-    /// at least that size too, and ends at or below the last fencepost.
+    /// at least that size too, and ends at or below the last fencepost and the first cell of the
+    /// break's region; at that cell exactly, if no third region exists.
     ///
     /// `at`: address of the header. `expected`: maximum size, in bytes. `found`: size in the
     /// header.

@@ -110,8 +110,8 @@ fn check_regions<B, P: Tuning, T: Default>(
         if fencepost == bounds.1 {
             break;
         }
-        // SAFETY: `check_region` verified that this is a fencepost and leads to a place below the
-        // last one; all first cells are exposed (the invariant of `Space`).
+        // SAFETY: `check_region` verified that this is a fencepost and, by `Space::hole_behind`,
+        // where it leads; all first cells are exposed (the invariant of `Space`).
         let Some(next) = (unsafe { fencepost.behind_hole() }) else { break };
         first = next;
     }
@@ -171,14 +171,14 @@ fn check_region<B, P: Tuning, T>(
         (cell, prev) = (next, Some(header));
     }
     let header = check_header(fencepost, fencepost, prev)?;
-    let most = bounds.1.addr() - fencepost.addr();
-    if most == 0 {
+    let hole = chunks.space().hole_behind(&chunks.space().region_of(first));
+    if fencepost == bounds.1 {
         verify(fencepost.addr(), Rule::Fencepost, 0, header.size())?;
-    } else if header.size() < MIN_CELL || header.size() > most {
+    } else if !hole.contains(&header.size()) {
         return Err(Corruption {
             at: fencepost.addr(),
             rule: Rule::CellSize,
-            expected: most,
+            expected: *hole.end(),
             found: header.size(),
         });
     }

@@ -25,7 +25,7 @@ use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
 use crate::small::Run;
-use crate::small::segments::SegmentMap;
+use crate::small::segments::{SegmentMap, UNIT};
 use crate::unchecked::Unchecked;
 
 /// Verifies a block of another heap and marks it as sent.
@@ -142,13 +142,26 @@ fn capacity_of_cell<F: Form>(
     if header.is_fencepost() || sealed != word {
         return Err(broken_header(cell, word.bits(), sealed.bits()));
     }
-    let (capacity, least) = (header.size().saturating_sub(WORD), LEAST_CAPACITY);
-    if capacity < least
-        || !cell.addr().checked_add(header.size()).is_some_and(|end| is_inside(end - 1))
-    {
-        return Err(broken_header(cell, header.size(), least + WORD));
+    let (size, least) = (header.size(), LEAST_CAPACITY + WORD);
+    if size < least {
+        return Err(broken_header(cell, size, least));
     }
-    if header.is_used() { Ok(capacity) } else { Err(freed_by_header(cell, header)) }
+    if !cell.addr().checked_add(size).is_some_and(|end| is_inside(end - 1)) {
+        return Err(broken_header(cell, size, room_for(cell, is_inside)));
+    }
+    if header.is_used() { Ok(size - WORD) } else { Err(freed_by_header(cell, header)) }
+}
+
+/// Returns the bytes from a cell to the fencepost of its segment: the maximum size of the cell.
+/// O(units of the segment).
+fn room_for<F>(cell: Cell<F>, is_inside: impl Fn(usize) -> bool) -> usize {
+    let mut end = cell.addr().next_multiple_of(UNIT);
+    while is_inside(end) {
+        end += UNIT;
+    }
+    // The parent's next header is in the last word.
+    let end = end - WORD;
+    end - Cell::<F>::fencepost_offset(end) - cell.addr()
 }
 
 /// Frees a block of this heap that another thread has [sent](send). If the block was written to
@@ -201,5 +214,34 @@ fn examine_sent<B, M: Map, P: Profile>(
         },
         Some((layout, false)) => Err(freed_by_record(guarded, layout)),
         _ => written(guarded.check_addr(), record.check, record.check_of(address)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::MIN_CELL;
+    use crate::profile::{Checked, Plain};
+
+    #[test]
+    fn a_wrong_size_is_reported_with_the_limit_it_exceeds() {
+        let mut memory = [0_u128; 2];
+        let cell = Cell::<Checked<Plain>>::at_payload(NonNull::from(&mut memory[1]).cast());
+        // A segment of two units, with the cell in the first one.
+        let end = cell.addr().next_multiple_of(UNIT) + UNIT;
+        let most = end - WORD - Cell::<()>::fencepost_offset(end - WORD) - cell.addr();
+        let capacity = |size| {
+            // SAFETY: the header lies in `memory`; the test reads nothing behind it.
+            unsafe { cell.write_used(size, true) };
+            capacity_of_cell(cell, |address| address < end).map_err(|misuse| {
+                assert_eq!((misuse.kind, misuse.found), (MisuseKind::Header, size));
+                misuse.expected
+            })
+        };
+        let least = LEAST_CAPACITY + WORD;
+        assert_eq!(capacity(MIN_CELL), Err(least));
+        assert_eq!(capacity(least.next_multiple_of(CELL_ALIGN)), Ok(LEAST_CAPACITY + WORD));
+        assert_eq!(capacity(most), Ok(most - WORD));
+        assert_eq!(capacity(most + UNIT), Err(most));
     }
 }

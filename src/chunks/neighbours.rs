@@ -110,17 +110,13 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// [`sound_header`](Chunks::sound_header) for a place where there may be a fencepost.
     pub(crate) fn sound_header_or_fencepost(&self, cell: Cell<P>) -> Result<Header, Misuse> {
-        if self.region_around(cell.addr()).is_none_or(|region| region.fencepost != cell) {
-            return self.sound_header(cell);
-        }
-        // SAFETY: the fencepost of a region.
+        let around = self.region_around(cell.addr()).filter(|region| region.fencepost == cell);
+        let Some(region) = around else { return self.sound_header(cell) };
+        // SAFETY: the word is the fencepost of a region of this heap.
         let header = unsafe { cell.header_in_memory() };
-        let most = self
-            .space
-            .bounds()
-            .map_or(0, |(_, last_fencepost)| last_fencepost.addr())
-            .saturating_sub(cell.addr());
-        let size = if most == 0 { 0 } else { header.size().clamp(CELL_ALIGN, most) };
+        let hole = self.space.hole_behind(&region);
+        let size =
+            if hole.is_empty() { 0 } else { header.size().clamp(*hole.start(), *hole.end()) };
         let fencepost =
             Header::new(size, State::USED | State::FENCEPOST).with_prev_used(header.is_prev_used());
         if header == fencepost {
@@ -169,7 +165,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         match after(last.fencepost, fencepost) {
             // The way to the next region is right, but its head is not.
             Some(first) if last.fencepost != last_fencepost => {
-                // SAFETY: `leads_on` came as far as this region.
+                // SAFETY: the fencepost is sound, so `first` lies in memory of this heap.
                 let (found, expected) = (
                     unsafe { Region::recorded_length(first) },
                     last_fencepost.addr() - first.addr(),

@@ -27,8 +27,9 @@ mod segments;
 mod trim;
 
 use core::iter;
+use core::ops::RangeInclusive;
 
-use crate::cell::{CELL_ALIGN, Cell, Form, Region};
+use crate::cell::{Cell, Form, MIN_CELL, Region};
 use crate::provider::{BreakError, Source};
 
 pub use add_region::RegionError;
@@ -153,7 +154,7 @@ impl<B, F> Space<B, F> {
 
 impl<B, F: Form> Space<B, F> {
     /// Returns the region that begins with `first`.
-    fn region_of(&self, first: Cell<F>) -> Region<F> {
+    pub(crate) fn region_of(&self, first: Cell<F>) -> Region<F> {
         match &self.extent {
             Some(extent) if extent.region().first == first => extent.region(),
             // SAFETY: every other region is recorded: the type's invariant.
@@ -181,23 +182,41 @@ impl<B, F: Form> Space<B, F> {
         iter::successors(self.lowest_region(), |region| self.region_above(region))
     }
 
+    /// Returns the possible sizes in the fencepost of a region; empty for the last one. A size in
+    /// this range leads to memory of the heap if one other region exists at most, or if the
+    /// fencepost is right. Reads only the region itself.
+    ///
+    /// The break's region is known without a fencepost that leads to it. So no hole reaches beyond
+    /// its first cell, and if no third region exists, the hole ends exactly there.
+    pub(crate) fn hole_behind(&self, region: &Region<F>) -> RangeInclusive<usize> {
+        let from = region.fencepost.addr();
+        let last = self.bounds().map_or(from, |(_, last)| last.addr());
+        match &self.extent {
+            Some(extent) if extent.region().first.addr() > from => {
+                let most = extent.region().first.addr() - from;
+                let is_pair = self.lowest == Some(region.first)
+                    && region.end - region.start + extent.len() == self.len();
+                if is_pair { most..=most } else { MIN_CELL..=most }
+            }
+            _ => MIN_CELL..=last.saturating_sub(from),
+        }
+    }
+
     /// Returns whether the fencepost of a region leads on as the heap wrote it, as far as can be
     /// told: to a region that ends inside the heap.
     fn leads_on(&self, region: &Region<F>) -> bool {
         let Some((_, last)) = self.bounds() else { return false };
-        let Some(most) = last.addr().checked_sub(region.fencepost.addr()) else { return false };
-        // SAFETY: the fencepost of a region.
+        // SAFETY: the word is the fencepost of a region of this heap.
         let fencepost = unsafe { region.fencepost.header() };
         if !fencepost.is_fencepost()
             || !fencepost.is_used()
-            || !(CELL_ALIGN..=most).contains(&fencepost.size())
+            || !self.hole_behind(region).contains(&fencepost.size())
         {
             return false;
         }
-        // SAFETY: a fencepost; all first cells are exposed.
+        // SAFETY: the header is a fencepost's, as verified above; all first cells are exposed.
         let Some(first) = (unsafe { region.fencepost.behind_hole() }) else { return false };
-        // SAFETY: not above the last fencepost, and aligned: memory of the heap, if the fencepost
-        // is right.
+        // SAFETY: `hole_behind` allows the size, so the head is memory of this heap.
         let length = || unsafe { Region::recorded_length(first) };
         self.extent.as_ref().is_some_and(|extent| extent.region().first == first)
             || length() <= last.addr() - first.addr()
