@@ -1,4 +1,4 @@
-//! A heap's operations without the checks of its callers: small blocks to the layer, all others to
+//! A heap's operations without the checks for misuse: small blocks go to the layer, all others to
 //! cells and mappings.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!                          └──(refused)──► the layer gives everything up, and all is tried again
 //!   deallocate ─┬ small ─► layer
 //!               └ else ──► its mapping goes, or its cell is kept or coalesced
-//!   reallocate ─► in place, or moved;   …_by_ptr: for callers who know the address alone
+//!   reallocate ─► in place, or moved;   …_by_ptr: for callers that know only the address
 //! ```
 
 use core::alloc::Layout;
@@ -28,15 +28,15 @@ use crate::small::{Class, Layer, SMALL_MAX};
 pub(crate) struct Unchecked<B, M, P: Profile> {
     pub(crate) layer: P::LayerOf<P>,
     pub(crate) large: Large<B, M, P>,
-    /// What is told before a request is refused.
+    /// Hook that is called before a request is refused.
     pub(crate) oom_hook: Option<OutOfMemoryHook>,
 }
 
-/// Is told the layout of a request that is about to be refused, and may return memory for the heap
-/// to [add](crate::Heap::add_region); then the request is tried again, and if it still does not
-/// fit, the hook is called again. `None`: the request is refused.
+/// Function that receives the layout of a request that is about to be refused, and may return
+/// memory for the heap to [add](crate::Heap::add_region). The heap then tries the request again,
+/// and calls the hook again if it still does not fit. `None`: the heap refuses the request.
 ///
-/// It is called with the heap locked: it must not use the heap.
+/// The heap calls it while it is locked: it must not use the heap.
 pub type OutOfMemoryHook = fn(Layout) -> Option<NonNull<[u8]>>;
 
 impl<B, M, P: Profile> Unchecked<B, M, P> {
@@ -57,7 +57,7 @@ impl<B, M, P: Profile> Unchecked<B, M, P> {
         self.large.chunks.has_stopped()
     }
 
-    /// Returns whether the heap has stopped. The caller has a live block.
+    /// Returns whether the heap has stopped, for a caller with a live block.
     #[inline(always)]
     const fn has_lost(&self, _: NonNull<u8>) -> bool
     where
@@ -66,11 +66,11 @@ impl<B, M, P: Profile> Unchecked<B, M, P> {
         if M::AVAILABLE {
             return self.has_stopped();
         }
-        // The block lies in a region.
+        // The block lies in a region: if none is known, the heap has stopped.
         self.large.chunks.space().lowest().is_none()
     }
 
-    /// Returns the class of a layout whose blocks come from the layer.
+    /// Returns the class of a layout if its blocks come from the layer.
     #[inline(always)]
     pub(crate) fn class_of(layout: Layout) -> Option<Class> {
         P::LayerOf::<P>::class_of(layout)
@@ -78,7 +78,8 @@ impl<B, M, P: Profile> Unchecked<B, M, P> {
 }
 
 impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
-    /// [`Heap::allocate`](crate::Heap::allocate), and `try_allocate` if growth is forbidden.
+    /// Implements [`Heap::allocate`](crate::Heap::allocate), and `try_allocate` if growth is
+    /// forbidden.
     #[inline(always)]
     pub(crate) fn allocate(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         if P::LayerOf::<P>::PRESENT {
@@ -146,7 +147,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
-    /// Allocates a long block of which no cell is kept; `class` is that of the bins.
+    /// Allocates a long block for which no quick list has a cell; `class` is the bin's.
     #[inline(never)]
     fn allocate_free(
         &mut self,
@@ -187,7 +188,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             }
         }
         if P::COMPACT && !P::LayerOf::<P>::PRESENT {
-            // The last attempt begins with the first one: one function for both, for little code.
+            // Compact code has one function for the first and the last attempt.
             return self.allocate_last(layout, request, growth, false);
         }
         match self.layer.allocate_cell(&mut self.large, request, growth) {
@@ -196,8 +197,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
-    /// Allocates a block for a request that would be refused, once everything that is kept of freed
-    /// blocks was given up. `has_tried` tells whether the break was asked for it before.
+    /// Allocates a block for a request that would be refused, after the layer has given up all free
+    /// memory that it held back. `has_tried` says whether the provider has refused the request.
     #[cold]
     #[inline(never)]
     fn allocate_last(
@@ -207,7 +208,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         growth: Growth,
         has_tried: bool,
     ) -> Option<NonNull<u8>> {
-        // A break that has just refused is not asked again if nothing was kept.
+        // A break that has just refused is not asked again if the layer held nothing back.
         let keeps_nothing = !P::LayerOf::<P>::PRESENT && B::CONTIGUOUS && !M::AVAILABLE;
         let is_vain = has_tried && keeps_nothing;
         let mut growth_now = if is_vain { Growth::Forbidden } else { growth };
@@ -245,11 +246,12 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return false;
         }
         let Some(memory) = hook(layout) else { return false };
-        // SAFETY: the promise that `Heap::set_out_of_memory_hook` asks for.
+        // SAFETY: memory of the hook fulfils `add_region`'s contract: the clause of
+        // `Heap::set_out_of_memory_hook`.
         unsafe { self.large.chunks.add_expected(memory) }
     }
 
-    /// If the heap has stopped, nothing that the layer holds may be touched any more.
+    /// Makes the layer forget its memory if the heap has stopped: it must not be touched any more.
     #[inline(always)]
     fn settle(&mut self) {
         if self.has_stopped() {
@@ -257,7 +259,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
-    /// [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
+    /// Implements [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
     pub(crate) fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let may_be_fresh = B::ZEROED || M::ZEROED;
         if Self::class_of(layout).is_some() || !may_be_fresh {
@@ -271,14 +273,14 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if self.large.mapped.wants(layout) {
             if let Some(block) = self.large.allocate_mapped(layout) {
                 if !M::ZEROED {
-                    // SAFETY: as above.
+                    // SAFETY: the block is new, and holds `layout.size()` bytes.
                     unsafe { block.write_bytes(0, layout.size()) };
                 }
                 return Some(block);
             }
         }
         if let Some(block) = self.layer.take_freed(&mut self.large, request) {
-            // SAFETY: as above.
+            // SAFETY: the block is new, and holds `layout.size()` bytes.
             unsafe { block.write_bytes(0, layout.size()) };
             return Some(block);
         }
@@ -286,16 +288,16 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return Some(block);
         }
         let block = self.allocate_last(layout, request, Growth::Allowed, true)?;
-        // SAFETY: as above.
+        // SAFETY: the block is new, and holds `layout.size()` bytes.
         unsafe { block.write_bytes(0, layout.size()) };
         Some(block)
     }
 
-    /// [`Heap::deallocate`](crate::Heap::deallocate).
+    /// Implements [`Heap::deallocate`](crate::Heap::deallocate).
     ///
     /// # Safety
     ///
-    /// As for that.
+    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
     #[inline(always)]
     pub(crate) unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         if P::LayerOf::<P>::PRESENT {
@@ -304,7 +306,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
                 return unsafe { self.layer.deallocate(&mut self.large, block, class) };
             }
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.deallocate_unusual(block, layout) };
     }
 
@@ -312,7 +314,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`Heap::deallocate`](crate::Heap::deallocate).
+    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_unusual(&mut self, block: NonNull<u8>, layout: Layout) {
         let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
@@ -322,7 +324,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
                 return unsafe { self.layer.deallocate(&mut self.large, block, class) };
             }
         }
-        // SAFETY: the caller's promise: a block of no class has a header.
+        // SAFETY: the block is live and given up: this method's clauses. A block of no class has a
+        // header.
         unsafe { self.deallocate_large(block) };
     }
 
@@ -330,22 +333,23 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`Heap::deallocate`](crate::Heap::deallocate).
+    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate); the block has a header.
     #[inline(always)]
     unsafe fn deallocate_large(&mut self, block: NonNull<u8>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the block is live, has a header, and is given up: this method's clauses.
         if self.has_lost(block) || unsafe { self.large.deallocate_mapped(block) } {
             return;
         }
-        // SAFETY: the caller's promise; without a mapping it is a cell.
+        // SAFETY: the block is live and given up: this method's clauses. It has a header and no
+        // mapping, so it is a cell.
         unsafe { self.layer.deallocate_cell(&mut self.large, block) };
     }
 
-    /// [`Heap::reallocate`](crate::Heap::reallocate).
+    /// Implements [`Heap::reallocate`](crate::Heap::reallocate).
     ///
     /// # Safety
     ///
-    /// As for that.
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate).
     #[inline(always)]
     pub(crate) unsafe fn reallocate(
         &mut self,
@@ -354,12 +358,12 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, layout, new) };
         if resized.is_some() {
             return resized;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method; the block has not changed.
         unsafe { self.reallocate_unusual(block, layout, new) }
     }
 
@@ -367,7 +371,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate).
     #[inline(never)]
     unsafe fn reallocate_unusual(
         &mut self,
@@ -376,7 +380,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         new: Layout,
     ) -> Option<NonNull<u8>> {
         let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
-        // (Of blocks that are more aligned than most: the others have been looked at.)
+        // An over-aligned block. `reallocate_at_hand` has served the others.
         if old_class.is_some() && old_class == new_class {
             return Some(block);
         }
@@ -387,7 +391,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if let (Some(old_class), None) = (old_class, new_class) {
             if !self.large.mapped.wants(new) {
                 let layer = &mut self.layer;
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method; the block is small, by its layout.
                 let moved = unsafe {
                     layer.move_to_cell(&mut self.large, block, layout, old_class, request)
                 };
@@ -398,14 +402,14 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         let run = old_class.and_then(|_| self.layer.run_at(block.addr().get()));
         if let Some(run) = run {
-            // SAFETY: the caller's promise; the block lies in a run of that class.
+            // SAFETY: the clauses are those of this method; the block lies in a run of that class.
             return unsafe { self.reallocate_in_run(block, layout, new, run) };
         }
-        // SAFETY: the caller's promise: in no run, so it has a header.
+        // SAFETY: the block is live (this method's clause) and lies in no run, so it has a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
             Resized::To(moved) => return Some(moved),
             Resized::MustMove => {
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method.
                 let moved = unsafe { self.move_block(block, layout, new) };
                 return moved.or((new.size() <= layout.size()).then_some(block));
             }
@@ -422,16 +426,17 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             // SAFETY: the block is live, and has this layout.
             return unsafe { self.move_block(block, layout, new) };
         }
-        // SAFETY: as above; it is a cell.
+        // SAFETY: the clauses are those of this method; the block has no mapping and lies in no
+        // run, so it is a cell.
         unsafe { self.move_or_resize(block, layout, new) }
     }
 
-    /// Moves a block that is a cell and cannot be resized where it is. If there is no room, it may
-    /// fit where it is after all: the layer has given everything up for the move.
+    /// Moves a block that is a cell and cannot be resized in place. If there is no room, tries to
+    /// resize in place again: the layer has given up all free memory for the move.
     ///
     /// # Safety
     ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate); the block is a cell.
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block is a cell.
     #[inline(never)]
     unsafe fn move_or_resize(
         &mut self,
@@ -446,7 +451,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
         let (request, len) = (request_in_full(new_class, new), layout.size().min(new.size()));
-        // SAFETY: the block is a cell; it needs the first `len` bytes only.
+        // SAFETY: the block is a cell, and its owner needs only the first `len` bytes.
         let resized = unsafe { self.resize_cell_outlined(block, request, len, new) };
         if resized.is_some() {
             self.layer.note_resized(old_class, new_class);
@@ -458,7 +463,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`resize_cell`](Unchecked::resize_cell).
+    /// The clauses of [`resize_cell`](Unchecked::resize_cell).
     #[inline(never)]
     unsafe fn resize_cell_outlined(
         &mut self,
@@ -467,15 +472,15 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         len: usize,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: this method's own clauses.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.resize_cell(block, request, len, new) }
     }
 
-    /// Resizes a block that is a cell, where it is or a little further down.
+    /// Resizes a block that is a cell, in its place or in that of the free cell before it.
     ///
     /// # Safety
     ///
-    /// The block is a cell, and its owner needs the first `len` bytes only, which fit into the
+    /// The block is a cell, and its owner needs only the first `len` bytes, which fit into the
     /// request.
     #[inline(always)]
     unsafe fn resize_cell(
@@ -485,24 +490,31 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         len: usize,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // The block is a cell, which lies in a region: without one the heap has stopped.
+        // The cell lies in a region: if none is known, the heap has stopped.
         self.large.chunks.space().lowest()?;
-        // SAFETY: a cell's payload.
+        // SAFETY: the block is a cell (this method's clause), and the heap has not stopped.
         let cell = unsafe { Cell::<P>::of_payload(block) };
-        // A block that has become large enough for a mapping does not take the break along.
+        // A block that has become large enough for a mapping does not move the break.
         let may_move_break = !self.large.mapped.wants(new);
-        // SAFETY: the caller's promise.
+        // SAFETY: the cell is used, and its owner needs only the first `len` bytes: this method's
+        // clauses.
         let resized = unsafe { self.large.chunks.resize(cell, request, len, may_move_break) };
+        // Two exits: after the first one, the caller needs none of its arguments any more.
+        if let Some(block) = resized {
+            self.settle();
+            return Some(block);
+        }
         self.settle();
-        resized
+        None
     }
 
-    /// Changes the size of a block of a run: it stays if the new size is smaller and not by far,
+    /// Resizes a block of a run: it stays if the new size is smaller but above half of the old one,
     /// else it moves.
     ///
     /// # Safety
     ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a run of class `run`.
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a run of
+    /// class `run`.
     unsafe fn reallocate_in_run(
         &mut self,
         block: NonNull<u8>,
@@ -514,7 +526,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if may_stay && new.size() > run.size() / 2 {
             return Some(block);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.move_block(block, layout, new) }.or(may_stay.then_some(block))
     }
 
@@ -522,7 +534,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate).
     unsafe fn move_block(
         &mut self,
         block: NonNull<u8>,
@@ -530,8 +542,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         new: Layout,
     ) -> Option<NonNull<u8>> {
         let moved = self.allocate(new, Growth::Allowed)?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
-        // whole words. The caller gave the old one up; its contents are in the new one.
+        // SAFETY: the blocks do not overlap, and each holds the copied bytes, rounded up to whole
+        // words. The caller gives up the old block (this method's clause).
         unsafe {
             copy_down::<P>(block, moved, layout.size().min(new.size()));
             self.deallocate(block, layout);
@@ -539,33 +551,34 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         Some(moved)
     }
 
-    /// [`Heap::deallocate_by_ptr`](crate::Heap::deallocate_by_ptr).
+    /// Implements [`Heap::deallocate_by_ptr`](crate::Heap::deallocate_by_ptr).
     ///
     /// # Safety
     ///
-    /// As for that.
+    /// The clauses of [`Heap::deallocate_by_ptr`](crate::Heap::deallocate_by_ptr).
     #[inline]
     pub(crate) unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
-        // A heap that has stopped may not have the header any more.
+        // If the heap has stopped, the header may lie in memory that was taken.
         if self.has_stopped() {
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the block is live (this method's clause), and the heap has not stopped.
         match unsafe { self.class_of_block(block) } {
             // SAFETY: the caller gives the block up, and it holds this class.
             Some(class) => unsafe { self.layer.deallocate(&mut self.large, block, class) },
-            // SAFETY: the caller's promise: a block of no class has a header.
+            // SAFETY: the block is live and given up: this method's clauses. A block of no class
+            // has a header.
             None => unsafe { self.deallocate_large(block) },
         }
     }
 
-    /// Frees a block that was freed as one of a class.
+    /// Frees a small block whose class is known.
     ///
     /// # Safety
     ///
     /// The block was allocated for that class, or holds it, and nothing uses it any more.
     pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the block holds this class, and nothing uses it: this method's clauses.
         unsafe { self.layer.deallocate(&mut self.large, block, class) };
     }
 
@@ -582,19 +595,20 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if let Some(class) = self.layer.run_at(block.addr().get()) {
             return Some(class);
         }
-        // SAFETY: the caller's promise: in no run, so a header stands in front of it.
+        // SAFETY: the block is live (this method's clause) and lies in no run, so a header stands
+        // in front of it.
         let cell = unsafe { Cell::<P>::of_payload(block) };
-        // SAFETY: it was written when the block was allocated.
+        // SAFETY: the heap wrote the header when it allocated the block.
         let header = unsafe { cell.header() };
         // A mapping is longer than any small block.
         Class::held_by(header.size() - WORD)
     }
 
-    /// [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr).
+    /// Implements [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr).
     ///
     /// # Safety
     ///
-    /// As for that.
+    /// The clauses of [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr).
     pub(crate) unsafe fn reallocate_by_ptr(
         &mut self,
         block: NonNull<u8>,
@@ -603,33 +617,34 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if self.has_stopped() {
             return None;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the block is live: this method's clause.
         let capacity = unsafe { self.capacity(block) };
         let is_aligned = block.addr().get() % new.align() == 0;
         for _ in 0..2 {
             if is_aligned {
-                // SAFETY: the caller's promise, and the place is as aligned as the layout says.
+                // SAFETY: the clauses are those of this method; `capacity` is the block's, and its
+                // place is aligned for the layout.
                 let resized = unsafe { self.resize_by_ptr(block, capacity, new) };
                 if resized.is_some() {
                     return resized;
                 }
             }
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method; `capacity` is the block's.
             let moved = unsafe { self.move_by_ptr(block, capacity, new) };
             if moved.is_some() || self.has_stopped() {
                 return moved;
             }
-            // The layer has given everything up for the move: there may be room here now.
+            // The layer has given up all free memory for the move: the block may have room now.
         }
         self.may_stay(block, capacity, new).then_some(block)
     }
 
-    /// Gives a block the new size without a copy to another block, if that can be.
+    /// Resizes a block in place or by remapping; `None` if that is not possible.
     ///
     /// # Safety
     ///
-    /// As for [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr); the block has `capacity` bytes, and
-    /// its place suits the new alignment.
+    /// The clauses of [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr); the block has `capacity`
+    /// bytes, and its place is aligned for the new layout.
     unsafe fn resize_by_ptr(
         &mut self,
         block: NonNull<u8>,
@@ -638,12 +653,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ) -> Option<NonNull<u8>> {
         let new_class = Self::class_of(new);
         if self.layer.run_at(block.addr().get()).is_some() {
-            // It stays if the new size is smaller and not by far.
+            // It stays if the new size is smaller but above half of the old one.
             let stays = new.size() > capacity / 2 && self.may_stay(block, capacity, new);
             return stays.then_some(block);
         }
         let request = request_in_full(new_class, new);
-        // SAFETY: the caller's promise: in no run, so it has a header.
+        // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no run, so it has
+        // a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
             Resized::To(moved) => return Some(moved),
             Resized::MustMove => return None,
@@ -651,14 +667,14 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         let old_class = Class::held_by(capacity).filter(|_| P::LayerOf::<P>::PRESENT);
         let len = capacity.min(new.size());
-        // SAFETY: the block is a cell; its contents are what it can hold, up to the new size.
+        // SAFETY: the block is a cell, and its owner needs only the first `len` bytes.
         let resized = unsafe { self.resize_cell_outlined(block, request, len, new) }?;
         self.layer.note_resized(old_class, new_class);
         Some(resized)
     }
 
-    /// Returns whether a block of `capacity` bytes is, where it is, as good as any of the new
-    /// layout: it may be freed as one.
+    /// Returns whether a block of `capacity` bytes can serve the new layout in its place: its owner
+    /// may then free it with that layout.
     fn may_stay(&self, block: NonNull<u8>, capacity: usize, new: Layout) -> bool {
         let at = block.addr().get();
         at % new.align() == 0
@@ -673,7 +689,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// # Safety
     ///
-    /// As for [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr).
+    /// The clauses of [`reallocate_by_ptr`](Unchecked::reallocate_by_ptr); the block has `capacity`
+    /// bytes.
     unsafe fn move_by_ptr(
         &mut self,
         block: NonNull<u8>,
@@ -681,8 +698,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         new: Layout,
     ) -> Option<NonNull<u8>> {
         let moved = self.allocate(new, Growth::Allowed)?;
-        // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
-        // whole words. The caller gave the old one up; its contents are in the new one.
+        // SAFETY: the blocks do not overlap, and each holds the copied bytes, rounded up to whole
+        // words. The caller gives up the old block (this method's clause).
         unsafe {
             copy_down::<P>(block, moved, capacity.min(new.size()));
             self.deallocate_by_ptr(block);
@@ -690,7 +707,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         Some(moved)
     }
 
-    /// Returns how many bytes of a block may be used. 0 in a heap that has stopped.
+    /// Returns the usable size of a block, in bytes; 0 in a heap that has stopped.
     ///
     /// # Safety
     ///
@@ -701,12 +718,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         match self.layer.run_at(block.addr().get()) {
             Some(class) => class.size(),
-            // SAFETY: the caller's promise: in no run, so it has a header.
+            // SAFETY: the block is live (this method's clause) and lies in no run, so it has a
+            // header.
             None => unsafe { self.large.capacity(block) },
         }
     }
 
-    /// [`Heap::reserve`](crate::Heap::reserve), for a layout that is a cell.
+    /// Implements [`Heap::reserve`](crate::Heap::reserve).
     pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
         // A small block that is a cell has the size of its class.
         let request = request_in_full(Self::class_of(layout), layout);
@@ -719,7 +737,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             if self.chunks().bins().find_among_all(request).is_some() {
                 answer = Ok(());
             } else if P::LayerOf::<P>::PRESENT {
-                // What was kept may have become part of the top.
+                // Memory that the layer gave up may have become part of the top.
                 answer = self.large.chunks.make_room(request);
             }
             if answer.is_err() && !B::CONTIGUOUS && self.large.chunks.trim(0) > 0 {
@@ -730,14 +748,14 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         answer
     }
 
-    /// Gives back everything that is kept of freed blocks.
+    /// Frees all memory that the layer holds back.
     pub(crate) fn flush(&mut self) {
         if !self.has_stopped() {
             self.layer.flush(&mut self.large);
         }
     }
 
-    /// [`Heap::trim`](crate::Heap::trim).
+    /// Implements [`Heap::trim`](crate::Heap::trim).
     pub(crate) fn trim(&mut self, keep: usize) -> usize {
         self.flush();
         let by = self.large.chunks.trim(keep);
@@ -747,8 +765,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     }
 }
 
-/// Returns the request for a block of this layout and class, as a cell: as long as all blocks of
-/// its class.
+/// Returns the request for a block of this layout and class as a cell: as long as every block of
+/// the class.
 fn request_in_full(class: Option<Class>, layout: Layout) -> Request {
     Request::new(class.map_or(layout, |class| class.in_full(layout)))
 }
@@ -761,14 +779,14 @@ mod tests {
     use std::boxed::Box;
 
     #[test]
-    fn what_can_be_allocated_is_reserved() {
+    fn reserve_finds_every_cell_that_allocate_finds() {
         const LONG: usize = 4400;
         let no_break = FixedBreak::from_array(Box::leak(Box::new([])));
         let mut heap = PlainHeap::with_profile(no_break, NoMap);
-        // More free cells of one class than a search with a bound looks at; the first one is longer.
+        // A bounded search looks at fewer cells of one class; only the first one is long enough.
         for len in [LONG, 4300, 4300, 4300, 4300, 4300, 4300] {
             let memory: &mut [u64] = Box::leak(Box::new([0; 1000]));
-            // SAFETY: leaked, long enough, and used for nothing else.
+            // SAFETY: the memory is leaked and long enough, and nothing else uses it.
             unsafe { heap.add_region(memory.as_mut_ptr().cast(), len) }.unwrap();
         }
         let layout = Layout::from_size_align(LONG - 5 * WORD, 8).unwrap();

@@ -320,8 +320,9 @@ impl<P: Binning> Bins<P> {
     /// Returns the smallest of the first [`PLACES_TRIED`](Classes::PLACES_TRIED) cells of a class that are
     /// large enough for the request.
     fn best_of(&self, class: usize, request: Request) -> Option<Fit<P>> {
-        let mut best: Option<Fit<P>> = None;
-        for (cell, size) in self.list(class).take(P::Classes::PLACES_TRIED) {
+        let (mut best, mut cells): (Option<Fit<P>>, _) = (None, self.list(class));
+        for _ in 0..P::Classes::PLACES_TRIED {
+            let Some((cell, size)) = cells.next() else { break };
             let Some(lead) = request.fit(cell.addr(), size) else { continue };
             if best.as_ref().is_none_or(|best| size < best.size) {
                 best = Some(Fit { cell, size, lead });

@@ -1,4 +1,4 @@
-//! How a request gets its cell, and what becomes of a cell that is freed.
+//! Allocates and frees cells, and makes new memory part of the heap.
 //!
 //! ```text
 //!   take_freed ─► the bins        take_top ─► the top        make_room ─► the break moves up
@@ -35,7 +35,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         self.take_freed(request).or_else(|| self.take_top(request))
     }
 
-    /// Takes a cell for the request, for which the break moves up if need be and allowed.
+    /// Takes a cell for the request. Moves the break up if necessary and allowed.
     pub(crate) fn allocate(&mut self, request: Request, growth: Growth) -> Option<NonNull<u8>> {
         self.take(request).or_else(|| self.take_new(request, growth))
     }
@@ -48,8 +48,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         self.take_top(request)
     }
 
-    /// Takes a cell for the request from the bins, before it is refused. O(free cells that are long
-    /// enough).
+    /// Takes a cell for the request from all of the bins: the last search before a refusal. O(free
+    /// cells that are long enough).
     pub(crate) fn take_any(&mut self, request: Request) -> Option<NonNull<u8>> {
         self.take_fitting(request, ALL)
     }
@@ -57,7 +57,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Takes a cell for the request from the bins.
     #[inline(never)]
     pub(crate) fn take_freed(&mut self, request: Request) -> Option<NonNull<u8>> {
-        // One search for all, if code is to be small.
+        // Compact code has one search for all requests.
         if P::COMPACT {
             return self.take_fitting(request, P::Classes::PLACES_TRIED);
         }
@@ -74,9 +74,10 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if P::CHECKED {
             self.watch_lists(request);
         }
-        // SAFETY: the class is that of the size.
+        // SAFETY: `class` is the class of the request's size: the parameter's meaning.
         let (cell, size) = unsafe { self.bins.take(request.size(), class) }?;
-        // SAFETY: a free cell that is large enough, now in no bin.
+        // SAFETY: `take` returns a free cell that holds the request and is in no bin any more. It
+        // was in a bin, so it is not the top.
         Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, false) })
     }
 
@@ -100,20 +101,21 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         } else {
             self.bins.find(request)?
         };
-        // SAFETY: it was found in its bin.
+        // SAFETY: the search found the free cell in its bin.
         unsafe { self.bins.remove(fit.cell, fit.size) };
-        // SAFETY: a free cell that holds the request, now in no bin.
+        // SAFETY: the free cell holds the request by `fit`, is in no bin any more, and is not the
+        // top, which never was in one.
         Some(unsafe { self.split(fit, request, false) })
     }
 
     /// Takes a cell for the request from the top, if it is large enough.
     pub(crate) fn take_top(&mut self, request: Request) -> Option<NonNull<u8>> {
         let cell = self.top?;
-        // SAFETY: the top is a valid cell.
+        // SAFETY: the top is a valid free cell: the type's invariant.
         let size = unsafe { cell.header() }.size();
         let lead = request.fit(cell.addr(), size)?;
         self.top = None;
-        // SAFETY: a free cell that holds the request, in no bin; it was the top.
+        // SAFETY: the free cell holds the request by `fit`, and was the top, which is in no bin.
         Some(unsafe { self.split(Fit { cell, size, lead }, request, true) })
     }
 
@@ -154,15 +156,15 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             }
         };
         let taken_in = match self.take_in {
-            None if P::COMPACT && B::CONTIGUOUS && !P::CHECKED => {
-                // SAFETY: the provider granted it, contiguous with what it touches; nothing was
-                // added, so all regions lie below the break.
+            None if B::CONTIGUOUS && !P::CHECKED && (P::COMPACT || self.space.is_open()) => {
+                // SAFETY: the provider granted it, contiguous with what it touches. The space is
+                // open, as it always is in a compact heap to which nothing was added.
                 unsafe { self.append(grant) };
                 return Ok(());
             }
-            // SAFETY: as above, wherever regions lie.
+            // SAFETY: the provider granted the memory, contiguous with what it touches.
             Some(take_in) if P::COMPACT => unsafe { take_in(self, grant, Origin::Granted) },
-            // SAFETY: as above, wherever regions lie.
+            // SAFETY: the provider granted the memory, contiguous with what it touches.
             _ => unsafe { self.take_in_anywhere(grant, Origin::Granted) },
         };
         if P::CHECKED && taken_in.is_err() {
@@ -172,20 +174,25 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Ok(())
     }
 
-    /// Makes a grant part of a heap that has no region above the break's.
+    /// Makes a grant part of a heap whose space is [open](crate::space::Space::is_open).
     ///
     /// # Safety
     ///
-    /// As for [`TakeIn`](super::TakeIn); there is no region above.
+    /// The provider granted the memory. Pointers may be moved between it and the break's region if
+    /// the two touch.
     unsafe fn append(&mut self, grant: NonNull<[u8]>) {
-        // A grant above a hole begins another region: the top becomes a cell like any other.
         let touches = |extent: &Extent<P>| extent.end() == grant.addr().get();
-        if !self.space.extent().is_some_and(touches) {
-            self.demote_top();
-        }
-        // SAFETY: the caller's promise; the top ends at the break.
+        let is_continued = self.space.extent().is_some_and(touches);
+        // SAFETY: the grant lies above the break's region (`Space::grow`), which is the highest:
+        // the space is open. The top ends at that region's fencepost, and is in no bin.
         if let Some((cell, size)) = unsafe { self.space.append(grant, self.top) } {
-            // SAFETY: free, and followed by the fencepost; no free cell precedes a top.
+            if !is_continued {
+                // A grant above a hole has begun another region of the break.
+                self.demote_top();
+            }
+            // SAFETY: the span is free, in no cell but the former top, and followed by the new
+            // fencepost, which says so. A used cell or nothing precedes it: no two free cells are
+            // neighbours.
             unsafe { self.keep_as(cell, size, true) };
         }
     }
@@ -195,7 +202,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// As for [`TakeIn`](super::TakeIn).
+    /// The clauses of [`TakeIn`](super::TakeIn).
     unsafe fn take_in_anywhere(
         &mut self,
         memory: NonNull<[u8]>,
@@ -205,13 +212,15 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             Origin::Granted => (self.space.piece(memory), 0),
             Origin::Added => self.space.piece_to_add(memory)?,
         };
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.take_in_piece(&piece, origin) }.map(|()| gained)
     }
 
+    /// Makes a piece of memory part of the heap.
+    ///
     /// # Safety
     ///
-    /// As for [`TakeIn`](super::TakeIn).
+    /// The clauses of [`TakeIn`](super::TakeIn) hold for the memory of the piece.
     #[inline(always)]
     unsafe fn take_in_piece(
         &mut self,
@@ -226,10 +235,11 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             // The grant begins another region of the break.
             self.demote_top();
         }
-        // SAFETY: the heap's alone, and one piece with what it touches: the caller's promise. A top
-        // ends the break's region if that continues.
+        // SAFETY: the piece is the heap's, and pointers may be moved between it and what it
+        // touches: `TakeIn`'s clauses. If the break's region does not continue, its top is in a bin
+        // now.
         if let Some(joined) = unsafe { self.space.join(piece, origin) } {
-            // SAFETY: just joined.
+            // SAFETY: `join` returned the span, and the heap has not changed since.
             unsafe { self.fill(&joined) };
         }
         self.promote_top();
@@ -247,13 +257,13 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// As for [`add_region`](Chunks::add_region).
+    /// The clauses of [`add_region`](Chunks::add_region).
     pub(crate) unsafe fn add_expected(&mut self, memory: NonNull<[u8]>) -> bool {
         let added = match self.take_in {
-            // SAFETY: the caller's promise is the same there.
+            // SAFETY: the memory fulfils `add_region`'s contract: this method's clause.
             Some(take_in) if P::COMPACT => unsafe { take_in(self, memory, Origin::Added) },
             None if P::COMPACT => return false,
-            // SAFETY: as above.
+            // SAFETY: the memory fulfils `add_region`'s contract: this method's clause.
             _ => unsafe { self.take_in_anywhere(memory, Origin::Added) },
         };
         added.is_ok()
@@ -267,7 +277,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// As for [`Heap::add_region`](crate::Heap::add_region).
+    /// The clauses of [`Heap::add_region`](crate::Heap::add_region).
     pub(crate) unsafe fn add_region(
         &mut self,
         base: *mut u8,
@@ -275,53 +285,53 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ) -> Result<usize, RegionError> {
         let start = NonNull::new(base).ok_or(RegionError::Null)?;
         self.expect_regions();
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the memory fulfils `Heap::add_region`'s contract: this method's clause.
         unsafe { self.take_in_anywhere(NonNull::slice_from_raw_parts(start, len), Origin::Added) }
     }
 
-    /// Frees a cell for its caller, and gives memory back if that is due.
+    /// Frees a cell, and gives memory back if that is due.
     ///
     /// # Safety
     ///
-    /// As for [`free`](Chunks::free).
+    /// The clause of [`free`](Chunks::free).
     #[inline(never)]
     pub(crate) unsafe fn free_and_trim(&mut self, payload: NonNull<u8>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the payload is that of a used cell which nothing uses: this method's clause.
         if unsafe { self.free_inline(payload) } {
             self.trim_if_due();
         }
     }
 
-    /// Makes a used cell a free one. Returns whether memory may be due to be given back.
+    /// Frees a cell. Returns whether memory may be due to be given back.
     ///
     /// # Safety
     ///
     /// `payload` is that of a valid used cell that nothing uses any more.
     pub(crate) unsafe fn free(&mut self, payload: NonNull<u8>) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the payload is that of a used cell which nothing uses: this method's clause.
         unsafe { self.free_inline(payload) }
     }
 
-    /// The same, where it is worth having it twice.
+    /// [`free`](Chunks::free) as a part of its caller, where a copy of the code pays.
     ///
     /// # Safety
     ///
-    /// As for [`free`](Chunks::free).
+    /// The clause of [`free`](Chunks::free).
     #[inline(always)]
     pub(crate) unsafe fn free_inline(&mut self, payload: NonNull<u8>) -> bool {
-        // SAFETY: the payload is that of a valid cell.
+        // SAFETY: the payload is that of a valid cell: this method's clause.
         let cell = unsafe { Cell::<P>::of_payload(payload) };
         if P::CHECKED && !self.is_sound(cell) {
             return false;
         }
-        // SAFETY: the same.
+        // SAFETY: the cell is valid: this method's clause.
         let header = unsafe { cell.header() };
         self.counters.freed(header.size());
         if P::CHECKED {
-            // SAFETY: valid, and about to be coalesced.
+            // SAFETY: the cell is valid, and is about to be coalesced.
             unsafe { cell.mark_freed() };
         }
-        // SAFETY: a used cell of this heap, which the caller gives up.
+        // SAFETY: the cell is used, and nothing uses its memory: this method's clause.
         unsafe { self.coalesce(cell, header.size(), header.is_prev_used()) }
     }
 }

@@ -1,7 +1,7 @@
-//! How a cell changes its size in place (C7).
+//! Resizes cells in place (C7).
 //!
 //! ```text
-//!   shrink: the rest is split off ─► the next cell ─► the break ─► the previous cell ─► both
+//!   shrink: split the rest off ─► the next cell ─► the break ─► the previous cell ─► both
 //!           ─► both, and the break
 //! ```
 
@@ -13,14 +13,14 @@ use crate::provider::Source;
 use crate::request::Request;
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
-    /// Gives a used cell the request's size, where it is or a little further down. It takes in the
-    /// free cells beside it, as few as do, and gives back what is left over. If the cell is
+    /// Gives a used cell the request's size, in its place or in that of the free cell before it.
+    /// Claims as few of the free cells beside it as suffice, and frees the rest. If the cell is
     /// larger than the request, this never fails.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell, and its owner, who gives up the old place, needs the first
-    /// `len` bytes of its payload only; they fit into the request.
+    /// `cell` is a valid used cell. Its owner gives up the old place, and needs only the first
+    /// `len` bytes of the payload; they fit into the request.
     #[inline(always)]
     pub(crate) unsafe fn resize(
         &mut self,
@@ -30,63 +30,45 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         may_move_break: bool,
     ) -> Option<NonNull<u8>> {
         let needed = request.size();
-        // SAFETY: `cell` is valid.
+        // SAFETY: `cell` is valid: this method's clause.
         let header = unsafe { cell.header() };
         let size = header.size();
-        // SAFETY: a valid cell is followed by another or by a fencepost.
+        // SAFETY: another cell or a fencepost follows a valid cell.
         let behind = unsafe { cell.offset(size) };
-        // SAFETY: the cell, or the fencepost, behind.
-        let mut free = unsafe { size_if_free(behind) };
+        // SAFETY: `behind` is the cell or fencepost behind a valid cell.
+        let free = unsafe { size_if_free(behind) };
         let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
-        loop {
-            if whole + free < needed && may_move_break {
-                // SAFETY: `start` is `cell`, or the free cell that `cell` follows; `behind` follows
-                // `cell`. All are too short together.
-                unsafe { self.move_break_behind(start, behind, needed) };
-                // The cell lies in a region: without one the heap has stopped.
-                self.space.lowest()?;
-                // SAFETY: as above; the break may have moved, or a new region may have begun.
-                free = unsafe { size_if_free(behind) };
-            }
-            if whole + free >= needed {
-                break;
-            }
+        if size + free < needed {
+            // SAFETY: `cell` is valid, and `behind` follows it. Both are too short.
+            start = unsafe { self.make_room_around(cell, behind, request, may_move_break) }?;
             if start != cell {
-                return None;
+                // SAFETY: `start` is the free cell before `cell`. With `cell` it holds `len` bytes,
+                // rounded up to whole words, because `cell` alone does.
+                unsafe {
+                    self.claim_if_free(start);
+                    cell.move_payload_down(start, len);
+                }
+                whole += cell.addr() - start.addr();
+                // No free cell precedes a free one.
+                prev_used = true;
             }
-            // SAFETY: `cell` is valid.
-            start =
-                unsafe { cell.prev_if_free() }.filter(|start| request.lead(start.addr()) == 0)?;
-            whole += cell.addr() - start.addr();
-        }
-        if start != cell {
-            // SAFETY: a valid free cell.
-            unsafe { self.claim_if_free(start) };
-            // No free cell precedes a free one.
-            prev_used = true;
         }
         if whole < needed {
-            // SAFETY: the cell behind, which is free: without it there would not be enough.
+            // SAFETY: `behind` is a valid free cell, because without it `whole` does not suffice.
             whole += unsafe { self.claim_if_free(behind) };
-        }
-        if start != cell {
-            // SAFETY: both places lie in the cells that are now one, and hold `len` bytes, as
-            // payloads do in whole words.
-            unsafe { cell.move_payload_down(start, len) };
         }
         let rest = if whole - needed < MIN_CELL { 0 } else { whole - needed };
         let used = whole - rest;
-        // SAFETY: the lower part of what was claimed; nobody needs any other word of it than the
-        // payload's first `len` bytes.
+        // SAFETY: the `used` bytes are the lower part of the claimed span, of which only the
+        // payload's first `len` bytes are needed: this method's clause.
         unsafe { start.write_used(used, prev_used) };
-        // SAFETY: inside what was claimed, or the cell behind it.
+        // SAFETY: the place lies in the claimed span, or is the header behind it.
         let end = unsafe { start.offset(used) };
         if rest > 0 {
-            // SAFETY: the upper part of what was claimed, which nobody uses, followed by what
-            // followed the whole.
+            // SAFETY: the rest is the upper part of the claimed span, and nothing uses it.
             unsafe { self.coalesce(end, rest, true) };
         } else {
-            // SAFETY: the cell, or the fencepost, that followed the whole.
+            // SAFETY: `end` is the cell or fencepost behind the claimed span.
             unsafe { end.set_prev_used(true) };
         }
         self.counters.resized(size, used);
@@ -97,13 +79,51 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Some(start.payload())
     }
 
-    /// If only the top, or nothing, lies between a cell and the break, moves the break so that the
-    /// cell can have `needed` bytes.
+    /// Makes room for a cell that must become larger than itself and the free cell behind it: moves
+    /// the break up, or includes the free cell before it, or both. Returns the start of the span
+    /// that ends with the free cell behind, if there is one, and holds the request. `None`: there
+    /// is no such span.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid cell, or one that a used cell follows; `behind` follows it, or both. They
-    /// are shorter than `needed`, also together with `behind` if that is free.
+    /// `cell` is a valid used cell, and `behind` follows it. Both, if `behind` is free, are too
+    /// short for the request.
+    unsafe fn make_room_around(
+        &mut self,
+        cell: Cell<P>,
+        behind: Cell<P>,
+        request: Request,
+        may_move_break: bool,
+    ) -> Option<Cell<P>> {
+        let mut start = cell;
+        loop {
+            if may_move_break {
+                // SAFETY: `start` is `cell`, or the free cell before it; `behind` follows `cell`.
+                unsafe { self.move_break_behind(start, behind, request.size()) };
+                // The cell lies in a region. If none is known, the heap has stopped.
+                self.space.lowest()?;
+            }
+            // SAFETY: `behind` is a cell or fencepost still: the break may have moved up, or a new
+            // region may have begun, and the heap has not stopped.
+            let free = unsafe { size_if_free(behind) };
+            if behind.addr() + free - start.addr() >= request.size() {
+                return Some(start);
+            }
+            if start != cell {
+                return None;
+            }
+            // SAFETY: `cell` is valid: this method's clause.
+            start =
+                unsafe { cell.prev_if_free() }.filter(|start| request.lead(start.addr()) == 0)?;
+        }
+    }
+
+    /// Moves the break up so that a cell can have `needed` bytes, if at most the top lies between
+    /// the cell and the break, and if the cell is too short together with the top.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is valid. `behind` follows it, or follows the used cell behind it.
     unsafe fn move_break_behind(&mut self, cell: Cell<P>, behind: Cell<P>, needed: usize) {
         let Some(extent) = self.space.extent() else { return };
         let is_last = self.top == Some(behind) || extent.fencepost() == behind;
@@ -111,20 +131,22 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if !B::CONTIGUOUS || !is_last || self.space.source().brk().addr() != extent.end() {
             return;
         }
-        // (A request's size is far below the greatest number.)
+        // The sum does not overflow for a real request, whose size is below `isize::MAX`.
         let Some(end) = cell.addr().checked_add(needed + WORD) else { return };
-        // A refusal is no error yet: the block may find room elsewhere.
-        let _ = self.grow(end.saturating_sub(extent.end()).max(1));
+        if end > extent.fencepost().addr() + WORD {
+            // After a refusal the block may still find room elsewhere.
+            let _ = self.grow(end.saturating_sub(extent.end()).max(1));
+        }
     }
 }
 
-/// Size of a cell if it is free, else 0.
+/// Returns the size of a cell if it is free, else 0.
 ///
 /// # Safety
 ///
 /// `cell` is valid, or a fencepost.
 unsafe fn size_if_free<F: Form>(cell: Cell<F>) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: the cell is valid or a fencepost: this function's clause.
     let header = unsafe { cell.header() };
     if header.is_used() { 0 } else { header.size() }
 }
