@@ -69,7 +69,7 @@ pub type CheckedHeap<B, M = NoMap, P = Usual> = Heap<B, M, Checked<P>>;
 unsafe impl<B: Send, M: Send, P: Profile> Send for Heap<B, M, P> {}
 
 impl<B> Heap<B> {
-    /// An empty heap of the default profile. The break is not moved, nor looked at, before the first
+    /// Returns an empty heap of the default profile. Does not use the break before the first
     /// allocation.
     #[must_use]
     pub const fn new(brk: B) -> Self {
@@ -78,7 +78,8 @@ impl<B> Heap<B> {
 }
 
 impl<B, M> Heap<B, M> {
-    /// An empty heap that gives large blocks mappings of their own (C15). See [`MapThreshold`].
+    /// Returns an empty heap that gives large blocks mappings of their own (C15). See
+    /// [`MapThreshold`].
     #[must_use]
     pub const fn with_map(brk: B, map: M) -> Self {
         Self::with_profile(brk, map)
@@ -86,8 +87,8 @@ impl<B, M> Heap<B, M> {
 }
 
 impl<B, M, P: Profile> Heap<B, M, P> {
-    /// An empty heap of any profile: `PlainHeap::with_profile(brk, NoMap)`. The break is not moved,
-    /// nor looked at, before the first allocation.
+    /// Returns an empty heap of any profile, as in `PlainHeap::with_profile(brk, NoMap)`. Does not
+    /// use the break before the first allocation.
     #[must_use]
     pub const fn with_profile(brk: B, map: M) -> Self {
         Self { inner: Unchecked::new(brk, map) }
@@ -95,9 +96,9 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 }
 
 impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
-    /// Allocates a block. A small one comes from the front cache, from a run, or is a cell. Any
-    /// other is a cell: a freed one, else one that is split off the top, for which the break moves
-    /// up if need be. A large block gets a mapping of its own if the heap has a provider of
+    /// Allocates a block. A small block comes from the front cache or from a run, or is a cell. Any
+    /// other block is a cell: a freed one, else one that is split off the top, after the break has
+    /// moved up if necessary. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
     ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are
@@ -106,7 +107,8 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// # Errors
     ///
     /// `None` if nothing fits and the providers do not grant more. The heap then serves smaller
-    /// requests as before. A heap without live blocks grants every request that a fresh one grants.
+    /// requests as before. A heap without live blocks grants every request that a fresh heap
+    /// grants.
     ///
     /// # Time
     ///
@@ -125,11 +127,11 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.allocate(layout, Growth::Allowed)
     }
 
-    /// Frees a block. It is kept for the next request of its size, as far as [the
-    /// limit](Heap::set_cache_limit) allows. Otherwise a block of a run goes back to the run; a cell
-    /// is coalesced with its free neighbours, and goes into a bin, or is the top. If the top has
-    /// outgrown the [trim](Trim) setting, the break moves down. A block with a mapping of its own
-    /// takes that along.
+    /// Frees a block. The heap keeps it for the next request of its size, as far as [the
+    /// limit](Heap::set_cache_limit) allows. Otherwise a block of a run goes back to the run, and a
+    /// cell is coalesced with its free neighbours and becomes a cell in a bin, or the top. If the
+    /// top has outgrown the [trim](Trim) setting, the break moves down. A block with a mapping of
+    /// its own is unmapped.
     ///
     /// # Time
     ///
@@ -143,7 +145,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED {
             return checked::deallocate(&mut self.inner, block, layout);
         }
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.deallocate(block, layout) };
     }
 
@@ -151,17 +153,17 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     ///
     /// A block that becomes, or stays, small takes the place of the block of its new class that was
     /// freed last, if the front cache has one, unless it becomes only a little smaller. A small
-    /// block that becomes a large one takes a freed cell, if one is large enough. Otherwise the heap
-    /// tries, in this order: to split off what is not needed; to take in the free cell behind; if
-    /// the block is the last one, to move the break; to take in the free cell before, which moves
-    /// the contents down, with or without the one behind; to move the block. A block with a mapping
+    /// block that becomes large moves into a freed cell, if one is large enough. Otherwise the heap
+    /// tries, in this order: to split the rest off; to claim the free cell behind; if the block is
+    /// the last one, to move the break; to claim the free cell before, which moves the contents
+    /// down, with or without the cell behind; to move the block. A block with a mapping
     /// of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
-    /// become smaller never fails, but for a block of a run that is less aligned than blocks of
-    /// its new size are: it must move. ([`Plain`] and [`Small`] heaps have none.)
+    /// `None` if there is no room. The block is unchanged and still the caller's. A smaller size
+    /// never fails, except for a block of a run that is less aligned than blocks of its new size:
+    /// it must move. ([`Plain`] and [`Small`] heaps have no runs.)
     ///
     /// # Time
     ///
@@ -182,25 +184,25 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED {
             return checked::reallocate(&mut self.inner, block, layout, new_size);
         }
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.reallocate(block, layout, new_size) }
     }
 
     /// Allocates a block of zeros (C7). Fresh memory from a provider whose memory is
-    /// [zeroed](crate::Break::ZEROED) is not written to: if its pages appear on first touch, they do
-    /// not appear for this.
+    /// [zeroed](crate::Break::ZEROED) is not written to, so that pages that appear on first touch
+    /// do not appear yet.
     ///
     /// # Errors
     ///
-    /// As for [`allocate`](Heap::allocate).
+    /// Those of [`allocate`](Heap::allocate).
     ///
     /// # Time
     ///
-    /// As for [`allocate`](Heap::allocate), plus O(bytes that are not known to be zero).
+    /// That of [`allocate`](Heap::allocate), plus O(bytes that are not known to be zero).
     ///
     /// # Safety
     ///
-    /// As for [`allocate`](Heap::allocate).
+    /// The clauses of [`allocate`](Heap::allocate).
     #[must_use]
     pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if P::CHECKED {
@@ -209,16 +211,16 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.allocate_zeroed(layout)
     }
 
-    /// `calloc`: allocates `count` elements, one behind the other, and fills them with zeros (C7).
-    /// The product is checked.
+    /// Allocates an array of `count` elements and fills it with zeros, as `calloc` does (C7).
+    /// Checks the product for overflow.
     ///
     /// # Errors
     ///
-    /// `None` if no address space holds so many elements, and as for [`allocate`](Heap::allocate).
+    /// Those of [`allocate`](Heap::allocate), and `None` if the product overflows.
     ///
     /// # Safety
     ///
-    /// As for [`allocate`](Heap::allocate).
+    /// The clauses of [`allocate`](Heap::allocate).
     #[must_use]
     pub unsafe fn allocate_zeroed_array(
         &mut self,
@@ -227,25 +229,25 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     ) -> Option<NonNull<u8>> {
         let size = element.pad_to_align().size().checked_mul(count)?;
         let layout = Layout::from_size_align(size, element.align()).ok()?;
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.allocate_zeroed(layout) }
     }
 
-    /// [`allocate`](Heap::allocate) that never calls the provider: for callers that hold locks which
-    /// the provider may need.
+    /// Allocates a block without a call of the provider: for callers that hold locks which the
+    /// provider may need.
     ///
     /// # Errors
     ///
-    /// `None` if no memory of the heap fits. [`reserve`](Heap::reserve) makes sure of more
-    /// beforehand.
+    /// `None` if the request does not fit into memory of the heap. [`reserve`](Heap::reserve)
+    /// obtains memory beforehand.
     ///
     /// # Time
     ///
-    /// As for [`allocate`](Heap::allocate).
+    /// That of [`allocate`](Heap::allocate).
     ///
     /// # Safety
     ///
-    /// As for [`allocate`](Heap::allocate).
+    /// The clauses of [`allocate`](Heap::allocate).
     #[must_use]
     pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if P::CHECKED {
@@ -254,12 +256,13 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.allocate(layout, Growth::Forbidden)
     }
 
-    /// [`deallocate`](Heap::deallocate) for callers that do not know the layout.
+    /// Frees a block by its address: [`deallocate`](Heap::deallocate) for callers that do not know
+    /// the layout.
     ///
     /// # Time
     ///
-    /// As for [`deallocate`](Heap::deallocate), and a look at the page map, and at the header of a
-    /// block that lies in no run.
+    /// That of [`deallocate`](Heap::deallocate), plus one look-up in the page map, and the header
+    /// of a block that lies in no run.
     ///
     /// # Safety
     ///
@@ -269,23 +272,23 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED {
             return checked::deallocate_by_ptr(&mut self.inner, block);
         }
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.deallocate_by_ptr(block) };
     }
 
-    /// [`reallocate`](Heap::reallocate) for callers that do not know the old layout. The contents
-    /// are kept up to the smaller of [all that the block could hold](Heap::usable_size) and the new
-    /// size. The new alignment need not be the old one.
+    /// Resizes a block by its address: [`reallocate`](Heap::reallocate) for callers that do not
+    /// know the old layout. The contents are kept up to the smaller of [all that the block could
+    /// hold](Heap::usable_size) and the new size. The new alignment need not be the old one.
     ///
     /// # Errors
     ///
-    /// `None` if there is no room. The block is as it was, where it was, and still the caller's. To
-    /// become smaller fails only where the block is less aligned, or shorter, than blocks of
-    /// the new layout are and cannot move (of a [`Checked`] heap: where it is otherwise aligned).
+    /// `None` if there is no room. The block is unchanged and still the caller's. A smaller size
+    /// fails only if the block is less aligned, or shorter, than blocks of the new layout and
+    /// cannot move (in a [`Checked`] heap: if its alignment differs).
     ///
     /// # Time
     ///
-    /// As for [`reallocate`](Heap::reallocate).
+    /// That of [`reallocate`](Heap::reallocate).
     ///
     /// # Safety
     ///
@@ -300,12 +303,12 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED {
             return checked::reallocate_by_ptr(&mut self.inner, block, new);
         }
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.reallocate_by_ptr(block, new) }
     }
 
-    /// Returns how many bytes of a block may be used: at least as many as were asked for. 0 in a
-    /// heap that has [stopped](crate::Rule::BreakBelowHeap).
+    /// Returns the usable size of a block, in bytes: at least the requested size. 0 in a heap that
+    /// has [stopped](crate::Rule::BreakBelowHeap).
     ///
     /// # Safety
     ///
@@ -315,12 +318,12 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED {
             return checked::usable_size(&self.inner, block);
         }
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.capacity(block) }
     }
 
-    /// Makes sure that a block of `bytes` bytes can be allocated without moving the break, by moving
-    /// it now if need be. A fresh heap is then one single free cell that holds them (C2).
+    /// Moves the break up, if necessary, so that a block of `bytes` bytes can be allocated without
+    /// another movement. A fresh heap is then a single free cell that holds the block (C2).
     ///
     /// # Errors
     ///
@@ -342,11 +345,11 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
 
     /// Gives the heap `len` bytes at `base`, for ever: before the break's first grant or after it,
     /// below, between or above its regions, whatever their alignment. Returns how many bytes of
-    /// cells it gained: one block can have so many, without its header, if the memory touches
-    /// nothing.
+    /// cells it gained: if the memory touches nothing, the largest block has that size, less its
+    /// header.
     ///
-    /// A region that touches others of the heap becomes one with them. So does a later grant of the
-    /// break that touches it. Do not add a region directly above the break: the break could then
+    /// The heap merges a region with regions that it touches, and with a later grant of the break
+    /// that touches it. Do not add a region directly above the break: the break could then
     /// never shrink.
     ///
     /// ```
@@ -379,40 +382,39 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// * If it touches memory of the heap, or memory that the break will grant, both are one
     ///   piece of memory: a pointer into one may be moved into the other.
     pub unsafe fn add_region(&mut self, base: *mut u8, len: usize) -> Result<usize, RegionError> {
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.large.chunks.add_region(base, len) }
     }
 
-    /// Moves the break down as far as the top allows, in the provider's steps, but leaves a top of
-    /// at least `keep` bytes (if there is that much). Returns the number of bytes given back.
+    /// Moves the break down as far as the top allows, in the provider's steps, and leaves a top of
+    /// at least `keep` bytes, if the top is larger. Returns the number of bytes given back.
     ///
-    /// An empty heap that keeps nothing gives back all it ever had, unless holes divide it. Nothing
-    /// is given back if the provider refuses, or if memory that the break did not grant lies
-    /// between the heap's end and the break, or directly above it.
+    /// An empty heap that keeps 0 bytes gives back all granted memory, unless holes divide it. The
+    /// heap gives nothing back if the provider refuses, or if memory that the break did not grant
+    /// lies between the heap's end and the break, or directly above it.
     ///
     /// # Time
     ///
-    /// As for [`flush`](Heap::flush), plus one call of the provider; for a provider of segments,
+    /// That of [`flush`](Heap::flush), plus one call of the provider; for a provider of segments,
     /// plus O(segments).
     pub fn trim(&mut self, keep: usize) -> usize {
         self.inner.trim(keep)
     }
 
-    /// Gives back all blocks that the front cache keeps, and all runs that are empty: free memory is
-    /// in free cells then, except in runs of which some blocks are in use.
+    /// Frees all blocks in the front cache and all empty runs. Free memory is then in free cells,
+    /// except in runs with live blocks.
     ///
     /// # Time
     ///
-    /// O(blocks that are kept + size classes): bounded by the cache's limit, and not by the number
-    /// of cells.
+    /// O(blocks in the cache + size classes): the cache's limit bounds it, not the number of cells.
     pub fn flush(&mut self) {
         self.inner.flush();
         self.report_broken_links();
     }
 
-    /// Sets how many bytes of freed small blocks the front cache keeps at most; 0: none, so that
-    /// every free block goes back to where it came from at once. No effect on [`Plain`] and
-    /// [`Small`] heaps, which have no cache.
+    /// Sets the maximum of freed small blocks in the front cache, in bytes. With 0, every freed
+    /// block goes back to its run or bin at once. No effect on [`Plain`] and [`Small`] heaps, which
+    /// have no cache.
     pub fn set_cache_limit(&mut self, bytes: usize) {
         if !self.inner.has_stopped() {
             self.inner.layer.set_cache_limit(&mut self.inner.large, bytes);
@@ -453,14 +455,15 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.large.chunks.set_trim(trim);
     }
 
-    /// Sets from which size on blocks are mapped. See [`MapThreshold`].
+    /// Sets the minimum size of mapped blocks. See [`MapThreshold`].
     pub const fn set_map_threshold(&mut self, threshold: MapThreshold) {
         self.inner.large.mapped.set_threshold(threshold);
     }
 
-    /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole
-    /// granules, `least` bytes or more together. Its contents may be lost, as long as it can be
-    /// written to when it is allocated. The top is left out: it goes by [`trim`](Heap::trim).
+    /// Calls `forget` with each piece of free memory that holds no word of the heap: whole granules
+    /// of together `least` bytes or more. The provider may lose the contents, if the memory can be
+    /// written to again when it is allocated. The top is left out: [`trim`](Heap::trim) gives it
+    /// back.
     ///
     /// `granule` is a power of two.
     ///
@@ -475,7 +478,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// break, or added. (Blocks with mappings of their own lie elsewhere.) O(regions), so O(1)
     /// unless there are holes.
     ///
-    /// A heap that has [stopped](crate::Rule::BreakBelowHeap) owns nothing that it knows of.
+    /// A heap that has [stopped](crate::Rule::BreakBelowHeap) owns no address.
     #[must_use]
     pub fn owns(&self, address: *const u8) -> bool {
         let mut regions = self.inner.chunks().space().regions();
@@ -483,8 +486,8 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
             && regions.any(|region| (region.start..region.end).contains(&address.addr()))
     }
 
-    /// Counts. Looks at every region and cell, and at every block in the front cache: O(cells). Of a
-    /// heap that has [stopped](crate::Rule::BreakBelowHeap) it looks at none, and finds none.
+    /// Counts regions, cells, and blocks in the front cache: O(cells). Finds none of them in a heap
+    /// that has [stopped](crate::Rule::BreakBelowHeap).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.view().stats()
@@ -493,8 +496,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions);
     /// and for each block in the front cache O(blocks of a run).
     ///
-    /// It reads the heap's own words only, and follows no link out of the heap, so it also survives
-    /// a heap that was overwritten.
+    /// Reads only the heap's own words and follows no link out of the heap, so it survives an
+    /// overwritten heap. (If three or more regions exist, an overwritten fencepost can lead it into
+    /// a hole below the break's region.)
     ///
     /// # Errors
     ///
@@ -504,6 +508,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         if P::CHECKED { checked::check_records(&self.inner) } else { Ok(()) }
     }
 
+    /// Reports overwritten links that the layer has found.
     fn report_broken_links(&mut self) {
         if P::CHECKED {
             checked::report_broken_links(&mut self.inner);
@@ -517,8 +522,8 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         self.inner.chunks().space().source()
     }
 
-    /// Returns the provider, for its settings. To move the break through it counts as a foreign
-    /// movement.
+    /// Returns the provider, for its settings. A movement of the break through it counts as a
+    /// foreign movement.
     pub const fn provider_mut(&mut self) -> &mut B {
         self.inner.large.chunks.source_mut()
     }
@@ -533,17 +538,17 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         self.inner.large.mapped.provider_mut()
     }
 
-    /// Returns the payload bytes of all used cells and mapped blocks. A run counts as one used cell,
-    /// whatever is used of it, and so does a freed block that is kept: [`stats`](Heap::stats) tells
-    /// them apart. O(1).
+    /// Returns the payload bytes of all used cells and mapped blocks. A run counts as one used
+    /// cell, and so does a freed block in the cache: [`stats`](Heap::stats) distinguishes them.
+    /// O(1).
     #[must_use]
     pub const fn used(&self) -> usize {
         let counters = self.inner.chunks().counters();
         counters.used_bytes() + counters.mapped_bytes()
     }
 
-    /// Returns the bytes that the heap holds and that no used cell has: free cells, and the words
-    /// between cells. More may be [granted](crate::Break::grow) when it is needed. O(1).
+    /// Returns the bytes that the heap holds outside of used cells: free cells, and the words
+    /// between cells. The provider may [grant](crate::Break::grow) more. O(1).
     #[must_use]
     pub const fn free(&self) -> usize {
         let chunks = self.inner.chunks();
@@ -551,7 +556,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     }
 
     /// Returns the bytes that the heap holds: granted by its break and not given back, added, or
-    /// mapped. (What the break can still grant is for the provider to tell:
+    /// mapped. (The provider knows what the break can still grant:
     /// [`FixedBreak::remaining`](crate::FixedBreak::remaining).) O(1).
     #[must_use]
     pub const fn size(&self) -> usize {
@@ -559,13 +564,12 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         chunks.space().len() + chunks.counters().mapped_bytes()
     }
 
-    /// Returns for each size of small blocks, in bytes, how many were asked for so far, modulo 2³².
+    /// Returns for each size of small blocks, in bytes, the number of requests so far, modulo 2³².
     pub fn small_requests(&self) -> impl Iterator<Item = (usize, u32)> {
         self.inner.layer.small_requests()
     }
 
-    /// Returns all cells and holes, in the order of addresses. They tile the heap: each begins where
-    /// the one before ends.
+    /// Returns all cells and holes, in the order of addresses. They tile the heap without gaps.
     ///
     /// A walk of a heap that has [stopped](crate::Rule::BreakBelowHeap) is empty.
     #[must_use]
@@ -574,7 +578,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     }
 
     /// Returns the heap as a line of `width` characters, each for an equal part of the addresses
-    /// from the first cell to the last. A character tells what most of its part is.
+    /// from the first cell to the last. A character shows the most common use in its part.
     #[must_use]
     pub fn picture(&self, width: usize) -> Picture<'_> {
         Picture::new(self.cells(), width)
@@ -586,8 +590,8 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 }
 
 impl<B, M, P: Profile> Heap<B, M, Checked<P>> {
-    /// Sets the hook that is told of a misuse and decides what becomes of it. Unless it is set, every
-    /// misuse is a panic.
+    /// Sets the hook that receives each report of a misuse and decides how the heap responds. By
+    /// default, every misuse is a panic.
     pub fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.inner.large.chunks.checks_mut().set_hook(hook);
     }
@@ -601,19 +605,19 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         &mut self.inner
     }
 
-    /// Returns the parts of the cells, to be broken.
+    /// Returns the parts of the cells, so that a test can break one.
     #[cfg(test)]
     pub(crate) fn parts(&mut self) -> crate::chunks::Parts<'_, B, P> {
         self.inner.large.chunks.parts()
     }
 
-    /// Returns the layer of small blocks, to look at.
+    /// Returns the layer of small blocks, for tests.
     #[cfg(test)]
     pub(crate) fn layer_ref(&self) -> &P::LayerOf<P> {
         &self.inner.layer
     }
 
-    /// Returns the cells, to look at.
+    /// Returns the cells.
     pub(crate) const fn chunks(&self) -> &Chunks<B, P> {
         self.inner.chunks()
     }
@@ -624,14 +628,14 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         &mut self.inner.layer
     }
 
-    /// Leaves it to a map of segments to say which pages are runs.
+    /// Makes the layer look up runs in a map of segments.
     ///
     /// # Safety
     ///
-    /// As for [`Layer::rely_on`].
+    /// The clauses of [`Layer::rely_on`].
     pub(crate) unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
-        const { assert!(!B::CONTIGUOUS, "the page map of a heap over a break has leaves of its own") };
-        // SAFETY: the caller's promise.
+        const { assert!(!B::CONTIGUOUS, "a heap over a break has a page map of its own") };
+        // SAFETY: the clauses are those of this method.
         unsafe { self.inner.layer.rely_on(segments, owner) };
     }
 }
@@ -654,23 +658,23 @@ impl<B: Default> Default for Heap<B> {
 
 impl<B, M, P: Profile> Sealed for Heap<B, M, P> {}
 
-// SAFETY: blocks are disjoint (each is the payload of one used cell, a block of one run, or alone in
-// a mapping), are as long and as aligned as was asked for, and stay where they are until freed.
+// SAFETY: blocks are disjoint: each is the payload of one used cell, a block of one run, or alone
+// in a mapping. Each has the requested size and alignment, and keeps its address until it is freed.
 unsafe impl<B: Source, M: Map, P: Profile> RawHeap for Heap<B, M, P> {
     const REPORTS: bool = P::CHECKED;
 
     unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.allocate(layout) }
     }
 
     unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.allocate_zeroed(layout) }
     }
 
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.deallocate(block, layout) }
     }
 
@@ -680,7 +684,7 @@ unsafe impl<B: Source, M: Map, P: Profile> RawHeap for Heap<B, M, P> {
         layout: Layout,
         new_size: usize,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise is the same there.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.reallocate(block, layout, new_size) }
     }
 }

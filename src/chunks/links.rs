@@ -1,4 +1,4 @@
-//! Links of free cells: right before they are followed.
+//! Verifies links of free cells of a checked heap before the heap follows them.
 
 use super::{Chunks, Tuning, after};
 use crate::bins::{Classes, class_of};
@@ -7,10 +7,13 @@ use crate::checks::Checks;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::request::Request;
 
-/// Where in a free cell the links are, from its header on.
+/// Offset of the link to the next free cell from the header, in bytes.
 const NEXT: usize = WORD;
+
+/// Offset of the link to the previous free cell from the header, in bytes.
 const PREV: usize = 2 * WORD;
 
+/// Returns the report of an overwritten link, `word` bytes above the header of `cell`.
 fn broken_link<F>(
     cell: Cell<F>,
     word: usize,
@@ -28,28 +31,27 @@ fn broken_link<F>(
     }
 }
 
-/// Returns the links of a cell inside the heap, whatever they are worth.
+/// Returns the links of a cell inside the heap, which may be overwritten.
 pub(crate) fn links_of<F>(cell: Cell<F>) -> Links<F> {
-    // SAFETY: below the fencepost by two words at least, so the two words behind the header are the
-    // heap's.
-    let links = unsafe { cell.links() };
-    // SAFETY: as above; any bits are an `Option<Cell>`.
-    unsafe { links.read() }
+    // SAFETY: the cell lies below a fencepost by at least two words, so the two words behind its
+    // header are memory of the heap. Any bits are an `Option<Cell>`.
+    unsafe { cell.links().read() }
 }
 
 impl<B, P: Tuning> Chunks<B, P> {
-    /// Whether the links that a search for this request may follow are right. If not, it is
-    /// reported, and the lists are made anew.
+    /// Verifies the links that a search for this request may follow. If one is overwritten, reports
+    /// it and rebuilds the bins.
     pub(crate) fn watch_lists(&mut self, request: Request) {
         if let Err(misuse) = self.sound_lists(request) {
             self.checks.report(&misuse);
             if !self.rebuild_bins() {
-                // Where headers are broken as well, no free cell is known any more.
+                // Headers are overwritten as well: no free cell is known any more.
                 self.bins.clear();
             }
         }
     }
 
+    /// Verifies the lists that a search for this request may look at.
     fn sound_lists(&self, request: Request) -> Result<(), Misuse> {
         let mut from = class_of::<P>(request.size());
         for _ in 0..=P::Classes::CLASSES_TRIED {
@@ -63,7 +65,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         certain.map_or(Ok(()), |class| self.sound_list(class))
     }
 
-    /// The first cells of a list, as many as a search looks at.
+    /// Verifies the first cells of a list: as many as a search looks at.
     fn sound_list(&self, class: usize) -> Result<(), Misuse> {
         let (mut at, mut seen) = (self.bins.head(class), 0);
         while let Some(cell) = at
@@ -85,8 +87,8 @@ impl<B, P: Tuning> Chunks<B, P> {
         Ok(())
     }
 
-    /// The links of a free cell that is in a bin: each neighbour is a free cell of the class, and
-    /// leads back.
+    /// Verifies the links of a free cell in a bin: each neighbour is a free cell of the class and
+    /// links back.
     pub(crate) fn sound_links(&self, cell: Cell<P>, size: usize) -> Result<(), Misuse> {
         let links = links_of(cell);
         if let Some(next) = links.next {
@@ -115,7 +117,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Whether a link leads to a free cell of the class that `size` is of.
+    /// Returns whether a link leads to a free cell of the class of `size`.
     fn is_in_bin(&self, cell: Cell<P>, size: usize) -> bool {
         self.spans(cell.addr(), MIN_CELL)
             && (cell.addr() + WORD) % CELL_ALIGN == 0
@@ -124,14 +126,15 @@ impl<B, P: Tuning> Chunks<B, P> {
             })
     }
 
-    /// The free cell with such links, if there is one.
+    /// Returns the first free cell in a bin whose links satisfy `is_it`.
     fn linked(&self, is_it: impl Fn(Links<P>) -> bool) -> Option<Cell<P>> {
         let mut free =
             self.sound_cells().filter(|(_, header)| !header.is_used()).map(|(cell, _)| cell);
         free.find(|&cell| self.top != Some(cell) && is_it(links_of(cell)))
     }
 
-    /// Makes the lists anew from the cells. `false` if headers are broken: then nothing is changed.
+    /// Rebuilds the bins from the cells. Returns `false` and changes nothing if a header is
+    /// overwritten.
     pub(crate) fn rebuild_bins(&mut self) -> bool {
         let Some((_, last_fencepost)) = self.space.bounds() else { return false };
         if !self.walk_ends_at(last_fencepost) {
@@ -140,13 +143,13 @@ impl<B, P: Tuning> Chunks<B, P> {
         self.bins.clear();
         let mut at = self.space.lowest();
         while let Some(cell) = at {
-            // SAFETY: all headers are right.
+            // SAFETY: `walk_ends_at` verified all headers.
             let header = unsafe { cell.header() };
             if !header.is_used() {
-                // SAFETY: a free cell: the same header, and the size at its end.
+                // SAFETY: the cell is free and keeps its size and its neighbours.
                 unsafe { cell.write_free(header.size(), header.is_prev_used()) };
                 if self.top != Some(cell) {
-                    // SAFETY: valid, free, and in no list of the new ones.
+                    // SAFETY: the cell is valid and free, and the new lists do not have it yet.
                     unsafe { self.bins.insert(cell, header.size()) };
                 }
             }

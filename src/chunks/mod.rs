@@ -42,7 +42,7 @@ pub trait Tuning: Binning {
     /// The break moves up by this many bytes at least, if it can.
     const GROWTH_STEP: usize;
 
-    /// What a checked heap keeps beside its cells, and is told of a caller's mistakes.
+    /// State of a checked heap beside its cells: it receives the reports of misuse.
     type Checks: Checks;
 }
 
@@ -74,8 +74,8 @@ pub struct Chunks<B, P: Tuning> {
 /// Makes memory part of a compact heap beside regions that were added. Returns how many bytes of
 /// cells the heap gained, if it was added.
 ///
-/// A compact heap has it from when memory may be added on: a program that never adds memory does
-/// not link it, and takes less than half of its code to grow.
+/// A compact heap has this function once memory may be added: a program that never adds memory does
+/// not link it, and needs less than half of the code to grow.
 ///
 /// # Errors
 ///
@@ -116,7 +116,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         self.space.source_mut()
     }
 
-    /// Returns the free cells, but the top.
+    /// Returns the bins: all free cells except the top.
     pub(crate) const fn bins(&self) -> &Bins<P> {
         &self.bins
     }
@@ -135,17 +135,17 @@ impl<B, P: Tuning> Chunks<B, P> {
         &mut self.counters
     }
 
-    /// Returns what a checked heap keeps beside its cells.
+    /// Returns the state of a checked heap beside its cells.
     pub(crate) const fn checks(&self) -> &P::Checks {
         &self.checks
     }
 
-    /// Returns what a checked heap keeps beside its cells.
+    /// Returns the state of a checked heap beside its cells.
     pub(crate) const fn checks_mut(&mut self) -> &mut P::Checks {
         &mut self.checks
     }
 
-    /// Returns whether the heap touches nothing any more.
+    /// Returns whether the heap has stopped: it touches no memory any more.
     #[inline(always)]
     pub(crate) const fn has_stopped(&self) -> bool {
         self.space.has_stopped()
@@ -156,21 +156,21 @@ impl<B, P: Tuning> Chunks<B, P> {
         self.trim = trim;
     }
 
-    /// Returns the parts, to be broken.
+    /// Returns the parts, so that a test can break one.
     #[cfg(test)]
     pub(crate) fn parts(&mut self) -> Parts<'_, B, P> {
         let Self { space, bins, top, counters, .. } = self;
         Parts { space, bins, top, used_bytes: &mut counters.used_bytes }
     }
 
-    /// With no free cell known there is none to be handed out, or to be touched.
+    /// Forgets all free cells, when the space has stopped: the heap must not touch them any more.
     fn abandon(&mut self) {
         self.bins.clear();
         self.top = None;
     }
 }
 
-/// The parts of a heap's cells, for tests that break one.
+/// Parts of a heap's cells, for tests that break one.
 #[cfg(test)]
 pub(crate) struct Parts<'chunks, B, P: Tuning> {
     pub(crate) space: &'chunks mut Space<B, P>,
@@ -179,7 +179,7 @@ pub(crate) struct Parts<'chunks, B, P: Tuning> {
     pub(crate) used_bytes: &'chunks mut usize,
 }
 
-/// What is counted while the heap works.
+/// Counters of bytes in use.
 ///
 /// # Invariants
 ///
@@ -210,30 +210,30 @@ impl Counters {
         self.peak_bytes
     }
 
-    /// A cell of `size` bytes, header included, became used.
+    /// Counts a cell of `size` bytes, header included, that became used.
     const fn allocated(&mut self, size: usize) {
         self.used_bytes += size - WORD;
         self.note_peak();
     }
 
-    /// A used cell of `size` bytes became free.
+    /// Counts a used cell of `size` bytes that became free.
     const fn freed(&mut self, size: usize) {
         self.used_bytes -= size - WORD;
     }
 
-    /// A used cell changed its size.
+    /// Counts a used cell that changed its size.
     const fn resized(&mut self, old: usize, new: usize) {
         self.used_bytes = self.used_bytes + new - old;
         self.note_peak();
     }
 
-    /// A block of `capacity` bytes got a mapping of its own.
+    /// Counts a block of `capacity` bytes that got a mapping of its own.
     pub(crate) const fn mapped(&mut self, capacity: usize) {
         self.mapped_bytes += capacity;
         self.note_peak();
     }
 
-    /// The mapping of a block of `capacity` bytes was given back.
+    /// Counts a mapping of a block of `capacity` bytes that was given back.
     pub(crate) const fn unmapped(&mut self, capacity: usize) {
         self.mapped_bytes -= capacity;
     }

@@ -1,4 +1,4 @@
-//! The headers around a cell: right before anything is done with it.
+//! Verifies the headers around a cell of a checked heap before the heap uses them.
 
 use core::iter;
 
@@ -8,11 +8,10 @@ use crate::checks::Checks;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::space::Extent;
 
-/// How often a cell is looked at again after its neighbours' links were overwritten and written
-/// anew.
+/// Maximum number of times that a cell is verified again after the bins were rebuilt.
 const ATTEMPTS: usize = 2;
 
-/// A header that is not what it should be.
+/// Returns the report of an overwritten header.
 pub(crate) fn broken_header<F>(cell: Cell<F>, found: usize, expected: usize) -> Misuse {
     Misuse {
         kind: MisuseKind::Header,
@@ -23,28 +22,26 @@ pub(crate) fn broken_header<F>(cell: Cell<F>, found: usize, expected: usize) -> 
     }
 }
 
-/// The word in front of a header.
+/// Returns the word in front of the header of a cell that follows another one.
 fn word_before<F: Form>(cell: Cell<F>) -> usize {
-    // SAFETY: the header's cell follows another one, whose last word this is.
-    let word = unsafe { cell.payload().cast::<usize>().sub(2) };
-    // SAFETY: as above.
-    unsafe { word.read() }
+    // SAFETY: the word is the last one of the cell before, in the same region.
+    unsafe { cell.payload().cast::<usize>().sub(2).read() }
 }
 
-/// Returns what follows a sound cell, or a sound fencepost.
+/// Returns the cell behind a sound cell or fencepost.
 pub(crate) fn after<F: Form>(cell: Cell<F>, header: Header) -> Option<Cell<F>> {
     if header.is_fencepost() {
-        // SAFETY: a fencepost; all first cells are exposed.
+        // SAFETY: the fencepost is sound; all first cells are exposed (the invariant of `Space`).
         unsafe { cell.behind_hole() }
     } else {
-        // SAFETY: its size is right.
+        // SAFETY: the header is sound, so a header follows the cell in its region.
         Some(unsafe { cell.next() })
     }
 }
 
 impl<B, P: Tuning> Chunks<B, P> {
-    /// Returns the region among whose cells, its fencepost included, an address lies. O(1) for the
-    /// break's, else O(regions).
+    /// Returns the region in whose cells or fencepost an address lies. O(1) for the break's region,
+    /// else O(regions).
     pub(crate) fn region_around(&self, address: usize) -> Option<Region<P>> {
         let holds =
             |region: &Region<P>| (region.first.addr()..=region.fencepost.addr()).contains(&address);
@@ -52,12 +49,12 @@ impl<B, P: Tuning> Chunks<B, P> {
         breaks.or_else(|| self.space.regions().find(holds))
     }
 
-    /// Returns whether `len` bytes from an address on, at least one, lie in cells of one region.
+    /// Returns whether `len ≥ 1` bytes from an address on lie in cells of one region.
     pub(crate) fn spans(&self, address: usize, len: usize) -> bool {
         self.region_around(address).is_some_and(|region| len <= region.fencepost.addr() - address)
     }
 
-    /// Returns the cells, in the order of addresses, up to the first whose header was overwritten.
+    /// Returns the cells in the order of addresses, up to the first overwritten header.
     pub(crate) fn sound_cells(&self) -> impl Iterator<Item = (Cell<P>, Header)> {
         let mut at = self.space.lowest();
         iter::from_fn(move || {
@@ -69,28 +66,31 @@ impl<B, P: Tuning> Chunks<B, P> {
         })
     }
 
-    /// Returns the cell, but not a hole, in which an address lies.
+    /// Returns the cell in which an address lies; `None` for an address in a hole.
     pub(crate) fn cell_around(&self, address: usize) -> Option<(Cell<P>, Header)> {
         let (cell, header) =
             self.sound_cells().find(|(cell, header)| address < cell.addr() + header.size())?;
         (cell.addr() <= address && !header.is_fencepost()).then_some((cell, header))
     }
 
-    /// Returns whether the first overwritten header is this one, or, if none is, whether it is the
-    /// last fencepost.
+    /// Returns whether `cell` is the first overwritten header; if no header is overwritten, whether
+    /// it is the last fencepost.
     pub(crate) fn walk_ends_at(&self, cell: Cell<P>) -> bool {
         let end = self.sound_cells().last();
         end.map_or(self.space.lowest(), |(cell, header)| after(cell, header)) == Some(cell)
     }
 
-    /// The header of a cell, if it is as the heap wrote it, as far as it tells by itself.
+    /// Returns the header of a cell, if it looks as the heap wrote it. Verifies the header only by
+    /// itself. `cell` lies between the first cell and the last fencepost.
     ///
-    /// `cell` lies between the first cell and the last fencepost.
+    /// # Errors
+    ///
+    /// The misuse that has overwritten the header.
     pub(crate) fn sound_header(&self, cell: Cell<P>) -> Result<Header, Misuse> {
         let Some(region) = self.region_around(cell.addr()) else {
             return Err(broken_header(cell, 0, 0));
         };
-        // SAFETY: inside the heap.
+        // SAFETY: the header lies in a region of this heap.
         let word = unsafe { cell.header_in_memory() };
         let header = word.unsealed();
         if header.is_fencepost() {
@@ -108,7 +108,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         Ok(header)
     }
 
-    /// [`sound_header`](Chunks::sound_header) for a place where there may be a fencepost.
+    /// [`sound_header`](Chunks::sound_header) for a place that may be a fencepost.
     pub(crate) fn sound_header_or_fencepost(&self, cell: Cell<P>) -> Result<Header, Misuse> {
         let around = self.region_around(cell.addr()).filter(|region| region.fencepost == cell);
         let Some(region) = around else { return self.sound_header(cell) };
@@ -126,15 +126,15 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Whether a used cell and its neighbours are as the heap wrote them. If not, it is reported;
-    /// and if it is to be ignored, and can be mended, it is mended.
+    /// Returns whether a used cell and its neighbours are as the heap wrote them. If not, reports
+    /// the misuse. If the hook ignores it and only links are overwritten, rebuilds the bins.
     pub(crate) fn is_sound(&mut self, cell: Cell<P>) -> bool {
         self.is_right(|heap| heap.sound_cell(cell))
     }
 
-    /// Whether regions can be joined with what touches them from above, or below: their ends are as
-    /// the heap wrote them. If not, it is reported and mended as by
-    /// [`is_sound`](Chunks::is_sound).
+    /// Returns whether the ends of regions are as the heap wrote them, so that memory that touches
+    /// the regions can be joined with them. If not, reports and repairs as
+    /// [`is_sound`](Chunks::is_sound) does.
     pub(crate) fn can_join(&mut self, regions: [Option<Region<P>>; 2]) -> bool {
         self.is_right(|heap| {
             heap.sound_chain()?;
@@ -142,9 +142,11 @@ impl<B, P: Tuning> Chunks<B, P> {
         })
     }
 
-    fn is_right(&mut self, look: impl Fn(&Self) -> Result<(), Misuse>) -> bool {
+    /// Returns whether `verify` succeeds. Reports each failure; tries again after the bins were
+    /// rebuilt.
+    fn is_right(&mut self, verify: impl Fn(&Self) -> Result<(), Misuse>) -> bool {
         for _ in 0..=ATTEMPTS {
-            match look(self) {
+            match verify(self) {
                 Ok(()) => return true,
                 Err(misuse) => {
                     self.checks.report(&misuse);
@@ -157,13 +159,13 @@ impl<B, P: Tuning> Chunks<B, P> {
         false
     }
 
-    /// The fenceposts lead from region to region to the last one.
+    /// Verifies that the fenceposts lead from region to region up to the last one.
     fn sound_chain(&self) -> Result<(), Misuse> {
         let Some((_, last_fencepost)) = self.space.bounds() else { return Ok(()) };
         let Some(last) = self.space.regions().last() else { return Ok(()) };
         let fencepost = self.sound_header_or_fencepost(last.fencepost)?;
         match after(last.fencepost, fencepost) {
-            // The way to the next region is right, but its head is not.
+            // The fencepost is right, but the head of the next region is not.
             Some(first) if last.fencepost != last_fencepost => {
                 // SAFETY: the fencepost is sound, so `first` lies in memory of this heap.
                 let (found, expected) = (
@@ -176,7 +178,8 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// The first cell of a region, if it is free, and the fencepost, with the cell before it.
+    /// Verifies the ends of a region: the first cell if it is free, the fencepost, and the cell
+    /// before the fencepost if that is free.
     fn sound_ends(&self, region: &Region<P>) -> Result<(), Misuse> {
         let first = self.sound_header_or_fencepost(region.first)?;
         if !first.is_used() {
@@ -186,9 +189,10 @@ impl<B, P: Tuning> Chunks<B, P> {
         if fencepost.is_prev_used() { Ok(()) } else { self.sound_cell_before(region.fencepost) }
     }
 
+    /// Verifies a used cell and its neighbours.
     fn sound_cell(&self, cell: Cell<P>) -> Result<(), Misuse> {
         let header = self.sound_header(cell)?;
-        // SAFETY: its size is right.
+        // SAFETY: the header is sound, so a header follows the cell in its region.
         let next = unsafe { cell.next() };
         let behind = self.sound_header_or_fencepost(next)?;
         if !behind.is_prev_used() {
@@ -201,7 +205,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         if header.is_prev_used() { Ok(()) } else { self.sound_cell_before(cell) }
     }
 
-    /// The free cell before a cell, by the size at its end.
+    /// Verifies the free cell before a cell, by the size at its end.
     fn sound_cell_before(&self, cell: Cell<P>) -> Result<(), Misuse> {
         let size = word_before(cell);
         let first = self.region_around(cell.addr()).map_or(cell, |region| region.first).addr();
@@ -209,7 +213,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         if !is_possible {
             return Err(self.broken_size_before(cell, size));
         }
-        // SAFETY: inside the heap.
+        // SAFETY: the place is not below the first cell of the region: `is_possible`.
         let prev = unsafe { cell.before(size) };
         match self.sound_header(prev) {
             Ok(header) if header.size() == size && !header.is_used() => {
@@ -219,6 +223,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
     }
 
+    /// Returns the report of an overwritten size at the end of the free cell before `cell`.
     fn broken_size_before(&self, cell: Cell<P>, found: usize) -> Misuse {
         let before = self
             .sound_cells()
@@ -228,9 +233,9 @@ impl<B, P: Tuning> Chunks<B, P> {
         Misuse { kind: MisuseKind::WriteAfterFree, block, at: cell.addr() - WORD, found, expected }
     }
 
-    /// A free cell: its size is at its end, and its list leads to it and on.
+    /// Verifies a free cell: the size at its end, and the links to it and from it.
     fn sound_free_cell(&self, cell: Cell<P>, header: Header) -> Result<(), Misuse> {
-        // SAFETY: its size is right.
+        // SAFETY: the header is sound, so a header follows the cell in its region.
         let next = unsafe { cell.next() };
         let size = word_before(next);
         if size != header.size() {

@@ -1,4 +1,4 @@
-//! Cutting cells and merging them again (C3, C6).
+//! Splits free cells and coalesces them again (C3, C6).
 
 use core::ptr::NonNull;
 
@@ -10,18 +10,19 @@ use crate::request::Request;
 use crate::space::{Extent, Joined};
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
-    /// Cuts the request's cell out of a free one (C3): what lies below it, for alignment, and above
-    /// it stay free. If the free one was the top, what is left above the request is the top.
+    /// Splits the request's cell off a free one (C3): the lead below it, for alignment, and the
+    /// rest above it stay free. If the free cell was the top, the rest is the top.
     ///
     /// ```text
-    ///   before  │                free cell                  │
-    ///   after   │ lead: free │ used: the request │ rest: free │     a rest too small for a cell stays with the request
+    ///   before  │                 free cell                   │
+    ///   after   │ lead: free │ used: the request │ rest: free  │   a rest too small for a cell
+    ///                                                             stays with the request
     /// ```
     ///
     /// # Safety
     ///
-    /// `fit` is a valid free cell and tells how the request fits into it. The cell is in no bin and
-    /// is not the top any more; `was_top` tells whether it was until now.
+    /// `fit` is a valid free cell and says how the request fits into it. The cell is in no bin and
+    /// is not `top` any more; `was_top` says whether it was until now.
     #[inline(always)]
     pub(super) unsafe fn split(
         &mut self,
@@ -29,7 +30,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         request: Request,
         was_top: bool,
     ) -> NonNull<u8> {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe {
             if P::COMPACT {
                 self.split_outlined(fit, request, was_top)
@@ -39,11 +40,11 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`split`](Chunks::split) as a function of its own, for little code.
+    /// [`split`](Chunks::split) as a function of its own, for compact code.
     ///
     /// # Safety
     ///
-    /// As for [`split`](Chunks::split).
+    /// The clauses of [`split`](Chunks::split).
     #[inline(never)]
     unsafe fn split_outlined(
         &mut self,
@@ -51,38 +52,41 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         request: Request,
         was_top: bool,
     ) -> NonNull<u8> {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.split_inline(fit, request, was_top) }
     }
 
+    /// [`split`](Chunks::split) as a part of its caller.
+    ///
     /// # Safety
     ///
-    /// As for [`split`](Chunks::split).
+    /// The clauses of [`split`](Chunks::split).
     #[inline(always)]
     unsafe fn split_inline(&mut self, fit: Fit<P>, request: Request, was_top: bool) -> NonNull<u8> {
         let Fit { cell, size, lead } = fit;
         let rest = size - lead - request.size();
         let rest = if rest < MIN_CELL { 0 } else { rest };
         let used = size - lead - rest;
-        // SAFETY: `lead < size`, both multiples of CELL_ALIGN: still inside the cell.
+        // SAFETY: `lead < size`, and both are multiples of CELL_ALIGN: the place lies in the cell.
         let start = unsafe { cell.offset(lead) };
-        // SAFETY: inside the free cell. Free cells have no free neighbours, so what lies before is
-        // used, unless it is the lead.
+        // SAFETY: the `used` bytes lie in the free cell. No two free cells are neighbours, so the
+        // cell before is used, unless it is the lead.
         unsafe { start.write_used(used, lead == 0) };
         if lead > 0 {
-            // SAFETY: the lower part of the free cell, a cell at least (`Request::fit`), before a
-            // used one that knows it is free.
+            // SAFETY: the lead is the lower part of the free cell, long enough for a cell
+            // (`Request::fit`); the header behind it says that it is free.
             unsafe { self.keep_as(cell, lead, false) };
         }
         self.counters.allocated(used);
-        // SAFETY: `used` up: still inside the free cell, or the cell, or fencepost, behind it.
+        // SAFETY: `lead + used ≤ size`: the place lies in the free cell, or is the header behind
+        // it.
         let behind = unsafe { start.offset(used) };
         if rest > 0 {
-            // SAFETY: the upper part of the free cell, before what knew that a free cell precedes
-            // it; it ends at the break if the whole did.
+            // SAFETY: the rest is the upper part of the free cell; the header behind it says that a
+            // free cell precedes it. The rest ends at the break if the free cell did.
             unsafe { self.keep_as(behind, rest, was_top) };
         } else {
-            // SAFETY: the cell, or the fencepost, that followed the free cell.
+            // SAFETY: `behind` is the cell or fencepost behind the free cell.
             unsafe { behind.set_prev_used(true) };
         }
         if was_top {
@@ -91,8 +95,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         start.payload()
     }
 
-    /// A cell of `size` bytes was handed out: it, and the header behind it, are not as they were
-    /// granted any more.
+    /// Notes that the `size` bytes of a cell and the header behind it may have been written to
+    /// since they were granted.
     pub(super) fn note_written(&mut self, cell: Cell<P>, size: usize) {
         if B::ZEROED {
             if let Some(extent) = self.space.extent_mut() {
@@ -101,18 +105,18 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Makes a piece of memory a free cell: merges it with free neighbours (C6), and puts it into
-    /// its bin, or makes it the top if it ends at the break. True if memory may be due to go
-    /// back: it is the top, or, of a scattered provider, may fill a whole piece.
+    /// Makes a span a free cell: coalesces it with free neighbours (C6), and puts it into its bin,
+    /// or makes it the top if it ends at the break. Returns whether memory may be due to be given
+    /// back: the cell is the top, or may fill a whole segment.
     ///
     /// # Safety
     ///
-    /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nobody uses them.
-    /// `prev_used` tells whether the cell before them is used; if it is not, `cell` is a valid
+    /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nothing uses
+    /// them. `prev_used` says whether the cell before them is used; if it is not, `cell` is a valid
     /// cell.
     #[inline(always)]
     pub(super) unsafe fn coalesce(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe {
             if P::COMPACT {
                 self.coalesce_outlined(cell, size, prev_used)
@@ -122,64 +126,66 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`coalesce`](Chunks::coalesce) as a function of its own, for little code.
+    /// [`coalesce`](Chunks::coalesce) as a function of its own, for compact code.
     ///
     /// # Safety
     ///
-    /// As for [`coalesce`](Chunks::coalesce).
+    /// The clauses of [`coalesce`](Chunks::coalesce).
     #[inline(never)]
     unsafe fn coalesce_outlined(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.coalesce_inline(cell, size, prev_used) }
     }
 
+    /// [`coalesce`](Chunks::coalesce) as a part of its caller.
+    ///
     /// # Safety
     ///
-    /// As for [`coalesce`](Chunks::coalesce).
+    /// The clauses of [`coalesce`](Chunks::coalesce).
     #[inline(always)]
     unsafe fn coalesce_inline(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
-        // SAFETY: `size` up lies what follows the piece.
+        // SAFETY: the span ends at a header of its region: this method's clause.
         let next = unsafe { cell.offset(size) };
-        // SAFETY: a valid cell or a fencepost.
+        // SAFETY: `next` followed a used cell: it is a valid cell or a fencepost.
         let header = unsafe { next.header() };
         let is_top = if header.is_used() {
-            // SAFETY: the same.
+            // SAFETY: `next` is a valid cell or a fencepost; the span before it becomes free.
             unsafe { next.set_prev_used(false) };
             self.space.ends_at_break(next)
         } else {
             total += header.size();
             let is_top = self.top == Some(next);
             if !is_top {
-                // SAFETY: a free cell that is not the top is in its bin.
+                // SAFETY: a free cell that is not the top is in its bin: the type's invariant.
                 unsafe { self.bins.remove(next, header.size()) };
             }
             is_top
         };
         if !prev_used {
-            // SAFETY: `cell` is valid.
+            // SAFETY: `cell` is valid if the cell before is not used: this method's clause.
             if let Some(prev) = unsafe { cell.prev_if_free() } {
                 let size = cell.addr() - prev.addr();
-                // SAFETY: free, and not the top, which nothing but the fencepost follows: in its
-                // bin.
+                // SAFETY: the cell is free, and not the top, because only a fencepost follows the
+                // top: it is in its bin.
                 unsafe { self.bins.remove(prev, size) };
                 (start, total) = (prev, total + size);
             }
         }
-        // SAFETY: the merged cells are one piece, preceded by a used cell, and what follows knows
-        // that a free cell precedes it.
+        // SAFETY: the coalesced span is contiguous, a used cell precedes it, and the header behind
+        // it says that a free cell precedes.
         unsafe { self.keep_as(start, total, is_top) };
-        // SAFETY: a free cell.
+        // SAFETY: `keep_as` has made the span a free cell.
         is_top || !B::CONTIGUOUS && unsafe { self.may_be_segment(start, total) }
     }
 
-    /// If `cell` is free, takes it out of its bin (or as the top) and returns its size; else 0.
+    /// If `cell` is free, takes it out of its bin or from `top`, and returns its size; else 0.
     ///
     /// # Safety
     ///
     /// `cell` is valid, or a fencepost.
     pub(super) unsafe fn claim_if_free(&mut self, cell: Cell<P>) -> usize {
-        // SAFETY: the caller's promise.
+        // SAFETY: the cell is valid or a fencepost: this method's clause.
         let header = unsafe { cell.header() };
         if header.is_used() {
             return 0;
@@ -187,23 +193,23 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if self.top == Some(cell) {
             self.top = None;
         } else {
-            // SAFETY: a free cell that is not the top is in its bin.
+            // SAFETY: a free cell that is not the top is in its bin: the type's invariant.
             unsafe { self.bins.remove(cell, header.size()) };
         }
         header.size()
     }
 
-    /// Makes a piece of memory a free cell, and puts it into its bin, or makes it the top if the
-    /// last fencepost follows.
+    /// Makes a span a free cell, and puts it into its bin, or makes it the top if the fencepost of
+    /// the break's region follows.
     ///
     /// # Safety
     ///
-    /// As for [`Cell::write_free`]; both neighbours are used, and the one behind knows that a free
-    /// cell precedes it.
+    /// The clauses of [`Cell::write_free`]. Both neighbours are used, and the header behind says
+    /// that a free cell precedes it.
     pub(super) unsafe fn keep(&mut self, cell: Cell<P>, size: usize) {
-        // SAFETY: what follows the piece.
+        // SAFETY: a header follows the span in its region: the last clause.
         let next = unsafe { cell.offset(size) };
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.keep_as(cell, size, self.space.ends_at_break(next)) };
     }
 
@@ -212,10 +218,10 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// As for [`keep`](Chunks::keep); `is_top` tells whether that fencepost follows.
+    /// The clauses of [`keep`](Chunks::keep); `is_top` says whether that fencepost follows.
     #[inline(always)]
     pub(super) unsafe fn keep_as(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe {
             if P::COMPACT {
                 self.keep_as_outlined(cell, size, is_top);
@@ -225,96 +231,100 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`keep_as`](Chunks::keep_as) as a function of its own, for little code.
+    /// [`keep_as`](Chunks::keep_as) as a function of its own, for compact code.
     ///
     /// # Safety
     ///
-    /// As for [`keep_as`](Chunks::keep_as).
+    /// The clauses of [`keep_as`](Chunks::keep_as).
     #[inline(never)]
     unsafe fn keep_as_outlined(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
-        // SAFETY: this method's own contract.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.keep_as_inline(cell, size, is_top) };
     }
 
+    /// [`keep_as`](Chunks::keep_as) as a part of its caller.
+    ///
     /// # Safety
     ///
-    /// As for [`keep_as`](Chunks::keep_as).
+    /// The clauses of [`keep_as`](Chunks::keep_as).
     #[inline(always)]
     unsafe fn keep_as_inline(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses of `write_free` are among this method's.
         unsafe { cell.write_free(size, true) };
         if is_top {
             self.top = Some(cell);
         } else {
-            // SAFETY: valid, free, and new.
+            // SAFETY: `write_free` has made the cell a valid free one, which is in no list yet.
             unsafe { self.bins.insert(cell, size) };
         }
     }
 
-    /// Makes the span that a join has left a free cell, coalesced with its free neighbours.
+    /// Makes the span of a join a free cell, coalesced with its free neighbours.
     ///
     /// # Safety
     ///
-    /// `joined` was returned by [`Space::join`](crate::space::Space::join) just now.
+    /// [`Space::join`](crate::space::Space::join) returned `joined`, and the heap has not changed
+    /// since.
     pub(super) unsafe fn fill(&mut self, joined: &Joined<P>) {
         let Joined { from, to, follows_cells, precedes_cells } = *joined;
         let mut start = from;
         if follows_cells {
-            // SAFETY: a former fencepost, which is still as it was.
+            // SAFETY: `from` was the fencepost of the region below, and its word is unchanged.
             if let Some(prev) = unsafe { from.prev_if_free() } {
-                // SAFETY: a valid free cell.
+                // SAFETY: the fencepost's word says that the cell before it is free, so it is
+                // valid.
                 unsafe { self.claim_if_free(prev) };
-                // SAFETY: both words become the inside of the new free cell.
+                // SAFETY: `from` is a fencepost behind a free cell; both words become the inside of
+                // the new free cell.
                 unsafe { from.erase_with_size_before() };
                 start = prev;
             }
         }
         let mut end = to;
         if precedes_cells {
-            // SAFETY: the first cell of the region above, or its fencepost.
+            // SAFETY: `to` is the first cell of the region above, or its fencepost.
             match unsafe { self.claim_if_free(to) } {
-                // SAFETY: the same.
+                // SAFETY: `to` is a used cell or a fencepost; the span before it becomes free.
                 0 => unsafe { to.set_prev_used(false) },
-                // SAFETY: behind the free cell lies another, or the fencepost.
+                // SAFETY: another cell, or the fencepost, follows the free cell.
                 size => end = unsafe { to.offset(size) },
             }
         }
-        // SAFETY: all between is free and in no cell; the cell below is used, or there is none, as
-        // no two free cells are neighbours.
+        // SAFETY: the span is free, and in no cell. The cell below it is used, or there is none,
+        // because no two free cells are neighbours.
         unsafe { self.keep(start, end.addr() - start.addr()) };
     }
 
-    /// Makes the top a cell like any other: the break's region may become another one.
+    /// Makes the top a cell in a bin: the break's region may become another one.
     pub(super) fn demote_top(&mut self) {
         let Some(top) = self.top.take() else { return };
-        // SAFETY: the top is a valid free cell.
+        // SAFETY: the top is a valid free cell: the type's invariant.
         let size = unsafe { top.header() }.size();
-        // SAFETY: valid and free, and in no bin.
+        // SAFETY: the cell is valid and free, and the top is in no bin.
         unsafe { self.bins.insert(top, size) };
-        // Its links are written, and it may become the top again.
+        // The bin has written the cell's links, and the cell may become the top again.
         self.note_written(top, 2 * WORD);
     }
 
-    /// Makes the free cell that ends at the break, if there is one, the top.
+    /// Makes the free cell that ends at the break the top, if such a cell exists.
     pub(super) fn promote_top(&mut self) {
         if self.top.is_some() {
             return;
         }
         let Some(fencepost) = self.space.extent().map(Extent::fencepost) else { return };
-        // SAFETY: the fencepost of a region.
+        // SAFETY: the header is the fencepost of the break's region.
         if let Some(top) = unsafe { fencepost.prev_if_free() } {
-            // SAFETY: a free cell that is not the top is in its bin.
+            // SAFETY: the cell is free, and there is no top, so it is in its bin.
             unsafe { self.bins.remove(top, fencepost.addr() - top.addr()) };
             self.top = Some(top);
             if let Some(extent) = self.space.extent_mut() {
-                // In its bin it had links.
+                // The bin wrote links into the cell.
                 extent.not_fresh_below(top.addr() + MIN_CELL - WORD);
             }
         }
     }
 
-    /// Notes in the source whether a free cell may be all there is in its segment. Returns whether
-    /// it may be.
+    /// Returns whether a free cell may fill its segment. Notes that in the source.
     ///
     /// # Safety
     ///
@@ -324,9 +334,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if !self.space.source().may_begin_segment(cell.addr()) {
             return false;
         }
-        // SAFETY: what follows the cell.
+        // SAFETY: a header follows the valid cell, `size` bytes above it.
         let behind = unsafe { cell.offset(size) };
-        // SAFETY: a valid cell, or a fencepost.
+        // SAFETY: the header behind a valid cell is that of a valid cell, or a fencepost.
         let is_segment = unsafe { behind.header() }.is_fencepost();
         if is_segment {
             self.space.source_mut().note_free_segment();

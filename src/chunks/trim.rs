@@ -1,19 +1,19 @@
-//! When memory is given back: the break comes down as far as the top allows (C8), or whole segments
-//! leave.
+//! Gives memory back: moves the break down as far as the top allows (C8), or gives back whole
+//! segments.
 
 use super::{Chunks, Tuning};
 use crate::cell::Cell;
 use crate::provider::Source;
 use crate::space::{Lowered, is_one_free_cell};
 
-/// The part of the heap that may be free at its end, unless a setting says otherwise.
+/// Denominator of the share of a heap that may be free at its end, by default.
 const GROWING_SHARE: usize = 16;
 
-/// When the break moves down, and how far.
+/// Limits at which the break moves down.
 ///
-/// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it but
-/// `keep`. A gap between the two keeps a program that allocates and frees at the edge from moving
-/// the break each time. Unless set, both grow with the heap.
+/// After a `free` has left a top of at least `threshold` bytes, the heap gives back all of it
+/// except `keep` bytes. A gap between the two prevents a program that allocates and frees at the
+/// edge from moving the break each time. Unless set, both grow with the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trim {
@@ -45,7 +45,7 @@ impl Trim {
         Self { threshold, keep }
     }
 
-    /// Returns what the setting means for a heap that has `below` bytes below the top.
+    /// Returns the limits of a heap that has `below` bytes below the top.
     fn of_heap(self, below: usize) -> Self {
         if self != Self::DEFAULT {
             return self;
@@ -55,18 +55,19 @@ impl Trim {
     }
 }
 
-/// Which of the segments that are free as a whole stay.
+/// Choice of the free segments that stay with the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spare {
-    /// The one that was granted last: a program at the edge of a segment does not move it to and
-    /// fro.
+    /// The segment that was granted last: a program at the edge of a segment does not obtain it and
+    /// give it back each time.
     Last,
+    /// No segment.
     None,
 }
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
-    /// Returns whether [`trim_if_due`](Chunks::trim_if_due) may have something to do: a short test,
-    /// for callers that end with it.
+    /// Returns whether [`trim_if_due`](Chunks::trim_if_due) may give memory back: a short test, for
+    /// callers that end with that call.
     #[inline(always)]
     pub(crate) fn may_be_due(&self) -> bool {
         if !B::CONTIGUOUS {
@@ -80,7 +81,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         self.top.is_some_and(|top| size(top) >= self.trim.threshold)
     }
 
-    /// Gives back as much as the setting says, if the top has become large.
+    /// Gives memory back as the setting says, if the top has become large.
     pub(crate) fn trim_if_due(&mut self) {
         if !B::CONTIGUOUS {
             if self.space.source_mut().take_free_segment() {
@@ -99,7 +100,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
                 return;
             }
             if P::COMPACT {
-                // A break that was moved down is found when it is moved up, for little code.
+                // Compact code finds a foreign movement of the break when the heap moves it up.
                 self.lower_top(trim.keep);
             } else {
                 self.lower(trim.keep);
@@ -107,9 +108,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Moves the break down so that a top of at least `keep` bytes stays, if there is one that
-    /// large; or gives every free segment back, but the last if `keep` is not 0. Returns the number
-    /// of bytes given back.
+    /// Moves the break down so that a top of at least `keep` bytes stays, if the top is larger; or
+    /// gives back every free segment, except the last if `keep` is not 0. Returns the number of
+    /// bytes given back.
     pub(crate) fn trim(&mut self, keep: usize) -> usize {
         if !B::CONTIGUOUS {
             let had = self.space.len();
@@ -119,6 +120,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         self.lower(keep)
     }
 
+    /// Moves the break down so that a top of at least `keep` bytes stays. Returns the number of
+    /// bytes given back.
     fn lower(&mut self, keep: usize) -> usize {
         if self.space.watch_the_break().is_err() {
             self.abandon();
@@ -127,34 +130,34 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         self.lower_top(keep)
     }
 
-    /// [`lower`](Chunks::lower), as far as the break stands where the heap left it.
+    /// [`lower`](Chunks::lower) without the test whether foreign code has moved the break down.
     fn lower_top(&mut self, keep: usize) -> usize {
         let Some(top) = self.top else { return 0 };
-        // SAFETY: the top is the free cell at the break, and in no bin.
+        // SAFETY: the top is the free cell at the break, and in no bin: the type's invariant.
         let Some((by, left)) = (unsafe { self.space.lower(top, keep) }) else { return 0 };
         self.top = None;
         if let Lowered::Rest(cell, size) = left {
             if size > 0 {
-                // SAFETY: the lower part of the former top, followed by the fencepost; a used cell
-                // precedes it.
+                // SAFETY: the cell is the lower part of the former top, a used cell precedes it,
+                // and the new fencepost follows it.
                 unsafe { self.keep_as(cell, size, true) };
             }
         }
         by
     }
 
-    /// Gives back every segment that is one free cell, but for the spare. O(segments).
+    /// Gives back every segment that is one free cell, except the spare. O(segments).
     fn give_back_segments(&mut self, spare: Spare) {
         let (mut below, mut next) = (None, self.space.lowest_region());
         while let Some(region) = next {
             next = self.space.region_above(&region);
             let may_go = spare == Spare::None || !self.space.is_breaks(&region);
-            // SAFETY: a region of the heap.
+            // SAFETY: the region is one of this heap's.
             if may_go && unsafe { is_one_free_cell(&region) } {
-                // SAFETY: a valid free cell.
+                // SAFETY: the first cell of a region is valid.
                 unsafe { self.claim_if_free(region.first) };
-                // SAFETY: all of the region was that cell, which is in no bin now; `below` is the
-                // region below it.
+                // SAFETY: the region was one free cell, which `claim_if_free` took out of its bin;
+                // `below` is the region below it.
                 unsafe { self.space.give_back(&region, below) };
             } else {
                 below = Some(region);

@@ -1,12 +1,12 @@
-//! Memory that is free and cannot leave by the break, for a provider that can take pages back and
-//! leave their addresses.
+//! Free memory that cannot leave by the break, for a provider that can take pages back and leave
+//! their addresses.
 //!
 //! ```text
 //!   free cell   ┌────────┬───────┬──────────────────────────────────────┬──────┐
-//!               │ header │ links │              nobody needs             │ size │
+//!               │ header │ links │               not needed              │ size │
 //!               └────────┴───────┴──────────────────────────────────────┴──────┘
 //!   granules         │            ├──────────┼──────────┼──────────┤      │
-//!                                  what is reported
+//!                                  reported
 //! ```
 
 use core::ptr::NonNull;
@@ -17,10 +17,10 @@ use crate::cell::{Links, MIN_CELL, WORD};
 use crate::request::round_up;
 
 impl<B, P: Tuning> Chunks<B, P> {
-    /// Calls `forget` with each piece of free memory that holds no word of the heap's: whole
-    /// granules, `least` bytes or more together. What is in there may be lost, as long as it
-    /// can be written to when it is allocated. The top is left out: it goes by
-    /// [`trim`](Chunks::trim).
+    /// Calls `forget` with each piece of free memory that holds no word of the heap: whole granules
+    /// of together `least` bytes or more. The provider may lose the contents, if the memory can be
+    /// written to again when it is allocated. The top is left out: [`trim`](Chunks::trim) gives it
+    /// back.
     ///
     /// `granule` is a power of two.
     ///
@@ -42,7 +42,7 @@ impl<B, P: Tuning> Chunks<B, P> {
                 let Some(len) = end.checked_sub(start).filter(|&len| len >= least.max(1)) else {
                     continue;
                 };
-                // SAFETY: inside the cell.
+                // SAFETY: `start` lies in the cell: above its links, and below its end.
                 let start = unsafe { cell.payload().byte_add(start - cell.payload().addr().get()) };
                 forget(NonNull::slice_from_raw_parts(start, len));
             }

@@ -1,4 +1,4 @@
-//! Zeroed blocks from the top: of fresh memory that reads as zero not a byte is written (C7).
+//! Zeroed blocks from the top: fresh memory that reads as zero is not written to (C7).
 
 use core::ptr::NonNull;
 
@@ -9,8 +9,8 @@ use crate::request::Request;
 use crate::space::Extent;
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
-    /// Takes a cell for the request from the top, for which the break moves up if need be, and
-    /// zeroes the first `size` bytes of its payload, as far as they are not fresh.
+    /// Takes a cell for the request from the top, and zeroes the first `size` bytes of its payload,
+    /// as far as they are not fresh. Moves the break up if necessary.
     pub(crate) fn take_top_zeroed(&mut self, request: Request, size: usize) -> Option<NonNull<u8>> {
         let fresh_now = |chunks: &Self| chunks.space.extent().map(Extent::fresh);
         let mut fresh = fresh_now(self);
@@ -33,7 +33,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// # Safety
     ///
     /// The block is new, holds `size` bytes, and was split off the top when everything from `fresh`
-    /// on was zero, except the last word of the top. `None`: nothing is known.
+    /// on was zero, except the last word of the top. `None`: any byte may differ from zero.
     unsafe fn zero_what_is_not_fresh(
         &self,
         payload: NonNull<u8>,
@@ -42,7 +42,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ) {
         let start = payload.addr().get();
         let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
-        // If it took the whole top, the top's size at its end is now the block's last word.
+        // If the block took the whole top, its last word is the former size at the top's end.
         let end = self.space.extent().map_or(0, |extent| extent.fencepost().addr());
         let last_word = end.saturating_sub(WORD).saturating_sub(start).max(dirty);
         // SAFETY: both ranges lie inside the block: `dirty ≤ size`, and `last_word < size` where it
