@@ -2,14 +2,14 @@
 
 use crate::cell::{Cell, Region, WORD};
 
-/// The *break's region*: the one that the break granted last, which the next grant may extend.
+/// The *break's region*: the region that the break granted last, which the next grant may extend.
 ///
 /// ```text
-///             floor                 brk = end           Added memory below the floor is never given
-///   ▐  added  ┊      granted          ▌                 back. If memory was added directly above
-///   ▐  added  ┊      granted       ┊  added  ▌          the break, or the break grew up to it, `end`
-///             floor                brk       end        is the end of that memory, and the break
-///                                                       cannot come down.
+///             floor                 brk = end        Added memory below the floor is never given
+///   ▐  added  ┊      granted          ▌              back. If memory was added directly above
+///   ▐  added  ┊      granted       ┊  added  ▌       the break, or the break grew up to it, `end`
+///             floor                brk       end     is the end of that memory, and the break
+///                                                    cannot move down.
 /// ```
 ///
 /// # Invariants
@@ -72,7 +72,7 @@ impl<F> Extent<F> {
     }
 }
 
-/// The header of the top must lie below what is fresh.
+/// Returns the lowest address that can be fresh if the header of the top, `cell`, is written.
 pub(super) fn fresh_above_header<F>(cell: Cell<F>, fresh: usize) -> usize {
     fresh.max(cell.addr() + WORD)
 }

@@ -1,8 +1,8 @@
-//! How the break moves up.
+//! Moves the break up.
 //!
 //! ```text
 //!   granted, contiguous       the region becomes longer
-//!   granted, higher up        foreign code moved the break in between: a fencepost bridges a hole (C14)
+//!   granted, higher up        foreign code has moved the break: a fencepost bridges a hole (C14)
 //!   granted, lower down       foreign code took memory of the heap: the heap stops and says so
 //!   granted, and above it     memory that was added: it may become one region with the grant
 //!   a segment                 a region more, wherever it lies

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   apart            ▐ below ▌        ▐ piece ▌       ▐ above ▌      one region more
-//!   touches below    ▐ below ▌▐ piece ▌               ▐ above ▌      the region below ends higher up
-//!   touches above    ▐ below ▌               ▐ piece ▌▐ above ▌      the region above begins lower down
+//!   touches below    ▐ below ▌▐ piece ▌               ▐ above ▌      the region below grows
+//!   touches above    ▐ below ▌               ▐ piece ▌▐ above ▌      the region above grows
 //!   fills a hole     ▐ below ▌▐         piece        ▌▐ above ▌      two regions become one
 //! ```
 //!
@@ -26,7 +26,7 @@ pub(crate) enum Origin {
     Added,
 }
 
-/// Memory that is to become part of the heap, and the regions on both sides of it.
+/// New memory for the heap, with the regions on both sides of it.
 pub(crate) struct Piece<F> {
     start: NonNull<u8>,
     end: usize,
@@ -39,7 +39,7 @@ impl<F: Form> Piece<F> {
         self.start.addr().get()
     }
 
-    /// Returns whether some of it is the heap's already.
+    /// Returns whether it overlaps memory of the heap.
     pub(super) fn overlaps(&self) -> bool {
         self.below.is_some_and(|below| below.end > self.start())
             || self.above.is_some_and(|above| above.start < self.end)
@@ -82,7 +82,7 @@ impl<F: Form> Piece<F> {
         let length = highest.checked_sub(lowest)?;
         let is_short = length < MIN_CELL && !free_below && !free_above;
         if length == 0 || is_short {
-            // Slack, if it touches.
+            // The piece is slack, if it touches a region.
             let longer = below.map(|below| Region { end, ..below });
             let region = longer.or(above.map(|above| Region { start, ..above }))?;
             return Some(Joint { region, span: None });
@@ -104,12 +104,12 @@ impl<F: Form> Piece<F> {
     }
 }
 
-/// What becomes of a piece and of what it touches.
+/// Result of a join of a piece with the regions that it touches.
 pub(super) struct Joint<F> {
     /// All of it as one region.
     pub(super) region: Region<F>,
-    /// What will be free: from the piece's first cell, or the fencepost below it, to its fencepost,
-    /// or the first cell above it. `None`: the piece is slack.
+    /// The span that becomes free: from the piece's first cell, or the fencepost below it, to its
+    /// fencepost, or the first cell above it. `None`: the piece is slack.
     pub(super) span: Option<(Cell<F>, Cell<F>)>,
 }
 
@@ -152,8 +152,9 @@ impl<B: Source, F: Form> Space<B, F> {
     ///
     /// # Safety
     ///
-    /// The piece is memory of the heap's now that nothing uses; pointers may be moved between it
-    /// and what it touches. If another region becomes the break's, the former one's top is in a bin.
+    /// The piece is memory of the heap now, and nothing uses it. Pointers may be moved between it
+    /// and the regions that it touches. If another region becomes the break's, the former top is in
+    /// a bin.
     pub(crate) unsafe fn join(&mut self, piece: &Piece<F>, origin: Origin) -> Option<Joined<F>> {
         let len = piece.end - piece.start();
         // A break that was set up over memory that had been added grants memory of the heap.
@@ -174,7 +175,8 @@ impl<B: Source, F: Form> Space<B, F> {
         }
         region.first.expose();
         if origin == Origin::Added && !self.is_breaks(&region) {
-            // SAFETY: all of the region is memory of the heap: the caller's promise.
+            // SAFETY: the region is memory of the heap: of the piece (this method's clause), and of
+            // the regions that it touches.
             unsafe { region.record() };
         }
         let (below, above) = (piece.touching_below(), piece.touching_above());
@@ -191,7 +193,7 @@ impl<B: Source, F: Form> Space<B, F> {
         })
     }
 
-    /// The break's region is `region` from now on, of which the grant is a part.
+    /// Makes `region`, of which the grant is a part, the break's region.
     fn begin_extent(&mut self, piece: &Piece<F>, region: Region<F>, first: Option<Cell<F>>) {
         let (from, brk) = (piece.start(), piece.end);
         let (floor, mut fresh) = match self.extent.take() {
@@ -214,17 +216,17 @@ impl<B: Source, F: Form> Space<B, F> {
         self.extent = Some(Extent { region, floor, brk, fresh });
     }
 
-    /// What was the break's region is one like any other.
+    /// Records the former region of the break, because the break has a new one.
     fn leave(&mut self, region: Region<F>) {
-        // SAFETY: all of it is memory of the heap.
+        // SAFETY: the region is memory of the heap.
         unsafe { region.record() };
-        // SAFETY: the fencepost of a region; all first cells are exposed.
+        // SAFETY: the header is the region's fencepost; all first cells are exposed.
         if unsafe { region.fencepost.behind_hole() }.is_none() {
             self.last = Some(region.fencepost);
         }
     }
 
-    /// Memory was added that may touch the break's region, and became part of `region`.
+    /// Notes that added memory, which may touch the break's region, became part of `region`.
     fn extend_extent(&mut self, piece: &Piece<F>, region: Region<F>) {
         let touching = piece.touching();
         if let Some(extent) = &mut self.extent {
@@ -237,19 +239,21 @@ impl<B: Source, F: Form> Space<B, F> {
         }
     }
 
-    /// Makes the fenceposts around a region that is new, or new in part, lead to it and on.
+    /// Links a new or enlarged region with the regions on both sides.
     fn link(&mut self, piece: &Piece<F>, region: &Region<F>) {
         match (piece.touching_below(), piece.below) {
             (Some(_), _) => {}
-            // SAFETY: the fencepost of the region below.
+            // SAFETY: the header is the fencepost of the region below; the region begins with
+            // `first`.
             (None, Some(below)) => unsafe { below.fencepost.lead_to(region.first) },
             (None, None) => self.lowest = Some(region.first),
         }
         if let (None, Some(above)) = (piece.touching_above(), piece.above) {
-            // SAFETY: the region's fencepost, and the first cell of the one above.
+            // SAFETY: the header is the region's fencepost, and the region above begins with
+            // `first`.
             unsafe { region.fencepost.lead_to(above.first) };
         }
-        // SAFETY: the region's fencepost; all first cells are exposed.
+        // SAFETY: the header is the region's fencepost; all first cells are exposed.
         if unsafe { region.fencepost.behind_hole() }.is_none() {
             self.last = Some(region.fencepost).filter(|_| !self.is_breaks(region));
         }

@@ -1,4 +1,4 @@
-//! The memory of a heap: what its break granted, and what was added beside it.
+//! The memory of a heap: granted by its break, or added beside that.
 //!
 //! ```text
 //!   lowest                                                       extent: the break's region
@@ -8,10 +8,10 @@
 //!  └───┴──────────────┴───┘                     └───┴────────────────────────────────┴───┘
 //!
 //!   grow     the break moves up: the region becomes longer, or another one begins       growth.rs
-//!   join     what was granted or added becomes part of a region; holes are filled       join.rs
-//!   append   the same above all regions, for little code                                append.rs
+//!   join     new memory becomes part of a region; holes are filled                      join.rs
+//!   append   the same above all regions: less time, less code                           append.rs
 //!   lower    the break moves down                                                       trim.rs
-//!   take_out a segment leaves                                                           segments.rs
+//!   give_back  a segment leaves                                                        segments.rs
 //! ```
 //!
 //! Rules of this folder: it knows regions with their heads and fenceposts, and the provider. What
@@ -95,7 +95,8 @@ impl<B, F> Space<B, F> {
         self.extent.as_mut()
     }
 
-    /// Says that the break's region begins elsewhere, and that more was granted: to be found.
+    /// Breaks two fields, for tests of the check: the first cell of the break's region, and the
+    /// counter of granted bytes.
     #[cfg(test)]
     pub(crate) fn break_extent(&mut self, first: Option<Cell<F>>, granted: usize) {
         if let (Some(extent), Some(first)) = (&mut self.extent, first) {
@@ -119,7 +120,7 @@ impl<B, F> Space<B, F> {
         self.added
     }
 
-    /// Returns whether the heap touches nothing any more: the break was found below its memory.
+    /// Returns whether the heap has stopped, because the break was found below its memory.
     #[inline(always)]
     pub(crate) const fn has_stopped(&self) -> bool {
         self.lowest.is_none() && self.extent.is_some()
@@ -146,7 +147,7 @@ impl<B, F> Space<B, F> {
         self.lowest.zip(self.last.or(self.extent.as_ref().map(Extent::fencepost)))
     }
 
-    /// Returns whether a region is the one whose end the break moves, or the last segment.
+    /// Returns whether a region is the break's, or the segment that was granted last.
     pub(crate) fn is_breaks(&self, region: &Region<F>) -> bool {
         self.extent.as_ref().is_some_and(|extent| extent.region().first == region.first)
     }

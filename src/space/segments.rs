@@ -1,8 +1,8 @@
 //! Memory that comes and goes in whole segments, from a source that is not contiguous.
 //!
 //! ```text
-//!   ▐ segment ▌    ▐ segment ▌  ▐ last ▌   ▐ segment ▌      each is a region; the last one that was
-//!                                 └─ top                    granted takes the place of the break's
+//!   ▐ segment ▌    ▐ segment ▌  ▐ last ▌   ▐ segment ▌      each is a region; the segment granted
+//!                                 └─ top                    last takes the place of the break's
 //! ```
 
 use core::ptr::NonNull;
@@ -35,9 +35,9 @@ impl<B: Source, F: Form> Space<B, F> {
         }
         match (below, above) {
             (None, _) => self.lowest = above.map(|above| above.first),
-            // SAFETY: the fencepost of the region below.
+            // SAFETY: the header is the fencepost of the region below; `above` begins with `first`.
             (Some(below), Some(above)) => unsafe { below.fencepost.lead_to(above.first) },
-            // SAFETY: the same.
+            // SAFETY: the header is the fencepost of the region below, which becomes the last one.
             (Some(below), None) => unsafe { below.fencepost.lead_nowhere() },
         }
         if above.is_none() {

@@ -1,7 +1,7 @@
-//! How the break comes down, as far as the free cell at its end allows (C8).
+//! Moves the break down, as far as the free cell at its end allows (C8).
 //!
 //! ```text
-//!                                             what stays: `keep`, and what the provider's steps leave
+//!                                             what stays: `keep`, rounded up by the steps
 //!   … │ used │     free      │F▐   ──►   … │ used │ free │F▐
 //!                              └ break                     └ break
 //! ```
@@ -11,17 +11,17 @@ use crate::cell::{CELL_ALIGN, Cell, Form, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::round_up;
 
-/// What is left of the top after the break has come down.
+/// Rest of the top after the break has moved down.
 pub(crate) enum Lowered<F> {
     /// Everything was given back.
     Nothing,
-    /// Its start, and that many bytes of it, which are in no cell: 0, or enough for one.
+    /// Start of the rest, and its size in bytes: 0, or enough for a cell. It is in no cell.
     Rest(Cell<F>, usize),
 }
 
 impl<B: Source, F: Form> Space<B, F> {
     /// Moves the break down, in the provider's steps, so that at least `keep` bytes of the free
-    /// cell `top` at its end stay. Returns the number of bytes given back, and what is left.
+    /// cell `top` at its end stay. Returns the number of bytes given back, and the rest.
     ///
     /// Nothing is given back (`None`) if the provider refuses, or if memory that the break did not
     /// grant lies between the heap's end and the break, or directly above it.
@@ -42,8 +42,8 @@ impl<B: Source, F: Form> Space<B, F> {
         let is_alone = self.lowest == Some(region.first) && self.last.is_none();
         let all = keep == 0 && top == region.first && region.start == extent.floor && is_alone;
         let by = if all { region.end - region.start } else { self.surplus(top, extent, keep)? };
-        // Once the memory is gone, the fencepost cannot be read.
-        // SAFETY: the region's fencepost; all first cells are exposed.
+        // Read the fencepost before its memory goes.
+        // SAFETY: the header is the region's fencepost; all first cells are exposed.
         let above = unsafe { region.fencepost.behind_hole() };
         // SAFETY: the `by` bytes below the break were granted; they are the upper part of the free
         // top and the fencepost behind it.
@@ -56,7 +56,7 @@ impl<B: Source, F: Form> Space<B, F> {
         let end = region.end - by;
         let left = end - Cell::<F>::fencepost_offset(end) - top.addr();
         let left = if left < MIN_CELL { 0 } else { left };
-        // SAFETY: `left` bytes above the top's start, still below the new end.
+        // SAFETY: `left` bytes above the top's start lie below the new end of the region.
         let fencepost = unsafe { top.offset(left) };
         if let Some(extent) = &mut self.extent {
             extent.brk = end;
@@ -65,8 +65,8 @@ impl<B: Source, F: Form> Space<B, F> {
             extent.fresh = extent.fresh.min(end);
         }
         let hole = above.map_or(0, |above| above.addr() - fencepost.addr());
-        // SAFETY: in the former top, so in no cell. The cell before it is used, unless it is the
-        // rest of the top.
+        // SAFETY: the word lies in the former top, so in no cell. The cell before it is used,
+        // unless it is the rest of the top.
         unsafe { fencepost.write_fencepost(hole, left == 0) };
         Some((by, Lowered::Rest(top, left)))
     }

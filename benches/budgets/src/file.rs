@@ -1,41 +1,41 @@
-//! The file of budgets, and how counts compare with it. Pure.
+//! The file of budgets, and the comparison of counts with it. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// By how much a count can exceed its budget, in percent.
+/// Maximum excess of a count over its budget, in percent.
 const TOLERANCE: u64 = 3;
 
-/// How the file begins.
+/// First lines of the file.
 const HEAD: &str = "\
 # Instructions of the allocator's common paths: of 20 operations, or of the beginning of a trace.
-# `make test` fails if one grows by more than 3 %. `make budgets` writes what is counted now: do so
+# `make test` fails if one grows by more than 3 %. `make budgets` writes the present counts: do so
 # when a path has become shorter, or longer for a reason that the commit gives.
 ";
 
-/// The budgets, by name.
+/// Budgets by name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Budgets(BTreeMap<String, u64>);
 
-/// How one count compares.
+/// Result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Both numbers: the count, and its budget.
+    /// A count with a budget.
     Counted { count: u64, budget: u64 },
-    /// The file has no budget for the count.
+    /// A count without a budget in the file.
     New { count: u64 },
-    /// The file has a budget for what is not counted.
+    /// A budget in the file without a count.
     Gone { budget: u64 },
 }
 
 impl Budgets {
-    /// The file's text for these counts.
+    /// Returns the text of the file for these counts.
     pub fn text(counts: &[(String, u64)]) -> String {
         let lines = counts.iter().map(|(name, count)| format!("{count:>9}  {name}\n"));
         HEAD.to_owned() + &lines.collect::<String>()
     }
 
-    /// Reads the file's text.
+    /// Parses the text of the file.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut budgets = BTreeMap::new();
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
@@ -65,7 +65,7 @@ impl Budgets {
 }
 
 impl Verdict {
-    /// Whether the count keeps its budget.
+    /// Returns whether the count keeps its budget.
     pub fn is_ok(self) -> bool {
         match self {
             Self::Counted { count, budget } => count * 100 <= budget * (100 + TOLERANCE),
@@ -81,7 +81,7 @@ impl fmt::Display for Verdict {
                 let growth = (*count as f64 / *budget as f64 - 1.0) * 100.0;
                 writeln!(
                     f,
-                    "{count} instructions, {budget} in {}: {growth:+.1} %, where {TOLERANCE} % are allowed",
+                    "{count} instructions, {budget} in {}: {growth:+.1} %, at most {TOLERANCE} %",
                     crate::FILE
                 )?;
             }
@@ -92,7 +92,7 @@ impl fmt::Display for Verdict {
                 writeln!(f, "nothing of that name is counted; {budget} in {}", crate::FILE)?;
             }
         }
-        write!(f, "if that is meant to be: `make budgets` writes the file anew")
+        write!(f, "if this is intended: `make budgets` writes the file anew")
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_kept() {
+    fn written_budgets_are_read_and_kept() {
         let budgets = Budgets::parse(&Budgets::text(&counts(1000))).unwrap();
         assert!(budgets.judge(&counts(1000)).iter().all(|(_, verdict)| verdict.is_ok()));
         assert!(budgets.judge(&counts(1030)).iter().all(|(_, verdict)| verdict.is_ok()));

@@ -1,15 +1,15 @@
-//! Counts the instructions of the allocator's common paths, and holds them to a budget.
+//! Counts the instructions of the allocator's common paths and compares them with budgets.
 //!
 //! ```text
 //!   paths: Heap, ArenaHeap ── step: every instruction traps ──► counts ── compare ──► verdicts
 //!                                                  benches/budgets.txt ──────┘
 //! ```
 //!
-//! The counts are exact: the same program has the same ones on every machine. Another compiler makes
-//! another program; what it adds beyond 3 % is no less a loss.
+//! The counts are exact: a program has the same counts on every machine. Another compiler makes
+//! another program; an excess of more than 3 % is a loss all the same.
 //!
-//! `budgets check` prints as a test program does, so that each budget counts as a test;
-//! `budgets write` puts what is counted now into the file.
+//! `budgets check` prints as a test program does, so that each budget counts as a test.
+//! `budgets write` writes the present counts into the file.
 
 mod copy;
 mod file;
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use file::{Budgets, Verdict};
 
-/// Where the budgets stand, from the project's root.
+/// Path of the file of budgets, from the project's root.
 const FILE: &str = "benches/budgets.txt";
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Counts, and writes the file.
+/// Counts and writes the file.
 fn write(path: &PathBuf) -> Result<(), String> {
     let counts = paths::count()?;
     let text = Budgets::text(&counts);

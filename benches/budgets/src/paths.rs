@@ -1,4 +1,4 @@
-//! What is counted: the common paths of each heap, and the beginnings of two traces.
+//! Counts the common paths of each heap and the beginnings of two traces.
 
 use std::alloc::Layout;
 use std::ptr::{self, NonNull};
@@ -8,30 +8,31 @@ use brkalloc::{ArenaHeap, Cpu, FixedBreak, Heap};
 use crate::step::Counter;
 use crate::trace::{self, Op};
 
-/// Operations that are counted together: slow ones among them have their share.
+/// Number of operations that are counted together, so that rare slow ones have their share.
 const OPERATIONS: usize = 20;
 
-/// The sizes of blocks, in bytes.
+/// Sizes of blocks, in bytes.
 const SIZES: [usize; 4] = [64, 512, 4 << 10, 64 << 10];
 
-/// Blocks whose size changes grow to this many times their size, and back.
+/// Factor by which resized blocks grow and shrink again.
 const GROWTH: usize = 4;
 
-/// Operations of each trace.
+/// Number of operations of each trace.
 const OF_TRACE: usize = 1000;
 
-/// The traces.
+/// Traces by name.
 const TRACES: [(&str, &[u8]); 2] = [
     ("compiler", include_bytes!("../../traces/compiler.trace")),
     ("interpreter", include_bytes!("../../traces/interpreter.trace")),
 ];
 
-/// The memory of each heap: length in bytes and address, which is the same each time, for a path can
-/// depend on where blocks lie.
+/// Length of the memory of each heap, in bytes.
 const REGION: usize = 256 << 20;
+
+/// Address of the memory of each heap: always the same, because a path can depend on addresses.
 const ADDRESS: usize = 0x1000_0000_0000;
 
-/// A heap under test.
+/// Heap under test.
 trait Subject {
     unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
     unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>>;
@@ -44,25 +45,25 @@ trait Subject {
     ) -> Option<NonNull<u8>>;
 }
 
-/// Both heaps have the same operations.
+/// Implements [`Subject`] by the methods of a heap, which have the same clauses.
 macro_rules! subject {
     ($heap:ty) => {
         impl Subject for $heap {
             #[inline]
             unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-                // SAFETY: the caller's promise, which is that of the heap's method.
+                // SAFETY: the clauses are those of this method.
                 unsafe { <$heap>::allocate(self, layout) }
             }
 
             #[inline]
             unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-                // SAFETY: as above.
+                // SAFETY: the clauses are those of this method.
                 unsafe { <$heap>::allocate_zeroed(self, layout) }
             }
 
             #[inline]
             unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-                // SAFETY: as above.
+                // SAFETY: the clauses are those of this method.
                 unsafe { <$heap>::deallocate(self, block, layout) };
             }
 
@@ -73,7 +74,7 @@ macro_rules! subject {
                 layout: Layout,
                 size: usize,
             ) -> Option<NonNull<u8>> {
-                // SAFETY: as above.
+                // SAFETY: the clauses are those of this method.
                 unsafe { <$heap>::reallocate(self, block, layout, size) }
             }
         }
@@ -83,10 +84,10 @@ macro_rules! subject {
 subject!(Heap<FixedBreak>);
 subject!(ArenaHeap<FixedBreak, One>);
 
-/// One slot.
+/// System with one slot.
 struct One;
 
-// SAFETY: there is one thread, and no signal handler allocates.
+// SAFETY: the program has one thread, and no signal handler allocates.
 unsafe impl Cpu for One {
     const NESTS: bool = false;
 
@@ -100,7 +101,7 @@ unsafe impl Cpu for One {
     }
 }
 
-/// Counts everything; the names are those in the file.
+/// Counts all paths. The names are those in the file.
 ///
 /// # Errors
 ///
@@ -113,7 +114,7 @@ pub fn count() -> Result<Vec<(String, u64)>, String> {
     Ok(counts)
 }
 
-/// Counts all paths of a heap, each with a heap of its own.
+/// Counts all paths of a heap, each in a heap of its own.
 fn of_heap<S: Subject>(
     name: &str,
     make: impl Fn() -> Result<S, String>,
@@ -142,8 +143,8 @@ fn no_memory() -> String {
     "a heap had no memory".into()
 }
 
-/// Blocks that are allocated one after the other, and then freed, by a heap that has had as many
-/// before.
+/// Counts blocks that are allocated one after the other, then blocks that are freed, in a heap that
+/// has had the same blocks before.
 fn in_a_row<S: Subject>(
     subject: &mut S,
     counter: &Counter,
@@ -156,7 +157,7 @@ fn in_a_row<S: Subject>(
         blocks.push(unsafe { subject.allocate(layout) }.ok_or_else(no_memory)?);
     }
     for block in blocks.drain(..) {
-        // SAFETY: live until now.
+        // SAFETY: the block is live and has this layout.
         unsafe { subject.deallocate(block, layout) };
     }
     let mut counts = (0, 0);
@@ -166,19 +167,19 @@ fn in_a_row<S: Subject>(
         blocks.push(block.ok_or_else(no_memory)?);
     }
     for block in blocks {
-        // SAFETY: live until now.
+        // SAFETY: the block is live and has this layout.
         counter.add(&mut counts.1, || unsafe { subject.deallocate(block, layout) });
     }
     Ok(counts)
 }
 
-/// A block that is allocated and freed, again and again, after as many times that are not counted.
+/// Counts pairs of an allocation and a free, after the same number of pairs that are not counted.
 fn pairs<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Result<u64, String> {
     let layout = layout(size);
     for _ in 0..OPERATIONS {
         // SAFETY: the heap outlives the blocks.
         let block = unsafe { subject.allocate(layout) }.ok_or_else(no_memory)?;
-        // SAFETY: live until now.
+        // SAFETY: the block is live and has this layout.
         unsafe { subject.deallocate(block, layout) };
     }
     let mut count = 0;
@@ -186,13 +187,13 @@ fn pairs<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Result<
         // SAFETY: the heap outlives the blocks.
         let block = counter.add(&mut count, || unsafe { subject.allocate(layout) });
         let block = block.ok_or_else(no_memory)?;
-        // SAFETY: live until now.
+        // SAFETY: the block is live and has this layout.
         counter.add(&mut count, || unsafe { subject.deallocate(block, layout) });
     }
     Ok(count)
 }
 
-/// Blocks that grow, and shrink again.
+/// Counts blocks that grow and shrink again.
 fn resizes<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Result<u64, String> {
     let mut count = 0;
     for _ in 0..OPERATIONS / 2 {
@@ -200,18 +201,18 @@ fn resizes<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Resul
         let mut block = unsafe { subject.allocate(layout(size)) }.ok_or_else(no_memory)?;
         for (from, to) in [(size, size * GROWTH), (size * GROWTH, size)] {
             let resized = counter.add(&mut count, || {
-                // SAFETY: live until now, with this layout.
+                // SAFETY: the block is live and has this layout.
                 unsafe { subject.reallocate(block, layout(from), to) }
             });
             block = resized.ok_or_else(no_memory)?;
         }
-        // SAFETY: live until now.
+        // SAFETY: the block is live and has this layout.
         unsafe { subject.deallocate(block, layout(size)) };
     }
     Ok(count)
 }
 
-/// Operations of a program.
+/// Counts the operations of a trace.
 fn replay<S: Subject>(subject: &mut S, counter: &Counter, ops: &[Op]) -> Result<u64, String> {
     let mut count = 0;
     let mut blocks: Vec<(NonNull<u8>, Layout)> = Vec::with_capacity(ops.len());
@@ -232,7 +233,7 @@ fn replay<S: Subject>(subject: &mut S, counter: &Counter, ops: &[Op]) -> Result<
             Op::Reallocate { block: index, size } => {
                 let (block, old) = blocks[index];
                 let resized = counter.add(&mut count, || {
-                    // SAFETY: live until now, with this layout.
+                    // SAFETY: the block is live and has this layout.
                     unsafe { subject.reallocate(block, old, size) }
                 });
                 let layout =
@@ -244,11 +245,10 @@ fn replay<S: Subject>(subject: &mut S, counter: &Counter, ops: &[Op]) -> Result<
     Ok(count)
 }
 
-/// A break over new memory, in the place of what the heap before had.
+/// Returns a break over new memory at the address of the former heap's memory.
 fn memory() -> Result<FixedBreak, String> {
-    // SAFETY: the heap that had the memory is gone, and nothing else is mapped there: the address
-    // lies far from where the system puts programs, libraries and stacks, and if it does not, the
-    // first mapping fails.
+    // SAFETY: the former heap is gone, and nothing else is mapped there: the address lies far from
+    // programs, libraries and stacks. If it does not, the first mapping fails.
     let mapped = unsafe {
         libc::munmap(ptr::without_provenance_mut(ADDRESS), REGION);
         libc::mmap(

@@ -70,7 +70,7 @@ impl Counter {
     }
 }
 
-/// The same call for everything that is counted, so that the overhead is the same.
+/// Calls `f` out of line, so that every count has the same overhead.
 #[inline(never)]
 fn out_of_line(f: &mut impl FnMut()) {
     f();

@@ -49,7 +49,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 
 /// # Safety
 ///
-/// As for [`deallocate`](super::deallocate).
+/// The clauses of [`deallocate`](super::deallocate).
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used.
     with(|heap| unsafe { heap.deallocate_by_ptr(block) });
@@ -57,7 +57,7 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
 
 /// # Safety
 ///
-/// As for [`reallocate`](super::reallocate).
+/// The clauses of [`reallocate`](super::reallocate).
 pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     // SAFETY: `block` is live, and no longer used after `Some`.
     with(|heap| unsafe { heap.reallocate_by_ptr(block, new) })
@@ -65,7 +65,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
 
 /// # Safety
 ///
-/// As for [`usable_size`](super::usable_size).
+/// The clauses of [`usable_size`](super::usable_size).
 pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     // SAFETY: `block` is live.
     with(|heap| unsafe { heap.usable_size(block) })

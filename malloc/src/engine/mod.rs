@@ -129,14 +129,16 @@ pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
         // SAFETY: `block` is live, and no longer used.
         unsafe { usual::deallocate(block) };
     } else {
-        // SAFETY: as above.
+        // SAFETY: `block` is live, and no longer used.
         unsafe { deallocate_slow(block) };
     }
 }
 
+/// [`deallocate`] in a mode other than the usual one.
+///
 /// # Safety
 ///
-/// As for [`deallocate`].
+/// The clause of [`deallocate`].
 #[cold]
 unsafe fn deallocate_slow(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used; it came from the heap of this mode.
@@ -154,21 +156,24 @@ unsafe fn deallocate_slow(block: NonNull<u8>) {
 ///
 /// # Safety
 ///
-/// As for [`deallocate`], after `Some`: then only the new block is used.
+/// `block` came from this module, and was not freed since. After `Some`, only the new block is
+/// used.
 #[inline(always)]
 pub(crate) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     if is_usual() {
         // SAFETY: `block` is live, and no longer used after `Some`.
         unsafe { usual::reallocate(block, new) }
     } else {
-        // SAFETY: as above.
+        // SAFETY: `block` is live, and no longer used after `Some`.
         unsafe { reallocate_slow(block, new) }
     }
 }
 
+/// [`reallocate`] in a mode other than the usual one.
+///
 /// # Safety
 ///
-/// As for [`reallocate`].
+/// The clause of [`reallocate`].
 #[cold]
 unsafe fn reallocate_slow(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     // SAFETY: `block` is live, and no longer used after `Some`; it came from the heap of this mode.

@@ -43,7 +43,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 
 /// # Safety
 ///
-/// As for [`deallocate`](super::deallocate).
+/// The clauses of [`deallocate`](super::deallocate).
 #[inline(always)]
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used.
@@ -52,7 +52,7 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
 
 /// # Safety
 ///
-/// As for [`reallocate`](super::reallocate).
+/// The clauses of [`reallocate`](super::reallocate).
 #[inline]
 pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
     if new.size() > LARGE {
@@ -64,7 +64,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
 
 /// # Safety
 ///
-/// As for [`usable_size`](super::usable_size).
+/// The clauses of [`usable_size`](super::usable_size).
 pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     // SAFETY: `block` is live.
     unsafe { HEAP.usable_size(block) }
@@ -108,7 +108,7 @@ pub(super) unsafe fn postfork_child() {
 
 /// # Safety
 ///
-/// As for [`take_over_slot`](super::take_over_slot).
+/// The clauses of [`take_over_slot`](super::take_over_slot).
 pub(super) unsafe fn take_over_slot(slot: usize) -> bool {
     // SAFETY: this function's own clause.
     unsafe { HEAP.take_over(slot) }

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_vo
 ///
 /// # Safety
 ///
-/// As for `realloc`.
+/// The clauses of `realloc`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reallocarray(
     pointer: *mut c_void,
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn free(pointer: *mut c_void) {
 ///
 /// # Safety
 ///
-/// As for `free`.
+/// The clauses of `free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_sized(pointer: *mut c_void, _size: usize) {
     // SAFETY: this function's own clause.
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn free_sized(pointer: *mut c_void, _size: usize) {
 ///
 /// # Safety
 ///
-/// As for `free`.
+/// The clauses of `free`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_aligned_sized(pointer: *mut c_void, _align: usize, _size: usize) {
     // SAFETY: this function's own clause.

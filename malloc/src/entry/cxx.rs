@@ -99,7 +99,7 @@ macro_rules! operators_delete {
         ///
         /// # Safety
         ///
-        /// As for `free`.
+        /// The clauses of `free`.
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is C++'s")]
         pub unsafe extern "C" fn $name(block: *mut c_void $(, $more: $type)*) {

@@ -114,7 +114,7 @@ macro_rules! aliases {
         ///
         /// # Safety
         ///
-        /// As for the function that it names.
+        /// The clauses of the function that it names.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $type),*) $(-> $answer)? {
             // SAFETY: this function's own clause.
