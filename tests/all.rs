@@ -1,5 +1,5 @@
-//! The host suites, each a file of this folder: one program, so that what they share is compiled and
-//! linked once. One suite: `cargo test fit::`.
+//! The host suites, each a file of this folder: one program, so that what they share is compiled
+//! and linked once. One suite: `cargo test fit::`.
 
 #![cfg_attr(brkalloc_nightly, feature(allocator_api))]
 #![allow(

@@ -147,7 +147,7 @@ fn to_become_smaller_needs_no_memory<P: Variant>() {
 /// What stays where it is must be as long and as aligned as blocks of its new layout are: the next
 /// of those may be it.
 #[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
-fn a_resized_block_is_freed_as_what_it_has_become<P: Variant>() {
+fn a_resized_block_is_freed_with_its_new_size<P: Variant>() {
     for new in [layout(33, 32), layout(32, 8), layout(24, 16), layout(65, 64), layout(100, 128)] {
         for size in (new.size()..2 * new.size()).step_by(7) {
             let mut heap = heap::<P>();

@@ -50,7 +50,7 @@ fn a_second_free_is_reported<P: CheckedVariant>() {
                 );
             }
         }
-        // SAFETY: a checked heap does nothing then.
+        // SAFETY: a checked heap does nothing if the address is no block.
         assert_eq!(unsafe { bench.heap.reallocate(block, layout, 10) }, None);
         assert_eq!(the_report().kind, MisuseKind::DoubleFree);
         bench.assert_serves();
@@ -126,7 +126,7 @@ fn a_pointer_that_was_never_allocated_is_reported<P: CheckedVariant>() {
 
 /// A run's header, a block that a run never gave out, the map of runs, the top.
 #[case(Checked<Usual>)]
-fn a_pointer_to_what_is_the_heaps_own_is_reported<P: CheckedVariant>() {
+fn a_pointer_to_internal_memory_is_reported<P: CheckedVariant>() {
     let mut bench = Bench::<P>::new();
     let (block, layout) = bench.block(Kind::Run);
     let (run, _) = bench.run_around(block).unwrap();
@@ -170,10 +170,10 @@ fn a_wild_pointer_is_not_read<P: CheckedVariant>() {
             let wild = NonNull::new(without_provenance_mut::<u8>(address)).unwrap();
             bench.free(wild, layout);
             assert_eq!(the_report(), misuse(MisuseKind::NeverAllocated, wild, address, address, 0));
-            // SAFETY: a checked heap does nothing then.
+            // SAFETY: a checked heap does nothing if the address is no block.
             assert_eq!(unsafe { bench.heap.reallocate(wild, layout, 10) }, None);
             the_report();
-            // SAFETY: as above.
+            // SAFETY: a checked heap does nothing if the address is no block.
             assert_eq!(unsafe { bench.heap.usable_size(wild) }, 0);
         }
     }
@@ -181,7 +181,7 @@ fn a_wild_pointer_is_not_read<P: CheckedVariant>() {
     let mut empty = Bench::<P>::new();
     empty.free(NonNull::from(&local).cast(), layout(8, 8));
     assert_eq!(the_report().kind, MisuseKind::NeverAllocated);
-    // A hole is somebody else's.
+    // A hole is foreign memory.
     let mut bench = Bench::<P>::new();
     let block = bench.allocate(Bench::<P>::WALL);
     bench.heap.provider_mut().foreign_up(4096);
@@ -233,7 +233,7 @@ fn a_wrong_layout_is_reported<P: CheckedVariant>() {
 }
 
 #[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
-fn a_block_may_be_used_as_far_as_was_asked_for<P: CheckedVariant>() {
+fn a_block_holds_the_requested_bytes<P: CheckedVariant>() {
     {
         let mut bench = Bench::<P>::new();
         for size in [0, 1, 7, 40, 1000, 1024, 1025, 5000, 150_000] {
@@ -267,7 +267,7 @@ fn a_misused_block_is_not_resized<P: CheckedVariant>() {
         let mut bench = Bench::<P>::new();
         let (block, right) = bench.block(kind);
         let wrong = layout(right.size() + 3, right.align());
-        // SAFETY: a checked heap does nothing then.
+        // SAFETY: a checked heap does nothing if the address is no block.
         assert_eq!(unsafe { bench.heap.reallocate(block, wrong, 5) }, None);
         assert_eq!(
             the_report(),
@@ -288,7 +288,7 @@ fn a_misused_block_is_not_resized<P: CheckedVariant>() {
 #[case]
 fn a_locked_heap_in_a_static_asks_its_hook() {
     static mut ARENA: [u8; 1 << 16] = [0; 1 << 16];
-    // SAFETY: nobody else names ARENA.
+    // SAFETY: no other code names ARENA.
     static HEAP: LockedHeap<FixedBreak, NoMap, Checked> = Locked::from_heap(Heap::with_profile(
         unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 16) },
         NoMap,
@@ -298,7 +298,7 @@ fn a_locked_heap_in_a_static_asks_its_hook() {
     let right = layout(40, 8);
     // SAFETY: the heap lives for ever.
     let block = unsafe { HEAP.allocate(right) }.unwrap();
-    // SAFETY: a checked heap does nothing then.
+    // SAFETY: a checked heap does nothing if the address is no block.
     unsafe { HEAP.deallocate(block, layout(41, 8)) };
     assert_eq!(the_report(), misuse(MisuseKind::WrongSize, block, addr(block), 41, 40));
     // SAFETY: live, with its layout.

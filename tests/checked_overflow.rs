@@ -125,7 +125,7 @@ fn check_finds_overflows_and_headers<P: CheckedVariant>() {
         (found.rule, found.at, found.expected, found.found),
         (Rule::Record, addr(behind), 0xFD, 7)
     );
-    // SAFETY: as above.
+    // SAFETY: the byte is part of the block's record.
     unsafe { behind.write(0xFD) };
     bench.heap.check().unwrap();
     if usize::BITS == 64 {
@@ -151,10 +151,10 @@ fn misuse_is_found_in_every_region<P: CheckedVariant>() {
         let block = unsafe { heap.allocate(layout) }.expect("a region each");
         // SAFETY: the block is followed by its record, which is the heap's.
         let behind = unsafe { block.add(3000) };
-        // SAFETY: as above.
+        // SAFETY: the byte is part of the block's record.
         let was = unsafe { behind.replace(7) };
         assert_eq!(heap.check().unwrap_err().rule, Rule::Record);
-        // SAFETY: as above.
+        // SAFETY: the byte is part of the block's record.
         unsafe { behind.write(was) };
         heap.check().unwrap();
         for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! Checked heaps: random programs. Who does nothing wrong is not accused; who does is, each
-//! time.
+//! Random programs on checked heaps: a correct program causes no report, and each misuse causes
+//! one.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -102,7 +102,7 @@ impl<P: CheckedVariant> Program<P> {
                 let granted = self.bench.heap.provider().granted();
                 let Some((at, layout)) = self.free(block) else { return };
                 self.bench.free(at, layout);
-                // Memory that has gone back is nobody's, and not looked at.
+                // Memory that was given back is not verified.
                 let went_back = self.bench.heap.provider().granted() < granted
                     && !self.bench.heap.owns(at.as_ptr());
                 self.assert_reported(

@@ -236,7 +236,7 @@ fn c8_a_break_that_refuses_to_come_down_costs_nothing<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn c14_somebody_else_moves_the_break_up<P: Variant>() {
+fn c14_foreign_code_moves_the_break_up<P: Variant>() {
     let mut heap = heap::<P>();
     let below = malloc(&mut heap, 3_000);
     heap.provider_mut().foreign_up(10_000);
@@ -254,7 +254,7 @@ fn c14_somebody_else_moves_the_break_up<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn c14_somebody_else_moves_the_break_up_and_down_again<P: Variant>() {
+fn c14_foreign_code_moves_the_break_up_and_down_again<P: Variant>() {
     let mut heap = heap::<P>();
     let first = malloc(&mut heap, 3_000);
     heap.provider_mut().foreign_up(10_000);
@@ -281,7 +281,7 @@ fn c14_a_break_that_others_moved_up_is_not_ours_to_lower<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn c14_somebody_takes_our_memory_and_the_heap_stops_and_says_so<P: Variant>() {
+fn c14_the_heap_stops_and_reports_if_its_memory_is_taken<P: Variant>() {
     let mut heap = heap::<P>();
     let block = malloc(&mut heap, 3_000);
     let end = heap.provider().end().addr();
@@ -317,7 +317,7 @@ fn c14_a_trim_notices_that_memory_was_taken<P: Variant>() {
     assert_eq!(unsafe { heap.try_allocate(layout(1)) }, None);
 }
 
-/// A break that somebody lowers by so many bytes between the heap's look at it and its call.
+/// Break that foreign code moves down by this many bytes between a heap's test and its call.
 struct Racing(TestBreak, usize);
 
 // SAFETY: `TestBreak` keeps the promises; the heap under test is the only user.
@@ -342,7 +342,7 @@ unsafe impl Break for Racing {
     }
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.0.shrink(by) }
     }
 }

@@ -28,7 +28,7 @@ fn locked<P: Variant>(brk: TestBreak) -> LockedHeap<TestBreak, NoMap, P> {
     Locked::from_heap(heap_over(brk))
 }
 
-/// A request that nobody can serve is `None`, and the heap is as it was.
+/// An impossible request is `None` and leaves the heap unchanged.
 fn impossible_requests<H: Subject>() {
     let mut heap = H::new(TestBreak::new(1 << 20, 8));
     let mut oracle = Oracle::default();
@@ -180,7 +180,7 @@ fn try_allocate_never_asks_the_provider<P: Variant>() {
 }
 
 #[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
-fn a_heap_knows_what_is_its_own_and_how_much_a_block_holds<P: Variant>() {
+fn owned_addresses_and_usable_sizes_are_known<P: Variant>() {
     let mut heap = heap_over::<P>(TestBreak::new(1 << 20, 0));
     let start = heap.provider().end();
     assert!(!heap.owns(start));
@@ -223,7 +223,7 @@ fn a_fixed_break_is_a_break() {
     assert!(brk.grow(41).is_err());
     // SAFETY: granted above, and never used.
     assert_eq!(unsafe { brk.shrink(61) }, Err(BreakError::OutOfAddresses));
-    // SAFETY: as above.
+    // SAFETY: the bytes were granted and never used.
     assert_eq!(unsafe { brk.shrink(60) }, Ok(()));
     assert_eq!((brk.end(), brk.remaining()), (start, 100));
     assert_eq!(brk.grow(usize::MAX), Err(BreakError::OutOfAddresses));
@@ -251,7 +251,7 @@ fn a_break_may_come_after_the_heap<P: Variant>() {
 fn a_static_heap_needs_no_initialisation() {
     const SIZE: usize = 64 << 10;
     static mut ARENA: [u8; SIZE] = [0; SIZE];
-    // SAFETY: nobody else names ARENA.
+    // SAFETY: no other code names ARENA.
     static HEAP: LockedHeap<FixedBreak> =
         LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
     // SAFETY: the heap is static; the block is freed once.

@@ -126,7 +126,7 @@ fn a_class_whose_cells_are_too_small_is_passed_over<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_is_left_of_a_cell_is_a_free_cell_if_it_can_be_one<P: Variant>() {
+fn a_rest_of_minimum_size_becomes_a_free_cell<P: Variant>() {
     let mut bench = Bench::<P>::new();
     let cells = bench.free_cells(&[20 * UNIT]);
     assert_eq!(bench.used(19 * UNIT), cells[0]);

@@ -15,7 +15,7 @@ fn heap_over<P: Variant>(brk: TestBreak) -> CellHeap<P> {
     Heap::with_profile(brk, NoMap)
 }
 
-/// A heap whose provider likes steps of so many bytes.
+/// Returns a heap whose provider has steps of this many bytes.
 fn heap<P: Variant>(granule: usize) -> CellHeap<P> {
     let mut brk = TestBreak::new(1 << 20, 0);
     brk.granule = granule;
@@ -38,7 +38,7 @@ fn top<P: Variant>(heap: &CellHeap<P>) -> usize {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn the_break_moves_by_what_the_top_lacks_and_not_further<P: Variant>() {
+fn the_break_moves_by_the_missing_bytes_only<P: Variant>() {
     let mut heap = heap::<P>(1);
     assert!(allocate(&mut heap, P::asking_for(100 * UNIT - WORD)).is_some());
     assert_eq!(
@@ -77,7 +77,7 @@ fn a_refusal_is_asked_for_once_more_only_if_less_will_do<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_no_address_space_holds_is_not_asked_for<P: Variant>() {
+fn impossible_sizes_do_not_reach_the_provider<P: Variant>() {
     let mut heap = heap::<P>(4096);
     assert_eq!(allocate(&mut heap, isize::MAX as usize), None);
     assert!(heap.reserve(isize::MAX as usize).is_err());
@@ -86,7 +86,7 @@ fn what_no_address_space_holds_is_not_asked_for<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_is_there_already_is_not_reserved_again<P: Variant>() {
+fn existing_memory_is_not_reserved_again<P: Variant>() {
     let mut heap = heap::<P>(1);
     heap.reserve(1_000).unwrap();
     heap.reserve(1_000).unwrap();
@@ -139,7 +139,7 @@ fn a_large_heap_keeps_more_at_its_edge_unless_told_otherwise<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap<P: Variant>() {
+fn a_free_keeps_the_set_bytes_even_in_an_empty_heap<P: Variant>() {
     let mut heap = heap::<P>(4096);
     let block = allocate(&mut heap, 300_000).unwrap();
     free(&mut heap, block, 300_000);
@@ -147,7 +147,7 @@ fn a_free_keeps_what_the_setting_says_even_of_an_empty_heap<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn a_resized_block_gives_back_as_a_freed_one_does<P: Variant>() {
+fn shrinking_a_block_gives_memory_back_as_a_free_does<P: Variant>() {
     let mut heap = heap::<P>(4096);
     heap.set_trim(Trim::new(32 << 10, 0));
     let block = allocate(&mut heap, 200 << 10).unwrap();
@@ -159,7 +159,7 @@ fn a_resized_block_gives_back_as_a_freed_one_does<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn trim_keeps_what_it_is_told_to_keep<P: Variant>() {
+fn trim_keeps_the_requested_bytes<P: Variant>() {
     for granule in [1, 4096] {
         for keep in [0, 1, UNIT, UNIT + 1, 100, 4_000, 5_000, 50_000, 99_000] {
             let mut heap = heap::<P>(granule);

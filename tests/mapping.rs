@@ -129,7 +129,7 @@ fn every_alignment_up_to_a_page_is_mapped_and_larger_ones_are_not<P: Variant>() 
 }
 
 #[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
-fn the_threshold_rises_with_what_is_freed<P: Variant>() {
+fn the_threshold_rises_with_freed_blocks<P: Variant>() {
     let mut heap = heap::<P>();
     let (first, larger, beyond) = (layout(LARGE, 8), layout(4 * LARGE, 8), layout(6 * LARGE, 8));
     heap.set_map_threshold(MapThreshold::adaptive(LARGE, 5 * LARGE));

@@ -57,7 +57,11 @@ fn mapping_heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
 
 #[case(Usual, Checked<Usual>)]
 fn uncached_heap_keeps_every_promise<P: Variant>() {
-    for_some(3 * P::RARER, &programs(REGION..REGION + 1), run(Driver::<Heap<_, NoMap, P>>::uncached));
+    for_some(
+        3 * P::RARER,
+        &programs(REGION..REGION + 1),
+        run(Driver::<Heap<_, NoMap, P>>::uncached),
+    );
 }
 
 #[case(Usual, Checked<Usual>)]

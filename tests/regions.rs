@@ -84,7 +84,7 @@ fn a_heap_can_live_from_regions_alone<P: Variant>() {
     let memory = arena.base();
     let mut blocks = Vec::new();
     for page in [5, 1, 9, 33] {
-        // SAFETY: memory that nobody else uses.
+        // SAFETY: nothing else uses the memory.
         unsafe { heap.add_region(memory.as_ptr().add(page * PAGE), PAGE) }.unwrap();
         // SAFETY: the memory outlives the heap.
         while let Some(block) = unsafe { heap.allocate(layout(500)) } {
@@ -105,9 +105,9 @@ fn a_heap_can_live_from_regions_alone<P: Variant>() {
 #[case(Usual, Checked<Usual>)]
 fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are<P: Variant>() {
     let (mut heap, arena) = (bare::<P>(), arena(256 * PAGE));
-    // SAFETY: memory that nobody else uses, and that outlives the heap.
+    // SAFETY: nothing else uses the memory, which outlives the heap.
     unsafe { heap.add_region(arena.base().as_ptr(), 256 * PAGE) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: the heap outlives the blocks.
     let [block, _wall] = [(); 2].map(|()| unsafe { heap.allocate(layout(3000)) }.unwrap());
     // SAFETY: live until now.
     unsafe { heap.deallocate(block, layout(3000)) };
@@ -127,7 +127,7 @@ fn zeros_come_from_what_was_kept_where_the_break_gives_nothing<P: Variant>() {
     let (mut heap, arena) =
         (Heap::<_, _, P>::with_profile(BadBreak::<true>::new(PAGE, 0), NoMap), arena(PAGE));
     heap.provider_mut().refuse_grow = true;
-    // SAFETY: memory that nobody else uses.
+    // SAFETY: nothing else uses the memory.
     unsafe { heap.add_region(arena.base().as_ptr(), PAGE) }.unwrap();
     let mut blocks = Vec::new();
     // SAFETY: the memory outlives the heap.
@@ -151,7 +151,7 @@ fn zeros_come_from_what_was_kept_where_the_break_gives_nothing<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_cannot_be_used_changes_nothing<P: Variant>() {
+fn unusable_regions_change_nothing<P: Variant>() {
     let mut heap = heap::<P>();
     let _block = allocate(&mut heap, 100);
     let brk = heap.provider().end();
@@ -193,7 +193,7 @@ fn the_least_region_holds_the_least_block_at_every_alignment<P: Variant>() {
     for skew in 0..2 * UNIT {
         for len in 1..10 * WORD + P::RECORD {
             let mut heap = bare::<P>();
-            // SAFETY: memory that nobody else uses.
+            // SAFETY: nothing else uses the memory.
             let added = unsafe { heap.add_region(memory.as_ptr().add(skew), len) };
             heap.check().unwrap();
             let ends = (UNIT - skew % UNIT) % UNIT + ENDS + (skew + len) % UNIT;
@@ -219,7 +219,7 @@ fn a_stopped_heap_takes_nothing<P: Variant>() {
     heap.provider_mut().foreign_down(PAGE);
     assert!(heap.reserve(PAGE).is_err() || heap.reserve(20 * PAGE).is_err());
     let (base, len) = heap.provider_mut().hand_over(BELOW, Part::Whole, 0).unwrap();
-    // SAFETY: it is nobody else's.
+    // SAFETY: nothing else uses the memory.
     assert_eq!(unsafe { heap.add_region(base, len) }, Err(RegionError::HeapStopped));
     assert!(!heap.owns(base) && heap.cells().next().is_none());
 }
@@ -227,7 +227,7 @@ fn a_stopped_heap_takes_nothing<P: Variant>() {
 #[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
 fn a_locked_heap_takes_regions_too<P: Variant>() {
     let (heap, arena) = (Locked::<_>::from_heap(bare::<P>()), arena(PAGE));
-    // SAFETY: memory that nobody else uses.
+    // SAFETY: nothing else uses the memory.
     let gained = unsafe { heap.add_region(arena.base().as_ptr(), PAGE) };
     assert_eq!((gained, heap.stats().added_bytes), (Ok(PAGE - ENDS), PAGE));
     heap.check().unwrap();
@@ -238,7 +238,7 @@ fn an_overwritten_head_is_found<P: Variant>() {
     let (mut heap, arena) = (bare::<P>(), arena(4 * PAGE));
     let memory = arena.base();
     for offset in [0, 2 * PAGE] {
-        // SAFETY: memory that nobody else uses.
+        // SAFETY: nothing else uses the memory.
         unsafe { heap.add_region(memory.as_ptr().add(offset), PAGE) }.unwrap();
     }
     let first = memory.addr().get() + 2 * PAGE + WORD;
@@ -248,7 +248,7 @@ fn an_overwritten_head_is_found<P: Variant>() {
     {
         // SAFETY: the head of the second region.
         let head = unsafe { memory.add(2 * PAGE) }.cast::<usize>();
-        // SAFETY: as above.
+        // SAFETY: the head lies in memory of the heap.
         unsafe { head.write(found) };
         let corruption = heap.check().unwrap_err();
         assert_eq!((corruption.at, corruption.rule, corruption.expected), (first, rule, expected));
@@ -261,14 +261,14 @@ fn a_link_that_leads_into_a_hole_is_not_followed<P: Variant>() {
     let (mut heap, arena) = (bare::<P>(), arena(4 * PAGE));
     let memory = arena.base();
     for offset in [0, 2 * PAGE] {
-        // SAFETY: memory that nobody else uses.
+        // SAFETY: nothing else uses the memory.
         unsafe { heap.add_region(memory.as_ptr().add(offset), PAGE) }.unwrap();
     }
     let (first, hole) = (memory.addr().get() + WORD, memory.addr().get() + PAGE + UNIT - WORD);
     // The lower cell was first into the bin, so that its second link leads to the upper one.
     // SAFETY: the second link of the lower region's only cell.
     let link = unsafe { memory.add(3 * WORD) }.cast::<usize>();
-    // SAFETY: as above.
+    // SAFETY: the link lies in memory of the heap.
     unsafe { link.write(hole) };
     let corruption = heap.check().unwrap_err();
     assert_eq!(
@@ -297,7 +297,7 @@ fn pieces_become_one<P: Variant>(cuts: &BTreeSet<usize>, seed: u64, skew: usize)
     while !pieces.is_empty() {
         let before = pieces.len();
         pieces.retain(|piece| {
-            // SAFETY: memory that nobody else uses.
+            // SAFETY: nothing else uses the memory.
             let answer =
                 unsafe { heap.add_region(memory.as_ptr().add(skew + piece.start), piece.len()) };
             if answer.is_ok() {

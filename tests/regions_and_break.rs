@@ -172,7 +172,7 @@ fn a_break_over_memory_that_was_added_grants_in_vain<P: Variant>() {
     unsafe { heap.add_region(memory.as_ptr(), PAGE) }.unwrap();
     // SAFETY: the memory outlives the heap.
     let block = unsafe { heap.allocate(layout(1000)) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: the memory outlives the heap.
     assert_eq!(unsafe { heap.allocate(layout(PAGE - 1000)) }, None);
     assert_eq!(heap.reserve(PAGE - 1000), Err(BreakError::Refused));
     heap.check().unwrap();
@@ -190,7 +190,7 @@ fn added_memory_is_not_taken_for_zeros<P: Variant>() {
         let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(2 * PAGE, 0), NoMap);
         for size in [3 * PAGE / 2, 700, 300, PAGE, 100] {
             let Some((base, len)) = heap.provider_mut().hand_over(place, part, 300) else { break };
-            // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one
+            // SAFETY: nothing else uses the memory from now on, and the provider's buffer is one
             // piece of memory.
             let _ = unsafe { heap.add_region(base, len) };
             // SAFETY: the heap outlives the case.
@@ -206,7 +206,7 @@ fn added_memory_is_not_taken_for_zeros<P: Variant>() {
 fn memory_that_the_break_grows_up_to_is_not_taken_for_zeros<P: Variant>() {
     let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(2 * PAGE, 0), NoMap);
     let (base, len) = heap.provider_mut().hand_over(1, Part::Lower, 1000).unwrap();
-    // SAFETY: it is nobody else's from now on, and all of the provider's buffer is one piece of
+    // SAFETY: nothing else uses the memory from now on, and the provider's buffer is one piece of
     // memory.
     unsafe { heap.add_region(base, len) }.unwrap();
     heap.reserve(3 * PAGE / 2).unwrap();
@@ -222,7 +222,7 @@ fn blocks_in_a_region_above_leave_fresh_memory_fresh<P: Variant>() {
     let mut heap = Heap::<_, _, P>::with_profile(ZeroedBreak::new(16 * PAGE, 0), NoMap);
     heap.reserve(2 * PAGE).unwrap();
     let (base, len) = heap.provider_mut().hand_over(1, Part::Upper, 1000).unwrap();
-    // SAFETY: it is nobody else's from now on.
+    // SAFETY: nothing else uses the memory from now on.
     unsafe { heap.add_region(base, len) }.unwrap();
     // SAFETY: the heap outlives the case.
     let above = unsafe { heap.allocate(layout(500)) }.unwrap();

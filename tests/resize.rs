@@ -83,7 +83,7 @@ fn the_free_cell_behind_is_taken_first<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn then_the_one_before<P: Variant>() {
+fn then_the_previous_cell<P: Variant>() {
     for units in 11..=20 {
         let mut row = Row::<P>::new();
         row.free(0);

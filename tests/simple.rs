@@ -139,7 +139,7 @@ fn grants_that_touch_become_one_cell() {
 }
 
 #[case]
-fn c14_others_may_move_the_break_and_take_it_back() {
+fn c14_foreign_code_may_move_the_break_up_and_down() {
     let mut heap = heap();
     let below = malloc(&mut heap, 10);
     heap.provider_mut().foreign_up(1000);

@@ -19,7 +19,7 @@ type Heap = ArenaHeap<FixedBreak, SingleCpu>;
 
 fn heap() -> Heap {
     let memory = vec![0; 8 << 20].leak();
-    // SAFETY: nobody else has the memory, which stays for ever.
+    // SAFETY: nothing else uses the memory, which is never freed.
     let brk = unsafe { FixedBreak::from_raw(memory.as_mut_ptr(), memory.len()) };
     // SAFETY: one thread uses the heap, and the handler that interrupts that.
     ArenaHeap::new(brk, unsafe { SingleCpu::new() })
@@ -32,7 +32,7 @@ static STEPS: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn handler(_: libc::c_int) {
     STEPS.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: set as long as somebody is stepped.
+    // SAFETY: the pointer is set while a thread is stepped, and null otherwise.
     if let Some(heap) = unsafe { HEAP.load(Ordering::Relaxed).as_ref() } {
         GUEST.step(heap);
     }
@@ -85,7 +85,7 @@ fn a_handler_comes_after_every_instruction() {
         "{} blocks in {steps} steps",
         GUEST.allocated()
     );
-    // SAFETY: there is nobody else.
+    // SAFETY: no other thread uses the heap.
     let exclusive = unsafe { heap.exclusive() };
     exclusive.check().unwrap();
     assert!(exclusive.dissolve());

@@ -1,4 +1,4 @@
-//! Free memory that a provider may forget: where it is, and that nobody misses what was in it.
+//! Unused memory: where it lies, and that a provider can lose its contents.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -48,7 +48,7 @@ fn unused<P: Variant>(heap: &CellHeap<P>, granule: usize, least: usize) -> Vec<N
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_is_unused_lies_in_free_cells_and_may_be_forgotten<P: Variant>() {
+fn unused_memory_lies_in_free_cells_and_can_be_forgotten<P: Variant>() {
     for granule in [64, 1024, 4096] {
         let (mut heap, oracle) = with_holes::<P>(&(1..60).map(|n| n * n * 11).collect::<Vec<_>>());
         let pieces = unused(&heap, granule, granule);
@@ -63,7 +63,7 @@ fn what_is_unused_lies_in_free_cells_and_may_be_forgotten<P: Variant>() {
                 heap.cells().any(|cell| cell.state == CellState::Free && holds(&cell)),
                 "{piece:?}"
             );
-            // SAFETY: the heap says that nobody needs what is there.
+            // SAFETY: the heap has reported the memory as unused.
             unsafe { piece.cast::<u8>().write_bytes(0, len) };
         }
         heap.check().unwrap();
@@ -78,7 +78,7 @@ fn what_is_unused_lies_in_free_cells_and_may_be_forgotten<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
-fn what_is_too_short_is_not_worth_it<P: Variant>() {
+fn short_free_cells_are_left_out<P: Variant>() {
     let (heap, _) = with_holes::<P>(&[3_000, 9_000, 20_000, 50_000]);
     assert_eq!(unused(&heap, 1024, 16 << 10).len(), 2);
     assert_eq!(unused(&heap, 1024, 60 << 10).len(), 0);
