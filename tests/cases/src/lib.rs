@@ -21,6 +21,13 @@ use proc_macro::{Delimiter, Ident, TokenStream, TokenTree};
 
 include!(concat!(env!("OUT_DIR"), "/suites.rs"));
 
+/// Suites of arenas, which threads share.
+const ARENAS: [&str; 1] = ["arenas"];
+
+/// Suites that touch memory most: random programs, the fuzzer's seeds, and blocks of each kind.
+const MEMORY: [&str; 8] =
+    ["arenas", "by_address", "mapping", "properties", "resize", "seeds", "segments", "zeroed"];
+
 /// Makes a function a case; see the top of this file.
 #[proc_macro_attribute]
 pub fn case(arguments: TokenStream, function: TokenStream) -> TokenStream {
@@ -39,7 +46,10 @@ pub fn suites(arguments: TokenStream) -> TokenStream {
         "kernel" => true,
         _ => return source("::core::compile_error!(\"expected `kernel` or nothing\");"),
     };
-    let chosen = SUITES.iter().filter(|(_, host_only)| !for_kernel || host_only.is_none());
+    let is_for_here = |&(name, host_only): &&(&str, Option<&str>)| {
+        (!for_kernel || host_only.is_none()) && is_chosen(name)
+    };
+    let chosen = SUITES.iter().filter(is_for_here);
     // The kernel's list stands in `tests/qemu/host.rs`.
     let path =
         |name| if for_kernel { format!("#[path = \"../{name}.rs\"] ") } else { String::new() };
@@ -52,6 +62,17 @@ pub fn suites(arguments: TokenStream) -> TokenStream {
         code += &format!("pub const HOST_ONLY: &[(&str, &str)] = &[{pairs}];");
     }
     source(&code)
+}
+
+/// Whether this build compiles a suite.
+fn is_chosen(suite: &str) -> bool {
+    if cfg!(feature = "arenas") {
+        ARENAS.contains(&suite)
+    } else if cfg!(feature = "memory") {
+        MEMORY.contains(&suite)
+    } else {
+        true
+    }
 }
 
 /// The suites of `tests/qemu/`, as modules.
@@ -111,7 +132,7 @@ fn expand(arguments: &Arguments, function: TokenStream) -> Result<TokenStream, S
         return Ok(one(function, &name.to_string(), returns, arguments.host_only.as_ref()));
     }
     let mut cases = TokenStream::new();
-    for profile in &arguments.profiles {
+    for profile in chosen(&arguments.profiles) {
         let case = profile.iter().map(|name| snake(name)).collect::<Vec<_>>().join("_");
         let names: Vec<_> = profile.iter().map(|name| format!("::brkalloc::{name}")).collect();
         let profile = names.join("<") + &">".repeat(names.len() - 1);
@@ -121,6 +142,22 @@ fn expand(arguments: &Arguments, function: TokenStream) -> Result<TokenStream, S
     }
     // A module and a function can have one name.
     Ok([function, source(&format!("mod {name}")), braces(cases)].into_iter().collect())
+}
+
+/// Returns the profiles that this build compiles; see the features in `Cargo.toml`. No case is left
+/// out of a build for its profiles.
+fn chosen(profiles: &[Vec<String>]) -> impl Iterator<Item = &Vec<String>> {
+    let first = profiles.first();
+    let checked = profiles.iter().find(|profile| profile[0] == "Checked");
+    profiles.iter().filter(move |profile| {
+        if cfg!(feature = "one-profile") {
+            Some(*profile) == first
+        } else if cfg!(feature = "two-profiles") {
+            Some(*profile) == first || Some(*profile) == checked
+        } else {
+            true
+        }
+    })
 }
 
 /// Hands a function to the platform.

@@ -34,6 +34,21 @@ pub fn in_kernel(names: &[String]) -> BTreeSet<String> {
     names.iter().filter_map(|name| name.strip_prefix(IN_KERNEL)).map(str::to_owned).collect()
 }
 
+/// The same cases without profiles: `fit::first` instead of `fit::first::plain` and
+/// `fit::first::checked_plain`.
+pub fn without_profiles(cases: BTreeSet<String>) -> BTreeSet<String> {
+    cases.iter().map(|case| without_profile(case).to_owned()).collect()
+}
+
+/// The case without the profile that it runs with.
+pub fn without_profile(case: &str) -> &str {
+    match case.rsplit_once("::") {
+        Some((name, "usual" | "plain" | "small")) => name,
+        Some((name, last)) if last.starts_with("checked_") => name,
+        _ => case,
+    }
+}
+
 /// Those of the cases that are, or whose module is, among what the kernel says is not for it.
 pub fn excused(host: &BTreeSet<String>, kernel: &[(String, String)]) -> BTreeSet<String> {
     let names: Vec<&str> =
@@ -80,6 +95,13 @@ mod tests {
         assert_eq!(on_host(output), set(&["claims::c1", "threads::c25"]));
         let names = ["boot::up".to_owned(), "host::claims::c1".to_owned()];
         assert_eq!(in_kernel(&names), set(&["claims::c1"]));
+    }
+
+    #[test]
+    fn profiles_of_a_case_are_one_case() {
+        let cases =
+            set(&["fit::a::usual", "fit::a::checked_usual", "fit::b::plain", "fit::usual_c"]);
+        assert_eq!(without_profiles(cases), set(&["fit::a", "fit::b", "fit::usual_c"]));
     }
 
     #[test]

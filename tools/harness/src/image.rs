@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::digest::Digester;
 use crate::project::{Project, Setup};
-use crate::{Error, build, cargo, programs};
+use crate::{Error, build, cargo, cases, programs};
 
 /// The sort of build output that kernels are.
 const KERNEL: &str = "kernel";
@@ -40,6 +40,11 @@ impl Image {
     /// The demo kernel's test suite.
     pub fn suite(project: &Project) -> Self {
         Self { features: &["suite"], ..Self::of_kernel(project, "suite") }
+    }
+
+    /// The same with each case for one profile.
+    pub fn short_suite(project: &Project) -> Self {
+        Self { features: &["suite", cases::ONE_PROFILE], ..Self::suite(project) }
     }
 
     /// The demo kernel's tour.
@@ -99,7 +104,8 @@ impl Image {
         };
         let target = self.target(project);
         let kernel = target.join(self.bin);
-        let named = target.join(format!("{}.bin", [&[self.bin], self.features].concat().join("-")));
+        let name = [&[self.bin], self.features].concat().join("-").replace('/', "-");
+        let named = target.join(format!("{name}.bin"));
         let of = named.with_extension("of");
 
         self.run(project, setup, "build", programs.as_deref(), &mut on_line)?;

@@ -32,6 +32,7 @@
 
 mod build;
 pub mod cargo;
+mod cases;
 pub mod cli;
 pub mod cost;
 pub mod coverage;

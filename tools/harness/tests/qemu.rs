@@ -5,6 +5,7 @@
 //! `make test` does that.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -29,13 +30,19 @@ fn build(image: fn(&Project) -> Image) -> (Setup, PathBuf) {
     (setup, image.unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// Whether `make test` runs, whose kernel has each case for one profile.
+fn is_short() -> bool {
+    env::var_os("BRKALLOC_SHORT").is_some()
+}
+
 fn machine() -> Machine {
     Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() }
 }
 
 fn suite(filter: &str) -> Suite {
     static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
-    let (setup, image) = IMAGE.get_or_init(|| build(Image::suite)).clone();
+    let image = if is_short() { Image::short_suite } else { Image::suite };
+    let (setup, image) = IMAGE.get_or_init(|| build(image)).clone();
     Suite {
         qemu: setup.qemu,
         image,
@@ -169,10 +176,17 @@ fn cases_on_host() -> BTreeSet<String> {
 /// What a heap does over a fixed piece of memory it must do where each page appears by a fault.
 #[test]
 fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
-    let host = cases_on_host();
+    let mut host = cases_on_host();
     let suite = Suite { filter: None, ..suite("") };
-    let kernel = coverage::in_kernel(&suite.list().expect("the kernel's list"));
-    let host_only = suite.host_only().expect("what is not for the kernel");
+    let mut kernel = coverage::in_kernel(&suite.list().expect("the kernel's list"));
+    let mut host_only = suite.host_only().expect("what is not for the kernel");
+    if is_short() {
+        host = coverage::without_profiles(host);
+        kernel = coverage::without_profiles(kernel);
+        for (name, _) in &mut host_only {
+            name.truncate(coverage::without_profile(name).len());
+        }
+    }
     let excused = coverage::excused(&host, &host_only);
     let differences = coverage::differences(&host, &kernel, &excused);
     assert!(differences.is_empty(), "{}", differences.join("\n"));

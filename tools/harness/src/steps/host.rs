@@ -9,7 +9,7 @@ use super::{Context, Outcome, Screen, Step, Tier};
 use crate::libtest::{self, Reader};
 use crate::size::{SORT, Sizes};
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, cases, process};
 
 /// The profile of test programs, in the manifests of the root and of the kernel.
 pub(super) const PROFILE: &str = "suites";
@@ -17,6 +17,10 @@ pub(super) const PROFILE: &str = "suites";
 /// What `cargo` is told to run the allocator's tests.
 pub const SUITES: [&str; 8] =
     ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
+
+/// Leaves all packages but the allocator's own unoptimised: to optimise a standard library takes
+/// longer than to run the tests without.
+const UNOPTIMISED: &str = r#"profile.suites.package."*".opt-level=0"#;
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
@@ -62,9 +66,10 @@ fn no_exchange(context: &Context) -> Vec<Command> {
 /// The allocator's own tests and the suites, as one program each, with overflow checks and debug
 /// assertions.
 fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let number = if context.tier == Tier::Check { 64 } else { 256 };
+    let (number, cases): (_, &[&str]) =
+        if context.tier == Tier::Check { (64, &[cases::ONE_PROFILE]) } else { (256, &[]) };
     let command = || programs(cargo::host(&context.project, context.project.root(), ""), number);
-    suites("host tests: allocator", context, command, ALLOCATOR_FEATURES, screen)
+    suites("host tests: allocator", context, command, cases, screen)
 }
 
 /// What the allocator's documentation shows.
@@ -94,19 +99,20 @@ fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("host tests: tools, models, benches", context, command, screen)
 }
 
-/// Runs the allocator's own tests and the suites with these features; `command` says where, and for
-/// which target. If the program dies, its suites run one after the other, which tells which it was,
+/// Runs the allocator's own tests and the suites, of which the features `cases` choose; `command`
+/// says where, and for which target. If the program dies, its suites run one after the other, which tells which it was,
 /// and how the others are.
 pub(super) fn suites(
     title: &str,
     context: &Context,
     command: impl Fn() -> Command,
-    features: &str,
+    cases: &[&str],
     screen: &mut Screen,
 ) -> Result<Outcome, Error> {
     let programs = || {
         let mut command = command();
-        command.args(SUITES).args(["--features", features]);
+        command.args(SUITES).args(["--features", ALLOCATOR_FEATURES]);
+        command.args(cases.iter().flat_map(|feature| ["--features", feature]));
         command
     };
     let together = cargo_test(title, context, programs(), screen)?;
@@ -179,16 +185,13 @@ fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         let mut command =
             cargo::freestanding(&context.project, &context.setup, context.project.root(), "host32");
         command.arg("-Zbuild-std=std,panic_unwind").env("CARGO_BUILD_TARGET", target);
+        // Without backtraces, which take a sixth of its build; a panic says where it is by itself.
+        command.args(["-Zbuild-std-features=panic-unwind", "--config", UNOPTIMISED]);
         fewer_programs(context, command)
     };
-    // A standard library and the suites take minutes to compile; unit tests have the arithmetic.
-    if context.is_short() {
-        let mut command = command();
-        command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--lib"]);
-        command.args(["--features", ALLOCATOR_FEATURES]);
-        return cargo_test("host tests: 32-bit", context, command, screen);
-    }
-    suites("host tests: 32-bit", context, command, ALLOCATOR_FEATURES, screen)
+    let cases: &[&str] =
+        if context.is_short() { &[cases::ONE_PROFILE, cases::MEMORY] } else { &[] };
+    suites("host tests: 32-bit", context, command, cases, screen)
 }
 
 /// What the allocator takes of a small target.

@@ -23,7 +23,7 @@ pub(super) fn steps() -> Vec<Step> {
     ]
 }
 
-/// Tells `tests/qemu.rs` to leave out what needs an image of its own.
+/// Tells `tests/qemu.rs` to boot the short suite's image.
 const SHORT: &str = "BRKALLOC_SHORT";
 
 /// Random programs of each kind in the suite's short form.
@@ -56,7 +56,8 @@ fn is_chosen(filter: &str, name: &str) -> bool {
 
 /// The demo kernel's suite, case by case.
 fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image = Image::suite(&context.project)
+    let image = if context.is_short() { Image::short_suite } else { Image::suite };
+    let image = image(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
     let suite = Suite {
         qemu: context.setup.qemu.clone(),

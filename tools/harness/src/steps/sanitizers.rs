@@ -12,7 +12,7 @@ use std::process::Command;
 use super::checks::ALLOCATOR_FEATURES;
 use super::host::{PROFILE, cargo_test, fewer_programs, suites};
 use super::{Context, Outcome, Screen, Step, Tier};
-use crate::{Error, cargo, process};
+use crate::{Error, cargo, cases, process};
 
 /// One of LLVM's sanitizers.
 struct Sanitizer {
@@ -54,10 +54,12 @@ fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         command.env("ASAN_OPTIONS", "detect_leaks=0");
         fewer_programs(context, command)
     };
-    suites("host tests: AddressSanitizer", context, command, ALLOCATOR_FEATURES, screen)
+    let cases: &[&str] =
+        if context.is_short() { &[cases::TWO_PROFILES, cases::MEMORY] } else { &[] };
+    suites("host tests: AddressSanitizer", context, command, cases, screen)
 }
 
-/// The arenas' tests under ThreadSanitizer, unless the reader chooses others. They are written such that they do not depend on what
+/// The arenas' tests under ThreadSanitizer, in the long form others if the reader chooses them. They are written such that they do not depend on what
 /// the standard library orders; what one that is not watched does by itself is not looked at.
 fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = THREAD.find(context)? else {
@@ -70,9 +72,13 @@ fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     }
     command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--test", "all"]);
     command.args(["--features", ALLOCATOR_FEATURES]);
-    let filter = context.filter.clone().unwrap_or_else(|| "arenas::".into());
-    let context = Context { filter: Some(filter), ..context.clone() };
-    cargo_test("host tests: ThreadSanitizer", &context, command, screen)
+    if context.is_short() || context.filter.is_none() {
+        command.args(["--features", cases::ARENAS]);
+    }
+    if context.is_short() {
+        command.args(["--features", cases::TWO_PROFILES]);
+    }
+    cargo_test("host tests: ThreadSanitizer", context, command, screen)
 }
 
 impl Sanitizer {
