@@ -70,7 +70,11 @@ pub enum Command {
     },
     /// Builds what `kill-builds` builds; for the program itself.
     #[command(hide = true)]
-    BuildKilled,
+    BuildKilled {
+        /// The host's build instead of the kernel's.
+        #[arg(long)]
+        host: bool,
+    },
 }
 
 /// What `check`, `test` and `test-all` take.

@@ -172,7 +172,7 @@ impl Image {
         }
         command.args(self.release.then_some("--release"));
         command.env("CARGO_BUILD_BUILD_DIR", project.target(self.sort));
-        // The incremental cache is what a killed build spoils for good; see `build`.
+        // The incremental cache is a suspect where a killed build spoils the next one; see `build`.
         command.env("CARGO_INCREMENTAL", "0");
         if let Some(programs) = programs {
             command.env(programs::FOLDER, programs);

@@ -1,18 +1,22 @@
-//! Kills builds at random moments, then builds, and boots what came of it.
+//! Kills builds at random moments, then builds, and runs what came of it.
 //!
 //! ```text
 //!   harness build-killed, in a group of processes ── a random moment later ── SIGKILL to  the group
 //!        again and again, each time with something to do                                  its first process
-//!   at last a build that nobody kills, and a boot                                         any one of it
+//!   at last a build that nobody kills, and a run                                          any one of it
 //! ```
 //!
-//! The first half of the kills meets a build from nothing, the others one that links anew.
+//! The builds are those of a kernel's image, which is then booted, and of the allocator's unit tests
+//! for the host, which then run. The kernel's builds have what `build` gives them. The host's have
+//! cargo alone, with its incremental cache. The first half of the kills meets a build from nothing,
+//! the others one of a changed file.
 
 use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,10 +24,11 @@ use crate::image::Image;
 use crate::project::{Project, Setup};
 use crate::qemu::Machine;
 use crate::tally::Tally;
-use crate::{Error, other_kernel};
+use crate::{Error, cargo, libtest, other_kernel, process};
 
-/// The sort of build output that is spoilt here, if anything is.
+/// The sorts of build output that are spoilt here, if anything is.
 const SORT: &str = "killed";
+const HOST_SORT: &str = "killed-host";
 
 /// What the program calls itself with.
 pub const SUBCOMMAND: &str = "build-killed";
@@ -35,7 +40,7 @@ const COLD: Duration = Duration::from_secs(12);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The image that is built.
-pub fn image(project: &Project) -> Image {
+fn image(project: &Project) -> Image {
     Image::other_kernel(project).apart(SORT)
 }
 
@@ -50,8 +55,71 @@ enum Whom {
     One,
 }
 
-/// Kills `kills` builds at moments that depend on `seed`, then builds and boots. `on_line` gets a
-/// line a kill.
+/// What is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A kernel's image.
+    Image,
+    /// The allocator's unit tests, for the host.
+    Host,
+}
+
+impl What {
+    fn sort(self) -> &'static str {
+        match self {
+            Self::Image => SORT,
+            Self::Host => HOST_SORT,
+        }
+    }
+
+    /// The file whose change makes a build necessary.
+    fn source(self, project: &Project) -> PathBuf {
+        match self {
+            Self::Image => project.other_kernel().join("src/main.rs"),
+            Self::Host => project.root().join("src/lib.rs"),
+        }
+    }
+
+    /// Brings it up to date.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be built.
+    pub fn build(self, project: &Project, setup: &Setup) -> Result<(), Error> {
+        if self == Self::Image {
+            return image(project).build(project, setup, |_| {}).map(drop);
+        }
+        let mut output = Vec::new();
+        let status = host_tests(project, &["--no-run"], |line| output.push(line.to_owned()))?;
+        let failed = || Error::Build("the unit tests".into(), output);
+        status.success().then_some(()).ok_or_else(failed)
+    }
+
+    /// Runs what was built.
+    fn run(self, project: &Project, setup: &Setup, machine: &Machine) -> Result<Tally, Error> {
+        if self == Self::Image {
+            let image = image(project).build(project, setup, |_| {})?;
+            return Ok(other_kernel::run(&setup.qemu, &image, machine, |_| {}));
+        }
+        let mut reader = libtest::Reader::default();
+        let status = host_tests(project, &[], |line| reader.line(line))?;
+        Ok(reader.finish("unit tests after builds that were killed", status.success()))
+    }
+}
+
+/// Builds the unit tests with the host's cargo, and runs them unless the arguments say otherwise.
+fn host_tests(
+    project: &Project,
+    arguments: &[&str],
+    on_line: impl FnMut(&str),
+) -> Result<ExitStatus, Error> {
+    let mut command = cargo::host(project, project.root(), HOST_SORT);
+    command.args(["test", "--package", "brkalloc", "--lib", "--color", "never"]).args(arguments);
+    process::run(command, on_line)
+}
+
+/// Kills `kills` builds of each sort at moments that depend on `seed`, then builds, and runs what
+/// was built. `on_line` gets a line a kill.
 ///
 /// # Errors
 ///
@@ -64,35 +132,54 @@ pub fn run(
     mut on_line: impl FnMut(&str),
 ) -> Result<Tally, Error> {
     let mut random = Random(seed);
-    let folder = project.target(SORT);
+    let mut tally = Tally::default();
+    for what in [What::Image, What::Host] {
+        let mut show = |line: &str| on_line(&format!("{what:?} {line}"));
+        kill(what, project, setup, kills, &mut random, &mut show)?;
+        touch(what, project)?;
+        what.build(project, setup)?;
+        tally.add(what.run(project, setup, machine)?);
+    }
+    Ok(tally)
+}
+
+/// Kills builds of one sort.
+fn kill(
+    what: What,
+    project: &Project,
+    setup: &Setup,
+    kills: u32,
+    random: &mut Random,
+    on_line: &mut impl FnMut(&str),
+) -> Result<(), Error> {
+    let folder = project.target(what.sort());
     let failed = |error| Error::Run(SUBCOMMAND.into(), error);
     let cold = kills / 2;
     if folder.exists() && cold > 0 {
         fs::remove_dir_all(&folder).map_err(|error| Error::Write(folder, error))?;
     }
     for number in 0..cold {
-        let line = kill_one(&mut random, COLD).map_err(failed)?;
+        let line = kill_one(what, random, COLD).map_err(failed)?;
         on_line(&format!("{}/{kills}, from nothing: {line}", number + 1));
     }
-    image(project).build(project, setup, |_| {})?;
-    touch(project)?;
+    what.build(project, setup)?;
+    touch(what, project)?;
     let begun = Instant::now();
-    image(project).build(project, setup, |_| {})?;
+    what.build(project, setup)?;
     let takes = begun.elapsed();
     for number in cold..kills {
-        touch(project)?;
-        let line = kill_one(&mut random, takes).map_err(failed)?;
+        touch(what, project)?;
+        let line = kill_one(what, random, takes).map_err(failed)?;
         on_line(&format!("{}/{kills}: {line}", number + 1));
     }
-    touch(project)?;
-    let image = image(project).build(project, setup, |_| {})?;
-    Ok(other_kernel::run(&setup.qemu, &image, machine, |_| {}))
+    Ok(())
 }
 
 /// Starts a build and kills it, or a part of it, within the time.
-fn kill_one(random: &mut Random, within: Duration) -> io::Result<String> {
+fn kill_one(what: What, random: &mut Random, within: Duration) -> io::Result<String> {
     let mut child = Command::new(env::current_exe()?)
         .arg(SUBCOMMAND)
+        .args((what == What::Host).then_some("--host"))
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -108,10 +195,10 @@ fn kill_one(random: &mut Random, within: Duration) -> io::Result<String> {
     let whom = [Whom::All, Whom::First, Whom::One][random.below(3)];
     let had_ended = child.try_wait()?.is_some();
     match whom {
-        Whom::All => kill(&format!("-{group}"))?,
+        Whom::All => send_kill(&format!("-{group}"))?,
         Whom::First if !had_ended => child.kill()?,
         Whom::One if !members.is_empty() => {
-            kill(&members[random.below(members.len())].0.to_string())?;
+            send_kill(&members[random.below(members.len())].0.to_string())?;
         }
         Whom::First | Whom::One => {}
     }
@@ -134,7 +221,7 @@ fn wait_for_work(group: u32) {
 }
 
 /// Sends the signal that nobody can ignore. Who is gone by now is.
-fn kill(target: &str) -> io::Result<()> {
+fn send_kill(target: &str) -> io::Result<()> {
     let mut command = Command::new("kill");
     command.args(["-KILL", "--", target]).stderr(Stdio::null()).status().map(drop)
 }
@@ -161,8 +248,8 @@ fn parse_stat(text: &str, group: u32) -> Option<String> {
 }
 
 /// Gives the next build something to do.
-fn touch(project: &Project) -> Result<(), Error> {
-    let path = project.other_kernel().join("src/main.rs");
+fn touch(what: What, project: &Project) -> Result<(), Error> {
+    let path = what.source(project);
     File::options()
         .append(true)
         .open(&path)

@@ -8,6 +8,7 @@ use clap::Parser;
 use harness::cli::{Cli, Command, MachineOptions, TestOptions};
 use harness::cost::Costs;
 use harness::image::Image;
+use harness::killed::What;
 use harness::project::Project;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         Command::Tour { readme, machine } => tour(readme, &machine),
         Command::Cost { machine } => cost(&machine),
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
-        Command::BuildKilled => build_killed(),
+        Command::BuildKilled { host } => build_killed(host),
         Command::Size => size(),
     };
     match verdict {
@@ -124,10 +125,11 @@ fn kill_builds(kills: u32, seed: u64, machine: &MachineOptions) -> Result<bool, 
 }
 
 /// `harness build-killed`
-fn build_killed() -> Result<bool, Error> {
+fn build_killed(host: bool) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    killed::image(&project).build(&project, &setup, |_| {}).map(|_| true)
+    let what = if host { What::Host } else { What::Image };
+    what.build(&project, &setup).map(|()| true)
 }
 
 /// `harness tour`
