@@ -84,7 +84,7 @@ cost: ## count what the system's side of an allocator takes: brk, mmap, page fau
 	@$(SETUP) run
 	@$(HARNESS) cost
 
-kill-builds: ## kill KILLS builds at random moments, which SEED tells, then build well and boot what came of it
+kill-builds: ## kill KILLS builds at random moments, of a kernel and of host tests, then build well and run what came of it
 	@$(SETUP) run
 	@$(HARNESS) kill-builds
 

@@ -13,6 +13,8 @@
 //! | `#[case(Usual, Checked<Small>)] fn a<P: Profile>()` | a case of each profile: `a::usual`, `a::checked_small` |
 //! | `host_only!("reason");` in a file | all its cases are on the host alone |
 //!
+//! The features of this package choose among suites and profiles.
+//!
 //! What a case becomes is said by `crate::common::platform::case!`, which the host and the kernel
 //! define each for itself. The profiles are types of `brkalloc`. A `#[cfg]` stands
 //! above `#[case]`.

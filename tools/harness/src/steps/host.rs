@@ -18,9 +18,9 @@ pub(super) const PROFILE: &str = "suites";
 pub const SUITES: [&str; 8] =
     ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
 
-/// Leaves all packages but the allocator's own unoptimised: to optimise a standard library takes
-/// longer than to run the tests without.
-const UNOPTIMISED: &str = r#"profile.suites.package."*".opt-level=0"#;
+/// Leaves all packages but the allocator's own unoptimised: to optimise them, a standard library
+/// above all, takes longer than to run the tests without.
+pub(super) const UNOPTIMISED: &str = r#"profile.suites.package."*".opt-level=0"#;
 
 pub(super) fn steps() -> Vec<Step> {
     vec![

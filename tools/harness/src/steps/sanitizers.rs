@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::checks::ALLOCATOR_FEATURES;
-use super::host::{PROFILE, cargo_test, fewer_programs, suites};
+use super::host::{PROFILE, UNOPTIMISED, cargo_test, fewer_programs, suites};
 use super::{Context, Outcome, Screen, Step, Tier};
 use crate::{Error, cargo, cases, process};
 
@@ -132,6 +132,7 @@ impl Sanitizer {
                 (command, flags)
             }
         };
+        command.args(["--config", UNOPTIMISED]);
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).env("CARGO_BUILD_TARGET", host);
         // What it reports is a place in the code.
         command.env("CARGO_PROFILE_SUITES_DEBUG", "line-tables-only");
