@@ -76,7 +76,7 @@ fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         command.args(["--features", cases::ARENAS]);
     }
     if context.is_short() {
-        command.args(["--features", cases::TWO_PROFILES]);
+        command.args(["--features", cases::ONE_PROFILE]);
     }
     cargo_test("host tests: ThreadSanitizer", context, command, screen)
 }
