@@ -175,9 +175,16 @@ fn kill(
     Ok(())
 }
 
+/// Returns a path to this program. Another step may build it anew meanwhile, so that its own path
+/// leads nowhere; Linux has one that still leads to what runs.
+fn itself() -> io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { env::current_exe() }
+}
+
 /// Starts a build and kills it, or a part of it, within the time.
 fn kill_one(what: What, random: &mut Random, within: Duration) -> io::Result<String> {
-    let mut child = Command::new(env::current_exe()?)
+    let mut child = Command::new(itself()?)
         .arg(SUBCOMMAND)
         .args((what == What::Host).then_some("--host"))
         .process_group(0)

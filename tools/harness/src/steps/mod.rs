@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each step is defined with its [`Tier`]: `Step::tests(Tier::Test, "host tests: …", function)`. A
-//! step that has a short and a long form asks [`Context::is_short`]. A new step is one such line and
+//! step that has a short and a long form asks `Context::is_short`. A new step is one such line and
 //! its function; to remove one, remove both.
 //!
 //! The steps of a row use each other's output, and run one after the other. Where two rows build in
