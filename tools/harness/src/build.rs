@@ -8,10 +8,10 @@
 //! ```
 //!
 //! After a kernel build had been killed, later builds failed in the linker until the folder was
-//! removed. The cause is not proven. One suspect is the incremental cache, whose files rustc links to
-//! and may write to; kernels are built without it. Another is a machine that is switched off: it may
-//! leave empty files whose times are new. So a build that fails after a killed one is no verdict:
-//! the folder is removed, and it is built again from nothing.
+//! removed. The cause is not proven. One suspect is the incremental cache, whose files rustc links
+//! to and may write to; kernels are built without it. Another is a machine that is switched off: it
+//! may leave empty files whose times are new. So a build that fails after a killed one is no
+//! verdict: the folder is removed, and it is built again from nothing.
 //!
 //! Host builds have cargo alone. `make kill-builds` kills them as well, and none of them has spoilt
 //! the next one.

@@ -1,15 +1,15 @@
 //! Kills builds at random moments, then builds, and runs what came of it.
 //!
 //! ```text
-//!   harness build-killed, in a group of processes ── a random moment later ── SIGKILL to  the group
-//!        again and again, each time with something to do                                  its first process
-//!   at last a build that nobody kills, and a run                                          any one of it
+//!   harness build-killed, in a group of processes ── a random moment ── SIGKILL to  the group
+//!        again and again, each time with something to do                  its first process
+//!   at last a build that is not killed, and a run                         any one of it
 //! ```
 //!
-//! The builds are those of a kernel's image, which is then booted, and of the allocator's unit tests
-//! for the host, which then run. The kernel's builds have what `build` gives them. The host's have
-//! cargo alone, with its incremental cache. The first half of the kills meets a build from nothing,
-//! the others one of a changed file.
+//! The builds are those of a kernel's image, which is then booted, and of the allocator's unit
+//! tests for the host, which then run. The kernel's builds have what `build` gives them. The host's
+//! have cargo alone, with its incremental cache. The first half of the kills meets a build from
+//! nothing, the others one of a changed file.
 
 use std::env;
 use std::fs::{self, File};
@@ -55,7 +55,7 @@ enum Whom {
     One,
 }
 
-/// What is built.
+/// Kind of build that is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A kernel's image.

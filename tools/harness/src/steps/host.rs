@@ -100,8 +100,8 @@ fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 }
 
 /// Runs the allocator's own tests and the suites, of which the features `cases` choose; `command`
-/// says where, and for which target. If the program dies, its suites run one after the other, which tells which it was,
-/// and how the others are.
+/// says where, and for which target. If the program dies, its suites run one after the other: that
+/// shows which one it was, and the results of the others.
 pub(super) fn suites(
     title: &str,
     context: &Context,
@@ -189,7 +189,8 @@ fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         command.args(["-Zbuild-std-features=panic-unwind", "--config", UNOPTIMISED]);
         fewer_programs(context, command)
     };
-    // With the suites that touch memory most it takes as long again; unit tests have the arithmetic.
+    // With the suites that touch memory most it takes as long again. The unit tests have the
+    // arithmetic.
     if context.is_short() {
         let mut command = command();
         command.args(["test", "--profile", PROFILE, "--package", "brkalloc", "--lib"]);
