@@ -120,6 +120,9 @@ mod raw_heap;
 mod request;
 mod sealed;
 mod simple;
+#[deny(unsafe_code)]
+mod size_class;
+mod slabs;
 mod small;
 mod space;
 mod unchecked;

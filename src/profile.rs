@@ -17,7 +17,8 @@ use crate::check::LayerRules;
 use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
-use crate::small::{CLASSES, FRONTS, Layer, NoLayer, SmallBlocks};
+use crate::slabs::Slabs;
+use crate::small::{FRONTS, Layer, NoLayer, SmallBlocks};
 
 /// Parts of a heap: [`Usual`], [`Plain`], [`Small`] or [`Checked`].
 ///
@@ -73,13 +74,14 @@ macro_rules! profile {
         }
     };
     (@layer $q:ident SmallBlocks<$lists:ident>) => { SmallBlocks<$q, $lists> };
+    (@layer $q:ident Slabs) => { Slabs<$q> };
     (@layer $q:ident NoLayer) => { NoLayer };
 }
 
 profile! {
     /// Default profile: small blocks from slabs behind a cache, other blocks from cells in fine
     /// bins.
-    Usual: compact false, Fine, growth GROWTH_STEP, SmallBlocks<CLASSES>, arena OfArena
+    Usual: compact false, Fine, growth GROWTH_STEP, Slabs, arena OfArena
 }
 
 profile! {

@@ -21,7 +21,7 @@ use crate::mapped::Mapped;
 use crate::profile::Profile;
 use crate::provider::{BreakError, Map, Source};
 use crate::request::Request;
-use crate::small::{Class, Layer, SMALL_MAX};
+use crate::small::{Class, Layer};
 
 /// A heap below its public methods.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(always)]
     pub(crate) fn allocate(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         if P::LayerOf::<P>::PRESENT {
-            if let Some(class) = Class::of(layout) {
+            if let Some(class) = P::LayerOf::<P>::usual_class_of(layout) {
                 let block = self.layer.pop(class);
                 return block.or_else(|| self.allocate_small(class, layout, growth));
             }
@@ -129,7 +129,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// Allocates a block that is not small, has no bytes, or is more aligned than every cell is.
     #[inline(never)]
     fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
+        let is_long = layout.align() <= CELL_ALIGN && layout.size() > P::LayerOf::<P>::LONGEST;
         if P::COMPACT || !is_long {
             return self.allocate_odd(layout, growth);
         }
@@ -301,7 +301,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(always)]
     pub(crate) unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         if P::LayerOf::<P>::PRESENT {
-            if let Some(class) = Class::of(layout) {
+            if let Some(class) = P::LayerOf::<P>::usual_class_of(layout) {
                 // SAFETY: the caller gives the block up, and it was allocated for this class.
                 return unsafe { self.layer.deallocate(&mut self.large, block, class) };
             }
@@ -317,7 +317,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_unusual(&mut self, block: NonNull<u8>, layout: Layout) {
-        let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
+        let is_long = layout.align() <= CELL_ALIGN && layout.size() > P::LayerOf::<P>::LONGEST;
         if P::LayerOf::<P>::PRESENT && !is_long {
             if let Some(class) = Self::class_of(layout) {
                 // SAFETY: the caller gives the block up, and it was allocated for this class.
@@ -381,13 +381,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ) -> Option<NonNull<u8>> {
         let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
         // An over-aligned block. `reallocate_at_hand` has served the others.
-        if old_class.is_some() && old_class == new_class {
+        if !P::LayerOf::<P>::EXACT && old_class.is_some() && old_class == new_class {
             return Some(block);
         }
         if self.has_lost(block) {
             return None;
         }
-        let request = request_in_full(new_class, new);
+        let request = request_in_full::<P>(new_class, new);
         if let (Some(old_class), None) = (old_class, new_class) {
             if !self.large.mapped.wants(new) {
                 let layer = &mut self.layer;
@@ -450,7 +450,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return moved;
         }
         let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
-        let (request, len) = (request_in_full(new_class, new), layout.size().min(new.size()));
+        let (request, len) = (request_in_full::<P>(new_class, new), layout.size().min(new.size()));
         // SAFETY: the block is a cell, and its owner needs only the first `len` bytes.
         let resized = unsafe { self.resize_cell_outlined(block, request, len, new) };
         if resized.is_some() {
@@ -494,6 +494,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         self.large.chunks.space().lowest()?;
         // SAFETY: the block is a cell (this method's clause), and the heap has not stopped.
         let cell = unsafe { Cell::<P>::of_payload(block) };
+        // SAFETY: the block is a cell, whose header the heap wrote.
+        let old_size = unsafe { cell.header() }.size();
         // A block that has become large enough for a mapping does not move the break.
         let may_move_break = !self.large.mapped.wants(new);
         // SAFETY: the cell is used, and its owner needs only the first `len` bytes: this method's
@@ -501,6 +503,11 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         let resized = unsafe { self.large.chunks.resize(cell, request, len, may_move_break) };
         // Two exits: after the first one, the caller needs none of its arguments any more.
         if let Some(block) = resized {
+            if P::LayerOf::<P>::EXACT {
+                // SAFETY: the block is a cell, whose header `resize` wrote.
+                let size = unsafe { Cell::<P>::of_payload(block).header() }.size();
+                self.layer.note_cell_resized(old_size - WORD, size - WORD);
+            }
             self.settle();
             return Some(block);
         }
@@ -561,6 +568,10 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         // If the heap has stopped, the header may lie in memory that was taken.
         if self.has_stopped() {
             return;
+        }
+        if P::LayerOf::<P>::EXACT {
+            // SAFETY: the block is live and given up: this method's clauses.
+            return unsafe { self.layer.deallocate_by_address(&mut self.large, block) };
         }
         // SAFETY: the block is live (this method's clause), and the heap has not stopped.
         match unsafe { self.class_of_block(block) } {
@@ -657,7 +668,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             let stays = new.size() > capacity / 2 && self.may_stay(block, capacity, new);
             return stays.then_some(block);
         }
-        let request = request_in_full(new_class, new);
+        let request = request_in_full::<P>(new_class, new);
         // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no run, so it has
         // a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
@@ -680,7 +691,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         at % new.align() == 0
             && match (Self::class_of(new), self.layer.run_at(at)) {
                 (Some(class), Some(run)) => class.may_take_over(run, block),
-                (Some(class), None) => class.size() <= capacity,
+                (Some(class), None) if !P::LayerOf::<P>::EXACT => class.size() <= capacity,
+                (Some(_), None) => new.size() <= capacity,
                 (None, run) => run.is_none() && new.size() <= capacity,
             }
     }
@@ -727,7 +739,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// Implements [`Heap::reserve`](crate::Heap::reserve).
     pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
         // A small block that is a cell has the size of its class.
-        let request = request_in_full(Self::class_of(layout), layout);
+        let request = request_in_full::<P>(Self::class_of(layout), layout);
         if self.chunks().bins().find(request).is_some() {
             return Ok(());
         }
@@ -766,8 +778,11 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
 }
 
 /// Returns the request for a block of this layout and class as a cell: as long as every block of
-/// the class.
-fn request_in_full(class: Option<Class>, layout: Layout) -> Request {
+/// the class, unless the layer is exact.
+fn request_in_full<P: Profile>(class: Option<Class>, layout: Layout) -> Request {
+    if P::LayerOf::<P>::EXACT {
+        return Request::new(layout);
+    }
     Request::new(class.map_or(layout, |class| class.in_full(layout)))
 }
 

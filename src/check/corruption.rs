@@ -153,6 +153,11 @@ pub enum Rule {
     /// `at`: address of the lowest cell. `expected`: the counter. `found`: number of slabs of the
     /// class, by the walk.
     Runs,
+    /// Only a class with slabs has one on loan, and the counter is the sum of all loans.
+    ///
+    /// `at`: address of the lowest cell. `expected`: granules of slabs of the class, or the counter.
+    /// `found`: the loan of the class, or the sum, in granules.
+    Loan,
     /// The cache has at most as many blocks of a class as its limit allows.
     ///
     /// `at`: address of the first block of the class, 0 if there is none. `expected`: the limit.
@@ -257,6 +262,7 @@ impl Rule {
             Self::Partial => "runs with a free block in lists",
             Self::EmptyRun => "neighbours of an empty run in its list",
             Self::Runs => "counter of runs",
+            Self::Loan => "length of slabs on loan",
             Self::CacheRoom => "number of blocks that the front cache may keep",
             Self::CacheLinks => "end of a list in the front cache",
             Self::CacheBlock => "block in the front cache",

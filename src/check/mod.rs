@@ -15,6 +15,7 @@ mod cache;
 mod corruption;
 mod kept;
 mod segments;
+mod slabs;
 mod small;
 
 use crate::bins::{Classes, class_of};

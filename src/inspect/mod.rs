@@ -12,6 +12,7 @@ use crate::cell::WORD;
 use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::provider::{Map, Source};
+use crate::slabs::Slabs;
 use crate::small::{CLASSES, Class, Layer, NoLayer, Run, SmallBlocks, blocks_of};
 
 pub use cells::{CellInfo, CellState, Cells};
@@ -69,6 +70,37 @@ impl UseOf for NoLayer {
 impl<P: Tuning> LayerView<P> for NoLayer {
     fn small_requests(&self) -> impl Iterator<Item = (usize, u32)> {
         Class::all().map(|class| (class.size(), 0)).take(0)
+    }
+}
+
+impl<P: Tuning> UseOf for Slabs<P> {
+    fn use_of(&self, payload: NonNull<u8>) -> CellState {
+        let Some(at) = self.map.slab_at(payload.addr().get()) else {
+            return if self.is_internal(payload) { CellState::Internal } else { CellState::Used };
+        };
+        // SAFETY: the descriptor of a slab is valid: the invariant of `Slabs`.
+        let slab = unsafe { at.as_ref() };
+        let class = slab.class.slab_index();
+        let at_hand = if self.heads[class] == Some(at) {
+            // SAFETY: `index_of` accepts only blocks of the slab.
+            let blocks = unsafe {
+                self.lists[class].addresses(|address| slab.index_of(address).is_some())
+            };
+            blocks.count()
+        } else {
+            0
+        };
+        CellState::Run {
+            block_size: slab.class.size(),
+            live: usize::from(slab.taken()) - at_hand,
+            total: usize::from(slab.total),
+        }
+    }
+}
+
+impl<P: Tuning> LayerView<P> for Slabs<P> {
+    fn small_requests(&self) -> impl Iterator<Item = (usize, u32)> {
+        Class::all_of_slabs().map(|class| (class.size(), 0))
     }
 }
 

@@ -16,7 +16,7 @@ use core::marker::PhantomData;
 
 use core::ptr::NonNull;
 
-use super::class::{CLASSES, Class};
+use crate::size_class::{CLASSES, Class};
 use super::front::{FRONTS, Front};
 use crate::cell::Form;
 use crate::link_copy::BrokenLink;

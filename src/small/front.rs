@@ -12,7 +12,7 @@
 
 use core::alloc::Layout;
 
-use super::class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX, of_last};
+use crate::size_class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX, of_last};
 use crate::cell::CELL_ALIGN;
 
 /// Classes that a doubling is divided into.

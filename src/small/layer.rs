@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt::Debug;
 use core::ptr::NonNull;
 
-use super::class::Class;
+use crate::size_class::{Class, SMALL_MAX};
 use super::segments::{Owner, SegmentMap};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
@@ -38,10 +38,24 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     /// There are small blocks at all.
     const PRESENT: bool = false;
 
+    /// The layer finds out by its address where a block goes back to, and a block of it that is a
+    /// cell is as long as its request, and not as its class.
+    const EXACT: bool = false;
+
+    /// Maximum size of a block of a class, in bytes.
+    const LONGEST: usize = SMALL_MAX;
+
     /// Returns the class of a layout whose blocks come from the layer.
     #[inline(always)]
     fn class_of(_: Layout) -> Option<Class> {
         None
+    }
+
+    /// Returns the class of a layout that has bytes, and is no more aligned than every cell is; may
+    /// return `None` for any other.
+    #[inline(always)]
+    fn usual_class_of(layout: Layout) -> Option<Class> {
+        Class::of(layout)
     }
 
     /// Returns the block of a class that was freed last, if there is one at hand. O(1).
@@ -78,6 +92,19 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         _: &mut Large<B, M, P>,
         _: NonNull<u8>,
         _: Class,
+    ) {
+    }
+
+    /// Frees a block of which only the address is known. For an [exact](Layer::EXACT) layer.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of the heap, and nothing uses it any more.
+    #[inline(always)]
+    unsafe fn deallocate_by_address<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: NonNull<u8>,
     ) {
     }
 
@@ -179,6 +206,10 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
 
     /// Notes that a cell that was a block of one class is one of another.
     fn note_resized(&mut self, _: Option<Class>, _: Option<Class>) {}
+
+    /// Notes that the payload of a cell has become longer or shorter, in bytes.
+    #[inline(always)]
+    fn note_cell_resized(&mut self, _old: usize, _new: usize) {}
 
     /// Returns the class of the run in which an address lies.
     #[inline(always)]

@@ -18,8 +18,6 @@
 
 mod allocate;
 mod cache;
-#[deny(unsafe_code)]
-mod class;
 mod deallocate;
 mod direct;
 #[deny(unsafe_code)]
@@ -43,8 +41,7 @@ use crate::provider::{Map, Source};
 use crate::request::Request;
 
 pub(crate) use cache::Cache;
-pub(crate) use class::SMALL_MAX;
-pub use class::{CLASSES, Class};
+pub use crate::size_class::{CLASSES, Class};
 pub use front::FRONTS;
 pub(crate) use front::{Front, MIDDLING_MAX};
 pub(crate) use kept::Kept;

@@ -13,7 +13,7 @@
 
 use core::ptr::NonNull;
 
-use super::class::Class;
+use crate::size_class::Class;
 use super::run::{LONG, PAGE};
 use super::segments::SegmentMap;
 use crate::cell::WORD;

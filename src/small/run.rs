@@ -20,7 +20,7 @@ mod checked;
 
 use core::ptr::NonNull;
 
-use super::class::Class;
+use crate::size_class::Class;
 use crate::cell::{Form, WORD};
 
 /// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the

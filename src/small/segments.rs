@@ -29,7 +29,7 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-use super::class::Class;
+use crate::size_class::Class;
 use super::run::PAGE;
 use crate::cell::WORD;
 

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use super::{NOWHERE, Run, blocks_of};
 use crate::link_copy::{self, BrokenLink};
-use crate::small::class::Class;
+use crate::size_class::Class;
 
 /// The link of a free block.
 ///

@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 
 use super::{ENTRIES, Leaf, Owner, SegmentMap, UNIT, class_of_byte};
-use crate::small::class::Class;
+use crate::size_class::Class;
 use crate::small::run::PAGE;
 
 /// A leaf of a map, and what it describes.

@@ -1,43 +1,56 @@
-//! Size classes of small blocks. Arithmetic only.
+//! Size classes of blocks without headers. Arithmetic only.
 //!
 //! ```text
-//!   block size   8 16 24 … 256 │ 272 288 … 512 │ 544 576 … 1024        the documents' buckets (C9), but finer:
-//!   class        0  1  2 …  31 │  32  33 …  47 │  48  49 …   63        a block wastes a sixteenth at most above 128 bytes
+//!   block size   8 16 24 … 256 │ 272 288 … 512 │ 544 576 … 1024 │ 1152 … 2048 │ 2304 … 4096
+//!   class        0  1  2 …  31 │  32  33 …  47 │  48  49 …   63 │   64 …   71 │   72 …   79
+//!                └─────────────────── small ────────────────────┘└───── medium ──────┘
 //! ```
+//!
+//! These are the documents' buckets (C9), but finer: above 128 bytes a small block wastes at most a
+//! sixteenth, and a medium one at most an eighth.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::cell::{CELL_ALIGN, MIN_CELL};
 
-/// The largest small block, in bytes.
+/// Size of the largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
 
-/// The most alignment, in bytes, that a small block can have: it may take so much more than was
-/// asked for.
+/// Size of the largest medium block that a slab holds, in bytes.
+pub(crate) const SLAB_MAX: usize = 4096;
+
+/// Maximum alignment, in bytes, of a block whose size is smaller than its alignment: it takes a
+/// block as long as its alignment.
 const MOST_ALIGN: usize = 128;
 
-/// Number of classes.
+/// Number of classes of small blocks.
 pub const CLASSES: usize = 64;
 
-/// The smallest block, and the step of the finest classes.
-pub(super) const FINE: usize = 8;
+/// Number of classes of slabs.
+pub(crate) const SLAB_CLASSES: usize = 80;
 
-/// The classes of a range of sizes: every `step` bytes from above the range before up to `last`.
+/// Size of the smallest block, and step of the finest classes, in bytes.
+pub(crate) const FINE: usize = 8;
+
+/// Classes of a range of sizes: every `step` bytes from above the range before up to `last`.
 struct Range {
     last: usize,
     step: usize,
 }
 
-const RANGES: [Range; 3] = [
+const RANGES: [Range; 5] = [
     Range { last: 256, step: FINE },
     Range { last: 512, step: 2 * FINE },
     Range { last: SMALL_MAX, step: 4 * FINE },
+    Range { last: 2 * SMALL_MAX, step: 16 * FINE },
+    Range { last: SLAB_MAX, step: 32 * FINE },
 ];
 
-pub(super) const SIZES: [u32; CLASSES] = {
-    let (mut sizes, mut class, mut size, mut range) = ([0; CLASSES], 0, 0, 0);
-    while class < CLASSES {
+/// Block size of each class, in bytes.
+pub(crate) const SIZES: [u32; SLAB_CLASSES] = {
+    let (mut sizes, mut class, mut size, mut range) = ([0; SLAB_CLASSES], 0, 0, 0);
+    while class < SLAB_CLASSES {
         size += RANGES[range].step;
         sizes[class] = size as u32;
         if size == RANGES[range].last {
@@ -45,13 +58,13 @@ pub(super) const SIZES: [u32; CLASSES] = {
         }
         class += 1;
     }
-    assert!(size == SMALL_MAX);
+    assert!(sizes[CLASSES - 1] as usize == SMALL_MAX && size == SLAB_MAX);
     sizes
 };
 
-/// For each step of `FINE` bytes, the number of the first class whose blocks hold the bytes that
-/// lie so many steps behind their first one.
-pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(
+/// Returns, for each step of `FINE` bytes, the number of the first class whose blocks hold a byte
+/// that many steps behind their first one.
+pub(crate) const fn of_last<const CLASSES: usize, const STEPS: usize>(
     sizes: &[u32; CLASSES],
 ) -> [u8; STEPS] {
     let (mut table, mut last, mut class) = ([0; STEPS], 0, 0);
@@ -65,7 +78,7 @@ pub(super) const fn of_last<const CLASSES: usize, const STEPS: usize>(
     table
 }
 
-const OF_LAST: [u8; SMALL_MAX / FINE] = of_last(&SIZES);
+const OF_LAST: [u8; SLAB_MAX / FINE] = of_last(&SIZES);
 
 /// `None`, and a hint that it is so seldom.
 #[cold]
@@ -73,44 +86,73 @@ const fn unlikely() -> Option<Class> {
     None
 }
 
-/// A size class of small blocks.
+/// Size class.
 ///
 /// # Invariants
 ///
-/// `self.0 < CLASSES`
+/// `self.0 < SLAB_CLASSES`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Class(u8);
 
 impl Class {
-    /// The class whose blocks hold this layout; `None` if it is not small, has no bytes, or asks
-    /// for more alignment than every cell has.
+    /// The class of the smallest blocks.
+    pub(crate) const SMALLEST: Self = Self(0);
+
+    /// Returns the class of a small layout; `None` if it is not small, has no bytes, or asks for
+    /// more alignment than every cell has.
     ///
-    /// A block that is aligned to 16 bytes has a class whose size is a multiple of 16.
+    /// The class of a layout that is aligned to 16 bytes has a size that is a multiple of 16.
     #[inline(always)]
     pub(crate) const fn of(layout: Layout) -> Option<Self> {
         if layout.align() > CELL_ALIGN {
             return unlikely();
         }
-        Self::of_any(layout.size().wrapping_sub(1), layout.align())
+        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SMALL_MAX)
     }
 
-    /// The class whose blocks hold a layout of no bytes, or one that asks for more alignment than
-    /// every cell has, if it is small: the class's size is a multiple of the alignment. A block
-    /// of it has that alignment if it comes from a run.
+    /// Returns the class of a small layout that has no bytes, or asks for more alignment than every
+    /// cell has: its size is a multiple of the alignment.
     pub(crate) const fn of_unusual(layout: Layout) -> Option<Self> {
         if layout.align() > MOST_ALIGN || layout.align() <= CELL_ALIGN && layout.size() > 0 {
             return None;
         }
-        Self::of_any(layout.size().saturating_sub(1), layout.align())
+        Self::of_any(layout.size().saturating_sub(1), layout.align(), SMALL_MAX)
     }
 
-    /// The class whose blocks have a byte number `last`, and a size that is a multiple of `align`.
+    /// Returns the class of slabs for a small or medium layout: its size is a multiple of the
+    /// alignment. `None` if the layout has no bytes, is too long, or is aligned to more than its
+    /// size and [`MOST_ALIGN`].
     #[inline(always)]
-    const fn of_any(last: usize, align: usize) -> Option<Self> {
+    pub(crate) const fn of_slab(layout: Layout) -> Option<Self> {
+        if layout.align() > CELL_ALIGN {
+            return Self::of_aligned_slab(layout);
+        }
+        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SLAB_MAX)
+    }
+
+    #[cold]
+    const fn of_aligned_slab(layout: Layout) -> Option<Self> {
+        if layout.align() > MOST_ALIGN && layout.size() < layout.align() {
+            return None;
+        }
+        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SLAB_MAX)
+    }
+
+    /// Returns the class of slabs whose blocks hold `capacity` bytes, at least one; `None` if that
+    /// is too long.
+    #[inline(always)]
+    pub(crate) const fn of_capacity(capacity: usize) -> Option<Self> {
+        Self::of_any(capacity.wrapping_sub(1), 1, SLAB_MAX)
+    }
+
+    /// Returns the class whose blocks have a byte number `last`, and a size that is a multiple of
+    /// `align`; `None` if they would have more than `most` bytes.
+    #[inline(always)]
+    const fn of_any(last: usize, align: usize, most: usize) -> Option<Self> {
         // Of the size rounded up to the alignment, the last byte.
-        let last = (last | (align - 1)) / FINE;
-        if last < OF_LAST.len() { Some(Self(OF_LAST[last])) } else { None }
+        let last = last | (align - 1);
+        if last < most { Some(Self(OF_LAST[last / FINE])) } else { None }
     }
 
     /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of
@@ -137,6 +179,23 @@ impl Class {
         (self.0 + 1..CLASSES as u8).map(Self)
     }
 
+    /// Returns the classes of slabs, the smallest first.
+    pub(crate) fn all_of_slabs() -> impl DoubleEndedIterator<Item = Self> {
+        (0..SLAB_CLASSES as u8).map(Self)
+    }
+
+    /// Returns the number of a class of slabs, for an array of [`SLAB_CLASSES`].
+    #[inline(always)]
+    pub(crate) const fn slab_index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Returns the alignment of all blocks of a slab that begins at a sufficiently aligned address,
+    /// in bytes.
+    pub(crate) const fn alignment(self) -> usize {
+        1 << self.size().trailing_zeros()
+    }
+
     /// The class with this number.
     pub(crate) const fn from_index(index: usize) -> Option<Self> {
         if index < CLASSES { Some(Self(index as u8)) } else { None }
@@ -151,7 +210,7 @@ impl Class {
     /// Size of the blocks, in bytes.
     #[inline]
     pub(crate) const fn size(self) -> usize {
-        SIZES[self.index()] as usize
+        SIZES[self.0 as usize] as usize
     }
 
     /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.

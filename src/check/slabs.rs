@@ -1,0 +1,244 @@
+//! Invariants of slabs, verified one by one: the page map, the descriptors, the slabs and their
+//! lists.
+//!
+//! ```text
+//!   check_before   each leaf and each table lies in the heap, so that both can be read
+//!   check_use      each used cell: if the map says that it is a slab, its descriptor and its blocks
+//!   check_after    map, lists and counters against those of the walk
+//! ```
+
+use core::ptr::NonNull;
+
+use super::corruption::{Corruption, Rule, verify};
+use super::small::{LayerRules, room_from};
+use crate::cell::{Cell, MIN_CELL, WORD};
+use crate::chunks::{Chunks, Tuning};
+use crate::provider::Source;
+use crate::size_class::{Class, SLAB_CLASSES};
+use crate::slabs::{FreeList, GRANULE, Slab, Slabs, State, alignment_of};
+
+/// What a walk over all cells finds of slabs.
+pub struct SlabTally {
+    granules: [usize; SLAB_CLASSES],
+    slabs: usize,
+    /// Slabs in lists.
+    listed: usize,
+    empty: usize,
+    /// Leaves and tables.
+    internal: usize,
+}
+
+impl Default for SlabTally {
+    fn default() -> Self {
+        Self {
+            granules: [0; SLAB_CLASSES],
+            slabs: 0,
+            listed: 0,
+            empty: 0,
+            internal: 0,
+        }
+    }
+}
+
+impl<P: Tuning> LayerRules<P> for Slabs<P> {
+    type Tally = SlabTally;
+
+    fn check_before<B: Source>(&self, chunks: &Chunks<B, P>) -> Result<(), Corruption> {
+        self.internal(chunks).try_for_each(|(memory, len)| {
+            let at = memory.addr().get();
+            verify(at, Rule::Leaf, len, len.min(room_from(chunks, at)))
+        })?;
+        let Some(absent) = self.map.absent() else { return Ok(()) };
+        // SAFETY: the first leaf lies in the heap, as verified before.
+        let absent = unsafe { absent.as_ref() };
+        let is_sound = absent.state == State::Absent && absent.left == 1 && absent.free.0.is_none();
+        verify(self.map.absent().map_or(0, addr), Rule::PageMap, 1, usize::from(is_sound))
+    }
+
+    fn check_use<B: Source>(
+        &self,
+        chunks: &Chunks<B, P>,
+        cell: Cell<P>,
+        size: usize,
+        tally: &mut SlabTally,
+    ) -> Result<(), Corruption> {
+        let payload = cell.payload();
+        let at = payload.addr().get();
+        let Some(descriptor) = self.map.slab_at(at) else {
+            if let Some((_, len)) = self.internal(chunks).find(|&(memory, _)| memory == payload) {
+                tally.internal += 1;
+                verify(at, Rule::Leaf, len.max(size - WORD), size - WORD)?;
+            }
+            return Ok(());
+        };
+        if !self.is_descriptor(chunks, descriptor) {
+            return Err(Corruption { at, rule: Rule::PageMap, expected: 0, found: addr(descriptor) });
+        }
+        // SAFETY: `is_descriptor` verified that it is one.
+        let slab = unsafe { descriptor.as_ref() };
+        verify(at, Rule::RunCell, addr(slab.start), at)?;
+        verify(at, Rule::RunCell, at / alignment_of(slab.class) * alignment_of(slab.class), at)?;
+        let len = slab.len();
+        // What is left when a cell is split, and is too short for one, stays with it.
+        if size.wrapping_sub(len) >= MIN_CELL {
+            return Err(Corruption { at, rule: Rule::RunCell, expected: len, found: size });
+        }
+        for granule in (at..at + len).step_by(GRANULE) {
+            let found = self.map.word_at(granule).map_or(0, addr);
+            verify(granule, Rule::PageMap, addr(descriptor), found)?;
+        }
+        tally.slabs += 1;
+        tally.granules[slab.class.slab_index()] += len / GRANULE;
+        self.check_slab(chunks, descriptor, slab, tally)
+    }
+
+    fn check_after<B: Source>(
+        &self,
+        chunks: &Chunks<B, P>,
+        _: usize,
+        at: usize,
+        tally: &SlabTally,
+    ) -> Result<(), Corruption> {
+        verify(at, Rule::Leaves, self.internal(chunks).count(), tally.internal)?;
+        let words = self.map.granules().filter(|&granule| self.map.slab_at(granule).is_some());
+        verify(at, Rule::PageMap, tally.granules.iter().sum(), words.count())?;
+        verify(at, Rule::Runs, self.slabs, tally.slabs)?;
+        verify(at, Rule::EmptyRun, self.empty, tally.empty)?;
+        for class in Class::all_of_slabs() {
+            let index = class.slab_index();
+            verify(at, Rule::Runs, self.granules[index] as usize, tally.granules[index])?;
+            let loan = self.loans[index] as usize;
+            verify(at, Rule::Loan, tally.granules[index].min(loan), loan)?;
+        }
+        let loan = self.loans.iter().map(|&loan| loan as usize).sum();
+        verify(at, Rule::Loan, self.loan, loan)?;
+        self.check_lists(chunks, at, tally)
+    }
+}
+
+impl<P: Tuning> Slabs<P> {
+    /// Returns the leaves and tables, with their lengths in bytes. A table that does not lie in the
+    /// heap has the length `usize::MAX`.
+    fn internal<B>(&self, chunks: &Chunks<B, P>) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let is_table = |memory: NonNull<u8>| room_from(chunks, addr(memory)) >= 2 * WORD;
+        // SAFETY: `is_table` accepts only memory of the heap, as long as a head.
+        self.map.leaves().chain(unsafe { self.descriptors.tables(is_table) })
+    }
+
+    /// Returns `true` if a word of the map leads to a descriptor of a table.
+    fn is_descriptor<B>(&self, chunks: &Chunks<B, P>, descriptor: NonNull<Slab>) -> bool {
+        let mut tables = self.internal(chunks).skip(self.map.leaves().count());
+        tables.any(|(table, len)| {
+            let offset = addr(descriptor).wrapping_sub(addr(table) + 2 * WORD);
+            offset < len.saturating_sub(2 * WORD) && offset % size_of::<Slab>() == 0
+        })
+    }
+
+    /// Verifies the blocks of a slab, and what leads to it.
+    fn check_slab<B>(
+        &self,
+        chunks: &Chunks<B, P>,
+        descriptor: NonNull<Slab>,
+        slab: &Slab,
+        tally: &mut SlabTally,
+    ) -> Result<(), Corruption> {
+        let (at, class) = (addr(slab.start), slab.class.slab_index());
+        let carved = usize::from(slab.carved);
+        verify(at, Rule::RunBlocks, carved.min(usize::from(slab.total)), carved)?;
+        let free = check_list(slab, &slab.free)?;
+        let is_listed = match slab.state {
+            State::Absent => {
+                return Err(Corruption { at, rule: Rule::RunBlocks, expected: 1, found: 0 });
+            }
+            State::Listed => {
+                verify(at, Rule::RunBlocks, carved, free + usize::from(slab.left))?;
+                true
+            }
+            State::Full => {
+                let until = usize::from(slab.relisted_after());
+                verify(at, Rule::RunBlocks, until, free + usize::from(slab.left))?;
+                verify(at, Rule::RunBlocks, usize::from(slab.total), carved)?;
+                verify(at, Rule::RunBlocks, 1, usize::from(slab.left.min(1)))?;
+                false
+            }
+        };
+        if self.heads[class] == Some(descriptor) {
+            let at_hand = check_list(slab, &self.lists[class])?;
+            verify(at, Rule::RunBlocks, at_hand, at_hand.min(usize::from(slab.left)))?;
+        }
+        if !is_listed {
+            return Ok(());
+        }
+        tally.listed += 1;
+        let to_here = match slab.prev {
+            None => self.heads[class],
+            // SAFETY: `is_descriptor` verified that it is one.
+            Some(prev) if self.is_descriptor(chunks, prev) => unsafe { prev.as_ref() }.next,
+            outside => outside,
+        };
+        verify(at, Rule::RunLinks, addr(descriptor), to_here.map_or(0, addr))?;
+        if slab.is_empty() {
+            tally.empty += 1;
+            let is_alone = slab.next.is_none() && slab.prev.is_none();
+            verify(at, Rule::EmptyRun, 1, usize::from(is_alone))?;
+        }
+        Ok(())
+    }
+
+    /// Follows every list of slabs: they are listed slabs of its class, and as many as the walk
+    /// found. Blocks are at hand only of a class that has a listed slab.
+    fn check_lists<B>(
+        &self,
+        chunks: &Chunks<B, P>,
+        at: usize,
+        tally: &SlabTally,
+    ) -> Result<(), Corruption> {
+        let mut seen = 0;
+        for class in Class::all_of_slabs() {
+            let index = class.slab_index();
+            let (mut next, mut before) = (self.heads[index], 0);
+            if next.is_none() {
+                let first = self.lists[index].0.map_or(0, addr);
+                verify(first, Rule::RunList, 0, first)?;
+            }
+            while let Some(descriptor) = next {
+                let wrong = Corruption {
+                    at: before,
+                    rule: Rule::RunLinks,
+                    expected: 0,
+                    found: addr(descriptor),
+                };
+                if seen == tally.listed || !self.is_descriptor(chunks, descriptor) {
+                    return Err(wrong);
+                }
+                // SAFETY: `is_descriptor` verified that it is one.
+                let slab = unsafe { descriptor.as_ref() };
+                if slab.state != State::Listed || slab.class != class {
+                    return Err(wrong);
+                }
+                seen += 1;
+                (before, next) = (addr(descriptor), slab.next);
+            }
+        }
+        verify(at, Rule::Partial, tally.listed, seen)
+    }
+}
+
+/// Follows a list of free blocks of a slab: it leads from block to block, and is no longer than
+/// there are blocks. Returns its length.
+fn check_list(slab: &Slab, list: &FreeList) -> Result<usize, Corruption> {
+    let mut free = 0;
+    // SAFETY: `index_of` accepts only blocks of the slab.
+    for address in unsafe { list.addresses(|address| slab.index_of(address).is_some()) } {
+        if slab.index_of(address).is_none() || free == usize::from(slab.carved) {
+            let (at, rule) = (addr(slab.start), Rule::RunList);
+            return Err(Corruption { at, rule, expected: 0, found: address });
+        }
+        free += 1;
+    }
+    Ok(free)
+}
+
+fn addr<T>(pointer: NonNull<T>) -> usize {
+    pointer.addr().get()
+}

@@ -1,0 +1,283 @@
+//! Where a block comes from when none is at hand.
+//!
+//! ```text
+//!   refill ───────► the first slab of the class: its freed blocks, else some are carved
+//!   allocate_more ─► a new slab, if the class has earned one and little memory is idle
+//!                    ─► a cell of the block's own size ─► the break moves up
+//!                    ─► (refused) all idle memory is given up; a block of a larger class
+//! ```
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::page_map::Reach;
+use super::slab::{self, Slab, State};
+use super::{Descriptors, GRANULE, Slabs, alignment_of};
+use crate::cell::WORD;
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::provider::{Map, Source};
+use crate::request::Request;
+use crate::size_class::{Class, SMALL_MAX};
+
+/// A slab pays if the class has so many times its bytes in slabs and cells: then what may be unused
+/// of it is little beside them. A cell of a medium block wastes less than a slab does.
+const PAYS_SMALL: usize = 4;
+const PAYS_MEDIUM: usize = 8;
+
+/// Bytes of a class that are allocated as cells before its first slab can begin.
+const CELLS_FIRST: usize = 1024;
+
+/// Number of cells of a class after which a slab is considered again.
+const CELLS_BETWEEN: u8 = 16;
+
+/// Denominator of the share of the heap that slabs on loan may take.
+pub(super) const LOAN_SHARE: usize = 32;
+
+/// A leaf of the page map may always have this length, in bytes. A longer one is at most this share
+/// of the heap: where holes are large, it would describe little else.
+const LEAST_LEAF: usize = 512;
+const LEAF_SHARE: usize = 64;
+
+/// Heaps of this size are large, in bytes: they can lend more.
+const LARGE: usize = 1 << 20;
+
+/// Denominator of the share of a large heap that slabs on loan may take.
+const LARGE_LOAN_SHARE: usize = 16;
+
+/// Returns the bytes that slabs on loan may take of a heap of so many bytes.
+pub(super) const fn loans_of(heap: usize) -> usize {
+    heap / if heap < LARGE { LOAN_SHARE } else { LARGE_LOAN_SHARE }
+}
+
+/// Slab that a class may have next.
+struct Next {
+    blocks: usize,
+    is_on_loan: bool,
+}
+
+impl<P: Tuning> Slabs<P> {
+    /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab of
+    /// the class has a free block. O(1). No block of the class is at hand.
+    #[inline]
+    pub(super) fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
+        loop {
+            let mut head = self.heads[class.slab_index()]?;
+            // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
+            let slab = unsafe { head.as_mut() };
+            self.empty -= usize::from(slab.is_empty());
+            // SAFETY: the slab is in its class's list, so it is listed.
+            let list = unsafe { slab.take::<P>() };
+            if list.0.is_some() {
+                *self.list(class) = list;
+                // SAFETY: the blocks are free, and in memory of the heap.
+                return unsafe { self.list(class).pop() };
+            }
+            slab.state = State::Full;
+            slab.left = slab.relisted_after();
+            // SAFETY: the slab is the first of the list.
+            unsafe { self.remove(head) };
+        }
+    }
+
+    /// Allocates a block of a class none of whose slabs has a free one.
+    #[inline(never)]
+    pub(super) fn allocate_more<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        let wait = &mut self.waits[class.slab_index()];
+        if *wait > 1 {
+            *wait -= 1;
+        } else if self.begin_if_due(large, class, growth) {
+            return self.refill(class);
+        }
+        let request = Request::new(layout);
+        let block = match large.chunks.take(request) {
+            Some(block) => Some(block),
+            None => self.take_new(large, request, growth),
+        };
+        let Some(block) = block else {
+            return self.allocate_short(large, class, layout, growth);
+        };
+        self.count_cell(block);
+        Some(block)
+    }
+
+    /// Takes a new cell from memory that the break grants, after the slabs have given back those
+    /// that are empty.
+    #[inline(never)]
+    pub(super) fn take_new<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        if self.empty > 0 {
+            self.release_empty(large);
+            if let Some(block) = large.chunks.take(request) {
+                return Some(block);
+            }
+        }
+        large.chunks.take_new(request, growth)
+    }
+
+    /// Allocates a block where memory is short.
+    #[cold]
+    #[inline(never)]
+    fn allocate_short<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        if large.chunks.has_stopped() {
+            return None;
+        }
+        self.give_up(large);
+        let request = Request::new(layout);
+        if let Some(block) = large.chunks.take(request) {
+            self.count_cell(block);
+            return Some(block);
+        }
+        self.borrow(class, layout).or_else(|| large.allocate_last(layout, request, growth))
+    }
+
+    /// Takes a block of a larger class that has a slab with a free one.
+    fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
+        let serves = |larger: &Class| *larger > class && larger.size() % layout.align() == 0;
+        Class::all_of_slabs().filter(serves).find_map(|larger| self.refill(larger))
+    }
+
+    /// Begins a slab of a class, if the class may have one now. Returns whether it does.
+    #[inline(never)]
+    fn begin_if_due<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        growth: Growth,
+    ) -> bool {
+        let wait = &mut self.waits[class.slab_index()];
+        if *wait == 0 {
+            *wait = 1 + (CELLS_FIRST / class.size()) as u8;
+            return false;
+        }
+        let begins = match self.next_slab(large, class) {
+            Some(next) => self.begin(large, class, next, growth),
+            None => false,
+        };
+        self.waits[class.slab_index()] = 1 + if begins { 0 } else { CELLS_BETWEEN };
+        begins
+    }
+
+    /// Returns the next slab of a class, if the class may have one now.
+    fn next_slab<B: Source, M: Map>(&self, large: &Large<B, M, P>, class: Class) -> Option<Next> {
+        let (index, heap) = (class.slab_index(), large.chunks.space().len());
+        let in_slabs = self.granules[index] as usize * GRANULE;
+        let blocks = slab::blocks_of_next(class, in_slabs, heap);
+        let len = slab::len_of(class, blocks);
+        let times = if class.size() <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
+        if in_slabs + usize::from(self.cells[index]) * class.size() >= times * len {
+            return Some(Next { blocks, is_on_loan: false });
+        }
+        let others = (self.loan - self.loans[index] as usize) * GRANULE;
+        let is_on_loan = others + in_slabs + len <= loans_of(heap);
+        is_on_loan.then_some(Next { blocks, is_on_loan })
+    }
+
+    /// Begins a slab of a class. Returns `false`, and changes nothing of the slabs, if there is no
+    /// room, or if the page map does not reach far enough yet.
+    fn begin<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        next: Next,
+        growth: Growth,
+    ) -> bool {
+        let Next { blocks, is_on_loan } = next;
+        let len = slab::len_of(class, blocks);
+        let Ok(layout) = Layout::from_size_align(len - WORD, alignment_of(class)) else {
+            return false;
+        };
+        let Some(slab) = self.take_descriptor(large, growth) else { return false };
+        let Some(payload) = large.chunks.allocate(Request::new(layout), growth) else {
+            if !large.chunks.has_stopped() {
+                // SAFETY: the descriptor was just taken.
+                unsafe { self.descriptors.put(slab) };
+            }
+            return false;
+        };
+        let start = payload.addr().get();
+        if !self.reach(large, start + len, growth) {
+            if !large.chunks.has_stopped() {
+                // SAFETY: the descriptor and the cell were just taken.
+                unsafe {
+                    self.descriptors.put(slab);
+                    large.chunks.free(payload);
+                }
+            }
+            return false;
+        }
+        // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
+        unsafe {
+            slab.write(Slab::begin(payload, class, blocks));
+            self.map.set(start, len, Some(slab));
+            self.insert(slab);
+        }
+        self.slabs += 1;
+        self.granules[class.slab_index()] += (len / GRANULE) as u32;
+        let loan = if is_on_loan { self.granules[class.slab_index()] } else { 0 };
+        let before = core::mem::replace(&mut self.loans[class.slab_index()], loan);
+        self.loan = self.loan + loan as usize - before as usize;
+        true
+    }
+
+    /// Takes a descriptor, from a new table if necessary.
+    fn take_descriptor<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        growth: Growth,
+    ) -> Option<NonNull<Slab>> {
+        if let Some(slab) = self.descriptors.take() {
+            return Some(slab);
+        }
+        let len = Descriptors::next_len(self.slabs);
+        let table = Request::new(Layout::from_size_align(len, align_of::<Slab>()).ok()?);
+        let memory = large.chunks.allocate(table, growth)?;
+        // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
+        unsafe { self.descriptors.provide(memory, len) };
+        self.descriptors.take()
+    }
+
+    /// Makes the page map reach as far as `end`, if it can.
+    fn reach<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        end: usize,
+        growth: Growth,
+    ) -> bool {
+        let Some(lowest) = large.chunks.space().lowest().map(|cell| cell.addr()) else {
+            return false;
+        };
+        loop {
+            match self.map.reach(lowest, end) {
+                Reach::Enough => return true,
+                Reach::NotYet | Reach::Never => return false,
+                Reach::NeedsLeaf(len) => {
+                    if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
+                        return false;
+                    }
+                    let layout = Layout::from_size_align(len, WORD).ok();
+                    let Some(request) = layout.map(Request::new) else { return false };
+                    let Some(leaf) = large.chunks.allocate(request, growth) else { return false };
+                    // SAFETY: the cell is new, and holds `len` bytes.
+                    unsafe { self.map.provide(leaf) };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Where a block goes, and what becomes of its slab.
+//!
+//! ```text
+//!   push ─► the slab's list ──(counter 0)──► attend ┬ no slab ──► its cell, or its mapping
+//!                                                   ├ full ─────► listed again
+//!                                                   └ no live ──► kept, or a free cell
+//!   give_up ─► blocks at hand go back to their slabs; empty slabs, and the map of none, are freed
+//! ```
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::allocate::loans_of;
+use super::slab::{FreeList, GRANULE, Slab, State};
+use super::Slabs;
+use crate::cell::{Cell, WORD, copy_down};
+use crate::chunks::Tuning;
+use crate::large::Large;
+use crate::provider::{Map, Source};
+use crate::size_class::Class;
+use crate::small::Layer;
+
+impl<P: Tuning> Slabs<P> {
+    /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
+    /// one call of the provider.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of the heap that nothing uses any more.
+    #[inline(always)]
+    pub(super) unsafe fn push<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+    ) {
+        let Some(mut at) = self.map.word_at(block.addr().get()) else {
+            // SAFETY: the block lies in no slab, because the map does not reach it.
+            return unsafe { self.free_cell(large, block) };
+        };
+        // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
+        let slab = unsafe { at.as_mut() };
+        // SAFETY: nothing uses the block (this method's clause), and every block has room for a
+        // link.
+        unsafe { slab.free.push::<P>(block) };
+        slab.left -= 1;
+        if slab.left == 0 {
+            // SAFETY: the counter of this descriptor is 0.
+            unsafe { self.attend(large, at) };
+        }
+    }
+
+    /// Attends to a descriptor whose counter has come to 0.
+    ///
+    /// # Safety
+    ///
+    /// `at` is a descriptor of this heap's map, and its counter is 0.
+    #[cold]
+    #[inline(never)]
+    unsafe fn attend<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        mut at: NonNull<Slab>,
+    ) {
+        // SAFETY: the descriptor is valid: this method's clause.
+        let slab = unsafe { at.as_mut() };
+        match slab.state {
+            State::Absent => {
+                slab.left = 1;
+                let list = core::mem::replace(&mut slab.free, FreeList::EMPTY);
+                if let Some(block) = list.0 {
+                    // SAFETY: the block was just freed, and lies in no slab.
+                    unsafe { self.free_cell(large, block.cast()) };
+                }
+            }
+            State::Full => {
+                slab.state = State::Listed;
+                slab.left = slab.carved - slab.relisted_after();
+                // SAFETY: a full slab is in no list.
+                unsafe { self.relist(large, at) };
+            }
+            // SAFETY: the slab is in its list, and has no live blocks.
+            State::Listed => unsafe { self.keep_or_release(large, at) },
+        }
+    }
+
+    /// Frees a block that lies in no slab.
+    ///
+    /// # Safety
+    ///
+    /// The clause of [`push`](Slabs::push); the block lies in no slab.
+    #[inline(never)]
+    unsafe fn free_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+    ) {
+        // SAFETY: the block has a header: it lies in no slab. If the heap has stopped, nothing of
+        // it is read.
+        if large.chunks.has_stopped() || unsafe { large.deallocate_mapped(block) } {
+            return;
+        }
+        // SAFETY: the block has no mapping, so it is a cell, and nothing uses it.
+        unsafe { self.free_counted(large, block) };
+    }
+
+    /// Frees a cell.
+    ///
+    /// # Safety
+    ///
+    /// `payload` is that of a valid used cell that nothing uses any more.
+    pub(super) unsafe fn free_counted<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) {
+        // SAFETY: the cell is valid, and nothing uses it: this method's clause.
+        unsafe {
+            self.uncount(Cell::<P>::of_payload(payload).header().size() - WORD);
+            large.chunks.free_and_trim(payload);
+        }
+        self.settle(large);
+    }
+
+    /// Forgets everything if the heap has stopped.
+    fn settle<B: Source, M: Map>(&mut self, large: &Large<B, M, P>) {
+        if large.chunks.has_stopped() {
+            self.forget_all();
+        }
+    }
+
+    /// Lists a slab that was full. A slab that was kept empty is released.
+    ///
+    /// # Safety
+    ///
+    /// `at` is a slab that has become listed, and is in no list.
+    unsafe fn relist<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, at: NonNull<Slab>) {
+        // SAFETY: descriptors of slabs are valid, and no reference to one is held across a call.
+        unsafe {
+            let class = at.as_ref().class;
+            let head = self.heads[class.slab_index()];
+            let empty = head.filter(|head| head.as_ref().is_empty());
+            self.insert(at);
+            if let Some(empty) = empty {
+                self.empty -= 1;
+                self.release(large, empty);
+                self.settle_after_release(large);
+            }
+        }
+    }
+
+    /// Keeps a slab without live blocks, if it is the only one of its class with a free block and
+    /// the heap has not become too small for that; else makes it a free cell.
+    ///
+    /// # Safety
+    ///
+    /// `at` is a listed slab, and none of its blocks is live or at hand.
+    unsafe fn keep_or_release<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        at: NonNull<Slab>,
+    ) {
+        // SAFETY: the descriptor is valid: this method's clause.
+        let is_alone = unsafe { at.as_ref().next.is_none() && at.as_ref().prev.is_none() };
+        let (len, heap) = (unsafe { at.as_ref() }.len(), large.chunks.space().len());
+        if is_alone && len <= loans_of(heap) {
+            self.empty += 1;
+            return;
+        }
+        // SAFETY: the slab is in its list, and has no live blocks.
+        unsafe { self.release(large, at) };
+        self.settle_after_release(large);
+    }
+
+    /// Gives memory back to the provider, if that is due after a slab was released.
+    fn settle_after_release<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        if large.chunks.may_be_due() {
+            large.chunks.trim_if_due();
+            self.settle(large);
+        }
+    }
+
+    /// Makes a slab a free cell.
+    ///
+    /// # Safety
+    ///
+    /// `at` is a listed slab, and none of its blocks is live or at hand.
+    unsafe fn release<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        at: NonNull<Slab>,
+    ) {
+        // SAFETY: the descriptor is valid (this method's clause), and no reference to it is held
+        // across a call. The granules have words, because the slab began. Nothing uses the cell.
+        unsafe {
+            self.remove(at);
+            let slab = at.as_ref();
+            let (class, start, len) = (slab.class, slab.start, slab.len());
+            self.map.set(start.addr().get(), len, None);
+            self.descriptors.put(at);
+            self.slabs -= 1;
+            let granules = &mut self.granules[class.slab_index()];
+            *granules -= (len / GRANULE) as u32;
+            let loan = &mut self.loans[class.slab_index()];
+            self.loan -= (*loan - (*loan).min(*granules)) as usize;
+            *loan = (*loan).min(*granules);
+            large.chunks.free(start);
+        }
+    }
+
+    /// Makes all slabs without live blocks, and without blocks at hand, free cells. O(classes).
+    pub(super) fn release_empty<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        for class in Class::all_of_slabs() {
+            let Some(head) = self.heads[class.slab_index()] else { continue };
+            // SAFETY: the descriptor of a slab in a list is valid. One without taken blocks has
+            // none at hand.
+            unsafe {
+                if head.as_ref().is_empty() {
+                    self.empty -= 1;
+                    self.release(large, head);
+                }
+            }
+        }
+    }
+
+    /// Gives up all memory in which no block is live: blocks at hand go back to their slabs, empty
+    /// slabs become free cells, and the page map and the descriptors too, if there is no slab.
+    /// O(classes + slabs).
+    pub(super) fn give_up<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        if large.chunks.has_stopped() {
+            return;
+        }
+        for class in Class::all_of_slabs() {
+            self.return_list(class);
+        }
+        self.release_empty(large);
+        if self.slabs > 0 {
+            return;
+        }
+        while let Some(memory) = self.map.take_leaf().or_else(|| self.descriptors.take_table()) {
+            // SAFETY: a leaf, and a table, is a used cell, which nothing uses any more.
+            unsafe { large.chunks.free(memory) };
+        }
+    }
+
+    /// Returns the blocks at hand of a class to their slab.
+    fn return_list(&mut self, class: Class) {
+        let Some(mut head) = self.heads[class.slab_index()] else { return };
+        while let Some(block) = self.pop(class) {
+            // SAFETY: the descriptor of a slab in a list is valid. The blocks at hand are those of
+            // the first slab, which counts them as taken.
+            unsafe {
+                let slab = head.as_mut();
+                slab.free.push::<P>(block);
+                slab.left -= 1;
+                if slab.left == 0 {
+                    self.empty += 1;
+                }
+            }
+        }
+        // SAFETY: as before.
+        let slab = unsafe { head.as_ref() };
+        // An empty slab is alone in its list, or goes.
+        debug_assert!(!slab.is_empty() || self.empty > 0);
+    }
+
+    /// Resizes a block of a slab, if it can stay, or if its new class has a block.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate). After `None` the block is
+    /// unchanged, or lies in no slab.
+    #[inline(always)]
+    pub(super) unsafe fn reallocate_slab_block<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        let old = self.run_at(block.addr().get())?;
+        let class = Class::of_slab(new)?;
+        if class <= old && new.size() > old.size() / 2 && old.size() % new.align() == 0 {
+            return Some(block);
+        }
+        let moved = match self.pop(class) {
+            Some(moved) => moved,
+            None => self.refill(class)?,
+        };
+        // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
+        // whole words. The caller gives the old block up.
+        unsafe {
+            copy_down::<P>(block, moved, old.size().min(new.size()));
+            self.push(large, block);
+        }
+        Some(moved)
+    }
+}

@@ -1,0 +1,365 @@
+//! Slabs: equal blocks without headers, in cells of the heap below.
+//!
+//! ```text
+//!   pop ──► list of the class ──(empty)──► its first slab ──(full)──► the next slab, or a new one
+//!                                                                     or a cell: allocate.rs
+//!   push ─► page map ─► descriptor: the slab's own list, one counter
+//!                           └──(the counter is 0)──► relisted, released, or no slab: deallocate.rs
+//! ```
+//!
+//! | part | contract |
+//! |---|---|
+//! | `slab.rs` | a slab: its shape, its blocks, its descriptor |
+//! | `page_map.rs` | address → descriptor |
+//! | `descriptors.rs` | memory for descriptors |
+//!
+//! Rules of this folder:
+//!
+//! 1. A pop and a push have one test each, beside the look-up. All else is behind the list that is
+//!    empty, or the counter that is 0.
+//! 2. A block of a class may be a cell: the page map, not the layout, tells where it goes back to.
+//! 3. A class has cells until a slab pays: until it is little beside all blocks of the class. A class
+//!    with many requests gets slabs earlier, on loan: such slabs, one a class, are together at most a
+//!    small share of the heap.
+//! 4. The heap gives all of it up before it refuses a request.
+
+mod allocate;
+mod deallocate;
+mod descriptors;
+mod page_map;
+mod slab;
+
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use crate::cell::{Cell, WORD};
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::link_copy::BrokenLink;
+use crate::provider::{Map, Source};
+use crate::request::Request;
+use crate::size_class::{Class, SLAB_CLASSES, SLAB_MAX};
+use crate::small::{InRun, Layer};
+
+pub(crate) use descriptors::Descriptors;
+pub(crate) use page_map::PageMap;
+pub(crate) use slab::{FreeList, GRANULE, Slab, State, alignment_of};
+
+/// Slabs of a heap.
+///
+/// # Invariants
+///
+/// [`Heap::check`](crate::Heap::check) verifies all of them; [`Rule`](crate::Rule) names each.
+///
+/// * a slab is the payload of a used cell, and its granules, and no others, lead to its descriptor
+/// * a slab is in the list of its class `⟺` it is listed; one without live blocks is alone there
+/// * `lists[c]` has blocks of the first slab of the class only; its descriptor counts them as taken
+/// * `granules`, `slabs`, `loan` and `empty` say what the slabs are
+/// * there are leaves and tables only if there are slabs, or were since the heap gave up
+#[derive(Debug)]
+pub struct Slabs<P: Tuning> {
+    /// Blocks at hand.
+    pub(crate) lists: [FreeList; SLAB_CLASSES],
+    /// First slab of each class that has, or may have, a free block.
+    pub(crate) heads: [Option<NonNull<Slab>>; SLAB_CLASSES],
+    /// Length of all slabs of each class, in granules.
+    pub(crate) granules: [u32; SLAB_CLASSES],
+    /// Number of cells that are as long as the blocks of each class: an estimate, for a block can
+    /// become a cell of another class without notice.
+    cells: [u16; SLAB_CLASSES],
+    /// For each class, 1 + the number of cells until it is considered whether the next slab may
+    /// begin; 0: the class never had a cell.
+    waits: [u8; SLAB_CLASSES],
+    pub(crate) map: PageMap,
+    pub(crate) descriptors: Descriptors,
+    /// Number of slabs.
+    pub(crate) slabs: usize,
+    /// Length of all slabs of each class whose last slab was on loan, in granules; else 0.
+    pub(crate) loans: [u32; SLAB_CLASSES],
+    /// Sum of the loans.
+    pub(crate) loan: usize,
+    /// Number of slabs that are kept although they have no live blocks.
+    pub(crate) empty: usize,
+    /// Link that was found overwritten.
+    broken: Option<BrokenLink>,
+    profile: PhantomData<fn() -> P>,
+}
+
+// SAFETY: a block of a class is one of a slab of it or of a larger class, or a cell: as long and as
+// aligned as its layout asks. It is in no list while a caller has it.
+unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
+    const NEW: Self = Self {
+        lists: [const { FreeList::EMPTY }; SLAB_CLASSES],
+        heads: [None; SLAB_CLASSES],
+        granules: [0; SLAB_CLASSES],
+        cells: [0; SLAB_CLASSES],
+        waits: [0; SLAB_CLASSES],
+        map: PageMap::new(),
+        descriptors: Descriptors::new(),
+        slabs: 0,
+        loans: [0; SLAB_CLASSES],
+        loan: 0,
+        empty: 0,
+        broken: None,
+        profile: PhantomData,
+    };
+
+    const PRESENT: bool = true;
+
+    const EXACT: bool = true;
+
+    const LONGEST: usize = SLAB_MAX;
+
+    #[inline(always)]
+    fn class_of(layout: Layout) -> Option<Class> {
+        Class::of_slab(layout)
+    }
+
+    #[inline(always)]
+    fn usual_class_of(layout: Layout) -> Option<Class> {
+        Class::of_slab(layout)
+    }
+
+    #[inline(always)]
+    fn pop(&mut self, class: Class) -> Option<NonNull<u8>> {
+        if P::CHECKED {
+            self.watch(class);
+        }
+        // SAFETY: the blocks of a class's list are free, and in memory of the heap: the type's
+        // invariant.
+        unsafe { self.list(class).pop() }
+    }
+
+    #[inline(always)]
+    fn pop_aligned(&mut self, class: Class, _: usize) -> Option<NonNull<u8>> {
+        self.pop(class)
+    }
+
+    #[inline(always)]
+    fn allocate<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.refill(class) {
+            Some(block) => Some(block),
+            None => self.allocate_more(large, class, layout, growth),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+        _: Class,
+    ) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.push(large, block) };
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate_by_address<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+    ) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.push(large, block) };
+    }
+
+    #[inline(always)]
+    fn take_unfreed<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match large.chunks.take_top(request) {
+            Some(block) => Some(block),
+            None => self.take_new(large, request, growth),
+        }
+    }
+
+    #[inline(always)]
+    fn allocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        let block = match large.chunks.take(request) {
+            Some(block) => Some(block),
+            None => self.take_new(large, request, growth),
+        }?;
+        self.count_cell(block);
+        Some(block)
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.free_counted(large, payload) };
+    }
+
+    #[inline(always)]
+    fn note_cell_resized(&mut self, old: usize, new: usize) {
+        self.uncount(old);
+        self.count(new);
+    }
+
+    #[inline(always)]
+    unsafe fn reallocate_at_hand<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+        _: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.reallocate_slab_block(large, payload, new) }
+    }
+
+    #[inline(always)]
+    fn run_at(&self, address: usize) -> Option<Class> {
+        // SAFETY: the descriptor of a slab is valid: the type's invariant.
+        self.map.slab_at(address).map(|slab| unsafe { slab.as_ref() }.class)
+    }
+
+    fn is_internal(&self, payload: NonNull<u8>) -> bool {
+        self.map.is_leaf(payload) || self.descriptors.is_table(payload)
+    }
+
+    fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        self.give_up(large);
+    }
+
+    fn forget_all(&mut self) {
+        *self = <Self as Layer<P>>::NEW;
+    }
+
+    fn in_run(&self, block: NonNull<u8>) -> Option<InRun> {
+        let address = block.addr().get();
+        // SAFETY: the descriptor of a slab is valid: the type's invariant.
+        let slab = unsafe { self.map.slab_at(address)?.as_ref() };
+        let (start, size) = (slab.start.addr().get(), slab.class.size());
+        let index = (address - start) / size;
+        let around = (index < usize::from(slab.total)).then_some(start + index * size);
+        Some(InRun { class: slab.class, around })
+    }
+
+    fn is_free_in_run(&self, block: NonNull<u8>, _: Class) -> bool {
+        let address = block.addr().get();
+        let Some(at) = self.map.slab_at(address) else { return false };
+        // SAFETY: the descriptor of a slab is valid: the type's invariant.
+        let slab = unsafe { at.as_ref() };
+        let class = slab.class;
+        let is_block = |other| slab.index_of(other).is_some();
+        // SAFETY: `is_block` accepts only blocks of the slab.
+        let has = |list: &FreeList| unsafe { list.addresses(is_block) }
+            .take(usize::from(slab.total))
+            .any(|other| other == address);
+        !is_block(address)
+            || has(&slab.free)
+            || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])
+    }
+
+    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
+        [self.broken.take(), None]
+    }
+}
+
+impl<P: Tuning> Slabs<P> {
+    /// Returns the blocks at hand of a class.
+    #[inline(always)]
+    fn list(&mut self, class: Class) -> &mut FreeList {
+        // SAFETY: a class is below `SLAB_CLASSES`: the invariant of `Class`.
+        unsafe { self.lists.get_unchecked_mut(class.slab_index()) }
+    }
+
+    /// Counts a new cell.
+    #[inline(always)]
+    fn count_cell(&mut self, payload: NonNull<u8>) {
+        // SAFETY: a new cell has a valid header.
+        self.count(unsafe { Cell::<P>::of_payload(payload).header() }.size() - WORD);
+    }
+
+    /// Counts a cell of so many bytes of payload.
+    #[inline(always)]
+    fn count(&mut self, capacity: usize) {
+        if let Some(class) = Class::of_capacity(capacity) {
+            let cells = &mut self.cells[class.slab_index()];
+            *cells = cells.saturating_add(1);
+        }
+    }
+
+    /// Undoes [`count`](Slabs::count).
+    #[inline(always)]
+    fn uncount(&mut self, capacity: usize) {
+        if let Some(class) = Class::of_capacity(capacity) {
+            let cells = &mut self.cells[class.slab_index()];
+            *cells = cells.saturating_sub(1);
+        }
+    }
+
+    /// Verifies the link of the next block of a class. If it was overwritten, the blocks behind it
+    /// are lost: they count as live.
+    fn watch(&mut self, class: Class) {
+        // SAFETY: the blocks of a class's list are free, and in memory of the heap: the type's
+        // invariant. Only a checked heap calls this.
+        if let Err(broken) = unsafe { self.list(class).watch() } {
+            self.broken = Some(broken);
+        }
+    }
+
+    /// Puts a slab into the list of its class: first if the list is empty, else second, so that the
+    /// first one stays the one whose blocks are at hand. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `slab` is a slab of this heap, and in no list.
+    unsafe fn insert(&mut self, mut slab: NonNull<Slab>) {
+        // SAFETY: descriptors of slabs are valid, and no reference to one is held across a call:
+        // the type's invariant and this method's clause.
+        unsafe {
+            let class = slab.as_ref().class.slab_index();
+            let Some(mut head) = self.heads[class] else {
+                (slab.as_mut().next, slab.as_mut().prev) = (None, None);
+                self.heads[class] = Some(slab);
+                return;
+            };
+            let second = head.as_mut().next.replace(slab);
+            (slab.as_mut().next, slab.as_mut().prev) = (second, Some(head));
+            if let Some(mut second) = second {
+                second.as_mut().prev = Some(slab);
+            }
+        }
+    }
+
+    /// Takes a slab out of the list of its class. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `slab` is a slab of this heap, and in its class's list.
+    unsafe fn remove(&mut self, slab: NonNull<Slab>) {
+        // SAFETY: descriptors of slabs in a list are valid, and no reference to one is held across
+        // a call: the type's invariant.
+        unsafe {
+            let Slab { next, prev, class, .. } = *slab.as_ref();
+            if let Some(mut next) = next {
+                next.as_mut().prev = prev;
+            }
+            match prev {
+                Some(mut prev) => prev.as_mut().next = next,
+                None => self.heads[class.slab_index()] = next,
+            }
+        }
+    }
+}

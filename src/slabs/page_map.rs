@@ -1,0 +1,223 @@
+//! Which slab an address lies in: one word a granule.
+//!
+//! ```text
+//!   base                                                                    addresses
+//!   ▼
+//!   ├ leaf 0 ┼────── leaf 1 ─────┼─────────────── leaf 2 ─ ─ ─ ─ ─ ─ ─┐ limit     no slab here
+//!     32 words 64                  128                                ▼
+//! ```
+//!
+//! Each leaf is twice as long as the one before, so the map grows without a copy, and a look-up is a
+//! difference, a `bsr` and two loads. A word leads to the descriptor of a slab, or to the one that
+//! stands for no slab, so that a free needs no test for it. Words are written some at a time: the
+//! limit says how far.
+
+use core::ptr::NonNull;
+
+use super::slab::{GRANULE, Slab};
+use crate::cell::WORD;
+
+/// Number of words of the first leaf.
+const FIRST: usize = 32;
+
+/// Number of leaves: enough for 8 TiB of addresses, or for all there are.
+pub(crate) const LEAVES: usize = if usize::BITS == 64 { 27 } else { 17 };
+
+/// Maximum number of words that are written at once.
+const WORDS_AT_ONCE: usize = 256;
+
+/// Word of the map.
+type Word = NonNull<Slab>;
+
+/// Page map of a heap.
+///
+/// # Invariants
+///
+/// * the granules from `base` up to `limit` have a word, in a leaf; there are no slabs elsewhere
+/// * the word of a granule of a slab leads to the slab's descriptor, any other word to `absent`
+/// * every leaf is the payload of a used cell; leaves are there from the first up to some last one
+#[derive(Debug)]
+pub(crate) struct PageMap {
+    /// Number of the first granule.
+    base: usize,
+    /// Number of granules that have a word.
+    limit: usize,
+    /// Where each leaf would begin if it had a word for every granule from the base on; null: it is
+    /// not there.
+    leaves: [*mut Word; LEAVES],
+    /// Descriptor that stands for no slab, in the first leaf.
+    absent: Option<NonNull<Slab>>,
+}
+
+/// Result of an attempt to make the map reach further.
+pub(crate) enum Reach {
+    /// It reaches as far as necessary.
+    Enough,
+    /// It has become longer, but does not reach far enough yet.
+    NotYet,
+    /// The next leaf is missing, and takes so many bytes.
+    NeedsLeaf(usize),
+    /// It will never reach so far.
+    Never,
+}
+
+/// Returns the number of the leaf of a granule, which is a distance from the base.
+#[inline(always)]
+const fn leaf_of(granule: usize) -> usize {
+    (granule + FIRST).ilog2() as usize - FIRST.ilog2() as usize
+}
+
+/// Returns the first granule of a leaf.
+const fn first_of(leaf: usize) -> usize {
+    (FIRST << leaf) - FIRST
+}
+
+/// Returns the number of words of a leaf.
+const fn words_of(leaf: usize) -> usize {
+    FIRST << leaf
+}
+
+/// Returns the length of a leaf in bytes. The first one has the descriptor of no slab, too.
+pub(crate) const fn len_of(leaf: usize) -> usize {
+    words_of(leaf) * WORD + if leaf == 0 { size_of::<Slab>() } else { 0 }
+}
+
+impl PageMap {
+    pub(crate) const fn new() -> Self {
+        Self { base: 0, limit: 0, leaves: [core::ptr::null_mut(); LEAVES], absent: None }
+    }
+
+    /// Returns the descriptor of the slab in which an address lies, or the one that stands for no
+    /// slab; `None` beyond the limit. O(1).
+    #[inline(always)]
+    pub(crate) fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        let granule = (address / GRANULE).wrapping_sub(self.base);
+        if granule >= self.limit {
+            return None;
+        }
+        // SAFETY: the granule has a word: the type's invariant.
+        Some(unsafe { self.place(granule).read() })
+    }
+
+    /// Returns the place of a granule's word. Only a granule with a leaf has one.
+    #[inline(always)]
+    fn place(&self, granule: usize) -> *mut Word {
+        // SAFETY: a caller asks for no granule beyond the limit, which `LEAVES` covers.
+        let leaf = unsafe {
+            core::hint::assert_unchecked(granule <= usize::MAX / GRANULE);
+            *self.leaves.get_unchecked(leaf_of(granule))
+        };
+        leaf.wrapping_add(granule)
+    }
+
+    /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(1).
+    #[inline(always)]
+    pub(crate) fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.word_at(address).filter(|&slab| Some(slab) != self.absent)
+    }
+
+    /// Makes the map reach as far as `end`, an address above `lowest`, the heap's lowest one.
+    /// O(1): writes at most `WORDS_AT_ONCE` words.
+    pub(crate) fn reach(&mut self, lowest: usize, end: usize) -> Reach {
+        if self.absent.is_none() {
+            self.base = lowest / GRANULE;
+            return Reach::NeedsLeaf(len_of(0));
+        }
+        let granules = end.div_ceil(GRANULE).wrapping_sub(self.base);
+        if granules > usize::MAX / GRANULE / 2 {
+            return Reach::Never;
+        }
+        let mut budget = WORDS_AT_ONCE;
+        while self.limit < granules {
+            let leaf = leaf_of(self.limit);
+            let Some(absent) = self.absent else { return Reach::Never };
+            match self.leaves.get(leaf) {
+                None => return Reach::Never,
+                Some(words) if words.is_null() => return Reach::NeedsLeaf(len_of(leaf)),
+                Some(words) => {
+                    let more = (first_of(leaf + 1) - self.limit).min(budget);
+                    if more == 0 {
+                        return Reach::NotYet;
+                    }
+                    for granule in self.limit..self.limit + more {
+                        // SAFETY: the leaf is there, and has a word for the granule.
+                        unsafe { words.wrapping_add(granule).write(absent) };
+                    }
+                    self.limit += more;
+                    budget -= more;
+                }
+            }
+        }
+        Reach::Enough
+    }
+
+    /// Takes over memory for the leaf that [`reach`](PageMap::reach) misses.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is as long as `reach` says, aligned for a word, and the map's until it gives it
+    /// back.
+    pub(crate) unsafe fn provide(&mut self, memory: NonNull<u8>) {
+        let leaf = leaf_of(self.limit);
+        let mut words = memory;
+        if leaf == 0 {
+            let absent = memory.cast::<Slab>();
+            // SAFETY: the first leaf has room for the descriptor: `len_of`.
+            words = unsafe {
+                absent.write(Slab::ABSENT);
+                absent.add(1).cast()
+            };
+            self.absent = Some(absent);
+        }
+        self.leaves[leaf] = words.cast::<Word>().as_ptr().wrapping_sub(first_of(leaf));
+    }
+
+    /// Writes the words of the `len` bytes from `address` on: they lead to `slab`, or to no slab.
+    ///
+    /// # Safety
+    ///
+    /// The map reaches as far as their end.
+    pub(crate) unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
+        let Some(word) = slab.or(self.absent) else { return };
+        let first = (address / GRANULE).wrapping_sub(self.base);
+        for granule in first..first + len / GRANULE {
+            // SAFETY: the granule has a word: this method's clause.
+            unsafe { self.place(granule).write(word) };
+        }
+    }
+
+    /// Takes a leaf out: there is no slab. The first one comes last.
+    pub(crate) fn take_leaf(&mut self) -> Option<NonNull<u8>> {
+        self.limit = 0;
+        let last = (1..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null());
+        let leaf = core::mem::replace(&mut self.leaves[last.unwrap_or(0)], core::ptr::null_mut());
+        match last {
+            Some(last) => NonNull::new(leaf.wrapping_add(first_of(last))).map(NonNull::cast),
+            None => self.absent.take().map(NonNull::cast),
+        }
+    }
+
+    /// Returns whether a payload is that of a leaf.
+    pub(crate) fn is_leaf(&self, payload: NonNull<u8>) -> bool {
+        self.leaves().any(|(leaf, _)| leaf == payload)
+    }
+
+    /// Returns the payload of each leaf, and its length in bytes.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let later = self.leaves.iter().enumerate().skip(1).filter(|(_, leaf)| !leaf.is_null());
+        let later = later.filter_map(|(index, leaf)| {
+            Some((NonNull::new(leaf.wrapping_add(first_of(index)))?.cast(), len_of(index)))
+        });
+        self.absent.map(|absent| (absent.cast(), len_of(0))).into_iter().chain(later)
+    }
+
+    /// Returns the descriptor that stands for no slab.
+    pub(crate) const fn absent(&self) -> Option<NonNull<Slab>> {
+        self.absent
+    }
+
+    /// Returns the addresses of the granules that have a word.
+    pub(crate) fn granules(&self) -> impl Iterator<Item = usize> {
+        (self.base..self.base + self.limit).map(|granule| granule * GRANULE)
+    }
+}
