@@ -153,10 +153,10 @@ pub enum Rule {
     /// `at`: address of the lowest cell. `expected`: the counter. `found`: number of slabs of the
     /// class, by the walk.
     Runs,
-    /// Only a class with slabs has one on loan, and the counter is the sum of all loans.
+    /// The counter of slabs on loan is right.
     ///
-    /// `at`: address of the lowest cell. `expected`: granules of slabs of the class, or the counter.
-    /// `found`: the loan of the class, or the sum, in granules.
+    /// `at`: address of the lowest cell. `expected`: the counter, in granules. `found`: granules of
+    /// the slabs of all classes that are on loan.
     Loan,
     /// The cache has at most as many blocks of a class as its limit allows.
     ///

@@ -107,10 +107,8 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
         for class in Class::all_of_slabs() {
             let index = class.slab_index();
             verify(at, Rule::Runs, self.granules[index] as usize, tally.granules[index])?;
-            let loan = self.loans[index] as usize;
-            verify(at, Rule::Loan, tally.granules[index].min(loan), loan)?;
         }
-        let loan = self.loans.iter().map(|&loan| loan as usize).sum();
+        let loan = Class::all_of_slabs().map(|class| self.loan_of(class)).sum();
         verify(at, Rule::Loan, self.loan, loan)?;
         self.check_lists(chunks, at, tally)
     }

@@ -317,5 +317,3 @@ pub(super) fn run_addr(run: Option<Run>) -> usize {
     addr(run.map(Run::payload))
 }
 
-#[cfg(test)]
-mod tests;

@@ -184,7 +184,7 @@ impl<P: Tuning> Slabs<P> {
         if in_slabs + usize::from(self.cells[index]) * class.size() >= times * len {
             return Some(Next { blocks, is_on_loan: false });
         }
-        let others = (self.loan - self.loans[index] as usize) * GRANULE;
+        let others = (self.loan - self.loan_of(class)) * GRANULE;
         let is_on_loan = others + in_slabs + len <= loans_of(heap);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
@@ -229,10 +229,10 @@ impl<P: Tuning> Slabs<P> {
             self.insert(slab);
         }
         self.slabs += 1;
+        self.loan -= self.loan_of(class);
         self.granules[class.slab_index()] += (len / GRANULE) as u32;
-        let loan = if is_on_loan { self.granules[class.slab_index()] } else { 0 };
-        let before = core::mem::replace(&mut self.loans[class.slab_index()], loan);
-        self.loan = self.loan + loan as usize - before as usize;
+        self.on_loan[class.slab_index()] = is_on_loan;
+        self.loan += self.loan_of(class);
         true
     }
 

@@ -198,11 +198,9 @@ impl<P: Tuning> Slabs<P> {
             self.map.set(start.addr().get(), len, None);
             self.descriptors.put(at);
             self.slabs -= 1;
-            let granules = &mut self.granules[class.slab_index()];
-            *granules -= (len / GRANULE) as u32;
-            let loan = &mut self.loans[class.slab_index()];
-            self.loan -= (*loan - (*loan).min(*granules)) as usize;
-            *loan = (*loan).min(*granules);
+            self.loan -= self.loan_of(class);
+            self.granules[class.slab_index()] -= (len / GRANULE) as u32;
+            self.loan += self.loan_of(class);
             large.chunks.free(start);
         }
     }

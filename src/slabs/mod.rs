@@ -75,9 +75,9 @@ pub struct Slabs<P: Tuning> {
     pub(crate) descriptors: Descriptors,
     /// Number of slabs.
     pub(crate) slabs: usize,
-    /// Length of all slabs of each class whose last slab was on loan, in granules; else 0.
-    pub(crate) loans: [u32; SLAB_CLASSES],
-    /// Sum of the loans.
+    /// Classes whose slabs are on loan: the last one did not pay when it began.
+    pub(crate) on_loan: [bool; SLAB_CLASSES],
+    /// Length of all slabs on loan, in granules.
     pub(crate) loan: usize,
     /// Number of slabs that are kept although they have no live blocks.
     pub(crate) empty: usize,
@@ -98,7 +98,7 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         map: PageMap::new(),
         descriptors: Descriptors::new(),
         slabs: 0,
-        loans: [0; SLAB_CLASSES],
+        on_loan: [false; SLAB_CLASSES],
         loan: 0,
         empty: 0,
         broken: None,
@@ -307,6 +307,12 @@ impl<P: Tuning> Slabs<P> {
             let cells = &mut self.cells[class.slab_index()];
             *cells = cells.saturating_sub(1);
         }
+    }
+
+    /// Returns the length of the slabs of a class that are on loan, in granules.
+    pub(crate) const fn loan_of(&self, class: Class) -> usize {
+        let index = class.slab_index();
+        if self.on_loan[index] { self.granules[index] as usize } else { 0 }
     }
 
     /// Verifies the link of the next block of a class. If it was overwritten, the blocks behind it
