@@ -212,7 +212,7 @@ impl<P: Tuning> Slabs<P> {
             return false;
         };
         let start = payload.addr().get();
-        if !self.reach(large, start + len, growth) {
+        if !self.reach(large, start, start + len, growth) {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor and the cell were just taken.
                 unsafe {
@@ -253,10 +253,11 @@ impl<P: Tuning> Slabs<P> {
         self.descriptors.take()
     }
 
-    /// Makes the page map reach as far as `end`, if it can.
+    /// Makes the page map reach from `start` to `end`, if it can.
     fn reach<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
+        start: usize,
         end: usize,
         growth: Growth,
     ) -> bool {
@@ -264,7 +265,7 @@ impl<P: Tuning> Slabs<P> {
             return false;
         };
         loop {
-            match self.map.reach(lowest, end) {
+            match self.map.reach(lowest, start, end) {
                 Reach::Enough => return true,
                 Reach::NotYet | Reach::Never => return false,
                 Reach::NeedsLeaf(len) => {

@@ -116,17 +116,17 @@ impl PageMap {
         self.word_at(address).filter(|&slab| Some(slab) != self.absent)
     }
 
-    /// Makes the map reach as far as `end`, an address above `lowest`, the heap's lowest one.
-    /// O(1): writes at most `WORDS_AT_ONCE` words.
-    pub(crate) fn reach(&mut self, lowest: usize, end: usize) -> Reach {
+    /// Makes the map reach from `start` to `end`, both addresses of the heap, whose lowest one is
+    /// `lowest`. O(1): writes at most `WORDS_AT_ONCE` words.
+    pub(crate) fn reach(&mut self, lowest: usize, start: usize, end: usize) -> Reach {
         if self.absent.is_none() {
             self.base = lowest / GRANULE;
             return Reach::NeedsLeaf(len_of(0));
         }
-        let granules = end.div_ceil(GRANULE).wrapping_sub(self.base);
-        if granules > usize::MAX / GRANULE / 2 {
+        if start / GRANULE < self.base {
             return Reach::Never;
         }
+        let granules = end.div_ceil(GRANULE) - self.base;
         let mut budget = WORDS_AT_ONCE;
         while self.limit < granules {
             let leaf = leaf_of(self.limit);
