@@ -62,7 +62,8 @@ pub(crate) struct Kept<F> {
     room: usize,
     /// Bytes that may be kept, at most, whatever the size of the heap; 0: none.
     limit: usize,
-    /// The class that is the next to give up a cell for want of room or memory.
+    /// The class that was last in turn to give up a cell for want of room or memory. The next one
+    /// is calculated from it, so the compiler knows its bounds and checks none.
     turn: u8,
     /// The last link that was found overwritten, until it is reported.
     broken: Option<BrokenLink>,
@@ -81,7 +82,7 @@ impl<F: Form> Kept<F> {
             bytes: 0,
             room: 0,
             limit: 0,
-            turn: 0,
+            turn: CLASSES as u8 - 1,
             broken: None,
         }
     }
@@ -153,8 +154,9 @@ impl<F: Form> Kept<F> {
     /// class behind it is the next time's.
     pub(crate) fn evict(&mut self, classes: usize) -> Option<Cell<F>> {
         (0..classes).find_map(|_| {
-            let class = usize::from(self.turn);
-            self.turn = if class + 1 < CLASSES { self.turn + 1 } else { 0 };
+            let next = usize::from(self.turn) + 1;
+            let class = if next < CLASSES { next } else { 0 };
+            self.turn = class as u8;
             // SAFETY: a kept cell is valid.
             let size = unsafe { self.heads[class]?.header() }.size();
             self.pop(class, size)
@@ -224,7 +226,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         if B::CONTIGUOUS && (EXACT_BELOW..TOO_LONG).contains(&size) {
             if self.kept.bytes + size > self.kept.room {
                 // SAFETY: the caller's promise.
-                return unsafe { self.deallocate_crowded(large, cell, size) };
+                return unsafe { self.deallocate_crowded(large, payload, size) };
             }
             // SAFETY: the caller's promise.
             if unsafe { self.kept.put(cell, size) } {
@@ -272,12 +274,12 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ///
     /// # Safety
     ///
-    /// As for [`deallocate_cell`](crate::Heap::keep_or_free); it is no longer than what is kept.
+    /// The clauses of [`keep_or_free`](SmallBlocks::keep_or_free); `EXACT_BELOW ≤ size < TOO_LONG`.
     #[inline(never)]
     unsafe fn deallocate_crowded<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
-        cell: Cell<P>,
+        payload: NonNull<u8>,
         size: usize,
     ) {
         // The break's region and what was added, each may lie in the other: the larger one is
@@ -286,25 +288,30 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
             large.chunks.space().extent().map_or(0, Extent::len).max(large.chunks.space().added());
         self.kept.room = self.kept.limit.min(region / SHARE);
         if self.kept.bytes + size > self.kept.room {
-            self.evict_one(large);
-            if large.chunks.has_stopped() {
+            if self.evict_one(large) {
                 return;
             }
-        // SAFETY: the caller's promise.
-        } else if unsafe { self.kept.put(cell, size) } {
-            return;
+        } else {
+            // SAFETY: the payload is that of a valid used cell: this method's clause.
+            let cell = unsafe { Cell::<P>::of_payload(payload) };
+            // SAFETY: the clauses are those of this method.
+            if unsafe { self.kept.put(cell, size) } {
+                return;
+            }
         }
-        // SAFETY: this method's own clause.
-        unsafe { self.free_and_trim(large, cell.payload()) };
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.free_and_trim(large, payload) };
     }
 
-    /// Frees a kept cell, if the class whose turn it is has one.
-    fn evict_one<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
-        if let Some(evicted) = self.kept.evict(1)
-            // SAFETY: a kept cell is used, and nobody uses it.
-            && unsafe { large.chunks.free(evicted.payload()) }
-        {
-            self.trim_if_due(large);
+    /// Frees a kept cell, if the class whose turn it is has one. Returns whether the heap has
+    /// stopped, which only a movement of the break can cause.
+    fn evict_one<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) -> bool {
+        let Some(evicted) = self.kept.evict(1) else { return false };
+        // SAFETY: a kept cell is used, and nothing uses it.
+        if !unsafe { large.chunks.free(evicted.payload()) } {
+            return false;
         }
+        self.trim_if_due(large);
+        large.chunks.has_stopped()
     }
 }
