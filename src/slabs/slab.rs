@@ -43,7 +43,7 @@ const WASTE_SHARE: usize = 16;
 const MOST: usize = 32 << 10;
 
 /// Denominator of the share of the heap that a slab may take which is longer than it must be.
-const LEN_SHARE: usize = 1024;
+const LEN_SHARE: usize = 256;
 
 /// Link in a free block to the block that was freed before it.
 #[derive(Debug)]
