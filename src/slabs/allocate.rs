@@ -97,14 +97,22 @@ impl<P: Tuning> Slabs<P> {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         let wait = &mut self.waits[class.slab_index()];
+        let is_due = *wait == 1;
         if *wait > 1 {
             *wait -= 1;
-        } else if self.begin_if_due(large, class, layout, growth) {
+        } else if self.begin_if_due(large, class, layout, Growth::Forbidden) {
             return self.refill(class);
         }
         let request = Request::new(layout);
         let block = match large.chunks.take(request) {
             Some(block) => Some(block),
+            // The break must move: rather for a slab than for a cell.
+            None if is_due
+                && growth == Growth::Allowed
+                && self.begin_if_due(large, class, layout, growth) =>
+            {
+                return self.refill(class);
+            }
             None => self.take_new(large, request, growth),
         };
         let Some(block) = block else {
