@@ -305,16 +305,32 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_unusual(&mut self, block: NonNull<u8>, layout: Layout) {
-        let is_long = layout.align() <= CELL_ALIGN && layout.size() > P::LayerOf::<P>::LONGEST;
-        if P::LayerOf::<P>::PRESENT && !is_long {
-            if let Some(class) = Self::class_of(layout) {
-                // SAFETY: the caller gives the block up, and it was allocated for this class.
-                return unsafe { self.layer.deallocate(&mut self.large, block, class) };
-            }
+        let longest = P::LayerOf::<P>::LONGEST;
+        if P::LayerOf::<P>::PRESENT && (layout.align() > CELL_ALIGN || layout.size() <= longest) {
+            // SAFETY: the clauses are those of this method.
+            return unsafe { self.deallocate_odd(block, layout) };
         }
         // SAFETY: the block is live and given up: this method's clauses. A block of no class has a
         // header.
         unsafe { self.deallocate_large(block) };
+    }
+
+    /// Frees a block that has no bytes, or is more aligned than every cell is. Cold, so that the
+    /// caller tests size and alignment by a branch each.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_odd(&mut self, block: NonNull<u8>, layout: Layout) {
+        match Self::class_of(layout) {
+            // SAFETY: the caller gives the block up, and it was allocated for this class.
+            Some(class) => unsafe { self.layer.deallocate(&mut self.large, block, class) },
+            // SAFETY: the block is live and given up: this method's clauses. A block of no class
+            // has a header.
+            None => unsafe { self.deallocate_large(block) },
+        }
     }
 
     /// Frees a block with a header: a cell, or one that has a mapping of its own.

@@ -20,10 +20,14 @@ use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
 
-/// A slab pays if the class has so many times its bytes in slabs and cells: then what may be unused
+/// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
 const PAYS_SMALL: usize = 4;
 const PAYS_MEDIUM: usize = 8;
+
+/// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its
+/// length divided by this.
+const WASTE_PAYS: usize = 2;
 
 /// Bytes of a class that are allocated as cells before its first slab can begin.
 const CELLS_FIRST: usize = 1024;
@@ -92,7 +96,7 @@ impl<P: Tuning> Slabs<P> {
         let wait = &mut self.waits[class.slab_index()];
         if *wait > 1 {
             *wait -= 1;
-        } else if self.begin_if_due(large, class, growth) {
+        } else if self.begin_if_due(large, class, layout, growth) {
             return self.refill(class);
         }
         let request = Request::new(layout);
@@ -159,6 +163,7 @@ impl<P: Tuning> Slabs<P> {
         &mut self,
         large: &mut Large<B, M, P>,
         class: Class,
+        layout: Layout,
         growth: Growth,
     ) -> bool {
         let wait = &mut self.waits[class.slab_index()];
@@ -166,7 +171,7 @@ impl<P: Tuning> Slabs<P> {
             *wait = 1 + (CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let begins = match self.next_slab(large, class) {
+        let begins = match self.next_slab(large, class, layout) {
             Some(next) => self.begin(large, class, next, growth),
             None => false,
         };
@@ -174,14 +179,21 @@ impl<P: Tuning> Slabs<P> {
         begins
     }
 
-    /// Returns the next slab of a class, if the class may have one now.
-    fn next_slab<B: Source, M: Map>(&self, large: &Large<B, M, P>, class: Class) -> Option<Next> {
-        let (index, heap) = (class.slab_index(), large.chunks.space().len());
-        let in_slabs = self.granules[index] as usize * GRANULE;
+    /// Returns the next slab of a class, if the class may have one now for a block of this layout.
+    fn next_slab<B: Source, M: Map>(
+        &self,
+        large: &Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+    ) -> Option<Next> {
+        let (size, heap) = (class.size(), large.chunks.space().len());
+        let in_slabs = self.granules[class.slab_index()] as usize * GRANULE;
         let blocks = slab::blocks_of_next(class, in_slabs, heap);
         let len = slab::len_of(class, blocks);
-        let times = if class.size() <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
-        if in_slabs + usize::from(self.cells[index]) * class.size() >= times * len {
+        let bytes = in_slabs + self.counted(class) * size;
+        let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
+        let waste = Request::new(layout).usual_size().saturating_sub(size);
+        if bytes >= times * len || bytes / size * waste >= len / WASTE_PAYS {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * GRANULE;

@@ -33,7 +33,7 @@ use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use crate::cell::{Cell, WORD};
+use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
 use crate::link_copy::BrokenLink;
@@ -276,6 +276,13 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 }
 
+/// Returns the class in which a cell of `capacity` bytes of payload is counted: the first one whose
+/// blocks are shorter by a word at most; `None` if the cell is too long.
+#[inline(always)]
+const fn class_of_cell(capacity: usize) -> Option<Class> {
+    Class::of_capacity(capacity - WORD)
+}
+
 impl<P: Tuning> Slabs<P> {
     /// Returns the blocks at hand of a class.
     #[inline(always)]
@@ -294,7 +301,7 @@ impl<P: Tuning> Slabs<P> {
     /// Counts a cell of so many bytes of payload.
     #[inline(always)]
     fn count(&mut self, capacity: usize) {
-        if let Some(class) = Class::of_capacity(capacity) {
+        if let Some(class) = class_of_cell(capacity) {
             let cells = &mut self.cells[class.slab_index()];
             *cells = cells.saturating_add(1);
         }
@@ -303,10 +310,16 @@ impl<P: Tuning> Slabs<P> {
     /// Undoes [`count`](Slabs::count).
     #[inline(always)]
     fn uncount(&mut self, capacity: usize) {
-        if let Some(class) = Class::of_capacity(capacity) {
+        if let Some(class) = class_of_cell(capacity) {
             let cells = &mut self.cells[class.slab_index()];
             *cells = cells.saturating_sub(1);
         }
+    }
+
+    /// Returns the number of cells that are as long as those of a class.
+    fn counted(&self, class: Class) -> usize {
+        let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
+        class_of_cell(capacity).map_or(0, |class| usize::from(self.cells[class.slab_index()]))
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.

@@ -252,7 +252,9 @@ impl<P: Tuning> SmallBlocks<P> {
         self.take_unfreed_or_grow(large, request, growth)
     }
 
-    #[inline(never)]
+    /// Takes a cell from the top, for which the break moves up if necessary and allowed. A part of
+    /// its callers, which save the same registers as it would.
+    #[inline]
     pub(super) fn take_unfreed_or_grow<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,

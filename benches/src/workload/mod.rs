@@ -190,7 +190,7 @@ impl Name {
         let replace =
             |random: &mut Random, slots, high| Replace::new(random, slots, STEPS, 1, high);
         Ok(match self {
-            Self::Pair => visitor.visit(Pair { size: 64, count: STEPS }),
+            Self::Pair => visitor.visit(Pair::<64, STEPS>),
             Self::Random256 => visitor.visit(replace(&mut random, 4096, 256)),
             Self::Random4K => visitor.visit(replace(&mut random, 4096, 4096)),
             Self::Random128K => visitor.visit(replace(&mut random, 1024, 128 << 10)),
