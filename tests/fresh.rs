@@ -4,14 +4,13 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, FixedBreak, Heap, NoMap, SingleCpu};
+use brkalloc::{Heap, NoMap};
 
 use crate::common::case;
 use crate::common::driver::Request;
-use crate::common::platform::{Memory, during};
+use crate::common::platform::during;
 use crate::common::prelude::*;
 use crate::common::profile::Variant;
-use crate::common::regions::arena;
 use crate::common::test_break::TestBreak;
 
 type TestHeap<P> = Heap<TestBreak, NoMap, P>;
@@ -119,45 +118,6 @@ fn a_full_heap_of_any_length_is_empty_again<P: Variant>() {
             }
             let is_granted = most.is_none_or(|most| Request::Allocate.is_granted(&mut heap, most));
             assert!(is_granted, "{most:?} bytes of {len} after blocks of {size}");
-        }
-    }
-}
-
-#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
-fn cache_hits_are_never_more_than_requests<P: Variant>() {
-    for len in [1 << 10, 4 << 10, 16 << 10] {
-        let mut heap = heap::<P>(len);
-        // SAFETY: the heap outlives the case.
-        while unsafe { heap.allocate(layout(64)) }.is_some() {
-            let stats = heap.stats();
-            assert!(stats.cache_hits <= stats.small_requests, "{stats}");
-        }
-        // SAFETY: the heap outlives the case.
-        assert_eq!(unsafe { heap.allocate_zeroed(layout(64)) }, None);
-        let stats = heap.stats();
-        assert!(stats.cache_hits <= stats.small_requests, "full: {stats}");
-    }
-}
-
-/// Memory of a case, as a break that does not move elsewhere.
-fn fixed(memory: &Memory, len: usize) -> FixedBreak {
-    // SAFETY: the memory is the break's alone, and outlives the heap.
-    unsafe { FixedBreak::from_raw(memory.base().as_ptr(), len) }
-}
-
-#[case(Usual, Checked<Usual>)]
-fn cache_hits_of_an_arenas_parent_are_never_more_than_requests<P: Variant>() {
-    for len in [120 << 10, 1 << 20] {
-        let memory = arena(len);
-        // SAFETY: one thread uses the heap.
-        let cpu = unsafe { SingleCpu::new() };
-        let heap = ArenaHeap::<_, _, _, P>::with_profile(fixed(&memory, len), cpu, NoMap);
-        // SAFETY: the heap outlives the block, which is freed once.
-        unsafe {
-            let block = heap.allocate(layout(1_000)).expect("there is enough");
-            let stats = heap.stats().parent;
-            assert!(stats.cache_hits <= stats.small_requests, "{stats}");
-            heap.deallocate(block, layout(1_000));
         }
     }
 }

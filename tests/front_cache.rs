@@ -3,64 +3,15 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{BreakError, CellState, Locked, LockedHeap, NoMap};
-use proptest::prelude::*;
+use brkalloc::{BreakError, CellState};
 
 use crate::common::case;
-use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::profile::{UNIT, Variant, WORD};
-use crate::common::property::for_all;
 use crate::common::small::{
     SmallBlockHeap, allocate, blocks_until, count, fill, free, free_all, heap_of, layout,
 };
 use crate::common::subject::Subject;
-use crate::common::test_break::TestBreak;
-
-/// A step of a random program: what to do, with which block, and how large.
-type Step = (u8, usize, usize);
-
-#[case(Usual, Checked<Usual>)]
-fn the_front_cache_never_keeps_more_than_it_may<P: Variant>() {
-    let steps = prop::collection::vec((0..16_u8, any::<usize>(), 0..1_100_usize), 1..300);
-    let limits = prop::collection::vec(0..200_000_usize, 1..4);
-    for_all::<P, _>(&(limits, steps), |(limits, steps)| keep_at_most::<P>(limits, steps));
-}
-
-fn keep_at_most<P: Variant>(limits: &[usize], steps: &[Step]) {
-    let mut heap = heap_of::<P>(8 << 20);
-    let mut oracle = Oracle::default();
-    for limit in limits.iter().copied() {
-        heap.set_cache_limit(limit);
-        assert_eq!(heap.stats().cached_blocks, 0, "what was kept was given up");
-        for (action, pick, size) in steps.iter().copied() {
-            match action {
-                0..8 => {
-                    let layout = layout(size / (1 + pick % 20), 8);
-                    oracle.add(allocate(&mut heap, layout), layout);
-                }
-                8..15 => {
-                    let Some(block) = oracle.pick(pick) else { continue };
-                    oracle.remove(&block);
-                    free(&mut heap, block.at, block.layout);
-                }
-                _ => {
-                    let Some(block) = oracle.pick(pick) else { continue };
-                    // SAFETY: the oracle knows it as live, with this layout.
-                    let at = unsafe { heap.reallocate(block.at, block.layout, size) }.unwrap();
-                    oracle.moved(&block, at, layout(size, 8));
-                }
-            }
-            let stats = heap.stats();
-            assert!(
-                stats.cached_bytes <= limit,
-                "{} bytes in the cache, of {limit}",
-                stats.cached_bytes
-            );
-        }
-        heap.verify(&oracle);
-    }
-}
 
 #[case(Usual, Checked<Usual>)]
 fn the_last_freed_block_comes_first<P: Variant>() {
@@ -124,7 +75,6 @@ fn a_heap_that_lost_memory_leaves_the_front_cache_alone<P: Variant>() {
         heap.deallocate(live, small);
     }
     heap.flush();
-    heap.set_cache_limit(1 << 20);
     assert_eq!((heap.trim(0), heap.cells().count(), heap.stats().cached_blocks), (0, 0, 0));
     assert!(heap.check().is_err());
     heap.provider().assert_foreign_untouched();
@@ -179,31 +129,12 @@ fn of_freed_cells_a_part_of_the_heap_is_kept_at_most<P: Variant>() {
 #[case(Plain, Small, Checked<Plain>)]
 fn a_plain_heap_has_neither_runs_nor_cache<P: Variant>() {
     let (mut heap, small) = (heap_of::<P>(1 << 20), layout(24, 8));
-    heap.set_cache_limit(1 << 20);
     let blocks: Vec<_> = (0..2_000).map(|_| allocate(&mut heap, small)).collect();
     assert_eq!(
-        (heap.stats().runs, heap.stats().small_requests, count(&heap, CellState::Used)),
+        (heap.stats().runs, heap.block_sizes().count(), count(&heap, CellState::Used)),
         (0, 0, 2_000)
     );
     free_all(&mut heap, blocks, small);
     assert_eq!(heap.stats().cached_blocks, 0);
     heap.assert_one_free_cell_a_region();
-}
-
-#[case(Usual, Checked<Usual>)]
-fn the_lock_passes_on_what_is_about_the_cache<P: Variant>() {
-    let cached_after_free = |heap: &LockedHeap<TestBreak, NoMap, P>| {
-        // SAFETY: the heap outlives the block, which is freed once.
-        unsafe {
-            let block = heap.allocate(layout(40, 8)).unwrap();
-            heap.deallocate(block, layout(40, 8));
-        }
-        heap.stats().cached_blocks
-    };
-    let heap = Locked::from_heap(heap_of::<P>(1 << 16));
-    assert_eq!(cached_after_free(&heap), 1);
-    heap.flush();
-    assert_eq!(heap.stats().cached_blocks, 0);
-    heap.set_cache_limit(0);
-    assert_eq!(cached_after_free(&heap), 0);
 }

@@ -121,9 +121,6 @@ impl<P: CheckedVariant> Bench<P> {
             Kind::OverAligned => layout(101, 512),
             Kind::Mapped => layout(200_000, 16),
         };
-        if kind == Kind::Run {
-            self.heap.set_cache_limit(0);
-        }
         let block = match kind {
             Kind::Run | Kind::Cached => {
                 let blocks: Vec<_> = (0..600).map(|_| self.allocate(layout)).collect();

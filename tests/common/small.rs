@@ -22,9 +22,7 @@ pub fn heap_of<P: Variant>(len: usize) -> SmallBlockHeap<P> {
 
 /// A heap that keeps no freed block from its run.
 pub fn uncached<P: Variant>(len: usize) -> SmallBlockHeap<P> {
-    let mut heap = heap_of(len);
-    heap.set_cache_limit(0);
-    heap
+    heap_of(len)
 }
 
 pub fn try_allocate<P: Variant>(
@@ -60,7 +58,7 @@ pub fn fill<P: Variant>(heap: &mut SmallBlockHeap<P>, layout: Layout) -> Vec<Non
 
 /// Sizes of the classes.
 pub fn classes<P: Variant>() -> Vec<usize> {
-    heap_of::<P>(1).small_requests().map(|(size, _)| size).collect()
+    heap_of::<P>(1).block_sizes().collect()
 }
 
 pub fn runs<P: Variant>(heap: &SmallBlockHeap<P>) -> Vec<CellInfo> {

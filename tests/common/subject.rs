@@ -206,7 +206,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
         // Small blocks come in the sizes of their classes; the next smaller one is certain to fit.
         // (A plain heap has more.)
         let largest = self.stats().largest_free;
-        let classes: Vec<_> = self.small_requests().map(|(size, _)| size).collect();
+        let classes: Vec<_> = self.block_sizes().collect();
         let largest = if classes.iter().all(|size| *size < largest) {
             largest
         } else {
@@ -217,10 +217,6 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
 
     fn flush(&mut self) {
         Heap::flush(self);
-    }
-
-    fn set_cache_limit(&mut self, bytes: usize) {
-        Heap::set_cache_limit(self, bytes);
     }
 
     fn cached(&self) -> usize {
