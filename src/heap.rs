@@ -18,7 +18,7 @@ use crate::check::{self, Corruption};
 use crate::checked;
 use crate::checks::Checks;
 use crate::chunks::{Chunks, Growth, Trim};
-use crate::inspect::{Cells, Picture, Stats, View};
+use crate::inspect::{Cells, LayerView, Picture, Stats, View};
 use crate::mapped::MapThreshold;
 use crate::misuse::MisuseHook;
 use crate::profile::{Checked, Plain, Profile, Small, Usual};
@@ -548,6 +548,12 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     pub const fn size(&self) -> usize {
         let chunks = self.inner.chunks();
         chunks.space().len() + chunks.counters().mapped_bytes()
+    }
+
+    /// Returns the sizes of blocks of slabs, in bytes, the smallest first. Empty for [`Plain`] and
+    /// [`Small`] heaps, which have no slabs.
+    pub fn block_sizes(&self) -> impl Iterator<Item = usize> {
+        P::LayerOf::<P>::block_sizes()
     }
 
     /// Returns all cells and holes, in the order of addresses. They tile the heap without gaps.

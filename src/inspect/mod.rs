@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use crate::cell::{Cell, WORD};
 use crate::chunks::Tuning;
 use crate::large::Large;
+use crate::size_class::Class;
 use crate::slabs::Slabs;
 use crate::small::{Layer, NoLayer, Run, SmallBlocks, blocks_of};
 
@@ -34,6 +35,11 @@ pub trait UseOf {
 
 /// Inspection of a layer. The default methods are those of a heap without a layer.
 pub trait LayerView<P: Tuning>: Layer<P> + UseOf {
+    /// Returns the sizes of blocks of slabs, in bytes, the smallest first.
+    fn block_sizes() -> impl Iterator<Item = usize> {
+        core::iter::empty()
+    }
+
     /// Calls `add` for each freed block in the cache, with its size in bytes.
     fn for_each_cached(&self, _: &mut dyn FnMut(usize)) {}
 }
@@ -70,7 +76,11 @@ impl<P: Tuning> UseOf for Slabs<P> {
     }
 }
 
-impl<P: Tuning> LayerView<P> for Slabs<P> {}
+impl<P: Tuning> LayerView<P> for Slabs<P> {
+    fn block_sizes() -> impl Iterator<Item = usize> {
+        Class::all_of_slabs().map(Class::size)
+    }
+}
 
 impl<P: Tuning> UseOf for SmallBlocks<P> {
     fn use_of(&self, payload: NonNull<u8>) -> CellState {
