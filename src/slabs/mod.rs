@@ -271,8 +271,8 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
             || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])
     }
 
-    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
-        [self.broken.take(), None]
+    fn take_broken(&mut self) -> Option<BrokenLink> {
+        self.broken.take()
     }
 }
 
