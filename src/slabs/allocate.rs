@@ -48,6 +48,9 @@ pub(super) const fn loans_of(heap: usize) -> usize {
     heap / LOAN_SHARE
 }
 
+/// Minimum number of blocks of a slab for which there is no longer place.
+const SHORTEST: usize = 3;
+
 /// Outcome of an attempt to begin a slab.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begun {
@@ -58,9 +61,33 @@ enum Begun {
 }
 
 /// Slab that a class may have next.
+#[derive(Clone, Copy)]
 struct Next {
     blocks: usize,
     is_on_loan: bool,
+}
+
+/// Takes a cell for the next slab of a class; if there is none for a slab that pays, one for a
+/// shorter slab. Returns the cell's payload with the number of blocks.
+fn take_place<B: Source, M: Map, P: Tuning>(
+    large: &mut Large<B, M, P>,
+    class: Class,
+    next: Next,
+    growth: Growth,
+) -> Option<(NonNull<u8>, usize)> {
+    let request = |blocks| {
+        let len = slab::len_of(class, blocks) - WORD;
+        Layout::from_size_align(len, alignment_of(class)).ok().map(Request::new)
+    };
+    let Next { mut blocks, is_on_loan } = next;
+    // A slab on loan must find a place in free memory.
+    let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
+    let mut place = large.chunks.allocate(request(blocks)?, may_grow);
+    while place.is_none() && !is_on_loan && blocks / 2 >= SHORTEST {
+        blocks /= 2;
+        place = large.chunks.take(request(blocks)?);
+    }
+    Some((place?, blocks))
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -97,22 +124,14 @@ impl<P: Tuning> Slabs<P> {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         let wait = &mut self.waits[class.slab_index()];
-        let is_due = *wait == 1;
         if *wait > 1 {
             *wait -= 1;
-        } else if self.begin_if_due(large, class, layout, Growth::Forbidden) {
+        } else if self.begin_if_due(large, class, layout, growth) {
             return self.refill(class);
         }
         let request = Request::new(layout);
         let block = match large.chunks.take(request) {
             Some(block) => Some(block),
-            // The break must move: rather for a slab than for a cell.
-            None if is_due
-                && growth == Growth::Allowed
-                && self.begin_if_due(large, class, layout, growth) =>
-            {
-                return self.refill(class);
-            }
             None => self.take_new(large, request, growth),
         };
         let Some(block) = block else {
@@ -237,7 +256,7 @@ impl<P: Tuning> Slabs<P> {
     }
 
     /// Begins a slab of a class. One call does one step of the work: it gets a table for the
-    /// descriptor, or moves the break, or makes the page map reach further, or begins the slab.
+    /// descriptor, or makes the page map reach further, or begins the slab.
     fn begin<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -245,21 +264,17 @@ impl<P: Tuning> Slabs<P> {
         next: Next,
         growth: Growth,
     ) -> Begun {
-        let len = slab::len_of(class, next.blocks);
-        let Ok(layout) = Layout::from_size_align(len - WORD, alignment_of(class)) else {
-            return Begun::No;
-        };
         let Some(slab) = self.descriptors.take() else {
             return self.add_table(large, growth);
         };
-        let request = Request::new(layout);
-        let Some(payload) = large.chunks.take(request) else {
-            // SAFETY: the descriptor was just taken.
-            unsafe { self.descriptors.put(slab) };
-            let has_grown = growth == Growth::Allowed && large.chunks.make_room(request).is_ok();
-            return if has_grown { Begun::Soon } else { Begun::No };
+        let Some((payload, blocks)) = take_place(large, class, next, growth) else {
+            if !large.chunks.has_stopped() {
+                // SAFETY: the descriptor was just taken.
+                unsafe { self.descriptors.put(slab) };
+            }
+            return Begun::No;
         };
-        let start = payload.addr().get();
+        let (start, len) = (payload.addr().get(), slab::len_of(class, blocks));
         let reached = self.reach(large, start, start + len, growth);
         if reached != Begun::Yes {
             if !large.chunks.has_stopped() {
@@ -273,7 +288,7 @@ impl<P: Tuning> Slabs<P> {
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
-            slab.write(Slab::begin(payload, class, next.blocks));
+            slab.write(Slab::begin(payload, class, blocks));
             self.map.set(start, len, Some(slab));
             self.insert(slab);
         }
