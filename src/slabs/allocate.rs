@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use super::page_map::Reach;
 use super::slab::{self, Slab, State};
 use super::{Descriptors, GRANULE, Slabs, alignment_of};
-use crate::cell::WORD;
+use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
 use crate::provider::{Map, Source};
@@ -26,14 +26,20 @@ const PAYS_SMALL: usize = 4;
 const PAYS_MEDIUM: usize = 8;
 
 /// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its
-/// length divided by this.
+/// length divided by this; by the second one if the layout is over-aligned: a cell then leaves free
+/// cells beside it that are too short for another one.
 const WASTE_PAYS: usize = 2;
+const WASTE_OF_ALIGNED_PAYS: usize = 8;
+
+/// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
+const STEPS_OF_ALIGNED: usize = 4;
 
 /// Bytes of a class that are allocated as cells before its first slab can begin.
 const CELLS_FIRST: usize = 1024;
 
-/// Number of cells of a class after which a slab is considered again.
+/// Number of cells of a class, and of over-aligned ones, after which a slab is considered again.
 const CELLS_BETWEEN: u8 = 16;
+const ALIGNED_BETWEEN: u8 = 2;
 
 /// Denominator of the share of the heap that slabs on loan may take.
 const LOAN_SHARE: usize = 32;
@@ -222,13 +228,19 @@ impl<P: Tuning> Slabs<P> {
             *wait = 1 + (CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let outcome = match self.next_slab(large, class, layout) {
-            Some(next) => self.begin(large, class, next, growth),
-            None => Begun::No,
-        };
+        let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
+        if let Some(next) = self.next_slab(large, class, layout) {
+            let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };
+            for _ in 0..steps {
+                outcome = self.begin(large, class, next, growth);
+                if outcome != Begun::Soon {
+                    break;
+                }
+            }
+        }
         self.waits[class.slab_index()] = match outcome {
             Begun::Yes | Begun::Soon => 1,
-            Begun::No => 1 + CELLS_BETWEEN,
+            Begun::No => 1 + if is_aligned { ALIGNED_BETWEEN } else { CELLS_BETWEEN },
         };
         outcome == Begun::Yes
     }
@@ -246,8 +258,10 @@ impl<P: Tuning> Slabs<P> {
         let len = slab::len_of(class, blocks);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
-        let waste = Request::new(layout).usual_size().saturating_sub(size);
-        if bytes >= times * len || bytes / size * waste >= len / WASTE_PAYS {
+        let request = Request::new(layout);
+        let waste = bytes / size * request.usual_size().saturating_sub(size);
+        let share = if request.is_over_aligned() { WASTE_OF_ALIGNED_PAYS } else { WASTE_PAYS };
+        if bytes >= times * len || waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * GRANULE;
