@@ -19,6 +19,7 @@ use crate::large::Large;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
+use crate::small::Layer;
 
 /// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
@@ -74,8 +75,7 @@ impl<P: Tuning> Slabs<P> {
             let list = unsafe { slab.take::<P>() };
             if list.0.is_some() {
                 *self.list(class) = list;
-                // SAFETY: the blocks are free, and in memory of the heap.
-                return unsafe { self.list(class).pop() };
+                return self.pop(class);
             }
             slab.state = State::Full;
             slab.left = slab.relisted_after();
@@ -94,7 +94,6 @@ impl<P: Tuning> Slabs<P> {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         let wait = &mut self.waits[class.slab_index()];
-        let is_due = *wait == 1;
         if *wait > 1 {
             *wait -= 1;
         } else if self.begin_if_due(large, class, layout, Growth::Forbidden) {
@@ -104,8 +103,8 @@ impl<P: Tuning> Slabs<P> {
         let block = match large.chunks.take(request) {
             Some(block) => Some(block),
             // The break must move: rather for a slab than for a cell.
-            None if is_due
-                && growth == Growth::Allowed
+            None if growth == Growth::Allowed
+                && self.owed[class.slab_index()]
                 && self.begin_if_due(large, class, layout, growth) =>
             {
                 return self.refill(class);
@@ -179,10 +178,10 @@ impl<P: Tuning> Slabs<P> {
             *wait = 1 + (CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let begins = match self.next_slab(large, class, layout) {
-            Some(next) => self.begin(large, class, next, growth),
-            None => false,
-        };
+        let next = self.next_slab(large, class, layout);
+        let is_earned = next.is_some();
+        let begins = next.is_some_and(|next| self.begin(large, class, next, growth));
+        self.owed[class.slab_index()] = is_earned && !begins;
         self.waits[class.slab_index()] = 1 + if begins { 0 } else { CELLS_BETWEEN };
         begins
     }

@@ -71,6 +71,8 @@ pub struct Slabs<P: Tuning> {
     /// For each class, 1 + the number of cells until it is considered whether the next slab may
     /// begin; 0: the class never had a cell.
     waits: [u8; SLAB_CLASSES],
+    /// Classes that may have a slab, for which there was no room: it comes when the break moves.
+    owed: [bool; SLAB_CLASSES],
     pub(crate) map: PageMap,
     pub(crate) descriptors: Descriptors,
     /// Number of slabs.
@@ -95,6 +97,7 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         granules: [0; SLAB_CLASSES],
         cells: [0; SLAB_CLASSES],
         waits: [0; SLAB_CLASSES],
+        owed: [false; SLAB_CLASSES],
         map: PageMap::new(),
         descriptors: Descriptors::new(),
         slabs: 0,
