@@ -154,10 +154,10 @@ fn is_granted<P: Variant>(kind: Request, heap: &mut FixedHeap<P>, size: usize) -
             Request::AllocateZeroed => heap.allocate_zeroed(layout(size)),
             Request::Reserve => return heap.reserve(size).is_ok(),
             Request::Reallocate => {
-                let Some(block) = heap.allocate(layout(40)) else { return false };
-                let resized = heap.reallocate(block, layout(40), size);
+                let Some(block) = heap.allocate(layout(Request::RESIZED)) else { return false };
+                let resized = heap.reallocate(block, layout(Request::RESIZED), size);
                 if resized.is_none() {
-                    heap.deallocate(block, layout(40));
+                    heap.deallocate(block, layout(Request::RESIZED));
                 }
                 resized
             }

@@ -65,8 +65,7 @@ fn early_blocks_are_cells_of_exact_size_until_slabs_pay<P: Variant>() {
         let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, 1));
         for _ in 0..2 {
             let blocks = blocks_until(&mut heap, layout, 1);
-            let cells: Vec<_> =
-                heap.cells().filter(|cell| cell.state == CellState::Used).collect();
+            let cells: Vec<_> = heap.cells().filter(|cell| cell.state == CellState::Used).collect();
             assert_eq!(cells.len(), blocks.len() - 1, "the last block is the slab's first");
             // What is left when a cell is split may be too short for another one.
             assert!(
@@ -89,11 +88,8 @@ fn a_few_blocks_of_many_sizes_are_cells_of_exact_size<P: Variant>() {
     let sizes: Vec<_> = (1..4_000).step_by(37).collect();
     let blocks: Vec<_> = sizes.iter().map(|&size| allocate(&mut heap, layout(size, 1))).collect();
     assert_eq!((heap.stats().runs, count(&heap, CellState::Internal)), (0, 0));
-    let used: Vec<_> = heap
-        .cells()
-        .filter(|cell| cell.state == CellState::Used)
-        .map(|cell| cell.size)
-        .collect();
+    let used: Vec<_> =
+        heap.cells().filter(|cell| cell.state == CellState::Used).map(|cell| cell.size).collect();
     assert!(used.iter().copied().eq(sizes.iter().map(|&size| P::cell_for(size))));
     for (&block, &size) in blocks.iter().zip(&sizes).rev() {
         free(&mut heap, block, layout(size, 1));

@@ -19,6 +19,7 @@ use crate::large::Large;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
+use crate::small::Layer;
 
 /// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
@@ -110,8 +111,7 @@ impl<P: Tuning> Slabs<P> {
             let list = unsafe { slab.take::<P>() };
             if list.0.is_some() {
                 *self.list(class) = list;
-                // SAFETY: the blocks are free, and in memory of the heap.
-                return unsafe { self.list(class).pop() };
+                return self.pop(class);
             }
             slab.state = State::Full;
             slab.left = slab.relisted_after();

@@ -276,7 +276,8 @@ impl<P: Tuning> Slabs<P> {
     ) -> Option<NonNull<u8>> {
         let old = self.run_at(block.addr().get())?;
         let class = Class::of_slab(new)?;
-        if class <= old && new.size() > old.size() / 2 && old.size() % new.align() == 0 {
+        let is_little_smaller = class < old && new.size() > old.size() / 2;
+        if class == old || is_little_smaller && old.size() % new.align() == 0 {
             return Some(block);
         }
         let moved = match self.pop(class) {

@@ -371,8 +371,8 @@ impl Request {
     pub const ALL: [Self; 4] =
         [Self::Allocate, Self::AllocateZeroed, Self::Reallocate, Self::Reserve];
 
-    /// Size of the block that is resized: larger than small blocks are.
-    const RESIZED: usize = 2_000;
+    /// Size of the block that is resized: larger than blocks of slabs are.
+    pub const RESIZED: usize = 5_000;
 
     /// Returns whether a heap grants so many bytes at the first request. The block is freed.
     pub fn is_granted<const ZEROED: bool, H: Subject<ZEROED>>(
