@@ -16,9 +16,9 @@ use super::Slabs;
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
+use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
-use crate::small::Layer;
 
 impl<P: Tuning> Slabs<P> {
     /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most

@@ -36,11 +36,11 @@ use core::ptr::NonNull;
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::{InRun, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SLAB_CLASSES, SLAB_MAX};
-use crate::small::{InRun, Layer};
 
 pub(crate) use descriptors::Descriptors;
 pub(crate) use page_map::PageMap;
