@@ -16,10 +16,10 @@ use super::{Descriptors, GRANULE, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
-use crate::small::Layer;
 
 /// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
@@ -322,8 +322,7 @@ impl<P: Tuning> Slabs<P> {
     ) -> Begun {
         let len = Descriptors::next_len(self.slabs);
         let layout = Layout::from_size_align(len, align_of::<Slab>()).ok();
-        let memory =
-            layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+        let memory = layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
         let Some(memory) = memory else { return Begun::No };
         // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
         unsafe { self.descriptors.provide(memory, len) };
