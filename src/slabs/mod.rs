@@ -278,11 +278,14 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 }
 
-/// Returns the class in which a cell of `capacity` bytes of payload is counted: the first one whose
-/// blocks are shorter by a word at most; `None` if the cell is too long.
+/// Returns the class in which a cell of `capacity` bytes of payload is counted: the one whose blocks
+/// hold them, or the last one for a cell of its longest blocks; `None` if the cell is longer.
 #[inline(always)]
 const fn class_of_cell(capacity: usize) -> Option<Class> {
-    Class::of_capacity(capacity - WORD)
+    if capacity > SLAB_MAX + CELL_ALIGN {
+        return None;
+    }
+    Class::of_capacity(if capacity > SLAB_MAX { SLAB_MAX } else { capacity })
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -318,10 +321,13 @@ impl<P: Tuning> Slabs<P> {
         }
     }
 
-    /// Returns the number of cells that are as long as those of a class.
+    /// Returns an estimate of the number of cells of blocks of a class: of those counted there, or of
+    /// those that are as long as the cell of its longest block, whichever is more.
     fn counted(&self, class: Class) -> usize {
         let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
-        class_of_cell(capacity).map_or(0, |class| usize::from(self.cells[class.slab_index()]))
+        let longest = class_of_cell(capacity).unwrap_or(class);
+        let counted = |class: Class| self.cells[class.slab_index()];
+        usize::from(counted(class).max(counted(longest)))
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.
