@@ -3,7 +3,7 @@
 
 use core::ptr::{NonNull, without_provenance_mut};
 
-use brkalloc::{CellState, Checked, FixedBreak, Heap, Locked, LockedHeap, MisuseKind, NoMap};
+use brkalloc::{CellInfo, CellState, Checked, FixedBreak, Heap, Locked, LockedHeap, MisuseKind, NoMap};
 
 use crate::common::case;
 use crate::common::misuse::{
@@ -58,7 +58,7 @@ fn a_second_free_is_reported<P: CheckedVariant>() {
 }
 
 #[case(Checked<Usual>)]
-fn a_second_free_is_reported_when_a_run_has_become_a_free_cell<P: CheckedVariant>() {
+fn a_second_free_is_reported_when_a_slab_has_become_a_free_cell<P: CheckedVariant>() {
     let mut bench = Bench::<P>::new();
     let small = layout(41, 8);
     let blocks: Vec<_> = (0..1000).map(|_| bench.allocate(small)).collect();
@@ -124,24 +124,24 @@ fn a_pointer_that_was_never_allocated_is_reported<P: CheckedVariant>() {
     }
 }
 
-/// A run's header, a block that a run never gave out, the map of runs, the top.
+/// What is left behind a slab's last block, blocks that a slab never gave out, the page map, the
+/// table of descriptors, the top.
 #[case(Checked<Usual>)]
 fn a_pointer_to_internal_memory_is_reported<P: CheckedVariant>() {
     let mut bench = Bench::<P>::new();
-    let (block, layout) = bench.block(Kind::Run);
-    let (run, _) = bench.run_around(block).unwrap();
-    let last = bench
-        .heap
-        .cells()
-        .filter(|cell| matches!(cell.state, CellState::Run { live, total, .. } if live < total))
-        .last();
-    let last = last.map(|run| run.payload() + 4096 - 2 * 64);
-    let internal =
-        bench.heap.cells().find(|cell| cell.state == CellState::Internal).unwrap().payload();
+    let layout = layout(1, 1);
+    let block = bench.blocks_of_slab(layout)[9];
+    let slab = bench.heap.cells().find(|cell| cell.payload() == bench.slab_around(block).unwrap().0);
+    let slab = slab.unwrap();
+    let CellState::Run { block_size, live, total } = slab.state else { unreachable!() };
+    assert!(live < total - 1 && total * block_size < slab.payload_size());
+    let (at_hand, last) = (addr(block) + block_size, slab.payload() + (total - 1) * block_size);
+    let is_internal = |cell: &CellInfo| cell.state == CellState::Internal;
+    let internal: Vec<_> =
+        bench.heap.cells().filter(is_internal).map(|cell| cell.payload()).collect();
+    assert_eq!(internal.len(), 2);
     let top = bench.heap.cells().last().unwrap().payload();
-    for address in [run + 4096 - 3 * WORD, internal, internal + 2 * WORD, top + 10 * WORD]
-        .into_iter()
-        .chain(last)
+    for address in [at_hand, last, last + block_size, internal[0], internal[1] + 2 * WORD, top + 10 * WORD]
     {
         bench.free(NonNull::new(block.as_ptr().with_addr(address)).unwrap(), layout);
         let report = the_report();

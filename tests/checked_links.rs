@@ -8,7 +8,7 @@ use brkalloc::{CellState, MisuseKind, RegionError};
 
 use crate::common::case;
 use crate::common::misuse::{
-    Bench, CheckedVariant, Kind, TwoRegions, addr, at, layout, misuse, overwrite, read, reported,
+    Bench, CheckedVariant, TwoRegions, addr, at, layout, misuse, overwrite, read, reported,
     the_report,
 };
 use crate::common::prelude::*;
@@ -91,106 +91,88 @@ fn the_size_at_the_end_of_a_free_cell_is_compared<P: CheckedVariant>() {
     bench.assert_serves();
 }
 
-#[case(Checked<Usual>)]
-fn links_of_the_front_cache_are_not_followed_once_overwritten<P: CheckedVariant>() {
-    for kind in [Kind::Cached, Kind::SmallCell, Kind::Empty] {
-        for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
-            let mut bench = Bench::<P>::new();
-            let (first, layout) = bench.block(kind);
-            let second = bench.allocate(layout);
-            bench.free(first, layout);
-            bench.free(second, layout);
-            assert_eq!(read(second, addr(second)), addr(first));
-            overwrite(second, addr(second), value);
-            let _ = bench.heap.stats();
-            let taken = bench.allocate(layout);
-            assert_eq!(taken, second);
-            assert_eq!(
-                the_report(),
-                misuse(MisuseKind::WriteAfterFree, second, addr(second), value, addr(first)),
-                "{kind:?}"
-            );
-            assert_ne!(bench.allocate(layout), first, "what was behind is lost");
-            bench.free(first, layout);
-            assert_eq!(the_report().kind, MisuseKind::DoubleFree);
-            bench.free(taken, layout);
-            bench.assert_serves();
+/// Wrong links: none, one into memory that is not mapped, one that cannot be an address.
+const WRONG: [usize; 4] = [0, 0xBAD0, usize::MAX, 0x4141_4141];
 
-            // The same when the cache is emptied.
-            let (mut bench, mut blocks) = (Bench::<P>::new(), Vec::new());
-            let (_, layout) = bench.block(kind);
-            blocks.extend((0..4).map(|_| bench.allocate(layout)));
-            blocks.iter().for_each(|&block| bench.free(block, layout));
-            overwrite(blocks[2], addr(blocks[2]), value);
-            bench.heap.flush();
-            let expected = misuse(
-                MisuseKind::WriteAfterFree,
-                blocks[2],
-                addr(blocks[2]),
-                value,
-                addr(blocks[1]),
-            );
-            assert_eq!(the_report(), expected, "{kind:?}");
-            bench.assert_serves();
-        }
-    }
-}
-
+/// Blocks at hand: those of a slab that come next.
 #[case(Checked<Usual>)]
-fn links_of_kept_cells_are_not_followed_once_overwritten<P: CheckedVariant>() {
-    for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
+fn links_of_blocks_at_hand_are_not_followed_once_overwritten<P: CheckedVariant>() {
+    for value in WRONG {
         for flush in [false, true] {
             let mut bench = Bench::<P>::new();
-            bench.heap.reserve(900_000).unwrap();
-            let (first, layout) = bench.block(Kind::Cell);
-            let (second, _) = bench.block(Kind::Cell);
-            bench.free(first, layout);
-            bench.free(second, layout);
-            let was = addr(first) - WORD;
-            assert_eq!(read(second, addr(second)), was, "both are kept");
-            overwrite(second, addr(second), value);
-            let _ = bench.heap.stats();
+            let layout = layout(41, 8);
+            let blocks = bench.blocks_of_slab(layout);
+            let size = addr(blocks[1]) - addr(blocks[0]);
+            let [next, behind] = [1, 2].map(|n| at(blocks[9], (n * size) as isize));
+            assert_eq!(read(next, addr(next)), addr(behind));
+            overwrite(next, addr(next), value);
+            let _ = (bench.heap.stats(), bench.heap.cells().count());
+            let expected =
+                misuse(MisuseKind::WriteAfterFree, next, addr(next), value, addr(behind));
             if flush {
                 bench.heap.flush();
+                assert_eq!(the_report(), expected);
             } else {
-                assert_eq!(bench.allocate(layout), second);
+                assert_eq!(bench.allocate(layout), next);
+                assert_eq!(the_report(), expected);
+                assert_ne!(bench.allocate(layout), behind, "what was behind is lost");
+                bench.free(next, layout);
             }
-            assert_eq!(
-                the_report(),
-                misuse(MisuseKind::WriteAfterFree, second, addr(second), value, was)
-            );
-            bench.free(first, layout);
-            assert_eq!(the_report().kind, MisuseKind::DoubleFree);
             bench.assert_serves();
         }
     }
 }
 
+/// Freed blocks: those of a slab that come when none is at hand.
 #[case(Checked<Usual>)]
-fn links_of_a_run_are_not_followed_once_overwritten<P: CheckedVariant>() {
-    for value in [0_u16, 1, 64, 0xBAD0, u16::MAX] {
-        let mut bench = Bench::<P>::new();
-        let (block, layout) = bench.block(Kind::Run);
-        let (run, _) = bench.run_around(block).unwrap();
-        let size = (layout.size() + 2 * WORD).next_multiple_of(8);
-        let (behind, victim) = (block, at(block, -(size as isize)));
-        assert_eq!(bench.run_around(victim), bench.run_around(behind), "two blocks of one run");
-        bench.free(behind, layout);
-        bench.free(victim, layout);
-        let expected = addr(behind) - run;
-        assert_eq!(read(victim, addr(victim)) & 0xFFFF, expected);
-        // SAFETY: the free block's first bytes.
-        unsafe { victim.cast::<u16>().write(value) };
-        assert_eq!(bench.allocate(layout), victim);
-        let report = the_report();
-        assert_eq!(
-            report,
-            misuse(MisuseKind::WriteAfterFree, victim, addr(victim), usize::from(value), expected)
-        );
-        assert_ne!(bench.allocate(layout), behind, "what was behind is lost");
-        bench.free(victim, layout);
-        bench.assert_serves();
+fn links_of_freed_blocks_are_not_followed_once_overwritten<P: CheckedVariant>() {
+    for value in WRONG {
+        for victim in 0..3 {
+            let mut bench = Bench::<P>::new();
+            let layout = layout(41, 8);
+            let [.., first, second, third] = bench.blocks_of_slab(layout);
+            let freed = [third, second, first];
+            freed.iter().rev().for_each(|&block| bench.free(block, layout));
+            let victim_block = freed[victim];
+            let behind = freed.get(victim + 1).map_or(0, |&block| addr(block));
+            assert_eq!(read(victim_block, addr(victim_block)), behind);
+            if behind == value {
+                continue;
+            }
+            overwrite(victim_block, addr(victim_block), value);
+            let _ = (bench.heap.stats(), bench.heap.cells().count());
+            let taken: Vec<_> = (0..200).map(|_| bench.allocate(layout)).collect();
+            let reported = reported();
+            assert_eq!(reported.len(), 1, "{reported:x?}");
+            let at = addr(victim_block);
+            assert_eq!(reported[0], misuse(MisuseKind::WriteAfterFree, victim_block, at, value, behind));
+            let again = freed.map(|block| taken.contains(&block));
+            assert_eq!(again, [0, 1, 2].map(|index| index <= victim), "what was behind is lost");
+            for block in freed[victim + 1..].iter() {
+                bench.free(*block, layout);
+                assert_eq!(the_report().kind, MisuseKind::DoubleFree);
+            }
+            taken.into_iter().for_each(|block| bench.free(block, layout));
+            bench.assert_serves();
+        }
     }
+}
+
+/// A slab that becomes a free cell takes its links along.
+#[case(Checked<Usual>)]
+fn links_of_a_slab_that_is_released_are_not_followed<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
+    let layout = layout(41, 8);
+    let mut blocks: Vec<_> = (0..500).map(|_| bench.allocate(layout)).collect();
+    let is_in_slab = |block: &NonNull<u8>| bench.slab_around(*block).is_some();
+    let victim = *blocks.iter().find(|block| is_in_slab(block)).unwrap();
+    assert!(bench.heap.stats().runs > 1);
+    bench.free(victim, layout);
+    overwrite(victim, addr(victim), 0xBAD0);
+    blocks.retain(|block| *block != victim);
+    blocks.into_iter().for_each(|block| bench.free(block, layout));
+    bench.assert_serves();
+    assert_eq!(bench.heap.stats().runs, 0);
 }
 
 #[case(Checked<Plain>, Checked<Small>)]

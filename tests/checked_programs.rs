@@ -150,18 +150,36 @@ impl<P: CheckedVariant> Program<P> {
                 let Some(known) = self.oracle.pick(block).filter(|block| !mapped(block)) else {
                     return;
                 };
-                let others = self.bench.heap.stats().cached_blocks;
                 self.oracle.remove(&known);
                 self.bench.free(known.at, known.layout);
-                // Only where it surely went to the cache: there its first word is a link.
-                if self.bench.heap.stats().cached_blocks == others + 1
-                    && read(known.at, addr(known.at)) != value
-                {
-                    overwrite(known.at, addr(known.at), value);
-                    self.bench.heap.flush();
-                    self.assert_reported(MisuseKind::WriteAfterFree, known.at);
+                let link = addr(known.at);
+                // Only in a slab: there its first word is a link, until it is taken again.
+                let is_in_slab = self.bench.slab_around(known.at).is_some();
+                if is_in_slab && read(known.at, link) != value {
+                    self.write_after_free(&known, value);
                 }
             }
+        }
+    }
+
+    /// Overwrites the link of a freed block of a slab, and allocates until the heap comes upon it.
+    fn write_after_free(&mut self, freed: &Block, value: usize) {
+        let (link, was) = (addr(freed.at), read(freed.at, addr(freed.at)));
+        overwrite(freed.at, link, value);
+        for _ in 0..200 {
+            let next = self.bench.allocate(freed.layout);
+            if next == freed.at {
+                self.assert_reported(MisuseKind::WriteAfterFree, freed.at);
+                self.oracle.add(next, freed.layout);
+                return;
+            }
+            // What was lost behind an earlier one is no longer in a list.
+            assert_eq!(reported(), NOTHING);
+            self.oracle.add(next, freed.layout);
+        }
+        // Its turn has not come yet.
+        if self.bench.slab_around(freed.at).is_some() {
+            overwrite(freed.at, link, was);
         }
     }
 

@@ -4,13 +4,17 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, NoMap};
+use brkalloc::{FixedBreak, Heap, NoMap};
+use proptest::prelude::*;
 
 use crate::common::case;
 use crate::common::driver::Request;
-use crate::common::platform::during;
+use crate::common::oracle::Oracle;
+use crate::common::platform::{Memory, during};
 use crate::common::prelude::*;
 use crate::common::profile::Variant;
+use crate::common::property::for_some;
+use crate::common::regions::arena;
 use crate::common::test_break::TestBreak;
 
 type TestHeap<P> = Heap<TestBreak, NoMap, P>;
@@ -120,4 +124,108 @@ fn a_full_heap_of_any_length_is_empty_again<P: Variant>() {
             assert!(is_granted, "{most:?} bytes of {len} after blocks of {size}");
         }
     }
+}
+
+/// A step of a random program: what to do, with which block, and how large.
+type Step = (u8, usize, usize);
+
+/// Random programs of mostly small blocks, and requests after them.
+fn programs() -> impl Strategy<Value = (usize, Vec<Step>, usize)> {
+    let size = prop_oneof![4 => 1..300_usize, 2 => 1..5_000_usize];
+    let steps = prop::collection::vec((0..16_u8, any::<usize>(), size), 1..200);
+    (1_000..400_000_usize, steps, any::<usize>())
+}
+
+type FixedHeap<P> = Heap<FixedBreak, NoMap, P>;
+
+/// A heap that has all of the memory, and no block.
+fn fixed<P: Variant>(memory: &Memory, len: usize) -> FixedHeap<P> {
+    // SAFETY: the memory is the heap's alone while it is in use, and outlives it.
+    Heap::with_profile(unsafe { FixedBreak::from_raw(memory.base().as_ptr(), len) }, NoMap)
+}
+
+/// Returns whether a heap that cannot grow grants so many bytes at the first request. The block is
+/// freed.
+fn is_granted<P: Variant>(kind: Request, heap: &mut FixedHeap<P>, size: usize) -> bool {
+    // SAFETY: the heap outlives the block, which is freed once, with its layout.
+    unsafe {
+        let block = match kind {
+            Request::Allocate => heap.allocate(layout(size)),
+            Request::AllocateZeroed => heap.allocate_zeroed(layout(size)),
+            Request::Reserve => return heap.reserve(size).is_ok(),
+            Request::Reallocate => {
+                let Some(block) = heap.allocate(layout(Request::RESIZED)) else { return false };
+                let resized = heap.reallocate(block, layout(Request::RESIZED), size);
+                if resized.is_none() {
+                    heap.deallocate(block, layout(Request::RESIZED));
+                }
+                resized
+            }
+        };
+        block.inspect(|&block| heap.deallocate(block, layout(size))).is_some()
+    }
+}
+
+/// Runs the steps, and frees everything.
+fn run<P: Variant>(heap: &mut FixedHeap<P>, steps: &[Step]) {
+    let mut oracle = Oracle::default();
+    for &(action, pick, size) in steps {
+        let block = oracle.pick(pick);
+        // SAFETY: the heap outlives the blocks; the oracle knows those that are live.
+        unsafe {
+            match (action, block) {
+                (0..6, _) => {
+                    let Some(block) = heap.allocate(layout(size)) else { continue };
+                    oracle.add(block, layout(size));
+                }
+                (6..9, _) => {
+                    for _ in 0..1 + pick % 100 {
+                        let Some(block) = heap.allocate(layout(size)) else { break };
+                        oracle.add(block, layout(size));
+                    }
+                }
+                (9..12, Some(block)) => {
+                    let Some(at) = heap.reallocate(block.at, block.layout, size) else { continue };
+                    oracle.moved(&block, at, layout(size));
+                }
+                (_, Some(block)) => {
+                    oracle.remove(&block);
+                    heap.deallocate(block.at, block.layout);
+                }
+                (_, None) => {}
+            }
+        }
+    }
+    let mut pick = steps.len();
+    while let Some(block) = oracle.pick(pick) {
+        pick = pick.wrapping_mul(31).wrapping_add(7);
+        oracle.remove(&block);
+        // SAFETY: the oracle knew it as live.
+        unsafe { heap.deallocate(block.at, block.layout) };
+    }
+    assert_eq!(heap.stats().live_cells, 0);
+}
+
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn every_request_is_granted_after_any_program_in_a_heap_that_cannot_grow<P: Variant>() {
+    for_some(2 * P::RARER, &programs(), |(len, steps, chance)| {
+        let memory = arena(*len);
+        for kind in Request::ALL {
+            let sizes = (0..64).map(|words| len.saturating_sub(words * size_of::<usize>()));
+            let most = sizes
+                .into_iter()
+                .find(|&size| is_granted(kind, &mut fixed::<P>(&memory, *len), size));
+            let Some(most) = most else { continue };
+            for size in [most, chance % (most + 1), chance % most.min(5_000)] {
+                if !is_granted(kind, &mut fixed::<P>(&memory, *len), size) {
+                    continue;
+                }
+                let mut heap = fixed::<P>(&memory, *len);
+                run(&mut heap, steps);
+                let is_granted = is_granted(kind, &mut heap, size);
+                assert!(is_granted, "{kind:?} of {size} bytes of {len}: {}", heap.stats());
+                heap.check().unwrap();
+            }
+        }
+    });
 }

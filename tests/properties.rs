@@ -55,20 +55,6 @@ fn mapping_heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
     for_all::<P, _>(&programs(100..100_000), run(Driver::<Heap<_, TestMap, P>>::mapping));
 }
 
-#[case(Usual, Checked<Usual>)]
-fn uncached_heap_keeps_every_promise<P: Variant>() {
-    for_some(
-        3 * P::RARER,
-        &programs(REGION..REGION + 1),
-        run(Driver::<Heap<_, NoMap, P>>::uncached),
-    );
-}
-
-#[case(Usual, Checked<Usual>)]
-fn uncached_heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
-    for_some(3 * P::RARER, &programs(100..100_000), run(Driver::<Heap<_, NoMap, P>>::uncached));
-}
-
 #[case]
 fn simple_heap_keeps_every_promise() {
     for_some(2, &programs(REGION..REGION + 1), run(Driver::simple));

@@ -102,25 +102,6 @@ fn a_heap_can_live_from_regions_alone<P: Variant>() {
     assert_eq!(heap.reserve(PAGE), Err(BreakError::OutOfAddresses));
 }
 
-#[case(Usual, Checked<Usual>)]
-fn cells_of_added_memory_are_kept_as_those_of_granted_memory_are<P: Variant>() {
-    let (mut heap, arena) = (bare::<P>(), arena(256 * PAGE));
-    // SAFETY: nothing else uses the memory, which outlives the heap.
-    unsafe { heap.add_region(arena.base().as_ptr(), 256 * PAGE) }.unwrap();
-    // SAFETY: the heap outlives the blocks.
-    let [block, _wall] = [(); 2].map(|()| unsafe { heap.allocate(layout(3000)) }.unwrap());
-    // SAFETY: live until now.
-    unsafe { heap.deallocate(block, layout(3000)) };
-    assert_eq!(
-        (states(&heap), heap.stats().cached_blocks),
-        (vec![Used, Used, Free], 1),
-        "it is not merged, but kept"
-    );
-    // SAFETY: the memory outlives the heap.
-    assert_eq!(unsafe { heap.allocate(layout(3000)) }, Some(block));
-    heap.check().unwrap();
-}
-
 /// The break promises zeros, but never granted anything.
 #[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
 fn zeros_come_from_what_was_kept_where_the_break_gives_nothing<P: Variant>() {

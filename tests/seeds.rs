@@ -20,11 +20,6 @@ fn heap_keeps_every_promise_with_every_seed<P: Variant>() {
     replay(HEAP, Program::run_on_heap::<P>);
 }
 
-#[case(Usual, Checked<Usual>)]
-fn uncached_heap_keeps_every_promise_with_every_seed<P: Variant>() {
-    replay(HEAP, Program::run_on_uncached_heap::<P>);
-}
-
 #[case(Usual, Plain, Small, Checked<Usual>)]
 fn mapping_heap_keeps_every_promise_with_every_seed<P: Variant>() {
     replay(HEAP, Program::run_on_mapping_heap::<P>);

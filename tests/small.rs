@@ -1,5 +1,5 @@
-//! Small blocks: in runs without headers once these pay, as cells before; and what becomes of them.
-//! (`front_cache.rs`, `where_runs_lie.rs`: what is kept of freed ones, and where runs begin.)
+//! Small blocks: in slabs without headers once these pay, as cells before; and what becomes of
+//! them. (`slabs.rs`, `slab_places.rs`: how much memory slabs take, and where they lie.)
 
 use brkalloc::{Break, CellState, Heap};
 
@@ -7,33 +7,36 @@ use crate::common::case;
 use crate::common::prelude::*;
 use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::small::{
-    allocate, assert_filled, blocks_until, classes, count, fill, free, free_all, heap_of, is_in,
-    layout, runs, try_allocate, uncached,
+    SmallBlockHeap, allocate, assert_filled, blocks_until, classes, count, fill, free, free_all,
+    heap_of, is_in, layout, slabs, try_allocate,
 };
 use crate::common::subject::Subject;
 use crate::common::test_break::TestBreak;
 use crate::common::test_map::TestMap;
 
+/// A slab begins there.
+const GRANULE: usize = 2048;
+
 #[case(Usual, Checked<Usual>)]
-fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking<P: Variant>() {
-    for size in classes::<P>().into_iter().filter(|&size| size >= P::taken_for(0)) {
-        let mut heap = uncached::<P>(4 << 20);
+fn blocks_of_a_slab_lie_side_by_side_without_headers<P: Variant>() {
+    for size in classes().into_iter().filter(|&size| size >= P::taken_for(0)) {
+        let mut heap = heap_of::<P>(8 << 20);
         let layout = layout(P::asking_for(size), 1);
         let mut blocks = blocks_until(&mut heap, layout, 1);
-        let run = runs(&heap)[0];
-        let CellState::Run { block_size, live, total } = run.state else { unreachable!() };
+        let slab = slabs(&heap)[0];
+        let CellState::Run { block_size, live, total } = slab.state else { unreachable!() };
         assert_eq!((block_size, live), (size, 1));
         blocks.extend((1..total).map(|_| allocate(&mut heap, layout)));
         assert_eq!(
-            runs(&heap)[0].state,
+            slabs(&heap)[0].state,
             CellState::Run { block_size, live: total, total },
-            "the run is full, and no other has begun"
+            "the slab is full, and no other has begun"
         );
-        assert_eq!(runs(&heap).len(), 1);
+        assert_eq!(slabs(&heap).len(), 1);
 
         let mut inside: Vec<_> = blocks
             .iter()
-            .filter(|block| is_in(**block, &run))
+            .filter(|block| is_in(**block, &slab))
             .map(|block| block.addr().get())
             .collect();
         inside.sort_unstable();
@@ -47,54 +50,72 @@ fn blocks_of_a_run_have_no_headers_and_the_run_is_found_by_masking<P: Variant>()
             inside.iter().all(|block| block % align == 0),
             "blocks of {size} bytes are aligned to {align}"
         );
-        assert!(
-            run.size.is_power_of_two() && run.payload().is_multiple_of(run.size),
-            "{run} is found by masking"
-        );
-        assert!(
-            inside.iter().all(|block| block & !(run.size - 1) == run.payload()),
-            "{run} is found by masking"
-        );
-        assert!(inside[0] >= run.payload() && inside[total - 1] + size <= run.address + run.size);
+        assert!(slab.payload().is_multiple_of(GRANULE));
+        assert_eq!(inside[0], slab.payload());
+        assert!(inside[total - 1] + size <= slab.address + slab.size);
+        let wasted = slab.size - total * size;
+        assert!(wasted <= slab.size / 16 + UNIT, "{wasted} bytes of {slab} are in no block");
         free_all(&mut heap, blocks, layout);
     }
 }
 
 #[case(Usual, Checked<Usual>)]
-fn early_blocks_are_cells_until_runs_pay<P: Variant>() {
-    for size in [8, 24, 100, 1_000] {
-        let (mut heap, layout) = (uncached::<P>(4 << 20), layout(size, 1));
-        let blocks = blocks_until(&mut heap, layout, 1);
-        let cells = count(&heap, CellState::Used);
-        assert_eq!(cells, blocks.len() - 1, "the last block is the run's first");
-        // What they cost in headers and rounding is worth a good part of the run by then.
-        let used: usize =
-            heap.cells().filter(|cell| cell.state == CellState::Used).map(|cell| cell.size).sum();
-        assert!(used - cells * size >= runs(&heap)[0].size / 8, "{cells} cells of {size} bytes");
-        free_all(&mut heap, blocks, layout);
-        heap.flush();
-        blocks_until(&mut heap, layout, 1);
+fn early_blocks_are_cells_of_exact_size_until_slabs_pay<P: Variant>() {
+    for size in [8, 24, 100, 1_000, 2_000] {
+        let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, 1));
+        for _ in 0..2 {
+            let blocks = blocks_until(&mut heap, layout, 1);
+            let cells: Vec<_> = heap.cells().filter(|cell| cell.state == CellState::Used).collect();
+            assert_eq!(cells.len(), blocks.len() - 1, "the last block is the slab's first");
+            // What is left when a cell is split may be too short for another one.
+            assert!(
+                cells.iter().all(|cell| cell.size < P::cell_for(size) + 2 * UNIT),
+                "blocks of {size} bytes in {cells:?}"
+            );
+            // The slab is not long beside them, or beside the heap.
+            let used: usize = cells.iter().map(|cell| cell.size).sum();
+            let (slab, granted) = (slabs(&heap)[0].size, heap.stats().granted_bytes);
+            assert!(used >= slab || granted / 32 + UNIT >= slab, "{used} bytes as cells, {slab}");
+            free_all(&mut heap, blocks, layout);
+            heap.flush();
+        }
     }
+}
+
+#[case(Usual, Checked<Usual>)]
+fn a_few_blocks_of_many_sizes_are_cells_of_exact_size<P: Variant>() {
+    let mut heap = heap_of::<P>(1 << 20);
+    let sizes: Vec<_> = (1..4_000).step_by(37).collect();
+    let blocks: Vec<_> = sizes.iter().map(|&size| allocate(&mut heap, layout(size, 1))).collect();
+    assert_eq!((heap.stats().runs, count(&heap, CellState::Internal)), (0, 0));
+    let used: Vec<_> =
+        heap.cells().filter(|cell| cell.state == CellState::Used).map(|cell| cell.size).collect();
+    assert!(used.iter().copied().eq(sizes.iter().map(|&size| P::cell_for(size))));
+    for (&block, &size) in blocks.iter().zip(&sizes).rev() {
+        free(&mut heap, block, layout(size, 1));
+    }
+    heap.assert_one_free_cell_a_region();
 }
 
 #[case(Usual, Checked<Usual>)]
 fn blocks_of_no_bytes_are_as_aligned_as_they_must_be<P: Variant>() {
-    // Up to what every cell has.
-    for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= UNIT) {
-        let (mut heap, layout) = (uncached::<P>(1 << 20), layout(0, align));
-        let blocks = blocks_until(&mut heap, layout, 2);
+    for align in [1, 2, 4, 8, 16, 64, 4096] {
+        let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(0, align));
+        let blocks: Vec<_> = (0..300).map(|_| allocate(&mut heap, layout)).collect();
         assert!(
             blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
             "aligned to {align}"
         );
         let distinct: BTreeSet<_> = blocks.iter().collect();
-        assert_eq!(distinct.len(), blocks.len());
+        assert_eq!((distinct.len(), heap.stats().live_cells), (blocks.len(), blocks.len()));
         free_all(&mut heap, blocks, layout);
+        heap.flush();
+        heap.assert_one_free_cell_a_region();
     }
 }
 
 #[case(Usual, Checked<Usual>)]
-fn empty_runs_become_cells_again_and_the_break_comes_down<P: Variant>() {
+fn empty_slabs_become_cells_again_and_the_break_comes_down<P: Variant>() {
     let mut heap = heap_of::<P>(4 << 20);
     let start = heap.provider().end();
     for size in [16, 100, 600] {
@@ -105,7 +126,6 @@ fn empty_runs_become_cells_again_and_the_break_comes_down<P: Variant>() {
         heap.check().unwrap();
         let cells: Vec<_> = heap.cells().map(|cell| cell.state).collect();
         assert_eq!(cells, [CellState::Top], "after blocks of {size} bytes");
-        assert_eq!(heap.stats().cached_blocks, 0);
     }
     let layout = layout(100, 8);
     let blocks = blocks_until(&mut heap, layout, 3);
@@ -118,19 +138,19 @@ fn empty_runs_become_cells_again_and_the_break_comes_down<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
-fn one_empty_run_is_kept_for_the_next_request<P: Variant>() {
-    let (mut heap, layout) = (uncached::<P>(4 << 20), layout(40, 8));
+fn one_empty_slab_is_kept_for_the_next_request<P: Variant>() {
+    let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(40, 8));
     let mut blocks = blocks_until(&mut heap, layout, 4);
     free_all(&mut heap, blocks.drain(..), layout);
-    let kept = runs(&heap);
-    assert_eq!(kept.len(), 1, "of four runs that became empty");
+    let kept = slabs(&heap);
+    assert_eq!(kept.len(), 1, "of four slabs that became empty");
     assert!(is_in(allocate(&mut heap, layout), &kept[0]), "it serves the next request");
     assert_eq!(heap.stats().runs, 1);
 }
 
 #[case(Usual, Checked<Usual>)]
-fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory<P: Variant>() {
-    let mut heap = uncached::<P>(256 << 10);
+fn a_smaller_block_borrows_from_a_slab_of_larger_ones_before_there_is_no_memory<P: Variant>() {
+    let mut heap = heap_of::<P>(256 << 10);
     // 72 bytes are no multiple of 16: every other block is aligned to 8 only.
     let (large, smaller, tiny) =
         (layout(P::asking_for(72), 8), layout(P::asking_for(56), 8), layout(1, 1));
@@ -139,7 +159,7 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory<P
     let (aligned, other): (Vec<_>, Vec<_>) = blocks
         .iter()
         .copied()
-        .filter(|block| runs(&heap).iter().any(|run| is_in(*block, run)))
+        .filter(|block| slabs(&heap).iter().any(|slab| is_in(*block, slab)))
         .partition(|block| block.addr().get() % 16 == 0);
     for lucky in [aligned[0], other[0]] {
         free(&mut heap, lucky, large);
@@ -170,11 +190,11 @@ fn a_smaller_block_borrows_from_a_run_of_larger_ones_before_there_is_no_memory<P
 #[case(Usual, Checked<Usual>)]
 fn a_block_stays_in_its_class_and_moves_with_its_contents<P: Variant>() {
     for count in [1, 2_000] {
-        let (mut heap, small) = (uncached::<P>(4 << 20), layout(97, 8));
-        // The first is a cell, the last lies in a run.
+        let (mut heap, small) = (heap_of::<P>(4 << 20), layout(97, 8));
+        // The first is a cell, the last lies in a slab.
         let blocks: Vec<_> = (0..count).map(|_| allocate(&mut heap, small)).collect();
         let block = blocks[count - 1];
-        assert_eq!(count > 1, runs(&heap).iter().any(|run| is_in(block, run)));
+        assert_eq!(count > 1, slabs(&heap).iter().any(|slab| is_in(block, slab)));
         // SAFETY: the block is that long.
         unsafe { block.write_bytes(0x5A, 97) };
         let mut resize = |block, old, new| {
@@ -199,24 +219,18 @@ fn a_block_stays_in_its_class_and_moves_with_its_contents<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
-fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too<P: Variant>() {
+fn blocks_that_are_more_aligned_than_cells_come_from_slabs_too<P: Variant>() {
     for align in [32, 64, 128] {
-        for size in [1, align, align + 1, 3 * align, 900] {
+        for size in [1, align, align + 1, 3 * align, 900, 2_000] {
             let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, align));
-            let mut blocks = blocks_until(&mut heap, layout, 2);
+            let blocks = blocks_until(&mut heap, layout, 2);
             assert!(
                 blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
                 "{layout:?}"
             );
-            let last = blocks.pop().unwrap();
-            assert!(runs(&heap).iter().any(|run| is_in(last, run)), "{layout:?}");
-            free(&mut heap, last, layout);
-            assert_eq!(
-                allocate(&mut heap, layout),
-                last,
-                "the block that was freed last comes first"
-            );
-            free_all(&mut heap, blocks.into_iter().chain([last]), layout);
+            let last = blocks[blocks.len() - 1];
+            assert!(slabs(&heap).iter().any(|slab| is_in(last, slab)), "{layout:?}");
+            free_all(&mut heap, blocks, layout);
             heap.flush();
             heap.assert_one_free_cell_a_region();
         }
@@ -224,7 +238,7 @@ fn blocks_that_are_more_aligned_than_cells_come_from_runs_and_the_cache_too<P: V
 }
 
 #[case(Usual, Checked<Usual>)]
-fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps<P: Variant>() {
+fn a_block_is_as_aligned_as_asked_whatever_was_freed<P: Variant>() {
     let mut heap = heap_of::<P>(4 << 20);
     let (plain, aligned) = (layout(128, 8), layout(128, 64));
     for round in 0..20 {
@@ -255,38 +269,30 @@ fn a_block_is_as_aligned_as_asked_whatever_the_cache_keeps<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
-fn a_small_block_is_resized_into_the_block_of_its_new_class_that_was_freed_last<P: Variant>() {
-    let small =
-        [(64, 128, true), (128, 32, true), (1000, 8, true), (8, 1000, true), (128, 96, false)];
-    // What was large leaves its cell, and what becomes large takes one that was freed.
-    let large = [
-        (3000, 40, true),
-        (3000, 900, true),
-        (1100, 1000, false),
-        (40, 3000, true),
-        (900, 1500, true),
-    ];
-    for (old, new, moves) in small.into_iter().chain(large) {
-        let mut heap = heap_of::<P>(1 << 20);
-        let freed = allocate(&mut heap, layout(new, 8));
-        let block = allocate(&mut heap, layout(old, 8));
-        let _wall = allocate(&mut heap, layout(2000, 8));
-        free(&mut heap, freed, layout(new, 8));
+fn a_block_of_a_slab_is_resized_into_a_block_of_its_new_class<P: Variant>() {
+    for (old, new, moves) in
+        [(64, 128, true), (128, 32, true), (1000, 40, true), (40, 1000, true), (128, 96, false)]
+    {
+        let mut heap = heap_of::<P>(4 << 20);
+        let others = blocks_until(&mut heap, layout(new, 8), 1);
+        let blocks = blocks_until(&mut heap, layout(old, 8), 2);
+        let (block, live) = (blocks[blocks.len() - 1], heap.stats().live_cells);
         // SAFETY: the block is that long.
         unsafe { block.write_bytes(0x5A, old) };
         // SAFETY: the block is live, with this layout.
         let resized = unsafe { heap.reallocate(block, layout(old, 8), new) }.unwrap();
-        assert_filled(resized, old.min(new), 0x5A);
-        assert_eq!(resized == freed, moves, "{old} to {new}");
-        if moves {
-            assert_eq!(
-                allocate(&mut heap, layout(old, 8)),
-                block,
-                "the old place is the next of its class"
-            );
-        }
         heap.check().unwrap();
-        assert_eq!(heap.stats().live_cells, if moves { 3 } else { 2 });
+        assert_filled(resized, old.min(new), 0x5A);
+        assert_eq!(resized != block, moves, "{old} to {new}");
+        let slab = slabs(&heap).into_iter().find(|slab| is_in(resized, slab)).unwrap();
+        let CellState::Run { block_size, .. } = slab.state else { unreachable!() };
+        assert_eq!(block_size < P::taken_for(old.max(new)), moves && new < old, "{old} to {new}");
+        assert_eq!((heap.stats().runs, heap.stats().live_cells), (2, live));
+        free(&mut heap, resized, layout(new, 8));
+        free_all(&mut heap, others, layout(new, 8));
+        free_all(&mut heap, blocks.into_iter().filter(|other| *other != block), layout(old, 8));
+        heap.flush();
+        heap.assert_one_free_cell_a_region();
     }
 }
 
@@ -322,85 +328,75 @@ fn to_become_smaller_never_fails_in_a_full_heap<P: Variant>() {
 #[case(Usual, Checked<Usual>)]
 fn a_mapped_block_that_became_small_for_want_of_memory_is_freed<P: Variant>() {
     const LARGE: usize = 128 << 10;
-    for _ in 0..1 {
-        let mut heap =
-            Heap::<_, _, P>::with_profile(TestBreak::new(1 << 20, 0), TestMap::default());
-        heap.provider_mut().refuse_grow = true;
-        // SAFETY: the heap outlives the case.
-        let block = unsafe { heap.allocate(layout(LARGE, 8)) }.unwrap();
+    let mut heap = Heap::<_, _, P>::with_profile(TestBreak::new(1 << 20, 0), TestMap::default());
+    heap.provider_mut().refuse_grow = true;
+    // SAFETY: the heap outlives the case.
+    let block = unsafe { heap.allocate(layout(LARGE, 8)) }.unwrap();
+    assert_eq!(
         // SAFETY: the block is live.
-        assert_eq!(
-            // SAFETY: the block is live.
-            unsafe { heap.reallocate(block, layout(LARGE, 8), 100) },
-            Some(block),
-            "there is no heap to move to"
-        );
-        assert_eq!((heap.stats().live_cells, heap.stats().mapped_blocks), (0, 1));
-        // SAFETY: live until now, with this layout.
-        unsafe { heap.deallocate(block, layout(100, 8)) };
-        heap.check().unwrap();
-        let stats = heap.stats();
-        assert_eq!(
-            (stats.live_cells, stats.live_bytes, stats.mapped_blocks, stats.mapped_bytes),
-            (0, 0, 0, 0)
-        );
-        assert_eq!(
-            stats.cached_blocks,
-            heap.map_provider().count(),
-            "it may stay in the front cache"
-        );
-        heap.flush();
-        heap.check().unwrap();
-        assert_eq!((heap.map_provider().count(), heap.stats().cached_blocks), (0, 0));
-    }
+        unsafe { heap.reallocate(block, layout(LARGE, 8), 100) },
+        Some(block),
+        "there is no heap to move to"
+    );
+    assert_eq!((heap.stats().live_cells, heap.stats().mapped_blocks), (0, 1));
+    // SAFETY: live until now, with this layout.
+    unsafe { heap.deallocate(block, layout(100, 8)) };
+    heap.check().unwrap();
+    let stats = heap.stats();
+    assert_eq!(
+        (stats.live_cells, stats.live_bytes, stats.mapped_blocks, stats.mapped_bytes),
+        (0, 0, 0, 0)
+    );
+    assert_eq!((heap.map_provider().count(), stats.cached_blocks), (0, 0));
 }
 
 #[case(Usual, Checked<Usual>)]
 fn the_counters_are_exact<P: Variant>() {
     let mut heap = heap_of::<P>(1 << 20);
-    let (small, large) = (layout(P::asking_for(100), 8), layout(2_000, 8));
+    let (small, large) = (layout(100, 8), layout(2_000, 8));
     let blocks: Vec<_> = (0..3).map(|_| allocate(&mut heap, small)).collect();
-    // A cell for 104 bytes, the class's size.
-    let payload = (104 + WORD).next_multiple_of(UNIT) - WORD;
-    let stats = heap.stats();
-    assert_eq!(
-        (stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes),
-        (3, 3 * payload, 0, 0)
-    );
-
+    let payload = P::cell_for(100) - WORD;
+    let counters = |heap: &SmallBlockHeap<P>| {
+        let stats = heap.stats();
+        assert_eq!((stats.cached_blocks, stats.cached_bytes), (0, 0), "nothing is kept");
+        (stats.live_cells, stats.live_bytes, stats.runs, stats.run_bytes, stats.free_run_bytes)
+    };
+    assert_eq!(counters(&heap), (3, 3 * payload, 0, 0, 0));
     free_all(&mut heap, [blocks[0], blocks[1]], small);
-    let stats = heap.stats();
-    assert_eq!(
-        (stats.live_cells, stats.live_bytes, stats.cached_blocks, stats.cached_bytes),
-        (1, payload, 2, 2 * payload)
-    );
-    allocate(&mut heap, small);
+    assert_eq!(counters(&heap), (1, payload, 0, 0, 0));
     let wall = allocate(&mut heap, large);
-    let stats = heap.stats();
-    assert_eq!((stats.live_cells, stats.cached_blocks), (3, 1));
+    assert_eq!(counters(&heap), (2, payload + P::cell_for(2_000) - WORD, 0, 0, 0));
     free(&mut heap, wall, large);
-    heap.flush();
-    assert_eq!((heap.stats().live_cells, heap.stats().cached_blocks), (2, 0));
+    free(&mut heap, blocks[2], small);
+    assert_eq!(counters(&heap), (0, 0, 0, 0, 0));
 
-    // Without the cache every request is a miss, and what a run has free is counted as such.
-    let (mut heap, tiny) = (uncached::<P>(1 << 20), layout(8, 8));
-    let blocks = blocks_until(&mut heap, tiny, 1);
-    let stats = heap.stats();
-    let CellState::Run { total, block_size, .. } = runs(&heap)[0].state else { unreachable!() };
+    // Of a slab, blocks at hand count as free, and so do those that were freed.
+    let (mut heap, tiny) = (heap_of::<P>(1 << 20), layout(8, 8));
+    let mut blocks = blocks_until(&mut heap, tiny, 1);
+    let slab = slabs(&heap)[0];
+    let CellState::Run { total, block_size, .. } = slab.state else { unreachable!() };
     assert_eq!(block_size, P::taken_for(8));
-    assert_eq!(
-        (stats.live_cells, stats.runs, stats.free_run_bytes),
-        (blocks.len(), 1, (total - 1) * block_size)
-    );
-    assert_eq!(stats.run_bytes, runs(&heap)[0].payload_size());
-    assert_eq!(stats.live_bytes, (blocks.len() - 1) * (P::cell_for(8) - WORD) + block_size);
-
+    let (cells, run_bytes) = (blocks.len() - 1, slab.payload_size());
+    let of_cells = cells * (P::cell_for(8) - WORD);
+    let with = |live: usize| {
+        let free = (total - live) * block_size;
+        (cells + live, of_cells + live * block_size, 1, run_bytes, free)
+    };
+    assert_eq!(counters(&heap), with(1));
+    blocks.extend((1..total).map(|_| allocate(&mut heap, tiny)));
+    assert_eq!(counters(&heap), with(total));
+    for freed in 1..=total {
+        free(&mut heap, blocks.pop().unwrap(), tiny);
+        assert_eq!(counters(&heap), with(total - freed));
+    }
+    heap.flush();
+    assert_eq!(counters(&heap), (cells, of_cells, 0, 0, 0));
 }
 
 #[case(Usual, Checked<Usual>)]
 fn all_of_a_block_may_be_used<P: Variant>() {
     for size in [1, 8, 100, 500, P::asking_for(1_024)] {
-        let (mut heap, layout) = (uncached::<P>(4 << 20), layout(size, 1));
+        let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, 1));
         let mut blocks = blocks_until(&mut heap, layout, 1);
         blocks.extend((0..10).map(|_| allocate(&mut heap, layout)));
         for block in &blocks {
@@ -434,7 +430,7 @@ fn what_was_reserved_for_a_small_block_suffices<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
-fn try_allocate_begins_runs_in_what_there_is_only<P: Variant>() {
+fn try_allocate_begins_slabs_in_what_there_is_only<P: Variant>() {
     let (mut heap, small) = (heap_of::<P>(1 << 20), layout(24, 8));
     heap.reserve(100_000).unwrap();
     let asked = heap.provider().asked;

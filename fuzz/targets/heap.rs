@@ -1,5 +1,5 @@
 //! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer generates.
-//! The first byte of an input chooses the profile, the front cache and mappings.
+//! The first byte of an input chooses the profile and mappings.
 
 #![no_main]
 
@@ -12,8 +12,7 @@ use brkalloc::{Checked, Plain, Small, Usual};
 libfuzzer_sys::fuzz_target!(|input: input::Input| {
     let program = input.program;
     match input.choice {
-        0 => program.run_on_heap::<Usual>(),
-        1 => program.run_on_uncached_heap::<Usual>(),
+        0 | 1 => program.run_on_heap::<Usual>(),
         2 => program.run_on_mapping_heap::<Usual>(),
         3 => program.run_on_heap::<Plain>(),
         4 => program.run_on_heap::<Small>(),

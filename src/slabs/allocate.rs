@@ -13,9 +13,10 @@ use core::ptr::NonNull;
 use super::page_map::Reach;
 use super::slab::{self, Slab, State};
 use super::{Descriptors, GRANULE, Slabs, alignment_of};
-use crate::cell::WORD;
+use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
@@ -26,38 +27,74 @@ const PAYS_SMALL: usize = 4;
 const PAYS_MEDIUM: usize = 8;
 
 /// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its
-/// length divided by this.
+/// length divided by this; by the second one if the layout is over-aligned: a cell then leaves free
+/// cells beside it that are too short for another one.
 const WASTE_PAYS: usize = 2;
+const WASTE_OF_ALIGNED_PAYS: usize = 8;
+
+/// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
+const STEPS_OF_ALIGNED: usize = 4;
 
 /// Bytes of a class that are allocated as cells before its first slab can begin.
 const CELLS_FIRST: usize = 1024;
 
-/// Number of cells of a class after which a slab is considered again.
+/// Number of cells of a class, and of over-aligned ones, after which a slab is considered again.
 const CELLS_BETWEEN: u8 = 16;
+const ALIGNED_BETWEEN: u8 = 2;
 
 /// Denominator of the share of the heap that slabs on loan may take.
-pub(super) const LOAN_SHARE: usize = 32;
+const LOAN_SHARE: usize = 32;
 
 /// A leaf of the page map may always have this length, in bytes. A longer one is at most this share
 /// of the heap: where holes are large, it would describe little else.
 const LEAST_LEAF: usize = 512;
 const LEAF_SHARE: usize = 64;
 
-/// Heaps of this size are large, in bytes: they can lend more.
-const LARGE: usize = 1 << 20;
-
-/// Denominator of the share of a large heap that slabs on loan may take.
-const LARGE_LOAN_SHARE: usize = 16;
-
 /// Returns the bytes that slabs on loan may take of a heap of so many bytes.
 pub(super) const fn loans_of(heap: usize) -> usize {
-    heap / if heap < LARGE { LOAN_SHARE } else { LARGE_LOAN_SHARE }
+    heap / LOAN_SHARE
+}
+
+/// Minimum number of blocks of a slab for which there is no longer place.
+const SHORTEST: usize = 3;
+
+/// Outcome of an attempt to begin a slab.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Yes,
+    /// Some of the work is done: the next attempt may succeed.
+    Soon,
+    No,
 }
 
 /// Slab that a class may have next.
+#[derive(Clone, Copy)]
 struct Next {
     blocks: usize,
     is_on_loan: bool,
+}
+
+/// Takes a cell for the next slab of a class; if there is none for a slab that pays, one for a
+/// shorter slab. Returns the cell's payload with the number of blocks.
+fn take_place<B: Source, M: Map, P: Tuning>(
+    large: &mut Large<B, M, P>,
+    class: Class,
+    next: Next,
+    growth: Growth,
+) -> Option<(NonNull<u8>, usize)> {
+    let request = |blocks| {
+        let len = slab::len_of(class, blocks) - WORD;
+        Layout::from_size_align(len, alignment_of(class)).ok().map(Request::new)
+    };
+    let Next { mut blocks, is_on_loan } = next;
+    // A slab on loan must find a place in free memory.
+    let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
+    let mut place = large.chunks.allocate(request(blocks)?, may_grow);
+    while place.is_none() && !is_on_loan && blocks / 2 >= SHORTEST {
+        blocks /= 2;
+        place = large.chunks.take(request(blocks)?);
+    }
+    Some((place?, blocks))
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -74,8 +111,7 @@ impl<P: Tuning> Slabs<P> {
             let list = unsafe { slab.take::<P>() };
             if list.0.is_some() {
                 *self.list(class) = list;
-                // SAFETY: the blocks are free, and in memory of the heap.
-                return unsafe { self.list(class).pop() };
+                return self.pop(class);
             }
             slab.state = State::Full;
             slab.left = slab.relisted_after();
@@ -148,7 +184,28 @@ impl<P: Tuning> Slabs<P> {
             self.count_cell(block);
             return Some(block);
         }
-        self.borrow(class, layout).or_else(|| large.allocate_last(layout, request, growth))
+        self.list_full_slabs();
+        if let Some(block) = self.refill(class).or_else(|| self.borrow(class, layout)) {
+            return Some(block);
+        }
+        large.allocate_last(layout, request, growth)
+    }
+
+    /// Lists every slab that counts as full although a few blocks of it are free. O(granules).
+    fn list_full_slabs(&mut self) {
+        for granule in 0..self.map.len() {
+            let Some(mut at) = self.map.slab_of(granule) else { continue };
+            // SAFETY: the descriptor of a slab is valid, and no reference to it is held across a
+            // call. A full slab is in no list.
+            unsafe {
+                let slab = at.as_mut();
+                if slab.state == State::Full && slab.free.0.is_some() {
+                    slab.left = slab.taken();
+                    slab.state = State::Listed;
+                    self.insert(at);
+                }
+            }
+        }
     }
 
     /// Takes a block of a larger class that has a slab with a free one.
@@ -171,12 +228,21 @@ impl<P: Tuning> Slabs<P> {
             *wait = 1 + (CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let begins = match self.next_slab(large, class, layout) {
-            Some(next) => self.begin(large, class, next, growth),
-            None => false,
+        let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
+        if let Some(next) = self.next_slab(large, class, layout) {
+            let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };
+            for _ in 0..steps {
+                outcome = self.begin(large, class, next, growth);
+                if outcome != Begun::Soon {
+                    break;
+                }
+            }
+        }
+        self.waits[class.slab_index()] = match outcome {
+            Begun::Yes | Begun::Soon => 1,
+            Begun::No => 1 + if is_aligned { ALIGNED_BETWEEN } else { CELLS_BETWEEN },
         };
-        self.waits[class.slab_index()] = 1 + if begins { 0 } else { CELLS_BETWEEN };
-        begins
+        outcome == Begun::Yes
     }
 
     /// Returns the next slab of a class, if the class may have one now for a block of this layout.
@@ -192,8 +258,10 @@ impl<P: Tuning> Slabs<P> {
         let len = slab::len_of(class, blocks);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
-        let waste = Request::new(layout).usual_size().saturating_sub(size);
-        if bytes >= times * len || bytes / size * waste >= len / WASTE_PAYS {
+        let request = Request::new(layout);
+        let waste = bytes / size * request.usual_size().saturating_sub(size);
+        let share = if request.is_over_aligned() { WASTE_OF_ALIGNED_PAYS } else { WASTE_PAYS };
+        if bytes >= times * len || waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * GRANULE;
@@ -201,30 +269,28 @@ impl<P: Tuning> Slabs<P> {
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 
-    /// Begins a slab of a class. Returns `false`, and changes nothing of the slabs, if there is no
-    /// room, or if the page map does not reach far enough yet.
+    /// Begins a slab of a class. One call does one step of the work: it gets a table for the
+    /// descriptor, or makes the page map reach further, or begins the slab.
     fn begin<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         class: Class,
         next: Next,
         growth: Growth,
-    ) -> bool {
-        let Next { blocks, is_on_loan } = next;
-        let len = slab::len_of(class, blocks);
-        let Ok(layout) = Layout::from_size_align(len - WORD, alignment_of(class)) else {
-            return false;
+    ) -> Begun {
+        let Some(slab) = self.descriptors.take() else {
+            return self.add_table(large, growth);
         };
-        let Some(slab) = self.take_descriptor(large, growth) else { return false };
-        let Some(payload) = large.chunks.allocate(Request::new(layout), growth) else {
+        let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
                 unsafe { self.descriptors.put(slab) };
             }
-            return false;
+            return Begun::No;
         };
-        let start = payload.addr().get();
-        if !self.reach(large, start, start + len, growth) {
+        let (start, len) = (payload.addr().get(), slab::len_of(class, blocks));
+        let reached = self.reach(large, start, start + len, growth);
+        if reached != Begun::Yes {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor and the cell were just taken.
                 unsafe {
@@ -232,7 +298,7 @@ impl<P: Tuning> Slabs<P> {
                     large.chunks.free(payload);
                 }
             }
-            return false;
+            return reached;
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
@@ -243,53 +309,52 @@ impl<P: Tuning> Slabs<P> {
         self.slabs += 1;
         self.loan -= self.loan_of(class);
         self.granules[class.slab_index()] += (len / GRANULE) as u32;
-        self.on_loan[class.slab_index()] = is_on_loan;
+        self.on_loan[class.slab_index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
-        true
+        Begun::Yes
     }
 
-    /// Takes a descriptor, from a new table if necessary.
-    fn take_descriptor<B: Source, M: Map>(
+    /// Gets a table of descriptors.
+    fn add_table<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         growth: Growth,
-    ) -> Option<NonNull<Slab>> {
-        if let Some(slab) = self.descriptors.take() {
-            return Some(slab);
-        }
+    ) -> Begun {
         let len = Descriptors::next_len(self.slabs);
-        let table = Request::new(Layout::from_size_align(len, align_of::<Slab>()).ok()?);
-        let memory = large.chunks.allocate(table, growth)?;
+        let layout = Layout::from_size_align(len, align_of::<Slab>()).ok();
+        let memory = layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+        let Some(memory) = memory else { return Begun::No };
         // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
         unsafe { self.descriptors.provide(memory, len) };
-        self.descriptors.take()
+        Begun::Soon
     }
 
-    /// Makes the page map reach from `start` to `end`, if it can.
+    /// Makes the page map reach from `start` to `end`, or some way there.
     fn reach<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         start: usize,
         end: usize,
         growth: Growth,
-    ) -> bool {
+    ) -> Begun {
         let Some(lowest) = large.chunks.space().lowest().map(|cell| cell.addr()) else {
-            return false;
+            return Begun::No;
         };
-        loop {
-            match self.map.reach(lowest, start, end) {
-                Reach::Enough => return true,
-                Reach::NotYet | Reach::Never => return false,
-                Reach::NeedsLeaf(len) => {
-                    if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
-                        return false;
-                    }
-                    let layout = Layout::from_size_align(len, WORD).ok();
-                    let Some(request) = layout.map(Request::new) else { return false };
-                    let Some(leaf) = large.chunks.allocate(request, growth) else { return false };
-                    // SAFETY: the cell is new, and holds `len` bytes.
-                    unsafe { self.map.provide(leaf) };
+        match self.map.reach(lowest, start, end) {
+            Reach::Enough => Begun::Yes,
+            Reach::NotYet => Begun::Soon,
+            Reach::Never => Begun::No,
+            Reach::NeedsLeaf(len) => {
+                if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
+                    return Begun::No;
                 }
+                let layout = Layout::from_size_align(len, WORD).ok();
+                let leaf =
+                    layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+                let Some(leaf) = leaf else { return Begun::No };
+                // SAFETY: the cell is new, and holds `len` bytes.
+                unsafe { self.map.provide(leaf) };
+                Begun::Soon
             }
         }
     }

@@ -10,9 +10,9 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::Slabs;
 use super::allocate::loans_of;
 use super::slab::{FreeList, GRANULE, Slab, State};
-use super::Slabs;
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
@@ -184,11 +184,7 @@ impl<P: Tuning> Slabs<P> {
     /// # Safety
     ///
     /// `at` is a listed slab, and none of its blocks is live or at hand.
-    unsafe fn release<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        at: NonNull<Slab>,
-    ) {
+    unsafe fn release<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, at: NonNull<Slab>) {
         // SAFETY: the descriptor is valid (this method's clause), and no reference to it is held
         // across a call. The granules have words, because the slab began. Nothing uses the cell.
         unsafe {
@@ -276,7 +272,8 @@ impl<P: Tuning> Slabs<P> {
     ) -> Option<NonNull<u8>> {
         let old = self.run_at(block.addr().get())?;
         let class = Class::of_slab(new)?;
-        if class <= old && new.size() > old.size() / 2 && old.size() % new.align() == 0 {
+        let is_little_smaller = class < old && new.size() > old.size() / 2;
+        if class == old || is_little_smaller && old.size() % new.align() == 0 {
             return Some(block);
         }
         let moved = match self.pop(class) {

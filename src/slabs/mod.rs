@@ -263,9 +263,11 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         let class = slab.class;
         let is_block = |other| slab.index_of(other).is_some();
         // SAFETY: `is_block` accepts only blocks of the slab.
-        let has = |list: &FreeList| unsafe { list.addresses(is_block) }
-            .take(usize::from(slab.total))
-            .any(|other| other == address);
+        let has = |list: &FreeList| {
+            unsafe { list.addresses(is_block) }
+                .take(usize::from(slab.total))
+                .any(|other| other == address)
+        };
         !is_block(address)
             || has(&slab.free)
             || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])

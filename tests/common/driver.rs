@@ -12,9 +12,6 @@ use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
 use super::test_map::{PAGE, TestMap};
 
-/// What the front cache keeps of a heap that was told nothing.
-pub const DEFAULT_CACHE_LIMIT: usize = (256 << 10) + (2 << 20);
-
 /// The oracle of every refusal: a request that is repeated at once is refused again.
 const AGAIN: &str = "refused, and granted the second time";
 
@@ -23,7 +20,7 @@ const AGAIN: &str = "refused, and granted the second time";
 pub enum Freed {
     /// It is a free cell, or a part of one, at once.
     Merged,
-    /// It may stay in the front cache, or in a run, until the heap is flushed.
+    /// It may stay in a slab until the heap is flushed.
     Kept,
 }
 
@@ -32,21 +29,12 @@ pub struct Driver<H, const ZEROED: bool = false> {
     pub heap: H,
     pub oracle: Oracle,
     freed: Freed,
-    /// What the front cache may keep.
-    cache_limit: usize,
 }
 
 impl<const ZEROED: bool, P: Variant> Driver<Heap<BadBreak<ZEROED>, NoMap, P>, ZEROED> {
     /// A heap as its profile makes it.
     pub fn full(brk: BadBreak<ZEROED>) -> Self {
         Self::new(brk)
-    }
-
-    /// A heap without a front cache.
-    pub fn uncached(brk: BadBreak<ZEROED>) -> Self {
-        let mut driver = Self::new(brk);
-        driver.set_cache_limit(0);
-        driver
     }
 }
 
@@ -67,12 +55,8 @@ impl Driver<SimpleHeap<TestBreak>> {
 
 impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn new(brk: BadBreak<ZEROED>) -> Self {
-        let (freed, cache_limit) = if H::Profile::LAYERED {
-            (Freed::Kept, DEFAULT_CACHE_LIMIT)
-        } else {
-            (Freed::Merged, 0)
-        };
-        Self { heap: H::new(brk), oracle: Oracle::default(), freed, cache_limit }
+        let freed = if H::Profile::LAYERED { Freed::Kept } else { Freed::Merged };
+        Self { heap: H::new(brk), oracle: Oracle::default(), freed }
     }
 
     pub fn run(&mut self, ops: &[Op]) {
@@ -85,15 +69,6 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
 
     fn verify(&self) {
         self.heap.verify(&self.oracle);
-        let (cached, most) = (self.heap.cached(), self.cache_limit);
-        // A mapped block that became small for want of memory counts as a small one, though its
-        // mapping is kept.
-        let has_mapping = self.oracle.blocks().filter(|block| self.heap.is_mapped(block)).count()
-            < self.heap.mappings();
-        assert!(
-            cached <= most || has_mapping,
-            "the front cache keeps {cached} bytes, of {most} that it may"
-        );
     }
 
     fn step(&mut self, op: Op) {
@@ -123,7 +98,6 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
                 (0..count).for_each(|index| self.free(block.wrapping_add(index * step)))
             }
             Op::Flush => self.flush(),
-            Op::CacheLimit { bytes } => self.set_cache_limit(bytes),
             Op::MapThreshold { bytes } => self.set_map_threshold(bytes),
             Op::RefuseMap(refuse) => self.heap.refuse_maps(refuse),
             Op::AddRegion { place, part, len } => self.add_region(place, part, len),
@@ -138,8 +112,8 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             return;
         };
         // C4: the break stays where it is if there is a free cell for the block; also if the block
-        // then is one of a run, or the first of a new one. (What is kept of freed blocks is
-        // no free cell: the break may move before the heap looks there.)
+        // then is one of a slab, or the first of a new one. (A free block of a slab is no free
+        // cell: the break may move before the heap looks there.)
         if is_certain_to_fit::<H::Profile>(&before.0, layout) {
             assert_eq!(
                 brk_of(&mut self.heap),
@@ -197,7 +171,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         // SAFETY: the oracle knows it as live, with this layout.
         match unsafe { self.heap.reallocate(block.at, block.layout, size) } {
             None => {
-                // Of a run, a block may be less aligned than all blocks of a smaller class are.
+                // A block of a slab may be less aligned than all blocks of a smaller class.
                 let must_move = self.freed == Freed::Kept
                     && !block.range().start.is_multiple_of(2 * size_of::<usize>());
                 assert!(
@@ -231,7 +205,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         match unsafe { self.heap.reallocate_by_ptr(block.at, layout) } {
             None => {
                 let is_relabelled = H::Profile::GUARDED && align != block.layout.align();
-                // Of a run, a block may be shorter than all of the class that is as aligned, or
+                // A block of a slab may be shorter than all of the class that is as aligned, or
                 // less aligned than all of a smaller class.
                 let is_shorter = self.freed == Freed::Kept && align > block.layout.align();
                 let least = if self.freed == Freed::Kept {
@@ -272,19 +246,11 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn flush(&mut self) {
         let brk = brk_of(&mut self.heap);
         self.heap.flush();
-        assert_eq!(self.heap.cached(), 0, "the front cache keeps something from a flush");
         assert_eq!(brk_of(&mut self.heap), brk, "a flush moved the break");
     }
 
     fn set_map_threshold(&mut self, bytes: usize) {
         self.heap.set_map_threshold(MapThreshold::adaptive(bytes, 2 * bytes));
-    }
-
-    fn set_cache_limit(&mut self, bytes: usize) {
-        self.heap.set_cache_limit(bytes);
-        if self.freed == Freed::Kept {
-            self.cache_limit = bytes;
-        }
     }
 
     /// Somebody else's memory becomes the heap's, if it is a cell long or touches what the heap
@@ -329,10 +295,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         match self.freed {
             Freed::Merged if brk_of(&mut self.heap) != brk => {}
             Freed::Merged => assert_eq!(self.heap.map(), map, "a refused request changed the heap"),
-            Freed::Kept => {
-                self.oracle.assert_all_filled();
-                assert_eq!(self.heap.cached(), 0, "no memory, but the front cache keeps some");
-            }
+            Freed::Kept => self.oracle.assert_all_filled(),
         }
         assert!(
             !is_certain_to_fit::<H::Profile>(&self.heap.map(), layout),
@@ -354,7 +317,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         let sizes = (0..64).map(|words| len.saturating_sub(words * size_of::<usize>()));
         let Some(most) = sizes.into_iter().find(is_granted_fresh) else { return };
         let size = if chance % 3 > 0 { most } else { chance * 977 % (most + 1) };
-        let before = (self.heap.map(), self.heap.cached());
+        let before = self.heap.map();
         assert!(
             kind.is_granted::<ZEROED, H>(&mut self.heap, size),
             "{kind:?} of {size} bytes was refused; a fresh heap grants {most}: {before:x?}"
@@ -408,8 +371,8 @@ impl Request {
     pub const ALL: [Self; 4] =
         [Self::Allocate, Self::AllocateZeroed, Self::Reallocate, Self::Reserve];
 
-    /// Size of the block that is resized: larger than small blocks are.
-    const RESIZED: usize = 2_000;
+    /// Size of the block that is resized: larger than blocks of slabs are.
+    pub const RESIZED: usize = 5_000;
 
     /// Returns whether a heap grants so many bytes at the first request. The block is freed.
     pub fn is_granted<const ZEROED: bool, H: Subject<ZEROED>>(

@@ -39,11 +39,9 @@ pub fn the_report() -> Misuse {
 /// Kinds of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Of a run, and back to it at once.
-    Run,
-    /// Of a run, and to the front cache.
-    Cached,
-    /// A small block that is a cell; to the front cache.
+    /// Of a slab.
+    Slab,
+    /// A small block that is a cell.
     SmallCell,
     /// Of no bytes.
     Empty,
@@ -57,9 +55,8 @@ pub enum Kind {
     Mapped,
 }
 
-const KINDS: [Kind; 9] = [
-    Kind::Run,
-    Kind::Cached,
+const KINDS: [Kind; 8] = [
+    Kind::Slab,
     Kind::SmallCell,
     Kind::Empty,
     Kind::Cell,
@@ -89,8 +86,7 @@ pub struct Bench<P: CheckedVariant> {
 impl<P: CheckedVariant> Bench<P> {
     /// The kinds of blocks that there are.
     pub fn kinds() -> impl Iterator<Item = Kind> {
-        let of_layer = [Kind::Run, Kind::Cached];
-        KINDS.into_iter().filter(move |kind| P::LAYERED || !of_layer.contains(kind))
+        KINDS.into_iter().filter(|kind| P::LAYERED || *kind != Kind::Slab)
     }
 
     pub fn new() -> Self {
@@ -114,7 +110,7 @@ impl<P: CheckedVariant> Bench<P> {
     /// A block of this kind, with its layout.
     pub fn block(&mut self, kind: Kind) -> (NonNull<u8>, Layout) {
         let layout = match kind {
-            Kind::Run | Kind::Cached => layout(41, 8),
+            Kind::Slab => layout(41, 8),
             Kind::SmallCell => layout(50, 1),
             Kind::Empty => layout(0, 1),
             Kind::Cell | Kind::Last | Kind::Merged => layout(3003, 4),
@@ -122,12 +118,7 @@ impl<P: CheckedVariant> Bench<P> {
             Kind::Mapped => layout(200_000, 16),
         };
         let block = match kind {
-            Kind::Run | Kind::Cached => {
-                let blocks: Vec<_> = (0..600).map(|_| self.allocate(layout)).collect();
-                let block = blocks[550];
-                assert!(self.run_around(block).is_some(), "not in a run");
-                block
-            }
+            Kind::Slab => self.blocks_of_slab(layout)[5],
             Kind::Merged => {
                 let before = self.allocate(layout);
                 let block = self.allocate(layout);
@@ -145,8 +136,24 @@ impl<P: CheckedVariant> Bench<P> {
 
     pub const WALL: Layout = Layout::new::<[usize; 400]>();
 
-    /// Address and size of the run in which a block lies.
-    pub fn run_around(&self, block: NonNull<u8>) -> Option<(usize, usize)> {
+    /// The first ten blocks of a slab, side by side.
+    pub fn blocks_of_slab(&mut self, layout: Layout) -> [NonNull<u8>; 10] {
+        for _ in 0..2_000 {
+            let first = self.allocate(layout);
+            if self.slab_around(first).is_some() {
+                let mut blocks = [first; 10];
+                blocks[1..].fill_with(|| self.allocate(layout));
+                let slab = self.slab_around(first);
+                assert!(blocks.iter().all(|&block| self.slab_around(block) == slab));
+                assert!(blocks.is_sorted(), "{blocks:?}");
+                return blocks;
+            }
+        }
+        panic!("many blocks of {layout:?} earn no slab");
+    }
+
+    /// Address and size of the slab in which a block lies.
+    pub fn slab_around(&self, block: NonNull<u8>) -> Option<(usize, usize)> {
         let around = self
             .heap
             .cells()

@@ -51,7 +51,7 @@ pub enum Op {
     Granule {
         log: u32,
     },
-    /// Blocks of one layout, as many as there is room for: what runs are for.
+    /// Blocks of one layout, as many as there is room for: what slabs are for.
     AllocateMany {
         size: usize,
         align: usize,
@@ -64,9 +64,6 @@ pub enum Op {
         count: usize,
     },
     Flush,
-    CacheLimit {
-        bytes: usize,
-    },
     MapThreshold {
         bytes: usize,
     },
@@ -88,18 +85,13 @@ fn size() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// Sizes that runs and the front cache serve, or nearly.
+/// Sizes that slabs serve, or nearly.
 fn small_size() -> impl Strategy<Value = usize> {
     prop_oneof![5 => 0..64_usize, 1 => 0..1100_usize]
 }
 
 fn align() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..5_u32, 1 => 5..14_u32].prop_map(|log| 1 << log)
-}
-
-/// None, so little that some classes may keep nothing, and more than there will be.
-fn cache_limit() -> impl Strategy<Value = usize> {
-    prop_oneof![Just(0), 0..70_000_usize, Just(1 << 20)]
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -132,7 +124,6 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (small_size(), 0..5_u32, 1..120_usize).prop_map(|(size, log, count)| Op::AllocateMany { size, align: 1 << log, count }),
         1 => (any::<usize>(), 0..3_usize, 1..120_usize).prop_map(|(block, step, count)| Op::FreeMany { block, step, count }),
         1 => Just(Op::Flush),
-        1 => cache_limit().prop_map(|bytes| Op::CacheLimit { bytes }),
         1 => size().prop_map(|bytes| Op::MapThreshold { bytes }),
         1 => any::<bool>().prop_map(Op::RefuseMap),
     ]

@@ -22,7 +22,7 @@ pub trait Variant: Profile {
     /// The heap finds a caller's mistakes, and a record follows each block.
     const GUARDED: bool = false;
 
-    /// Small blocks come from runs behind a front cache, not from cells alone.
+    /// Small blocks come from slabs, not from cells alone.
     const LAYERED: bool = false;
 
     /// Bins are coarse: a class goes up to twice its smallest size, and a search looks at sixteen

@@ -20,11 +20,6 @@ pub fn heap_of<P: Variant>(len: usize) -> SmallBlockHeap<P> {
     Heap::with_profile(TestBreak::new(len, 0), NoMap)
 }
 
-/// A heap that keeps no freed block from its run.
-pub fn uncached<P: Variant>(len: usize) -> SmallBlockHeap<P> {
-    heap_of(len)
-}
-
 pub fn try_allocate<P: Variant>(
     heap: &mut SmallBlockHeap<P>,
     layout: Layout,
@@ -56,12 +51,16 @@ pub fn fill<P: Variant>(heap: &mut SmallBlockHeap<P>, layout: Layout) -> Vec<Non
     core::iter::from_fn(|| try_allocate(heap, layout)).collect()
 }
 
-/// Sizes of the classes.
-pub fn classes<P: Variant>() -> Vec<usize> {
-    heap_of::<P>(1).block_sizes().collect()
+/// Sizes of the classes: the first `step` bytes apart up to 256, the others as `size_class.rs` says.
+pub fn classes() -> Vec<usize> {
+    let ranges =
+        [(0, 256, 8), (256, 512, 16), (512, 1024, 32), (1024, 2048, 128), (2048, 4096, 256)];
+    let sizes = |(above, last, step)| (above + step..=last).step_by(step);
+    ranges.into_iter().flat_map(sizes).collect()
 }
 
-pub fn runs<P: Variant>(heap: &SmallBlockHeap<P>) -> Vec<CellInfo> {
+/// The slabs of a heap, in the order of addresses.
+pub fn slabs<P: Variant>(heap: &SmallBlockHeap<P>) -> Vec<CellInfo> {
     heap.cells().filter(|cell| matches!(cell.state, CellState::Run { .. })).collect()
 }
 
@@ -69,7 +68,7 @@ pub fn is_in(block: NonNull<u8>, cell: &CellInfo) -> bool {
     (cell.address..cell.address + cell.size).contains(&block.addr().get())
 }
 
-/// Blocks until so many runs have begun.
+/// Blocks until so many slabs have begun.
 pub fn blocks_until<P: Variant>(
     heap: &mut SmallBlockHeap<P>,
     layout: Layout,
@@ -78,7 +77,7 @@ pub fn blocks_until<P: Variant>(
     let mut blocks = Vec::new();
     while heap.stats().runs < wanted {
         blocks.push(allocate(heap, layout));
-        assert!(blocks.len() < 10_000, "many blocks of {layout:?} earn no run");
+        assert!(blocks.len() < 10_000, "many blocks of {layout:?} earn no slab");
     }
     heap.check().unwrap();
     blocks

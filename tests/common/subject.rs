@@ -35,15 +35,8 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap + Sized {
     /// Size of the largest block that can be had without moving the break.
     fn largest(&self) -> usize;
 
-    /// Gives back what is kept of freed blocks, but for runs of which some blocks are live.
+    /// Gives back what is kept of freed blocks, but for slabs of which some blocks are live.
     fn flush(&mut self) {}
-
-    fn set_cache_limit(&mut self, _bytes: usize) {}
-
-    /// Bytes that the front cache keeps.
-    fn cached(&self) -> usize {
-        0
-    }
 
     /// Whether blocks can be freed and resized by address alone.
     const KNOWS_BY_ADDRESS: bool = false;
@@ -168,9 +161,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
         assert_eq!((stats.live_cells, stats.mapped_blocks), (inside.len(), mapped.len()));
         assert!(stats.live_bytes >= bytes(&inside) && stats.mapped_bytes >= bytes(&mapped));
         let mut blocks = inside.into_iter().peekable();
-        // A mapped block that became small where there was no memory to move it to may be in the
-        // front cache.
-        let mut kept = self.mappings() - mapped.len();
+        assert_eq!(mapped.len(), self.mappings(), "a mapping is no live block");
         for cell in self.cells() {
             let used = match cell.state {
                 CellState::Used => 1,
@@ -185,11 +176,9 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
             })
             .collect();
             inside.iter().for_each(|block| assert_lies_in(cell, block, &inside[0]));
-            assert!(inside.len() <= used, "{} blocks in {cell}", inside.len());
-            kept += used - inside.len();
+            assert_eq!(inside.len(), used, "live blocks in {cell}");
         }
         assert_eq!(blocks.next().map(|block| block.at), None, "a block lies in no used cell");
-        assert_eq!(kept, stats.cached_blocks, "what is used and nobody's is in the front cache");
     }
 
     fn assert_one_free_cell_a_region(&self) {
@@ -203,24 +192,11 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
     }
 
     fn largest(&self) -> usize {
-        // Small blocks come in the sizes of their classes; the next smaller one is certain to fit.
-        // (A plain heap has more.)
-        let largest = self.stats().largest_free;
-        let classes: Vec<_> = self.block_sizes().collect();
-        let largest = if classes.iter().all(|size| *size < largest) {
-            largest
-        } else {
-            classes.into_iter().rfind(|size| *size <= largest).unwrap_or(0)
-        };
-        largest.saturating_sub(P::OVERHEAD)
+        self.stats().largest_free.saturating_sub(P::OVERHEAD)
     }
 
     fn flush(&mut self) {
         Heap::flush(self);
-    }
-
-    fn cached(&self) -> usize {
-        self.stats().cached_bytes
     }
 
     const KNOWS_BY_ADDRESS: bool = true;
@@ -277,7 +253,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
     }
 }
 
-/// Asserts that a block is the payload of a used cell; or that it lies in a run, whole, at a
+/// Asserts that a block is the payload of a used cell; or that it lies in a slab, whole, at a
 /// distance of whole blocks from the `first` that lies there.
 fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
     let (start, end) = (block.range().start, cell.address + cell.size);
