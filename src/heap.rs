@@ -3,7 +3,7 @@
 //! ```text
 //!   Heap            public methods; a checked heap goes through checked/       this file
 //!    └─ Unchecked   small or large? in place or moved?                         unchecked.rs
-//!        ├─ layer   small blocks, or none                                      small/
+//!        ├─ layer   small blocks: slabs, in arenas a cache over runs, or none  slabs/ small/
 //!        └─ Large   cells (chunks/) and mappings (mapped.rs)                   large.rs
 //!   Profile         which parts, as a type                                     profile.rs
 //!
@@ -96,9 +96,9 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 }
 
 impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
-    /// Allocates a block. A small block comes from the front cache or from a run, or is a cell. Any
-    /// other block is a cell: a freed one, else one that is split off the top, after the break has
-    /// moved up if necessary. A large block gets a mapping of its own if the heap has a provider of
+    /// Allocates a block. A block of at most 4 KiB comes from a slab, or is a cell. Any other block
+    /// is a cell: a freed one, else one that is split off the top, after the break has moved up if
+    /// necessary. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
     ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are
@@ -127,11 +127,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.allocate(layout, Growth::Allowed)
     }
 
-    /// Frees a block. The heap keeps it for the next request of its size, as far as [the
-    /// limit](Heap::set_cache_limit) allows. Otherwise a block of a run goes back to the run, and a
-    /// cell is coalesced with its free neighbours and becomes a cell in a bin, or the top. If the
-    /// top has outgrown the [trim](Trim) setting, the break moves down. A block with a mapping of
-    /// its own is unmapped.
+    /// Frees a block. A block of a slab goes back to the slab. A cell is coalesced with its free
+    /// neighbours and becomes a cell in a bin, or the top. If the top has outgrown the
+    /// [trim](Trim) setting, the break moves down. A block with a mapping of its own is unmapped.
     ///
     /// # Time
     ///
@@ -151,19 +149,17 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
 
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
     ///
-    /// A block that becomes, or stays, small takes the place of the block of its new class that was
-    /// freed last, if the front cache has one, unless it becomes only a little smaller. A small
-    /// block that becomes large moves into a freed cell, if one is large enough. Otherwise the heap
-    /// tries, in this order: to split the rest off; to claim the free cell behind; if the block is
-    /// the last one, to move the break; to claim the free cell before, which moves the contents
-    /// down, with or without the cell behind; to move the block. A block with a mapping
-    /// of its own is remapped, or moves into the heap when it has become small.
+    /// A block of a slab stays if it becomes only a little smaller, and moves otherwise. For any
+    /// other block the heap tries, in this order: to split the rest off; to claim the free cell
+    /// behind; if the block is the last one, to move the break; to claim the free cell before, which
+    /// moves the contents down, with or without the cell behind; to move the block. A block with a
+    /// mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///
     /// `None` if there is no room. The block is unchanged and still the caller's. A smaller size
-    /// never fails, except for a block of a run that is less aligned than blocks of its new size:
-    /// it must move. ([`Plain`] and [`Small`] heaps have no runs.)
+    /// never fails, except for a block of a slab that is less aligned than blocks of its new size:
+    /// it must move. ([`Plain`] and [`Small`] heaps have no slabs.)
     ///
     /// # Time
     ///
@@ -262,7 +258,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// # Time
     ///
     /// That of [`deallocate`](Heap::deallocate), plus one look-up in the page map, and the header
-    /// of a block that lies in no run.
+    /// of a block that lies in no slab.
     ///
     /// # Safety
     ///
@@ -401,24 +397,15 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         self.inner.trim(keep)
     }
 
-    /// Frees all blocks in the front cache and all empty runs. Free memory is then in free cells,
-    /// except in runs with live blocks.
+    /// Frees all slabs without live blocks. Free memory is then in free cells, except in slabs with
+    /// live blocks.
     ///
     /// # Time
     ///
-    /// O(blocks in the cache + size classes): the cache's limit bounds it, not the number of cells.
+    /// O(size classes + slabs).
     pub fn flush(&mut self) {
         self.inner.flush();
         self.report_broken_links();
-    }
-
-    /// Sets the maximum of freed small blocks in the front cache, in bytes. With 0, every freed
-    /// block goes back to its run or bin at once. No effect on [`Plain`] and [`Small`] heaps, which
-    /// have no cache.
-    pub fn set_cache_limit(&mut self, bytes: usize) {
-        if !self.inner.has_stopped() {
-            self.inner.layer.set_cache_limit(&mut self.inner.large, bytes);
-        }
     }
 
     /// Sets a hook that is called before a request is refused, and may return more memory. See
@@ -486,15 +473,15 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
             && regions.any(|region| (region.start..region.end).contains(&address.addr()))
     }
 
-    /// Counts regions, cells, and blocks in the front cache: O(cells). Finds none of them in a heap
-    /// that has [stopped](crate::Rule::BreakBelowHeap).
+    /// Counts regions, cells and slabs: O(cells). Finds none of them in a heap that has
+    /// [stopped](crate::Rule::BreakBelowHeap).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.view().stats()
     }
 
-    /// Verifies every invariant of the heap. O(cells), or, if there are holes, O(cells · regions);
-    /// and for each block in the front cache O(blocks of a run).
+    /// Verifies every invariant of the heap. O(cells + free blocks of slabs), or, if there are
+    /// holes, O(cells · regions + free blocks of slabs).
     ///
     /// Reads only the heap's own words and follows no link out of the heap, so it survives an
     /// overwritten heap. (If three or more regions exist, an overwritten fencepost can lead it into
@@ -538,9 +525,8 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         self.inner.large.mapped.provider_mut()
     }
 
-    /// Returns the payload bytes of all used cells and mapped blocks. A run counts as one used
-    /// cell, and so does a freed block in the cache: [`stats`](Heap::stats) distinguishes them.
-    /// O(1).
+    /// Returns the payload bytes of all used cells and mapped blocks. A slab counts as one used
+    /// cell: [`stats`](Heap::stats) distinguishes its blocks. O(1).
     #[must_use]
     pub const fn used(&self) -> usize {
         let counters = self.inner.chunks().counters();
@@ -564,9 +550,10 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         chunks.space().len() + chunks.counters().mapped_bytes()
     }
 
-    /// Returns for each size of small blocks, in bytes, the number of requests so far, modulo 2³².
-    pub fn small_requests(&self) -> impl Iterator<Item = (usize, u32)> {
-        self.inner.layer.small_requests()
+    /// Returns the sizes of blocks of slabs, in bytes, the smallest first. Empty for [`Plain`] and
+    /// [`Small`] heaps, which have no slabs.
+    pub fn block_sizes(&self) -> impl Iterator<Item = usize> {
+        P::LayerOf::<P>::block_sizes()
     }
 
     /// Returns all cells and holes, in the order of addresses. They tile the heap without gaps.
@@ -634,7 +621,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     ///
     /// The clauses of [`Layer::rely_on`].
     pub(crate) unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
-        const { assert!(!B::CONTIGUOUS, "a heap over a break has a page map of its own") };
+        const { assert!(!B::CONTIGUOUS, "a heap over a break has slabs") };
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.layer.rely_on(segments, owner) };
     }
@@ -658,7 +645,7 @@ impl<B: Default> Default for Heap<B> {
 
 impl<B, M, P: Profile> Sealed for Heap<B, M, P> {}
 
-// SAFETY: blocks are disjoint: each is the payload of one used cell, a block of one run, or alone
+// SAFETY: blocks are disjoint: each is the payload of one used cell, a block of one slab, or alone
 // in a mapping. Each has the requested size and alignment, and keeps its address until it is freed.
 unsafe impl<B: Source, M: Map, P: Profile> RawHeap for Heap<B, M, P> {
     const REPORTS: bool = P::CHECKED;

@@ -2,7 +2,7 @@
 //!
 //! | profile | small blocks | bins | purpose |
 //! |---|---|---|---|
-//! | [`Usual`] | cache over slabs | fine | speed and little memory overhead |
+//! | [`Usual`] | slabs | fine | speed and little memory overhead |
 //! | [`Plain`] | cells | fine | the documents' heap, for inspection and teaching |
 //! | [`Small`] | cells | coarse | microcontrollers: little state and code |
 //! | [`Checked<P>`] | as `P` | as `P` | detection of a caller's misuse |
@@ -18,7 +18,7 @@ use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
 use crate::slabs::Slabs;
-use crate::small::{FRONTS, Layer, NoLayer, SmallBlocks};
+use crate::small::{Layer, NoLayer, SmallBlocks};
 
 /// Parts of a heap: [`Usual`], [`Plain`], [`Small`] or [`Checked`].
 ///
@@ -46,7 +46,7 @@ macro_rules! profile {
     (
         $(#[$doc:meta])*
         $name:ident: compact $compact:literal, $classes:ty, growth $growth:expr,
-        $layer:ident $(<$lists:ident>)?, arena $arena:ty
+        $layer:ident, arena $arena:ty
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -69,18 +69,17 @@ macro_rules! profile {
         }
 
         impl Profile for $name {
-            type LayerOf<Q: Tuning> = profile!(@layer Q $layer $(<$lists>)?);
+            type LayerOf<Q: Tuning> = profile!(@layer Q $layer);
             type Arena = $arena;
         }
     };
-    (@layer $q:ident SmallBlocks<$lists:ident>) => { SmallBlocks<$q, $lists> };
+    (@layer $q:ident SmallBlocks) => { SmallBlocks<$q> };
     (@layer $q:ident Slabs) => { Slabs<$q> };
     (@layer $q:ident NoLayer) => { NoLayer };
 }
 
 profile! {
-    /// Default profile: small blocks from slabs behind a cache, other blocks from cells in fine
-    /// bins.
+    /// Default profile: small and medium blocks from slabs, other blocks from cells in fine bins.
     Usual: compact false, Fine, growth GROWTH_STEP, Slabs, arena OfArena
 }
 
@@ -97,9 +96,9 @@ profile! {
 }
 
 profile! {
-    /// [`Usual`] for the heap of an arena: its cache also has medium blocks.
+    /// Profile of an arena's heap: small and medium blocks from a cache, over runs and cells.
     #[doc(hidden)]
-    OfArena: compact false, Fine, growth 0, SmallBlocks<FRONTS>, arena Self
+    OfArena: compact false, Fine, growth 0, SmallBlocks, arena Self
 }
 
 /// Profile `P` with detection of misuse: the heap finds double frees, wrong layouts, overflows and

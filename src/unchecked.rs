@@ -2,11 +2,11 @@
 //! cells and mappings.
 //!
 //! ```text
-//!   allocate ───┬ small ─► layer: at hand ──(none)──► a run, or a cell
+//!   allocate ───┬ small ─► layer: at hand ──(none)──► a slab, or a cell
 //!               └ else ──► a mapping, or a freed cell ──► top ──► the break moves up
 //!                          └──(refused)──► the layer gives everything up, and all is tried again
 //!   deallocate ─┬ small ─► layer
-//!               └ else ──► its mapping goes, or its cell is kept or coalesced
+//!               └ else ──► its mapping goes, or the layer keeps its cell, or it is coalesced
 //!   reallocate ─► in place, or moved;   …_by_ptr: for callers that know only the address
 //! ```
 
@@ -133,29 +133,19 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if P::COMPACT || !is_long {
             return self.allocate_odd(layout, growth);
         }
-        let request = Request::of_long(layout);
-        self.layer.note_large_request();
         if growth == Growth::Allowed && self.large.mapped.wants(layout) {
             if let Some(block) = self.large.allocate_mapped(layout) {
                 return Some(block);
             }
         }
-        let class = class_of_long::<P>(request.size());
-        match self.layer.take_kept(&mut self.large, request, class) {
-            Some(block) => Some(block),
-            None => self.allocate_free(layout, class, growth),
-        }
+        self.allocate_long(layout, growth)
     }
 
-    /// Allocates a long block for which no quick list has a cell; `class` is the bin's.
+    /// Allocates a long block that gets no mapping.
     #[inline(never)]
-    fn allocate_free(
-        &mut self,
-        layout: Layout,
-        class: usize,
-        growth: Growth,
-    ) -> Option<NonNull<u8>> {
-        match self.large.chunks.take_free(Request::of_long(layout), class) {
+    fn allocate_long(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
+        let request = Request::of_long(layout);
+        match self.large.chunks.take_free(request, class_of_long::<P>(request.size())) {
             Some(block) => Some(block),
             None => self.allocate_unfreed(layout, growth),
         }
@@ -181,7 +171,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             }
         }
         let request = Request::new(layout);
-        self.layer.note_large_request();
         if growth == Growth::Allowed && self.large.mapped.wants(layout) {
             if let Some(block) = self.large.allocate_mapped(layout) {
                 return Some(block);
@@ -269,7 +258,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return Some(block);
         }
         let request = Request::new(layout);
-        self.layer.note_large_request();
         if self.large.mapped.wants(layout) {
             if let Some(block) = self.large.allocate_mapped(layout) {
                 if !M::ZEROED {
@@ -279,7 +267,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
                 return Some(block);
             }
         }
-        if let Some(block) = self.layer.take_freed(&mut self.large, request) {
+        if let Some(block) = self.large.chunks.take_freed(request) {
             // SAFETY: the block is new, and holds `layout.size()` bytes.
             unsafe { block.write_bytes(0, layout.size()) };
             return Some(block);
@@ -787,7 +775,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     pub(crate) fn trim(&mut self, keep: usize) -> usize {
         self.flush();
         let by = self.large.chunks.trim(keep);
-        self.layer.note_trimmed();
         self.settle();
         by
     }

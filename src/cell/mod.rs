@@ -189,23 +189,6 @@ impl<F> Cell<F> {
 }
 
 impl<F: Form> Cell<F> {
-    /// Returns the size of a cell, in bytes; 0 for `None`. Compiles to a conditional move.
-    ///
-    /// # Safety
-    ///
-    /// `cell` is `None` or valid.
-    #[inline(always)]
-    pub(crate) unsafe fn size_of(cell: Option<Self>) -> usize {
-        /// Header of size 0, read in place of a missing cell's.
-        static NOTHING: usize = 0;
-        if F::CHECKED && cell.is_none() {
-            return 0;
-        }
-        let cell = cell.unwrap_or(Self(NonNull::from(&NOTHING), PhantomData));
-        // SAFETY: the cell is valid (this method's clause), or its header is `NOTHING`.
-        unsafe { cell.header() }.size()
-    }
-
     /// Reads the header.
     ///
     /// # Safety

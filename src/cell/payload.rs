@@ -67,10 +67,4 @@ impl<F> Cell<F> {
     pub(crate) unsafe fn links(self) -> NonNull<Links<F>> {
         self.payload().cast()
     }
-
-    /// Returns a pointer to the first word of the payload of a used cell: the link to the next cell
-    /// while this one is in a quick list.
-    pub(crate) fn link(self) -> NonNull<Option<Self>> {
-        self.payload().cast()
-    }
 }

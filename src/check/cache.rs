@@ -9,19 +9,15 @@ use super::small::{addr, free_blocks, index_of, is_payload, room_from, run_addr}
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, WORD};
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
-use crate::small::{Cache, Front, Run, SmallBlocks, blocks_of};
+use crate::small::{FRONTS, Front, Run, SmallBlocks, blocks_of};
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Follows every list of the cache: its blocks were taken from a run or are used cells, and
     /// suit the class; there are as many as were put in, and not too many; and none is in two
     /// lists.
-    pub(super) fn check_cache<B: Source>(
-        &self,
-        chunks: &Chunks<B, P>,
-        mapped: usize,
-    ) -> Result<(), Corruption> {
-        let mut last_ones = [None; LISTS];
-        for class in Cache::<P, LISTS>::classes() {
+    pub(super) fn check_cache<B: Source>(&self, chunks: &Chunks<B, P>) -> Result<(), Corruption> {
+        let mut last_ones = [None; FRONTS];
+        for class in Front::all() {
             let (len, room) = (self.cache.len(class), self.cache.room(class));
             let head = self.cache.blocks(class).next();
             verify(addr(head), Rule::CacheRoom, len.min(room), len)?;
@@ -36,19 +32,9 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
                 if seen == len {
                     return Err(Corruption { rule: Rule::CacheLinks, expected: 0, ..wrong });
                 }
-                if !is_payload(chunks, addr(Some(block)), class.size()) {
-                    // A large block that became small where there was no memory to move it to has a
-                    // mapping of its own, which the heap can only find by its
-                    // address. What lies behind it in the list cannot be told from what a wild link
-                    // leads to.
-                    if mapped == 0 {
-                        return Err(wrong);
-                    }
-                    seen = len;
-                    break;
-                }
+                let is_inside = is_payload(chunks, addr(Some(block)), class.size());
                 // SAFETY: the block lies in the heap.
-                if !unsafe { self.is_taken(chunks, block, class) } {
+                if !is_inside || !unsafe { self.is_taken(chunks, block, class) } {
                     return Err(wrong);
                 }
                 seen += 1;

@@ -108,11 +108,6 @@ pub enum Rule {
     /// a leaf is wrong, `at` is the address of the leaf, `expected` is the number of pages of slabs
     /// in its reach, by the walk, and `found` is the number that the leaf has.
     PageMap,
-    /// The counter of a leaf is the number of slabs in its reach, and at least 1.
-    ///
-    /// `at`: address of the leaf. `expected`: number of slabs, by the walk, or 1. `found`: the
-    /// counter.
-    LeafCount,
     /// A slab is the payload of a used cell, begins at a multiple of its length, and fills the
     /// cell.
     ///
@@ -179,22 +174,6 @@ pub enum Rule {
     ///
     /// `at`: address of the block. `expected`: class of the list. `found`: class of the other list.
     CacheTwice,
-    /// A cell in a quick list is used, and its size is of the list's class.
-    ///
-    /// `at`: address of the cell before it in the list, 0 for the head. `expected`: class of the
-    /// list, as a class of the bins. `found`: address of the cell.
-    KeptCell,
-    /// A quick list has as many cells as its counter says.
-    ///
-    /// If the list is too short, `at` is the address of its first cell, `expected` is the counter,
-    /// and `found` is the number of cells. If the list is too long, `at` is the address of the last
-    /// cell by the counter, `expected` is 0, and `found` is the address of the next cell.
-    KeptLinks,
-    /// The counter of bytes in quick lists is right.
-    ///
-    /// `at`: address of the lowest cell. `expected`: the counter. `found`: size of all cells in
-    /// quick lists, in bytes.
-    KeptBytes,
     /// The segment map has the arena as the owner of each unit of its segments, and of no other
     /// unit.
     ///
@@ -254,7 +233,6 @@ impl Rule {
             Self::Leaf => "length of a part of the page map",
             Self::Leaves => "number of parts of the page map",
             Self::PageMap => "pages of runs in the page map",
-            Self::LeafCount => "number of runs in a part of the page map",
             Self::RunCell => "cell of a run",
             Self::RunList => "link of a free block in a run",
             Self::RunBlocks => "number of blocks in a run",
@@ -267,9 +245,6 @@ impl Rule {
             Self::CacheLinks => "end of a list in the front cache",
             Self::CacheBlock => "block in the front cache",
             Self::CacheTwice => "list in the front cache that has a block",
-            Self::KeptCell => "kept cell",
-            Self::KeptLinks => "end of a list of kept cells",
-            Self::KeptBytes => "counter of bytes in kept cells",
             Self::SegmentOwner => "owner of a unit in the map of segments",
             Self::SegmentUnit => "number of a unit in the map of segments",
             Self::NoRun => "page of a segment that lies in no run",

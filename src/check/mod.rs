@@ -13,7 +13,6 @@
 
 mod cache;
 mod corruption;
-mod kept;
 mod segments;
 mod slabs;
 mod small;
@@ -59,7 +58,7 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     view: View<'_, B, M, P, L>,
 ) -> Result<(), Corruption> {
     let View { layer, large } = view;
-    let (chunks, mapped) = (&large.chunks, large.mapped.blocks());
+    let chunks = &large.chunks;
     let space = chunks.space();
     if let Some((found, expected)) = space.taken() {
         return Err(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
@@ -72,7 +71,7 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     }
     let Some(bounds) = space.bounds() else {
         let tally = Tally::<P, _>::default();
-        layer.check_after(chunks, mapped, 0, &tally.layer)?;
+        layer.check_after(chunks, 0, &tally.layer)?;
         return check_counters(chunks, 0, &tally);
     };
     let lowest = bounds.0.addr();
@@ -87,7 +86,7 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     layer.check_before(chunks)?;
     check_inside(chunks, layer, bounds, &mut tally)?;
     check_bins(chunks, bounds, tally.binned)?;
-    layer.check_after(chunks, mapped, lowest, &tally.layer)?;
+    layer.check_after(chunks, lowest, &tally.layer)?;
     check_counters(chunks, lowest, &tally)
 }
 

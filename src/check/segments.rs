@@ -19,7 +19,7 @@ use crate::provider::Source;
 use crate::small::segments::{SegmentMap, UNIT};
 use crate::small::{PAGE, SmallBlocks, len_of};
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Each unit of each region has its entry in the map: from here on the bytes of pages can be
     /// read.
     pub(super) fn check_segments<B: Source>(
@@ -30,7 +30,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         for region in chunks.space().regions() {
             for (number, at) in (segment_of(&region)..region.end).step_by(UNIT).enumerate() {
                 let (found, found_number) = map.unit_at(at);
-                verify(at, Rule::SegmentOwner, self.owner.number(), found.number())?;
+                verify(at, Rule::SegmentOwner, self.pages.owner().number(), found.number())?;
                 verify(at, Rule::SegmentUnit, number, found_number)?;
             }
         }

@@ -95,7 +95,6 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
     fn check_after<B: Source>(
         &self,
         chunks: &Chunks<B, P>,
-        _: usize,
         at: usize,
         tally: &SlabTally,
     ) -> Result<(), Corruption> {

@@ -1,12 +1,10 @@
-//! The invariants of small blocks, verified one by one: the page map, the runs, and their lists.
+//! The invariants of an arena's small blocks, verified one by one: the runs, and their lists.
 //!
 //! ```text
-//!   check_leaves      each leaf lies in the heap (segments.rs: or     so that the map can be read
-//!                     each segment has its entries)
-//!   check_use         beside the walk, each used cell: is it what           so that runs can be read, and what is counted
-//!                     the page map says?
-//!   check_small       map and lists against what the walk counted; then what is kept of freed blocks (cache.rs,
-//!                     kept.rs)
+//!   check_before   each segment has its entries (segments.rs)      so that the map can be read
+//!   check_use      beside the walk, each used cell: is it what     so that runs can be read, and what is counted
+//!                  the page map says?
+//!   check_after    lists against what the walk counted; then the front cache (cache.rs)
 //! ```
 
 use core::ptr::NonNull;
@@ -16,7 +14,7 @@ use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
 use crate::small::{
-    CLASSES, Class, LEAVES, Layer, NOWHERE, NoLayer, PAGE, Run, SmallBlocks, blocks_of, len_of,
+    CLASSES, Class, Layer, NOWHERE, NoLayer, PAGE, Run, SmallBlocks, blocks_of, len_of,
 };
 
 /// The rules of a layer. The default is that of a layer which is not there.
@@ -44,7 +42,6 @@ pub trait LayerRules<P: Tuning>: Layer<P> {
     fn check_after<B: Source>(
         &self,
         _: &Chunks<B, P>,
-        _mapped: usize,
         _at: usize,
         _: &Self::Tally,
     ) -> Result<(), Corruption> {
@@ -56,44 +53,28 @@ impl<P: Tuning> LayerRules<P> for NoLayer {
     type Tally = ();
 }
 
-/// What a walk over all cells found of runs and leaves.
+/// What a walk over all cells found of runs.
 pub struct SmallTally {
     runs: [usize; CLASSES],
-    /// In the reach of each leaf.
-    runs_in_reach: [usize; LEAVES],
-    pages_in_reach: [usize; LEAVES],
-    leaves: usize,
     /// Runs that have a free block.
     partial: usize,
 }
 
 impl Default for SmallTally {
     fn default() -> Self {
-        Self {
-            runs: [0; CLASSES],
-            runs_in_reach: [0; LEAVES],
-            pages_in_reach: [0; LEAVES],
-            leaves: 0,
-            partial: 0,
-        }
+        Self { runs: [0; CLASSES], partial: 0 }
     }
 }
 
-impl<P: Tuning, const LISTS: usize> LayerRules<P> for SmallBlocks<P, LISTS> {
+impl<P: Tuning> LayerRules<P> for SmallBlocks<P> {
     type Tally = SmallTally;
 
-    /// The leaves of the page map lie in the heap; or the segments, which have it in their stead,
-    /// are where they should be.
+    /// The segments are where they should be.
     fn check_before<B: Source>(&self, chunks: &Chunks<B, P>) -> Result<(), Corruption> {
-        self.check_segments(chunks)?;
-        self.pages.leaves().try_for_each(|(_, leaf)| {
-            let at = leaf.memory.addr().get();
-            verify(at, Rule::Leaf, leaf.len(), leaf.len().min(room_from(chunks, at)))
-        })
+        self.check_segments(chunks)
     }
 
-    /// A used cell: if it lies in pages of a run it is that run, and all is well in it. (The leaves
-    /// have been checked.)
+    /// A used cell: if it lies in pages of a run it is that run, and all is well in it.
     fn check_use<B: Source>(
         &self,
         chunks: &Chunks<B, P>,
@@ -103,13 +84,7 @@ impl<P: Tuning, const LISTS: usize> LayerRules<P> for SmallBlocks<P, LISTS> {
     ) -> Result<(), Corruption> {
         let payload = cell.payload();
         let at = payload.addr().get();
-        let Some(class) = self.pages.class_at(at) else {
-            if let Some((_, leaf)) = self.pages.leaves().find(|(_, leaf)| leaf.memory == payload) {
-                tally.leaves += 1;
-                verify(at, Rule::Leaf, leaf.len().max(size - WORD), size - WORD)?;
-            }
-            return Ok(());
-        };
+        let Some(class) = self.pages.class_at(at) else { return Ok(()) };
         let len = len_of(class);
         verify(at, Rule::RunCell, at / len * len, at)?;
         // What is left when a cell is cut, and is too short for one, stays with it.
@@ -120,10 +95,6 @@ impl<P: Tuning, const LISTS: usize> LayerRules<P> for SmallBlocks<P, LISTS> {
             let class_of_page = self.pages.class_at(page).map_or(CLASSES, Class::index);
             verify(page, Rule::PageMap, class.index(), class_of_page)?;
         }
-        if let Some(leaf) = self.pages.leaf_of(at) {
-            tally.runs_in_reach[leaf] += 1;
-            tally.pages_in_reach[leaf] += len / PAGE;
-        }
         tally.runs[class.index()] += 1;
         let run = Run::of_block(payload, class);
         // SAFETY: the pages of a used cell of the heap, which the page map says is a run.
@@ -133,40 +104,24 @@ impl<P: Tuning, const LISTS: usize> LayerRules<P> for SmallBlocks<P, LISTS> {
         Ok(())
     }
 
-    /// The page map, the lists of runs, and what is kept, after the walk.
+    /// The page map, the lists of runs, and the front cache, after the walk.
     fn check_after<B: Source>(
         &self,
         chunks: &Chunks<B, P>,
-        mapped: usize,
         at: usize,
         tally: &SmallTally,
     ) -> Result<(), Corruption> {
         self.check_pages(chunks)?;
-        let mut leaves = 0;
-        for (index, leaf) in self.pages.leaves() {
-            leaves += 1;
-            let at = leaf.memory.addr().get();
-            // SAFETY: in the heap: `check_leaves`.
-            verify(at, Rule::PageMap, tally.pages_in_reach[index], unsafe {
-                leaf.pages_of_runs()
-            })?;
-            // SAFETY: the same.
-            let runs = unsafe { leaf.runs() };
-            verify(at, Rule::LeafCount, tally.runs_in_reach[index], runs)?;
-            verify(at, Rule::LeafCount, runs.max(1), runs)?;
-        }
-        verify(at, Rule::Leaves, leaves, tally.leaves)?;
         for class in Class::all() {
             let runs = tally.runs[class.index()];
             verify(at, Rule::Runs, self.counted_runs(class).unwrap_or(runs), runs)?;
         }
         self.check_partial(chunks, at, tally)?;
-        self.check_cache(chunks, mapped)?;
-        self.check_kept(chunks, at)
+        self.check_cache(chunks)
     }
 }
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// The blocks of a run, and what leads to it. True if it has a free block.
     ///
     /// # Safety
@@ -316,4 +271,3 @@ pub(super) fn addr(block: Option<NonNull<u8>>) -> usize {
 pub(super) fn run_addr(run: Option<Run>) -> usize {
     addr(run.map(Run::payload))
 }
-

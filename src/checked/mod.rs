@@ -272,7 +272,7 @@ fn check_record<B, M: Map, P: Profile>(
 
 /// Reports the overwritten links that the layer has found in free blocks.
 pub(crate) fn report_broken_links<B, M, P: Profile>(heap: &mut Unchecked<B, M, P>) {
-    for broken in heap.layer.take_broken().into_iter().flatten() {
+    if let Some(broken) = heap.layer.take_broken() {
         report(heap, &broken.into());
     }
 }

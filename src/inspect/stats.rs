@@ -15,9 +15,9 @@ pub struct Stats {
     pub live_bytes: usize,
     /// Number of live blocks in cells and slabs.
     pub live_cells: usize,
-    /// Usable size of all freed blocks in the cache and in quick lists.
+    /// Usable size of all freed blocks in the cache: 0, except in an arena.
     pub cached_bytes: usize,
-    /// Number of freed blocks in the cache and in quick lists.
+    /// Number of freed blocks in the cache.
     pub cached_blocks: usize,
     /// Number of slabs.
     pub runs: usize,
@@ -47,13 +47,6 @@ pub struct Stats {
     pub brk: usize,
     /// Number of holes: foreign memory between regions of the heap.
     pub holes: usize,
-    /// Number of requests for small blocks, modulo 2³²; 0 for a heap without a layer of small
-    /// blocks. [`Heap::small_requests`](crate::Heap::small_requests) returns them by size.
-    pub small_requests: u32,
-    /// Number of requests for small blocks that the cache served, modulo 2³².
-    pub cache_hits: u32,
-    /// Number of requests for larger blocks, modulo 2³².
-    pub large_requests: u32,
 }
 
 impl Stats {
@@ -87,13 +80,8 @@ impl fmt::Display for Stats {
         if self.runs > 0 {
             write!(f, ", {} runs of {} B", self.runs, self.run_bytes)?;
         }
-        if self.small_requests > 0 {
-            let (hits, requests) = (self.cache_hits, self.small_requests);
-            write!(
-                f,
-                ", cache {} B in {} blocks ({hits} hits of {requests})",
-                self.cached_bytes, self.cached_blocks
-            )?;
+        if self.cached_blocks > 0 {
+            write!(f, ", cache {} B in {} blocks", self.cached_bytes, self.cached_blocks)?;
         }
         if self.added_bytes > 0 {
             write!(f, ", added {} B", self.added_bytes)?;
@@ -112,14 +100,10 @@ impl<B: Source, M: Map, P: Tuning, L: LayerView<P>> View<'_, B, M, P, L> {
     /// Implements [`Heap::stats`](crate::Heap::stats).
     pub(crate) fn stats(&self) -> Stats {
         let chunks = &self.large.chunks;
-        let requests = self.layer.requests();
         let mut stats = Stats {
             mapped_bytes: chunks.counters().mapped_bytes(),
             mapped_blocks: self.large.mapped.blocks(),
             peak_bytes: chunks.counters().peak_bytes(),
-            small_requests: requests.small,
-            cache_hits: requests.small.wrapping_sub(requests.missed),
-            large_requests: requests.large,
             added_bytes: chunks.space().added(),
             ..Stats::default()
         };
@@ -131,8 +115,7 @@ impl<B: Source, M: Map, P: Tuning, L: LayerView<P>> View<'_, B, M, P, L> {
             stats.holes = chunks.space().regions().count().saturating_sub(1);
         }
         self.cells().for_each(|cell| stats.add_cell(cell));
-        let mut add = |size, is_mapped| stats.add_cached(size, is_mapped);
-        self.layer.for_each_kept(self.large, &mut add);
+        self.layer.for_each_cached(&mut |size| stats.add_cached(size));
         stats
     }
 }
@@ -161,16 +144,11 @@ impl Stats {
         }
     }
 
-    /// Counts a block of `size` bytes as cached that was counted as live, or as mapped.
-    const fn add_cached(&mut self, size: usize, is_mapped: bool) {
+    /// Counts a block of `size` bytes as cached that was counted as live.
+    const fn add_cached(&mut self, size: usize) {
         self.cached_blocks += 1;
         self.cached_bytes += size;
-        if is_mapped {
-            self.mapped_blocks -= 1;
-            self.mapped_bytes -= size;
-        } else {
-            self.live_cells -= 1;
-            self.live_bytes -= size;
-        }
+        self.live_cells -= 1;
+        self.live_bytes -= size;
     }
 }

@@ -360,11 +360,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(Heap::flush);
     }
 
-    /// See [`Heap::set_cache_limit`].
-    pub fn set_cache_limit(&self, bytes: usize) {
-        self.locked(|heap| heap.set_cache_limit(bytes));
-    }
-
     /// See [`Heap::set_out_of_memory_hook`]. The hook is called with the heap locked.
     ///
     /// # Safety

@@ -36,23 +36,29 @@ const CELLS_FIRST: usize = 1024;
 /// Number of cells of a class after which a slab is considered again.
 const CELLS_BETWEEN: u8 = 16;
 
+/// Maximum number of steps to a slab for which the break moves.
+const STEPS_AT_ONCE: usize = 4;
+
 /// Denominator of the share of the heap that slabs on loan may take.
-pub(super) const LOAN_SHARE: usize = 32;
+const LOAN_SHARE: usize = 32;
 
 /// A leaf of the page map may always have this length, in bytes. A longer one is at most this share
 /// of the heap: where holes are large, it would describe little else.
 const LEAST_LEAF: usize = 512;
 const LEAF_SHARE: usize = 64;
 
-/// Heaps of this size are large, in bytes: they can lend more.
-const LARGE: usize = 1 << 20;
-
-/// Denominator of the share of a large heap that slabs on loan may take.
-const LARGE_LOAN_SHARE: usize = 16;
-
 /// Returns the bytes that slabs on loan may take of a heap of so many bytes.
 pub(super) const fn loans_of(heap: usize) -> usize {
-    heap / if heap < LARGE { LOAN_SHARE } else { LARGE_LOAN_SHARE }
+    heap / LOAN_SHARE
+}
+
+/// Outcome of an attempt to begin a slab.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Yes,
+    /// Some of the work is done: the next attempt may succeed.
+    Soon,
+    No,
 }
 
 /// Slab that a class may have next.
@@ -105,7 +111,7 @@ impl<P: Tuning> Slabs<P> {
             // The break must move: rather for a slab than for a cell.
             None if growth == Growth::Allowed
                 && self.owed[class.slab_index()]
-                && self.begin_if_due(large, class, layout, growth) =>
+                && self.begin_as_it_moves(large, class, layout) =>
             {
                 return self.refill(class);
             }
@@ -155,13 +161,53 @@ impl<P: Tuning> Slabs<P> {
             self.count_cell(block);
             return Some(block);
         }
-        self.borrow(class, layout).or_else(|| large.allocate_last(layout, request, growth))
+        self.list_full_slabs();
+        if let Some(block) = self.refill(class).or_else(|| self.borrow(class, layout)) {
+            return Some(block);
+        }
+        large.allocate_last(layout, request, growth)
+    }
+
+    /// Lists every slab that counts as full although a few blocks of it are free. O(granules).
+    fn list_full_slabs(&mut self) {
+        for granule in 0..self.map.len() {
+            let Some(mut at) = self.map.slab_of(granule) else { continue };
+            // SAFETY: the descriptor of a slab is valid, and no reference to it is held across a
+            // call. A full slab is in no list.
+            unsafe {
+                let slab = at.as_mut();
+                if slab.state == State::Full && slab.free.0.is_some() {
+                    slab.left = slab.taken();
+                    slab.state = State::Listed;
+                    self.insert(at);
+                }
+            }
+        }
     }
 
     /// Takes a block of a larger class that has a slab with a free one.
     fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         let serves = |larger: &Class| *larger > class && larger.size() % layout.align() == 0;
         Class::all_of_slabs().filter(serves).find_map(|larger| self.refill(larger))
+    }
+
+    /// Begins a slab for which the break moves, if need be in several steps: a cell that came
+    /// between would take some of the memory that the break granted for the slab.
+    fn begin_as_it_moves<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        layout: Layout,
+    ) -> bool {
+        for _ in 0..STEPS_AT_ONCE {
+            if self.begin_if_due(large, class, layout, Growth::Allowed) {
+                return true;
+            }
+            if self.waits[class.slab_index()] != 1 {
+                return false;
+            }
+        }
+        false
     }
 
     /// Begins a slab of a class, if the class may have one now. Returns whether it does.
@@ -180,10 +226,13 @@ impl<P: Tuning> Slabs<P> {
         }
         let next = self.next_slab(large, class, layout);
         let is_earned = next.is_some();
-        let begins = next.is_some_and(|next| self.begin(large, class, next, growth));
-        self.owed[class.slab_index()] = is_earned && !begins;
-        self.waits[class.slab_index()] = 1 + if begins { 0 } else { CELLS_BETWEEN };
-        begins
+        let outcome = next.map_or(Begun::No, |next| self.begin(large, class, next, growth));
+        self.owed[class.slab_index()] = is_earned && outcome != Begun::Yes;
+        self.waits[class.slab_index()] = match outcome {
+            Begun::Yes | Begun::Soon => 1,
+            Begun::No => 1 + CELLS_BETWEEN,
+        };
+        outcome == Begun::Yes
     }
 
     /// Returns the next slab of a class, if the class may have one now for a block of this layout.
@@ -208,30 +257,33 @@ impl<P: Tuning> Slabs<P> {
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 
-    /// Begins a slab of a class. Returns `false`, and changes nothing of the slabs, if there is no
-    /// room, or if the page map does not reach far enough yet.
+    /// Begins a slab of a class. One call does one step of the work: it gets a table for the
+    /// descriptor, or makes the page map reach further, or begins the slab.
     fn begin<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         class: Class,
         next: Next,
         growth: Growth,
-    ) -> bool {
-        let Next { blocks, is_on_loan } = next;
-        let len = slab::len_of(class, blocks);
+    ) -> Begun {
+        let len = slab::len_of(class, next.blocks);
         let Ok(layout) = Layout::from_size_align(len - WORD, alignment_of(class)) else {
-            return false;
+            return Begun::No;
         };
-        let Some(slab) = self.take_descriptor(large, growth) else { return false };
+        let Some(slab) = self.descriptors.take() else {
+            return self.add_table(large, growth);
+        };
+        // If the break moves, then for the slab: no cell may come between.
         let Some(payload) = large.chunks.allocate(Request::new(layout), growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
                 unsafe { self.descriptors.put(slab) };
             }
-            return false;
+            return Begun::No;
         };
         let start = payload.addr().get();
-        if !self.reach(large, start, start + len, growth) {
+        let reached = self.reach(large, start, start + len, growth);
+        if reached != Begun::Yes {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor and the cell were just taken.
                 unsafe {
@@ -239,64 +291,64 @@ impl<P: Tuning> Slabs<P> {
                     large.chunks.free(payload);
                 }
             }
-            return false;
+            return reached;
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
-            slab.write(Slab::begin(payload, class, blocks));
+            slab.write(Slab::begin(payload, class, next.blocks));
             self.map.set(start, len, Some(slab));
             self.insert(slab);
         }
         self.slabs += 1;
         self.loan -= self.loan_of(class);
         self.granules[class.slab_index()] += (len / GRANULE) as u32;
-        self.on_loan[class.slab_index()] = is_on_loan;
+        self.on_loan[class.slab_index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
-        true
+        Begun::Yes
     }
 
-    /// Takes a descriptor, from a new table if necessary.
-    fn take_descriptor<B: Source, M: Map>(
+    /// Gets a table of descriptors.
+    fn add_table<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         growth: Growth,
-    ) -> Option<NonNull<Slab>> {
-        if let Some(slab) = self.descriptors.take() {
-            return Some(slab);
-        }
+    ) -> Begun {
         let len = Descriptors::next_len(self.slabs);
-        let table = Request::new(Layout::from_size_align(len, align_of::<Slab>()).ok()?);
-        let memory = large.chunks.allocate(table, growth)?;
+        let layout = Layout::from_size_align(len, align_of::<Slab>()).ok();
+        let memory =
+            layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+        let Some(memory) = memory else { return Begun::No };
         // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
         unsafe { self.descriptors.provide(memory, len) };
-        self.descriptors.take()
+        Begun::Soon
     }
 
-    /// Makes the page map reach from `start` to `end`, if it can.
+    /// Makes the page map reach from `start` to `end`, or some way there.
     fn reach<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         start: usize,
         end: usize,
         growth: Growth,
-    ) -> bool {
+    ) -> Begun {
         let Some(lowest) = large.chunks.space().lowest().map(|cell| cell.addr()) else {
-            return false;
+            return Begun::No;
         };
-        loop {
-            match self.map.reach(lowest, start, end) {
-                Reach::Enough => return true,
-                Reach::NotYet | Reach::Never => return false,
-                Reach::NeedsLeaf(len) => {
-                    if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
-                        return false;
-                    }
-                    let layout = Layout::from_size_align(len, WORD).ok();
-                    let Some(request) = layout.map(Request::new) else { return false };
-                    let Some(leaf) = large.chunks.allocate(request, growth) else { return false };
-                    // SAFETY: the cell is new, and holds `len` bytes.
-                    unsafe { self.map.provide(leaf) };
+        match self.map.reach(lowest, start, end) {
+            Reach::Enough => Begun::Yes,
+            Reach::NotYet => Begun::Soon,
+            Reach::Never => Begun::No,
+            Reach::NeedsLeaf(len) => {
+                if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
+                    return Begun::No;
                 }
+                let layout = Layout::from_size_align(len, WORD).ok();
+                let leaf =
+                    layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+                let Some(leaf) = leaf else { return Begun::No };
+                // SAFETY: the cell is new, and holds `len` bytes.
+                unsafe { self.map.provide(leaf) };
+                Begun::Soon
             }
         }
     }

@@ -274,8 +274,8 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
             || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])
     }
 
-    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
-        [self.broken.take(), None]
+    fn take_broken(&mut self) -> Option<BrokenLink> {
+        self.broken.take()
     }
 }
 
@@ -284,6 +284,12 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
 #[inline(always)]
 const fn class_of_cell(capacity: usize) -> Option<Class> {
     Class::of_capacity(capacity - WORD)
+}
+
+/// Returns the payload of the cell of a block of so many bytes, in bytes.
+const fn capacity_for(size: usize) -> usize {
+    let cell = (size + WORD).next_multiple_of(CELL_ALIGN);
+    (if cell < MIN_CELL { MIN_CELL } else { cell }) - WORD
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -320,9 +326,14 @@ impl<P: Tuning> Slabs<P> {
     }
 
     /// Returns the number of cells that are as long as those of a class.
+    ///
+    /// Its longest and its shortest blocks can be in cells that are counted in different classes.
     fn counted(&self, class: Class) -> usize {
-        let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
-        class_of_cell(capacity).map_or(0, |class| usize::from(self.cells[class.slab_index()]))
+        let longest = class_of_cell(capacity_for(class.size()));
+        let shortest = class_of_cell(capacity_for(class.shortest()));
+        let cells = |class: Class| usize::from(self.cells[class.slab_index()]);
+        let of_shortest = if shortest == longest { 0 } else { shortest.map_or(0, cells) };
+        longest.map_or(0, cells) + of_shortest
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.

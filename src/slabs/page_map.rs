@@ -24,7 +24,7 @@ const FIRST: usize = 32;
 pub(crate) const LEAVES: usize = if usize::BITS == 64 { 27 } else { 17 };
 
 /// Maximum number of words that are written at once.
-const WORDS_AT_ONCE: usize = 256;
+const WORDS_AT_ONCE: usize = 128;
 
 /// Word of the map.
 type Word = NonNull<Slab>;
@@ -214,6 +214,21 @@ impl PageMap {
     /// Returns the descriptor that stands for no slab.
     pub(crate) const fn absent(&self) -> Option<NonNull<Slab>> {
         self.absent
+    }
+
+    /// Returns the number of granules that have a word.
+    pub(crate) const fn len(&self) -> usize {
+        self.limit
+    }
+
+    /// Returns the descriptor of the slab that begins with a granule, by its number.
+    pub(crate) fn slab_of(&self, granule: usize) -> Option<NonNull<Slab>> {
+        let address = (self.base + granule) * GRANULE;
+        let begins = |slab: &NonNull<Slab>| {
+            // SAFETY: words of the map lead to valid descriptors: the type's invariant.
+            unsafe { slab.as_ref() }.start.addr().get() == address
+        };
+        self.slab_at(address).filter(begins)
     }
 
     /// Returns the addresses of the granules that have a word.

@@ -37,13 +37,13 @@ const LEAST_ALIGNED: usize = 31;
 const PAGE: usize = 4096;
 
 /// A slab wastes at most this share of itself behind its last block, if it can.
-const WASTE_SHARE: usize = 16;
+const WASTE_SHARE: usize = 32;
 
 /// Maximum length of a slab that is longer than it must be, in bytes.
 const MOST: usize = 32 << 10;
 
 /// Denominator of the share of the heap that a slab may take which is longer than it must be.
-const LEN_SHARE: usize = 1024;
+const LEN_SHARE: usize = 256;
 
 /// Link in a free block to the block that was freed before it.
 #[derive(Debug)]

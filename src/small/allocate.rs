@@ -1,17 +1,16 @@
 //! Small blocks: from the front cache, from runs, or as cells (C9).
 //!
 //! ```text
-//!   allocate ─► cache ──(empty)──► a run with a free block ──► a new run ──► a cell ──► the break moves up ──► a larger class
+//!   allocate ─► cache ──(empty)──► a run with a free block ──► a new run ──► a cell ──► a new segment ──► a larger class
 //!                                  some blocks at once         once enough blocks of the class are cells
-//!   deallocate ─► cache ──(full)──► its run, or its cell                                                (small_returns.rs)
-//!   reallocate ─► the cache's next block of the new class; else see small_resize.rs
+//!   deallocate ─► cache ──(full)──► its run, or its cell                                                (deallocate.rs)
+//!   reallocate ─► the cache's next block of the new class                                               (resize.rs)
 //! ```
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::{Class, Run, SmallBlocks, len_of};
-use crate::bins::class_of;
 use crate::cell::WORD;
 use crate::checks::Checks;
 use crate::chunks::{Growth, Tuning};
@@ -22,11 +21,6 @@ use crate::request::Request;
 /// Blocks that are taken from a run at once.
 const MOST_AT_ONCE: usize = 8;
 
-/// A leaf of the page map may always be so long, in bytes; a longer one is worth having if it is at
-/// most this share of the heap.
-const LEAST_LEAF: usize = 1024;
-const LEAF_SHARE: usize = 512;
-
 impl Request {
     /// The cell for a run of `len` bytes, header included, whose payload is aligned to `len`.
     ///
@@ -36,7 +30,7 @@ impl Request {
     }
 }
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Allocates a small block when the cache has none.
     #[inline(always)]
     pub(crate) fn allocate_small<B: Source, M: Map>(
@@ -47,14 +41,10 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         let layout = class.in_full(layout);
-        let block = match self.take_small(large, class, layout) {
+        match self.take_small(large, class, layout) {
             Some(block) => Some(block),
             None => self.allocate_missed(large, class, layout, growth),
-        };
-        if block.is_some() {
-            self.missed();
         }
-        block
     }
 
     /// Allocates a small block that nothing at hand serves; the layout is as long as the class's
@@ -71,9 +61,6 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
             if let Some(block) = self.grow_for_small(large, class, layout) {
                 return Some(block);
             }
-        }
-        if large.chunks.has_stopped() {
-            return None;
         }
         // Nothing is left but what the cache keeps from other classes, and blocks that are larger
         // than need be.
@@ -110,7 +97,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         Some(self.note_small_cell(class, payload))
     }
 
-    /// Moves the break for a small block.
+    /// Obtains a segment for a small block.
     fn grow_for_small<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -142,7 +129,6 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         let mut larger = class.larger().filter(|&larger| serves(larger));
         let (larger, run) =
             larger.find_map(|larger| Some((larger, self.partial[larger.index()].head?)))?;
-        self.cache.note_passed_by(class);
         let mut taken = None;
         if P::CHECKED {
             // SAFETY: it is in the list of its class.
@@ -157,12 +143,11 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
 
     /// A cell of its own was taken for a small block.
     fn note_small_cell(&mut self, class: Class, payload: NonNull<u8>) -> NonNull<u8> {
-        self.cache.note_passed_by(class);
         self.note_cell(class);
         payload
     }
 
-    /// Begins a run, if there is a place for it without moving the break.
+    /// Begins a run, if there is a place for it without a new segment.
     fn begin_run<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -170,43 +155,13 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ) -> Option<Run> {
         let len = len_of(class);
         let payload = self.take_cell(large, Request::for_run(len)?)?;
-        if !self.provide_leaf(large, payload) {
-            // SAFETY: the cell was just taken.
-            unsafe { large.chunks.free(payload) };
-            return None;
-        }
-        self.pages.set(payload.addr().get(), len, class);
+        self.pages.set_class(payload.addr().get(), len, Some(class));
         self.note_run(class);
         // SAFETY: the cell was taken for this, with this alignment.
         let run = unsafe { Run::begin(payload, class) };
         // SAFETY: it is new.
         unsafe { self.partial[class.index()].insert(run, class) };
         Some(run)
-    }
-
-    /// Sees to it that the page map reaches a run at `payload`.
-    fn provide_leaf<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        payload: NonNull<u8>,
-    ) -> bool {
-        let Some(lowest) = large.chunks.space().lowest() else { return false };
-        let address = payload.addr().get();
-        let Some(len) = self.pages.missing_leaf(address, lowest.addr()) else { return false };
-        if len == 0 {
-            return true;
-        }
-        // Where holes are large a leaf may describe little else: that is not worth it.
-        if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
-            return false;
-        }
-        let request = Layout::from_size_align(len, 1).ok().map(Request::new);
-        let Some(memory) = request.and_then(|request| self.take_cell(large, request)) else {
-            return false;
-        };
-        // SAFETY: a new cell, which holds `len` bytes.
-        unsafe { self.pages.provide(address, memory) };
-        true
     }
 
     /// Takes a block from a run, and some more for the cache.
@@ -239,7 +194,6 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         };
         // SAFETY: the blocks come from a run, so nobody uses or lists them.
         unsafe { self.cache.refill(class, supply) };
-        self.cache.note_passed_by(class);
         // SAFETY: the caller's promise.
         unsafe { self.unlist_if_full(run, class) };
         taken
@@ -274,18 +228,17 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         }
     }
 
-    /// Takes a cell without a call of the provider: a kept one, one from the bins, or one from the
-    /// top.
+    /// Takes a cell without a call of the provider: one from the bins, or one from the top.
     fn take_cell<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         request: Request,
     ) -> Option<NonNull<u8>> {
-        let freed = self.take_freed_cell(large, request);
+        let freed = large.chunks.take_freed(request);
         freed.or_else(|| self.take_unfreed(large, request))
     }
 
-    /// The same, and moves the break up if need be and allowed.
+    /// The same, and obtains a segment if need be and allowed.
     #[inline]
     pub(super) fn take_cell_or_grow<B: Source, M: Map>(
         &mut self,
@@ -293,7 +246,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         request: Request,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        if let Some(payload) = self.take_freed_cell(large, request) {
+        if let Some(payload) = large.chunks.take_freed(request) {
             return Some(payload);
         }
         self.take_unfreed_or_grow(large, request, growth)
@@ -310,26 +263,6 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ) -> Option<NonNull<u8>> {
         let payload = self.take_unfreed(large, request);
         payload.or_else(|| large.chunks.take_new(request, growth))
-    }
-
-    /// Takes a kept cell, or one from the bins.
-    #[inline]
-    pub(super) fn take_freed_cell<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        request: Request,
-    ) -> Option<NonNull<u8>> {
-        if request.is_over_aligned() {
-            return large.chunks.take_aligned(request);
-        }
-        let class = class_of::<P>(request.size());
-        // Where memory comes in segments, blocks that are as long are in the front cache: medium.rs.
-        if B::CONTIGUOUS {
-            if let Some(cell) = self.kept.take(request.size(), class) {
-                return Some(cell.payload());
-            }
-        }
-        large.chunks.take_free(request, class)
     }
 
     /// Takes a cell from the top, if it is large enough. As the top is split, what the front cache

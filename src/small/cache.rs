@@ -3,8 +3,7 @@
 //!
 //! ```text
 //!   heads[class] ──► block ──► block ──► block         a block's first word leads to the next one
-//!   popped           how often a block was taken out
-//!   spare            how often more one can be put in than that
+//!   left[class]      how many more can be put in
 //! ```
 //!
 //! A block here is free for the caller, and used for whatever it was taken from: a run, or the
@@ -13,13 +12,12 @@
 mod checked;
 
 use core::marker::PhantomData;
-
 use core::ptr::NonNull;
 
-use crate::size_class::{CLASSES, Class};
 use super::front::{FRONTS, Front};
 use crate::cell::Form;
 use crate::link_copy::BrokenLink;
+use crate::size_class::{CLASSES, Class};
 
 /// Blocks that a class may keep, at most.
 const MOST_BLOCKS: usize = 128;
@@ -58,62 +56,48 @@ struct Middling {
     next: Front,
 }
 
-/// The cache of a heap: of `LISTS` classes, the smallest ones. Those of small blocks are among
-/// them; of middling ones, in arenas, all, and elsewhere none.
+/// The cache of an arena's heap.
 ///
 /// # Invariants
 ///
-/// * the list of a class begins at `heads[class]` and has `room[class] − (spare[class] +
-///   popped[class])` blocks (modulo 2³²)
+/// * the list of a class begins at `heads[class]` and has `room[class] − left[class]` blocks
 /// * its blocks are at least as long, and as aligned, as the class says; nobody else uses or lists
 ///   them
-/// * `len(class) ≤ room[class]` after each operation of the heap, where `Σ room · size ≤` the byte
-///   limit; for middling blocks that is a limit of their own, which grows with the heap, and is 0
-///   unless it was set
+/// * `0 ≤ left[class]` after each operation of the heap, where `Σ room · size ≤` the byte limit; for
+///   middling blocks that is a limit of their own, which grows with the heap
 /// * `middling.room` is that sum for middling blocks
 #[derive(Debug)]
-pub(crate) struct Cache<F, const LISTS: usize> {
-    heads: [Option<NonNull<Link>>; LISTS],
-    popped: [u32; LISTS],
-    /// `room − pushed`, where `pushed` is how often a block was put in: so there is one test for
-    /// both on the way in.
-    spare: [u32; LISTS],
-    room: [u8; LISTS],
+pub(crate) struct Cache<F> {
+    heads: [Option<NonNull<Link>>; FRONTS],
+    /// Number of blocks of each class that can be put in; less than 0 while a class has lost room.
+    left: [i32; FRONTS],
+    room: [u8; FRONTS],
     middling: Middling,
     /// The last link that was found overwritten, until it is reported: of a checked heap.
     broken: Option<BrokenLink>,
     form: PhantomData<fn() -> F>,
 }
 
-impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
-    /// An empty cache that keeps `limit` bytes at most.
+impl<F: Form> Cache<F> {
+    /// Returns an empty cache that keeps at most `limit` bytes of small blocks: an equal part of
+    /// each class.
     pub(crate) const fn new(limit: usize) -> Self {
-        const { assert!(LISTS >= CLASSES && LISTS <= FRONTS) };
         let mut cache = Self {
-            heads: [None; LISTS],
-            popped: [0; LISTS],
-            spare: [0; LISTS],
-            room: [0; LISTS],
+            heads: [None; FRONTS],
+            left: [0; FRONTS],
+            room: [0; FRONTS],
             middling: Middling { room: 0, limit: 0, next: Front::FIRST_MIDDLING },
             broken: None,
             form: PhantomData,
         };
-        cache.set_limit(limit);
-        cache
-    }
-
-    /// Divides the limit, in bytes, equally among the classes. The caller sees to it that there are
-    /// not too many blocks.
-    pub(crate) const fn set_limit(&mut self, limit: usize) {
         let mut index = 0;
         while let Some(class) = Class::from_index(index) {
             let room = limit / CLASSES / class.size();
-            let room = if room < MOST_BLOCKS { room as u8 } else { MOST_BLOCKS as u8 };
-            self.spare[index] =
-                self.spare[index].wrapping_sub(self.room[index] as u32).wrapping_add(room as u32);
-            self.room[index] = room;
+            let room = if room < MOST_BLOCKS { room } else { MOST_BLOCKS };
+            (cache.left[index], cache.room[index]) = (room as i32, room as u8);
             index += 1;
         }
+        cache
     }
 
     /// Sets a limit, in bytes, for middling blocks, if it is more than it was. There is room once
@@ -142,8 +126,8 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
     /// Takes room for one block from a class of middling ones, the next in turn that has any, and
     /// the block for which there is none any more.
     pub(crate) fn narrow_next(&mut self) -> Option<NonNull<u8>> {
-        let front = self.next_middling(LISTS - CLASSES, |cache, front| cache.room(front) > 0)?;
-        let block = if self.has_room(front) { None } else { self.take_back(front) };
+        let front = self.next_middling(FRONTS - CLASSES, |cache, front| cache.room(front) > 0)?;
+        let block = if self.has_room(front) { None } else { self.pop(front) };
         self.middling.room -= front.size();
         self.set_room(front, self.room(front) - 1);
         block
@@ -151,10 +135,9 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
 
     /// Takes out a middling block, if one of the next `classes` classes in turn has any.
     pub(crate) fn take_back_middling(&mut self, classes: usize) -> Option<NonNull<u8>> {
-        let front = self.next_middling(classes.min(LISTS - CLASSES), |cache, front| {
-            cache.heads[place(front)].is_some()
-        })?;
-        self.take_back(front)
+        let front =
+            self.next_middling(classes, |cache, front| cache.heads[place(front)].is_some())?;
+        self.pop(front)
     }
 
     /// Of the classes of middling blocks, the first of the next `classes` in turn for which `suits`
@@ -173,8 +156,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
 
     fn set_room(&mut self, class: impl Into<Front>, room: usize) {
         let at = place(class);
-        self.spare[at] =
-            self.spare[at].wrapping_sub(self.room[at].into()).wrapping_add(room as u32);
+        self.left[at] += room as i32 - i32::from(self.room[at]);
         self.room[at] = room as u8;
     }
 
@@ -187,27 +169,14 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
     /// How many blocks of a class there are.
     pub(crate) fn len(&self, class: impl Into<Front>) -> usize {
         let at = place(class);
-        (self.room[at] as u32).wrapping_sub(self.left(at)) as usize
-    }
-
-    /// How many blocks of the class with this number can be put in; if it has more than its room,
-    /// less than 0.
-    #[inline(always)]
-    const fn left(&self, at: usize) -> u32 {
-        self.spare[at].wrapping_add(self.popped[at])
+        (i32::from(self.room[at]) - self.left[at]) as usize
     }
 
     /// Whether a block of a class can be put in.
     #[inline(always)]
     pub(crate) fn has_room(&self, class: impl Into<Front>) -> bool {
         let at = place(class);
-        self.left(at) as i32 > 0
-    }
-
-    /// How often a block of a class was taken out, modulo 2³².
-    pub(crate) fn popped(&self, class: impl Into<Front>) -> u32 {
-        let at = place(class);
-        self.popped[at]
+        self.left[at] > 0
     }
 
     /// Takes out the block of a class that came last. O(1).
@@ -221,8 +190,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
         let block = (*head)?;
         // SAFETY: a block in the list begins with its link.
         *head = unsafe { block.read() }.0;
-        let popped = &mut self.popped[at];
-        *popped = popped.wrapping_add(1);
+        self.left[at] += 1;
         Some(block.cast())
     }
 
@@ -252,8 +220,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
                     // SAFETY: as above; the block behind it is taken out.
                     Some(before) => unsafe { before.write(behind) },
                 }
-                let popped = &mut self.popped[at];
-                *popped = popped.wrapping_add(1);
+                self.left[at] += 1;
                 return Some(block.cast());
             }
             before = Some(block);
@@ -274,8 +241,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
         if !self.has_room(class) {
             return false;
         }
-        let spare = &mut self.spare[at];
-        *spare = spare.wrapping_sub(1);
+        self.left[at] -= 1;
         let (head, block) = (&mut self.heads[at], block.cast::<Link>());
         // SAFETY: the block is free, aligned for a word, and holds a link.
         unsafe { block.write(Link(*head)) };
@@ -299,7 +265,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
         supply: impl FnOnce(&mut dyn FnMut(NonNull<u8>)),
     ) {
         let at = place(class);
-        let (mut head, mut spare) = (self.heads[at], self.spare[at]);
+        let (mut head, mut left) = (self.heads[at], self.left[at]);
         supply(&mut |block| {
             let block = block.cast::<Link>();
             // SAFETY: the block is free, aligned for a word, and holds a link.
@@ -309,31 +275,9 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
                 unsafe { checked::note(block) };
             }
             head = Some(block);
-            spare = spare.wrapping_sub(1);
+            left -= 1;
         });
-        (self.heads[at], self.spare[at]) = (head, spare);
-    }
-
-    /// Takes out the block of a class that came last, not for a request. O(1).
-    pub(crate) fn take_back(&mut self, class: impl Into<Front>) -> Option<NonNull<u8>> {
-        let at = place(class);
-        if F::CHECKED {
-            self.watch(at);
-        }
-        let head = &mut self.heads[at];
-        let block = (*head)?;
-        // SAFETY: a block in the list begins with its link.
-        *head = unsafe { block.read() }.0;
-        let spare = &mut self.spare[at];
-        *spare = spare.wrapping_add(1);
-        Some(block.cast())
-    }
-
-    /// A block that never was in the cache was handed out: counts it as if it had been.
-    pub(crate) fn note_passed_by(&mut self, class: impl Into<Front>) {
-        let at = place(class);
-        self.popped[at] = self.popped[at].wrapping_add(1);
-        self.spare[at] = self.spare[at].wrapping_sub(1);
+        (self.heads[at], self.left[at]) = (head, left);
     }
 
     /// The blocks of a class, last freed first. Nothing of a block is read before the one behind it
@@ -360,11 +304,6 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
             let all = (!F::CHECKED).then(|| self.blocks(front));
             sound.into_iter().flatten().chain(all.into_iter().flatten())
         };
-        Self::classes().flat_map(blocks)
-    }
-
-    /// The classes that have a list, the smallest first.
-    pub(crate) fn classes() -> impl Iterator<Item = Front> {
-        Front::all().take(LISTS)
+        Front::all().flat_map(blocks)
     }
 }

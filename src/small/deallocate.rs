@@ -9,7 +9,7 @@
 
 use core::ptr::NonNull;
 
-use super::{CACHE_LIMIT, CLASSES, Class, FRONTS, Now, Run, SmallBlocks, len_of};
+use super::{CLASSES, Class, FRONTS, Now, Run, SmallBlocks, len_of};
 use crate::checks::Checks;
 use crate::chunks::Tuning;
 use crate::large::Large;
@@ -29,9 +29,9 @@ const FLUSH_EFFORT: usize = 3;
 /// How many classes are looked at each time when some of the cache is freed before the top is cut.
 const CLASSES_AHEAD: usize = 3;
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Frees a block that was allocated for a class, or holds it. O(1), plus at most one call of
-    /// the provider.
+    /// the provider for each free segment.
     ///
     /// # Safety
     ///
@@ -63,19 +63,9 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         block: NonNull<u8>,
         class: Class,
     ) {
-        if large.chunks.has_stopped() {
-            return;
-        }
         // Not the blocks that are in the list, whose links would have to be read: this one has only
         // to be written to.
-        let address = block.addr().get();
-        // Only the heap of an arena relies on a map of segments.
-        let class_of_run = if B::CONTIGUOUS {
-            self.pages.class_in_leaves(address)
-        } else {
-            self.pages.class_at(address)
-        };
-        let Some(class_of_run) = class_of_run else {
+        let Some(class_of_run) = self.pages.class_at(block.addr().get()) else {
             // SAFETY: the caller's promise, and the block is in no run.
             return unsafe { self.deallocate_small_cell(large, block, class) };
         };
@@ -102,13 +92,9 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         block: NonNull<u8>,
         class: Class,
     ) {
-        // SAFETY: this method's own clause. (A large block that became small where there was no
-        // memory to move it to.)
-        if !unsafe { large.deallocate_mapped(block) } {
-            self.forget_cell(class);
-            // SAFETY: a used cell: what is in no run and has no mapping is a cell.
-            unsafe { self.free_and_trim(large, block) };
-        }
+        self.forget_cell(class);
+        // SAFETY: the block lies in no run, so it is a used cell, and nothing uses it.
+        unsafe { large.chunks.free_and_trim(block) };
     }
 
     /// Relists a run after a block was put back, and gives memory back if that is due.
@@ -126,26 +112,14 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ) {
         // SAFETY: this method's own clause.
         if unsafe { self.relist_run(large, run, class, now) } >= EFFORT_OF_RUN {
-            self.trim_if_due(large);
+            large.chunks.trim_if_due();
         }
     }
 
-    /// If the heap has stopped, no block that is kept may be touched any more.
-    pub(super) fn settle<B, M>(&mut self, large: &Large<B, M, P>) {
-        if large.chunks.has_stopped() {
-            self.forget_everything();
-        }
-    }
-
-    /// Frees a kept cell, or, if there is none in a few classes, some of what the cache keeps, a
-    /// few classes at a time in turn: freed memory is used before the top is cut further (C4),
-    /// and what is freed may merge with more. True if anything was freed.
+    /// Frees some of what the cache keeps, a few classes at a time in turn: freed memory is used
+    /// before the top is cut further (C4), and what is freed may merge with more. True if anything
+    /// was freed.
     pub(crate) fn flush_ahead<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) -> bool {
-        if let Some(cell) = self.kept.evict(CLASSES_AHEAD) {
-            // SAFETY: a kept cell is used, and nobody uses it.
-            unsafe { large.chunks.free(cell.payload()) };
-            return true;
-        }
         if let Some(block) = self.cache.take_back_middling(CLASSES_AHEAD) {
             // SAFETY: a middling block is a cell, which nobody uses.
             unsafe { large.chunks.free(block) };
@@ -155,7 +129,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         for _ in 0..CLASSES_AHEAD {
             let class = self.next_to_flush();
             while effort < FLUSH_EFFORT {
-                let Some(block) = self.cache.take_back(class) else { break };
+                let Some(block) = self.cache.pop(class) else { break };
                 // SAFETY: a block in the cache is free for the caller, and in use for what it came
                 // from.
                 effort += unsafe { self.put_back(large, class, block) };
@@ -169,19 +143,15 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ///
     /// # Time
     ///
-    /// O(blocks in the cache + size classes): bounded by the cache's limit, and not by the number
+    /// O(blocks in the cache + size classes): bounded by the cache's limits, and not by the number
     /// of cells.
     pub(super) fn give_up_everything<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
-        while let Some(cell) = self.kept.take_any() {
-            // SAFETY: a kept cell is used, and nobody uses it.
-            unsafe { large.chunks.free(cell.payload()) };
-        }
         while let Some(block) = self.cache.take_back_middling(FRONTS - CLASSES) {
             // SAFETY: a middling block is a cell, which nobody uses.
             unsafe { large.chunks.free(block) };
         }
         for class in Class::all() {
-            while let Some(block) = self.cache.take_back(class) {
+            while let Some(block) = self.cache.pop(class) {
                 // SAFETY: a block in the cache is free for the caller, and in use for what it came
                 // from.
                 unsafe { self.put_back(large, class, block) };
@@ -194,25 +164,9 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
             }
         }
         if P::CHECKED {
-            for broken in [self.cache.take_broken(), self.kept.take_broken()].into_iter().flatten()
-            {
+            if let Some(broken) = self.cache.take_broken() {
                 large.chunks.checks_mut().report(&Misuse::from(broken));
             }
-        }
-    }
-
-    /// Sets how many bytes of freed small blocks the front cache keeps at most; 0: none, so that
-    /// every free block goes back to where it came from at once. No effect on a
-    /// [plain](crate::Heap::plain) heap, which has no cache.
-    pub(super) fn limit_cache<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        bytes: usize,
-    ) {
-        if !large.chunks.has_stopped() {
-            self.give_up_everything(large);
-            self.cache.set_limit(bytes.min(CACHE_LIMIT));
-            self.kept.set_limit(bytes.saturating_sub(CACHE_LIMIT));
         }
     }
 
@@ -262,7 +216,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     ///
     /// # Safety
     ///
-    /// As for [`put_back`](crate::Heap::put_back).
+    /// As for [`put_back`](SmallBlocks::put_back).
     #[inline(never)]
     unsafe fn put_back_cell<B: Source, M: Map>(
         &mut self,
@@ -270,13 +224,9 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         class: Class,
         block: NonNull<u8>,
     ) -> usize {
-        // SAFETY: the caller's promise. (A large block that became small where there was no memory
-        // to move it to.)
-        if !unsafe { large.deallocate_mapped(block) } {
-            self.forget_cell(class);
-            // SAFETY: a used cell: what is in no run and has no mapping is a cell.
-            unsafe { large.chunks.free(block) };
-        }
+        self.forget_cell(class);
+        // SAFETY: the block lies in no run, so it is a used cell, and nothing uses it.
+        unsafe { large.chunks.free(block) };
         EFFORT_OF_CELL
     }
 
@@ -356,10 +306,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         unsafe { self.partial[class.index()].remove(run, class) };
         self.forget_run(class);
         let payload = run.payload();
-        if let Some(leaf) = self.pages.clear(payload.addr().get(), len_of(class)) {
-            // SAFETY: a leaf is a used cell, which the map has given up.
-            unsafe { large.chunks.free(leaf) };
-        }
+        self.pages.set_class(payload.addr().get(), len_of(class), None);
         // SAFETY: the run was the only user of its cell.
         unsafe { large.chunks.free(payload) };
         EFFORT_OF_RUN

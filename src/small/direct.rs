@@ -8,7 +8,7 @@ use super::{Class, Front, SmallBlocks};
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// A small or middling block that the front cache has. O(1).
     #[inline(always)]
     pub(crate) fn pop_front(&mut self, layout: Layout) -> Option<NonNull<u8>> {

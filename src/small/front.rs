@@ -12,8 +12,8 @@
 
 use core::alloc::Layout;
 
-use crate::size_class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX, of_last};
 use crate::cell::CELL_ALIGN;
+use crate::size_class::{CLASSES, Class, FINE, SIZES as SMALL_SIZES, SMALL_MAX, of_last};
 
 /// Classes that a doubling is divided into.
 const PER_DOUBLING: usize = 8;

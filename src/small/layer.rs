@@ -4,13 +4,13 @@ use core::alloc::Layout;
 use core::fmt::Debug;
 use core::ptr::NonNull;
 
-use crate::size_class::{Class, SMALL_MAX};
 use super::segments::{Owner, SegmentMap};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
+use crate::size_class::{Class, SMALL_MAX};
 
 /// Where in a run an address lies.
 #[derive(Clone, Copy, Debug)]
@@ -108,11 +108,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     ) {
     }
 
-    /// Notes that a block was asked for that is not small.
-    #[inline(always)]
-    fn note_large_request(&mut self) {}
-
-    /// Allocates a cell: a kept one, one from the bins, or one from the top.
+    /// Allocates a cell: one from the bins, or one from the top.
     #[inline(always)]
     fn allocate_cell<B: Source, M: Map>(
         &mut self,
@@ -121,17 +117,6 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         large.chunks.allocate(request, growth)
-    }
-
-    /// Takes a kept cell for the request, if it may lie anywhere; `class` is that of the bins.
-    #[inline(always)]
-    fn take_kept<B: Source, M: Map>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        _: Request,
-        _: usize,
-    ) -> Option<NonNull<u8>> {
-        None
     }
 
     /// Takes a cell from the top, for which the break moves up if need be and allowed.
@@ -143,16 +128,6 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         large.chunks.take_top(request).or_else(|| large.chunks.take_new(request, growth))
-    }
-
-    /// Takes a kept cell or one from the bins.
-    #[inline(always)]
-    fn take_freed<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        request: Request,
-    ) -> Option<NonNull<u8>> {
-        large.chunks.take_freed(request)
     }
 
     /// Frees a block that is a cell, or keeps it. If the heap stops, the layer has forgotten
@@ -225,13 +200,6 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     /// Gives back everything that is kept of freed blocks.
     fn flush<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) {}
 
-    /// Sets how many bytes of freed blocks are kept at most.
-    fn set_cache_limit<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>, _: usize) {}
-
-    /// Notes that the heap may have become smaller.
-    #[inline(always)]
-    fn note_trimmed(&mut self) {}
-
     /// Forgets everything: the memory is no longer the heap's.
     fn forget_all(&mut self) {}
 
@@ -245,9 +213,9 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         false
     }
 
-    /// Returns the links that were found overwritten since this was asked last.
-    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
-        [None; 2]
+    /// Returns the link that was found overwritten last, since this was asked.
+    fn take_broken(&mut self) -> Option<BrokenLink> {
+        None
     }
 
     /// Returns a block at hand for this layout: for an arena. O(1).

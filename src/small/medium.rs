@@ -13,7 +13,7 @@
 
 use core::ptr::NonNull;
 
-use super::{FRONTS, Front, SmallBlocks};
+use super::{Front, SmallBlocks};
 use crate::cell::{Cell, WORD};
 use crate::chunks::Tuning;
 use crate::large::Large;
@@ -22,7 +22,7 @@ use crate::provider::{Map, Source};
 /// So many classes lose room for one block, at most, where there is none for another.
 const CLASSES_NARROWED: usize = 4;
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Keeps a cell that its caller gives up in the front cache, if it is a middling block, and
     /// there is room, or can be. O(1).
     ///
@@ -35,10 +35,6 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         large: &mut Large<B, M, P>,
         payload: NonNull<u8>,
     ) -> bool {
-        // Only the heap of an arena has lists for them.
-        if LISTS < FRONTS {
-            return false;
-        }
         // SAFETY: the caller's promise.
         let cell = unsafe { Cell::<P>::of_payload(payload) };
         // SAFETY: as above.
@@ -47,6 +43,25 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         // SAFETY: the caller gives the block up, and it holds this class.
         (self.cache.has_room(front) || self.make_room_in_front(large, front))
             && unsafe { self.cache.push(front, payload) }
+    }
+
+    /// Frees a block that is a cell: keeps it, if there is room for it.
+    ///
+    /// # Safety
+    ///
+    /// `payload` is that of a valid used cell, and nobody uses it any more.
+    #[inline]
+    pub(super) unsafe fn keep_or_free<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        payload: NonNull<u8>,
+    ) {
+        // SAFETY: the clauses are those of this method; a cell that was not kept is as before.
+        unsafe {
+            if !self.keep_medium_block(large, payload) {
+                large.chunks.free_and_trim(payload);
+            }
+        }
     }
 
     /// Makes room for one more block of a class. What others had there is freed.

@@ -1,18 +1,18 @@
-//! Small blocks: what makes them fast, and what makes them tight.
+//! Small and medium blocks of an arena's heap: what makes them fast, and what makes them tight.
 //!
 //! ```text
 //!   pop, push ──► front cache     a list of free blocks a class; full or empty now and then    cache.rs
-//!                     │ ▲         in arenas also of medium blocks, which are cells             front.rs
+//!                     │ ▲         also of medium blocks, which are cells                       front.rs
 //!                     ▼ │ some at a time
 //!                   runs          whole pages of equal blocks without headers                  run.rs
-//!                     │           which pages are runs, and of what class                      page_map.rs
-//!                     │           the same, and their owner, for heaps with one parent         segments.rs
+//!                     │           which pages are runs, of what class, and whose               segments.rs
+//!                     │           the same for one heap                                        page_map.rs
 //!                     ▼
 //!                   cells         of the heap below, which gives pages and takes them back
-//!                     └ quick lists: freed cells that are kept whole                           kept.rs
 //! ```
 //!
-//! Rules of this folder: the heap sees it as a [`Layer`]. `class.rs` and `front.rs` are arithmetic.
+//! Rules of this folder: the heap sees it as a [`Layer`]. All of the heap's memory is segments of a
+//! map, and no block has a mapping of its own. `front.rs` is arithmetic.
 //! A block in a class's list may be a block of a larger class: the page map, not the list, tells
 //! where it goes back to.
 
@@ -22,7 +22,6 @@ mod deallocate;
 mod direct;
 #[deny(unsafe_code)]
 mod front;
-mod kept;
 mod layer;
 mod medium;
 mod page_map;
@@ -31,7 +30,6 @@ mod run;
 pub(crate) mod segments;
 
 use core::alloc::Layout;
-use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use crate::chunks::{Growth, Tuning};
@@ -40,38 +38,31 @@ use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 
-pub(crate) use cache::Cache;
 pub use crate::size_class::{CLASSES, Class};
-pub use front::FRONTS;
-pub(crate) use front::{Front, MIDDLING_MAX};
-pub(crate) use kept::Kept;
+pub(crate) use cache::Cache;
+pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
 pub use layer::{InRun, Layer, NoLayer};
-pub(crate) use page_map::{LEAVES, PageMap};
+pub(crate) use page_map::PageMap;
 pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
 pub use segments::{Owner, SegmentMap};
 
-/// Bytes of freed small blocks that the front cache keeps at most, unless
-/// [set](crate::Heap::set_cache_limit).
+/// Bytes of freed small blocks that the front cache keeps at most.
 const CACHE_LIMIT: usize = 256 << 10;
 
-/// A class gets its first run when what its blocks would save pays for this part of it: for a half,
-/// or, where runs are favoured, for a sixteenth.
-const RUN_PAYS: u8 = 2;
-const FAVOURED_RUN_PAYS: u8 = 16;
+/// Denominator of the part of a run that a class's blocks must save before its first run begins.
+/// Runs begin early: their blocks are freed faster, above all by address, and what a run wastes
+/// counts little in memory that comes by the segment.
+const RUN_PAYS: usize = 16;
 
 /// Some of the cache is freed each time when so many bytes were cut from the top.
 const FLUSH_EACH: usize = 512;
 
-/// What a heap keeps for its small blocks; `LISTS` as for its [`Cache`].
+/// What an arena's heap keeps for its small and medium blocks.
 #[derive(Debug)]
-pub struct SmallBlocks<P: Tuning, const LISTS: usize> {
-    pub(crate) cache: Cache<P, LISTS>,
-    /// Freed cells that are kept whole.
-    pub(crate) kept: Kept<P>,
+pub struct SmallBlocks<P: Tuning> {
+    pub(crate) cache: Cache<P>,
     pub(crate) partial: [PartialRuns; CLASSES],
     pub(crate) pages: PageMap,
-    /// Whose the heap's memory is, if it is segments of a map.
-    pub(crate) owner: Owner,
     /// For each class, how many blocks are cells of their own (a guess where blocks were resized,
     /// or are more than fit).
     pub(crate) cells: [u16; CLASSES],
@@ -81,51 +72,9 @@ pub struct SmallBlocks<P: Tuning, const LISTS: usize> {
     cut: usize,
     /// Number of the class whose blocks are the next to leave the cache for want of memory.
     next_to_flush: u8,
-    /// What part of a run must be paid for before the first one begins.
-    run_pays: u8,
-    /// Requests for small blocks that the cache could not serve, modulo 2³².
-    misses: u32,
-    /// Requests for blocks that are not small, modulo 2³².
-    large: u32,
-    profile: PhantomData<fn() -> P>,
 }
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
-    /// Runs behind a cache of `limit` bytes.
-    const fn with_limit(limit: usize) -> Self {
-        Self {
-            cache: Cache::new(limit),
-            // Where memory comes in segments, cells may be longer, and are kept in the front cache.
-            kept: if LISTS > CLASSES { Kept::none() } else { Kept::new() },
-            partial: [PartialRuns::EMPTY; CLASSES],
-            pages: PageMap::new(),
-            owner: Owner::NOBODY,
-            cells: [0; CLASSES],
-            runs: [0; CLASSES],
-            cut: 0,
-            next_to_flush: 0,
-            run_pays: RUN_PAYS,
-            misses: 0,
-            large: 0,
-            profile: PhantomData,
-        }
-    }
-
-    /// A small block was asked for, and the cache had none.
-    pub(crate) const fn missed(&mut self) {
-        self.misses = self.misses.wrapping_add(1);
-    }
-
-    /// How often that was, modulo 2³².
-    pub(crate) const fn misses(&self) -> u32 {
-        self.misses
-    }
-
-    /// How often a block was asked for that is not small, modulo 2³².
-    pub(crate) const fn large_requests(&self) -> u32 {
-        self.large
-    }
-
+impl<P: Tuning> SmallBlocks<P> {
     /// Whether the next blocks of a class come from a run: it has runs already, or what they save
     /// pays for what a run may waste.
     ///
@@ -133,13 +82,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
     /// itself, taken over the classes.
     pub(crate) const fn has_earned_run(&self, class: Class, cell_size: usize) -> bool {
         let saved = self.cells[class.index()] as usize * (cell_size - class.size());
-        self.runs[class.index()] > 0 || saved >= len_of(class) / self.run_pays as usize
-    }
-
-    /// From now on runs begin early: blocks of a run are freed faster, above all by address, and
-    /// what a run wastes counts little in memory that comes by the segment.
-    pub(crate) const fn favour_runs(&mut self) {
-        self.run_pays = FAVOURED_RUN_PAYS;
+        self.runs[class.index()] > 0 || saved >= len_of(class) / RUN_PAYS
     }
 
     /// A run of this class has begun.
@@ -187,20 +130,20 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         let cells = &mut self.cells[class.index()];
         *cells = cells.saturating_sub(1);
     }
-
-    /// Forgets everything: the memory is no longer the heap's.
-    #[cold]
-    #[inline(never)]
-    fn forget_everything(&mut self) {
-        *self = Self::with_limit(0);
-        self.kept.abandon();
-    }
 }
 
 // SAFETY: a block of a class is one of a run, or a cell, that is as long and as aligned as the class
 // says, and is in no list while a caller has it.
-unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
-    const NEW: Self = Self::with_limit(CACHE_LIMIT);
+unsafe impl<P: Tuning> Layer<P> for SmallBlocks<P> {
+    const NEW: Self = Self {
+        cache: Cache::new(CACHE_LIMIT),
+        partial: [PartialRuns::EMPTY; CLASSES],
+        pages: PageMap::NEW,
+        cells: [0; CLASSES],
+        runs: [0; CLASSES],
+        cut: 0,
+        next_to_flush: 0,
+    };
 
     const PRESENT: bool = true;
 
@@ -221,6 +164,9 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
+        const {
+            assert!(!B::CONTIGUOUS && !M::AVAILABLE, "the heap of an arena has segments alone");
+        }
         self.allocate_small(large, class, layout, growth)
     }
 
@@ -241,11 +187,6 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
     }
 
     #[inline(always)]
-    fn note_large_request(&mut self) {
-        self.large = self.large.wrapping_add(1);
-    }
-
-    #[inline(always)]
     fn allocate_cell<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -256,20 +197,6 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
     }
 
     #[inline(always)]
-    fn take_kept<B: Source, M: Map>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        request: Request,
-        class: usize,
-    ) -> Option<NonNull<u8>> {
-        // Where memory comes in segments, blocks that are as long are in the front cache: medium.rs.
-        if !B::CONTIGUOUS {
-            return None;
-        }
-        self.kept.take(request.size(), class).map(|cell| cell.payload())
-    }
-
-    #[inline(always)]
     fn take_unfreed<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -277,15 +204,6 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         self.take_unfreed_or_grow(large, request, growth)
-    }
-
-    #[inline(always)]
-    fn take_freed<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        request: Request,
-    ) -> Option<NonNull<u8>> {
-        self.take_freed_cell(large, request)
     }
 
     #[inline(always)]
@@ -332,25 +250,8 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
         self.pages.class_at(address)
     }
 
-    fn is_internal(&self, payload: NonNull<u8>) -> bool {
-        self.pages.is_leaf(payload)
-    }
-
     fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         self.give_up_everything(large);
-    }
-
-    fn set_cache_limit<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, bytes: usize) {
-        self.limit_cache(large, bytes);
-    }
-
-    #[inline(always)]
-    fn note_trimmed(&mut self) {
-        self.kept.forget_room();
-    }
-
-    fn forget_all(&mut self) {
-        self.forget_everything();
     }
 
     fn in_run(&self, block: NonNull<u8>) -> Option<InRun> {
@@ -366,8 +267,8 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
         is_free || self.cache.contains(address)
     }
 
-    fn take_broken(&mut self) -> [Option<BrokenLink>; 2] {
-        [self.cache.take_broken(), self.kept.take_broken()]
+    fn take_broken(&mut self) -> Option<BrokenLink> {
+        self.cache.take_broken()
     }
 
     #[inline(always)]
@@ -406,9 +307,7 @@ unsafe impl<P: Tuning, const LISTS: usize> Layer<P> for SmallBlocks<P, LISTS> {
     }
 
     unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
-        self.favour_runs();
-        self.owner = owner;
         // SAFETY: the caller's promise.
-        unsafe { self.pages.rely_on(segments) };
+        self.pages = unsafe { PageMap::of(segments, owner) };
     }
 }

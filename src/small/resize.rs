@@ -11,7 +11,7 @@ use crate::large::Large;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 
-impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
+impl<P: Tuning> SmallBlocks<P> {
     /// Changes the size of a block that becomes, or stays, small, if it can stay where it is for
     /// certain, or the front cache has a block of the new class for it: the one that was freed
     /// last. Of a block that was small the neighbours are not even looked at. O(1), and the copy
@@ -63,8 +63,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
         old_class: Class,
         request: Request,
     ) -> Option<NonNull<u8>> {
-        let moved = self.take_freed_cell(large, request)?;
-        self.large = self.large.wrapping_add(1);
+        let moved = large.chunks.take_freed(request)?;
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied, in
         // whole words.
         unsafe { copy_down::<P>(payload, moved, layout.size()) };
@@ -88,15 +87,7 @@ impl<P: Tuning, const LISTS: usize> SmallBlocks<P, LISTS> {
             // SAFETY: the caller gives the block up, and it was allocated for this class.
             return unsafe { self.deallocate_as(large, payload, class) };
         }
-        if large.chunks.has_stopped() {
-            return;
-        }
-        // SAFETY: the caller gives the block up, which is a cell if it has no mapping.
-        unsafe {
-            if !large.deallocate_mapped(payload) {
-                self.keep_or_free(large, payload);
-            }
-        }
-        self.settle(large);
+        // SAFETY: the caller gives the block up, which is a cell.
+        unsafe { self.keep_or_free(large, payload) };
     }
 }

@@ -20,8 +20,8 @@ mod checked;
 
 use core::ptr::NonNull;
 
-use crate::size_class::Class;
 use crate::cell::{Form, WORD};
+use crate::size_class::Class;
 
 /// Size of the pages that runs are made of, in bytes. (Not the machine's, though it often is the
 /// same.)

@@ -29,9 +29,9 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-use crate::size_class::Class;
 use super::run::PAGE;
 use crate::cell::WORD;
+use crate::size_class::Class;
 
 pub(crate) use near::Near;
 

@@ -44,7 +44,7 @@ pub(super) unsafe fn note(block: NonNull<Link>) {
     unsafe { link_copy::write(block.cast(), link) };
 }
 
-impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
+impl<F: Form> Cache<F> {
     /// Looks at the link that the next block of the class with this number has. If it was
     /// overwritten, the list ends with that block: what was behind it is lost, and
     /// [`take_broken`](Cache::take_broken) tells.
@@ -58,8 +58,7 @@ impl<F: Form, const LISTS: usize> Cache<F, LISTS> {
         unsafe { block.write(Link(None)) };
         // SAFETY: the block is the cache's.
         unsafe { note(block) };
-        let (room, popped) = (self.room[at], self.popped[at]);
-        self.spare[at] = u32::from(room).wrapping_sub(popped.wrapping_add(1));
+        self.left[at] = i32::from(self.room[at]) - 1;
         self.broken = Some(broken);
     }
 
