@@ -239,3 +239,6 @@ fn check_list(slab: &Slab, list: &FreeList) -> Result<usize, Corruption> {
 fn addr<T>(pointer: NonNull<T>) -> usize {
     pointer.addr().get()
 }
+
+#[cfg(test)]
+mod tests;
