@@ -25,7 +25,6 @@ use crate::profile::{Checked, Plain, Profile, Small, Usual};
 use crate::provider::{BreakError, Map, NoMap, Source};
 use crate::raw_heap::RawHeap;
 use crate::sealed::Sealed;
-use crate::small::{Layer, Owner, SegmentMap};
 use crate::space::RegionError;
 use crate::unchecked::{OutOfMemoryHook, Unchecked};
 
@@ -613,17 +612,6 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[inline(always)]
     pub(crate) const fn layer(&mut self) -> &mut P::LayerOf<P> {
         &mut self.inner.layer
-    }
-
-    /// Makes the layer look up runs in a map of segments.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`Layer::rely_on`].
-    pub(crate) unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
-        const { assert!(!B::CONTIGUOUS, "a heap over a break has slabs") };
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.inner.layer.rely_on(segments, owner) };
     }
 }
 

@@ -107,6 +107,7 @@ mod global;
 mod heap;
 mod inspect;
 mod large;
+mod layer;
 mod link_copy;
 mod lock;
 mod locked;

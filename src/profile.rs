@@ -17,8 +17,9 @@ use crate::check::LayerRules;
 use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
+use crate::layer::{Layer, NoLayer};
 use crate::slabs::Slabs;
-use crate::small::{Layer, NoLayer, SmallBlocks};
+use crate::small::{ArenaLayer, SmallBlocks};
 
 /// Parts of a heap: [`Usual`], [`Plain`], [`Small`] or [`Checked`].
 ///
@@ -32,9 +33,10 @@ pub trait Profile: Tuning {
     #[doc(hidden)]
     type LayerOf<Q: Tuning>: Layer<Q> + LayerRules<Q> + LayerView<Q>;
 
-    /// Profile of the arenas' heaps in an [`ArenaHeap`](crate::ArenaHeap) of this profile.
+    /// Layer of small blocks in an arena's heap of profile `Q`, in an
+    /// [`ArenaHeap`](crate::ArenaHeap) of this profile.
     #[doc(hidden)]
-    type Arena: Profile;
+    type ArenaLayerOf<Q: Tuning>: ArenaLayer<Q> + LayerRules<Q> + LayerView<Q>;
 }
 
 /// Minimum distance by which a heap with slabs moves the break up if it can, in bytes: requests for
@@ -46,7 +48,7 @@ macro_rules! profile {
     (
         $(#[$doc:meta])*
         $name:ident: compact $compact:literal, $classes:ty, growth $growth:expr,
-        $layer:ident, arena $arena:ty
+        $layer:ident, arena $arena_layer:ident
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -70,7 +72,7 @@ macro_rules! profile {
 
         impl Profile for $name {
             type LayerOf<Q: Tuning> = profile!(@layer Q $layer);
-            type Arena = $arena;
+            type ArenaLayerOf<Q: Tuning> = profile!(@layer Q $arena_layer);
         }
     };
     (@layer $q:ident SmallBlocks) => { SmallBlocks<$q> };
@@ -80,25 +82,19 @@ macro_rules! profile {
 
 profile! {
     /// Default profile: small and medium blocks from slabs, other blocks from cells in fine bins.
-    Usual: compact false, Fine, growth GROWTH_STEP, Slabs, arena OfArena
+    Usual: compact false, Fine, growth GROWTH_STEP, Slabs, arena SmallBlocks
 }
 
 profile! {
     /// The documents' heap: every block is a cell, and the heap coalesces a freed cell with its
     /// neighbours at once. A walk shows all of the heap's memory.
-    Plain: compact false, Fine, growth 0, NoLayer, arena Self
+    Plain: compact false, Fine, growth 0, NoLayer, arena NoLayer
 }
 
 profile! {
     /// Profile for small targets: [`Plain`] with coarse bins and little code. On 32-bit, the state
     /// with a lock and a [`FixedBreak`](crate::FixedBreak) has at most 128 bytes.
-    Small: compact true, Coarse, growth 0, NoLayer, arena Self
-}
-
-profile! {
-    /// Profile of an arena's heap: small and medium blocks from a cache, over runs and cells.
-    #[doc(hidden)]
-    OfArena: compact false, Fine, growth 0, SmallBlocks, arena Self
+    Small: compact true, Coarse, growth 0, NoLayer, arena NoLayer
 }
 
 /// Profile `P` with detection of misuse: the heap finds double frees, wrong layouts, overflows and
@@ -126,5 +122,30 @@ impl<P: Profile> Tuning for Checked<P> {
 
 impl<P: Profile> Profile for Checked<P> {
     type LayerOf<Q: Tuning> = P::LayerOf<Q>;
-    type Arena = Checked<P::Arena>;
+    type ArenaLayerOf<Q: Tuning> = P::ArenaLayerOf<Q>;
+}
+
+/// Profile of an arena's heap, in an [`ArenaHeap`](crate::ArenaHeap) of profile `P`.
+#[derive(Debug)]
+pub struct OfArena<P>(PhantomData<fn() -> P>);
+
+impl<P: Profile> Form for OfArena<P> {
+    const CHECKED: bool = P::CHECKED;
+    const COMPACT: bool = P::COMPACT;
+}
+
+impl<P: Profile> Binning for OfArena<P> {
+    type Classes = P::Classes;
+    type Lengths = P::Lengths;
+    const NO_LENGTHS: Self::Lengths = P::NO_LENGTHS;
+}
+
+impl<P: Profile> Tuning for OfArena<P> {
+    const GROWTH_STEP: usize = 0;
+    type Checks = P::Checks;
+}
+
+impl<P: Profile> Profile for OfArena<P> {
+    type LayerOf<Q: Tuning> = P::ArenaLayerOf<Q>;
+    type ArenaLayerOf<Q: Tuning> = P::ArenaLayerOf<Q>;
 }

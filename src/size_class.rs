@@ -190,14 +190,6 @@ impl Class {
         self.0 as usize
     }
 
-    /// Returns the number of bytes, at least one, of the shortest block of a class of slabs.
-    pub(crate) const fn shortest(self) -> usize {
-        match self.slab_index().checked_sub(1) {
-            Some(smaller) => SIZES[smaller] as usize + 1,
-            None => 1,
-        }
-    }
-
     /// Returns the alignment of all blocks of a slab that begins at a sufficiently aligned address,
     /// in bytes.
     pub(crate) const fn alignment(self) -> usize {

@@ -17,11 +17,12 @@ use crate::bins::class_of_long;
 use crate::cell::{CELL_ALIGN, Cell, WORD, copy_down};
 use crate::chunks::{Chunks, Growth};
 use crate::large::{Large, Resized};
+use crate::layer::Layer;
 use crate::mapped::Mapped;
 use crate::profile::Profile;
 use crate::provider::{BreakError, Map, Source};
 use crate::request::Request;
-use crate::small::{Class, Layer};
+use crate::size_class::Class;
 
 /// A heap below its public methods.
 #[derive(Debug)]

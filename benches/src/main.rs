@@ -203,7 +203,7 @@ fn quick_report() -> Report {
         &[workload::Name::Pair, workload::Name::Random256],
     );
     report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
-    report.bounds(&chosen(&[Heap, Uncached]), &[10, 1000, 100_000]);
+    report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
     let shared =
         [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
     let loads = [threads::Load::ChurnSmall, threads::Load::Remote];

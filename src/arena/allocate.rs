@@ -13,7 +13,7 @@ use super::{ArenaHeap, in_full, is_large, served};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::{Front, Layer};
+use crate::small::{ArenaLayer, Front};
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Allocates a block that is not large from the arena. If others have freed something, some of

@@ -37,16 +37,17 @@ use super::sync::Link;
 use crate::chunks::Trim;
 use crate::heap::Heap;
 use crate::lock::RawLock;
-use crate::profile::Profile;
+use crate::profile::{OfArena, Profile};
 use crate::provider::{BreakError, Map, NoMap, Source};
+use crate::size_class::Class;
+use crate::small::ArenaLayer;
 use crate::small::segments::{Near, Owner, UNIT, layout_of, units_for};
-use crate::small::{Class, Layer};
 
 /// The part of an arena that the front cache may keep in middling blocks.
 const MIDDLING_SHARE: usize = 8;
 
 /// The heap of an arena: its front cache has lists for middling blocks, too.
-pub(super) type ArenasHeap<B, M, P, L> = Heap<Supply<B, M, P, L>, NoMap, <P as Profile>::Arena>;
+pub(super) type ArenasHeap<B, M, P, L> = Heap<Supply<B, M, P, L>, NoMap, OfArena<P>>;
 
 /// See the module.
 ///
@@ -116,8 +117,9 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         let (inner, _) = unsafe { Self::enter(arena) };
         // Nothing is given back by moving a break: see `Source::CONTIGUOUS`.
         inner.heap.set_trim(Trim::NEVER);
+        let segments = NonNull::from(&inner.shared().map);
         // SAFETY: the heap is new, and all of its memory will be this owner's segments of the map.
-        unsafe { inner.heap.rely_on(NonNull::from(&inner.shared().map), owner) };
+        unsafe { inner.heap.layer().rely_on(segments, owner) };
         arena
     }
 

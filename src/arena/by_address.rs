@@ -9,7 +9,7 @@ use crate::checked::size_on_record;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::Layer;
+use crate::small::ArenaLayer;
 use crate::small::segments::{Owner, SegmentMap};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {

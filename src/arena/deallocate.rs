@@ -10,7 +10,7 @@ use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
 use crate::small::segments::Owner;
-use crate::small::{Front, Layer};
+use crate::small::{ArenaLayer, Front};
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Frees a block of the arena.

@@ -15,8 +15,9 @@ use crate::checked::deallocate_sent;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
+use crate::size_class::Class;
+use crate::small::Front;
 use crate::small::segments::Owner;
-use crate::small::{Class, Front};
 
 /// Of what others have freed, so many packets are taken up at a time, and so many blocks of the
 /// list behind them: at most `TAKEN_UP_AT_ONCE` blocks.

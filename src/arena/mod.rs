@@ -62,10 +62,12 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::cell::{Form, WORD};
+use crate::layer::Layer;
 use crate::lock::{RawLock, Spin};
-use crate::profile::{Profile, Usual};
+use crate::profile::{OfArena, Profile, Usual};
 use crate::provider::{FixedBreak, InitError, LateBreak, Map, NoMap, Slots, Source};
-use crate::small::{Class, Front, Layer, MIDDLING_MAX};
+use crate::size_class::Class;
+use crate::small::{Front, MIDDLING_MAX};
 
 use arena::Arena;
 use parent::Parent;
@@ -104,7 +106,7 @@ fn in_full<P: Profile>(layout: Layout) -> Layout {
 /// Returns whether an arena has a layer of small blocks.
 #[inline(always)]
 const fn has_layer<P: Profile>() -> bool {
-    <<P::Arena as Profile>::LayerOf<P::Arena> as Layer<P::Arena>>::PRESENT
+    <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
 }
 
 /// Returns the class of a layout whose blocks an arena's layer serves.

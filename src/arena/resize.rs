@@ -19,7 +19,7 @@ use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::Layer;
+use crate::small::ArenaLayer;
 use crate::small::segments::Owner;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {

@@ -30,13 +30,7 @@ pub struct SlabTally {
 
 impl Default for SlabTally {
     fn default() -> Self {
-        Self {
-            granules: [0; SLAB_CLASSES],
-            slabs: 0,
-            listed: 0,
-            empty: 0,
-            internal: 0,
-        }
+        Self { granules: [0; SLAB_CLASSES], slabs: 0, listed: 0, empty: 0, internal: 0 }
     }
 }
 
@@ -72,7 +66,12 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
             return Ok(());
         };
         if !self.is_descriptor(chunks, descriptor) {
-            return Err(Corruption { at, rule: Rule::PageMap, expected: 0, found: addr(descriptor) });
+            return Err(Corruption {
+                at,
+                rule: Rule::PageMap,
+                expected: 0,
+                found: addr(descriptor),
+            });
         }
         // SAFETY: `is_descriptor` verified that it is one.
         let slab = unsafe { descriptor.as_ref() };

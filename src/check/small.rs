@@ -12,10 +12,10 @@ use core::ptr::NonNull;
 use super::corruption::{Corruption, Rule, verify};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::chunks::{Chunks, Tuning};
+use crate::layer::{Layer, NoLayer};
 use crate::provider::Source;
-use crate::small::{
-    CLASSES, Class, Layer, NOWHERE, NoLayer, PAGE, Run, SmallBlocks, blocks_of, len_of,
-};
+use crate::size_class::{CLASSES, Class};
+use crate::small::{NOWHERE, PAGE, Run, SmallBlocks, blocks_of, len_of};
 
 /// The rules of a layer. The default is that of a layer which is not there.
 pub trait LayerRules<P: Tuning>: Layer<P> {

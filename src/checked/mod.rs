@@ -24,10 +24,10 @@ use crate::cell::{Cell, Header, WORD, copy_down};
 use crate::check::{Corruption, Rule};
 use crate::checks::Checks;
 use crate::chunks::Growth;
+use crate::layer::Layer;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
-use crate::small::Layer;
 use crate::unchecked::Unchecked;
 
 pub(crate) use record::guarded as guarded_layout;

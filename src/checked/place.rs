@@ -7,11 +7,12 @@ use super::record::{self, Guarded, freed_by_record};
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, State, WORD};
 use crate::checks::Checks;
 use crate::chunks::broken_header;
+use crate::layer::{InRun, Layer};
 use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::Map;
 use crate::request::Request;
-use crate::small::{Class, InRun, Layer};
+use crate::size_class::Class;
 use crate::unchecked::Unchecked;
 
 /// Kind of memory that a block lies in.

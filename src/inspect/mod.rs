@@ -11,9 +11,10 @@ use core::ptr::NonNull;
 use crate::cell::{Cell, WORD};
 use crate::chunks::Tuning;
 use crate::large::Large;
+use crate::layer::{Layer, NoLayer};
 use crate::size_class::Class;
 use crate::slabs::Slabs;
-use crate::small::{Layer, NoLayer, Run, SmallBlocks, blocks_of};
+use crate::small::{Run, SmallBlocks, blocks_of};
 
 pub use cells::{CellInfo, CellState, Cells};
 pub use picture::Picture;

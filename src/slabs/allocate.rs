@@ -13,13 +13,13 @@ use core::ptr::NonNull;
 use super::page_map::Reach;
 use super::slab::{self, Slab, State};
 use super::{Descriptors, GRANULE, Slabs, alignment_of};
-use crate::cell::WORD;
+use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
-use crate::small::Layer;
 
 /// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
@@ -27,17 +27,20 @@ const PAYS_SMALL: usize = 4;
 const PAYS_MEDIUM: usize = 8;
 
 /// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its
-/// length divided by this.
+/// length divided by this; by the second one if the layout is over-aligned: a cell then leaves free
+/// cells beside it that are too short for another one.
 const WASTE_PAYS: usize = 2;
+const WASTE_OF_ALIGNED_PAYS: usize = 8;
+
+/// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
+const STEPS_OF_ALIGNED: usize = 4;
 
 /// Bytes of a class that are allocated as cells before its first slab can begin.
 const CELLS_FIRST: usize = 1024;
 
-/// Number of cells of a class after which a slab is considered again.
+/// Number of cells of a class, and of over-aligned ones, after which a slab is considered again.
 const CELLS_BETWEEN: u8 = 16;
-
-/// Maximum number of steps to a slab for which the break moves.
-const STEPS_AT_ONCE: usize = 4;
+const ALIGNED_BETWEEN: u8 = 2;
 
 /// Denominator of the share of the heap that slabs on loan may take.
 const LOAN_SHARE: usize = 32;
@@ -52,6 +55,9 @@ pub(super) const fn loans_of(heap: usize) -> usize {
     heap / LOAN_SHARE
 }
 
+/// Minimum number of blocks of a slab for which there is no longer place.
+const SHORTEST: usize = 3;
+
 /// Outcome of an attempt to begin a slab.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begun {
@@ -62,9 +68,33 @@ enum Begun {
 }
 
 /// Slab that a class may have next.
+#[derive(Clone, Copy)]
 struct Next {
     blocks: usize,
     is_on_loan: bool,
+}
+
+/// Takes a cell for the next slab of a class; if there is none for a slab that pays, one for a
+/// shorter slab. Returns the cell's payload with the number of blocks.
+fn take_place<B: Source, M: Map, P: Tuning>(
+    large: &mut Large<B, M, P>,
+    class: Class,
+    next: Next,
+    growth: Growth,
+) -> Option<(NonNull<u8>, usize)> {
+    let request = |blocks| {
+        let len = slab::len_of(class, blocks) - WORD;
+        Layout::from_size_align(len, alignment_of(class)).ok().map(Request::new)
+    };
+    let Next { mut blocks, is_on_loan } = next;
+    // A slab on loan must find a place in free memory.
+    let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
+    let mut place = large.chunks.allocate(request(blocks)?, may_grow);
+    while place.is_none() && !is_on_loan && blocks / 2 >= SHORTEST {
+        blocks /= 2;
+        place = large.chunks.take(request(blocks)?);
+    }
+    Some((place?, blocks))
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -102,19 +132,12 @@ impl<P: Tuning> Slabs<P> {
         let wait = &mut self.waits[class.slab_index()];
         if *wait > 1 {
             *wait -= 1;
-        } else if self.begin_if_due(large, class, layout, Growth::Forbidden) {
+        } else if self.begin_if_due(large, class, layout, growth) {
             return self.refill(class);
         }
         let request = Request::new(layout);
         let block = match large.chunks.take(request) {
             Some(block) => Some(block),
-            // The break must move: rather for a slab than for a cell.
-            None if growth == Growth::Allowed
-                && self.owed[class.slab_index()]
-                && self.begin_as_it_moves(large, class, layout) =>
-            {
-                return self.refill(class);
-            }
             None => self.take_new(large, request, growth),
         };
         let Some(block) = block else {
@@ -191,25 +214,6 @@ impl<P: Tuning> Slabs<P> {
         Class::all_of_slabs().filter(serves).find_map(|larger| self.refill(larger))
     }
 
-    /// Begins a slab for which the break moves, if need be in several steps: a cell that came
-    /// between would take some of the memory that the break granted for the slab.
-    fn begin_as_it_moves<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        class: Class,
-        layout: Layout,
-    ) -> bool {
-        for _ in 0..STEPS_AT_ONCE {
-            if self.begin_if_due(large, class, layout, Growth::Allowed) {
-                return true;
-            }
-            if self.waits[class.slab_index()] != 1 {
-                return false;
-            }
-        }
-        false
-    }
-
     /// Begins a slab of a class, if the class may have one now. Returns whether it does.
     #[inline(never)]
     fn begin_if_due<B: Source, M: Map>(
@@ -224,13 +228,19 @@ impl<P: Tuning> Slabs<P> {
             *wait = 1 + (CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let next = self.next_slab(large, class, layout);
-        let is_earned = next.is_some();
-        let outcome = next.map_or(Begun::No, |next| self.begin(large, class, next, growth));
-        self.owed[class.slab_index()] = is_earned && outcome != Begun::Yes;
+        let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
+        if let Some(next) = self.next_slab(large, class, layout) {
+            let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };
+            for _ in 0..steps {
+                outcome = self.begin(large, class, next, growth);
+                if outcome != Begun::Soon {
+                    break;
+                }
+            }
+        }
         self.waits[class.slab_index()] = match outcome {
             Begun::Yes | Begun::Soon => 1,
-            Begun::No => 1 + CELLS_BETWEEN,
+            Begun::No => 1 + if is_aligned { ALIGNED_BETWEEN } else { CELLS_BETWEEN },
         };
         outcome == Begun::Yes
     }
@@ -248,8 +258,10 @@ impl<P: Tuning> Slabs<P> {
         let len = slab::len_of(class, blocks);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
-        let waste = Request::new(layout).usual_size().saturating_sub(size);
-        if bytes >= times * len || bytes / size * waste >= len / WASTE_PAYS {
+        let request = Request::new(layout);
+        let waste = bytes / size * request.usual_size().saturating_sub(size);
+        let share = if request.is_over_aligned() { WASTE_OF_ALIGNED_PAYS } else { WASTE_PAYS };
+        if bytes >= times * len || waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * GRANULE;
@@ -266,22 +278,17 @@ impl<P: Tuning> Slabs<P> {
         next: Next,
         growth: Growth,
     ) -> Begun {
-        let len = slab::len_of(class, next.blocks);
-        let Ok(layout) = Layout::from_size_align(len - WORD, alignment_of(class)) else {
-            return Begun::No;
-        };
         let Some(slab) = self.descriptors.take() else {
             return self.add_table(large, growth);
         };
-        // If the break moves, then for the slab: no cell may come between.
-        let Some(payload) = large.chunks.allocate(Request::new(layout), growth) else {
+        let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
                 unsafe { self.descriptors.put(slab) };
             }
             return Begun::No;
         };
-        let start = payload.addr().get();
+        let (start, len) = (payload.addr().get(), slab::len_of(class, blocks));
         let reached = self.reach(large, start, start + len, growth);
         if reached != Begun::Yes {
             if !large.chunks.has_stopped() {
@@ -295,7 +302,7 @@ impl<P: Tuning> Slabs<P> {
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
-            slab.write(Slab::begin(payload, class, next.blocks));
+            slab.write(Slab::begin(payload, class, blocks));
             self.map.set(start, len, Some(slab));
             self.insert(slab);
         }
@@ -315,8 +322,7 @@ impl<P: Tuning> Slabs<P> {
     ) -> Begun {
         let len = Descriptors::next_len(self.slabs);
         let layout = Layout::from_size_align(len, align_of::<Slab>()).ok();
-        let memory =
-            layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
+        let memory = layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
         let Some(memory) = memory else { return Begun::No };
         // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
         unsafe { self.descriptors.provide(memory, len) };

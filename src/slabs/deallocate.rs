@@ -10,15 +10,15 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::Slabs;
 use super::allocate::loans_of;
 use super::slab::{FreeList, GRANULE, Slab, State};
-use super::Slabs;
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
+use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
-use crate::small::Layer;
 
 impl<P: Tuning> Slabs<P> {
     /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
@@ -184,11 +184,7 @@ impl<P: Tuning> Slabs<P> {
     /// # Safety
     ///
     /// `at` is a listed slab, and none of its blocks is live or at hand.
-    unsafe fn release<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        at: NonNull<Slab>,
-    ) {
+    unsafe fn release<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, at: NonNull<Slab>) {
         // SAFETY: the descriptor is valid (this method's clause), and no reference to it is held
         // across a call. The granules have words, because the slab began. Nothing uses the cell.
         unsafe {

@@ -6,7 +6,7 @@ use super::slab::Slab;
 use crate::cell::WORD;
 
 /// Number of descriptors in the first table, and in the longest ones.
-const FIRST: usize = 12;
+const FIRST: usize = 6;
 const MOST: usize = 48;
 
 /// Head of a table.
@@ -63,7 +63,7 @@ impl Descriptors {
 
     /// Returns the length of the next table in bytes, if there are `slabs` slabs.
     pub(crate) fn next_len(slabs: usize) -> usize {
-        2 * WORD + (2 * slabs).clamp(FIRST, MOST) * size_of::<Slab>()
+        2 * WORD + slabs.clamp(FIRST, MOST) * size_of::<Slab>()
     }
 
     /// Takes over memory for the next table.

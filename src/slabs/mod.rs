@@ -36,11 +36,11 @@ use core::ptr::NonNull;
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::{InRun, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SLAB_CLASSES, SLAB_MAX};
-use crate::small::{InRun, Layer};
 
 pub(crate) use descriptors::Descriptors;
 pub(crate) use page_map::PageMap;
@@ -71,8 +71,6 @@ pub struct Slabs<P: Tuning> {
     /// For each class, 1 + the number of cells until it is considered whether the next slab may
     /// begin; 0: the class never had a cell.
     waits: [u8; SLAB_CLASSES],
-    /// Classes that may have a slab, for which there was no room: it comes when the break moves.
-    owed: [bool; SLAB_CLASSES],
     pub(crate) map: PageMap,
     pub(crate) descriptors: Descriptors,
     /// Number of slabs.
@@ -97,7 +95,6 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         granules: [0; SLAB_CLASSES],
         cells: [0; SLAB_CLASSES],
         waits: [0; SLAB_CLASSES],
-        owed: [false; SLAB_CLASSES],
         map: PageMap::new(),
         descriptors: Descriptors::new(),
         slabs: 0,
@@ -266,9 +263,11 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         let class = slab.class;
         let is_block = |other| slab.index_of(other).is_some();
         // SAFETY: `is_block` accepts only blocks of the slab.
-        let has = |list: &FreeList| unsafe { list.addresses(is_block) }
-            .take(usize::from(slab.total))
-            .any(|other| other == address);
+        let has = |list: &FreeList| {
+            unsafe { list.addresses(is_block) }
+                .take(usize::from(slab.total))
+                .any(|other| other == address)
+        };
         !is_block(address)
             || has(&slab.free)
             || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])
@@ -279,17 +278,14 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 }
 
-/// Returns the class in which a cell of `capacity` bytes of payload is counted: the first one whose
-/// blocks are shorter by a word at most; `None` if the cell is too long.
+/// Returns the class in which a cell of `capacity` bytes of payload is counted: the one whose blocks
+/// hold them, or the last one for a cell of its longest blocks; `None` if the cell is longer.
 #[inline(always)]
 const fn class_of_cell(capacity: usize) -> Option<Class> {
-    Class::of_capacity(capacity - WORD)
-}
-
-/// Returns the payload of the cell of a block of so many bytes, in bytes.
-const fn capacity_for(size: usize) -> usize {
-    let cell = (size + WORD).next_multiple_of(CELL_ALIGN);
-    (if cell < MIN_CELL { MIN_CELL } else { cell }) - WORD
+    if capacity > SLAB_MAX + CELL_ALIGN {
+        return None;
+    }
+    Class::of_capacity(if capacity > SLAB_MAX { SLAB_MAX } else { capacity })
 }
 
 impl<P: Tuning> Slabs<P> {
@@ -325,15 +321,13 @@ impl<P: Tuning> Slabs<P> {
         }
     }
 
-    /// Returns the number of cells that are as long as those of a class.
-    ///
-    /// Its longest and its shortest blocks can be in cells that are counted in different classes.
+    /// Returns an estimate of the number of cells of blocks of a class: of those counted there, or of
+    /// those that are as long as the cell of its longest block, whichever is more.
     fn counted(&self, class: Class) -> usize {
-        let longest = class_of_cell(capacity_for(class.size()));
-        let shortest = class_of_cell(capacity_for(class.shortest()));
-        let cells = |class: Class| usize::from(self.cells[class.slab_index()]);
-        let of_shortest = if shortest == longest { 0 } else { shortest.map_or(0, cells) };
-        longest.map_or(0, cells) + of_shortest
+        let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
+        let longest = class_of_cell(capacity).unwrap_or(class);
+        let counted = |class: Class| self.cells[class.slab_index()];
+        usize::from(counted(class).max(counted(longest)))
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.

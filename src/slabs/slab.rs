@@ -197,14 +197,7 @@ impl Slab {
 
     /// A slab of this shape that has no block yet.
     pub(crate) const fn begin(start: NonNull<u8>, class: Class, total: usize) -> Self {
-        Self {
-            left: 0,
-            class,
-            state: State::Listed,
-            total: total as u16,
-            start,
-            ..Self::ABSENT
-        }
+        Self { left: 0, class, state: State::Listed, total: total as u16, start, ..Self::ABSENT }
     }
 
     /// Returns the number of frees after which the slab is relisted, once it is full.

@@ -17,12 +17,12 @@
 //! where it goes back to.
 
 mod allocate;
+mod arena_layer;
 mod cache;
 mod deallocate;
 mod direct;
 #[deny(unsafe_code)]
 mod front;
-mod layer;
 mod medium;
 mod page_map;
 mod resize;
@@ -34,17 +34,18 @@ use core::ptr::NonNull;
 
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
+use crate::layer::{InRun, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
+use crate::size_class::{CLASSES, Class};
 
-pub use crate::size_class::{CLASSES, Class};
+pub use arena_layer::ArenaLayer;
 pub(crate) use cache::Cache;
 pub(crate) use front::{FRONTS, Front, MIDDLING_MAX};
-pub use layer::{InRun, Layer, NoLayer};
 pub(crate) use page_map::PageMap;
 pub(crate) use run::{NOWHERE, Now, PAGE, PartialRuns, Run, blocks_of, len_of};
-pub use segments::{Owner, SegmentMap};
+use segments::{Owner, SegmentMap};
 
 /// Bytes of freed small blocks that the front cache keeps at most.
 const CACHE_LIMIT: usize = 256 << 10;
@@ -270,7 +271,9 @@ unsafe impl<P: Tuning> Layer<P> for SmallBlocks<P> {
     fn take_broken(&mut self) -> Option<BrokenLink> {
         self.cache.take_broken()
     }
+}
 
+impl<P: Tuning> ArenaLayer<P> for SmallBlocks<P> {
     #[inline(always)]
     fn pop_direct(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.pop_front(layout)

@@ -139,7 +139,6 @@ const fn style(subject: subject::Name) -> (&'static str, f64) {
     use subject::Name::*;
     match subject {
         Heap => ("#d62728", 7.0),
-        Uncached => ("#ff9896", 4.5),
         Plain => ("#ff7f0e", 4.5),
         Small => ("#ffbb78", 4.5),
         Checked => ("#7f7f7f", 4.5),

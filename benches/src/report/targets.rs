@@ -9,7 +9,7 @@ use super::small_target::{Profile, SmallTarget};
 use super::system_side::Cost;
 use crate::measure::bounds::Operation;
 use crate::measure::tightness::Question;
-use crate::subject::Name::{Floor, Heap, Mimalloc, Uncached};
+use crate::subject::Name::{Floor, Heap, Mimalloc};
 use crate::workload;
 
 /// One target of the project.
@@ -159,30 +159,22 @@ fn tightness(report: &Report, targets: &mut Vec<Target>) {
 
 fn bounds(report: &Report, targets: &mut Vec<Target>) {
     let cells = report.cells();
-    for (operation, limits) in [
-        (Operation::Malloc, Some((500.0, 200.0))),
-        (Operation::Free, Some((400.0, 200.0))),
+    for (operation, limit) in [
+        (Operation::Malloc, Some(500.0)),
+        (Operation::Free, Some(400.0)),
         (Operation::Realloc, None),
     ] {
-        let max_of = |subject, cells: &[usize]| {
-            let counted = cells.iter().filter_map(|&cells| report.bound(subject, operation, cells));
+        let max_of = |cells: &[usize]| {
+            let counted = cells.iter().filter_map(|&cells| report.bound(Heap, operation, cells));
             counted
                 .filter(|bound| bound.samples > 0)
                 .map(|bound| bound.max)
                 .max()
                 .map(|max| max as f64)
         };
-        if let (Some((limit, _)), Some(max)) = (limits, max_of(Heap, &cells)) {
+        if let (Some(limit), Some(max)) = (limit, max_of(&cells)) {
             targets.push(Target::at_most(
                 format!("{operation}: worst case, instructions"),
-                max,
-                limit,
-                "",
-            ));
-        }
-        if let (Some((_, limit)), Some(max)) = (limits, max_of(Uncached, &cells)) {
-            targets.push(Target::at_most(
-                format!("{operation}: the same, cache off"),
                 max,
                 limit,
                 "",
@@ -191,11 +183,9 @@ fn bounds(report: &Report, targets: &mut Vec<Target>) {
         // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be
         // no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
-        for (subject, cache) in [(Heap, ""), (Uncached, ", cache off")] {
-            if let (Some(few), Some(many)) = (max_of(subject, &few), max_of(subject, &many)) {
-                let what = format!("{operation}: worst of many cells{cache}");
-                targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
-            }
+        if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
+            let what = format!("{operation}: worst of many cells");
+            targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
         }
     }
 }
@@ -320,7 +310,7 @@ mod tests {
     #[test]
     fn a_resize_has_no_limit_but_must_not_grow_and_what_was_not_counted_is_no_bound() {
         let of = |cells, samples, max| BoundsOf {
-            subject: Uncached,
+            subject: Heap,
             cells,
             bounds: Ok(vec![Bound {
                 operation: Operation::Realloc,
@@ -335,10 +325,7 @@ mod tests {
             bounds: vec![of(10, 1, 100), of(1000, 1, 200), of(100_000, 1, 251)],
             ..Report::default()
         };
-        assert_eq!(
-            verdicts(&report),
-            [("realloc: worst of many cells, cache off".to_owned(), false)]
-        );
+        assert_eq!(verdicts(&report), [("realloc: worst of many cells".to_owned(), false)]);
         report.bounds[2] = of(100_000, 0, 0);
         assert_eq!(verdicts(&report), []);
     }

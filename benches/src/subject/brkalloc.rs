@@ -10,10 +10,6 @@ use super::{Subject, pointer};
 /// The heap of the default profile.
 pub type Heap = Over<brkalloc::Heap<FixedBreak>>;
 
-/// The heap of the default profile without its front cache, where the time of each operation
-/// counts.
-pub type Uncached = Over<WithoutCache>;
-
 /// The heap of the profile `Plain`: every block is a cell.
 pub type Plain = Over<PlainHeap<FixedBreak>>;
 
@@ -27,75 +23,49 @@ pub type Checked = Over<CheckedHeap<FixedBreak>>;
 pub type SimpleHeap = Over<brkalloc::SimpleHeap<FixedBreak>>;
 
 /// A heap of the crate.
-pub struct Over<K: Make>(K::Made);
+pub struct Over<H>(H);
 
 /// Makes a heap.
-pub trait Make {
-    /// Type of the heap.
-    type Made: RawHeap;
-
+pub trait Make: RawHeap {
     /// Makes a heap over `brk`.
-    fn make(brk: FixedBreak) -> Self::Made;
+    fn make(brk: FixedBreak) -> Self;
 }
 
 impl Make for brkalloc::Heap<FixedBreak> {
-    type Made = Self;
-
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
     }
 }
 
-/// Makes a heap that keeps no freed blocks.
-pub struct WithoutCache;
-
-impl Make for WithoutCache {
-    type Made = brkalloc::Heap<FixedBreak>;
-
-    fn make(brk: FixedBreak) -> Self::Made {
-        let mut heap = brkalloc::Heap::new(brk);
-        heap.set_cache_limit(0);
-        heap
-    }
-}
-
 impl Make for PlainHeap<FixedBreak> {
-    type Made = Self;
-
     fn make(brk: FixedBreak) -> Self {
         Self::with_profile(brk, NoMap)
     }
 }
 
 impl Make for SmallHeap<FixedBreak> {
-    type Made = Self;
-
     fn make(brk: FixedBreak) -> Self {
         Self::with_profile(brk, NoMap)
     }
 }
 
 impl Make for CheckedHeap<FixedBreak> {
-    type Made = Self;
-
     fn make(brk: FixedBreak) -> Self {
         Self::with_profile(brk, NoMap)
     }
 }
 
 impl Make for brkalloc::SimpleHeap<FixedBreak> {
-    type Made = Self;
-
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
     }
 }
 
 // SAFETY: what `RawHeap` guarantees.
-unsafe impl<K: Make> Subject for Over<K> {
+unsafe impl<H: Make> Subject for Over<H> {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
         // SAFETY: the region is the subject's alone, as this function's own contract says.
-        Self(K::make(unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) }))
+        Self(H::make(unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) }))
     }
 
     #[inline]

@@ -146,8 +146,6 @@ pub enum Kind {
 pub enum Name {
     /// `brkalloc::Heap<FixedBreak>`.
     Heap,
-    /// `brkalloc::Heap<FixedBreak>` with its front cache off.
-    Uncached,
     /// `brkalloc::PlainHeap<FixedBreak>`.
     Plain,
     /// `brkalloc::SmallHeap<FixedBreak>`.
@@ -214,12 +212,7 @@ impl Name {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Heap
-            | Self::Uncached
-            | Self::Plain
-            | Self::Small
-            | Self::Checked
-            | Self::Simple => Kind::Ours,
+            Self::Heap | Self::Plain | Self::Small | Self::Checked | Self::Simple => Kind::Ours,
             Self::Talc | Self::Rlsf | Self::Dlmalloc | Self::LinkedList | Self::Buddy => Kind::Peer,
             Self::Floor => Kind::Floor,
             Self::Glibc | Self::Mimalloc | Self::Jemalloc => Kind::Library,
@@ -234,7 +227,6 @@ impl Name {
     pub fn visit<V: Visitor>(self, visitor: V) -> V::Output {
         match self {
             Self::Heap => visitor.visit::<brkalloc::Heap>(),
-            Self::Uncached => visitor.visit::<brkalloc::Uncached>(),
             Self::Plain => visitor.visit::<brkalloc::Plain>(),
             Self::Small => visitor.visit::<brkalloc::Small>(),
             Self::Checked => visitor.visit::<brkalloc::Checked>(),

@@ -1,4 +1,4 @@
-//! Buckets: what the documents tell of them is what runs are.
+//! Buckets: what the documents tell of them is what slabs are.
 
 use core::ptr::NonNull;
 
@@ -15,24 +15,20 @@ pub(super) const STEPS: &[Step] = &[Step {
     name: "claims::c9_buckets",
     claim: "C9",
     text: "Buckets: zones of equal cells; a request rounds up to the next bucket",
-    shown_by: "runs of 64 and of 240 bytes, and what is larger than the last bucket",
+    shown_by: "slabs of 64 bytes, and what is larger than the last bucket",
     show: buckets,
 }];
 
-/// Blocks of one size, more than two runs of one page hold beside those that were cells before the
-/// first run.
+/// Blocks of one size, more than two slabs hold beside those that were cells before the first slab.
 const MANY: usize = 300;
 
 fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
     let mut heap = Heap::new(evidence.need("a break", brk)?);
-    // Freed blocks go back to their bucket at once, so that it can be seen.
-    heap.set_cache_limit(0);
 
-    let (count, last) =
-        heap.small_requests().fold((0, 0), |(count, _), (size, _)| (count + 1, size));
+    let (count, last) = heap.block_sizes().fold((0, 0), |(count, _), size| (count + 1, size));
     evidence.say(format_args!("{count} buckets; the last is for blocks of {last} bytes"));
-    let bucket = heap.small_requests().map(|(size, _)| size).find(|size| *size >= 61).unwrap_or(0);
+    let bucket = heap.block_sizes().find(|size| *size >= 61).unwrap_or(0);
     evidence.expect("malloc(61) rounds up to the bucket of", 64, bucket);
 
     let watch = Watch::start();
@@ -47,7 +43,7 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!(
         "the first ones are cells, until a zone of its own pays for the size; then:"
     ));
-    print_runs(evidence, &heap);
+    print_slabs(evidence, &heap);
     // SAFETY: a live block.
     let usable = unsafe { heap.usable_size(blocks[MANY - 1]) };
     evidence.expect("bytes of the last block that may be used", bucket, usable);
@@ -82,13 +78,13 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn print_runs(evidence: &mut Evidence<'_>, heap: &DemoHeap<Usual>) {
+fn print_slabs(evidence: &mut Evidence<'_>, heap: &DemoHeap<Usual>) {
     heap.cells()
         .filter(|cell| matches!(cell.state, CellState::Run { .. }))
         .for_each(|cell| evidence.say(format_args!("    {cell}")));
 }
 
-/// How many runs of blocks of this size there are.
+/// Returns the number of slabs of blocks of this size.
 fn zones(heap: &DemoHeap<Usual>, size: usize) -> usize {
     heap.cells()
         .filter(

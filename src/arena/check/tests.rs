@@ -12,8 +12,9 @@ use std::vec::Vec;
 use super::*;
 use crate::arena::ArenaHeap;
 use crate::provider::FixedBreak;
+use crate::size_class::Class;
 use crate::small::segments::UNIT;
-use crate::small::{Class, PAGE, len_of};
+use crate::small::{PAGE, len_of};
 
 std::thread_local!(static SLOT: Cell<usize> = const { Cell::new(0) });
 

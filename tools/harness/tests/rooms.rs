@@ -17,17 +17,19 @@ use std::path::{Path, PathBuf};
 const VIEWS: [&str; 2] = ["check", "inspect"];
 
 /// The parts of a heap, and what they stand on.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 15] = [
     "bins",
     "cell",
     "checks",
     "chunks",
     "large",
+    "layer",
     "lock",
     "mapped",
     "misuse",
     "provider",
     "request",
+    "slabs",
     "small",
     "space",
     "unchecked",
