@@ -115,7 +115,8 @@ fn a_slab_begins_where_little_more_is_free<P: Variant>() {
     };
     let (mut heap, _) = heap_with_a_slab();
     let cells = blocks_until(&mut heap, small, 2).len() - 1;
-    let len = slabs(&heap)[1].size;
+    let last = allocate(&mut heap, small);
+    let len = slabs(&heap).into_iter().find(|slab| is_in(last, slab)).unwrap().size;
     let mut longest = 0;
     for more in (0..2 * UNIT).step_by(WORD) {
         let (mut heap, others) = heap_with_a_slab();

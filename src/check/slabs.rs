@@ -238,3 +238,6 @@ fn check_list(slab: &Slab, list: &FreeList) -> Result<usize, Corruption> {
 fn addr<T>(pointer: NonNull<T>) -> usize {
     pointer.addr().get()
 }
+
+#[cfg(test)]
+mod tests;
