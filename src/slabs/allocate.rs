@@ -254,8 +254,7 @@ impl<P: Tuning> Slabs<P> {
     ) -> Option<Next> {
         let (size, heap) = (class.size(), large.chunks.space().len());
         let in_slabs = self.granules[class.slab_index()] as usize * GRANULE;
-        let blocks = slab::blocks_of_next(class, in_slabs, heap);
-        let len = slab::len_of(class, blocks);
+        let (blocks, len) = slab::next_slab(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
         let request = Request::new(layout);

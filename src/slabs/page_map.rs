@@ -179,10 +179,17 @@ impl PageMap {
     /// The map reaches as far as their end.
     pub(crate) unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
         let Some(word) = slab.or(self.absent) else { return };
-        let first = (address / GRANULE).wrapping_sub(self.base);
-        for granule in first..first + len / GRANULE {
-            // SAFETY: the granule has a word: this method's clause.
-            unsafe { self.place(granule).write(word) };
+        let mut granule = (address / GRANULE).wrapping_sub(self.base);
+        let end = granule + len / GRANULE;
+        while granule < end {
+            // The granules of a slab are in one leaf, or in two.
+            let (leaf, end) =
+                (self.leaves[leaf_of(granule)], end.min(first_of(leaf_of(granule) + 1)));
+            for granule in granule..end {
+                // SAFETY: the granule has a word, in this leaf: this method's clause.
+                unsafe { leaf.wrapping_add(granule).write(word) };
+            }
+            granule = end;
         }
     }
 

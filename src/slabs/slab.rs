@@ -20,7 +20,7 @@ use crate::size_class::{Class, SLAB_CLASSES};
 pub(crate) const GRANULE: usize = 2048;
 
 /// Maximum number of blocks that are carved at once.
-const CARVED_AT_ONCE: usize = 32;
+const CARVED_AT_ONCE: u16 = 16;
 
 /// A slab is relisted when one block of this number is free.
 const RELISTED_AT: u16 = 16;
@@ -79,14 +79,25 @@ impl FreeList {
     /// The block has room for a link (in a checked heap, for its copy too), and nothing uses it.
     #[inline(always)]
     pub(crate) unsafe fn push<F: Form>(&mut self, block: NonNull<u8>) {
-        let link = block.cast::<Link>();
+        // SAFETY: the clauses are those of this method.
+        unsafe { Self::link::<F>(block, self.0.map(NonNull::cast)) };
+        self.0 = Some(block.cast());
+    }
+
+    /// Writes the link of a block to the next one.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`push`](FreeList::push).
+    #[inline(always)]
+    unsafe fn link<F: Form>(block: NonNull<u8>, next: Option<NonNull<u8>>) {
+        let next = next.map(NonNull::cast);
         // SAFETY: the block has room for a link, and nothing uses it: this method's clause.
-        unsafe { link.write(Link(self.0)) };
+        unsafe { block.cast::<Link>().write(Link(next)) };
         if F::CHECKED {
             // SAFETY: the block has room for the copy, too: this method's clause.
-            unsafe { link_copy::write(block, addr(self.0)) };
+            unsafe { link_copy::write(block, addr(next)) };
         }
-        self.0 = Some(link);
     }
 
     /// Compares the first block's link with its copy. If the link was overwritten, the list ends
@@ -230,17 +241,28 @@ impl Slab {
             self.left = self.carved;
             return core::mem::take(&mut self.free);
         }
-        let (first, more) =
-            (usize::from(self.carved), usize::from(self.total - self.carved).min(CARVED_AT_ONCE));
-        let mut list = FreeList::EMPTY;
-        for index in (first..first + more).rev() {
-            // SAFETY: block number `index < total` lies in the slab, has room for a link and, in a
-            // checked heap, its copy, and was never used.
-            unsafe { list.push::<F>(self.start.add(index * self.class.size())) };
+        let more = (self.total - self.carved).min(CARVED_AT_ONCE);
+        if more == 0 {
+            return FreeList::EMPTY;
         }
-        self.carved += more as u16;
-        self.left += more as u16;
-        list
+        let size = self.class.size();
+        // SAFETY: block number `carved < total` lies in the slab.
+        let first = unsafe { self.start.add(usize::from(self.carved) * size) };
+        let mut block = first;
+        for _ in 1..more {
+            // SAFETY: fewer than `more` blocks lie before this one, so another one follows it in
+            // the slab. Both have room for a link and its copy, and were never used.
+            block = unsafe {
+                let next = block.add(size);
+                FreeList::link::<F>(block, Some(next));
+                next
+            };
+        }
+        // SAFETY: the last of the blocks.
+        unsafe { FreeList::link::<F>(block, None) };
+        self.carved += more;
+        self.left += more;
+        FreeList(Some(first.cast()))
     }
 
     /// Returns the number of the block that begins at an address, if one of the carved ones does.
@@ -290,17 +312,18 @@ const LEAST: [u16; SLAB_CLASSES] = {
     least
 };
 
-/// Returns the number of blocks of the next slab of a class that has `bytes` bytes of slabs, in a
-/// heap of `heap` bytes: a slab that is longer than it must be is at most a quarter as long as they
-/// are, and at most a `LEN_SHARE`th of the heap.
-pub(crate) const fn blocks_of_next(class: Class, bytes: usize, heap: usize) -> usize {
-    let mut blocks = LEAST[class.slab_index()] as usize;
-    let mut len = len_of(class, blocks);
-    while 2 * len <= MOST && 8 * len <= bytes && 2 * len <= heap / LEN_SHARE {
-        len *= 2;
-        blocks = (len - WORD) / class.size();
+/// Returns the number of blocks and the length, in bytes, of the next slab of a class that has
+/// `bytes` bytes of slabs, in a heap of `heap` bytes: a slab that is longer than it must be is at
+/// most a quarter as long as they are, and at most a `LEN_SHARE`th of the heap.
+pub(crate) fn next_slab(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
+    let blocks = usize::from(LEAST[class.slab_index()]);
+    let (len, size) = (len_of(class, blocks), class.size());
+    let most = MOST.min(bytes / 4).min(heap / LEN_SHARE);
+    if 2 * len > most {
+        return (blocks, len);
     }
-    blocks
+    let len = len << (most / len).ilog2();
+    ((len - WORD) / size, len)
 }
 
 #[cfg(test)]
@@ -311,8 +334,8 @@ mod tests {
     fn a_slab_wastes_little() {
         for class in Class::all_of_slabs() {
             for bytes in [0, 1 << 15, 1 << 20] {
-                let blocks = blocks_of_next(class, bytes, 16 * bytes);
-                let len = len_of(class, blocks);
+                let (blocks, len) = next_slab(class, bytes, LEN_SHARE * bytes);
+                assert_eq!(len, len_of(class, blocks));
                 assert!((len - blocks * class.size()) * WASTE_SHARE <= len, "{class:?}: {len}");
                 assert_eq!(blocks, (len - WORD) / class.size(), "{class:?}");
                 assert!(blocks <= usize::from(u16::MAX));
