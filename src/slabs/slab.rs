@@ -37,7 +37,7 @@ const LEAST_ALIGNED: usize = 31;
 const PAGE: usize = 4096;
 
 /// A slab wastes at most this share of itself behind its last block, if it can.
-const WASTE_SHARE: usize = 32;
+const WASTE_SHARE: usize = 16;
 
 /// Maximum length of a slab that is longer than it must be, in bytes.
 const MOST: usize = 32 << 10;
