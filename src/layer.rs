@@ -11,20 +11,20 @@ use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
 
-/// Where in a run an address lies.
+/// Place of an address in a slab, or in a run.
 #[derive(Clone, Copy, Debug)]
 pub struct InRun {
-    /// Class of the run.
+    /// Class of the slab.
     pub(crate) class: Class,
     /// Address of the block in which the address lies, if in any.
     pub(crate) around: Option<usize>,
 }
 
-/// A layer over [`Large`] for small blocks, and for what is kept of freed cells.
+/// Layer over [`Large`] for small and medium blocks.
 ///
-/// Blocks of a class come from the layer and go back to it. All others are cells or mappings; their
-/// requests pass through the layer, which may have kept a freed cell. The default is a layer that is
-/// not there.
+/// Blocks of a class come from the layer and go back to it. All others are cells or mappings. They
+/// pass through the layer, which may give up memory for one, or keep a freed one. The default is a
+/// layer that is not there.
 ///
 /// # Safety
 ///
@@ -74,7 +74,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         None
     }
 
-    /// Takes a block of a class out of the front cache if its address is a multiple of `align`.
+    /// Takes a block of a class that is at hand, and whose address is a multiple of `align`. O(1).
     #[inline(always)]
     fn pop_aligned(&mut self, _: Class, _: usize) -> Option<NonNull<u8>> {
         None
@@ -118,7 +118,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         large.chunks.allocate(request, growth)
     }
 
-    /// Takes a cell from the top, for which the break moves up if need be and allowed.
+    /// Takes a cell from the top, after the break has moved up if necessary and allowed.
     #[inline(always)]
     fn take_unfreed<B: Source, M: Map>(
         &mut self,
@@ -185,7 +185,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     #[inline(always)]
     fn note_cell_resized(&mut self, _old: usize, _new: usize) {}
 
-    /// Returns the class of the run in which an address lies.
+    /// Returns the class of the slab in which an address lies.
     #[inline(always)]
     fn run_at(&self, _: usize) -> Option<Class> {
         None
@@ -196,18 +196,18 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         false
     }
 
-    /// Gives back everything that is kept of freed blocks.
+    /// Gives up all memory in which no block is live.
     fn flush<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) {}
 
     /// Forgets everything: the memory is no longer the heap's.
     fn forget_all(&mut self) {}
 
-    /// Returns where in a run an address lies, if in one. For a checked heap.
+    /// Returns the place of an address in a slab, if it lies in one. For a checked heap.
     fn in_run(&self, _: NonNull<u8>) -> Option<InRun> {
         None
     }
 
-    /// Returns whether a block of a run is free, or kept. For a checked heap.
+    /// Returns whether a block of a slab is free. For a checked heap.
     fn is_free_in_run(&self, _: NonNull<u8>, _: Class) -> bool {
         false
     }

@@ -6,7 +6,7 @@
 //!   ├───────────────────┤   cache lines apart, so that they do not disturb
 //!   │ inbox             │   taken over from the mailbox's list, not yet freed
 //!   │ outbox            │   blocks of others that were freed here
-//!   │ heap over Supply  │   front cache, runs, bins, top: as any heap
+//!   │ heap over Supply  │   front cache, runs, bins, top
 //!   └───────────────────┘
 //! ```
 //!

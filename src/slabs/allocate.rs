@@ -23,7 +23,7 @@ use crate::size_class::{Class, SMALL_MAX};
 
 /// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
 /// of it is little beside them. A cell of a medium block wastes less than a slab does.
-const PAYS_SMALL: usize = 4;
+const PAYS_SMALL: usize = 3;
 const PAYS_MEDIUM: usize = 8;
 
 /// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its

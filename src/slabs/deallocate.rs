@@ -63,23 +63,39 @@ impl<P: Tuning> Slabs<P> {
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
-        match slab.state {
-            State::Absent => {
-                slab.left = 1;
-                let list = core::mem::replace(&mut slab.free, FreeList::EMPTY);
-                if let Some(block) = list.0 {
-                    // SAFETY: the block was just freed, and lies in no slab.
-                    unsafe { self.free_cell(large, block.cast()) };
-                }
-            }
-            State::Full => {
-                slab.state = State::Listed;
-                slab.left = slab.carved - slab.relisted_after();
-                // SAFETY: a full slab is in no list.
-                unsafe { self.relist(large, at) };
-            }
+        if slab.state != State::Absent {
+            // SAFETY: the descriptor is one of a slab, and its counter is 0.
+            return unsafe { self.attend_slab(large, at) };
+        }
+        slab.left = 1;
+        let FreeList(block) = core::mem::replace(&mut slab.free, FreeList::EMPTY);
+        if let Some(block) = block {
+            // SAFETY: the block was just freed, and lies in no slab.
+            unsafe { self.free_cell(large, block.cast()) };
+        }
+    }
+
+    /// Lists a slab that was full, or keeps or releases one without live blocks.
+    ///
+    /// # Safety
+    ///
+    /// `at` is a slab of this heap, and its counter is 0.
+    #[inline(never)]
+    unsafe fn attend_slab<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        mut at: NonNull<Slab>,
+    ) {
+        // SAFETY: the descriptor is valid: this method's clause.
+        let slab = unsafe { at.as_mut() };
+        if slab.state == State::Full {
+            slab.state = State::Listed;
+            slab.left = slab.carved - slab.relisted_after();
+            // SAFETY: a full slab is in no list.
+            unsafe { self.relist(large, at) };
+        } else {
             // SAFETY: the slab is in its list, and has no live blocks.
-            State::Listed => unsafe { self.keep_or_release(large, at) },
+            unsafe { self.keep_or_release(large, at) };
         }
     }
 
@@ -108,23 +124,19 @@ impl<P: Tuning> Slabs<P> {
     /// # Safety
     ///
     /// `payload` is that of a valid used cell that nothing uses any more.
+    #[inline(always)]
     pub(super) unsafe fn free_counted<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         payload: NonNull<u8>,
     ) {
         // SAFETY: the cell is valid, and nothing uses it: this method's clause.
-        unsafe {
+        let may_be_due = unsafe {
             self.uncount(Cell::<P>::of_payload(payload).header().size() - WORD);
-            large.chunks.free_and_trim(payload);
-        }
-        self.settle(large);
-    }
-
-    /// Forgets everything if the heap has stopped.
-    fn settle<B: Source, M: Map>(&mut self, large: &Large<B, M, P>) {
-        if large.chunks.has_stopped() {
-            self.forget_all();
+            large.chunks.free_inline(payload)
+        };
+        if may_be_due {
+            self.trim_if_due(large);
         }
     }
 
@@ -143,7 +155,7 @@ impl<P: Tuning> Slabs<P> {
             if let Some(empty) = empty {
                 self.empty -= 1;
                 self.release(large, empty);
-                self.settle_after_release(large);
+                self.trim_if_due(large);
             }
         }
     }
@@ -168,14 +180,17 @@ impl<P: Tuning> Slabs<P> {
         }
         // SAFETY: the slab is in its list, and has no live blocks.
         unsafe { self.release(large, at) };
-        self.settle_after_release(large);
+        self.trim_if_due(large);
     }
 
-    /// Gives memory back to the provider, if that is due after a slab was released.
-    fn settle_after_release<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+    /// Gives memory back to the provider, if that is due. If the heap stops, forgets everything.
+    #[inline(never)]
+    fn trim_if_due<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         if large.chunks.may_be_due() {
             large.chunks.trim_if_due();
-            self.settle(large);
+            if large.chunks.has_stopped() {
+                self.forget_all();
+            }
         }
     }
 

@@ -144,10 +144,12 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        match self.refill(class) {
-            Some(block) => Some(block),
-            None => self.allocate_more(large, class, layout, growth),
+        if self.heads[class.slab_index()].is_some() {
+            if let Some(block) = self.refill(class) {
+                return Some(block);
+            }
         }
+        self.allocate_more(large, class, layout, growth)
     }
 
     #[inline(always)]

@@ -37,8 +37,7 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         false
     }
 
-    /// Resizes a block of a run, if it can stay, or there is a block at hand. O(1),
-    /// and the copy.
+    /// Resizes a block of a run, if it can stay, or there is a block at hand. O(1), and the copy.
     ///
     /// # Safety
     ///

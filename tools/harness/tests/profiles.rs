@@ -54,9 +54,10 @@ const PLAIN: &str = "exercise::<Usual>(); exercise_arenas::<Usual>(); \
                      exercise::<Plain>(); exercise::<Small>();";
 const CHECKED: &str = "exercise::<Checked<Usual>>(); exercise_arenas::<Checked<Usual>>();";
 
-/// Parts of names that only a checked heap's code has.
+/// Parts of names that only a checked heap's code has. (A symbol leaves out an argument that is the
+/// default: `Checked<Usual>` is `Checked`.)
 const OF_CHECKED: [&str; 3] =
-    ["brkalloc::checked::", "brkalloc::profile::Checked<", "brkalloc::checks::CheckState"];
+    ["brkalloc::checked::", "brkalloc::profile::Checked", "brkalloc::checks::CheckState"];
 
 /// Builds a program that does `what`, unoptimised, so that every function has a symbol, and returns
 /// the names of the allocator's functions in it.
