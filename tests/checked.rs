@@ -3,7 +3,9 @@
 
 use core::ptr::{NonNull, without_provenance_mut};
 
-use brkalloc::{CellInfo, CellState, Checked, FixedBreak, Heap, Locked, LockedHeap, MisuseKind, NoMap};
+use brkalloc::{
+    CellInfo, CellState, Checked, FixedBreak, Heap, Locked, LockedHeap, MisuseKind, NoMap,
+};
 
 use crate::common::case;
 use crate::common::misuse::{
@@ -131,7 +133,8 @@ fn a_pointer_to_internal_memory_is_reported<P: CheckedVariant>() {
     let mut bench = Bench::<P>::new();
     let layout = layout(1, 1);
     let block = bench.blocks_of_slab(layout)[9];
-    let slab = bench.heap.cells().find(|cell| cell.payload() == bench.slab_around(block).unwrap().0);
+    let slab =
+        bench.heap.cells().find(|cell| cell.payload() == bench.slab_around(block).unwrap().0);
     let slab = slab.unwrap();
     let CellState::Run { block_size, live, total } = slab.state else { unreachable!() };
     assert!(live < total - 1 && total * block_size < slab.payload_size());
@@ -141,7 +144,8 @@ fn a_pointer_to_internal_memory_is_reported<P: CheckedVariant>() {
         bench.heap.cells().filter(is_internal).map(|cell| cell.payload()).collect();
     assert_eq!(internal.len(), 2);
     let top = bench.heap.cells().last().unwrap().payload();
-    for address in [at_hand, last, last + block_size, internal[0], internal[1] + 2 * WORD, top + 10 * WORD]
+    for address in
+        [at_hand, last, last + block_size, internal[0], internal[1] + 2 * WORD, top + 10 * WORD]
     {
         bench.free(NonNull::new(block.as_ptr().with_addr(address)).unwrap(), layout);
         let report = the_report();

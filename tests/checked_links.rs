@@ -145,7 +145,10 @@ fn links_of_freed_blocks_are_not_followed_once_overwritten<P: CheckedVariant>() 
             let reported = reported();
             assert_eq!(reported.len(), 1, "{reported:x?}");
             let at = addr(victim_block);
-            assert_eq!(reported[0], misuse(MisuseKind::WriteAfterFree, victim_block, at, value, behind));
+            assert_eq!(
+                reported[0],
+                misuse(MisuseKind::WriteAfterFree, victim_block, at, value, behind)
+            );
             let again = freed.map(|block| taken.contains(&block));
             assert_eq!(again, [0, 1, 2].map(|index| index <= victim), "what was behind is lost");
             for block in freed[victim + 1..].iter() {

@@ -238,3 +238,21 @@ fn the_lock_passes_on_a_flush<P: Variant>() {
     heap.flush();
     assert_eq!((heap.stats().runs, heap.stats().free_cells), (0, 1));
 }
+
+/// [`Heap::reserve`] promises so, whether or not a slab is due.
+#[case(Usual, Checked<Usual>)]
+fn a_block_that_was_reserved_does_not_move_the_break<P: Variant>() {
+    for size in [16, 48, 200, 1_000, 3_000] {
+        let (mut heap, small) = (heap_of::<P>(4 << 20), layout(size, 8));
+        let mut moves = Vec::new();
+        for number in 0..1_000 {
+            heap.reserve(size).unwrap();
+            let asked = heap.provider().asked;
+            allocate(&mut heap, small);
+            if heap.provider().asked != asked {
+                moves.push(number);
+            }
+        }
+        assert_eq!(moves, [0; 0], "blocks of {size} bytes");
+    }
+}
