@@ -196,6 +196,10 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         false
     }
 
+    /// Notes that the heap has made room for a block, whose allocation must not move the break.
+    #[inline(always)]
+    fn note_reserved(&mut self) {}
+
     /// Gives up all memory in which no block is live.
     fn flush<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) {}
 

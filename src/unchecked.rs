@@ -745,6 +745,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
         // A small block that is a cell has the size of its class.
         let request = request_in_full::<P>(Self::class_of(layout), layout);
+        self.layer.note_reserved();
         if self.chunks().bins().find(request).is_some() {
             return Ok(());
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   refill ───────► the first slab of the class: its freed blocks, else some are carved
-//!   allocate_more ─► a new slab, if the class has earned one and little memory is idle
-//!                    ─► a cell of the block's own size ─► the break moves up
+//!   allocate_more ─► a new slab, if the class may have one and there is a place for it
+//!                    ─► a cell of the block's own size
+//!                    ─► the break moves up for a slab, or for a cell
 //!                    ─► (refused) all idle memory is given up; a block of a larger class
 //! ```
 
@@ -74,8 +75,8 @@ struct Next {
     is_on_loan: bool,
 }
 
-/// Takes a cell for the next slab of a class; if there is none for a slab that pays, one for a
-/// shorter slab. Returns the cell's payload with the number of blocks.
+/// Takes a cell for the next slab of a class; if there is none for a slab that pays, and the break
+/// cannot move, one for a shorter slab. Returns the cell's payload with the number of blocks.
 fn take_place<B: Source, M: Map, P: Tuning>(
     large: &mut Large<B, M, P>,
     class: Class,
@@ -132,9 +133,11 @@ impl<P: Tuning> Slabs<P> {
         let wait = &mut self.waits[class.slab_index()];
         if *wait > 1 {
             *wait -= 1;
-        } else if self.begin_if_due(large, class, layout, growth) {
+        } else if !self.is_reserved && self.begin_if_due(large, class, layout, growth) {
             return self.refill(class);
         }
+        // After a `reserve`, the next block does not move the break, not for a slab either.
+        self.is_reserved = false;
         let request = Request::new(layout);
         let block = match large.chunks.take(request) {
             Some(block) => Some(block),
@@ -236,6 +239,10 @@ impl<P: Tuning> Slabs<P> {
                 if outcome != Begun::Soon {
                     break;
                 }
+                if !self.prepare(large, growth) {
+                    outcome = Begun::No;
+                    break;
+                }
             }
         }
         self.waits[class.slab_index()] = match outcome {
@@ -268,8 +275,7 @@ impl<P: Tuning> Slabs<P> {
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 
-    /// Begins a slab of a class. One call does one step of the work: it gets a table for the
-    /// descriptor, or makes the page map reach further, or begins the slab.
+    /// Begins a slab of a class. [`Begun::Soon`]: something must be [prepared](Slabs::prepare).
     fn begin<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -277,9 +283,7 @@ impl<P: Tuning> Slabs<P> {
         next: Next,
         growth: Growth,
     ) -> Begun {
-        let Some(slab) = self.descriptors.take() else {
-            return self.add_table(large, growth);
-        };
+        let Some(slab) = self.descriptors.take() else { return Begun::Soon };
         let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
@@ -288,16 +292,14 @@ impl<P: Tuning> Slabs<P> {
             return Begun::No;
         };
         let (start, len) = (payload.addr().get(), slab::len_of(class, blocks));
-        let reached = self.reach(large, start, start + len, growth);
-        if reached != Begun::Yes {
-            if !large.chunks.has_stopped() {
-                // SAFETY: the descriptor and the cell were just taken.
-                unsafe {
-                    self.descriptors.put(slab);
-                    large.chunks.free(payload);
-                }
+        if !self.map.reaches(start, start + len) {
+            self.wanted = (start, start + len);
+            // SAFETY: the descriptor and the cell were just taken.
+            unsafe {
+                self.descriptors.put(slab);
+                large.chunks.free(payload);
             }
-            return reached;
+            return Begun::Soon;
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
@@ -313,48 +315,40 @@ impl<P: Tuning> Slabs<P> {
         Begun::Yes
     }
 
-    /// Gets a table of descriptors.
-    fn add_table<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        growth: Growth,
-    ) -> Begun {
-        let len = Descriptors::next_len(self.slabs);
-        let layout = Layout::from_size_align(len, align_of::<Slab>()).ok();
-        let memory = layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
-        let Some(memory) = memory else { return Begun::No };
-        // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
-        unsafe { self.descriptors.provide(memory, len) };
-        Begun::Soon
-    }
-
-    /// Makes the page map reach from `start` to `end`, or some way there.
-    fn reach<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        start: usize,
-        end: usize,
-        growth: Growth,
-    ) -> Begun {
-        let Some(lowest) = large.chunks.space().lowest().map(|cell| cell.addr()) else {
-            return Begun::No;
-        };
+    /// Prepares what the slab lacked that did not begin: a table of descriptors, or words of the
+    /// page map, some at a time. Returns `false` if that is not possible.
+    fn prepare<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, growth: Growth) -> bool {
+        if self.descriptors.is_out() {
+            let len = Descriptors::next_len(self.slabs);
+            let Some(memory) = take_internal(large, len, growth) else { return false };
+            // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
+            unsafe { self.descriptors.provide(memory, len) };
+            return true;
+        }
+        let (start, end) = self.wanted;
+        let lowest = large.chunks.space().lowest().map_or(start, |cell| cell.addr());
         match self.map.reach(lowest, start, end) {
-            Reach::Enough => Begun::Yes,
-            Reach::NotYet => Begun::Soon,
-            Reach::Never => Begun::No,
+            Reach::Further => true,
+            Reach::Never => false,
             Reach::NeedsLeaf(len) => {
                 if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
-                    return Begun::No;
+                    return false;
                 }
-                let layout = Layout::from_size_align(len, WORD).ok();
-                let leaf =
-                    layout.and_then(|layout| large.chunks.allocate(Request::new(layout), growth));
-                let Some(leaf) = leaf else { return Begun::No };
+                let Some(leaf) = take_internal(large, len, growth) else { return false };
                 // SAFETY: the cell is new, and holds `len` bytes.
                 unsafe { self.map.provide(leaf) };
-                Begun::Soon
+                true
             }
         }
     }
+}
+
+/// Takes a cell for `len` bytes of the heap's own.
+fn take_internal<B: Source, M: Map, P: Tuning>(
+    large: &mut Large<B, M, P>,
+    len: usize,
+    growth: Growth,
+) -> Option<NonNull<u8>> {
+    let layout = Layout::from_size_align(len, align_of::<Slab>()).ok()?;
+    large.chunks.allocate(Request::new(layout), growth)
 }

@@ -36,6 +36,11 @@ impl Descriptors {
         Self { tables: None, free: None, fresh: None, fresh_left: 0 }
     }
 
+    /// Returns `true` if there is no descriptor to take.
+    pub(crate) const fn is_out(&self) -> bool {
+        self.free.is_none() && self.fresh_left == 0
+    }
+
     /// Takes a descriptor; `None`: a table is missing. O(1).
     pub(crate) fn take(&mut self) -> Option<NonNull<Slab>> {
         if let Some(slab) = self.free {

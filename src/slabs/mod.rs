@@ -72,6 +72,10 @@ pub struct Slabs<P: Tuning> {
     /// begin; 0: the class never had a cell.
     waits: [u8; SLAB_CLASSES],
     pub(crate) map: PageMap,
+    /// The next block must not move the break: `reserve` has made room for it.
+    is_reserved: bool,
+    /// Addresses of the place for a slab that the map did not reach.
+    wanted: (usize, usize),
     pub(crate) descriptors: Descriptors,
     /// Number of slabs.
     pub(crate) slabs: usize,
@@ -96,6 +100,8 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         cells: [0; SLAB_CLASSES],
         waits: [0; SLAB_CLASSES],
         map: PageMap::new(),
+        is_reserved: false,
+        wanted: (0, 0),
         descriptors: Descriptors::new(),
         slabs: 0,
         on_loan: [false; SLAB_CLASSES],
@@ -241,6 +247,10 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
 
     fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         self.give_up(large);
+    }
+
+    fn note_reserved(&mut self) {
+        self.is_reserved = true;
     }
 
     fn forget_all(&mut self) {

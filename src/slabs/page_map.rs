@@ -51,13 +51,11 @@ pub(crate) struct PageMap {
 
 /// Result of an attempt to make the map reach further.
 pub(crate) enum Reach {
-    /// It reaches as far as necessary.
-    Enough,
-    /// It has become longer, but does not reach far enough yet.
-    NotYet,
+    /// It does.
+    Further,
     /// The next leaf is missing, and takes so many bytes.
     NeedsLeaf(usize),
-    /// It will never reach so far.
+    /// It never will.
     Never,
 }
 
@@ -116,39 +114,38 @@ impl PageMap {
         self.word_at(address).filter(|&slab| Some(slab) != self.absent)
     }
 
-    /// Makes the map reach from `start` to `end`, both addresses of the heap, whose lowest one is
-    /// `lowest`. O(1): writes at most `WORDS_AT_ONCE` words.
+    /// Returns whether all granules from `start` to `end` have a word.
+    pub(crate) const fn reaches(&self, start: usize, end: usize) -> bool {
+        start / GRANULE >= self.base && end.div_ceil(GRANULE) - self.base <= self.limit
+    }
+
+    /// Makes the map reach further towards `end`. `start` and `end` are addresses of the heap, whose
+    /// lowest one is `lowest`. O(1): writes at most `WORDS_AT_ONCE` words.
     pub(crate) fn reach(&mut self, lowest: usize, start: usize, end: usize) -> Reach {
-        if self.absent.is_none() {
+        let Some(absent) = self.absent else {
             self.base = lowest / GRANULE;
             return Reach::NeedsLeaf(len_of(0));
-        }
+        };
         if start / GRANULE < self.base {
             return Reach::Never;
         }
         let granules = end.div_ceil(GRANULE) - self.base;
         let mut budget = WORDS_AT_ONCE;
-        while self.limit < granules {
+        while self.limit < granules && budget > 0 {
             let leaf = leaf_of(self.limit);
-            let Some(absent) = self.absent else { return Reach::Never };
-            match self.leaves.get(leaf) {
-                None => return Reach::Never,
-                Some(words) if words.is_null() => return Reach::NeedsLeaf(len_of(leaf)),
-                Some(words) => {
-                    let more = (first_of(leaf + 1) - self.limit).min(budget);
-                    if more == 0 {
-                        return Reach::NotYet;
-                    }
-                    for granule in self.limit..self.limit + more {
-                        // SAFETY: the leaf is there, and has a word for the granule.
-                        unsafe { words.wrapping_add(granule).write(absent) };
-                    }
-                    self.limit += more;
-                    budget -= more;
-                }
+            let Some(words) = self.leaves.get(leaf) else { return Reach::Never };
+            if words.is_null() {
+                return Reach::NeedsLeaf(len_of(leaf));
             }
+            let more = (first_of(leaf + 1) - self.limit).min(budget);
+            for granule in self.limit..self.limit + more {
+                // SAFETY: the leaf is there, and has a word for the granule.
+                unsafe { words.wrapping_add(granule).write(absent) };
+            }
+            self.limit += more;
+            budget -= more;
         }
-        Reach::Enough
+        Reach::Further
     }
 
     /// Takes over memory for the leaf that [`reach`](PageMap::reach) misses.
