@@ -105,16 +105,17 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     }
 
     fn allocate(&mut self, layout: Layout, zeroed: bool) {
+        let slabs = self.heap.slabs();
         let before = (self.heap.map(), self.heap.brk().refused, brk_of(&mut self.heap));
         let Some(at) = self.request(layout, zeroed) else {
             self.assert_refused(layout, before.1, &before.0, before.2);
             assert_eq!(self.request(layout, zeroed), None, "{layout:?}: {AGAIN}");
             return;
         };
-        // C4: the break stays where it is if there is a free cell for the block; also if the block
-        // then is one of a slab, or the first of a new one. (A free block of a slab is no free
-        // cell: the break may move before the heap looks there.)
-        if is_certain_to_fit::<H::Profile>(&before.0, layout) {
+        // C4: the break stays where it is if there is a free cell for the block. It may move for a
+        // slab, or for what a slab needs, if no free cell is large enough for that.
+        let is_for_slab = self.heap.slabs() > slabs || self.heap.brk().refused > before.1;
+        if is_certain_to_fit::<H::Profile>(&before.0, layout) && !is_for_slab {
             assert_eq!(
                 brk_of(&mut self.heap),
                 before.2,

@@ -26,6 +26,11 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap + Sized {
     /// Every cell: address and size, and whether it is free.
     fn map(&self) -> Vec<(usize, usize, bool)>;
 
+    /// Number of slabs, and of cells for their descriptors and the page map.
+    fn slabs(&self) -> usize {
+        0
+    }
+
     /// Asserts every invariant that can be seen.
     fn verify(&self, oracle: &Oracle);
 
@@ -141,6 +146,12 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
                 (cell.address, cell.size, matches!(cell.state, CellState::Free | CellState::Top))
             })
             .collect()
+    }
+
+    fn slabs(&self) -> usize {
+        let is_of_slabs =
+            |cell: &CellInfo| matches!(cell.state, CellState::Run { .. } | CellState::Internal);
+        self.cells().filter(is_of_slabs).count()
     }
 
     fn verify(&self, oracle: &Oracle) {
