@@ -172,8 +172,11 @@ impl<P: Tuning> Slabs<P> {
         at: NonNull<Slab>,
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
-        let is_alone = unsafe { at.as_ref().next.is_none() && at.as_ref().prev.is_none() };
-        let (len, heap) = (unsafe { at.as_ref() }.len(), large.chunks.space().len());
+        let (len, is_alone) = unsafe {
+            let slab = at.as_ref();
+            (slab.len(), slab.next.is_none() && slab.prev.is_none())
+        };
+        let heap = large.chunks.space().len();
         if is_alone && len <= loans_of(heap) {
             self.empty += 1;
             return;

@@ -274,11 +274,10 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         let slab = unsafe { at.as_ref() };
         let class = slab.class;
         let is_block = |other| slab.index_of(other).is_some();
-        // SAFETY: `is_block` accepts only blocks of the slab.
         let has = |list: &FreeList| {
-            unsafe { list.addresses(is_block) }
-                .take(usize::from(slab.total))
-                .any(|other| other == address)
+            // SAFETY: `is_block` accepts only blocks of the slab.
+            let mut blocks = unsafe { list.addresses(is_block) }.take(usize::from(slab.total));
+            blocks.any(|other| other == address)
         };
         !is_block(address)
             || has(&slab.free)
