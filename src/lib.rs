@@ -123,6 +123,8 @@ mod sealed;
 mod simple;
 #[deny(unsafe_code)]
 mod size_class;
+#[deny(unsafe_code)]
+mod slab_tuning;
 mod slabs;
 mod small;
 mod space;
@@ -151,6 +153,7 @@ pub use unchecked::OutOfMemoryHook;
 #[doc(hidden)]
 pub mod inner {
     pub use crate::arena::ArenaHooks;
+    pub use crate::profile::Miniature;
     pub use crate::provider::{SlotWord, Slots, Source};
 }
 

@@ -18,6 +18,7 @@ use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
 use crate::layer::{Layer, NoLayer};
+use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
 use crate::slabs::Slabs;
 use crate::small::{ArenaLayer, SmallBlocks};
 
@@ -43,12 +44,15 @@ pub trait Profile: Tuning {
 /// small blocks are frequent, and a slab needs several pages.
 const GROWTH_STEP: usize = 64 << 10;
 
+/// Minimum distance by which a heap with miniature slabs moves the break up, in bytes.
+const MINIATURE_STEP: usize = 512;
+
 /// Defines a profile: an empty enum with the traits of each module.
 macro_rules! profile {
     (
         $(#[$doc:meta])*
         $name:ident: compact $compact:literal, $classes:ty, growth $growth:expr,
-        $layer:ident, arena $arena_layer:ident
+        $layer:ident $slabs:ty, arena $arena_layer:ident
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -68,6 +72,7 @@ macro_rules! profile {
         impl Tuning for $name {
             const GROWTH_STEP: usize = $growth;
             type Checks = NoChecks;
+            type Slabs = $slabs;
         }
 
         impl Profile for $name {
@@ -82,19 +87,26 @@ macro_rules! profile {
 
 profile! {
     /// Default profile: small and medium blocks from slabs, other blocks from cells in fine bins.
-    Usual: compact false, Fine, growth GROWTH_STEP, Slabs, arena SmallBlocks
+    Usual: compact false, Fine, growth GROWTH_STEP, Slabs UsualSlabs, arena SmallBlocks
+}
+
+profile! {
+    /// Profile for tests that run all short programs: [`Usual`] with granules of 64 bytes, and slabs
+    /// of a few blocks that begin early. It serves no other purpose.
+    #[doc(hidden)]
+    Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena SmallBlocks
 }
 
 profile! {
     /// The documents' heap: every block is a cell, and the heap coalesces a freed cell with its
     /// neighbours at once. A walk shows all of the heap's memory.
-    Plain: compact false, Fine, growth 0, NoLayer, arena NoLayer
+    Plain: compact false, Fine, growth 0, NoLayer UsualSlabs, arena NoLayer
 }
 
 profile! {
     /// Profile for small targets: [`Plain`] with coarse bins and little code. On 32-bit, the state
     /// with a lock and a [`FixedBreak`](crate::FixedBreak) has at most 128 bytes.
-    Small: compact true, Coarse, growth 0, NoLayer, arena NoLayer
+    Small: compact true, Coarse, growth 0, NoLayer UsualSlabs, arena NoLayer
 }
 
 /// Profile `P` with detection of misuse: the heap finds double frees, wrong layouts, overflows and
@@ -118,6 +130,7 @@ impl<P: Profile> Binning for Checked<P> {
 impl<P: Profile> Tuning for Checked<P> {
     const GROWTH_STEP: usize = P::GROWTH_STEP;
     type Checks = CheckState;
+    type Slabs = P::Slabs;
 }
 
 impl<P: Profile> Profile for Checked<P> {
@@ -143,6 +156,7 @@ impl<P: Profile> Binning for OfArena<P> {
 impl<P: Profile> Tuning for OfArena<P> {
     const GROWTH_STEP: usize = 0;
     type Checks = P::Checks;
+    type Slabs = P::Slabs;
 }
 
 impl<P: Profile> Profile for OfArena<P> {

@@ -15,7 +15,8 @@ use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
 use crate::size_class::{Class, SLAB_CLASSES};
-use crate::slabs::{FreeList, GRANULE, Slab, Slabs, State, alignment_of};
+use crate::slab_tuning::SlabTuning;
+use crate::slabs::{FreeList, Slab, Slabs, State, alignment_of};
 
 /// What a walk over all cells finds of slabs.
 pub struct SlabTally {
@@ -76,18 +77,19 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
         // SAFETY: `is_descriptor` verified that it is one.
         let slab = unsafe { descriptor.as_ref() };
         verify(at, Rule::RunCell, addr(slab.start), at)?;
-        verify(at, Rule::RunCell, at / alignment_of(slab.class) * alignment_of(slab.class), at)?;
-        let len = slab.len();
+        let alignment = alignment_of::<P::Slabs>(slab.class);
+        verify(at, Rule::RunCell, at / alignment * alignment, at)?;
+        let len = slab.len::<P::Slabs>();
         // What is left when a cell is split, and is too short for one, stays with it.
         if size.wrapping_sub(len) >= MIN_CELL {
             return Err(Corruption { at, rule: Rule::RunCell, expected: len, found: size });
         }
-        for granule in (at..at + len).step_by(GRANULE) {
+        for granule in (at..at + len).step_by(P::Slabs::GRANULE) {
             let found = self.map.word_at(granule).map_or(0, addr);
             verify(granule, Rule::PageMap, addr(descriptor), found)?;
         }
         tally.slabs += 1;
-        tally.granules[slab.class.slab_index()] += len / GRANULE;
+        tally.granules[slab.class.slab_index()] += len / P::Slabs::GRANULE;
         self.check_slab(chunks, descriptor, slab, tally)
     }
 
@@ -151,7 +153,7 @@ impl<P: Tuning> Slabs<P> {
                 true
             }
             State::Full => {
-                let until = usize::from(slab.relisted_after());
+                let until = usize::from(slab.relisted_after::<P::Slabs>());
                 verify(at, Rule::RunBlocks, until, free + usize::from(slab.left))?;
                 verify(at, Rule::RunBlocks, usize::from(slab.total), carved)?;
                 verify(at, Rule::RunBlocks, 1, usize::from(slab.left.min(1)))?;

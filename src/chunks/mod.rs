@@ -30,6 +30,7 @@ use core::ptr::NonNull;
 use crate::bins::{Binning, Bins};
 use crate::cell::{Cell, WORD};
 use crate::checks::Checks;
+use crate::slab_tuning::SlabTuning;
 use crate::space::{Origin, RegionError, Space};
 
 pub use allocate::Growth;
@@ -44,6 +45,9 @@ pub trait Tuning: Binning {
 
     /// State of a checked heap beside its cells: it receives the reports of misuse.
     type Checks: Checks;
+
+    /// Sizes of slabs, if small blocks come from slabs.
+    type Slabs: SlabTuning;
 }
 
 /// The cells of a heap.

@@ -71,7 +71,7 @@ impl<P: Tuning> UseOf for Slabs<P> {
         };
         CellState::Run {
             block_size: slab.class.size(),
-            live: usize::from(slab.taken()) - at_hand,
+            live: usize::from(slab.taken::<P::Slabs>()) - at_hand,
             total: usize::from(slab.total),
         }
     }

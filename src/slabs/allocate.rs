@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 
 use super::page_map::Reach;
 use super::slab::{self, Slab, State};
-use super::{Descriptors, GRANULE, Slabs, alignment_of};
+use super::{Descriptors, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
@@ -21,11 +21,7 @@ use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::request::Request;
 use crate::size_class::{Class, SMALL_MAX};
-
-/// A slab pays if the class has so many times its length in slabs and cells: then what may be unused
-/// of it is little beside them. A cell of a medium block wastes less than a slab does.
-const PAYS_SMALL: usize = 3;
-const PAYS_MEDIUM: usize = 8;
+use crate::slab_tuning::SlabTuning;
 
 /// A slab pays, too, if cells in its stead, and in that of all slabs of the class, would waste its
 /// length divided by this; by the second one if the layout is over-aligned: a cell then leaves free
@@ -36,28 +32,15 @@ const WASTE_OF_ALIGNED_PAYS: usize = 8;
 /// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
 const STEPS_OF_ALIGNED: usize = 4;
 
-/// Bytes of a class that are allocated as cells before its first slab can begin.
-const CELLS_FIRST: usize = 1024;
-
-/// Number of cells of a class, and of over-aligned ones, after which a slab is considered again.
-const CELLS_BETWEEN: u8 = 16;
-const ALIGNED_BETWEEN: u8 = 2;
-
-/// Denominator of the share of the heap that slabs on loan may take.
-const LOAN_SHARE: usize = 32;
-
 /// A leaf of the page map may always have this length, in bytes. A longer one is at most this share
 /// of the heap: where holes are large, it would describe little else.
 const LEAST_LEAF: usize = 512;
 const LEAF_SHARE: usize = 64;
 
 /// Returns the bytes that slabs on loan may take of a heap of so many bytes.
-pub(super) const fn loans_of(heap: usize) -> usize {
-    heap / LOAN_SHARE
+pub(super) const fn loans_of<S: SlabTuning>(heap: usize) -> usize {
+    heap / S::LOAN_SHARE
 }
-
-/// Minimum number of blocks of a slab for which there is no longer place.
-const SHORTEST: usize = 3;
 
 /// Outcome of an attempt to begin a slab.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,14 +67,14 @@ fn take_place<B: Source, M: Map, P: Tuning>(
     growth: Growth,
 ) -> Option<(NonNull<u8>, usize)> {
     let request = |blocks| {
-        let len = slab::len_of(class, blocks) - WORD;
-        Layout::from_size_align(len, alignment_of(class)).ok().map(Request::new)
+        let len = slab::len_of::<P::Slabs>(class, blocks) - WORD;
+        Layout::from_size_align(len, alignment_of::<P::Slabs>(class)).ok().map(Request::new)
     };
     let Next { mut blocks, is_on_loan } = next;
     // A slab on loan must find a place in free memory.
     let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
     let mut place = large.chunks.allocate(request(blocks)?, may_grow);
-    while place.is_none() && !is_on_loan && blocks / 2 >= SHORTEST {
+    while place.is_none() && !is_on_loan && blocks / 2 >= P::Slabs::SHORTEST {
         blocks /= 2;
         place = large.chunks.take(request(blocks)?);
     }
@@ -115,7 +98,7 @@ impl<P: Tuning> Slabs<P> {
                 return self.pop(class);
             }
             slab.state = State::Full;
-            slab.left = slab.relisted_after();
+            slab.left = slab.relisted_after::<P::Slabs>();
             // SAFETY: the slab is the first of the list.
             unsafe { self.remove(head) };
         }
@@ -203,7 +186,7 @@ impl<P: Tuning> Slabs<P> {
             unsafe {
                 let slab = at.as_mut();
                 if slab.state == State::Full && slab.free.0.is_some() {
-                    slab.left = slab.taken();
+                    slab.left = slab.taken::<P::Slabs>();
                     slab.state = State::Listed;
                     self.insert(at);
                 }
@@ -228,7 +211,7 @@ impl<P: Tuning> Slabs<P> {
     ) -> bool {
         let wait = &mut self.waits[class.slab_index()];
         if *wait == 0 {
-            *wait = 1 + (CELLS_FIRST / class.size()) as u8;
+            *wait = 1 + (P::Slabs::CELLS_FIRST / class.size()) as u8;
             return false;
         }
         let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
@@ -247,7 +230,9 @@ impl<P: Tuning> Slabs<P> {
         }
         self.waits[class.slab_index()] = match outcome {
             Begun::Yes | Begun::Soon => 1,
-            Begun::No => 1 + if is_aligned { ALIGNED_BETWEEN } else { CELLS_BETWEEN },
+            Begun::No => {
+                1 + if is_aligned { P::Slabs::ALIGNED_BETWEEN } else { P::Slabs::CELLS_BETWEEN }
+            }
         };
         outcome == Begun::Yes
     }
@@ -260,18 +245,18 @@ impl<P: Tuning> Slabs<P> {
         layout: Layout,
     ) -> Option<Next> {
         let (size, heap) = (class.size(), large.chunks.space().len());
-        let in_slabs = self.granules[class.slab_index()] as usize * GRANULE;
-        let (blocks, len) = slab::next_slab(class, in_slabs, heap);
+        let in_slabs = self.granules[class.slab_index()] as usize * P::Slabs::GRANULE;
+        let (blocks, len) = slab::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
-        let times = if size <= SMALL_MAX { PAYS_SMALL } else { PAYS_MEDIUM };
+        let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
         let request = Request::new(layout);
         let waste = bytes / size * request.usual_size().saturating_sub(size);
         let share = if request.is_over_aligned() { WASTE_OF_ALIGNED_PAYS } else { WASTE_PAYS };
         if bytes >= times * len || waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
-        let others = (self.loan - self.loan_of(class)) * GRANULE;
-        let is_on_loan = others + in_slabs + len <= loans_of(heap);
+        let others = (self.loan - self.loan_of(class)) * P::Slabs::GRANULE;
+        let is_on_loan = others + in_slabs + len <= loans_of::<P::Slabs>(heap);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 
@@ -291,7 +276,7 @@ impl<P: Tuning> Slabs<P> {
             }
             return Begun::No;
         };
-        let (start, len) = (payload.addr().get(), slab::len_of(class, blocks));
+        let (start, len) = (payload.addr().get(), slab::len_of::<P::Slabs>(class, blocks));
         if !self.map.reaches(start, start + len) {
             self.wanted = (start, start + len);
             // SAFETY: the descriptor and the cell were just taken.
@@ -309,7 +294,7 @@ impl<P: Tuning> Slabs<P> {
         }
         self.slabs += 1;
         self.loan -= self.loan_of(class);
-        self.granules[class.slab_index()] += (len / GRANULE) as u32;
+        self.granules[class.slab_index()] += (len / P::Slabs::GRANULE) as u32;
         self.on_loan[class.slab_index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
         Begun::Yes
@@ -319,7 +304,7 @@ impl<P: Tuning> Slabs<P> {
     /// page map, some at a time. Returns `false` if that is not possible.
     fn prepare<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, growth: Growth) -> bool {
         if self.descriptors.is_out() {
-            let len = Descriptors::next_len(self.slabs);
+            let len = Descriptors::next_len::<P::Slabs>(self.slabs);
             let Some(memory) = take_internal(large, len, growth) else { return false };
             // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
             unsafe { self.descriptors.provide(memory, len) };

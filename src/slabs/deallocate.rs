@@ -12,13 +12,14 @@ use core::ptr::NonNull;
 
 use super::Slabs;
 use super::allocate::loans_of;
-use super::slab::{FreeList, GRANULE, Slab, State};
+use super::slab::{FreeList, Slab, State};
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
+use crate::slab_tuning::SlabTuning;
 
 impl<P: Tuning> Slabs<P> {
     /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
@@ -90,7 +91,7 @@ impl<P: Tuning> Slabs<P> {
         let slab = unsafe { at.as_mut() };
         if slab.state == State::Full {
             slab.state = State::Listed;
-            slab.left = slab.carved - slab.relisted_after();
+            slab.left = slab.carved - slab.relisted_after::<P::Slabs>();
             // SAFETY: a full slab is in no list.
             unsafe { self.relist(large, at) };
         } else {
@@ -174,10 +175,10 @@ impl<P: Tuning> Slabs<P> {
         // SAFETY: the descriptor is valid: this method's clause.
         let (len, is_alone) = unsafe {
             let slab = at.as_ref();
-            (slab.len(), slab.next.is_none() && slab.prev.is_none())
+            (slab.len::<P::Slabs>(), slab.next.is_none() && slab.prev.is_none())
         };
         let heap = large.chunks.space().len();
-        if is_alone && len <= loans_of(heap) {
+        if is_alone && len <= loans_of::<P::Slabs>(heap) {
             self.empty += 1;
             return;
         }
@@ -208,12 +209,12 @@ impl<P: Tuning> Slabs<P> {
         unsafe {
             self.remove(at);
             let slab = at.as_ref();
-            let (class, start, len) = (slab.class, slab.start, slab.len());
+            let (class, start, len) = (slab.class, slab.start, slab.len::<P::Slabs>());
             self.map.set(start.addr().get(), len, None);
             self.descriptors.put(at);
             self.slabs -= 1;
             self.loan -= self.loan_of(class);
-            self.granules[class.slab_index()] -= (len / GRANULE) as u32;
+            self.granules[class.slab_index()] -= (len / P::Slabs::GRANULE) as u32;
             self.loan += self.loan_of(class);
             large.chunks.free(start);
         }

@@ -4,9 +4,9 @@ use core::ptr::NonNull;
 
 use super::slab::Slab;
 use crate::cell::WORD;
+use crate::slab_tuning::SlabTuning;
 
-/// Number of descriptors in the first table, and in the longest ones.
-const FIRST: usize = 6;
+/// Number of descriptors in the longest tables.
 const MOST: usize = 48;
 
 /// Head of a table.
@@ -67,8 +67,8 @@ impl Descriptors {
     }
 
     /// Returns the length of the next table in bytes, if there are `slabs` slabs.
-    pub(crate) fn next_len(slabs: usize) -> usize {
-        2 * WORD + slabs.clamp(FIRST, MOST) * size_of::<Slab>()
+    pub(crate) fn next_len<S: SlabTuning>(slabs: usize) -> usize {
+        2 * WORD + slabs.clamp(S::FIRST_DESCRIPTORS, MOST) * size_of::<Slab>()
     }
 
     /// Takes over memory for the next table.

@@ -44,7 +44,7 @@ use crate::size_class::{Class, SLAB_CLASSES, SLAB_MAX};
 
 pub(crate) use descriptors::Descriptors;
 pub(crate) use page_map::PageMap;
-pub(crate) use slab::{FreeList, GRANULE, Slab, State, alignment_of};
+pub(crate) use slab::{FreeList, Slab, State, alignment_of};
 
 /// Slabs of a heap.
 ///
@@ -71,7 +71,7 @@ pub struct Slabs<P: Tuning> {
     /// For each class, 1 + the number of cells until it is considered whether the next slab may
     /// begin; 0: the class never had a cell.
     waits: [u8; SLAB_CLASSES],
-    pub(crate) map: PageMap,
+    pub(crate) map: PageMap<P::Slabs>,
     /// The next block must not move the break: `reserve` has made room for it.
     is_reserved: bool,
     /// Addresses of the place for a slab that the map did not reach.

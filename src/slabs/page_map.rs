@@ -12,19 +12,15 @@
 //! stands for no slab, so that a free needs no test for it. Words are written some at a time: the
 //! limit says how far.
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::slab::{GRANULE, Slab};
+use super::slab::Slab;
 use crate::cell::WORD;
+use crate::slab_tuning::SlabTuning;
 
-/// Number of words of the first leaf.
-const FIRST: usize = 32;
-
-/// Number of leaves: enough for 8 TiB of addresses, or for all there are.
+/// Number of leaves: with the usual sizes, enough for 8 TiB of addresses, or for all there are.
 pub(crate) const LEAVES: usize = if usize::BITS == 64 { 27 } else { 17 };
-
-/// Maximum number of words that are written at once.
-const WORDS_AT_ONCE: usize = 128;
 
 /// Word of the map.
 type Word = NonNull<Slab>;
@@ -37,7 +33,7 @@ type Word = NonNull<Slab>;
 /// * the word of a granule of a slab leads to the slab's descriptor, any other word to `absent`
 /// * every leaf is the payload of a used cell; leaves are there from the first up to some last one
 #[derive(Debug)]
-pub(crate) struct PageMap {
+pub(crate) struct PageMap<S> {
     /// Number of the first granule.
     base: usize,
     /// Number of granules that have a word.
@@ -47,6 +43,7 @@ pub(crate) struct PageMap {
     leaves: [*mut Word; LEAVES],
     /// Descriptor that stands for no slab, in the first leaf.
     absent: Option<NonNull<Slab>>,
+    sizes: PhantomData<fn() -> S>,
 }
 
 /// Result of an attempt to make the map reach further.
@@ -61,35 +58,36 @@ pub(crate) enum Reach {
 
 /// Returns the number of the leaf of a granule, which is a distance from the base.
 #[inline(always)]
-const fn leaf_of(granule: usize) -> usize {
-    (granule + FIRST).ilog2() as usize - FIRST.ilog2() as usize
+const fn leaf_of<S: SlabTuning>(granule: usize) -> usize {
+    (granule + S::FIRST_WORDS).ilog2() as usize - S::FIRST_WORDS.ilog2() as usize
 }
 
 /// Returns the first granule of a leaf.
-const fn first_of(leaf: usize) -> usize {
-    (FIRST << leaf) - FIRST
+const fn first_of<S: SlabTuning>(leaf: usize) -> usize {
+    (S::FIRST_WORDS << leaf) - S::FIRST_WORDS
 }
 
 /// Returns the number of words of a leaf.
-const fn words_of(leaf: usize) -> usize {
-    FIRST << leaf
+const fn words_of<S: SlabTuning>(leaf: usize) -> usize {
+    S::FIRST_WORDS << leaf
 }
 
 /// Returns the length of a leaf in bytes. The first one has the descriptor of no slab, too.
-pub(crate) const fn len_of(leaf: usize) -> usize {
-    words_of(leaf) * WORD + if leaf == 0 { size_of::<Slab>() } else { 0 }
+pub(crate) const fn len_of<S: SlabTuning>(leaf: usize) -> usize {
+    words_of::<S>(leaf) * WORD + if leaf == 0 { size_of::<Slab>() } else { 0 }
 }
 
-impl PageMap {
+impl<S: SlabTuning> PageMap<S> {
     pub(crate) const fn new() -> Self {
-        Self { base: 0, limit: 0, leaves: [core::ptr::null_mut(); LEAVES], absent: None }
+        let leaves = [core::ptr::null_mut(); LEAVES];
+        Self { base: 0, limit: 0, leaves, absent: None, sizes: PhantomData }
     }
 
     /// Returns the descriptor of the slab in which an address lies, or the one that stands for no
     /// slab; `None` beyond the limit. O(1).
     #[inline(always)]
     pub(crate) fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
-        let granule = (address / GRANULE).wrapping_sub(self.base);
+        let granule = (address / S::GRANULE).wrapping_sub(self.base);
         if granule >= self.limit {
             return None;
         }
@@ -102,8 +100,8 @@ impl PageMap {
     fn place(&self, granule: usize) -> *mut Word {
         // SAFETY: a caller asks for no granule beyond the limit, which `LEAVES` covers.
         let leaf = unsafe {
-            core::hint::assert_unchecked(granule <= usize::MAX / GRANULE);
-            *self.leaves.get_unchecked(leaf_of(granule))
+            core::hint::assert_unchecked(granule <= usize::MAX / S::GRANULE);
+            *self.leaves.get_unchecked(leaf_of::<S>(granule))
         };
         leaf.wrapping_add(granule)
     }
@@ -116,28 +114,28 @@ impl PageMap {
 
     /// Returns whether all granules from `start` to `end` have a word.
     pub(crate) const fn reaches(&self, start: usize, end: usize) -> bool {
-        start / GRANULE >= self.base && end.div_ceil(GRANULE) - self.base <= self.limit
+        start / S::GRANULE >= self.base && end.div_ceil(S::GRANULE) - self.base <= self.limit
     }
 
     /// Makes the map reach further towards `end`. `start` and `end` are addresses of the heap, whose
     /// lowest one is `lowest`. O(1): writes at most `WORDS_AT_ONCE` words.
     pub(crate) fn reach(&mut self, lowest: usize, start: usize, end: usize) -> Reach {
         let Some(absent) = self.absent else {
-            self.base = lowest / GRANULE;
-            return Reach::NeedsLeaf(len_of(0));
+            self.base = lowest / S::GRANULE;
+            return Reach::NeedsLeaf(len_of::<S>(0));
         };
-        if start / GRANULE < self.base {
+        if start / S::GRANULE < self.base {
             return Reach::Never;
         }
-        let granules = end.div_ceil(GRANULE) - self.base;
-        let mut budget = WORDS_AT_ONCE;
+        let granules = end.div_ceil(S::GRANULE) - self.base;
+        let mut budget = S::WORDS_AT_ONCE;
         while self.limit < granules && budget > 0 {
-            let leaf = leaf_of(self.limit);
+            let leaf = leaf_of::<S>(self.limit);
             let Some(words) = self.leaves.get(leaf) else { return Reach::Never };
             if words.is_null() {
-                return Reach::NeedsLeaf(len_of(leaf));
+                return Reach::NeedsLeaf(len_of::<S>(leaf));
             }
-            let more = (first_of(leaf + 1) - self.limit).min(budget);
+            let more = (first_of::<S>(leaf + 1) - self.limit).min(budget);
             for granule in self.limit..self.limit + more {
                 // SAFETY: the leaf is there, and has a word for the granule.
                 unsafe { words.wrapping_add(granule).write(absent) };
@@ -155,7 +153,7 @@ impl PageMap {
     /// `memory` is as long as `reach` says, aligned for a word, and the map's until it gives it
     /// back.
     pub(crate) unsafe fn provide(&mut self, memory: NonNull<u8>) {
-        let leaf = leaf_of(self.limit);
+        let leaf = leaf_of::<S>(self.limit);
         let mut words = memory;
         if leaf == 0 {
             let absent = memory.cast::<Slab>();
@@ -166,7 +164,7 @@ impl PageMap {
             };
             self.absent = Some(absent);
         }
-        self.leaves[leaf] = words.cast::<Word>().as_ptr().wrapping_sub(first_of(leaf));
+        self.leaves[leaf] = words.cast::<Word>().as_ptr().wrapping_sub(first_of::<S>(leaf));
     }
 
     /// Writes the words of the `len` bytes from `address` on: they lead to `slab`, or to no slab.
@@ -176,12 +174,14 @@ impl PageMap {
     /// The map reaches as far as their end.
     pub(crate) unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
         let Some(word) = slab.or(self.absent) else { return };
-        let mut granule = (address / GRANULE).wrapping_sub(self.base);
-        let end = granule + len / GRANULE;
+        let mut granule = (address / S::GRANULE).wrapping_sub(self.base);
+        let end = granule + len / S::GRANULE;
         while granule < end {
             // The granules of a slab are in one leaf, or in two.
-            let (leaf, end) =
-                (self.leaves[leaf_of(granule)], end.min(first_of(leaf_of(granule) + 1)));
+            let (leaf, end) = (
+                self.leaves[leaf_of::<S>(granule)],
+                end.min(first_of::<S>(leaf_of::<S>(granule) + 1)),
+            );
             for granule in granule..end {
                 // SAFETY: the granule has a word, in this leaf: this method's clause.
                 unsafe { leaf.wrapping_add(granule).write(word) };
@@ -196,7 +196,7 @@ impl PageMap {
         let last = (1..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null());
         let leaf = core::mem::replace(&mut self.leaves[last.unwrap_or(0)], core::ptr::null_mut());
         match last {
-            Some(last) => NonNull::new(leaf.wrapping_add(first_of(last))).map(NonNull::cast),
+            Some(last) => NonNull::new(leaf.wrapping_add(first_of::<S>(last))).map(NonNull::cast),
             None => self.absent.take().map(NonNull::cast),
         }
     }
@@ -210,9 +210,12 @@ impl PageMap {
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
         let later = self.leaves.iter().enumerate().skip(1).filter(|(_, leaf)| !leaf.is_null());
         let later = later.filter_map(|(index, leaf)| {
-            Some((NonNull::new(leaf.wrapping_add(first_of(index)))?.cast(), len_of(index)))
+            Some((
+                NonNull::new(leaf.wrapping_add(first_of::<S>(index)))?.cast(),
+                len_of::<S>(index),
+            ))
         });
-        self.absent.map(|absent| (absent.cast(), len_of(0))).into_iter().chain(later)
+        self.absent.map(|absent| (absent.cast(), len_of::<S>(0))).into_iter().chain(later)
     }
 
     /// Returns the descriptor that stands for no slab.
@@ -227,7 +230,7 @@ impl PageMap {
 
     /// Returns the descriptor of the slab that begins with a granule, by its number.
     pub(crate) fn slab_of(&self, granule: usize) -> Option<NonNull<Slab>> {
-        let address = (self.base + granule) * GRANULE;
+        let address = (self.base + granule) * S::GRANULE;
         let begins = |slab: &NonNull<Slab>| {
             // SAFETY: words of the map lead to valid descriptors: the type's invariant.
             unsafe { slab.as_ref() }.start.addr().get() == address
@@ -237,6 +240,6 @@ impl PageMap {
 
     /// Returns the addresses of the granules that have a word.
     pub(crate) fn granules(&self) -> impl Iterator<Item = usize> {
-        (self.base..self.base + self.limit).map(|granule| granule * GRANULE)
+        (self.base..self.base + self.limit).map(|granule| granule * S::GRANULE)
     }
 }

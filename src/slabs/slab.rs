@@ -10,40 +10,14 @@
 //!             └── free        None┘                 the descriptor lies elsewhere: descriptors.rs
 //! ```
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use crate::cell::{Form, WORD};
+use crate::chunks::Tuning;
 use crate::link_copy::{self, BrokenLink};
-use crate::size_class::{Class, SLAB_CLASSES};
-
-/// Unit of addresses that the page map describes, in bytes: a slab begins at a multiple of it.
-pub(crate) const GRANULE: usize = 2048;
-
-/// Maximum number of blocks that are carved at once.
-const CARVED_AT_ONCE: u16 = 16;
-
-/// A slab is relisted when one block of this number is free.
-const RELISTED_AT: u16 = 16;
-
-/// Minimum number of blocks in a slab of small, and of medium, blocks.
-const LEAST_SMALL: usize = 8;
-const LEAST_MEDIUM: usize = 4;
-
-/// Blocks that are aligned to their size lose a whole block to the header of the next cell. A slab
-/// of them has at least this number, unless memory is short.
-const LEAST_ALIGNED: usize = 31;
-
-/// Blocks from this size on, aligned to their size, count as pages.
-const PAGE: usize = 4096;
-
-/// A slab wastes at most this share of itself behind its last block, if it can.
-const WASTE_SHARE: usize = 16;
-
-/// Maximum length of a slab that is longer than it must be, in bytes.
-const MOST: usize = 32 << 10;
-
-/// Denominator of the share of the heap that a slab may take which is longer than it must be.
-const LEN_SHARE: usize = 256;
+use crate::size_class::{CLASSES, Class, SIZES, SLAB_CLASSES};
+use crate::slab_tuning::SlabTuning;
 
 /// Link in a free block to the block that was freed before it.
 #[derive(Debug)]
@@ -212,15 +186,15 @@ impl Slab {
     }
 
     /// Returns the number of frees after which the slab is relisted, once it is full.
-    pub(crate) const fn relisted_after(&self) -> u16 {
-        let blocks = self.carved / RELISTED_AT;
+    pub(crate) const fn relisted_after<S: SlabTuning>(&self) -> u16 {
+        let blocks = self.carved / S::RELISTED_AT;
         if blocks == 0 { 1 } else { blocks }
     }
 
     /// Returns the number of blocks that are not in the slab's own list, and are carved.
-    pub(crate) const fn taken(&self) -> u16 {
+    pub(crate) const fn taken<S: SlabTuning>(&self) -> u16 {
         match self.state {
-            State::Full => self.carved - (self.relisted_after() - self.left),
+            State::Full => self.carved - (self.relisted_after::<S>() - self.left),
             State::Listed | State::Absent => self.left,
         }
     }
@@ -236,12 +210,12 @@ impl Slab {
     /// # Safety
     ///
     /// The slab is listed, and its memory is the heap's.
-    pub(crate) unsafe fn take<F: Form>(&mut self) -> FreeList {
+    pub(crate) unsafe fn take<P: Tuning>(&mut self) -> FreeList {
         if self.free.0.is_some() {
             self.left = self.carved;
             return core::mem::take(&mut self.free);
         }
-        let more = (self.total - self.carved).min(CARVED_AT_ONCE);
+        let more = (self.total - self.carved).min(P::Slabs::CARVED_AT_ONCE);
         if more == 0 {
             return FreeList::EMPTY;
         }
@@ -254,12 +228,12 @@ impl Slab {
             // the slab. Both have room for a link and its copy, and were never used.
             block = unsafe {
                 let next = block.add(size);
-                FreeList::link::<F>(block, Some(next));
+                FreeList::link::<P>(block, Some(next));
                 next
             };
         }
         // SAFETY: the last of the blocks.
-        unsafe { FreeList::link::<F>(block, None) };
+        unsafe { FreeList::link::<P>(block, None) };
         self.carved += more;
         self.left += more;
         FreeList(Some(first.cast()))
@@ -273,52 +247,57 @@ impl Slab {
     }
 
     /// Returns the length of the slab, in bytes: whole granules, with the header of the next cell.
-    pub(crate) const fn len(&self) -> usize {
-        len_of(self.class, self.total as usize)
+    pub(crate) const fn len<S: SlabTuning>(&self) -> usize {
+        len_of::<S>(self.class, self.total as usize)
     }
 }
 
 /// Returns the length of a slab of `total` blocks, in bytes.
-pub(crate) const fn len_of(class: Class, total: usize) -> usize {
-    (total * class.size() + WORD).next_multiple_of(GRANULE)
+pub(crate) const fn len_of<S: SlabTuning>(class: Class, total: usize) -> usize {
+    (total * class.size() + WORD).next_multiple_of(S::GRANULE)
 }
 
 /// Returns the alignment of a slab, in bytes.
-pub(crate) const fn alignment_of(class: Class) -> usize {
+pub(crate) const fn alignment_of<S: SlabTuning>(class: Class) -> usize {
     let alignment = class.alignment();
-    if alignment > GRANULE { alignment } else { GRANULE }
+    if alignment > S::GRANULE { alignment } else { S::GRANULE }
 }
 
-/// Returns the number of blocks of the shortest slab of each class that wastes little.
-const LEAST: [u16; SLAB_CLASSES] = {
-    let mut least = [0; SLAB_CLASSES];
-    let mut index = 0;
-    while index < SLAB_CLASSES {
-        let size = crate::size_class::SIZES[index] as usize;
-        let blocks = if size >= PAGE {
-            LEAST_ALIGNED
-        } else if index < crate::size_class::CLASSES {
-            LEAST_SMALL
-        } else {
-            LEAST_MEDIUM
-        };
-        let mut len = (blocks * size + WORD).next_multiple_of(GRANULE);
-        while (len - WORD) % size + WORD > len / WASTE_SHARE {
-            len += GRANULE;
+/// The shortest slabs of a profile.
+struct Least<S>(PhantomData<S>);
+
+impl<S: SlabTuning> Least<S> {
+    /// Number of blocks of the shortest slab of each class that wastes little.
+    const BLOCKS: [u16; SLAB_CLASSES] = {
+        let mut least = [0; SLAB_CLASSES];
+        let mut index = 0;
+        while index < SLAB_CLASSES {
+            let size = SIZES[index] as usize;
+            let blocks = if size >= S::PAGE {
+                S::LEAST_ALIGNED
+            } else if index < CLASSES {
+                S::LEAST_SMALL
+            } else {
+                S::LEAST_MEDIUM
+            };
+            let mut len = (blocks * size + WORD).next_multiple_of(S::GRANULE);
+            while (len - WORD) % size + WORD > len / S::WASTE_SHARE {
+                len += S::GRANULE;
+            }
+            least[index] = ((len - WORD) / size) as u16;
+            index += 1;
         }
-        least[index] = ((len - WORD) / size) as u16;
-        index += 1;
-    }
-    least
-};
+        least
+    };
+}
 
 /// Returns the number of blocks and the length, in bytes, of the next slab of a class that has
 /// `bytes` bytes of slabs, in a heap of `heap` bytes: a slab that is longer than it must be is at
 /// most a quarter as long as they are, and at most a `LEN_SHARE`th of the heap.
-pub(crate) fn next_slab(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
-    let blocks = usize::from(LEAST[class.slab_index()]);
-    let (len, size) = (len_of(class, blocks), class.size());
-    let most = MOST.min(bytes / 4).min(heap / LEN_SHARE);
+pub(crate) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
+    let blocks = usize::from(Least::<S>::BLOCKS[class.slab_index()]);
+    let (len, size) = (len_of::<S>(class, blocks), class.size());
+    let most = S::MOST.min(bytes / 4).min(heap / S::LEN_SHARE);
     if 2 * len > most {
         return (blocks, len);
     }
@@ -329,18 +308,24 @@ pub(crate) fn next_slab(class: Class, bytes: usize, heap: usize) -> (usize, usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
+
+    fn assert_that_slabs_waste_little<S: SlabTuning>() {
+        for class in Class::all_of_slabs() {
+            for bytes in [0, 1 << 15, 1 << 20] {
+                let (blocks, len) = next_slab::<S>(class, bytes, S::LEN_SHARE * bytes);
+                assert_eq!(len, len_of::<S>(class, blocks));
+                assert!((len - blocks * class.size()) * S::WASTE_SHARE <= len, "{class:?}: {len}");
+                assert_eq!(blocks, (len - WORD) / class.size(), "{class:?}");
+                assert!(blocks <= usize::from(u16::MAX));
+                assert!(blocks >= S::LEAST_MEDIUM);
+            }
+        }
+    }
 
     #[test]
     fn a_slab_wastes_little() {
-        for class in Class::all_of_slabs() {
-            for bytes in [0, 1 << 15, 1 << 20] {
-                let (blocks, len) = next_slab(class, bytes, LEN_SHARE * bytes);
-                assert_eq!(len, len_of(class, blocks));
-                assert!((len - blocks * class.size()) * WASTE_SHARE <= len, "{class:?}: {len}");
-                assert_eq!(blocks, (len - WORD) / class.size(), "{class:?}");
-                assert!(blocks <= usize::from(u16::MAX));
-                assert!(blocks >= LEAST_MEDIUM);
-            }
-        }
+        assert_that_slabs_waste_little::<UsualSlabs>();
+        assert_that_slabs_waste_little::<MiniatureSlabs>();
     }
 }

@@ -13,6 +13,7 @@ use crate::heap::Heap;
 use crate::profile::Usual;
 use crate::provider::FixedBreak;
 use crate::size_class::SLAB_MAX;
+use crate::slab_tuning::UsualSlabs;
 use crate::slabs::Descriptors;
 
 /// A heap with cells of 40 bytes, then three slabs of such blocks.
@@ -29,6 +30,8 @@ struct Victim {
     /// A block that is a cell in use.
     cell: NonNull<u8>,
 }
+
+const GRANULE: usize = UsualSlabs::GRANULE;
 
 const LAYOUT: Layout = Layout::new::<[u64; 5]>();
 
@@ -157,7 +160,7 @@ fn a_leaf_in_a_cell_that_is_too_short_is_found() {
 #[test]
 fn a_table_in_the_wrong_place_is_found() {
     let (mut victim, outside) = (Victim::new(), outside());
-    let len = Descriptors::next_len(0);
+    let len = Descriptors::next_len::<UsualSlabs>(0);
     // SAFETY: the memory is that long.
     unsafe { victim.heap.layer().descriptors.provide(outside, len) };
     victim.assert_reported(addr(outside), Rule::Leaf, usize::MAX, 0);
@@ -261,7 +264,7 @@ fn a_cell_where_a_slab_should_be_is_found() {
         let header = cell.header();
         cell.write_used(header.size() - cut, header.is_prev_used());
         cell.offset(header.size() - cut).write_used(cut, true);
-        (victim.slab(0).len(), header.size())
+        (victim.slab(0).len::<UsualSlabs>(), header.size())
     };
     victim.assert_reported(addr(start), Rule::RunCell, len, size - cut);
 }
@@ -323,7 +326,7 @@ fn a_slab_whose_blocks_are_miscounted_is_found() {
 
     // One that counts as full.
     let mut victim = Victim::new();
-    let (at, until) = (victim.at(1), usize::from(victim.slab(1).relisted_after()));
+    let (at, until) = (victim.at(1), usize::from(victim.slab(1).relisted_after::<UsualSlabs>()));
     victim.change(1, |slab| slab.left += 1);
     victim.assert_reported(at, Rule::RunBlocks, until, until + 1);
     victim.change(1, |slab| slab.left -= 1);

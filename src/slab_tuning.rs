@@ -1,0 +1,125 @@
+//! Sizes of slabs, and of what describes them, as a profile chooses them. Constants only.
+
+use core::fmt::Debug;
+
+/// Sizes of slabs: the part of a profile that `slabs/` knows.
+pub trait SlabTuning: Debug {
+    /// Unit of addresses that the page map describes, in bytes: a power of two. A slab begins at a
+    /// multiple of it.
+    const GRANULE: usize;
+
+    /// Maximum number of blocks that are carved at once.
+    const CARVED_AT_ONCE: u16;
+
+    /// A slab is relisted when one block of this number is free.
+    const RELISTED_AT: u16;
+
+    /// Minimum number of blocks in a slab of small blocks.
+    const LEAST_SMALL: usize;
+
+    /// Minimum number of blocks in a slab of medium blocks.
+    const LEAST_MEDIUM: usize;
+
+    /// Minimum number of blocks in a slab of pages, unless memory is short. Blocks that are aligned
+    /// to their size lose a whole block to the header of the next cell.
+    const LEAST_ALIGNED: usize;
+
+    /// Minimum size of a block that counts as a page, in bytes.
+    const PAGE: usize;
+
+    /// Denominator of the share of itself that a slab wastes behind its last block, if it can.
+    const WASTE_SHARE: usize;
+
+    /// Maximum length of a slab that is longer than it must be, in bytes.
+    const MOST: usize;
+
+    /// Denominator of the share of the heap that a slab may take which is longer than it must be.
+    const LEN_SHARE: usize;
+
+    /// Minimum number of blocks of a slab for which there is no longer place.
+    const SHORTEST: usize;
+
+    /// A slab of small blocks pays if the class has this many times its length in slabs and cells.
+    const PAYS_SMALL: usize;
+
+    /// A slab of medium blocks pays if the class has this many times its length in slabs and cells.
+    const PAYS_MEDIUM: usize;
+
+    /// Bytes of a class that are allocated as cells before its first slab can begin.
+    const CELLS_FIRST: usize;
+
+    /// Number of cells of a class after which a slab is considered again.
+    const CELLS_BETWEEN: u8;
+
+    /// Number of over-aligned cells of a class after which a slab is considered again.
+    const ALIGNED_BETWEEN: u8;
+
+    /// Denominator of the share of the heap that slabs on loan may take.
+    const LOAN_SHARE: usize;
+
+    /// Number of words of the first leaf of the page map: a power of two.
+    const FIRST_WORDS: usize;
+
+    /// Maximum number of words of the page map that are written at once.
+    const WORDS_AT_ONCE: usize;
+
+    /// Number of descriptors in the first table.
+    const FIRST_DESCRIPTORS: usize;
+}
+
+/// Slabs that are worth their memory in heaps of all sizes.
+#[derive(Debug)]
+pub enum UsualSlabs {}
+
+impl SlabTuning for UsualSlabs {
+    const GRANULE: usize = 2048;
+    const CARVED_AT_ONCE: u16 = 16;
+    const RELISTED_AT: u16 = 16;
+    const LEAST_SMALL: usize = 8;
+    const LEAST_MEDIUM: usize = 4;
+    const LEAST_ALIGNED: usize = 31;
+    const PAGE: usize = 4096;
+    const WASTE_SHARE: usize = 16;
+    const MOST: usize = 32 << 10;
+    const LEN_SHARE: usize = 256;
+    const SHORTEST: usize = 3;
+    // A slab that pays is little beside the class, and so is what may be unused of it. A cell of a
+    // medium block wastes less than a slab does.
+    const PAYS_SMALL: usize = 3;
+    const PAYS_MEDIUM: usize = 8;
+    const CELLS_FIRST: usize = 1024;
+    const CELLS_BETWEEN: u8 = 16;
+    const ALIGNED_BETWEEN: u8 = 2;
+    const LOAN_SHARE: usize = 32;
+    const FIRST_WORDS: usize = 32;
+    const WORDS_AT_ONCE: usize = 128;
+    const FIRST_DESCRIPTORS: usize = 6;
+}
+
+/// Slabs of a few blocks that begin early, for tests of all short programs: a heap of a
+/// few KiB reaches every state of a slab within some operations.
+#[derive(Debug)]
+pub enum MiniatureSlabs {}
+
+impl SlabTuning for MiniatureSlabs {
+    const GRANULE: usize = 64;
+    const CARVED_AT_ONCE: u16 = 2;
+    const RELISTED_AT: u16 = 2;
+    const LEAST_SMALL: usize = 3;
+    const LEAST_MEDIUM: usize = 2;
+    const LEAST_ALIGNED: usize = 3;
+    const PAGE: usize = 256;
+    const WASTE_SHARE: usize = 4;
+    const MOST: usize = 512;
+    const LEN_SHARE: usize = 4;
+    const SHORTEST: usize = 1;
+    const PAYS_SMALL: usize = 1;
+    const PAYS_MEDIUM: usize = 1;
+    const CELLS_FIRST: usize = 0;
+    const CELLS_BETWEEN: u8 = 1;
+    const ALIGNED_BETWEEN: u8 = 1;
+    const LOAN_SHARE: usize = 4;
+    const FIRST_WORDS: usize = 4;
+    const WORDS_AT_ONCE: usize = 8;
+    const FIRST_DESCRIPTORS: usize = 2;
+}
