@@ -44,7 +44,15 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
             verify(at, Rule::Leaf, len, len.min(room_from(chunks, at)))
         })?;
         let Some(absent) = self.map.absent() else { return Ok(()) };
-        // SAFETY: the first leaf lies in the heap, as verified before.
+        if !self.is_descriptor(chunks, absent) {
+            return Err(Corruption {
+                at: addr(absent),
+                rule: Rule::PageMap,
+                expected: 0,
+                found: 0,
+            });
+        }
+        // SAFETY: `is_descriptor` verified that it is one.
         let absent = unsafe { absent.as_ref() };
         let is_sound = absent.state == State::Absent && absent.left == 1 && absent.free.0.is_none();
         verify(self.map.absent().map_or(0, addr), Rule::PageMap, 1, usize::from(is_sound))
@@ -100,7 +108,8 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
         tally: &SlabTally,
     ) -> Result<(), Corruption> {
         verify(at, Rule::Leaves, self.internal(chunks).count(), tally.internal)?;
-        let words = self.map.granules().filter(|&granule| self.map.slab_at(granule).is_some());
+        let granules = (0..).map_while(|number| self.map.granule(number));
+        let words = granules.filter(|&granule| self.map.slab_at(granule).is_some());
         verify(at, Rule::PageMap, tally.granules.iter().sum(), words.count())?;
         verify(at, Rule::Runs, self.slabs, tally.slabs)?;
         verify(at, Rule::EmptyRun, self.empty, tally.empty)?;
@@ -120,12 +129,12 @@ impl<P: Tuning> Slabs<P> {
     fn internal<B>(&self, chunks: &Chunks<B, P>) -> impl Iterator<Item = (NonNull<u8>, usize)> {
         let is_table = |memory: NonNull<u8>| room_from(chunks, addr(memory)) >= 2 * WORD;
         // SAFETY: `is_table` accepts only memory of the heap, as long as a head.
-        self.map.leaves().chain(unsafe { self.descriptors.tables(is_table) })
+        self.map.parts().chain(unsafe { self.descriptors.tables(is_table) })
     }
 
     /// Returns `true` if a word of the map leads to a descriptor of a table.
     fn is_descriptor<B>(&self, chunks: &Chunks<B, P>, descriptor: NonNull<Slab>) -> bool {
-        let mut tables = self.internal(chunks).skip(self.map.leaves().count());
+        let mut tables = self.internal(chunks).skip(self.map.parts().count());
         tables.any(|(table, len)| {
             let offset = addr(descriptor).wrapping_sub(addr(table) + 2 * WORD);
             offset < len.saturating_sub(2 * WORD) && offset % size_of::<Slab>() == 0

@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 
 use super::page_map::Reach;
 use super::slab::{self, Slab, State};
-use super::{Descriptors, Slabs, alignment_of};
+use super::{Descriptors, PageMap, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
@@ -179,8 +179,10 @@ impl<P: Tuning> Slabs<P> {
 
     /// Lists every slab that counts as full although a few blocks of it are free. O(granules).
     fn list_full_slabs(&mut self) {
-        for granule in 0..self.map.len() {
-            let Some(mut at) = self.map.slab_of(granule) else { continue };
+        let mut number = 0;
+        while let Some(granule) = self.map.granule(number) {
+            number += 1;
+            let Some(mut at) = self.map.slab_from(granule) else { continue };
             // SAFETY: the descriptor of a slab is valid, and no reference to it is held across a
             // call. A full slab is in no list.
             unsafe {
@@ -311,17 +313,35 @@ impl<P: Tuning> Slabs<P> {
             return true;
         }
         let (start, end) = self.wanted;
-        let lowest = large.chunks.space().lowest().map_or(start, |cell| cell.addr());
-        match self.map.reach(lowest, start, end) {
+        let region = |address: usize| {
+            let mut regions = large.chunks.space().regions();
+            regions.find(|region| (region.start..region.end).contains(&address))
+        };
+        if self.map.absent().is_none() {
+            let lowest = large.chunks.space().lowest().map_or(start, |cell| cell.addr());
+            let Some(absent) = self.descriptors.take() else { return false };
+            // SAFETY: there is no map, and the descriptor was just taken.
+            unsafe { self.map.begin(lowest, absent) };
+        }
+        let longest = LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE);
+        match self.map.reach(start, end, longest) {
             Reach::Further => true,
             Reach::Never => false,
             Reach::NeedsLeaf(len) => {
-                if len > LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE) {
-                    return false;
-                }
                 let Some(leaf) = take_internal(large, len, growth) else { return false };
                 // SAFETY: the cell is new, and holds `len` bytes.
-                unsafe { self.map.provide(leaf) };
+                unsafe { self.map.provide_leaf(start, leaf) };
+                matches!(self.map.reach(start, end, longest), Reach::Further)
+            }
+            Reach::NeedsWindow => {
+                let Some(from) = region(start).map(|region| region.start) else { return false };
+                if !self.map.may_have_window(from) {
+                    return false;
+                }
+                let len = PageMap::<P::Slabs>::WINDOW_LEN;
+                let Some(window) = take_internal(large, len, growth) else { return false };
+                // SAFETY: the cell is new, and holds `len` bytes.
+                unsafe { self.map.provide_window(from, window) };
                 true
             }
         }

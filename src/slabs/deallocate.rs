@@ -34,10 +34,45 @@ impl<P: Tuning> Slabs<P> {
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        let Some(mut at) = self.map.word_at(block.addr().get()) else {
+        match self.map.word_in_first(block.addr().get()) {
+            // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
+            Some(at) => unsafe { self.push_to(large, at, block) },
+            // SAFETY: the clauses are those of this method.
+            None => unsafe { self.push_beyond(large, block) },
+        }
+    }
+
+    /// Frees a block that the first window of the map does not reach.
+    ///
+    /// # Safety
+    ///
+    /// The clause of [`push`](Slabs::push).
+    #[inline(never)]
+    unsafe fn push_beyond<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        block: NonNull<u8>,
+    ) {
+        match self.map.word_in_others(block.addr().get()) {
+            // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
+            Some(at) => unsafe { self.push_to(large, at, block) },
             // SAFETY: the block lies in no slab, because the map does not reach it.
-            return unsafe { self.free_cell(large, block) };
-        };
+            None => unsafe { self.free_cell(large, block) },
+        }
+    }
+
+    /// Frees a block to the slab in which it lies, or to the descriptor that stands for no slab.
+    ///
+    /// # Safety
+    ///
+    /// The clause of [`push`](Slabs::push); the map has `at` for the block's address.
+    #[inline(always)]
+    unsafe fn push_to<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        mut at: NonNull<Slab>,
+        block: NonNull<u8>,
+    ) {
         // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
         let slab = unsafe { at.as_mut() };
         // SAFETY: nothing uses the block (this method's clause), and every block has room for a
@@ -249,8 +284,8 @@ impl<P: Tuning> Slabs<P> {
         if self.slabs > 0 {
             return;
         }
-        while let Some(memory) = self.map.take_leaf().or_else(|| self.descriptors.take_table()) {
-            // SAFETY: a leaf, and a table, is a used cell, which nothing uses any more.
+        while let Some(memory) = self.map.take_part().or_else(|| self.descriptors.take_table()) {
+            // SAFETY: a part of the map, and a table, is a used cell that nothing uses any more.
             unsafe { large.chunks.free(memory) };
         }
     }

@@ -242,7 +242,7 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 
     fn is_internal(&self, payload: NonNull<u8>) -> bool {
-        self.map.is_leaf(payload) || self.descriptors.is_table(payload)
+        self.map.is_part(payload) || self.descriptors.is_table(payload)
     }
 
     fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {

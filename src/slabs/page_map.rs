@@ -5,14 +5,19 @@
 //!   ▼
 //!   ├ leaf 0 ┼────── leaf 1 ─────┼─────────────── leaf 2 ─ ─ ─ ─ ─ ─ ─┐ limit     no slab here
 //!     32 words 64                  128                                ▼
+//!   └──────────────────────────────── a window ───────────────────────┘
 //! ```
 //!
-//! Each leaf is twice as long as the one before, so the map grows without a copy, and a look-up is a
-//! difference, a `bsr` and two loads. A word leads to the descriptor of a slab, or to the one that
+//! Each leaf is twice as long as the one before, so a window grows without a copy, and a look-up is
+//! a difference, a `bsr` and two loads. A word leads to the descriptor of a slab, or to the one that
 //! stands for no slab, so that a free needs no test for it. Words are written some at a time: the
 //! limit says how far.
+//!
+//! Regions that lie far apart, or below the first one, have windows of their own. The longest is
+//! looked at first, the others only for a block that it does not reach.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use super::slab::Slab;
@@ -25,15 +30,17 @@ pub(crate) const LEAVES: usize = if usize::BITS == 64 { 27 } else { 17 };
 /// Word of the map.
 type Word = NonNull<Slab>;
 
-/// Page map of a heap.
+/// Maximum number of windows.
+const WINDOWS: usize = 8;
+
+/// Words of the granules from a base on.
 ///
 /// # Invariants
 ///
-/// * the granules from `base` up to `limit` have a word, in a leaf; there are no slabs elsewhere
-/// * the word of a granule of a slab leads to the slab's descriptor, any other word to `absent`
+/// * the granules from `base` up to `limit` have a word, in a leaf
 /// * every leaf is the payload of a used cell; leaves are there from the first up to some last one
 #[derive(Debug)]
-pub(crate) struct PageMap<S> {
+struct Window<S> {
     /// Number of the first granule.
     base: usize,
     /// Number of granules that have a word.
@@ -41,17 +48,40 @@ pub(crate) struct PageMap<S> {
     /// Where each leaf would begin if it had a word for every granule from the base on; null: it is
     /// not there.
     leaves: [*mut Word; LEAVES],
-    /// Descriptor that stands for no slab, in the first leaf.
-    absent: Option<NonNull<Slab>>,
     sizes: PhantomData<fn() -> S>,
+}
+
+/// Window beside the first one, in a cell.
+#[derive(Debug)]
+struct Other<S> {
+    window: Window<S>,
+    next: Option<NonNull<Other<S>>>,
+}
+
+/// Page map of a heap.
+///
+/// # Invariants
+///
+/// * a granule has at most one word; there are no slabs where there is none
+/// * the word of a granule of a slab leads to the slab's descriptor, any other word to `absent`
+/// * no window reaches further than the first
+/// * every other window is the payload of a used cell
+#[derive(Debug)]
+pub(crate) struct PageMap<S> {
+    first: Window<S>,
+    others: Option<NonNull<Other<S>>>,
+    /// Descriptor that stands for no slab; `None`: there is no map.
+    absent: Option<NonNull<Slab>>,
 }
 
 /// Result of an attempt to make the map reach further.
 pub(crate) enum Reach {
     /// It does.
     Further,
-    /// The next leaf is missing, and takes so many bytes.
+    /// The next leaf of the window is missing, and takes so many bytes.
     NeedsLeaf(usize),
+    /// Another window is missing.
+    NeedsWindow,
     /// It never will.
     Never,
 }
@@ -72,150 +102,292 @@ const fn words_of<S: SlabTuning>(leaf: usize) -> usize {
     S::FIRST_WORDS << leaf
 }
 
-/// Returns the length of a leaf in bytes. The first one has the descriptor of no slab, too.
+/// Returns the length of a leaf in bytes.
 pub(crate) const fn len_of<S: SlabTuning>(leaf: usize) -> usize {
-    words_of::<S>(leaf) * WORD + if leaf == 0 { size_of::<Slab>() } else { 0 }
+    words_of::<S>(leaf) * WORD
 }
 
-impl<S: SlabTuning> PageMap<S> {
-    pub(crate) const fn new() -> Self {
+impl<S: SlabTuning> Window<S> {
+    const fn new(base: usize) -> Self {
         let leaves = [core::ptr::null_mut(); LEAVES];
-        Self { base: 0, limit: 0, leaves, absent: None, sizes: PhantomData }
+        Self { base, limit: 0, leaves, sizes: PhantomData }
     }
 
-    /// Returns the descriptor of the slab in which an address lies, or the one that stands for no
-    /// slab; `None` beyond the limit. O(1).
+    /// Returns the word of an address. O(1).
     #[inline(always)]
-    pub(crate) fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
+    fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
         let granule = (address / S::GRANULE).wrapping_sub(self.base);
         if granule >= self.limit {
             return None;
         }
-        // SAFETY: the granule has a word: the type's invariant.
-        Some(unsafe { self.place(granule).read() })
-    }
-
-    /// Returns the place of a granule's word. Only a granule with a leaf has one.
-    #[inline(always)]
-    fn place(&self, granule: usize) -> *mut Word {
-        // SAFETY: a caller asks for no granule beyond the limit, which `LEAVES` covers.
-        let leaf = unsafe {
+        // SAFETY: a granule below the limit has a word, in a leaf that `LEAVES` covers: the type's
+        // invariant.
+        Some(unsafe {
             core::hint::assert_unchecked(granule <= usize::MAX / S::GRANULE);
-            *self.leaves.get_unchecked(leaf_of::<S>(granule))
-        };
-        leaf.wrapping_add(granule)
-    }
-
-    /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(1).
-    #[inline(always)]
-    pub(crate) fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.word_at(address).filter(|&slab| Some(slab) != self.absent)
+            let leaf = *self.leaves.get_unchecked(leaf_of::<S>(granule));
+            leaf.wrapping_add(granule).read()
+        })
     }
 
     /// Returns whether all granules from `start` to `end` have a word.
-    pub(crate) const fn reaches(&self, start: usize, end: usize) -> bool {
+    const fn reaches(&self, start: usize, end: usize) -> bool {
         start / S::GRANULE >= self.base && end.div_ceil(S::GRANULE) - self.base <= self.limit
     }
 
-    /// Makes the map reach further towards `end`. `start` and `end` are addresses of the heap, whose
-    /// lowest one is `lowest`. O(1): writes at most `WORDS_AT_ONCE` words.
-    pub(crate) fn reach(&mut self, lowest: usize, start: usize, end: usize) -> Reach {
-        let Some(absent) = self.absent else {
-            self.base = lowest / S::GRANULE;
-            return Reach::NeedsLeaf(len_of::<S>(0));
-        };
-        if start / S::GRANULE < self.base {
-            return Reach::Never;
+    /// Writes the words of granules, by their distance from the base.
+    ///
+    /// # Safety
+    ///
+    /// The leaves of the granules are there.
+    unsafe fn write(&mut self, granules: Range<usize>, word: Word) {
+        let mut first = granules.start;
+        while first < granules.end {
+            let leaf = leaf_of::<S>(first);
+            let end = granules.end.min(first_of::<S>(leaf + 1));
+            for granule in first..end {
+                // SAFETY: the leaf is there (this method's clause), and has a word for the granule.
+                unsafe { self.leaves[leaf].wrapping_add(granule).write(word) };
+            }
+            first = end;
         }
-        let granules = end.div_ceil(S::GRANULE) - self.base;
+    }
+
+    /// Makes the window reach further towards granule `end`. O(1): writes at most `WORDS_AT_ONCE`
+    /// words.
+    fn reach(&mut self, end: usize, absent: Word) -> Reach {
         let mut budget = S::WORDS_AT_ONCE;
-        while self.limit < granules && budget > 0 {
+        while self.base + self.limit < end && budget > 0 {
             let leaf = leaf_of::<S>(self.limit);
             let Some(words) = self.leaves.get(leaf) else { return Reach::Never };
             if words.is_null() {
                 return Reach::NeedsLeaf(len_of::<S>(leaf));
             }
             let more = (first_of::<S>(leaf + 1) - self.limit).min(budget);
-            for granule in self.limit..self.limit + more {
-                // SAFETY: the leaf is there, and has a word for the granule.
-                unsafe { words.wrapping_add(granule).write(absent) };
-            }
+            // SAFETY: the leaf is there.
+            unsafe { self.write(self.limit..self.limit + more, absent) };
             self.limit += more;
             budget -= more;
         }
         Reach::Further
     }
 
-    /// Takes over memory for the leaf that [`reach`](PageMap::reach) misses.
+    /// Takes the last leaf out.
+    fn take_leaf(&mut self) -> Option<NonNull<u8>> {
+        self.limit = 0;
+        let last = (0..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null())?;
+        let leaf = core::mem::replace(&mut self.leaves[last], core::ptr::null_mut());
+        NonNull::new(leaf.wrapping_add(first_of::<S>(last))).map(NonNull::cast)
+    }
+
+    /// Returns the payload of each leaf, and its length in bytes.
+    fn leaves(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let leaves = self.leaves.iter().enumerate().filter(|(_, leaf)| !leaf.is_null());
+        leaves.filter_map(|(index, leaf)| {
+            let first = leaf.wrapping_add(first_of::<S>(index));
+            Some((NonNull::new(first)?.cast(), len_of::<S>(index)))
+        })
+    }
+}
+
+impl<S: SlabTuning> PageMap<S> {
+    pub(crate) const fn new() -> Self {
+        Self { first: Window::new(0), others: None, absent: None }
+    }
+
+    /// Returns the descriptor of the slab in which an address lies, or the one that stands for no
+    /// slab; `None` where the first window does not reach. O(1).
+    #[inline(always)]
+    pub(crate) fn word_in_first(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.first.word_at(address)
+    }
+
+    /// The same, for all windows. O(windows).
+    #[inline(always)]
+    pub(crate) fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.first.word_at(address).or_else(|| self.word_in_others(address))
+    }
+
+    /// The same, for all windows but the first.
+    #[cold]
+    pub(crate) fn word_in_others(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.others().find_map(|window| window.word_at(address))
+    }
+
+    /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(windows).
+    #[inline(always)]
+    pub(crate) fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.word_at(address).filter(|&slab| Some(slab) != self.absent)
+    }
+
+    /// Returns the windows beside the first.
+    fn others(&self) -> impl Iterator<Item = &Window<S>> {
+        let mut next = self.others;
+        core::iter::from_fn(move || {
+            // SAFETY: windows in the list were written by `provide_window`, and change only through
+            // an exclusive reference to the map.
+            let other = unsafe { next?.as_ref() };
+            next = other.next;
+            Some(&other.window)
+        })
+    }
+
+    /// Returns the windows, the first one first.
+    fn windows(&self) -> impl Iterator<Item = &Window<S>> {
+        core::iter::once(&self.first).chain(self.others())
+    }
+
+    /// Returns the window with a number.
+    fn window_mut(&mut self, number: usize) -> Option<&mut Window<S>> {
+        let Some(mut before) = number.checked_sub(1) else { return Some(&mut self.first) };
+        let mut other = self.others;
+        while before > 0 {
+            // SAFETY: windows in the list were written by `provide_window`.
+            other = unsafe { other?.as_ref() }.next;
+            before -= 1;
+        }
+        // SAFETY: as before; the map is borrowed exclusively.
+        other.map(|mut other| &mut unsafe { other.as_mut() }.window)
+    }
+
+    /// Returns the number of the window that a slab at `start` belongs to: of those that begin below
+    /// it, the one that begins highest.
+    fn window_of(&self, start: usize) -> Option<usize> {
+        let windows = self.windows().enumerate();
+        let below = windows.filter(|(_, window)| window.base <= start / S::GRANULE);
+        below.max_by_key(|(_, window)| window.base).map(|(number, _)| number)
+    }
+
+    /// Returns whether all granules from `start` to `end` have a word.
+    pub(crate) fn reaches(&self, start: usize, end: usize) -> bool {
+        self.absent.is_some() && self.windows().any(|window| window.reaches(start, end))
+    }
+
+    /// Begins the map of a heap whose lowest address is `lowest`.
+    ///
+    /// # Safety
+    ///
+    /// There is no map. `absent` is a descriptor that nothing uses as long as there is one.
+    pub(crate) unsafe fn begin(&mut self, lowest: usize, absent: NonNull<Slab>) {
+        // SAFETY: nothing uses the descriptor: this method's clause.
+        unsafe { absent.write(Slab::ABSENT) };
+        self.absent = Some(absent);
+        self.first = Window::new(lowest / S::GRANULE);
+    }
+
+    /// Makes the map reach further from `start`, the place of a slab, towards `end`. A window takes
+    /// leaves of at most `longest` bytes; beyond, a region has a window of its own. O(windows):
+    /// writes at most `WORDS_AT_ONCE` words.
+    pub(crate) fn reach(&mut self, start: usize, end: usize, longest: usize) -> Reach {
+        let Some(absent) = self.absent else { return Reach::Never };
+        let Some(number) = self.window_of(start) else { return Reach::NeedsWindow };
+        let end = end.div_ceil(S::GRANULE);
+        let is_others = |window: &Window<S>| (start / S::GRANULE + 1..end).contains(&window.base);
+        if self.windows().any(is_others) {
+            return Reach::Never;
+        }
+        let Some(window) = self.window_mut(number) else { return Reach::Never };
+        let answer = match window.reach(end, absent) {
+            Reach::NeedsLeaf(len) if len > longest => Reach::NeedsWindow,
+            answer => answer,
+        };
+        let limit = window.limit;
+        if limit > self.first.limit {
+            self.make_first(number);
+        }
+        answer
+    }
+
+    /// Exchanges a window with the first one.
+    fn make_first(&mut self, number: usize) {
+        let Some(window) = self.window_mut(number) else { return };
+        let longest = core::mem::replace(window, Window::new(0));
+        let first = core::mem::replace(&mut self.first, longest);
+        if let Some(window) = self.window_mut(number) {
+            *window = first;
+        }
+    }
+
+    /// Takes over memory for the leaf that [`reach`](PageMap::reach) misses for a slab at `start`.
     ///
     /// # Safety
     ///
     /// `memory` is as long as `reach` says, aligned for a word, and the map's until it gives it
     /// back.
-    pub(crate) unsafe fn provide(&mut self, memory: NonNull<u8>) {
-        let leaf = leaf_of::<S>(self.limit);
-        let mut words = memory;
-        if leaf == 0 {
-            let absent = memory.cast::<Slab>();
-            // SAFETY: the first leaf has room for the descriptor: `len_of`.
-            words = unsafe {
-                absent.write(Slab::ABSENT);
-                absent.add(1).cast()
-            };
-            self.absent = Some(absent);
-        }
-        self.leaves[leaf] = words.cast::<Word>().as_ptr().wrapping_sub(first_of::<S>(leaf));
+    pub(crate) unsafe fn provide_leaf(&mut self, start: usize, memory: NonNull<u8>) {
+        let window = self.window_of(start).and_then(|number| self.window_mut(number));
+        let Some(window) = window else { return };
+        let leaf = leaf_of::<S>(window.limit);
+        window.leaves[leaf] = memory.cast::<Word>().as_ptr().wrapping_sub(first_of::<S>(leaf));
+    }
+
+    /// Length of the memory for another window, in bytes.
+    pub(crate) const WINDOW_LEN: usize = size_of::<Other<S>>();
+
+    /// Returns whether there may be another window from `start` on.
+    pub(crate) fn may_have_window(&self, start: usize) -> bool {
+        let base = start / S::GRANULE;
+        self.windows().count() < WINDOWS
+            && !self
+                .windows()
+                .any(|window| (window.base..=window.base + window.limit).contains(&base))
+    }
+
+    /// Takes over memory for another window, which begins at `start`.
+    ///
+    /// # Safety
+    ///
+    /// `memory` has `WINDOW_LEN` bytes, is aligned for a word, and the map's until it gives it back.
+    pub(crate) unsafe fn provide_window(&mut self, start: usize, memory: NonNull<u8>) {
+        let other = memory.cast::<Other<S>>();
+        let window = Window::new(start / S::GRANULE);
+        // SAFETY: the memory holds a window: this method's clause.
+        unsafe { other.write(Other { window, next: self.others }) };
+        self.others = Some(other);
     }
 
     /// Writes the words of the `len` bytes from `address` on: they lead to `slab`, or to no slab.
     ///
     /// # Safety
     ///
-    /// The map reaches as far as their end.
+    /// The map reaches from their start to their end.
     pub(crate) unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
         let Some(word) = slab.or(self.absent) else { return };
-        let mut granule = (address / S::GRANULE).wrapping_sub(self.base);
-        let end = granule + len / S::GRANULE;
-        while granule < end {
-            // The granules of a slab are in one leaf, or in two.
-            let (leaf, end) = (
-                self.leaves[leaf_of::<S>(granule)],
-                end.min(first_of::<S>(leaf_of::<S>(granule) + 1)),
-            );
-            for granule in granule..end {
-                // SAFETY: the granule has a word, in this leaf: this method's clause.
-                unsafe { leaf.wrapping_add(granule).write(word) };
-            }
-            granule = end;
+        let window = self.window_of(address).and_then(|number| self.window_mut(number));
+        let Some(window) = window else { return };
+        let first = address / S::GRANULE - window.base;
+        // SAFETY: the granules have words, in this window: this method's clause.
+        unsafe { window.write(first..first + len / S::GRANULE, word) };
+    }
+
+    /// Takes a leaf or a window out: there is no slab. `None`: there is no map any more.
+    pub(crate) fn take_part(&mut self) -> Option<NonNull<u8>> {
+        self.absent = None;
+        let Some(mut other) = self.others else { return self.first.take_leaf() };
+        // SAFETY: windows in the list were written by `provide_window`; the map is borrowed
+        // exclusively.
+        let part = unsafe { other.as_mut() };
+        let leaf = part.window.take_leaf();
+        if leaf.is_none() {
+            self.others = part.next;
         }
+        leaf.or(Some(other.cast()))
     }
 
-    /// Takes a leaf out: there is no slab. The first one comes last.
-    pub(crate) fn take_leaf(&mut self) -> Option<NonNull<u8>> {
-        self.limit = 0;
-        let last = (1..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null());
-        let leaf = core::mem::replace(&mut self.leaves[last.unwrap_or(0)], core::ptr::null_mut());
-        match last {
-            Some(last) => NonNull::new(leaf.wrapping_add(first_of::<S>(last))).map(NonNull::cast),
-            None => self.absent.take().map(NonNull::cast),
-        }
+    /// Returns whether a payload is that of a leaf or a window.
+    pub(crate) fn is_part(&self, payload: NonNull<u8>) -> bool {
+        self.parts().any(|(part, _)| part == payload)
     }
 
-    /// Returns whether a payload is that of a leaf.
-    pub(crate) fn is_leaf(&self, payload: NonNull<u8>) -> bool {
-        self.leaves().any(|(leaf, _)| leaf == payload)
-    }
-
-    /// Returns the payload of each leaf, and its length in bytes.
-    pub(crate) fn leaves(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
-        let later = self.leaves.iter().enumerate().skip(1).filter(|(_, leaf)| !leaf.is_null());
-        let later = later.filter_map(|(index, leaf)| {
-            Some((
-                NonNull::new(leaf.wrapping_add(first_of::<S>(index)))?.cast(),
-                len_of::<S>(index),
-            ))
+    /// Returns the payload of each leaf and each window, and its length in bytes.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let mut next = self.others;
+        let windows = core::iter::from_fn(move || {
+            let other = next?;
+            // SAFETY: windows in the list were written by `provide_window`.
+            next = unsafe { other.as_ref() }.next;
+            Some((other.cast(), Self::WINDOW_LEN))
         });
-        self.absent.map(|absent| (absent.cast(), len_of::<S>(0))).into_iter().chain(later)
+        windows.chain(self.windows().flat_map(Window::leaves))
     }
 
     /// Returns the descriptor that stands for no slab.
@@ -223,23 +395,23 @@ impl<S: SlabTuning> PageMap<S> {
         self.absent
     }
 
-    /// Returns the number of granules that have a word.
-    pub(crate) const fn len(&self) -> usize {
-        self.limit
+    /// Returns the address of the granule with a number, of those that have a word.
+    pub(crate) fn granule(&self, mut number: usize) -> Option<usize> {
+        for window in self.windows() {
+            if number < window.limit {
+                return Some((window.base + number) * S::GRANULE);
+            }
+            number -= window.limit;
+        }
+        None
     }
 
-    /// Returns the descriptor of the slab that begins with a granule, by its number.
-    pub(crate) fn slab_of(&self, granule: usize) -> Option<NonNull<Slab>> {
-        let address = (self.base + granule) * S::GRANULE;
+    /// Returns the descriptor of the slab that begins at an address.
+    pub(crate) fn slab_from(&self, address: usize) -> Option<NonNull<Slab>> {
         let begins = |slab: &NonNull<Slab>| {
             // SAFETY: words of the map lead to valid descriptors: the type's invariant.
             unsafe { slab.as_ref() }.start.addr().get() == address
         };
         self.slab_at(address).filter(begins)
-    }
-
-    /// Returns the addresses of the granules that have a word.
-    pub(crate) fn granules(&self) -> impl Iterator<Item = usize> {
-        (self.base..self.base + self.limit).map(|granule| granule * S::GRANULE)
     }
 }

@@ -130,18 +130,20 @@ fn list_at(block: NonNull<u8>, address: usize) -> FreeList {
 #[test]
 fn a_leaf_in_the_wrong_place_is_found() {
     let (mut victim, outside) = (Victim::new(), outside());
+    let at = addr(victim.cell);
     // SAFETY: no address of the leaf is looked up.
-    unsafe { victim.heap.layer().map.provide(outside) };
-    let (_, len) = victim.layer().map.leaves().last().unwrap();
+    unsafe { victim.heap.layer().map.provide_leaf(at, outside) };
+    let (_, len) = victim.layer().map.parts().last().unwrap();
     victim.assert_reported(addr(outside), Rule::Leaf, len, 0);
 
     // Inside the payload of a cell, but not the payload itself.
     let mut victim = Victim::new();
+    let at = addr(victim.cell);
     let internal = victim.layer().internal(victim.heap.chunks()).count();
     // SAFETY: inside the block.
     let inside = unsafe { victim.long_cell().add(CELL_ALIGN) };
     // SAFETY: no address of the leaf is looked up.
-    unsafe { victim.heap.layer().map.provide(inside) };
+    unsafe { victim.heap.layer().map.provide_leaf(at, inside) };
     victim.assert_reported(victim.first(), Rule::Leaves, internal + 1, internal);
 }
 
@@ -150,8 +152,8 @@ fn a_leaf_in_a_cell_that_is_too_short_is_found() {
     let mut victim = Victim::new();
     let cell = victim.cell;
     // SAFETY: no address of the leaf is looked up.
-    unsafe { victim.heap.layer().map.provide(cell) };
-    let (_, len) = victim.layer().map.leaves().last().unwrap();
+    unsafe { victim.heap.layer().map.provide_leaf(addr(cell), cell) };
+    let (_, len) = victim.layer().map.parts().last().unwrap();
     // SAFETY: the payload of a used cell.
     let found = unsafe { Cell::<Usual>::of_payload(cell).header() }.size() - WORD;
     victim.assert_reported(addr(cell), Rule::Leaf, len, found);
@@ -166,6 +168,7 @@ fn a_table_in_the_wrong_place_is_found() {
     victim.assert_reported(addr(outside), Rule::Leaf, usize::MAX, 0);
 
     let mut victim = Victim::new();
+    let at = addr(victim.cell);
     let internal = victim.layer().internal(victim.heap.chunks()).count();
     // SAFETY: inside the block.
     let inside = unsafe { victim.long_cell().add(CELL_ALIGN) };
@@ -188,7 +191,7 @@ fn a_page_map_that_says_too_much_or_too_little_is_found() {
     // A granule of a free cell.
     let mut victim = Victim::new();
     let slab = victim.slabs[0];
-    let last = victim.layer().map.granules().last().unwrap();
+    let last = (0..).map_while(|number| victim.layer().map.granule(number)).last().unwrap();
     let top = victim.heap.chunks().top().unwrap().addr();
     assert!(last > top, "the map reaches as far as the top");
     victim.set(last, Some(slab));
