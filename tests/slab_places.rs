@@ -1,7 +1,7 @@
 //! Where slabs lie, and the page map that knows it: wherever memory begins, on either side of what
 //! is not the heap's, and in memory that is added.
 
-use brkalloc::{Break, CellState, FixedBreak, Heap, NoMap};
+use brkalloc::{Break, CellInfo, CellState, FixedBreak, Heap, NoMap};
 
 use crate::common::case;
 use crate::common::oracle::Oracle;
@@ -64,7 +64,7 @@ fn the_page_map_grows_and_goes_with_the_slabs<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
-fn where_the_page_map_would_cost_too_much_blocks_are_cells<P: Variant>() {
+fn beyond_a_long_hole_the_page_map_begins_anew<P: Variant>() {
     let (mut heap, small) = (heap_of::<P>(8 << 20), layout(200, 8));
     let blocks = blocks_until(&mut heap, small, 1);
     heap.provider_mut().foreign_up(5 << 20);
@@ -72,7 +72,10 @@ fn where_the_page_map_would_cost_too_much_blocks_are_cells<P: Variant>() {
     let beyond: Vec<_> = (0..1_000).map(|_| allocate(&mut heap, small)).collect();
     heap.check().unwrap();
     assert!(beyond.iter().any(|block| block.addr().get() > theirs));
-    assert!(slabs(&heap).iter().all(|slab| slab.address < theirs), "a map of 4 MiB for some KiB");
+    assert!(slabs(&heap).iter().any(|slab| slab.address > theirs));
+    let is_internal = |cell: &CellInfo| cell.state == CellState::Internal;
+    let internal: usize = heap.cells().filter(is_internal).map(|cell| cell.size).sum();
+    assert!(internal < 8 << 10, "{internal} bytes of a map of 5 MiB");
     free_all(&mut heap, blocks, small);
     free_all(&mut heap, beyond, small);
     heap.flush();
@@ -199,7 +202,7 @@ fn blocks_of_every_region_go_back_to_the_slab_that_they_came_from<P: Variant>() 
         heap.reserve(100_000).unwrap();
         heap.check().unwrap();
     }
-    let lies_in = |region: usize, slab: &brkalloc::CellInfo| {
+    let lies_in = |region: usize, slab: &CellInfo| {
         (region == 0 || slab.address >= holes[region - 1]) && slab.address < holes[region]
     };
     for region in 0..4 {
@@ -264,8 +267,8 @@ fn memory_that_is_added_below_the_first_slab_is_used<P: Variant>() {
         heap.check().unwrap();
     };
     let slabs_below = |heap: &Heap<FixedBreak, NoMap, P>, end: usize| {
-        let is_below = |cell: &brkalloc::CellInfo| cell.address < start.addr().get() + end;
-        let is_slab = |cell: &brkalloc::CellInfo| matches!(cell.state, CellState::Run { .. });
+        let is_below = |cell: &CellInfo| cell.address < start.addr().get() + end;
+        let is_slab = |cell: &CellInfo| matches!(cell.state, CellState::Run { .. });
         heap.cells().filter(|cell| is_slab(cell) && is_below(cell)).count()
     };
     add(&mut heap, 2 * LEN);
@@ -275,6 +278,8 @@ fn memory_that_is_added_below_the_first_slab_is_used<P: Variant>() {
     let below = fill(&mut heap);
     heap.check().unwrap();
     assert!(below.len() * P::cell_for(48) * 10 >= LEN * 9, "{} blocks below", below.len());
+    // The region below has a window of the page map of its own.
+    assert!(slabs_below(&heap, LEN) * 3 > heap.stats().runs, "{}", heap.stats());
     let blocks: BTreeSet<_> = above.iter().chain(&below).collect();
     assert_eq!(blocks.len(), above.len() + below.len());
     for block in above.into_iter().chain(below) {
@@ -282,7 +287,6 @@ fn memory_that_is_added_below_the_first_slab_is_used<P: Variant>() {
         unsafe { heap.deallocate(block, small) };
     }
     heap.check().unwrap();
-    // When the map is gone, the next one begins at the lowest address.
     heap.flush();
     let states: Vec<_> = heap.cells().map(|cell| cell.state).collect();
     assert_eq!(states, [CellState::Free, CellState::Hole, CellState::Free]);
