@@ -152,9 +152,9 @@ impl<S: SlabTuning> Window<S> {
         }
     }
 
-    /// Makes the window reach further towards granule `end`. O(1): writes at most `WORDS_AT_ONCE`
-    /// words.
-    fn reach(&mut self, end: usize, absent: Word) -> Reach {
+    /// Makes the window reach further towards granule `end`, and not beyond `most`. O(1): writes at
+    /// most `WORDS_AT_ONCE` words.
+    fn reach(&mut self, end: usize, most: usize, absent: Word) -> Reach {
         let mut budget = S::WORDS_AT_ONCE;
         while self.base + self.limit < end && budget > 0 {
             let leaf = leaf_of::<S>(self.limit);
@@ -162,7 +162,8 @@ impl<S: SlabTuning> Window<S> {
             if words.is_null() {
                 return Reach::NeedsLeaf(len_of::<S>(leaf));
             }
-            let more = (first_of::<S>(leaf + 1) - self.limit).min(budget);
+            let limit = first_of::<S>(leaf + 1).min(most - self.base);
+            let more = (limit - self.limit).min(budget);
             // SAFETY: the leaf is there.
             unsafe { self.write(self.limit..self.limit + more, absent) };
             self.limit += more;
@@ -280,13 +281,14 @@ impl<S: SlabTuning> PageMap<S> {
     pub(crate) fn reach(&mut self, start: usize, end: usize, longest: usize) -> Reach {
         let Some(absent) = self.absent else { return Reach::Never };
         let Some(number) = self.window_of(start) else { return Reach::NeedsWindow };
-        let end = end.div_ceil(S::GRANULE);
-        let is_others = |window: &Window<S>| (start / S::GRANULE + 1..end).contains(&window.base);
-        if self.windows().any(is_others) {
+        let (start, end) = (start / S::GRANULE, end.div_ceil(S::GRANULE));
+        let above = self.windows().map(|window| window.base).filter(|&base| base > start);
+        let most = above.min().unwrap_or(usize::MAX);
+        if end > most {
             return Reach::Never;
         }
         let Some(window) = self.window_mut(number) else { return Reach::Never };
-        let answer = match window.reach(end, absent) {
+        let answer = match window.reach(end, most, absent) {
             Reach::NeedsLeaf(len) if len > longest => Reach::NeedsWindow,
             answer => answer,
         };
