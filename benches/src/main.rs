@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bench::measure::Job;
 use bench::measure::tightness::Question;
+use bench::measure::traces::Origin;
 use bench::report::{Report, collect};
 use bench::{subject, threads, trace, workload};
 use clap::{Args, Parser, Subcommand};
@@ -80,13 +81,25 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         budget: u64,
     },
-    /// Makes a trace of the recorder's raw records.
+    /// Instructions, time and memory for the calls of real programs.
+    Traces {
+        /// Files, or folders of files, in the slot form or as `import` writes them, perhaps with
+        /// `.xz`; without any, the stored traces.
+        paths: Vec<PathBuf>,
+        /// Only these subjects.
+        #[arg(short, long, value_delimiter = ',', default_value = "heap")]
+        subject: Vec<subject::Name>,
+        /// Milliseconds for the time of each.
+        #[arg(long, default_value_t = 50)]
+        budget: u64,
+    },
+    /// Makes a trace of the recorder's raw records, or of a file in the slot form.
     Import {
-        /// What the recorder wrote.
+        /// What the recorder wrote, or calls on slots; `.xz` is decompressed.
         raw: PathBuf,
         /// The trace to be written.
         trace: PathBuf,
-        /// Leave blocks out until about so many operations are left.
+        /// Leave blocks of raw records out until about so many operations are left.
         #[arg(long, default_value_t = 200_000)]
         limit: usize,
     },
@@ -158,8 +171,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             let loads = if load.is_empty() { threads::Load::all() } else { &load };
             report.threads(&subject, loads, &threads, rounds, Duration::from_millis(budget));
         }
+        Command::Traces { paths, subject, budget } => {
+            let subjects = subject::Name::chosen(&subject);
+            report.traces(&subjects, &Origin::of(&paths)?, Duration::from_millis(budget));
+        }
         Command::Import { raw, trace, limit } => {
-            let imported = trace::import(&std::fs::read(raw)?, limit)?;
+            let imported = trace::import(&trace::file::bytes(&raw)?, limit)?;
             println!("{imported}");
             imported.write(std::fs::File::create(&trace)?)?;
             return Ok(());

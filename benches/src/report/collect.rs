@@ -4,9 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BoundsOf, Machine, Measured, Report, SmallTarget, SystemSide};
+use super::{BoundsOf, Machine, Measured, OfTrace, Report, SmallTarget, SystemSide};
 use crate::measure::tightness::Question;
-use crate::measure::{Failure, bounds, counts, tightness, time};
+use crate::measure::traces::Origin;
+use crate::measure::{Failure, bounds, counts, tightness, time, traces};
 use crate::subject::{self, Kind};
 use crate::threads::{Load, Who};
 use crate::workload;
@@ -107,6 +108,22 @@ impl Report {
                 self.instructions.push(workload, subject, part(|counts| counts.instructions));
                 self.l1_misses.push(workload, subject, part(|counts| counts.l1_misses));
                 self.l2_misses.push(workload, subject, part(|counts| counts.l2_misses));
+            }
+        }
+        progress(format_args!(""));
+    }
+
+    /// Replays the traces of real programs.
+    pub fn traces(&mut self, subjects: &[subject::Name], origins: &[Origin], budget: Duration) {
+        let count = counts::valgrind().inspect_err(|error| {
+            eprintln!("no instructions of traces: valgrind cannot be run: {error}");
+        });
+        for origin in origins {
+            for &subject in subjects {
+                progress(format_args!("traces: {origin}: {subject}"));
+                let figures = traces::once(subject, origin, budget, count.is_ok());
+                let name = origin.to_string();
+                self.traces.figures.push(OfTrace { name, subject, figures });
             }
         }
         progress(format_args!(""));

@@ -16,6 +16,7 @@ mod small_target;
 mod system_side;
 mod targets;
 mod threads;
+mod traces;
 
 use std::fmt;
 use std::io;
@@ -29,6 +30,7 @@ pub use small_target::SmallTarget;
 pub use system_side::SystemSide;
 pub use targets::Target;
 pub use threads::{Measured, Threads};
+pub use traces::{OfTrace, Traces};
 
 use crate::measure::Outcome;
 use crate::measure::bounds::{Bound, Operation};
@@ -50,6 +52,9 @@ pub struct Report {
     pub l1_misses: Grid<workload::Name>,
     /// Reads and writes an operation that miss a cache of 1 MiB as well.
     pub l2_misses: Grid<workload::Name>,
+    /// What the calls of real programs took.
+    #[serde(default)]
+    pub traces: Traces,
     /// Shares and multiples; see the question.
     pub tightness: Grid<Question>,
     /// Bytes of an empty `Heap`, without its provider's memory.
@@ -127,6 +132,7 @@ impl fmt::Display for Report {
                 writeln!(f, "\n{title}\n{}", grid.table(|_| false))?;
             }
         }
+        write!(f, "{}", self.traces)?;
         if !self.tightness.cells.is_empty() {
             writeln!(
                 f,

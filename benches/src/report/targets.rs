@@ -29,7 +29,7 @@ pub struct Target {
 
 impl Target {
     /// `reached` is to be `limit` or less.
-    fn at_most(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
+    pub(super) fn at_most(what: impl Into<String>, reached: f64, limit: f64, whose: &str) -> Self {
         let ratio = reached / limit;
         Self {
             what: what.into(),
@@ -83,6 +83,7 @@ impl fmt::Display for Figure {
 /// All targets for which there are figures.
 pub fn judge(report: &Report) -> Vec<Target> {
     let mut targets = Vec::new();
+    report.traces.judge(&mut targets);
     time(report, &mut targets);
     tightness(report, &mut targets);
     bounds(report, &mut targets);
