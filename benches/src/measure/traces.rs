@@ -185,6 +185,51 @@ impl Replay {
     }
 }
 
+/// A subject that is told the alignment at compile time: 8 bytes, as in a program that knows the
+/// types of its blocks, and that of every block of the slot form.
+struct Words<S>(S);
+
+/// The layout of that size, aligned to 8 bytes; the alignment was 8 before, which the compiler
+/// could not know.
+#[inline(always)]
+fn words(layout: Layout) -> Layout {
+    // SAFETY: 8 is the layout's alignment.
+    unsafe { Layout::from_size_align_unchecked(layout.size(), 8) }
+}
+
+// SAFETY: what the subject inside guarantees. All layouts are aligned to 8 bytes, as `Trace` says of
+// those that this subject is used for.
+unsafe impl<S: Subject> Subject for Words<S> {
+    unsafe fn new(region: NonNull<[u8]>) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { S::new(region) })
+    }
+
+    #[inline(always)]
+    unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.allocate(words(layout)) }
+    }
+
+    #[inline(always)]
+    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.allocate_zeroed(words(layout)) }
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.deallocate(block, words(layout)) };
+    }
+
+    #[inline(always)]
+    unsafe fn reallocate(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.reallocate(block, words(layout), new_size) }
+    }
+}
+
 /// The highest byte that a subject returns, in pages.
 struct Top(Replay);
 
@@ -215,6 +260,12 @@ impl subject::Visitor for Time {
     type Output = Outcome<f64>;
 
     fn visit<S: Subject>(self) -> Self::Output {
+        if self.0.trace.has_align(8) { self.of::<Words<S>>() } else { self.of::<S>() }
+    }
+}
+
+impl Time {
+    fn of<S: Subject>(self) -> Outcome<f64> {
         let Self(Replay { trace, region }, budget) = self;
         // SAFETY: a fresh region, used by nobody else, never given back.
         let mut subject = unsafe { S::new(region) };
@@ -240,6 +291,12 @@ impl subject::Visitor for Count {
     type Output = Outcome<usize>;
 
     fn visit<S: Subject>(self) -> Self::Output {
+        if self.0.trace.has_align(8) { self.of::<Words<S>>() } else { self.of::<S>() }
+    }
+}
+
+impl Count {
+    fn of<S: Subject>(self) -> Outcome<usize> {
         // SAFETY: a fresh region, used by nobody else, never given back.
         let mut subject = Counted(unsafe { S::new(self.0.region) });
         Script::replay(&self.0.trace).pass_with(&mut subject, |_| ())?;

@@ -130,6 +130,12 @@ impl Trace {
         self.slots
     }
 
+    /// Whether all blocks are aligned to `align` bytes.
+    #[must_use]
+    pub fn has_align(&self, align: usize) -> bool {
+        self.ops.iter().all(|op| 1 << op.align_log2 == align)
+    }
+
     /// The largest sum of the sizes of live blocks.
     #[must_use]
     pub fn peak_live(&self) -> usize {
