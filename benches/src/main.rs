@@ -25,6 +25,10 @@ enum Command {
         /// Half a minute instead of minutes: fewer subjects, one round, fewer heaps.
         #[arg(long)]
         quick: bool,
+        /// Files, or folders of files, in the slot form or as `import` writes them, perhaps with
+        /// `.xz`; without any, the stored traces.
+        #[arg(long)]
+        traces: Vec<PathBuf>,
         /// The folder for the report's files.
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
@@ -142,8 +146,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut report = collect::report(false);
     match command {
-        Command::All { quick, out, size, cost } => {
-            report = if quick { quick_report() } else { full_report() };
+        Command::All { quick, traces, out, size, cost } => {
+            report = {
+                let traces = Origin::of(&traces)?;
+                if quick { quick_report(&traces) } else { full_report(&traces) }
+            };
             report.small_target(&size);
             report.system_side(&cost);
             report.judge();
@@ -195,31 +202,45 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Everything.
-fn full_report() -> Report {
+fn full_report(traces: &[Origin]) -> Report {
     use workload::Name::*;
     let subjects = subject::Name::chosen(&[]);
     let mut report = collect::report(false);
     report.time(&subjects, workload::Name::all(), 5, Duration::from_millis(50));
-    let counted = [Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
+    let mut counted =
+        vec![Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
+    counted.extend(workload::Name::all().iter().filter(|name| name.is_counted()));
     report.counts(&subjects, &counted);
-    report.tightness(&subjects, &Question::all());
+    report.traces(&TRACED, traces, Duration::from_millis(50));
+    report.tightness(&tight(&subjects), &Question::all());
     report.bounds(&subjects, &CELLS);
     report.threads(&[], threads::Load::all(), &THREADS, 3, Duration::from_millis(200));
     report
 }
 
+/// Who replays the traces of real programs.
+const TRACED: [subject::Name; 4] = {
+    use subject::Name::*;
+    [Heap, Talc, Dlmalloc, Glibc]
+};
+
+/// These subjects and `plain`, which has a target of tightness.
+fn tight(subjects: &[subject::Name]) -> Vec<subject::Name> {
+    subject::Name::chosen(&[subjects, &[subject::Name::Plain]].concat())
+}
+
 /// What tells most in half a minute.
-fn quick_report() -> Report {
+fn quick_report(traces: &[Origin]) -> Report {
     use subject::Name::*;
     let chosen = subject::Name::chosen;
     let mut report = collect::report(true);
     let quick = chosen(&[Heap, Talc, Rlsf, Dlmalloc, Floor, Mimalloc]);
     report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
-    report.counts(
-        &chosen(&[Heap, Talc, Floor, Mimalloc]),
-        &[workload::Name::Pair, workload::Name::Random256],
-    );
-    report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
+    let mut counted = vec![workload::Name::Pair, workload::Name::Random256];
+    counted.extend(workload::Name::all().iter().filter(|name| name.is_counted()));
+    report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &counted);
+    report.traces(&[Heap], traces, Duration::from_millis(15));
+    report.tightness(&tight(&chosen(&[Heap, Talc, Dlmalloc, LinkedList])), &Question::all());
     report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
     let shared =
         [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];

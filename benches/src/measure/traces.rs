@@ -240,7 +240,8 @@ impl Top {
         let mut subject = unsafe { S::new(self.0.region) };
         let start = self.0.region.addr().get();
         let mut top = start;
-        Script::replay(&self.0.trace).pass_with(&mut subject, |block| top = top.max(block.end()))?;
+        Script::replay(&self.0.trace)
+            .pass_with(&mut subject, |block| top = top.max(block.end()))?;
         Ok((top - start).next_multiple_of(PAGE))
     }
 }

@@ -126,7 +126,8 @@ fn ratio(peak: &Outcome<Peak>) -> Option<f64> {
 
 /// Returns the geometric mean; `None` if there are no figures.
 fn geomean(figures: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = figures.fold((0.0, 0), |(sum, count), figure| (sum + figure.ln(), count + 1));
+    let (sum, count) =
+        figures.fold((0.0, 0), |(sum, count), figure| (sum + figure.ln(), count + 1));
     (count > 0).then(|| (sum / f64::from(count)).exp())
 }
 
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_memset_bound_trace_does_not_count_for_instructions() {
-        let figures = vec![of("a", 25.0, 100, 1.0), of("b", 64.0, 100, 0.0), of("c", 9e3, 121, 9.0)];
+        let figures =
+            vec![of("a", 25.0, 100, 1.0), of("b", 64.0, 100, 0.0), of("c", 9e3, 121, 9.0)];
         let traces = Traces { figures };
         assert_eq!(traces.memset_bound(), Some("c"));
         let verdicts = verdicts(&traces);

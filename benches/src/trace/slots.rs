@@ -66,12 +66,7 @@ pub fn read(bytes: &[u8]) -> Result<Trace, Error> {
         ops.push(if act == Act::Free { free } else { Op { act, size: size.max(1), ..free } });
     }
     let left = (0..).zip(is_full).filter(|&(_, full)| full);
-    ops.extend(left.map(|(slot, _)| Op {
-        act: Act::Free,
-        align_log2: ALIGN_LOG2,
-        slot,
-        size: 0,
-    }));
+    ops.extend(left.map(|(slot, _)| Op { act: Act::Free, align_log2: ALIGN_LOG2, slot, size: 0 }));
     Trace::new(ops, slots)
 }
 
@@ -153,8 +148,8 @@ mod tests {
     #[test]
     fn raw_records_are_not_in_the_slot_form() {
         for (act, records) in [(0, 1), (1, 1), (2, 1), (3, 2), (64 << 8, 513)] {
-            let record = [act, 24, 0x1000, 0_u64].iter().flat_map(|word| word.to_le_bytes());
-            let record: Vec<u8> = record.collect();
+            let words = [act, 24, 0x1000, 0_u64];
+            let record: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             assert!(!is_slots(&record.repeat(records)), "{act}");
         }
     }
