@@ -172,7 +172,9 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             report.tightness(&subject::Name::chosen(&subject), &Question::all())
         }
         Command::Bounds { subject, cells } => {
-            report.bounds(&subject::Name::chosen(&subject), &cells)
+            let subjects = subject::Name::chosen(&subject);
+            report.bounds(&subjects, &cells);
+            report.singles(&subjects);
         }
         Command::Threads { subject, load, threads, rounds, budget } => {
             let loads = if load.is_empty() { threads::Load::all() } else { &load };
@@ -214,6 +216,7 @@ fn full_report(traces: &[Origin]) -> Report {
     report.traces(&TRACED, traces, Duration::from_millis(50));
     report.tightness(&tight(&subjects), &Question::all());
     report.bounds(&subjects, &CELLS);
+    report.singles(&subjects);
     report.threads(&[], threads::Load::all(), &THREADS, 3, Duration::from_millis(200));
     report
 }
@@ -242,6 +245,7 @@ fn quick_report(traces: &[Origin]) -> Report {
     report.traces(&[Heap], traces, Duration::from_millis(15));
     report.tightness(&tight(&chosen(&[Heap, Talc, Dlmalloc, LinkedList])), &Question::all());
     report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
+    report.singles(&chosen(&[Heap, Talc]));
     let shared =
         [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
     let loads = [threads::Load::ChurnSmall, threads::Load::Remote];

@@ -51,6 +51,13 @@ pub enum Job {
         /// In a heap of how many cells.
         cells: usize,
     },
+    /// Instructions of the common path, or of the first refused request.
+    Single {
+        /// Who.
+        subject: subject::Name,
+        /// Which operation.
+        single: bounds::single::Single,
+    },
     /// Operations a second of many threads.
     Threads {
         /// Who.
@@ -86,6 +93,7 @@ impl Job {
             Self::Trace { subject, ref origin, aspect } => traces::here(subject, origin, aspect),
             Self::Tightness { subject, question } => to_string(&tightness::here(subject, question)),
             Self::Bounds { subject, cells } => to_string(&bounds::here(subject, cells)),
+            Self::Single { subject, single } => to_string(&bounds::single::here(subject, single)),
             Self::Threads { who, load, threads, budget } => {
                 to_string(&threads::here(who, load, threads, Duration::from_millis(budget)))
             }

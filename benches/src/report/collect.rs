@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{BoundsOf, Machine, Measured, OfTrace, Report, SmallTarget, SystemSide};
+use crate::measure::bounds::single::Single;
 use crate::measure::tightness::Question;
 use crate::measure::traces::Origin;
 use crate::measure::{Failure, bounds, counts, tightness, time, traces};
@@ -176,6 +177,18 @@ impl Report {
                         self.threads.figures.push(Measured { load, threads, who, figure });
                     }
                 }
+            }
+        }
+        progress(format_args!(""));
+    }
+
+    /// Counts the common path and the first refused request.
+    pub fn singles(&mut self, subjects: &[subject::Name]) {
+        for single in Single::ALL {
+            for &subject in subjects.iter().filter(|subject| subject.kind() != Kind::Library) {
+                progress(format_args!("{single}: {subject}"));
+                let counted = bounds::single::once(subject, single);
+                self.singles.push(single, subject, counted.map(|count| count as f64));
             }
         }
         progress(format_args!(""));

@@ -33,6 +33,7 @@ pub use threads::{Measured, Threads};
 pub use traces::{OfTrace, Traces};
 
 use crate::measure::Outcome;
+use crate::measure::bounds::single::Single;
 use crate::measure::bounds::{Bound, Operation};
 use crate::measure::tightness::Question;
 use crate::{subject, workload};
@@ -65,6 +66,9 @@ pub struct Report {
     pub system_side: Option<SystemSide>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
+    /// Instructions of the common path and of the first refused request.
+    #[serde(default)]
+    pub singles: Grid<Single>,
     /// What many threads reached.
     #[serde(default)]
     pub threads: Threads,
@@ -146,6 +150,13 @@ impl fmt::Display for Report {
                 "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum"
             )?;
             self.write_bounds(f)?;
+        }
+        if !self.singles.cells.is_empty() {
+            writeln!(
+                f,
+                "\nInstructions of the common path, and of the first refused request in a large heap"
+            )?;
+            writeln!(f, "{}", self.singles.table(|_| false))?;
         }
         if let Some(system_side) = &self.system_side {
             writeln!(

@@ -8,6 +8,7 @@ use super::Report;
 use super::small_target::{Profile, SmallTarget};
 use super::system_side::Cost;
 use crate::measure::bounds::Operation;
+use crate::measure::bounds::single::Single;
 use crate::measure::tightness::Question;
 use crate::subject::Name::{Floor, Heap, LinkedList, Mimalloc, Plain, Rlsf, Talc};
 use crate::{subject, workload};
@@ -215,6 +216,11 @@ fn tightness(report: &Report, targets: &mut Vec<Target>) {
 }
 
 fn bounds(report: &Report, targets: &mut Vec<Target>) {
+    for (path, limit) in [(Single::Allocate, 15.0), (Single::Deallocate, 16.0)] {
+        if let Some(count) = report.singles.figure(path, Heap) {
+            targets.push(Target::at_most(format!("{path}, instructions"), count, limit, ""));
+        }
+    }
     let cells = report.cells();
     for (operation, limit) in [
         (Operation::Malloc, Some(500.0)),
@@ -392,6 +398,22 @@ mod tests {
         let expected = [("null system call", false), ("brk up", true)];
         assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
         assert!(report.to_string().contains("dense: 4 pages a fault"), "{report}");
+    }
+
+    #[test]
+    fn the_common_path_has_a_limit_and_the_refused_request_none() {
+        let mut report = Report::default();
+        for (single, count) in
+            [(Single::Allocate, 15.0), (Single::Deallocate, 17.0), (Single::Refused(1000), 1e6)]
+        {
+            report.singles.push(single, Heap, Ok(count));
+        }
+        let expected = [
+            ("common path: allocate, instructions", true),
+            ("common path: deallocate, instructions", false),
+        ];
+        assert_eq!(verdicts(&report), expected.map(|(what, ok)| (what.to_owned(), ok)));
+        assert!(report.to_string().contains("first refused request, 1000 blocks"), "{report}");
     }
 
     #[test]
