@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bench::measure::Job;
 use bench::measure::tightness::Question;
+use bench::measure::traces::Origin;
 use bench::report::{Report, collect};
 use bench::{subject, threads, trace, workload};
 use clap::{Args, Parser, Subcommand};
@@ -24,6 +25,10 @@ enum Command {
         /// Half a minute instead of minutes: fewer subjects, one round, fewer heaps.
         #[arg(long)]
         quick: bool,
+        /// Files, or folders of files, in the slot form or as `import` writes them, perhaps with
+        /// `.xz`; without any, the stored traces.
+        #[arg(long)]
+        traces: Vec<PathBuf>,
         /// The folder for the report's files.
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
@@ -80,13 +85,25 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         budget: u64,
     },
-    /// Makes a trace of the recorder's raw records.
+    /// Instructions, time and memory for the calls of real programs.
+    Traces {
+        /// Files, or folders of files, in the slot form or as `import` writes them, perhaps with
+        /// `.xz`; without any, the stored traces.
+        paths: Vec<PathBuf>,
+        /// Only these subjects.
+        #[arg(short, long, value_delimiter = ',', default_value = "heap")]
+        subject: Vec<subject::Name>,
+        /// Milliseconds for the time of each.
+        #[arg(long, default_value_t = 50)]
+        budget: u64,
+    },
+    /// Makes a trace of the recorder's raw records, or of a file in the slot form.
     Import {
-        /// What the recorder wrote.
+        /// What the recorder wrote, or calls on slots; `.xz` is decompressed.
         raw: PathBuf,
         /// The trace to be written.
         trace: PathBuf,
-        /// Leave blocks out until about so many operations are left.
+        /// Leave blocks of raw records out until about so many operations are left.
         #[arg(long, default_value_t = 200_000)]
         limit: usize,
     },
@@ -129,8 +146,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut report = collect::report(false);
     match command {
-        Command::All { quick, out, size, cost } => {
-            report = if quick { quick_report() } else { full_report() };
+        Command::All { quick, traces, out, size, cost } => {
+            report = {
+                let traces = Origin::of(&traces)?;
+                if quick { quick_report(&traces) } else { full_report(&traces) }
+            };
             report.small_target(&size);
             report.system_side(&cost);
             report.judge();
@@ -152,14 +172,20 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             report.tightness(&subject::Name::chosen(&subject), &Question::all())
         }
         Command::Bounds { subject, cells } => {
-            report.bounds(&subject::Name::chosen(&subject), &cells)
+            let subjects = subject::Name::chosen(&subject);
+            report.bounds(&subjects, &cells);
+            report.singles(&subjects);
         }
         Command::Threads { subject, load, threads, rounds, budget } => {
             let loads = if load.is_empty() { threads::Load::all() } else { &load };
             report.threads(&subject, loads, &threads, rounds, Duration::from_millis(budget));
         }
+        Command::Traces { paths, subject, budget } => {
+            let subjects = subject::Name::chosen(&subject);
+            report.traces(&subjects, &Origin::of(&paths)?, Duration::from_millis(budget));
+        }
         Command::Import { raw, trace, limit } => {
-            let imported = trace::import(&std::fs::read(raw)?, limit)?;
+            let imported = trace::import(&trace::file::bytes(&raw)?, limit)?;
             println!("{imported}");
             imported.write(std::fs::File::create(&trace)?)?;
             return Ok(());
@@ -178,32 +204,48 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Everything.
-fn full_report() -> Report {
+fn full_report(traces: &[Origin]) -> Report {
     use workload::Name::*;
     let subjects = subject::Name::chosen(&[]);
     let mut report = collect::report(false);
     report.time(&subjects, workload::Name::all(), 5, Duration::from_millis(50));
-    let counted = [Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
+    let mut counted =
+        vec![Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
+    counted.extend(workload::Name::all().iter().filter(|name| name.is_counted()));
     report.counts(&subjects, &counted);
-    report.tightness(&subjects, &Question::all());
+    report.traces(&TRACED, traces, Duration::from_millis(50));
+    report.tightness(&tight(&subjects), &Question::all());
     report.bounds(&subjects, &CELLS);
+    report.singles(&subjects);
     report.threads(&[], threads::Load::all(), &THREADS, 3, Duration::from_millis(200));
     report
 }
 
+/// Who replays the traces of real programs.
+const TRACED: [subject::Name; 4] = {
+    use subject::Name::*;
+    [Heap, Talc, Dlmalloc, Glibc]
+};
+
+/// These subjects and `plain`, which has a target of tightness.
+fn tight(subjects: &[subject::Name]) -> Vec<subject::Name> {
+    subject::Name::chosen(&[subjects, &[subject::Name::Plain]].concat())
+}
+
 /// What tells most in half a minute.
-fn quick_report() -> Report {
+fn quick_report(traces: &[Origin]) -> Report {
     use subject::Name::*;
     let chosen = subject::Name::chosen;
     let mut report = collect::report(true);
     let quick = chosen(&[Heap, Talc, Rlsf, Dlmalloc, Floor, Mimalloc]);
     report.time(&quick, workload::Name::all(), 1, Duration::from_millis(15));
-    report.counts(
-        &chosen(&[Heap, Talc, Floor, Mimalloc]),
-        &[workload::Name::Pair, workload::Name::Random256],
-    );
-    report.tightness(&chosen(&[Heap, Talc, Dlmalloc]), &Question::all());
+    let mut counted = vec![workload::Name::Pair, workload::Name::Random256];
+    counted.extend(workload::Name::all().iter().filter(|name| name.is_counted()));
+    report.counts(&chosen(&[Heap, Talc, Floor, Mimalloc]), &counted);
+    report.traces(&[Heap], traces, Duration::from_millis(15));
+    report.tightness(&tight(&chosen(&[Heap, Talc, Dlmalloc, LinkedList])), &Question::all());
     report.bounds(&chosen(&[Heap]), &[10, 1000, 100_000]);
+    report.singles(&chosen(&[Heap, Talc]));
     let shared =
         [threads::Who::Arenas, threads::Who::Heap, threads::Who::Talc, threads::Who::Mimalloc];
     let loads = [threads::Load::ChurnSmall, threads::Load::Remote];

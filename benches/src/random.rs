@@ -45,6 +45,11 @@ impl Random {
         (size as usize).clamp(low, high)
     }
 
+    /// A size in `low..=high`, each as likely as any other.
+    pub const fn uniform(&mut self, low: usize, high: usize) -> usize {
+        low + self.below(high - low + 1)
+    }
+
     /// Brings `items` into random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {

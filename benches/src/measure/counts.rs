@@ -88,18 +88,10 @@ fn counted<S: Subject, W: Workload>(subject: &mut S, workload: &mut W) -> Outcom
     result
 }
 
-/// Reads callgrind's summary: a line with the names of the events, a line with their counts.
 fn parse(messages: &str, operations: usize) -> Option<Counts> {
-    let line = |key: &str| {
-        let (_, values) = messages.lines().find(|line| line.contains(key))?.split_once(" : ")?;
-        Some(values.split_whitespace())
-    };
-    // Zeros at the end of the line are not printed.
-    let counts =
-        line("Collected")?.map_while(|count| count.parse().ok()).chain(std::iter::repeat(0.0));
-    let counts: Vec<(&str, f64)> = line("Events  ")?.zip(counts).collect();
+    let events = events(messages)?;
     let an_operation = |names: &[&str]| {
-        let figures: Vec<f64> = counts
+        let figures: Vec<f64> = events
             .iter()
             .filter(|(name, _)| names.contains(name))
             .map(|(_, count)| *count)
@@ -111,6 +103,24 @@ fn parse(messages: &str, operations: usize) -> Option<Counts> {
         l1_misses: an_operation(&["D1mr", "D1mw"])?,
         l2_misses: an_operation(&["DLmr", "DLmw"])?,
     })
+}
+
+/// Returns the count of one event in callgrind's summary.
+pub(super) fn parse_event(messages: &str, event: &str) -> Option<f64> {
+    let events = events(messages)?;
+    events.iter().find(|(name, _)| *name == event).map(|(_, count)| *count)
+}
+
+/// Reads callgrind's summary: a line with the names of the events, a line with their counts.
+fn events(messages: &str) -> Option<Vec<(&str, f64)>> {
+    let line = |key: &str| {
+        let (_, values) = messages.lines().find(|line| line.contains(key))?.split_once(" : ")?;
+        Some(values.split_whitespace())
+    };
+    // Zeros at the end of the line are not printed.
+    let counts =
+        line("Collected")?.map_while(|count| count.parse().ok()).chain(std::iter::repeat(0.0));
+    Some(line("Events  ")?.zip(counts).collect())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::to_string;
 
-use super::{bounds, counts, tightness, time};
+use super::{bounds, counts, tightness, time, traces};
 use crate::{memory, subject, threads, workload};
 
 /// One measurement of one subject.
@@ -28,6 +28,15 @@ pub enum Job {
         /// What.
         workload: workload::Name,
     },
+    /// What a heap takes for a program's calls.
+    Trace {
+        /// Who.
+        subject: subject::Name,
+        /// What program.
+        origin: traces::Origin,
+        /// Which figure.
+        aspect: traces::Aspect,
+    },
     /// How much of a heap is payload.
     Tightness {
         /// Who.
@@ -41,6 +50,13 @@ pub enum Job {
         subject: subject::Name,
         /// In a heap of how many cells.
         cells: usize,
+    },
+    /// Instructions of the common path, or of the first refused request.
+    Single {
+        /// Who.
+        subject: subject::Name,
+        /// Which operation.
+        single: bounds::single::Single,
     },
     /// Operations a second of many threads.
     Threads {
@@ -74,8 +90,10 @@ impl Job {
                 to_string(&time::here(subject, workload, Duration::from_millis(budget)))
             }
             Self::Count { subject, workload } => to_string(&counts::here(subject, workload)),
+            Self::Trace { subject, ref origin, aspect } => traces::here(subject, origin, aspect),
             Self::Tightness { subject, question } => to_string(&tightness::here(subject, question)),
             Self::Bounds { subject, cells } => to_string(&bounds::here(subject, cells)),
+            Self::Single { subject, single } => to_string(&bounds::single::here(subject, single)),
             Self::Threads { who, load, threads, budget } => {
                 to_string(&threads::here(who, load, threads, Duration::from_millis(budget)))
             }

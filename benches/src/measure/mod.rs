@@ -12,6 +12,7 @@ mod process;
 mod stage;
 pub mod tightness;
 pub mod time;
+pub mod traces;
 
 pub use job::Job;
 pub(crate) use process::run as run_in_child;

@@ -4,6 +4,7 @@
 //! first fails; how small a heap is enough for what a program does, and how high up in a large one
 //! does it get; how much does a buffer need that grows step by step.
 
+use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,11 @@ pub enum Question {
     PayloadTo256,
     /// The same up to 16 KiB.
     PayloadTo16K,
+    /// Which part of so many KiB is payload when a mix of small blocks and few large ones first
+    /// fails?
+    SmallMemory(u32),
+    /// Which part of 4 MiB are blocks of a page, aligned to a page?
+    Pages,
     /// How high does the trace get in a heap with room, as a multiple of the peak of its live
     /// bytes?
     HighWater(trace::Name),
@@ -41,10 +47,15 @@ pub enum Question {
 }
 
 impl Question {
+    /// The small memories, in KiB.
+    pub const SMALL_MEMORIES: [u32; 4] = [8, 24, 100, 1024];
+
     /// All of them, in the report's order.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::PayloadTo256, Self::PayloadTo16K];
+        all.extend(Self::SMALL_MEMORIES.map(Self::SmallMemory));
+        all.push(Self::Pages);
         all.extend(trace::Name::ALL.map(Self::HighWater));
         all.extend(trace::Name::ALL.map(Self::Smallest));
         all.extend([Self::RatchetRealloc, Self::RatchetMove]);
@@ -54,7 +65,7 @@ impl Question {
     /// True if more is better.
     #[must_use]
     pub const fn is_share(self) -> bool {
-        matches!(self, Self::PayloadTo256 | Self::PayloadTo16K)
+        matches!(self, Self::PayloadTo256 | Self::PayloadTo16K | Self::SmallMemory(_) | Self::Pages)
     }
 }
 
@@ -63,6 +74,8 @@ impl std::fmt::Display for Question {
         let name = match self {
             Self::PayloadTo256 => "payload, ≤ 256 B".to_owned(),
             Self::PayloadTo16K => "payload, ≤ 16 KiB".to_owned(),
+            Self::SmallMemory(kib) => format!("payload of {kib} KiB"),
+            Self::Pages => "pages, of 4 MiB".to_owned(),
             Self::Smallest(trace) => format!("smallest, {trace}"),
             Self::HighWater(trace) => format!("peak, {trace}"),
             Self::RatchetRealloc => "ratchet, realloc".to_owned(),
@@ -104,6 +117,8 @@ impl subject::Visitor for Ask {
         match self.question {
             Question::PayloadTo256 => Ok(payload::<S>(region, 256)),
             Question::PayloadTo16K => Ok(payload::<S>(region, 16 << 10)),
+            Question::SmallMemory(kib) => Ok(small_memory::<S>(region, kib as usize * 1024)),
+            Question::Pages => Ok(pages::<S>(region)),
             Question::Smallest(name) => smallest::<S>(region, &load(name)?),
             Question::HighWater(name) => {
                 let trace = load(name)?;
@@ -152,6 +167,44 @@ fn payload<S: Subject>(region: NonNull<[u8]>, high: usize) -> f64 {
         }
     };
     (0..CHURNS).map(share).sum::<f64>() / CHURNS as f64
+}
+
+/// Two of three steps allocate, one frees a random block, until there is no room. One of 16
+/// allocations asks for up to a twelfth of the memory, the others for up to 100 bytes, all aligned
+/// to 4. The mean of many such runs.
+fn small_memory<S: Subject>(region: NonNull<[u8]>, heap: usize) -> f64 {
+    const RUNS: u64 = 60;
+    let share = |seed| {
+        let mut random = Random::new(0x5311_0000 + seed);
+        let mut subject = on::<S>(region, heap);
+        let (mut blocks, mut payload): (Vec<Block>, usize) = (Vec::new(), 0);
+        loop {
+            if random.below(3) < 2 || blocks.is_empty() {
+                let most = if random.one_in(16) { heap / 12 } else { 100 };
+                let size = random.uniform(1, most);
+                let layout = Layout::from_size_align(size, 4).expect("far below the limit");
+                let Ok(block) = allocate(&mut subject, layout) else {
+                    return payload as f64 / heap as f64;
+                };
+                payload += size;
+                blocks.push(block);
+            } else {
+                let block = blocks.swap_remove(random.below(blocks.len()));
+                payload -= block.layout().size();
+                free(&mut subject, block);
+            }
+        }
+    };
+    (0..RUNS).map(share).sum::<f64>() / RUNS as f64
+}
+
+/// Blocks of a page that are aligned to it, as many as there is room for.
+fn pages<S: Subject>(region: NonNull<[u8]>) -> f64 {
+    const HEAP: usize = 4 << 20;
+    let mut subject = on::<S>(region, HEAP);
+    let page = Layout::from_size_align(PAGE, PAGE).expect("a power of two");
+    let count = std::iter::from_fn(|| allocate(&mut subject, page).ok()).count();
+    (count * PAGE) as f64 / HEAP as f64
 }
 
 /// How high the trace gets in the whole region, in bytes.
@@ -220,6 +273,14 @@ mod tests {
         // 2, 3, … 512 pages, classes of up to an eighth more, against 511 + 512 pages.
         let figure = here(subject::Name::Floor, Question::RatchetMove).unwrap();
         assert!(figure > 2.0, "{figure}");
+    }
+
+    #[test]
+    fn small_memories_and_pages_are_filled() {
+        let figure = here(subject::Name::LinkedList, Question::SmallMemory(24)).unwrap();
+        assert!((0.6..1.0).contains(&figure), "{figure}");
+        let figure = here(subject::Name::Floor, Question::Pages).unwrap();
+        assert!((0.4..=1.0).contains(&figure), "{figure}");
     }
 
     #[test]

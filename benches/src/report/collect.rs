@@ -4,9 +4,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BoundsOf, Machine, Measured, Report, SmallTarget, SystemSide};
+use super::{BoundsOf, Machine, Measured, OfTrace, Report, SmallTarget, SystemSide};
+use crate::measure::bounds::single::Single;
 use crate::measure::tightness::Question;
-use crate::measure::{Failure, bounds, counts, tightness, time};
+use crate::measure::traces::Origin;
+use crate::measure::{Failure, bounds, counts, tightness, time, traces};
 use crate::subject::{self, Kind};
 use crate::threads::{Load, Who};
 use crate::workload;
@@ -112,6 +114,22 @@ impl Report {
         progress(format_args!(""));
     }
 
+    /// Replays the traces of real programs.
+    pub fn traces(&mut self, subjects: &[subject::Name], origins: &[Origin], budget: Duration) {
+        let count = counts::valgrind().inspect_err(|error| {
+            eprintln!("no instructions of traces: valgrind cannot be run: {error}");
+        });
+        for origin in origins {
+            for &subject in subjects {
+                progress(format_args!("traces: {origin}: {subject}"));
+                let figures = traces::once(subject, origin, budget, count.is_ok());
+                let name = origin.to_string();
+                self.traces.figures.push(OfTrace { name, subject, figures });
+            }
+        }
+        progress(format_args!(""));
+    }
+
     /// Asks all subjects that are given their memory.
     pub fn tightness(&mut self, subjects: &[subject::Name], questions: &[Question]) {
         for &question in questions {
@@ -159,6 +177,18 @@ impl Report {
                         self.threads.figures.push(Measured { load, threads, who, figure });
                     }
                 }
+            }
+        }
+        progress(format_args!(""));
+    }
+
+    /// Counts the common path and the first refused request.
+    pub fn singles(&mut self, subjects: &[subject::Name]) {
+        for single in Single::ALL {
+            for &subject in subjects.iter().filter(|subject| subject.kind() != Kind::Library) {
+                progress(format_args!("{single}: {subject}"));
+                let counted = bounds::single::once(subject, single);
+                self.singles.push(single, subject, counted.map(|count| count as f64));
             }
         }
         progress(format_args!(""));

@@ -118,14 +118,16 @@ pub struct Table<'a, R> {
 impl<R: Copy + Ord + fmt::Display> fmt::Display for Table<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { grid, is_share } = self;
-        write!(f, "{:22}", "")?;
+        let rows = grid.rows().into_iter().map(|row| row.to_string().chars().count());
+        let width = rows.max().unwrap_or(0).max(22);
+        write!(f, "{:width$}", "")?;
         let subjects = grid.subjects();
         for subject in &subjects {
             write!(f, "{subject:>12}")?;
         }
         write!(f, "{:>12}", "heap/best")?;
         for row in grid.rows() {
-            write!(f, "\n{row:22}")?;
+            write!(f, "\n{row:width$}")?;
             for &subject in &subjects {
                 match grid.outcome(row, subject) {
                     Some(Ok(figure)) if *figure < 10.0 => write!(f, "{figure:12.3}")?,

@@ -16,6 +16,7 @@ mod small_target;
 mod system_side;
 mod targets;
 mod threads;
+mod traces;
 
 use std::fmt;
 use std::io;
@@ -29,8 +30,10 @@ pub use small_target::SmallTarget;
 pub use system_side::SystemSide;
 pub use targets::Target;
 pub use threads::{Measured, Threads};
+pub use traces::{OfTrace, Traces};
 
 use crate::measure::Outcome;
+use crate::measure::bounds::single::Single;
 use crate::measure::bounds::{Bound, Operation};
 use crate::measure::tightness::Question;
 use crate::{subject, workload};
@@ -50,6 +53,9 @@ pub struct Report {
     pub l1_misses: Grid<workload::Name>,
     /// Reads and writes an operation that miss a cache of 1 MiB as well.
     pub l2_misses: Grid<workload::Name>,
+    /// What the calls of real programs took.
+    #[serde(default)]
+    pub traces: Traces,
     /// Shares and multiples; see the question.
     pub tightness: Grid<Question>,
     /// Bytes of an empty `Heap`, without its provider's memory.
@@ -60,6 +66,9 @@ pub struct Report {
     pub system_side: Option<SystemSide>,
     /// Instructions of single operations.
     pub bounds: Vec<BoundsOf>,
+    /// Instructions of the common path and of the first refused request.
+    #[serde(default)]
+    pub singles: Grid<Single>,
     /// What many threads reached.
     #[serde(default)]
     pub threads: Threads,
@@ -127,6 +136,7 @@ impl fmt::Display for Report {
                 writeln!(f, "\n{title}\n{}", grid.table(|_| false))?;
             }
         }
+        write!(f, "{}", self.traces)?;
         if !self.tightness.cells.is_empty() {
             writeln!(
                 f,
@@ -140,6 +150,13 @@ impl fmt::Display for Report {
                 "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum"
             )?;
             self.write_bounds(f)?;
+        }
+        if !self.singles.cells.is_empty() {
+            writeln!(
+                f,
+                "\nInstructions of the common path, and of the first refused request in a large heap"
+            )?;
+            writeln!(f, "{}", self.singles.table(|_| false))?;
         }
         if let Some(system_side) = &self.system_side {
             writeln!(

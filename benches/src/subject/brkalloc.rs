@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use brkalloc::{CheckedHeap, FixedBreak, NoMap, PlainHeap, RawHeap, SmallHeap};
 
+use super::watched::WatchedBreak;
 use super::{Subject, pointer};
 
 /// The heap of the default profile.
@@ -34,6 +35,12 @@ pub trait Make: RawHeap {
 impl Make for brkalloc::Heap<FixedBreak> {
     fn make(brk: FixedBreak) -> Self {
         Self::new(brk)
+    }
+}
+
+impl Make for brkalloc::Heap<WatchedBreak> {
+    fn make(brk: FixedBreak) -> Self {
+        Self::new(WatchedBreak(brk))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Trace, format};
+use super::{Error, Trace, format, slots};
 use crate::workload::{Act, Op};
 
 /// One record of `benches/recorder`, which says what its words are.
 type Record = [u64; 4];
 
-/// Makes a trace of at most about `limit` operations from raw records.
+/// Makes a trace of at most about `limit` operations from raw records, or of all calls of a file in
+/// the slot form.
 ///
 /// If there are more, whole blocks are left out, all but every n-th in the order of allocation, so
 /// that what remains is as the program was from beginning to end: the same sizes, lifetimes and
@@ -19,6 +20,9 @@ type Record = [u64; 4];
 ///
 /// The records are not whole, or not those of a program.
 pub fn import(raw: &[u8], limit: usize) -> Result<Trace, Error> {
+    if slots::is_slots(raw) {
+        return slots::read(raw);
+    }
     let (records, rest) = raw.as_chunks::<{ size_of::<Record>() }>();
     if !rest.is_empty() {
         return Err(Error::Truncated);

@@ -3,12 +3,16 @@
 //! ```text
 //!   a program ──recorder──► raw records ──import──► benches/traces/NAME.trace ──Trace::load──► operations on slots
 //!             (LD_PRELOAD)                (import.rs)                     (format.rs)
+//!
+//!   a file of calls on slots (slots.rs) ──import──► the same, or ──file::read──► the same operations
 //! ```
 //!
 //! How the stored traces were made is written in `benches/traces/README.md`.
 
+pub mod file;
 mod format;
 mod import;
+mod slots;
 
 use std::fmt;
 use std::io;
@@ -124,6 +128,12 @@ impl Trace {
     #[must_use]
     pub const fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// Whether all blocks are aligned to `align` bytes.
+    #[must_use]
+    pub fn has_align(&self, align: usize) -> bool {
+        self.ops.iter().all(|op| 1 << op.align_log2 == align)
     }
 
     /// The largest sum of the sizes of live blocks.

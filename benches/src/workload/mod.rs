@@ -123,6 +123,27 @@ pub enum Name {
     Aligned,
     /// A random one of 8192 blocks, in five phases of different sizes.
     Churn,
+    /// From an empty heap, a third each: allocate, free a random block, `realloc` a random block.
+    /// Sizes are uniform up to 200 bytes.
+    #[value(name = "actions-200")]
+    #[serde(rename = "actions-200")]
+    Actions200,
+    /// The same up to 1,000 bytes.
+    #[value(name = "actions-1000")]
+    #[serde(rename = "actions-1000")]
+    Actions1000,
+    /// The same up to 10,000 bytes.
+    #[value(name = "actions-10000")]
+    #[serde(rename = "actions-10000")]
+    Actions10000,
+    /// A random one of 20,000 blocks of 64 bytes is freed and another allocated.
+    #[value(name = "full-64")]
+    #[serde(rename = "full-64")]
+    Full64,
+    /// The same with 512 bytes.
+    #[value(name = "full-512")]
+    #[serde(rename = "full-512")]
+    Full512,
     /// What a C compiler did.
     TraceCompiler,
     /// What a Python interpreter did.
@@ -141,17 +162,16 @@ impl Name {
         <Self as clap::ValueEnum>::value_variants()
     }
 
-    /// True for the random ones, for which the project has a target of their own.
+    /// True for those of which the instructions count, in the report's targets.
     #[must_use]
-    pub const fn is_random(self) -> bool {
+    pub const fn is_counted(self) -> bool {
         matches!(
             self,
-            Self::Random256
-                | Self::Random4K
-                | Self::Random128K
-                | Self::Realloc256
-                | Self::Realloc4K
-                | Self::Realloc128K
+            Self::Actions200
+                | Self::Actions1000
+                | Self::Actions10000
+                | Self::Full64
+                | Self::Full512
         )
     }
 
@@ -211,6 +231,11 @@ impl Name {
             }
             Self::Aligned => visitor.visit(Script::aligned(&mut random, 4096, STEPS, 1024)),
             Self::Churn => visitor.visit(Replace::churn(&mut random, 8192, 40_000)),
+            Self::Actions200 => visitor.visit(Script::actions(&mut random, STEPS, 200)),
+            Self::Actions1000 => visitor.visit(Script::actions(&mut random, STEPS, 1000)),
+            Self::Actions10000 => visitor.visit(Script::actions(&mut random, STEPS, 10_000)),
+            Self::Full64 => visitor.visit(Replace::new(&mut random, 20_000, STEPS, 64, 64)),
+            Self::Full512 => visitor.visit(Replace::new(&mut random, 20_000, STEPS, 512, 512)),
             Self::TraceCompiler | Self::TraceInterpreter | Self::TraceDatabase => {
                 let trace = Trace::load(self.trace().expect("a trace's workload"))?;
                 visitor.visit(Script::replay(&trace))

@@ -82,6 +82,44 @@ impl Script {
         })
     }
 
+    /// `count` random actions from an empty table, a third each: allocate a block, free one, change
+    /// the size of one. Sizes are uniform up to `high` bytes. At the end all blocks are freed, so it
+    /// can be repeated.
+    #[must_use]
+    pub fn actions(random: &mut Random, count: usize, high: usize) -> Self {
+        let (mut ops, mut live, mut free, mut slots) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let op = |act, slot, layout: Layout| Op {
+            act,
+            align_log2: layout.align().ilog2() as u8,
+            slot,
+            size: layout.size() as u32,
+        };
+        for _ in 0..count {
+            let action = random.below(3);
+            let layout = words(random.uniform(1, high));
+            if action == 0 || live.is_empty() {
+                let slot = free.pop().unwrap_or(slots);
+                slots = slots.max(slot + 1);
+                live.push((slot, layout.align()));
+                ops.push(op(Act::Allocate, slot, layout));
+                continue;
+            }
+            let index = random.below(live.len());
+            let (slot, align) = live[index];
+            if action == 1 {
+                live.swap_remove(index);
+                free.push(slot);
+                ops.push(op(Act::Free, slot, Layout::new::<()>()));
+            } else {
+                let layout = Layout::from_size_align(layout.size(), align)
+                    .expect("sizes are far below the limit");
+                ops.push(op(Act::Reallocate, slot, layout));
+            }
+        }
+        ops.extend(live.into_iter().map(|(slot, _)| op(Act::Free, slot, Layout::new::<()>())));
+        Self { fill: Vec::new(), ops, table: vec![Block::NONE; slots as usize] }
+    }
+
     /// A program's operations, one after the other. A trace ends with every block freed, so it can
     /// be repeated.
     #[must_use]
@@ -177,5 +215,21 @@ impl Workload for Script {
 
     fn pass<S: Subject>(&mut self, subject: &mut S) -> Result<(), OutOfMemory> {
         self.ops.iter().try_for_each(|&op| step(subject, op, &mut self.table[op.slot as usize]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_third_of_the_random_actions_is_realloc() {
+        let script = Script::actions(&mut Random::new(1), 30_000, 200);
+        let trace = Trace::new(script.ops.clone(), script.table.len()).unwrap();
+        let count = |act| script.ops.iter().filter(|op| op.act == act).count();
+        assert_eq!(count(Act::Allocate), count(Act::Free), "{trace}");
+        assert!((9_000..11_000).contains(&count(Act::Reallocate)), "{trace}");
+        let sizes = || script.ops.iter().filter(|op| op.act != Act::Free).map(|op| op.size);
+        assert_eq!((sizes().min(), sizes().max()), (Some(1), Some(200)));
     }
 }

@@ -7,6 +7,18 @@ use std::alloc::Layout;
 
 use serde::{Deserialize, Serialize};
 
+/// Largest blocks of slabs of this project's heap, in bytes.
+const SLAB_MAX: usize = 4096;
+
+/// Blocks of a heap that is full of slabs, in bytes.
+const SLAB_BLOCK: usize = 64;
+
+/// One block in so many is free: fewer than the heap takes for a slab to be listed again.
+const FREE_IN_FULL: usize = 32;
+
+/// So many operations see a heap of which only the first few are bad.
+const FIRST_FEW: usize = 8;
+
 /// A kind of bad heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,14 +31,29 @@ pub enum Shape {
     TooSmall,
     /// Free cells that are large enough, and almost none aligned as is asked.
     Misaligned,
-    /// Small blocks only, which come and go in bursts: caches run empty and over.
+    /// Small blocks only, which come and go in bursts: lists run empty, slabs full and empty.
     Bursts,
+    /// Blocks of every slab class, half of them free: each class has begun, and none is full.
+    EveryClass,
+    /// Equal blocks, all but one in 32 used: slabs have a free block, and too few to be listed.
+    FullSlabs,
+    /// Full slabs below a block as long as all of them: the next slab lies beyond the page map's
+    /// last word, and needs a new leaf.
+    LastLeaf,
 }
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Checkerboard, Self::EveryBin, Self::TooSmall, Self::Misaligned, Self::Bursts];
+    pub const ALL: [Self; 8] = [
+        Self::Checkerboard,
+        Self::EveryBin,
+        Self::TooSmall,
+        Self::Misaligned,
+        Self::Bursts,
+        Self::EveryClass,
+        Self::FullSlabs,
+        Self::LastLeaf,
+    ];
 
     /// What the free cells of the heap are made of.
     fn hole(self, random: &mut Random) -> Layout {
@@ -38,13 +65,16 @@ impl Shape {
             Self::TooSmall => 1032 + 8 * random.below(6),
             Self::Misaligned => 312,
             Self::Bursts => random.log_uniform(8, 256),
+            Self::EveryClass => random.log_uniform(8, SLAB_MAX),
+            Self::FullSlabs | Self::LastLeaf => SLAB_BLOCK,
         })
     }
 
     /// What separates them.
-    fn wall(self) -> Layout {
+    fn wall(self, random: &mut Random) -> Layout {
         match self {
             Self::Checkerboard => words(48),
+            Self::EveryClass | Self::FullSlabs | Self::LastLeaf => self.hole(random),
             _ => words(24),
         }
     }
@@ -57,22 +87,28 @@ impl Shape {
             Self::TooSmall => words(1088 + 8 * random.below(7)),
             Self::Misaligned => Layout::from_size_align(200, 256).expect("a power of two"),
             Self::Bursts => words(random.log_uniform(8, 256)),
+            Self::EveryClass | Self::FullSlabs | Self::LastLeaf => self.hole(random),
         }
     }
 }
 
-/// A heap of that shape with `cells` cells, half of them free; returns the used ones, in random
-/// order.
+/// A heap of that shape with `cells` cells, half of them free if the shape does not say otherwise;
+/// returns used ones, in random order.
 pub fn build<S: Subject>(
     shape: Shape,
     cells: usize,
     random: &mut Random,
     subject: &mut S,
 ) -> Result<Vec<Block>, OutOfMemory> {
+    match shape {
+        Shape::FullSlabs => return full_slabs(cells, random, subject),
+        Shape::LastLeaf => return last_leaf(cells, random, subject),
+        _ => {}
+    }
     let (mut holes, mut walls) = (Vec::with_capacity(cells / 2), Vec::with_capacity(cells / 2));
     for _ in 0..cells / 2 {
         holes.push(allocate(subject, shape.hole(random))?);
-        walls.push(allocate(subject, shape.wall())?);
+        walls.push(allocate(subject, shape.wall(random))?);
     }
     random.shuffle(&mut holes);
     random.shuffle(&mut walls);
@@ -80,4 +116,66 @@ pub fn build<S: Subject>(
         free(subject, hole);
     }
     Ok(walls)
+}
+
+/// `count` equal blocks, in the order of their addresses.
+fn row<S: Subject>(count: usize, subject: &mut S) -> Result<Vec<Block>, OutOfMemory> {
+    let row = (0..count).map(|_| allocate(subject, words(SLAB_BLOCK)));
+    let mut row = row.collect::<Result<Vec<Block>, _>>()?;
+    row.sort_unstable_by_key(|block| block.start());
+    Ok(row)
+}
+
+/// [`Shape::FullSlabs`].
+fn full_slabs<S: Subject>(
+    cells: usize,
+    random: &mut Random,
+    subject: &mut S,
+) -> Result<Vec<Block>, OutOfMemory> {
+    let mut walls = Vec::with_capacity(cells);
+    for (index, block) in row(cells, subject)?.into_iter().enumerate() {
+        if index % FREE_IN_FULL == FREE_IN_FULL / 2 {
+            free(subject, block);
+        } else {
+            walls.push(block);
+        }
+    }
+    random.shuffle(&mut walls);
+    Ok(walls)
+}
+
+/// [`Shape::LastLeaf`]; the block above the slabs is at least as long as the page map's first leaf
+/// reaches.
+fn last_leaf<S: Subject>(
+    cells: usize,
+    random: &mut Random,
+    subject: &mut S,
+) -> Result<Vec<Block>, OutOfMemory> {
+    let mut walls = row(cells, subject)?;
+    let least = cells * SLAB_BLOCK + (64 << 10);
+    allocate(subject, words(random.uniform(least, 2 * least)))?;
+    random.shuffle(&mut walls);
+    walls.truncate(FIRST_FEW);
+    Ok(walls)
+}
+
+/// A heap with `cells` equal blocks, of which a random quarter is used: almost no slab is full, or
+/// empty.
+pub fn sparse<S: Subject>(
+    cells: usize,
+    random: &mut Random,
+    subject: &mut S,
+) -> Result<(), OutOfMemory> {
+    let mut blocks = row(cells, subject)?;
+    random.shuffle(&mut blocks);
+    for block in blocks.drain(cells / 4..) {
+        free(subject, block);
+    }
+    Ok(())
+}
+
+/// Memory for [`sparse`], in bytes; a heap that is full of it has no room for a block of this
+/// length.
+pub const fn len_of_sparse(cells: usize) -> usize {
+    cells * SLAB_BLOCK * 5 / 4 + (256 << 10)
 }

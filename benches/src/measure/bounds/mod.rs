@@ -5,9 +5,12 @@
 //!   heaps.rs  builds the heap ─► here: operations, one by one ─► step.rs  counts each ─► percentiles, maximum
 //! ```
 //!
+//! single.rs counts the common path and the first refused request.
+//!
 //! A `realloc` that moves the block is not counted: what it copies depends on the size.
 
 mod heaps;
+pub mod single;
 mod step;
 
 use std::alloc::Layout;

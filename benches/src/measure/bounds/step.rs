@@ -15,6 +15,9 @@ use crate::measure::Failure;
 thread_local! {
     /// Instructions since the trap flag was set. It needs no constructor, so that a signal handler may touch it.
     static COUNT: Cell<u64> = const { Cell::new(0) };
+
+    /// The handler clears the trap flag when so many were counted.
+    static MOST: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Where counting stops: a call of millions of instructions would take seconds.
@@ -72,6 +75,13 @@ impl Stepper {
     /// were as many or more. The call itself, and the return, are not counted.
     #[cfg(target_arch = "x86_64")]
     pub fn count<T>(&self, f: impl FnOnce() -> T) -> (T, u64) {
+        self.count_to(LIMIT, f)
+    }
+
+    /// The same with another limit.
+    #[cfg(target_arch = "x86_64")]
+    pub fn count_to<T>(&self, limit: u64, f: impl FnOnce() -> T) -> (T, u64) {
+        MOST.set(limit + 1000);
         let (mut f, mut result) = (Some(f), None);
         let mut call = || result = f.take().map(|f| f());
         COUNT.set(0);
@@ -82,7 +92,13 @@ impl Stepper {
         // SAFETY: clears the flag.
         unsafe { std::arch::asm!("pushfq", "and qword ptr [rsp], ~0x100", "popfq") };
         let count = COUNT.get();
-        (result.expect("it was called"), count.saturating_sub(self.overhead).min(LIMIT))
+        (result.expect("it was called"), count.saturating_sub(self.overhead).min(limit))
+    }
+
+    /// Not on this machine.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn count_to<T>(&self, _: u64, f: impl FnOnce() -> T) -> (T, u64) {
+        (f(), 0)
     }
 
     /// Not on this machine.
@@ -102,7 +118,7 @@ fn out_of_line(f: &mut impl FnMut()) {
 #[cfg(target_arch = "x86_64")]
 extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     COUNT.set(COUNT.get() + 1);
-    if COUNT.get() > LIMIT + 1000 {
+    if COUNT.get() > MOST.get() {
         let context = context.cast::<libc::ucontext_t>();
         // SAFETY: the third argument of such a handler is the context that is restored after it.
         unsafe { (*context).uc_mcontext.gregs[libc::REG_EFL as usize] &= !TRAP };
@@ -133,6 +149,7 @@ mod tests {
             stepper.count(|| (0..1_000_000_u64).map(std::hint::black_box).sum::<u64>()).1,
             LIMIT
         );
+        assert!(stepper.count_to(2 * LIMIT, || nops!(6000)).1 > LIMIT);
         assert_eq!(stepper.count(|| 6 * 7).0, 42);
     }
 }
