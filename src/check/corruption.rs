@@ -91,62 +91,72 @@ pub enum Rule {
     /// `at`: address of the lowest cell. `expected`: the counter. `found`: payload of all used
     /// cells in bytes, by the walk.
     UsedBytes,
-    /// A leaf of the page map lies in a used cell that is long enough.
+    /// A part of the page map, or a table of descriptors, lies in a used cell that is long enough.
     ///
-    /// `at`: address of the leaf. `expected`: length of a leaf, in bytes. `found`: bytes that are
+    /// `at`: address of the part. `expected`: its length, in bytes. `found`: bytes that are
     /// available there.
     Leaf,
-    /// Every leaf of the page map is the payload of a used cell.
+    /// Every part of the page map, and every table of descriptors, is the payload of a used cell.
     ///
-    /// `at`: address of the lowest cell. `expected`: number of leaves in the page map. `found`:
-    /// number of leaves that the walk came to.
+    /// `at`: address of the lowest cell. `expected`: number of parts and tables. `found`: number of
+    /// those that the walk came to.
     Leaves,
-    /// The page map has the class of a slab for each of its pages, and no class for other pages.
+    /// The page map leads from each granule of a slab to the slab's descriptor, and from every other
+    /// granule to the descriptor that stands for no slab, which is as it was written.
     ///
-    /// If a page of a slab is wrong, `at` is the address of the page, `expected` is the slab's
-    /// class, and `found` is the class in the map, or the number of classes if the map has none. If
-    /// a leaf is wrong, `at` is the address of the leaf, `expected` is the number of pages of slabs
-    /// in its reach, by the walk, and `found` is the number that the leaf has.
+    /// If a granule of a slab is wrong, `at` is its address, and `expected` and `found` are
+    /// addresses of descriptors; `expected` is 0 if `found` is no descriptor. If the descriptor that
+    /// stands for no slab is wrong, `at` is its address, `expected` is 1, and `found` is 0. If the
+    /// number of granules is wrong, `at` is the address of the lowest cell, `expected` is the number
+    /// of granules of all slabs, by the walk, and `found` is the number by the map.
+    ///
+    /// In an arena, `at` is the address of a page, and `expected` and `found` are classes.
     PageMap,
-    /// A slab is the payload of a used cell, begins at a multiple of its length, and fills the
-    /// cell.
+    /// A slab is the payload of a used cell, is aligned for its class, and fills the cell.
     ///
-    /// If the address is wrong, `expected` is the multiple below it, and `at` and `found` are the
-    /// address of the slab. If the length is wrong, `at` is the address of the slab, `expected` is
-    /// the length of a slab of its class, in bytes, and `found` is the size of its cell.
+    /// If the address is wrong, `at` and `found` are the address of the cell's payload, and
+    /// `expected` is the address in the descriptor, or the aligned address below. If the length is
+    /// wrong, `at` is the address of the slab, `expected` is its length, in bytes, and `found` is
+    /// the size of its cell.
     RunCell,
-    /// The free list of a slab leads from block to block, below the blocks that were never used,
-    /// and ends.
+    /// A list of free blocks of a slab leads from block to block that were carved, and ends: its own
+    /// list, and the list of blocks at hand.
     ///
-    /// `at`: address of the slab. `expected`: 0. `found`: link that is no such block, or that makes
-    /// the list longer than the slab has blocks, in bytes from the slab's start.
+    /// `at`: address of the slab. `expected`: 0. `found`: address that is no such block, or that
+    /// makes the list longer than the slab has blocks; in an arena, in bytes from the slab's start.
+    /// If a class without a listed slab has blocks at hand, `at` and `found` are the address of the
+    /// first.
     RunList,
-    /// The live blocks, the free blocks and the blocks never used are together all blocks of a
-    /// slab.
+    /// The blocks of a slab are counted right: the carved ones are not more than all, and those that
+    /// are not in the slab's list are as many as its counter says.
     ///
-    /// `at`: address of the slab. `expected`: number of blocks in a slab of its class. `found`:
-    /// their sum, or the offset of the first block never used, in bytes, if no block begins there.
+    /// `at`: address of the slab. `expected`: number of blocks that the descriptor implies. `found`:
+    /// number of blocks by the list and the counter.
     RunBlocks,
-    /// The list of a class leads to each slab that has a free block, and to no other place.
+    /// The list of a class leads to each of its slabs that may have a free block, and to no other
+    /// place.
     ///
-    /// If the link to a slab is wrong, `at` and `expected` are the address of that slab, and
-    /// `found` is the address that the link leads to, 0 if the list ends there. If a link leads to
-    /// no slab with a free block, or the list has too many slabs, `at` is the address of the slab
-    /// with the link, 0 for the head of the list, `expected` is 0, and `found` is the link.
+    /// If the link to a slab is wrong, `at` is the address of that slab, `expected` is the address
+    /// of its descriptor (in an arena, of the slab), and `found` is the address that the link leads
+    /// to, 0 if the list ends there. If a link leads to no such slab, or the list has too many, `at`
+    /// is the address of the descriptor with the link, 0 for the head of the list, `expected` is 0,
+    /// and `found` is the link.
     RunLinks,
-    /// Every slab with a free block is in the list of its class.
+    /// Every slab that may have a free block is in the list of its class.
     ///
     /// `at`: address of the lowest cell. `expected`: number of these slabs, by the walk. `found`:
     /// number of slabs in all lists.
     Partial,
-    /// A slab without live blocks is alone in the list of its class.
+    /// A slab without live blocks is alone in the list of its class, and is counted.
     ///
-    /// `at`: address of the slab. `expected`: 0. `found`: 1, because the list has other slabs.
+    /// If it has neighbours, `at` is the address of the slab, and `expected` and `found` say
+    /// differently whether it is alone. If the counter is wrong, `at` is the address of the lowest
+    /// cell, `expected` is the counter, and `found` is the number of such slabs, by the walk.
     EmptyRun,
-    /// The counter of slabs of a class is right.
+    /// The counters of slabs are right: the number of all, and the granules of each class; in an
+    /// arena, the number of slabs of each class.
     ///
-    /// `at`: address of the lowest cell. `expected`: the counter. `found`: number of slabs of the
-    /// class, by the walk.
+    /// `at`: address of the lowest cell. `expected`: the counter. `found`: number by the walk.
     Runs,
     /// The counter of slabs on loan is right.
     ///

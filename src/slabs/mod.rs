@@ -353,7 +353,7 @@ impl<P: Tuning> Slabs<P> {
         // SAFETY: the blocks of a class's list are free, and in memory of the heap: the type's
         // invariant. Only a checked heap calls this.
         if let Err(broken) = unsafe { self.list(class).watch() } {
-            self.broken = Some(broken);
+            self.broken.get_or_insert(broken);
         }
     }
 
