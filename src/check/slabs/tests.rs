@@ -168,7 +168,6 @@ fn a_table_in_the_wrong_place_is_found() {
     victim.assert_reported(addr(outside), Rule::Leaf, usize::MAX, 0);
 
     let mut victim = Victim::new();
-    let at = addr(victim.cell);
     let internal = victim.layer().internal(victim.heap.chunks()).count();
     // SAFETY: inside the block.
     let inside = unsafe { victim.long_cell().add(CELL_ALIGN) };
