@@ -251,10 +251,13 @@ impl<P: Tuning> Slabs<P> {
         let (blocks, len) = slab::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
+        if bytes >= times * len {
+            return Some(Next { blocks, is_on_loan: false });
+        }
         let request = Request::new(layout);
         let waste = bytes / size * request.usual_size().saturating_sub(size);
         let share = if request.is_over_aligned() { WASTE_OF_ALIGNED_PAYS } else { WASTE_PAYS };
-        if bytes >= times * len || waste >= len / share {
+        if waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * P::Slabs::GRANULE;

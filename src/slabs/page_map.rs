@@ -144,9 +144,11 @@ impl<S: SlabTuning> Window<S> {
         while first < granules.end {
             let leaf = leaf_of::<S>(first);
             let end = granules.end.min(first_of::<S>(leaf + 1));
-            for granule in first..end {
+            let mut place = self.leaves[leaf].wrapping_add(first);
+            for _ in first..end {
                 // SAFETY: the leaf is there (this method's clause), and has a word for the granule.
-                unsafe { self.leaves[leaf].wrapping_add(granule).write(word) };
+                unsafe { place.write(word) };
+                place = place.wrapping_add(1);
             }
             first = end;
         }
