@@ -36,7 +36,8 @@ pub trait SlabTuning: Debug {
     /// Denominator of the share of the heap that a slab may take which is longer than it must be.
     const LEN_SHARE: usize;
 
-    /// Minimum number of blocks of a slab for which there is no longer place.
+    /// Minimum number of blocks of a slab for which there is no longer place. At least two: a full
+    /// slab is relisted when one block is free, and has a live one then.
     const SHORTEST: usize;
 
     /// A slab of small blocks pays if the class has this many times its length in slabs and cells.
@@ -112,7 +113,7 @@ impl SlabTuning for MiniatureSlabs {
     const WASTE_SHARE: usize = 4;
     const MOST: usize = 512;
     const LEN_SHARE: usize = 4;
-    const SHORTEST: usize = 1;
+    const SHORTEST: usize = 2;
     const PAYS_SMALL: usize = 1;
     const PAYS_MEDIUM: usize = 1;
     const CELLS_FIRST: usize = 0;

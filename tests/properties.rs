@@ -29,12 +29,12 @@ fn run<H: Subject<ZEROED>, const ZEROED: bool>(
     move |(ops, len, skew)| over(BadBreak::new(*len, *skew)).run(ops)
 }
 
-#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
+#[case(Usual, Plain, Small, Miniature, Checked<Usual>, Checked<Plain>, Checked<Small>)]
 fn heap_keeps_every_promise<P: Variant>() {
     for_all::<P, _>(&programs(REGION..REGION + 1), run(Driver::<Heap<_, NoMap, P>>::full));
 }
 
-#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
+#[case(Usual, Plain, Small, Miniature, Checked<Usual>, Checked<Miniature>, Checked<Plain>, Checked<Small>)]
 fn heap_keeps_every_promise_when_memory_is_short<P: Variant>() {
     for_all::<P, _>(&programs(100..100_000), run(Driver::<Heap<_, NoMap, P>>::full));
 }

@@ -11,6 +11,8 @@
 #                        └─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
 #                                         1/8 of the time
 #
+# Before the rounds, tests/worlds.rs runs all short programs, the shortest first, for an eighth of the time.
+#
 # Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
 # failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
 # from there.
@@ -52,12 +54,13 @@ main() {
     prepare
     build
 
-    simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0
+    worlds_total=0 simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0
     # A signal may arrive while standard output is a log.
     exec 3>&1
     trap 'summary "interrupted" >&3; exit 130' INT TERM
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
     end=$(($(now) + seconds))
+    worlds "$((seconds / 8))"
     while left=$((end - $(now))) && [ "$left" -ge 8 ]; do
         round=$((left < round_seconds ? left : round_seconds))
         fuzz simple_heap "$((round / 8))"
@@ -166,6 +169,17 @@ suite() {
     progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
+# Runs all short programs of each profile for about $1 seconds in all: five searches, at least two at a time.
+worlds() {
+    since=$(now) status=0
+    (cd "$root" && WORLDS_DEPTH=20 WORLDS_SECONDS="$(($1 / 3))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
+    cat "$fuzz_dir/part.log" >>"$log"
+    [ "$status" = 0 ] || { grep -A 8 'the program that failed' "$fuzz_dir/part.log"; suite_failed worlds; }
+    worlds_total=$(sed -n 's/^  in all: \([0-9]*\) worlds.*/\1/p' "$fuzz_dir/part.log" | awk '{ n += $1 } END { print n + 0 }')
+    [ "$worlds_total" -gt 0 ] || fail "tests/worlds.rs ran no test" "$(cat "$fuzz_dir/part.log")"
+    progress worlds "$(($(now) - since))" "$worlds_total worlds"
+}
+
 # Proptest has shortened the input by itself, and says what it is.
 suite_failed() {
     printf '\nsoak: FAILED: %s\n' "$1"
@@ -181,8 +195,8 @@ progress() {
 
 summary() {
     trap - INT TERM
-    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases: %s\n' \
-        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$1"
+    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases; worlds: %s: %s\n' \
+        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$worlds_total" "$1"
 }
 
 main "$@"

@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, MapThreshold, NoMap, SimpleHeap, Trim};
+use brkalloc::{CellInfo, CellState, Heap, MapThreshold, NoMap, SimpleHeap, Trim};
 
 use super::ops::Op;
 use super::oracle::{Block, Oracle};
@@ -146,10 +146,7 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             // SAFETY: the heap outlives the case.
             let Some(at) = (unsafe { self.heap.allocate(layout) }) else {
                 assert!(self.heap.brk().refused > refused, "no memory, but nobody refused");
-                assert!(
-                    !is_certain_to_fit::<H::Profile>(&self.heap.map(), layout),
-                    "no memory for {layout:?}, but a free cell is large enough"
-                );
+                self.assert_nothing_fits(layout);
                 assert_eq!(self.request(layout, false), None, "{layout:?}: {AGAIN}");
                 return;
             };
@@ -298,10 +295,17 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             Freed::Merged => assert_eq!(self.heap.map(), map, "a refused request changed the heap"),
             Freed::Kept => self.oracle.assert_all_filled(),
         }
+        self.assert_nothing_fits(layout);
+    }
+
+    /// A request was refused: no free cell, and no free block of a slab, is certain to hold it.
+    fn assert_nothing_fits(&self, layout: Layout) {
         assert!(
             !is_certain_to_fit::<H::Profile>(&self.heap.map(), layout),
             "no memory for {layout:?}, but a free cell is large enough"
         );
+        let fitting = block_for::<H::Profile>(self.heap.cell_infos(), layout);
+        assert_eq!(fitting, None, "no memory for {layout:?}, but a slab has a free block");
     }
 
     /// With nothing live, whatever the heap keeps: the largest request that a fresh heap grants is
@@ -411,7 +415,7 @@ impl Request {
 /// With coarse bins a search looks at sixteen cells of a class, and a class goes up to twice its
 /// smallest size: if there are more free cells, a cell of a higher class fits. The last class begins
 /// at 64 words.
-fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layout) -> bool {
+pub fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layout) -> bool {
     let free = || map.iter().filter(|(.., free)| *free).map(|&(_, size, _)| size);
     let room = layout.size() + P::OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();
     let least = match free().count() {
@@ -420,4 +424,22 @@ fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layout) -
         _ => room,
     };
     layout.align() <= 2 * size_of::<usize>() && free().any(|size| size >= least)
+}
+
+/// Returns a slab that makes a request certain to succeed: one of its blocks is not live, is long
+/// enough, and has a length that is a multiple of the alignment. A block of a slab serves only
+/// layouts of slabs: those of some bytes, aligned to their size or to 128 bytes at most.
+pub fn block_for<P: Variant>(
+    cells: impl IntoIterator<Item = CellInfo>,
+    layout: Layout,
+) -> Option<CellInfo> {
+    let (size, align) = (P::taken_for(layout.size()), layout.align());
+    let is_for_slabs = size > 0 && (align <= 128 || size >= align);
+    let fits = |cell: &CellInfo| match cell.state {
+        CellState::Run { live, total, block_size } => {
+            live < total && block_size >= size && block_size.is_multiple_of(align)
+        }
+        _ => false,
+    };
+    cells.into_iter().filter(|_| is_for_slabs && P::LAYERED).find(fits)
 }

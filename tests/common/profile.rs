@@ -9,6 +9,7 @@
 //!                               of a checked heap
 //! ```
 
+use brkalloc::inner::Miniature;
 use brkalloc::{Checked, Plain, Profile, Small, Usual};
 
 /// Size of a header, in bytes.
@@ -66,6 +67,11 @@ pub trait Variant: Profile {
 impl Variant for Usual {
     const LAYERED: bool = true;
     const RARER: u32 = 1;
+}
+
+impl Variant for Miniature {
+    const LAYERED: bool = true;
+    const RARER: u32 = 2;
 }
 
 impl Variant for Plain {

@@ -26,6 +26,11 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap + Sized {
     /// Every cell: address and size, and whether it is free.
     fn map(&self) -> Vec<(usize, usize, bool)>;
 
+    /// Every cell, and what it is used for; empty if the heap does not tell.
+    fn cell_infos(&self) -> Vec<CellInfo> {
+        Vec::new()
+    }
+
     /// Number of slabs, and of cells for their descriptors and the page map.
     fn slabs(&self) -> usize {
         0
@@ -146,6 +151,10 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
                 (cell.address, cell.size, matches!(cell.state, CellState::Free | CellState::Top))
             })
             .collect()
+    }
+
+    fn cell_infos(&self) -> Vec<CellInfo> {
+        self.cells().collect()
     }
 
     fn slabs(&self) -> usize {

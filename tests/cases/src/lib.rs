@@ -136,7 +136,8 @@ fn expand(arguments: &Arguments, function: TokenStream) -> Result<TokenStream, S
     let mut cases = TokenStream::new();
     for profile in chosen(&arguments.profiles) {
         let case = profile.iter().map(|name| snake(name)).collect::<Vec<_>>().join("_");
-        let names: Vec<_> = profile.iter().map(|name| format!("::brkalloc::{name}")).collect();
+        let names: Vec<_> =
+            profile.iter().map(|name| format!("::brkalloc::{}{name}", module_of(name))).collect();
         let profile = names.join("<") + &">".repeat(names.len() - 1);
         let arrow = if returns { "-> crate::common::platform::CaseResult" } else { "" };
         let call = format!("fn {case}() {arrow} {{ super::{name}::<{profile}>() }}");
@@ -144,6 +145,11 @@ fn expand(arguments: &Arguments, function: TokenStream) -> Result<TokenStream, S
     }
     // A module and a function can have one name.
     Ok([function, source(&format!("mod {name}")), braces(cases)].into_iter().collect())
+}
+
+/// Returns the path of the module of a profile, in `brkalloc`.
+fn module_of(profile: &str) -> &'static str {
+    if profile == "Miniature" { "inner::" } else { "" }
 }
 
 /// Returns the profiles that this build compiles; see the features in `Cargo.toml`. No case is left
