@@ -140,9 +140,9 @@ unsafe fn pair<S: Subject>(stepper: &Stepper, subject: &mut S) -> (*mut u8, u64,
     }
     let ((), deallocation) = stepper.count(|| {
         // SAFETY: a live block of that size, which is not used any more.
-        black_box(unsafe {
+        unsafe {
             deallocate_out_of_line(black_box(&mut *subject), black_box(block), black_box(64));
-        });
+        }
     });
     (block, allocation, deallocation)
 }
