@@ -13,6 +13,7 @@ KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
 QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
+TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
 
 IN        ?=## heap-map: a log with the lines of a walk (standard input)
 OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
@@ -74,7 +75,7 @@ soak: ## search for bugs for MINUTES: fuzz heaps and address spaces, run the pro
 bench: ## measure the heap beside its peers, the system's side, and (not with QUICK) real programs; writes target/bench/report.json and .svg, programs.json
 	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
 	-@$(HARNESS) cost
-	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick)
+	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick) $(if $(TRACES),--traces '$(TRACES)')
 	$(if $(QUICK),,-@$(MAKE) --no-print-directory bench-programs)
 
 budgets: ## write the instructions of common paths as they are now to benches/budgets.txt, which `test` compares them with

@@ -231,22 +231,18 @@ fn bounds(report: &Report, targets: &mut Vec<Target>) {
             let counted = cells.iter().filter_map(|&cells| report.bound(Heap, operation, cells));
             counted
                 .filter(|bound| bound.samples > 0)
-                .map(|bound| bound.max)
-                .max()
-                .map(|max| max as f64)
+                .max_by_key(|bound| bound.max)
+                .map(|bound| (bound.max as f64, bound.worst))
         };
-        if let (Some(limit), Some(max)) = (limit, max_of(&cells)) {
-            targets.push(Target::at_most(
-                format!("{operation}: worst case, instructions"),
-                max,
-                limit,
-                "",
-            ));
+        if let (Some(limit), Some((max, shape))) = (limit, max_of(&cells)) {
+            let shape = shape.map(|shape| format!(" ({shape})")).unwrap_or_default();
+            let what = format!("{operation}: worst case{shape}");
+            targets.push(Target::at_most(what, max, limit, " instructions"));
         }
         // Whatever a heap of a thousand cells can be like, one of a million can be like; it must be
         // no worse.
         let (few, many): (Vec<_>, Vec<_>) = cells.iter().partition(|&&cells| cells <= 1000);
-        if let (Some(few), Some(many)) = (max_of(&few), max_of(&many)) {
+        if let (Some((few, _)), Some((many, _))) = (max_of(&few), max_of(&many)) {
             let what = format!("{operation}: worst of many cells");
             targets.push(Target::at_most(what, many, 1.25 * few, " (1.25 × worst of ≤ 1000)"));
         }

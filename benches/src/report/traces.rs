@@ -165,7 +165,7 @@ mod tests {
     fn a_single_trace_counts_and_missing_figures_do_not() {
         let mut traces = Traces { figures: vec![of("a", 45.0, 105, 9.0)] };
         assert_eq!(traces.memset_bound(), None);
-        assert_eq!(verdicts(&traces)[0].2, false);
+        assert!(!verdicts(&traces)[0].2);
         traces.figures[0].figures.instructions = Err(Failure::TooSlow);
         assert_eq!(verdicts(&traces).len(), 2);
         assert!(traces.to_string().contains("too slow"), "{traces}");

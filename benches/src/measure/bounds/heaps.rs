@@ -42,6 +42,21 @@ pub enum Shape {
     LastLeaf,
 }
 
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Checkerboard => "checkerboard",
+            Self::EveryBin => "every bin",
+            Self::TooSmall => "too small",
+            Self::Misaligned => "misaligned",
+            Self::Bursts => "bursts",
+            Self::EveryClass => "every class",
+            Self::FullSlabs => "full slabs",
+            Self::LastLeaf => "last leaf",
+        })
+    }
+}
+
 impl Shape {
     /// All of them.
     pub const ALL: [Self; 8] = [
@@ -159,23 +174,44 @@ fn last_leaf<S: Subject>(
     Ok(walls)
 }
 
-/// A heap with `cells` equal blocks, of which a random quarter is used: almost no slab is full, or
-/// empty.
+/// A heap that had `count` equal blocks, of which a random quarter is left: almost no slab is full,
+/// or empty.
 pub fn sparse<S: Subject>(
-    cells: usize,
+    count: usize,
     random: &mut Random,
     subject: &mut S,
 ) -> Result<(), OutOfMemory> {
-    let mut blocks = row(cells, subject)?;
+    let mut blocks = row(count, subject)?;
     random.shuffle(&mut blocks);
-    for block in blocks.drain(cells / 4..) {
+    for block in blocks.drain(count / 4..) {
         free(subject, block);
     }
     Ok(())
 }
 
-/// Memory for [`sparse`], in bytes; a heap that is full of it has no room for a block of this
-/// length.
-pub const fn len_of_sparse(cells: usize) -> usize {
-    cells * SLAB_BLOCK * 5 / 4 + (256 << 10)
+/// A heap that had `count` blocks of all sizes of slabs, of which the long ones are left: every
+/// class has begun, and those of short blocks are empty.
+pub fn begun<S: Subject>(
+    count: usize,
+    random: &mut Random,
+    subject: &mut S,
+) -> Result<(), OutOfMemory> {
+    let blocks = (0..count).map(|_| allocate(subject, words(random.log_uniform(8, SLAB_MAX))));
+    for block in blocks.collect::<Result<Vec<Block>, _>>()? {
+        if block.layout().size() < SLAB_MAX / 2 {
+            free(subject, block);
+        }
+    }
+    Ok(())
+}
+
+/// Memory for [`begun`], in bytes; the blocks have 655 on average.
+pub const fn len_of_begun(count: usize) -> usize {
+    count * 2048 + (256 << 10)
+}
+
+/// A request that a fresh heap in that memory can serve, but not one after [`begun`], in bytes: it
+/// overlaps some of the long blocks.
+pub const fn too_much_for_begun(count: usize) -> usize {
+    len_of_begun(count) - count * 256
 }
