@@ -100,6 +100,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// necessary. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
     ///
+    /// The break also moves for a slab, if no free cell has a place for one, although a free cell may
+    /// be long enough for the block. After [`reserve`](Heap::reserve) the next block does not move it.
+    ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are
     /// unspecified.
     ///
@@ -317,8 +320,8 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         unsafe { self.inner.capacity(block) }
     }
 
-    /// Moves the break up, if necessary, so that a block of `bytes` bytes can be allocated without
-    /// another movement. A fresh heap is then a single free cell that holds the block (C2).
+    /// Moves the break up, if necessary, so that the next block, of at most `bytes` bytes, can be
+    /// allocated without another movement. A fresh heap is then a single free cell that holds the block (C2).
     ///
     /// # Errors
     ///
