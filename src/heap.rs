@@ -321,7 +321,8 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     }
 
     /// Moves the break up, if necessary, so that the next block, of at most `bytes` bytes, can be
-    /// allocated without another movement. A fresh heap is then a single free cell that holds the block (C2).
+    /// allocated without another movement. A fresh heap is then a single free cell that holds the
+    /// block (C2).
     ///
     /// # Errors
     ///
