@@ -51,6 +51,10 @@ const FOREIGN_STEP: usize = 72;
 /// Maximum number of foreign movements in a world.
 const MOST_FOREIGN: usize = 2;
 
+/// Number of live blocks at either end of a world that are freed and resized. A world with more than
+/// twice as many has slabs from the start.
+const MOST_CHOSEN: usize = 3;
+
 /// Contents of new grants, of foreign memory, and of freed blocks.
 const DIRTY: u8 = 0xA5;
 const FOREIGN: u8 = 0xEE;
@@ -237,7 +241,9 @@ impl<'a, P: Variant> World<'a, P> {
         for size in 0..SIZES.len() as u8 {
             (0..ALIGNS.len() as u8).for_each(|align| visit(Action::Allocate { size, align }));
         }
-        for block in 0..self.live.len() as u8 {
+        let blocks = self.live.len();
+        for block in (0..blocks).filter(|&n| n < MOST_CHOSEN || n + MOST_CHOSEN >= blocks) {
+            let block = block as u8;
             visit(Action::Free { block });
             let others = (0..SIZES.len() as u8).filter(|&size| {
                 SIZES[usize::from(size)] != self.live[usize::from(block)].layout.size()
@@ -642,4 +648,32 @@ fn every_short_program_keeps_every_promise<P: Variant>() {
     let yard = Yard::new(3000);
     Search::<P>::new(&yard, |_| ())
         .run_all(variable("WORLDS_DEPTH").unwrap_or_else(usual_depth::<P>));
+}
+
+/// Allocates cells until a slab has begun, and blocks until it is full.
+fn fill_a_slab<P: Variant>(world: &mut World<P>) {
+    let is_full = |cell: CellInfo| matches!(cell.state, CellState::Run { live, total, .. } if live == total);
+    while !world.heap().cells().any(is_full) {
+        assert!(world.allocate(Layout::new::<[u64; 3]>()), "there is room for a slab");
+    }
+}
+
+/// Frees all blocks but the lowest one and `left` of the slab.
+fn free_all_but<P: Variant>(world: &mut World<P>, left: usize) {
+    while world.live.len() > left + 1 {
+        world.free(1);
+    }
+}
+
+/// Usual slabs need more blocks than a short program has.
+#[case(Usual, Checked<Usual>)]
+fn every_short_program_keeps_every_promise_once_slabs_have_begun<P: Variant>() {
+    for (left, depth) in [(usize::MAX - 1, 2), (2, 3)] {
+        let yard = Yard::new(24 << 10);
+        let prelude = |world: &mut World<P>| {
+            fill_a_slab(world);
+            free_all_but(world, left);
+        };
+        Search::<P>::new(&yard, prelude).run_all(variable("WORLDS_DEPTH").unwrap_or(depth));
+    }
 }
