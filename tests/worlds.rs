@@ -214,8 +214,13 @@ impl<'a, P: Variant> World<'a, P> {
         let mut heap = Box::new(MaybeUninit::zeroed());
         // SAFETY: a heap is a value without a destructor, and only one of the two is in use.
         unsafe { ptr::copy_nonoverlapping(&*self.heap, &mut *heap, 1) };
-        Snapshot { heap, memory, foreign: self.yard.foreign.borrow().clone(),
-            refuses: self.yard.refuses.get(), live: self.live.clone() }
+        Snapshot {
+            heap,
+            memory,
+            foreign: self.yard.foreign.borrow().clone(),
+            refuses: self.yard.refuses.get(),
+            live: self.live.clone(),
+        }
     }
 
     /// Returns the bytes below the break.
@@ -330,7 +335,8 @@ impl<'a, P: Variant> World<'a, P> {
         assert!(offset < self.yard.used.get(), "{at:?} is not granted");
         assert!(layout.size() <= self.yard.used.get() - offset, "{at:?} is not granted");
         let index = self.live.partition_point(|other| other.offset < offset);
-        let below = index.checked_sub(1).map_or(0, |i| self.live[i].offset + self.live[i].layout.size());
+        let below =
+            index.checked_sub(1).map_or(0, |i| self.live[i].offset + self.live[i].layout.size());
         let above = self.live.get(index).map_or(self.yard.len, |other| other.offset);
         assert!(below <= offset && offset + layout.size() <= above, "a block at {offset} overlaps");
         let block = Block { offset, layout };
@@ -677,7 +683,8 @@ fn every_short_program_keeps_every_promise<P: Variant>() {
 
 /// Allocates cells until a slab has begun, and blocks until it is full.
 fn fill_a_slab<P: Variant>(world: &mut World<P>) {
-    let is_full = |cell: CellInfo| matches!(cell.state, CellState::Run { live, total, .. } if live == total);
+    let is_full =
+        |cell: CellInfo| matches!(cell.state, CellState::Run { live, total, .. } if live == total);
     while !world.heap().cells().any(is_full) {
         assert!(world.allocate(Layout::new::<[u64; 3]>()), "there is room for a slab");
     }
@@ -698,11 +705,14 @@ fn fill_the_rest<P: Variant>(world: &mut World<P>) {
     }
 }
 
+/// What leads from a fresh world to the start of a search.
+type Prelude<P> = fn(&mut World<P>);
+
 /// Worlds that a short program does not reach: a full slab, one with few live blocks, and a full
 /// slab where memory is short.
 #[case(Miniature, Checked<Miniature>, Usual, Checked<Usual>)]
 fn every_short_program_keeps_every_promise_once_slabs_have_begun<P: Variant>() {
-    let preludes: [(fn(&mut World<P>), usize); 3] = [
+    let preludes: [(Prelude<P>, usize); 3] = [
         (|world| fill_a_slab(world), 2),
         (|world| (fill_a_slab(world), free_all_but(world, 2)).1, 3),
         (|world| (fill_a_slab(world), fill_the_rest(world)).1, 3),
