@@ -51,6 +51,10 @@ const FOREIGN_STEP: usize = 72;
 /// Maximum number of foreign movements in a world.
 const MOST_FOREIGN: usize = 2;
 
+/// Maximum number of live blocks of which each is freed and resized. A world with more of them has
+/// slabs from the start.
+const MOST_CHOSEN: usize = 6;
+
 /// Contents of new grants, of foreign memory, and of freed blocks.
 const DIRTY: u8 = 0xA5;
 const FOREIGN: u8 = 0xEE;
@@ -184,6 +188,7 @@ struct Snapshot<'a, P: Variant> {
     heap: Box<MaybeUninit<WorldHeap<'a, P>>>,
     memory: Vec<u8>,
     foreign: Vec<Range<usize>>,
+    refuses: bool,
     live: Vec<Block>,
 }
 
@@ -209,7 +214,13 @@ impl<'a, P: Variant> World<'a, P> {
         let mut heap = Box::new(MaybeUninit::zeroed());
         // SAFETY: a heap is a value without a destructor, and only one of the two is in use.
         unsafe { ptr::copy_nonoverlapping(&*self.heap, &mut *heap, 1) };
-        Snapshot { heap, memory, foreign: self.yard.foreign.borrow().clone(), live: self.live.clone() }
+        Snapshot {
+            heap,
+            memory,
+            foreign: self.yard.foreign.borrow().clone(),
+            refuses: self.yard.refuses.get(),
+            live: self.live.clone(),
+        }
     }
 
     /// Returns the bytes below the break.
@@ -218,7 +229,7 @@ impl<'a, P: Variant> World<'a, P> {
         (0..self.yard.used.get()).map(|offset| unsafe { self.yard.at(offset).read() })
     }
 
-    /// Makes the world what it was. Growth is not refused.
+    /// Makes the world what it was.
     fn restore(&mut self, snapshot: &Snapshot<'a, P>) {
         // SAFETY: as in `save`. The yard is longer than what was granted.
         unsafe {
@@ -227,9 +238,34 @@ impl<'a, P: Variant> World<'a, P> {
             ptr::copy_nonoverlapping(snapshot.memory.as_ptr(), start, snapshot.memory.len());
         }
         self.yard.used.set(snapshot.memory.len());
-        self.yard.refuses.set(false);
+        self.yard.refuses.set(snapshot.refuses);
         self.yard.foreign.borrow_mut().clone_from(&snapshot.foreign);
         self.live.clone_from(&snapshot.live);
+    }
+
+    /// Returns the blocks that may be freed and resized: all, or, if they are many, the lowest, the
+    /// highest, and two at either end of the slabs.
+    fn chosen(&self) -> Vec<u8> {
+        let blocks = self.live.len();
+        if blocks <= MOST_CHOSEN {
+            return (0..blocks as u8).collect();
+        }
+        let runs: Vec<_> = self
+            .heap()
+            .cells()
+            .filter(|cell| matches!(cell.state, CellState::Run { .. }))
+            .map(|cell| cell.address..cell.address + cell.size)
+            .collect();
+        let lies_in_run = |&n: &usize| {
+            let address = self.yard.at(self.live[n].offset).addr().get();
+            runs.iter().any(|run| run.contains(&address))
+        };
+        let of_runs: Vec<_> = (0..blocks).filter(lies_in_run).collect();
+        let (first, last) = (of_runs.iter().take(2), of_runs.iter().rev().take(2));
+        let mut chosen: Vec<_> = first.chain(last).copied().chain([0, blocks - 1]).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        chosen.into_iter().map(|n| u8::try_from(n).expect("few blocks")).collect()
     }
 
     /// Calls `visit` with each action that may follow.
@@ -237,7 +273,7 @@ impl<'a, P: Variant> World<'a, P> {
         for size in 0..SIZES.len() as u8 {
             (0..ALIGNS.len() as u8).for_each(|align| visit(Action::Allocate { size, align }));
         }
-        for block in 0..self.live.len() as u8 {
+        for block in self.chosen() {
             visit(Action::Free { block });
             let others = (0..SIZES.len() as u8).filter(|&size| {
                 SIZES[usize::from(size)] != self.live[usize::from(block)].layout.size()
@@ -299,7 +335,8 @@ impl<'a, P: Variant> World<'a, P> {
         assert!(offset < self.yard.used.get(), "{at:?} is not granted");
         assert!(layout.size() <= self.yard.used.get() - offset, "{at:?} is not granted");
         let index = self.live.partition_point(|other| other.offset < offset);
-        let below = index.checked_sub(1).map_or(0, |i| self.live[i].offset + self.live[i].layout.size());
+        let below =
+            index.checked_sub(1).map_or(0, |i| self.live[i].offset + self.live[i].layout.size());
         let above = self.live.get(index).map_or(self.yard.len, |other| other.offset);
         assert!(below <= offset && offset + layout.size() <= above, "a block at {offset} overlaps");
         let block = Block { offset, layout };
@@ -642,4 +679,46 @@ fn every_short_program_keeps_every_promise<P: Variant>() {
     let yard = Yard::new(3000);
     Search::<P>::new(&yard, |_| ())
         .run_all(variable("WORLDS_DEPTH").unwrap_or_else(usual_depth::<P>));
+}
+
+/// Allocates cells until a slab has begun, and blocks until it is full.
+fn fill_a_slab<P: Variant>(world: &mut World<P>) {
+    let is_full =
+        |cell: CellInfo| matches!(cell.state, CellState::Run { live, total, .. } if live == total);
+    while !world.heap().cells().any(is_full) {
+        assert!(world.allocate(Layout::new::<[u64; 3]>()), "there is room for a slab");
+    }
+}
+
+/// Frees all blocks but the lowest one and `left` of the slab.
+fn free_all_but<P: Variant>(world: &mut World<P>, left: usize) {
+    while world.live.len() > left + 1 {
+        world.free(1);
+    }
+}
+
+/// Allocates until all memory is taken and growth is refused.
+fn fill_the_rest<P: Variant>(world: &mut World<P>) {
+    world.yard.refuses.set(true);
+    for size in SIZES.into_iter().rev() {
+        while world.allocate(Layout::from_size_align(size, 8).unwrap()) {}
+    }
+}
+
+/// What leads from a fresh world to the start of a search.
+type Prelude<P> = fn(&mut World<P>);
+
+/// Worlds that a short program does not reach: a full slab, one with few live blocks, and a full
+/// slab where memory is short.
+#[case(Miniature, Checked<Miniature>, Usual, Checked<Usual>)]
+fn every_short_program_keeps_every_promise_once_slabs_have_begun<P: Variant>() {
+    let preludes: [(Prelude<P>, usize); 3] = [
+        (|world| fill_a_slab(world), 2),
+        (|world| (fill_a_slab(world), free_all_but(world, 2)).1, 3),
+        (|world| (fill_a_slab(world), fill_the_rest(world)).1, 3),
+    ];
+    for (prelude, depth) in preludes {
+        let yard = Yard::new(24 << 10);
+        Search::<P>::new(&yard, prelude).run_all(variable("WORLDS_DEPTH").unwrap_or(depth));
+    }
 }

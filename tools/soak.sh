@@ -169,10 +169,10 @@ suite() {
     progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
-# Runs all short programs of each profile for about $1 seconds in all: five searches, at least two at a time.
+# Runs all short programs for about $1 seconds in all: seventeen searches, two at a time or more.
 worlds() {
     since=$(now) status=0
-    (cd "$root" && WORLDS_DEPTH=20 WORLDS_SECONDS="$(($1 / 3))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
+    (cd "$root" && WORLDS_DEPTH=20 WORLDS_SECONDS="$(($1 / 9 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
     cat "$fuzz_dir/part.log" >>"$log"
     [ "$status" = 0 ] || { grep -A 8 'the program that failed' "$fuzz_dir/part.log"; suite_failed worlds; }
     worlds_total=$(sed -n 's/^  in all: \([0-9]*\) worlds.*/\1/p' "$fuzz_dir/part.log" | awk '{ n += $1 } END { print n + 0 }')

@@ -50,7 +50,10 @@ pub fn without_profile(case: &str) -> &str {
 
 /// Whether this is what `tests/cases` calls a case of a profile.
 fn is_profile(name: &str) -> bool {
-    matches!(name.strip_prefix("checked_").unwrap_or(name), "usual" | "plain" | "small")
+    matches!(
+        name.strip_prefix("checked_").unwrap_or(name),
+        "usual" | "miniature" | "plain" | "small"
+    )
 }
 
 /// Those of the cases that are, or whose module is, among what the kernel says is not for it.
