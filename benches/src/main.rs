@@ -213,7 +213,7 @@ fn full_report(traces: &[Origin]) -> Report {
         vec![Pair, Random256, Random4K, Random128K, Realloc256, Realloc4K, Aligned, Churn];
     counted.extend(workload::Name::all().iter().filter(|name| name.is_counted()));
     report.counts(&subjects, &counted);
-    report.traces(&TRACED, traces, Duration::from_millis(50));
+    report.traces(&subject::Name::chosen(&TRACED), traces, Duration::from_millis(50));
     report.tightness(&tight(&subjects), &Question::all());
     report.bounds(&subjects, &CELLS);
     report.singles(&subjects);
@@ -222,9 +222,9 @@ fn full_report(traces: &[Origin]) -> Report {
 }
 
 /// Who replays the traces of real programs.
-const TRACED: [subject::Name; 4] = {
+const TRACED: [subject::Name; 6] = {
     use subject::Name::*;
-    [Heap, Talc, Dlmalloc, Glibc]
+    [Heap, Talc, Dlmalloc, Glibc, RustyAlloc, Mimalloc]
 };
 
 /// These subjects and `plain`, which has a target of tightness.

@@ -138,7 +138,8 @@ pub(super) fn here(
 ) -> serde_json::Result<String> {
     let replay = || -> Outcome<Replay> {
         let trace = origin.load()?;
-        let pages = if aspect == Aspect::Peak { Pages::OnTouch } else { Pages::Present };
+        let is_timed = matches!(aspect, Aspect::Time(_));
+        let pages = if is_timed { Pages::Present } else { Pages::OnTouch };
         let len = trace.peak_live() * 2 + (64 << 20);
         Ok(Replay { trace, region: memory::region(len, pages).map_err(Failure::because)? })
     };
@@ -187,7 +188,7 @@ impl Replay {
 
 /// A subject that is told the alignment at compile time: 8 bytes, as in a program that knows the
 /// types of its blocks, and that of every block of the slot form.
-struct Words<S>(S);
+pub(super) struct Words<S>(pub S);
 
 /// The layout of that size, aligned to 8 bytes; the alignment was 8 before, which the compiler
 /// could not know.
@@ -305,7 +306,7 @@ impl Count {
     }
 }
 
-/// A subject whose functions callgrind can tell from the rest of the program.
+/// A subject whose functions, `counted_*`, callgrind can tell from the rest of the program.
 struct Counted<S>(S);
 
 // SAFETY: what the subject inside guarantees.
@@ -336,11 +337,26 @@ unsafe impl<S: Subject> Subject for Counted<S> {
     }
 }
 
+/// Keeps the compiler from merging a function with others of the same code, of which callgrind would
+/// know only one name. No instruction.
+macro_rules! unmerged {
+    ($name:literal) => {
+        // SAFETY: a comment.
+        unsafe {
+            std::arch::asm!(
+                concat!("/* counted: ", $name, " */"),
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+    };
+}
+
 /// # Safety
 ///
 /// As for [`Subject::allocate`].
 #[inline(never)]
-unsafe fn counted_allocate<S: Subject>(subject: &mut S, layout: Layout) -> *mut u8 {
+pub(super) unsafe fn counted_allocate<S: Subject>(subject: &mut S, layout: Layout) -> *mut u8 {
+    unmerged!("allocate");
     // SAFETY: the caller's promise.
     unsafe { subject.allocate(layout) }
 }
@@ -350,6 +366,7 @@ unsafe fn counted_allocate<S: Subject>(subject: &mut S, layout: Layout) -> *mut 
 /// As for [`Subject::allocate_zeroed`].
 #[inline(never)]
 unsafe fn counted_allocate_zeroed<S: Subject>(subject: &mut S, layout: Layout) -> *mut u8 {
+    unmerged!("allocate_zeroed");
     // SAFETY: the caller's promise.
     unsafe { subject.allocate_zeroed(layout) }
 }
@@ -358,7 +375,12 @@ unsafe fn counted_allocate_zeroed<S: Subject>(subject: &mut S, layout: Layout) -
 ///
 /// As for [`Subject::deallocate`].
 #[inline(never)]
-unsafe fn counted_deallocate<S: Subject>(subject: &mut S, block: *mut u8, layout: Layout) {
+pub(super) unsafe fn counted_deallocate<S: Subject>(
+    subject: &mut S,
+    block: *mut u8,
+    layout: Layout,
+) {
+    unmerged!("deallocate");
     // SAFETY: the caller's promise.
     unsafe { subject.deallocate(block, layout) };
 }
@@ -373,6 +395,7 @@ unsafe fn counted_reallocate<S: Subject>(
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
+    unmerged!("reallocate");
     // SAFETY: the caller's promise.
     unsafe { subject.reallocate(block, layout, new_size) }
 }

@@ -16,13 +16,15 @@ pub struct Machine {
 }
 
 /// The packages of the subjects.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
     "brkalloc",
     "talc",
     "rlsf",
     "dlmalloc",
     "linked_list_allocator",
     "buddy_system_allocator",
+    "buddy-slab-allocator",
+    "rusty_alloc",
     "libmimalloc-sys",
     "tikv-jemalloc-sys",
 ];

@@ -152,6 +152,8 @@ const fn style(subject: subject::Name) -> (&'static str, f64) {
         Glibc => ("#aaaaaa", 4.5),
         Mimalloc => ("#9467bd", 4.5),
         Jemalloc => ("#e377c2", 4.5),
+        BuddySlab => ("#9edae5", 4.5),
+        RustyAlloc => ("#dbdb8d", 4.5),
     }
 }
 

@@ -171,3 +171,49 @@ unsafe impl Subject for Jemalloc {
             .cast()
     }
 }
+
+/// Every block of rusty_alloc is aligned to so many bytes.
+const WORD: usize = 8;
+
+/// rusty_alloc, as its own `GlobalAlloc` calls it. It takes its memory from the system.
+pub struct RustyAlloc;
+
+// SAFETY: what rusty_alloc guarantees.
+unsafe impl Subject for RustyAlloc {
+    unsafe fn new(_: NonNull<[u8]>) -> Self {
+        Self
+    }
+
+    #[inline]
+    unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
+        if layout.align() <= WORD {
+            return rusty_alloc::alloc::malloc(layout.size());
+        }
+        // SAFETY: the alignment of a layout is a power of two.
+        unsafe { rusty_alloc::alloc::malloc_aligned_pow2(layout.size(), layout.align()) }
+    }
+
+    #[inline]
+    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> *mut u8 {
+        if layout.align() <= WORD {
+            return rusty_alloc::alloc::zalloc(layout.size());
+        }
+        rusty_alloc::alloc::zalloc_aligned(layout.size(), layout.align())
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, block: *mut u8, _: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { rusty_alloc::alloc::free(block) };
+    }
+
+    #[inline]
+    unsafe fn reallocate(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.align() <= WORD {
+            // SAFETY: the caller's promise.
+            return unsafe { rusty_alloc::alloc::realloc(block, new_size) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { rusty_alloc::alloc::realloc_aligned(block, new_size, layout.align()) }
+    }
+}

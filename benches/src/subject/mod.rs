@@ -166,10 +166,14 @@ pub enum Name {
     LinkedList,
     /// `buddy_system_allocator::Heap`.
     Buddy,
+    /// `buddy_slab_allocator::SlabAllocator` over its `BuddyAllocator`.
+    BuddySlab,
     /// A last-in-first-out list a class, and nothing else.
     Floor,
     /// The C library's `malloc`.
     Glibc,
+    /// `rusty_alloc`, mimalloc in Rust.
+    RustyAlloc,
     /// mimalloc's C interface.
     Mimalloc,
     /// jemalloc's C interface (the extended one, which is told the size on free).
@@ -215,9 +219,14 @@ impl Name {
     pub const fn kind(self) -> Kind {
         match self {
             Self::Heap | Self::Plain | Self::Small | Self::Checked | Self::Simple => Kind::Ours,
-            Self::Talc | Self::Rlsf | Self::Dlmalloc | Self::LinkedList | Self::Buddy => Kind::Peer,
+            Self::Talc
+            | Self::Rlsf
+            | Self::Dlmalloc
+            | Self::LinkedList
+            | Self::Buddy
+            | Self::BuddySlab => Kind::Peer,
             Self::Floor => Kind::Floor,
-            Self::Glibc | Self::Mimalloc | Self::Jemalloc => Kind::Library,
+            Self::Glibc | Self::RustyAlloc | Self::Mimalloc | Self::Jemalloc => Kind::Library,
         }
     }
 
@@ -238,8 +247,10 @@ impl Name {
             Self::Dlmalloc => visitor.visit::<peers::Dlmalloc>(),
             Self::LinkedList => visitor.visit::<peers::LinkedList>(),
             Self::Buddy => visitor.visit::<peers::Buddy>(),
+            Self::BuddySlab => visitor.visit::<peers::BuddySlab>(),
             Self::Floor => visitor.visit::<floor::Floor>(),
             Self::Glibc => visitor.visit::<libraries::Glibc>(),
+            Self::RustyAlloc => visitor.visit::<libraries::RustyAlloc>(),
             #[cfg(feature = "libraries")]
             Self::Mimalloc => visitor.visit::<libraries::Mimalloc>(),
             #[cfg(feature = "libraries")]

@@ -5,6 +5,10 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
 
+use buddy_slab_allocator::{
+    BuddyAllocator, RemoteFreeHint, SlabAllocResult, SlabAllocator, SlabDeallocResult,
+};
+
 use super::{Subject, move_block, pointer};
 
 /// talc, as its own `GlobalAlloc` calls it.
@@ -222,5 +226,75 @@ unsafe impl Subject for Buddy {
         }
         // SAFETY: the caller's promise.
         unsafe { move_block(self, block, layout, new_size) }
+    }
+}
+
+/// buddy-slab-allocator: its slabs over its pages, as its global allocator puts them together, but
+/// without the locks.
+pub struct BuddySlab {
+    pages: BuddyAllocator<PAGE>,
+    slabs: SlabAllocator<PAGE>,
+    /// Other CPUs freed nothing.
+    remote: RemoteFreeHint,
+}
+
+const PAGE: usize = 4096;
+
+impl BuddySlab {
+    /// Longest block of a slab, and its largest alignment.
+    const SLAB_MAX: usize = 2048;
+
+    #[inline]
+    const fn is_in_slab(layout: Layout) -> bool {
+        layout.size() <= Self::SLAB_MAX && layout.align() <= Self::SLAB_MAX
+    }
+
+    /// Takes pages for another slab, and a block of it.
+    fn allocate_more(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        match self.slabs.alloc_hinted(layout, Some(&self.remote)).ok()? {
+            SlabAllocResult::Allocated(block) => Some(block),
+            SlabAllocResult::NeedsSlab { size_class, pages } => {
+                let bytes = pages * PAGE;
+                let start = self.pages.alloc_pages(pages, bytes).ok()?;
+                self.slabs.add_slab(size_class, start, bytes, 0);
+                match self.slabs.alloc_hinted(layout, Some(&self.remote)).ok()? {
+                    SlabAllocResult::Allocated(block) => Some(block),
+                    SlabAllocResult::NeedsSlab { .. } => None,
+                }
+            }
+        }
+    }
+}
+
+// SAFETY: what buddy-slab-allocator guarantees.
+unsafe impl Subject for BuddySlab {
+    unsafe fn new(region: NonNull<[u8]>) -> Self {
+        let mut pages = BuddyAllocator::new();
+        // SAFETY: the caller's promise.
+        let verdict = unsafe { pages.init(&mut *region.as_ptr()) };
+        assert!(verdict.is_ok(), "buddy-slab refuses a region of {} bytes", region.len());
+        Self { pages, slabs: SlabAllocator::new(), remote: RemoteFreeHint::new() }
+    }
+
+    #[inline]
+    unsafe fn allocate(&mut self, layout: Layout) -> *mut u8 {
+        if Self::is_in_slab(layout) {
+            return pointer(self.allocate_more(layout));
+        }
+        let pages = layout.size().div_ceil(PAGE);
+        let start = self.pages.alloc_pages(pages, layout.align().max(PAGE));
+        start.map_or(null_mut(), std::ptr::with_exposed_provenance_mut)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
+        if !Self::is_in_slab(layout) {
+            return self.pages.dealloc_pages(block.addr(), layout.size().div_ceil(PAGE));
+        }
+        // SAFETY: blocks are not null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        if let SlabDeallocResult::FreeSlab { base, pages } = self.slabs.dealloc(block, layout) {
+            self.pages.dealloc_pages(base, pages);
+        }
     }
 }

@@ -82,11 +82,13 @@ impl Script {
         })
     }
 
-    /// `count` random actions from an empty table, a third each: allocate a block, free one, change
-    /// the size of one. Sizes are uniform up to `high` bytes. At the end all blocks are freed, so it
-    /// can be repeated.
+    /// `count` random actions on 300 to 600 blocks, a third each: allocate a block, free one, change
+    /// the size of one. Sizes are uniform up to `high` bytes. The first actions make the blocks, and
+    /// the last ones free all, so it can be repeated.
     #[must_use]
     pub fn actions(random: &mut Random, count: usize, high: usize) -> Self {
+        const LEAST: usize = 300;
+        const MOST: usize = 600;
         let (mut ops, mut live, mut free, mut slots) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let op = |act, slot, layout: Layout| Op {
             act,
@@ -97,7 +99,13 @@ impl Script {
         for _ in 0..count {
             let action = random.below(3);
             let layout = words(random.uniform(1, high));
-            if action == 0 || live.is_empty() {
+            // At a limit the action is the other one of the two.
+            let allocates = match action {
+                0 => live.len() < MOST,
+                1 => live.len() < LEAST,
+                _ => live.is_empty(),
+            };
+            if allocates {
                 let slot = free.pop().unwrap_or(slots);
                 slots = slots.max(slot + 1);
                 live.push((slot, layout.align()));
@@ -106,7 +114,7 @@ impl Script {
             }
             let index = random.below(live.len());
             let (slot, align) = live[index];
-            if action == 1 {
+            if action < 2 {
                 live.swap_remove(index);
                 free.push(slot);
                 ops.push(op(Act::Free, slot, Layout::new::<()>()));
@@ -229,6 +237,7 @@ mod tests {
         let count = |act| script.ops.iter().filter(|op| op.act == act).count();
         assert_eq!(count(Act::Allocate), count(Act::Free), "{trace}");
         assert!((9_000..11_000).contains(&count(Act::Reallocate)), "{trace}");
+        assert!((300..=600).contains(&trace.slots()), "{trace}");
         let sizes = || script.ops.iter().filter(|op| op.act != Act::Free).map(|op| op.size);
         assert_eq!((sizes().min(), sizes().max()), (Some(1), Some(200)));
     }

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use serde::{Deserialize, Serialize};
 
 use super::{Stepper, heaps};
+use crate::measure::traces::{Words, counted_allocate, counted_deallocate};
 use crate::measure::{Failure, Job, Outcome, process};
 use crate::memory::{self, Pages};
 use crate::random::Random;
@@ -94,8 +95,8 @@ impl subject::Visitor for Count {
                 assert!(block.is_null(), "a block that overlaps live ones");
                 Ok(count)
             }
-            Single::Allocate => Ok(common(&self.stepper, &mut random, &mut subject)?.0),
-            Single::Deallocate => Ok(common(&self.stepper, &mut random, &mut subject)?.1),
+            Single::Allocate => Ok(common(&self.stepper, &mut random, &mut Words(subject))?.0),
+            Single::Deallocate => Ok(common(&self.stepper, &mut random, &mut Words(subject))?.1),
         }
     }
 }
@@ -131,9 +132,10 @@ fn common<S: Subject>(
 /// As for [`Subject::allocate`].
 #[inline(never)]
 unsafe fn pair<S: Subject>(stepper: &Stepper, subject: &mut S) -> (*mut u8, u64, u64) {
+    let layout = Layout::new::<[u64; 8]>();
     let (block, allocation) = stepper.count(|| {
         // SAFETY: the size is not 0; the rest is the caller's promise.
-        black_box(unsafe { allocate_out_of_line(black_box(&mut *subject), black_box(64)) })
+        black_box(unsafe { counted_allocate(black_box(&mut *subject), black_box(layout)) })
     });
     if block.is_null() {
         return (block, allocation, 0);
@@ -141,7 +143,7 @@ unsafe fn pair<S: Subject>(stepper: &Stepper, subject: &mut S) -> (*mut u8, u64,
     let ((), deallocation) = stepper.count(|| {
         // SAFETY: a live block of that size, which is not used any more.
         unsafe {
-            deallocate_out_of_line(black_box(&mut *subject), black_box(block), black_box(64));
+            counted_deallocate(black_box(&mut *subject), black_box(block), black_box(layout));
         }
     });
     (block, allocation, deallocation)
@@ -187,32 +189,6 @@ fn keep(nothing: &Nothing, mut block: *mut u8, layout: Layout) -> *mut u8 {
             options(nostack, preserves_flags));
     }
     block
-}
-
-/// `allocate` with an alignment that the compiler knows, as in most programs.
-///
-/// # Safety
-///
-/// As for [`Subject::allocate`].
-#[inline(never)]
-unsafe extern "C" fn allocate_out_of_line<S: Subject>(subject: &mut S, size: usize) -> *mut u8 {
-    // SAFETY: 8 is an alignment; the rest is the caller's promise.
-    unsafe { subject.allocate(Layout::from_size_align_unchecked(size, 8)) }
-}
-
-/// `deallocate` with an alignment that the compiler knows.
-///
-/// # Safety
-///
-/// As for [`Subject::deallocate`].
-#[inline(never)]
-unsafe extern "C" fn deallocate_out_of_line<S: Subject>(
-    subject: &mut S,
-    block: *mut u8,
-    size: usize,
-) {
-    // SAFETY: 8 is an alignment; the rest is the caller's promise.
-    unsafe { subject.deallocate(block, Layout::from_size_align_unchecked(size, 8)) };
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
