@@ -12,7 +12,7 @@ TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichev
 KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
-QUICK     ?=## 1: `bench` takes half a minute, with fewer subjects and rounds
+QUICK     ?=## 1: `bench` takes two minutes, with fewer subjects and rounds
 TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
 
 IN        ?=## heap-map: a log with the lines of a walk (standard input)

@@ -22,7 +22,7 @@ struct Cli {
 enum Command {
     /// Everything, with the verdict on every target; writes report.json and report.svg.
     All {
-        /// Half a minute instead of minutes: fewer subjects, one round, fewer heaps.
+        /// Two minutes instead of many: fewer subjects, one round, fewer heaps.
         #[arg(long)]
         quick: bool,
         /// Files, or folders of files, in the slot form or as `import` writes them, perhaps with
@@ -232,7 +232,7 @@ fn tight(subjects: &[subject::Name]) -> Vec<subject::Name> {
     subject::Name::chosen(&[subjects, &[subject::Name::Plain]].concat())
 }
 
-/// What tells most in half a minute.
+/// What tells most in two minutes.
 fn quick_report(traces: &[Origin]) -> Report {
     use subject::Name::*;
     let chosen = subject::Name::chosen;

@@ -244,6 +244,9 @@ impl BuddySlab {
     /// Longest block of a slab, and its largest alignment.
     const SLAB_MAX: usize = 2048;
 
+    /// Longest slab, in bytes.
+    const SLAB_ALIGN: usize = 16 << 10;
+
     #[inline]
     const fn is_in_slab(layout: Layout) -> bool {
         layout.size() <= Self::SLAB_MAX && layout.align() <= Self::SLAB_MAX
@@ -269,10 +272,21 @@ impl BuddySlab {
 // SAFETY: what buddy-slab-allocator guarantees.
 unsafe impl Subject for BuddySlab {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
-        let mut pages = BuddyAllocator::new();
-        // SAFETY: the caller's promise.
-        let verdict = unsafe { pages.init(&mut *region.as_ptr()) };
-        assert!(verdict.is_ok(), "buddy-slab refuses a region of {} bytes", region.len());
+        // Its pages begin behind a table of their states, and slabs are aligned to their length only
+        // if the pages begin at such an address: so the table begins a little later.
+        let offsets = (0..2 * Self::SLAB_ALIGN).step_by(PAGE);
+        let mut pages = offsets.filter_map(|offset| {
+            // SAFETY: the caller's promise; a table that is not used is only overwritten.
+            let part = unsafe { (&mut *region.as_ptr()).get_mut(offset..) }?;
+            let mut pages = BuddyAllocator::new();
+            // SAFETY: as above.
+            unsafe { pages.init(part) }.ok()?;
+            let start = pages.section(0)?.start;
+            start.is_multiple_of(Self::SLAB_ALIGN).then_some(pages)
+        });
+        let Some(pages) = pages.next() else {
+            panic!("buddy-slab refuses a region of {} bytes", region.len())
+        };
         Self { pages, slabs: SlabAllocator::new(), remote: RemoteFreeHint::new() }
     }
 
