@@ -70,6 +70,8 @@ fn take_place<B: Source, M: Map, P: Tuning>(
         let len = slab::len_of::<P::Slabs>(class, blocks) - WORD;
         Layout::from_size_align(len, alignment_of::<P::Slabs>(class)).ok().map(Request::new)
     };
+    // A slab of one block would be empty when it is relisted.
+    const { assert!(P::Slabs::SHORTEST >= 2) };
     let Next { mut blocks, is_on_loan } = next;
     // A slab on loan must find a place in free memory.
     let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
