@@ -674,7 +674,7 @@ fn usual_depth<P: Variant>() -> usize {
     if TypeId::of::<P>() == TypeId::of::<Miniature>() { 5 } else { 4 }
 }
 
-#[case(Miniature, Checked<Miniature>, Usual, Plain, Small)]
+#[case(Usual, Miniature, Checked<Miniature>, Plain, Small)]
 fn every_short_program_keeps_every_promise<P: Variant>() {
     let yard = Yard::new(3000);
     Search::<P>::new(&yard, |_| ())
@@ -710,7 +710,7 @@ type Prelude<P> = fn(&mut World<P>);
 
 /// Worlds that a short program does not reach: a full slab, one with few live blocks, and a full
 /// slab where memory is short.
-#[case(Miniature, Checked<Miniature>, Usual, Checked<Usual>)]
+#[case(Usual, Miniature, Checked<Miniature>, Checked<Usual>)]
 fn every_short_program_keeps_every_promise_once_slabs_have_begun<P: Variant>() {
     let preludes: [(Prelude<P>, usize); 3] = [
         (|world| fill_a_slab(world), 2),
