@@ -99,7 +99,7 @@ enum Command {
     },
     /// Makes a trace of the recorder's raw records, or of a file in the slot form.
     Import {
-        /// What the recorder wrote, or calls on slots; `.xz` is decompressed.
+        /// Records of the recorder, or calls on slots; `.xz` is decompressed.
         raw: PathBuf,
         /// The trace to be written.
         trace: PathBuf,
@@ -221,7 +221,7 @@ fn full_report(traces: &[Origin]) -> Report {
     report
 }
 
-/// Who replays the traces of real programs.
+/// Subjects that replay the traces of real programs.
 const TRACED: [subject::Name; 6] = {
     use subject::Name::*;
     [Heap, Talc, Dlmalloc, Glibc, RustyAlloc, Mimalloc]

@@ -28,11 +28,11 @@ pub enum Job {
         /// What.
         workload: workload::Name,
     },
-    /// What a heap takes for a program's calls.
+    /// Instructions, time and memory that a heap takes for a program's calls.
     Trace {
         /// Who.
         subject: subject::Name,
-        /// What program.
+        /// Name of the program.
         origin: traces::Origin,
         /// Which figure.
         aspect: traces::Aspect,

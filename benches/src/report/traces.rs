@@ -1,4 +1,4 @@
-//! What the heap takes for the calls of real programs: a table, and the figures of its targets.
+//! Costs of the calls of real programs: a table, and the figures of its targets.
 
 use std::fmt;
 
