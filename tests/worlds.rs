@@ -615,12 +615,12 @@ impl<'a, P: Variant> Search<'a, P> {
         actions
     }
 
-    /// Runs a program whose actions but the last have been run before. Returns whether it leads to a
-    /// world that is new. If it fails, its actions are shown.
-    fn run(&mut self, actions: &[Action]) -> bool {
+    /// Runs the last action of a program in the world to which the others have led. Returns whether
+    /// it leads to a world that is new. If it fails, the actions are shown.
+    fn run(&mut self, before: &Snapshot<'a, P>, actions: &[Action]) -> bool {
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            self.world.restore(&self.start);
-            actions.iter().for_each(|&action| self.world.step(action));
+            self.world.restore(before);
+            actions.iter().rev().take(1).for_each(|&action| self.world.step(action));
             let digest = self.world.digest(&self.peak);
             let is_new = self.seen.insert(digest);
             if is_new {
@@ -641,7 +641,8 @@ impl<'a, P: Variant> Search<'a, P> {
         let limit = variable("WORLDS_SECONDS").map(|seconds| Duration::from_secs(seconds as u64));
         let has_time = || limit.is_none_or(|limit| begin.elapsed() < limit);
         let (mut first, mut runs) = (0, 1);
-        self.run(&[]);
+        self.world.restore(&self.start);
+        self.run(&self.world.save(), &[]);
         for depth in 1..=depth {
             let last = self.programs.len();
             let next = (first..last).find(|&before| {
@@ -666,9 +667,10 @@ impl<'a, P: Variant> Search<'a, P> {
         self.world.restore(&self.start);
         actions.iter().for_each(|&action| self.world.step(action));
         self.world.for_each_action(|action| next.push(action));
+        let reached = self.world.save();
         for &action in &next {
             actions.push(action);
-            if self.run(&actions) {
+            if self.run(&reached, &actions) {
                 self.programs.push(Program { before: before as u32, last: Some(action) });
             }
             actions.pop();
