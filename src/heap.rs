@@ -3,7 +3,7 @@
 //! ```text
 //!   Heap            public methods; a checked heap goes through checked/       this file
 //!    └─ Unchecked   small or large? in place or moved?                         unchecked.rs
-//!        ├─ layer   small blocks: slabs, in arenas a cache over runs, or none  slabs/ small/
+//!        ├─ layer   small blocks: slabs, or none                               slabs/
 //!        └─ Large   cells (chunks/) and mappings (mapped.rs)                   large.rs
 //!   Profile         which parts, as a type                                     profile.rs
 //!

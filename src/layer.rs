@@ -9,11 +9,11 @@ use crate::large::Large;
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
-use crate::size_class::{Class, SMALL_MAX};
+use crate::size_class::Class;
 
-/// Place of an address in a slab, or in a run.
+/// Place of an address in a slab.
 #[derive(Clone, Copy, Debug)]
-pub struct InRun {
+pub struct InSlab {
     /// Class of the slab.
     pub(crate) class: Class,
     /// Address of the block in which the address lies, if in any.
@@ -22,9 +22,9 @@ pub struct InRun {
 
 /// Layer over [`Large`] for small and medium blocks.
 ///
-/// Blocks of a class come from the layer and go back to it. All others are cells or mappings. They
-/// pass through the layer, which may give up memory for one, or keep a freed one. The default is a
-/// layer that is not there.
+/// Blocks of a class come from the layer. All others are cells or mappings: they pass through the
+/// layer, which may give up memory for one. The address of a block, not its layout, says where it
+/// goes back to. The default is a layer that is not there.
 ///
 /// # Safety
 ///
@@ -37,24 +37,13 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     /// There are small blocks at all.
     const PRESENT: bool = false;
 
-    /// The layer finds out by its address where a block goes back to, and a block of it that is a
-    /// cell is as long as its request, and not as its class.
-    const EXACT: bool = false;
-
     /// Maximum size of a block of a class, in bytes.
-    const LONGEST: usize = SMALL_MAX;
+    const LONGEST: usize = 0;
 
     /// Returns the class of a layout whose blocks come from the layer.
     #[inline(always)]
     fn class_of(_: Layout) -> Option<Class> {
         None
-    }
-
-    /// Returns the class of a layout that has bytes, and is no more aligned than every cell is; may
-    /// return `None` for any other.
-    #[inline(always)]
-    fn usual_class_of(layout: Layout) -> Option<Class> {
-        Class::of(layout)
     }
 
     /// Returns the block of a class that was freed last, if there is one at hand. O(1).
@@ -74,38 +63,14 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         None
     }
 
-    /// Takes a block of a class that is at hand, and whose address is a multiple of `align`. O(1).
-    #[inline(always)]
-    fn pop_aligned(&mut self, _: Class, _: usize) -> Option<NonNull<u8>> {
-        None
-    }
-
-    /// Frees a block of a class, or one that can serve it.
-    ///
-    /// # Safety
-    ///
-    /// The block was allocated for that class, or holds it, and nothing uses it any more.
-    #[inline(always)]
-    unsafe fn deallocate<B: Source, M: Map>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        _: NonNull<u8>,
-        _: Class,
-    ) {
-    }
-
-    /// Frees a block of which only the address is known. For an [exact](Layer::EXACT) layer.
+    /// Frees a block: one of the layer, a cell, or one with a mapping of its own. For a layer that
+    /// is [present](Layer::PRESENT).
     ///
     /// # Safety
     ///
     /// `block` is a live block of the heap, and nothing uses it any more.
     #[inline(always)]
-    unsafe fn deallocate_by_address<B: Source, M: Map>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        _: NonNull<u8>,
-    ) {
-    }
+    unsafe fn deallocate<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>, _: NonNull<u8>) {}
 
     /// Allocates a cell: one from the bins, or one from the top.
     #[inline(always)]
@@ -129,8 +94,8 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         large.chunks.take_top(request).or_else(|| large.chunks.take_new(request, growth))
     }
 
-    /// Frees a block that is a cell, or keeps it. If the heap stops, the layer has forgotten
-    /// everything when this returns.
+    /// Frees a block that is a cell. If the heap stops, the layer has forgotten everything when this
+    /// returns.
     ///
     /// # Safety
     ///
@@ -141,45 +106,26 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         large: &mut Large<B, M, P>,
         payload: NonNull<u8>,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clause is that of this method.
         unsafe { large.chunks.free_and_trim(payload) };
     }
 
-    /// Resizes a block that becomes, or stays, small, if it can stay where it is for certain, or
-    /// there is a block of the new class at hand.
+    /// Resizes a block of the layer, if it can stay where it is, or there is a block of the new
+    /// class at hand.
     ///
     /// # Safety
     ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate). After `None` the block has not
+    /// changed.
     #[inline(always)]
     unsafe fn reallocate_at_hand<B: Source, M: Map>(
         &mut self,
         _: &mut Large<B, M, P>,
         _: NonNull<u8>,
         _: Layout,
-        _: Layout,
     ) -> Option<NonNull<u8>> {
         None
     }
-
-    /// Moves a small block to a freed cell, if one is large enough for the request.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Heap::reallocate`](crate::Heap::reallocate).
-    unsafe fn move_to_cell<B: Source, M: Map>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        _: NonNull<u8>,
-        _: Layout,
-        _: Class,
-        _: Request,
-    ) -> Option<NonNull<u8>> {
-        None
-    }
-
-    /// Notes that a cell that was a block of one class is one of another.
-    fn note_resized(&mut self, _: Option<Class>, _: Option<Class>) {}
 
     /// Notes that the payload of a cell has become longer or shorter, in bytes.
     #[inline(always)]
@@ -187,7 +133,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
 
     /// Returns the class of the slab in which an address lies.
     #[inline(always)]
-    fn run_at(&self, _: usize) -> Option<Class> {
+    fn class_at(&self, _: usize) -> Option<Class> {
         None
     }
 
@@ -207,16 +153,16 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     fn forget_all(&mut self) {}
 
     /// Returns the place of an address in a slab, if it lies in one. For a checked heap.
-    fn in_run(&self, _: NonNull<u8>) -> Option<InRun> {
+    fn in_slab(&self, _: NonNull<u8>) -> Option<InSlab> {
         None
     }
 
     /// Returns whether a block of a slab is free. For a checked heap.
-    fn is_free_in_run(&self, _: NonNull<u8>, _: Class) -> bool {
+    fn is_free_in_slab(&self, _: NonNull<u8>) -> bool {
         false
     }
 
-    /// Returns the link that was found overwritten last, since this was asked.
+    /// Returns the link that was found overwritten first, since this was asked.
     fn take_broken(&mut self) -> Option<BrokenLink> {
         None
     }

@@ -8,7 +8,7 @@
 //!  ───────────────────────────────────────────────────────────────────────────────────────
 //!   Heap<B, M, P>                                one owner      heap.rs  (SimpleHeap: simple.rs)
 //!    └─ Unchecked       small or large?          choice         unchecked.rs  (checked/)
-//!        ├─ layer       small blocks, or none    P chooses      small/  profile.rs
+//!        ├─ layer       small blocks, or none    P chooses      slabs/  profile.rs
 //!        └─ Large       blocks with a header                    large.rs
 //!            ├─ Mapped<M>   mappings                            mapped.rs
 //!            └─ Chunks<B>   cells, bins, top                    chunks/  bins/  cell/
@@ -69,7 +69,7 @@
 //!
 //! # Rules of the crate
 //!
-//! 1. A file names only files below it. Raw memory access is in `cell` and `small`, and in `simple`,
+//! 1. A file names only files below it. Raw memory access is in `cell`, `slabs` and `segments`, and in `simple`,
 //!    which is a layer to itself.
 //! 2. Nothing panics for want of memory or because of a caller's request: out of memory is `None`,
 //!    null or an `Err`, and leaves the heap as it was. (In a [`CheckedHeap`] a caller's mistake is a
@@ -120,13 +120,13 @@ mod raw_heap;
 #[deny(unsafe_code)]
 mod request;
 mod sealed;
+mod segments;
 mod simple;
 #[deny(unsafe_code)]
 mod size_class;
 #[deny(unsafe_code)]
 mod slab_tuning;
 mod slabs;
-mod small;
 mod space;
 mod unchecked;
 

@@ -18,9 +18,10 @@ use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
 use crate::layer::{Layer, NoLayer};
-use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
+use crate::segments::{ArenaLayer, SegmentWords};
+use crate::size_class::ARENA_CLASSES;
+use crate::slab_tuning::{ArenaSlabs, MiniatureSlabs, UsualSlabs};
 use crate::slabs::Slabs;
-use crate::small::{ArenaLayer, SmallBlocks};
 
 /// Parts of a heap: [`Usual`], [`Plain`], [`Small`] or [`Checked`].
 ///
@@ -80,21 +81,21 @@ macro_rules! profile {
             type ArenaLayerOf<Q: Tuning> = profile!(@layer Q $arena_layer);
         }
     };
-    (@layer $q:ident SmallBlocks) => { SmallBlocks<$q> };
+    (@layer $q:ident ArenaSlabs) => { Slabs<$q, SegmentWords, ARENA_CLASSES> };
     (@layer $q:ident Slabs) => { Slabs<$q> };
     (@layer $q:ident NoLayer) => { NoLayer };
 }
 
 profile! {
     /// Default profile: small and medium blocks from slabs, other blocks from cells in fine bins.
-    Usual: compact false, Fine, growth GROWTH_STEP, Slabs UsualSlabs, arena SmallBlocks
+    Usual: compact false, Fine, growth GROWTH_STEP, Slabs UsualSlabs, arena ArenaSlabs
 }
 
 profile! {
     /// Profile for tests that run all short programs: [`Usual`] with granules of 64 bytes, and slabs
     /// of a few blocks that begin early. It serves no other purpose.
     #[doc(hidden)]
-    Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena SmallBlocks
+    Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena ArenaSlabs
 }
 
 profile! {
@@ -156,7 +157,7 @@ impl<P: Profile> Binning for OfArena<P> {
 impl<P: Profile> Tuning for OfArena<P> {
     const GROWTH_STEP: usize = 0;
     type Checks = P::Checks;
-    type Slabs = P::Slabs;
+    type Slabs = ArenaSlabs;
 }
 
 impl<P: Profile> Profile for OfArena<P> {

@@ -1,37 +1,44 @@
 //! Size classes of blocks without headers. Arithmetic only.
 //!
 //! ```text
-//!   block size   8 16 24 … 256 │ 272 288 … 512 │ 544 576 … 1024 │ 1152 … 2048 │ 2304 … 4096
-//!   class        0  1  2 …  31 │  32  33 …  47 │  48  49 …   63 │   64 …   71 │   72 …   79
-//!                └─────────────────── small ────────────────────┘└───── medium ──────┘
+//!   block size   8 16 24 … 256 │ 272 … 512 │ 544 … 1024 │ 1152 … 2048 │ … 4096 │ … │ … 32768
+//!   class        0  1  2 …  31 │  32 …  47 │  48 …   63 │   64 …   71 │ …   79 │ … │ …   103
+//!                └───────────────── small ──────────────┘└────────────── medium ───────────────┘
 //! ```
+//!
+//! A heap over a break has slabs of the classes up to 4 KiB, an arena of all.
 //!
 //! These are the documents' buckets (C9), but finer: above 128 bytes a small block wastes at most a
 //! sixteenth, and a medium one at most an eighth.
 
 use core::alloc::Layout;
-use core::ptr::NonNull;
 
-use crate::cell::{CELL_ALIGN, MIN_CELL};
+use crate::cell::CELL_ALIGN;
 
 /// Size of the largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
 
-/// Size of the largest medium block that a slab holds, in bytes.
+/// Size of the largest block of a class of [`CLASSES`], in bytes.
 pub(crate) const SLAB_MAX: usize = 4096;
 
 /// Maximum alignment, in bytes, of a block whose size is smaller than its alignment: it takes a
 /// block as long as its alignment.
 const MOST_ALIGN: usize = 128;
 
-/// Number of classes of small blocks.
-pub const CLASSES: usize = 64;
+/// Maximum alignment that all blocks of a class have, in bytes.
+const MOST_ALIGNED: usize = 4096;
 
-/// Number of classes of slabs.
-pub(crate) const SLAB_CLASSES: usize = 80;
+/// Number of classes of a heap over a break.
+pub(crate) const CLASSES: usize = 80;
+
+/// Number of classes of an arena.
+pub(crate) const ARENA_CLASSES: usize = 104;
+
+/// Number of classes of each doubling of a medium block's size.
+const PER_DOUBLING: usize = 8;
 
 /// Size of the smallest block, and step of the finest classes, in bytes.
-pub(crate) const FINE: usize = 8;
+const FINE: usize = 8;
 
 /// Classes of a range of sizes: every `step` bytes from above the range before up to `last`.
 struct Range {
@@ -39,18 +46,21 @@ struct Range {
     step: usize,
 }
 
-const RANGES: [Range; 5] = [
+const RANGES: [Range; 8] = [
     Range { last: 256, step: FINE },
     Range { last: 512, step: 2 * FINE },
     Range { last: SMALL_MAX, step: 4 * FINE },
     Range { last: 2 * SMALL_MAX, step: 16 * FINE },
     Range { last: SLAB_MAX, step: 32 * FINE },
+    Range { last: 2 * SLAB_MAX, step: 64 * FINE },
+    Range { last: 4 * SLAB_MAX, step: 128 * FINE },
+    Range { last: 8 * SLAB_MAX, step: 256 * FINE },
 ];
 
 /// Block size of each class, in bytes.
-pub(crate) const SIZES: [u32; SLAB_CLASSES] = {
-    let (mut sizes, mut class, mut size, mut range) = ([0; SLAB_CLASSES], 0, 0, 0);
-    while class < SLAB_CLASSES {
+pub(crate) const SIZES: [u32; ARENA_CLASSES] = {
+    let (mut sizes, mut class, mut size, mut range) = ([0; ARENA_CLASSES], 0, 0, 0);
+    while class < ARENA_CLASSES {
         size += RANGES[range].step;
         sizes[class] = size as u32;
         if size == RANGES[range].last {
@@ -58,39 +68,30 @@ pub(crate) const SIZES: [u32; SLAB_CLASSES] = {
         }
         class += 1;
     }
-    assert!(sizes[CLASSES - 1] as usize == SMALL_MAX && size == SLAB_MAX);
+    assert!(sizes[CLASSES - 1] as usize == SLAB_MAX && size == RANGES[RANGES.len() - 1].last);
     sizes
 };
 
-/// Returns, for each step of `FINE` bytes, the number of the first class whose blocks hold a byte
-/// that many steps behind their first one.
-pub(crate) const fn of_last<const CLASSES: usize, const STEPS: usize>(
-    sizes: &[u32; CLASSES],
-) -> [u8; STEPS] {
-    let (mut table, mut last, mut class) = ([0; STEPS], 0, 0);
-    while last < STEPS {
-        if (last + 1) * FINE > sizes[class] as usize {
+/// For each step of `FINE` bytes, the number of the first class whose blocks hold a byte that many
+/// steps behind their first one. Of longer blocks it is calculated: a longer table would take more of
+/// the processor's cache than that takes time.
+const OF_LAST: [u8; SLAB_MAX / FINE] = {
+    let (mut table, mut last, mut class) = ([0; SLAB_MAX / FINE], 0, 0);
+    while last < table.len() {
+        if (last + 1) * FINE > SIZES[class] as usize {
             class += 1;
         }
         table[last] = class as u8;
         last += 1;
     }
     table
-}
-
-const OF_LAST: [u8; SLAB_MAX / FINE] = of_last(&SIZES);
-
-/// `None`, and a hint that it is so seldom.
-#[cold]
-const fn unlikely() -> Option<Class> {
-    None
-}
+};
 
 /// Size class.
 ///
 /// # Invariants
 ///
-/// `self.0 < SLAB_CLASSES`
+/// `self.0 < ARENA_CLASSES`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Class(u8);
@@ -99,139 +100,96 @@ impl Class {
     /// The class of the smallest blocks.
     pub(crate) const SMALLEST: Self = Self(0);
 
-    /// Returns the class of a small layout; `None` if it is not small, has no bytes, or asks for
-    /// more alignment than every cell has.
-    ///
-    /// The class of a layout that is aligned to 16 bytes has a size that is a multiple of 16.
+    /// Returns the class of a layout among the first `N`: its size is a multiple of the alignment.
+    /// `None` if the layout has no bytes, is too long, or is aligned to more than its size and
+    /// [`MOST_ALIGN`], or than a page.
     #[inline(always)]
-    pub(crate) const fn of(layout: Layout) -> Option<Self> {
+    pub(crate) const fn of<const N: usize>(layout: Layout) -> Option<Self> {
         if layout.align() > CELL_ALIGN {
-            return unlikely();
+            return Self::of_aligned::<N>(layout);
         }
-        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SMALL_MAX)
+        Self::of_usual::<N>(layout.size(), layout.align())
     }
 
-    /// Returns the class of a small layout that has no bytes, or asks for more alignment than every
-    /// cell has: its size is a multiple of the alignment.
-    pub(crate) const fn of_unusual(layout: Layout) -> Option<Self> {
-        if layout.align() > MOST_ALIGN || layout.align() <= CELL_ALIGN && layout.size() > 0 {
-            return None;
-        }
-        Self::of_any(layout.size().saturating_sub(1), layout.align(), SMALL_MAX)
-    }
-
-    /// Returns the class of slabs for a small or medium layout: its size is a multiple of the
-    /// alignment. `None` if the layout has no bytes, is too long, or is aligned to more than its
-    /// size and [`MOST_ALIGN`].
+    /// Returns the class of a size, in bytes, and an alignment that every cell has.
     #[inline(always)]
-    pub(crate) const fn of_slab(layout: Layout) -> Option<Self> {
-        if layout.align() > CELL_ALIGN {
-            return Self::of_aligned_slab(layout);
-        }
-        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SLAB_MAX)
+    pub(crate) const fn of_usual<const N: usize>(size: usize, align: usize) -> Option<Self> {
+        Self::of_any::<N>(size.wrapping_sub(1), align)
     }
 
     #[cold]
-    const fn of_aligned_slab(layout: Layout) -> Option<Self> {
-        if layout.align() > MOST_ALIGN && layout.size() < layout.align() {
+    const fn of_aligned<const N: usize>(layout: Layout) -> Option<Self> {
+        if layout.align() > MOST_ALIGN && layout.size() < layout.align()
+            || layout.align() > MOST_ALIGNED
+        {
             return None;
         }
-        Self::of_any(layout.size().wrapping_sub(1), layout.align(), SLAB_MAX)
+        Self::of_any::<N>(layout.size().wrapping_sub(1), layout.align())
     }
 
-    /// Returns the class of slabs whose blocks hold `capacity` bytes, at least one; `None` if that
-    /// is too long.
+    /// Returns the class whose blocks hold `capacity` bytes, at least one; `None` if that is too
+    /// long.
     #[inline(always)]
-    pub(crate) const fn of_capacity(capacity: usize) -> Option<Self> {
-        Self::of_any(capacity.wrapping_sub(1), 1, SLAB_MAX)
+    pub(crate) const fn of_capacity<const N: usize>(capacity: usize) -> Option<Self> {
+        Self::of_any::<N>(capacity.wrapping_sub(1), 1)
     }
 
     /// Returns the class whose blocks have a byte number `last`, and a size that is a multiple of
-    /// `align`; `None` if they would have more than `most` bytes.
+    /// `align`; `None` if there is none.
     #[inline(always)]
-    const fn of_any(last: usize, align: usize, most: usize) -> Option<Self> {
+    const fn of_any<const N: usize>(last: usize, align: usize) -> Option<Self> {
         // Of the size rounded up to the alignment, the last byte.
         let last = last | (align - 1);
-        if last < most { Some(Self(OF_LAST[last / FINE])) } else { None }
-    }
-
-    /// The largest class, as aligned as any cell, whose blocks fit into a cell's payload of
-    /// `capacity` bytes; `None` if that is more than a small block's cell can have.
-    #[inline]
-    pub(crate) const fn held_by(capacity: usize) -> Option<Self> {
-        // A cell may be longer than its block by what is too short for a cell of its own.
-        if capacity >= SMALL_MAX + MIN_CELL || capacity < CELL_ALIGN {
-            return None;
+        if last < SLAB_MAX {
+            Some(Self(OF_LAST[last / FINE]))
+        } else if last < Self::longest::<N>() {
+            Some(Self::of_long(last))
+        } else {
+            None
         }
-        let capacity =
-            if capacity > SMALL_MAX { SMALL_MAX } else { capacity / CELL_ALIGN * CELL_ALIGN };
-        let class = Self(OF_LAST[capacity / FINE - 1]);
-        Some(if class.size() > capacity { Self(class.0 - 1) } else { class })
     }
 
-    /// All classes, the smallest first.
-    pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> {
-        (0..CLASSES as u8).map(Self)
-    }
-
-    /// The larger classes, the next one first.
-    pub(crate) fn larger(self) -> impl Iterator<Item = Self> {
-        (self.0 + 1..CLASSES as u8).map(Self)
-    }
-
-    /// Returns the classes of slabs, the smallest first.
-    pub(crate) fn all_of_slabs() -> impl DoubleEndedIterator<Item = Self> {
-        (0..SLAB_CLASSES as u8).map(Self)
-    }
-
-    /// Returns the number of a class of slabs, for an array of [`SLAB_CLASSES`].
+    /// Returns the class of the smallest blocks with a byte number `last`, at least [`SLAB_MAX`].
     #[inline(always)]
-    pub(crate) const fn slab_index(self) -> usize {
+    const fn of_long(last: usize) -> Self {
+        let log = last.ilog2() as usize;
+        let doubling = log - SLAB_MAX.ilog2() as usize;
+        let step = (last >> (log - PER_DOUBLING.ilog2() as usize)) - PER_DOUBLING;
+        Self((CLASSES + doubling * PER_DOUBLING + step) as u8)
+    }
+
+    /// Returns the size of the largest blocks of the first `N` classes, in bytes.
+    pub(crate) const fn longest<const N: usize>() -> usize {
+        SIZES[N - 1] as usize
+    }
+
+    /// Returns the first `N` classes, the smallest first.
+    pub(crate) fn all<const N: usize>() -> impl DoubleEndedIterator<Item = Self> {
+        (0..N as u8).map(Self)
+    }
+
+    /// Returns the class with this number, if there is one.
+    pub(crate) const fn from_index(index: usize) -> Option<Self> {
+        if index < ARENA_CLASSES { Some(Self(index as u8)) } else { None }
+    }
+
+    /// Returns the number of the class.
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// Returns the alignment of all blocks of a slab that begins at a sufficiently aligned address,
-    /// in bytes.
-    pub(crate) const fn alignment(self) -> usize {
-        1 << self.size().trailing_zeros()
-    }
-
-    /// The class with this number.
-    pub(crate) const fn from_index(index: usize) -> Option<Self> {
-        if index < CLASSES { Some(Self(index as u8)) } else { None }
-    }
-
-    /// The number of the class.
-    #[inline]
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize % CLASSES
-    }
-
-    /// Size of the blocks, in bytes.
+    /// Returns the size of the blocks, in bytes.
     #[inline]
     pub(crate) const fn size(self) -> usize {
         SIZES[self.0 as usize] as usize
     }
 
-    /// Whether a block of a larger class can stand in for one of this class: it must be as aligned.
-    pub(crate) const fn is_served_by(self, larger: Self) -> bool {
-        self.size() <= larger.size()
-            && (self.size() % CELL_ALIGN != 0 || larger.size() % CELL_ALIGN == 0)
-    }
-
-    /// Whether a block of a run of another class is, at its place, as good as any of this class:
-    /// large enough, and as aligned, be it by luck.
-    pub(crate) fn may_take_over(self, class_of_run: Self, block: NonNull<u8>) -> bool {
-        self.is_served_by(class_of_run)
-            || block.addr().get() % CELL_ALIGN == 0 && self <= class_of_run
-    }
-
-    /// A layout of this class, as long as the class's blocks are.
-    pub(crate) const fn in_full(self, layout: Layout) -> Layout {
-        match Layout::from_size_align(self.size(), layout.align()) {
-            Ok(layout) => layout,
-            Err(_) => layout,
-        }
+    /// Returns the alignment of all blocks of a slab that begins at a sufficiently aligned address,
+    /// in bytes.
+    pub(crate) const fn alignment(self) -> usize {
+        let alignment = 1 << self.size().trailing_zeros();
+        if alignment > MOST_ALIGNED { MOST_ALIGNED } else { alignment }
     }
 }
 
@@ -239,73 +197,40 @@ impl Class {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_class_holds_its_layouts_and_is_the_smallest_that_does() {
-        for align in [1, 2, 4, 8, 16].into_iter().filter(|&align| align <= CELL_ALIGN) {
-            for size in 1..=SMALL_MAX {
-                let class = Class::of(Layout::from_size_align(size, align).unwrap()).unwrap();
-                assert!(
-                    class.size() >= size && class.size() % align == 0,
-                    "{size} aligned to {align}: {class:?}"
-                );
-                let smaller =
-                    Class::all().rfind(|other| *other < class && other.size() % align == 0);
-                assert!(
-                    smaller.is_none_or(|smaller| smaller.size() < size),
-                    "{size} aligned to {align}: {class:?}"
-                );
-            }
-        }
-    }
+    const LONGEST: usize = Class::longest::<ARENA_CLASSES>();
 
     #[test]
-    fn blocks_of_an_aligned_class_are_whole_steps_of_the_alignment() {
+    fn a_class_is_the_smallest_whose_size_and_alignment_suit() {
         for align in (0..8).map(|shift| 1 << shift) {
-            for size in if align > CELL_ALIGN { 0..=SMALL_MAX } else { 0..=0 } {
-                let class =
-                    Class::of_unusual(Layout::from_size_align(size, align).unwrap()).unwrap();
-                let suits =
-                    |class: &Class| class.size() >= size.max(1) && class.size() % align == 0;
-                assert_eq!(Some(class), Class::all().find(suits), "{size} aligned to {align}");
+            for size in 1..=LONGEST {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                let suits = |class: &Class| class.size() >= size && class.size() % align == 0;
+                let class = Class::all::<ARENA_CLASSES>().find(suits);
+                assert_eq!(Class::of::<ARENA_CLASSES>(layout), class, "{size} aligned to {align}");
+                let short = class.filter(|class| class.index() < CLASSES);
+                assert_eq!(Class::of::<CLASSES>(layout), short, "{size} aligned to {align}");
             }
-            assert_eq!(
-                Class::of_unusual(Layout::from_size_align(SMALL_MAX + 1, align).unwrap()),
-                None
-            );
         }
-        assert_eq!(Class::of_unusual(Layout::from_size_align(8, 2 * MOST_ALIGN).unwrap()), None);
-        assert_eq!(
-            Class::of_unusual(Layout::from_size_align(8, CELL_ALIGN).unwrap()),
-            None,
-            "any block of its size"
-        );
     }
 
     #[test]
-    fn a_cell_holds_the_largest_aligned_class_that_fits() {
-        for capacity in CELL_ALIGN..SMALL_MAX + MIN_CELL {
-            let fits = |class: &Class| class.size() <= capacity && class.size() % CELL_ALIGN == 0;
-            assert_eq!(Class::held_by(capacity), Class::all().rfind(fits), "{capacity}");
-        }
-        assert_eq!(Class::held_by(SMALL_MAX + MIN_CELL), None);
-    }
-
-    #[test]
-    fn what_is_larger_or_more_aligned_is_not_small() {
-        assert_eq!(Class::of(Layout::from_size_align(SMALL_MAX + 1, 1).unwrap()), None);
-        assert_eq!(
-            Class::of(Layout::from_size_align(SMALL_MAX - 1, 2 * CELL_ALIGN).unwrap()),
-            None
-        );
-        assert_eq!(Class::of(Layout::from_size_align(isize::MAX as usize, 1).unwrap()), None);
+    fn a_layout_without_bytes_too_long_or_mostly_alignment_has_no_class() {
+        let class =
+            |size, align| Class::of::<ARENA_CLASSES>(Layout::from_size_align(size, align).unwrap());
+        assert_eq!(class(0, 1), None);
+        assert_eq!(class(LONGEST + 1, 1), None);
+        assert_eq!(class(isize::MAX as usize, 1), None);
+        assert_eq!(class(8, 2 * MOST_ALIGN), None);
+        assert_eq!(class(2 * MOST_ALIGNED, 2 * MOST_ALIGNED), None);
+        assert_eq!(class(SLAB_MAX, SLAB_MAX).map(Class::size), Some(SLAB_MAX));
     }
 
     #[test]
     fn numbers_and_classes_belong_together() {
-        for class in Class::all() {
+        for class in Class::all::<ARENA_CLASSES>() {
             assert_eq!(Class::from_index(class.index()), Some(class));
-            assert!(class.larger().all(|larger| larger.size() > class.size()));
+            assert_eq!(Class::of_capacity::<ARENA_CLASSES>(class.size()), Some(class));
         }
-        assert_eq!(Class::from_index(CLASSES), None);
+        assert_eq!(Class::from_index(ARENA_CLASSES), None);
     }
 }

@@ -11,6 +11,9 @@ pub trait SlabTuning: Debug {
     /// Maximum number of blocks that are carved at once.
     const CARVED_AT_ONCE: u16;
 
+    /// Length of the blocks that are carved at once, in bytes, unless one alone is longer.
+    const CARVED_BYTES: usize;
+
     /// A slab is relisted when one block of this number is free.
     const RELISTED_AT: u16;
 
@@ -20,11 +23,11 @@ pub trait SlabTuning: Debug {
     /// Minimum number of blocks in a slab of medium blocks.
     const LEAST_MEDIUM: usize;
 
-    /// Minimum number of blocks in a slab of pages, unless memory is short. Blocks that are aligned
-    /// to their size lose a whole block to the header of the next cell.
+    /// Minimum number of blocks in a slab of pages, except the first of its class, unless memory is
+    /// short. Blocks that are aligned to their size lose a whole block to the header of the next cell.
     const LEAST_ALIGNED: usize;
 
-    /// Minimum size of a block that counts as a page, in bytes.
+    /// Size of a page, in bytes.
     const PAGE: usize;
 
     /// Denominator of the share of itself that a slab wastes behind its last block, if it can.
@@ -58,6 +61,9 @@ pub trait SlabTuning: Debug {
     /// Denominator of the share of the heap that slabs on loan may take.
     const LOAN_SHARE: usize;
 
+    /// Bytes that slabs on loan may always take.
+    const LOAN_LEAST: usize;
+
     /// Number of words of the first leaf of the page map: a power of two.
     const FIRST_WORDS: usize;
 
@@ -75,6 +81,7 @@ pub enum UsualSlabs {}
 impl SlabTuning for UsualSlabs {
     const GRANULE: usize = 2048;
     const CARVED_AT_ONCE: u16 = 16;
+    const CARVED_BYTES: usize = 16 << 10;
     const RELISTED_AT: u16 = 16;
     const LEAST_SMALL: usize = 8;
     const LEAST_MEDIUM: usize = 4;
@@ -92,9 +99,40 @@ impl SlabTuning for UsualSlabs {
     const CELLS_BETWEEN: u8 = 16;
     const ALIGNED_BETWEEN: u8 = 2;
     const LOAN_SHARE: usize = 32;
+    const LOAN_LEAST: usize = 0;
     const FIRST_WORDS: usize = 32;
     const WORDS_AT_ONCE: usize = 128;
     const FIRST_DESCRIPTORS: usize = 6;
+}
+
+/// Slabs of arenas: as [`UsualSlabs`], in memory that comes by the segment.
+#[derive(Debug)]
+pub enum ArenaSlabs {}
+
+impl SlabTuning for ArenaSlabs {
+    const GRANULE: usize = UsualSlabs::GRANULE;
+    const CARVED_AT_ONCE: u16 = UsualSlabs::CARVED_AT_ONCE;
+    const CARVED_BYTES: usize = 4 << 10;
+    const RELISTED_AT: u16 = UsualSlabs::RELISTED_AT;
+    const LEAST_SMALL: usize = UsualSlabs::LEAST_SMALL;
+    const LEAST_MEDIUM: usize = UsualSlabs::LEAST_MEDIUM;
+    const LEAST_ALIGNED: usize = UsualSlabs::LEAST_ALIGNED;
+    const PAGE: usize = UsualSlabs::PAGE;
+    const WASTE_SHARE: usize = UsualSlabs::WASTE_SHARE;
+    const MOST: usize = UsualSlabs::MOST;
+    const LEN_SHARE: usize = UsualSlabs::LEN_SHARE;
+    const SHORTEST: usize = UsualSlabs::SHORTEST;
+    const PAYS_SMALL: usize = UsualSlabs::PAYS_SMALL;
+    const PAYS_MEDIUM: usize = UsualSlabs::PAYS_MEDIUM;
+    const CELLS_FIRST: usize = UsualSlabs::CELLS_FIRST;
+    const CELLS_BETWEEN: u8 = UsualSlabs::CELLS_BETWEEN;
+    const ALIGNED_BETWEEN: u8 = UsualSlabs::ALIGNED_BETWEEN;
+    // Its memory comes by the segment, of 64 KiB at least.
+    const LOAN_SHARE: usize = 8;
+    const LOAN_LEAST: usize = 16 << 10;
+    const FIRST_WORDS: usize = UsualSlabs::FIRST_WORDS;
+    const WORDS_AT_ONCE: usize = UsualSlabs::WORDS_AT_ONCE;
+    const FIRST_DESCRIPTORS: usize = UsualSlabs::FIRST_DESCRIPTORS;
 }
 
 /// Slabs of a few blocks that begin early, for tests of all short programs: a heap of a
@@ -105,6 +143,7 @@ pub enum MiniatureSlabs {}
 impl SlabTuning for MiniatureSlabs {
     const GRANULE: usize = 64;
     const CARVED_AT_ONCE: u16 = 2;
+    const CARVED_BYTES: usize = 16 << 10;
     const RELISTED_AT: u16 = 2;
     const LEAST_SMALL: usize = 3;
     const LEAST_MEDIUM: usize = 2;
@@ -120,6 +159,7 @@ impl SlabTuning for MiniatureSlabs {
     const CELLS_BETWEEN: u8 = 1;
     const ALIGNED_BETWEEN: u8 = 1;
     const LOAN_SHARE: usize = 4;
+    const LOAN_LEAST: usize = 0;
     const FIRST_WORDS: usize = 4;
     const WORDS_AT_ONCE: usize = 8;
     const FIRST_DESCRIPTORS: usize = 2;

@@ -22,7 +22,7 @@ use crate::mapped::Mapped;
 use crate::profile::Profile;
 use crate::provider::{BreakError, Map, Source};
 use crate::request::Request;
-use crate::size_class::Class;
+use crate::size_class::{Class, SMALL_MAX};
 
 /// A heap below its public methods.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(always)]
     pub(crate) fn allocate(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         if P::LayerOf::<P>::PRESENT {
-            if let Some(class) = P::LayerOf::<P>::usual_class_of(layout) {
+            if let Some(class) = Self::class_of(layout) {
                 let block = self.layer.pop(class);
                 return block.or_else(|| self.allocate_small(class, layout, growth));
             }
@@ -92,9 +92,10 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         self.allocate_unusual(layout, growth)
     }
 
+    /// Allocates a block of a class that has none at hand.
     #[cold]
     #[inline(never)]
-    fn allocate_small(
+    pub(crate) fn allocate_small(
         &mut self,
         class: Class,
         layout: Layout,
@@ -127,10 +128,10 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
-    /// Allocates a block that is not small, has no bytes, or is more aligned than every cell is.
+    /// Allocates a block that does not come from the layer.
     #[inline(never)]
     fn allocate_unusual(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        let is_long = layout.align() <= CELL_ALIGN && layout.size() > P::LayerOf::<P>::LONGEST;
+        let is_long = layout.align() <= CELL_ALIGN && layout.size() > SMALL_MAX;
         if P::COMPACT || !is_long {
             return self.allocate_odd(layout, growth);
         }
@@ -166,11 +167,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// heap without a layer.
     #[inline(never)]
     fn allocate_odd(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
-        if P::LayerOf::<P>::PRESENT {
-            if let Some(class) = Self::class_of(layout) {
-                return self.allocate_aligned(class, layout, growth);
-            }
-        }
         let request = Request::new(layout);
         if growth == Growth::Allowed && self.large.mapped.wants(layout) {
             if let Some(block) = self.large.allocate_mapped(layout) {
@@ -210,20 +206,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             if block.is_some() || !self.add_memory_for(layout, growth) {
                 return block;
             }
-        }
-    }
-
-    /// Allocates a small block that is more aligned than every cell is.
-    #[inline(always)]
-    fn allocate_aligned(
-        &mut self,
-        class: Class,
-        layout: Layout,
-        growth: Growth,
-    ) -> Option<NonNull<u8>> {
-        match self.layer.pop_aligned(class, layout.align()) {
-            Some(block) => Some(block),
-            None => self.allocate_small(class, layout, growth),
         }
     }
 
@@ -289,49 +271,14 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
     #[inline(always)]
     pub(crate) unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        if P::LayerOf::<P>::PRESENT {
-            if let Some(class) = P::LayerOf::<P>::usual_class_of(layout) {
-                // SAFETY: the caller gives the block up, and it was allocated for this class.
-                return unsafe { self.layer.deallocate(&mut self.large, block, class) };
-            }
+        // A longer block does not lie in a slab. For any other, the layer looks.
+        if P::LayerOf::<P>::PRESENT && layout.size() <= P::LayerOf::<P>::LONGEST {
+            // SAFETY: the block is live and given up: this method's clauses.
+            return unsafe { self.layer.deallocate(&mut self.large, block) };
         }
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.deallocate_unusual(block, layout) };
-    }
-
-    /// Frees a block that is not small, has no bytes, or is more aligned than every cell is.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
-    #[inline(never)]
-    unsafe fn deallocate_unusual(&mut self, block: NonNull<u8>, layout: Layout) {
-        let longest = P::LayerOf::<P>::LONGEST;
-        if P::LayerOf::<P>::PRESENT && (layout.align() > CELL_ALIGN || layout.size() <= longest) {
-            // SAFETY: the clauses are those of this method.
-            return unsafe { self.deallocate_odd(block, layout) };
-        }
-        // SAFETY: the block is live and given up: this method's clauses. A block of no class has a
-        // header.
+        // SAFETY: the block is live and given up (this method's clauses), and lies in no slab, so it
+        // has a header.
         unsafe { self.deallocate_large(block) };
-    }
-
-    /// Frees a block that has no bytes, or is more aligned than every cell is. Cold, so that the
-    /// caller tests size and alignment by a branch each.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate).
-    #[cold]
-    #[inline(never)]
-    unsafe fn deallocate_odd(&mut self, block: NonNull<u8>, layout: Layout) {
-        match Self::class_of(layout) {
-            // SAFETY: the caller gives the block up, and it was allocated for this class.
-            Some(class) => unsafe { self.layer.deallocate(&mut self.large, block, class) },
-            // SAFETY: the block is live and given up: this method's clauses. A block of no class
-            // has a header.
-            None => unsafe { self.deallocate_large(block) },
-        }
     }
 
     /// Frees a block with a header: a cell, or one that has a mapping of its own.
@@ -339,7 +286,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     /// # Safety
     ///
     /// The clauses of [`Heap::deallocate`](crate::Heap::deallocate); the block has a header.
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn deallocate_large(&mut self, block: NonNull<u8>) {
         // SAFETY: the block is live, has a header, and is given up: this method's clauses.
         if self.has_lost(block) || unsafe { self.large.deallocate_mapped(block) } {
@@ -364,7 +311,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
         // SAFETY: the clauses are those of this method.
-        let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, layout, new) };
+        let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, new) };
         if resized.is_some() {
             return resized;
         }
@@ -384,33 +331,17 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         layout: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
-        // An over-aligned block. `reallocate_at_hand` has served the others.
-        if !P::LayerOf::<P>::EXACT && old_class.is_some() && old_class == new_class {
-            return Some(block);
-        }
         if self.has_lost(block) {
             return None;
         }
-        let request = request_in_full::<P>(new_class, new);
-        if let (Some(old_class), None) = (old_class, new_class) {
-            if !self.large.mapped.wants(new) {
-                let layer = &mut self.layer;
-                // SAFETY: the clauses are those of this method; the block is small, by its layout.
-                let moved = unsafe {
-                    layer.move_to_cell(&mut self.large, block, layout, old_class, request)
-                };
-                if moved.is_some() {
-                    return moved;
-                }
-            }
+        // A longer block does not lie in a slab.
+        let is_short = layout.size() <= P::LayerOf::<P>::LONGEST;
+        let slab = if is_short { self.class_at(block) } else { None };
+        if let Some(slab) = slab {
+            // SAFETY: the clauses are those of this method; the block lies in a slab of that class.
+            return unsafe { self.reallocate_in_slab(block, layout, new, slab) };
         }
-        let run = old_class.and_then(|_| self.layer.run_at(block.addr().get()));
-        if let Some(run) = run {
-            // SAFETY: the clauses are those of this method; the block lies in a run of that class.
-            return unsafe { self.reallocate_in_run(block, layout, new, run) };
-        }
-        // SAFETY: the block is live (this method's clause) and lies in no run, so it has a header.
+        // SAFETY: the block is live (this method's clause) and lies in no slab, so it has a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
             Resized::To(moved) => return Some(moved),
             Resized::MustMove => {
@@ -422,9 +353,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         let len = layout.size().min(new.size());
         // SAFETY: the block is a cell; it needs the first `len` bytes only.
-        let resized = unsafe { self.resize_cell(block, request, len, new) };
+        let resized = unsafe { self.resize_cell(block, len, new) };
         if resized.is_some() {
-            self.layer.note_resized(old_class, new_class);
             return resized;
         }
         if !P::LayerOf::<P>::PRESENT {
@@ -432,7 +362,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return unsafe { self.move_block(block, layout, new) };
         }
         // SAFETY: the clauses are those of this method; the block has no mapping and lies in no
-        // run, so it is a cell.
+        // slab, so it is a cell.
         unsafe { self.move_or_resize(block, layout, new) }
     }
 
@@ -454,14 +384,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if moved.is_some() {
             return moved;
         }
-        let (old_class, new_class) = (Self::class_of(layout), Self::class_of(new));
-        let (request, len) = (request_in_full::<P>(new_class, new), layout.size().min(new.size()));
-        // SAFETY: the block is a cell, and its owner needs only the first `len` bytes.
-        let resized = unsafe { self.resize_cell_outlined(block, request, len, new) };
-        if resized.is_some() {
-            self.layer.note_resized(old_class, new_class);
-        }
-        resized
+        // SAFETY: the block is a cell, and its owner needs only the first bytes.
+        unsafe { self.resize_cell_outlined(block, layout.size().min(new.size()), new) }
     }
 
     /// [`resize_cell`](Unchecked::resize_cell) as a function of its own.
@@ -473,25 +397,23 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     unsafe fn resize_cell_outlined(
         &mut self,
         block: NonNull<u8>,
-        request: Request,
         len: usize,
         new: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: the clauses are those of this method.
-        unsafe { self.resize_cell(block, request, len, new) }
+        unsafe { self.resize_cell(block, len, new) }
     }
 
     /// Resizes a block that is a cell, in its place or in that of the free cell before it.
     ///
     /// # Safety
     ///
-    /// The block is a cell, and its owner needs only the first `len` bytes, which fit into the
-    /// request.
+    /// The block is a cell, and its owner needs only the first `len` bytes, which fit into the new
+    /// layout.
     #[inline(always)]
     unsafe fn resize_cell(
         &mut self,
         block: NonNull<u8>,
-        request: Request,
         len: usize,
         new: Layout,
     ) -> Option<NonNull<u8>> {
@@ -503,12 +425,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         let old_size = unsafe { cell.header() }.size();
         // A block that has become large enough for a mapping does not move the break.
         let may_move_break = !self.large.mapped.wants(new);
+        let request = Request::new(new);
         // SAFETY: the cell is used, and its owner needs only the first `len` bytes: this method's
         // clauses.
         let resized = unsafe { self.large.chunks.resize(cell, request, len, may_move_break) };
         // Two exits: after the first one, the caller needs none of its arguments any more.
         if let Some(block) = resized {
-            if P::LayerOf::<P>::EXACT {
+            if P::LayerOf::<P>::PRESENT {
                 // SAFETY: the block is a cell, whose header `resize` wrote.
                 let size = unsafe { Cell::<P>::of_payload(block).header() }.size();
                 self.layer.note_cell_resized(old_size - WORD, size - WORD);
@@ -520,22 +443,28 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         None
     }
 
-    /// Resizes a block of a run: it stays if the new size is smaller but above half of the old one,
+    /// Returns the class of the slab in which a block lies.
+    #[inline(always)]
+    fn class_at(&self, block: NonNull<u8>) -> Option<Class> {
+        self.layer.class_at(block.addr().get())
+    }
+
+    /// Resizes a block of a slab: it stays if the new size is smaller but above half of the old one,
     /// else it moves.
     ///
     /// # Safety
     ///
-    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a run of
-    /// class `run`.
-    unsafe fn reallocate_in_run(
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a slab of
+    /// this class.
+    unsafe fn reallocate_in_slab(
         &mut self,
         block: NonNull<u8>,
         layout: Layout,
         new: Layout,
-        run: Class,
+        class: Class,
     ) -> Option<NonNull<u8>> {
-        let may_stay = Self::class_of(new).is_some_and(|class| class.may_take_over(run, block));
-        if may_stay && new.size() > run.size() / 2 {
+        let may_stay = new.size() <= class.size();
+        if may_stay && new.size() > class.size() / 2 {
             return Some(block);
         }
         // SAFETY: the clauses are those of this method.
@@ -574,50 +503,12 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if self.has_stopped() {
             return;
         }
-        if P::LayerOf::<P>::EXACT {
+        if P::LayerOf::<P>::PRESENT {
             // SAFETY: the block is live and given up: this method's clauses.
-            return unsafe { self.layer.deallocate_by_address(&mut self.large, block) };
+            return unsafe { self.layer.deallocate(&mut self.large, block) };
         }
-        // SAFETY: the block is live (this method's clause), and the heap has not stopped.
-        match unsafe { self.class_of_block(block) } {
-            // SAFETY: the caller gives the block up, and it holds this class.
-            Some(class) => unsafe { self.layer.deallocate(&mut self.large, block, class) },
-            // SAFETY: the block is live and given up: this method's clauses. A block of no class
-            // has a header.
-            None => unsafe { self.deallocate_large(block) },
-        }
-    }
-
-    /// Frees a small block whose class is known.
-    ///
-    /// # Safety
-    ///
-    /// The block was allocated for that class, or holds it, and nothing uses it any more.
-    pub(crate) unsafe fn deallocate_as(&mut self, block: NonNull<u8>, class: Class) {
-        // SAFETY: the block holds this class, and nothing uses it: this method's clauses.
-        unsafe { self.layer.deallocate(&mut self.large, block, class) };
-    }
-
-    /// Returns the class whose list a block may go to; `None` if it is not small.
-    ///
-    /// # Safety
-    ///
-    /// `block` is a live block of this heap, which has not stopped.
-    #[inline]
-    unsafe fn class_of_block(&self, block: NonNull<u8>) -> Option<Class> {
-        if !P::LayerOf::<P>::PRESENT {
-            return None;
-        }
-        if let Some(class) = self.layer.run_at(block.addr().get()) {
-            return Some(class);
-        }
-        // SAFETY: the block is live (this method's clause) and lies in no run, so a header stands
-        // in front of it.
-        let cell = unsafe { Cell::<P>::of_payload(block) };
-        // SAFETY: the heap wrote the header when it allocated the block.
-        let header = unsafe { cell.header() };
-        // A mapping is longer than any small block.
-        Class::held_by(header.size() - WORD)
+        // SAFETY: the block is live and given up (this method's clauses), and has a header.
+        unsafe { self.deallocate_large(block) };
     }
 
     /// Implements [`Heap::reallocate_by_ptr`](crate::Heap::reallocate_by_ptr).
@@ -632,6 +523,11 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ) -> Option<NonNull<u8>> {
         if self.has_stopped() {
             return None;
+        }
+        // SAFETY: the clauses are those of this method.
+        let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, new) };
+        if resized.is_some() {
+            return resized;
         }
         // SAFETY: the block is live: this method's clause.
         let capacity = unsafe { self.capacity(block) };
@@ -652,7 +548,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             }
             // The layer has given up all free memory for the move: the block may have room now.
         }
-        self.may_stay(block, capacity, new).then_some(block)
+        (is_aligned && new.size() <= capacity).then_some(block)
     }
 
     /// Resizes a block in place or by remapping; `None` if that is not possible.
@@ -667,39 +563,20 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         capacity: usize,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        let new_class = Self::class_of(new);
-        if self.layer.run_at(block.addr().get()).is_some() {
+        if self.class_at(block).is_some() {
             // It stays if the new size is smaller but above half of the old one.
-            let stays = new.size() > capacity / 2 && self.may_stay(block, capacity, new);
+            let stays = new.size() > capacity / 2 && new.size() <= capacity;
             return stays.then_some(block);
         }
-        let request = request_in_full::<P>(new_class, new);
-        // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no run, so it has
+        // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no slab, so it has
         // a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
             Resized::To(moved) => return Some(moved),
             Resized::MustMove => return None,
             Resized::Cell => {}
         }
-        let old_class = Class::held_by(capacity).filter(|_| P::LayerOf::<P>::PRESENT);
-        let len = capacity.min(new.size());
-        // SAFETY: the block is a cell, and its owner needs only the first `len` bytes.
-        let resized = unsafe { self.resize_cell_outlined(block, request, len, new) }?;
-        self.layer.note_resized(old_class, new_class);
-        Some(resized)
-    }
-
-    /// Returns whether a block of `capacity` bytes can serve the new layout in its place: its owner
-    /// may then free it with that layout.
-    fn may_stay(&self, block: NonNull<u8>, capacity: usize, new: Layout) -> bool {
-        let at = block.addr().get();
-        at % new.align() == 0
-            && match (Self::class_of(new), self.layer.run_at(at)) {
-                (Some(class), Some(run)) => class.may_take_over(run, block),
-                (Some(class), None) if !P::LayerOf::<P>::EXACT => class.size() <= capacity,
-                (Some(_), None) => new.size() <= capacity,
-                (None, run) => run.is_none() && new.size() <= capacity,
-            }
+        // SAFETY: the block is a cell, and its owner needs only the first bytes.
+        unsafe { self.resize_cell_outlined(block, capacity.min(new.size()), new) }
     }
 
     /// Moves a block of `capacity` bytes to a new one.
@@ -733,9 +610,9 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if self.has_stopped() {
             return 0;
         }
-        match self.layer.run_at(block.addr().get()) {
+        match self.class_at(block) {
             Some(class) => class.size(),
-            // SAFETY: the block is live (this method's clause) and lies in no run, so it has a
+            // SAFETY: the block is live (this method's clause) and lies in no slab, so it has a
             // header.
             None => unsafe { self.large.capacity(block) },
         }
@@ -743,8 +620,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
 
     /// Implements [`Heap::reserve`](crate::Heap::reserve).
     pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
-        // A small block that is a cell has the size of its class.
-        let request = request_in_full::<P>(Self::class_of(layout), layout);
+        let request = Request::new(layout);
         self.layer.note_reserved();
         if self.chunks().bins().find(request).is_some() {
             return Ok(());
@@ -780,15 +656,6 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         self.settle();
         by
     }
-}
-
-/// Returns the request for a block of this layout and class as a cell: as long as every block of
-/// the class, unless the layer is exact.
-fn request_in_full<P: Profile>(class: Option<Class>, layout: Layout) -> Request {
-    if P::LayerOf::<P>::EXACT {
-        return Request::new(layout);
-    }
-    Request::new(class.map_or(layout, |class| class.in_full(layout)))
 }
 
 #[cfg(test)]

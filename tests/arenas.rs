@@ -3,16 +3,16 @@
 
 #[path = "arenas/blocks.rs"]
 mod blocks;
+#[path = "arenas/cells.rs"]
+mod cells;
 #[path = "arenas/fork.rs"]
 mod fork;
-#[path = "arenas/front.rs"]
-mod front;
 #[path = "arenas/interrupts.rs"]
 mod interrupts;
+#[path = "arenas/local.rs"]
+mod local;
 #[path = "arenas/mail.rs"]
 mod mail;
-#[path = "arenas/middling.rs"]
-mod middling;
 #[path = "arenas/misuse.rs"]
 mod misuse;
 #[path = "arenas/shrink.rs"]

@@ -136,7 +136,7 @@ fn a_pointer_to_internal_memory_is_reported<P: CheckedVariant>() {
     let slab =
         bench.heap.cells().find(|cell| cell.payload() == bench.slab_around(block).unwrap().0);
     let slab = slab.unwrap();
-    let CellState::Run { block_size, live, total } = slab.state else { unreachable!() };
+    let CellState::Slab { block_size, live, total } = slab.state else { unreachable!() };
     assert!(live < total - 1 && total * block_size < slab.payload_size());
     let (at_hand, last) = (addr(block) + block_size, slab.payload() + (total - 1) * block_size);
     let is_internal = |cell: &CellInfo| cell.state == CellState::Internal;

@@ -169,13 +169,13 @@ fn links_of_a_slab_that_is_released_are_not_followed<P: CheckedVariant>() {
     let mut blocks: Vec<_> = (0..500).map(|_| bench.allocate(layout)).collect();
     let is_in_slab = |block: &NonNull<u8>| bench.slab_around(*block).is_some();
     let victim = *blocks.iter().find(|block| is_in_slab(block)).unwrap();
-    assert!(bench.heap.stats().runs > 1);
+    assert!(bench.heap.stats().slabs > 1);
     bench.free(victim, layout);
     overwrite(victim, addr(victim), 0xBAD0);
     blocks.retain(|block| *block != victim);
     blocks.into_iter().for_each(|block| bench.free(block, layout));
     bench.assert_serves();
-    assert_eq!(bench.heap.stats().runs, 0);
+    assert_eq!(bench.heap.stats().slabs, 0);
 }
 
 #[case(Checked<Plain>, Checked<Small>)]

@@ -39,7 +39,7 @@ fn the_page_map_grows_and_goes_with_the_slabs<P: Variant>() {
     }
     let of_slabs: usize = slabs(&heap)
         .iter()
-        .map(|slab| if let CellState::Run { live, .. } = slab.state { live } else { 0 })
+        .map(|slab| if let CellState::Slab { live, .. } = slab.state { live } else { 0 })
         .sum();
     let is_in_slab = |block: &&_| slabs(&heap).iter().any(|slab| is_in(**block, slab));
     let inside: Vec<_> = blocks.iter().filter(is_in_slab).collect();
@@ -53,7 +53,7 @@ fn the_page_map_grows_and_goes_with_the_slabs<P: Variant>() {
         free(&mut heap, block, small);
     }
     heap.check().unwrap();
-    assert!(heap.stats().runs <= 1, "one empty slab is kept");
+    assert!(heap.stats().slabs <= 1, "one empty slab is kept");
     heap.flush();
     heap.check().unwrap();
     assert_eq!(count(&heap, CellState::Internal), 0);
@@ -193,7 +193,7 @@ fn blocks_of_every_region_go_back_to_the_slab_that_they_came_from<P: Variant>() 
     for _ in 0..4 {
         let start = holes.last().copied().unwrap_or(0);
         while slabs(&heap).iter().all(|slab| slab.address < start)
-            || heap.stats().free_run_bytes > 0
+            || heap.stats().free_slab_bytes > 0
         {
             blocks.push(allocate(&mut heap, small));
         }
@@ -221,10 +221,10 @@ fn blocks_of_every_region_go_back_to_the_slab_that_they_came_from<P: Variant>() 
         assert!(inside.len() > 1);
         let half = inside.len() / 2;
         free_all(&mut heap, inside[..half].iter().copied(), small);
-        let CellState::Run { live: live_before, total, block_size } = slab.state else {
+        let CellState::Slab { live: live_before, total, block_size } = slab.state else {
             unreachable!()
         };
-        let now = CellState::Run { live: live_before - half, total, block_size };
+        let now = CellState::Slab { live: live_before - half, total, block_size };
         let expected: Vec<_> = before
             .into_iter()
             .map(|(at, state)| (at, if at == slab.address { now } else { state }))
@@ -235,13 +235,13 @@ fn blocks_of_every_region_go_back_to_the_slab_that_they_came_from<P: Variant>() 
         blocks.extend(inside[half..].iter().copied());
     }
     // They are the next ones, wherever they lie, before another slab begins.
-    let runs = heap.stats().runs;
-    while heap.stats().free_run_bytes > 0 {
+    let runs = heap.stats().slabs;
+    while heap.stats().free_slab_bytes > 0 {
         let block = allocate(&mut heap, small);
         freed.retain(|other| *other != block);
         blocks.push(block);
     }
-    assert_eq!((heap.stats().runs, freed.len()), (runs, 0));
+    assert_eq!((heap.stats().slabs, freed.len()), (runs, 0));
     free_all(&mut heap, blocks, small);
     heap.flush();
     heap.check().unwrap();
@@ -268,18 +268,18 @@ fn memory_that_is_added_below_the_first_slab_is_used<P: Variant>() {
     };
     let slabs_below = |heap: &Heap<FixedBreak, NoMap, P>, end: usize| {
         let is_below = |cell: &CellInfo| cell.address < start.addr().get() + end;
-        let is_slab = |cell: &CellInfo| matches!(cell.state, CellState::Run { .. });
+        let is_slab = |cell: &CellInfo| matches!(cell.state, CellState::Slab { .. });
         heap.cells().filter(|cell| is_slab(cell) && is_below(cell)).count()
     };
     add(&mut heap, 2 * LEN);
     let above = fill(&mut heap);
-    assert!(heap.stats().runs > 0);
+    assert!(heap.stats().slabs > 0);
     add(&mut heap, 0);
     let below = fill(&mut heap);
     heap.check().unwrap();
     assert!(below.len() * P::cell_for(48) * 10 >= LEN * 9, "{} blocks below", below.len());
     // The region below has a window of the page map of its own.
-    assert!(slabs_below(&heap, LEN) * 3 > heap.stats().runs, "{}", heap.stats());
+    assert!(slabs_below(&heap, LEN) * 3 > heap.stats().slabs, "{}", heap.stats());
     let blocks: BTreeSet<_> = above.iter().chain(&below).collect();
     assert_eq!(blocks.len(), above.len() + below.len());
     for block in above.into_iter().chain(below) {

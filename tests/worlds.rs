@@ -253,7 +253,7 @@ impl<'a, P: Variant> World<'a, P> {
         let runs: Vec<_> = self
             .heap()
             .cells()
-            .filter(|cell| matches!(cell.state, CellState::Run { .. }))
+            .filter(|cell| matches!(cell.state, CellState::Slab { .. }))
             .map(|cell| cell.address..cell.address + cell.size)
             .collect();
         let lies_in_run = |&n: &usize| {
@@ -700,7 +700,7 @@ fn every_short_program_keeps_every_promise<P: Variant>() {
 /// Allocates cells until a slab has begun, and blocks until it is full.
 fn fill_a_slab<P: Variant>(world: &mut World<P>) {
     let is_full =
-        |cell: CellInfo| matches!(cell.state, CellState::Run { live, total, .. } if live == total);
+        |cell: CellInfo| matches!(cell.state, CellState::Slab { live, total, .. } if live == total);
     while !world.heap().cells().any(is_full) {
         assert!(world.allocate(Layout::new::<[u64; 3]>()), "there is room for a slab");
     }

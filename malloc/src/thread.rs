@@ -36,7 +36,7 @@ use crate::{engine, errno, pause};
 /// Number of slots: maximum number of threads with an arena at a time.
 const SLOTS: usize = 512;
 
-/// Misses of the front cache after which a thread looks whether a decay is due.
+/// Number of allocations without a block at hand after which a thread looks whether a decay is due.
 const MISSES: usize = 64;
 
 /// Maximum number of pauses that a thread waits for a forking thread.
@@ -55,7 +55,7 @@ struct Thread {
     word: SlotWord,
     /// Number of the slot plus 1, `UNKNOWN`, or `NONE`.
     slot: Cell<usize>,
-    /// Misses of the arena's front cache.
+    /// Number of allocations for which the arena had no block at hand.
     misses: Cell<usize>,
 }
 
@@ -259,12 +259,22 @@ unsafe impl Slots for Threads {
         Thread::current().slot.get().wrapping_sub(1)
     }
 
+    /// The variable of the thread. Only the usual mode lets the heap use it: where every call is
+    /// recorded, it is never free, and no call takes the shortest path.
     #[inline(always)]
-    fn word(&self) -> Option<&SlotWord> {
+    fn word_at_hand(&self) -> Option<&SlotWord> {
         Some(&Thread::current().word)
     }
 
+    #[inline(always)]
+    fn word(&self) -> Option<&SlotWord> {
+        if engine::is_usual() { self.word_at_hand() } else { None }
+    }
+
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {
+        if !engine::is_usual() {
+            return None;
+        }
         let thread = NonNull::new(REGISTERED.get(slot)?.thread.load(Ordering::Acquire))?;
         // SAFETY: a registered thread exists, and cannot unregister while the caller has the lock;
         // in the child, its variable was copied with all other memory.

@@ -1,5 +1,5 @@
-//! How a block is allocated: from the front cache, else the arena (the second one for an
-//! interrupter), else the parent.
+//! How a block is allocated: the one at hand, else from the arena (the second one for an interrupt
+//! handler), else from the parent.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -8,12 +8,16 @@ use core::sync::atomic::Ordering;
 use super::arena::{Arena, adopt_slot};
 use super::parent::Parent;
 use super::slot::{LEVELS, Slot, State};
-use super::visit::{Inside, Visit};
-use super::{ArenaHeap, in_full, is_large, served};
+use super::visit::{Caller, Inside, Visit};
+use super::{ArenaHeap, has_layer, is_large, served};
+use crate::cell::CELL_ALIGN;
+use crate::chunks::Growth;
+use crate::layer::Layer;
 use crate::lock::RawLock;
-use crate::profile::Profile;
+use crate::profile::{OfArena, Profile};
 use crate::provider::{Map, Slots, Source};
-use crate::small::{ArenaLayer, Front};
+use crate::segments::ArenaLayer;
+use crate::size_class::Class;
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Allocates a block that is not large from the arena. If others have freed something, some of
@@ -32,7 +36,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
             return None;
         }
         let (inner, mailbox) = self.inner();
-        inner.adjust_cache();
         if inner.has_mail(mailbox) {
             inner.take_up_some(parent, mailbox);
         }
@@ -40,12 +43,12 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
         let heap = unsafe { inner.heap(parent) };
         // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's
         // memory, as long as its blocks.
-        unsafe { heap.allocate(in_full::<P>(layout)) }
+        unsafe { heap.allocate(layout) }
     }
 }
 
 impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
-    /// Allocates from an arena whose front cache has nothing, or from the parent.
+    /// Allocates from an arena that has no block at hand, or from the parent.
     fn allocate_missed(
         &self,
         mut inside: Inside<'heap, B, M, P, L>,
@@ -118,7 +121,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
                 let (inner, _) = unsafe { Arena::enter(arena) };
                 // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's
                 // memory, as long as its blocks.
-                unsafe { inner.heap.try_allocate(in_full::<P>(layout)) }
+                unsafe { inner.heap.try_allocate(layout) }
             });
             slot.release(State::Abandoned);
             block
@@ -147,24 +150,59 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served::<P>(layout);
-        match self.pop_at_hand(layout) {
+        match self.pop_at_hand(layout.size(), layout.align()) {
             Some(block) => Some(block),
             None => self.allocate_slowly(layout),
         }
     }
 
-    /// Allocates a block as far as the shortest way goes, which calls no function: `None` only says
-    /// that there is more to do.
+    /// Allocates a block of the caller's arena, by the shortest path: it calls no function, unless no
+    /// block of the class is at hand. `None` only says that there is more to do.
     #[inline(always)]
-    pub(super) fn pop_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
-        Front::of(layout)?;
+    pub(super) fn pop_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
+            return None;
+        }
+        let class = P::ArenaLayerOf::<OfArena<P>>::class_of_usual(size, align)?;
         let caller = self.caller();
-        caller.go_in()?.inner().0.heap.layer().pop_direct(layout)
+        let mut inside = caller.go_in_at_hand()?;
+        match inside.inner().0.heap.layer().pop(class) {
+            Some(block) => Some(block),
+            None => self.allocate_of(caller, inside, class, size, align),
+        }
     }
 
-    /// Allocates what is not in the front cache.
+    /// Allocates a block of a class that has none at hand, and leaves the arena and the slot.
+    #[cold]
     #[inline(never)]
-    fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
+    fn allocate_of<'heap>(
+        &'heap self,
+        caller: Caller<'heap, B, C, M, P, L>,
+        mut inside: Inside<'heap, B, M, P, L>,
+        class: Class,
+        size: usize,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
+        let (inner, mailbox) = inside.inner();
+        if let Some(block) = inner.heap.layer().refill(class) {
+            return Some(block);
+        }
+        if inner.has_mail(mailbox) {
+            inner.take_up_some(&self.parent, mailbox);
+        }
+        let layout = Layout::from_size_align(size, align).ok()?;
+        // SAFETY: the arena is one of this heap.
+        let heap = unsafe { inner.heap(&self.parent) }.inner();
+        let block = heap.allocate_small(class, layout, Growth::Allowed)?;
+        drop(inside);
+        drop(caller);
+        self.cpu.missed();
+        Some(block)
+    }
+
+    /// Allocates a block that is not at hand.
+    #[inline(never)]
+    pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return self.allocate_large(layout);
         }
@@ -246,7 +284,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout))
         {
             // SAFETY: the caller's promise.
-            let block = unsafe { inside.inner().0.heap.try_allocate(in_full::<P>(layout)) };
+            let block = unsafe { inside.inner().0.heap.try_allocate(layout) };
             if block.is_some() {
                 return block;
             }

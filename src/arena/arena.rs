@@ -6,7 +6,7 @@
 //!   ├───────────────────┤   cache lines apart, so that they do not disturb
 //!   │ inbox             │   taken over from the mailbox's list, not yet freed
 //!   │ outbox            │   blocks of others that were freed here
-//!   │ heap over Supply  │   front cache, runs, bins, top
+//!   │ heap over Supply  │   slabs, bins, top
 //!   └───────────────────┘
 //! ```
 //!
@@ -39,14 +39,10 @@ use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
 use crate::provider::{BreakError, Map, NoMap, Source};
-use crate::size_class::Class;
-use crate::small::ArenaLayer;
-use crate::small::segments::{Near, Owner, UNIT, layout_of, units_for};
+use crate::segments::{ArenaLayer, Near, Owner, UNIT, layout_of, units_for};
+use crate::slabs::Slab;
 
-/// The part of an arena that the front cache may keep in middling blocks.
-const MIDDLING_SHARE: usize = 8;
-
-/// The heap of an arena: its front cache has lists for middling blocks, too.
+/// The heap of an arena.
 pub(super) type ArenasHeap<B, M, P, L> = Heap<Supply<B, M, P, L>, NoMap, OfArena<P>>;
 
 /// See the module.
@@ -71,8 +67,6 @@ pub(super) struct Inner<B, M, P: Profile, L> {
     shared: NonNull<Shared<Arena<B, M, P, L>>>,
     /// Blocks of this arena that others have freed, and that have been taken over.
     pub(super) inbox: Option<NonNull<Link>>,
-    /// Bytes of the arena for which the front cache has its limit.
-    cache_is_for: usize,
     /// The set of packets whose turn it is.
     pub(super) turn: usize,
     pub(super) outbox: Outbox,
@@ -107,7 +101,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
             shared,
             inbox: None,
             turn: 0,
-            cache_is_for: 0,
             outbox: Outbox::new(),
             heap,
         });
@@ -161,17 +154,10 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         unsafe { self.shared.as_ref() }
     }
 
-    /// Whether a block is this arena's, as far as one look tells.
+    /// The word of a block, if it is this arena's, as far as one look tells.
     #[inline(always)]
-    pub(super) fn is_own(&self, block: NonNull<u8>) -> bool {
-        self.near.owner_of(block.addr().get()) == Some(self.owner)
-    }
-
-    /// If a block is this arena's, as far as one look tells: the class of the run in which it lies,
-    /// if it lies in one.
-    #[inline(always)]
-    pub(super) fn class_if_own(&self, block: NonNull<u8>) -> Option<Option<Class>> {
-        self.near.class_if_owned(block.addr().get(), self.owner)
+    pub(super) fn word_if_own(&self, block: *mut u8) -> Option<NonNull<Slab>> {
+        self.near.word_of(block.addr(), self.owner)
     }
 
     /// Whose a block is.
@@ -191,15 +177,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
             self.near = near.unwrap_or(Near::NOTHING);
         }
         owner
-    }
-
-    /// Lets the front cache keep more middling blocks if the arena has grown.
-    pub(super) fn adjust_cache(&mut self) {
-        let bytes = self.heap.provider().bytes();
-        if bytes > self.cache_is_for {
-            self.cache_is_for = bytes;
-            self.heap.layer().raise_medium_limit(bytes / MIDDLING_SHARE);
-        }
     }
 
     /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free,
@@ -396,7 +373,7 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
         let Some(GrantedBy { parent, shared, place }) = self.granted_by() else { return };
         self.bytes -= segment.len();
         let start = segment.cast::<u8>().addr().get();
-        if let Some(start) = shared.map.forget(start, units_for(segment.len())) {
+        if let Some(start) = shared.map.forget(start) {
             // SAFETY: a block of the parent, which the arena has given up.
             unsafe { parent.free(place, start, None) };
         }

@@ -12,7 +12,7 @@ use crate::checks::Checks;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
-use crate::small::segments::Owner;
+use crate::segments::Owner;
 
 /// The level of those who interrupt.
 const NESTED: usize = 1;
@@ -124,7 +124,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Time
     ///
-    /// O(size classes + blocks in the front cache + blocks that others have freed).
+    /// O(size classes + blocks at hand + blocks that others have freed).
     ///
     /// # Safety
     ///

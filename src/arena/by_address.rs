@@ -9,8 +9,7 @@ use crate::checked::size_on_record;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::ArenaLayer;
-use crate::small::segments::{Owner, SegmentMap};
+use crate::segments::{Owner, SegmentMap};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// [`deallocate`](ArenaHeap::deallocate) for callers who do not know the layout.
@@ -20,26 +19,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// The block came from this heap, was not freed since, and is not used any more.
     #[inline(always)]
     pub unsafe fn deallocate_by_ptr(&self, block: NonNull<u8>) {
-        // SAFETY: the caller's promise.
-        if !unsafe { self.push_front_by_ptr(block) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_slowly(block, None) };
+        // SAFETY: the clauses are those of this method.
+        unsafe {
+            if !self.push_at_hand(block.as_ptr()) {
+                self.deallocate_slowly(block, None);
+            }
         }
-    }
-
-    /// Frees a small block of the caller's arena, if the front cache has room for it.
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate_by_ptr`](ArenaHeap::deallocate_by_ptr), if the answer is true.
-    #[inline(always)]
-    unsafe fn push_front_by_ptr(&self, block: NonNull<u8>) -> bool {
-        let caller = self.caller();
-        let Some(mut inside) = caller.go_in() else { return false };
-        let inner = inside.inner().0;
-        let Some(class) = inner.class_if_own(block) else { return false };
-        // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
-        unsafe { inner.heap.layer().push_direct_by_ptr(block, class) }
     }
 
     /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if
@@ -78,7 +63,7 @@ pub(super) unsafe fn capacity_in_segment<F: Form>(map: &SegmentMap, block: NonNu
     if let Some(class) = map.class_at(block.addr().get()) {
         return class.size();
     }
-    // SAFETY: in no run, so a header stands in front of it.
+    // SAFETY: in no slab, so a header stands in front of it.
     let cell = unsafe { Cell::<F>::of_payload(block) };
     // SAFETY: the block is live, so its cell stays as it is.
     unsafe { cell.header_of_foreign() }.size() - WORD

@@ -15,7 +15,7 @@ use crate::check::{Corruption, Rule, has_segment_at, room_from};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::segments::Owner;
+use crate::segments::Owner;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M, P, L> {
     /// Verifies every invariant of all heaps, and that the map of segments says what is whose.

@@ -23,7 +23,7 @@ use crate::lock::RawLock;
 use crate::misuse::{Misuse, MisuseHook, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::segments::Owner;
+use crate::segments::Owner;
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Looks at a block of another arena that is freed here, and marks it. False: it must not be

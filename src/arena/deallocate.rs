@@ -1,16 +1,16 @@
-//! How a block is freed: into the front cache, the arena, the outbox for its owner, or the parent.
+//! How a block is freed: to its slab, the arena, the outbox for its owner, or the parent.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::parent::Parent;
-use super::visit::{Inside, Visit};
-use super::{ArenaHeap, served};
+use super::visit::{Caller, Inside, Visit};
+use super::{ArenaHeap, has_layer, served};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::segments::Owner;
-use crate::small::{ArenaLayer, Front};
+use crate::segments::{ArenaLayer, Owner};
+use crate::slabs::Slab;
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     /// Frees a block of the arena.
@@ -88,79 +88,86 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// more.
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        let layout = served::<P>(layout);
-        // SAFETY: the caller's promise.
-        if !unsafe { self.deallocate_quickly(block, layout) } {
-            // SAFETY: the caller's promise.
-            unsafe { self.deallocate_slowly(block, Some(layout)) };
+        // SAFETY: the clauses are those of this method.
+        unsafe {
+            if !self.push_at_hand(block.as_ptr()) {
+                self.deallocate_slowly(block, Some(served::<P>(layout)));
+            }
         }
     }
 
-    /// Frees a small block of the caller's arena, if the front cache has room for it. The fast
-    /// path: it calls nobody, so that no register has to be saved.
+    /// Frees a block to its slab, if that is the caller's, by the shortest path: it calls no
+    /// function, unless something becomes due. `false` only says that there is more to do, as for null.
     ///
     /// # Safety
     ///
-    /// As for [`deallocate`](ArenaHeap::deallocate), if the answer is true.
+    /// The clauses of [`deallocate`](ArenaHeap::deallocate), unless `block` is null.
     #[inline(always)]
-    unsafe fn deallocate_quickly(&self, block: NonNull<u8>, layout: Layout) -> bool {
-        if Front::of(layout).is_none() {
+    pub(super) unsafe fn push_at_hand(&self, block: *mut u8) -> bool {
+        if P::CHECKED || !has_layer::<P>() {
             return false;
         }
         let caller = self.caller();
-        let Some(mut inside) = caller.go_in() else { return false };
+        let Some(mut inside) = caller.go_in_at_hand() else { return false };
         let inner = inside.inner().0;
-        // SAFETY: the caller's promise; the block is this arena's.
-        inner.is_own(block) && unsafe { inner.heap.layer().push_direct(block, layout) }
+        let Some(slab) = inner.word_if_own(block) else { return false };
+        // SAFETY: the address is not null, because it lies in a segment.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        // SAFETY: the block is this arena's, the caller gives it up, and its word leads to `slab`.
+        if unsafe { inner.heap.layer().push_direct(slab, block) } {
+            // SAFETY: `push_direct` has just said so.
+            unsafe { self.attend(caller, inside, slab) };
+        }
+        true
     }
 
-    /// Frees what the front cache has no room for, or is another's.
+    /// Attends to a descriptor of the caller's arena, and leaves the arena and the slot.
     ///
     /// # Safety
     ///
-    /// As for [`deallocate`](ArenaHeap::deallocate).
+    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab`, and nothing was done
+    /// since.
+    #[cold]
+    #[inline(never)]
+    unsafe fn attend<'heap>(
+        &'heap self,
+        _caller: Caller<'heap, B, C, M, P, L>,
+        mut inside: Inside<'heap, B, M, P, L>,
+        slab: NonNull<Slab>,
+    ) {
+        // SAFETY: the arena is one of this heap.
+        let heap = unsafe { inside.inner().0.heap(&self.parent) }.inner();
+        // SAFETY: the clauses are those of this method.
+        unsafe { heap.layer.attend(&mut heap.large, slab) };
+    }
+
+    /// Frees a block that is not of the caller's arena, or not near, or of a heap without slabs.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`deallocate`](ArenaHeap::deallocate), if the layout is known.
     #[inline(never)]
     pub(super) unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
-        {
-            let caller = self.caller();
-            if let Some(mut inside) = caller.go_in() {
-                // SAFETY: the caller's promise.
-                if unsafe { inside.inner().0.send_at_once(block, layout) } {
-                    return;
-                }
-            }
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.deallocate_more_slowly(block, layout) };
-    }
-
-    /// Frees what is neither in the front cache, nor in the outbox, at once.
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate`](ArenaHeap::deallocate).
-    #[inline(never)]
-    unsafe fn deallocate_more_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
         let caller = self.caller();
         if let Some(mut inside) = caller.go_in() {
             let inner = inside.inner().0;
             let owner = inner.owner_of(block);
             if owner == inner.owner {
-                // SAFETY: the arena is one of this heap; the caller's promise.
+                // SAFETY: the arena is one of this heap; the clauses are those of this method.
                 return unsafe { inside.deallocate(&self.parent, block, layout) };
             }
             if owner != Owner::NOBODY {
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method.
                 return unsafe { inner.send(owner, block, layout) };
             }
             drop(inside);
             drop(caller);
-            // SAFETY: the caller's promise; it lies in no segment.
+            // SAFETY: the clauses are those of this method; the block lies in no segment.
             return unsafe { self.parent.free(self.visit().place(), block, layout) };
         }
         drop(caller);
         let visit = self.visit();
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { visit.deallocate_elsewhere(visit.owner_of(block), block, layout) };
     }
 }

@@ -38,8 +38,6 @@ pub struct ArenaStats {
     pub live_bytes: usize,
     /// Number of these blocks.
     pub live_blocks: usize,
-    /// What the front caches of these arenas keep.
-    pub cached_bytes: usize,
 }
 
 impl ArenaStats {
@@ -50,31 +48,17 @@ impl ArenaStats {
         self.segments += if stats.granted_bytes > 0 { stats.holes + 1 } else { 0 };
         self.live_bytes += stats.live_bytes;
         self.live_blocks += stats.live_cells;
-        self.cached_bytes += stats.cached_bytes;
     }
 }
 
 impl fmt::Display for ArenaStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            live_bytes,
-            live_blocks,
-            arenas,
-            segments,
-            segment_bytes,
-            cached_bytes,
-            abandoned,
-            ..
-        } = self;
+        let Self { live_bytes, live_blocks, arenas, segments, segment_bytes, abandoned, .. } = self;
         write!(
             f,
             "arenas: {arenas} ({abandoned} abandoned), {segments} segments of {segment_bytes} B; "
         )?;
-        write!(
-            f,
-            "live {live_bytes} B in {live_blocks} blocks, cached {cached_bytes} B; parent: {}",
-            self.parent
-        )
+        write!(f, "live {live_bytes} B in {live_blocks} blocks; parent: {}", self.parent)
     }
 }
 

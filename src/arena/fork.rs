@@ -47,14 +47,38 @@ use crate::provider::{Hold, Map, SlotWord, Slots, Source};
 
 /// What a library that serves a whole process does beside allocating: see `fork.rs`.
 pub trait ArenaHooks {
-    /// [`allocate`](ArenaHeap::allocate) as far as its shortest way goes, which calls no function:
+    /// Allocates a block of `size` bytes as far as the shortest path goes, which calls no function:
     /// `None` only says that there is more to do.
     ///
     /// # Safety
     ///
     /// As for [`allocate`](ArenaHeap::allocate).
     #[must_use]
-    unsafe fn allocate_at_hand(&self, layout: Layout) -> Option<NonNull<u8>>;
+    unsafe fn allocate_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>>;
+
+    /// [`allocate`](ArenaHeap::allocate) where the shortest path did not lead to a block.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](ArenaHeap::allocate).
+    #[must_use]
+    unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// Frees a block as far as the shortest path goes. `false` only says that there is more to do, as
+    /// for null.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_by_ptr`](ArenaHeap::deallocate_by_ptr), if the answer is true.
+    #[must_use]
+    unsafe fn deallocate_at_hand(&self, block: *mut u8) -> bool;
+
+    /// [`deallocate_by_ptr`](ArenaHeap::deallocate_by_ptr) where the shortest path did not end.
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    unsafe fn deallocate_missed(&self, block: NonNull<u8>);
 
     /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not
     /// lost to the child. False: there are others, and who is in there may be out soon; to try
@@ -108,8 +132,23 @@ pub trait ArenaHooks {
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHeap<B, C, M, P, L> {
     #[inline(always)]
-    unsafe fn allocate_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.pop_at_hand(layout)
+    unsafe fn allocate_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        self.pop_at_hand(size, align)
+    }
+
+    unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocate_slowly(layout)
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate_at_hand(&self, block: *mut u8) -> bool {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.push_at_hand(block) }
+    }
+
+    unsafe fn deallocate_missed(&self, block: NonNull<u8>) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.deallocate_slowly(block, None) };
     }
 
     unsafe fn prefork(&self) -> bool {

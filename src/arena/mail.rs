@@ -5,9 +5,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::arena::Inner;
-use super::has_layer;
 use super::mailbox::Mailbox;
-use super::outbox::{Parcel, UNKNOWN_SIZE};
+use super::outbox::UNKNOWN_SIZE;
 use super::packets::Packets;
 use super::parent::Parent;
 use super::sync::{BATCH, Link};
@@ -15,9 +14,8 @@ use crate::checked::deallocate_sent;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
+use crate::segments::Owner;
 use crate::size_class::Class;
-use crate::small::Front;
-use crate::small::segments::Owner;
 
 /// Of what others have freed, so many packets are taken up at a time, and so many blocks of the
 /// list behind them: at most `TAKEN_UP_AT_ONCE` blocks.
@@ -37,18 +35,6 @@ const SETS_SHARE: usize = 8;
 /// The memory of a set of packets.
 pub(super) const SET: Layout = Layout::new::<Packets>();
 
-/// A block of another's, of a class if it is small, and of which the layout may be known. The note
-/// is what [`Inner::take_up`] makes a class again.
-#[inline(always)]
-fn parcel(block: NonNull<u8>, class: Option<Class>, layout: Option<Layout>) -> Parcel {
-    let size = match (layout, class) {
-        (Some(layout), _) => layout.size(),
-        (None, Some(class)) => class.size(),
-        (None, None) => UNKNOWN_SIZE,
-    };
-    Parcel { block, size, note: class.map_or(0, |class| class.index() as u8 + 1) }
-}
-
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Whether others may have freed blocks of this arena that were not taken up.
     #[inline(always)]
@@ -60,19 +46,14 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// True if there was any.
     pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
-        let free = |block, note: u8| {
+        let free = |block| {
             if P::CHECKED {
                 // SAFETY: it was in a packet of this arena's.
                 unsafe { deallocate_sent(heap.inner(), block) };
-                return;
-            }
-            let class = Class::from_index(usize::from(note).wrapping_sub(1));
-            match class.filter(|_| has_layer::<P>()) {
-                // SAFETY: a block of this arena, which its user freed as one of this class; the map
-                // of segments led there.
-                Some(class) => unsafe { heap.inner().deallocate_as(block, class) },
-                // SAFETY: a block of this arena, which its user freed.
-                None => unsafe { heap.inner().deallocate_by_ptr(block) },
+            } else {
+                // SAFETY: a block of this arena, which its user freed; the map of segments led
+                // there.
+                unsafe { heap.deallocate_by_ptr(block) };
             }
         };
         // SAFETY: who is in the arena is alone.
@@ -130,56 +111,22 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         }
     }
 
-    /// Collects a block of another arena for it, if that is done at once: it lies near, and nothing
-    /// has to be sent before.
-    ///
-    /// # Safety
-    ///
-    /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate), if the answer is true.
-    #[inline(always)]
-    pub(super) unsafe fn send_at_once(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Option<Layout>,
-    ) -> bool {
-        if P::CHECKED {
-            return false;
-        }
-        let Some((owner, class)) = self.near.look(block.addr().get()) else { return false };
-        if owner == self.owner || owner == Owner::NOBODY {
-            return false;
-        }
-        let class = match layout {
-            Some(layout) => match Front::of(layout) {
-                Some(front) => front.small(),
-                None => return false,
-            },
-            None => class,
-        };
-        // SAFETY: the caller's promise; every block holds a word.
-        unsafe { self.outbox.put_at_once(owner, parcel(block, class, layout)) }
-    }
-
     /// Collects a block of another arena for it.
     ///
     /// # Safety
     ///
     /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate); `owner` is whose it is.
-    #[inline(never)]
+    #[inline]
     pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         let shared = self.shared();
         // SAFETY: the caller's promise.
         if P::CHECKED && !unsafe { self.may_send(block, layout) } {
             return;
         }
-        let class = match layout {
-            Some(layout) => Class::of(layout),
-            None => shared.map.class_at(block.addr().get()),
-        };
+        let class = || shared.map.class_at(block.addr().get()).map_or(UNKNOWN_SIZE, Class::size);
+        let size = layout.map_or_else(class, |layout| layout.size());
         // SAFETY: the caller's promise; every block holds a word.
-        unsafe {
-            self.outbox.put(owner, parcel(block, class, layout), |owner| shared.mailbox_of(owner))
-        };
+        unsafe { self.outbox.put(owner, block, size, |owner| shared.mailbox_of(owner)) };
     }
 
     /// Takes up all that others have freed.

@@ -56,8 +56,8 @@ impl Mailbox {
         self.sets().all(Packets::is_empty) && self.list.is_empty()
     }
 
-    /// Takes out so many packets at most, and hands each block and what is known of it to `take`.
-    /// Returns how many packets there were. Sets take turns, from the one with number `turn`
+    /// Takes out so many packets at most, and hands each block to `take`. Returns how many packets
+    /// there were. Sets take turns, from the one with number `turn`
     /// on, so that none waits behind others.
     ///
     /// # Safety
@@ -68,7 +68,7 @@ impl Mailbox {
         &self,
         most: usize,
         turn: &mut usize,
-        mut take: impl FnMut(NonNull<u8>, u8),
+        mut take: impl FnMut(NonNull<u8>),
     ) -> usize {
         let (first, mut packets) = (*turn, 0);
         let sets = || self.sets().enumerate();
@@ -100,7 +100,7 @@ impl Mailbox {
             return;
         }
         let mut chain = Chain::EMPTY;
-        for (block, _) in batch.iter() {
+        for block in batch.iter() {
             // SAFETY: the caller's promise.
             unsafe { chain.add(block.cast::<Link>()) };
         }

@@ -1,35 +1,34 @@
 //! An arena for each CPU or thread: how callers share without waiting for each other (C26, C27).
 //!
 //! ```text
-//!   allocate ─► my slot ─► its arena: a heap of its own ──(full)──► a segment of the parent ──► the break
-//!                │            └─(busy: I have interrupted who is in there)─► the arena for those who interrupt
-//!                └─(none)───────────────────────────────► the parent, behind its lock ◄── what is large
+//!   allocate ──► the caller's slot ──► its arena, a heap of its own ──► a segment of the parent
+//!                  │            └─(busy: the caller has interrupted it)─► the slot's second arena
+//!                  └─(none)──► the parent, behind its lock ◄── large blocks
 //!
-//!   deallocate ─► the map of segments: whose is it?
-//!                  ├─ mine ────► the arena
-//!                  ├─ another's ► outbox ─► (enough) ─► a packet of the owner, or its list ─► taken up when its front cache is empty
-//!                  └─ nobody's ─► the parent
+//!   deallocate ─► the map of segments: owner and slab
+//!                  ├─ the caller's ─► the slab's list
+//!                  ├─ another's ────► outbox ─► a packet of the owner, or its list ─► collected by
+//!                  │                             the owner when a class has no block at hand
+//!                  └─ nobody's ─────► the parent
 //! ```
 //!
-//! Rules of this folder: what is local takes no lock, and exchanges nothing with other CPUs
-//! (`slot.rs`). Whoever interrupts never waits for whoever was interrupted (`parent.rs`). Only its
-//! owner touches an arena's memory, but for the blocks themselves, and the words that
-//! `small/segments.rs` says others may read. Orderings are argued where they are chosen: `slot.rs`,
-//! `packets.rs`, `remote.rs`, `segments.rs`; each of these is tried by loom in `tests/loom`.
+//! Rules of this folder: a local operation takes no lock, and exchanges nothing with other CPUs
+//! (`slot.rs`). An interrupt handler never waits for the code that it interrupted (`parent.rs`).
+//! Only the owner touches an arena's memory, except for the blocks themselves, and the words that
+//! `segments/` says others may read. Orderings are argued where they are chosen: `slot.rs`,
+//! `packets.rs`, `remote.rs`, `segments/`; the first three are tried by loom in `tests/loom`.
 //!
 //! # How much memory may be out of reach
 //!
-//! What callers have, and of each arena: what its own heap could not give back, because live blocks
-//! lie between (as for any heap); one free segment, an eighth of the arena at most, or of four
-//! blocks; what middling blocks are longer than was asked for, an eighth at most; its front cache,
-//! with an eighth of the most that the arena has had in middling blocks (32 of each class at most);
-//! in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and what others have freed and
-//! it has not taken up: `PACKETS` times as much as in a box in each set of packets, of which there
-//! is one, and more by and by, up to an eighth of the most that the arena has had; the rest in the
-//! list. At each miss it takes up `TAKEN_UP_AT_ONCE` blocks, from both. A producer's memory comes
-//! back to the producer, so what grows with time is none of these.
-//! Where memory runs out, what lies between live blocks in the arenas of abandoned slots is within
-//! reach.
+//! Blocks that callers have, and for each arena: what its own heap could not give back, because live
+//! blocks lie between (as for any heap); one free segment, an eighth of the arena at most, or of
+//! four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on loan);
+//! in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and blocks that others have
+//! freed and it has not collected: `PACKETS` times as much as in a box in each set of packets, of
+//! which there is one, and more by and by, up to an eighth of the most that the arena has had; the
+//! rest in the list. At each miss it collects `TAKEN_UP_AT_ONCE` blocks, from both. A producer's
+//! memory comes back to the producer, so none of these grows with time. Where memory runs out, what
+//! lies between live blocks in the arenas of abandoned slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -66,8 +65,6 @@ use crate::layer::Layer;
 use crate::lock::{RawLock, Spin};
 use crate::profile::{OfArena, Profile, Usual};
 use crate::provider::{FixedBreak, InitError, LateBreak, Map, NoMap, Slots, Source};
-use crate::size_class::Class;
-use crate::small::{Front, MIDDLING_MAX};
 
 use arena::Arena;
 use parent::Parent;
@@ -76,8 +73,8 @@ use shared::Shared;
 pub use exclusive::{ArenaStats, Exclusive};
 pub use fork::ArenaHooks;
 
-/// A larger block, in bytes, comes from the parent: what the front cache has no class for.
-const LARGE: usize = MIDDLING_MAX;
+/// Maximum size of a block of an arena, in bytes: a larger one comes from the parent.
+const LARGE: usize = 128 << 10;
 
 /// A more aligned block comes from the parent.
 const ALIGNED: usize = 4096;
@@ -95,24 +92,10 @@ const fn served<F: Form>(layout: Layout) -> Layout {
     }
 }
 
-/// Returns a layout as long as the blocks of its class, if it is that of a medium block, in an
-/// arena whose front cache keeps such blocks.
-#[inline(always)]
-fn in_full<P: Profile>(layout: Layout) -> Layout {
-    // A checked heap has no front cache that blocks go to unseen.
-    if P::CHECKED || !has_layer::<P>() { layout } else { Front::in_full(layout) }
-}
-
 /// Returns whether an arena has a layer of small blocks.
 #[inline(always)]
 const fn has_layer<P: Profile>() -> bool {
     <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
-}
-
-/// Returns the class of a layout whose blocks an arena's layer serves.
-#[inline(always)]
-fn class_of<P: Profile>(layout: Layout) -> Option<Class> {
-    if has_layer::<P>() { Class::of(layout) } else { None }
 }
 
 /// Whether blocks of this layout come from the parent.

@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use super::mailbox::Mailbox;
 use super::packets::Batch;
-use crate::small::segments::Owner;
+use crate::segments::Owner;
 
 /// Owners for whom blocks are collected at the same time.
 const BOXES: usize = 8;
@@ -14,16 +14,6 @@ pub(super) const MOST_BYTES: usize = 16 << 10;
 
 /// What a block counts whose size is not known.
 pub(super) const UNKNOWN_SIZE: usize = MOST_BYTES / 16;
-
-/// A block that goes to its owner.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parcel {
-    pub(super) block: NonNull<u8>,
-    /// Its bytes, or [`UNKNOWN_SIZE`].
-    pub(super) size: usize,
-    /// What the owner is told of it.
-    pub(super) note: u8,
-}
 
 /// Blocks for one owner.
 #[derive(Debug)]
@@ -49,22 +39,27 @@ impl Outbox {
         Self([const { Box { blocks: Batch::EMPTY, bytes: 0, to: Owner::NOBODY } }; BOXES])
     }
 
-    /// Takes a block for its owner, if nothing has to be sent before. O(1).
+    /// Takes a block of `size` bytes for its owner, if nothing has to be sent before. O(1).
     ///
     /// # Safety
     ///
     /// If the answer is true: the block is the owner's, holds a word, and nobody uses or lists it.
     #[inline(always)]
-    pub(super) unsafe fn put_at_once(&mut self, to: Owner, parcel: Parcel) -> bool {
+    pub(super) unsafe fn put_at_once(
+        &mut self,
+        to: Owner,
+        block: NonNull<u8>,
+        size: usize,
+    ) -> bool {
         let out = &mut self.0[to.number() % BOXES];
-        if out.to != to || out.bytes >= MOST_BYTES || !out.blocks.add(parcel.block, parcel.note) {
+        if out.to != to || out.bytes >= MOST_BYTES || !out.blocks.add(block) {
             return false;
         }
-        out.bytes += parcel.size;
+        out.bytes += size;
         true
     }
 
-    /// Takes a block for its owner, whose mailbox `mailbox_of` knows. O(1).
+    /// Takes a block of `size` bytes for its owner, whose mailbox `mailbox_of` knows. O(1).
     ///
     /// # Safety
     ///
@@ -72,16 +67,17 @@ impl Outbox {
     pub(super) unsafe fn put<'mail>(
         &mut self,
         to: Owner,
-        parcel: Parcel,
+        block: NonNull<u8>,
+        size: usize,
         mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>,
     ) {
         // SAFETY: the caller's promise.
-        if !unsafe { self.put_at_once(to, parcel) } {
+        if !unsafe { self.put_at_once(to, block, size) } {
             let out = &mut self.0[to.number() % BOXES];
             out.send(&mailbox_of);
             out.to = to;
             // SAFETY: the caller's promise. There is room now.
-            unsafe { self.put_at_once(to, parcel) };
+            unsafe { self.put_at_once(to, block, size) };
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //!                   head: the owner's      tail: who frees
 //!                    ▼                      ▼
-//!     ┌─ empty ─┐┌─ announced ─┐┌─ claimed ─┐┌─ empty ─┐ …    round and round; each packet: addresses, notes, len, state
+//!     ┌─ empty ─┐┌─ announced ─┐┌─ claimed ─┐┌─ empty ─┐ …    round and round; each packet: addresses, len, state
 //!
 //!   the owner:  looks at the state of the packet at its head ──► reads it ──► empties it, and goes on to the next
 //! ```
@@ -32,7 +32,7 @@ use super::sync::{AtomicPtr, AtomicUsize, BATCH, BatchCell, Ordering, PACKETS};
 
 const _: () = assert!(PACKETS.is_power_of_two() && PACKETS > 1 && BATCH <= u8::MAX as usize);
 
-/// Freed blocks, and what is known of each.
+/// Freed blocks.
 ///
 /// # Invariants
 ///
@@ -41,16 +41,11 @@ const _: () = assert!(PACKETS.is_power_of_two() && PACKETS > 1 && BATCH <= u8::M
 #[repr(C)]
 pub(super) struct Batch {
     blocks: [MaybeUninit<NonNull<u8>>; BATCH],
-    notes: [MaybeUninit<u8>; BATCH],
     len: u8,
 }
 
 impl Batch {
-    pub(super) const EMPTY: Self = Self {
-        blocks: [MaybeUninit::uninit(); BATCH],
-        notes: [MaybeUninit::uninit(); BATCH],
-        len: 0,
-    };
+    pub(super) const EMPTY: Self = Self { blocks: [MaybeUninit::uninit(); BATCH], len: 0 };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
@@ -58,14 +53,9 @@ impl Batch {
 
     /// Adds a block; false if the batch is full.
     #[inline(always)]
-    pub(super) fn add(&mut self, block: NonNull<u8>, note: u8) -> bool {
-        let at = usize::from(self.len);
-        let (Some(place), Some(place_of_note)) = (self.blocks.get_mut(at), self.notes.get_mut(at))
-        else {
-            return false;
-        };
+    pub(super) fn add(&mut self, block: NonNull<u8>) -> bool {
+        let Some(place) = self.blocks.get_mut(usize::from(self.len)) else { return false };
         place.write(block);
-        place_of_note.write(note);
         self.len += 1;
         true
     }
@@ -74,15 +64,12 @@ impl Batch {
         self.len = 0;
     }
 
-    /// The blocks, and what is known of them.
+    /// The blocks.
     #[inline(always)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (NonNull<u8>, u8)> {
-        let entries = self.blocks.iter().zip(&self.notes).take(usize::from(self.len));
-        entries.map(|(block, note)| {
-            // SAFETY: the type's invariant.
-            let block = unsafe { block.assume_init() };
-            // SAFETY: the same.
-            (block, unsafe { note.assume_init() })
+    pub(super) fn iter(&self) -> impl Iterator<Item = NonNull<u8>> {
+        self.blocks.iter().take(usize::from(self.len)).map(|block| {
+            // SAFETY: the first `len` entries are there: the type's invariant.
+            unsafe { block.assume_init() }
         })
     }
 }
@@ -217,14 +204,14 @@ impl Packets {
         packet.state.store(empty(number).wrapping_add(1), Ordering::Release);
     }
 
-    /// Takes out so many packets at most, and not more than there can be, and hands each block and
-    /// what is known of it to `take`. Returns how many packets there were.
+    /// Takes out so many packets at most, and not more than there can be, and hands each block to
+    /// `take`. Returns how many packets there were.
     ///
     /// # Safety
     ///
     /// The owner's alone.
     #[inline]
-    pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>, u8)) -> usize {
+    pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>)) -> usize {
         let first = self.head.load(Ordering::Relaxed);
         for packets in 0..most.min(PACKETS) {
             let number = first.wrapping_add(packets);
@@ -235,9 +222,7 @@ impl Packets {
             packet.batch.fetch();
             let _taken = Taken { packets: self, number };
             // SAFETY: announced, and so the caller's.
-            unsafe {
-                packet.batch.read(|batch| batch.iter().for_each(|(block, note)| take(block, note)))
-            };
+            unsafe { packet.batch.read(|batch| batch.iter().for_each(&mut take)) };
         }
         most.min(PACKETS)
     }

@@ -1,26 +1,26 @@
-//! How a block changes its size: where it is, if its heap has room there or need not know; else it
+//! How a block changes its size: in its place, if its heap has room there or need not know; else it
 //! moves to the caller's arena.
 //!
 //! ```text
-//!   mine, and small ─► it stays, or changes places with what the front cache has ──(nothing)──┐
-//!                                                                                             ▼
-//!   mine, or the parent's ─► its heap resizes it ──(no room, or large)──┐
-//!   another's ─► may it stay as it is, and its owner not be told? ─(no)─┴─► allocate · copy · deallocate
-//!                                                                               └─(no memory)─► what becomes smaller stays
+//!   the caller's, in a slab ─► it is little smaller: it stays ──(no)──┐
+//!                                                                     ▼
+//!   the caller's, or the parent's ─► its heap resizes it ──(no room, or large)──┐
+//!   another's ─► it can stay, and its owner need not know ──(no)────────────────┴─► allocate, copy,
+//!                                                                                   deallocate
+//!                                  what becomes smaller stays ◄──(no memory)────────────┘
 //! ```
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::by_address::capacity_in_segment;
-use super::{ArenaHeap, class_of, in_full, is_large, served};
+use super::{ArenaHeap, has_layer, is_large, served};
 use crate::checked::{guarded_layout, relabel};
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::small::ArenaLayer;
-use crate::small::segments::Owner;
+use crate::segments::{Owner, stays};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
@@ -45,11 +45,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ) -> Option<NonNull<u8>> {
         let new = Layout::from_size_align(new_size, layout.align()).ok()?;
         let (old, new) = (served::<P>(layout), served::<P>(new));
-        // SAFETY: the caller's promise.
-        match unsafe { self.resize_quickly(block, new) } {
-            Some(resized) => Some(resized),
-            // SAFETY: as above; the block is as it was.
-            None => unsafe { self.resize(block, Some(old), new) },
+        // SAFETY: the clauses are those of this method.
+        unsafe {
+            if self.stays_in_slab(block, new) {
+                return Some(block);
+            }
+            self.resize(block, Some(old), new)
         }
     }
 
@@ -68,34 +69,33 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub unsafe fn reallocate_by_ptr(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
         let new = served::<P>(new);
-        // SAFETY: the caller's promise.
-        match unsafe { self.resize_quickly(block, new) } {
-            Some(resized) => Some(resized),
-            // SAFETY: as above; the block is as it was.
-            None => unsafe { self.resize(block, None, new) },
+        // SAFETY: the clauses are those of this method.
+        unsafe {
+            if self.stays_in_slab(block, new) {
+                return Some(block);
+            }
+            self.resize(block, None, new)
         }
     }
 
-    /// Resizes a small block of the caller's arena, if it can stay, or the front cache has what it
-    /// needs. Of the blocks of a program that change their size most are such: a string that
-    /// was made longer than it became, a list that grows. It lies in a run: that tells all there
-    /// is to know of its old layout.
+    /// Returns whether a block of the caller's arena that lies in a slab can stay as it is: most
+    /// blocks of a program that change their size can, as a string that was made longer than it
+    /// became.
     ///
     /// # Safety
     ///
-    /// As for [`resize`](ArenaHeap::resize). After `None` the block is as it was.
+    /// The clauses of [`resize`](ArenaHeap::resize).
     #[inline(always)]
-    unsafe fn resize_quickly(&self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
-        // What is guarded goes through the whole operation.
-        if P::CHECKED {
-            return None;
+    unsafe fn stays_in_slab(&self, block: NonNull<u8>, new: Layout) -> bool {
+        // A checked heap has a record to change.
+        if P::CHECKED || !has_layer::<P>() {
+            return false;
         }
         let caller = self.caller();
-        let mut inside = caller.go_in()?;
-        let inner = inside.inner().0;
-        let class_of_run = inner.class_if_own(block)??;
-        // SAFETY: the caller's promise; the block is this arena's, and the map says in which run.
-        unsafe { inner.heap.layer().resize_direct(block, class_of_run, new) }
+        let Some(mut inside) = caller.go_in_at_hand() else { return false };
+        let Some(slab) = inside.inner().0.word_if_own(block.as_ptr()) else { return false };
+        // SAFETY: the word of the block leads to `slab`.
+        unsafe { stays(slab, block, new) }
     }
 
     /// Both of them. If the old layout is known, the new alignment is the old one.
@@ -119,7 +119,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         // SAFETY: the caller's promise.
         let capacity = old.map_or_else(|| unsafe { self.usable_size(block) }, |old| old.size());
-        if !P::CHECKED && stays::<P>(block, old, capacity, new) {
+        let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
+        if !P::CHECKED && is_half_full && block.addr().get() % new.align() == 0 {
             return Some(block);
         }
         // SAFETY: the caller keeps the heap as long as its blocks.
@@ -157,14 +158,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             return !P::CHECKED;
         };
         let longer = if P::CHECKED { guarded_layout(new) } else { Some(new) };
-        let Some(full) = longer.map(in_full::<P>) else { return false };
-        // SAFETY: the caller's promise; it lies in a segment.
+        let Some(longer) = longer else { return false };
+        // SAFETY: the block is live (this method's clause), and lies in a segment.
         let capacity = unsafe { capacity_in_segment::<P>(&shared.map, block) };
-        let may_stay = match (class_of::<P>(full), shared.map.class_at(at)) {
-            (Some(class), Some(class_of_run)) => class.may_take_over(class_of_run, block),
-            (Some(class), None) => class.size() <= capacity,
-            (None, in_run) => in_run.is_none() && full.size() <= capacity,
-        };
+        let may_stay = longer.size() <= capacity;
         if P::CHECKED && may_stay {
             // SAFETY: a live block, which was examined, and has room for that.
             unsafe { relabel::<P>(&shared.map, block, new) };
@@ -184,6 +181,18 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         old: Option<Layout>,
         new: Layout,
     ) -> Option<NonNull<u8>> {
+        {
+            let caller = self.caller();
+            if let Some(mut inside) = caller.go_in() {
+                let (inner, _) = inside.inner();
+                if inner.word_if_own(block.as_ptr()).is_some() && !is_large(new) {
+                    // SAFETY: the arena is one of this heap.
+                    let heap = unsafe { inner.heap(&self.parent) };
+                    // SAFETY: the clauses are those of this method.
+                    return unsafe { reallocate(heap, block, old, new) };
+                }
+            }
+        }
         let visit = self.visit();
         let owner = visit.owner_of(block);
         if owner == Owner::NOBODY {
@@ -199,9 +208,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inner.heap(&self.parent) };
-        // A middling block has the length of its class, however it came to be one.
-        // SAFETY: the caller's promise.
-        unsafe { reallocate(heap, block, old, in_full::<P>(new)) }
+        // SAFETY: the clauses are those of this method.
+        unsafe { reallocate(heap, block, old, new) }
     }
 }
 
@@ -221,21 +229,5 @@ unsafe fn reallocate<B: Source, M: Map, P: Profile>(
         Some(old) => unsafe { heap.reallocate(block, old, new.size()) },
         // SAFETY: the caller's promise.
         None => unsafe { heap.reallocate_by_ptr(block, new) },
-    }
-}
-
-/// Whether a block of `capacity` bytes may keep its place with another layout, whoever's it is: its
-/// size does not have to be told to its owner.
-fn stays<P: Profile>(
-    block: NonNull<u8>,
-    old: Option<Layout>,
-    capacity: usize,
-    new: Layout,
-) -> bool {
-    let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
-    match old.map(class_of::<P>) {
-        None => is_half_full && block.addr().get() % new.align() == 0,
-        Some(None) => is_half_full,
-        Some(class) => class == class_of::<P>(new),
     }
 }

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use super::mailbox::Mailbox;
 use super::slot::{LEVELS, Slot};
 use super::sync::{AtomicUsize, Ordering};
-use crate::small::segments::{Owner, SegmentMap};
+use crate::segments::{Owner, SegmentMap};
 
 /// An arena, as far as those know it who are not in it.
 pub(super) trait HasMailbox {

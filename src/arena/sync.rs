@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 /// Blocks of a batch: so many that a packet has eight cache lines, where a word has eight bytes.
-pub(super) const BATCH: usize = 55;
+pub(super) const BATCH: usize = 62;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -20,7 +20,7 @@ use super::slot::{Slot, State};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
-use crate::small::segments::Owner;
+use crate::segments::Owner;
 
 /// A caller, which stays on one slot for the time of one operation.
 pub(super) struct Caller<'heap, B, C: Slots, M, P: Profile, L> {
@@ -40,7 +40,18 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Caller<'heap, B
     /// it has to.
     #[inline(always)]
     pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, P, L>> {
-        let word = match self.heap.cpu.word() {
+        self.go_in_by(self.heap.cpu.word())
+    }
+
+    /// [`go_in`](Caller::go_in) for the shortest path.
+    #[inline(always)]
+    pub(super) fn go_in_at_hand(&self) -> Option<Inside<'heap, B, M, P, L>> {
+        self.go_in_by(self.heap.cpu.word_at_hand())
+    }
+
+    #[inline(always)]
+    fn go_in_by(&self, word: Option<&'heap SlotWord>) -> Option<Inside<'heap, B, M, P, L>> {
+        let word = match word {
             Some(word) => word,
             None => self.heap.shared()?.slot(self.number)?.word(0),
         };

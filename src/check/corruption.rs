@@ -110,80 +110,60 @@ pub enum Rule {
     /// number of granules is wrong, `at` is the address of the lowest cell, `expected` is the number
     /// of granules of all slabs, by the walk, and `found` is the number by the map.
     ///
-    /// In an arena, `at` is the address of a page, and `expected` and `found` are classes.
+    /// In an arena, each segment has a descriptor that stands for no slab.
     PageMap,
+    /// A table of descriptors counts those that are in use.
+    ///
+    /// `at`: address of the table. `expected`: number of descriptors in use. `found`: the counter.
+    Descriptors,
     /// A slab is the payload of a used cell, is aligned for its class, and fills the cell.
     ///
     /// If the address is wrong, `at` and `found` are the address of the cell's payload, and
     /// `expected` is the address in the descriptor, or the aligned address below. If the length is
     /// wrong, `at` is the address of the slab, `expected` is its length, in bytes, and `found` is
     /// the size of its cell.
-    RunCell,
+    SlabCell,
     /// A list of free blocks of a slab leads from block to block that were carved, and ends: its own
     /// list, and the list of blocks at hand.
     ///
     /// `at`: address of the slab. `expected`: 0. `found`: address that is no such block, or that
-    /// makes the list longer than the slab has blocks; in an arena, in bytes from the slab's start.
-    /// If a class without a listed slab has blocks at hand, `at` and `found` are the address of the
+    /// makes the list longer than the slab has blocks. If a class without a listed slab has blocks at hand, `at` and `found` are the address of the
     /// first.
-    RunList,
+    SlabList,
     /// The blocks of a slab are counted right: the carved ones are not more than all, and those that
     /// are not in the slab's list are as many as its counter says.
     ///
     /// `at`: address of the slab. `expected`: number of blocks that the descriptor implies. `found`:
     /// number of blocks by the list and the counter.
-    RunBlocks,
+    SlabBlocks,
     /// The list of a class leads to each of its slabs that may have a free block, and to no other
     /// place.
     ///
     /// If the link to a slab is wrong, `at` is the address of that slab, `expected` is the address
-    /// of its descriptor (in an arena, of the slab), and `found` is the address that the link leads
-    /// to, 0 if the list ends there. If a link leads to no such slab, or the list has too many, `at`
+    /// of its descriptor, and `found` is the address that the link leads to, 0 if the list ends there. If a link leads to no such slab, or the list has too many, `at`
     /// is the address of the descriptor with the link, 0 for the head of the list, `expected` is 0,
     /// and `found` is the link.
-    RunLinks,
+    SlabLinks,
     /// Every slab that may have a free block is in the list of its class.
     ///
     /// `at`: address of the lowest cell. `expected`: number of these slabs, by the walk. `found`:
     /// number of slabs in all lists.
-    Partial,
+    Listed,
     /// A slab without live blocks is alone in the list of its class, and is counted.
     ///
     /// If it has neighbours, `at` is the address of the slab, and `expected` and `found` say
     /// differently whether it is alone. If the counter is wrong, `at` is the address of the lowest
     /// cell, `expected` is the counter, and `found` is the number of such slabs, by the walk.
-    EmptyRun,
-    /// The counters of slabs are right: the number of all, and the granules of each class; in an
-    /// arena, the number of slabs of each class.
+    EmptySlab,
+    /// The counters of slabs are right: the number of all, and the granules of each class.
     ///
     /// `at`: address of the lowest cell. `expected`: the counter. `found`: number by the walk.
-    Runs,
+    Slabs,
     /// The counter of slabs on loan is right.
     ///
     /// `at`: address of the lowest cell. `expected`: the counter, in granules. `found`: granules of
     /// the slabs of all classes that are on loan.
     Loan,
-    /// The cache has at most as many blocks of a class as its limit allows.
-    ///
-    /// `at`: address of the first block of the class, 0 if there is none. `expected`: the limit.
-    /// `found`: number of blocks by the cache's counter.
-    CacheRoom,
-    /// The list of a class in the cache has as many blocks as its counter says.
-    ///
-    /// If the list is too short, `at` is the address of its first block, `expected` is the counter,
-    /// and `found` is the number of blocks. If the list is too long, `at` is the address of the
-    /// last block by the counter, `expected` is 0, and `found` is the address of the next block.
-    CacheLinks,
-    /// A block in the cache was taken from a slab, or is a used cell, and is large enough for the
-    /// class.
-    ///
-    /// `at`: address of the block before it in the list, 0 for the head. `expected`: block size of
-    /// the class, in bytes. `found`: address of the block.
-    CacheBlock,
-    /// No block is in two lists of the cache.
-    ///
-    /// `at`: address of the block. `expected`: class of the list. `found`: class of the other list.
-    CacheTwice,
     /// The segment map has the arena as the owner of each unit of its segments, and of no other
     /// unit.
     ///
@@ -196,10 +176,20 @@ pub enum Rule {
     /// `at`: address of the unit. `expected`: number of units from the segment's start, or
     /// 0. `found`: number in the map.
     SegmentUnit,
-    /// The map has no class for a page of a segment that is not part of a slab.
+    /// The segment map has for each unit the length of its segment.
     ///
-    /// `at`: address of the page. `expected`: 0. `found`: class in the map, plus 1.
-    NoRun,
+    /// `at`: address of the unit. `expected`: number of units of the segment. `found`: number in the
+    /// map.
+    SegmentLen,
+    /// The segment map leads from each unit to the words of its segment.
+    ///
+    /// `at`: address of the unit. `expected` and `found`: addresses, as if the first word were that
+    /// of address 0.
+    SegmentWords,
+    /// The class of a granule of a segment is that of the slab in which it lies.
+    ///
+    /// `at`: address of the granule. `expected`: class of the slab, plus 1. `found`: the class byte.
+    SegmentClass,
     /// A leaf of the segment map lies in the parent heap, and is in the map once.
     ///
     /// `at`: address of the leaf. `expected`: length of a leaf, in bytes. `found`: bytes that are
@@ -242,22 +232,21 @@ impl Rule {
             Self::UsedBytes => "counter of bytes in used cells",
             Self::Leaf => "length of a part of the page map",
             Self::Leaves => "number of parts of the page map",
-            Self::PageMap => "pages of runs in the page map",
-            Self::RunCell => "cell of a run",
-            Self::RunList => "link of a free block in a run",
-            Self::RunBlocks => "number of blocks in a run",
-            Self::RunLinks => "link of a run with a free block",
-            Self::Partial => "runs with a free block in lists",
-            Self::EmptyRun => "neighbours of an empty run in its list",
-            Self::Runs => "counter of runs",
+            Self::PageMap => "granules of slabs in the page map",
+            Self::Descriptors => "descriptors of a table that are in use",
+            Self::SlabCell => "cell of a slab",
+            Self::SlabList => "link of a free block in a slab",
+            Self::SlabBlocks => "number of blocks in a slab",
+            Self::SlabLinks => "link of a slab with a free block",
+            Self::Listed => "slabs with a free block in lists",
+            Self::EmptySlab => "neighbours of an empty slab in its list",
+            Self::Slabs => "counter of slabs",
             Self::Loan => "length of slabs on loan",
-            Self::CacheRoom => "number of blocks that the front cache may keep",
-            Self::CacheLinks => "end of a list in the front cache",
-            Self::CacheBlock => "block in the front cache",
-            Self::CacheTwice => "list in the front cache that has a block",
             Self::SegmentOwner => "owner of a unit in the map of segments",
             Self::SegmentUnit => "number of a unit in the map of segments",
-            Self::NoRun => "page of a segment that lies in no run",
+            Self::SegmentLen => "length of a segment in the map of segments",
+            Self::SegmentWords => "words of a segment in the map of segments",
+            Self::SegmentClass => "class of a granule in a segment",
             Self::SegmentMap => "part of the map of segments",
             Self::CheckBits => "check bits of a header",
             Self::Record => "bytes behind the end of a block",

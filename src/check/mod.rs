@@ -3,7 +3,7 @@
 //! ```text
 //!   check_regions    each region, cell by cell, up to its fencepost; then every cell is known to
 //!                    lie in the heap
-//!   check_inside     the link to each free cell; the layer's used cells   (small.rs, segments.rs)
+//!   check_inside     the link to each free cell; the layer's used cells   (slabs.rs)
 //!   check_bins       every list, link by link
 //!   check_counters   the heap's counters against those of the walk
 //! ```
@@ -11,11 +11,11 @@
 //! Each step reads only words that the steps before have verified. The check ends at the first
 //! broken rule; corruption.rs lists the rules.
 
-mod cache;
 mod corruption;
+mod layer;
+mod page_map;
 mod segments;
 mod slabs;
-mod small;
 
 use crate::bins::{Classes, class_of};
 use crate::cell::{CELL_ALIGN, Cell, Form, Header, MIN_CELL, Region, WORD};
@@ -26,9 +26,9 @@ use crate::space::Extent;
 
 pub(crate) use corruption::verify;
 pub use corruption::{Corruption, Rule};
+pub use layer::LayerRules;
+pub(crate) use layer::room_from;
 pub(crate) use segments::has_segment_at;
-pub use small::LayerRules;
-pub(crate) use small::room_from;
 
 /// First cell of the lowest region, fencepost of the highest.
 type Bounds<P> = (Cell<P>, Cell<P>);

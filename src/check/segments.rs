@@ -1,77 +1,100 @@
-//! The invariants of a heap whose memory are segments, verified one by one: what the map that it
-//! shares with others says of them.
+//! Invariants of a heap whose memory is segments: what the map that it shares with others says of
+//! them.
 //!
 //! ```text
-//!   map       … │ owner, 0 │ owner, 1 │ owner, 2 │ …            check_segments   an entry for each unit, as it should be
-//!               │ 0 5 5 0 …                      │              check_pages      a byte a page: what lies in no run is said to
-//!   segment     ┌────────────────────────────────┐
-//!               │    └run┘                       │
-//!               └────────────────────────────────┘
+//!   map       … │ owner, 0 │ owner, 1 │ owner, 2 │ …      check_map: an entry for each unit; then
+//!                    └► words, classes                    both can be read
+//!   segment     ┌──────────────────────────┬───────┐
+//!               │        └ slab ┘          │ words │      check_granule: those of each slab
+//!               └──────────────────────────┴───────┘      granules_of_slabs: there are no others
 //! ```
 //!
-//! That each run's own pages are said to be its own is for small.rs; that nothing else is the
-//! heap's, for the arenas.
+//! Whether nothing else is said to be the heap's, the arenas verify.
+
+use core::ptr::NonNull;
 
 use super::corruption::{Corruption, Rule, verify};
+use super::slabs::MapRules;
 use crate::cell::Region;
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
-use crate::small::segments::{SegmentMap, UNIT};
-use crate::small::{PAGE, SmallBlocks, len_of};
+use crate::segments::{GRANULE, SegmentMap, SegmentWords, UNIT, capacity, units_for};
+use crate::slabs::{Slab, State};
 
-impl<P: Tuning> SmallBlocks<P> {
-    /// Each unit of each region has its entry in the map: from here on the bytes of pages can be
-    /// read.
-    pub(super) fn check_segments<B: Source>(
+impl<P: Tuning> MapRules<P> for SegmentWords {
+    fn cells(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        core::iter::empty()
+    }
+
+    fn check_map<B: Source>(
         &self,
         chunks: &Chunks<B, P>,
+        _: impl Fn(NonNull<Slab>) -> bool,
     ) -> Result<(), Corruption> {
-        let Some(map) = self.pages.segments() else { return Ok(()) };
+        let Some(map) = self.segments() else { return Ok(()) };
         for region in chunks.space().regions() {
-            for (number, at) in (segment_of(&region)..region.end).step_by(UNIT).enumerate() {
+            let start = segment_of(&region);
+            let units = units_for(region.end - start);
+            let words =
+                (start + capacity(units)).wrapping_sub(start / GRANULE * size_of::<usize>());
+            for number in 0..units {
+                let at = start + number * UNIT;
                 let (found, found_number) = map.unit_at(at);
-                verify(at, Rule::SegmentOwner, self.pages.owner().number(), found.number())?;
+                verify(at, Rule::SegmentOwner, self.owner().number(), found.number())?;
                 verify(at, Rule::SegmentUnit, number, found_number)?;
+                verify(at, Rule::SegmentLen, units, map.units_at(at))?;
+                verify(at, Rule::SegmentWords, words, map.words_at(at))?;
             }
+            check_absent(map, start)?;
         }
         Ok(())
     }
 
-    /// No page outside of runs is said to be of one. (Used cells have been checked, and so have the
-    /// pages of those that are runs.)
-    pub(super) fn check_pages<B: Source>(&self, chunks: &Chunks<B, P>) -> Result<(), Corruption> {
-        let Some(map) = self.pages.segments() else { return Ok(()) };
-        for region in chunks.space().regions() {
-            let (mut seen_to, mut cell) = (segment_of(&region), region.first);
-            while cell != region.fencepost {
-                let at = cell.payload().addr().get();
-                // SAFETY: a cell of a region that was walked before.
-                let header = unsafe { cell.header() };
-                if let Some(class) = self.pages.class_at(at).filter(|_| header.is_used()) {
-                    check_no_run(map, seen_to, at)?;
-                    seen_to = at + len_of(class);
-                }
-                // SAFETY: as above.
-                cell = unsafe { cell.next() };
-            }
-            check_no_run(map, seen_to, region.end)?;
-        }
-        Ok(())
+    fn is_absent(&self, _: NonNull<Slab>) -> bool {
+        false
     }
+
+    fn check_granule(&self, granule: usize, slab: NonNull<Slab>) -> Result<(), Corruption> {
+        let Some(map) = self.segments() else { return Ok(()) };
+        let word = map.slab_word_at(granule).map_or(0, |word| word.addr().get());
+        verify(granule, Rule::PageMap, slab.addr().get(), word)?;
+        // SAFETY: the caller has verified that the descriptor is one.
+        let class = unsafe { slab.as_ref() }.class;
+        verify(granule, Rule::SegmentClass, class.index() + 1, map.byte_at(granule))
+    }
+
+    fn granules_of_slabs<B: Source>(&self, chunks: &Chunks<B, P>) -> usize {
+        let Some(map) = self.segments() else { return 0 };
+        let of_slab = |&granule: &usize| {
+            map.slab_word_at(granule) != map.absent_at(granule) || map.byte_at(granule) != 0
+        };
+        let regions = chunks.space().regions();
+        regions
+            .flat_map(|region| (segment_of(&region)..region.end).step_by(GRANULE))
+            .filter(of_slab)
+            .count()
+    }
+}
+
+/// Verifies the descriptor that stands for no slab in the segment at an address.
+fn check_absent(map: &SegmentMap, start: usize) -> Result<(), Corruption> {
+    let Some(absent) = map.absent_at(start) else { return Ok(()) };
+    // SAFETY: the descriptor lies in the segment, whose entries were verified.
+    let slab = unsafe { absent.as_ref() };
+    let is_sound = slab.state() == State::Absent && slab.left == 1 && slab.free.0.is_none();
+    verify(absent.addr().get(), Rule::PageMap, 1, usize::from(is_sound))
 }
 
 /// Returns whether an address lies in a segment of a heap.
 pub(crate) fn has_segment_at<B: Source, P: Tuning>(chunks: &Chunks<B, P>, address: usize) -> bool {
     let mut regions = chunks.space().regions();
-    regions.any(|region| (segment_of(&region)..region.end).contains(&address))
+    regions.any(|region| {
+        let start = segment_of(&region);
+        (start..start + units_for(region.end - start) * UNIT).contains(&address)
+    })
 }
 
-/// Where the segment begins whose memory for cells is this region.
+/// Returns the start of the segment whose memory for cells is this region.
 fn segment_of<F>(region: &Region<F>) -> usize {
     region.start / UNIT * UNIT
-}
-
-/// No page that begins in a range of addresses is said to be of a run.
-fn check_no_run(map: &SegmentMap, from: usize, to: usize) -> Result<(), Corruption> {
-    (from..to).step_by(PAGE).try_for_each(|page| verify(page, Rule::NoRun, 0, map.byte_at(page)))
 }

@@ -10,17 +10,17 @@
 use core::ptr::NonNull;
 
 use super::corruption::{Corruption, Rule, verify};
-use super::small::{LayerRules, room_from};
+use super::layer::{LayerRules, room_from};
 use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
-use crate::size_class::{Class, SLAB_CLASSES};
+use crate::size_class::{ARENA_CLASSES, Class};
 use crate::slab_tuning::SlabTuning;
-use crate::slabs::{FreeList, Slab, Slabs, State, alignment_of};
+use crate::slabs::{Descriptors, FreeList, Slab, SlabMap, Slabs, State, alignment_of};
 
 /// What a walk over all cells finds of slabs.
 pub struct SlabTally {
-    granules: [usize; SLAB_CLASSES],
+    granules: [usize; ARENA_CLASSES],
     slabs: usize,
     /// Slabs in lists.
     listed: usize,
@@ -31,11 +31,34 @@ pub struct SlabTally {
 
 impl Default for SlabTally {
     fn default() -> Self {
-        Self { granules: [0; SLAB_CLASSES], slabs: 0, listed: 0, empty: 0, internal: 0 }
+        Self { granules: [0; ARENA_CLASSES], slabs: 0, listed: 0, empty: 0, internal: 0 }
     }
 }
 
-impl<P: Tuning> LayerRules<P> for Slabs<P> {
+/// The rules of a map from addresses to slabs.
+pub trait MapRules<P: Tuning>: SlabMap<P::Slabs> {
+    /// Returns the cells that the map has of the heap, with their lengths in bytes.
+    fn cells(&self) -> impl Iterator<Item = (NonNull<u8>, usize)>;
+
+    /// Verifies what must be known before a word is read. `is_descriptor` says whether a pointer
+    /// leads to a descriptor of a table.
+    fn check_map<B: Source>(
+        &self,
+        chunks: &Chunks<B, P>,
+        is_descriptor: impl Fn(NonNull<Slab>) -> bool,
+    ) -> Result<(), Corruption>;
+
+    /// Returns whether a descriptor of a table stands for no slab.
+    fn is_absent(&self, slab: NonNull<Slab>) -> bool;
+
+    /// Verifies what the map says of a granule of a slab, whose descriptor is one.
+    fn check_granule(&self, granule: usize, slab: NonNull<Slab>) -> Result<(), Corruption>;
+
+    /// Returns the number of granules that the map says to be a slab's.
+    fn granules_of_slabs<B: Source>(&self, chunks: &Chunks<B, P>) -> usize;
+}
+
+impl<P: Tuning, G: MapRules<P>, const N: usize> LayerRules<P> for Slabs<P, G, N> {
     type Tally = SlabTally;
 
     fn check_before<B: Source>(&self, chunks: &Chunks<B, P>) -> Result<(), Corruption> {
@@ -43,19 +66,7 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
             let at = memory.addr().get();
             verify(at, Rule::Leaf, len, len.min(room_from(chunks, at)))
         })?;
-        let Some(absent) = self.map.absent() else { return Ok(()) };
-        if !self.is_descriptor(chunks, absent) {
-            return Err(Corruption {
-                at: addr(absent),
-                rule: Rule::PageMap,
-                expected: 0,
-                found: 0,
-            });
-        }
-        // SAFETY: `is_descriptor` verified that it is one.
-        let absent = unsafe { absent.as_ref() };
-        let is_sound = absent.state == State::Absent && absent.left == 1 && absent.free.0.is_none();
-        verify(self.map.absent().map_or(0, addr), Rule::PageMap, 1, usize::from(is_sound))
+        self.map.check_map(chunks, |slab| self.is_descriptor(chunks, slab))
     }
 
     fn check_use<B: Source>(
@@ -84,20 +95,19 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
         }
         // SAFETY: `is_descriptor` verified that it is one.
         let slab = unsafe { descriptor.as_ref() };
-        verify(at, Rule::RunCell, addr(slab.start), at)?;
+        verify(at, Rule::SlabCell, addr(slab.start), at)?;
         let alignment = alignment_of::<P::Slabs>(slab.class);
-        verify(at, Rule::RunCell, at / alignment * alignment, at)?;
+        verify(at, Rule::SlabCell, at / alignment * alignment, at)?;
         let len = slab.len::<P::Slabs>();
         // What is left when a cell is split, and is too short for one, stays with it.
         if size.wrapping_sub(len) >= MIN_CELL {
-            return Err(Corruption { at, rule: Rule::RunCell, expected: len, found: size });
+            return Err(Corruption { at, rule: Rule::SlabCell, expected: len, found: size });
         }
         for granule in (at..at + len).step_by(P::Slabs::GRANULE) {
-            let found = self.map.word_at(granule).map_or(0, addr);
-            verify(granule, Rule::PageMap, addr(descriptor), found)?;
+            self.map.check_granule(granule, descriptor)?;
         }
         tally.slabs += 1;
-        tally.granules[slab.class.slab_index()] += len / P::Slabs::GRANULE;
+        tally.granules[slab.class.index()] += len / P::Slabs::GRANULE;
         self.check_slab(chunks, descriptor, slab, tally)
     }
 
@@ -108,36 +118,53 @@ impl<P: Tuning> LayerRules<P> for Slabs<P> {
         tally: &SlabTally,
     ) -> Result<(), Corruption> {
         verify(at, Rule::Leaves, self.internal(chunks).count(), tally.internal)?;
-        let granules = (0..).map_while(|number| self.map.granule(number));
-        let words = granules.filter(|&granule| self.map.slab_at(granule).is_some());
-        verify(at, Rule::PageMap, tally.granules.iter().sum(), words.count())?;
-        verify(at, Rule::Runs, self.slabs, tally.slabs)?;
-        verify(at, Rule::EmptyRun, self.empty, tally.empty)?;
-        for class in Class::all_of_slabs() {
-            let index = class.slab_index();
-            verify(at, Rule::Runs, self.granules[index] as usize, tally.granules[index])?;
+        let granules = self.map.granules_of_slabs(chunks);
+        verify(at, Rule::PageMap, tally.granules.iter().sum(), granules)?;
+        verify(at, Rule::Slabs, self.slabs, tally.slabs)?;
+        verify(at, Rule::EmptySlab, self.empty, tally.empty)?;
+        for class in Class::all::<N>() {
+            let index = class.index();
+            verify(at, Rule::Slabs, self.granules[index] as usize, tally.granules[index])?;
         }
-        let loan = Class::all_of_slabs().map(|class| self.loan_of(class)).sum();
+        let loan = Class::all::<N>().map(|class| self.loan_of(class)).sum();
         verify(at, Rule::Loan, self.loan, loan)?;
+        self.check_tables()?;
         self.check_lists(chunks, at, tally)
     }
 }
 
-impl<P: Tuning> Slabs<P> {
+impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
     /// Returns the leaves and tables, with their lengths in bytes. A table that does not lie in the
     /// heap has the length `usize::MAX`.
     fn internal<B>(&self, chunks: &Chunks<B, P>) -> impl Iterator<Item = (NonNull<u8>, usize)> {
-        let is_table = |memory: NonNull<u8>| room_from(chunks, addr(memory)) >= 2 * WORD;
+        let is_table = |memory: NonNull<u8>| room_from(chunks, addr(memory)) >= Descriptors::HEAD;
         // SAFETY: `is_table` accepts only memory of the heap, as long as a head.
-        self.map.parts().chain(unsafe { self.descriptors.tables(is_table) })
+        let tables = unsafe { self.descriptors.tables(is_table) };
+        self.map.cells().chain(tables.map(|table| (table.memory, table.len)))
+    }
+
+    /// Verifies the number of descriptors that are in use, of each table. Tables were verified to
+    /// lie in the heap.
+    fn check_tables(&self) -> Result<(), Corruption> {
+        let is_used = |slab: &NonNull<Slab>| {
+            // SAFETY: a descriptor of a table in the heap that was taken once.
+            let state = unsafe { slab.as_ref() }.state();
+            state != State::Absent || self.map.is_absent(*slab)
+        };
+        // SAFETY: every table lies in the heap, and is as long as it says.
+        unsafe { self.descriptors.tables(|_| true) }.try_for_each(|table| {
+            // SAFETY: as before.
+            let used = unsafe { table.descriptors() }.filter(is_used).count();
+            verify(addr(table.memory), Rule::Descriptors, used, table.used)
+        })
     }
 
     /// Returns `true` if a word of the map leads to a descriptor of a table.
     fn is_descriptor<B>(&self, chunks: &Chunks<B, P>, descriptor: NonNull<Slab>) -> bool {
-        let mut tables = self.internal(chunks).skip(self.map.parts().count());
+        let mut tables = self.internal(chunks).skip(self.map.cells().count());
         tables.any(|(table, len)| {
-            let offset = addr(descriptor).wrapping_sub(addr(table) + 2 * WORD);
-            offset < len.saturating_sub(2 * WORD) && offset % size_of::<Slab>() == 0
+            let offset = addr(descriptor).wrapping_sub(addr(table) + Descriptors::HEAD);
+            offset < len.saturating_sub(Descriptors::HEAD) && offset % size_of::<Slab>() == 0
         })
     }
 
@@ -149,29 +176,29 @@ impl<P: Tuning> Slabs<P> {
         slab: &Slab,
         tally: &mut SlabTally,
     ) -> Result<(), Corruption> {
-        let (at, class) = (addr(slab.start), slab.class.slab_index());
+        let (at, class) = (addr(slab.start), slab.class.index());
         let carved = usize::from(slab.carved);
-        verify(at, Rule::RunBlocks, carved.min(usize::from(slab.total)), carved)?;
+        verify(at, Rule::SlabBlocks, carved.min(usize::from(slab.total)), carved)?;
         let free = check_list(slab, &slab.free)?;
-        let is_listed = match slab.state {
+        let is_listed = match slab.state() {
             State::Absent => {
-                return Err(Corruption { at, rule: Rule::RunBlocks, expected: 1, found: 0 });
+                return Err(Corruption { at, rule: Rule::SlabBlocks, expected: 1, found: 0 });
             }
             State::Listed => {
-                verify(at, Rule::RunBlocks, carved, free + usize::from(slab.left))?;
+                verify(at, Rule::SlabBlocks, carved, free + usize::from(slab.left))?;
                 true
             }
             State::Full => {
                 let until = usize::from(slab.relisted_after::<P::Slabs>());
-                verify(at, Rule::RunBlocks, until, free + usize::from(slab.left))?;
-                verify(at, Rule::RunBlocks, usize::from(slab.total), carved)?;
-                verify(at, Rule::RunBlocks, 1, usize::from(slab.left.min(1)))?;
+                verify(at, Rule::SlabBlocks, until, free + usize::from(slab.left))?;
+                verify(at, Rule::SlabBlocks, usize::from(slab.total), carved)?;
+                verify(at, Rule::SlabBlocks, 1, usize::from(slab.left.min(1)))?;
                 false
             }
         };
         if self.heads[class] == Some(descriptor) {
             let at_hand = check_list(slab, &self.lists[class])?;
-            verify(at, Rule::RunBlocks, at_hand, at_hand.min(usize::from(slab.left)))?;
+            verify(at, Rule::SlabBlocks, at_hand, at_hand.min(usize::from(slab.left)))?;
         }
         if !is_listed {
             return Ok(());
@@ -183,11 +210,11 @@ impl<P: Tuning> Slabs<P> {
             Some(prev) if self.is_descriptor(chunks, prev) => unsafe { prev.as_ref() }.next,
             outside => outside,
         };
-        verify(at, Rule::RunLinks, addr(descriptor), to_here.map_or(0, addr))?;
+        verify(at, Rule::SlabLinks, addr(descriptor), to_here.map_or(0, addr))?;
         if slab.is_empty() {
             tally.empty += 1;
             let is_alone = slab.next.is_none() && slab.prev.is_none();
-            verify(at, Rule::EmptyRun, 1, usize::from(is_alone))?;
+            verify(at, Rule::EmptySlab, 1, usize::from(is_alone))?;
         }
         Ok(())
     }
@@ -201,17 +228,17 @@ impl<P: Tuning> Slabs<P> {
         tally: &SlabTally,
     ) -> Result<(), Corruption> {
         let mut seen = 0;
-        for class in Class::all_of_slabs() {
-            let index = class.slab_index();
+        for class in Class::all::<N>() {
+            let index = class.index();
             let (mut next, mut before) = (self.heads[index], 0);
             if next.is_none() {
                 let first = self.lists[index].0.map_or(0, addr);
-                verify(first, Rule::RunList, 0, first)?;
+                verify(first, Rule::SlabList, 0, first)?;
             }
             while let Some(descriptor) = next {
                 let wrong = Corruption {
                     at: before,
-                    rule: Rule::RunLinks,
+                    rule: Rule::SlabLinks,
                     expected: 0,
                     found: addr(descriptor),
                 };
@@ -220,14 +247,14 @@ impl<P: Tuning> Slabs<P> {
                 }
                 // SAFETY: `is_descriptor` verified that it is one.
                 let slab = unsafe { descriptor.as_ref() };
-                if slab.state != State::Listed || slab.class != class {
+                if slab.state() != State::Listed || slab.class != class {
                     return Err(wrong);
                 }
                 seen += 1;
                 (before, next) = (addr(descriptor), slab.next);
             }
         }
-        verify(at, Rule::Partial, tally.listed, seen)
+        verify(at, Rule::Listed, tally.listed, seen)
     }
 }
 
@@ -238,7 +265,7 @@ fn check_list(slab: &Slab, list: &FreeList) -> Result<usize, Corruption> {
     // SAFETY: `index_of` accepts only blocks of the slab.
     for address in unsafe { list.addresses(|address| slab.index_of(address).is_some()) } {
         if slab.index_of(address).is_none() || free == usize::from(slab.carved) {
-            let (at, rule) = (addr(slab.start), Rule::RunList);
+            let (at, rule) = (addr(slab.start), Rule::SlabList);
             return Err(Corruption { at, rule, expected: 0, found: address });
         }
         free += 1;

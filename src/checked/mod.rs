@@ -245,7 +245,7 @@ fn check_record<B, M: Map, P: Profile>(
     header: Header,
 ) -> Result<(), Corruption> {
     let (block, rule) = (cell.payload(), Rule::Record);
-    if heap.layer.run_at(block.addr().get()).is_some() || heap.layer.is_internal(block) {
+    if heap.layer.class_at(block.addr().get()).is_some() || heap.layer.is_internal(block) {
         return Ok(());
     }
     let (capacity, least) = (header.size() - WORD, record::LEAST_CAPACITY);

@@ -7,7 +7,7 @@ use super::record::{self, Guarded, freed_by_record};
 use crate::cell::{CELL_ALIGN, Cell, Header, MIN_CELL, State, WORD};
 use crate::checks::Checks;
 use crate::chunks::broken_header;
-use crate::layer::{InRun, Layer};
+use crate::layer::{InSlab, Layer};
 use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::Map;
@@ -18,8 +18,8 @@ use crate::unchecked::Unchecked;
 /// Kind of memory that a block lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A slab of this class.
-    Run(Class),
+    /// A slab.
+    Slab,
     /// A cell of its own.
     Cell,
     /// A mapping of its own.
@@ -80,9 +80,9 @@ fn locate_in_heap<B, M: Map, P: Profile>(
     block: NonNull<u8>,
 ) -> Result<(Place, usize), NoBlock> {
     let address = block.addr().get();
-    if let Some(InRun { class, around }) = heap.layer.in_run(block) {
+    if let Some(InSlab { class, around }) = heap.layer.in_slab(block) {
         return if around == Some(address) {
-            Ok((Place::Run(class), class.size()))
+            Ok((Place::Slab, class.size()))
         } else {
             Err(NoBlock::Known(Misuse::never_allocated(address, around)))
         };
@@ -136,8 +136,8 @@ fn without_record<B, M: Map, P: Profile>(
 ) -> Misuse {
     let address = guarded.addr();
     match place {
-        Place::Run(class) => {
-            if heap.layer.is_free_in_run(guarded.block, class) {
+        Place::Slab => {
+            if heap.layer.is_free_in_slab(guarded.block) {
                 return Misuse::never_allocated(address, None);
             }
         }
@@ -205,9 +205,9 @@ fn freed_where_the_layout_says<B, M: Map, P: Profile>(
 ) -> Option<Misuse> {
     let address = block.addr().get();
     let longer = record::guarded(layout)?;
-    let of_run = Unchecked::<B, M, P>::class_of(longer).map(Class::size);
+    let of_slab = Unchecked::<B, M, P>::class_of(longer).map(Class::size);
     let of_cell = Some(Request::new(longer).size() - WORD);
-    [of_run, of_cell]
+    [of_slab, of_cell]
         .into_iter()
         .flatten()
         .filter(|&capacity| heap.chunks().spans(address, capacity))

@@ -7,11 +7,11 @@
 //!   the owner       ─► deallocate_sent: still as sent? ─► mark it as live, free it ◄───────────┘
 //! ```
 //!
-//! The freeing thread reads the segment map, the page's byte, and the block with its header. It
-//! writes only the record's word with the state, by an atomic exchange: if two threads free a block
-//! at the same time, the heap reports one of them. It does not walk another heap, so it cannot
-//! distinguish an address inside a cell from a block whose header was overwritten. A further free
-//! of a block that is marked as sent is reported as a double free.
+//! The freeing thread reads the segment map, the class and the words of a segment, and the block
+//! with its header. It writes only the record's word with the state, by an atomic exchange: if two
+//! threads free a block at the same time, the heap reports one of them. It does not walk another
+//! heap, so it cannot distinguish an address inside a cell from a block whose header was
+//! overwritten. A further free of a block that is marked as sent is reported as a double free.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -24,8 +24,7 @@ use crate::chunks::broken_header;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
-use crate::small::Run;
-use crate::small::segments::{SegmentMap, UNIT};
+use crate::segments::SegmentMap;
 use crate::unchecked::Unchecked;
 
 /// Verifies a block of another heap and marks it as sent.
@@ -109,59 +108,44 @@ fn examine<F: Form>(
 /// The misuse, if no block begins there.
 fn locate<F: Form>(map: &SegmentMap, block: NonNull<u8>) -> Result<Guarded, Misuse> {
     let address = block.addr().get();
-    let start = map.start_of(address);
-    let is_inside = |address: usize| start.is_some() && map.start_of(address) == start;
+    let never = |around| Misuse::never_allocated(address, around);
     let capacity = if let Some(class) = map.class_at(address) {
-        let around = Run::of_block(block, class).block_around(class, address);
+        let around = map.block_around(address);
         if around != Some(address) {
-            return Err(Misuse::never_allocated(address, around));
+            return Err(never(around));
         }
         class.size()
-    } else if address % CELL_ALIGN != 0 || !is_inside(address - WORD) {
-        return Err(Misuse::never_allocated(address, None));
     } else {
-        capacity_of_cell(Cell::<F>::at_payload(block), is_inside)?
+        let cells = map.cells_around(address).ok_or_else(|| never(None))?;
+        if address % CELL_ALIGN != 0 || !cells.contains(&(address - WORD)) {
+            return Err(never(None));
+        }
+        capacity_of_cell(Cell::<F>::at_payload(block), cells.end)?
     };
     // SAFETY: the map or the header says that the bytes lie in the segment; the capacity of a block
     // of a checked heap is at least `LEAST_CAPACITY`.
     Ok(unsafe { Guarded::new(block, capacity) })
 }
 
-/// Returns the payload of a used cell in a segment, in bytes.
+/// Returns the payload of a used cell in a segment, in bytes. `end`: end of the segment's cells.
 ///
 /// # Errors
 ///
 /// The misuse, if the header was overwritten or says that the cell is free.
-fn capacity_of_cell<F: Form>(
-    cell: Cell<F>,
-    is_inside: impl Fn(usize) -> bool,
-) -> Result<usize, Misuse> {
+fn capacity_of_cell<F: Form>(cell: Cell<F>, end: usize) -> Result<usize, Misuse> {
     // SAFETY: `locate` verified that the header lies in a segment, which is memory of a heap.
     let word = unsafe { cell.header_of_foreign_in_memory() };
     let (header, sealed) = (word.unsealed(), word.unsealed().sealed(cell.addr()));
     if header.is_fencepost() || sealed != word {
         return Err(broken_header(cell, word.bits(), sealed.bits()));
     }
+    // The fencepost of the region follows the last cell.
+    let most = end - Cell::<F>::fencepost_offset(end) - cell.addr();
     let (size, least) = (header.size(), LEAST_CAPACITY + WORD);
-    if size < least {
-        return Err(broken_header(cell, size, least));
-    }
-    if !cell.addr().checked_add(size).is_some_and(|end| is_inside(end - 1)) {
-        return Err(broken_header(cell, size, room_for(cell, is_inside)));
+    if size < least || size > most {
+        return Err(broken_header(cell, size, if size < least { least } else { most }));
     }
     if header.is_used() { Ok(size - WORD) } else { Err(freed_by_header(cell, header)) }
-}
-
-/// Returns the bytes from a cell to the fencepost of its segment: the maximum size of the cell.
-/// O(units of the segment).
-fn room_for<F>(cell: Cell<F>, is_inside: impl Fn(usize) -> bool) -> usize {
-    let mut end = cell.addr().next_multiple_of(UNIT);
-    while is_inside(end) {
-        end += UNIT;
-    }
-    // The parent's next header is in the last word.
-    let end = end - WORD;
-    end - Cell::<F>::fencepost_offset(end) - cell.addr()
 }
 
 /// Frees a block of this heap that another thread has [sent](send). If the block was written to
@@ -227,13 +211,12 @@ mod tests {
     fn a_wrong_size_is_reported_with_the_limit_it_exceeds() {
         let mut memory = [0_u128; 2];
         let cell = Cell::<Checked<Plain>>::at_payload(NonNull::from(&mut memory[1]).cast());
-        // A segment of two units, with the cell in the first one.
-        let end = cell.addr().next_multiple_of(UNIT) + UNIT;
-        let most = end - WORD - Cell::<()>::fencepost_offset(end - WORD) - cell.addr();
+        let end = cell.addr() + 5000 / CELL_ALIGN * CELL_ALIGN;
+        let most = end - Cell::<()>::fencepost_offset(end) - cell.addr();
         let capacity = |size| {
             // SAFETY: the header lies in `memory`; the test reads nothing behind it.
             unsafe { cell.write_used(size, true) };
-            capacity_of_cell(cell, |address| address < end).map_err(|misuse| {
+            capacity_of_cell(cell, end).map_err(|misuse| {
                 assert_eq!((misuse.kind, misuse.found), (MisuseKind::Header, size));
                 misuse.expected
             })
@@ -242,6 +225,6 @@ mod tests {
         assert_eq!(capacity(MIN_CELL), Err(least));
         assert_eq!(capacity(least.next_multiple_of(CELL_ALIGN)), Ok(LEAST_CAPACITY + WORD));
         assert_eq!(capacity(most), Ok(most - WORD));
-        assert_eq!(capacity(most + UNIT), Err(most));
+        assert_eq!(capacity(most + CELL_ALIGN), Err(most));
     }
 }

@@ -10,13 +10,13 @@ use crate::chunks::Tuning;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CellState {
-    /// A caller's block, live or in the cache.
+    /// A caller's block.
     Used,
     /// A slab: blocks of equal size without headers.
-    Run {
+    Slab {
         /// Size of each block, in bytes.
         block_size: usize,
-        /// Number of blocks that are live or in the cache.
+        /// Number of blocks that are live.
         live: usize,
         /// Number of blocks in the slab.
         total: usize,
@@ -63,8 +63,8 @@ impl fmt::Display for CellInfo {
         write!(f, "{:#x} {:>8} ", self.address, self.size)?;
         match self.state {
             CellState::Used => f.write_str("used"),
-            CellState::Run { block_size, live, total } => {
-                write!(f, "run of {block_size}: {live} of {total}")
+            CellState::Slab { block_size, live, total } => {
+                write!(f, "slab of {block_size}: {live} of {total}")
             }
             CellState::Internal => f.write_str("internal"),
             CellState::Free => f.write_str("free"),

@@ -8,13 +8,11 @@ mod stats;
 
 use core::ptr::NonNull;
 
-use crate::cell::{Cell, WORD};
 use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::layer::{Layer, NoLayer};
 use crate::size_class::Class;
-use crate::slabs::Slabs;
-use crate::small::{Run, SmallBlocks, blocks_of};
+use crate::slabs::{SlabMap, Slabs};
 
 pub use cells::{CellInfo, CellState, Cells};
 pub use picture::Picture;
@@ -40,9 +38,6 @@ pub trait LayerView<P: Tuning>: Layer<P> + UseOf {
     fn block_sizes() -> impl Iterator<Item = usize> {
         core::iter::empty()
     }
-
-    /// Calls `add` for each freed block in the cache, with its size in bytes.
-    fn for_each_cached(&self, _: &mut dyn FnMut(usize)) {}
 }
 
 impl UseOf for NoLayer {
@@ -53,14 +48,14 @@ impl UseOf for NoLayer {
 
 impl<P: Tuning> LayerView<P> for NoLayer {}
 
-impl<P: Tuning> UseOf for Slabs<P> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> UseOf for Slabs<P, G, N> {
     fn use_of(&self, payload: NonNull<u8>) -> CellState {
         let Some(at) = self.map.slab_at(payload.addr().get()) else {
             return if self.is_internal(payload) { CellState::Internal } else { CellState::Used };
         };
         // SAFETY: the descriptor of a slab is valid: the invariant of `Slabs`.
         let slab = unsafe { at.as_ref() };
-        let class = slab.class.slab_index();
+        let class = slab.class.index();
         let at_hand = if self.heads[class] == Some(at) {
             // SAFETY: `index_of` accepts only blocks of the slab.
             let blocks =
@@ -69,7 +64,7 @@ impl<P: Tuning> UseOf for Slabs<P> {
         } else {
             0
         };
-        CellState::Run {
+        CellState::Slab {
             block_size: slab.class.size(),
             live: usize::from(slab.taken::<P::Slabs>()) - at_hand,
             total: usize::from(slab.total),
@@ -77,32 +72,8 @@ impl<P: Tuning> UseOf for Slabs<P> {
     }
 }
 
-impl<P: Tuning> LayerView<P> for Slabs<P> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> LayerView<P> for Slabs<P, G, N> {
     fn block_sizes() -> impl Iterator<Item = usize> {
-        Class::all_of_slabs().map(Class::size)
-    }
-}
-
-impl<P: Tuning> UseOf for SmallBlocks<P> {
-    fn use_of(&self, payload: NonNull<u8>) -> CellState {
-        if let Some(class) = self.pages.class_at(payload.addr().get()) {
-            // SAFETY: the page map has a class for this page, so the cell is a slab of that class.
-            let live = unsafe { Run::of_block(payload, class).live(class) };
-            return CellState::Run { block_size: class.size(), live, total: blocks_of(class) };
-        }
-        CellState::Used
-    }
-}
-
-impl<P: Tuning> LayerView<P> for SmallBlocks<P> {
-    fn for_each_cached(&self, add: &mut dyn FnMut(usize)) {
-        for block in self.cache.all_blocks() {
-            add(match self.pages.class_at(block.addr().get()) {
-                Some(class) => class.size(),
-                // SAFETY: the heap below sees a block in the cache as live; this one lies in no
-                // run, so it is a cell.
-                None => unsafe { Cell::<P>::of_payload(block).header() }.size() - WORD,
-            });
-        }
+        Class::all::<N>().map(Class::size)
     }
 }

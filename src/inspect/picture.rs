@@ -29,7 +29,7 @@ const SYMBOLS: [char; 4] = ['#', '.', '_', ' '];
 /// Returns the index of a state in a [`Share`].
 const fn index(state: CellState) -> usize {
     match state {
-        CellState::Used | CellState::Run { .. } | CellState::Internal => 0,
+        CellState::Used | CellState::Slab { .. } | CellState::Internal => 0,
         CellState::Free => 1,
         CellState::Top => 2,
         CellState::Hole => 3,

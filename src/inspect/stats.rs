@@ -15,16 +15,12 @@ pub struct Stats {
     pub live_bytes: usize,
     /// Number of live blocks in cells and slabs.
     pub live_cells: usize,
-    /// Usable size of all freed blocks in the cache: 0, except in an arena.
-    pub cached_bytes: usize,
-    /// Number of freed blocks in the cache.
-    pub cached_blocks: usize,
     /// Number of slabs.
-    pub runs: usize,
+    pub slabs: usize,
     /// Payload of the slabs' cells.
-    pub run_bytes: usize,
-    /// Size of all blocks of slabs that are neither live nor in the cache.
-    pub free_run_bytes: usize,
+    pub slab_bytes: usize,
+    /// Size of all blocks of slabs that are not live.
+    pub free_slab_bytes: usize,
     /// Usable size of all live blocks with mappings of their own.
     pub mapped_bytes: usize,
     /// Number of blocks with mappings of their own.
@@ -77,11 +73,8 @@ impl fmt::Display for Stats {
             self.brk
         )?;
         write!(f, ", fragmentation {}.{} %", self.fragmentation() / 10, self.fragmentation() % 10)?;
-        if self.runs > 0 {
-            write!(f, ", {} runs of {} B", self.runs, self.run_bytes)?;
-        }
-        if self.cached_blocks > 0 {
-            write!(f, ", cache {} B in {} blocks", self.cached_bytes, self.cached_blocks)?;
+        if self.slabs > 0 {
+            write!(f, ", {} slabs of {} B", self.slabs, self.slab_bytes)?;
         }
         if self.added_bytes > 0 {
             write!(f, ", added {} B", self.added_bytes)?;
@@ -115,7 +108,6 @@ impl<B: Source, M: Map, P: Tuning, L: LayerView<P>> View<'_, B, M, P, L> {
             stats.holes = chunks.space().regions().count().saturating_sub(1);
         }
         self.cells().for_each(|cell| stats.add_cell(cell));
-        self.layer.for_each_cached(&mut |size| stats.add_cached(size));
         stats
     }
 }
@@ -128,10 +120,10 @@ impl Stats {
                 self.live_cells += 1;
                 self.live_bytes += cell.payload_size();
             }
-            CellState::Run { block_size, live, total } => {
-                self.runs += 1;
-                self.run_bytes += cell.payload_size();
-                self.free_run_bytes += (total - live) * block_size;
+            CellState::Slab { block_size, live, total } => {
+                self.slabs += 1;
+                self.slab_bytes += cell.payload_size();
+                self.free_slab_bytes += (total - live) * block_size;
                 self.live_cells += live;
                 self.live_bytes += live * block_size;
             }
@@ -142,13 +134,5 @@ impl Stats {
             }
             CellState::Internal | CellState::Hole => {}
         }
-    }
-
-    /// Counts a block of `size` bytes as cached that was counted as live.
-    const fn add_cached(&mut self, size: usize) {
-        self.cached_blocks += 1;
-        self.cached_bytes += size;
-        self.live_cells -= 1;
-        self.live_bytes -= size;
     }
 }

@@ -54,6 +54,13 @@ pub unsafe trait Slots {
         None
     }
 
+    /// Returns the [`word`](Slots::word) for the shortest path, or one that is never free: the caller
+    /// then takes a longer path.
+    #[inline(always)]
+    fn word_at_hand(&self) -> Option<&SlotWord> {
+        self.word()
+    }
+
     /// Returns the [`word`](Slots::word) of the thread with this slot, for the forking thread. The
     /// forking thread holds the parent lock: the word stays valid until it releases the lock, and
     /// in the child. `None`: the provider has no word for the slot, or does not know if it is

@@ -1,7 +1,7 @@
 //! Where a block comes from when none is at hand.
 //!
 //! ```text
-//!   refill ───────► the first slab of the class: its freed blocks, else some are carved
+//!   take_listed ──► the first slab of the class: its freed blocks, else some are carved
 //!   allocate_more ─► a new slab, if the class may have one and there is a place for it
 //!                    ─► a cell of the block's own size
 //!                    ─► the break moves up for a slab, or for a cell
@@ -11,9 +11,9 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::page_map::Reach;
-use super::slab::{self, Slab, State};
-use super::{Descriptors, PageMap, Slabs, alignment_of};
+use super::map::{SlabMap, take_internal};
+use super::slab::{self, State};
+use super::{Descriptors, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
@@ -32,14 +32,10 @@ const WASTE_OF_ALIGNED_PAYS: usize = 8;
 /// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
 const STEPS_OF_ALIGNED: usize = 4;
 
-/// A leaf of the page map may always have this length, in bytes. A longer one is at most this share
-/// of the heap: where holes are large, it would describe little else.
-const LEAST_LEAF: usize = 512;
-const LEAF_SHARE: usize = 64;
-
 /// Returns the bytes that slabs on loan may take of a heap of so many bytes.
 pub(super) const fn loans_of<S: SlabTuning>(heap: usize) -> usize {
-    heap / S::LOAN_SHARE
+    let share = heap / S::LOAN_SHARE;
+    if share > S::LOAN_LEAST { share } else { S::LOAN_LEAST }
 }
 
 /// Outcome of an attempt to begin a slab.
@@ -83,13 +79,13 @@ fn take_place<B: Source, M: Map, P: Tuning>(
     Some((place?, blocks))
 }
 
-impl<P: Tuning> Slabs<P> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab of
     /// the class has a free block. O(1). No block of the class is at hand.
     #[inline]
-    pub(super) fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
+    pub(crate) fn take_listed(&mut self, class: Class) -> Option<NonNull<u8>> {
         loop {
-            let mut head = self.heads[class.slab_index()]?;
+            let mut head = self.heads[class.index()]?;
             // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
             let slab = unsafe { head.as_mut() };
             self.empty -= usize::from(slab.is_empty());
@@ -99,7 +95,7 @@ impl<P: Tuning> Slabs<P> {
                 *self.list(class) = list;
                 return self.pop(class);
             }
-            slab.state = State::Full;
+            slab.set_state(State::Full);
             slab.left = slab.relisted_after::<P::Slabs>();
             // SAFETY: the slab is the first of the list.
             unsafe { self.remove(head) };
@@ -115,11 +111,11 @@ impl<P: Tuning> Slabs<P> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        let wait = &mut self.waits[class.slab_index()];
+        let wait = &mut self.waits[class.index()];
         if *wait > 1 {
             *wait -= 1;
         } else if !self.is_reserved && self.begin_if_due(large, class, layout, growth) {
-            return self.refill(class);
+            return self.take_listed(class);
         }
         // After a `reserve`, the next block does not move the break, not for a slab either.
         self.is_reserved = false;
@@ -173,25 +169,23 @@ impl<P: Tuning> Slabs<P> {
             return Some(block);
         }
         self.list_full_slabs();
-        if let Some(block) = self.refill(class).or_else(|| self.borrow(class, layout)) {
+        if let Some(block) = self.take_listed(class).or_else(|| self.borrow(class, layout)) {
             return Some(block);
         }
         large.allocate_last(layout, request, growth)
     }
 
-    /// Lists every slab that counts as full although a few blocks of it are free. O(granules).
+    /// Lists every slab that counts as full although a few blocks of it are free. O(slabs).
     fn list_full_slabs(&mut self) {
-        let mut number = 0;
-        while let Some(granule) = self.map.granule(number) {
-            number += 1;
-            let Some(mut at) = self.map.slab_from(granule) else { continue };
-            // SAFETY: the descriptor of a slab is valid, and no reference to it is held across a
-            // call. A full slab is in no list.
+        // SAFETY: no table is taken out below.
+        for mut at in unsafe { self.descriptors.taken() } {
+            // SAFETY: descriptors are valid, and no reference to one is held across a call. A full
+            // slab is in no list.
             unsafe {
                 let slab = at.as_mut();
-                if slab.state == State::Full && slab.free.0.is_some() {
+                if slab.state() == State::Full && slab.free.0.is_some() {
                     slab.left = slab.taken::<P::Slabs>();
-                    slab.state = State::Listed;
+                    slab.set_state(State::Listed);
                     self.insert(at);
                 }
             }
@@ -201,7 +195,7 @@ impl<P: Tuning> Slabs<P> {
     /// Takes a block of a larger class that has a slab with a free one.
     fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         let serves = |larger: &Class| *larger > class && larger.size() % layout.align() == 0;
-        Class::all_of_slabs().filter(serves).find_map(|larger| self.refill(larger))
+        Class::all::<N>().filter(serves).find_map(|larger| self.take_listed(larger))
     }
 
     /// Begins a slab of a class, if the class may have one now. Returns whether it does.
@@ -213,7 +207,7 @@ impl<P: Tuning> Slabs<P> {
         layout: Layout,
         growth: Growth,
     ) -> bool {
-        let wait = &mut self.waits[class.slab_index()];
+        let wait = &mut self.waits[class.index()];
         if *wait == 0 {
             *wait = 1 + (P::Slabs::CELLS_FIRST / class.size()) as u8;
             return false;
@@ -232,7 +226,7 @@ impl<P: Tuning> Slabs<P> {
                 }
             }
         }
-        self.waits[class.slab_index()] = match outcome {
+        self.waits[class.index()] = match outcome {
             Begun::Yes | Begun::Soon => 1,
             Begun::No => {
                 1 + if is_aligned { P::Slabs::ALIGNED_BETWEEN } else { P::Slabs::CELLS_BETWEEN }
@@ -249,7 +243,7 @@ impl<P: Tuning> Slabs<P> {
         layout: Layout,
     ) -> Option<Next> {
         let (size, heap) = (class.size(), large.chunks.space().len());
-        let in_slabs = self.granules[class.slab_index()] as usize * P::Slabs::GRANULE;
+        let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
         let (blocks, len) = slab::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
@@ -275,11 +269,11 @@ impl<P: Tuning> Slabs<P> {
         next: Next,
         growth: Growth,
     ) -> Begun {
-        let Some(slab) = self.descriptors.take() else { return Begun::Soon };
+        let Some(mut slab) = self.descriptors.take() else { return Begun::Soon };
         let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
-                unsafe { self.descriptors.put(slab) };
+                unsafe { self.put(large, slab) };
             }
             return Begun::No;
         };
@@ -288,21 +282,21 @@ impl<P: Tuning> Slabs<P> {
             self.wanted = (start, start + len);
             // SAFETY: the descriptor and the cell were just taken.
             unsafe {
-                self.descriptors.put(slab);
+                self.put(large, slab);
                 large.chunks.free(payload);
             }
             return Begun::Soon;
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
-            slab.write(Slab::begin(payload, class, blocks));
+            slab.as_mut().begin(payload, class, blocks);
             self.map.set(start, len, Some(slab));
             self.insert(slab);
         }
         self.slabs += 1;
         self.loan -= self.loan_of(class);
-        self.granules[class.slab_index()] += (len / P::Slabs::GRANULE) as u32;
-        self.on_loan[class.slab_index()] = next.is_on_loan;
+        self.granules[class.index()] += (len / P::Slabs::GRANULE) as u32;
+        self.on_loan[class.index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
         Begun::Yes
     }
@@ -317,48 +311,6 @@ impl<P: Tuning> Slabs<P> {
             unsafe { self.descriptors.provide(memory, len) };
             return true;
         }
-        let (start, end) = self.wanted;
-        let region = |address: usize| {
-            let mut regions = large.chunks.space().regions();
-            regions.find(|region| (region.start..region.end).contains(&address))
-        };
-        if self.map.absent().is_none() {
-            let lowest = large.chunks.space().lowest().map_or(start, |cell| cell.addr());
-            let Some(absent) = self.descriptors.take() else { return false };
-            // SAFETY: there is no map, and the descriptor was just taken.
-            unsafe { self.map.begin(lowest, absent) };
-        }
-        let longest = LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE);
-        match self.map.reach(start, end, longest) {
-            Reach::Further => true,
-            Reach::Never => false,
-            Reach::NeedsLeaf(len) => {
-                let Some(leaf) = take_internal(large, len, growth) else { return false };
-                // SAFETY: the cell is new, and holds `len` bytes.
-                unsafe { self.map.provide_leaf(start, leaf) };
-                matches!(self.map.reach(start, end, longest), Reach::Further)
-            }
-            Reach::NeedsWindow => {
-                let Some(from) = region(start).map(|region| region.start) else { return false };
-                if !self.map.may_have_window(from) {
-                    return false;
-                }
-                let len = PageMap::<P::Slabs>::WINDOW_LEN;
-                let Some(window) = take_internal(large, len, growth) else { return false };
-                // SAFETY: the cell is new, and holds `len` bytes.
-                unsafe { self.map.provide_window(from, window) };
-                true
-            }
-        }
+        self.map.reach_further(large, &mut self.descriptors, self.wanted, growth)
     }
-}
-
-/// Takes a cell for `len` bytes of the heap's own.
-fn take_internal<B: Source, M: Map, P: Tuning>(
-    large: &mut Large<B, M, P>,
-    len: usize,
-    growth: Growth,
-) -> Option<NonNull<u8>> {
-    let layout = Layout::from_size_align(len, align_of::<Slab>()).ok()?;
-    large.chunks.allocate(Request::new(layout), growth)
 }

@@ -12,6 +12,7 @@ use core::ptr::NonNull;
 
 use super::Slabs;
 use super::allocate::loans_of;
+use super::map::SlabMap;
 use super::slab::{FreeList, Slab, State};
 use crate::cell::{Cell, WORD, copy_down};
 use crate::chunks::Tuning;
@@ -21,7 +22,7 @@ use crate::provider::{Map, Source};
 use crate::size_class::Class;
 use crate::slab_tuning::SlabTuning;
 
-impl<P: Tuning> Slabs<P> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
     /// one call of the provider.
     ///
@@ -34,15 +35,15 @@ impl<P: Tuning> Slabs<P> {
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        match self.map.word_in_first(block.addr().get()) {
-            // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
+        match self.map.word_at_hand(block.addr().get()) {
+            // SAFETY: words of the map lead to valid descriptors: the clause of `SlabMap`.
             Some(at) => unsafe { self.push_to(large, at, block) },
             // SAFETY: the clauses are those of this method.
             None => unsafe { self.push_beyond(large, block) },
         }
     }
 
-    /// Frees a block that the first window of the map does not reach.
+    /// Frees a block that the map's shortest look-up does not find.
     ///
     /// # Safety
     ///
@@ -53,8 +54,8 @@ impl<P: Tuning> Slabs<P> {
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        match self.map.word_in_others(block.addr().get()) {
-            // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
+        match self.map.word_elsewhere(block.addr().get()) {
+            // SAFETY: words of the map lead to valid descriptors: the clause of `SlabMap`.
             Some(at) => unsafe { self.push_to(large, at, block) },
             // SAFETY: the block lies in no slab, because the map does not reach it.
             None => unsafe { self.free_cell(large, block) },
@@ -70,18 +71,15 @@ impl<P: Tuning> Slabs<P> {
     unsafe fn push_to<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
-        mut at: NonNull<Slab>,
+        at: NonNull<Slab>,
         block: NonNull<u8>,
     ) {
-        // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
-        let slab = unsafe { at.as_mut() };
-        // SAFETY: nothing uses the block (this method's clause), and every block has room for a
-        // link.
-        unsafe { slab.free.push::<P>(block) };
-        slab.left -= 1;
-        if slab.left == 0 {
-            // SAFETY: the counter of this descriptor is 0.
-            unsafe { self.attend(large, at) };
+        // SAFETY: words of the map lead to valid descriptors (the clause of `SlabMap`), and the
+        // counter of this one is 0 when it needs attention.
+        unsafe {
+            if Slab::push::<P>(at, block) {
+                self.attend_to(large, at);
+            }
         }
     }
 
@@ -92,14 +90,14 @@ impl<P: Tuning> Slabs<P> {
     /// `at` is a descriptor of this heap's map, and its counter is 0.
     #[cold]
     #[inline(never)]
-    unsafe fn attend<B: Source, M: Map>(
+    pub(crate) unsafe fn attend_to<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         mut at: NonNull<Slab>,
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
-        if slab.state != State::Absent {
+        if slab.state() != State::Absent {
             // SAFETY: the descriptor is one of a slab, and its counter is 0.
             return unsafe { self.attend_slab(large, at) };
         }
@@ -124,8 +122,8 @@ impl<P: Tuning> Slabs<P> {
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
-        if slab.state == State::Full {
-            slab.state = State::Listed;
+        if slab.state() == State::Full {
+            slab.set_state(State::Listed);
             slab.left = slab.carved - slab.relisted_after::<P::Slabs>();
             // SAFETY: a full slab is in no list.
             unsafe { self.relist(large, at) };
@@ -185,7 +183,7 @@ impl<P: Tuning> Slabs<P> {
         // SAFETY: descriptors of slabs are valid, and no reference to one is held across a call.
         unsafe {
             let class = at.as_ref().class;
-            let head = self.heads[class.slab_index()];
+            let head = self.heads[class.index()];
             let empty = head.filter(|head| head.as_ref().is_empty());
             self.insert(at);
             if let Some(empty) = empty {
@@ -246,19 +244,38 @@ impl<P: Tuning> Slabs<P> {
             let slab = at.as_ref();
             let (class, start, len) = (slab.class, slab.start, slab.len::<P::Slabs>());
             self.map.set(start.addr().get(), len, None);
-            self.descriptors.put(at);
+            self.put(large, at);
             self.slabs -= 1;
             self.loan -= self.loan_of(class);
-            self.granules[class.slab_index()] -= (len / P::Slabs::GRANULE) as u32;
+            self.granules[class.index()] -= (len / P::Slabs::GRANULE) as u32;
             self.loan += self.loan_of(class);
             large.chunks.free(start);
         }
     }
 
+    /// Returns a descriptor to its table, which may become a free cell.
+    ///
+    /// # Safety
+    ///
+    /// The descriptor was taken, and nothing uses it any more.
+    pub(super) unsafe fn put<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        slab: NonNull<Slab>,
+    ) {
+        // SAFETY: the clause is that of this method. A table that was taken out is a used cell that
+        // nothing uses any more.
+        unsafe {
+            if let Some(table) = self.descriptors.put(slab) {
+                large.chunks.free(table);
+            }
+        }
+    }
+
     /// Makes all slabs without live blocks, and without blocks at hand, free cells. O(classes).
     pub(super) fn release_empty<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
-        for class in Class::all_of_slabs() {
-            let Some(head) = self.heads[class.slab_index()] else { continue };
+        for class in Class::all::<N>() {
+            let Some(head) = self.heads[class.index()] else { continue };
             // SAFETY: the descriptor of a slab in a list is valid. One without taken blocks has
             // none at hand.
             unsafe {
@@ -272,16 +289,21 @@ impl<P: Tuning> Slabs<P> {
 
     /// Gives up all memory in which no block is live: blocks at hand go back to their slabs, empty
     /// slabs become free cells, and the page map and the descriptors too, if there is no slab.
-    /// O(classes + slabs).
+    /// O(classes + descriptors).
     pub(super) fn give_up<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         if large.chunks.has_stopped() {
             return;
         }
-        for class in Class::all_of_slabs() {
+        for class in Class::all::<N>() {
             self.return_list(class);
         }
         self.release_empty(large);
         if self.slabs > 0 {
+            let end = self.end();
+            while let Some(memory) = self.map.take_idle_part(end) {
+                // SAFETY: a part of the map is a used cell that nothing uses any more.
+                unsafe { large.chunks.free(memory) };
+            }
             return;
         }
         while let Some(memory) = self.map.take_part().or_else(|| self.descriptors.take_table()) {
@@ -290,9 +312,19 @@ impl<P: Tuning> Slabs<P> {
         }
     }
 
+    /// Returns the end of the highest slab. O(descriptors).
+    fn end(&self) -> usize {
+        // SAFETY: no table is taken out below.
+        let slabs = unsafe { self.descriptors.taken() };
+        // SAFETY: descriptors that were taken are valid.
+        let ends =
+            slabs.map(|at| unsafe { at.as_ref() }).filter(|slab| slab.state() != State::Absent);
+        ends.map(|slab| slab.start.addr().get() + slab.len::<P::Slabs>()).max().unwrap_or(0)
+    }
+
     /// Returns the blocks at hand of a class to their slab.
     fn return_list(&mut self, class: Class) {
-        let Some(mut head) = self.heads[class.slab_index()] else { return };
+        let Some(mut head) = self.heads[class.index()] else { return };
         while let Some(block) = self.pop(class) {
             // SAFETY: the descriptor of a slab in a list is valid. The blocks at hand are those of
             // the first slab, which counts them as taken.
@@ -324,21 +356,23 @@ impl<P: Tuning> Slabs<P> {
         block: NonNull<u8>,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        let old = self.run_at(block.addr().get())?;
-        let class = Class::of_slab(new)?;
+        let at = self.map.slab_at(block.addr().get())?;
+        // SAFETY: descriptors of slabs are valid.
+        let old = unsafe { at.as_ref() }.class;
+        let class = Class::of::<N>(new)?;
         let is_little_smaller = class < old && new.size() > old.size() / 2;
         if class == old || is_little_smaller && old.size() % new.align() == 0 {
             return Some(block);
         }
         let moved = match self.pop(class) {
             Some(moved) => moved,
-            None => self.refill(class)?,
+            None => self.take_listed(class)?,
         };
         // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
         // whole words. The caller gives the old block up.
         unsafe {
             copy_down::<P>(block, moved, old.size().min(new.size()));
-            self.push(large, block);
+            self.push_to(large, at, block);
         }
         Some(moved)
     }

@@ -1,74 +1,222 @@
-//! Memory for descriptors: whole tables, each a cell, that are given back when there is no slab.
+//! Memory for descriptors: tables, each a cell. A table without a slab goes, if another one has room.
+//!
+//! ```text
+//!   first ─► table ◄─► table ◄─► … ◄─► table ◄─ last       those with a free descriptor come first
+//!              └ free ─► descriptor ─► descriptor
+//! ```
 
 use core::ptr::NonNull;
 
-use super::slab::Slab;
-use crate::cell::WORD;
+use super::slab::{Slab, State};
 use crate::slab_tuning::SlabTuning;
 
 /// Number of descriptors in the longest tables.
 const MOST: usize = 48;
 
-/// Head of a table.
+const _: () = assert!(MOST <= Slab::MOST_NUMBER);
+
+/// Head of a table. The descriptors follow it.
+///
+/// # Invariants
+///
+/// * `used ≤ fresh ≤ len`; descriptors from number `fresh` on were never taken
+/// * `free`: those of the others that are not in use
 #[derive(Debug)]
+#[repr(C)]
 struct Table {
     next: Option<NonNull<Table>>,
-    /// Number of descriptors.
-    len: usize,
+    prev: Option<NonNull<Table>>,
+    free: Option<NonNull<Slab>>,
+    /// Number of descriptors in use.
+    used: u8,
+    fresh: u8,
+    len: u8,
 }
 
-/// Descriptors without a slab, and the tables of all.
+impl Table {
+    const fn is_full(&self) -> bool {
+        self.used == self.len
+    }
+}
+
+/// Returns a descriptor of a table by its number.
+///
+/// # Safety
+///
+/// The table has such a descriptor.
+const unsafe fn descriptor(table: NonNull<Table>, number: usize) -> NonNull<Slab> {
+    // SAFETY: the descriptors follow the head: this function's clause.
+    unsafe { table.add(1).cast::<Slab>().add(number) }
+}
+
+/// Tables of descriptors.
 ///
 /// # Invariants
 ///
 /// * every table is the payload of a used cell
-/// * `fresh`: descriptors of the newest table that were never used
+/// * tables with a free descriptor come before all others
 #[derive(Debug)]
-pub(crate) struct Descriptors {
-    tables: Option<NonNull<Table>>,
-    free: Option<NonNull<Slab>>,
-    fresh: Option<NonNull<Slab>>,
-    fresh_left: usize,
+pub struct Descriptors {
+    first: Option<NonNull<Table>>,
+    last: Option<NonNull<Table>>,
+}
+
+/// A table, for checks.
+pub(crate) struct TableView {
+    /// Memory of the table.
+    pub(crate) memory: NonNull<u8>,
+    /// Number of descriptors in use, as the table counts them.
+    pub(crate) used: usize,
+    /// Number of descriptors that were ever taken.
+    pub(crate) taken: usize,
+    /// Length of the table, in bytes.
+    pub(crate) len: usize,
+}
+
+impl TableView {
+    /// Returns the descriptors that were ever taken.
+    ///
+    /// # Safety
+    ///
+    /// The table lies in memory of the heap, and is as long as it says.
+    pub(crate) unsafe fn descriptors(&self) -> impl Iterator<Item = NonNull<Slab>> + use<> {
+        let table = self.memory.cast::<Table>();
+        // SAFETY: the table has that many descriptors: this method's clause.
+        (0..self.taken).map(move |number| unsafe { descriptor(table, number) })
+    }
 }
 
 impl Descriptors {
     pub(crate) const fn new() -> Self {
-        Self { tables: None, free: None, fresh: None, fresh_left: 0 }
+        Self { first: None, last: None }
     }
 
     /// Returns `true` if there is no descriptor to take.
-    pub(crate) const fn is_out(&self) -> bool {
-        self.free.is_none() && self.fresh_left == 0
+    pub(crate) fn is_out(&self) -> bool {
+        // SAFETY: tables in the list were written by `provide`.
+        self.first.is_none_or(|table| unsafe { table.as_ref() }.is_full())
     }
 
-    /// Takes a descriptor; `None`: a table is missing. O(1).
+    /// Takes a descriptor, which stands for no slab; `None`: a table is missing. O(1).
     pub(crate) fn take(&mut self) -> Option<NonNull<Slab>> {
-        if let Some(slab) = self.free {
-            // SAFETY: a descriptor in the list was written by `put`.
-            self.free = unsafe { slab.as_ref() }.next;
-            return Some(slab);
+        let mut at = self.first?;
+        // SAFETY: tables in the list were written by `provide`. `put` wrote the descriptors in the
+        // list; from number `fresh` up to `len` there are others.
+        let slab = unsafe {
+            let table = at.as_mut();
+            if table.is_full() {
+                return None;
+            }
+            table.used += 1;
+            if let Some(slab) = table.free {
+                table.free = slab.as_ref().next;
+                slab
+            } else {
+                let number = usize::from(table.fresh);
+                table.fresh += 1;
+                descriptor(at, number)
+            }
+        };
+        // SAFETY: the table is in the list; the descriptor is one of it.
+        unsafe {
+            let offset = slab.addr().get() - descriptor(at, 0).addr().get();
+            slab.write(Slab::absent(offset / size_of::<Slab>()));
+            if at.as_ref().is_full() {
+                self.unlink(at);
+                self.append(at);
+            }
         }
-        self.fresh_left = self.fresh_left.checked_sub(1)?;
-        let slab = self.fresh?;
-        // SAFETY: `fresh_left` more descriptors follow in the table, or its end.
-        self.fresh = Some(unsafe { slab.add(1) });
         Some(slab)
     }
 
-    /// Returns a descriptor to the list. O(1).
+    /// Returns a descriptor to its table. Returns the memory of the table, if no other descriptor of
+    /// it is in use, and another table has a free one. O(1).
     ///
     /// # Safety
     ///
     /// [`take`](Descriptors::take) returned it, and nothing uses it any more.
-    pub(crate) unsafe fn put(&mut self, slab: NonNull<Slab>) {
-        // SAFETY: the descriptor is in a table: this method's clause.
-        unsafe { slab.write(Slab { next: self.free, ..Slab::ABSENT }) };
-        self.free = Some(slab);
+    #[must_use]
+    pub(crate) unsafe fn put(&mut self, mut slab: NonNull<Slab>) -> Option<NonNull<u8>> {
+        // SAFETY: the descriptor is in a table (this method's clause), at the place that its number
+        // says, behind the head. Tables in the list were written by `provide`.
+        unsafe {
+            let mut at = slab.sub(slab.as_ref().number()).cast::<Table>().sub(1);
+            let table = at.as_mut();
+            let was_full = table.is_full();
+            slab.as_mut().set_state(State::Absent);
+            slab.as_mut().next = table.free.replace(slab);
+            table.used -= 1;
+            let is_empty = table.used == 0;
+            if was_full {
+                self.unlink(at);
+                self.prepend(at);
+            }
+            let other = if self.first == Some(at) { at.as_ref().next } else { self.first };
+            if is_empty && other.is_some_and(|other| !other.as_ref().is_full()) {
+                self.unlink(at);
+                return Some(at.cast());
+            }
+        }
+        None
+    }
+
+    /// Takes a table out of the list.
+    ///
+    /// # Safety
+    ///
+    /// It is in the list.
+    unsafe fn unlink(&mut self, table: NonNull<Table>) {
+        // SAFETY: tables in the list were written by `provide`, and so were their neighbours.
+        unsafe {
+            let Table { next, prev, .. } = *table.as_ref();
+            match next {
+                Some(mut next) => next.as_mut().prev = prev,
+                None => self.last = prev,
+            }
+            match prev {
+                Some(mut prev) => prev.as_mut().next = next,
+                None => self.first = next,
+            }
+        }
+    }
+
+    /// Puts a table first.
+    ///
+    /// # Safety
+    ///
+    /// It has a head, and is not in the list.
+    unsafe fn prepend(&mut self, mut table: NonNull<Table>) {
+        // SAFETY: tables in the list were written by `provide`, and this one has a head.
+        unsafe {
+            (table.as_mut().next, table.as_mut().prev) = (self.first, None);
+            match self.first {
+                Some(mut first) => first.as_mut().prev = Some(table),
+                None => self.last = Some(table),
+            }
+        }
+        self.first = Some(table);
+    }
+
+    /// Puts a table last.
+    ///
+    /// # Safety
+    ///
+    /// It has a head, and is not in the list.
+    unsafe fn append(&mut self, mut table: NonNull<Table>) {
+        // SAFETY: tables in the list were written by `provide`, and this one has a head.
+        unsafe {
+            (table.as_mut().next, table.as_mut().prev) = (None, self.last);
+            match self.last {
+                Some(mut last) => last.as_mut().next = Some(table),
+                None => self.first = Some(table),
+            }
+        }
+        self.last = Some(table);
     }
 
     /// Returns the length of the next table in bytes, if there are `slabs` slabs.
     pub(crate) fn next_len<S: SlabTuning>(slabs: usize) -> usize {
-        2 * WORD + slabs.clamp(S::FIRST_DESCRIPTORS, MOST) * size_of::<Slab>()
+        size_of::<Table>() + slabs.clamp(S::FIRST_DESCRIPTORS, MOST) * size_of::<Slab>()
     }
 
     /// Takes over memory for the next table.
@@ -79,51 +227,64 @@ impl Descriptors {
     /// and the tables' until they give it back. There is no descriptor to take.
     pub(crate) unsafe fn provide(&mut self, memory: NonNull<u8>, len: usize) {
         let table = memory.cast::<Table>();
-        let len = (len - 2 * WORD) / size_of::<Slab>();
+        let len = ((len - size_of::<Table>()) / size_of::<Slab>()) as u8;
         // SAFETY: the memory holds the head: this method's clause.
-        unsafe { table.write(Table { next: self.tables, len }) };
-        self.tables = Some(table);
-        // SAFETY: the descriptors follow the head.
-        self.fresh = Some(unsafe { table.add(1) }.cast());
-        self.fresh_left = len;
+        unsafe {
+            table.write(Table { next: None, prev: None, free: None, used: 0, fresh: 0, len });
+            self.prepend(table);
+        }
     }
 
     /// Takes a table out: there is no slab.
     pub(crate) fn take_table(&mut self) -> Option<NonNull<u8>> {
-        (self.free, self.fresh, self.fresh_left) = (None, None, 0);
-        let table = self.tables?;
-        // SAFETY: `provide` wrote the head.
-        self.tables = unsafe { table.as_ref() }.next;
+        let table = self.first?;
+        // SAFETY: the table is in the list.
+        unsafe { self.unlink(table) };
         Some(table.cast())
+    }
+
+    /// Returns all descriptors that were ever taken: of slabs, and others. O(descriptors).
+    ///
+    /// # Safety
+    ///
+    /// No table is taken out while the answer is in use.
+    pub(crate) unsafe fn taken(&self) -> impl Iterator<Item = NonNull<Slab>> + use<> {
+        // SAFETY: all tables are in memory of the heap, and as long as they say.
+        unsafe { self.tables(|_| true).flat_map(|table| table.descriptors()) }
     }
 
     /// Returns whether a payload is that of a table. O(tables).
     pub(crate) fn is_table(&self, payload: NonNull<u8>) -> bool {
         // SAFETY: the tables are the heap's.
-        unsafe { self.tables(|_| true) }.any(|(table, _)| table == payload)
+        unsafe { self.tables(|_| true) }.any(|table| table.memory == payload)
     }
 
-    /// Returns the payload of each table, and its length in bytes, as far as `is_table` accepts
-    /// the payload.
+    /// Returns each table, as far as `is_table` accepts its memory: of the first that it rejects,
+    /// the length is `usize::MAX`.
     ///
     /// # Safety
     ///
     /// What `is_table` accepts is memory of the heap, as long as a head.
-    pub(crate) unsafe fn tables(
+    pub(crate) unsafe fn tables<F: Fn(NonNull<u8>) -> bool>(
         &self,
-        is_table: impl Fn(NonNull<u8>) -> bool,
-    ) -> impl Iterator<Item = (NonNull<u8>, usize)> {
-        let mut next = self.tables;
+        is_table: F,
+    ) -> impl Iterator<Item = TableView> + use<F> {
+        let mut next = self.first;
         core::iter::from_fn(move || {
-            let table = next?;
-            if !is_table(table.cast()) {
+            let memory = next?.cast::<u8>();
+            if !is_table(memory) {
                 next = None;
-                return Some((table.cast(), usize::MAX));
+                return Some(TableView { memory, used: 0, taken: 0, len: usize::MAX });
             }
             // SAFETY: the memory is the heap's: this method's clause.
-            let head = unsafe { table.as_ref() };
-            next = head.next;
-            Some((table.cast(), 2 * WORD + head.len.saturating_mul(size_of::<Slab>())))
+            let table = unsafe { next?.as_ref() };
+            next = table.next;
+            let len = size_of::<Table>() + usize::from(table.len) * size_of::<Slab>();
+            let (used, taken) = (usize::from(table.used), usize::from(table.fresh));
+            Some(TableView { memory, used, taken: taken.min(usize::from(table.len)), len })
         })
     }
+
+    /// Length of a head, in bytes.
+    pub(crate) const HEAD: usize = size_of::<Table>();
 }

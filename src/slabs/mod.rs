@@ -10,7 +10,8 @@
 //! | part | contract |
 //! |---|---|
 //! | `slab.rs` | a slab: its shape, its blocks, its descriptor |
-//! | `page_map.rs` | address → descriptor |
+//! | `map.rs` | address → descriptor: what slabs need of a map; an arena's is in `segments/` |
+//! | `page_map.rs` | the map of one heap |
 //! | `descriptors.rs` | memory for descriptors |
 //!
 //! Rules of this folder:
@@ -26,6 +27,7 @@
 mod allocate;
 mod deallocate;
 mod descriptors;
+mod map;
 mod page_map;
 mod slab;
 
@@ -36,15 +38,17 @@ use core::ptr::NonNull;
 use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
-use crate::layer::{InRun, Layer};
+use crate::layer::{InSlab, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
-use crate::size_class::{Class, SLAB_CLASSES, SLAB_MAX};
+use crate::size_class::{CLASSES, Class};
 
-pub(crate) use descriptors::Descriptors;
-pub(crate) use page_map::PageMap;
-pub(crate) use slab::{FreeList, Slab, State, alignment_of};
+pub use descriptors::Descriptors;
+pub use map::SlabMap;
+pub use page_map::PageMap;
+pub use slab::Slab;
+pub(crate) use slab::{FreeList, State, alignment_of};
 
 /// Slabs of a heap.
 ///
@@ -58,20 +62,20 @@ pub(crate) use slab::{FreeList, Slab, State, alignment_of};
 /// * `granules`, `slabs`, `loan` and `empty` say what the slabs are
 /// * there are leaves and tables only if there are slabs, or were since the heap gave up
 #[derive(Debug)]
-pub struct Slabs<P: Tuning> {
+pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = CLASSES> {
     /// Blocks at hand.
-    pub(crate) lists: [FreeList; SLAB_CLASSES],
+    pub(crate) lists: [FreeList; N],
     /// First slab of each class that has, or may have, a free block.
-    pub(crate) heads: [Option<NonNull<Slab>>; SLAB_CLASSES],
+    pub(crate) heads: [Option<NonNull<Slab>>; N],
     /// Length of all slabs of each class, in granules.
-    pub(crate) granules: [u32; SLAB_CLASSES],
+    pub(crate) granules: [u32; N],
     /// Number of cells that are as long as the blocks of each class: an estimate, for a block can
     /// become a cell of another class without notice.
-    cells: [u16; SLAB_CLASSES],
+    cells: [u16; N],
     /// For each class, 1 + the number of cells until it is considered whether the next slab may
     /// begin; 0: the class never had a cell.
-    waits: [u8; SLAB_CLASSES],
-    pub(crate) map: PageMap<P::Slabs>,
+    waits: [u8; N],
+    pub(crate) map: G,
     /// The next block must not move the break: `reserve` has made room for it.
     is_reserved: bool,
     /// Addresses of the place for a slab that the map did not reach.
@@ -80,7 +84,7 @@ pub struct Slabs<P: Tuning> {
     /// Number of slabs.
     pub(crate) slabs: usize,
     /// Classes whose slabs are on loan: the last one did not pay when it began.
-    pub(crate) on_loan: [bool; SLAB_CLASSES],
+    pub(crate) on_loan: [bool; N],
     /// Length of all slabs on loan, in granules.
     pub(crate) loan: usize,
     /// Number of slabs that are kept although they have no live blocks.
@@ -92,19 +96,19 @@ pub struct Slabs<P: Tuning> {
 
 // SAFETY: a block of a class is one of a slab of it or of a larger class, or a cell: as long and as
 // aligned as its layout asks. It is in no list while a caller has it.
-unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
+unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<P, G, N> {
     const NEW: Self = Self {
-        lists: [const { FreeList::EMPTY }; SLAB_CLASSES],
-        heads: [None; SLAB_CLASSES],
-        granules: [0; SLAB_CLASSES],
-        cells: [0; SLAB_CLASSES],
-        waits: [0; SLAB_CLASSES],
-        map: PageMap::new(),
+        lists: [const { FreeList::EMPTY }; N],
+        heads: [None; N],
+        granules: [0; N],
+        cells: [0; N],
+        waits: [0; N],
+        map: G::NEW,
         is_reserved: false,
         wanted: (0, 0),
         descriptors: Descriptors::new(),
         slabs: 0,
-        on_loan: [false; SLAB_CLASSES],
+        on_loan: [false; N],
         loan: 0,
         empty: 0,
         broken: None,
@@ -113,18 +117,11 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
 
     const PRESENT: bool = true;
 
-    const EXACT: bool = true;
-
-    const LONGEST: usize = SLAB_MAX;
+    const LONGEST: usize = Class::longest::<N>();
 
     #[inline(always)]
     fn class_of(layout: Layout) -> Option<Class> {
-        Class::of_slab(layout)
-    }
-
-    #[inline(always)]
-    fn usual_class_of(layout: Layout) -> Option<Class> {
-        Class::of_slab(layout)
+        Class::of::<N>(layout)
     }
 
     #[inline(always)]
@@ -138,11 +135,6 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 
     #[inline(always)]
-    fn pop_aligned(&mut self, class: Class, _: usize) -> Option<NonNull<u8>> {
-        self.pop(class)
-    }
-
-    #[inline(always)]
     fn allocate<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -150,8 +142,8 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        if self.heads[class.slab_index()].is_some() {
-            if let Some(block) = self.refill(class) {
+        if self.heads[class.index()].is_some() {
+            if let Some(block) = self.take_listed(class) {
                 return Some(block);
             }
         }
@@ -160,17 +152,6 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
 
     #[inline(always)]
     unsafe fn deallocate<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        block: NonNull<u8>,
-        _: Class,
-    ) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.push(large, block) };
-    }
-
-    #[inline(always)]
-    unsafe fn deallocate_by_address<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
@@ -228,7 +209,6 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         &mut self,
         large: &mut Large<B, M, P>,
         payload: NonNull<u8>,
-        _: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
         // SAFETY: the clauses are those of this method.
@@ -236,7 +216,7 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
     }
 
     #[inline(always)]
-    fn run_at(&self, address: usize) -> Option<Class> {
+    fn class_at(&self, address: usize) -> Option<Class> {
         // SAFETY: the descriptor of a slab is valid: the type's invariant.
         self.map.slab_at(address).map(|slab| unsafe { slab.as_ref() }.class)
     }
@@ -257,17 +237,17 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         *self = <Self as Layer<P>>::NEW;
     }
 
-    fn in_run(&self, block: NonNull<u8>) -> Option<InRun> {
+    fn in_slab(&self, block: NonNull<u8>) -> Option<InSlab> {
         let address = block.addr().get();
         // SAFETY: the descriptor of a slab is valid: the type's invariant.
         let slab = unsafe { self.map.slab_at(address)?.as_ref() };
         let (start, size) = (slab.start.addr().get(), slab.class.size());
         let index = (address - start) / size;
         let around = (index < usize::from(slab.total)).then_some(start + index * size);
-        Some(InRun { class: slab.class, around })
+        Some(InSlab { class: slab.class, around })
     }
 
-    fn is_free_in_run(&self, block: NonNull<u8>, _: Class) -> bool {
+    fn is_free_in_slab(&self, block: NonNull<u8>) -> bool {
         let address = block.addr().get();
         let Some(at) = self.map.slab_at(address) else { return false };
         // SAFETY: the descriptor of a slab is valid: the type's invariant.
@@ -281,7 +261,7 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
         };
         !is_block(address)
             || has(&slab.free)
-            || self.heads[class.slab_index()] == Some(at) && has(&self.lists[class.slab_index()])
+            || self.heads[class.index()] == Some(at) && has(&self.lists[class.index()])
     }
 
     fn take_broken(&mut self) -> Option<BrokenLink> {
@@ -292,19 +272,20 @@ unsafe impl<P: Tuning> Layer<P> for Slabs<P> {
 /// Returns the class in which a cell of `capacity` bytes of payload is counted: the one whose blocks
 /// hold them, or the last one for a cell of its longest blocks; `None` if the cell is longer.
 #[inline(always)]
-const fn class_of_cell(capacity: usize) -> Option<Class> {
-    if capacity > SLAB_MAX + CELL_ALIGN {
+const fn class_of_cell<const N: usize>(capacity: usize) -> Option<Class> {
+    let longest = Class::longest::<N>();
+    if capacity > longest + CELL_ALIGN {
         return None;
     }
-    Class::of_capacity(if capacity > SLAB_MAX { SLAB_MAX } else { capacity })
+    Class::of_capacity::<N>(if capacity > longest { longest } else { capacity })
 }
 
-impl<P: Tuning> Slabs<P> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Returns the blocks at hand of a class.
     #[inline(always)]
     fn list(&mut self, class: Class) -> &mut FreeList {
-        // SAFETY: a class is below `SLAB_CLASSES`: the invariant of `Class`.
-        unsafe { self.lists.get_unchecked_mut(class.slab_index()) }
+        // SAFETY: callers pass the first `N` classes only: those that `class_of` returns.
+        unsafe { self.lists.get_unchecked_mut(class.index()) }
     }
 
     /// Counts a new cell.
@@ -317,8 +298,8 @@ impl<P: Tuning> Slabs<P> {
     /// Counts a cell of so many bytes of payload.
     #[inline(always)]
     fn count(&mut self, capacity: usize) {
-        if let Some(class) = class_of_cell(capacity) {
-            let cells = &mut self.cells[class.slab_index()];
+        if let Some(class) = class_of_cell::<N>(capacity) {
+            let cells = &mut self.cells[class.index()];
             *cells = cells.saturating_add(1);
         }
     }
@@ -326,8 +307,8 @@ impl<P: Tuning> Slabs<P> {
     /// Undoes [`count`](Slabs::count).
     #[inline(always)]
     fn uncount(&mut self, capacity: usize) {
-        if let Some(class) = class_of_cell(capacity) {
-            let cells = &mut self.cells[class.slab_index()];
+        if let Some(class) = class_of_cell::<N>(capacity) {
+            let cells = &mut self.cells[class.index()];
             *cells = cells.saturating_sub(1);
         }
     }
@@ -336,14 +317,14 @@ impl<P: Tuning> Slabs<P> {
     /// those that are as long as the cell of its longest block, whichever is more.
     fn counted(&self, class: Class) -> usize {
         let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
-        let longest = class_of_cell(capacity).unwrap_or(class);
-        let counted = |class: Class| self.cells[class.slab_index()];
+        let longest = class_of_cell::<N>(capacity).unwrap_or(class);
+        let counted = |class: Class| self.cells[class.index()];
         usize::from(counted(class).max(counted(longest)))
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.
     pub(crate) const fn loan_of(&self, class: Class) -> usize {
-        let index = class.slab_index();
+        let index = class.index();
         if self.on_loan[index] { self.granules[index] as usize } else { 0 }
     }
 
@@ -367,7 +348,7 @@ impl<P: Tuning> Slabs<P> {
         // SAFETY: descriptors of slabs are valid, and no reference to one is held across a call:
         // the type's invariant and this method's clause.
         unsafe {
-            let class = slab.as_ref().class.slab_index();
+            let class = slab.as_ref().class.index();
             let Some(mut head) = self.heads[class] else {
                 (slab.as_mut().next, slab.as_mut().prev) = (None, None);
                 self.heads[class] = Some(slab);
@@ -396,7 +377,7 @@ impl<P: Tuning> Slabs<P> {
             }
             match prev {
                 Some(mut prev) => prev.as_mut().next = next,
-                None => self.heads[class.slab_index()] = next,
+                None => self.heads[class.index()] = next,
             }
         }
     }

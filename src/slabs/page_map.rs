@@ -20,8 +20,13 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::ptr::NonNull;
 
+use super::descriptors::Descriptors;
+use super::map::{SlabMap, take_internal};
 use super::slab::Slab;
-use crate::cell::WORD;
+use crate::cell::{Region, WORD};
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::provider::{Map, Source};
 use crate::slab_tuning::SlabTuning;
 
 /// Number of leaves: with the usual sizes, enough for 8 TiB of addresses, or for all there are.
@@ -32,6 +37,11 @@ type Word = NonNull<Slab>;
 
 /// Maximum number of windows.
 const WINDOWS: usize = 8;
+
+/// A leaf may always have this length, in bytes. A longer one is at most this share of the heap:
+/// where holes are large, it would describe little else.
+const LEAST_LEAF: usize = 512;
+const LEAF_SHARE: usize = 64;
 
 /// Words of the granules from a base on.
 ///
@@ -67,7 +77,7 @@ struct Other<S> {
 /// * no window reaches further than the first
 /// * every other window is the payload of a used cell
 #[derive(Debug)]
-pub(crate) struct PageMap<S> {
+pub struct PageMap<S> {
     first: Window<S>,
     others: Option<NonNull<Other<S>>>,
     /// Descriptor that stands for no slab; `None`: there is no map.
@@ -75,7 +85,7 @@ pub(crate) struct PageMap<S> {
 }
 
 /// Result of an attempt to make the map reach further.
-pub(crate) enum Reach {
+enum Reach {
     /// It does.
     Further,
     /// The next leaf of the window is missing, and takes so many bytes.
@@ -174,10 +184,15 @@ impl<S: SlabTuning> Window<S> {
         Reach::Further
     }
 
-    /// Takes the last leaf out.
+    /// Returns the number of the last leaf.
+    fn last_leaf(&self) -> Option<usize> {
+        (0..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null())
+    }
+
+    /// Takes the last leaf out. No granule has a word then.
     fn take_leaf(&mut self) -> Option<NonNull<u8>> {
         self.limit = 0;
-        let last = (0..LEAVES).rev().find(|&leaf| !self.leaves[leaf].is_null())?;
+        let last = self.last_leaf()?;
         let leaf = core::mem::replace(&mut self.leaves[last], core::ptr::null_mut());
         NonNull::new(leaf.wrapping_add(first_of::<S>(last))).map(NonNull::cast)
     }
@@ -193,35 +208,6 @@ impl<S: SlabTuning> Window<S> {
 }
 
 impl<S: SlabTuning> PageMap<S> {
-    pub(crate) const fn new() -> Self {
-        Self { first: Window::new(0), others: None, absent: None }
-    }
-
-    /// Returns the descriptor of the slab in which an address lies, or the one that stands for no
-    /// slab; `None` where the first window does not reach. O(1).
-    #[inline(always)]
-    pub(crate) fn word_in_first(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.first.word_at(address)
-    }
-
-    /// The same, for all windows. O(windows).
-    #[inline(always)]
-    pub(crate) fn word_at(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.first.word_at(address).or_else(|| self.word_in_others(address))
-    }
-
-    /// The same, for all windows but the first.
-    #[cold]
-    pub(crate) fn word_in_others(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.others().find_map(|window| window.word_at(address))
-    }
-
-    /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(windows).
-    #[inline(always)]
-    pub(crate) fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.word_at(address).filter(|&slab| Some(slab) != self.absent)
-    }
-
     /// Returns the windows beside the first.
     fn others(&self) -> impl Iterator<Item = &Window<S>> {
         let mut next = self.others;
@@ -260,19 +246,12 @@ impl<S: SlabTuning> PageMap<S> {
         below.max_by_key(|(_, window)| window.base).map(|(number, _)| number)
     }
 
-    /// Returns whether all granules from `start` to `end` have a word.
-    pub(crate) fn reaches(&self, start: usize, end: usize) -> bool {
-        self.absent.is_some() && self.windows().any(|window| window.reaches(start, end))
-    }
-
     /// Begins the map of a heap whose lowest address is `lowest`.
     ///
     /// # Safety
     ///
     /// There is no map. `absent` is a descriptor that nothing uses as long as there is one.
-    pub(crate) unsafe fn begin(&mut self, lowest: usize, absent: NonNull<Slab>) {
-        // SAFETY: nothing uses the descriptor: this method's clause.
-        unsafe { absent.write(Slab::ABSENT) };
+    unsafe fn begin(&mut self, lowest: usize, absent: NonNull<Slab>) {
         self.absent = Some(absent);
         self.first = Window::new(lowest / S::GRANULE);
     }
@@ -280,7 +259,7 @@ impl<S: SlabTuning> PageMap<S> {
     /// Makes the map reach further from `start`, the place of a slab, towards `end`. A window takes
     /// leaves of at most `longest` bytes; beyond, a region has a window of its own. O(windows):
     /// writes at most `WORDS_AT_ONCE` words.
-    pub(crate) fn reach(&mut self, start: usize, end: usize, longest: usize) -> Reach {
+    fn reach(&mut self, start: usize, end: usize, longest: usize) -> Reach {
         let Some(absent) = self.absent else { return Reach::Never };
         let Some(number) = self.window_of(start) else { return Reach::NeedsWindow };
         let (start, end) = (start / S::GRANULE, end.div_ceil(S::GRANULE));
@@ -325,10 +304,10 @@ impl<S: SlabTuning> PageMap<S> {
     }
 
     /// Length of the memory for another window, in bytes.
-    pub(crate) const WINDOW_LEN: usize = size_of::<Other<S>>();
+    const WINDOW_LEN: usize = size_of::<Other<S>>();
 
     /// Returns whether there may be another window from `start` on.
-    pub(crate) fn may_have_window(&self, start: usize) -> bool {
+    fn may_have_window(&self, start: usize) -> bool {
         let base = start / S::GRANULE;
         self.windows().count() < WINDOWS
             && !self
@@ -341,45 +320,12 @@ impl<S: SlabTuning> PageMap<S> {
     /// # Safety
     ///
     /// `memory` has `WINDOW_LEN` bytes, is aligned for a word, and the map's until it gives it back.
-    pub(crate) unsafe fn provide_window(&mut self, start: usize, memory: NonNull<u8>) {
+    unsafe fn provide_window(&mut self, start: usize, memory: NonNull<u8>) {
         let other = memory.cast::<Other<S>>();
         let window = Window::new(start / S::GRANULE);
         // SAFETY: the memory holds a window: this method's clause.
         unsafe { other.write(Other { window, next: self.others }) };
         self.others = Some(other);
-    }
-
-    /// Writes the words of the `len` bytes from `address` on: they lead to `slab`, or to no slab.
-    ///
-    /// # Safety
-    ///
-    /// The map reaches from their start to their end.
-    pub(crate) unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
-        let Some(word) = slab.or(self.absent) else { return };
-        let window = self.window_of(address).and_then(|number| self.window_mut(number));
-        let Some(window) = window else { return };
-        let first = address / S::GRANULE - window.base;
-        // SAFETY: the granules have words, in this window: this method's clause.
-        unsafe { window.write(first..first + len / S::GRANULE, word) };
-    }
-
-    /// Takes a leaf or a window out: there is no slab. `None`: there is no map any more.
-    pub(crate) fn take_part(&mut self) -> Option<NonNull<u8>> {
-        self.absent = None;
-        let Some(mut other) = self.others else { return self.first.take_leaf() };
-        // SAFETY: windows in the list were written by `provide_window`; the map is borrowed
-        // exclusively.
-        let part = unsafe { other.as_mut() };
-        let leaf = part.window.take_leaf();
-        if leaf.is_none() {
-            self.others = part.next;
-        }
-        leaf.or(Some(other.cast()))
-    }
-
-    /// Returns whether a payload is that of a leaf or a window.
-    pub(crate) fn is_part(&self, payload: NonNull<u8>) -> bool {
-        self.parts().any(|(part, _)| part == payload)
     }
 
     /// Returns the payload of each leaf and each window, and its length in bytes.
@@ -399,23 +345,113 @@ impl<S: SlabTuning> PageMap<S> {
         self.absent
     }
 
-    /// Returns the address of the granule with a number, of those that have a word.
-    pub(crate) fn granule(&self, mut number: usize) -> Option<usize> {
-        for window in self.windows() {
-            if number < window.limit {
-                return Some((window.base + number) * S::GRANULE);
-            }
-            number -= window.limit;
-        }
-        None
+    /// Returns the address of each granule that has a word.
+    pub(crate) fn granules(&self) -> impl Iterator<Item = usize> {
+        let numbers = |window: &Window<S>| window.base..window.base + window.limit;
+        self.windows().flat_map(numbers).map(|number| number * S::GRANULE)
+    }
+}
+
+// SAFETY: words of the map lead to valid descriptors, and those of a slab's granules to its own: the
+// type's invariant.
+unsafe impl<S: SlabTuning> SlabMap<S> for PageMap<S> {
+    const NEW: Self = Self { first: Window::new(0), others: None, absent: None };
+
+    #[inline(always)]
+    fn word_at_hand(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.first.word_at(address)
     }
 
-    /// Returns the descriptor of the slab that begins at an address.
-    pub(crate) fn slab_from(&self, address: usize) -> Option<NonNull<Slab>> {
-        let begins = |slab: &NonNull<Slab>| {
-            // SAFETY: words of the map lead to valid descriptors: the type's invariant.
-            unsafe { slab.as_ref() }.start.addr().get() == address
-        };
-        self.slab_at(address).filter(begins)
+    #[cold]
+    fn word_elsewhere(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.others().find_map(|window| window.word_at(address))
+    }
+
+    #[inline(always)]
+    fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        let word = self.word_at_hand(address).or_else(|| self.word_elsewhere(address));
+        word.filter(|&slab| Some(slab) != self.absent)
+    }
+
+    fn reaches(&self, start: usize, end: usize) -> bool {
+        self.absent.is_some() && self.windows().any(|window| window.reaches(start, end))
+    }
+
+    fn reach_further<B: Source, M: Map, P: Tuning<Slabs = S>>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        descriptors: &mut Descriptors,
+        (start, end): (usize, usize),
+        growth: Growth,
+    ) -> bool {
+        if self.absent.is_none() {
+            let lowest = large.chunks.space().lowest().map_or(start, |cell| cell.addr());
+            let Some(absent) = descriptors.take() else { return false };
+            // SAFETY: there is no map, and the descriptor was just taken.
+            unsafe { self.begin(lowest, absent) };
+        }
+        let longest = LEAST_LEAF.max(large.chunks.space().len() / LEAF_SHARE);
+        match self.reach(start, end, longest) {
+            Reach::Further => true,
+            Reach::Never => false,
+            Reach::NeedsLeaf(len) => {
+                let Some(leaf) = take_internal(large, len, growth) else { return false };
+                // SAFETY: the cell is new, and holds `len` bytes.
+                unsafe { self.provide_leaf(start, leaf) };
+                matches!(self.reach(start, end, longest), Reach::Further)
+            }
+            Reach::NeedsWindow => {
+                let around = |region: &Region<P>| (region.start..region.end).contains(&start);
+                let from = large.chunks.space().regions().find(around).map(|region| region.start);
+                let Some(from) = from else { return false };
+                if !self.may_have_window(from) {
+                    return false;
+                }
+                let len = Self::WINDOW_LEN;
+                let Some(window) = take_internal(large, len, growth) else { return false };
+                // SAFETY: the cell is new, and holds `len` bytes.
+                unsafe { self.provide_window(from, window) };
+                true
+            }
+        }
+    }
+
+    unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
+        let Some(word) = slab.or(self.absent) else { return };
+        let window = self.window_of(address).and_then(|number| self.window_mut(number));
+        let Some(window) = window else { return };
+        let first = address / S::GRANULE - window.base;
+        // SAFETY: the granules have words, in this window: this method's clause.
+        unsafe { window.write(first..first + len / S::GRANULE, word) };
+    }
+
+    fn take_part(&mut self) -> Option<NonNull<u8>> {
+        self.absent = None;
+        let Some(mut other) = self.others else { return self.first.take_leaf() };
+        // SAFETY: windows in the list were written by `provide_window`; the map is borrowed
+        // exclusively.
+        let part = unsafe { other.as_mut() };
+        let leaf = part.window.take_leaf();
+        if leaf.is_none() {
+            self.others = part.next;
+        }
+        leaf.or(Some(other.cast()))
+    }
+
+    fn take_idle_part(&mut self, end: usize) -> Option<NonNull<u8>> {
+        if self.others.is_some() {
+            // The first window must stay the longest.
+            return None;
+        }
+        let granules = end.div_ceil(S::GRANULE).saturating_sub(self.first.base);
+        let last = self.first.last_leaf().filter(|&leaf| first_of::<S>(leaf) >= granules)?;
+        let limit = self.first.limit.min(first_of::<S>(last));
+        let leaf = self.first.take_leaf();
+        self.first.limit = limit;
+        leaf
+    }
+
+    fn is_part(&self, payload: NonNull<u8>) -> bool {
+        self.parts().any(|(part, _)| part == payload)
     }
 }

@@ -16,7 +16,7 @@ use core::ptr::NonNull;
 use crate::cell::{Form, WORD};
 use crate::chunks::Tuning;
 use crate::link_copy::{self, BrokenLink};
-use crate::size_class::{CLASSES, Class, SIZES, SLAB_CLASSES};
+use crate::size_class::{ARENA_CLASSES, Class, SIZES, SMALL_MAX};
 use crate::slab_tuning::SlabTuning;
 
 /// Link in a free block to the block that was freed before it.
@@ -140,6 +140,9 @@ pub(crate) enum State {
     Full,
 }
 
+/// Number of bits of a [`State`].
+const STATE_BITS: u32 = 2;
+
 /// Descriptor of a slab.
 ///
 /// # Invariants
@@ -150,7 +153,7 @@ pub(crate) enum State {
 ///   the number of blocks that must still be freed before it is relisted
 /// * the descriptor of no slab has `left = 1`, between two operations
 #[derive(Debug)]
-pub(crate) struct Slab {
+pub struct Slab {
     /// Blocks that were freed.
     pub(crate) free: FreeList,
     /// Frees until the slab needs attention.
@@ -159,7 +162,8 @@ pub(crate) struct Slab {
     pub(crate) carved: u16,
     pub(crate) total: u16,
     pub(crate) class: Class,
-    pub(crate) state: State,
+    /// State in the lower two bits, number of the descriptor in its table in the others.
+    state_and_number: u8,
     /// First block.
     pub(crate) start: NonNull<u8>,
     pub(crate) next: Option<NonNull<Slab>>,
@@ -167,22 +171,48 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
-    /// The descriptor of granules without a slab. The first free that finds it needs attention.
-    pub(crate) const ABSENT: Self = Self {
-        free: FreeList::EMPTY,
-        left: 1,
-        carved: 0,
-        total: 0,
-        class: Class::SMALLEST,
-        state: State::Absent,
-        start: NonNull::dangling(),
-        next: None,
-        prev: None,
-    };
+    /// Maximum number of descriptors in a table.
+    pub(crate) const MOST_NUMBER: usize = 1 << (8 - STATE_BITS);
 
-    /// A slab of this shape that has no block yet.
-    pub(crate) const fn begin(start: NonNull<u8>, class: Class, total: usize) -> Self {
-        Self { left: 0, class, state: State::Listed, total: total as u16, start, ..Self::ABSENT }
+    /// Returns the descriptor of granules without a slab, with its number in its table. The first
+    /// free that finds it needs attention.
+    pub(crate) const fn absent(number: usize) -> Self {
+        Self {
+            free: FreeList::EMPTY,
+            left: 1,
+            carved: 0,
+            total: 0,
+            class: Class::SMALLEST,
+            state_and_number: (number << STATE_BITS) as u8 | State::Absent as u8,
+            start: NonNull::dangling(),
+            next: None,
+            prev: None,
+        }
+    }
+
+    /// Makes a descriptor that of a listed slab of this shape that has no block yet.
+    pub(crate) const fn begin(&mut self, start: NonNull<u8>, class: Class, total: usize) {
+        *self = Self { left: 0, class, total: total as u16, start, ..Self::absent(self.number()) };
+        self.set_state(State::Listed);
+    }
+
+    /// Returns the list that the slab is in.
+    #[inline(always)]
+    pub(crate) const fn state(&self) -> State {
+        match self.state_and_number & ((1 << STATE_BITS) - 1) {
+            0 => State::Absent,
+            1 => State::Listed,
+            _ => State::Full,
+        }
+    }
+
+    pub(crate) const fn set_state(&mut self, state: State) {
+        self.state_and_number = (self.number() << STATE_BITS) as u8 | state as u8;
+    }
+
+    /// Returns the number of the descriptor in its table.
+    pub(crate) const fn number(&self) -> usize {
+        (self.state_and_number >> STATE_BITS) as usize
     }
 
     /// Returns the number of frees after which the slab is relisted, once it is full.
@@ -193,7 +223,7 @@ impl Slab {
 
     /// Returns the number of blocks that are not in the slab's own list, and are carved.
     pub(crate) const fn taken<S: SlabTuning>(&self) -> u16 {
-        match self.state {
+        match self.state() {
             State::Full => self.carved - (self.relisted_after::<S>() - self.left),
             State::Listed | State::Absent => self.left,
         }
@@ -202,6 +232,24 @@ impl Slab {
     /// Returns `true` if blocks were carved, and all of them are in the slab's list.
     pub(crate) const fn is_empty(&self) -> bool {
         self.left == 0 && self.carved > 0
+    }
+
+    /// Frees a block to the list of a descriptor, and counts. Returns whether the descriptor needs
+    /// attention. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `slab` is the descriptor of the slab of the block, or stands for no slab. Nothing uses the
+    /// block.
+    #[inline(always)]
+    pub(crate) unsafe fn push<F: Form>(mut slab: NonNull<Self>, block: NonNull<u8>) -> bool {
+        // SAFETY: the descriptor is valid: this method's clause.
+        let slab = unsafe { slab.as_mut() };
+        // SAFETY: nothing uses the block (this method's clause), and every block has room for a
+        // link.
+        unsafe { slab.free.push::<F>(block) };
+        slab.left -= 1;
+        slab.left == 0
     }
 
     /// Takes all free blocks, or, if there is none, some that are carved for it. An empty list: the
@@ -215,7 +263,10 @@ impl Slab {
             self.left = self.carved;
             return core::mem::take(&mut self.free);
         }
-        let more = (self.total - self.carved).min(P::Slabs::CARVED_AT_ONCE);
+        // Long blocks are carved one by one: the link in one is the first touch of its pages.
+        let at_once = P::Slabs::CARVED_BYTES / self.class.size();
+        let at_once = (at_once as u16).clamp(1, P::Slabs::CARVED_AT_ONCE);
+        let more = (self.total - self.carved).min(at_once);
         if more == 0 {
             return FreeList::EMPTY;
         }
@@ -268,18 +319,12 @@ struct Least<S>(PhantomData<S>);
 
 impl<S: SlabTuning> Least<S> {
     /// Number of blocks of the shortest slab of each class that wastes little.
-    const BLOCKS: [u16; SLAB_CLASSES] = {
-        let mut least = [0; SLAB_CLASSES];
+    const BLOCKS: [u16; ARENA_CLASSES] = {
+        let mut least = [0; ARENA_CLASSES];
         let mut index = 0;
-        while index < SLAB_CLASSES {
+        while index < ARENA_CLASSES {
             let size = SIZES[index] as usize;
-            let blocks = if size >= S::PAGE {
-                S::LEAST_ALIGNED
-            } else if index < CLASSES {
-                S::LEAST_SMALL
-            } else {
-                S::LEAST_MEDIUM
-            };
+            let blocks = if size <= SMALL_MAX { S::LEAST_SMALL } else { S::LEAST_MEDIUM };
             let mut len = (blocks * size + WORD).next_multiple_of(S::GRANULE);
             while (len - WORD) % size + WORD > len / S::WASTE_SHARE {
                 len += S::GRANULE;
@@ -295,8 +340,12 @@ impl<S: SlabTuning> Least<S> {
 /// `bytes` bytes of slabs, in a heap of `heap` bytes: a slab that is longer than it must be is at
 /// most a quarter as long as they are, and at most a `LEN_SHARE`th of the heap.
 pub(crate) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
-    let blocks = usize::from(Least::<S>::BLOCKS[class.slab_index()]);
-    let (len, size) = (len_of::<S>(class, blocks), class.size());
+    let mut blocks = usize::from(Least::<S>::BLOCKS[class.index()]);
+    let size = class.size();
+    if size == S::PAGE && bytes > 0 && blocks < S::LEAST_ALIGNED {
+        blocks = S::LEAST_ALIGNED;
+    }
+    let len = len_of::<S>(class, blocks);
     let most = S::MOST.min(bytes / 4).min(heap / S::LEN_SHARE);
     if 2 * len > most {
         return (blocks, len);
@@ -311,7 +360,7 @@ mod tests {
     use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
 
     fn assert_that_slabs_waste_little<S: SlabTuning>() {
-        for class in Class::all_of_slabs() {
+        for class in Class::all::<ARENA_CLASSES>() {
             for bytes in [0, 1 << 15, 1 << 20] {
                 let (blocks, len) = next_slab::<S>(class, bytes, S::LEN_SHARE * bytes);
                 assert_eq!(len, len_of::<S>(class, blocks));

@@ -441,7 +441,7 @@ pub fn block_for<P: Variant>(
     let (size, align) = (P::taken_for(layout.size()), layout.align());
     let is_for_slabs = size > 0 && (align <= 128 || size >= align);
     let fits = |cell: &CellInfo| match cell.state {
-        CellState::Run { live, total, block_size } => {
+        CellState::Slab { live, total, block_size } => {
             live < total && block_size >= size && block_size.is_multiple_of(align)
         }
         _ => false,

@@ -158,7 +158,7 @@ impl<P: CheckedVariant> Bench<P> {
             .heap
             .cells()
             .find(|cell| (cell.address..cell.address + cell.size).contains(&addr(block)))?;
-        matches!(around.state, CellState::Run { .. }).then_some((around.payload(), around.size))
+        matches!(around.state, CellState::Slab { .. }).then_some((around.payload(), around.size))
     }
 
     /// The heap is whole, and serves.

@@ -61,7 +61,7 @@ pub fn classes() -> Vec<usize> {
 
 /// The slabs of a heap, in the order of addresses.
 pub fn slabs<P: Variant>(heap: &SmallBlockHeap<P>) -> Vec<CellInfo> {
-    heap.cells().filter(|cell| matches!(cell.state, CellState::Run { .. })).collect()
+    heap.cells().filter(|cell| matches!(cell.state, CellState::Slab { .. })).collect()
 }
 
 pub fn is_in(block: NonNull<u8>, cell: &CellInfo) -> bool {
@@ -75,7 +75,7 @@ pub fn blocks_until<P: Variant>(
     wanted: usize,
 ) -> Vec<NonNull<u8>> {
     let mut blocks = Vec::new();
-    while heap.stats().runs < wanted {
+    while heap.stats().slabs < wanted {
         blocks.push(allocate(heap, layout));
         assert!(blocks.len() < 10_000, "many blocks of {layout:?} earn no slab");
     }

@@ -8,7 +8,7 @@ use brkalloc::{ArenaHeap, Break, Cpu, Map, Profile, RawLock};
 
 use super::prelude::*;
 
-/// Sizes that take all ways: the front cache, runs, cells, the parent.
+/// Sizes that take all paths: slabs, cells, the parent.
 const SIZES: [usize; 8] = [8, 100, 24, 1000, 40, 3000, 200, 40_000];
 
 fn layout(size: usize) -> Layout {

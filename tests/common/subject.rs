@@ -159,7 +159,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
 
     fn slabs(&self) -> usize {
         let is_of_slabs =
-            |cell: &CellInfo| matches!(cell.state, CellState::Run { .. } | CellState::Internal);
+            |cell: &CellInfo| matches!(cell.state, CellState::Slab { .. } | CellState::Internal);
         self.cells().filter(is_of_slabs).count()
     }
 
@@ -185,7 +185,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
         for cell in self.cells() {
             let used = match cell.state {
                 CellState::Used => 1,
-                CellState::Run { live, total, .. } => {
+                CellState::Slab { live, total, .. } => {
                     assert!(live <= total, "{cell}");
                     live
                 }
@@ -278,7 +278,7 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
 fn assert_lies_in(cell: CellInfo, block: &Block, first: &Block) {
     let (start, end) = (block.range().start, cell.address + cell.size);
     match cell.state {
-        CellState::Run { block_size, .. } => {
+        CellState::Slab { block_size, .. } => {
             assert!(block.layout.size() <= block_size, "{block:?} in {cell}");
             assert!(cell.payload() <= start && start + block_size <= end, "{block:?} in {cell}");
             assert!(

@@ -80,7 +80,7 @@ fn buckets(evidence: &mut Evidence<'_>) -> Shown {
 
 fn print_slabs(evidence: &mut Evidence<'_>, heap: &DemoHeap<Usual>) {
     heap.cells()
-        .filter(|cell| matches!(cell.state, CellState::Run { .. }))
+        .filter(|cell| matches!(cell.state, CellState::Slab { .. }))
         .for_each(|cell| evidence.say(format_args!("    {cell}")));
 }
 
@@ -88,7 +88,7 @@ fn print_slabs(evidence: &mut Evidence<'_>, heap: &DemoHeap<Usual>) {
 fn zones(heap: &DemoHeap<Usual>, size: usize) -> usize {
     heap.cells()
         .filter(
-            |cell| matches!(cell.state, CellState::Run { block_size, .. } if block_size == size),
+            |cell| matches!(cell.state, CellState::Slab { block_size, .. } if block_size == size),
         )
         .count()
 }

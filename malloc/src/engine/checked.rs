@@ -101,10 +101,8 @@ pub(super) fn usage() -> Usage {
     Usage {
         granted: stats.granted_bytes,
         live: stats.live_bytes,
-        free: stats.free_bytes + stats.free_run_bytes,
+        free: stats.free_bytes + stats.free_slab_bytes,
         free_cells: stats.free_cells,
-        cached: stats.cached_bytes,
-        cached_blocks: stats.cached_blocks,
         mapped: stats.mapped_bytes,
         mapped_blocks: stats.mapped_blocks,
     }

@@ -35,7 +35,7 @@ static MODE: AtomicU8 = AtomicU8::new(UNSTARTED);
 
 /// Returns whether the usual heap serves, without a trace.
 #[inline(always)]
-fn is_usual() -> bool {
+pub(crate) fn is_usual() -> bool {
     MODE.load(Ordering::Relaxed) == USUAL
 }
 
@@ -82,9 +82,17 @@ pub(crate) fn start() -> u8 {
 
 /// Allocates on the shortest path of the usual heap. `None` only means that [`allocate`] has more
 /// to do.
+///
+/// It does not test the mode: in any other mode no thread has the arena at hand
+/// ([`Threads`](thread::Threads)).
 #[inline(always)]
-pub(crate) fn allocate_at_hand(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate_at_hand(layout) } else { None }
+pub(crate) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>> {
+    usual::allocate_at_hand(size, align)
+}
+
+/// [`allocate`] after [`allocate_at_hand`].
+pub(crate) fn allocate_missed(layout: Layout) -> Option<NonNull<u8>> {
+    if is_usual() { usual::allocate_missed(layout) } else { allocate_slow(layout) }
 }
 
 /// Allocates a block with unspecified contents. `None` if there is no memory.
@@ -125,9 +133,37 @@ fn allocate_zeroed_slow(layout: Layout) -> Option<NonNull<u8>> {
 /// `block` came from this module, was not freed since, and is no longer used.
 #[inline(always)]
 pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
+    // SAFETY: `block` is live, and no longer used.
+    unsafe {
+        if !deallocate_at_hand(block.as_ptr()) {
+            deallocate_missed(block);
+        }
+    }
+}
+
+/// Frees a block on the shortest path of the usual heap. `false` only means that
+/// [`deallocate_missed`] has more to do, or that it is null. In any other mode no thread has the
+/// arena at hand.
+///
+/// # Safety
+///
+/// The clause of [`deallocate`], unless `block` is null.
+#[inline(always)]
+pub(crate) unsafe fn deallocate_at_hand(block: *mut u8) -> bool {
+    // SAFETY: `block` is live, and no longer used.
+    unsafe { usual::deallocate_at_hand(block) }
+}
+
+/// [`deallocate`] where the shortest path did not end.
+///
+/// # Safety
+///
+/// The clause of [`deallocate`].
+#[inline(never)]
+pub(crate) unsafe fn deallocate_missed(block: NonNull<u8>) {
     if is_usual() {
         // SAFETY: `block` is live, and no longer used.
-        unsafe { usual::deallocate(block) };
+        unsafe { usual::deallocate_missed(block) };
     } else {
         // SAFETY: `block` is live, and no longer used.
         unsafe { deallocate_slow(block) };
@@ -244,8 +280,6 @@ pub(crate) struct Usage {
     pub(crate) live: usize,
     pub(crate) free: usize,
     pub(crate) free_cells: usize,
-    pub(crate) cached: usize,
-    pub(crate) cached_blocks: usize,
     pub(crate) mapped: usize,
     pub(crate) mapped_blocks: usize,
 }

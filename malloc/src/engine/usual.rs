@@ -22,9 +22,18 @@ const LARGE: usize = 128 << 10;
 
 /// Allocates on the shortest path. `None` only means that [`allocate`] has more to do.
 #[inline(always)]
-pub(super) fn allocate_at_hand(layout: Layout) -> Option<NonNull<u8>> {
+pub(super) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>> {
     // SAFETY: the heap is a static.
-    unsafe { HEAP.allocate_at_hand(layout) }
+    unsafe { HEAP.allocate_at_hand(size, align) }
+}
+
+/// [`allocate`] after [`allocate_at_hand`].
+pub(super) fn allocate_missed(layout: Layout) -> Option<NonNull<u8>> {
+    if layout.size() > LARGE {
+        decay_if_due();
+    }
+    // SAFETY: the heap is a static.
+    unsafe { HEAP.allocate_missed(layout) }
 }
 
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
@@ -48,6 +57,27 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used.
     unsafe { HEAP.deallocate_by_ptr(block) };
+}
+
+/// Frees a block on the shortest path. `false` only means that [`deallocate_missed`] has more to do.
+///
+/// # Safety
+///
+/// The clauses of [`deallocate`], if the answer is true. For null it is false.
+#[inline(always)]
+pub(super) unsafe fn deallocate_at_hand(block: *mut u8) -> bool {
+    // SAFETY: `block` is live, and no longer used.
+    unsafe { HEAP.deallocate_at_hand(block) }
+}
+
+/// [`deallocate`] after [`deallocate_at_hand`].
+///
+/// # Safety
+///
+/// The clauses of [`deallocate`].
+pub(super) unsafe fn deallocate_missed(block: NonNull<u8>) {
+    // SAFETY: `block` is live, and no longer used.
+    unsafe { HEAP.deallocate_missed(block) };
 }
 
 /// # Safety
@@ -150,14 +180,12 @@ pub(super) fn set(setting: Setting) {
 pub(super) fn usage() -> Usage {
     let stats = HEAP.stats();
     let parent = stats.parent;
-    let of_arena = stats.segment_bytes.saturating_sub(stats.live_bytes + stats.cached_bytes);
+    let of_arena = stats.segment_bytes.saturating_sub(stats.live_bytes);
     Usage {
         granted: parent.granted_bytes,
         live: (parent.live_bytes + stats.live_bytes).saturating_sub(stats.segment_bytes),
-        free: parent.free_bytes + parent.free_run_bytes + of_arena,
+        free: parent.free_bytes + parent.free_slab_bytes + of_arena,
         free_cells: parent.free_cells,
-        cached: parent.cached_bytes + stats.cached_bytes,
-        cached_blocks: parent.cached_blocks,
         mapped: parent.mapped_bytes,
         mapped_blocks: parent.mapped_blocks,
     }

@@ -14,7 +14,7 @@ use crate::{engine, request};
 /// None: any size is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
-    match request::plain(size).and_then(engine::allocate_at_hand) {
+    match engine::allocate_at_hand(size, request::ALIGN) {
         Some(block) => block.as_ptr().cast(),
         None => malloc_slow(size),
     }
@@ -23,7 +23,7 @@ pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 /// The rest of `malloc`, outlined: the fast path then saves no registers.
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut c_void {
-    block_or_errno(request::plain(size).and_then(engine::allocate))
+    block_or_errno(request::plain(size).and_then(engine::allocate_missed))
 }
 
 /// C's `calloc`. A product that overflows is `ENOMEM`.
@@ -83,9 +83,25 @@ pub unsafe extern "C" fn reallocarray(
 /// `pointer` is a live block that is no longer used, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(pointer: *mut c_void) {
+    let is_aligned = pointer.addr().is_multiple_of(request::ALIGN);
+    // SAFETY: the block is live and no longer used, or the pointer is null.
+    unsafe {
+        if !is_aligned || !engine::deallocate_at_hand(pointer.cast()) {
+            free_slow(pointer);
+        }
+    }
+}
+
+/// The rest of `free`, outlined: the fast path then saves no registers.
+///
+/// # Safety
+///
+/// The clause of [`free`].
+#[inline(never)]
+unsafe extern "C" fn free_slow(pointer: *mut c_void) {
     if let Some(block) = block_of(pointer) {
         // SAFETY: `block` is live, and no longer used.
-        unsafe { engine::deallocate(block) };
+        unsafe { engine::deallocate_missed(block) };
     }
 }
 

@@ -12,9 +12,8 @@ use std::vec::Vec;
 use super::*;
 use crate::arena::ArenaHeap;
 use crate::provider::FixedBreak;
-use crate::size_class::Class;
-use crate::small::segments::UNIT;
-use crate::small::{PAGE, len_of};
+use crate::segments::{GRANULE, UNIT};
+use crate::size_class::{CLASSES, Class};
 
 std::thread_local!(static SLOT: Cell<usize> = const { Cell::new(0) });
 
@@ -41,27 +40,27 @@ struct Victim {
     /// For each arena, the start of its first segment with a unit behind the first, and a block
     /// there.
     longer: [usize; 2],
-    /// For each arena, a block in a run.
-    in_run: [usize; 2],
+    /// For each arena, a block in a slab.
+    in_slab: [usize; 2],
 }
 
 const SMALL: Layout = Layout::new::<[u64; 4]>();
-const UNUSUAL: Layout = Layout::new::<[u64; 2_000]>();
+const UNUSUAL: Layout = Layout::new::<[u64; 5_000]>();
 
 impl Victim {
     fn new() -> Self {
         let memory: Box<[u8; 8 << 20]> =
             vec![0; 8 << 20].into_boxed_slice().try_into().expect("as long as that");
         let heap = ArenaHeap::new(FixedBreak::from_array(Box::leak(memory)), ThreeSlots);
-        let mut victim = Self { heap, longer: [0; 2], in_run: [0; 2] };
+        let mut victim = Self { heap, longer: [0; 2], in_slab: [0; 2] };
         for slot in 0..2 {
             SLOT.set(slot);
-            for _ in 0..100 {
+            for _ in 0..60 {
                 for layout in [SMALL, SMALL, UNUSUAL] {
                     // SAFETY: the heap's memory is leaked, and outlives the blocks.
                     let block = unsafe { victim.heap.allocate(layout) }.unwrap().addr().get();
                     if victim.byte(block) != 0 {
-                        victim.in_run[slot] = block;
+                        victim.in_slab[slot] = block;
                     }
                 }
             }
@@ -73,7 +72,7 @@ impl Victim {
                 .find(|&(_, of, number)| Some(of) == owner && number == 1);
             victim.longer[slot] = second.expect("some segments are longer").0 - UNIT;
         }
-        assert!(victim.in_run.iter().all(|&block| block != 0));
+        assert!(victim.in_slab.iter().all(|&block| block != 0));
         assert_eq!(victim.check(), Ok(()));
         victim
     }
@@ -87,26 +86,19 @@ impl Victim {
         unsafe { self.heap.exclusive() }.check()
     }
 
-    /// What the map says of a page.
+    /// Returns the class byte of a granule.
     fn byte(&self, address: usize) -> usize {
         self.shared().map.byte_at(address)
     }
 
-    /// Overwrites what the map says of a page. Returns what it was.
-    fn set_byte(&self, page: usize, byte: u8) -> u8 {
-        self.shared()
-            .map
-            .page_at(page)
-            .expect("the map reaches as far")
-            .swap(byte, Ordering::Relaxed)
+    /// Overwrites the class byte of a granule. Returns what it was.
+    fn set_byte(&self, granule: usize, byte: u8) -> u8 {
+        self.shared().map.swap_byte(granule, byte)
     }
 
-    /// Overwrites the entry of a unit. Returns what it was.
-    fn set_entry(&self, unit: usize, entry: u32) -> u32 {
-        let mut entries = self.shared().map.entries();
-        let (_, place) =
-            entries.find(|&(address, _)| address == unit).expect("the map reaches as far");
-        place.swap(entry, Ordering::Relaxed)
+    /// Overwrites owner and number of a unit. Returns what they were.
+    fn set_entry(&self, unit: usize, entry: (u16, u16)) -> (u16, u16) {
+        self.shared().map.swap_place(unit, entry)
     }
 
     /// With another entry the check says that; with the old one all is well.
@@ -114,12 +106,12 @@ impl Victim {
     fn assert_entry_is_found(
         &self,
         unit: usize,
-        entry: impl Fn(u32) -> u32,
+        entry: impl Fn((u16, u16)) -> (u16, u16),
         rule: Rule,
         expected: usize,
         found: usize,
     ) {
-        let before = self.set_entry(unit, 0);
+        let before = self.set_entry(unit, (0, 0));
         self.set_entry(unit, entry(before));
         assert_eq!(self.check(), Err(Corruption { at: unit, rule, expected, found }));
         self.set_entry(unit, before);
@@ -127,13 +119,9 @@ impl Victim {
     }
 }
 
-const fn entry(owner: u32, number: u32) -> u32 {
-    owner << 16 | number
-}
-
 /// The number of the owner of the first arena, and of the second one, of a slot without a second
 /// level of its own.
-const OWNERS: [u32; 2] = [1, 3];
+const OWNERS: [u16; 2] = [1, 3];
 
 #[test]
 fn a_unit_that_is_anothers_or_nobodys_in_the_map_is_found() {
@@ -145,7 +133,7 @@ fn a_unit_that_is_anothers_or_nobodys_in_the_map_is_found() {
             // Nobody; the other arena; a level without an arena; a slot without one; no slot at
             // all.
             for wrong in [0, OWNERS[1 - slot], owner + 1, 5, 0xFFFF] {
-                let with_owner = |before: u32| entry(wrong, before & 0xFFFF);
+                let with_owner = |(_, number)| (wrong, number);
                 victim.assert_entry_is_found(
                     unit,
                     with_owner,
@@ -154,7 +142,7 @@ fn a_unit_that_is_anothers_or_nobodys_in_the_map_is_found() {
                     wrong as usize,
                 );
             }
-            victim.assert_entry_is_found(unit, |_| 0, Rule::SegmentOwner, expected, 0);
+            victim.assert_entry_is_found(unit, |_| (0, 0), Rule::SegmentOwner, expected, 0);
         }
     }
 }
@@ -167,7 +155,7 @@ fn a_unit_with_another_number_in_its_segment_is_found() {
             let unit = victim.longer[slot] + number * UNIT;
             victim.assert_entry_is_found(
                 unit,
-                |_| entry(owner, wrong),
+                |_| (owner, wrong),
                 Rule::SegmentUnit,
                 number,
                 wrong as usize,
@@ -181,62 +169,93 @@ fn a_unit_of_the_parent_that_the_map_gives_to_somebody_is_found() {
     let victim = Victim::new();
     let map = &victim.shared().map;
     let last = map.units().map(|(at, ..)| at).max().unwrap();
-    let mut others =
-        map.entries().map(|(at, _)| at).filter(|&at| map.unit_at(at) == (Owner::NOBODY, 0));
-    let unit = others.find(|&at| at > last).unwrap();
+    let mut others = (last + UNIT..).step_by(UNIT);
+    let unit = others.find(|&at| map.unit_at(at) == (Owner::NOBODY, 0)).unwrap();
     for owner in [1, 2, 3, 5, 6, 7, 0xFFFF] {
-        victim.assert_entry_is_found(
-            unit,
-            |_| entry(owner, 0),
-            Rule::SegmentOwner,
-            0,
-            owner as usize,
-        );
+        victim.assert_entry_is_found(unit, |_| (owner, 0), Rule::SegmentOwner, 0, owner as usize);
     }
-    victim.assert_entry_is_found(unit, |_| entry(0, 3), Rule::SegmentUnit, 0, 3);
+    victim.assert_entry_is_found(unit, |_| (0, 3), Rule::SegmentUnit, 0, 3);
 }
 
 #[test]
-fn a_page_that_is_said_to_be_of_a_run_and_is_not_is_found() {
+fn a_granule_that_has_a_class_and_is_no_slabs_is_found() {
     let victim = Victim::new();
     for slot in 0..2 {
         SLOT.set(slot);
-        let number = Class::of(SMALL).unwrap().index() as u8 + 1;
+        let number = Class::of::<CLASSES>(SMALL).unwrap().index() as u8 + 1;
         // SAFETY: the heap's memory is leaked, and outlives the block.
         let large = unsafe { victim.heap.allocate(UNUSUAL) }.unwrap().addr().get();
-        // Where the bytes of pages themselves are, before a cell: no class. In a block that is a
-        // cell: any.
-        let inside = large.next_multiple_of(PAGE);
-        for (page, wrong) in [(victim.longer[slot], 0xFF), (inside, number), (inside, 0xFF)] {
-            assert_eq!(victim.set_byte(page, wrong), 0);
-            let report =
-                Corruption { at: page, rule: Rule::NoRun, expected: 0, found: wrong.into() };
-            assert_eq!(victim.check(), Err(report));
-            // One's own arena is looked at by who is on the slot, too.
+        let inside = large.next_multiple_of(GRANULE);
+        for (granule, wrong) in [(victim.longer[slot], 0xFF), (inside, number), (inside, 0xFF)] {
+            assert_eq!(victim.set_byte(granule, wrong), 0);
+            let report = victim.check().unwrap_err();
+            let (expected, found) = (report.expected, report.found);
+            assert_eq!((report.rule, found), (Rule::PageMap, expected + 1));
+            // The caller's own arena is verified by the heap's check, too.
             assert_eq!(victim.heap.check(), Err(report));
-            victim.set_byte(page, 0);
+            victim.set_byte(granule, 0);
             assert_eq!(victim.check(), Ok(()));
         }
     }
 }
 
 #[test]
-fn a_page_of_a_run_that_is_said_to_be_something_else_is_found() {
+fn a_granule_of_a_slab_with_another_class_is_found() {
     let victim = Victim::new();
-    for block in victim.in_run {
-        let class = Class::from_index(victim.byte(block) - 1).unwrap();
-        let run = block / len_of(class) * len_of(class);
-        for page in (run..run + len_of(class)).step_by(PAGE) {
-            for wrong in [0, class.index() as u8 + 2, 0xFF] {
-                let before = victim.set_byte(page, wrong);
-                assert!(
-                    victim.check().is_err(),
-                    "page {page:#x} of the run at {run:#x} is {wrong}"
-                );
-                victim.set_byte(page, before);
-                assert_eq!(victim.check(), Ok(()));
-            }
+    for block in victim.in_slab {
+        let (granule, class) = (block / GRANULE * GRANULE, victim.byte(block));
+        for wrong in [0, class as u8 + 1, 0xFF] {
+            victim.set_byte(granule, wrong);
+            let (rule, found) = (Rule::SegmentClass, usize::from(wrong));
+            assert_eq!(
+                victim.check(),
+                Err(Corruption { at: granule, rule, expected: class, found })
+            );
+            victim.set_byte(granule, class as u8);
+            assert_eq!(victim.check(), Ok(()));
         }
+    }
+}
+
+#[test]
+fn a_word_that_leads_elsewhere_is_found() {
+    let victim = Victim::new();
+    let map = &victim.shared().map;
+    for block in victim.in_slab {
+        let (granule, absent) = (block / GRANULE * GRANULE, map.absent_at(block).unwrap());
+        let slab = map.slab_word_at(block).unwrap();
+        for wrong in [absent.as_ptr(), absent.as_ptr().wrapping_byte_add(8)] {
+            map.swap_word(granule, wrong);
+            assert_eq!(victim.check().unwrap_err().rule, Rule::PageMap, "{wrong:?}");
+            map.swap_word(granule, slab.as_ptr());
+            assert_eq!(victim.check(), Ok(()));
+        }
+        // A granule without a slab: at a cell's payload, or elsewhere.
+        let other = (block / UNIT * UNIT..).step_by(GRANULE).find(|&at| map.byte_at(at) == 0);
+        map.swap_word(other.unwrap(), slab.as_ptr());
+        let rule = victim.check().unwrap_err().rule;
+        assert!([Rule::PageMap, Rule::SlabCell].contains(&rule), "{rule:?}");
+        map.swap_word(other.unwrap(), absent.as_ptr());
+        assert_eq!(victim.check(), Ok(()));
+    }
+}
+
+#[test]
+fn a_segment_with_another_length_or_other_words_is_found() {
+    let victim = Victim::new();
+    let map = &victim.shared().map;
+    for unit in victim.longer.into_iter().flat_map(|start| [start, start + UNIT]) {
+        let units = map.swap_units(unit, 1);
+        assert!(units > 1);
+        let report = Corruption { at: unit, rule: Rule::SegmentLen, expected: units, found: 1 };
+        assert_eq!(victim.check(), Err(report));
+        map.swap_units(unit, units);
+        let words = map.swap_words(unit, ptr::null_mut());
+        let expected = words.addr();
+        let report = Corruption { at: unit, rule: Rule::SegmentWords, expected, found: 0 };
+        assert_eq!(victim.check(), Err(report));
+        map.swap_words(unit, words);
+        assert_eq!(victim.check(), Ok(()));
     }
 }
 

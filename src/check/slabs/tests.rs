@@ -12,7 +12,7 @@ use crate::cell::CELL_ALIGN;
 use crate::heap::Heap;
 use crate::profile::Usual;
 use crate::provider::FixedBreak;
-use crate::size_class::SLAB_MAX;
+use crate::size_class::{CLASSES, SLAB_MAX};
 use crate::slab_tuning::UsualSlabs;
 use crate::slabs::Descriptors;
 
@@ -59,12 +59,12 @@ impl Victim {
                 unsafe { heap.deallocate(block, LAYOUT) };
             }
         }
-        let class = Class::of_slab(LAYOUT).unwrap();
+        let class = Class::of::<CLASSES>(LAYOUT).unwrap();
         let victim = Self { heap, class, slabs, live, cell: cells[0] };
         victim.heap.check().unwrap();
-        let states = [0, 1, 2].map(|n| victim.slab(n).state);
+        let states = [0, 1, 2].map(|n| victim.slab(n).state());
         assert_eq!(states, [State::Listed, State::Full, State::Listed]);
-        assert_eq!(victim.layer().heads[class.slab_index()], Some(victim.slabs[2]));
+        assert_eq!(victim.layer().heads[class.index()], Some(victim.slabs[2]));
         assert_eq!(victim.slab(2).next, Some(victim.slabs[0]));
         victim
     }
@@ -190,7 +190,7 @@ fn a_page_map_that_says_too_much_or_too_little_is_found() {
     // A granule of a free cell.
     let mut victim = Victim::new();
     let slab = victim.slabs[0];
-    let last = (0..).map_while(|number| victim.layer().map.granule(number)).last().unwrap();
+    let last = victim.layer().map.granules().last().unwrap();
     let top = victim.heap.chunks().top().unwrap().addr();
     assert!(last > top, "the map reaches as far as the top");
     victim.set(last, Some(slab));
@@ -199,7 +199,7 @@ fn a_page_map_that_says_too_much_or_too_little_is_found() {
     // A slab that the map has forgotten.
     let mut victim = Victim::new();
     victim.set(victim.at(0), None);
-    victim.assert_reported(victim.first(), Rule::Runs, 3, 2);
+    victim.assert_reported(victim.first(), Rule::Slabs, 3, 2);
 
     // A granule of a longer slab.
     let mut victim = Victim::new();
@@ -239,7 +239,7 @@ fn a_cell_where_a_slab_should_be_is_found() {
     let mut victim = Victim::new();
     let (cell, slab, start) = (victim.cell, victim.slabs[0], victim.at(0));
     victim.set(addr(cell), Some(slab));
-    let Err(Corruption { at, rule: Rule::RunCell, expected, found }) = victim.heap.check() else {
+    let Err(Corruption { at, rule: Rule::SlabCell, expected, found }) = victim.heap.check() else {
         panic!("{:?}", victim.heap.check())
     };
     assert_eq!((expected, found, at / GRANULE), (start, at, addr(cell) / GRANULE));
@@ -248,14 +248,14 @@ fn a_cell_where_a_slab_should_be_is_found() {
     let mut victim = Victim::new();
     let (right, wrong) = (victim.at(0), victim.slab(1).start);
     victim.change(0, |slab| slab.start = wrong);
-    victim.assert_reported(right, Rule::RunCell, addr(wrong), right);
+    victim.assert_reported(right, Rule::SlabCell, addr(wrong), right);
 
     // A slab that is less aligned than its blocks must be.
     let mut victim = Victim::new();
     let odd = (0..3).find(|&n| victim.at(n) % SLAB_MAX != 0).unwrap();
     let at = victim.at(odd);
-    victim.change(odd, |slab| slab.class = Class::of_capacity(SLAB_MAX).unwrap());
-    victim.assert_reported(at, Rule::RunCell, at - GRANULE, at);
+    victim.change(odd, |slab| slab.class = Class::of_capacity::<CLASSES>(SLAB_MAX).unwrap());
+    victim.assert_reported(at, Rule::SlabCell, at - GRANULE, at);
 
     // A slab whose cell is too short: what was cut off is another used cell.
     let victim = Victim::new();
@@ -268,7 +268,7 @@ fn a_cell_where_a_slab_should_be_is_found() {
         cell.offset(header.size() - cut).write_used(cut, true);
         (victim.slab(0).len::<UsualSlabs>(), header.size())
     };
-    victim.assert_reported(addr(start), Rule::RunCell, len, size - cut);
+    victim.assert_reported(addr(start), Rule::SlabCell, len, size - cut);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_broken_list_of_free_blocks_is_found() {
         let behind = at + usize::from(victim.slab(n).carved) * 40;
         for wild in [at + 1, behind, at - 40, 0xBAD0, usize::MAX - 7] {
             victim.change(n, |slab| slab.free = list_at(start, wild));
-            victim.assert_reported(at, Rule::RunList, 0, wild);
+            victim.assert_reported(at, Rule::SlabList, 0, wild);
         }
         victim.change(n, |slab| slab.free = FreeList(Some(free)));
         victim.heap.check().unwrap();
@@ -289,27 +289,27 @@ fn a_broken_list_of_free_blocks_is_found() {
         let link = free.cast::<usize>();
         // SAFETY: a free block of the heap.
         unsafe { link.write(7) };
-        victim.assert_reported(at, Rule::RunList, 0, 7);
+        victim.assert_reported(at, Rule::SlabList, 0, 7);
         // SAFETY: as before.
         unsafe { link.write(addr(free)) };
-        victim.assert_reported(at, Rule::RunList, 0, addr(free));
+        victim.assert_reported(at, Rule::SlabList, 0, addr(free));
     }
 }
 
 #[test]
 fn a_broken_list_of_blocks_at_hand_is_found() {
     let mut victim = Victim::new();
-    let (at, class) = (victim.at(2), victim.class.slab_index());
+    let (at, class) = (victim.at(2), victim.class.index());
     for wild in [at + 1, victim.at(0), 0xBAD0] {
         let list = list_at(victim.slab(2).start, wild);
         victim.heap.layer().lists[class] = list;
-        victim.assert_reported(at, Rule::RunList, 0, wild);
+        victim.assert_reported(at, Rule::SlabList, 0, wild);
     }
     // Of a class that has no slab.
     let mut victim = Victim::new();
     let block = victim.live[0][0];
     victim.heap.layer().lists[class + 1] = list_at(block, addr(block));
-    victim.assert_reported(addr(block), Rule::RunList, 0, addr(block));
+    victim.assert_reported(addr(block), Rule::SlabList, 0, addr(block));
 }
 
 #[test]
@@ -317,23 +317,23 @@ fn a_slab_whose_blocks_are_miscounted_is_found() {
     let mut victim = Victim::new();
     let (at, carved, total) = (victim.at(0), victim.slab(0).carved, victim.slab(0).total);
     victim.change(0, |slab| slab.left += 1);
-    victim.assert_reported(at, Rule::RunBlocks, carved.into(), usize::from(carved) + 1);
+    victim.assert_reported(at, Rule::SlabBlocks, carved.into(), usize::from(carved) + 1);
     victim.change(0, |slab| slab.left -= 1);
     victim.change(0, |slab| slab.carved = total + 1);
-    victim.assert_reported(at, Rule::RunBlocks, total.into(), usize::from(total) + 1);
+    victim.assert_reported(at, Rule::SlabBlocks, total.into(), usize::from(total) + 1);
     victim.change(0, |slab| slab.carved = total);
     victim.heap.check().unwrap();
-    victim.change(0, |slab| slab.state = State::Absent);
-    victim.assert_reported(at, Rule::RunBlocks, 1, 0);
+    victim.change(0, |slab| slab.set_state(State::Absent));
+    victim.assert_reported(at, Rule::SlabBlocks, 1, 0);
 
     // One that counts as full.
     let mut victim = Victim::new();
     let (at, until) = (victim.at(1), usize::from(victim.slab(1).relisted_after::<UsualSlabs>()));
     victim.change(1, |slab| slab.left += 1);
-    victim.assert_reported(at, Rule::RunBlocks, until, until + 1);
+    victim.assert_reported(at, Rule::SlabBlocks, until, until + 1);
     victim.change(1, |slab| slab.left -= 1);
     victim.change(1, |slab| slab.carved -= 1);
-    victim.assert_reported(at, Rule::RunBlocks, total.into(), usize::from(total) - 1);
+    victim.assert_reported(at, Rule::SlabBlocks, total.into(), usize::from(total) - 1);
     victim.change(1, |slab| slab.carved += 1);
     let freed: Vec<_> = victim.live[1].drain(..until - 1).collect();
     victim.change(1, |slab| {
@@ -341,13 +341,13 @@ fn a_slab_whose_blocks_are_miscounted_is_found() {
         // SAFETY: live blocks of the slab. That the heap is not told is the point.
         freed.into_iter().for_each(|block| unsafe { slab.free.push::<Usual>(block) });
     });
-    victim.assert_reported(at, Rule::RunBlocks, 1, 0);
+    victim.assert_reported(at, Rule::SlabBlocks, 1, 0);
 }
 
 #[test]
 fn blocks_at_hand_that_are_free_in_their_slab_are_found() {
     let mut victim = Victim::new();
-    let (at, class) = (victim.at(2), victim.class.slab_index());
+    let (at, class) = (victim.at(2), victim.class.index());
     let first = victim.layer().lists[class].0;
     let is_block = |address| victim.slab(2).index_of(address).is_some();
     // SAFETY: `is_block` accepts only blocks of the slab.
@@ -358,7 +358,7 @@ fn blocks_at_hand_that_are_free_in_their_slab_are_found() {
         slab.left = slab.carved - at_hand as u16;
     });
     let left = usize::from(victim.slab(2).left);
-    victim.assert_reported(at, Rule::RunBlocks, at_hand, left);
+    victim.assert_reported(at, Rule::SlabBlocks, at_hand, left);
 }
 
 #[test]
@@ -369,36 +369,36 @@ fn a_broken_list_of_slabs_is_found() {
     let [first_slab, full_slab, head_slab] = [0, 1, 2].map(|n| victim.slabs[n]);
 
     victim.change(0, |slab| slab.prev = Some(wild));
-    victim.assert_reported(at, Rule::RunLinks, first, addr(wild));
+    victim.assert_reported(at, Rule::SlabLinks, first, addr(wild));
     victim.change(0, |slab| slab.prev = None);
-    victim.assert_reported(at, Rule::RunLinks, first, head);
+    victim.assert_reported(at, Rule::SlabLinks, first, head);
     victim.change(0, |slab| slab.prev = Some(head_slab));
     victim.heap.check().unwrap();
     victim.change(2, |slab| slab.next = None);
-    victim.assert_reported(at, Rule::RunLinks, first, 0);
+    victim.assert_reported(at, Rule::SlabLinks, first, 0);
     victim.change(2, |slab| slab.next = Some(first_slab));
 
     for (next, found) in [(wild, addr(wild)), (full_slab, full), (head_slab, head)] {
         victim.change(0, |slab| slab.next = Some(next));
-        victim.assert_reported(first, Rule::RunLinks, 0, found);
+        victim.assert_reported(first, Rule::SlabLinks, 0, found);
     }
     victim.change(0, |slab| slab.next = None);
     victim.heap.check().unwrap();
 
     // The head of a list is a slab of another class.
     let mut victim = Victim::new();
-    let (slab, other) = (victim.slabs[2], victim.class.slab_index() + 1);
+    let (slab, other) = (victim.slabs[2], victim.class.index() + 1);
     victim.heap.layer().heads[other] = Some(slab);
-    victim.assert_reported(0, Rule::RunLinks, 0, addr(slab));
+    victim.assert_reported(0, Rule::SlabLinks, 0, addr(slab));
 
     // Every slab is led to, by one that is in no list.
     let mut victim = Victim::new();
-    let (class, first, head) = (victim.class.slab_index(), victim.slabs[0], victim.slabs[2]);
+    let (class, first, head) = (victim.class.index(), victim.slabs[0], victim.slabs[2]);
     victim.change(0, |slab| slab.next = Some(head));
     victim.change(2, |slab| slab.prev = Some(first));
     victim.heap.layer().heads[class] = None;
     victim.heap.layer().lists[class] = FreeList::EMPTY;
-    victim.assert_reported(victim.first(), Rule::Partial, 2, 0);
+    victim.assert_reported(victim.first(), Rule::Listed, 2, 0);
 }
 
 #[test]
@@ -411,21 +411,21 @@ fn an_empty_slab_beside_others_is_found() {
         // SAFETY: live blocks of the slab. That the heap is not told is the point.
         live.into_iter().for_each(|block| unsafe { slab.free.push::<Usual>(block) });
     });
-    victim.assert_reported(at, Rule::EmptyRun, 1, 0);
+    victim.assert_reported(at, Rule::EmptySlab, 1, 0);
 }
 
 #[test]
 fn wrong_counters_of_slabs_are_found() {
     let mut victim = Victim::new();
-    let (first, class) = (victim.first(), victim.class.slab_index());
+    let (first, class) = (victim.first(), victim.class.index());
     victim.heap.layer().empty += 1;
-    victim.assert_reported(first, Rule::EmptyRun, 1, 0);
+    victim.assert_reported(first, Rule::EmptySlab, 1, 0);
     victim.heap.layer().empty -= 1;
     victim.heap.layer().slabs += 1;
-    victim.assert_reported(first, Rule::Runs, 4, 3);
+    victim.assert_reported(first, Rule::Slabs, 4, 3);
     victim.heap.layer().slabs -= 1;
     victim.heap.layer().granules[class] += 1;
-    victim.assert_reported(first, Rule::Runs, 4, 3);
+    victim.assert_reported(first, Rule::Slabs, 4, 3);
     victim.heap.layer().granules[class] -= 1;
     let loan = victim.layer().loan;
     victim.heap.layer().loan += 1;

@@ -40,7 +40,7 @@ impl Mail {
         let mut batch = Batch::EMPTY;
         for index in blocks {
             self.use_block(index);
-            assert!(batch.add(NonNull::from(&self.blocks[index]).cast(), index as u8));
+            assert!(batch.add(NonNull::from(&self.blocks[index]).cast()));
         }
         assert!(!batch.is_empty());
         // SAFETY: nobody else frees these blocks.
@@ -59,18 +59,15 @@ impl Mail {
         self.mailbox.take_down(|set| drop(unsafe { Box::from_raw(set.as_ptr()) }));
     }
 
-    /// Takes what was in a block: that there is something, and it is the block's own, `note` tells
-    /// if it came in a packet.
-    fn contents(&self, block: NonNull<Link>, note: Option<u8>) -> usize {
+    /// Takes what was in a block: there is something, and it is the block's own.
+    fn contents(&self, block: NonNull<Link>) -> usize {
+        let index = self.blocks.iter().position(|other| NonNull::from(other) == block).unwrap();
         // SAFETY: the model keeps its blocks.
         let block = unsafe { block.as_ref() };
         // SAFETY: loom looks whether it is ordered.
         let contents =
             block.contents.with_mut(|contents| unsafe { std::mem::take(&mut *contents) });
-        assert!(
-            contents.is_power_of_two() && note.is_none_or(|note| contents == 1 << (4 * note)),
-            "{contents:x}"
-        );
+        assert_eq!(contents, 1 << (4 * index));
         contents
     }
 
@@ -78,7 +75,7 @@ impl Mail {
     /// was in the blocks.
     fn take_up(&self, packets: usize, turn: &mut usize) -> usize {
         let mut sum = 0;
-        let take = |block: NonNull<u8>, note| sum += self.contents(block.cast(), Some(note));
+        let take = |block: NonNull<u8>| sum += self.contents(block.cast());
         // SAFETY: each model has one owner.
         unsafe { self.mailbox.take(packets, turn, take) };
         let mut next =
@@ -86,7 +83,7 @@ impl Mail {
         while let Some(at) = next {
             // SAFETY: it was in the list.
             next = unsafe { Link::read(at) };
-            sum += self.contents(at, None);
+            sum += self.contents(at);
         }
         sum
     }
@@ -222,10 +219,10 @@ fn who_is_interrupted_with_a_packet_keeps_nobody_waiting_and_a_child_forgets_the
 #[test]
 fn a_batch_is_full_with_as_many_blocks_as_a_packet_has() {
     let (blocks, mut batch) = ([0_u64; BATCH], Batch::EMPTY);
-    for (note, block) in blocks.iter().enumerate() {
-        assert!(batch.add(NonNull::from(block).cast(), note as u8));
+    for block in &blocks {
+        assert!(batch.add(NonNull::from(block).cast()));
     }
-    assert!(!batch.add(NonNull::from(&blocks).cast(), 0) && batch.iter().count() == BATCH);
+    assert!(!batch.add(NonNull::from(&blocks).cast()) && batch.iter().count() == BATCH);
     batch.clear();
     assert!(batch.is_empty());
 }

@@ -29,8 +29,8 @@ const PARTS: [&str; 15] = [
     "misuse",
     "provider",
     "request",
+    "segments",
     "slabs",
-    "small",
     "space",
     "unchecked",
 ];

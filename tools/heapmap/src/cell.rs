@@ -8,7 +8,7 @@ pub enum State {
     /// Somebody owns it.
     Used,
     /// Equal small blocks, some of them live.
-    Run {
+    Slab {
         /// Bytes of a block.
         block: u64,
         /// Blocks that somebody owns.
@@ -35,7 +35,7 @@ impl State {
     pub const fn kind(self) -> usize {
         match self {
             Self::Used => 0,
-            Self::Run { .. } => 1,
+            Self::Slab { .. } => 1,
             Self::Free => 2,
             Self::Top => 3,
             Self::Internal => 4,
@@ -43,23 +43,23 @@ impl State {
         }
     }
 
-    /// Bytes of live blocks, and of all blocks, if it is a run.
+    /// Bytes of live blocks, and of all blocks, if it is a slab.
     #[must_use]
     pub const fn blocks(self) -> Option<(u64, u64)> {
         match self {
-            Self::Run { block, live, total } => Some((block * live, block * total)),
+            Self::Slab { block, live, total } => Some((block * live, block * total)),
             _ => None,
         }
     }
 }
 
 /// The names of the kinds, by [`State::kind`]: words of the text, and classes of the picture.
-pub(crate) const NAMES: [&str; State::KINDS] = ["used", "run", "free", "top", "internal", "hole"];
+pub(crate) const NAMES: [&str; State::KINDS] = ["used", "slab", "free", "top", "internal", "hole"];
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run { block, live, total } => write!(f, "run of {block}: {live} of {total}"),
+            Self::Slab { block, live, total } => write!(f, "slab of {block}: {live} of {total}"),
             state => f.write_str(NAMES[state.kind()]),
         }
     }
@@ -69,7 +69,7 @@ impl fmt::Display for State {
 ///
 /// # Invariants
 ///
-/// `size > 0`, and `address + size` is a number; the blocks of a run fit into it, and no more are
+/// `size > 0`, and `address + size` is a number; the blocks of a slab fit into it, and no more are
 /// live than there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {

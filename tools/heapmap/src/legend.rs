@@ -27,9 +27,9 @@ pub(crate) fn caption(walk: &Walk, rows: &Rows, summary: &Summary) -> [String; 3
         }
         None => "No cell is free.".into(),
     };
-    let in_runs = summary.occupancy().map(|share| {
-        let (live, all) = (Bytes(summary.live_in_runs), Bytes(summary.blocks_in_runs));
-        format!(" Blocks in runs: {all}, of which {live} ({:.1} %) are live.", 100.0 * share)
+    let in_slabs = summary.occupancy().map(|share| {
+        let (live, all) = (Bytes(summary.live_in_slabs), Bytes(summary.blocks_in_slabs));
+        format!(" Blocks in slabs: {all}, of which {live} ({:.1} %) are live.", 100.0 * share)
     });
     [
         format!(
@@ -41,14 +41,14 @@ pub(crate) fn caption(walk: &Walk, rows: &Rows, summary: &Summary) -> [String; 3
             Bytes(rows.row_len())
         ),
         fragmentation,
-        in_runs.unwrap_or_default().trim_start().to_owned(),
+        in_slabs.unwrap_or_default().trim_start().to_owned(),
     ]
 }
 
 /// What a kind of cells is, in a few words.
 const MEANINGS: [&str; State::KINDS] = [
     "used",
-    "runs of small blocks (filled: live)",
+    "slabs: small blocks (filled: live)",
     "free",
     "top: free, at the break",
     "the heap's own",

@@ -4,7 +4,7 @@
 //! ```text
 //!     after malloc(1000):                            other output
 //!       0xffff908000000008     1008 used             a cell, with or without something in front
-//!       0xffff9080000003f8     4096 run of 64: 17 of 63
+//!       0xffff9080000003f8     4096 slab of 64: 17 of 63
 //!       0xffff9080000013f8     3072 top
 //! ```
 //!
@@ -199,8 +199,8 @@ struct Words<'line> {
     address: &'line str,
     size: &'line str,
     state: &'line str,
-    /// Block size, live blocks, all blocks; zeros if it is no run.
-    run: [&'line str; 3],
+    /// Block size, live blocks, all blocks; zeros if it is no slab.
+    slab: [&'line str; 3],
 }
 
 impl<'line> Words<'line> {
@@ -213,9 +213,9 @@ impl<'line> Words<'line> {
         let (address, size) = address.split_once(' ')?;
         let (size, state) = size.trim_start_matches(' ').split_once(' ')?;
         let state = state.trim_start_matches(' ');
-        let run = match state.strip_prefix("run of ") {
-            Some(run) => {
-                let (block, live) = run.split_once(": ")?;
+        let slab = match state.strip_prefix("slab of ") {
+            Some(slab) => {
+                let (block, live) = slab.split_once(": ")?;
                 let (live, total) = live.split_once(" of ")?;
                 [block, live, total]
             }
@@ -225,11 +225,11 @@ impl<'line> Words<'line> {
         let is_number =
             |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         let is_hex = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_hex && is_number(&size) && run.iter().all(is_number)).then_some(Self {
+        (is_hex && is_number(&size) && slab.iter().all(is_number)).then_some(Self {
             address,
             size,
             state,
-            run,
+            slab,
         })
     }
 }
@@ -249,25 +249,25 @@ fn cell(words: &Words<'_>) -> Result<Cell, &'static str> {
         "top" => State::Top,
         "hole" => State::Hole,
         "internal" => State::Internal,
-        _ => run(size, words.run.map(number))?,
+        _ => slab(size, words.slab.map(number))?,
     };
     Ok(Cell { address, size, state })
 }
 
-/// The state of a run of `size` bytes.
-fn run(size: u64, numbers: [Result<u64, &'static str>; 3]) -> Result<State, &'static str> {
+/// The state of a slab of `size` bytes.
+fn slab(size: u64, numbers: [Result<u64, &'static str>; 3]) -> Result<State, &'static str> {
     let [block, live, total] = numbers;
     let (block, live, total) = (block?, live?, total?);
     if live > total {
         return Err("more blocks are live than there are");
     }
     if block == 0 || total == 0 {
-        return Err("a run has blocks");
+        return Err("a slab has blocks");
     }
     if block.checked_mul(total).is_none_or(|bytes| bytes > size) {
-        return Err("the blocks do not fit into the run");
+        return Err("the blocks do not fit into the slab");
     }
-    Ok(State::Run { block, live, total })
+    Ok(State::Slab { block, live, total })
 }
 
 #[cfg(test)]

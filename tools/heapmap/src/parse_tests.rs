@@ -12,12 +12,12 @@ const fn cell(address: u64, size: u64, state: State) -> Cell {
 
 #[test]
 fn every_state_is_read() {
-    let text = "0x1000 64 used\n0x1040 64 free\n0x1080 4096 run of 64: 17 of 63\n0x2080 32 internal\n0x20a0 80 hole\n0x20f0 16 top";
-    let run = State::Run { block: 64, live: 17, total: 63 };
+    let text = "0x1000 64 used\n0x1040 64 free\n0x1080 4096 slab of 64: 17 of 63\n0x2080 32 internal\n0x20a0 80 hole\n0x20f0 16 top";
+    let slab = State::Slab { block: 64, live: 17, total: 63 };
     let expected = [
         cell(0x1000, 64, State::Used),
         cell(0x1040, 64, State::Free),
-        cell(0x1080, 4096, run),
+        cell(0x1080, 4096, slab),
         cell(0x2080, 32, State::Internal),
         cell(0x20a0, 80, State::Hole),
         cell(0x20f0, 16, State::Top),
@@ -55,7 +55,7 @@ fn a_text_without_cells_is_refused() {
         "0x 1 used",
         "1000 64 used",
         "0x1000 -4 used",
-        "0x1000 64 run of 64: 3",
+        "0x1000 64 slab of 64: 3",
     ] {
         assert_eq!(only(text), Err(Error::NoCells), "{text}");
     }
@@ -71,13 +71,13 @@ fn cells_that_cannot_be_are_refused_with_their_line() {
     assert_eq!(bad("0x10000000000000000 16 used"), "the address is too large");
     assert_eq!(bad("0x1000 99999999999999999999 used"), "a number is too large");
     assert_eq!(bad("0xfffffffffffffff8 16 used"), "the cell goes beyond the last address");
-    assert_eq!(bad("0x1000 4096 run of 64: 64 of 63"), "more blocks are live than there are");
-    assert_eq!(bad("0x1000 4096 run of 0: 0 of 63"), "a run has blocks");
-    assert_eq!(bad("0x1000 4096 run of 64: 0 of 0"), "a run has blocks");
-    assert_eq!(bad("0x1000 4096 run of 64: 1 of 65"), "the blocks do not fit into the run");
+    assert_eq!(bad("0x1000 4096 slab of 64: 64 of 63"), "more blocks are live than there are");
+    assert_eq!(bad("0x1000 4096 slab of 0: 0 of 63"), "a slab has blocks");
+    assert_eq!(bad("0x1000 4096 slab of 64: 0 of 0"), "a slab has blocks");
+    assert_eq!(bad("0x1000 4096 slab of 64: 1 of 65"), "the blocks do not fit into the slab");
     assert_eq!(
-        bad("0x1000 4096 run of 9223372036854775808: 1 of 2"),
-        "the blocks do not fit into the run"
+        bad("0x1000 4096 slab of 9223372036854775808: 1 of 2"),
+        "the blocks do not fit into the slab"
     );
 }
 

@@ -1,7 +1,7 @@
 //! Colours. Those of states are Okabe and Ito's, which people with any kind of colour vision tell
 //! apart; they are the same on light and dark ground. Warm is free, cold is used.
 
-/// The style sheet. A class for each state, by its name; `live` is the live part of a run.
+/// The style sheet. A class for each state, by its name; `live` is the live part of a slab.
 pub(crate) const STYLE: &str = "
     text { font: 12px system-ui, sans-serif; fill: #222 }
     .title { font-size: 16px; font-weight: bold }
@@ -10,7 +10,7 @@ pub(crate) const STYLE: &str = "
     .band { fill: #eee }
     .tick { stroke: #bbb }
     .used { fill: #0072b2; stroke: #0072b2 }
-    .run { fill: #9fd8c5; stroke: #009e73 }
+    .slab { fill: #9fd8c5; stroke: #009e73 }
     .live { fill: #009e73 }
     .free { fill: #f0e442; stroke: #f0e442 }
     .top { fill: #e69f00; stroke: #e69f00 }

@@ -13,10 +13,10 @@ pub struct Summary {
     pub cells: [u64; State::KINDS],
     /// Their bytes, headers included, by [`State::kind`].
     pub bytes: [u64; State::KINDS],
-    /// Bytes of live blocks in runs.
-    pub live_in_runs: u64,
-    /// Bytes of all blocks in runs.
-    pub blocks_in_runs: u64,
+    /// Bytes of live blocks in slabs.
+    pub live_in_slabs: u64,
+    /// Bytes of all blocks in slabs.
+    pub blocks_in_slabs: u64,
     /// Bytes of the largest free cell, the top included.
     pub largest_free: u64,
 }
@@ -39,8 +39,8 @@ impl Summary {
             State::Free | State::Top => self.largest_free = self.largest_free.max(bytes),
             state => {
                 let (live, all) = state.blocks().unwrap_or_default();
-                self.live_in_runs += live;
-                self.blocks_in_runs += all;
+                self.live_in_slabs += live;
+                self.blocks_in_slabs += all;
             }
         }
     }
@@ -51,8 +51,8 @@ impl Summary {
             self.cells[kind] += other.cells[kind];
             self.bytes[kind] += other.bytes[kind];
         }
-        self.live_in_runs += other.live_in_runs;
-        self.blocks_in_runs += other.blocks_in_runs;
+        self.live_in_slabs += other.live_in_slabs;
+        self.blocks_in_slabs += other.blocks_in_slabs;
         self.largest_free = self.largest_free.max(other.largest_free);
     }
 
@@ -81,10 +81,10 @@ impl Summary {
         (free > 0).then(|| 1.0 - self.largest_free as f64 / free as f64)
     }
 
-    /// Which part of the blocks in runs is live; `None` if there is no run.
+    /// Which part of the blocks in slabs is live; `None` if there is no slab.
     #[must_use]
     pub fn occupancy(&self) -> Option<f64> {
-        (self.blocks_in_runs > 0).then(|| self.live_in_runs as f64 / self.blocks_in_runs as f64)
+        (self.blocks_in_slabs > 0).then(|| self.live_in_slabs as f64 / self.blocks_in_slabs as f64)
     }
 
     /// The kind that most bytes are of. Of equal shares the first counts, so that what is used is
@@ -114,15 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn runs_count_their_blocks() {
-        let run = |address, live| Cell {
+    fn slabs_count_their_blocks() {
+        let slab = |address, live| Cell {
             address,
             size: 4096,
-            state: State::Run { block: 64, live, total: 60 },
+            state: State::Slab { block: 64, live, total: 60 },
         };
-        let summary = Summary::of(&[run(0, 15), run(4096, 45)]);
+        let summary = Summary::of(&[slab(0, 15), slab(4096, 45)]);
         assert_eq!(summary.occupancy(), Some(0.5));
-        assert_eq!((summary.live_in_runs, summary.blocks_in_runs), (60 * 64, 120 * 64));
-        assert_eq!(summary.most(), State::Run { block: 1, live: 0, total: 1 }.kind());
+        assert_eq!((summary.live_in_slabs, summary.blocks_in_slabs), (60 * 64, 120 * 64));
+        assert_eq!(summary.most(), State::Slab { block: 1, live: 0, total: 1 }.kind());
     }
 }

@@ -29,7 +29,7 @@ const STEP: usize = 23;
 /// From this width on, a piece has an edge.
 const WIDE: f64 = 4.0;
 
-const RUN: usize = State::Run { block: 1, live: 0, total: 1 }.kind();
+const SLAB: usize = State::Slab { block: 1, live: 0, total: 1 }.kind();
 
 /// Draws a walk.
 #[must_use]
@@ -116,7 +116,7 @@ fn draw_piece(rows: &Rows, row: &Row, piece: &Piece, svg: &mut String) -> fmt::R
         svg,
         r#"<rect class="{name} piece{edge}" x="{x}" width="{width}" height="{BAND}"><title>{tip}</title></rect>"#
     )?;
-    if let (RUN, Some(share)) = (kind, piece.parts.occupancy()) {
+    if let (SLAB, Some(share)) = (kind, piece.parts.occupancy()) {
         let height = BAND as f64 * share;
         let y = Length(BAND as f64 - height);
         writeln!(

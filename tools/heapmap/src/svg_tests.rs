@@ -23,7 +23,7 @@ fn number(node: &Node<'_, '_>, attribute: &str) -> f64 {
     node.attribute(attribute).unwrap().parse().unwrap()
 }
 
-const FEW: &str = "0x1008 1024 used\n0x1408 1024 free\n0x1808 1000 run of 100: 3 of 9\n0x1bf0 64 internal\n0x1c30 960 top";
+const FEW: &str = "0x1008 1024 used\n0x1408 1024 free\n0x1808 1000 slab of 100: 3 of 9\n0x1bf0 64 internal\n0x1c30 960 top";
 
 #[test]
 fn each_cell_is_a_piece_to_scale_that_says_what_it_is() {
@@ -35,7 +35,7 @@ fn each_cell_is_a_piece_to_scale_that_says_what_it_is() {
     let expected = [
         "0x1008: 1024 B, used",
         "0x1408: 1024 B, free",
-        "0x1808: 1000 B, run of 100: 3 of 9 (33 %)",
+        "0x1808: 1000 B, slab of 100: 3 of 9 (33 %)",
         "0x1bf0: 64 B, internal",
         "0x1c30: 960 B, top",
     ];
@@ -68,7 +68,7 @@ fn the_caption_tells_totals_and_fragmentation() {
         [
             "0x1008 to 0x1ff0: 4.0 KiB in 5 cells, headers included; 4 KiB a row",
             "Free cells: 1.9 KiB, the largest 1 KiB: fragmentation 48.4 % (1 − largest / free)",
-            "Blocks in runs: 900 B, of which 300 B (33.3 %) are live.",
+            "Blocks in slabs: 900 B, of which 300 B (33.3 %) are live.",
         ]
     );
     let text = picture_of("0x1000 64 used", "");

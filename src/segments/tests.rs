@@ -1,6 +1,8 @@
 //! The map, with memory that the host gives.
 
 use super::*;
+use crate::size_class::ARENA_CLASSES;
+use crate::slabs::SlabMap;
 use std::alloc::{alloc_zeroed, dealloc};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -57,53 +59,95 @@ fn each_unit_of_a_segment_leads_to_its_owner_and_its_start() {
     let owner = Owner::from_index(7).unwrap();
     // SAFETY: the segment is this test's.
     let region = unsafe { mapped.map.assign(start, 3, owner) };
-    assert_eq!(
-        (region.addr().get(), region.len()),
-        (at, 3 * UNIT - WORD),
-        "nothing of the map's lies in the segment"
-    );
-    for address in (at..at + 3 * UNIT).step_by(PAGE) {
-        assert_eq!(
-            (mapped.map.owner_of(address), mapped.map.start_of(address)),
-            (owner, Some(start))
-        );
-        assert_eq!(mapped.map.class_at(address), None);
+    let cells = at..at + capacity(3);
+    assert_eq!((region.addr().get(), region.len()), (at, cells.len()));
+    let (own, other) = (owner, Owner::from_index(8).unwrap());
+    // SAFETY: the map stays until the end of the test.
+    let near = unsafe { mapped.map.near(at) }.unwrap();
+    let absent = mapped.map.absent_at(at).unwrap();
+    for address in (at..at + 3 * UNIT).step_by(GRANULE) {
+        let map = &mapped.map;
+        assert_eq!((map.owner_of(address), map.class_at(address)), (own, None));
+        let around = cells.contains(&address).then_some(cells.clone());
+        assert_eq!((map.cells_around(address), map.block_around(address)), (around, None));
+        assert_eq!((near.owner_of(address), Near::NOTHING.owner_of(address)), (Some(own), None));
+        if cells.contains(&address) {
+            assert_eq!(
+                (near.word_of(address, own), near.word_of(address, other)),
+                (Some(absent), None)
+            );
+        }
     }
-    let class = Class::from_index(9);
-    mapped.map.set_class(at + UNIT + PAGE, 4 * PAGE, class);
-    let of_class =
-        (at..at + 3 * UNIT).step_by(PAGE).filter(|&page| mapped.map.class_at(page) == class);
-    assert!(of_class.eq((at + UNIT + PAGE..at + UNIT + 5 * PAGE).step_by(PAGE)));
     assert!(
         mapped.map.begins_region(region.addr().get())
             && !mapped.map.begins_region(region.addr().get() + UNIT)
     );
-    for outside in [at - 1, at + 3 * UNIT, 0, usize::MAX] {
-        assert_eq!(
-            (mapped.map.owner_of(outside), mapped.map.start_of(outside)),
-            (Owner::NOBODY, None)
-        );
-    }
-    // SAFETY: the map stays until the end of the test.
-    let near = unsafe { mapped.map.near(at) }.unwrap();
-    for address in (at..at + 3 * UNIT).step_by(PAGE) {
-        let class = mapped.map.class_at(address);
-        assert_eq!(
-            (near.look(address), near.class_if_owned(address, owner)),
-            (Some((owner, class)), Some(class))
-        );
-        assert_eq!(near.class_if_owned(address, Owner::from_index(8).unwrap()), None);
-        assert_eq!((near.owner_of(address), Near::NOTHING.owner_of(address)), (Some(owner), None));
-    }
-    assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
-    let is_foreign =
-        |&outside: &usize| near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
+    let is_foreign = |&outside: &usize| {
+        let near = near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
+        let map = &mapped.map;
+        near && map.owner_of(outside) == Owner::NOBODY && map.cells_around(outside).is_none()
+    };
     assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(is_foreign));
-    assert_eq!(mapped.map.forget(at + 2 * UNIT, 3), Some(start));
+    assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
+    assert_eq!(mapped.map.forget(at + 2 * UNIT), Some(start));
     assert_eq!(near.owner_of(at + UNIT), Some(Owner::NOBODY), "it looks into the map");
     assert_eq!(mapped.map.owner_of(at + UNIT), Owner::NOBODY);
     // SAFETY: taken from the same allocator.
     unsafe { dealloc(start.as_ptr(), layout) };
+}
+
+#[test]
+fn each_granule_of_a_slab_leads_to_its_descriptor_and_its_class() {
+    let layout = layout_of(2).unwrap();
+    // SAFETY: a layout of some bytes.
+    let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap();
+    let at = start.addr().get();
+    let mut mapped = Mapped::new(at);
+    assert!(mapped.reach(at, 2));
+    let owner = Owner::from_index(7).unwrap();
+    // SAFETY: the segment is this test's.
+    unsafe { mapped.map.assign(start, 2, owner) };
+    // SAFETY: the map stays until the end of the test.
+    let mut words = unsafe { SegmentWords::of(NonNull::from(&*mapped.map), owner) };
+    let class = Class::of_capacity::<ARENA_CLASSES>(96).unwrap();
+    let (from, len) = (at + UNIT - 2 * GRANULE, 5 * GRANULE);
+    // SAFETY: inside the segment.
+    let first = unsafe { start.add(UNIT - 2 * GRANULE) };
+    let mut slab = NonNull::from(Box::leak(Box::new(Slab::absent(0))));
+    // SAFETY: leaked above.
+    unsafe { slab.as_mut() }.begin(first, class, (len - WORD) / 96);
+    let of = |words: &SegmentWords, at| SlabMap::<ArenaSlabs>::slab_at(words, at);
+    // SAFETY: the granules lie in the segment, and the descriptor is one.
+    unsafe { SlabMap::<ArenaSlabs>::set(&mut words, from, len, Some(slab)) };
+    for address in (at..at + capacity(2)).step_by(8) {
+        let is_inside = (from..from + len).contains(&address);
+        assert_eq!(of(&words, address), is_inside.then_some(slab), "{address:#x}");
+        assert_eq!(mapped.map.class_at(address), is_inside.then_some(class), "{address:#x}");
+        let block = is_inside.then(|| from + (address - from) / 96 * 96);
+        let around = block.filter(|block| block + 96 <= from + len - WORD);
+        assert_eq!(mapped.map.block_around(address), around, "{address:#x}");
+    }
+    // SAFETY: as before.
+    unsafe { SlabMap::<ArenaSlabs>::set(&mut words, from, len, None) };
+    assert!((at..at + capacity(2)).step_by(GRANULE).all(|at| of(&words, at).is_none()));
+    assert!((at..at + capacity(2)).all(|at| mapped.map.class_at(at).is_none()));
+    // SAFETY: leaked above, and nothing leads to it any more; taken from the same allocator.
+    unsafe {
+        drop(Box::from_raw(slab.as_ptr()));
+        dealloc(start.as_ptr(), layout);
+    }
+}
+
+#[test]
+fn a_segment_has_as_many_units_as_its_cells_need() {
+    for units in [1, 2, 3, 100, MOST_UNITS] {
+        let most = capacity(units);
+        assert_eq!((units_for(most), units_for(most + 1)), (units, units + 1));
+        let segment = Segment { start: NonNull::dangling(), units };
+        // SAFETY: no memory is read: the pointers are compared.
+        let end = segment.absent().addr().get() + size_of::<Slab>() + units * GRANULES;
+        assert_eq!(end - segment.start.addr().get(), units * UNIT - WORD);
+    }
 }
 
 #[test]

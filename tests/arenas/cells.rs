@@ -1,4 +1,4 @@
-//! Blocks between the small and the large ones, and what is done now and then.
+//! Blocks of an arena that are cells, and what is done now and then.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -23,7 +23,7 @@ fn free<C: SlotProvider, P: Variant>(heap: &TestArenas<P, C>, block: NonNull<u8>
 }
 
 #[case(Usual, Plain, Checked<Usual>)]
-fn a_middling_block_serves_its_whole_class_wherever_it_came_from<P: Variant>() {
+fn holes_of_an_abandoned_arena_serve_others_when_memory_is_short<P: Variant>() {
     let heap = arenas::<P>(2 << 20, 2);
     let all_of = |size| {
         std::iter::from_fn(|| Block::new(&heap, layout(size, 8), size as u8)).collect::<Vec<_>>()
@@ -63,7 +63,6 @@ fn blocks_of_one_size_fill_the_segments_of_their_arena_whatever_the_size<P: Vari
         on_slot(0, || {
             let blocks: Vec<_> = (0..25).map(|_| allocate(&heap, layout(size, 8))).collect();
             let (held, live) = (heap.stats().segment_bytes, blocks.len() * size);
-            // An eighth is what a block may be too long.
             assert!(
                 held <= live / 8 * 12 + ((4 * 64) << 10),
                 "{held} bytes for {live} in blocks of {size}"
@@ -110,7 +109,7 @@ thread_local!(static MISSES: Cell<usize> = const { Cell::new(0) });
 /// One slot, and a heap to use after a miss.
 struct Counting(&'static std::sync::OnceLock<TestArenas<Usual, Counting>>);
 
-// SAFETY: what is done on a slot is done by one thread, the case's.
+// SAFETY: one thread, the case's, is on the slot.
 unsafe impl SlotProvider for Counting {
     const NESTS: bool = false;
 
@@ -134,7 +133,7 @@ unsafe impl SlotProvider for Counting {
 }
 
 #[case]
-fn who_missed_the_front_cache_may_use_the_heap() {
+fn the_provider_may_use_the_heap_after_an_allocation_with_no_block_at_hand() {
     static HEAP: std::sync::OnceLock<TestArenas<Usual, Counting>> = std::sync::OnceLock::new();
     let heap = HEAP.get_or_init(|| arenas_over(64 << 20, Counting(&HEAP)));
     let blocks: Vec<_> =

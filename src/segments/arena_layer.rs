@@ -1,0 +1,108 @@
+//! The layer of an arena's heap, as the arena sees it.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::{Owner, SegmentMap, SegmentWords};
+use crate::chunks::Tuning;
+use crate::large::Large;
+use crate::layer::{Layer, NoLayer};
+use crate::provider::{Map, Source};
+use crate::size_class::Class;
+use crate::slabs::{Slab, Slabs, State};
+
+/// A [`Layer`] of an arena's heap. Local operations of the arena use it without the heap as long as
+/// a block is at hand, and nothing becomes due. The default is a layer that is not there.
+pub trait ArenaLayer<P: Tuning>: Layer<P> {
+    /// Returns the class of a size, in bytes, and an alignment that every cell has.
+    #[inline(always)]
+    fn class_of_usual(_size: usize, _align: usize) -> Option<Class> {
+        None
+    }
+
+    /// Takes a block of a slab of the class that has a free one. O(1).
+    #[inline(always)]
+    fn refill(&mut self, _: Class) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor needs
+    /// [attention](ArenaLayer::attend) before the next operation. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block that nothing uses any more, and its word leads to `slab`. The heap is
+    /// not a checked one.
+    #[inline(always)]
+    unsafe fn push_direct(&mut self, _slab: NonNull<Slab>, _block: NonNull<u8>) -> bool {
+        false
+    }
+
+    /// Attends to a descriptor that needs it.
+    ///
+    /// # Safety
+    ///
+    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab`, and nothing was done
+    /// since.
+    unsafe fn attend<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>, _: NonNull<Slab>) {}
+
+    /// Relies on a map of segments for the look-up of slabs.
+    ///
+    /// # Safety
+    ///
+    /// The heap has no memory yet, and all memory that it will ever have is segments of `owner` in
+    /// the map, which outlives it.
+    unsafe fn rely_on(&mut self, _: NonNull<SegmentMap>, _: Owner) {}
+}
+
+impl<P: Tuning> ArenaLayer<P> for NoLayer {}
+
+impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
+    #[inline(always)]
+    fn class_of_usual(size: usize, align: usize) -> Option<Class> {
+        Class::of_usual::<N>(size, align)
+    }
+
+    #[inline(always)]
+    fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
+        self.take_listed(class)
+    }
+
+    #[inline(always)]
+    unsafe fn push_direct(&mut self, slab: NonNull<Slab>, block: NonNull<u8>) -> bool {
+        // SAFETY: the clauses are those of this method.
+        unsafe { Slab::push::<P>(slab, block) }
+    }
+
+    #[cold]
+    unsafe fn attend<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        slab: NonNull<Slab>,
+    ) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.attend_to(large, slab) };
+    }
+
+    unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {
+        // SAFETY: the clauses are those of this method.
+        self.map = unsafe { SegmentWords::of(segments, owner) };
+    }
+}
+
+/// Returns whether a block of a slab can stay where it is with another layout: it is long enough and
+/// aligned, and not much too long.
+///
+/// # Safety
+///
+/// The word of `block`, a live block, leads to `slab`.
+#[inline(always)]
+pub(crate) unsafe fn stays(slab: NonNull<Slab>, block: NonNull<u8>, new: Layout) -> bool {
+    // SAFETY: words lead to valid descriptors.
+    let slab = unsafe { slab.as_ref() };
+    let size = slab.class.size();
+    slab.state() != State::Absent
+        && new.size() <= size
+        && new.size() > size / 2
+        && block.addr().get() % new.align() == 0
+}

@@ -1,0 +1,466 @@
+//! Segments: the memory of heaps that share a parent, and the map from an address in it to its owner
+//! and its slab.
+//!
+//! ```text
+//!   address ─► window ─► leaf ─► entry of the unit ┬► owner, number of the unit in its segment
+//!                                                  └► words of the segment
+//!
+//!   a multiple of UNIT
+//!   ┌──────────────────────────────────────────────┬───────┬────────┬─────────┬────────┐
+//!   │ the region of cells                          │ words │ absent │ classes │ header │ the parent's
+//!   └──────────────────────────────────────────────┴───────┴────────┴─────────┴────────┘ next cell
+//!     one word and one class a granule: the descriptor of its slab, or the one that stands for no
+//!     slab; the class of the slab, plus 1
+//! ```
+//!
+//! Owners and classes may be read by any thread. Words lead to descriptors, which only the owner of
+//! the segment reads.
+//!
+//! | part | contract |
+//! |---|---|
+//! | `words.rs` | the map as the slabs of one owner see it |
+//! | `near.rs` | the leaf that was used last |
+//! | `arena_layer.rs` | what an arena does with slabs without a call of its heap |
+//! | `look.rs` | the map word for word, for checks |
+//!
+//! # Ordering
+//!
+//! Entries, classes and leaves are read by threads that free a block. A thread that has the block
+//! got it, directly or not, from its allocation, which came after the segment was entered and the
+//! slab began: what hands a pointer from thread to thread orders that too, so relaxed accesses do. A
+//! window or leaf is found by an acquiring load, because an address in no segment may lead to one
+//! that another thread is just adding.
+
+mod arena_layer;
+mod look;
+mod near;
+mod words;
+
+use core::alloc::Layout;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicUsize, Ordering};
+
+use crate::cell::WORD;
+use crate::size_class::Class;
+use crate::slab_tuning::{ArenaSlabs, SlabTuning};
+use crate::slabs::Slab;
+
+pub use arena_layer::ArenaLayer;
+pub(crate) use arena_layer::stays;
+pub(crate) use near::Near;
+pub use words::SegmentWords;
+
+/// Unit of addresses and lengths of segments, in bytes.
+pub(crate) const UNIT: usize = 64 << 10;
+
+/// Unit of addresses that a word describes, in bytes.
+pub(crate) const GRANULE: usize = ArenaSlabs::GRANULE;
+
+/// Number of granules of a unit.
+const GRANULES: usize = UNIT / GRANULE;
+
+/// Number of units that a leaf describes: 64 MiB.
+const ENTRIES: usize = 1024;
+
+/// Number of leaves of a window: it describes 32 GiB on 64-bit; on 32-bit, all there is.
+const LEAVES: usize = if usize::BITS == 64 { 512 } else { 64 };
+
+/// Maximum number of units of one segment.
+const MOST_UNITS: usize = 1 << 15;
+
+const _: () = assert!(MOST_UNITS <= u16::MAX as usize);
+
+/// Word of a granule.
+pub(crate) type Word = AtomicPtr<Slab>;
+
+/// Who a segment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner(u16);
+
+impl Owner {
+    /// Nobody: the memory is the parent's, or not known.
+    pub(crate) const NOBODY: Self = Self(0);
+
+    /// The owner with this number, if there may be so many.
+    pub(crate) fn from_index(index: usize) -> Option<Self> {
+        u16::try_from(index + 1).ok().map(Self)
+    }
+
+    /// A number that tells owners apart, and is not the [`index`](Owner::index).
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The number of the owner.
+    pub(crate) const fn index(self) -> Option<usize> {
+        (self.0 as usize).checked_sub(1)
+    }
+}
+
+/// What the map says of 64 MiB of addresses, for each unit.
+#[derive(Debug)]
+#[repr(C)]
+struct Leaf {
+    /// Words of the segment, as if the first one were that of address 0.
+    words: [AtomicPtr<Word>; ENTRIES],
+    /// Owner of the segment; 0: there is none.
+    owners: [AtomicU16; ENTRIES],
+    /// Number of the unit in its segment.
+    numbers: [AtomicU16; ENTRIES],
+    /// Number of units of the segment.
+    lengths: [AtomicU16; ENTRIES],
+}
+
+/// What the map says of a unit.
+#[derive(Clone, Copy, Debug)]
+struct Entry<'map> {
+    leaf: &'map Leaf,
+    /// Number of the unit in the leaf, below `ENTRIES`.
+    index: usize,
+}
+
+impl<'map> Entry<'map> {
+    /// Returns the owner of the unit.
+    #[inline(always)]
+    fn owner(self) -> Owner {
+        // SAFETY: the index is below `ENTRIES`.
+        Owner(unsafe { self.leaf.owners.get_unchecked(self.index) }.load(Ordering::Relaxed))
+    }
+
+    /// Returns the number of the unit in its segment.
+    fn number(self) -> usize {
+        usize::from(self.leaf.numbers[self.index].load(Ordering::Relaxed))
+    }
+
+    /// Returns the number of units of the segment.
+    fn units(self) -> usize {
+        usize::from(self.leaf.lengths[self.index].load(Ordering::Relaxed))
+    }
+
+    /// Returns the words of the segment, as if the first one were that of address 0.
+    #[inline(always)]
+    fn words(self) -> *mut Word {
+        // SAFETY: the index is below `ENTRIES`.
+        unsafe { self.leaf.words.get_unchecked(self.index) }.load(Ordering::Relaxed)
+    }
+
+    /// Returns the word of an address.
+    ///
+    /// # Safety
+    ///
+    /// The address lies in this unit, which lies in a segment that stays.
+    #[inline(always)]
+    unsafe fn word(self, address: usize) -> &'map Word {
+        // SAFETY: `words` leads to a word for each granule of the segment: `SegmentMap::assign`.
+        unsafe { &*self.words().wrapping_add(address / GRANULE) }
+    }
+}
+
+/// Segment, as the map knows it.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    start: NonNull<u8>,
+    units: usize,
+}
+
+impl Segment {
+    /// Returns the end of the memory for cells.
+    fn end(self) -> usize {
+        self.start.addr().get() + capacity(self.units)
+    }
+
+    /// Returns the words.
+    fn words(self) -> NonNull<Word> {
+        // SAFETY: the words begin where the memory for cells ends, inside the segment.
+        unsafe { self.start.add(capacity(self.units)) }.cast()
+    }
+
+    /// Returns the descriptor that stands for no slab.
+    fn absent(self) -> NonNull<Slab> {
+        // SAFETY: it lies behind the words, inside the segment.
+        unsafe { self.words().add(self.units * GRANULES) }.cast()
+    }
+
+    /// Returns the class bytes: for each granule, the class of the slab in which it lies, plus 1;
+    /// 0: it lies in none.
+    fn classes(self) -> NonNull<AtomicU8> {
+        // SAFETY: they lie behind the descriptor, inside the segment.
+        unsafe { self.absent().add(1) }.cast()
+    }
+
+    /// Returns the class byte of an address.
+    ///
+    /// # Safety
+    ///
+    /// The address lies in the segment, which stays as long as the answer is in use.
+    unsafe fn class_byte<'map>(self, address: usize) -> &'map AtomicU8 {
+        let granule = (address - self.start.addr().get()) / GRANULE;
+        // SAFETY: there is a byte for each granule of the segment.
+        unsafe { self.classes().add(granule).as_ref() }
+    }
+}
+
+/// A range of addresses, and what is known of it.
+///
+/// # Invariants
+///
+/// A leaf that is there stays. `base` is the number of the first unit, and does not change.
+#[repr(C)]
+struct Window {
+    base: AtomicUsize,
+    next: AtomicPtr<Window>,
+    leaves: [AtomicPtr<Leaf>; LEAVES],
+}
+
+impl Window {
+    /// The leaf of a unit, and where in it; `None` if the window does not reach so far.
+    #[inline(always)]
+    fn place(&self, unit: usize) -> Option<(&AtomicPtr<Leaf>, usize)> {
+        let unit = unit.wrapping_sub(self.base.load(Ordering::Relaxed));
+        Some((self.leaves.get(unit / ENTRIES)?, unit % ENTRIES))
+    }
+}
+
+/// The segments of a parent heap. Zeroed memory is a map without segments.
+pub struct SegmentMap {
+    first: Window,
+}
+
+impl SegmentMap {
+    /// Lets a map that is zeroed, and so has no segments, reach from `lowest` on upwards.
+    pub(crate) fn begin_at(&self, lowest: usize) {
+        self.first.base.store(lowest / UNIT, Ordering::Relaxed);
+    }
+
+    /// Whose segment an address lies in. O(1).
+    #[inline(always)]
+    pub(crate) fn owner_of(&self, address: usize) -> Owner {
+        self.entry_of(address).map_or(Owner::NOBODY, Entry::owner)
+    }
+
+    /// Returns the segment in which an address lies.
+    fn segment_of(&self, address: usize) -> Option<Segment> {
+        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NOBODY)?;
+        let start = (address / UNIT - entry.number()) * UNIT;
+        // Exposed by `assign`.
+        let start = NonNull::new(ptr::with_exposed_provenance_mut(start))?;
+        Some(Segment { start, units: entry.units() })
+    }
+
+    /// Returns the addresses of the memory for cells in which an address lies.
+    pub(crate) fn cells_around(&self, address: usize) -> Option<Range<usize>> {
+        let segment = self.segment_of(address)?;
+        let cells = segment.start.addr().get()..segment.end();
+        cells.contains(&address).then_some(cells)
+    }
+
+    /// Returns the class of the slab in which an address lies; `None` if it lies in none. O(1).
+    pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
+        let segment = self.segment_of(address)?;
+        // SAFETY: the address lies in the segment.
+        let byte = unsafe { segment.class_byte(address) }.load(Ordering::Relaxed);
+        Class::from_index(usize::from(byte).wrapping_sub(1))
+    }
+
+    /// Returns the start of the block of a slab in which an address lies; `None`: it lies in no
+    /// slab, or behind its last block. O(granules of the slab).
+    pub(crate) fn block_around(&self, address: usize) -> Option<usize> {
+        let (class, segment) = (self.class_at(address)?, self.segment_of(address)?);
+        let word = |at| self.word_at(at).map(|word| word.load(Ordering::Relaxed));
+        let (slab, mut start) = (word(address), address / GRANULE * GRANULE);
+        while start > segment.start.addr().get() && word(start - GRANULE) == slab {
+            start -= GRANULE;
+        }
+        let mut end = address / GRANULE * GRANULE + GRANULE;
+        while end < segment.end() && word(end) == slab {
+            end += GRANULE;
+        }
+        // The header of the next cell is in the last word of a slab.
+        let (total, index) =
+            ((end - start - WORD) / class.size(), (address - start) / class.size());
+        (index < total).then_some(start + index * class.size())
+    }
+
+    /// Returns the word of an address in a segment.
+    fn word_at(&self, address: usize) -> Option<&Word> {
+        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NOBODY)?;
+        // SAFETY: the address lies in this unit, which has an owner, and so in a segment.
+        Some(unsafe { entry.word(address) })
+    }
+
+    /// Returns whether the first cell of a segment's region may lie at `address`.
+    #[inline]
+    pub(crate) fn begins_region(&self, address: usize) -> bool {
+        let from_unit = address % UNIT;
+        let is_first = |entry: Entry<'_>| entry.owner() != Owner::NOBODY && entry.number() == 0;
+        from_unit < GRANULE && self.entry_of(address).is_some_and(is_first)
+    }
+
+    /// Returns the entry of an address, if there is one.
+    #[inline(always)]
+    fn entry_of(&self, address: usize) -> Option<Entry<'_>> {
+        self.leaf_of(address / UNIT).map(|(leaf, index)| Entry { leaf, index })
+    }
+
+    /// The leaf that describes a unit, and where in it.
+    #[inline(always)]
+    fn leaf_of(&self, unit: usize) -> Option<(&Leaf, usize)> {
+        let Some((leaf, index)) = self.first.place(unit) else { return self.leaf_further_on(unit) };
+        // SAFETY: a leaf that is there stays.
+        Some((unsafe { leaf.load(Ordering::Acquire).as_ref() }?, index))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leaf_further_on(&self, unit: usize) -> Option<(&Leaf, usize)> {
+        let (leaf, index) = self.windows().find_map(|window| window.place(unit))?;
+        // SAFETY: a leaf that is there stays.
+        Some((unsafe { leaf.load(Ordering::Acquire).as_ref() }?, index))
+    }
+
+    /// All windows. The first that reaches a unit describes it.
+    fn windows(&self) -> impl Iterator<Item = &Window> {
+        // SAFETY: a window that is there stays.
+        core::iter::successors(Some(&self.first), |window| unsafe {
+            window.next.load(Ordering::Acquire).as_ref()
+        })
+    }
+
+    /// Sees to it that the map reaches a segment. `take` gives zeroed memory, which the map keeps.
+    /// False: there is none.
+    ///
+    /// # Safety
+    ///
+    /// One caller at a time; what `take` gives is as long and aligned as the layout says, and the
+    /// map's.
+    pub(crate) unsafe fn reach(
+        &self,
+        start: usize,
+        units: usize,
+        mut take: impl FnMut(Layout) -> Option<NonNull<u8>>,
+    ) -> bool {
+        let first = start / UNIT;
+        // The last unit too, and each leaf between.
+        let places = (first..first + units).step_by(ENTRIES).chain([first + units - 1]);
+        places.into_iter().all(|unit| self.reach_unit(unit, &mut take).is_some())
+    }
+
+    fn reach_unit(
+        &self,
+        unit: usize,
+        take: &mut dyn FnMut(Layout) -> Option<NonNull<u8>>,
+    ) -> Option<()> {
+        if !self.windows().any(|window| window.place(unit).is_some()) {
+            let window = take(Layout::new::<Window>())?.cast::<Window>();
+            // SAFETY: zero is a valid value of each field.
+            unsafe { window.as_ref() }.base.store(unit - unit % ENTRIES, Ordering::Relaxed);
+            let last = self.windows().last()?;
+            last.next.store(window.as_ptr(), Ordering::Release);
+        }
+        let (leaf, _) = self.windows().find_map(|window| window.place(unit))?;
+        if leaf.load(Ordering::Relaxed).is_null() {
+            leaf.store(take(Layout::new::<Leaf>())?.cast().as_ptr(), Ordering::Release);
+        }
+        Some(())
+    }
+
+    /// Enters a segment that the map [reaches](SegmentMap::reach), without a slab. Returns the memory
+    /// for cells. O(units).
+    ///
+    /// # Safety
+    ///
+    /// `units` units from `start` on, but for the last word, are the owner's alone.
+    pub(crate) unsafe fn assign(
+        &self,
+        start: NonNull<u8>,
+        units: usize,
+        owner: Owner,
+    ) -> NonNull<[u8]> {
+        start.as_ptr().expose_provenance();
+        let segment = Segment { start, units };
+        // SAFETY: words, descriptor and classes lie in the segment, which is the owner's.
+        unsafe {
+            segment.absent().write(Slab::absent(0));
+            for granule in 0..units * GRANULES {
+                segment.words().add(granule).write(Word::new(segment.absent().as_ptr()));
+            }
+            segment.classes().write_bytes(0, units * GRANULES);
+        }
+        let first = start.addr().get() / GRANULE;
+        let words = segment.words().as_ptr().wrapping_sub(first);
+        for (number, entry) in self.entries_of(segment) {
+            let Entry { leaf, index } = entry;
+            leaf.words[index].store(words, Ordering::Relaxed);
+            leaf.numbers[index].store(number as u16, Ordering::Relaxed);
+            leaf.lengths[index].store(units as u16, Ordering::Relaxed);
+            leaf.owners[index].store(owner.0, Ordering::Relaxed);
+        }
+        NonNull::slice_from_raw_parts(start, capacity(units))
+    }
+
+    /// Forgets the segment in which an address lies. Returns its start. O(units).
+    pub(crate) fn forget(&self, address: usize) -> Option<NonNull<u8>> {
+        let segment = self.segment_of(address)?;
+        for (_, Entry { leaf, index }) in self.entries_of(segment) {
+            leaf.owners[index].store(Owner::NOBODY.0, Ordering::Relaxed);
+            leaf.numbers[index].store(0, Ordering::Relaxed);
+        }
+        Some(segment.start)
+    }
+
+    /// Returns the entries of a segment's units, and the number of each in the segment.
+    fn entries_of(&self, segment: Segment) -> impl Iterator<Item = (usize, Entry<'_>)> {
+        let first = segment.start.addr().get();
+        let entries = (0..segment.units).map(move |number| self.entry_of(first + number * UNIT));
+        entries.enumerate().filter_map(|(number, entry)| Some((number, entry?)))
+    }
+
+    /// Shows everything that `take` gave to `look`, which may take it away: nothing of a part is
+    /// read after it was shown.
+    pub(crate) fn parts(&self, mut look: impl FnMut(NonNull<u8>, Layout)) {
+        let mut window: *const Window = &raw const self.first;
+        // SAFETY: a window that is there stays, until it is shown here.
+        while let Some(at) = unsafe { window.as_ref() } {
+            for leaf in &at.leaves {
+                if let Some(leaf) = NonNull::new(leaf.load(Ordering::Acquire)) {
+                    look(leaf.cast(), Layout::new::<Leaf>());
+                }
+            }
+            let next = at.next.load(Ordering::Acquire);
+            if !ptr::eq(at, &self.first) {
+                look(NonNull::from(at).cast(), Layout::new::<Window>());
+            }
+            window = next;
+        }
+    }
+}
+
+/// Returns the layout of a segment of `units` units, as a block of the parent: the parent's next
+/// header is in the last word.
+pub(crate) fn layout_of(units: usize) -> Option<Layout> {
+    if units == 0 || units > MOST_UNITS {
+        return None;
+    }
+    Layout::from_size_align(units * UNIT - WORD, UNIT).ok()
+}
+
+/// Bytes of a unit that are not for cells: a word and a class for each granule.
+const TAKEN_OF_UNIT: usize = GRANULES * (WORD + 1);
+
+/// Bytes of a segment that are not for cells, beside those of its units: the descriptor that stands
+/// for no slab, and the parent's next header.
+const TAKEN: usize = size_of::<Slab>() + WORD;
+
+/// Returns the bytes for cells in a segment of `units` units.
+pub(crate) const fn capacity(units: usize) -> usize {
+    units * (UNIT - TAKEN_OF_UNIT) - TAKEN
+}
+
+/// Returns the number of units of a segment with at least `bytes` bytes for cells.
+pub(crate) const fn units_for(bytes: usize) -> usize {
+    bytes.saturating_add(TAKEN).div_ceil(UNIT - TAKEN_OF_UNIT)
+}
+
+#[cfg(test)]
+mod tests;

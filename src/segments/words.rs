@@ -1,0 +1,118 @@
+//! The map of segments as the slabs of one owner see it: each granule of a segment has a word.
+
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use super::{GRANULE, Owner, Segment, SegmentMap};
+use crate::chunks::{Growth, Tuning};
+use crate::large::Large;
+use crate::provider::{Map, Source};
+use crate::slab_tuning::SlabTuning;
+use crate::slabs::{Descriptors, Slab, SlabMap, State};
+
+/// The part of a [`SegmentMap`] that describes the slabs of one owner.
+///
+/// # Invariants
+///
+/// The map outlives this, and all memory of the heap is segments of `owner` in it.
+#[derive(Debug)]
+pub struct SegmentWords {
+    /// The map; `None` in a heap that has no memory yet.
+    segments: Option<NonNull<SegmentMap>>,
+    owner: Owner,
+}
+
+impl SegmentWords {
+    /// Returns the part of a map that describes the slabs of `owner`.
+    ///
+    /// # Safety
+    ///
+    /// The map outlives the answer, and all memory that the heap will ever have is segments of
+    /// `owner` in it.
+    pub(super) const unsafe fn of(segments: NonNull<SegmentMap>, owner: Owner) -> Self {
+        Self { segments: Some(segments), owner }
+    }
+
+    /// Returns the map of segments.
+    #[inline]
+    pub(crate) fn segments(&self) -> Option<&SegmentMap> {
+        // SAFETY: the map outlives this: the type's invariant.
+        self.segments.map(|segments| unsafe { segments.as_ref() })
+    }
+
+    /// Returns the owner of the heap's segments.
+    pub(crate) const fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Returns the word of an address in a segment.
+    #[inline]
+    fn word(&self, address: usize) -> Option<NonNull<Slab>> {
+        NonNull::new(self.segments()?.word_at(address)?.load(Ordering::Relaxed))
+    }
+
+    /// Returns the segment in which an address lies, if it is one of the owner's.
+    fn segment_of(&self, address: usize) -> Option<Segment> {
+        let map = self.segments()?;
+        map.segment_of(address).filter(|_| map.owner_of(address) == self.owner)
+    }
+}
+
+// SAFETY: the word of a granule leads to the descriptor of its slab, or to the one of its segment
+// that stands for no slab: `assign` and `set`.
+unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
+    const NEW: Self = Self { segments: None, owner: Owner::NOBODY };
+
+    #[inline]
+    fn word_at_hand(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.word(address)
+    }
+
+    fn word_elsewhere(&self, _: usize) -> Option<NonNull<Slab>> {
+        None
+    }
+
+    #[inline]
+    fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
+        // SAFETY: words lead to valid descriptors.
+        self.word(address).filter(|slab| unsafe { slab.as_ref() }.state() != State::Absent)
+    }
+
+    fn reaches(&self, _: usize, _: usize) -> bool {
+        true
+    }
+
+    fn reach_further<B: Source, M: Map, P: Tuning<Slabs = S>>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: &mut Descriptors,
+        _: (usize, usize),
+        _: Growth,
+    ) -> bool {
+        false
+    }
+
+    unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
+        const { assert!(S::GRANULE == GRANULE, "a segment has a word for each granule") };
+        let Some(segment) = self.segment_of(address) else { return };
+        let word = slab.unwrap_or(segment.absent()).as_ptr();
+        // SAFETY: the descriptor is valid: this method's clause.
+        let class = slab.map_or(0, |slab| unsafe { slab.as_ref() }.class.index() as u8 + 1);
+        let first = (address - segment.start.addr().get()) / GRANULE;
+        for granule in first..first + len / GRANULE {
+            // SAFETY: the granules lie in the segment, which stays.
+            unsafe {
+                segment.words().add(granule).as_ref().store(word, Ordering::Relaxed);
+                segment.classes().add(granule).as_ref().store(class, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn take_part(&mut self) -> Option<NonNull<u8>> {
+        None
+    }
+
+    fn is_part(&self, _: NonNull<u8>) -> bool {
+        false
+    }
+}
