@@ -81,8 +81,15 @@ impl<F: Form> Cell<F> {
     ///
     /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn set_prev_used(self, prev_used: bool) {
+        if F::CHECKED {
+            // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
+            return unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
+        }
         // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
-        unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
+        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        // In this form, both become one instruction where the processor has one.
+        let header = Header(word.load(Ordering::Relaxed)).with_prev_used(prev_used);
+        word.store(header.bits(), Ordering::Relaxed);
     }
 
     /// Clears `USED` in the header of a used cell. If the cell is then coalesced with the one
