@@ -38,6 +38,18 @@ impl<F: Form> Cell<F> {
         unsafe { self.write_header(Header::new(size, State::USED).with_prev_used(prev_used)) };
     }
 
+    /// Makes a used cell longer or shorter: writes its header. Does not change the next header.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`write_free`](Cell::write_free); `self` was a used cell with the header
+    /// `old`.
+    pub(crate) unsafe fn write_resized(self, old: Header, size: usize) {
+        debug_assert!(size >= MIN_CELL && old.is_used());
+        // SAFETY: the first word is memory of this heap: this method's clause.
+        unsafe { self.write_header(old.with_size(size)) };
+    }
+
     /// Makes `self` a fencepost. `hole` is the distance to the first cell of the next region, in
     /// bytes; 0 in the last region.
     ///

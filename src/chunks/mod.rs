@@ -36,6 +36,7 @@ use crate::space::{Origin, RegionError, Space};
 pub use allocate::Growth;
 pub(crate) use links::links_of;
 pub(crate) use neighbours::{after, broken_header};
+pub(crate) use resize::Way;
 pub use trim::Trim;
 
 /// How a heap's cells are served: the part of a profile that this folder knows.

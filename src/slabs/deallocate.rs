@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use super::Slabs;
 use super::allocate::loans_of;
 use super::slab::{FreeList, Slab, State};
-use crate::cell::{Cell, WORD, copy_down};
+use crate::cell::{Cell, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::layer::Layer;
@@ -56,6 +56,8 @@ impl<P: Tuning> Slabs<P> {
         match self.map.word_in_others(block.addr().get()) {
             // SAFETY: words of the map lead to valid descriptors: the invariant of `PageMap`.
             Some(at) => unsafe { self.push_to(large, at, block) },
+            // If the heap has stopped, there is no map, and nothing of the block is read.
+            None if large.has_lost(block) => {}
             // SAFETY: the block lies in no slab, because the map does not reach it.
             None => unsafe { self.free_cell(large, block) },
         }
@@ -81,7 +83,7 @@ impl<P: Tuning> Slabs<P> {
         slab.left -= 1;
         if slab.left == 0 {
             // SAFETY: the counter of this descriptor is 0.
-            unsafe { self.attend(large, at) };
+            unsafe { self.attend(large, at, block) };
         }
     }
 
@@ -89,13 +91,14 @@ impl<P: Tuning> Slabs<P> {
     ///
     /// # Safety
     ///
-    /// `at` is a descriptor of this heap's map, and its counter is 0.
+    /// `at` is a descriptor of this heap's map, its counter is 0, and its first block is `block`.
     #[cold]
     #[inline(never)]
     unsafe fn attend<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         mut at: NonNull<Slab>,
+        block: NonNull<u8>,
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
@@ -104,11 +107,9 @@ impl<P: Tuning> Slabs<P> {
             return unsafe { self.attend_slab(large, at) };
         }
         slab.left = 1;
-        let FreeList(block) = core::mem::replace(&mut slab.free, FreeList::EMPTY);
-        if let Some(block) = block {
-            // SAFETY: the block was just freed, and lies in no slab.
-            unsafe { self.free_cell(large, block.cast()) };
-        }
+        slab.free = FreeList::EMPTY;
+        // SAFETY: the block was just freed, and lies in no slab.
+        unsafe { self.free_cell(large, block) };
     }
 
     /// Lists a slab that was full, or keeps or releases one without live blocks.
@@ -139,16 +140,15 @@ impl<P: Tuning> Slabs<P> {
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push); the block lies in no slab.
+    /// The clause of [`push`](Slabs::push); the block lies in no slab, and the heap has not stopped.
     #[inline(never)]
     unsafe fn free_cell<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        // SAFETY: the block has a header: it lies in no slab. If the heap has stopped, nothing of
-        // it is read.
-        if large.chunks.has_stopped() || unsafe { large.deallocate_mapped(block) } {
+        // SAFETY: the block has a header: it lies in no slab.
+        if unsafe { large.deallocate_mapped(block) } {
             return;
         }
         // SAFETY: the block has no mapping, so it is a cell, and nothing uses it.
@@ -168,7 +168,7 @@ impl<P: Tuning> Slabs<P> {
     ) {
         // SAFETY: the cell is valid, and nothing uses it: this method's clause.
         let may_be_due = unsafe {
-            self.uncount(Cell::<P>::of_payload(payload).header().size() - WORD);
+            self.uncount(Cell::<P>::of_payload(payload).header().size());
             large.chunks.free_inline(payload)
         };
         if may_be_due {
@@ -332,7 +332,7 @@ impl<P: Tuning> Slabs<P> {
         }
         let moved = match self.pop(class) {
             Some(moved) => moved,
-            None => self.refill(class)?,
+            None => self.refill_list(class)?,
         };
         // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
         // whole words. The caller gives the old block up.

@@ -211,8 +211,14 @@ impl<S: SlabTuning> PageMap<S> {
     }
 
     /// The same, for all windows but the first.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn word_in_others(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.others?;
+        self.search_others(address)
+    }
+
+    #[cold]
+    fn search_others(&self, address: usize) -> Option<NonNull<Slab>> {
         self.others().find_map(|window| window.word_at(address))
     }
 
