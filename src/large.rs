@@ -30,6 +30,18 @@ pub(crate) enum Resized {
     Cell,
 }
 
+impl<B, M: Map, P: Tuning> Large<B, M, P> {
+    /// Returns whether the heap has stopped, for a caller with a live block.
+    #[inline(always)]
+    pub(crate) const fn has_lost(&self, _: NonNull<u8>) -> bool {
+        if M::AVAILABLE {
+            return self.chunks.has_stopped();
+        }
+        // The block lies in a region: if none is known, the heap has stopped.
+        self.chunks.space().lowest().is_none()
+    }
+}
+
 impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
     /// Allocates a block with a mapping of its own; `None` if the provider refuses.
     pub(crate) fn allocate_mapped(&mut self, layout: Layout) -> Option<NonNull<u8>> {

@@ -63,6 +63,30 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         None
     }
 
+    /// Returns whether a slab of a class may have a free block.
+    #[inline(always)]
+    fn may_refill(&self, _: Class) -> bool {
+        false
+    }
+
+    /// Makes free blocks of a slab of a class the ones at hand, and takes one. O(1).
+    #[inline(always)]
+    fn refill(&mut self, _: Class) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Allocates a block of a class that has none at hand, and no slab, as a cell, if that takes one
+    /// step. O(1). The request is no more aligned than every cell is.
+    #[inline(always)]
+    fn allocate_at_once<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _: Class,
+        _: Request,
+    ) -> Option<NonNull<u8>> {
+        None
+    }
+
     /// Frees a block: one of the layer, a cell, or one with a mapping of its own. For a layer that
     /// is [present](Layer::PRESENT).
     ///
@@ -127,7 +151,7 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         None
     }
 
-    /// Notes that the payload of a cell has become longer or shorter, in bytes.
+    /// Notes that a cell has become longer or shorter, in bytes.
     #[inline(always)]
     fn note_cell_resized(&mut self, _old: usize, _new: usize) {}
 

@@ -13,9 +13,9 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::bins::class_of_long;
+use crate::bins::{class_of_long, has_exact_class};
 use crate::cell::{CELL_ALIGN, Cell, WORD, copy_down};
-use crate::chunks::{Chunks, Growth};
+use crate::chunks::{Chunks, Growth, Way};
 use crate::large::{Large, Resized};
 use crate::layer::Layer;
 use crate::mapped::Mapped;
@@ -58,19 +58,6 @@ impl<B, M, P: Profile> Unchecked<B, M, P> {
         self.large.chunks.has_stopped()
     }
 
-    /// Returns whether the heap has stopped, for a caller with a live block.
-    #[inline(always)]
-    const fn has_lost(&self, _: NonNull<u8>) -> bool
-    where
-        M: Map,
-    {
-        if M::AVAILABLE {
-            return self.has_stopped();
-        }
-        // The block lies in a region: if none is known, the heap has stopped.
-        self.large.chunks.space().lowest().is_none()
-    }
-
     /// Returns the class of a layout if its blocks come from the layer.
     #[inline(always)]
     pub(crate) fn class_of(layout: Layout) -> Option<Class> {
@@ -86,7 +73,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         if P::LayerOf::<P>::PRESENT {
             if let Some(class) = Self::class_of(layout) {
                 let block = self.layer.pop(class);
-                return block.or_else(|| self.allocate_small(class, layout, growth));
+                if block.is_some() {
+                    return block;
+                }
+                if layout.align() <= CELL_ALIGN {
+                    return self.allocate_small(class, layout, growth);
+                }
+                return self.allocate_small_slow(class, layout, growth);
             }
         }
         self.allocate_unusual(layout, growth)
@@ -96,6 +89,58 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_small(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        if self.layer.may_refill(class) {
+            return self.allocate_refilled(class, layout, growth);
+        }
+        let request = Request::new(layout);
+        if !has_exact_class::<P>(request.size()) {
+            return self.allocate_medium(class, layout, growth);
+        }
+        match self.layer.allocate_at_once(&mut self.large, class, request) {
+            Some(block) => Some(block),
+            // A call in tail position: what comes before saves no register.
+            None => self.allocate_small_slow(class, layout, growth),
+        }
+    }
+
+    /// Allocates a small block of a slab that may have a free one.
+    #[inline(never)]
+    fn allocate_refilled(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.layer.refill(class) {
+            Some(block) => Some(block),
+            None => self.allocate_small_slow(class, layout, growth),
+        }
+    }
+
+    /// [`allocate_small`](Unchecked::allocate_small) for a block whose cell has no class of its own
+    /// size: the search takes more registers.
+    #[inline(never)]
+    fn allocate_medium(
+        &mut self,
+        class: Class,
+        layout: Layout,
+        growth: Growth,
+    ) -> Option<NonNull<u8>> {
+        match self.layer.allocate_at_once(&mut self.large, class, Request::new(layout)) {
+            Some(block) => Some(block),
+            None => self.allocate_small_slow(class, layout, growth),
+        }
+    }
+
+    /// Allocates a small block that takes more than one step.
+    #[cold]
+    #[inline(never)]
+    fn allocate_small_slow(
         &mut self,
         class: Class,
         layout: Layout,
@@ -289,7 +334,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(never)]
     unsafe fn deallocate_large(&mut self, block: NonNull<u8>) {
         // SAFETY: the block is live, has a header, and is given up: this method's clauses.
-        if self.has_lost(block) || unsafe { self.large.deallocate_mapped(block) } {
+        if self.large.has_lost(block) || unsafe { self.large.deallocate_mapped(block) } {
             return;
         }
         // SAFETY: the block is live and given up: this method's clauses. It has a header and no
@@ -309,7 +354,26 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         layout: Layout,
         new_size: usize,
     ) -> Option<NonNull<u8>> {
-        let new = Layout::from_size_align(new_size, layout.align()).ok()?;
+        if new_size > isize::MAX as usize - (layout.align() - 1) {
+            return None;
+        }
+        // SAFETY: the alignment is that of a layout, and the size, rounded up to it, is at most
+        // `isize::MAX`.
+        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        if P::LayerOf::<P>::PRESENT && !P::CHECKED {
+            let Some(class) = self.class_at(block) else {
+                // SAFETY: the clauses are those of this method. The block lies in no slab.
+                return unsafe { self.reallocate_cell(block, layout, new) };
+            };
+            let layer = &mut self.layer;
+            // SAFETY: the clauses are those of this method.
+            let resized = unsafe { layer.reallocate_at_hand(&mut self.large, block, new) };
+            if resized.is_some() {
+                return resized;
+            }
+            // SAFETY: the clauses are those of this method; the block lies in a slab of that class.
+            return unsafe { self.reallocate_in_slab(block, layout, new, class) };
+        }
         // SAFETY: the clauses are those of this method.
         let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, new) };
         if resized.is_some() {
@@ -317,6 +381,115 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         // SAFETY: the clauses are those of this method; the block has not changed.
         unsafe { self.reallocate_unusual(block, layout, new) }
+    }
+
+    /// Resizes a block that lies in no slab.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block has a header.
+    #[inline(never)]
+    unsafe fn reallocate_cell(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        new: Layout,
+    ) -> Option<NonNull<u8>> {
+        if self.large.has_lost(block) {
+            return None;
+        }
+        // SAFETY: the block has a header (this method's clause), and the heap has not stopped.
+        let cell = unsafe { Cell::<P>::of_payload(block) };
+        // SAFETY: the heap wrote the header when it allocated the block.
+        if M::AVAILABLE && unsafe { cell.header() }.is_fencepost() {
+            // SAFETY: the clauses are those of this method.
+            return unsafe { self.reallocate_unusual(block, layout, new) };
+        }
+        let needed = Request::new(new).size();
+        // Calls in tail position: each function saves the registers that it needs, and most none.
+        // SAFETY: the block is a cell, and its owner needs only what fits into the new size. Each
+        // function has the way that it is for.
+        unsafe {
+            match self.large.chunks.way_to(cell, needed) {
+                Way::Stay => Some(block),
+                Way::Shorten => self.shorten_cell(block, needed),
+                Way::Lengthen => self.lengthen_cell(block, needed),
+                Way::Move => self.move_cell(block, new),
+            }
+        }
+    }
+
+    /// Makes a cell shorter.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`shorten`](Chunks::shorten) hold for the block's cell.
+    #[inline(always)]
+    unsafe fn shorten_cell(&mut self, block: NonNull<u8>, needed: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the block is a cell, and the clauses are those of this method.
+        let is_due = unsafe {
+            let cell = Cell::<P>::of_payload(block);
+            self.layer.note_cell_resized(cell.header().size(), needed);
+            self.large.chunks.shorten(cell, needed)
+        };
+        if is_due { self.trim_behind(block) } else { Some(block) }
+    }
+
+    /// Makes a cell longer, with the free cell behind it.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`lengthen`](Chunks::lengthen) hold for the block's cell.
+    #[inline(never)]
+    unsafe fn lengthen_cell(&mut self, block: NonNull<u8>, needed: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the block is a cell, and the clauses are those of this method.
+        let (old, new) =
+            unsafe { self.large.chunks.lengthen(Cell::<P>::of_payload(block), needed) };
+        self.layer.note_cell_resized(old, new);
+        Some(block)
+    }
+
+    /// Gives memory back if that is due, after a block has become shorter. Returns the block.
+    #[inline(never)]
+    fn trim_behind(&mut self, block: NonNull<u8>) -> Option<NonNull<u8>> {
+        self.large.chunks.trim_if_due();
+        self.settle();
+        Some(block)
+    }
+
+    /// Resizes a cell that must become longer, and for which the free cell behind it does not
+    /// suffice.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block is a cell.
+    #[inline(never)]
+    unsafe fn move_cell(&mut self, block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the block is a cell (this method's clause), and the heap has not stopped.
+        let (len, may_stay) = unsafe {
+            let cell = Cell::<P>::of_payload(block);
+            let needed = Request::new(new).size();
+            (cell.header().size() - WORD, self.large.chunks.may_have_room(cell, needed))
+        };
+        if may_stay {
+            // SAFETY: the block is a cell, and has `len` bytes, which fit into the request.
+            let resized = unsafe { self.resize_cell_outlined(block, len, new) };
+            if resized.is_some() {
+                return resized;
+            }
+        }
+        let Some(moved) = self.allocate(new, Growth::Allowed) else {
+            // The layer has given up all free memory for the move.
+            // SAFETY: as before.
+            return unsafe { self.resize_cell_outlined(block, len, new) };
+        };
+        // SAFETY: the blocks do not overlap, and each holds `len` bytes, which are whole words. The
+        // caller gives up the old block, which is a cell.
+        unsafe {
+            copy_down::<P>(block, moved, len);
+            self.deallocate_large(block);
+        }
+        Some(moved)
     }
 
     /// Resizes a block for which the layer has nothing at hand.
@@ -331,7 +504,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         layout: Layout,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        if self.has_lost(block) {
+        if self.large.has_lost(block) {
             return None;
         }
         // A longer block does not lie in a slab.
@@ -434,7 +607,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             if P::LayerOf::<P>::PRESENT {
                 // SAFETY: the block is a cell, whose header `resize` wrote.
                 let size = unsafe { Cell::<P>::of_payload(block).header() }.size();
-                self.layer.note_cell_resized(old_size - WORD, size - WORD);
+                self.layer.note_cell_resized(old_size, size);
             }
             self.settle();
             return Some(block);
@@ -456,6 +629,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     ///
     /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate); the block lies in a slab of
     /// this class.
+    #[inline(never)]
     unsafe fn reallocate_in_slab(
         &mut self,
         block: NonNull<u8>,

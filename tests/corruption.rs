@@ -255,11 +255,17 @@ fn a_cell_in_the_wrong_bin_is_found<P: Variant>() {
         let behind = victim.word(at + size);
         behind.write(behind.read() | PREV_USED);
     }
-    // A class for each size; with coarse bins only below eight words, and then one a doubling.
-    let coarse = P::COARSE && size >= 8 * WORD;
-    let class =
-        if coarse { 2 + (size / (8 * WORD)).ilog2() as usize } else { size / (2 * WORD) - 2 };
-    assert_eq!(victim.overwrite(at, (4 * WORD) | PREV_USED), corruption(at, Rule::Class, class, 0));
+    // A class for each size; with coarse bins, from the smallest size to eight words, and then one
+    // a doubling.
+    let class = |size: usize| match size / (2 * WORD) {
+        units if !P::COARSE => units,
+        units if units < 4 => units - 2,
+        units => 2 + (units / 4).ilog2() as usize,
+    };
+    assert_eq!(
+        victim.overwrite(at, (4 * WORD) | PREV_USED),
+        corruption(at, Rule::Class, class(size), class(4 * WORD))
+    );
 }
 
 #[case(Plain, Small, Checked<Plain>)]

@@ -116,7 +116,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         // SAFETY: the block is this arena's, the caller gives it up, and its word leads to `slab`.
         if unsafe { inner.heap.layer().push_direct(slab, block) } {
             // SAFETY: `push_direct` has just said so.
-            unsafe { self.attend(caller, inside, slab) };
+            unsafe { self.attend(caller, inside, slab, block) };
         }
         true
     }
@@ -125,8 +125,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Safety
     ///
-    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab`, and nothing was done
-    /// since.
+    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab` and `block`, and
+    /// nothing was done since.
     #[cold]
     #[inline(never)]
     unsafe fn attend<'heap>(
@@ -134,11 +134,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         _caller: Caller<'heap, B, C, M, P, L>,
         mut inside: Inside<'heap, B, M, P, L>,
         slab: NonNull<Slab>,
+        block: NonNull<u8>,
     ) {
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inside.inner().0.heap(&self.parent) }.inner();
         // SAFETY: the clauses are those of this method.
-        unsafe { heap.layer.attend(&mut heap.large, slab) };
+        unsafe { heap.layer.attend(&mut heap.large, slab, block) };
     }
 
     /// Frees a block that is not of the caller's arena, or not near, or of a heap without slabs.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Fine        cell size   32 48 64 … 1008 │ 1024  1152  1280 … 1920 │ 2048  2304 …     (64-bit)
-//!               class        0  1  2 …   61 │   62    63    64 …   69 │   70    71 …   181
+//!               class        2  3  4 …   63 │   64    65    66 …   71 │   72    73 …   183
 //!                            exact          │ log-linear: eight classes a doubling,
 //!                                           │ the last one without an upper bound
 //!   Coarse      cell size   16 24 │ 32 … │ 64 … │ 128 … │ 256 …                         (32-bit)
@@ -15,7 +15,6 @@ use core::fmt::Debug;
 use core::ptr::NonNull;
 
 use crate::cell::{CELL_ALIGN, MIN_CELL};
-use crate::request::select;
 
 const BITS: usize = usize::BITS as usize;
 
@@ -46,8 +45,12 @@ pub trait Classes: Debug + 'static {
     /// `true` if code size counts more than speed.
     const COMPACT: bool;
 
+    /// Number of units of the smallest cell, if no class is for the sizes below; else 0: a shorter
+    /// way from a size to its class.
+    const UNUSED: usize = if Self::COMPACT { MIN_CELL / CELL_ALIGN } else { 0 };
+
     /// Number of classes whose cells all have one size.
-    const EXACT: usize = (Self::EXACT_BELOW - MIN_CELL) / CELL_ALIGN;
+    const EXACT: usize = Self::EXACT_BELOW / CELL_ALIGN - Self::UNUSED;
 
     /// Number of classes.
     const COUNT: usize = Self::EXACT + Self::DOUBLINGS * Self::PER_DOUBLING;
@@ -78,16 +81,13 @@ pub trait Classes: Debug + 'static {
     /// Returns the class of a cell of `size` bytes. `size` is at least [`MIN_CELL`].
     #[inline(always)]
     fn class_of(size: usize) -> usize {
-        let exact = (size - MIN_CELL) / CELL_ALIGN;
-        let class = if Self::COMPACT {
-            if size < Self::EXACT_BELOW { exact } else { Self::steps_to(size) }
-        } else {
-            // Branch-free: the sizes of a remainder and of a coalesced cell lie on either side, and
-            // are unpredictable.
-            select(size < Self::EXACT_BELOW, exact, Self::steps_to(size))
-        };
-        // The last class takes all larger sizes. The limit also removes a bounds check.
-        class.min(Self::COUNT - 1)
+        let exact = (size - Self::UNUSED * CELL_ALIGN) / CELL_ALIGN;
+        if Self::COMPACT {
+            let class = if size < Self::EXACT_BELOW { exact } else { Self::steps_to(size) };
+            // One limit for both: no class is beyond the lists.
+            return class.min(Self::COUNT - 1);
+        }
+        if size < Self::EXACT_BELOW { exact } else { Self::class_of_long(size) }
     }
 
     /// Returns the class of a cell of `size` bytes. `size` is at least
@@ -95,6 +95,7 @@ pub trait Classes: Debug + 'static {
     #[inline(always)]
     fn class_of_long(size: usize) -> usize {
         debug_assert!(size >= Self::EXACT_BELOW);
+        // The last class takes all larger sizes. The limit also removes a bounds check.
         Self::steps_to(size).min(Self::COUNT - 1)
     }
 
@@ -115,12 +116,6 @@ pub trait Classes: Debug + 'static {
         let below =
             Self::EXACT.wrapping_sub((Self::EXACT_BELOW.ilog2() as usize + 1) * Self::PER_DOUBLING);
         below.wrapping_add(log as usize * Self::PER_DOUBLING + steps)
-    }
-
-    /// Returns `true` if all cells of this class have one size.
-    #[inline(always)]
-    fn is_exact(class: usize) -> bool {
-        class < Self::EXACT
     }
 }
 
@@ -206,17 +201,18 @@ impl<C: Classes> ClassMap<C> {
     /// O(words of the map): constant for a profile.
     pub(crate) fn next(&self, from: usize) -> Option<usize> {
         let words = self.0.as_ref();
-        let first = from / BITS;
-        let mut word = words.get(first)? & (usize::MAX << (from % BITS));
-        let mut at = first;
-        while word == 0 {
-            at += 1;
-            if at >= words.len() {
-                return None;
-            }
-            word = words[at];
+        let mut at = from / BITS;
+        let above = words.get(at)? >> (from % BITS);
+        if above != 0 {
+            return Some(from + above.trailing_zeros() as usize);
         }
-        Some(at * BITS + word.trailing_zeros() as usize)
+        loop {
+            at += 1;
+            let word = *words.get(at)?;
+            if word != 0 {
+                return Some(at * BITS + word.trailing_zeros() as usize);
+            }
+        }
     }
 }
 
@@ -226,12 +222,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn classes_are_dense<C: Classes>() {
-        assert_eq!(C::class_of(MIN_CELL), 0);
-        let mut last = 0;
+        let mut last = C::class_of(MIN_CELL);
+        assert_eq!(last, MIN_CELL / CELL_ALIGN - C::UNUSED);
         for size in (MIN_CELL..1 << 20).step_by(CELL_ALIGN) {
             let class = C::class_of(size);
             assert!(class == last || class == last + 1, "class {class} of {size} follows {last}");
-            assert!(size < C::EXACT_BELOW || !C::is_exact(class));
+            assert!(size < C::EXACT_BELOW || class >= C::EXACT);
             last = class;
         }
         assert_eq!(C::class_of(usize::MAX & !(CELL_ALIGN - 1)), C::COUNT - 1);
@@ -251,7 +247,7 @@ mod tests {
                 first = size;
             }
             assert!((size - first) * C::PER_DOUBLING < first);
-            assert!(!C::is_exact(C::class_of(size)) || size == first);
+            assert!(C::class_of(size) >= C::EXACT || size == first);
         }
     }
 

@@ -71,6 +71,12 @@ pub(crate) fn class_of_long<P: Binning>(size: usize) -> usize {
     P::Classes::class_of_long(size)
 }
 
+/// Returns whether a cell of `size` bytes has a class in which all cells have its size.
+#[inline(always)]
+pub(crate) const fn has_exact_class<P: Binning>(size: usize) -> bool {
+    size < P::Classes::EXACT_BELOW
+}
+
 impl<P: Binning> Bins<P> {
     /// Returns empty bins.
     pub(crate) const fn new() -> Self {
@@ -114,15 +120,14 @@ impl<P: Binning> Bins<P> {
         if P::CHECKED {
             self.lengths.as_mut()[class] += 1;
         }
-        if !P::COMPACT {
-            self.occupied.set(class);
-        }
         // SAFETY: `cell` is valid and free (this method's clause), so its links can be written.
         unsafe { cell.links().write(Links { next, prev: None }) };
-        if let Some(next) = next {
+        match next {
             // SAFETY: a cell in a list is valid and free, and `insert` wrote its links; `self` is
             // borrowed mutably, so no other reference to them exists.
-            unsafe { next.links().as_mut() }.prev = Some(cell);
+            Some(next) => unsafe { next.links().as_mut() }.prev = Some(cell),
+            None if !P::COMPACT => self.occupied.set(class),
+            None => {}
         }
     }
 
@@ -173,6 +178,28 @@ impl<P: Binning> Bins<P> {
     unsafe fn remove_from(&mut self, class: usize, cell: Cell<P>) {
         // SAFETY: `cell` is in a list: this method's clause.
         if let Some(next) = unsafe { self.unlink(cell) } {
+            self.begin_list(class, cell, next);
+        }
+        if P::CHECKED {
+            self.lengths.as_mut()[class] -= 1;
+        }
+    }
+
+    /// Takes the head of the list of `class` out. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `cell` is the head of the list of `class`.
+    #[inline(always)]
+    unsafe fn pop(&mut self, class: usize, cell: Cell<P>) {
+        // SAFETY: `cell` is in a list (this method's clause), and so is `next`: both are valid and
+        // free, and `insert` wrote their links. `self` is borrowed mutably, so no other reference to
+        // them exists.
+        unsafe {
+            let next = cell.links().read().next;
+            if let Some(next) = next {
+                next.links().as_mut().prev = None;
+            }
             self.begin_list(class, cell, next);
         }
         if P::CHECKED {
@@ -278,7 +305,7 @@ impl<P: Binning> Bins<P> {
     #[inline(always)]
     pub(crate) unsafe fn take(&mut self, size: usize, class: usize) -> Option<(Cell<P>, usize)> {
         let mut from = class;
-        if !P::Classes::is_exact(class) {
+        if !has_exact_class::<P>(size) {
             if let Some((cell, found)) = self.best_of_own(class, size) {
                 // SAFETY: `best_of_own` found the cell in the list of this class.
                 unsafe { self.remove_from(class, cell) };
@@ -287,12 +314,28 @@ impl<P: Binning> Bins<P> {
             from += 1;
         }
         // Every cell of a higher class, and of an exact class, is large enough: take the first.
+        self.take_first(from)
+    }
+
+    /// Takes out the first cell of the lowest occupied class of at least `from`, and returns it with
+    /// its size in bytes. O(1).
+    #[inline(always)]
+    pub(crate) fn take_first(&mut self, from: usize) -> Option<(Cell<P>, usize)> {
         let class = self.occupied.next(from)?;
-        let cell = self.head(class)?;
+        let cell = if P::CHECKED {
+            self.head(class)?
+        } else {
+            // SAFETY: the class is in the map, so it is one, and its list has a head: the type's
+            // invariant.
+            unsafe {
+                core::hint::assert_unchecked(class < P::Classes::COUNT);
+                self.head(class).unwrap_unchecked()
+            }
+        };
         // SAFETY: the cell is the head of this class's list, and cells in lists are valid.
         let found = unsafe {
             let found = cell.header().size();
-            self.remove_from(class, cell);
+            self.pop(class, cell);
             found
         };
         Some((cell, found))

@@ -77,6 +77,12 @@ impl Header {
         self.state().contains(State::FENCEPOST)
     }
 
+    /// Returns the header with another size, in bytes.
+    pub(crate) const fn with_size(self, size: usize) -> Self {
+        debug_assert!(size % CELL_ALIGN == 0);
+        Self((self.0 % CELL_ALIGN) | size)
+    }
+
     /// Returns the header with `PREV_USED` set or cleared.
     pub(crate) const fn with_prev_used(self, prev_used: bool) -> Self {
         let cleared = self.0 & !State::PREV_USED.bits();

@@ -255,9 +255,19 @@ impl<F: Form> Cell<F> {
         if unsafe { self.header() }.is_prev_used() {
             return None;
         }
-        // SAFETY: the cell before is free, so the word in front of this header is its last one;
-        // `write_free` wrote the distance to its start there.
+        // SAFETY: `self` is valid, and its header says that the cell before is free.
+        Some(unsafe { self.prev_free() })
+    }
+
+    /// Returns the free cell that ends where this cell begins.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a valid cell or fencepost, and the cell before it is free.
+    pub(crate) unsafe fn prev_free(self) -> Self {
+        // SAFETY: the cell before is free (this method's clause), so the word in front of this
+        // header is its last one; `write_free` wrote the distance to its start there.
         let start = unsafe { self.0.byte_sub(self.0.sub(1).read()) };
-        Some(Self::at(start.cast()))
+        Self::at(start.cast())
     }
 }

@@ -38,6 +38,18 @@ impl<F: Form> Cell<F> {
         unsafe { self.write_header(Header::new(size, State::USED).with_prev_used(prev_used)) };
     }
 
+    /// Makes a used cell longer or shorter: writes its header. Does not change the next header.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`write_free`](Cell::write_free); `self` was a used cell with the header
+    /// `old`.
+    pub(crate) unsafe fn write_resized(self, old: Header, size: usize) {
+        debug_assert!(size >= MIN_CELL && old.is_used());
+        // SAFETY: the first word is memory of this heap: this method's clause.
+        unsafe { self.write_header(old.with_size(size)) };
+    }
+
     /// Makes `self` a fencepost. `hole` is the distance to the first cell of the next region, in
     /// bytes; 0 in the last region.
     ///
@@ -81,8 +93,15 @@ impl<F: Form> Cell<F> {
     ///
     /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn set_prev_used(self, prev_used: bool) {
+        if F::CHECKED {
+            // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
+            return unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
+        }
         // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
-        unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
+        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        // In this form, both become one instruction where the processor has one.
+        let header = Header(word.load(Ordering::Relaxed)).with_prev_used(prev_used);
+        word.store(header.bits(), Ordering::Relaxed);
     }
 
     /// Clears `USED` in the header of a used cell. If the cell is then coalesced with the one

@@ -9,7 +9,7 @@
 use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::bins::{Classes, Fit, class_of};
+use crate::bins::{Classes, Fit, class_of, has_exact_class};
 use crate::cell::Cell;
 use crate::provider::{BreakError, Source};
 use crate::request::Request;
@@ -79,6 +79,31 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: `take` returns a free cell that holds the request and is in no bin any more. It
         // was in a bin, so it is not the top.
         Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, false) })
+    }
+
+    /// [`take`](Chunks::take) as a part of its caller, for a request that may lie anywhere.
+    #[inline(always)]
+    pub(crate) fn take_at_once(&mut self, request: Request) -> Option<NonNull<u8>> {
+        let (size, class) = (request.size(), class_of::<P>(request.size()));
+        let found = if has_exact_class::<P>(size) {
+            self.bins.take_first(class)
+        } else {
+            // SAFETY: `class` is the class of the size.
+            unsafe { self.bins.take(size, class) }
+        };
+        if let Some((cell, size)) = found {
+            // SAFETY: the free cell holds the request, and was in a bin: it is not the top.
+            return Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, false) });
+        }
+        let cell = self.top?;
+        // SAFETY: the top is a valid free cell: the type's invariant.
+        let size = unsafe { cell.header() }.size();
+        if size < request.size() {
+            return None;
+        }
+        self.top = None;
+        // SAFETY: the free cell holds the request, and was the top, which is in no bin.
+        Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, true) })
     }
 
     /// Takes a cell for an over-aligned request from the bins.

@@ -36,6 +36,7 @@ use crate::space::{Origin, RegionError, Space};
 pub use allocate::Growth;
 pub(crate) use links::links_of;
 pub(crate) use neighbours::{after, broken_header};
+pub(crate) use resize::Way;
 pub use trim::Trim;
 
 /// How a heap's cells are served: the part of a profile that this folder knows.
@@ -164,7 +165,7 @@ impl<B, P: Tuning> Chunks<B, P> {
     #[cfg(test)]
     pub(crate) fn parts(&mut self) -> Parts<'_, B, P> {
         let Self { space, bins, top, counters, .. } = self;
-        Parts { space, bins, top, used_bytes: &mut counters.used_bytes }
+        Parts { space, bins, top, below_peak: &mut counters.below_peak }
     }
 
     /// Forgets all free cells, when the space has stopped: the heap must not touch them any more.
@@ -180,30 +181,30 @@ pub(crate) struct Parts<'chunks, B, P: Tuning> {
     pub(crate) space: &'chunks mut Space<B, P>,
     pub(crate) bins: &'chunks mut Bins<P>,
     pub(crate) top: &'chunks mut Option<Cell<P>>,
-    pub(crate) used_bytes: &'chunks mut usize,
+    pub(crate) below_peak: &'chunks mut usize,
 }
 
 /// Counters of bytes in use.
 ///
 /// # Invariants
 ///
-/// * `used_bytes`: payload bytes of all used cells
+/// * `below_peak`: `peak_bytes`, less the payload bytes of all used cells, less `mapped_bytes`
 /// * `mapped_bytes`: bytes of blocks with mappings of their own
-/// * `peak_bytes ≥ used_bytes + mapped_bytes`
+/// * `peak_bytes`: the most that both were together
 #[derive(Debug)]
 pub(crate) struct Counters {
-    used_bytes: usize,
+    below_peak: usize,
     mapped_bytes: usize,
     peak_bytes: usize,
 }
 
 impl Counters {
     const fn new() -> Self {
-        Self { used_bytes: 0, mapped_bytes: 0, peak_bytes: 0 }
+        Self { below_peak: 0, mapped_bytes: 0, peak_bytes: 0 }
     }
 
     pub(crate) const fn used_bytes(&self) -> usize {
-        self.used_bytes
+        self.peak_bytes.wrapping_sub(self.below_peak).wrapping_sub(self.mapped_bytes)
     }
 
     pub(crate) const fn mapped_bytes(&self) -> usize {
@@ -215,37 +216,44 @@ impl Counters {
     }
 
     /// Counts a cell of `size` bytes, header included, that became used.
+    #[inline(always)]
     const fn allocated(&mut self, size: usize) {
-        self.used_bytes += size - WORD;
-        self.note_peak();
+        self.add(size - WORD);
     }
 
     /// Counts a used cell of `size` bytes that became free.
+    #[inline(always)]
     const fn freed(&mut self, size: usize) {
-        self.used_bytes -= size - WORD;
+        self.below_peak += size - WORD;
     }
 
     /// Counts a used cell that changed its size.
+    #[inline(always)]
     const fn resized(&mut self, old: usize, new: usize) {
-        self.used_bytes = self.used_bytes + new - old;
-        self.note_peak();
+        self.below_peak += old;
+        self.add(new);
     }
 
     /// Counts a block of `capacity` bytes that got a mapping of its own.
     pub(crate) const fn mapped(&mut self, capacity: usize) {
         self.mapped_bytes += capacity;
-        self.note_peak();
+        self.add(capacity);
     }
 
     /// Counts a mapping of a block of `capacity` bytes that was given back.
     pub(crate) const fn unmapped(&mut self, capacity: usize) {
         self.mapped_bytes -= capacity;
+        self.below_peak += capacity;
     }
 
-    const fn note_peak(&mut self) {
-        let live = self.used_bytes + self.mapped_bytes;
-        if live > self.peak_bytes {
-            self.peak_bytes = live;
+    /// Counts bytes that came into use.
+    #[inline]
+    const fn add(&mut self, bytes: usize) {
+        let (below_peak, is_peak) = self.below_peak.overflowing_sub(bytes);
+        self.below_peak = below_peak;
+        if is_peak {
+            self.peak_bytes = self.peak_bytes.wrapping_sub(below_peak);
+            self.below_peak = 0;
         }
     }
 }

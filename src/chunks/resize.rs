@@ -4,6 +4,9 @@
 //!   shrink: split the rest off ─► the next cell ─► the break ─► the previous cell ─► both
 //!           ─► both, and the break
 //! ```
+//!
+//! `resize` tries all of them. `way_to`, `shorten` and `lengthen` are the first two alone, in less
+//! time.
 
 use core::ptr::NonNull;
 
@@ -11,6 +14,18 @@ use super::{Chunks, Tuning};
 use crate::cell::{Cell, Form, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::Request;
+
+/// Way to a cell's new size.
+pub(crate) enum Way {
+    /// The cell has it.
+    Stay,
+    /// The cell becomes [shorter](Chunks::shorten).
+    Shorten,
+    /// The cell becomes [longer](Chunks::lengthen) with the free cell behind it.
+    Lengthen,
+    /// The cell is too short, together with the free cell behind it.
+    Move,
+}
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Gives a used cell the request's size, in its place or in that of the free cell before it.
@@ -79,6 +94,109 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             self.trim_if_due();
         }
         Some(start.payload())
+    }
+
+    /// Returns the way to `needed` bytes for a used cell. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell. `needed` is the size of a possible cell.
+    #[inline(always)]
+    pub(crate) unsafe fn way_to(&self, cell: Cell<P>, needed: usize) -> Way {
+        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows it.
+        let (size, behind) = unsafe {
+            let size = cell.header().size();
+            (size, cell.offset(size).header())
+        };
+        if needed <= size {
+            return if size - needed < MIN_CELL { Way::Stay } else { Way::Shorten };
+        }
+        let is_enough = !behind.is_used() && size + behind.size() >= needed;
+        if is_enough { Way::Lengthen } else { Way::Move }
+    }
+
+    /// Makes a used cell shorter: `needed` bytes. Returns whether memory may be due to be given back.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell, [to be shortened](Way::Shorten), whose owner needs only what
+    /// fits into `needed` bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn shorten(&mut self, cell: Cell<P>, needed: usize) -> bool {
+        // SAFETY: `cell` is valid: this method's clause.
+        let header = unsafe { cell.header() };
+        let size = header.size();
+        self.counters.resized(size, needed);
+        // SAFETY: the `needed` bytes are the lower part of the cell, and nothing uses the upper one,
+        // which is long enough for a cell: this method's clause.
+        unsafe {
+            cell.write_resized(header, needed);
+            self.coalesce(cell.offset(needed), size - needed, true)
+        }
+    }
+
+    /// Makes a used cell longer: `needed` bytes, or some more. Returns its old and its new size in
+    /// bytes.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell, [to be lengthened](Way::Lengthen).
+    #[inline(always)]
+    pub(crate) unsafe fn lengthen(&mut self, cell: Cell<P>, needed: usize) -> (usize, usize) {
+        // SAFETY: `cell` is valid, and a free one follows it: this method's clause.
+        let (header, behind, free) = unsafe {
+            let header = cell.header();
+            let behind = cell.offset(header.size());
+            (header, behind, behind.header().size())
+        };
+        let size = header.size();
+        let is_top = self.top == Some(behind);
+        if !is_top {
+            // SAFETY: a free cell that is not the top is in its bin: the type's invariant.
+            unsafe { self.bins.remove(behind, free) };
+        }
+        let whole = size + free;
+        let used = if whole - needed < MIN_CELL { whole } else { needed };
+        // SAFETY: the `used` bytes are the lower part of the span of both cells, and the rest is the
+        // upper part of the free one. It ends at the break if that did.
+        unsafe {
+            cell.write_resized(header, used);
+            let end = cell.offset(used);
+            if used < whole {
+                self.keep_as(end, whole - used, is_top);
+            } else {
+                end.set_prev_used(true);
+                if is_top {
+                    self.top = None;
+                }
+            }
+        }
+        self.counters.resized(size, used);
+        if is_top {
+            self.note_written(cell, used);
+        }
+        (size, used)
+    }
+
+    /// Returns whether a used cell that would [move](Way::Move) may have room by
+    /// [`resize`](Chunks::resize): with the free cell before it, or with what the break grants.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell.
+    pub(crate) unsafe fn may_have_room(&self, cell: Cell<P>, needed: usize) -> bool {
+        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows it.
+        unsafe {
+            let header = cell.header();
+            let behind = cell.offset(header.size());
+            let next = behind.header();
+            if next.is_fencepost() || self.top == Some(behind) {
+                return true;
+            }
+            let free = if next.is_used() { 0 } else { next.size() };
+            !header.is_prev_used()
+                && cell.addr() - cell.prev_free().addr() + header.size() + free >= needed
+        }
     }
 
     /// Makes room for a cell that must become larger than itself and the free cell behind it: moves

@@ -64,6 +64,10 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     #[inline(always)]
     unsafe fn split_inline(&mut self, fit: Fit<P>, request: Request, was_top: bool) -> NonNull<u8> {
         let Fit { cell, size, lead } = fit;
+        if lead == 0 && !P::COMPACT && !P::CHECKED {
+            // SAFETY: the clauses are those of this method.
+            return unsafe { self.split_from_start(cell, size, request, was_top) };
+        }
         let rest = size - lead - request.size();
         let rest = if rest < MIN_CELL { 0 } else { rest };
         let used = size - lead - rest;
@@ -93,6 +97,45 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             self.note_written(start, used);
         }
         start.payload()
+    }
+
+    /// [`split`](Chunks::split) without a lead.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`split`](Chunks::split). `cell` has `size` bytes, which hold the request.
+    #[inline(always)]
+    unsafe fn split_from_start(
+        &mut self,
+        cell: Cell<P>,
+        size: usize,
+        request: Request,
+        was_top: bool,
+    ) -> NonNull<u8> {
+        let rest = size - request.size();
+        let used = if rest < MIN_CELL {
+            // SAFETY: no two free cells are neighbours, so the cell before is used. A cell or
+            // fencepost follows the free cell.
+            unsafe {
+                cell.write_used(size, true);
+                cell.offset(size).set_prev_used(true);
+            }
+            size
+        } else {
+            let used = request.size();
+            // SAFETY: as before. The rest is the upper part of the free cell; the header behind it
+            // says that a free cell precedes it. The rest ends at the break if the free cell did.
+            unsafe {
+                cell.write_used(used, true);
+                self.keep_as(cell.offset(used), rest, was_top);
+            }
+            used
+        };
+        self.counters.allocated(used);
+        if was_top {
+            self.note_written(cell, used);
+        }
+        cell.payload()
     }
 
     /// Notes that the `size` bytes of a cell and the header behind it may have been written to
@@ -145,38 +188,44 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     #[inline(always)]
     unsafe fn coalesce_inline(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
+        if !prev_used {
+            // SAFETY: `cell` is valid and the cell before is free: this method's clause.
+            let prev = unsafe { cell.prev_free() };
+            let size = cell.addr() - prev.addr();
+            // SAFETY: the cell is free, and not the top, because only a fencepost follows the top:
+            // it is in its bin.
+            unsafe { self.bins.remove(prev, size) };
+            (start, total) = (prev, total + size);
+        }
         // SAFETY: the span ends at a header of its region: this method's clause.
         let next = unsafe { cell.offset(size) };
         // SAFETY: `next` followed a used cell: it is a valid cell or a fencepost.
         let header = unsafe { next.header() };
-        let is_top = if header.is_used() {
+        // The top has ways of its own to the end: the usual way has no test for it there.
+        if header.is_used() {
             // SAFETY: `next` is a valid cell or a fencepost; the span before it becomes free.
             unsafe { next.set_prev_used(false) };
-            self.space.ends_at_break(next)
+            // Most cells are told from a fencepost by the header that is at hand.
+            if (P::COMPACT || header.is_fencepost()) && self.space.ends_at_break(next) {
+                // SAFETY: the clauses are argued below; the break's fencepost follows.
+                unsafe { self.keep_as(start, total, true) };
+                return true;
+            }
         } else {
             total += header.size();
-            let is_top = self.top == Some(next);
-            if !is_top {
-                // SAFETY: a free cell that is not the top is in its bin: the type's invariant.
-                unsafe { self.bins.remove(next, header.size()) };
+            if self.top == Some(next) {
+                // SAFETY: the clauses are argued below; the span ends as the top did.
+                unsafe { self.keep_as(start, total, true) };
+                return true;
             }
-            is_top
-        };
-        if !prev_used {
-            // SAFETY: `cell` is valid if the cell before is not used: this method's clause.
-            if let Some(prev) = unsafe { cell.prev_if_free() } {
-                let size = cell.addr() - prev.addr();
-                // SAFETY: the cell is free, and not the top, because only a fencepost follows the
-                // top: it is in its bin.
-                unsafe { self.bins.remove(prev, size) };
-                (start, total) = (prev, total + size);
-            }
+            // SAFETY: a free cell that is not the top is in its bin: the type's invariant.
+            unsafe { self.bins.remove(next, header.size()) };
         }
         // SAFETY: the coalesced span is contiguous, a used cell precedes it, and the header behind
         // it says that a free cell precedes.
-        unsafe { self.keep_as(start, total, is_top) };
+        unsafe { self.keep_as(start, total, false) };
         // SAFETY: `keep_as` has made the span a free cell.
-        is_top || !B::CONTIGUOUS && unsafe { self.may_be_segment(start, total) }
+        !B::CONTIGUOUS && unsafe { self.may_be_segment(start, total) }
     }
 
     /// If `cell` is free, takes it out of its bin or from `top`, and returns its size; else 0.

@@ -20,12 +20,6 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         None
     }
 
-    /// Takes a block of a slab of the class that has a free one. O(1).
-    #[inline(always)]
-    fn refill(&mut self, _: Class) -> Option<NonNull<u8>> {
-        None
-    }
-
     /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor needs
     /// [attention](ArenaLayer::attend) before the next operation. O(1).
     ///
@@ -42,9 +36,15 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
     ///
     /// # Safety
     ///
-    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab`, and nothing was done
-    /// since.
-    unsafe fn attend<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>, _: NonNull<Slab>) {}
+    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab` and `block`, and nothing
+    /// was done since.
+    unsafe fn attend<B: Source, M: Map>(
+        &mut self,
+        _: &mut Large<B, M, P>,
+        _slab: NonNull<Slab>,
+        _block: NonNull<u8>,
+    ) {
+    }
 
     /// Relies on a map of segments for the look-up of slabs.
     ///
@@ -64,11 +64,6 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     }
 
     #[inline(always)]
-    fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
-        self.take_listed(class)
-    }
-
-    #[inline(always)]
     unsafe fn push_direct(&mut self, slab: NonNull<Slab>, block: NonNull<u8>) -> bool {
         // SAFETY: the clauses are those of this method.
         unsafe { Slab::push::<P>(slab, block) }
@@ -79,9 +74,10 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
         &mut self,
         large: &mut Large<B, M, P>,
         slab: NonNull<Slab>,
+        block: NonNull<u8>,
     ) {
         // SAFETY: the clauses are those of this method.
-        unsafe { self.attend_to(large, slab) };
+        unsafe { self.attend_to(large, slab, block) };
     }
 
     unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {

@@ -12,7 +12,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::map::{SlabMap, take_internal};
-use super::slab::{self, State};
+use super::slab::{self, Slab, State};
 use super::{Descriptors, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
@@ -82,24 +82,46 @@ fn take_place<B: Source, M: Map, P: Tuning>(
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab of
     /// the class has a free block. O(1). No block of the class is at hand.
-    #[inline]
-    pub(crate) fn take_listed(&mut self, class: Class) -> Option<NonNull<u8>> {
+    #[inline(never)]
+    pub(super) fn refill_list(&mut self, class: Class) -> Option<NonNull<u8>> {
+        self.refill_inline(class)
+    }
+
+    /// [`refill_list`](Slabs::refill_list) as a part of its caller.
+    #[inline(always)]
+    pub(super) fn refill_inline(&mut self, class: Class) -> Option<NonNull<u8>> {
         loop {
             let mut head = self.heads[class.index()]?;
             // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
             let slab = unsafe { head.as_mut() };
             self.empty -= usize::from(slab.is_empty());
-            // SAFETY: the slab is in its class's list, so it is listed.
-            let list = unsafe { slab.take::<P>() };
+            let list = slab.take_freed();
             if list.0.is_some() {
                 *self.list(class) = list;
                 return self.pop(class);
+            }
+            if slab.has_more() {
+                // A call in tail position: what comes before saves no register.
+                // SAFETY: the slab is the first of its class's list, and has more blocks.
+                return unsafe { self.carve(class, head) };
             }
             slab.set_state(State::Full);
             slab.left = slab.relisted_after::<P::Slabs>();
             // SAFETY: the slab is the first of the list.
             unsafe { self.remove(head) };
         }
+    }
+
+    /// Carves blocks of the first slab of a class, and takes one. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `head` is that slab, and has more blocks.
+    #[inline(never)]
+    unsafe fn carve(&mut self, class: Class, mut head: NonNull<Slab>) -> Option<NonNull<u8>> {
+        // SAFETY: the descriptor of a slab in a list is valid, and the slab is listed.
+        *self.list(class) = unsafe { head.as_mut().carve::<P>() };
+        self.pop(class)
     }
 
     /// Allocates a block of a class none of whose slabs has a free one.
@@ -115,7 +137,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         if *wait > 1 {
             *wait -= 1;
         } else if !self.is_reserved && self.begin_if_due(large, class, layout, growth) {
-            return self.take_listed(class);
+            return self.refill_list(class);
         }
         // After a `reserve`, the next block does not move the break, not for a slab either.
         self.is_reserved = false;
@@ -169,7 +191,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return Some(block);
         }
         self.list_full_slabs();
-        if let Some(block) = self.take_listed(class).or_else(|| self.borrow(class, layout)) {
+        if let Some(block) = self.refill_list(class).or_else(|| self.borrow(class, layout)) {
             return Some(block);
         }
         large.allocate_last(layout, request, growth)
@@ -195,7 +217,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Takes a block of a larger class that has a slab with a free one.
     fn borrow(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         let serves = |larger: &Class| *larger > class && larger.size() % layout.align() == 0;
-        Class::all::<N>().filter(serves).find_map(|larger| self.take_listed(larger))
+        Class::all::<N>().filter(serves).find_map(|larger| self.refill_list(larger))
     }
 
     /// Begins a slab of a class, if the class may have one now. Returns whether it does.
@@ -237,7 +259,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
 
     /// Returns the next slab of a class, if the class may have one now for a block of this layout.
     fn next_slab<B: Source, M: Map>(
-        &self,
+        &mut self,
         large: &Large<B, M, P>,
         class: Class,
         layout: Layout,
@@ -262,6 +284,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     }
 
     /// Begins a slab of a class. [`Begun::Soon`]: something must be [prepared](Slabs::prepare).
+    #[inline(never)]
     fn begin<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -303,6 +326,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
 
     /// Prepares what the slab lacked that did not begin: a table of descriptors, or words of the
     /// page map, some at a time. Returns `false` if that is not possible.
+    #[inline(never)]
     fn prepare<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, growth: Growth) -> bool {
         if self.descriptors.is_out() {
             let len = Descriptors::next_len::<P::Slabs>(self.slabs);

@@ -14,7 +14,7 @@ use super::Slabs;
 use super::allocate::loans_of;
 use super::map::SlabMap;
 use super::slab::{FreeList, Slab, State};
-use crate::cell::{Cell, WORD, copy_down};
+use crate::cell::{Cell, copy_down};
 use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::layer::Layer;
@@ -57,6 +57,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         match self.map.word_elsewhere(block.addr().get()) {
             // SAFETY: words of the map lead to valid descriptors: the clause of `SlabMap`.
             Some(at) => unsafe { self.push_to(large, at, block) },
+            // If the heap has stopped, there is no map, and nothing of the block is read.
+            None if large.has_lost(block) => {}
             // SAFETY: the block lies in no slab, because the map does not reach it.
             None => unsafe { self.free_cell(large, block) },
         }
@@ -78,7 +80,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // counter of this one is 0 when it needs attention.
         unsafe {
             if Slab::push::<P>(at, block) {
-                self.attend_to(large, at);
+                self.attend_to(large, at, block);
             }
         }
     }
@@ -87,13 +89,14 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// `at` is a descriptor of this heap's map, and its counter is 0.
+    /// `at` is a descriptor of this heap's map, its counter is 0, and its first block is `block`.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn attend_to<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         mut at: NonNull<Slab>,
+        block: NonNull<u8>,
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
@@ -102,11 +105,9 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return unsafe { self.attend_slab(large, at) };
         }
         slab.left = 1;
-        let FreeList(block) = core::mem::replace(&mut slab.free, FreeList::EMPTY);
-        if let Some(block) = block {
-            // SAFETY: the block was just freed, and lies in no slab.
-            unsafe { self.free_cell(large, block.cast()) };
-        }
+        slab.free = FreeList::EMPTY;
+        // SAFETY: the block was just freed, and lies in no slab.
+        unsafe { self.free_cell(large, block) };
     }
 
     /// Lists a slab that was full, or keeps or releases one without live blocks.
@@ -137,16 +138,15 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push); the block lies in no slab.
+    /// The clause of [`push`](Slabs::push); the block lies in no slab, and the heap has not stopped.
     #[inline(never)]
     unsafe fn free_cell<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        // SAFETY: the block has a header: it lies in no slab. If the heap has stopped, nothing of
-        // it is read.
-        if large.chunks.has_stopped() || unsafe { large.deallocate_mapped(block) } {
+        // SAFETY: the block has a header: it lies in no slab.
+        if unsafe { large.deallocate_mapped(block) } {
             return;
         }
         // SAFETY: the block has no mapping, so it is a cell, and nothing uses it.
@@ -166,7 +166,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ) {
         // SAFETY: the cell is valid, and nothing uses it: this method's clause.
         let may_be_due = unsafe {
-            self.uncount(Cell::<P>::of_payload(payload).header().size() - WORD);
+            self.uncount(Cell::<P>::of_payload(payload).header().size());
             large.chunks.free_inline(payload)
         };
         if may_be_due {
@@ -366,7 +366,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
         let moved = match self.pop(class) {
             Some(moved) => moved,
-            None => self.take_listed(class)?,
+            None => self.refill_list(class)?,
         };
         // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
         // whole words. The caller gives the old block up.

@@ -42,7 +42,7 @@ use crate::layer::{InSlab, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::request::Request;
-use crate::size_class::{CLASSES, Class};
+use crate::size_class::{CLASSES, Class, SLAB_MAX};
 
 pub use descriptors::Descriptors;
 pub use map::SlabMap;
@@ -70,8 +70,9 @@ pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = 
     /// Length of all slabs of each class, in granules.
     pub(crate) granules: [u32; N],
     /// Number of cells that are as long as the blocks of each class: an estimate, for a block can
-    /// become a cell of another class without notice.
-    cells: [u16; N],
+    /// become a cell of another class without notice, and numbers wrap. One below 0 says that cells
+    /// were freed that were not counted.
+    cells: [i16; N],
     /// For each class, 1 + the number of cells until it is considered whether the next slab may
     /// begin; 0: the class never had a cell.
     waits: [u8; N],
@@ -135,6 +136,39 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
     }
 
     #[inline(always)]
+    fn may_refill(&self, class: Class) -> bool {
+        let index = class.index();
+        // SAFETY: callers pass the first `N` classes only: those that `class_of` returns.
+        unsafe { core::hint::assert_unchecked(index < N) };
+        self.heads[index].is_some()
+    }
+
+    #[inline(always)]
+    fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
+        self.refill_inline(class)
+    }
+
+    #[inline(always)]
+    fn allocate_at_once<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        let index = class.index();
+        // SAFETY: callers pass the first `N` classes only: those that `class_of` returns.
+        unsafe { core::hint::assert_unchecked(index < N) };
+        if P::CHECKED || self.waits[index] <= 1 {
+            return None;
+        }
+        debug_assert!(!request.is_over_aligned());
+        let block = large.chunks.take_at_once(request)?;
+        self.waits[index] -= 1;
+        self.count_cell(block);
+        Some(block)
+    }
+
+    #[inline(always)]
     fn allocate<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
@@ -143,7 +177,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         if self.heads[class.index()].is_some() {
-            if let Some(block) = self.take_listed(class) {
+            if let Some(block) = self.refill_list(class) {
                 return Some(block);
             }
         }
@@ -269,15 +303,35 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
     }
 }
 
-/// Returns the class in which a cell of `capacity` bytes of payload is counted: the one whose blocks
-/// hold them, or the last one for a cell of its longest blocks; `None` if the cell is longer.
+/// Length of a cell above which its class is calculated, in bytes: one for the longest block of
+/// [`CLASSES`], or what a rest that is too short for a cell makes of it.
+const MOST_TABLED: usize = (SLAB_MAX + CELL_ALIGN + WORD) / CELL_ALIGN * CELL_ALIGN;
+
+/// Returns the class in which a cell of `size` bytes is counted: the one whose blocks it holds, or
+/// the last one for a cell of its longest blocks; `None` if the cell is longer.
 #[inline(always)]
-const fn class_of_cell<const N: usize>(capacity: usize) -> Option<Class> {
-    let longest = Class::longest::<N>();
-    if capacity > longest + CELL_ALIGN {
-        return None;
+const fn class_of_cell<const N: usize>(size: usize) -> Option<Class> {
+    const OF_SIZE: [Class; MOST_TABLED / CELL_ALIGN + 1] = {
+        let mut classes = [Class::SMALLEST; MOST_TABLED / CELL_ALIGN + 1];
+        let mut units = 1;
+        while units < classes.len() {
+            let capacity = units * CELL_ALIGN - WORD;
+            let capacity = if capacity > SLAB_MAX { SLAB_MAX } else { capacity };
+            if let Some(class) = Class::of_capacity::<CLASSES>(capacity) {
+                classes[units] = class;
+            }
+            units += 1;
+        }
+        classes
+    };
+    let (units, longest) = (size / CELL_ALIGN, Class::longest::<N>());
+    if units < OF_SIZE.len() {
+        Some(OF_SIZE[units])
+    } else if N == CLASSES || size - WORD > longest + CELL_ALIGN {
+        None
+    } else {
+        Class::of_capacity::<N>(if size - WORD > longest { longest } else { size - WORD })
     }
-    Class::of_capacity::<N>(if capacity > longest { longest } else { capacity })
 }
 
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
@@ -292,34 +346,39 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     #[inline(always)]
     fn count_cell(&mut self, payload: NonNull<u8>) {
         // SAFETY: a new cell has a valid header.
-        self.count(unsafe { Cell::<P>::of_payload(payload).header() }.size() - WORD);
+        self.count(unsafe { Cell::<P>::of_payload(payload).header() }.size());
     }
 
-    /// Counts a cell of so many bytes of payload.
+    /// Counts a cell of so many bytes.
     #[inline(always)]
-    fn count(&mut self, capacity: usize) {
-        if let Some(class) = class_of_cell::<N>(capacity) {
+    fn count(&mut self, size: usize) {
+        if let Some(class) = class_of_cell::<N>(size) {
             let cells = &mut self.cells[class.index()];
-            *cells = cells.saturating_add(1);
+            *cells = cells.wrapping_add(1);
         }
     }
 
     /// Undoes [`count`](Slabs::count).
     #[inline(always)]
-    fn uncount(&mut self, capacity: usize) {
-        if let Some(class) = class_of_cell::<N>(capacity) {
+    fn uncount(&mut self, size: usize) {
+        if let Some(class) = class_of_cell::<N>(size) {
             let cells = &mut self.cells[class.index()];
-            *cells = cells.saturating_sub(1);
+            *cells = cells.wrapping_sub(1);
         }
     }
 
     /// Returns an estimate of the number of cells of blocks of a class: of those counted there, or of
-    /// those that are as long as the cell of its longest block, whichever is more.
-    fn counted(&self, class: Class) -> usize {
-        let capacity = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL) - WORD;
-        let longest = class_of_cell::<N>(capacity).unwrap_or(class);
-        let counted = |class: Class| self.cells[class.index()];
-        usize::from(counted(class).max(counted(longest)))
+    /// those that are as long as the cell of its longest block, whichever is more. Negative counts
+    /// become 0.
+    fn counted(&mut self, class: Class) -> usize {
+        let size = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL);
+        let longest = class_of_cell::<N>(size).unwrap_or(class);
+        let most = [class, longest].map(|class| {
+            let cells = &mut self.cells[class.index()];
+            *cells = (*cells).max(0);
+            *cells
+        });
+        most[0].max(most[1]) as usize
     }
 
     /// Returns the length of the slabs of a class that are on loan, in granules.

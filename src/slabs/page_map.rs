@@ -208,6 +208,11 @@ impl<S: SlabTuning> Window<S> {
 }
 
 impl<S: SlabTuning> PageMap<S> {
+    #[cold]
+    fn search_others(&self, address: usize) -> Option<NonNull<Slab>> {
+        self.others().find_map(|window| window.word_at(address))
+    }
+
     /// Returns the windows beside the first.
     fn others(&self) -> impl Iterator<Item = &Window<S>> {
         let mut next = self.others;
@@ -362,9 +367,10 @@ unsafe impl<S: SlabTuning> SlabMap<S> for PageMap<S> {
         self.first.word_at(address)
     }
 
-    #[cold]
+    #[inline(always)]
     fn word_elsewhere(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.others().find_map(|window| window.word_at(address))
+        self.others?;
+        self.search_others(address)
     }
 
     #[inline(always)]

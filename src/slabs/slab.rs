@@ -252,24 +252,31 @@ impl Slab {
         slab.left == 0
     }
 
-    /// Takes all free blocks, or, if there is none, some that are carved for it. An empty list: the
-    /// slab is full. O(1): carves at most `CARVED_AT_ONCE` blocks.
+    /// Takes all free blocks. An empty list: there is none. The slab is listed.
+    #[inline(always)]
+    pub(crate) const fn take_freed(&mut self) -> FreeList {
+        if self.free.0.is_some() {
+            self.left = self.carved;
+        }
+        core::mem::replace(&mut self.free, FreeList::EMPTY)
+    }
+
+    /// Returns whether a block can be [carved](Slab::carve).
+    #[inline(always)]
+    pub(crate) const fn has_more(&self) -> bool {
+        self.carved < self.total
+    }
+
+    /// Carves some blocks, and takes them. O(1): at most `CARVED_AT_ONCE` blocks.
     ///
     /// # Safety
     ///
-    /// The slab is listed, and its memory is the heap's.
-    pub(crate) unsafe fn take<P: Tuning>(&mut self) -> FreeList {
-        if self.free.0.is_some() {
-            self.left = self.carved;
-            return core::mem::take(&mut self.free);
-        }
+    /// The slab is listed, [has more](Slab::has_more) blocks, and its memory is the heap's.
+    pub(crate) unsafe fn carve<P: Tuning>(&mut self) -> FreeList {
         // Long blocks are carved one by one: the link in one is the first touch of its pages.
         let at_once = P::Slabs::CARVED_BYTES / self.class.size();
         let at_once = (at_once as u16).clamp(1, P::Slabs::CARVED_AT_ONCE);
         let more = (self.total - self.carved).min(at_once);
-        if more == 0 {
-            return FreeList::EMPTY;
-        }
         let size = self.class.size();
         // SAFETY: block number `carved < total` lies in the slab.
         let first = unsafe { self.start.add(usize::from(self.carved) * size) };
