@@ -7,7 +7,7 @@ use brkalloc::{Heap, NoMap};
 
 use crate::common::case;
 use crate::common::profile::{UNIT, Variant, WORD};
-use crate::common::test_break::{Part, TestBreak};
+use crate::common::test_break::TestBreak;
 
 /// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by
 /// moving the break.
@@ -138,57 +138,6 @@ fn the_last_block_moves_the_break<P: Variant>() {
         assert_eq!(row.heap.provider().asked, asked + 1);
     }
     row.heap.check().unwrap();
-}
-
-/// Returns a heap over `len` bytes with its first block, of `size` bytes, if it grants that.
-/// `is_open`: no memory is added above the break.
-fn heap_with_block<P: Variant>(
-    is_open: bool,
-    len: usize,
-    size: usize,
-) -> Option<(Heap<TestBreak, NoMap, P>, NonNull<u8>)> {
-    let mut brk = TestBreak::new(len, 5 * WORD);
-    brk.granule = 128;
-    let mut heap = heap_over::<P>(brk);
-    // SAFETY: the heap outlives the block; the memory is nobody else's.
-    unsafe {
-        let block = heap.allocate(Layout::from_size_align(size, WORD).unwrap())?;
-        if !is_open {
-            let (base, len) = heap.provider_mut().hand_over(1, Part::Upper, 1024).unwrap();
-            heap.add_region(base, len).unwrap();
-        }
-        Some((heap, block))
-    }
-}
-
-/// What is left of the provider's memory may be less than a smallest cell.
-#[case(Usual, Miniature, Plain, Small, Checked<Usual>, Checked<Miniature>, Checked<Small>)]
-fn the_last_block_grows_as_long_as_a_fresh_one<P: Variant>() {
-    for (is_open, words) in [true, false].into_iter().flat_map(|is| (0..16).map(move |n| (is, n))) {
-        let len = 16_000 + words * WORD + words % 3;
-        let is_granted = |&size: &usize| heap_with_block::<P>(is_open, len, size).is_some();
-        let most = (0..len).rev().find(is_granted).unwrap();
-        for size in (most - 5 * UNIT..most).step_by(WORD / 2) {
-            let (mut heap, block) = heap_with_block::<P>(is_open, len, size).unwrap();
-            let mut layout = Layout::from_size_align(size, WORD).unwrap();
-            for new in [size + UNIT, most].map(|new| new.min(most)) {
-                // SAFETY: the block is live, and has this layout.
-                let resized = unsafe { heap.reallocate(block, layout, new) };
-                assert_eq!(resized, Some(block), "{size} bytes to {new} in {len}");
-                layout = Layout::from_size_align(new, WORD).unwrap();
-                // SAFETY: the block is live and that long.
-                unsafe { block.write_bytes(0xA5, new) };
-                heap.check().unwrap();
-            }
-            // SAFETY: the block is live, and has this layout.
-            unsafe { heap.deallocate(block, layout) };
-            heap.check().unwrap();
-            let all = Layout::from_size_align(most, WORD).unwrap();
-            // SAFETY: the heap outlives the block.
-            assert!(unsafe { heap.allocate(all) }.is_some(), "{most} bytes in {len}");
-            heap.check().unwrap();
-        }
-    }
 }
 
 /// Otherwise a buffer that grows step by step would leave a trail of holes as long as itself.

@@ -496,8 +496,6 @@ enum Kind {
     Allocate,
     Aligned,
     Zeroed,
-    /// Of a block that is a cell.
-    Reallocate,
     Reserve,
 }
 
@@ -509,11 +507,7 @@ struct Request {
 }
 
 impl Request {
-    const KINDS: [Kind; 5] =
-        [Kind::Allocate, Kind::Aligned, Kind::Zeroed, Kind::Reallocate, Kind::Reserve];
-
-    /// Size of the block that is resized, in bytes.
-    const RESIZED: usize = 1500;
+    const KINDS: [Kind; 4] = [Kind::Allocate, Kind::Aligned, Kind::Zeroed, Kind::Reserve];
 
     /// Returns whether a heap grants the request. The block is freed.
     fn is_granted<P: Variant>(self, world: &mut World<P>) -> bool {
@@ -525,14 +519,6 @@ impl Request {
             let block = match self.kind {
                 Kind::Allocate | Kind::Aligned => heap.allocate(of(self.size)),
                 Kind::Zeroed => heap.allocate_zeroed(of(self.size)),
-                Kind::Reallocate => {
-                    let Some(block) = heap.allocate(of(Self::RESIZED)) else { return false };
-                    let resized = heap.reallocate(block, of(Self::RESIZED), self.size);
-                    if resized.is_none() {
-                        heap.deallocate(block, of(Self::RESIZED));
-                    }
-                    resized
-                }
                 Kind::Reserve => return heap.reserve(self.size).is_ok(),
             };
             block.inspect(|&block| heap.deallocate(block, of(self.size))).is_some()

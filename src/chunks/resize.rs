@@ -54,10 +54,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let free = unsafe { size_if_free(behind) };
         let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
         if size + free < needed {
-            // SAFETY: `cell` is valid and used. It is too short, also with `behind`.
-            start = unsafe { self.make_room_around(cell, request, may_move_break) }?;
-            // SAFETY: `cell` is valid still, and may have become longer.
-            whole = unsafe { cell.header() }.size();
+            // SAFETY: `cell` is valid, and `behind` follows it. Both are too short.
+            start = unsafe { self.make_room_around(cell, behind, request, may_move_break) }?;
             if start != cell {
                 // SAFETY: `start` is the free cell before `cell`. With `cell` it holds `len` bytes,
                 // rounded up to whole words, because `cell` alone does.
@@ -202,32 +200,30 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Makes room for a cell that must become larger than itself and the free cell behind it: moves
     /// the break up, or includes the free cell before it, or both. Returns the start of the span
     /// that ends with the free cell behind, if there is one, and holds the request. `None`: there
-    /// is no such span. A grant that is too short for a free cell becomes part of `cell`.
+    /// is no such span.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell. With the cell behind it, if that is free, it is too short for the
-    /// request.
+    /// `cell` is a valid used cell, and `behind` follows it. Both, if `behind` is free, are too
+    /// short for the request.
     unsafe fn make_room_around(
         &mut self,
         cell: Cell<P>,
+        behind: Cell<P>,
         request: Request,
         may_move_break: bool,
     ) -> Option<Cell<P>> {
         let mut start = cell;
         loop {
             if may_move_break {
-                // SAFETY: `start` is `cell`, or the free cell before it.
-                unsafe { self.move_break_behind(start, cell, request.size()) };
+                // SAFETY: `start` is `cell`, or the free cell before it; `behind` follows `cell`.
+                unsafe { self.move_break_behind(start, behind, request.size()) };
                 // The cell lies in a region. If none is known, the heap has stopped.
                 self.space.lowest()?;
             }
-            // SAFETY: `cell` is valid still, so a cell or fencepost follows it: the break may have
-            // moved up, or a new region may have begun, and the heap has not stopped.
-            let (behind, free) = unsafe {
-                let behind = cell.next();
-                (behind, size_if_free(behind))
-            };
+            // SAFETY: `behind` is a cell or fencepost still: the break may have moved up, or a new
+            // region may have begun, and the heap has not stopped.
+            let free = unsafe { size_if_free(behind) };
             if behind.addr() + free - start.addr() >= request.size() {
                 return Some(start);
             }
@@ -240,39 +236,24 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Moves the break up so that a cell that begins at `start` and ends behind `cell` can have
-    /// `needed` bytes, if at most the top lies between `cell` and the break, and if the cell is too
-    /// short together with the top. A grant that is too short for a free cell becomes part of
-    /// `cell`; the caller notes in the fencepost that a used cell precedes it.
+    /// Moves the break up so that a cell can have `needed` bytes, if at most the top lies between
+    /// the cell and the break, and if the cell is too short together with the top.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell. `start` is the same cell, or the free cell before it.
-    unsafe fn move_break_behind(&mut self, start: Cell<P>, cell: Cell<P>, needed: usize) {
+    /// `cell` is valid. `behind` follows it, or follows the used cell behind it.
+    unsafe fn move_break_behind(&mut self, cell: Cell<P>, behind: Cell<P>, needed: usize) {
         let Some(extent) = self.space.extent() else { return };
-        // SAFETY: `cell` is valid: this method's clause.
-        let behind = unsafe { cell.next() };
         let is_last = self.top == Some(behind) || extent.fencepost() == behind;
         // A segment never continues another one.
         if !B::CONTIGUOUS || !is_last || self.space.source().brk().addr() != extent.end() {
             return;
         }
-        // `start` lies in the break's region.
-        let room = extent.fencepost().addr() - start.addr();
-        if needed <= room {
-            return;
-        }
-        let slack = extent.end() - extent.fencepost().addr() - WORD;
-        let missing = (needed - room).saturating_sub(slack).max(1);
-        // After a refusal the block may still find room elsewhere.
-        if self.grow(missing).is_err() {
-            return;
-        }
-        if let (Some(extent), None) = (self.space.extent(), self.top) {
-            let size = extent.fencepost().addr() - cell.addr();
-            // SAFETY: the grant has left no free cell, so it was too short for one: only the
-            // fencepost behind `cell` has moved, if that.
-            unsafe { cell.write_used(size, cell.header().is_prev_used()) };
+        // The sum does not overflow for a real request, whose size is below `isize::MAX`.
+        let Some(end) = cell.addr().checked_add(needed + WORD) else { return };
+        if end > extent.fencepost().addr() + WORD {
+            // After a refusal the block may still find room elsewhere.
+            let _ = self.grow(end.saturating_sub(extent.end()).max(1));
         }
     }
 }

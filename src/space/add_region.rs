@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use super::{Origin, Piece, Space};
+use super::{Piece, Space};
 use crate::cell::Form;
 use crate::provider::Source;
 
@@ -33,7 +33,7 @@ impl<B: Source, F: Form> Space<B, F> {
         if piece.overlaps() {
             return Err(RegionError::Overlaps);
         }
-        let region = piece.joint(Origin::Added).ok_or(RegionError::TooShort)?.region;
+        let region = piece.joint().ok_or(RegionError::TooShort)?.region;
         if region.end - region.start > isize::MAX as usize {
             return Err(RegionError::TooLong);
         }

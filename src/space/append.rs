@@ -18,8 +18,7 @@ impl<B: Source, F: Form> Space<B, F> {
     /// Appends a grant to the break's region if it touches it, else makes it a region of its own.
     /// Returns the place of the first cell of what is free now, and its size: `top`, if there is
     /// one and the grant touches the region, is part of it. `None`: the grant is too short for a
-    /// cell. If it touches the region, the fencepost has moved up: the caller makes the used cell
-    /// before it longer, and notes in the fencepost that the cell is used.
+    /// cell.
     ///
     /// # Safety
     ///
@@ -40,6 +39,9 @@ impl<B: Source, F: Form> Space<B, F> {
             (extent.region.end, extent.brk) = (end, end);
             let old = extent.fencepost();
             let length = highest - old.addr();
+            if top.is_none() && length < MIN_CELL {
+                return None;
+            }
             // SAFETY: `length` bytes above the former fencepost, below the end of the grant.
             let fencepost = unsafe { old.offset(length) };
             extent.region.fencepost = fencepost;
@@ -54,11 +56,9 @@ impl<B: Source, F: Form> Space<B, F> {
                     old
                 }
             };
-            // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it, or
-            // a used one that becomes longer: its user says so then.
+            // SAFETY: the last whole word of the grant, in no cell. A free cell will precede it.
             unsafe { fencepost.write_fencepost(0, false) };
-            let size = fencepost.addr() - cell.addr();
-            return (size >= MIN_CELL).then_some((cell, size));
+            return Some((cell, fencepost.addr() - cell.addr()));
         }
         let lead = Cell::<F>::first_offset(from);
         let length = highest.wrapping_sub(from + lead);

@@ -62,9 +62,7 @@ impl<F: Form> Piece<F> {
 
     /// Returns the region that it becomes, and the span of it that will be free. `None`: it is too
     /// short for a region of its own, and touches nothing.
-    ///
-    /// A grant that is too short for a cell moves the fencepost up. What is added is slack then.
-    pub(super) fn joint(&self, origin: Origin) -> Option<Joint<F>> {
+    pub(super) fn joint(&self) -> Option<Joint<F>> {
         let (below, above) = (self.touching_below(), self.touching_above());
         // SAFETY: the fencepost of a region.
         let free_below =
@@ -85,13 +83,7 @@ impl<F: Form> Piece<F> {
         let is_short = length < MIN_CELL && !free_below && !free_above;
         if length == 0 || is_short {
             // The piece is slack, if it touches a region.
-            let longer = below.map(|below| {
-                let is_raised = is_short && above.is_none() && origin == Origin::Granted;
-                // SAFETY: `length` bytes above the former fencepost, below the end of the piece.
-                let highest = || unsafe { below.fencepost.offset(length) };
-                let fencepost = if is_raised { highest() } else { below.fencepost };
-                Region { end, fencepost, ..below }
-            });
+            let longer = below.map(|below| Region { end, ..below });
             let region = longer.or(above.map(|above| Region { start, ..above }))?;
             return Some(Joint { region, span: None });
         }
@@ -162,12 +154,11 @@ impl<B: Source, F: Form> Space<B, F> {
     ///
     /// The piece is memory of the heap now, and nothing uses it. Pointers may be moved between it
     /// and the regions that it touches. If another region becomes the break's, the former top is in
-    /// a bin. If the piece is a grant that is too short for a cell, and a used cell precedes it, the
-    /// caller makes that cell longer, up to the fencepost.
+    /// a bin.
     pub(crate) unsafe fn join(&mut self, piece: &Piece<F>, origin: Origin) -> Option<Joined<F>> {
         let len = piece.end - piece.start();
         // A break that was set up over memory that had been added grants memory of the heap.
-        let joint = if piece.overlaps() { None } else { piece.joint(origin) };
+        let joint = if piece.overlaps() { None } else { piece.joint() };
         let Some(Joint { region, span }) = joint else {
             if origin == Origin::Granted {
                 self.decline(NonNull::slice_from_raw_parts(piece.start, len));
@@ -192,13 +183,6 @@ impl<B: Source, F: Form> Space<B, F> {
         if let (Some((_, to)), None) = (span, above) {
             // SAFETY: the last whole word of the piece, in no cell. A free cell will precede it.
             unsafe { to.write_fencepost(0, false) };
-        }
-        if let (None, Some(below)) = (span, below) {
-            if region.fencepost != below.fencepost {
-                // SAFETY: the last whole word of the piece. The cell before it is used, and becomes
-                // longer: this method's clause.
-                unsafe { region.fencepost.write_fencepost(0, true) };
-            }
         }
         self.link(piece, &region);
         span.map(|(from, to)| Joined {
