@@ -300,8 +300,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         self.release_empty(large);
         if self.slabs > 0 {
             let end = self.end();
-            while let Some(memory) = self.map.take_idle_part(end) {
-                // SAFETY: a part of the map is a used cell that nothing uses any more.
+            let mut idle =
+                || self.map.take_idle_part(end).or_else(|| self.descriptors.take_idle_table());
+            while let Some(memory) = idle() {
+                // SAFETY: a part of the map, and a table, is a used cell that nothing uses any more.
                 unsafe { large.chunks.free(memory) };
             }
             return;

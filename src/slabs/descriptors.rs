@@ -235,6 +235,22 @@ impl Descriptors {
         }
     }
 
+    /// Takes a table out of which no descriptor is in use. O(tables).
+    pub(crate) fn take_idle_table(&mut self) -> Option<NonNull<u8>> {
+        let mut next = self.first;
+        while let Some(table) = next {
+            // SAFETY: tables in the list were written by `provide`.
+            let head = unsafe { table.as_ref() };
+            if head.used == 0 {
+                // SAFETY: the table is in the list.
+                unsafe { self.unlink(table) };
+                return Some(table.cast());
+            }
+            next = head.next;
+        }
+        None
+    }
+
     /// Takes a table out: there is no slab.
     pub(crate) fn take_table(&mut self) -> Option<NonNull<u8>> {
         let table = self.first?;

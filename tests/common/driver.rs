@@ -117,11 +117,10 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
         };
         // C4: the break stays where it is if there is a free cell for the block. It may move for a
         // slab, or for what a slab needs, if no free cell is large enough for that. A slab that the
-        // page map does not reach yet begins with a later block, and this one gets the free cell.
+        // page map does not reach yet begins with a later block, and this one gets a cell.
         let is_for_slab = self.heap.slabs() > slabs || self.heap.brk().refused > before.1;
         if is_certain_to_fit::<H::Profile>(&before.0, layout) && !is_for_slab {
-            let is_for_later_slab =
-                H::Profile::LAYERED && layout.size() <= LONGEST_OF_SLABS && at.as_ptr() < before.2;
+            let is_for_later_slab = H::Profile::LAYERED && layout.size() <= LONGEST_OF_SLABS;
             assert!(
                 brk_of(&mut self.heap) == before.2 || is_for_later_slab,
                 "the break moved for {layout:?} although a free cell was large enough"
