@@ -108,6 +108,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
+    /// Allocates a block of a class that has no block at hand as a cell, if that takes one step. The
+    /// layout is no more aligned than every cell is.
+    #[inline]
+    pub(crate) fn allocate_at_once(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
+        self.layer.allocate_at_once(&mut self.large, class, Request::new(layout))
+    }
+
     /// Allocates a small block of a slab that may have a free one.
     #[inline(never)]
     fn allocate_refilled(

@@ -187,10 +187,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         if let Some(block) = inner.heap.layer().refill(class) {
             return Some(block);
         }
+        let layout = Layout::from_size_align(size, align).ok()?;
+        if let Some(block) = inner.heap.inner().allocate_at_once(class, layout) {
+            return Some(block);
+        }
+        // Every now and then, and before the arena grows.
         if inner.has_mail(mailbox) {
             inner.take_up_some(&self.parent, mailbox);
         }
-        let layout = Layout::from_size_align(size, align).ok()?;
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inner.heap(&self.parent) }.inner();
         let block = heap.allocate_small(class, layout, Growth::Allowed)?;
