@@ -5,7 +5,7 @@
 //!   machine   what the kernel stands on      C18 C22
 //!   breaks    the break and the page fault   C11 C12 C13
 //!   cells     the heap on it                 C1–C7
-//!   buckets   runs of small blocks           C9
+//!   buckets   slabs of small blocks          C9
 //!   edge      the heap and its break         C8 C14
 //!   compare   beside a fixed heap            linked_list_allocator
 //!   processes address spaces in ring 3       C18–C23
