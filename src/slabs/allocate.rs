@@ -296,7 +296,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
-                unsafe { self.put(large, slab) };
+                unsafe { self.descriptors.put(slab) };
             }
             return Begun::No;
         };
@@ -305,7 +305,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             self.wanted = (start, start + len);
             // SAFETY: the descriptor and the cell were just taken.
             unsafe {
-                self.put(large, slab);
+                self.descriptors.put(slab);
                 large.chunks.free(payload);
             }
             return Begun::Soon;

@@ -128,6 +128,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             slab.left = slab.carved - slab.relisted_after::<P::Slabs>();
             // SAFETY: a full slab is in no list.
             unsafe { self.relist(large, at) };
+            // Not with the release of a slab: each of the two takes its time.
+            self.release_table(large);
         } else {
             // SAFETY: the slab is in its list, and has no live blocks.
             unsafe { self.keep_or_release(large, at) };
@@ -244,7 +246,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             let slab = at.as_ref();
             let (class, start, len) = (slab.class, slab.start, slab.len::<P::Slabs>());
             self.map.set(start.addr().get(), len, None);
-            self.put(large, at);
+            self.descriptors.put(at);
             self.slabs -= 1;
             self.loan -= self.loan_of(class);
             self.granules[class.index()] -= (len / P::Slabs::GRANULE) as u32;
@@ -253,22 +255,12 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
     }
 
-    /// Returns a descriptor to its table, which may become a free cell.
-    ///
-    /// # Safety
-    ///
-    /// The descriptor was taken, and nothing uses it any more.
-    pub(super) unsafe fn put<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        slab: NonNull<Slab>,
-    ) {
-        // SAFETY: the clause is that of this method. A table that was taken out is a used cell that
-        // nothing uses any more.
-        unsafe {
-            if let Some(table) = self.descriptors.put(slab) {
-                large.chunks.free(table);
-            }
+    /// Makes a table of descriptors a free cell, if none of them is in use and another table has room.
+    fn release_table<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
+        if let Some(table) = self.descriptors.take_idle() {
+            // SAFETY: a table that was taken out is a used cell that nothing uses any more.
+            unsafe { large.chunks.free(table) };
+            self.trim_if_due(large);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Memory for descriptors: tables, each a cell. A table without a slab goes, if another one has room.
+//! Memory for descriptors: tables, each a cell. A table without a slab goes soon, if another one has
+//! room.
 //!
 //! ```text
 //!   first ─► table ◄─► table ◄─► … ◄─► table ◄─ last       those with a free descriptor come first
@@ -55,10 +56,13 @@ const unsafe fn descriptor(table: NonNull<Table>, number: usize) -> NonNull<Slab
 ///
 /// * every table is the payload of a used cell
 /// * tables with a free descriptor come before all others
+/// * `idle` is one of the tables
 #[derive(Debug)]
 pub struct Descriptors {
     first: Option<NonNull<Table>>,
     last: Option<NonNull<Table>>,
+    /// Table of which no descriptor was in use the last time that one came back.
+    idle: Option<NonNull<Table>>,
 }
 
 /// A table, for checks.
@@ -88,7 +92,7 @@ impl TableView {
 
 impl Descriptors {
     pub(crate) const fn new() -> Self {
-        Self { first: None, last: None }
+        Self { first: None, last: None, idle: None }
     }
 
     /// Returns `true` if there is no descriptor to take.
@@ -129,14 +133,12 @@ impl Descriptors {
         Some(slab)
     }
 
-    /// Returns a descriptor to its table. Returns the memory of the table, if no other descriptor of
-    /// it is in use, and another table has a free one. O(1).
+    /// Returns a descriptor to its table. O(1).
     ///
     /// # Safety
     ///
     /// [`take`](Descriptors::take) returned it, and nothing uses it any more.
-    #[must_use]
-    pub(crate) unsafe fn put(&mut self, mut slab: NonNull<Slab>) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn put(&mut self, mut slab: NonNull<Slab>) {
         // SAFETY: the descriptor is in a table (this method's clause), at the place that its number
         // says, behind the head. Tables in the list were written by `provide`.
         unsafe {
@@ -146,25 +148,37 @@ impl Descriptors {
             slab.as_mut().set_state(State::Absent);
             slab.as_mut().next = table.free.replace(slab);
             table.used -= 1;
-            let is_empty = table.used == 0;
+            if table.used == 0 {
+                self.idle = Some(at);
+            }
             if was_full {
                 self.unlink(at);
                 self.prepend(at);
             }
-            let other = if self.first == Some(at) { at.as_ref().next } else { self.first };
-            if is_empty && other.is_some_and(|other| !other.as_ref().is_full()) {
-                self.unlink(at);
-                return Some(at.cast());
-            }
         }
-        None
+    }
+
+    /// Takes a table out of which no descriptor is in use, if one has come to that and another table
+    /// has a free one. O(1).
+    pub(crate) fn take_idle(&mut self) -> Option<NonNull<u8>> {
+        let table = self.idle.take()?;
+        // SAFETY: tables in the list were written by `provide`, and so were their neighbours.
+        unsafe {
+            let other = if self.first == Some(table) { table.as_ref().next } else { self.first };
+            let may_go = other.is_some_and(|other| !other.as_ref().is_full());
+            if table.as_ref().used > 0 || !may_go {
+                return None;
+            }
+            self.unlink(table);
+        }
+        Some(table.cast())
     }
 
     /// Takes a table out of the list.
     ///
     /// # Safety
     ///
-    /// It is in the list.
+    /// It is in the list. If it is `idle`, it comes back at once.
     unsafe fn unlink(&mut self, table: NonNull<Table>) {
         // SAFETY: tables in the list were written by `provide`, and so were their neighbours.
         unsafe {
@@ -237,6 +251,7 @@ impl Descriptors {
 
     /// Takes a table out of which no descriptor is in use. O(tables).
     pub(crate) fn take_idle_table(&mut self) -> Option<NonNull<u8>> {
+        self.idle = None;
         let mut next = self.first;
         while let Some(table) = next {
             // SAFETY: tables in the list were written by `provide`.
@@ -253,6 +268,7 @@ impl Descriptors {
 
     /// Takes a table out: there is no slab.
     pub(crate) fn take_table(&mut self) -> Option<NonNull<u8>> {
+        self.idle = None;
         let table = self.first?;
         // SAFETY: the table is in the list.
         unsafe { self.unlink(table) };
