@@ -427,3 +427,29 @@ fn no_cache_line_has_blocks_of_two_slots_whoever_frees_them<P: Variant>() {
     });
     assert_all_is_free(heap);
 }
+
+#[case(Usual, Plain)]
+fn anothers_block_becomes_smaller_even_without_memory<P: Variant>() {
+    let heap = arenas::<P>(1 << 20, 2);
+    for align in [1, 8, 16] {
+        let large = layout(1_000, align);
+        // SAFETY: the heap outlives the block.
+        let block = on_slot(0, || unsafe { heap.allocate(large) }).unwrap();
+        on_slot(1, || {
+            let mut all = Vec::new();
+            for size in [100_000, 5_000, 1_000, 100, 8] {
+                // SAFETY: the heap outlives the blocks.
+                while let Some(block) = unsafe { heap.allocate(layout(size, 8)) } {
+                    all.push((block, layout(size, 8)));
+                }
+            }
+            // SAFETY: live, with this layout.
+            let smaller = unsafe { heap.reallocate(block, large, 100) };
+            assert_eq!(smaller, Some(block), "aligned to {align}");
+            all.push((block, layout(100, align)));
+            // SAFETY: live until now, with their layouts.
+            all.into_iter().for_each(|(block, layout)| unsafe { heap.deallocate(block, layout) });
+        });
+    }
+    assert_all_is_free(heap);
+}

@@ -119,6 +119,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         // SAFETY: the caller's promise.
         let capacity = old.map_or_else(|| unsafe { self.usable_size(block) }, |old| old.size());
+        if capacity == 0 && old.is_none() {
+            // The block is the parent's, which the caller has interrupted.
+            return None;
+        }
         let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
         if !P::CHECKED && is_half_full && block.addr().get() % new.align() == 0 {
             return Some(block);
@@ -150,7 +154,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     unsafe fn leave(&self, block: NonNull<u8>, new: Layout) -> bool {
         let visit = self.visit();
         let at = block.addr().get();
-        if !at % new.align() == 0 {
+        if at % new.align() != 0 {
             return false;
         }
         let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {

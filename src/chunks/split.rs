@@ -353,6 +353,11 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         unsafe { self.bins.insert(top, size) };
         // The bin has written the cell's links, and the cell may become the top again.
         self.note_written(top, 2 * WORD);
+        if !B::CONTIGUOUS {
+            // The segment was the spare one as long as its cell was the top.
+            // SAFETY: the cell is valid and free.
+            unsafe { self.may_be_segment(top, size) };
+        }
     }
 
     /// Makes the free cell that ends at the break the top, if such a cell exists.

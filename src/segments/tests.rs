@@ -163,6 +163,39 @@ fn addresses_far_apart_are_reached_in_any_order() {
 }
 
 #[test]
+fn a_leaf_of_one_window_says_what_the_map_says_of_each_of_its_units() {
+    // The map begins in the middle of a leaf, and memory below is added later.
+    let mut mapped = Mapped::new(3 * ENTRIES * UNIT + 100 * UNIT);
+    let layout = layout_of(1).unwrap();
+    // SAFETY: a layout of some bytes.
+    let memory = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap();
+    let far = memory.addr().get();
+    let mut mapped_at = Mapped::new(far);
+    for map in [&mut mapped, &mut mapped_at] {
+        let below = far / UNIT - far / UNIT % ENTRIES;
+        for unit in [3 * ENTRIES + 100, 3 * ENTRIES + 7, 2 * ENTRIES, far / UNIT, below] {
+            assert!(map.reach(unit * UNIT, 1));
+        }
+    }
+    let owner = Owner::from_index(7).unwrap();
+    for map in [&mapped, &mapped_at] {
+        // SAFETY: the segment is this test's.
+        unsafe { map.map.assign(memory, 1, owner) };
+        let first = far / UNIT - far / UNIT % ENTRIES;
+        for unit in (first..first + ENTRIES).chain(3 * ENTRIES..4 * ENTRIES) {
+            // SAFETY: the map stays until the end of the test.
+            let Some(near) = (unsafe { map.map.near(unit * UNIT) }) else { continue };
+            for other in [unit, first, far / UNIT, 3 * ENTRIES + 7, 3 * ENTRIES + 100] {
+                let by_map = map.map.owner_of(other * UNIT);
+                assert_eq!(near.owner_of(other * UNIT).unwrap_or(by_map), by_map, "{unit} {other}");
+            }
+        }
+    }
+    // SAFETY: taken from the same allocator.
+    unsafe { dealloc(memory.as_ptr(), layout) };
+}
+
+#[test]
 fn a_part_outside_and_a_window_that_leads_back_are_found() {
     if usize::BITS < 64 {
         return; // The first window describes all there is.
