@@ -230,7 +230,7 @@ pub struct SegmentMap {
 impl SegmentMap {
     /// Lets a map that is zeroed, and so has no segments, reach from `lowest` on upwards.
     pub(crate) fn begin_at(&self, lowest: usize) {
-        self.first.base.store(first_of_leaf(lowest / UNIT), Ordering::Relaxed);
+        self.first.base.store(lowest / UNIT, Ordering::Relaxed);
     }
 
     /// Whose segment an address lies in. O(1).
@@ -354,7 +354,7 @@ impl SegmentMap {
         if !self.windows().any(|window| window.place(unit).is_some()) {
             let window = take(Layout::new::<Window>())?.cast::<Window>();
             // SAFETY: zero is a valid value of each field.
-            unsafe { window.as_ref() }.base.store(first_of_leaf(unit), Ordering::Relaxed);
+            unsafe { window.as_ref() }.base.store(unit - unit % ENTRIES, Ordering::Relaxed);
             let last = self.windows().last()?;
             last.next.store(window.as_ptr(), Ordering::Release);
         }
@@ -434,12 +434,6 @@ impl SegmentMap {
             window = next;
         }
     }
-}
-
-/// Returns the number of the first unit of the leaf that describes a unit. Leaves of all windows
-/// describe the same units or others: what one says of a unit holds for the map.
-const fn first_of_leaf(unit: usize) -> usize {
-    unit - unit % ENTRIES
 }
 
 /// Returns the layout of a segment of `units` units, as a block of the parent: the parent's next

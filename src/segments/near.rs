@@ -1,7 +1,7 @@
 //! The leaf that was used last: most of what an arena frees lies in the same 64 MiB, and its look-up
 //! is shorter then.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use super::{ENTRIES, Entry, Leaf, Owner, SegmentMap, UNIT};
@@ -60,7 +60,9 @@ impl Near {
 }
 
 impl SegmentMap {
-    /// Returns the leaf that describes an address, if there is one.
+    /// Returns the leaf that describes an address, if there is one, and if it describes all units of
+    /// its range: the first window that reaches a unit does, and another window's leaf may share
+    /// some with it.
     ///
     /// # Safety
     ///
@@ -68,6 +70,10 @@ impl SegmentMap {
     pub(crate) unsafe fn near(&self, address: usize) -> Option<Near> {
         let unit = address / UNIT;
         let (leaf, index) = self.leaf_of(unit)?;
-        Some(Near { start: (unit - index) * UNIT, len: ENTRIES * UNIT, leaf: NonNull::from(leaf) })
+        let (first, last) = (unit.checked_sub(index)?, unit - index + (ENTRIES - 1));
+        let is_leafs = |unit| self.leaf_of(unit).is_some_and(|(other, _)| ptr::eq(other, leaf));
+        let is_whole = last <= usize::MAX / UNIT && is_leafs(first) && is_leafs(last);
+        let (start, leaf) = (first * UNIT, NonNull::from(leaf));
+        is_whole.then_some(Near { start, len: ENTRIES * UNIT, leaf })
     }
 }

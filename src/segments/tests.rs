@@ -163,7 +163,7 @@ fn addresses_far_apart_are_reached_in_any_order() {
 }
 
 #[test]
-fn a_leaf_of_one_window_says_what_the_map_says_of_each_of_its_units() {
+fn a_leaf_that_is_used_again_says_what_the_map_says_of_each_of_its_units() {
     // The map begins in the middle of a leaf, and memory below is added later.
     let mut mapped = Mapped::new(3 * ENTRIES * UNIT + 100 * UNIT);
     let layout = layout_of(1).unwrap();
