@@ -1,4 +1,4 @@
-//! What a layer of small blocks has verified of itself, beside the walk over all cells.
+//! Results of the checks that a layer of small blocks makes beside the walk over all cells.
 
 use super::corruption::Corruption;
 use crate::cell::{Cell, WORD};
@@ -8,7 +8,7 @@ use crate::provider::Source;
 
 /// The rules of a layer. The default is that of a layer which is not there.
 pub trait LayerRules<P: Tuning>: Layer<P> {
-    /// What a walk over all cells finds of the layer.
+    /// Findings of a walk over all cells that concern the layer.
     type Tally: Default;
 
     /// Verifies what must be known before the walk.

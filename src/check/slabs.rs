@@ -18,7 +18,7 @@ use crate::size_class::{ARENA_CLASSES, Class};
 use crate::slab_tuning::SlabTuning;
 use crate::slabs::{Descriptors, FreeList, Slab, SlabMap, Slabs, State, alignment_of};
 
-/// What a walk over all cells finds of slabs.
+/// Findings of a walk over all cells that concern slabs.
 pub struct SlabTally {
     granules: [usize; ARENA_CLASSES],
     slabs: usize,

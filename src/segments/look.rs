@@ -1,4 +1,4 @@
-//! What the map says, word for word: for the checks.
+//! Reads of the map, word for word, for the checks.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};

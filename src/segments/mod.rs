@@ -74,7 +74,7 @@ const _: () = assert!(MOST_UNITS <= u16::MAX as usize);
 /// Word of a granule.
 pub(crate) type Word = AtomicPtr<Slab>;
 
-/// Who a segment belongs to.
+/// Owner of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(u16);
 
@@ -98,7 +98,7 @@ impl Owner {
     }
 }
 
-/// What the map says of 64 MiB of addresses, for each unit.
+/// Entries of the map for 64 MiB of addresses, one for each unit.
 #[derive(Debug)]
 #[repr(C)]
 struct Leaf {
@@ -112,7 +112,7 @@ struct Leaf {
     lengths: [AtomicU16; ENTRIES],
 }
 
-/// What the map says of a unit.
+/// Entry of the map for a unit.
 #[derive(Clone, Copy, Debug)]
 struct Entry<'map> {
     leaf: &'map Leaf,
