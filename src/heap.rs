@@ -100,8 +100,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// necessary. A large block gets a mapping of its own if the heap has a provider of
     /// mappings.
     ///
-    /// The break also moves for a slab, if no free cell has a place for one, although a free cell may
-    /// be long enough for the block. After [`reserve`](Heap::reserve) the next block does not move it.
+    /// The break also moves for a slab, if no free cell has a place for one, although a free cell
+    /// may be long enough for the block. After [`reserve`](Heap::reserve) the next block does not
+    /// move it.
     ///
     /// A block of no bytes is a block like any other, with an address of its own. The contents are
     /// unspecified.
@@ -153,9 +154,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     ///
     /// A block of a slab stays if it becomes only a little smaller, and moves otherwise. For any
     /// other block the heap tries, in this order: to split the rest off; to claim the free cell
-    /// behind; if the block is the last one, to move the break; to claim the free cell before, which
-    /// moves the contents down, with or without the cell behind; to move the block. A block with a
-    /// mapping of its own is remapped, or moves into the heap when it has become small.
+    /// behind; if the block is the last one, to move the break; to claim the free cell before,
+    /// which moves the contents down, with or without the cell behind; to move the block. A block
+    /// with a mapping of its own is remapped, or moves into the heap when it has become small.
     ///
     /// # Errors
     ///

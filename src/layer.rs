@@ -75,8 +75,8 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         None
     }
 
-    /// Allocates a block of a class that has none at hand, and no slab, as a cell, if that takes one
-    /// step. O(1). The request is no more aligned than every cell is.
+    /// Allocates a block of a class that has none at hand, and no slab, as a cell, if that takes
+    /// one step. O(1). The request is no more aligned than every cell is.
     #[inline(always)]
     fn allocate_at_once<B: Source, M: Map>(
         &mut self,
@@ -118,8 +118,8 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         large.chunks.take_top(request).or_else(|| large.chunks.take_new(request, growth))
     }
 
-    /// Frees a block that is a cell. If the heap stops, the layer has forgotten everything when this
-    /// returns.
+    /// Frees a block that is a cell. If the heap stops, the layer has forgotten everything when
+    /// this returns.
     ///
     /// # Safety
     ///

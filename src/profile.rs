@@ -92,8 +92,8 @@ profile! {
 }
 
 profile! {
-    /// Profile for tests that run all short programs: [`Usual`] with granules of 64 bytes, and slabs
-    /// of a few blocks that begin early. It serves no other purpose.
+    /// Profile for tests that run all short programs: [`Usual`] with granules of 64 bytes, and
+    /// slabs of a few blocks that begin early. It serves no other purpose.
     #[doc(hidden)]
     Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena ArenaSlabs
 }

@@ -73,8 +73,8 @@ pub(crate) const SIZES: [u32; ARENA_CLASSES] = {
 };
 
 /// For each step of `FINE` bytes, the number of the first class whose blocks hold a byte that many
-/// steps behind their first one. Of longer blocks it is calculated: a longer table would take more of
-/// the processor's cache than that takes time.
+/// steps behind their first one. Of longer blocks it is calculated: a longer table would take more
+/// of the processor's cache than that takes time.
 const OF_LAST: [u8; SLAB_MAX / FINE] = {
     let (mut table, mut last, mut class) = ([0; SLAB_MAX / FINE], 0, 0);
     while last < table.len() {

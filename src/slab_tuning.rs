@@ -24,7 +24,8 @@ pub trait SlabTuning: Debug {
     const LEAST_MEDIUM: usize;
 
     /// Minimum number of blocks in a slab of pages, except the first of its class, unless memory is
-    /// short. Blocks that are aligned to their size lose a whole block to the header of the next cell.
+    /// short. Blocks that are aligned to their size lose a whole block to the header of the next
+    /// cell.
     const LEAST_ALIGNED: usize;
 
     /// Size of a page, in bytes.

@@ -108,8 +108,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
     }
 
-    /// Allocates a block of a class that has no block at hand as a cell, if that takes one step. The
-    /// layout is no more aligned than every cell is.
+    /// Allocates a block of a class that has no block at hand as a cell, if that takes one step.
+    /// The layout is no more aligned than every cell is.
     #[inline]
     pub(crate) fn allocate_at_once(&mut self, class: Class, layout: Layout) -> Option<NonNull<u8>> {
         self.layer.allocate_at_once(&mut self.large, class, Request::new(layout))
@@ -328,8 +328,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             // SAFETY: the block is live and given up: this method's clauses.
             return unsafe { self.layer.deallocate(&mut self.large, block) };
         }
-        // SAFETY: the block is live and given up (this method's clauses), and lies in no slab, so it
-        // has a header.
+        // SAFETY: the block is live and given up (this method's clauses), and lies in no slab, so
+        // it has a header.
         unsafe { self.deallocate_large(block) };
     }
 
@@ -629,8 +629,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         self.layer.class_at(block.addr().get())
     }
 
-    /// Resizes a block of a slab: it stays if the new size is smaller but above half of the old one,
-    /// else it moves.
+    /// Resizes a block of a slab: it stays if the new size is smaller but above half of the old
+    /// one, else it moves.
     ///
     /// # Safety
     ///
@@ -749,8 +749,8 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             let stays = new.size() > capacity / 2 && new.size() <= capacity;
             return stays.then_some(block);
         }
-        // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no slab, so it has
-        // a header.
+        // SAFETY: the block is live (a clause of `reallocate_by_ptr`) and lies in no slab, so it
+        // has a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
             Resized::To(moved) => return Some(moved),
             Resized::MustMove => return None,

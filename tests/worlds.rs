@@ -403,8 +403,8 @@ impl<'a, P: Variant> World<'a, P> {
         self.yard.assert_foreign_untouched();
     }
 
-    /// Frees everything, in the order of addresses or against it. The heap is as good as a fresh one
-    /// then, and after a flush each region is one free cell.
+    /// Frees everything, in the order of addresses or against it. The heap is as good as a fresh
+    /// one then, and after a flush each region is one free cell.
     fn drain(&mut self, chance: u64, fresh: &Fresh) {
         while !self.live.is_empty() {
             self.free(if chance % 2 == 0 { 0 } else { self.live.len() - 1 });
@@ -423,8 +423,8 @@ impl<'a, P: Variant> World<'a, P> {
         }
     }
 
-    /// Returns a number that is the same for worlds that are alike: of the memory counts what a heap
-    /// may read.
+    /// Returns a number that is the same for worlds that are alike: of the memory counts what a
+    /// heap may read.
     fn digest(&self, peak: &[usize]) -> u64 {
         let mut digest = Digest(0);
         let words = size_of::<WorldHeap<P>>() / WORD;

@@ -2,8 +2,8 @@
 //! intervals while the program allocates.
 //!
 //! No thread wakes up for it. The clock is read by a request that no arena serves, and by each
-//! thread after some dozen allocations without a block at hand. A program that stops allocating keeps its
-//! memory; `malloc_trim` gives it back at once.
+//! thread after some dozen allocations without a block at hand. A program that stops allocating
+//! keeps its memory; `malloc_trim` gives it back at once.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -156,8 +156,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// Allocates a block of the caller's arena, by the shortest path: it calls no function, unless no
-    /// block of the class is at hand. `None` only says that there is more to do.
+    /// Allocates a block of the caller's arena, by the shortest path: it calls no function, unless
+    /// no block of the class is at hand. `None` only says that there is more to do.
     #[inline(always)]
     pub(super) fn pop_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {

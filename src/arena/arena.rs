@@ -19,8 +19,8 @@
 //! ```
 //!
 //! A segment is as long as an eighth of the arena, so that an arena has few of them and wastes
-//! little in the last one; and has room for a few blocks of the size that it was needed for, so that
-//! little is left over where one more does not fit.
+//! little in the last one; and has room for a few blocks of the size that it was needed for, so
+//! that little is left over where one more does not fit.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -337,8 +337,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
     }
 }
 
-// SAFETY: a segment is a block of the parent, which is the arena's until it is freed. Between two of
-// them lies the header of a cell of the parent's, so they never touch.
+// SAFETY: a segment is a block of the parent, which is the arena's until it is freed. Between two
+// of them lies the header of a cell of the parent's, so they never touch.
 unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P, L> {
     const ZEROED: bool = false;
     const CONTIGUOUS: bool = false;
@@ -394,8 +394,8 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
     }
 }
 
-/// Looks at the next few slots in turn, and tidies up those that are abandoned and have got something
-/// back since, or were left untidy. O(`most`) slots, and what was freed there.
+/// Looks at the next few slots in turn, and tidies up those that are abandoned and have got
+/// something back since, or were left untidy. O(`most`) slots, and what was freed there.
 pub(super) fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     most: usize,

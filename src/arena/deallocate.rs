@@ -97,7 +97,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     /// Frees a block to its slab, if that is the caller's, by the shortest path: it calls no
-    /// function, unless something becomes due. `false` only says that there is more to do, as for null.
+    /// function, unless something becomes due. `false` only says that there is more to do, as for
+    /// null.
     ///
     /// # Safety
     ///

@@ -63,8 +63,8 @@ impl fmt::Display for ArenaStats {
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Counts: the parent, and the caller's arena. [`Exclusive::stats`] counts all. O(cells), partly
-    /// with the parent's lock held.
+    /// Counts: the parent, and the caller's arena. [`Exclusive::stats`] counts all. O(cells),
+    /// partly with the parent's lock held.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         let visit = self.visit();
@@ -173,8 +173,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         self.0.parent.with(source.place, |heap| heap.flush());
     }
 
-    /// [`flush`](Exclusive::flush), and then moves the break down as far as it goes. Returns the number
-    /// of bytes given back.
+    /// [`flush`](Exclusive::flush), and then moves the break down as far as it goes. Returns the
+    /// number of bytes given back.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
         self.0.parent.locked(|heap| heap.trim(keep))

@@ -8,9 +8,9 @@
 //!                     not held ───► Dead: somebody may have been in the middle of something there
 //! ```
 //!
-//! A thread whose arena is held waits, but not for ever ([`Slots::wait_for_fork`]): it may have what
-//! whoever forks needs to go on (the C library takes locks of its own after it has called us). It
-//! goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
+//! A thread whose arena is held waits, but not for ever ([`Slots::wait_for_fork`]): it may have
+//! what whoever forks needs to go on (the C library takes locks of its own after it has called us).
+//! It goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
 //!
 //! # Why an arena that is still held in the child is whole
 //!
@@ -64,8 +64,8 @@ pub trait ArenaHooks {
     #[must_use]
     unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>>;
 
-    /// Frees a block as far as the shortest path goes. `false` only says that there is more to do, as
-    /// for null.
+    /// Frees a block as far as the shortest path goes. `false` only says that there is more to do,
+    /// as for null.
     ///
     /// # Safety
     ///
@@ -84,8 +84,8 @@ pub trait ArenaHooks {
     /// lost to the child. False: there are others, and who is in there may be out soon; to try
     /// again is worth while, with the parent's lock given back in between.
     ///
-    /// O(slots that were ever attached). Only with a busy flag ([`Slots::INTERRUPTED`]). Where there
-    /// are no others, nothing is written to: each page that is would have to be copied, also
+    /// O(slots that were ever attached). Only with a busy flag ([`Slots::INTERRUPTED`]). Where
+    /// there are no others, nothing is written to: each page that is would have to be copied, also
     /// for a child that only begins another program.
     ///
     /// # Safety
@@ -119,8 +119,8 @@ pub trait ArenaHooks {
     /// [`prefork`](ArenaHooks::prefork) with it, and may have given it back since.
     unsafe fn postfork_child(&self);
 
-    /// In the child of a `fork`, after [`postfork_child`](ArenaHooks::postfork_child): makes ready for
-    /// somebody else the slot of a thread that is not there, whether it had an arena or not.
+    /// In the child of a `fork`, after [`postfork_child`](ArenaHooks::postfork_child): makes ready
+    /// for somebody else the slot of a thread that is not there, whether it had an arena or not.
     /// False: its arena is lost, and nobody should get the slot.
     ///
     /// # Safety

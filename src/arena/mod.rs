@@ -20,15 +20,15 @@
 //!
 //! # How much memory may be out of reach
 //!
-//! Blocks that callers have, and for each arena: what its own heap could not give back, because live
-//! blocks lie between (as for any heap); one free segment, an eighth of the arena at most, or of
-//! four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on loan);
-//! in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and blocks that others have
-//! freed and it has not collected: `PACKETS` times as much as in a box in each set of packets, of
-//! which there is one, and more by and by, up to an eighth of the most that the arena has had; the
-//! rest in the list. At each miss it collects `TAKEN_UP_AT_ONCE` blocks, from both. A producer's
-//! memory comes back to the producer, so none of these grows with time. Where memory runs out, what
-//! lies between live blocks in the arenas of abandoned slots is within reach.
+//! Blocks that callers have, and for each arena: what its own heap could not give back, because
+//! live blocks lie between (as for any heap); one free segment, an eighth of the arena at most, or
+//! of four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on
+//! loan); in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and blocks that others
+//! have freed and it has not collected: `PACKETS` times as much as in a box in each set of packets,
+//! of which there is one, and more by and by, up to an eighth of the most that the arena has had;
+//! the rest in the list. At each miss it collects `TAKEN_UP_AT_ONCE` blocks, from both. A
+//! producer's memory comes back to the producer, so none of these grows with time. Where memory
+//! runs out, what lies between live blocks in the arenas of abandoned slots is within reach.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -110,7 +110,8 @@ const fn is_large(layout: Layout) -> bool {
 ///
 /// An interrupt handler may allocate and free, also if it has hit the middle of either. It never
 /// waits for the code that it interrupted: while that has the parent's lock, there is what the
-/// slot's second arena has (a segment of 64 KiB at first, if [`Slots::NESTS`]), no block of more than
+/// slot's second arena has (a segment of 64 KiB at first, if [`Slots::NESTS`]), no block of more
+/// than
 /// 128 KiB, and `None` beyond. To free always succeeds.
 ///
 /// ```

@@ -193,8 +193,8 @@ impl<P: Binning> Bins<P> {
     #[inline(always)]
     unsafe fn pop(&mut self, class: usize, cell: Cell<P>) {
         // SAFETY: `cell` is in a list (this method's clause), and so is `next`: both are valid and
-        // free, and `insert` wrote their links. `self` is borrowed mutably, so no other reference to
-        // them exists.
+        // free, and `insert` wrote their links. `self` is borrowed mutably, so no other reference
+        // to them exists.
         unsafe {
             let next = cell.links().read().next;
             if let Some(next) = next {
@@ -221,8 +221,8 @@ impl<P: Binning> Bins<P> {
     /// the first few in the request's own class, else one of the next occupied class.
     ///
     /// The bounded search can miss a cell that fits: one in the request's own class behind
-    /// [`PLACES_TRIED`](Classes::PLACES_TRIED) others, or one that is large enough only because its address
-    /// happens to be aligned.
+    /// [`PLACES_TRIED`](Classes::PLACES_TRIED) others, or one that is large enough only because its
+    /// address happens to be aligned.
     ///
     /// # Time
     ///
@@ -241,8 +241,8 @@ impl<P: Binning> Bins<P> {
         self.best_of(class, request)
     }
 
-    /// Finds a cell that is large enough for the request: the shortest among the first `most` of the
-    /// lowest class that has one. For compact heaps: one function is
+    /// Finds a cell that is large enough for the request: the shortest among the first `most` of
+    /// the lowest class that has one. For compact heaps: one function is
     /// both searches.
     #[inline(always)]
     pub(crate) fn search(&self, request: Request, most: usize) -> Option<Fit<P>> {
@@ -317,8 +317,8 @@ impl<P: Binning> Bins<P> {
         self.take_first(from)
     }
 
-    /// Takes out the first cell of the lowest occupied class of at least `from`, and returns it with
-    /// its size in bytes. O(1).
+    /// Takes out the first cell of the lowest occupied class of at least `from`, and returns it
+    /// with its size in bytes. O(1).
     #[inline(always)]
     pub(crate) fn take_first(&mut self, from: usize) -> Option<(Cell<P>, usize)> {
         let class = self.occupied.next(from)?;
@@ -360,8 +360,8 @@ impl<P: Binning> Bins<P> {
         best.map(|cell| (cell, size + least))
     }
 
-    /// Returns the smallest of the first [`PLACES_TRIED`](Classes::PLACES_TRIED) cells of a class that are
-    /// large enough for the request.
+    /// Returns the smallest of the first [`PLACES_TRIED`](Classes::PLACES_TRIED) cells of a class
+    /// that are large enough for the request.
     fn best_of(&self, class: usize, request: Request) -> Option<Fit<P>> {
         let (mut best, mut cells): (Option<Fit<P>>, _) = (None, self.list(class));
         for _ in 0..P::Classes::PLACES_TRIED {

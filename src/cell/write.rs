@@ -94,7 +94,8 @@ impl<F: Form> Cell<F> {
     /// `self` is a valid cell or fencepost.
     pub(crate) unsafe fn set_prev_used(self, prev_used: bool) {
         if F::CHECKED {
-            // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
+            // SAFETY: `self` is valid (this method's clause), so its header can be read and
+            // written.
             return unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
         }
         // SAFETY: `self` is valid (this method's clause), so its header can be read and written.

@@ -101,14 +101,14 @@ pub enum Rule {
     /// `at`: address of the lowest cell. `expected`: number of parts and tables. `found`: number of
     /// those that the walk came to.
     Leaves,
-    /// The page map leads from each granule of a slab to the slab's descriptor, and from every other
-    /// granule to the descriptor that stands for no slab, which is as it was written.
+    /// The page map leads from each granule of a slab to the slab's descriptor, and from every
+    /// other granule to the descriptor that stands for no slab, which is as it was written.
     ///
     /// If a granule of a slab is wrong, `at` is its address, and `expected` and `found` are
-    /// addresses of descriptors; `expected` is 0 if `found` is no descriptor. If the descriptor that
-    /// stands for no slab is wrong, `at` is its address, `expected` is 1, and `found` is 0. If the
-    /// number of granules is wrong, `at` is the address of the lowest cell, `expected` is the number
-    /// of granules of all slabs, by the walk, and `found` is the number by the map.
+    /// addresses of descriptors; `expected` is 0 if `found` is no descriptor. If the descriptor
+    /// that stands for no slab is wrong, `at` is its address, `expected` is 1, and `found` is 0. If
+    /// the number of granules is wrong, `at` is the address of the lowest cell, `expected` is the
+    /// number of granules of all slabs, by the walk, and `found` is the number by the map.
     ///
     /// In an arena, each segment has a descriptor that stands for no slab.
     PageMap,
@@ -123,26 +123,27 @@ pub enum Rule {
     /// wrong, `at` is the address of the slab, `expected` is its length, in bytes, and `found` is
     /// the size of its cell.
     SlabCell,
-    /// A list of free blocks of a slab leads from block to block that were carved, and ends: its own
-    /// list, and the list of blocks at hand.
+    /// A list of free blocks of a slab leads from block to block that were carved, and ends: its
+    /// own list, and the list of blocks at hand.
     ///
     /// `at`: address of the slab. `expected`: 0. `found`: address that is no such block, or that
-    /// makes the list longer than the slab has blocks. If a class without a listed slab has blocks at hand, `at` and `found` are the address of the
-    /// first.
+    /// makes the list longer than the slab has blocks. If a class without a listed slab has blocks
+    /// at hand, `at` and `found` are the address of the first.
     SlabList,
-    /// The blocks of a slab are counted right: the carved ones are not more than all, and those that
-    /// are not in the slab's list are as many as its counter says.
+    /// The blocks of a slab are counted right: the carved ones are not more than all, and those
+    /// that are not in the slab's list are as many as its counter says.
     ///
-    /// `at`: address of the slab. `expected`: number of blocks that the descriptor implies. `found`:
-    /// number of blocks by the list and the counter.
+    /// `at`: address of the slab. `expected`: number of blocks that the descriptor implies.
+    /// `found`: number of blocks by the list and the counter.
     SlabBlocks,
     /// The list of a class leads to each of its slabs that may have a free block, and to no other
     /// place.
     ///
     /// If the link to a slab is wrong, `at` is the address of that slab, `expected` is the address
-    /// of its descriptor, and `found` is the address that the link leads to, 0 if the list ends there. If a link leads to no such slab, or the list has too many, `at`
-    /// is the address of the descriptor with the link, 0 for the head of the list, `expected` is 0,
-    /// and `found` is the link.
+    /// of its descriptor, and `found` is the address that the link leads to, 0 if the list ends
+    /// there. If a link leads to no such slab, or the list has too many, `at` is the address of the
+    /// descriptor with the link, 0 for the head of the list, `expected` is 0, and `found` is the
+    /// link.
     SlabLinks,
     /// Every slab that may have a free block is in the list of its class.
     ///
@@ -178,8 +179,8 @@ pub enum Rule {
     SegmentUnit,
     /// The segment map has for each unit the length of its segment.
     ///
-    /// `at`: address of the unit. `expected`: number of units of the segment. `found`: number in the
-    /// map.
+    /// `at`: address of the unit. `expected`: number of units of the segment. `found`: number in
+    /// the map.
     SegmentLen,
     /// The segment map leads from each unit to the words of its segment.
     ///
@@ -188,7 +189,8 @@ pub enum Rule {
     SegmentWords,
     /// The class of a granule of a segment is that of the slab in which it lies.
     ///
-    /// `at`: address of the granule. `expected`: class of the slab, plus 1. `found`: the class byte.
+    /// `at`: address of the granule. `expected`: class of the slab, plus 1. `found`: the class
+    /// byte.
     SegmentClass,
     /// A leaf of the segment map lies in the parent heap, and is in the map once.
     ///

@@ -101,7 +101,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// `cell` is a valid used cell. `needed` is the size of a possible cell.
     #[inline(always)]
     pub(crate) unsafe fn way_to(&self, cell: Cell<P>, needed: usize) -> Way {
-        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows it.
+        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows
+        // it.
         let (size, behind) = unsafe {
             let size = cell.header().size();
             (size, cell.offset(size).header())
@@ -113,7 +114,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if is_enough { Way::Lengthen } else { Way::Move }
     }
 
-    /// Makes a used cell shorter: `needed` bytes. Returns whether memory may be due to be given back.
+    /// Makes a used cell shorter: `needed` bytes. Returns whether memory may be due to be given
+    /// back.
     ///
     /// # Safety
     ///
@@ -125,8 +127,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let header = unsafe { cell.header() };
         let size = header.size();
         self.counters.resized(size, needed);
-        // SAFETY: the `needed` bytes are the lower part of the cell, and nothing uses the upper one,
-        // which is long enough for a cell: this method's clause.
+        // SAFETY: the `needed` bytes are the lower part of the cell, and nothing uses the upper
+        // one, which is long enough for a cell: this method's clause.
         unsafe {
             cell.write_resized(header, needed);
             self.coalesce(cell.offset(needed), size - needed, true)
@@ -155,8 +157,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
         let whole = size + free;
         let used = if whole - needed < MIN_CELL { whole } else { needed };
-        // SAFETY: the `used` bytes are the lower part of the span of both cells, and the rest is the
-        // upper part of the free one. It ends at the break if that did.
+        // SAFETY: the `used` bytes are the lower part of the span of both cells, and the rest is
+        // the upper part of the free one. It ends at the break if that did.
         unsafe {
             cell.write_resized(header, used);
             let end = cell.offset(used);
@@ -183,7 +185,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// `cell` is a valid used cell.
     pub(crate) unsafe fn may_have_room(&self, cell: Cell<P>, needed: usize) -> bool {
-        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows it.
+        // SAFETY: `cell` is valid (this method's clause), and another one or a fencepost follows
+        // it.
         unsafe {
             let header = cell.header();
             let behind = cell.offset(header.size());

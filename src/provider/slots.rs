@@ -54,8 +54,8 @@ pub unsafe trait Slots {
         None
     }
 
-    /// Returns the [`word`](Slots::word) for the shortest path, or one that is never free: the caller
-    /// then takes a longer path.
+    /// Returns the [`word`](Slots::word) for the shortest path, or one that is never free: the
+    /// caller then takes a longer path.
     #[inline(always)]
     fn word_at_hand(&self) -> Option<&SlotWord> {
         self.word()

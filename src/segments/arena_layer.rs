@@ -20,13 +20,13 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         None
     }
 
-    /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor needs
-    /// [attention](ArenaLayer::attend) before the next operation. O(1).
+    /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor
+    /// needs [attention](ArenaLayer::attend) before the next operation. O(1).
     ///
     /// # Safety
     ///
-    /// `block` is a live block that nothing uses any more, and its word leads to `slab`. The heap is
-    /// not a checked one.
+    /// `block` is a live block that nothing uses any more, and its word leads to `slab`. The heap
+    /// is not a checked one.
     #[inline(always)]
     unsafe fn push_direct(&mut self, _slab: NonNull<Slab>, _block: NonNull<u8>) -> bool {
         false
@@ -36,8 +36,8 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
     ///
     /// # Safety
     ///
-    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab` and `block`, and nothing
-    /// was done since.
+    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab` and `block`, and
+    /// nothing was done since.
     unsafe fn attend<B: Source, M: Map>(
         &mut self,
         _: &mut Large<B, M, P>,
@@ -86,8 +86,8 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     }
 }
 
-/// Returns whether a block of a slab can stay where it is with another layout: it is long enough and
-/// aligned, and not much too long.
+/// Returns whether a block of a slab can stay where it is with another layout: it is long enough
+/// and aligned, and not much too long.
 ///
 /// # Safety
 ///

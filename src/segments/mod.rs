@@ -1,5 +1,5 @@
-//! Segments: the memory of heaps that share a parent, and the map from an address in it to its owner
-//! and its slab.
+//! Segments: the memory of heaps that share a parent, and the map from an address in it to its
+//! owner and its slab.
 //!
 //! ```text
 //!   address ─► window ─► leaf ─► entry of the unit ┬► owner, number of the unit in its segment
@@ -27,8 +27,8 @@
 //!
 //! Entries, classes and leaves are read by threads that free a block. A thread that has the block
 //! got it, directly or not, from its allocation, which came after the segment was entered and the
-//! slab began: what hands a pointer from thread to thread orders that too, so relaxed accesses do. A
-//! window or leaf is found by an acquiring load, because an address in no segment may lead to one
+//! slab began: what hands a pointer from thread to thread orders that too, so relaxed accesses do.
+//! A window or leaf is found by an acquiring load, because an address in no segment may lead to one
 //! that another thread is just adding.
 
 mod arena_layer;
@@ -365,8 +365,8 @@ impl SegmentMap {
         Some(())
     }
 
-    /// Enters a segment that the map [reaches](SegmentMap::reach), without a slab. Returns the memory
-    /// for cells. O(units).
+    /// Enters a segment that the map [reaches](SegmentMap::reach), without a slab. Returns the
+    /// memory for cells. O(units).
     ///
     /// # Safety
     ///

@@ -1,5 +1,5 @@
-//! The leaf that was used last: most of what an arena frees lies in the same 64 MiB, and its look-up
-//! is shorter then.
+//! The leaf that was used last: most of what an arena frees lies in the same 64 MiB, and its
+//! look-up is shorter then.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
@@ -60,8 +60,8 @@ impl Near {
 }
 
 impl SegmentMap {
-    /// Returns the leaf that describes an address, if there is one, and if it describes all units of
-    /// its range: the first window that reaches a unit does, and another window's leaf may share
+    /// Returns the leaf that describes an address, if there is one, and if it describes all units
+    /// of its range: the first window that reaches a unit does, and another window's leaf may share
     /// some with it.
     ///
     /// # Safety

@@ -80,8 +80,8 @@ fn take_place<B: Source, M: Map, P: Tuning>(
 }
 
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
-    /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab of
-    /// the class has a free block. O(1). No block of the class is at hand.
+    /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab
+    /// of the class has a free block. O(1). No block of the class is at hand.
     #[inline(never)]
     pub(super) fn refill_list(&mut self, class: Class) -> Option<NonNull<u8>> {
         self.refill_inline(class)

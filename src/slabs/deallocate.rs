@@ -140,7 +140,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push); the block lies in no slab, and the heap has not stopped.
+    /// The clause of [`push`](Slabs::push); the block lies in no slab, and the heap has not
+    /// stopped.
     #[inline(never)]
     unsafe fn free_cell<B: Source, M: Map>(
         &mut self,
@@ -255,7 +256,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
     }
 
-    /// Makes a table of descriptors a free cell, if none of them is in use and another table has room.
+    /// Makes a table of descriptors a free cell, if none of them is in use and another table has
+    /// room.
     fn release_table<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         if let Some(table) = self.descriptors.take_idle() {
             // SAFETY: a table that was taken out is a used cell that nothing uses any more.
@@ -295,7 +297,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             let mut idle =
                 || self.map.take_idle_part(end).or_else(|| self.descriptors.take_idle_table());
             while let Some(memory) = idle() {
-                // SAFETY: a part of the map, and a table, is a used cell that nothing uses any more.
+                // SAFETY: a part of the map, and a table, is a used cell that nothing uses any
+                // more.
                 unsafe { large.chunks.free(memory) };
             }
             return;

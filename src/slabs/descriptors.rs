@@ -1,5 +1,5 @@
-//! Memory for descriptors: tables, each a cell. A table without a slab goes soon, if another one has
-//! room.
+//! Memory for descriptors: tables, each a cell. A table without a slab goes soon, if another one
+//! has room.
 //!
 //! ```text
 //!   first ─► table ◄─► table ◄─► … ◄─► table ◄─ last       those with a free descriptor come first
@@ -158,8 +158,8 @@ impl Descriptors {
         }
     }
 
-    /// Takes a table out of which no descriptor is in use, if one has come to that and another table
-    /// has a free one. O(1).
+    /// Takes a table out of which no descriptor is in use, if one has come to that and another
+    /// table has a free one. O(1).
     pub(crate) fn take_idle(&mut self) -> Option<NonNull<u8>> {
         let table = self.idle.take()?;
         // SAFETY: tables in the list were written by `provide`, and so were their neighbours.
@@ -237,8 +237,8 @@ impl Descriptors {
     ///
     /// # Safety
     ///
-    /// `memory` has `len` bytes, as [`next_len`](Descriptors::next_len) says, is aligned for a word,
-    /// and the tables' until they give it back. There is no descriptor to take.
+    /// `memory` has `len` bytes, as [`next_len`](Descriptors::next_len) says, is aligned for a
+    /// word, and the tables' until they give it back. There is no descriptor to take.
     pub(crate) unsafe fn provide(&mut self, memory: NonNull<u8>, len: usize) {
         let table = memory.cast::<Table>();
         let len = ((len - size_of::<Table>()) / size_of::<Slab>()) as u8;

@@ -26,8 +26,8 @@ pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
     /// `None` where the shortest look-up does not reach. O(1).
     fn word_at_hand(&self, address: usize) -> Option<NonNull<Slab>>;
 
-    /// Returns what [`word_at_hand`](SlabMap::word_at_hand) does not find; `None`: the granule has no
-    /// word. O(windows).
+    /// Returns what [`word_at_hand`](SlabMap::word_at_hand) does not find; `None`: the granule has
+    /// no word. O(windows).
     fn word_elsewhere(&self, address: usize) -> Option<NonNull<Slab>>;
 
     /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(windows).

@@ -367,9 +367,9 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
     }
 
-    /// Returns an estimate of the number of cells of blocks of a class: of those counted there, or of
-    /// those that are as long as the cell of its longest block, whichever is more. Negative counts
-    /// become 0.
+    /// Returns an estimate of the number of cells of blocks of a class: of those counted there, or
+    /// of those that are as long as the cell of its longest block, whichever is more. Negative
+    /// counts become 0.
     fn counted(&mut self, class: Class) -> usize {
         let size = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL);
         let longest = class_of_cell::<N>(size).unwrap_or(class);

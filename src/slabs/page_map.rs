@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Each leaf is twice as long as the one before, so a window grows without a copy, and a look-up is
-//! a difference, a `bsr` and two loads. A word leads to the descriptor of a slab, or to the one that
-//! stands for no slab, so that a free needs no test for it. Words are written some at a time: the
-//! limit says how far.
+//! a difference, a `bsr` and two loads. A word leads to the descriptor of a slab, or to the one
+//! that stands for no slab, so that a free needs no test for it. Words are written some at a time:
+//! the limit says how far.
 //!
 //! Regions that lie far apart, or below the first one, have windows of their own. The longest is
 //! looked at first, the others only for a block that it does not reach.
@@ -243,8 +243,8 @@ impl<S: SlabTuning> PageMap<S> {
         other.map(|mut other| &mut unsafe { other.as_mut() }.window)
     }
 
-    /// Returns the number of the window that a slab at `start` belongs to: of those that begin below
-    /// it, the one that begins highest.
+    /// Returns the number of the window that a slab at `start` belongs to: of those that begin
+    /// below it, the one that begins highest.
     fn window_of(&self, start: usize) -> Option<usize> {
         let windows = self.windows().enumerate();
         let below = windows.filter(|(_, window)| window.base <= start / S::GRANULE);
@@ -324,7 +324,8 @@ impl<S: SlabTuning> PageMap<S> {
     ///
     /// # Safety
     ///
-    /// `memory` has `WINDOW_LEN` bytes, is aligned for a word, and the map's until it gives it back.
+    /// `memory` has `WINDOW_LEN` bytes, is aligned for a word, and the map's until it gives it
+    /// back.
     unsafe fn provide_window(&mut self, start: usize, memory: NonNull<u8>) {
         let other = memory.cast::<Other<S>>();
         let window = Window::new(start / S::GRANULE);
@@ -357,8 +358,8 @@ impl<S: SlabTuning> PageMap<S> {
     }
 }
 
-// SAFETY: words of the map lead to valid descriptors, and those of a slab's granules to its own: the
-// type's invariant.
+// SAFETY: words of the map lead to valid descriptors, and those of a slab's granules to its own:
+// the type's invariant.
 unsafe impl<S: SlabTuning> SlabMap<S> for PageMap<S> {
     const NEW: Self = Self { first: Window::new(0), others: None, absent: None };
 

@@ -417,8 +417,8 @@ impl Request {
 /// larger, if the alignment is that of all cells.
 ///
 /// With coarse bins a search looks at sixteen cells of a class, and a class goes up to twice its
-/// smallest size: if there are more free cells, a cell of a higher class fits. The last class begins
-/// at 64 words.
+/// smallest size: if there are more free cells, a cell of a higher class fits. The last class
+/// begins at 64 words.
 pub fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layout) -> bool {
     let free = || map.iter().filter(|(.., free)| *free).map(|&(_, size, _)| size);
     let room = layout.size() + P::OVERHEAD + layout.size() / 8 + 4 * size_of::<usize>();

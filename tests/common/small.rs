@@ -51,7 +51,8 @@ pub fn fill<P: Variant>(heap: &mut SmallBlockHeap<P>, layout: Layout) -> Vec<Non
     core::iter::from_fn(|| try_allocate(heap, layout)).collect()
 }
 
-/// Sizes of the classes: the first `step` bytes apart up to 256, the others as `size_class.rs` says.
+/// Sizes of the classes: the first `step` bytes apart up to 256, the others as `size_class.rs`
+/// says.
 pub fn classes() -> Vec<usize> {
     let ranges =
         [(0, 256, 8), (256, 512, 16), (512, 1024, 32), (1024, 2048, 128), (2048, 4096, 256)];

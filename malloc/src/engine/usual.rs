@@ -59,7 +59,8 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     unsafe { HEAP.deallocate_by_ptr(block) };
 }
 
-/// Frees a block on the shortest path. `false` only means that [`deallocate_missed`] has more to do.
+/// Frees a block on the shortest path. `false` only means that [`deallocate_missed`] has more to
+/// do.
 ///
 /// # Safety
 ///
