@@ -6,8 +6,11 @@ use core::ptr::NonNull;
 use brkalloc::{Heap, NoMap};
 
 use crate::common::case;
+use crate::common::driver::Driver;
+use crate::common::ops::Op;
 use crate::common::profile::{UNIT, Variant, WORD};
-use crate::common::test_break::TestBreak;
+use crate::common::test_break::{BadBreak, Part, TestBreak};
+use crate::common::test_map::TestMap;
 
 /// A heap with three cells of ten units in a row and a wall behind, and room above the wall only by
 /// moving the break.
@@ -138,6 +141,89 @@ fn the_last_block_moves_the_break<P: Variant>() {
         assert_eq!(row.heap.provider().asked, asked + 1);
     }
     row.heap.check().unwrap();
+}
+
+/// Regions of a heap beside the break's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Regions {
+    /// None.
+    One,
+    /// One above all memory that the break can grant.
+    Apart,
+    /// One that the last grant of the break touches, full of a live block.
+    Touching,
+}
+
+/// Returns a heap over `len` bytes with its first block, of `size` bytes, if it grants that.
+fn heap_with_block<P: Variant>(
+    regions: Regions,
+    len: usize,
+    size: usize,
+) -> Option<(Heap<TestBreak, NoMap, P>, NonNull<u8>)> {
+    let mut brk = TestBreak::new(len, 5 * WORD);
+    brk.granule = 128;
+    let mut heap = heap_over::<P>(brk);
+    // SAFETY: the heap outlives the blocks; the memory is nobody else's.
+    unsafe {
+        let block = heap.allocate(Layout::from_size_align(size, WORD).unwrap())?;
+        let part = if regions == Regions::Apart { Part::Upper } else { Part::Lower };
+        if regions != Regions::One {
+            let (base, len) = heap.provider_mut().hand_over(1, part, 1024).unwrap();
+            let gained = heap.add_region(base, len).unwrap();
+            if regions == Regions::Touching {
+                let rest = Layout::from_size_align(gained - WORD - P::OVERHEAD, WORD).unwrap();
+                heap.allocate(rest).unwrap();
+            }
+        }
+        Some((heap, block))
+    }
+}
+
+/// What is left of the provider's memory may be less than a smallest cell.
+#[case(Usual, Miniature, Plain, Small, Checked<Usual>, Checked<Miniature>, Checked<Small>)]
+fn the_last_block_grows_as_long_as_a_fresh_one<P: Variant>() {
+    let all = [Regions::One, Regions::Apart, Regions::Touching];
+    for (regions, words) in all.into_iter().flat_map(|is| (0..16).map(move |n| (is, n))) {
+        let len = 16_000 + words * WORD + words % 3;
+        let is_granted = |&size: &usize| heap_with_block::<P>(regions, len, size).is_some();
+        let most = (0..len).rev().find(is_granted).unwrap();
+        for size in (most - 5 * UNIT..most).step_by(WORD / 2) {
+            let (mut heap, block) = heap_with_block::<P>(regions, len, size).unwrap();
+            let mut layout = Layout::from_size_align(size, WORD).unwrap();
+            for new in [size + UNIT, most].map(|new| new.min(most)) {
+                // SAFETY: the block is live, and has this layout.
+                let resized = unsafe { heap.reallocate(block, layout, new) };
+                assert_eq!(resized, Some(block), "{size} bytes to {new} in {len}, {regions:?}");
+                layout = Layout::from_size_align(new, WORD).unwrap();
+                // SAFETY: the block is live and that long.
+                unsafe { block.write_bytes(0xA5, new) };
+                heap.check().unwrap();
+            }
+            // SAFETY: the block is live, and has this layout.
+            unsafe { heap.deallocate(block, layout) };
+            heap.check().unwrap();
+            let all = Layout::from_size_align(most, WORD).unwrap();
+            // SAFETY: the heap outlives the block.
+            assert!(unsafe { heap.allocate(all) }.is_some(), "{most} bytes in {len}");
+            heap.check().unwrap();
+        }
+    }
+}
+
+/// A refused request is refused again: the first refusal must not leave a grant behind that the
+/// second request makes use of.
+#[case(Usual, Plain, Small, Checked<Usual>)]
+fn a_block_at_the_end_of_memory_grows_at_the_first_request<P: Variant>() {
+    for len in 2200..2300 {
+        let grow = [
+            Op::Granule { log: 3 },
+            Op::Allocate { size: 0, align: 1, zeroed: false },
+            Op::Allocate { size: 169, align: 2048, zeroed: false },
+            Op::Allocate { size: 0, align: 1, zeroed: false },
+            Op::Resize { block: 2, size: 185 },
+        ];
+        Driver::<Heap<_, TestMap, P>>::mapping(BadBreak::new(len, 11)).run(&grow);
+    }
 }
 
 /// Otherwise a buffer that grows step by step would leave a trail of holes as long as itself.

@@ -14,6 +14,7 @@ use super::{Chunks, Tuning};
 use crate::cell::{Cell, Form, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::Request;
+use crate::space::Extent;
 
 /// Way to a cell's new size.
 pub(crate) enum Way {
@@ -47,15 +48,18 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let needed = request.size();
         // SAFETY: `cell` is valid: this method's clause.
         let header = unsafe { cell.header() };
-        let size = header.size();
+        let mut size = header.size();
         // SAFETY: another cell or a fencepost follows a valid cell.
-        let behind = unsafe { cell.offset(size) };
+        let mut behind = unsafe { cell.offset(size) };
         // SAFETY: `behind` is the cell or fencepost behind a valid cell.
         let free = unsafe { size_if_free(behind) };
         let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
         if size + free < needed {
-            // SAFETY: `cell` is valid, and `behind` follows it. Both are too short.
-            start = unsafe { self.make_room_around(cell, behind, request, may_move_break) }?;
+            // SAFETY: `cell` is valid. It and the free cell behind it are too short.
+            start = unsafe { self.make_room_around(cell, request, may_move_break) }?;
+            // SAFETY: `cell` is valid still. It has become longer, if slack followed it.
+            (size, behind) = unsafe { (cell.header().size(), cell.next()) };
+            whole = size;
             if start != cell {
                 // SAFETY: `start` is the free cell before `cell`. With `cell` it holds `len` bytes,
                 // rounded up to whole words, because `cell` alone does.
@@ -207,27 +211,29 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell, and `behind` follows it. Both, if `behind` is free, are too
-    /// short for the request.
+    /// `cell` is a valid used cell. Together with the free cell behind it, if there is one, it is
+    /// too short for the request.
     unsafe fn make_room_around(
         &mut self,
         cell: Cell<P>,
-        behind: Cell<P>,
         request: Request,
         may_move_break: bool,
     ) -> Option<Cell<P>> {
         let mut start = cell;
         loop {
             if may_move_break {
-                // SAFETY: `start` is `cell`, or the free cell before it; `behind` follows `cell`.
-                unsafe { self.move_break_behind(start, behind, request.size()) };
+                // SAFETY: `start` is `cell`, or the free cell before it.
+                unsafe { self.move_break_behind(start, cell, request.size()) };
                 // The cell lies in a region. If none is known, the heap has stopped.
                 self.space.lowest()?;
             }
-            // SAFETY: `behind` is a cell or fencepost still: the break may have moved up, or a new
-            // region may have begun, and the heap has not stopped.
-            let free = unsafe { size_if_free(behind) };
-            if behind.addr() + free - start.addr() >= request.size() {
+            // SAFETY: `cell` is valid still: the break may have moved up, or a new region may have
+            // begun, and the heap has not stopped. A cell or fencepost follows it.
+            let end = unsafe {
+                let behind = cell.next();
+                behind.addr() + size_if_free(behind)
+            };
+            if end - start.addr() >= request.size() {
                 return Some(start);
             }
             if start != cell {
@@ -239,24 +245,55 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// Moves the break up so that a cell can have `needed` bytes, if at most the top lies between
-    /// the cell and the break, and if the cell is too short together with the top.
+    /// Moves the break up so that a cell from `start` to behind `cell` can have `needed` bytes, if
+    /// at most the top lies between `cell` and the break, and if the cell is too short together
+    /// with the top. A grant that is too short for a free cell makes `cell` longer.
     ///
     /// # Safety
     ///
-    /// `cell` is valid. `behind` follows it, or follows the used cell behind it.
-    unsafe fn move_break_behind(&mut self, cell: Cell<P>, behind: Cell<P>, needed: usize) {
+    /// `cell` is a valid used cell. `start` is the same cell, or the free cell before it.
+    unsafe fn move_break_behind(&mut self, start: Cell<P>, cell: Cell<P>, needed: usize) {
         let Some(extent) = self.space.extent() else { return };
+        // SAFETY: `cell` is valid: this method's clause.
+        let behind = unsafe { cell.next() };
         let is_last = self.top == Some(behind) || extent.fencepost() == behind;
+        // The sum does not overflow for a real request, whose size is below `isize::MAX`.
+        let Some(end) = start.addr().checked_add(needed + WORD) else { return };
         // A segment never continues another one.
-        if !B::CONTIGUOUS || !is_last || self.space.source().brk().addr() != extent.end() {
+        if !B::CONTIGUOUS || !is_last || end <= extent.fencepost().addr() + WORD {
             return;
         }
-        // The sum does not overflow for a real request, whose size is below `isize::MAX`.
-        let Some(end) = cell.addr().checked_add(needed + WORD) else { return };
-        if end > extent.fencepost().addr() + WORD {
+        let is_in_slack = self.top.is_none() && end <= extent.end();
+        if !is_in_slack {
+            let continues = self.space.source().brk().addr() == extent.end();
             // After a refusal the block may still find room elsewhere.
-            let _ = self.grow(end.saturating_sub(extent.end()).max(1));
+            if !continues || self.grow(end.saturating_sub(extent.end()).max(1)).is_err() {
+                return;
+            }
+        }
+        let is_enough = |extent: &Extent<P>| extent.fencepost() == behind && end <= extent.end();
+        if self.space.extent().is_some_and(is_enough) {
+            // SAFETY: `cell` is valid still, and the fencepost of the break's region follows it:
+            // the heap has not stopped.
+            unsafe { self.claim_slack(cell) };
+        }
+    }
+
+    /// Makes a used cell longer by the slack at the end of the break's region.
+    ///
+    /// # Safety
+    ///
+    /// `cell` is a valid used cell, and the fencepost of the break's region follows it. Its record
+    /// is about to be written.
+    unsafe fn claim_slack(&mut self, cell: Cell<P>) {
+        // SAFETY: the cell before the fencepost is `cell`, which is used, and becomes longer.
+        let slack = unsafe { self.space.raise_fencepost() };
+        // SAFETY: `cell` is valid (this method's clause). The former fencepost and the slack follow
+        // it, up to the new one.
+        unsafe {
+            let header = cell.header();
+            cell.write_resized(header, header.size() + slack);
+            self.counters.resized(header.size(), header.size() + slack);
         }
     }
 }

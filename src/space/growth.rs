@@ -11,6 +11,7 @@
 use core::ptr::NonNull;
 
 use super::Space;
+use super::extent::fresh_above_header;
 use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
 use crate::provider::{BreakError, Source};
 use crate::request::{Request, round_up};
@@ -83,6 +84,29 @@ impl<B: Source, F: Form> Space<B, F> {
         }
         self.granted += grant.len();
         Ok(grant)
+    }
+
+    /// Moves the fencepost of the break's region up to the last place in the region. Returns by how
+    /// many bytes.
+    ///
+    /// # Safety
+    ///
+    /// The cell before the fencepost is used. The caller makes it longer, up to the new fencepost.
+    pub(crate) unsafe fn raise_fencepost(&mut self) -> usize {
+        let Some(extent) = &mut self.extent else { return 0 };
+        let (end, old) = (extent.region.end, extent.fencepost());
+        let slack = end - Cell::<F>::fencepost_offset(end) - old.addr();
+        // SAFETY: the fencepost of a region; all first cells are exposed.
+        let above = unsafe { old.behind_hole() };
+        // SAFETY: the last place for a fencepost in the region.
+        let fencepost = unsafe { old.offset(slack) };
+        let hole = above.map_or(0, |above| above.addr() - fencepost.addr());
+        // SAFETY: the word lies in the slack, or is the fencepost; the cell before it is used: this
+        // method's clause.
+        unsafe { fencepost.write_fencepost(hole, true) };
+        extent.region.fencepost = fencepost;
+        extent.fresh = fresh_above_header(fencepost, extent.fresh);
+        slack
     }
 
     /// Gives a grant back that became no part of the heap, and counts as granted.
