@@ -803,13 +803,13 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     pub(crate) fn reserve(&mut self, layout: Layout) -> Result<(), BreakError> {
         let request = Request::new(layout);
         self.layer.note_reserved();
-        if self.chunks().bins().find(request).is_some() {
+        if self.chunks().has_freed(request) {
             return Ok(());
         }
         let mut answer = self.large.chunks.make_room(request);
         if answer.is_err() && !self.has_stopped() {
             self.flush();
-            if self.chunks().bins().find_among_all(request).is_some() {
+            if self.chunks().has_any(request) {
                 answer = Ok(());
             } else if P::LayerOf::<P>::PRESENT {
                 // Memory that the layer gave up may have become part of the top.
@@ -842,15 +842,21 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heap::PlainHeap;
+    use crate::heap::Heap;
+    use crate::profile::{Plain, Small};
     use crate::provider::{FixedBreak, NoMap};
     use std::boxed::Box;
 
     #[test]
     fn reserve_finds_every_cell_that_allocate_finds() {
+        reserve_finds_every_cell::<Plain>();
+        reserve_finds_every_cell::<Small>();
+    }
+
+    fn reserve_finds_every_cell<P: Profile>() {
         const LONG: usize = 4400;
         let no_break = FixedBreak::from_array(Box::leak(Box::new([])));
-        let mut heap = PlainHeap::with_profile(no_break, NoMap);
+        let mut heap = Heap::<_, _, P>::with_profile(no_break, NoMap);
         // A bounded search looks at fewer cells of one class; only the first one is long enough.
         for len in [LONG, 4300, 4300, 4300, 4300, 4300, 4300] {
             let memory: &mut [u64] = Box::leak(Box::new([0; 1000]));

@@ -119,18 +119,34 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if P::CHECKED && places != ALL {
             self.watch_lists(request);
         }
-        let fit = if P::COMPACT {
-            self.bins.search(request, places)?
-        } else if places == ALL {
-            self.bins.find_among_all(request)?
-        } else {
-            self.bins.find(request)?
-        };
+        let fit = self.find(request, places)?;
         // SAFETY: the search found the free cell in its bin.
         unsafe { self.bins.remove(fit.cell, fit.size) };
         // SAFETY: the free cell holds the request by `fit`, is in no bin any more, and is not the
         // top, which never was in one.
         Some(unsafe { self.split(fit, request, false) })
+    }
+
+    /// Finds a free cell for the request in the bins. Looks at `places` cells of each class.
+    #[inline(always)]
+    fn find(&self, request: Request, places: usize) -> Option<Fit<P>> {
+        if P::COMPACT {
+            self.bins.search(request, places)
+        } else if places == ALL {
+            self.bins.find_among_all(request)
+        } else {
+            self.bins.find(request)
+        }
+    }
+
+    /// Returns whether the bins have a cell for the request that a bounded search finds.
+    pub(crate) fn has_freed(&self, request: Request) -> bool {
+        self.find(request, P::Classes::PLACES_TRIED).is_some()
+    }
+
+    /// Returns whether the bins have a cell for the request. O(free cells that are long enough).
+    pub(crate) fn has_any(&self, request: Request) -> bool {
+        self.find(request, ALL).is_some()
     }
 
     /// Takes a cell for the request from the top, if it is large enough.

@@ -236,6 +236,11 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
     fn reserve(&mut self, bytes: usize) {
         if self.heap.reserve(bytes).is_err() {
             assert!(self.heap.reserve(bytes).is_err(), "reserve {bytes} bytes: {AGAIN}");
+            let (map, layout) = (self.heap.map(), Layout::from_size_align(bytes, 1).unwrap());
+            assert!(
+                !H::RESERVES || !is_certain_to_fit::<H::Profile>(&map, layout),
+                "{bytes} bytes cannot be reserved, but a free cell is large enough"
+            );
             return;
         }
         let asked = self.heap.brk().asked;

@@ -51,6 +51,9 @@ pub trait Subject<const ZEROED: bool = false>: RawHeap + Sized {
     /// Whether blocks can be freed and resized by address alone.
     const KNOWS_BY_ADDRESS: bool = false;
 
+    /// It can make room for a later block.
+    const RESERVES: bool = false;
+
     /// # Safety
     ///
     /// As for `Heap::deallocate_by_ptr`.
@@ -220,6 +223,8 @@ impl<const ZEROED: bool, M: Mappings, P: Variant> Subject<ZEROED> for Heap<BadBr
     }
 
     const KNOWS_BY_ADDRESS: bool = true;
+
+    const RESERVES: bool = true;
 
     unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
