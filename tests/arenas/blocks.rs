@@ -105,6 +105,29 @@ impl Block {
         Some(())
     }
 
+    /// [`resize`](Block::resize) by address alone. A refused block is as it was.
+    pub fn resize_by_ptr<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
+        &mut self,
+        heap: &ArenaHeap<B, C, M, P, L>,
+        size: usize,
+    ) -> Option<()> {
+        self.verify();
+        let new = layout(size, self.layout.align());
+        // SAFETY: live until now.
+        let resized = unsafe { heap.reallocate_by_ptr(self.at, new) };
+        if let Some(at) = resized {
+            self.at = at;
+            assert_long_enough(heap, at, new);
+            self.layout = layout(self.layout.size().min(size), new.align());
+        }
+        self.verify();
+        resized?;
+        self.layout = new;
+        // SAFETY: that long.
+        unsafe { self.at.write_bytes(self.byte, size) };
+        Some(())
+    }
+
     pub fn free<B: Break, C: SlotProvider, M: Map, P: Variant, L: RawLock>(
         self,
         heap: &ArenaHeap<B, C, M, P, L>,

@@ -148,3 +148,38 @@ fn a_handler_frees_what_it_did_not_allocate<P: Variant>() {
     CALLS.set(0);
     assert_all_is_free(heap);
 }
+
+/// The handler reaches neither the arena, which is in the middle of an operation, nor the parent:
+/// the blocks of both must move to the second arena with their contents, or stay.
+#[case(Usual, Checked<Usual>)]
+fn what_a_handler_resizes_by_address_keeps_its_contents<P: Variant>() {
+    thread_local! {
+        static BLOCKS: Cell<Vec<Block>> = const { Cell::new(Vec::new()) };
+        static MOVED: Cell<usize> = const { Cell::new(0) };
+    }
+    /// Sizes of blocks of slabs, of a cell, and of the parent.
+    const SIZES: [usize; 5] = [40, 100, 700, 9_000, 200_000];
+    let heap = heap::<P>();
+    on_slot(0, || {
+        BLOCKS.set(SIZES.map(|size| Block::new(&heap, layout(size, 8), 5).unwrap()).into());
+        Interrupting::by(&heap, |heap| {
+            let mut blocks = BLOCKS.take();
+            for (index, block) in blocks.iter_mut().enumerate() {
+                let resized = [90, 30, 600].map(|size| block.resize_by_ptr(heap, size));
+                let is_moved = resized.iter().any(Option::is_some);
+                assert!(!is_moved || index < SIZES.len() - 1, "the parent was interrupted");
+                MOVED.set(MOVED.get() + usize::from(is_moved));
+            }
+            BLOCKS.set(blocks);
+        });
+        // The arena needs segments: the break moves.
+        let blocks: Vec<_> =
+            (0..200).map(|_| Block::new(&heap, layout(3_000, 8), 6).unwrap()).collect();
+        HANDLER.set(None);
+        assert!(CALLS.take() > 1 && MOVED.take() > SIZES.len());
+        let mut resized = BLOCKS.take();
+        resized.last_mut().unwrap().resize_by_ptr(&heap, 100).expect("the parent is free");
+        resized.into_iter().chain(blocks).for_each(|block| block.free(&heap));
+    });
+    assert_all_is_free(heap);
+}

@@ -234,6 +234,17 @@ fn a_descriptor_of_no_slab_that_counts_is_found() {
 }
 
 #[test]
+fn a_descriptor_that_is_taken_and_not_used_is_found() {
+    let mut victim = Victim::new();
+    // SAFETY: every table lies in the heap's memory.
+    let table = unsafe { victim.layer().descriptors.tables(|_| true) }.next().unwrap();
+    let used = victim.slabs.len() + 1;
+    assert_eq!(table.used, used, "with the one that stands for no slab");
+    victim.heap.layer().descriptors.take().unwrap();
+    victim.assert_reported(addr(table.memory), Rule::Descriptors, used, used + 1);
+}
+
+#[test]
 fn a_cell_where_a_slab_should_be_is_found() {
     // The map says that a slab lies where cells are.
     let mut victim = Victim::new();
