@@ -11,7 +11,7 @@
 #                        └─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
 #                                         1/8 of the time
 #
-# Before the rounds, tests/worlds.rs runs all short programs, the shortest first, for an eighth of the time.
+# Before the rounds, tests/worlds.rs runs all short programs, the shortest first, for a quarter of the time.
 #
 # Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
 # failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
@@ -60,7 +60,7 @@ main() {
     trap 'summary "interrupted" >&3; exit 130' INT TERM
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
     end=$(($(now) + seconds))
-    worlds "$((seconds / 8))"
+    worlds "$((seconds / 4))"
     while left=$((end - $(now))) && [ "$left" -ge 8 ]; do
         round=$((left < round_seconds ? left : round_seconds))
         fuzz simple_heap "$((round / 8))"
@@ -169,13 +169,15 @@ suite() {
     progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
-# Runs all short programs for about $1 seconds in all: seventeen searches, two at a time or more.
+# Runs all short programs for about $1 seconds in all: five searches from a fresh heap and twelve others, which take a sixth as long, two at a
+# time or more. None is longer than of seven actions: more than that takes longer than any soak.
 worlds() {
     since=$(now) status=0
-    (cd "$root" && WORLDS_DEPTH=20 WORLDS_SECONDS="$(($1 / 9 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
+    (cd "$root" && WORLDS_DEPTH="${WORLDS_DEPTH:-7}" WORLDS_SECONDS="$(($1 * 2 / 7 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
     cat "$fuzz_dir/part.log" >>"$log"
     [ "$status" = 0 ] || { grep -A 8 'the program that failed' "$fuzz_dir/part.log"; suite_failed worlds; }
-    worlds_total=$(sed -n 's/^  in all: \([0-9]*\) worlds.*/\1/p' "$fuzz_dir/part.log" | awk '{ n += $1 } END { print n + 0 }')
+    sed -n 's/.*\(worlds: [0-9]* of .*\)/soak:   \1/p' "$fuzz_dir/part.log"
+    worlds_total=$(sed -n 's/.*worlds: \([0-9]*\) of .*/\1/p' "$fuzz_dir/part.log" | awk '{ n += $1 } END { print n + 0 }')
     [ "$worlds_total" -gt 0 ] || fail "tests/worlds.rs ran no test" "$(cat "$fuzz_dir/part.log")"
     progress worlds "$(($(now) - since))" "$worlds_total worlds"
 }

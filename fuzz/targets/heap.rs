@@ -7,12 +7,14 @@
 mod common;
 mod input;
 
+use brkalloc::inner::Miniature;
 use brkalloc::{Checked, Plain, Small, Usual};
 
 libfuzzer_sys::fuzz_target!(|input: input::Input| {
     let program = input.program;
     match input.choice {
-        0 | 1 => program.run_on_heap::<Usual>(),
+        0 => program.run_on_heap::<Usual>(),
+        1 => program.run_on_heap::<Miniature>(),
         2 => program.run_on_mapping_heap::<Usual>(),
         3 => program.run_on_heap::<Plain>(),
         4 => program.run_on_heap::<Small>(),

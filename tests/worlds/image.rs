@@ -23,7 +23,7 @@ use super::world::World;
 use crate::common::profile::{Variant, WORD};
 
 /// Words of the heap's state that are compared at once.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 
 /// Parts of an image: hashes of equal words differ from part to part.
 #[derive(Clone, Copy)]
@@ -63,12 +63,11 @@ impl Fresh {
         let mut add = |part, place, word| image = image.wrapping_add(mix(part, place, word));
         let (now, fresh) = (world.words(), &self.words);
         for start in (0..now.len()).step_by(TOGETHER) {
-            let end = now.len().min(start + TOGETHER);
-            let differing = |differing, place| differing | (now[place] ^ fresh[place]);
-            if (start..end).fold(0, differing) == 0 {
+            let places = start..now.len().min(start + TOGETHER);
+            if now[places.clone()] == fresh[places.clone()] {
                 continue;
             }
-            for place in (start..end).filter(|&place| now[place] != fresh[place]) {
+            for place in places.filter(|&place| now[place] != fresh[place]) {
                 if !self.unread.contains(&place) {
                     add(Part::State, place, now[place]);
                 }

@@ -1,13 +1,12 @@
 //! Search through all programs, by depth: the first one that fails is a shortest one.
 
-use core::any::type_name;
 use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashSet;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use super::fresh::Granted;
+use super::fresh::{Granted, assert_all_free};
 use super::image::Fresh;
 use super::world::{Action, Snapshot, World};
 use super::yard::Yard;
@@ -31,11 +30,23 @@ impl Hasher for OfImage {
     }
 }
 
+/// Set of images.
+type Images = HashSet<u64, BuildHasherDefault<OfImage>>;
+
 /// A program: the last action, and the number of the program without it.
 #[derive(Clone, Copy)]
 struct Program {
     before: u32,
     last: Option<Action>,
+}
+
+/// Result of a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Number of worlds that are not alike.
+    pub worlds: usize,
+    /// Number of actions of the longest programs of which all were run.
+    pub depth: usize,
 }
 
 /// Search through all programs.
@@ -48,7 +59,9 @@ pub struct Search<'a, P: Variant> {
     granted: Granted,
     /// Programs that lead to worlds which are not alike, the shortest first.
     programs: Vec<Program>,
-    seen: HashSet<u64, BuildHasherDefault<OfImage>>,
+    seen: Images,
+    /// Worlds in which all was freed.
+    drained: Images,
     /// Actions of the program that runs.
     actions: Vec<Action>,
 }
@@ -69,42 +82,46 @@ impl<'a, P: Variant> Search<'a, P> {
             fresh,
             granted,
             programs: vec![Program { before: 0, last: None }],
-            seen: HashSet::default(),
+            seen: Images::default(),
+            drained: Images::default(),
             actions: Vec::new(),
         }
     }
 
-    /// Runs all programs of at most `depth` actions, as far as there is time. If one fails, its
-    /// actions are shown.
-    pub fn run_all(&mut self, depth: usize) {
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.run_all_inside(depth)));
-        if let Err(panic) = verdict {
+    /// Runs all programs of at most `depth` actions, as far as there is time: so many seconds. If
+    /// one fails, its actions are shown.
+    pub fn run_all(&mut self, depth: usize, seconds: Option<usize>) -> Found {
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.run_all_inside(depth, seconds)));
+        verdict.unwrap_or_else(|panic| {
             println!("the program that failed: {:?}", self.actions);
-            resume_unwind(panic);
-        }
+            resume_unwind(panic)
+        })
     }
 
-    fn run_all_inside(&mut self, most: usize) {
+    fn run_all_inside(&mut self, most: usize, seconds: Option<usize>) -> Found {
         let begin = Instant::now();
-        let limit = variable("WORLDS_SECONDS").map(|seconds| Duration::from_secs(seconds as u64));
-        let (mut first, mut runs, mut worlds) = (0, 1, 1);
+        let limit = seconds.map(|seconds| Duration::from_secs(seconds as u64));
+        let (mut first, mut runs) = (0, 1);
+        let mut found = Found { worlds: 1, depth: 0 };
         self.note_new();
         for depth in 1..=most {
             let last = self.programs.len();
             let next = (first..last).find(|&before| {
                 let (ran, new) = self.run_longer(before, depth < most);
-                (runs, worlds) = (runs + ran, worlds + new);
+                runs += ran;
+                found.worlds += new;
                 limit.is_some_and(|limit| begin.elapsed() >= limit)
             });
             first = last;
             let seconds = begin.elapsed().as_secs_f32();
-            println!("  depth {depth}: {worlds} worlds of {runs} programs, {seconds:.1} s");
-            if let Some(next) = next {
+            println!("  depth {depth}: {} worlds of {runs} programs, {seconds:.1} s", found.worlds);
+            if let Some(next) = next.filter(|next| next + 1 < last) {
                 println!("  no time for programs that begin with one of {}", last - next - 1);
                 break;
             }
+            found.depth = depth;
         }
-        println!("  in all: {worlds} worlds of {}", type_name::<P>());
+        found
     }
 
     /// Runs all programs that are longer than another one by an action. Returns their number, and
@@ -143,16 +160,21 @@ impl<'a, P: Variant> Search<'a, P> {
         self.actions.iter().for_each(|&action| self.world.step(action));
     }
 
-    /// Verifies the world if it is like none before. Returns whether it is.
+    /// Verifies the world if it is like none before, and what is left of it once all is freed, if
+    /// that is. Returns whether it is.
     fn note_new(&mut self) -> bool {
         self.world.assert_all_filled();
         let image = self.fresh.image_of(&self.world);
-        let is_new = self.seen.insert(image);
-        if is_new {
-            self.world.verify();
-            self.granted.drain(&mut self.world, image);
+        if !self.seen.insert(image) {
+            return false;
         }
-        is_new
+        self.world.verify();
+        self.granted.drain(&mut self.world, image);
+        if self.drained.insert(self.fresh.image_of(&self.world)) {
+            self.world.verify();
+            assert_all_free(&self.world);
+        }
+        true
     }
 }
 

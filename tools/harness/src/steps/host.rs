@@ -14,6 +14,9 @@ use crate::{Error, cargo, cases, process};
 /// The profile of test programs, in the manifests of the root and of the kernel.
 pub(super) const PROFILE: &str = "suites";
 
+/// How a line begins that says how many small worlds were searched.
+const WORLDS: &str = "worlds: ";
+
 /// What `cargo` is told to run the allocator's tests.
 pub const SUITES: [&str; 8] =
     ["test", "--profile", PROFILE, "--package", "brkalloc", "--lib", "--test", "all"];
@@ -66,10 +69,20 @@ fn no_exchange(context: &Context) -> Vec<Command> {
 /// The allocator's own tests and the suites, as one program each, with overflow checks and debug
 /// assertions.
 fn allocator(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let is_check = context.tier == Tier::Check;
     let (number, cases): (_, &[&str]) =
-        if context.tier == Tier::Check { (64, &[cases::ONE_PROFILE]) } else { (256, &[]) };
-    let command = || programs(cargo::host(&context.project, context.project.root(), ""), number);
+        if is_check { (64, &[cases::ONE_PROFILE]) } else { (256, &[]) };
+    let command = || {
+        let command = programs(cargo::host(&context.project, context.project.root(), ""), number);
+        if is_check { command } else { deeper_worlds(command) }
+    };
     suites("host tests: allocator", context, command, cases, screen)
+}
+
+/// Tells the search through small worlds how far to go, unless the reader does: all of it takes
+/// about a minute of two processors.
+fn deeper_worlds(command: Command) -> Command {
+    unless_set(unless_set(command, "WORLDS_DEPTH", 6), "WORLDS_SECONDS", 30)
 }
 
 /// What the allocator's documentation shows.
@@ -149,10 +162,14 @@ pub(super) fn fewer_programs(context: &Context, command: Command) -> Command {
 }
 
 /// Tells property tests how many programs of each kind to run, unless the reader does.
-fn programs(mut command: Command, number: u32) -> Command {
-    const CASES: &str = "PROPTEST_CASES";
-    if env::var_os(CASES).is_none() {
-        command.env(CASES, number.to_string());
+fn programs(command: Command, number: u32) -> Command {
+    unless_set(command, "PROPTEST_CASES", number)
+}
+
+/// Sets a variable of a command's environment, unless the reader has set it.
+fn unless_set(mut command: Command, name: &str, value: u32) -> Command {
+    if env::var_os(name).is_none() {
+        command.env(name, value.to_string());
     }
     command
 }
@@ -248,7 +265,7 @@ fn count(title: &str, command: Command, screen: &mut Screen) -> Result<Tally, Er
     let mut reader = Reader::default();
     let status = process::run(command, |line| {
         reader.line(line);
-        if libtest::is_verdict(line) {
+        if libtest::is_verdict(line) || line.starts_with(WORLDS) {
             screen.line(line);
         } else {
             screen.detail(line);
