@@ -8,6 +8,7 @@ use brkalloc::MisuseKind;
 use proptest::prelude::*;
 
 use crate::common::case;
+use crate::common::driver::assert_nothing_fits;
 use crate::common::misuse::{
     Bench, CheckedVariant, NOTHING, addr, at, layout, overwrite, read, reported, the_report,
 };
@@ -79,7 +80,7 @@ impl<P: CheckedVariant> Program<P> {
                     // SAFETY: the heap outlives the case.
                     unsafe { heap.allocate(layout) }
                 };
-                let Some(at) = block else { return };
+                let Some(at) = block else { return assert_nothing_fits(heap, layout) };
                 // SAFETY: a live block.
                 assert_eq!(unsafe { heap.usable_size(at) }, size);
                 if zeroed {
@@ -90,9 +91,11 @@ impl<P: CheckedVariant> Program<P> {
             }
             Op::Resize { block, size } => {
                 let Some(block) = self.oracle.pick(block) else { return };
+                let new = layout(size, block.layout.align());
                 // SAFETY: the oracle knows it as live, with this layout.
-                if let Some(at) = unsafe { heap.reallocate(block.at, block.layout, size) } {
-                    self.oracle.moved(&block, at, layout(size, block.layout.align()));
+                match unsafe { heap.reallocate(block.at, block.layout, size) } {
+                    Some(at) => drop(self.oracle.moved(&block, at, new)),
+                    None => assert_nothing_fits(heap, new),
                 }
             }
             Op::Flush => heap.flush(),

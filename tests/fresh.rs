@@ -8,7 +8,7 @@ use brkalloc::{FixedBreak, Heap, NoMap};
 use proptest::prelude::*;
 
 use crate::common::case;
-use crate::common::driver::Request;
+use crate::common::driver::{Request, assert_nothing_fits};
 use crate::common::oracle::Oracle;
 use crate::common::platform::{Memory, during};
 use crate::common::prelude::*;
@@ -175,17 +175,26 @@ fn run<P: Variant>(heap: &mut FixedHeap<P>, steps: &[Step]) {
         unsafe {
             match (action, block) {
                 (0..6, _) => {
-                    let Some(block) = heap.allocate(layout(size)) else { continue };
+                    let Some(block) = heap.allocate(layout(size)) else {
+                        assert_nothing_fits(heap, layout(size));
+                        continue;
+                    };
                     oracle.add(block, layout(size));
                 }
                 (6..9, _) => {
                     for _ in 0..1 + pick % 100 {
-                        let Some(block) = heap.allocate(layout(size)) else { break };
+                        let Some(block) = heap.allocate(layout(size)) else {
+                            assert_nothing_fits(heap, layout(size));
+                            break;
+                        };
                         oracle.add(block, layout(size));
                     }
                 }
                 (9..12, Some(block)) => {
-                    let Some(at) = heap.reallocate(block.at, block.layout, size) else { continue };
+                    let Some(at) = heap.reallocate(block.at, block.layout, size) else {
+                        assert_nothing_fits(heap, layout(size));
+                        continue;
+                    };
                     oracle.moved(&block, at, layout(size));
                 }
                 (_, Some(block)) => {

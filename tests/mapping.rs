@@ -7,6 +7,7 @@ use brkalloc::{Heap, Locked, MapThreshold, Trim};
 use proptest::prelude::*;
 
 use crate::common::case;
+use crate::common::driver::assert_nothing_fits;
 use crate::common::oracle::Oracle;
 use crate::common::prelude::*;
 use crate::common::profile::Variant;
@@ -302,12 +303,14 @@ fn to_and_fro<P: Variant>(steps: &[Step], threshold: usize) {
         // SAFETY: the oracle knows which blocks are live, and their layouts.
         unsafe {
             match (action, oracle.pick(pick)) {
-                (0..=1, _) => {
-                    let _ = heap.allocate(layout).map(|at| oracle.add(at, layout));
-                }
-                (2, _) => {
-                    let _ = heap.allocate_zeroed(layout).map(|at| oracle.add_zeroed(at, layout));
-                }
+                (0..=1, _) => match heap.allocate(layout) {
+                    Some(at) => drop(oracle.add(at, layout)),
+                    None => assert_nothing_fits(&heap, layout),
+                },
+                (2, _) => match heap.allocate_zeroed(layout) {
+                    Some(at) => drop(oracle.add_zeroed(at, layout)),
+                    None => assert_nothing_fits(&heap, layout),
+                },
                 (3, _) => heap.map_provider_mut().refuse = pick % 4 == 0,
                 (4, Some(block)) => {
                     oracle.remove(&block);
@@ -318,13 +321,17 @@ fn to_and_fro<P: Variant>(steps: &[Step], threshold: usize) {
                     heap.deallocate_by_ptr(block.at);
                 }
                 (6, Some(block)) => {
-                    let resized = heap.reallocate_by_ptr(block.at, layout);
-                    let _ = resized.map(|at| oracle.moved(&block, at, layout));
+                    match heap.reallocate_by_ptr(block.at, layout) {
+                        Some(at) => drop(oracle.moved(&block, at, layout)),
+                        None => assert_nothing_fits(&heap, layout),
+                    }
                 }
                 (_, Some(block)) => {
                     let new = Layout::from_size_align(size, block.layout.align()).unwrap();
-                    let resized = heap.reallocate(block.at, block.layout, size);
-                    let _ = resized.map(|at| oracle.moved(&block, at, new));
+                    match heap.reallocate(block.at, block.layout, size) {
+                        Some(at) => drop(oracle.moved(&block, at, new)),
+                        None => assert_nothing_fits(&heap, new),
+                    }
                 }
                 (_, None) => {}
             }

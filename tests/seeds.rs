@@ -15,7 +15,7 @@ fn replay(seeds: &[Seed], run: fn(&Program)) {
     }
 }
 
-#[case(Usual, Plain, Small, Checked<Usual>)]
+#[case(Usual, Plain, Small, Miniature, Checked<Usual>)]
 fn heap_keeps_every_promise_with_every_seed<P: Variant>() {
     replay(HEAP, Program::run_on_heap::<P>);
 }

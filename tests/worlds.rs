@@ -62,7 +62,7 @@ fn report<P: Variant>(start: &str, found: &[Found]) {
     io::stdout().lock().write_all(line.as_bytes()).expect("there is an output");
 }
 
-#[case(Usual, Miniature, Checked<Miniature>, Plain, Small)]
+#[case(Usual, Miniature, Checked<Miniature>, Plain, Small, Checked<Usual>, Checked<Plain>, Checked<Small>)]
 fn every_short_program_keeps_every_promise<P: Variant>() {
     let yard = Yard::new(3000);
     let mut search = Search::<P>::new(&yard, |_| ());

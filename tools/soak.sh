@@ -169,11 +169,11 @@ suite() {
     progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
-# Runs all short programs for about $1 seconds in all: five searches from a fresh heap and twelve others, which take a sixth as long, two at a
+# Runs all short programs for about $1 seconds in all: eight searches from a fresh heap and twelve others, which take a sixth as long, two at a
 # time or more. None is longer than of seven actions: more than that takes longer than any soak.
 worlds() {
     since=$(now) status=0
-    (cd "$root" && WORLDS_DEPTH="${WORLDS_DEPTH:-7}" WORLDS_SECONDS="$(($1 * 2 / 7 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
+    (cd "$root" && WORLDS_DEPTH="${WORLDS_DEPTH:-7}" WORLDS_SECONDS="$(($1 / 5 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
     cat "$fuzz_dir/part.log" >>"$log"
     [ "$status" = 0 ] || { grep -A 8 'the program that failed' "$fuzz_dir/part.log"; suite_failed worlds; }
     sed -n 's/.*\(worlds: [0-9]* of .*\)/soak:   \1/p' "$fuzz_dir/part.log"

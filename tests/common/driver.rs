@@ -7,6 +7,7 @@ use brkalloc::{CellInfo, CellState, Heap, MapThreshold, NoMap, SimpleHeap, Trim}
 
 use super::ops::Op;
 use super::oracle::{Block, Oracle};
+use super::prelude::*;
 use super::profile::Variant;
 use super::subject::{Subject, brk_of};
 use super::test_break::{BadBreak, Part, TestBreak};
@@ -243,11 +244,11 @@ impl<const ZEROED: bool, H: Subject<ZEROED>> Driver<H, ZEROED> {
             );
             return;
         }
-        let asked = self.heap.brk().asked;
+        let grants = self.heap.brk().grants();
         let layout = Layout::from_size_align(bytes, 1).unwrap();
         self.allocate(layout, false);
-        let now = self.heap.brk().asked;
-        assert_eq!(now, asked, "the break was asked for what had been reserved");
+        // The break may be asked, and refuse, if only a search of all free cells finds one.
+        assert_eq!(self.heap.brk().grants(), grants, "the break moved for what had been reserved");
     }
 
     fn flush(&mut self) {
@@ -433,6 +434,15 @@ pub fn is_certain_to_fit<P: Variant>(map: &[(usize, usize, bool)], layout: Layou
         _ => room,
     };
     layout.align() <= 2 * size_of::<usize>() && free().any(|size| size >= least)
+}
+
+/// Asserts that a heap could not but refuse a request: no free cell, and no free block of a slab,
+/// is certain to hold it.
+pub fn assert_nothing_fits<B, M, P: Variant>(heap: &Heap<B, M, P>, layout: Layout) {
+    let is_free = |cell: &CellInfo| matches!(cell.state, CellState::Free | CellState::Top);
+    let map: Vec<_> = heap.cells().map(|cell| (cell.address, cell.size, is_free(&cell))).collect();
+    assert!(!is_certain_to_fit::<P>(&map, layout), "refused {layout:?}: {}", heap.cells());
+    assert_eq!(block_for::<P>(heap.cells(), layout), None, "refused {layout:?}");
 }
 
 /// Returns a slab that makes a request certain to succeed: one of its blocks is not live, is long

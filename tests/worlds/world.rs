@@ -4,10 +4,10 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
-use brkalloc::{CellInfo, CellState, Heap, NoMap};
+use brkalloc::{CellState, Heap, NoMap};
 
 use super::yard::{State, UNUSED, Yard, YardBreak};
-use crate::common::driver::{block_for, is_certain_to_fit};
+use crate::common::driver::assert_nothing_fits;
 use crate::common::profile::{Variant, WORD};
 
 /// Sizes of blocks, in bytes: two of small slabs, one of pages, and one that is too long for a slab
@@ -200,14 +200,10 @@ impl<'a, P: Variant> World<'a, P> {
     }
 
     /// Asserts that a request was refused because memory is short: the break has refused to move,
-    /// and no free cell, and no free block of a slab, is certain to hold it.
+    /// and nothing is certain to hold it.
     fn assert_refused(&self, layout: Layout, refused: usize) {
         assert!(self.yard.state().refused > refused, "{layout:?}: no memory, nobody refused");
-        let is_free = |cell: &CellInfo| matches!(cell.state, CellState::Free | CellState::Top);
-        let map = |cell: CellInfo| (cell.address, cell.size, is_free(&cell));
-        let map: Vec<_> = self.heap().cells().map(map).collect();
-        assert!(!is_certain_to_fit::<P>(&map, layout), "refused {layout:?}: {map:x?}");
-        assert_eq!(block_for::<P>(self.heap().cells(), layout), None, "refused {layout:?}");
+        assert_nothing_fits(self.heap(), layout);
     }
 
     /// Notes a block: it is aligned, granted and disjoint from all others.
