@@ -44,8 +44,8 @@ static HANDOVER: Once<Handover> = Once::new();
 #[allow(unsafe_code)]
 pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     serial::init();
-    // SAFETY: the stack is static and used for nothing else.
-    unsafe { gdt::EARLY.load(gdt::early_double_fault_stack()) };
+    // SAFETY: the stacks are static and used for nothing else.
+    unsafe { gdt::EARLY.load(gdt::early_stacks()) };
     trap::init();
     HANDOVER.call_once(|| Handover { boot, main });
     // SAFETY: this runs once, on the bootloader's page tables.
@@ -62,7 +62,7 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
 #[allow(unsafe_code)]
 extern "C" fn on_own_stack() -> ! {
     let Handover { boot, main } = HANDOVER.get().expect("start has run");
-    let fault_stack = memory::with(|memory| {
+    let fatal_stacks = memory::with(|memory| {
         // SAFETY: nothing of the bootloader is in use any more: tables, stack and segments are the
         // kernel's.
         unsafe { paging::reclaim(boot, memory.frames()) };
@@ -70,10 +70,13 @@ extern "C" fn on_own_stack() -> ! {
             memory.claim_break(BreakId::KERNEL_HEAP, Policy::Strict),
             "the kernel heap's break is free"
         );
-        memory.add_stack().expect("there is memory for the second stack")
+        [(); gdt::FATAL_STACKS].map(|()| {
+            let stack = memory.add_stack().expect("there is memory for the fatal stacks");
+            VirtAddr::new(stack.top)
+        })
     });
-    // SAFETY: the stack is mapped, is never taken away, and nobody else knows of it.
-    unsafe { gdt::FINAL.load(VirtAddr::new(fault_stack.top)) };
+    // SAFETY: the stacks are mapped, are never taken away, and nothing else uses them.
+    unsafe { gdt::FINAL.load(fatal_stacks) };
     user::init();
     exit(main())
 }

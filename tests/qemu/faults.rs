@@ -91,7 +91,7 @@ fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
     .or_fail("a stack")?;
     let report = overflow.err().or_fail("a fault")?;
     ensure_eq!(report.exception, Exception::DoubleFault);
-    ensure_eq!(report.cause, Cause::GuardPage("stack 2"));
+    ensure_eq!(report.cause, Cause::GuardPage("stack 4"));
     let address = report.address.or_fail("an address")?;
     ensure!(
         (bounds.guard..bounds.bottom).contains(&address),
@@ -119,7 +119,7 @@ fn overflow_of_a_stack_inside_another() -> CaseResult {
         })
     });
     let report = names.or_fail("a stack")?.or_fail("a second stack")?.err().or_fail("a fault")?;
-    ensure_eq!(report.cause, Cause::GuardPage("stack 3"));
+    ensure_eq!(report.cause, Cause::GuardPage("stack 5"));
     Ok(())
 }
 
@@ -195,5 +195,12 @@ fn report_is_readable() -> CaseResult {
     );
     ensure!(text.lines().skip(1).all(|line| line.starts_with("  ")), "{text}");
     ensure!(text.contains("(the lower half is for processes)"), "{text}");
+    Ok(())
+}
+
+#[case]
+fn spurious_interrupts_return() -> CaseResult {
+    // SAFETY: the handlers of these interrupts return to what was interrupted.
+    unsafe { asm!("int 39", "int 47", "int 255") };
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! Segments, and the stack that double faults are taken on.
+//! Segments, and the stacks that fatal exceptions are taken on.
 //!
 //! In long mode segments do almost nothing. Two things are left that need them: the code segments,
 //! which say in which ring code runs, and the task state segment, which names stacks to switch to:
 //! `rsp0` for whatever interrupts ring 3, and the interrupt stack table. A page fault on an
 //! overflowing stack cannot be delivered on that stack; the processor raises a double fault
-//! instead, which gets its own.
+//! instead. It, the non-maskable interrupt and the machine check have a stack each, because one can
+//! interrupt the handler of another.
 //!
 //! The order of the segments is what `syscall` and `sysret` want: the kernel's code and data, the
 //! programs' data and code.
@@ -27,8 +28,15 @@ pub const USER_DATA: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::R
 /// Selector of the programs' code segment.
 pub const USER_CODE: SegmentSelector = SegmentSelector::new(4, PrivilegeLevel::Ring3);
 
-/// Place of the double-fault stack in the interrupt stack table.
+/// Index of the double fault's stack in the interrupt stack table.
 pub const DOUBLE_FAULT_IST: u16 = 0;
+/// Index of the non-maskable interrupt's stack.
+pub const NMI_IST: u16 = 1;
+/// Index of the machine check's stack.
+pub const MACHINE_CHECK_IST: u16 = 2;
+
+/// Stacks in the interrupt stack table.
+pub const FATAL_STACKS: usize = 3;
 
 /// A descriptor table and the task state segment in it.
 pub struct Segments {
@@ -49,32 +57,34 @@ pub static EARLY: Segments = Segments::new();
 /// In use from then on.
 pub static FINAL: Segments = Segments::new();
 
-/// Bytes of the double-fault stack that serves until there are kernel stacks.
+/// Bytes of each fatal stack that serves until there are kernel stacks.
 const EARLY_STACK: usize = 16 * 1024;
 
-/// Memory for that stack. No Rust code accesses it by name; only the processor does.
+/// Memory for these stacks. No Rust code accesses it by name; only the processor does.
 #[repr(align(16))]
-struct EarlyStack {
-    _bytes: [u8; EARLY_STACK],
+struct EarlyStacks {
+    _bytes: [[u8; EARLY_STACK]; FATAL_STACKS],
 }
 
-static mut EARLY_DOUBLE_FAULT_STACK: EarlyStack = EarlyStack { _bytes: [0; EARLY_STACK] };
+static mut EARLY_STACKS: EarlyStacks = EarlyStacks { _bytes: [[0; EARLY_STACK]; FATAL_STACKS] };
 
 impl Segments {
     const fn new() -> Self {
         Self { task_state: Once::new(), table: Once::new() }
     }
 
-    /// Loads the segments, with double faults taken on the stack that ends at `double_fault_stack`.
-    /// Called once.
+    /// Loads the segments, with fatal exceptions taken on the stacks with these ends, in the order
+    /// of the interrupt stack table. Called once.
     ///
     /// # Safety
     ///
-    /// The stack is mapped, used for nothing else, and stays.
-    pub unsafe fn load(&'static self, double_fault_stack: VirtAddr) {
+    /// The stacks are mapped, used for nothing else, and stay.
+    pub unsafe fn load(&'static self, fatal_stacks: [VirtAddr; FATAL_STACKS]) {
         let task_state = self.task_state.call_once(|| {
             let mut task_state = TaskStateSegment::new();
-            task_state.interrupt_stack_table[DOUBLE_FAULT_IST as usize] = double_fault_stack;
+            for (index, stack) in fatal_stacks.into_iter().enumerate() {
+                task_state.interrupt_stack_table[index] = stack;
+            }
             TaskState(UnsafeCell::new(task_state))
         });
         let (table, task) = self.table.call_once(|| {
@@ -121,7 +131,8 @@ impl Segments {
     }
 }
 
-/// Where the stack for double faults ends that serves until there are kernel stacks.
-pub fn early_double_fault_stack() -> VirtAddr {
-    VirtAddr::from_ptr(&raw const EARLY_DOUBLE_FAULT_STACK) + EARLY_STACK as u64
+/// Ends of the fatal stacks that serve until there are kernel stacks.
+pub fn early_stacks() -> [VirtAddr; FATAL_STACKS] {
+    let start = VirtAddr::from_ptr(&raw const EARLY_STACKS);
+    core::array::from_fn(|index| start + ((index + 1) * EARLY_STACK) as u64)
 }

@@ -12,6 +12,10 @@ use x86_64::instructions::port::Port;
 /// The interrupt of a tick.
 pub const VECTOR: u8 = 32;
 
+/// Interrupts that a controller raises when a request is gone before it is answered: of the first
+/// and the second interval controller, and of the processor's own.
+pub const SPURIOUS: [u8; 3] = [VECTOR + 7, VECTOR + 15, 0xFF];
+
 /// Where the interrupts of the controllers begin: each has eight.
 static CONTROLLERS: Mutex<ChainedPics> = {
     // SAFETY: no exception has a vector from here on.
@@ -70,8 +74,14 @@ impl Drop for Ticking {
     }
 }
 
-/// Lets the next tick come.
-pub(super) fn acknowledge() {
-    // SAFETY: called once for each tick.
-    unsafe { CONTROLLERS.lock().notify_end_of_interrupt(VECTOR) };
+/// Lets the next interrupt come. No controller waits for the end of a spurious one, but the first
+/// one takes a spurious interrupt of the second for one of its own.
+pub(super) fn acknowledge(vector: u8) {
+    let ended = match vector {
+        VECTOR => VECTOR,
+        vector if vector == SPURIOUS[1] => VECTOR + 2,
+        _ => return,
+    };
+    // SAFETY: called once for each interrupt; both vectors are the first controller's.
+    unsafe { CONTROLLERS.lock().notify_end_of_interrupt(ended) };
 }

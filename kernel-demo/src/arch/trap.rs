@@ -6,7 +6,7 @@
 //!                                                                            │
 //!      page fault, served by the memory manager ──────────────► return, the instruction runs again
 //!      debug trap, of somebody who is single-stepped ─────────► return, after their handler
-//!      breakpoint ────────────────────────────────────────────► return, counted
+//!      breakpoint, interrupt ─────────────────────────────────► return, counted or acknowledged
 //!      anything else, caught (`catch`) ───────────────────────► return to the catcher, with a report
 //!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
 //! ```
@@ -106,6 +106,8 @@ impl TrapFrame {
 const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
 const DOUBLE_FAULT: u64 = 8;
+/// Vectors from here on are interrupts.
+pub(super) const FIRST_INTERRUPT: u64 = 32;
 pub(super) const PAGE_FAULT: u64 = 14;
 
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
@@ -167,11 +169,11 @@ fn set<F>(entry: &mut Entry<F>, handler: VirtAddr) -> &mut EntryOptions {
     unsafe { entry.set_handler_addr(handler) }
 }
 
-/// As [`set`], on a stack of its own: these may come when the stack is none, or not the kernel's
-/// yet or any more.
-fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr) {
-    // SAFETY: the stack is there, and who uses it does not return to what was interrupted.
-    unsafe { set(entry, handler).set_stack_index(gdt::DOUBLE_FAULT_IST) };
+/// As [`set`], on the stack of that index: these exceptions may come when the stack pointer is the
+/// program's, or leads nowhere.
+fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr, stack: u16) {
+    // SAFETY: the stack is there, and its handler does not return to what was interrupted.
+    unsafe { set(entry, handler).set_stack_index(stack) };
 }
 
 /// Loads the table of handlers. The fatal ones switch to the stack that [`gdt`] set up.
@@ -181,14 +183,18 @@ pub fn init() {
         let mut table = InterruptDescriptorTable::new();
         set(&mut table.divide_error, entry!(0 without error code));
         set(&mut table.debug, entry!(1 without error code));
-        set_fatal(&mut table.non_maskable_interrupt, entry!(fatal 2 without error code));
+        set_fatal(
+            &mut table.non_maskable_interrupt,
+            entry!(fatal 2 without error code),
+            gdt::NMI_IST,
+        );
         set(&mut table.breakpoint, entry!(3 without error code))
             .set_privilege_level(PrivilegeLevel::Ring3);
         set(&mut table.overflow, entry!(4 without error code));
         set(&mut table.bound_range_exceeded, entry!(5 without error code));
         set(&mut table.invalid_opcode, entry!(6 without error code));
         set(&mut table.device_not_available, entry!(7 without error code));
-        set_fatal(&mut table.double_fault, entry!(fatal 8 with error code));
+        set_fatal(&mut table.double_fault, entry!(fatal 8 with error code), gdt::DOUBLE_FAULT_IST);
         set(&mut table.invalid_tss, entry!(10 with error code));
         set(&mut table.segment_not_present, entry!(11 with error code));
         set(&mut table.stack_segment_fault, entry!(12 with error code));
@@ -196,9 +202,16 @@ pub fn init() {
         set(&mut table.page_fault, entry!(14 with error code));
         set(&mut table.x87_floating_point, entry!(16 without error code));
         set(&mut table.alignment_check, entry!(17 with error code));
-        set_fatal(&mut table.machine_check, entry!(fatal 18 without error code));
+        set_fatal(
+            &mut table.machine_check,
+            entry!(fatal 18 without error code),
+            gdt::MACHINE_CHECK_IST,
+        );
         set(&mut table.simd_floating_point, entry!(19 without error code));
         set(&mut table[timer::VECTOR], entry!(32 without error code));
+        set(&mut table[timer::SPURIOUS[0]], entry!(39 without error code));
+        set(&mut table[timer::SPURIOUS[1]], entry!(47 without error code));
+        set(&mut table[timer::SPURIOUS[2]], entry!(255 without error code));
         table
     });
     table.load();
@@ -213,6 +226,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             return;
         }
         DEBUG if single_step::trapped() => return,
+        FIRST_INTERRUPT.. => return timer::acknowledge(frame.vector as u8),
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,

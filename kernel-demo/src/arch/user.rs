@@ -21,7 +21,8 @@
 //! What a program cannot do: disable interrupts or gain ports (`rflags` is cut down to what is a
 //! program's); make the kernel return to an address that is not canonical (`run` refuses to go
 //! there); leave AC, DF, TF or NT set for the kernel (cleared on the way in); use registers of the
-//! floating-point and vector units, which nobody saves (each use is an exception).
+//! floating-point and vector units, which nobody saves (each use is an exception); leave a selector
+//! in `ds`, `es`, `fs` or `gs` for another program (cleared on the way out).
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -64,6 +65,37 @@ static KERNEL_STACK: AtomicU64 = AtomicU64::new(0);
 /// The program's stack pointer, while [`system_call`] saves its registers.
 static USER_STACK: AtomicU64 = AtomicU64::new(0);
 
+/// What [`enter`] leaves on the kernel's stack, from low to high.
+#[repr(C)]
+struct Entered {
+    registers: *mut UserRegisters,
+    root: u64,
+    _interrupt_stack: *mut u64,
+    callers: [u64; 6],
+}
+
+/// What [`system_call`] finds above its stack pointer, when it has pushed `rax`.
+#[repr(C)]
+struct Called {
+    _rax: u64,
+    entered: Entered,
+}
+
+/// What [`leave`] finds above its stack pointer, when it has pushed `rax`: what the entry and the
+/// processor pushed, and what [`enter`] left.
+#[repr(C)]
+struct Interrupted {
+    _rax: u64,
+    _vector: u64,
+    _error: u64,
+    _rip: u64,
+    _cs: u64,
+    _rflags: u64,
+    _rsp: u64,
+    ss: u64,
+    entered: Entered,
+}
+
 /// What [`leave`] and [`system_call`] tell [`run`]. The error code is that of an exception.
 #[repr(C)]
 struct Left {
@@ -101,8 +133,8 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
     match vector {
         SYSTEM_CALL => Stop::SystemCall,
         trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
-        vector if vector == u64::from(timer::VECTOR) => {
-            timer::acknowledge();
+        vector @ trap::FIRST_INTERRUPT.. => {
+            timer::acknowledge(vector as u8);
             Stop::Timer
         }
         vector => Stop::Exception { vector: vector as u8, error },
@@ -155,11 +187,16 @@ macro_rules! with_registers {
     };
 }
 
-/// Loads all registers of the program but `rcx`, `rsp`, `rip` and `rflags`, then its page tables,
-/// whose root is in `rcx`: with them the place that the registers came from is out of reach.
+/// Clears the selectors that a program can set, loads all registers of the program but `rcx`, `rsp`,
+/// `rip` and `rflags`, then its page tables, whose root is in `rcx`: with them the place that the registers came from is out of reach.
 macro_rules! load_registers {
     () => {
-        "mov rax, [rdi + {rax}]
+        "xor eax, eax
+        mov ds, eax
+        mov es, eax
+        mov fs, eax
+        mov gs, eax
+        mov rax, [rdi + {rax}]
         mov rbx, [rdi + {rbx}]
         mov rdx, [rdi + {rdx}]
         mov rsi, [rdi + {rsi}]
@@ -183,8 +220,7 @@ macro_rules! load_registers {
 /// just that, behind a system call; otherwise, and with the trap flag set, which `sysretq` would
 /// act upon one instruction early, `iretq` does.
 ///
-/// The stack, from where `leave` finds it: registers, the kernel's page tables, a word to align it,
-/// what the caller of this function wants back.
+/// What it pushes is an [`Entered`].
 ///
 /// # Safety
 ///
@@ -268,38 +304,40 @@ unsafe extern "C" fn system_call() {
         "mov [rip + {user_stack}], rsp",
         "mov rsp, [rip + {kernel_stack}]",
         "push rax",
-        "mov rax, [rsp + 16]",
+        "mov rax, [rsp + {root}]",
         "mov cr3, rax",
-        "mov rax, [rsp + 8]",
+        "mov rax, [rsp + {registers}]",
         save_registers!(),
         "pop qword ptr [rax + {rax}]",
         "mov [rax + {rip}], rcx",
         "mov [rax + {rflags}], r11",
         "mov rcx, [rip + {user_stack}]",
         "mov [rax + {rsp}], rcx",
-        "add rsp, 24",
+        "add rsp, {to_callers}",
         "mov eax, {vector}",
         "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
         "ret";
         user_stack = sym USER_STACK,
         kernel_stack = sym KERNEL_STACK,
         vector = const SYSTEM_CALL,
+        root = const offset_of!(Called, entered.root),
+        registers = const offset_of!(Called, entered.registers),
+        to_callers = const offset_of!(Entered, callers),
     )
 }
 
 /// Saves the program's registers and returns from [`enter`], with the vector in `rax` and the error
 /// code in `rdx`.
 ///
-/// The stack: vector, error code, `rip`, `cs`, `rflags`, `rsp`, `ss`; above it what `enter` left
-/// there. It is on the page tables of the process, so only the stack is touched until they are
-/// changed.
+/// The stack is an [`Interrupted`] without its first word. It is on the page tables of the process,
+/// so only the stack is touched until they are changed.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn leave() {
     with_registers!(
         "push rax",
-        "mov rax, [rsp + 72]",
+        "mov rax, [rsp + {root}]",
         "mov cr3, rax",
-        "mov rax, [rsp + 64]",
+        "mov rax, [rsp + {registers}]",
         save_registers!(),
         "pop qword ptr [rax + {rax}]",
         "pop rcx",
@@ -308,12 +346,15 @@ pub(super) unsafe extern "C" fn leave() {
         "pop rsi",
         "pop qword ptr [rax + {rflags}]",
         "pop qword ptr [rax + {rsp}]",
-        "add rsp, 32",
+        "add rsp, {to_callers}",
         "push {plain_flags}",
         "popfq",
         "mov rax, rcx",
         "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
         "ret";
         plain_flags = const 2,
+        root = const offset_of!(Interrupted, entered.root),
+        registers = const offset_of!(Interrupted, entered.registers),
+        to_callers = const offset_of!(Interrupted, entered.callers) - offset_of!(Interrupted, ss),
     )
 }

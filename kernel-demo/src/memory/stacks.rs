@@ -31,8 +31,8 @@ const SLOT: u64 = 64 * PAGE_SIZE;
 const NAMES: [&str; 8] = [
     "main stack",
     "double-fault stack",
-    "stack 2",
-    "stack 3",
+    "NMI stack",
+    "machine-check stack",
     "stack 4",
     "stack 5",
     "stack 6",

@@ -121,3 +121,23 @@ fn single_steps_come_one_by_one() -> CaseResult {
     ensure_eq!(step(&mut program), (exception(1, 0), 5));
     Ok(())
 }
+
+#[case]
+fn selectors_of_one_program_do_not_reach_the_next() -> CaseResult {
+    let set = program!(
+        "mov eax, 0x1B", "mov ds, eax", "mov es, eax", "mov fs, eax", "mov gs, eax", "syscall"
+    );
+    let read = program!("mov ax, ds", "mov bx, es", "mov dx, fs", "mov si, gs", "syscall");
+    for stop in [true, false] {
+        let mut first = Program::new(set)?;
+        ensure_eq!(first.run(), Stop::SystemCall);
+        let mut second = Program::new(read)?;
+        // Both ways into ring 3: by `sysretq`, and by `iretq`.
+        (second.registers.rcx, second.registers.r11) =
+            if stop { (TEXT, 0x202) } else { (0, 0) };
+        ensure_eq!(second.run(), Stop::SystemCall);
+        let Registers { rax, rbx, rdx, rsi, .. } = second.registers;
+        ensure_eq!([rax, rbx, rdx, rsi].map(|register| register & 0xFFFF), [0; 4]);
+    }
+    Ok(())
+}
