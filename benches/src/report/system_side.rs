@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 pub struct SystemSide {
     /// Single operations.
     pub costs: Vec<Cost>,
-    /// What fault-around saves, and what it wastes.
-    pub fault_around: Vec<Around>,
 }
 
 /// What an operation takes.
@@ -27,21 +25,6 @@ pub struct Cost {
     pub least: u64,
     /// What `make test` lets it take at most.
     pub most: u64,
-}
-
-/// What a program takes that writes to pages, when a fault brings in so many.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Around {
-    /// Pages a fault.
-    pub pages: u64,
-    /// Which of its pages the program writes to.
-    pub program: String,
-    /// Page faults.
-    pub faults: u64,
-    /// Frames taken, page tables included.
-    pub frames: u64,
-    /// Instructions, the program's and the kernel's.
-    pub instructions: u64,
 }
 
 impl SystemSide {
@@ -68,15 +51,6 @@ impl fmt::Display for SystemSide {
                 "{what:44} {instructions:>12.0} {least:>10} {:>7.2}",
                 instructions / *least as f64
             )?;
-        }
-        writeln!(
-            f,
-            "\n{:44} {:>12} {:>10} {:>7}",
-            "fault-around", "instructions", "frames", "faults"
-        )?;
-        for Around { pages, program, faults, frames, instructions } in &self.fault_around {
-            let what = format!("{program}: {pages} pages a fault");
-            writeln!(f, "{what:44} {instructions:>12} {frames:>10} {faults:>7}")?;
         }
         Ok(())
     }

@@ -387,8 +387,7 @@ mod tests {
     fn the_systems_side_has_a_target_for_each_operation() {
         let json = r#"{"costs": [
             {"what": "null system call", "instructions": 120.5, "least": 60, "most": 200},
-            {"what": "brk up", "instructions": 200.0, "least": 100, "most": 150}],
-            "fault_around": [{"pages": 4, "program": "dense", "faults": 256, "frames": 1029, "instructions": 1000000}]}"#;
+            {"what": "brk up", "instructions": 200.0, "least": 100, "most": 150}]}"#;
         let report =
             Report { system_side: Some(serde_json::from_str(json).unwrap()), ..Report::default() };
         let expected = [("null system call", false), ("brk up", true)];

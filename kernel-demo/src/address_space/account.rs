@@ -1,115 +1,37 @@
-//! What happens outside when an address space changes: to page tables, and to the system's account
-//! of promised pages.
+//! What happens outside when an address space changes: to page tables and shared objects, and to the
+//! account of promised frames.
 
 use super::errno::Errno;
-use crate::memory::OutOfFrames;
+use super::vma::ObjectId;
 use crate::memory::Permissions;
 
-/// Changes the page tables of one process. All addresses are page-aligned.
+/// Changes the page tables of one process. All addresses are page-aligned. The work of one call is
+/// bounded: the caller goes on when it is made again.
 pub trait PageTables {
-    /// Unmaps whatever is mapped in `[start, end)`; frames that are nobody's any more go back.
-    fn unmap(&mut self, start: u64, end: u64);
+    /// Unmaps whatever is mapped from `start` on; frames that are nobody's any more go back.
+    /// Returns the address it got to: `end`, or a lower one.
+    fn unmap(&mut self, start: u64, end: u64) -> u64;
 
     /// Gives whatever is mapped in `[start, end)` these permissions. What is copied before it is
-    /// written to, zero pages included, stays not writable.
-    fn protect(&mut self, start: u64, end: u64, to: Permissions);
+    /// written to, zero pages included, stays not writable. `false` if it has to be called again,
+    /// with the same arguments, to finish.
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool;
 
-    /// Moves whatever is mapped in `[from, from + len)` to the same place in `[to, to + len)`,
-    /// where nothing is mapped; the two ranges do not overlap. Moves mappings, not bytes.
-    ///
-    /// # Errors
-    ///
-    /// There is no frame for a page table. Nothing has changed.
-    fn shift(&mut self, from: u64, to: u64, len: u64) -> Result<(), OutOfFrames>;
+    /// So many pages of areas that mapped the object are gone, and nothing is mapped there.
+    fn release(&mut self, object: ObjectId, pages: u64);
 }
 
-/// The system's account of pages that were promised to processes.
-///
-/// Private memory is charged by the address space, when it becomes writable. The pages of a shared
-/// object are charged by whoever makes the object, and once, however many map it. Page tables are
-/// charged by nobody.
+/// The account of frames that were promised to processes: for each page of an area that can come to
+/// need one, and for each page table that covers an area. The pages of a shared object are charged
+/// by the object, once, however many areas map it.
 pub trait Commit {
-    /// Promises more pages.
+    /// Promises more frames.
     ///
     /// # Errors
     ///
     /// `ENOMEM` when the promise could not be kept. Nothing has changed.
-    fn charge(&mut self, pages: u64) -> Result<(), Errno>;
+    fn charge(&mut self, frames: u64) -> Result<(), Errno>;
 
-    /// Takes back a promise.
-    fn uncharge(&mut self, pages: u64);
-}
-
-/// An account that knows its limit.
-///
-/// # Invariants
-///
-/// `promised ≤ limit`, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
-    promised: u64,
-    limit: Option<u64>,
-}
-
-impl Account {
-    /// Strict: no more pages than this are promised, so each promise can be kept.
-    pub const fn strict(pages: u64) -> Self {
-        Self { promised: 0, limit: Some(pages) }
-    }
-
-    /// Overcommit: everything is promised, and counted.
-    pub const fn overcommit() -> Self {
-        Self { promised: 0, limit: None }
-    }
-
-    /// Pages promised.
-    pub const fn promised(&self) -> u64 {
-        self.promised
-    }
-
-    /// The most that will be promised.
-    pub const fn limit(&self) -> Option<u64> {
-        self.limit
-    }
-}
-
-impl Commit for Account {
-    fn charge(&mut self, pages: u64) -> Result<(), Errno> {
-        let promised = self.promised.checked_add(pages).ok_or(Errno::ENOMEM)?;
-        if self.limit.is_some_and(|limit| promised > limit) {
-            return Err(Errno::ENOMEM);
-        }
-        self.promised = promised;
-        Ok(())
-    }
-
-    fn uncharge(&mut self, pages: u64) {
-        debug_assert!(pages <= self.promised);
-        self.promised -= pages;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strict_promises_up_to_its_limit_and_overcommit_anything() {
-        let mut strict = Account::strict(10);
-        assert_eq!(
-            (strict.charge(10), strict.charge(1), strict.promised()),
-            (Ok(()), Err(Errno::ENOMEM), 10)
-        );
-        strict.uncharge(4);
-        assert_eq!(
-            (strict.charge(5), strict.charge(4), strict.promised()),
-            (Err(Errno::ENOMEM), Ok(()), 10)
-        );
-        let mut overcommit = Account::overcommit();
-        assert_eq!(
-            (overcommit.charge(u64::MAX), overcommit.charge(1)),
-            (Ok(()), Err(Errno::ENOMEM))
-        );
-        assert_eq!(overcommit.promised(), u64::MAX);
-    }
+    /// Takes back a promise, when the frames are not in use any more.
+    fn uncharge(&mut self, frames: u64);
 }

@@ -1,7 +1,7 @@
 //! `brk`: moves the end of the heap. A few fields change, and that is all; pages appear when they
 //! are touched.
 
-use super::{AddressSpace, Commit, Kind, PageTables, USER_END, Vma};
+use super::{AddressSpace, Commit, Errno, Kind, PageTables, USER_END, Vma};
 use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_ceil};
 
@@ -16,12 +16,25 @@ impl AddressSpace {
     /// and the limits, the list and the account allow it.
     ///
     /// Logarithmic in the number of areas, but for the pages that are unmapped.
-    pub fn brk(&mut self, to: u64, tables: &mut impl PageTables, commit: &mut impl Commit) -> u64 {
-        if self.move_brk(to, tables, commit).is_some() {
-            self.brk = to;
-            self.highest_brk = self.highest_brk.max(to);
+    ///
+    /// # Errors
+    ///
+    /// `ERESTART` only.
+    pub fn brk(
+        &mut self,
+        to: u64,
+        tables: &mut impl PageTables,
+        commit: &mut impl Commit,
+    ) -> Result<u64, Errno> {
+        match self.move_brk(to, tables, commit) {
+            Ok(()) => {
+                self.brk = to;
+                self.highest_brk = self.highest_brk.max(to);
+            }
+            Err(Errno::ERESTART) => return Err(Errno::ERESTART),
+            Err(_) => {}
         }
-        self.brk
+        Ok(self.brk)
     }
 
     fn move_brk(
@@ -29,28 +42,24 @@ impl AddressSpace {
         to: u64,
         tables: &mut impl PageTables,
         commit: &mut impl Commit,
-    ) -> Option<()> {
-        let heap = to.checked_sub(self.layout.start_brk)?;
-        if heap.checked_add(self.image_data)? > self.limits.data || to > USER_END {
-            return None;
+    ) -> Result<(), Errno> {
+        let heap = to.checked_sub(self.layout.start_brk).ok_or(Errno::EINVAL)?;
+        let data = heap.checked_add(self.image_data).ok_or(Errno::ENOMEM)?;
+        if data > self.limits.data || to > USER_END {
+            return Err(Errno::ENOMEM);
         }
         let (old_end, new_end) = (page_ceil(self.brk), page_ceil(to));
         if new_end == old_end {
-            return Some(());
+            return Ok(());
         }
         if new_end < old_end {
-            return self.take_out(new_end, old_end, tables, commit).ok();
+            return self.take_out(new_end, old_end, tables, commit);
         }
         let vma =
             Vma::private(old_end, new_end, Permissions::READ | Permissions::WRITE, Kind::Heap);
-        let gap = self.vmas.gap(old_end, new_end + PAGE_SIZE)?;
-        if !self.data_may_change(0, vma.pages()) {
-            return None;
+        if !self.is_free(old_end, new_end + PAGE_SIZE) || !self.data_may_change(0, vma.pages()) {
+            return Err(Errno::ENOMEM);
         }
-        self.vmas.reserve(1).ok()?;
-        commit.charge(vma.pages()).ok()?;
-        self.vmas.insert_at(gap, vma);
-        self.note_most();
-        Some(())
+        self.enter(vma, commit)
     }
 }

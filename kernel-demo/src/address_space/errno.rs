@@ -65,6 +65,8 @@ errors! {
     ERANGE = 34, "Numerical result out of range";
     /// No such system call.
     ENOSYS = 38, "Function not implemented";
+    /// The call has done a part of its work, and is made again. No program sees it.
+    ERESTART = 85, "Interrupted system call should be restarted";
 }
 
 impl Errno {

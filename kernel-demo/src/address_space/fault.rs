@@ -18,7 +18,7 @@
 //!
 //! Like x86, memory that may be written to or executed may be read.
 
-use core::fmt;
+use core::{fmt, iter};
 
 use super::{
     AddressSpace, Commit, GUARD_GAP, Kind, MIN_ADDRESS, ObjectId, PAGE_SIZE, Sharing, USER_END, Vma,
@@ -195,9 +195,9 @@ impl AddressSpace {
         self.may_grow(&stack, page)?;
         let decision = in_area(&stack, fault, state)?;
         let grown = Vma { start: page, end: stack.start, ..stack };
-        if grown.accounted {
-            commit.charge(grown.pages()).map_err(|_| Cause::NoMemoryPromised)?;
-        }
+        let within = self.vmas.within(page, stack.start);
+        let more = self.vmas.charge_of(&within, iter::once(grown));
+        commit.charge(more).map_err(|_| Cause::NoMemoryPromised)?;
         self.vmas.extend_down(stack.start, page);
         self.note_most();
         self.counters.stack_growth += 1;

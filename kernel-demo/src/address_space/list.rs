@@ -13,12 +13,13 @@
 //! can finish. Serving a page fault adds no area, so it needs no heap.
 
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::iter;
 
+use super::cover::Neighbours;
 use super::errno::Errno;
 use super::lowest;
 use super::totals::Totals;
-use super::vma::Vma;
+use super::vma::{Charge, Vma};
 use super::within::Within;
 use crate::memory::layout::PAGE_SIZE;
 
@@ -28,20 +29,20 @@ use crate::memory::layout::PAGE_SIZE;
 ///
 /// * Sorted by address, none overlaps another, each meets its own invariants.
 /// * No two neighbours could be one.
-/// * `len ≤ limit`; `totals` are the sums.
+/// * `len ≤ limit`; `totals` are the sums, and `tables` is the number of page tables that cover the
+///   areas for which tables are charged.
 #[derive(Debug)]
 pub struct VmaList {
     vmas: Vec<Vma>,
     limit: usize,
     totals: Totals,
-    /// What was found last, to be tried first. Any number will do.
-    latest: Cell<usize>,
+    tables: u64,
 }
 
 impl VmaList {
     /// An empty list that will hold `limit` areas at most.
     pub const fn new(limit: usize) -> Self {
-        Self { vmas: Vec::new(), limit, totals: Totals::NONE, latest: Cell::new(0) }
+        Self { vmas: Vec::new(), limit, totals: Totals::NONE, tables: 0 }
     }
 
     /// All areas, from low to high.
@@ -54,6 +55,11 @@ impl VmaList {
         self.totals
     }
 
+    /// Frames that are charged for all areas.
+    pub const fn charged(&self) -> u64 {
+        self.totals.accounted + self.tables
+    }
+
     /// A copy.
     ///
     /// # Errors
@@ -63,7 +69,7 @@ impl VmaList {
         let mut vmas = Vec::new();
         vmas.try_reserve_exact(self.vmas.len()).map_err(|_| Errno::ENOMEM)?;
         vmas.extend_from_slice(&self.vmas);
-        Ok(Self { vmas, latest: self.latest.clone(), ..*self })
+        Ok(Self { vmas, ..*self })
     }
 
     /// The area that holds the address. Logarithmic.
@@ -96,15 +102,36 @@ impl VmaList {
         self.vmas.get(at).is_none_or(|next| end <= lowest(next)).then_some(at)
     }
 
-    /// Pages of the range that are charged, and pages of data.
-    pub fn sums(&self, within: &Within) -> (u64, u64) {
-        let (mut accounted, mut data) = (0, 0);
-        for vma in &self.vmas[within.areas.clone()] {
-            let pages = within.pages_of(vma);
-            accounted += if vma.accounted { pages } else { 0 };
-            data += if vma.is_data() { pages } else { 0 };
+    /// The parts of areas in the range.
+    pub fn parts<'a>(&'a self, within: &Within) -> impl Iterator<Item = Vma> + Clone + use<'a> {
+        let Within { start, end, ref areas } = *within;
+        self.vmas[areas.clone()].iter().map(move |vma| vma.part(start, end))
+    }
+
+    /// Frames that would be charged for these areas, in place of whatever lies in the range, and
+    /// only for them.
+    pub fn charge_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
+        let pages = areas.clone().filter(|vma| vma.charge == Charge::Pages);
+        pages.map(|vma| vma.pages()).sum::<u64>() + self.tables_of(within, areas)
+    }
+
+    /// Page tables that cover these areas, and nothing outside of the range.
+    fn tables_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
+        let ranges = areas.filter(Vma::has_tables).map(|vma| (vma.start, vma.end));
+        self.neighbours(within).tables_of(ranges)
+    }
+
+    /// What lies next to the range and has page tables.
+    fn neighbours(&self, within: &Within) -> Neighbours {
+        let Within { start, end, ref areas } = *within;
+        let below = self.vmas[..areas.end].iter().rev();
+        let below = below.filter(|vma| vma.start < start).find(|vma| vma.has_tables());
+        let above = self.vmas[areas.start..].iter().filter(|vma| vma.end > end);
+        let above = above.into_iter().find(|vma| vma.has_tables());
+        Neighbours {
+            below: below.map(|vma| vma.end.min(start) - 1),
+            above: above.map(|vma| vma.start.max(end)),
         }
-        (accounted, data)
     }
 
     /// The highest area that ends at or below the address.
@@ -115,6 +142,15 @@ impl VmaList {
     /// The lowest area that starts at or above the address.
     pub fn above(&self, address: u64) -> Option<&Vma> {
         self.vmas.get(self.before(address))
+    }
+
+    /// Bytes that [`reserve`](Self::reserve) may ask the heap for.
+    pub const fn growth(&self) -> Option<usize> {
+        /// Areas that a call adds at most: a new one, and one that is split.
+        const MOST: usize = 2;
+        let (len, capacity) = (self.vmas.len(), self.vmas.capacity());
+        let twice = if capacity < MOST { 2 * MOST } else { 2 * capacity };
+        if len + MOST <= capacity { None } else { Some(twice * size_of::<Vma>()) }
     }
 
     /// Makes sure of room for `more` areas.
@@ -145,19 +181,14 @@ impl VmaList {
             && self.vmas.get(areas.start).is_some_and(|vma| vma.start < start && end < vma.end)
     }
 
-    /// Enters an area where nothing is, as part of a neighbour if that goes on there. Room for one
-    /// was reserved.
-    pub fn insert(&mut self, vma: Vma) {
-        self.insert_at(self.after(vma.start), vma);
-    }
-
-    /// The same, for who knows the [gap](Self::gap).
-    #[inline(always)]
+    /// Enters an area where nothing is, at its place in the list, as part of a neighbour if that goes
+    /// on there. Room for one was reserved.
     pub fn insert_at(&mut self, at: usize, vma: Vma) {
         debug_assert!(
             self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty()
         );
         self.totals.add(&vma, vma.pages());
+        self.tables += self.tables_of(&Within::gap(at, &vma), iter::once(vma));
         let joins_next = self.vmas.get(at).is_some_and(|next| vma.continues_in(next));
         match self.vmas[..at].last_mut().filter(|below| below.continues_in(&vma)) {
             Some(below) if !joins_next => below.end = vma.end,
@@ -186,6 +217,7 @@ impl VmaList {
     /// was reserved.
     pub fn remove(&mut self, within: Within) {
         let Within { start, end, ref areas } = within;
+        self.tables -= self.tables_of(&within, self.parts(&within));
         let mut whole = areas.clone();
         for at in areas.clone() {
             let vma = &mut self.vmas[at];
@@ -218,43 +250,33 @@ impl VmaList {
         self.cut(start);
         self.cut(end);
         let (from, to) = (self.after(start), self.before(end));
+        let within = self.within(start, end);
+        self.tables -= self.tables_of(&within, self.parts(&within));
         for vma in &mut self.vmas[from..to] {
             self.totals.subtract(vma, vma.pages());
             change(vma);
             self.totals.add(vma, vma.pages());
         }
+        self.tables += self.tables_of(&within, self.parts(&within));
         self.join(from, to);
     }
 
     /// Moves the start of the area that starts at `old` down to `new`, where nothing is.
     pub fn extend_down(&mut self, old: u64, new: u64) {
         let at = self.after(old);
-        let Some(vma) = self.vmas.get_mut(at) else { return };
+        let Some(&vma) = self.vmas.get(at) else { return };
         debug_assert!(vma.start == old && new <= old);
+        let grown = Vma { start: new, end: old, ..vma };
+        self.tables += self.tables_of(&Within::gap(at, &grown), iter::once(grown));
+        let vma = &mut self.vmas[at];
         self.totals.add(vma, (old - new) / PAGE_SIZE);
         vma.start = new;
         self.join(at, at);
     }
 
-    /// Index of the first area that ends above the address. Who asks twice for the same is answered
-    /// at once: that is what faults in one area do, and a break that moves.
-    #[inline]
+    /// Index of the first area that ends above the address.
     fn after(&self, address: u64) -> usize {
-        let latest = self.latest.get();
-        let is_after = |at: usize| self.vmas.get(at).is_some_and(|vma| address < vma.end);
-        if is_after(latest) && !latest.checked_sub(1).is_some_and(is_after) {
-            latest
-        } else {
-            self.search(address)
-        }
-    }
-
-    /// The same, by halves.
-    #[inline(never)]
-    fn search(&self, address: u64) -> usize {
-        let found = self.vmas.partition_point(|vma| vma.end <= address);
-        self.latest.set(found);
-        found
+        self.vmas.partition_point(|vma| vma.end <= address)
     }
 
     /// Index of the first area that starts at or above the address.
@@ -298,6 +320,9 @@ impl VmaList {
         for vma in &self.vmas {
             totals.add(vma, vma.pages());
         }
+        let ranges = self.vmas.iter().filter(|vma| vma.has_tables());
+        let ranges = ranges.map(|vma| (vma.start, vma.end));
+        let tables = Neighbours::NONE.tables_of(ranges);
         let pairs = || self.vmas.windows(2);
         let rules = [
             (self.vmas.iter().all(|vma| vma.start < vma.end), "an area is empty"),
@@ -309,6 +334,7 @@ impl VmaList {
             (!pairs().any(|pair| pair[0].continues_in(&pair[1])), "two neighbours should be one"),
             (self.vmas.len() <= self.limit, "more areas than the limit"),
             (totals == self.totals, "the totals are not the sums"),
+            (tables == self.tables, "the page tables are not those that cover the areas"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
     }

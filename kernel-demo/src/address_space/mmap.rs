@@ -6,10 +6,12 @@
 //!                                 the next one   mmap_base    only if nothing fits below: lowest gap above
 //! ```
 
+use core::iter;
+
 use bitflags::bitflags;
 
 use super::munmap::user_range;
-use super::vma::Name;
+use super::vma::{Charge, Name};
 use super::{
     AddressSpace, Commit, Errno, Kind, MIN_ADDRESS, ObjectId, PageTables, Sharing, USER_END, Vma,
 };
@@ -86,11 +88,10 @@ impl AddressSpace {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let accounted =
-            sharing == Sharing::Private && Vma::takes_frames(permissions, Kind::Mapping);
         let (kind, name) = (Kind::Mapping, Name::NONE);
+        let charge = Charge::of(permissions, kind, sharing);
         self.replace(
-            Vma { start, end: start + len, permissions, kind, sharing, name, offset: 0, accounted },
+            Vma { start, end: start + len, permissions, kind, sharing, name, offset: 0, charge },
             tables,
             commit,
         )?;
@@ -155,7 +156,8 @@ impl AddressSpace {
     }
 
     /// Puts an area in place of whatever is there, or says why not: the list, the data limit, the
-    /// account.
+    /// account. As in Linux, what is there is gone if the account refuses when all of it is
+    /// unmapped, because others were promised its frames meanwhile.
     pub(super) fn replace(
         &mut self,
         vma: Vma,
@@ -164,17 +166,19 @@ impl AddressSpace {
     ) -> Result<(), Errno> {
         let Vma { start, end, .. } = vma;
         let within = self.vmas.within(start, end);
-        let (old_accounted, old_data) = self.vmas.sums(&within);
+        let old_data = self.vmas.parts(&within).filter(Vma::is_data).map(|part| part.pages()).sum();
         if !self.data_may_change(old_data, if vma.is_data() { vma.pages() } else { 0 }) {
             return Err(Errno::ENOMEM);
         }
         self.vmas.reserve(1 + usize::from(self.vmas.splits(&within)))?;
-        self.recharge(old_accounted, if vma.accounted { vma.pages() } else { 0 }, commit)?;
         if !within.is_empty() {
-            self.vmas.remove(within);
-            tables.unmap(start, end);
+            let old = self.vmas.charge_of(&within, self.vmas.parts(&within));
+            let new = self.vmas.charge_of(&within, iter::once(vma));
+            let more = new.saturating_sub(old);
+            commit.charge(more)?;
+            commit.uncharge(more);
+            self.take_out(start, end, tables, commit)?;
         }
-        self.add(vma);
-        Ok(())
+        self.enter(vma, commit)
     }
 }

@@ -13,19 +13,22 @@
 //! Rules of this room:
 //!
 //! 1. A call that fails has changed nothing: not the areas, not the page tables, not the account.
-//!    All that can fail (room in the list, the account) is asked first. The one exception is
-//!    Linux's too, and [`AddressSpace::mremap`] names it.
+//!    All that can fail (room in the list, the account) is asked first.
 //! 2. Checks, their order and their error numbers are Linux's. Where this kernel is stricter, the
 //!    method says so.
-//! 3. What is promised is charged when it is promised. A touch charges only for a stack that grows.
-//! 4. No memory is writable and executable at once.
-//! 5. A page that is mapped lies in an area. The reverse is what page faults are for:
+//! 3. What is promised is charged when it is promised: pages, and the page tables that cover them.
+//!    A touch charges only for a stack that grows.
+//! 4. The work of one call is bounded. A call that is not done returns [`Errno::ERESTART`], and goes
+//!    on when it is made again with the same arguments.
+//! 5. No memory is writable and executable at once.
+//! 6. A page that is mapped lies in an area. The reverse is what page faults are for:
 //!    [`AddressSpace::fault`] decides each.
 
 #![deny(unsafe_code)]
 
 mod account;
 mod brk;
+mod cover;
 mod errno;
 mod fault;
 mod fork;
@@ -40,7 +43,7 @@ mod views;
 mod vma;
 mod within;
 
-pub use account::{Account, Commit, PageTables};
+pub use account::{Commit, PageTables};
 pub use errno::Errno;
 pub use fault::{Cause, Counters, Decision, PageState};
 pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
@@ -48,7 +51,9 @@ pub use mmap::{MapFlags, MapRequest};
 pub use mremap::{RemapFlags, RemapRequest};
 pub use totals::Totals;
 pub use views::{Figures, Resident};
-pub use vma::{Kind, Name, ObjectId, Sharing, Vma};
+pub use vma::{Charge, Kind, Name, ObjectId, Sharing, Vma};
+
+use core::iter;
 
 use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
@@ -81,7 +86,7 @@ impl Default for Limits {
 ///
 /// * All areas lie in `[MIN_ADDRESS, USER_END)`, and none is writable and executable.
 /// * `start_brk ≤ brk ≤ highest_brk`, and above the page of `brk` the break has put nothing.
-/// * `totals().accounted` pages are charged to the account that the calls were given.
+/// * `charged()` frames are charged to the account that the calls were given.
 #[derive(Debug)]
 pub struct AddressSpace {
     vmas: VmaList,
@@ -142,10 +147,12 @@ impl AddressSpace {
         if !self.vmas.overlapping(vma.start, vma.end).is_empty() {
             return Err(Errno::EEXIST);
         }
-        self.vmas.reserve(1)?;
-        self.recharge(0, if vma.accounted { vma.pages() } else { 0 }, commit)?;
-        self.add(vma);
-        Ok(())
+        self.enter(vma, commit)
+    }
+
+    /// Bytes of the kernel's heap that a call may take for the areas that it adds.
+    pub const fn growth(&self) -> Option<usize> {
+        self.vmas.growth()
     }
 
     /// All areas, from low to high.
@@ -167,11 +174,6 @@ impl AddressSpace {
         self.find(address).or(nearest.map(|(_, vma)| vma))
     }
 
-    /// Whether any area maps the object.
-    pub fn maps(&self, object: ObjectId) -> bool {
-        self.vmas().iter().any(|vma| matches!(vma.sharing, Sharing::Shared(id, _) if id == object))
-    }
-
     /// Where the break stands.
     pub const fn current_brk(&self) -> u64 {
         self.brk
@@ -187,6 +189,11 @@ impl AddressSpace {
         self.limits
     }
 
+    /// Frames that are charged for it.
+    pub const fn charged(&self) -> u64 {
+        self.vmas.charged()
+    }
+
     /// Sums over all areas, in pages.
     pub const fn totals(&self) -> Totals {
         self.vmas.totals()
@@ -197,31 +204,19 @@ impl AddressSpace {
         self.counters
     }
 
-    /// Enters an area for which everything was checked.
-    fn add(&mut self, vma: Vma) {
-        self.vmas.insert(vma);
+    /// Enters an area where nothing is, or says why not: the list, the account.
+    fn enter(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
+        self.vmas.reserve(1)?;
+        let within = self.vmas.within(vma.start, vma.end);
+        commit.charge(self.vmas.charge_of(&within, iter::once(vma)))?;
+        self.vmas.insert_at(within.areas.start, vma);
         self.note_most();
+        Ok(())
     }
 
     /// Notes how many pages there are, if there never were as many.
     fn note_most(&mut self) {
         self.most_pages = self.most_pages.max(self.vmas.totals().pages);
-    }
-
-    /// Lets go of `old` charged pages and promises `new` ones, as one step.
-    fn recharge(&self, old: u64, new: u64, commit: &mut impl Commit) -> Result<(), Errno> {
-        if new > old {
-            return commit.charge(new - old);
-        }
-        if old > new {
-            commit.uncharge(old - new);
-        }
-        Ok(())
-    }
-
-    /// Pages charged in `[start, end)`, and pages of data.
-    fn sums(&self, start: u64, end: u64) -> (u64, u64) {
-        self.vmas.sums(&self.vmas.within(start, end))
     }
 
     /// Whether the data limit allows `more` pages of data when `less` go.

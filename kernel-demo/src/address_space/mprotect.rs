@@ -1,7 +1,7 @@
 //! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is
 //! alike afterwards becomes one.
 
-use super::{AddressSpace, Commit, Errno, PageTables, Vma, may_be, round_up};
+use super::{AddressSpace, Charge, Commit, Errno, PageTables, Vma, may_be, round_up};
 use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
 
@@ -37,27 +37,27 @@ impl AddressSpace {
         if !may_be(permissions) {
             return Err(Errno::EACCES);
         }
-        let parts = || self.vmas.overlapping(start, end).iter().map(|vma| vma.part(start, end));
-        if parts().map(|vma| vma.len()).sum::<u64>() != end - start {
+        let within = self.vmas.within(start, end);
+        let parts = self.vmas.parts(&within);
+        if parts.clone().map(|vma| vma.len()).sum::<u64>() != end - start {
             return Err(Errno::ENOMEM);
         }
-        let (old_accounted, old_data) = self.sums(start, end);
-        let after = || parts().map(|vma| with(vma, permissions));
-        let new_data = after().filter(Vma::is_data).map(|vma| vma.pages()).sum();
-        let new_accounted = after().filter(|vma| vma.accounted).map(|vma| vma.pages()).sum();
+        let after = parts.clone().map(|vma| with(vma, permissions));
+        let old_data = parts.clone().filter(Vma::is_data).map(|vma| vma.pages()).sum();
+        let new_data = after.clone().filter(Vma::is_data).map(|vma| vma.pages()).sum();
         if !self.data_may_change(old_data, new_data) {
             return Err(Errno::ENOMEM);
         }
+        let more = self.vmas.charge_of(&within, after) - self.vmas.charge_of(&within, parts);
         self.vmas.reserve(self.vmas.cuts(start, end))?;
-        self.recharge(old_accounted, new_accounted, commit)?;
+        commit.charge(more)?;
         self.vmas.rewrite(start, end, |vma| *vma = with(*vma, permissions));
-        tables.protect(start, end, permissions);
-        Ok(())
+        if tables.protect(start, end, permissions) { Ok(()) } else { Err(Errno::ERESTART) }
     }
 }
 
 /// The area with other permissions.
 fn with(vma: Vma, permissions: Permissions) -> Vma {
-    let accounted = vma.accounted || (!vma.is_shared() && Vma::takes_frames(permissions, vma.kind));
-    Vma { permissions, accounted, ..vma }
+    let charge = vma.charge.max(Charge::of(permissions, vma.kind, vma.sharing));
+    Vma { permissions, charge, ..vma }
 }

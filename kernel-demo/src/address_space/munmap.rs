@@ -1,7 +1,10 @@
 //! `munmap`: takes out any range of pages, whoever made them, and splits what it cuts.
 
-use super::{AddressSpace, Commit, Errno, PageTables, USER_END, round_up};
+use super::{AddressSpace, Commit, Errno, PageTables, Sharing, USER_END, round_up};
 use crate::memory::layout::PAGE_SIZE;
+
+/// Areas that one call takes out at most.
+const MOST_AREAS: usize = 128;
 
 impl AddressSpace {
     /// Unmaps whatever lies in the pages of `[start, start + len)`. It is no error when there is
@@ -32,14 +35,28 @@ impl AddressSpace {
         commit: &mut impl Commit,
     ) -> Result<(), Errno> {
         let within = self.vmas.within(start, end);
+        if within.is_empty() {
+            return Ok(());
+        }
         if self.vmas.splits(&within) {
             self.vmas.reserve(1)?;
         }
-        let charged = self.totals().accounted;
+        let areas = &self.vmas()[within.areas.clone()];
+        let from = start.max(areas[0].start);
+        let until = areas.get(MOST_AREAS).map_or(end, |next| next.start);
+        let last = areas[areas.len().min(MOST_AREAS) - 1].end.min(until);
+        let reached = tables.unmap(from, last);
+        let done = if reached < last { reached } else { until };
+        let within = self.vmas.within(start, done);
+        for part in self.vmas.parts(&within) {
+            if let Sharing::Shared(object, _) = part.sharing {
+                tables.release(object, part.pages());
+            }
+        }
+        let charged = self.charged();
         self.vmas.remove(within);
-        commit.uncharge(charged - self.totals().accounted);
-        tables.unmap(start, end);
-        Ok(())
+        commit.uncharge(charged - self.charged());
+        if done < end { Err(Errno::ERESTART) } else { Ok(()) }
     }
 }
 

@@ -7,8 +7,8 @@ mod moves;
 mod programs;
 mod views;
 
+use super::model::Account;
 use super::*;
-use crate::memory::OutOfFrames;
 
 const R: Permissions = Permissions::READ;
 const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
@@ -24,13 +24,15 @@ const fn p(pages: u64) -> u64 {
 /// pages below 2000.
 const LAYOUT: Layout =
     Layout { text: p(16), start_brk: p(32), mmap_base: p(1000), stack_top: p(2000) };
+/// Page tables that cover what is there from the start: two of level 1 (the image's pages and those
+/// up to 511, the stack's), and one of each level above.
+const TABLES: u64 = 4;
 const LIMITS: Limits = Limits { data: u64::MAX, stack: p(64), areas: 64 };
 
 /// Page tables that only write down what they are told.
 #[derive(Default)]
 struct Told {
     calls: Vec<String>,
-    out_of_frames: bool,
 }
 
 impl Told {
@@ -41,25 +43,18 @@ impl Told {
 }
 
 impl PageTables for Told {
-    fn unmap(&mut self, start: u64, end: u64) {
+    fn unmap(&mut self, start: u64, end: u64) -> u64 {
         self.calls.push(format!("unmap {}..{}", start / PAGE_SIZE, end / PAGE_SIZE));
+        end
     }
 
-    fn protect(&mut self, start: u64, end: u64, to: Permissions) {
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
         self.calls.push(format!("protect {}..{} {to}", start / PAGE_SIZE, end / PAGE_SIZE));
+        true
     }
 
-    fn shift(&mut self, from: u64, to: u64, len: u64) -> Result<(), OutOfFrames> {
-        if self.out_of_frames {
-            return Err(OutOfFrames { asked: 1, available: 0, injected: true });
-        }
-        self.calls.push(format!(
-            "shift {} -> {} ({})",
-            from / PAGE_SIZE,
-            to / PAGE_SIZE,
-            len / PAGE_SIZE
-        ));
-        Ok(())
+    fn release(&mut self, object: ObjectId, pages: u64) {
+        self.calls.push(format!("release {} ({pages})", object.0));
     }
 }
 
@@ -93,8 +88,8 @@ impl World {
     /// Moves the break to so many bytes above its start; says where it stands afterwards in the
     /// same way.
     fn brk(&mut self, to: u64) -> u64 {
-        self.space.brk(LAYOUT.start_brk.wrapping_add(to), &mut self.told, &mut self.account)
-            - LAYOUT.start_brk
+        let to = LAYOUT.start_brk.wrapping_add(to);
+        self.space.brk(to, &mut self.told, &mut self.account).unwrap() - LAYOUT.start_brk
     }
 
     fn mmap(&mut self, request: MapRequest) -> Result<u64, Errno> {
@@ -145,8 +140,7 @@ impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(self.space.check(), Ok(()));
-            let space = std::mem::replace(&mut self.space, AddressSpace::new(LAYOUT, LIMITS));
-            space.destroy(&mut self.told, &mut self.account);
+            assert!(self.space.clear(&mut self.told, &mut self.account));
             assert_eq!(self.account.promised(), 0);
         }
     }

@@ -1,7 +1,7 @@
 //! Sums over the areas of an address space: what `status` shows, and what the limits are held
 //! against.
 
-use super::vma::{Kind, Vma};
+use super::vma::{Charge, Kind, Vma};
 use crate::memory::Permissions;
 
 /// Sums over all areas, in pages, as `status` and the limits want them.
@@ -15,7 +15,7 @@ pub struct Totals {
     pub stack: u64,
     /// Executable.
     pub executable: u64,
-    /// Charged to the system's account.
+    /// Charged page by page.
     pub accounted: u64,
 }
 
@@ -49,6 +49,6 @@ fn counts_as(vma: &Vma) -> [bool; 4] {
         vma.is_data(),
         vma.kind == Kind::Stack,
         vma.permissions.contains(Permissions::EXECUTE),
-        vma.accounted,
+        vma.charge == Charge::Pages,
     ]
 }

@@ -15,7 +15,7 @@ pub enum Kind {
     Heap,
     /// A stack: it grows down when the addresses below it are touched.
     Stack,
-    /// What `mmap` made, or `mremap` moved.
+    /// What `mmap` made.
     Mapping,
 }
 
@@ -32,6 +32,33 @@ pub enum Sharing {
     /// Everybody who maps the object (`MAP_SHARED | MAP_ANONYMOUS`). The number is the page of the
     /// object at the area's start.
     Shared(ObjectId, u64),
+}
+
+/// What is promised for an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Charge {
+    /// Nothing: it was never accessible, so nothing is mapped.
+    Nothing,
+    /// The page tables that cover it.
+    Tables,
+    /// These, and a frame for each page.
+    Pages,
+}
+
+impl Charge {
+    /// What an area like this needs. Private memory that is read-only never needs more than the
+    /// zero page, except for a program's image, which has no file behind it here that it could be
+    /// read from again. The frames of shared memory are the object's.
+    pub fn of(permissions: Permissions, kind: Kind, sharing: Sharing) -> Self {
+        let own = sharing == Sharing::Private;
+        if own && (permissions.contains(Permissions::WRITE) || kind == Kind::Image) {
+            Self::Pages
+        } else if permissions.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Tables
+        }
+    }
 }
 
 /// A short name, cut to [`Name::MAX`] bytes like a process's name in Linux.
@@ -108,15 +135,15 @@ pub struct Vma {
     pub name: Name,
     /// Where in that file the area starts, in bytes; 0 without a name.
     pub offset: u64,
-    /// Its pages are charged to the system's account of promised pages. Once charged, charged
-    /// until unmapped: what was written stays when the permissions change.
-    pub accounted: bool,
+    /// What is promised for it. It never becomes less until the area is unmapped: what was written
+    /// stays when the permissions change.
+    pub charge: Charge,
 }
 
 impl Vma {
     /// Private memory without a name.
-    pub const fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
-        let accounted = Self::takes_frames(permissions, kind);
+    pub fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
+        let charge = Charge::of(permissions, kind, Sharing::Private);
         Self {
             start,
             end,
@@ -125,7 +152,7 @@ impl Vma {
             sharing: Sharing::Private,
             name: Name::NONE,
             offset: 0,
-            accounted,
+            charge,
         }
     }
 
@@ -150,6 +177,11 @@ impl Vma {
         self.start <= address && address < self.end
     }
 
+    /// Whether page tables are charged for it.
+    pub fn has_tables(&self) -> bool {
+        self.charge != Charge::Nothing
+    }
+
     /// Whether anything may be done with it at all.
     pub const fn accessible(&self) -> bool {
         !self.permissions.is_empty()
@@ -165,13 +197,6 @@ impl Vma {
         self.permissions.contains(Permissions::WRITE)
             && !self.is_shared()
             && self.kind != Kind::Stack
-    }
-
-    /// Whether private memory like this can come to need a frame a page. What is read-only never
-    /// needs more than the zero page, except for a program's image, which has no file behind it
-    /// here that it could be read from again.
-    pub(super) const fn takes_frames(permissions: Permissions, kind: Kind) -> bool {
-        permissions.contains(Permissions::WRITE) || matches!(kind, Kind::Image)
     }
 
     /// The part of it in `[start, end)`, which overlaps it.
@@ -197,8 +222,8 @@ impl Vma {
     #[inline(always)]
     pub(super) fn continues_in(&self, next: &Self) -> bool {
         self.end == next.start
-            && (self.permissions, self.kind, self.accounted)
-                == (next.permissions, next.kind, next.accounted)
+            && (self.permissions, self.kind, self.charge)
+                == (next.permissions, next.kind, next.charge)
             && self.name == next.name
             && self.contents_at(next.start) == (next.offset, next.sharing)
     }
@@ -234,7 +259,7 @@ mod tests {
             let (low, high) = (vma.part(0, 0x2000), vma.part(0x2000, 0x9000));
             assert!(low.continues_in(&high) && !high.continues_in(&low));
             assert!(!low.continues_in(&Vma { permissions: Permissions::READ, ..high }));
-            assert!(!low.continues_in(&Vma { accounted: !high.accounted, ..high }));
+            assert!(!low.continues_in(&Vma { charge: Charge::Nothing, ..high }));
             assert!(!low.continues_in(&vma.part(0x3000, 0x9000)));
         }
         assert!(
@@ -243,10 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn what_can_need_frames_is_accounted() {
-        assert!(Vma::private(0, 0x1000, RW, Kind::Mapping).accounted);
-        assert!(!Vma::private(0, 0x1000, Permissions::READ, Kind::Mapping).accounted);
-        assert!(!Vma::private(0, 0x1000, Permissions::empty(), Kind::Stack).accounted);
-        assert!(Vma::image(0, 0x1000, Permissions::READ, Name::new("a"), 0).accounted);
+    fn what_can_need_frames_is_charged() {
+        let charge = |permissions, kind| Vma::private(0, 0x1000, permissions, kind).charge;
+        assert_eq!(charge(RW, Kind::Mapping), Charge::Pages);
+        assert_eq!(charge(Permissions::READ, Kind::Mapping), Charge::Tables);
+        assert_eq!(charge(Permissions::empty(), Kind::Stack), Charge::Nothing);
+        let shared = Sharing::Shared(ObjectId(1), 0);
+        assert_eq!(Charge::of(RW, Kind::Mapping, shared), Charge::Tables);
+        assert_eq!(charge(Permissions::READ, Kind::Image), Charge::Pages);
     }
 }

@@ -15,6 +15,11 @@ pub struct Within {
 }
 
 impl Within {
+    /// The range of an area that would be entered at this place in the list, where nothing is.
+    pub const fn gap(at: usize, vma: &Vma) -> Self {
+        Self { start: vma.start, end: vma.end, areas: at..at }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty()

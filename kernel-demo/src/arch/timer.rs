@@ -5,8 +5,11 @@
 //! stops the next program at once. The clock is QEMU's: with `-icount` it counts instructions, and
 //! each run sees its ticks at the same ones.
 
+use core::arch::asm;
+
 use pic8259::ChainedPics;
 use spin::Mutex;
+use x86_64::instructions::interrupts;
 use x86_64::instructions::port::Port;
 
 /// The interrupt of a tick.
@@ -72,6 +75,15 @@ impl Drop for Ticking {
     fn drop(&mut self) {
         silence();
     }
+}
+
+/// Takes the interrupts that have waited while the kernel ran.
+pub fn let_in() {
+    interrupts::enable();
+    // The instruction behind the one that enables interrupts still runs without them.
+    // SAFETY: it does nothing.
+    unsafe { asm!("nop", options(nomem, nostack)) };
+    interrupts::disable();
 }
 
 /// Lets the next interrupt come. No controller waits for the end of a spurious one, but the first

@@ -3,11 +3,10 @@
 //!
 //! ```text
 //! cost NAME: INSTRUCTIONS
-//! around PAGES KIND: faults FAULTS, frames FRAMES, instructions INSTRUCTIONS
 //! ```
 //!
-//! All but one figure come from programs in ring 3 (`costs`, `touch`), who look at the clock before
-//! and after.
+//! Most figures come from a program in ring 3 (`costs`), which looks at the clock before and after.
+//! One is the longest stretch of the kernel's work without an interrupt, for each of several loads.
 
 #![no_std]
 #![no_main]
@@ -20,22 +19,29 @@ use core::arch::x86_64::_rdtsc;
 use core::hint::black_box;
 
 use kernel_demo::arch::qemu::Exit;
-use kernel_demo::println;
-use kernel_demo::system::around::FaultAround;
+use kernel_demo::memory::{ProcessPages, Registers, Stop, TheMemory};
 use kernel_demo::system::console::Output;
+use kernel_demo::system::machine::Machine;
 use kernel_demo::system::status::Status;
-use kernel_demo::system::{KernelSystem, Options, Settings};
+use kernel_demo::system::{Kernel, KernelSystem, Options, Settings, System};
+use kernel_demo::{println, programs};
 
 kernel_demo::main!(main);
 
 /// How often each operation is measured.
 const ROUNDS: &str = "64";
 
-/// How many pages a fault brings in.
-const WINDOWS: [u64; 5] = [1, 2, 4, 8, 16];
+/// Programs with their arguments.
+type Commands = &'static [(&'static str, &'static [&'static str])];
 
-/// Programs that touch 1024 pages, all or every 32nd of them.
-const KINDS: [(&str, [&str; 2]); 2] = [("dense", ["1024", "1"]), ("sparse", ["1024", "32"])];
+/// What makes the kernel work longest: each call on a large range, and many areas, objects and
+/// processes.
+const LOADS: &[Commands] = &[
+    &[("pressure", &["large", "40"]), ("pressure", &["promised", "4"]), ("spin", &["100000"])],
+    &[("pressure", &["areas", "900", "60"]), ("pressure", &["objects", "500"])],
+    &[("pressure", &["tables", "8"])],
+    &[("fuzz", &["1", "20", "500"]), ("fuzz", &["2", "20", "500"])],
+];
 
 fn main() -> Exit {
     match measure() {
@@ -48,32 +54,18 @@ fn main() -> Exit {
 }
 
 fn measure() -> Result<(), String> {
-    let output = run("costs", &[ROUNDS], FaultAround::OFF)?;
+    let output = run("costs", &[ROUNDS])?;
     output.lines().filter(|line| line.starts_with("cost ")).for_each(|line| println!("{line}"));
     println!("cost zero-a-page: {}", zero_a_page());
-    for pages in WINDOWS {
-        let around = FaultAround::pages(pages).ok_or("no power of two")?;
-        for (kind, arguments) in KINDS {
-            let output = run("touch", &arguments, around)?;
-            let [faults, frames, instructions] = ["faults: ", "frames: ", "ticks: "].map(|key| {
-                output.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("unknown")
-            });
-            println!(
-                "around {pages} {kind}: faults {faults}, frames {frames}, instructions {instructions}"
-            );
-        }
+    for commands in LOADS {
+        println!("cost interrupts-off: {}", interrupts_off(commands)?);
     }
     Ok(())
 }
 
 /// What the program writes; an error if it does not find what it claims.
-fn run(
-    name: &'static str,
-    arguments: &[&str],
-    fault_around: FaultAround,
-) -> Result<String, String> {
-    let settings =
-        Settings { output: Output::Memory(16 << 10), fault_around, ..Settings::default() };
+fn run(name: &'static str, arguments: &[&str]) -> Result<String, String> {
+    let settings = Settings { output: Output::Memory(16 << 10), ..Settings::default() };
     let mut system =
         KernelSystem::start(settings).map_err(|errno| alloc::format!("{name}: {errno}"))?;
     let options = Options { seed: Some(1), ..Options::default() };
@@ -93,6 +85,78 @@ fn zero_a_page() -> u64 {
     let begun = now();
     black_box(&mut page).fill(0);
     now() - begun
+}
+
+/// The most instructions between two moments at which an interrupt is taken, while these programs
+/// run.
+fn interrupts_off(commands: Commands) -> Result<u64, String> {
+    let settings = Settings { output: Output::Memory(16 << 10), ..Settings::default() };
+    let machine = Counting { kernel: Kernel::new(), since: now(), longest: 0 };
+    let mut system = System::new(machine, settings).map_err(|errno| alloc::format!("{errno}"))?;
+    for (name, arguments) in commands {
+        let options = Options { seed: Some(1), quiet: true, ..Options::default() };
+        let image = programs::find(name).ok_or("no such program")?;
+        let started = system.spawn(name, image, arguments, options);
+        started.map_err(|error| alloc::format!("{name}: {error}"))?;
+    }
+    system.machine().since = now();
+    system.run();
+    Ok(system.machine().longest)
+}
+
+/// The machine, with a look at the clock whenever interrupts are disabled and enabled.
+struct Counting {
+    kernel: Kernel,
+    /// When the kernel was entered.
+    since: u64,
+    longest: u64,
+}
+
+impl Counting {
+    fn interrupts_are_taken(&mut self) {
+        self.longest = self.longest.max(now() - self.since);
+    }
+}
+
+impl Machine for Counting {
+    type Reach = TheMemory;
+
+    fn reach(&self) -> TheMemory {
+        self.kernel.reach()
+    }
+
+    fn reserve_heap(&mut self, bytes: usize) -> bool {
+        self.kernel.reserve_heap(bytes)
+    }
+
+    fn trim_heap(&mut self) {
+        self.kernel.trim_heap();
+    }
+
+    fn let_interrupts_in(&mut self) {
+        self.interrupts_are_taken();
+        self.kernel.let_interrupts_in();
+        self.since = now();
+    }
+
+    fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {
+        self.interrupts_are_taken();
+        let stop = self.kernel.run(pages, registers);
+        self.since = now();
+        stop
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        self.kernel.print(text);
+    }
+
+    fn key(&mut self) -> Option<u8> {
+        self.kernel.key()
+    }
+
+    fn entropy(&mut self) -> u64 {
+        self.kernel.entropy()
+    }
 }
 
 #[allow(unsafe_code)]

@@ -19,8 +19,9 @@ use core::fmt;
 
 use brkalloc::BreakError;
 
-use super::frames::{OutOfFrames, Reservation};
+use super::frames::OutOfFrames;
 use super::layout::{BREAK_LIMIT, BREAK_STRIDE, BREAKS, PAGE_SIZE, page_ceil};
+use super::pool::{Account, Policy};
 use super::space::Space;
 
 /// Breaks that can be in use at once.
@@ -75,25 +76,6 @@ impl BreakId {
     /// Where it starts.
     pub const fn base(self) -> u64 {
         BREAKS + self.0 as u64 * BREAK_STRIDE
-    }
-}
-
-/// When a break must have the frames for what it grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// At the move: as many frames as the new end can ever need are reserved, or the move fails. A
-    /// touch cannot fail.
-    Strict,
-    /// At the touch: a move always succeeds, and a touch that finds no frame is a fault.
-    Overcommit,
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Strict => "strict",
-            Self::Overcommit => "overcommit",
-        })
     }
 }
 
@@ -177,12 +159,11 @@ pub struct BreakInfo {
 pub struct BreakRegion {
     pub(super) end: u64,
     pub(super) high_water: u64,
-    pub(super) reservation: Reservation,
+    pub(super) account: Account,
     pub(super) pages: usize,
     pub(super) tables: usize,
     pub(super) faults: u64,
     id: BreakId,
-    policy: Policy,
 }
 
 impl BreakRegion {
@@ -192,12 +173,11 @@ impl BreakRegion {
         Self {
             end,
             high_water,
-            reservation: Reservation::EMPTY,
+            account: Account::new(policy, 0),
             pages: 0,
             tables: 0,
             faults: 0,
             id,
-            policy,
         }
     }
 
@@ -208,7 +188,7 @@ impl BreakRegion {
 
     /// When frames must be there.
     pub const fn policy(&self) -> Policy {
-        self.policy
+        self.account.policy()
     }
 
     /// First address.
@@ -223,8 +203,9 @@ impl BreakRegion {
 
     /// Where the break stands.
     pub const fn info(&self) -> BreakInfo {
-        let Self { end, high_water, policy, pages, tables, faults, .. } = *self;
-        let (base, limit, reserved) = (self.base(), self.limit(), self.reservation.frames());
+        let Self { end, high_water, pages, tables, faults, .. } = *self;
+        let (policy, reserved) = (self.account.policy(), self.account.reserved());
+        let (base, limit) = (self.base(), self.limit());
         BreakInfo { base, end, limit, high_water, policy, pages, tables, faults, reserved }
     }
 

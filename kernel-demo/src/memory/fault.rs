@@ -135,8 +135,8 @@ fn in_gap(address: u64, below: Option<Region>, above: Option<Region>, breaks: &B
 
 #[cfg(test)]
 mod tests {
-    use super::super::breaks::Policy;
     use super::super::layout::BREAK_LIMIT;
+    use super::super::pool::Policy;
     use super::*;
 
     const HEAP: BreakId = BreakId::KERNEL_HEAP;

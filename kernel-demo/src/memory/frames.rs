@@ -83,6 +83,7 @@ pub struct Frames<'t> {
     nonempty: u16,
     counts: Counts,
     fail_in: Option<usize>,
+    refused_with_it: usize,
     /// How often a block was put on a list or taken off one.
     #[cfg(test)]
     list_steps: usize,
@@ -99,6 +100,7 @@ impl<'t> Frames<'t> {
             nonempty: 0,
             counts: Counts::default(),
             fail_in: None,
+            refused_with_it: 0,
             #[cfg(test)]
             list_steps: 0,
         }
@@ -139,9 +141,18 @@ impl<'t> Frames<'t> {
     ///
     /// Not that many frames are available side by side, or the failure was injected.
     pub fn allocate(&mut self, order: u8) -> Result<PhysFrame, OutOfFrames> {
+        self.allocate_above(order, 0)
+    }
+
+    /// The same, for a caller that must leave `floor` frames available.
+    ///
+    /// # Errors
+    ///
+    /// As for [`allocate`](Self::allocate).
+    pub fn allocate_above(&mut self, order: u8, floor: usize) -> Result<PhysFrame, OutOfFrames> {
         let asked = 1_usize.checked_shl(order.into()).unwrap_or(usize::MAX);
-        self.admit(asked)?;
-        let block = self.take_block(order).ok_or_else(|| self.refusal(asked, false))?;
+        self.admit(asked, floor)?;
+        let block = self.take_block(order).ok_or_else(|| self.refusal(asked, floor, false))?;
         Ok(frame_at(u64::from(block) * PAGE_SIZE))
     }
 
@@ -169,7 +180,7 @@ impl<'t> Frames<'t> {
         }
     }
 
-    /// Promises `count` more frames to the holder of the reservation.
+    /// Promises `count` more frames to the holder of the reservation, and leaves `floor` available.
     ///
     /// # Errors
     ///
@@ -178,8 +189,9 @@ impl<'t> Frames<'t> {
         &mut self,
         reservation: &mut Reservation,
         count: usize,
+        floor: usize,
     ) -> Result<(), OutOfFrames> {
-        self.admit(count)?;
+        self.admit(count, floor)?;
         self.counts.reserved += count;
         reservation.frames += count;
         Ok(())
@@ -208,20 +220,15 @@ impl<'t> Frames<'t> {
         Some(frame_at(u64::from(block) * PAGE_SIZE))
     }
 
-    /// Gives back one frame and keeps it promised to the holder of the reservation.
+    /// Promises one frame, which the holder of the reservation has just given back.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// As for [`free`](Self::free).
-    pub fn free_reserved(
-        &mut self,
-        reservation: &mut Reservation,
-        frame: PhysFrame,
-    ) -> Result<(), FreeError> {
-        self.free(frame, 0)?;
+    /// When no frame is available.
+    pub const fn restore(&mut self, reservation: &mut Reservation) {
+        assert!(self.counts.available() > 0, "a frame was given back");
         self.counts.reserved += 1;
         reservation.frames += 1;
-        Ok(())
     }
 
     /// Makes the `n`-th frame asked for from now fail, once (`n` counts from 1; `None` disarms).
@@ -231,25 +238,33 @@ impl<'t> Frames<'t> {
         self.fail_in = n;
     }
 
+    /// How many more frames the request asked for that failed by injection: to refuse one of them is
+    /// the same again.
+    pub const fn refused_with_it(&self) -> usize {
+        self.refused_with_it
+    }
+
     /// Whether an injected failure is still waiting to happen.
     pub const fn failure_pending(&self) -> bool {
         self.fail_in.is_some()
     }
 
     /// Decides on a request for `asked` frames, before anything changes.
-    fn admit(&mut self, asked: usize) -> Result<(), OutOfFrames> {
+    fn admit(&mut self, asked: usize, floor: usize) -> Result<(), OutOfFrames> {
         if let Some(n) = self.fail_in {
             if n <= asked {
                 self.fail_in = None;
-                return Err(self.refusal(asked, true));
+                self.refused_with_it = asked - n;
+                return Err(self.refusal(asked, floor, true));
             }
             self.fail_in = Some(n - asked);
         }
-        if asked > self.counts.available() { Err(self.refusal(asked, false)) } else { Ok(()) }
+        let refusal = self.refusal(asked, floor, false);
+        if asked > refusal.available { Err(refusal) } else { Ok(()) }
     }
 
-    fn refusal(&self, asked: usize, injected: bool) -> OutOfFrames {
-        OutOfFrames { asked, available: self.counts.available(), injected }
+    fn refusal(&self, asked: usize, floor: usize, injected: bool) -> OutOfFrames {
+        OutOfFrames { asked, available: self.counts.available().saturating_sub(floor), injected }
     }
 
     /// Cuts a block of the order out of the smallest free block that holds one.

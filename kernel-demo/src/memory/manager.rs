@@ -8,13 +8,13 @@
 
 use x86_64::structures::paging::{FrameAllocator, Page, PageTableFlags, PhysFrame, Size4KiB};
 
-use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError, Policy};
+use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError};
 use super::fault::{Breaks, Cause, Decision, PageFault, decide};
 use super::frames::{Counts, Frames, OutOfFrames};
 use super::layout::{PAGE_SIZE, frame_at, page_at, page_ceil, page_floor};
-use super::pool::Pool;
+use super::pool::{Account, Policy, Pool};
 use super::space::{InsertError, Kind, Permissions, Region, Space};
-use super::tables::{Mmu, Tables, Unmapped};
+use super::tables::{Mmu, Tables, Unmapped, Work};
 use super::trace::{Event, Purpose, Trace};
 
 /// Flags of memory that holds data: readable, writable, never executed.
@@ -34,7 +34,12 @@ pub struct Memory<M> {
     pub(super) space: Space,
     breaks: Breaks,
     zero_page: Option<PhysFrame>,
+    processes: Account,
 }
+
+/// The account of the processes while there is no system: nothing is promised, and the page tables
+/// that are made by hand take what is available.
+const IDLE: Account = Account::new(Policy::Overcommit, 0);
 
 /// Somebody who can reach the one memory manager, for a moment at a time: what lives longer than a
 /// moment holds one of these.
@@ -56,6 +61,7 @@ impl<M: Mmu> Memory<M> {
             space: Space::new(),
             breaks: [const { None }; MAX_BREAKS],
             zero_page: None,
+            processes: IDLE,
         }
     }
 
@@ -79,6 +85,56 @@ impl<M: Mmu> Memory<M> {
     /// Before it was made.
     pub const fn zero_page(&self) -> PhysFrame {
         self.zero_page.expect("the zero page was made when the kernel came up")
+    }
+
+    /// The account of all processes.
+    pub const fn processes(&self) -> &Account {
+        &self.processes
+    }
+
+    /// Opens the account of the processes, which leaves `floor` frames for the kernel; without a
+    /// policy, closes it.
+    ///
+    /// # Panics
+    ///
+    /// When something is charged to it.
+    pub fn set_policy(&mut self, policy: Option<Policy>, floor: usize) {
+        assert_eq!(self.processes.charged(), 0, "frames are promised to processes");
+        self.processes = policy.map_or(IDLE, |policy| Account::new(policy, floor));
+    }
+
+    /// Promises processes so many frames more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::charge`].
+    pub fn charge(&mut self, frames: u64) -> Result<(), OutOfFrames> {
+        self.pool.charge(&mut self.processes, frames)
+    }
+
+    /// Takes back a promise to processes.
+    pub fn uncharge(&mut self, frames: u64) {
+        self.pool.uncharge(&mut self.processes, frames);
+    }
+
+    /// The frames, and the account of all processes, which pays for what is done with them.
+    pub(super) const fn payer(&mut self) -> (&mut Pool, &mut Account) {
+        (&mut self.pool, &mut self.processes)
+    }
+
+    /// Takes a frame for a process.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::take_for`].
+    pub(super) fn take(&mut self, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
+        self.pool.take_for(&mut self.processes, purpose)
+    }
+
+    /// Takes a process's share of a frame away.
+    #[inline]
+    pub(super) fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
+        self.pool.release(&mut self.processes, frame, purpose);
     }
 
     /// How many frames there are, of each kind.
@@ -158,10 +214,10 @@ impl<M: Mmu> Memory<M> {
     /// When the break is not in use.
     pub fn move_break(&mut self, id: BreakId, new: u64) -> Result<u64, MoveError> {
         let brk = in_use(&mut self.breaks, id);
-        let (old, strict) = (brk.end, brk.policy() == Policy::Strict);
+        let old = brk.end;
         let step = brk.plan(new, &self.space)?;
-        if let (Move::Grow(cost), true) = (step, strict) {
-            self.pool.frames.reserve(&mut brk.reservation, cost).map_err(MoveError::OutOfFrames)?;
+        if let Move::Grow(cost) = step {
+            self.pool.charge(&mut brk.account, cost as u64).map_err(MoveError::OutOfFrames)?;
         }
         brk.end = new;
         brk.high_water = brk.high_water.max(new);
@@ -169,10 +225,8 @@ impl<M: Mmu> Memory<M> {
         self.pool.trace.record(Event::Break { region: id.name(), old, new });
         if let Move::Shrink(cost) = step {
             self.withdraw(id, page_ceil(new), page_ceil(old));
-            if strict {
-                let brk = in_use(&mut self.breaks, id);
-                self.pool.frames.unreserve(&mut brk.reservation, cost);
-            }
+            let brk = in_use(&mut self.breaks, id);
+            self.pool.uncharge(&mut brk.account, cost as u64);
         }
         if new < old {
             self.zero_rest_of_page(new);
@@ -234,14 +288,14 @@ impl<M: Mmu> Memory<M> {
     fn withdraw(&mut self, id: BreakId, start: u64, end: u64) {
         let brk = in_use(&mut self.breaks, id);
         let pool = &mut self.pool;
-        self.tables.unmap(start, end, &mut |gone| match gone {
+        self.tables.unmap(start, end, &mut Work::unbounded(), &mut |gone| match gone {
             Unmapped::Page { page, frame } => {
                 pool.trace.record(Event::Unmap { page, frame: frame.start_address().as_u64() });
-                pool.give_back(brk, frame, Purpose::Page);
+                pool.release(&mut brk.account, frame, Purpose::Page);
                 brk.pages -= 1;
             }
             Unmapped::Table(frame) => {
-                pool.give_back(brk, frame, Purpose::Table);
+                pool.release(&mut brk.account, frame, Purpose::Table);
                 brk.tables -= 1;
             }
         });
@@ -279,15 +333,15 @@ impl Supply {
         tables: usize,
     ) -> Result<PhysFrame, OutOfFrames> {
         for slot in &mut self.0[..tables] {
-            *slot = Some(pool.take_for(brk, Purpose::Table)?);
+            *slot = Some(pool.take_for(&mut brk.account, Purpose::Table)?);
         }
-        pool.take_for(brk, Purpose::Page)
+        pool.take_for(&mut brk.account, Purpose::Page)
     }
 
     /// Gives back what it holds.
     fn empty(self, pool: &mut Pool, brk: &mut BreakRegion) {
         for frame in self.0.into_iter().flatten() {
-            pool.give_back(brk, frame, Purpose::Table);
+            pool.release(&mut brk.account, frame, Purpose::Table);
         }
     }
 }

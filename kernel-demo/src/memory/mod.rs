@@ -33,6 +33,7 @@
 
 pub mod access;
 pub mod breaks;
+pub mod charges;
 pub mod fault;
 pub mod frames;
 pub mod image;
@@ -55,7 +56,8 @@ pub mod tables;
 pub mod trace;
 
 pub use access::{Access, PageFault};
-pub use breaks::{BreakId, BreakInfo, MoveError, Policy};
+pub use breaks::{BreakId, BreakInfo, MoveError};
+pub use charges::Charges;
 pub use fault::Cause;
 pub use frames::{Counts, OutOfFrames};
 #[cfg(not(test))]
@@ -65,6 +67,7 @@ pub(crate) use instance::{install, judge, serve};
 pub use manager::{Memory, Reach};
 pub use pages::Pages;
 pub use permissions::Permissions;
+pub use pool::Policy;
 pub use report::{FaultReport, Registers};
 pub use space::{Place, Region};
 pub use stop::Stop;

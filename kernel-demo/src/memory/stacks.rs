@@ -18,7 +18,7 @@ use super::layout::{PAGE_SIZE, STACKS, page_at};
 use super::manager::{DATA, Memory};
 use super::pool::Pool;
 use super::space::{Kind, Permissions, Region};
-use super::tables::{Mmu, Unmapped};
+use super::tables::{Mmu, Unmapped, Work};
 use super::trace::Purpose;
 
 /// Pages of a stack.
@@ -72,7 +72,7 @@ impl<M: Mmu> Memory<M> {
         let (name, bounds) = self.free_slot().ok_or(StackError::NoSlot)?;
         let mut promise = Reservation::EMPTY;
         let most = STACK_PAGES as usize + TABLES;
-        self.pool.frames.reserve(&mut promise, most).map_err(StackError::OutOfFrames)?;
+        self.pool.frames.reserve(&mut promise, most, 0).map_err(StackError::OutOfFrames)?;
         for page in (bounds.bottom..bounds.top).step_by(PAGE_SIZE as usize) {
             let frame = self.pool.take_reserved(&mut promise, Purpose::Stack);
             let mut supply = Supply { pool: &mut self.pool, promise: &mut promise };
@@ -114,10 +114,15 @@ impl<M: Mmu> Memory<M> {
     /// Nothing runs on the stack, and nobody will use what lay there.
     pub unsafe fn remove_stack(&mut self, bounds: StackBounds) {
         let pool = &mut self.pool;
-        self.tables.unmap(bounds.bottom, bounds.top, &mut |gone| match gone {
-            Unmapped::Page { frame, .. } => pool.give(frame, Purpose::Stack),
-            Unmapped::Table(frame) => pool.give(frame, Purpose::Table),
-        });
+        self.tables.unmap(
+            bounds.bottom,
+            bounds.top,
+            &mut Work::unbounded(),
+            &mut |gone| match gone {
+                Unmapped::Page { frame, .. } => pool.give(frame, Purpose::Stack),
+                Unmapped::Table(frame) => pool.give(frame, Purpose::Table),
+            },
+        );
         self.space.remove(bounds.guard);
         self.space.remove(bounds.bottom);
     }

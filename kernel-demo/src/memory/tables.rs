@@ -15,6 +15,7 @@ mod contents;
 mod leaves;
 mod run;
 mod way;
+mod work;
 
 use x86_64::VirtAddr;
 use x86_64::structures::paging::mapper::{
@@ -27,6 +28,7 @@ use x86_64::structures::paging::{
 
 pub use self::leaves::Leaf;
 pub use self::way::Way;
+pub use self::work::Work;
 
 /// Reaches frames, and keeps the processor's translations up to date.
 ///
@@ -183,16 +185,23 @@ impl<M: Mmu> Tables<M> {
 
     /// Unmaps all 4 KiB pages in `[start, end)` (page-aligned), and takes out each table that is
     /// empty afterwards and covers part of the range. Reports every frame that came free, after
-    /// the processor has been told.
+    /// the processor has been told. Returns where it got to, when the work is done or the range is.
     ///
     /// Time: linear in the pages mapped there and the tables that cover the range, not in the size
     /// of the range.
-    pub fn unmap(&mut self, start: u64, end: u64, gone: &mut impl FnMut(Unmapped)) {
+    pub fn unmap(
+        &mut self,
+        start: u64,
+        end: u64,
+        work: &mut Work,
+        gone: &mut impl FnMut(Unmapped),
+    ) -> u64 {
         let mut page = start;
-        while page < end {
+        while page < end && work.go_on() {
             let way = self.way(page);
-            page = if way.missing() == 0 { way.clear(end, gone) } else { way.gap_end(end) };
+            page = if way.missing() == 0 { way.clear(end, work, gone) } else { way.gap_end(end) };
         }
+        page
     }
 
     /// The table in a frame that the tree holds as a table.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! An error is returned as in Linux: its number, negated. A call that waits leaves its registers as
-//! they are, and is made again.
+//! they are, and is made again; so does one that has done a slice of its work.
 
 mod console;
 mod memory;
@@ -100,30 +100,42 @@ impl<M: Machine> System<M> {
         places
     };
 
-    /// Makes the system call that a process stopped for, or one that waited, again.
+    /// Makes the system call that a process stopped for, or one that is pending, again.
     pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
         let number = process.registers.rax;
-        let found = Self::PLACES
-            .get(number as usize)
-            .and_then(|place| Self::CALLS.get(usize::from(*place)));
-        let answer = match found {
-            Some((_, handler)) => handler(&mut Call { system: self, process }),
-            None => Err(Instead::Fails(Errno::ENOSYS)),
+        let kept = process.pending.as_mut().and_then(|pending| pending.result.take());
+        let answer = match kept {
+            Some(result) => result.map_err(Instead::Fails),
+            None => self.answer(process, number),
         };
+        // What is shared and mapped no more goes before the caller sees the result.
+        let result = match answer {
+            Ok(value) => Some(Ok(value)),
+            Err(Instead::Fails(errno)) => Some(Err(errno)),
+            Err(_) => None,
+        };
+        if result.is_some() && !self.commons.objects.collect() {
+            process.pending.get_or_insert_default().result = result;
+            return self.restart();
+        }
+        if matches!(answer, Err(Instead::Restarts)) {
+            process.pending.get_or_insert_default();
+            return self.restart();
+        }
         if process.options.trace != Trace::Off {
             self.trace_call(process, number, &answer);
         }
-        let waited = process.pending.take().is_some();
+        let waited = process.pending.take().is_some_and(|pending| pending.waited);
         match answer {
             Ok(value) => process.registers.rax = value,
             Err(Instead::Fails(errno)) => process.registers.rax = errno.to_result(),
-            Err(Instead::Yields) => {
+            Err(Instead::Yields | Instead::Restarts) => {
                 process.registers.rax = 0;
                 process.switches.voluntary_switches += 1;
                 return ControlFlow::Break(Over::Turn);
             }
             Err(Instead::Waits(wait)) => {
-                process.pending = Some(Pending);
+                process.pending = Some(Pending { waited: true, ..Pending::default() });
                 process.switches.voluntary_switches += u64::from(!waited);
                 return ControlFlow::Break(Over::Waits(wait));
             }
@@ -131,6 +143,23 @@ impl<M: Machine> System<M> {
             Err(Instead::Crashes(reason)) => return ControlFlow::Break(Over::Crashes(reason)),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Does what a call asks for.
+    fn answer(&mut self, process: &mut Process<M::Reach>, number: u64) -> Answer {
+        let found = Self::PLACES
+            .get(number as usize)
+            .and_then(|place| Self::CALLS.get(usize::from(*place)));
+        match found {
+            Some((_, handler)) => handler(&mut Call { system: self, process }),
+            None => Err(Instead::Fails(Errno::ENOSYS)),
+        }
+    }
+
+    /// Ends the turn of a process whose call has done a slice of its work.
+    fn restart(&mut self) -> ControlFlow<Over> {
+        self.commons.machine.let_interrupts_in();
+        ControlFlow::Break(Over::Turn)
     }
 
     /// Writes down a call; its arguments are still where the caller put them.
@@ -150,9 +179,9 @@ impl<M: Machine> System<M> {
             Ok(value) => Outcome::Value(*value),
             Err(Instead::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),
             Err(Instead::Yields) => Outcome::Value(0),
-            Err(Instead::Waits(_) | Instead::Ends(_) | Instead::Crashes(_)) => Outcome::Never,
+            Err(_) => Outcome::Never,
         };
-        let resumed = process.pending.is_some();
+        let resumed = process.pending.is_some_and(|pending| pending.waited);
         let mut out = self.commons.console.writer(&mut self.commons.machine);
         let memory = &mut Memory(&mut process.pages);
         // The console takes everything.

@@ -88,24 +88,35 @@ impl Console {
         }
     }
 
+    /// Whether a reader need not wait.
+    pub fn has_line<M: Machine>(&mut self, machine: &mut M) -> bool {
+        self.line(machine).is_some()
+    }
+
     /// Shows what there is to read, at most a buffer full, and returns its length: nothing at the
     /// end of the input, `None` when there may be something later. It stays there until it is
     /// [consumed](Self::consume).
     pub fn peek<M: Machine>(&mut self, machine: &mut M, buffer: &mut [u8]) -> Option<usize> {
-        if self.input == Input::Console {
-            while self.keys.len() < self.keys.capacity()
-                && let Some(key) = machine.key()
-            {
-                self.keys.push(key);
-            }
+        let line = self.line(machine)?;
+        let len = line.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&line[..len]);
+        Some(len)
+    }
+
+    /// The next line of the console, or all of a text.
+    fn line<M: Machine>(&mut self, machine: &mut M) -> Option<&[u8]> {
+        if let Input::Text(rest) = self.input {
+            return Some(rest);
         }
-        let available = match self.input {
-            Input::Text(rest) => rest,
-            Input::Console => &self.keys,
-        };
-        let len = available.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&available[..len]);
-        (len > 0 || buffer.is_empty() || self.input != Input::Console).then_some(len)
+        while self.keys.len() < self.keys.capacity()
+            && let Some(key) = machine.key()
+        {
+            self.keys.push(key);
+        }
+        let is_end = |key: &u8| matches!(key, b'\n' | b'\r');
+        let end = self.keys.iter().position(is_end).map(|end| end + 1);
+        let full = self.keys.len() == self.keys.capacity();
+        end.or(full.then_some(self.keys.len())).map(|end| &self.keys[..end])
     }
 
     /// Takes away what was shown.

@@ -4,10 +4,10 @@ use super::machine::Machine;
 use super::table::Pid;
 use super::{Options, Settings, SpawnError, System};
 use crate::address_space::Errno;
-use crate::arch::timer::Ticking;
+use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user};
 use crate::heap::HEAP;
-use crate::memory::{self, BreakId, ProcessPages, Registers, Stop, TheMemory};
+use crate::memory::{self, BreakId, Charges, ProcessPages, Registers, Stop, TheMemory};
 use crate::programs;
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others
@@ -30,7 +30,7 @@ impl KernelSystem {
     ///
     /// `ENOMEM` when the kernel's heap has no room for it.
     pub fn start(settings: Settings) -> Result<Self, Errno> {
-        Self::new(Kernel { _ticking: Ticking::every(TICK) }, settings)
+        Self::new(Kernel::new(), settings)
     }
 
     /// Starts one of the programs in the kernel's image. It runs when [`run`](Self::run) is called.
@@ -50,6 +50,24 @@ impl KernelSystem {
     }
 }
 
+impl Kernel {
+    /// The machine, with the timer ticking.
+    #[allow(clippy::new_without_default, reason = "it starts the timer")]
+    pub fn new() -> Self {
+        Self { _ticking: Ticking::every(TICK) }
+    }
+
+    /// Frames that no process has: those behind the kernel's heap count as free, which come and go
+    /// with what the kernel notes about processes.
+    pub fn frames_free(&self) -> u64 {
+        memory::with(|memory| {
+            let heap =
+                memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
+            (memory.counts().free + heap) as u64
+        })
+    }
+}
+
 impl Machine for Kernel {
     type Reach = TheMemory;
 
@@ -58,17 +76,15 @@ impl Machine for Kernel {
     }
 
     fn reserve_heap(&mut self, bytes: usize) -> bool {
-        HEAP.reserve(bytes).is_ok()
+        Charges(TheMemory).reserve_is_whole() && HEAP.reserve(bytes).is_ok()
     }
 
-    /// Those behind the kernel's heap count as free: they come and go with what the kernel notes
-    /// about processes, and say nothing about them.
-    fn frames_free(&self) -> u64 {
-        memory::with(|memory| {
-            let heap =
-                memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);
-            (memory.counts().free + heap) as u64
-        })
+    fn trim_heap(&mut self) {
+        HEAP.trim(0);
+    }
+
+    fn let_interrupts_in(&mut self) {
+        timer::let_in();
     }
 
     fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {

@@ -10,7 +10,8 @@ use fastrand::Rng;
 
 use super::image::{Image, ImageError, Segment};
 use super::machine::Machine;
-use super::process::{Options, Process, Slot, Started};
+use super::memory::Mapped;
+use super::process::{Options, Process, Room, Slot, Started};
 use super::start::Start;
 use super::table::Pid;
 use super::usage::Usage;
@@ -95,17 +96,16 @@ impl<M: Machine> Commons<M> {
             options.stack_limit.unwrap_or(default.stack),
         );
         let layout = Layout::from_seed(seed, image.span(), stack);
-        if !self.machine.reserve_heap(size_of::<Process<M::Reach>>()) {
-            return Err(Errno::ENOMEM);
-        }
+        let room = Room::take(&mut self.machine)?;
         let pages = Pages::new(self.machine.reach()).map_err(|_| Errno::ENOMEM)?;
-        let mut process = Box::new(Process {
+        let mut process = room.fill(Process {
             pid,
             name,
             space: AddressSpace::new(layout, Limits { data, stack, ..default }),
             pages,
             registers: Registers::default(),
             pending: None,
+            ending: None,
             options,
             switches: Usage::default(),
             children: Usage::default(),
@@ -114,7 +114,7 @@ impl<M: Machine> Commons<M> {
         match loaded {
             Ok(()) => Ok(process),
             Err(errno) => {
-                self.dismantle(*process);
+                self.dismantle(process);
                 Err(errno)
             }
         }
@@ -196,10 +196,15 @@ impl<M: Machine> Commons<M> {
         Ok(())
     }
 
+    /// Gives back a slice of what a process has. `false` if it has to be called again to finish.
+    pub(super) fn give_up(&mut self, process: &mut Process<M::Reach>) -> bool {
+        let mapped = &mut Mapped { pages: &mut process.pages, objects: &mut self.objects };
+        process.space.clear(mapped, &mut self.account) && self.objects.collect()
+    }
+
     /// Takes a process apart: its memory goes back to the system.
-    pub(super) fn dismantle(&mut self, process: Process<M::Reach>) {
-        let Process { space, mut pages, .. } = process;
-        space.destroy(&mut pages, &mut self.account);
+    pub(super) fn dismantle(&mut self, mut process: Box<Process<M::Reach>>) {
+        while !self.give_up(&mut process) {}
     }
 }
 

@@ -12,11 +12,14 @@ pub trait Machine: 'static {
     fn reach(&self) -> Self::Reach;
 
     /// Makes sure that the kernel's heap has room for so many bytes without asking for frames.
-    /// `false` if it cannot have them.
+    /// `false` if it cannot have them, or the kernel's reserve is not whole.
     fn reserve_heap(&mut self, bytes: usize) -> bool;
 
-    /// Frames that no process has, whatever the kernel does with them.
-    fn frames_free(&self) -> u64;
+    /// Lets the kernel's heap give back what it does not use.
+    fn trim_heap(&mut self);
+
+    /// Lets interrupts in that have waited.
+    fn let_interrupts_in(&mut self);
 
     /// Lets a program go on, with these pages and registers, until it stops for the kernel.
     fn run(&mut self, pages: &mut Pages<Self::Reach>, registers: &mut Registers) -> Stop;

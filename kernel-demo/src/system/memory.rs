@@ -5,16 +5,15 @@
 //! is mapped yet, it has the fault served that the process would have had. So a system call may be
 //! given memory that was never touched, and a bad pointer is an error like any other.
 
-use super::around::FaultAround;
 use super::crash::{Reason, label};
 use super::machine::Machine;
+use super::objects::Objects;
 use super::process::{Process, Trace};
 use super::table::Pid;
 use super::{Commons, Instead, strace};
-use crate::address_space::{Decision, Errno, Kind, PageState, Vma};
-use crate::memory::layout::{PAGE_SIZE, page_floor};
+use crate::address_space::{Decision, Errno, ObjectId, PageState, PageTables, Vma};
 use crate::memory::pages::Spot;
-use crate::memory::{Access, OutOfFrames, PageFault, Pages};
+use crate::memory::{Access, PageFault, Pages, Permissions, Reach};
 
 impl<M: Machine> Commons<M> {
     /// Serves a page fault, or says why the process cannot go on.
@@ -50,34 +49,6 @@ impl<M: Machine> Commons<M> {
         served.map_err(|out| Reason::OutOfFrames(*fault, out))?;
         if options.trace == Trace::CallsAndFaults {
             self.trace_fault(*pid, fault, vma, &decision);
-        }
-        if self.settings.fault_around != FaultAround::OFF && vma.kind != Kind::Stack {
-            // What does not fit is not needed.
-            let _ = self.bring_in_neighbours(pages, page_floor(fault.address), vma, &decision);
-        }
-        Ok(())
-    }
-
-    /// Brings in pages around the one that was touched, in the same way, if that is wanted.
-    fn bring_in_neighbours(
-        &self,
-        pages: &mut Pages<M::Reach>,
-        page: u64,
-        vma: &Vma,
-        decision: &Decision,
-    ) -> Result<(), OutOfFrames> {
-        for neighbour in
-            self.settings.fault_around.range(page, vma.start, vma.end).step_by(PAGE_SIZE as usize)
-        {
-            let mut spot = pages.spot(neighbour).expect("areas lie in the lower half");
-            if neighbour == page || spot.state() != PageState::Missing {
-                continue;
-            }
-            match decision {
-                Decision::MapZeroPage => spot.map_zero_page(vma.permissions)?,
-                Decision::MapZeroed => spot.map_zeroed(vma.permissions)?,
-                _ => break,
-            }
         }
         Ok(())
     }
@@ -156,5 +127,27 @@ impl<M: Machine> Commons<M> {
                 Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
             },
         )
+    }
+}
+
+/// A process's page tables and the system's objects, as the address space changes them.
+pub(super) struct Mapped<'a, R: Reach> {
+    /// The page tables.
+    pub pages: &'a mut Pages<R>,
+    /// The objects that areas map.
+    pub objects: &'a mut Objects<R>,
+}
+
+impl<R: Reach> PageTables for Mapped<'_, R> {
+    fn unmap(&mut self, start: u64, end: u64) -> u64 {
+        self.pages.unmap(start, end)
+    }
+
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
+        self.pages.protect(start, end, to)
+    }
+
+    fn release(&mut self, object: ObjectId, pages: u64) {
+        self.objects.release(object, pages);
     }
 }

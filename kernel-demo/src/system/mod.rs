@@ -8,7 +8,7 @@
 //!                             calls │          └── its turn is over
 //!                                   │
 //!   calls      one table: number, signature, function      signature · strace     as the caller, and the trace, see them
-//!   memory     page faults, copies to and from processes   around · objects       fault-around; shared memory
+//!   memory     page faults, copies to and from processes   objects       shared memory
 //!   status · usage · crash    how a process ended, what it used, what it did      views     its memory, as text
 //! ```
 //!
@@ -22,10 +22,14 @@
 //! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end
 //!    to one that touches. Nobody else notices.
 //! 4. A system that is dropped takes its processes with it. Every frame is back.
+//! 5. The work between two moments at which interrupts are let in is bounded. A call that has more
+//!    to do returns `ERESTART`, and is made again when it is the process's turn: what it has done is
+//!    in the address space, in the page tables, or in [`Pending`](process::Pending).
+//! 6. What a call needs of the kernel's heap it has in hand before it changes anything. The kernel's
+//!    reserve is whole then, so that no process can drain it.
 
 #![deny(unsafe_code)]
 
-pub mod around;
 mod calls;
 pub mod console;
 pub mod crash;
@@ -48,7 +52,6 @@ pub mod views;
 
 use alloc::vec::Vec;
 
-use self::around::FaultAround;
 use self::console::{Console, Input, Output};
 use self::crash::Reason;
 use self::machine::Machine;
@@ -56,8 +59,8 @@ use self::objects::Objects;
 use self::process::{Slot, Started};
 use self::status::Status;
 use self::table::{Pid, Table, Wait};
-use crate::address_space::{Account, Errno};
-use crate::memory::Reach;
+use crate::address_space::Errno;
+use crate::memory::{Charges, Policy};
 
 #[cfg(not(test))]
 pub use self::kernel::{Kernel, KernelSystem};
@@ -78,8 +81,6 @@ pub enum Accounting {
 pub struct Settings {
     /// When memory is refused.
     pub accounting: Accounting,
-    /// How many pages a page fault brings in.
-    pub fault_around: FaultAround,
     /// Where output goes.
     pub output: Output,
     /// Where input comes from.
@@ -88,16 +89,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let (accounting, fault_around) = (Accounting::Strict, FaultAround::OFF);
-        Self { accounting, fault_around, output: Output::Console, input: Input::Text(&[]) }
+        let accounting = Accounting::Strict;
+        Self { accounting, output: Output::Console, input: Input::Text(&[]) }
     }
 }
 
 /// What all processes have in common.
 pub(crate) struct Commons<M: Machine> {
     machine: M,
-    settings: Settings,
-    account: Account,
+    account: Charges<M::Reach>,
     objects: Objects<M::Reach>,
     console: Console,
 }
@@ -116,6 +116,8 @@ pub(crate) enum Instead {
     Fails(Errno),
     /// It waits.
     Waits(Wait),
+    /// It has done a slice of its work, and goes on when it is made again.
+    Restarts,
     /// It gets a zero, and its turn is over.
     Yields,
     /// It ends.
@@ -126,7 +128,7 @@ pub(crate) enum Instead {
 
 impl From<Errno> for Instead {
     fn from(errno: Errno) -> Self {
-        Self::Fails(errno)
+        if errno == Errno::ERESTART { Self::Restarts } else { Self::Fails(errno) }
     }
 }
 
@@ -137,19 +139,14 @@ impl<M: Machine> System<M> {
     ///
     /// `ENOMEM` when the kernel's heap has no room for it.
     pub fn new(machine: M, settings: Settings) -> Result<Self, Errno> {
-        /// Of this many frames one is left for page tables and for the kernel when memory is
-        /// promised strictly.
-        const KEPT_BACK: usize = 16;
         let table = Table::new().map_err(|_| Errno::ENOMEM)?;
         let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;
-        let account = match settings.accounting {
-            Accounting::Strict => {
-                let available = machine.reach().with(|memory| memory.counts().available());
-                Account::strict((available - available / KEPT_BACK) as u64)
-            }
-            Accounting::Overcommit => Account::overcommit(),
+        let policy = match settings.accounting {
+            Accounting::Strict => Policy::Strict,
+            Accounting::Overcommit => Policy::Overcommit,
         };
-        let commons = Commons { machine, settings, account, objects: Objects::new(), console };
+        let account = Charges::open(machine.reach(), policy);
+        let commons = Commons { machine, account, objects: Objects::new(), console };
         Ok(Self { table, commons, started: Vec::new() })
     }
 
@@ -173,14 +170,24 @@ impl<M: Machine> System<M> {
         self.commons.console.lost()
     }
 
-    /// Pages promised to processes.
-    pub const fn promised(&self) -> u64 {
+    /// Frames promised to processes.
+    pub fn promised(&self) -> u64 {
         self.commons.account.promised()
     }
 
     /// The machine.
     pub const fn machine(&mut self) -> &mut M {
         &mut self.commons.machine
+    }
+}
+
+impl<M: Machine> Drop for System<M> {
+    /// Takes all processes apart.
+    fn drop(&mut self) {
+        while let Some(entry) = self.table.take_any() {
+            entry.payload.process.into_iter().for_each(|process| self.commons.dismantle(process));
+        }
+        self.commons.account.close();
     }
 }
 

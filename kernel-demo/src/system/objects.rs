@@ -1,9 +1,9 @@
-//! Shared memory: the objects that `mmap` with `MAP_SHARED|MAP_ANONYMOUS` makes, as long as
-//! somebody maps them.
+//! Shared memory: the objects that `mmap` with `MAP_SHARED|MAP_ANONYMOUS` makes, as long as an area
+//! maps them.
 
 use alloc::vec::Vec;
 
-use crate::address_space::{Commit, Errno, ObjectId};
+use crate::address_space::{Errno, ObjectId};
 use crate::memory::Reach;
 use crate::memory::pages::Object;
 
@@ -11,65 +11,84 @@ use crate::memory::pages::Object;
 ///
 /// # Invariants
 ///
-/// Numbers differ and are below `next`. The pages of each object are charged to the system's
-/// account.
+/// Sorted by number; all numbers are below `next`. `unused` objects have no page that an area maps.
 pub struct Objects<R: Reach> {
     list: Vec<Numbered<R>>,
     next: u32,
+    unused: usize,
 }
 
 struct Numbered<R: Reach> {
     id: ObjectId,
-    pages: u64,
+    /// Pages of areas that map it: a page counts once for each area that has it.
+    mapped: u64,
     object: Object<R>,
 }
 
 impl<R: Reach> Objects<R> {
     /// No objects.
     pub const fn new() -> Self {
-        Self { list: Vec::new(), next: 0 }
+        Self { list: Vec::new(), next: 0, unused: 0 }
     }
 
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    /// Bytes of the kernel's heap that one object more takes, if there is no room for it.
+    pub fn growth(&self) -> Option<usize> {
+        let full = self.list.len() == self.list.capacity();
+        full.then(|| (2 * self.list.len()).max(4) * size_of::<Numbered<R>>())
     }
 
-    /// Makes an object of so many pages.
+    /// Makes an object of so many pages, for an area that maps all of them.
     ///
     /// # Errors
     ///
     /// `ENOMEM` when the account, the page allocator or the kernel's heap refuses. Nothing has
     /// changed.
-    pub fn make(
-        &mut self,
-        reach: R,
-        pages: u64,
-        account: &mut impl Commit,
-    ) -> Result<ObjectId, Errno> {
+    pub fn make(&mut self, reach: R, pages: u64) -> Result<ObjectId, Errno> {
         self.list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let object = Object::new(reach).map_err(|_| Errno::ENOMEM)?;
-        account.charge(pages)?;
+        let object = Object::new(reach, pages).map_err(|_| Errno::ENOMEM)?;
         let id = ObjectId(self.next);
         self.next += 1;
-        self.list.push(Numbered { id, pages, object });
+        self.list.push(Numbered { id, mapped: pages, object });
         Ok(id)
     }
 
-    /// The object of that number.
+    /// The object of that number. Logarithmic.
     pub fn get_mut(&mut self, id: ObjectId) -> Option<&mut Object<R>> {
-        self.list.iter_mut().find(|numbered| numbered.id == id).map(|numbered| &mut numbered.object)
+        self.find(id).map(|numbered| &mut numbered.object)
     }
 
-    /// Lets go of the objects that are not in use any more. Their frames go back. Linear in the
-    /// objects.
-    pub fn retain(&mut self, in_use: impl Fn(ObjectId) -> bool, account: &mut impl Commit) {
-        self.list.retain(|numbered| {
-            let stays = in_use(numbered.id);
-            if !stays {
-                account.uncharge(numbered.pages);
-            }
-            stays
-        });
+    /// An area more maps so many pages of the object.
+    pub fn share(&mut self, id: ObjectId, pages: u64) {
+        if let Some(numbered) = self.find(id) {
+            numbered.mapped += pages;
+        }
+    }
+
+    /// So many pages of an area map it no more.
+    pub fn release(&mut self, id: ObjectId, pages: u64) {
+        if let Some(numbered) = self.find(id) {
+            numbered.mapped -= pages;
+            self.unused += usize::from(numbered.mapped == 0);
+        }
+    }
+
+    /// Frees a slice of the objects that nothing maps. `false` if it has to be called again to
+    /// finish.
+    pub fn collect(&mut self) -> bool {
+        if self.unused == 0 {
+            return true;
+        }
+        if let Some(at) = self.list.iter().position(|numbered| numbered.mapped == 0)
+            && self.list[at].object.shrink()
+        {
+            self.list.remove(at);
+            self.unused -= 1;
+        }
+        self.unused == 0
+    }
+
+    fn find(&mut self, id: ObjectId) -> Option<&mut Numbered<R>> {
+        let at = self.list.binary_search_by_key(&id, |numbered| numbered.id).ok()?;
+        self.list.get_mut(at)
     }
 }

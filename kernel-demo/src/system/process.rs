@@ -1,12 +1,14 @@
 //! A process: its address space, its pages, its registers, and what was counted of it.
 
 use alloc::boxed::Box;
+use core::mem::MaybeUninit;
 
 use super::crash::Crash;
+use super::machine::Machine;
 use super::status::Status;
 use super::table::Pid;
 use super::usage::Usage;
-use crate::address_space::AddressSpace;
+use crate::address_space::{AddressSpace, Errno};
 use crate::memory::{Pages, Reach, Registers};
 
 /// What is written down about a process while it runs.
@@ -36,9 +38,40 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// A system call waits and is made again. Its first half is in the trace.
-#[derive(Clone, Copy, Debug)]
-pub struct Pending;
+/// A system call that is made again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pending {
+    /// It waits, and its first half is in the trace.
+    pub waited: bool,
+    /// What it returns, when the rest of its work is done.
+    pub result: Option<Result<u64, Errno>>,
+    /// Bytes it has written.
+    pub written: u64,
+    /// The child it has begun to make.
+    pub child: Option<Pid>,
+}
+
+/// Memory for a process, which is there before anything else of it is made.
+pub struct Room<R: Reach>(Box<MaybeUninit<Process<R>>>);
+
+impl<R: Reach> Room<R> {
+    /// Takes it from the kernel's heap.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
+    pub fn take(machine: &mut impl Machine<Reach = R>) -> Result<Self, Errno> {
+        if !machine.reserve_heap(size_of::<Process<R>>()) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(Self(Box::new_uninit()))
+    }
+
+    /// Puts the process into it.
+    pub fn fill(self, process: Process<R>) -> Box<Process<R>> {
+        Box::write(self.0, process)
+    }
+}
 
 /// A process that has not ended.
 pub struct Process<R: Reach> {
@@ -52,8 +85,10 @@ pub struct Process<R: Reach> {
     pub pages: Pages<R>,
     /// Where it goes on.
     pub registers: Registers,
-    /// The system call that it waits in.
+    /// The system call that it waits in, or that is not done yet.
     pub pending: Option<Pending>,
+    /// How it ends, when nothing is left to do but to give its memory back.
+    pub ending: Option<(Status, Option<Crash>)>,
     /// How it was started.
     pub options: Options,
     /// What it has used, page faults and memory aside, which are counted where they happen.

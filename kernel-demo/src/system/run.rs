@@ -9,6 +9,7 @@
 //!       └──── the timer · it yields · it waits · it ends
 //! ```
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::ops::ControlFlow;
 
@@ -34,9 +35,14 @@ impl<M: Machine> System<M> {
 
     /// Gives one turn to the process whose turn it is. `false` when all have ended.
     pub fn step(&mut self) -> bool {
+        let readers = self.table.has_readers();
+        if readers && self.commons.console.has_line(&mut self.commons.machine) {
+            self.table.wake_readers();
+        }
         match self.table.next_turn() {
             Some(pid) => self.turn(pid),
-            None => return self.table.wake_readers(),
+            None if readers => self.commons.machine.let_interrupts_in(),
+            None => return false,
         }
         true
     }
@@ -48,15 +54,29 @@ impl<M: Machine> System<M> {
         else {
             return;
         };
-        let wait = match self.go_on(&mut process) {
+        let over = match process.ending {
+            None => self.go_on(&mut process),
+            Some(_) => ControlFlow::Continue(()),
+        };
+        let wait = match over {
             ControlFlow::Continue(()) | ControlFlow::Break(Over::Turn) => None,
             ControlFlow::Break(Over::Waits(wait)) => Some(wait),
-            ControlFlow::Break(Over::Ends(status)) => return self.end(*process, status, None),
+            ControlFlow::Break(Over::Ends(status)) => {
+                process.ending = Some((status, None));
+                None
+            }
             ControlFlow::Break(Over::Crashes(reason)) => {
                 let crash = self.crash(&process, reason);
-                return self.end(*process, Status::Killed(crash.signal), Some(crash));
+                process.ending = Some((Status::Killed(crash.signal), Some(crash)));
+                None
             }
         };
+        if let Some((status, crash)) = process.ending {
+            if self.commons.give_up(&mut process) {
+                return self.end(process, status, crash);
+            }
+            self.commons.machine.let_interrupts_in();
+        }
         if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.process = Some(process);
         }
@@ -123,8 +143,8 @@ impl<M: Machine> System<M> {
         crash
     }
 
-    /// Ends a process: its memory goes back, its parent and the kernel get to know.
-    fn end(&mut self, process: Process<M::Reach>, status: Status, crash: Option<Crash>) {
+    /// Ends a process, whose memory is back: its parent and the kernel get to know.
+    fn end(&mut self, process: Box<Process<M::Reach>>, status: Status, crash: Option<Crash>) {
         let pid = process.pid;
         if process.options.trace != Trace::Off {
             let mut out = self.commons.console.writer(&mut self.commons.machine);
@@ -133,8 +153,8 @@ impl<M: Machine> System<M> {
         }
         let mut used = process.usage();
         used += process.children;
-        self.commons.dismantle(process);
-        self.retain_objects(None);
+        drop(process);
+        self.commons.machine.trim_heap();
         if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.used = used;
         }

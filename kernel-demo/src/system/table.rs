@@ -58,6 +58,8 @@ pub enum Wait {
     Child(Which),
     /// Something to read from the console.
     Input,
+    /// The rest of its memory, which its parent is copying.
+    Birth,
 }
 
 /// What a process is up to.
@@ -101,12 +103,14 @@ pub enum Children<P> {
 ///
 /// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the
 /// kernel or an entry that is no zombie. There is no zombie whose parent is the kernel. `taken` has
-/// a bit for each slot with an entry, `ready` one for each that is ready.
+/// a bit for each slot with an entry, `ready` one for each that is ready, `readers` one for each
+/// that waits for input.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,
     taken: Bits,
     ready: Bits,
+    readers: Bits,
     next: u32,
     last: usize,
 }
@@ -121,7 +125,8 @@ impl<P> Table<P> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(MAX_PROCESSES)?;
         slots.resize_with(MAX_PROCESSES, || None);
-        Ok(Self { slots, taken: Bits(0), ready: Bits(0), next: 1, last: MAX_PROCESSES - 1 })
+        let (taken, ready, readers) = (Bits(0), Bits(0), Bits(0));
+        Ok(Self { slots, taken, ready, readers, next: 1, last: MAX_PROCESSES - 1 })
     }
 
     /// The number that the next process gets; `None` when there is no room for one.
@@ -180,21 +185,40 @@ impl<P> Table<P> {
         if let Some(entry) = &mut self.slots[slot] {
             entry.state = State::Waiting(wait);
             self.ready.clear(slot);
+            if wait == Wait::Input {
+                self.readers.set(slot);
+            }
         }
     }
 
-    /// Lets everybody run who waits for input. Whether there is anybody.
-    pub fn wake_readers(&mut self) -> bool {
-        let mut woken = false;
-        for slot in self.taken {
-            let Some(entry) = &mut self.slots[slot] else { continue };
-            if entry.state == State::Waiting(Wait::Input) {
-                entry.state = State::Ready;
-                self.ready.set(slot);
-                woken = true;
-            }
+    /// Lets a process run that waits.
+    pub fn wake(&mut self, pid: Pid) {
+        let Some(slot) = self.slot(pid) else { return };
+        if let Some(entry) = &mut self.slots[slot] {
+            entry.state = State::Ready;
+            self.ready.set(slot);
         }
-        woken
+    }
+
+    /// Whether any process waits for input. Constant time.
+    pub fn has_readers(&self) -> bool {
+        self.readers != Bits(0)
+    }
+
+    /// Lets all processes run that wait for input.
+    pub fn wake_readers(&mut self) {
+        for slot in core::mem::replace(&mut self.readers, Bits(0)) {
+            let Some(entry) = &mut self.slots[slot] else { continue };
+            entry.state = State::Ready;
+            self.ready.set(slot);
+        }
+    }
+
+    /// Takes out any process.
+    pub fn take_any(&mut self) -> Option<Entry<P>> {
+        let slot = self.taken.into_iter().next()?;
+        self.ready.clear(slot);
+        self.take(slot)
     }
 
     /// Ends a process. Its children become the kernel's; those of them that ended before are taken

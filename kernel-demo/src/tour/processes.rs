@@ -3,12 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::address_space::{Account, AddressSpace, Cause, Layout, Limits, USER_END};
+use crate::address_space::{AddressSpace, Cause, Layout, Limits, USER_END};
 use crate::evidence::{Evidence, Missing, Shown, Step};
 use crate::memory::layout::{HIGHER_HALF, IMAGE, PAGE_SIZE};
-use crate::memory::{ProcessPages, TheMemory};
+use crate::memory::{Charges, ProcessPages, TheMemory};
 use crate::system::Options;
-use crate::system::machine::Machine;
 use crate::system::views::View;
 
 use super::ring3::{self, Ring3, options, settings};
@@ -242,25 +241,26 @@ fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
 fn brk(evidence: &mut Evidence<'_>) -> Shown {
     const GIB: u64 = 1 << 30;
     let mut pages = evidence.need("page tables", ProcessPages::new(TheMemory))?;
-    let mut account = Account::overcommit();
+    let mut account = Charges(TheMemory);
+    let root = account.promised();
     let layout = Layout::from_seed(1, 16 * PAGE_SIZE, Limits::default().stack);
     let mut space = AddressSpace::new(layout, Limits::default());
     let start = layout.start_brk;
-    let fields = |space: &AddressSpace, account: &Account| {
+    let fields = |space: &AddressSpace, account: &Charges<TheMemory>| {
         let (areas, pages, brk) = (space.vmas().len(), space.totals().pages, space.current_brk());
         (areas, pages, brk, account.promised())
     };
     // The first move makes the area; every other one changes it.
-    let moved = space.brk(start + PAGE_SIZE, &mut pages, &mut account);
+    let moved = evidence.need("a break", space.brk(start + PAGE_SIZE, &mut pages, &mut account))?;
     evidence.expect_hex("brk(start + 4096)", start + PAGE_SIZE, moved);
     let before = fields(&space, &account);
     let (watch, tables) = (Watch::start(), pages.table_frames());
-    let moved = space.brk(start + GIB, &mut pages, &mut account);
+    let moved = evidence.need("a break", space.brk(start + GIB, &mut pages, &mut account))?;
     let after = fields(&space, &account);
     evidence.say(format_args!("{:24} {:>18} {:>18}", "field", "before", "after"));
     evidence.say(format_args!("{:24} {:#18x} {:#18x}", "brk", before.2, after.2));
     evidence.say(format_args!("{:24} {:>18} {:>18}", "pages in areas", before.1, after.1));
-    evidence.say(format_args!("{:24} {:>18} {:>18}", "pages promised", before.3, after.3));
+    evidence.say(format_args!("{:24} {:>18} {:>18}", "frames promised", before.3, after.3));
     evidence.say(format_args!("{:24} {:>18} {:>18}", "areas", before.0, after.0));
     evidence.expect_hex("brk(start + 1 GiB)", start + GIB, moved);
     evidence.expect("areas: the heap's has become longer", before.0, after.0);
@@ -270,21 +270,21 @@ fn brk(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect("page tables more", 0, pages.table_frames() - tables);
     evidence.expect("pages with memory behind them", 0, pages.resident());
 
-    let refused = space.brk(start - 1, &mut pages, &mut account);
+    let refused = evidence.need("a break", space.brk(start - 1, &mut pages, &mut account))?;
     evidence.expect_hex(
         "brk(below its start): refused, the answer is where it stands",
         start + GIB,
         refused,
     );
     evidence.expect_that("and no field has changed", fields(&space, &account) == after);
-    let moved = space.brk(start, &mut pages, &mut account);
+    let moved = evidence.need("a break", space.brk(start, &mut pages, &mut account))?;
     evidence.expect_hex("brk(start)", start, moved);
-    evidence.expect("pages promised", 0, account.promised());
+    evidence.expect("frames promised", 0, account.promised() - root);
     evidence.expect("events of a move down by 1 GiB that nobody touched", 0, watch.events());
     evidence.say(format_args!(
         "so {} of addresses cost as much as one page: a few words in the kernel",
         Bytes(GIB)
     ));
-    space.destroy(&mut pages, &mut account);
+    while !space.clear(&mut pages, &mut account) {}
     Ok(())
 }

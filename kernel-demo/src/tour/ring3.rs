@@ -6,7 +6,6 @@ use crate::address_space::Cause;
 use crate::evidence::{Evidence, Missing};
 use crate::system::console::Output;
 use crate::system::crash::{Crash, Reason};
-use crate::system::machine::Machine;
 use crate::system::status::Status;
 use crate::system::table::Pid;
 use crate::system::views::View;

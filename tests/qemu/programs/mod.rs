@@ -2,11 +2,15 @@
 //!
 //! ```text
 //!   ends        each alone, and beside others: how it ends, and the report if that is a fault
-//!   settings    accounting, limits, layout, trace, fault-around, input
+//!   settings    accounting, limits, layout, trace, input
 //!   refused     each frame of whole runs is refused once
+//!   pressure    much of one thing is asked for, and nobody else notices
+//!   fuzz        calls of chance
 //! ```
 
 pub mod ends;
+pub mod fuzz;
+pub mod pressure;
 pub mod refused;
 pub mod settings;
 

@@ -1,7 +1,6 @@
 //! What the settings of a system and the options of a program do.
 
 use kernel_demo::address_space::Errno;
-use kernel_demo::system::around::FaultAround;
 use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::status::{Signal, Status};
@@ -113,21 +112,6 @@ fn c17_trace() -> CaseResult {
     Ok(())
 }
 
-#[case]
-fn fault_around_saves_faults() -> CaseResult {
-    let faults = |pages| -> Result<u64, Failed> {
-        let fault_around = FaultAround::pages(pages).or_fail("a power of two")?;
-        let ran = run(Settings { fault_around, ..settings() }, options(), &[("hungry", &["4"])])?;
-        ensure_eq!(ran.statuses(), [WELL]);
-        Ok(ran.started[0].usage.minor_faults)
-    };
-    let (alone, sixteen) = (faults(1)?, faults(16)?);
-    ensure!(
-        alone > 1024 && sixteen < alone - 900,
-        "{alone} faults alone, {sixteen} with sixteen pages each"
-    );
-    Ok(())
-}
 
 #[case]
 fn input_is_read() -> CaseResult {

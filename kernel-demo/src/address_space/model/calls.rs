@@ -2,8 +2,8 @@
 
 use super::naive::{Page, Process, World, pages_of};
 use crate::address_space::{
-    Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapFlags, RemapRequest,
-    Sharing, USER_END, Vma,
+    Charge, Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapRequest, Sharing,
+    USER_END, Vma,
 };
 use crate::memory::Permissions;
 use crate::memory::layout::{PAGE_SIZE, page_floor};
@@ -50,9 +50,13 @@ impl Process {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let accounted = !shared && permissions.contains(Permissions::WRITE);
         let (end, kind, name) = (start + len, Kind::Mapping, Name::NONE);
-        let vma = Vma { start, end, permissions, kind, sharing, name, offset: 0, accounted };
+        let charge = match permissions {
+            _ if permissions.contains(Permissions::WRITE) && !shared => Charge::Pages,
+            _ if permissions.is_empty() => Charge::Nothing,
+            _ => Charge::Tables,
+        };
+        let vma = Vma { start, end, permissions, kind, sharing, name, offset: 0, charge };
         self.put(&vma, world)?;
         Ok(start)
     }
@@ -78,15 +82,14 @@ impl Process {
     fn put(&mut self, vma: &Vma, world: &mut World) -> Result<(), Errno> {
         let pages: Vec<(u64, Page)> = pages_of(vma).collect();
         let data = pages.iter().filter(|(_, page)| page.is_data()).count() as u64;
-        let accounted = pages.iter().filter(|(_, page)| page.accounted).count() as u64;
         let more = 1 + usize::from(self.splits(vma.start, vma.end));
         if !self.data_allows(self.data(vma.start, vma.end), data) || !self.has_room(more) {
             return Err(Errno::ENOMEM);
         }
-        world.promise(self.accounted(vma.start, vma.end), accounted)?;
-        self.remove(vma.start, vma.end);
-        self.pages.extend(pages);
-        Ok(())
+        let mut changed = self.clone();
+        changed.remove(vma.start, vma.end);
+        changed.pages.extend(pages);
+        self.become_promised(changed, world)
     }
 
     pub fn munmap(&mut self, start: u64, len: u64, world: &mut World) -> Result<(), Errno> {
@@ -98,9 +101,9 @@ impl Process {
         if self.any(start, end) && self.splits(start, end) && !self.has_room(1) {
             return Err(Errno::ENOMEM);
         }
-        world.promised -= self.accounted(start, end);
-        self.remove(start, end);
-        Ok(())
+        let mut changed = self.clone();
+        changed.remove(start, end);
+        self.become_promised(changed, world)
     }
 
     pub fn mprotect(
@@ -127,109 +130,46 @@ impl Process {
         let mut changed = self.clone();
         for page in changed.pages.range_mut(start..end).map(|(_, page)| page) {
             page.permissions = to;
-            page.accounted |= page.object.is_none() && to.contains(Permissions::WRITE);
+            let more = match to {
+                _ if page.object.is_none() && to.contains(Permissions::WRITE) => Charge::Pages,
+                _ if to.is_empty() => Charge::Nothing,
+                _ => Charge::Tables,
+            };
+            page.charge = page.charge.max(more);
         }
         let cuts = usize::from(self.inside(start)) + usize::from(self.inside(end));
         let data = (self.data(start, end), changed.data(start, end));
         if !self.data_allows(data.0, data.1) || !self.has_room(cuts) {
             return Err(Errno::ENOMEM);
         }
-        world.promise(self.accounted(start, end), changed.accounted(start, end))?;
-        *self = changed;
-        Ok(())
+        self.become_promised(changed, world)
     }
 
-    /// `shift_fails`: there is no frame for a page table, should one be needed.
-    pub fn mremap(
-        &mut self,
-        request: RemapRequest,
-        shift_fails: bool,
-        world: &mut World,
-    ) -> Result<u64, Errno> {
-        let RemapRequest { old, old_len, new_len, flags, new } = request;
-        let (fixed, may_move) =
-            (flags.contains(RemapFlags::FIXED), flags.contains(RemapFlags::MAYMOVE));
-        if (fixed && !may_move) || new_len == 0 || new_len > USER_END {
+    pub fn mremap(&mut self, request: RemapRequest, world: &mut World) -> Result<u64, Errno> {
+        let RemapRequest { old, old_len, new_len } = request;
+        if new_len == 0 || new_len > USER_END {
             return Err(Errno::EINVAL);
         }
         let old_end = range(old, old_len).ok_or(Errno::EINVAL)?;
-        let (old_len, new_len) = (old_end - old, new_len.next_multiple_of(PAGE_SIZE));
+        let new_end = old + new_len.next_multiple_of(PAGE_SIZE);
         let first = *self.pages.get(&old).ok_or(Errno::EFAULT)?;
-        if fixed {
-            let new_end = range(new, new_len).ok_or(Errno::EINVAL)?;
-            if new < old_end && old < new_end {
-                return Err(Errno::EINVAL);
-            }
-            if new < MIN_ADDRESS {
-                return Err(Errno::EPERM);
-            }
-        } else if new_len < old_len {
-            return self.take_out(old + new_len, old_end, world).map(|()| old);
-        } else if new_len == old_len {
-            return Ok(old);
+        if new_end <= old_end {
+            return self.take_out(new_end, old_end, world).map(|()| old);
         }
         if !(old + PAGE_SIZE..old_end).step_by(PAGE_SIZE as usize).all(|at| self.inside(at)) {
             return Err(Errno::EFAULT);
         }
-        if new_len > old_len && first.object.is_some() {
+        if first.object.is_some() {
             return Err(Errno::EINVAL);
         }
-        let there = |start: u64, kind: Kind| {
-            let (name, offset) = first.file.unwrap_or((Name::NONE, 0));
-            let sharing =
-                first.object.map_or(Sharing::Private, |(id, page)| Sharing::Shared(id, page));
-            let Page { permissions, accounted, .. } = first;
-            Vma { start, end: start + new_len, permissions, kind, sharing, name, offset, accounted }
-        };
-        let fits = old
-            .checked_add(new_len)
-            .is_some_and(|end| end <= USER_END && self.is_free(old_end, end));
-        if !fixed && !self.inside(old_end) && fits {
-            let longer = there(old, first.kind);
-            let offset = if longer.name.is_empty() { 0 } else { longer.offset + old_len };
-            return self.put(&Vma { start: old_end, offset, ..longer }, world).map(|()| old);
-        }
-        if !may_move {
+        if new_end > USER_END || self.inside(old_end) || !self.is_free(old_end, new_end) {
             return Err(Errno::ENOMEM);
         }
-        let to = if fixed { new } else { self.place(0, new_len).ok_or(Errno::ENOMEM)? };
-        self.relocate((old, old_end), &there(to, Kind::Mapping), shift_fails, world)?;
-        Ok(to)
-    }
-
-    fn relocate(
-        &mut self,
-        (old, old_end): (u64, u64),
-        moved: &Vma,
-        shift_fails: bool,
-        world: &mut World,
-    ) -> Result<(), Errno> {
-        let pages: Vec<(u64, Page)> = pages_of(moved).collect();
-        let data = pages.iter().filter(|(_, page)| page.is_data()).count() as u64;
-        let less_data = self.data(old, old_end) + self.data(moved.start, moved.end);
-        let splits = usize::from(self.splits(old, old_end))
-            + usize::from(self.splits(moved.start, moved.end));
-        if !self.data_allows(less_data, data) || !self.has_room(1 + splits) {
-            return Err(Errno::ENOMEM);
-        }
-        let accounted = if moved.accounted { moved.pages() } else { 0 };
-        let replaced = self.accounted(moved.start, moved.end);
-        let before = world.promised;
-        world.promise(self.accounted(old, old_end) + replaced, accounted)?;
-        self.remove(moved.start, moved.end);
-        if shift_fails {
-            world.promised = before - replaced;
-            return Err(Errno::ENOMEM);
-        }
-        for (at, page) in pages {
-            let was = self
-                .pages
-                .get(&(at - moved.start + old))
-                .filter(|_| at - moved.start < old_end - old);
-            let value = was.map_or(0, |was| was.value);
-            self.pages.insert(at, Page { value, ..page });
-        }
-        self.remove(old, old_end);
-        Ok(())
+        let Page { permissions, kind, charge, .. } = first;
+        let (name, offset) =
+            first.file.map_or((Name::NONE, 0), |(name, offset)| (name, offset + (old_end - old)));
+        let (start, end, sharing) = (old_end, new_end, Sharing::Private);
+        let more = Vma { start, end, permissions, kind, sharing, name, offset, charge };
+        self.put(&more, world).map(|()| old)
     }
 }

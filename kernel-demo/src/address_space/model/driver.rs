@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::account::Account;
 use super::machine::{Memory, Tables};
 use super::naive::{Process, World, pages_of};
 use super::program::{Op, Program};
 use crate::address_space::{
-    Account, AddressSpace, Cause, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, Name, ObjectId,
+    AddressSpace, Cause, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, Name, ObjectId,
     RemapRequest, USER_END, Vma,
 };
 use crate::memory::Permissions;
@@ -102,7 +103,7 @@ impl Driver {
                 if (MOST_PAGES * PAGE_SIZE..=USER_END).contains(&to) {
                     return;
                 }
-                let new = space.brk(to, tables, account);
+                let new = space.brk(to, tables, account).unwrap();
                 assert_eq!(new, model.brk(to, world));
                 failed = new == old;
             }
@@ -126,13 +127,11 @@ impl Driver {
                 assert_eq!(result, model.mprotect(start, len, permissions, world));
                 failed = result.is_err();
             }
-            Op::Mremap { old, old_len, new_len, flags, new } => {
-                let (old, new) = (old.resolve(space), new.resolve(space));
-                let request = RemapRequest { old, old_len, new_len, flags, new };
-                let shift_fails = tables.fail_shift;
+            Op::Mremap { old, old_len, new_len } => {
+                let request = RemapRequest { old: old.resolve(space), old_len, new_len };
                 let result = space.mremap(request, tables, account);
-                assert_eq!(result, model.mremap(request, shift_fails, world));
-                failed = result.is_err() && shift_fails == tables.fail_shift;
+                assert_eq!(result, model.mremap(request, world));
+                failed = result.is_err();
             }
             Op::Touch { at, access, value } => {
                 let at = at.resolve(space);
@@ -147,7 +146,6 @@ impl Driver {
                 *served += u64::from(tables.snapshot() != before);
                 assert!(space.counters().minor() <= faults + 1);
             }
-            Op::FailShift => tables.fail_shift = true,
             Op::Fork => self.fork(index),
             Op::Exit if self.pairs.len() > 1 => {
                 let pair = self.pairs.swap_remove(index);
@@ -170,7 +168,7 @@ impl Driver {
         }
         let Pair { space, tables, model, .. } = &mut self.pairs[index];
         let forked = space.fork(&mut self.account);
-        let promised = self.world.promise(0, model.accounted(0, u64::MAX));
+        let promised = self.world.promise(0, model.charged());
         assert_eq!(forked.as_ref().err(), promised.as_ref().err());
         if let Ok(space) = forked {
             assert_eq!(space.counters().minor(), 0);
@@ -180,9 +178,9 @@ impl Driver {
     }
 
     fn end(&mut self, pair: Pair) {
-        let Pair { space, mut tables, model, .. } = pair;
-        space.destroy(&mut tables, &mut self.account);
-        self.world.promised -= model.accounted(0, u64::MAX);
+        let Pair { mut space, mut tables, model, .. } = pair;
+        assert!(space.clear(&mut tables, &mut self.account) && space.vmas().is_empty());
+        self.world.promised -= model.charged();
     }
 
     /// Whether each process is what the model has page by page.
@@ -204,7 +202,7 @@ impl Driver {
             assert_eq!(space.current_brk(), model.brk);
             let totals = space.totals();
             assert_eq!((totals.pages, totals.data), (pages.len() as u64, model.data(0, u64::MAX)));
-            assert_eq!(totals.accounted, model.accounted(0, u64::MAX));
+            assert_eq!((totals.accounted, space.charged()), (model.accounted(), model.charged()));
             assert_eq!(space.counters().minor(), *served);
             for (at, permissions) in tables.mapped() {
                 assert_eq!(

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use crate::address_space::{
     AddressSpace, Cause, Commit, Decision, ObjectId, PageState, PageTables,
 };
-use crate::memory::layout::{PAGE_SIZE, page_floor};
-use crate::memory::{Access, OutOfFrames, PageFault, Permissions};
+use crate::memory::layout::page_floor;
+use crate::memory::{Access, PageFault, Permissions};
 
 /// A frame: one byte stands for all of it.
 #[derive(Clone, Copy, Debug)]
@@ -76,13 +76,11 @@ impl Memory {
 pub struct Tables {
     pages: BTreeMap<u64, Entry>,
     memory: Memory,
-    /// The next shift finds no frame.
-    pub fail_shift: bool,
 }
 
 impl Tables {
     pub fn new(memory: &Memory) -> Self {
-        Self { pages: BTreeMap::new(), memory: memory.clone(), fail_shift: false }
+        Self { pages: BTreeMap::new(), memory: memory.clone() }
     }
 
     /// What is mapped, to be compared.
@@ -104,7 +102,7 @@ impl Tables {
                 frames.frames.get_mut(&id).unwrap().owners += 1;
             }
         }
-        Self { pages: self.pages.clone(), memory: self.memory.clone(), fail_shift: false }
+        Self { pages: self.pages.clone(), memory: self.memory.clone() }
     }
 
     fn state(&self, page: u64) -> PageState {
@@ -194,37 +192,27 @@ impl Tables {
 }
 
 impl PageTables for Tables {
-    fn unmap(&mut self, start: u64, end: u64) {
+    fn unmap(&mut self, start: u64, end: u64) -> u64 {
         let pages: Vec<u64> = self.pages.range(start..end).map(|(page, _)| *page).collect();
         for page in pages {
             if let Some(Entry { behind: Behind::Frame(id), .. }) = self.pages.remove(&page) {
                 self.memory.0.borrow_mut().release(id);
             }
         }
+        end
     }
 
-    fn protect(&mut self, start: u64, end: u64, to: Permissions) {
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
         let frames = self.memory.0.borrow();
         for entry in self.pages.range_mut(start..end).map(|(_, entry)| entry) {
             entry.permissions = to;
             entry.writable = to.contains(Permissions::WRITE)
                 && matches!(entry.behind, Behind::Frame(id) if frames.frames[&id].owners == 1);
         }
+        true
     }
 
-    fn shift(&mut self, from: u64, to: u64, len: u64) -> Result<(), OutOfFrames> {
-        assert!(from + len <= to || to + len <= from, "a shift onto itself");
-        assert!(self.pages.range(to..to + len).next().is_none(), "a shift onto something");
-        if std::mem::take(&mut self.fail_shift) {
-            return Err(OutOfFrames { asked: 1, available: 0, injected: true });
-        }
-        for page in (0..len).step_by(PAGE_SIZE as usize) {
-            if let Some(entry) = self.pages.remove(&(from + page)) {
-                self.pages.insert(to + page, entry);
-            }
-        }
-        Ok(())
-    }
+    fn release(&mut self, _: ObjectId, _: u64) {}
 }
 
 impl Drop for Tables {

@@ -12,10 +12,12 @@
 //!
 //! The property tests and the fuzzer share it.
 
+mod account;
 mod calls;
 mod driver;
 mod machine;
 mod naive;
 mod program;
 
+pub use account::Account;
 pub use program::Program;

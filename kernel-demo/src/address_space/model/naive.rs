@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::address_space::{
-    Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, Name, ObjectId, Sharing, USER_END, Vma,
+    Charge, Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, Name, ObjectId, Sharing, USER_END,
+    Vma,
 };
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::{Access, Permissions};
@@ -18,7 +19,7 @@ pub struct Page {
     pub kind: Kind,
     pub object: Option<(ObjectId, u64)>,
     pub file: Option<(Name, u64)>,
-    pub accounted: bool,
+    pub charge: Charge,
     /// What was written last, when it is private.
     pub value: u8,
 }
@@ -73,12 +74,13 @@ impl Process {
 
     /// Enters an area as it is.
     pub fn enter(&mut self, vma: &Vma, world: &mut World) {
+        let before = self.charged();
         for (at, page) in pages_of(vma) {
-            world.promised += u64::from(page.accounted);
             self.image_data +=
                 if page.kind == Kind::Image && page.is_data() { PAGE_SIZE } else { 0 };
             self.pages.insert(at, page);
         }
+        world.promised += self.charged() - before;
     }
 
     /// How many areas there are: runs of pages that are alike.
@@ -94,8 +96,25 @@ impl Process {
         start < end && self.pages.range(start..end).next().is_some()
     }
 
-    pub fn accounted(&self, start: u64, end: u64) -> u64 {
-        self.pages.range(start..end).filter(|(_, page)| page.accounted).count() as u64
+    pub fn accounted(&self) -> u64 {
+        self.pages.values().filter(|page| page.charge == Charge::Pages).count() as u64
+    }
+
+    /// Frames that are promised: for pages, and for each page table above one that was accessible.
+    pub fn charged(&self) -> u64 {
+        let pages = self.pages.iter().filter(|(_, page)| page.charge != Charge::Nothing);
+        let mut tables: Vec<(u32, u64)> =
+            pages.flat_map(|(at, _)| [21, 30, 39].map(|level| (level, at >> level))).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.accounted() + tables.len() as u64
+    }
+
+    /// Becomes what it would be, if that can be promised.
+    pub fn become_promised(&mut self, changed: Self, world: &mut World) -> Result<(), Errno> {
+        world.promise(self.charged(), changed.charged())?;
+        *self = changed;
+        Ok(())
     }
 
     pub fn data(&self, start: u64, end: u64) -> u64 {
@@ -148,19 +167,21 @@ impl Process {
             if self.splits(new, old) && !self.has_room(1) {
                 return self.brk;
             }
-            world.promised -= self.accounted(new, old);
+            let before = self.charged();
             self.remove(new, old);
+            world.promised -= before - self.charged();
         }
         if new > old {
             let pages = (new - old) / PAGE_SIZE;
             let allowed = self.is_free(old, new + PAGE_SIZE)
                 && self.data_allows(0, pages)
                 && self.has_room(1);
-            if !allowed || world.promise(0, pages).is_err() {
+            let vma = Vma::private(old, new, Permissions::READ | Permissions::WRITE, Kind::Heap);
+            let mut changed = self.clone();
+            changed.pages.extend(pages_of(&vma));
+            if !allowed || self.become_promised(changed, world).is_err() {
                 return self.brk;
             }
-            let vma = Vma::private(old, new, Permissions::READ | Permissions::WRITE, Kind::Heap);
-            self.pages.extend(pages_of(&vma));
         }
         self.brk = to;
         to
@@ -204,17 +225,14 @@ impl Process {
                 && !page.permissions.is_empty()
                 && at - (below + PAGE_SIZE) < GUARD_GAP
         });
-        let pages = (start - at) / PAGE_SIZE;
-        if end - at > self.limits.stack
-            || gap_is_gone
-            || (page.accounted && world.promise(0, pages).is_err())
-        {
+        if end - at > self.limits.stack || gap_is_gone {
             return false;
         }
+        let mut changed = self.clone();
         for new in (at..start).step_by(PAGE_SIZE as usize) {
-            self.pages.insert(new, Page { value: 0, ..page });
+            changed.pages.insert(new, Page { value: 0, ..page });
         }
-        true
+        self.become_promised(changed, world).is_ok()
     }
 }
 
@@ -228,13 +246,13 @@ fn permitted(page: &Page, access: Access) -> bool {
 
 /// The pages of an area, each with a value of 0.
 pub fn pages_of(vma: &Vma) -> impl Iterator<Item = (u64, Page)> + use<> {
-    let Vma { start, permissions, kind, sharing, name, offset, accounted, .. } = *vma;
+    let Vma { start, permissions, kind, sharing, name, offset, charge, .. } = *vma;
     (start..vma.end).step_by(PAGE_SIZE as usize).map(move |at| {
         let object = match sharing {
             Sharing::Private => None,
             Sharing::Shared(object, first) => Some((object, first + (at - start) / PAGE_SIZE)),
         };
         let file = (!name.is_empty()).then_some((name, offset + (at - start)));
-        (at, Page { permissions, kind, object, file, accounted, value: 0 })
+        (at, Page { permissions, kind, object, file, charge, value: 0 })
     })
 }

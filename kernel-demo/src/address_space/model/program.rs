@@ -11,7 +11,7 @@
 //! Places are mostly told by the areas that there are when the operation runs: at a border, or a
 //! page or two beside it.
 
-use crate::address_space::{AddressSpace, MIN_ADDRESS, MapFlags, RemapFlags, USER_END};
+use crate::address_space::{AddressSpace, MIN_ADDRESS, MapFlags, USER_END};
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::{Access, Permissions};
 
@@ -50,11 +50,10 @@ pub enum Op {
     Mmap { hint: Place, len: u64, permissions: Permissions, flags: MapFlags, object: Option<u32> },
     Munmap { start: Place, len: u64 },
     Mprotect { start: Place, len: u64, permissions: Permissions },
-    Mremap { old: Place, old_len: u64, new_len: u64, flags: RemapFlags, new: Place },
+    Mremap { old: Place, old_len: u64, new_len: u64 },
     Touch { at: Place, access: Access, value: u8 },
     Fork,
     Exit,
-    FailShift,
 }
 
 /// What processes may have, and what they do.
@@ -118,20 +117,13 @@ impl Bytes<'_> {
                 let how = self.one();
                 Op::Mprotect { start: self.place(), len: self.len(), permissions: permissions(how) }
             }
-            8 | 9 => {
-                let flags = RemapFlags::from_bits_truncate(detail.into());
-                let (old, old_len, new_len) = (self.place(), self.len(), self.len());
-                let new =
-                    if flags.contains(RemapFlags::FIXED) { self.place() } else { Place::At(0) };
-                Op::Mremap { old, old_len, new_len, flags, new }
-            }
+            8 | 9 => Op::Mremap { old: self.place(), old_len: self.len(), new_len: self.len() },
             10..=13 => {
                 let access = [Access::Write, Access::Read, Access::Write, Access::Execute]
                     [usize::from(detail)];
                 Op::Touch { at: self.place(), access, value: self.one() }
             }
             14 => Op::Fork,
-            _ if detail == 0 => Op::FailShift,
             _ => Op::Exit,
         };
         Some((process, op))

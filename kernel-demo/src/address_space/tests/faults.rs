@@ -147,7 +147,7 @@ fn c19_each_mistake_has_its_own_cause() {
 
 #[test]
 fn a_stack_grows_to_what_is_touched() {
-    let mut world = World::with(LIMITS, Account::strict(10 + 20));
+    let mut world = World::with(LIMITS, Account::strict(TABLES + 10 + 20));
     assert_eq!(world.fault(p(1997) + 8, Write, MISSING), Ok(Decision::MapZeroed));
     assert_eq!(
         world.space.find(p(1997)).map(|vma| (vma.pages(), vma.kind)),
@@ -156,7 +156,7 @@ fn a_stack_grows_to_what_is_touched() {
     assert_eq!(world.fault(p(1979), Read, MISSING), Ok(Decision::MapZeroPage));
     assert_eq!(
         (world.space.find(p(1990)).map(Vma::pages), world.account.promised()),
-        (Some(21), 29)
+        (Some(21), TABLES + 29)
     );
     assert_eq!(world.cause(p(1977), Write), Cause::NoMemoryPromised);
     assert_eq!(world.fault(p(1978), Write, MISSING), Ok(Decision::MapZeroed));

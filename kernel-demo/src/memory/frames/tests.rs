@@ -116,9 +116,9 @@ fn a_reserved_frame_is_out_of_reach_of_others_and_cannot_fail() {
     let mut frames = Frames::new(&mut table);
     frames.add(0, 8 * PAGE_SIZE);
     let mut promise = Reservation::EMPTY;
-    frames.reserve(&mut promise, 6).unwrap();
+    frames.reserve(&mut promise, 6, 0).unwrap();
     assert_eq!(
-        frames.reserve(&mut promise, 3),
+        frames.reserve(&mut promise, 3, 0),
         Err(OutOfFrames { asked: 3, available: 2, injected: false })
     );
     frames.allocate(0).unwrap();
@@ -129,7 +129,8 @@ fn a_reserved_frame_is_out_of_reach_of_others_and_cannot_fail() {
         (0..6).map(|_| frames.allocate_reserved(&mut promise).unwrap()).collect();
     assert_eq!(frames.allocate_reserved(&mut promise), None);
     assert!(frames.failure_pending());
-    frames.free_reserved(&mut promise, taken[0]).unwrap();
+    frames.free(taken[0], 0).unwrap();
+    frames.restore(&mut promise);
     assert_eq!((promise.frames(), frames.counts().reserved), (1, 1));
     frames.unreserve(&mut promise, 1);
     assert_eq!(frames.counts(), Counts { total: 8, free: 1, reserved: 0 });
@@ -144,10 +145,10 @@ fn the_nth_frame_asked_for_fails_once() {
     let mut promise = Reservation::EMPTY;
     frames.fail_nth(Some(6));
     frames.allocate(0).unwrap();
-    frames.reserve(&mut promise, 4).unwrap();
-    assert!(frames.reserve(&mut promise, 4).unwrap_err().injected);
+    frames.reserve(&mut promise, 4, 0).unwrap();
+    assert!(frames.reserve(&mut promise, 4, 0).unwrap_err().injected);
     assert!(!frames.failure_pending());
-    frames.reserve(&mut promise, 4).unwrap();
+    frames.reserve(&mut promise, 4, 0).unwrap();
     frames.unreserve(&mut promise, 8);
 }
 
@@ -301,7 +302,7 @@ proptest! {
                 }
                 Op::Free(_) | Op::FreeTwice(_) => {}
                 Op::Reserve(count) => {
-                    prop_assert_eq!(frames.reserve(&mut promise, count).is_ok(), count <= available);
+                    prop_assert_eq!(frames.reserve(&mut promise, count, 0).is_ok(), count <= available);
                 }
                 Op::Unreserve(count) => {
                     let count = count.min(promise.frames());

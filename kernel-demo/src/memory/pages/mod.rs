@@ -18,7 +18,7 @@
 //! 2. An entry is writable only if its frame has one owner, or belongs to an [`Object`]. So
 //!    nobody's write is seen by another process that did not ask for that.
 //! 3. What needs frames takes all of them before it changes anything. If there are not enough,
-//!    nothing has changed.
+//!    nothing has changed. The account of all processes pays for each.
 //! 4. Each method locks the memory manager by itself and lets go of it, so the address space, which
 //!    allocates from the kernel's heap, can call it at any time.
 //! 5. An entry that changes is flushed by what changes it ([`Tables::change`], [`Way::replace`],
@@ -47,10 +47,9 @@ use super::frames::OutOfFrames;
 use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use super::manager::{Memory, Reach};
 use super::permissions::Permissions;
-use super::pool::Pool;
 use super::tables::{Leaf, Mmu, Tables, Way};
 use super::trace::{Event, Purpose};
-use crate::address_space::{PageState, PageTables, Resident};
+use crate::address_space::{PageState, Resident};
 
 /// Marks an entry whose frame belongs to an [`Object`]. The processor ignores this bit.
 const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
@@ -66,6 +65,10 @@ pub struct Pages<R: Reach> {
     tables: Tables<R::Mmu>,
     reach: R,
     tally: Tally,
+    /// Where a change goes on that was not finished; 0 if there is none.
+    resume: u64,
+    /// Frames that are set aside for tables.
+    set_aside: usize,
 }
 
 /// What the page tables of a process hold.
@@ -90,14 +93,15 @@ impl Tally {
 }
 
 impl<R: Reach> Pages<R> {
-    /// Page tables with an empty lower half. Takes one frame.
+    /// Page tables with an empty lower half. Takes one frame, which is charged to the processes.
     ///
     /// # Errors
     ///
     /// There is none.
     pub fn new(reach: R) -> Result<Self, OutOfFrames> {
         let tables = reach.with(|memory| {
-            let root = memory.pool.take(Purpose::Table)?;
+            memory.charge(1)?;
+            let root = memory.take(Purpose::Table).inspect_err(|_| memory.uncharge(1))?;
             let mmu = memory.tables.mmu().clone();
             // SAFETY: the frame just came from the page allocator, so nobody else uses it.
             let mut tables = unsafe { Tables::new(root, mmu) };
@@ -106,7 +110,7 @@ impl<R: Reach> Pages<R> {
             unsafe { tables.share(&mut memory.tables, &IN_EVERY_PROCESS) };
             Ok(tables)
         })?;
-        Ok(Self { tables, reach, tally: Tally::default() })
+        Ok(Self { tables, reach, tally: Tally::default(), resume: 0, set_aside: 0 })
     }
 
     /// The frame of the level-4 table.
@@ -118,7 +122,7 @@ impl<R: Reach> Pages<R> {
     /// time.
     #[inline]
     pub fn spot(&mut self, address: u64) -> Option<Spot<'_, R>> {
-        let Self { tables, reach, tally } = self;
+        let Self { tables, reach, tally, .. } = self;
         (address < LOWER_HALF_END).then(|| Spot::new(tables.way(page_floor(address)), reach, tally))
     }
 
@@ -169,12 +173,16 @@ impl<R: Reach> Drop for Pages<R> {
     fn drop(&mut self) {
         // Where no table is, nothing is mapped.
         if self.tally.tables > 0 {
-            self.unmap(0, LOWER_HALF_END);
+            self.unmap_all(0, LOWER_HALF_END);
         }
+        self.put_back();
         let Tally { resident, tables, .. } = self.tally;
         assert!(resident == 0 && tables == 0, "a process's page tables have lost count");
         let root = self.root();
-        self.reach.with(|memory| memory.pool.give(root, Purpose::Table));
+        self.reach.with(|memory| {
+            memory.release(root, Purpose::Table);
+            memory.uncharge(1);
+        });
     }
 }
 
@@ -212,19 +220,22 @@ fn flags(permissions: Permissions) -> PageTableFlags {
 /// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
 #[inline(always)]
 unsafe fn enter<M: Mmu>(
-    pool: &mut Pool,
+    memory: &mut Memory<M>,
     way: &mut Way<'_, M>,
     leaf: Leaf,
 ) -> Result<u64, OutOfFrames> {
     let missing = way.missing();
     if missing > 0 {
-        complete(pool, way)?;
+        complete(memory, way)?;
     }
     // SAFETY: the page lies in the lower half, where only the process whose tables these are
     // accesses anything.
     let entered = unsafe { way.enter(leaf) };
     entered.expect("the page is not mapped, and its tables are there");
-    pool.trace.record(Event::Map { page: way.page(), frame: leaf.frame.start_address().as_u64() });
+    memory
+        .pool
+        .trace
+        .record(Event::Map { page: way.page(), frame: leaf.frame.start_address().as_u64() });
     Ok(missing as u64)
 }
 
@@ -234,10 +245,10 @@ unsafe fn enter<M: Mmu>(
 ///
 /// There are not enough frames. Nothing has changed.
 #[cold]
-fn complete<M: Mmu>(pool: &mut Pool, way: &mut Way<'_, M>) -> Result<(), OutOfFrames> {
+fn complete<M: Mmu>(memory: &mut Memory<M>, way: &mut Way<'_, M>) -> Result<(), OutOfFrames> {
     let mut supply = Supply::default();
-    if let Err(out) = supply.fill(pool, way.missing()) {
-        supply.empty(pool);
+    if let Err(out) = supply.fill(memory, way.missing()) {
+        supply.empty(memory);
         return Err(out);
     }
     way.complete(&mut supply).expect("no page is large, and the tables are supplied");
@@ -249,16 +260,16 @@ fn complete<M: Mmu>(pool: &mut Pool, way: &mut Way<'_, M>) -> Result<(), OutOfFr
 struct Supply([Option<PhysFrame>; 3]);
 
 impl Supply {
-    fn fill(&mut self, pool: &mut Pool, tables: usize) -> Result<(), OutOfFrames> {
+    fn fill<M: Mmu>(&mut self, memory: &mut Memory<M>, tables: usize) -> Result<(), OutOfFrames> {
         for slot in &mut self.0[..tables] {
-            *slot = Some(pool.take(Purpose::Table)?);
+            *slot = Some(memory.take(Purpose::Table)?);
         }
         Ok(())
     }
 
-    fn empty(self, pool: &mut Pool) {
+    fn empty<M: Mmu>(self, memory: &mut Memory<M>) {
         for frame in self.0.into_iter().flatten() {
-            pool.give(frame, Purpose::Table);
+            memory.release(frame, Purpose::Table);
         }
     }
 }

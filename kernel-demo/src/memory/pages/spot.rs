@@ -66,7 +66,7 @@ impl<'p, R: Reach> Spot<'p, R> {
                 flags: flags(permissions) - PageTableFlags::WRITABLE,
             };
             // SAFETY: it is the zero page, and not writable.
-            unsafe { enter(&mut memory.pool, way, leaf) }
+            unsafe { enter(memory, way, leaf) }
         })?;
         Ok(())
     }
@@ -84,7 +84,7 @@ impl<'p, R: Reach> Spot<'p, R> {
     pub fn map_zeroed(&mut self, permissions: Permissions) -> Result<(), OutOfFrames> {
         let Self { way, reach, tally } = self;
         tally.tables += reach.with(|memory| {
-            let frame = memory.pool.take(Purpose::Page)?;
+            let frame = memory.take(Purpose::Page)?;
             // SAFETY: the frame just came from the page allocator, so nobody else uses it.
             unsafe { way.tables().zero(frame, 0) };
             let leaf = Leaf { frame, flags: flags(permissions) };
@@ -94,8 +94,8 @@ impl<'p, R: Reach> Spot<'p, R> {
                 return Ok(0);
             }
             // SAFETY: the frame's one share is the entry's.
-            let entered = unsafe { enter(&mut memory.pool, way, leaf) };
-            entered.inspect_err(|_| memory.pool.give(frame, Purpose::Page))
+            let entered = unsafe { enter(memory, way, leaf) };
+            entered.inspect_err(|_| memory.release(frame, Purpose::Page))
         })?;
         tally.grow();
         Ok(())
@@ -118,14 +118,14 @@ impl<'p, R: Reach> Spot<'p, R> {
             let Some((old, is @ (PageState::ZeroPage | PageState::Shared))) = old else {
                 panic!("a page to copy shares its frame, and this is {old:?}");
             };
-            let frame = memory.pool.take(Purpose::Page)?;
+            let frame = memory.take(Purpose::Page)?;
             // SAFETY: the frame just came from the page allocator, so nobody else uses it; nobody
             // writes to a shared one.
             unsafe { way.tables().copy(old.frame, frame) };
             // SAFETY: the frame's one share is the entry's.
             unsafe { way.replace(Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }) };
             if is == PageState::Shared {
-                memory.pool.release(old.frame, Purpose::Page);
+                memory.release(old.frame, Purpose::Page);
             }
             Ok(is == PageState::ZeroPage)
         })?;
@@ -171,10 +171,9 @@ impl<'p, R: Reach> Spot<'p, R> {
         tally.tables += reach.with(|memory| {
             memory.pool.share(frame);
             // SAFETY: the new share is the entry's.
-            let entered = unsafe {
-                enter(&mut memory.pool, way, Leaf { frame, flags: flags(permissions) | OBJECT })
-            };
-            entered.inspect_err(|_| memory.pool.release(frame, Purpose::Page))
+            let entered =
+                unsafe { enter(memory, way, Leaf { frame, flags: flags(permissions) | OBJECT }) };
+            entered.inspect_err(|_| memory.release(frame, Purpose::Page))
         })?;
         tally.grow();
         Ok(())

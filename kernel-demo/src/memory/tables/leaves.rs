@@ -3,7 +3,7 @@
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
 
-use super::{Mmu, Tables};
+use super::{Mmu, Tables, Work};
 use crate::memory::layout::page_at;
 
 /// The entry that maps a 4 KiB page.
@@ -28,11 +28,6 @@ impl<M: Mmu> Tables<M> {
         self.way(page).leaf()
     }
 
-    /// The first page mapped in `[start, end)` (page-aligned), and its entry.
-    pub fn first(&mut self, start: u64, end: u64) -> Option<(u64, Leaf)> {
-        self.visit(start, end, &mut |page, leaf| Err((page, leaf))).err()
-    }
-
     /// Shows every page mapped in `[start, end)` (page-aligned), until the visitor returns an
     /// error.
     ///
@@ -48,12 +43,13 @@ impl<M: Mmu> Tables<M> {
         end: u64,
         visitor: &mut impl FnMut(u64, Leaf) -> Result<(), E>,
     ) -> Result<(), E> {
+        let same = &mut |page, leaf| visitor(page, leaf).map(|()| leaf);
         // SAFETY: nothing is changed.
-        unsafe { self.change(start, end, &mut |page, leaf| visitor(page, leaf).map(|()| leaf)) }
+        unsafe { self.change(start, end, &mut Work::unbounded(), same) }.map(drop)
     }
 
     /// As [`visit`](Self::visit); each entry becomes what the visitor returns, and the processor is
-    /// told if it is another one.
+    /// told if it is another one. Returns where it got to, when the work is done or the range is.
     ///
     /// # Errors
     ///
@@ -67,24 +63,25 @@ impl<M: Mmu> Tables<M> {
         &mut self,
         start: u64,
         end: u64,
+        work: &mut Work,
         visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>,
-    ) -> Result<(), E> {
+    ) -> Result<u64, E> {
         let mut page = start;
-        while page < end {
+        while page < end && work.go_on() {
             let way = self.way(page);
             page = if way.missing() > 0 {
                 way.gap_end(end)
             } else {
                 // SAFETY: the caller answers for the mappings.
-                unsafe { way.change(end, visitor) }?
+                unsafe { way.change(end, work, visitor) }?
             };
         }
-        Ok(())
+        Ok(page)
     }
 
     /// Shows every page mapped in `[start, end)` (page-aligned). The flags of each become what the
     /// visitor returns, and it is entered like that in another tree as well, where nothing is
-    /// mapped. The visitor gets the supply too.
+    /// mapped. The visitor gets the supply too. Returns where it got to.
     ///
     /// # Panics
     ///
@@ -98,19 +95,21 @@ impl<M: Mmu> Tables<M> {
         other: &mut Self,
         start: u64,
         end: u64,
+        work: &mut Work,
         supply: &mut S,
         visitor: &mut impl FnMut(&mut S, u64, Leaf) -> PageTableFlags,
-    ) {
+    ) -> u64 {
         let mut page = start;
-        while page < end {
+        while page < end && work.go_on() {
             let way = self.way(page);
             page = if way.missing() > 0 {
                 way.gap_end(end)
             } else {
                 // SAFETY: the caller answers for the mappings.
-                unsafe { way.duplicate(other, end, supply, visitor) }
+                unsafe { way.duplicate(other, end, work, supply, visitor) }
             };
         }
+        page
     }
 
     /// Enters another tree's entries of the level-4 table for these addresses, so that what lies

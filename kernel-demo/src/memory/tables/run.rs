@@ -6,13 +6,18 @@ use core::ops::Range;
 use x86_64::structures::paging::{FrameAllocator, PageTableFlags, Size4KiB};
 
 use super::way::{DEPTH, ENTRIES, Way, covers, index};
-use super::{Leaf, Mmu, Tables, Unmapped};
+use super::{Leaf, Mmu, Tables, Unmapped, Work};
 use crate::memory::layout::PAGE_SIZE;
 
 impl<M: Mmu> Way<'_, M> {
     /// Unmaps the pages from this one on up to `end`, as far as they have one level-1 table with
     /// it, and takes out the tables that are empty then. Returns where it got to.
-    pub(super) fn clear(mut self, end: u64, gone: &mut impl FnMut(Unmapped)) -> u64 {
+    pub(super) fn clear(
+        mut self,
+        end: u64,
+        work: &mut Work,
+        gone: &mut impl FnMut(Unmapped),
+    ) -> u64 {
         let (mut page, indices) = (self.page, self.run(end));
         let mut cleared = 0;
         let (table, mmu) = self.tables.table_and_mmu(self.table);
@@ -23,6 +28,7 @@ impl<M: Mmu> Way<'_, M> {
                 mmu.flush(page);
                 gone(Unmapped::Page { page, frame });
                 cleared += 1;
+                work.count();
             }
             page += PAGE_SIZE;
         }
@@ -57,6 +63,7 @@ impl<M: Mmu> Way<'_, M> {
     pub(super) unsafe fn change<E>(
         self,
         end: u64,
+        work: &mut Work,
         visitor: &mut impl FnMut(u64, Leaf) -> Result<Leaf, E>,
     ) -> Result<u64, E> {
         let (mut page, indices) = (self.page, self.run(end));
@@ -65,6 +72,7 @@ impl<M: Mmu> Way<'_, M> {
             let entry = &mut table[index];
             if let Some(leaf) = Leaf::of(entry) {
                 let changed = visitor(page, leaf)?;
+                work.count();
                 if changed != leaf {
                     entry.set_frame(changed.frame, changed.flags);
                     mmu.flush(page);
@@ -89,6 +97,7 @@ impl<M: Mmu> Way<'_, M> {
         self,
         other: &mut Tables<M>,
         end: u64,
+        work: &mut Work,
         supply: &mut S,
         visitor: &mut impl FnMut(&mut S, u64, Leaf) -> PageTableFlags,
     ) -> u64 {
@@ -113,6 +122,7 @@ impl<M: Mmu> Way<'_, M> {
                 }
                 copies[index].set_frame(leaf.frame, flags);
                 entered += 1;
+                work.count();
             }
             page += PAGE_SIZE;
         }
@@ -121,10 +131,10 @@ impl<M: Mmu> Way<'_, M> {
     }
 
     /// The indices of this page and of those behind it up to `end` that have one level-1 table with
-    /// it.
+    /// it, as many as one step looks at.
     fn run(&self, end: u64) -> Range<usize> {
         let (first, pages) = (index(self.page, DEPTH), (end - self.page) / PAGE_SIZE);
-        first..ENTRIES.min(first as u64 + pages) as usize
+        first..ENTRIES.min(first as u64 + pages.min(Work::ENTRIES)) as usize
     }
 
     /// Where a page may be mapped again, at `end` at the latest: behind all that the missing table

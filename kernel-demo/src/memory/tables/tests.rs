@@ -89,7 +89,9 @@ fn unmapping_a_range_returns_its_pages_and_the_tables_left_empty() {
     let next = map(&mut tables, &mut supply, BASE + PAGE_SIZE);
     let far = map(&mut tables, &mut supply, BASE + (3 << 30));
     let mut gone = Vec::new();
-    tables.unmap(BASE + PAGE_SIZE, BASE + (64 << 30), &mut |what| gone.push(what));
+    tables.unmap(BASE + PAGE_SIZE, BASE + (64 << 30), &mut Work::unbounded(), &mut |what| {
+        gone.push(what)
+    });
     let pages: Vec<Unmapped> =
         gone.iter().copied().filter(|what| matches!(what, Unmapped::Page { .. })).collect();
     let page = |page, frame| Unmapped::Page { page, frame };
@@ -99,11 +101,13 @@ fn unmapping_a_range_returns_its_pages_and_the_tables_left_empty() {
     assert!(tables.translate(BASE).is_some());
 
     gone.clear();
-    tables.unmap(BASE, BASE + PAGE_SIZE, &mut |what| gone.push(what));
+    tables.unmap(BASE, BASE + PAGE_SIZE, &mut Work::unbounded(), &mut |what| gone.push(what));
     assert_eq!(gone[0], page(BASE, near));
     assert_eq!(gone.len(), 1 + 3);
     assert!(tables.root_table().is_empty());
-    tables.unmap(BASE, BASE, &mut |_| panic!("an empty range has nothing in it"));
+    tables.unmap(BASE, BASE, &mut Work::unbounded(), &mut |_| {
+        panic!("an empty range has nothing in it")
+    });
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn the_last_page_of_the_address_space_can_be_unmapped() {
     let top = 0xffff_ffff_ffff_e000;
     map(&mut tables, &mut Counter(0), top);
     let mut gone = 0;
-    tables.unmap(top, top + PAGE_SIZE, &mut |_| gone += 1);
+    tables.unmap(top, top + PAGE_SIZE, &mut Work::unbounded(), &mut |_| gone += 1);
     assert_eq!(gone, 4);
 }
 

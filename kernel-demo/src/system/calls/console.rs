@@ -10,10 +10,10 @@ const INPUT: i32 = 0;
 const OUTPUT: i32 = 1;
 const ERRORS: i32 = 2;
 
-/// Bytes that are copied at a time, and the most that one `read` returns.
+/// Bytes that are written in one go, and the most that one `read` returns.
 const PIECE: usize = 256;
 
-/// Reads what there is, and waits if that is nothing. Returns 0 at the end of the input.
+/// Reads a line, or what there is of the input if it has an end, and waits if there is none. Returns 0 at the end of the input.
 pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [file, address, len, ..] = call.arguments();
     if file as i32 != INPUT {
@@ -40,16 +40,18 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     }
     check_range(address, len)?;
     let commons = &mut call.system.commons;
-    let mut done = 0;
-    while done < len {
-        let mut buffer = [0; PIECE];
-        let piece = &mut buffer[..(len - done).min(PIECE as u64) as usize];
-        match commons.copy_in(call.process, address.wrapping_add(done), piece) {
-            Err(Instead::Fails(_)) if done > 0 => break,
-            copied => copied?,
-        }
-        commons.console.write(&mut commons.machine, piece);
-        done += piece.len() as u64;
+    let done = call.process.pending.map_or(0, |pending| pending.written);
+    let mut buffer = [0; PIECE];
+    let piece = &mut buffer[..(len - done).min(PIECE as u64) as usize];
+    match commons.copy_in(call.process, address.wrapping_add(done), piece) {
+        Err(Instead::Fails(_)) if done > 0 => return Ok(done),
+        copied => copied?,
+    }
+    commons.console.write(&mut commons.machine, piece);
+    let done = done + piece.len() as u64;
+    if done < len {
+        call.process.pending.get_or_insert_default().written = done;
+        return Err(Instead::Restarts);
     }
     Ok(done)
 }

@@ -1,15 +1,14 @@
 //! `fork`, `exit`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
 
-use alloc::boxed::Box;
-
-use super::super::Instead;
 use super::super::machine::Machine;
-use super::super::process::{Process, Slot};
+use super::super::process::{Process, Room, Slot};
 use super::super::status::Status;
 use super::super::table::{Children, Pid, Wait, Which};
 use super::super::usage::Usage;
+use super::super::{Instead, System};
 use super::{Answer, Call};
-use crate::address_space::Errno;
+use crate::address_space::{Errno, Sharing};
+use crate::memory::Registers;
 
 /// The caller's number.
 pub(super) fn getpid<M: Machine>(call: &mut Call<'_, M>) -> Answer {
@@ -28,33 +27,57 @@ pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Makes a second process of the caller: the same memory, each page copied when one of the two
 /// writes to it. Returns its number, and 0 to it.
+///
+/// All that can fail is done before the first page is shared. The child waits in the table until
+/// the last one is.
 pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Call { system, process, .. } = call;
+    let pid = match process.pending.and_then(|pending| pending.child) {
+        Some(pid) => pid,
+        None => begin_fork(system, process)?,
+    };
+    let child = system.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut());
+    let child = child.expect("a child that is being made is in the table");
+    let areas = process.space.vmas().iter().map(|vma| (vma.start, vma.end));
+    if !process.pages.continue_fork(&mut child.pages, areas) {
+        process.pending.get_or_insert_default().child = Some(pid);
+        return Err(Instead::Restarts);
+    }
+    system.table.wake(pid);
+    Ok(pid.0.into())
+}
+
+/// Enters a child in the table that has its areas and all that its page tables will need.
+fn begin_fork<M: Machine>(
+    system: &mut System<M>,
+    process: &Process<M::Reach>,
+) -> Result<Pid, Errno> {
     let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let commons = &mut system.commons;
-    if !commons.machine.reserve_heap(size_of::<Process<M::Reach>>()) {
-        return Err(Errno::ENOMEM.into());
-    }
-    let areas = process.space.vmas().iter().map(|vma| (vma.start, vma.end));
-    let pages = process.pages.fork(areas).map_err(|_| Errno::ENOMEM)?;
+    let room = Room::take(&mut commons.machine)?;
+    let pages = process.pages.begin_fork().map_err(|_| Errno::ENOMEM)?;
     let space = process.space.fork(&mut commons.account)?;
-    let mut registers = process.registers;
-    registers.rax = 0;
+    for vma in space.vmas() {
+        if let Sharing::Shared(object, _) = vma.sharing {
+            commons.objects.share(object, vma.pages());
+        }
+    }
     let child = Process {
         pid,
         name: process.name,
         space,
         pages,
-        registers,
+        registers: Registers { rax: 0, ..process.registers },
         pending: None,
+        ending: None,
         options: process.options,
         switches: Usage::default(),
         children: Usage::default(),
     };
-    system
-        .table
-        .insert(process.pid, Slot { process: Some(Box::new(child)), used: Usage::default() });
-    Ok(pid.0.into())
+    let slot = Slot { process: Some(room.fill(child)), used: Usage::default() };
+    system.table.insert(process.pid, slot);
+    system.table.block(pid, Wait::Birth);
+    Ok(pid)
 }
 
 /// Waits until a child has ended, and tells how.

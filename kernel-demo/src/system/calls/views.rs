@@ -7,12 +7,16 @@ use super::super::machine::Machine;
 use super::super::views::View;
 use super::{Answer, Call};
 use crate::address_space::Errno;
+use crate::memory::Reach;
 
 /// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too
 /// small.
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [number, address, size, ..] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
+    if !call.system.commons.machine.reserve_heap(MOST) {
+        return Err(Errno::ENOMEM.into());
+    }
     let mut text = Fallible(String::new());
     call.process.write_view(view, &mut text).map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;
@@ -22,6 +26,9 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     call.system.commons.copy_out(call.process, address, text.0.as_bytes())?;
     Ok(len)
 }
+
+/// Bytes of text that most views have.
+const MOST: usize = 4 << 10;
 
 /// Text on the kernel's heap that says so when there is no room.
 struct Fallible(String);
@@ -34,7 +41,7 @@ impl Write for Fallible {
     }
 }
 
-/// Frames that no process has.
+/// Frames of the machine that are free.
 pub(super) fn frames_free<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    Ok(call.system.commons.machine.frames_free())
+    Ok(call.system.commons.machine.reach().with(|memory| memory.counts().free) as u64)
 }

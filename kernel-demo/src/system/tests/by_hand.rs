@@ -92,6 +92,8 @@ pub(crate) struct ByHand {
     pub keys: VecDeque<u8>,
     pub rng: Rng,
     pub printed: Vec<u8>,
+    /// How often interrupts were let in.
+    pub let_in: usize,
     /// How often the latest address has faulted in a row.
     faults: (u64, u32),
 }
@@ -107,8 +109,10 @@ impl Machine for ByHand {
         true
     }
 
-    fn frames_free(&self) -> u64 {
-        self.frames.counts().free as u64
+    fn trim_heap(&mut self) {}
+
+    fn let_interrupts_in(&mut self) {
+        self.let_in += 1;
     }
 
     fn run(&mut self, pages: &mut Pages<Frames>, registers: &mut Registers) -> Stop {
@@ -171,7 +175,16 @@ pub(crate) fn system(
     let programs = programs.to_vec();
     let (seen, keys, rng, printed) = (Vec::new(), VecDeque::new(), Rng::with_seed(0), Vec::new());
     System::new(
-        ByHand { frames: Frames::new(frames), programs, seen, keys, rng, printed, faults: (0, 0) },
+        ByHand {
+            frames: Frames::new(frames),
+            programs,
+            seen,
+            keys,
+            rng,
+            printed,
+            let_in: 0,
+            faults: (0, 0),
+        },
         settings,
     )
     .unwrap()

@@ -1,8 +1,9 @@
 //! Each system call: what it returns, and its errors.
 
-use super::by_hand::{Cpu, DATA, run, run_with};
+use super::by_hand::{Cpu, DATA, Step, run, run_with};
 use super::error;
 use crate::address_space::Errno;
+use crate::memory::Stop;
 use crate::system::console::{Input, Output};
 use crate::system::signature::*;
 use crate::system::status::Status;
@@ -152,7 +153,7 @@ fn text_is_read_piece_by_piece_until_it_ends() {
 }
 
 #[test]
-fn who_reads_from_the_console_waits_for_a_key() {
+fn who_reads_from_the_console_waits_for_a_line() {
     let settings =
         Settings { input: Input::Console, output: Output::Memory(10_000), ..Settings::default() };
     let mut system = super::by_hand::system(
@@ -176,10 +177,44 @@ fn who_reads_from_the_console_waits_for_a_key() {
     system.machine().keys = [].into();
     let first = system.machine().programs[1];
     assert_eq!(first.len(), 3);
-    system.machine().keys.extend(b"k");
+    system.machine().keys.extend(b"k\n");
     let statuses = super::by_hand::run_in(&mut system, Options::default());
     assert_eq!(statuses, [Status::Exited(0); 2]);
-    assert_eq!((system.machine().seen.clone(), system.output()), (vec![1, 77], "k"));
+    assert_eq!((system.machine().seen.clone(), system.output()), (vec![2, 77], "k"));
+}
+
+#[test]
+fn a_reader_gets_its_line_though_another_process_is_always_ready() {
+    const READER: &[Step] = &[
+        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        |cpu| {
+            noted(cpu);
+            None
+        },
+    ];
+    const SPINS: &[Step] = &[
+        |_| Some(Stop::Timer),
+        |cpu| {
+            cpu.jump(0);
+            None
+        },
+    ];
+    let settings =
+        Settings { input: Input::Console, output: Output::Memory(10_000), ..Settings::default() };
+    let frames = super::by_hand::FRAMES;
+    let mut system = super::by_hand::system(frames, settings, &[READER, SPINS]);
+    for number in 0..2 {
+        let image = super::by_hand::image(number);
+        system.spawn("by hand", &image, &[], Options::default()).unwrap();
+    }
+    let mut steps = |keys: &[u8]| {
+        system.machine().keys.extend(keys);
+        assert!((0..6).all(|_| system.step()));
+        system.machine().seen.clone()
+    };
+    assert_eq!(steps(b""), [0; 0]);
+    assert_eq!(steps(b"li"), [0; 0], "a line has an end");
+    assert_eq!(steps(b"ne\nmore"), [5]);
 }
 
 #[test]

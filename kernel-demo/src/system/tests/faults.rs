@@ -3,7 +3,6 @@
 use super::by_hand::{DATA, FRAMES, Step, run, run_in, run_with, system};
 use crate::address_space::Cause;
 use crate::memory::Stop;
-use crate::system::around::FaultAround;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
 use crate::system::signature::*;
@@ -102,32 +101,6 @@ fn overcommit_kills_who_touches_more_than_there_is() {
     );
 }
 
-#[test]
-fn fault_around_brings_in_the_neighbours() {
-    /// Writes to every page of sixteen.
-    const TOUCH: &[Step] = &[
-        |cpu| cpu.call(&MMAP, &[0x10_0000_0000, 16 << 12, 3, 0x32, u64::MAX, 0]),
-        |cpu| {
-            let at = cpu.result() + (cpu.registers.r15 << 12);
-            let stop = cpu.store(at, b"x");
-            if stop.is_none() && cpu.registers.r15 < 15 {
-                cpu.registers.r15 += 1;
-                cpu.jump(1);
-            }
-            stop
-        },
-    ];
-    let faults = |pages| {
-        let fault_around = FaultAround::pages(pages).unwrap();
-        let settings = Settings { fault_around, ..Settings::default() };
-        let (_, system) = run_with(settings, Options::default(), &[TOUCH]);
-        (system.started()[0].usage.minor_faults, system.started()[0].usage.max_resident)
-    };
-    let (alone, resident) = faults(1);
-    assert_eq!(faults(4), (alone - 12, resident));
-    assert_eq!(faults(16), (alone - 15, resident));
-}
-
 /// Whichever frame is refused, the kernel goes on, and every frame is back.
 #[test]
 fn each_refused_frame_is_survived() {
@@ -158,11 +131,7 @@ fn each_refused_frame_is_survived() {
             }
         },
     ];
-    let settings = Settings {
-        output: Output::Memory(1 << 16),
-        fault_around: FaultAround::pages(2).unwrap(),
-        ..Settings::default()
-    };
+    let settings = Settings { output: Output::Memory(1 << 16), ..Settings::default() };
     for n in 1.. {
         let mut system = system(FRAMES, settings, &[EVERYTHING]);
         let frames = system.machine().frames.clone();

@@ -106,22 +106,121 @@ fn a_mapping_that_is_refused_leaves_no_object_behind() {
 }
 
 #[test]
-fn a_mapping_moves_with_what_is_in_it() {
+fn a_mapping_grows_and_shrinks_where_it_is() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&MMAP, &[0, 4096, PROTECTION, 0x22, NO_FILE, 0]),
-        |cpu| {
-            cpu.registers.r15 = cpu.result();
-            cpu.store(cpu.registers.r15, b"contents")
-        },
-        |cpu| cpu.call(&MREMAP, &[cpu.registers.r15, 4096, 4096, 3, 0x20_0000_0000]),
+        |cpu| cpu.call(&MMAP, &[0x20_0000_0000, 4096, PROTECTION, 0x32, NO_FILE, 0]),
+        |cpu| cpu.store(0x20_0000_0000, b"contents"),
+        |cpu| cpu.call(&MREMAP, &[0x20_0000_0000, 4096, 8192, 0]),
+        |cpu| cpu.store(0x20_0000_1000, b"contents"),
         |cpu| cpu.load(0x20_0000_0000),
-        |cpu| cpu.call(&MPROTECT, &[0x20_0000_0000, 4096, 1]),
-        |cpu| cpu.load(0x20_0000_0000),
-        |cpu| cpu.call(&MUNMAP, &[0x20_0000_0000, 4096]),
-        |cpu| cpu.load(0x20_0000_0000),
+        |cpu| cpu.load(0x20_0000_1000),
+        |cpu| cpu.call(&MREMAP, &[0x20_0000_0000, 8192, 4096, 1]),
+        |cpu| cpu.load(0x20_0000_1000),
     ]]);
     assert_eq!(statuses, [Status::Killed(crate::system::status::Signal::Segv)]);
     assert_eq!(system.machine().seen, [u64::from_le_bytes(*b"contents"); 2]);
+}
+
+/// A mapping of more pages than one slice of work deals with.
+const LARGE: u64 = 1000 << 12;
+
+#[test]
+fn calls_on_large_ranges_are_done_in_slices() {
+    const AT: u64 = 0x20_0000_0000;
+    /// Touches all pages, then makes a child, which writes, and changes permissions.
+    const LONG: &[Step] = &[
+        |cpu| cpu.call(&MMAP, &[AT, LARGE, PROTECTION, 0x32, NO_FILE, 0]),
+        |cpu| {
+            let at = AT + (cpu.registers.r15 << 12);
+            let stop = cpu.store(at, &at.to_le_bytes());
+            if stop.is_none() && cpu.registers.r15 < 999 {
+                cpu.registers.r15 += 1;
+                cpu.jump(1);
+            }
+            stop
+        },
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| {
+            cpu.registers.r14 = cpu.result();
+            cpu.call(&MPROTECT, &[AT, LARGE, 1])
+        },
+        |cpu| cpu.load(AT + LARGE - 4096),
+        |cpu| cpu.call(&WRITE, &[1, AT, 8]),
+        |cpu| cpu.call(&MUNMAP, &[AT, LARGE]),
+        |cpu| {
+            let result = cpu.result();
+            cpu.note(result)
+        },
+        |cpu| {
+            let child = cpu.registers.r14 == 0;
+            if child { cpu.call(&EXIT, &[0]) } else { cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]) }
+        },
+    ];
+    /// Counts its turns.
+    const OTHER: &[Step] = &[
+        |_| Some(Stop::Timer),
+        |cpu| {
+            cpu.registers.r15 += 1;
+            if cpu.registers.r15 < 30 {
+                cpu.jump(0);
+            }
+            None
+        },
+    ];
+    let mut system = system(6000, Settings::default(), &[LONG, OTHER]);
+    let statuses = super::by_hand::run_in(&mut system, Options::default());
+    assert_eq!(statuses, [Status::Exited(0); 2]);
+    let seen = &system.machine().seen;
+    assert_eq!(*seen, [AT + LARGE - 4096, AT + LARGE - 4096, 0, 0]);
+    assert!(system.started()[0].usage.minor_faults >= 1000);
+    assert!(system.machine().let_in >= 2 * (1000 / 256 - 1), "interrupts were not let in");
+}
+
+#[test]
+fn frames_that_others_were_promised_are_there() {
+    const AT: u64 = 0x20_0000_0000;
+    /// Reads one page under each level-1 table of a read-only mapping, as long as it is served.
+    const TABLES: &[Step] = &[
+        |cpu| cpu.call(&MMAP, &[AT, 1 << 30, 1, 0x32, NO_FILE, 0]),
+        |cpu| {
+            if cpu.result().cast_signed() < 0 {
+                return cpu.call(&EXIT, &[3]);
+            }
+            cpu.load(AT + (cpu.registers.r15 << 21))
+        },
+        |cpu| {
+            cpu.registers.r15 += 1;
+            cpu.registers.rax = 0;
+            if cpu.registers.r15 < 512 {
+                cpu.jump(1);
+            }
+            Some(Stop::Timer)
+        },
+    ];
+    const PROMISED: u64 = 150;
+    /// Is promised memory, and touches it when the other one has had its turns.
+    const VICTIM: &[Step] = &[
+        |cpu| cpu.call(&MMAP, &[AT, PROMISED << 12, PROTECTION, 0x32, NO_FILE, 0]),
+        |cpu| {
+            cpu.registers.r15 += 1;
+            if cpu.registers.r15 < 300 {
+                cpu.jump(1);
+            }
+            Some(Stop::Timer)
+        },
+        |cpu| {
+            let at = AT + (cpu.registers.r14 << 12);
+            let stop = cpu.store(at, b"x");
+            if stop.is_none() && cpu.registers.r14 < PROMISED - 1 {
+                cpu.registers.r14 += 1;
+                cpu.jump(2);
+            }
+            stop
+        },
+    ];
+    let mut system = system(600, Settings::default(), &[VICTIM, TABLES]);
+    let statuses = super::by_hand::run_in(&mut system, Options::default());
+    assert_eq!(statuses, [Status::Exited(0), Status::Exited(3)], "the tables are refused");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::by_hand::{Cpu, DATA, Step, image, system};
 use crate::memory::Stop;
-use crate::system::around::FaultAround;
 use crate::system::console::{Input, Output};
 use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, Trace};
@@ -119,12 +118,10 @@ proptest! {
         seed in any::<u64>(),
         frames in 60..400_usize,
         strict in any::<bool>(),
-        around in 0..4_u32,
         refused in prop::option::of(1..300_usize),
     ) {
         let settings = Settings {
             accounting: if strict { Accounting::Strict } else { Accounting::Overcommit },
-            fault_around: FaultAround::pages(1 << around).unwrap(),
             output: Output::Memory(1 << 16),
             input: Input::Text(b"some input"),
         };

@@ -45,21 +45,10 @@ impl Cost {
     }
 }
 
-/// What a program takes that touches pages, when a fault brings in so many.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Around {
-    pages: u64,
-    program: String,
-    faults: u64,
-    frames: u64,
-    instructions: u64,
-}
-
-/// All figures. Prints as two tables.
+/// All figures. Prints as a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Costs {
     costs: Vec<Cost>,
-    fault_around: Vec<Around>,
 }
 
 impl Costs {
@@ -130,29 +119,7 @@ fn read(output: &str, ending: &Ending) -> Result<Costs, Failure> {
             None => return failed(Kind::Contradiction, vec![format!("no figure for: {what}")]),
         }
     }
-    let fault_around: Vec<Around> = output.lines().filter_map(around).collect();
-    if fault_around.is_empty() {
-        return failed(Kind::Contradiction, vec!["no figures for fault-around".into()]);
-    }
-    Ok(Costs { costs, fault_around })
-}
-
-/// The figures in a line `around 4 dense: faults 256, frames 1024, instructions 1000000`.
-fn around(line: &str) -> Option<Around> {
-    let (head, figures) = line.strip_prefix("around ")?.split_once(": ")?;
-    let (pages, program) = head.split_once(' ')?;
-    let figure = |name: &str| {
-        figures.split(", ").find_map(|figure| figure.strip_prefix(name)?.trim().parse().ok())
-    };
-    let (faults, frames, instructions) =
-        (figure("faults")?, figure("frames")?, figure("instructions")?);
-    Some(Around {
-        pages: pages.parse().ok()?,
-        program: program.to_owned(),
-        faults,
-        frames,
-        instructions,
-    })
+    Ok(Costs { costs })
 }
 
 impl fmt::Display for Costs {
@@ -170,15 +137,6 @@ impl fmt::Display for Costs {
                 f,
                 "{what:44} {instructions:>12.0} {least:>8} {ratio:>7.2} {most:>8}  {verdict}"
             )?;
-        }
-        writeln!(
-            f,
-            "\n{:44} {:>8} {:>8} {:>12}",
-            "1024 pages, fault-around", "faults", "frames", "instructions"
-        )?;
-        for Around { pages, program, faults, frames, instructions } in &self.fault_around {
-            let what = format!("{program}: {pages} pages a fault");
-            writeln!(f, "{what:44} {faults:>8} {frames:>8} {instructions:>12}")?;
         }
         Ok(())
     }
@@ -205,10 +163,11 @@ mod tests {
             "map-touch-unmap-1m",
             "yield-to-another-and-back",
             "fork-exit-wait",
+            "interrupts-off",
         ];
         let mut text = String::from("cost nothing: 2\ncost zero-a-page: 100\n");
         names.iter().for_each(|name| text.push_str(&format!("cost {name}: {figure}\n")));
-        text + "around 4 dense: faults 256, frames 1026, instructions 123456\n"
+        text
     }
 
     #[test]
@@ -220,16 +179,7 @@ mod tests {
         assert_eq!(figure("null system call"), Some(150.0));
         assert_eq!(figure("demand-zero fault, without the zeroing"), Some(50.0));
         assert_eq!(figure("context switch, by a call that yields"), Some(75.0));
-        let expected = Around {
-            pages: 4,
-            program: "dense".into(),
-            faults: 256,
-            frames: 1026,
-            instructions: 123_456,
-        };
-        assert_eq!(costs.fault_around, [expected]);
         assert!(costs.judge().is_clean());
-        assert!(costs.to_string().contains("dense: 4 pages a fault"));
     }
 
     #[test]
@@ -243,8 +193,6 @@ mod tests {
     fn no_figure_and_no_end_are_failures() {
         let missing = output(200).replace("cost brk-up:", "cost something:");
         assert_eq!(read(&missing, &PASSED).unwrap_err().kind, Kind::Contradiction);
-        let without = output(200).replace("around", "not");
-        assert_eq!(read(&without, &PASSED).unwrap_err().kind, Kind::Contradiction);
         assert_eq!(read(&output(200), &Ending::TimedOut(LIMIT)).unwrap_err().kind, Kind::TimeOut);
     }
 }

@@ -1,7 +1,7 @@
 use x86_64::structures::paging::PageTableFlags;
 
 use super::{Machine, Process, RW, RX};
-use crate::address_space::{PageState, PageTables, Resident};
+use crate::address_space::{PageState, Resident};
 use crate::memory::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, PAGE_SIZE, page_at};
 use crate::memory::manager::Reach;
 use crate::memory::pages::{Object, Pages};
@@ -103,7 +103,7 @@ fn a_fork_shares_frames_and_each_write_takes_one() {
 fn an_object_is_written_by_all_and_outlives_each() {
     let machine = Machine::new(64);
     let before = machine.counts();
-    let mut object = Object::new(machine.clone()).unwrap();
+    let mut object = Object::new(machine.clone(), 8).unwrap();
     let (mut a, mut b) = (pages(&machine), pages(&machine));
     a.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
     assert_eq!(a.resident_in(AT, NEXT), Resident { private: 1, shared: 0 });
@@ -198,28 +198,7 @@ fn the_lower_half_lets_ring_3_through_and_the_kernels_half_does_not() {
     assert_eq!(kernels.addr(), stacks.addr(), "the tables below are the kernel's");
 }
 
-#[test]
-fn what_is_shifted_keeps_bytes_and_sharing() {
-    let machine = Machine::new(64);
-    let mut process = Process::new(pages(&machine));
-    let pages = &mut process.pages;
-    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
-    pages.write(AT, &[5]);
-    pages.spot(AT + 3 * PAGE_SIZE).unwrap().map_zero_page(RW).unwrap();
-    let child = pages.fork([(0, LOWER_HALF_END)]).unwrap();
-    let far = 1 << 40;
-    pages.shift(AT, far, 4 * PAGE_SIZE).unwrap();
-    assert_eq!(
-        [AT, far, far + 3 * PAGE_SIZE].map(|page| pages.state(page)),
-        [PageState::Missing, PageState::Shared, PageState::ZeroPage]
-    );
-    assert_eq!((byte(pages, far), pages.resident(), pages.table_frames()), (5, 1, 4));
-    process.settle();
-    drop(child);
-    assert_eq!(process.pages.state(far), PageState::Own);
-}
-
-/// Every frame that a fork, a shift or a mapping asks for is refused once. Each time nothing has
+/// Every frame that a fork or a mapping asks for is refused once. Each time nothing has
 /// changed.
 #[test]
 fn each_refused_frame_changes_nothing() {
@@ -231,15 +210,13 @@ fn each_refused_frame_changes_nothing() {
             assert_eq!(parent.write(page, &page.to_le_bytes()), 8);
         }
         parent.spot(far(3)).unwrap().map_zero_page(RW).unwrap();
-        let mut object = Object::new(machine.clone()).unwrap();
+        let mut object = Object::new(machine.clone(), 8).unwrap();
         parent.spot(far(4)).unwrap().map_object(&mut object, 0, RW).unwrap();
         (parent, object)
     };
     type Attempt = fn(&mut Pages<Machine>, &mut Object<Machine>) -> bool;
-    let attempts: [(Attempt, usize); 5] = [
+    let attempts: [(Attempt, usize); 3] = [
         (|pages, _| pages.fork([(0, LOWER_HALF_END)]).is_ok(), 16),
-        (|pages, _| pages.shift(AT, 7 << 39, 2 * PAGE_SIZE).is_ok(), 3),
-        (|pages, _| pages.shift(0, 8 << 39, 5 << 39).is_ok(), 15),
         (|pages, _| pages.spot(9 << 39).unwrap().map_zeroed(RW).is_ok(), 4),
         (|pages, object| pages.spot(9 << 39).unwrap().map_object(object, 0, RW).is_ok(), 3),
     ];

@@ -6,7 +6,7 @@ use proptest::sample::Index;
 
 use super::model::{Holds, Model, Page, tables};
 use super::{Machine, Process, RW, RX};
-use crate::address_space::{PageState, PageTables};
+use crate::address_space::PageState;
 use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE};
 use crate::memory::pages::{Object, Pages};
 use crate::memory::permissions::Permissions;
@@ -51,11 +51,6 @@ enum Step {
         len: u64,
         to: Permissions,
     },
-    Shift {
-        page: u64,
-        to: u64,
-        len: u64,
-    },
     Fork,
     Exit,
     Read {
@@ -94,7 +89,6 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (page(), 0..4_u64, permissions()).prop_map(|(page, index, permissions)| Step::TouchObject { page, index, permissions }),
         2 => (page(), len()).prop_map(|(page, len)| Step::Unmap { page, len }),
         2 => (page(), len(), permissions()).prop_map(|(page, len, to)| Step::Protect { page, len, to }),
-        2 => (page(), page(), 1..RUN).prop_map(|(page, to, pages)| Step::Shift { page, to, len: pages * PAGE_SIZE }),
         2 => Just(Step::Fork),
         1 => Just(Step::Exit),
         4 => (address(), 1..40_usize).prop_map(|(address, len)| Step::Read { address, len }),
@@ -113,7 +107,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let machine = Machine::new(1024);
-        let object = Object::new(machine.clone()).unwrap();
+        let object = Object::new(machine.clone(), 8).unwrap();
         let processes = vec![Process::new(Pages::new(machine.clone()).unwrap())];
         Self { machine, object, processes, model: Model::new() }
     }
@@ -154,32 +148,15 @@ impl World {
             }
             Step::Unmap { page, len } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
-                pages.unmap(page, end);
+                pages.unmap_all(page, end);
                 model.processes[at].retain(|at, _| !(page..end).contains(at));
             }
             Step::Protect { page, len, to } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
-                pages.protect(page, end, to);
+                while !pages.protect(page, end, to) {}
                 let within: Vec<u64> =
                     model.processes[at].range(page..end).map(|(page, _)| *page).collect();
                 within.into_iter().for_each(|page| model.protect(at, page, to));
-            }
-            Step::Shift { page, to, len } => {
-                let apart = page + len <= to || to + len <= page;
-                let space = &mut model.processes[at];
-                let fits = page.max(to) + len <= LOWER_HALF_END;
-                if apart
-                    && fits
-                    && space.range(to..to + len).next().is_none()
-                    && pages.shift(page, to, len).is_ok()
-                {
-                    let moved: Vec<u64> =
-                        space.range(page..page + len).map(|(page, _)| *page).collect();
-                    for old in moved {
-                        let there = space.remove(&old).unwrap();
-                        space.insert(old - page + to, there);
-                    }
-                }
             }
             Step::Fork if model.processes.len() < MOST_PROCESSES => {
                 if let Ok(child) = pages.fork([(0, LOWER_HALF_END)]) {

@@ -1,5 +1,4 @@
-//! Writes to some pages of a mapping, one after the other, and prints what that costs: what
-//! fault-around saves, and what it wastes.
+//! Writes to some pages of a mapping, one after the other, and prints what that costs.
 //!
 //! `touch PAGES STRIDE` writes to every so-many-th of so many pages.
 

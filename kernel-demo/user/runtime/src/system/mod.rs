@@ -28,5 +28,16 @@ pub use syscalls::Errno;
 /// If there is one, it does not change what others rely on.
 pub unsafe fn unknown(number: usize) -> Result<usize, Errno> {
     // SAFETY: the caller's promise.
-    Errno::from_ret(unsafe { syscalls::raw::syscall6(number, 0, 0, 0, 0, 0, 0) })
+    Errno::from_ret(unsafe { raw(number, [0; 6]) })
+}
+
+/// A system call of any number, with any arguments. Returns what is in the result register.
+///
+/// # Safety
+///
+/// It does not change what others rely on.
+pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> usize {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the caller's promise.
+    unsafe { syscalls::raw::syscall6(number, a, b, c, d, e, f) }
 }

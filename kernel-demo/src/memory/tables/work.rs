@@ -1,0 +1,35 @@
+//! How much one walk through page tables may do before it pauses.
+
+/// What a walk may still do, in pages.
+#[derive(Debug)]
+pub struct Work(u64);
+
+/// Pages that a step counts for, whatever it finds: finding the way, and looking at entries.
+const STEP: u64 = 16;
+
+impl Work {
+    /// As much as there is to do.
+    pub const fn unbounded() -> Self {
+        Self(u64::MAX)
+    }
+
+    /// What may be done between two moments at which interrupts are let in.
+    pub const fn slice() -> Self {
+        Self(256)
+    }
+
+    /// Entries that a step looks at, at most.
+    pub(super) const ENTRIES: u64 = 128;
+
+    /// Begins a step, if there may be another one.
+    pub(super) const fn go_on(&mut self) -> bool {
+        let goes_on = self.0 > 0;
+        self.0 = self.0.saturating_sub(STEP);
+        goes_on
+    }
+
+    /// A page was dealt with.
+    pub(super) const fn count(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+}

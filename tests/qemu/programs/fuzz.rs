@@ -1,0 +1,43 @@
+//! System calls of chance, by several processes: whatever they ask for, the kernel goes on, and every
+//! frame is back.
+
+use alloc::string::ToString;
+
+use kernel_demo::arch::qemu::option;
+use kernel_demo::system::{Accounting, Options, Settings};
+use kernel_demo::testing::{Balance, CaseResult};
+use kernel_demo::{ensure, ensure_eq};
+
+use super::{WELL, options, run, settings, tail};
+
+use crate::common::case;
+
+#[case]
+fn strict_accounting_survives_calls_of_chance() -> CaseResult {
+    survives(Accounting::Strict)
+}
+
+#[case]
+fn overcommit_survives_calls_of_chance() -> CaseResult {
+    survives(Accounting::Overcommit)
+}
+
+/// Two fuzzers beside each other, again and again: as often as the option `rounds` says, with seeds
+/// from the option `seed` on.
+fn survives(accounting: Accounting) -> CaseResult {
+    const ROUNDS: u32 = 2;
+    let number = |key| option(key, &mut [0; 12]).and_then(|text| text.parse::<u32>().ok());
+    let first = number("seed").unwrap_or(1);
+    for seed in (0..number("rounds").unwrap_or(ROUNDS)).map(|round| first.wrapping_add(round)) {
+        let before = Balance::now();
+        let settings = Settings { accounting, ..settings() };
+        let (one, other) = (seed.to_string(), seed.wrapping_mul(7919).to_string());
+        let calls: [&[&str]; 2] = [&[&one, "6", "400"], &[&other, "6", "400"]];
+        let options = Options { quiet: true, ..options() };
+        let ran = run(settings, options, &calls.map(|arguments| ("fuzz", arguments)))?;
+        ensure!(ran.statuses() == [WELL; 2], "seed {seed}: {:?}: {}", ran.statuses(), tail(&ran.output));
+        drop(ran);
+        ensure_eq!(Balance::now(), before);
+    }
+    Ok(())
+}
