@@ -68,6 +68,12 @@ impl Kernel {
     }
 }
 
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.trim_heap();
+    }
+}
+
 impl Machine for Kernel {
     type Reach = TheMemory;
 

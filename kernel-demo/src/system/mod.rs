@@ -96,17 +96,18 @@ impl Default for Settings {
 
 /// What all processes have in common.
 pub(crate) struct Commons<M: Machine> {
-    machine: M,
     account: Charges<M::Reach>,
     objects: Objects<M::Reach>,
     console: Console,
+    /// It comes last: when it goes, all that was noted on the kernel's heap is gone.
+    machine: M,
 }
 
 /// Processes, and all that they need.
 pub struct System<M: Machine> {
+    started: Vec<Started>,
     table: Table<Slot<M::Reach>>,
     commons: Commons<M>,
-    started: Vec<Started>,
 }
 
 /// What becomes of a process instead of getting a result.

@@ -31,13 +31,18 @@ fn survives(accounting: Accounting) -> CaseResult {
     for seed in (0..number("rounds").unwrap_or(ROUNDS)).map(|round| first.wrapping_add(round)) {
         let before = Balance::now();
         let settings = Settings { accounting, ..settings() };
-        let (one, other) = (seed.to_string(), seed.wrapping_mul(7919).to_string());
-        let calls: [&[&str]; 2] = [&[&one, "6", "400"], &[&other, "6", "400"]];
-        let options = Options { quiet: true, ..options() };
-        let ran = run(settings, options, &calls.map(|arguments| ("fuzz", arguments)))?;
-        ensure!(ran.statuses() == [WELL; 2], "seed {seed}: {:?}: {}", ran.statuses(), tail(&ran.output));
-        drop(ran);
+        fuzz(settings, seed)?;
         ensure_eq!(Balance::now(), before);
     }
+    Ok(())
+}
+
+fn fuzz(settings: Settings, seed: u32) -> CaseResult {
+    let (one, other) = (seed.to_string(), seed.wrapping_mul(7919).to_string());
+    let calls: [&[&str]; 2] = [&[&one, "6", "400"], &[&other, "6", "400"]];
+    let options = Options { quiet: true, ..options() };
+    let ran = run(settings, options, &calls.map(|arguments| ("fuzz", arguments)))?;
+    let statuses = ran.statuses();
+    ensure!(statuses == [WELL; 2], "seed {seed}: {statuses:?}: {}", tail(&ran.output));
     Ok(())
 }
