@@ -57,9 +57,10 @@ impl AddressSpace {
         }
         let vma =
             Vma::private(old_end, new_end, Permissions::READ | Permissions::WRITE, Kind::Heap);
-        if !self.is_free(old_end, new_end + PAGE_SIZE) || !self.data_may_change(0, vma.pages()) {
+        let at = self.vmas.gap(old_end, new_end + PAGE_SIZE).ok_or(Errno::ENOMEM)?;
+        if !self.data_may_change(0, vma.pages()) {
             return Err(Errno::ENOMEM);
         }
-        self.enter(vma, commit)
+        self.enter_at(at, vma, commit)
     }
 }

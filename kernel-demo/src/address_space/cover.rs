@@ -12,6 +12,11 @@
 /// Binary logarithm of what a table of level 1, 2, 3 covers, in bytes.
 const LEVELS: [u32; 3] = [21, 30, 39];
 
+/// Whether tables of all levels that cover one address cover the other.
+pub const fn share(one: u64, other: u64) -> bool {
+    one >> LEVELS[0] == other >> LEVELS[0]
+}
+
 /// What lies next to the ranges, and has tables of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Neighbours {

@@ -15,7 +15,7 @@
 use alloc::vec::Vec;
 use core::iter;
 
-use super::cover::Neighbours;
+use super::cover::{self, Neighbours};
 use super::errno::Errno;
 use super::lowest;
 use super::totals::Totals;
@@ -115,6 +115,28 @@ impl VmaList {
         pages.map(|vma| vma.pages()).sum::<u64>() + self.tables_of(within, areas)
     }
 
+    /// Page tables that an area needs for which this is the place in the list, where nothing is.
+    pub fn tables_for(&self, at: usize, vma: &Vma) -> u64 {
+        let below = at.checked_sub(1).and_then(|below| self.vmas.get(below));
+        if below.is_some_and(|below| below.has_tables() && cover::share(below.end - 1, vma.end - 1))
+        {
+            return 0;
+        }
+        self.tables_of(&Within::gap(at, vma), iter::once(*vma))
+    }
+
+    /// Page tables that cover nothing but what lies in the range.
+    fn tables_in(&self, within: &Within) -> u64 {
+        let Within { start, end, ref areas } = *within;
+        if let [vma] = &self.vmas[areas.clone()]
+            && (vma.start < start && cover::share(start - 1, vma.end.min(end) - 1)
+                || !vma.has_tables())
+        {
+            return 0;
+        }
+        self.tables_of(within, self.parts(within))
+    }
+
     /// Page tables that cover these areas, and nothing outside of the range.
     fn tables_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
         let ranges = areas.filter(Vma::has_tables).map(|vma| (vma.start, vma.end));
@@ -182,13 +204,13 @@ impl VmaList {
     }
 
     /// Enters an area where nothing is, at its place in the list, as part of a neighbour if that goes
-    /// on there. Room for one was reserved.
-    pub fn insert_at(&mut self, at: usize, vma: Vma) {
+    /// on there. Room for one was reserved. `tables` is what [`tables_for`](Self::tables_for) says.
+    pub fn insert_at(&mut self, at: usize, vma: Vma, tables: u64) {
         debug_assert!(
             self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty()
         );
         self.totals.add(&vma, vma.pages());
-        self.tables += self.tables_of(&Within::gap(at, &vma), iter::once(vma));
+        self.tables += tables;
         let joins_next = self.vmas.get(at).is_some_and(|next| vma.continues_in(next));
         match self.vmas[..at].last_mut().filter(|below| below.continues_in(&vma)) {
             Some(below) if !joins_next => below.end = vma.end,
@@ -217,7 +239,7 @@ impl VmaList {
     /// was reserved.
     pub fn remove(&mut self, within: Within) {
         let Within { start, end, ref areas } = within;
-        self.tables -= self.tables_of(&within, self.parts(&within));
+        self.tables -= self.tables_in(&within);
         let mut whole = areas.clone();
         for at in areas.clone() {
             let vma = &mut self.vmas[at];
@@ -267,7 +289,7 @@ impl VmaList {
         let Some(&vma) = self.vmas.get(at) else { return };
         debug_assert!(vma.start == old && new <= old);
         let grown = Vma { start: new, end: old, ..vma };
-        self.tables += self.tables_of(&Within::gap(at, &grown), iter::once(grown));
+        self.tables += self.tables_for(at, &grown);
         let vma = &mut self.vmas[at];
         self.totals.add(vma, (old - new) / PAGE_SIZE);
         vma.start = new;
@@ -275,7 +297,7 @@ impl VmaList {
     }
 
     /// Index of the first area that ends above the address.
-    fn after(&self, address: u64) -> usize {
+    pub fn after(&self, address: u64) -> usize {
         self.vmas.partition_point(|vma| vma.end <= address)
     }
 

@@ -53,8 +53,6 @@ pub use totals::Totals;
 pub use views::{Figures, Resident};
 pub use vma::{Charge, Kind, Name, ObjectId, Sharing, Vma};
 
-use core::iter;
-
 use crate::memory::Permissions;
 use crate::memory::layout::PAGE_SIZE;
 use list::VmaList;
@@ -165,6 +163,11 @@ impl AddressSpace {
         self.vmas.find(address)
     }
 
+    /// The first area that ends above the address.
+    pub fn first_from(&self, address: u64) -> Option<&Vma> {
+        self.vmas().get(self.vmas.after(address))
+    }
+
     /// The area that holds the address or lies nearest to it; of two that are equally near, the
     /// lower.
     pub fn nearest(&self, address: u64) -> Option<&Vma> {
@@ -206,10 +209,16 @@ impl AddressSpace {
 
     /// Enters an area where nothing is, or says why not: the list, the account.
     fn enter(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
+        self.enter_at(self.vmas.after(vma.start), vma, commit)
+    }
+
+    /// The same, for who knows its place in the list.
+    fn enter_at(&mut self, at: usize, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
         self.vmas.reserve(1)?;
-        let within = self.vmas.within(vma.start, vma.end);
-        commit.charge(self.vmas.charge_of(&within, iter::once(vma)))?;
-        self.vmas.insert_at(within.areas.start, vma);
+        let tables = if vma.has_tables() { self.vmas.tables_for(at, &vma) } else { 0 };
+        let pages = if vma.charge == Charge::Pages { vma.pages() } else { 0 };
+        commit.charge(pages + tables)?;
+        self.vmas.insert_at(at, vma, tables);
         self.note_most();
         Ok(())
     }

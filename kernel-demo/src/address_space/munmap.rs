@@ -4,7 +4,7 @@ use super::{AddressSpace, Commit, Errno, PageTables, Sharing, USER_END, round_up
 use crate::memory::layout::PAGE_SIZE;
 
 /// Areas that one call takes out at most.
-const MOST_AREAS: usize = 128;
+const MOST_AREAS: usize = 48;
 
 impl AddressSpace {
     /// Unmaps whatever lies in the pages of `[start, start + len)`. It is no error when there is
@@ -47,7 +47,7 @@ impl AddressSpace {
         let last = areas[areas.len().min(MOST_AREAS) - 1].end.min(until);
         let reached = tables.unmap(from, last);
         let done = if reached < last { reached } else { until };
-        let within = self.vmas.within(start, done);
+        let within = if done < end { self.vmas.within(start, done) } else { within };
         for part in self.vmas.parts(&within) {
             if let Sharing::Shared(object, _) = part.sharing {
                 tables.release(object, part.pages());

@@ -31,7 +31,8 @@ pub struct Resident {
 }
 
 impl Resident {
-    const fn pages(self) -> u64 {
+    /// All of them.
+    pub const fn pages(self) -> u64 {
         self.private + self.shared
     }
 }
@@ -46,49 +47,8 @@ pub struct Figures {
 }
 
 impl AddressSpace {
-    /// Writes `maps`: a line an area.
-    ///
-    /// # Errors
-    ///
-    /// The writer's.
-    pub fn write_maps(&self, out: &mut impl Write) -> fmt::Result {
-        self.vmas().iter().try_for_each(|vma| write_map(vma, out))
-    }
-
-    /// Writes `smaps`: each line of `maps`, and below it what is behind the area. `resident` tells
-    /// what is mapped from an address to another.
-    ///
-    /// # Errors
-    ///
-    /// The writer's.
-    pub fn write_smaps(
-        &self,
-        out: &mut impl Write,
-        mut resident: impl FnMut(u64, u64) -> Resident,
-    ) -> fmt::Result {
-        for vma in self.vmas() {
-            write_map(vma, out)?;
-            let there = resident(vma.start, vma.end);
-            let anonymous = if vma.is_shared() { 0 } else { there.pages() };
-            for (name, pages) in [
-                ("Size", vma.pages()),
-                ("KernelPageSize", 1),
-                ("MMUPageSize", 1),
-                ("Rss", there.pages()),
-                ("Shared_Clean", 0),
-                ("Shared_Dirty", there.shared),
-                ("Private_Clean", 0),
-                ("Private_Dirty", there.private),
-                ("Anonymous", anonymous),
-            ] {
-                write_amount(out, name, pages)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the memory part of `status`. `resident` tells what is mapped from an address to
-    /// another.
+    /// Writes the memory part of `status`, given what is private and what is shared of the pages
+    /// that are there.
     ///
     /// # Errors
     ///
@@ -97,13 +57,8 @@ impl AddressSpace {
         &self,
         out: &mut impl Write,
         figures: Figures,
-        mut resident: impl FnMut(u64, u64) -> Resident,
+        [private, shared]: [u64; 2],
     ) -> fmt::Result {
-        let (mut private, mut shared) = (0, 0);
-        for vma in self.vmas() {
-            let there = resident(vma.start, vma.end).pages();
-            *(if vma.is_shared() { &mut shared } else { &mut private }) += there;
-        }
         let totals = self.totals();
         for (name, pages) in [
             ("VmPeak", self.most_pages),
@@ -123,28 +78,59 @@ impl AddressSpace {
     }
 }
 
-fn write_map(vma: &Vma, out: &mut impl Write) -> fmt::Result {
-    let (mode, offset, device, inode) = match vma.sharing {
-        Sharing::Private => ('p', vma.offset, 0, 0),
-        Sharing::Shared(object, first) => ('s', first * PAGE_SIZE, 1, object.0),
-    };
-    let mut line = Counted { out, written: 0 };
-    let Vma { start, end, permissions, .. } = vma;
-    write!(
-        line,
-        "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} "
-    )?;
-    let path = match vma.kind {
-        _ if vma.is_shared() => "/dev/zero (deleted)",
-        Kind::Heap => "[heap]",
-        Kind::Stack => "[stack]",
-        Kind::Image | Kind::Mapping => vma.name.as_str(),
-    };
-    if !path.is_empty() {
-        let padding = PATH_COLUMN.saturating_sub(line.written);
-        write!(line, "{:padding$}{path}", "")?;
+impl Vma {
+    /// Writes its line of `maps`.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn write_map(&self, out: &mut impl Write) -> fmt::Result {
+        let (mode, offset, device, inode) = match self.sharing {
+            Sharing::Private => ('p', self.offset, 0, 0),
+            Sharing::Shared(object, first) => ('s', first * PAGE_SIZE, 1, object.0),
+        };
+        let mut line = Counted { out, written: 0 };
+        let Self { start, end, permissions, .. } = self;
+        write!(
+            line,
+            "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} "
+        )?;
+        let path = match self.kind {
+            _ if self.is_shared() => "/dev/zero (deleted)",
+            Kind::Heap => "[heap]",
+            Kind::Stack => "[stack]",
+            Kind::Image | Kind::Mapping => self.name.as_str(),
+        };
+        if !path.is_empty() {
+            let padding = PATH_COLUMN.saturating_sub(line.written);
+            write!(line, "{:padding$}{path}", "")?;
+        }
+        line.write_char('\n')
     }
-    line.write_char('\n')
+
+    /// Writes its lines of `smaps`: the one of `maps`, and below it what is there of it.
+    ///
+    /// # Errors
+    ///
+    /// The writer's.
+    pub fn write_smap(&self, there: Resident, out: &mut impl Write) -> fmt::Result {
+        self.write_map(out)?;
+        let anonymous = if self.is_shared() { 0 } else { there.pages() };
+        for (name, pages) in [
+            ("Size", self.pages()),
+            ("KernelPageSize", 1),
+            ("MMUPageSize", 1),
+            ("Rss", there.pages()),
+            ("Shared_Clean", 0),
+            ("Shared_Dirty", there.shared),
+            ("Private_Clean", 0),
+            ("Private_Dirty", there.private),
+            ("Anonymous", anonymous),
+        ] {
+            write_amount(out, name, pages)?;
+        }
+        Ok(())
+    }
 }
 
 fn write_amount(out: &mut impl Write, name: &str, pages: u64) -> fmt::Result {

@@ -103,11 +103,31 @@ impl<M: Machine> System<M> {
     /// Makes the system call that a process stopped for, or one that is pending, again.
     pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
         let number = process.registers.rax;
-        let kept = process.pending.as_mut().and_then(|pending| pending.result.take());
-        let answer = match kept {
+        let answer = match process.pending.as_mut().and_then(|pending| pending.result.take()) {
             Some(result) => result.map_err(Instead::Fails),
             None => self.answer(process, number),
         };
+        match answer {
+            Ok(value)
+                if process.pending.is_none()
+                    && process.options.trace == Trace::Off
+                    && !self.commons.objects.has_unused() =>
+            {
+                process.registers.rax = value;
+                ControlFlow::Continue(())
+            }
+            answer => self.settle(process, number, answer),
+        }
+    }
+
+    /// Does what a call leads to that does not simply return a value.
+    #[inline(never)]
+    fn settle(
+        &mut self,
+        process: &mut Process<M::Reach>,
+        number: u64,
+        answer: Answer,
+    ) -> ControlFlow<Over> {
         // What is shared and mapped no more goes before the caller sees the result.
         let result = match answer {
             Ok(value) => Some(Ok(value)),

@@ -14,6 +14,9 @@ use crate::programs;
 /// are ready.
 const TICK: u32 = 5_000;
 
+/// Bytes of the kernel's heap that stay when a process has ended, for the next.
+const HEAP_SLACK: u64 = 256 << 10;
+
 /// The processor, the timer, the kernel's heap and the serial port.
 #[derive(Debug)]
 pub struct Kernel {
@@ -70,7 +73,7 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        self.trim_heap();
+        HEAP.trim(0);
     }
 }
 
@@ -86,7 +89,10 @@ impl Machine for Kernel {
     }
 
     fn trim_heap(&mut self) {
-        HEAP.trim(0);
+        let heap = memory::with(|memory| memory.break_info(BreakId::KERNEL_HEAP));
+        if heap.is_some_and(|heap| heap.end - heap.base > HEAP_SLACK) {
+            HEAP.trim(0);
+        }
     }
 
     fn let_interrupts_in(&mut self) {

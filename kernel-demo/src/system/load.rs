@@ -4,6 +4,7 @@
 //! first (bss, stack) is not there until it is touched.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 
 use fastrand::Rng;
@@ -105,6 +106,7 @@ impl<M: Machine> Commons<M> {
             pages,
             registers: Registers::default(),
             pending: None,
+            text: String::new(),
             ending: None,
             options,
             switches: Usage::default(),

@@ -72,6 +72,11 @@ impl<R: Reach> Objects<R> {
         }
     }
 
+    /// Whether nothing maps one of them. Constant time.
+    pub const fn has_unused(&self) -> bool {
+        self.unused > 0
+    }
+
     /// Frees a slice of the objects that nothing maps. `false` if it has to be called again to
     /// finish.
     pub fn collect(&mut self) -> bool {

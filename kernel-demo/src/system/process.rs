@@ -1,6 +1,7 @@
 //! A process: its address space, its pages, its registers, and what was counted of it.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::mem::MaybeUninit;
 
 use super::crash::Crash;
@@ -8,6 +9,7 @@ use super::machine::Machine;
 use super::status::Status;
 use super::table::Pid;
 use super::usage::Usage;
+use super::views::Progress;
 use crate::address_space::{AddressSpace, Errno};
 use crate::memory::{Pages, Reach, Registers};
 
@@ -49,6 +51,8 @@ pub struct Pending {
     pub written: u64,
     /// The child it has begun to make.
     pub child: Option<Pid>,
+    /// How far the view is written that it stores.
+    pub view: Progress,
 }
 
 /// Memory for a process, which is there before anything else of it is made.
@@ -87,6 +91,8 @@ pub struct Process<R: Reach> {
     pub registers: Registers,
     /// The system call that it waits in, or that is not done yet.
     pub pending: Option<Pending>,
+    /// The text of that view.
+    pub text: String,
     /// How it ends, when nothing is left to do but to give its memory back.
     pub ending: Option<(Status, Option<Crash>)>,
     /// How it was started.

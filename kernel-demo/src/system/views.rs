@@ -6,8 +6,9 @@ use super::System;
 use super::machine::Machine;
 use super::process::Process;
 use super::table::Pid;
-use crate::address_space::Figures;
+use crate::address_space::{Figures, Resident};
 use crate::memory::Reach;
+use crate::memory::tables::Work;
 
 /// A view of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +32,67 @@ impl View {
     }
 }
 
+/// How far a view is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// All areas below this address are.
+    next: u64,
+    /// The pages of the next area are counted up to here.
+    counted: u64,
+    /// What was found of them.
+    there: Resident,
+    /// Pages of all areas before: private, shared.
+    sums: [u64; 2],
+}
+
 impl<R: Reach> Process<R> {
-    /// Writes a view of its memory.
+    /// Writes a part of a view of its memory. `false` if there is more.
     ///
     /// # Errors
     ///
     /// The writer's.
-    pub fn write_view(&mut self, view: View, out: &mut impl Write) -> fmt::Result {
+    pub fn write_part(
+        &mut self,
+        view: View,
+        progress: &mut Progress,
+        out: &mut impl Write,
+    ) -> Result<bool, fmt::Error> {
+        /// What writing a line takes, in pages that are counted.
+        const LINE: u64 = 12;
         let Self { space, pages, .. } = self;
-        let figures = Figures { most_resident: pages.peak(), tables: pages.table_frames() };
-        let resident = |start, end| pages.resident_in(start, end);
-        match view {
-            View::Maps => space.write_maps(out),
-            View::Smaps => space.write_smaps(out, resident),
-            View::Status => space.write_status(out, figures, resident),
+        let mut work = Work::slice();
+        while let Some(vma) = space.first_from(progress.next) {
+            if !work.is_left() {
+                return Ok(false);
+            }
+            if view != View::Maps {
+                let from = progress.counted.max(vma.start);
+                let reached;
+                (progress.there, reached) =
+                    pages.count_resident(from, vma.end, progress.there, &mut work);
+                progress.counted = reached;
+                if reached < vma.end {
+                    return Ok(false);
+                }
+            }
+            let there = core::mem::take(&mut progress.there);
+            match view {
+                View::Maps => vma.write_map(out)?,
+                View::Smaps => vma.write_smap(there, out)?,
+                View::Status => progress.sums[usize::from(vma.is_shared())] += there.pages(),
+            }
+            work.spend(match view {
+                View::Maps => LINE,
+                View::Smaps => 10 * LINE,
+                View::Status => 1,
+            });
+            progress.next = vma.end;
         }
+        if view == View::Status {
+            let figures = Figures { most_resident: pages.peak(), tables: pages.table_frames() };
+            space.write_status(out, figures, progress.sums)?;
+        }
+        Ok(true)
     }
 }
 
@@ -58,6 +105,9 @@ impl<M: Machine> System<M> {
     /// The writer's.
     pub fn write_view(&mut self, pid: Pid, view: View, out: &mut impl Write) -> fmt::Result {
         let process = self.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut());
-        process.map_or(Ok(()), |process| process.write_view(view, out))
+        let Some(process) = process else { return Ok(()) };
+        let mut progress = Progress::default();
+        while !process.write_part(view, &mut progress, out)? {}
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ fn story() -> World {
 #[test]
 fn c24_maps_are_written_as_linux_writes_them() {
     let world = story();
-    let maps = text(|out| world.space.write_maps(out));
+    let maps = text(|out| world.space.vmas().iter().try_for_each(|vma| vma.write_map(out)));
     assert_eq!(
         lines(&maps),
         [
@@ -51,7 +51,7 @@ fn c24_maps_are_written_as_linux_writes_them() {
 #[cfg(target_os = "linux")]
 fn maps_have_the_columns_of_the_host() {
     let world = story();
-    let ours = text(|out| world.space.write_maps(out));
+    let ours = text(|out| world.space.vmas().iter().try_for_each(|vma| vma.write_map(out)));
     let host = std::fs::read_to_string("/proc/self/maps").unwrap();
     let path_column =
         |maps: &str, path: &str| lines(maps).iter().find_map(|line| line.find(path)).unwrap();
@@ -60,7 +60,10 @@ fn maps_have_the_columns_of_the_host() {
         line.split_inclusive(' ').take(5).map(|field| field.ends_with(' ')).collect::<Vec<_>>()
     };
     assert!(lines(&ours).iter().chain(&lines(&host)).all(|line| shape(line) == [true; 5]));
-    let smaps = text(|out| world.space.write_smaps(out, resident));
+    let smaps = text(|out| {
+        let mut vmas = world.space.vmas().iter();
+        vmas.try_for_each(|vma| vma.write_smap(resident(vma.start, vma.end), out))
+    });
     let host = std::fs::read_to_string("/proc/self/smaps").unwrap();
     for line in lines(&smaps).iter().filter(|line| line.ends_with(" kB")) {
         let (name, amount) = line.split_at(24);
@@ -74,7 +77,10 @@ fn maps_have_the_columns_of_the_host() {
 #[test]
 fn smaps_tell_what_is_promised_from_what_is_there() {
     let world = story();
-    let smaps = text(|out| world.space.write_smaps(out, resident));
+    let smaps = text(|out| {
+        let mut vmas = world.space.vmas().iter();
+        vmas.try_for_each(|vma| vma.write_smap(resident(vma.start, vma.end), out))
+    });
     let heap =
         smaps.lines().skip_while(|line| !line.ends_with("[heap]")).take(10).collect::<Vec<_>>();
     assert_eq!(
@@ -100,7 +106,7 @@ fn status_adds_up() {
     let mut world = story();
     world.munmap(500, 505).unwrap();
     let figures = Figures { most_resident: 20, tables: 6 };
-    let status = text(|out| world.space.write_status(out, figures, resident));
+    let status = text(|out| world.space.write_status(out, figures, [4, 0]));
     assert_eq!(
         lines(&status),
         [

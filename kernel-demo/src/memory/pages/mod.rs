@@ -47,7 +47,7 @@ use super::frames::OutOfFrames;
 use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use super::manager::{Memory, Reach};
 use super::permissions::Permissions;
-use super::tables::{Leaf, Mmu, Tables, Way};
+use super::tables::{Leaf, Mmu, Tables, Way, Work};
 use super::trace::{Event, Purpose};
 use crate::address_space::{PageState, Resident};
 
@@ -146,13 +146,19 @@ impl<R: Reach> Pages<R> {
         self.tally.tables + 1
     }
 
-    /// What is behind the pages in `[start, end)` (page-aligned). Linear in the number of those
-    /// that are mapped.
-    pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
+    /// Counts what is behind the pages in `[start, end)` (page-aligned), and adds it to what was
+    /// found before. Returns where it got to, too.
+    pub fn count_resident(
+        &mut self,
+        start: u64,
+        end: u64,
+        before: Resident,
+        work: &mut Work,
+    ) -> (Resident, u64) {
         let Self { tables, reach, .. } = self;
-        let mut resident = Resident::default();
-        reach.with(|memory| {
-            let Ok(()) = tables.visit(start, end, &mut |_, leaf| {
+        let mut resident = before;
+        let reached = reach.with(|memory| {
+            let count = &mut |_, leaf: Leaf| {
                 // The object itself owns a share of each of its frames, and has none mapped.
                 let mappings =
                     memory.pool.frames.owners(leaf.frame) - u32::from(leaf.flags.contains(OBJECT));
@@ -161,10 +167,18 @@ impl<R: Reach> Pages<R> {
                     (_, 1) => resident.private += 1,
                     _ => resident.shared += 1,
                 }
-                Ok::<_, Infallible>(())
-            });
+                Ok::<_, Infallible>(leaf)
+            };
+            // SAFETY: nothing is changed.
+            let Ok(reached) = unsafe { tables.change(start, end, work, count) };
+            reached
         });
-        resident
+        (resident, reached)
+    }
+
+    /// The same for all of the range.
+    pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
+        self.count_resident(start, end, Resident::default(), &mut Work::unbounded()).0
     }
 }
 

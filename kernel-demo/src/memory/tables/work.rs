@@ -15,11 +15,21 @@ impl Work {
 
     /// What may be done between two moments at which interrupts are let in.
     pub const fn slice() -> Self {
-        Self(256)
+        Self(128)
     }
 
     /// Entries that a step looks at, at most.
-    pub(super) const ENTRIES: u64 = 128;
+    pub(super) const ENTRIES: u64 = 64;
+
+    /// Counts something that takes as long as so many pages.
+    pub const fn spend(&mut self, pages: u64) {
+        self.0 = self.0.saturating_sub(pages);
+    }
+
+    /// Whether there is time for more.
+    pub const fn is_left(&self) -> bool {
+        self.0 > 0
+    }
 
     /// Begins a step, if there may be another one.
     pub(super) const fn go_on(&mut self) -> bool {

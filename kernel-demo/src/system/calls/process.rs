@@ -1,5 +1,7 @@
 //! `fork`, `exit`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
 
+use alloc::string::String;
+
 use super::super::machine::Machine;
 use super::super::process::{Process, Room, Slot};
 use super::super::status::Status;
@@ -69,6 +71,7 @@ fn begin_fork<M: Machine>(
         pages,
         registers: Registers { rax: 0, ..process.registers },
         pending: None,
+        text: String::new(),
         ending: None,
         options: process.options,
         switches: Usage::default(),

@@ -4,7 +4,8 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
-use super::super::views::View;
+use super::super::views::{Progress, View};
+use super::super::{Instead, System};
 use super::{Answer, Call};
 use crate::address_space::Errno;
 use crate::memory::Reach;
@@ -14,21 +15,29 @@ use crate::memory::Reach;
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [number, address, size, ..] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
-    if !call.system.commons.machine.reserve_heap(MOST) {
+    let Call { system: System { commons, .. }, process } = call;
+    let mut text = Fallible(core::mem::take(&mut process.text));
+    if !commons.machine.reserve_heap(text.0.len() + PART) {
         return Err(Errno::ENOMEM.into());
     }
-    let mut text = Fallible(String::new());
-    call.process.write_view(view, &mut text).map_err(|fmt::Error| Errno::ENOMEM)?;
+    let mut progress = process.pending.map_or(Progress::default(), |pending| pending.view);
+    let done = process.write_part(view, &mut progress, &mut text);
+    let done = done.map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;
     if len > size {
         return Err(Errno::ERANGE.into());
     }
-    call.system.commons.copy_out(call.process, address, text.0.as_bytes())?;
+    if !done {
+        process.pending.get_or_insert_default().view = progress;
+        process.text = text.0;
+        return Err(Instead::Restarts);
+    }
+    commons.copy_out(process, address, text.0.as_bytes())?;
     Ok(len)
 }
 
-/// Bytes of text that most views have.
-const MOST: usize = 4 << 10;
+/// Bytes of text that one part of a view has at most.
+const PART: usize = 4 << 10;
 
 /// Text on the kernel's heap that says so when there is no room.
 struct Fallible(String);

@@ -173,7 +173,7 @@ fn calls_on_large_ranges_are_done_in_slices() {
     let seen = &system.machine().seen;
     assert_eq!(*seen, [AT + LARGE - 4096, AT + LARGE - 4096, 0, 0]);
     assert!(system.started()[0].usage.minor_faults >= 1000);
-    assert!(system.machine().let_in >= 2 * (1000 / 256 - 1), "interrupts were not let in");
+    assert!(system.machine().let_in >= 2 * (1000 / 192 - 1), "interrupts were not let in");
 }
 
 #[test]

@@ -42,6 +42,10 @@ const CASES: [&[Case]; 6] = [
 /// back when it ends.)
 const PATIENCE: usize = 1000;
 
+/// Frames that the kernel's own heap may keep for the next process. (The kernel's side counts every
+/// frame when all processes have ended.)
+const HEAP_SLACK: isize = 64;
+
 fn cases() -> impl Iterator<Item = Case> {
     CASES.into_iter().flatten().copied()
 }
@@ -96,7 +100,7 @@ fn one(case: fn() -> Verdict) -> Result<Result<(), Failure>, Untrue> {
             .map_or(0, |(before, now)| before.cast_signed() - now.cast_signed())
     };
     for _ in 0..PATIENCE {
-        if missing() == 0 {
+        if missing() <= HEAP_SLACK {
             return Ok(Ok(()));
         }
         process::sched_yield();
