@@ -42,11 +42,15 @@ impl AddressSpace {
             self.vmas.reserve(1)?;
         }
         let areas = &self.vmas()[within.areas.clone()];
-        let from = start.max(areas[0].start);
-        let until = areas.get(MOST_AREAS).map_or(end, |next| next.start);
-        let last = areas[areas.len().min(MOST_AREAS) - 1].end.min(until);
-        let reached = tables.unmap(from, last);
-        let done = if reached < last { reached } else { until };
+        let mut done = areas.get(MOST_AREAS).map_or(end, |next| next.start);
+        for vma in areas.iter().take(MOST_AREAS) {
+            let to = vma.end.min(end);
+            let reached = tables.unmap(vma.start.max(start), to);
+            if reached < to {
+                done = reached;
+                break;
+            }
+        }
         let within = if done < end { self.vmas.within(start, done) } else { within };
         for part in self.vmas.parts(&within) {
             if let Sharing::Shared(object, _) = part.sharing {

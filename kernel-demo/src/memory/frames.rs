@@ -259,8 +259,10 @@ impl<'t> Frames<'t> {
             }
             self.fail_in = Some(n - asked);
         }
-        let refusal = self.refusal(asked, floor, false);
-        if asked > refusal.available { Err(refusal) } else { Ok(()) }
+        if self.counts.available().checked_sub(floor).is_none_or(|available| asked > available) {
+            return Err(self.refusal(asked, floor, false));
+        }
+        Ok(())
     }
 
     fn refusal(&self, asked: usize, floor: usize, injected: bool) -> OutOfFrames {

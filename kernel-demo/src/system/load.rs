@@ -200,7 +200,7 @@ impl<M: Machine> Commons<M> {
 
     /// Gives back a slice of what a process has. `false` if it has to be called again to finish.
     pub(super) fn give_up(&mut self, process: &mut Process<M::Reach>) -> bool {
-        let mapped = &mut Mapped { pages: &mut process.pages, objects: &mut self.objects };
+        let mapped = &mut Mapped::new(&mut process.pages, &mut self.objects);
         process.space.clear(mapped, &mut self.account) && self.objects.collect()
     }
 

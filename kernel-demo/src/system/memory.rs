@@ -13,6 +13,7 @@ use super::table::Pid;
 use super::{Commons, Instead, strace};
 use crate::address_space::{Decision, Errno, ObjectId, PageState, PageTables, Vma};
 use crate::memory::pages::Spot;
+use crate::memory::tables::Work;
 use crate::memory::{Access, PageFault, Pages, Permissions, Reach};
 
 impl<M: Machine> Commons<M> {
@@ -130,21 +131,30 @@ impl<M: Machine> Commons<M> {
     }
 }
 
-/// A process's page tables and the system's objects, as the address space changes them.
+/// A process's page tables and the system's objects, as the address space changes them in one call.
 pub(super) struct Mapped<'a, R: Reach> {
     /// The page tables.
     pub pages: &'a mut Pages<R>,
     /// The objects that areas map.
     pub objects: &'a mut Objects<R>,
+    /// What may still be done.
+    work: Work,
+}
+
+impl<'a, R: Reach> Mapped<'a, R> {
+    /// For one slice of work.
+    pub const fn new(pages: &'a mut Pages<R>, objects: &'a mut Objects<R>) -> Self {
+        Self { pages, objects, work: Work::slice() }
+    }
 }
 
 impl<R: Reach> PageTables for Mapped<'_, R> {
     fn unmap(&mut self, start: u64, end: u64) -> u64 {
-        self.pages.unmap(start, end)
+        self.pages.unmap(start, end, &mut self.work)
     }
 
     fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
-        self.pages.protect(start, end, to)
+        self.pages.protect(start, end, to, &mut self.work)
     }
 
     fn release(&mut self, object: ObjectId, pages: u64) {

@@ -8,6 +8,7 @@ use kernel_demo::address_space::PageState;
 use kernel_demo::arch::registers::Guards;
 use kernel_demo::arch::{probe, user};
 use kernel_demo::heap::HEAP;
+use kernel_demo::memory::tables::Work;
 use kernel_demo::memory::layout::{PHYSICAL_MEMORY, STACKS};
 use kernel_demo::memory::{Access, BreakId, Permissions, Registers, Stop};
 use kernel_demo::testing::{CaseResult, OrFail, fail_nth};
@@ -81,7 +82,7 @@ fn smap_and_smep_keep_the_kernel_from_a_programs_memory() -> CaseResult {
     ensure_eq!(program.run(), page_fault(STACK_TOP, Access::Read, false));
     // A page that ring 3 may not use, but ring 0 may, is not guarded: it is the user's bit that
     // these two look at.
-    program.pages.protect(TEXT, TEXT + PAGE, Permissions::empty());
+    program.pages.protect(TEXT, TEXT + PAGE, Permissions::empty(), &mut Work::unbounded());
     ensure_eq!(tried_by_the_kernel(&program, TEXT).0, None);
     Ok(())
 }
@@ -110,11 +111,11 @@ fn what_is_protected_or_unmapped_is_so_at_once() -> CaseResult {
         Program::new(program!("2:", "mov [rdi], rax", "mov rbx, [rdi]", "syscall", "jmp 2b"))?;
     (program.registers.rdi, program.registers.rax) = (DATA, 5);
     ensure_eq!(program.run(), Stop::SystemCall);
-    program.pages.protect(DATA, DATA + PAGE, Permissions::READ);
+    program.pages.protect(DATA, DATA + PAGE, Permissions::READ, &mut Work::unbounded());
     ensure_eq!(program.run(), page_fault(DATA, Access::Write, true));
-    program.pages.protect(DATA, DATA + PAGE, RW);
+    program.pages.protect(DATA, DATA + PAGE, RW, &mut Work::unbounded());
     ensure_eq!(program.run(), Stop::SystemCall);
-    program.pages.unmap(DATA, DATA + PAGE);
+    program.pages.unmap_all(DATA, DATA + PAGE);
     ensure_eq!(program.run(), page_fault(DATA, Access::Write, false));
     Ok(())
 }
@@ -146,10 +147,10 @@ fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
 fn a_page_that_may_not_be_read_faults() -> CaseResult {
     let mut program = Program::new(program!("mov rbx, [rdi]", "syscall"))?;
     program.registers.rdi = DATA;
-    program.pages.protect(DATA, DATA + PAGE, Permissions::empty());
+    program.pages.protect(DATA, DATA + PAGE, Permissions::empty(), &mut Work::unbounded());
     ensure_eq!(program.run(), page_fault(DATA, Access::Read, true));
     ensure_eq!(program.pages.read(DATA, &mut [0; 8]), 0);
-    program.pages.protect(DATA, DATA + PAGE, Permissions::READ);
+    program.pages.protect(DATA, DATA + PAGE, Permissions::READ, &mut Work::unbounded());
     ensure_eq!(program.run(), Stop::SystemCall);
     Ok(())
 }

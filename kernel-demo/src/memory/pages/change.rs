@@ -17,14 +17,15 @@ const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
     .union(PageTableFlags::NO_EXECUTE);
 
 /// Each is linear in the pages mapped in the range and the tables that cover it, not in the size of
-/// the range, and does a slice of the work at a time.
+/// the range.
 impl<R: Reach> Pages<R> {
-    /// Unmaps pages from `start` on. Returns where it got to: `end`, or a lower address.
-    pub fn unmap(&mut self, start: u64, end: u64) -> u64 {
+    /// Unmaps pages from `start` on, as far as the work allows. Returns where it got to: `end`, or a
+    /// lower address.
+    pub fn unmap(&mut self, start: u64, end: u64, work: &mut Work) -> u64 {
         let Self { tables, reach, tally, .. } = self;
         reach.with(|memory| {
             let zero_page = memory.zero_page();
-            tables.unmap(start, end, &mut Work::slice(), &mut |gone| match gone {
+            tables.unmap(start, end, work, &mut |gone| match gone {
                 Unmapped::Page { page, frame } => {
                     let event = Event::Unmap { page, frame: frame.start_address().as_u64() };
                     memory.pool.trace.record(event);
@@ -42,15 +43,13 @@ impl<R: Reach> Pages<R> {
     }
 
     /// Unmaps all pages in the range.
-    pub fn unmap_all(&mut self, mut start: u64, end: u64) {
-        while start < end {
-            start = self.unmap(start, end);
-        }
+    pub fn unmap_all(&mut self, start: u64, end: u64) {
+        self.unmap(start, end, &mut Work::unbounded());
     }
 
     /// Gives the pages in the range these permissions. `false` if it has to be called again, with
     /// the same arguments, to finish.
-    pub fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
+    pub fn protect(&mut self, start: u64, end: u64, to: Permissions, work: &mut Work) -> bool {
         let Self { tables, reach, resume, .. } = self;
         let reached = reach.with(|memory| {
             let mut protected = |_, leaf: Leaf| {
@@ -61,7 +60,7 @@ impl<R: Reach> Pages<R> {
             let from = start.max(*resume);
             // SAFETY: the frames are what they were, and only those become writable that have one
             // owner or are an object's.
-            let changed = unsafe { tables.change(from, end, &mut Work::slice(), &mut protected) };
+            let changed = unsafe { tables.change(from, end, work, &mut protected) };
             let Ok(reached) = changed;
             reached
         });
@@ -73,11 +72,11 @@ impl<R: Reach> Pages<R> {
 /// Of a process without shared memory: who has objects counts what maps them.
 impl<R: Reach> PageTables for Pages<R> {
     fn unmap(&mut self, start: u64, end: u64) -> u64 {
-        self.unmap(start, end)
+        self.unmap(start, end, &mut Work::unbounded())
     }
 
     fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
-        self.protect(start, end, to)
+        self.protect(start, end, to, &mut Work::unbounded())
     }
 
     fn release(&mut self, _: ObjectId, _: u64) {}

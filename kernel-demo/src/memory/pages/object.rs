@@ -13,6 +13,7 @@ use crate::memory::frames::OutOfFrames;
 use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE};
 use crate::memory::manager::Reach;
 use crate::memory::permissions::Permissions;
+use crate::memory::tables::Work;
 
 /// Memory that processes share on purpose.
 ///
@@ -45,7 +46,7 @@ impl<R: Reach> Object<R> {
 
     /// Lets go of a slice of its frames. `false` if it has to be called again to finish.
     pub fn shrink(&mut self) -> bool {
-        self.frames.unmap(0, LOWER_HALF_END) == LOWER_HALF_END
+        self.frames.unmap(0, LOWER_HALF_END, &mut Work::slice()) == LOWER_HALF_END
     }
 
     /// The frame of a page, which is zeroed when it is first asked for.

@@ -104,7 +104,7 @@ impl<M: Machine> Call<'_, M> {
         ) -> Result<u64, Errno>,
     ) -> Answer {
         let commons = &mut self.system.commons;
-        let mapped = &mut Mapped { pages: &mut self.process.pages, objects: &mut commons.objects };
+        let mapped = &mut Mapped::new(&mut self.process.pages, &mut commons.objects);
         Ok(change(&mut self.process.space, mapped, &mut commons.account)?)
     }
 }

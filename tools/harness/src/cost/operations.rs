@@ -63,19 +63,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "null system call",
         figure: |lines| lines.cost("null-call"),
         least: step::STOP + step::CALL,
-        most: 183,
+        most: 174,
     },
     Operation {
         what: "brk up by a page",
         figure: |lines| lines.cost("brk-up"),
         least: step::STOP + step::CALL + step::FIND_AREA + step::MOVE_BREAK,
-        most: 356,
+        most: 605,
     },
     Operation {
         what: "brk down by a page that nobody touched",
         figure: |lines| lines.cost("brk-down"),
         least: step::STOP + step::CALL + step::FIND_AREA + step::MOVE_BREAK + step::WALK,
-        most: 618,
+        most: 840,
     },
     Operation {
         what: "demand-zero fault, without the zeroing",
@@ -111,7 +111,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "mmap, touch, munmap of a page",
         figure: |lines| lines.cost("map-touch-unmap-4k"),
         least: step::RANGE + step::PAGE,
-        most: 2819,
+        most: 3780,
     },
     Operation {
         what: "mmap, touch, munmap of 1 MiB",
@@ -129,7 +129,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "fork, exit and wait, of 150 pages",
         figure: |lines| lines.cost("fork-exit-wait"),
         least: step::FORK,
-        most: 31_900,
+        most: 48_450,
     },
     // Neither is the sum of steps: the bound is what is promised, and a path that pauses more often
     // would only take longer.

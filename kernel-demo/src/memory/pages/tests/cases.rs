@@ -6,6 +6,7 @@ use crate::memory::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, PAGE_SIZE, page_at
 use crate::memory::manager::Reach;
 use crate::memory::pages::{Object, Pages};
 use crate::memory::permissions::Permissions;
+use crate::memory::tables::Work;
 
 const AT: u64 = 0x40_0000;
 const NEXT: u64 = AT + PAGE_SIZE;
@@ -64,7 +65,7 @@ fn a_frame_that_was_used_is_zeroed_for_the_next() {
         assert_eq!(pages.read(AT, &mut found), found.len());
         assert!(found.iter().all(|byte| *byte == 0));
         assert_eq!(pages.write(AT, &[0xAA; PAGE_SIZE as usize]), found.len());
-        pages.unmap(AT, NEXT);
+        pages.unmap_all(AT, NEXT);
     }
 }
 
@@ -114,12 +115,12 @@ fn an_object_is_written_by_all_and_outlives_each() {
     let mut child = a.fork([(0, LOWER_HALF_END)]).unwrap();
     assert_eq!(child.write(AT, &[6]), 1, "a fork leaves shared memory writable");
     assert_eq!((byte(&mut a, AT), byte(&mut b, NEXT)), (6, 6));
-    a.protect(AT, NEXT, Permissions::READ);
+    a.protect(AT, NEXT, Permissions::READ, &mut Work::unbounded());
     assert_eq!(a.write(AT, &[1]), 0);
-    a.protect(AT, NEXT, RW);
+    a.protect(AT, NEXT, RW, &mut Work::unbounded());
     assert_eq!(a.write(AT, &[1]), 1);
     drop((a, child));
-    b.unmap(NEXT, NEXT + PAGE_SIZE);
+    b.unmap_all(NEXT, NEXT + PAGE_SIZE);
     assert_eq!(object.resident(), 1);
     b.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
     drop(object);
@@ -140,7 +141,7 @@ fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
     let mut text = [0; 4];
     assert_eq!((pages.read(across, &mut text), &text), (4, b"abcd"));
     assert_eq!(pages.read(NEXT + PAGE_SIZE - 1, &mut text), 1, "nothing is mapped there");
-    pages.protect(AT, NEXT, Permissions::empty());
+    pages.protect(AT, NEXT, Permissions::empty(), &mut Work::unbounded());
     assert_eq!(pages.read(AT, &mut text), 0, "nothing may be read there");
     for address in
         [LOWER_HALF_END, 0xDEAD_BEEF_0000_0000, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX]
@@ -161,12 +162,12 @@ fn permissions_become_the_processors_flags() {
     let machine = Machine::new(64);
     let mut pages = pages(&machine);
     let mut flags = |permissions| {
-        pages.protect(AT, NEXT, permissions);
-        pages.unmap(AT, NEXT);
+        pages.protect(AT, NEXT, permissions, &mut Work::unbounded());
+        pages.unmap_all(AT, NEXT);
         pages.spot(AT).unwrap().map_zeroed(permissions).unwrap();
         let fresh = pages.tables.leaf(AT).unwrap().flags;
-        pages.protect(AT, NEXT, RW);
-        pages.protect(AT, NEXT, permissions);
+        pages.protect(AT, NEXT, RW, &mut Work::unbounded());
+        pages.protect(AT, NEXT, permissions, &mut Work::unbounded());
         assert_eq!(
             pages.tables.leaf(AT).unwrap().flags,
             fresh,
@@ -276,7 +277,7 @@ fn what_may_only_be_written_can_be_reached_whatever_is_behind_it() {
     assert_eq!((pages.read(AT, &mut bytes), bytes), (8, [0; 8]), "the zero page is read");
     pages.spot(NEXT).unwrap().map_zeroed(RW).unwrap();
     let child = pages.fork([(0, LOWER_HALF_END)]).unwrap();
-    pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE);
+    pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE, &mut Work::unbounded());
     assert_eq!(pages.read(NEXT, &mut bytes), 8, "a shared frame is read");
     drop(child);
     pages.spot(NEXT).unwrap().make_writable();

@@ -10,6 +10,7 @@ use crate::address_space::PageState;
 use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE};
 use crate::memory::pages::{Object, Pages};
 use crate::memory::permissions::Permissions;
+use crate::memory::tables::Work;
 
 /// The pages that programs use lie in runs of this many, each across the border of two tables of
 /// some level, or at an end.
@@ -153,7 +154,7 @@ impl World {
             }
             Step::Protect { page, len, to } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
-                while !pages.protect(page, end, to) {}
+                pages.protect(page, end, to, &mut Work::unbounded());
                 let within: Vec<u64> =
                     model.processes[at].range(page..end).map(|(page, _)| *page).collect();
                 within.into_iter().for_each(|page| model.protect(at, page, to));
