@@ -8,8 +8,10 @@
 #                        ├─ address_space libFuzzer, 1/8 of the time
 #                        ├─ properties    tests/properties.rs, optimised,    random programs, other ones each time
 #                        │                a quarter of the time
-#                        └─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
-#                                         1/8 of the time
+#                        ├─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
+#                        │                1/8 of the time
+#                        └─ ring3         tests/qemu/programs/fuzz.rs,       system calls of chance in the demo kernel, on a
+#                                         1/4 of the time                    machine of 32 to 128 MiB; every frame is counted
 #
 # Before the rounds, tests/worlds.rs runs all short programs, the shortest first, for a quarter of the time.
 #
@@ -54,7 +56,7 @@ main() {
     prepare
     build
 
-    worlds_total=0 simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0
+    worlds_total=0 simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0 ring3_total=0
     # A signal may arrive while standard output is a log.
     exec 3>&1
     trap 'summary "interrupted" >&3; exit 130' INT TERM
@@ -68,6 +70,7 @@ main() {
         fuzz address_space "$((round / 8))"
         suite properties "$((round / 4))" "$cases"
         suite arenas "$((round / 8))" 1
+        ring3 "$((round / 4))"
     done
     summary "nothing found"
 }
@@ -99,6 +102,7 @@ build() {
     (cd "$root/fuzz" && RUSTC_BOOTSTRAP=1 "$setup_dir/bin/cargo-fuzz" fuzz build \
         --sanitizer "$sanitizer" --target-dir "$fuzz_dir" >"$log" 2>&1) || build_failed
     (cd "$root" && cargo test --release --test all --no-run >"$log" 2>&1) || build_failed
+    sh "$here/setup.sh" run >"$log" 2>&1 || build_failed
     programs=$fuzz_dir/$(rustc --print host-tuple)/release
     : >"$log"
 }
@@ -182,6 +186,23 @@ worlds() {
     progress worlds "$(($(now) - since))" "$worlds_total worlds"
 }
 
+# Makes system calls of chance in the demo kernel for $1 seconds: with a seed of its own each time, and another amount of memory.
+ring3() {
+    since=$(now) ran=0
+    while [ "$(($(now) - since))" -lt "$1" ]; do
+        seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ') mib=$((32 + ran / 8 % 4 * 32)) status=0
+        (cd "$root" && SEED="$seed" MEM="${mib}M" FILTER=programs::fuzz sh tools/harness.sh suite) >"$fuzz_dir/part.log" 2>&1 || status=$?
+        cat "$fuzz_dir/part.log" >>"$log"
+        ran=$((ran + 8))
+        if [ "$status" != 0 ]; then
+            printf 'as a test:         SEED=%s MEM=%sM make suite FILTER=programs::fuzz\n' "$seed" "$mib"
+            suite_failed ring3
+        fi
+    done
+    ring3_total=$((ring3_total + ran))
+    progress ring3 "$(($(now) - since))" "$ran rounds"
+}
+
 # Proptest has shortened the input by itself, and says what it is.
 suite_failed() {
     printf '\nsoak: FAILED: %s\n' "$1"
@@ -197,8 +218,8 @@ progress() {
 
 summary() {
     trap - INT TERM
-    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases; worlds: %s: %s\n' \
-        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$worlds_total" "$1"
+    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases; ring3: %s rounds; worlds: %s: %s\n' \
+        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$ring3_total" "$worlds_total" "$1"
 }
 
 main "$@"

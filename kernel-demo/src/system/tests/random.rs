@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::by_hand::{Cpu, DATA, Step, image, system};
+use crate::address_space::USER_END;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
+use crate::system::crash::{Crash, Reason};
 use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, Trace};
 
@@ -75,6 +77,10 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
             Kind::Size | Kind::WaitOptions | Kind::Who => number(cpu),
         };
     }
+    // What is written takes a turn for each piece.
+    if call.number == WRITE.number && all[2] < USER_END {
+        all[2] %= 1 << 14;
+    }
     all
 }
 
@@ -129,6 +135,7 @@ proptest! {
         system.machine().rng.seed(seed);
         let all = system.machine().frames.clone();
         let before = all.counts();
+        let floor = before.available() / 16;
         all.fail_nth(refused);
         for number in 0..2 {
             let options = Options { seed: Some(seed ^ number), trace: Trace::CallsAndFaults, ..Options::default() };
@@ -140,11 +147,15 @@ proptest! {
             if !system.step() {
                 break;
             }
+            prop_assert!(all.counts().available() >= floor, "the kernel's reserve is touched");
             for process in system.table.entries().filter_map(|entry| entry.payload.process.as_ref()) {
                 process.space.check().unwrap();
             }
         }
         all.fail_nth(None);
+        let out = |crash: &Crash| matches!(crash.reason, Reason::OutOfFrames(..));
+        let broken = system.started().iter().filter_map(|started| started.crash.as_ref()).any(out);
+        prop_assert!(!(strict && broken), "a frame that was promised is missing");
         prop_assert_eq!((all.counts(), system.promised()), (before, 0));
     }
 }

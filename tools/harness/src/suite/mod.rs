@@ -94,6 +94,9 @@ impl Suite {
         keys.extend(self.filter.as_deref().map(|filter| ("filter", filter)));
         let programs = self.programs.map(|number| number.to_string());
         keys.extend(programs.as_deref().map(|number| ("programs", number)));
+        // Programs of chance make other calls with another seed.
+        let seed = std::env::var("SEED").ok();
+        keys.extend(seed.as_deref().map(|seed| ("seed", seed)));
         self.machine.boot(&self.qemu, &self.image, &keys, self.limits, on_bytes)
     }
 }
