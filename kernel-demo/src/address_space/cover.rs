@@ -9,11 +9,17 @@
 //! A page that is mapped needs a table of each level, so a table that covers no area is not needed,
 //! and one for each that does is enough, whatever is touched and in whatever order.
 
+use core::iter;
+
+use super::list::VmaList;
+use super::vma::{Charge, Vma};
+use super::within::Within;
+
 /// Binary logarithm of what a table of level 1, 2, 3 covers, in bytes.
 const LEVELS: [u32; 3] = [21, 30, 39];
 
 /// Whether tables of all levels that cover one address cover the other.
-pub const fn share(one: u64, other: u64) -> bool {
+const fn share(one: u64, other: u64) -> bool {
     one >> LEVELS[0] == other >> LEVELS[0]
 }
 
@@ -46,6 +52,58 @@ impl Neighbours {
             count - u64::from(shared)
         };
         LEVELS.into_iter().map(of_level).sum()
+    }
+}
+
+impl VmaList {
+    /// Frames that would be charged for these areas, in place of whatever lies in the range, and
+    /// only for them.
+    pub fn charge_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
+        let pages = areas.clone().filter(|vma| vma.charge == Charge::Pages);
+        pages.map(|vma| vma.pages()).sum::<u64>() + self.tables_of(within, areas)
+    }
+
+    /// Page tables that an area needs for which this is the place in the list, where nothing is.
+    pub fn tables_for(&self, at: usize, vma: &Vma) -> u64 {
+        let below = at.checked_sub(1).and_then(|below| self.vmas.get(below));
+        if below.is_some_and(|below| below.has_tables() && share(below.end - 1, vma.end - 1)) {
+            return 0;
+        }
+        self.tables_of(&Within::gap(at, vma), iter::once(*vma))
+    }
+
+    /// Page tables that cover nothing but what lies in the range.
+    pub(super) fn tables_in(&self, within: &Within) -> u64 {
+        let Within { start, end, ref areas } = *within;
+        if let [vma] = &self.vmas[areas.clone()]
+            && (vma.start < start && share(start - 1, vma.end.min(end) - 1) || !vma.has_tables())
+        {
+            return 0;
+        }
+        self.tables_of(within, self.parts(within))
+    }
+
+    /// Page tables that cover these areas, and nothing outside of the range.
+    pub(super) fn tables_of(
+        &self,
+        within: &Within,
+        areas: impl Iterator<Item = Vma> + Clone,
+    ) -> u64 {
+        let ranges = areas.filter(Vma::has_tables).map(|vma| (vma.start, vma.end));
+        self.neighbours(within).tables_of(ranges)
+    }
+
+    /// What lies next to the range and has page tables.
+    fn neighbours(&self, within: &Within) -> Neighbours {
+        let Within { start, end, ref areas } = *within;
+        let below = self.vmas[..areas.end].iter().rev();
+        let below = below.filter(|vma| vma.start < start).find(|vma| vma.has_tables());
+        let above = self.vmas[areas.start..].iter().filter(|vma| vma.end > end);
+        let above = above.into_iter().find(|vma| vma.has_tables());
+        Neighbours {
+            below: below.map(|vma| vma.end.min(start) - 1),
+            above: above.map(|vma| vma.start.max(end)),
+        }
     }
 }
 

@@ -12,16 +12,14 @@
 //! not stop. [`reserve`](VmaList::reserve) is the one place that can fail; whoever has called it
 //! can finish. Serving a page fault adds no area, so it needs no heap.
 
-use alloc::vec::Vec;
-use core::iter;
-
-use super::cover::{self, Neighbours};
+use super::cover::Neighbours;
 use super::errno::Errno;
 use super::lowest;
 use super::totals::Totals;
-use super::vma::{Charge, Vma};
+use super::vma::Vma;
 use super::within::Within;
 use crate::memory::layout::PAGE_SIZE;
+use alloc::vec::Vec;
 
 /// All areas of an address space.
 ///
@@ -33,7 +31,7 @@ use crate::memory::layout::PAGE_SIZE;
 ///   areas for which tables are charged.
 #[derive(Debug)]
 pub struct VmaList {
-    vmas: Vec<Vma>,
+    pub(super) vmas: Vec<Vma>,
     limit: usize,
     totals: Totals,
     tables: u64,
@@ -106,54 +104,6 @@ impl VmaList {
     pub fn parts<'a>(&'a self, within: &Within) -> impl Iterator<Item = Vma> + Clone + use<'a> {
         let Within { start, end, ref areas } = *within;
         self.vmas[areas.clone()].iter().map(move |vma| vma.part(start, end))
-    }
-
-    /// Frames that would be charged for these areas, in place of whatever lies in the range, and
-    /// only for them.
-    pub fn charge_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
-        let pages = areas.clone().filter(|vma| vma.charge == Charge::Pages);
-        pages.map(|vma| vma.pages()).sum::<u64>() + self.tables_of(within, areas)
-    }
-
-    /// Page tables that an area needs for which this is the place in the list, where nothing is.
-    pub fn tables_for(&self, at: usize, vma: &Vma) -> u64 {
-        let below = at.checked_sub(1).and_then(|below| self.vmas.get(below));
-        if below.is_some_and(|below| below.has_tables() && cover::share(below.end - 1, vma.end - 1))
-        {
-            return 0;
-        }
-        self.tables_of(&Within::gap(at, vma), iter::once(*vma))
-    }
-
-    /// Page tables that cover nothing but what lies in the range.
-    fn tables_in(&self, within: &Within) -> u64 {
-        let Within { start, end, ref areas } = *within;
-        if let [vma] = &self.vmas[areas.clone()]
-            && (vma.start < start && cover::share(start - 1, vma.end.min(end) - 1)
-                || !vma.has_tables())
-        {
-            return 0;
-        }
-        self.tables_of(within, self.parts(within))
-    }
-
-    /// Page tables that cover these areas, and nothing outside of the range.
-    fn tables_of(&self, within: &Within, areas: impl Iterator<Item = Vma> + Clone) -> u64 {
-        let ranges = areas.filter(Vma::has_tables).map(|vma| (vma.start, vma.end));
-        self.neighbours(within).tables_of(ranges)
-    }
-
-    /// What lies next to the range and has page tables.
-    fn neighbours(&self, within: &Within) -> Neighbours {
-        let Within { start, end, ref areas } = *within;
-        let below = self.vmas[..areas.end].iter().rev();
-        let below = below.filter(|vma| vma.start < start).find(|vma| vma.has_tables());
-        let above = self.vmas[areas.start..].iter().filter(|vma| vma.end > end);
-        let above = above.into_iter().find(|vma| vma.has_tables());
-        Neighbours {
-            below: below.map(|vma| vma.end.min(start) - 1),
-            above: above.map(|vma| vma.start.max(end)),
-        }
     }
 
     /// The highest area that ends at or below the address.

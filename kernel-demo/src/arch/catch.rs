@@ -13,7 +13,7 @@ use core::arch::naked_asm;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::trap::TrapFrame;
+use super::trap_frame::TrapFrame;
 use crate::memory::FaultReport;
 
 /// Flags register with nothing set but the bit that always is: interrupts stay disabled, strings

@@ -4,9 +4,10 @@
 //!   probe                 single accesses, made to see whether they fault
 //!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
 //!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
-//!   trap                  every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
+//!     └ user_entry        the instructions that do it
+//!   trap ─── trap_frame   every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
 //!   single_step           a handler after every instruction
-//!   gdt                   segments of both rings, and the stack that double faults are taken on
+//!   gdt                   segments of both rings, and the stacks that fatal exceptions are taken on
 //!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
 //!   entropy               numbers that nobody can tell in advance
@@ -29,7 +30,9 @@ pub mod single_step;
 pub mod stack;
 pub mod timer;
 pub mod trap;
+mod trap_frame;
 pub mod user;
+mod user_entry;
 
 pub use catch::catch_fault;
 pub use stack::on_stack;

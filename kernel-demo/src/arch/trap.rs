@@ -1,7 +1,7 @@
 //! Every exception arrives here.
 //!
 //! ```text
-//!   processor ─► entry of the vector ─► from ring 3? ── yes ──────────────► user::leave: the program's `run` returns
+//!   processor ─► entry of the vector ─► from ring 3? ── yes ──────────────► `leave`: the program's `run` returns
 //!                                           no: saves the registers ─► dispatch
 //!                                                                            │
 //!      page fault, served by the memory manager ──────────────► return, the instruction runs again
@@ -23,85 +23,11 @@ use x86_64::structures::idt::{Entry, EntryOptions, InterruptDescriptorTable, Pag
 use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::qemu::{Exit, exit};
-use super::{catch, gdt, serial, single_step, timer, user};
-use crate::memory::report::{Exception, Registers};
+use super::trap_frame::TrapFrame;
+use super::{catch, gdt, serial, single_step, timer, user_entry};
+use crate::memory::report::Exception;
 use crate::memory::{self, Access, Cause, FaultReport, PageFault};
 use crate::{println, testing};
-
-/// The registers of interrupted code, as the common entry lays them out on the stack.
-#[repr(C)]
-pub struct TrapFrame {
-    r15: u64,
-    r14: u64,
-    r13: u64,
-    r12: u64,
-    r11: u64,
-    r10: u64,
-    r9: u64,
-    r8: u64,
-    rbp: u64,
-    rdi: u64,
-    rsi: u64,
-    rdx: u64,
-    rcx: u64,
-    rbx: u64,
-    rax: u64,
-    vector: u64,
-    error_code: u64,
-    /// Where the handler returns to.
-    pub(super) rip: u64,
-    cs: u64,
-    pub(super) rflags: u64,
-    /// The stack that it returns to.
-    pub(super) rsp: u64,
-    ss: u64,
-}
-
-impl TrapFrame {
-    fn registers(&self) -> Registers {
-        let Self {
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            rsp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-            rip,
-            rflags,
-            ..
-        } = *self;
-        Registers {
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            rsp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-            rip,
-            rflags,
-        }
-    }
-}
 
 const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
@@ -124,7 +50,7 @@ extern "C" fn common_entry() {
         "test byte ptr [rsp + 24], 3",
         "jnz {leave}",
         "jmp {kernel_entry}",
-        leave = sym user::leave,
+        leave = sym user_entry::leave,
         kernel_entry = sym kernel_entry,
     )
 }

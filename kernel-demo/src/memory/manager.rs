@@ -9,6 +9,7 @@
 use x86_64::structures::paging::{FrameAllocator, Page, PageTableFlags, PhysFrame, Size4KiB};
 
 use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError};
+use super::charges::IDLE;
 use super::fault::{Breaks, Cause, Decision, PageFault, decide};
 use super::frames::{Counts, Frames, OutOfFrames};
 use super::layout::{PAGE_SIZE, frame_at, page_at, page_ceil, page_floor};
@@ -34,12 +35,8 @@ pub struct Memory<M> {
     pub(super) space: Space,
     breaks: Breaks,
     zero_page: Option<PhysFrame>,
-    processes: Account,
+    pub(super) processes: Account,
 }
-
-/// The account of the processes while there is no system: nothing is promised, and the page tables
-/// that are made by hand take what is available.
-const IDLE: Account = Account::new(Policy::Overcommit, 0);
 
 /// Somebody who can reach the one memory manager, for a moment at a time: what lives longer than a
 /// moment holds one of these.
@@ -85,56 +82,6 @@ impl<M: Mmu> Memory<M> {
     /// Before it was made.
     pub const fn zero_page(&self) -> PhysFrame {
         self.zero_page.expect("the zero page was made when the kernel came up")
-    }
-
-    /// The account of all processes.
-    pub const fn processes(&self) -> &Account {
-        &self.processes
-    }
-
-    /// Opens the account of the processes, which leaves `floor` frames for the kernel; without a
-    /// policy, closes it.
-    ///
-    /// # Panics
-    ///
-    /// When something is charged to it.
-    pub fn set_policy(&mut self, policy: Option<Policy>, floor: usize) {
-        assert_eq!(self.processes.charged(), 0, "frames are promised to processes");
-        self.processes = policy.map_or(IDLE, |policy| Account::new(policy, floor));
-    }
-
-    /// Promises processes so many frames more.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Pool::charge`].
-    pub fn charge(&mut self, frames: u64) -> Result<(), OutOfFrames> {
-        self.pool.charge(&mut self.processes, frames)
-    }
-
-    /// Takes back a promise to processes.
-    pub fn uncharge(&mut self, frames: u64) {
-        self.pool.uncharge(&mut self.processes, frames);
-    }
-
-    /// The frames, and the account of all processes, which pays for what is done with them.
-    pub(super) const fn payer(&mut self) -> (&mut Pool, &mut Account) {
-        (&mut self.pool, &mut self.processes)
-    }
-
-    /// Takes a frame for a process.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Pool::take_for`].
-    pub(super) fn take(&mut self, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
-        self.pool.take_for(&mut self.processes, purpose)
-    }
-
-    /// Takes a process's share of a frame away.
-    #[inline]
-    pub(super) fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
-        self.pool.release(&mut self.processes, frame, purpose);
     }
 
     /// How many frames there are, of each kind.

@@ -13,9 +13,12 @@
 //! Pure bookkeeping over a payload, tested on the host. Operations are linear in the processes that
 //! there are, and none of them allocates.
 
+mod bits;
+
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
+use self::bits::Bits;
 use super::status::Status;
 
 /// Processes there can be at once, zombies included.
@@ -267,46 +270,6 @@ impl<P> Table<P> {
         self.slots[slot].take()
     }
 }
-
-/// A set of slots. Iterates from the lowest on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Bits(u64);
-
-impl Bits {
-    /// Every slot.
-    const ALL: Self = Self(u64::MAX);
-
-    const fn set(&mut self, slot: usize) {
-        self.0 |= 1 << slot;
-    }
-
-    const fn clear(&mut self, slot: usize) {
-        self.0 &= !(1 << slot);
-    }
-
-    /// The lowest that is not in it.
-    fn first_clear(self) -> Option<usize> {
-        Self(!self.0).next()
-    }
-
-    /// The next one after that slot, going round.
-    fn first_after(self, slot: usize) -> Option<usize> {
-        let rotated = self.0.rotate_right(slot as u32 + 1);
-        Self(rotated).next().map(|step| (slot + 1 + step) % MAX_PROCESSES)
-    }
-}
-
-impl Iterator for Bits {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        let slot = (self.0 != 0).then_some(self.0.trailing_zeros() as usize)?;
-        self.clear(slot);
-        Some(slot)
-    }
-}
-
-const _: () = assert!(MAX_PROCESSES == u64::BITS as usize, "a slot has a bit of its own");
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,257 @@
+//! The instructions that enter ring 3 and leave it.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use core::sync::atomic::AtomicU64;
+
+use x86_64::registers::rflags::RFlags;
+
+use super::gdt;
+use super::user::UserRegisters;
+
+/// The vector that [`system_call`] returns. No exception or interrupt has it.
+pub(super) const SYSTEM_CALL: u64 = 256;
+
+/// The kernel's stack pointer while ring 3 runs, the same as `rsp0`: `syscall` changes no stacks.
+static KERNEL_STACK: AtomicU64 = AtomicU64::new(0);
+
+/// The program's stack pointer, while [`system_call`] saves its registers.
+static USER_STACK: AtomicU64 = AtomicU64::new(0);
+
+/// What [`enter`] leaves on the kernel's stack, from low to high.
+#[repr(C)]
+struct Entered {
+    registers: *mut UserRegisters,
+    root: u64,
+    _interrupt_stack: *mut u64,
+    callers: [u64; 6],
+}
+
+/// What [`system_call`] finds above its stack pointer, when it has pushed `rax`.
+#[repr(C)]
+struct Called {
+    _rax: u64,
+    entered: Entered,
+}
+
+/// What [`leave`] finds above its stack pointer, when it has pushed `rax`: what the entry and the
+/// processor pushed, and what [`enter`] left.
+#[repr(C)]
+struct Interrupted {
+    _rax: u64,
+    _vector: u64,
+    _error: u64,
+    _rip: u64,
+    _cs: u64,
+    _rflags: u64,
+    _rsp: u64,
+    ss: u64,
+    entered: Entered,
+}
+
+/// What [`leave`] and [`system_call`] tell [`run`]. The error code is that of an exception.
+#[repr(C)]
+pub(super) struct Left {
+    pub(super) vector: u64,
+    pub(super) error: u64,
+}
+
+/// An assembly function with the places of the program's registers.
+macro_rules! with_registers {
+    ($($line:expr),+ ; $($operand:tt)+) => {
+        naked_asm!(
+            $($line),+,
+            rax = const offset_of!(UserRegisters, rax),
+            rbx = const offset_of!(UserRegisters, rbx),
+            rcx = const offset_of!(UserRegisters, rcx),
+            rdx = const offset_of!(UserRegisters, rdx),
+            rsi = const offset_of!(UserRegisters, rsi),
+            rdi = const offset_of!(UserRegisters, rdi),
+            rbp = const offset_of!(UserRegisters, rbp),
+            rsp = const offset_of!(UserRegisters, rsp),
+            r8 = const offset_of!(UserRegisters, r8),
+            r9 = const offset_of!(UserRegisters, r9),
+            r10 = const offset_of!(UserRegisters, r10),
+            r11 = const offset_of!(UserRegisters, r11),
+            r12 = const offset_of!(UserRegisters, r12),
+            r13 = const offset_of!(UserRegisters, r13),
+            r14 = const offset_of!(UserRegisters, r14),
+            r15 = const offset_of!(UserRegisters, r15),
+            rip = const offset_of!(UserRegisters, rip),
+            rflags = const offset_of!(UserRegisters, rflags),
+            $($operand)+
+        )
+    };
+}
+
+/// Clears the selectors that a program can set, loads all registers of the program but `rcx`, `rsp`,
+/// `rip` and `rflags`, then its page tables, whose root is in `rcx`: with them the place that the registers came from is out of reach.
+macro_rules! load_registers {
+    () => {
+        "xor eax, eax
+        mov ds, eax
+        mov es, eax
+        mov fs, eax
+        mov gs, eax
+        mov rax, [rdi + {rax}]
+        mov rbx, [rdi + {rbx}]
+        mov rdx, [rdi + {rdx}]
+        mov rsi, [rdi + {rsi}]
+        mov rbp, [rdi + {rbp}]
+        mov r8, [rdi + {r8}]
+        mov r9, [rdi + {r9}]
+        mov r10, [rdi + {r10}]
+        mov r11, [rdi + {r11}]
+        mov r12, [rdi + {r12}]
+        mov r13, [rdi + {r13}]
+        mov r14, [rdi + {r14}]
+        mov r15, [rdi + {r15}]
+        mov rdi, [rdi + {rdi}]
+        mov cr3, rcx"
+    };
+}
+
+/// Enters ring 3. Returns by way of [`leave`] or [`system_call`].
+///
+/// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects
+/// just that, behind a system call; otherwise, and with the trap flag set, which `sysretq` would
+/// act upon one instruction early, `iretq` does.
+///
+/// What it pushes is an [`Entered`].
+///
+/// # Safety
+///
+/// `root` is the level-4 table of a process, which maps of the kernel what is in every process.
+/// `interrupt_stack` leads to `rsp0`. `rip` is canonical, and `rflags` a program's.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn enter(
+    registers: &mut UserRegisters,
+    root: u64,
+    interrupt_stack: *mut u64,
+) -> Left {
+    with_registers!(
+        "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
+        "push rdx",
+        "mov rax, cr3",
+        "push rax",
+        "push rdi",
+        "mov [rdx], rsp",
+        "mov [rip + {kernel_stack}], rsp",
+        "mov rcx, rsi",
+        "mov rax, [rdi + {rip}]",
+        "mov rdx, [rdi + {rflags}]",
+        "cmp rax, [rdi + {rcx}]",
+        "jne 2f",
+        "cmp rdx, [rdi + {r11}]",
+        "jne 2f",
+        "test edx, {trap_flag}",
+        "jnz 2f",
+        "push qword ptr [rdi + {rsp}]",
+        "push rax",
+        load_registers!(),
+        "pop rcx",
+        "pop rsp",
+        "sysretq",
+        "2:",
+        "push {user_data}",
+        "push qword ptr [rdi + {rsp}]",
+        "push rdx",
+        "push {user_code}",
+        "push rax",
+        "push qword ptr [rdi + {rcx}]",
+        load_registers!(),
+        "pop rcx",
+        "iretq";
+        kernel_stack = sym KERNEL_STACK,
+        trap_flag = const RFlags::TRAP_FLAG.bits(),
+        user_code = const gdt::USER_CODE.0,
+        user_data = const gdt::USER_DATA.0,
+    )
+}
+
+/// Saves all registers of the program but `rax`, `rsp`, `rip` and `rflags` where `rax` points.
+macro_rules! save_registers {
+    () => {
+        "mov [rax + {rbx}], rbx
+        mov [rax + {rcx}], rcx
+        mov [rax + {rdx}], rdx
+        mov [rax + {rsi}], rsi
+        mov [rax + {rdi}], rdi
+        mov [rax + {rbp}], rbp
+        mov [rax + {r8}], r8
+        mov [rax + {r9}], r9
+        mov [rax + {r10}], r10
+        mov [rax + {r11}], r11
+        mov [rax + {r12}], r12
+        mov [rax + {r13}], r13
+        mov [rax + {r14}], r14
+        mov [rax + {r15}], r15"
+    };
+}
+
+/// Where `syscall` goes, with the program's `rip` in `rcx` and its `rflags` in `r11`. Saves the
+/// program's registers and returns from [`enter`], as [`leave`] does; the flags are the kernel's
+/// already (`SFMASK`).
+///
+/// The stack is what `enter` left there. It is on the page tables of the process, so only the stack
+/// and the kernel's image are touched until they are changed.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn system_call() {
+    with_registers!(
+        "mov [rip + {user_stack}], rsp",
+        "mov rsp, [rip + {kernel_stack}]",
+        "push rax",
+        "mov rax, [rsp + {root}]",
+        "mov cr3, rax",
+        "mov rax, [rsp + {registers}]",
+        save_registers!(),
+        "pop qword ptr [rax + {rax}]",
+        "mov [rax + {rip}], rcx",
+        "mov [rax + {rflags}], r11",
+        "mov rcx, [rip + {user_stack}]",
+        "mov [rax + {rsp}], rcx",
+        "add rsp, {to_callers}",
+        "mov eax, {vector}",
+        "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
+        "ret";
+        user_stack = sym USER_STACK,
+        kernel_stack = sym KERNEL_STACK,
+        vector = const SYSTEM_CALL,
+        root = const offset_of!(Called, entered.root),
+        registers = const offset_of!(Called, entered.registers),
+        to_callers = const offset_of!(Entered, callers),
+    )
+}
+
+/// Saves the program's registers and returns from [`enter`], with the vector in `rax` and the error
+/// code in `rdx`.
+///
+/// The stack is an [`Interrupted`] without its first word. It is on the page tables of the process,
+/// so only the stack is touched until they are changed.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn leave() {
+    with_registers!(
+        "push rax",
+        "mov rax, [rsp + {root}]",
+        "mov cr3, rax",
+        "mov rax, [rsp + {registers}]",
+        save_registers!(),
+        "pop qword ptr [rax + {rax}]",
+        "pop rcx",
+        "pop rdx",
+        "pop qword ptr [rax + {rip}]",
+        "pop rsi",
+        "pop qword ptr [rax + {rflags}]",
+        "pop qword ptr [rax + {rsp}]",
+        "add rsp, {to_callers}",
+        "push {plain_flags}",
+        "popfq",
+        "mov rax, rcx",
+        "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
+        "ret";
+        plain_flags = const 2,
+        root = const offset_of!(Interrupted, entered.root),
+        registers = const offset_of!(Interrupted, entered.registers),
+        to_callers = const offset_of!(Interrupted, entered.callers) - offset_of!(Interrupted, ss),
+    )
+}

@@ -1,0 +1,43 @@
+//! Slots of the process table, a bit each.
+
+use super::MAX_PROCESSES;
+
+/// A set of slots. Iterates from the lowest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bits(pub(super) u64);
+
+impl Bits {
+    /// Every slot.
+    pub const ALL: Self = Self(u64::MAX);
+
+    pub const fn set(&mut self, slot: usize) {
+        self.0 |= 1 << slot;
+    }
+
+    pub const fn clear(&mut self, slot: usize) {
+        self.0 &= !(1 << slot);
+    }
+
+    /// The lowest that is not in it.
+    pub fn first_clear(self) -> Option<usize> {
+        Self(!self.0).next()
+    }
+
+    /// The next one after that slot, going round.
+    pub fn first_after(self, slot: usize) -> Option<usize> {
+        let rotated = self.0.rotate_right(slot as u32 + 1);
+        Self(rotated).next().map(|step| (slot + 1 + step) % MAX_PROCESSES)
+    }
+}
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let slot = (self.0 != 0).then_some(self.0.trailing_zeros() as usize)?;
+        self.clear(slot);
+        Some(slot)
+    }
+}
+
+const _: () = assert!(MAX_PROCESSES == u64::BITS as usize, "a slot has a bit of its own");
