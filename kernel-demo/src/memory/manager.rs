@@ -6,16 +6,17 @@
 //! made of a vector it runs on the host.
 #![allow(unsafe_code)]
 
-use x86_64::structures::paging::{FrameAllocator, Page, PageTableFlags, PhysFrame, Size4KiB};
+use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError};
 use super::charges::IDLE;
+use super::enter::enter;
 use super::fault::{Breaks, Cause, Decision, PageFault, decide};
 use super::frames::{Counts, Frames, OutOfFrames};
-use super::layout::{PAGE_SIZE, frame_at, page_at, page_ceil, page_floor};
+use super::layout::{PAGE_SIZE, frame_at, page_ceil, page_floor};
 use super::pool::{Account, Policy, Pool};
 use super::space::{InsertError, Kind, Permissions, Region, Space};
-use super::tables::{Mmu, Tables, Unmapped, Work};
+use super::tables::{Leaf, Mmu, Tables, Unmapped, Work};
 use super::trace::{Event, Purpose, Trace};
 
 /// Flags of memory that holds data: readable, writable, never executed.
@@ -197,36 +198,26 @@ impl<M: Mmu> Memory<M> {
             Decision::Serve(id) => {
                 let PageFault { address, access, .. } = *fault;
                 self.pool.trace.record(Event::Fault { region: id.name(), access, address });
-                self.provide(id, page_at(page_floor(address))).map_err(Cause::OutOfFrames)
+                self.provide(id, page_floor(address)).map_err(Cause::OutOfFrames)
             }
         }
     }
 
-    /// Maps a zeroed frame at a page of a break. All frames that this takes are at hand before
-    /// anything is mapped.
-    fn provide(&mut self, id: BreakId, page: Page) -> Result<(), OutOfFrames> {
-        let brk = in_use(&mut self.breaks, id);
-        let tables = self.tables.missing(page);
-        let mut supply = Supply::default();
-        let frame = match supply.fill(&mut self.pool, brk, tables) {
-            Ok(frame) => frame,
-            Err(out) => {
-                supply.empty(&mut self.pool, brk);
-                return Err(out);
-            }
-        };
+    /// Maps a zeroed frame at a page of a break.
+    fn provide(&mut self, id: BreakId, page: u64) -> Result<(), OutOfFrames> {
+        let Self { pool, tables, breaks, .. } = self;
+        let brk = in_use(breaks, id);
+        let frame = pool.take_for(&mut brk.account, Purpose::Page)?;
         // SAFETY: the frame just came from the page allocator, so nobody else uses it.
-        unsafe { self.tables.zero(frame, 0) };
+        unsafe { tables.zero(frame, 0) };
+        let leaf = Leaf { frame, flags: DATA };
         // SAFETY: as above, and the page lies in the break's region, whose memory belongs to the
         // break's owner.
-        let mapped = unsafe { self.tables.map(page, frame, DATA, &mut supply) };
-        mapped.expect(
-            "a page that faulted as not present is not mapped, and its tables are supplied",
-        );
-        let (page, frame) = (page.start_address().as_u64(), frame.start_address().as_u64());
-        self.pool.trace.record(Event::Map { page, frame });
+        let entered = unsafe { enter((&mut *pool, &mut brk.account), &mut tables.way(page), leaf) };
+        let added =
+            entered.inspect_err(|_| pool.release(&mut brk.account, frame, Purpose::Page))?;
         brk.pages += 1;
-        brk.tables += tables;
+        brk.tables += added as usize;
         brk.faults += 1;
         Ok(())
     }
@@ -264,39 +255,6 @@ fn in_use(breaks: &mut Breaks, id: BreakId) -> &mut BreakRegion {
     match &mut breaks[id.index()] {
         Some(brk) => brk,
         None => panic!("the break of {} is not in use", id.name()),
-    }
-}
-
-/// Frames for the tables that one mapping adds: at most three.
-#[derive(Default)]
-struct Supply([Option<PhysFrame>; 3]);
-
-impl Supply {
-    /// Takes frames for so many tables, and one for a page, which it returns.
-    fn fill(
-        &mut self,
-        pool: &mut Pool,
-        brk: &mut BreakRegion,
-        tables: usize,
-    ) -> Result<PhysFrame, OutOfFrames> {
-        for slot in &mut self.0[..tables] {
-            *slot = Some(pool.take_for(&mut brk.account, Purpose::Table)?);
-        }
-        pool.take_for(&mut brk.account, Purpose::Page)
-    }
-
-    /// Gives back what it holds.
-    fn empty(self, pool: &mut Pool, brk: &mut BreakRegion) {
-        for frame in self.0.into_iter().flatten() {
-            pool.release(&mut brk.account, frame, Purpose::Table);
-        }
-    }
-}
-
-// SAFETY: each frame was taken from the page allocator and is handed out once.
-unsafe impl FrameAllocator<Size4KiB> for Supply {
-    fn allocate_frame(&mut self) -> Option<PhysFrame> {
-        self.0.iter_mut().find_map(Option::take)
     }
 }
 

@@ -4,11 +4,12 @@
 //!   kernel_break   stacks        who asks           a break for a heap; a stack with a guard page
 //!  ──────────────────────────────────────────────
 //!   manager                      what happens       moves breaks, serves page faults
-//!   pages                                           the memory of a process, as its `address_space` decides
+//!   pages ─► charges                                the memory of a process, as its `address_space` decides; its account
 //!  ──────────────────────────────────────────────
 //!   fault · breaks · space       the rules          what a fault means, how a break moves, what lies where
 //!  ──────────────────────────────────────────────
-//!   pool ─► frames · trace       physical memory    buddy allocator, reservations; what happened to them
+//!   enter ─► pool                who pays           a page is entered; each frame is paid for by an account
+//!   frames · trace               physical memory    buddy allocator, reservations; what happened to them
 //!   access · permissions         the words          what a fault tells, what may be done with memory
 //!   tables                       page tables        map, translate, unmap a range
 //!   paging · image               at boot            the kernel's own page tables replace the bootloader's
@@ -27,13 +28,14 @@
 //!    its break with its own lock held; the manager never calls a heap; printing takes no other
 //!    lock and never allocates. So copy what you want to print or to keep in a vector out of the
 //!    manager first, and do the rest with the manager unlocked.
-//! 4. In the kernel interrupts stay disabled, and there is one processor. A lock that is taken is
-//!    held by the code that was interrupted by a fault, never by somebody who will let go of it
-//!    soon.
+//! 4. There is one processor. In the kernel interrupts stay disabled but for moments between two
+//!    turns of processes, when no lock is held. A lock that is taken is held by the code that was
+//!    interrupted by a fault, never by code that will let go of it soon.
 
 pub mod access;
 pub mod breaks;
 pub mod charges;
+mod enter;
 pub mod fault;
 pub mod frames;
 pub mod image;

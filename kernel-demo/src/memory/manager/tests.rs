@@ -72,17 +72,17 @@ fn the_life_of_a_page_is_told_by_the_trace() {
         [
             "break   kernel heap 0xffff900000000000 -> 0xffff900000003000 (+12288)",
             "fault   write 0xffff900000001008 in kernel heap",
-            "frame+  0x1000 table",
+            "frame+  0x1000 page",
             "frame+  0x2000 table",
             "frame+  0x3000 table",
-            "frame+  0x4000 page",
-            "map     0xffff900000001000 -> 0x4000",
+            "frame+  0x4000 table",
+            "map     0xffff900000001000 -> 0x1000",
             "break   kernel heap 0xffff900000003000 -> 0xffff900000000000 (-12288)",
-            "unmap   0xffff900000001000 -> 0x4000",
-            "frame-  0x4000 page",
+            "unmap   0xffff900000001000 -> 0x1000",
+            "frame-  0x1000 page",
+            "frame-  0x4000 table",
             "frame-  0x3000 table",
             "frame-  0x2000 table",
-            "frame-  0x1000 table",
         ]
     );
 }

@@ -39,7 +39,7 @@ mod spot;
 
 use core::convert::Infallible;
 
-use x86_64::structures::paging::{FrameAllocator, PageTableFlags, PhysFrame, Size4KiB};
+use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 pub use self::object::Object;
 pub use self::spot::Spot;
@@ -47,8 +47,8 @@ use super::frames::OutOfFrames;
 use super::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use super::manager::{Memory, Reach};
 use super::permissions::Permissions;
-use super::tables::{Leaf, Mmu, Tables, Way, Work};
-use super::trace::{Event, Purpose};
+use super::tables::{Leaf, Mmu, Tables, Work};
+use super::trace::Purpose;
 use crate::address_space::{PageState, Resident};
 
 /// Marks an entry whose frame belongs to an [`Object`]. The processor ignores this bit.
@@ -221,78 +221,6 @@ fn flags(permissions: Permissions) -> PageTableFlags {
     flags.set(PageTableFlags::WRITABLE, permissions.contains(Permissions::WRITE));
     flags.set(PageTableFlags::NO_EXECUTE, !permissions.contains(Permissions::EXECUTE));
     flags
-}
-
-/// Enters a page that is not mapped. Returns how many tables that took.
-///
-/// # Errors
-///
-/// There are not enough frames for the page tables. Nothing has changed.
-///
-/// # Safety
-///
-/// One share of the frame is the entry's; or it is the zero page, and the entry not writable.
-#[inline(always)]
-unsafe fn enter<M: Mmu>(
-    memory: &mut Memory<M>,
-    way: &mut Way<'_, M>,
-    leaf: Leaf,
-) -> Result<u64, OutOfFrames> {
-    let missing = way.missing();
-    if missing > 0 {
-        complete(memory, way)?;
-    }
-    // SAFETY: the page lies in the lower half, where only the process whose tables these are
-    // accesses anything.
-    let entered = unsafe { way.enter(leaf) };
-    entered.expect("the page is not mapped, and its tables are there");
-    memory
-        .pool
-        .trace
-        .record(Event::Map { page: way.page(), frame: leaf.frame.start_address().as_u64() });
-    Ok(missing as u64)
-}
-
-/// Adds the tables that are missing on the way to a page, which is to be entered then.
-///
-/// # Errors
-///
-/// There are not enough frames. Nothing has changed.
-#[cold]
-fn complete<M: Mmu>(memory: &mut Memory<M>, way: &mut Way<'_, M>) -> Result<(), OutOfFrames> {
-    let mut supply = Supply::default();
-    if let Err(out) = supply.fill(memory, way.missing()) {
-        supply.empty(memory);
-        return Err(out);
-    }
-    way.complete(&mut supply).expect("no page is large, and the tables are supplied");
-    Ok(())
-}
-
-/// Frames for the tables that one mapping adds: at most three.
-#[derive(Default)]
-struct Supply([Option<PhysFrame>; 3]);
-
-impl Supply {
-    fn fill<M: Mmu>(&mut self, memory: &mut Memory<M>, tables: usize) -> Result<(), OutOfFrames> {
-        for slot in &mut self.0[..tables] {
-            *slot = Some(memory.take(Purpose::Table)?);
-        }
-        Ok(())
-    }
-
-    fn empty<M: Mmu>(self, memory: &mut Memory<M>) {
-        for frame in self.0.into_iter().flatten() {
-            memory.release(frame, Purpose::Table);
-        }
-    }
-}
-
-// SAFETY: each frame was taken from the page allocator and is handed out once.
-unsafe impl FrameAllocator<Size4KiB> for Supply {
-    fn allocate_frame(&mut self) -> Option<PhysFrame> {
-        self.0.iter_mut().find_map(Option::take)
-    }
 }
 
 #[cfg(test)]

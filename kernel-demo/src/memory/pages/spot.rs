@@ -14,8 +14,9 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{OBJECT, Object, Tally, enter, flags, state};
+use super::{OBJECT, Object, Tally, flags, state};
 use crate::address_space::PageState;
+use crate::memory::enter::enter;
 use crate::memory::frames::OutOfFrames;
 use crate::memory::manager::Reach;
 use crate::memory::permissions::Permissions;
@@ -66,7 +67,7 @@ impl<'p, R: Reach> Spot<'p, R> {
                 flags: flags(permissions) - PageTableFlags::WRITABLE,
             };
             // SAFETY: it is the zero page, and not writable.
-            unsafe { enter(memory, way, leaf) }
+            unsafe { enter(memory.payer(), way, leaf) }
         })?;
         Ok(())
     }
@@ -94,7 +95,7 @@ impl<'p, R: Reach> Spot<'p, R> {
                 return Ok(0);
             }
             // SAFETY: the frame's one share is the entry's.
-            let entered = unsafe { enter(memory, way, leaf) };
+            let entered = unsafe { enter(memory.payer(), way, leaf) };
             entered.inspect_err(|_| memory.release(frame, Purpose::Page))
         })?;
         tally.grow();
@@ -171,8 +172,9 @@ impl<'p, R: Reach> Spot<'p, R> {
         tally.tables += reach.with(|memory| {
             memory.pool.share(frame);
             // SAFETY: the new share is the entry's.
-            let entered =
-                unsafe { enter(memory, way, Leaf { frame, flags: flags(permissions) | OBJECT }) };
+            let entered = unsafe {
+                enter(memory.payer(), way, Leaf { frame, flags: flags(permissions) | OBJECT })
+            };
             entered.inspect_err(|_| memory.release(frame, Purpose::Page))
         })?;
         tally.grow();
