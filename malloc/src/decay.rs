@@ -7,6 +7,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::clock::milliseconds;
+
 /// Free bytes at the break from which a `free` gives them back while decay is on. Smaller amounts
 /// wait for the decay: a program that frees much often needs it again at once.
 pub(crate) const TRIM_THRESHOLD: usize = 64 << 20;
@@ -30,7 +32,7 @@ static NEXT: AtomicU64 = AtomicU64::new(NEVER);
 pub(crate) fn start(period: Option<u64>) {
     if let Some(period) = period {
         PERIOD.store(period, Ordering::Relaxed);
-        NEXT.store(now().saturating_add(period), Ordering::Relaxed);
+        NEXT.store(milliseconds().saturating_add(period), Ordering::Relaxed);
     }
 }
 
@@ -40,15 +42,7 @@ pub(crate) fn is_due() -> bool {
     if next == NEVER {
         return false;
     }
-    let now = now();
+    let now = milliseconds();
     let then = now.saturating_add(PERIOD.load(Ordering::Relaxed));
     now >= next && NEXT.compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-}
-
-/// Returns the milliseconds of a clock that is read without a system call.
-fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable. Linux has this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
-    (time.tv_sec as u64).wrapping_mul(1000).wrapping_add(time.tv_nsec as u64 / 1_000_000)
 }

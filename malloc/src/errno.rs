@@ -8,7 +8,8 @@ pub(crate) fn set(value: c_int) {
     unsafe { libc::__errno_location().write(value) };
 }
 
-fn get() -> c_int {
+/// Returns `errno`.
+pub(crate) fn get() -> c_int {
     // SAFETY: as in `set`.
     unsafe { libc::__errno_location().read() }
 }

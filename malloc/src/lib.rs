@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The other files: `request` (layouts), `options` (the environment), `start` (constructor, fork
-//! handlers, destructor), `thread` (slots of threads), `decay` (when free pages go back), `lock`,
-//! `pause`, `errno`, `report` (messages).
+//! handlers, destructor), `thread` (slots of threads), `decay` (when free pages go back), `lock`
+//! and `stdio` (what `fork` holds), `clock`, `errno`, `report` (messages).
 //!
 //! # Rules
 //!
@@ -24,18 +24,19 @@
 
 #![no_std]
 
+mod clock;
 mod decay;
 mod engine;
 mod entry;
 mod errno;
 mod lock;
 mod options;
-mod pause;
 mod provider;
 mod report;
 #[deny(unsafe_code)]
 mod request;
 mod start;
+mod stdio;
 mod thread;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   first call of anything   the mode is chosen (engine): before any constructor, if one allocates
-//!   constructor              fork handlers; children do not inherit the trace
+//!   constructor              fork handlers; children do not inherit the trace. It runs before
+//!                            those of all other libraries (build.rs)
 //!   fork                     all locks and idle arenas are held while the process is copied, so
 //!                            that the child finds the heap whole
 //!   destructor               statistics, the last records of the trace; the heap serves on
 //! ```
 
+use core::ffi::{c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::options::Options;
@@ -15,15 +17,26 @@ use crate::{engine, report};
 
 static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 
+unsafe extern "C" {
+    static mut environ: *mut *mut c_char;
+}
+
 /// Constructor of the library, called by the loader.
-extern "C" fn begin() {
+extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char) {
+    // SAFETY: there is one thread, the loader's. The C library's constructor, which may run later,
+    // stores the same value.
+    unsafe {
+        if environ.is_null() {
+            environ = environment;
+        }
+    }
     engine::start();
     if Options::read().stats {
         PRINTS_STATS.store(true, Ordering::Relaxed);
         report::keep_errors_open();
     }
     // SAFETY: three functions of this library, which is not unloaded. Of all handlers ours run last
-    // before the fork and first after it, except for libraries whose constructors ran earlier.
+    // before the fork and first after it, unless another library asks to be initialised first.
     unsafe {
         libc::pthread_atfork(Some(prefork), Some(postfork_parent), Some(postfork_child));
     }
@@ -61,7 +74,7 @@ extern "C" fn postfork_child() {
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static BEGIN: extern "C" fn() = begin;
+static BEGIN: extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) = begin;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]

@@ -30,8 +30,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use brkalloc::inner::{SlotWord, Slots};
 
-use crate::lock::HeapLock;
-use crate::{engine, errno, pause};
+use crate::{clock, engine, errno, lock};
 
 /// Number of slots: maximum number of threads with an arena at a time.
 const SLOTS: usize = 512;
@@ -134,7 +133,7 @@ impl Registration {
 
     /// After it returns, no other thread reads the variable.
     fn unregister(&self) {
-        let _held = HeapLock::hold();
+        let _held = lock::HEAP.hold();
         self.thread.store(ptr::null_mut(), Ordering::Relaxed);
     }
 }
@@ -228,6 +227,16 @@ pub(crate) fn postfork_child() {
     }
 }
 
+/// In the child of a fork that does not use the arenas any more: the only thread has no slot and no
+/// arena at hand.
+pub(crate) fn leave_arenas() {
+    let thread = Thread::current();
+    thread.slot.set(NONE);
+    // SAFETY: the word is this thread's, the only one, which is outside the heap. A zeroed word is
+    // a new one.
+    unsafe { ptr::from_ref(&thread.word).cast_mut().write(SlotWord::new()) };
+}
+
 /// The threads of the process.
 #[derive(Debug)]
 pub(crate) struct Threads;
@@ -282,7 +291,7 @@ unsafe impl Slots for Threads {
     }
 
     fn wait_for_fork(&self, turn: usize) -> bool {
-        pause::pause();
+        clock::pause();
         turn < PAUSES
     }
 

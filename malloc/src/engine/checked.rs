@@ -97,15 +97,7 @@ pub(super) fn set(setting: Setting) {
 }
 
 pub(super) fn usage() -> Usage {
-    let stats = with(|heap| heap.stats());
-    Usage {
-        granted: stats.granted_bytes,
-        live: stats.live_bytes,
-        free: stats.free_bytes + stats.free_slab_bytes,
-        free_cells: stats.free_cells,
-        mapped: stats.mapped_bytes,
-        mapped_blocks: stats.mapped_blocks,
-    }
+    Usage::of(&with(|heap| heap.stats()))
 }
 
 pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {

@@ -5,11 +5,13 @@
 //!   Mode   Unstarted ──first call──► Usual     usual.rs      arenas, behind one test
 //!                              └───► other ─┬─ usual.rs      every call is recorded    trace.rs
 //!                                           └─ checked.rs    every misuse is found
+//!   any ──► Torn   torn.rs   a second heap, in a child that lost the first one
 //! ```
 //!
 //! The mode is chosen once, before the first block: all blocks come from one heap.
 
 mod checked;
+mod torn;
 mod trace;
 mod usual;
 
@@ -19,17 +21,17 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use brkalloc::{MapThreshold, Trim};
+use brkalloc::{MapThreshold, Stats, Trim};
 
 use crate::decay;
-use crate::lock::HeapLock;
 use crate::options::Options;
-use crate::{pause, thread};
+use crate::{clock, lock, report, stdio, thread};
 
 const UNSTARTED: u8 = 0;
 const USUAL: u8 = 1;
 const TRACED: u8 = 2;
 const CHECKED: u8 = 3;
+const TORN: u8 = 4;
 
 static MODE: AtomicU8 = AtomicU8::new(UNSTARTED);
 
@@ -60,7 +62,7 @@ pub(crate) fn start() -> u8 {
     if options.checked {
         checked::start();
     }
-    let held = HeapLock::hold();
+    let held = lock::HEAP.hold();
     let before = MODE.load(Ordering::Acquire);
     if before != UNSTARTED {
         return before;
@@ -104,6 +106,7 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 fn allocate_slow(layout: Layout) -> Option<NonNull<u8>> {
     match mode() {
         CHECKED => checked::allocate(layout),
+        TORN => torn::allocate(layout),
         TRACED => trace::allocated(trace::Act::Allocate, layout, || usual::allocate(layout)),
         _ => usual::allocate(layout),
     }
@@ -119,6 +122,7 @@ pub(crate) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 fn allocate_zeroed_slow(layout: Layout) -> Option<NonNull<u8>> {
     match mode() {
         CHECKED => checked::allocate_zeroed(layout),
+        TORN => torn::allocate_zeroed(layout),
         TRACED => {
             trace::allocated(trace::Act::AllocateZeroed, layout, || usual::allocate_zeroed(layout))
         }
@@ -181,6 +185,7 @@ unsafe fn deallocate_slow(block: NonNull<u8>) {
     unsafe {
         match mode() {
             CHECKED => checked::deallocate(block),
+            TORN => torn::deallocate(block),
             TRACED => trace::freed(block, || usual::deallocate(block)),
             _ => usual::deallocate(block),
         }
@@ -216,6 +221,7 @@ unsafe fn reallocate_slow(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>
     unsafe {
         match mode() {
             CHECKED => checked::reallocate(block, new),
+            TORN => torn::reallocate(block, new),
             TRACED => trace::reallocated(block, new, || usual::reallocate(block, new)),
             _ => usual::reallocate(block, new),
         }
@@ -232,6 +238,7 @@ pub(crate) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     unsafe {
         match mode() {
             CHECKED => checked::usable_size(block),
+            TORN => torn::usable_size(block),
             _ => usual::usable_size(block),
         }
     }
@@ -241,6 +248,7 @@ pub(crate) unsafe fn usable_size(block: NonNull<u8>) -> usize {
 pub(crate) fn trim(keep: usize) -> bool {
     match mode() {
         CHECKED => checked::trim(keep),
+        TORN => torn::trim(keep),
         _ => usual::trim(keep),
     }
 }
@@ -268,6 +276,7 @@ impl Setting {
 pub(crate) fn set(setting: Setting) {
     match mode() {
         CHECKED => checked::set(setting),
+        TORN => {}
         _ => usual::set(setting),
     }
 }
@@ -284,10 +293,25 @@ pub(crate) struct Usage {
     pub(crate) mapped_blocks: usize,
 }
 
+impl Usage {
+    /// Usage of a heap without arenas.
+    fn of(stats: &Stats) -> Self {
+        Self {
+            granted: stats.granted_bytes,
+            live: stats.live_bytes,
+            free: stats.free_bytes + stats.free_slab_bytes,
+            free_cells: stats.free_cells,
+            mapped: stats.mapped_bytes,
+            mapped_blocks: stats.mapped_blocks,
+        }
+    }
+}
+
 /// Counts the memory in use. O(cells).
 pub(crate) fn usage() -> Usage {
     match mode() {
         CHECKED => checked::usage(),
+        TORN => torn::usage(),
         _ => usual::usage(),
     }
 }
@@ -296,52 +320,73 @@ pub(crate) fn usage() -> Usage {
 pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
     match mode() {
         CHECKED => checked::describe(show),
+        TORN => torn::describe(show),
         _ => usual::describe(show),
     }
 }
 
-/// Maximum number of pauses that a fork waits for threads inside their arenas.
-const PAUSES: usize = 1000;
-
-/// Takes all locks before a `fork`: the trace, the heap, the arenas. This is the order of locking.
+/// Takes all locks before a `fork`: stdio's, the trace, the heap, the arenas. This is the order of
+/// locking. It waits [`lock::BOUND`] for each of the latter three; the child then loses what could
+/// not be held.
 ///
 /// Of a process with one thread it takes nothing and writes nothing, and neither do the functions
 /// below: parent and child need a copy each of every page that is written.
 pub(crate) fn prefork() {
-    if is_traced() {
-        trace::lock();
+    if lock::is_single_threaded() {
+        // SAFETY: this is the only thread.
+        unsafe { usual::prefork() };
+        return;
     }
-    let is_shared = HeapLock::lock_for_fork();
-    thread::prefork();
-    let mut pauses = 0..PAUSES;
-    // SAFETY: the lock is held, or this is the only thread.
-    while !unsafe { usual::prefork() } && is_shared && pauses.next().is_some() {
+    stdio::prefork();
+    if is_traced() {
+        lock::TRACE.lock_for_fork();
+    }
+    let start = clock::milliseconds();
+    while lock::HEAP.lock_for_fork() {
+        thread::prefork();
+        // SAFETY: the lock is held.
+        let is_done = unsafe { usual::prefork() };
+        if is_done || clock::milliseconds().saturating_sub(start) > lock::BOUND {
+            return;
+        }
         // A thread inside its arena may be waiting for the lock.
-        HeapLock::unlock_after_fork();
-        pause::pause();
-        HeapLock::lock_for_fork();
+        lock::HEAP.unlock_after_fork();
+        clock::pause();
     }
 }
 
 /// Releases all locks in the parent.
 pub(crate) fn postfork_parent() {
-    // SAFETY: the lock has been held since `prefork`, or this is the only thread.
+    let held = lock::HEAP.hold();
+    // SAFETY: the lock is held.
     unsafe { usual::postfork_parent() };
-    HeapLock::unlock_after_fork();
-    if is_traced() {
-        trace::unlock();
-    }
+    drop(held);
+    lock::HEAP.unlock_after_fork();
+    lock::TRACE.unlock_after_fork();
+    stdio::postfork_parent();
 }
 
 /// Releases all locks in the child, which has one thread and writes no trace: the file is the
-/// parent's.
+/// parent's. If the heap is lost, a new one serves.
 pub(crate) fn postfork_child() {
-    HeapLock::unlock_after_fork();
-    // SAFETY: the child has one thread, which called `prefork`.
-    unsafe { usual::postfork_child() };
-    thread::postfork_child();
+    stdio::postfork_child();
+    lock::TRACE.postfork_child();
     if is_traced() {
         trace::stop_in_child();
+    }
+    if lock::HEAP.postfork_child() {
+        // SAFETY: the child has one thread, which called `prefork`.
+        unsafe { usual::postfork_child() };
+        thread::postfork_child();
+    } else {
+        thread::leave_arenas();
+        torn::start(MODE.swap(TORN, Ordering::Relaxed) == CHECKED);
+        report::line(format_args!(
+            "child {}: another thread was changing the heap when the process forked; the blocks \
+             from before are never reused here",
+            // SAFETY: `getpid` has no preconditions.
+            unsafe { libc::getpid() }
+        ));
     }
 }
 

@@ -8,9 +8,9 @@ use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, Ordering};
 
-use crate::lock::HeapLock;
+use crate::lock;
 use crate::request::ALIGN;
 use crate::{errno, report};
 
@@ -33,9 +33,8 @@ const CAPACITY: usize = 4096;
 ///
 /// # Invariants
 ///
-/// Only the thread that set `is_locked` uses the buffer.
+/// Only a thread that holds [`lock::TRACE`] uses the buffer.
 struct Trace {
-    is_locked: AtomicBool,
     /// Descriptor of the file plus 1; 0 without a file.
     file: AtomicI32,
     buffer: UnsafeCell<Buffer>,
@@ -50,7 +49,6 @@ struct Buffer {
 unsafe impl Sync for Trace {}
 
 static TRACE: Trace = Trace {
-    is_locked: AtomicBool::new(false),
     file: AtomicI32::new(0),
     buffer: UnsafeCell::new(Buffer { records: [[0; 4]; CAPACITY], len: 0 }),
 };
@@ -105,15 +103,9 @@ fn address(block: Option<NonNull<u8>>) -> u64 {
 }
 
 fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R {
-    let is_held = HeapLock::is_held_for_callers_fork();
-    if !is_held {
-        lock();
-    }
+    let _held = lock::TRACE.hold();
     let answer = run();
     with_buffer(|buffer, file| buffer.add(record(&answer), file));
-    if !is_held {
-        unlock();
-    }
     answer
 }
 
@@ -152,28 +144,13 @@ impl Buffer {
     }
 }
 
-/// Locks the trace.
-pub(super) fn lock() {
-    while TRACE.is_locked.swap(true, Ordering::Acquire) {
-        // SAFETY: `sched_yield` has no preconditions.
-        unsafe { libc::sched_yield() };
-    }
-}
-
-/// Unlocks the trace.
-pub(super) fn unlock() {
-    TRACE.is_locked.store(false, Ordering::Release);
-}
-
-/// Unlocks the trace in the child of a fork, whose calls are not recorded.
+/// Ends the trace in the child of a fork, whose calls are not recorded.
 pub(super) fn stop_in_child() {
     TRACE.file.store(0, Ordering::Relaxed);
-    unlock();
 }
 
 /// Writes the remaining records.
 pub(super) fn finish() {
-    lock();
+    let _held = lock::TRACE.hold();
     with_buffer(Buffer::write);
-    unlock();
 }

@@ -15,7 +15,7 @@ mod glibc;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-use crate::errno;
+use crate::{errno, provider};
 
 /// Converts the engine's answer to C's: null and `ENOMEM` for `None`.
 #[inline(always)]
@@ -28,6 +28,7 @@ fn block_or_errno(block: Option<NonNull<u8>>) -> *mut c_void {
 
 #[cold]
 fn no_memory() -> *mut c_void {
+    provider::forget_refusals();
     errno::set(libc::ENOMEM);
     ptr::null_mut()
 }

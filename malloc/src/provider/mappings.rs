@@ -4,8 +4,12 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Map, MapError};
 
+use super::refusal::{self, Refusal};
 use crate::errno;
 use crate::request::PAGE;
+
+/// The last refusal of a mapping.
+static REFUSAL: Refusal = Refusal::new();
 
 /// Provider of mappings: `mmap`, `munmap` and `mremap`.
 #[derive(Debug)]
@@ -21,12 +25,16 @@ unsafe impl Map for Mappings {
     }
 
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
-        map_anonymous(len, 0)
+        if REFUSAL.includes(len) {
+            return Err(MapError::OutOfMemory);
+        }
+        map_anonymous(len).inspect_err(|_| REFUSAL.note(len))
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
         // SAFETY: one mapping, no longer used: this method's own clause.
         let status = errno::preserving(|| unsafe { libc::munmap(start.as_ptr().cast(), len) });
+        refusal::forget();
         if status == 0 { Ok(()) } else { Err(MapError::Refused) }
     }
 
@@ -45,9 +53,9 @@ unsafe impl Map for Mappings {
 }
 
 /// Maps `len` bytes of readable, writable, zeroed memory.
-pub(super) fn map_anonymous(len: usize, more_flags: i32) -> Result<NonNull<u8>, MapError> {
+fn map_anonymous(len: usize) -> Result<NonNull<u8>, MapError> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more_flags;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: the kernel chooses unused addresses.
     let start =
         errno::preserving(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });

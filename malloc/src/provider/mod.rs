@@ -2,10 +2,13 @@
 
 mod mappings;
 mod process_break;
+mod refusal;
 mod reserve;
 
 pub(crate) use mappings::Mappings;
 pub(crate) use process_break::ProcessBreak;
+pub(crate) use refusal::forget as forget_refusals;
+pub(crate) use reserve::ReservedBreak;
 
 use core::ptr::NonNull;
 
@@ -17,6 +20,7 @@ use crate::errno;
 ///
 /// The pages are the heap's, and their contents are not needed.
 pub(crate) unsafe fn discard(memory: NonNull<[u8]>) {
+    refusal::forget();
     let start = memory.cast::<core::ffi::c_void>();
     // SAFETY: this function's own clause. If the kernel refuses, the pages stay as they are.
     errno::preserving(|| unsafe {

@@ -1,17 +1,19 @@
 //! The break of the process, which other code moves as well (C14).
 //!
 //! ```text
-//!   grow   sbrk(+n) ──(refused)──► the reserve, for good: the break has met a mapping or its limit
+//!   grow   sbrk(+n) ──(refused)──► a reserve, for good: the break has met a mapping or its limit
+//!          reserve  ──(used up)──► another one, above it
 //! ```
 //!
 //! The calls go through libc, which caches the position of the break: other callers of `sbrk` see
 //! every movement. They are made with the heap locked. Another thread must not call `sbrk` at the
 //! same time: libc's `sbrk` is not thread-safe.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
 
+use super::refusal::{self, Refusal};
 use super::reserve::Reserve;
 use crate::request::PAGE;
 use crate::{errno, report};
@@ -25,6 +27,7 @@ use crate::{errno, report};
 pub(crate) struct ProcessBreak {
     highest: usize,
     reserve: Option<Reserve>,
+    refusal: Refusal,
 }
 
 // SAFETY: one heap owns it, behind a lock; the reserve is owned by this value.
@@ -32,12 +35,15 @@ unsafe impl Send for ProcessBreak {}
 
 impl ProcessBreak {
     pub(crate) const fn new() -> Self {
-        Self { highest: 0, reserve: None }
+        Self { highest: 0, reserve: None, refusal: Refusal::new() }
     }
 
+    /// Returns the break of the process; `highest` if the kernel does not tell it.
     fn end_of_process(&self) -> *mut u8 {
-        // SAFETY: an increment of 0 does not move the break.
-        let end = errno::preserving(|| unsafe { libc::sbrk(0) }).cast::<u8>();
+        let end = position();
+        if end.addr() > isize::MAX as usize {
+            return ptr::without_provenance_mut(self.highest);
+        }
         if end.addr() < self.highest {
             report::die(format_args!(
                 "the program moved the break down to {end:p}, below memory in use up to {:#x}",
@@ -51,21 +57,40 @@ impl ProcessBreak {
         let step = isize::try_from(by).map_err(|_| BreakError::OutOfMemory)?;
         // SAFETY: moves the break up, over unused addresses.
         let start = errno::preserving(|| unsafe { libc::sbrk(step) });
-        if start.addr() == usize::MAX {
+        let end = start.addr().wrapping_add(by);
+        // If a filter of system calls answers, libc takes its error number for the new break.
+        if start.addr() == usize::MAX || position().addr() != end {
             return Err(BreakError::OutOfMemory);
         }
-        self.highest = start.addr() + by;
+        self.highest = end;
         NonNull::new(start.cast()).ok_or(BreakError::OutOfMemory)
     }
 
     /// Switches to a reserve above all memory of the heap, whose regions are in ascending order.
     #[cold]
     fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
-        let mut reserve = Reserve::above(self.end_of_process().addr(), by)?;
+        let mut reserve = Reserve::above(self.end().addr(), by)?;
         let start = reserve.grow(by)?;
         self.reserve = Some(reserve);
         Ok(start)
     }
+
+    fn grow_anywhere(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
+        let grown = match &mut self.reserve {
+            Some(reserve) => reserve.grow(by),
+            None => self.grow_process(by).map_err(|_| BreakError::OutOfAddresses),
+        };
+        match grown {
+            Err(BreakError::OutOfAddresses) => self.begin_reserve(by),
+            grown => grown,
+        }
+    }
+}
+
+/// Returns the position of the break that libc knows.
+fn position() -> *mut u8 {
+    // SAFETY: an increment of 0 does not move the break.
+    errno::preserving(|| unsafe { libc::sbrk(0) }).cast()
 }
 
 // SAFETY: a grant lies between the old and the new break of the process, or in the reserve, which
@@ -85,14 +110,15 @@ unsafe impl Break for ProcessBreak {
     }
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        let start = match &mut self.reserve {
-            Some(reserve) => reserve.grow(by)?,
-            None => self.grow_process(by).or_else(|_| self.begin_reserve(by))?,
-        };
+        if self.refusal.includes(by) {
+            return Err(BreakError::OutOfMemory);
+        }
+        let start = self.grow_anywhere(by).inspect_err(|_| self.refusal.note(by))?;
         Ok(NonNull::slice_from_raw_parts(start, by))
     }
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        refusal::forget();
         if let Some(reserve) = &mut self.reserve {
             // SAFETY: this method's own clause.
             return unsafe { reserve.shrink(by) };
@@ -100,7 +126,7 @@ unsafe impl Break for ProcessBreak {
         let step = isize::try_from(by).map_err(|_| BreakError::Refused)?;
         // SAFETY: the bytes below the break were granted and are no longer used.
         let before = errno::preserving(|| unsafe { libc::sbrk(-step) });
-        if before.addr() == usize::MAX {
+        if before.addr() == usize::MAX || position().addr() != before.addr() - by {
             return Err(BreakError::Refused);
         }
         self.highest = before.addr() - by;

@@ -1,22 +1,34 @@
 //! A second break, in reserved addresses, for a process whose own break cannot move.
+//!
+//! ```text
+//!   base              granted: readable, writable           reserved: no access
+//!   ├──────────────────────────────────────────────────────┼───────────────────────────────────┤
+//! ```
+//!
+//! Reserved addresses have no access, so they cost no memory, not even where the process locks its
+//! memory, and do not count where the system limits what it commits.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
-use brkalloc::{BreakError, Map};
+use brkalloc::{Break, BreakError, Map};
 
 use super::Mappings;
-use super::mappings::map_anonymous;
 use crate::errno;
+use crate::request::PAGE;
 
-/// Lengths of the reservation to try, in bytes: addresses cost nothing unless they are limited.
-const LENGTHS: [usize; 4] = [64 << 30, 4 << 30, 256 << 20, 16 << 20];
+/// Length of the reservation if the system allows it, in bytes.
+const LEN: usize = 64 << 30;
+
+/// Distances above the lowest address at which the kernel is asked to place a reservation, in
+/// bytes: in some processes it places mappings below the break otherwise.
+const DISTANCES: [usize; 3] = [1 << 30, 1 << 36, 1 << 42];
 
 /// Reserved addresses, of which the lower part is granted.
 ///
 /// # Invariants
 ///
-/// * `[base, base + len)` is one mapping, owned by this value; `used ≤ len`
-/// * memory above `base + used` reads as zero when it is granted
+/// * `[base, base + len)` is mapped, and owned by this value; `used ≤ len`
+/// * memory above `base + used` has no access, and reads as zero when it is granted
 #[derive(Debug)]
 pub(super) struct Reserve {
     base: NonNull<u8>,
@@ -27,17 +39,22 @@ pub(super) struct Reserve {
 impl Reserve {
     /// Reserves `least` bytes of addresses or more, all above `lowest`.
     pub(super) fn above(lowest: usize, least: usize) -> Result<Self, BreakError> {
-        let mut lengths = LENGTHS.into_iter().filter(|&len| len >= least);
+        let least = least.checked_next_multiple_of(PAGE).ok_or(BreakError::OutOfMemory)?;
+        let mut lengths = [LEN, least].into_iter().filter(|&len| len >= least);
         lengths.find_map(|len| Self::with_len(len, lowest)).ok_or(BreakError::OutOfMemory)
     }
 
     fn with_len(len: usize, lowest: usize) -> Option<Self> {
-        let base = map_anonymous(len, libc::MAP_NORESERVE).ok()?;
-        if base.addr().get() > lowest {
-            return Some(Self { base, len, used: 0 });
+        for distance in DISTANCES {
+            let hint = lowest.next_multiple_of(PAGE).checked_add(distance)?;
+            // The kernel refuses this length anywhere.
+            let base = reserve(hint, len, 0)?;
+            if base.addr().get() > lowest {
+                return Some(Self { base, len, used: 0 });
+            }
+            // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
+            let _ = unsafe { Mappings.unmap(base, len) };
         }
-        // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
-        let _ = unsafe { Mappings.unmap(base, len) };
         None
     }
 
@@ -46,13 +63,35 @@ impl Reserve {
         unsafe { self.base.add(self.used) }
     }
 
+    /// # Errors
+    ///
+    /// `OutOfAddresses` if the reserve ends, and the addresses behind it are in use;
+    /// `OutOfMemory` if the system does not commit memory.
     pub(super) fn grow(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
-        if by > self.len - self.used {
-            return Err(BreakError::OutOfMemory);
+        if !self.has_room(by) {
+            return Err(BreakError::OutOfAddresses);
         }
         let start = self.end();
+        if !permit(start, by) {
+            return Err(BreakError::OutOfMemory);
+        }
         self.used += by;
         Ok(start)
+    }
+
+    /// Returns whether `by` bytes of addresses are left, and reserves more behind them if not.
+    fn has_room(&mut self, by: usize) -> bool {
+        let Some(more) = by.checked_sub(self.len - self.used) else { return true };
+        if more == 0 {
+            return true;
+        }
+        let Some(more) = more.checked_next_multiple_of(PAGE) else { return false };
+        let end = self.base.addr().get() + self.len;
+        let is_reserved = reserve(end, more, libc::MAP_FIXED_NOREPLACE).is_some();
+        if is_reserved {
+            self.len += more;
+        }
+        is_reserved
     }
 
     /// # Safety
@@ -60,15 +99,85 @@ impl Reserve {
     /// The `by` bytes below the end were granted, and are no longer used.
     pub(super) unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
         let used = self.used.checked_sub(by).ok_or(BreakError::Refused)?;
-        // SAFETY: `used < len`, so `start` is inside the mapping, and so is all up to the end. The
-        // kernel discards whole pages only, so it refuses a start inside a page.
-        let status = errno::preserving(|| unsafe {
-            libc::madvise(self.base.add(used).as_ptr().cast(), by, libc::MADV_DONTNEED)
-        });
-        if status != 0 {
-            return Err(BreakError::Refused);
-        }
+        // SAFETY: `used < len`, so `start` is inside the mapping.
+        let start = unsafe { self.base.add(used) };
+        // A mapping without access takes the place of the pages. The kernel refuses a start inside
+        // a page.
+        reserve(start.addr().get(), by, libc::MAP_FIXED).ok_or(BreakError::Refused)?;
         self.used = used;
         Ok(())
+    }
+}
+
+/// Maps addresses without access. With `MAP_FIXED`, they are a reserve's own.
+fn reserve(place: usize, len: usize, flags: i32) -> Option<NonNull<u8>> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
+    // SAFETY: without `MAP_FIXED` the kernel chooses unused addresses; with it, the addresses are
+    // owned by the caller, and not used.
+    let start = errno::preserving(|| unsafe {
+        libc::mmap(ptr::without_provenance_mut(place), len, libc::PROT_NONE, flags, -1, 0)
+    });
+    if start == libc::MAP_FAILED {
+        return None;
+    }
+    let start = NonNull::new(start.cast())?;
+    if flags & libc::MAP_FIXED_NOREPLACE != 0 && start.addr().get() != place {
+        // An old kernel does not know the flag.
+        // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
+        let _ = unsafe { Mappings.unmap(start, len) };
+        return None;
+    }
+    Some(start)
+}
+
+/// Makes the pages of a reserve that hold these bytes readable and writable.
+fn permit(start: NonNull<u8>, len: usize) -> bool {
+    let before = start.addr().get() % PAGE;
+    let Some(pages) = (before + len).checked_next_multiple_of(PAGE) else { return false };
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the pages are a reserve's own.
+    let status = errno::preserving(|| unsafe {
+        libc::mprotect(start.as_ptr().wrapping_sub(before).cast(), pages, protection)
+    });
+    status == 0
+}
+
+/// A reserve that begins with the first grant, as the only break of a heap.
+#[derive(Debug)]
+pub(crate) struct ReservedBreak(Option<Reserve>);
+
+impl ReservedBreak {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+}
+
+// SAFETY: one heap owns it, behind a lock; the reserve is owned by this value.
+unsafe impl Send for ReservedBreak {}
+
+// SAFETY: a grant lies in the reserve, which is mapped for this value alone; it is readable,
+// writable, zeroed, and not used by other code.
+unsafe impl Break for ReservedBreak {
+    const ZEROED: bool = true;
+
+    fn granule(&self) -> usize {
+        PAGE
+    }
+
+    fn end(&self) -> *mut u8 {
+        self.0.as_ref().map_or(ptr::null_mut(), |reserve| reserve.end().as_ptr())
+    }
+
+    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        let reserve = match &mut self.0 {
+            Some(reserve) => reserve,
+            none => none.insert(Reserve::above(0, by)?),
+        };
+        Ok(NonNull::slice_from_raw_parts(reserve.grow(by)?, by))
+    }
+
+    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        // SAFETY: this method's own clause.
+        self.0.as_mut().map_or(Err(BreakError::Refused), |reserve| unsafe { reserve.shrink(by) })
     }
 }
