@@ -1,5 +1,6 @@
 //! Mappings, for large blocks (C15).
 
+use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
 use brkalloc::{Map, MapError};
@@ -8,8 +9,21 @@ use super::refusal::{self, Refusal};
 use crate::errno;
 use crate::request::PAGE;
 
-/// The last refusal of a mapping.
-static REFUSAL: Refusal = Refusal::new();
+/// The last refusal of addresses.
+static ADDRESSES: Refusal = Refusal::new();
+
+/// The last refusal of memory behind them.
+static MEMORY: Refusal = Refusal::new();
+
+/// Returns whether the system refused this much memory lately.
+pub(super) fn is_refused(len: usize) -> bool {
+    MEMORY.includes(len) || ADDRESSES.includes(len)
+}
+
+/// Notes that the system refused this much memory.
+pub(super) fn note_refused(len: usize) {
+    MEMORY.note(len);
+}
 
 /// Provider of mappings: `mmap`, `munmap` and `mremap`.
 #[derive(Debug)]
@@ -25,10 +39,8 @@ unsafe impl Map for Mappings {
     }
 
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
-        if REFUSAL.includes(len) {
-            return Err(MapError::OutOfMemory);
-        }
-        map_anonymous(len).inspect_err(|_| REFUSAL.note(len))
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        map_anonymous(0, len, access, 0).map_err(|_| MapError::OutOfMemory)
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
@@ -48,23 +60,44 @@ unsafe impl Map for Mappings {
         let moved = errno::preserving(|| unsafe {
             libc::mremap(start.as_ptr().cast(), len, new_len, libc::MREMAP_MAYMOVE)
         });
-        mapped(moved)
+        if moved == libc::MAP_FAILED {
+            return Err(MapError::OutOfMemory);
+        }
+        NonNull::new(moved.cast()).ok_or(MapError::OutOfMemory)
     }
 }
 
-/// Maps `len` bytes of readable, writable, zeroed memory.
-fn map_anonymous(len: usize) -> Result<NonNull<u8>, MapError> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: the kernel chooses unused addresses.
-    let start =
-        errno::preserving(|| unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) });
-    mapped(start)
-}
-
-fn mapped(start: *mut libc::c_void) -> Result<NonNull<u8>, MapError> {
-    if start == libc::MAP_FAILED {
-        return Err(MapError::OutOfMemory);
+/// Maps `len` bytes of zeroed memory, at `place` if those addresses are free. Without `MAP_FIXED`,
+/// asks the kernel only if it has refused no such length lately.
+///
+/// # Errors
+///
+/// The error number of `mmap`.
+pub(super) fn map_anonymous(
+    place: usize,
+    len: usize,
+    access: c_int,
+    more_flags: c_int,
+) -> Result<NonNull<u8>, c_int> {
+    let has_access = access != libc::PROT_NONE;
+    let is_refused = if has_access { is_refused(len) } else { ADDRESSES.includes(len) };
+    if more_flags & libc::MAP_FIXED == 0 && is_refused {
+        return Err(libc::ENOMEM);
     }
-    NonNull::new(start.cast()).ok_or(MapError::OutOfMemory)
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more_flags;
+    errno::preserving(|| {
+        // SAFETY: without `MAP_FIXED` the kernel chooses unused addresses; with it, callers own the
+        // addresses.
+        let start = unsafe {
+            libc::mmap(ptr::without_provenance_mut(place), len, access, flags, -1, 0)
+        };
+        if start != libc::MAP_FAILED {
+            return NonNull::new(start.cast()).ok_or(libc::ENOMEM);
+        }
+        let error = errno::get();
+        if error != libc::EEXIST {
+            if has_access { &MEMORY } else { &ADDRESSES }.note(len);
+        }
+        Err(error)
+    })
 }

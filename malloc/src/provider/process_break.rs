@@ -13,6 +13,7 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
 
+use super::mappings;
 use super::refusal::{self, Refusal};
 use super::reserve::Reserve;
 use crate::request::PAGE;
@@ -69,10 +70,11 @@ impl ProcessBreak {
     /// Switches to a reserve above all memory of the heap, whose regions are in ascending order.
     #[cold]
     fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
-        let mut reserve = Reserve::above(self.end().addr(), by)?;
-        let start = reserve.grow(by)?;
-        self.reserve = Some(reserve);
-        Ok(start)
+        if mappings::is_refused(by) {
+            return Err(BreakError::OutOfMemory);
+        }
+        let reserve = Reserve::above(self.end().addr(), by)?;
+        self.reserve.insert(reserve).grow(by)
     }
 
     fn grow_anywhere(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {

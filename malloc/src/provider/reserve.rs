@@ -8,11 +8,13 @@
 //! Reserved addresses have no access, so they cost no memory, not even where the process locks its
 //! memory, and do not count where the system limits what it commits.
 
+use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError, Map};
 
 use super::Mappings;
+use super::mappings::{self, map_anonymous};
 use crate::errno;
 use crate::request::PAGE;
 
@@ -37,18 +39,18 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// Reserves `least` bytes of addresses or more, all above `lowest`.
+    /// Reserves at least `least` bytes of addresses, all above `lowest`, if the system allows it;
+    /// else a page, which may grow when there is more.
     pub(super) fn above(lowest: usize, least: usize) -> Result<Self, BreakError> {
-        let least = least.checked_next_multiple_of(PAGE).ok_or(BreakError::OutOfMemory)?;
-        let mut lengths = [LEN, least].into_iter().filter(|&len| len >= least);
+        let mut lengths = [LEN, least.div_ceil(PAGE).saturating_mul(PAGE), PAGE].into_iter();
         lengths.find_map(|len| Self::with_len(len, lowest)).ok_or(BreakError::OutOfMemory)
     }
 
     fn with_len(len: usize, lowest: usize) -> Option<Self> {
         for distance in DISTANCES {
             let hint = lowest.next_multiple_of(PAGE).checked_add(distance)?;
-            // The kernel refuses this length anywhere.
-            let base = reserve(hint, len, 0)?;
+            // An error: the kernel refuses this length anywhere.
+            let base = reserve(hint, len, 0).ok()?;
             if base.addr().get() > lowest {
                 return Some(Self { base, len, used: 0 });
             }
@@ -66,32 +68,33 @@ impl Reserve {
     /// # Errors
     ///
     /// `OutOfAddresses` if the reserve ends, and the addresses behind it are in use;
-    /// `OutOfMemory` if the system does not commit memory.
+    /// `OutOfMemory` if the system has no more memory, or addresses.
     pub(super) fn grow(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
-        if !self.has_room(by) {
-            return Err(BreakError::OutOfAddresses);
+        if mappings::is_refused(by) {
+            return Err(BreakError::OutOfMemory);
         }
+        self.extend(by)?;
         let start = self.end();
         if !permit(start, by) {
+            mappings::note_refused(by);
             return Err(BreakError::OutOfMemory);
         }
         self.used += by;
         Ok(start)
     }
 
-    /// Returns whether `by` bytes of addresses are left, and reserves more behind them if not.
-    fn has_room(&mut self, by: usize) -> bool {
-        let Some(more) = by.checked_sub(self.len - self.used) else { return true };
-        if more == 0 {
-            return true;
-        }
-        let Some(more) = more.checked_next_multiple_of(PAGE) else { return false };
-        let end = self.base.addr().get() + self.len;
-        let is_reserved = reserve(end, more, libc::MAP_FIXED_NOREPLACE).is_some();
-        if is_reserved {
+    /// Reserves more addresses behind the reserve, unless it has `by` bytes that are not granted.
+    fn extend(&mut self, by: usize) -> Result<(), BreakError> {
+        let more = by.saturating_sub(self.len - self.used).div_ceil(PAGE).saturating_mul(PAGE);
+        if more > 0 {
+            let end = self.base.addr().get() + self.len;
+            reserve(end, more, libc::MAP_FIXED_NOREPLACE).map_err(|error| match error {
+                libc::EEXIST => BreakError::OutOfAddresses,
+                _ => BreakError::OutOfMemory,
+            })?;
             self.len += more;
         }
-        is_reserved
+        Ok(())
     }
 
     /// # Safety
@@ -101,33 +104,31 @@ impl Reserve {
         let used = self.used.checked_sub(by).ok_or(BreakError::Refused)?;
         // SAFETY: `used < len`, so `start` is inside the mapping.
         let start = unsafe { self.base.add(used) };
-        // A mapping without access takes the place of the pages. The kernel refuses a start inside
-        // a page.
-        reserve(start.addr().get(), by, libc::MAP_FIXED).ok_or(BreakError::Refused)?;
+        // The kernel refuses a start inside a page.
+        if self.len < LEN {
+            // Addresses are limited, so they go back, too.
+            // SAFETY: all from `start` on is this reserve's, and not used.
+            unsafe { Mappings.unmap(start, self.len - used) }.map_err(|_| BreakError::Refused)?;
+            self.len = used;
+        } else {
+            // A mapping without access takes the place of the pages.
+            reserve(start.addr().get(), by, libc::MAP_FIXED).map_err(|_| BreakError::Refused)?;
+        }
         self.used = used;
         Ok(())
     }
 }
 
 /// Maps addresses without access. With `MAP_FIXED`, they are a reserve's own.
-fn reserve(place: usize, len: usize, flags: i32) -> Option<NonNull<u8>> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
-    // SAFETY: without `MAP_FIXED` the kernel chooses unused addresses; with it, the addresses are
-    // owned by the caller, and not used.
-    let start = errno::preserving(|| unsafe {
-        libc::mmap(ptr::without_provenance_mut(place), len, libc::PROT_NONE, flags, -1, 0)
-    });
-    if start == libc::MAP_FAILED {
-        return None;
-    }
-    let start = NonNull::new(start.cast())?;
+fn reserve(place: usize, len: usize, flags: c_int) -> Result<NonNull<u8>, c_int> {
+    let start = map_anonymous(place, len, libc::PROT_NONE, libc::MAP_NORESERVE | flags)?;
     if flags & libc::MAP_FIXED_NOREPLACE != 0 && start.addr().get() != place {
         // An old kernel does not know the flag.
         // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
         let _ = unsafe { Mappings.unmap(start, len) };
-        return None;
+        return Err(libc::EEXIST);
     }
-    Some(start)
+    Ok(start)
 }
 
 /// Makes the pages of a reserve that hold these bytes readable and writable.

@@ -88,6 +88,28 @@ fn handlers_of_a_fork_may_allocate_whoever_was_there_first() {
 }
 
 #[test]
+fn a_fork_takes_the_locks_of_streams_before_the_heaps() {
+    both_ways("fork_stdio.c", &[]);
+}
+
+#[test]
+fn a_fork_waits_no_longer_than_its_bound_and_tells_the_child_what_it_lost() {
+    let shop = Workshop::new();
+    let first = shop.build("first_handlers.c", &["-shared", "-fPIC", "-Wl,-z,initfirst"]);
+    let program = shop.build("fork_bound.c", &[first.to_str().expect("a plain name")]);
+    for variables in [&[][..], &CHECKED] {
+        let run = shop.run(&program, &[], variables);
+        assert!(run.status.success(), "{}\n{}", run.status, run.errors);
+        assert!(run.errors.contains("another thread was changing the heap"), "{}", run.errors);
+    }
+}
+
+#[test]
+fn all_ways_to_begin_a_process_serve_among_threads() {
+    both_ways("spawn.c", &[]);
+}
+
+#[test]
 fn a_fork_touches_few_pages() {
     both_ways("fork_pages.c", &[]);
 }
@@ -129,6 +151,38 @@ fn memory_is_found_elsewhere_when_the_break_is_at_its_limit() {
 #[test]
 fn memory_is_found_elsewhere_when_the_break_never_moves() {
     both_ways("refused_break.c", &[]);
+}
+
+#[test]
+fn memory_is_found_wherever_the_kernel_places_mappings() {
+    let shop = Workshop::new();
+    let program = shop.build("blocked.c", &[]);
+    for variables in [&[][..], &CHECKED] {
+        shop.assert_ok(&program, &[], variables);
+        shop.assert_ok(&program, &["lock"], variables);
+        for arguments in ["", "lock"] {
+            let command = format!("ulimit -s unlimited && exec {} {arguments}", program.display());
+            shop.assert_ok(Path::new("/bin/sh"), &["-c", &command], variables);
+        }
+    }
+}
+
+#[test]
+fn a_refused_request_costs_at_most_four_system_calls() {
+    for kind in ["addresses", "data"] {
+        for size in ["100", "1000", "40000", "300000", "5000000"] {
+            both_ways("refused.c", &[kind, size]);
+        }
+    }
+}
+
+#[test]
+fn refused_system_calls_lose_nothing() {
+    for call in ["brk", "mmap", "munmap", "mremap", "madvise", "mprotect"] {
+        for error in [libc::ENOMEM, libc::EPERM] {
+            both_ways("filtered.c", &[call, &error.to_string()]);
+        }
+    }
 }
 
 /// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
