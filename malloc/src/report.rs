@@ -7,15 +7,25 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use crate::errno;
 
 /// Maximum length of a message, in bytes. A longer one is cut off.
-const MAX_LEN: usize = 1024;
+const MAX_LEN: usize = 2048;
 
 /// Lowest descriptor for the copy of the standard error output.
 const LOWEST_COPY: c_int = 512;
 
 /// A message on the stack, written by one system call.
-struct Message {
+pub(crate) struct Message {
     bytes: [u8; MAX_LEN],
     len: usize,
+}
+
+impl Message {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; MAX_LEN], len: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 impl Write for Message {
@@ -43,14 +53,19 @@ pub(crate) fn keep_errors_open() {
 }
 
 /// Writes a line to the standard error output.
-pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let mut message = Message { bytes: [0; MAX_LEN], len: 0 };
-    // `Message::write_str` never fails.
-    let _ = writeln!(message, "brkmalloc: {text}");
-    // SAFETY: the first `len` bytes of the message are initialised. A failure is ignored: there is
-    // no place to report it.
+pub(crate) fn line(line: fmt::Arguments<'_>) {
+    text(format_args!("brkmalloc: {line}\n"));
+}
+
+/// Writes text to the standard error output.
+pub(crate) fn text(text: fmt::Arguments<'_>) {
+    let mut message = Message::new();
+    // `Message` never fails.
+    let _ = message.write_fmt(text);
+    let bytes = message.bytes();
+    // SAFETY: the bytes are initialised. A failure is ignored: there is no place to report it.
     errno::preserving(|| unsafe {
-        libc::write(ERRORS.load(Ordering::Relaxed), message.bytes.as_ptr().cast(), message.len)
+        libc::write(ERRORS.load(Ordering::Relaxed), bytes.as_ptr().cast(), bytes.len())
     });
 }
 

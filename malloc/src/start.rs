@@ -54,7 +54,7 @@ extern "C" fn end() {
 }
 
 /// Prints a line with the memory in use.
-pub(crate) fn print_statistics() {
+fn print_statistics() {
     // SAFETY: `getpid` has no preconditions.
     let process = unsafe { libc::getpid() };
     engine::describe(|stats| report::line(format_args!("process {process}: {stats}")));

@@ -97,7 +97,12 @@ pub(super) fn set(setting: Setting) {
 }
 
 pub(super) fn usage() -> Usage {
-    Usage::of(&with(|heap| heap.stats()))
+    with(|heap| {
+        let stats = heap.stats();
+        let mut usage = Usage::of(&stats);
+        heap.unused_memory(PAGE, PAGE, |piece| usage.note(piece, stats.brk));
+        usage
+    })
 }
 
 pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {

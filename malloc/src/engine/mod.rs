@@ -25,6 +25,7 @@ use brkalloc::{MapThreshold, Stats, Trim};
 
 use crate::decay;
 use crate::options::Options;
+use crate::request::PAGE;
 use crate::{clock, lock, report, stdio, thread};
 
 const UNSTARTED: u8 = 0;
@@ -281,16 +282,15 @@ pub(crate) fn set(setting: Setting) {
     }
 }
 
-/// Memory in use, as far as C has names for it: in bytes, or numbers of blocks.
+/// Memory in use, without mappings of large blocks: in bytes, or numbers of cells.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Bytes granted by the system, without mappings of large blocks.
+    /// Bytes granted by the system.
     pub(crate) granted: usize,
     pub(crate) live: usize,
-    pub(crate) free: usize,
     pub(crate) free_cells: usize,
-    pub(crate) mapped: usize,
-    pub(crate) mapped_blocks: usize,
+    /// Free bytes at the break.
+    pub(crate) top: usize,
 }
 
 impl Usage {
@@ -299,10 +299,15 @@ impl Usage {
         Self {
             granted: stats.granted_bytes,
             live: stats.live_bytes,
-            free: stats.free_bytes + stats.free_slab_bytes,
             free_cells: stats.free_cells,
-            mapped: stats.mapped_bytes,
-            mapped_blocks: stats.mapped_blocks,
+            top: 0,
+        }
+    }
+
+    /// Notes a free piece of memory; its end tells whether it is at the break.
+    fn note(&mut self, piece: NonNull<[u8]>, brk: usize) {
+        if piece.cast::<u8>().addr().get() + piece.len() + PAGE > brk {
+            self.top = piece.len();
         }
     }
 }

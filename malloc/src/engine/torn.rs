@@ -20,6 +20,7 @@ use brkalloc::{Heap, Locked};
 use super::{Usage, checked, usual};
 use crate::lock::HeapLock;
 use crate::provider::ReservedBreak;
+use crate::request::PAGE;
 
 static HEAP: Locked<Heap<ReservedBreak>, HeapLock> =
     Locked::from_heap(Heap::new(ReservedBreak::new()));
@@ -114,7 +115,12 @@ pub(super) fn trim(keep: usize) -> bool {
 }
 
 pub(super) fn usage() -> Usage {
-    Usage::of(&with(|heap| heap.stats()))
+    with(|heap| {
+        let stats = heap.stats();
+        let mut usage = Usage::of(&stats);
+        heap.unused_memory(PAGE, PAGE, |piece| usage.note(piece, stats.brk));
+        usage
+    })
 }
 
 pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {

@@ -181,15 +181,14 @@ pub(super) fn set(setting: Setting) {
 pub(super) fn usage() -> Usage {
     let stats = HEAP.stats();
     let parent = stats.parent;
-    let of_arena = stats.segment_bytes.saturating_sub(stats.live_bytes);
-    Usage {
+    let mut usage = Usage {
         granted: parent.granted_bytes,
         live: (parent.live_bytes + stats.live_bytes).saturating_sub(stats.segment_bytes),
-        free: parent.free_bytes + parent.free_slab_bytes + of_arena,
         free_cells: parent.free_cells,
-        mapped: parent.mapped_bytes,
-        mapped_blocks: parent.mapped_blocks,
-    }
+        top: 0,
+    };
+    HEAP.unused_memory(PAGE, PAGE, |piece| usage.note(piece, parent.brk));
+    usage
 }
 
 pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {

@@ -33,7 +33,8 @@ pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void
     block_or_errno(request::aligned(align, size).and_then(engine::allocate))
 }
 
-/// POSIX's `posix_memalign`. Returns `EINVAL` or `ENOMEM`, and preserves `errno` and `*out` then.
+/// POSIX's `posix_memalign`. Returns `EINVAL` or `ENOMEM`, and preserves `*out` then. `errno` is set
+/// to `ENOMEM`, as by glibc, but not to `EINVAL`.
 ///
 /// # Safety
 ///
@@ -44,6 +45,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
         return libc::EINVAL;
     }
     let Some(block) = request::aligned(align, size).and_then(engine::allocate) else {
+        super::no_memory();
         return libc::ENOMEM;
     };
     // SAFETY: `out` is valid for a write.

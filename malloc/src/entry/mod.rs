@@ -5,11 +5,13 @@
 //! | `c.rs` | C's functions, and `malloc_usable_size` |
 //! | `aligned.rs` | functions with an alignment |
 //! | `cxx.rs` | C++'s operators `new` and `delete` |
-//! | `glibc.rs` | settings and statistics; aliases |
+//! | `glibc.rs` | settings, statistics, aliases |
+//! | `dl.rs` | `dlopen` |
 
 mod aligned;
 mod c;
 mod cxx;
+mod dl;
 mod glibc;
 
 use core::ffi::c_void;

@@ -5,6 +5,7 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Map, MapError};
 
+use super::figures;
 use super::refusal::{self, Refusal};
 use crate::errno;
 use crate::request::PAGE;
@@ -40,14 +41,17 @@ unsafe impl Map for Mappings {
 
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        map_anonymous(0, len, access, 0).map_err(|_| MapError::OutOfMemory)
+        let start = map_anonymous(0, len, access, 0).map_err(|_| MapError::OutOfMemory)?;
+        figures::MAPPINGS.rise(1);
+        figures::MAPPED.rise(len);
+        Ok(start)
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
+        figures::MAPPINGS.fall(1);
+        figures::MAPPED.fall(len);
         // SAFETY: one mapping, no longer used: this method's own clause.
-        let status = errno::preserving(|| unsafe { libc::munmap(start.as_ptr().cast(), len) });
-        refusal::forget();
-        if status == 0 { Ok(()) } else { Err(MapError::Refused) }
+        if unsafe { unmap(start, len) } { Ok(()) } else { Err(MapError::Refused) }
     }
 
     unsafe fn remap(
@@ -63,8 +67,21 @@ unsafe impl Map for Mappings {
         if moved == libc::MAP_FAILED {
             return Err(MapError::OutOfMemory);
         }
+        figures::MAPPED.fall(len);
+        figures::MAPPED.rise(new_len);
         NonNull::new(moved.cast()).ok_or(MapError::OutOfMemory)
     }
+}
+
+/// Unmaps memory. Returns `false` if the kernel refuses.
+///
+/// # Safety
+///
+/// The caller owns the pages, and does not use them any more.
+pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize) -> bool {
+    refusal::forget();
+    // SAFETY: this function's own clause.
+    errno::preserving(|| unsafe { libc::munmap(start.as_ptr().cast(), len) }) == 0
 }
 
 /// Maps `len` bytes of zeroed memory, at `place` if those addresses are free. Without `MAP_FIXED`,

@@ -1,5 +1,6 @@
 //! The memory that Linux provides: the break of the process, and mappings.
 
+pub(crate) mod figures;
 mod mappings;
 mod process_break;
 mod refusal;

@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
 
-use super::mappings;
+use super::{figures, mappings};
 use super::refusal::{self, Refusal};
 use super::reserve::Reserve;
 use crate::request::PAGE;
@@ -67,6 +67,20 @@ impl ProcessBreak {
         NonNull::new(start.cast()).ok_or(BreakError::OutOfMemory)
     }
 
+    /// # Safety
+    ///
+    /// The bytes below the break were granted, and are no longer used.
+    unsafe fn shrink_process(&mut self, by: usize) -> Result<(), BreakError> {
+        let step = isize::try_from(by).map_err(|_| BreakError::Refused)?;
+        // SAFETY: this method's own clause.
+        let before = errno::preserving(|| unsafe { libc::sbrk(-step) });
+        if before.addr() == usize::MAX || position().addr() != before.addr() - by {
+            return Err(BreakError::Refused);
+        }
+        self.highest = before.addr() - by;
+        Ok(())
+    }
+
     /// Switches to a reserve above all memory of the heap, whose regions are in ascending order.
     #[cold]
     fn begin_reserve(&mut self, by: usize) -> Result<NonNull<u8>, BreakError> {
@@ -116,22 +130,19 @@ unsafe impl Break for ProcessBreak {
             return Err(BreakError::OutOfMemory);
         }
         let start = self.grow_anywhere(by).inspect_err(|_| self.refusal.note(by))?;
+        figures::BREAK.rise(by);
         Ok(NonNull::slice_from_raw_parts(start, by))
     }
 
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
         refusal::forget();
-        if let Some(reserve) = &mut self.reserve {
+        match &mut self.reserve {
             // SAFETY: this method's own clause.
-            return unsafe { reserve.shrink(by) };
-        }
-        let step = isize::try_from(by).map_err(|_| BreakError::Refused)?;
-        // SAFETY: the bytes below the break were granted and are no longer used.
-        let before = errno::preserving(|| unsafe { libc::sbrk(-step) });
-        if before.addr() == usize::MAX || position().addr() != before.addr() - by {
-            return Err(BreakError::Refused);
-        }
-        self.highest = before.addr() - by;
+            Some(reserve) => unsafe { reserve.shrink(by) },
+            // SAFETY: this method's own clause.
+            None => unsafe { self.shrink_process(by) },
+        }?;
+        figures::BREAK.fall(by);
         Ok(())
     }
 }

@@ -11,9 +11,8 @@
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
-use brkalloc::{Break, BreakError, Map};
+use brkalloc::{Break, BreakError};
 
-use super::Mappings;
 use super::mappings::{self, map_anonymous};
 use crate::errno;
 use crate::request::PAGE;
@@ -55,7 +54,7 @@ impl Reserve {
                 return Some(Self { base, len, used: 0 });
             }
             // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
-            let _ = unsafe { Mappings.unmap(base, len) };
+            unsafe { mappings::unmap(base, len) };
         }
         None
     }
@@ -108,7 +107,9 @@ impl Reserve {
         if self.len < LEN {
             // Addresses are limited, so they go back, too.
             // SAFETY: all from `start` on is this reserve's, and not used.
-            unsafe { Mappings.unmap(start, self.len - used) }.map_err(|_| BreakError::Refused)?;
+            if !unsafe { mappings::unmap(start, self.len - used) } {
+                return Err(BreakError::Refused);
+            }
             self.len = used;
         } else {
             // A mapping without access takes the place of the pages.
@@ -125,7 +126,7 @@ fn reserve(place: usize, len: usize, flags: c_int) -> Result<NonNull<u8>, c_int>
     if flags & libc::MAP_FIXED_NOREPLACE != 0 && start.addr().get() != place {
         // An old kernel does not know the flag.
         // SAFETY: the mapping is new and not used. If unmapping fails, its addresses are lost.
-        let _ = unsafe { Mappings.unmap(start, len) };
+        unsafe { mappings::unmap(start, len) };
         return Err(libc::EEXIST);
     }
     Ok(start)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use brkmalloc_tests::library::brkmalloc;
+use brkmalloc_tests::library::{Library, brkmalloc, glibc};
 use brkmalloc_tests::run::{self, Run};
 use tempfile::TempDir;
 
@@ -28,9 +28,19 @@ impl Workshop {
     }
 
     fn run(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        self.run_with(&brkmalloc(), program, arguments, variables)
+    }
+
+    fn run_with(
+        &self,
+        library: &Library,
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Run {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.0.path()).envs(variables.iter().copied());
-        run::run(command, brkmalloc().path.as_deref(), &self.0.path().join("log"))
+        run::run(command, library.path.as_deref(), &self.0.path().join("log"))
             .expect("a program that can be started")
     }
 
@@ -59,6 +69,82 @@ fn both_ways(source: &str, arguments: &[&str]) {
 #[test]
 fn odd_arguments_are_taken_as_glibc_does() {
     both_ways("odd.c", &[]);
+}
+
+#[test]
+fn answers_and_errno_are_those_of_glibc() {
+    let shop = Workshop::new();
+    let program = shop.build("answers.c", &[]);
+    let expected = shop.run_with(&glibc(), &program, &[], &[]).output;
+    assert!(expected.len() > 1000);
+    for variables in [&[][..], &CHECKED] {
+        let found = shop.run(&program, &[], variables).output;
+        assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected));
+    }
+}
+
+#[test]
+fn figures_follow_the_program() {
+    both_ways("figures.c", &[]);
+}
+
+/// Replaces each number, and the spaces before it, by `#`.
+fn without_numbers(text: &str) -> String {
+    let mut words = String::new();
+    for letter in text.chars() {
+        match letter {
+            '0'..='9' if words.ends_with('#') => {}
+            '0'..='9' => {
+                words.truncate(words.trim_end_matches(' ').len());
+                words.push('#');
+            }
+            _ => words.push(letter),
+        }
+    }
+    words
+}
+
+#[test]
+fn malloc_info_and_malloc_stats_use_the_words_of_glibc() {
+    let shop = Workshop::new();
+    let program = shop.build("figures.c", &[]);
+    let words = |library: &Library, variables: &[(&str, &str)]| {
+        let run = shop.run_with(library, &program, &["print"], variables);
+        assert!(run.status.success(), "{}", run.errors);
+        let info = without_numbers(&String::from_utf8_lossy(&run.output));
+        // Sizes of free chunks depend on the allocator.
+        let is_size = |line: &&str| line.contains(" from=");
+        let info: Vec<_> = info.lines().filter(|line| !is_size(line)).map(str::to_owned).collect();
+        (info, without_numbers(&run.errors))
+    };
+    let expected = words(&glibc(), &[]);
+    assert!(expected.0.len() > 10 && expected.1.contains("system bytes"));
+    assert_eq!(words(&brkmalloc(), &[]), expected);
+    assert_eq!(words(&brkmalloc(), &CHECKED), expected);
+}
+
+#[test]
+fn late_in_a_threads_life_it_still_serves() {
+    let shop = Workshop::new();
+    let program = shop.build("late.c", &[]);
+    let library = shop.build("static_tls.c", &["-shared", "-fPIC"]);
+    let copies: Vec<_> = (0..12).map(|number| format!("{}{number}", library.display())).collect();
+    for copy in &copies {
+        std::fs::copy(&library, copy).expect("a copy");
+    }
+    let arguments: Vec<_> = copies.iter().map(String::as_str).collect();
+    shop.assert_ok(&program, &arguments, &[]);
+    shop.assert_ok(&program, &arguments, &CHECKED);
+}
+
+#[test]
+fn libraries_that_ask_for_their_own_symbols_share_the_heap() {
+    let shop = Workshop::new();
+    let library = shop.build("shared_heap.c", &["-shared", "-fPIC", "-fno-builtin"]);
+    let program = shop.build("namespace.c", &[]);
+    let library = library.to_str().expect("a plain name");
+    shop.assert_ok(&program, &[library], &[]);
+    shop.assert_ok(&program, &[library], &CHECKED);
 }
 
 #[test]
