@@ -20,7 +20,8 @@ use crate::checks::Checks;
 use crate::chunks::{Chunks, Growth, Trim};
 use crate::inspect::{Cells, LayerView, Picture, Stats, View};
 use crate::mapped::MapThreshold;
-use crate::misuse::MisuseHook;
+use crate::layer::Layer;
+use crate::misuse::{Misuse, MisuseHook};
 use crate::profile::{Checked, Plain, Profile, Small, Usual};
 use crate::provider::{BreakError, Map, NoMap, Source};
 use crate::raw_heap::RawHeap;
@@ -475,6 +476,30 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         let mut regions = self.inner.chunks().space().regions();
         !self.inner.has_stopped()
             && regions.any(|region| (region.start..region.end).contains(&address.addr()))
+    }
+
+    /// Verifies that an address lies in memory of the heap, or that a block with a mapping of its
+    /// own may begin there; and outside slabs, that a header precedes it. O(regions).
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold.
+    ///
+    /// # Safety
+    ///
+    /// The word in front of the address is readable.
+    pub(crate) unsafe fn require_owned(&self, block: NonNull<u8>) {
+        let address = block.addr().get();
+        // SAFETY: the word is readable: this method's clause.
+        let may_be_mapped = || unsafe { self.inner.large.mapped.may_be_mapped::<P>(block) };
+        if !self.owns(block.as_ptr()) && !may_be_mapped() {
+            panic!("{}", Misuse::never_allocated(address, None));
+        }
+        if self.inner.layer.class_at(address).is_none() {
+            // SAFETY: outside slabs a header precedes a block; the word is memory of the heap, or
+            // that of a block that may be mapped.
+            unsafe { self.inner.large.require_block(block) };
+        }
     }
 
     /// Counts regions, cells and slabs: O(cells). Finds none of them in a heap that has

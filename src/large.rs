@@ -42,6 +42,51 @@ impl<B, M: Map, P: Tuning> Large<B, M, P> {
     }
 }
 
+impl<B, M: Map, P: Tuning> Large<B, M, P> {
+    /// Verifies that a block with a header begins at an address of a plain heap, as far as that
+    /// header, and for a cell the next one, tell.
+    ///
+    /// # Panics
+    ///
+    /// If none does.
+    ///
+    /// # Safety
+    ///
+    /// The address is a multiple of [`CELL_ALIGN`](crate::cell::CELL_ALIGN). The word in front of it
+    /// is memory of the heap, or [`may_be_mapped`] holds.
+    ///
+    /// [`may_be_mapped`]: crate::mapped::Mapped::may_be_mapped
+    #[inline(always)]
+    pub(crate) unsafe fn require_block(&self, block: NonNull<u8>) {
+        if P::CHECKED {
+            return;
+        }
+        // SAFETY: the word is readable, this method's clause; a header has any bits. A used header
+        // that is no longer than the heap is followed by another one.
+        let is_block = unsafe {
+            let cell = Cell::<P>::at_payload(block);
+            let header = cell.header();
+            M::AVAILABLE && header.is_fencepost()
+                || header.is_used()
+                    && header.size() <= self.chunks.space().len()
+                    && cell.next().header().is_prev_used()
+        };
+        if !is_block {
+            no_block(block.addr().get());
+        }
+    }
+}
+
+/// Reports a free of an address at which no block with a header begins.
+#[cold]
+#[inline(never)]
+pub(crate) fn no_block(address: usize) -> ! {
+    panic!(
+        "free of {address:#x}: no block begins there, or it was freed, or its header was \
+         overwritten"
+    );
+}
+
 impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
     /// Allocates a block with a mapping of its own; `None` if the provider refuses.
     pub(crate) fn allocate_mapped(&mut self, layout: Layout) -> Option<NonNull<u8>> {

@@ -252,6 +252,31 @@ impl<M: Map> Mapped<M> {
         Some(Mapping { start: unsafe { block.byte_sub(offset) }, len: header.size(), offset })
     }
 
+    /// Returns `false` if no block with a mapping of its own begins at an address, as far as the
+    /// address and the word in front of it tell. Reads that word only at an address where such a
+    /// block may begin.
+    ///
+    /// # Safety
+    ///
+    /// The word is readable.
+    pub(crate) unsafe fn may_be_mapped<F: Form>(&self, block: NonNull<u8>) -> bool {
+        if !M::AVAILABLE {
+            return false;
+        }
+        let (granule, address) = (self.map.granule(), block.addr().get());
+        // The distance from the mapping's start is the block's alignment.
+        let offset = address % granule;
+        if offset != 0 && (!offset.is_power_of_two() || offset < CELL_ALIGN) {
+            return false;
+        }
+        // SAFETY: the word is readable: this method's clause.
+        let header = unsafe { Cell::<F>::at_payload(block).header() };
+        header.is_fencepost()
+            && header.is_used()
+            && header.size() >= granule
+            && header.size() % granule == 0
+    }
+
     /// Returns the length of a mapping for a block of `size` bytes at `offset`, in bytes; `None` if
     /// it overflows.
     fn length(&self, offset: usize, size: usize) -> Option<usize> {

@@ -132,6 +132,13 @@ impl Misuse {
     }
 }
 
+impl Misuse {
+    /// Returns the report for a second free of the block that was freed last.
+    pub(crate) fn freed_last(address: usize) -> Self {
+        Self { kind: MisuseKind::DoubleFree, ..Self::never_allocated(address, None) }
+    }
+}
+
 impl From<BrokenLink> for Misuse {
     fn from(BrokenLink { block, found, expected }: BrokenLink) -> Self {
         Self { kind: MisuseKind::WriteAfterFree, block, at: block, found, expected }

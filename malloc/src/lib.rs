@@ -42,8 +42,16 @@ mod thread;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")))]
 compile_error!("libbrkmalloc is written for Linux with glibc on x86-64");
 
-/// Aborts the process: a panic is a bug of the heap, or corruption.
+/// Aborts the process: a panic is a misuse that the heap found, corruption, or a bug of the heap.
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo) -> ! {
-    report::die(format_args!("{info}"))
+    match info.location() {
+        Some(place) => report::die(format_args!(
+            "{} (found in {}, line {})",
+            info.message(),
+            place.file().rsplit('/').next().unwrap_or_default(),
+            place.line()
+        )),
+        None => report::die(format_args!("{}", info.message())),
+    }
 }

@@ -90,8 +90,15 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
         let freed = self.with(place, |heap| match layout.filter(|_| P::CHECKED) {
             // SAFETY: the caller's promise.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
-            // SAFETY: the caller's promise.
-            None => unsafe { heap.deallocate_by_ptr(block) },
+            None => {
+                if !P::CHECKED && !heap.inner().has_stopped() {
+                    // SAFETY: a block of the parent has a header, and the words of others are
+                    // readable.
+                    unsafe { heap.require_owned(block) };
+                }
+                // SAFETY: the caller's promise.
+                unsafe { heap.deallocate_by_ptr(block) };
+            }
         });
         if freed.is_none() {
             let mut chain = Chain::EMPTY;

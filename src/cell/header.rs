@@ -83,6 +83,11 @@ impl Header {
         Self((self.0 % CELL_ALIGN) | size)
     }
 
+    /// Returns the header with `USED` cleared.
+    pub(crate) const fn with_used_cleared(self) -> Self {
+        Self(self.0 & !State::USED.bits())
+    }
+
     /// Returns the header with `PREV_USED` set or cleared.
     pub(crate) const fn with_prev_used(self, prev_used: bool) -> Self {
         let cleared = self.0 & !State::PREV_USED.bits();

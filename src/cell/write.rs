@@ -114,9 +114,7 @@ impl<F: Form> Cell<F> {
     pub(crate) unsafe fn mark_freed(self) {
         // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
         unsafe {
-            let header = self.header();
-            let freed = Header::new(header.size(), State::empty());
-            self.write_header(freed.with_prev_used(header.is_prev_used()));
+            self.write_header(self.header().with_used_cleared());
         }
     }
 

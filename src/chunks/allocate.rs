@@ -368,10 +368,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: the cell is valid: this method's clause.
         let header = unsafe { cell.header() };
         self.counters.freed(header.size());
-        if P::CHECKED {
-            // SAFETY: the cell is valid, and is about to be coalesced.
-            unsafe { cell.mark_freed() };
-        }
+        // Also where its header will lie inside another cell: a second free finds it.
+        // SAFETY: the cell is valid, and is about to be coalesced.
+        unsafe { cell.mark_freed() };
         // SAFETY: the cell is used, and nothing uses its memory: this method's clause.
         unsafe { self.coalesce(cell, header.size(), header.is_prev_used()) }
     }

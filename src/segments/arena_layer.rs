@@ -21,7 +21,8 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
     }
 
     /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor
-    /// needs [attention](ArenaLayer::attend) before the next operation. O(1).
+    /// needs [attention](ArenaLayer::attend) before the next operation, which also reports an
+    /// address at which no live block begins. O(1).
     ///
     /// # Safety
     ///
@@ -66,7 +67,7 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     #[inline(always)]
     unsafe fn push_direct(&mut self, slab: NonNull<Slab>, block: NonNull<u8>) -> bool {
         // SAFETY: the clauses are those of this method.
-        unsafe { Slab::push::<P>(slab, block) }
+        unsafe { Slab::verify_and_push::<P>(slab, block) }
     }
 
     #[cold]

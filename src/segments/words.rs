@@ -63,6 +63,8 @@ impl SegmentWords {
 unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
     const NEW: Self = Self { segments: None, owner: Owner::NOBODY };
 
+    const VERIFIES: bool = true;
+
     #[inline]
     fn word_at_hand(&self, address: usize) -> Option<NonNull<Slab>> {
         self.word(address)

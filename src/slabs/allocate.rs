@@ -90,6 +90,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             self.empty -= usize::from(slab.is_empty());
             let list = slab.take_freed();
             if list.0.is_some() {
+                if G::VERIFIES {
+                    // SAFETY: the blocks of the list are free, and of this slab.
+                    unsafe { slab.require_link::<P>(&list) };
+                }
                 *self.list(class) = list;
                 return self.pop(class);
             }

@@ -14,9 +14,9 @@ use super::Slabs;
 use super::allocate::loans_of;
 use super::map::SlabMap;
 use super::slab::{FreeList, Slab, State};
-use crate::cell::{Cell, copy_down};
+use crate::cell::{CELL_ALIGN, Cell, copy_down};
 use crate::chunks::Tuning;
-use crate::large::Large;
+use crate::large::{Large, no_block};
 use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
@@ -76,20 +76,29 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         at: NonNull<Slab>,
         block: NonNull<u8>,
     ) {
-        // SAFETY: words of the map lead to valid descriptors (the clause of `SlabMap`), and the
-        // counter of this one is 0 when it needs attention.
+        // SAFETY: words of the map lead to valid descriptors (the clause of `SlabMap`), and a
+        // counter of 0 says that the block was freed.
         unsafe {
-            if Slab::push::<P>(at, block) {
+            let is_due = if G::VERIFIES && !P::CHECKED {
+                Slab::verify_and_push::<P>(at, block)
+            } else {
+                Slab::push::<P>(at, block)
+            };
+            if is_due {
                 self.attend_to(large, at, block);
             }
         }
     }
 
-    /// Attends to a descriptor whose counter has come to 0.
+    /// Attends to a descriptor whose counter has come to 0, or that rejects a block.
+    ///
+    /// # Panics
+    ///
+    /// If its counter is not 0: the block was not freed, for no live block begins there.
     ///
     /// # Safety
     ///
-    /// `at` is a descriptor of this heap's map, its counter is 0, and its first block is `block`.
+    /// `at` is a descriptor of this heap's map, and if its counter is 0, its first block is `block`.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn attend_to<B: Source, M: Map>(
@@ -100,9 +109,15 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
+        if G::VERIFIES && !P::CHECKED && slab.left != 0 {
+            slab.report(block);
+        }
         if slab.state() != State::Absent {
             // SAFETY: the descriptor is one of a slab, and its counter is 0.
             return unsafe { self.attend_slab(large, at) };
+        }
+        if G::VERIFIES && block.addr().get() % CELL_ALIGN != 0 {
+            no_block(block.addr().get());
         }
         slab.left = 1;
         slab.free = FreeList::EMPTY;
@@ -148,6 +163,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
+        if G::VERIFIES {
+            // SAFETY: the block lies in no slab, but in memory of the heap, and is aligned.
+            unsafe { large.require_block(block) };
+        }
         // SAFETY: the block has a header: it lies in no slab.
         if unsafe { large.deallocate_mapped(block) } {
             return;

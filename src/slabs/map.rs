@@ -19,6 +19,9 @@ use crate::slab_tuning::SlabTuning;
 /// An implementer returns valid descriptors only: for an address in a slab, the slab's; for any
 /// other, one that stands for no slab, or `None`.
 pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
+    /// `true` if the heap verifies a block before it frees it, as an arena does.
+    const VERIFIES: bool;
+
     /// No granule has a word.
     const NEW: Self;
 

@@ -361,6 +361,8 @@ impl<S: SlabTuning> PageMap<S> {
 // SAFETY: words of the map lead to valid descriptors, and those of a slab's granules to its own:
 // the type's invariant.
 unsafe impl<S: SlabTuning> SlabMap<S> for PageMap<S> {
+    const VERIFIES: bool = false;
+
     const NEW: Self = Self { first: Window::new(0), others: None, absent: None };
 
     #[inline(always)]

@@ -16,6 +16,7 @@ use core::ptr::NonNull;
 use crate::cell::{Form, WORD};
 use crate::chunks::Tuning;
 use crate::link_copy::{self, BrokenLink};
+use crate::misuse::Misuse;
 use crate::size_class::{ARENA_CLASSES, Class, SIZES, SMALL_MAX};
 use crate::slab_tuning::SlabTuning;
 
@@ -171,6 +172,10 @@ pub struct Slab {
     pub(crate) start: NonNull<u8>,
     pub(crate) next: Option<NonNull<Slab>>,
     pub(crate) prev: Option<NonNull<Slab>>,
+    /// Word / size of a block, rounded up: see [`rejects`](Slab::rejects). 0 without a slab.
+    multiplier: usize,
+    /// Upper bound of the products of block addresses.
+    limit: usize,
 }
 
 impl Slab {
@@ -190,13 +195,36 @@ impl Slab {
             start: NonNull::dangling(),
             next: None,
             prev: None,
+            multiplier: 0,
+            limit: 1,
         }
     }
 
     /// Makes a descriptor that of a listed slab of this shape that has no block yet.
     pub(crate) const fn begin(&mut self, start: NonNull<u8>, class: Class, total: usize) {
-        *self = Self { left: 0, class, total: total as u16, start, ..Self::absent(self.number()) };
+        let multiplier = usize::MAX / class.size() + 2;
+        let limit = total * class.size().wrapping_mul(multiplier);
+        *self = Self {
+            left: 0,
+            class,
+            total: total as u16,
+            start,
+            multiplier,
+            limit,
+            ..Self::absent(self.number())
+        };
         self.set_state(State::Listed);
+    }
+
+    /// Returns `true` if no block of the slab begins at an address, or if it is the block that was
+    /// freed last. Four instructions beside the branch of the latter.
+    ///
+    /// The product of the offset of block *i* and the multiplier wraps to *i* times a rest of at
+    /// most 2 · size; that of an offset between two blocks is at least the multiplier.
+    #[inline(always)]
+    pub(crate) fn rejects(&self, block: NonNull<u8>) -> bool {
+        let offset = block.addr().get().wrapping_sub(self.start.addr().get());
+        offset.wrapping_mul(self.multiplier) >= self.limit || self.free.0 == Some(block.cast())
     }
 
     /// Returns the list that the slab is in.
@@ -255,6 +283,23 @@ impl Slab {
         slab.left == 0
     }
 
+    /// Reports a free of an address that the slab [rejects](Slab::rejects).
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    #[cold]
+    pub(crate) fn report(&self, block: NonNull<u8>) -> ! {
+        let (address, start) = (block.addr().get(), self.start.addr().get());
+        let around = start + address.wrapping_sub(start) / self.class.size() * self.class.size();
+        let misuse = if around == address {
+            Misuse::freed_last(address)
+        } else {
+            Misuse::never_allocated(address, Some(around))
+        };
+        panic!("{misuse}");
+    }
+
     /// Takes all free blocks. An empty list: there is none. The slab is listed.
     #[inline(always)]
     pub(crate) const fn take_freed(&mut self) -> FreeList {
@@ -268,6 +313,40 @@ impl Slab {
     #[inline(always)]
     pub(crate) const fn has_more(&self) -> bool {
         self.carved < self.total
+    }
+
+    /// Verifies that the link of the first block of a list of this slab leads to a block of it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not: the block was written to since it was freed. A checked heap
+    /// [watches](FreeList::watch) each link.
+    ///
+    /// # Safety
+    ///
+    /// The first block of the list is a free one of the slab, which has no free block of its own.
+    #[inline(always)]
+    pub(crate) unsafe fn require_link<F: Form>(&self, list: &FreeList) {
+        // SAFETY: a free block begins with a link: this method's clause.
+        let next = list.0.and_then(|block| unsafe { block.as_ref() }.0);
+        if !F::CHECKED && next.is_some_and(|next| self.rejects(next.cast())) {
+            broken_link(addr(list.0), addr(next));
+        }
+    }
+
+    /// [`push`](Slab::push) that first verifies the address: if the slab [rejects](Slab::rejects)
+    /// it, nothing has changed, and the descriptor needs attention.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`push`](Slab::push), unless the slab rejects the address.
+    #[inline(always)]
+    pub(crate) unsafe fn verify_and_push<F: Form>(
+        slab: NonNull<Self>,
+        block: NonNull<u8>,
+    ) -> bool {
+        // SAFETY: the descriptor is valid, and the other clauses are those of this method.
+        unsafe { slab.as_ref().rejects(block) || Self::push::<F>(slab, block) }
     }
 
     /// Carves some blocks, and takes them. O(1): at most `CARVED_AT_ONCE` blocks.
@@ -313,6 +392,15 @@ impl Slab {
     pub(crate) const fn len<S: SlabTuning>(&self) -> usize {
         len_of::<S>(self.class, self.total as usize)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn broken_link(block: usize, found: usize) -> ! {
+    panic!(
+        "write after free: the free block at {block:#x} was written to: its link {found:#x} leads \
+         to no block of its slab"
+    );
 }
 
 /// Returns the length of a slab of `total` blocks, in bytes.
@@ -380,6 +468,30 @@ mod tests {
                 assert_eq!(blocks, (len - WORD) / class.size(), "{class:?}");
                 assert!(blocks <= usize::from(u16::MAX));
                 assert!(blocks >= S::LEAST_MEDIUM);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slab_rejects_every_address_but_those_of_its_blocks() {
+        for class in Class::all::<ARENA_CLASSES>() {
+            for bytes in [0, 1 << 20] {
+                let (total, _) = next_slab::<UsualSlabs>(class, bytes, 1 << 30);
+                let start = NonNull::without_provenance(core::num::NonZero::new(1 << 30).unwrap());
+                let mut slab = Slab::absent(0);
+                assert!(!slab.rejects(start));
+                slab.begin(start, class, total);
+                let size = class.size();
+                for offset in 0..(total + 1) * size {
+                    let block = start.map_addr(|at| at.checked_add(offset).unwrap());
+                    let is_block = offset % size == 0 && offset / size < total;
+                    assert_eq!(slab.rejects(block), !is_block, "{size}: {offset}");
+                }
+                for below in 1..UsualSlabs::GRANULE {
+                    assert!(slab.rejects(start.map_addr(|at| (at.get() - below).try_into().unwrap())));
+                }
+                slab.free = FreeList(Some(start.cast()));
+                assert!(slab.rejects(start));
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{Setting, Usage};
 use crate::decay;
 use crate::lock::HeapLock;
 use crate::provider::{self, Mappings, ProcessBreak};
+use crate::report;
 use crate::request::PAGE;
 use crate::thread::Threads;
 
@@ -77,6 +78,9 @@ pub(super) unsafe fn deallocate_at_hand(block: *mut u8) -> bool {
 ///
 /// The clauses of [`deallocate`].
 pub(super) unsafe fn deallocate_missed(block: NonNull<u8>) {
+    if provider::was_unmapped_last(block.addr().get()) {
+        report::die(format_args!("double free of the block at {block:p}: its mapping is gone"));
+    }
     // SAFETY: `block` is live, and no longer used.
     unsafe { HEAP.deallocate_missed(block) };
 }

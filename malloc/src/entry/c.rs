@@ -83,10 +83,10 @@ pub unsafe extern "C" fn reallocarray(
 /// `pointer` is a live block that is no longer used, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(pointer: *mut c_void) {
-    let is_aligned = pointer.addr().is_multiple_of(request::ALIGN);
+    // An address that is no block's, aligned or not, is found by the heap.
     // SAFETY: the block is live and no longer used, or the pointer is null.
     unsafe {
-        if !is_aligned || !engine::deallocate_at_hand(pointer.cast()) {
+        if !engine::deallocate_at_hand(pointer.cast()) {
             free_slow(pointer);
         }
     }

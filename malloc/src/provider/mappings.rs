@@ -1,7 +1,9 @@
 //! Mappings, for large blocks (C15).
 
 use core::ffi::c_int;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use brkalloc::{Map, MapError};
 
@@ -15,6 +17,23 @@ static ADDRESSES: Refusal = Refusal::new();
 
 /// The last refusal of memory behind them.
 static MEMORY: Refusal = Refusal::new();
+
+/// Start and end of the mapping that was unmapped last; both 0 if another one has its addresses.
+static UNMAPPED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+fn set_unmapped(range: Range<usize>) {
+    UNMAPPED[0].store(range.start, Ordering::Relaxed);
+    UNMAPPED[1].store(range.end, Ordering::Relaxed);
+}
+
+fn unmapped() -> Range<usize> {
+    UNMAPPED[0].load(Ordering::Relaxed)..UNMAPPED[1].load(Ordering::Relaxed)
+}
+
+/// Returns whether an address lies in the mapping that was unmapped last.
+pub(crate) fn was_unmapped_last(address: usize) -> bool {
+    unmapped().contains(&address)
+}
 
 /// Returns whether the system refused this much memory lately.
 pub(super) fn is_refused(len: usize) -> bool {
@@ -42,12 +61,17 @@ unsafe impl Map for Mappings {
     fn map(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let start = map_anonymous(0, len, access, 0).map_err(|_| MapError::OutOfMemory)?;
+        let (from, last) = (start.addr().get(), unmapped());
+        if from < last.end && last.start < from + len {
+            set_unmapped(0..0);
+        }
         figures::MAPPINGS.rise(1);
         figures::MAPPED.rise(len);
         Ok(start)
     }
 
     unsafe fn unmap(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
+        set_unmapped(start.addr().get()..start.addr().get() + len);
         figures::MAPPINGS.fall(1);
         figures::MAPPED.fall(len);
         // SAFETY: one mapping, no longer used: this method's own clause.
@@ -67,6 +91,7 @@ unsafe impl Map for Mappings {
         if moved == libc::MAP_FAILED {
             return Err(MapError::OutOfMemory);
         }
+        set_unmapped(0..0);
         figures::MAPPED.fall(len);
         figures::MAPPED.rise(new_len);
         NonNull::new(moved.cast()).ok_or(MapError::OutOfMemory)

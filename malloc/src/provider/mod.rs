@@ -6,7 +6,7 @@ mod process_break;
 mod refusal;
 mod reserve;
 
-pub(crate) use mappings::Mappings;
+pub(crate) use mappings::{Mappings, was_unmapped_last};
 pub(crate) use process_break::ProcessBreak;
 pub(crate) use refusal::forget as forget_refusals;
 pub(crate) use reserve::ReservedBreak;

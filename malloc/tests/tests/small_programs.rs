@@ -317,7 +317,64 @@ fn c14_somebody_takes_the_memory_away() {
 
 #[test]
 fn an_address_that_is_no_block_is_told() {
-    assert_aborts("misuse.c", "misaligned", &[], "is not a block");
+    assert_aborts("misuse.c", "misaligned", &[], "no block");
+}
+
+/// Runs a program whose misuse, if it has one, must end it with a message and `abort`.
+fn assert_misuse(source: &str, cases: &[(&str, &str)], variables: &[(&str, &str)]) {
+    let shop = Workshop::new();
+    let program = shop.build(source, &[]);
+    for (arguments, message) in cases {
+        let words: Vec<_> = arguments.split(' ').collect();
+        if message.is_empty() {
+            shop.assert_ok(&program, &words, variables);
+            continue;
+        }
+        let run = shop.run(&program, &words, variables);
+        let signal = std::os::unix::process::ExitStatusExt::signal(&run.status);
+        assert_eq!(signal, Some(libc::SIGABRT), "{arguments}: {}\n{}", run.status, run.errors);
+        assert!(
+            run.errors.starts_with("brkmalloc: ") && run.errors.contains(message),
+            "{arguments}: {}",
+            run.errors
+        );
+    }
+}
+
+#[test]
+fn misuse_is_named_without_the_checked_heap() {
+    for size in ["24", "100", "400", "1100", "3000", "20000"] {
+        assert_misuse(
+            "silent.c",
+            &[
+                (&format!("twice {size}"), "double free"),
+                (&format!("inside {size}"), "it lies inside the block"),
+                (&format!("before {size}"), "it lies inside the block"),
+                (&format!("misaligned {size}"), "it lies inside the block"),
+                (&format!("stack {size}"), "it lies in no block of this heap"),
+                (&format!("data {size}"), "it lies in no block of this heap"),
+                (&format!("code {size}"), "it lies in no block of this heap"),
+                (&format!("mapping-inside {size}"), "it lies in no block of this heap"),
+                (&format!("link {size}"), "write after free"),
+                (&format!("good {size}"), ""),
+            ],
+            &[],
+        );
+    }
+    assert_misuse(
+        "silent.c",
+        &[
+            ("twice 60000", "no block begins there"),
+            ("inside 60000", "no block begins there"),
+            ("before 60000", "no block begins there"),
+            ("misaligned 60000", "is not a block"),
+            ("good 60000", ""),
+            ("twice 200000", "double free"),
+            ("inside 200000", "it lies in no block of this heap"),
+            ("good 200000", ""),
+        ],
+        &[],
+    );
 }
 
 #[test]
