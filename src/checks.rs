@@ -2,16 +2,21 @@
 //!
 //! ```text
 //!   newest ──► block ──► block ──► none       the link is the word in front of a block's header
+//!
+//!   mapping ─► ┌─────────────────┬────────────────┬──────┬────────┬─ ─ ─      copy = word ⊕ hash of
+//!              │ copy of header  │ copy of link   │ link │ header │ block     the block's address
+//!              └─────────────────┴────────────────┴──────┴────────┴─ ─ ─
 //! ```
 //!
 //! A provider of mappings cannot tell if an address is the start of a block, so the heap lists its
-//! mapped blocks: those with a mapping of their own. A look-up is O(mapped blocks).
+//! mapped blocks: those with a mapping of their own. A look-up is O(mapped blocks). It verifies
+//! both words in front of a block by their copies before it uses them.
 
 use core::fmt::Debug;
 use core::iter;
 use core::ptr::NonNull;
 
-use crate::cell::WORD;
+use crate::cell::{WORD, mix};
 use crate::misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 
 /// State of a heap for the detection of misuse.
@@ -143,11 +148,36 @@ impl MappedBlocks {
         self.blocks().map(link_of).find(|link| unsafe { link.read() } == Some(block))
     }
 
+    /// Finds a block in the list. Verifies header and link of each block on the way.
+    ///
+    /// # Errors
+    ///
+    /// The first word that was overwritten.
+    pub(crate) fn find(&self, block: NonNull<u8>) -> Result<Option<NonNull<u8>>, Misuse> {
+        for other in self.blocks() {
+            verify(other)?;
+            if other == block {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Verifies header and link of every block.
+    ///
+    /// # Errors
+    ///
+    /// The first word that was overwritten.
+    pub(crate) fn verify(&self) -> Result<(), Misuse> {
+        self.blocks().try_for_each(verify)
+    }
+
     /// Adds a newly mapped block.
     pub(crate) fn add(&mut self, block: NonNull<u8>) {
         // SAFETY: the word lies in the block's mapping, in front of its header, and nothing else
         // uses it.
         unsafe { link_of(block).write(self.newest) };
+        note(block);
         self.newest = Some(block);
         let address = block.addr().get();
         self.gone.iter_mut().filter(|gone| **gone == address).for_each(|gone| *gone = 0);
@@ -158,6 +188,7 @@ impl MappedBlocks {
         let Some(link) = self.link_to(block) else { return };
         // SAFETY: `link` and the block's own link are links of the list, whose blocks are mapped.
         unsafe { link.write(link_of(block).read()) };
+        self.note_link(link);
         self.gone[self.oldest % REMEMBERED] = block.addr().get();
         self.oldest = (self.oldest + 1) % REMEMBERED;
     }
@@ -167,7 +198,15 @@ impl MappedBlocks {
         if let Some(link) = self.link_to(old) {
             // SAFETY: `link` is the list's head, or the link of a block before it in the list.
             unsafe { link.write(Some(new)) };
+            self.note_link(link);
         }
+        note(new);
+    }
+
+    /// Writes the copies of the block that has a link, unless the link is the list's head.
+    fn note_link(&self, link: NonNull<Option<NonNull<u8>>>) {
+        let owner = self.blocks().find(|&block| link_of(block) == link);
+        owner.into_iter().for_each(note);
     }
 
     /// Returns the report for a free of an address that is neither in the heap nor a mapped block.
@@ -179,8 +218,51 @@ impl MappedBlocks {
     }
 }
 
+/// Distance from the start of a mapping to the block of a checked heap, at least: four words. Its
+/// alignment is that of the words.
+pub(crate) const MAPPED_HEAD: usize = 4 * WORD;
+
+/// Returns link and header of a mapped block, and what their copies say.
+fn words_of(block: NonNull<u8>) -> [(usize, usize, usize); 2] {
+    let hash = mix(block.addr().get(), 0);
+    [(2 * WORD, 3 * WORD), (WORD, 4 * WORD)].map(|(word, copy)| {
+        // SAFETY: at least four words lie between the start of a mapping and its block, and nothing
+        // but this module and the header's writer uses them.
+        unsafe {
+            let (word, copy) = (block.byte_sub(word).cast::<usize>(), block.byte_sub(copy));
+            (word.addr().get(), word.read(), copy.cast::<usize>().read() ^ hash)
+        }
+    })
+}
+
+/// Writes the copies of a mapped block's header and link.
+fn note(block: NonNull<u8>) {
+    let hash = mix(block.addr().get(), 0);
+    let [(_, link, _), (_, header, _)] = words_of(block);
+    // SAFETY: as in `words_of`.
+    unsafe {
+        block.byte_sub(3 * WORD).cast::<usize>().write(link ^ hash);
+        block.byte_sub(4 * WORD).cast::<usize>().write(header ^ hash);
+    }
+}
+
+/// Compares header and link of a mapped block with their copies.
+///
+/// # Errors
+///
+/// The word that differs.
+fn verify(block: NonNull<u8>) -> Result<(), Misuse> {
+    let mut words = words_of(block).into_iter();
+    match words.find(|(_, found, expected)| found != expected) {
+        None => Ok(()),
+        Some((at, found, expected)) => {
+            Err(Misuse { kind: MisuseKind::Header, block: block.addr().get(), at, found, expected })
+        }
+    }
+}
+
 /// Returns a pointer to the link of a mapped block.
 fn link_of(block: NonNull<u8>) -> NonNull<Option<NonNull<u8>>> {
-    // SAFETY: at least two words lie between the start of a mapping and its block.
+    // SAFETY: at least four words lie between the start of a mapping and its block.
     unsafe { block.byte_sub(2 * WORD) }.cast()
 }

@@ -19,8 +19,8 @@ use crate::checked;
 use crate::checks::Checks;
 use crate::chunks::{Chunks, Growth, Trim};
 use crate::inspect::{Cells, LayerView, Picture, Stats, View};
-use crate::mapped::MapThreshold;
 use crate::layer::Layer;
+use crate::mapped::MapThreshold;
 use crate::misuse::{Misuse, MisuseHook};
 use crate::profile::{Checked, Plain, Profile, Small, Usual};
 use crate::provider::{BreakError, Map, NoMap, Source};
@@ -610,6 +610,18 @@ impl<B, M, P: Profile> Heap<B, M, Checked<P>> {
     /// default, every misuse is a panic.
     pub fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.inner.large.chunks.checks_mut().set_hook(hook);
+    }
+}
+
+impl<B: Source, M: Map, P: Profile> Heap<B, M, Checked<P>>
+where
+    Checked<P>: Profile,
+{
+    /// Verifies that a live block with this layout begins at an address: its header and its
+    /// neighbours', its record, and the bytes behind the requested ones. Reports a misuse to the
+    /// hook. Returns `false` if there is one.
+    pub fn verify(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        checked::verify(&mut self.inner, block, layout)
     }
 }
 

@@ -15,6 +15,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
+use crate::checks::MAPPED_HEAD;
 use crate::provider::Map;
 use crate::request::round_up;
 
@@ -151,7 +152,8 @@ impl<M: Map> Mapped<M> {
 
     /// Allocates a block with a mapping of its own; `None` if the provider refuses.
     pub(crate) fn allocate<F: Form>(&mut self, layout: Layout) -> Option<MappedBlock> {
-        let offset = layout.align().max(CELL_ALIGN);
+        let least = if F::CHECKED { MAPPED_HEAD } else { CELL_ALIGN };
+        let offset = layout.align().max(least);
         let len = self.length(offset, layout.size())?;
         let start = self.map.map(len).ok()?;
         self.blocks += 1;

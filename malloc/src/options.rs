@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `BRKALLOC_STATS=1` | statistics at exit |
 //! | `BRKALLOC_CHECKED=1` | the checked heap |
+//! | `BRKALLOC_LEAKS=1` | with it, the live blocks at exit |
 //! | `BRKALLOC_TRACE=file` | a record of every call |
 //! | `BRKALLOC_DECAY_MS=n` | period after which free pages go back |
 
@@ -18,6 +19,7 @@ const DECAY_MS: u64 = 250;
 pub(crate) struct Options {
     pub(crate) stats: bool,
     pub(crate) checked: bool,
+    pub(crate) leaks: bool,
     pub(crate) trace: Option<&'static CStr>,
     /// Decay period, in milliseconds. `None` means never.
     pub(crate) decay: Option<u64>,
@@ -29,6 +31,7 @@ impl Options {
         Self {
             stats: is_set(variable(c"BRKALLOC_STATS")),
             checked: is_set(variable(c"BRKALLOC_CHECKED")),
+            leaks: is_set(variable(c"BRKALLOC_LEAKS")),
             trace: variable(c"BRKALLOC_TRACE").filter(|file| !file.is_empty()),
             decay: decay(variable(c"BRKALLOC_DECAY_MS")),
         }

@@ -17,6 +17,8 @@ use crate::{engine, report};
 
 static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 
+static LISTS_LEAKS: AtomicBool = AtomicBool::new(false);
+
 unsafe extern "C" {
     static mut environ: *mut *mut c_char;
 }
@@ -31,8 +33,10 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
         }
     }
     engine::start();
-    if Options::read().stats {
-        PRINTS_STATS.store(true, Ordering::Relaxed);
+    let options = Options::read();
+    PRINTS_STATS.store(options.stats, Ordering::Relaxed);
+    LISTS_LEAKS.store(options.leaks, Ordering::Relaxed);
+    if options.stats || options.checked {
         report::keep_errors_open();
     }
     // SAFETY: three functions of this library, which is not unloaded. Of all handlers ours run last
@@ -47,7 +51,7 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
 
 /// Destructor of the library, called by the loader when the process exits.
 extern "C" fn end() {
-    engine::finish();
+    engine::finish(LISTS_LEAKS.load(Ordering::Relaxed));
     if PRINTS_STATS.load(Ordering::Relaxed) {
         print_statistics();
     }

@@ -22,7 +22,7 @@ use core::ptr::NonNull;
 
 use crate::cell::{Cell, Header, WORD, copy_down};
 use crate::check::{Corruption, Rule};
-use crate::checks::Checks;
+use crate::checks::{Checks, MappedBlocks};
 use crate::chunks::Growth;
 use crate::layer::Layer;
 use crate::misuse::{Misuse, MisuseKind};
@@ -43,6 +43,9 @@ pub(crate) fn allocate<B: Source, M: Map, P: Profile>(
     layout: Layout,
     growth: Growth,
 ) -> Option<NonNull<u8>> {
+    if !heap.large.chunks.has_sound_top() {
+        return None;
+    }
     let block = heap.allocate(record::guarded(layout)?, growth);
     // SAFETY: the heap allocated the block for `layout` and its record; no caller has it yet.
     unsafe { begin_block(heap, block, layout) }
@@ -53,6 +56,9 @@ pub(crate) fn allocate_zeroed<B: Source, M: Map, P: Profile>(
     heap: &mut Unchecked<B, M, P>,
     layout: Layout,
 ) -> Option<NonNull<u8>> {
+    if !heap.large.chunks.has_sound_top() {
+        return None;
+    }
     let block = heap.allocate_zeroed(record::guarded(layout)?);
     // SAFETY: the heap allocated the block for `layout` and its record; no caller has it yet.
     unsafe { begin_block(heap, block, layout) }
@@ -121,6 +127,9 @@ pub(crate) fn reallocate<B: Source, M: Map, P: Profile>(
 ) -> Option<NonNull<u8>> {
     let new = Layout::from_size_align(new_size, layout.align()).ok()?;
     let new_longer = record::guarded(new)?;
+    if !heap.large.chunks.has_sound_top() {
+        return None;
+    }
     let (guarded, longer) = admit(heap, block, layout)?;
     // If the block moves, its old place keeps the record of a freed block.
     // SAFETY: `admit` verified that the block is live and has this layout, so the heap allocated it
@@ -166,6 +175,15 @@ fn layout_on_record<B, M: Map, P: Profile>(
     let place = if heap.has_stopped() { None } else { locate(heap, block).ok() };
     let record = place.and_then(|(guarded, _)| guarded.record().decode(guarded.addr()));
     record.map_or(Layout::new::<u8>(), |(layout, _)| layout)
+}
+
+/// Implements [`Heap::verify`](crate::Heap::verify).
+pub(crate) fn verify<B: Source, M: Map, P: Profile>(
+    heap: &mut Unchecked<B, M, P>,
+    block: NonNull<u8>,
+    layout: Layout,
+) -> bool {
+    admit(heap, block, layout).is_some()
 }
 
 /// Implements [`Heap::usable_size`](crate::Heap::usable_size): the requested size, in bytes,
@@ -223,7 +241,8 @@ fn admit<B: Source, M: Map, P: Profile>(
     }
 }
 
-/// Verifies the records of the blocks that are cells. All headers have been verified.
+/// Verifies the words in front of mapped blocks, and the records of the blocks that are cells. All
+/// headers of cells have been verified.
 ///
 /// # Errors
 ///
@@ -231,6 +250,11 @@ fn admit<B: Source, M: Map, P: Profile>(
 pub(crate) fn check_records<B, M: Map, P: Profile>(
     heap: &Unchecked<B, M, P>,
 ) -> Result<(), Corruption> {
+    if let Some(Err(Misuse { at, found, expected, .. })) =
+        heap.chunks().checks().mapped().map(MappedBlocks::verify)
+    {
+        return Err(Corruption { at, rule: Rule::Record, expected, found });
+    }
     let mut used = heap
         .chunks()
         .sound_cells()

@@ -63,7 +63,7 @@ pub(super) fn locate<B, M: Map, P: Profile>(
     } else {
         let never = || Misuse::never_allocated(address, None);
         let list = heap.chunks().checks().mapped().ok_or_else(|| NoBlock::Known(never()))?;
-        let listed = list.blocks().find(|&other| other == block);
+        let listed = list.find(block).map_err(NoBlock::Known)?;
         // SAFETY: a block in the list is live and has a header: the invariant of `MappedBlocks`.
         let capacity =
             listed.and_then(|block| unsafe { heap.large.mapped.capacity_of::<P>(block) });

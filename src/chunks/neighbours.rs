@@ -132,6 +132,11 @@ impl<B, P: Tuning> Chunks<B, P> {
         self.is_right(|heap| heap.sound_cell(cell))
     }
 
+    /// Returns whether the header of the top is as the heap wrote it. If not, reports the misuse.
+    pub(crate) fn has_sound_top(&mut self) -> bool {
+        self.is_right(|heap| heap.top.map_or(Ok(()), |top| heap.sound_header(top).map(drop)))
+    }
+
     /// Returns whether the ends of regions are as the heap wrote them, so that memory that touches
     /// the regions can be joined with them. If not, reports and repairs as
     /// [`is_sound`](Chunks::is_sound) does.

@@ -341,10 +341,7 @@ impl Slab {
     ///
     /// The clauses of [`push`](Slab::push), unless the slab rejects the address.
     #[inline(always)]
-    pub(crate) unsafe fn verify_and_push<F: Form>(
-        slab: NonNull<Self>,
-        block: NonNull<u8>,
-    ) -> bool {
+    pub(crate) unsafe fn verify_and_push<F: Form>(slab: NonNull<Self>, block: NonNull<u8>) -> bool {
         // SAFETY: the descriptor is valid, and the other clauses are those of this method.
         unsafe { slab.as_ref().rejects(block) || Self::push::<F>(slab, block) }
     }
@@ -488,7 +485,9 @@ mod tests {
                     assert_eq!(slab.rejects(block), !is_block, "{size}: {offset}");
                 }
                 for below in 1..UsualSlabs::GRANULE {
-                    assert!(slab.rejects(start.map_addr(|at| (at.get() - below).try_into().unwrap())));
+                    assert!(
+                        slab.rejects(start.map_addr(|at| (at.get() - below).try_into().unwrap()))
+                    );
                 }
                 slab.free = FreeList(Some(start.cast()));
                 assert!(slab.rejects(start));

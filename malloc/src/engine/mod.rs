@@ -10,10 +10,13 @@
 //!
 //! The mode is chosen once, before the first block: all blocks come from one heap.
 
+mod call;
 mod checked;
 mod torn;
 mod trace;
 mod usual;
+
+pub(crate) use call::{Call, Family};
 
 use core::alloc::Layout;
 use core::ffi::CStr;
@@ -94,55 +97,41 @@ pub(crate) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>>
 }
 
 /// [`allocate`] after [`allocate_at_hand`].
-pub(crate) fn allocate_missed(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate_missed(layout) } else { allocate_slow(layout) }
+pub(crate) fn allocate_missed(layout: Layout, call: Call) -> Option<NonNull<u8>> {
+    if is_usual() { usual::allocate_missed(layout) } else { allocate_slow(layout, call) }
 }
 
 /// Allocates a block with unspecified contents. `None` if there is no memory.
-pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate(layout) } else { allocate_slow(layout) }
+pub(crate) fn allocate(layout: Layout, call: Call) -> Option<NonNull<u8>> {
+    if is_usual() { usual::allocate(layout) } else { allocate_slow(layout, call) }
 }
 
 #[cold]
-fn allocate_slow(layout: Layout) -> Option<NonNull<u8>> {
+fn allocate_slow(layout: Layout, call: Call) -> Option<NonNull<u8>> {
     match mode() {
-        CHECKED => checked::allocate(layout),
+        CHECKED => checked::allocate(layout, call),
         TORN => torn::allocate(layout),
         TRACED => trace::allocated(trace::Act::Allocate, layout, || usual::allocate(layout)),
         _ => usual::allocate(layout),
     }
 }
 
-/// Allocates a block of zeros.
+/// Allocates a block of zeros, if the heap is the [usual](is_usual) one.
 #[inline(always)]
-pub(crate) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
-    if is_usual() { usual::allocate_zeroed(layout) } else { allocate_zeroed_slow(layout) }
+pub(crate) fn allocate_zeroed_usual(layout: Layout) -> Option<NonNull<u8>> {
+    usual::allocate_zeroed(layout)
 }
 
+/// Allocates a block of zeros.
 #[cold]
-fn allocate_zeroed_slow(layout: Layout) -> Option<NonNull<u8>> {
+pub(crate) fn allocate_zeroed(layout: Layout, call: Call) -> Option<NonNull<u8>> {
     match mode() {
-        CHECKED => checked::allocate_zeroed(layout),
+        CHECKED => checked::allocate_zeroed(layout, call),
         TORN => torn::allocate_zeroed(layout),
         TRACED => {
             trace::allocated(trace::Act::AllocateZeroed, layout, || usual::allocate_zeroed(layout))
         }
         _ => usual::allocate_zeroed(layout),
-    }
-}
-
-/// Frees a block.
-///
-/// # Safety
-///
-/// `block` came from this module, was not freed since, and is no longer used.
-#[inline(always)]
-pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
-    // SAFETY: `block` is live, and no longer used.
-    unsafe {
-        if !deallocate_at_hand(block.as_ptr()) {
-            deallocate_missed(block);
-        }
     }
 }
 
@@ -152,45 +141,56 @@ pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
 ///
 /// # Safety
 ///
-/// The clause of [`deallocate`], unless `block` is null.
+/// The clause of [`deallocate_missed`], unless `block` is null.
 #[inline(always)]
 pub(crate) unsafe fn deallocate_at_hand(block: *mut u8) -> bool {
     // SAFETY: `block` is live, and no longer used.
     unsafe { usual::deallocate_at_hand(block) }
 }
 
-/// [`deallocate`] where the shortest path did not end.
+/// Frees a block where the shortest path did not end.
 ///
 /// # Safety
 ///
-/// The clause of [`deallocate`].
+/// `block` came from this module, was not freed since, and is no longer used.
 #[inline(never)]
-pub(crate) unsafe fn deallocate_missed(block: NonNull<u8>) {
+pub(crate) unsafe fn deallocate_missed(block: NonNull<u8>, call: Call) {
     if is_usual() {
         // SAFETY: `block` is live, and no longer used.
         unsafe { usual::deallocate_missed(block) };
     } else {
         // SAFETY: `block` is live, and no longer used.
-        unsafe { deallocate_slow(block) };
+        unsafe { deallocate_slow(block, call) };
     }
 }
 
-/// [`deallocate`] in a mode other than the usual one.
+/// [`deallocate_missed`] in a mode other than the usual one.
 ///
 /// # Safety
 ///
-/// The clause of [`deallocate`].
+/// The clause of [`deallocate_missed`].
 #[cold]
-unsafe fn deallocate_slow(block: NonNull<u8>) {
+unsafe fn deallocate_slow(block: NonNull<u8>, call: Call) {
     // SAFETY: `block` is live, and no longer used; it came from the heap of this mode.
     unsafe {
         match mode() {
-            CHECKED => checked::deallocate(block),
+            CHECKED => checked::deallocate(block, call),
             TORN => torn::deallocate(block),
             TRACED => trace::freed(block, || usual::deallocate(block)),
             _ => usual::deallocate(block),
         }
     }
+}
+
+/// [`reallocate`], if the heap is the [usual](is_usual) one.
+///
+/// # Safety
+///
+/// The clauses of [`reallocate`].
+#[inline(always)]
+pub(crate) unsafe fn reallocate_usual(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: `block` is live, and no longer used after `Some`.
+    unsafe { usual::reallocate(block, new) }
 }
 
 /// Changes the size of a block, which may move. `None` if there is no memory: the block is as it
@@ -200,28 +200,16 @@ unsafe fn deallocate_slow(block: NonNull<u8>) {
 ///
 /// `block` came from this module, and was not freed since. After `Some`, only the new block is
 /// used.
-#[inline(always)]
-pub(crate) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
-    if is_usual() {
-        // SAFETY: `block` is live, and no longer used after `Some`.
-        unsafe { usual::reallocate(block, new) }
-    } else {
-        // SAFETY: `block` is live, and no longer used after `Some`.
-        unsafe { reallocate_slow(block, new) }
-    }
-}
-
-/// [`reallocate`] in a mode other than the usual one.
-///
-/// # Safety
-///
-/// The clause of [`reallocate`].
 #[cold]
-unsafe fn reallocate_slow(block: NonNull<u8>, new: Layout) -> Option<NonNull<u8>> {
+pub(crate) unsafe fn reallocate(
+    block: NonNull<u8>,
+    new: Layout,
+    call: Call,
+) -> Option<NonNull<u8>> {
     // SAFETY: `block` is live, and no longer used after `Some`; it came from the heap of this mode.
     unsafe {
         match mode() {
-            CHECKED => checked::reallocate(block, new),
+            CHECKED => checked::reallocate(block, new, call),
             TORN => torn::reallocate(block, new),
             TRACED => trace::reallocated(block, new, || usual::reallocate(block, new)),
             _ => usual::reallocate(block, new),
@@ -411,10 +399,12 @@ pub(crate) fn abandon_thread() {
     usual::abandon_thread();
 }
 
-/// Writes the rest of the trace.
-pub(crate) fn finish() {
-    if is_traced() {
-        trace::finish();
+/// Writes the rest of the trace, or verifies the checked heap, and lists live blocks if asked.
+pub(crate) fn finish(lists_leaks: bool) {
+    match mode() {
+        TRACED => trace::finish(),
+        CHECKED => checked::finish(lists_leaks),
+        _ => {}
     }
 }
 

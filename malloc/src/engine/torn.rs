@@ -56,7 +56,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 
 /// # Safety
 ///
-/// The clauses of [`deallocate`](super::deallocate).
+/// The clauses of [`deallocate_missed`](super::deallocate_missed).
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     if owns(block) {
         // SAFETY: `block` is live, and no longer used.
@@ -86,11 +86,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
 pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     // SAFETY: `block` is live, and of the heap that is asked.
     unsafe {
-        if owns(block) {
-            with(|heap| heap.usable_size(block))
-        } else {
-            first_usable_size(block)
-        }
+        if owns(block) { with(|heap| heap.usable_size(block)) } else { first_usable_size(block) }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 
 /// # Safety
 ///
-/// The clauses of [`deallocate`](super::deallocate).
+/// The clauses of [`deallocate_missed`](super::deallocate_missed).
 #[inline(always)]
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used.

@@ -4,7 +4,8 @@ use core::ffi::c_void;
 use core::ptr;
 
 use super::{block_of, block_or_errno};
-use crate::{engine, request};
+use crate::engine::{self, Call};
+use crate::request;
 
 /// C's `malloc`. `malloc(0)` returns a block with an address of its own; a size above `PTRDIFF_MAX`
 /// is `ENOMEM`.
@@ -16,14 +17,25 @@ use crate::{engine, request};
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     match engine::allocate_at_hand(size, request::ALIGN) {
         Some(block) => block.as_ptr().cast(),
-        None => malloc_slow(size),
+        // SAFETY: any size is valid.
+        None => unsafe { malloc_slow(size) },
     }
 }
 
-/// The rest of `malloc`, outlined: the fast path then saves no registers.
-#[inline(never)]
-extern "C" fn malloc_slow(size: usize) -> *mut c_void {
-    block_or_errno(request::plain(size).and_then(engine::allocate_missed))
+with_caller! {
+    /// The rest of `malloc`, outlined: the fast path then saves no registers.
+    fn malloc_slow(usize) -> *mut c_void = malloc_missed, "rsi", 0;
+    /// `calloc` of a heap that is not the usual one.
+    fn calloc_slow(usize, usize) -> *mut c_void = calloc_unusual, "rdx", 0;
+    /// `realloc` of a heap that is not the usual one.
+    fn realloc_slow(*mut c_void, usize) -> *mut c_void = realloc_unusual, "rdx", 0;
+    /// The rest of `free`, outlined: the fast path then saves no registers.
+    fn free_slow(*mut c_void) = free_missed, "rsi", 0;
+}
+
+extern "C" fn malloc_missed(size: usize, caller: usize) -> *mut c_void {
+    let call = Call::of_c(caller);
+    block_or_errno(request::plain(size).and_then(|layout| engine::allocate_missed(layout, call)))
 }
 
 /// C's `calloc`. A product that overflows is `ENOMEM`.
@@ -33,7 +45,16 @@ extern "C" fn malloc_slow(size: usize) -> *mut c_void {
 /// None: any size is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    block_or_errno(request::array(count, size).and_then(engine::allocate_zeroed))
+    if !engine::is_usual() {
+        // SAFETY: any size is valid.
+        return unsafe { calloc_slow(count, size) };
+    }
+    block_or_errno(request::array(count, size).and_then(engine::allocate_zeroed_usual))
+}
+
+extern "C" fn calloc_unusual(count: usize, size: usize, caller: usize) -> *mut c_void {
+    let allocate = |layout| engine::allocate_zeroed(layout, Call::of_c(caller));
+    block_or_errno(request::array(count, size).and_then(allocate))
 }
 
 /// C's `realloc`. `realloc(NULL, size)` is `malloc(size)`; `realloc(block, 0)` frees the block and
@@ -44,18 +65,41 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// `pointer` is a live block, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
-    let Some(block) = block_of(pointer) else {
-        return block_or_errno(request::plain(size).and_then(engine::allocate));
-    };
-    if size == 0 {
-        // SAFETY: `block` is live, and no longer used.
-        unsafe { engine::deallocate(block) };
-        return ptr::null_mut();
+    // SAFETY: `pointer` is a live block, or null; the block is no longer used after success, or
+    // with size 0.
+    unsafe {
+        if !engine::is_usual() {
+            return realloc_slow(pointer, size);
+        }
+        let Some(block) = block_of(pointer) else { return malloc(size) };
+        if size == 0 {
+            free(pointer);
+            return ptr::null_mut();
+        }
+        let reallocate = |layout| engine::reallocate_usual(block, layout);
+        block_or_errno(request::plain(size).and_then(reallocate))
     }
-    // SAFETY: `block` is live, and no longer used after success.
-    block_or_errno(
-        request::plain(size).and_then(|layout| unsafe { engine::reallocate(block, layout) }),
-    )
+}
+
+/// # Safety
+///
+/// The clauses of `realloc`.
+unsafe extern "C" fn realloc_unusual(
+    pointer: *mut c_void,
+    size: usize,
+    caller: usize,
+) -> *mut c_void {
+    let Some(block) = block_of(pointer) else { return malloc_missed(size, caller) };
+    let call = Call::of_c(caller);
+    // SAFETY: `block` is live, and no longer used after success, or with size 0.
+    unsafe {
+        if size == 0 {
+            engine::deallocate_missed(block, call);
+            return ptr::null_mut();
+        }
+        let reallocate = |layout| engine::reallocate(block, layout, call);
+        block_or_errno(request::plain(size).and_then(reallocate))
+    }
 }
 
 /// BSD's `reallocarray`: `realloc` with a checked product.
@@ -92,16 +136,13 @@ pub unsafe extern "C" fn free(pointer: *mut c_void) {
     }
 }
 
-/// The rest of `free`, outlined: the fast path then saves no registers.
-///
 /// # Safety
 ///
 /// The clause of [`free`].
-#[inline(never)]
-unsafe extern "C" fn free_slow(pointer: *mut c_void) {
+unsafe extern "C" fn free_missed(pointer: *mut c_void, caller: usize) {
     if let Some(block) = block_of(pointer) {
         // SAFETY: `block` is live, and no longer used.
-        unsafe { engine::deallocate_missed(block) };
+        unsafe { engine::deallocate_missed(block, Call::of_c(caller)) };
     }
 }
 

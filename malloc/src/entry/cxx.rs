@@ -10,8 +10,9 @@
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
 
-use super::{aligned, c};
-use crate::report;
+use super::{aligned, block_of, block_or_errno};
+use crate::engine::{self, Call, Family};
+use crate::{report, request};
 
 /// Returns the function of this name in the libraries after this one.
 fn next(name: &CStr) -> *mut c_void {
@@ -67,34 +68,73 @@ macro_rules! operators_new {
     )*};
 }
 
-/// `aligned_alloc` with the arguments in C++'s order.
-unsafe extern "C" fn new_aligned(size: usize, align: usize) -> *mut c_void {
-    // SAFETY: any arguments are valid.
-    unsafe { aligned::aligned_alloc(align, size) }
+/// Defines a function that serves an operator `new` of a family: `malloc` with that family.
+macro_rules! new_of {
+    ($($name:ident, $slow:ident, $missed:ident = $family:ident;)*) => {$(
+        extern "C" fn $name(size: usize) -> *mut c_void {
+            match engine::allocate_at_hand(size, request::ALIGN) {
+                Some(block) => block.as_ptr().cast(),
+                // SAFETY: any size is valid.
+                None => unsafe { $slow(size) },
+            }
+        }
+
+        with_caller! {
+            /// The rest. Below the return address lie the operator's three arguments, and then the
+            /// operator's return address.
+            fn $slow(usize) -> *mut c_void = $missed, "rsi", 32;
+        }
+
+        extern "C" fn $missed(size: usize, caller: usize) -> *mut c_void {
+            let call = Call { family: Family::$family, caller };
+            let layout = request::plain(size);
+            block_or_errno(layout.and_then(|layout| engine::allocate_missed(layout, call)))
+        }
+    )*};
+}
+
+new_of! {
+    new, new_slow, new_missed = New;
+    new_array, new_array_slow, new_array_missed = NewArray;
+}
+
+with_caller! {
+    /// Serves an operator `new` with an alignment.
+    fn new_aligned(usize, usize) -> *mut c_void = new_aligned_from, "rdx", 32;
+    /// Serves an operator `new[]` with an alignment.
+    fn new_array_aligned(usize, usize) -> *mut c_void = new_array_aligned_from, "rdx", 32;
+}
+
+extern "C" fn new_aligned_from(size: usize, align: usize, caller: usize) -> *mut c_void {
+    aligned::aligned_of(align, size, Call { family: Family::NewAligned, caller })
+}
+
+extern "C" fn new_array_aligned_from(size: usize, align: usize, caller: usize) -> *mut c_void {
+    aligned::aligned_of(align, size, Call { family: Family::NewArrayAligned, caller })
 }
 
 operators_new! {
     /// `operator new(size_t)`
-    _Znwm = c::malloc, next_new;
+    _Znwm = new, next_new;
     /// `operator new[](size_t)`
-    _Znam = c::malloc, next_new_array;
+    _Znam = new_array, next_new_array;
     /// `operator new(size_t, nothrow_t const&)`
-    _ZnwmRKSt9nothrow_t = c::malloc, next_new_nothrow;
+    _ZnwmRKSt9nothrow_t = new, next_new_nothrow;
     /// `operator new[](size_t, nothrow_t const&)`
-    _ZnamRKSt9nothrow_t = c::malloc, next_new_array_nothrow;
+    _ZnamRKSt9nothrow_t = new_array, next_new_array_nothrow;
     /// `operator new(size_t, align_val_t)`
     _ZnwmSt11align_val_t = new_aligned, next_new_aligned;
     /// `operator new[](size_t, align_val_t)`
-    _ZnamSt11align_val_t = new_aligned, next_new_array_aligned;
+    _ZnamSt11align_val_t = new_array_aligned, next_new_array_aligned;
     /// `operator new(size_t, align_val_t, nothrow_t const&)`
     _ZnwmSt11align_val_tRKSt9nothrow_t = new_aligned, next_new_aligned_nothrow;
     /// `operator new[](size_t, align_val_t, nothrow_t const&)`
-    _ZnamSt11align_val_tRKSt9nothrow_t = new_aligned, next_new_array_aligned_nothrow;
+    _ZnamSt11align_val_tRKSt9nothrow_t = new_array_aligned, next_new_array_aligned_nothrow;
 }
 
 /// Defines operators `delete`. The heap knows size and alignment.
 macro_rules! operators_delete {
-    ($($(#[$doc:meta])* $name:ident($($more:ident: $type:ty),*);)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($($more:ident: $type:ty),*) = $slow:ident;)*) => {$(
         $(#[$doc])*
         ///
         /// # Safety
@@ -103,35 +143,67 @@ macro_rules! operators_delete {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is C++'s")]
         pub unsafe extern "C" fn $name(block: *mut c_void $(, $more: $type)*) {
-            // SAFETY: this function's own clause.
-            unsafe { c::free(block) };
+            // SAFETY: this function's own clause, or the pointer is null.
+            unsafe {
+                if !engine::deallocate_at_hand(block.cast()) {
+                    $slow(block);
+                }
+            }
         }
     )*};
 }
 
+/// Defines the rest of the operators `delete` of a family.
+macro_rules! delete_of {
+    ($($slow:ident, $missed:ident = $family:ident;)*) => {$(
+        with_caller! {
+            /// The rest of an operator `delete`.
+            fn $slow(*mut c_void) = $missed, "rsi", 0;
+        }
+
+        /// # Safety
+        ///
+        /// The clause of `free`.
+        unsafe extern "C" fn $missed(pointer: *mut c_void, caller: usize) {
+            if let Some(block) = block_of(pointer) {
+                let call = Call { family: Family::$family, caller };
+                // SAFETY: `block` is live, and no longer used.
+                unsafe { engine::deallocate_missed(block, call) };
+            }
+        }
+    )*};
+}
+
+delete_of! {
+    delete_slow, delete_missed = New;
+    delete_array_slow, delete_array_missed = NewArray;
+    delete_aligned_slow, delete_aligned_missed = NewAligned;
+    delete_array_aligned_slow, delete_array_aligned_missed = NewArrayAligned;
+}
+
 operators_delete! {
     /// `operator delete(void*)`
-    _ZdlPv();
+    _ZdlPv() = delete_slow;
     /// `operator delete[](void*)`
-    _ZdaPv();
+    _ZdaPv() = delete_array_slow;
     /// `operator delete(void*, size_t)`
-    _ZdlPvm(_size: usize);
+    _ZdlPvm(_size: usize) = delete_slow;
     /// `operator delete[](void*, size_t)`
-    _ZdaPvm(_size: usize);
+    _ZdaPvm(_size: usize) = delete_array_slow;
     /// `operator delete(void*, nothrow_t const&)`
-    _ZdlPvRKSt9nothrow_t(_nothrow: *const c_void);
+    _ZdlPvRKSt9nothrow_t(_nothrow: *const c_void) = delete_slow;
     /// `operator delete[](void*, nothrow_t const&)`
-    _ZdaPvRKSt9nothrow_t(_nothrow: *const c_void);
+    _ZdaPvRKSt9nothrow_t(_nothrow: *const c_void) = delete_array_slow;
     /// `operator delete(void*, align_val_t)`
-    _ZdlPvSt11align_val_t(_align: usize);
+    _ZdlPvSt11align_val_t(_align: usize) = delete_aligned_slow;
     /// `operator delete[](void*, align_val_t)`
-    _ZdaPvSt11align_val_t(_align: usize);
+    _ZdaPvSt11align_val_t(_align: usize) = delete_array_aligned_slow;
     /// `operator delete(void*, size_t, align_val_t)`
-    _ZdlPvmSt11align_val_t(_size: usize, _align: usize);
+    _ZdlPvmSt11align_val_t(_size: usize, _align: usize) = delete_aligned_slow;
     /// `operator delete[](void*, size_t, align_val_t)`
-    _ZdaPvmSt11align_val_t(_size: usize, _align: usize);
+    _ZdaPvmSt11align_val_t(_size: usize, _align: usize) = delete_array_aligned_slow;
     /// `operator delete(void*, align_val_t, nothrow_t const&)`
-    _ZdlPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void);
+    _ZdlPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void) = delete_aligned_slow;
     /// `operator delete[](void*, align_val_t, nothrow_t const&)`
-    _ZdaPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void);
+    _ZdaPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void) = delete_array_aligned_slow;
 }

@@ -8,6 +8,31 @@
 //! | `glibc.rs` | settings, statistics, aliases |
 //! | `dl.rs` | `dlopen` |
 
+/// Defines a function that calls another one, with its own return address, at an offset from the
+/// stack pointer, as a further argument in a register. It is called by a jump, so that the address
+/// is that of the program's call.
+macro_rules! with_caller {
+    ($(
+        $(#[$doc:meta])*
+        $visibility:vis fn $name:ident($($type:ty),*) $(-> $answer:ty)?
+            = $function:path, $register:literal, $offset:literal;
+    )*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        ///
+        /// The clauses of the function that it calls.
+        #[unsafe(naked)]
+        $visibility unsafe extern "C" fn $name($(_: $type),*) $(-> $answer)? {
+            core::arch::naked_asm!(
+                concat!("mov ", $register, ", [rsp + ", $offset, "]"),
+                "jmp {function}",
+                function = sym $function,
+            )
+        }
+    )*};
+}
+
 mod aligned;
 mod c;
 mod cxx;

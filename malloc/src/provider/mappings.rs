@@ -103,7 +103,7 @@ unsafe impl Map for Mappings {
 /// # Safety
 ///
 /// The caller owns the pages, and does not use them any more.
-pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize) -> bool {
+pub(crate) unsafe fn unmap(start: NonNull<u8>, len: usize) -> bool {
     refusal::forget();
     // SAFETY: this function's own clause.
     errno::preserving(|| unsafe { libc::munmap(start.as_ptr().cast(), len) }) == 0
@@ -130,9 +130,8 @@ pub(super) fn map_anonymous(
     errno::preserving(|| {
         // SAFETY: without `MAP_FIXED` the kernel chooses unused addresses; with it, callers own the
         // addresses.
-        let start = unsafe {
-            libc::mmap(ptr::without_provenance_mut(place), len, access, flags, -1, 0)
-        };
+        let start =
+            unsafe { libc::mmap(ptr::without_provenance_mut(place), len, access, flags, -1, 0) };
         if start != libc::MAP_FAILED {
             return NonNull::new(start.cast()).ok_or(libc::ENOMEM);
         }

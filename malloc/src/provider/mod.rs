@@ -6,7 +6,7 @@ mod process_break;
 mod refusal;
 mod reserve;
 
-pub(crate) use mappings::{Mappings, was_unmapped_last};
+pub(crate) use mappings::{Mappings, unmap, was_unmapped_last};
 pub(crate) use process_break::ProcessBreak;
 pub(crate) use refusal::forget as forget_refusals;
 pub(crate) use reserve::ReservedBreak;
@@ -14,6 +14,11 @@ pub(crate) use reserve::ReservedBreak;
 use core::ptr::NonNull;
 
 use crate::errno;
+
+/// Maps zeroed memory for the library itself.
+pub(crate) fn map(len: usize) -> Option<NonNull<u8>> {
+    mappings::map_anonymous(0, len, libc::PROT_READ | libc::PROT_WRITE, 0).ok()
+}
 
 /// Discards the contents of whole pages and keeps their addresses: they read as zero next.
 ///

@@ -13,9 +13,9 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
 
-use super::{figures, mappings};
 use super::refusal::{self, Refusal};
 use super::reserve::Reserve;
+use super::{figures, mappings};
 use crate::request::PAGE;
 use crate::{errno, report};
 

@@ -255,9 +255,14 @@ fn memory_is_found_wherever_the_kernel_places_mappings() {
 
 #[test]
 fn a_refused_request_costs_at_most_four_system_calls() {
+    let shop = Workshop::new();
+    let program = shop.build("refused.c", &[]);
     for kind in ["addresses", "data"] {
         for size in ["100", "1000", "40000", "300000", "5000000"] {
-            both_ways("refused.c", &[kind, size]);
+            shop.assert_ok(&program, &[kind, size], &[]);
+            if size != "100" {
+                shop.assert_ok(&program, &[kind, size], &CHECKED);
+            }
         }
     }
 }
@@ -317,7 +322,7 @@ fn c14_somebody_takes_the_memory_away() {
 
 #[test]
 fn an_address_that_is_no_block_is_told() {
-    assert_aborts("misuse.c", "misaligned", &[], "no block");
+    assert_aborts("misuse.c", "misaligned", &[], "is not a block");
 }
 
 /// Runs a program whose misuse, if it has one, must end it with a message and `abort`.
@@ -384,6 +389,102 @@ fn the_checked_profile_tells_a_misuse() {
     assert_aborts("misuse.c", "overflow", &CHECKED, "overflow");
     assert_aborts("misuse.c", "inside", &CHECKED, "never allocated");
     assert_aborts("misuse.c", "after-free", &CHECKED, "write after free");
+}
+
+/// Kinds of misuse, the offsets at which they happen to a block of this size, and the message.
+fn kinds_of_misuse(size: usize) -> Vec<(&'static str, Vec<usize>, &'static str)> {
+    let inside = vec![0, size / 2, size - 1];
+    let mut kinds = vec![
+        ("behind", vec![0, 1, 7], "overflow"),
+        ("behind-and-free", vec![0, 1, 7], "overflow"),
+        ("front", vec![1, 7, 8], "overflow"),
+        ("front-and-free", vec![1, 7, 8], "overflow"),
+        ("after-free", inside.clone(), "write after free"),
+        ("twice", vec![0, 1, 100], "double free"),
+        ("realloc-freed", vec![0], "double free"),
+        ("top", vec![64, 150], "overflow"),
+    ];
+    if size > 16 {
+        kinds.push(("inside", vec![16], "it lies inside the block"));
+    }
+    if size < 1000 {
+        kinds.push(("after-free-and-on", inside.clone(), "write after free"));
+    }
+    // Longer blocks are resized where they are.
+    if size < 1 << 20 {
+        kinds.push(("after-realloc", inside, "write after free"));
+    }
+    kinds
+}
+
+#[test]
+fn the_checked_profile_finds_every_misuse_and_no_good_twin() {
+    let shop = Workshop::new();
+    let program = shop.build("checked.c", &[]);
+    for size in [1, 8, 24, 100, 400, 5000, 60_000, 200_000, 5_000_000] {
+        let text = size.to_string();
+        for (kind, offsets, message) in kinds_of_misuse(size) {
+            for offset in offsets.into_iter().map(|offset| offset.to_string()) {
+                let run = shop.run(&program, &[kind, &text, &offset], &CHECKED);
+                let signal = std::os::unix::process::ExitStatusExt::signal(&run.status);
+                let case = format!("{kind} {text} {offset}: {}\n{}", run.status, run.errors);
+                assert_eq!(signal, Some(libc::SIGABRT), "{case}");
+                assert!(run.errors.starts_with("brkmalloc: "), "{case}");
+                assert!(run.errors.contains(message), "{case}");
+                assert!(run.errors.contains("allocated by 0x"), "{case}");
+                shop.assert_ok(&program, &["good", kind, &text, &offset], &CHECKED);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_checked_profile_tells_families_apart() {
+    let shop = Workshop::new();
+    let program = shop.build("families.cc", &[]);
+    for allocated in 0..5 {
+        for freed in 0..5 {
+            let arguments = [allocated.to_string(), freed.to_string()];
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            shop.assert_ok(&program, &arguments, &[]);
+            if allocated == freed {
+                shop.assert_ok(&program, &arguments, &CHECKED);
+            } else {
+                let run = shop.run(&program, &arguments, &CHECKED);
+                assert!(
+                    !run.status.success() && run.errors.contains("wrong family"),
+                    "{arguments:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Returns the number behind a word of a text.
+fn address_after(text: &str, word: &str) -> usize {
+    let rest = text.split_once(word).unwrap_or_else(|| panic!("no {word:?} in {text}")).1;
+    let digits: String =
+        rest.trim_start_matches("0x").chars().take_while(char::is_ascii_hexdigit).collect();
+    usize::from_str_radix(&digits, 16).expect("a number")
+}
+
+#[test]
+fn live_blocks_are_listed_at_exit_with_their_callers() {
+    let shop = Workshop::new();
+    let program = shop.build("leaks.c", &[]);
+    let variables = [("BRKALLOC_CHECKED", "1"), ("BRKALLOC_LEAKS", "1")];
+    let run = shop.run(&program, &[], &variables);
+    assert!(run.status.success(), "{}", run.errors);
+    let here = address_after(&run.errors, "here ");
+    let of_function: Vec<_> = run
+        .errors
+        .lines()
+        .filter(|line| line.contains("allocated by"))
+        .filter(|line| (here..here + 200).contains(&address_after(line, "allocated by ")))
+        .collect();
+    assert_eq!(of_function.len(), 3, "{}", run.errors);
+    assert!(of_function.iter().any(|line| line.contains("live: 1002 bytes at 0x")));
+    assert!(!shop.run(&program, &[], &CHECKED).errors.contains("live:"));
 }
 
 #[test]
