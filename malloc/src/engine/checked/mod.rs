@@ -53,6 +53,9 @@ struct Books {
     oldest: usize,
     count: usize,
     bytes: usize,
+    /// Addresses of the blocks that the heap got back last: a ring.
+    gone: [usize; COUNT],
+    last_gone: usize,
 }
 
 /// The books, and the misuse that the heap reported last. Used with the heap locked.
@@ -68,6 +71,8 @@ static SHARED: Shared = Shared(
         oldest: 0,
         count: 0,
         bytes: 0,
+        gone: [0; COUNT],
+        last_gone: 0,
     }),
     UnsafeCell::new(None),
 );
@@ -187,6 +192,13 @@ impl Books {
                     Origin(Some(entry))
                 ));
             }
+            if self.gone.contains(&address) {
+                report::die(format_args!(
+                    "double free of the block at {block:p}: it is free already, and its memory \
+                     was given back, found in a call by {:#x}",
+                    call.caller
+                ));
+            }
             // SAFETY: a checked heap takes any address, and says what it is.
             unsafe { heap.deallocate_by_ptr(block) };
             self.settle(Found::By(call.caller));
@@ -222,7 +234,7 @@ impl Books {
         let (found, size) = (Found::By(caller), layout.size());
         let address = block.addr().get();
         if layout.size() > BYTES / 2 {
-            self.blocks.remove(address);
+            self.forget(address);
             // SAFETY: this method's own clauses.
             unsafe { heap.deallocate(block, layout) };
             return self.settle(found);
@@ -241,6 +253,13 @@ impl Books {
         self.release(heap, BYTES, found);
     }
 
+    /// Forgets a block that the heap gets back.
+    fn forget(&mut self, address: usize) {
+        self.blocks.remove(address);
+        self.last_gone = (self.last_gone + 1) % COUNT;
+        self.gone[self.last_gone] = address;
+    }
+
     /// Gives the oldest blocks in quarantine back to the heap until at most `bytes` remain.
     fn release(&mut self, heap: &mut Heap, bytes: usize, found: Found) {
         while self.count > 0 && (self.bytes > bytes || bytes == 0) {
@@ -253,7 +272,7 @@ impl Books {
         self.oldest = (self.oldest + 1) % COUNT;
         self.count -= 1;
         self.bytes -= self.verify_freed(heap, address, found);
-        self.blocks.remove(address);
+        self.forget(address);
         if let Some(block) = pointer(address) {
             // SAFETY: the block is the heap's, and was freed.
             unsafe { heap.deallocate_by_ptr(block) };
