@@ -35,7 +35,15 @@ int main(int count, char **arguments) {
     else if (strcmp(kind, "data") == 0) free(hidden(data + 2048));
     else if (strcmp(kind, "code") == 0) free(hidden((void *)((uintptr_t)main & ~(uintptr_t)15)));
     else if (strcmp(kind, "mapping-inside") == 0) free((char *)hidden(malloc(5000000)) + 64);
-    else if (strcmp(kind, "link") == 0) {
+    else if (strncmp(kind, "remote", 6) == 0) {
+        /* Another thread frees; the owner finds it when it takes the blocks back. */
+        int rounds = strcmp(kind, "remote-twice") == 0 ? 2 : 1;
+        for (int i = 0; i < rounds; i++) {
+            pthread_t thread;
+            CHECK(pthread_create(&thread, NULL, thread_free, block + (rounds == 1 ? 16 : 0)) == 0 && pthread_join(thread, NULL) == 0);
+        }
+        for (int i = 0; i < 2 * number; i++) hidden(malloc(size));
+    } else if (strcmp(kind, "link") == 0) {
         /* The block freed last is the first one that comes again; its link leads to the next. */
         free(block);
         memset(block, 'A', 8);

@@ -361,6 +361,8 @@ fn misuse_is_named_without_the_checked_heap() {
                 (&format!("code {size}"), "it lies in no block of this heap"),
                 (&format!("mapping-inside {size}"), "it lies in no block of this heap"),
                 (&format!("link {size}"), "write after free"),
+                (&format!("remote-inside {size}"), "it lies inside the block"),
+                (&format!("remote-twice {size}"), "double free"),
                 (&format!("good {size}"), ""),
             ],
             &[],
