@@ -12,11 +12,15 @@
 
 mod call;
 mod checked;
+mod fork;
 mod torn;
 mod trace;
+mod usage;
 mod usual;
 
 pub(crate) use call::{Call, Family};
+pub(crate) use fork::{postfork_child, postfork_parent, prefork};
+pub(crate) use usage::{Setting, Usage};
 
 use core::alloc::Layout;
 use core::ffi::CStr;
@@ -24,12 +28,9 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use brkalloc::{MapThreshold, Stats, Trim};
-
 use crate::decay;
 use crate::options::Options;
-use crate::request::PAGE;
-use crate::{clock, lock, report, stdio, thread};
+use crate::{lock, thread};
 
 const UNSTARTED: u8 = 0;
 const USUAL: u8 = 1;
@@ -242,61 +243,12 @@ pub(crate) fn trim(keep: usize) -> bool {
     }
 }
 
-/// A setting of the heap that C can change.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Setting {
-    MapThreshold(MapThreshold),
-    Trim(Trim),
-}
-
-impl Setting {
-    /// Blocks of `bytes` bytes and more have mappings of their own; the threshold does not adapt.
-    pub(crate) const fn map_threshold(bytes: usize) -> Self {
-        Self::MapThreshold(MapThreshold::fixed(bytes))
-    }
-
-    /// From `threshold` free bytes at the break on, half of them stay.
-    pub(crate) const fn trim(threshold: usize) -> Self {
-        Self::Trim(Trim::new(threshold, threshold / 2))
-    }
-}
-
 /// Changes a setting.
 pub(crate) fn set(setting: Setting) {
     match mode() {
         CHECKED => checked::set(setting),
         TORN => {}
         _ => usual::set(setting),
-    }
-}
-
-/// Memory in use, without mappings of large blocks: in bytes, or numbers of cells.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    /// Bytes granted by the system.
-    pub(crate) granted: usize,
-    pub(crate) live: usize,
-    pub(crate) free_cells: usize,
-    /// Free bytes at the break.
-    pub(crate) top: usize,
-}
-
-impl Usage {
-    /// Usage of a heap without arenas.
-    fn of(stats: &Stats) -> Self {
-        Self {
-            granted: stats.granted_bytes,
-            live: stats.live_bytes,
-            free_cells: stats.free_cells,
-            top: 0,
-        }
-    }
-
-    /// Notes a free piece of memory; its end tells whether it is at the break.
-    fn note(&mut self, piece: NonNull<[u8]>, brk: usize) {
-        if piece.cast::<u8>().addr().get() + piece.len() + PAGE > brk {
-            self.top = piece.len();
-        }
     }
 }
 
@@ -315,71 +267,6 @@ pub(crate) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
         CHECKED => checked::describe(show),
         TORN => torn::describe(show),
         _ => usual::describe(show),
-    }
-}
-
-/// Takes all locks before a `fork`: stdio's, the trace, the heap, the arenas. This is the order of
-/// locking. It waits [`lock::BOUND`] for each of the latter three; the child then loses what could
-/// not be held.
-///
-/// Of a process with one thread it takes nothing and writes nothing, and neither do the functions
-/// below: parent and child need a copy each of every page that is written.
-pub(crate) fn prefork() {
-    if lock::is_single_threaded() {
-        // SAFETY: this is the only thread.
-        unsafe { usual::prefork() };
-        return;
-    }
-    stdio::prefork();
-    if is_traced() {
-        lock::TRACE.lock_for_fork();
-    }
-    let start = clock::milliseconds();
-    while lock::HEAP.lock_for_fork() {
-        thread::prefork();
-        // SAFETY: the lock is held.
-        let is_done = unsafe { usual::prefork() };
-        if is_done || clock::milliseconds().saturating_sub(start) > lock::BOUND {
-            return;
-        }
-        // A thread inside its arena may be waiting for the lock.
-        lock::HEAP.unlock_after_fork();
-        clock::pause();
-    }
-}
-
-/// Releases all locks in the parent.
-pub(crate) fn postfork_parent() {
-    let held = lock::HEAP.hold();
-    // SAFETY: the lock is held.
-    unsafe { usual::postfork_parent() };
-    drop(held);
-    lock::HEAP.unlock_after_fork();
-    lock::TRACE.unlock_after_fork();
-    stdio::postfork_parent();
-}
-
-/// Releases all locks in the child, which has one thread and writes no trace: the file is the
-/// parent's. If the heap is lost, a new one serves.
-pub(crate) fn postfork_child() {
-    stdio::postfork_child();
-    lock::TRACE.postfork_child();
-    if is_traced() {
-        trace::stop_in_child();
-    }
-    if lock::HEAP.postfork_child() {
-        // SAFETY: the child has one thread, which called `prefork`.
-        unsafe { usual::postfork_child() };
-        thread::postfork_child();
-    } else {
-        thread::leave_arenas();
-        torn::start(MODE.swap(TORN, Ordering::Relaxed) == CHECKED);
-        report::line(format_args!(
-            "child {}: another thread was changing the heap when the process forked; the blocks \
-             from before are never reused here",
-            // SAFETY: `getpid` has no preconditions.
-            unsafe { libc::getpid() }
-        ));
     }
 }
 
