@@ -113,6 +113,53 @@ fn an_overwritten_header_behind_is_reported<P: CheckedVariant>() {
     bench.assert_serves();
 }
 
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn an_overwritten_word_in_front_of_a_mapped_block_is_reported<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
+    let (older, layout) = bench.block(Kind::Mapped);
+    let (block, _) = bench.block(Kind::Mapped);
+    for (word, shown) in [(1, 1), (2, 2), (3, 2), (4, 1)] {
+        let at = addr(block) - word * WORD;
+        let was = read(block, at);
+        overwrite(block, at, was ^ 0x41 << 8);
+        assert!(bench.heap.check().is_err(), "{word}");
+        // A look-up of the older block leads past this one.
+        for freed in [block, older] {
+            bench.free(freed, layout);
+            let report = the_report();
+            assert_eq!((report.kind, report.block), (MisuseKind::Header, addr(block)), "{word}");
+            assert_eq!(report.at, addr(block) - shown * WORD, "{word}");
+        }
+        overwrite(block, at, was);
+        bench.heap.check().unwrap();
+    }
+    assert!(P::verify(&mut bench.heap, older, layout) && P::verify(&mut bench.heap, block, layout));
+    assert!(!P::verify(&mut bench.heap, at(block, 16), layout));
+    assert_eq!(the_report().kind, MisuseKind::NeverAllocated);
+    bench.free(older, layout);
+    bench.free(block, layout);
+    bench.assert_serves();
+}
+
+#[case(Checked<Usual>, Checked<Plain>, Checked<Small>)]
+fn an_overwritten_header_of_the_top_is_reported_before_it_is_used<P: CheckedVariant>() {
+    let mut bench = Bench::<P>::new();
+    let layout = layout(3000, 8);
+    let last = bench.allocate(layout);
+    let top = bench.heap.cells().last().expect("the top follows the last block").payload() - WORD;
+    let was = read(last, top);
+    for value in [0, 0x4343, was ^ 1, usize::MAX] {
+        overwrite(last, top, value);
+        // SAFETY: the heap outlives the block, of which there is none.
+        assert_eq!(unsafe { bench.heap.allocate(layout) }, None);
+        let report = the_report();
+        assert_eq!((report.kind, report.at, report.found), (MisuseKind::Header, top, value));
+    }
+    overwrite(last, top, was);
+    bench.free(last, layout);
+    bench.assert_serves();
+}
+
 #[case(Checked<Plain>, Checked<Small>)]
 fn check_finds_overflows_and_headers<P: CheckedVariant>() {
     let mut bench = Bench::<P>::new();

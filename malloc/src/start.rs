@@ -36,7 +36,7 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
     let options = Options::read();
     PRINTS_STATS.store(options.stats, Ordering::Relaxed);
     LISTS_LEAKS.store(options.leaks, Ordering::Relaxed);
-    if options.stats || options.checked {
+    if options.stats || options.leaks {
         report::keep_errors_open();
     }
     // SAFETY: three functions of this library, which is not unloaded. Of all handlers ours run last

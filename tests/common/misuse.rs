@@ -70,11 +70,26 @@ const KINDS: [Kind; 8] = [
 pub trait CheckedVariant: Variant {
     /// Notes what the heap reports, and lets it pass.
     fn note_misuses<B, M>(heap: &mut Heap<B, M, Self>);
+
+    /// Verifies a block.
+    fn verify(
+        heap: &mut Heap<TestBreak, TestMap, Self>,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) -> bool;
 }
 
 impl<P: Variant> CheckedVariant for Checked<P> {
     fn note_misuses<B, M>(heap: &mut Heap<B, M, Self>) {
         heap.set_misuse_hook(note_and_ignore);
+    }
+
+    fn verify(
+        heap: &mut Heap<TestBreak, TestMap, Self>,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) -> bool {
+        heap.verify(block, layout)
     }
 }
 
