@@ -94,11 +94,13 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Panics
     ///
-    /// If its counter is not 0: the block was not freed, for no live block begins there.
+    /// If it is a slab's and its counter is not 0: the block was not freed, for no live block begins
+    /// there.
     ///
     /// # Safety
     ///
     /// `at` is a descriptor of this heap's map, and if its counter is 0, its first block is `block`.
+    /// If it stands for no slab, the block is a cell, or the heap finds that it is none.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn attend_to<B: Source, M: Map>(
@@ -109,10 +111,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
-        if G::VERIFIES && !P::CHECKED && slab.left != 0 {
-            slab.report(block);
-        }
         if slab.state() != State::Absent {
+            if G::VERIFIES && !P::CHECKED && slab.left != 0 {
+                slab.report(block);
+            }
             // SAFETY: the descriptor is one of a slab, and its counter is 0.
             return unsafe { self.attend_slab(large, at) };
         }

@@ -172,10 +172,6 @@ pub struct Slab {
     pub(crate) start: NonNull<u8>,
     pub(crate) next: Option<NonNull<Slab>>,
     pub(crate) prev: Option<NonNull<Slab>>,
-    /// Word / size of a block, rounded up: see [`rejects`](Slab::rejects). 0 without a slab.
-    multiplier: usize,
-    /// Upper bound of the products of block addresses.
-    limit: usize,
 }
 
 impl Slab {
@@ -195,38 +191,29 @@ impl Slab {
             start: NonNull::dangling(),
             next: None,
             prev: None,
-            multiplier: 0,
-            limit: 1,
         }
     }
 
     /// Makes a descriptor that of a listed slab of this shape that has no block yet.
     pub(crate) const fn begin(&mut self, start: NonNull<u8>, class: Class, total: usize) {
-        let size = class.size();
-        let multiplier = usize::MAX / size + 1 + size.is_power_of_two() as usize;
-        let limit = total * size.wrapping_mul(multiplier);
-        *self = Self {
-            left: 0,
-            class,
-            total: total as u16,
-            start,
-            multiplier,
-            limit,
-            ..Self::absent(self.number())
-        };
+        *self = Self { left: 0, class, total: total as u16, start, ..Self::absent(self.number()) };
         self.set_state(State::Listed);
     }
 
-    /// Returns `true` if no block of the slab begins at an address, or if it is the block that was
-    /// freed last. Four instructions beside the branch of the latter.
+    /// Returns `true` if none of the carved blocks begins at an address of the slab, or if it is the
+    /// block that was freed last. A descriptor that stands for no slab rejects every address.
     ///
-    /// The product of the offset of block *i* and the multiplier wraps to *i* times a rest of at
-    /// most the size; that of an offset between two blocks is at least the multiplier. (On 32-bit
-    /// the latter may wrap in slabs of the longest blocks, and is then not rejected.)
+    /// The number of a block is a product and a rotation, because the division leaves no rest; for
+    /// any other address the result is above every number. Source: H. S. Warren, *Hacker's Delight*,
+    /// "Test for Zero Remainder after Division by a Constant".
     #[inline(always)]
     pub(crate) fn rejects(&self, block: NonNull<u8>) -> bool {
-        let offset = block.addr().get().wrapping_sub(self.start.addr().get());
-        offset.wrapping_mul(self.multiplier) >= self.limit || self.free.0 == Some(block.cast())
+        let offset = block.addr().get().wrapping_sub(self.start.addr().get()) as u32;
+        let index = self.class.index();
+        // SAFETY: a class is one of those of arenas, or one of fewer.
+        let divisor = unsafe { DIVISORS.get_unchecked(index) };
+        let number = offset.wrapping_mul(divisor.inverse).rotate_right(divisor.shift);
+        number >= u32::from(self.carved) || self.free.0 == Some(block.cast())
     }
 
     /// Returns the list that the slab is in.
@@ -402,6 +389,33 @@ fn broken_link(block: usize, found: usize) -> ! {
     );
 }
 
+/// Size of a block as a divisor of offsets: its odd factor by the inverse modulo 2³², and the power
+/// of two that is the other factor.
+#[derive(Clone, Copy)]
+struct Divisor {
+    inverse: u32,
+    shift: u32,
+}
+
+const DIVISORS: [Divisor; ARENA_CLASSES] = {
+    let mut divisors = [Divisor { inverse: 1, shift: 0 }; ARENA_CLASSES];
+    let mut index = 0;
+    while index < ARENA_CLASSES {
+        let size = SIZES[index] as u32;
+        let shift = size.trailing_zeros();
+        let odd = size >> shift;
+        // Newton's iteration doubles the number of right bits; an odd number has three from itself.
+        let (mut inverse, mut bits) = (odd, 3);
+        while bits < u32::BITS {
+            inverse = inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse)));
+            bits *= 2;
+        }
+        divisors[index] = Divisor { inverse, shift };
+        index += 1;
+    }
+    divisors
+};
+
 /// Returns the length of a slab of `total` blocks, in bytes.
 pub(crate) const fn len_of<S: SlabTuning>(class: Class, total: usize) -> usize {
     (total * class.size() + WORD).next_multiple_of(S::GRANULE)
@@ -478,20 +492,16 @@ mod tests {
                 let (total, _) = next_slab::<UsualSlabs>(class, bytes, 1 << 30);
                 let start = NonNull::without_provenance(core::num::NonZero::new(1 << 30).unwrap());
                 let mut slab = Slab::absent(0);
-                assert!(!slab.rejects(start));
+                assert!(slab.rejects(start));
                 slab.begin(start, class, total);
+                slab.carved = slab.total - 1;
                 let size = class.size();
-                let rest = size.wrapping_mul(slab.multiplier);
-                let is_exact = (total + 1) * rest <= slab.multiplier;
-                assert!(is_exact || usize::BITS == 32);
                 for offset in 0..(total + 1) * size {
                     let block = start.map_addr(|at| at.checked_add(offset).unwrap());
-                    let is_block = offset % size == 0 && offset / size < total;
-                    if is_block || is_exact {
-                        assert_eq!(slab.rejects(block), !is_block, "{size}: {offset}");
-                    }
+                    let is_block = offset % size == 0 && offset / size < total - 1;
+                    assert_eq!(slab.rejects(block), !is_block, "{size}: {offset}");
                 }
-                for below in (1..UsualSlabs::GRANULE).filter(|_| is_exact) {
+                for below in 1..UsualSlabs::GRANULE {
                     assert!(
                         slab.rejects(start.map_addr(|at| (at.get() - below).try_into().unwrap()))
                     );
