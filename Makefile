@@ -7,7 +7,10 @@ ACCEL     ?=## who runs the kernel: tcg, QEMU's software emulation (the default)
 SMP       ?=## number of CPUs (1)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
-STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`
+STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims
+CLAIM     ?=## run: show only the claims of these numbers, as `C12` or `C1,C2`
+PROGRAM   ?=## run: run this ring-3 program instead of the tour, as `lazy 5`
+TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1)
@@ -20,7 +23,7 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER STEP TOOLCHAIN KILLS SEED MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
@@ -34,7 +37,7 @@ help: ## print this list
 	@echo 'Variables, as in `make test FILTER=heap`; the default in brackets:'
 	@sed -n 's/^\([A-Z]*\) *?=## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 
-run: ## boot the tour: a heap grows page fault by page fault; the exit status is its verdict
+run: ## boot the tour: each claim with its evidence; or only CLAIM, or one PROGRAM; the exit status is the verdict
 	@$(SETUP) run
 	@$(HARNESS) tour
 

@@ -1,7 +1,7 @@
 //! A small kernel whose heap is backed by page faults.
 //!
 //! ```text
-//!   tour                     tests/qemu: the suite            what it is for
+//!   tour      command        tests/qemu: the suite            what it is for
 //!  ───────────────────────────────────────────────────────
 //!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
 //!  ───────────────────────────────────────────────────────
@@ -37,6 +37,8 @@ pub mod address_space;
 pub mod arch;
 #[cfg(not(test))]
 pub mod boot;
+#[cfg(not(test))]
+pub mod command;
 pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;

@@ -1,36 +1,106 @@
 //! Walks through the documents' claims, with evidence, and powers off. `make run` boots this; the
 //! exit status is the verdict.
 //!
-//! With `-fw_cfg name=opt/brkalloc/fail-nth,string=N` the N-th frame that is asked for is refused,
-//! to show that evidence can fail: the tour prints what does not hold, and goes on.
+//! Options of QEMU's command line (`-fw_cfg name=opt/brkalloc/KEY,string=VALUE`):
+//!
+//! | key | value |
+//! |---|---|
+//! | `claims` | only the claims of these numbers, as `C12,C13` |
+//! | `step` | waits for a key before each further claim |
+//! | `program` | no tour: runs a ring-3 program, as `lazy 5` |
+//! | `trace` | with `program`: prints its system calls and page faults |
+//! | `keys` | with `program`: it reads what is typed; otherwise its input is empty |
+//! | `fail-nth` | the frame of this number is refused, to show that evidence can fail |
 
 #![no_std]
 #![no_main]
 
-use core::fmt;
+use core::fmt::{self, Write};
+use core::hint;
 
 use kernel_demo::arch::qemu::{self, Exit};
 use kernel_demo::arch::serial;
-use kernel_demo::evidence::Tour;
-use kernel_demo::{memory, println, tour};
+use kernel_demo::command::{self, Options};
+use kernel_demo::evidence::{Choice, Tour};
+use kernel_demo::tour::CHAPTERS;
+use kernel_demo::{memory, print, println};
 
 kernel_demo::main!(main);
 
+/// Maximum length of a command line, in bytes.
+const LONGEST_COMMAND: usize = 1024;
+
 fn main() -> Exit {
+    let mut buffer = [0; LONGEST_COMMAND];
+    match qemu::option("program", &mut buffer) {
+        Some(words) => command::run(words, Options { trace: is_on("trace"), keys: is_on("keys") }),
+        None => take_the_tour(),
+    }
+}
+
+/// Shows the claims that are chosen.
+fn take_the_tour() -> Exit {
+    let mut buffer = [0; LONGEST_COMMAND];
+    let choice = Choice::new(qemu::option("claims", &mut buffer));
+    if let Some(unknown) = choice.unknown(&CHAPTERS) {
+        return refuse(unknown);
+    }
     println!(
         "brkalloc: where malloc's memory comes from. Each claim of the documents, and the evidence."
     );
     refuse_a_frame();
+    let waits = is_on("step");
     let mut console = Console;
     let mut tour = Tour::new(&mut console);
-    tour::PARTS.iter().copied().flatten().for_each(|step| tour.show(step));
+    let mut is_first = true;
+    for chapter in CHAPTERS.iter().filter(|chapter| choice.includes_any_of(chapter)) {
+        tour.open(chapter);
+        for claim in chapter.claims.iter().filter(|claim| choice.includes(claim.number)) {
+            if waits && !is_first {
+                wait_for_key();
+            }
+            is_first = false;
+            tour.show(claim);
+        }
+        if choice.is_all() {
+            tour.close(chapter);
+        }
+    }
     if tour.finish() { Exit::Passed } else { Exit::Failed }
+}
+
+/// Says which claims there are, and what shows the others.
+fn refuse(unknown: &str) -> Exit {
+    println!("FAILED: the tour has no claim {unknown:?}");
+    for chapter in &CHAPTERS {
+        print!("  {}:", chapter.title);
+        chapter.claims.iter().for_each(|claim| print!(" {}", claim.number));
+        println!();
+        for (number, by) in chapter.elsewhere {
+            println!("  {number} is shown by {by}");
+        }
+    }
+    Exit::Failed
+}
+
+/// Waits until a key is pressed on the console.
+fn wait_for_key() {
+    print!("\n(press a key)");
+    while serial::read_byte().is_none() {
+        hint::spin_loop();
+    }
+    println!();
+}
+
+/// Returns whether the machine was started with this option.
+fn is_on(key: &str) -> bool {
+    qemu::option(key, &mut [0; 16]).is_some()
 }
 
 /// The serial console, as something to write to.
 struct Console;
 
-impl fmt::Write for Console {
+impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         serial::write(format_args!("{text}"));
         Ok(())

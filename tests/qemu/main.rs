@@ -37,7 +37,7 @@ kernel_demo::main!(main);
 fn main() -> Exit {
     testing::run(&Suite {
         cases: common::platform::registered(),
-        steps: &tour::PARTS,
+        tour: &tour::CHAPTERS,
         host_only: host::HOST_ONLY,
     })
 }

@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use super::check::Text;
 
 /// What evidence begins a line with that does not hold.
-const MARK: &str = "  FAILED  ";
+const MARK: &str = "    FAILED  ";
 
 /// A place to print evidence to that forgets all but the first failure.
 ///
@@ -62,6 +62,7 @@ mod tests {
     fn without_a_failure_there_is_no_text() {
         let mut listener = FirstFailed::default();
         let mut evidence = Evidence::new(&mut listener);
+        evidence.say(format_args!("a story"));
         evidence.expect("one", 1, 1);
         evidence.say(format_args!("{}", "a very long line ".repeat(200)));
         assert_eq!(evidence.finish(), (1, 0));

@@ -30,7 +30,7 @@ mod place;
 mod run;
 mod select;
 
-use crate::evidence::{Evidence, Shown, Step};
+use crate::evidence::{Chapter, Evidence, Shown, Step};
 
 #[doc(hidden)]
 pub use check::fail;
@@ -77,8 +77,8 @@ pub const MOST_CASES: usize = 1 << 12;
 pub struct Suite<'a> {
     /// Cases in any order: they run by name. There are at most [`MOST_CASES`].
     pub cases: &'a [Case],
-    /// Steps of the tour, as cases, after all others.
-    pub steps: &'a [&'a [Step]],
+    /// The tour, whose steps are cases, after all others.
+    pub tour: &'a [Chapter],
     /// Modules whose cases all are [`Run::HostOnly`], with the reasons.
     pub host_only: &'a [(&'a str, &'a str)],
 }

@@ -88,12 +88,13 @@ impl<'a> Suite<'a> {
         &self,
         order: &'o mut [u16; MOST_CASES],
     ) -> impl Iterator<Item = Case> + Clone + use<'a, 'o> {
-        let Self { cases, steps, .. } = *self;
+        let Self { cases, tour, .. } = *self;
         let order = &mut order[..cases.len()];
         (0..).zip(&mut *order).for_each(|(index, place)| *place = index);
         order.sort_unstable_by_key(|&index| cases[usize::from(index)].name);
         let by_name = order.iter().map(|&index| cases[usize::from(index)]);
-        by_name.chain(steps.iter().copied().flatten().map(Case::from))
+        let claims = tour.iter().flat_map(|chapter| chapter.claims);
+        by_name.chain(claims.flat_map(|claim| claim.steps).map(Case::from))
     }
 }
 

@@ -3,65 +3,12 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::evidence::{Evidence, Missing, Shown, Step};
+use crate::evidence::{Evidence, Missing, Shown};
 use crate::memory::Policy;
 use crate::memory::kernel_break::ScratchBreak;
 use brkalloc::{CellInfo, CellState, Heap, NoMap, Plain, PlainHeap, Profile};
 
 use super::watch::Watch;
-
-/// The steps of this part.
-pub(super) const STEPS: &[Step] = &[
-    Step {
-        name: "claims::c1_header_and_payload",
-        claim: "C1",
-        text: "A cell is a header and a payload; payloads are 16-byte aligned",
-        shown_by: "cells of 1, 24 and 100 bytes",
-        show: header_and_payload,
-    },
-    Step {
-        name: "claims::c2_one_free_cell",
-        claim: "C2",
-        text: "A fresh heap is one single free cell holding all of it",
-        shown_by: "the cells of a heap that was given 16 KiB",
-        show: one_free_cell,
-    },
-    Step {
-        name: "claims::c3_cutting",
-        claim: "C3",
-        text: "malloc cuts what it needs from a free cell; the rest is a new free cell",
-        shown_by: "the cells before and after a malloc",
-        show: cutting,
-    },
-    Step {
-        name: "claims::c4_searching_first",
-        claim: "C4",
-        text: "malloc first searches freed memory, and only then asks the system",
-        shown_by: "two mallocs, and what the break did",
-        show: searching_first,
-    },
-    Step {
-        name: "claims::c5_coming_back",
-        claim: "C5",
-        text: "free puts the cell on a free list; the next fitting malloc gets it back",
-        shown_by: "a block freed and allocated again",
-        show: coming_back,
-    },
-    Step {
-        name: "claims::c6_merging",
-        claim: "C6",
-        text: "Heaps fragment; adjacent free cells are merged",
-        shown_by: "every other block freed, then the rest",
-        show: merging,
-    },
-    Step {
-        name: "claims::c7_calloc_and_realloc",
-        claim: "C7",
-        text: "calloc checks and zeroes; realloc keeps the block, or moves and copies",
-        shown_by: "dirty memory, and a block with a wall behind it",
-        show: calloc_and_realloc,
-    },
-];
 
 /// The heap of a step, over a break of its own: the documents' heap, unless a step says otherwise.
 pub type DemoHeap<P = Plain> = Heap<ScratchBreak, NoMap, P>;
@@ -98,24 +45,21 @@ pub const fn bytes(size: usize) -> Layout {
 }
 
 /// Prints every cell of a heap, and all of them to scale: `#` used, `.` free, `_` the top, blank:
-/// somebody else's.
-pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, title: &str) {
-    evidence.say(format_args!("{title}"));
+/// memory of other code.
+pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, sentence: &str) {
+    evidence.say(format_args!("{sentence}"));
     for cell in heap.cells() {
-        evidence.say(format_args!("    {cell}"));
+        evidence.show(format_args!("  {cell}"));
     }
-    evidence.say(format_args!("    |{}|", heap.picture(64)));
+    evidence.show(format_args!("  |{}|", heap.picture(64)));
 }
 
 /// Checks all invariants of a heap.
 pub fn expect_sound<P: Profile>(evidence: &mut Evidence<'_>, heap: &DemoHeap<P>) {
-    match heap.check() {
-        Ok(()) => evidence.expect_that("every invariant of the heap holds", true),
-        Err(corruption) => {
-            evidence.say(format_args!("{corruption}"));
-            evidence.expect_that("every invariant of the heap holds", false);
-        }
+    if let Err(corruption) = heap.check() {
+        evidence.say(format_args!("The heap is corrupt: {corruption}"));
     }
+    evidence.ensure("every invariant of the heap holds", true, heap.check().is_ok());
 }
 
 fn cell_of(
@@ -131,13 +75,13 @@ fn count(heap: &DemoHeap, states: &[CellState]) -> usize {
     heap.cells().filter(|cell| states.contains(&cell.state)).count()
 }
 
-fn header_and_payload(evidence: &mut Evidence<'_>) -> Shown {
+pub fn header_and_payload(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     for size in [1, 24, 100] {
         let block = malloc(evidence, &mut heap, size)?;
         let cell = cell_of(evidence, &heap, block)?;
         evidence.say(format_args!(
-            "malloc({size}) = {:#x}: a cell of {} bytes at {:#x}",
+            "malloc({size}) returns {:#x}, the payload of a cell of {} bytes at {:#x}.",
             block.addr(),
             cell.size,
             cell.address
@@ -153,6 +97,7 @@ fn header_and_payload(evidence: &mut Evidence<'_>) -> Shown {
     let sizes: usize = heap.cells().map(|cell| cell.size).sum();
     let ends = heap.cells().last().map_or(0, |cell| cell.address + cell.size)
         - heap.cells().next().map_or(0, |cell| cell.address);
+    evidence.say(format_args!("The cells lie side by side, and nothing lies between them."));
     evidence.expect(
         "bytes of all cells together: as many as from the first to the end of the last",
         ends,
@@ -161,26 +106,28 @@ fn header_and_payload(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn one_free_cell(evidence: &mut Evidence<'_>) -> Shown {
+pub fn one_free_cell(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
-    evidence.expect("cells before anything was granted", 0, heap.cells().count());
+    evidence.say(format_args!("A heap is made over a break that has not moved yet."));
+    evidence.expect("cells", 0, heap.cells().count());
     let watch = Watch::start();
     evidence.need("16 KiB", heap.reserve(16 << 10))?;
-    print_cells(evidence, &heap, "16 KiB are reserved:");
+    print_cells(evidence, &heap, "The break moves up by 16 KiB, and the heap has one cell.");
     evidence.expect("cells", 1, heap.cells().count());
     evidence.expect("free cells", 1, count(&heap, &[CellState::Top]));
     evidence.expect_at_least("bytes that it holds", 16 << 10, heap.stats().largest_free);
-    evidence.expect("pages behind it: where the header is, and where it ends", 2, watch.faults());
+    evidence.say(format_args!("Only the header and the end of the cell were touched."));
+    evidence.expect("pages faulted in", 2, watch.faults());
     Ok(())
 }
 
-fn cutting(evidence: &mut Evidence<'_>) -> Shown {
+pub fn splitting(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     evidence.need("4 KiB", heap.reserve(4000))?;
-    print_cells(evidence, &heap, "before:");
+    print_cells(evidence, &heap, "The heap has one free cell.");
     let whole: usize = heap.cells().map(|cell| cell.size).sum();
     let block = malloc(evidence, &mut heap, 1000)?;
-    print_cells(evidence, &heap, "after malloc(1000):");
+    print_cells(evidence, &heap, "malloc(1000) splits its cell off, and a free cell is left.");
     let cell = cell_of(evidence, &heap, block)?;
     evidence.expect("used cells", 1, count(&heap, &[CellState::Used]));
     evidence.expect("free cells", 1, count(&heap, &[CellState::Top, CellState::Free]));
@@ -190,37 +137,43 @@ fn cutting(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn searching_first(evidence: &mut Evidence<'_>) -> Shown {
+pub fn searching_first(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     let block = malloc(evidence, &mut heap, 3000)?;
     let _wall = malloc(evidence, &mut heap, 10)?;
     free(&mut heap, block, 3000);
-    print_cells(evidence, &heap, "3000 bytes were freed, with a used cell behind them:");
+    print_cells(evidence, &heap, "3000 bytes are freed; a used cell lies behind them.");
     let watch = Watch::start();
     let fitting = malloc(evidence, &mut heap, 2000)?;
+    evidence.say(format_args!("malloc(2000) finds the freed memory, and the break stays."));
     evidence.expect_hex(
-        "malloc(2000) takes the freed memory",
+        "malloc(2000) returns the freed block",
         block.addr().get() as u64,
         fitting.addr().get() as u64,
     );
     evidence.expect("movements of the break", 0, watch.moves());
     let _large = malloc(evidence, &mut heap, 9000)?;
-    evidence.say(format_args!("malloc(9000) fits nowhere:"));
+    evidence.say(format_args!("malloc(9000) fits no free cell, so the break moves up."));
     watch.print(evidence, 1);
     evidence.expect("movements of the break", 1, watch.moves());
     Ok(())
 }
 
-fn coming_back(evidence: &mut Evidence<'_>) -> Shown {
+pub fn coming_back(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     let block = malloc(evidence, &mut heap, 500)?;
     let _wall = malloc(evidence, &mut heap, 10)?;
     let (watch, granted) = (Watch::start(), heap.stats().granted_bytes);
     free(&mut heap, block, 500);
-    print_cells(evidence, &heap, "after free:");
+    print_cells(
+        evidence,
+        &heap,
+        "A block of 500 bytes is freed: its cell waits in a bin, and the break stays.",
+    );
     evidence.expect("free cells that wait in a bin", 1, count(&heap, &[CellState::Free]));
     evidence.expect("bytes granted to the heap", granted, heap.stats().granted_bytes);
     let again = malloc(evidence, &mut heap, 500)?;
+    evidence.say(format_args!("malloc of the same size takes it from the bin."));
     evidence.expect_hex(
         "malloc of the same size",
         block.addr().get() as u64,
@@ -231,7 +184,7 @@ fn coming_back(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn merging(evidence: &mut Evidence<'_>) -> Shown {
+pub fn coalescing(evidence: &mut Evidence<'_>) -> Shown {
     const BLOCKS: usize = 8;
     let mut heap = fresh_heap(evidence)?;
     let mut blocks = [NonNull::dangling(); BLOCKS];
@@ -240,19 +193,24 @@ fn merging(evidence: &mut Evidence<'_>) -> Shown {
     }
     let _wall = malloc(evidence, &mut heap, 10)?;
     blocks.iter().step_by(2).for_each(|block| free(&mut heap, *block, 200));
-    print_cells(evidence, &heap, "every other block was freed:");
+    print_cells(
+        evidence,
+        &heap,
+        "Every other one of eight blocks is freed: the free memory is in pieces.",
+    );
     evidence.expect("free cells before the wall", BLOCKS / 2, count(&heap, &[CellState::Free]));
     let fits = heap
         .cells()
         .any(|cell| cell.state == CellState::Free && cell.payload_size() >= BLOCKS / 2 * 200);
     evidence.expect_that("800 bytes are free, but none of them holds 800 bytes", !fits);
     blocks.iter().skip(1).step_by(2).for_each(|block| free(&mut heap, *block, 200));
-    print_cells(evidence, &heap, "the others were freed, too:");
+    print_cells(evidence, &heap, "The other blocks are freed, and the free cells become one.");
     evidence.expect("free cells before the wall", 1, count(&heap, &[CellState::Free]));
     let watch = Watch::start();
     let large = malloc(evidence, &mut heap, BLOCKS * 200)?;
+    evidence.say(format_args!("A block as large as all of them together fits there."));
     evidence.expect_hex(
-        "a block as large as all of them together",
+        "malloc(1600) returns the first block",
         blocks[0].addr().get() as u64,
         large.addr().get() as u64,
     );
@@ -261,7 +219,7 @@ fn merging(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
+pub fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     let dirty = malloc(evidence, &mut heap, 400)?;
     fill(dirty, 400, 0xFF);
@@ -269,35 +227,42 @@ fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the heap outlives the block.
     let zeroed = unsafe { heap.allocate_zeroed_array(100, Layout::new::<[u8; 4]>()) };
     let block = evidence.need("calloc(100, 4)", zeroed.ok_or("out of memory"))?;
+    evidence.say(format_args!("calloc(100, 4) takes memory that was written to, and zeroes it."));
     evidence.expect_hex(
-        "calloc(100, 4) gets dirty memory",
+        "calloc(100, 4) returns the dirty block",
         dirty.addr().get() as u64,
         block.addr().get() as u64,
     );
     evidence.expect("bytes of it that are not zero", 0, others(block, 400, 0));
     // SAFETY: the heap outlives the block.
     let product = unsafe { heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()) };
-    evidence
-        .expect_that("calloc(2^63 - 1, 4), whose product overflows, is null", product.is_none());
+    evidence.say(format_args!("A product that overflows is refused."));
+    evidence.expect_that("calloc(2^63 - 1, 4) is null", product.is_none());
 
     fill(block, 400, 0x5A);
     let kept = resize(evidence, &mut heap, block, 400, 2000)?;
+    evidence.say(format_args!("realloc keeps the block where it is if there is room behind it."));
     evidence.expect_hex(
-        "realloc to 2000, with room behind",
+        "realloc to 2000 bytes",
         block.addr().get() as u64,
         kept.addr().get() as u64,
     );
     let _wall = malloc(evidence, &mut heap, 10)?;
     let moved = resize(evidence, &mut heap, kept, 2000, 5000)?;
     evidence.say(format_args!(
-        "realloc to 5000, with a wall behind: from {:#x} to {:#x}",
+        "With a used cell behind it, realloc to 5000 bytes moves it from {:#x} to {:#x}.",
         kept.addr(),
         moved.addr()
     ));
     evidence.expect_that("it moved", moved != kept);
     evidence.expect("bytes that did not come along", 0, others(moved, 400, 0x5A));
     let shrunk = resize(evidence, &mut heap, moved, 5000, 100)?;
-    evidence.expect_hex("realloc to 100", moved.addr().get() as u64, shrunk.addr().get() as u64);
+    evidence.say(format_args!("A block that becomes smaller stays."));
+    evidence.expect_hex(
+        "realloc to 100 bytes",
+        moved.addr().get() as u64,
+        shrunk.addr().get() as u64,
+    );
     expect_sound(evidence, &heap);
     Ok(())
 }

@@ -1,37 +1,12 @@
 //! The heap and its break: giving back, and others who move the same break.
 
-use crate::evidence::{Evidence, Shown, Step};
+use crate::evidence::{Evidence, Shown};
 use brkalloc::{CellState, Rule};
 
 use super::cells::{bytes, expect_sound, free, fresh_heap, malloc, print_cells};
 use super::watch::Watch;
 
-/// The steps of this part.
-pub(super) const STEPS: &[Step] = &[
-    Step {
-        name: "claims::c8_giving_back",
-        claim: "C8",
-        text: "Freeing the cell that ends at the break gives the memory back",
-        shown_by: "1 MiB allocated, touched and freed",
-        show: giving_back,
-    },
-    Step {
-        name: "claims::c14_moved_up",
-        claim: "C14",
-        text: "Somebody else may move the break between two of our calls: up",
-        shown_by: "16 KiB that the heap did not ask for",
-        show: moved_up,
-    },
-    Step {
-        name: "claims::c14_moved_down",
-        claim: "C14",
-        text: "Somebody else may move the break between two of our calls: down",
-        shown_by: "4 KiB of the heap's, taken away",
-        show: moved_down,
-    },
-];
-
-fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
+pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     const SIZE: usize = 1 << 20;
     let mut heap = fresh_heap(evidence)?;
     let small = malloc(evidence, &mut heap, 100)?;
@@ -40,41 +15,42 @@ fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the block is that long.
     unsafe { large.write_bytes(1, SIZE) };
     evidence.say(format_args!(
-        "malloc(1 MiB), and every byte of it written: the break moves from {low:#x} to {:#x}",
+        "malloc(1 MiB) moves the break from {low:#x} to {:#x}; every byte of it is written.",
         heap.stats().brk
     ));
     evidence.expect_at_least("frames taken", 256, watch.frames());
     let before = Watch::start();
     free(&mut heap, large, SIZE);
-    print_cells(evidence, &heap, "after free:");
+    print_cells(evidence, &heap, "free moves the break down, and the frames go back.");
     evidence.expect("movements of the break", 1, before.moves());
     evidence.expect_that(
-        "the heap keeps 64 KiB for the next time, and the rest of a page",
+        "the heap keeps 64 KiB for the next request, and the rest of a page",
         heap.stats().brk - low <= (64 << 10) + 4096,
     );
     evidence.expect_at_least("frames returned", 256 - 17, -before.frames());
     free(&mut heap, small, 100);
     let returned = heap.trim(0);
     evidence.say(format_args!(
-        "the last block is freed, too, and the heap trimmed: {returned} more bytes go back"
+        "The last block is freed and the heap trimmed: {returned} more bytes go back."
     ));
     evidence.expect("bytes granted to the heap", 0, heap.stats().granted_bytes);
     drop(heap);
     Ok(())
 }
 
-fn moved_up(evidence: &mut Evidence<'_>) -> Shown {
+pub fn moved_up(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     let below = malloc(evidence, &mut heap, 3000)?;
     let brk = heap.provider().raw();
     // SAFETY: a step up takes nothing away.
-    let theirs = evidence.need("16 KiB for somebody else", unsafe { brk.sbrk(16 << 10) })?;
+    let theirs = evidence.need("16 KiB for other code", unsafe { brk.sbrk(16 << 10) })?;
     evidence.say(format_args!(
-        "somebody else moves the break from {theirs:#x} to {:#x}",
+        "Other code moves the break up from {theirs:#x} to {:#x}.",
         brk.position()
     ));
+    evidence.ensure("bytes that the break moved", 16 << 10, brk.position() - theirs);
     let above = malloc(evidence, &mut heap, 3000)?;
-    print_cells(evidence, &heap, "malloc(3000) goes on above it:");
+    print_cells(evidence, &heap, "malloc(3000) goes on above it, and the heap has a hole.");
     evidence.expect("holes in the heap", 1, heap.stats().holes);
     let hole = heap
         .cells()
@@ -87,8 +63,9 @@ fn moved_up(evidence: &mut Evidence<'_>) -> Shown {
     free(&mut heap, below, 3000);
     free(&mut heap, above, 3000);
     let again = malloc(evidence, &mut heap, 2000)?;
+    evidence.say(format_args!("The memory below the hole is used again."));
     evidence.expect_hex(
-        "the region below serves on: malloc(2000)",
+        "malloc(2000) returns the first block",
         below.addr().get() as u64,
         again.addr().get() as u64,
     );
@@ -96,7 +73,7 @@ fn moved_up(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
+pub fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
     evidence.need("8 KiB", heap.reserve(8000))?;
     let brk = heap.provider().raw();
@@ -104,7 +81,7 @@ fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the heap, whose memory this is, will not touch it: that is what this step shows.
     evidence.need("4 KiB to be taken", unsafe { brk.sbrk(-4096) })?;
     evidence.say(format_args!(
-        "somebody else moves the break from {ours:#x} down to {:#x}",
+        "Other code moves the break down from {ours:#x} to {:#x}, into the heap.",
         brk.position()
     ));
     // SAFETY: the heap lives until the end of the step.
@@ -112,7 +89,8 @@ fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect_that("malloc(100000) is null", refused.is_none());
     let found = heap.check().map_or_else(Ok, |()| Err("it says that all is well"));
     let corruption = evidence.need("a report of the heap", found)?;
-    evidence.say(format_args!("{corruption}"));
+    evidence.say(format_args!("The heap reports which invariant is broken."));
+    evidence.show(format_args!("{corruption}"));
     evidence.expect_that(
         "the rule that is broken is that of the break",
         corruption.rule == Rule::BreakBelowHeap,
@@ -121,7 +99,7 @@ fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect_hex("found", brk.position(), corruption.found as u64);
     // SAFETY: as above.
     let small = unsafe { heap.allocate(bytes(1)) };
-    evidence
-        .expect_that("from now on the heap touches nothing: malloc(1) is null", small.is_none());
+    evidence.say(format_args!("From then on the heap touches nothing."));
+    evidence.expect_that("malloc(1) is null", small.is_none());
     Ok(())
 }

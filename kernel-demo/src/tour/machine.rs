@@ -2,40 +2,22 @@
 
 use crate::arch::mmu::PhysicalMap;
 use crate::arch::probe;
-use crate::evidence::{Evidence, Shown, Step};
+use crate::evidence::{Evidence, Shown};
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::paging::{BOOT_MARK, LOW_ADDRESS};
 use crate::memory::{self, Cause, with};
 
 use super::watch::{Bytes, Watch};
 
-/// The steps of this part.
-pub(super) const STEPS: &[Step] = &[
-    Step {
-        name: "claims::c18_physical_addresses",
-        claim: "C18",
-        text: "Without paging of its own, a program addresses physical memory directly",
-        shown_by: "address 0x7dfe, before and after the kernel owns the page tables",
-        show: physical_addresses,
-    },
-    Step {
-        name: "claims::c22_pages",
-        claim: "C22",
-        text: "Memory is handed out in pages, and only the kernel hands them out",
-        shown_by: "a frame taken, returned, and returned once more",
-        show: pages,
-    },
-];
-
 /// The end of the boot sector, where the PC's firmware put it: mapped one to one by the bootloader,
 /// and by nobody afterwards.
-fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
+pub fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     let before = memory::takeover();
     let mapped = before.low_translation.ok_or("the bootloader maps nothing there");
     let mapped = evidence.need("translation of the address by the bootloader's tables", mapped)?;
     let value = evidence.need("value found there at boot", before.low_value.ok_or("not read"))?;
     evidence.say(format_args!(
-        "the firmware put the boot sector at 0x7c00 and jumped there; its last word, at {LOW_ADDRESS:#x}, is its mark"
+        "The firmware put the boot sector at 0x7c00; its last word, at {LOW_ADDRESS:#x}, is its mark."
     ));
     evidence.expect_hex("before: what the address translates to", LOW_ADDRESS, mapped);
     evidence.expect_hex(
@@ -45,7 +27,7 @@ fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     );
 
     let root = with(|memory| memory.tables().root().start_address().as_u64());
-    evidence.say(format_args!("now the processor goes by the kernel's own tables, at {root:#x}"));
+    evidence.say(format_args!("Now the processor uses the kernel's page tables, at {root:#x}."));
     let lower_half = with(|memory| {
         memory.tables().root_table().iter().take(256).filter(|entry| !entry.is_unused()).count()
     });
@@ -58,10 +40,12 @@ fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     let touched = probe::read(LOW_ADDRESS);
     let report =
         evidence.need("a fault when the address is touched", touched.map_or_else(Ok, Err))?;
-    evidence.say(format_args!("{}", report.headline()));
+    evidence.say(format_args!("The same address is touched again, and faults."));
+    evidence.show(format_args!("{}", report.headline()));
     evidence.expect("after: what lies at the address", Cause::NoRegion, report.cause);
     let by_map = PhysicalMap::address(LOW_ADDRESS);
-    evidence.say(format_args!("the memory is still there, for those who know where: {by_map:#x}"));
+    evidence
+        .say(format_args!("The memory is still there; the kernel has it mapped at {by_map:#x}."));
     let [low, high] = [probe::read(by_map), probe::read(by_map + 1)].map(|byte| byte.unwrap_or(0));
     evidence.expect_hex(
         "the word read there now",
@@ -71,10 +55,10 @@ fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-fn pages(evidence: &mut Evidence<'_>) -> Shown {
+pub fn pages(evidence: &mut Evidence<'_>) -> Shown {
     let counts = with(|memory| memory.counts());
     evidence.say(format_args!(
-        "{} frames of {} each, {} of them free",
+        "The machine has {} frames of {} each; {} of them are free.",
         counts.total,
         Bytes(PAGE_SIZE),
         counts.free
@@ -82,16 +66,17 @@ fn pages(evidence: &mut Evidence<'_>) -> Shown {
     let watch = Watch::start();
     let frame = evidence.need("a frame", with(|memory| memory.frames().allocate(0)))?;
     let address = frame.start_address().as_u64();
-    evidence.say(format_args!("taken: the frame at {address:#x}"));
+    evidence.show(format_args!("the page allocator hands out the frame at {address:#x}"));
     evidence.expect("its address, modulo the page size", 0, address % PAGE_SIZE);
     evidence.expect("frames in use", 1, watch.frames());
     let returned = with(|memory| memory.frames().free(frame, 0));
+    evidence.say(format_args!("The frame is returned, and then returned once more."));
     evidence.expect_that("it is returned", returned.is_ok());
-    evidence.expect("frames in use", 0, watch.frames());
-    match with(|memory| memory.frames().free(frame, 0)) {
-        Err(error) => evidence.say(format_args!("returned once more: {error}")),
-        Ok(()) => evidence.expect_that("returning it once more is refused", false),
+    let again = with(|memory| memory.frames().free(frame, 0));
+    if let Err(error) = &again {
+        evidence.show(format_args!("{error}"));
     }
-    evidence.expect("frames in use", 0, watch.frames());
+    evidence.expect_that("the second return is refused", again.is_err());
+    evidence.ensure("frames in use", 0, watch.frames());
     Ok(())
 }

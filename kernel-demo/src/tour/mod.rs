@@ -1,23 +1,27 @@
-//! The tour: the documents' claims, one after the other, each with evidence that is computed and
-//! checked.
+//! The tour: the documents' claims in order, each with evidence that is computed and checked.
 //!
 //! ```text
-//!   machine   what the kernel stands on      C18 C22
-//!   breaks    the break and the page fault   C11 C12 C13
-//!   cells     the heap on it                 C1–C7
+//!   chapters  the table of contents: which claim is shown by which steps
+//!  ──────────────────────────────────────────────────────────────────────
+//!   cells     the heap on its break          C1–C7
+//!   edge      where the heap ends            C8 C14
 //!   buckets   slabs of small blocks          C9
-//!   edge      the heap and its break         C8 C14
-//!   compare   beside a fixed heap            linked_list_allocator
+//!   compare   three heaps beside each other  C10
+//!   breaks    the break and the page fault   C11 C12 C13
+//!   machine   what the kernel stands on      C18 C22
 //!   processes address spaces in ring 3       C18–C23
 //!   programs  a heap in a process            C12 C14–C17 C24
+//!  ──────────────────────────────────────────────────────────────────────
+//!   ring3     programs for one step          watch   what the memory manager does meanwhile
 //! ```
 //!
-//! `make run` walks through the steps and prints them. The suite runs each as a case.
+//! `make run` walks through the claims and prints them. The suite runs each step as a case.
 #![allow(unsafe_code)]
 
 mod breaks;
 mod buckets;
 mod cells;
+mod chapters;
 mod compare;
 mod edge;
 mod machine;
@@ -26,16 +30,4 @@ mod programs;
 mod ring3;
 mod watch;
 
-use crate::evidence::Step;
-
-/// All steps, in order, by part.
-pub const PARTS: [&[Step]; 8] = [
-    machine::STEPS,
-    breaks::STEPS,
-    cells::STEPS,
-    buckets::STEPS,
-    edge::STEPS,
-    compare::STEPS,
-    processes::STEPS,
-    programs::STEPS,
-];
+pub use self::chapters::CHAPTERS;

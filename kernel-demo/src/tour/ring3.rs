@@ -80,11 +80,29 @@ impl Ring3 {
         pid: Pid,
         expected: u8,
     ) -> Result<(), Missing> {
-        let status =
-            self.system.outcome(pid).and_then(|started| started.status).map(Status::shell_code);
-        let status = evidence.need("the end of the process", status.ok_or("it has not ended"))?;
+        let status = self.status(evidence, pid)?;
         evidence.expect(what, expected, status);
         Ok(())
+    }
+
+    /// [`expect_end`](Self::expect_end) that prints nothing if it holds.
+    pub fn ensure_end(
+        &self,
+        evidence: &mut Evidence<'_>,
+        what: &str,
+        pid: Pid,
+        expected: u8,
+    ) -> Result<(), Missing> {
+        let status = self.status(evidence, pid)?;
+        evidence.ensure(what, expected, status);
+        Ok(())
+    }
+
+    /// Returns how a process ended, as a shell shows it.
+    fn status(&self, evidence: &mut Evidence<'_>, pid: Pid) -> Result<u8, Missing> {
+        let status = self.system.outcome(pid).and_then(|started| started.status);
+        let status = status.map(Status::shell_code).ok_or("it has not ended");
+        evidence.need("the end of the process", status)
     }
 
     /// What ended a process that this step started.
@@ -101,7 +119,7 @@ impl Ring3 {
         expected: Cause,
     ) -> Result<(), Missing> {
         let crash = self.crash(evidence, pid)?;
-        self.expect_end(evidence, "  its exit status, as a shell shows it", pid, 139)?;
+        self.ensure_end(evidence, "exit status, as a shell shows it", pid, 139)?;
         match crash.reason {
             Reason::Access(_, found) => evidence.expect("  what it did wrong", expected, found),
             _ => evidence.expect_that("  it ended by a page fault", false),
@@ -117,9 +135,9 @@ impl Ring3 {
         pid: Pid,
         claims: usize,
     ) -> Result<(), Missing> {
-        self.expect_end(evidence, "exit status: all that the program claims is true", pid, 0)?;
+        self.ensure_end(evidence, "exit status: all that the program claims is true", pid, 0)?;
         evidence.expect_at_least(
-            "claims that it checked",
+            "claims that the program checked, and found true",
             claims,
             self.lines().filter(|line| line.starts_with("ok: ")).count(),
         );
@@ -144,22 +162,22 @@ impl Ring3 {
         chosen: impl Fn(&str) -> bool,
     ) {
         let lines = || self.lines().filter(|line| chosen(line));
-        lines().take(most).for_each(|line| evidence.say(format_args!("| {line}")));
+        lines().take(most).for_each(|line| evidence.show(format_args!("| {line}")));
         match lines().count().saturating_sub(most) {
             0 => {}
-            more => evidence.say(format_args!("| … and {more} lines more")),
+            more => evidence.show(format_args!("| … and {more} lines more")),
         }
     }
 
-    /// Checks that nothing is left of all processes.
+    /// Checks that nothing is left of all processes; prints nothing if it is so.
     pub fn finish(mut self, evidence: &mut Evidence<'_>) {
-        evidence.expect("bytes of output that were lost", 0, self.system.output_lost());
-        evidence.expect(
+        evidence.ensure("bytes of output that were lost", 0, self.system.output_lost());
+        evidence.ensure(
             "pages promised to processes, now that all have ended",
             0,
             self.system.promised(),
         );
-        evidence.expect(
+        evidence.ensure(
             "frames that are free again",
             self.free,
             self.system.machine().frames_free(),

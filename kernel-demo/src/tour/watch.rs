@@ -50,11 +50,11 @@ impl Watch {
         with(|memory| {
             let trace = memory.trace();
             for entry in trace.since(self.mark).take(most) {
-                evidence.say(format_args!("  {entry}"));
+                evidence.show(format_args!("{entry}"));
             }
             let lines = trace.since(self.mark).count();
             if lines > most {
-                evidence.say(format_args!("            … and {} more", lines - most));
+                evidence.show(format_args!("          … and {} more", lines - most));
             }
         });
     }

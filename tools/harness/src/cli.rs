@@ -1,6 +1,7 @@
 //! The command line. Each option can also be given as the environment variable that the Makefile
 //! uses.
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
@@ -37,11 +38,14 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
-    /// The tour, as the kernel writes it; the exit status is its verdict.
+    /// The tour, as the kernel writes it, or one ring-3 program; the exit status is the verdict.
     Tour {
         /// Put an excerpt of what it writes into the README.
         #[arg(long)]
         readme: bool,
+        /// What is shown.
+        #[command(flatten)]
+        options: TourOptions,
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,
@@ -92,6 +96,57 @@ pub struct TestOptions {
     /// Show all that the compilers and tests write, not only verdicts.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// What the tour's kernel shows.
+#[derive(Args, Debug, Default)]
+pub struct TourOptions {
+    /// Show only the claims of these numbers, separated by commas.
+    #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS")]
+    pub claim: Option<String>,
+    /// Run this ring-3 program, with these arguments, instead of the tour.
+    #[arg(long, env = "PROGRAM", hide_env_values = true, value_name = "WORDS")]
+    pub program: Option<String>,
+    /// Show the program's system calls and page faults.
+    #[arg(long, env = "TRACE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub trace: bool,
+    /// Wait for a key between claims.
+    #[arg(long, env = "STEP", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub step: bool,
+}
+
+impl TourOptions {
+    /// The options that the kernel reads, if its serial port reads a terminal or not.
+    ///
+    /// # Errors
+    ///
+    /// They exclude each other.
+    pub fn keys(&self, is_terminal: bool) -> Result<Vec<(&str, &str)>, Error> {
+        let is_program = self.program.is_some();
+        let exclude = |what: &str| Err(Error::Usage(what.to_owned()));
+        match self {
+            Self { claim: Some(_), .. } if is_program => {
+                return exclude("CLAIM is for the tour, and PROGRAM runs a program instead of it");
+            }
+            Self { step: true, .. } if is_program => {
+                return exclude("STEP is for the tour, and PROGRAM runs a program instead of it");
+            }
+            Self { trace: true, .. } if !is_program => {
+                return exclude("TRACE is for a program; PROGRAM says which one");
+            }
+            _ => {}
+        }
+        let flag = |key, on: bool| on.then_some((key, "1"));
+        let text = |key, value| Option::<&String>::map(value, |value| (key, value.as_str()));
+        let keys = [
+            text("claims", self.claim.as_ref()),
+            text("program", self.program.as_ref()),
+            flag("trace", self.trace),
+            flag("step", self.step && is_terminal),
+            flag("keys", is_program && is_terminal),
+        ];
+        Ok(keys.into_iter().flatten().collect())
+    }
 }
 
 /// Which tests to run.
@@ -165,6 +220,47 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    fn keys(arguments: &[&str], is_terminal: bool) -> Result<Vec<(String, String)>, String> {
+        let Command::Tour { options, .. } =
+            Cli::parse_from([&["harness", "tour"], arguments].concat()).command
+        else {
+            unreachable!("`tour` was asked for");
+        };
+        let keys = options.keys(is_terminal).map_err(|error| error.to_string())?;
+        Ok(keys.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+        Ok(pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    #[test]
+    fn the_kernel_reads_what_the_tour_is_told() {
+        assert_eq!(keys(&[], true), pairs(&[]));
+        assert_eq!(keys(&["--claim", "C1,C2"], false), pairs(&[("claims", "C1,C2")]));
+        let program = ["--program", "lazy 5", "--trace"];
+        let expected = [("program", "lazy 5"), ("trace", "1"), ("keys", "1")];
+        assert_eq!(keys(&program, true), pairs(&expected));
+        assert_eq!(keys(&program, false), pairs(&expected[..2]), "nobody types");
+    }
+
+    #[test]
+    fn the_tour_waits_only_if_there_is_a_terminal() {
+        assert_eq!(keys(&["--step"], true), pairs(&[("step", "1")]));
+        assert_eq!(keys(&["--step"], false), pairs(&[]));
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_an_error() {
+        for arguments in [
+            &["--program", "lazy", "--claim", "C1"][..],
+            &["--program", "lazy", "--step"],
+            &["--trace"],
+        ] {
+            assert!(keys(arguments, true).is_err(), "{arguments:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 /// What can keep the harness from doing its work.
 #[derive(Debug)]
 pub enum Error {
+    /// What was asked for excludes itself, for this reason.
+    Usage(String),
     /// Neither this directory nor one above it is the project.
     NoProject(PathBuf),
     /// The set-up has not been run: this file cannot be read.
@@ -27,6 +29,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Usage(reason) => f.write_str(reason),
             Self::NoProject(from) => {
                 write!(
                     f,
@@ -58,9 +61,11 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NoSetup(_, error) | Self::Run(_, error) | Self::Write(_, error) => Some(error),
-            Self::NoProject(_) | Self::IncompleteSetup(..) | Self::Build(..) | Self::NoKvm(_) => {
-                None
-            }
+            Self::Usage(_)
+            | Self::NoProject(_)
+            | Self::IncompleteSetup(..)
+            | Self::Build(..)
+            | Self::NoKvm(_) => None,
         }
     }
 }

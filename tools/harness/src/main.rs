@@ -1,11 +1,11 @@
 //! The harness's command line; see the library for how it works.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use harness::cli::{Cli, Command, MachineOptions, TestOptions};
+use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
 use harness::image::Image;
 use harness::killed::What;
@@ -14,7 +14,8 @@ use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::suite::{self, Suite};
 use harness::tally::{Failure, Kind, Tally};
-use harness::{Error, killed, readme, report, tour};
+use harness::tour::Tour;
+use harness::{Error, killed, readme, report};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test(Tier::Test, options),
         Command::TestAll(options) => test(Tier::All, options),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
-        Command::Tour { readme, machine } => tour(readme, &machine),
+        Command::Tour { readme, options, machine } => tour(readme, &options, &machine),
         Command::Cost { machine } => cost(&machine),
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
@@ -133,25 +134,34 @@ fn build_killed(host: bool) -> Result<bool, Error> {
 }
 
 /// `harness tour`
-fn tour(into_readme: bool, machine: &MachineOptions) -> Result<bool, Error> {
+fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> Result<bool, Error> {
+    let is_terminal = io::stdin().is_terminal();
+    let keys = options.keys(is_terminal)?;
+    if options.step && !is_terminal {
+        eprintln!("STEP: standard input is no terminal, so the tour does not wait for keys");
+    }
     let project = Project::find()?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let machine = machine.for_tour();
     let mut output = Vec::new();
-    let failure = tour::run(&setup.qemu, &image, &machine.for_tour(), &[], |bytes| {
+    let show = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
         let mut out = io::stdout();
         // A reader who has closed the pipe has seen enough; the verdict still counts.
         let _ = out.write_all(bytes).and_then(|()| out.flush());
-    });
+    };
+    let tour = Tour { qemu: &setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
+    let failure = if reads_keys { tour.run_at_terminal(show) } else { tour.run(show) };
     match failure {
         None if into_readme => {
             readme::update(&project, &String::from_utf8_lossy(&output)).map(|()| true)
         }
         None => Ok(true),
         Some(failure) => {
-            // The tour has said it all itself, unless it did not get to its end.
+            // The kernel has said it all itself, unless it did not get to its end.
             if failure.kind != Kind::Assertion {
                 eprintln!("\n{failure}");
             }

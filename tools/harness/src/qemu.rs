@@ -128,9 +128,24 @@ impl Machine {
         limits: Limits,
         on_bytes: impl FnMut(&[u8]) -> Progress,
     ) -> Ending {
+        self.boot_with(Stdio::null(), qemu, image, keys, limits, on_bytes)
+    }
+
+    /// Boots as [`boot`](Self::boot) does, a machine whose serial port reads `input`.
+    pub fn boot_with(
+        &self,
+        input: Stdio,
+        qemu: &Path,
+        image: &Path,
+        keys: &[(&str, &str)],
+        limits: Limits,
+        on_bytes: impl FnMut(&[u8]) -> Progress,
+    ) -> Ending {
         static TURNS: Turns = Turns::new();
         let _turn = TURNS.take();
-        match watch(self.command(qemu, image, keys), limits, on_bytes) {
+        let mut command = self.command(qemu, image, keys);
+        command.stdin(input);
+        match watch(command, limits, on_bytes) {
             Ok(ending) => ending,
             Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
         }
@@ -162,13 +177,13 @@ impl Drop for Guarded {
 /// How often a silent program is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Runs `command`; see [`Machine::boot`].
+/// Runs `command`, whose input is set; see [`Machine::boot`].
 fn watch(
     mut command: Command,
     limits: Limits,
     mut on_bytes: impl FnMut(&[u8]) -> Progress,
 ) -> io::Result<Ending> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut stderr = child.stderr.take().expect("stderr is piped");
@@ -225,7 +240,7 @@ mod tests {
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).stdin(Stdio::null());
         command
     }
 

@@ -9,8 +9,11 @@ use crate::project::Project;
 const BEGIN: &str = "<!-- excerpt: written by `make readme` from a run of the tour -->\n";
 const END: &str = "<!-- end of excerpt -->\n";
 
-/// The step that is shown in full.
-const STEP: &str = "[C12] Moving the break reserves addresses";
+/// The claim that is shown in full.
+const CLAIM: &str = "[C12] Moving the break reserves addresses";
+
+/// Maximum number of its lines.
+const MOST_LINES: usize = 24;
 
 /// Where the summary begins.
 const SUMMARY: &str = "claim  shown by";
@@ -26,14 +29,15 @@ pub fn update(project: &Project, tour: &str) -> Result<(), Error> {
     fs::write(&path, updated).map_err(|error| Error::Run(name(), error))
 }
 
-/// One step, and the summary.
+/// The beginning of one claim, and the summary.
 fn excerpt(tour: &str) -> Result<String, String> {
     let part = |begin: &str| {
         let from = tour.find(begin).ok_or_else(|| format!("the tour wrote no {begin:?}"))?;
         let len = tour[from..].find("\n\n").unwrap_or(tour.len() - from);
         Ok::<_, String>(tour[from..from + len].trim_end())
     };
-    Ok(format!("```text\n{}\n  …\n{}\n```\n", part(STEP)?, part(SUMMARY)?))
+    let claim: Vec<_> = part(CLAIM)?.lines().take(MOST_LINES).collect();
+    Ok(format!("```text\n{}\n  …\n{}\n```\n", claim.join("\n"), part(SUMMARY)?))
 }
 
 /// The README with another excerpt between the marks.
@@ -53,7 +57,7 @@ mod tests {
     const TOUR: &str = "[C11] one\n  ok\n\n[C12] Moving the break reserves addresses and so on\n  evidence\n\n[C13] no\n\nclaim  shown by\nC11    all\n\n2 of 2\n";
 
     #[test]
-    fn the_excerpt_is_one_step_and_the_summary() {
+    fn the_excerpt_is_one_claim_and_the_summary() {
         let expected = "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\nclaim  shown by\nC11    all\n```\n";
         assert_eq!(excerpt(TOUR).as_deref(), Ok(expected));
         assert!(excerpt("[C11] one\n").is_err());

@@ -2,6 +2,7 @@
 //! verdict.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::judge::{Ending, exit};
@@ -11,43 +12,97 @@ use crate::tally::{Failure, Kind};
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How long it may take if it waits for keys.
+const LIMIT_AT_TERMINAL: Duration = Duration::from_secs(24 * 3600);
+
 /// So many of the last lines are kept for the report on a crash.
 const LAST_LINES: usize = 30;
 
-/// Boots the tour, with `keys` for it to read, and judges it; `None` if it passed. `on_bytes` gets
-/// what it writes as it comes.
-pub fn run(
-    qemu: &Path,
-    image: &Path,
-    machine: &Machine,
-    keys: &[(&str, &str)],
-    mut on_bytes: impl FnMut(&[u8]),
-) -> Option<Failure> {
-    let mut output = Vec::new();
-    let ending = machine.boot(qemu, image, keys, Limits::both(LIMIT), |bytes| {
-        output.extend_from_slice(bytes);
-        on_bytes(bytes);
-        Progress::None
-    });
-    verdict(&String::from_utf8_lossy(&output), &ending)
+/// The tour's image, and how to boot it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tour<'a> {
+    /// The emulator.
+    pub qemu: &'a Path,
+    /// The built image.
+    pub image: &'a Path,
+    /// The machine to boot.
+    pub machine: &'a Machine,
+    /// What the kernel reads: which claims, or which program.
+    pub keys: &'a [(&'a str, &'a str)],
+}
+
+impl Tour<'_> {
+    /// Boots and judges; `None` if all is well. `on_bytes` gets what the kernel writes as it comes.
+    pub fn run(&self, on_bytes: impl FnMut(&[u8])) -> Option<Failure> {
+        self.run_with(Stdio::null(), LIMIT, on_bytes)
+    }
+
+    /// Boots a kernel that reads the terminal: it may wait for keys.
+    pub fn run_at_terminal(&self, on_bytes: impl FnMut(&[u8])) -> Option<Failure> {
+        self.run_with(Stdio::inherit(), LIMIT_AT_TERMINAL, on_bytes)
+    }
+
+    /// Boots a kernel that reads this input, within the limit.
+    pub fn run_with(
+        &self,
+        input: Stdio,
+        limit: Duration,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> Option<Failure> {
+        let Self { qemu, image, machine, keys } = *self;
+        let mut output = Vec::new();
+        let ending = machine.boot_with(input, qemu, image, keys, Limits::both(limit), |bytes| {
+            output.extend_from_slice(bytes);
+            on_bytes(bytes);
+            Progress::None
+        });
+        let output = String::from_utf8_lossy(&output);
+        if keys.iter().any(|&(key, _)| key == "program") {
+            verdict_on_program(&output, &ending)
+        } else {
+            verdict(&output, &ending)
+        }
+    }
+}
+
+fn failed(kind: Kind, details: Vec<String>) -> Option<Failure> {
+    Some(Failure::new("tour", kind, details))
+}
+
+/// What is wrong if the machine did not get to its end, with the last lines that it wrote.
+fn crash(output: &str, ending: &Ending) -> Option<Failure> {
+    let (kind, mut details) = ending.cause()?;
+    let lines: Vec<&str> = output.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+    details.extend(last.iter().map(|&line| line.to_owned()));
+    failed(kind, details)
+}
+
+/// What is wrong with a program that wrote `output`, in a machine that ended like this. What it
+/// wrote does not count: programs write what they like.
+fn verdict_on_program(output: &str, ending: &Ending) -> Option<Failure> {
+    match crash(output, ending) {
+        None if ending.says_all_passed() => None,
+        None => failed(Kind::Assertion, vec![output.lines().last().unwrap_or("").to_owned()]),
+        crash => crash,
+    }
 }
 
 /// What is wrong with a tour that wrote `output` and ended like this.
 fn verdict(output: &str, ending: &Ending) -> Option<Failure> {
-    let failed = |kind, details| Some(Failure::new("tour", kind, details));
+    if let Some(failure) = crash(output, ending) {
+        return Some(failure);
+    }
     let unfulfilled: Vec<String> =
         output.lines().filter(|line| line.contains("FAILED")).map(str::to_owned).collect();
-    if let Some((kind, mut details)) = ending.cause() {
-        let lines: Vec<&str> = output.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        details.extend(last.iter().map(|&line| line.to_owned()));
-        return failed(kind, details);
-    }
     match (ending.says_all_passed(), unfulfilled.is_empty()) {
-        (true, true) if !output.lines().any(|line| line.starts_with("[C")) => {
-            failed(Kind::Empty, vec!["it showed no claim".into()])
-        }
-        (true, true) => None,
+        (true, true) => match claims(output) {
+            claims if claims.is_empty() => failed(Kind::Empty, vec!["it showed no claim".into()]),
+            claims if !claims.is_sorted_by(|one, next| one < next) => {
+                failed(Kind::Contradiction, vec![format!("claims are not in order: {claims:?}")])
+            }
+            _ => None,
+        },
         (false, false) => failed(Kind::Assertion, unfulfilled),
         (true, false) => {
             let mut details = vec![format!("it ended with status {}, but wrote:", exit::PASSED)];
@@ -59,6 +114,12 @@ fn verdict(output: &str, ending: &Ending) -> Option<Failure> {
             failed(Kind::Contradiction, details)
         }
     }
+}
+
+/// The numbers of the claims that were shown, in their order.
+pub fn claims(output: &str) -> Vec<u32> {
+    let number = |line: &str| line.strip_prefix("[C")?.split_once(']')?.0.parse().ok();
+    output.lines().filter_map(number).collect()
 }
 
 #[cfg(test)]
@@ -79,6 +140,25 @@ mod tests {
         assert_eq!(kind(bad, 33), Some(Kind::Contradiction));
         assert_eq!(kind(good, 35), Some(Kind::Contradiction));
         assert_eq!(kind("", 33), Some(Kind::Empty));
+    }
+
+    #[test]
+    fn a_claim_that_comes_twice_or_too_early_is_a_contradiction() {
+        assert_eq!(kind("[C1] one\n  [C3]\n[C2] two\n[C12] more\n", 33), None);
+        assert_eq!(kind("[C2] two\n[C1] one\n", 33), Some(Kind::Contradiction));
+        assert_eq!(kind("[C1] one\n[C1] again\n", 33), Some(Kind::Contradiction));
+    }
+
+    #[test]
+    fn a_programs_exit_status_is_its_verdict_whatever_it_writes() {
+        let kind = |status| {
+            let ending = Ending::Exited { status, stderr: String::new() };
+            verdict_on_program("FAILED to fail\n", &ending).map(|failure| failure.kind)
+        };
+        assert_eq!(
+            (kind(33), kind(35), kind(37)),
+            (None, Some(Kind::Assertion), Some(Kind::Panic))
+        );
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //!       0xffff9080000013f8     3072 top
 //! ```
 //!
+//! An address may be shortened, as the tour of the demo kernel does: `0x…000003f8` has the high half
+//! of the cell before.
+//!
 //! A walk goes on as long as each cell begins where the one before ends. A heap can print several
 //! walks into one log: another one begins where addresses go back, or where other output came
 //! between. A gap between two lines that follow each other is an error.
@@ -175,10 +178,11 @@ pub fn walk(text: &str, which: Which) -> Result<Walk, Error> {
 /// All walks, at least one.
 fn walks(text: &str) -> Result<Vec<Walk>, Error> {
     let mut walks: Vec<Walk> = Vec::new();
-    let mut last_line = 0;
+    let (mut last_line, mut last_address) = (0, 0);
     for (line, text) in (1..).zip(text.lines()) {
         let Some(words) = Words::of(text) else { continue };
-        let cell = cell(&words).map_err(|why| Error::BadCell { line, why })?;
+        let cell = cell(&words, last_address).map_err(|why| Error::BadCell { line, why })?;
+        last_address = cell.address;
         match walks.last_mut() {
             Some(walk) if walk.end() == cell.address => walk.cells.push(cell),
             Some(walk)
@@ -197,6 +201,8 @@ fn walks(text: &str) -> Result<Vec<Walk>, Error> {
 /// The words of a line that tells of a cell.
 struct Words<'line> {
     address: &'line str,
+    /// Whether the address is only the low half of one.
+    is_short: bool,
     size: &'line str,
     state: &'line str,
     /// Block size, live blocks, all blocks; zeros if it is no slab.
@@ -211,6 +217,10 @@ impl<'line> Words<'line> {
             return None;
         }
         let (address, size) = address.split_once(' ')?;
+        let (is_short, address) = match address.strip_prefix('…') {
+            Some(low) => (true, low),
+            None => (false, address),
+        };
         let (size, state) = size.trim_start_matches(' ').split_once(' ')?;
         let state = state.trim_start_matches(' ');
         let slab = match state.strip_prefix("slab of ") {
@@ -227,6 +237,7 @@ impl<'line> Words<'line> {
         let is_hex = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_hexdigit());
         (is_hex && is_number(&size) && slab.iter().all(is_number)).then_some(Self {
             address,
+            is_short,
             size,
             state,
             slab,
@@ -234,10 +245,16 @@ impl<'line> Words<'line> {
     }
 }
 
-/// The cell that a line tells of.
-fn cell(words: &Words<'_>) -> Result<Cell, &'static str> {
+/// The cell that a line tells of, behind one at `last`.
+fn cell(words: &Words<'_>, last: u64) -> Result<Cell, &'static str> {
+    const LOW_HALF: u64 = u32::MAX as u64;
     let number = |word: &str| word.parse::<u64>().map_err(|_| "a number is too large");
     let address = u64::from_str_radix(words.address, 16).map_err(|_| "the address is too large")?;
+    let address = match words.is_short {
+        true if address > LOW_HALF => return Err("the address is too large"),
+        true => last & !LOW_HALF | address,
+        false => address,
+    };
     let size = number(words.size)?;
     if size == 0 {
         return Err("a cell has at least one byte");

@@ -47,6 +47,18 @@ fn cells_stand_anywhere_in_a_log() {
 }
 
 #[test]
+fn a_shortened_address_has_the_high_half_of_the_cell_before() {
+    let text = "  0xffff908000000008     1008 used\n         0x…000003f8     3072 top";
+    let expected = [
+        cell(0xffff_9080_0000_0008, 1008, State::Used),
+        cell(0xffff_9080_0000_03f8, 3072, State::Top),
+    ];
+    assert_eq!(only(text).unwrap(), expected);
+    let long = only("0xffff908000000008 8 used\n0x…100000010 8 used");
+    assert_eq!(long, Err(Error::BadCell { line: 2, why: "the address is too large" }));
+}
+
+#[test]
 fn a_text_without_cells_is_refused() {
     for text in [
         "",

@@ -9,7 +9,8 @@ use crate::judge::is_assertion;
 use crate::protocol::Event;
 use crate::suite::{LIMITS, Suite};
 use crate::tally::{Failure, Kind, Tally};
-use crate::{Error, cargo, killed, on_linux, other_kernel, programs, tour};
+use crate::tour::Tour;
+use crate::{Error, cargo, killed, on_linux, other_kernel, programs};
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
@@ -108,7 +109,9 @@ fn after_kills(context: &Context, screen: &mut Screen) -> Result<Outcome, Error>
 fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let failure = tour::run(&context.setup.qemu, &image, &context.machine.for_tour(), &[], |_| {});
+    let machine = context.machine.for_tour();
+    let tour = Tour { qemu: &context.setup.qemu, image: &image, machine: &machine, keys: &[] };
+    let failure = tour.run(|_| {});
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
 

@@ -4,6 +4,8 @@
 //! These tests need what `make setup` installs, so they are built only with the feature `qemu`;
 //! `make test` does that.
 
+mod tour;
+
 use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use harness::qemu::{Accel, Limits, Machine};
 use harness::steps::{ALLOCATOR_FEATURES, SUITES};
 use harness::suite::Suite;
 use harness::tally::{Failure, Kind, Tally};
-use harness::{cargo, coverage, process, tour};
+use harness::{cargo, coverage, process};
 
 /// A boot takes seconds of a processor, each case no time at all, but for the one that hangs: it
 /// waits so long, without a processor.
@@ -201,19 +203,6 @@ fn a_filter_may_have_several_parts() {
 #[test]
 fn a_filter_that_fits_nothing_selects_nothing() {
     assert_eq!(suite("no such case").list(), Ok(vec![]));
-}
-
-/// A tour in which the n-th frame is refused: what it claims does not hold then, and that is its
-/// verdict.
-#[test]
-fn a_tour_whose_evidence_does_not_hold_fails() {
-    let (setup, image) = build(Image::tour);
-    let run = |keys: &[(&str, &str)]| tour::run(&setup.qemu, &image, &machine(), keys, |_| {});
-    assert!(run(&[]).is_none(), "with all frames it passes");
-    let failure = run(&[("fail-nth", "2")]).expect("a failure");
-    assert_eq!(failure.kind, Kind::Assertion, "{failure}");
-    let details = failure.details.join("\n");
-    assert!(details.contains("expected") && details.contains("found"), "{details}");
 }
 
 #[test]

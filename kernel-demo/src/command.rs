@@ -1,0 +1,65 @@
+//! Runs one ring-3 program by name, as a shell does.
+
+use alloc::vec::Vec;
+
+use crate::arch::qemu::Exit;
+use crate::system::console::Input;
+use crate::system::status::Status;
+use crate::system::{self, Accounting, KernelSystem, Settings, Trace};
+use crate::{print, println, programs};
+
+/// How the program is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether its system calls and page faults are printed.
+    pub trace: bool,
+    /// Whether it reads what is typed on the console. Otherwise its input is empty.
+    pub keys: bool,
+}
+
+/// Runs the program that the first word names, with the other words as its arguments, and all
+/// processes that it makes. Memory is promised as in Linux: more than there is.
+///
+/// The machine ends well if the program does. Otherwise a line says how it ended.
+pub fn run(words: &str, options: Options) -> Exit {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let Some((name, arguments)) = words.split_first() else { return refuse("") };
+    let Some(name) = programs::names().find(|known| known == name) else { return refuse(name) };
+    let settings = Settings {
+        accounting: Accounting::Overcommit,
+        input: if options.keys { Input::Console } else { Input::Text(&[]) },
+        ..Settings::default()
+    };
+    let options = system::Options {
+        trace: if options.trace { Trace::CallsAndFaults } else { Trace::Off },
+        ..system::Options::default()
+    };
+    let mut system = match KernelSystem::start(settings) {
+        Ok(system) => system,
+        Err(errno) => return fail(name, format_args!("cannot be started: {errno}")),
+    };
+    let pid = match system.start_program(name, arguments, options) {
+        Ok(pid) => pid,
+        Err(error) => return fail(name, format_args!("cannot be started: {error}")),
+    };
+    system.run();
+    match system.outcome(pid).and_then(|started| started.status) {
+        Some(Status::Exited(0)) => Exit::Passed,
+        Some(Status::Exited(code)) => fail(name, format_args!("exit status {code}")),
+        Some(Status::Killed(signal)) => fail(name, format_args!("killed by {}", signal.name())),
+        None => fail(name, format_args!("did not end")),
+    }
+}
+
+/// Says which programs there are.
+fn refuse(name: &str) -> Exit {
+    println!("FAILED: there is no program {name:?}; the kernel has these:");
+    programs::names().for_each(|name| print!(" {name}"));
+    println!();
+    Exit::Failed
+}
+
+fn fail(name: &str, what: core::fmt::Arguments<'_>) -> Exit {
+    println!("FAILED: {name}: {what}");
+    Exit::Failed
+}
