@@ -13,7 +13,7 @@ use spin::Once;
 use x86_64::VirtAddr;
 
 use crate::arch::qemu::{Exit, exit};
-use crate::arch::{gdt, serial, stack, trap, user};
+use crate::arch::{backtrace, gdt, serial, stack, trap, user};
 use crate::memory::{self, BreakId, Policy, paging};
 use crate::{println, testing};
 
@@ -99,5 +99,6 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(doing) = unsafe { testing::last_doing() } {
         println!("  during {doing:?}");
     }
+    backtrace::print_here();
     exit(Exit::Panic)
 }

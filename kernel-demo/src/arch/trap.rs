@@ -24,7 +24,7 @@ use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::qemu::{Exit, exit};
 use super::trap_frame::TrapFrame;
-use super::{catch, gdt, serial, single_step, timer, user_entry};
+use super::{backtrace, catch, gdt, serial, single_step, timer, user_entry};
 use crate::memory::report::Exception;
 use crate::memory::{self, Access, Cause, FaultReport, PageFault};
 use crate::{println, testing};
@@ -233,5 +233,6 @@ fn stop(report: &FaultReport) -> ! {
     if let Some(doing) = unsafe { testing::last_doing() } {
         println!("  during {doing:?}");
     }
+    backtrace::print(Some(report.registers.rip), report.registers.rbp);
     exit(Exit::Fault)
 }

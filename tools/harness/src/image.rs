@@ -7,7 +7,8 @@
 //!
 //! `bootimage` calls cargo five times though nothing has changed, and takes what a build that was
 //! killed left of an image for whole. So it is called only for a kernel that has changed, and an
-//! image has its name, and its digest beside it, only when it is whole.
+//! image has its name, and its digest beside it, only when it is whole. Its kernel lies beside it as
+//! well, for the names in back-traces.
 
 use std::fs;
 use std::hash::Hash;
@@ -17,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::digest::Digester;
 use crate::project::{Project, Setup};
-use crate::{Error, build, cargo, cases, programs};
+use crate::{Error, build, cargo, cases, names, programs};
 
 /// The sort of build output that kernels are.
 const KERNEL: &str = "kernel";
@@ -109,8 +110,11 @@ impl Image {
         let of = named.with_extension("of");
 
         self.run(project, setup, "build", programs.as_deref(), &mut on_line)?;
-        let digest = self.digest(&kernel, project).map_err(|error| Error::Write(kernel, error))?;
-        if named.is_file() && fs::read_to_string(&of).is_ok_and(|known| known == digest) {
+        let digest =
+            self.digest(&kernel, project).map_err(|error| Error::Write(kernel.clone(), error))?;
+        let symbols = names::of_image(&named);
+        let is_known = || fs::read_to_string(&of).is_ok_and(|known| known == digest);
+        if named.is_file() && symbols.is_file() && is_known() {
             return Ok(named);
         }
 
@@ -127,6 +131,7 @@ impl Image {
             fs::rename(from, to).map_err(|error| Error::Write(to.to_owned(), error))
         };
         put(&image, &named)?;
+        fs::copy(&kernel, &symbols).map_err(|error| Error::Write(symbols, error))?;
         let new = named.with_extension("new");
         fs::write(&new, digest).map_err(|error| Error::Write(new.clone(), error))?;
         put(&new, &of)?;
@@ -170,7 +175,12 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
-        command.args(self.release.then_some("--release"));
+        if self.release {
+            command.arg("--release");
+        } else {
+            // The kernel follows them for back-traces.
+            command.env("CARGO_TARGET_X86_64_TARGET_RUSTFLAGS", "-Cforce-frame-pointers=yes");
+        }
         command.env("CARGO_BUILD_BUILD_DIR", project.target(self.sort));
         // The incremental cache is a suspect where a killed build spoils the next one; see `build`.
         command.env("CARGO_INCREMENTAL", "0");

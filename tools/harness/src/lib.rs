@@ -14,6 +14,7 @@
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
+//!   names                              addresses of a back-trace → functions
 //!  ───────────────────────────────────────────────────────────────
 //!   image · programs                   what is built to be booted, and the ring-3 programs in it
 //!   qemu ── kvm · turn · disk · patience   the emulator: how many at a time, how it gets at its image, how long it may be silent
@@ -45,6 +46,7 @@ pub mod judge;
 pub mod killed;
 mod kvm;
 pub mod libtest;
+mod names;
 pub mod on_linux;
 pub mod other_kernel;
 mod patience;

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 
 use crate::disk::{as_value, drive};
 use crate::judge::Ending;
+use crate::names::Naming;
 use crate::patience::{Patience, waited};
 use crate::process;
 use crate::turn::Turns;
@@ -139,13 +140,14 @@ impl Machine {
         image: &Path,
         keys: &[(&str, &str)],
         limits: Limits,
-        on_bytes: impl FnMut(&[u8]) -> Progress,
+        mut on_bytes: impl FnMut(&[u8]) -> Progress,
     ) -> Ending {
         static TURNS: Turns = Turns::new();
         let _turn = TURNS.take();
         let mut command = self.command(qemu, image, keys);
         command.stdin(input);
-        match watch(command, limits, on_bytes) {
+        let mut naming = Naming::of(image);
+        match watch(command, limits, |bytes| on_bytes(&naming.name(bytes))) {
             Ok(ending) => ending,
             Err(error) => Ending::Broken(format!("cannot run {}: {error}", qemu.display())),
         }

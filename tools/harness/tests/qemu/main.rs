@@ -114,6 +114,31 @@ fn an_unexpected_fault_is_reported_as_one() {
     assert!(failure.details.join("\n").contains("null page"), "{failure}");
 }
 
+/// The functions in the back-trace of a failure, the innermost first.
+fn back_trace(failure: &Failure) -> Vec<&str> {
+    let lines = failure.details.iter().skip_while(|line| *line != "back-trace:").skip(1);
+    let names = lines.map_while(|line| line.trim_start().strip_prefix('#')?.splitn(3, ' ').nth(2));
+    names.collect()
+}
+
+#[test]
+fn a_panic_shows_the_calls_that_led_to_it() {
+    let failure = failure("selftest::panic", Kind::Panic);
+    let names = back_trace(failure);
+    let place = |name: &str| names.iter().position(|found| found.contains(name));
+    let [panic, case, run] =
+        ["rust_begin_unwind", "suite::selftest::panic", "kernel_demo::testing::run"].map(place);
+    assert!(panic.is_some() && panic < case && case < run, "{names:?}: {failure}");
+}
+
+#[test]
+fn a_fault_shows_the_calls_that_led_to_it() {
+    let failure = failure("selftest::fault", Kind::Fault);
+    let names = back_trace(failure);
+    assert!(names[0].contains("suite::selftest::fault"), "{names:?}: {failure}");
+    assert!(names.iter().any(|name| name.contains("kernel_demo::testing::run")), "{names:?}");
+}
+
 #[test]
 fn a_triple_fault_is_told_from_a_clean_end() {
     failure("selftest::triple_fault", Kind::TripleFault);

@@ -171,6 +171,9 @@ fn an_unknown_program_is_refused_with_the_list() {
     for program in ["lazier 5", " "] {
         let (text, failure) = boot(&[("program", program)]);
         assert_eq!(failure.expect("a failure").kind, Kind::Assertion, "{text}");
-        assert!(text.contains("there is no program") && text.contains(" hungry layout lazy "), "{text}");
+        assert!(
+            text.contains("there is no program") && text.contains(" hungry layout lazy "),
+            "{text}"
+        );
     }
 }

@@ -1,0 +1,66 @@
+//! The calls that led to where the kernel failed, found by frame pointers.
+//!
+//! ```text
+//!   rbp ─► caller's rbp │ return address        one such pair for each call, up to a zero
+//!
+//!     back-trace:
+//!       #0 0xffffffff80012345                   the harness puts the function's name behind it
+//!       #1 0xffffffff80023456
+//! ```
+//!
+//! An address is that of the instruction that failed, or lies inside the call. A kernel that is
+//! optimised for use has no frame pointers, and so no back-trace worth reading.
+
+use core::arch::asm;
+
+use super::catch_fault;
+use crate::memory::layout::IMAGE;
+use crate::println;
+
+/// Maximum number of calls that are printed.
+const MOST_CALLS: usize = 32;
+
+/// Bytes from a saved frame pointer to the return address beside it.
+const WORD: u64 = 8;
+
+/// Prints the calls up to this one.
+pub fn print_here() {
+    let frame: u64;
+    // SAFETY: a look at a register.
+    unsafe { asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    print(None, frame);
+}
+
+/// Prints the instruction that failed, if it is given, and the calls up to the function with this
+/// frame pointer. No frame pointer does harm: what cannot be read ends the list.
+pub fn print(failed: Option<u64>, frame: u64) {
+    println!("  back-trace:");
+    let calls = calls(frame).take(MOST_CALLS);
+    failed.into_iter().chain(calls).enumerate().for_each(|(number, address)| {
+        println!("    #{number} {address:#018x}");
+    });
+}
+
+/// The addresses of calls, the innermost first.
+fn calls(mut frame: u64) -> impl Iterator<Item = u64> {
+    core::iter::from_fn(move || {
+        let returns_to = word(frame.wrapping_add(WORD)).filter(|address| *address >= IMAGE)?;
+        frame = word(frame)?;
+        // A call that never returns may be the last instruction of its function.
+        Some(returns_to - 1)
+    })
+}
+
+/// Reads a word, if it can be read.
+fn word(address: u64) -> Option<u64> {
+    let load = || {
+        let value: u64;
+        // SAFETY: a load changes nothing, whatever lies there; one that faults is caught.
+        unsafe {
+            asm!("mov {}, [{}]", out(reg) value, in(reg) address, options(nostack, readonly, preserves_flags))
+        };
+        value
+    };
+    // SAFETY: the closure owns nothing and locks nothing.
+    unsafe { catch_fault(load) }.ok()
+}
