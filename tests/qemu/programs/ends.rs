@@ -6,7 +6,7 @@ use kernel_demo::address_space::Cause;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::{Accounting, Options, Settings};
 use kernel_demo::testing::{CaseResult, OrFail};
-use kernel_demo::{ensure, ensure_eq, ensure_matches};
+use kernel_demo::{ensure, ensure_eq, ensure_matches, programs};
 
 use super::{SEGV, WELL, options, run, settings, shows, tail};
 
@@ -100,6 +100,21 @@ fn touch() -> CaseResult {
         (ran.lines("pages written: ").next(), ran.lines("faults: ").next()),
         (Some("16"), Some("16"))
     );
+    Ok(())
+}
+
+/// Programs that other cases run, each with the end that it must come to.
+const ELSEWHERE: [&str; 19] = [
+    "churn", "costs", "echo", "foreign", "fork", "hello", "hungry", "layout", "lazy", "maps-story",
+    "pinned", "realmode", "segv", "shared", "simple", "spin", "touch", "twins", "usertests",
+];
+
+/// A new program is a file and nothing else: it runs here without arguments, and must end well.
+#[case]
+fn each_other_program_ends_well() -> CaseResult {
+    for name in programs::names().filter(|name| !ELSEWHERE.contains(name)) {
+        shows(name, &[])?;
+    }
     Ok(())
 }
 

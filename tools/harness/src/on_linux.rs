@@ -1,6 +1,9 @@
 //! The kernel's ring-3 programs, run on Linux: they use its system calls, so what is true of them
 //! there is what they must find in the kernel. Each checks its own claims; its exit status, or the
 //! signal that ends it, is the verdict.
+//!
+//! A program that has no line in [`RUNS`] is run without arguments, and must end well: a new one is
+//! a file and nothing else.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -12,9 +15,9 @@ use crate::{Error, process};
 
 /// A program with its arguments, and how it must end.
 #[derive(Clone, Copy, Debug)]
-pub struct Run {
-    program: &'static str,
-    arguments: &'static [&'static str],
+pub struct Run<'a> {
+    program: &'a str,
+    arguments: &'a [&'a str],
     ending: Ending,
 }
 
@@ -32,12 +35,19 @@ const WELL: Ending = Ending::Exited(0);
 const ASTRAY: Ending = Ending::Exited(2);
 const SEGMENTATION_FAULT: Ending = Ending::Killed(11);
 
-const fn run(program: &'static str, arguments: &'static [&'static str], ending: Ending) -> Run {
+const fn run<'a>(program: &'a str, arguments: &'a [&'a str], ending: Ending) -> Run<'a> {
     Run { program, arguments, ending }
 }
 
-/// All that is run. Each program is there at least once.
-pub const RUNS: &[Run] = &[
+/// All runs of these programs: the known ones, and one of each program that has none.
+pub fn runs(programs: &[String]) -> Vec<Run<'_>> {
+    let known = |name: &String| RUNS.iter().any(|run| run.program == name);
+    let others = programs.iter().filter(|name| !known(name)).map(|name| run(name, &[], WELL));
+    RUNS.iter().copied().chain(others).collect()
+}
+
+/// Runs with arguments, or with another end than a good one.
+const RUNS: &[Run<'static>] = &[
     run("hello", &[], WELL),
     run("hello", &["one", "two", "three"], WELL),
     run("layout", &[], WELL),
@@ -84,7 +94,12 @@ pub const RUNS: &[Run] = &[
 /// After so many seconds a program, and all processes that it made, are stopped.
 const LIMIT: &str = "60";
 
-impl Run {
+impl Run<'_> {
+    /// The program that is run.
+    pub fn program(&self) -> &str {
+        self.program
+    }
+
     /// The test's name.
     pub fn name(&self) -> String {
         let words: Vec<_> = [&[self.program], self.arguments].concat();
@@ -132,11 +147,23 @@ mod tests {
     use crate::project::Project;
 
     #[test]
-    fn each_program_is_run() {
-        let sources = Project::find().unwrap().user().join("programs/src/bin");
-        for name in programs::names(&sources).unwrap() {
-            assert!(RUNS.iter().any(|run| run.program == name), "{name} is not run on Linux");
+    fn each_program_is_run_and_each_run_has_its_program() {
+        let names = programs::names(&programs::sources(&Project::find().unwrap())).unwrap();
+        let runs = runs(&names);
+        for name in &names {
+            assert!(runs.iter().any(|run| run.program == name), "{name} is not run on Linux");
         }
+        let without = runs.iter().find(|run| !names.iter().any(|name| name == run.program));
+        assert!(without.is_none(), "{without:?}");
+    }
+
+    #[test]
+    fn a_new_program_is_run_without_arguments_and_must_end_well() {
+        let names = [String::from("hello"), String::from("brand-new")];
+        let runs = runs(&names);
+        let new: Vec<_> = runs.iter().filter(|run| run.program == "brand-new").collect();
+        assert!(matches!(new[..], [Run { arguments: [], ending: WELL, .. }]), "{new:?}");
+        assert_eq!(runs.iter().filter(|run| run.program == "hello").count(), 2);
     }
 
     #[test]

@@ -41,13 +41,18 @@ pub fn build(
     if !status.success() {
         return Err(failed(output));
     }
-    let sources = project.user().join("programs/src/bin");
+    let sources = sources(project);
     let names =
         names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
     let (built, folder) =
         (project.target(SORT).join(TARGET).join("release"), project.target("programs"));
     collect(&names, &built, &folder).map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
+}
+
+/// The folder of the programs' sources.
+pub(crate) fn sources(project: &Project) -> PathBuf {
+    project.user().join("programs/src/bin")
 }
 
 /// The programs' names: each file of sources, or folder of such, is one.
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn each_program_of_the_project_is_named() {
         let project = Project::find().unwrap();
-        let names = names(&project.user().join("programs/src/bin")).unwrap();
+        let names = names(&sources(&project)).unwrap();
         assert!(names.iter().any(|name| name == "hello"), "{names:?}");
     }
 }

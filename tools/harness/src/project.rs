@@ -27,6 +27,11 @@ impl Project {
             .ok_or(Error::NoProject(start))
     }
 
+    /// The project of this root.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// The root, where the allocator's `Cargo.toml` is.
     pub fn root(&self) -> &Path {
         &self.root

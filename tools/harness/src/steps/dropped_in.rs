@@ -1,0 +1,107 @@
+//! A new ring-3 program is one file: this drops one into a copy of the project, which consists of
+//! links but for the folder of programs, and runs it on Linux and in the kernel.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::{Context, Outcome, Screen};
+use crate::image::Image;
+use crate::project::Project;
+use crate::tally::{Failure, Kind, Tally};
+use crate::tour::Tour;
+use crate::{Error, on_linux, programs};
+
+const NAME: &str = "dropped-in";
+
+/// Folders of the copy that are none of links, each in the one before; the last one holds programs.
+const FOLDERS: [&str; 5] = ["kernel-demo", "user", "programs", "src", "bin"];
+
+/// Programs of the project that the copy has. Others take time to build.
+const KEPT: [&str; 1] = ["hello.rs"];
+
+/// What the copy has not: it has its own.
+const LEFT_OUT: [&str; 2] = ["target", ".git"];
+
+const SOURCE: &str = r#"//! A program that no other file names.
+#![no_std]
+#![no_main]
+extern crate alloc;
+
+use alloc::vec::Vec;
+use runtime::{Arguments, Verdict, claim, println, program};
+
+program!(run);
+
+fn run(arguments: Arguments) -> Verdict {
+    let before = runtime::sbrk(0)?;
+    let numbers: Vec<usize> = (0..arguments.number(0, 1000)).collect();
+    println!("numbers: {}", numbers.len());
+    claim!(runtime::sbrk(0)? > before, "the memory comes from the break");
+    Ok(())
+}
+"#;
+
+/// Drops the program in and runs it.
+pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let root = context.project.target(NAME);
+    copy(context.project.root(), &root).map_err(|error| Error::Write(root.clone(), error))?;
+    let copy = Project::at(root);
+    let folder = programs::build(&copy, &context.setup, |line| screen.detail(line))?;
+    let names = [NAME.to_owned()];
+    let mut tally = Tally::default();
+    for run in on_linux::runs(&names).iter().filter(|run| run.program() == NAME) {
+        tally.add(run.judge(&folder)?);
+    }
+
+    let image = Image::tour(&copy).build(&copy, &context.setup, |line| screen.detail(line))?;
+    let keys = [("program", "dropped-in 5000")];
+    let machine = context.machine.for_tour();
+    let tour = Tour { qemu: &context.setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let mut output = Vec::new();
+    let failure = tour.run(|bytes| output.extend_from_slice(bytes));
+    let output = String::from_utf8_lossy(&output);
+    tally.add(match failure {
+        Some(failure) => Tally::one_failed(failure),
+        None if output.contains("numbers: 5000\n") => Tally::one_passed(),
+        None => {
+            let lines = output.lines().map(str::to_owned).collect();
+            Tally::one_failed(Failure::new(NAME, Kind::Contradiction, lines))
+        }
+    });
+    Ok(Outcome::Ran(tally))
+}
+
+/// Makes the copy, or brings it up to date, with the program in it.
+fn copy(root: &Path, to: &Path) -> io::Result<()> {
+    let (mut from, mut to) = (root.to_owned(), to.to_owned());
+    for folder in FOLDERS {
+        link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
+        (from, to) = (from.join(folder), to.join(folder));
+    }
+    link_all(&from, &to, |name| KEPT.contains(&name))?;
+    fs::write(to.join(NAME).with_extension("rs"), SOURCE)?;
+    let target = root.join("target").join(NAME).join("target");
+    link_all(&root.join("target"), &target, |name| name == "setup")
+}
+
+/// Links all entries of a folder that are chosen by name to another folder, which is made. Links to
+/// what is gone are removed.
+fn link_all(from: &Path, to: &Path, is_chosen: impl Fn(&str) -> bool) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(to)? {
+        let link = entry?.path();
+        if link.is_symlink() && !link.exists() {
+            fs::remove_file(link)?;
+        }
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let link = to.join(entry.file_name());
+        if is_chosen(&entry.file_name().to_string_lossy()) && !link.is_symlink() {
+            symlink(entry.path(), link)?;
+        }
+    }
+    Ok(())
+}
