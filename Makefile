@@ -9,7 +9,7 @@ MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
 STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims
 CLAIM     ?=## run: show only the claims of these numbers, as `C12` or `C1,C2`
-PROGRAM   ?=## run: run this ring-3 program instead of the tour, as `lazy 5`
+PROGRAM   ?=## run: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (hello)
 TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
@@ -28,7 +28,7 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run check test test-all suite list size libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -40,6 +40,10 @@ help: ## print this list
 run: ## boot the tour: each claim with its evidence; or only CLAIM, or one PROGRAM; the exit status is the verdict
 	@$(SETUP) run
 	@$(HARNESS) tour
+
+gdb: ## boot stopped, with a debugger: symbols of the kernel and PROGRAM, and commands that show areas, page tables and heaps
+	@$(SETUP) gdb
+	@$(HARNESS) gdb
 
 check: ## run what fails most often, in seconds: fmt, clippy, unit tests and host suites
 	@$(SETUP)

@@ -3,6 +3,7 @@
 #
 #     sh tools/setup.sh         everything
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
+#     sh tools/setup.sh gdb     the same, and a debugger
 #
 #     setup.sh ─┬─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
 #               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
@@ -10,6 +11,7 @@
 #               │                   debian.sh   Debian's packages, behind a sysroot of our own
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
+#               ├─ gdb.sh         for `make gdb`: the debugger
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
 #               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
@@ -37,6 +39,7 @@ parts=$here/setup
 . "$parts/toolchain.sh"
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
+. "$parts/gdb.sh"
 . "$parts/host32.sh"
 . "$parts/sanitizers.sh"
 . "$parts/programs.sh"
@@ -51,6 +54,9 @@ main() {
     toolchain_ready || toolchain_install
     bootimage_ready || bootimage_install
     qemu_ready      || qemu_install
+    if [ "$purpose" = gdb ]; then
+        gdb_ready   || gdb_install
+    fi
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
@@ -69,8 +75,8 @@ main() {
 check_arguments() {
     purpose=${1:-test}
     case $purpose in
-        run | test) ;;
-        *) fail "the argument is '$purpose'; expected 'run', 'test' or nothing" ;;
+        run | gdb | test) ;;
+        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'test' or nothing" ;;
     esac
     case ${TOOLCHAIN:-any} in
         any | rustup | debian) ;;

@@ -15,6 +15,8 @@ pub struct Options {
     pub trace: bool,
     /// Whether it reads what is typed on the console. Otherwise its input is empty.
     pub keys: bool,
+    /// Decides where its memory lies; without one, chance does.
+    pub seed: Option<u64>,
 }
 
 /// Runs the program that the first word names, with the other words as its arguments, and all
@@ -31,6 +33,7 @@ pub fn run(words: &str, options: Options) -> Exit {
         ..Settings::default()
     };
     let options = system::Options {
+        seed: options.seed,
         trace: if options.trace { Trace::CallsAndFaults } else { Trace::Off },
         ..system::Options::default()
     };

@@ -9,6 +9,7 @@
 //! | `step` | waits for a key before each further claim |
 //! | `program` | no tour: runs a ring-3 program, as `lazy 5` |
 //! | `trace` | with `program`: prints its system calls and page faults |
+//! | `seed` | with `program`: decides where its memory lies, as `1` |
 //! | `keys` | with `program`: it reads what is typed; otherwise its input is empty |
 //! | `fail-nth` | the frame of this number is refused, to show that evidence can fail |
 
@@ -17,6 +18,7 @@
 
 use core::fmt::{self, Write};
 use core::hint;
+use core::str::FromStr;
 
 use kernel_demo::arch::qemu::{self, Exit};
 use kernel_demo::arch::serial;
@@ -33,7 +35,10 @@ const LONGEST_COMMAND: usize = 1024;
 fn main() -> Exit {
     let mut buffer = [0; LONGEST_COMMAND];
     match qemu::option("program", &mut buffer) {
-        Some(words) => command::run(words, Options { trace: is_on("trace"), keys: is_on("keys") }),
+        Some(words) => {
+            let (trace, keys) = (is_on("trace"), is_on("keys"));
+            command::run(words, Options { trace, keys, seed: number("seed") })
+        }
         None => take_the_tour(),
     }
 }
@@ -107,11 +112,15 @@ impl Write for Console {
     }
 }
 
+/// Returns the number that the machine was started with under this key.
+fn number<N: FromStr>(key: &str) -> Option<N> {
+    qemu::option(key, &mut [0; 20])?.parse().ok()
+}
+
 /// If the machine was started with a number under `fail-nth`, lets the page allocator refuse that
 /// frame.
 fn refuse_a_frame() {
-    let mut buffer = [0; 16];
-    if let Some(nth) = qemu::option("fail-nth", &mut buffer).and_then(|text| text.parse().ok()) {
+    if let Some(nth) = number("fail-nth") {
         println!("(frame number {nth} from now on will be refused)");
         memory::with(|memory| memory.frames().fail_nth(Some(nth)));
     }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
 use crate::qemu::{Accel, Machine};
-use crate::{Error, kvm};
+use crate::{Error, gdb, kvm};
 
 /// Builds brkalloc's kernel images, boots them under QEMU, and judges what they report.
 #[derive(Debug, Parser)]
@@ -53,6 +53,15 @@ pub enum Command {
     /// What the system's side of an allocator takes, in instructions; the exit status tells whether
     /// each figure keeps its bound.
     Cost {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
+    /// A debugger on the kernel that runs a ring-3 program, stopped before the first instruction.
+    Gdb {
+        /// The program, and its arguments.
+        #[arg(long, env = "PROGRAM", hide_env_values = true, default_value = gdb::PROGRAM)]
+        program: String,
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,

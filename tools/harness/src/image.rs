@@ -17,11 +17,23 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use crate::digest::Digester;
+use crate::programs::Form;
 use crate::project::{Project, Setup};
 use crate::{Error, build, cargo, cases, names, programs};
 
 /// The sort of build output that kernels are.
 const KERNEL: &str = "kernel";
+
+/// What a kernel is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Build {
+    /// To be tested: with what checks the code itself.
+    Test,
+    /// To be used: optimised as a whole.
+    Use,
+    /// To be looked at in a debugger: every variable has its value.
+    Debug,
+}
 
 /// A disk image to build: one program of one kernel package.
 #[derive(Clone, Debug)]
@@ -29,10 +41,9 @@ pub struct Image {
     folder: PathBuf,
     bin: &'static str,
     features: &'static [&'static str],
-    /// Whether ring-3 programs are part of it.
-    carries_programs: bool,
-    /// Whether it is built as if for use, without what checks the code itself.
-    release: bool,
+    /// The ring-3 programs that are part of it.
+    programs: Option<Form>,
+    form: Build,
     /// The sort of build output that it belongs to.
     sort: &'static str,
 }
@@ -53,16 +64,22 @@ impl Image {
         Self::of_kernel(project, "tour")
     }
 
+    /// The demo kernel's tour, for a debugger.
+    pub fn debug(project: &Project) -> Self {
+        let tour = Self::tour(project).apart("gdb/kernel");
+        Self { programs: Some(Form::Debug), form: Build::Debug, ..tour }
+    }
+
     /// The demo kernel, counting instructions.
     pub fn cost(project: &Project) -> Self {
-        Self { release: true, ..Self::of_kernel(project, "cost") }
+        Self { form: Build::Use, ..Self::of_kernel(project, "cost") }
     }
 
     /// The kernel that has nothing in common with ours but the allocator.
     pub fn other_kernel(project: &Project) -> Self {
         Self {
             folder: project.other_kernel(),
-            carries_programs: false,
+            programs: None,
             ..Self::of_kernel(project, "other-kernel")
         }
     }
@@ -72,8 +89,8 @@ impl Image {
             folder: project.kernel(),
             bin,
             features: &[],
-            carries_programs: true,
-            release: false,
+            programs: Some(Form::Plain),
+            form: Build::Test,
             sort: KERNEL,
         }
     }
@@ -99,9 +116,9 @@ impl Image {
         // Images of one program, with whatever features, are written to one place first.
         static BUILDING: Mutex<()> = Mutex::new(());
         let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        let programs = match self.carries_programs {
-            true => Some(programs::build(project, setup, &mut on_line)?),
-            false => None,
+        let programs = match self.programs {
+            Some(form) => Some(programs::build(project, setup, form, &mut on_line)?),
+            None => None,
         };
         let target = self.target(project);
         let kernel = target.join(self.bin);
@@ -175,11 +192,14 @@ impl Image {
         for feature in self.features {
             command.args(["--features", feature]);
         }
-        if self.release {
+        if self.form == Build::Use {
             command.arg("--release");
         } else {
             // The kernel follows them for back-traces.
             command.env("CARGO_TARGET_X86_64_TARGET_RUSTFLAGS", "-Cforce-frame-pointers=yes");
+        }
+        if self.form == Build::Debug {
+            command.envs([("CARGO_PROFILE_DEV_DEBUG", "2"), ("CARGO_PROFILE_DEV_OPT_LEVEL", "0")]);
         }
         command.env("CARGO_BUILD_BUILD_DIR", project.target(self.sort));
         // The incremental cache is a suspect where a killed build spoils the next one; see `build`.
@@ -207,7 +227,7 @@ impl Image {
 
     /// Where the kernel and the image are.
     fn target(&self, project: &Project) -> PathBuf {
-        let profile = if self.release { "release" } else { "debug" };
+        let profile = if self.form == Build::Use { "release" } else { "debug" };
         project.target(self.sort).join("x86_64-target").join(profile)
     }
 }

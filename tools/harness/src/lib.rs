@@ -10,6 +10,7 @@
 //!   size                               what the allocator takes of a small target
 //!   cost                               what the system's side takes, in instructions
 //!   killed                             builds that are killed, and the one after
+//!   gdb                                a debugger on the kernel
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                  bytes from the serial port → events → verdicts   (pure)
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
@@ -41,6 +42,7 @@ mod digest;
 mod disk;
 pub mod elf;
 pub mod error;
+pub mod gdb;
 pub mod image;
 pub mod judge;
 pub mod killed;

@@ -7,6 +7,7 @@ use clap::Parser;
 
 use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
+use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
 use harness::project::Project;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Cost { machine } => cost(&machine),
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
+        Command::Gdb { program, machine } => gdb(&program, &machine),
         Command::Size => size(),
     };
     match verdict {
@@ -102,6 +104,15 @@ fn cost(machine: &MachineOptions) -> Result<bool, Error> {
             Ok(false)
         }
     }
+}
+
+/// `harness gdb`
+fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let machine = machine.for_tour();
+    let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
+    session.run()
 }
 
 /// `harness size`

@@ -1,9 +1,11 @@
 //! Builds the ring-3 programs, and collects their images in a folder for the kernel that carries
 //! them.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::project::{Project, Setup};
 use crate::{Error, build, cargo};
@@ -11,8 +13,34 @@ use crate::{Error, build, cargo};
 /// The environment variable by which the kernel's build finds the folder.
 pub const FOLDER: &str = "BRKALLOC_PROGRAMS";
 
-/// The sort of build output that they are.
-const SORT: &str = "user";
+/// How the programs are built.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// As the kernel carries them.
+    Plain,
+    /// The same, with what a debugger reads beside them: see [`with_symbols`].
+    Debug,
+}
+
+impl Form {
+    /// The sort of build output that they are, and the folder of their images.
+    const fn folders(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Plain => ("user", "programs"),
+            Self::Debug => ("gdb/user", "gdb/programs"),
+        }
+    }
+}
+
+/// The program with symbols, if it was built in the form for debuggers.
+pub fn with_symbols(project: &Project, name: &str) -> PathBuf {
+    built(project, Form::Debug).join(name)
+}
+
+/// Where cargo leaves the programs.
+fn built(project: &Project, form: Form) -> PathBuf {
+    project.target(form.folders().0).join(TARGET).join("release")
+}
 
 /// Bare x86_64, position-independent, without floating point.
 const TARGET: &str = "x86_64-unknown-none";
@@ -22,19 +50,27 @@ const TARGET: &str = "x86_64-unknown-none";
 pub fn build(
     project: &Project,
     setup: &Setup,
+    form: Form,
     mut on_line: impl FnMut(&str),
 ) -> Result<PathBuf, Error> {
+    let (sort, folder) = form.folders();
     let failed = |output| Error::Build("the ring-3 programs".into(), output);
     let command = || {
-        let mut command = cargo::freestanding(project, setup, &project.user(), SORT);
+        let mut command = cargo::freestanding(project, setup, &project.user(), sort);
         command.args(["build", "--release", "--bins", "--target", TARGET]).args([
             "-Zbuild-std=core,alloc,compiler_builtins",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
+        if let Form::Debug = form {
+            command.envs([
+                ("CARGO_PROFILE_RELEASE_DEBUG", "2"),
+                ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+            ]);
+        }
         command
     };
     let mut output = Vec::new();
-    let status = build::run(project, SORT, command, |line| {
+    let status = build::run(project, sort, command, |line| {
         output.push(line.to_owned());
         on_line(line);
     })?;
@@ -44,9 +80,10 @@ pub fn build(
     let sources = sources(project);
     let names =
         names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
-    let (built, folder) =
-        (project.target(SORT).join(TARGET).join("release"), project.target("programs"));
-    collect(&names, &built, &folder).map_err(|error| Error::Write(folder.clone(), error))?;
+    let folder = project.target(folder);
+    let built = built(project, form);
+    collect(&names, &folder, |name| image(setup, form, &built.join(name)))
+        .map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }
 
@@ -68,9 +105,21 @@ pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Copies the images of these names to the folder, removes all others, and leaves those alone that
-/// are as they should be: who looks at times sees that they did not change.
-fn collect(names: &[String], built: &Path, folder: &Path) -> io::Result<()> {
+/// The bytes of a program that a kernel carries: without symbols.
+fn image(setup: &Setup, form: Form, program: &Path) -> io::Result<Vec<u8>> {
+    let Form::Debug = form else { return fs::read(program) };
+    let stripped = program.with_extension("stripped");
+    let status = Command::new(&setup.strip).arg("-o").arg(&stripped).arg(program).status()?;
+    if status.success() { fs::read(stripped) } else { Err(io::Error::other("cannot be stripped")) }
+}
+
+/// Writes the images of these names to the folder, removes all others, and leaves those alone that
+/// are as they should be: their times tell that they did not change.
+fn collect(
+    names: &[String],
+    folder: &Path,
+    image: impl Fn(&str) -> io::Result<Vec<u8>>,
+) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -79,9 +128,10 @@ fn collect(names: &[String], built: &Path, folder: &Path) -> io::Result<()> {
         }
     }
     for name in names {
-        let (from, to) = (built.join(name), folder.join(name));
-        if fs::read(&to).ok() != Some(fs::read(&from)?) {
-            fs::copy(&from, &to)?;
+        let (image, to) = (image(name)?, folder.join(name));
+        if fs::read(&to).ok().as_ref() != Some(&image) {
+            fs::write(&to, image)?;
+            fs::set_permissions(&to, Permissions::from_mode(0o755))?;
         }
     }
     Ok(())

@@ -91,6 +91,7 @@ impl Project {
         };
         Ok(Setup {
             bin: folder.join("bin"),
+            strip: strip(&value("SYSROOT")?),
             qemu: value("QEMU")?.into(),
             host32: Some(value("HOST32")?).filter(|target| !target.is_empty()),
             sanitizers: Some(value("SANITIZERS")?)
@@ -105,6 +106,8 @@ impl Project {
 pub struct Setup {
     /// The folder with the `cargo` and `rustc` that build for the kernel, and `bootimage`.
     pub bin: PathBuf,
+    /// The program that removes symbols from others.
+    pub strip: PathBuf,
     /// The emulator.
     pub qemu: PathBuf,
     /// The 32-bit target whose programs can be linked and run here, if there is one.
@@ -112,6 +115,13 @@ pub struct Setup {
     /// The folder with the sanitizers' runtime of LLVM, of the version that the kernel's compiler
     /// has, if the Rust on PATH brings none.
     pub sanitizers: Option<PathBuf>,
+}
+
+/// LLVM's tool in a sysroot of Rust, below the name of the host.
+fn strip(sysroot: &str) -> PathBuf {
+    let hosts = fs::read_dir(Path::new(sysroot).join("lib/rustlib")).into_iter().flatten();
+    let mut tools = hosts.flatten().map(|host| host.path().join("bin/llvm-strip"));
+    tools.find(|tool| tool.is_file()).unwrap_or_else(|| "llvm-strip".into())
 }
 
 /// The entries of a file of `KEY='value'` lines and comments.

@@ -111,6 +111,25 @@ impl Machine {
         arguments
     }
 
+    /// The emulator that waits for a debugger at its standard input before it boots `image`, and
+    /// writes what the kernel says to the file `log`.
+    pub(crate) fn debug_command(
+        &self,
+        qemu: &Path,
+        image: &Path,
+        keys: &[(&str, &str)],
+        log: &Path,
+    ) -> Command {
+        let mut serial = OsString::from("file:");
+        serial.push(log);
+        let mut arguments = self.arguments(drive(qemu, image), keys);
+        let place = arguments.iter().position(|argument| argument == "-serial");
+        arguments[place.expect("a machine has a serial port") + 1] = serial;
+        let mut command = Command::new(qemu);
+        command.args(arguments).args(["-S", "-gdb", "stdio"]);
+        command
+    }
+
     /// The emulator that boots `image`.
     pub(crate) fn command(&self, qemu: &Path, image: &Path, keys: &[(&str, &str)]) -> Command {
         let mut command = Command::new(qemu);

@@ -48,7 +48,8 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
     let root = context.project.target(NAME);
     copy(context.project.root(), &root).map_err(|error| Error::Write(root.clone(), error))?;
     let copy = Project::at(root);
-    let folder = programs::build(&copy, &context.setup, |line| screen.detail(line))?;
+    let folder =
+        programs::build(&copy, &context.setup, programs::Form::Plain, |line| screen.detail(line))?;
     let names = [NAME.to_owned()];
     let mut tally = Tally::default();
     for run in on_linux::runs(&names).iter().filter(|run| run.program() == NAME) {

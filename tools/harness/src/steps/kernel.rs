@@ -2,7 +2,7 @@
 //! built once, then booted.
 
 use super::host::cargo_test;
-use super::{Context, Outcome, Screen, Step, Tier, dropped_in};
+use super::{Context, Outcome, Screen, Step, Tier, dropped_in, gdb};
 use crate::cost::Costs;
 use crate::image::Image;
 use crate::judge::is_assertion;
@@ -21,6 +21,7 @@ pub(super) fn steps() -> Vec<Step> {
         Step::alone(Tier::All, "qemu: after builds that were killed", after_kills),
         Step::alone(Tier::Test, "qemu: tour", tour).unless_unchanged(),
         Step::alone(Tier::All, "qemu: a program dropped in", dropped_in::run),
+        Step::alone(Tier::All, "qemu: a session of gdb", gdb::session),
         Step::alone(Tier::All, "qemu: cost in instructions", cost),
     ]
 }
@@ -36,7 +37,10 @@ fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
     }
-    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let folder =
+        programs::build(&context.project, &context.setup, programs::Form::Plain, |line| {
+            screen.detail(line)
+        })?;
     let names = programs::names(&programs::sources(&context.project))
         .map_err(|error| Error::Run("the ring-3 programs".into(), error))?;
     let mut tally = Tally::default();

@@ -22,6 +22,7 @@
 
 mod checks;
 mod dropped_in;
+mod gdb;
 mod host;
 mod kernel;
 mod libmalloc;
