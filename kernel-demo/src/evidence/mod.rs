@@ -99,7 +99,7 @@ impl<'out> Tour<'out> {
     /// Prints the title of a chapter.
     pub fn open(&mut self, chapter: &Chapter) {
         let numbers = || chapter.claims.iter().map(|claim| claim.number);
-        let (first, last) = (numbers().next().unwrap_or(""), numbers().last().unwrap_or(""));
+        let (first, last) = (numbers().next().unwrap_or(""), numbers().next_back().unwrap_or(""));
         print_line(self.out, format_args!("\n=== {}: {first} to {last} ===", chapter.title));
     }
 

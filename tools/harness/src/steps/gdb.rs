@@ -20,10 +20,7 @@ const COMMANDS: &[&str] = &[
     "set $touched = fault.address",
     "finish",
     "walk $touched",
-    "continue",
-    "continue",
-    "continue",
-    "continue",
+    "continue 4",
     "cells",
     "console",
 ];
