@@ -1,23 +1,19 @@
 //! The table of contents: the claims in order, each with the steps that show it.
 
-use super::{breaks, buckets, cells, compare, edge, machine, processes, programs};
+use super::{arenas, breaks, buckets, cells, compare, edge, machine, processes, programs};
 use crate::evidence::{Chapter, Claim, Evidence, Shown, Step};
 
 /// All claims that this kernel shows, by chapter.
-pub const CHAPTERS: [Chapter; 3] = [
+pub const CHAPTERS: [Chapter; 4] = [
     Chapter { title: "The heap", claims: HEAP, elsewhere: &[] },
     Chapter { title: "The break, and mappings", claims: BREAK, elsewhere: &[] },
-    Chapter { title: "The operating system", claims: SYSTEM, elsewhere: THREADS },
+    Chapter { title: "The operating system", claims: SYSTEM, elsewhere: &[] },
+    Chapter { title: "Threads, and real programs", claims: THREADS, elsewhere: &[PRELOADED] },
 ];
 
-/// Claims about threads and real programs: the kernel has one processor and runs its own programs.
-const THREADS: &[(&str, &str)] = &[
-    ("C25", "`make bench`: threads that wait for one lock"),
-    ("C26", "`make test FILTER=arenas`"),
-    ("C27", "`make test FILTER=arenas`"),
-    ("C28", "`make test STEP=libbrkmalloc`"),
-    ("C29", "`make bench`"),
-];
+/// The kernel has no dynamic linker.
+const PRELOADED: (&str, &str) =
+    ("C28", "`make test STEP=libbrkmalloc`, which preloads it on Linux");
 
 const fn step(name: &'static str, show: fn(&mut Evidence<'_>) -> Shown) -> Step {
     Step { name, show }
@@ -194,5 +190,32 @@ const SYSTEM: &[Claim] = &[
         text: "A map before malloc, after it, and after free tells the story",
         shown_by: "the program maps-story, which prints its own map",
         steps: &[step("claims::c24_maps", programs::maps)],
+    },
+];
+
+const THREADS: &[Claim] = &[
+    Claim {
+        number: "C25",
+        text: "One lock makes an allocator correct under threads, and slow: each waits for it",
+        shown_by: "two CPUs on a heap behind a lock that counts",
+        steps: &[step("claims::c25_one_lock", arenas::one_lock)],
+    },
+    Claim {
+        number: "C26",
+        text: "Arenas for each CPU let all of them allocate at the same time",
+        shown_by: "the same on a heap of arenas",
+        steps: &[step("claims::c26_an_arena_each", arenas::an_arena_each)],
+    },
+    Claim {
+        number: "C27",
+        text: "A freed block returns to the bin of the arena that it came from",
+        shown_by: "a block that the other CPU frees",
+        steps: &[step("claims::c27_back_to_its_arena", arenas::back_to_its_arena)],
+    },
+    Claim {
+        number: "C29",
+        text: "Production allocators add strategies by size to the simple one",
+        shown_by: "blocks of three sizes, and the locks that they take",
+        steps: &[step("claims::c29_strategies", arenas::strategies)],
     },
 ];

@@ -7,6 +7,7 @@
 //!   edge      where the heap ends            C8 C14
 //!   buckets   slabs of small blocks          C9
 //!   compare   three heaps beside each other  C10
+//!   arenas    two CPUs, played               C25–C27 C29
 //!   breaks    the break and the page fault   C11 C12 C13
 //!   machine   what the kernel stands on      C18 C22
 //!   processes address spaces in ring 3       C18–C23
@@ -18,6 +19,7 @@
 //! `make run` walks through the claims and prints them. The suite runs each step as a case.
 #![allow(unsafe_code)]
 
+mod arenas;
 mod breaks;
 mod buckets;
 mod cells;

@@ -252,7 +252,7 @@ mod tests {
         let program = ["--program", "lazy 5", "--trace"];
         let expected = [("program", "lazy 5"), ("trace", "1"), ("keys", "1")];
         assert_eq!(keys(&program, true), pairs(&expected));
-        assert_eq!(keys(&program, false), pairs(&expected[..2]), "nobody types");
+        assert_eq!(keys(&program, false), pairs(&expected[..2]), "there is no keyboard");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const GDB: &str = "gdb";
 /// The process's addresses, so that each session has the same.
 const SEED: (&str, &str) = ("seed", "1");
 
-/// How long a session may take that waits for nobody, in seconds.
+/// Maximum time of a session that types by itself, in seconds.
 const LIMIT: &str = "300";
 
 /// The program that is run unless the reader names one.

@@ -1,4 +1,4 @@
-//! A session of the debugger that waits for nobody: from the program's first `brk` to the page that
+//! A session of the debugger that types by itself: from the program's first `brk` to the page that
 //! its heap writes to.
 
 use super::{Context, Outcome, Screen};

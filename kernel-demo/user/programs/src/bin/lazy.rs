@@ -62,7 +62,7 @@ impl Pattern {
         (0..TOUCHED).map(move |index| self.first + offset + index * self.apart)
     }
 
-    /// Whether so many faults are what the first touch of each page takes.
+    /// Whether the first touch of each page takes this number of faults.
     fn is_one_each(self, faults: usize) -> bool {
         if self.exact { faults == TOUCHED } else { (1..=TOUCHED).contains(&faults) }
     }
@@ -87,7 +87,7 @@ fn run(arguments: Arguments) -> Verdict {
         println!("frames taken: {frames}");
         claim!(frames < TOUCHED, "and takes no frames, but perhaps for tables");
         println!("frames of the machine: {free}");
-        // Who says how much takes what is there.
+        // A caller who says how much may stay below the memory of the machine.
         if arguments.first().is_none() {
             claim!(
                 span.pages() > 2 * free,

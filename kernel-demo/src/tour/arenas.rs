@@ -1,0 +1,171 @@
+//! One lock for all, and an arena for each CPU. The kernel has one processor, which plays two.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap, RawLock, Spin, Usual};
+
+use super::cells::bytes;
+use crate::evidence::{Evidence, Missing, Shown};
+use crate::memory::Policy;
+use crate::memory::kernel_break::ScratchBreak;
+
+/// Blocks that a CPU allocates, and frees again.
+const BLOCKS: usize = 100;
+const BLOCK: Layout = bytes(100);
+
+/// Bytes of a segment: an arena has whole ones.
+const SEGMENT: usize = 64 << 10;
+
+/// The CPU that the processor plays.
+static CPU: AtomicUsize = AtomicUsize::new(0);
+
+/// How often a [`Counting`] lock was taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Two CPUs.
+struct Played;
+
+// SAFETY: the processor ends an operation before it plays the other CPU, and no handler allocates.
+unsafe impl Cpu for Played {
+    const NESTS: bool = false;
+
+    fn slots(&self) -> usize {
+        2
+    }
+
+    fn enter(&self) -> usize {
+        CPU.load(Ordering::Relaxed)
+    }
+}
+
+/// A lock that counts how often it is taken.
+struct Counting(Spin);
+
+// SAFETY: the guard is that of a lock.
+unsafe impl RawLock for Counting {
+    const INIT: Self = Self(Spin::INIT);
+
+    type Guard<'lock> = <Spin as RawLock>::Guard<'lock>;
+
+    fn lock(&self) -> Self::Guard<'_> {
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        self.0.lock()
+    }
+}
+
+type Arenas = ArenaHeap<ScratchBreak, Played, NoMap, Usual, Counting>;
+
+/// Goes on as this CPU.
+fn play(cpu: usize) {
+    CPU.store(cpu, Ordering::Relaxed);
+}
+
+/// How often a lock is taken meanwhile.
+fn locks(work: impl FnOnce()) -> usize {
+    let before = TAKEN.load(Ordering::Relaxed);
+    work();
+    TAKEN.load(Ordering::Relaxed) - before
+}
+
+fn scratch(evidence: &mut Evidence<'_>) -> Result<ScratchBreak, Missing> {
+    evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))
+}
+
+/// A heap whose arenas both have memory.
+fn arenas(evidence: &mut Evidence<'_>) -> Result<Arenas, Missing> {
+    let heap = Arenas::with_profile(scratch(evidence)?, Played, NoMap);
+    for cpu in [0, 1] {
+        play(cpu);
+        come_and_go(&heap);
+    }
+    Ok(heap)
+}
+
+/// Allocates blocks and frees them.
+fn come_and_go(heap: &impl GlobalAlloc) {
+    // SAFETY: the layout is not empty.
+    let blocks = [(); BLOCKS].map(|()| unsafe { heap.alloc(BLOCK) });
+    // SAFETY: allocated above, and freed once.
+    blocks.iter().for_each(|&block| unsafe { heap.dealloc(block, BLOCK) });
+}
+
+pub fn one_lock(evidence: &mut Evidence<'_>) -> Shown {
+    let heap = Locked::<_, Counting>::from_heap(Heap::new(scratch(evidence)?));
+    evidence.say(format_args!(
+        "Two CPUs share a heap behind one lock; each allocates and frees {BLOCKS} blocks."
+    ));
+    for cpu in [0, 1] {
+        play(cpu);
+        let taken = locks(|| come_and_go(&heap));
+        evidence.expect("times that a CPU takes the lock: once in each call", 2 * BLOCKS, taken);
+    }
+    play(0);
+    Ok(())
+}
+
+pub fn an_arena_each(evidence: &mut Evidence<'_>) -> Shown {
+    let heap = arenas(evidence)?;
+    evidence.say(format_args!("Two CPUs have an arena each, and do the same: no lock is taken."));
+    let mut blocks = [0; 2];
+    for (cpu, block) in blocks.iter_mut().enumerate() {
+        play(cpu);
+        let taken = locks(|| come_and_go(&heap));
+        evidence.expect("times that a CPU takes a lock", 0, taken);
+        // SAFETY: the layout is not empty; the heap is dropped with its blocks.
+        *block = unsafe { heap.alloc(BLOCK) }.addr();
+    }
+    play(0);
+    evidence.say(format_args!("Their blocks lie in segments of their own."));
+    evidence
+        .show(format_args!("a block of CPU 0 at {:#x}, of CPU 1 at {:#x}", blocks[0], blocks[1]));
+    let [one, other] = blocks.map(|address| address / SEGMENT);
+    evidence.expect_that("the segments differ", one != other);
+    Ok(())
+}
+
+pub fn back_to_its_arena(evidence: &mut Evidence<'_>) -> Shown {
+    let heap = arenas(evidence)?;
+    play(0);
+    // SAFETY: the layout is not empty.
+    let block = unsafe { heap.alloc(BLOCK) };
+    play(1);
+    evidence.say(format_args!("CPU 1 frees the block at {:#x} of CPU 0.", block.addr()));
+    // SAFETY: allocated above, and freed once.
+    unsafe { heap.dealloc(block, BLOCK) };
+    heap.flush();
+    let reuses = |cpu| {
+        play(cpu);
+        // SAFETY: the layout is not empty; the heap is dropped with its blocks.
+        (0..SEGMENT / BLOCK.size()).any(|_| unsafe { heap.alloc(BLOCK) } == block)
+    };
+    evidence.expect_that("CPU 1 never gets the block", !reuses(1));
+    evidence.expect_that("CPU 0 gets it again", reuses(0));
+    play(0);
+    Ok(())
+}
+
+pub fn strategies(evidence: &mut Evidence<'_>) -> Shown {
+    let heap = arenas(evidence)?;
+    play(0);
+    evidence
+        .say(format_args!("An allocator for production has a strategy for each range of sizes."));
+    for (size, what, bound) in [
+        (40, "a slab of the arena", 0),
+        (3000, "a slab of the arena, for medium blocks", 0),
+        (300_000, "the parent heap, behind its lock", 2),
+    ] {
+        let layout = bytes(size);
+        let come_and_go = || {
+            // SAFETY: the layout is not empty.
+            let block = unsafe { heap.alloc(layout) };
+            // SAFETY: allocated above, and freed once.
+            unsafe { heap.dealloc(block, layout) };
+        };
+        come_and_go();
+        let taken = locks(come_and_go);
+        evidence.show(format_args!("malloc({size}): {what}"));
+        evidence.expect("  locks taken by malloc and free", bound, taken);
+    }
+    Ok(())
+}
