@@ -54,17 +54,20 @@ fn take_the_tour() -> Exit {
         "brkalloc: where malloc's memory comes from. Each claim of the documents, and the evidence."
     );
     refuse_a_frame();
-    let waits = is_on("step");
     let mut console = Console;
     let mut tour = Tour::new(&mut console);
-    let mut is_first = true;
+    // No key before the first claim.
+    let mut waits = false;
     for chapter in CHAPTERS.iter().filter(|chapter| choice.includes_any_of(chapter)) {
-        tour.open(chapter);
-        for claim in chapter.claims.iter().filter(|claim| choice.includes(claim.number)) {
-            if waits && !is_first {
+        let chosen = || chapter.claims.iter().filter(|claim| choice.includes(claim.number));
+        for (index, claim) in chosen().enumerate() {
+            if waits {
                 wait_for_key();
             }
-            is_first = false;
+            waits = is_on("step");
+            if index == 0 {
+                tour.open(chapter);
+            }
             tour.show(claim);
         }
         if choice.is_all() {

@@ -18,7 +18,7 @@ use crate::memory::layout::IMAGE;
 use crate::println;
 
 /// Maximum number of calls that are printed.
-const MOST_CALLS: usize = 32;
+pub const MOST_CALLS: usize = 32;
 
 /// Bytes from a saved frame pointer to the return address beside it.
 const WORD: u64 = 8;
@@ -35,20 +35,21 @@ pub fn print_here() {
 /// frame pointer. No frame pointer does harm: what cannot be read ends the list.
 pub fn print(failed: Option<u64>, frame: u64) {
     println!("  back-trace:");
-    let calls = calls(frame).take(MOST_CALLS);
-    failed.into_iter().chain(calls).enumerate().for_each(|(number, address)| {
+    failed.into_iter().chain(calls(frame)).enumerate().for_each(|(number, address)| {
         println!("    #{number} {address:#018x}");
     });
 }
 
-/// The addresses of calls, the innermost first.
-fn calls(mut frame: u64) -> impl Iterator<Item = u64> {
-    core::iter::from_fn(move || {
+/// The addresses of calls, the innermost first, up to a frame that cannot be read or that returns
+/// to no code of the kernel, and [`MOST_CALLS`] at most.
+pub fn calls(mut frame: u64) -> impl Iterator<Item = u64> {
+    let calls = core::iter::from_fn(move || {
         let returns_to = word(frame.wrapping_add(WORD)).filter(|address| *address >= IMAGE)?;
         frame = word(frame)?;
         // A call that never returns may be the last instruction of its function.
         Some(returns_to - 1)
-    })
+    });
+    calls.take(MOST_CALLS)
 }
 
 /// Reads a word, if it can be read.
