@@ -69,7 +69,10 @@ impl Write for Shorten<'_> {
 /// Prints a line without the high halves of addresses that are `high`, which becomes that of the
 /// last one.
 fn shorten(mut line: &str, high: &mut u64, out: &mut dyn Write) -> fmt::Result {
+    let mut is_first = true;
     while let Some((before, rest)) = line.split_once("0x") {
+        let begins_line = is_first && before.trim().is_empty();
+        is_first = false;
         let len = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
         let (digits, after) = rest.split_at(len);
         let address = u64::from_str_radix(digits, 16).unwrap_or(0);
@@ -78,7 +81,7 @@ fn shorten(mut line: &str, high: &mut u64, out: &mut dyn Write) -> fmt::Result {
             0 => write!(out, "0x{digits}")?,
             half if half == *high => {
                 // A column of addresses stays one.
-                let width = if before.trim().is_empty() { len } else { 0 };
+                let width = if begins_line { len } else { 0 };
                 (SHORT_LEN..width).try_for_each(|_| out.write_char(' '))?;
                 write!(out, "0x…{:08x}", address as u32)?;
             }
@@ -109,9 +112,12 @@ mod tests {
         assert_eq!(text, "0xffff908000000000 -> 0x…00004000, 0x…00000000\n");
         let text = printed(|out| {
             writeln!(out, "{one:#x} {other:#018x}")?;
-            writeln!(out, "{other:#x} {one:#x}")
+            writeln!(out, "at {other:#x} {other:#x} {one:#x}")
         });
-        assert_eq!(text, "0xffff908000000000 0x0000555555556123\n0x…55556123 0xffff908000000000\n");
+        assert_eq!(
+            text,
+            "0xffff908000000000 0x0000555555556123\nat 0x…55556123 0x…55556123 0xffff908000000000\n"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The command line. Each option can also be given as the environment variable that the Makefile
 //! uses.
 
-use clap::builder::FalseyValueParser;
+use std::convert::Infallible;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
@@ -117,10 +118,10 @@ pub struct TourOptions {
     #[arg(long, env = "PROGRAM", hide_env_values = true, value_name = "WORDS")]
     pub program: Option<String>,
     /// Show the program's system calls and page faults.
-    #[arg(long, env = "TRACE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "TRACE", hide_env_values = true, value_parser = is_on)]
     pub trace: bool,
     /// Wait for a key between claims.
-    #[arg(long, env = "STEP", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "STEP", hide_env_values = true, value_parser = is_on)]
     pub step: bool,
 }
 
@@ -156,6 +157,11 @@ impl TourOptions {
         ];
         Ok(keys.into_iter().flatten().collect())
     }
+}
+
+/// Whether a flag is on: `STEP=1`. Other values are for other commands, as `STEP=clippy`.
+fn is_on(value: &str) -> Result<bool, Infallible> {
+    Ok(matches!(value, "1" | "true"))
 }
 
 /// Which tests to run.
@@ -259,6 +265,12 @@ mod tests {
     fn the_tour_waits_only_if_there_is_a_terminal() {
         assert_eq!(keys(&["--step"], true), pairs(&[("step", "1")]));
         assert_eq!(keys(&["--step"], false), pairs(&[]));
+    }
+
+    #[test]
+    fn a_flag_is_on_if_its_variable_is_1() {
+        assert_eq!(["1", "true"].map(is_on), [Ok(true); 2]);
+        assert_eq!(["", "0", "the judge", "clippy"].map(is_on), [Ok(false); 4]);
     }
 
     #[test]

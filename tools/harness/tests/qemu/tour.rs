@@ -123,7 +123,11 @@ fn the_tour_waits_for_a_key_before_each_further_claim() {
 /// There is no keyboard, and the tour does not wait for ever.
 #[test]
 fn without_a_terminal_the_tour_does_not_wait() {
-    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    for variable in ["CLAIM", "PROGRAM", "TRACE", "STEP"] {
+        command.env_remove(variable);
+    }
+    let output = command
         .args(["tour", "--step", "--claim", "C1,C2"])
         .stdin(Stdio::null())
         .output()
