@@ -104,9 +104,28 @@ fn touch() -> CaseResult {
 }
 
 /// Programs that other cases run, each with the end that it must come to.
-const ELSEWHERE: [&str; 19] = [
-    "churn", "costs", "echo", "foreign", "fork", "hello", "hungry", "layout", "lazy", "maps-story",
-    "pinned", "realmode", "segv", "shared", "simple", "spin", "touch", "twins", "usertests",
+const ELSEWHERE: [&str; 21] = [
+    "churn",
+    "costs",
+    "echo",
+    "foreign",
+    "fork",
+    "fuzz",
+    "hello",
+    "hungry",
+    "layout",
+    "lazy",
+    "maps-story",
+    "pinned",
+    "pressure",
+    "realmode",
+    "segv",
+    "shared",
+    "simple",
+    "spin",
+    "touch",
+    "twins",
+    "usertests",
 ];
 
 /// A new program is a file and nothing else: it runs here without arguments, and must end well.

@@ -20,7 +20,8 @@ const COMMANDS: &[&str] = &[
     "set $touched = fault.address",
     "finish",
     "walk $touched",
-    "continue 4",
+    "ignore 1 3",
+    "continue",
     "cells",
     "console",
 ];
