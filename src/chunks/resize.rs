@@ -55,11 +55,13 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let free = unsafe { size_if_free(behind) };
         let (mut start, mut whole, mut prev_used) = (cell, size, header.is_prev_used());
         if size + free < needed {
-            // SAFETY: `cell` is valid. It and the free cell behind it are too short.
-            start = unsafe { self.make_room_around(cell, request, may_move_break) }?;
-            // SAFETY: `cell` is valid still. It has become longer, if slack followed it.
-            (size, behind) = unsafe { (cell.header().size(), cell.next()) };
-            whole = size;
+            // SAFETY: `cell` is valid, and `behind` follows it. Both are too short.
+            start = unsafe { self.make_room_around(cell, behind, request, may_move_break) }?;
+            if !P::COMPACT {
+                // SAFETY: `cell` is valid still. It has become longer, if slack followed it.
+                (size, behind) = unsafe { (cell.header().size(), cell.next()) };
+                whole = size;
+            }
             if start != cell {
                 // SAFETY: `start` is the free cell before `cell`. With `cell` it holds `len` bytes,
                 // rounded up to whole words, because `cell` alone does.
@@ -211,28 +213,30 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell. Together with the free cell behind it, if there is one, it is
-    /// too short for the request.
+    /// `cell` is a valid used cell, and `behind` follows it. Both, if `behind` is free, are too
+    /// short for the request.
     unsafe fn make_room_around(
         &mut self,
         cell: Cell<P>,
+        mut behind: Cell<P>,
         request: Request,
         may_move_break: bool,
     ) -> Option<Cell<P>> {
         let mut start = cell;
         loop {
             if may_move_break {
-                // SAFETY: `start` is `cell`, or the free cell before it.
-                unsafe { self.move_break_behind(start, cell, request.size()) };
+                // SAFETY: `start` is `cell`, or the free cell before it; `behind` follows `cell`.
+                unsafe { self.move_break_behind(start, cell, behind, request.size()) };
                 // The cell lies in a region. If none is known, the heap has stopped.
                 self.space.lowest()?;
             }
-            // SAFETY: `cell` is valid still: the break may have moved up, or a new region may have
-            // begun, and the heap has not stopped. A cell or fencepost follows it.
-            let end = unsafe {
-                let behind = cell.next();
-                behind.addr() + size_if_free(behind)
-            };
+            if !P::COMPACT {
+                // SAFETY: `cell` is valid still. It has become longer, if slack followed it.
+                behind = unsafe { cell.next() };
+            }
+            // SAFETY: `behind` is a cell or fencepost still: the break may have moved up, or a new
+            // region may have begun, and the heap has not stopped.
+            let end = behind.addr() + unsafe { size_if_free(behind) };
             if end - start.addr() >= request.size() {
                 return Some(start);
             }
@@ -247,15 +251,21 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
 
     /// Moves the break up so that a cell from `start` to behind `cell` can have `needed` bytes, if
     /// at most the top lies between `cell` and the break, and if the cell is too short together
-    /// with the top. A grant that is too short for a free cell makes `cell` longer.
+    /// with the top. A grant that is too short for a free cell makes `cell` longer, except in a
+    /// compact heap.
     ///
     /// # Safety
     ///
-    /// `cell` is a valid used cell. `start` is the same cell, or the free cell before it.
-    unsafe fn move_break_behind(&mut self, start: Cell<P>, cell: Cell<P>, needed: usize) {
+    /// `cell` is a valid used cell, and `behind` follows it. `start` is `cell`, or the free cell
+    /// before it.
+    unsafe fn move_break_behind(
+        &mut self,
+        start: Cell<P>,
+        cell: Cell<P>,
+        behind: Cell<P>,
+        needed: usize,
+    ) {
         let Some(extent) = self.space.extent() else { return };
-        // SAFETY: `cell` is valid: this method's clause.
-        let behind = unsafe { cell.next() };
         let is_last = self.top == Some(behind) || extent.fencepost() == behind;
         // The sum does not overflow for a real request, whose size is below `isize::MAX`.
         let Some(end) = start.addr().checked_add(needed + WORD) else { return };
@@ -263,16 +273,22 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if !B::CONTIGUOUS || !is_last || end <= extent.fencepost().addr() + WORD {
             return;
         }
-        let is_in_slack = self.top.is_none() && end <= extent.end();
+        // Compact code has no slack to claim: it asks for a whole cell.
+        let least = if P::COMPACT { behind.addr() + MIN_CELL + WORD } else { end };
+        let end = end.max(least);
+        let is_in_slack = !P::COMPACT && self.top.is_none() && end <= extent.end();
         if !is_in_slack {
             let continues = self.space.source().brk().addr() == extent.end();
+            let missing = end.wrapping_sub(extent.end());
+            // Slack behind a top may suffice: it joins the top with the next byte.
+            let missing = if P::COMPACT || end > extent.end() { missing } else { 1 };
             // After a refusal the block may still find room elsewhere.
-            if !continues || self.grow(end.saturating_sub(extent.end()).max(1)).is_err() {
+            if !continues || self.grow(missing).is_err() {
                 return;
             }
         }
         let is_enough = |extent: &Extent<P>| extent.fencepost() == behind && end <= extent.end();
-        if self.space.extent().is_some_and(is_enough) {
+        if !P::COMPACT && self.space.extent().is_some_and(is_enough) {
             // SAFETY: `cell` is valid still, and the fencepost of the break's region follows it:
             // the heap has not stopped.
             unsafe { self.claim_slack(cell) };
