@@ -7,7 +7,7 @@ use kernel_demo::arch::trap;
 use kernel_demo::boot::boot_info;
 use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::memory::layout::PAGE_SIZE;
-use kernel_demo::memory::space::Kind;
+use kernel_demo::memory::space::RegionKind;
 use kernel_demo::memory::{self, Place};
 use kernel_demo::testing::CaseResult;
 use kernel_demo::{ensure, ensure_eq};
@@ -48,7 +48,7 @@ fn runs_on_its_own_stack() -> CaseResult {
     let local = 0_u8;
     match memory::with(|memory| memory.space().lookup(&raw const local as u64)) {
         Place::Region(region) => {
-            ensure_eq!(region.kind, Kind::Stack);
+            ensure_eq!(region.kind, RegionKind::Stack);
             ensure_eq!(region.name, "main stack");
         }
         place @ Place::Gap { .. } => ensure!(false, "{place:?}"),

@@ -3,7 +3,7 @@
 use kernel_demo::arch::probe;
 use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
 use kernel_demo::memory::paging::{BOOT_MARK, LOW_ADDRESS};
-use kernel_demo::memory::space::{Kind, Permissions};
+use kernel_demo::memory::space::{RegionKind, Permissions};
 use kernel_demo::memory::{Cause, Policy, Region, takeover, with};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
@@ -41,7 +41,7 @@ fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
         let Some(region) = with(|memory| memory.space().regions().get(index).copied()) else {
             break;
         };
-        if !matches!(region.kind, Kind::Fixed | Kind::Stack) {
+        if !matches!(region.kind, RegionKind::Fixed | RegionKind::Stack) {
             continue;
         }
         for page in (region.start..region.end).step_by(PAGE_SIZE as usize) {

@@ -12,7 +12,6 @@
 //! not stop. [`reserve`](VmaList::reserve) is the one place that can fail; whoever has called it
 //! can finish. Serving a page fault adds no area, so it needs no heap.
 
-use super::cover::Neighbours;
 use super::errno::Errno;
 use super::lowest;
 use super::totals::Totals;
@@ -32,9 +31,9 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub struct VmaList {
     pub(super) vmas: Vec<Vma>,
-    limit: usize,
-    totals: Totals,
-    tables: u64,
+    pub(super) limit: usize,
+    pub(super) totals: Totals,
+    pub(super) tables: u64,
 }
 
 impl VmaList {
@@ -280,34 +279,5 @@ impl VmaList {
         if kept + 1 < to {
             self.vmas.drain(kept + 1..to);
         }
-    }
-
-    /// Whether the invariants hold, for tests.
-    ///
-    /// # Errors
-    ///
-    /// Says which one does not.
-    pub fn check(&self) -> Result<(), &'static str> {
-        let mut totals = Totals::default();
-        for vma in &self.vmas {
-            totals.add(vma, vma.pages());
-        }
-        let ranges = self.vmas.iter().filter(|vma| vma.has_tables());
-        let ranges = ranges.map(|vma| (vma.start, vma.end));
-        let tables = Neighbours::NONE.tables_of(ranges);
-        let pairs = || self.vmas.windows(2);
-        let rules = [
-            (self.vmas.iter().all(|vma| vma.start < vma.end), "an area is empty"),
-            (
-                self.vmas.iter().all(|vma| (vma.start | vma.end).is_multiple_of(4096)),
-                "an area is not page-aligned",
-            ),
-            (pairs().all(|pair| pair[0].end <= pair[1].start), "areas overlap or are not sorted"),
-            (!pairs().any(|pair| pair[0].continues_in(&pair[1])), "two neighbours should be one"),
-            (self.vmas.len() <= self.limit, "more areas than the limit"),
-            (totals == self.totals, "the totals are not the sums"),
-            (tables == self.tables, "the page tables are not those that cover the areas"),
-        ];
-        rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
     }
 }

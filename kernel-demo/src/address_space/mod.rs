@@ -28,6 +28,7 @@
 
 mod account;
 mod brk;
+mod check;
 mod cover;
 mod errno;
 mod fault;
@@ -236,35 +237,6 @@ impl AddressSpace {
     /// Whether nothing lies in `[start, end)`, nor within the guard gap of a stack above it.
     fn is_free(&self, start: u64, end: u64) -> bool {
         self.vmas.gap(start, end).is_some()
-    }
-
-    /// Whether the invariants hold, for tests. Linear.
-    ///
-    /// # Errors
-    ///
-    /// Says which one does not.
-    pub fn check(&self) -> Result<(), &'static str> {
-        self.vmas.check()?;
-        let rules = [
-            (
-                self.vmas().first().is_none_or(|vma| vma.start >= MIN_ADDRESS),
-                "an area lies too low",
-            ),
-            (
-                self.vmas().last().is_none_or(|vma| vma.end <= USER_END),
-                "an area lies beyond user memory",
-            ),
-            (
-                self.vmas().iter().all(|vma| may_be(vma.permissions)),
-                "an area is writable and executable",
-            ),
-            (
-                self.layout.start_brk <= self.brk && self.brk <= self.highest_brk,
-                "the break is out of order",
-            ),
-            (self.totals().pages <= self.most_pages, "more pages than the most there ever were"),
-        ];
-        rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(broken))
     }
 }
 

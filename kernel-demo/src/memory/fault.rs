@@ -19,7 +19,7 @@ pub use super::access::{Access, PageFault};
 use super::breaks::{BreakId, BreakRegion, MAX_BREAKS};
 use super::frames::OutOfFrames;
 use super::layout::{PAGE_SIZE, page_ceil};
-use super::space::{Kind, Permissions, Place, Region, Space};
+use super::space::{Permissions, Place, Region, RegionKind, Space};
 
 /// Why a fault cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,32 +72,26 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What to do about a page fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// A first touch: put a frame there.
-    Serve(BreakId),
-    /// A mistake.
-    Report(Cause),
-}
-
 /// The table of breaks in use.
 pub type Breaks = [Option<BreakRegion>; MAX_BREAKS];
 
-/// Decides about a page fault. Linear in the number of regions.
-pub fn decide(fault: &PageFault, space: &Space, breaks: &Breaks) -> Decision {
+/// Decides about a page fault: which break serves it, or why none does. Linear in the number of
+/// regions.
+///
+/// # Errors
+///
+/// Why it is a mistake of the code that made it.
+pub fn decide(fault: &PageFault, space: &Space, breaks: &Breaks) -> Result<BreakId, Cause> {
     if fault.address < PAGE_SIZE {
-        return Decision::Report(Cause::NullPage);
+        return Err(Cause::NullPage);
     }
     match space.lookup(fault.address) {
         Place::Region(region) => in_region(fault, &region),
-        Place::Gap { below, above } => {
-            Decision::Report(in_gap(fault.address, below, above, breaks))
-        }
+        Place::Gap { below, above } => Err(in_gap(fault.address, below, above, breaks)),
     }
 }
 
-fn in_region(fault: &PageFault, region: &Region) -> Decision {
+fn in_region(fault: &PageFault, region: &Region) -> Result<BreakId, Cause> {
     let needed = match fault.access {
         Access::Read => Permissions::READ,
         Access::Write => Permissions::WRITE,
@@ -105,11 +99,11 @@ fn in_region(fault: &PageFault, region: &Region) -> Decision {
     };
     let allowed = region.permissions.contains(needed);
     match (region.kind, fault.access) {
-        (Kind::Guard, _) => Decision::Report(Cause::GuardPage(region.name)),
-        (_, Access::Write) if !allowed => Decision::Report(Cause::WriteToReadOnly),
-        (_, Access::Execute) if !allowed => Decision::Report(Cause::ExecuteNoExecute),
-        (Kind::Break(id), _) if !fault.present => Decision::Serve(id),
-        _ => Decision::Report(Cause::NotMapped),
+        (RegionKind::Guard, _) => Err(Cause::GuardPage(region.name)),
+        (_, Access::Write) if !allowed => Err(Cause::WriteToReadOnly),
+        (_, Access::Execute) if !allowed => Err(Cause::ExecuteNoExecute),
+        (RegionKind::Break(id), _) if !fault.present => Ok(id),
+        _ => Err(Cause::NotMapped),
     }
 }
 
@@ -125,10 +119,10 @@ fn in_gap(address: u64, below: Option<Region>, above: Option<Region>, breaks: &B
     let to_above = above.map_or(u64::MAX, |region| region.start - address);
     let nearest = if to_below < to_above { below } else { above };
     match nearest {
-        Some(Region { name, start, kind: Kind::Break(_), .. }) if address < start => {
+        Some(Region { name, start, kind: RegionKind::Break(_), .. }) if address < start => {
             Cause::BelowBreak(name)
         }
-        Some(Region { name, kind: Kind::Break(_), .. }) => Cause::BeyondLimit(name),
+        Some(Region { name, kind: RegionKind::Break(_), .. }) => Cause::BeyondLimit(name),
         _ => Cause::NoRegion,
     }
 }
@@ -150,10 +144,10 @@ mod tests {
         let rw = Permissions::READ | Permissions::WRITE;
         let rx = Permissions::READ | Permissions::EXECUTE;
         for (name, start, pages, permissions, kind) in [
-            ("kernel heap", BASE, 2, rw, Kind::Break(HEAP)),
-            ("stack", STACK, 1, Permissions::empty(), Kind::Guard),
-            ("stack", STACK + PAGE_SIZE, 4, rw, Kind::Stack),
-            ("text", TEXT, 16, rx, Kind::Fixed),
+            ("kernel heap", BASE, 2, rw, RegionKind::Break(HEAP)),
+            ("stack", STACK, 1, Permissions::empty(), RegionKind::Guard),
+            ("stack", STACK + PAGE_SIZE, 4, rw, RegionKind::Stack),
+            ("text", TEXT, 16, rx, RegionKind::Fixed),
         ] {
             space
                 .insert(Region { name, start, end: start + pages * PAGE_SIZE, permissions, kind })
@@ -166,15 +160,15 @@ mod tests {
         (space, breaks)
     }
 
-    fn decided(address: u64, access: Access, present: bool) -> Decision {
+    fn decided(address: u64, access: Access, present: bool) -> Result<BreakId, Cause> {
         let (space, breaks) = world();
         decide(&PageFault { address, access, present }, &space, &breaks)
     }
 
     fn cause(address: u64, access: Access) -> Cause {
         match decided(address, access, false) {
-            Decision::Report(cause) => cause,
-            Decision::Serve(id) => panic!("served by {}", id.name()),
+            Err(cause) => cause,
+            Ok(id) => panic!("served by {}", id.name()),
         }
     }
 
@@ -182,7 +176,7 @@ mod tests {
     fn a_first_touch_of_the_heap_is_served_up_to_the_end_of_its_last_page() {
         for access in [Access::Read, Access::Write] {
             for address in [BASE, BASE + 5, BASE + PAGE_SIZE + 1, BASE + 2 * PAGE_SIZE - 1] {
-                assert_eq!(decided(address, access, false), Decision::Serve(HEAP));
+                assert_eq!(decided(address, access, false), Ok(HEAP));
             }
         }
     }
@@ -212,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_mapped_page_faults_only_for_its_permissions() {
-        let report = |cause| Decision::Report(cause);
+        let report = |cause| Err(cause);
         assert_eq!(decided(TEXT, Access::Write, true), report(Cause::WriteToReadOnly));
         assert_eq!(
             decided(STACK + PAGE_SIZE, Access::Execute, true),

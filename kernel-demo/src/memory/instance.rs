@@ -2,7 +2,7 @@
 
 use spin::{Mutex, Once};
 
-use super::fault::{Decision, PageFault};
+use super::fault::PageFault;
 use super::paging::Takeover;
 use super::{Cause, Memory, Pages, Place, Reach};
 use crate::arch::mmu::PhysicalMap;
@@ -64,8 +64,8 @@ pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
 /// What a page fault at that address would mean. [`Cause::Exception`] if it would be served.
 pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
     let judged = ask(|memory| match memory.decide(fault) {
-        Decision::Serve(_) => (Cause::Exception, None),
-        Decision::Report(cause) => (cause, Some(memory.space().lookup(fault.address))),
+        Ok(_) => (Cause::Exception, None),
+        Err(cause) => (cause, Some(memory.space().lookup(fault.address))),
     });
     judged.unwrap_or_else(|cause| (cause, None))
 }

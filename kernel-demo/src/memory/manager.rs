@@ -11,11 +11,11 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 use super::breaks::{BreakId, BreakInfo, BreakRegion, MAX_BREAKS, Move, MoveError};
 use super::charges::IDLE;
 use super::enter::enter;
-use super::fault::{Breaks, Cause, Decision, PageFault, decide};
+use super::fault::{Breaks, Cause, PageFault, decide};
 use super::frames::{Counts, Frames, OutOfFrames};
 use super::layout::{PAGE_SIZE, frame_at, page_ceil, page_floor};
 use super::pool::{Account, Policy, Pool};
-use super::space::{InsertError, Kind, Permissions, Region, Space};
+use super::space::{InsertError, Permissions, Region, RegionKind, Space};
 use super::tables::{Leaf, Mmu, Tables, Unmapped, Work};
 use super::trace::{Event, Purpose, Trace};
 
@@ -124,7 +124,7 @@ impl<M: Mmu> Memory<M> {
     pub fn claim_break(&mut self, id: BreakId, policy: Policy) -> bool {
         let (start, permissions) = (id.base(), Permissions::READ | Permissions::WRITE);
         let region =
-            Region { name: id.name(), start, end: start, permissions, kind: Kind::Break(id) };
+            Region { name: id.name(), start, end: start, permissions, kind: RegionKind::Break(id) };
         let claimed = self.breaks[id.index()].is_none() && self.space.insert(region).is_ok();
         if claimed {
             self.breaks[id.index()] = Some(BreakRegion::new(id, policy));
@@ -183,7 +183,7 @@ impl<M: Mmu> Memory<M> {
     }
 
     /// What a page fault means: see [`decide`].
-    pub fn decide(&self, fault: &PageFault) -> Decision {
+    pub fn decide(&self, fault: &PageFault) -> Result<BreakId, Cause> {
         decide(fault, &self.space, &self.breaks)
     }
 
@@ -193,14 +193,10 @@ impl<M: Mmu> Memory<M> {
     ///
     /// The fault is a mistake of the code that made it, or there is no frame. Nothing has changed.
     pub fn page_fault(&mut self, fault: &PageFault) -> Result<(), Cause> {
-        match self.decide(fault) {
-            Decision::Report(cause) => Err(cause),
-            Decision::Serve(id) => {
-                let PageFault { address, access, .. } = *fault;
-                self.pool.trace.record(Event::Fault { region: id.name(), access, address });
-                self.provide(id, page_floor(address)).map_err(Cause::OutOfFrames)
-            }
-        }
+        let id = self.decide(fault)?;
+        let PageFault { address, access, .. } = *fault;
+        self.pool.trace.record(Event::Fault { region: id.name(), access, address });
+        self.provide(id, page_floor(address)).map_err(Cause::OutOfFrames)
     }
 
     /// Maps a zeroed frame at a page of a break.

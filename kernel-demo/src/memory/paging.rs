@@ -26,7 +26,7 @@ use super::frames::{Frame, Frames};
 use super::image::{Segment, segments};
 use super::layout::{PAGE_SIZE, PHYSICAL_MEMORY, frame_at, page_at, page_ceil, page_floor};
 use super::manager::{DATA, Memory};
-use super::space::{Kind, Permissions, Region};
+use super::space::{Permissions, Region, RegionKind};
 use super::tables::Tables;
 use crate::arch::mmu::PhysicalMap;
 use crate::arch::registers::{ControlRegisters, enable_protections};
@@ -93,8 +93,13 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
 
     let mut memory = Memory::new(frames, new);
     memory.make_zero_page().expect("there is memory for the zero page");
-    let fixed =
-        |name, start, end, permissions| Region { name, start, end, permissions, kind: Kind::Fixed };
+    let fixed = |name, start, end, permissions| Region {
+        name,
+        start,
+        end,
+        permissions,
+        kind: RegionKind::Fixed,
+    };
     let data = Permissions::READ | Permissions::WRITE;
     let physical = fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
     let boot_info = fixed("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);

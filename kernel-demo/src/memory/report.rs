@@ -177,13 +177,18 @@ impl fmt::Display for FaultReport {
 
 #[cfg(test)]
 mod tests {
-    use super::super::space::{Kind, Permissions, Region};
+    use super::super::space::{Permissions, Region, RegionKind};
     use super::*;
 
     fn report() -> FaultReport {
         let rw = Permissions::READ | Permissions::WRITE;
-        let region =
-            |name, start, end| Region { name, start, end, permissions: rw, kind: Kind::Fixed };
+        let region = |name, start, end| Region {
+            name,
+            start,
+            end,
+            permissions: rw,
+            kind: RegionKind::Fixed,
+        };
         FaultReport {
             exception: Exception::PageFault,
             cause: Cause::AboveBreak("kernel heap"),

@@ -18,7 +18,7 @@ pub const MAX_REGIONS: usize = 64;
 
 /// What a region is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RegionKind {
     /// Part of the kernel's image, or what the bootloader handed over: mapped as long as the kernel
     /// runs.
     Fixed,
@@ -42,7 +42,7 @@ pub struct Region {
     /// What may be done with it.
     pub permissions: Permissions,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: RegionKind,
 }
 
 impl Region {
@@ -99,7 +99,7 @@ impl Space {
             start: 0,
             end: 0,
             permissions: Permissions::empty(),
-            kind: Kind::Fixed,
+            kind: RegionKind::Fixed,
         };
         Self { regions: [nothing; MAX_REGIONS], len: 0 }
     }
@@ -179,7 +179,7 @@ mod tests {
             start,
             end,
             permissions: Permissions::READ | Permissions::WRITE,
-            kind: Kind::Fixed,
+            kind: RegionKind::Fixed,
         }
     }
 

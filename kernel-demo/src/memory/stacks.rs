@@ -17,7 +17,7 @@ use super::frames::{OutOfFrames, Reservation};
 use super::layout::{PAGE_SIZE, STACKS, page_at};
 use super::manager::{DATA, Memory};
 use super::pool::Pool;
-use super::space::{Kind, Permissions, Region};
+use super::space::{Permissions, Region, RegionKind};
 use super::tables::{Mmu, Unmapped, Work};
 use super::trace::Purpose;
 
@@ -90,14 +90,14 @@ impl<M: Mmu> Memory<M> {
                 start: bounds.guard,
                 end: bounds.bottom,
                 permissions: guard,
-                kind: Kind::Guard,
+                kind: RegionKind::Guard,
             },
             Region {
                 name,
                 start: bounds.bottom,
                 end: bounds.top,
                 permissions: data,
-                kind: Kind::Stack,
+                kind: RegionKind::Stack,
             },
         ] {
             self.space

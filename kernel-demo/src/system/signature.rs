@@ -3,7 +3,7 @@
 
 /// What an argument, or a result, is. Says how a trace shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Argument {
     /// A signed 32-bit number: a file descriptor, a process, an exit code.
     Int,
     /// A number of bytes, or any other unsigned number.
@@ -30,7 +30,7 @@ pub enum Kind {
     UsageOut,
 }
 
-impl Kind {
+impl Argument {
     /// Whether the argument is only known when the call is done.
     pub const fn is_output(self) -> bool {
         matches!(self, Self::TextOut | Self::StatusOut | Self::UsageOut)
@@ -45,21 +45,21 @@ pub struct Signature {
     /// Its name in C.
     pub name: &'static str,
     /// What its arguments are: `rdi`, `rsi`, `rdx`, `r10`, `r8`, `r9`.
-    pub arguments: &'static [Kind],
+    pub arguments: &'static [Argument],
     /// What comes back.
-    pub result: Kind,
+    pub result: Argument,
 }
 
 const fn call(
     number: u64,
     name: &'static str,
-    arguments: &'static [Kind],
-    result: Kind,
+    arguments: &'static [Argument],
+    result: Argument,
 ) -> Signature {
     Signature { number, name, arguments, result }
 }
 
-use Kind::{
+use Argument::{
     Address, Int, MapFlags, Protection, RemapFlags, Size, StatusOut, TextIn, TextOut, UsageOut,
     WaitOptions, Who,
 };

@@ -16,7 +16,7 @@ mod values;
 
 use core::fmt::{self, Write};
 
-use super::signature::{Kind, Signature};
+use super::signature::{Argument, Signature};
 use super::status::Status;
 use values::{
     MAP_FLAGS, PROTECTION, REMAP_FLAGS, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word,
@@ -128,7 +128,8 @@ impl Traced<'_> {
         part: Part,
         outcome: Outcome,
     ) -> fmt::Result {
-        let kinds = self.signature.map_or(&[Kind::Address; 6][..], |signature| signature.arguments);
+        let kinds =
+            self.signature.map_or(&[Argument::Address; 6][..], |signature| signature.arguments);
         let first_output = kinds.iter().position(|kind| kind.is_output()).unwrap_or(kinds.len());
         let range = match part {
             Part::All => 0..kinds.len(),
@@ -137,9 +138,9 @@ impl Traced<'_> {
         };
         for at in range.clone() {
             // `new_address` is an argument only if it is to be used.
-            if kinds[at] == Kind::Address
+            if kinds[at] == Argument::Address
                 && at > 0
-                && kinds[at - 1] == Kind::RemapFlags
+                && kinds[at - 1] == Argument::RemapFlags
                 && self.arguments[3] & 2 == 0
             {
                 break;
@@ -158,34 +159,34 @@ impl Traced<'_> {
         line: &mut Line<'_>,
         memory: &mut dyn Peek,
         at: usize,
-        kind: Kind,
+        kind: Argument,
         outcome: Outcome,
     ) -> fmt::Result {
         let value = self.arguments[at];
         let done = outcome.value();
         match kind {
-            Kind::Int => write!(line, "{}", value as i32),
-            Kind::Size => write!(line, "{value}"),
-            Kind::TextIn => text(line, memory, value, self.arguments[at + 1]),
-            Kind::TextOut if done.is_some() => text(line, memory, value, done.unwrap_or(0)),
-            Kind::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => {
+            Argument::Int => write!(line, "{}", value as i32),
+            Argument::Size => write!(line, "{value}"),
+            Argument::TextIn => text(line, memory, value, self.arguments[at + 1]),
+            Argument::TextOut if done.is_some() => text(line, memory, value, done.unwrap_or(0)),
+            Argument::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => {
                 match word::<4>(memory, value) {
                     Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
                     None => address(line, value),
                 }
             }
             // `wait4` without a child that has ended stores nothing.
-            Kind::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => {
+            Argument::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => {
                 usage(line, memory, value)
             }
-            Kind::Address | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => {
+            Argument::Address | Argument::TextOut | Argument::StatusOut | Argument::UsageOut => {
                 address(line, value)
             }
-            Kind::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
-            Kind::MapFlags => flags(line, value, MAP_FLAGS, "0"),
-            Kind::RemapFlags => flags(line, value, REMAP_FLAGS, "0"),
-            Kind::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
-            Kind::Who => match value as i32 {
+            Argument::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
+            Argument::MapFlags => flags(line, value, MAP_FLAGS, "0"),
+            Argument::RemapFlags => flags(line, value, REMAP_FLAGS, "0"),
+            Argument::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
+            Argument::Who => match value as i32 {
                 0 => line.write_str("RUSAGE_SELF"),
                 -1 => line.write_str("RUSAGE_CHILDREN"),
                 other => write!(line, "{other:#x}"),
@@ -230,7 +231,7 @@ fn result(mut line: Line<'_>, signature: Option<&Signature>, outcome: Outcome) -
     match (outcome, signature.map(|signature| signature.result)) {
         (Outcome::Never, _) => line.write_char('?')?,
         (Outcome::Error(name, meaning), _) => write!(line, "-1 {name} ({meaning})")?,
-        (Outcome::Value(value), Some(Kind::Address)) => write!(line, "{value:#x}")?,
+        (Outcome::Value(value), Some(Argument::Address)) => write!(line, "{value:#x}")?,
         (Outcome::Value(value), _) => write!(line, "{value}")?,
     }
     line.write_char('\n')

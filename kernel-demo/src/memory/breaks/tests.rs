@@ -1,5 +1,5 @@
 use super::*;
-use crate::memory::space::{Kind, Permissions, Region};
+use crate::memory::space::{Permissions, Region, RegionKind};
 
 const BASE: u64 = BreakId::KERNEL_HEAP.base();
 const MIB: u64 = 1 << 20;
@@ -58,7 +58,7 @@ fn a_region_in_the_way_or_a_page_from_it_stops_growth_and_nothing_else() {
         start: BASE + MIB,
         end: BASE + 2 * MIB,
         permissions: Permissions::READ,
-        kind: Kind::Fixed,
+        kind: RegionKind::Fixed,
     };
     space.insert(wall).unwrap();
     assert_eq!(at(BASE).plan(BASE + MIB - 4096, &space), Ok(Move::Grow(255 + 3)));

@@ -67,14 +67,16 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
         let any = cpu.rng.u8(..16) == 0;
         *argument = match kind {
             _ if any => cpu.rng.u64(..),
-            Kind::Address | Kind::TextIn | Kind::TextOut | Kind::StatusOut | Kind::UsageOut => {
-                address(cpu)
-            }
-            Kind::Protection => cpu.rng.u64(..6),
-            Kind::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
-            Kind::RemapFlags => cpu.rng.u64(..4),
-            Kind::Int => cpu.rng.u64(..4).wrapping_sub(1),
-            Kind::Size | Kind::WaitOptions | Kind::Who => number(cpu),
+            Argument::Address
+            | Argument::TextIn
+            | Argument::TextOut
+            | Argument::StatusOut
+            | Argument::UsageOut => address(cpu),
+            Argument::Protection => cpu.rng.u64(..6),
+            Argument::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
+            Argument::RemapFlags => cpu.rng.u64(..4),
+            Argument::Int => cpu.rng.u64(..4).wrapping_sub(1),
+            Argument::Size | Argument::WaitOptions | Argument::Who => number(cpu),
         };
     }
     // What is written takes a turn for each piece.
