@@ -65,16 +65,19 @@ impl<M: Mmu> Memory<M> {
     }
 }
 
+/// Frames that processes leave to the kernel: more than one system call takes for the kernel's heap.
+pub const RESERVE: usize = 128;
+
 /// Promises frames to processes.
 #[derive(Clone, Copy, Debug)]
 pub struct Charges<R>(pub R);
 
 impl<R: Reach> Charges<R> {
-    /// Opens the account. One frame of sixteen that are available is left for the kernel.
+    /// Opens the account. [`RESERVE`] frames are left for the kernel, or one of sixteen that are
+    /// available, if that is less.
     pub fn open(reach: R, policy: Policy) -> Self {
-        const KEPT_BACK: usize = 16;
         reach.with(|memory| {
-            let floor = memory.counts().available() / KEPT_BACK;
+            let floor = (memory.counts().available() / 16).min(RESERVE);
             memory.set_policy(Some(policy), floor);
         });
         Self(reach)

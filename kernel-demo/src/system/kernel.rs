@@ -15,7 +15,7 @@ use crate::programs;
 const TICK: u32 = 5_000;
 
 /// Bytes of the kernel's heap that stay when a process has ended, for the next.
-const HEAP_SLACK: u64 = 256 << 10;
+const HEAP_SLACK: u64 = 64 << 10;
 
 /// The processor, the timer, the kernel's heap and the serial port.
 #[derive(Debug)]

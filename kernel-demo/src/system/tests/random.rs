@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::by_hand::{Cpu, DATA, Step, image, system};
 use crate::address_space::USER_END;
 use crate::memory::Stop;
+use crate::memory::charges::RESERVE;
 use crate::system::console::{Input, Output};
 use crate::system::crash::{Crash, Reason};
 use crate::system::signature::*;
@@ -137,7 +138,7 @@ proptest! {
         system.machine().rng.seed(seed);
         let all = system.machine().frames.clone();
         let before = all.counts();
-        let floor = before.available() / 16;
+        let floor = (before.available() / 16).min(RESERVE);
         all.fail_nth(refused);
         for number in 0..2 {
             let options = Options { seed: Some(seed ^ number), trace: Trace::CallsAndFaults, ..Options::default() };

@@ -44,7 +44,7 @@ const PATIENCE: usize = 1000;
 
 /// Frames that the kernel's own heap may keep for the next process. (The kernel's side counts every
 /// frame when all processes have ended.)
-const HEAP_SLACK: isize = 64;
+const HEAP_SLACK: isize = 20;
 
 fn cases() -> impl Iterator<Item = Case> {
     CASES.into_iter().flatten().copied()
