@@ -15,6 +15,8 @@ mod local;
 mod mail;
 #[path = "arenas/misuse.rs"]
 mod misuse;
+#[path = "arenas/reach.rs"]
+mod reach;
 #[path = "arenas/shrink.rs"]
 mod shrink;
 #[path = "arenas/slots.rs"]

@@ -24,6 +24,7 @@
 
 #![no_std]
 
+mod barrier;
 mod clock;
 mod decay;
 mod engine;

@@ -30,7 +30,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use brkalloc::inner::{SlotWord, Slots};
 
-use crate::{clock, engine, errno, lock};
+use crate::{barrier, clock, engine, errno, lock};
 
 /// Number of slots: maximum number of threads with an arena at a time.
 const SLOTS: usize = 512;
@@ -143,6 +143,7 @@ static KEY: AtomicU32 = AtomicU32::new(0);
 
 /// Creates the key that reports the end of threads. Called before the first block.
 pub(crate) fn start() {
+    barrier::start();
     let mut key = 0;
     // SAFETY: `key` is writable; `end` exists as long as the library, which is not unloaded.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0 {
@@ -244,7 +245,8 @@ pub(crate) struct Threads;
 // SAFETY: a thread owns its slot from `take_slot` to `release_slot`, which synchronizes with the
 // next `take_slot`; only signal handlers interrupt. The word is a variable of the thread, empty at
 // first and after `abandon`; `word_of` returns the same one. `begin`, which may use the heap, runs
-// only in `arrive`, and once: it sets `slot` first.
+// only in `arrive`, and once: it sets `slot` first. The kernel has each thread of the process that
+// runs fence in a barrier; a switch of threads is a fence, too.
 unsafe impl Slots for Threads {
     /// As in glibc, a signal handler must not allocate. One that does is served by the parent heap,
     /// or gets null.
@@ -288,6 +290,20 @@ unsafe impl Slots for Threads {
         // SAFETY: a registered thread exists, and cannot unregister while the caller has the lock;
         // in the child, its variable was copied with all other memory.
         Some(unsafe { &thread.as_ref().word })
+    }
+
+    fn has_words(&self) -> bool {
+        engine::is_usual()
+    }
+
+    /// A thread cannot unregister while another one holds the lock.
+    fn with_words(&self, run: &mut dyn FnMut()) {
+        let _held = lock::HEAP.hold();
+        run();
+    }
+
+    fn barrier(&self) -> bool {
+        barrier::run()
     }
 
     fn wait_for_fork(&self, turn: usize) -> bool {

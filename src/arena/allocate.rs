@@ -3,7 +3,6 @@
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, adopt_slot};
 use super::parent::Parent;
@@ -78,23 +77,30 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// Allocates from the parent. If that has nothing, what can be had back from slots that are
-    /// abandoned is, and it looks again; and then in their arenas.
+    /// Allocates from the parent. If that has nothing, what is free in all arenas goes back to it
+    /// before.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let allocate = || {
-            // SAFETY: the caller keeps the heap as long as its blocks.
-            self.heap.parent.with(self.place(), |heap| unsafe { heap.allocate(layout) })
-        };
-        let answer = allocate()?;
-        if answer.is_some()
-            || self
-                .source()
-                .is_none_or(|source| source.shared.abandoned.load(Ordering::Relaxed) == 0)
-        {
-            return answer;
+        match self.ask_parent(layout)? {
+            Some(block) => Some(block),
+            None => self.reclaim(Some(layout)),
         }
-        self.adopt_all();
-        allocate()?.or_else(|| self.allocate_from_abandoned(layout))
+    }
+
+    /// `None`: the caller has interrupted somebody who has the parent's lock.
+    fn ask_parent(&self, layout: Layout) -> Option<Option<NonNull<u8>>> {
+        // SAFETY: the caller keeps the heap as long as its blocks.
+        self.heap.parent.with(self.place(), |heap| unsafe { heap.allocate(layout) })
+    }
+
+    /// Allocates after what is free has gone back to the parent.
+    pub(super) fn allocate_reclaimed(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if let Some(mut inside) = self.go_in(0) {
+            // SAFETY: it was given to this heap's slot.
+            if let Some(block) = unsafe { inside.allocate(&self.heap.parent, layout) } {
+                return Some(block);
+            }
+        }
+        self.ask_parent(layout).flatten().or_else(|| self.allocate_from_abandoned(layout))
     }
 }
 
@@ -200,8 +206,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         let block = heap.allocate_small(class, layout, Growth::Allowed)?;
         drop(inside);
         drop(caller);
-        self.cpu.missed();
+        self.after_miss();
         Some(block)
+    }
+
+    /// What is done now and then, after a block was not at hand. The caller is on no slot.
+    fn after_miss(&self) {
+        self.cpu.missed();
+        self.reclaim_if_due();
     }
 
     /// Allocates a block that is not at hand.
@@ -217,7 +229,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
                 if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
                     drop(inside);
                     drop(caller);
-                    self.cpu.missed();
+                    self.after_miss();
                     return Some(block);
                 }
             }

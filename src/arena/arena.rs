@@ -182,6 +182,17 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free,
     /// and gives back every segment that is.
     pub(super) fn tidy_up(&mut self, source: GrantedBy<'_, B, M, P, L>, mailbox: &Mailbox) {
+        self.collect(source, mailbox, |heap| _ = heap.trim(0));
+    }
+
+    /// Sends what waits for others, takes up what others have freed, and then runs `run`, for a
+    /// caller on any slot.
+    pub(super) fn collect(
+        &mut self,
+        source: GrantedBy<'_, B, M, P, L>,
+        mailbox: &Mailbox,
+        run: impl FnOnce(&mut ArenasHeap<B, M, P, L>),
+    ) {
         let shared = self.shared();
         self.outbox.send_all(|owner| shared.mailbox_of(owner));
         // SAFETY: a slot of the same heap; what was said before is said again below.
@@ -190,7 +201,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(source.parent) };
         self.take_up_all(mailbox);
-        self.heap.trim(0);
+        run(&mut self.heap);
         // SAFETY: the slot that the arena belongs to.
         unsafe { self.heap.provider_mut().set_slot(before) };
     }
@@ -331,7 +342,9 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
                     return None;
                 }
                 // SAFETY: a new block of the parent, as long as that.
-                Some(unsafe { shared.map.assign(start, units, owner) })
+                let segment = unsafe { shared.map.assign(start, units, owner) };
+                shared.note_granted(segment.len());
+                Some(segment)
             })
         })?
     }
@@ -372,6 +385,7 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
     unsafe fn give_back(&mut self, segment: NonNull<[u8]>) {
         let Some(GrantedBy { parent, shared, place }) = self.granted_by() else { return };
         self.bytes -= segment.len();
+        shared.note_given_back(segment.len());
         let start = segment.cast::<u8>().addr().get();
         if let Some(start) = shared.map.forget(start) {
             // SAFETY: a block of the parent, which the arena has given up.

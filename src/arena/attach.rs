@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::{Arena, GrantedBy};
-use super::shared::Shared;
+use super::shared::{NESTED, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
 use crate::checks::Checks;
@@ -14,21 +14,18 @@ use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::segments::Owner;
 
-/// The level of those who interrupt.
-const NESTED: usize = 1;
-
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
     /// Gives the slot arenas: new ones, or those that were abandoned. False: there is no memory, or
     /// somebody tidies them up just now.
     pub(super) fn attach(&self) -> bool {
         const { assert!(C::INTERRUPTED || !C::NESTS, "who is never interrupted needs no second arena") };
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
-        if slot.change(State::Abandoned, State::Attached) {
+        if slot.change(State::Abandoned, State::Claimed) {
             source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
             slot.set_untidy(false);
         } else {
             source.shared.reach(self.caller.number);
-            if !slot.change(State::New, State::Attached) {
+            if !slot.change(State::New, State::Claimed) {
                 return false;
             }
             if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
@@ -36,12 +33,11 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
                 return false;
             }
         }
-        // The first level is the last: with it the slot is open.
-        for level in (0..LEVELS).rev() {
-            if let (Some(arena), Some(word)) = (slot.arena(level), self.word(level)) {
-                word.put_in(arena.cast());
-            }
+        // The words get their pointers when the caller goes in.
+        for level in (0..LEVELS).filter(|&level| slot.arena(level).is_some()) {
+            self.word(level).into_iter().for_each(SlotWord::put_back);
         }
+        slot.release(State::Attached);
         true
     }
 }
@@ -132,13 +128,27 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     pub unsafe fn abandon(&self) {
         let visit = self.visit();
         let (Some(source), Some(slot)) = (visit.source(), visit.slot) else { return };
-        if slot.state() != State::Attached {
-            return;
+        let clear = || (0..LEVELS).filter_map(|level| visit.word(level)).for_each(SlotWord::clear);
+        loop {
+            if slot.change(State::Attached, State::Claimed) {
+                break;
+            }
+            if slot.state() != State::Borrowed {
+                return;
+            }
+            // Not after the borrower has got it: it could be attached again by then.
+            clear();
+            source.shared.abandoned.fetch_add(1, Ordering::Relaxed);
+            if slot.orphan() {
+                return;
+            }
+            // The borrower has just given it back.
+            source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
         }
-        for level in 0..LEVELS {
-            let Some(arena) = visit.word(level).and_then(SlotWord::clear) else { continue };
-            // SAFETY: it was taken out of its word.
-            let (inner, mailbox) = unsafe { Arena::enter(arena.cast()) };
+        clear();
+        for arena in (0..LEVELS).filter_map(|level| slot.arena(level)) {
+            // SAFETY: the slot is claimed.
+            let (inner, mailbox) = unsafe { Arena::enter(arena) };
             inner.tidy_up(source, mailbox);
         }
         source.shared.abandoned.fetch_add(1, Ordering::Relaxed);

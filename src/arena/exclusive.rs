@@ -95,19 +95,15 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
     /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is
     /// kept of freed blocks, and gives every free segment back to the parent: of the caller's
-    /// arena, and of slots that are abandoned.
+    /// arena, of slots that are abandoned, and of slots whose callers are idle. (Without a
+    /// [barrier](crate::Cpu::barrier) these do so with their next operation.)
     ///
     /// # Time
     ///
-    /// O(slots + size classes + blocks that are kept, or that others have freed).
+    /// O(slots + slabs + blocks that are kept, or that others have freed), and a barrier.
     pub fn flush(&self) {
         let visit = self.visit();
-        let Some(source) = visit.source() else { return };
-        if let Some(mut inside) = visit.go_in(0) {
-            let (inner, mailbox) = inside.inner();
-            inner.tidy_up(source, mailbox);
-        }
-        visit.adopt_all();
+        visit.reclaim(None);
         self.parent.with(visit.place(), |heap| heap.flush());
     }
 

@@ -157,7 +157,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
         others.fold(true, |all, (number, slot)| {
             let is_done = match slot.state() {
                 State::Abandoned => slot.change(State::Abandoned, State::Held),
-                State::Claimed => false,
+                State::Claimed | State::Borrowed | State::Orphaned => false,
                 State::Attached => self.words(number, slot).all(|word| word.hold() != Hold::Busy),
                 State::New | State::Held | State::Dead => true,
             };

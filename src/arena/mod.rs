@@ -47,6 +47,7 @@ mod mailbox;
 mod outbox;
 mod packets;
 mod parent;
+mod reclaim;
 mod remote;
 mod resize;
 mod settings;

@@ -75,6 +75,17 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
         }))
     }
 
+    /// Runs `run`, which may take the parent's lock without its heap. `None`: who was interrupted
+    /// here has the lock.
+    pub(super) fn noted<T, R>(&self, place: Place<'_, T>, run: impl FnOnce() -> R) -> Option<R> {
+        let Some(slot) = place.slot() else { return Some(run()) };
+        if slot.has_lock() {
+            return None;
+        }
+        let _noted = Noted::new(slot);
+        Some(run())
+    }
+
     /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the
     /// layout is looked at as well.
     ///

@@ -12,6 +12,9 @@ use super::slot::{LEVELS, Slot};
 use super::sync::{AtomicUsize, Ordering};
 use crate::segments::{Owner, SegmentMap};
 
+/// The level of those who interrupt.
+pub(super) const NESTED: usize = 1;
+
 /// An arena, as far as those know it who are not in it.
 pub(super) trait HasMailbox {
     /// Where blocks go that others have freed.
@@ -38,6 +41,10 @@ pub(super) struct Shared<T> {
     reached: AtomicUsize,
     /// The slot that is looked at next for what may be tidied up.
     turn: AtomicUsize,
+    /// Bytes of the segments of all arenas.
+    granted: AtomicUsize,
+    /// Bytes of segments up to which idle arenas are left alone.
+    limit: AtomicUsize,
 }
 
 impl<T> Shared<T> {
@@ -105,6 +112,31 @@ impl<T> Shared<T> {
         let most = most.min(reached);
         let first = self.turn.fetch_add(most, Ordering::Relaxed);
         (0..most).filter_map(move |step| self.slot(first.wrapping_add(step) % reached))
+    }
+
+    /// Bytes of the segments of all arenas.
+    pub(super) fn granted(&self) -> usize {
+        self.granted.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an arena has got a segment.
+    pub(super) fn note_granted(&self, bytes: usize) {
+        self.granted.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that an arena has given a segment back.
+    pub(super) fn note_given_back(&self, bytes: usize) {
+        self.granted.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the arenas have so much memory that idle ones should be tidied up.
+    pub(super) fn is_reclaim_due(&self) -> bool {
+        self.granted() > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Leaves idle arenas alone until all have more than so many bytes.
+    pub(super) fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
     }
 
     /// The slot of this owner, and which of its levels it is.

@@ -94,6 +94,13 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
     }
 }
 
+impl<B, M, P: Profile, L> Inside<'_, B, M, P, L> {
+    /// The arena that the caller is alone in.
+    pub(super) const fn arena(&self) -> NonNull<Arena<B, M, P, L>> {
+        self.arena
+    }
+}
+
 impl<B, M, P: Profile, L> Drop for Inside<'_, B, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
@@ -113,19 +120,48 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// Goes into the arena of a level, if it is there and nobody is in it.
-    #[inline(always)]
+    /// Goes into the arena of a level, if it is there and nobody is in it. The first one is tidied
+    /// up before, if another caller has asked for that.
     pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, P, L>> {
         let word = self.word(level)?;
-        Inside::of(word, level, C::INTERRUPTED)
+        let inside = Inside::of(word, level, C::INTERRUPTED);
+        let mut inside = inside.or_else(|| self.go_in_again(word, level))?;
+        if level == 0 && self.slot.is_some_and(Slot::is_untidy) {
+            self.tidy_up_own(&mut inside);
+        }
+        Some(inside)
+    }
+
+    /// Goes into an arena that another caller has marked, if that has left it.
+    #[cold]
+    fn go_in_again(
+        &self,
+        word: &'heap SlotWord,
+        level: usize,
+    ) -> Option<Inside<'heap, B, M, P, L>> {
+        let slot = self.slot?;
+        let arena = slot.arena(level)?;
+        word.resume(C::INTERRUPTED, arena.cast(), || slot.is_attached())?;
+        Some(Inside { word: C::INTERRUPTED.then_some(word), level, arena })
+    }
+
+    #[cold]
+    fn tidy_up_own(&self, inside: &mut Inside<'heap, B, M, P, L>) {
+        if let (Some(source), Some(slot)) = (self.source(), self.slot) {
+            slot.set_untidy(false);
+            let (inner, mailbox) = inside.inner();
+            inner.tidy_up(source, mailbox);
+        }
     }
 
     /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it,
-    /// who was interrupted, into the second one.
+    /// who was interrupted, or has borrowed it, into the second one.
     #[cold]
     pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, P, L>> {
         match self.slot?.state() {
-            State::Attached => self.go_in_held().or_else(|| self.go_in(1)),
+            State::Attached | State::Borrowed => {
+                self.go_in_held().or_else(|| self.go_in(0)).or_else(|| self.go_in(1))
+            }
             State::New | State::Abandoned if self.attach() => self.go_in(0),
             _ => None,
         }

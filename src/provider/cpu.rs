@@ -53,6 +53,8 @@
 /// * Everything done on a slot before a `leave` happens before everything done on it after the next
 ///   `enter`.
 /// * `slots` always returns the same number.
+/// * If `barrier` returns `true`, each caller on a slot has executed a full fence between the call
+///   and the return, in the order of its program.
 /// * No method unwinds, and none uses the heap.
 pub unsafe trait Cpu {
     /// `true` if interrupt handlers allocate in the middle of an operation on the same slot, and
@@ -69,6 +71,17 @@ pub unsafe trait Cpu {
     /// Allows the caller to go to another slot.
     #[inline]
     fn leave(&self) {}
+
+    /// Makes every CPU execute a full memory fence, and returns `true` when all have: Linux's
+    /// `membarrier`, an IPI to each CPU that is answered after a fence. Returns `false` if that is
+    /// not possible now, such as with interrupts off.
+    ///
+    /// With it a caller that is short of memory reaches the free memory of arenas whose callers are
+    /// idle. Without it, the owners of those arenas give that up with their next operation. The
+    /// caller is on its slot, and holds no lock of the heap.
+    fn barrier(&self) -> bool {
+        false
+    }
 }
 
 /// For systems with one CPU, or programs with one thread.
@@ -100,5 +113,10 @@ unsafe impl Cpu for SingleCpu {
     #[inline]
     fn enter(&self) -> usize {
         0
+    }
+
+    /// The caller is on the only CPU.
+    fn barrier(&self) -> bool {
+        true
     }
 }

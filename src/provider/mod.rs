@@ -28,15 +28,17 @@ mod optional;
 mod segments;
 mod slots;
 mod source;
+mod word;
 
 pub use cpu::{Cpu, SingleCpu};
 pub use fixed::{FixedBreak, InitError};
 pub use late::LateBreak;
 pub use map::{Map, MapError, NoMap};
 pub use segments::{SegmentBreak, Segments};
-pub(crate) use slots::Hold;
-pub use slots::{SlotWord, Slots};
+pub use slots::Slots;
 pub use source::Source;
+pub(crate) use word::Hold;
+pub use word::SlotWord;
 
 use core::fmt;
 use core::ptr::NonNull;

@@ -1,10 +1,10 @@
 //! Slots of an [`ArenaHeap`](crate::ArenaHeap) as the arenas use them: [`Cpu`], and items that only
 //! a provider inside this project needs.
 
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{Ordering, compiler_fence};
+use core::ptr;
 
-use super::Cpu;
+use super::word::BUSY;
+use super::{Cpu, SlotWord};
 use crate::atomic::{AtomicPtr, AtomicU8};
 
 /// Source of slots for an [`ArenaHeap`](crate::ArenaHeap). Implement [`Cpu`] instead.
@@ -18,7 +18,9 @@ use crate::atomic::{AtomicPtr, AtomicU8};
 ///   interrupt or signal handler, from an `enter` that returns it to the `leave`.
 /// * A [`word`](Slots::word) belongs to its slot only, does not move, and only the heap writes to
 ///   it.
-/// * [`word_of`](Slots::word_of) returns the word of that slot or `None`.
+/// * [`word_of`](Slots::word_of) returns the word of that slot or `None`. If
+///   [`has_words`](Slots::has_words) is `false`, [`word`](Slots::word) returns `None`.
+/// * [`with_words`](Slots::with_words) calls `run` once.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell on which CPU a caller is",
@@ -61,12 +63,29 @@ pub unsafe trait Slots {
         self.word()
     }
 
-    /// Returns the [`word`](Slots::word) of the thread with this slot, for the forking thread. The
-    /// forking thread holds the parent lock: the word stays valid until it releases the lock, and
-    /// in the child. `None`: the provider has no word for the slot, or does not know if it is
-    /// valid.
+    /// Returns `true` if [`word`](Slots::word) may return a word.
+    fn has_words(&self) -> bool {
+        false
+    }
+
+    /// Returns the [`word`](Slots::word) of the thread with this slot, for another thread: one
+    /// inside [`with_words`](Slots::with_words), or the forking thread, which holds the parent
+    /// lock. The word stays valid until the caller leaves, or releases the lock, and in the child
+    /// of the fork. `None`: the provider has no word for the slot, or does not know if it is valid.
     fn word_of(&self, _slot: usize) -> Option<&SlotWord> {
         None
+    }
+
+    /// Calls `run`, and keeps the words of other threads valid meanwhile. `run` does not use the
+    /// heap; it calls [`word_of`](Slots::word_of) and [`barrier`](Slots::barrier). The caller
+    /// holds no lock of the heap.
+    fn with_words(&self, run: &mut dyn FnMut()) {
+        run();
+    }
+
+    /// Makes every CPU fence: see [`Cpu::barrier`].
+    fn barrier(&self) -> bool {
+        false
     }
 
     /// Waits for a short time. The heap calls it repeatedly, without a lock, while a caller needs
@@ -106,118 +125,17 @@ unsafe impl<C: Cpu> Slots for C {
     fn leave(&self) {
         Cpu::leave(self);
     }
+
+    fn barrier(&self) -> bool {
+        Cpu::barrier(self)
+    }
 }
 
-/// State of a word whose arena is in use, or that has no arena.
-const BUSY: u8 = 0;
-
-/// State of a word whose arena the caller on the slot may take.
-const FREE: u8 = 1;
-
-/// State of a word that the forking thread holds: its arena is not in use, and was not since.
-const HELD: u8 = 2;
-
-/// Word of a slot: the busy flag, and a pointer to the arena that it guards. See [`Slots::word`].
-///
-/// # Invariants
-///
-/// * if `state` is free or held, `what` is the last pointer that was put in, and not null
-/// * zeroed memory is a new word: busy, without a pointer
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct SlotWord {
-    // A pointer and a flag, and not one pointer that is null while it is taken: the next load of
-    // the pointer would depend on the last store.
-    what: AtomicPtr<()>,
-    state: AtomicU8,
-}
-
+// Here, because loom's atomics cannot be made at compile time: `tests/loom` compiles `word.rs`.
 impl SlotWord {
     /// Returns a word without a pointer.
     #[must_use]
     pub const fn new() -> Self {
         Self { what: AtomicPtr::new(ptr::null_mut()), state: AtomicU8::new(BUSY) }
     }
-
-    /// Takes the pointer and sets the word to busy; `None` if it is not free or has no pointer.
-    /// Load and store are separate: see `arena/slot.rs`. If the caller is never `interrupted`, the
-    /// state stays as it is, and the caller need not put the pointer back.
-    #[inline(always)]
-    pub(crate) fn take(&self, interrupted: bool) -> Option<NonNull<()>> {
-        if !interrupted {
-            return NonNull::new(self.what.load(Ordering::Relaxed));
-        }
-        if self.state.load(Ordering::Relaxed) != FREE {
-            return None;
-        }
-        self.state.store(BUSY, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: the word was free, so the pointer is not null: the type's invariant.
-        Some(unsafe { NonNull::new_unchecked(self.what.load(Ordering::Relaxed)) })
-    }
-
-    /// Takes the pointer of a free or held word, and sets the word to busy; `None` if it is busy.
-    pub(crate) fn take_even_if_held(&self) -> Option<NonNull<()>> {
-        // An exchange, because the forking thread may release a held word at the same time.
-        if self.state.swap(BUSY, Ordering::Acquire) == BUSY {
-            None
-        } else {
-            NonNull::new(self.what.load(Ordering::Relaxed))
-        }
-    }
-
-    /// Sets the word to free after [`take`](SlotWord::take).
-    #[inline(always)]
-    pub(crate) fn put_back(&self) {
-        compiler_fence(Ordering::SeqCst);
-        self.state.store(FREE, Ordering::Relaxed);
-    }
-
-    /// Stores a pointer and sets the word to free.
-    pub(crate) fn put_in(&self, what: NonNull<()>) {
-        self.what.store(what.as_ptr(), Ordering::Relaxed);
-        self.put_back();
-    }
-
-    /// Takes the pointer out of a free or held word for good; `None` if the word is busy.
-    pub(crate) fn clear(&self) -> Option<NonNull<()>> {
-        let what = self.take_even_if_held()?;
-        self.what.store(ptr::null_mut(), Ordering::Relaxed);
-        Some(what)
-    }
-
-    /// Changes a free word to held. For the forking thread, which is not on the slot.
-    pub(crate) fn hold(&self) -> Hold {
-        match self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) | Err(HELD) => Hold::Held,
-            Err(_) if self.what.load(Ordering::Relaxed).is_null() => Hold::Nothing,
-            Err(_) => Hold::Busy,
-        }
-    }
-
-    /// Returns `true` if the word was held at the time of the call.
-    #[inline]
-    pub(crate) fn is_held(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == HELD
-    }
-
-    /// Changes a held word to free. Does nothing if it is not held.
-    pub(crate) fn let_go(&self) {
-        if self.is_held() {
-            // If the exchange fails, the caller on the slot has taken the word since: nothing to
-            // do.
-            let _ = self.state.compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Result of an attempt to hold a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// The word is held.
-    Held,
-    /// A caller on the slot uses the arena.
-    Busy,
-    /// The word has no pointer.
-    Nothing,
 }

@@ -37,6 +37,10 @@ unsafe impl SlotProvider for Words {
         Cpu::enter(&self.slots)
     }
 
+    fn has_words(&self) -> bool {
+        true
+    }
+
     fn word(&self) -> Option<&SlotWord> {
         self.words.get(self.enter())
     }

@@ -28,6 +28,43 @@ unsafe impl Cpu for Slots {
     fn enter(&self) -> usize {
         SLOT.get()
     }
+
+    fn barrier(&self) -> bool {
+        barrier()
+    }
+}
+
+/// Has every thread of the process fence, if the system can do that.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn barrier() -> bool {
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER: libc::c_int = 1 << 4;
+    static REGISTERED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    // SAFETY: the call touches no memory.
+    let call =
+        |command: libc::c_int| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } == 0;
+    *REGISTERED.get_or_init(|| call(REGISTER)) && call(PRIVATE_EXPEDITED)
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn barrier() -> bool {
+    false
+}
+
+/// The same without a barrier.
+pub struct Deaf(pub Slots);
+
+// SAFETY: as above.
+unsafe impl Cpu for Deaf {
+    const NESTS: bool = true;
+
+    fn slots(&self) -> usize {
+        Cpu::slots(&self.0)
+    }
+
+    fn enter(&self) -> usize {
+        Cpu::enter(&self.0)
+    }
 }
 
 thread_local!(static WORD: SlotWord = const { SlotWord::new() });
@@ -47,6 +84,10 @@ unsafe impl SlotProvider for Undisturbed {
 
     fn enter(&self) -> usize {
         SLOT.get()
+    }
+
+    fn has_words(&self) -> bool {
+        true
     }
 
     fn word(&self) -> Option<&SlotWord> {

@@ -3,7 +3,8 @@
 //! ```text
 //!   src/arena/remote.rs, packets.rs,   the very files
 //!             mailbox.rs, slot.rs
-//!        └─ sync.rs                   here: loom's atomics and cells, in the place of core's
+//!   src/provider/word.rs
+//!        └─ sync.rs, atomic.rs        here: loom's atomics and cells, in the place of core's
 //!   tests/                            models: who does what with them at the same time
 //! ```
 //!
@@ -24,9 +25,15 @@ mod packets;
 mod remote;
 #[path = "../../../src/arena/slot.rs"]
 mod slot;
+#[allow(dead_code, reason = "a fork has a model of its own: `busy.rs`")]
+#[path = "../../../src/provider/word.rs"]
+mod word;
+
+mod atomic;
 mod sync;
 
 mod adoption;
+mod borrow;
 mod busy;
 mod list;
 mod mail;

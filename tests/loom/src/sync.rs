@@ -125,7 +125,7 @@ pub(crate) fn step() {
     }
 }
 
-/// The word of a slot, as in `src/provider/cpu.rs`, whose steps can be told apart.
+/// The word of a slot, as in `src/provider/word.rs`, whose steps can be told apart.
 #[derive(Debug, Default)]
 pub(crate) struct SlotWord {
     what: Cell<Option<NonNull<()>>>,

@@ -1,0 +1,254 @@
+//! How free memory comes back that waits in other arenas: in those of callers that are idle.
+//!
+//! ```text
+//!   borrow:  slot Attached ─► Borrowed ─► words marked ─► barrier ─┬─ words free: alone with the arenas
+//!                                                                  └─ busy, or no barrier: given back at
+//!                                                                     once, for its owner to tidy up
+//!   tidy up: send what waits for others ─► adopt abandoned arenas ─► collect, and give segments back
+//! ```
+//!
+//! | when | which arenas |
+//! |---|---|
+//! | memory is short: before a request is refused | the caller's own last; then a block of any of them |
+//! | the arenas have grown by a quarter, and `LEAST_GROWTH` | those of others |
+//! | `flush`, `trim` | all |
+//!
+//! An owner whose arenas are borrowed goes on with the parent and never waits. An interrupt handler
+//! of the borrower finds what it would find if the borrower had the parent's lock.
+
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
+
+use super::arena::{Arena, GrantedBy};
+use super::shared::{NESTED, Shared};
+use super::slot::{LEVELS, Slot};
+use super::visit::Visit;
+use super::{ArenaHeap, is_large};
+use crate::lock::RawLock;
+use crate::profile::Profile;
+use crate::provider::{Map, SlotWord, Slots, Source};
+use crate::segments::capacity;
+
+/// Minimum growth of all arenas after which idle ones are tidied up, in bytes.
+const LEAST_GROWTH: usize = 4 << 20;
+
+/// Denominator of the share of itself by which the arenas grow until idle ones are tidied up.
+const GROWTH_SHARE: usize = 4;
+
+/// Returns the bytes of segments from which on idle arenas are tidied up, if there are so many
+/// after that was done.
+pub(super) const fn limit_after(bytes: usize) -> usize {
+    let growth = bytes / GROWTH_SHARE;
+    bytes.saturating_add(if growth > LEAST_GROWTH { growth } else { LEAST_GROWTH })
+}
+
+/// Slots that a caller has borrowed. They are given back when it is dropped, also if a misuse that
+/// was found unwinds.
+struct Borrowed<'heap, T> {
+    shared: &'heap Shared<T>,
+    /// The address of a variable of the caller, which no other caller has at the same time.
+    borrower: usize,
+}
+
+impl<T> Borrowed<'_, T> {
+    fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
+        self.shared.slots().filter(|slot| slot.is_borrowed_by(self.borrower))
+    }
+
+    /// The arenas of the slots, and the level of each.
+    fn arenas(&self) -> impl Iterator<Item = (usize, NonNull<T>)> {
+        self.slots()
+            .flat_map(|slot| (0..LEVELS).filter_map(|level| Some((level, slot.arena(level)?))))
+    }
+}
+
+impl<T> Drop for Borrowed<'_, T> {
+    fn drop(&mut self) {
+        self.slots().for_each(Slot::end_borrowing);
+    }
+}
+
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
+    /// The word of another slot, for a caller inside `with_words`.
+    fn word_of(
+        &self,
+        number: usize,
+        slot: &'heap Slot<Arena<B, M, P, L>>,
+        level: usize,
+    ) -> Option<&'heap SlotWord> {
+        if level == 0 && self.heap.cpu.has_words() {
+            return self.heap.cpu.word_of(number);
+        }
+        Some(slot.word(level))
+    }
+
+    /// Borrows the slots of all others, as far as their callers are idle and there is a barrier.
+    /// The others are marked: their owners tidy up with the next operation.
+    fn borrow(&self, shared: &'heap Shared<Arena<B, M, P, L>>, borrower: usize) {
+        let is_own = |slot: &Slot<_>| self.slot.is_some_and(|own| ptr::eq(own, slot));
+        let words = |number, slot: &'heap Slot<_>| {
+            let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
+            levels.map(move |level| self.word_of(number, slot, level))
+        };
+        let mut borrow = || {
+            let mut any = false;
+            for (number, slot) in shared.slots().enumerate().filter(|(_, slot)| !is_own(slot)) {
+                if slot.borrow(borrower) {
+                    any = true;
+                    words(number, slot).flatten().for_each(SlotWord::mark);
+                }
+            }
+            if !any {
+                return;
+            }
+            let has_fenced = C::INTERRUPTED && self.heap.cpu.barrier();
+            for (number, slot) in shared.slots().enumerate() {
+                if slot.is_borrowed_by(borrower)
+                    && !(has_fenced
+                        && words(number, slot).all(|word| word.is_some_and(SlotWord::is_free)))
+                {
+                    slot.set_untidy(true);
+                    slot.end_borrowing();
+                }
+            }
+        };
+        let _: Option<()> =
+            self.heap.parent.noted(self.place(), || self.heap.cpu.with_words(&mut borrow));
+    }
+
+    /// Brings what is free in all arenas back to the parent. Returns a block, if one is asked for:
+    /// of the caller's arena, the parent, or any arena that can be entered.
+    ///
+    /// # Time
+    ///
+    /// O(slots that were ever attached + slabs + blocks that others have freed), a barrier.
+    pub(super) fn reclaim(&self, layout: Option<Layout>) -> Option<NonNull<u8>> {
+        let source = self.source()?;
+        let shared = source.shared;
+        // SAFETY: whoever is in an arena is alone there.
+        self.own(|_, arena| unsafe { send_all(shared, arena) });
+        let number = 0_u8;
+        let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
+        self.borrow(shared, borrowed.borrower);
+        // SAFETY: whoever has borrowed a slot is alone with its arenas.
+        borrowed.arenas().for_each(|(_, arena)| unsafe { send_all(shared, arena) });
+        self.adopt_all();
+        // SAFETY: as above.
+        borrowed.arenas().for_each(|(level, arena)| unsafe { tidy_up(source, level, arena) });
+        // What came from the borrowed ones.
+        self.adopt_all();
+        // SAFETY: as above.
+        self.own(|level, arena| unsafe { tidy_up(source, level, arena) });
+        // SAFETY: as above.
+        borrowed.arenas().for_each(|(level, arena)| unsafe { provide(source, level, arena) });
+        // SAFETY: as above.
+        self.own(|level, arena| unsafe { provide(source, level, arena) });
+        self.note_reclaimed(shared);
+        let layout = layout?;
+        self.allocate_reclaimed(layout).or_else(|| {
+            let arenas = borrowed.arenas().filter(|_| !is_large(layout));
+            arenas.into_iter().find_map(|(_, arena)| {
+                // SAFETY: whoever has borrowed a slot is alone with its arenas; the caller keeps
+                // the heap as long as its blocks.
+                unsafe { Arena::enter(arena).0.heap.try_allocate(layout) }
+            })
+        })
+    }
+
+    /// Runs `run` in the caller's arenas in which nobody was interrupted.
+    fn own(&self, run: impl Fn(usize, NonNull<Arena<B, M, P, L>>)) {
+        for level in 0..LEVELS {
+            if let Some(inside) = self.go_in(level) {
+                run(level, inside.arena());
+            }
+        }
+    }
+
+    /// Tidies up the arenas of idle callers, if all arenas have grown by much since that was done.
+    pub(super) fn reclaim_if_due(&self) {
+        let Some(source) = self.source() else { return };
+        let shared = source.shared;
+        if !shared.is_reclaim_due() {
+            return;
+        }
+        // Others need not do the same now.
+        self.note_reclaimed(shared);
+        let number = 0_u8;
+        let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
+        self.borrow(shared, borrowed.borrower);
+        for (level, arena) in borrowed.arenas() {
+            // SAFETY: whoever has borrowed a slot is alone with its arenas.
+            unsafe {
+                send_all(shared, arena);
+                tidy_up(source, level, arena);
+                provide(source, level, arena);
+            }
+        }
+        self.note_reclaimed(shared);
+    }
+
+    fn note_reclaimed(&self, shared: &Shared<Arena<B, M, P, L>>) {
+        shared.set_limit(limit_after(shared.granted()));
+    }
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
+    /// Tidies up idle arenas if that is due. The caller is on no slot.
+    #[inline]
+    pub(super) fn reclaim_if_due(&self) {
+        if self.shared().is_some_and(Shared::is_reclaim_due) {
+            self.visit().reclaim_if_due();
+        }
+    }
+}
+
+/// Sends what an arena has of others.
+///
+/// # Safety
+///
+/// The caller is alone with the arena.
+unsafe fn send_all<B: Source, M: Map, P: Profile, L: RawLock>(
+    shared: &Shared<Arena<B, M, P, L>>,
+    arena: NonNull<Arena<B, M, P, L>>,
+) {
+    // SAFETY: the clause is that of this function.
+    let (inner, _) = unsafe { Arena::enter(arena) };
+    inner.outbox.send_all(|owner| shared.mailbox_of(owner));
+}
+
+/// Gives back what is free in an arena. The second one keeps a segment of one unit.
+///
+/// # Safety
+///
+/// The caller is alone with the arena.
+unsafe fn tidy_up<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    level: usize,
+    arena: NonNull<Arena<B, M, P, L>>,
+) {
+    // SAFETY: the clause is that of this function.
+    let (inner, mailbox) = unsafe { Arena::enter(arena) };
+    if level == NESTED && inner.heap.provider().bytes() <= capacity(1) {
+        inner.collect(source, mailbox, |heap| heap.flush());
+    } else {
+        inner.tidy_up(source, mailbox);
+    }
+}
+
+/// Gives a second arena a segment again, if it has none.
+///
+/// # Safety
+///
+/// The caller is alone with the arena.
+unsafe fn provide<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    level: usize,
+    arena: NonNull<Arena<B, M, P, L>>,
+) {
+    // SAFETY: the clause is that of this function.
+    let (inner, mailbox) = unsafe { Arena::enter(arena) };
+    if level == NESTED && inner.heap.provider().bytes() == 0 {
+        // Without memory it gets some when it is needed.
+        inner.collect(source, mailbox, |heap| _ = heap.reserve(1));
+    }
+}
