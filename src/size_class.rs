@@ -87,6 +87,18 @@ const OF_LAST: [u8; SLAB_MAX / FINE] = {
     table
 };
 
+/// The same for each step of an alignment that every cell has, so that no size need be rounded up
+/// first: a `malloc` has that alignment.
+const OF_LAST_ALIGNED: [u8; SLAB_MAX / CELL_ALIGN] = {
+    let mut table = [0; SLAB_MAX / CELL_ALIGN];
+    let mut last = 0;
+    while last < table.len() {
+        table[last] = OF_LAST[(last + 1) * (CELL_ALIGN / FINE) - 1];
+        last += 1;
+    }
+    table
+};
+
 /// Size class.
 ///
 /// # Invariants
@@ -115,6 +127,20 @@ impl Class {
     #[inline(always)]
     pub(crate) const fn of_usual<const N: usize>(size: usize, align: usize) -> Option<Self> {
         Self::of_any::<N>(size.wrapping_sub(1), align)
+    }
+
+    /// Returns the class of a size up to [`SLAB_MAX`], in bytes, and an alignment that every cell
+    /// has.
+    #[inline(always)]
+    pub(crate) const fn of_short(size: usize, align: usize) -> Option<Self> {
+        let last = size.wrapping_sub(1);
+        if last >= SLAB_MAX {
+            None
+        } else if align == CELL_ALIGN {
+            Some(Self(OF_LAST_ALIGNED[last / CELL_ALIGN]))
+        } else {
+            Some(Self(OF_LAST[(last | (align - 1)) / FINE]))
+        }
     }
 
     #[cold]

@@ -73,17 +73,30 @@ global_asm!(
 );
 
 impl Thread {
+    /// Returns the offset of a thread's variable from the thread pointer.
+    #[inline(always)]
+    fn offset() -> usize {
+        let offset;
+        // SAFETY: reads what the loader wrote.
+        unsafe {
+            asm!(
+                "mov {offset}, qword ptr [rip + brkmalloc_thread@GOTTPOFF]",
+                offset = out(reg) offset,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        offset
+    }
+
     /// Returns the calling thread's variable.
     #[inline(always)]
     fn current<'thread>() -> &'thread Self {
-        let place: *const Self;
-        // SAFETY: reads the offset that the loader wrote, and the thread pointer, which points at
-        // itself.
+        let mut place: *const Self = ptr::without_provenance(Self::offset());
+        // SAFETY: reads the thread pointer, which points at itself.
         unsafe {
             asm!(
-                "mov {place}, qword ptr [rip + brkmalloc_thread@GOTTPOFF]",
                 "add {place}, qword ptr fs:[0]",
-                place = out(reg) place,
+                place = inout(reg) place,
                 options(pure, nomem, nostack),
             );
         }
@@ -273,13 +286,57 @@ unsafe impl Slots for Threads {
     /// The variable of the thread. Only the usual mode lets the heap use it: where every call is
     /// recorded, it is never free, and no call takes the shortest path.
     #[inline(always)]
-    fn word_at_hand(&self) -> Option<&SlotWord> {
-        Some(&Thread::current().word)
+    fn word(&self) -> Option<&SlotWord> {
+        engine::is_usual().then(|| &Thread::current().word)
+    }
+
+    const AT_HAND: bool = true;
+
+    #[inline(always)]
+    fn take_at_hand(&self) -> Option<NonNull<()>> {
+        let what: *mut ();
+        // SAFETY: the variable is the thread's, at this offset from the thread pointer, and begins
+        // with the word. The store comes before the load: the fence of `SlotWord`.
+        unsafe {
+            asm!(
+                "cmp byte ptr fs:[{offset} + {state}], {free}",
+                "jne {taken}",
+                offset = in(reg) Thread::offset(),
+                state = const SlotWord::STATE,
+                free = const SlotWord::FREE,
+                taken = label { return None },
+                options(nostack, readonly),
+            );
+            asm!(
+                "mov byte ptr fs:[{offset} + {state}], {busy}",
+                "mov {what}, qword ptr fs:[{offset}]",
+                offset = in(reg) Thread::offset(),
+                what = out(reg) what,
+                state = const SlotWord::STATE,
+                busy = const SlotWord::BUSY,
+                options(nostack, preserves_flags),
+            );
+        }
+        let what = NonNull::new(what);
+        if what.is_none() {
+            self.put_back_at_hand();
+        }
+        what
     }
 
     #[inline(always)]
-    fn word(&self) -> Option<&SlotWord> {
-        if engine::is_usual() { self.word_at_hand() } else { None }
+    fn put_back_at_hand(&self) {
+        // SAFETY: the state of the thread's word, as in `take_at_hand`. A store of the processor
+        // releases.
+        unsafe {
+            asm!(
+                "mov byte ptr fs:[{offset} + {state}], {free}",
+                offset = in(reg) Thread::offset(),
+                state = const SlotWord::STATE,
+                free = const SlotWord::FREE,
+                options(nostack, preserves_flags),
+            );
+        }
     }
 
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {

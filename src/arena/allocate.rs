@@ -162,38 +162,47 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// Allocates a block of the caller's arena, by the shortest path: it calls no function, unless
-    /// no block of the class is at hand. `None` only says that there is more to do.
+    /// Allocates a block of at most 4 KiB of the caller's arena, by the shortest path: it calls no
+    /// function. `None` only says that there is more to do.
     #[inline(always)]
     pub(super) fn pop_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
             return None;
         }
+        let class = P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)?;
+        let caller = self.caller();
+        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+    }
+
+    /// Allocates a block of a class of the caller's arena.
+    #[inline]
+    fn allocate_in_class(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let (size, align) = (layout.size(), layout.align());
+        if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
+            return None;
+        }
         let class = P::ArenaLayerOf::<OfArena<P>>::class_of_usual(size, align)?;
         let caller = self.caller();
-        let mut inside = caller.go_in_at_hand()?;
+        let mut inside = caller.go_in()?;
         match inside.inner().0.heap.layer().pop(class) {
             Some(block) => Some(block),
-            None => self.allocate_of(caller, inside, class, size, align),
+            None => self.allocate_of(caller, inside, class, layout),
         }
     }
 
     /// Allocates a block of a class that has none at hand, and leaves the arena and the slot.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn allocate_of<'heap>(
         &'heap self,
         caller: Caller<'heap, B, C, M, P, L>,
         mut inside: Inside<'heap, B, M, P, L>,
         class: Class,
-        size: usize,
-        align: usize,
+        layout: Layout,
     ) -> Option<NonNull<u8>> {
         let (inner, mailbox) = inside.inner();
         if let Some(block) = inner.heap.layer().refill(class) {
             return Some(block);
         }
-        let layout = Layout::from_size_align(size, align).ok()?;
         if let Some(block) = inner.heap.inner().allocate_at_once(class, layout) {
             return Some(block);
         }
@@ -221,6 +230,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return self.allocate_large(layout);
+        }
+        if let Some(block) = self.allocate_in_class(layout) {
+            return Some(block);
         }
         {
             let caller = self.caller();

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::parent::Parent;
-use super::visit::{Caller, Inside, Visit};
+use super::visit::{Caller, Inside, Parted, Visit};
 use super::{ArenaHeap, has_layer, served};
 use crate::lock::RawLock;
 use crate::profile::Profile;
@@ -110,14 +110,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         let caller = self.caller();
         let Some(mut inside) = caller.go_in_at_hand() else { return false };
-        let inner = inside.inner().0;
+        let inner = inside.inner();
         let Some(slab) = inner.word_if_own(block) else { return false };
         // SAFETY: the address is not null, because it lies in a segment.
         let block = unsafe { NonNull::new_unchecked(block) };
         // SAFETY: the block is this arena's, the caller gives it up, and its word leads to `slab`.
         if unsafe { inner.heap.layer().push_direct(slab, block) } {
             // SAFETY: `push_direct` has just said so.
-            unsafe { self.attend(caller, inside, slab, block) };
+            unsafe { self.attend(block, caller, inside.part(), slab) };
         }
         true
     }
@@ -132,11 +132,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline(never)]
     unsafe fn attend<'heap>(
         &'heap self,
-        _caller: Caller<'heap, B, C, M, P, L>,
-        mut inside: Inside<'heap, B, M, P, L>,
-        slab: NonNull<Slab>,
         block: NonNull<u8>,
+        _caller: Caller<'heap, B, C, M, P, L>,
+        inside: Parted<'heap, B, M, P, L>,
+        slab: NonNull<Slab>,
     ) {
+        let mut inside = self.stay(inside);
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inside.inner().0.heap(&self.parent) }.inner();
         // SAFETY: the clauses are those of this method.

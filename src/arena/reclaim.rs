@@ -90,6 +90,11 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
             levels.map(move |level| self.word_of(number, slot, level))
         };
+        if !C::INTERRUPTED {
+            // There is no busy flag. Owners look when the shortest path ends.
+            let others = shared.slots().filter(|slot| !is_own(slot) && slot.is_attached());
+            return others.for_each(|slot| slot.set_untidy(true));
+        }
         let mut borrow = || {
             let mut any = false;
             for (number, slot) in shared.slots().enumerate().filter(|(_, slot)| !is_own(slot)) {
@@ -101,7 +106,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             if !any {
                 return;
             }
-            let has_fenced = C::INTERRUPTED && self.heap.cpu.barrier();
+            let has_fenced = self.heap.cpu.barrier();
             for (number, slot) in shared.slots().enumerate() {
                 if slot.is_borrowed_by(borrower)
                     && !(has_fenced

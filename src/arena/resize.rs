@@ -93,7 +93,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         let caller = self.caller();
         let Some(mut inside) = caller.go_in_at_hand() else { return false };
-        let Some(slab) = inside.inner().0.word_if_own(block.as_ptr()) else { return false };
+        let Some(slab) = inside.inner().word_if_own(block.as_ptr()) else { return false };
         // SAFETY: the word of the block leads to `slab`.
         unsafe { stays(slab, block, new) }
     }

@@ -10,6 +10,7 @@
 //! Each leaves when it is dropped: an arena goes back into its word, and then the caller off its
 //! slot.
 
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use super::ArenaHeap;
@@ -40,22 +41,63 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Caller<'heap, B
     /// it has to.
     #[inline(always)]
     pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, P, L>> {
-        self.go_in_by(self.heap.cpu.word())
-    }
-
-    /// [`go_in`](Caller::go_in) for the shortest path.
-    #[inline(always)]
-    pub(super) fn go_in_at_hand(&self) -> Option<Inside<'heap, B, M, P, L>> {
-        self.go_in_by(self.heap.cpu.word_at_hand())
-    }
-
-    #[inline(always)]
-    fn go_in_by(&self, word: Option<&'heap SlotWord>) -> Option<Inside<'heap, B, M, P, L>> {
-        let word = match word {
+        let word = match self.heap.cpu.word() {
             Some(word) => word,
             None => self.heap.shared()?.slot(self.number)?.word(0),
         };
         Inside::of(word, 0, C::INTERRUPTED)
+    }
+
+    /// [`go_in`](Caller::go_in) for the shortest path.
+    #[inline(always)]
+    pub(super) fn go_in_at_hand(&self) -> Option<AtHand<'heap, B, C, M, P, L>> {
+        let inside = if C::AT_HAND {
+            // Without its word: `AtHand` puts the arena back, or finds the word.
+            Inside { word: None, level: 0, arena: self.heap.cpu.take_at_hand()?.cast() }
+        } else {
+            self.go_in()?
+        };
+        Some(AtHand { inside: ManuallyDrop::new(inside), cpu: &self.heap.cpu })
+    }
+}
+
+/// A caller that is in an arena on the shortest path.
+pub(super) struct AtHand<'heap, B, C: Slots, M, P: Profile, L> {
+    inside: ManuallyDrop<Inside<'heap, B, M, P, L>>,
+    cpu: &'heap C,
+}
+
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHand<'heap, B, C, M, P, L> {
+    #[inline(always)]
+    pub(super) fn inner(&mut self) -> &mut Inner<B, M, P, L> {
+        self.inside.inner().0
+    }
+
+    /// Ends the shortest path, for [`stay`](ArenaHeap::stay) in the function that goes on: two words
+    /// pass to it in registers.
+    #[inline(always)]
+    pub(super) fn part(self) -> Parted<'heap, B, M, P, L> {
+        let parted = Parted(self.inside.arena, self.inside.word);
+        core::mem::forget(self);
+        parted
+    }
+}
+
+/// An arena that its caller is in, and its word, unless the provider has it at hand.
+pub(super) struct Parted<'heap, B, M, P: Profile, L>(
+    NonNull<Arena<B, M, P, L>>,
+    Option<&'heap SlotWord>,
+);
+
+impl<B, C: Slots, M, P: Profile, L> Drop for AtHand<'_, B, C, M, P, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if C::AT_HAND {
+            self.cpu.put_back_at_hand();
+        } else {
+            // SAFETY: it is dropped here only.
+            unsafe { ManuallyDrop::drop(&mut self.inside) };
+        }
     }
 }
 
@@ -194,6 +236,15 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
+    /// Stays in an arena in which the shortest path has ended.
+    #[inline(always)]
+    pub(super) fn stay<'heap>(
+        &'heap self,
+        Parted(arena, word): Parted<'heap, B, M, P, L>,
+    ) -> Inside<'heap, B, M, P, L> {
+        Inside { word: if C::AT_HAND { self.cpu.word() } else { word }, level: 0, arena }
+    }
+
     #[inline(always)]
     pub(super) fn visit(&self) -> Visit<'_, B, C, M, P, L> {
         self.cpu.arrive();

@@ -1,9 +1,10 @@
 //! Slots of an [`ArenaHeap`](crate::ArenaHeap) as the arenas use them: [`Cpu`], and items that only
 //! a provider inside this project needs.
 
-use core::ptr;
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
 
-use super::word::BUSY;
+use super::word::{BUSY, FREE};
 use super::{Cpu, SlotWord};
 use crate::atomic::{AtomicPtr, AtomicU8};
 
@@ -56,12 +57,20 @@ pub unsafe trait Slots {
         None
     }
 
-    /// Returns the [`word`](Slots::word) for the shortest path, or one that is never free: the
-    /// caller then takes a longer path.
+    /// `true` if the shortest path uses [`take_at_hand`](Slots::take_at_hand) instead of the
+    /// [`word`](Slots::word): for a provider that needs fewer instructions for that.
+    const AT_HAND: bool = false;
+
+    /// Takes the pointer of the [`word`](Slots::word) and sets that to busy, if it is free and has
+    /// a pointer. `None`: the caller takes a longer path.
     #[inline(always)]
-    fn word_at_hand(&self) -> Option<&SlotWord> {
-        self.word()
+    fn take_at_hand(&self) -> Option<NonNull<()>> {
+        None
     }
+
+    /// Sets the word to free after [`take_at_hand`](Slots::take_at_hand).
+    #[inline(always)]
+    fn put_back_at_hand(&self) {}
 
     /// Returns `true` if [`word`](Slots::word) may return a word.
     fn has_words(&self) -> bool {
@@ -133,6 +142,16 @@ unsafe impl<C: Cpu> Slots for C {
 
 // Here, because loom's atomics cannot be made at compile time: `tests/loom` compiles `word.rs`.
 impl SlotWord {
+    /// Offset of the state, of one byte, for a provider that takes the word itself: see
+    /// [`Slots::take_at_hand`]. The pointer is at the start.
+    pub const STATE: usize = offset_of!(Self, state);
+
+    /// State of a word that can be taken.
+    pub const FREE: u8 = FREE;
+
+    /// State of a word that is taken.
+    pub const BUSY: u8 = BUSY;
+
     /// Returns a word without a pointer.
     #[must_use]
     pub const fn new() -> Self {

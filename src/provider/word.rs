@@ -32,7 +32,7 @@ use crate::atomic::{AtomicPtr, AtomicU8, light_fence};
 pub(super) const BUSY: u8 = 0;
 
 /// State of a word whose arena the caller on the slot may take.
-const FREE: u8 = 1;
+pub(super) const FREE: u8 = 1;
 
 /// State of a word that the forking thread holds: its arena is not in use, and was not since.
 const HELD: u8 = 2;

@@ -20,6 +20,12 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         None
     }
 
+    /// Returns the class of a size up to 4 KiB, in bytes, and an alignment that every cell has.
+    #[inline(always)]
+    fn class_of_short(_size: usize, _align: usize) -> Option<Class> {
+        None
+    }
+
     /// Frees a block to the descriptor to which its word leads. Returns whether the descriptor
     /// needs [attention](ArenaLayer::attend) before the next operation, which also reports an
     /// address at which no live block begins. O(1).
@@ -62,6 +68,11 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     #[inline(always)]
     fn class_of_usual(size: usize, align: usize) -> Option<Class> {
         Class::of_usual::<N>(size, align)
+    }
+
+    #[inline(always)]
+    fn class_of_short(size: usize, align: usize) -> Option<Class> {
+        Class::of_short(size, align)
     }
 
     #[inline(always)]

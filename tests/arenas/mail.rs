@@ -7,31 +7,35 @@ use std::ptr::NonNull;
 use brkalloc::ArenaStats;
 
 use super::blocks::layout;
-use super::heap;
-use super::slots::{TestArenas, assert_all_is_free, on_slot};
+use super::slots::{Calm, TestArenas, arenas_over, assert_all_is_free, on_slot};
 use crate::common::case;
 use crate::common::profile::Variant;
 
+/// Two slots, of which neither reaches the other's arena.
+fn heap<P: Variant>() -> TestArenas<P, Calm> {
+    arenas_over(64 << 20, Calm(2))
+}
+
 /// Allocates on slot 0.
-fn take<P: Variant>(heap: &TestArenas<P>, count: usize, layout: Layout) -> Vec<NonNull<u8>> {
+fn take<P: Variant>(heap: &TestArenas<P, Calm>, count: usize, layout: Layout) -> Vec<NonNull<u8>> {
     // SAFETY: the heap outlives the blocks.
     on_slot(0, || (0..count).map(|_| unsafe { heap.allocate(layout) }.unwrap()).collect())
 }
 
 /// Frees on slot 1.
-fn free<P: Variant>(heap: &TestArenas<P>, blocks: &[NonNull<u8>], layout: Layout) {
+fn free<P: Variant>(heap: &TestArenas<P, Calm>, blocks: &[NonNull<u8>], layout: Layout) {
     // SAFETY: live until now.
     on_slot(1, || blocks.iter().for_each(|&block| unsafe { heap.deallocate(block, layout) }));
 }
 
-fn stats<P: Variant>(heap: &TestArenas<P>) -> ArenaStats {
+fn stats<P: Variant>(heap: &TestArenas<P, Calm>) -> ArenaStats {
     // SAFETY: the test has one thread.
     unsafe { heap.exclusive() }.stats()
 }
 
 #[case(Usual, Plain, Checked<Usual>)]
 fn what_waits_to_be_sent_is_bounded_by_blocks_and_by_bytes<P: Variant>() {
-    let heap = heap::<P>(2);
+    let heap = heap::<P>();
     for (size, most) in [(16, 62), (100, 62), (1_000, 17), (4_000, 5), (30_000, 1)] {
         let layout = layout(size, 8);
         let blocks = take(&heap, 400, layout);
@@ -53,7 +57,7 @@ fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena<P: Va
     // What an arena of so many blocks needs for packets: none if everything fits into those that
     // there are.
     for (count, size, is_more) in [(300, 64, false), (2_000, 16, true), (20_000, 64, true)] {
-        let heap = heap::<P>(2);
+        let heap = heap::<P>();
         let layout = layout(size, 8);
         let others = |stats: &ArenaStats| stats.internal_bytes - stats.segment_bytes;
         let first = take(&heap, count, layout);
@@ -81,7 +85,7 @@ fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena<P: Va
 
 #[case(Usual, Plain, Checked<Usual>)]
 fn a_full_box_is_sent_before_the_next_block<P: Variant>() {
-    let heap = heap::<P>(2);
+    let heap = heap::<P>();
     let layout = layout(32, 8);
     let blocks = take(&heap, 200, layout);
     let (first, rest) = blocks.split_at(62);

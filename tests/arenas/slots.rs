@@ -67,6 +67,23 @@ unsafe impl Cpu for Deaf {
     }
 }
 
+/// Slots whose callers nobody interrupts: without a busy flag no other caller reaches their arenas.
+pub struct Calm(pub usize);
+
+// SAFETY: as above; the tests have no handlers.
+unsafe impl SlotProvider for Calm {
+    const NESTS: bool = false;
+    const INTERRUPTED: bool = false;
+
+    fn slots(&self) -> usize {
+        self.0
+    }
+
+    fn enter(&self) -> usize {
+        SLOT.get()
+    }
+}
+
 thread_local!(static WORD: SlotWord = const { SlotWord::new() });
 
 /// The same for threads that nobody interrupts, each of which stays on its slot, with a word of its
