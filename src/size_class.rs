@@ -25,8 +25,9 @@ pub(crate) const SLAB_MAX: usize = 4096;
 /// block as long as its alignment.
 const MOST_ALIGN: usize = 128;
 
-/// Maximum alignment that all blocks of a class have, in bytes.
-const MOST_ALIGNED: usize = 4096;
+/// Maximum alignment that all blocks of a class have, in bytes: without a header, blocks that are
+/// as long as their alignment lie side by side.
+pub(crate) const MOST_ALIGNED: usize = 32 << 10;
 
 /// Number of classes of a heap over a break.
 pub(crate) const CLASSES: usize = 80;

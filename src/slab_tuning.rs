@@ -23,8 +23,8 @@ pub trait SlabTuning: Debug {
     /// Minimum number of blocks in a slab of medium blocks.
     const LEAST_MEDIUM: usize;
 
-    /// Minimum number of blocks in a slab of pages, except the first of its class, unless memory is
-    /// short. Blocks that are aligned to their size lose a whole block to the header of the next
+    /// Minimum number of blocks in a slab of blocks of a page, or of two, four or eight, except the
+    /// first of its class, unless memory is short. Blocks that are aligned to their size lose a whole block to the header of the next
     /// cell.
     const LEAST_ALIGNED: usize;
 

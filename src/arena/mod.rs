@@ -28,7 +28,8 @@
 //! of which there is one, and more by and by, up to an eighth of the most that the arena has had;
 //! the rest in the list. At each miss it collects `TAKEN_UP_AT_ONCE` blocks, from both. A
 //! producer's memory comes back to the producer, so none of these grows with time. Where memory
-//! runs out, what lies between live blocks in the arenas of abandoned slots is within reach.
+//! runs out, and when the arenas have grown by a quarter, all of that goes back from arenas that
+//! nobody is in, and what lies between live blocks there is within reach: `reclaim.rs`.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -66,6 +67,7 @@ use crate::layer::Layer;
 use crate::lock::{RawLock, Spin};
 use crate::profile::{OfArena, Profile, Usual};
 use crate::provider::{FixedBreak, InitError, LateBreak, Map, NoMap, Slots, Source};
+use crate::size_class::MOST_ALIGNED;
 
 use arena::Arena;
 use parent::Parent;
@@ -78,7 +80,7 @@ pub use fork::ArenaHooks;
 const LARGE: usize = 128 << 10;
 
 /// A more aligned block comes from the parent.
-const ALIGNED: usize = 4096;
+const ALIGNED: usize = MOST_ALIGNED;
 
 /// Returns the layout that a heap is asked for. A block that another caller frees holds a link on
 /// its way back: a checked heap, which looks behind the caller's bytes, takes that many at least.

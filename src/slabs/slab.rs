@@ -455,7 +455,8 @@ impl<S: SlabTuning> Least<S> {
 pub(crate) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
     let mut blocks = usize::from(Least::<S>::BLOCKS[class.index()]);
     let size = class.size();
-    if size == S::PAGE && bytes > 0 && blocks < S::LEAST_ALIGNED {
+    let is_page = size >= S::PAGE && size.is_power_of_two();
+    if is_page && bytes > 0 && blocks < S::LEAST_ALIGNED {
         blocks = S::LEAST_ALIGNED;
     }
     let len = len_of::<S>(class, blocks);
