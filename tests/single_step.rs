@@ -1,5 +1,7 @@
 //! A handler that allocates and frees comes after *every instruction* of long sequences of
-//! `allocate`, `reallocate` and `deallocate`: the processor's trap flag makes it so. For a host
+//! `allocate`, `reallocate` and `deallocate`: the processor's trap flag makes it so. Now and then a
+//! second handler comes after every instruction of the first, and a third after every instruction
+//! of some of the second. For a host
 //! with signals; the kernel does the same with its debug trap (`tests/qemu/single_step.rs`).
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -27,15 +29,35 @@ fn heap() -> Heap {
 
 /// The heap that is single-stepped, and what its handler has.
 static HEAP: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
-static GUEST: Guest = Guest::new();
-static STEPS: AtomicUsize = AtomicUsize::new(0);
+/// Handlers that may be nested.
+const DEPTH: usize = 3;
+
+/// One operation of so many of a handler is stepped through, for each depth but the last. Primes, so
+/// that every kind of operation has its turn.
+const RARER: [usize; DEPTH - 1] = [1009, 2003];
+
+/// What the handler of each depth has, and how often it came.
+static GUESTS: [Guest; DEPTH] = [const { Guest::new() }; DEPTH];
+static STEPS: [AtomicUsize; DEPTH] = [const { AtomicUsize::new(0) }; DEPTH];
+
+/// Handlers that are running.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn handler(_: libc::c_int) {
-    STEPS.fetch_add(1, Ordering::Relaxed);
     // SAFETY: the pointer is set while a thread is stepped, and null otherwise.
-    if let Some(heap) = unsafe { HEAP.load(Ordering::Relaxed).as_ref() } {
-        GUEST.step(heap);
+    let Some(heap) = (unsafe { HEAP.load(Ordering::Relaxed).as_ref() }) else { return };
+    let depth = RUNNING.fetch_add(1, Ordering::Relaxed);
+    let steps = STEPS[depth].fetch_add(1, Ordering::Relaxed);
+    let is_stepped = RARER.get(depth).is_some_and(|rarer| steps % rarer == 1);
+    if is_stepped {
+        set_trap_flag(true);
     }
+    // The first handler finds the second arena. Those that interrupt it may be refused.
+    GUESTS[depth].step(heap, depth > 0);
+    if is_stepped {
+        set_trap_flag(false);
+    }
+    RUNNING.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Sets or clears the trap flag.
@@ -57,7 +79,7 @@ fn a_handler_comes_after_every_instruction() {
         sa_sigaction: handler as extern "C" fn(libc::c_int) as usize,
         // SAFETY: a set of signals is plain bits, of which none set is a valid value.
         sa_mask: unsafe { std::mem::zeroed() },
-        sa_flags: 0,
+        sa_flags: libc::SA_NODEFER,
         sa_restorer: None,
     };
     // SAFETY: the handler does what one may do.
@@ -78,13 +100,13 @@ fn a_handler_comes_after_every_instruction() {
     host.free_all(&heap);
     set_trap_flag(false);
     HEAP.store(ptr::null_mut(), Ordering::Relaxed);
-    GUEST.free_all(&heap);
-    let steps = STEPS.load(Ordering::Relaxed);
-    assert!(
-        steps > 10_000 && GUEST.allocated() > steps / 4,
-        "{} blocks in {steps} steps",
-        GUEST.allocated()
-    );
+    for (guest, steps) in GUESTS.iter().zip(&STEPS) {
+        guest.free_all(&heap);
+        let (steps, blocks) = (steps.load(Ordering::Relaxed), guest.allocated());
+        assert!(steps > 5_000 && blocks > steps / 8, "{blocks} blocks in {steps} steps");
+    }
+    let [first, ..] = [&GUESTS[0], &GUESTS[1], &GUESTS[2]].map(Guest::allocated);
+    assert!(first > STEPS[0].load(Ordering::Relaxed) / 4, "{first} blocks of the first handler");
     // SAFETY: no other thread uses the heap.
     let exclusive = unsafe { heap.exclusive() };
     exclusive.check().unwrap();
@@ -98,7 +120,7 @@ fn a_handler_comes_after_every_instruction() {
 fn a_block_is_found_as_it_was_left() {
     let heap = heap();
     let guest = Guest::new();
-    (0..1000).for_each(|_| guest.step(&heap));
+    (0..1000).for_each(|_| guest.step(&heap, false));
     assert!(guest.allocated() > 200);
     guest.free_all(&heap);
     a_block(&heap);

@@ -15,11 +15,12 @@
 //! Stable Rust cannot choose the model, so the variable is declared in assembly. A library that is
 //! loaded late finds room, too: glibc keeps a reserve larger than the 32 bytes of the variable.
 //!
-//! The forking thread reads the variables of others, so `REGISTERED` has the address of each, from
-//! when the thread's end is certain to be reported until it was. (A stack that is freed, and with
-//! it the variable, belongs to a thread that has ended. In the child, glibc keeps the stacks of the
-//! other threads until a new thread starts, which is after our handler.) A thread that ends by a
-//! bare system call reports nothing, so the forking thread asks the kernel whether it exists.
+//! The forking thread, and a thread that needs memory, read the variables of others, so
+//! `REGISTERED` has the address of each, from when the thread's end is certain to be reported until
+//! it was. (A stack that is freed, and with it the variable, belongs to a thread that has ended. In
+//! the child, glibc keeps the stacks of the other threads until a new thread starts, which is after
+//! our handler.) A thread that ends by a bare system call reports nothing, so the reader asks the
+//! kernel before whether the thread exists.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
@@ -209,8 +210,9 @@ fn slots_of_others() -> impl Iterator<Item = usize> {
     })
 }
 
-/// Before a fork, with the lock held: unregisters threads that ended without a report.
-pub(crate) fn prefork() {
+/// With the lock held, before the variables of others are read: unregisters threads that ended
+/// without a report.
+pub(crate) fn unregister_vanished() {
     for slot in slots_of_others() {
         let registration = &REGISTERED[slot];
         if !registration.thread.load(Ordering::Acquire).is_null()
@@ -356,6 +358,7 @@ unsafe impl Slots for Threads {
     /// A thread cannot unregister while another one holds the lock.
     fn with_words(&self, run: &mut dyn FnMut()) {
         let _held = lock::HEAP.hold();
+        unregister_vanished();
         run();
     }
 

@@ -4,9 +4,8 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::arena::{Arena, adopt_slot};
 use super::parent::Parent;
-use super::slot::{LEVELS, Slot, State};
+use super::slot::Slot;
 use super::visit::{Caller, Inside, Visit};
 use super::{ArenaHeap, has_layer, is_large, served};
 use crate::cell::CELL_ALIGN;
@@ -100,38 +99,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
                 return Some(block);
             }
         }
-        self.ask_parent(layout).flatten().or_else(|| self.allocate_from_abandoned(layout))
-    }
-}
-
-impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
-    /// Tidies up all slots that are abandoned.
-    pub(super) fn adopt_all(&self) {
-        if let Some(source) = self.source() {
-            source.shared.slots().for_each(|slot| adopt_slot(source, slot));
-        }
-    }
-
-    /// Allocates from the arena of a slot that is abandoned, if there is room between what is live
-    /// there. O(slots).
-    pub(super) fn allocate_from_abandoned(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if is_large(layout) {
-            return None;
-        }
-        self.shared?.slots().find_map(|slot| {
-            if slot.state() != State::Abandoned || !slot.change(State::Abandoned, State::Claimed) {
-                return None;
-            }
-            let block = (0..LEVELS).filter_map(|level| slot.arena(level)).find_map(|arena| {
-                // SAFETY: the slot is claimed.
-                let (inner, _) = unsafe { Arena::enter(arena) };
-                // SAFETY: the caller keeps the heap, and with it the parent, which has the arena's
-                // memory, as long as its blocks.
-                unsafe { inner.heap.try_allocate(layout) }
-            });
-            slot.release(State::Abandoned);
-            block
-        })
+        self.ask_parent(layout)?
     }
 }
 

@@ -410,7 +410,7 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
 
 /// Looks at the next few slots in turn, and tidies up those that are abandoned and have got
 /// something back since, or were left untidy. O(`most`) slots, and what was freed there.
-pub(super) fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
+fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     most: usize,
 ) {
@@ -420,13 +420,13 @@ pub(super) fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
 }
 
 /// Tidies up a slot, if it is abandoned and has got something back since, or was left untidy.
-pub(super) fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
+fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     slot: &Slot<Arena<B, M, P, L>>,
 ) {
     let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
     // SAFETY: an arena that is there stays.
-    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
+    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().seems_empty());
     let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
     if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
         return;

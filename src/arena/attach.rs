@@ -14,6 +14,9 @@ use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::segments::Owner;
 
+/// Maximum size of a heap in which arenas are tidied up before a new one is made, in bytes.
+const SMALL: usize = 4 << 20;
+
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
     /// Gives the slot arenas: new ones, or those that were abandoned. False: there is no memory, or
     /// somebody tidies them up just now.
@@ -24,6 +27,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
             source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
             slot.set_untidy(false);
         } else {
+            self.make_place(source);
             source.shared.reach(self.caller.number);
             if !slot.change(State::New, State::Claimed) {
                 return false;
@@ -39,6 +43,17 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
         }
         slot.release(State::Attached);
         true
+    }
+}
+
+impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
+    /// In a small heap, brings what is free in other arenas back to the parent: what stays for ever
+    /// should not lie in the middle of it.
+    fn make_place(&self, source: GrantedBy<'_, B, M, P, L>) {
+        let size = source.parent.with(source.place, |heap| heap.size());
+        if size.is_some_and(|size| size <= SMALL) && source.shared.granted() > 0 {
+            let _ = self.reclaim(None);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use super::ArenaHeap;
 use super::arena::{Arena, GrantedBy, Inner};
 use super::mail::SET;
+use super::packets::Packets;
 use super::shared::{HasMailbox, Place, Shared};
 use super::slot::{LEVELS, State};
 use crate::check::Corruption;
@@ -221,8 +222,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
             for arena in self.arenas(shared) {
                 // SAFETY: an arena that is there stays, until below.
                 let mailbox = unsafe { arena.as_ref() }.mailbox();
-                // SAFETY: a block of the parent, which nobody finds any more.
-                mailbox.take_down(|set| unsafe { heap.deallocate(set.cast(), SET) });
+                if let Some(sets) = mailbox.take_sets() {
+                    // SAFETY: blocks of the parent, which nobody finds any more.
+                    unsafe { Packets::take_down(sets, |set| heap.deallocate(set.cast(), SET)) };
+                }
                 // SAFETY: the same.
                 unsafe { heap.deallocate(arena.cast(), Arena::<B, M, P, L>::LAYOUT) };
             }

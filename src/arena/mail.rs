@@ -4,7 +4,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::arena::Inner;
+use super::arena::{ArenasHeap, Inner};
 use super::mailbox::Mailbox;
 use super::outbox::UNKNOWN_SIZE;
 use super::packets::Packets;
@@ -35,6 +35,25 @@ const SETS_SHARE: usize = 8;
 /// The memory of a set of packets.
 pub(super) const SET: Layout = Layout::new::<Packets>();
 
+/// Frees a block that was in a packet.
+///
+/// # Safety
+///
+/// A user of the block freed it, the map of segments led to this arena, and it is in no other list.
+pub(super) unsafe fn free_sent<B: Source, M: Map, P: Profile, L: RawLock>(
+    heap: &mut ArenasHeap<B, M, P, L>,
+    block: NonNull<u8>,
+) {
+    // SAFETY: the clause is that of this function.
+    unsafe {
+        if P::CHECKED {
+            deallocate_sent(heap.inner(), block);
+        } else {
+            heap.deallocate_by_ptr(block);
+        }
+    }
+}
+
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Whether others may have freed blocks of this arena that were not taken up.
     #[inline(always)]
@@ -46,18 +65,9 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// True if there was any.
     pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
-        let free = |block| {
-            if P::CHECKED {
-                // SAFETY: it was in a packet of this arena's.
-                unsafe { deallocate_sent(heap.inner(), block) };
-            } else {
-                // SAFETY: a block of this arena, which its user freed; the map of segments led
-                // there.
-                unsafe { heap.deallocate_by_ptr(block) };
-            }
-        };
-        // SAFETY: who is in the arena is alone.
-        let packets = unsafe { mailbox.take(packets, &mut self.turn, free) };
+        // SAFETY: who is in the arena is alone; the blocks were in packets of this arena's.
+        let packets =
+            unsafe { mailbox.take(packets, &mut self.turn, |block| free_sent(heap, block)) };
         if self.inbox.is_none() && !mailbox.list.is_empty() {
             self.inbox = mailbox.list.take_all();
         }

@@ -39,21 +39,28 @@ impl Mailbox {
         }
     }
 
-    /// Takes the sets away that were added, and hands them to `look`: nothing of a set is read
-    /// after it was. Only where nobody sends.
-    pub(super) fn take_down(&self, mut look: impl FnMut(NonNull<Packets>)) {
-        let mut set = self.packets.unlink();
-        while let Some(at) = set {
-            // SAFETY: it stays until it is shown here.
-            set = unsafe { at.as_ref() }.unlink();
-            look(at);
-        }
+    /// Takes the sets away that were added: the first one, which leads to the others. Whoever sends
+    /// may have found them before. The owner's alone.
+    pub(super) fn take_sets(&self) -> Option<NonNull<Packets>> {
+        self.packets.unlink()
     }
 
-    /// Whether nothing is there, as far as the caller can know.
+    /// Puts back what [`take_sets`](Mailbox::take_sets) took, and nothing was added since. The
+    /// owner's alone.
+    pub(super) fn put_sets_back(&self, sets: NonNull<Packets>) {
+        self.packets.link(sets);
+    }
+
+    /// Whether nothing is there, as far as the caller can know. The owner's alone.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.sets().all(Packets::is_empty) && self.list.is_empty()
+    }
+
+    /// Whether nothing is there for which the owner should be looked up: what is sent comes to the
+    /// first set, or to the list, unless others have just been sending, too. For anybody.
+    pub(super) fn seems_empty(&self) -> bool {
+        self.packets.is_empty() && self.list.is_empty()
     }
 
     /// Takes out so many packets at most, and hands each block to `take`. Returns how many packets

@@ -134,6 +134,21 @@ impl Packets {
         self.next.store(next.as_ptr(), Ordering::Release);
     }
 
+    /// Takes down a set, and those behind it, and hands them to `look`: nothing of a set is read
+    /// after it was.
+    ///
+    /// # Safety
+    ///
+    /// It is in no mailbox, nobody sends to it, and it stays until it is shown to `look`.
+    pub(super) unsafe fn take_down(first: NonNull<Self>, mut look: impl FnMut(NonNull<Self>)) {
+        let mut set = Some(first);
+        while let Some(at) = set {
+            // SAFETY: the caller's promise.
+            set = unsafe { at.as_ref() }.unlink();
+            look(at);
+        }
+    }
+
     /// Takes the next set off.
     pub(super) fn unlink(&self) -> Option<NonNull<Self>> {
         NonNull::new(self.next.swap(ptr::null_mut(), Ordering::Relaxed))

@@ -4,7 +4,7 @@
 //!   borrow:  slot Attached ─► Borrowed ─► words marked ─► barrier ─┬─ words free: alone with the arenas
 //!                                                                  └─ busy, or no barrier: given back at
 //!                                                                     once, for its owner to tidy up
-//!   tidy up: send what waits for others ─► adopt abandoned arenas ─► collect, and give segments back
+//!   tidy up: all send what waits for others ─► each collects, and gives segments back
 //! ```
 //!
 //! | when | which arenas |
@@ -17,11 +17,14 @@
 //! of the borrower finds what it would find if the borrower had the parent's lock.
 
 use core::alloc::Layout;
+use core::iter::successors;
 use core::ptr::{self, NonNull};
 
 use super::arena::{Arena, GrantedBy};
+use super::mail::{SET, free_sent};
+use super::packets::Packets;
 use super::shared::{NESTED, Shared};
-use super::slot::{LEVELS, Slot};
+use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
 use super::{ArenaHeap, is_large};
 use crate::lock::RawLock;
@@ -55,10 +58,13 @@ impl<T> Borrowed<'_, T> {
         self.shared.slots().filter(|slot| slot.is_borrowed_by(self.borrower))
     }
 
-    /// The arenas of the slots, and the level of each.
-    fn arenas(&self) -> impl Iterator<Item = (usize, NonNull<T>)> {
-        self.slots()
-            .flat_map(|slot| (0..LEVELS).filter_map(|level| Some((level, slot.arena(level)?))))
+    /// The arenas of the slots, and whether each is the second one of a caller.
+    fn arenas(&self) -> impl Iterator<Item = (bool, NonNull<T>)> {
+        self.slots().flat_map(|slot| {
+            let has_caller = slot.state() != State::Claimed;
+            let arena = move |level| Some((has_caller && level == NESTED, slot.arena(level)?));
+            (0..LEVELS).filter_map(arena)
+        })
     }
 }
 
@@ -82,22 +88,23 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         Some(slot.word(level))
     }
 
-    /// Borrows the slots of all others, as far as their callers are idle and there is a barrier.
-    /// The others are marked: their owners tidy up with the next operation.
+    /// Borrows abandoned slots, and those of all others, as far as their callers are idle and there
+    /// is a barrier. The rest is marked: its owners tidy up with the next operation.
     fn borrow(&self, shared: &'heap Shared<Arena<B, M, P, L>>, borrower: usize) {
-        let is_own = |slot: &Slot<_>| self.slot.is_some_and(|own| ptr::eq(own, slot));
         let words = |number, slot: &'heap Slot<_>| {
             let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
             levels.map(move |level| self.word_of(number, slot, level))
         };
+        shared.slots().for_each(|slot| _ = slot.borrow_abandoned(borrower));
         if !C::INTERRUPTED {
             // There is no busy flag. Owners look when the shortest path ends.
-            let others = shared.slots().filter(|slot| !is_own(slot) && slot.is_attached());
+            let others = shared.slots().filter(|slot| !self.is_own(slot) && slot.is_attached());
             return others.for_each(|slot| slot.set_untidy(true));
         }
         let mut borrow = || {
             let mut any = false;
-            for (number, slot) in shared.slots().enumerate().filter(|(_, slot)| !is_own(slot)) {
+            for (number, slot) in shared.slots().enumerate().filter(|(_, slot)| !self.is_own(slot))
+            {
                 if slot.borrow(borrower) {
                     any = true;
                     words(number, slot).flatten().for_each(SlotWord::mark);
@@ -108,7 +115,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             }
             let has_fenced = self.heap.cpu.barrier();
             for (number, slot) in shared.slots().enumerate() {
-                if slot.is_borrowed_by(borrower)
+                if slot.state() != State::Claimed
+                    && slot.is_borrowed_by(borrower)
                     && !(has_fenced
                         && words(number, slot).all(|word| word.is_some_and(SlotWord::is_free)))
                 {
@@ -136,35 +144,103 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
         self.borrow(shared, borrowed.borrower);
         // SAFETY: whoever has borrowed a slot is alone with its arenas.
-        borrowed.arenas().for_each(|(_, arena)| unsafe { send_all(shared, arena) });
-        self.adopt_all();
-        // SAFETY: as above.
-        borrowed.arenas().for_each(|(level, arena)| unsafe { tidy_up(source, level, arena) });
-        // What came from the borrowed ones.
-        self.adopt_all();
-        // SAFETY: as above.
-        self.own(|level, arena| unsafe { tidy_up(source, level, arena) });
-        // SAFETY: as above.
-        borrowed.arenas().for_each(|(level, arena)| unsafe { provide(source, level, arena) });
-        // SAFETY: as above.
-        self.own(|level, arena| unsafe { provide(source, level, arena) });
+        unsafe {
+            borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
+            borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
+            self.own(|is_second, arena| tidy_up(source, is_second, arena));
+            if self.is_undisturbed() {
+                borrowed.arenas().for_each(|(_, arena)| self.free_sets(source, arena, &borrowed));
+                self.own(|_, arena| self.free_sets(source, arena, &borrowed));
+            }
+            borrowed.arenas().for_each(|(is_second, arena)| provide(source, is_second, arena));
+            self.own(|is_second, arena| provide(source, is_second, arena));
+        }
         self.note_reclaimed(shared);
         let layout = layout?;
         self.allocate_reclaimed(layout).or_else(|| {
-            let arenas = borrowed.arenas().filter(|_| !is_large(layout));
-            arenas.into_iter().find_map(|(_, arena)| {
-                // SAFETY: whoever has borrowed a slot is alone with its arenas; the caller keeps
-                // the heap as long as its blocks.
-                unsafe { Arena::enter(arena).0.heap.try_allocate(layout) }
-            })
+            let mut arenas = borrowed.arenas().filter(|_| !is_large(layout));
+            // SAFETY: whoever has borrowed a slot is alone with its arenas; the caller keeps the
+            // heap as long as its blocks.
+            arenas.find_map(|(_, arena)| unsafe { Arena::enter(arena).0.heap.try_allocate(layout) })
         })
     }
 
+    /// Frees the sets of packets that were added to an arena, if no other caller is in any arena: it
+    /// could be about to send to one.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena.
+    unsafe fn free_sets(
+        &self,
+        source: GrantedBy<'_, B, M, P, L>,
+        arena: NonNull<Arena<B, M, P, L>>,
+        borrowed: &Borrowed<'heap, Arena<B, M, P, L>>,
+    ) {
+        // SAFETY: the clause is that of this method.
+        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+        let Some(sets) = mailbox.take_sets() else { return };
+        if !self.is_quiet(borrowed) {
+            return mailbox.put_sets_back(sets);
+        }
+        inner.collect(source, mailbox, |heap| {
+            // SAFETY: sets stay until they are freed.
+            let all = successors(Some(unsafe { sets.as_ref() }), |set| set.next());
+            // What was sent since they were emptied.
+            // SAFETY: the caller is alone with the arena, whose blocks these are.
+            all.for_each(|set| _ = unsafe { set.take(usize::MAX, |block| free_sent(heap, block)) });
+        });
+        let free = |set: NonNull<Packets>| {
+            // SAFETY: a block of the parent, which nobody finds any more.
+            unsafe { source.parent.free(source.place, set.cast(), Some(SET)) };
+        };
+        // SAFETY: nobody sends to them any more.
+        unsafe { Packets::take_down(sets, free) };
+    }
+
+    /// Whether since the call every other caller has been outside of all arenas, or has entered
+    /// one: what it finds there is what the caller has left.
+    fn is_quiet(&self, borrowed: &Borrowed<'heap, Arena<B, M, P, L>>) -> bool {
+        let shared = borrowed.shared;
+        let is_outside = |(number, slot): (usize, &'heap Slot<_>)| match slot.state() {
+            State::Attached => {
+                let is_free =
+                    |level| self.word_of(number, slot, level).is_some_and(|word| !word.is_busy());
+                self.is_own(slot)
+                    || (0..LEVELS).filter(|&level| slot.arena(level).is_some()).all(is_free)
+            }
+            State::Claimed | State::Borrowed | State::Orphaned => {
+                slot.is_borrowed_by(borrowed.borrower)
+            }
+            State::New | State::Abandoned | State::Held | State::Dead => true,
+        };
+        let mut is_quiet = false;
+        let mut look = || {
+            is_quiet = C::INTERRUPTED
+                && self.heap.cpu.barrier()
+                && shared.slots().enumerate().all(is_outside);
+        };
+        let _: Option<()> =
+            self.heap.parent.noted(self.place(), || self.heap.cpu.with_words(&mut look));
+        is_quiet
+    }
+
+    /// Whether the caller has not interrupted anybody in an arena of its slot.
+    fn is_undisturbed(&self) -> bool {
+        let can_enter = |level| self.go_in(level).is_some();
+        let has = |&level: &usize| self.slot.is_some_and(|slot| slot.arena(level).is_some());
+        (0..LEVELS).filter(has).all(can_enter)
+    }
+
+    fn is_own(&self, slot: &Slot<Arena<B, M, P, L>>) -> bool {
+        self.slot.is_some_and(|own| ptr::eq(own, slot))
+    }
+
     /// Runs `run` in the caller's arenas in which nobody was interrupted.
-    fn own(&self, run: impl Fn(usize, NonNull<Arena<B, M, P, L>>)) {
+    fn own(&self, run: impl Fn(bool, NonNull<Arena<B, M, P, L>>)) {
         for level in 0..LEVELS {
             if let Some(inside) = self.go_in(level) {
-                run(level, inside.arena());
+                run(level == NESTED, inside.arena());
             }
         }
     }
@@ -181,12 +257,12 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let number = 0_u8;
         let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
         self.borrow(shared, borrowed.borrower);
-        for (level, arena) in borrowed.arenas() {
+        for (is_second, arena) in borrowed.arenas() {
             // SAFETY: whoever has borrowed a slot is alone with its arenas.
             unsafe {
                 send_all(shared, arena);
-                tidy_up(source, level, arena);
-                provide(source, level, arena);
+                tidy_up(source, is_second, arena);
+                provide(source, is_second, arena);
             }
         }
         self.note_reclaimed(shared);
@@ -228,12 +304,12 @@ unsafe fn send_all<B: Source, M: Map, P: Profile, L: RawLock>(
 /// The caller is alone with the arena.
 unsafe fn tidy_up<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
-    level: usize,
+    is_second: bool,
     arena: NonNull<Arena<B, M, P, L>>,
 ) {
     // SAFETY: the clause is that of this function.
     let (inner, mailbox) = unsafe { Arena::enter(arena) };
-    if level == NESTED && inner.heap.provider().bytes() <= capacity(1) {
+    if is_second && inner.heap.provider().bytes() <= capacity(1) {
         inner.collect(source, mailbox, |heap| heap.flush());
     } else {
         inner.tidy_up(source, mailbox);
@@ -247,12 +323,12 @@ unsafe fn tidy_up<B: Source, M: Map, P: Profile, L: RawLock>(
 /// The caller is alone with the arena.
 unsafe fn provide<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
-    level: usize,
+    is_second: bool,
     arena: NonNull<Arena<B, M, P, L>>,
 ) {
     // SAFETY: the clause is that of this function.
     let (inner, mailbox) = unsafe { Arena::enter(arena) };
-    if level == NESTED && inner.heap.provider().bytes() == 0 {
+    if is_second && inner.heap.provider().bytes() == 0 {
         // Without memory it gets some when it is needed.
         inner.collect(source, mailbox, |heap| _ = heap.reserve(1));
     }

@@ -158,15 +158,27 @@ impl<T> Slot<T> {
         is_borrowed
     }
 
+    /// Borrows the slot, if it is abandoned: claims it.
+    pub(super) fn borrow_abandoned(&self, borrower: usize) -> bool {
+        let is_claimed = self.change(State::Abandoned, State::Claimed);
+        if is_claimed {
+            self.borrower.store(borrower, Ordering::Relaxed);
+        }
+        is_claimed
+    }
+
     /// Whether this caller has borrowed the slot.
     pub(super) fn is_borrowed_by(&self, borrower: usize) -> bool {
-        matches!(self.state(), State::Borrowed | State::Orphaned)
+        matches!(self.state(), State::Borrowed | State::Orphaned | State::Claimed)
             && self.borrower.load(Ordering::Relaxed) == borrower
     }
 
     /// Gives a borrowed slot back: to its owner, or, if that has gone, to anybody.
     pub(super) fn end_borrowing(&self) {
         self.borrower.store(0, Ordering::Relaxed);
+        if self.state() == State::Claimed {
+            return self.release(State::Abandoned);
+        }
         let back = self.state.compare_exchange(
             State::Borrowed as u8,
             State::Attached as u8,

@@ -59,13 +59,18 @@ fn fill<C: SlotProvider, P: Variant>(
     layouts.map_while(|layout| unsafe { heap.allocate(layout) }.map(|at| (at, layout))).collect()
 }
 
-/// Slot 0 fills the memory, and all blocks are freed in an order of chance. Returns the slot that
-/// asks next.
+/// Slot 0 fills the memory twice, and all blocks are freed in an order of chance: by another the
+/// first time, so that slot 0 collects, and gets more packets. Returns the slot that asks next.
 fn use_up<C: SlotProvider, P: Variant>(
     heap: &TestArenas<P, C>,
     sizes: &[usize],
     way: Freed,
 ) -> usize {
+    let blocks = on_slot(0, || fill(heap, sizes));
+    on_slot(2, || {
+        // SAFETY: live until now.
+        blocks.into_iter().for_each(|(at, layout)| unsafe { heap.deallocate(at, layout) });
+    });
     let mut blocks = on_slot(0, || fill(heap, sizes));
     let mut rng = Rng(sizes.len() as u64 + 77);
     (1..blocks.len()).rev().for_each(|index| blocks.swap(index, rng.below(index + 1)));
@@ -116,12 +121,13 @@ fn largest<P: Variant>(len: usize, asking: usize, align: usize) -> usize {
 
 #[case(Usual, Plain, Checked<Usual>)]
 fn nothing_live_grants_what_a_fresh_heap_grants_at_the_first_request<P: Variant>() {
-    for (len, align) in [(1 << 20, 8), ((2 << 20) + 12_345, 8192)] {
+    for (len, align) in [(1 << 20, 8), ((1 << 20) + 212_345, 16 << 10)] {
         let largest = [0, 1].map(|asking| largest::<P>(len, asking, align));
         assert!(largest[1] > len / 4, "{largest:?} of {len} bytes");
+        let mut others = [(1, true), (2, false), (40, false)].into_iter().cycle();
         for sizes in [&[64][..], &[1000], &[20_000], &[100_000], &[300_000], &[16, 5_000, 700]] {
             for way in WAYS {
-                for (part, zeroed) in [(1, false), (1, true), (2, false), (40, false)] {
+                for (part, zeroed) in [Some((1, false)), others.next()].into_iter().flatten() {
                     let heap = fresh::<_, P>(len, Slots(SLOTS));
                     let asking = use_up(&heap, sizes, way);
                     let layout = layout(largest[asking] / part, align);
@@ -144,10 +150,12 @@ fn without_a_barrier_idle_owners_give_their_memory_up_with_the_next_operation<P:
     on_slot(2, || touch(&heap));
     on_slot(0, || touch(&heap));
     assert!(ask(), "it was asked for, and given up");
-    // Those that nobody can be in are within reach at once.
+    // Those that nobody can be in are within reach at once, but for what waits to be sent.
     use_up(&heap, &[1000], Freed::BySelf);
+    on_slot(2, || heap.flush());
     assert!(on_slot(0, || is_granted(&heap, layout(len / 2, 8), false)));
     use_up(&heap, &[1000], Freed::AfterAbandoned);
+    on_slot(2, || heap.flush());
     assert!(ask());
     assert_all_is_free(heap);
 }
@@ -172,4 +180,58 @@ fn what_is_free_between_live_blocks_of_idle_arenas_serves_others<P: Variant>() {
         others.into_iter().for_each(|(at, layout)| unsafe { heap.deallocate(at, layout) });
     });
     assert_all_is_free(heap);
+}
+
+/// The bound on the bytes of all segments, of which so many had a live block at a time, in bytes:
+/// PORTING.md states it.
+fn bound(live: usize) -> usize {
+    const LONGEST_SEGMENT: usize = 8 << 20;
+    live + (live / 4).max(4 << 20) + LONGEST_SEGMENT.min(live / 8)
+}
+
+/// Slots take turns: each builds what is live in blocks of `size` bytes, another frees that when the
+/// next one is about to build its own. Somebody tidies up when most is live, which is the worst
+/// moment: what is left alone is most then. Returns the most bytes of segments that had a live
+/// block, and the most of all.
+fn turns<P: Variant>(slots: usize, live: usize, size: usize) -> [usize; 2] {
+    let heap = arenas_over::<P, _>(4 * live, Slots(slots + 1));
+    // SAFETY: there is one thread.
+    let segments = || unsafe { heap.exclusive() }.stats().segment_bytes;
+    let layout = layout(size, 8);
+    let (mut pinned, mut most) = (0, 0);
+    for turn in 0..2 * slots {
+        let mut blocks = Vec::new();
+        on_slot(turn % slots, || {
+            for count in 0..live / size {
+                // SAFETY: the heap outlives the block.
+                blocks.push(unsafe { heap.allocate(layout) }.unwrap());
+                if count % (1 + (256 << 10) / size) == 0 {
+                    most = most.max(segments());
+                }
+            }
+        });
+        on_slot(slots, || {
+            heap.flush();
+            pinned = pinned.max(segments());
+            // SAFETY: live until now.
+            blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
+        });
+    }
+    assert_all_is_free(heap);
+    [pinned, most]
+}
+
+#[case(Usual, Plain)]
+fn what_idle_arenas_have_does_not_grow_with_their_number_and_comes_close_to_the_bound<
+    P: Variant,
+>() {
+    for (live, size) in [(64 << 20, 20_000), (32 << 20, 100_000), (48 << 20, 700)] {
+        for slots in [2, 7] {
+            let [pinned, most] = turns::<P>(slots, live, size);
+            let bound = bound(pinned);
+            assert!(pinned < live + live / 5, "{pinned} bytes of segments for {live}");
+            assert!(most <= bound, "{slots} slots, {size} bytes: {most} of {bound} ({pinned})");
+            assert!(most * 10 >= bound * 9, "{slots} slots: {most} of {bound} ({pinned})");
+        }
+    }
 }

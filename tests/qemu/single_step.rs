@@ -32,7 +32,7 @@ fn handler<P: Profile>() {
     STEPS.fetch_add(1, Ordering::Relaxed);
     // SAFETY: points to the heap, of this profile, while a case steps through its operations.
     if let Some(heap) = unsafe { HEAP.load(Ordering::Relaxed).cast::<Heap<P>>().as_ref() } {
-        GUEST.step(heap);
+        GUEST.step(heap, false);
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn prefork() {
     }
     let start = clock::milliseconds();
     while lock::HEAP.lock_for_fork() {
-        thread::prefork();
+        thread::unregister_vanished();
         // SAFETY: the lock is held.
         let is_done = unsafe { usual::prefork() };
         if is_done || clock::milliseconds().saturating_sub(start) > lock::BOUND {
