@@ -2,11 +2,12 @@
 //! handler), else from the parent.
 
 use core::alloc::Layout;
+use core::mem;
 use core::ptr::NonNull;
 
 use super::parent::Parent;
 use super::slot::Slot;
-use super::visit::{Caller, Inside, Visit};
+use super::visit::{Inside, Parted, Visit};
 use super::{ArenaHeap, has_layer, is_large, served};
 use crate::cell::CELL_ALIGN;
 use crate::chunks::Growth;
@@ -124,9 +125,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served::<P>(layout);
-        match self.pop_at_hand(layout.size(), layout.align()) {
+        match self.allocate_in_class(layout) {
             Some(block) => Some(block),
-            None => self.allocate_slowly(layout),
+            None => self.allocate_without_class(layout),
         }
     }
 
@@ -143,7 +144,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     /// Allocates a block of a class of the caller's arena.
-    #[inline]
+    #[inline(always)]
     fn allocate_in_class(&self, layout: Layout) -> Option<NonNull<u8>> {
         let (size, align) = (layout.size(), layout.align());
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
@@ -151,26 +152,33 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         let class = P::ArenaLayerOf::<OfArena<P>>::class_of_usual(size, align)?;
         let caller = self.caller();
-        let mut inside = caller.go_in()?;
-        match inside.inner().0.heap.layer().pop(class) {
+        let mut inside = caller.go_in_at_hand()?;
+        match inside.inner().heap.layer().pop(class) {
             Some(block) => Some(block),
-            None => self.allocate_of(caller, inside, class, layout),
+            None => {
+                let parted = inside.part();
+                mem::forget(caller);
+                self.allocate_of(parted, class, size, align)
+            }
         }
     }
 
     /// Allocates a block of a class that has none at hand, and leaves the arena and the slot.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn allocate_of<'heap>(
         &'heap self,
-        caller: Caller<'heap, B, C, M, P, L>,
-        mut inside: Inside<'heap, B, M, P, L>,
+        parted: Parted<'heap, B, M, P, L>,
         class: Class,
-        layout: Layout,
+        size: usize,
+        align: usize,
     ) -> Option<NonNull<u8>> {
+        let (caller, mut inside) = (self.caller_again(), self.stay(parted));
         let (inner, mailbox) = inside.inner();
         if let Some(block) = inner.heap.layer().refill(class) {
             return Some(block);
         }
+        let layout = Layout::from_size_align(size, align).ok()?;
         if let Some(block) = inner.heap.inner().allocate_at_once(class, layout) {
             return Some(block);
         }
@@ -196,11 +204,17 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// Allocates a block that is not at hand.
     #[inline(never)]
     pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
+        match self.allocate_in_class(layout) {
+            Some(block) => Some(block),
+            None => self.allocate_without_class(layout),
+        }
+    }
+
+    /// Allocates a block of no class, or where the caller's arena cannot be entered, or has none.
+    #[inline(never)]
+    fn allocate_without_class(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return self.allocate_large(layout);
-        }
-        if let Some(block) = self.allocate_in_class(layout) {
-            return Some(block);
         }
         {
             let caller = self.caller();

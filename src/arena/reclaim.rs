@@ -245,13 +245,10 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// Tidies up the arenas of idle callers, if all arenas have grown by much since that was done.
-    pub(super) fn reclaim_if_due(&self) {
+    /// Tidies up the arenas of idle callers, because all arenas have grown by much.
+    fn reclaim_grown(&self) {
         let Some(source) = self.source() else { return };
         let shared = source.shared;
-        if !shared.is_reclaim_due() {
-            return;
-        }
         // Others need not do the same now.
         self.note_reclaimed(shared);
         let number = 0_u8;
@@ -278,8 +275,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub(super) fn reclaim_if_due(&self) {
         if self.shared().is_some_and(Shared::is_reclaim_due) {
-            self.visit().reclaim_if_due();
+            self.reclaim_grown();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reclaim_grown(&self) {
+        self.visit().reclaim_grown();
     }
 }
 

@@ -245,6 +245,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         Inside { word: if C::AT_HAND { self.cpu.word() } else { word }, level: 0, arena }
     }
 
+    /// The caller of an operation whose shortest path has ended.
+    #[inline(always)]
+    pub(super) fn caller_again(&self) -> Caller<'_, B, C, M, P, L> {
+        Caller { heap: self, number: usize::MAX }
+    }
+
     #[inline(always)]
     pub(super) fn visit(&self) -> Visit<'_, B, C, M, P, L> {
         self.cpu.arrive();
