@@ -153,9 +153,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
 
     unsafe fn prefork(&self) -> bool {
         let own = self.caller().number;
-        let others = self.numbered_slots().filter(|(number, _)| *number != own);
-        others.fold(true, |all, (number, slot)| {
+        self.numbered_slots().fold(true, |all, (number, slot)| {
             let is_done = match slot.state() {
+                state if number == own => state != State::Borrowed,
                 State::Abandoned => slot.change(State::Abandoned, State::Held),
                 State::Claimed | State::Borrowed | State::Orphaned => false,
                 State::Attached => self.words(number, slot).all(|word| word.hold() != Hold::Busy),
@@ -201,6 +201,11 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
             // Another thread may have been about to fork.
             self.words(own, slot).for_each(SlotWord::let_go);
             forget_claims(slot);
+            if slot.state() == State::Borrowed {
+                // By a thread that is not in this process, and may have been in the middle of
+                // something there.
+                slot.release(State::Dead);
+            }
         }
         shared.abandoned.store(abandoned, Ordering::Relaxed);
     }
