@@ -181,8 +181,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         if self.heads[class.index()].is_some() {
-            // The block is at hand: the break does not move.
-            let is_prepared = self.lacks && self.prepare(large, Growth::Forbidden);
+            let is_prepared = self.lacks && self.prepare(large, growth);
             if let Some(block) = self.refill_list(class) {
                 return Some(block);
             }
