@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!   take_listed ──► the first slab of the class: its freed blocks, else some are carved
-//!   allocate_more ─► a new slab, if the class may have one and there is a place for it; what it
-//!                    needs beside its memory was prepared in calls before
+//!   allocate_more ─► a new slab, if the class may have one and there is a place for it
 //!                    ─► a cell of the block's own size
 //!                    ─► the break moves up for a slab, or for a cell
 //!                    ─► (refused) all idle memory is given up; a block of a larger class
@@ -30,14 +29,22 @@ use crate::slab_tuning::SlabTuning;
 const WASTE_PAYS: usize = 2;
 const WASTE_OF_ALIGNED_PAYS: usize = 8;
 
-/// Maximum number of steps towards a slab that one request takes for an over-aligned layout: a cell
-/// between two slabs takes twice its length.
-const STEPS_OF_ALIGNED: usize = 8;
+/// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
+const STEPS_OF_ALIGNED: usize = 4;
 
 /// Returns the bytes that slabs on loan may take of a heap of so many bytes.
 pub(super) const fn loans_of<S: SlabTuning>(heap: usize) -> usize {
     let share = heap / S::LOAN_SHARE;
     if share > S::LOAN_LEAST { share } else { S::LOAN_LEAST }
+}
+
+/// Outcome of an attempt to begin a slab.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Yes,
+    /// Some of the work is done: the next attempt may succeed.
+    Soon,
+    No,
 }
 
 /// Slab that a class may have next.
@@ -231,25 +238,27 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             *wait = 1 + (P::Slabs::CELLS_FIRST / class.size()) as u8;
             return false;
         }
-        let is_aligned = layout.align() > CELL_ALIGN;
-        let (mut steps, mut begins) = (if is_aligned { STEPS_OF_ALIGNED } else { 1 }, false);
-        while steps > 0 && !begins {
-            steps -= 1;
-            if self.lacks && self.prepare(large, growth) {
-                continue;
-            }
-            let Some(next) = self.next_slab(large, class, layout) else { break };
-            begins = self.begin(large, class, next, growth);
-            if !self.lacks {
-                break;
+        let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
+        if let Some(next) = self.next_slab(large, class, layout) {
+            let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };
+            for _ in 0..steps {
+                outcome = self.begin(large, class, next, growth);
+                if outcome != Begun::Soon {
+                    break;
+                }
+                if !self.prepare(large, growth) {
+                    outcome = Begun::No;
+                    break;
+                }
             }
         }
-        self.waits[class.index()] = match (begins || self.lacks, is_aligned) {
-            (true, _) => 1,
-            (false, true) => 1 + P::Slabs::ALIGNED_BETWEEN,
-            (false, false) => 1 + P::Slabs::CELLS_BETWEEN,
+        self.waits[class.index()] = match outcome {
+            Begun::Yes | Begun::Soon => 1,
+            Begun::No => {
+                1 + if is_aligned { P::Slabs::ALIGNED_BETWEEN } else { P::Slabs::CELLS_BETWEEN }
+            }
         };
-        begins
+        outcome == Begun::Yes
     }
 
     /// Returns the next slab of a class, if the class may have one now for a block of this layout.
@@ -278,8 +287,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 
-    /// Begins a slab of a class. Returns whether it does; if not, and that is what it lacks, notes
-    /// that something is to be [prepared](Slabs::prepare).
+    /// Begins a slab of a class. [`Begun::Soon`]: something must be [prepared](Slabs::prepare).
     #[inline(never)]
     fn begin<B: Source, M: Map>(
         &mut self,
@@ -287,32 +295,24 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         class: Class,
         next: Next,
         growth: Growth,
-    ) -> bool {
-        let Some(mut slab) = self.descriptors.take() else {
-            self.lacks = true;
-            if self.slabs == 0 {
-                let lowest = large.chunks.space().lowest().map_or(0, |cell| cell.addr());
-                self.wanted = (lowest, lowest + P::Slabs::GRANULE);
-            }
-            return false;
-        };
+    ) -> Begun {
+        let Some(mut slab) = self.descriptors.take() else { return Begun::Soon };
         let Some((payload, blocks)) = take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
                 unsafe { self.descriptors.put(slab) };
             }
-            return false;
+            return Begun::No;
         };
         let (start, len) = (payload.addr().get(), slab::len_of::<P::Slabs>(class, blocks));
-        let end = start + len;
-        if !self.map.reaches(start, end) {
-            (self.lacks, self.wanted) = (true, (start, end));
+        if !self.map.reaches(start, start + len) {
+            self.wanted = (start, start + len);
             // SAFETY: the descriptor and the cell were just taken.
             unsafe {
                 self.descriptors.put(slab);
                 large.chunks.free(payload);
             }
-            return false;
+            return Begun::Soon;
         }
         // SAFETY: the descriptor was just taken, and the map reaches as far as the slab.
         unsafe {
@@ -325,43 +325,20 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         self.granules[class.index()] += (len / P::Slabs::GRANULE) as u32;
         self.on_loan[class.index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
-        self.wanted = (start, end + len);
-        self.note_lack();
-        true
+        Begun::Yes
     }
 
-    /// Notes whether the next slab lacks something, if it has its place behind the last one.
-    fn note_lack(&mut self) {
-        self.lacks = self.descriptors.is_out() || !self.map.reaches(self.wanted.0, self.wanted.1);
-    }
-
-    /// Prepares something of what the next slab lacks: a table of descriptors, or a leaf of the page
-    /// map, or some words of it. Returns `false` if that is not possible. O(1).
-    ///
-    /// A call that finds its block elsewhere does this before a slab needs it: to begin a slab, and
-    /// to make a table or a leaf, takes longer than one call may.
+    /// Prepares what the slab lacked that did not begin: a table of descriptors, or words of the
+    /// page map, some at a time. Returns `false` if that is not possible.
     #[inline(never)]
-    pub(super) fn prepare<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        growth: Growth,
-    ) -> bool {
-        let growth = if self.is_reserved { Growth::Forbidden } else { growth };
-        let is_prepared = if self.descriptors.is_out() {
+    fn prepare<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, growth: Growth) -> bool {
+        if self.descriptors.is_out() {
             let len = Descriptors::next_len::<P::Slabs>(self.slabs);
-            let memory = take_internal(large, len, growth);
-            if let Some(memory) = memory {
-                // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
-                unsafe { self.descriptors.provide(memory, len) };
-            }
-            memory.is_some()
-        } else {
-            self.map.reach_further(large, &mut self.descriptors, self.wanted, growth)
-        };
-        self.lacks = false;
-        if is_prepared {
-            self.note_lack();
+            let Some(memory) = take_internal(large, len, growth) else { return false };
+            // SAFETY: the cell is new, and holds `len` bytes. There was no descriptor.
+            unsafe { self.descriptors.provide(memory, len) };
+            return true;
         }
-        is_prepared
+        self.map.reach_further(large, &mut self.descriptors, self.wanted, growth)
     }
 }

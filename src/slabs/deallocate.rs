@@ -324,7 +324,6 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             }
             return;
         }
-        self.lacks = false;
         while let Some(memory) = self.map.take_part().or_else(|| self.descriptors.take_table()) {
             // SAFETY: a part of the map, and a table, is a used cell that nothing uses any more.
             unsafe { large.chunks.free(memory) };

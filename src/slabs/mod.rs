@@ -79,10 +79,7 @@ pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = 
     pub(crate) map: G,
     /// The next block must not move the break: `reserve` has made room for it.
     is_reserved: bool,
-    /// The next slab lacks a descriptor, or words of the map for `wanted`.
-    lacks: bool,
-    /// Addresses that the map is to reach: those of a place for a slab, or of the last slab and of
-    /// some bytes behind it.
+    /// Addresses of the place for a slab that the map did not reach.
     wanted: (usize, usize),
     pub(crate) descriptors: Descriptors,
     /// Number of slabs.
@@ -109,7 +106,6 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         waits: [0; N],
         map: G::NEW,
         is_reserved: false,
-        lacks: false,
         wanted: (0, 0),
         descriptors: Descriptors::new(),
         slabs: 0,
@@ -144,7 +140,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         let index = class.index();
         // SAFETY: callers pass the first `N` classes only: those that `class_of` returns.
         unsafe { core::hint::assert_unchecked(index < N) };
-        self.heads[index].is_some() && !self.lacks
+        self.heads[index].is_some()
     }
 
     #[inline(always)]
@@ -181,14 +177,8 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         growth: Growth,
     ) -> Option<NonNull<u8>> {
         if self.heads[class.index()].is_some() {
-            let is_prepared = self.lacks && self.prepare(large, growth);
             if let Some(block) = self.refill_list(class) {
                 return Some(block);
-            }
-            if is_prepared {
-                // A slab that is due begins in the next call: each of the two takes its time.
-                let wait = &mut self.waits[class.index()];
-                *wait = (*wait).max(2);
             }
         }
         self.allocate_more(large, class, layout, growth)

@@ -407,7 +407,7 @@ unsafe impl<S: SlabTuning> SlabMap<S> for PageMap<S> {
                 let Some(leaf) = take_internal(large, len, growth) else { return false };
                 // SAFETY: the cell is new, and holds `len` bytes.
                 unsafe { self.provide_leaf(start, leaf) };
-                true
+                matches!(self.reach(start, end, longest), Reach::Further)
             }
             Reach::NeedsWindow => {
                 let around = |region: &Region<P>| (region.start..region.end).contains(&start);

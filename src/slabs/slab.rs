@@ -20,9 +20,6 @@ use crate::misuse::Misuse;
 use crate::size_class::{ARENA_CLASSES, Class, SIZES, SMALL_MAX};
 use crate::slab_tuning::SlabTuning;
 
-/// Maximum number of blocks that are carved when a slab begins.
-const CARVED_AT_FIRST: u16 = 4;
-
 /// Link in a free block to the block that was freed before it.
 #[derive(Debug)]
 #[repr(transparent)]
@@ -344,8 +341,6 @@ impl Slab {
         // Long blocks are carved one by one: the link in one is the first touch of its pages.
         let at_once = P::Slabs::CARVED_BYTES / self.class.size();
         let at_once = (at_once as u16).clamp(1, P::Slabs::CARVED_AT_ONCE);
-        // The call that began the slab has taken long.
-        let at_once = if self.carved == 0 { at_once.min(CARVED_AT_FIRST) } else { at_once };
         let more = (self.total - self.carved).min(at_once);
         let size = self.class.size();
         // SAFETY: block number `carved < total` lies in the slab.

@@ -41,7 +41,7 @@ impl Victim {
             vec![0; 1 << 20].into_boxed_slice().try_into().expect("as long as that");
         let mut heap = Heap::new(FixedBreak::from_array(Box::leak(memory)));
         let (mut slabs, mut live, mut cells) = (Vec::new(), [const { Vec::new() }; 3], Vec::new());
-        while live[2].len() < 6 {
+        while live[2].len() < 2 {
             // SAFETY: the heap's memory is leaked, and outlives the blocks.
             let block = unsafe { heap.allocate(LAYOUT) }.unwrap();
             let Some(slab) = heap.layer().map.slab_at(addr(block)) else {
