@@ -83,7 +83,7 @@ impl SlabTuning for UsualSlabs {
     const GRANULE: usize = 2048;
     const CARVED_AT_ONCE: u16 = 16;
     const CARVED_BYTES: usize = 16 << 10;
-    const RELISTED_AT: u16 = 16;
+    const RELISTED_AT: u16 = 5;
     const LEAST_SMALL: usize = 8;
     const LEAST_MEDIUM: usize = 4;
     const LEAST_ALIGNED: usize = 31;

@@ -137,7 +137,7 @@ pub(crate) enum State {
     Absent,
     /// In its class's list: it has, or may have, a free block.
     Listed,
-    /// In no list: fewer than a sixteenth of its blocks are free.
+    /// In no list: fewer than a fifth of its blocks are free.
     Full,
 }
 
