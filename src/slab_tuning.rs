@@ -2,6 +2,9 @@
 
 use core::fmt::Debug;
 
+/// A slab with so many free blocks is worth a place in its list, however long it is.
+pub(crate) const MOST_BEFORE_RELISTED: u16 = 8;
+
 /// Sizes of slabs: the part of a profile that `slabs/` knows.
 pub trait SlabTuning: Debug {
     /// Unit of addresses that the page map describes, in bytes: a power of two. A slab begins at a
@@ -14,8 +17,12 @@ pub trait SlabTuning: Debug {
     /// Length of the blocks that are carved at once, in bytes, unless one alone is longer.
     const CARVED_BYTES: usize;
 
-    /// A slab is relisted when one block of this number is free.
+    /// A slab is relisted when one block of this number is free, and no sooner than one of
+    /// `RELISTED_AT_LEAST`, or 8 blocks.
     const RELISTED_AT: u16;
+
+    /// See [`RELISTED_AT`](SlabTuning::RELISTED_AT).
+    const RELISTED_AT_LEAST: u16;
 
     /// Minimum number of blocks in a slab of small blocks.
     const LEAST_SMALL: usize;
@@ -83,7 +90,8 @@ impl SlabTuning for UsualSlabs {
     const GRANULE: usize = 2048;
     const CARVED_AT_ONCE: u16 = 16;
     const CARVED_BYTES: usize = 16 << 10;
-    const RELISTED_AT: u16 = 5;
+    const RELISTED_AT: u16 = 16;
+    const RELISTED_AT_LEAST: u16 = 5;
     const LEAST_SMALL: usize = 8;
     const LEAST_MEDIUM: usize = 4;
     const LEAST_ALIGNED: usize = 31;
@@ -115,6 +123,7 @@ impl SlabTuning for ArenaSlabs {
     const CARVED_AT_ONCE: u16 = UsualSlabs::CARVED_AT_ONCE;
     const CARVED_BYTES: usize = 4 << 10;
     const RELISTED_AT: u16 = UsualSlabs::RELISTED_AT;
+    const RELISTED_AT_LEAST: u16 = UsualSlabs::RELISTED_AT_LEAST;
     const LEAST_SMALL: usize = UsualSlabs::LEAST_SMALL;
     const LEAST_MEDIUM: usize = UsualSlabs::LEAST_MEDIUM;
     const LEAST_ALIGNED: usize = UsualSlabs::LEAST_ALIGNED;
@@ -146,6 +155,7 @@ impl SlabTuning for MiniatureSlabs {
     const CARVED_AT_ONCE: u16 = 2;
     const CARVED_BYTES: usize = 16 << 10;
     const RELISTED_AT: u16 = 2;
+    const RELISTED_AT_LEAST: u16 = 2;
     const LEAST_SMALL: usize = 3;
     const LEAST_MEDIUM: usize = 2;
     const LEAST_ALIGNED: usize = 3;

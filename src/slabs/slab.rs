@@ -18,7 +18,7 @@ use crate::chunks::Tuning;
 use crate::link_copy::{self, BrokenLink};
 use crate::misuse::Misuse;
 use crate::size_class::{ARENA_CLASSES, Class, SIZES, SMALL_MAX};
-use crate::slab_tuning::SlabTuning;
+use crate::slab_tuning::{MOST_BEFORE_RELISTED, SlabTuning};
 
 /// Link in a free block to the block that was freed before it.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ pub(crate) enum State {
     Absent,
     /// In its class's list: it has, or may have, a free block.
     Listed,
-    /// In no list: fewer than a fifth of its blocks are free.
+    /// In no list: few of its blocks are free.
     Full,
 }
 
@@ -234,7 +234,9 @@ impl Slab {
 
     /// Returns the number of frees after which the slab is relisted, once it is full.
     pub(crate) const fn relisted_after<S: SlabTuning>(&self) -> u16 {
-        let blocks = self.carved / S::RELISTED_AT;
+        let (share, least) = (self.carved / S::RELISTED_AT, self.carved / S::RELISTED_AT_LEAST);
+        let least = if least > MOST_BEFORE_RELISTED { MOST_BEFORE_RELISTED } else { least };
+        let blocks = if share > least { share } else { least };
         if blocks == 0 { 1 } else { blocks }
     }
 

@@ -75,7 +75,7 @@ fn packets_are_added_where_there_were_too_few_up_to_an_eighth_of_the_arena<P: Va
             "{count} blocks: {added} bytes of {}",
             after.segment_bytes
         );
-        // Blocks that are free in slabs of which less than a fifth is, and whole segments.
+        // Blocks that are free in slabs of which few are, and whole segments.
         let more = (before.segment_bytes / 8).max(64 << 10);
         assert!(after.segment_bytes <= before.segment_bytes + more, "{after} after {before}");
         assert_all_is_free(heap);

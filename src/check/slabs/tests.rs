@@ -53,7 +53,7 @@ impl Victim {
             }
             live[slabs.len() - 1].push(block);
         }
-        for (slab, freed) in [(0, 10), (1, 1), (2, 1)] {
+        for (slab, freed) in [(0, 8), (1, 1), (2, 1)] {
             for block in live[slab].drain(..freed) {
                 // SAFETY: live until now, with this layout.
                 unsafe { heap.deallocate(block, LAYOUT) };
