@@ -184,7 +184,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
             State::Absent => {
                 return Err(Corruption { at, rule: Rule::SlabBlocks, expected: 1, found: 0 });
             }
-            State::Listed => {
+            State::Listed | State::Kept => {
                 verify(at, Rule::SlabBlocks, carved, free + usize::from(slab.left))?;
                 true
             }
@@ -216,6 +216,8 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
             let is_alone = slab.next.is_none() && slab.prev.is_none();
             verify(at, Rule::EmptySlab, 1, usize::from(is_alone))?;
         }
+        let (is_empty, is_kept) = (slab.is_empty(), slab.state() == State::Kept);
+        verify(at, Rule::EmptySlab, usize::from(is_empty), usize::from(is_kept))?;
         Ok(())
     }
 
@@ -247,7 +249,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
                 }
                 // SAFETY: `is_descriptor` verified that it is one.
                 let slab = unsafe { descriptor.as_ref() };
-                if slab.state() != State::Listed || slab.class != class {
+                if !matches!(slab.state(), State::Listed | State::Kept) || slab.class != class {
                     return Err(wrong);
                 }
                 seen += 1;

@@ -94,7 +94,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             let mut head = self.heads[class.index()]?;
             // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
             let slab = unsafe { head.as_mut() };
-            self.empty -= usize::from(slab.is_empty());
+            if slab.state() == State::Kept {
+                slab.set_state(State::Listed);
+                self.empty -= 1;
+            }
             let list = slab.take_freed();
             if list.0.is_some() {
                 if G::VERIFIES {

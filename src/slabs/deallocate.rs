@@ -94,8 +94,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Panics
     ///
-    /// If it is a slab's and its counter is not 0: the block was not freed, for no live block begins
-    /// there.
+    /// If it is a slab's and its counter is not 0, or the slab is a kept one: the block was not freed,
+    /// for no live block begins there.
     ///
     /// # Safety
     ///
@@ -112,7 +112,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
         if slab.state() != State::Absent {
-            if G::VERIFIES && !P::CHECKED && slab.left != 0 {
+            // No block of a kept slab is live.
+            if G::VERIFIES && !P::CHECKED && (slab.left != 0 || slab.state() == State::Kept) {
                 slab.report(block);
             }
             // SAFETY: the descriptor is one of a slab, and its counter is 0.
@@ -208,7 +209,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         unsafe {
             let class = at.as_ref().class;
             let head = self.heads[class.index()];
-            let empty = head.filter(|head| head.as_ref().is_empty());
+            let empty = head.filter(|head| head.as_ref().state() == State::Kept);
             self.insert(at);
             if let Some(empty) = empty {
                 self.empty -= 1;
@@ -227,15 +228,14 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     unsafe fn keep_or_release<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
-        at: NonNull<Slab>,
+        mut at: NonNull<Slab>,
     ) {
         // SAFETY: the descriptor is valid: this method's clause.
-        let (len, is_alone) = unsafe {
-            let slab = at.as_ref();
-            (slab.len::<P::Slabs>(), slab.next.is_none() && slab.prev.is_none())
-        };
+        let slab = unsafe { at.as_mut() };
+        let is_alone = slab.next.is_none() && slab.prev.is_none();
         let heap = large.chunks.space().len();
-        if is_alone && len <= loans_of::<P::Slabs>(heap) {
+        if is_alone && slab.len::<P::Slabs>() <= loans_of::<P::Slabs>(heap) {
+            slab.set_state(State::Kept);
             self.empty += 1;
             return;
         }
@@ -294,7 +294,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             // SAFETY: the descriptor of a slab in a list is valid. One without taken blocks has
             // none at hand.
             unsafe {
-                if head.as_ref().is_empty() {
+                if head.as_ref().state() == State::Kept {
                     self.empty -= 1;
                     self.release(large, head);
                 }
@@ -351,6 +351,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                 slab.free.push::<P>(block);
                 slab.left -= 1;
                 if slab.left == 0 {
+                    slab.set_state(State::Kept);
                     self.empty += 1;
                 }
             }
@@ -358,7 +359,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // SAFETY: as before.
         let slab = unsafe { head.as_ref() };
         // An empty slab is alone in its list, or goes.
-        debug_assert!(!slab.is_empty() || self.empty > 0);
+        debug_assert!(slab.state() != State::Kept || self.empty > 0);
     }
 
     /// Resizes a block of a slab, if it can stay, or if its new class has a block.

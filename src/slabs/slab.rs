@@ -139,6 +139,8 @@ pub(crate) enum State {
     Listed,
     /// In no list: few of its blocks are free.
     Full,
+    /// In its class's list, alone, and kept although all of its carved blocks are in `free`.
+    Kept,
 }
 
 /// Number of bits of a [`State`].
@@ -219,7 +221,8 @@ impl Slab {
         match self.state_and_number & ((1 << STATE_BITS) - 1) {
             0 => State::Absent,
             1 => State::Listed,
-            _ => State::Full,
+            2 => State::Full,
+            _ => State::Kept,
         }
     }
 
@@ -244,7 +247,7 @@ impl Slab {
     pub(crate) const fn taken<S: SlabTuning>(&self) -> u16 {
         match self.state() {
             State::Full => self.carved - (self.relisted_after::<S>() - self.left),
-            State::Listed | State::Absent => self.left,
+            State::Listed | State::Kept | State::Absent => self.left,
         }
     }
 

@@ -28,7 +28,11 @@ int main(int count, char **arguments) {
     for (int i = 0; i < number; i += 2) free(blocks[i]);
     char *block = blocks[number / 2 | 1];
     if (strcmp(kind, "twice") == 0) free(block), free(hidden(block));
-    else if (strcmp(kind, "inside") == 0) for (int offset = 16; offset < (int)size && offset < 400; offset += 16) free(hidden(block + offset));
+    else if (strcmp(kind, "last") == 0) {
+        /* No block is left, but the heap keeps where it was. */
+        for (int i = 1; i < number; i += 2) free(blocks[i]);
+        free(hidden(blocks[number - 1]));
+    } else if (strcmp(kind, "inside") == 0) for (int offset = 16; offset < (int)size && offset < 400; offset += 16) free(hidden(block + offset));
     else if (strcmp(kind, "before") == 0) free(hidden(block - 16));
     else if (strcmp(kind, "misaligned") == 0) free(hidden(block + 1));
     else if (strcmp(kind, "stack") == 0) free(hidden(stack + 1024));

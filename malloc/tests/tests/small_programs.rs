@@ -353,6 +353,7 @@ fn misuse_is_named_without_the_checked_heap() {
             "silent.c",
             &[
                 (&format!("twice {size}"), "double free"),
+                (&format!("last {size}"), "double free"),
                 (&format!("inside {size}"), "it lies inside the block"),
                 (&format!("before {size}"), "it lies inside the block"),
                 (&format!("misaligned {size}"), "it lies inside the block"),
