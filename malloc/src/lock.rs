@@ -86,12 +86,15 @@ impl ForkLock {
     /// Takes the lock for a fork, if it becomes free within [`BOUND`]. Returns whether it did. The
     /// process has other threads.
     pub(crate) fn lock_for_fork(&self) -> bool {
-        let start = clock::milliseconds();
-        while !self.try_take() {
-            if clock::milliseconds().saturating_sub(start) > BOUND {
-                return false;
+        if !self.try_take() {
+            let start = clock::milliseconds();
+            // The wake-up that ends a sleep may be the only one: the release must pass it on.
+            while self.state.swap(AWAITED, Ordering::Acquire) != FREE {
+                if clock::milliseconds().saturating_sub(start) > BOUND {
+                    return false;
+                }
+                self.sleep(1);
             }
-            self.sleep(1);
         }
         self.forking.store(thread::id(), Ordering::Release);
         true
@@ -153,9 +156,9 @@ impl ForkLock {
         Claim::Owner
     }
 
-    /// Sleeps until the lock is released, or for some milliseconds. Returns `false` after these.
+    /// Sleeps until the lock is released, or for some milliseconds. Returns `false` after these. The
+    /// caller has set the state to `AWAITED`.
     fn sleep(&self, milliseconds: u64) -> bool {
-        self.state.compare_exchange(HELD, AWAITED, Ordering::Relaxed, Ordering::Relaxed).ok();
         self.futex(libc::FUTEX_WAIT, AWAITED, milliseconds) != libc::ETIMEDOUT
     }
 
