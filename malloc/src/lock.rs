@@ -156,8 +156,8 @@ impl ForkLock {
         Claim::Owner
     }
 
-    /// Sleeps until the lock is released, or for some milliseconds. Returns `false` after these. The
-    /// caller has set the state to `AWAITED`.
+    /// Sleeps until the lock is released, or for some milliseconds. Returns `false` after these.
+    /// The caller has set the state to `AWAITED`.
     fn sleep(&self, milliseconds: u64) -> bool {
         self.futex(libc::FUTEX_WAIT, AWAITED, milliseconds) != libc::ETIMEDOUT
     }

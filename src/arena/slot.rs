@@ -125,9 +125,10 @@ impl<T> Slot<T> {
         self.arenas[level].store(arena.as_ptr(), Ordering::Release);
     }
 
-    /// What may be done with the slot, as far as the caller can know.
+    /// What may be done with the slot, as far as the caller can know. What was done before the state
+    /// was entered happens before: a caller that has left has announced what it sent.
     pub(super) fn state(&self) -> State {
-        State::from_number(self.state.load(Ordering::Relaxed))
+        State::from_number(self.state.load(Ordering::Acquire))
     }
 
     /// Goes from one state to another, if it is in the one. What was done before the state was
