@@ -98,7 +98,7 @@ impl Thread {
             asm!(
                 "add {place}, qword ptr fs:[0]",
                 place = inout(reg) place,
-                options(pure, nomem, nostack),
+                options(pure, readonly, nostack),
             );
         }
         // SAFETY: the variable lives as long as the thread; zeros are a valid value; other threads

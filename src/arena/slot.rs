@@ -125,8 +125,8 @@ impl<T> Slot<T> {
         self.arenas[level].store(arena.as_ptr(), Ordering::Release);
     }
 
-    /// What may be done with the slot, as far as the caller can know. What was done before the state
-    /// was entered happens before: a caller that has left has announced what it sent.
+    /// What may be done with the slot, as far as the caller can know. What was done before the
+    /// state was entered happens before: a caller that has left has announced what it sent.
     pub(super) fn state(&self) -> State {
         State::from_number(self.state.load(Ordering::Acquire))
     }

@@ -17,12 +17,14 @@
 
 #![cfg(test)]
 
+#[allow(dead_code, reason = "no model puts sets back")]
 #[path = "../../../src/arena/mailbox.rs"]
 mod mailbox;
 #[path = "../../../src/arena/packets.rs"]
 mod packets;
 #[path = "../../../src/arena/remote.rs"]
 mod remote;
+#[allow(dead_code, reason = "no model borrows an abandoned slot")]
 #[path = "../../../src/arena/slot.rs"]
 mod slot;
 #[allow(dead_code, reason = "a fork has a model of its own: `busy.rs`")]

@@ -55,8 +55,9 @@ impl Mail {
 
     /// Ends the mailbox.
     fn take_down(&self) {
+        let Some(sets) = self.mailbox.take_sets() else { return };
         // SAFETY: made by `add_packets`, and not used any more.
-        self.mailbox.take_down(|set| drop(unsafe { Box::from_raw(set.as_ptr()) }));
+        unsafe { Packets::take_down(sets, |set| drop(Box::from_raw(set.as_ptr()))) };
     }
 
     /// Takes what was in a block: there is something, and it is the block's own.
