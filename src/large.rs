@@ -52,8 +52,8 @@ impl<B, M: Map, P: Tuning> Large<B, M, P> {
     ///
     /// # Safety
     ///
-    /// The address is a multiple of [`CELL_ALIGN`](crate::cell::CELL_ALIGN). The word in front of it
-    /// is memory of the heap, or [`may_be_mapped`] holds.
+    /// The address is a multiple of [`CELL_ALIGN`](crate::cell::CELL_ALIGN). The word in front of
+    /// it is memory of the heap, or [`may_be_mapped`] holds.
     ///
     /// [`may_be_mapped`]: crate::mapped::Mapped::may_be_mapped
     #[inline(always)]

@@ -31,8 +31,8 @@ pub trait SlabTuning: Debug {
     const LEAST_MEDIUM: usize;
 
     /// Minimum number of blocks in a slab of blocks of a page, or of two, four or eight, except the
-    /// first of its class, unless memory is short. Blocks that are aligned to their size lose a whole block to the header of the next
-    /// cell.
+    /// first of its class, unless memory is short. Blocks that are aligned to their size lose a
+    /// whole block to the header of the next cell.
     const LEAST_ALIGNED: usize;
 
     /// Size of a page, in bytes.

@@ -32,8 +32,8 @@ static HEAP: AtomicPtr<Heap> = AtomicPtr::new(ptr::null_mut());
 /// Handlers that may be nested.
 const DEPTH: usize = 3;
 
-/// One operation of so many of a handler is stepped through, for each depth but the last. Primes, so
-/// that every kind of operation has its turn.
+/// One operation of so many of a handler is stepped through, for each depth but the last. Primes,
+/// so that every kind of operation has its turn.
 const RARER: [usize; DEPTH - 1] = [1009, 2003];
 
 /// What the handler of each depth has, and how often it came.

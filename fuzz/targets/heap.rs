@@ -1,5 +1,5 @@
-//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer generates.
-//! The first byte of an input chooses the profile and mappings.
+//! `Heap` beside an oracle, on a break with every bad habit, over programs that libFuzzer
+//! generates. The first byte of an input chooses the profile and mappings.
 
 #![no_main]
 

@@ -165,8 +165,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         })
     }
 
-    /// Frees the sets of packets that were added to an arena, if no other caller is in any arena: it
-    /// could be about to send to one.
+    /// Frees the sets of packets that were added to an arena, if no other caller is in any arena:
+    /// it could be about to send to one.
     ///
     /// # Safety
     ///

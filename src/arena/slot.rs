@@ -31,7 +31,8 @@
 //! nobody out for certain, and only tells the child: `fork.rs`.)
 //!
 //! `state` is for those who are not on the slot: whoever claims or attaches acquires what was
-//! released by whoever abandoned, or gave up the claim. The owner acquires what a borrower released.
+//! released by whoever abandoned, or gave up the claim. The owner acquires what a borrower
+//! released.
 
 use core::ptr::NonNull;
 
@@ -144,8 +145,8 @@ impl<T> Slot<T> {
         self.state.store(to as u8, Ordering::Release);
     }
 
-    /// Whether the caller on the slot may enter its arenas. What a borrower did there happens before
-    /// what is done now.
+    /// Whether the caller on the slot may enter its arenas. What a borrower did there happens
+    /// before what is done now.
     pub(super) fn is_attached(&self) -> bool {
         self.state.load(Ordering::Acquire) == State::Attached as u8
     }

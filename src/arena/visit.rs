@@ -73,8 +73,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHand<'heap, B
         self.inside.inner().0
     }
 
-    /// Ends the shortest path, for [`stay`](ArenaHeap::stay) in the function that goes on: two words
-    /// pass to it in registers.
+    /// Ends the shortest path, for [`stay`](ArenaHeap::stay) in the function that goes on: two
+    /// words pass to it in registers.
     #[inline(always)]
     pub(super) fn part(self) -> Parted<'heap, B, M, P, L> {
         let parted = Parted(self.inside.arena, self.inside.word);

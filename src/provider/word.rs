@@ -9,8 +9,8 @@
 //! # Ordering
 //!
 //! Another caller keeps the owner out with two variables (Dekker's algorithm): it marks the word,
-//! then looks whether the owner is inside; the owner announces that it is inside, then looks for the
-//! mark. Each side needs a full fence between its store and its load. The owner's is a compiler
+//! then looks whether the owner is inside; the owner announces that it is inside, then looks for
+//! the mark. Each side needs a full fence between its store and its load. The owner's is a compiler
 //! fence ([`light_fence`]), because the other caller has every CPU fence between its two steps
 //! ([`Cpu::barrier`](super::Cpu::barrier)). For each owner one of two cases holds:
 //!

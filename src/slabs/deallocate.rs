@@ -94,13 +94,13 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Panics
     ///
-    /// If it is a slab's and its counter is not 0, or the slab is a kept one: the block was not freed,
-    /// for no live block begins there.
+    /// If it is a slab's and its counter is not 0, or the slab is a kept one: the block was not
+    /// freed, for no live block begins there.
     ///
     /// # Safety
     ///
-    /// `at` is a descriptor of this heap's map, and if its counter is 0, its first block is `block`.
-    /// If it stands for no slab, the block is a cell, or the heap finds that it is none.
+    /// `at` is a descriptor of this heap's map, and if its counter is 0, its first block is
+    /// `block`. If it stands for no slab, the block is a cell, or the heap finds that it is none.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn attend_to<B: Source, M: Map>(

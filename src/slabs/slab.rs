@@ -152,8 +152,8 @@ const STATE_BITS: u32 = 2;
 ///
 /// * `carved ≤ total`; the blocks before number `carved` are live, in `free`, or in the list of
 ///   their class if the slab is the first of its class
-/// * `left` is, in a listed slab, the number of carved blocks that are not in `free`; in a full one,
-///   the number of blocks that must still be freed before it is relisted
+/// * `left` is, in a listed slab, the number of carved blocks that are not in `free`; in a full
+///   one, the number of blocks that must still be freed before it is relisted
 /// * the descriptor of no slab has `left = 1`, between two operations
 #[derive(Debug)]
 pub struct Slab {
@@ -199,12 +199,12 @@ impl Slab {
         self.set_state(State::Listed);
     }
 
-    /// Returns `true` if none of the carved blocks begins at an address of the slab, or if it is the
-    /// block that was freed last. A descriptor that stands for no slab rejects every address.
+    /// Returns `true` if none of the carved blocks begins at an address of the slab, or if it is
+    /// the block that was freed last. A descriptor that stands for no slab rejects every address.
     ///
     /// The number of a block is a product and a rotation, because the division leaves no rest; for
-    /// any other address the result is above every number. Source: H. S. Warren, *Hacker's Delight*,
-    /// "Test for Zero Remainder after Division by a Constant".
+    /// any other address the result is above every number. Source: H. S. Warren, *Hacker's
+    /// Delight*, "Test for Zero Remainder after Division by a Constant".
     #[inline(always)]
     pub(crate) fn rejects(&self, block: NonNull<u8>) -> bool {
         let offset = block.addr().get().wrapping_sub(self.start.addr().get()) as u32;

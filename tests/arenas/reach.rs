@@ -189,8 +189,8 @@ fn bound(live: usize) -> usize {
     live + (live / 4).max(4 << 20) + LONGEST_SEGMENT.min(live / 8)
 }
 
-/// Slots take turns: each builds what is live in blocks of `size` bytes, another frees that when the
-/// next one is about to build its own. Somebody tidies up when most is live, which is the worst
+/// Slots take turns: each builds what is live in blocks of `size` bytes, another frees that when
+/// the next one is about to build its own. Somebody tidies up when most is live, which is the worst
 /// moment: what is left alone is most then. Returns the most bytes of segments that had a live
 /// block, and the most of all.
 fn turns<P: Variant>(slots: usize, live: usize, size: usize) -> [usize; 2] {

@@ -1,12 +1,12 @@
-//! What happens outside when an address space changes: to page tables and shared objects, and to the
-//! account of promised frames.
+//! What happens outside when an address space changes: to page tables and shared objects, and to
+//! the account of promised frames.
 
 use super::errno::Errno;
 use super::vma::ObjectId;
 use crate::memory::Permissions;
 
-/// Changes the page tables of one process. All addresses are page-aligned. The work that is done for
-/// one system call is bounded: it goes on when the call is made again.
+/// Changes the page tables of one process. All addresses are page-aligned. The work that is done
+/// for one system call is bounded: it goes on when the call is made again.
 pub trait PageTables {
     /// Unmaps whatever is mapped from `start` on; frames that are nobody's any more go back.
     /// Returns the address it got to: `end`, or a lower one.

@@ -5,7 +5,8 @@ use core::fmt;
 /// Declares [`Errno`], with the name and the text of each number.
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)+) => {
-        /// Why a system call failed. A call that returns one has changed nothing, unless it says otherwise.
+        /// Why a system call failed. A call that returns one has changed nothing, unless it says
+        /// otherwise.
         #[allow(clippy::upper_case_acronyms, reason = "Linux's names")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]

@@ -152,8 +152,9 @@ impl VmaList {
             && self.vmas.get(areas.start).is_some_and(|vma| vma.start < start && end < vma.end)
     }
 
-    /// Enters an area where nothing is, at its place in the list, as part of a neighbour if that goes
-    /// on there. Room for one was reserved. `tables` is what [`tables_for`](Self::tables_for) says.
+    /// Enters an area where nothing is, at its place in the list, as part of a neighbour if that
+    /// goes on there. Room for one was reserved. `tables` is what [`tables_for`](Self::tables_for)
+    /// says.
     pub fn insert_at(&mut self, at: usize, vma: Vma, tables: u64) {
         debug_assert!(
             self.after(vma.start) == at && self.overlapping(vma.start, vma.end).is_empty()

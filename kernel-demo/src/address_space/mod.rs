@@ -18,8 +18,8 @@
 //!    method says so.
 //! 3. What is promised is charged when it is promised: pages, and the page tables that cover them.
 //!    A touch charges only for a stack that grows.
-//! 4. The work of one call is bounded. A call that is not done returns [`Errno::ERESTART`], and goes
-//!    on when it is made again with the same arguments.
+//! 4. The work of one call is bounded. A call that is not done returns [`Errno::ERESTART`], and
+//!    goes on when it is made again with the same arguments.
 //! 5. No memory is writable and executable at once.
 //! 6. A page that is mapped lies in an area. The reverse is what page faults are for:
 //!    [`AddressSpace::fault`] decides each.

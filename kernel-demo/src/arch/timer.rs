@@ -2,8 +2,9 @@
 //! interrupt controllers.
 //!
 //! Interrupts are enabled in ring 3, and in the kernel for moments ([`let_in`]). A tick that comes
-//! while the kernel runs waits, and stops the next program at once or is taken at such a moment. The clock is QEMU's: with `-icount` it counts instructions, and
-//! each run sees its ticks at the same ones.
+//! while the kernel runs waits, and stops the next program at once or is taken at such a moment.
+//! The clock is QEMU's: with `-icount` it counts instructions, and each run sees its ticks at the
+//! same ones.
 
 use core::arch::asm;
 

@@ -63,7 +63,8 @@ extern "C" fn kernel_entry() {
         "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14", "push r15",
         "cld",
         "mov rdi, rsp",
-        // The processor aligned the stack to 16 bytes and 22 words were pushed since: aligned again.
+        // The processor aligned the stack to 16 bytes and 22 words were pushed since: aligned
+        // again.
         "call {dispatch}",
         "pop r15", "pop r14", "pop r13", "pop r12", "pop r11", "pop r10", "pop r9", "pop r8",
         "pop rbp", "pop rdi", "pop rsi", "pop rdx", "pop rcx", "pop rbx", "pop rax",

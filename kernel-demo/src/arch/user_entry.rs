@@ -84,8 +84,9 @@ macro_rules! with_registers {
     };
 }
 
-/// Clears the selectors that a program can set, loads all registers of the program but `rcx`, `rsp`,
-/// `rip` and `rflags`, then its page tables, whose root is in `rcx`: with them the place that the registers came from is out of reach.
+/// Clears the selectors that a program can set, loads all registers of the program but `rcx`,
+/// `rsp`, `rip` and `rflags`, then its page tables, whose root is in `rcx`: with them the place
+/// that the registers came from is out of reach.
 macro_rules! load_registers {
     () => {
         "xor eax, eax

@@ -65,7 +65,8 @@ impl<M: Mmu> Memory<M> {
     }
 }
 
-/// Frames that processes leave to the kernel: more than one system call takes for the kernel's heap.
+/// Frames that processes leave to the kernel: more than one system call takes for the kernel's
+/// heap.
 pub const RESERVE: usize = 128;
 
 /// Promises frames to processes.

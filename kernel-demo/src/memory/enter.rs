@@ -1,5 +1,5 @@
-//! A page is entered in page tables, a break's or a process's: the account of its owner pays for the
-//! tables that are missing.
+//! A page is entered in page tables, a break's or a process's: the account of its owner pays for
+//! the tables that are missing.
 #![allow(unsafe_code)]
 
 use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};

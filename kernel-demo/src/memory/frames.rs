@@ -239,8 +239,8 @@ impl<'t> Frames<'t> {
         self.fail_in = n;
     }
 
-    /// How many more frames the request asked for that failed by injection: to refuse one of them is
-    /// the same again.
+    /// How many more frames the request asked for that failed by injection: to refuse one of them
+    /// is the same again.
     pub const fn refused_with_it(&self) -> usize {
         self.refused_with_it
     }

@@ -8,9 +8,9 @@ use crate::{ensure_eq, memory};
 /// More failing runs than any workload should need.
 const MOST_RUNS: usize = 10_000;
 
-/// Runs the workload with its first frame refused, then with its second, and so on until a run needs
-/// no more frames than came before. Frames that are asked for at once are refused at once. After
-/// each run, all frames must be back. Returns how many frames were refused.
+/// Runs the workload with its first frame refused, then with its second, and so on until a run
+/// needs no more frames than came before. Frames that are asked for at once are refused at once.
+/// After each run, all frames must be back. Returns how many frames were refused.
 ///
 /// The workload passes when it copes: it meets at most one failure, must not take it for success,
 /// and must clean up.

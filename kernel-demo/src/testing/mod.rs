@@ -16,8 +16,8 @@
 //!
 //! Options, read through [`qemu::option`](crate::arch::qemu::option): `filter`, substrings of
 //! names, separated by commas; `from`, the index in the selected list to start at; `list`, which
-//! prints the selected names and runs nothing; `list=host-only`, which prints what does not run here
-//! and why.
+//! prints the selected names and runs nothing; `list=host-only`, which prints what does not run
+//! here and why.
 
 mod check;
 #[cfg(not(test))]

@@ -72,8 +72,8 @@ fn scratch(evidence: &mut Evidence<'_>) -> Result<ScratchBreak, Missing> {
     evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))
 }
 
-/// A heap whose arenas both have memory. In a small heap, an arena that begins makes the others give
-/// back what is free: the first CPU comes twice.
+/// A heap whose arenas both have memory. In a small heap, an arena that begins makes the others
+/// give back what is free: the first CPU comes twice.
 fn arenas(evidence: &mut Evidence<'_>) -> Result<Arenas, Missing> {
     let heap = Arenas::with_profile(scratch(evidence)?, Played, NoMap);
     for cpu in [0, 1, 0] {

@@ -1,4 +1,5 @@
-/* Answers and errno of the interface, as lines: with the library they are those of the C library's own. */
+/* Answers and errno of the interface, as lines: with the library they are those of the C library's
+   own. */
 #include "check.h"
 #include <malloc.h>
 

@@ -1,4 +1,5 @@
-/* Blocks before main and after it: constructors, destructors, atexit, threads that begin in a constructor and never end. */
+/* Blocks before main and after it: constructors, destructors, atexit, threads that begin in a
+   constructor and never end. */
 #include "check.h"
 #include <pthread.h>
 

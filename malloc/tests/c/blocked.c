@@ -1,5 +1,6 @@
-/* A mapping right above the break, made after the first blocks: the heap continues elsewhere, wherever the kernel places mappings.
-   "lock": with all memory locked, only what is used is resident. */
+/* A mapping right above the break, made after the first blocks: the heap continues elsewhere,
+   wherever the kernel places mappings. "lock": with all memory locked, only what is used is
+   resident. */
 #include "check.h"
 #include <malloc.h>
 #include <sys/mman.h>

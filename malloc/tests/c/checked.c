@@ -1,5 +1,5 @@
-/* Kinds of misuse, each beside its good twin ("good KIND SIZE OFFSET"): the checked heap must find all of the former, at the latest at
-   exit, and none of the latter. */
+/* Kinds of misuse, each beside its good twin ("good KIND SIZE OFFSET"): the checked heap must find
+   all of the former, at the latest at exit, and none of the latter. */
 #include "check.h"
 #include <malloc.h>
 

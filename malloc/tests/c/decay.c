@@ -1,5 +1,6 @@
-/* The pages of free memory go back, though live blocks lie between and above: of long blocks, by requests for longer ones, and ("small") of small
-   ones by small requests alone. With "never" they stay until malloc_trim. */
+/* The pages of free memory go back, though live blocks lie between and above: of long blocks, by
+   requests for longer ones, and ("small") of small ones by small requests alone. With "never" they
+   stay until malloc_trim. */
 #include "check.h"
 #include <malloc.h>
 #include <time.h>

@@ -1,4 +1,5 @@
-/* dlopen and dlclose while threads run that have begun before and after; a block outlives the library that allocated it. */
+/* dlopen and dlclose while threads run that have begun before and after; a block outlives the
+   library that allocated it. */
 #include "check.h"
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* A library whose constructor comes before that of an allocator that is preloaded, and whose fork handlers allocate. */
+/* A library whose constructor comes before that of an allocator that is preloaded, and whose fork
+   handlers allocate. */
 #include <pthread.h>
 #include <stdlib.h>
 

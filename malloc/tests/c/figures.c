@@ -1,4 +1,5 @@
-/* mallinfo, mallinfo2, malloc_info and malloc_stats follow what the program does. "print": malloc_info and malloc_stats, to be read. */
+/* mallinfo, mallinfo2, malloc_info and malloc_stats follow what the program does. "print":
+   malloc_info and malloc_stats, to be read. */
 #include "check.h"
 #include <malloc.h>
 

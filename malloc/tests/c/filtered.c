@@ -1,4 +1,5 @@
-/* A filter of system calls refuses one of those that move memory: what can be served is, and nothing is lost. */
+/* A filter of system calls refuses one of those that move memory: what can be served is, and
+   nothing is lost. */
 #include "check.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>

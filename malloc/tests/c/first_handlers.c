@@ -1,4 +1,5 @@
-/* A library whose constructor runs before that of any other (-z initfirst): its handlers of a fork run while the heap is held. */
+/* A library whose constructor runs before that of any other (-z initfirst): its handlers of a fork
+   run while the heap is held. */
 #include <pthread.h>
 
 void (*before_fork)(void);

@@ -1,5 +1,5 @@
-/* Somebody else moves the break, too (C14). With "limit", nobody can, and the heap finds memory elsewhere. With "take", somebody takes
-   the heap's memory away, which is the end. */
+/* Somebody else moves the break, too (C14). With "limit", nobody can, and the heap finds memory
+   elsewhere. With "take", somebody takes the heap's memory away, which is the end. */
 #include "check.h"
 #include <sys/resource.h>
 

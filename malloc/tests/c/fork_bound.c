@@ -1,5 +1,6 @@
-/* A handler of a fork, run while the heap is held, waits for a thread that waits for the heap. The parent goes on; the child may find
-   the heap in the middle of a change, says so, and goes on with the parts that are safe. */
+/* A handler of a fork, run while the heap is held, waits for a thread that waits for the heap. The
+   parent goes on; the child may find the heap in the middle of a change, says so, and goes on with
+   the parts that are safe. */
 #include "check.h"
 #include <malloc.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* fork among threads, with handlers that allocate: of a library that was there first (early_handlers.c), and of the program. */
+/* fork among threads, with handlers that allocate: of a library that was there first
+   (early_handlers.c), and of the program. */
 #include "check.h"
 #include <pthread.h>
 #include <sys/wait.h>

@@ -1,5 +1,6 @@
-/* fork while other threads allocate and free without a break: what they had is not lost to the child. It frees what they had in a shared
- * table, allocates as much again, and takes no more memory from the system for it. */
+/* fork while other threads allocate and free without a break: what they had is not lost to the
+   child. It frees what they had in a shared * table, allocates as much again, and takes no more
+   memory from the system for it. */
 #include "check.h"
 #include <malloc.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* A child that allocates nothing costs what it costs without handlers of ours: each page that they touch is a fault, and maybe a copy. */
+/* A child that allocates nothing costs what it costs without handlers of ours: each page that they
+   touch is a fault, and maybe a copy. */
 #include "check.h"
 #include <sys/resource.h>
 #include <sys/wait.h>

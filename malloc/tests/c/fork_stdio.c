@@ -1,4 +1,5 @@
-/* fork beside threads that hold the locks of streams: the heap's lock comes after that of the list of streams. */
+/* fork beside threads that hold the locks of streams: the heap's lock comes after that of the list
+   of streams. */
 #include "check.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +15,8 @@ static void *flush_all(void *unused) {
     return unused;
 }
 
-/* Holds a stream's lock, and allocates: a line of more than 128 KiB comes from the heap of all threads. */
+/* Holds a stream's lock, and allocates: a line of more than 128 KiB comes from the heap of all
+   threads. */
 static void *read_lines(void *unused) {
     FILE *file = tmpfile();
     for (int i = 0; i < 400000; i++) fputc('a' + i % 26, file);

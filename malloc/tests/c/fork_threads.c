@@ -29,7 +29,8 @@ static void *thread(void *seed) {
     return NULL;
 }
 
-/* Blocks that are too large for the thread's arena. Whoever forks may find that it waits for the heap that all share. */
+/* Blocks that are too large for the thread's arena. Whoever forks may find that it waits for the
+   heap that all share. */
 static void *large_thread(void *ignored) {
     while (!atomic_load(&stop)) {
         char *volatile block = malloc(100000);

@@ -1,4 +1,5 @@
-/* Allocation late in a thread's life, and its end: thread-local destructors, keys, cancellation, exhausted static TLS. */
+/* Allocation late in a thread's life, and its end: thread-local destructors, keys, cancellation,
+   exhausted static TLS. */
 #include "check.h"
 #include <dlfcn.h>
 #include <malloc.h>

@@ -1,4 +1,5 @@
-/* Three blocks that stay, and many that do not. Prints where the function is that allocates the former. */
+/* Three blocks that stay, and many that do not. Prints where the function is that allocates the
+   former. */
 #include "check.h"
 
 static void *volatile kept[3];

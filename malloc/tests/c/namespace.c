@@ -1,4 +1,5 @@
-/* Libraries with a C library of their own (dlmopen), and those that ask for their own symbols first (RTLD_DEEPBIND). */
+/* Libraries with a C library of their own (dlmopen), and those that ask for their own symbols first
+   (RTLD_DEEPBIND). */
 #include "check.h"
 #include <dlfcn.h>
 

@@ -1,4 +1,5 @@
-/* A library that is loaded and unloaded again and again: with a constructor, a destructor, and a variable of each thread. */
+/* A library that is loaded and unloaded again and again: with a constructor, a destructor, and a
+   variable of each thread. */
 #include "check.h"
 
 static void *at_begin;

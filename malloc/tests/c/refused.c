@@ -1,4 +1,5 @@
-/* Limits: all memory that there is is served, then ENOMEM, after at most 4 system calls; and all of it again after it was freed. */
+/* Limits: all memory that there is is served, then ENOMEM, after at most 4 system calls; and all of
+   it again after it was freed. */
 #include "check.h"
 #include <signal.h>
 #include <sys/ptrace.h>

@@ -1,4 +1,5 @@
-/* A signal handler that allocates hits the middle of malloc and free: C forbids it, and nothing may hang or break because of it. */
+/* A signal handler that allocates hits the middle of malloc and free: C forbids it, and nothing may
+   hang or break because of it. */
 #include "check.h"
 #include <signal.h>
 #include <sys/time.h>

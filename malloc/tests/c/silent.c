@@ -1,4 +1,5 @@
-/* Misuse that the library finds without the checked heap: the end must be a message and SIGABRT. "good": the same without the misuse. */
+/* Misuse that the library finds without the checked heap: the end must be a message and SIGABRT.
+   "good": the same without the misuse. */
 #include "check.h"
 #include <malloc.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* All ways to begin a process beside threads that allocate: popen, system, posix_spawn, vfork, _Fork, clone. */
+/* All ways to begin a process beside threads that allocate: popen, system, posix_spawn, vfork,
+   _Fork, clone. */
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>

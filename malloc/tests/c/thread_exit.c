@@ -1,4 +1,5 @@
-/* Threads that come and go by the thousand; what they leave is freed by others; what is freed while a thread ends. The memory does not grow. */
+/* Threads that come and go by the thousand; what they leave is freed by others; what is freed while
+   a thread ends. The memory does not grow. */
 #include "check.h"
 #include <pthread.h>
 #include <sys/resource.h>

@@ -1,4 +1,5 @@
-/* What is freed, and wanted again at once, is not given back in between. With "never", where nothing decays, it is. */
+/* What is freed, and wanted again at once, is not given back in between. With "never", where
+   nothing decays, it is. */
 #include "check.h"
 #include <sys/resource.h>
 

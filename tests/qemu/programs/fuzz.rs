@@ -1,5 +1,5 @@
-//! System calls of chance, by several processes: whatever they ask for, the kernel goes on, and every
-//! frame is back.
+//! System calls of chance, by several processes: whatever they ask for, the kernel goes on, and
+//! every frame is back.
 
 use alloc::string::ToString;
 

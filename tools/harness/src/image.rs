@@ -7,8 +7,8 @@
 //!
 //! `bootimage` calls cargo five times though nothing has changed, and takes what a build that was
 //! killed left of an image for whole. So it is called only for a kernel that has changed, and an
-//! image has its name, and its digest beside it, only when it is whole. Its kernel lies beside it as
-//! well, for the names in back-traces.
+//! image has its name, and its digest beside it, only when it is whole. Its kernel lies beside it
+//! as well, for the names in back-traces.
 
 use std::fs;
 use std::hash::Hash;

@@ -8,8 +8,8 @@
 //!       0xffff9080000013f8     3072 top
 //! ```
 //!
-//! An address may be shortened, as the tour of the demo kernel does: `0x…000003f8` has the high half
-//! of the cell before.
+//! An address may be shortened, as the tour of the demo kernel does: `0x…000003f8` has the high
+//! half of the cell before.
 //!
 //! A walk goes on as long as each cell begins where the one before ends. A heap can print several
 //! walks into one log: another one begins where addresses go back, or where other output came

@@ -210,7 +210,8 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is moved and touched: frames add up, contents are kept below the break and zero above it.
+    /// Whatever is moved and touched: frames add up, contents are kept below the break and zero
+    /// above it.
     #[test]
     fn frames_add_up_and_contents_are_kept(strict in any::<bool>(), ops in prop::collection::vec(op(), 1..80)) {
         let (mut memory, ram) = claimed(if strict { Policy::Strict } else { Policy::Overcommit });

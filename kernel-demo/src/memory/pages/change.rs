@@ -19,8 +19,8 @@ const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
 /// Each is linear in the pages mapped in the range and the tables that cover it, not in the size of
 /// the range.
 impl<R: Reach> Pages<R> {
-    /// Unmaps pages from `start` on, as far as the work allows. Returns where it got to: `end`, or a
-    /// lower address.
+    /// Unmaps pages from `start` on, as far as the work allows. Returns where it got to: `end`, or
+    /// a lower address.
     pub fn unmap(&mut self, start: u64, end: u64, work: &mut Work) -> u64 {
         let Self { tables, reach, tally, .. } = self;
         reach.with(|memory| {

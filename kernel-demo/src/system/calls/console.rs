@@ -13,7 +13,8 @@ const ERRORS: i32 = 2;
 /// Bytes that are written in one go, and the most that one `read` returns.
 const PIECE: usize = 256;
 
-/// Reads a line, or what there is of the input if it has an end, and waits if there is none. Returns 0 at the end of the input.
+/// Reads a line, or what there is of the input if it has an end, and waits if there is none.
+/// Returns 0 at the end of the input.
 pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [file, address, len, ..] = call.arguments();
     if file as i32 != INPUT {

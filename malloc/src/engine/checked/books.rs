@@ -1,5 +1,5 @@
-//! The books of the checked heap: its blocks, and the quarantine. What they say of a block, and what
-//! the heap finds, ends the process with a message.
+//! The books of the checked heap: its blocks, and the quarantine. What they say of a block, and
+//! what the heap finds, ends the process with a message.
 
 use core::alloc::Layout;
 use core::fmt;

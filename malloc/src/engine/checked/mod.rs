@@ -7,8 +7,8 @@
 //!   exit       all blocks in quarantine and all live ones are verified, and every header
 //! ```
 //!
-//! The quarantine has the blocks that were freed last, up to a number and a sum of sizes, and none if
-//! memory is short. A block of more than half of these bytes is given back at once.
+//! The quarantine has the blocks that were freed last, up to a number and a sum of sizes, and none
+//! if memory is short. A block of more than half of these bytes is given back at once.
 
 mod books;
 mod table;

@@ -59,9 +59,9 @@ fn address(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     suites("host tests: AddressSanitizer", context, command, cases, screen)
 }
 
-/// Runs the arenas' tests under ThreadSanitizer; in the long form also others that a filter chooses.
-/// The tests do not depend on what the standard library orders, because the sanitizer does not see
-/// a library that comes compiled without it.
+/// Runs the arenas' tests under ThreadSanitizer; in the long form also others that a filter
+/// chooses. The tests do not depend on what the standard library orders, because the sanitizer does
+/// not see a library that comes compiled without it.
 fn thread(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let Some((host, runtime)) = THREAD.find(context)? else {
         return Ok(Outcome::LeftOut(THREAD.reason()));

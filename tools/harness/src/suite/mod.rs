@@ -50,8 +50,8 @@ impl Suite {
         parse_list(&String::from_utf8_lossy(&output), &ending)
     }
 
-    /// The host's cases that the kernel does not run, `module::case`, or whole modules of such; each
-    /// with the reason.
+    /// The host's cases that the kernel does not run, `module::case`, or whole modules of such;
+    /// each with the reason.
     pub fn host_only(&self) -> Result<Vec<(String, String)>, Failure> {
         let mut output = Vec::new();
         let ending = self.boot(&[("list", "host-only")], |bytes| {
