@@ -1,4 +1,4 @@
-//! What happens outside when an address space changes: to page tables and shared objects, and to
+//! Effects of a change of an address space outside of it: on page tables and shared objects, and on
 //! the account of promised frames.
 
 use super::errno::Errno;

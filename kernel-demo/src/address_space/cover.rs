@@ -23,7 +23,7 @@ const fn share(one: u64, other: u64) -> bool {
     one >> LEVELS[0] == other >> LEVELS[0]
 }
 
-/// What lies next to the ranges, and has tables of its own.
+/// Neighbours of the ranges that have tables of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Neighbours {
     /// The highest address below them.
@@ -93,7 +93,7 @@ impl VmaList {
         self.neighbours(within).tables_of(ranges)
     }
 
-    /// What lies next to the range and has page tables.
+    /// Neighbours of the range that have page tables.
     fn neighbours(&self, within: &Within) -> Neighbours {
         let Within { start, end, ref areas } = *within;
         let below = self.vmas[..areas.end].iter().rev();

@@ -28,7 +28,7 @@ pub struct RemapRequest {
 impl AddressSpace {
     /// Changes the length of the memory at `old`, and returns where it is.
     ///
-    /// What comes is like the area it extends. A shared mapping cannot become longer, because the
+    /// New memory is like the area that it extends. A shared mapping cannot become longer, for the
     /// object cannot (Linux lets it, and kills a process that touches what is too much).
     ///
     /// # Errors

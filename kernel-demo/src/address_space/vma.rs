@@ -15,7 +15,7 @@ pub enum Kind {
     Heap,
     /// A stack: it grows down when the addresses below it are touched.
     Stack,
-    /// What `mmap` made.
+    /// A mapping that `mmap` made.
     Mapping,
 }
 
