@@ -173,6 +173,11 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
     /// Gives up all memory in which no block is live.
     fn flush<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) {}
 
+    /// Gives up memory between live blocks, as far as it can. Returns whether there was some.
+    fn dissolve<B: Source, M: Map>(&mut self, _: &mut Large<B, M, P>) -> bool {
+        false
+    }
+
     /// Forgets everything: the memory is no longer the heap's.
     fn forget_all(&mut self) {}
 

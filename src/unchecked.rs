@@ -252,7 +252,11 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         let mut growth_now = if is_vain { Growth::Forbidden } else { growth };
         loop {
             self.flush();
-            let block = self.large.allocate_last(layout, request, growth_now);
+            let mut block = self.large.allocate_last(layout, request, growth_now);
+            if block.is_none() && self.layer.dissolve(&mut self.large) {
+                self.flush();
+                block = self.large.allocate_last(layout, request, growth_now);
+            }
             growth_now = growth;
             self.settle();
             if block.is_some() || !self.add_memory_for(layout, growth) {
@@ -809,18 +813,26 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         let mut answer = self.large.chunks.make_room(request);
         if answer.is_err() && !self.has_stopped() {
             self.flush();
-            if self.chunks().has_any(request) {
+            let has_room = self.has_room_now(request)
+                || self.layer.dissolve(&mut self.large) && {
+                    self.flush();
+                    self.has_room_now(request)
+                };
+            if has_room {
                 answer = Ok(());
-            } else if P::LayerOf::<P>::PRESENT {
-                // Memory that the layer gave up may have become part of the top.
-                answer = self.large.chunks.make_room(request);
-            }
-            if answer.is_err() && !B::CONTIGUOUS && self.large.chunks.trim(0) > 0 {
+            } else if !B::CONTIGUOUS && self.large.chunks.trim(0) > 0 {
                 answer = self.large.chunks.make_room(request);
             }
         }
         self.settle();
         answer
+    }
+
+    /// Returns whether there is room for a request after the layer has given memory up. That may
+    /// have become part of the top.
+    fn has_room_now(&mut self, request: Request) -> bool {
+        self.chunks().has_any(request)
+            || P::LayerOf::<P>::PRESENT && self.large.chunks.make_room(request).is_ok()
     }
 
     /// Frees all memory that the layer holds back.

@@ -6,6 +6,7 @@
 //!                  └ a free cell is split (C3)                                        split.rs
 //!   free ──────► coalesced with free neighbours (C6) ──► a bin, or the top            split.rs
 //!                                   └──(the top is large)──► the break moves down     trim.rs
+//!   dissolve ──► one used cell becomes those of the blocks that are live in it        dissolve.rs
 //!   resize ────► in place: next cell, break, previous cell                            resize.rs
 //!   checked: neighbours and links are verified before they are used    neighbours.rs, links.rs
 //! ```
@@ -17,6 +18,7 @@
 //! for a heap of more cells, except a search before a request is refused, copying and zeroing.
 
 mod allocate;
+mod dissolve;
 mod links;
 mod neighbours;
 mod resize;
@@ -34,6 +36,7 @@ use crate::slab_tuning::SlabTuning;
 use crate::space::{Origin, RegionError, Space};
 
 pub use allocate::Growth;
+pub(crate) use dissolve::Blocks;
 pub(crate) use links::links_of;
 pub(crate) use neighbours::{after, broken_header};
 pub(crate) use resize::Way;

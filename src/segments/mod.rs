@@ -28,6 +28,8 @@
 //! Entries, classes and leaves are read by threads that free a block. A thread that has the block
 //! got it, directly or not, from its allocation, which came after the segment was entered and the
 //! slab began: what hands a pointer from thread to thread orders that too, so relaxed accesses do.
+//! When a slab is dissolved, its live blocks get headers; the classes change by releasing stores
+//! after that, and are read by acquiring loads, so who finds no class finds the header.
 //! A window or leaf is found by an acquiring load, because an address in no segment may lead to one
 //! that another thread is just adding.
 
@@ -259,7 +261,7 @@ impl SegmentMap {
     pub(crate) fn class_at(&self, address: usize) -> Option<Class> {
         let segment = self.segment_of(address)?;
         // SAFETY: the address lies in the segment.
-        let byte = unsafe { segment.class_byte(address) }.load(Ordering::Relaxed);
+        let byte = unsafe { segment.class_byte(address) }.load(Ordering::Acquire);
         Class::from_index(usize::from(byte).wrapping_sub(1))
     }
 

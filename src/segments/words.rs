@@ -105,7 +105,7 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
             // SAFETY: the granules lie in the segment, which stays.
             unsafe {
                 segment.words().add(granule).as_ref().store(word, Ordering::Relaxed);
-                segment.classes().add(granule).as_ref().store(class, Ordering::Relaxed);
+                segment.classes().add(granule).as_ref().store(class, Ordering::Release);
             }
         }
     }

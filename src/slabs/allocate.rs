@@ -11,6 +11,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use super::dissolve::is_mostly_free;
 use super::map::{SlabMap, take_internal};
 use super::slab::{self, Slab, State};
 use super::{Descriptors, Slabs, alignment_of};
@@ -140,6 +141,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
+        self.dissolve_if_due(large);
         let wait = &mut self.waits[class.index()];
         if *wait > 1 {
             *wait -= 1;
@@ -175,6 +177,11 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                 return Some(block);
             }
         }
+        if growth == Growth::Allowed && self.dissolve_if_due(large) {
+            if let Some(block) = large.chunks.take(request) {
+                return Some(block);
+            }
+        }
         large.chunks.take_new(request, growth)
     }
 
@@ -198,10 +205,17 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return Some(block);
         }
         self.list_full_slabs();
-        if let Some(block) = self.refill_list(class).or_else(|| self.borrow(class, layout)) {
+        if let Some(block) = self.refill_list(class) {
             return Some(block);
         }
-        large.allocate_last(layout, request, growth)
+        if self.dissolve_sparse(large, 1) {
+            self.give_up(large);
+            if let Some(block) = large.chunks.take(request) {
+                self.count_cell(block);
+                return Some(block);
+            }
+        }
+        self.borrow(class, layout).or_else(|| large.allocate_last(layout, request, growth))
     }
 
     /// Lists every slab that counts as full although a few blocks of it are free. O(slabs).
@@ -242,6 +256,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return false;
         }
         let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
+        // If there is much free memory, a slab must find its place there, too. A cell of an
+        // over-aligned block makes more of it.
+        let stays = !is_aligned && is_mostly_free(large);
+        let growth = if stays { Growth::Forbidden } else { growth };
         if let Some(next) = self.next_slab(large, class, layout) {
             let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };
             for _ in 0..steps {

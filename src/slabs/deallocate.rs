@@ -20,7 +20,6 @@ use crate::large::{Large, no_block};
 use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
-use crate::slab_tuning::SlabTuning;
 
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
@@ -262,17 +261,11 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// `at` is a listed slab, and none of its blocks is live or at hand.
     unsafe fn release<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>, at: NonNull<Slab>) {
         // SAFETY: the descriptor is valid (this method's clause), and no reference to it is held
-        // across a call. The granules have words, because the slab began. Nothing uses the cell.
+        // across a call. Nothing uses the cell.
         unsafe {
             self.remove(at);
-            let slab = at.as_ref();
-            let (class, start, len) = (slab.class, slab.start, slab.len::<P::Slabs>());
-            self.map.set(start.addr().get(), len, None);
-            self.descriptors.put(at);
-            self.slabs -= 1;
-            self.loan -= self.loan_of(class);
-            self.granules[class.index()] -= (len / P::Slabs::GRANULE) as u32;
-            self.loan += self.loan_of(class);
+            let start = at.as_ref().start;
+            self.forget(at);
             large.chunks.free(start);
         }
     }
@@ -341,7 +334,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     }
 
     /// Returns the blocks at hand of a class to their slab.
-    fn return_list(&mut self, class: Class) {
+    pub(super) fn return_list(&mut self, class: Class) {
         let Some(mut head) = self.heads[class.index()] else { return };
         while let Some(block) = self.pop(class) {
             // SAFETY: the descriptor of a slab in a list is valid. The blocks at hand are those of

@@ -13,6 +13,7 @@
 //! | `map.rs` | address → descriptor: what slabs need of a map; an arena's is in `segments/` |
 //! | `page_map.rs` | the map of one heap |
 //! | `descriptors.rs` | memory for descriptors |
+//! | `dissolve.rs` | a slab becomes the cells of its live blocks |
 //!
 //! Rules of this folder:
 //!
@@ -23,10 +24,13 @@
 //!    with many requests gets slabs earlier, on loan: such slabs, one a class, are together at most a
 //!    small share of the heap.
 //! 4. The heap gives all of it up before it refuses a request.
+//! 5. A slab of which few blocks are live becomes cells again, if the heap grows in spite of it, or
+//!    must refuse a request.
 
 mod allocate;
 mod deallocate;
 mod descriptors;
+mod dissolve;
 mod map;
 mod page_map;
 mod slab;
@@ -90,6 +94,8 @@ pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = 
     pub(crate) loan: usize,
     /// Number of slabs that are kept although they have no live blocks.
     pub(crate) empty: usize,
+    /// Length of the heap when sparse slabs were last searched for, in bytes.
+    searched_at: usize,
     /// Link that was found overwritten.
     broken: Option<BrokenLink>,
     profile: PhantomData<fn() -> P>,
@@ -112,6 +118,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         on_loan: [false; N],
         loan: 0,
         empty: 0,
+        searched_at: 0,
         broken: None,
         profile: PhantomData,
     };
@@ -261,6 +268,10 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
 
     fn flush<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) {
         self.give_up(large);
+    }
+
+    fn dissolve<B: Source, M: Map>(&mut self, large: &mut Large<B, M, P>) -> bool {
+        self.dissolve_sparse(large, 1)
     }
 
     fn note_reserved(&mut self) {
