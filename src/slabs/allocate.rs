@@ -55,31 +55,6 @@ struct Next {
     is_on_loan: bool,
 }
 
-/// Takes a cell for the next slab of a class; if there is none for a slab that pays, and the break
-/// cannot move, one for a shorter slab. Returns the cell's payload with the number of blocks.
-fn take_place<B: Source, M: Map, P: Tuning>(
-    large: &mut Large<B, M, P>,
-    class: Class,
-    next: Next,
-    growth: Growth,
-) -> Option<(NonNull<u8>, usize)> {
-    let request = |blocks| {
-        let len = slab::len_of::<P::Slabs>(class, blocks) - WORD;
-        Layout::from_size_align(len, alignment_of::<P::Slabs>(class)).ok().map(Request::new)
-    };
-    // A slab of one block would be empty when it is relisted.
-    const { assert!(P::Slabs::SHORTEST >= 2) };
-    let Next { mut blocks, is_on_loan } = next;
-    // A slab on loan must find a place in free memory.
-    let may_grow = if is_on_loan { Growth::Forbidden } else { growth };
-    let mut place = large.chunks.allocate(request(blocks)?, may_grow);
-    while place.is_none() && !is_on_loan && blocks / 2 >= P::Slabs::SHORTEST {
-        blocks /= 2;
-        place = large.chunks.take(request(blocks)?);
-    }
-    Some((place?, blocks))
-}
-
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Makes blocks of the first slab of a class the ones at hand, and takes one. `None`: no slab
     /// of the class has a free block. O(1). No block of the class is at hand.
@@ -141,7 +116,6 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         layout: Layout,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        self.dissolve_if_due(large);
         let wait = &mut self.waits[class.index()];
         if *wait > 1 {
             *wait -= 1;
@@ -318,7 +292,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         growth: Growth,
     ) -> Begun {
         let Some(mut slab) = self.descriptors.take() else { return Begun::Soon };
-        let Some((payload, blocks)) = take_place(large, class, next, growth) else {
+        let Some((payload, blocks)) = self.take_place(large, class, next, growth) else {
             if !large.chunks.has_stopped() {
                 // SAFETY: the descriptor was just taken.
                 unsafe { self.descriptors.put(slab) };
@@ -347,6 +321,39 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         self.on_loan[class.index()] = next.is_on_loan;
         self.loan += self.loan_of(class);
         Begun::Yes
+    }
+
+    /// Takes a cell for the next slab of a class; if there is none for a slab that pays, and the
+    /// break cannot move, one for a shorter slab. Returns the cell's payload with the number of
+    /// blocks.
+    fn take_place<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        class: Class,
+        next: Next,
+        growth: Growth,
+    ) -> Option<(NonNull<u8>, usize)> {
+        let request = |blocks| {
+            let len = slab::len_of::<P::Slabs>(class, blocks) - WORD;
+            Layout::from_size_align(len, alignment_of::<P::Slabs>(class)).ok().map(Request::new)
+        };
+        // A slab of one block would be empty when it is relisted.
+        const { assert!(P::Slabs::SHORTEST >= 2) };
+        let Next { mut blocks, is_on_loan } = next;
+        let mut place = large.chunks.take(request(blocks)?);
+        // A slab on loan must find a place in free memory.
+        if place.is_none() && !is_on_loan {
+            if growth == Growth::Allowed && self.dissolve_if_due(large) {
+                // What is free between live blocks serves this class, too.
+                return None;
+            }
+            place = large.chunks.take_new(request(blocks)?, growth);
+            while place.is_none() && blocks / 2 >= P::Slabs::SHORTEST {
+                blocks /= 2;
+                place = large.chunks.take(request(blocks)?);
+            }
+        }
+        Some((place?, blocks))
     }
 
     /// Prepares what the slab lacked that did not begin: a table of descriptors, or words of the

@@ -76,6 +76,7 @@ pub(super) fn is_mostly_free<B, M: Map, P: Tuning>(large: &Large<B, M, P>) -> bo
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Dissolves sparse slabs, if the heap has grown by a share since that was last done. Returns
     /// whether one was dissolved. O(slabs + their blocks) for each such growth.
+    #[inline(never)]
     pub(super) fn dissolve_if_due<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
