@@ -22,7 +22,8 @@ use crate::slab_tuning::SlabTuning;
 /// A slab is sparse if at most one block of so many is live.
 const SPARSE: u16 = 4;
 
-/// Denominator of the share by which the heap grows between two searches for sparse slabs.
+/// Denominator of the share by which the heap grows between two searches for sparse slabs, and of
+/// the share of it that such slabs must take for them to be dissolved.
 const GROWTH_SHARE: usize = 16;
 
 /// Denominator of the share of the heap that is free below the top when slabs begin in free memory
@@ -82,14 +83,18 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         large: &mut Large<B, M, P>,
     ) -> bool {
         let heap = large.chunks.space().len();
-        if heap < self.searched_at {
+        if heap < self.searched_at / 2 {
             self.searched_at = heap;
         }
-        if self.slabs == 0 || heap - self.searched_at <= heap / GROWTH_SHARE {
+        if self.slabs == 0 || heap < self.searched_at + heap / GROWTH_SHARE {
             return false;
         }
         self.searched_at = heap;
-        self.dissolve_sparse(large, SPARSE)
+        let sparse = self.sparse(SPARSE).map(|at| {
+            // SAFETY: descriptors of slabs are valid.
+            unsafe { at.as_ref() }.len::<P::Slabs>()
+        });
+        sparse.sum::<usize>() > heap / GROWTH_SHARE && self.dissolve_sparse(large, SPARSE)
     }
 
     /// Dissolves the slabs of which at most one block of `share` is live. Returns whether there
@@ -104,17 +109,24 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return false;
         }
         let mut any = false;
-        // SAFETY: no table is taken out below.
-        for at in unsafe { self.descriptors.taken() } {
-            // SAFETY: descriptors are valid, and no reference to one is held across a call.
-            let slab = unsafe { at.as_ref() };
-            let has_place = matches!(slab.state(), State::Listed | State::Full);
-            if has_place && slab.taken::<P::Slabs>() <= slab.total / share {
-                // SAFETY: the descriptor is one of a slab that has live blocks.
-                any |= unsafe { self.dissolve_slab(large, at) };
-            }
+        for at in self.sparse(share) {
+            // SAFETY: the descriptor is one of a slab that has live blocks.
+            any |= unsafe { self.dissolve_slab(large, at) };
         }
         any
+    }
+
+    /// Returns the slabs of which at most one block of `share` is live, but for those without live
+    /// blocks. The answer outlives `self`: no table may be taken out as long as it is in use.
+    fn sparse(&self, share: u16) -> impl Iterator<Item = NonNull<Slab>> + use<P, G, N> {
+        // SAFETY: callers take no table out.
+        let taken = unsafe { self.descriptors.taken() };
+        taken.filter(move |at| {
+            // SAFETY: descriptors are valid, and no reference to one is held across a call.
+            let slab = unsafe { at.as_ref() };
+            let may_have_live = matches!(slab.state(), State::Listed | State::Full);
+            may_have_live && slab.taken::<P::Slabs>() <= slab.total / share
+        })
     }
 
     /// Makes the live blocks of a slab cells, if each has room for a header. Returns whether it
