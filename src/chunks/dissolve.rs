@@ -12,9 +12,9 @@ use crate::request::Request;
 ///
 /// # Invariants
 ///
-/// `start + offset` is a multiple of `CELL_ALIGN` for each block; two neighbours are at least
-/// `cell` bytes apart, and so is the last one from the next cell; the first block lies at `start`, or at least
-/// `MIN_CELL` bytes above it.
+/// * `start + offset` is a multiple of `CELL_ALIGN` for each block
+/// * two neighbours are at least `cell` bytes apart, and so are the last one and the next cell
+/// * the first block lies at `start`, or at least `MIN_CELL` bytes above it
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocks<L> {
     /// Payload of the cell.
