@@ -653,7 +653,17 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return Some(block);
         }
         // SAFETY: the clauses are those of this method.
-        unsafe { self.move_block(block, layout, new) }.or(may_stay.then_some(block))
+        let moved = unsafe { self.move_block(block, layout, new) };
+        if moved.is_some() || may_stay {
+            return moved.or(Some(block));
+        }
+        if self.has_stopped() || self.class_at(block).is_some() {
+            return None;
+        }
+        // The slab was dissolved for the move, and the block may have room as a cell.
+        // SAFETY: the block is live, and has a header, because it lies in no slab any more. It
+        // becomes longer.
+        unsafe { self.resize_cell_outlined(block, layout.size(), new) }
     }
 
     /// Allocates, copies, frees. On `None` the old block is untouched.

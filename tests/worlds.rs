@@ -44,7 +44,7 @@ use crate::common::case;
 use crate::common::platform::host_only;
 use crate::common::profile::Variant;
 use search::{Found, Search, variable};
-use world::{SIZES, World};
+use world::{Action, SIZES, World};
 use yard::Yard;
 
 /// Number of actions of the longest programs, unless `WORLDS_DEPTH` says another.
@@ -67,6 +67,19 @@ fn every_short_program_keeps_every_promise<P: Variant>() {
     let yard = Yard::new(3000);
     let mut search = Search::<P>::new(&yard, |_| ());
     report::<P>("a fresh heap", &[search.run_all(depth_of::<P>(), variable("WORLDS_SECONDS"))]);
+}
+
+#[case(Miniature)]
+fn a_block_is_not_moved_and_becomes_longer_where_its_slab_was<P: Variant>() {
+    let yard = Yard::new(3000);
+    let mut world = World::<P>::new(&yard);
+    for (size, align) in [(1, 0), (0, 1), (1, 1), (0, 1)] {
+        world.step(Action::Allocate { size, align });
+    }
+    world.step(Action::RefuseGrowth(true));
+    // A step asserts that what is refused once is refused again.
+    world.step(Action::Resize { block: 3, size: 2 });
+    world.verify();
 }
 
 /// Allocates cells until a slab has begun, and blocks until it is full.
