@@ -276,6 +276,11 @@ fn refused_system_calls_lose_nothing() {
     }
 }
 
+#[test]
+fn a_thread_that_may_not_ask_for_others_takes_nothing_of_theirs() {
+    both_ways("filtered_thread.c", &[]);
+}
+
 /// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
 #[test]
 fn a_signal_handler_that_allocates_breaks_nothing() {
