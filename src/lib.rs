@@ -116,11 +116,15 @@ mod misuse;
 #[deny(unsafe_code)]
 mod profile;
 mod provider;
+#[deny(unsafe_code)]
+mod quota;
 mod raw_heap;
 #[deny(unsafe_code)]
 mod request;
+mod sampled;
 mod sealed;
 mod segments;
+mod shared_heap;
 mod simple;
 #[deny(unsafe_code)]
 mod size_class;
@@ -128,6 +132,7 @@ mod size_class;
 mod slab_tuning;
 mod slabs;
 mod space;
+mod trace;
 mod unchecked;
 
 pub use arena::{ArenaHeap, ArenaStats, Exclusive};
@@ -141,12 +146,15 @@ pub use mapped::MapThreshold;
 pub use misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 pub use profile::{Checked, Plain, Profile, Small, Usual};
 pub use provider::{
-    Break, BreakError, Cpu, FixedBreak, InitError, LateBreak, Map, MapError, NoMap, SegmentBreak,
-    Segments, SingleCpu,
+    Break, BreakError, Cpu, FixedBreak, GuardPages, InitError, LateBreak, Map, MapError, NoMap,
+    SegmentBreak, Segments, SingleCpu,
 };
 pub use raw_heap::RawHeap;
+pub use sampled::{SampleReport, Sampled, SampledMisuse};
+pub use shared_heap::SharedHeap;
 pub use simple::SimpleHeap;
 pub use space::RegionError;
+pub use trace::{CallSites, NoSites, Trace};
 pub use unchecked::OutOfMemoryHook;
 
 /// Items that only this project's own libraries need: they may change with any version.
@@ -155,6 +163,7 @@ pub mod inner {
     pub use crate::arena::ArenaHooks;
     pub use crate::profile::Miniature;
     pub use crate::provider::{SlotWord, Slots, Source};
+    pub use crate::sampled::SampledHooks;
 }
 
 /// The examples of the documents, compiled and run as tests.

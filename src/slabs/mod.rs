@@ -41,6 +41,7 @@ use crate::large::Large;
 use crate::layer::{InSlab, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
+use crate::quota::Quota;
 use crate::request::Request;
 use crate::size_class::{CLASSES, Class, SLAB_MAX};
 
@@ -90,6 +91,8 @@ pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = 
     pub(crate) loan: usize,
     /// Number of slabs that are kept although they have no live blocks.
     pub(crate) empty: usize,
+    /// Number of blocks that may be put at hand until an allocation is sampled.
+    pub(crate) quota: Quota,
     /// Link that was found overwritten.
     broken: Option<BrokenLink>,
     profile: PhantomData<fn() -> P>,
@@ -112,6 +115,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         on_loan: [false; N],
         loan: 0,
         empty: 0,
+        quota: Quota::NONE,
         broken: None,
         profile: PhantomData,
     };
