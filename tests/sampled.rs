@@ -515,7 +515,8 @@ fn threads_share_the_pool() {
         }
     });
     assert_eq!((LIVE.load(Ordering::Relaxed), heap.live()), (4, 0));
-    assert!(heap.sampled() > 1000, "{}", heap.sampled());
+    // A thread that finds another one in the pool allocates elsewhere.
+    assert!(heap.sampled() > 100, "{}", heap.sampled());
     heap.heap().check().unwrap();
 }
 
