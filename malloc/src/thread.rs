@@ -303,11 +303,11 @@ unsafe impl Slots for Threads {
         Thread::current().slot.get().wrapping_sub(1)
     }
 
-    /// The variable of the thread. Only the usual mode lets the heap use it: where every call is
+    /// The variable of the thread. Not every mode lets the heap use it: where every call is
     /// recorded, it is never free, and no call takes the shortest path.
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
-        engine::is_usual().then(|| &Thread::current().word)
+        engine::lends_arenas().then(|| &Thread::current().word)
     }
 
     const AT_HAND: bool = true;
@@ -360,7 +360,7 @@ unsafe impl Slots for Threads {
     }
 
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {
-        if !engine::is_usual() || !ALL_EXIST.load(Ordering::Relaxed) {
+        if !engine::lends_arenas() || !ALL_EXIST.load(Ordering::Relaxed) {
             return None;
         }
         let thread = NonNull::new(REGISTERED.get(slot)?.thread.load(Ordering::Acquire))?;
@@ -370,7 +370,7 @@ unsafe impl Slots for Threads {
     }
 
     fn has_words(&self) -> bool {
-        engine::is_usual()
+        engine::lends_arenas()
     }
 
     /// A thread cannot unregister while another one holds the lock.

@@ -141,7 +141,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     /// Returns the number of sampled blocks that are live. O(`SLOTS`).
     #[must_use]
     pub fn live(&self) -> usize {
-        self.pool.live()
+        self.pool.live().count()
     }
 
     /// Explains an access that faulted: for the fault handler, which may call it at any time. `None`
@@ -237,6 +237,9 @@ pub trait SampledHooks {
     /// Returns the size of a live block of the pool.
     fn sampled_size(&self, address: usize) -> Option<usize>;
 
+    /// Returns the length of the pages of all live blocks of the pool, in bytes. O(slots).
+    fn sampled_bytes(&self) -> usize;
+
     /// Frees a block of the pool. Returns a report if that is a misuse.
     ///
     /// # Safety
@@ -257,6 +260,10 @@ impl<H: SharedHeap, G: GuardPages, S, const SLOTS: usize> SampledHooks for Sampl
 
     fn sampled_size(&self, address: usize) -> Option<usize> {
         self.pool.size_of(address)
+    }
+
+    fn sampled_bytes(&self) -> usize {
+        self.pool.live_bytes()
     }
 
     unsafe fn free_sampled(&self, address: usize, trace: Trace) -> Option<SampleReport> {
@@ -372,6 +379,9 @@ unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Glob
             return ptr::null_mut();
         };
         let is_sampled = self.pool.contains(old.addr().get());
+        if is_sampled && new_size == layout.size() {
+            return block;
+        }
         // SAFETY: the clauses are those of this method.
         unsafe {
             let sampled =

@@ -140,9 +140,15 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
         offset.saturating_sub(granule) / ((SPAN + 1) * granule)
     }
 
-    /// Returns the number of slots with a live block.
-    pub(super) fn live(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.state() == State::Live).count()
+    /// Returns the slots with a live block.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.state() == State::Live)
+    }
+
+    /// Returns the length of the pages of all live blocks, in bytes.
+    pub(super) fn live_bytes(&self) -> usize {
+        let granule = self.granule.load(Ordering::Relaxed);
+        self.live().map(|slot| slot.pages(granule).len()).sum()
     }
 
     /// Returns the size of a live block that begins at an address of the pool.
