@@ -51,6 +51,9 @@
 //! | one owner, and no lock | [`Heap`] |
 //! | a microcontroller | [`SmallHeap`] |
 //! | a caller's mistakes | [`CheckedHeap`]; for the heap's own state [`Heap::check`] |
+//! | … at the instruction, at little cost | [`Sampled`], and [`GuardPages`] |
+//! | paths without memory | [`Failing`]: the `n`-th request is refused |
+//! | leaks, and who has the memory | [`Ledger`]: live blocks with their call sites |
 //! | an allocator to read in one go | [`SimpleHeap`] |
 //!
 //! `docs/PORTING.md` explains them one by one, with examples.
@@ -103,11 +106,13 @@ mod check;
 mod checked;
 mod checks;
 mod chunks;
+mod failing;
 mod global;
 mod heap;
 mod inspect;
 mod large;
 mod layer;
+mod ledger;
 mod link_copy;
 mod lock;
 mod locked;
@@ -138,8 +143,10 @@ mod unchecked;
 pub use arena::{ArenaHeap, ArenaStats, Exclusive};
 pub use check::{Corruption, Rule};
 pub use chunks::Trim;
+pub use failing::Failing;
 pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
 pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
+pub use ledger::{Ledger, LiveBlock, LiveSite};
 pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
 pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};
 pub use mapped::MapThreshold;

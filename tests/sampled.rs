@@ -65,11 +65,14 @@ unsafe impl GuardPages for ProcessPages {
     }
 }
 
+/// Explains an access to an address, for the heap at another one.
+type Explain = fn(usize, usize) -> Option<SampleReport>;
+
 thread_local! {
     /// Number that stands for the call site.
     static SITE: Cell<usize> = const { Cell::new(0) };
     /// The heap that explains a fault, as its address and a function.
-    static WATCHED: Cell<Option<(usize, fn(usize, usize) -> Option<SampleReport>)>> =
+    static WATCHED: Cell<Option<(usize, Explain)>> =
         const { Cell::new(None) };
     /// What it explained last.
     static CAUGHT: Cell<Option<SampleReport>> = const { Cell::new(None) };
@@ -411,12 +414,8 @@ fn a_program_without_an_error_is_not_accused() {
         };
         let mut block = NonNull::new(block).expect("memory");
         // SAFETY: the block has that many bytes.
-        assert!(
-            !zeroed
-                || unsafe { std::slice::from_raw_parts(block.as_ptr(), size) }
-                    .iter()
-                    .all(|&byte| byte == 0)
-        );
+        let bytes = unsafe { std::slice::from_raw_parts(block.as_ptr(), size) };
+        assert!(!zeroed || bytes.iter().all(|&byte| byte == 0));
         // SAFETY: as before.
         unsafe { block.write_bytes(step as u8, size) };
         let mut len = size;

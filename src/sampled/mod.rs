@@ -65,9 +65,14 @@ pub use report::{SampleReport, SampledMisuse};
 ///     // …
 /// }
 ///
+/// static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
+///
 /// #[global_allocator]
-/// static HEAP: Sampled<LockedHeap<FixedBreak>, KernelPages> =
-///     Sampled::new(LockedHeap::empty(), KernelPages);
+/// // SAFETY: ARENA is used by this break alone.
+/// static HEAP: Sampled<LockedHeap<FixedBreak>, KernelPages> = Sampled::new(
+///     LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) }),
+///     KernelPages,
+/// );
 ///
 /// fn page_fault(address: usize) {
 ///     if let Some(report) = HEAP.explain(address) {
