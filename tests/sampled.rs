@@ -123,7 +123,7 @@ type TestHeap<H> = Sampled<H, ProcessPages, Sites, SLOTS>;
 type Arenas = ArenaHeap<FixedBreak, SingleCpu>;
 
 fn memory() -> FixedBreak {
-    let memory = Box::leak(vec![0; 16 << 20].into_boxed_slice());
+    let memory = Box::leak(vec![0; 4 << 20].into_boxed_slice());
     // SAFETY: leaked memory, of which nobody else knows.
     unsafe { FixedBreak::from_raw(memory.as_mut_ptr(), memory.len()) }
 }

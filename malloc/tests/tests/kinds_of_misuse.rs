@@ -6,10 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
 
-use brkmalloc_tests::library::brkmalloc;
-use brkmalloc_tests::run;
+use brkmalloc_tests::workshop::Workshop;
 
 /// Kinds of errors: their name in `c/kinds.cc`, and in the table.
 const KINDS: [(&str, &str); 16] = [
@@ -45,18 +43,14 @@ const END: &str = "<!-- End of the table. -->\n";
 /// Runs the program. Returns whether the library found an error; `None` if it said something though
 /// the program ended as it should, or the program ended for another reason.
 fn finds(
+    shop: &Workshop,
     program: &Path,
-    log: &Path,
     kind: &str,
     size: usize,
     variable: &str,
 ) -> Result<bool, String> {
-    let mut command = Command::new(program);
-    command.args([kind, &size.to_string()]);
-    if !variable.is_empty() {
-        command.env(variable, "1");
-    }
-    let run = run::run(command, brkmalloc().path.as_deref(), log).expect("a program");
+    let variables = if variable.is_empty() { Vec::new() } else { vec![(variable, "1")] };
+    let run = shop.run(program, &[kind, &size.to_string()], &variables);
     let is_said = run.errors.starts_with("brkmalloc: ");
     let is_killed = matches!(run.status.signal(), Some(libc::SIGABRT | libc::SIGSEGV));
     match (is_said, is_killed || !run.status.success()) {
@@ -69,19 +63,15 @@ fn finds(
 
 #[test]
 fn the_readme_has_the_number_of_errors_that_each_mode_finds() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (program, log) = (folder.path().join("kinds"), folder.path().join("log"));
-    let mut build = Command::new("c++");
-    build.args(["-O1", "-w", "-o"]).arg(&program).arg(brkmalloc_tests::file("c/kinds.cc"));
-    assert!(build.status().expect("a compiler").success());
-
+    let shop = Workshop::new();
+    let program = shop.build("kinds.cc", &[]);
     let mut table = format!("| of {} blocks", SIZES.len());
     MODES.iter().for_each(|(name, _)| _ = write!(table, " | {name}"));
     table += " |\n|---|---|---|---|\n";
     for (kind, title) in KINDS {
         let _ = write!(table, "| {title}");
         for (_, variable) in MODES {
-            let verdicts = SIZES.map(|size| finds(&program, &log, kind, size, variable).unwrap());
+            let verdicts = SIZES.map(|size| finds(&shop, &program, kind, size, variable).unwrap());
             let _ = write!(table, " | {}", verdicts.iter().filter(|&&is_found| is_found).count());
         }
         table += " |\n";
@@ -89,7 +79,7 @@ fn the_readme_has_the_number_of_errors_that_each_mode_finds() {
     for (_, variable) in MODES {
         for size in SIZES {
             assert_eq!(
-                finds(&program, &log, "none", size, variable),
+                finds(&shop, &program, "none", size, variable),
                 Ok(false),
                 "{size} {variable}"
             );

@@ -1,62 +1,9 @@
 //! Small programs in `c/`, each written for a rule that the library must keep.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use brkmalloc_tests::library::{Library, brkmalloc, glibc};
-use brkmalloc_tests::run::{self, Run};
-use tempfile::TempDir;
-
-/// A folder in which programs are built, and then run.
-struct Workshop(TempDir);
-
-impl Workshop {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder for what is built"))
-    }
-
-    /// Builds a source file as a program, or, with `-shared`, as a library.
-    fn build(&self, source: &str, flags: &[&str]) -> PathBuf {
-        let compiler = if source.ends_with(".cc") { "c++" } else { "cc" };
-        let target = self.0.path().join(source.replace('.', "_"));
-        let mut command = Command::new(compiler);
-        // The programs do on purpose what compilers warn of.
-        command.args(["-O1", "-w", "-o"]).arg(&target).arg(brkmalloc_tests::file("c").join(source));
-        let status = command.args(flags).args(["-pthread", "-ldl"]).status().expect("a compiler");
-        assert!(status.success(), "{source} does not compile");
-        target
-    }
-
-    fn run(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-        self.run_with(&brkmalloc(), program, arguments, variables)
-    }
-
-    fn run_with(
-        &self,
-        library: &Library,
-        program: &Path,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Run {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.0.path()).envs(variables.iter().copied());
-        run::run(command, library.path.as_deref(), &self.0.path().join("log"))
-            .expect("a program that can be started")
-    }
-
-    fn assert_ok(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
-        let run = self.run(program, arguments, variables);
-        let output = String::from_utf8_lossy(&run.output);
-        assert!(
-            run.status.success() && output.ends_with(": ok\n"),
-            "{}\n{output}{}",
-            run.status,
-            run.errors
-        );
-    }
-}
-
-const CHECKED: [(&str, &str); 1] = [("BRKALLOC_CHECKED", "1")];
+use brkmalloc_tests::workshop::{CHECKED, Workshop};
 
 /// As it is, and with the checked profile.
 fn both_ways(source: &str, arguments: &[&str]) {
@@ -169,7 +116,7 @@ fn handlers_of_a_fork_may_allocate_whoever_was_there_first() {
     let program = shop.build("fork_handlers.c", &[early.to_str().expect("a plain name")]);
     shop.assert_ok(&program, &[], &[]);
     shop.assert_ok(&program, &[], &CHECKED);
-    let trace = shop.0.path().join("trace");
+    let trace = shop.path().join("trace");
     shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", trace.to_str().expect("a plain name"))]);
 }
 
@@ -657,7 +604,7 @@ fn replay(trace: &[u8]) -> usize {
 fn a_trace_tells_every_call_in_order() {
     let shop = Workshop::new();
     let program = shop.build("remote.c", &[]);
-    let file = shop.0.path().join("trace");
+    let file = shop.path().join("trace");
     shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
     let allocations = replay(&std::fs::read(&file).expect("a trace"));
     assert!(allocations >= 4 * 30_000, "{allocations} allocations");
@@ -667,7 +614,7 @@ fn a_trace_tells_every_call_in_order() {
 fn children_do_not_write_to_the_trace() {
     let shop = Workshop::new();
     let program = shop.build("fork_threads.c", &[]);
-    let file = shop.0.path().join("trace");
+    let file = shop.path().join("trace");
     shop.assert_ok(&program, &["8"], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
     assert!(replay(&std::fs::read(&file).expect("a trace")) > 10_000);
 }
