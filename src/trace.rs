@@ -116,21 +116,34 @@ impl fmt::Display for Trace {
     }
 }
 
+/// Reads the frame pointer from a register, by an instruction.
+#[allow(unused_macros, reason = "not every processor has one that is known here")]
+macro_rules! register {
+    ($instruction:literal) => {{
+        let frame: usize;
+        // SAFETY: reads a register.
+        unsafe {
+            core::arch::asm!(
+                $instruction,
+                frame = out(reg) frame,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+        frame
+    }};
+}
+
 /// Returns the frame pointer of the function into which this is inlined; 0 if that is not known.
 #[inline(always)]
 fn frame_pointer() -> usize {
-    let frame: usize;
-    // SAFETY: reads a register.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
-        #[cfg(target_arch = "x86")]
-        core::arch::asm!("mov {}, ebp", out(reg) frame, options(nomem, nostack, preserves_flags));
-        #[cfg(target_arch = "aarch64")]
-        core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags));
-        #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
-        core::arch::asm!("mv {}, s0", out(reg) frame, options(nomem, nostack, preserves_flags));
-    }
+    #[cfg(target_arch = "x86_64")]
+    return register!("mov {frame}, rbp");
+    #[cfg(target_arch = "x86")]
+    return register!("mov {frame}, ebp");
+    #[cfg(target_arch = "aarch64")]
+    return register!("mov {frame}, x29");
+    #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+    return register!("mv {frame}, s0");
     #[cfg(not(any(
         target_arch = "x86_64",
         target_arch = "x86",
@@ -138,10 +151,7 @@ fn frame_pointer() -> usize {
         target_arch = "riscv32",
         target_arch = "riscv64"
     )))]
-    {
-        frame = 0;
-    }
-    frame
+    return 0;
 }
 
 /// Tells from where a heap is called: for [`Sampled`](crate::Sampled) and
