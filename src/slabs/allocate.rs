@@ -101,12 +101,14 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             let blocks = slab.carved - slab.left;
             let list = slab.take_freed();
             if list.0.is_some() {
-                let most = self.quota.most();
-                if blocks > most {
-                    // SAFETY: the list has `blocks` blocks, and was just taken.
-                    unsafe { slab.put_back_behind::<P>(&list, blocks, most) };
+                if G::HAS_QUOTA {
+                    let most = self.quota.most();
+                    if blocks > most {
+                        // SAFETY: the list has `blocks` blocks, and was just taken.
+                        unsafe { slab.put_back_behind::<P>(&list, blocks, most) };
+                    }
+                    self.quota.spend(blocks.min(most));
                 }
-                self.quota.spend(blocks.min(most));
                 if G::VERIFIES {
                     // SAFETY: the blocks of the list are free, and of this slab.
                     unsafe { slab.require_link::<P>(&list) };
@@ -137,8 +139,11 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         unsafe {
             let slab = head.as_mut();
             let before = slab.carved;
-            *self.list(class) = slab.carve::<P>(self.quota.most());
-            self.quota.spend(slab.carved - before);
+            let most = if G::HAS_QUOTA { self.quota.most() } else { u16::MAX };
+            *self.list(class) = slab.carve::<P>(most);
+            if G::HAS_QUOTA {
+                self.quota.spend(slab.carved - before);
+            }
         }
         self.pop(class)
     }
