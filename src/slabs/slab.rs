@@ -369,7 +369,7 @@ impl Slab {
     }
 
     /// Carves some blocks, and takes them: at most `most`, which is at least one. O(1): at most
-    /// `CARVED_AT_ONCE` blocks.
+    /// `CARVED_AT_ONCE` blocks. In a checked heap the last word of each is 0: it has no record.
     ///
     /// # Safety
     ///
@@ -383,6 +383,13 @@ impl Slab {
         // SAFETY: block number `carved < total` lies in the slab.
         let first = unsafe { self.start.add(usize::from(self.carved) * size) };
         let mut block = first;
+        if P::CHECKED {
+            for number in 0..usize::from(more) {
+                // SAFETY: the last word of a block that is carved, whose size is a multiple of a
+                // word's.
+                unsafe { first.add((number + 1) * size - WORD).cast::<usize>().write(0) };
+            }
+        }
         for _ in 1..more {
             // SAFETY: fewer than `more` blocks lie before this one, so another one follows it in
             // the slab. Both have room for a link and its copy, and were never used.
