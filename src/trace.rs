@@ -1,7 +1,7 @@
 //! Call sites: from where a heap is called.
 //!
 //! ```text
-//!   frame ─► ┌──────────────────┬────────────────┐        frames of callers lie at higher addresses
+//!   frame ─► ┌──────────────────┬────────────────┐        callers' frames lie higher
 //!            │ caller's frame ──┼─► ┌────────────┤
 //!            │ return address   │   │ …          │
 //!            └──────────────────┘   └────────────┘

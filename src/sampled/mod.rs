@@ -59,7 +59,9 @@ pub use report::{SampleReport, SampledMisuse};
 ///
 /// unsafe impl GuardPages for KernelPages {
 /// #   fn granule(&self) -> usize { 4096 }
-/// #   fn reserve(&mut self, _: usize) -> Result<NonNull<u8>, MapError> { Err(MapError::OutOfMemory) }
+/// #   fn reserve(&mut self, _: usize) -> Result<NonNull<u8>, MapError> {
+/// #       Err(MapError::OutOfMemory)
+/// #   }
 /// #   unsafe fn open(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> { Ok(()) }
 /// #   unsafe fn close(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> { Ok(()) }
 ///     // …
@@ -149,8 +151,8 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
         self.pool.live().count()
     }
 
-    /// Explains an access that faulted: for the fault handler, which may call it at any time. `None`
-    /// if the address is none of a guard page, or of a sampled block that was freed.
+    /// Explains an access that faulted: for the fault handler, which may call it at any time.
+    /// `None` if the address is none of a guard page, or of a sampled block that was freed.
     #[must_use]
     pub fn explain(&self, address: usize) -> Option<SampleReport> {
         if self.pool.contains(address) { self.pool.explain(address) } else { None }

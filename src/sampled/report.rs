@@ -99,7 +99,8 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "overflow: byte 1 behind the block at 0x1000, of 24 bytes (at 0x1018); allocated by 0x10"
+            "overflow: byte 1 behind the block at 0x1000, of 24 bytes (at 0x1018); allocated by \
+             0x10"
         );
         let freed = Some(Trace::of([0x20]));
         let report = SampleReport {

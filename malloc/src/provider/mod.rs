@@ -1,4 +1,4 @@
-//! The memory that Linux provides: the break of the process, mappings, and pages that are protected.
+//! The memory that Linux provides: the break of the process, mappings, guard pages.
 
 pub(crate) mod figures;
 mod guarded;

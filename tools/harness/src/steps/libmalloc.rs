@@ -12,8 +12,8 @@ use crate::{Error, cargo, libtest, process};
 const LIBRARY: &str = "libbrkmalloc.so";
 const VARIABLE: &str = "LIBBRKMALLOC";
 
-/// Programs that the short form leaves out: each takes long, and asks for nothing that the others do
-/// not.
+/// Programs that the short form leaves out: each takes long, and asks for nothing that the others
+/// do not.
 const LONG_PROGRAMS: [&str; 12] = [
     "compilers",
     "java",
