@@ -80,7 +80,7 @@ impl Drop for NoUnwinding {
 /// Runs an operation of the global allocator, which must not unwind: one that `reports` misuse may
 /// panic.
 #[inline(always)]
-fn without_unwinding<R>(reports: bool, operation: impl FnOnce() -> R) -> R {
+pub(crate) fn without_unwinding<R>(reports: bool, operation: impl FnOnce() -> R) -> R {
     if !reports {
         return operation();
     }

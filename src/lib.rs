@@ -51,6 +51,9 @@
 //! | one owner, and no lock | [`Heap`] |
 //! | a microcontroller | [`SmallHeap`] |
 //! | a caller's mistakes | [`CheckedHeap`]; for the heap's own state [`Heap::check`] |
+//! | … at the instruction, at little cost | [`Sampled`], and [`GuardPages`] |
+//! | paths without memory | [`Failing`]: the `n`-th request is refused |
+//! | leaks, and who has the memory | [`Ledger`]: live blocks with their call sites |
 //! | an allocator to read in one go | [`SimpleHeap`] |
 //!
 //! `docs/PORTING.md` explains them one by one, with examples.
@@ -103,11 +106,13 @@ mod check;
 mod checked;
 mod checks;
 mod chunks;
+mod failing;
 mod global;
 mod heap;
 mod inspect;
 mod large;
 mod layer;
+mod ledger;
 mod link_copy;
 mod lock;
 mod locked;
@@ -116,11 +121,15 @@ mod misuse;
 #[deny(unsafe_code)]
 mod profile;
 mod provider;
+#[deny(unsafe_code)]
+mod quota;
 mod raw_heap;
 #[deny(unsafe_code)]
 mod request;
+mod sampled;
 mod sealed;
 mod segments;
+mod shared_heap;
 mod simple;
 #[deny(unsafe_code)]
 mod size_class;
@@ -128,25 +137,31 @@ mod size_class;
 mod slab_tuning;
 mod slabs;
 mod space;
+mod trace;
 mod unchecked;
 
 pub use arena::{ArenaHeap, ArenaStats, Exclusive};
 pub use check::{Corruption, Rule};
 pub use chunks::Trim;
+pub use failing::Failing;
 pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
 pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
+pub use ledger::{Ledger, LiveBlock, LiveSite};
 pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
 pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};
 pub use mapped::MapThreshold;
 pub use misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 pub use profile::{Checked, Plain, Profile, Small, Usual};
 pub use provider::{
-    Break, BreakError, Cpu, FixedBreak, InitError, LateBreak, Map, MapError, NoMap, SegmentBreak,
-    Segments, SingleCpu,
+    Break, BreakError, Cpu, FixedBreak, GuardPages, InitError, LateBreak, Map, MapError, NoMap,
+    SegmentBreak, Segments, SingleCpu,
 };
 pub use raw_heap::RawHeap;
+pub use sampled::{SampleReport, Sampled, SampledMisuse};
+pub use shared_heap::SharedHeap;
 pub use simple::SimpleHeap;
 pub use space::RegionError;
+pub use trace::{CallSites, NoSites, Trace};
 pub use unchecked::OutOfMemoryHook;
 
 /// Items that only this project's own libraries need: they may change with any version.
@@ -155,6 +170,7 @@ pub mod inner {
     pub use crate::arena::ArenaHooks;
     pub use crate::profile::Miniature;
     pub use crate::provider::{SlotWord, Slots, Source};
+    pub use crate::sampled::SampledHooks;
 }
 
 /// The examples of the documents, compiled and run as tests.

@@ -48,8 +48,9 @@ pub enum MisuseKind {
     Header,
     /// A free block was written to.
     ///
-    /// `at`: address of the overwritten word: a link, the size at the end of a free cell, a byte
-    /// behind a sent block, or its record. `found`: the word or byte. `expected`: its right value.
+    /// `at`: address of the overwritten word: a link, the size at the end of a free cell, a byte of
+    /// a freed block of a slab or behind a sent block, or its record. `found`: the word or byte.
+    /// `expected`: its right value.
     WriteAfterFree,
 }
 

@@ -12,7 +12,8 @@
 //!
 //! The other files: `request` (layouts), `options` (the environment), `start` (constructor, fork
 //! handlers, destructor), `thread` (slots of threads), `decay` (when free pages go back), `lock`
-//! and `stdio` (what `fork` holds), `clock`, `errno`, `report` (messages).
+//! and `stdio` (what `fork` holds), `fault` (handler of page faults), `clock`, `errno`, `report`
+//! (messages).
 //!
 //! # Rules
 //!
@@ -30,6 +31,7 @@ mod decay;
 mod engine;
 mod entry;
 mod errno;
+mod fault;
 mod lock;
 mod options;
 mod provider;

@@ -5,10 +5,13 @@
 //! | `BRKALLOC_STATS=1` | statistics at exit |
 //! | `BRKALLOC_CHECKED=1` | the checked heap |
 //! | `BRKALLOC_LEAKS=1` | with it, the live blocks at exit |
+//! | `BRKALLOC_SAMPLE=n` | one block in `n` between guard pages |
 //! | `BRKALLOC_TRACE=file` | a record of every call |
 //! | `BRKALLOC_DECAY_MS=n` | period after which free pages go back |
 
 use core::ffi::{CStr, c_char};
+
+use crate::engine;
 
 /// Default decay period, in milliseconds: long compared with the cost of a decay, and with the time
 /// after which most freed memory is needed again; short compared with human patience.
@@ -20,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) stats: bool,
     pub(crate) checked: bool,
     pub(crate) leaks: bool,
+    /// One allocation in so many is sampled; 0: none.
+    pub(crate) sample: u32,
     pub(crate) trace: Option<&'static CStr>,
     /// Decay period, in milliseconds. `None` means never.
     pub(crate) decay: Option<u64>,
@@ -32,6 +37,7 @@ impl Options {
             stats: is_set(variable(c"BRKALLOC_STATS")),
             checked: is_set(variable(c"BRKALLOC_CHECKED")),
             leaks: is_set(variable(c"BRKALLOC_LEAKS")),
+            sample: rate(variable(c"BRKALLOC_SAMPLE")),
             trace: variable(c"BRKALLOC_TRACE").filter(|file| !file.is_empty()),
             decay: decay(variable(c"BRKALLOC_DECAY_MS")),
         }
@@ -52,6 +58,14 @@ fn variable(name: &'static CStr) -> Option<&'static CStr> {
 /// Returns whether a value is neither absent, empty, nor `0`.
 fn is_set(value: Option<&CStr>) -> bool {
     value.is_some_and(|value| !value.is_empty() && value != c"0")
+}
+
+/// Parses a number of allocations. A word such as `on` is the default.
+fn rate(value: Option<&CStr>) -> u32 {
+    match value.map(|value| value.to_str().unwrap_or("")) {
+        None | Some("") => 0,
+        Some(text) => text.parse().unwrap_or(engine::SAMPLE_DEFAULT),
+    }
 }
 
 /// Parses a number of milliseconds. A word such as `never` is no number.

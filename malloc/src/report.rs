@@ -12,15 +12,18 @@ const MAX_LEN: usize = 2048;
 /// Lowest descriptor for the copy of the standard error output.
 const LOWEST_COPY: c_int = 512;
 
+/// Maximum length of a message of a signal handler, whose stack may be short, in bytes.
+const SHORT_LEN: usize = 512;
+
 /// A message on the stack, written by one system call.
-pub(crate) struct Message {
-    bytes: [u8; MAX_LEN],
+pub(crate) struct Message<const LEN: usize = MAX_LEN> {
+    bytes: [u8; LEN],
     len: usize,
 }
 
-impl Message {
+impl<const LEN: usize> Message<LEN> {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; MAX_LEN], len: 0 }
+        Self { bytes: [0; LEN], len: 0 }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -28,7 +31,7 @@ impl Message {
     }
 }
 
-impl Write for Message {
+impl<const LEN: usize> Write for Message<LEN> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = &mut self.bytes[self.len..];
         let len = text.len().min(room.len());
@@ -57,9 +60,18 @@ pub(crate) fn line(line: fmt::Arguments<'_>) {
     text(format_args!("brkmalloc: {line}\n"));
 }
 
+/// Writes a line to the standard error output, for a signal handler.
+pub(crate) fn short_line(line: fmt::Arguments<'_>) {
+    write::<SHORT_LEN>(format_args!("brkmalloc: {line}\n"));
+}
+
 /// Writes text to the standard error output.
 pub(crate) fn text(text: fmt::Arguments<'_>) {
-    let mut message = Message::new();
+    write::<MAX_LEN>(text);
+}
+
+fn write<const LEN: usize>(text: fmt::Arguments<'_>) {
+    let mut message = Message::<LEN>::new();
     // `Message` never fails.
     let _ = message.write_fmt(text);
     let bytes = message.bytes();

@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::options::Options;
-use crate::{engine, report};
+use crate::{engine, fault, report};
 
 static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 
@@ -32,7 +32,9 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
             environ = environment;
         }
     }
-    engine::start();
+    if engine::start() {
+        fault::start();
+    }
     let options = Options::read();
     PRINTS_STATS.store(options.stats, Ordering::Relaxed);
     LISTS_LEAKS.store(options.leaks, Ordering::Relaxed);
@@ -73,6 +75,7 @@ extern "C" fn postfork_parent() {
 }
 
 extern "C" fn postfork_child() {
+    fault::postfork_child();
     engine::postfork_child();
 }
 

@@ -20,14 +20,15 @@
 //! it was. (A stack that is freed, and with it the variable, belongs to a thread that has ended. In
 //! the child, glibc keeps the stacks of the other threads until a new thread starts, which is after
 //! our handler.) A thread that ends by a bare system call reports nothing, so the reader asks the
-//! kernel before whether the thread exists.
+//! kernel before whether the thread exists. Without an answer it reads no variable of another
+//! thread: the arenas of others stay theirs, and a child of a fork loses them.
 
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use brkalloc::inner::{SlotWord, Slots};
 
@@ -210,25 +211,42 @@ fn slots_of_others() -> impl Iterator<Item = usize> {
     })
 }
 
+/// Whether each registered thread existed when [`unregister_vanished`] asked last. Written with the
+/// lock held.
+static ALL_EXIST: AtomicBool = AtomicBool::new(true);
+
 /// With the lock held, before the variables of others are read: unregisters threads that ended
-/// without a report.
-pub(crate) fn unregister_vanished() {
+/// without a report. Returns `false` if the system does not tell for each thread whether it exists:
+/// the variables must not be read then.
+pub(crate) fn unregister_vanished() -> bool {
+    let mut all_exist = true;
     for slot in slots_of_others() {
         let registration = &REGISTERED[slot];
-        if !registration.thread.load(Ordering::Acquire).is_null()
-            && !exists(registration.id.load(Ordering::Relaxed))
-        {
-            registration.thread.store(ptr::null_mut(), Ordering::Relaxed);
+        if registration.thread.load(Ordering::Acquire).is_null() {
+            continue;
+        }
+        match exists(registration.id.load(Ordering::Relaxed)) {
+            Some(true) => {}
+            Some(false) => registration.thread.store(ptr::null_mut(), Ordering::Relaxed),
+            None => all_exist = false,
         }
     }
+    ALL_EXIST.store(all_exist, Ordering::Relaxed);
+    all_exist
 }
 
-/// Returns whether the process has a thread with this number.
-fn exists(id: i32) -> bool {
+/// Returns whether the process has a thread with this number. `None`: the system does not answer,
+/// as under a filter of system calls.
+fn exists(id: i32) -> Option<bool> {
     // SAFETY: `getpid` has no preconditions.
     let process = unsafe { libc::getpid() };
-    // SAFETY: signal 0 is not delivered.
-    errno::preserving(|| unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0)
+    errno::preserving(|| {
+        // SAFETY: signal 0 is not delivered.
+        if unsafe { libc::syscall(libc::SYS_tgkill, process, id, 0) } == 0 {
+            return Some(true);
+        }
+        (errno::get() == libc::ESRCH).then_some(false)
+    })
 }
 
 /// In the child of a fork, after the heap has read the variables: frees the slots of the other
@@ -285,11 +303,11 @@ unsafe impl Slots for Threads {
         Thread::current().slot.get().wrapping_sub(1)
     }
 
-    /// The variable of the thread. Only the usual mode lets the heap use it: where every call is
+    /// The variable of the thread. Not every mode lets the heap use it: where every call is
     /// recorded, it is never free, and no call takes the shortest path.
     #[inline(always)]
     fn word(&self) -> Option<&SlotWord> {
-        engine::is_usual().then(|| &Thread::current().word)
+        engine::lends_arenas().then(|| &Thread::current().word)
     }
 
     const AT_HAND: bool = true;
@@ -342,7 +360,7 @@ unsafe impl Slots for Threads {
     }
 
     fn word_of(&self, slot: usize) -> Option<&SlotWord> {
-        if !engine::is_usual() {
+        if !engine::lends_arenas() || !ALL_EXIST.load(Ordering::Relaxed) {
             return None;
         }
         let thread = NonNull::new(REGISTERED.get(slot)?.thread.load(Ordering::Acquire))?;
@@ -352,14 +370,15 @@ unsafe impl Slots for Threads {
     }
 
     fn has_words(&self) -> bool {
-        engine::is_usual()
+        engine::lends_arenas()
     }
 
     /// A thread cannot unregister while another one holds the lock.
     fn with_words(&self, run: &mut dyn FnMut()) {
         let _held = lock::HEAP.hold();
-        unregister_vanished();
-        run();
+        if unregister_vanished() {
+            run();
+        }
     }
 
     fn barrier(&self) -> bool {

@@ -51,6 +51,7 @@ mod parent;
 mod reclaim;
 mod remote;
 mod resize;
+mod sampling;
 mod settings;
 mod shared;
 mod slot;

@@ -47,8 +47,20 @@ pub(crate) fn allocate<B: Source, M: Map, P: Profile>(
         return None;
     }
     let block = heap.allocate(record::guarded(layout)?, growth);
+    if let Some(block) = block {
+        verify_fill(heap, block);
+    }
     // SAFETY: the heap allocated the block for `layout` and its record; no caller has it yet.
     unsafe { begin_block(heap, block, layout) }
+}
+
+/// Reports a write to a block of a slab while it was free. No caller has written to it since.
+fn verify_fill<B: Source, M: Map, P: Profile>(heap: &mut Unchecked<B, M, P>, block: NonNull<u8>) {
+    if let Ok((guarded, Place::Slab)) = locate(heap, block) {
+        if let Some(misuse) = guarded.written_since_filled() {
+            report(heap, &misuse);
+        }
+    }
 }
 
 /// Implements [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
@@ -59,7 +71,15 @@ pub(crate) fn allocate_zeroed<B: Source, M: Map, P: Profile>(
     if !heap.large.chunks.has_sound_top() {
         return None;
     }
-    let block = heap.allocate_zeroed(record::guarded(layout)?);
+    let longer = record::guarded(layout)?;
+    if Unchecked::<B, M, P>::class_of(longer).is_some() {
+        // A block of a slab is verified before it is written to.
+        let block = allocate(heap, layout, Growth::Allowed)?;
+        // SAFETY: a new block of that size.
+        unsafe { block.write_bytes(0, layout.size()) };
+        return Some(block);
+    }
+    let block = heap.allocate_zeroed(longer);
     // SAFETY: the heap allocated the block for `layout` and its record; no caller has it yet.
     unsafe { begin_block(heap, block, layout) }
 }
@@ -100,10 +120,15 @@ pub(crate) fn deallocate<B: Source, M: Map, P: Profile>(
     layout: Layout,
 ) {
     let Some((guarded, longer)) = admit(heap, block, layout) else { return };
+    let is_in_slab = heap.layer.class_at(block.addr().get()).is_some();
     // SAFETY: `admit` verified that the block is live and has this layout, so the heap allocated it
     // with the longer one.
     unsafe {
-        guarded.set(layout, false);
+        if is_in_slab {
+            guarded.fill(layout);
+        } else {
+            guarded.set(layout, false);
+        }
         heap.deallocate(block, longer);
     }
     report_broken_links(heap);

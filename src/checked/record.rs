@@ -6,9 +6,12 @@
 //!           └────────────────────────┴──────────┴──────┴───────┘
 //!                                      gap        record
 //!
-//!   check:  bit 0  live    bits 1–6  log₂ of the alignment    bit 7  sent
+//!   check:  bit 0  live    bits 1–6  log₂ of the alignment    bit 7  sent    bit 8  filled
 //!           others: a hash of size, these bits and the block's address
 //! ```
+//!
+//! A freed block of a slab is filled, behind the words of the link. A slab's block that was never
+//! allocated has 0 in `check`: see `slabs/slab.rs`.
 //!
 //! The heap finds the record by its own knowledge of the block, not by the caller's layout. It can
 //! therefore distinguish a wrong layout from an overflow.
@@ -43,8 +46,14 @@ const ALIGN_SHIFT: u32 = 1;
 /// yet.
 const SENT: usize = 0x80;
 
+/// Bit of the word `check`: the block is free, lies in a slab, and is filled.
+const FILLED: usize = 0x100;
+
 /// Mask of the bits of `check` that are not hash.
-const PLAIN_BITS: usize = 0xFF;
+const PLAIN_BITS: usize = 0x1FF;
+
+/// Value of each byte of a filled block.
+const FILL: u8 = 0xDF;
 
 /// Returns the layout of a block that holds `layout` and a record; `None` if the size overflows.
 pub(crate) fn guarded(layout: Layout) -> Option<Layout> {
@@ -89,12 +98,17 @@ impl Record {
     /// Returns the layout, and `true` if the block is live; `None` if this is not a record of the
     /// block at address `block`.
     pub(super) fn decode(self, block: usize) -> Option<(Layout, bool)> {
-        let state = self.check & (LIVE | SENT);
+        let state = self.check & (LIVE | SENT | FILLED);
         let align =
             1_usize.checked_shl(((self.check & PLAIN_BITS & !state) >> ALIGN_SHIFT) as u32)?;
         let layout = Layout::from_size_align(self.size, align).ok()?;
-        (state != LIVE | SENT && self == Self::with(block, layout, state))
+        (matches!(state, 0 | LIVE | SENT | FILLED) && self == Self::with(block, layout, state))
             .then_some((layout, state == LIVE))
+    }
+
+    /// Returns `true` if the block is free and filled. The record is valid.
+    const fn is_filled(self) -> bool {
+        self.check & FILLED != 0
     }
 
     /// Returns `true` if the block is in a remote free queue. The record is valid.
@@ -188,6 +202,44 @@ impl Guarded {
     pub(super) unsafe fn set(self, layout: Layout, live: bool) {
         // SAFETY: nothing else uses the record's bytes: this method's clause.
         unsafe { self.place().write(Record::new(self.addr(), layout, live)) };
+    }
+
+    /// Fills a freed block of a slab, and writes its record. Its first words are the link's.
+    ///
+    /// # Safety
+    ///
+    /// The clause of [`set`](Guarded::set). No caller uses the block, which lies in a slab.
+    pub(super) unsafe fn fill(self, layout: Layout) {
+        // SAFETY: the bytes between the link and the record, which nothing uses: this method's
+        // clause and the type's invariant.
+        unsafe {
+            self.block.byte_add(LEAST).write_bytes(FILL, self.capacity - OVERHEAD - LEAST);
+            self.place().write(Record::with(self.addr(), layout, FILLED));
+        }
+    }
+
+    /// Returns the report if a free block of a slab was written to since it was
+    /// [filled](Guarded::fill). Its first words are verified as a link.
+    pub(super) fn written_since_filled(self) -> Option<Misuse> {
+        let (record, address) = (self.record(), self.addr());
+        let misuse = |at, found, expected| {
+            Some(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected })
+        };
+        match record.decode(address) {
+            // The block was never allocated.
+            None if record.check == 0 => None,
+            None => misuse(self.check_addr(), record.check, record.check_of(address)),
+            Some(_) if record.is_filled() => (LEAST..self.capacity - OVERHEAD).find_map(|offset| {
+                // SAFETY: a byte of the block, which is memory of the heap.
+                let found = unsafe { self.block.byte_add(offset).read() };
+                if found == FILL {
+                    None
+                } else {
+                    misuse(address + offset, found.into(), FILL.into())
+                }
+            }),
+            Some(_) => None,
+        }
     }
 
     /// Marks a live block of this layout as sent to its owner. Returns `false` if another thread

@@ -17,6 +17,7 @@ use crate::misuse::MisuseHook;
 use crate::profile::{Checked, Profile, Usual};
 use crate::provider::{BreakError, FixedBreak, InitError, LateBreak, Map, NoMap, Source};
 use crate::raw_heap::RawHeap;
+use crate::shared_heap::SharedHeap;
 use crate::space::RegionError;
 use crate::unchecked::OutOfMemoryHook;
 
@@ -409,6 +410,9 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| heap.check())
     }
 }
+
+// SAFETY: the methods are those of `GlobalAlloc`.
+unsafe impl<H: RawHeap, L: RawLock> SharedHeap for Locked<H, L> {}
 
 impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
     /// See [`Heap::used`]. O(1).

@@ -22,6 +22,7 @@
 
 mod cpu;
 mod fixed;
+mod guard_pages;
 mod late;
 mod map;
 mod optional;
@@ -32,6 +33,7 @@ mod word;
 
 pub use cpu::{Cpu, SingleCpu};
 pub use fixed::{FixedBreak, InitError};
+pub use guard_pages::GuardPages;
 pub use late::LateBreak;
 pub use map::{Map, MapError, NoMap};
 pub use segments::{SegmentBreak, Segments};

@@ -85,9 +85,9 @@ pub unsafe trait Slots {
         None
     }
 
-    /// Calls `run`, and keeps the words of other threads valid meanwhile. `run` does not use the
-    /// heap; it calls [`word_of`](Slots::word_of) and [`barrier`](Slots::barrier). The caller
-    /// holds no lock of the heap.
+    /// Calls `run`, and keeps the words of other threads valid meanwhile; does nothing if it
+    /// cannot. `run` does not use the heap; it calls [`word_of`](Slots::word_of) and
+    /// [`barrier`](Slots::barrier). The caller holds no lock of the heap.
     fn with_words(&self, run: &mut dyn FnMut()) {
         run();
     }

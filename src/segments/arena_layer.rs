@@ -8,6 +8,7 @@ use crate::chunks::Tuning;
 use crate::large::Large;
 use crate::layer::{Layer, NoLayer};
 use crate::provider::{Map, Source};
+use crate::quota::Quota;
 use crate::size_class::Class;
 use crate::slabs::{Slab, Slabs, State};
 
@@ -53,6 +54,11 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
     ) {
     }
 
+    /// Returns the number of blocks that may be put at hand until an allocation is sampled.
+    fn quota(&mut self) -> Option<&mut Quota> {
+        None
+    }
+
     /// Relies on a map of segments for the look-up of slabs.
     ///
     /// # Safety
@@ -90,6 +96,10 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     ) {
         // SAFETY: the clauses are those of this method.
         unsafe { self.attend_to(large, slab, block) };
+    }
+
+    fn quota(&mut self) -> Option<&mut Quota> {
+        Some(&mut self.quota)
     }
 
     unsafe fn rely_on(&mut self, segments: NonNull<SegmentMap>, owner: Owner) {

@@ -63,6 +63,8 @@ impl SegmentWords {
 unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
     const NEW: Self = Self { segments: None, owner: Owner::NOBODY };
 
+    const HAS_QUOTA: bool = true;
+
     const VERIFIES: bool = true;
 
     #[inline]

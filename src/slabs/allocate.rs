@@ -74,8 +74,17 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                 slab.set_state(State::Listed);
                 self.empty -= 1;
             }
+            let blocks = slab.carved - slab.left;
             let list = slab.take_freed();
             if list.0.is_some() {
+                if G::HAS_QUOTA {
+                    let most = self.quota.most();
+                    if blocks > most {
+                        // SAFETY: the list has `blocks` blocks, and was just taken.
+                        unsafe { slab.put_back_behind::<P>(&list, blocks, most) };
+                    }
+                    self.quota.spend(blocks.min(most));
+                }
                 if G::VERIFIES {
                     // SAFETY: the blocks of the list are free, and of this slab.
                     unsafe { slab.require_link::<P>(&list) };
@@ -103,7 +112,15 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     #[inline(never)]
     unsafe fn carve(&mut self, class: Class, mut head: NonNull<Slab>) -> Option<NonNull<u8>> {
         // SAFETY: the descriptor of a slab in a list is valid, and the slab is listed.
-        *self.list(class) = unsafe { head.as_mut().carve::<P>() };
+        unsafe {
+            let slab = head.as_mut();
+            let before = slab.carved;
+            let most = if G::HAS_QUOTA { self.quota.most() } else { u16::MAX };
+            *self.list(class) = slab.carve::<P>(most);
+            if G::HAS_QUOTA {
+                self.quota.spend(slab.carved - before);
+            }
+        }
         self.pop(class)
     }
 

@@ -19,6 +19,10 @@ use crate::slab_tuning::SlabTuning;
 /// An implementer returns valid descriptors only: for an address in a slab, the slab's; for any
 /// other, one that stands for no slab, or `None`.
 pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
+    /// The heap is one whose allocations can be sampled without a count of each: it puts no more
+    /// blocks at hand than its quota.
+    const HAS_QUOTA: bool = false;
+
     /// `true` if the heap verifies a block before it frees it, as an arena does.
     const VERIFIES: bool;
 

@@ -45,6 +45,7 @@ use crate::large::Large;
 use crate::layer::{InSlab, Layer};
 use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
+use crate::quota::Quota;
 use crate::request::Request;
 use crate::size_class::{CLASSES, Class, SLAB_MAX};
 
@@ -96,6 +97,8 @@ pub struct Slabs<P: Tuning, G = PageMap<<P as Tuning>::Slabs>, const N: usize = 
     pub(crate) empty: usize,
     /// Length of the heap when sparse slabs were last searched for, in bytes.
     searched_at: usize,
+    /// Number of blocks that may be put at hand until an allocation is sampled.
+    pub(crate) quota: Quota,
     /// Link that was found overwritten.
     broken: Option<BrokenLink>,
     profile: PhantomData<fn() -> P>,
@@ -119,6 +122,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         loan: 0,
         empty: 0,
         searched_at: 0,
+        quota: Quota::NONE,
         broken: None,
         profile: PhantomData,
     };

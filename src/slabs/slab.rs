@@ -337,20 +337,59 @@ impl Slab {
         unsafe { slab.as_ref().rejects(block) || Self::push::<F>(slab, block) }
     }
 
-    /// Carves some blocks, and takes them. O(1): at most `CARVED_AT_ONCE` blocks.
+    /// Puts the blocks of a list of this slab behind the first `most` back into the slab.
+    ///
+    /// # Safety
+    ///
+    /// The list has more than `most` blocks, at least one, and was [taken](Slab::take_freed) from
+    /// this slab just now.
+    #[cold]
+    pub(crate) unsafe fn put_back_behind<F: Form>(
+        &mut self,
+        list: &FreeList,
+        blocks: u16,
+        most: u16,
+    ) {
+        let Some(mut last) = list.0 else { return };
+        for _ in 1..most {
+            // SAFETY: a block of the list begins with a link; fewer than `most` blocks come before
+            // this one, so another one follows.
+            let Some(next) = unsafe { last.as_ref() }.0 else { return };
+            if self.rejects(next.cast()) {
+                broken_link(last.addr().get(), next.addr().get());
+            }
+            last = next;
+        }
+        // SAFETY: the last one that is kept is free, and has room for a link.
+        unsafe {
+            self.free = FreeList(last.as_ref().0);
+            FreeList::link::<F>(last.cast(), None);
+        }
+        self.left -= blocks - most;
+    }
+
+    /// Carves some blocks, and takes them: at most `most`, which is at least one. O(1): at most
+    /// `CARVED_AT_ONCE` blocks. In a checked heap the last word of each is 0: it has no record.
     ///
     /// # Safety
     ///
     /// The slab is listed, [has more](Slab::has_more) blocks, and its memory is the heap's.
-    pub(crate) unsafe fn carve<P: Tuning>(&mut self) -> FreeList {
+    pub(crate) unsafe fn carve<P: Tuning>(&mut self, most: u16) -> FreeList {
         // Long blocks are carved one by one: the link in one is the first touch of its pages.
         let at_once = P::Slabs::CARVED_BYTES / self.class.size();
         let at_once = (at_once as u16).clamp(1, P::Slabs::CARVED_AT_ONCE);
-        let more = (self.total - self.carved).min(at_once);
+        let more = (self.total - self.carved).min(at_once).min(most);
         let size = self.class.size();
         // SAFETY: block number `carved < total` lies in the slab.
         let first = unsafe { self.start.add(usize::from(self.carved) * size) };
         let mut block = first;
+        if P::CHECKED {
+            for number in 0..usize::from(more) {
+                // SAFETY: the last word of a block that is carved, whose size is a multiple of a
+                // word's.
+                unsafe { first.add((number + 1) * size - WORD).cast::<usize>().write(0) };
+            }
+        }
         for _ in 1..more {
             // SAFETY: fewer than `more` blocks lie before this one, so another one follows it in
             // the slab. Both have room for a link and its copy, and were never used.

@@ -23,6 +23,7 @@ pub(crate) fn prefork() {
     }
     let start = clock::milliseconds();
     while lock::HEAP.lock_for_fork() {
+        // Without an answer no word is valid, and no arena can be held.
         thread::unregister_vanished();
         // SAFETY: the lock is held.
         let is_done = unsafe { usual::prefork() };

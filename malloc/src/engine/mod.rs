@@ -4,6 +4,7 @@
 //! ```text
 //!   Mode   Unstarted ──first call──► Usual     usual.rs      arenas, behind one test
 //!                              └───► other ─┬─ usual.rs      every call is recorded    trace.rs
+//!                                           ├─ sampled.rs    some blocks between guard pages
 //!                                           └─ checked.rs    every misuse is found
 //!   any ──► Torn   torn.rs   a second heap, in a child that lost the first one
 //! ```
@@ -13,6 +14,7 @@
 mod call;
 mod checked;
 mod fork;
+mod sampled;
 mod torn;
 mod trace;
 mod usage;
@@ -34,9 +36,10 @@ use crate::{lock, thread};
 
 const UNSTARTED: u8 = 0;
 const USUAL: u8 = 1;
-const TRACED: u8 = 2;
-const CHECKED: u8 = 3;
-const TORN: u8 = 4;
+const SAMPLED: u8 = 2;
+const TRACED: u8 = 3;
+const CHECKED: u8 = 4;
+const TORN: u8 = 5;
 
 static MODE: AtomicU8 = AtomicU8::new(UNSTARTED);
 
@@ -44,6 +47,13 @@ static MODE: AtomicU8 = AtomicU8::new(UNSTARTED);
 #[inline(always)]
 pub(crate) fn is_usual() -> bool {
     MODE.load(Ordering::Relaxed) == USUAL
+}
+
+/// Returns whether a thread may have its arena at hand.
+#[inline(always)]
+pub(crate) fn lends_arenas() -> bool {
+    const { assert!(USUAL == 1 && SAMPLED == 2) };
+    MODE.load(Ordering::Relaxed).wrapping_sub(USUAL) <= SAMPLED - USUAL
 }
 
 /// Returns whether a trace is written.
@@ -55,14 +65,19 @@ fn is_traced() -> bool {
 #[cold]
 fn mode() -> u8 {
     match MODE.load(Ordering::Acquire) {
-        UNSTARTED => start(),
+        UNSTARTED => choose(),
         mode => mode,
     }
 }
 
+/// Chooses the mode, unless it is chosen. Returns whether faults are to be [explained](explain).
+pub(crate) fn start() -> bool {
+    mode() == SAMPLED
+}
+
 /// Chooses the mode, unless it is chosen.
 #[cold]
-pub(crate) fn start() -> u8 {
+fn choose() -> u8 {
     let options = Options::read();
     if options.checked {
         checked::start();
@@ -77,6 +92,10 @@ pub(crate) fn start() -> u8 {
     let mode = match options.trace {
         _ if options.checked => CHECKED,
         Some(file) if trace::start(file) => TRACED,
+        _ if options.sample > 0 => {
+            sampled::start(options.sample);
+            SAMPLED
+        }
         _ => USUAL,
     };
     MODE.store(mode, Ordering::Release);
@@ -110,6 +129,7 @@ pub(crate) fn allocate(layout: Layout, call: Call) -> Option<NonNull<u8>> {
 #[cold]
 fn allocate_slow(layout: Layout, call: Call) -> Option<NonNull<u8>> {
     match mode() {
+        SAMPLED => sampled::allocate_missed(layout, call),
         CHECKED => checked::allocate(layout, call),
         TORN => torn::allocate(layout),
         TRACED => trace::allocated(trace::Act::Allocate, layout, || usual::allocate(layout)),
@@ -127,6 +147,7 @@ pub(crate) fn allocate_zeroed_usual(layout: Layout) -> Option<NonNull<u8>> {
 #[cold]
 pub(crate) fn allocate_zeroed(layout: Layout, call: Call) -> Option<NonNull<u8>> {
     match mode() {
+        SAMPLED => sampled::allocate_zeroed(layout, call),
         CHECKED => checked::allocate_zeroed(layout, call),
         TORN => torn::allocate_zeroed(layout),
         TRACED => {
@@ -175,6 +196,7 @@ unsafe fn deallocate_slow(block: NonNull<u8>, call: Call) {
     // SAFETY: `block` is live, and no longer used; it came from the heap of this mode.
     unsafe {
         match mode() {
+            SAMPLED => sampled::deallocate_missed(block, call),
             CHECKED => checked::deallocate(block, call),
             TORN => torn::deallocate(block),
             TRACED => trace::freed(block, || usual::deallocate(block)),
@@ -210,6 +232,7 @@ pub(crate) unsafe fn reallocate(
     // SAFETY: `block` is live, and no longer used after `Some`; it came from the heap of this mode.
     unsafe {
         match mode() {
+            SAMPLED => sampled::reallocate(block, new, call),
             CHECKED => checked::reallocate(block, new, call),
             TORN => torn::reallocate(block, new),
             TRACED => trace::reallocated(block, new, || usual::reallocate(block, new)),
@@ -227,6 +250,7 @@ pub(crate) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     // SAFETY: `block` is live; it came from the heap of this mode.
     unsafe {
         match mode() {
+            SAMPLED => sampled::usable_size(block),
             CHECKED => checked::usable_size(block),
             TORN => torn::usable_size(block),
             _ => usual::usable_size(block),
@@ -255,6 +279,7 @@ pub(crate) fn set(setting: Setting) {
 /// Counts the memory in use. O(cells).
 pub(crate) fn usage() -> Usage {
     match mode() {
+        SAMPLED => sampled::usage(),
         CHECKED => checked::usage(),
         TORN => torn::usage(),
         _ => usual::usage(),
@@ -300,6 +325,14 @@ pub(crate) fn finish(lists_leaks: bool) {
 pub(crate) fn decay_if_due() {
     usual::decay_if_due();
 }
+
+/// Explains an access that faulted, if a misuse of a sampled block is the cause.
+pub(crate) fn explain(address: usize) -> Option<brkalloc::SampleReport> {
+    sampled::explain(address)
+}
+
+/// Number of allocations of which one is sampled, unless the environment says how many.
+pub(crate) const SAMPLE_DEFAULT: u32 = usual::SAMPLE_DEFAULT;
 
 /// Name of the variable that asks for a trace.
 pub(crate) const TRACE_VARIABLE: &CStr = c"BRKALLOC_TRACE";

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use brkalloc::{Heap, Locked};
 
-use super::{Usage, checked, usual};
+use super::{Usage, checked, sampled};
 use crate::lock::HeapLock;
 use crate::provider::ReservedBreak;
 use crate::request::PAGE;
@@ -101,7 +101,7 @@ unsafe fn first_usable_size(block: NonNull<u8>) -> usize {
         if WAS_CHECKED.load(Ordering::Relaxed) {
             checked::usable_size(block)
         } else {
-            usual::usable_size(block)
+            sampled::usable_size(block)
         }
     }
 }

@@ -5,18 +5,29 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use brkalloc::inner::ArenaHooks;
-use brkalloc::{ArenaHeap, Usual};
+use brkalloc::{ArenaHeap, NoSites, Sampled, Usual};
 
 use super::{Setting, Usage};
 use crate::decay;
 use crate::lock::HeapLock;
-use crate::provider::{self, Mappings, ProcessBreak};
+use crate::provider::{self, GuardedPages, Mappings, ProcessBreak};
 use crate::report;
 use crate::request::PAGE;
 use crate::thread::Threads;
 
-static HEAP: ArenaHeap<ProcessBreak, Threads, Mappings, Usual, HeapLock> =
-    ArenaHeap::with_map(ProcessBreak::new(), Threads, Mappings);
+/// The arenas. Only the sampled mode takes some blocks from elsewhere: `sampled.rs`.
+type Arenas = ArenaHeap<ProcessBreak, Threads, Mappings, Usual, HeapLock>;
+
+/// See [`SAMPLE_DEFAULT`](super::SAMPLE_DEFAULT).
+pub(super) const SAMPLE_DEFAULT: u32 = Sampled::<Arenas, GuardedPages, NoSites, SAMPLES>::DEFAULT;
+
+/// Number of sampled blocks that are live, or that rest.
+const SAMPLES: usize = 256;
+
+pub(super) static HEAP: Sampled<Arenas, GuardedPages, NoSites, SAMPLES> =
+    Sampled::new(ArenaHeap::with_map(ProcessBreak::new(), Threads, Mappings), GuardedPages);
+
+static ARENAS: &Arenas = HEAP.heap();
 
 /// Largest block of an arena, in bytes. A larger request takes long enough to read the clock, too.
 const LARGE: usize = 128 << 10;
@@ -25,7 +36,7 @@ const LARGE: usize = 128 << 10;
 #[inline(always)]
 pub(super) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>> {
     // SAFETY: the heap is a static.
-    unsafe { HEAP.allocate_at_hand(size, align) }
+    unsafe { ARENAS.allocate_at_hand(size, align) }
 }
 
 /// [`allocate`] after [`allocate_at_hand`].
@@ -34,7 +45,7 @@ pub(super) fn allocate_missed(layout: Layout) -> Option<NonNull<u8>> {
         decay_if_due();
     }
     // SAFETY: the heap is a static.
-    unsafe { HEAP.allocate_missed(layout) }
+    unsafe { ARENAS.allocate_missed(layout) }
 }
 
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
@@ -42,13 +53,13 @@ pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
         decay_if_due();
     }
     // SAFETY: the heap is a static.
-    unsafe { HEAP.allocate(layout) }
+    unsafe { ARENAS.allocate(layout) }
 }
 
 #[inline]
 pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
     // SAFETY: the heap is a static.
-    unsafe { HEAP.allocate_zeroed(layout) }
+    unsafe { ARENAS.allocate_zeroed(layout) }
 }
 
 /// # Safety
@@ -57,7 +68,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
 #[inline(always)]
 pub(super) unsafe fn deallocate(block: NonNull<u8>) {
     // SAFETY: `block` is live, and no longer used.
-    unsafe { HEAP.deallocate_by_ptr(block) };
+    unsafe { ARENAS.deallocate_by_ptr(block) };
 }
 
 /// Frees a block on the shortest path. `false` only means that [`deallocate_missed`] has more to
@@ -69,7 +80,7 @@ pub(super) unsafe fn deallocate(block: NonNull<u8>) {
 #[inline(always)]
 pub(super) unsafe fn deallocate_at_hand(block: *mut u8) -> bool {
     // SAFETY: `block` is live, and no longer used.
-    unsafe { HEAP.deallocate_at_hand(block) }
+    unsafe { ARENAS.deallocate_at_hand(block) }
 }
 
 /// [`deallocate`] after [`deallocate_at_hand`].
@@ -82,7 +93,7 @@ pub(super) unsafe fn deallocate_missed(block: NonNull<u8>) {
         report::die(format_args!("double free of the block at {block:p}: its mapping is gone"));
     }
     // SAFETY: `block` is live, and no longer used.
-    unsafe { HEAP.deallocate_missed(block) };
+    unsafe { ARENAS.deallocate_missed(block) };
 }
 
 /// # Safety
@@ -94,7 +105,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
         decay_if_due();
     }
     // SAFETY: `block` is live, and no longer used after `Some`.
-    unsafe { HEAP.reallocate_by_ptr(block, new) }
+    unsafe { ARENAS.reallocate_by_ptr(block, new) }
 }
 
 /// # Safety
@@ -102,13 +113,13 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, new: Layout) -> Option<NonNu
 /// The clauses of [`usable_size`](super::usable_size).
 pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     // SAFETY: `block` is live.
-    unsafe { HEAP.usable_size(block) }
+    unsafe { ARENAS.usable_size(block) }
 }
 
 /// Abandons the calling thread's arena: the thread ends.
 pub(super) fn abandon_thread() {
     // SAFETY: the end of a thread interrupts no operation of the heap.
-    unsafe { HEAP.abandon() };
+    unsafe { ARENAS.abandon() };
 }
 
 /// Holds the idle arenas of other threads. Returns `false` if another thread is inside its arena.
@@ -118,7 +129,7 @@ pub(super) fn abandon_thread() {
 /// The caller has the lock, or is the only thread.
 pub(super) unsafe fn prefork() -> bool {
     // SAFETY: this function's own clause.
-    unsafe { HEAP.prefork() }
+    unsafe { ARENAS.prefork() }
 }
 
 /// Releases the arenas in the parent.
@@ -128,7 +139,7 @@ pub(super) unsafe fn prefork() -> bool {
 /// The caller has had the lock since [`prefork`], or is the only thread.
 pub(super) unsafe fn postfork_parent() {
     // SAFETY: this function's own clause.
-    unsafe { HEAP.postfork_parent() };
+    unsafe { ARENAS.postfork_parent() };
 }
 
 /// Abandons the arenas of other threads in the child.
@@ -138,7 +149,7 @@ pub(super) unsafe fn postfork_parent() {
 /// The child has one thread, which called [`prefork`] with the lock held, or was the only thread.
 pub(super) unsafe fn postfork_child() {
     // SAFETY: no other thread exists, and the forking one had the lock.
-    unsafe { HEAP.postfork_child() };
+    unsafe { ARENAS.postfork_child() };
 }
 
 /// # Safety
@@ -146,19 +157,19 @@ pub(super) unsafe fn postfork_child() {
 /// The clauses of [`take_over_slot`](super::take_over_slot).
 pub(super) unsafe fn take_over_slot(slot: usize) -> bool {
     // SAFETY: this function's own clause.
-    unsafe { HEAP.take_over(slot) }
+    unsafe { ARENAS.take_over(slot) }
 }
 
 /// Lowers the break and discards free pages below it. Returns whether there were any.
 pub(super) fn trim(keep: usize) -> bool {
-    HEAP.trim(keep) + discard_unused(PAGE) > 0
+    ARENAS.trim(keep) + discard_unused(PAGE) > 0
 }
 
 /// Gives free memory back if the decay period is over.
 #[inline(never)]
 pub(super) fn decay_if_due() {
     if decay::is_due() {
-        HEAP.trim(decay::KEPT);
+        ARENAS.trim(decay::KEPT);
         discard_unused(decay::LEAST_UNUSED);
     }
 }
@@ -166,7 +177,7 @@ pub(super) fn decay_if_due() {
 /// Discards the pages of free pieces of at least `least` bytes. Returns the number of bytes.
 fn discard_unused(least: usize) -> usize {
     let mut bytes = 0;
-    HEAP.unused_memory(PAGE, least, |piece| {
+    ARENAS.unused_memory(PAGE, least, |piece| {
         // SAFETY: whole pages of the heap, whose contents it does not need.
         unsafe { provider::discard(piece) };
         bytes += piece.len();
@@ -176,14 +187,14 @@ fn discard_unused(least: usize) -> usize {
 
 pub(super) fn set(setting: Setting) {
     match setting {
-        Setting::MapThreshold(threshold) => HEAP.set_map_threshold(threshold),
-        Setting::Trim(trim) => HEAP.set_trim(trim),
+        Setting::MapThreshold(threshold) => ARENAS.set_map_threshold(threshold),
+        Setting::Trim(trim) => ARENAS.set_trim(trim),
     }
 }
 
 /// Counts the parent and the calling thread's arena. All of another thread's arena counts as live.
 pub(super) fn usage() -> Usage {
-    let stats = HEAP.stats();
+    let stats = ARENAS.stats();
     let parent = stats.parent;
     let mut usage = Usage {
         granted: parent.granted_bytes,
@@ -191,10 +202,10 @@ pub(super) fn usage() -> Usage {
         free_cells: parent.free_cells,
         top: 0,
     };
-    HEAP.unused_memory(PAGE, PAGE, |piece| usage.note(piece, parent.brk));
+    ARENAS.unused_memory(PAGE, PAGE, |piece| usage.note(piece, parent.brk));
     usage
 }
 
 pub(super) fn describe(show: impl FnOnce(&dyn fmt::Display)) {
-    show(&HEAP.stats());
+    show(&ARENAS.stats());
 }

@@ -18,7 +18,7 @@ static DLOPEN: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 static DLMOPEN: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Returns the function of this name in the libraries after this one, and keeps it.
-fn find(function: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
+pub(super) fn find(function: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
     let mut found = function.load(Ordering::Relaxed);
     if found.is_null() {
         // SAFETY: `name` is a C string.

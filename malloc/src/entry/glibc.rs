@@ -136,7 +136,7 @@ pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) ->
     let usage = engine::usage();
     let (free, granted) = (usage.granted.saturating_sub(usage.live), usage.granted);
     let most = figures::BREAK.most().max(granted);
-    let mut message = Message::new();
+    let mut message: Message = Message::new();
     // `Message` never fails.
     let _ = write!(
         message,

@@ -7,6 +7,7 @@
 //! | `cxx.rs` | C++'s operators `new` and `delete` |
 //! | `glibc.rs` | settings, statistics, aliases |
 //! | `dl.rs` | `dlopen` |
+//! | `signal.rs` | `sigaction`, `signal` |
 
 /// Defines a function that calls another one, with its own return address, at an offset from the
 /// stack pointer, as a further argument in a register. It is called by a jump, so that the address
@@ -38,6 +39,7 @@ mod c;
 mod cxx;
 mod dl;
 mod glibc;
+mod signal;
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};

@@ -1,11 +1,13 @@
-//! The memory that Linux provides: the break of the process, and mappings.
+//! The memory that Linux provides: the break of the process, mappings, guard pages.
 
 pub(crate) mod figures;
+mod guarded;
 mod mappings;
 mod process_break;
 mod refusal;
 mod reserve;
 
+pub(crate) use guarded::GuardedPages;
 pub(crate) use mappings::{Mappings, unmap, was_unmapped_last};
 pub(crate) use process_break::ProcessBreak;
 pub(crate) use refusal::forget as forget_refusals;

@@ -121,7 +121,7 @@ impl Reserve {
 }
 
 /// Maps addresses without access. With `MAP_FIXED`, they are a reserve's own.
-fn reserve(place: usize, len: usize, flags: c_int) -> Result<NonNull<u8>, c_int> {
+pub(super) fn reserve(place: usize, len: usize, flags: c_int) -> Result<NonNull<u8>, c_int> {
     let start = map_anonymous(place, len, libc::PROT_NONE, libc::MAP_NORESERVE | flags)?;
     if flags & libc::MAP_FIXED_NOREPLACE != 0 && start.addr().get() != place {
         // An old kernel does not know the flag.
@@ -133,7 +133,7 @@ fn reserve(place: usize, len: usize, flags: c_int) -> Result<NonNull<u8>, c_int>
 }
 
 /// Makes the pages of a reserve that hold these bytes readable and writable.
-fn permit(start: NonNull<u8>, len: usize) -> bool {
+pub(super) fn permit(start: NonNull<u8>, len: usize) -> bool {
     let before = start.addr().get() % PAGE;
     let Some(pages) = (before + len).checked_next_multiple_of(PAGE) else { return false };
     let protection = libc::PROT_READ | libc::PROT_WRITE;

@@ -8,6 +8,7 @@
 pub mod library;
 pub mod program;
 pub mod run;
+pub mod workshop;
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Real programs: scripts in `programs/`, each of which says in its first lines what it needs.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +17,8 @@ pub struct Program {
     script: PathBuf,
     needs: Vec<String>,
     version: String,
+    /// Folders of programs, besides those of the environment.
+    folders: Vec<PathBuf>,
 }
 
 impl Program {
@@ -33,8 +36,11 @@ impl Program {
             line.unwrap_or_else(|| panic!("{name}.sh has no line {what:?}")).trim().to_owned()
         };
         let needs = after("# needs:").split_whitespace().map(str::to_owned).collect();
+        let folders = text.lines().find_map(|line| line.strip_prefix("# path:"));
+        let folders = folders.map_or_else(Vec::new, matching_folders);
         let is_measured = !text.lines().any(|line| line == "# measured: no");
-        Self { name: name.to_owned(), is_measured, needs, version: after("# version:"), script }
+        let (name, version) = (name.to_owned(), after("# version:"));
+        Self { name, is_measured, needs, version, script, folders }
     }
 
     /// All there are, by name.
@@ -52,10 +58,17 @@ impl Program {
         names.iter().map(|name| Self::named(name)).collect()
     }
 
+    /// The folders in which its programs are looked for.
+    fn path(&self) -> OsString {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain(self.folders.iter().cloned());
+        std::env::join_paths(folders).unwrap_or(path)
+    }
+
     /// What it needs and is not on this machine.
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = self.path();
         let is_there = |program: &str| {
             std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
         };
@@ -65,7 +78,8 @@ impl Program {
     /// The first line with a digit of what it says about its version.
     #[must_use]
     pub fn version(&self) -> String {
-        let output = Command::new("sh").args(["-c", &self.version]).output();
+        let mut command = Command::new("sh");
+        let output = command.args(["-c", &self.version]).env("PATH", self.path()).output();
         let text = output
             .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
             .unwrap_or_default();
@@ -94,10 +108,18 @@ impl Program {
             .arg(&self.script)
             .current_dir(folder.path())
             .env("SCALE", scale.to_string())
+            .env("PATH", self.path())
             .env("ROOT", root);
         command.env("LC_ALL", "C").envs(variables.iter().copied());
         run::run(command, library.path.as_deref(), &output_file(folder.path()))
     }
+}
+
+/// The folders that a pattern of the shell means.
+fn matching_folders(pattern: &str) -> Vec<PathBuf> {
+    let output = Command::new("sh").args(["-c", &format!("echo {pattern}")]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default().split_whitespace().map(PathBuf::from).collect()
 }
 
 fn output_file(folder: &Path) -> PathBuf {

@@ -25,15 +25,23 @@ programs! {
     bash = "bash",
     compilers = "compilers",
     git = "git",
+    java = "java",
+    lua = "lua",
     make = "make",
+    nginx = "nginx",
     node = "node",
+    openssl = "openssl",
     perl = "perl",
+    php = "php",
+    postgres = "postgres",
     python = "python",
     python_with_its_objects_from_malloc = "python-objects",
     python_with_threads_and_processes = "python-threads",
     redis = "redis",
+    ruby = "ruby",
     sqlite = "sqlite",
     xz = "xz",
+    zstd = "zstd",
 }
 
 #[test]
@@ -66,7 +74,8 @@ fn c28_runs_as_without_the_library(name: &str) {
         expected.status,
         expected.errors
     );
-    for variables in [&[][..], &[("BRKALLOC_CHECKED", "1")]] {
+    let variables = [&[][..], &[("BRKALLOC_CHECKED", "1")], &[("BRKALLOC_SAMPLE", "1000")]];
+    for variables in variables {
         let found = run(&program, &brkmalloc(), variables);
         assert!(!found.errors.contains("brkmalloc:"), "{name} {variables:?}:\n{}", found.errors);
         assert_eq!(found.status, expected.status, "{name} {variables:?}:\n{}", found.errors);

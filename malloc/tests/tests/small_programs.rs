@@ -1,62 +1,9 @@
 //! Small programs in `c/`, each written for a rule that the library must keep.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use brkmalloc_tests::library::{Library, brkmalloc, glibc};
-use brkmalloc_tests::run::{self, Run};
-use tempfile::TempDir;
-
-/// A folder in which programs are built, and then run.
-struct Workshop(TempDir);
-
-impl Workshop {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder for what is built"))
-    }
-
-    /// Builds a source file as a program, or, with `-shared`, as a library.
-    fn build(&self, source: &str, flags: &[&str]) -> PathBuf {
-        let compiler = if source.ends_with(".cc") { "c++" } else { "cc" };
-        let target = self.0.path().join(source.replace('.', "_"));
-        let mut command = Command::new(compiler);
-        // The programs do on purpose what compilers warn of.
-        command.args(["-O1", "-w", "-o"]).arg(&target).arg(brkmalloc_tests::file("c").join(source));
-        let status = command.args(flags).args(["-pthread", "-ldl"]).status().expect("a compiler");
-        assert!(status.success(), "{source} does not compile");
-        target
-    }
-
-    fn run(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-        self.run_with(&brkmalloc(), program, arguments, variables)
-    }
-
-    fn run_with(
-        &self,
-        library: &Library,
-        program: &Path,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Run {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.0.path()).envs(variables.iter().copied());
-        run::run(command, library.path.as_deref(), &self.0.path().join("log"))
-            .expect("a program that can be started")
-    }
-
-    fn assert_ok(&self, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
-        let run = self.run(program, arguments, variables);
-        let output = String::from_utf8_lossy(&run.output);
-        assert!(
-            run.status.success() && output.ends_with(": ok\n"),
-            "{}\n{output}{}",
-            run.status,
-            run.errors
-        );
-    }
-}
-
-const CHECKED: [(&str, &str); 1] = [("BRKALLOC_CHECKED", "1")];
+use brkmalloc_tests::workshop::{CHECKED, Workshop};
 
 /// As it is, and with the checked profile.
 fn both_ways(source: &str, arguments: &[&str]) {
@@ -169,7 +116,7 @@ fn handlers_of_a_fork_may_allocate_whoever_was_there_first() {
     let program = shop.build("fork_handlers.c", &[early.to_str().expect("a plain name")]);
     shop.assert_ok(&program, &[], &[]);
     shop.assert_ok(&program, &[], &CHECKED);
-    let trace = shop.0.path().join("trace");
+    let trace = shop.path().join("trace");
     shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", trace.to_str().expect("a plain name"))]);
 }
 
@@ -274,6 +221,11 @@ fn refused_system_calls_lose_nothing() {
             both_ways("filtered.c", &[call, &error.to_string()]);
         }
     }
+}
+
+#[test]
+fn a_thread_that_may_not_ask_for_others_takes_nothing_of_theirs() {
+    both_ways("filtered_thread.c", &[]);
 }
 
 /// The checked profile has one heap, which a handler must not find locked: there C's rule stands.
@@ -473,6 +425,102 @@ fn address_after(text: &str, word: &str) -> usize {
     usize::from_str_radix(&digits, 16).expect("a number")
 }
 
+/// The heap of some programs is sampled: one allocation in `n`.
+fn sampled(n: &str) -> [(&str, &str); 1] {
+    [("BRKALLOC_SAMPLE", n)]
+}
+
+#[test]
+fn sampled_blocks_fault_where_they_are_misused() {
+    let shop = Workshop::new();
+    let program = shop.build("sampled.c", &[]);
+    // Every block is sampled, as long as there is a place. An access on the side that does not
+    // touch a guard page is found when the block is freed.
+    for (kind, message) in [
+        ("behind", "overflow: byte 1 behind"),
+        ("in-front", "overflow: byte 1 in front"),
+        ("after-free", "use after free"),
+        ("twice", "double free"),
+        ("inside", "which was never allocated: it lies inside the block"),
+    ] {
+        for size in ["32", "100", "4096", "20000"] {
+            let run = shop.run(&program, &[kind, size], &sampled("1"));
+            assert!(!run.status.success(), "{kind} {size}");
+            let line = run.errors.lines().find(|line| line.starts_with("brkmalloc: "));
+            let line = line.unwrap_or_else(|| panic!("{kind} {size}: {}", run.errors));
+            assert!(line.contains(message), "{kind} {size}: {line}");
+            assert!(line.contains(&format!("of {size} bytes")), "{kind} {size}: {line}");
+            let calls = |word, caller| {
+                let function = address_after(&run.errors, &format!("{word} "));
+                (function..function + 20).contains(&address_after(line, caller))
+            };
+            assert!(calls("allocated", "; allocated by "), "{kind} {size}: {}", run.errors);
+            let is_freed = kind == "after-free" || kind == "twice";
+            assert!(!is_freed || calls("freed", "; freed by "), "{kind} {size}: {}", run.errors);
+        }
+    }
+    for n in ["1", "10", "on"] {
+        shop.assert_ok(&program, &["good", "100"], &sampled(n));
+    }
+}
+
+/// Of 2000 blocks that a run allocates one in 50 is sampled, and so is the victim. That none of
+/// 400 runs finds the error has the probability (1 - 1/50)^400: 3 in 10,000.
+#[test]
+fn an_error_that_happens_once_in_a_run_is_caught_within_400_runs() {
+    let shop = Workshop::new();
+    let program = shop.build("sampled.c", &[]);
+    for kind in ["behind", "in-front", "after-free"] {
+        let is_caught = |_: &i32| {
+            let run = shop.run(&program, &[kind, "48"], &sampled("50"));
+            run.errors.contains("brkmalloc: overflow")
+                || run.errors.contains("brkmalloc: use after")
+        };
+        assert!((0..400).find(is_caught).is_some(), "{kind}");
+    }
+}
+
+#[test]
+fn the_programs_handler_runs_after_the_report() {
+    let shop = Workshop::new();
+    let run =
+        shop.run(&shop.build("sampled.c", &[]), &["after-free", "48", "handler"], &sampled("1"));
+    assert_eq!(run.status.code(), Some(3), "{}", run.errors);
+    let lines: Vec<_> = run.errors.lines().collect();
+    assert!(lines[1].starts_with("brkmalloc: use after free"), "{}", run.errors);
+    assert_eq!(lines[2], "the program's handler");
+}
+
+#[test]
+fn handlers_of_signals_work_as_without_the_library() {
+    let shop = Workshop::new();
+    let program = shop.build("sampled_signals.c", &[]);
+    for variables in [&[][..], &CHECKED, &sampled("1"), &sampled("100")] {
+        shop.assert_ok(&program, &[], variables);
+    }
+}
+
+#[test]
+fn programs_whose_blocks_are_sampled_are_served() {
+    let shop = Workshop::new();
+    for (source, arguments) in [
+        ("odd.c", &[][..]),
+        ("signal.c", &[]),
+        ("spawn.c", &[]),
+        ("around_main.c", &[]),
+        ("thread_exit.c", &[]),
+        ("remote.c", &[]),
+        ("fork_threads.c", &["8"]),
+        ("fork_keeps.c", &["10"]),
+        ("fork_handlers.c", &[]),
+        ("filtered.c", &["mmap", "12"]),
+        ("filtered.c", &["mprotect", "12"]),
+        ("operators.cc", &[]),
+    ] {
+        shop.assert_ok(&shop.build(source, &[]), arguments, &sampled("3"));
+    }
+}
+
 #[test]
 fn live_blocks_are_listed_at_exit_with_their_callers() {
     let shop = Workshop::new();
@@ -556,7 +604,7 @@ fn replay(trace: &[u8]) -> usize {
 fn a_trace_tells_every_call_in_order() {
     let shop = Workshop::new();
     let program = shop.build("remote.c", &[]);
-    let file = shop.0.path().join("trace");
+    let file = shop.path().join("trace");
     shop.assert_ok(&program, &[], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
     let allocations = replay(&std::fs::read(&file).expect("a trace"));
     assert!(allocations >= 4 * 30_000, "{allocations} allocations");
@@ -566,7 +614,7 @@ fn a_trace_tells_every_call_in_order() {
 fn children_do_not_write_to_the_trace() {
     let shop = Workshop::new();
     let program = shop.build("fork_threads.c", &[]);
-    let file = shop.0.path().join("trace");
+    let file = shop.path().join("trace");
     shop.assert_ok(&program, &["8"], &[("BRKALLOC_TRACE", file.to_str().expect("a plain name"))]);
     assert!(replay(&std::fs::read(&file).expect("a trace")) > 10_000);
 }

@@ -12,9 +12,22 @@ use crate::{Error, cargo, libtest, process};
 const LIBRARY: &str = "libbrkmalloc.so";
 const VARIABLE: &str = "LIBBRKMALLOC";
 
-/// Programs that the short form leaves out: each takes a minute, and asks for nothing that the others
+/// Programs that the short form leaves out: each takes long, and asks for nothing that the others
 /// do not.
-const LONG_PROGRAMS: [&str; 4] = ["compilers", "node", "python", "redis"];
+const LONG_PROGRAMS: [&str; 12] = [
+    "compilers",
+    "java",
+    "lua",
+    "nginx",
+    "node",
+    "openssl",
+    "php",
+    "postgres",
+    "python",
+    "redis",
+    "ruby",
+    "zstd",
+];
 
 pub(super) fn steps() -> Vec<Step> {
     vec![

@@ -1,0 +1,419 @@
+//! A heap of which some blocks lie between guard pages: an overflow, an underflow, and a use after
+//! free of such a block fault at the instruction.
+//!
+//! ```text
+//!   allocate ─► at hand ──► the heap's                    no test, no count
+//!                  └(none)─► count ──► one in n: the pool, a span between guard pages    pool.rs
+//!                               └────► the heap's
+//!   free ─────► at hand ──► the heap's
+//!                  └(not its memory)─► the pool ─► its pages are closed, and rest        slot.rs
+//!                               └────► the heap's
+//!   fault ────► SampledHeap::explain ─► the block, its size, who allocated and freed it  report.rs
+//! ```
+
+mod pool;
+mod report;
+mod slot;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::fmt;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering;
+
+use crate::atomic::AtomicUsize;
+use crate::global::without_unwinding;
+use crate::provider::GuardPages;
+use crate::quota::Quota;
+use crate::shared_heap::SharedHeap;
+use crate::trace::{CallSites, NoSites, Trace};
+use pool::Pool;
+
+pub use report::{SampleReport, SampledMisuse};
+
+/// A shared heap of which one allocation in `n`, at random, lies between guard pages.
+///
+/// The block touches a guard page with its end, as far as its alignment allows, or with its start:
+/// an access beyond faults. Its other side is verified when it is freed. A freed block has no
+/// access, until all other slots that rest were used. The fault handler calls
+/// [`explain`](Sampled::explain); a free that is a misuse panics with a [`SampleReport`].
+///
+/// In an [`ArenaHeap`](crate::ArenaHeap) allocations are counted where a list of blocks at hand is
+/// refilled, and a sampled block is found because it lies in no arena: the shortest paths of
+/// `alloc` and `dealloc` are those of the heap, without a test. Other heaps count each allocation.
+/// A block that is resized counts as allocated again. Blocks of more than eight pages, or more
+/// aligned than a page, are never sampled.
+///
+/// * `H`: [`Locked`](crate::Locked), [`ArenaHeap`](crate::ArenaHeap), or another [`SharedHeap`]
+/// * `G`: the provider of addresses and pages; it gets `9 · SLOTS + 1` pages of addresses
+/// * `S`: tells the call sites that a report has
+/// * `SLOTS`: number of sampled blocks that are live or rest
+///
+/// An interrupt handler may allocate and free where it may in `H`: nobody waits in the pool.
+///
+/// ```
+/// use brkalloc::{FixedBreak, GuardPages, LockedHeap, MapError, Sampled};
+/// use core::ptr::NonNull;
+///
+/// /// The kernel's page tables.
+/// struct KernelPages;
+///
+/// unsafe impl GuardPages for KernelPages {
+/// #   fn granule(&self) -> usize { 4096 }
+/// #   fn reserve(&mut self, _: usize) -> Result<NonNull<u8>, MapError> {
+/// #       Err(MapError::OutOfMemory)
+/// #   }
+/// #   unsafe fn open(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> { Ok(()) }
+/// #   unsafe fn close(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> { Ok(()) }
+///     // …
+/// }
+///
+/// static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
+///
+/// #[global_allocator]
+/// // SAFETY: ARENA is used by this break alone.
+/// static HEAP: Sampled<LockedHeap<FixedBreak>, KernelPages> = Sampled::new(
+///     LockedHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 1 << 20) }),
+///     KernelPages,
+/// );
+///
+/// fn page_fault(address: usize) {
+///     if let Some(report) = HEAP.explain(address) {
+///         panic!("{report}");
+///     }
+///     // …
+/// }
+/// # fn main() {}
+/// ```
+pub struct Sampled<H, G, S = NoSites, const SLOTS: usize = 64> {
+    heap: H,
+    pool: Pool<G, SLOTS>,
+    sites: S,
+    /// 1 + the number of allocations of which one is sampled; 0: the default.
+    rate: AtomicUsize,
+    /// State of the generator of pseudo-random numbers; 0: it has not begun.
+    random: AtomicUsize,
+    /// [`Quota`] of a heap that counts none, as a word.
+    quota: AtomicUsize,
+    /// Number of allocations that were sampled.
+    sampled: AtomicUsize,
+}
+
+impl<H, G, const SLOTS: usize> Sampled<H, G, NoSites, SLOTS> {
+    /// Samples one allocation in [`DEFAULT`](Sampled::DEFAULT), without call sites.
+    #[must_use]
+    pub const fn new(heap: H, pages: G) -> Self {
+        Self::with_sites(heap, pages, NoSites)
+    }
+}
+
+impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
+    /// Default of `n`: one allocation in so many is sampled.
+    pub const DEFAULT: u32 = 5000;
+
+    /// Samples one allocation in [`DEFAULT`](Sampled::DEFAULT).
+    #[must_use]
+    pub const fn with_sites(heap: H, pages: G, sites: S) -> Self {
+        Self {
+            heap,
+            pool: Pool::new(pages),
+            sites,
+            rate: AtomicUsize::new(0),
+            random: AtomicUsize::new(0),
+            quota: AtomicUsize::new(0),
+            sampled: AtomicUsize::new(0),
+        }
+    }
+
+    /// Samples one allocation in `n` from now on, after at most as many allocations as before; 0:
+    /// none. `seed` chooses which.
+    pub fn set_rate(&self, n: u32, seed: usize) {
+        self.rate.store((n as usize).saturating_add(1), Ordering::Relaxed);
+        // Seeds that are close to each other must not lead to the same choices.
+        let random = (0..4).fold(seed.wrapping_add(GOLDEN), |random, _| scramble(random | 1));
+        self.random.store(random, Ordering::Relaxed);
+        self.quota.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns the heap that serves all other allocations.
+    pub const fn heap(&self) -> &H {
+        &self.heap
+    }
+
+    /// Returns the number of allocations that were sampled.
+    #[must_use]
+    pub fn sampled(&self) -> usize {
+        self.sampled.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of sampled blocks that are live. O(`SLOTS`).
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.pool.live().count()
+    }
+
+    /// Explains an access that faulted: for the fault handler, which may call it at any time.
+    /// `None` if the address is none of a guard page, or of a sampled block that was freed.
+    #[must_use]
+    pub fn explain(&self, address: usize) -> Option<SampleReport> {
+        if self.pool.contains(address) { self.pool.explain(address) } else { None }
+    }
+
+    /// Returns the number of allocations of which one is sampled; 0: none.
+    fn every(&self) -> u64 {
+        match self.rate.load(Ordering::Relaxed) {
+            0 => u64::from(Self::DEFAULT),
+            rate => rate as u64 - 1,
+        }
+    }
+
+    /// Returns the next pseudo-random number. Two callers at a time may get the same one.
+    fn random(&self) -> usize {
+        let word = self.random.load(Ordering::Relaxed);
+        let next = scramble(if word == 0 { GOLDEN } else { word });
+        self.random.store(next, Ordering::Relaxed);
+        next.wrapping_mul(GOLDEN)
+    }
+
+    /// Returns the number of allocations that come before the next one that is sampled: up to
+    /// 2 (n - 1), with the same probability for each.
+    fn next(&self) -> u32 {
+        match self.every() {
+            0 => u32::MAX,
+            every => {
+                let random = (self.random() >> (usize::BITS - 32)) as u64;
+                let most = (2 * every - 1).min(u64::from(u32::MAX));
+                ((random * most) >> 32) as u32
+            }
+        }
+    }
+}
+
+/// Odd number near the golden ratio, as a fraction of all numbers.
+const GOLDEN: usize =
+    if usize::BITS == 64 { 0x9E37_79B9_7F4A_7C15_u64 as usize } else { 0x9E37_79B9 };
+
+/// Returns the number after another one than 0, in a sequence of all of them. Source: G. Marsaglia,
+/// "Xorshift RNGs", 2003.
+const fn scramble(mut word: usize) -> usize {
+    let (left, right, again) = if usize::BITS == 64 { (13, 7, 17) } else { (13, 17, 5) };
+    word ^= word << left;
+    word ^= word >> right;
+    word ^ word << again
+}
+
+impl<H: SharedHeap, G: GuardPages, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
+    /// Counts an allocation. Returns whether it is sampled.
+    fn is_due(&self) -> bool {
+        let mut next = || self.next();
+        let is_due = self.heap.count_missed(&mut next).unwrap_or_else(|| {
+            let mut quota = Quota::from_word(self.quota.load(Ordering::Relaxed));
+            let is_due = quota.count(&mut next);
+            self.quota.store(quota.to_word(), Ordering::Relaxed);
+            is_due
+        });
+        is_due && self.every() > 0
+    }
+
+    /// Allocates a block of the pool, if there is a place.
+    fn sample(
+        &self,
+        layout: Layout,
+        is_zeroed: bool,
+        trace: impl FnOnce() -> Trace,
+    ) -> Option<NonNull<u8>> {
+        let at_end = self.random() >> (usize::BITS - 1) == 0;
+        let block = self.pool.allocate(layout, at_end, trace)?;
+        if is_zeroed {
+            // SAFETY: the block is new, and has that many bytes.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        self.sampled.store(self.sampled().wrapping_add(1), Ordering::Relaxed);
+        Some(block)
+    }
+}
+
+/// Operations of a library that knows the caller of each call, and no layouts.
+pub trait SampledHooks {
+    /// Counts an allocation for which no block was at hand, and allocates a block of the pool if it
+    /// is sampled. `None`: the heap serves the request.
+    fn allocate_due(&self, layout: Layout, is_zeroed: bool, trace: Trace) -> Option<NonNull<u8>>;
+
+    /// Returns whether an address lies in the pool.
+    fn has(&self, address: usize) -> bool;
+
+    /// Returns the size of a live block of the pool.
+    fn sampled_size(&self, address: usize) -> Option<usize>;
+
+    /// Returns the length of the pages of all live blocks of the pool, in bytes. O(slots).
+    fn sampled_bytes(&self) -> usize;
+
+    /// Frees a block of the pool. Returns a report if that is a misuse.
+    ///
+    /// # Safety
+    ///
+    /// If a live block begins at the address, it is no longer used.
+    unsafe fn free_sampled(&self, address: usize, trace: Trace) -> Option<SampleReport>;
+}
+
+impl<H: SharedHeap, G: GuardPages, S, const SLOTS: usize> SampledHooks for Sampled<H, G, S, SLOTS> {
+    fn allocate_due(&self, layout: Layout, is_zeroed: bool, trace: Trace) -> Option<NonNull<u8>> {
+        if self.is_due() { self.sample(layout, is_zeroed, || trace) } else { None }
+    }
+
+    #[inline(always)]
+    fn has(&self, address: usize) -> bool {
+        self.pool.contains(address)
+    }
+
+    fn sampled_size(&self, address: usize) -> Option<usize> {
+        self.pool.size_of(address)
+    }
+
+    fn sampled_bytes(&self) -> usize {
+        self.pool.live_bytes()
+    }
+
+    unsafe fn free_sampled(&self, address: usize, trace: Trace) -> Option<SampleReport> {
+        self.pool.free(address, trace)
+    }
+}
+
+impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
+    /// Allocates a block for which the heap has none at hand.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of `GlobalAlloc::alloc`.
+    #[inline(never)]
+    unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if self.is_due() {
+            let block = self.sample(layout, false, || self.sites.trace());
+            if block.is_some() {
+                return block;
+            }
+        }
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.heap.allocate_missed(layout) }
+    }
+
+    /// Frees a block of the pool.
+    ///
+    /// # Panics
+    ///
+    /// If that is a misuse.
+    #[cold]
+    #[inline(never)]
+    fn free(&self, block: NonNull<u8>) {
+        if let Some(report) = self.pool.free(block.addr().get(), self.sites.trace()) {
+            panic!("{report}");
+        }
+    }
+
+    /// Frees a block that is not of the heap's part at hand.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of `GlobalAlloc::dealloc`.
+    #[inline(never)]
+    unsafe fn deallocate_missed(&self, block: NonNull<u8>, layout: Layout) {
+        if self.pool.contains(block.addr().get()) {
+            self.free(block);
+        } else {
+            // SAFETY: the clauses are those of this method; the block is not the pool's.
+            unsafe { self.heap.deallocate_missed(block, layout) };
+        }
+    }
+
+    /// Moves a block to one that was allocated for it, and frees it.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of `GlobalAlloc::realloc`; `moved` is another block, of `new_size` bytes.
+    unsafe fn move_to(
+        &self,
+        moved: NonNull<u8>,
+        block: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) {
+        // SAFETY: two blocks, which do not overlap, each as long as what is copied.
+        unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(new_size)) };
+        // SAFETY: the caller gives the old block up.
+        unsafe { self.dealloc(block.as_ptr(), layout) };
+    }
+}
+
+// SAFETY: a block is the heap's, or lies in open pages of the pool, apart from all others, until it
+// is freed. A panic does not unwind out of the allocator.
+unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> GlobalAlloc
+    for Sampled<H, G, S, SLOTS>
+{
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the clauses are those of this method.
+        let block =
+            unsafe { self.heap.allocate_at_hand(layout).or_else(|| self.allocate_missed(layout)) };
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(block) = NonNull::new(block) else { return };
+        // SAFETY: the clauses are those of this method. The pool is no memory of the heap.
+        unsafe {
+            if !self.heap.deallocate_at_hand(block) {
+                without_unwinding(true, || self.deallocate_missed(block, layout));
+            }
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the clauses are those of this method; a new block has that many bytes.
+        unsafe {
+            if let Some(block) = self.heap.allocate_at_hand(layout) {
+                block.write_bytes(0, layout.size());
+                return block.as_ptr();
+            }
+            let sampled =
+                if self.is_due() { self.sample(layout, true, || self.sites.trace()) } else { None };
+            sampled.map_or_else(|| self.heap.alloc_zeroed(layout), NonNull::as_ptr)
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let Some(old) = NonNull::new(block) else { return ptr::null_mut() };
+        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else {
+            return ptr::null_mut();
+        };
+        let is_sampled = self.pool.contains(old.addr().get());
+        if is_sampled && new_size == layout.size() {
+            return block;
+        }
+        // SAFETY: the clauses are those of this method.
+        unsafe {
+            let sampled =
+                if self.is_due() { self.sample(new, false, || self.sites.trace()) } else { None };
+            let moved = match sampled {
+                None if is_sampled => NonNull::new(self.heap.alloc(new)),
+                None => return self.heap.realloc(block, layout, new_size),
+                sampled => sampled,
+            };
+            let Some(moved) = moved else { return ptr::null_mut() };
+            self.move_to(moved, old, layout, new_size);
+            moved.as_ptr()
+        }
+    }
+}
+
+// SAFETY: the methods are those of `GlobalAlloc` above.
+unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> SharedHeap
+    for Sampled<H, G, S, SLOTS>
+{
+}
+
+impl<H, G, S, const SLOTS: usize> fmt::Debug for Sampled<H, G, S, SLOTS> {
+    /// Does not show the heap, which may be in use.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sampled").field("sampled", &self.sampled()).finish_non_exhaustive()
+    }
+}
