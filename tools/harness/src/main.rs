@@ -13,10 +13,9 @@ use harness::killed::What;
 use harness::project::Project;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
-use harness::suite::{self, Suite};
-use harness::tally::{Failure, Kind, Tally};
 use harness::tour::Tour;
-use harness::{Error, killed, readme, report};
+use harness::{Error, demo_suite, killed, readme, report};
+use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
@@ -59,14 +58,8 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
-    let suite = Suite {
-        qemu: setup.qemu,
-        image,
-        machine: machine.for_tests(),
-        limits: suite::LIMITS,
-        filter,
-        programs: None,
-    };
+    let suite =
+        demo_suite::new(&project, image, machine.for_tests(&setup), filter.as_deref(), None);
     if list {
         return Ok(match suite.list() {
             Ok(names) => {
@@ -81,8 +74,8 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
             }
         });
     }
-    let mut tally = suite.run(report::event);
-    if let (0, Some(filter)) = (tally.ran(), &suite.filter) {
+    let mut tally = suite.run(|happened| report::happened(&happened));
+    if let (0, Some(filter)) = (tally.ran(), &filter) {
         let reason = vec![format!("no case's name contains {filter:?}")];
         tally.add(Tally::one_failed(Failure::new("qemu suite", Kind::Empty, reason)));
     }
@@ -110,7 +103,7 @@ fn cost(machine: &MachineOptions) -> Result<bool, Error> {
 fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let machine = machine.for_tour();
+    let machine = machine.for_tour(&setup);
     let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
     session.run()
 }
@@ -129,7 +122,7 @@ fn kill_builds(kills: u32, seed: u64, machine: &MachineOptions) -> Result<bool, 
     let project = Project::find()?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let machine = machine.for_tests();
+    let machine = machine.for_tests(&setup);
     let show = |line: &str| println!("killed {line}");
     let tally = killed::run(&project, &setup, &machine, (kills, seed), show)?;
     report::sum(&tally);
@@ -155,7 +148,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
-    let machine = machine.for_tour();
+    let machine = machine.for_tour(&setup);
     let mut output = Vec::new();
     let show = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
@@ -163,7 +156,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
         // A reader who has closed the pipe has seen enough; the verdict still counts.
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     };
-    let tour = Tour { qemu: &setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
     let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
     let failure = if reads_keys { tour.run_at_terminal(show) } else { tour.run(show) };
     match failure {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Context, Screen, Step, Tier};
-use crate::tally::{Failure, Kind, Tally};
+use crate::kinds;
 use crate::{Error, cargo, libtest, process};
+use kerntest::tally::{Failure, Tally};
 
 /// The kernel's code compiled for the host shares this folder of build output.
 pub(super) const KERNEL_HOST: &str = "kernel-host";
@@ -47,7 +48,7 @@ pub(super) fn run(
             Tally::one_passed()
         } else {
             output.insert(0, format!("in {}:", folder.display()));
-            Tally::one_failed(Failure::new(title, Kind::Check, output))
+            Tally::one_failed(Failure::new(title, kinds::CHECK, output))
         });
     }
     Ok(tally)

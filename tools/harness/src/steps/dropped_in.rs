@@ -9,9 +9,9 @@ use std::path::Path;
 use super::{Context, Outcome, Screen};
 use crate::image::Image;
 use crate::project::Project;
-use crate::tally::{Failure, Kind, Tally};
 use crate::tour::Tour;
 use crate::{Error, on_linux, programs};
+use kerntest::tally::{Failure, Kind, Tally};
 
 const NAME: &str = "dropped-in";
 
@@ -58,8 +58,8 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
 
     let image = Image::tour(&copy).build(&copy, &context.setup, |line| screen.detail(line))?;
     let keys = [("program", "dropped-in 5000")];
-    let machine = context.machine.for_tour();
-    let tour = Tour { qemu: &context.setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let machine = context.machine.for_tour(&context.setup);
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
     let mut output = Vec::new();
     let failure = tour.run(|bytes| output.extend_from_slice(bytes));
     let output = String::from_utf8_lossy(&output);

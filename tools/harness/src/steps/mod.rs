@@ -42,9 +42,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cli::MachineOptions;
+use crate::kinds;
 use crate::project::{Project, Setup};
-use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, process};
+use kerntest::tally::{Failure, Kind, Tally};
 use rows::Outputs;
 use screen::{Output, Screen};
 use spent::{Row, Spent, Table};
@@ -144,7 +145,7 @@ impl Step {
         };
         outcome.unwrap_or_else(|error| {
             let details = error.to_string().lines().map(str::to_owned).collect();
-            Outcome::Ran(Tally::one_failed(Failure::new(self.title, Kind::Check, details)))
+            Outcome::Ran(Tally::one_failed(Failure::new(self.title, kinds::CHECK, details)))
         })
     }
 
@@ -290,7 +291,7 @@ fn run_row(
     output: &Output,
 ) -> Vec<Done> {
     let run = |(index, step): (usize, &Step)| {
-        let (begun, before) = (Instant::now(), (process::spent(), process::compiled()));
+        let (begun, before) = (Instant::now(), (kerntest::machine::spent(), process::compiled()));
         let mut screen =
             Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
         let outcome = step.run_unless_unchanged(context, memory, &mut screen);
@@ -303,7 +304,7 @@ fn run_row(
         }
         let spent = Spent {
             elapsed: begun.elapsed(),
-            processor: process::spent() - before.0,
+            processor: kerntest::machine::spent() - before.0,
             compiled: process::compiled() - before.1,
         };
         Done { title: step.title, outcome, spent }

@@ -8,13 +8,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// So many limits are the end, however much of it was waited: several threads that wait at once are
-/// counted one by one.
+/// Maximum time in limits, waits included: several threads that wait at once are counted one by
+/// one.
 const MOST: u32 = 10;
 
 /// A limit, and how much of it is used up.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(super) struct Deadline {
     limit: Duration,
     begin: Instant,
     used: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Patience {
     waited: Duration,
 }
 
-impl Patience {
+impl Deadline {
     /// All of it, for a program that has waited so long for a processor until now.
     pub fn new(limit: Duration, now: Instant, waited: Duration) -> Self {
         Self { limit, begin: now, used: Duration::ZERO, seen: now, waited }
@@ -31,6 +31,11 @@ impl Patience {
     /// The limit.
     pub fn limit(&self) -> Duration {
         self.limit
+    }
+
+    /// Returns how much of it is used up.
+    pub fn used(&self) -> Duration {
+        self.used
     }
 
     /// Uses up what has passed since the last call, but for what the program waited: `waited` is
@@ -50,7 +55,7 @@ impl Patience {
 ///
 /// Source: the second figure of `schedstat`, nanoseconds spent in a run queue (Linux,
 /// Documentation/scheduler/sched-stats.rst).
-pub(crate) fn waited(pid: u32) -> Duration {
+pub(super) fn waited(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let texts =
         threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
@@ -69,49 +74,49 @@ mod tests {
     #[test]
     fn it_lasts_for_the_limit() {
         let begin = Instant::now();
-        let mut patience = Patience::new(3 * SECOND, begin, Duration::ZERO);
+        let mut deadline = Deadline::new(3 * SECOND, begin, Duration::ZERO);
         let lasts =
-            [1, 2, 3, 4].map(|second| patience.lasts(begin + second * SECOND, Duration::ZERO));
-        assert_eq!((lasts, patience.limit()), ([true, true, false, false], 3 * SECOND));
+            [1, 2, 3, 4].map(|second| deadline.lasts(begin + second * SECOND, Duration::ZERO));
+        assert_eq!((lasts, deadline.limit()), ([true, true, false, false], 3 * SECOND));
     }
 
     #[test]
     fn what_is_waited_for_a_processor_does_not_count() {
         let begin = Instant::now();
-        let mut patience = Patience::new(3 * SECOND, begin, 7 * SECOND);
+        let mut deadline = Deadline::new(3 * SECOND, begin, 7 * SECOND);
         // Of ten seconds it waits for nine, then for none of two.
-        assert!(patience.lasts(begin + 10 * SECOND, 16 * SECOND));
-        assert!(!patience.lasts(begin + 12 * SECOND, 16 * SECOND));
+        assert!(deadline.lasts(begin + 10 * SECOND, 16 * SECOND));
+        assert!(!deadline.lasts(begin + 12 * SECOND, 16 * SECOND));
     }
 
     #[test]
     fn a_wait_that_is_counted_late_does_not_count_either() {
         let begin = Instant::now();
-        let mut patience = Patience::new(3 * SECOND, begin, Duration::ZERO);
-        assert!(patience.lasts(begin + 2 * SECOND, Duration::ZERO));
-        assert!(patience.lasts(begin + 4 * SECOND, 4 * SECOND), "nothing is used up");
-        assert!(patience.lasts(begin + 6 * SECOND, 4 * SECOND));
-        assert!(!patience.lasts(begin + 7 * SECOND, 4 * SECOND));
+        let mut deadline = Deadline::new(3 * SECOND, begin, Duration::ZERO);
+        assert!(deadline.lasts(begin + 2 * SECOND, Duration::ZERO));
+        assert!(deadline.lasts(begin + 4 * SECOND, 4 * SECOND), "nothing is used up");
+        assert!(deadline.lasts(begin + 6 * SECOND, 4 * SECOND));
+        assert!(!deadline.lasts(begin + 7 * SECOND, 4 * SECOND));
     }
 
     #[test]
     fn threads_that_wait_together_or_end_give_no_time_back() {
         let begin = Instant::now();
-        let mut patience = Patience::new(3 * SECOND, begin, 7 * SECOND);
+        let mut deadline = Deadline::new(3 * SECOND, begin, 7 * SECOND);
         assert!(
-            patience.lasts(begin + SECOND, 17 * SECOND),
+            deadline.lasts(begin + SECOND, 17 * SECOND),
             "nothing is used up, and nothing is gained"
         );
-        assert!(patience.lasts(begin + 3 * SECOND, Duration::ZERO));
-        assert!(!patience.lasts(begin + 4 * SECOND, Duration::ZERO));
+        assert!(deadline.lasts(begin + 3 * SECOND, Duration::ZERO));
+        assert!(!deadline.lasts(begin + 4 * SECOND, Duration::ZERO));
     }
 
     #[test]
     fn it_ends_even_if_threads_wait_all_the_time() {
         let begin = Instant::now();
-        let mut patience = Patience::new(3 * SECOND, begin, Duration::ZERO);
+        let mut deadline = Deadline::new(3 * SECOND, begin, Duration::ZERO);
         let ends =
-            (1..).find(|&second| !patience.lasts(begin + second * SECOND, 2 * second * SECOND));
+            (1..).find(|&second| !deadline.lasts(begin + second * SECOND, 2 * second * SECOND));
         assert_eq!(ends, Some(30));
     }
 

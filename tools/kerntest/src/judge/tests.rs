@@ -15,7 +15,7 @@ fn judge(serial: &str, ending: Ending) -> Boot {
 
 /// The only failure of `boot`, wherever it stands.
 fn only_failure(boot: Boot) -> Failure {
-    let mut failures = boot.into_tally().failures;
+    let mut failures = boot.tally().failures;
     assert_eq!(failures.len(), 1, "{failures:?}");
     failures.remove(0)
 }
@@ -32,7 +32,7 @@ const ALL_OK: &str = "running 2 tests\ntest a ... ok\ntest b ... ok\n\n\
 fn a_clean_run_passes() {
     let boot = judge(ALL_OK, exited(33));
     assert!(boot.finished);
-    let tally = boot.into_tally();
+    let tally = boot.tally();
     assert_eq!((tally.passed, tally.failures), (2, vec![]));
 }
 
@@ -69,7 +69,7 @@ fn a_leak_is_told_from_an_assertion() {
     ] {
         let serial = "running 1 test\ntest a ... FAILED\n  LEAK\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\n";
         let failure = only_case_failure(judge(&serial.replace("LEAK", leak), exited(35)));
-        assert_eq!(failure.kind, Kind::FrameLeak);
+        assert_eq!(failure.kind, Kind::Leak);
         assert_eq!(failure.details, [leak]);
     }
 }
@@ -139,12 +139,27 @@ fn a_reset_is_a_triple_fault() {
 }
 
 #[test]
-fn silence_is_a_time_out_and_what_was_written_is_kept() {
+fn a_kernel_that_still_writes_is_timed_out_and_what_it_wrote_is_kept() {
     let boot =
         judge("running 2 tests\ntest a ... \nround 7\n", Ending::TimedOut(Duration::from_secs(20)));
     let failure = only_case_failure(boot);
     assert_eq!(failure.kind, Kind::TimeOut);
-    assert_eq!(failure.details, ["nothing moved for 20 s", "round 7"]);
+    assert_eq!(failure.details, ["output, but no progress for 20 s", "round 7"]);
+}
+
+#[test]
+fn silence_is_a_hang() {
+    let boot = judge("running 2 tests\ntest a ... ", Ending::Hung(Duration::from_secs(20)));
+    let failure = only_case_failure(boot);
+    assert_eq!(failure.kind, Kind::Hang);
+    assert_eq!(failure.details, ["no progress and no output for 20 s"]);
+}
+
+#[test]
+fn a_lock_up_is_a_triple_fault() {
+    let reason = "QEMU ended by a signal: 6 qemu: fatal: Lockup: can't escalate 3 to HardFault";
+    let boot = judge("running 2 tests\ntest a ... ", Ending::Broken(reason.into()));
+    assert_eq!(only_case_failure(boot).kind, Kind::TripleFault);
 }
 
 #[test]

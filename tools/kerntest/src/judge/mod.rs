@@ -11,12 +11,12 @@
 //!
 //! | written             | QEMU ended with   | the running case is, or the boot if none was running |
 //! |---------------------|-------------------|--------------------------------------------------|
-//! | `FAILED`            |                   | failed: assertion, or frame leak if the details say so |
+//! | `FAILED`            |                   | failed: assertion, or leak if the details say so |
 //! | `PANIC:`            | any               | failed: panic, or assertion if it says so        |
 //! | `FAULT:`            | any               | failed: unexpected CPU fault                     |
 //! |                     | 37, 39            | the same, without a message                      |
-//! |                     | 0                 | failed: triple fault, for nothing wrote to the exit port |
-//! |                     | killed by us      | failed: time-out                                 |
+//! |                     | 0                 | failed: triple fault, or a lock-up; no status was sent |
+//! |                     | stopped           | failed: hang if it was silent, else time-out     |
 //! |                     | anything else     | failed: QEMU                                     |
 //! | a summary           | 33, 35            | finished, if summary, lines and status agree     |
 //!
@@ -35,12 +35,15 @@ const MOST_LINES: usize = 40;
 /// How the message of an assertion begins that panicked without a text of its own.
 const ASSERTION: &str = "assertion ";
 
-/// What the first detail line starts with if the case kept frames: taken, or reserved for it.
-const LEAKS: [&str; 2] = ["frame leak:", "reservation leak:"];
-
 /// Whether a panic's message is that of an assertion without a text of its own.
 pub fn is_assertion(message: &str) -> bool {
     message.starts_with(ASSERTION)
+}
+
+/// Whether the first detail of a failure says that the case kept something: `frame leak: 3 …`.
+fn is_leak(detail: &str) -> bool {
+    let mut words = detail.splitn(3, ' ');
+    words.next().is_some() && words.next() == Some("leak:")
 }
 
 /// One case and how it went.
@@ -65,15 +68,15 @@ pub struct Boot {
 
 impl Boot {
     /// Adds up this boot's cases, and its own failure if there is one.
-    pub fn into_tally(self) -> Tally {
+    pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for result in self.results {
-            match result.failure {
+        for result in &self.results {
+            match &result.failure {
                 None => tally.passed += 1,
-                Some(failure) => tally.failures.push(failure),
+                Some(failure) => tally.failures.push(failure.clone()),
             }
         }
-        tally.failures.extend(self.failure);
+        tally.failures.extend(self.failure.clone());
         tally
     }
 }
@@ -105,9 +108,14 @@ impl Judge {
         events
     }
 
+    /// The number of cases that the kernel announced.
+    pub fn announced(&self) -> Option<usize> {
+        self.announced
+    }
+
     /// Takes the end of the boot and gives the verdict on it. `what` names the boot in failures
     /// outside any case.
-    pub fn finish(mut self, what: &str, ending: &Ending) -> Boot {
+    pub fn finish(&mut self, what: &str, ending: &Ending) -> Boot {
         let rest = self.parser.finish();
         rest.into_iter().for_each(|event| self.take(event));
         match self.cause(ending) {
@@ -164,8 +172,8 @@ impl Judge {
             let Some(failure) = last.and_then(|result| result.failure.as_mut()) else {
                 return;
             };
-            if failure.details.is_empty() && LEAKS.iter().any(|leak| line.starts_with(leak)) {
-                failure.kind = Kind::FrameLeak;
+            if failure.details.is_empty() && is_leak(&line) {
+                failure.kind = Kind::Leak;
             }
             &mut failure.details
         } else {
@@ -208,7 +216,7 @@ impl Judge {
     }
 
     /// The boot ended early. The running case is to blame, or else the boot itself.
-    fn crashed(mut self, what: &str, kind: Kind, mut details: Vec<String>) -> Boot {
+    fn crashed(&mut self, what: &str, kind: Kind, mut details: Vec<String>) -> Boot {
         let finished = self.summary.is_some();
         let failure = match self.open.take() {
             Some((name, lines)) => {
@@ -229,11 +237,11 @@ impl Judge {
             }
             (failure, contradiction) => failure.or(contradiction),
         };
-        Boot { results: self.results, failure, finished }
+        Boot { results: std::mem::take(&mut self.results), failure, finished }
     }
 
     /// The kernel ended the boot on purpose. Everything it said must fit together.
-    fn ended(mut self, what: &str, ending: &Ending) -> Boot {
+    fn ended(&mut self, what: &str, ending: &Ending) -> Boot {
         self.close_without_verdict("the kernel ended");
         let failed = self.results.iter().filter(|result| result.failure.is_some()).count();
         let passed = self.results.len() - failed;
@@ -261,7 +269,7 @@ impl Judge {
         Boot {
             finished: self.contradictions.is_empty(),
             failure: self.contradiction(what),
-            results: self.results,
+            results: std::mem::take(&mut self.results),
         }
     }
 

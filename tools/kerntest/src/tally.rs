@@ -2,20 +2,22 @@
 
 use std::fmt;
 
-/// The way in which something failed. A reader acts differently on each.
+/// How something failed. A reader acts differently on each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A kernel case found a value other than the one it expected, and said so, or panicked.
     Assertion,
-    /// A kernel case ended well but kept frames, or a reservation of some.
-    FrameLeak,
+    /// A case ended well, but kept something that is counted: frames, or a reservation of some.
+    Leak,
     /// The kernel panicked.
     Panic,
     /// The CPU raised an exception that nothing in the kernel was meant to serve.
     Fault,
-    /// The machine reset: an exception while delivering an exception.
+    /// The machine reset or locked up: an exception while delivering an exception.
     TripleFault,
-    /// No verdict within the time a case may take.
+    /// No verdict within the time that a case may take, and the kernel was silent.
+    Hang,
+    /// No verdict within the time that a case may take, though the kernel still wrote.
     TimeOut,
     /// The case began, and the kernel went on or ended without saying how it went.
     NoVerdict,
@@ -23,38 +25,30 @@ pub enum Kind {
     NotRun,
     /// What the kernel says does not fit together: a count, a summary, a name or the exit status.
     Contradiction,
-    /// QEMU did not start, crashed, or ended with a status that no kernel of ours sends.
+    /// QEMU did not start, crashed, or ended with a status that no kernel sends.
     Emulator,
-    /// A test of `cargo test` failed.
-    HostTest,
-    /// A test program ended before it had summed up its tests.
-    Died,
-    /// A test program summed up its tests, without a failure, and then ended with an error.
-    BadEnd,
-    /// A check without tests of its own failed: formatting, a lint, a build.
-    Check,
     /// Nothing was run where something was to be.
     Empty,
+    /// Another kind, of what the caller runs beside kernels, in words for the reader.
+    Other(&'static str),
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Assertion => "assertion",
-            Self::FrameLeak => "frame leak",
+            Self::Leak => "leak",
             Self::Panic => "panic",
             Self::Fault => "unexpected CPU fault",
             Self::TripleFault => "triple fault",
+            Self::Hang => "hang",
             Self::TimeOut => "time-out",
             Self::NoVerdict => "no verdict",
             Self::NotRun => "not run",
             Self::Contradiction => "contradictory report",
             Self::Emulator => "QEMU failed",
-            Self::HostTest => "test failed",
-            Self::Died => "died without a summary",
-            Self::BadEnd => "failed after its summary",
-            Self::Check => "check failed",
             Self::Empty => "no tests ran",
+            Self::Other(words) => words,
         })
     }
 }
@@ -148,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_failure_shows_name_kind_and_details() {
-        let failure = Failure::new("heap::x", Kind::FrameLeak, vec!["3 frames".into()]);
-        assert_eq!(failure.to_string(), "heap::x: frame leak\n    3 frames");
+        let failure = Failure::new("heap::x", Kind::Leak, vec!["3 frames".into()]);
+        assert_eq!(failure.to_string(), "heap::x: leak\n    3 frames");
     }
 }

@@ -1,42 +1,43 @@
-//! Emulated machines take turns: each keeps a processor busy, even while it waits for its disk.
-//! More of them than there are processors make each other slower by more than their number.
+//! Bounds how many emulated machines run at a time. Each keeps a processor busy, even while it waits
+//! for its disk: more of them than there are processors make each other slower by more than their
+//! number.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-/// So many turns are taken at a time.
-pub(crate) struct Turns {
+/// A counting semaphore.
+pub(super) struct Semaphore {
     taken: Mutex<usize>,
     given_back: Condvar,
 }
 
-/// One that is given back when this is dropped.
-pub(crate) struct Turn<'turns>(&'turns Turns);
+/// RAII guard: one permit, released when this is dropped.
+pub(super) struct Permit<'a>(&'a Semaphore);
 
-impl Turns {
+impl Semaphore {
     /// None is taken.
     pub const fn new() -> Self {
         Self { taken: Mutex::new(0), given_back: Condvar::new() }
     }
 
-    /// Waits for one: as many are taken at a time as there are processors.
-    pub fn take(&self) -> Turn<'_> {
-        self.take_of(thread::available_parallelism().map_or(1, Into::into))
+    /// Waits for a permit; there are as many as processors.
+    pub fn acquire(&self) -> Permit<'_> {
+        self.acquire_of(thread::available_parallelism().map_or(1, Into::into))
     }
 
     /// Waits until fewer than `most` are taken.
-    fn take_of(&self, most: usize) -> Turn<'_> {
+    fn acquire_of(&self, most: usize) -> Permit<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self
             .given_back
             .wait_while(taken, |taken| *taken >= most)
             .unwrap_or_else(PoisonError::into_inner);
         *taken += 1;
-        Turn(self)
+        Permit(self)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.given_back.notify_one();
@@ -52,12 +53,12 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_at_a_time_and_everybody_in_the_end() {
-        let (turns, now, most, all) =
-            (Turns::new(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (semaphore, now, most, all) =
+            (Semaphore::new(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _turn = turns.take_of(2);
+                    let _permit = semaphore.acquire_of(2);
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::sleep(Duration::from_millis(20));
                     now.fetch_sub(1, Ordering::SeqCst);

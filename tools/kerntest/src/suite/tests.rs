@@ -10,12 +10,12 @@ type Played = (usize, &'static str, Ending);
 fn run(plan: &[&str], boots: &[Played]) -> Tally {
     let plan: Vec<String> = plan.iter().map(|&name| name.into()).collect();
     let left = RefCell::new(boots.iter());
-    let tally = run_plan(&plan, |from, judge| {
+    let tally = run_plan(&plan, &mut |_| {}, |from, judge, _| {
         let (expected_from, serial, ending) =
             left.borrow_mut().next().expect("it boots no more often than played");
         assert_eq!(from, *expected_from);
         judge.feed(serial.as_bytes());
-        ending.clone()
+        judge.finish(SUITE, ending)
     });
     assert_eq!(left.borrow().len(), 0, "it boots as often as played");
     tally
@@ -147,10 +147,12 @@ fn a_list_that_was_cut_off_by_a_crash_is_not_taken() {
 fn the_source_tells_an_assertion_with_its_own_text_from_a_panic() {
     let kind = |place: &str| {
         let details = vec!["three cells".into(), place.into()];
-        let mut tally = Tally::one_failed(Failure::new("a", Kind::Panic, details));
+        let failure = Some(Failure::new("a", Kind::Panic, details));
+        let results = vec![CaseResult { name: "a".into(), failure }];
+        let mut boot = Boot { results, failure: None, finished: false };
         let source = "fn a() {\n    assert!(cells == 3, \"three cells\");\n    panic!();\n}\n";
-        tell_assertions(&mut tally, |path| (path == "tests/a.rs").then(|| source.into()));
-        tally.failures[0].kind
+        tell_assertions(&mut boot, |path| (path == "tests/a.rs").then(|| source.into()));
+        boot.tally().failures[0].kind
     };
     assert_eq!(kind("at tests/a.rs:2:5"), Kind::Assertion);
     for place in

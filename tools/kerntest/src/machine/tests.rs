@@ -31,7 +31,7 @@ fn bytes_status_and_complaints_come_through() {
 #[test]
 fn silence_is_stopped() {
     let begin = Instant::now();
-    assert!(matches!(ending("sleep 30", 0.1, Progress::None), Ending::TimedOut(_)));
+    assert!(matches!(ending("sleep 30", 0.1, Progress::None), Ending::Hung(_)));
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
@@ -52,7 +52,7 @@ fn after_the_first_progress_the_other_limit_counts() {
     let limits = Limits { first: Duration::from_secs(30), next: Duration::from_millis(500) };
     let begin = Instant::now();
     let ending = watch(shell("sleep 1; echo booted; exec sleep 30"), limits, |_| Progress::Made);
-    assert_eq!(ending.unwrap(), Ending::TimedOut(limits.next));
+    assert_eq!(ending.unwrap(), Ending::Hung(limits.next));
     assert!(begin.elapsed() >= Duration::from_secs(1));
 }
 
@@ -61,27 +61,54 @@ fn a_signal_is_no_status() {
     assert!(matches!(ending("kill -9 $$", 10.0, Progress::None), Ending::Broken(_)));
 }
 
+/// A PC whose emulator does not exist.
+fn machine() -> Machine {
+    let qemu = "no-such-qemu".into();
+    Machine { qemu, mem: Some("64M".into()), ..Machine::new(Platform::PcDisk) }
+}
+
 #[test]
 fn an_emulator_that_is_not_there_is_named() {
-    let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
     let limits = Limits::both(Duration::from_secs(1));
-    let ending =
-        machine.boot(Path::new("no-such-qemu"), Path::new("x"), &[], limits, |_| Progress::None);
+    let ending = machine().boot(Path::new("x"), &[], limits, |_| Progress::None);
     assert!(matches!(ending, Ending::Broken(reason) if reason.contains("no-such-qemu")));
+}
+
+fn options(machine: &Machine, options: &[(&str, &str)]) -> Vec<OsString> {
+    machine.options(options)
 }
 
 #[test]
 fn a_comma_in_a_value_does_not_end_it() {
-    let machine = Machine { accel: Accel::Tcg, smp: 2, mem: "64M".into() };
-    let arguments = machine.arguments("file=x.bin".into(), &[("filter", "a,b")]);
-    assert_eq!(arguments.last().unwrap(), "name=opt/brkalloc/filter,string=a,,b");
+    let arguments = options(&machine(), &[("filter", "a,b")]);
+    assert_eq!(arguments.last().unwrap(), "name=opt/kerntest/filter,string=a,,b");
+    let board = Machine::new(Platform::CortexM("lm3s6965evb".into()));
+    let config = "enable=on,target=native,arg=kerntest,arg=filter=a,,b,arg=from=2";
+    let arguments = options(&board, &[("filter", "a,b"), ("from", "2")]);
+    assert_eq!(arguments, ["-semihosting-config", config]);
+}
+
+#[test]
+fn each_channel_hands_over_the_options() {
+    let of = |channel| {
+        let machine = Machine { channel, ..machine() };
+        options(&machine, &[("from", "2"), ("list", "1")])
+    };
+    assert_eq!(of(Channel::CommandLine), ["-append", "from=2 list=1"]);
+    assert_eq!(of(Channel::None), [""; 0]);
+}
+
+#[test]
+fn white_space_is_refused_where_it_separates_options() {
+    let machine = Machine { channel: Channel::CommandLine, ..machine() };
+    let limits = Limits::both(Duration::from_secs(1));
+    let ending = machine.boot(Path::new("x"), &[("filter", "a b")], limits, |_| Progress::None);
+    assert!(matches!(ending, Ending::Broken(reason) if reason.contains("white space")));
 }
 
 #[test]
 fn a_machine_with_a_debugger_waits_and_writes_to_a_file() {
-    let machine = Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() };
-    let (qemu, image, log) = (Path::new("no-such-qemu"), Path::new("x.bin"), Path::new("a.log"));
-    let command = machine.debug_command(qemu, image, &[], log);
+    let command = machine().debug_command(Path::new("x.bin"), &[], Path::new("a.log")).unwrap();
     let arguments: Vec<_> = command.get_args().filter_map(|argument| argument.to_str()).collect();
     assert!(arguments.windows(2).any(|pair| pair == ["-serial", "file:a.log"]), "{arguments:?}");
     assert!(arguments.ends_with(&["-S", "-gdb", "stdio"]), "{arguments:?}");

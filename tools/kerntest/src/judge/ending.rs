@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::tally::Kind;
 
-/// QEMU's exit status for each value that the kernel writes to the port of `isa-debug-exit`: `value
-/// << 1 | 1`.
+/// QEMU's exit status for each end of a kernel. `isa-debug-exit` turns a written value into `value
+/// << 1 | 1`; semihosting's `SYS_EXIT_EXTENDED` and the `sifive_test` device take the status itself.
 pub mod exit {
     /// Written 0x10: all passed.
     pub const PASSED: i32 = 33;
@@ -16,9 +16,13 @@ pub mod exit {
     pub const PANIC: i32 = 37;
     /// Written 0x13: an unexpected CPU fault.
     pub const FAULT: i32 = 39;
-    /// Nothing was written: the machine reset, which `-no-reboot` turns into an end.
+    /// Nothing was written: the machine reset or was switched off, which `-no-reboot` turns into an end.
     pub const RESET: i32 = 0;
 }
+
+/// What QEMU writes when a Cortex-M raises an exception while it enters the one for faults; it then
+/// aborts itself.
+const LOCKUP: &str = "Lockup";
 
 /// How QEMU ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +34,9 @@ pub enum Ending {
         /// What QEMU itself wrote to its standard error.
         stderr: String,
     },
-    /// We stopped it, for nothing had moved for this long.
+    /// It was stopped: no progress for this long, and silence for the second half of it.
+    Hung(Duration),
+    /// It was stopped: no progress for this long, though the kernel still wrote.
     TimedOut(Duration),
     /// It was never started, or ended without a status, by a signal.
     Broken(String),
@@ -48,9 +54,13 @@ impl Ending {
                 _ if stderr.is_empty() => (Kind::Emulator, self.to_string()),
                 _ => (Kind::Emulator, format!("{self}: {}", stderr.trim_end())),
             },
-            Self::TimedOut(limit) => {
-                (Kind::TimeOut, format!("nothing moved for {} s", limit.as_secs_f32()))
+            Self::Hung(limit) => {
+                (Kind::Hang, format!("no progress and no output for {} s", limit.as_secs_f32()))
             }
+            Self::TimedOut(limit) => {
+                (Kind::TimeOut, format!("output, but no progress for {} s", limit.as_secs_f32()))
+            }
+            Self::Broken(reason) if reason.contains(LOCKUP) => (Kind::TripleFault, reason.clone()),
             Self::Broken(reason) => (Kind::Emulator, reason.clone()),
         };
         Some((kind, vec![detail]))
@@ -66,7 +76,9 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited { status, .. } => write!(f, "QEMU ended with status {status}"),
-            Self::TimedOut(limit) => write!(f, "stopped after {} s", limit.as_secs_f32()),
+            Self::Hung(limit) | Self::TimedOut(limit) => {
+                write!(f, "stopped after {} s", limit.as_secs_f32())
+            }
             Self::Broken(reason) => f.write_str(reason),
         }
     }

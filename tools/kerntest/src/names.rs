@@ -6,17 +6,23 @@
 //! ```
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use object::read::elf::ElfFile64;
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{File, Object, ObjectSymbol, SymbolKind};
 
 /// No line with an address is longer than this, in bytes.
 const LONGEST_LINE: usize = 64;
 
-/// The file of the kernel in an image.
-pub(crate) fn of_image(image: &Path) -> PathBuf {
-    image.with_extension("elf")
+/// Returns the file with the symbols of the kernel in an image: the image itself where it is an ELF
+/// file, else the file beside a disk that differs in its extension, `elf`.
+pub fn of_image(image: &Path) -> PathBuf {
+    let is_elf = || {
+        let mut magic = [0; 4];
+        let read = fs::File::open(image).and_then(|mut file| file.read_exact(&mut magic));
+        read.is_ok() && magic == *b"\x7fELF"
+    };
+    if is_elf() { image.to_owned() } else { image.with_extension("elf") }
 }
 
 /// Puts names into what a kernel writes, as it comes.
@@ -73,7 +79,7 @@ struct Functions(Vec<(u64, u64, String)>);
 
 impl Functions {
     fn read(file: &[u8]) -> Result<Self, object::Error> {
-        let file = ElfFile64::<object::Endianness>::parse(file)?;
+        let file = File::parse(file)?;
         let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
         let mut functions: Vec<_> = functions
             .filter_map(|symbol| {
