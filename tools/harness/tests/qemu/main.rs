@@ -127,7 +127,7 @@ fn a_panic_shows_the_calls_that_led_to_it() {
     let names = back_trace(failure);
     let place = |name: &str| names.iter().position(|found| found.contains(name));
     let [panic, case, run] =
-        ["rust_begin_unwind", "suite::selftest::panic", "kernel_demo::testing::run"].map(place);
+        ["panicking::panic_fmt", "suite::selftest::panic", "kerntest_guest::run::run"].map(place);
     assert!(panic.is_some() && panic < case && case < run, "{names:?}: {failure}");
 }
 
@@ -136,7 +136,7 @@ fn a_fault_shows_the_calls_that_led_to_it() {
     let failure = failure("selftest::fault", Kind::Fault);
     let names = back_trace(failure);
     assert!(names[0].contains("suite::selftest::fault"), "{names:?}: {failure}");
-    assert!(names.iter().any(|name| name.contains("kernel_demo::testing::run")), "{names:?}");
+    assert!(names.iter().any(|name| name.contains("kerntest_guest::run::run")), "{names:?}");
 }
 
 #[test]

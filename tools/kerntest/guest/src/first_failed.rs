@@ -44,7 +44,7 @@ impl Write for FirstFailed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Evidence;
+    use crate::Evidence;
 
     #[test]
     fn the_first_failure_is_kept_and_nothing_else() {

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Write};
 
-use super::shorten::Shorten;
+use super::Shorten;
 
 /// Something that a step needs was not there. It is recorded as a failed check already.
 #[derive(Debug)]
@@ -123,7 +123,8 @@ impl<'out> Evidence<'out> {
     }
 
     fn print(&mut self, text: fmt::Arguments<'_>) {
-        super::print_line(&mut self.out, text);
+        // A console that does not take it cannot be told so.
+        let _ = writeln!(self.out, "{text}");
     }
 }
 

@@ -1,37 +1,46 @@
-//! Places in the source, as somebody who works on the project types them: relative to its root.
+//! Places in the source as a reader of the project types them: relative to its root.
 //!
-//! The compiler was told other paths. For this package and the suite they are relative to its folder
-//! (`src/boot.rs`, `../tests/qemu/../fit.rs`), for the allocator beside it they are absolute.
+//! The compiler was told other paths. For the kernel's package they are relative to its folder
+//! (`src/boot.rs`, `../tests/qemu/../fit.rs`), for packages beside it they are absolute.
 
 use core::fmt::{self, Display};
 use core::panic::Location;
 
-/// This package's folder, absolute.
-const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
-
-/// No path has more parts than this.
+/// Maximum number of parts of a path.
 const MOST_PARTS: usize = 64;
 
 /// A place to print: `tests/fit.rs:12:5`.
-pub struct Place<'a>(pub &'a Location<'a>);
+pub struct Place<'a> {
+    /// The place as the compiler has it.
+    pub location: &'a Location<'a>,
+    /// The kernel's package, a folder of the project's root, absolute. Empty: files are printed as
+    /// the compiler has them.
+    pub package: &'a str,
+}
 
 impl Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(location) = self;
-        write!(f, "{}:{}:{}", File(location.file()), location.line(), location.column())
+        let Self { location, package } = self;
+        let file = File { path: location.file(), package };
+        write!(f, "{file}:{}:{}", location.line(), location.column())
     }
 }
 
-/// A source file, relative to the project's root; one of other people's code as it is.
-struct File<'a>(&'a str);
+/// A source file, relative to the project's root; one outside the project as it is.
+struct File<'a> {
+    path: &'a str,
+    package: &'a str,
+}
 
 impl Display for File<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (root, package) = PACKAGE.rsplit_once('/').unwrap_or(("", PACKAGE));
-        let path = match self.0.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) {
+        let Some((root, package)) = self.package.rsplit_once('/') else {
+            return f.write_str(self.path);
+        };
+        let path = match self.path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) {
             Some(path) => ["", path],
-            None if self.0.starts_with('/') => return f.write_str(self.0),
-            None => [package, self.0],
+            None if self.path.starts_with('/') => return f.write_str(self.path),
+            None => [package, self.path],
         };
         let mut parts = [""; MOST_PARTS];
         let mut len = 0_usize;
@@ -43,7 +52,7 @@ impl Display for File<'_> {
                     parts[len] = part;
                     len += 1;
                 }
-                _ => return f.write_str(self.0),
+                _ => return f.write_str(self.path),
             }
         }
         for (index, part) in parts[..len].iter().enumerate() {
@@ -91,22 +100,23 @@ impl fmt::Write for Indented<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::string::ToString;
-    use std::{concat, env, format};
-
     use super::*;
 
     #[test]
     fn files_are_those_of_the_project() {
-        let file = |path: &str| File(path).to_string();
-        assert_eq!(file("src/boot.rs"), "kernel-demo/src/boot.rs");
+        let file = |path| File { path, package: "/home/kernel" }.to_string();
+        assert_eq!(file("src/boot.rs"), "kernel/src/boot.rs");
         assert_eq!(file("../tests/qemu/../fit.rs"), "tests/fit.rs");
         assert_eq!(file("../tests/qemu/./boot.rs"), "tests/qemu/boot.rs");
-        assert_eq!(file(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/x.rs")), "src/x.rs");
+        assert_eq!(file("/home/kernel/../src/x.rs"), "src/x.rs");
         assert_eq!(file("/elsewhere/x.rs"), "/elsewhere/x.rs");
-        assert!(
-            Place(Location::caller()).to_string().starts_with("kernel-demo/src/testing/place.rs:")
-        );
+    }
+
+    #[test]
+    fn without_a_package_files_are_the_compilers() {
+        let location = Location::caller();
+        let expected = format!("{}:{}:{}", location.file(), location.line(), location.column());
+        assert_eq!(Place { location, package: "" }.to_string(), expected);
     }
 
     #[test]

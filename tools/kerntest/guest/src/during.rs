@@ -1,6 +1,4 @@
-//! What a case does when it takes the kernel down, for who reports the end.
-#![allow(unsafe_code)]
-
+//! What a case does when it takes the kernel down, for the report on that.
 use core::fmt::Debug;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -11,7 +9,9 @@ static INNERMOST: AtomicPtr<&'static dyn Debug> = AtomicPtr::new(ptr::null_mut()
 /// Runs a part of a case. If the kernel ends in it, the report says `what` it was. (It is printed
 /// only then.)
 pub fn during<R>(what: &dyn Debug, part: impl FnOnce() -> R) -> R {
-    let outer = INNERMOST.swap((&raw const what).cast_mut().cast(), Ordering::Relaxed);
+    // Not exchanged: some processors cannot, and one caller at a time runs a case.
+    let outer = INNERMOST.load(Ordering::Relaxed);
+    INNERMOST.store((&raw const what).cast_mut().cast(), Ordering::Relaxed);
     let result = part();
     INNERMOST.store(outer, Ordering::Relaxed);
     result
@@ -27,7 +27,7 @@ pub(super) fn clear() {
 /// # Safety
 ///
 /// The case that ran does not run on, so that what it was doing stays where it is.
-pub(crate) unsafe fn last() -> Option<&'static dyn Debug> {
+pub unsafe fn last() -> Option<&'static dyn Debug> {
     // SAFETY: null, or a value on the stack of a `during` that does not return: nothing unwinds,
     // and the caller says so.
     unsafe { INNERMOST.load(Ordering::Relaxed).as_ref() }.copied()

@@ -37,10 +37,22 @@ impl Failed {
     }
 }
 
-impl fmt::Display for Failure {
+impl Failure {
+    /// The failure's details, with its place in the project of a package; see [`Place`].
+    pub(super) fn in_package(self, package: &'static str) -> impl fmt::Display {
+        InPackage { failure: self, package }
+    }
+}
+
+struct InPackage {
+    failure: Failure,
+    package: &'static str,
+}
+
+impl fmt::Display for InPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { location, expected, found } = self;
-        writeln!(f, "  at {}", Place(location))?;
+        let Failure { location, expected, found } = &self.failure;
+        writeln!(f, "  at {}", Place { location, package: self.package })?;
         writeln!(f, "  expected: {expected}")?;
         write!(f, "  found:    {found}")
     }
@@ -147,7 +159,7 @@ macro_rules! ensure {
     ($condition:expr $(,)?) => { $crate::ensure!($condition, "it does not hold") };
     ($condition:expr, $($found:tt)+) => {
         if !$condition {
-            return Err($crate::testing::fail(
+            return Err($crate::fail(
                 ::core::format_args!("{}", ::core::stringify!($condition)),
                 ::core::format_args!($($found)+),
             ));
@@ -162,7 +174,7 @@ macro_rules! ensure_eq {
         match (&$found, &$expected) {
             (found, expected) => {
                 if found != expected {
-                    return Err($crate::testing::fail(
+                    return Err($crate::fail(
                         ::core::format_args!("{} = {expected:?}", ::core::stringify!($found)),
                         ::core::format_args!("{found:?}"),
                     ));
@@ -179,7 +191,7 @@ macro_rules! ensure_matches {
         match $found {
             $pattern $(if $guard)? => {}
             ref found => {
-                return Err($crate::testing::fail(
+                return Err($crate::fail(
                     ::core::format_args!("{} matches {}", ::core::stringify!($found), ::core::stringify!($pattern $(if $guard)?)),
                     ::core::format_args!("{found:?}"),
                 ));
@@ -199,7 +211,7 @@ mod tests {
 
     fn recorded(case: fn() -> CaseResult) -> String {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        case().unwrap_err().record().unwrap().to_string()
+        case().unwrap_err().record().unwrap().in_package("").to_string()
     }
 
     #[test]
@@ -209,7 +221,7 @@ mod tests {
             ensure_eq!(2 + 3, 6);
             Ok(())
         });
-        let at = format!("  at kernel-demo/src/testing/check.rs:{}:", line!() - 3);
+        let at = format!("  at {}:{}:", file!(), line!() - 3);
         assert!(text.starts_with(&at), "{text}");
         assert!(text.ends_with("\n  expected: 2 + 3 = 6\n  found:    5"), "{text}");
     }

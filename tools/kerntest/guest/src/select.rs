@@ -7,28 +7,34 @@ const SELFTEST: &str = "selftest::";
 /// A choice among cases.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Selection<'a> {
-    filter: Option<&'a str>,
+    /// Parts of names, separated by commas; a case must contain one. `None`: all cases.
+    pub filter: Option<&'a str>,
+    /// Parts of names, separated by commas; a case must contain none.
+    pub skip: Option<&'a str>,
+    /// Whether the filter's parts are whole names.
+    pub is_exact: bool,
 }
 
-impl<'a> Selection<'a> {
-    /// The cases whose name contains one of the filter's parts, which are separated by commas. No
-    /// filter: all cases.
-    pub const fn new(filter: Option<&'a str>) -> Self {
-        Self { filter }
-    }
-
+impl Selection<'_> {
     /// Whether the case of that name is chosen.
     pub fn includes(&self, name: &str) -> bool {
         let on_purpose = name.starts_with(SELFTEST);
-        match self.filter {
+        let fits = |part| if self.is_exact { name == part } else { name.contains(part) };
+        let is_asked_for = match self.filter {
             None => !on_purpose,
-            Some(filter) => filter
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .any(|part| name.contains(part) && (!on_purpose || part.starts_with(SELFTEST))),
-        }
+            Some(filter) => {
+                let may = |part: &str| !on_purpose || part.starts_with(SELFTEST);
+                parts(filter).any(|part| fits(part) && may(part))
+            }
+        };
+        let is_skipped = self.skip.is_some_and(|skip| parts(skip).any(|part| name.contains(part)));
+        is_asked_for && !is_skipped
     }
+}
+
+/// The parts of a list with commas.
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -43,7 +49,10 @@ mod tests {
             "selftest::panic",
             "selftest::page_fault",
         ];
-        names.into_iter().filter(|name| Selection::new(filter).includes(name)).collect()
+        names
+            .into_iter()
+            .filter(|name| (Selection { filter, ..Selection::default() }).includes(name))
+            .collect()
     }
 
     #[test]
@@ -64,5 +73,13 @@ mod tests {
         assert_eq!(chosen(Some("page")), ["faults::null_page", "faults::guard_page"]);
         assert_eq!(chosen(Some("selftest::panic,null")), ["faults::null_page", "selftest::panic"]);
         assert_eq!(chosen(Some("selftest::")), ["selftest::panic", "selftest::page_fault"]);
+    }
+
+    #[test]
+    fn whole_names_and_names_that_are_skipped() {
+        let exact = Selection { filter: Some("a::b,c"), is_exact: true, skip: None };
+        assert_eq!(["a::b", "a::bc", "c"].map(|name| exact.includes(name)), [true, false, true]);
+        let but = Selection { skip: Some("b, c"), ..Selection::default() };
+        assert_eq!(["a", "ab", "cd"].map(|name| but.includes(name)), [true, false, false]);
     }
 }
