@@ -7,17 +7,16 @@ use crate::cost::Costs;
 use crate::image::Image;
 use crate::tour::Tour;
 use crate::{Error, cargo, demo_suite, killed, on_linux, programs};
+use kerntest::Happened;
 use kerntest::judge::is_assertion;
 use kerntest::protocol::Event;
 use kerntest::tally::{Failure, Kind, Tally};
-use kerntest::{Channel, Happened, Machine, Suite};
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
         Step::tests(Tier::Test, "host tests: ring-3 programs on Linux", ring3).unless_unchanged(),
         Step::tests(Tier::Test, "qemu: suite", suite).unless_unchanged(),
         Step::alone(Tier::Test, "qemu: the judge against real failures", judge).unless_unchanged(),
-        Step::alone(Tier::Test, "qemu: other-kernel", other).unless_unchanged(),
         Step::alone(Tier::All, "qemu: after builds that were killed", after_kills),
         Step::alone(Tier::Test, "qemu: tour", tour).unless_unchanged(),
         Step::alone(Tier::All, "qemu: a program dropped in", dropped_in::run),
@@ -86,16 +85,6 @@ fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         command.env(SHORT, "1");
     }
     cargo_test("qemu: the judge against real failures", context, command, screen)
-}
-
-/// The kernel that has nothing in common with ours but the allocator.
-fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image =
-        Image::other_kernel(&context.project)
-            .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let machine = context.machine.for_tests(&context.setup);
-    let suite = Suite::new(Machine { channel: Channel::None, ..machine }, image);
-    Ok(Outcome::Ran(suite.run(|happened| show(screen, &happened))))
 }
 
 /// A build after a few that were killed; `make kill-builds` kills more.

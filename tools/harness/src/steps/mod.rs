@@ -1,7 +1,7 @@
 //! Everything that `make check`, `make test` and `make test-all` do: rows of steps, two at a time.
 //!
 //! ```text
-//!   kernel      ring-3 programs · images · suite · other kernel · tour · a program dropped in
+//!   kernel      ring-3 programs · images · suite · tour · a program dropped in
 //!   host        cargo test, counted by the summaries of its programs; budgets of instructions
 //!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
 //!   host32      the allocator's tests as 32-bit programs

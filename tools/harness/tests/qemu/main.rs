@@ -4,6 +4,7 @@
 //! These tests need what `make setup` installs, so they are built only with the feature `qemu`;
 //! `make test` does that.
 
+mod outside;
 mod tour;
 
 use std::collections::BTreeSet;

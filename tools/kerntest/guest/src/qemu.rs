@@ -132,7 +132,7 @@ mod semihosting {
     const APPLICATION_EXIT: usize = 0x20026;
 
     /// Longest command line, in bytes.
-    const LONGEST: usize = 2048;
+    const LONGEST: usize = if usize::BITS > 32 { 2048 } else { 768 };
 
     /// Ends the machine with the exit's status.
     pub fn semihosting_exit(exit: Exit) -> ! {

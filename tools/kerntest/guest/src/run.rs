@@ -9,11 +9,11 @@ use super::{
 };
 use super::{during, fail};
 
-/// Maximum number of cases in a suite.
-pub const MOST_CASES: usize = 1 << 12;
+/// Maximum number of cases in a suite. Their order is noted on the stack, two bytes a case.
+pub const MOST_CASES: usize = if usize::BITS > 32 { 1 << 12 } else { 1 << 9 };
 
 /// Maximum length of the filter, and of what is skipped, in bytes.
-const LONGEST_FILTER: usize = 1024;
+const LONGEST_FILTER: usize = if usize::BITS > 32 { 1024 } else { 256 };
 
 /// What a suite needs of its kernel.
 pub trait Kernel {
@@ -95,14 +95,17 @@ where
             return Exit::Passed;
         }
         Some(_) => {
+            say!(kernel, "\n");
             for case in selected() {
-                say!(kernel, "{}\n", case.name);
+                say!(kernel, "{}: test\n", case.name);
             }
+            say!(kernel, "{} tests, 0 benchmarks\n", selected().count());
             return Exit::Passed;
         }
         None => {}
     }
-    say!(kernel, "running {} tests\n", selected().skip(from).count());
+    // Firmware may have left its cursor behind a text.
+    say!(kernel, "\nrunning {} tests\n", selected().skip(from).count());
     let (mut passed, mut failed) = (0, 0);
     for case in selected().skip(from) {
         if judge(kernel, &case) {
@@ -270,10 +273,10 @@ mod tests {
         let (exit, text) = ran(&[]);
         assert_eq!(exit, Exit::Failed);
         let lines: std::vec::Vec<&str> = text.lines().collect();
-        assert_eq!(lines[..2], ["running 4 tests", "test a::fails ... FAILED"]);
-        assert!(lines[2].starts_with("  at "), "{text}");
+        assert_eq!(lines[1..3], ["running 4 tests", "test a::fails ... FAILED"]);
+        assert!(lines[3].starts_with("  at "), "{text}");
         assert_eq!(
-            lines[3..8],
+            lines[4..9],
             [
                 "  expected: 1 + 1 = 3",
                 "  found:    2",
@@ -282,7 +285,7 @@ mod tests {
                 "  frame leak: 2 frames (before: 0, after: 2)",
             ]
         );
-        assert_eq!(lines[8], "test z::step ... FAILED");
+        assert_eq!(lines[9], "test z::step ... FAILED");
         assert_eq!(
             lines.last(),
             Some(&"test result: FAILED. 1 passed; 3 failed; 0 ignored; 0 filtered out")
@@ -294,8 +297,11 @@ mod tests {
         let (exit, text) = ran(&[("filter", "a::"), ("from", "1")]);
         let result = "test result: ok. 1 passed; 0 failed; 0 ignored; 2 filtered out\n";
         assert_eq!(exit, Exit::Passed);
-        assert_eq!(text, ["running 1 tests\ntest a::passes ... ok\n", result].concat());
-        assert_eq!(ran(&[("list", "1"), ("skip", "a::,z")]).1, "b::leaks\n");
+        assert_eq!(text, ["\nrunning 1 tests\ntest a::passes ... ok\n", result].concat());
+        assert_eq!(
+            ran(&[("list", "1"), ("skip", "a::,z")]).1,
+            "\nb::leaks: test\n1 tests, 0 benchmarks\n"
+        );
         let host_only = "host::d threads\nc::host it has files\n".to_string();
         assert_eq!(ran(&[("list", "host-only")]).1, host_only);
     }

@@ -263,7 +263,8 @@ fn progress(events: &[Event]) -> Progress {
     if events.iter().any(made) { Progress::Made } else { Progress::None }
 }
 
-/// The names in the kernel's answer to `list`: one a line, and nothing else.
+/// The names in the kernel's answer to `list`: as libtest lists them, a line `NAME: test` each and
+/// then their number. Other lines are the firmware's.
 fn parse_list(output: &str, ending: &Ending) -> Result<Vec<String>, Failure> {
     let failed = |kind, mut details: Vec<String>| {
         details.insert(0, "while asking for the list of cases".into());
@@ -274,18 +275,24 @@ fn parse_list(output: &str, ending: &Ending) -> Result<Vec<String>, Failure> {
         return failed(kind, details);
     }
     if !ending.says_all_passed() {
-        return failed(
-            Kind::Contradiction,
-            vec![format!("expected status {}, but: {ending}", exit::PASSED)],
-        );
+        let reason = format!("expected status {}, but: {ending}", exit::PASSED);
+        return failed(Kind::Contradiction, vec![reason]);
     }
-    let names: Vec<String> = output.lines().map(|line| line.trim_end().to_owned()).collect();
-    if let Some(stranger) =
-        names.iter().find(|name| name.is_empty() || name.contains(char::is_whitespace))
-    {
-        return failed(Kind::Contradiction, vec![format!("this line is no name: {stranger:?}")]);
+    let name = |line: &str| {
+        let name = line.trim_end().strip_suffix(": test")?;
+        (!name.is_empty() && !name.contains(char::is_whitespace)).then(|| name.to_owned())
+    };
+    let names: Vec<String> = output.lines().filter_map(name).collect();
+    let number = |line: &str| line.split_once(" tests, ")?.0.parse::<usize>().ok();
+    match output.lines().rev().find_map(number) {
+        Some(number) if number == names.len() => Ok(names),
+        Some(number) => {
+            let reason =
+                format!("{} names were listed, and then their number {number}", names.len());
+            failed(Kind::Contradiction, vec![reason])
+        }
+        None => failed(Kind::Contradiction, vec!["the list has no line `N tests, …`".into()]),
     }
-    Ok(names)
 }
 
 /// Receives what happens.

@@ -123,14 +123,15 @@ fn exited(status: i32) -> Ending {
 }
 
 #[test]
-fn the_list_is_one_name_a_line() {
-    assert_eq!(parse_list("a::b\r\nc\n", &exited(33)).unwrap(), ["a::b", "c"]);
-    assert_eq!(parse_list("", &exited(33)).unwrap(), [""; 0]);
+fn the_list_is_one_name_a_line_and_their_number() {
+    let list = "\u{1b}[2Jfirmware\nBoot0001: \"x\"\na::b: test\r\nc: test\n2 tests, 0 benchmarks\n";
+    assert_eq!(parse_list(list, &exited(33)).unwrap(), ["a::b", "c"]);
+    assert_eq!(parse_list("0 tests, 0 benchmarks\n", &exited(33)).unwrap(), [""; 0]);
 }
 
 #[test]
-fn a_list_with_anything_else_in_it_is_not_taken() {
-    for output in ["a\nsomething else\nb\n", "a\n\nb\n"] {
+fn a_list_that_is_not_whole_is_not_taken() {
+    for output in ["a: test\n", "a: test\n2 tests, 0 benchmarks\n", "a b: test\n1 tests, \n", ""] {
         assert_eq!(parse_list(output, &exited(33)).unwrap_err().kind, Kind::Contradiction);
     }
 }
