@@ -28,7 +28,7 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size unsafe libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -88,6 +88,9 @@ bench: ## measure the heap beside its peers, the system's side, and (not with QU
 budgets: ## write the instructions of common paths as they are now to benches/budgets.txt, which `test` compares them with
 	@cargo run --quiet --profile budgets --package budgets -- write
 
+unsafe: ## count `unsafe` in the allocator by room; fails if a count grew beyond its line in docs/UNSAFE.md; BLESS=1 writes the counts
+	@$(HARNESS) unsafe
+
 cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
 	@$(SETUP) run
 	@$(HARNESS) cost
@@ -114,7 +117,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/kerntest/boards tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

@@ -67,6 +67,16 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// The uses of `unsafe` in the allocator, by room; fails if a count has grown beyond its line
+    /// in docs/UNSAFE.md.
+    Unsafe {
+        /// Print each block with what it cites.
+        #[arg(long)]
+        list: bool,
+        /// Write the counts into the document.
+        #[arg(long, env = "BLESS", hide_env_values = true, value_parser = is_on)]
+        bless: bool,
+    },
     /// What the allocator takes of a small target; the exit status tells whether `SmallHeap`
     /// keeps its limits.
     Size,

@@ -7,6 +7,7 @@
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   demo_suite · tour                  what to boot, and what a boot must show; readme: an excerpt of it
 //!   on_linux                           the ring-3 programs where the verdicts are known
+//!   unsafe_sites                       how much `unsafe` each room has, and what it cites
 //!   size                               what the allocator takes of a small target
 //!   cost                               what the system's side takes, in instructions
 //!   killed                             builds that are killed, and the one after
@@ -55,5 +56,6 @@ pub mod report;
 pub mod size;
 pub mod steps;
 pub mod tour;
+pub mod unsafe_sites;
 
 pub use error::Error;

@@ -14,6 +14,7 @@ use harness::project::Project;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
+use harness::unsafe_sites::Inventory;
 use harness::{Error, demo_suite, killed, readme, report};
 use kerntest::tally::{Failure, Kind, Tally};
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::BuildKilled { host } => build_killed(host),
         Command::Gdb { program, machine } => gdb(&program, &machine),
         Command::Size => size(),
+        Command::Unsafe { list, bless } => unsafe_sites(list, bless),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -115,6 +117,22 @@ fn size() -> Result<bool, Error> {
     let sizes = Sizes::measure(&project, &setup, report::build_line)?;
     print!("{sizes}");
     Ok(sizes.is_ok())
+}
+
+/// `harness unsafe`
+fn unsafe_sites(list: bool, bless: bool) -> Result<bool, Error> {
+    let inventory = Inventory::read(&Project::find()?)?;
+    if list {
+        print!("{}", inventory.list());
+        return Ok(true);
+    }
+    if bless {
+        inventory.bless()?;
+    }
+    println!("{inventory}");
+    let tally = inventory.judge()?;
+    report::sum(&tally);
+    Ok(tally.is_clean())
 }
 
 /// `harness kill-builds`

@@ -97,7 +97,7 @@ fn a_kernel_of_another_project_runs_under_kerntest() {
 /// as they must on each platform, and it is booted again behind the panic and the hang.
 fn board(platform: Platform, target: &str, file: &str, flags: &str) {
     let project = Project::find().expect("the tests run inside the project");
-    let folder = project.root().join("tools/kerntest/boards");
+    let folder = project.boards();
     let mut command = cargo::freestanding(&project, &setup(), &folder, "boards");
     command.args(["build", "--target", target, "-Zbuild-std=core,compiler_builtins"]);
     command.arg("-Zbuild-std-features=compiler-builtins-mem").env("RUSTFLAGS", flags);
