@@ -28,7 +28,7 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size unsafe libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -91,6 +91,9 @@ budgets: ## write the instructions of common paths as they are now to benches/bu
 unsafe: ## count `unsafe` in the allocator by room; fails if a count grew beyond its line in docs/UNSAFE.md; BLESS=1 writes the counts
 	@$(HARNESS) unsafe
 
+rules: ## leave each rule of `check()` out, one after the other: a test must fail without it
+	@$(HARNESS) rules
+
 cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
 	@$(SETUP) run
 	@$(HARNESS) cost
@@ -99,8 +102,12 @@ kill-builds: ## kill KILLS builds at random moments, of a kernel and of host tes
 	@$(SETUP) run
 	@$(HARNESS) kill-builds
 
-plot: bench ## measure as `bench` does, and put the picture into the README
-	@cp target/bench/report.svg docs/bench.svg
+plot: ## measure as `bench` does, in full, and put the pictures and tables into docs/; refuses QUICK
+	@$(if $(QUICK),echo 'plot: only a full run is published; leave QUICK out'; exit 1)
+	@$(MAKE) --no-print-directory bench
+	@cp target/bench/panel.svg docs/bench.svg
+	@cp target/bench/report.svg docs/bench-all.svg
+	@cp target/bench/BENCHMARKS.md docs/BENCHMARKS.md
 
 heap-map: ## draw the heap whose cells the log IN lists, as the SVG picture OUT
 	@mkdir -p target

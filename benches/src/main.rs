@@ -39,6 +39,15 @@ enum Command {
         #[arg(long, default_value = "target/kernel-cost.json")]
         cost: PathBuf,
     },
+    /// Draws the pictures and writes the document again, from the figures in a report.json.
+    Draw {
+        /// The report.
+        #[arg(default_value = "target/bench/report.json")]
+        report: PathBuf,
+        /// The folder for the files.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
+    },
     /// Nanoseconds an operation.
     Time {
         #[command(flatten)]
@@ -156,7 +165,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             report.judge();
             report.write(&out)?;
             let json = out.join("report.json");
-            println!("{report}\nwritten: {} and report.svg beside it", json.display());
+            println!("{report}\nwritten: {}, pictures and BENCHMARKS.md beside it", json.display());
+            return Ok(());
+        }
+        Command::Draw { report, out } => {
+            let report: Report = serde_json::from_slice(&std::fs::read(report)?)?;
+            report.write(&out)?;
             return Ok(());
         }
         Command::Time { choice, rounds, budget } => {

@@ -67,6 +67,8 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// Leaves each rule of `check()` out; fails if no test notices.
+    Rules,
     /// The uses of `unsafe` in the allocator, by room; fails if a count has grown beyond its line
     /// in docs/UNSAFE.md.
     Unsafe {

@@ -7,6 +7,7 @@
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   demo_suite · tour                  what to boot, and what a boot must show; readme: an excerpt of it
 //!   on_linux                           the ring-3 programs where the verdicts are known
+//!   rules                              each rule of check() is left out, and a test notices
 //!   unsafe_sites                       how much `unsafe` each room has, and what it cites
 //!   size                               what the allocator takes of a small target
 //!   cost                               what the system's side takes, in instructions
@@ -19,6 +20,7 @@
 //!   image · programs                   what is built to be booted, and the ring-3 programs in it
 //!   build ── cargo · process           builds that can be killed; compilers; any child
 //!   project                            where things are
+//!   copied                             copies of the project, made of links
 //!   digest                             has something changed?
 //!   kinds                              kinds of failures that no kernel has
 //! ```
@@ -36,6 +38,7 @@ mod build;
 pub mod cargo;
 mod cases;
 pub mod cli;
+mod copied;
 pub mod cost;
 pub mod coverage;
 pub mod demo_suite;
@@ -53,6 +56,7 @@ pub mod programs;
 pub mod project;
 pub mod readme;
 pub mod report;
+pub mod rules;
 pub mod size;
 pub mod steps;
 pub mod tour;

@@ -11,6 +11,7 @@ use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
 use harness::project::Project;
+use harness::rules::Rules;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
         Command::Gdb { program, machine } => gdb(&program, &machine),
+        Command::Rules => rules(),
         Command::Size => size(),
         Command::Unsafe { list, bless } => unsafe_sites(list, bless),
     };
@@ -117,6 +119,15 @@ fn size() -> Result<bool, Error> {
     let sizes = Sizes::measure(&project, &setup, report::build_line)?;
     print!("{sizes}");
     Ok(sizes.is_ok())
+}
+
+/// `harness rules`
+fn rules() -> Result<bool, Error> {
+    let rules = Rules::leave_out(&Project::find()?, report::build_line)?;
+    println!("{rules}");
+    let tally = rules.judge();
+    report::sum(&tally);
+    Ok(tally.is_clean())
 }
 
 /// `harness unsafe`

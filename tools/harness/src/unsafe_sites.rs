@@ -11,13 +11,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kerntest::tally::{Failure, Tally};
 
-use crate::Error;
-use crate::kinds;
 use crate::project::Project;
+use crate::{Error, copied, kinds};
 
 /// The document, in the project.
 const DOCUMENT: &str = "docs/UNSAFE.md";
@@ -132,7 +131,7 @@ impl Inventory {
     pub fn read(project: &Project) -> Result<Self, Error> {
         let src = project.root().join("src");
         let mut rooms = BTreeMap::<String, Room>::new();
-        for file in rust_files(&src)? {
+        for file in copied::files(&src).map_err(|error| Error::Write(src.clone(), error))? {
             let inside = file.strip_prefix(&src).unwrap_or(&file);
             if inside.ends_with("tests.rs") {
                 continue;
@@ -264,22 +263,6 @@ fn documented(text: &str) -> BTreeMap<&str, (usize, usize, &str)> {
         Some((name, (blocks, items, cells.next()?)))
     };
     text.lines().filter_map(line).collect()
-}
-
-/// The Rust files below a folder.
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |error| Error::Write(folder.to_owned(), error);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{Context, Outcome, Screen};
 use crate::image::Image;
 use crate::project::Project;
 use crate::tour::Tour;
-use crate::{Error, on_linux, programs};
+use crate::{Error, copied, on_linux, programs};
 use kerntest::tally::{Failure, Kind, Tally};
 
 const NAME: &str = "dropped-in";
@@ -78,31 +77,11 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
 fn copy(root: &Path, to: &Path) -> io::Result<()> {
     let (mut from, mut to) = (root.to_owned(), to.to_owned());
     for folder in FOLDERS {
-        link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
+        copied::link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
         (from, to) = (from.join(folder), to.join(folder));
     }
-    link_all(&from, &to, |name| KEPT.contains(&name))?;
+    copied::link_all(&from, &to, |name| KEPT.contains(&name))?;
     fs::write(to.join(NAME).with_extension("rs"), SOURCE)?;
     let target = root.join("target").join(NAME).join("target");
-    link_all(&root.join("target"), &target, |name| name == "setup")
-}
-
-/// Links all entries of a folder that are chosen by name to another folder, which is made. Links to
-/// what is gone are removed.
-fn link_all(from: &Path, to: &Path, is_chosen: impl Fn(&str) -> bool) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(to)? {
-        let link = entry?.path();
-        if link.is_symlink() && !link.exists() {
-            fs::remove_file(link)?;
-        }
-    }
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let link = to.join(entry.file_name());
-        if is_chosen(&entry.file_name().to_string_lossy()) && !link.is_symlink() {
-            symlink(entry.path(), link)?;
-        }
-    }
-    Ok(())
+    copied::link_all(&root.join("target"), &target, |name| name == "setup")
 }
