@@ -28,7 +28,7 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak mutants bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -76,8 +76,11 @@ bench-programs: libmalloc ## time and peak memory of real programs with libbrkma
 	@mkdir -p target/bench
 	@cargo run --quiet --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests -- $(if $(QUICK),--rounds 1 --scale 1) --json target/bench/programs.json
 
-soak: ## search for bugs for MINUTES: fuzz heaps and address spaces, run the property tests with fresh seeds, threads on arenas
+soak: ## search for bugs for MINUTES: fuzzing, random and short programs, threads, forks, limits, ring 3, two CPUs, mutants; resumes
 	@sh tools/soak.sh
+
+mutants: ## print what became of the mutants that `soak` has tried: a line a file, and each survivor
+	@sh tools/mutants.sh table
 
 bench: ## measure the heap beside its peers, the system's side, and (not with QUICK) real programs; writes target/bench/report.json and .svg, programs.json
 	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'

@@ -6,7 +6,7 @@
 //!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
 //!   host32      the allocator's tests as 32-bit programs
 //!   libmalloc   programs with the library preloaded, small ones and real ones
-//!   sanitizers, a row each
+//!   sanitizers, a row each; Miri, where it can be had; each rule of check() left out
 //!   linked      what is in a program, and what is not
 //! ```
 //!
@@ -26,7 +26,9 @@ mod gdb;
 mod host;
 mod kernel;
 mod libmalloc;
+mod miri;
 mod rows;
+mod rules;
 mod sanitizers;
 mod screen;
 mod spent;
@@ -211,6 +213,7 @@ fn all() -> Vec<Vec<Step>> {
         vec![address],
         libmalloc::steps(),
         vec![thread],
+        vec![miri::step(), rules::step()],
         host::linked(),
     ]
 }
