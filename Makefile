@@ -28,7 +28,7 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak mutants bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -87,6 +87,9 @@ bench: ## measure the heap beside its peers, the system's side, and (not with QU
 	-@$(HARNESS) cost
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick) $(if $(TRACES),--traces '$(TRACES)')
 	$(if $(QUICK),,-@$(MAKE) --no-print-directory bench-programs)
+
+differential: ## replay TRACES, or the stored ones, on every heap and a model: contents, refusals, what is granted in the end
+	@cargo run --quiet --release --package bench -- differential $(TRACES)
 
 budgets: ## write the instructions of common paths as they are now to benches/budgets.txt, which `test` compares them with
 	@cargo run --quiet --profile budgets --package budgets -- write

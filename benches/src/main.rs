@@ -8,7 +8,7 @@ use bench::measure::Job;
 use bench::measure::tightness::Question;
 use bench::measure::traces::Origin;
 use bench::report::{Report, collect};
-use bench::{subject, threads, trace, workload};
+use bench::{differential, subject, threads, trace, workload};
 use clap::{Args, Parser, Subcommand};
 
 /// Measures brkalloc beside its peers.
@@ -106,6 +106,12 @@ enum Command {
         #[arg(long, default_value_t = 50)]
         budget: u64,
     },
+    /// Replays traces on every heap of this project and on a model: contents, refusals, and what
+    /// is granted in the end.
+    Differential {
+        /// Files, or folders of files, as for `traces`; without any, the stored traces.
+        paths: Vec<PathBuf>,
+    },
     /// Makes a trace of the recorder's raw records, or of a file in the slot form.
     Import {
         /// Records of the recorder, or calls on slots; `.xz` is decompressed.
@@ -197,6 +203,18 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Traces { paths, subject, budget } => {
             let subjects = subject::Name::chosen(&subject);
             report.traces(&subjects, &Origin::of(&paths)?, Duration::from_millis(budget));
+        }
+        Command::Differential { paths } => {
+            for origin in Origin::of(&paths)? {
+                let replays = differential::replay(&origin.load()?)
+                    .map_err(|difference| format!("{origin}: {difference}"))?;
+                for (heap, differential::Replay { calls, compared, refused }) in replays {
+                    println!(
+                        "{origin:22} {heap:12} {calls} calls, {compared} bytes compared, {refused} refused"
+                    );
+                }
+            }
+            return Ok(());
         }
         Command::Import { raw, trace, limit } => {
             let imported = trace::import(&trace::file::bytes(&raw)?, limit)?;
