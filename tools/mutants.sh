@@ -81,10 +81,12 @@ try() {
 run_batch() {
     # Each name as a whole: cargo-mutants takes regular expressions.
     pattern=$(cut -d' ' -f2- "$folder/batch" | sed 's/[][\.*^$()+?{}|]/\\&/g; s/^/^/; s/$/$/' | paste -s -d'|' -)
+    # Mutants of fields pass the expression whatever it is, so the files are named as well.
+    only=$(cut -d' ' -f2- "$folder/batch" | cut -d: -f1 | sort -u | sed 's/^/--file /')
     rm -rf "$folder/mutants.out"
-    # shellcheck disable=SC2086 # the tests are words
+    # shellcheck disable=SC2086 # files and tests are words
     (cd "$root" && PROPTEST_CASES=16 timeout "$((end - $(date +%s)))" nice -n 19 cargo mutants --package brkalloc \
-        --re "$pattern" --output "$folder" --profile suites --features case-finder/one-profile --baseline skip \
+        $only --re "$pattern" --output "$folder" --profile suites --features case-finder/one-profile --baseline skip \
         --timeout 600 --no-shuffle --colors never -- $tests) >"$folder/mutants.log" 2>&1 || true
     ran=0
     for outcome in caught missed timeout unviable; do

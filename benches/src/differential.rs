@@ -135,7 +135,8 @@ macro_rules! replayed {
 replayed!(
     SimpleHeap<FixedBreak>, "SimpleHeap", false, brk => Self::new(brk),
     heap => { let Self { .. } = heap; Ok(()) },
-    heap.free_cells().map(|(_, size)| size - size_of::<usize>()).max().unwrap_or(0)
+    // A header has two words.
+    heap.free_cells().map(|(_, size)| size - 2 * size_of::<usize>()).max().unwrap_or(0)
 );
 replayed!(
     PlainHeap<FixedBreak>, "Plain", true, brk => Self::with_profile(brk, NoMap),
