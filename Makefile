@@ -15,6 +15,7 @@ TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichev
 KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
+RESUME    ?=## soak: 0 begins anew where the last one was interrupted
 QUICK     ?=## 1: `bench` takes two minutes, with fewer subjects and rounds
 TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
 
@@ -23,7 +24,7 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES RESUME,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
