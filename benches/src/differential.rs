@@ -1,8 +1,8 @@
 //! Replays a trace on every heap of this project, and on a model of the blocks' contents.
 //!
 //! ```text
-//!   trace ──► SimpleHeap · Plain · Usual · Checked · ArenaHeap     each with room, then in a small memory
-//!               │ each block is filled; when it moves or is freed, it must hold what the model says
+//!   trace ──► SimpleHeap · Plain · Usual · Checked · ArenaHeap    with room, then in a small memory
+//!               │ a block is filled; when it moves or is freed, it holds what the model says
 //!               └ in the end nothing is live: what a fresh heap grants, this one grants at once
 //! ```
 //!
@@ -83,7 +83,10 @@ unsafe fn break_over(region: NonNull<[u8]>) -> FixedBreak {
 
 /// Implements [`Replayed`] for a heap with one owner.
 macro_rules! replayed {
-    ($heap:ty, $name:literal, $is_fresh:literal, $brk:ident => $new:expr, $this:ident => $check:expr, $largest:expr) => {
+    (
+        $heap:ty, $name:literal, $is_fresh:literal, $brk:ident => $new:expr,
+        $this:ident => $check:expr, $largest:expr
+    ) => {
         impl Replayed for $heap {
             const NAME: &'static str = $name;
             const IS_FRESH_WHEN_EMPTY: bool = $is_fresh;

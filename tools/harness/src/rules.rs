@@ -1,7 +1,8 @@
 //! Leaves each rule of `check()` out, one after the other: a test must notice.
 //!
 //! ```text
-//!   src ── patch ──► target/rules/project/src ── cargo, once ──► test programs ── a run for each rule ──► who failed
+//!   src ── patch ──► target/rules/project/src ── cargo, once ──► test programs
+//!   test programs ── a run for each rule ──► who failed
 //! ```
 //!
 //! The patch makes the place where a rule is reported ask the variable [`LEFT_OUT`]. A rule that is

@@ -1,7 +1,7 @@
 //! Boots a test kernel under QEMU, judges each of its cases, and resumes after a crash.
 //!
 //! ```text
-//!   report ── terminal · json · junit    what the reader and other programs see       (feature `cli`)
+//!   report ── terminal · json · junit    what the reader and other programs see  (feature `cli`)
 //!   suite                                which cases; boots again after each crash
 //!  ───────────────────────────────────────────────────────────────
 //!   judge ── protocol                    bytes from the serial port → events → verdicts   (pure)

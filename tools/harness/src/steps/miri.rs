@@ -12,7 +12,7 @@ use crate::{Error, cargo, process};
 const TITLE: &str = "host tests: Miri";
 
 /// Modules whose tests Miri runs within minutes: those with raw access to cells and slabs.
-const TESTS: [&str; 5] = ["cell::", "bins::", "size_class::", "request::", "check::tests::"];
+const TESTS: [&str; 3] = ["cell::", "check::tests::", "check::slabs::"];
 
 pub(super) fn step() -> Step {
     Step::alone(Tier::All, TITLE, run)

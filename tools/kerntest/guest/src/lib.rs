@@ -2,17 +2,21 @@
 //! of the README beside this crate.
 //!
 //! ```text
-//!   run        prints, runs, counts around each case, adds up      fail_nth   refuses each request of a workload in turn
+//!   run        prints, runs, counts around each case, adds up
+//!   fail_nth   refuses each request of a workload in turn
 //!  ──────────────────────────────────────────────────────────────────
-//!   check      ensure!, ensure_eq!: where, expected, found         evidence   a step that shows what it checks
-//!   select     which cases: filter, exact, skip                    during     what a case does, for a report on a crash
-//!   balance    counts that a case must leave as they were          place      places as `tests/fit.rs:12:5`
+//!   check      ensure!, ensure_eq!: where, expected, found
+//!   evidence   a step that shows what it checks
+//!   select     which cases: filter, exact, skip
+//!   during     what a case does, for a report on a crash
+//!   balance    counts that a case must leave as they were
+//!   place      places as `tests/fit.rs:12:5`
 //!  ──────────────────────────────────────────────────────────────────
-//!   qemu       ways to end a machine and to read options: isa-debug-exit, fw_cfg, semihosting, sifive_test
+//!   qemu       ends a machine, reads options: isa-debug-exit, fw_cfg, semihosting, sifive_test
 //! ```
 //!
-//! A kernel implements [`Kernel`] (where text goes, where options come from, what is counted), lists
-//! its cases, calls [`run`], and ends the machine with the status that it returns:
+//! A kernel implements [`Kernel`] (where text goes, where options come from, what is counted),
+//! lists its cases, calls [`run`], and ends the machine with the status that it returns:
 //!
 //! ```
 //! use kerntest_guest::{Case, CaseResult, Kernel, Run, Suite, ensure_eq, run};

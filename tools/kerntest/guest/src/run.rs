@@ -118,7 +118,8 @@ where
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
     say!(
         kernel,
-        "test result: {verdict}. {passed} passed; {failed} failed; 0 ignored; {filtered_out} filtered out\n"
+        "test result: {verdict}. {passed} passed; {failed} failed; 0 ignored; \
+         {filtered_out} filtered out\n"
     );
     if failed == 0 { Exit::Passed } else { Exit::Failed }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::tally::Kind;
 
 /// QEMU's exit status for each end of a kernel. `isa-debug-exit` turns a written value into `value
-/// << 1 | 1`; semihosting's `SYS_EXIT_EXTENDED` and the `sifive_test` device take the status itself.
+/// << 1 | 1`; semihosting's `SYS_EXIT_EXTENDED` and the `sifive_test` device take the status
+/// itself.
 pub mod exit {
     /// Written 0x10: all passed.
     pub const PASSED: i32 = 33;
@@ -16,7 +17,8 @@ pub mod exit {
     pub const PANIC: i32 = 37;
     /// Written 0x13: an unexpected CPU fault.
     pub const FAULT: i32 = 39;
-    /// Nothing was written: the machine reset or was switched off, which `-no-reboot` turns into an end.
+    /// Nothing was written: the machine reset or was switched off, which `-no-reboot` turns into an
+    /// end.
     pub const RESET: i32 = 0;
 }
 

@@ -167,8 +167,8 @@ fn firmware() -> io::Result<PathBuf> {
     let known = OVMF_FILES.iter().map(PathBuf::from);
     named.into_iter().chain(known).find(|path| path.is_file()).ok_or_else(|| {
         let reason = format!(
-            "no UEFI firmware: install ovmf (Debian), edk2-ovmf (Fedora, Arch) or qemu (Homebrew), or \
-             set {OVMF}"
+            "no UEFI firmware: install ovmf (Debian), edk2-ovmf (Fedora, Arch) or qemu (Homebrew), \
+             or set {OVMF}"
         );
         io::Error::new(io::ErrorKind::NotFound, reason)
     })

@@ -1,6 +1,6 @@
-//! Bounds how many emulated machines run at a time. Each keeps a processor busy, even while it waits
-//! for its disk: more of them than there are processors make each other slower by more than their
-//! number.
+//! Bounds how many emulated machines run at a time. Each keeps a processor busy, even while it
+//! waits for its disk: more of them than there are processors make each other slower by more than
+//! their number.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
