@@ -206,7 +206,8 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Differential { paths } => {
             for origin in Origin::of(&paths)? {
-                let replays = differential::replay(&origin.load()?)
+                let trace = origin.load().map_err(|failure| failure.to_string())?;
+                let replays = differential::replay(&trace)
                     .map_err(|difference| format!("{origin}: {difference}"))?;
                 for (heap, differential::Replay { calls, compared, refused }) in replays {
                     println!(
