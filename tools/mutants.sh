@@ -8,8 +8,6 @@
 # `make soak` calls it with a share of its time. cargo-mutants makes the mutants. It forgets a run that was ended before
 # it began the next one, so the outcome of each mutant is appended to target/mutants/tried: a change of the mutated file
 # makes its mutants new ones.
-#
-# docs/MUTANTS.md has the table of the last long run, and the reason of each survivor.
 
 set -eu
 

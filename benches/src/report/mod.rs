@@ -201,9 +201,9 @@ impl Report {
         format!(
             concat!(
                 "# Benchmarks\n\n",
-                "Written by `make plot` from a full run; `benches/README.md` says who and what is ",
-                "measured. Figures are medians, ± is half of the spread of all rounds. brkalloc is ",
-                "called better or worse than the best peer only where the spreads do not overlap. ",
+                "Written by `make plot` from a full run; `benches/README.md` says who and what is\n",
+                "measured. Figures are medians, ± is half of the spread of all rounds. brkalloc is\n",
+                "called better or worse than the best peer only where the spreads do not overlap.\n",
                 "Compare figures of one run only.\n\n",
                 "{}.\n\n",
                 "![All panels](bench-all.svg)\n\n```text\n{}```\n"

@@ -38,7 +38,8 @@ fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     }
     command.current_dir(context.project.root());
     // Fenceposts of other regions are found by an address that was exposed.
-    command.env("MIRIFLAGS", "-Zmiri-permissive-provenance");
+    // Property tests look for files of earlier failures.
+    command.env("MIRIFLAGS", "-Zmiri-permissive-provenance -Zmiri-disable-isolation");
     let context = Context { filter: Some(TESTS.join(",")), ..context.clone() };
     cargo_test(TITLE, &context, command, screen)
 }
