@@ -15,6 +15,7 @@ TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichev
 KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
+RESUME    ?=## soak: 0 begins anew where the last one was interrupted
 QUICK     ?=## 1: `bench` takes two minutes, with fewer subjects and rounds
 TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
 
@@ -23,12 +24,12 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES RESUME,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size libmalloc bench-programs soak bench budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -76,8 +77,11 @@ bench-programs: libmalloc ## time and peak memory of real programs with libbrkma
 	@mkdir -p target/bench
 	@cargo run --quiet --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests -- $(if $(QUICK),--rounds 1 --scale 1) --json target/bench/programs.json
 
-soak: ## search for bugs for MINUTES: fuzz heaps and address spaces, run the property tests with fresh seeds, threads on arenas
+soak: ## search for bugs for MINUTES: fuzzing, random and short programs, threads, forks, limits, ring 3, two CPUs, mutants; resumes
 	@sh tools/soak.sh
+
+mutants: ## print what became of the mutants that `soak` has tried: a line a file, and each survivor
+	@sh tools/mutants.sh table
 
 bench: ## measure the heap beside its peers, the system's side, and (not with QUICK) real programs; writes target/bench/report.json and .svg, programs.json
 	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'
@@ -85,8 +89,17 @@ bench: ## measure the heap beside its peers, the system's side, and (not with QU
 	@cargo run --quiet --profile measure --target-dir target/bench --package bench --features libraries -- all $(if $(QUICK),--quick) $(if $(TRACES),--traces '$(TRACES)')
 	$(if $(QUICK),,-@$(MAKE) --no-print-directory bench-programs)
 
+differential: ## replay TRACES, or the stored ones, on every heap and a model: contents, refusals, what is granted in the end
+	@cargo run --quiet --release --package bench -- differential $(TRACES)
+
 budgets: ## write the instructions of common paths as they are now to benches/budgets.txt, which `test` compares them with
 	@cargo run --quiet --profile budgets --package budgets -- write
+
+unsafe: ## count `unsafe` in the allocator by room; fails if a count grew beyond its line in docs/UNSAFE.md; BLESS=1 writes the counts
+	@$(HARNESS) unsafe
+
+rules: ## leave each rule of `check()` out, one after the other: a test must fail without it
+	@$(HARNESS) rules
 
 cost: ## count what the system's side of an allocator takes: brk, mmap, page faults, switches; writes target/kernel-cost.json
 	@$(SETUP) run
@@ -96,8 +109,12 @@ kill-builds: ## kill KILLS builds at random moments, of a kernel and of host tes
 	@$(SETUP) run
 	@$(HARNESS) kill-builds
 
-plot: bench ## measure as `bench` does, and put the picture into the README
-	@cp target/bench/report.svg docs/bench.svg
+plot: ## measure as `bench` does, in full, and put the pictures and tables into docs/; refuses QUICK
+	@$(if $(QUICK),echo 'plot: only a full run is published; leave QUICK out'; exit 1)
+	@$(MAKE) --no-print-directory bench
+	@cp target/bench/panel.svg docs/bench.svg
+	@cp target/bench/report.svg docs/bench-all.svg
+	@cp target/bench/BENCHMARKS.md docs/BENCHMARKS.md
 
 heap-map: ## draw the heap whose cells the log IN lists, as the SVG picture OUT
 	@mkdir -p target
@@ -114,7 +131,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/kerntest/boards tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

@@ -5,7 +5,8 @@
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
 #     sh tools/setup.sh gdb     the same, and a debugger
 #
-#     setup.sh ─┬─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
+#     setup.sh ─┬─ elsewhere.sh   without apt-get: what is missing, and the packages of four other systems
+#               ├─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
 #               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
 #               │                   rustup.sh   a nightly that is here, or one that rustup fetches
 #               │                   debian.sh   Debian's packages, behind a sysroot of our own
@@ -33,6 +34,7 @@ setup_dir=$root/target/setup
 parts=$here/setup
 
 . "$parts/common.sh"
+. "$parts/elsewhere.sh"
 . "$parts/host.sh"
 . "$parts/rustup.sh"
 . "$parts/debian.sh"
@@ -50,6 +52,7 @@ main() {
     wait_for_other_runs
     load_env
 
+    elsewhere_check
     host_ready      || host_install
     toolchain_ready || toolchain_install
     bootimage_ready || bootimage_install

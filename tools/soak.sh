@@ -1,28 +1,34 @@
 #!/bin/sh
-# Searches both heaps, and a process's address space, for bugs for as long as told. `make soak` calls it.
+# Searches the allocator, its arenas, its C library and the kernel's memory system for bugs, for as long as told.
+# `make soak` calls it.
 #
-#     MINUTES=30 sh tools/soak.sh
+#     MINUTES=600 sh tools/soak.sh
 #
-#     round after round ─┬─ simple_heap   libFuzzer, 1/8 of the time         programs that reach code nobody reached before
-#                        ├─ heap          libFuzzer, 3/8 of the time         (fuzz/targets, from fuzz/seeds on)
-#                        ├─ address_space libFuzzer, 1/8 of the time
-#                        ├─ properties    tests/properties.rs, optimised,    random programs, other ones each time
-#                        │                a quarter of the time
-#                        ├─ arenas        tests/arenas.rs, optimised,        threads in every constellation, for longer
-#                        │                1/8 of the time
-#                        └─ ring3         tests/qemu/programs/fuzz.rs,       system calls of chance in the demo kernel, on a
-#                                         1/4 of the time                    machine of 32 to 128 MiB; every frame is counted
-#
-# Before the rounds, tests/worlds.rs runs all short programs, the shortest first, for a quarter of the time.
+#     first      worlds         tests/worlds.rs, 1/4 of the time          all short programs, the shortest first
+#     round      simple_heap    libFuzzer, 2/24 of a round               programs that reach code nothing reached before
+#     after      heap           libFuzzer, 5/24                          (fuzz/targets, from fuzz/seeds on)
+#     round      address_space  libFuzzer, 2/24
+#                properties     tests/properties.rs, 3/24                random programs, with new seeds each time
+#                arenas         tests/arenas.rs, 3/24                    threads in every constellation, for longer
+#                forks          forks among threads, 1/24                malloc/tests and tests/arenas, again and again
+#                limits         refused memory, 1/24                     a break, mappings or frames that are refused
+#                ring3          tests/qemu/programs/fuzz.rs, 3/24        random system calls, on 32 to 128 MiB
+#                smp            the same with two CPUs, 2/24
+#                mutants        tools/mutants.sh, 2/24                   changes of the allocator that a test must notice
 #
 # Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
 # failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
-# from there.
+# from there. A survivor among the mutants is no failure.
+#
+# A soak that was interrupted resumes: the next one with the same MINUTES and commit takes the time that is left, and begins
+# with the part that would have been next. RESUME=0 begins anew. Corpora and outcomes of mutants stay in any case.
 #
 # Everything goes into target/fuzz, and the tool that builds the targets into target/setup:
 #     corpus/      what libFuzzer found worth keeping; the next soak goes on with it
 #     failures/    inputs that failed
 #     soak.log     what the programs of the last soak wrote
+#     state        what is left of a soak that was interrupted
+# and a line for each soak to docs/soak.log: date, commit, minutes, executions, states, failures.
 #
 # Variables: MINUTES  how long, not counting what it takes to build (5)
 
@@ -33,13 +39,21 @@ root=$(dirname -- "$here")
 setup_dir=$root/target/setup
 fuzz_dir=$root/target/fuzz
 log=$fuzz_dir/soak.log
+state=$fuzz_dir/state
+history=${SOAK_HISTORY:-$root/docs/soak.log}
 
 . "$here/setup/common.sh"
 . "$here/setup/host.sh"
 . "$here/setup/fuzz.sh"
 
-# Seconds of one round: short enough to see all four at work early.
-round_seconds=120
+# Seconds of one round: short enough to see all parts at work early.
+round_seconds=240
+
+# The parts of a round, with their shares in 24ths.
+parts='simple_heap:2 heap:5 address_space:2 properties:3 arenas:3 forks:1 limits:1 ring3:3 smp:2 mutants:2'
+
+# Shortest soak, in seconds, whose rounds have mutants: one takes a minute or more.
+mutants_from=1800
 
 # The longest input, in bytes: about 400 operations. Longer ones find little more and take longer.
 longest=1024
@@ -50,29 +64,94 @@ cases=2000
 # How many times as many rounds the tests of arenas have.
 stress=10
 
+# Names of tests that refuse memory, and of those that fork.
+limit_tests='limit refused break blocked'
+fork_tests='fork'
+
 main() {
     seconds=$(soak_seconds)
     mkdir -p "$setup_dir/bin" "$fuzz_dir/failures"
     prepare
     build
 
-    worlds_total=0 simple_heap_total=0 heap_total=0 address_space_total=0 properties_total=0 arenas_total=0 ring3_total=0
+    commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+    # A `+` for changes that no commit has, but for those of the history.
+    git -C "$root" diff --quiet HEAD -- . ':!docs' 2>/dev/null || commit=$commit+
+    for part in worlds $parts; do
+        eval "${part%%:*}_total=0"
+    done
+    left=$seconds next=''
+    resume
     # A signal may arrive while standard output is a log.
     exec 3>&1
-    trap 'summary "interrupted" >&3; exit 130' INT TERM
-    printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((seconds / 60))"
-    end=$(($(now) + seconds))
-    worlds "$((seconds / 4))"
-    while left=$((end - $(now))) && [ "$left" -ge 8 ]; do
-        round=$((left < round_seconds ? left : round_seconds))
-        fuzz simple_heap "$((round / 8))"
-        fuzz heap "$((round * 3 / 8))"
-        fuzz address_space "$((round / 8))"
-        suite properties "$((round / 4))" "$cases"
-        suite arenas "$((round / 8))" 1
-        ring3 "$((round / 4))"
+    trap 'interrupted' INT TERM
+    printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((left / 60))"
+    [ "$seconds" -ge "$mutants_from" ] || printf 'soak: left out: mutants: they take %s min and more\n' "$((mutants_from / 60))"
+    end=$(($(now) + left))
+    [ -n "$next" ] || worlds "$((seconds / 4))"
+    while [ "$((end - $(now)))" -ge 24 ]; do
+        for part in $parts; do
+            name=${part%%:*} left=$((end - $(now)))
+            if [ -n "$next" ] && [ "$next" != "$name" ]; then
+                continue
+            fi
+            next=''
+            round=$((left < round_seconds ? left : round_seconds))
+            share=$((round * ${part#*:} / 24))
+            [ "$share" -gt 0 ] || continue
+            save "$name"
+            run_part "$name" "$share"
+        done
     done
+    rm -f "$state"
     summary "nothing found"
+}
+
+# Runs part $1 for $2 seconds.
+run_part() {
+    case $1 in
+        simple_heap | heap | address_space) fuzz "$1" "$2" ;;
+        properties) suite properties "$2" "$cases" 'properties::' ;;
+        arenas) suite arenas "$2" 1 'arenas::' ;;
+        forks) suite forks "$2" 1 'arenas::fork' && libmalloc forks "$2" "$fork_tests" ;;
+        limits) suite limits "$2" 1 'growth:: edges::' && libmalloc limits "$2" "$limit_tests" ;;
+        ring3) kernel ring3 "$2" 1 ;;
+        smp) kernel smp "$2" 2 ;;
+        mutants) [ "$seconds" -lt "$mutants_from" ] || mutants "$2" ;;
+    esac
+}
+
+# Notes what is left, and that part $1 is next.
+save() {
+    {
+        printf 'minutes=%s commit=%s left=%s next=%s' "$MINUTES" "$commit" "$left" "$1"
+        for part in worlds $parts; do
+            eval "printf ' %s_total=%s' ${part%%:*} \"\$${part%%:*}_total\""
+        done
+        printf '\n'
+    } | write_file "$state"
+}
+
+# Takes up what is left of a soak that was interrupted, if it was one like this.
+resume() {
+    [ "${RESUME:-1}" != 0 ] && [ -r "$state" ] || return 0
+    read -r saved <"$state"
+    case $saved in
+        "minutes=$MINUTES commit=$commit left="*)
+            for word in $saved; do
+                case $word in
+                    left=* | next=* | *_total=*) eval "$word" ;;
+                esac
+            done
+            printf 'soak: resumes with %s, %s min left; RESUME=0 begins anew\n' "$next" "$((left / 60))"
+            ;;
+    esac
+}
+
+interrupted() {
+    printf 'soak: `make soak MINUTES=%s` resumes\n' "$MINUTES" >&3
+    summary "interrupted" >&3
+    exit 130
 }
 
 now() {
@@ -156,18 +235,20 @@ fuzz_failed() {
     exit 1
 }
 
-# Runs the tests of suite $1 again and again until $2 seconds are over: random programs with seeds of their own each time, threads with more
-# rounds than `make test` gives them. Each test that passes counts for $3.
+# Runs the tests whose names contain one of the words $4 again and again until $2 seconds are over, as part $1: random
+# programs with new seeds each time, threads with more rounds than `make test` gives them. Each test that passes counts
+# for $3.
 suite() {
     since=$(now) ran=0
     while [ "$(($(now) - since))" -lt "$2" ]; do
         status=0
-        (cd "$root" && PROPTEST_CASES="$cases" BRKALLOC_STRESS="$stress" cargo test --release --test all -- "$1::") >"$fuzz_dir/part.log" 2>&1 || status=$?
+        # shellcheck disable=SC2086 # names of tests are words
+        (cd "$root" && PROPTEST_CASES="$cases" BRKALLOC_STRESS="$stress" cargo test --release --test all -- $4) >"$fuzz_dir/part.log" 2>&1 || status=$?
         cat "$fuzz_dir/part.log" >>"$log"
         passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
         ran=$((ran + ${passed:-0} * $3))
         [ "$status" = 0 ] || suite_failed "$1"
-        [ "${passed:-0}" -gt 0 ] || fail "tests/$1.rs ran no test" "$(cat "$fuzz_dir/part.log")"
+        [ "${passed:-0}" -gt 0 ] || fail "no test has a name with: $4" "$(cat "$fuzz_dir/part.log")"
     done
     eval "${1}_total=\$((${1}_total + ran))"
     progress "$1" "$(($(now) - since))" "$ran cases"
@@ -186,21 +267,51 @@ worlds() {
     progress worlds "$(($(now) - since))" "$worlds_total worlds"
 }
 
-# Makes system calls of chance in the demo kernel for $1 seconds: with a seed of its own each time, and another amount of memory.
-ring3() {
+# Makes random system calls in the demo kernel for $2 seconds, as part $1 on $3 CPUs: with a new seed each time, and another
+# amount of memory.
+kernel() {
     since=$(now) ran=0
-    while [ "$(($(now) - since))" -lt "$1" ]; do
+    while [ "$(($(now) - since))" -lt "$2" ]; do
         seed=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ') mib=$((32 + ran / 8 % 4 * 32)) status=0
-        (cd "$root" && SEED="$seed" MEM="${mib}M" FILTER=programs::fuzz sh tools/harness.sh suite) >"$fuzz_dir/part.log" 2>&1 || status=$?
+        (cd "$root" && SEED="$seed" MEM="${mib}M" SMP="$3" FILTER=programs::fuzz sh tools/harness.sh suite) >"$fuzz_dir/part.log" 2>&1 || status=$?
         cat "$fuzz_dir/part.log" >>"$log"
         ran=$((ran + 8))
         if [ "$status" != 0 ]; then
-            printf 'as a test:         SEED=%s MEM=%sM make suite FILTER=programs::fuzz\n' "$seed" "$mib"
-            suite_failed ring3
+            printf 'as a test:         SEED=%s MEM=%sM SMP=%s make suite FILTER=programs::fuzz\n' "$seed" "$mib" "$3"
+            suite_failed "$1"
         fi
     done
-    ring3_total=$((ring3_total + ran))
-    progress ring3 "$(($(now) - since))" "$ran rounds"
+    eval "${1}_total=\$((${1}_total + ran))"
+    progress "$1" "$(($(now) - since))" "$ran rounds"
+}
+
+# Runs the tests of the C library whose names contain one of the words $3, until $2 seconds are over, as part $1.
+libmalloc() {
+    since=$(now) ran=0
+    while [ "$(($(now) - since))" -lt "$2" ]; do
+        status=0
+        # shellcheck disable=SC2086 # names of tests are words
+        (cd "$root" && cargo test --release --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests --test small_programs -- $3) \
+            >"$fuzz_dir/part.log" 2>&1 || status=$?
+        cat "$fuzz_dir/part.log" >>"$log"
+        passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
+        ran=$((ran + ${passed:-0}))
+        [ "$status" = 0 ] || suite_failed "$1"
+        [ "${passed:-0}" -gt 0 ] || fail "malloc/tests ran no test of: $3" "$(cat "$fuzz_dir/part.log")"
+    done
+    eval "${1}_total=\$((${1}_total + ran))"
+    progress "$1" "$(($(now) - since))" "$ran programs"
+}
+
+# Tries mutants for about $1 seconds.
+mutants() {
+    since=$(now)
+    before=$(wc -l 2>/dev/null <"$root/target/mutants/tried" || echo 0)
+    SECONDS_LEFT=$1 sh "$here/mutants.sh" >"$fuzz_dir/part.log" 2>&1 || true
+    cat "$fuzz_dir/part.log" >>"$log"
+    after=$(wc -l 2>/dev/null <"$root/target/mutants/tried" || echo 0)
+    mutants_total=$((mutants_total + after - before))
+    progress mutants "$(($(now) - since))" "$((after - before)) mutants, $(grep -c '^survived' "$fuzz_dir/part.log" || true) survivors so far"
 }
 
 # Proptest has shortened the input by itself, and says what it is.
@@ -216,10 +327,18 @@ progress() {
     printf 'soak: %4s s left   %-13s %4s s   %s\n' "$((end > $(now) ? end - $(now) : 0))" "$1" "$2" "$3"
 }
 
+# Ends the soak with what ran, and appends the line to the history. $1 says what was found.
 summary() {
     trap - INT TERM
-    printf '\nsoak: heap: %s executions; simple_heap: %s executions; address_space: %s executions; properties: %s cases; arenas: %s cases; ring3: %s rounds; worlds: %s: %s\n' \
-        "$heap_total" "$simple_heap_total" "$address_space_total" "$properties_total" "$arenas_total" "$ring3_total" "$worlds_total" "$1"
+    counts=''
+    for part in worlds $parts; do
+        eval "counts=\"\$counts ${part%%:*} \$${part%%:*}_total;\""
+    done
+    executions=$((simple_heap_total + heap_total + address_space_total))
+    printf '\nsoak:%s %s\n' "$counts" "$1"
+    [ -s "$history" ] || printf 'date\tcommit\tminutes\texecutions\tstates\tparts\tresult\n' >"$history"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u '+%Y-%m-%d %H:%M')" "$commit" "$(((seconds - (end - $(now))) / 60))" \
+        "$executions" "$worlds_total" "${counts# }" "$1" >>"$history"
 }
 
 main "$@"

@@ -16,6 +16,7 @@
 //! 3. Ratios of one run are compared, never times of two.
 //! 4. A subject that has no figure says why.
 
+pub mod differential;
 pub mod measure;
 pub mod memory;
 pub mod random;

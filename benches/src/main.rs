@@ -8,7 +8,7 @@ use bench::measure::Job;
 use bench::measure::tightness::Question;
 use bench::measure::traces::Origin;
 use bench::report::{Report, collect};
-use bench::{subject, threads, trace, workload};
+use bench::{differential, subject, threads, trace, workload};
 use clap::{Args, Parser, Subcommand};
 
 /// Measures brkalloc beside its peers.
@@ -38,6 +38,15 @@ enum Command {
         /// What `make cost` wrote.
         #[arg(long, default_value = "target/kernel-cost.json")]
         cost: PathBuf,
+    },
+    /// Draws the pictures and writes the document again, from the figures in a report.json.
+    Draw {
+        /// The report.
+        #[arg(default_value = "target/bench/report.json")]
+        report: PathBuf,
+        /// The folder for the files.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
     },
     /// Nanoseconds an operation.
     Time {
@@ -96,6 +105,12 @@ enum Command {
         /// Milliseconds for the time of each.
         #[arg(long, default_value_t = 50)]
         budget: u64,
+    },
+    /// Replays traces on every heap of this project and on a model: contents, refusals, and what
+    /// is granted in the end.
+    Differential {
+        /// Files, or folders of files, as for `traces`; without any, the stored traces.
+        paths: Vec<PathBuf>,
     },
     /// Makes a trace of the recorder's raw records, or of a file in the slot form.
     Import {
@@ -156,7 +171,12 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             report.judge();
             report.write(&out)?;
             let json = out.join("report.json");
-            println!("{report}\nwritten: {} and report.svg beside it", json.display());
+            println!("{report}\nwritten: {}, pictures and BENCHMARKS.md beside it", json.display());
+            return Ok(());
+        }
+        Command::Draw { report, out } => {
+            let report: Report = serde_json::from_slice(&std::fs::read(report)?)?;
+            report.write(&out)?;
             return Ok(());
         }
         Command::Time { choice, rounds, budget } => {
@@ -183,6 +203,19 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Traces { paths, subject, budget } => {
             let subjects = subject::Name::chosen(&subject);
             report.traces(&subjects, &Origin::of(&paths)?, Duration::from_millis(budget));
+        }
+        Command::Differential { paths } => {
+            for origin in Origin::of(&paths)? {
+                let trace = origin.load().map_err(|failure| failure.to_string())?;
+                let replays = differential::replay(&trace)
+                    .map_err(|difference| format!("{origin}: {difference}"))?;
+                for (heap, differential::Replay { calls, compared, refused }) in replays {
+                    println!(
+                        "{origin:22} {heap:12} {calls} calls, {compared} bytes compared, {refused} refused"
+                    );
+                }
+            }
+            return Ok(());
         }
         Command::Import { raw, trace, limit } => {
             let imported = trace::import(&trace::file::bytes(&raw)?, limit)?;

@@ -93,7 +93,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     unsafe { serial::seize() };
     println!("\nPANIC: {}", testing::Message(&info.message()));
     if let Some(location) = info.location() {
-        println!("  at {}", testing::Place(location));
+        println!("  at {}", testing::place(location));
     }
     // SAFETY: whoever panicked does not run on.
     if let Some(doing) = unsafe { testing::last_doing() } {

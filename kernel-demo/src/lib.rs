@@ -32,6 +32,8 @@
 
 extern crate alloc;
 
+pub use kerntest_guest::{ensure, ensure_eq, ensure_matches};
+
 pub mod address_space;
 #[cfg(not(test))]
 pub mod arch;

@@ -47,7 +47,12 @@ impl Origin {
         })
     }
 
-    fn load(&self) -> Outcome<Trace> {
+    /// Reads the trace.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or it is no trace.
+    pub fn load(&self) -> Outcome<Trace> {
         match self {
             Self::Stored(name) => Trace::load(*name),
             Self::File(path) => trace::file::read(path),

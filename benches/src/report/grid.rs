@@ -27,6 +27,42 @@ pub struct Grid<R> {
     pub cells: Vec<Cell<R>>,
 }
 
+/// The lowest and the highest figure of all rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The lowest.
+    pub low: f64,
+    /// The highest.
+    pub high: f64,
+}
+
+impl Spread {
+    /// The spread of a figure that was measured once, or is exact.
+    #[must_use]
+    pub const fn exact(figure: f64) -> Self {
+        Self { low: figure, high: figure }
+    }
+
+    /// The spread of these figures; `None` if there are none.
+    #[must_use]
+    pub fn of(figures: &[f64]) -> Option<Self> {
+        let low = figures.iter().copied().reduce(f64::min)?;
+        Some(Self { low, high: figures.iter().copied().reduce(f64::max)? })
+    }
+
+    /// Whether some figure is in both: neither is better then.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.low <= other.high && other.low <= self.high
+    }
+
+    /// The spread of figures that are `factor` times as large.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self { low: self.low * factor, high: self.high * factor }
+    }
+}
+
 impl<R> Default for Grid<R> {
     fn default() -> Self {
         Self { cells: Vec::new() }
@@ -69,6 +105,29 @@ impl<R: Copy + Ord> Grid<R> {
         self.outcome(row, subject).and_then(|outcome| outcome.as_ref().ok().copied())
     }
 
+    /// The spread of this pair's rounds, if there is a figure.
+    #[must_use]
+    pub fn spread(&self, row: R, subject: subject::Name) -> Option<Spread> {
+        let cell = self.cells.iter().find(|cell| cell.row == row && cell.subject == subject)?;
+        Spread::of(&cell.rounds).filter(|_| cell.figure.is_ok())
+    }
+
+    /// Whether a figure is better than another, worse, or neither because their spreads overlap.
+    #[must_use]
+    pub fn verdict(
+        &self,
+        row: R,
+        (one, other): (subject::Name, subject::Name),
+        more_is_better: bool,
+    ) -> Option<&'static str> {
+        let (one, other) = (self.spread(row, one)?, self.spread(row, other)?);
+        Some(match one.overlaps(other) {
+            true => "alike",
+            false if (one.low > other.high) == more_is_better => "better",
+            false => "worse",
+        })
+    }
+
     /// The peer with the smallest figure, or with the largest if that is better.
     #[must_use]
     pub fn best_peer(&self, row: R, more_is_better: bool) -> Option<(subject::Name, f64)> {
@@ -102,8 +161,9 @@ pub fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 impl<R> Grid<R> {
-    /// The figures as a table. Its last column is what the heap reached, divided by what the best
-    /// peer did; of rows that are a share more is better.
+    /// The figures as a table: the median of the rounds, and half of their spread in per cent. Its
+    /// last columns are what brkalloc reached, divided by what the best peer did, and if that is
+    /// better or worse, or the spreads overlap; of rows that are a share more is better.
     pub fn table(&self, is_share: fn(R) -> bool) -> Table<'_, R> {
         Table { grid: self, is_share }
     }
@@ -123,26 +183,41 @@ impl<R: Copy + Ord + fmt::Display> fmt::Display for Table<'_, R> {
         write!(f, "{:width$}", "")?;
         let subjects = grid.subjects();
         for subject in &subjects {
-            write!(f, "{subject:>12}")?;
+            write!(f, "{:>14}", subject.title())?;
         }
-        write!(f, "{:>12}", "heap/best")?;
+        write!(f, "{:>12}", "to best peer")?;
         for row in grid.rows() {
             write!(f, "\n{row:width$}")?;
             for &subject in &subjects {
                 match grid.outcome(row, subject) {
-                    Some(Ok(figure)) if *figure < 10.0 => write!(f, "{figure:12.3}")?,
-                    Some(Ok(figure)) => write!(f, "{figure:12.1}")?,
-                    Some(Err(failure)) => write!(f, "{failure:>12}")?,
-                    None => write!(f, "{:>12}", "")?,
+                    Some(Ok(figure)) => {
+                        let text = with_spread(*figure, grid.spread(row, subject));
+                        write!(f, "{text:>14}")?;
+                    }
+                    Some(Err(failure)) => write!(f, "{failure:>14}")?,
+                    None => write!(f, "{:>14}", "")?,
                 }
             }
-            if let (Some(heap), Some((_, best))) =
-                (grid.figure(row, subject::Name::Heap), grid.best_peer(row, is_share(row)))
+            let heap = subject::Name::Heap;
+            if let (Some(reached), Some((peer, best))) =
+                (grid.figure(row, heap), grid.best_peer(row, is_share(row)))
             {
-                write!(f, "{:12.3}", heap / best)?;
+                let verdict = grid.verdict(row, (heap, peer), is_share(row)).unwrap_or_default();
+                write!(f, "{:12.3} {verdict}", reached / best)?;
             }
         }
         writeln!(f)
+    }
+}
+
+/// A figure, and half of the spread of its rounds in per cent if there were several.
+fn with_spread(figure: f64, spread: Option<Spread>) -> String {
+    let digits = if figure < 10.0 { 3 } else { 1 };
+    match spread {
+        Some(Spread { low, high }) if low < high => {
+            format!("{figure:.digits$} ±{:.0}%", (high - low) / (2.0 * figure) * 100.0)
+        }
+        _ => format!("{figure:.digits$}"),
     }
 }
 
@@ -174,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_better_while_spreads_overlap() {
+        let mut grid = grid();
+        assert_eq!(grid.verdict(Pair, (Heap, Talc), false), Some("better"));
+        assert_eq!(grid.verdict(Pair, (Heap, Talc), true), Some("worse"));
+        grid.push(Pair, Heap, Ok(5.5));
+        assert_eq!(grid.verdict(Pair, (Heap, Talc), false), Some("alike"));
+        assert_eq!(grid.verdict(Pair, (Heap, Rlsf), false), None);
+    }
+
+    #[test]
     fn a_failure_in_one_round_is_the_outcome() {
         let mut grid = grid();
         grid.push(Pair, Talc, Err(Failure::OutOfMemory));
@@ -185,7 +270,7 @@ mod tests {
         let grid = grid();
         let table = grid.table(|_| false).to_string();
         assert!(
-            ["pair", "heap", "talc", "1.000", "7.000", "0.143"]
+            ["pair", "brkalloc", "talc", "1.000", "7.000 ±29%", "0.143 better"]
                 .iter()
                 .all(|part| table.contains(part)),
             "{table}"

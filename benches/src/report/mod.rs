@@ -5,7 +5,8 @@
 //!                small_target.rs  from `make size` ──┤       ├─ targets.rs     what was to be reached, and was it
 //!                system_side.rs   from `make cost` ──┘       │
 //!                                                           ├─ serde          report.json
-//!                                                           └─ plot.rs        report.svg
+//!                                                           ├─ plot.rs        report.svg, panel.svg
+//!                                                           └─ document       BENCHMARKS.md
 //! ```
 
 pub mod collect;
@@ -24,7 +25,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use grid::{Cell, Grid};
+pub use grid::{Cell, Grid, Spread};
 pub use machine::Machine;
 pub use small_target::SmallTarget;
 pub use system_side::SystemSide;
@@ -93,7 +94,8 @@ impl Report {
         self.targets = targets::judge(self);
     }
 
-    /// Writes `report.json` and `report.svg` into the folder.
+    /// Writes `report.json`, `report.svg` with all panels, `panel.svg` with one, and the document
+    /// `BENCHMARKS.md` into the folder.
     ///
     /// # Errors
     ///
@@ -101,7 +103,9 @@ impl Report {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(self)? + "\n")?;
-        std::fs::write(folder.join("report.svg"), plot::svg(self))
+        std::fs::write(folder.join("report.svg"), plot::svg(self))?;
+        std::fs::write(folder.join("panel.svg"), plot::panel(self))?;
+        std::fs::write(folder.join("BENCHMARKS.md"), self.document())
     }
 
     /// The bound of a subject's operation in heaps of so many cells, if it was measured.
@@ -125,7 +129,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.quick {
+            writeln!(f, "A short run, for development: not for publication.")?;
+        }
         writeln!(f, "{}", self.machine)?;
+        let caption = self.machine.caption();
         for (title, grid) in [
             ("Nanoseconds an operation", &self.time),
             ("Instructions an operation", &self.instructions),
@@ -133,49 +141,54 @@ impl fmt::Display for Report {
             ("Misses of a second-level cache of 1 MiB an operation", &self.l2_misses),
         ] {
             if !grid.cells.is_empty() {
-                writeln!(f, "\n{title}\n{}", grid.table(|_| false))?;
+                writeln!(f, "\n{title}\n({caption})\n{}", grid.table(|_| false))?;
             }
         }
-        write!(f, "{}", self.traces)?;
+        write!(f, "{}", self.traces.titled(&caption))?;
         if !self.tightness.cells.is_empty() {
             writeln!(
                 f,
-                "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes"
+                "\nTightness: payload as a share of the heap; heap as a multiple of the peak of live bytes\n({caption})"
             )?;
             writeln!(f, "{}", self.tightness.table(Question::is_share))?;
         }
         if !self.bounds.is_empty() {
             writeln!(
                 f,
-                "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum"
+                "\nInstructions of a single operation in the worst heaps: median, 99 %, maximum\n({caption})"
             )?;
             self.write_bounds(f)?;
         }
         if !self.singles.cells.is_empty() {
             writeln!(
                 f,
-                "\nInstructions of the common path, and of the first refused request in a large heap"
+                "\nInstructions of the common path, and of the first refused request in a large heap\n({caption})"
             )?;
             writeln!(f, "{}", self.singles.table(|_| false))?;
         }
         if let Some(system_side) = &self.system_side {
             writeln!(
                 f,
-                "\nInstructions of the demo kernel and the program that calls it, exact\n{system_side}"
+                "\nInstructions of the demo kernel and the program that calls it, exact\n({caption})\n{system_side}"
             )?;
+        }
+        if !self.threads.figures.is_empty() {
+            write!(f, "\n({caption})")?;
         }
         write!(f, "{}", self.threads)?;
         if !self.targets.is_empty() {
-            writeln!(f, "\n{}", Target::heading())?;
+            writeln!(f, "\nTargets\n({caption})\n{}", Target::heading())?;
             for target in &self.targets {
                 writeln!(f, "{target}")?;
             }
-            let short = self.targets.iter().filter(|target| !target.ok).count();
+            let count = |is: fn(&Target) -> bool| self.targets.iter().filter(|t| is(t)).count();
             writeln!(
                 f,
-                "{} of {} targets reached",
-                self.targets.len() - short,
-                self.targets.len()
+                "{} of {} targets reached, {} within the spread, {} short",
+                count(|target| target.ok),
+                self.targets.len(),
+                count(|target| !target.ok && target.alike),
+                count(|target| !target.ok && !target.alike)
             )?;
         }
         Ok(())
@@ -183,6 +196,22 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// The document for readers: all panels, and all tables.
+    fn document(&self) -> String {
+        format!(
+            concat!(
+                "# Benchmarks\n\n",
+                "Written by `make plot` from a full run; `benches/README.md` says who and what is\n",
+                "measured. Figures are medians, ± is half of the spread of all rounds. brkalloc is\n",
+                "called better or worse than the best peer only where the spreads do not overlap.\n",
+                "Compare figures of one run only.\n\n",
+                "{}.\n\n",
+                "![All panels](bench-all.svg)\n\n```text\n{}```\n"
+            ),
+            self.machine, self
+        )
+    }
+
     fn write_bounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:22}", "cells")?;
         for cells in self.cells() {

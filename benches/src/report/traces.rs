@@ -78,41 +78,55 @@ impl Traces {
     ) -> fmt::Result {
         let subjects = sorted(self.figures.iter().map(|of| of.subject));
         write!(f, "{:22}", "")?;
-        subjects.iter().try_for_each(|subject| write!(f, "{subject:>12}"))?;
+        subjects.iter().try_for_each(|subject| write!(f, "{:>14}", subject.title()))?;
         for name in sorted(self.figures.iter().map(|of| &of.name)) {
             write!(f, "\n{name:22}")?;
             for &subject in &subjects {
                 match self.of(subject).find(|of| of.name == *name).map(|of| figure(&of.figures)) {
-                    Some(Ok(figure)) if figure < 10.0 => write!(f, "{figure:12.3}")?,
-                    Some(Ok(figure)) => write!(f, "{figure:12.1}")?,
-                    Some(Err(failure)) => write!(f, "{failure:>12}")?,
-                    None => write!(f, "{:>12}", "")?,
+                    Some(Ok(figure)) if figure < 10.0 => write!(f, "{figure:14.3}")?,
+                    Some(Ok(figure)) => write!(f, "{figure:14.1}")?,
+                    Some(Err(failure)) => write!(f, "{failure:>14}")?,
+                    None => write!(f, "{:>14}", "")?,
                 }
             }
         }
         write!(f, "\n{:22}", "geometric mean")?;
         for &subject in &subjects {
             match geomean(self.of(subject).filter_map(|of| figure(&of.figures).ok())) {
-                Some(mean) if mean < 10.0 => write!(f, "{mean:12.3}")?,
-                Some(mean) => write!(f, "{mean:12.1}")?,
-                None => write!(f, "{:>12}", "-")?,
+                Some(mean) if mean < 10.0 => write!(f, "{mean:14.3}")?,
+                Some(mean) => write!(f, "{mean:14.1}")?,
+                None => write!(f, "{:>14}", "-")?,
             }
         }
         writeln!(f)
     }
 }
 
-impl fmt::Display for Traces {
+impl Traces {
+    /// The tables, each with this line below its title.
+    #[must_use]
+    pub fn titled<'a>(&'a self, caption: &'a str) -> impl fmt::Display + 'a {
+        Titled { traces: self, caption }
+    }
+}
+
+struct Titled<'a> {
+    traces: &'a Traces,
+    caption: &'a str,
+}
+
+impl fmt::Display for Titled<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.figures.is_empty() {
+        let Self { traces, caption } = self;
+        if traces.figures.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\nTraces: instructions a call, by the heap alone")?;
-        self.table(f, |figures| figures.instructions.clone())?;
-        writeln!(f, "\nTraces: nanoseconds a call")?;
-        self.table(f, |figures| figures.time.clone())?;
-        writeln!(f, "\nTraces: peak of the heap over peak of live bytes")?;
-        self.table(f, |figures| {
+        writeln!(f, "\nTraces: instructions a call, by the allocator alone\n({caption})")?;
+        traces.table(f, |figures| figures.instructions.clone())?;
+        writeln!(f, "\nTraces: nanoseconds a call\n({caption})")?;
+        traces.table(f, |figures| figures.time.clone())?;
+        writeln!(f, "\nTraces: peak of the heap over peak of live bytes\n({caption})")?;
+        traces.table(f, |figures| {
             let of_peak = |peak: &Peak| peak.heap as f64 / peak.live as f64;
             figures.peak.as_ref().map(of_peak).map_err(Clone::clone)
         })
@@ -168,7 +182,7 @@ mod tests {
         assert!(!verdicts(&traces)[0].2);
         traces.figures[0].figures.instructions = Err(Failure::TooSlow);
         assert_eq!(verdicts(&traces).len(), 2);
-        assert!(traces.to_string().contains("too slow"), "{traces}");
-        assert_eq!(Traces::default().to_string(), "");
+        assert!(traces.titled("x").to_string().contains("too slow"), "{traces:?}");
+        assert_eq!(Traces::default().titled("x").to_string(), "");
     }
 }

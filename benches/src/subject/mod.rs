@@ -214,6 +214,19 @@ impl Name {
         self.is_built() && !matches!(self, Self::Plain | Self::Small | Self::Checked)
     }
 
+    /// What the reader of a table or picture calls it: this project's by their names in it.
+    #[must_use]
+    pub fn title(self) -> String {
+        match self {
+            Self::Heap => "brkalloc".to_owned(),
+            Self::Plain => "brk. Plain".to_owned(),
+            Self::Small => "brk. Small".to_owned(),
+            Self::Checked => "brk. Checked".to_owned(),
+            Self::Simple => "SimpleHeap".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// In which company it stands.
     #[must_use]
     pub const fn kind(self) -> Kind {

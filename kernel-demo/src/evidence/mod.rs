@@ -14,19 +14,17 @@
 //! ```
 //!
 //! A sentence precedes each piece of evidence. What matters only if it does not hold is checked
-//! with [`Evidence::ensure`], which is silent otherwise. Addresses are [shortened](shorten).
+//! with [`Evidence::ensure`], which is silent otherwise. Addresses are [shortened](kerntest_guest::Shorten).
 //!
 //! A step ends early when something that it cannot do without is missing ([`Evidence::need`]); that
 //! is a failure like any other, and the tour goes on. Nothing here allocates.
 
 mod choice;
-pub mod shorten;
-mod step;
 #[cfg(test)]
 mod tests;
 
 pub use self::choice::Choice;
-pub use self::step::{Evidence, Missing, Shown};
+pub use kerntest_guest::{Evidence, Missing, Shown};
 
 use core::fmt::{self, Write};
 

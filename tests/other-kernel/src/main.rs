@@ -1,8 +1,8 @@
-//! A kernel that has nothing in common with `kernel-demo` but the allocator, to show that the
-//! README's lines are all it takes: no paging of its own, no page-fault handler, a heap on a static
-//! array.
+//! A kernel of another project: it has nothing in common with `kernel-demo` but the allocator, taken
+//! with the README's lines, and the test framework `kerntest`. It has no paging of its own, no
+//! page-fault handler, and a heap on a static array.
 //!
-//! It runs its tests, prints a line for each as libtest does, and ends QEMU.
+//! One of its three cases fails on purpose, to show what a failure looks like.
 
 #![no_std]
 #![no_main]
@@ -14,13 +14,15 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use bootloader::{BootInfo, entry_point};
+use kerntest_guest::{
+    Balance, Case, CaseResult, Count, Exit, Kernel, OrFail, Run, Suite, ensure, ensure_eq,
+    panicked, qemu, run,
+};
 use uart_16550::backend::PioBackend;
 use uart_16550::{Config, Uart16550};
-use x86_64::instructions::{hlt, port::Port};
 
 use brkalloc::{FixedBreak, LockedHeap};
 static mut ARENA: [u8; 1 << 20] = [0; 1 << 20];
@@ -31,75 +33,48 @@ static HEAP: LockedHeap<FixedBreak> =
 
 entry_point!(main);
 
-/// A test: its name, and what must not panic.
-type Test = (&'static str, fn());
+fn main(_: &'static BootInfo) -> ! {
+    qemu::isa_debug_exit(run(&mut Pc::new(), &Suite::of(CASES)))
+}
 
-const TESTS: [Test; 5] = [
-    ("other_kernel::a_box", a_box),
-    ("other_kernel::a_vector_that_grows", a_vector_that_grows),
-    ("other_kernel::strings_in_a_map", strings_in_a_map),
-    ("other_kernel::memory_is_used_again", memory_is_used_again),
-    ("other_kernel::running_out_is_an_error", running_out_is_an_error),
+const CASES: &[Case] = &[
+    Case { name: "collections::live_on_the_heap", run: Run::Function(live_on_the_heap) },
+    Case { name: "memory::is_used_again", run: Run::Function(is_used_again) },
+    Case { name: "memory::runs_out_on_purpose", run: Run::Function(runs_out_on_purpose) },
 ];
 
-fn main(_: &'static BootInfo) -> ! {
-    let mut serial = Serial::new();
-    serial.print(format_args!("running {} tests\n", TESTS.len()));
-    for (name, test) in TESTS {
-        serial.print(format_args!("test {name} ... "));
-        test();
-        assert_eq!(HEAP.check(), Ok(()), "the heap is whole after {name}");
-        assert_eq!(HEAP.stats().live_cells, 0, "{name} leaves nothing behind");
-        serial.print(format_args!("ok\n"));
-    }
-    serial.print(format_args!(
-        "\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 filtered out\n",
-        TESTS.len()
-    ));
-    end(0x10)
-}
-
-fn a_box() {
-    let first = Box::new(41);
-    let second = Box::new(13);
-    assert_eq!((*first, *second), (41, 13));
-}
-
-fn a_vector_that_grows() {
-    let mut numbers = Vec::new();
-    numbers.extend(0..10_000_u64);
-    assert_eq!(numbers.iter().sum::<u64>(), 9_999 * 10_000 / 2);
-}
-
-fn strings_in_a_map() {
-    let mut map = BTreeMap::new();
-    for number in 0..500 {
-        map.insert(number, format!("number {number}"));
-    }
+fn live_on_the_heap() -> CaseResult {
+    let boxed = Box::new(41);
+    let numbers: Vec<u64> = (0..10_000).collect();
+    let mut map: BTreeMap<_, _> = (0..500).map(|n| (n, format!("number {n}"))).collect();
     map.retain(|number, _| number % 2 == 0);
-    assert_eq!(map.len(), 250);
-    assert_eq!(map.get(&42).map(String::as_str), Some("number 42"));
+    ensure_eq!(*boxed, 41);
+    ensure_eq!(numbers.iter().sum::<u64>(), 9_999 * 10_000 / 2);
+    ensure_eq!(map.get(&42).map(String::as_str), Some("number 42"));
+    ensure_eq!(HEAP.check(), Ok(()));
+    Ok(())
 }
 
 /// More bytes in all than the arena has, but never many at once.
-fn memory_is_used_again() {
+fn is_used_again() -> CaseResult {
     for round in 0..10_000_usize {
         let bytes = alloc::vec![round as u8; 1000];
-        assert_eq!(bytes[999], round as u8);
+        ensure!(bytes[999] == round as u8, "{} in round {round}", bytes[999]);
     }
+    ensure_eq!(HEAP.check(), Ok(()));
+    Ok(())
 }
 
-/// Asking for more than there is fails, and the heap goes on.
-fn running_out_is_an_error() {
+/// The arena has 1 MiB.
+fn runs_out_on_purpose() -> CaseResult {
     let mut bytes = Vec::<u8>::new();
-    assert!(bytes.try_reserve(2 << 20).is_err());
-    assert!(bytes.try_reserve(1 << 19).is_ok());
+    bytes.try_reserve(2 << 20).or_fail("2 MiB of memory")
 }
 
-/// The first serial port.
-struct Serial(Uart16550<PioBackend>);
+/// A PC: its first serial port.
+struct Pc(Uart16550<PioBackend>);
 
-impl Serial {
+impl Pc {
     fn new() -> Self {
         // SAFETY: 0x3F8 is the first serial port of every PC. Two of these exist only after a
         // panic, when the first is no longer used.
@@ -107,30 +82,26 @@ impl Serial {
         port.init(Config::default()).expect("QEMU has a serial port");
         Self(port)
     }
-
-    fn print(&mut self, text: fmt::Arguments<'_>) {
-        self.write_fmt(text).expect("writing to the port does not fail");
-    }
 }
 
-impl Write for Serial {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+impl Kernel for Pc {
+    fn write(&mut self, text: &str) {
         self.0.send_bytes_exact(text.as_bytes());
-        Ok(())
     }
-}
 
-/// Ends QEMU with the status that `code` stands for.
-fn end(code: u32) -> ! {
-    // SAFETY: 0xF4 is the port of QEMU's `isa-debug-exit`; nothing else listens there.
-    unsafe { Port::new(0xF4).write(code) };
-    loop {
-        hlt();
+    fn option<'b>(&mut self, key: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
+        qemu::fw_cfg("kerntest", key, buffer)
+    }
+
+    fn balance(&mut self) -> Balance {
+        let number = HEAP.stats().live_cells;
+        Balance::new(&[Count { leaks: "block", what: "live blocks", number }])
     }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    Serial::new().print(format_args!("\nPANIC: {}\n", info.message()));
-    end(0x12)
+    let mut pc = Pc::new();
+    panicked(&mut pc, info);
+    qemu::isa_debug_exit(Exit::Panic)
 }

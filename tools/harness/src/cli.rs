@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
-use crate::qemu::{Accel, Machine};
-use crate::{Error, gdb, kvm};
+use crate::{Error, gdb};
+use kerntest::machine::{Accel, Machine, Platform, kvm};
 
 /// Builds brkalloc's kernel images, boots them under QEMU, and judges what they report.
 #[derive(Debug, Parser)]
@@ -66,6 +66,18 @@ pub enum Command {
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,
+    },
+    /// Leaves each rule of `check()` out; fails if no test notices.
+    Rules,
+    /// The uses of `unsafe` in the allocator, by room; fails if a count has grown beyond its line
+    /// in docs/UNSAFE.md.
+    Unsafe {
+        /// Print each block with what it cites.
+        #[arg(long)]
+        list: bool,
+        /// Write the counts into the document.
+        #[arg(long, env = "BLESS", hide_env_values = true, value_parser = is_on)]
+        bless: bool,
     },
     /// What the allocator takes of a small target; the exit status tells whether `SmallHeap`
     /// keeps its limits.
@@ -179,11 +191,14 @@ impl Filter {
     }
 }
 
+/// The folder of the options that the demo kernel reads.
+const PREFIX: &str = "brkalloc";
+
 /// Where to boot the images.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
     /// Who executes the kernel's instructions.
-    #[arg(long, env = "ACCEL", hide_env_values = true, value_enum, default_value_t = Accel::Tcg)]
+    #[arg(long, env = "ACCEL", hide_env_values = true, default_value = "tcg")]
     accel: Accel,
     /// How many CPUs.
     #[arg(long, env = "SMP", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -195,18 +210,18 @@ pub struct MachineOptions {
 
 impl MachineOptions {
     /// The machine for test kernels: little memory, so that running out of it is quick to test.
-    pub fn for_tests(&self) -> Machine {
-        self.machine("64M")
+    pub fn for_tests(&self, setup: &Setup) -> Machine {
+        self.machine(setup, "64M")
     }
 
     /// The machine for the tour.
-    pub fn for_tour(&self) -> Machine {
-        self.machine("128M")
+    pub fn for_tour(&self, setup: &Setup) -> Machine {
+        self.machine(setup, "128M")
     }
 
     /// The machine that counts instructions.
-    pub fn for_counting(&self) -> Machine {
-        Machine { accel: Accel::Counting, smp: 1, ..self.machine("64M") }
+    pub fn for_counting(&self, setup: &Setup) -> Machine {
+        Machine { accel: Accel::Counting, smp: 1, ..self.machine(setup, "64M") }
     }
 
     /// Finds out, where KVM is asked for, whether it works.
@@ -216,14 +231,23 @@ impl MachineOptions {
     /// It does not.
     pub fn check(&self, project: &Project, setup: &Setup) -> Result<(), Error> {
         match self.accel {
-            Accel::Kvm => kvm::probe(&setup.qemu, &project.target("kvm-probe.bin")),
+            Accel::Kvm => {
+                kvm::probe(&setup.qemu, &project.target("kvm-probe.bin")).map_err(Error::NoKvm)
+            }
             Accel::Tcg | Accel::Counting => Ok(()),
         }
     }
 
-    fn machine(&self, default_mem: &str) -> Machine {
+    fn machine(&self, setup: &Setup, default_mem: &str) -> Machine {
         let mem = self.mem.as_deref().unwrap_or(default_mem).to_owned();
-        Machine { accel: self.accel, smp: self.smp, mem }
+        Machine {
+            qemu: setup.qemu.clone(),
+            accel: self.accel,
+            smp: self.smp,
+            mem: Some(mem),
+            prefix: PREFIX.to_owned(),
+            ..Machine::new(Platform::PcDisk)
+        }
     }
 }
 
@@ -286,12 +310,19 @@ mod tests {
 
     #[test]
     fn the_tour_gets_more_memory_than_the_tests_unless_told_otherwise() {
-        let options = MachineOptions { accel: Accel::Tcg, smp: 1, mem: None };
-        assert_eq!(
-            (options.for_tests().mem.as_str(), options.for_tour().mem.as_str()),
-            ("64M", "128M")
-        );
-        let options = MachineOptions { mem: Some("1G".into()), ..options };
-        assert_eq!(options.for_tour().mem, "1G");
+        let setup = Setup {
+            bin: "bin".into(),
+            strip: "strip".into(),
+            qemu: "qemu".into(),
+            host32: None,
+            sanitizers: None,
+        };
+        let mem = |mem: Option<&str>, machine: fn(&MachineOptions, &Setup) -> Machine| {
+            let mem = mem.map(str::to_owned);
+            machine(&MachineOptions { accel: Accel::Tcg, smp: 1, mem }, &setup).mem
+        };
+        assert_eq!(mem(None, MachineOptions::for_tests).as_deref(), Some("64M"));
+        assert_eq!(mem(None, MachineOptions::for_tour).as_deref(), Some("128M"));
+        assert_eq!(mem(Some("1G"), MachineOptions::for_tour).as_deref(), Some("1G"));
     }
 }

@@ -1,5 +1,5 @@
 //! What can keep the harness from doing its work. A test that fails is no error; it is a
-//! [`Failure`](crate::tally::Failure).
+//! [`Failure`](kerntest::tally::Failure).
 
 use std::fmt;
 use std::io;

@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 
 use crate::Error;
 use crate::image::Image;
-use crate::names;
 use crate::process;
 use crate::programs;
 use crate::project::{Project, Setup};
-use crate::qemu::Machine;
+use kerntest::machine::Machine;
+use kerntest::names;
 
 /// The debugger.
 const GDB: &str = "gdb";
@@ -63,7 +63,9 @@ impl Session {
         let name = words.split_whitespace().next().unwrap_or_default();
         let log = project.target("gdb/serial.log");
         let keys = [("program", words), ("trace", "1"), SEED];
-        let emulator = machine.debug_command(&setup.qemu, &image, &keys, &log);
+        let emulator = machine
+            .debug_command(&image, &keys, &log)
+            .map_err(|error| Error::Run(machine.qemu.display().to_string(), error))?;
         Ok(Self {
             kernel: names::of_image(&image),
             program: programs::with_symbols(project, name),

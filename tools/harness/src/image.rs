@@ -19,7 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::digest::Digester;
 use crate::programs::Form;
 use crate::project::{Project, Setup};
-use crate::{Error, build, cargo, cases, names, programs};
+use crate::{Error, build, cargo, cases, programs};
+use kerntest::names;
 
 /// The sort of build output that kernels are.
 const KERNEL: &str = "kernel";

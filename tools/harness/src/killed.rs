@@ -22,9 +22,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::image::Image;
 use crate::project::{Project, Setup};
-use crate::qemu::Machine;
-use crate::tally::Tally;
-use crate::{Error, cargo, libtest, other_kernel, process};
+use crate::{Error, cargo, libtest, process};
+use kerntest::machine::PREFIX;
+use kerntest::tally::Tally;
+use kerntest::{Machine, Selection, Suite};
 
 /// The sorts of build output that are spoilt here, if anything is.
 const SORT: &str = "killed";
@@ -99,7 +100,10 @@ impl What {
     fn run(self, project: &Project, setup: &Setup, machine: &Machine) -> Result<Tally, Error> {
         if self == Self::Image {
             let image = image(project).build(project, setup, |_| {})?;
-            return Ok(other_kernel::run(&setup.qemu, &image, machine, |_| {}));
+            let machine = Machine { prefix: PREFIX.to_owned(), ..machine.clone() };
+            let skip = vec!["on_purpose".to_owned()];
+            let selection = Selection { skip, ..Selection::default() };
+            return Ok(Suite { selection, ..Suite::new(machine, image) }.run(|_| {}));
         }
         let mut reader = libtest::Reader::default();
         let status = host_tests(project, &[], |line| reader.line(line))?;

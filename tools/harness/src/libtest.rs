@@ -4,8 +4,9 @@
 //! and a summary. The summaries are what is added up; a program that ends without one has died and
 //! counts as one failure.
 
-use crate::protocol;
-use crate::tally::{Failure, Kind, Tally};
+use crate::kinds;
+use kerntest::protocol;
+use kerntest::tally::{Failure, Kind, Tally};
 
 /// So many lines are kept of what a program that died, or a build that failed, has to say.
 const MOST_LINES: usize = 60;
@@ -76,7 +77,7 @@ impl Reader {
         } else if is_verdict(line) {
             self.since.clear();
             let name = failed_test(line);
-            self.failures.extend(name.map(|name| Failure::new(name, Kind::HostTest, Vec::new())));
+            self.failures.extend(name.map(|name| Failure::new(name, kinds::HOST_TEST, Vec::new())));
         } else if let Some(summary) = protocol::summary(line) {
             self.summed_up(summary);
         } else if line.starts_with("error: test failed, to rerun pass") {
@@ -91,7 +92,7 @@ impl Reader {
         self.listing = None;
         self.close();
         let kind = match (success, self.tally.is_clean(), self.summaries) {
-            (false, true, _) => Some(Kind::Check),
+            (false, true, _) => Some(kinds::CHECK),
             (true, _, 0) => Some(Kind::Empty),
             _ => None,
         };
@@ -110,7 +111,7 @@ impl Reader {
         failures.truncate(summary.failed);
         // A test may print so that its own line cannot be recognised; the summary still counts it.
         failures.resize_with(summary.failed, || {
-            Failure::new(format!("{} (a test)", self.program), Kind::HostTest, Vec::new())
+            Failure::new(format!("{} (a test)", self.program), kinds::HOST_TEST, Vec::new())
         });
         for failure in &mut failures {
             let lines = &mut failure.details;
@@ -125,7 +126,7 @@ impl Reader {
     fn close(&mut self) {
         if std::mem::take(&mut self.open) {
             self.failures.clear();
-            self.program_failed(Kind::Died);
+            self.program_failed(kinds::DIED);
         }
     }
 
@@ -135,7 +136,7 @@ impl Reader {
         if self.open {
             self.close();
         } else if !self.failed {
-            self.program_failed(Kind::BadEnd);
+            self.program_failed(kinds::BAD_END);
         }
     }
 
@@ -222,7 +223,7 @@ mod tests {
         );
         assert_eq!(tally.passed, 1);
         let failure = &tally.failures[0];
-        assert_eq!((failure.name.as_str(), failure.kind), ("m::b", Kind::HostTest));
+        assert_eq!((failure.name.as_str(), failure.kind), ("m::b", kinds::HOST_TEST));
         assert_eq!(
             failure.details[1..],
             ["thread 'm::b' panicked at x.rs:1", "test result: ok. 9 passed; 0 failed; 0 ignored"]
@@ -236,7 +237,7 @@ mod tests {
             let tally = read(&output, false);
             assert_eq!((tally.passed, tally.failures.len()), (2, 1));
             assert_eq!(tally.failures[0].name, "tests/dead.rs");
-            assert_eq!(tally.failures[0].kind, Kind::Died);
+            assert_eq!(tally.failures[0].kind, kinds::DIED);
         }
     }
 
@@ -256,7 +257,7 @@ mod tests {
         let leak = "==1==ERROR: LeakSanitizer: detected memory leaks\nerror: test failed, to rerun pass `--lib`\n";
         let tally = read(&format!("{ONE}{leak}{ONE}{leak}{ONE}"), false);
         assert_eq!((tally.passed, tally.failures.len()), (6, 2));
-        assert_eq!(tally.failures[1].kind, Kind::BadEnd);
+        assert_eq!(tally.failures[1].kind, kinds::BAD_END);
         assert_eq!(tally.failures[1].details, ["==1==ERROR: LeakSanitizer: detected memory leaks"]);
     }
 
@@ -270,7 +271,7 @@ mod tests {
         );
         assert_eq!(
             (tally.passed, tally.failures.len(), tally.failures[0].kind),
-            (2, 1, Kind::BadEnd)
+            (2, 1, kinds::BAD_END)
         );
         let starts: Vec<_> = tally.failures[0]
             .details
@@ -287,13 +288,13 @@ mod tests {
              test result: FAILED. 0 passed; 1 failed; 0 ignored\n\nerror: test failed, to rerun pass `--test x`\n",
             false,
         );
-        assert_eq!((tally.failures.len(), tally.failures[0].kind), (1, Kind::HostTest));
+        assert_eq!((tally.failures.len(), tally.failures[0].kind), (1, kinds::HOST_TEST));
     }
 
     #[test]
     fn a_build_that_fails_is_one_failure_that_shows_why() {
         let tally = read("error[E0425]: cannot find value `x`\n", false);
-        assert_eq!(tally.failures[0].kind, Kind::Check);
+        assert_eq!(tally.failures[0].kind, kinds::CHECK);
         assert_eq!(tally.failures[0].details, ["error[E0425]: cannot find value `x`"]);
     }
 

@@ -11,12 +11,13 @@ use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
 use harness::project::Project;
+use harness::rules::Rules;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
-use harness::suite::{self, Suite};
-use harness::tally::{Failure, Kind, Tally};
 use harness::tour::Tour;
-use harness::{Error, killed, readme, report};
+use harness::unsafe_sites::Inventory;
+use harness::{Error, demo_suite, killed, readme, report};
+use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
         Command::Gdb { program, machine } => gdb(&program, &machine),
+        Command::Rules => rules(),
         Command::Size => size(),
+        Command::Unsafe { list, bless } => unsafe_sites(list, bless),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -59,14 +62,8 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
-    let suite = Suite {
-        qemu: setup.qemu,
-        image,
-        machine: machine.for_tests(),
-        limits: suite::LIMITS,
-        filter,
-        programs: None,
-    };
+    let suite =
+        demo_suite::new(&project, image, machine.for_tests(&setup), filter.as_deref(), None);
     if list {
         return Ok(match suite.list() {
             Ok(names) => {
@@ -81,8 +78,8 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
             }
         });
     }
-    let mut tally = suite.run(report::event);
-    if let (0, Some(filter)) = (tally.ran(), &suite.filter) {
+    let mut tally = suite.run(|happened| report::happened(&happened));
+    if let (0, Some(filter)) = (tally.ran(), &filter) {
         let reason = vec![format!("no case's name contains {filter:?}")];
         tally.add(Tally::one_failed(Failure::new("qemu suite", Kind::Empty, reason)));
     }
@@ -110,7 +107,7 @@ fn cost(machine: &MachineOptions) -> Result<bool, Error> {
 fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let machine = machine.for_tour();
+    let machine = machine.for_tour(&setup);
     let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
     session.run()
 }
@@ -124,12 +121,37 @@ fn size() -> Result<bool, Error> {
     Ok(sizes.is_ok())
 }
 
+/// `harness rules`
+fn rules() -> Result<bool, Error> {
+    let rules = Rules::leave_out(&Project::find()?, report::build_line)?;
+    println!("{rules}");
+    let tally = rules.judge();
+    report::sum(&tally);
+    Ok(tally.is_clean())
+}
+
+/// `harness unsafe`
+fn unsafe_sites(list: bool, bless: bool) -> Result<bool, Error> {
+    let inventory = Inventory::read(&Project::find()?)?;
+    if list {
+        print!("{}", inventory.list());
+        return Ok(true);
+    }
+    if bless {
+        inventory.bless()?;
+    }
+    println!("{inventory}");
+    let tally = inventory.judge()?;
+    report::sum(&tally);
+    Ok(tally.is_clean())
+}
+
 /// `harness kill-builds`
 fn kill_builds(kills: u32, seed: u64, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let machine = machine.for_tests();
+    let machine = machine.for_tests(&setup);
     let show = |line: &str| println!("killed {line}");
     let tally = killed::run(&project, &setup, &machine, (kills, seed), show)?;
     report::sum(&tally);
@@ -155,7 +177,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
-    let machine = machine.for_tour();
+    let machine = machine.for_tour(&setup);
     let mut output = Vec::new();
     let show = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
@@ -163,7 +185,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
         // A reader who has closed the pipe has seen enough; the verdict still counts.
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     };
-    let tour = Tour { qemu: &setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
     let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
     let failure = if reads_keys { tour.run_at_terminal(show) } else { tour.run(show) };
     match failure {

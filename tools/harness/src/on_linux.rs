@@ -10,8 +10,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use crate::tally::{Failure, Kind, Tally};
+use crate::kinds;
 use crate::{Error, process};
+use kerntest::tally::{Failure, Tally};
 
 /// A program with its arguments, and how it must end.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ impl Run<'_> {
             return Ok(Tally::one_passed());
         }
         output.push(format!("it ended by {ending}, not by {}", self.ending));
-        Ok(Tally::one_failed(Failure::new(self.name(), Kind::HostTest, output)))
+        Ok(Tally::one_failed(Failure::new(self.name(), kinds::HOST_TEST, output)))
     }
 }
 

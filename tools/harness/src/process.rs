@@ -5,15 +5,13 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
 
-use wait4::Wait4;
+use kerntest::machine::wait;
 
 use crate::Error;
 
 thread_local! {
-    static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static COMPILED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -23,19 +21,6 @@ const COMPILES: [&str; 3] = ["   Compiling", "    Checking", " Documenting"];
 /// How many crates cargo has compiled, checked or documented in the programs of this thread.
 pub fn compiled() -> usize {
     COMPILED.get()
-}
-
-/// Processor time, the system's part included, of all programs that this thread has waited for, and
-/// of those that they waited for.
-pub fn spent() -> Duration {
-    SPENT.get()
-}
-
-/// Waits for a child to end.
-pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
-    let used = child.wait4()?;
-    SPENT.set(SPENT.get() + used.rusage.utime + used.rusage.stime);
-    Ok(used.status)
 }
 
 /// Runs `command` to its end. `on_line` gets each line of its output and error output, in the order
@@ -95,6 +80,10 @@ fn run_on(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitSta
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use kerntest::machine::spent;
+
     use super::*;
 
     #[test]

@@ -52,6 +52,11 @@ impl Project {
         self.root.join("tests/other-kernel")
     }
 
+    /// The package of the kernels that try each platform of `kerntest`.
+    pub fn boards(&self) -> PathBuf {
+        self.root.join("tools/kerntest/boards")
+    }
+
     /// The package of the fuzz targets.
     pub fn fuzz(&self) -> PathBuf {
         self.root.join("fuzz")

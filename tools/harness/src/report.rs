@@ -2,10 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::judge::is_assertion;
 use crate::libtest;
-use crate::protocol::Event;
-use crate::tally::Tally;
+use kerntest::Happened;
+use kerntest::judge::is_assertion;
+use kerntest::protocol::Event;
+use kerntest::tally::Tally;
 
 /// Shows a line of a build's output: on a terminal all of it; else a line for each crate that is
 /// fetched or compiled, so that a long build is seen to move. (A build that fails shows its output
@@ -23,7 +24,8 @@ fn shows_work(line: &str) -> bool {
 }
 
 /// Shows an event of a test kernel as the kernel wrote it.
-pub fn event(event: &Event) {
+pub fn happened(happened: &Happened<'_>) {
+    let Happened::Said(event) = happened else { return };
     match event {
         Event::Began(name) => {
             print!("test {name} ... ");

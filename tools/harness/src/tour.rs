@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::judge::{Ending, exit};
-use crate::qemu::{Limits, Machine, Progress};
-use crate::tally::{Failure, Kind};
+use kerntest::judge::{Ending, exit};
+use kerntest::machine::{Limits, Machine, Progress};
+use kerntest::tally::{Failure, Kind};
 
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -21,8 +21,6 @@ const LAST_LINES: usize = 30;
 /// The tour's image, and how to boot it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tour<'a> {
-    /// The emulator.
-    pub qemu: &'a Path,
     /// The built image.
     pub image: &'a Path,
     /// The machine to boot.
@@ -49,9 +47,9 @@ impl Tour<'_> {
         limit: Duration,
         mut on_bytes: impl FnMut(&[u8]),
     ) -> Option<Failure> {
-        let Self { qemu, image, machine, keys } = *self;
+        let Self { image, machine, keys } = *self;
         let mut output = Vec::new();
-        let ending = machine.boot_with(input, qemu, image, keys, Limits::both(limit), |bytes| {
+        let ending = machine.boot_with(input, image, keys, Limits::both(limit), |bytes| {
             output.extend_from_slice(bytes);
             on_bytes(bytes);
             Progress::None

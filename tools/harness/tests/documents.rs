@@ -31,3 +31,22 @@ fn terms_are_sorted_and_cite_claims_that_exist() {
         assert!((1..=29).contains(&number), "C{number}");
     }
 }
+
+#[test]
+fn a_kernel_of_another_project_has_the_readmes_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let kernel = fs::read_to_string(root.join("tests/other-kernel/src/main.rs")).unwrap();
+    let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    let example = example.expect("the README has an example in Rust");
+    assert!(
+        example.contains("#[global_allocator]"),
+        "the first example is the heap's set-up: {example}"
+    );
+    // Lines break where the formatter of either file breaks them.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words(&kernel).contains(&words(example)),
+        "expected in tests/other-kernel/src/main.rs:\n{example}"
+    );
+}

@@ -22,10 +22,10 @@ use self::operations::{Lines, OPERATIONS, Operation};
 use crate::Error;
 use crate::cli::MachineOptions;
 use crate::image::Image;
-use crate::judge::Ending;
 use crate::project::{Project, Setup};
-use crate::qemu::{Limits, Progress};
-use crate::tally::{Failure, Kind, Tally};
+use kerntest::judge::Ending;
+use kerntest::machine::{Limits, Progress};
+use kerntest::tally::{Failure, Kind, Tally};
 
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -62,11 +62,10 @@ impl Costs {
     ) -> Result<Result<Self, Failure>, Error> {
         let image = Image::cost(project).build(project, setup, on_line)?;
         let mut output = Vec::new();
-        let ending =
-            machine.for_counting().boot(&setup.qemu, &image, &[], Limits::both(LIMIT), |bytes| {
-                output.extend_from_slice(bytes);
-                Progress::None
-            });
+        let ending = machine.for_counting(setup).boot(&image, &[], Limits::both(LIMIT), |bytes| {
+            output.extend_from_slice(bytes);
+            Progress::None
+        });
         let costs = read(&String::from_utf8_lossy(&output), &ending);
         if let Ok(costs) = &costs {
             let path = project.target("kernel-cost.json");
@@ -147,7 +146,7 @@ mod tests {
     use super::*;
 
     const PASSED: Ending =
-        Ending::Exited { status: crate::judge::exit::PASSED, stderr: String::new() };
+        Ending::Exited { status: kerntest::judge::exit::PASSED, stderr: String::new() };
 
     /// What a kernel writes, if each figure is this.
     fn output(figure: u64) -> String {

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Context, Screen, Step, Tier};
-use crate::tally::{Failure, Kind, Tally};
+use super::{Context, Outcome, Screen, Step, Tier};
+use crate::kinds;
+use crate::unsafe_sites::Inventory;
 use crate::{Error, cargo, libtest, process};
+use kerntest::tally::{Failure, Tally};
 
 /// The kernel's code compiled for the host shares this folder of build output.
 pub(super) const KERNEL_HOST: &str = "kernel-host";
@@ -18,6 +20,7 @@ pub(super) fn steps() -> Vec<Step> {
     vec![
         Step::check(Tier::Check, "fmt", fmt),
         Step::check(Tier::Check, "clippy", clippy),
+        Step::alone(Tier::Check, "unsafe: the inventory of docs/UNSAFE.md", unsafe_sites),
         Step::check(Tier::Test, "check: each feature of the allocator alone", features),
         Step::check(Tier::All, "clippy: allocator with core's Allocator", clippy_nightly),
         Step::check(Tier::Test, "clippy: kernels and their programs", clippy_kernels),
@@ -47,10 +50,15 @@ pub(super) fn run(
             Tally::one_passed()
         } else {
             output.insert(0, format!("in {}:", folder.display()));
-            Tally::one_failed(Failure::new(title, Kind::Check, output))
+            Tally::one_failed(Failure::new(title, kinds::CHECK, output))
         });
     }
     Ok(tally)
+}
+
+/// The uses of `unsafe`, as documented.
+fn unsafe_sites(context: &Context, _: &mut Screen) -> Result<Outcome, Error> {
+    Inventory::read(&context.project)?.judge().map(Outcome::Ran)
 }
 
 /// Of one package each, but for the workspaces: `--all` would format the packages that it depends
@@ -67,6 +75,7 @@ fn fmt(context: &Context) -> Vec<Command> {
         of(&project.kernel(), false),
         of(&project.user(), true),
         of(&project.other_kernel(), false),
+        of(&project.boards(), false),
         of(&project.small_target(), false),
         of(&project.fuzz(), false),
         of(&project.libmalloc(), true),

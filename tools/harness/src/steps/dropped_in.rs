@@ -3,15 +3,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{Context, Outcome, Screen};
 use crate::image::Image;
 use crate::project::Project;
-use crate::tally::{Failure, Kind, Tally};
 use crate::tour::Tour;
-use crate::{Error, on_linux, programs};
+use crate::{Error, copied, on_linux, programs};
+use kerntest::tally::{Failure, Kind, Tally};
 
 const NAME: &str = "dropped-in";
 
@@ -58,8 +57,8 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
 
     let image = Image::tour(&copy).build(&copy, &context.setup, |line| screen.detail(line))?;
     let keys = [("program", "dropped-in 5000")];
-    let machine = context.machine.for_tour();
-    let tour = Tour { qemu: &context.setup.qemu, image: &image, machine: &machine, keys: &keys };
+    let machine = context.machine.for_tour(&context.setup);
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
     let mut output = Vec::new();
     let failure = tour.run(|bytes| output.extend_from_slice(bytes));
     let output = String::from_utf8_lossy(&output);
@@ -78,31 +77,11 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
 fn copy(root: &Path, to: &Path) -> io::Result<()> {
     let (mut from, mut to) = (root.to_owned(), to.to_owned());
     for folder in FOLDERS {
-        link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
+        copied::link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
         (from, to) = (from.join(folder), to.join(folder));
     }
-    link_all(&from, &to, |name| KEPT.contains(&name))?;
+    copied::link_all(&from, &to, |name| KEPT.contains(&name))?;
     fs::write(to.join(NAME).with_extension("rs"), SOURCE)?;
     let target = root.join("target").join(NAME).join("target");
-    link_all(&root.join("target"), &target, |name| name == "setup")
-}
-
-/// Links all entries of a folder that are chosen by name to another folder, which is made. Links to
-/// what is gone are removed.
-fn link_all(from: &Path, to: &Path, is_chosen: impl Fn(&str) -> bool) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(to)? {
-        let link = entry?.path();
-        if link.is_symlink() && !link.exists() {
-            fs::remove_file(link)?;
-        }
-    }
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let link = to.join(entry.file_name());
-        if is_chosen(&entry.file_name().to_string_lossy()) && !link.is_symlink() {
-            symlink(entry.path(), link)?;
-        }
-    }
-    Ok(())
+    copied::link_all(&root.join("target"), &target, |name| name == "setup")
 }

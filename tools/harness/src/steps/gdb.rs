@@ -4,7 +4,7 @@
 use super::{Context, Outcome, Screen};
 use crate::Error;
 use crate::gdb::{self, Session};
-use crate::tally::{Failure, Kind, Tally};
+use kerntest::tally::{Failure, Kind, Tally};
 
 /// What is typed. Breakpoint 1 is `serve`, breakpoint 2 is `brk`.
 const COMMANDS: &[&str] = &[
@@ -46,7 +46,7 @@ pub(super) fn session(context: &Context, screen: &mut Screen) -> Result<Outcome,
     if gdb::version().is_none() {
         return Ok(Outcome::LeftOut("there is no gdb with Python; `make gdb` installs it".into()));
     }
-    let machine = context.machine.for_tour();
+    let machine = context.machine.for_tour(&context.setup);
     let (project, setup) = (&context.project, &context.setup);
     let session =
         Session::build(project, setup, &machine, gdb::PROGRAM, |line| screen.detail(line))?;

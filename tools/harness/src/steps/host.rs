@@ -6,10 +6,11 @@ use std::process::Command;
 
 use super::checks::{ALLOCATOR_FEATURES, KERNEL_HOST};
 use super::{Context, Outcome, Screen, Step, Tier};
+use crate::kinds;
 use crate::libtest::{self, Reader};
 use crate::size::{SORT, Sizes};
-use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, cargo, cases, process};
+use kerntest::tally::{Failure, Kind, Tally};
 
 /// The profile of test programs, in the manifests of the root and of the kernel.
 pub(super) const PROFILE: &str = "suites";
@@ -129,7 +130,7 @@ pub(super) fn suites(
         command
     };
     let together = cargo_test(title, context, programs(), screen)?;
-    let has_died = matches!(&together, Outcome::Ran(tally) if tally.failures.iter().any(|failure| failure.kind == Kind::Died));
+    let has_died = matches!(&together, Outcome::Ran(tally) if tally.failures.iter().any(|failure| failure.kind == kinds::DIED));
     if !has_died {
         return Ok(together);
     }
@@ -224,7 +225,7 @@ fn size(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         return Ok(Outcome::Ran(Tally::one_passed()));
     }
     let table = sizes.to_string().lines().map(str::to_owned).collect();
-    Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", Kind::Check, table))))
+    Ok(Outcome::Ran(Tally::one_failed(Failure::new("size: small target", kinds::CHECK, table))))
 }
 
 /// Runs a `cargo test`, all of its programs even if one fails, and counts.

@@ -5,19 +5,18 @@ use super::host::cargo_test;
 use super::{Context, Outcome, Screen, Step, Tier, dropped_in, gdb};
 use crate::cost::Costs;
 use crate::image::Image;
-use crate::judge::is_assertion;
-use crate::protocol::Event;
-use crate::suite::{LIMITS, Suite};
-use crate::tally::{Failure, Kind, Tally};
 use crate::tour::Tour;
-use crate::{Error, cargo, killed, on_linux, other_kernel, programs};
+use crate::{Error, cargo, demo_suite, killed, on_linux, programs};
+use kerntest::Happened;
+use kerntest::judge::is_assertion;
+use kerntest::protocol::Event;
+use kerntest::tally::{Failure, Kind, Tally};
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
         Step::tests(Tier::Test, "host tests: ring-3 programs on Linux", ring3).unless_unchanged(),
         Step::tests(Tier::Test, "qemu: suite", suite).unless_unchanged(),
         Step::alone(Tier::Test, "qemu: the judge against real failures", judge).unless_unchanged(),
-        Step::alone(Tier::Test, "qemu: other-kernel", other).unless_unchanged(),
         Step::alone(Tier::All, "qemu: after builds that were killed", after_kills),
         Step::alone(Tier::Test, "qemu: tour", tour).unless_unchanged(),
         Step::alone(Tier::All, "qemu: a program dropped in", dropped_in::run),
@@ -67,15 +66,11 @@ fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = if context.is_short() { Image::short_suite } else { Image::suite };
     let image = image(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let suite = Suite {
-        qemu: context.setup.qemu.clone(),
-        image,
-        machine: context.machine.for_tests(),
-        limits: LIMITS,
-        filter: context.filter.clone(),
-        programs: context.is_short().then_some(PROGRAMS),
-    };
-    Ok(Outcome::Ran(suite.run(|event| show(screen, event))))
+    let machine = context.machine.for_tests(&context.setup);
+    let programs = context.is_short().then_some(PROGRAMS);
+    let filter = context.filter.as_deref();
+    let suite = demo_suite::new(&context.project, image, machine, filter, programs);
+    Ok(Outcome::Ran(suite.run(|happened| show(screen, &happened))))
 }
 
 /// The harness's tests that need real boots: cases that fail on purpose, each of which must be
@@ -92,22 +87,11 @@ fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     cargo_test("qemu: the judge against real failures", context, command, screen)
 }
 
-/// The kernel that has nothing in common with ours but the allocator.
-fn other(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
-    let image =
-        Image::other_kernel(&context.project)
-            .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let machine = context.machine.for_tests();
-    Ok(Outcome::Ran(other_kernel::run(&context.setup.qemu, &image, &machine, |event| {
-        show(screen, event)
-    })))
-}
-
 /// A build after a few that were killed; `make kill-builds` kills more.
 fn after_kills(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     const KILLS_AND_SEED: (u32, u64) = (6, 1);
     let (project, setup) = (&context.project, &context.setup);
-    let machine = context.machine.for_tests();
+    let machine = context.machine.for_tests(&context.setup);
     killed::run(project, setup, &machine, KILLS_AND_SEED, |line| screen.detail(line))
         .map(Outcome::Ran)
 }
@@ -116,8 +100,8 @@ fn after_kills(context: &Context, screen: &mut Screen) -> Result<Outcome, Error>
 fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let machine = context.machine.for_tour();
-    let tour = Tour { qemu: &context.setup.qemu, image: &image, machine: &machine, keys: &[] };
+    let machine = context.machine.for_tour(&context.setup);
+    let tour = Tour { image: &image, machine: &machine, keys: &[] };
     let failure = tour.run(|_| {});
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
@@ -151,7 +135,8 @@ fn cost(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 }
 
 /// Shows an event of a test kernel.
-fn show(screen: &mut Screen, event: &Event) {
+fn show(screen: &mut Screen, happened: &Happened<'_>) {
+    let Happened::Said(event) = happened else { return };
     match event {
         Event::Began(name) => screen.start_line(&format!("test {name} ... ")),
         Event::Verdict(true) => screen.end_line("ok"),

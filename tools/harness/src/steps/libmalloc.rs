@@ -5,8 +5,9 @@ use std::process::Command;
 use super::checks::deny_warnings;
 use super::host::cargo_test_but;
 use super::{Context, Outcome, Screen, Step, Tier};
-use crate::tally::{Failure, Kind, Tally};
+use crate::kinds;
 use crate::{Error, cargo, libtest, process};
+use kerntest::tally::{Failure, Tally};
 
 /// Where the build leaves it, and what tells the tests.
 const LIBRARY: &str = "libbrkmalloc.so";
@@ -67,7 +68,7 @@ fn programs(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         screen.detail(line);
     })?;
     if !status.success() {
-        return Ok(Outcome::Ran(Tally::one_failed(Failure::new(title, Kind::Check, output))));
+        return Ok(Outcome::Ran(Tally::one_failed(Failure::new(title, kinds::CHECK, output))));
     }
     let mut command = cargo::host(&context.project, &context.project.libmalloc(), "");
     command.args(["test", "--package", "brkmalloc-tests"]);

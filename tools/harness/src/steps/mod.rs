@@ -1,12 +1,12 @@
 //! Everything that `make check`, `make test` and `make test-all` do: rows of steps, two at a time.
 //!
 //! ```text
-//!   kernel      ring-3 programs · images · suite · other kernel · tour · a program dropped in
+//!   kernel      ring-3 programs · images · suite · tour · a program dropped in
 //!   host        cargo test, counted by the summaries of its programs; budgets of instructions
 //!   checks      fmt · clippy · doc            one pass or failure each; left out under a filter
 //!   host32      the allocator's tests as 32-bit programs
 //!   libmalloc   programs with the library preloaded, small ones and real ones
-//!   sanitizers, a row each
+//!   sanitizers, a row each; Miri, where it can be had; each rule of check() left out
 //!   linked      what is in a program, and what is not
 //! ```
 //!
@@ -26,7 +26,9 @@ mod gdb;
 mod host;
 mod kernel;
 mod libmalloc;
+mod miri;
 mod rows;
+mod rules;
 mod sanitizers;
 mod screen;
 mod spent;
@@ -42,9 +44,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cli::MachineOptions;
+use crate::kinds;
 use crate::project::{Project, Setup};
-use crate::tally::{Failure, Kind, Tally};
 use crate::{Error, process};
+use kerntest::tally::{Failure, Kind, Tally};
 use rows::Outputs;
 use screen::{Output, Screen};
 use spent::{Row, Spent, Table};
@@ -144,7 +147,7 @@ impl Step {
         };
         outcome.unwrap_or_else(|error| {
             let details = error.to_string().lines().map(str::to_owned).collect();
-            Outcome::Ran(Tally::one_failed(Failure::new(self.title, Kind::Check, details)))
+            Outcome::Ran(Tally::one_failed(Failure::new(self.title, kinds::CHECK, details)))
         })
     }
 
@@ -210,6 +213,7 @@ fn all() -> Vec<Vec<Step>> {
         vec![address],
         libmalloc::steps(),
         vec![thread],
+        vec![miri::step(), rules::step()],
         host::linked(),
     ]
 }
@@ -290,7 +294,7 @@ fn run_row(
     output: &Output,
 ) -> Vec<Done> {
     let run = |(index, step): (usize, &Step)| {
-        let (begun, before) = (Instant::now(), (process::spent(), process::compiled()));
+        let (begun, before) = (Instant::now(), (kerntest::machine::spent(), process::compiled()));
         let mut screen =
             Screen::begin(output, begin + index + 1, number, step.title, context.verbose);
         let outcome = step.run_unless_unchanged(context, memory, &mut screen);
@@ -303,7 +307,7 @@ fn run_row(
         }
         let spent = Spent {
             elapsed: begun.elapsed(),
-            processor: process::spent() - before.0,
+            processor: kerntest::machine::spent() - before.0,
             compiled: process::compiled() - before.1,
         };
         Done { title: step.title, outcome, spent }

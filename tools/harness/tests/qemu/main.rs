@@ -4,6 +4,7 @@
 //! These tests need what `make setup` installs, so they are built only with the feature `qemu`;
 //! `make test` does that.
 
+mod outside;
 mod tour;
 
 use std::collections::BTreeSet;
@@ -14,22 +15,25 @@ use std::time::Duration;
 
 use harness::image::Image;
 use harness::project::{Project, Setup};
-use harness::qemu::{Accel, Limits, Machine};
 use harness::steps::{ALLOCATOR_FEATURES, SUITES};
-use harness::suite::Suite;
-use harness::tally::{Failure, Kind, Tally};
-use harness::{cargo, coverage, process};
+use harness::{cargo, coverage, demo_suite, process};
+use kerntest::tally::{Failure, Kind, Tally};
+use kerntest::{Limits, Machine, Platform, Selection, Suite};
 
 /// A boot takes seconds of a processor, each case no time at all, but for the one that hangs: it
 /// waits so long, without a processor.
 const LIMITS: Limits = Limits { first: Duration::from_secs(120), next: Duration::from_secs(30) };
 
 /// An image, built by the code that `make test` uses.
-fn build(image: fn(&Project) -> Image) -> (Setup, PathBuf) {
+fn build(image: fn(&Project) -> Image) -> (Project, PathBuf) {
     let project = Project::find().expect("the tests run inside the project");
-    let setup = project.setup().expect("the set-up has been run");
-    let image = image(&project).build(&project, &setup, |_| {});
-    (setup, image.unwrap_or_else(|error| panic!("{error}")))
+    let image = image(&project).build(&project, &setup(), |_| {});
+    (project, image.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn setup() -> Setup {
+    let project = Project::find().expect("the tests run inside the project");
+    project.setup().expect("the set-up has been run")
 }
 
 /// Whether `make test` runs, whose kernel has each case for one profile.
@@ -38,21 +42,18 @@ fn is_short() -> bool {
 }
 
 fn machine() -> Machine {
-    Machine { accel: Accel::Tcg, smp: 1, mem: "64M".into() }
+    let mem = Some("64M".to_owned());
+    let prefix = "brkalloc".to_owned();
+    let qemu = setup().qemu;
+    Machine { qemu, mem, prefix, ..Machine::new(Platform::PcDisk) }
 }
 
 fn suite(filter: &str) -> Suite {
-    static IMAGE: OnceLock<(Setup, PathBuf)> = OnceLock::new();
+    static IMAGE: OnceLock<(Project, PathBuf)> = OnceLock::new();
     let image = if is_short() { Image::short_suite } else { Image::suite };
-    let (setup, image) = IMAGE.get_or_init(|| build(image)).clone();
-    Suite {
-        qemu: setup.qemu,
-        image,
-        machine: machine(),
-        limits: LIMITS,
-        filter: Some(filter.into()),
-        programs: None,
-    }
+    let (project, image) = IMAGE.get_or_init(|| build(image));
+    let suite = demo_suite::new(project, image.clone(), machine(), Some(filter), None);
+    Suite { limits: LIMITS, ..suite }
 }
 
 fn run(suite: &Suite) -> Tally {
@@ -98,7 +99,7 @@ fn an_assertion_of_a_host_suite_says_where_and_shows_both_values() {
 
 #[test]
 fn a_frame_leak_says_how_many() {
-    let failure = failure("selftest::leak", Kind::FrameLeak);
+    let failure = failure("selftest::leak", Kind::Leak);
     assert!(failure.details[0].contains("not returned"), "{failure}");
 }
 
@@ -127,7 +128,7 @@ fn a_panic_shows_the_calls_that_led_to_it() {
     let names = back_trace(failure);
     let place = |name: &str| names.iter().position(|found| found.contains(name));
     let [panic, case, run] =
-        ["rust_begin_unwind", "suite::selftest::panic", "kernel_demo::testing::run"].map(place);
+        ["panicking::panic_fmt", "suite::selftest::panic", "kerntest_guest::run::run"].map(place);
     assert!(panic.is_some() && panic < case && case < run, "{names:?}: {failure}");
 }
 
@@ -136,7 +137,7 @@ fn a_fault_shows_the_calls_that_led_to_it() {
     let failure = failure("selftest::fault", Kind::Fault);
     let names = back_trace(failure);
     assert!(names[0].contains("suite::selftest::fault"), "{names:?}: {failure}");
-    assert!(names.iter().any(|name| name.contains("kernel_demo::testing::run")), "{names:?}");
+    assert!(names.iter().any(|name| name.contains("kerntest_guest::run::run")), "{names:?}");
 }
 
 #[test]
@@ -146,9 +147,9 @@ fn a_triple_fault_is_told_from_a_clean_end() {
 
 #[test]
 fn a_hang_runs_into_the_limit() {
-    let failure = failure("selftest::hang", Kind::TimeOut);
+    let failure = failure("selftest::hang", Kind::Hang);
     assert_eq!(
-        failure.details[0], "nothing moved for 30 s",
+        failure.details[0], "no progress and no output for 30 s",
         "the limit of a case, not of a boot: {failure}"
     );
 }
@@ -162,8 +163,8 @@ fn one_run_with_every_failure_loses_no_case() {
         ("selftest::assertion", Kind::Assertion),
         ("selftest::assertion_of_the_host", Kind::Assertion),
         ("selftest::fault", Kind::Fault),
-        ("selftest::hang", Kind::TimeOut),
-        ("selftest::leak", Kind::FrameLeak),
+        ("selftest::hang", Kind::Hang),
+        ("selftest::leak", Kind::Leak),
         ("selftest::panic", Kind::Panic),
         ("selftest::triple_fault", Kind::TripleFault),
     ];
@@ -183,7 +184,7 @@ fn a_case_that_runs_alone_is_the_only_one_that_fails() {
 
 #[test]
 fn cases_that_fail_on_purpose_are_selected_only_by_name() {
-    let all = Suite { filter: None, ..suite("") };
+    let all = Suite { selection: Selection::default(), ..suite("") };
     let names = all.list().expect("the list");
     assert!(!names.is_empty());
     assert_eq!(names.iter().find(|name| name.starts_with("selftest")), None);
@@ -204,9 +205,9 @@ fn cases_on_host() -> BTreeSet<String> {
 #[test]
 fn every_host_case_runs_in_the_kernel_too_or_has_a_reason() {
     let mut host = cases_on_host();
-    let suite = Suite { filter: None, ..suite("") };
+    let suite = Suite { selection: Selection::default(), ..suite("") };
     let mut kernel = coverage::in_kernel(&suite.list().expect("the kernel's list"));
-    let mut host_only = suite.host_only().expect("what is not for the kernel");
+    let mut host_only = demo_suite::host_only(&suite).expect("what is not for the kernel");
     if is_short() {
         host = coverage::without_profiles(host);
         kernel = coverage::without_profiles(kernel);
@@ -233,7 +234,7 @@ fn a_filter_that_fits_nothing_selects_nothing() {
 #[test]
 fn qemu_that_refuses_its_arguments_is_no_fault_of_the_kernel() {
     let mut suite = suite("selftest::passes");
-    suite.machine.mem = "nonsense".into();
+    suite.machine.mem = Some("nonsense".into());
     let tally = run(&suite);
     assert_eq!((tally.passed, tally.failures[0].kind), (0, Kind::Emulator));
     assert!(tally.failures[0].details.join("\n").contains("nonsense"), "{}", tally.failures[0]);

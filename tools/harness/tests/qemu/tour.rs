@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use harness::image::Image;
-use harness::tally::{Failure, Kind};
 use harness::tour::{self, Tour};
+use kerntest::tally::{Failure, Kind};
 
 use crate::{build, machine};
 
@@ -21,10 +21,10 @@ fn boot_with(
     input: Stdio,
     mut on_text: impl FnMut(&str),
 ) -> (String, Option<Failure>) {
-    static IMAGE: OnceLock<(harness::project::Setup, std::path::PathBuf)> = OnceLock::new();
-    let (setup, image) = IMAGE.get_or_init(|| build(Image::tour));
+    static IMAGE: OnceLock<(harness::project::Project, std::path::PathBuf)> = OnceLock::new();
+    let (_, image) = IMAGE.get_or_init(|| build(Image::tour));
     let machine = machine();
-    let tour = Tour { qemu: &setup.qemu, image, machine: &machine, keys };
+    let tour = Tour { image, machine: &machine, keys };
     let mut text = String::new();
     let failure = tour.run_with(input, Duration::from_secs(120), |bytes| {
         text.push_str(&String::from_utf8_lossy(bytes));

@@ -1,0 +1,509 @@
+//! Replays a trace on every heap of this project, and on a model of the blocks' contents.
+//!
+//! ```text
+//!   trace ──► SimpleHeap · Plain · Usual · Checked · ArenaHeap    with room, then in a small memory
+//!               │ a block is filled; when it moves or is freed, it holds what the model says
+//!               └ in the end nothing is live: what a fresh heap grants, this one grants at once
+//! ```
+//!
+//! In a small memory some requests are refused. Then the condition that suffices for success must
+//! not hold: no free cell of the heap may be large enough for the block. A slot whose block was
+//! refused stays empty in that heap alone. Every some thousand calls, and in the end, each heap's
+//! `check()` must find nothing.
+
+use std::alloc::Layout;
+use std::fmt;
+use std::ptr::NonNull;
+
+use brkalloc::SingleCpu;
+use brkalloc::{ArenaHeap, CheckedHeap, FixedBreak, Heap, NoMap, PlainHeap, RawHeap, SimpleHeap};
+
+use crate::memory::{self, Pages};
+use crate::trace::Trace;
+use crate::workload::{Act, Op};
+
+/// Calls between two verifications of the whole heap.
+const CHECK_EVERY: usize = 10_000;
+
+/// Alignment that every block has, so that the size alone decides if a cell fits.
+const ALIGN: usize = 16;
+
+/// A heap of this project, as a replay needs it.
+trait Replayed {
+    /// Its name.
+    const NAME: &'static str;
+
+    /// Whether it promises that with nothing live it grants what a fresh heap grants.
+    const IS_FRESH_WHEN_EMPTY: bool = true;
+
+    /// A heap on a region.
+    ///
+    /// # Safety
+    ///
+    /// The region is the heap's alone until the process ends.
+    unsafe fn new(region: NonNull<[u8]>) -> Self;
+
+    /// The heap's operations; blocks are valid until they are freed.
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// The same, zeroed.
+    fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// # Safety
+    ///
+    /// The block is live, and has this layout.
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout);
+
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate).
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Option<NonNull<u8>>;
+
+    /// What `check()` says, where there is one.
+    fn check(&self) -> Result<(), String>;
+
+    /// The largest block that a free cell holds.
+    fn largest_free(&self) -> usize;
+}
+
+/// The region as a break.
+///
+/// # Safety
+///
+/// It is the heap's alone.
+unsafe fn break_over(region: NonNull<[u8]>) -> FixedBreak {
+    // SAFETY: this function's own clause.
+    unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) }
+}
+
+/// Implements [`Replayed`] for a heap with one owner.
+macro_rules! replayed {
+    (
+        $heap:ty, $name:literal, $is_fresh:literal, $brk:ident => $new:expr,
+        $this:ident => $check:expr, $largest:expr
+    ) => {
+        impl Replayed for $heap {
+            const NAME: &'static str = $name;
+            const IS_FRESH_WHEN_EMPTY: bool = $is_fresh;
+
+            unsafe fn new(region: NonNull<[u8]>) -> Self {
+                // SAFETY: this function's own clause.
+                let $brk = unsafe { break_over(region) };
+                $new
+            }
+
+            fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+                // SAFETY: the replay frees each block before it drops the heap.
+                unsafe { RawHeap::allocate(self, layout) }
+            }
+
+            fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+                // SAFETY: as for `allocate`.
+                unsafe { RawHeap::allocate_zeroed(self, layout) }
+            }
+
+            unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+                // SAFETY: this method's clause.
+                unsafe { RawHeap::deallocate(self, block, layout) };
+            }
+
+            unsafe fn reallocate(
+                &mut self,
+                block: NonNull<u8>,
+                layout: Layout,
+                size: usize,
+            ) -> Option<NonNull<u8>> {
+                // SAFETY: this method's clause.
+                unsafe { RawHeap::reallocate(self, block, layout, size) }
+            }
+
+            fn check(&self) -> Result<(), String> {
+                let $this = self;
+                $check
+            }
+
+            fn largest_free(&self) -> usize {
+                let $this = self;
+                $largest
+            }
+        }
+    };
+}
+
+replayed!(
+    SimpleHeap<FixedBreak>, "SimpleHeap", false, brk => Self::new(brk),
+    heap => { let Self { .. } = heap; Ok(()) },
+    // A header has two words.
+    heap.free_cells().map(|(_, size)| size - 2 * size_of::<usize>()).max().unwrap_or(0)
+);
+replayed!(
+    PlainHeap<FixedBreak>, "Plain", true, brk => Self::with_profile(brk, NoMap),
+    heap => heap.check().map_err(|corruption| corruption.to_string()), heap.stats().largest_free
+);
+replayed!(
+    Heap<FixedBreak>, "Usual", true, brk => Self::new(brk),
+    heap => heap.check().map_err(|corruption| corruption.to_string()), heap.stats().largest_free
+);
+replayed!(
+    CheckedHeap<FixedBreak>, "Checked", true, brk => Self::with_profile(brk, NoMap),
+    heap => heap.check().map_err(|corruption| corruption.to_string()),
+    // A block has a record and a gap beside it.
+    heap.stats().largest_free.saturating_sub(CHECKED)
+);
+
+/// More than what a checked heap adds to a block, in bytes.
+const CHECKED: usize = 128;
+
+impl Replayed for ArenaHeap<FixedBreak, SingleCpu> {
+    const NAME: &'static str = "ArenaHeap";
+    // What the arenas are made of stays with the parent.
+    const IS_FRESH_WHEN_EMPTY: bool = false;
+
+    unsafe fn new(region: NonNull<[u8]>) -> Self {
+        // SAFETY: this function's own clause; one thread has the heap, so that it has one CPU.
+        let (brk, cpu) = unsafe { (break_over(region), SingleCpu::new()) };
+        Self::new(brk, cpu)
+    }
+
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the replay frees each block before it drops the heap.
+        unsafe { ArenaHeap::allocate(self, layout) }
+    }
+
+    fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: as for `allocate`.
+        unsafe { ArenaHeap::allocate_zeroed(self, layout) }
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: this method's clause.
+        unsafe { ArenaHeap::deallocate(self, block, layout) };
+    }
+
+    unsafe fn reallocate(
+        &mut self,
+        block: NonNull<u8>,
+        layout: Layout,
+        size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: this method's clause.
+        unsafe { ArenaHeap::reallocate(self, block, layout, size) }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        ArenaHeap::check(self).map_err(|corruption| corruption.to_string())
+    }
+
+    fn largest_free(&self) -> usize {
+        // Blocks of more than a segment are the parent's.
+        self.with_parent(|parent| parent.stats().largest_free).unwrap_or(0)
+    }
+}
+
+/// What a replay found wrong: in which heap, at which call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    heap: &'static str,
+    call: usize,
+    what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, call {}: {}", self.heap, self.call, self.what)
+    }
+}
+
+/// What a replay did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Calls.
+    pub calls: usize,
+    /// Bytes that were compared with the model.
+    pub compared: usize,
+    /// Requests that were refused.
+    pub refused: usize,
+}
+
+/// A live block: where it is, its layout, and which contents it has by the model.
+#[derive(Clone, Copy)]
+struct Block {
+    start: NonNull<u8>,
+    layout: Layout,
+    stamp: u8,
+}
+
+/// The byte of a block's contents at an index.
+const fn contents(stamp: u8, index: usize) -> u8 {
+    stamp.wrapping_add((index as u8).wrapping_mul(31)) ^ (index >> 8) as u8
+}
+
+impl Block {
+    /// Writes the contents from an index on.
+    fn fill(&self, from: usize) {
+        for index in from..self.layout.size() {
+            // SAFETY: inside the block, which is live.
+            unsafe { self.start.add(index).write(contents(self.stamp, index)) };
+        }
+    }
+
+    /// The index of the first of `len` bytes that is not as the model says.
+    fn first_difference(&self, len: usize) -> Option<usize> {
+        // SAFETY: inside the block, which is live, and was filled.
+        let bytes = unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) };
+        (0..len).find(|&index| bytes[index] != contents(self.stamp, index))
+    }
+}
+
+/// Replays the trace on every heap, with room and in a small memory, and returns what each did.
+///
+/// # Errors
+///
+/// The first difference.
+pub fn replay(trace: &Trace) -> Result<Vec<(&'static str, Replay)>, Difference> {
+    let mut done = Vec::new();
+    let peak = trace.peak_live();
+    for len in [8 * peak + (16 << 20), peak + peak / 16 + (64 << 10)] {
+        done.push(on::<SimpleHeap<FixedBreak>>(trace, len)?);
+        done.push(on::<PlainHeap<FixedBreak>>(trace, len)?);
+        done.push(on::<Heap<FixedBreak>>(trace, len)?);
+        done.push(on::<CheckedHeap<FixedBreak>>(trace, len)?);
+        done.push(on::<ArenaHeap<FixedBreak, SingleCpu>>(trace, len)?);
+    }
+    Ok(done)
+}
+
+fn fresh<H: Replayed>(len: usize) -> H {
+    let region = memory::region(len, Pages::OnTouch).expect("addresses for a heap");
+    // SAFETY: a new region, which nothing else uses and which is never unmapped.
+    unsafe { H::new(region) }
+}
+
+fn on<H: Replayed>(trace: &Trace, len: usize) -> Result<(&'static str, Replay), Difference> {
+    let mut heap = fresh::<H>(len);
+    let mut blocks: Vec<Option<Block>> = vec![None; trace.slots()];
+    let mut replay = Replay::default();
+    for &op in trace.ops() {
+        replay.calls += 1;
+        let slot = &mut blocks[op.slot as usize];
+        call(&mut heap, op, slot, &mut replay)
+            .and_then(|()| match replay.calls % CHECK_EVERY {
+                0 => heap.check(),
+                _ => Ok(()),
+            })
+            .map_err(|what| Difference { heap: H::NAME, call: replay.calls, what })?;
+    }
+    let found = |what| Difference { heap: H::NAME, call: replay.calls, what };
+    heap.check().map_err(found)?;
+    if H::IS_FRESH_WHEN_EMPTY {
+        nothing_live(&mut heap, len).map_err(found)?;
+    }
+    Ok((H::NAME, replay))
+}
+
+/// Makes one call, and compares.
+fn call(
+    heap: &mut impl Replayed,
+    op: Op,
+    slot: &mut Option<Block>,
+    replay: &mut Replay,
+) -> Result<(), String> {
+    if matches!(op.act, Act::Free | Act::Replace)
+        && let Some(block) = slot.take()
+    {
+        compare(&block, block.layout.size(), replay)?;
+        // SAFETY: live until now, with this layout.
+        unsafe { heap.deallocate(block.start, block.layout) };
+    }
+    let stamp = (replay.calls as u8).wrapping_mul(7);
+    match (op.act, *slot) {
+        (Act::Free, _) | (Act::Reallocate, None) => {}
+        (Act::Reallocate, Some(block)) => {
+            let (old, size) = (block.layout.size(), op.size as usize);
+            compare(&block, old, replay)?;
+            // SAFETY: live, with this layout; the size is not 0.
+            match unsafe { heap.reallocate(block.start, block.layout, size) } {
+                Some(start) => {
+                    let layout = Layout::from_size_align(size, block.layout.align())
+                        .map_err(|error| error.to_string())?;
+                    let new = Block { start, layout, ..block };
+                    compare(&new, old.min(size), replay)?;
+                    new.fill(old.min(size));
+                    *slot = Some(new);
+                }
+                None => {
+                    refused(heap, op, replay)?;
+                    compare(&block, old, replay)?;
+                }
+            }
+        }
+        (Act::Allocate | Act::AllocateZeroed | Act::Replace, _) => {
+            let is_zeroed = op.act == Act::AllocateZeroed;
+            let layout = op.layout();
+            let start =
+                if is_zeroed { heap.allocate_zeroed(layout) } else { heap.allocate(layout) };
+            let Some(start) = start else { return refused(heap, op, replay) };
+            if !start.addr().get().is_multiple_of(layout.align()) {
+                return Err(format!("{start:?} is not aligned to {}", layout.align()));
+            }
+            // SAFETY: a new block of that size, which is zeroed.
+            let is_zero = |index| unsafe { start.add(index).read() } == 0;
+            if is_zeroed && !(0..layout.size()).all(is_zero) {
+                return Err(format!("a zeroed block of {} bytes is not zero", layout.size()));
+            }
+            let block = Block { start, layout, stamp };
+            block.fill(0);
+            *slot = Some(block);
+        }
+    }
+    Ok(())
+}
+
+fn compare(block: &Block, len: usize, replay: &mut Replay) -> Result<(), String> {
+    replay.compared += len;
+    match block.first_difference(len) {
+        None => Ok(()),
+        Some(index) => {
+            Err(format!("byte {index} of a block of {} is not as it was", block.layout.size()))
+        }
+    }
+}
+
+/// A refusal is right only if no free cell is large enough.
+fn refused(heap: &impl Replayed, op: Op, replay: &mut Replay) -> Result<(), String> {
+    replay.refused += 1;
+    let (size, largest) = (op.size as usize, heap.largest_free());
+    if op.act != Act::Reallocate && op.layout().align() <= ALIGN && largest >= size {
+        return Err(format!("{size} bytes were refused, and a free cell has {largest}"));
+    }
+    Ok(())
+}
+
+/// Nothing is live: the heap grants at the first request what a fresh one grants.
+fn nothing_live<H: Replayed>(heap: &mut H, len: usize) -> Result<(), String> {
+    let layout = |size| Layout::from_size_align(size, ALIGN).expect("a size below a region's");
+    let (mut granted, mut refused) = (0, len + 1);
+    while refused - granted > 1 {
+        let size = granted + (refused - granted) / 2;
+        match fresh::<H>(len).allocate(layout(size)) {
+            Some(_) => granted = size,
+            None => refused = size,
+        }
+    }
+    // A checked heap keeps freed blocks in quarantine until memory is short.
+    match heap.allocate(layout(granted)) {
+        Some(block) => {
+            // SAFETY: live, with this layout.
+            unsafe { heap.deallocate(block, layout(granted)) };
+            heap.check()
+        }
+        None => Err(format!(
+            "nothing is live, a fresh heap grants {granted} of {len} bytes, and this one does not"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Name;
+
+    /// The first calls of a trace, and then a free of each block that is live.
+    fn beginning(trace: &Trace, calls: usize) -> Trace {
+        let mut ops = trace.ops()[..calls].to_vec();
+        let mut live = vec![false; trace.slots()];
+        ops.iter().for_each(|op| live[op.slot as usize] = op.act != Act::Free);
+        let slots = (0..).zip(live).filter(|(_, live)| *live);
+        let free = |(slot, _)| Op { act: Act::Free, align_log2: 3, slot, size: 0 };
+        ops.extend(slots.map(free));
+        Trace::new(ops, trace.slots()).unwrap()
+    }
+
+    #[test]
+    fn every_heap_replays_the_beginnings_of_the_stored_traces() {
+        for name in Name::ALL {
+            let trace = beginning(&Trace::load(name).unwrap(), 20_000);
+            let done = replay(&trace).unwrap_or_else(|difference| panic!("{name}: {difference}"));
+            assert_eq!(done.len(), 10);
+            assert!(done.iter().all(|(_, replay)| replay.calls == trace.ops().len()));
+            assert!(done.iter().all(|(_, replay)| replay.compared > trace.peak_live()));
+            assert!(done[..5].iter().all(|(_, replay)| replay.refused == 0), "{done:?}");
+            assert!(done[5..].iter().any(|(_, replay)| replay.refused > 0), "{done:?}");
+        }
+    }
+
+    /// Hands out one block, whoever asks.
+    struct Same(NonNull<[u8]>);
+
+    impl Replayed for Same {
+        const NAME: &'static str = "Same";
+
+        unsafe fn new(region: NonNull<[u8]>) -> Self {
+            Self(region)
+        }
+
+        fn allocate(&mut self, _: Layout) -> Option<NonNull<u8>> {
+            Some(self.0.cast())
+        }
+
+        fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+            self.allocate(layout)
+        }
+
+        unsafe fn deallocate(&mut self, _: NonNull<u8>, _: Layout) {}
+
+        unsafe fn reallocate(
+            &mut self,
+            _: NonNull<u8>,
+            _: Layout,
+            _: usize,
+        ) -> Option<NonNull<u8>> {
+            None
+        }
+
+        fn check(&self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn largest_free(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    fn trace(acts: &[(Act, u32, u32)]) -> Trace {
+        let op = |&(act, slot, size)| Op { act, align_log2: 3, slot, size };
+        Trace::new(acts.iter().map(op).collect(), 2).unwrap()
+    }
+
+    #[test]
+    fn a_block_that_is_two_blocks_is_found() {
+        let two = [(Act::Allocate, 0, 40), (Act::Allocate, 1, 40)];
+        let both = trace(&[two[0], two[1], (Act::Free, 0, 0), (Act::Free, 1, 0)]);
+        let difference = on::<Same>(&both, 1 << 20).unwrap_err();
+        assert_eq!(
+            difference.to_string(),
+            "Same, call 3: byte 0 of a block of 40 is not as it was"
+        );
+    }
+
+    #[test]
+    fn a_block_that_is_not_zero_and_a_refusal_without_need_are_found() {
+        let dirty = trace(&[
+            (Act::Allocate, 0, 9),
+            (Act::Free, 0, 0),
+            (Act::AllocateZeroed, 0, 9),
+            (Act::Free, 0, 0),
+        ]);
+        let difference = on::<Same>(&dirty, 1 << 20).unwrap_err();
+        assert_eq!(difference.what, "a zeroed block of 9 bytes is not zero");
+        let op = Op { act: Act::Allocate, align_log2: 3, slot: 0, size: 9 };
+        let heap = fresh::<Same>(1 << 20);
+        let found = refused(&heap, op, &mut Replay::default()).unwrap_err();
+        assert_eq!(found, "9 bytes were refused, and a free cell has 1048576");
+    }
+}
