@@ -130,20 +130,42 @@ mod slabs;
 mod space;
 mod unchecked;
 
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use arena::LinuxHeap;
 pub use arena::{ArenaHeap, ArenaStats, Exclusive};
 pub use check::{Corruption, Rule};
 pub use chunks::Trim;
 pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
 pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
+#[cfg(any(doc, target_arch = "aarch64"))]
+pub use lock::Aarch64Interrupts;
+#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
+pub use lock::CortexMInterrupts;
+#[cfg(feature = "critical-section")]
+pub use lock::CriticalSection;
+#[cfg(any(doc, target_arch = "x86_64"))]
+pub use lock::X86_64Interrupts;
 pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
+#[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
+pub use lock::{RiscvMachineInterrupts, RiscvSupervisorInterrupts};
+#[cfg(feature = "critical-section")]
+pub use locked::CriticalHeap;
 pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};
 pub use mapped::MapThreshold;
 pub use misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 pub use profile::{Checked, Plain, Profile, Small, Usual};
+#[cfg(feature = "uefi")]
+pub use provider::UefiPages;
+#[cfg(feature = "wasm")]
+pub use provider::WasmBreak;
 pub use provider::{
     Break, BreakError, Cpu, FixedBreak, InitError, LateBreak, Map, MapError, NoMap, SegmentBreak,
     Segments, SingleCpu,
 };
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use provider::{LinuxBreak, LinuxMap, LinuxThreads};
+#[cfg(feature = "x86_64")]
+pub use provider::{PagedBreak, RecycledFrames};
 pub use raw_heap::RawHeap;
 pub use simple::SimpleHeap;
 pub use space::RegionError;

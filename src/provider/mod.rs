@@ -23,20 +23,36 @@
 mod cpu;
 mod fixed;
 mod late;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+mod linux;
 mod map;
 mod optional;
+#[cfg(feature = "x86_64")]
+mod paged;
 mod segments;
 mod slots;
 mod source;
+#[cfg(feature = "uefi")]
+mod uefi;
+#[cfg(feature = "wasm")]
+mod wasm;
 mod word;
 
 pub use cpu::{Cpu, SingleCpu};
 pub use fixed::{FixedBreak, InitError};
 pub use late::LateBreak;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use linux::{LinuxBreak, LinuxMap, LinuxThreads};
 pub use map::{Map, MapError, NoMap};
+#[cfg(feature = "x86_64")]
+pub use paged::{PagedBreak, RecycledFrames};
 pub use segments::{SegmentBreak, Segments};
 pub use slots::Slots;
 pub use source::Source;
+#[cfg(feature = "uefi")]
+pub use uefi::UefiPages;
+#[cfg(feature = "wasm")]
+pub use wasm::WasmBreak;
 pub(crate) use word::Hold;
 pub use word::SlotWord;
 

@@ -13,7 +13,9 @@ pub(super) const KERNEL_HOST: &str = "kernel-host";
 
 /// What the allocator can do beside the default; all of it is tested.
 pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/allocator-api2-03,\
-                                      brkalloc/allocator-api2-04,brkalloc/lock_api";
+                                      brkalloc/allocator-api2-04,brkalloc/lock_api,\
+                                      brkalloc/critical-section,brkalloc/x86_64,\
+                                      brkalloc/linux,brkalloc/wasm,brkalloc/uefi";
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
