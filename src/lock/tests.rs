@@ -3,6 +3,7 @@
 use std::env;
 use std::process::Command;
 use std::string::String;
+#[cfg(feature = "critical-section")]
 use std::thread;
 
 use super::*;

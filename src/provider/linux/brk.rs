@@ -5,11 +5,13 @@ use core::ptr::{NonNull, null_mut};
 use super::{map, page};
 use crate::provider::{Break, BreakError};
 
-/// Addresses that a break reserves, in bytes. They take no memory.
+/// Addresses that a break reserves, in bytes, and the fewest that it tries. They take no memory.
 const RESERVED: usize = if usize::BITS == 64 { 1 << 36 } else { 1 << 28 };
+const FEWEST: usize = 1 << 24;
 
 /// A break for a process: it reserves 64 GiB of addresses (256 MiB on 32-bit) when it first grows,
-/// and moves an end inside. Linux backs a page when it is first touched.
+/// and moves an end inside; less where the process has a limit of addresses. Linux backs a page when
+/// it is first touched.
 ///
 /// It is not the process's own `brk`, which the C library moves without a lock.
 ///
@@ -18,6 +20,7 @@ const RESERVED: usize = if usize::BITS == 64 { 1 << 36 } else { 1 << 28 };
 #[derive(Debug)]
 pub struct LinuxBreak {
     start: Option<NonNull<u8>>,
+    len: usize,
     used: usize,
     page: usize,
 }
@@ -29,7 +32,7 @@ impl LinuxBreak {
     /// A break that has reserved nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { start: None, used: 0, page: 4096 }
+        Self { start: None, len: 0, used: 0, page: 4096 }
     }
 
     /// Gives Linux the pages behind free memory. Its addresses stay, and read as zero next.
@@ -41,6 +44,18 @@ impl LinuxBreak {
         // SAFETY: this function's clause. If Linux refuses, the pages stay as they are.
         unsafe {
             libc::madvise(memory.cast().as_ptr(), memory.len(), libc::MADV_DONTNEED);
+        }
+    }
+
+    /// Reserves addresses: the most that the process may have, by halves.
+    fn reserve(&mut self) {
+        self.page = page();
+        self.len = RESERVED;
+        while self.start.is_none() && self.len >= FEWEST {
+            self.start = map(self.len, libc::PROT_NONE, libc::MAP_NORESERVE);
+            if self.start.is_none() {
+                self.len /= 2;
+            }
         }
     }
 
@@ -75,18 +90,17 @@ unsafe impl Break for LinuxBreak {
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         if self.start.is_none() {
-            self.page = page();
-            self.start = map(RESERVED, libc::PROT_NONE, libc::MAP_NORESERVE);
+            self.reserve();
         }
         let start = self.start.ok_or(BreakError::OutOfAddresses)?;
         let by = by.checked_next_multiple_of(self.page).ok_or(BreakError::OutOfAddresses)?;
-        if by > RESERVED - self.used {
+        if by > self.len - self.used {
             return Err(BreakError::OutOfAddresses);
         }
         if !self.protect(self.used, by, libc::PROT_READ | libc::PROT_WRITE) {
             return Err(BreakError::OutOfMemory);
         }
-        // SAFETY: `used ≤ RESERVED`, so the result is inside the reserve or one past its end.
+        // SAFETY: `used ≤ len`, so the result is inside the reserve or one past its end.
         let granted = unsafe { start.add(self.used) };
         self.used += by;
         Ok(NonNull::slice_from_raw_parts(granted, by))

@@ -42,6 +42,26 @@ fn a_break_refuses_what_it_cannot_do_and_does_not_change() {
 }
 
 #[test]
+fn a_process_with_few_addresses_gets_a_shorter_reserve() {
+    const CHILD: &str = "BRKALLOC_FEW_ADDRESSES";
+    if std::env::var_os(CHILD).is_some() {
+        let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: libc::rlim_t = figures.split(' ').next().unwrap().parse().unwrap();
+        // A GiB more than the process has, which is much under a sanitizer.
+        let limit = pages * page() as libc::rlim_t + (1 << 30);
+        let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+        // SAFETY: reads the limits.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+        let mut brk = LinuxBreak::new();
+        assert!(brk.grow(1 << 20).is_ok() && brk.grow(1 << 30).is_err());
+        return;
+    }
+    let test = "provider::linux::tests::a_process_with_few_addresses_gets_a_shorter_reserve";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    assert!(command.args([test, "--exact"]).env(CHILD, "1").status().unwrap().success());
+}
+
+#[test]
 fn a_mapping_keeps_its_contents_when_it_is_remapped() {
     let mut mappings = LinuxMap;
     let page = mappings.granule();
