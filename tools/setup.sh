@@ -4,6 +4,7 @@
 #     sh tools/setup.sh         everything
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
 #     sh tools/setup.sh gdb     the same, and a debugger
+#     sh tools/setup.sh examples   the same as run, and the machines that boot examples
 #
 #     setup.sh ─┬─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
 #               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
@@ -12,6 +13,7 @@
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
 #               ├─ gdb.sh         for `make gdb`: the debugger
+#               ├─ examples.sh    for examples and tests: emulators of other processors, firmware, Limine
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
 #               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
@@ -40,6 +42,7 @@ parts=$here/setup
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
 . "$parts/gdb.sh"
+. "$parts/examples.sh"
 . "$parts/host32.sh"
 . "$parts/sanitizers.sh"
 . "$parts/programs.sh"
@@ -57,6 +60,9 @@ main() {
     if [ "$purpose" = gdb ]; then
         gdb_ready   || gdb_install
     fi
+    case $purpose in
+        test | examples) examples_ready || examples_install ;;
+    esac
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
@@ -75,8 +81,8 @@ main() {
 check_arguments() {
     purpose=${1:-test}
     case $purpose in
-        run | gdb | test) ;;
-        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'test' or nothing" ;;
+        run | gdb | examples | test) ;;
+        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'examples', 'test' or nothing" ;;
     esac
     case ${TOOLCHAIN:-any} in
         any | rustup | debian) ;;

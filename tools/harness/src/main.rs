@@ -7,6 +7,7 @@ use clap::Parser;
 
 use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
+use harness::examples::Row;
 use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
@@ -14,7 +15,7 @@ use harness::project::Project;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
-use harness::{Error, demo_suite, killed, readme, report};
+use harness::{Error, demo_suite, examples, killed, readme, report};
 use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::BuildKilled { host } => build_killed(host),
         Command::Gdb { program, machine } => gdb(&program, &machine),
         Command::Size => size(),
+        Command::Examples { filter } => run_examples(filter.get().as_deref()),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -115,6 +117,28 @@ fn size() -> Result<bool, Error> {
     let sizes = Sizes::measure(&project, &setup, report::build_line)?;
     print!("{sizes}");
     Ok(sizes.is_ok())
+}
+
+/// `harness examples`
+fn run_examples(filter: Option<&str>) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let mut rows = Vec::new();
+    let mut tally = Tally::default();
+    for example in examples::all() {
+        if filter.is_some_and(|filter| !filter.split(',').any(|part| example.name.contains(part))) {
+            continue;
+        }
+        println!("example {}", example.name);
+        let row = example.run(&project, &setup, report::build_line)?;
+        println!("{row}");
+        tally.add(row.tally.clone().unwrap_or_default());
+        rows.push(row);
+    }
+    println!("\n{}", Row::heading());
+    rows.iter().for_each(|row| println!("{row}"));
+    report::sum(&tally);
+    Ok(tally.is_clean() && !rows.is_empty())
 }
 
 /// `harness kill-builds`

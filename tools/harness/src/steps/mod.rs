@@ -22,6 +22,7 @@
 
 mod checks;
 mod dropped_in;
+mod examples;
 mod gdb;
 mod host;
 mod kernel;
@@ -212,6 +213,7 @@ fn all() -> Vec<Vec<Step>> {
         libmalloc::steps(),
         vec![thread],
         host::linked(),
+        examples::steps(),
     ]
 }
 
