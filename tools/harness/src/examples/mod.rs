@@ -132,7 +132,7 @@ impl Example {
             Runs::Node if on_path("node").is_none() => missing("node"),
             Runs::Here if !cfg!(target_os = "linux") => Some("this is no Linux".into()),
             _ if self.needs_limine() && project.setup_value("LIMINE").is_none() => missing(
-                "Limine: neither could it be fetched, nor does LIMINE name a folder with its BOOTX64.EFI",
+                "Limine (it could not be fetched, and LIMINE names no folder with its BOOTX64.EFI)",
             ),
             _ => None,
         }
