@@ -17,6 +17,7 @@ SEED      ?=## kill-builds: when, and whom (1)
 MINUTES   ?=## how long `soak` searches (5)
 RESUME    ?=## soak: 0 begins anew where the last one was interrupted
 QUICK     ?=## 1: `bench` takes two minutes, with fewer subjects and rounds
+LIMINE    ?=## examples: a folder with the BOOTX64.EFI of Limine, where it cannot be fetched
 TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
 
 IN        ?=## heap-map: a log with the lines of a walk (standard input)
@@ -24,12 +25,12 @@ OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
 WALK      ?=## heap-map: which walk, if the log has several: 1, 2, … or last
 
 # Programs get those that are set as their environment; an empty one would be taken for a value.
-$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES RESUME,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
+$(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEED MINUTES RESUME LIMINE,$(eval $(if $(strip $($(name))),export,unexport) $(name)))
 
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 
-.PHONY: help run gdb check test test-all suite list size unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -69,6 +70,10 @@ list: ## print the names of the QEMU suite's cases
 size: ## measure what the allocator takes of a small target: code by function, state; writes target/size.json
 	@$(SETUP) run
 	@$(HARNESS) size
+
+examples: ## build and run the programs in examples/, for ten platforms; ends with a table
+	@$(SETUP) examples
+	@$(HARNESS) examples
 
 libmalloc: ## build the library that serves programs as malloc, target/release/libbrkmalloc.so; malloc/README.md tells how to use it
 	@cargo build --quiet --release --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc
@@ -131,7 +136,7 @@ doc: ## write the allocator's documentation to target/doc
 	@cargo doc --no-deps --package brkalloc
 
 fmt: ## format every package
-	@for folder in . kernel-demo kernel-demo/user malloc tests/other-kernel tools/kerntest/boards tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
+	@for folder in . kernel-demo kernel-demo/user malloc examples tests/other-kernel tools/kerntest/boards tools/size fuzz; do (cd $$folder && cargo fmt --all) || exit; done
 
 clean: ## remove target/, the set-up's part included; installed packages stay
 	@rm -rf target

@@ -1,27 +1,5 @@
-//! A heap for kernels and bare metal: cells with headers on free lists, fed by a *break* that grows
-//! and shrinks.
-//!
-//! ```text
-//!   GlobalAlloc · Allocator                      callers        global.rs  allocator_api.rs
-//!  ───────────────────────────────────────────────────────────────────────────────────────
-//!   Locked<H, L>        ArenaHeap<B, C, M, P>    sharing        locked/  lock/  arena/
-//!  ───────────────────────────────────────────────────────────────────────────────────────
-//!   Heap<B, M, P>                                one owner      heap.rs  (SimpleHeap: simple.rs)
-//!    └─ Unchecked       small or large?          choice         unchecked.rs  (checked/)
-//!        ├─ layer       small blocks, or none    P chooses      slabs/  profile.rs
-//!        └─ Large       blocks with a header                    large.rs
-//!            ├─ Mapped<M>   mappings                            mapped.rs
-//!            └─ Chunks<B>   cells, bins, top                    chunks/  bins/  cell/
-//!                └─ Space<B>   regions over a break             space/
-//!  ───────────────────────────────────────────────────────────────────────────────────────
-//!   Break · Map · Cpu                            requirements   provider/
-//! ```
-//!
-//! `inspect/` and `check/` look at these parts, and no part looks at them.
-//!
-//! The one requirement is a [`Break`]: a provider that moves the end of a region of memory up and
-//! down. A static array is enough ([`FixedBreak`]); the crate is made for kernels whose pages
-//! appear on first touch.
+//! A heap for kernels, firmware and bare metal: it asks its system for nothing but a *break*, the
+//! end of a region of memory that moves up and down.
 //!
 //! ```
 //! use brkalloc::{FixedBreak, LockedHeap};
@@ -35,58 +13,89 @@
 //! # fn main() {}
 //! ```
 //!
-//! # Where to begin
+//! # Which type to take
 //!
-//! | for | take |
+//! | CPUs and interrupt handlers | heap and lock |
 //! |---|---|
-//! | a global allocator | [`LockedHeap`]: a heap behind a spin lock |
-//! | memory known at compile time | [`FixedBreak`] |
-//! | memory found at boot | [`LockedHeap::empty`](Locked::empty) and [`init`](Locked::init) |
-//! | more memory beside it | `add_region` |
-//! | memory that grows and shrinks with page tables | a [`Break`] of your own: four methods |
-//! | pages from anywhere | [`Segments`] and a [`SegmentBreak`] |
-//! | large blocks that are given back at once | a [`Map`] beside it: `with_map` |
-//! | several CPUs, or handlers that allocate | [`ArenaHeap`], and a [`Cpu`] |
-//! | another lock | [`Locked`] with a [`RawLock`], such as [`MaskInterrupts`] |
+//! | one CPU; handlers do not allocate | [`LockedHeap`] |
+//! | a microcontroller whose handlers allocate | `CriticalHeap` (feature `critical-section`) |
+//! | a kernel whose handlers allocate | [`Locked`] with [`MaskInterrupts`], and [`X86_64Interrupts`], [`Aarch64Interrupts`], … |
+//! | several CPUs, or threads | [`ArenaHeap`] with a [`Cpu`] |
+//! | a Linux program with std | `LinuxHeap` (feature `linux`) |
 //! | one owner, and no lock | [`Heap`] |
-//! | a microcontroller | [`SmallHeap`] |
-//! | a caller's mistakes | [`CheckedHeap`]; for the heap's own state [`Heap::check`] |
-//! | … at the instruction, at little cost | [`Sampled`], and [`GuardPages`] |
-//! | paths without memory | [`Failing`]: the `n`-th request is refused |
-//! | leaks, and who has the memory | [`Ledger`]: live blocks with their call sites |
-//! | an allocator to read in one go | [`SimpleHeap`] |
 //!
-//! `docs/PORTING.md` explains them one by one, with examples.
+//! | memory for the heap | profile |
+//! |---|---|
+//! | up to 64 KiB | [`Small`]: `LockedHeap<B, NoMap, Small>`, [`SmallHeap`] |
+//! | more | [`Usual`], the default |
+//! | any, while you look for a bug | [`Checked`]: [`CheckedHeap`] |
+//!
+//! | where the memory is | break |
+//! |---|---|
+//! | in a static array | [`FixedBreak`] |
+//! | found at boot | [`LockedHeap::empty`](Locked::empty), [`init`](Locked::init), `add_region` |
+//! | behind page tables | `PagedBreak` (feature `x86_64`), or a [`Break`] of your own |
+//! | in pages from anywhere | [`Segments`] and [`SegmentBreak`]; `UefiPages` (feature `uefi`) |
+//! | a module's linear memory | `WasmBreak` (feature `wasm`) |
+//! | mappings, for large blocks | a [`Map`] beside it: [`with_map`](Locked::with_map) |
+//!
+//! | wrapped around a shared heap | |
+//! |---|---|
+//! | errors fault at the instruction, at little cost | [`Sampled`], and [`GuardPages`] |
+//! | the `n`-th request is refused | [`Failing`] |
+//! | leaks, and who has the memory | [`Ledger`]: live blocks with their call sites |
+//!
+//! [`TaggedHeap`] has regions with tags, [`ReserveHeap`] keeps memory for callers with a token, and
+//! [`SimpleHeap`] is an allocator to read in one go. `docs/PORTING.md` explains all of it as tasks.
+//!
+//! # How it works
+//!
+//! ```text
+//!   GlobalAlloc · Allocator                      callers
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   Locked<H, L>        ArenaHeap<B, C, M, P>    sharing: a lock, or an arena per CPU
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   Heap<B, M, P>                                one owner; P chooses the parts:
+//!    ├─ slabs          small blocks, without headers
+//!    ├─ mappings       large blocks, each with one of its own
+//!    └─ cells          the rest: headers, bins, a top that grows and shrinks
+//!  ──────────────────────────────────────────────────────────────────────────────
+//!   Break · Map · Cpu                            what your system provides
+//! ```
 //!
 //! # Features
 //!
 //! Features only add providers and trait implementations. None is on by default.
 //!
-//! * `allocator-api2`, `allocator-api2-03`, `allocator-api2-04`: a reference to a shared heap is an
-//!   `Allocator` of version 0.2, 0.3 or 0.4 of that crate, for collections on stable Rust; the
-//!   features can be on together
-//! * `lock_api`: every `RawMutex` of that crate is a [`RawLock`]
+//! | feature | adds |
+//! |---|---|
+//! | `critical-section` | `CriticalHeap`: the program's critical section as lock |
+//! | `x86_64` | `PagedBreak`, over page tables of the crate x86_64 |
+//! | `linux` | `LinuxHeap`: memory and threads of a program with std |
+//! | `wasm` | `WasmBreak` |
+//! | `uefi` | `UefiPages` (needs the Rust version that the crate uefi needs) |
+//! | `lock_api` | every `RawMutex` of that crate as a [`RawLock`] |
+//! | `allocator-api2`, `…-03`, `…-04` | `Allocator` 0.2, 0.3, 0.4 for references to shared heaps |
 //!
 //! No feature needs an unstable compiler. With `RUSTFLAGS="--cfg brkalloc_nightly"` and a nightly
 //! compiler, a reference to a shared heap is a `core::alloc::Allocator`, too.
 //!
-//! # Rules of the crate
+//! # Promises
 //!
-//! 1. A file names only files below it. Raw memory access is in `cell`, `slabs` and `segments`, and in `simple`,
-//!    which is a layer to itself.
-//! 2. Nothing panics for want of memory or because of a caller's request: out of memory is `None`,
+//! 1. Nothing panics for want of memory or because of a caller's request: out of memory is `None`,
 //!    null or an `Err`, and leaves the heap as it was. (In a [`CheckedHeap`] a caller's mistake is a
 //!    panic, unless a hook decides otherwise.)
-//! 3. A request is refused only when the heap holds back no unused memory. A heap without live
+//! 2. A request is refused only when the heap holds back no unused memory. A heap without live
 //!    blocks grants every request that a fresh heap grants.
-//! 4. The heap calls its provider with the heap locked; the provider must not allocate from it.
+//! 3. The heap calls its provider with the heap locked; the provider must not allocate from it.
 //!    [`Heap::try_allocate`] never calls it.
-//! 5. Foreign code may move the break up. If it takes memory of the heap, the heap stops and says
+//! 4. Foreign code may move the break up. If it takes memory of the heap, the heap stops and says
 //!    so.
-//! 6. Every invariant has a checker: [`Heap::check`].
+//! 5. Every invariant has a checker: [`Heap::check`].
 
 #![no_std]
 #![cfg_attr(brkalloc_nightly, feature(allocator_api))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(test)]
 extern crate std;
@@ -118,6 +127,7 @@ mod lock;
 mod locked;
 mod mapped;
 mod misuse;
+mod placed;
 #[deny(unsafe_code)]
 mod profile;
 mod provider;
@@ -126,6 +136,7 @@ mod quota;
 mod raw_heap;
 #[deny(unsafe_code)]
 mod request;
+mod reserve;
 mod sampled;
 mod sealed;
 mod segments;
@@ -137,9 +148,12 @@ mod size_class;
 mod slab_tuning;
 mod slabs;
 mod space;
+mod tagged;
 mod trace;
 mod unchecked;
 
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use arena::LinuxHeap;
 pub use arena::{ArenaHeap, ArenaStats, Exclusive};
 pub use check::{Corruption, Rule};
 pub use chunks::Trim;
@@ -147,20 +161,42 @@ pub use failing::Failing;
 pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
 pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
 pub use ledger::{Ledger, LiveBlock, LiveSite};
+#[cfg(any(doc, target_arch = "aarch64"))]
+pub use lock::Aarch64Interrupts;
+#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
+pub use lock::CortexMInterrupts;
+#[cfg(feature = "critical-section")]
+pub use lock::CriticalSection;
+#[cfg(any(doc, target_arch = "x86_64"))]
+pub use lock::X86_64Interrupts;
 pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
+#[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
+pub use lock::{RiscvMachineInterrupts, RiscvSupervisorInterrupts};
+#[cfg(feature = "critical-section")]
+pub use locked::CriticalHeap;
 pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};
 pub use mapped::MapThreshold;
 pub use misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 pub use profile::{Checked, Plain, Profile, Small, Usual};
+#[cfg(feature = "uefi")]
+pub use provider::UefiPages;
+#[cfg(feature = "wasm")]
+pub use provider::WasmBreak;
 pub use provider::{
     Break, BreakError, Cpu, FixedBreak, GuardPages, InitError, LateBreak, Map, MapError, NoMap,
     SegmentBreak, Segments, SingleCpu,
 };
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use provider::{LinuxBreak, LinuxMap, LinuxThreads};
+#[cfg(feature = "x86_64")]
+pub use provider::{PagedBreak, RecycledFrames};
 pub use raw_heap::RawHeap;
+pub use reserve::{ReserveHeap, ReserveToken};
 pub use sampled::{SampleReport, Sampled, SampledMisuse};
 pub use shared_heap::SharedHeap;
 pub use simple::SimpleHeap;
 pub use space::RegionError;
+pub use tagged::TaggedHeap;
 pub use trace::{CallSites, NoSites, Trace};
 pub use unchecked::OutOfMemoryHook;
 

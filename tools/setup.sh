@@ -4,6 +4,7 @@
 #     sh tools/setup.sh         everything
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
 #     sh tools/setup.sh gdb     the same, and a debugger
+#     sh tools/setup.sh examples   the same as run, and the machines that boot examples
 #
 #     setup.sh ─┬─ elsewhere.sh   without apt-get: what is missing, and the packages of four other systems
 #               ├─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
@@ -13,6 +14,7 @@
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
 #               ├─ gdb.sh         for `make gdb`: the debugger
+#               ├─ examples.sh    for examples and tests: emulators of other processors, firmware, Limine
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
 #               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
@@ -42,6 +44,7 @@ parts=$here/setup
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
 . "$parts/gdb.sh"
+. "$parts/examples.sh"
 . "$parts/host32.sh"
 . "$parts/sanitizers.sh"
 . "$parts/programs.sh"
@@ -60,6 +63,9 @@ main() {
     if [ "$purpose" = gdb ]; then
         gdb_ready   || gdb_install
     fi
+    case $purpose in
+        test | examples) examples_ready || examples_install ;;
+    esac
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
@@ -78,8 +84,8 @@ main() {
 check_arguments() {
     purpose=${1:-test}
     case $purpose in
-        run | gdb | test) ;;
-        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'test' or nothing" ;;
+        run | gdb | examples | test) ;;
+        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'examples', 'test' or nothing" ;;
     esac
     case ${TOOLCHAIN:-any} in
         any | rustup | debian) ;;

@@ -43,6 +43,8 @@ mod deallocate;
 mod empty;
 mod exclusive;
 mod fork;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+mod linux;
 mod mail;
 mod mailbox;
 mod outbox;
@@ -76,6 +78,8 @@ use shared::Shared;
 
 pub use exclusive::{ArenaStats, Exclusive};
 pub use fork::ArenaHooks;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use linux::LinuxHeap;
 
 /// Maximum size of a block of an arena, in bytes: a larger one comes from the parent.
 const LARGE: usize = 128 << 10;

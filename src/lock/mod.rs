@@ -4,6 +4,8 @@
 //!   Locked<H, L>  ──►  L: RawLock                one trait, and whatever implements it
 //!                       ├─ Spin                  the default                       spin.rs
 //!                       ├─ MaskInterrupts<L, I>  another lock, interrupts masked   mask.rs
+//!                       │                   I: the flags of common processors      interrupts.rs
+//!                       ├─ CriticalSection       the program's, feature `critical-section`
 //!                       ├─ R: RawMutex           a foreign one, feature `lock_api` raw_mutex.rs
 //!                       └─ a kernel's own
 //! ```
@@ -11,11 +13,24 @@
 //! Rules of this folder: a lock does not know what it protects. It does not allocate, or not from
 //! the heap behind it.
 
+#[cfg(feature = "critical-section")]
+mod critical;
+mod interrupts;
 mod mask;
 #[cfg(feature = "lock_api")]
 mod raw_mutex;
 mod spin;
 
+#[cfg(feature = "critical-section")]
+pub use critical::CriticalSection;
+#[cfg(any(doc, target_arch = "aarch64"))]
+pub use interrupts::Aarch64Interrupts;
+#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
+pub use interrupts::CortexMInterrupts;
+#[cfg(any(doc, target_arch = "x86_64"))]
+pub use interrupts::X86_64Interrupts;
+#[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
+pub use interrupts::{RiscvMachineInterrupts, RiscvSupervisorInterrupts};
 pub use mask::{Interrupts, MaskInterrupts};
 pub use spin::Spin;
 
@@ -82,3 +97,20 @@ pub unsafe trait RawLock {
     note = "`Locked::inspect` and `Locked::with` run a closure with the heap locked, for every lock"
 )]
 pub unsafe trait AnyOrder: RawLock {}
+
+/// Reports that the code which waits for a lock holds it, and stops.
+///
+/// A panic must not unwind out of a global allocator: leaving an `extern "C"` function, it aborts.
+#[cfg(any(debug_assertions, feature = "critical-section"))]
+#[cold]
+#[inline(never)]
+#[allow(improper_ctypes_definitions, reason = "no other language calls it")]
+extern "C" fn held_by_caller() -> ! {
+    panic!(
+        "the heap is used while it is locked: by the code that has locked it, its panic included, \
+         or by a handler that has interrupted that code"
+    );
+}
+
+#[cfg(test)]
+mod tests;

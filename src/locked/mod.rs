@@ -11,6 +11,8 @@ use crate::check::Corruption;
 use crate::chunks::Trim;
 use crate::heap::Heap;
 use crate::inspect::Stats;
+#[cfg(feature = "critical-section")]
+use crate::lock::CriticalSection;
 use crate::lock::{AnyOrder, RawLock, Spin};
 use crate::mapped::MapThreshold;
 use crate::misuse::MisuseHook;
@@ -70,6 +72,24 @@ unsafe impl<H: Send, L: Sync> Sync for Locked<H, L> {}
 /// # fn main() {}
 /// ```
 pub type LockedHeap<B, M = NoMap, P = Usual> = Locked<Heap<B, M, P>>;
+
+/// The heap for firmware whose interrupt handlers allocate: [`Heap`] behind the program's critical
+/// section (feature `critical-section`).
+///
+/// ```
+/// # use critical_section as _; // the host's, by the feature `std` of that crate
+/// use brkalloc::{CriticalHeap, FixedBreak};
+///
+/// static mut ARENA: [u8; 16 << 10] = [0; 16 << 10];
+///
+/// #[global_allocator]
+/// // SAFETY: ARENA is used by this break alone.
+/// static HEAP: CriticalHeap<FixedBreak> =
+///     CriticalHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), 16 << 10) });
+/// # fn main() {}
+/// ```
+#[cfg(feature = "critical-section")]
+pub type CriticalHeap<B, M = NoMap, P = Usual> = Locked<Heap<B, M, P>, CriticalSection>;
 
 // The bounds of a constructor stand at the constructor: there the compiler shows the messages of
 // `#[diagnostic::on_unimplemented]`, which it does not for bounds of an `impl`.

@@ -24,21 +24,37 @@ mod cpu;
 mod fixed;
 mod guard_pages;
 mod late;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+mod linux;
 mod map;
 mod optional;
+#[cfg(feature = "x86_64")]
+mod paged;
 mod segments;
 mod slots;
 mod source;
+#[cfg(feature = "uefi")]
+mod uefi;
+#[cfg(feature = "wasm")]
+mod wasm;
 mod word;
 
 pub use cpu::{Cpu, SingleCpu};
 pub use fixed::{FixedBreak, InitError};
 pub use guard_pages::GuardPages;
 pub use late::LateBreak;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub use linux::{LinuxBreak, LinuxMap, LinuxThreads};
 pub use map::{Map, MapError, NoMap};
+#[cfg(feature = "x86_64")]
+pub use paged::{PagedBreak, RecycledFrames};
 pub use segments::{SegmentBreak, Segments};
 pub use slots::Slots;
 pub use source::Source;
+#[cfg(feature = "uefi")]
+pub use uefi::UefiPages;
+#[cfg(feature = "wasm")]
+pub use wasm::WasmBreak;
 pub(crate) use word::Hold;
 pub use word::SlotWord;
 
@@ -48,6 +64,70 @@ use core::ptr::NonNull;
 /// Moves the end of one region of memory, as `sbrk` does.
 ///
 /// An `Option` of a break is a break, too: `None` grants nothing (see [`LateBreak`]).
+///
+/// A break over a range of addresses, whose pages `map` and `unmap` back:
+///
+/// ```
+/// use brkalloc::{Break, BreakError, Heap};
+/// use core::ptr::NonNull;
+/// # mod vm {
+/// #     //! Stands in for a kernel's page tables: all pages are there already.
+/// #     pub const PAGE: usize = 4096;
+/// #     pub fn map(_page: *mut u8) -> bool { true }
+/// #     pub fn unmap(_page: *mut u8) {}
+/// # }
+///
+/// struct KernelBreak {
+///     start: *mut u8,
+///     len: usize,
+///     used: usize,
+/// }
+///
+/// // SAFETY: grants are disjoint parts of `[start, start + len)`, which nothing else uses. They are
+/// // mapped before they are returned, and after an error no page is mapped that was not before.
+/// unsafe impl Break for KernelBreak {
+///     const ZEROED: bool = false; // `map` does not clear pages
+///
+///     fn granule(&self) -> usize {
+///         vm::PAGE
+///     }
+///
+///     fn end(&self) -> *mut u8 {
+///         self.start.wrapping_add(self.used)
+///     }
+///
+///     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+///         let used = self.used.checked_add(by).filter(|&used| used <= self.len);
+///         let used = used.ok_or(BreakError::OutOfAddresses)?;
+///         let granted = NonNull::new(self.end()).ok_or(BreakError::OutOfAddresses)?;
+///         let pages = self.used.div_ceil(vm::PAGE)..used.div_ceil(vm::PAGE);
+///         for page in pages.clone() {
+///             if !vm::map(self.start.wrapping_add(page * vm::PAGE)) {
+///                 (pages.start..page)
+///                     .for_each(|page| vm::unmap(self.start.wrapping_add(page * vm::PAGE)));
+///                 return Err(BreakError::OutOfMemory);
+///             }
+///         }
+///         self.used = used;
+///         Ok(NonNull::slice_from_raw_parts(granted, by))
+///     }
+///
+///     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+///         let used = self.used.checked_sub(by).ok_or(BreakError::OutOfAddresses)?;
+///         for page in used.div_ceil(vm::PAGE)..self.used.div_ceil(vm::PAGE) {
+///             vm::unmap(self.start.wrapping_add(page * vm::PAGE));
+///         }
+///         self.used = used;
+///         Ok(())
+///     }
+/// }
+///
+/// # let memory = Box::leak(Box::new([0_u128; 4096]));
+/// # let (start, len) = (memory.as_mut_ptr().cast(), size_of_val(memory));
+/// let mut heap = Heap::new(KernelBreak { start, len, used: 0 });
+/// # // SAFETY: the heap outlives the block.
+/// # assert!(unsafe { heap.allocate(core::alloc::Layout::new::<[u64; 100]>()) }.is_some());
+/// ```
 ///
 /// # Safety
 ///

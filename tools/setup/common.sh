@@ -40,7 +40,8 @@ wait_for_other_runs() {
 # Reads target/setup/env. The values are hints about where to look first; each part checks them before it uses them.
 load_env() {
     ROOT=$(env_value ROOT) KIND=$(env_value KIND) SYSROOT=$(env_value SYSROOT) QEMU=$(env_value QEMU) HOST32=$(env_value HOST32)
-    SANITIZERS=$(env_value SANITIZERS)
+    SANITIZERS=$(env_value SANITIZERS) OVMF=$(env_value OVMF)
+    LIMINE=${LIMINE:-$(env_value LIMINE)}
     # The wrappers hold absolute paths: a project that was moved is set up again.
     [ "$ROOT" = "$root" ] || KIND=''
     ROOT=$root
@@ -54,7 +55,8 @@ env_value() {
 save_env() {
     {
         printf '# Written by tools/setup.sh; remove it, or all of target/setup, whenever you like.\n'
-        printf "%s='%s'\n" ROOT "$ROOT" KIND "$KIND" SYSROOT "$SYSROOT" QEMU "$QEMU" HOST32 "$HOST32" SANITIZERS "$SANITIZERS"
+        printf "%s='%s'\n" ROOT "$ROOT" KIND "$KIND" SYSROOT "$SYSROOT" QEMU "$QEMU" HOST32 "$HOST32" SANITIZERS "$SANITIZERS" \
+            OVMF "$OVMF" LIMINE "$LIMINE"
     } | write_file "$setup_dir/env"
 }
 

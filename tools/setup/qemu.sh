@@ -30,24 +30,36 @@ qemu_install() {
 # Where installing would remove a package (one of another QEMU version, from elsewhere), its packages and those that it needs and that are
 # missing are downloaded, and unpacked into a folder of ours.
 qemu_unpack() {
-    packages=$qemu_dir/packages
-    files=$qemu_dir/root
-    rm -rf "$qemu_dir"
+    packages_unpack "$qemu_dir" qemu-system-x86 && qemu_wrapper "$qemu_dir" "$qemu_program"
+}
+
+# Downloads packages, and what they need and is missing, and unpacks them into $1/root.
+packages_unpack() {
+    packages=$1/packages
+    files=$1/root
+    rm -rf "$1"
+    shift
     mkdir -p "$packages/partial" "$files"
     # apt would rather download as its own user, who may not write here.
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --download-only --no-install-recommends \
         -o Dir::Cache::archives="$packages" -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=120 \
-        qemu-system-x86 </dev/null >>"$setup_dir/apt.log" 2>&1 || return
+        "$@" </dev/null >>"$setup_dir/apt.log" 2>&1 || return
     for package in "$packages"/*.deb; do
         dpkg-deb --extract "$package" "$files" >>"$setup_dir/apt.log" 2>&1 || return
     done
     rm -rf "$packages"
+}
+
+# Makes $1/$2, which runs the emulator $2 with what was unpacked into $1/root.
+qemu_wrapper() {
+    files=$1/root
+    [ -x "$files/usr/bin/$2" ] || return
     libraries=$(find "$files" -name '*.so*' -path '*/lib/*' | sed 's|/[^/]*$||' | sort -u | paste -s -d: -)
-    cat >"$qemu_dir/new" <<END
+    cat >"$1/new" <<END
 #!/bin/sh
-LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH} exec '$files/usr/bin/$qemu_program' \\
+LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH} exec '$files/usr/bin/$2' \\
     -L '$files/usr/share/qemu' -L '$files/usr/share/seabios' -L '$files/usr/lib/ipxe/qemu' "\$@"
 END
-    chmod +x "$qemu_dir/new"
-    mv "$qemu_dir/new" "$qemu_dir/$qemu_program"
+    chmod +x "$1/new"
+    mv "$1/new" "$1/$2"
 }

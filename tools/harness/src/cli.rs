@@ -82,6 +82,12 @@ pub enum Command {
     /// What the allocator takes of a small target; the exit status tells whether `SmallHeap`
     /// keeps its limits.
     Size,
+    /// Builds and runs the programs in `examples/`; ends with a table.
+    Examples {
+        /// Which of them.
+        #[command(flatten)]
+        filter: Filter,
+    },
     /// Kills builds at random moments, then builds, and boots what came of it.
     KillBuilds {
         /// How many.

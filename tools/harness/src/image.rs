@@ -85,6 +85,16 @@ impl Image {
         }
     }
 
+    /// The program of an example.
+    pub fn example(project: &Project, folder: &str, bin: &'static str) -> Self {
+        Self {
+            folder: project.examples().join(folder),
+            programs: None,
+            form: Build::Use,
+            ..Self::of_kernel(project, bin)
+        }
+    }
+
     fn of_kernel(project: &Project, bin: &'static str) -> Self {
         Self {
             folder: project.kernel(),
@@ -216,7 +226,9 @@ impl Image {
         let mut digester = Digester::default();
         let setup = project.target("setup").join("env");
         let manifest = self.folder.join("Cargo.toml");
-        for path in [kernel, &manifest, &self.folder.join("Cargo.lock"), &setup] {
+        let mut locks = self.folder.ancestors().map(|folder| folder.join("Cargo.lock"));
+        let lock = locks.find(|lock| lock.is_file()).unwrap_or_default();
+        for path in [kernel, &manifest, &lock, &setup] {
             fs::read(path)?.hash(&mut digester);
         }
         Ok(digester.digest().to_string())

@@ -45,6 +45,7 @@ pub mod demo_suite;
 mod digest;
 pub mod elf;
 pub mod error;
+pub mod examples;
 pub mod gdb;
 pub mod image;
 pub mod killed;

@@ -7,6 +7,7 @@ use clap::Parser;
 
 use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
+use harness::examples::Row;
 use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
@@ -16,7 +17,7 @@ use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
 use harness::unsafe_sites::Inventory;
-use harness::{Error, demo_suite, killed, readme, report};
+use harness::{Error, demo_suite, examples, killed, readme, report};
 use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Rules => rules(),
         Command::Size => size(),
         Command::Unsafe { list, bless } => unsafe_sites(list, bless),
+        Command::Examples { filter } => run_examples(filter.get().as_deref()),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
@@ -144,6 +146,28 @@ fn unsafe_sites(list: bool, bless: bool) -> Result<bool, Error> {
     let tally = inventory.judge()?;
     report::sum(&tally);
     Ok(tally.is_clean())
+}
+
+/// `harness examples`
+fn run_examples(filter: Option<&str>) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    let mut rows = Vec::new();
+    let mut tally = Tally::default();
+    for example in examples::all() {
+        if filter.is_some_and(|filter| !filter.split(',').any(|part| example.name.contains(part))) {
+            continue;
+        }
+        println!("example {}", example.name);
+        let row = example.run(&project, &setup, report::build_line)?;
+        println!("{row}");
+        tally.add(row.tally.clone().unwrap_or_default());
+        rows.push(row);
+    }
+    println!("\n{}", Row::heading());
+    rows.iter().for_each(|row| println!("{row}"));
+    report::sum(&tally);
+    Ok(tally.is_clean() && !rows.is_empty())
 }
 
 /// `harness kill-builds`

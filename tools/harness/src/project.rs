@@ -57,6 +57,11 @@ impl Project {
         self.root.join("tools/kerntest/boards")
     }
 
+    /// The workspace of the programs for other platforms.
+    pub fn examples(&self) -> PathBuf {
+        self.root.join("examples")
+    }
+
     /// The package of the fuzz targets.
     pub fn fuzz(&self) -> PathBuf {
         self.root.join("fuzz")
@@ -81,6 +86,12 @@ impl Project {
     /// The description of the kernel's target.
     pub fn kernel_target(&self) -> PathBuf {
         self.root.join(TARGET_FILE)
+    }
+
+    /// One value of what the set-up found, if there is one and it is not empty.
+    pub fn setup_value(&self, key: &str) -> Option<String> {
+        let text = fs::read_to_string(self.target("setup").join("env")).ok()?;
+        parse_env(&text).get(key).map(|value| (*value).to_owned()).filter(|value| !value.is_empty())
     }
 
     /// Reads what the set-up found.

@@ -13,10 +13,7 @@ const END: &str = "<!-- end of excerpt -->\n";
 const CLAIM: &str = "[C12] Moving the break reserves addresses";
 
 /// Maximum number of its lines.
-const MOST_LINES: usize = 24;
-
-/// Where the summary begins.
-const SUMMARY: &str = "claim  shown by";
+const MOST_LINES: usize = 15;
 
 /// Puts the excerpt of `tour`, what the tour wrote, into the README.
 pub fn update(project: &Project, tour: &str) -> Result<(), Error> {
@@ -29,15 +26,12 @@ pub fn update(project: &Project, tour: &str) -> Result<(), Error> {
     fs::write(&path, updated).map_err(|error| Error::Run(name(), error))
 }
 
-/// The beginning of one claim, and the summary.
+/// The beginning of one claim.
 fn excerpt(tour: &str) -> Result<String, String> {
-    let part = |begin: &str| {
-        let from = tour.find(begin).ok_or_else(|| format!("the tour wrote no {begin:?}"))?;
-        let len = tour[from..].find("\n\n").unwrap_or(tour.len() - from);
-        Ok::<_, String>(tour[from..from + len].trim_end())
-    };
-    let claim: Vec<_> = part(CLAIM)?.lines().take(MOST_LINES).collect();
-    Ok(format!("```text\n{}\n  …\n{}\n```\n", claim.join("\n"), part(SUMMARY)?))
+    let from = tour.find(CLAIM).ok_or_else(|| format!("the tour wrote no {CLAIM:?}"))?;
+    let len = tour[from..].find("\n\n").unwrap_or(tour.len() - from);
+    let claim: Vec<_> = tour[from..from + len].trim_end().lines().take(MOST_LINES).collect();
+    Ok(format!("```text\n{}\n  …\n```\n", claim.join("\n")))
 }
 
 /// The README with another excerpt between the marks.
@@ -54,11 +48,12 @@ fn replace(readme: &str, excerpt: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const TOUR: &str = "[C11] one\n  ok\n\n[C12] Moving the break reserves addresses and so on\n  evidence\n\n[C13] no\n\nclaim  shown by\nC11    all\n\n2 of 2\n";
+    const TOUR: &str = "[C11] one\n  ok\n\n[C12] Moving the break reserves addresses and so on\n  evidence\n\n[C13] no\n";
 
     #[test]
-    fn the_excerpt_is_one_claim_and_the_summary() {
-        let expected = "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\nclaim  shown by\nC11    all\n```\n";
+    fn the_excerpt_is_the_beginning_of_one_claim() {
+        let expected =
+            "```text\n[C12] Moving the break reserves addresses and so on\n  evidence\n  …\n```\n";
         assert_eq!(excerpt(TOUR).as_deref(), Ok(expected));
         assert!(excerpt("[C11] one\n").is_err());
     }

@@ -1,10 +1,14 @@
 //! How much the allocator takes of a small target: builds `tools/size` for one, in both profiles,
-//! and looks at what was linked.
+//! and looks at what was linked; and the same beside peers, as most firmware is built.
+
+mod beside;
 
 use std::fmt;
 use std::fs;
 
 use serde::Serialize;
+
+use beside::Beside;
 
 use crate::elf::{Function, Program};
 use crate::project::{Project, Setup};
@@ -66,11 +70,12 @@ impl Profile {
     }
 }
 
-/// What each profile takes. Prints as a table.
+/// What each profile takes, alone and beside peers. Prints as tables.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sizes {
     target: &'static str,
     profiles: Vec<Profile>,
+    beside: Vec<Beside>,
 }
 
 impl Sizes {
@@ -82,7 +87,7 @@ impl Sizes {
         mut on_line: impl FnMut(&str),
     ) -> Result<Self, Error> {
         let mut profiles = Vec::new();
-        build(project, setup, &mut on_line)?;
+        build(project, setup, TARGET, &["--release", "--bin=small", "--bin=usual"], &mut on_line)?;
         for (name, limits) in [("usual", None), ("small", Some(SMALL_LIMITS))] {
             let program = read(project, name)?;
             let missing = || {
@@ -94,7 +99,8 @@ impl Sizes {
             let state_bytes = program.variable("HEAP").ok_or_else(missing)?;
             profiles.push(Profile::new(name, program, state_bytes, limits));
         }
-        let sizes = Self { target: TARGET, profiles };
+        let beside = beside::measure(project, setup, &mut on_line)?;
+        let sizes = Self { target: TARGET, profiles, beside };
         let path = project.target("size.json");
         let json =
             serde_json::to_string_pretty(&sizes).expect("names and numbers can be written as JSON");
@@ -136,14 +142,21 @@ impl fmt::Display for Sizes {
             }
             writeln!(f)?;
         }
-        Ok(())
+        self.beside.iter().try_for_each(|target| write!(f, "\n{target}"))
     }
 }
 
-/// Builds the programs.
-fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Result<(), Error> {
+/// Builds programs of `tools/size` for a target.
+fn build(
+    project: &Project,
+    setup: &Setup,
+    target: &str,
+    arguments: &[&str],
+    mut on_line: impl FnMut(&str),
+) -> Result<(), Error> {
     let mut command = cargo::freestanding(project, setup, &project.small_target(), SORT);
-    command.args(["build", "--release", "--target", TARGET, "-Zbuild-std=core,compiler_builtins"]);
+    command.args(["build", "--target", target, "-Zbuild-std=core,alloc,compiler_builtins"]);
+    command.args(arguments);
     let mut output = Vec::new();
     let status = process::run(command, |line| {
         output.push(line.to_owned());
@@ -152,7 +165,7 @@ fn build(project: &Project, setup: &Setup, mut on_line: impl FnMut(&str)) -> Res
     if status.success() {
         return Ok(());
     }
-    Err(Error::Build(format!("the programs for {TARGET}"), output))
+    Err(Error::Build(format!("the programs for {target}"), output))
 }
 
 /// Reads the program of this name.
@@ -190,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_table_tells_what_is_no_function_and_what_is_a_memory_function() {
-        let sizes = Sizes { target: TARGET, profiles: vec![profile(100, 64, "memcpy")] };
+        let profiles = vec![profile(100, 64, "memcpy")];
+        let sizes = Sizes { target: TARGET, profiles, beside: Vec::new() };
         assert!(sizes.is_ok());
         let table = sizes.to_string();
         assert!(table.contains("    50  (constants"), "{table}");

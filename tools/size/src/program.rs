@@ -1,23 +1,10 @@
-//! A heap on a static array, and the four functions of a global allocator. The program is linked
-//! and measured, not run.
+//! The four functions of a global allocator, for the `HEAP` of a program. The program is linked and
+//! measured, not run.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 
-use brkalloc::{FixedBreak, Heap, Locked, LockedHeap, NoMap};
-
-use crate::Profile;
-
-const SIZE: usize = 16 << 10;
-static mut ARENA: [u8; SIZE] = [0; SIZE];
-
-/// The state that is measured: the heap, its break and its lock.
-#[unsafe(no_mangle)]
-static HEAP: LockedHeap<FixedBreak, NoMap, Profile> = {
-    // SAFETY: no other code names ARENA.
-    let brk = unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) };
-    Locked::from_heap(Heap::with_profile(brk, NoMap))
-};
+use crate::HEAP;
 
 /// # Safety
 ///

@@ -14,7 +14,9 @@ pub(super) const KERNEL_HOST: &str = "kernel-host";
 
 /// What the allocator can do beside the default; all of it is tested.
 pub const ALLOCATOR_FEATURES: &str = "brkalloc/allocator-api2,brkalloc/allocator-api2-03,\
-                                      brkalloc/allocator-api2-04,brkalloc/lock_api";
+                                      brkalloc/allocator-api2-04,brkalloc/lock_api,\
+                                      brkalloc/critical-section,brkalloc/x86_64,\
+                                      brkalloc/linux,brkalloc/wasm,brkalloc/uefi";
 
 pub(super) fn steps() -> Vec<Step> {
     vec![
@@ -26,6 +28,7 @@ pub(super) fn steps() -> Vec<Step> {
         Step::check(Tier::Test, "clippy: kernels and their programs", clippy_kernels),
         Step::check(Tier::All, "clippy: fuzz", clippy_fuzz),
         Step::check(Tier::Test, "doc", docs),
+        Step::check(Tier::All, "package: as published, with its own tests", package),
     ]
 }
 
@@ -78,8 +81,23 @@ fn fmt(context: &Context) -> Vec<Command> {
         of(&project.boards(), false),
         of(&project.small_target(), false),
         of(&project.fuzz(), false),
+        of(&project.examples(), true),
         of(&project.libmalloc(), true),
     ]
+}
+
+/// Packs the crate, and runs the tests of the package.
+fn package(context: &Context) -> Vec<Command> {
+    let cargo = cargo::host(&context.project, context.project.root(), "");
+    let mut script = Command::new("sh");
+    script.arg("tools/package.sh").current_dir(context.project.root());
+    for (name, value) in cargo.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    vec![script]
 }
 
 /// The workspace; for `make check` the allocator and its suites, without what tools and benchmarks
@@ -134,6 +152,10 @@ fn clippy_kernels(context: &Context) -> Vec<Command> {
         of(&project.other_kernel(), &["--bins"]),
         of(&project.small_target(), &["--bins"]),
     ];
+    // The examples of this machine; those of others are compiled when they run.
+    let mut examples = cargo::host(project, &project.examples(), "examples");
+    examples.args(["clippy", "--package", "linux", "--package", "work"]);
+    commands.push(deny_warnings(examples));
     if !context.is_short() {
         commands.push(of(&project.kernel(), &["--lib", "--profile", "test"]));
     }

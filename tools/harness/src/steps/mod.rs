@@ -22,6 +22,7 @@
 
 mod checks;
 mod dropped_in;
+mod examples;
 mod gdb;
 mod host;
 mod kernel;
@@ -215,6 +216,7 @@ fn all() -> Vec<Vec<Step>> {
         vec![thread],
         vec![miri::step(), rules::step()],
         host::linked(),
+        examples::steps(),
     ]
 }
 

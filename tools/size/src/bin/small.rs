@@ -3,7 +3,10 @@
 #![no_std]
 #![no_main]
 
+#[path = "../heap.rs"]
+mod heap;
 #[path = "../program.rs"]
 mod program;
 
 use brkalloc::Small as Profile;
+use heap::HEAP;
