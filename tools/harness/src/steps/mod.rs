@@ -7,6 +7,7 @@
 //!   host32      the allocator's tests as 32-bit programs
 //!   libmalloc   programs with the library preloaded, small ones and real ones
 //!   sanitizers, a row each
+//!   labs        the project's modules, stubs and seeded bugs are graded
 //!   linked      what is in a program, and what is not
 //! ```
 //!
@@ -25,6 +26,7 @@ mod dropped_in;
 mod gdb;
 mod host;
 mod kernel;
+mod labs;
 mod libmalloc;
 mod rows;
 mod sanitizers;
@@ -210,6 +212,7 @@ fn all() -> Vec<Vec<Step>> {
         vec![address],
         libmalloc::steps(),
         vec![thread],
+        labs::steps(),
         host::linked(),
     ]
 }
