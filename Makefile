@@ -13,12 +13,13 @@ PROGRAM   ?=## run: run this ring-3 program instead of the tour, as `lazy 5`; gd
 TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
-SEED      ?=## kill-builds: when, and whom (1)
+SEED      ?=## kill-builds: when, and whom (1); lab: which bugs lab 10 has (1)
 MINUTES   ?=## how long `soak` searches (5)
 RESUME    ?=## soak: 0 begins anew where the last one was interrupted
 QUICK     ?=## 1: `bench` takes two minutes, with fewer subjects and rounds
 LIMINE    ?=## examples: a folder with the BOOTX64.EFI of Limine, where it cannot be fetched
 TRACES    ?=## bench: a file or a folder of allocation traces that is replayed instead of the stored ones
+LAB       ?=## lab, grade: number of the lab, 1 to 10
 
 IN        ?=## heap-map: a log with the lines of a walk (standard input)
 OUT       ?=## heap-map: the picture to write (target/heap-map.svg)
@@ -29,8 +30,9 @@ $(foreach name,ACCEL SMP MEM FILTER STEP CLAIM PROGRAM TRACE TOOLCHAIN KILLS SEE
 
 SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
+GRADE   := sh tools/grade.sh
 
-.PHONY: help run gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map setup readme doc fmt clean
+.PHONY: help run gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -124,6 +126,15 @@ plot: ## measure as `bench` does, in full, and put the pictures and tables into 
 heap-map: ## draw the heap whose cells the log IN lists, as the SVG picture OUT
 	@mkdir -p target
 	@cargo run --quiet --package heapmap -- $(if $(IN),'$(IN)') --out '$(or $(OUT),target/heap-map.svg)' $(if $(WALK),--walk $(WALK))
+
+lab: ## put the stub of LAB into labs/student; labs/README.md tells the rest
+	@$(GRADE) lab $(or $(LAB),$(error which lab? say for example: make lab LAB=1)) $(if $(SEED),--seed $(SEED))
+
+grade: ## test what labs/student has of LAB, and print points with the reason for each lost one
+	@$(GRADE) grade $(or $(LAB),$(error which lab? say for example: make grade LAB=1))
+
+scoreboard: ## replay traces of real programs on the heaps of the labs: utilisation times throughput
+	@$(GRADE) scoreboard
 
 setup: ## install what is missing; `run` and `test` do it by themselves
 	@$(SETUP)

@@ -37,5 +37,7 @@ mod sync;
 mod adoption;
 mod borrow;
 mod busy;
+#[path = "../../../labs/9/tests.rs"]
+mod lab9;
 mod list;
 mod mail;

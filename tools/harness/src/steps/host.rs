@@ -108,7 +108,7 @@ fn tools(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let mut command = cargo::host(&context.project, context.project.root(), "");
     command.args(["test", "--workspace", "--exclude", "brkalloc"]);
     if context.is_short() {
-        command.args(["--exclude", "bench", "--exclude", "recorder"]);
+        command.args(["--exclude", "bench", "--exclude", "recorder", "--exclude", "scoreboard"]);
     }
     cargo_test("host tests: tools, models, benches", context, command, screen)
 }
@@ -262,7 +262,7 @@ pub(super) fn cargo_test_but(
 }
 
 /// Runs a program that writes as `cargo test` does, and counts.
-fn count(title: &str, command: Command, screen: &mut Screen) -> Result<Tally, Error> {
+pub(super) fn count(title: &str, command: Command, screen: &mut Screen) -> Result<Tally, Error> {
     let mut reader = Reader::default();
     let status = process::run(command, |line| {
         reader.line(line);

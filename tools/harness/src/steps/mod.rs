@@ -7,6 +7,7 @@
 //!   host32      the allocator's tests as 32-bit programs
 //!   libmalloc   programs with the library preloaded, small ones and real ones
 //!   sanitizers, a row each; Miri, where it can be had; each rule of check() left out
+//!   labs        the project's modules, stubs and seeded bugs are graded
 //!   linked      what is in a program, and what is not
 //! ```
 //!
@@ -26,6 +27,7 @@ mod examples;
 mod gdb;
 mod host;
 mod kernel;
+mod labs;
 mod libmalloc;
 mod miri;
 mod rows;
@@ -215,6 +217,7 @@ fn all() -> Vec<Vec<Step>> {
         libmalloc::steps(),
         vec![thread],
         vec![miri::step(), rules::step()],
+        labs::steps(),
         host::linked(),
         examples::steps(),
     ]
