@@ -7,6 +7,7 @@
 //!   check    ensure!, ensure_eq!: an error that says what, where, expected, found      first_failed   of a step's evidence
 //!   select   which cases: filter, from                  during     what a case does, for the report if the kernel ends there
 //!   place    places as `tests/fit.rs:12:5`
+//!   probe    single accesses, made to see whether they fault      single_step  a handler after every instruction
 //! ```
 //!
 //! A case is a function that returns an error when an expectation does not hold. The name is
@@ -27,8 +28,12 @@ mod fail_nth;
 mod first_failed;
 mod place;
 #[cfg(not(test))]
+pub mod probe;
+#[cfg(not(test))]
 mod run;
 mod select;
+#[cfg(not(test))]
+pub mod single_step;
 
 use crate::evidence::{Chapter, Evidence, Shown, Step};
 
