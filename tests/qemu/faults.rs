@@ -36,8 +36,9 @@ fn null_page() -> CaseResult {
 fn below_the_heap() -> CaseResult {
     let base = BreakId::KERNEL_HEAP.base();
     // A break has an area while it has a page.
-    let _held = Box::new(1_u8);
+    let held = black_box(Box::new(1_u8));
     let report = report(base - 1)?;
+    drop(held);
     ensure_eq!(report.cause, Cause::Unmapped);
     ensure_matches!(report.place, Some([_, None, Some(area)]) if area.start == base && area.name == "kernel heap");
     Ok(())

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that are counted, each of which names only those before it.
-const ROOMS: [&str; 4] = ["address_space", "memory", "arch", "system"];
+const ROOMS: [&str; 5] = ["words", "address_space", "memory", "arch", "system"];
 
 /// Maximum lines of code in all of them.
-const MOST: usize = 5_500;
+const MOST: usize = 6_300;
 
 /// Maximum lines of a file, with comments.
 const MOST_OF_A_FILE: usize = 300;
@@ -88,9 +88,8 @@ fn source() -> PathBuf {
 /// Returns the source files in a folder, without those of tests and of the model for tests.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let is_test = |path: &PathBuf| {
-        path.file_stem().is_some_and(|name| name == "tests" || name == "model")
-    };
+    let is_test =
+        |path: &PathBuf| path.file_stem().is_some_and(|name| name == "tests" || name == "model");
     let mut paths: Vec<_> = entries.filter(|path| !is_test(path)).collect();
     paths.sort();
     let each = paths.into_iter();
