@@ -8,11 +8,11 @@ extern crate alloc;
 #[path = "../../kernel-demo/src/address_space/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the kernel uses the rest")]
 mod address_space;
-#[path = "kernel_memory.rs"]
-#[allow(dead_code, reason = "the kernel uses the rest")]
-mod memory;
 #[path = "../../kernel-demo/src/address_space/model/mod.rs"]
 mod model;
+#[path = "../../kernel-demo/src/words/mod.rs"]
+#[allow(dead_code, reason = "the kernel uses the rest")]
+mod words;
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use model::Program;

@@ -5,6 +5,8 @@
 //!             (can speak)    (can report faults)   (owns the memory)                  (guarded)
 //! ```
 
+pub mod paging;
+
 use core::panic::PanicInfo;
 
 pub use bootloader;
@@ -12,9 +14,11 @@ use bootloader::BootInfo;
 use spin::Once;
 use x86_64::VirtAddr;
 
+use self::paging::Takeover;
+
 use crate::arch::qemu::{Exit, exit};
 use crate::arch::{backtrace, gdt, serial, stack, trap, user};
-use crate::memory::{self, BreakId, Policy, paging};
+use crate::memory::{self, BreakId, Policy};
 use crate::{println, testing};
 
 /// Makes the function the kernel's `main`: it runs when everything is up, and returns how the
@@ -39,6 +43,8 @@ struct Handover {
 
 static HANDOVER: Once<Handover> = Once::new();
 
+static TAKEOVER: Once<Takeover> = Once::new();
+
 /// Brings the kernel up and runs `main` on a stack of the kernel's own. Called by the bootloader,
 /// through [`main!`](crate::main).
 #[allow(unsafe_code)]
@@ -52,7 +58,8 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     let (mut memory, takeover) = unsafe { paging::take_over(boot) };
     let main_stack = memory.add_stack().expect("there is memory for the first stack");
     let root = memory.tables().root();
-    memory::install(memory, takeover);
+    memory::install(memory);
+    TAKEOVER.call_once(|| takeover);
     // SAFETY: the tables map kernel, boot information and physical memory as before, and the new
     // stack.
     unsafe { stack::leave_for(root, main_stack.top, on_own_stack) }
@@ -79,6 +86,11 @@ extern "C" fn on_own_stack() -> ! {
     unsafe { gdt::FINAL.load(fatal_stacks) };
     user::init();
     exit(main())
+}
+
+/// What the kernel found when it came up.
+pub fn takeover() -> &'static Takeover {
+    TAKEOVER.get().expect("start has run")
 }
 
 /// What the bootloader handed over.

@@ -43,7 +43,9 @@ pub fn run(words: &str, options: Options) -> Exit {
     };
     let pid = match system.start_program(name, arguments, options) {
         Ok(pid) => pid,
-        Err(error) => return fail(name, format_args!("cannot be started: {error}")),
+        Err(error) => {
+            return fail(name, format_args!("cannot be started: {error} ({})", error.text()));
+        }
     };
     system.run();
     match system.outcome(pid).and_then(|started| started.status) {

@@ -18,4 +18,4 @@ pub type Profile = brkalloc::Checked;
 /// The global allocator.
 #[global_allocator]
 pub static HEAP: LockedHeap<KernelBreak, NoMap, Profile> =
-    LockedHeap::from_heap(Heap::with_profile(KernelBreak::kernel_heap(), NoMap));
+    LockedHeap::from_heap(Heap::with_profile(KernelBreak::of_kernel_heap(), NoMap));

@@ -50,3 +50,4 @@ pub mod system;
 pub mod testing;
 #[cfg(not(test))]
 pub mod tour;
+pub mod words;

@@ -4,12 +4,12 @@ use core::arch::asm;
 
 use kernel_demo::arch::registers::ControlRegisters;
 use kernel_demo::arch::trap;
-use kernel_demo::boot::boot_info;
+use kernel_demo::boot::{boot_info, takeover};
 use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::memory::layout::PAGE_SIZE;
-use kernel_demo::memory::space::RegionKind;
-use kernel_demo::memory::{self, Place};
-use kernel_demo::testing::CaseResult;
+use kernel_demo::address_space::Kind;
+use kernel_demo::memory;
+use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 
 use crate::common::case;
@@ -39,20 +39,17 @@ fn protections_are_on() -> CaseResult {
     let now = ControlRegisters::read();
     let text = alloc::format!("{now}");
     ensure!(text.ends_with("paging on, write protection on, no-execute on"), "{text}");
-    ensure!(now.cr3 != memory::takeover().registers.cr3, "still on the bootloader's page tables");
+    ensure!(now.cr3 != takeover().registers.cr3, "still on the bootloader's page tables");
     Ok(())
 }
 
 #[case]
 fn runs_on_its_own_stack() -> CaseResult {
     let local = 0_u8;
-    match memory::with(|memory| memory.space().lookup(&raw const local as u64)) {
-        Place::Region(region) => {
-            ensure_eq!(region.kind, RegionKind::Stack);
-            ensure_eq!(region.name, "main stack");
-        }
-        place @ Place::Gap { .. } => ensure!(false, "{place:?}"),
-    }
+    let [below, there, _] = memory::with(|memory| memory.around(&raw const local as u64));
+    let there = there.or_fail("an area")?;
+    ensure_eq!((there.kind, there.name), (Kind::Mapping, "main stack"));
+    ensure_eq!(below.map(|guard| (guard.kind, guard.end)), Some((Kind::Guard, there.start)));
     Ok(())
 }
 

@@ -1,16 +1,16 @@
 //! Moving a break, and touching what it grants.
 
 use brkalloc::Break;
-use kernel_demo::arch::probe;
-use kernel_demo::memory::breaks::cost;
-use kernel_demo::memory::kernel_break::ScratchBreak;
+use kernel_demo::testing::probe;
+use kernel_demo::memory::kernel_break::KernelBreak;
 use kernel_demo::memory::layout::BREAK_LIMIT;
-use kernel_demo::memory::{Cause, MoveError, Policy};
+use kernel_demo::address_space::{Cause, MoveError};
+use kernel_demo::memory::Policy;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use crate::common::case;
-use crate::{GIB, MIB, PAGE, counts, scratch};
+use crate::{GIB, MIB, PAGE, cost, counts, scratch};
 
 #[case]
 fn c11_sbrk_reports_and_moves_by_bytes() -> CaseResult {
@@ -172,7 +172,7 @@ fn limit_is_64_gib() -> CaseResult {
     ensure_eq!(probe::read(last).or_fail("the last byte is there")?, 7);
     ensure_matches!(
         probe::read(last + 1).map_err(|report| report.cause),
-        Err(Cause::BeyondLimit(_))
+        Err(Cause::AboveBreak)
     );
     ensure_eq!((raw.info().pages, raw.info().tables), (1, 3));
     Ok(())
@@ -208,7 +208,7 @@ fn all_breaks_at_once() -> CaseResult {
         // SAFETY: the byte was granted to this case.
         unsafe { probe::write(start, number) }.or_fail("memory that was granted")?;
     }
-    ensure!(ScratchBreak::claim(Policy::Strict).is_none(), "a sixteenth break");
+    ensure!(KernelBreak::claim(Policy::Strict).is_none(), "a sixteenth break");
     for (number, brk) in (1_u8..).zip(breaks) {
         let (_scratch, raw) = brk?;
         ensure_eq!(probe::read(raw.position() - 10).or_fail("memory that was granted")?, number);

@@ -27,8 +27,9 @@ mod host;
 
 case_finder::kernel_suites!();
 
+use kernel_demo::address_space::tables_of;
 use kernel_demo::arch::qemu::Exit;
-use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
+use kernel_demo::memory::kernel_break::{KernelBreak, RawBreak};
 use kernel_demo::memory::{self, Counts, Policy};
 use kernel_demo::testing::{self, Failed, OrFail, Suite};
 use kernel_demo::tour;
@@ -43,9 +44,14 @@ fn main() -> Exit {
     })
 }
 
+/// Frames that `[base, end)` takes when every page of it is mapped, with its page tables.
+fn cost(base: u64, end: u64) -> usize {
+    ((end - base).div_ceil(PAGE) + tables_of(None, None, core::iter::once((base, end)))) as usize
+}
+
 /// A break of this case's own, and the same break by hand.
-fn scratch(policy: Policy) -> Result<(ScratchBreak, RawBreak), Failed> {
-    let scratch = ScratchBreak::claim(policy).or_fail("a break that nobody uses")?;
+fn scratch(policy: Policy) -> Result<(KernelBreak, RawBreak), Failed> {
+    let scratch = KernelBreak::claim(policy).or_fail("a break that nobody uses")?;
     let raw = scratch.raw();
     Ok((scratch, raw))
 }

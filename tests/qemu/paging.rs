@@ -1,10 +1,11 @@
 //! The kernel's own page tables.
 
-use kernel_demo::arch::probe;
+use kernel_demo::testing::probe;
 use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
-use kernel_demo::memory::paging::{BOOT_MARK, LOW_ADDRESS};
-use kernel_demo::memory::space::{RegionKind, Permissions};
-use kernel_demo::memory::{Cause, Policy, Region, takeover, with};
+use kernel_demo::boot::paging::{BOOT_MARK, LOW_ADDRESS};
+use kernel_demo::boot::takeover;
+use kernel_demo::address_space::{Cause, Kind, Vma};
+use kernel_demo::memory::{Permissions, Policy, with};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 use x86_64::structures::paging::PageTableFlags;
@@ -28,20 +29,20 @@ fn c18_low_address_worked_before_and_faults_now() -> CaseResult {
     ensure_eq!(takeover().low_value, Some(BOOT_MARK));
     ensure_eq!(with(|memory| memory.tables().translate(LOW_ADDRESS)), None);
     let report = probe::read(LOW_ADDRESS).err().or_fail("a fault")?;
-    ensure_eq!(report.cause, Cause::NoRegion);
+    ensure_eq!(report.cause, Cause::Unmapped);
     ensure_eq!(report.address, Some(LOW_ADDRESS));
     ensure!(report.address < Some(HIGHER_HALF));
     Ok(())
 }
 
-/// Every page of every region that is always mapped.
+/// Every page of every area that is always mapped.
 #[case]
 fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
     for index in 0.. {
-        let Some(region) = with(|memory| memory.space().regions().get(index).copied()) else {
+        let Some(region) = with(|memory| memory.areas().get(index).copied()) else {
             break;
         };
-        if !matches!(region.kind, RegionKind::Fixed | RegionKind::Stack) {
+        if !matches!(region.kind, Kind::Fixed | Kind::Mapping) {
             continue;
         }
         for page in (region.start..region.end).step_by(PAGE_SIZE as usize) {
@@ -56,9 +57,9 @@ fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
     Ok(())
 }
 
-/// The region of that name.
-fn region(name: &str) -> Option<Region> {
-    with(|memory| memory.space().regions().iter().find(|region| region.name == name).copied())
+/// The area of that name.
+fn region(name: &str) -> Option<Vma> {
+    with(|memory| memory.areas().iter().find(|region| region.name == name).copied())
 }
 
 #[case]

@@ -8,7 +8,7 @@ use core::ptr::{self, NonNull};
 use brkalloc::BreakError;
 use brkalloc::Misuse;
 use kernel_demo::arch::qemu::option;
-use kernel_demo::memory::kernel_break::{RawBreak, ScratchBreak};
+use kernel_demo::memory::kernel_break::{KernelBreak, RawBreak};
 use kernel_demo::memory::layout::{page_ceil, page_floor};
 use kernel_demo::memory::{self, Policy};
 pub use kernel_demo::testing::CaseResult;
@@ -124,7 +124,7 @@ pub fn take_noted() -> Vec<Misuse> {
 /// above the break is a fault that ends the case, unless memory up there was handed over: then the
 /// kernel's break stands above that.
 pub struct Memory {
-    brk: ScratchBreak,
+    brk: KernelBreak,
     base: u64,
     /// Where the break is, for the heap under test.
     end: u64,
@@ -136,7 +136,7 @@ impl Memory {
     /// `len` bytes from `skew` bytes above a multiple of 64 KiB on. Places in it are given as
     /// offsets from there.
     pub fn new(len: usize, skew: usize) -> Self {
-        let brk = ScratchBreak::claim(Policy::Strict).expect("a break that nobody uses");
+        let brk = KernelBreak::claim(Policy::Strict).expect("a break that nobody uses");
         let base = brk.raw().position() + skew as u64;
         assert!(base + len as u64 <= brk.raw().info().limit, "{len} bytes in one break");
         move_by(brk.raw(), skew as isize).expect("a page below the memory");
@@ -250,13 +250,13 @@ impl Memory {
 
 /// A mapping: a break of the kernel's that nobody moves. It is as long as it is, and gone for good
 /// when it is dropped.
-pub struct Mapping(ScratchBreak);
+pub struct Mapping(KernelBreak);
 
 impl Mapping {
     /// `len` bytes from the start of a page on. `None` if there is no more to be had: the kernel
     /// has a dozen such breaks.
     pub fn new(len: usize) -> Option<Self> {
-        let brk = ScratchBreak::claim(Policy::Strict)?;
+        let brk = KernelBreak::claim(Policy::Strict)?;
         move_by(brk.raw(), len as isize).ok()?;
         Some(Self(brk))
     }

@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use brkalloc::{ArenaHeap, FixedBreak, NoMap, Profile, SingleCpu};
-use kernel_demo::arch::single_step::single_step;
+use kernel_demo::testing::single_step::single_step;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 

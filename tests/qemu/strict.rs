@@ -3,14 +3,14 @@
 
 use alloc::vec::Vec;
 
-use kernel_demo::arch::probe;
-use kernel_demo::memory::breaks::cost;
-use kernel_demo::memory::{Cause, FaultReport, MoveError, OutOfFrames, Place, Policy, Region};
+use kernel_demo::testing::probe;
+use kernel_demo::address_space::{Cause, MoveError};
+use kernel_demo::memory::{FaultReport, OutOfFrames, Policy};
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use crate::common::case;
-use crate::{GIB, MIB, PAGE, counts, scratch};
+use crate::{GIB, MIB, PAGE, cost, counts, scratch};
 
 /// More than any machine has that runs this suite, and as much as a break may grant.
 const TOO_MUCH: isize = 64 * GIB;
@@ -88,7 +88,7 @@ fn overcommit_grants_more_than_there_is_and_reports_the_touch() -> CaseResult {
         Cause::OutOfFrames(OutOfFrames { asked: 1, available: 0, injected: false })
     );
     ensure_eq!(report.address, Some(base + info.pages as u64 * PAGE));
-    ensure_matches!(report.place, Some(Place::Region(Region { name, .. })) if name == raw.name());
+    ensure_matches!(report.place, Some([_, Some(area), _]) if area.name == raw.name());
     ensure_eq!(info.pages + info.tables, before.available());
     // SAFETY: nobody uses the memory.
     unsafe { raw.sbrk(-TOO_MUCH) }.or_fail("a break that moves down")?;

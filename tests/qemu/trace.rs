@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kernel_demo::arch::probe;
+use kernel_demo::testing::probe;
 use kernel_demo::memory::trace::{CAPACITY, Entry};
 use kernel_demo::memory::{Policy, with};
 use kernel_demo::testing::{CaseResult, OrFail};

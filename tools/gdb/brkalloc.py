@@ -89,14 +89,18 @@ def areas():
     for area in elements(find(process()["space"], is_list)):
         bits = number(area["permissions"])
         kind = str(area["kind"]).rsplit("::", 1)[-1].split("(")[0].strip()
-        name = bytes(number_at(area["name"], index) for index in range(16)).rstrip(b"\0").decode()
-        found.append((int(area["start"]), int(area["end"]), bits, kind, name))
+        start, end = int(area["start"]), int(area["end"])
+        # The table has room for more areas than there are.
+        if start < end:
+            found.append((start, end, bits, kind, text(area["name"])))
     return found
 
 
-def number_at(name, index):
-    """A byte of an area's name."""
-    return int(name["bytes"][index])
+def text(value):
+    """The text of a `&str`."""
+    length = int(value["length"])
+    pointer = int(value["data_ptr"])
+    return bytes(gdb.selected_inferior().read_memory(pointer, length)).decode() if length else ""
 
 
 # --- memory ------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::words::OutOfFrames;
+
 /// Declares [`Errno`], with the name and the text of each number.
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)+) => {
@@ -79,6 +81,12 @@ impl Errno {
     /// What a system call returns in its result register: the negative number.
     pub const fn to_result(self) -> u64 {
         (self as u64).wrapping_neg()
+    }
+}
+
+impl From<OutOfFrames> for Errno {
+    fn from(_: OutOfFrames) -> Self {
+        Self::ENOMEM
     }
 }
 

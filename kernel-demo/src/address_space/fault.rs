@@ -1,11 +1,11 @@
-//! What a process's page fault means: a page to be put there, or the end of the process.
+//! What a page fault means, the kernel's or a process's: a page to be put there, or a mistake.
 //!
 //! ```text
-//!   address ─► beyond user memory? ─────────────────────────────────────────────────────► Kill
-//!        └► in an area? ── no ─► stack above, within its limit, gap free, charged? ─ no ─► Kill: null, above the break, …
+//!   address ─► out of bounds? ────────────────────────────────────────────────────────────► mistake
+//!        └► in an area? ── no ─► stack above, within its limit, gap free, charged? ─ no ──► mistake: null, above a break, …
 //!                 │                    └ yes: the area grows
 //!                 ▼
-//!           permitted? ── no ────────────────────────────────────────────────────────────► Kill
+//!           permitted? ── no ─────────────────────────────────────────────────────────────► mistake
 //!                 │        what is there now
 //!                 ▼        missing       zero page     frame of several    frame of its own
 //!   shared     any access  MapObject     ─             MakeWritable        MakeWritable
@@ -14,18 +14,19 @@
 //! ```
 //!
 //! Where the table has no answer, the page is there and may be accessed: then the page tables are
-//! wrong, and that is said.
+//! wrong, and that is said. So it is where nothing was charged. The kernel has no zero page: what
+//! it reads first it gets as memory of its own.
 //!
 //! Like x86, memory that may be written to or executed may be read.
 
 use core::{fmt, iter};
 
 use super::{
-    AddressSpace, Commit, GUARD_GAP, Kind, MIN_ADDRESS, ObjectId, PAGE_SIZE, Sharing, USER_END, Vma,
+    AddressSpace, Backing, Charge, GUARD_GAP, Kind, ObjectId, PAGE_SIZE, Sharing, Table, USER_END,
+    Vma,
 };
-use crate::memory::Permissions;
-use crate::memory::layout::{page_ceil, page_floor};
-use crate::memory::{Access, PageFault};
+use crate::words::layout::{HIGHER_HALF, page_ceil, page_floor};
+use crate::words::{Access, OutOfFrames, PageFault, Permissions};
 
 /// What is mapped at a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,20 +62,21 @@ pub enum Decision {
     },
 }
 
-/// Why a process may not do what it did.
+/// Why an access is a mistake, or cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A null pointer, or a small offset from one.
     Null,
     /// Not user memory: the kernel's, or no address at all.
     Kernel,
-    /// Above the break, where it never stood.
+    /// Above a break, where it never stood.
     AboveBreak,
-    /// Above the break, where it has been: given back.
+    /// Above a break, where it has been: given back.
     GivenBack,
     /// Below a stack that may not become so large.
     StackLimit,
-    /// So close above another area that the guard gap of the stack would be gone.
+    /// So close above another area that the guard gap of the stack would be gone; or in the guard
+    /// page of a stack of the kernel.
     GuardGap,
     /// Below a stack that may grow, but nobody promises memory for it.
     NoMemoryPromised,
@@ -88,6 +90,12 @@ pub enum Cause {
     ExecuteNoExecute,
     /// The access is allowed and the page is there: the page tables do not say what the areas say.
     Inconsistent,
+    /// Memory that was granted, but there is no frame to put behind it.
+    OutOfFrames(OutOfFrames),
+    /// The memory manager itself made the access, so it cannot be asked.
+    InsideMemoryManager,
+    /// Not a page fault; the exception says it all.
+    Exception,
 }
 
 impl fmt::Display for Cause {
@@ -105,76 +113,43 @@ impl fmt::Display for Cause {
             Self::WriteToReadOnly => "write to read-only memory",
             Self::ExecuteNoExecute => "execution of no-execute memory",
             Self::Inconsistent => "mapped and permitted, yet it faulted: the page tables are wrong",
+            Self::OutOfFrames(out) => return write!(f, "out of frames: {out}"),
+            Self::InsideMemoryManager => "touched by the memory manager itself",
+            Self::Exception => "processor exception",
         })
     }
 }
 
-/// Page faults served, by what they took. All of them are *minor*: none waits for a disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// The zero page was mapped.
-    pub zero_page: u64,
-    /// A frame of zeros was mapped.
-    pub zeroed: u64,
-    /// A frame was copied.
-    pub copied: u64,
-    /// A frame was made writable.
-    pub made_writable: u64,
-    /// A page of a shared object was mapped.
-    pub object: u64,
-    /// Of all these, those that made a stack larger.
-    pub stack_growth: u64,
-}
-
-impl Counters {
-    /// None yet.
-    pub const NONE: Self =
-        Self { zero_page: 0, zeroed: 0, copied: 0, made_writable: 0, object: 0, stack_growth: 0 };
-
-    /// All of them: `ru_minflt`.
-    pub const fn minor(&self) -> u64 {
-        self.zero_page + self.zeroed + self.copied + self.made_writable + self.object
-    }
-
-    fn count(&mut self, decision: Decision) {
-        match decision {
-            Decision::MapZeroPage => self.zero_page += 1,
-            Decision::MapZeroed => self.zeroed += 1,
-            Decision::Copy => self.copied += 1,
-            Decision::MakeWritable => self.made_writable += 1,
-            Decision::MapObject { .. } => self.object += 1,
-        }
-    }
-}
-
-impl AddressSpace {
-    /// Decides about a page fault of the process, counts it, and tells in which area it is. `state`
-    /// is what is mapped at the page now. A stack that is touched below grows here.
+impl<T: Table, const N: usize> AddressSpace<T, N> {
+    /// Decides about a page fault, counts it, and tells in which area it is. `state` is what is
+    /// mapped at the page now. A stack that is touched below grows here.
     ///
     /// Logarithmic in the number of areas. Needs no heap.
     ///
     /// # Errors
     ///
-    /// The access is a mistake: the process ends. It is not counted.
+    /// The access is a mistake. It is not counted.
     pub fn fault(
         &mut self,
         fault: &PageFault,
         state: PageState,
-        commit: &mut impl Commit,
+        backing: &mut impl Backing,
     ) -> Result<(Decision, &Vma), Cause> {
-        if fault.address >= USER_END {
-            return Err(Cause::Kernel);
-        }
-        let (at, decision) = match self.vmas.position(fault.address) {
-            Some(at) => {
-                let vma = &self.vmas.as_slice()[at];
-                permitted(vma, fault.access)?;
-                (at, in_area(vma, fault, state)?)
-            }
-            None => self.below_stack(fault, state, commit)?,
+        let (at, decision) = match self.areas.position(fault.address) {
+            Some(at) => (at, decide(&self.vmas()[at], fault, state)?),
+            None => self.below_stack(fault, state, backing)?,
         };
-        self.counters.count(decision);
-        Ok((decision, &self.vmas.as_slice()[at]))
+        self.faults += 1;
+        Ok((decision, &self.vmas()[at]))
+    }
+
+    /// What is wrong with an access at an address where nothing is mapped; `None` if it would be
+    /// served.
+    pub fn mistake(&self, fault: &PageFault) -> Option<Cause> {
+        match self.areas.find(fault.address) {
+            Some(vma) => decide(vma, fault, PageState::Missing).err(),
+            None => Some(self.in_gap(fault.address)),
+        }
     }
 
     /// Decides about a page fault where no area is: below a stack, which grows.
@@ -182,76 +157,56 @@ impl AddressSpace {
         &mut self,
         fault: &PageFault,
         state: PageState,
-        commit: &mut impl Commit,
+        backing: &mut impl Backing,
     ) -> Result<(usize, Decision), Cause> {
-        let address = fault.address;
-        let stack = *self
-            .vmas
-            .above(address)
-            .filter(|vma| vma.kind == Kind::Stack)
+        let (address, page) = (fault.address, page_floor(fault.address));
+        let [below, _, above] = self.areas.around(address);
+        let stack = *above
+            .filter(|vma| vma.kind == Kind::Stack && permitted(vma, fault.access).is_ok())
             .ok_or_else(|| self.in_gap(address))?;
-        permitted(&stack, fault.access).map_err(|_| self.in_gap(address))?;
-        let page = page_floor(address);
-        self.may_grow(&stack, page)?;
-        let decision = in_area(&stack, fault, state)?;
+        if page < self.bounds.start || stack.end - page > self.limits.stack {
+            return Err(match self.in_gap(address) {
+                Cause::Unmapped if stack.start - address <= self.limits.stack => Cause::StackLimit,
+                cause => cause,
+            });
+        }
+        let too_near = |vma: &Vma| vma.kind != Kind::Stack && page - vma.end < GUARD_GAP;
+        if below.is_some_and(|vma| vma.accessible() && too_near(vma)) {
+            return Err(Cause::GuardGap);
+        }
+        let decision = decide(&stack, fault, state)?;
         let grown = Vma { start: page, end: stack.start, ..stack };
-        let within = self.vmas.within(page, stack.start);
-        let more = self.vmas.charge_of(&within, iter::once(grown));
-        commit.charge(more).map_err(|_| Cause::NoMemoryPromised)?;
-        self.vmas.extend_down(stack.start, page);
-        self.note_most();
-        self.counters.stack_growth += 1;
-        let at = self.vmas.position(address).expect("the stack has just grown to there");
+        let at = self.areas.after(page);
+        let more = self.areas.charge_of(&(at..at), (page, stack.start), iter::once(grown));
+        backing.charge(more).map_err(|_| Cause::NoMemoryPromised)?;
+        self.charged += more;
+        self.areas.insert(at, grown);
+        let at = self.areas.position(address).expect("the stack has just grown to there");
         Ok((at, decision))
-    }
-
-    /// Whether the stack may grow down to the page.
-    fn may_grow(&self, stack: &Vma, page: u64) -> Result<(), Cause> {
-        if page < MIN_ADDRESS || stack.end - page > self.limits.stack {
-            return Err(self.beside_stack(page));
-        }
-        match self.vmas.below(page) {
-            Some(below)
-                if below.kind != Kind::Stack
-                    && below.accessible()
-                    && page - below.end < GUARD_GAP =>
-            {
-                Err(Cause::GuardGap)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What lies at an address below a stack that may not grow so far.
-    fn beside_stack(&self, address: u64) -> Cause {
-        match self.in_gap(address) {
-            Cause::Unmapped
-                if self
-                    .vmas
-                    .above(address)
-                    .is_some_and(|stack| stack.start - address <= self.limits.stack) =>
-            {
-                Cause::StackLimit
-            }
-            cause => cause,
-        }
     }
 
     /// What lies at an address where no area is.
     fn in_gap(&self, address: u64) -> Cause {
-        if address < MIN_ADDRESS {
+        if address >= USER_END && self.bounds.end == USER_END {
+            return Cause::Kernel;
+        }
+        if address < self.bounds.start {
             return Cause::Null;
         }
-        let brk = page_ceil(self.brk);
-        if (self.layout.start_brk..page_ceil(self.highest_brk)).contains(&address) {
-            return Cause::GivenBack;
+        let [below, _, above] = self.areas.around(address);
+        let to_next = above.map_or(u64::MAX, |above| above.start - address);
+        for brk in self.breaks.iter().flatten() {
+            let end = page_ceil(brk.end);
+            if (brk.base..page_ceil(brk.high_water)).contains(&address) {
+                return Cause::GivenBack;
+            }
+            if below.is_none_or(|below| below.end <= end)
+                && address.checked_sub(end).is_some_and(|to_brk| to_brk < to_next.min(ABOVE_BREAK))
+            {
+                return Cause::AboveBreak;
+            }
         }
-        let heap_is_below = self.vmas.below(address).is_none_or(|below| below.end <= brk);
-        let to_next = self.vmas.above(address).map_or(u64::MAX, |above| above.start - address);
-        match address.checked_sub(brk) {
-            Some(to_brk) if heap_is_below && to_brk < to_next.min(ABOVE_BREAK) => Cause::AboveBreak,
-            _ => Cause::Unmapped,
-        }
+        Cause::Unmapped
     }
 }
 
@@ -262,6 +217,7 @@ const ABOVE_BREAK: u64 = 1 << 30;
 /// Whether the access is allowed in the area.
 fn permitted(vma: &Vma, access: Access) -> Result<(), Cause> {
     match access {
+        _ if vma.kind == Kind::Guard => Err(Cause::GuardGap),
         _ if !vma.accessible() => Err(Cause::NoAccess),
         Access::Write if !vma.permissions.contains(Permissions::WRITE) => {
             Err(Cause::WriteToReadOnly)
@@ -273,16 +229,21 @@ fn permitted(vma: &Vma, access: Access) -> Result<(), Cause> {
     }
 }
 
-/// What to do where the access is allowed.
-fn in_area(vma: &Vma, fault: &PageFault, state: PageState) -> Result<Decision, Cause> {
+/// What to do about a fault in an area.
+fn decide(vma: &Vma, fault: &PageFault, state: PageState) -> Result<Decision, Cause> {
+    permitted(vma, fault.access)?;
     let write = fault.access == Access::Write;
     Ok(match (vma.sharing, state, write) {
+        _ if vma.charge == Charge::Nothing => return Err(Cause::Inconsistent),
         (Sharing::Shared(object, first), PageState::Missing, _) => {
             Decision::MapObject { object, page: first + (fault.address - vma.start) / PAGE_SIZE }
         }
         (Sharing::Shared(..), PageState::Shared | PageState::Own, true) => Decision::MakeWritable,
-        (Sharing::Private, PageState::Missing, false) => Decision::MapZeroPage,
-        (Sharing::Private, PageState::Missing | PageState::ZeroPage, true) => Decision::MapZeroed,
+        (Sharing::Private, PageState::Missing, false) if vma.start < HIGHER_HALF => {
+            Decision::MapZeroPage
+        }
+        (Sharing::Private, PageState::Missing, _) => Decision::MapZeroed,
+        (Sharing::Private, PageState::ZeroPage, true) => Decision::MapZeroed,
         (Sharing::Private, PageState::Shared, true) => Decision::Copy,
         (Sharing::Private, PageState::Own, true) => Decision::MakeWritable,
         _ => return Err(Cause::Inconsistent),

@@ -18,7 +18,7 @@
 
 use fastrand::Rng;
 
-use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
+use crate::words::layout::{PAGE_SIZE, page_ceil, page_floor};
 
 /// First address behind a process's memory: the lower half, but for its last page.
 pub const USER_END: u64 = 0x0000_7FFF_FFFF_F000;

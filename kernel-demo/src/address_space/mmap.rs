@@ -11,13 +11,12 @@ use core::iter;
 use bitflags::bitflags;
 
 use super::munmap::user_range;
-use super::vma::{Charge, Name};
 use super::{
-    AddressSpace, Commit, Errno, Kind, MIN_ADDRESS, ObjectId, PageTables, Sharing, USER_END, Vma,
+    AddressSpace, Backing, Charge, Errno, Kind, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
 };
 use super::{lowest, may_be, round_up};
-use crate::memory::Permissions;
-use crate::memory::layout::{PAGE_SIZE, page_floor};
+use crate::words::Permissions;
+use crate::words::layout::{PAGE_SIZE, page_floor};
 
 bitflags! {
     /// How to map; Linux's numbers.
@@ -64,12 +63,7 @@ impl AddressSpace {
     /// * `EEXIST`: something is there, with `FIXED_NOREPLACE`.
     /// * `ENOMEM`: no gap is large enough, the range leaves user memory, the list is full, or the
     ///   data limit or the account refuses.
-    pub fn mmap(
-        &mut self,
-        request: MapRequest,
-        tables: &mut impl PageTables,
-        commit: &mut impl Commit,
-    ) -> Result<u64, Errno> {
+    pub fn mmap(&mut self, request: MapRequest, backing: &mut impl Backing) -> Result<u64, Errno> {
         let MapRequest { hint, permissions, flags, .. } = request;
         if request.len == 0 || !flags.contains(MapFlags::ANONYMOUS) {
             return Err(Errno::EINVAL);
@@ -88,13 +82,10 @@ impl AddressSpace {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let (kind, name) = (Kind::Mapping, Name::NONE);
+        let kind = Kind::Mapping;
         let charge = Charge::of(permissions, kind, sharing);
-        self.replace(
-            Vma { start, end: start + len, permissions, kind, sharing, name, offset: 0, charge },
-            tables,
-            commit,
-        )?;
+        let end = start + len;
+        self.replace(Vma { start, end, permissions, kind, sharing, charge, ..Vma::NONE }, backing)?;
         Ok(start)
     }
 
@@ -109,7 +100,7 @@ impl AddressSpace {
         if start < MIN_ADDRESS {
             return Err(Errno::EPERM);
         }
-        let replaces = !self.vmas.overlapping(start, start + len).is_empty();
+        let replaces = self.overlapping(start, start + len).is_some();
         if replaces && flags.contains(MapFlags::FIXED_NOREPLACE) {
             Err(Errno::EEXIST)
         } else {
@@ -120,13 +111,13 @@ impl AddressSpace {
     /// Where a mapping of `len` bytes, a multiple of pages, goes: to the page of the hint if it is
     /// free; else as high as possible below `mmap_base`; else as low as possible above. Linear
     /// in the number of areas.
-    pub(super) fn place(&self, hint: u64, len: u64) -> Option<u64> {
+    fn place(&self, hint: u64, len: u64) -> Option<u64> {
         let hint = match page_floor(hint) {
             0 => None,
             page => Some(page.max(MIN_ADDRESS)),
         };
-        let fits =
-            |start: &u64| user_range(*start, len).is_some_and(|end| self.is_free(*start, end));
+        let free = |start, end| self.areas.gap(start, end).is_some();
+        let fits = |start: &u64| user_range(*start, len).is_some_and(|end| free(*start, end));
         hint.filter(fits).or_else(|| self.highest_gap(len)).or_else(|| self.lowest_gap(len))
     }
 
@@ -158,27 +149,24 @@ impl AddressSpace {
     /// Puts an area in place of whatever is there, or says why not: the list, the data limit, the
     /// account. As in Linux, what is there is gone if the account refuses when all of it is
     /// unmapped, because others were promised its frames meanwhile.
-    pub(super) fn replace(
-        &mut self,
-        vma: Vma,
-        tables: &mut impl PageTables,
-        commit: &mut impl Commit,
-    ) -> Result<(), Errno> {
+    fn replace(&mut self, vma: Vma, backing: &mut impl Backing) -> Result<(), Errno> {
         let Vma { start, end, .. } = vma;
-        let within = self.vmas.within(start, end);
-        let old_data = self.vmas.parts(&within).filter(Vma::is_data).map(|part| part.pages()).sum();
+        let areas = self.areas.within(start, end);
+        let parts = self.areas.parts(&areas, start, end);
+        let old_data = parts.clone().filter(Vma::is_data).map(|part| part.pages()).sum();
         if !self.data_may_change(old_data, if vma.is_data() { vma.pages() } else { 0 }) {
             return Err(Errno::ENOMEM);
         }
-        self.vmas.reserve(1 + usize::from(self.vmas.splits(&within)))?;
-        if !within.is_empty() {
-            let old = self.vmas.charge_of(&within, self.vmas.parts(&within));
-            let new = self.vmas.charge_of(&within, iter::once(vma));
+        let splits = self.areas.splits(&areas, start, end);
+        let old = self.areas.charge_of(&areas, (start, end), parts);
+        self.areas.reserve(1 + usize::from(splits))?;
+        if !areas.is_empty() {
+            let new = self.areas.charge_of(&areas, (start, end), iter::once(vma));
             let more = new.saturating_sub(old);
-            commit.charge(more)?;
-            commit.uncharge(more);
-            self.take_out(start, end, tables, commit)?;
+            backing.charge(more)?;
+            backing.uncharge(more);
+            self.take_out(start, end, backing)?;
         }
-        self.enter(vma, commit)
+        self.enter_at(self.areas.after(start), vma, backing)
     }
 }

@@ -1,13 +1,13 @@
-//! What a process's memory is: a list of areas, a break, limits and counters. Nothing here touches
-//! a page table or a frame.
+//! What is in an address space, the kernel's or a process's: a list of areas, breaks, limits and
+//! counters. Nothing here touches a page table or a frame.
 //!
 //! ```text
-//!   brk   mmap   munmap   mprotect   mremap        fault          fork · destroy     maps · smaps · status
-//!    │      │       │         │         │            │                 │                      │
-//!  ──┴──────┴───────┴─────────┴─────────┴────────────┴─────────────────┴──────────────────────┴───
-//!   AddressSpace   areas (list, vma) · the break's fields · Layout · Limits · Counters
-//!  ─────────────────────────────────┬───────────────────────────────────────┬──────────────────────
-//!                          PageTables: what is mapped             Commit: what was promised
+//!   move_break   brk   mmap   munmap   mprotect     fault          fork · clear        maps · smaps · status
+//!       │         │     │       │         │           │                 │                      │
+//!  ─────┴─────────┴─────┴───────┴─────────┴───────────┴─────────────────┴──────────────────────┴───
+//!   AddressSpace   areas (list, vma, charge) · the breaks' fields (brk) · Layout · Limits
+//!  ────────────────────────────────────────────────────────────────────────────────────────────────
+//!                        Backing: what is mapped, what was promised
 //! ```
 //!
 //! Rules of this room:
@@ -20,229 +20,203 @@
 //!    A touch charges only for a stack that grows.
 //! 4. The work of one call is bounded. A call that is not done returns [`Errno::ERESTART`], and
 //!    goes on when it is made again with the same arguments.
-//! 5. No memory is writable and executable at once.
+//! 5. No memory of a process is writable and executable at once.
 //! 6. A page that is mapped lies in an area. The reverse is what page faults are for:
 //!    [`AddressSpace::fault`] decides each.
+//! 7. Once the list [has room](AddressSpace::make_room), nothing here allocates, or touches memory
+//!    for the first time: the memory manager may be locked meanwhile.
 
 #![deny(unsafe_code)]
 
-mod account;
+mod backing;
 mod brk;
-mod check;
-mod cover;
+mod charge;
 mod errno;
 mod fault;
-mod fork;
 mod layout;
 mod list;
 mod mmap;
 mod mprotect;
-mod mremap;
 mod munmap;
-mod totals;
+mod process;
 mod views;
 mod vma;
-mod within;
 
-pub use account::{Commit, PageTables};
+use alloc::vec::Vec;
+use core::iter;
+use core::ops::Range;
+
+pub use backing::Backing;
+pub use brk::{Break, MoveError};
+pub use charge::tables_of;
 pub use errno::Errno;
-pub use fault::{Cause, Counters, Decision, PageState};
+pub use fault::{Cause, Decision, PageState};
 pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
+pub use list::Table;
 pub use mmap::{MapFlags, MapRequest};
-pub use mremap::{RemapFlags, RemapRequest};
-pub use totals::Totals;
+pub use process::Limits;
 pub use views::{Figures, Resident};
-pub use vma::{Charge, Kind, Name, ObjectId, Sharing, Vma};
+pub use vma::{Charge, Kind, ObjectId, Sharing, Vma};
 
-use crate::memory::Permissions;
-use crate::memory::layout::PAGE_SIZE;
-use list::VmaList;
+use crate::words::OutOfFrames;
+use crate::words::layout::PAGE_SIZE;
+use list::List;
+use process::may_be;
 
-/// The most a process may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of data: the program's own and the heap together (`RLIMIT_DATA` at `brk`), and all
-    /// private writable memory.
-    pub data: u64,
-    /// Bytes of a stack.
-    pub stack: u64,
-    /// Areas.
-    pub areas: usize,
-}
-
-impl Default for Limits {
-    /// Any amount of data, a stack of 8 MiB, 1024 areas: one change of a full list moves 100 KiB at
-    /// most.
-    fn default() -> Self {
-        Self { data: u64::MAX, stack: 8 << 20, areas: 1024 }
-    }
-}
-
-/// The address space of a process. Dropping one loses what is charged for it for good, so give it
-/// up with [`destroy`](Self::destroy).
+/// An address space: a process's, or with a fixed table and several breaks the kernel's. Dropping
+/// one loses what is charged for it for good, so [`clear`](Self::clear) it.
 ///
 /// # Invariants
 ///
-/// * All areas lie in `[MIN_ADDRESS, USER_END)`, and none is writable and executable.
-/// * `start_brk ≤ brk ≤ highest_brk`, and above the page of `brk` the break has put nothing.
-/// * `charged()` frames are charged to the account that the calls were given.
+/// * All areas lie within the bounds; none of a process's is writable and executable.
+/// * Above the page in which a break ends, the break has put nothing.
+/// * `charged` frames are charged to the accounts that the calls were given.
 #[derive(Debug)]
-pub struct AddressSpace {
-    vmas: VmaList,
+pub struct AddressSpace<T = Vec<Vma>, const BREAKS: usize = 1> {
+    areas: List<T>,
+    breaks: [Option<Break>; BREAKS],
+    bounds: Range<u64>,
     layout: Layout,
     limits: Limits,
-    brk: u64,
-    highest_brk: u64,
-    image_data: u64,
-    most_pages: u64,
-    counters: Counters,
+    charged: u64,
+    faults: u64,
 }
 
-impl AddressSpace {
-    /// An address space with nothing in it, and the break at its start.
-    pub const fn new(layout: Layout, limits: Limits) -> Self {
-        let (brk, counters) = (layout.start_brk, Counters::NONE);
-        let vmas = VmaList::new(limits.areas);
-        Self { vmas, layout, limits, brk, highest_brk: brk, image_data: 0, most_pages: 0, counters }
+impl<T: Table, const N: usize> AddressSpace<T, N> {
+    /// The kernel's address space, with nothing in it, a fixed table, and no break in use.
+    pub fn of_kernel(table: T, areas: usize) -> Self {
+        let layout = Layout { text: 0, start_brk: 0, mmap_base: 0, stack_top: 0 };
+        let limits = Limits { data: u64::MAX, stack: 0, areas };
+        let areas = List::new(table, areas);
+        let bounds = PAGE_SIZE..u64::MAX;
+        Self { areas, breaks: [None; N], bounds, layout, limits, charged: 0, faults: 0 }
     }
 
-    /// Enters a part of the program, for the loader.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` when it is empty, not page-aligned, or outside user memory; `EACCES` when it would
-    /// be writable and executable; `EEXIST` when something is there; `ENOMEM` when there is no
-    /// room in the list, or the account refuses.
-    pub fn insert_image(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
-        self.insert_new(vma, commit)?;
-        if vma.is_data() {
-            self.image_data += vma.len();
+    /// Puts a break into use, which stands at its base. `false` when one is in use already.
+    pub fn claim_break(&mut self, number: usize, brk: Break) -> bool {
+        let free = self.breaks[number].is_none();
+        if free {
+            self.breaks[number] = Some(brk);
         }
-        Ok(())
+        free
     }
 
-    /// Enters a stack of so many bytes (rounded up to pages) that ends at the layout's `stack_top`.
+    /// Takes a break, which stands at its base, out of use.
+    pub fn release_break(&mut self, number: usize) {
+        self.breaks[number] = None;
+    }
+
+    /// The fields of a break, if it is in use.
+    pub const fn break_at(&self, number: usize) -> Option<Break> {
+        self.breaks[number]
+    }
+
+    /// Enters an area where nothing is.
     ///
     /// # Errors
     ///
-    /// As [`insert_image`](Self::insert_image).
-    pub fn insert_stack(&mut self, len: u64, commit: &mut impl Commit) -> Result<(), Errno> {
-        let end = self.layout.stack_top;
-        let start = round_up(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
-        self.insert_new(
-            Vma::private(start, end, Permissions::READ | Permissions::WRITE, Kind::Stack),
-            commit,
-        )
-    }
-
-    fn insert_new(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
+    /// `EINVAL` when it is empty, not page-aligned, or out of bounds; `EEXIST` when something is
+    /// there; `ENOMEM` when there is no room in the list, or the account refuses.
+    pub fn insert(&mut self, vma: Vma, backing: &mut impl Backing) -> Result<(), Errno> {
+        let Range { start, end } = self.bounds;
         let aligned = (vma.start | vma.end).is_multiple_of(PAGE_SIZE);
-        if !aligned || vma.start >= vma.end || vma.start < MIN_ADDRESS || vma.end > USER_END {
+        if !aligned || vma.start >= vma.end || vma.start < start || vma.end > end {
             return Err(Errno::EINVAL);
         }
-        if !may_be(vma.permissions) {
-            return Err(Errno::EACCES);
-        }
-        if !self.vmas.overlapping(vma.start, vma.end).is_empty() {
+        if self.overlapping(vma.start, vma.end).is_some() {
             return Err(Errno::EEXIST);
         }
-        self.enter(vma, commit)
+        self.enter_at(self.areas.after(vma.start), vma, backing)
     }
 
-    /// Bytes of the kernel's heap that a call may take for the areas that it adds.
-    pub const fn growth(&self) -> Option<usize> {
-        self.vmas.growth()
+    /// Gives up all memory and all promises. `false` if it has to be called again to finish.
+    pub fn clear(&mut self, backing: &mut impl Backing) -> bool {
+        self.take_out(0, self.bounds.end, backing).is_ok()
+    }
+
+    /// Bytes of the kernel's heap that [`make_room`](Self::make_room) may take; `None` if nothing.
+    pub fn growth(&self) -> Option<usize> {
+        self.areas.growth()
+    }
+
+    /// Makes room for the areas that one call can add, so that the call needs no memory.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's heap has no room.
+    pub fn make_room(&mut self) -> Result<(), Errno> {
+        self.areas.make_room()
     }
 
     /// All areas, from low to high.
     pub fn vmas(&self) -> &[Vma] {
-        self.vmas.as_slice()
+        self.areas.as_slice()
     }
 
     /// The area that holds the address. Logarithmic.
     pub fn find(&self, address: u64) -> Option<&Vma> {
-        self.vmas.find(address)
+        self.areas.find(address)
     }
 
     /// The first area that ends above the address.
     pub fn first_from(&self, address: u64) -> Option<&Vma> {
-        self.vmas().get(self.vmas.after(address))
+        self.vmas().get(self.areas.after(address))
+    }
+
+    /// An area that has an address in `[start, end)`.
+    pub fn overlapping(&self, start: u64, end: u64) -> Option<&Vma> {
+        self.first_from(start).filter(|vma| vma.start < end)
+    }
+
+    /// The area below the address, the one that holds it, and the one above.
+    pub fn around(&self, address: u64) -> [Option<&Vma>; 3] {
+        self.areas.around(address)
     }
 
     /// The area that holds the address or lies nearest to it; of two that are equally near, the
     /// lower.
     pub fn nearest(&self, address: u64) -> Option<&Vma> {
-        let below = self.vmas.below(address).map(|vma| (address - (vma.end - 1), vma));
-        let above = self.vmas.above(address).map(|vma| (vma.start - address, vma));
-        let nearest = [below, above].into_iter().flatten().min_by_key(|(distance, _)| *distance);
-        self.find(address).or(nearest.map(|(_, vma)| vma))
-    }
-
-    /// Where the break stands.
-    pub const fn current_brk(&self) -> u64 {
-        self.brk
-    }
-
-    /// Where the parts lie.
-    pub const fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    /// The most it may have.
-    pub const fn limits(&self) -> Limits {
-        self.limits
+        match self.around(address) {
+            [_, Some(vma), _] => Some(vma),
+            [Some(below), None, Some(above)]
+                if above.start - address < address - (below.end - 1) =>
+            {
+                Some(above)
+            }
+            [below, None, above] => below.or(above),
+        }
     }
 
     /// Frames that are charged for it.
     pub const fn charged(&self) -> u64 {
-        self.vmas.charged()
+        self.charged
     }
 
-    /// Sums over all areas, in pages.
-    pub const fn totals(&self) -> Totals {
-        self.vmas.totals()
+    /// Page faults served so far. All of them are *minor*: none waits for a disk.
+    pub const fn faults(&self) -> u64 {
+        self.faults
     }
 
-    /// Page faults served so far, by what they took.
-    pub const fn counters(&self) -> Counters {
-        self.counters
+    /// Pages of the areas of which something holds.
+    pub fn pages_that(&self, holds: impl Fn(&Vma) -> bool) -> u64 {
+        self.vmas().iter().filter(|vma| holds(vma)).map(Vma::pages).sum()
     }
 
-    /// Enters an area where nothing is, or says why not: the list, the account.
-    fn enter(&mut self, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
-        self.enter_at(self.vmas.after(vma.start), vma, commit)
-    }
-
-    /// The same, for who knows its place in the list.
-    fn enter_at(&mut self, at: usize, vma: Vma, commit: &mut impl Commit) -> Result<(), Errno> {
-        self.vmas.reserve(1)?;
-        let tables = if vma.has_tables() { self.vmas.tables_for(at, &vma) } else { 0 };
-        let pages = if vma.charge == Charge::Pages { vma.pages() } else { 0 };
-        commit.charge(pages + tables)?;
-        self.vmas.insert_at(at, vma, tables);
-        self.note_most();
+    /// Enters an area where nothing is, at its place in the list, or says why not: the list, the
+    /// account.
+    fn enter_at<E: From<OutOfFrames> + From<Errno>>(
+        &mut self,
+        at: usize,
+        vma: Vma,
+        backing: &mut impl Backing,
+    ) -> Result<(), E> {
+        self.areas.reserve(1)?;
+        let charge = self.areas.charge_of(&(at..at), (vma.start, vma.end), iter::once(vma));
+        backing.charge(charge)?;
+        self.charged += charge;
+        self.areas.insert(at, vma);
         Ok(())
     }
-
-    /// Notes how many pages there are, if there never were as many.
-    fn note_most(&mut self) {
-        self.most_pages = self.most_pages.max(self.vmas.totals().pages);
-    }
-
-    /// Whether the data limit allows `more` pages of data when `less` go.
-    const fn data_may_change(&self, less: u64, more: u64) -> bool {
-        more <= less || self.vmas.totals().data - less + more <= self.limits.data / PAGE_SIZE
-    }
-
-    /// Whether nothing lies in `[start, end)`, nor within the guard gap of a stack above it.
-    fn is_free(&self, start: u64, end: u64) -> bool {
-        self.vmas.gap(start, end).is_some()
-    }
-}
-
-/// Whether memory may have these permissions: not writable and executable at once.
-const fn may_be(permissions: Permissions) -> bool {
-    !permissions.contains(Permissions::WRITE.union(Permissions::EXECUTE))
 }
 
 /// The lowest address that an area claims: a stack claims the gap below it.
@@ -259,6 +233,6 @@ const fn round_up(len: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 #[cfg(test)]
 mod tests;

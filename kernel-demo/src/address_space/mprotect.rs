@@ -1,9 +1,9 @@
 //! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is
 //! alike afterwards becomes one.
 
-use super::{AddressSpace, Charge, Commit, Errno, PageTables, Vma, may_be, round_up};
-use crate::memory::Permissions;
-use crate::memory::layout::PAGE_SIZE;
+use super::{AddressSpace, Backing, Charge, Errno, Vma, may_be, round_up};
+use crate::words::Permissions;
+use crate::words::layout::PAGE_SIZE;
 
 impl AddressSpace {
     /// Gives all pages of `[start, start + len)` these permissions.
@@ -24,8 +24,7 @@ impl AddressSpace {
         start: u64,
         len: u64,
         permissions: Permissions,
-        tables: &mut impl PageTables,
-        commit: &mut impl Commit,
+        backing: &mut impl Backing,
     ) -> Result<(), Errno> {
         if !start.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
@@ -37,8 +36,8 @@ impl AddressSpace {
         if !may_be(permissions) {
             return Err(Errno::EACCES);
         }
-        let within = self.vmas.within(start, end);
-        let parts = self.vmas.parts(&within);
+        let areas = self.areas.within(start, end);
+        let parts = self.areas.parts(&areas, start, end);
         if parts.clone().map(|vma| vma.len()).sum::<u64>() != end - start {
             return Err(Errno::ENOMEM);
         }
@@ -48,11 +47,13 @@ impl AddressSpace {
         if !self.data_may_change(old_data, new_data) {
             return Err(Errno::ENOMEM);
         }
-        let more = self.vmas.charge_of(&within, after) - self.vmas.charge_of(&within, parts);
-        self.vmas.reserve(self.vmas.cuts(start, end))?;
-        commit.charge(more)?;
-        self.vmas.rewrite(start, end, |vma| *vma = with(*vma, permissions));
-        if tables.protect(start, end, permissions) { Ok(()) } else { Err(Errno::ERESTART) }
+        let more = self.areas.charge_of(&areas, (start, end), after)
+            - self.areas.charge_of(&areas, (start, end), parts);
+        self.areas.reserve(self.areas.cuts(start, end))?;
+        backing.charge(more)?;
+        self.charged += more;
+        self.areas.rewrite(start, end, |vma| *vma = with(*vma, permissions));
+        if backing.protect(start, end, permissions) { Ok(()) } else { Err(Errno::ERESTART) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `munmap`: takes out any range of pages, whoever made them, and splits what it cuts.
 
-use super::{AddressSpace, Commit, Errno, PageTables, Sharing, USER_END, round_up};
-use crate::memory::layout::PAGE_SIZE;
+use super::{AddressSpace, Backing, Errno, Sharing, Table, USER_END, round_up};
+use crate::words::layout::PAGE_SIZE;
 
 /// Areas that one call takes out at most.
 const MOST_AREAS: usize = 48;
@@ -18,48 +18,55 @@ impl AddressSpace {
         &mut self,
         start: u64,
         len: u64,
-        tables: &mut impl PageTables,
-        commit: &mut impl Commit,
+        backing: &mut impl Backing,
     ) -> Result<(), Errno> {
         let end = user_range(start, len).ok_or(Errno::EINVAL)?;
-        self.take_out(start, end, tables, commit)
+        self.take_out(start, end, backing)
     }
+}
 
-    /// Unmaps the range, which is page-aligned, and lets go of what was charged for it. `ENOMEM`
-    /// when the list has no room for a split.
-    pub(super) fn take_out(
+impl<T: Table, const N: usize> AddressSpace<T, N> {
+    /// Unmaps the range, which is page-aligned, and lets go of what was charged for it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the list has no room for a split, `ERESTART` when there is more to do.
+    pub fn take_out(
         &mut self,
         start: u64,
         end: u64,
-        tables: &mut impl PageTables,
-        commit: &mut impl Commit,
+        backing: &mut impl Backing,
     ) -> Result<(), Errno> {
-        let within = self.vmas.within(start, end);
-        if within.is_empty() {
+        let mut areas = self.areas.within(start, end);
+        if areas.is_empty() {
             return Ok(());
         }
-        if self.vmas.splits(&within) {
-            self.vmas.reserve(1)?;
+        if self.areas.splits(&areas, start, end) {
+            self.areas.reserve(1)?;
         }
-        let areas = &self.vmas()[within.areas.clone()];
-        let mut done = areas.get(MOST_AREAS).map_or(end, |next| next.start);
-        for vma in areas.iter().take(MOST_AREAS) {
+        let next = self.vmas()[areas.clone()].get(MOST_AREAS);
+        let mut done = next.map_or(end, |next| next.start);
+        for vma in self.vmas()[areas.clone()].iter().take(MOST_AREAS) {
             let to = vma.end.min(end);
-            let reached = tables.unmap(vma.start.max(start), to);
+            let reached = backing.unmap(vma.start.max(start), to);
             if reached < to {
                 done = reached;
                 break;
             }
         }
-        let within = if done < end { self.vmas.within(start, done) } else { within };
-        for part in self.vmas.parts(&within) {
+        if done < end {
+            areas = self.areas.within(start, done);
+        }
+        for part in self.areas.parts(&areas, start, done) {
             if let Sharing::Shared(object, _) = part.sharing {
-                tables.release(object, part.pages());
+                backing.release(object, part.pages());
             }
         }
-        let charged = self.charged();
-        self.vmas.remove(within);
-        commit.uncharge(charged - self.charged());
+        let parts = self.areas.parts(&areas, start, done);
+        let freed = self.areas.charge_of(&areas, (start, done), parts);
+        self.areas.remove(start, done);
+        self.charged -= freed;
+        backing.uncharge(freed);
         if done < end { Err(Errno::ERESTART) } else { Ok(()) }
     }
 }

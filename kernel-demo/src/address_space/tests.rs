@@ -3,12 +3,12 @@
 
 mod calls;
 mod faults;
-mod moves;
 mod programs;
 mod views;
 
-use super::model::Account;
+use super::model::{Account, Played, PlayedTables, check};
 use super::*;
+use crate::words::Permissions;
 
 const R: Permissions = Permissions::READ;
 const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
@@ -42,7 +42,7 @@ impl Told {
     }
 }
 
-impl PageTables for Told {
+impl PlayedTables for Told {
     fn unmap(&mut self, start: u64, end: u64) -> u64 {
         self.calls.push(format!("unmap {}..{}", start / PAGE_SIZE, end / PAGE_SIZE));
         end
@@ -72,28 +72,31 @@ impl World {
     }
 
     fn with(limits: Limits, mut account: Account) -> Self {
+        let mut told = Told::default();
+        let mut both = Played(&mut told, &mut account);
         let mut space = AddressSpace::new(LAYOUT, limits);
-        let name = Name::new("program");
+        let name = "program";
         for vma in [
             Vma::image(p(16), p(20), RX, name, 0),
             Vma::image(p(20), p(22), RW, name, p(4)),
             Vma::private(p(22), p(24), RW, Kind::Image),
         ] {
-            space.insert_image(vma, &mut account).unwrap();
+            space.insert_image(vma, &mut both).unwrap();
         }
-        space.insert_stack(p(2), &mut account).unwrap();
-        Self { space, told: Told::default(), account }
+        space.insert_stack(p(2), &mut both).unwrap();
+        Self { space, told, account }
     }
 
     /// Moves the break to so many bytes above its start; says where it stands afterwards in the
     /// same way.
     fn brk(&mut self, to: u64) -> u64 {
         let to = LAYOUT.start_brk.wrapping_add(to);
-        self.space.brk(to, &mut self.told, &mut self.account).unwrap() - LAYOUT.start_brk
+        self.space.brk(to, &mut Played(&mut self.told, &mut self.account)).unwrap()
+            - LAYOUT.start_brk
     }
 
     fn mmap(&mut self, request: MapRequest) -> Result<u64, Errno> {
-        let mapped = self.space.mmap(request, &mut self.told, &mut self.account);
+        let mapped = self.space.mmap(request, &mut Played(&mut self.told, &mut self.account));
         mapped.inspect(|at| assert!(at.is_multiple_of(PAGE_SIZE))).map(|at| at / PAGE_SIZE)
     }
 
@@ -112,15 +115,16 @@ impl World {
     }
 
     fn munmap(&mut self, start: u64, end: u64) -> Result<(), Errno> {
-        self.space.munmap(p(start), p(end - start), &mut self.told, &mut self.account)
+        self.space.munmap(p(start), p(end - start), &mut Played(&mut self.told, &mut self.account))
     }
 
     fn mprotect(&mut self, start: u64, end: u64, to: Permissions) -> Result<(), Errno> {
-        self.space.mprotect(p(start), p(end - start), to, &mut self.told, &mut self.account)
-    }
-
-    fn mremap(&mut self, request: RemapRequest) -> Result<u64, Errno> {
-        self.space.mremap(request, &mut self.told, &mut self.account).map(|at| at / PAGE_SIZE)
+        self.space.mprotect(
+            p(start),
+            p(end - start),
+            to,
+            &mut Played(&mut self.told, &mut self.account),
+        )
     }
 
     /// The areas but for those that were there from the start, as `start..end may`, in pages.
@@ -139,8 +143,8 @@ impl Drop for World {
     /// nobody.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert_eq!(self.space.check(), Ok(()));
-            assert!(self.space.clear(&mut self.told, &mut self.account));
+            assert_eq!(check(&self.space), Ok(()));
+            assert!(self.space.clear(&mut Played(&mut self.told, &mut self.account)));
             assert_eq!(self.account.promised(), 0);
         }
     }

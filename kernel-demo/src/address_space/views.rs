@@ -13,6 +13,7 @@
 use core::fmt::{self, Write};
 
 use super::{AddressSpace, Kind, PAGE_SIZE, Sharing, Vma};
+use crate::words::Permissions;
 
 /// Column of the path in a line of `maps`.
 const PATH_COLUMN: usize = 73;
@@ -59,17 +60,15 @@ impl AddressSpace {
         figures: Figures,
         [private, shared]: [u64; 2],
     ) -> fmt::Result {
-        let totals = self.totals();
         for (name, pages) in [
-            ("VmPeak", self.most_pages),
-            ("VmSize", totals.pages),
+            ("VmSize", self.pages_that(|_| true)),
             ("VmHWM", figures.most_resident.max(private + shared)),
             ("VmRSS", private + shared),
             ("RssAnon", private),
             ("RssShmem", shared),
-            ("VmData", totals.data),
-            ("VmStk", totals.stack),
-            ("VmExe", totals.executable),
+            ("VmData", self.pages_that(Vma::is_data)),
+            ("VmStk", self.pages_that(|vma| vma.kind == Kind::Stack)),
+            ("VmExe", self.pages_that(|vma| vma.permissions.contains(Permissions::EXECUTE))),
             ("VmPTE", figures.tables),
         ] {
             writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
@@ -99,7 +98,7 @@ impl Vma {
             _ if self.is_shared() => "/dev/zero (deleted)",
             Kind::Heap => "[heap]",
             Kind::Stack => "[stack]",
-            Kind::Image | Kind::Mapping => self.name.as_str(),
+            _ => self.name,
         };
         if !path.is_empty() {
             let padding = PATH_COLUMN.saturating_sub(line.written);

@@ -1,10 +1,9 @@
-//! One stretch of a process's addresses, all alike: a *virtual memory area*.
+//! One stretch of addresses, all alike: a *virtual memory area*.
 
-use core::ffi::CStr;
 use core::fmt;
 
-use crate::memory::Permissions;
-use crate::memory::layout::PAGE_SIZE;
+use crate::words::Permissions;
+use crate::words::layout::PAGE_SIZE;
 
 /// What an area is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +16,10 @@ pub enum Kind {
     Stack,
     /// A mapping that `mmap` made.
     Mapping,
+    /// Memory of the kernel that is mapped as long as the area is there.
+    Fixed,
+    /// The unmapped page below a stack of the kernel.
+    Guard,
 }
 
 /// A piece of memory that several address spaces may map at once; whoever makes it gives it a
@@ -37,7 +40,7 @@ pub enum Sharing {
 /// What is promised for an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Charge {
-    /// Nothing: it was never accessible, so nothing is mapped.
+    /// Nothing: it was never accessible, so nothing is mapped; or it is mapped for good.
     Nothing,
     /// The page tables that cover it.
     Tables,
@@ -51,65 +54,15 @@ impl Charge {
     /// read from again. The frames of shared memory are the object's.
     pub fn of(permissions: Permissions, kind: Kind, sharing: Sharing) -> Self {
         let own = sharing == Sharing::Private;
-        if own && (permissions.contains(Permissions::WRITE) || kind == Kind::Image) {
+        if matches!(kind, Kind::Fixed | Kind::Guard) {
+            Self::Nothing
+        } else if own && (permissions.contains(Permissions::WRITE) || kind == Kind::Image) {
             Self::Pages
         } else if permissions.is_empty() {
             Self::Nothing
         } else {
             Self::Tables
         }
-    }
-}
-
-/// A short name, cut to [`Name::MAX`] bytes like a process's name in Linux.
-///
-/// # Invariants
-///
-/// Behind the text all is zero, and the last byte is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name {
-    bytes: [u8; Self::MAX + 1],
-}
-
-impl Name {
-    /// Bytes that a name keeps.
-    pub const MAX: usize = 15;
-
-    /// No name.
-    pub const NONE: Self = Self { bytes: [0; Self::MAX + 1] };
-
-    /// As much of the text, which has no zero byte, as fits; a character is kept whole or not at
-    /// all.
-    pub fn new(text: &str) -> Self {
-        let kept = &text.as_bytes()[..text.floor_char_boundary(Self::MAX)];
-        let mut name = Self::NONE;
-        name.bytes[..kept.len()].copy_from_slice(kept);
-        name
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        CStr::from_bytes_until_nul(&self.bytes)
-            .ok()
-            .and_then(|name| name.to_str().ok())
-            .unwrap_or_default()
-    }
-
-    /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.bytes[0] == 0
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -130,9 +83,9 @@ pub struct Vma {
     pub kind: Kind,
     /// Who sees what is written.
     pub sharing: Sharing,
-    /// The program whose file this is a part of; [`Name::NONE`] for memory that is no file's, such
-    /// as bss.
-    pub name: Name,
+    /// The program whose file this is a part of; empty for memory that is no file's, such as bss.
+    /// What people call it, in the kernel.
+    pub name: &'static str,
     /// Where in that file the area starts, in bytes; 0 without a name.
     pub offset: u64,
     /// What is promised for it. It never becomes less until the area is unmapped: what was written
@@ -141,23 +94,32 @@ pub struct Vma {
 }
 
 impl Vma {
+    /// No area: what a table holds where it holds none.
+    pub const NONE: Self = Self {
+        start: 0,
+        end: 0,
+        permissions: Permissions::empty(),
+        kind: Kind::Fixed,
+        sharing: Sharing::Private,
+        name: "",
+        offset: 0,
+        charge: Charge::Nothing,
+    };
+
     /// Private memory without a name.
     pub fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
         let charge = Charge::of(permissions, kind, Sharing::Private);
-        Self {
-            start,
-            end,
-            permissions,
-            kind,
-            sharing: Sharing::Private,
-            name: Name::NONE,
-            offset: 0,
-            charge,
-        }
+        Self { start, end, permissions, kind, charge, ..Self::NONE }
     }
 
     /// A part of a program's file, from the byte `offset` of it on. The loader fills it.
-    pub fn image(start: u64, end: u64, permissions: Permissions, name: Name, offset: u64) -> Self {
+    pub fn image(
+        start: u64,
+        end: u64,
+        permissions: Permissions,
+        name: &'static str,
+        offset: u64,
+    ) -> Self {
         Self { name, offset, ..Self::private(start, end, permissions, Kind::Image) }
     }
 
@@ -206,10 +168,23 @@ impl Vma {
         Self { start, end, offset, sharing, ..*self }
     }
 
+    /// What people call it.
+    pub fn label(&self) -> &'static str {
+        match self.kind {
+            _ if !self.name.is_empty() => self.name,
+            Kind::Heap => "[heap]",
+            Kind::Stack => "[stack]",
+            Kind::Mapping if self.is_shared() => "[shared]",
+            Kind::Image => "[bss]",
+            Kind::Mapping | Kind::Fixed | Kind::Guard => "[mapping]",
+        }
+    }
+
     /// What a part of it that starts at an address has as offset, and as sharing.
-    const fn contents_at(&self, address: u64) -> (u64, Sharing) {
+    fn contents_at(&self, address: u64) -> (u64, Sharing) {
         let skipped = address - self.start;
-        let offset = if self.name.is_empty() { 0 } else { self.offset + skipped };
+        let from_file = self.kind == Kind::Image && !self.name.is_empty();
+        let offset = if from_file { self.offset + skipped } else { 0 };
         let sharing = match self.sharing {
             Sharing::Private => Sharing::Private,
             Sharing::Shared(object, first) => Sharing::Shared(object, first + skipped / PAGE_SIZE),
@@ -220,12 +195,19 @@ impl Vma {
     /// Whether `next` goes on where this one ends, with everything alike, so that the two can be
     /// one.
     #[inline(always)]
-    pub(super) fn continues_in(&self, next: &Self) -> bool {
+    pub fn continues_in(&self, next: &Self) -> bool {
         self.end == next.start
             && (self.permissions, self.kind, self.charge)
                 == (next.permissions, next.kind, next.charge)
             && self.name == next.name
             && self.contents_at(next.start) == (next.offset, next.sharing)
+    }
+}
+
+impl fmt::Display for Vma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start, end, permissions, .. } = self;
+        write!(f, "{start:#018x}..{end:#018x} {permissions} {}", self.label())
     }
 }
 
@@ -236,17 +218,8 @@ mod tests {
     const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
 
     #[test]
-    fn a_name_keeps_whole_characters() {
-        assert_eq!(Name::new("maps-story").as_str(), "maps-story");
-        assert_eq!(Name::new("exactly15letter").as_str(), "exactly15letter");
-        assert_eq!(Name::new("fourteen-bytesä").as_str(), "fourteen-bytes");
-        assert!(Name::new("").is_empty());
-        assert_eq!(Name::new(""), Name::NONE);
-    }
-
-    #[test]
     fn parts_go_on_where_the_last_one_ended() {
-        let file = Vma::image(0x1000, 0x5000, RW, Name::new("a"), 0x300);
+        let file = Vma::image(0x1000, 0x5000, RW, "a", 0x300);
         let shared = Vma {
             sharing: Sharing::Shared(ObjectId(7), 2),
             ..Vma::private(0x1000, 0x5000, RW, Kind::Mapping)

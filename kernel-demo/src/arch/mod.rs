@@ -1,15 +1,12 @@
 //! The processor and the machine: the only part of the kernel that knows instructions and ports.
 //!
 //! ```text
-//!   probe                 single accesses, made to see whether they fault
 //!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
 //!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
 //!     └ user_entry        the instructions that do it
 //!   trap ─── trap_frame   every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
 //!   backtrace             the calls that led to a failure
-//!   single_step           a handler after every instruction
 //!   gdt                   segments of both rings, and the stacks that fatal exceptions are taken on
-//!   mmu                   frames through the map of all physical memory, TLB flushes
 //!   registers             the control registers, readable
 //!   entropy               numbers that nobody can tell in advance
 //!   serial                the console              qemu    exit status and options from the command line
@@ -23,12 +20,9 @@ pub mod backtrace;
 pub mod catch;
 pub mod entropy;
 pub mod gdt;
-pub mod mmu;
-pub mod probe;
 pub mod qemu;
 pub mod registers;
 pub mod serial;
-pub mod single_step;
 pub mod stack;
 pub mod timer;
 pub mod trap;

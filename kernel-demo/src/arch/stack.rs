@@ -5,8 +5,9 @@ use core::arch::naked_asm;
 use x86_64::structures::paging::PhysFrame;
 
 use super::catch::Call;
+use crate::address_space::Errno;
 use crate::memory;
-use crate::memory::stacks::{StackBounds, StackError};
+use crate::memory::kernel::StackBounds;
 
 /// Runs the closure on a stack of its own, with a guard page below it, and takes the stack away
 /// afterwards.
@@ -17,7 +18,7 @@ use crate::memory::stacks::{StackBounds, StackError};
 /// # Errors
 ///
 /// There is no stack to be had. The closure has not run.
-pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, StackError> {
+pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, Errno> {
     let bounds = memory::with(|memory| memory.add_stack())?;
     let mut call = Call { closure: Some(|| closure(bounds)), result: None };
     // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Call` of its own type.

@@ -24,9 +24,10 @@ use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::qemu::{Exit, exit};
 use super::trap_frame::TrapFrame;
-use super::{backtrace, catch, gdt, serial, single_step, timer, user_entry};
+use super::{backtrace, catch, gdt, serial, timer, user_entry};
+use crate::address_space::Cause;
 use crate::memory::report::Exception;
-use crate::memory::{self, Access, Cause, FaultReport, PageFault};
+use crate::memory::{self, Access, FaultReport, PageFault, Place};
 use crate::{println, testing};
 
 const DEBUG: u64 = 1;
@@ -152,14 +153,14 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        DEBUG if single_step::trapped() => return,
+        DEBUG if testing::single_step::trapped() => return,
         FIRST_INTERRUPT.. => return timer::acknowledge(frame.vector as u8),
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,
         },
         DOUBLE_FAULT => double_fault(frame),
-        _ => report(frame),
+        _ => report(frame, (Cause::Exception, None), None),
     };
     // A fatal one that interrupts ring 3 finds the program's page tables, on which no catcher can
     // go on.
@@ -169,13 +170,18 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
     }
 }
 
-fn report(frame: &TrapFrame) -> FaultReport {
+/// The report of an exception; of a page fault with what was touched, and what lies there.
+fn report(
+    frame: &TrapFrame,
+    (cause, place): (Cause, Option<Place>),
+    fault: Option<PageFault>,
+) -> FaultReport {
     FaultReport {
-        exception: Exception::from(frame.vector as u8),
-        cause: Cause::Exception,
-        address: None,
-        access: None,
-        place: None,
+        exception: Exception(frame.vector as u8),
+        cause,
+        address: fault.map(|fault| fault.address),
+        access: fault.map(|fault| fault.access),
+        place,
         error_code: frame.error_code,
         registers: frame.registers(),
     }
@@ -184,13 +190,7 @@ fn report(frame: &TrapFrame) -> FaultReport {
 /// Asks the memory manager to serve the fault.
 fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
     let fault = latest_page_fault(frame.error_code);
-    memory::serve(&fault).map_err(|(cause, place)| FaultReport {
-        cause,
-        address: Some(fault.address),
-        access: Some(fault.access),
-        place,
-        ..report(frame)
-    })
+    memory::serve(&fault).map_err(|reason| report(frame, reason, Some(fault)))
 }
 
 /// The page fault that came with this error code, if none came since.
@@ -215,21 +215,14 @@ pub(super) fn latest_page_fault(error_code: u64) -> PageFault {
 fn double_fault(frame: &TrapFrame) -> FaultReport {
     let address = Cr2::read_raw();
     let fault = PageFault { address, access: Access::Write, present: false };
-    let (cause, place) = memory::judge(&fault);
-    FaultReport {
-        cause,
-        address: Some(address),
-        access: Some(Access::Write),
-        place,
-        ..report(frame)
-    }
+    report(frame, memory::judge(&fault), Some(fault))
 }
 
 /// Ends the kernel with a report.
 fn stop(report: &FaultReport) -> ! {
     // SAFETY: whoever was printing was interrupted by the fault, and does not run again.
     unsafe { serial::seize() };
-    println!("\nFAULT: {report}");
+    println!("\nFAULT: {report:#}");
     // SAFETY: whoever was interrupted by the fault does not run on.
     if let Some(doing) = unsafe { testing::last_doing() } {
         println!("  during {doing:?}");

@@ -31,48 +31,15 @@ pub struct TrapFrame {
     ss: u64,
 }
 
+/// The registers of these names, out of something that has fields of the same names.
+macro_rules! registers_of {
+    ($from:expr, $($name:ident)+) => {
+        Registers { $($name: $from.$name),+ }
+    };
+}
+
 impl TrapFrame {
-    pub(super) fn registers(&self) -> Registers {
-        let Self {
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            rsp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-            rip,
-            rflags,
-            ..
-        } = *self;
-        Registers {
-            rax,
-            rbx,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            rbp,
-            rsp,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-            rip,
-            rflags,
-        }
+    pub(super) const fn registers(&self) -> Registers {
+        registers_of!(self, rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags)
     }
 }

@@ -61,22 +61,14 @@ macro_rules! with_registers {
     ($($line:expr),+ ; $($operand:tt)+) => {
         naked_asm!(
             $($line),+,
-            rax = const offset_of!(UserRegisters, rax),
-            rbx = const offset_of!(UserRegisters, rbx),
-            rcx = const offset_of!(UserRegisters, rcx),
-            rdx = const offset_of!(UserRegisters, rdx),
-            rsi = const offset_of!(UserRegisters, rsi),
-            rdi = const offset_of!(UserRegisters, rdi),
-            rbp = const offset_of!(UserRegisters, rbp),
-            rsp = const offset_of!(UserRegisters, rsp),
-            r8 = const offset_of!(UserRegisters, r8),
-            r9 = const offset_of!(UserRegisters, r9),
-            r10 = const offset_of!(UserRegisters, r10),
-            r11 = const offset_of!(UserRegisters, r11),
-            r12 = const offset_of!(UserRegisters, r12),
-            r13 = const offset_of!(UserRegisters, r13),
-            r14 = const offset_of!(UserRegisters, r14),
-            r15 = const offset_of!(UserRegisters, r15),
+            rax = const offset_of!(UserRegisters, rax), rbx = const offset_of!(UserRegisters, rbx),
+            rcx = const offset_of!(UserRegisters, rcx), rdx = const offset_of!(UserRegisters, rdx),
+            rsi = const offset_of!(UserRegisters, rsi), rdi = const offset_of!(UserRegisters, rdi),
+            rbp = const offset_of!(UserRegisters, rbp), rsp = const offset_of!(UserRegisters, rsp),
+            r8 = const offset_of!(UserRegisters, r8), r9 = const offset_of!(UserRegisters, r9),
+            r10 = const offset_of!(UserRegisters, r10), r11 = const offset_of!(UserRegisters, r11),
+            r12 = const offset_of!(UserRegisters, r12), r13 = const offset_of!(UserRegisters, r13),
+            r14 = const offset_of!(UserRegisters, r14), r15 = const offset_of!(UserRegisters, r15),
             rip = const offset_of!(UserRegisters, rip),
             rflags = const offset_of!(UserRegisters, rflags),
             $($operand)+
@@ -90,24 +82,12 @@ macro_rules! with_registers {
 macro_rules! load_registers {
     () => {
         "xor eax, eax
-        mov ds, eax
-        mov es, eax
-        mov fs, eax
-        mov gs, eax
-        mov rax, [rdi + {rax}]
-        mov rbx, [rdi + {rbx}]
-        mov rdx, [rdi + {rdx}]
-        mov rsi, [rdi + {rsi}]
-        mov rbp, [rdi + {rbp}]
-        mov r8, [rdi + {r8}]
-        mov r9, [rdi + {r9}]
-        mov r10, [rdi + {r10}]
-        mov r11, [rdi + {r11}]
-        mov r12, [rdi + {r12}]
-        mov r13, [rdi + {r13}]
-        mov r14, [rdi + {r14}]
-        mov r15, [rdi + {r15}]
-        mov rdi, [rdi + {rdi}]
+        mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax
+        mov rax, [rdi + {rax}]; mov rbx, [rdi + {rbx}]; mov rdx, [rdi + {rdx}]
+        mov rsi, [rdi + {rsi}]; mov rbp, [rdi + {rbp}]; mov r8, [rdi + {r8}]
+        mov r9, [rdi + {r9}]; mov r10, [rdi + {r10}]; mov r11, [rdi + {r11}]
+        mov r12, [rdi + {r12}]; mov r13, [rdi + {r13}]; mov r14, [rdi + {r14}]
+        mov r15, [rdi + {r15}]; mov rdi, [rdi + {rdi}]
         mov cr3, rcx"
     };
 }
@@ -173,20 +153,11 @@ pub(super) unsafe extern "C" fn enter(
 /// Saves all registers of the program but `rax`, `rsp`, `rip` and `rflags` where `rax` points.
 macro_rules! save_registers {
     () => {
-        "mov [rax + {rbx}], rbx
-        mov [rax + {rcx}], rcx
-        mov [rax + {rdx}], rdx
-        mov [rax + {rsi}], rsi
-        mov [rax + {rdi}], rdi
-        mov [rax + {rbp}], rbp
-        mov [rax + {r8}], r8
-        mov [rax + {r9}], r9
-        mov [rax + {r10}], r10
-        mov [rax + {r11}], r11
-        mov [rax + {r12}], r12
-        mov [rax + {r13}], r13
-        mov [rax + {r14}], r14
-        mov [rax + {r15}], r15"
+        "mov [rax + {rbx}], rbx; mov [rax + {rcx}], rcx; mov [rax + {rdx}], rdx
+        mov [rax + {rsi}], rsi; mov [rax + {rdi}], rdi; mov [rax + {rbp}], rbp
+        mov [rax + {r8}], r8; mov [rax + {r9}], r9; mov [rax + {r10}], r10
+        mov [rax + {r11}], r11; mov [rax + {r12}], r12; mov [rax + {r13}], r13
+        mov [rax + {r14}], r14; mov [rax + {r15}], r15"
     };
 }
 

@@ -18,8 +18,9 @@ use alloc::string::String;
 use core::arch::x86_64::_rdtsc;
 use core::hint::black_box;
 
+use kernel_demo::arch::mmu::PhysicalMap;
 use kernel_demo::arch::qemu::Exit;
-use kernel_demo::memory::{ProcessPages, Registers, Stop, TheMemory};
+use kernel_demo::memory::{Memory, ProcessPages, Registers, Stop};
 use kernel_demo::system::console::Output;
 use kernel_demo::system::machine::Machine;
 use kernel_demo::system::status::Status;
@@ -119,10 +120,10 @@ impl Counting {
 }
 
 impl Machine for Counting {
-    type Reach = TheMemory;
+    type Mmu = PhysicalMap;
 
-    fn reach(&self) -> TheMemory {
-        self.kernel.reach()
+    fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
+        self.kernel.with_memory(action)
     }
 
     fn reserve_heap(&mut self, bytes: usize) -> bool {

@@ -24,14 +24,14 @@
 //! [`allocate`](Frames::allocate) does not take them. So taking a frame *out of* a reservation
 //! cannot fail: the frame is there.
 
-mod account;
-mod blocks;
 mod owners;
+mod reservation;
 
 use x86_64::structures::paging::PhysFrame;
 
-pub use self::account::{Counts, FreeError, OutOfFrames, Reservation};
-use super::layout::{PAGE_SIZE, frame_at};
+pub use self::reservation::{Counts, FreeError, Reservation};
+pub use crate::words::OutOfFrames;
+use crate::words::layout::{PAGE_SIZE, frame_at};
 
 /// The largest block is `2^MAX_ORDER` frames (4 MiB).
 pub const MAX_ORDER: u8 = 10;
@@ -142,18 +142,9 @@ impl<'t> Frames<'t> {
     ///
     /// Not that many frames are available side by side, or the failure was injected.
     pub fn allocate(&mut self, order: u8) -> Result<PhysFrame, OutOfFrames> {
-        self.allocate_above(order, 0)
-    }
-
-    /// The same, for a caller that must leave `floor` frames available.
-    ///
-    /// # Errors
-    ///
-    /// As for [`allocate`](Self::allocate).
-    pub fn allocate_above(&mut self, order: u8, floor: usize) -> Result<PhysFrame, OutOfFrames> {
         let asked = 1_usize.checked_shl(order.into()).unwrap_or(usize::MAX);
-        self.admit(asked, floor)?;
-        let block = self.take_block(order).ok_or_else(|| self.refusal(asked, floor, false))?;
+        self.admit(asked, 0)?;
+        let block = self.take_block(order).ok_or_else(|| self.refusal(asked, 0, false))?;
         Ok(frame_at(u64::from(block) * PAGE_SIZE))
     }
 
@@ -181,93 +172,75 @@ impl<'t> Frames<'t> {
         }
     }
 
-    /// Promises `count` more frames to the holder of the reservation, and leaves `floor` available.
-    ///
-    /// # Errors
-    ///
-    /// Not that many are available, or a failure was injected among them.
-    pub fn reserve(
-        &mut self,
-        reservation: &mut Reservation,
-        count: usize,
-        floor: usize,
-    ) -> Result<(), OutOfFrames> {
-        self.admit(count, floor)?;
-        self.counts.reserved += count;
-        reservation.frames += count;
-        Ok(())
+    /// Cuts a block of the order out of the smallest free block that holds one.
+    fn take_block(&mut self, order: u8) -> Option<u32> {
+        let fitting = self.nonempty.checked_shr(order.into())?;
+        if fitting == 0 {
+            return None;
+        }
+        let mut have = order + fitting.trailing_zeros() as u8;
+        let block = self.heads[have as usize];
+        self.unlink(block, have);
+        while have > order {
+            have -= 1;
+            self.link(block + (1 << have), have);
+        }
+        self.table[block as usize] = Frame { state: State::Used(order), next: 1, prev: NONE };
+        self.counts.free -= 1 << order;
+        Some(block)
     }
 
-    /// Takes back the promise of `count` frames.
-    ///
-    /// # Panics
-    ///
-    /// When the reservation holds fewer.
-    pub fn unreserve(&mut self, reservation: &mut Reservation, count: usize) {
-        assert!(
-            count <= reservation.frames,
-            "giving back {count} of {} reserved frames",
-            reservation.frames
-        );
-        reservation.frames -= count;
-        self.counts.reserved -= count;
-    }
-
-    /// Takes one promised frame. `None` if and only if the reservation is empty.
-    pub fn allocate_reserved(&mut self, reservation: &mut Reservation) -> Option<PhysFrame> {
-        reservation.frames = reservation.frames.checked_sub(1)?;
-        self.counts.reserved -= 1;
-        let block = self.take_block(0).expect("a reserved frame is free");
-        Some(frame_at(u64::from(block) * PAGE_SIZE))
-    }
-
-    /// Promises one frame, which the holder of the reservation has just given back.
-    ///
-    /// # Panics
-    ///
-    /// When no frame is available.
-    pub const fn restore(&mut self, reservation: &mut Reservation) {
-        assert!(self.counts.available() > 0, "a frame was given back");
-        self.counts.reserved += 1;
-        reservation.frames += 1;
-    }
-
-    /// Makes the `n`-th frame asked for from now fail, once (`n` counts from 1; `None` disarms).
-    /// Asking is what [`allocate`](Self::allocate) and [`reserve`](Self::reserve) do; a frame
-    /// that was promised cannot fail any more.
-    pub fn fail_nth(&mut self, n: Option<usize>) {
-        self.fail_in = n;
-    }
-
-    /// How many more frames the request asked for that failed by injection: to refuse one of them
-    /// is the same again.
-    pub const fn refused_with_it(&self) -> usize {
-        self.refused_with_it
-    }
-
-    /// Whether an injected failure is still waiting to happen.
-    pub const fn failure_pending(&self) -> bool {
-        self.fail_in.is_some()
-    }
-
-    /// Decides on a request for `asked` frames, before anything changes.
-    fn admit(&mut self, asked: usize, floor: usize) -> Result<(), OutOfFrames> {
-        if let Some(n) = self.fail_in {
-            if n <= asked {
-                self.fail_in = None;
-                self.refused_with_it = asked - n;
-                return Err(self.refusal(asked, floor, true));
+    /// Makes a block free, merged with its buddies as far as they are free.
+    fn put_block(&mut self, mut block: u32, mut order: u8) {
+        self.counts.free += 1 << order;
+        while order < MAX_ORDER {
+            let buddy = block ^ (1 << order);
+            if self.table.get(buddy as usize).map(|frame| frame.state) != Some(State::Free(order)) {
+                break;
             }
-            self.fail_in = Some(n - asked);
+            self.unlink(buddy, order);
+            self.table[block as usize].state = State::Inside;
+            block = block.min(buddy);
+            order += 1;
         }
-        if self.counts.available().checked_sub(floor).is_none_or(|available| asked > available) {
-            return Err(self.refusal(asked, floor, false));
-        }
-        Ok(())
+        self.link(block, order);
     }
 
-    fn refusal(&self, asked: usize, floor: usize, injected: bool) -> OutOfFrames {
-        OutOfFrames { asked, available: self.counts.available().saturating_sub(floor), injected }
+    #[cfg(not(test))]
+    const fn count_step(&self) {}
+
+    #[cfg(test)]
+    const fn count_step(&mut self) {
+        self.list_steps += 1;
+    }
+
+    /// Marks a block free and puts it at the front of its list.
+    fn link(&mut self, block: u32, order: u8) {
+        self.count_step();
+        let next = self.heads[order as usize];
+        self.table[block as usize] = Frame { state: State::Free(order), next, prev: NONE };
+        if let Some(next) = self.table.get_mut(next as usize) {
+            next.prev = block;
+        }
+        self.heads[order as usize] = block;
+        self.nonempty |= 1 << order;
+    }
+
+    /// Takes a free block off its list, leaving its first frame `Inside`.
+    fn unlink(&mut self, block: u32, order: u8) {
+        self.count_step();
+        let Frame { next, prev, .. } = self.table[block as usize];
+        self.table[block as usize].state = State::Inside;
+        if let Some(next) = self.table.get_mut(next as usize) {
+            next.prev = prev;
+        }
+        match self.table.get_mut(prev as usize) {
+            Some(prev) => prev.next = next,
+            None => self.heads[order as usize] = next,
+        }
+        if self.heads[order as usize] == NONE {
+            self.nonempty &= !(1 << order);
+        }
     }
 }
 

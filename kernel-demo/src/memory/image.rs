@@ -1,14 +1,14 @@
 //! The kernel's own program headers: which parts of its image may be written, and which executed.
 //!
 //! The linker puts the ELF header and the program headers at the start of the first segment, so the
-//! running kernel finds them in its own memory. Parsing is safe code over a byte slice.
+//! running kernel finds them in its own memory.
 
-use super::space::Permissions;
+use elf::abi::{EI_NIDENT, PT_LOAD};
+use elf::endian::LittleEndian;
+use elf::file::{FileHeader, parse_ident};
+use elf::segment::SegmentTable;
 
-/// Bytes of the ELF file header.
-const HEADER: usize = 64;
-/// Segment type of what is loaded into memory.
-const PT_LOAD: u32 = 1;
+use crate::words::Permissions;
 
 /// A part of the image that is loaded into memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,35 +34,28 @@ impl Segment {
     }
 }
 
+/// Bytes of the file header.
+const HEADER: usize = 64;
+
 /// The loaded segments that the ELF image starting with these bytes describes, in the order of the
-/// file. Stops at the end of the bytes; nothing comes out if they are not a 64-bit little-endian
-/// ELF image.
+/// file. Nothing comes out if they are not a 64-bit ELF image, or end within the program headers.
 pub fn segments(image: &[u8]) -> impl Iterator<Item = Segment> + '_ {
-    let is_elf64 = image.starts_with(b"\x7fELF\x02\x01");
-    let table =
-        if is_elf64 { field::<8>(image, 32).map_or(0, u64::from_le_bytes) as usize } else { 0 };
-    let size = field::<2>(image, 54).map_or(0, u16::from_le_bytes);
-    let count = field::<2>(image, 56).map_or(0, u16::from_le_bytes);
-    let headers = if table >= HEADER && size > 0 { image.get(table..).unwrap_or(&[]) } else { &[] };
-    headers.chunks_exact(usize::from(size).max(1)).take(count.into()).filter_map(segment)
+    let headers = headers(image).into_iter().flatten();
+    headers.filter(|header| header.p_type == PT_LOAD).filter_map(|header| {
+        let end = header.p_vaddr.checked_add(header.p_memsz)?;
+        let permissions = Permissions::of_segment(header.p_flags);
+        Some(Segment { start: header.p_vaddr, end, permissions })
+    })
 }
 
-fn segment(header: &[u8]) -> Option<Segment> {
-    if u32::from_le_bytes(field(header, 0)?) != PT_LOAD {
-        return None;
-    }
-    let flags = u32::from_le_bytes(field(header, 4)?);
-    let start = u64::from_le_bytes(field(header, 16)?);
-    let end = start.checked_add(u64::from_le_bytes(field(header, 40)?))?;
-    let mut permissions = Permissions::empty();
-    permissions.set(Permissions::EXECUTE, flags & 1 != 0);
-    permissions.set(Permissions::WRITE, flags & 2 != 0);
-    permissions.set(Permissions::READ, flags & 4 != 0);
-    Some(Segment { start, end, permissions })
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+/// The program headers. What else the file has is not in memory, so it is not looked at.
+fn headers(image: &[u8]) -> Option<SegmentTable<'_, LittleEndian>> {
+    let tail = image.get(EI_NIDENT..HEADER)?;
+    let header = FileHeader::<LittleEndian>::parse_tail(parse_ident(image).ok()?, tail).ok()?;
+    let start = usize::try_from(header.e_phoff).ok()?;
+    let len = usize::from(header.e_phentsize) * usize::from(header.e_phnum);
+    let table = image.get(start..start.checked_add(len)?)?;
+    Some(SegmentTable::new(header.endianness, header.class, table))
 }
 
 #[cfg(test)]
@@ -71,9 +64,13 @@ mod tests {
 
     /// An ELF image with these program headers: type, flags, address, size in memory.
     fn image(headers: &[(u32, u32, u64, u64)]) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER];
+        let mut bytes = vec![0; 64];
         bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        bytes[32..40].copy_from_slice(&(HEADER as u64).to_le_bytes());
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        // The section headers are in the file only.
+        bytes[40..48].copy_from_slice(&0x10_0000_u64.to_le_bytes());
+        bytes[58..62].copy_from_slice(&[64, 0, 20, 0]);
+        bytes[6] = 1;
         bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
         bytes[56..58].copy_from_slice(&(headers.len() as u16).to_le_bytes());
         for &(kind, flags, start, size) in headers {
@@ -111,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_ends_early_gives_what_is_there() {
+    fn what_is_no_image_or_ends_early_gives_nothing() {
         assert_eq!(segments(b"").count(), 0);
         assert_eq!(segments(&[0; 200]).count(), 0);
         let two = image(&[(1, 4, 0, 1), (1, 4, 4096, 1)]);
         assert_eq!(segments(&two).count(), 2);
-        assert_eq!(segments(&two[..two.len() - 1]).count(), 1);
-        assert_eq!(segments(&two[..HEADER]).count(), 0);
+        assert_eq!(segments(&two[..two.len() - 1]).count(), 0);
+        assert_eq!(segments(&two[..64]).count(), 0);
         let mut far = two.clone();
         far[32..40].fill(0xff);
         assert_eq!(segments(&far).count(), 0);

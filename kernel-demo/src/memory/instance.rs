@@ -1,20 +1,16 @@
 //! The one memory manager of the running kernel, behind its lock.
 
-use spin::{Mutex, Once};
+use spin::Mutex;
 
-use super::fault::PageFault;
-use super::paging::Takeover;
-use super::{Cause, Memory, Pages, Place, Reach};
-use crate::arch::mmu::PhysicalMap;
+use super::{Memory, PageFault, Pages, Place};
+use crate::address_space::Cause;
+use crate::memory::PhysicalMap;
 
 static MEMORY: Mutex<Option<Memory<PhysicalMap>>> = Mutex::new(None);
 
-static TAKEOVER: Once<Takeover> = Once::new();
-
 /// Puts the memory manager into place.
-pub(crate) fn install(memory: Memory<PhysicalMap>, takeover: Takeover) {
+pub(crate) fn install(memory: Memory<PhysicalMap>) {
     *MEMORY.lock() = Some(memory);
-    TAKEOVER.call_once(|| takeover);
 }
 
 /// Does something with the memory manager, which is locked meanwhile: see the rules above.
@@ -27,45 +23,23 @@ pub fn with<R>(action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
     action(MEMORY.lock().as_mut().expect("the memory manager is in place"))
 }
 
-/// The running kernel's memory manager, to be reached for a moment at a time.
-#[derive(Clone, Copy, Debug)]
-pub struct TheMemory;
-
-impl Reach for TheMemory {
-    type Mmu = PhysicalMap;
-
-    fn with<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
-        with(action)
-    }
-}
-
 /// The page tables of a process.
-pub type ProcessPages = Pages<TheMemory>;
-
-/// What the kernel found when it came up.
-///
-/// # Panics
-///
-/// Before the manager is in place.
-pub fn takeover() -> &'static Takeover {
-    TAKEOVER.get().expect("the memory manager is in place")
-}
+pub type ProcessPages = Pages<PhysicalMap>;
 
 /// Serves a page fault, or says why it cannot be served, and what lies there.
 pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
     ask(|memory| {
-        memory
-            .page_fault(fault)
-            .map_err(|cause| (cause, Some(memory.space().lookup(fault.address))))
+        let served = memory.page_fault(fault);
+        served.map_err(|cause| (cause, Some(memory.around(fault.address))))
     })
     .unwrap_or_else(|cause| Err((cause, None)))
 }
 
-/// What a page fault at that address would mean. [`Cause::Exception`] if it would be served.
+/// What is wrong with an access, and what lies there. [`Cause::Exception`] if it would be served.
 pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
-    let judged = ask(|memory| match memory.decide(fault) {
-        Ok(_) => (Cause::Exception, None),
-        Err(cause) => (cause, Some(memory.space().lookup(fault.address))),
+    let judged = ask(|memory| match memory.mistake(fault) {
+        None => (Cause::Exception, None),
+        Some(cause) => (cause, Some(memory.around(fault.address))),
     });
     judged.unwrap_or_else(|cause| (cause, None))
 }

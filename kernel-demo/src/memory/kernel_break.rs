@@ -1,4 +1,4 @@
-//! The kernel's breaks, for a heap ([`KernelBreak`], [`ScratchBreak`]) and by hand ([`RawBreak`]).
+//! The kernel's breaks, for a heap ([`KernelBreak`]) and by hand ([`RawBreak`]).
 //!
 //! All of them are handles on a break of the memory manager. A handle holds no state, so it does
 //! not matter how many there are and who moves the break between two calls of another.
@@ -8,8 +8,9 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
 
-use super::layout::PAGE_SIZE;
-use super::{BreakId, BreakInfo, MoveError, Policy, with};
+use super::{BreakId, BreakInfo, Policy, with};
+use crate::address_space::MoveError;
+use crate::words::layout::PAGE_SIZE;
 
 /// `sbrk`, for one break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,49 +52,19 @@ impl RawBreak {
             memory.move_break(self.0, end.checked_add_signed(by as i64).ok_or(overflow)?)
         })
     }
-
-    fn grow(self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        let by_signed = isize::try_from(by).map_err(|_| BreakError::OutOfAddresses)?;
-        // SAFETY: the step is not negative.
-        let start = unsafe { self.sbrk(by_signed) }?;
-        let start = NonNull::new(ptr::with_exposed_provenance_mut(start as usize))
-            .ok_or(BreakError::Refused)?;
-        Ok(NonNull::slice_from_raw_parts(start, by))
-    }
-
-    /// # Safety
-    ///
-    /// Nobody uses the `by` bytes below the break.
-    unsafe fn shrink(self, by: usize) -> Result<(), BreakError> {
-        let by_signed = isize::try_from(by).map_err(|_| BreakError::OutOfAddresses)?;
-        // SAFETY: the caller says so.
-        unsafe { self.sbrk(-by_signed) }?;
-        Ok(())
-    }
 }
 
-/// The break of the kernel's own heap.
-pub struct KernelBreak {
-    _made_here: (),
-}
+/// A break of the kernel, for a heap; released when dropped, with all that was mapped in it.
+pub struct KernelBreak(BreakId);
 
 impl KernelBreak {
-    /// The handle for the kernel's heap, its only user.
-    pub(crate) const fn kernel_heap() -> Self {
-        Self { _made_here: () }
+    /// The handle for the kernel's own heap, its only user.
+    pub(crate) const fn of_kernel_heap() -> Self {
+        Self(BreakId::KERNEL_HEAP)
     }
 
-    /// The same break by hand.
-    pub const fn raw(&self) -> RawBreak {
-        RawBreak(BreakId::KERNEL_HEAP)
-    }
-}
-
-/// A break for an experiment: released when dropped, with all that was mapped in it.
-pub struct ScratchBreak(BreakId);
-
-impl ScratchBreak {
-    /// Claims a break that nobody uses; it stands at its base. `None` when all are in use.
+    /// Claims a break that nobody uses, for an experiment; it stands at its base. `None` when all
+    /// are in use.
     pub fn claim(policy: Policy) -> Option<Self> {
         with(|memory| BreakId::scratch().find(|id| memory.claim_break(*id, policy)).map(Self))
     }
@@ -105,40 +76,38 @@ impl ScratchBreak {
     }
 }
 
-impl Drop for ScratchBreak {
+impl Drop for KernelBreak {
     fn drop(&mut self) {
         with(|memory| memory.release_break(self.0));
     }
 }
 
-/// Implements [`Break`] for a handle with a method `raw`.
-macro_rules! impl_break {
-    ($handle:ty) => {
-        // SAFETY: the memory manager grants each address of a break once until it is taken back,
-        // backs it with zeroed memory on first touch, and changes nothing when it refuses. A break
-        // has `isize::MAX` addresses at most.
-        unsafe impl Break for $handle {
-            const ZEROED: bool = true;
+// SAFETY: the memory manager grants each address of a break once until it is taken back, backs it
+// with zeroed memory on first touch, and changes nothing when it refuses. A break has `isize::MAX`
+// addresses at most.
+unsafe impl Break for KernelBreak {
+    const ZEROED: bool = true;
 
-            fn granule(&self) -> usize {
-                PAGE_SIZE as usize
-            }
+    fn granule(&self) -> usize {
+        PAGE_SIZE as usize
+    }
 
-            fn end(&self) -> *mut u8 {
-                ptr::with_exposed_provenance_mut(self.raw().position() as usize)
-            }
+    fn end(&self) -> *mut u8 {
+        ptr::with_exposed_provenance_mut(self.raw().position() as usize)
+    }
 
-            fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-                self.raw().grow(by)
-            }
+    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
+        let by_signed = isize::try_from(by).map_err(|_| BreakError::OutOfAddresses)?;
+        // SAFETY: the step is not negative.
+        let start = unsafe { self.raw().sbrk(by_signed) }?;
+        let start = NonNull::new(ptr::with_exposed_provenance_mut(start as usize));
+        Ok(NonNull::slice_from_raw_parts(start.ok_or(BreakError::Refused)?, by))
+    }
 
-            unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
-                // SAFETY: the caller no longer uses these bytes.
-                unsafe { self.raw().shrink(by) }
-            }
-        }
-    };
+    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
+        let by = isize::try_from(by).map_err(|_| BreakError::OutOfAddresses)?;
+        // SAFETY: the caller no longer uses these bytes.
+        unsafe { self.raw().sbrk(-by) }?;
+        Ok(())
+    }
 }
-
-impl_break!(KernelBreak);
-impl_break!(ScratchBreak);

@@ -1,11 +1,10 @@
-//! The page allocator as the rest of the memory manager uses it: single frames, every one with a
-//! purpose, all of it traced.
+//! Frames with an account that pays for them: every one has a purpose, and all of it is traced.
 
 use core::fmt;
 
 use x86_64::structures::paging::PhysFrame;
 
-use super::frames::{Frames, OutOfFrames, Reservation};
+use super::frames::{Frames, FreeError, OutOfFrames, Reservation};
 use super::trace::{Event, Purpose, Trace};
 
 /// Whether promised frames are set aside.
@@ -32,7 +31,7 @@ impl fmt::Display for Policy {
 /// # Invariants
 ///
 /// Each frame in use for the payer is charged at least once. Under [`Policy::Strict`],
-/// `reservation + frames in use = charged`, with each shared frame counted once and its further
+/// `reservation + pages + tables = charged`, with each shared frame counted once and its further
 /// charges still reserved. So the reservation is never empty while a charge is not used.
 #[derive(Debug)]
 pub struct Account {
@@ -41,12 +40,15 @@ pub struct Account {
     floor: usize,
     charged: u64,
     reservation: Reservation,
+    pages: usize,
+    tables: usize,
 }
 
 impl Account {
     /// An account to which nothing is promised.
     pub const fn new(policy: Policy, floor: usize) -> Self {
-        Self { policy, floor, charged: 0, reservation: Reservation::EMPTY }
+        let reservation = Reservation::EMPTY;
+        Self { policy, floor, charged: 0, reservation, pages: 0, tables: 0 }
     }
 
     /// Whether promised frames are set aside.
@@ -68,30 +70,84 @@ impl Account {
     pub const fn reserved(&self) -> usize {
         self.reservation.frames()
     }
+
+    /// Frames in use for pages.
+    pub const fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Frames in use for page tables.
+    pub const fn tables(&self) -> usize {
+        self.tables
+    }
+
+    const fn used(&mut self, purpose: Purpose) -> &mut usize {
+        match purpose {
+            Purpose::Page => &mut self.pages,
+            Purpose::Table => &mut self.tables,
+        }
+    }
 }
 
-/// Frames and the trace of what becomes of them.
+/// All frames, and the trace of what becomes of them.
 pub struct Pool {
     /// The page allocator.
     pub frames: Frames<'static>,
     /// The latest events.
     pub trace: Trace,
+    zero_page: Option<PhysFrame>,
 }
 
 impl Pool {
+    /// A pool of these frames. Until there is a zero page, no process can run.
+    pub const fn new(frames: Frames<'static>) -> Self {
+        Self { frames, trace: Trace::new(), zero_page: None }
+    }
+
+    /// Makes a frame, which is all zero and stays for good, the one that processes read zeroes
+    /// from until they write.
+    pub const fn set_zero_page(&mut self, frame: PhysFrame) {
+        self.zero_page = Some(frame);
+    }
+
+    /// Whether the frame is the one of zeroes. It is not counted.
+    pub fn is_zero_page(&self, frame: PhysFrame) -> bool {
+        self.zero_page == Some(frame)
+    }
+
+    /// The frame that all processes read zeroes from.
+    ///
+    /// # Panics
+    ///
+    /// Before it was made.
+    pub const fn zero_page(&self) -> PhysFrame {
+        self.zero_page.expect("the zero page was made when the kernel came up")
+    }
+}
+
+/// All frames, and the account that pays for what is done with them.
+pub struct Payer<'a> {
+    /// All frames.
+    pub pool: &'a mut Pool,
+    /// Who pays.
+    pub account: &'a mut Account,
+}
+
+impl Payer<'_> {
     /// Promises the account so many frames more. Under [`Policy::Overcommit`] they are counted, and
     /// that is all.
     ///
     /// # Errors
     ///
     /// The promise could not be kept. Nothing has changed.
-    pub fn charge(&mut self, account: &mut Account, frames: u64) -> Result<(), OutOfFrames> {
+    pub fn charge(&mut self, frames: u64) -> Result<(), OutOfFrames> {
+        let Self { pool: Pool { frames: all, .. }, account } = self;
         let asked = usize::try_from(frames).unwrap_or(usize::MAX);
+        let available = all.counts().available();
         let charged = account.charged.checked_add(frames);
-        let available = self.frames.counts().available();
         let charged = charged.ok_or(OutOfFrames { asked, available, injected: false })?;
         if account.policy == Policy::Strict {
-            self.frames.reserve(&mut account.reservation, asked, account.floor)?;
+            all.reserve(&mut account.reservation, asked, account.floor)?;
         }
         account.charged = charged;
         Ok(())
@@ -102,128 +158,80 @@ impl Pool {
     /// # Panics
     ///
     /// When so many were not promised, or are in use.
-    pub fn uncharge(&mut self, account: &mut Account, frames: u64) {
+    pub fn uncharge(&mut self, frames: u64) {
+        let Self { pool, account } = self;
         account.charged = account.charged.checked_sub(frames).expect("what goes was charged");
         if account.policy == Policy::Strict {
-            self.frames.unreserve(&mut account.reservation, frames as usize);
+            pool.frames.unreserve(&mut account.reservation, frames as usize);
         }
     }
 
-    /// Takes a frame for an account: one that was promised under [`Policy::Strict`], where it
-    /// cannot fail.
-    ///
-    /// # Errors
-    ///
-    /// The policy is [`Policy::Overcommit`], and no frame is available above the account's floor.
-    pub fn take_for(
-        &mut self,
-        account: &mut Account,
-        purpose: Purpose,
-    ) -> Result<PhysFrame, OutOfFrames> {
-        if account.policy == Policy::Strict {
-            return Ok(self.take_reserved(&mut account.reservation, purpose));
-        }
-        let frame = self.frames.allocate_above(0, account.floor)?;
-        self.record_taken(frame, purpose);
-        Ok(frame)
-    }
-
-    /// Takes one owner away from a frame of an account. If that was the last one, the frame goes
-    /// back, and is promised again under [`Policy::Strict`].
-    #[inline]
-    pub fn release(&mut self, account: &mut Account, frame: PhysFrame, purpose: Purpose) {
-        match self.frames.release(frame) {
-            Ok(0) => {
-                let frame = frame.start_address().as_u64();
-                self.trace.record(Event::FrameReturned { frame, purpose });
-                if account.policy == Policy::Strict {
-                    self.frames.restore(&mut account.reservation);
-                }
-            }
-            Ok(_) => {}
-            Err(error) => disagree(error),
-        }
-    }
-
-    /// Sets frames aside that [`take_set_aside`](Self::take_set_aside) takes: out of those that are
-    /// promised under [`Policy::Strict`], where it cannot fail.
+    /// Makes sure of frames that [`take`](Self::take) takes: out of those that are promised under
+    /// [`Policy::Strict`], where it cannot fail.
     ///
     /// # Errors
     ///
     /// The policy is [`Policy::Overcommit`], and so many frames are not available.
-    pub fn set_aside(&mut self, account: &mut Account, frames: usize) -> Result<(), OutOfFrames> {
+    #[inline]
+    pub fn set_aside(&mut self, frames: usize) -> Result<(), OutOfFrames> {
+        let Self { pool, account } = self;
         match account.policy {
             Policy::Strict => Ok(()),
+            Policy::Overcommit if frames == 0 => Ok(()),
             Policy::Overcommit => {
-                self.frames.reserve(&mut account.reservation, frames, account.floor)
+                pool.frames.reserve(&mut account.reservation, frames, account.floor)
             }
         }
     }
 
-    /// Takes one of the frames that were set aside.
-    pub fn take_set_aside(&mut self, account: &mut Account, purpose: Purpose) -> PhysFrame {
-        self.take_reserved(&mut account.reservation, purpose)
-    }
-
     /// Frames that were set aside are not needed.
-    pub fn put_back(&mut self, account: &mut Account, frames: usize) {
-        if account.policy == Policy::Overcommit {
-            self.frames.unreserve(&mut account.reservation, frames);
+    pub fn put_back(&mut self, frames: usize) {
+        if self.account.policy == Policy::Overcommit {
+            self.pool.frames.unreserve(&mut self.account.reservation, frames);
         }
     }
 
-    /// Takes a frame that was reserved.
+    /// Takes one of the frames that were set aside, with one owner.
     ///
     /// # Panics
     ///
-    /// When the reservation is empty: its holder reserved less than it needs.
-    pub fn take_reserved(&mut self, reservation: &mut Reservation, purpose: Purpose) -> PhysFrame {
-        let frame =
-            self.frames.allocate_reserved(reservation).expect("every frame needed was reserved");
-        self.record_taken(frame, purpose);
+    /// When there is none: less was set aside, or promised, than is needed.
+    pub fn take(&mut self, purpose: Purpose) -> PhysFrame {
+        let Self { pool, account } = self;
+        let frame = pool.frames.allocate_reserved(&mut account.reservation);
+        let frame = frame.expect("every frame needed was set aside");
+        *account.used(purpose) += 1;
+        pool.trace.record(Event::FrameTaken { frame: frame.start_address().as_u64(), purpose });
         frame
     }
 
-    /// Takes a frame that nobody promised.
-    ///
-    /// # Errors
-    ///
-    /// None is available.
-    pub fn take(&mut self, purpose: Purpose) -> Result<PhysFrame, OutOfFrames> {
-        let frame = self.frames.allocate(0)?;
-        self.record_taken(frame, purpose);
-        Ok(frame)
-    }
-
     /// Gives a frame one owner more.
+    #[inline]
     pub fn share(&mut self, frame: PhysFrame) {
-        if let Err(error) = self.frames.share(frame) {
-            disagree(error);
-        }
+        self.pool.frames.share(frame).unwrap_or_else(|error| disagree(&error));
     }
 
-    /// Gives a frame back for good.
-    pub fn give(&mut self, frame: PhysFrame, purpose: Purpose) {
-        self.record_returned(frame, purpose, |frames| frames.free(frame, 0));
+    /// Takes so many owners away from a frame, which keeps one at least. Returns how many are left.
+    pub fn disown(&mut self, frame: PhysFrame, owners: u32) -> u32 {
+        self.pool.frames.disown(frame, owners).unwrap_or_else(|error| disagree(&error))
     }
 
-    fn record_taken(&mut self, frame: PhysFrame, purpose: Purpose) {
-        self.trace.record(Event::FrameTaken { frame: frame.start_address().as_u64(), purpose });
-    }
-
-    fn record_returned<E: fmt::Display>(
-        &mut self,
-        frame: PhysFrame,
-        purpose: Purpose,
-        free: impl FnOnce(&mut Frames<'static>) -> Result<(), E>,
-    ) {
-        self.trace.record(Event::FrameReturned { frame: frame.start_address().as_u64(), purpose });
-        if let Err(error) = free(&mut self.frames) {
-            disagree(error);
+    /// Takes one owner away from a frame. If that was the last one, the frame goes back, and is
+    /// promised again under [`Policy::Strict`].
+    #[inline]
+    pub fn release(&mut self, frame: PhysFrame, purpose: Purpose) {
+        let Self { pool, account } = self;
+        if pool.frames.release(frame).unwrap_or_else(|error| disagree(&error)) == 0 {
+            *account.used(purpose) -= 1;
+            let frame = frame.start_address().as_u64();
+            pool.trace.record(Event::FrameReturned { frame, purpose });
+            if account.policy == Policy::Strict {
+                pool.frames.restore(&mut account.reservation);
+            }
         }
     }
 }
 
-fn disagree(error: impl fmt::Display) -> ! {
-    panic!("page tables and page allocator disagree: {error}")
+fn disagree(error: &FreeError) -> ! {
+    panic!("page tables and page allocator disagree: {error:?}")
 }

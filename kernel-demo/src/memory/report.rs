@@ -3,9 +3,12 @@
 
 use core::fmt;
 
-use super::fault::{Access, Cause};
-use super::layout::HIGHER_HALF;
-use super::space::Place;
+use crate::address_space::{Cause, Vma};
+use crate::words::Access;
+use crate::words::layout::HIGHER_HALF;
+
+/// What lies at an address: the area below it, the one that holds it, and the one above.
+pub type Place = [Option<Vma>; 3];
 
 /// The registers of interrupted code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,69 +45,48 @@ impl fmt::Display for Registers {
             [("r10", self.r10), ("r11", self.r11), ("r12", self.r12)],
             [("r13", self.r13), ("r14", self.r14), ("r15", self.r15)],
         ];
-        for [first, second, third] in rows.map(|row| row.map(|(name, value)| Named(name, value))) {
-            write!(f, "\n  {first}  {second}  {third}")?;
+        for [first, second, third] in rows {
+            f.write_str("\n")?;
+            for (name, value) in [first, second, third] {
+                write!(f, "  {name:<3} {value:#018x}")?;
+            }
         }
         Ok(())
     }
 }
 
-/// A register as the report shows it.
-struct Named(&'static str, u64);
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(name, value) = self;
-        write!(f, "{name:<3} {value:#018x}")
-    }
-}
-
-/// The exceptions that the kernel tells apart by name.
+/// An exception of the processor, by its vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exception {
-    /// Vector 14.
-    PageFault,
-    /// Vector 8: a fault while delivering another one, here always a stack with no room left.
-    DoubleFault,
-    /// Vector 13.
-    GeneralProtection,
-    /// Vector 6.
-    InvalidOpcode,
-    /// Vector 0.
-    DivideError,
-    /// Any other vector.
-    Other(u8),
-}
+pub struct Exception(pub u8);
 
-impl From<u8> for Exception {
-    fn from(vector: u8) -> Self {
-        match vector {
-            0 => Self::DivideError,
-            6 => Self::InvalidOpcode,
-            8 => Self::DoubleFault,
-            13 => Self::GeneralProtection,
-            14 => Self::PageFault,
-            other => Self::Other(other),
-        }
-    }
+impl Exception {
+    /// An invalid opcode.
+    pub const INVALID_OPCODE: Self = Self(6);
+    /// A fault while delivering another one, here always a stack with no room left.
+    pub const DOUBLE_FAULT: Self = Self(8);
+    /// A general protection fault.
+    pub const GENERAL_PROTECTION: Self = Self(13);
+    /// A page fault.
+    pub const PAGE_FAULT: Self = Self(14);
 }
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PageFault => f.write_str("page fault"),
-            Self::DoubleFault => f.write_str("double fault"),
-            Self::GeneralProtection => f.write_str("general protection fault"),
-            Self::InvalidOpcode => f.write_str("invalid opcode"),
-            Self::DivideError => f.write_str("divide error"),
-            Self::Other(vector) => write!(f, "exception {vector}"),
-        }
+        f.write_str(match self.0 {
+            0 => "divide error",
+            6 => "invalid opcode",
+            8 => "double fault",
+            13 => "general protection fault",
+            14 => "page fault",
+            other => return write!(f, "exception {other}"),
+        })
     }
 }
 
 /// Everything known about a fault that was not served.
 ///
-/// Printed, the first line is a summary; the lines after it are indented.
+/// Printed, it is one line: what was done, to which address, and why it could not be. With `{:#}`
+/// indented lines follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultReport {
     /// The exception that the processor raised.
@@ -123,53 +105,29 @@ pub struct FaultReport {
     pub registers: Registers,
 }
 
-impl FaultReport {
-    /// The first line of the report: what was done, to which address, and why it could not be.
-    pub const fn headline(&self) -> Headline<'_> {
-        Headline(self)
-    }
-}
-
-/// See [`FaultReport::headline`].
-pub struct Headline<'report>(&'report FaultReport);
-
-impl fmt::Display for Headline<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let report = self.0;
-        write!(f, "{}: {}", report.exception, report.cause)?;
-        if let Some(address) = report.address {
-            let access = report.access.map_or("access to", |access| match access {
-                Access::Read => "read of",
-                Access::Write => "write to",
-                Access::Execute => "fetch from",
-            });
-            write!(f, ", {access} {address:#018x}")?;
-        }
-        write!(f, " by {:#018x}", report.registers.rip)
-    }
-}
-
 impl fmt::Display for FaultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.headline())?;
-        match self.place {
-            Some(Place::Region(region)) => write!(f, "\n  there: {region}")?,
-            Some(Place::Gap { below, above }) => {
-                let start = below.map_or(0, |region| region.end);
-                let last = above.map_or(u64::MAX, |region| region.start - 1);
-                write!(f, "\n  there: {start:#018x}..={last:#018x} --- nothing")?;
-                if start < HIGHER_HALF && self.address.is_some_and(|address| address < HIGHER_HALF)
-                {
-                    f.write_str(" (the lower half is for processes)")?;
-                }
-                if let Some(region) = below {
-                    write!(f, "\n  below: {region}")?;
-                }
-                if let Some(region) = above {
-                    write!(f, "\n  above: {region}")?;
-                }
+        write!(f, "{}: {}", self.exception, self.cause)?;
+        if let Some(address) = self.address {
+            let access = self.access.map_or("access to", Access::of);
+            write!(f, ", {access} {address:#018x}")?;
+        }
+        write!(f, " by {:#018x}", self.registers.rip)?;
+        if !f.alternate() {
+            return Ok(());
+        }
+        if let Some([_, Some(area), _]) = self.place {
+            write!(f, "\n  there: {area}")?;
+        } else if let Some([below, None, above]) = self.place {
+            let start = below.map_or(0, |area| area.end);
+            let last = above.map_or(u64::MAX, |area| area.start - 1);
+            write!(f, "\n  there: {start:#018x}..={last:#018x} --- nothing")?;
+            if start < HIGHER_HALF && self.address.is_some_and(|address| address < HIGHER_HALF) {
+                f.write_str(" (the lower half is for processes)")?;
             }
-            None => {}
+            for (name, area) in [("below", below), ("above", above)] {
+                area.map_or(Ok(()), |area| write!(f, "\n  {name}: {area}"))?;
+            }
         }
         write!(f, "\n  error code {:#x}{}", self.error_code, self.registers)
     }
@@ -177,27 +135,23 @@ impl fmt::Display for FaultReport {
 
 #[cfg(test)]
 mod tests {
-    use super::super::space::{Permissions, Region, RegionKind};
     use super::*;
+    use crate::address_space::Kind;
+    use crate::memory::Permissions;
 
     fn report() -> FaultReport {
         let rw = Permissions::READ | Permissions::WRITE;
-        let region = |name, start, end| Region {
-            name,
-            start,
-            end,
-            permissions: rw,
-            kind: RegionKind::Fixed,
-        };
+        let area = |name, start, end| Vma { name, ..Vma::private(start, end, rw, Kind::Fixed) };
         FaultReport {
-            exception: Exception::PageFault,
-            cause: Cause::AboveBreak("kernel heap"),
+            exception: Exception::PAGE_FAULT,
+            cause: Cause::AboveBreak,
             address: Some(0xffff_9000_0000_5000),
             access: Some(Access::Write),
-            place: Some(Place::Gap {
-                below: Some(region("kernel heap", 0xffff_9000_0000_0000, 0xffff_9000_0000_2000)),
-                above: Some(region("main stack", 0xffff_a000_0000_1000, 0xffff_a000_0001_1000)),
-            }),
+            place: Some([
+                Some(area("kernel heap", 0xffff_9000_0000_0000, 0xffff_9000_0000_2000)),
+                None,
+                Some(area("main stack", 0xffff_a000_0000_1000, 0xffff_a000_0001_1000)),
+            ]),
             error_code: 2,
             registers: Registers { rip: 0xffff_ffff_8000_1234, rbx: 7, ..Registers::default() },
         }
@@ -205,12 +159,12 @@ mod tests {
 
     #[test]
     fn a_report_says_what_where_and_what_lies_there() {
-        let text = report().to_string();
+        let text = format!("{:#}", report());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[..7],
             [
-                "page fault: above the break of kernel heap, write to 0xffff900000005000 by 0xffffffff80001234",
+                "page fault: above the break, write to 0xffff900000005000 by 0xffffffff80001234",
                 "  there: 0xffff900000002000..=0xffffa00000000fff --- nothing",
                 "  below: 0xffff900000000000..0xffff900000002000 rw- kernel heap",
                 "  above: 0xffffa00000001000..0xffffa00000011000 rw- main stack",
@@ -224,13 +178,13 @@ mod tests {
 
     #[test]
     fn in_a_region_its_bounds_are_named() {
-        let Some(Place::Gap { below, .. }) = report().place else { unreachable!() };
+        let Some([below, _, _]) = report().place else { unreachable!() };
         let report = FaultReport {
-            place: below.map(Place::Region),
+            place: Some([None, below, None]),
             cause: Cause::ExecuteNoExecute,
             ..report()
         };
-        let text = report.to_string();
+        let text = format!("{report:#}");
         assert!(
             text.contains("\n  there: 0xffff900000000000..0xffff900000002000 rw- kernel heap\n"),
             "{text}"
@@ -240,7 +194,7 @@ mod tests {
     #[test]
     fn an_exception_without_an_address_names_none() {
         let report = FaultReport {
-            exception: Exception::from(6),
+            exception: Exception::INVALID_OPCODE,
             cause: Cause::Exception,
             address: None,
             access: None,
@@ -248,8 +202,7 @@ mod tests {
             ..report()
         };
         assert!(
-            report
-                .to_string()
+            format!("{report:#}")
                 .starts_with("invalid opcode: processor exception by 0xffffffff80001234\n  error")
         );
     }

@@ -1,10 +1,13 @@
-//! Four-level page tables: map, translate, and unmap a whole range together with the tables that
-//! become empty.
+//! Four-level page tables: walk, map, translate, and visit the pages of a range.
 //!
 //! ```text
-//!   level-4 table ─► level-3 ─► level-2 ─► level-1 ─► frame        a page: 4 KiB
-//!      (root)                       └────────────────► frame        2 MiB, used for the map of all physical memory
+//!   depth       1               2               3               4
+//!            level-4 ──────► level-3 ──────► level-2 ──────► level-1 ──────► frame     a page: 4 KiB
+//!             (root)                             └─────────────────────────► frame     2 MiB, at boot
 //! ```
+//!
+//! A table's frame has an owner for the entry that leads to it, and one for each entry in use. So a
+//! table that becomes empty is noticed without a look at its 512 entries.
 //!
 //! Where a table's frame can be reached, and how the processor is told of a change, is the business
 //! of an [`Mmu`]. The kernel's goes through the map of all physical memory; the one of the host
@@ -12,23 +15,24 @@
 #![allow(unsafe_code)]
 
 mod contents;
-mod leaves;
-mod run;
-mod way;
+mod visit;
 mod work;
 
-use x86_64::VirtAddr;
-use x86_64::structures::paging::mapper::{
-    MapToError, MappedPageTable, PageTableFrameMapping, TranslateResult,
-};
-use x86_64::structures::paging::{
-    FrameAllocator, Mapper, Page, PageTable, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
-    Translate,
-};
+use x86_64::structures::paging::mapper::PageTableFrameMapping;
+use x86_64::structures::paging::page_table::PageTableEntry;
+use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
 
-pub use self::leaves::Leaf;
-pub use self::way::Way;
+pub use self::contents::Translation;
 pub use self::work::Work;
+use super::pool::Payer;
+use super::trace::{Event, Purpose};
+use crate::words::layout::{HIGHER_HALF, PAGE_SIZE, page_at};
+
+/// Levels of tables.
+const DEPTH: usize = 4;
+
+/// Entries of a table.
+const ENTRIES: u64 = 512;
 
 /// Reaches frames, and keeps the processor's translations up to date.
 ///
@@ -42,47 +46,48 @@ pub unsafe trait Mmu: PageTableFrameMapping {
     fn flush(&self, page: u64);
 }
 
-/// Why a page was not mapped.
+/// The entry that maps a 4 KiB page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapError {
-    /// It is mapped already.
-    Mapped,
-    /// There was no frame for a page table.
-    NoTable,
-}
-
-/// Something that [`Tables::unmap`] took out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmapped {
-    /// A page.
-    Page {
-        /// Its address.
-        page: u64,
-        /// The frame it was mapped to.
-        frame: PhysFrame,
-    },
-    /// A page table that held nothing any more.
-    Table(PhysFrame),
-}
-
-/// What an address translates to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Translation {
-    /// The physical address.
-    pub physical: u64,
-    /// The flags of the entry that maps it.
+pub struct Leaf {
+    /// The frame behind the page.
+    pub frame: PhysFrame,
+    /// What may be done with it.
     pub flags: PageTableFlags,
+}
+
+/// The tables from the root down to a page, as far as there are any.
+///
+/// # Invariants
+///
+/// The first `depth` elements of `path` are the tables, if they have not changed since the walk.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    path: [PhysFrame; DEPTH],
+    depth: usize,
+}
+
+impl Walk {
+    /// How many tables are missing that mapping the page takes: 0 to 3.
+    pub const fn missing(&self) -> usize {
+        DEPTH - self.depth
+    }
+
+    const fn last(&self) -> PhysFrame {
+        self.path[self.depth - 1]
+    }
 }
 
 /// A tree of page tables.
 ///
 /// # Invariants
 ///
-/// `root` is a level-4 table. Every table below it is reachable by one entry only, belongs to this
-/// tree, and is not empty. That entry counts those used in the table, if any was ever unmapped.
+/// `root` is a level-4 table. Every other table is reachable by one entry only, belongs to this
+/// tree, and is not empty, but for entries that are [shared](Self::share). `count` is the number of
+/// tables that were added and not taken out.
 pub struct Tables<M> {
     root: PhysFrame,
     mmu: M,
+    count: u64,
 }
 
 impl<M: Mmu> Tables<M> {
@@ -92,7 +97,7 @@ impl<M: Mmu> Tables<M> {
     ///
     /// The frame is the caller's, and used for nothing else as long as the tree lives.
     pub unsafe fn new(root: PhysFrame, mmu: M) -> Self {
-        let mut tables = Self { root, mmu };
+        let mut tables = Self { root, mmu, count: 0 };
         tables.table(root).zero();
         tables
     }
@@ -103,7 +108,7 @@ impl<M: Mmu> Tables<M> {
     ///
     /// `root` is a level-4 table that meets the type's invariants, and nobody else changes it.
     pub unsafe fn existing(root: PhysFrame, mmu: M) -> Self {
-        Self { root, mmu }
+        Self { root, mmu, count: 0 }
     }
 
     /// How frames are reached.
@@ -121,113 +126,143 @@ impl<M: Mmu> Tables<M> {
         self.table(self.root)
     }
 
-    /// How many tables mapping the 4 KiB page would have to add: 0 to 3.
-    pub fn missing(&mut self, page: Page) -> usize {
-        self.way(page.start_address().as_u64()).missing()
+    /// Tables below the root.
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
-    /// Maps a page to a frame; missing tables are made of frames from `supply`. See
-    /// [`Way::complete`].
+    /// Goes down to a page. Constant time.
+    #[inline]
+    pub fn walk(&mut self, page: u64) -> Walk {
+        let mut walk = Walk { path: [self.root; DEPTH], depth: 1 };
+        while walk.depth < DEPTH
+            && let Ok(next) = self.entry(&walk, page).frame()
+        {
+            walk.path[walk.depth] = next;
+            walk.depth += 1;
+        }
+        walk
+    }
+
+    /// What the page is mapped to, at the end of the walk to it.
+    #[inline]
+    pub fn leaf_at(&mut self, walk: &Walk, page: u64) -> Option<Leaf> {
+        if walk.missing() > 0 { None } else { leaf_of(self.entry(walk, page)) }
+    }
+
+    /// What the page is mapped to, if it is. Constant time.
+    pub fn leaf(&mut self, page: u64) -> Option<Leaf> {
+        let walk = self.walk(page);
+        self.leaf_at(&walk, page)
+    }
+
+    /// Maps the page at the end of a walk, which is not mapped; for missing tables, frames are
+    /// taken that were set aside. Nothing has to be flushed. The walk leads to the entry then.
     ///
-    /// # Errors
+    /// Tables of the lower half let ring 3 through; whether it may use a page is up to the page's
+    /// own flags.
     ///
-    /// The page is mapped already, or the supply ran dry (in which case tables may have been added,
-    /// and stay, though they are empty).
+    /// # Panics
+    ///
+    /// When the page is mapped.
     ///
     /// # Safety
     ///
     /// Accesses to the page are accesses to the frame: the caller answers for both.
-    pub unsafe fn map(
-        &mut self,
-        page: Page,
-        frame: PhysFrame,
-        flags: PageTableFlags,
-        supply: &mut impl FrameAllocator<Size4KiB>,
-    ) -> Result<(), MapError> {
-        let mut way = self.way(page.start_address().as_u64());
-        way.complete(supply)?;
-        // SAFETY: the caller answers for the mapping.
-        unsafe { way.enter(Leaf { frame, flags }) }
+    #[inline]
+    pub unsafe fn enter(&mut self, payer: &mut Payer<'_>, walk: &mut Walk, page: u64, leaf: Leaf) {
+        if walk.missing() > 0 {
+            self.add_tables(payer, walk, page);
+        }
+        let entry = self.entry(walk, page);
+        assert!(entry.is_unused(), "the page is not mapped yet");
+        entry.set_frame(leaf.frame, leaf.flags);
+        payer.share(walk.last());
+        payer.pool.trace.record(Event::Map { page, frame: leaf.frame.start_address().as_u64() });
     }
 
-    /// Maps a large page, for good: nothing that shares a level-3 table with it is ever unmapped.
-    ///
-    /// # Errors
-    ///
-    /// The page is mapped already, or the supply ran dry.
+    /// Adds the tables that a walk misses.
+    #[cold]
+    fn add_tables(&mut self, payer: &mut Payer<'_>, walk: &mut Walk, page: u64) {
+        while walk.depth < DEPTH {
+            let frame = payer.take(Purpose::Table);
+            self.table(frame).zero();
+            self.count += 1;
+            let mut flags = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+            flags.set(PageTableFlags::USER_ACCESSIBLE, page < HIGHER_HALF);
+            let entry = self.entry(walk, page);
+            assert!(entry.is_unused(), "no large page is there");
+            entry.set_frame(frame, flags);
+            if walk.depth > 1 {
+                payer.share(walk.last());
+            }
+            walk.path[walk.depth] = frame;
+            walk.depth += 1;
+        }
+    }
+
+    /// Maps the page at the end of a walk, which is mapped, to something else, and tells the
+    /// processor.
     ///
     /// # Safety
     ///
-    /// As for [`map`](Self::map).
-    pub unsafe fn map_large(
-        &mut self,
-        page: Page<Size2MiB>,
-        frame: PhysFrame<Size2MiB>,
-        flags: PageTableFlags,
-        supply: &mut impl FrameAllocator<Size4KiB>,
-    ) -> Result<(), MapToError<Size2MiB>> {
-        let parents = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
-        let mut mapper = self.mapper();
-        // SAFETY: the caller answers for the mapping.
-        let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, flags, parents, supply) };
-        mapped.map(|flush| flush.ignore())
+    /// As for [`enter`](Self::enter).
+    pub unsafe fn replace(&mut self, walk: &Walk, page: u64, leaf: Leaf) {
+        self.entry(walk, page).set_frame(leaf.frame, leaf.flags);
+        self.mmu.flush(page);
     }
 
-    /// What the address translates to, `None` when it is not mapped.
-    pub fn translate(&mut self, address: u64) -> Option<Translation> {
-        match self.mapper().translate(VirtAddr::new(address)) {
-            TranslateResult::Mapped { frame, offset, flags } => {
-                Some(Translation { physical: frame.start_address().as_u64() + offset, flags })
-            }
-            TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
-        }
-    }
-
-    /// Unmaps all 4 KiB pages in `[start, end)` (page-aligned), and takes out each table that is
-    /// empty afterwards and covers part of the range. Reports every frame that came free, after
-    /// the processor has been told. Returns where it got to, when the work is done or the range is.
+    /// Enters another tree's entries of the level-4 table for these addresses, so that what lies
+    /// there is the same in both from now on.
     ///
-    /// Time: linear in the pages mapped there and the tables that cover the range, not in the size
-    /// of the range.
-    pub fn unmap(
-        &mut self,
-        start: u64,
-        end: u64,
-        work: &mut Work,
-        gone: &mut impl FnMut(Unmapped),
-    ) -> u64 {
-        let mut page = start;
-        while page < end && work.go_on() {
-            let way = self.way(page);
-            page = if way.missing() == 0 { way.clear(end, work, gone) } else { way.gap_end(end) };
+    /// # Safety
+    ///
+    /// The tables below these entries stay as long as this tree does, and nothing is mapped or
+    /// unmapped there through this tree.
+    pub unsafe fn share(&mut self, other: &mut Self, addresses: &[u64]) {
+        for address in addresses {
+            let index = page_at(*address).p4_index();
+            let entry = other.table(other.root)[index].clone();
+            self.table(self.root)[index] = entry;
         }
-        page
+    }
+
+    /// The entry for a page in the last table of a walk to it.
+    #[inline]
+    fn entry(&mut self, walk: &Walk, page: u64) -> &mut PageTableEntry {
+        &mut self.table(walk.last())[index(page, walk.depth)]
     }
 
     /// The table in a frame that the tree holds as a table.
+    #[inline]
     fn table(&mut self, frame: PhysFrame) -> &mut PageTable {
-        let table = self.mmu.frame_to_pointer(frame);
-        // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed
-        // mutably.
-        unsafe { &mut *table }
+        self.table_and_mmu(frame).0
     }
 
     /// The same, and what tells the processor of a change.
+    #[inline]
     fn table_and_mmu(&mut self, frame: PhysFrame) -> (&mut PageTable, &M) {
         let table = self.mmu.frame_to_pointer(frame);
-        // SAFETY: as above; the table is no part of the `Mmu`.
+        // SAFETY: the frame is accessible (`Mmu`) and belongs to this tree, which is borrowed
+        // mutably; the table is no part of the `Mmu`.
         (unsafe { &mut *table }, &self.mmu)
-    }
-
-    fn mapper(&mut self) -> MappedPageTable<'_, &M> {
-        let root = self.mmu.frame_to_pointer(self.root);
-        // SAFETY: the root is accessible (`Mmu`) and belongs to this tree, which is borrowed
-        // mutably.
-        let root = unsafe { &mut *root };
-        // SAFETY: it is a level-4 table, whose tables the `Mmu` reaches.
-        unsafe { MappedPageTable::new(root, &self.mmu) }
     }
 }
 
+/// What an entry of a level-1 table maps to, if it is used.
+fn leaf_of(entry: &PageTableEntry) -> Option<Leaf> {
+    Some(Leaf { frame: entry.frame().ok()?, flags: entry.flags() })
+}
+
+/// Bytes that an entry of a table at this depth covers.
+const fn covers(depth: usize) -> u64 {
+    PAGE_SIZE << (9 * (DEPTH - depth))
+}
+
+/// Where the address's entry is in its table at this depth.
+const fn index(address: u64, depth: usize) -> usize {
+    (address / covers(depth) % ENTRIES) as usize
+}
+
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -18,7 +18,7 @@
 
 use core::fmt;
 
-use super::fault::Access;
+use crate::words::Access;
 
 /// Events the ring holds.
 pub const CAPACITY: usize = 512;
@@ -26,12 +26,10 @@ pub const CAPACITY: usize = 512;
 /// What a frame is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Memory behind a page of a break or of a process.
+    /// Memory behind a page.
     Page,
     /// A page table.
     Table,
-    /// Memory behind a page of a kernel stack.
-    Stack,
 }
 
 impl fmt::Display for Purpose {
@@ -39,7 +37,6 @@ impl fmt::Display for Purpose {
         f.write_str(match self {
             Self::Page => "page",
             Self::Table => "table",
-            Self::Stack => "stack",
         })
     }
 }
@@ -57,9 +54,9 @@ pub enum Event {
         /// Where it stands.
         new: u64,
     },
-    /// A page fault that a break region serves.
+    /// A page fault that is about to be served.
     Fault {
-        /// Name of the region.
+        /// Name of the area.
         region: &'static str,
         /// What the instruction did.
         access: Access,
@@ -214,7 +211,7 @@ mod tests {
     #[test]
     fn a_full_ring_loses_the_oldest_and_counts_them() {
         let mut trace = Trace::new();
-        let event = |n: u64| Event::FrameTaken { frame: n, purpose: Purpose::Stack };
+        let event = |n: u64| Event::FrameTaken { frame: n, purpose: Purpose::Table };
         for n in 0..CAPACITY as u64 + 10 {
             assert_eq!(trace.mark(), n);
             trace.record(event(n));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   registers ─► find in CALLS ─► function ─┬─► Ok: the result
-//!                     │                     └─► Instead: an error, a wait, an end
+//!                     │                     └─► Interruption: an error, a wait, an end
 //!                     └ not there ─► ENOSYS
 //! ```
 //!
@@ -20,20 +20,19 @@ use super::crash::Reason;
 use super::machine::Machine;
 use super::process::{Pending, Process, Trace};
 use super::signature::{self, Signature};
-use super::status::{Signal, Status};
+use super::status::Signal;
 use super::strace::{Outcome, Peek, Traced};
-use super::table::Wait;
-use super::{Instead, System};
-use crate::address_space::Errno;
-use crate::memory::{Pages, Reach, Registers};
+use super::{Interruption, System};
+use crate::address_space::{Cause, Errno};
+use crate::memory::{Mmu, Pages, Registers};
 
 /// A result, or what becomes of the caller instead.
-type Answer = Result<u64, Instead>;
+type Answer = Result<u64, Interruption>;
 
 /// A system call in progress.
 struct Call<'a, M: Machine> {
     system: &'a mut System<M>,
-    process: &'a mut Process<M::Reach>,
+    process: &'a mut Process<M::Mmu>,
 }
 
 impl<M: Machine> Call<'_, M> {
@@ -55,19 +54,6 @@ const NUMBERS: usize = 1024;
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
 
-/// Why the turn of a process is over.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Over {
-    /// Others are to have one.
-    Turn,
-    /// It waits.
-    Waits(Wait),
-    /// It has ended.
-    Ends(Status),
-    /// It is ended.
-    Crashes(Reason),
-}
-
 impl<M: Machine> System<M> {
     /// All system calls.
     const CALLS: &'static [(Signature, Handler<M>)] = &[
@@ -78,7 +64,6 @@ impl<M: Machine> System<M> {
         (signature::MUNMAP, memory::munmap),
         (signature::BRK, memory::brk),
         (signature::SCHED_YIELD, process::sched_yield),
-        (signature::MREMAP, memory::mremap),
         (signature::GETPID, process::getpid),
         (signature::FORK, process::fork),
         (signature::EXIT, process::exit),
@@ -101,10 +86,13 @@ impl<M: Machine> System<M> {
     };
 
     /// Makes the system call that a process stopped for, or one that is pending, again.
-    pub(super) fn system_call(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
+    pub(super) fn system_call(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+    ) -> ControlFlow<Interruption> {
         let number = process.registers.rax;
         let answer = match process.pending.as_mut().and_then(|pending| pending.result.take()) {
-            Some(result) => result.map_err(Instead::Fails),
+            Some(result) => result.map_err(Interruption::Fails),
             None => self.answer(process, number),
         };
         match answer {
@@ -124,67 +112,66 @@ impl<M: Machine> System<M> {
     #[inline(never)]
     fn settle(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         number: u64,
         answer: Answer,
-    ) -> ControlFlow<Over> {
+    ) -> ControlFlow<Interruption> {
         // What is shared and mapped no more goes before the caller sees the result.
         let result = match answer {
             Ok(value) => Some(Ok(value)),
-            Err(Instead::Fails(errno)) => Some(Err(errno)),
+            Err(Interruption::Fails(errno)) => Some(Err(errno)),
             Err(_) => None,
         };
-        if result.is_some() && !self.commons.objects.collect() {
+        if result.is_some() && !self.commons.collect() {
             process.pending.get_or_insert_default().result = result;
             return self.restart();
         }
-        if matches!(answer, Err(Instead::Restarts)) {
+        if matches!(answer, Err(Interruption::Restarts)) {
             process.pending.get_or_insert_default();
             return self.restart();
         }
         if process.options.trace != Trace::Off {
             self.trace_call(process, number, &answer);
         }
-        let waited = process.pending.take().is_some_and(|pending| pending.waited);
+        process.pending = None;
         match answer {
             Ok(value) => process.registers.rax = value,
-            Err(Instead::Fails(errno)) => process.registers.rax = errno.to_result(),
-            Err(Instead::Yields | Instead::Restarts) => {
+            Err(Interruption::Fails(errno)) => process.registers.rax = errno.to_result(),
+            Err(Interruption::Yields | Interruption::Restarts) => {
                 process.registers.rax = 0;
                 process.switches.voluntary_switches += 1;
-                return ControlFlow::Break(Over::Turn);
+                return ControlFlow::Break(Interruption::Yields);
             }
-            Err(Instead::Waits(wait)) => {
-                process.pending = Some(Pending { waited: true, ..Pending::default() });
-                process.switches.voluntary_switches += u64::from(!waited);
-                return ControlFlow::Break(Over::Waits(wait));
+            Err(Interruption::Waits(wait)) => {
+                process.pending = Some(Pending::default());
+                process.switches.voluntary_switches += 1;
+                return ControlFlow::Break(Interruption::Waits(wait));
             }
-            Err(Instead::Ends(status)) => return ControlFlow::Break(Over::Ends(status)),
-            Err(Instead::Crashes(reason)) => return ControlFlow::Break(Over::Crashes(reason)),
+            Err(end) => return ControlFlow::Break(end),
         }
         ControlFlow::Continue(())
     }
 
     /// Does what a call asks for.
-    fn answer(&mut self, process: &mut Process<M::Reach>, number: u64) -> Answer {
+    fn answer(&mut self, process: &mut Process<M::Mmu>, number: u64) -> Answer {
         let found = Self::PLACES
             .get(number as usize)
             .and_then(|place| Self::CALLS.get(usize::from(*place)));
         match found {
             Some((_, handler)) => handler(&mut Call { system: self, process }),
-            None => Err(Instead::Fails(Errno::ENOSYS)),
+            None => Err(Interruption::Fails(Errno::ENOSYS)),
         }
     }
 
     /// Ends the turn of a process whose call has done a slice of its work.
-    fn restart(&mut self) -> ControlFlow<Over> {
+    fn restart(&mut self) -> ControlFlow<Interruption> {
         self.commons.machine.let_interrupts_in();
-        ControlFlow::Break(Over::Turn)
+        ControlFlow::Break(Interruption::Yields)
     }
 
     /// Writes down a call; its arguments are still where the caller put them.
     #[cold]
-    fn trace_call(&mut self, process: &mut Process<M::Reach>, number: u64, answer: &Answer) {
+    fn trace_call(&mut self, process: &mut Process<M::Mmu>, number: u64, answer: &Answer) {
         let signature = Self::CALLS
             .iter()
             .map(|(signature, _)| signature)
@@ -197,27 +184,21 @@ impl<M: Machine> System<M> {
         };
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
-            Err(Instead::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),
-            Err(Instead::Yields) => Outcome::Value(0),
+            Err(Interruption::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),
+            Err(Interruption::Yields) => Outcome::Value(0),
+            Err(Interruption::Waits(_)) => return,
             Err(_) => Outcome::Never,
         };
-        let resumed = process.pending.is_some_and(|pending| pending.waited);
         let mut out = self.commons.console.writer(&mut self.commons.machine);
-        let memory = &mut Memory(&mut process.pages);
         // The console takes everything.
-        let _ = match answer {
-            Err(Instead::Waits(_)) if resumed => Ok(()),
-            Err(Instead::Waits(_)) => traced.unfinished(&mut out, memory),
-            _ if resumed => traced.resumed(&mut out, memory, outcome),
-            _ => traced.done(&mut out, memory, outcome),
-        };
+        let _ = traced.done(&mut out, &mut Peeked(&mut process.pages), outcome);
     }
 }
 
 /// Memory of a process as it is: nothing is mapped to show it.
-struct Memory<'a, R: Reach>(&'a mut Pages<R>);
+struct Peeked<'a, M>(&'a mut Pages<M>);
 
-impl<R: Reach> Peek for Memory<'_, R> {
+impl<M: Mmu> Peek for Peeked<'_, M> {
     fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool {
         self.0.read(address, buffer) == buffer.len()
     }
@@ -226,8 +207,8 @@ impl<R: Reach> Peek for Memory<'_, R> {
 /// The signal that a crash ends the process with.
 pub(super) const fn signal(reason: &Reason) -> Signal {
     match reason {
+        Reason::Access(_, Cause::OutOfFrames(_)) => Signal::Kill,
         Reason::Access(..) => Signal::Segv,
-        Reason::OutOfFrames(..) => Signal::Kill,
         Reason::Exception { vector, .. } => Signal::for_exception(*vector),
     }
 }

@@ -11,17 +11,15 @@ use core::fmt;
 
 use super::status::Signal;
 use super::table::Pid;
-use crate::address_space::{Cause, Kind, Vma};
+use crate::address_space::{Cause, Vma};
 use crate::memory::report::Exception;
-use crate::memory::{Access, OutOfFrames, PageFault, Registers};
+use crate::memory::{PageFault, Registers};
 
 /// Why a process cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It touched what is not its own, or not for that.
+    /// It touched what is not its own, or not for that; or there is no frame for it.
     Access(PageFault, Cause),
-    /// It touched memory that was promised, and there is no frame for it.
-    OutOfFrames(PageFault, OutOfFrames),
     /// The processor raised another exception.
     Exception {
         /// Its number.
@@ -52,7 +50,7 @@ impl Crash {
     /// The address that it touched, if that is what ended it.
     pub const fn address(&self) -> Option<u64> {
         match self.reason {
-            Reason::Access(fault, _) | Reason::OutOfFrames(fault, _) => Some(fault.address),
+            Reason::Access(fault, _) => Some(fault.address),
             Reason::Exception { .. } => None,
         }
     }
@@ -62,14 +60,11 @@ impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} ({}): {}: ", self.pid, self.name, self.signal.description())?;
         match self.reason {
-            Reason::Access(fault, cause) => {
-                write!(f, "{} {:#018x}: {cause}", access(&fault), fault.address)?
-            }
-            Reason::OutOfFrames(fault, out) => {
-                write!(f, "{} {:#018x}: out of frames: {out}", access(&fault), fault.address)?
+            Reason::Access(PageFault { address, access, .. }, cause) => {
+                write!(f, "{} {address:#018x}: {cause}", access.of())?
             }
             Reason::Exception { vector, error } => {
-                write!(f, "{}, error code {error:#x}", Exception::from(vector))?
+                write!(f, "{}, error code {error:#x}", Exception(vector))?
             }
         }
         if let Some(nearest) = self.nearest {
@@ -78,29 +73,8 @@ impl fmt::Display for Crash {
                 _ => "nearest",
             };
             let Vma { start, end, permissions, .. } = nearest;
-            write!(f, "\n  {relation}: {start:x}-{end:x} {permissions} {}", label(&nearest))?;
+            write!(f, "\n  {relation}: {start:x}-{end:x} {permissions} {}", nearest.label())?;
         }
         write!(f, "{}", self.registers)
-    }
-}
-
-/// What people call an area.
-pub(super) fn label(vma: &Vma) -> &str {
-    match vma.kind {
-        Kind::Heap => "[heap]",
-        Kind::Stack => "[stack]",
-        Kind::Mapping if vma.is_shared() => "[shared]",
-        Kind::Mapping => "[mapping]",
-        Kind::Image if vma.name.is_empty() => "[bss]",
-        Kind::Image => vma.name.as_str(),
-    }
-}
-
-/// What was done with the address.
-const fn access(fault: &PageFault) -> &'static str {
-    match fault.access {
-        Access::Read => "read of",
-        Access::Write => "write to",
-        Access::Execute => "fetch from",
     }
 }

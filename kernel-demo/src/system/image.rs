@@ -15,13 +15,14 @@
 use core::fmt;
 
 use elf::ElfBytes;
-use elf::abi::{EM_X86_64, ET_DYN, PF_R, PF_W, PF_X, PT_INTERP, PT_LOAD};
+use elf::abi::{EM_X86_64, ET_DYN, PT_INTERP, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::parse::ParseError;
 use elf::segment::ProgramHeader;
 
+use crate::address_space::Errno;
+use crate::memory::Permissions;
 use crate::memory::layout::{page_ceil, page_floor};
-use crate::memory::space::Permissions;
 
 /// Segments that an image may have.
 pub const MAX_SEGMENTS: usize = 8;
@@ -111,6 +112,12 @@ impl fmt::Display for ImageError {
             Self::TooManySegments => "too many segments",
             Self::BadEntry => "the entry point is not in an executable segment",
         })
+    }
+}
+
+impl From<ImageError> for Errno {
+    fn from(_: ImageError) -> Self {
+        Self::ENOEXEC
     }
 }
 
@@ -221,10 +228,7 @@ fn segment<'image>(
     elf: &ElfBytes<'image, LittleEndian>,
     header: &ProgramHeader,
 ) -> Result<Segment<'image>, ImageError> {
-    let mut permissions = Permissions::empty();
-    permissions.set(Permissions::READ, header.p_flags & PF_R != 0);
-    permissions.set(Permissions::WRITE, header.p_flags & PF_W != 0);
-    permissions.set(Permissions::EXECUTE, header.p_flags & PF_X != 0);
+    let permissions = Permissions::of_segment(header.p_flags);
     if permissions.contains(Permissions::WRITE | Permissions::EXECUTE) {
         return Err(ImageError::WritableAndExecutable);
     }

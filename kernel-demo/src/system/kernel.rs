@@ -2,12 +2,13 @@
 
 use super::machine::Machine;
 use super::table::Pid;
-use super::{Options, Settings, SpawnError, System};
+use super::{Options, Settings, System};
 use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user};
 use crate::heap::HEAP;
-use crate::memory::{self, BreakId, Charges, ProcessPages, Registers, Stop, TheMemory};
+use crate::memory::PhysicalMap;
+use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
 use crate::programs;
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others
@@ -47,7 +48,7 @@ impl KernelSystem {
         name: &'static str,
         arguments: &[&str],
         options: Options,
-    ) -> Result<Pid, SpawnError> {
+    ) -> Result<Pid, Errno> {
         let image = programs::find(name).ok_or(Errno::ENOENT)?;
         self.spawn(name, image, arguments, options)
     }
@@ -78,14 +79,14 @@ impl Drop for Kernel {
 }
 
 impl Machine for Kernel {
-    type Reach = TheMemory;
+    type Mmu = PhysicalMap;
 
-    fn reach(&self) -> TheMemory {
-        TheMemory
+    fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
+        memory::with(action)
     }
 
     fn reserve_heap(&mut self, bytes: usize) -> bool {
-        Charges(TheMemory).reserve_is_whole() && HEAP.reserve(bytes).is_ok()
+        memory::with(|memory| memory.reserve_is_whole()) && HEAP.reserve(bytes).is_ok()
     }
 
     fn trim_heap(&mut self) {

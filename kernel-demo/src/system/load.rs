@@ -4,66 +4,33 @@
 //! first (bss, stack) is not there until it is touched.
 
 use alloc::boxed::Box;
-use alloc::string::String;
-use core::fmt;
 
 use fastrand::Rng;
 
-use super::image::{Image, ImageError, Segment};
+use super::image::{Image, Segment};
 use super::machine::Machine;
-use super::memory::Mapped;
 use super::process::{Options, Process, Room, Slot, Started};
 use super::start::Start;
 use super::table::Pid;
 use super::usage::Usage;
 use super::{Commons, System};
-use crate::address_space::{AddressSpace, Errno, Layout, Limits, Name, Vma};
+use crate::address_space::{AddressSpace, Decision, Errno, Kind, Layout, Limits, Vma};
 use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
-
-/// Why a program was not started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpawnError {
-    /// The image is none that can run here.
-    Image(ImageError),
-    /// There is no memory for it, or no room in the process table.
-    Errno(Errno),
-}
-
-impl fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Image(error) => write!(f, "{} ({error})", Errno::ENOEXEC),
-            Self::Errno(errno) => write!(f, "{errno} ({})", errno.text()),
-        }
-    }
-}
-
-impl From<Errno> for SpawnError {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
-
-impl From<ImageError> for SpawnError {
-    fn from(error: ImageError) -> Self {
-        Self::Image(error)
-    }
-}
 
 impl<M: Machine> System<M> {
     /// Starts a program, given its ELF file. It runs when [`run`](Self::run) is called.
     ///
     /// # Errors
     ///
-    /// Says what is missing. Nothing has changed.
+    /// `ENOEXEC` for an image that cannot run here; or says what is missing. Nothing has changed.
     pub fn spawn(
         &mut self,
         name: &'static str,
         file: &[u8],
         arguments: &[&str],
         options: Options,
-    ) -> Result<Pid, SpawnError> {
+    ) -> Result<Pid, Errno> {
         let image = Image::parse(file)?;
         let pid = self.table.vacancy().ok_or(Errno::EAGAIN)?;
         self.started.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
@@ -89,7 +56,7 @@ impl<M: Machine> Commons<M> {
         image: &Image<'_>,
         arguments: &[&str],
         options: Options,
-    ) -> Result<Box<Process<M::Reach>>, Errno> {
+    ) -> Result<Box<Process<M::Mmu>>, Errno> {
         let seed = options.seed.unwrap_or_else(|| self.machine.entropy());
         let default = Limits::default();
         let (data, stack) = (
@@ -98,20 +65,12 @@ impl<M: Machine> Commons<M> {
         );
         let layout = Layout::from_seed(seed, image.span(), stack);
         let room = Room::take(&mut self.machine)?;
-        let pages = Pages::new(self.machine.reach()).map_err(|_| Errno::ENOMEM)?;
-        let mut process = room.fill(Process {
-            pid,
-            name,
-            space: AddressSpace::new(layout, Limits { data, stack, ..default }),
-            pages,
-            registers: Registers::default(),
-            pending: None,
-            text: String::new(),
-            ending: None,
-            options,
-            switches: Usage::default(),
-            children: Usage::default(),
-        });
+        let pages = self.machine.with_memory(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            Pages::new(&mut payer, kernel)
+        })?;
+        let space = AddressSpace::new(layout, Limits { data, stack, ..default });
+        let mut process = room.fill(Process::new((pid, name), (space, pages), options));
         let loaded = self.fill(&mut process, image, arguments, seed);
         match loaded {
             Ok(()) => Ok(process),
@@ -125,7 +84,7 @@ impl<M: Machine> Commons<M> {
     /// Puts the image and the first bytes of the stack into a new address space.
     fn fill(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         image: &Image<'_>,
         arguments: &[&str],
         seed: u64,
@@ -136,7 +95,7 @@ impl<M: Machine> Commons<M> {
         const STACK: u64 = 4 * PAGE_SIZE;
         let layout = process.space.layout();
         for segment in image.segments() {
-            self.map(process, layout.text, segment)?;
+            self.load_segment(process, layout.text, segment)?;
         }
         let start = Start {
             name: process.name,
@@ -150,7 +109,11 @@ impl<M: Machine> Commons<M> {
         if stack.bytes.len() as u64 > process.space.limits().stack / 4 {
             return Err(Errno::E2BIG);
         }
-        process.space.insert_stack(stack.bytes.len() as u64 + STACK, &mut self.account)?;
+        process.space.make_room()?;
+        let Process { space, pages, .. } = &mut *process;
+        let len = stack.bytes.len() as u64 + STACK;
+        self.machine
+            .with_memory(|memory| space.insert_stack(len, &mut memory.mapped(pages, None)))?;
         self.copy_out(process, stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
         process.registers = Registers {
             rip: start.entry,
@@ -162,51 +125,48 @@ impl<M: Machine> Commons<M> {
     }
 
     /// Maps a segment, with what the file has of it.
-    fn map(
+    fn load_segment(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         base: u64,
         segment: &Segment<'_>,
     ) -> Result<(), Errno> {
+        let Segment { bytes, permissions, offset, .. } = *segment;
         let (start, end) = segment.pages();
-        let file_end = page_ceil(segment.start + segment.bytes.len() as u64).max(start);
-        let (permissions, name) = (segment.permissions, Name::new(process.name));
-        if start < file_end {
-            let vma = Vma::image(
-                base + start,
-                base + file_end,
-                permissions,
-                name,
-                page_floor(segment.offset),
-            );
-            process.space.insert_image(vma, &mut self.account)?;
+        let file_end = page_ceil(segment.start + bytes.len() as u64).max(start);
+        let (from, to) = (base + start, base + file_end);
+        let of_file = Vma::image(from, to, permissions, process.name, page_floor(offset));
+        let zeroed = Vma::private(to, base + end, permissions, Kind::Image);
+        for vma in [of_file, zeroed].into_iter().filter(|vma| vma.start < vma.end) {
+            process.space.make_room()?;
+            let Process { space, pages, .. } = &mut *process;
+            self.machine
+                .with_memory(|memory| space.insert_image(vma, &mut memory.mapped(pages, None)))?;
         }
-        if file_end < end {
-            let vma = Vma::private(
-                base + file_end,
-                base + end,
-                permissions,
-                crate::address_space::Kind::Image,
-            );
-            process.space.insert_image(vma, &mut self.account)?;
-        }
-        for page in (base + start..base + file_end).step_by(PAGE_SIZE as usize) {
-            let mut spot = process.pages.spot(page).expect("areas lie in the lower half");
-            spot.map_zeroed(permissions).map_err(|_| Errno::ENOMEM)?;
-        }
-        process.pages.load(base + segment.start, segment.bytes);
-        Ok(())
+        self.machine.with_memory(|memory| {
+            let mut mapped = memory.mapped(&mut process.pages, None);
+            for page in (from..to).step_by(PAGE_SIZE as usize) {
+                mapped.carry_out(page, Decision::MapZeroed, permissions)?;
+            }
+            mapped.pages.load(mapped.payer.pool, base + segment.start, bytes);
+            Ok(())
+        })
     }
 
     /// Gives back a slice of what a process has. `false` if it has to be called again to finish.
-    pub(super) fn give_up(&mut self, process: &mut Process<M::Reach>) -> bool {
-        let mapped = &mut Mapped::new(&mut process.pages, &mut self.objects);
-        process.space.clear(mapped, &mut self.account) && self.objects.collect()
+    pub(super) fn give_up(&mut self, process: &mut Process<M::Mmu>) -> bool {
+        let Self { machine, objects, .. } = self;
+        let Process { space, pages, .. } = process;
+        let done =
+            machine.with_memory(|memory| space.clear(&mut memory.mapped(pages, Some(objects))));
+        done && self.collect()
     }
 
     /// Takes a process apart: its memory goes back to the system.
-    pub(super) fn dismantle(&mut self, mut process: Box<Process<M::Reach>>) {
+    pub(super) fn dismantle(&mut self, mut process: Box<Process<M::Mmu>>) {
         while !self.give_up(&mut process) {}
+        let Process { pages, .. } = *process;
+        self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));
     }
 }
 

@@ -1,15 +1,15 @@
 //! What processes need of the machine. The kernel's is the processor; the one of the host tests
 //! plays programs by hand.
 
-use crate::memory::{Pages, Reach, Registers, Stop};
+use crate::memory::{Memory, Mmu, Pages, Registers, Stop};
 
 /// Runs programs, prints, and reads keys.
 pub trait Machine: 'static {
-    /// How page tables reach the memory manager.
-    type Reach: Reach + 'static;
+    /// How the memory manager reaches frames.
+    type Mmu: Mmu + Clone + 'static;
 
-    /// The memory manager.
-    fn reach(&self) -> Self::Reach;
+    /// Does something with the memory manager, under its rules: see [`memory`](crate::memory).
+    fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<Self::Mmu>) -> R) -> R;
 
     /// Makes sure that the kernel's heap has room for so many bytes without asking for frames.
     /// `false` if it cannot have them, or the kernel's reserve is not whole.
@@ -22,7 +22,7 @@ pub trait Machine: 'static {
     fn let_interrupts_in(&mut self);
 
     /// Lets a program go on, with these pages and registers, until it stops for the kernel.
-    fn run(&mut self, pages: &mut Pages<Self::Reach>, registers: &mut Registers) -> Stop;
+    fn run(&mut self, pages: &mut Pages<Self::Mmu>, registers: &mut Registers) -> Stop;
 
     /// Prints to the console.
     fn print(&mut self, text: &[u8]);

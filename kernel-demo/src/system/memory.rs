@@ -5,16 +5,12 @@
 //! is mapped yet, it has the fault served that the process would have had. So a system call may be
 //! given memory that was never touched, and a bad pointer is an error like any other.
 
-use super::crash::{Reason, label};
+use super::crash::Reason;
 use super::machine::Machine;
-use super::objects::Objects;
 use super::process::{Process, Trace};
-use super::table::Pid;
-use super::{Commons, Instead, strace};
-use crate::address_space::{Decision, Errno, ObjectId, PageState, PageTables, Vma};
-use crate::memory::pages::Spot;
-use crate::memory::tables::Work;
-use crate::memory::{Access, PageFault, Pages, Permissions, Reach};
+use super::{Commons, Interruption, strace};
+use crate::address_space::{Cause, Decision, Errno};
+use crate::memory::{Access, PageFault};
 
 impl<M: Machine> Commons<M> {
     /// Serves a page fault, or says why the process cannot go on.
@@ -24,38 +20,23 @@ impl<M: Machine> Commons<M> {
     /// The access is not allowed, or there is no frame. Nothing has changed.
     pub(super) fn serve(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         fault: &PageFault,
     ) -> Result<(), Reason> {
-        let Process { pid, space, pages, options, .. } = process;
-        let mut spot = pages.spot(fault.address);
-        let state = spot.as_mut().map_or(PageState::Missing, Spot::state);
-        let decided = space.fault(fault, state, &mut self.account);
-        let (decision, vma) = decided.map_err(|cause| Reason::Access(*fault, cause))?;
-        let spot = spot.as_mut().expect("areas lie in the lower half");
-        let served = match decision {
-            Decision::MapZeroPage => spot.map_zero_page(vma.permissions),
-            Decision::MapZeroed => spot.map_zeroed(vma.permissions),
-            Decision::Copy => spot.copy(),
-            Decision::MakeWritable => {
-                spot.make_writable();
-                Ok(())
-            }
-            Decision::MapObject { object, page: index } => {
-                let object =
-                    self.objects.get_mut(object).expect("an object stays as long as it is mapped");
-                spot.map_object(object, index, vma.permissions)
-            }
-        };
-        served.map_err(|out| Reason::OutOfFrames(*fault, out))?;
-        if options.trace == Trace::CallsAndFaults {
-            self.trace_fault(*pid, fault, vma, &decision);
+        let Self { machine, objects, .. } = self;
+        let Process { space, pages, .. } = process;
+        let served =
+            machine.with_memory(|memory| memory.mapped(pages, Some(objects)).serve(space, fault));
+        let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
+        if process.options.trace == Trace::CallsAndFaults {
+            self.trace_fault(process, fault, decision);
         }
         Ok(())
     }
 
-    fn trace_fault(&mut self, pid: Pid, fault: &PageFault, vma: &Vma, decision: &Decision) {
-        let PageFault { address, access, .. } = fault;
+    #[cold]
+    fn trace_fault(&mut self, process: &Process<M::Mmu>, fault: &PageFault, decision: Decision) {
+        let PageFault { address, access, .. } = *fault;
         let becomes = match decision {
             Decision::MapZeroPage => "zero page",
             Decision::MapZeroed => "zeroed frame",
@@ -63,12 +44,12 @@ impl<M: Machine> Commons<M> {
             Decision::MakeWritable => "writable",
             Decision::MapObject { .. } => "shared frame",
         };
-        let label = label(vma);
+        let label = process.space.find(address).map_or("", |vma| vma.label());
         let what = format_args!(
             "page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}"
         );
         // The console takes everything.
-        let _ = strace::event(&mut self.console.writer(&mut self.machine), pid.0, what);
+        let _ = strace::event(&mut self.console.writer(&mut self.machine), process.pid.0, what);
     }
 
     /// Copies from the process's memory.
@@ -78,17 +59,17 @@ impl<M: Machine> Commons<M> {
     /// `EFAULT` when it could not read there itself; the end of the process when there is no frame.
     pub(super) fn copy_in(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         address: u64,
         buffer: &mut [u8],
-    ) -> Result<(), Instead> {
+    ) -> Result<(), Interruption> {
         let mut done = 0;
         loop {
             done += process.pages.read(address.wrapping_add(done as u64), &mut buffer[done..]);
             if done == buffer.len() {
                 return Ok(());
             }
-            self.reach(process, address.wrapping_add(done as u64), Access::Read)?;
+            self.touch(process, address.wrapping_add(done as u64), Access::Read)?;
         }
     }
 
@@ -100,64 +81,41 @@ impl<M: Machine> Commons<M> {
     /// frame. What lies below the address that cannot be written to is written.
     pub(super) fn copy_out(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         address: u64,
         bytes: &[u8],
-    ) -> Result<(), Instead> {
+    ) -> Result<(), Interruption> {
         let mut done = 0;
         loop {
             done += process.pages.write(address.wrapping_add(done as u64), &bytes[done..]);
             if done == bytes.len() {
                 return Ok(());
             }
-            self.reach(process, address.wrapping_add(done as u64), Access::Write)?;
+            self.touch(process, address.wrapping_add(done as u64), Access::Write)?;
         }
     }
 
     /// Has the fault served that the process would have had at an address.
-    fn reach(
+    fn touch(
         &mut self,
-        process: &mut Process<M::Reach>,
+        process: &mut Process<M::Mmu>,
         address: u64,
         access: Access,
-    ) -> Result<(), Instead> {
-        let present = process.pages.state(address) != PageState::Missing;
-        self.serve(process, &PageFault { address, access, present }).map_err(
-            |reason| match reason {
-                Reason::OutOfFrames(..) => Instead::Crashes(reason),
-                Reason::Access(..) | Reason::Exception { .. } => Instead::Fails(Errno::EFAULT),
-            },
-        )
-    }
-}
-
-/// A process's page tables and the system's objects, as the address space changes them in one call.
-pub(super) struct Mapped<'a, R: Reach> {
-    /// The page tables.
-    pub pages: &'a mut Pages<R>,
-    /// The objects that areas map.
-    pub objects: &'a mut Objects<R>,
-    /// What may still be done.
-    work: Work,
-}
-
-impl<'a, R: Reach> Mapped<'a, R> {
-    /// For one slice of work.
-    pub const fn new(pages: &'a mut Pages<R>, objects: &'a mut Objects<R>) -> Self {
-        Self { pages, objects, work: Work::slice() }
-    }
-}
-
-impl<R: Reach> PageTables for Mapped<'_, R> {
-    fn unmap(&mut self, start: u64, end: u64) -> u64 {
-        self.pages.unmap(start, end, &mut self.work)
+    ) -> Result<(), Interruption> {
+        let pages = &mut process.pages;
+        let fault =
+            self.machine.with_memory(|memory| memory.mapped(pages, None).fault_at(address, access));
+        self.serve(process, &fault).map_err(|reason| match reason {
+            Reason::Access(_, Cause::OutOfFrames(_)) => Interruption::Crashes(reason),
+            _ => Interruption::Fails(Errno::EFAULT),
+        })
     }
 
-    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
-        self.pages.protect(start, end, to, &mut self.work)
-    }
-
-    fn release(&mut self, object: ObjectId, pages: u64) {
-        self.objects.release(object, pages);
+    /// Frees a slice of the objects that nothing maps. `false` if it has to be called again to
+    /// finish.
+    pub(super) fn collect(&mut self) -> bool {
+        let Self { machine, objects, .. } = self;
+        !objects.has_unused()
+            || machine.with_memory(|memory| objects.collect(&mut memory.payer().0))
     }
 }

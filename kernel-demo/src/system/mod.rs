@@ -39,7 +39,6 @@ mod kernel;
 mod load;
 pub mod machine;
 mod memory;
-mod objects;
 pub mod process;
 mod run;
 pub mod signature;
@@ -55,31 +54,22 @@ use alloc::vec::Vec;
 use self::console::{Console, Input, Output};
 use self::crash::Reason;
 use self::machine::Machine;
-use self::objects::Objects;
 use self::process::{Slot, Started};
 use self::status::Status;
 use self::table::{Pid, Table, Wait};
 use crate::address_space::Errno;
-use crate::memory::{Charges, Policy};
+pub use crate::memory::Policy as Accounting;
+use crate::memory::objects::Objects;
 
 #[cfg(not(test))]
 pub use self::kernel::{Kernel, KernelSystem};
-pub use self::load::SpawnError;
 pub use self::process::{Options, Trace};
-
-/// When memory is refused that there may be no frames for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accounting {
-    /// When it is asked for: no more is promised than there is.
-    Strict,
-    /// When it is touched: who touches a page that no frame is left for is killed.
-    Overcommit,
-}
 
 /// How a system works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// When memory is refused.
+    /// When memory is refused that there may be no frames for: when it is asked for, or when it is
+    /// touched; who touches a page that no frame is left for is killed.
     pub accounting: Accounting,
     /// Where output goes.
     pub output: Output,
@@ -96,8 +86,7 @@ impl Default for Settings {
 
 /// What all processes have in common.
 pub(crate) struct Commons<M: Machine> {
-    account: Charges<M::Reach>,
-    objects: Objects<M::Reach>,
+    objects: Objects<M::Mmu>,
     console: Console,
     /// It comes last: when it goes, all that was noted on the kernel's heap is gone.
     machine: M,
@@ -106,13 +95,13 @@ pub(crate) struct Commons<M: Machine> {
 /// Processes, and all that they need.
 pub struct System<M: Machine> {
     started: Vec<Started>,
-    table: Table<Slot<M::Reach>>,
+    table: Table<Slot<M::Mmu>>,
     commons: Commons<M>,
 }
 
 /// What becomes of a process instead of getting a result.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Instead {
+pub(crate) enum Interruption {
     /// It gets an error.
     Fails(Errno),
     /// It waits.
@@ -127,7 +116,7 @@ pub(crate) enum Instead {
     Crashes(Reason),
 }
 
-impl From<Errno> for Instead {
+impl From<Errno> for Interruption {
     fn from(errno: Errno) -> Self {
         if errno == Errno::ERESTART { Self::Restarts } else { Self::Fails(errno) }
     }
@@ -142,12 +131,8 @@ impl<M: Machine> System<M> {
     pub fn new(machine: M, settings: Settings) -> Result<Self, Errno> {
         let table = Table::new().map_err(|_| Errno::ENOMEM)?;
         let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;
-        let policy = match settings.accounting {
-            Accounting::Strict => Policy::Strict,
-            Accounting::Overcommit => Policy::Overcommit,
-        };
-        let account = Charges::open(machine.reach(), policy);
-        let commons = Commons { machine, account, objects: Objects::new(), console };
+        machine.with_memory(|memory| memory.open_processes(settings.accounting));
+        let commons = Commons { machine, objects: Objects::new(), console };
         Ok(Self { table, commons, started: Vec::new() })
     }
 
@@ -173,7 +158,7 @@ impl<M: Machine> System<M> {
 
     /// Frames promised to processes.
     pub fn promised(&self) -> u64 {
-        self.commons.account.promised()
+        self.commons.machine.with_memory(|memory| memory.processes().charged())
     }
 
     /// The machine.
@@ -188,7 +173,7 @@ impl<M: Machine> Drop for System<M> {
         while let Some(entry) = self.table.take_any() {
             entry.payload.process.into_iter().for_each(|process| self.commons.dismantle(process));
         }
-        self.commons.account.close();
+        self.commons.machine.with_memory(|memory| memory.close_processes());
     }
 }
 

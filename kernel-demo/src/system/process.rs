@@ -11,7 +11,7 @@ use super::table::Pid;
 use super::usage::Usage;
 use super::views::Progress;
 use crate::address_space::{AddressSpace, Errno};
-use crate::memory::{Pages, Reach, Registers};
+use crate::memory::{Mmu, Pages, Registers};
 
 /// What is written down about a process while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +43,6 @@ pub struct Options {
 /// A system call that is made again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pending {
-    /// It waits, and its first half is in the trace.
-    pub waited: bool,
     /// What it returns, when the rest of its work is done.
     pub result: Option<Result<u64, Errno>>,
     /// Bytes it has written.
@@ -56,29 +54,29 @@ pub struct Pending {
 }
 
 /// Memory for a process, which is there before anything else of it is made.
-pub struct Room<R: Reach>(Box<MaybeUninit<Process<R>>>);
+pub struct Room<M>(Box<MaybeUninit<Process<M>>>);
 
-impl<R: Reach> Room<R> {
+impl<M: Mmu + Clone> Room<M> {
     /// Takes it from the kernel's heap.
     ///
     /// # Errors
     ///
     /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
-    pub fn take(machine: &mut impl Machine<Reach = R>) -> Result<Self, Errno> {
-        if !machine.reserve_heap(size_of::<Process<R>>()) {
+    pub fn take(machine: &mut impl Machine<Mmu = M>) -> Result<Self, Errno> {
+        if !machine.reserve_heap(size_of::<Process<M>>()) {
             return Err(Errno::ENOMEM);
         }
         Ok(Self(Box::new_uninit()))
     }
 
     /// Puts the process into it.
-    pub fn fill(self, process: Process<R>) -> Box<Process<R>> {
+    pub fn fill(self, process: Process<M>) -> Box<Process<M>> {
         Box::write(self.0, process)
     }
 }
 
 /// A process that has not ended.
-pub struct Process<R: Reach> {
+pub struct Process<M> {
     /// Its number.
     pub pid: Pid,
     /// The program it runs.
@@ -86,7 +84,7 @@ pub struct Process<R: Reach> {
     /// What should be in its memory.
     pub space: AddressSpace,
     /// What is in its memory.
-    pub pages: Pages<R>,
+    pub pages: Pages<M>,
     /// Where it goes on.
     pub registers: Registers,
     /// The system call that it waits in, or that is not done yet.
@@ -103,21 +101,45 @@ pub struct Process<R: Reach> {
     pub children: Usage,
 }
 
-impl<R: Reach> Process<R> {
+impl<M: Mmu + Clone> Process<M> {
+    /// A process that has not run yet.
+    pub fn new(
+        (pid, name): (Pid, &'static str),
+        (space, pages): (AddressSpace, Pages<M>),
+        options: Options,
+    ) -> Self {
+        let (switches, children) = (Usage::default(), Usage::default());
+        let (pending, text, ending) = (None, String::new(), None);
+        let registers = Registers::default();
+        Self {
+            pid,
+            name,
+            space,
+            pages,
+            registers,
+            pending,
+            text,
+            ending,
+            options,
+            switches,
+            children,
+        }
+    }
+
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
         Usage {
             max_resident: self.pages.peak(),
-            minor_faults: self.space.counters().minor(),
+            minor_faults: self.space.faults(),
             ..self.switches
         }
     }
 }
 
 /// A place in the process table: a process, or what is left of one.
-pub struct Slot<R: Reach> {
+pub struct Slot<M> {
     /// The process, unless it has its turn or has ended.
-    pub process: Option<Box<Process<R>>>,
+    pub process: Option<Box<Process<M>>>,
     /// What it and the children that it waited for have used, when it has ended.
     pub used: Usage,
 }

@@ -13,14 +13,14 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::ops::ControlFlow;
 
-use super::calls::{Over, signal};
+use super::calls::signal;
 use super::crash::{Crash, Reason};
 use super::machine::Machine;
 use super::process::{Process, Trace};
 use super::status::{Signal, Status};
 use super::strace::Pointer;
 use super::table::{Entry, Pid};
-use super::{System, strace};
+use super::{Interruption, System, strace};
 use crate::memory::Stop;
 
 impl<M: Machine> System<M> {
@@ -58,19 +58,17 @@ impl<M: Machine> System<M> {
             None => self.go_on(&mut process),
             Some(_) => ControlFlow::Continue(()),
         };
-        let wait = match over {
-            ControlFlow::Continue(()) | ControlFlow::Break(Over::Turn) => None,
-            ControlFlow::Break(Over::Waits(wait)) => Some(wait),
-            ControlFlow::Break(Over::Ends(status)) => {
-                process.ending = Some((status, None));
-                None
-            }
-            ControlFlow::Break(Over::Crashes(reason)) => {
+        let mut wait = None;
+        match over {
+            ControlFlow::Break(Interruption::Waits(what)) => wait = Some(what),
+            ControlFlow::Break(Interruption::Ends(status)) => process.ending = Some((status, None)),
+            ControlFlow::Break(Interruption::Crashes(reason)) => {
                 let crash = self.crash(&process, reason);
                 process.ending = Some((Status::Killed(crash.signal), Some(crash)));
-                None
             }
-        };
+            // Others are to have a turn.
+            ControlFlow::Continue(()) | ControlFlow::Break(_) => {}
+        }
         if let Some((status, crash)) = process.ending {
             if self.commons.give_up(&mut process) {
                 return self.end(process, status, crash);
@@ -86,7 +84,7 @@ impl<M: Machine> System<M> {
     }
 
     /// Lets a process run and answers what it stops for.
-    fn go_on(&mut self, process: &mut Process<M::Reach>) -> ControlFlow<Over> {
+    fn go_on(&mut self, process: &mut Process<M::Mmu>) -> ControlFlow<Interruption> {
         if process.pending.is_some() {
             self.system_call(process)?;
         }
@@ -95,10 +93,13 @@ impl<M: Machine> System<M> {
                 Stop::SystemCall => self.system_call(process)?,
                 Stop::PageFault(fault) => match self.commons.serve(process, &fault) {
                     Ok(()) => {}
-                    Err(reason) => return ControlFlow::Break(Over::Crashes(reason)),
+                    Err(reason) => return ControlFlow::Break(Interruption::Crashes(reason)),
                 },
                 Stop::Exception { vector, error } => {
-                    return ControlFlow::Break(Over::Crashes(Reason::Exception { vector, error }));
+                    return ControlFlow::Break(Interruption::Crashes(Reason::Exception {
+                        vector,
+                        error,
+                    }));
                 }
                 Stop::Timer => {
                     process.switches.involuntary_switches += 1;
@@ -109,7 +110,7 @@ impl<M: Machine> System<M> {
     }
 
     /// Writes down what a process did that ends it.
-    fn crash(&mut self, process: &Process<M::Reach>, reason: Reason) -> Crash {
+    fn crash(&mut self, process: &Process<M::Mmu>, reason: Reason) -> Crash {
         let mut crash = Crash {
             pid: process.pid,
             name: process.name,
@@ -144,7 +145,7 @@ impl<M: Machine> System<M> {
     }
 
     /// Ends a process, whose memory is back: its parent and the kernel get to know.
-    fn end(&mut self, process: Box<Process<M::Reach>>, status: Status, crash: Option<Crash>) {
+    fn end(&mut self, process: Box<Process<M::Mmu>>, status: Status, crash: Option<Crash>) {
         let pid = process.pid;
         if process.options.trace != Trace::Off {
             let mut out = self.commons.console.writer(&mut self.commons.machine);
@@ -153,7 +154,7 @@ impl<M: Machine> System<M> {
         }
         let mut used = process.usage();
         used += process.children;
-        drop(process);
+        self.commons.dismantle(process);
         self.commons.machine.trim_heap();
         if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.used = used;

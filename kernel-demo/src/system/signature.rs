@@ -18,8 +18,6 @@ pub enum Argument {
     Protection,
     /// `MAP_PRIVATE|…`.
     MapFlags,
-    /// `MREMAP_MAYMOVE|…`.
-    RemapFlags,
     /// `WNOHANG`.
     WaitOptions,
     /// Address where the call stores how a child ended.
@@ -28,13 +26,6 @@ pub enum Argument {
     Who,
     /// Address where the call stores what was used.
     UsageOut,
-}
-
-impl Argument {
-    /// Whether the argument is only known when the call is done.
-    pub const fn is_output(self) -> bool {
-        matches!(self, Self::TextOut | Self::StatusOut | Self::UsageOut)
-    }
 }
 
 /// A system call as its caller sees it.
@@ -60,8 +51,8 @@ const fn call(
 }
 
 use Argument::{
-    Address, Int, MapFlags, Protection, RemapFlags, Size, StatusOut, TextIn, TextOut, UsageOut,
-    WaitOptions, Who,
+    Address, Int, MapFlags, Protection, Size, StatusOut, TextIn, TextOut, UsageOut, WaitOptions,
+    Who,
 };
 
 /// `read(fd, buf, count)`
@@ -79,9 +70,6 @@ pub const MUNMAP: Signature = call(11, "munmap", &[Address, Size], Int);
 pub const BRK: Signature = call(12, "brk", &[Address], Address);
 /// `sched_yield()`
 pub const SCHED_YIELD: Signature = call(24, "sched_yield", &[], Int);
-/// `mremap(old_address, old_size, new_size, flags, new_address)`
-pub const MREMAP: Signature =
-    call(25, "mremap", &[Address, Size, Size, RemapFlags, Address], Address);
 /// `getpid()`
 pub const GETPID: Signature = call(39, "getpid", &[], Int);
 /// `fork()`

@@ -3,10 +3,9 @@
 //! ```text
 //! [pid     1] brk(NULL)                               = 0x555555561000
 //! [pid     1] mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7dc0000
-//! [pid     1] wait4(-1,  <unfinished ...>
 //! [pid     2] exit(3)                                 = ?
 //! [pid     2] +++ exited with 3 +++
-//! [pid     1] <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2
+//! [pid     1] wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2
 //! ```
 //!
 //! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is
@@ -18,9 +17,7 @@ use core::fmt::{self, Write};
 
 use super::signature::{Argument, Signature};
 use super::status::Status;
-use values::{
-    MAP_FLAGS, PROTECTION, REMAP_FLAGS, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word,
-};
+use values::{MAP_FLAGS, PROTECTION, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word};
 
 pub use values::Pointer;
 
@@ -64,7 +61,7 @@ pub struct Traced<'a> {
 }
 
 impl Traced<'_> {
-    /// The line of a call that is done.
+    /// The line of a call, which is done: one that has waited comes when it returns.
     ///
     /// # Errors
     ///
@@ -76,82 +73,18 @@ impl Traced<'_> {
         outcome: Outcome,
     ) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
-        self.name(&mut line)?;
-        line.write_char('(')?;
-        self.arguments(&mut line, memory, Part::All, outcome)?;
-        result(line, self.signature, outcome)
-    }
-
-    /// The line of a call that waits.
-    ///
-    /// # Errors
-    ///
-    /// The writer's.
-    pub fn unfinished(&self, out: &mut dyn Write, memory: &mut dyn Peek) -> fmt::Result {
-        let mut line = Line::new(out, self.pid)?;
-        self.name(&mut line)?;
-        line.write_char('(')?;
-        self.arguments(&mut line, memory, Part::BeforeOutput, Outcome::Never)?;
-        line.write_str(" <unfinished ...>\n")
-    }
-
-    /// The line of a call that has waited and is done.
-    ///
-    /// # Errors
-    ///
-    /// The writer's.
-    pub fn resumed(
-        &self,
-        out: &mut dyn Write,
-        memory: &mut dyn Peek,
-        outcome: Outcome,
-    ) -> fmt::Result {
-        let mut line = Line::new(out, self.pid)?;
-        line.write_str("<... ")?;
-        self.name(&mut line)?;
-        line.write_str(" resumed>")?;
-        self.arguments(&mut line, memory, Part::FromOutput, outcome)?;
-        result(line, self.signature, outcome)
-    }
-
-    fn name(&self, line: &mut Line<'_>) -> fmt::Result {
         match self.signature {
-            Some(signature) => line.write_str(signature.name),
-            None => write!(line, "syscall_{:#x}", self.number),
+            Some(signature) => line.write_str(signature.name)?,
+            None => write!(line, "syscall_{:#x}", self.number)?,
         }
-    }
-
-    fn arguments(
-        &self,
-        line: &mut Line<'_>,
-        memory: &mut dyn Peek,
-        part: Part,
-        outcome: Outcome,
-    ) -> fmt::Result {
+        line.write_char('(')?;
         let kinds =
             self.signature.map_or(&[Argument::Address; 6][..], |signature| signature.arguments);
-        let first_output = kinds.iter().position(|kind| kind.is_output()).unwrap_or(kinds.len());
-        let range = match part {
-            Part::All => 0..kinds.len(),
-            Part::BeforeOutput => 0..first_output,
-            Part::FromOutput => first_output..kinds.len(),
-        };
-        for at in range.clone() {
-            // `new_address` is an argument only if it is to be used.
-            if kinds[at] == Argument::Address
-                && at > 0
-                && kinds[at - 1] == Argument::RemapFlags
-                && self.arguments[3] & 2 == 0
-            {
-                break;
-            }
-            line.write_str(if at > range.start { ", " } else { "" })?;
-            self.argument(line, memory, at, kinds[at], outcome)?;
+        for (at, kind) in kinds.iter().enumerate() {
+            line.write_str(if at > 0 { ", " } else { "" })?;
+            self.argument(&mut line, memory, at, *kind, outcome)?;
         }
-        if part == Part::BeforeOutput && !range.is_empty() {
-            line.write_str(", ")?;
-        }
-        Ok(())
+        result(line, self.signature, outcome)
     }
 
     fn argument(
@@ -184,7 +117,6 @@ impl Traced<'_> {
             }
             Argument::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
             Argument::MapFlags => flags(line, value, MAP_FLAGS, "0"),
-            Argument::RemapFlags => flags(line, value, REMAP_FLAGS, "0"),
             Argument::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
             Argument::Who => match value as i32 {
                 0 => line.write_str("RUSAGE_SELF"),
@@ -193,14 +125,6 @@ impl Traced<'_> {
             },
         }
     }
-}
-
-/// Which of a call's arguments a line shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    All,
-    BeforeOutput,
-    FromOutput,
 }
 
 /// A line, which knows its column.

@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::process::Process;
 use super::table::Pid;
 use crate::address_space::{Figures, Resident};
-use crate::memory::Reach;
+use crate::memory::Mmu;
 use crate::memory::tables::Work;
 
 /// A view of an address space.
@@ -45,7 +45,7 @@ pub struct Progress {
     sums: [u64; 2],
 }
 
-impl<R: Reach> Process<R> {
+impl<M: Mmu + Clone> Process<M> {
     /// Writes a part of a view of its memory. `false` if there is more.
     ///
     /// # Errors
@@ -53,6 +53,7 @@ impl<R: Reach> Process<R> {
     /// The writer's.
     pub fn write_part(
         &mut self,
+        machine: &impl Machine<Mmu = M>,
         view: View,
         progress: &mut Progress,
         out: &mut impl Write,
@@ -67,11 +68,11 @@ impl<R: Reach> Process<R> {
             }
             if view != View::Maps {
                 let from = progress.counted.max(vma.start);
-                let reached;
-                (progress.there, reached) =
-                    pages.count_resident(from, vma.end, progress.there, &mut work);
-                progress.counted = reached;
-                if reached < vma.end {
+                let (range, there) = ((from, vma.end), &mut progress.there);
+                progress.counted = machine.with_memory(|memory| {
+                    pages.count_resident(&mut memory.payer().0, range, there, &mut work)
+                });
+                if progress.counted < vma.end {
                     return Ok(false);
                 }
             }
@@ -107,7 +108,8 @@ impl<M: Machine> System<M> {
         let process = self.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut());
         let Some(process) = process else { return Ok(()) };
         let mut progress = Progress::default();
-        while !process.write_part(view, &mut progress, out)? {}
+        let machine = &self.commons.machine;
+        while !process.write_part(machine, view, &mut progress, out)? {}
         Ok(())
     }
 }

@@ -1,15 +1,27 @@
 //! What `kerntest-guest`, the framework that runs cases, needs of this kernel: its console, its
 //! options, and its frames, which each case must leave as they were.
+//!
+//! | part | contract |
+//! |---|---|
+//! | `frames.rs` | counts frames around each case, and makes each request for one fail in turn |
+//! | `probe.rs` | single accesses, made to see whether they fault |
+//! | `single_step.rs` | a handler after every instruction |
 
 #[cfg(not(test))]
 mod frames;
+#[cfg(not(test))]
+pub mod probe;
+#[cfg(not(test))]
+pub mod single_step;
 
 pub use kerntest_guest::{Case, CaseResult, Failed, MOST_CASES, OrFail, Run, during};
+#[cfg(not(test))]
 pub(crate) use kerntest_guest::{Message, Place, last_doing};
 
 #[cfg(not(test))]
 pub use self::frames::{Balance, fail_nth, run};
 
+#[cfg(not(test))]
 use core::panic::Location;
 
 use crate::evidence::{Chapter, Step};
@@ -32,6 +44,7 @@ impl From<&Step> for Case {
 }
 
 /// Returns a place in the source to print, relative to the project's root.
+#[cfg(not(test))]
 pub(crate) fn place<'a>(location: &'a Location<'a>) -> Place<'a> {
     Place { location, package: env!("CARGO_MANIFEST_DIR") }
 }

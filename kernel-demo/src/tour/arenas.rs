@@ -8,7 +8,7 @@ use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap, RawLock, Spin, Usual};
 use super::cells::bytes;
 use crate::evidence::{Evidence, Missing, Shown};
 use crate::memory::Policy;
-use crate::memory::kernel_break::ScratchBreak;
+use crate::memory::kernel_break::KernelBreak;
 
 /// Blocks that a CPU allocates, and frees again.
 const BLOCKS: usize = 100;
@@ -54,7 +54,7 @@ unsafe impl RawLock for Counting {
     }
 }
 
-type Arenas = ArenaHeap<ScratchBreak, Played, NoMap, Usual, Counting>;
+type Arenas = ArenaHeap<KernelBreak, Played, NoMap, Usual, Counting>;
 
 /// Goes on as this CPU.
 fn play(cpu: usize) {
@@ -68,8 +68,8 @@ fn locks(work: impl FnOnce()) -> usize {
     TAKEN.load(Ordering::Relaxed) - before
 }
 
-fn scratch(evidence: &mut Evidence<'_>) -> Result<ScratchBreak, Missing> {
-    evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))
+fn scratch(evidence: &mut Evidence<'_>) -> Result<KernelBreak, Missing> {
+    evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))
 }
 
 /// A heap whose arenas both have memory. In a small heap, an arena that begins makes the others

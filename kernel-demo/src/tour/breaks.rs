@@ -3,19 +3,20 @@
 use core::hint::black_box;
 use core::ptr;
 
-use crate::arch::probe;
+use crate::address_space::{Cause, MoveError};
 use crate::evidence::{Evidence, Missing, Shown};
 use crate::heap::HEAP;
-use crate::memory::kernel_break::{RawBreak, ScratchBreak};
+use crate::memory::kernel_break::{KernelBreak, RawBreak};
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::{Cause, MoveError, Policy, with};
+use crate::memory::{Policy, with};
+use crate::testing::probe;
 
 use super::watch::{Bytes, Watch};
 
 const GIB: isize = 1 << 30;
 
-fn scratch(evidence: &mut Evidence<'_>, policy: Policy) -> Result<ScratchBreak, Missing> {
-    evidence.need("a break", ScratchBreak::claim(policy).ok_or("all are in use"))
+fn scratch(evidence: &mut Evidence<'_>, policy: Policy) -> Result<KernelBreak, Missing> {
+    evidence.need("a break", KernelBreak::claim(policy).ok_or("all are in use"))
 }
 
 /// Moves a break whose memory nobody uses.
@@ -122,8 +123,8 @@ pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     let report =
         evidence.need("a fault when the memory is touched", touched.map_or_else(Ok, Err))?;
     evidence.say(format_args!("What was given back cannot be touched any more."));
-    evidence.show(format_args!("{}", report.headline()));
-    evidence.expect("what lies there", Cause::GivenBack(brk.name()), report.cause);
+    evidence.show(format_args!("{report}"));
+    evidence.expect("what lies there", Cause::GivenBack, report.cause);
 
     evidence.need("a move up again", sbrk_unused(brk, PAGE_SIZE as isize))?;
     let found = read(base + PAGE_SIZE);
@@ -164,7 +165,7 @@ pub fn policies(evidence: &mut Evidence<'_>) -> Shown {
     evidence.show(format_args!(
         "overcommit: after {} pages, {}",
         overcommit.raw().info().pages,
-        report.headline()
+        report
     ));
     evidence.expect_that(
         "overcommit: the touch fails for want of frames",

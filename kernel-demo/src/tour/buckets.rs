@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use crate::evidence::{Evidence, Shown};
 use crate::memory::Policy;
-use crate::memory::kernel_break::ScratchBreak;
+use crate::memory::kernel_break::KernelBreak;
 use brkalloc::{CellState, Heap, Usual};
 
 use super::cells::{DemoHeap, expect_sound, free, malloc};
@@ -14,7 +14,7 @@ use super::watch::Watch;
 const MANY: usize = 300;
 
 pub fn buckets(evidence: &mut Evidence<'_>) -> Shown {
-    let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
+    let brk = KernelBreak::claim(Policy::Strict).ok_or("all are in use");
     let mut heap = Heap::new(evidence.need("a break", brk)?);
 
     let (count, last) = heap.block_sizes().fold((0, 0), |(count, _), size| (count + 1, size));

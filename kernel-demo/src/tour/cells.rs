@@ -5,17 +5,17 @@ use core::ptr::NonNull;
 
 use crate::evidence::{Evidence, Missing, Shown};
 use crate::memory::Policy;
-use crate::memory::kernel_break::ScratchBreak;
+use crate::memory::kernel_break::KernelBreak;
 use brkalloc::{CellInfo, CellState, Heap, NoMap, Plain, PlainHeap, Profile};
 
 use super::watch::Watch;
 
 /// The heap of a step, over a break of its own: the documents' heap, unless a step says otherwise.
-pub type DemoHeap<P = Plain> = Heap<ScratchBreak, NoMap, P>;
+pub type DemoHeap<P = Plain> = Heap<KernelBreak, NoMap, P>;
 
 /// A heap of which nothing is granted yet.
 pub fn fresh_heap(evidence: &mut Evidence<'_>) -> Result<DemoHeap, Missing> {
-    let brk = ScratchBreak::claim(Policy::Strict).ok_or("all are in use");
+    let brk = KernelBreak::claim(Policy::Strict).ok_or("all are in use");
     Ok(PlainHeap::with_profile(evidence.need("a break", brk)?, NoMap))
 }
 

@@ -6,7 +6,7 @@ use core::ptr;
 
 use crate::evidence::{Evidence, Shown};
 use crate::memory::Policy;
-use crate::memory::kernel_break::{RawBreak, ScratchBreak};
+use crate::memory::kernel_break::{KernelBreak, RawBreak};
 use brkalloc::{Locked, LockedHeap, NoMap, PlainHeap, SimpleHeap, Spin};
 
 use super::cells::bytes;
@@ -38,7 +38,7 @@ pub fn trade(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("Three designs get the same {MANY} blocks, and then others."));
     evidence.show(format_args!("{:28} {:>12} {:>12} {:>12}", "", "ticks", "overhead", "growth"));
     let brk = |evidence: &mut Evidence<'_>| {
-        evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))
+        evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))
     };
     let simple = brk(evidence)?;
     let raw = simple.raw();
@@ -121,7 +121,7 @@ pub fn side_by_side(evidence: &mut Evidence<'_>) -> Shown {
 
     let watch = Watch::start();
     let brk =
-        evidence.need("a break", ScratchBreak::claim(Policy::Strict).ok_or("all are in use"))?;
+        evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))?;
     let growing = LockedHeap::new(brk);
     let on_break = Chain::fill(&growing);
     evidence.say(format_args!("A heap on a break goes on, LockedHeap."));

@@ -1,18 +1,20 @@
 //! What the kernel stands on: physical addresses, and pages.
 
-use crate::arch::mmu::PhysicalMap;
-use crate::arch::probe;
+use crate::address_space::Cause;
+use crate::boot::paging::{BOOT_MARK, LOW_ADDRESS};
+use crate::boot::takeover;
 use crate::evidence::{Evidence, Shown};
+use crate::memory::PhysicalMap;
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::paging::{BOOT_MARK, LOW_ADDRESS};
-use crate::memory::{self, Cause, with};
+use crate::memory::with;
+use crate::testing::probe;
 
 use super::watch::{Bytes, Watch};
 
 /// The end of the boot sector, where the PC's firmware put it: mapped one to one by the bootloader,
 /// and by nobody afterwards.
 pub fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
-    let before = memory::takeover();
+    let before = takeover();
     let mapped = before.low_translation.ok_or("the bootloader maps nothing there");
     let mapped = evidence.need("translation of the address by the bootloader's tables", mapped)?;
     let value = evidence.need("value found there at boot", before.low_value.ok_or("not read"))?;
@@ -41,8 +43,8 @@ pub fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
     let report =
         evidence.need("a fault when the address is touched", touched.map_or_else(Ok, Err))?;
     evidence.say(format_args!("The same address is touched again, and faults."));
-    evidence.show(format_args!("{}", report.headline()));
-    evidence.expect("after: what lies at the address", Cause::NoRegion, report.cause);
+    evidence.show(format_args!("{report}"));
+    evidence.expect("after: what lies at the address", Cause::Unmapped, report.cause);
     let by_map = PhysicalMap::address(LOW_ADDRESS);
     evidence
         .say(format_args!("The memory is still there; the kernel has it mapped at {by_map:#x}."));
@@ -74,7 +76,7 @@ pub fn pages(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect_that("it is returned", returned.is_ok());
     let again = with(|memory| memory.frames().free(frame, 0));
     if let Err(error) = &again {
-        evidence.show(format_args!("{error}"));
+        evidence.show(format_args!("the page allocator answers {error:x?}"));
     }
     evidence.expect_that("the second return is refused", again.is_err());
     evidence.ensure("frames in use", 0, watch.frames());

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::address_space::{AddressSpace, Cause, Layout, Limits, USER_END};
 use crate::evidence::{Evidence, Missing, Shown};
 use crate::memory::layout::{HIGHER_HALF, IMAGE, PAGE_SIZE};
-use crate::memory::{Charges, ProcessPages, TheMemory};
+use crate::memory::{self, ProcessPages};
 use crate::system::Options;
 use crate::system::views::View;
 
@@ -197,24 +197,33 @@ pub fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
 
 pub fn brk(evidence: &mut Evidence<'_>) -> Shown {
     const GIB: u64 = 1 << 30;
-    let mut pages = evidence.need("page tables", ProcessPages::new(TheMemory))?;
-    let mut account = Charges(TheMemory);
-    let root = account.promised();
+    let made = memory::with(|memory| {
+        let (mut payer, kernel) = memory.payer();
+        ProcessPages::new(&mut payer, kernel)
+    });
+    let mut pages = evidence.need("page tables", made)?;
+    let promised = || memory::with(|memory| memory.processes().charged());
+    let root = promised();
     let layout = Layout::from_seed(1, 16 * PAGE_SIZE, Limits::default().stack);
     let mut space = AddressSpace::new(layout, Limits::default());
     let start = layout.start_brk;
-    let fields = |space: &AddressSpace, account: &Charges<TheMemory>| {
-        let (areas, pages, brk) = (space.vmas().len(), space.totals().pages, space.current_brk());
-        (areas, pages, brk, account.promised())
+    let fields = |space: &AddressSpace| {
+        let (areas, pages, brk) =
+            (space.vmas().len(), space.pages_that(|_| true), space.current_brk());
+        (areas, pages, brk, promised())
+    };
+    let brk = |space: &mut AddressSpace, pages: &mut ProcessPages, to: u64| {
+        space.make_room()?;
+        memory::with(|memory| space.brk(to, &mut memory.mapped(pages, None)))
     };
     // The first move makes the area; every other one changes it.
-    let moved = evidence.need("a break", space.brk(start + PAGE_SIZE, &mut pages, &mut account))?;
+    let moved = evidence.need("a break", brk(&mut space, &mut pages, start + PAGE_SIZE))?;
     evidence.say(format_args!("The first move of a process's break makes the area of the heap."));
     evidence.expect_hex("brk(start + 4096)", start + PAGE_SIZE, moved);
-    let before = fields(&space, &account);
+    let before = fields(&space);
     let (watch, tables) = (Watch::start(), pages.table_frames());
-    let moved = evidence.need("a break", space.brk(start + GIB, &mut pages, &mut account))?;
-    let after = fields(&space, &account);
+    let moved = evidence.need("a break", brk(&mut space, &mut pages, start + GIB))?;
+    let after = fields(&space);
     evidence.say(format_args!("The break moves up by 1 GiB, and some fields change."));
     evidence.show(format_args!("{:24} {:#x} -> {:#x}", "brk", before.2, after.2));
     evidence.show(format_args!("{:24} {} -> {}", "pages in areas", before.1, after.1));
@@ -229,15 +238,18 @@ pub fn brk(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect("page tables more", 0, pages.table_frames() - tables);
     evidence.expect("pages with memory behind them", 0, pages.resident());
 
-    let refused = evidence.need("a break", space.brk(start - 1, &mut pages, &mut account))?;
+    let refused = evidence.need("a break", brk(&mut space, &mut pages, start - 1))?;
     evidence.say(format_args!("A move below the start is refused: the answer is the old break."));
     evidence.expect_hex("brk(start - 1)", start + GIB, refused);
-    evidence.expect_that("and no field has changed", fields(&space, &account) == after);
-    let moved = evidence.need("a break", space.brk(start, &mut pages, &mut account))?;
+    evidence.expect_that("and no field has changed", fields(&space) == after);
+    let moved = evidence.need("a break", brk(&mut space, &mut pages, start))?;
     evidence.say(format_args!("The break moves down by 1 GiB, which no instruction touched."));
     evidence.expect_hex("brk(start)", start, moved);
-    evidence.expect("frames promised", 0, account.promised() - root);
+    evidence.expect("frames promised", 0, promised() - root);
     evidence.expect("events in the memory manager", 0, watch.events());
-    while !space.clear(&mut pages, &mut account) {}
+    memory::with(|memory| {
+        while !space.clear(&mut memory.mapped(&mut pages, None)) {}
+        pages.destroy(&mut memory.payer().0);
+    });
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! What the settings of a system and the options of a program do.
 
-use kernel_demo::address_space::Errno;
+use kernel_demo::address_space::{Cause, Errno};
 use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::system::status::{Signal, Status};
-use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, SpawnError, Trace};
+use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, Trace};
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
@@ -49,14 +49,14 @@ fn overcommit_kills_who_touches_too_much() -> CaseResult {
         ran.statuses(),
         tail(&ran.output)
     );
-    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::OutOfFrames(..));
+    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::Access(_, Cause::OutOfFrames(_)));
     Ok(())
 }
 
 #[case]
 fn no_such_program() -> CaseResult {
     let mut system = KernelSystem::start(settings()).or_fail("a system")?;
-    ensure_eq!(system.start_program("hell", &[], options()), Err(SpawnError::Errno(Errno::ENOENT)));
+    ensure_eq!(system.start_program("hell", &[], options()), Err(Errno::ENOENT));
     Ok(())
 }
 

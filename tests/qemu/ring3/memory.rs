@@ -4,17 +4,17 @@
 use alloc::boxed::Box;
 use core::arch::x86_64::__cpuid_count;
 
-use kernel_demo::address_space::PageState;
+use kernel_demo::address_space::{Decision, PageState};
 use kernel_demo::arch::registers::Guards;
-use kernel_demo::arch::{probe, user};
+use kernel_demo::arch::user;
+use kernel_demo::testing::probe;
 use kernel_demo::heap::HEAP;
-use kernel_demo::memory::tables::Work;
 use kernel_demo::memory::layout::{PHYSICAL_MEMORY, STACKS};
 use kernel_demo::memory::{Access, BreakId, Permissions, Registers, Stop};
 use kernel_demo::testing::{CaseResult, OrFail, fail_nth};
 use kernel_demo::ensure_eq;
 
-use super::{DATA, EVERYWHERE, Program, RW, STACK_TOP, TEXT, page_fault, program, spot};
+use super::{DATA, Program, RW, STACK_TOP, TEXT, page_fault, program};
 use crate::common::case;
 use crate::PAGE;
 
@@ -55,7 +55,7 @@ fn tried_by_the_kernel(program: &Program, address: u64) -> (Option<u64>, Option<
     };
     // SAFETY: the closure touches the address and the stack; a fault that it catches, the kernel's
     // data.
-    unsafe { user::on_tables_of(&program.pages, attempts) }
+    unsafe { user::on_tables_of(program.pages.get(), attempts) }
 }
 
 #[case]
@@ -77,12 +77,12 @@ fn smap_and_smep_keep_the_kernel_from_a_programs_memory() -> CaseResult {
     // looking it up.
     let mut program = program;
     let mut byte = [0];
-    ensure_eq!(program.pages.read(TEXT, &mut byte), 1);
+    ensure_eq!(program.pages.get_mut().read(TEXT, &mut byte), 1);
     ensure_eq!(byte, [0xC3]);
     ensure_eq!(program.run(), page_fault(STACK_TOP, Access::Read, false));
     // A page that ring 3 may not use, but ring 0 may, is not guarded: it is the user's bit that
     // these two look at.
-    program.pages.protect(TEXT, TEXT + PAGE, Permissions::empty(), &mut Work::unbounded());
+    program.pages.protect(TEXT, TEXT + PAGE, Permissions::empty());
     ensure_eq!(tried_by_the_kernel(&program, TEXT).0, None);
     Ok(())
 }
@@ -111,11 +111,11 @@ fn what_is_protected_or_unmapped_is_so_at_once() -> CaseResult {
         Program::new(program!("2:", "mov [rdi], rax", "mov rbx, [rdi]", "syscall", "jmp 2b"))?;
     (program.registers.rdi, program.registers.rax) = (DATA, 5);
     ensure_eq!(program.run(), Stop::SystemCall);
-    program.pages.protect(DATA, DATA + PAGE, Permissions::READ, &mut Work::unbounded());
+    program.pages.protect(DATA, DATA + PAGE, Permissions::READ);
     ensure_eq!(program.run(), page_fault(DATA, Access::Write, true));
-    program.pages.protect(DATA, DATA + PAGE, RW, &mut Work::unbounded());
+    program.pages.protect(DATA, DATA + PAGE, RW);
     ensure_eq!(program.run(), Stop::SystemCall);
-    program.pages.unmap_all(DATA, DATA + PAGE);
+    program.pages.unmap(DATA, DATA + PAGE);
     ensure_eq!(program.run(), page_fault(DATA, Access::Write, false));
     Ok(())
 }
@@ -126,18 +126,18 @@ fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
         Program::new(program!("mov [rdi], rax", "syscall", "mov [rdi], rax", "syscall"))?;
     (parent.registers.rdi, parent.registers.rax) = (DATA, 1);
     ensure_eq!(parent.run(), Stop::SystemCall);
-    let pages = parent.pages.fork(EVERYWHERE).or_fail("frames for the child's tables")?;
+    let pages = parent.pages.fork().or_fail("frames for the child's tables")?;
     let mut child = Program { pages, registers: parent.registers };
     child.registers.rax = 2;
     ensure_eq!(child.run(), page_fault(DATA, Access::Write, true));
     ensure_eq!(child.pages.state(DATA), PageState::Shared);
-    spot(&mut child.pages, DATA).copy().or_fail("a frame")?;
+    child.pages.apply(DATA, Decision::Copy, RW).or_fail("a frame")?;
     ensure_eq!(child.run(), Stop::SystemCall);
     ensure_eq!((parent.word(DATA)?, child.word(DATA)?), (1, 2));
     parent.registers.rax = 3;
     ensure_eq!(parent.run(), page_fault(DATA, Access::Write, true));
     ensure_eq!(parent.pages.state(DATA), PageState::Own);
-    spot(&mut parent.pages, DATA).make_writable();
+    parent.pages.apply(DATA, Decision::MakeWritable, RW).or_fail("no frame is needed")?;
     ensure_eq!(parent.run(), Stop::SystemCall);
     ensure_eq!((parent.word(DATA)?, child.word(DATA)?), (3, 2));
     Ok(())
@@ -147,10 +147,10 @@ fn a_forked_program_writes_to_its_own_copy() -> CaseResult {
 fn a_page_that_may_not_be_read_faults() -> CaseResult {
     let mut program = Program::new(program!("mov rbx, [rdi]", "syscall"))?;
     program.registers.rdi = DATA;
-    program.pages.protect(DATA, DATA + PAGE, Permissions::empty(), &mut Work::unbounded());
+    program.pages.protect(DATA, DATA + PAGE, Permissions::empty());
     ensure_eq!(program.run(), page_fault(DATA, Access::Read, true));
-    ensure_eq!(program.pages.read(DATA, &mut [0; 8]), 0);
-    program.pages.protect(DATA, DATA + PAGE, Permissions::READ, &mut Work::unbounded());
+    ensure_eq!(program.pages.get_mut().read(DATA, &mut [0; 8]), 0);
+    program.pages.protect(DATA, DATA + PAGE, Permissions::READ);
     ensure_eq!(program.run(), Stop::SystemCall);
     Ok(())
 }
@@ -161,12 +161,12 @@ fn each_refused_frame_leaves_programs_whole() -> CaseResult {
         let text = program!("mov [rdi], rax", "syscall");
         let Ok(mut parent) = Program::try_new(text) else { return Ok(()) };
         (parent.registers.rdi, parent.registers.rax) = (DATA, 1);
-        let child = parent.pages.fork(EVERYWHERE);
+        let child = parent.pages.fork();
         let started = parent.registers;
         if parent.pages.state(DATA) == PageState::Shared {
             ensure_eq!(parent.run(), page_fault(DATA, Access::Write, true));
-            if spot(&mut parent.pages, DATA).copy().is_err() {
-                spot(&mut parent.pages, DATA).copy().or_fail("a second try that succeeds")?;
+            if parent.pages.apply(DATA, Decision::Copy, RW).is_err() {
+                parent.pages.apply(DATA, Decision::Copy, RW).or_fail("a second try that succeeds")?;
             }
         }
         ensure_eq!(parent.run(), Stop::SystemCall);

@@ -6,10 +6,11 @@ pub mod stops;
 
 use kernel_demo::arch::user;
 use kernel_demo::ensure_eq;
+use kernel_demo::address_space::{Decision, PageState};
 use kernel_demo::memory::layout::LOWER_HALF_END;
-use kernel_demo::memory::pages::Spot;
+use kernel_demo::memory::tables::Work;
 use kernel_demo::memory::{
-    Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, TheMemory,
+    Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, with,
 };
 use kernel_demo::testing::{Failed, OrFail};
 
@@ -38,25 +39,90 @@ macro_rules! program {
 
 pub(crate) use program;
 
-/// Where all that is mapped lies.
-const EVERYWHERE: [(u64, u64); 1] = [(0, LOWER_HALF_END)];
+/// The page tables of a program, which give their frames back when they are dropped.
+struct Pages(Option<ProcessPages>);
 
-/// A page of a program.
-fn spot(pages: &mut ProcessPages, page: u64) -> Spot<'_, TheMemory> {
-    pages.spot(page).expect("programs have the lower half")
+impl Pages {
+    fn new() -> Result<Self, OutOfFrames> {
+        let pages = with(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            ProcessPages::new(&mut payer, kernel)
+        })?;
+        Ok(Self(Some(pages)))
+    }
+
+    fn get(&self) -> &ProcessPages {
+        self.0.as_ref().expect("they are there until they are dropped")
+    }
+
+    fn get_mut(&mut self) -> &mut ProcessPages {
+        self.0.as_mut().expect("they are there until they are dropped")
+    }
+
+    /// Does to a page what was decided.
+    fn apply(
+        &mut self,
+        page: u64,
+        decision: Decision,
+        permissions: Permissions,
+    ) -> Result<(), OutOfFrames> {
+        let pages = self.get_mut();
+        with(|memory| {
+            pages.carry_out(&mut memory.payer().0, page, (decision, permissions), None)
+        })
+    }
+
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) {
+        let (pages, work) = (self.get_mut(), &mut Work::unbounded());
+        with(|memory| pages.protect(&mut memory.payer().0, (start, end), to, work));
+    }
+
+    fn unmap(&mut self, start: u64, end: u64) {
+        let (pages, work) = (self.get_mut(), &mut Work::unbounded());
+        with(|memory| pages.unmap(&mut memory.payer().0, start, end, work));
+    }
+
+    fn fork(&mut self) -> Result<Self, OutOfFrames> {
+        let pages = self.get_mut();
+        let child = with(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            let mut child = pages.begin_fork(&mut payer, kernel)?;
+            while !pages.continue_fork(&mut payer, &mut child, [(0, LOWER_HALF_END)]) {}
+            Ok(child)
+        })?;
+        Ok(Self(Some(child)))
+    }
+
+    fn state(&mut self, page: u64) -> PageState {
+        let pages = self.get_mut();
+        with(|memory| pages.state(memory.payer().0.pool, page))
+    }
+
+    fn load(&mut self, address: u64, bytes: &[u8]) -> usize {
+        let pages = self.get_mut();
+        with(|memory| pages.load(memory.payer().0.pool, address, bytes))
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if let Some(pages) = self.0.take() {
+            with(|memory| pages.destroy(&mut memory.payer().0));
+        }
+    }
 }
 
 /// A program with a page of text, one of data, and one of stack.
 struct Program {
-    pages: ProcessPages,
+    pages: Pages,
     registers: Registers,
 }
 
 impl Program {
     fn try_new(text: &[u8; LEN]) -> Result<Self, OutOfFrames> {
-        let mut pages = ProcessPages::new(TheMemory)?;
+        let mut pages = Pages::new()?;
         for (page, permissions) in [(TEXT, RX), (DATA, RW), (STACK_TOP - PAGE, RW)] {
-            spot(&mut pages, page).map_zeroed(permissions)?;
+            pages.apply(page, Decision::MapZeroed, permissions)?;
         }
         assert_eq!(pages.load(TEXT, text), LEN, "the page of text is this program's own");
         Ok(Self {
@@ -70,13 +136,13 @@ impl Program {
     }
 
     fn run(&mut self) -> Stop {
-        user::run(&mut self.registers, &self.pages)
+        user::run(&mut self.registers, self.pages.get())
     }
 
     /// The word of the program's memory at the address.
     fn word(&mut self, address: u64) -> Result<u64, Failed> {
         let mut bytes = [0; 8];
-        ensure_eq!(self.pages.read(address, &mut bytes), 8);
+        ensure_eq!(self.pages.get_mut().read(address, &mut bytes), 8);
         Ok(u64::from_le_bytes(bytes))
     }
 }

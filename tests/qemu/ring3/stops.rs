@@ -1,12 +1,13 @@
 //! How programs stop for the kernel.
 
+use kernel_demo::address_space::Decision;
 use kernel_demo::arch::timer::Ticking;
 use kernel_demo::memory::layout::{LOWER_HALF_END, PHYSICAL_MEMORY};
 use kernel_demo::memory::{Access, Registers, Stop};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
-use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program, spot};
+use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program};
 use crate::common::case;
 use crate::PAGE;
 
@@ -32,12 +33,12 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
         (0x60_0008, 0x61_0010, 0x62_0000);
     ensure_eq!(program.run(), page_fault(0x60_0008, Access::Read, false));
     ensure_eq!(program.registers.rip, rip);
-    spot(&mut program.pages, 0x60_0000).map_zero_page(RW).or_fail("the zero page")?;
+    program.pages.apply(0x60_0000, Decision::MapZeroPage, RW).or_fail("the zero page")?;
     ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, false));
     ensure_eq!((program.registers.rip, program.registers.rax), (rip + 3, 0));
-    spot(&mut program.pages, 0x61_0000).map_zero_page(RW).or_fail("the zero page")?;
+    program.pages.apply(0x61_0000, Decision::MapZeroPage, RW).or_fail("the zero page")?;
     ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, true));
-    spot(&mut program.pages, 0x61_0000).map_zeroed(RW).or_fail("a frame")?;
+    program.pages.apply(0x61_0000, Decision::MapZeroed, RW).or_fail("a frame")?;
     ensure_eq!(program.run(), page_fault(0x62_0000, Access::Execute, false));
     program.registers.rip = DATA;
     ensure_eq!(program.run(), page_fault(DATA, Access::Execute, true));
@@ -141,7 +142,7 @@ fn an_address_that_is_not_canonical_is_not_returned_to() -> CaseResult {
     (program.registers.rip, program.registers.rax) = (TEXT, LOWER_HALF_END);
     ensure_eq!(program.run(), exception(13, 0));
     // A system call by the very last instruction: the one behind it has no address.
-    spot(&mut program.pages, LAST).map_zeroed(RX).or_fail("frames")?;
+    program.pages.apply(LAST, Decision::MapZeroed, RX).or_fail("frames")?;
     ensure_eq!(program.pages.load(LOWER_HALF_END - 2, &[0x0F, 0x05]), 2);
     program.registers.rip = LOWER_HALF_END - 2;
     ensure_eq!(program.run(), Stop::SystemCall);

@@ -1,6 +1,6 @@
 //! An account without frames.
 
-use crate::address_space::{Commit, Errno};
+use crate::words::OutOfFrames;
 
 /// An account that knows its limit.
 ///
@@ -35,17 +35,21 @@ impl Account {
     }
 }
 
-impl Commit for Account {
-    fn charge(&mut self, pages: u64) -> Result<(), Errno> {
-        let promised = self.promised.checked_add(pages).ok_or(Errno::ENOMEM)?;
+impl Account {
+    /// Promises more.
+    pub fn charge(&mut self, pages: u64) -> Result<(), OutOfFrames> {
+        let (asked, available) = (pages as usize, 0);
+        let out = OutOfFrames { asked, available, injected: false };
+        let promised = self.promised.checked_add(pages).ok_or(out)?;
         if self.limit.is_some_and(|limit| promised > limit) {
-            return Err(Errno::ENOMEM);
+            return Err(out);
         }
         self.promised = promised;
         Ok(())
     }
 
-    fn uncharge(&mut self, pages: u64) {
+    /// Takes back a promise.
+    pub fn uncharge(&mut self, pages: u64) {
         debug_assert!(pages <= self.promised);
         self.promised -= pages;
     }
@@ -59,18 +63,18 @@ mod tests {
     fn strict_promises_up_to_its_limit_and_overcommit_anything() {
         let mut strict = Account::strict(10);
         assert_eq!(
-            (strict.charge(10), strict.charge(1), strict.promised()),
-            (Ok(()), Err(Errno::ENOMEM), 10)
+            (strict.charge(10).is_ok(), strict.charge(1).is_ok(), strict.promised()),
+            (true, false, 10)
         );
         strict.uncharge(4);
         assert_eq!(
-            (strict.charge(5), strict.charge(4), strict.promised()),
-            (Err(Errno::ENOMEM), Ok(()), 10)
+            (strict.charge(5).is_ok(), strict.charge(4).is_ok(), strict.promised()),
+            (false, true, 10)
         );
         let mut overcommit = Account::overcommit();
         assert_eq!(
-            (overcommit.charge(u64::MAX), overcommit.charge(1)),
-            (Ok(()), Err(Errno::ENOMEM))
+            (overcommit.charge(u64::MAX).is_ok(), overcommit.charge(1).is_ok()),
+            (true, false)
         );
         assert_eq!(overcommit.promised(), u64::MAX);
     }

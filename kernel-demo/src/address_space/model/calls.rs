@@ -1,12 +1,11 @@
-//! The naive model of `mmap`, `munmap`, `mprotect` and `mremap`.
+//! The naive model of `mmap`, `munmap` and `mprotect`.
 
 use super::naive::{Page, Process, World, pages_of};
 use crate::address_space::{
-    Charge, Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Name, RemapRequest, Sharing,
-    USER_END, Vma,
+    Charge, Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Sharing, USER_END, Vma,
 };
-use crate::memory::Permissions;
-use crate::memory::layout::{PAGE_SIZE, page_floor};
+use crate::words::Permissions;
+use crate::words::layout::{PAGE_SIZE, page_floor};
 
 const BOTH: Permissions = Permissions::WRITE.union(Permissions::EXECUTE);
 
@@ -50,13 +49,13 @@ impl Process {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let (end, kind, name) = (start + len, Kind::Mapping, Name::NONE);
+        let (end, kind) = (start + len, Kind::Mapping);
         let charge = match permissions {
             _ if permissions.contains(Permissions::WRITE) && !shared => Charge::Pages,
             _ if permissions.is_empty() => Charge::Nothing,
             _ => Charge::Tables,
         };
-        let vma = Vma { start, end, permissions, kind, sharing, name, offset: 0, charge };
+        let vma = Vma { start, end, permissions, kind, sharing, charge, ..Vma::NONE };
         self.put(&vma, world)?;
         Ok(start)
     }
@@ -143,33 +142,5 @@ impl Process {
             return Err(Errno::ENOMEM);
         }
         self.become_promised(changed, world)
-    }
-
-    pub fn mremap(&mut self, request: RemapRequest, world: &mut World) -> Result<u64, Errno> {
-        let RemapRequest { old, old_len, new_len } = request;
-        if new_len == 0 || new_len > USER_END {
-            return Err(Errno::EINVAL);
-        }
-        let old_end = range(old, old_len).ok_or(Errno::EINVAL)?;
-        let new_end = old + new_len.next_multiple_of(PAGE_SIZE);
-        let first = *self.pages.get(&old).ok_or(Errno::EFAULT)?;
-        if new_end <= old_end {
-            return self.take_out(new_end, old_end, world).map(|()| old);
-        }
-        if !(old + PAGE_SIZE..old_end).step_by(PAGE_SIZE as usize).all(|at| self.inside(at)) {
-            return Err(Errno::EFAULT);
-        }
-        if first.object.is_some() {
-            return Err(Errno::EINVAL);
-        }
-        if new_end > USER_END || self.inside(old_end) || !self.is_free(old_end, new_end) {
-            return Err(Errno::ENOMEM);
-        }
-        let Page { permissions, kind, charge, .. } = first;
-        let (name, offset) =
-            first.file.map_or((Name::NONE, 0), |(name, offset)| (name, offset + (old_end - old)));
-        let (start, end, sharing) = (old_end, new_end, Sharing::Private);
-        let more = Vma { start, end, permissions, kind, sharing, name, offset, charge };
-        self.put(&more, world).map(|()| old)
     }
 }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::Played;
 use super::account::Account;
+use super::check;
 use super::machine::{Memory, Tables};
 use super::naive::{Process, World, pages_of};
 use super::program::{Op, Program};
 use crate::address_space::{
-    AddressSpace, Cause, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, Name, ObjectId,
-    RemapRequest, USER_END, Vma,
+    AddressSpace, Cause, Charge, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, ObjectId, USER_END,
+    Vma,
 };
-use crate::memory::Permissions;
-use crate::memory::layout::PAGE_SIZE;
+use crate::words::Permissions;
+use crate::words::layout::PAGE_SIZE;
 
 /// Close together, so that random addresses meet: a stack of its full length keeps its gap free
 /// even below `mmap_base`.
@@ -73,20 +75,21 @@ impl Driver {
         let (mut space, mut model) =
             (AddressSpace::new(LAYOUT, limits), Process::new(LAYOUT, limits));
         let mut world = World { promised: 0, limit: program.strict, objects: BTreeMap::new() };
+        let memory = Memory::default();
+        let mut tables = Tables::new(&memory);
         let (r, w, x) = (Permissions::READ, Permissions::WRITE, Permissions::EXECUTE);
         let page = |number: u64| LAYOUT.text + number * PAGE_SIZE;
         for vma in [
-            Vma::image(page(0), page(4), r | x, Name::new("program"), 0),
-            Vma::image(page(4), page(6), r | w, Name::new("program"), 4 * PAGE_SIZE),
+            Vma::image(page(0), page(4), r | x, "program", 0),
+            Vma::image(page(4), page(6), r | w, "program", 4 * PAGE_SIZE),
             Vma::private(page(6), page(8), r | w, Kind::Image),
         ] {
-            space.insert_image(vma, &mut account).unwrap();
+            space.insert_image(vma, &mut Played(&mut tables, &mut account)).unwrap();
             model.enter(&vma, &mut world);
         }
-        space.insert_stack(2 * PAGE_SIZE, &mut account).unwrap();
+        space.insert_stack(2 * PAGE_SIZE, &mut Played(&mut tables, &mut account)).unwrap();
         model.enter(space.vmas().last().unwrap(), &mut world);
-        let memory = Memory::default();
-        let pair = Pair { space, tables: Tables::new(&memory), model, served: 0 };
+        let pair = Pair { space, tables, model, served: 0 };
         Self { account, world, memory, pairs: vec![pair] }
     }
 
@@ -103,7 +106,7 @@ impl Driver {
                 if (MOST_PAGES * PAGE_SIZE..=USER_END).contains(&to) {
                     return;
                 }
-                let new = space.brk(to, tables, account).unwrap();
+                let new = space.brk(to, &mut Played(tables, account)).unwrap();
                 assert_eq!(new, model.brk(to, world));
                 failed = new == old;
             }
@@ -111,31 +114,25 @@ impl Driver {
                 let object = object.map(ObjectId);
                 let request =
                     MapRequest { hint: hint.resolve(space), len, permissions, flags, object };
-                let result = space.mmap(request, tables, account);
+                let result = space.mmap(request, &mut Played(tables, account));
                 assert_eq!(result, model.mmap(request, world));
                 failed = result.is_err();
             }
             Op::Munmap { start, len } => {
                 let start = start.resolve(space);
-                let result = space.munmap(start, len, tables, account);
+                let result = space.munmap(start, len, &mut Played(tables, account));
                 assert_eq!(result, model.munmap(start, len, world));
                 failed = result.is_err();
             }
             Op::Mprotect { start, len, permissions } => {
                 let start = start.resolve(space);
-                let result = space.mprotect(start, len, permissions, tables, account);
+                let result = space.mprotect(start, len, permissions, &mut Played(tables, account));
                 assert_eq!(result, model.mprotect(start, len, permissions, world));
-                failed = result.is_err();
-            }
-            Op::Mremap { old, old_len, new_len } => {
-                let request = RemapRequest { old: old.resolve(space), old_len, new_len };
-                let result = space.mremap(request, tables, account);
-                assert_eq!(result, model.mremap(request, world));
                 failed = result.is_err();
             }
             Op::Touch { at, access, value } => {
                 let at = at.resolve(space);
-                let faults = space.counters().minor();
+                let faults = space.faults();
                 let result = tables.access(space, account, (at, access), value);
                 assert_ne!(result, Err(Cause::Inconsistent));
                 assert_eq!(
@@ -144,7 +141,7 @@ impl Driver {
                     "{result:?} at {at:#x}"
                 );
                 *served += u64::from(tables.snapshot() != before);
-                assert!(space.counters().minor() <= faults + 1);
+                assert!(space.faults() <= faults + 1);
             }
             Op::Fork => self.fork(index),
             Op::Exit if self.pairs.len() > 1 => {
@@ -167,11 +164,14 @@ impl Driver {
             return;
         }
         let Pair { space, tables, model, .. } = &mut self.pairs[index];
-        let forked = space.fork(&mut self.account);
+        let forked = space.fork().and_then(|child| {
+            self.account.charge(child.charged())?;
+            Ok(child)
+        });
         let promised = self.world.promise(0, model.charged());
         assert_eq!(forked.as_ref().err(), promised.as_ref().err());
         if let Ok(space) = forked {
-            assert_eq!(space.counters().minor(), 0);
+            assert_eq!(space.faults(), 0);
             let (tables, model) = (tables.fork(), model.clone());
             self.pairs.push(Pair { space, tables, model, served: 0 });
         }
@@ -179,14 +179,16 @@ impl Driver {
 
     fn end(&mut self, pair: Pair) {
         let Pair { mut space, mut tables, model, .. } = pair;
-        assert!(space.clear(&mut tables, &mut self.account) && space.vmas().is_empty());
+        assert!(
+            space.clear(&mut Played(&mut tables, &mut self.account)) && space.vmas().is_empty()
+        );
         self.world.promised -= model.charged();
     }
 
     /// Whether each process is what the model has page by page.
     fn compare(&mut self) {
         for Pair { space, tables, model, served } in &self.pairs {
-            assert_eq!(space.check(), Ok(()));
+            assert_eq!(check(space), Ok(()));
             let pages: BTreeMap<_, _> = space.vmas().iter().flat_map(pages_of).collect();
             let valueless = model
                 .pages
@@ -200,10 +202,9 @@ impl Driver {
             );
             assert_eq!(space.vmas().len(), model.areas());
             assert_eq!(space.current_brk(), model.brk);
-            let totals = space.totals();
-            assert_eq!((totals.pages, totals.data), (pages.len() as u64, model.data(0, u64::MAX)));
-            assert_eq!((totals.accounted, space.charged()), (model.accounted(), model.charged()));
-            assert_eq!(space.counters().minor(), *served);
+            assert_eq!(space.pages_that(Vma::is_data), model.data(0, u64::MAX));
+            assert_eq!((accounted(space), space.charged()), (model.accounted(), model.charged()));
+            assert_eq!(space.faults(), *served);
             for (at, permissions) in tables.mapped() {
                 assert_eq!(
                     model.pages.get(&at).map(|page| page.permissions),
@@ -214,8 +215,13 @@ impl Driver {
         }
         assert_eq!(self.account.promised(), self.world.promised);
         if self.account.limit().is_some() {
-            let kept = self.pairs.iter().map(|pair| pair.space.totals().accounted).sum::<u64>();
+            let kept = self.pairs.iter().map(|pair| accounted(&pair.space)).sum::<u64>();
             assert!(self.memory.in_use() as u64 <= kept, "a frame that nobody promised");
         }
     }
+}
+
+/// Pages that are charged.
+fn accounted(space: &AddressSpace) -> u64 {
+    space.pages_that(|vma| vma.charge == Charge::Pages)
 }

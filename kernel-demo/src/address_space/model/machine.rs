@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::address_space::{
-    AddressSpace, Cause, Commit, Decision, ObjectId, PageState, PageTables,
-};
-use crate::memory::layout::page_floor;
-use crate::memory::{Access, PageFault, Permissions};
+use super::account::Account;
+use super::{Played, PlayedTables};
+use crate::address_space::{AddressSpace, Cause, Decision, ObjectId, PageState};
+use crate::words::layout::page_floor;
+use crate::words::{Access, PageFault, Permissions};
 
 /// A frame: one byte stands for all of it.
 #[derive(Clone, Copy, Debug)]
@@ -121,15 +121,16 @@ impl Tables {
     pub fn access(
         &mut self,
         space: &mut AddressSpace,
-        commit: &mut impl Commit,
+        account: &mut Account,
         (address, access): (u64, Access),
         value: u8,
     ) -> Result<u8, Cause> {
         let page = page_floor(address);
         if !self.allows(page, access) {
             let present = self.pages.contains_key(&page);
-            let (decision, vma) =
-                space.fault(&PageFault { address, access, present }, self.state(page), commit)?;
+            let (fault, state) = (PageFault { address, access, present }, self.state(page));
+            let (decision, vma) = space.fault(&fault, state, &mut Played(self, account))?;
+            let vma = *vma;
             assert!(vma.contains(address), "{vma:?} does not hold {address:#x}");
             let permissions = vma.permissions;
             self.carry_out(page, decision, permissions);
@@ -191,7 +192,7 @@ impl Tables {
     }
 }
 
-impl PageTables for Tables {
+impl PlayedTables for Tables {
     fn unmap(&mut self, start: u64, end: u64) -> u64 {
         let pages: Vec<u64> = self.pages.range(start..end).map(|(page, _)| *page).collect();
         for page in pages {

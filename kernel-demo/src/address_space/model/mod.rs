@@ -14,10 +14,50 @@
 
 mod account;
 mod calls;
+mod check;
 mod driver;
 mod machine;
 mod naive;
 mod program;
 
 pub use account::Account;
+pub use check::check;
 pub use program::Program;
+
+use crate::address_space::{Backing, ObjectId};
+use crate::words::{OutOfFrames, Permissions};
+
+/// Page tables that are played.
+pub trait PlayedTables {
+    /// As [`Backing::unmap`].
+    fn unmap(&mut self, start: u64, end: u64) -> u64;
+    /// As [`Backing::protect`].
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool;
+    /// As [`Backing::release`].
+    fn release(&mut self, object: ObjectId, pages: u64);
+}
+
+/// What an address space stands on when both are played.
+pub struct Played<'a, T>(pub &'a mut T, pub &'a mut Account);
+
+impl<T: PlayedTables> Backing for Played<'_, T> {
+    fn charge(&mut self, frames: u64) -> Result<(), OutOfFrames> {
+        self.1.charge(frames)
+    }
+
+    fn uncharge(&mut self, frames: u64) {
+        self.1.uncharge(frames);
+    }
+
+    fn unmap(&mut self, start: u64, end: u64) -> u64 {
+        self.0.unmap(start, end)
+    }
+
+    fn protect(&mut self, start: u64, end: u64, to: Permissions) -> bool {
+        self.0.protect(start, end, to)
+    }
+
+    fn release(&mut self, object: ObjectId, pages: u64) {
+        self.0.release(object, pages);
+    }
+}

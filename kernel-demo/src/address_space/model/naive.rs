@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::address_space::{
-    Charge, Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, Name, ObjectId, Sharing, USER_END,
-    Vma,
+    Charge, Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
 };
-use crate::memory::layout::{PAGE_SIZE, page_floor};
-use crate::memory::{Access, Permissions};
+use crate::words::layout::{PAGE_SIZE, page_floor};
+use crate::words::{Access, Permissions};
 
 /// A page of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub struct Page {
     pub permissions: Permissions,
     pub kind: Kind,
     pub object: Option<(ObjectId, u64)>,
-    pub file: Option<(Name, u64)>,
+    pub file: Option<(&'static str, u64)>,
     pub charge: Charge,
     /// What was written last, when it is private.
     pub value: u8,

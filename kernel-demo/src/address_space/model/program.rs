@@ -12,8 +12,8 @@
 //! page or two beside it.
 
 use crate::address_space::{AddressSpace, MIN_ADDRESS, MapFlags, USER_END};
-use crate::memory::layout::PAGE_SIZE;
-use crate::memory::{Access, Permissions};
+use crate::words::layout::PAGE_SIZE;
+use crate::words::{Access, Permissions};
 
 /// Pages that places are chosen among: all that the layout of the programs uses, and some above.
 const PAGES: u64 = 800;
@@ -50,7 +50,6 @@ pub enum Op {
     Mmap { hint: Place, len: u64, permissions: Permissions, flags: MapFlags, object: Option<u32> },
     Munmap { start: Place, len: u64 },
     Mprotect { start: Place, len: u64, permissions: Permissions },
-    Mremap { old: Place, old_len: u64, new_len: u64 },
     Touch { at: Place, access: Access, value: u8 },
     Fork,
     Exit,
@@ -117,7 +116,11 @@ impl Bytes<'_> {
                 let how = self.one();
                 Op::Mprotect { start: self.place(), len: self.len(), permissions: permissions(how) }
             }
-            8 | 9 => Op::Mremap { old: self.place(), old_len: self.len(), new_len: self.len() },
+            // Seeds keep their meaning: these numbers had three arguments once.
+            8 | 9 => {
+                let (start, _, len) = (self.place(), self.len(), self.len());
+                Op::Munmap { start, len }
+            }
             10..=13 => {
                 let access = [Access::Write, Access::Read, Access::Write, Access::Execute]
                     [usize::from(detail)];

@@ -51,7 +51,7 @@ fn a_break_that_cannot_move_stays_and_says_where() {
 fn the_data_limit_of_the_break_counts_the_image_as_it_was_loaded() {
     let mut world = World::with(Limits { data: p(4) + p(10), ..LIMITS }, Account::overcommit());
     world.munmap(20, 24).unwrap();
-    assert_eq!(world.space.totals().data, 0);
+    assert_eq!(world.space.pages_that(Vma::is_data), 0);
     assert_eq!(world.brk(p(10) + 1), 0);
     assert_eq!(world.brk(p(10)), p(10));
 }
@@ -224,11 +224,11 @@ fn munmap_takes_any_range_and_splits() {
         (0_u64.wrapping_sub(PAGE_SIZE), p(1)),
     ] {
         assert_eq!(
-            world.space.munmap(start, len, &mut world.told, &mut world.account),
+            world.space.munmap(start, len, &mut Played(&mut world.told, &mut world.account)),
             Err(Errno::EINVAL)
         );
     }
-    world.space.munmap(0, USER_END, &mut world.told, &mut world.account).unwrap();
+    world.space.munmap(0, USER_END, &mut Played(&mut world.told, &mut world.account)).unwrap();
     assert_eq!((world.space.vmas().len(), world.account.promised()), (0, 0));
 }
 
@@ -278,7 +278,7 @@ fn mprotect_that_fails_changes_nothing() {
     world.map_at(506, 510, R);
     let before = world.areas();
     let protect = |world: &mut World, start: u64, len: u64, to| {
-        world.space.mprotect(start, len, to, &mut world.told, &mut world.account)
+        world.space.mprotect(start, len, to, &mut Played(&mut world.told, &mut world.account))
     };
     assert_eq!(protect(&mut world, p(500) + 1, 1, R), Err(Errno::EINVAL));
     assert_eq!(protect(&mut world, p(500), 0, RW), Ok(()));
@@ -323,7 +323,7 @@ fn a_full_list_refuses_what_needs_room_and_nothing_else() {
 #[test]
 fn what_is_more_than_the_limit_from_the_start_may_become_less() {
     let mut world = World::with(Limits { data: p(1), ..LIMITS }, Account::overcommit());
-    assert_eq!(world.space.totals().data, 4);
+    assert_eq!(world.space.pages_that(Vma::is_data), 4);
     world.mprotect(20, 22, R).unwrap();
     world.map_at(22, 24, R);
     assert_eq!(world.mprotect(20, 22, RW), Err(Errno::ENOMEM));
@@ -334,9 +334,10 @@ fn what_is_more_than_the_limit_from_the_start_may_become_less() {
 fn an_image_is_refused_where_it_cannot_be() {
     let mut world = World::with(Limits { areas: 5, ..LIMITS }, Account::strict(TABLES + 12));
     let mut insert = |start: u64, end: u64, permissions| {
-        world
-            .space
-            .insert_image(Vma::private(start, end, permissions, Kind::Image), &mut world.account)
+        world.space.insert_image(
+            Vma::private(start, end, permissions, Kind::Image),
+            &mut Played(&mut world.told, &mut world.account),
+        )
     };
     assert_eq!(insert(p(100), p(100), R), Err(Errno::EINVAL));
     assert_eq!(insert(p(100) + 1, p(101), R), Err(Errno::EINVAL));
@@ -347,8 +348,14 @@ fn an_image_is_refused_where_it_cannot_be() {
     assert_eq!(insert(p(100), p(103), R), Err(Errno::ENOMEM));
     assert_eq!(insert(p(100), p(102), RX), Ok(()));
     assert_eq!(insert(p(200), p(201), NONE), Err(Errno::ENOMEM));
-    assert_eq!(world.space.insert_stack(u64::MAX, &mut world.account), Err(Errno::EINVAL));
-    assert_eq!(world.space.insert_stack(p(3), &mut world.account), Err(Errno::EEXIST));
+    assert_eq!(
+        world.space.insert_stack(u64::MAX, &mut Played(&mut world.told, &mut world.account)),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        world.space.insert_stack(p(3), &mut Played(&mut world.told, &mut world.account)),
+        Err(Errno::EEXIST)
+    );
 }
 
 #[test]
@@ -356,18 +363,20 @@ fn a_child_has_the_same_and_is_charged_for_all_of_it() {
     let mut world = World::with(LIMITS, Account::strict(2 * (TABLES + 1 + 17) - 1));
     world.brk(p(5) + 3);
     world.map(1);
-    assert_eq!(world.space.fork(&mut world.account).err(), Some(Errno::ENOMEM));
+    let charged = world.space.fork().unwrap().charged();
+    assert!(world.account.charge(charged).is_err());
     assert_eq!(world.account.promised(), TABLES + 1 + 17);
     world.munmap(999, 1000).unwrap();
     let mut account = Account::strict(TABLES + 16);
-    let mut child = world.space.fork(&mut account).unwrap();
-    assert_eq!((child.vmas(), child.totals()), (world.space.vmas(), world.space.totals()));
+    let mut child = world.space.fork().unwrap();
+    account.charge(child.charged()).unwrap();
+    assert_eq!(child.vmas(), world.space.vmas());
     assert_eq!(
         (child.current_brk(), child.layout(), child.limits()),
         (LAYOUT.start_brk + p(5) + 3, LAYOUT, LIMITS)
     );
-    assert_eq!((child.counters(), account.promised()), (Counters::NONE, TABLES + 16));
-    assert!(child.clear(&mut world.told, &mut account));
+    assert_eq!((child.faults(), account.promised()), (0, TABLES + 16));
+    assert!(child.clear(&mut Played(&mut world.told, &mut account)));
     assert_eq!(account.promised(), 0);
     assert_eq!(
         world.told.take(),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::memory::Access::{self, Execute, Read, Write};
-use crate::memory::PageFault;
+use crate::words::Access::{self, Execute, Read, Write};
+use crate::words::PageFault;
 
 const MISSING: PageState = PageState::Missing;
 
@@ -8,17 +8,17 @@ impl World {
     /// What is decided about a fault at the address where this is mapped.
     fn fault(&mut self, address: u64, access: Access, state: PageState) -> Result<Decision, Cause> {
         let present = state != MISSING;
-        let decided =
-            self.space.fault(&PageFault { address, access, present }, state, &mut self.account);
+        let both = &mut Played(&mut self.told, &mut self.account);
+        let decided = self.space.fault(&PageFault { address, access, present }, state, both);
         decided.map(|(decision, _)| decision)
     }
 
     fn cause(&mut self, address: u64, access: Access) -> Cause {
-        let counters = self.space.counters();
+        let faults = self.space.faults();
         let Err(cause) = self.fault(address, access, MISSING) else {
             panic!("{access} {address:#x} is served")
         };
-        assert_eq!(self.space.counters(), counters, "only what is served counts");
+        assert_eq!(self.space.faults(), faults, "only what is served counts");
         cause
     }
 }
@@ -40,19 +40,7 @@ fn private_memory_is_zero_until_it_is_written_to_and_its_own_from_then_on() {
     ] {
         assert_eq!(world.fault(at, access, state), decision, "{access} {state:?}");
     }
-    let counters = world.space.counters();
-    assert_eq!(
-        counters,
-        Counters {
-            zero_page: 1,
-            zeroed: 2,
-            copied: 1,
-            made_writable: 1,
-            object: 0,
-            stack_growth: 0
-        }
-    );
-    assert_eq!(counters.minor(), 5);
+    assert_eq!(world.space.faults(), 5);
 }
 
 #[test]
@@ -74,7 +62,7 @@ fn shared_memory_is_the_objects() {
     ] {
         assert_eq!(world.fault(p(505) + 1, access, state), decision, "{access} {state:?}");
     }
-    assert_eq!((world.space.counters().object, world.space.counters().made_writable), (2, 2));
+    assert_eq!(world.space.faults(), 4);
 }
 
 #[test]
@@ -160,7 +148,7 @@ fn a_stack_grows_to_what_is_touched() {
     );
     assert_eq!(world.cause(p(1977), Write), Cause::NoMemoryPromised);
     assert_eq!(world.fault(p(1978), Write, MISSING), Ok(Decision::MapZeroed));
-    assert_eq!((world.space.counters().stack_growth, world.space.counters().minor()), (3, 3));
+    assert_eq!(world.space.faults(), 3);
     assert_eq!(world.cause(p(1977), Execute), Cause::Unmapped, "nothing to execute on a stack");
 }
 

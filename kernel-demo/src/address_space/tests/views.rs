@@ -110,7 +110,6 @@ fn status_adds_up() {
     assert_eq!(
         lines(&status),
         [
-            "VmPeak:\t     228 kB",
             "VmSize:\t     204 kB",
             "VmHWM:\t      80 kB",
             "VmRSS:\t      16 kB",

@@ -3,9 +3,9 @@
 
 use x86_64::structures::paging::PhysFrame;
 
-use super::account::FreeError;
+use super::reservation::FreeError;
 use super::{Frames, State};
-use crate::memory::layout::PAGE_SIZE;
+use crate::words::layout::PAGE_SIZE;
 
 impl Frames<'_> {
     /// How many owners the single frame has: one when it was just allocated, none when it is not in
@@ -46,6 +46,19 @@ impl Frames<'_> {
         }
         *owners -= 1;
         Ok(*owners)
+    }
+
+    /// Takes so many owners away from the single frame, which keeps one at least. Returns how many
+    /// are left.
+    ///
+    /// # Errors
+    ///
+    /// No single frame with more owners is in use there.
+    pub fn disown(&mut self, frame: PhysFrame, owners: u32) -> Result<u32, FreeError> {
+        let index = self.index(frame).filter(|index| self.table[*index].next > owners);
+        let index = index.ok_or(FreeError::NotInUse(frame.start_address().as_u64()))?;
+        self.table[index].next -= owners;
+        Ok(self.table[index].next)
     }
 
     /// The record of a single frame that is in use.

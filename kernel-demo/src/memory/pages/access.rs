@@ -4,19 +4,40 @@
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{Pages, state};
-use crate::address_space::PageState;
-use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE, page_floor};
-use crate::memory::manager::Reach;
-use crate::memory::tables::{Leaf, Mmu, Tables};
+use super::{Leaf, Mmu, OBJECT, PageState, Pages, Payer, Pool, Work, state};
+use crate::address_space::Resident;
+use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE, page_floor};
 
-impl<R: Reach> Pages<R> {
+impl<M: Mmu> Pages<M> {
+    /// Counts what is behind the pages in `[start, end)` (page-aligned), and adds it to what was
+    /// found before. Returns where it got to.
+    pub fn count_resident(
+        &mut self,
+        payer: &mut Payer<'_>,
+        range: (u64, u64),
+        found: &mut Resident,
+        work: &mut Work,
+    ) -> u64 {
+        let count = &mut |payer: &mut Payer<'_>, _, leaf: Leaf| {
+            // The object itself owns a share of each of its frames, and has none mapped.
+            let owners = payer.pool.frames.owners(leaf.frame);
+            match (state(payer.pool, leaf), owners - u32::from(leaf.flags.contains(OBJECT))) {
+                (PageState::ZeroPage, _) => {}
+                (_, 1) => found.private += 1,
+                _ => found.shared += 1,
+            }
+            Some(leaf)
+        };
+        // SAFETY: nothing is changed.
+        unsafe { self.tables.visit(payer, range, work, count) }
+    }
+
     /// Copies from the process's memory at the address. Returns how many bytes there were up to the
     /// first page that is not mapped, or not to be read: the address behind them is the one
     /// that faults.
     pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
         let may = |leaf: Leaf| leaf.flags.contains(PageTableFlags::USER_ACCESSIBLE);
-        pieces(&mut self.tables, address, buffer.len(), may, |done, piece| {
+        self.pieces(address, buffer.len(), may, |done, piece| {
             buffer[done..][..piece.len()].copy_from_slice(piece);
         })
     }
@@ -25,49 +46,49 @@ impl<R: Reach> Pages<R> {
     /// first page that is not mapped, or not to be written as it is: the address behind them is
     /// the one that faults.
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> usize {
-        let may = |leaf: Leaf| {
-            leaf.flags.contains(PageTableFlags::USER_ACCESSIBLE | PageTableFlags::WRITABLE)
-        };
-        pieces(&mut self.tables, address, bytes.len(), may, |done, piece| {
-            piece.copy_from_slice(&bytes[done..][..piece.len()])
-        })
+        let writable = PageTableFlags::USER_ACCESSIBLE | PageTableFlags::WRITABLE;
+        self.pieces(address, bytes.len(), |leaf| leaf.flags.contains(writable), copied(bytes))
     }
 
     /// As [`write`](Self::write), for who loads a program: to pages with a frame of their own,
     /// whatever their permissions.
-    pub fn load(&mut self, address: u64, bytes: &[u8]) -> usize {
-        let Self { tables, reach, .. } = self;
-        let own = |leaf| reach.with(|memory| state(memory, leaf)) == PageState::Own;
-        pieces(tables, address, bytes.len(), own, |done, piece| {
-            piece.copy_from_slice(&bytes[done..][..piece.len()])
-        })
+    pub fn load(&mut self, pool: &Pool, address: u64, bytes: &[u8]) -> usize {
+        let own = |leaf| state(pool, leaf) == PageState::Own;
+        self.pieces(address, bytes.len(), own, copied(bytes))
+    }
+
+    /// Shows the memory in `[address, address + len)` of the lower half, page by page, as far as it
+    /// is mapped and allowed. `action` is told how many bytes came before. Returns how many there
+    /// were.
+    fn pieces(
+        &mut self,
+        address: u64,
+        len: usize,
+        allowed: impl Fn(Leaf) -> bool,
+        mut action: impl FnMut(usize, &mut [u8]),
+    ) -> usize {
+        let mut done = 0;
+        while done < len {
+            let at = address.wrapping_add(done as u64);
+            if at < address || at >= LOWER_HALF_END {
+                break;
+            }
+            let Some(leaf) = self.tables.leaf(page_floor(at)).filter(|leaf| allowed(*leaf)) else {
+                break;
+            };
+            let offset = (at % PAGE_SIZE) as usize;
+            let piece = (PAGE_SIZE as usize - offset).min(len - done);
+            // SAFETY: the process does not run, and its entry holds a share of the frame, so that
+            // it stays.
+            let bytes = unsafe { self.tables.contents(leaf.frame) };
+            action(done, &mut bytes[offset..][..piece]);
+            done += piece;
+        }
+        done
     }
 }
 
-/// Shows the memory in `[address, address + len)` of the lower half, page by page, as far as it is
-/// mapped and allowed. `action` is told how many bytes came before. Returns how many there were.
-fn pieces<M: Mmu>(
-    tables: &mut Tables<M>,
-    address: u64,
-    len: usize,
-    allowed: impl Fn(Leaf) -> bool,
-    mut action: impl FnMut(usize, &mut [u8]),
-) -> usize {
-    let mut done = 0;
-    while done < len {
-        let at = address.checked_add(done as u64).filter(|at| *at < LOWER_HALF_END);
-        let Some((at, leaf)) = at
-            .and_then(|at| Some((at, tables.leaf(page_floor(at)).filter(|leaf| allowed(*leaf))?)))
-        else {
-            break;
-        };
-        let offset = (at % PAGE_SIZE) as usize;
-        let piece = (PAGE_SIZE as usize - offset).min(len - done);
-        // SAFETY: the process does not run, and its entry holds a share of the frame, so that it
-        // stays.
-        let bytes = unsafe { tables.contents(leaf.frame) };
-        action(done, &mut bytes[offset..][..piece]);
-        done += piece;
-    }
-    done
+/// Copies the bytes, piece by piece.
+fn copied(bytes: &[u8]) -> impl FnMut(usize, &mut [u8]) {
+    |done, piece| piece.copy_from_slice(&bytes[done..][..piece.len()])
 }

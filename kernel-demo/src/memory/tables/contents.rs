@@ -1,11 +1,32 @@
-//! What is in frames, reached through the [`Mmu`].
+//! Translations, and what is in frames, reached through the [`Mmu`].
 
-use x86_64::structures::paging::PhysFrame;
+use x86_64::VirtAddr;
+use x86_64::structures::paging::mapper::{MappedPageTable, TranslateResult};
+use x86_64::structures::paging::{PageTableFlags, PhysFrame, Translate};
 
 use super::{Mmu, Tables};
-use crate::memory::layout::PAGE_SIZE;
+use crate::words::layout::PAGE_SIZE;
+
+/// What an address translates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The physical address.
+    pub physical: u64,
+    /// The flags of the entry that maps it.
+    pub flags: PageTableFlags,
+}
 
 impl<M: Mmu> Tables<M> {
+    /// What the address translates to, `None` when it is not mapped.
+    pub fn translate(&mut self, address: u64) -> Option<Translation> {
+        match self.mapper().translate(VirtAddr::new(address)) {
+            TranslateResult::Mapped { frame, offset, flags } => {
+                Some(Translation { physical: frame.start_address().as_u64() + offset, flags })
+            }
+            TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
+        }
+    }
+
     /// The bytes of a frame.
     ///
     /// # Safety
@@ -19,17 +40,6 @@ impl<M: Mmu> Tables<M> {
         unsafe { &mut *bytes }
     }
 
-    /// Zeroes a frame from the byte offset on.
-    ///
-    /// # Safety
-    ///
-    /// As for [`contents`](Self::contents).
-    pub unsafe fn zero(&mut self, frame: PhysFrame, from: usize) {
-        // SAFETY: the caller says so.
-        let bytes = unsafe { self.contents(frame) };
-        bytes[from..].fill(0);
-    }
-
     /// Copies what is in a frame to another one.
     ///
     /// # Safety
@@ -40,5 +50,13 @@ impl<M: Mmu> Tables<M> {
         // SAFETY: the `Mmu` makes both frames accessible as a whole, and the caller says that they
         // are free to use.
         unsafe { from.copy_to(to, 1) };
+    }
+
+    /// The same tree, as the library changes it. What it maps stays for good: it does not count what is
+    /// in use of a table.
+    pub fn mapper(&mut self) -> MappedPageTable<'_, &M> {
+        let (root, mmu) = self.table_and_mmu(self.root);
+        // SAFETY: it is a level-4 table, whose tables the `Mmu` reaches.
+        unsafe { MappedPageTable::new(root, mmu) }
     }
 }

@@ -2,7 +2,9 @@ use std::cell::{RefCell, UnsafeCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::memory::layout::{PAGE_SIZE, frame_at, page_at};
+use crate::memory::frames::{Frame, Frames};
+use crate::memory::pool::{Account, Policy, Pool};
+use crate::words::layout::frame_at;
 
 /// Physical memory made of a vector, and a record of the flushes.
 #[derive(Clone)]
@@ -39,108 +41,131 @@ unsafe impl Mmu for VectorMemory {
     }
 }
 
-/// Frames handed out in order.
-struct Counter(u64);
-
-// SAFETY: no frame is handed out twice.
-unsafe impl FrameAllocator<Size4KiB> for Counter {
-    fn allocate_frame(&mut self) -> Option<PhysFrame> {
-        self.0 += 1;
-        Some(frame_at(self.0 * PAGE_SIZE))
-    }
-}
-
 const FLAGS: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE);
 const BASE: u64 = 0xffff_9000_0000_0000;
 
-fn tables() -> (Tables<VectorMemory>, VectorMemory) {
-    let memory = VectorMemory::new(64);
-    // SAFETY: frame 0 is this test's.
-    (unsafe { Tables::new(frame_at(0), memory.clone()) }, memory)
+/// Tables, and who pays for them.
+struct World {
+    tables: Tables<VectorMemory>,
+    memory: VectorMemory,
+    pool: Pool,
+    account: Account,
 }
 
-fn map(tables: &mut Tables<VectorMemory>, supply: &mut Counter, page: u64) -> PhysFrame {
-    let frame = supply.allocate_frame().unwrap();
-    // SAFETY: nobody accesses the page.
-    unsafe { tables.map(page_at(page), frame, FLAGS, supply) }.unwrap();
-    frame
+impl World {
+    fn new() -> Self {
+        let memory = VectorMemory::new(64);
+        let mut frames = Frames::new(vec![Frame::FOREIGN; 64].leak());
+        frames.add(PAGE_SIZE, 64 * PAGE_SIZE);
+        // SAFETY: frame 0 is this test's.
+        let tables = unsafe { Tables::new(frame_at(0), memory.clone()) };
+        let account = Account::new(Policy::Overcommit, 0);
+        Self { tables, memory, pool: Pool::new(frames), account }
+    }
+
+    fn map(&mut self, page: u64) -> PhysFrame {
+        let mut payer = Payer { pool: &mut self.pool, account: &mut self.account };
+        let mut walk = self.tables.walk(page);
+        payer.set_aside(1 + walk.missing()).unwrap();
+        let frame = payer.take(Purpose::Page);
+        // SAFETY: nobody accesses the page.
+        unsafe { self.tables.enter(&mut payer, &mut walk, page, Leaf { frame, flags: FLAGS }) };
+        assert_eq!(walk.missing(), 0);
+        frame
+    }
+
+    /// Unmaps a range. Returns what was mapped there.
+    fn unmap(&mut self, start: u64, end: u64) -> Vec<(u64, PhysFrame)> {
+        let mut payer = Payer { pool: &mut self.pool, account: &mut self.account };
+        let mut gone = Vec::new();
+        let visitor = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
+            gone.push((page, leaf.frame));
+            payer.release(leaf.frame, Purpose::Page);
+            None
+        };
+        let work = &mut Work::unbounded();
+        // SAFETY: nothing is mapped.
+        let reached = unsafe { self.tables.visit(&mut payer, (start, end), work, visitor) };
+        assert_eq!(reached, end);
+        gone
+    }
+
+    fn missing(&mut self, page: u64) -> usize {
+        self.tables.walk(page).missing()
+    }
 }
 
 #[test]
 fn a_mapped_page_translates_and_its_neighbours_do_not() {
-    let (mut tables, _) = tables();
-    let mut supply = Counter(0);
-    assert_eq!(tables.missing(page_at(BASE)), 3);
-    let frame = map(&mut tables, &mut supply, BASE);
+    let mut world = World::new();
+    assert_eq!(world.missing(BASE), 3);
+    let frame = world.map(BASE);
     let physical = frame.start_address().as_u64() + 0x123;
-    assert_eq!(tables.translate(BASE + 0x123), Some(Translation { physical, flags: FLAGS }));
-    assert_eq!(tables.translate(BASE + PAGE_SIZE), None);
-    assert_eq!(tables.translate(0x123), None);
+    assert_eq!(world.tables.translate(BASE + 0x123), Some(Translation { physical, flags: FLAGS }));
+    assert_eq!(world.tables.translate(BASE + PAGE_SIZE), None);
+    assert_eq!(world.tables.translate(0x123), None);
     let missing = [BASE + PAGE_SIZE, BASE + (2 << 20), BASE + (1 << 30), BASE + (512 << 30)]
-        .map(|at| tables.missing(page_at(at)));
+        .map(|at| world.missing(at));
     assert_eq!(missing, [0, 1, 2, 3]);
+    assert_eq!((world.tables.count(), world.account.tables()), (3, 3));
 }
 
 #[test]
 fn unmapping_a_range_returns_its_pages_and_the_tables_left_empty() {
-    let (mut tables, memory) = tables();
-    let mut supply = Counter(0);
-    let near = map(&mut tables, &mut supply, BASE);
-    let next = map(&mut tables, &mut supply, BASE + PAGE_SIZE);
-    let far = map(&mut tables, &mut supply, BASE + (3 << 30));
-    let mut gone = Vec::new();
-    tables.unmap(BASE + PAGE_SIZE, BASE + (64 << 30), &mut Work::unbounded(), &mut |what| {
-        gone.push(what)
-    });
-    let pages: Vec<Unmapped> =
-        gone.iter().copied().filter(|what| matches!(what, Unmapped::Page { .. })).collect();
-    let page = |page, frame| Unmapped::Page { page, frame };
-    assert_eq!(pages, [page(BASE + PAGE_SIZE, next), page(BASE + (3 << 30), far)]);
-    assert_eq!(gone.len(), 2 + 2, "the far page had a level-1 and a level-2 table to itself");
-    assert_eq!(memory.flushed.borrow().len(), gone.len(), "the processor is told of every change");
-    assert!(tables.translate(BASE).is_some());
+    let mut world = World::new();
+    let near = world.map(BASE);
+    let next = world.map(BASE + PAGE_SIZE);
+    let far = world.map(BASE + (3 << 30));
+    assert_eq!(world.account.tables(), 5);
+    let gone = world.unmap(BASE + PAGE_SIZE, BASE + (64 << 30));
+    assert_eq!(gone, [(BASE + PAGE_SIZE, next), (BASE + (3 << 30), far)]);
+    assert_eq!(world.account.tables(), 3, "the far page had two tables to itself");
+    assert_eq!(world.memory.flushed.borrow().len(), 2 + 2, "every change is told");
+    assert!(world.tables.translate(BASE).is_some());
 
-    gone.clear();
-    tables.unmap(BASE, BASE + PAGE_SIZE, &mut Work::unbounded(), &mut |what| gone.push(what));
-    assert_eq!(gone[0], page(BASE, near));
-    assert_eq!(gone.len(), 1 + 3);
-    assert!(tables.root_table().is_empty());
-    tables.unmap(BASE, BASE, &mut Work::unbounded(), &mut |_| {
-        panic!("an empty range has nothing in it")
-    });
+    assert_eq!(world.unmap(BASE, BASE + PAGE_SIZE), [(BASE, near)]);
+    assert_eq!((world.account.tables(), world.account.pages(), world.tables.count()), (0, 0, 0));
+    assert!(world.tables.root_table().is_empty());
+    assert_eq!(world.unmap(BASE, BASE), [], "an empty range has nothing in it");
 }
 
 #[test]
 fn the_last_page_of_the_address_space_can_be_unmapped() {
-    let (mut tables, _) = tables();
+    let mut world = World::new();
     let top = 0xffff_ffff_ffff_e000;
-    map(&mut tables, &mut Counter(0), top);
-    let mut gone = 0;
-    tables.unmap(top, top + PAGE_SIZE, &mut Work::unbounded(), &mut |_| gone += 1);
-    assert_eq!(gone, 4);
+    world.map(top);
+    assert_eq!(world.unmap(top, top + PAGE_SIZE).len(), 1);
+    assert_eq!(world.account.tables(), 0);
 }
 
 #[test]
+#[should_panic(expected = "not mapped yet")]
 fn a_page_is_not_mapped_twice() {
-    let (mut tables, _) = tables();
-    let mut supply = Counter(0);
-    map(&mut tables, &mut supply, BASE);
-    // SAFETY: nobody accesses the page.
-    let again = unsafe { tables.map(page_at(BASE), frame_at(0x9000), FLAGS, &mut supply) };
-    assert_eq!(again, Err(MapError::Mapped));
+    let mut world = World::new();
+    world.map(BASE);
+    world.map(BASE);
 }
 
 #[test]
-fn zeroing_starts_at_the_offset() {
-    let (mut tables, memory) = tables();
-    let frame = frame_at(5 * PAGE_SIZE);
-    for offset in 0..PAGE_SIZE {
-        // SAFETY: the byte lies in the vector, and frame 5 is nobody's table.
-        unsafe { memory.byte(5 * PAGE_SIZE + offset).write(7) };
+fn a_walk_with_no_work_left_pauses_and_goes_on() {
+    let mut world = World::new();
+    for page in 0..40 {
+        world.map(BASE + page * PAGE_SIZE);
     }
-    // SAFETY: frame 5 is this test's.
-    unsafe { tables.zero(frame, 100) };
-    // SAFETY: as above.
-    let byte = |offset| unsafe { memory.byte(5 * PAGE_SIZE + offset).read() };
-    assert_eq!([byte(0), byte(99), byte(100), byte(4095)], [7, 7, 0, 0]);
+    let mut payer = Payer { pool: &mut world.pool, account: &mut world.account };
+    let (end, mut seen, mut from) = (BASE + (1 << 40), 0, BASE);
+    for pauses in 0.. {
+        let visitor = &mut |_: &mut Payer<'_>, _, leaf| {
+            seen += 1;
+            Some(leaf)
+        };
+        let work = &mut Work::slice();
+        // SAFETY: nothing is changed.
+        from = unsafe { world.tables.visit(&mut payer, (from, end), work, visitor) };
+        if from == end {
+            assert!((1..100).contains(&pauses), "{pauses} pauses");
+            break;
+        }
+    }
+    assert_eq!(seen, 40, "each page once");
 }

@@ -4,10 +4,14 @@
 #[derive(Debug)]
 pub struct Work(u64);
 
-/// Pages that a step counts for, whatever it finds: finding the way, and looking at entries.
-const STEP: u64 = 16;
-
 impl Work {
+    /// Entries that a step looks at, at most.
+    pub(super) const ENTRIES: u64 = 64;
+    /// Pages that a step counts for, whatever it finds: finding the table, and looking at entries.
+    pub(super) const STEP: u64 = 16;
+    /// Pages that a step counts for which finds no table.
+    pub(super) const GAP: u64 = 2;
+
     /// As much as there is to do.
     pub const fn unbounded() -> Self {
         Self(u64::MAX)
@@ -18,9 +22,6 @@ impl Work {
         Self(128)
     }
 
-    /// Entries that a step looks at, at most.
-    pub(super) const ENTRIES: u64 = 64;
-
     /// Counts something that takes as long as so many pages.
     pub const fn spend(&mut self, pages: u64) {
         self.0 = self.0.saturating_sub(pages);
@@ -29,17 +30,5 @@ impl Work {
     /// Whether there is time for more.
     pub const fn is_left(&self) -> bool {
         self.0 > 0
-    }
-
-    /// Begins a step, if there may be another one.
-    pub(super) const fn go_on(&mut self) -> bool {
-        let goes_on = self.0 > 0;
-        self.0 = self.0.saturating_sub(STEP);
-        goes_on
-    }
-
-    /// A page was dealt with.
-    pub(super) const fn count(&mut self) {
-        self.0 = self.0.saturating_sub(1);
     }
 }

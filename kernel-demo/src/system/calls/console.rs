@@ -1,6 +1,6 @@
 //! `read` and `write`: the console is the only file, and always open.
 
-use super::super::Instead;
+use super::super::Interruption;
 use super::super::machine::Machine;
 use super::super::table::Wait;
 use super::{Answer, Call};
@@ -26,7 +26,7 @@ pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Some(available) =
         commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize])
     else {
-        return Err(Instead::Waits(Wait::Input));
+        return Err(Interruption::Waits(Wait::Input));
     };
     commons.copy_out(call.process, address, &buffer[..available])?;
     commons.console.consume(available);
@@ -45,14 +45,14 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let mut buffer = [0; PIECE];
     let piece = &mut buffer[..(len - done).min(PIECE as u64) as usize];
     match commons.copy_in(call.process, address.wrapping_add(done), piece) {
-        Err(Instead::Fails(_)) if done > 0 => return Ok(done),
+        Err(Interruption::Fails(_)) if done > 0 => return Ok(done),
         copied => copied?,
     }
     commons.console.write(&mut commons.machine, piece);
     let done = done + piece.len() as u64;
     if done < len {
         call.process.pending.get_or_insert_default().written = done;
-        return Err(Instead::Restarts);
+        return Err(Interruption::Restarts);
     }
     Ok(done)
 }

@@ -1,14 +1,13 @@
-//! `brk`, `mmap`, `munmap`, `mprotect`, `mremap`: the address space decides; what was shared and is
-//! mapped no more goes.
+//! `brk`, `mmap`, `munmap`, `mprotect`: the address space decides; what was shared and is mapped no
+//! more goes.
 
 use super::super::machine::Machine;
-use super::super::memory::Mapped;
+use super::super::process::Process;
 use super::{Answer, Call};
-use crate::address_space::{
-    AddressSpace, Errno, MapFlags, MapRequest, ObjectId, RemapFlags, RemapRequest,
-};
+use crate::address_space::{AddressSpace, Backing, Errno, MapFlags, MapRequest, ObjectId};
 use crate::memory::layout::PAGE_SIZE;
-use crate::memory::{Charges, Permissions};
+use crate::memory::objects::Object;
+use crate::memory::{Mapped, Permissions};
 
 /// Moves the break. Not an error when it cannot be: the result is where it stands.
 pub(super) fn brk<M: Machine>(call: &mut Call<'_, M>) -> Answer {
@@ -16,7 +15,7 @@ pub(super) fn brk<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if call.make_room().is_err() {
         return Ok(call.process.space.current_brk());
     }
-    call.change(|space, mapped, account| space.brk(to, mapped, account))
+    call.change(|space, mapped| space.brk(to, mapped))
 }
 
 /// Maps memory of no file. There is no other, so every file is `EBADF`.
@@ -35,11 +34,10 @@ pub(super) fn mmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let shared = flags.contains(MapFlags::SHARED) && !flags.contains(MapFlags::PRIVATE) && len > 0;
     let pages = len.div_ceil(PAGE_SIZE);
     let object = if shared { Some(call.make_object(pages)?) } else { None };
-    call.change(|space, mapped, account| {
-        let mapping =
-            space.mmap(MapRequest { hint, len, permissions, flags, object }, mapped, account);
+    call.change(|space, mapped| {
+        let mapping = space.mmap(MapRequest { hint, len, permissions, flags, object }, mapped);
         if let (Err(_), Some(object)) = (mapping, object) {
-            mapped.objects.release(object, pages);
+            mapped.release(object, pages);
         }
         mapping
     })
@@ -49,7 +47,7 @@ pub(super) fn mmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 pub(super) fn munmap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [start, len, ..] = call.arguments();
     call.make_room()?;
-    call.change(|space, mapped, account| space.munmap(start, len, mapped, account).map(|()| 0))
+    call.change(|space, mapped| space.munmap(start, len, mapped).map(|()| 0))
 }
 
 /// Changes what may be done with a range.
@@ -57,18 +55,7 @@ pub(super) fn mprotect<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [start, len, protection, ..] = call.arguments();
     let permissions = permissions(protection)?;
     call.make_room()?;
-    call.change(|space, mapped, account| {
-        space.mprotect(start, len, permissions, mapped, account).map(|()| 0)
-    })
-}
-
-/// Makes a mapping shorter or longer.
-pub(super) fn mremap<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [old, old_len, new_len, flags, ..] = call.arguments();
-    u32::try_from(flags).ok().and_then(RemapFlags::from_bits).ok_or(Errno::EINVAL)?;
-    call.make_room()?;
-    let request = RemapRequest { old, old_len, new_len };
-    call.change(|space, mapped, account| space.mremap(request, mapped, account))
+    call.change(|space, mapped| space.mprotect(start, len, permissions, mapped).map(|()| 0))
 }
 
 /// Permissions from `PROT_READ|…`, whose bits are the same.
@@ -79,10 +66,11 @@ fn permissions(protection: u64) -> Result<Permissions, Errno> {
 impl<M: Machine> Call<'_, M> {
     /// Makes room for the areas that one call can add, if the list is full.
     fn make_room(&mut self) -> Result<(), Errno> {
-        match self.process.space.growth() {
-            Some(bytes) if !self.system.commons.machine.reserve_heap(bytes) => Err(Errno::ENOMEM),
-            _ => Ok(()),
+        let Some(bytes) = self.process.space.growth() else { return Ok(()) };
+        if !self.system.commons.machine.reserve_heap(bytes) {
+            return Err(Errno::ENOMEM);
         }
+        self.process.space.make_room()
     }
 
     fn make_object(&mut self, pages: u64) -> Result<ObjectId, Errno> {
@@ -91,21 +79,22 @@ impl<M: Machine> Call<'_, M> {
         if bytes.is_some_and(|bytes| !commons.machine.reserve_heap(bytes)) {
             return Err(Errno::ENOMEM);
         }
-        commons.objects.make(commons.machine.reach(), pages)
+        commons.objects.reserve()?;
+        let object = commons.machine.with_memory(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            Object::new(&mut payer, kernel, pages)
+        })?;
+        Ok(commons.objects.insert(object, pages))
     }
 
     /// Changes the address space.
     fn change(
         &mut self,
-        change: impl FnOnce(
-            &mut AddressSpace,
-            &mut Mapped<'_, M::Reach>,
-            &mut Charges<M::Reach>,
-        ) -> Result<u64, Errno>,
+        change: impl FnOnce(&mut AddressSpace, &mut Mapped<'_, M::Mmu>) -> Result<u64, Errno>,
     ) -> Answer {
-        let commons = &mut self.system.commons;
-        let mapped = &mut Mapped::new(&mut self.process.pages, &mut commons.objects);
-        Ok(change(&mut self.process.space, mapped, &mut commons.account)?)
+        let Process { space, pages, .. } = &mut *self.process;
+        let (machine, objects) = (&self.system.commons.machine, &mut self.system.commons.objects);
+        Ok(machine.with_memory(|memory| change(space, &mut memory.mapped(pages, Some(objects))))?)
     }
 }
 

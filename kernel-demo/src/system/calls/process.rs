@@ -1,13 +1,11 @@
 //! `fork`, `exit`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
 
-use alloc::string::String;
-
 use super::super::machine::Machine;
 use super::super::process::{Process, Room, Slot};
 use super::super::status::Status;
 use super::super::table::{Children, Pid, Wait, Which};
 use super::super::usage::Usage;
-use super::super::{Instead, System};
+use super::super::{Interruption, System};
 use super::{Answer, Call};
 use crate::address_space::{Errno, Sharing};
 use crate::memory::Registers;
@@ -19,12 +17,12 @@ pub(super) fn getpid<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Gives the rest of the turn to the others.
 pub(super) fn sched_yield<M: Machine>(_: &mut Call<'_, M>) -> Answer {
-    Err(Instead::Yields)
+    Err(Interruption::Yields)
 }
 
 /// Ends the caller.
 pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    Err(Instead::Ends(Status::Exited(call.arguments()[0] as u8)))
+    Err(Interruption::Ends(Status::Exited(call.arguments()[0] as u8)))
 }
 
 /// Makes a second process of the caller: the same memory, each page copied when one of the two
@@ -41,42 +39,38 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let child = system.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut());
     let child = child.expect("a child that is being made is in the table");
     let areas = process.space.vmas().iter().map(|vma| (vma.start, vma.end));
-    if !process.pages.continue_fork(&mut child.pages, areas) {
+    let pages = &mut process.pages;
+    let done = system
+        .commons
+        .machine
+        .with_memory(|memory| pages.continue_fork(&mut memory.payer().0, &mut child.pages, areas));
+    if !done {
         process.pending.get_or_insert_default().child = Some(pid);
-        return Err(Instead::Restarts);
+        return Err(Interruption::Restarts);
     }
     system.table.wake(pid);
     Ok(pid.0.into())
 }
 
 /// Enters a child in the table that has its areas and all that its page tables will need.
-fn begin_fork<M: Machine>(
-    system: &mut System<M>,
-    process: &Process<M::Reach>,
-) -> Result<Pid, Errno> {
+fn begin_fork<M: Machine>(system: &mut System<M>, process: &Process<M::Mmu>) -> Result<Pid, Errno> {
     let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let commons = &mut system.commons;
     let room = Room::take(&mut commons.machine)?;
-    let pages = process.pages.begin_fork().map_err(|_| Errno::ENOMEM)?;
-    let space = process.space.fork(&mut commons.account)?;
+    let space = process.space.fork()?;
+    let pages = commons.machine.with_memory(|memory| {
+        let (mut payer, kernel) = memory.payer();
+        payer.charge(space.charged())?;
+        let pages = process.pages.begin_fork(&mut payer, kernel);
+        pages.inspect_err(|_| payer.uncharge(space.charged()))
+    })?;
     for vma in space.vmas() {
         if let Sharing::Shared(object, _) = vma.sharing {
             commons.objects.share(object, vma.pages());
         }
     }
-    let child = Process {
-        pid,
-        name: process.name,
-        space,
-        pages,
-        registers: Registers { rax: 0, ..process.registers },
-        pending: None,
-        text: String::new(),
-        ending: None,
-        options: process.options,
-        switches: Usage::default(),
-        children: Usage::default(),
-    };
+    let mut child = Process::new((pid, process.name), (space, pages), process.options);
+    child.registers = Registers { rax: 0, ..process.registers };
     let slot = Slot { process: Some(room.fill(child)), used: Usage::default() };
     system.table.insert(process.pid, slot);
     system.table.block(pid, Wait::Birth);
@@ -103,7 +97,7 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     match system.table.reap(process.pid, which) {
         Children::None => Err(Errno::ECHILD.into()),
         Children::Running if options & WNOHANG != 0 => Ok(0),
-        Children::Running => Err(Instead::Waits(Wait::Child(which))),
+        Children::Running => Err(Interruption::Waits(Wait::Child(which))),
         Children::Ended(child, status) => {
             let used = child.payload.used;
             process.children += used;

@@ -5,10 +5,9 @@ use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
 use super::super::views::{Progress, View};
-use super::super::{Instead, System};
+use super::super::{Interruption, System};
 use super::{Answer, Call};
 use crate::address_space::Errno;
-use crate::memory::Reach;
 
 /// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too
 /// small.
@@ -21,7 +20,7 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         return Err(Errno::ENOMEM.into());
     }
     let mut progress = process.pending.map_or(Progress::default(), |pending| pending.view);
-    let done = process.write_part(view, &mut progress, &mut text);
+    let done = process.write_part(&commons.machine, view, &mut progress, &mut text);
     let done = done.map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;
     if len > size {
@@ -30,7 +29,7 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if !done {
         process.pending.get_or_insert_default().view = progress;
         process.text = text.0;
-        return Err(Instead::Restarts);
+        return Err(Interruption::Restarts);
     }
     commons.copy_out(process, address, text.0.as_bytes())?;
     Ok(len)
@@ -52,5 +51,5 @@ impl Write for Fallible {
 
 /// Frames of the machine that are free.
 pub(super) fn frames_free<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    Ok(call.system.commons.machine.reach().with(|memory| memory.counts().free) as u64)
+    Ok(call.system.commons.machine.with_memory(|memory| memory.counts().free) as u64)
 }

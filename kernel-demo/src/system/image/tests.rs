@@ -1,4 +1,5 @@
 use super::*;
+use elf::abi::{PF_R, PF_W, PF_X};
 use proptest::prelude::*;
 
 const HEADER: usize = 64;

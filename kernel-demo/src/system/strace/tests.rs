@@ -69,21 +69,6 @@ fn mappings_name_their_flags() {
 }
 
 #[test]
-fn a_remapping_shows_the_new_address_only_if_it_counts() {
-    let mremap = |flags, outcome| line(&MREMAP, &[0x5000, 4096, 8192, flags, 0x9000], &[], outcome);
-    assert_eq!(
-        mremap(0, NOMEM),
-        "mremap(0x5000, 4096, 8192, 0)           = -1 ENOMEM (Cannot allocate memory)"
-    );
-    assert_eq!(
-        mremap(1, Outcome::Value(0x7000)),
-        "mremap(0x5000, 4096, 8192, MREMAP_MAYMOVE) = 0x7000"
-    );
-    let fixed = "mremap(0x5000, 4096, 8192, MREMAP_MAYMOVE|MREMAP_FIXED, 0x9000) = 0x9000";
-    assert_eq!(mremap(3, Outcome::Value(0x9000)), fixed);
-}
-
-#[test]
 fn text_is_quoted_and_cut() {
     let memory = b"hello\n\0\xffa long text that goes on and on";
     assert_eq!(
@@ -158,22 +143,13 @@ fn who_does_not_come_back_has_no_result_and_unknown_calls_have_a_number() {
 }
 
 #[test]
-fn a_call_that_waits_takes_two_lines() {
-    let mut status = Memory(Status::Exited(3).word().to_le_bytes().to_vec());
+fn ends_and_signals_have_lines_of_their_own() {
     let mut text = String::new();
-    let wait = traced(&WAIT4, &[u64::MAX, 0x1000, 0, 0]);
-    wait.unfinished(&mut text, &mut status).unwrap();
     ended(&mut text, 2, Status::Exited(3)).unwrap();
     event(&mut text, 2, format_args!("SIGSEGV {{si_addr=NULL}}")).unwrap();
-    wait.resumed(&mut text, &mut status, Outcome::Value(2)).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
-        [
-            "[pid     1] wait4(-1,  <unfinished ...>",
-            "[pid     2] +++ exited with 3 +++",
-            "[pid     2] --- SIGSEGV {si_addr=NULL} ---",
-            "[pid     1] <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2",
-        ]
+        ["[pid     2] +++ exited with 3 +++", "[pid     2] --- SIGSEGV {si_addr=NULL} ---"]
     );
 }

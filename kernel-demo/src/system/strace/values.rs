@@ -19,8 +19,6 @@ pub(super) const MAP_FLAGS: &Names = &[
     (0x4000, "MAP_NORESERVE"),
     (0x10_0000, "MAP_FIXED_NOREPLACE"),
 ];
-pub(super) const REMAP_FLAGS: &Names =
-    &[(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")];
 pub(super) const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
 
 /// Bytes of a text that are shown.

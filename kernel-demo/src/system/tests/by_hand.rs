@@ -10,7 +10,8 @@ use fastrand::Rng;
 
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::pages::tests::machine::Machine as Frames;
-use crate::memory::{Access, PageFault, Pages, Registers, Stop};
+use crate::memory::tables::tests::VectorMemory;
+use crate::memory::{Access, Memory, PageFault, Pages, Registers, Stop};
 use crate::system::machine::Machine;
 use crate::system::signature::{EXIT, Signature};
 use crate::system::{Options, Settings, Status, System};
@@ -24,7 +25,8 @@ pub const FRAMES: usize = 512;
 /// The processor, as a step sees it.
 pub(crate) struct Cpu<'a> {
     pub registers: &'a mut Registers,
-    pages: &'a mut Pages<Frames>,
+    pages: &'a mut Pages<VectorMemory>,
+    frames: &'a Frames,
     seen: &'a mut Vec<u64>,
     pub rng: &'a mut Rng,
 }
@@ -69,7 +71,9 @@ impl Cpu<'_> {
     }
 
     fn fault(&mut self, address: u64, access: Access) -> Stop {
-        let present = self.pages.state(address) != crate::address_space::PageState::Missing;
+        let pages = &mut self.pages;
+        let state = self.frames.with(|memory| pages.state(&memory.pool, address));
+        let present = state != crate::address_space::PageState::Missing;
         Stop::PageFault(PageFault { address, access, present })
     }
 
@@ -99,10 +103,10 @@ pub(crate) struct ByHand {
 }
 
 impl Machine for ByHand {
-    type Reach = Frames;
+    type Mmu = VectorMemory;
 
-    fn reach(&self) -> Frames {
-        self.frames.clone()
+    fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<VectorMemory>) -> R) -> R {
+        self.frames.with(action)
     }
 
     fn reserve_heap(&mut self, _: usize) -> bool {
@@ -115,7 +119,7 @@ impl Machine for ByHand {
         self.let_in += 1;
     }
 
-    fn run(&mut self, pages: &mut Pages<Frames>, registers: &mut Registers) -> Stop {
+    fn run(&mut self, pages: &mut Pages<VectorMemory>, registers: &mut Registers) -> Stop {
         // As the processor does, fetch first: text that is not mapped is a fault.
         let mut program = [0];
         if pages.read(registers.rip, &mut program) == 0 {
@@ -130,12 +134,11 @@ impl Machine for ByHand {
             let step = registers.rip % PAGE_SIZE;
             let before = registers.rip;
             registers.rip += 1;
+            let Self { frames, seen, rng, .. } = self;
+            let mut cpu = Cpu { registers, pages, frames, seen, rng };
             let stop = match program.get(step as usize) {
-                Some(step) => {
-                    step(&mut Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng })
-                }
-                None => Cpu { registers, pages, seen: &mut self.seen, rng: &mut self.rng }
-                    .call(&EXIT, &[0]),
+                Some(step) => step(&mut cpu),
+                None => cpu.call(&EXIT, &[0]),
             };
             match stop {
                 Some(Stop::PageFault(fault)) => {

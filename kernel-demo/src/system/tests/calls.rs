@@ -340,11 +340,10 @@ fn c17_the_trace_shows_every_call() {
             "[pid     1] brk(ADDRESS)                     = ADDRESS0",
             "[pid     1] --- page fault {addr=ADDRESS, access=write, in=[heap]} = zeroed frame ---",
             "[pid     1] fork()                                  = 2",
-            "[pid     1] wait4(-1,  <unfinished ...>",
             "[pid     2] exit(3)                                 = ?",
             "[pid     2] +++ exited with 3 +++",
             "[pid     1] --- page fault {addr=ADDRESS, access=write, in=[heap]} = writable ---",
-            "[pid     1] <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2",
+            "[pid     1] wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2",
             "[pid     1] --- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL} ---",
             "[pid     1] +++ killed by SIGSEGV +++",
         ]

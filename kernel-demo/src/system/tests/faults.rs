@@ -120,7 +120,7 @@ fn each_refused_frame_is_survived() {
             cpu.store(cpu.text() + DATA, b"copied")
         },
         |cpu| cpu.load(cpu.text() + DATA + 0x1800),
-        |cpu| cpu.call(&MREMAP, &[cpu.registers.r15, 3 << 12, 2 << 12, 0]),
+        |cpu| cpu.call(&MUNMAP, &[cpu.registers.r15 + (2 << 12), 1 << 12]),
         |cpu| cpu.call(&GETRUSAGE, &[0, cpu.text() + DATA + 0x1000]),
         |cpu| cpu.call(&PROC_VIEW, &[1, cpu.text() + DATA, 0x2000]),
         |cpu| {

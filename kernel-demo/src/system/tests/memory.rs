@@ -105,22 +105,6 @@ fn a_mapping_that_is_refused_leaves_no_object_behind() {
     assert_eq!(system.machine().seen, [0]);
 }
 
-#[test]
-fn a_mapping_grows_and_shrinks_where_it_is() {
-    let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&MMAP, &[0x20_0000_0000, 4096, PROTECTION, 0x32, NO_FILE, 0]),
-        |cpu| cpu.store(0x20_0000_0000, b"contents"),
-        |cpu| cpu.call(&MREMAP, &[0x20_0000_0000, 4096, 8192, 0]),
-        |cpu| cpu.store(0x20_0000_1000, b"contents"),
-        |cpu| cpu.load(0x20_0000_0000),
-        |cpu| cpu.load(0x20_0000_1000),
-        |cpu| cpu.call(&MREMAP, &[0x20_0000_0000, 8192, 4096, 1]),
-        |cpu| cpu.load(0x20_0000_1000),
-    ]]);
-    assert_eq!(statuses, [Status::Killed(crate::system::status::Signal::Segv)]);
-    assert_eq!(system.machine().seen, [u64::from_le_bytes(*b"contents"); 2]);
-}
-
 /// A mapping of more pages than one slice of work deals with.
 const LARGE: u64 = 1000 << 12;
 

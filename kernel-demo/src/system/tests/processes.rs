@@ -5,11 +5,10 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::Output;
-use crate::system::image::ImageError;
 use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
 use crate::system::table::MAX_PROCESSES;
-use crate::system::{Accounting, Options, Settings, SpawnError};
+use crate::system::{Accounting, Options, Settings};
 
 #[test]
 fn the_timer_lets_everybody_run() {
@@ -181,10 +180,10 @@ fn exceptions_end_a_process_with_linuxs_signal() {
 fn what_is_no_program_is_not_started() {
     let mut system = system(FRAMES, Settings::default(), &[&[]]);
     let spawned = system.spawn("bad", b"#!/bin/sh\n", &[], Options::default());
-    assert_eq!(spawned, Err(SpawnError::Image(ImageError::NotElf)));
+    assert_eq!(spawned, Err(Errno::ENOEXEC));
     let too_long = "x".repeat(16 << 20);
     let spawned = system.spawn("long", &image(0), &[&too_long], Options::default());
-    assert_eq!(spawned, Err(SpawnError::Errno(Errno::E2BIG)));
+    assert_eq!(spawned, Err(Errno::E2BIG));
     assert_eq!(run_in(&mut system, Options::default()), [Status::Exited(0)]);
 }
 

@@ -3,15 +3,16 @@
 use proptest::prelude::*;
 
 use super::by_hand::{Cpu, DATA, Step, image, system};
+use crate::address_space::Cause;
 use crate::address_space::USER_END;
 use crate::memory::Stop;
-use crate::memory::charges::RESERVE;
+use crate::memory::kernel::RESERVE;
 use crate::system::console::{Input, Output};
 use crate::system::crash::{Crash, Reason};
 use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, Trace};
 
-const CALLS: [Signature; 13] = [
+const CALLS: [Signature; 12] = [
     READ,
     WRITE,
     MMAP,
@@ -19,7 +20,6 @@ const CALLS: [Signature; 13] = [
     MUNMAP,
     BRK,
     SCHED_YIELD,
-    MREMAP,
     FORK,
     WAIT4,
     GETRUSAGE,
@@ -75,7 +75,6 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
             | Argument::UsageOut => address(cpu),
             Argument::Protection => cpu.rng.u64(..6),
             Argument::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
-            Argument::RemapFlags => cpu.rng.u64(..4),
             Argument::Int => cpu.rng.u64(..4).wrapping_sub(1),
             Argument::Size | Argument::WaitOptions | Argument::Who => number(cpu),
         };
@@ -152,11 +151,11 @@ proptest! {
             }
             prop_assert!(all.counts().available() >= floor, "the kernel's reserve is touched");
             for process in system.table.entries().filter_map(|entry| entry.payload.process.as_ref()) {
-                process.space.check().unwrap();
+                crate::address_space::model::check(&process.space).unwrap();
             }
         }
         all.fail_nth(None);
-        let out = |crash: &Crash| matches!(crash.reason, Reason::OutOfFrames(..));
+        let out = |crash: &Crash| matches!(crash.reason, Reason::Access(_, Cause::OutOfFrames(_)));
         let broken = system.started().iter().filter_map(|started| started.crash.as_ref()).any(out);
         prop_assert!(!(strict && broken), "a frame that was promised is missing");
         prop_assert_eq!((all.counts(), system.promised()), (before, 0));

@@ -112,7 +112,7 @@ fn a_panic_shows_its_message() {
 #[test]
 fn an_unexpected_fault_is_reported_as_one() {
     let failure = failure("selftest::fault", Kind::Fault);
-    assert!(failure.details.join("\n").contains("null page"), "{failure}");
+    assert!(failure.details.join("\n").contains("null pointer"), "{failure}");
 }
 
 /// The functions in the back-trace of a failure, the innermost first.

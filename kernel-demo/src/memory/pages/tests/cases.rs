@@ -1,21 +1,19 @@
 use x86_64::structures::paging::PageTableFlags;
 
+use super::machine::{Object, Pages};
 use super::{Machine, Process, RW, RX};
-use crate::address_space::{PageState, Resident};
-use crate::memory::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, PAGE_SIZE, page_at};
-use crate::memory::manager::Reach;
-use crate::memory::pages::{Object, Pages};
-use crate::memory::permissions::Permissions;
-use crate::memory::tables::Work;
+use crate::address_space::{Decision, PageState, Resident};
+use crate::words::Permissions;
+use crate::words::layout::{IN_EVERY_PROCESS, LOWER_HALF_END, PAGE_SIZE, page_at};
 
 const AT: u64 = 0x40_0000;
 const NEXT: u64 = AT + PAGE_SIZE;
 
-fn pages(machine: &Machine) -> Pages<Machine> {
+fn pages(machine: &Machine) -> Pages {
     Pages::new(machine.clone()).unwrap()
 }
 
-fn byte(pages: &mut Pages<Machine>, address: u64) -> u8 {
+fn byte(pages: &mut Pages, address: u64) -> u8 {
     let mut byte = [0];
     assert_eq!(pages.read(address, &mut byte), 1);
     byte[0]
@@ -26,13 +24,13 @@ fn pages_give_back_all_they_took() {
     let machine = Machine::new(64);
     let before = machine.counts();
     let mut pages = pages(&machine);
-    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
-    pages.spot(NEXT).unwrap().map_zero_page(RW).unwrap();
+    pages.apply(AT, Decision::MapZeroed, RW).unwrap();
+    pages.apply(NEXT, Decision::MapZeroPage, RW).unwrap();
     assert_eq!(
         [AT, NEXT, NEXT + PAGE_SIZE].map(|page| pages.state(page)),
         [PageState::Own, PageState::ZeroPage, PageState::Missing]
     );
-    assert_eq!((pages.resident(), pages.table_frames()), (1, 4));
+    assert_eq!((pages.resident(), pages.inner().table_frames()), (1, 4));
     assert_eq!(machine.counts().used() - before.used(), 5);
     drop(pages);
     assert_eq!(machine.counts(), before);
@@ -43,12 +41,12 @@ fn the_zero_page_is_one_frame_until_somebody_writes() {
     let machine = Machine::new(64);
     let (mut a, mut b) = (pages(&machine), pages(&machine));
     for pages in [&mut a, &mut b] {
-        pages.spot(AT).unwrap().map_zero_page(RW).unwrap();
+        pages.apply(AT, Decision::MapZeroPage, RW).unwrap();
         assert_eq!(pages.write(AT, &[1]), 0, "it cannot be written to");
         assert_eq!(pages.load(AT, &[1]), 0, "not by a loader either");
     }
     let before = machine.counts().used();
-    a.spot(AT).unwrap().map_zeroed(RW).unwrap();
+    a.apply(AT, Decision::MapZeroed, RW).unwrap();
     assert_eq!(machine.counts().used() - before, 1);
     assert_eq!(a.write(AT, &[1]), 1);
     assert_eq!((byte(&mut a, AT), byte(&mut b, AT)), (1, 0));
@@ -60,7 +58,7 @@ fn a_frame_that_was_used_is_zeroed_for_the_next() {
     let machine = Machine::new(16);
     let mut pages = pages(&machine);
     for _ in 0..3 {
-        pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
+        pages.apply(AT, Decision::MapZeroed, RW).unwrap();
         let mut found = [1; PAGE_SIZE as usize];
         assert_eq!(pages.read(AT, &mut found), found.len());
         assert!(found.iter().all(|byte| *byte == 0));
@@ -74,23 +72,23 @@ fn a_fork_shares_frames_and_each_write_takes_one() {
     let machine = Machine::new(64);
     let mut parent = pages(&machine);
     for page in [AT, NEXT] {
-        parent.spot(page).unwrap().map_zeroed(RW).unwrap();
+        parent.apply(page, Decision::MapZeroed, RW).unwrap();
         parent.write(page, &[7]);
     }
     let before = machine.counts().used();
-    let mut child = parent.fork([(0, LOWER_HALF_END)]).unwrap();
+    let mut child = parent.fork().unwrap();
     assert_eq!(machine.counts().used() - before, 4, "frames for tables only");
     assert_eq!(parent.resident_in(AT, NEXT + PAGE_SIZE), Resident { private: 0, shared: 2 });
     for pages in [&mut parent, &mut child] {
         assert_eq!(pages.state(AT), PageState::Shared);
         assert_eq!(pages.write(AT, &[8]), 0);
     }
-    child.spot(AT).unwrap().copy().unwrap();
+    child.apply(AT, Decision::Copy, RW).unwrap();
     assert_eq!(child.write(AT, &[8]), 1);
     assert_eq!((byte(&mut parent, AT), byte(&mut child, AT)), (7, 8));
     assert_eq!(parent.state(AT), PageState::Own, "the last owner needs no copy");
     assert_eq!(parent.write(AT, &[9]), 0, "but its fault is still to come");
-    parent.spot(AT).unwrap().make_writable();
+    parent.apply(AT, Decision::MakeWritable, RW).unwrap();
     assert_eq!(parent.write(AT, &[9]), 1);
     assert_eq!(parent.resident_in(AT, NEXT + PAGE_SIZE), Resident { private: 1, shared: 1 });
     drop(parent);
@@ -106,23 +104,23 @@ fn an_object_is_written_by_all_and_outlives_each() {
     let before = machine.counts();
     let mut object = Object::new(machine.clone(), 8).unwrap();
     let (mut a, mut b) = (pages(&machine), pages(&machine));
-    a.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
+    a.map_object(AT, &mut object, 5, RW).unwrap();
     assert_eq!(a.resident_in(AT, NEXT), Resident { private: 1, shared: 0 });
-    b.spot(NEXT).unwrap().map_object(&mut object, 5, Permissions::READ).unwrap();
+    b.map_object(NEXT, &mut object, 5, Permissions::READ).unwrap();
     assert_eq!(a.resident_in(AT, NEXT), Resident { private: 0, shared: 1 });
     assert_eq!((a.write(AT, &[3]), b.write(NEXT, &[4])), (1, 0));
     assert_eq!((a.state(AT), byte(&mut b, NEXT)), (PageState::Own, 3));
-    let mut child = a.fork([(0, LOWER_HALF_END)]).unwrap();
+    let mut child = a.fork().unwrap();
     assert_eq!(child.write(AT, &[6]), 1, "a fork leaves shared memory writable");
     assert_eq!((byte(&mut a, AT), byte(&mut b, NEXT)), (6, 6));
-    a.protect(AT, NEXT, Permissions::READ, &mut Work::unbounded());
+    a.protect(AT, NEXT, Permissions::READ);
     assert_eq!(a.write(AT, &[1]), 0);
-    a.protect(AT, NEXT, RW, &mut Work::unbounded());
+    a.protect(AT, NEXT, RW);
     assert_eq!(a.write(AT, &[1]), 1);
     drop((a, child));
     b.unmap_all(NEXT, NEXT + PAGE_SIZE);
     assert_eq!(object.resident(), 1);
-    b.spot(AT).unwrap().map_object(&mut object, 5, RW).unwrap();
+    b.map_object(AT, &mut object, 5, RW).unwrap();
     drop(object);
     assert_eq!(byte(&mut b, AT), 1, "who has it mapped keeps the frame");
     drop(b);
@@ -133,15 +131,15 @@ fn an_object_is_written_by_all_and_outlives_each() {
 fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
     let machine = Machine::new(64);
     let mut pages = pages(&machine);
-    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
-    pages.spot(NEXT).unwrap().map_zeroed(RX).unwrap();
+    pages.apply(AT, Decision::MapZeroed, RW).unwrap();
+    pages.apply(NEXT, Decision::MapZeroed, RX).unwrap();
     let across = NEXT - 2;
     assert_eq!(pages.write(across, b"abcd"), 2, "the second page is not writable");
     assert_eq!(pages.load(NEXT, b"cd"), 2, "but for the loader");
     let mut text = [0; 4];
     assert_eq!((pages.read(across, &mut text), &text), (4, b"abcd"));
     assert_eq!(pages.read(NEXT + PAGE_SIZE - 1, &mut text), 1, "nothing is mapped there");
-    pages.protect(AT, NEXT, Permissions::empty(), &mut Work::unbounded());
+    pages.protect(AT, NEXT, Permissions::empty());
     assert_eq!(pages.read(AT, &mut text), 0, "nothing may be read there");
     for address in
         [LOWER_HALF_END, 0xDEAD_BEEF_0000_0000, IN_EVERY_PROCESS[0], u64::MAX - 1, u64::MAX]
@@ -153,7 +151,7 @@ fn the_kernel_reads_and_writes_as_far_as_the_program_may() {
         );
         assert_eq!(pages.state(address), PageState::Missing);
     }
-    pages.spot(LOWER_HALF_END - PAGE_SIZE).unwrap().map_zeroed(RW).unwrap();
+    pages.apply(LOWER_HALF_END - PAGE_SIZE, Decision::MapZeroed, RW).unwrap();
     assert_eq!(pages.read(LOWER_HALF_END - 1, &mut text), 1);
 }
 
@@ -162,14 +160,14 @@ fn permissions_become_the_processors_flags() {
     let machine = Machine::new(64);
     let mut pages = pages(&machine);
     let mut flags = |permissions| {
-        pages.protect(AT, NEXT, permissions, &mut Work::unbounded());
+        pages.protect(AT, NEXT, permissions);
         pages.unmap_all(AT, NEXT);
-        pages.spot(AT).unwrap().map_zeroed(permissions).unwrap();
-        let fresh = pages.tables.leaf(AT).unwrap().flags;
-        pages.protect(AT, NEXT, RW, &mut Work::unbounded());
-        pages.protect(AT, NEXT, permissions, &mut Work::unbounded());
+        pages.apply(AT, Decision::MapZeroed, permissions).unwrap();
+        let fresh = pages.leaf(AT).unwrap().flags;
+        pages.protect(AT, NEXT, RW);
+        pages.protect(AT, NEXT, permissions);
         assert_eq!(
-            pages.tables.leaf(AT).unwrap().flags,
+            pages.leaf(AT).unwrap().flags,
             fresh,
             "the same in the end, whatever it was before"
         );
@@ -188,8 +186,9 @@ fn the_lower_half_lets_ring_3_through_and_the_kernels_half_does_not() {
     let machine = Machine::new(64);
     machine.with(|memory| memory.add_stack()).unwrap();
     let mut pages = pages(&machine);
-    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
-    let mut entry = |address| pages.tables.root_table()[page_at(address).p4_index()].clone();
+    pages.apply(AT, Decision::MapZeroed, RW).unwrap();
+    let mut entry =
+        |address| pages.inner().tables.root_table()[page_at(address).p4_index()].clone();
     assert!(entry(AT).flags().contains(PageTableFlags::USER_ACCESSIBLE));
     let stacks = entry(IN_EVERY_PROCESS[0]);
     assert!(!stacks.is_unused() && !stacks.flags().contains(PageTableFlags::USER_ACCESSIBLE));
@@ -207,19 +206,19 @@ fn each_refused_frame_changes_nothing() {
     let build = |machine: &Machine| {
         let mut parent = pages(machine);
         for page in [AT, NEXT, far(1), far(2) + PAGE_SIZE] {
-            parent.spot(page).unwrap().map_zeroed(RW).unwrap();
+            parent.apply(page, Decision::MapZeroed, RW).unwrap();
             assert_eq!(parent.write(page, &page.to_le_bytes()), 8);
         }
-        parent.spot(far(3)).unwrap().map_zero_page(RW).unwrap();
+        parent.apply(far(3), Decision::MapZeroPage, RW).unwrap();
         let mut object = Object::new(machine.clone(), 8).unwrap();
-        parent.spot(far(4)).unwrap().map_object(&mut object, 0, RW).unwrap();
+        parent.map_object(far(4), &mut object, 0, RW).unwrap();
         (parent, object)
     };
-    type Attempt = fn(&mut Pages<Machine>, &mut Object<Machine>) -> bool;
+    type Attempt = fn(&mut Pages, &mut Object) -> bool;
     let attempts: [(Attempt, usize); 3] = [
-        (|pages, _| pages.fork([(0, LOWER_HALF_END)]).is_ok(), 16),
-        (|pages, _| pages.spot(9 << 39).unwrap().map_zeroed(RW).is_ok(), 4),
-        (|pages, object| pages.spot(9 << 39).unwrap().map_object(object, 0, RW).is_ok(), 3),
+        (|pages, _| pages.fork().is_ok(), 16),
+        (|pages, _| pages.apply(9 << 39, Decision::MapZeroed, RW).is_ok(), 4),
+        (|pages, object| pages.map_object(9 << 39, object, 0, RW).is_ok(), 3),
     ];
     for (attempt, frames) in attempts {
         for n in 1.. {
@@ -257,29 +256,29 @@ fn each_refused_frame_changes_nothing() {
 #[should_panic(expected = "shares its frame")]
 fn only_what_is_shared_is_copied() {
     let mut pages = pages(&Machine::new(64));
-    pages.spot(AT).unwrap().map_zeroed(RW).unwrap();
-    let _ = pages.spot(AT).unwrap().copy();
+    pages.apply(AT, Decision::MapZeroed, RW).unwrap();
+    let _ = pages.apply(AT, Decision::Copy, RW);
 }
 
 #[test]
 #[should_panic(expected = "has its frame to itself")]
 fn the_zero_page_never_becomes_writable() {
     let mut pages = pages(&Machine::new(64));
-    pages.spot(AT).unwrap().map_zero_page(RW).unwrap();
-    pages.spot(AT).unwrap().make_writable();
+    pages.apply(AT, Decision::MapZeroPage, RW).unwrap();
+    pages.apply(AT, Decision::MakeWritable, RW).unwrap();
 }
 
 #[test]
 fn what_may_only_be_written_can_be_reached_whatever_is_behind_it() {
     let mut pages = pages(&Machine::new(64));
     let mut bytes = [1; 8];
-    pages.spot(AT).unwrap().map_zero_page(Permissions::WRITE).unwrap();
+    pages.apply(AT, Decision::MapZeroPage, Permissions::WRITE).unwrap();
     assert_eq!((pages.read(AT, &mut bytes), bytes), (8, [0; 8]), "the zero page is read");
-    pages.spot(NEXT).unwrap().map_zeroed(RW).unwrap();
-    let child = pages.fork([(0, LOWER_HALF_END)]).unwrap();
-    pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE, &mut Work::unbounded());
+    pages.apply(NEXT, Decision::MapZeroed, RW).unwrap();
+    let child = pages.fork().unwrap();
+    pages.protect(NEXT, NEXT + PAGE_SIZE, Permissions::WRITE);
     assert_eq!(pages.read(NEXT, &mut bytes), 8, "a shared frame is read");
     drop(child);
-    pages.spot(NEXT).unwrap().make_writable();
+    pages.apply(NEXT, Decision::MakeWritable, RW).unwrap();
     assert_eq!(pages.write(NEXT, &bytes), 8, "and written, once it is its own");
 }

@@ -4,13 +4,17 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::address_space::{Decision, ObjectId, PageState, Resident};
+use crate::memory::frames::OutOfFrames;
 use crate::memory::frames::{Counts, Frame, Frames};
-use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE, frame_at};
-use crate::memory::manager::{Memory, Reach};
-use crate::memory::pages::Pages;
-use crate::memory::permissions::Permissions;
+use crate::memory::kernel::Memory;
+use crate::memory::objects;
+use crate::memory::pages;
+use crate::memory::pool::Payer;
 use crate::memory::tables::tests::VectorMemory;
-use crate::memory::tables::{Leaf, Tables};
+use crate::memory::tables::{Leaf, Tables, Work};
+use crate::words::Permissions;
+use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE, frame_at};
 
 pub const RW: Permissions = Permissions::READ.union(Permissions::WRITE);
 pub const RX: Permissions = Permissions::READ.union(Permissions::EXECUTE);
@@ -22,11 +26,152 @@ pub(crate) struct Machine {
     ram: VectorMemory,
 }
 
-impl Reach for Machine {
-    type Mmu = VectorMemory;
-
-    fn with<R>(&self, action: impl FnOnce(&mut Memory<VectorMemory>) -> R) -> R {
+impl Machine {
+    pub fn with<R>(&self, action: impl FnOnce(&mut Memory<VectorMemory>) -> R) -> R {
         action(&mut self.memory.borrow_mut())
+    }
+
+    fn pay<R>(&self, action: impl FnOnce(&mut Payer<'_>) -> R) -> R {
+        self.with(|memory| action(&mut memory.payer().0))
+    }
+}
+
+/// The page tables of a process, which give their frames back when they are dropped.
+pub struct Pages {
+    inner: Option<pages::Pages<VectorMemory>>,
+    machine: Machine,
+}
+
+impl Pages {
+    pub fn new(machine: Machine) -> Result<Self, OutOfFrames> {
+        let made = machine.with(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            pages::Pages::new(&mut payer, kernel)
+        })?;
+        Ok(Self { inner: Some(made), machine })
+    }
+
+    pub fn inner(&mut self) -> &mut pages::Pages<VectorMemory> {
+        self.inner.as_mut().unwrap()
+    }
+
+    /// Does to a page what was decided.
+    pub fn apply(
+        &mut self,
+        page: u64,
+        decision: Decision,
+        permissions: Permissions,
+    ) -> Result<(), OutOfFrames> {
+        let machine = self.machine.clone();
+        machine.pay(|payer| self.inner().carry_out(payer, page, (decision, permissions), None))
+    }
+
+    pub fn map_object(
+        &mut self,
+        page: u64,
+        object: &mut Object,
+        index: u64,
+        permissions: Permissions,
+    ) -> Result<(), OutOfFrames> {
+        let machine = self.machine.clone();
+        machine.pay(|payer| {
+            let frame = object.inner.as_mut().unwrap().frame(payer, index)?;
+            let decision = Decision::MapObject { object: ObjectId(0), page: index };
+            self.inner().carry_out(payer, page, (decision, permissions), Some(frame))
+        })
+    }
+
+    pub fn fork(&mut self) -> Result<Self, OutOfFrames> {
+        let machine = self.machine.clone();
+        machine.with(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            let mut child = self.inner().begin_fork(&mut payer, kernel)?;
+            let all = [(0, LOWER_HALF_END)];
+            while !self.inner().continue_fork(&mut payer, &mut child, all) {}
+            Ok(Self { inner: Some(child), machine: machine.clone() })
+        })
+    }
+
+    pub fn unmap_all(&mut self, start: u64, end: u64) {
+        let machine = self.machine.clone();
+        machine.pay(|payer| self.inner().unmap(payer, start, end, &mut Work::unbounded()));
+    }
+
+    pub fn protect(&mut self, start: u64, end: u64, to: Permissions) {
+        let machine = self.machine.clone();
+        let work = &mut Work::unbounded();
+        assert!(machine.pay(|payer| self.inner().protect(payer, (start, end), to, work)));
+    }
+
+    pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
+        let (machine, mut found) = (self.machine.clone(), Resident::default());
+        let work = &mut Work::unbounded();
+        machine.pay(|payer| self.inner().count_resident(payer, (start, end), &mut found, work));
+        found
+    }
+
+    pub fn state(&mut self, address: u64) -> PageState {
+        let machine = self.machine.clone();
+        machine.with(|memory| self.inner().state(&memory.pool, address))
+    }
+
+    pub fn load(&mut self, address: u64, bytes: &[u8]) -> usize {
+        let machine = self.machine.clone();
+        machine.with(|memory| self.inner().load(&memory.pool, address, bytes))
+    }
+
+    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        self.inner().read(address, buffer)
+    }
+
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> usize {
+        self.inner().write(address, bytes)
+    }
+
+    pub fn resident(&mut self) -> u64 {
+        self.inner().resident()
+    }
+
+    pub fn leaf(&mut self, page: u64) -> Option<Leaf> {
+        self.inner().tables.leaf(page)
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let inner = self.inner.take().unwrap();
+            self.machine.pay(|payer| inner.destroy(payer));
+        }
+    }
+}
+
+/// An object, which gives its frames back when it is dropped.
+pub struct Object {
+    pub inner: Option<objects::Object<VectorMemory>>,
+    machine: Machine,
+}
+
+impl Object {
+    pub fn new(machine: Machine, pages: u64) -> Result<Self, OutOfFrames> {
+        let inner = machine.with(|memory| {
+            let (mut payer, kernel) = memory.payer();
+            objects::Object::new(&mut payer, kernel, pages)
+        })?;
+        Ok(Self { inner: Some(inner), machine })
+    }
+
+    pub fn resident(&self) -> u64 {
+        self.inner.as_ref().unwrap().resident()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let inner = self.inner.take().unwrap();
+            self.machine.pay(|payer| inner.destroy(payer));
+        }
     }
 }
 
@@ -70,12 +215,12 @@ impl Machine {
 /// What is remembered is what the tables say, if every change was flushed: [`settle`](Self::settle)
 /// holds the code to it.
 pub(in crate::memory) struct Process {
-    pub pages: Pages<Machine>,
+    pub pages: Pages,
     remembered: HashMap<u64, Leaf>,
 }
 
 impl Process {
-    pub fn new(pages: Pages<Machine>) -> Self {
+    pub fn new(pages: Pages) -> Self {
         let mut process = Self { pages, remembered: HashMap::new() };
         process.remember();
         process
@@ -83,26 +228,26 @@ impl Process {
 
     /// Forgets what was flushed since the last time, and compares the rest with the tables.
     pub fn settle(&mut self) {
-        let machine = self.pages.reach.clone();
+        let machine = self.pages.machine.clone();
         for page in machine.ram.flushed.borrow().iter() {
             self.remembered.remove(page);
         }
         for (page, leaf) in &self.remembered {
-            assert_eq!(
-                self.pages.tables.leaf(*page),
-                Some(*leaf),
-                "a stale translation of {page:#x}"
-            );
+            assert_eq!(self.pages.leaf(*page), Some(*leaf), "a stale translation of {page:#x}");
         }
         self.remember();
     }
 
     /// The processor has just touched everything.
     fn remember(&mut self) {
-        let remembered = &mut self.remembered;
-        let Ok(()) = self.pages.tables.visit(0, LOWER_HALF_END, &mut |page, leaf| {
+        let (machine, remembered) = (self.pages.machine.clone(), &mut self.remembered);
+        let seen = &mut |_: &mut Payer<'_>, page, leaf| {
             remembered.insert(page, leaf);
-            Ok::<_, core::convert::Infallible>(())
-        });
+            Some(leaf)
+        };
+        let (all, work) = ((0, LOWER_HALF_END), &mut Work::unbounded());
+        let tables = &mut self.pages.inner.as_mut().unwrap().tables;
+        // SAFETY: nothing is changed.
+        machine.pay(|payer| unsafe { tables.visit(payer, all, work, seen) });
     }
 }

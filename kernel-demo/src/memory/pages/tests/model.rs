@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address_space::{PageState, Resident};
-use crate::memory::layout::PAGE_SIZE;
-use crate::memory::permissions::Permissions;
+use crate::words::Permissions;
+use crate::words::layout::PAGE_SIZE;
 
 /// What a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

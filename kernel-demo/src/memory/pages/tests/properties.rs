@@ -4,13 +4,12 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::machine::{Object, Pages};
 use super::model::{Holds, Model, Page, tables};
 use super::{Machine, Process, RW, RX};
-use crate::address_space::PageState;
-use crate::memory::layout::{LOWER_HALF_END, PAGE_SIZE};
-use crate::memory::pages::{Object, Pages};
-use crate::memory::permissions::Permissions;
-use crate::memory::tables::Work;
+use crate::address_space::{Decision, PageState};
+use crate::words::Permissions;
+use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE};
 
 /// The pages that programs use lie in runs of this many, each across the border of two tables of
 /// some level, or at an end.
@@ -100,7 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// The machine and the model, side by side.
 struct World {
     machine: Machine,
-    object: Object<Machine>,
+    object: Object,
     processes: Vec<Process>,
     model: Model,
 }
@@ -124,8 +123,7 @@ impl World {
             Step::TouchObject { page, index, permissions }
                 if model.state(at, page) == PageState::Missing =>
             {
-                let mapped =
-                    pages.spot(page).unwrap().map_object(object, index, permissions).is_ok();
+                let mapped = pages.map_object(page, object, index, permissions).is_ok();
                 // The object may have its frame even if it could not be mapped.
                 if object.resident() as usize > model.object.len() {
                     let fresh = model.fresh();
@@ -140,7 +138,7 @@ impl World {
                 }
             }
             Step::CopyZeroPage { page } if model.state(at, page) == PageState::ZeroPage => {
-                if pages.spot(page).unwrap().copy().is_ok() {
+                if pages.apply(page, Decision::Copy, RW).is_ok() {
                     let holds = Holds::Private(model.fresh());
                     model.processes[at]
                         .entry(page)
@@ -154,13 +152,13 @@ impl World {
             }
             Step::Protect { page, len, to } => {
                 let end = page.saturating_add(len).min(LOWER_HALF_END);
-                pages.protect(page, end, to, &mut Work::unbounded());
+                pages.protect(page, end, to);
                 let within: Vec<u64> =
                     model.processes[at].range(page..end).map(|(page, _)| *page).collect();
                 within.into_iter().for_each(|page| model.protect(at, page, to));
             }
             Step::Fork if model.processes.len() < MOST_PROCESSES => {
-                if let Ok(child) = pages.fork([(0, LOWER_HALF_END)]) {
+                if let Ok(child) = pages.fork() {
                     processes.push(Process::new(child));
                     model.fork(at);
                 }
@@ -198,8 +196,8 @@ impl World {
             let resident = pages.resident_in(0, LOWER_HALF_END);
             assert_eq!(resident, self.model.resident(at));
             assert_eq!(pages.resident(), resident.private + resident.shared);
-            assert!(pages.peak() >= pages.resident());
-            assert_eq!(pages.table_frames() as usize, tables(space.keys().copied()));
+            assert!(pages.inner().peak() >= pages.resident());
+            assert_eq!(pages.inner().table_frames() as usize, tables(space.keys().copied()));
         }
         self.machine.all_settled();
     }
@@ -207,7 +205,7 @@ impl World {
 
 /// What the address space decides about an access to private memory, done on both sides.
 fn touch(
-    pages: &mut Pages<Machine>,
+    pages: &mut Pages,
     model: &mut Model,
     at: usize,
     page: u64,
@@ -221,29 +219,25 @@ fn touch(
     }
     let becomes = match (model.state(at, page), write) {
         (PageState::Missing, false) => pages
-            .spot(page)
-            .unwrap()
-            .map_zero_page(permissions)
+            .apply(page, Decision::MapZeroPage, permissions)
             .ok()
             .map(|()| Page { holds: Holds::Zero, permissions, writable: false }),
         (PageState::Missing | PageState::ZeroPage, true) => pages
-            .spot(page)
-            .unwrap()
-            .map_zeroed(permissions)
+            .apply(page, Decision::MapZeroed, permissions)
             .ok()
             .map(|()| Page { holds: Holds::Private(model.fresh()), permissions, writable: true }),
         (PageState::Shared, true) => {
             let Some(Page { holds: Holds::Private(number), .. }) = there else {
                 unreachable!("only private contents are copied")
             };
-            pages.spot(page).unwrap().copy().ok().map(|()| Page {
+            pages.apply(page, Decision::Copy, RW).ok().map(|()| Page {
                 holds: Holds::Private(model.copied(number)),
                 permissions,
                 writable: true,
             })
         }
         (PageState::Own, true) => {
-            pages.spot(page).unwrap().make_writable();
+            pages.apply(page, Decision::MakeWritable, RW).unwrap();
             there.map(|there| Page { writable: true, ..there })
         }
         (PageState::ZeroPage | PageState::Shared | PageState::Own, false) => None,

@@ -1,16 +1,14 @@
-//! `mmap`, `munmap`, `mremap`: errors, splitting, growing.
-
-use core::ptr::NonNull;
+//! `mmap`, `munmap`, `mprotect`: errors, and splitting.
 
 use programs::{Span, probe};
 use runtime::system::Errno;
-use runtime::system::memory::{self, MapFlags, Protection, RemapFlags};
+use runtime::system::memory::{self, MapFlags, Protection};
 use runtime::system::process::Ending;
-use runtime::{PAGE, Untrue, Verdict, ensure, in_child};
+use runtime::{PAGE, Verdict, ensure, in_child};
 
 use crate::{Case, must_fault};
 
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 8] = [
     ("map-errors", map_errors),
     ("map-is-zero", is_zero),
     ("map-hint", hint_is_taken),
@@ -19,8 +17,6 @@ pub const CASES: [Case; 10] = [
     ("unmap-errors", unmap_errors),
     ("unmap-splits", splits),
     ("protect-errors", protect_errors),
-    ("remap", remap),
-    ("remap-errors", remap_errors),
 ];
 
 const ANONYMOUS: MapFlags = MapFlags::PRIVATE.union(MapFlags::ANONYMOUS);
@@ -159,61 +155,5 @@ fn protect_errors() -> Verdict {
     ensure!(protect(span.address() + 1, PAGE) == Err(Errno::EINVAL), "from inside a page");
     ensure!(protect(span.address(), 0) == Ok(()), "of no bytes");
     ensure!(protect(0, PAGE) == Err(Errno::ENOMEM), "of what is not mapped");
-    Ok(())
-}
-
-/// A mapping of these bytes at this address.
-fn span_at(address: usize, len: usize) -> Result<Span, Untrue> {
-    let start =
-        NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(Untrue::CLAIM)?;
-    // SAFETY: whoever calls this has just mapped it.
-    Ok(unsafe { Span::new(NonNull::slice_from_raw_parts(start, len)) })
-}
-
-fn remap() -> Verdict {
-    let span = Span::map(64 * PAGE, MapFlags::PRIVATE)?;
-    let start = span.address();
-    span_at(start, 2 * PAGE)?.fill(1);
-    unmap(start + 2 * PAGE, 62 * PAGE)?;
-    // SAFETY: what is cut off is not used.
-    let resize =
-        |len, new_len| unsafe { memory::mremap(start, len, new_len, RemapFlags::empty(), 0) };
-    ensure!(resize(2 * PAGE, 64 * PAGE) == Ok(start), "it grows where there is room");
-    ensure!(span_at(start, 2 * PAGE)?.is_filled(1), "what was written is there");
-    ensure!(span_at(start, 64 * PAGE)?.holds(2..64, 0), "the rest is zero");
-    ensure!(resize(64 * PAGE, PAGE) == Ok(start), "it shrinks where it is");
-    must_fault("what was cut off is gone", || probe::read(start + PAGE))?;
-    ensure!(resize(PAGE, 2 * PAGE) == Ok(start), "and grows again");
-    ensure!(span_at(start, 2 * PAGE)?.holds([1], 0), "with zeros");
-    Ok(())
-}
-
-fn remap_errors() -> Verdict {
-    let span = Span::map(2 * PAGE, MapFlags::PRIVATE)?;
-    span.fill(1);
-    let start = span.address();
-    // SAFETY: each is refused, and changes nothing.
-    let resize =
-        |start, len, new_len, flags| unsafe { memory::mremap(start, len, new_len, flags, 0) };
-    ensure!(
-        resize(start + 1, PAGE, PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EINVAL),
-        "from inside a page"
-    );
-    ensure!(resize(start, PAGE, 0, RemapFlags::MAY_MOVE) == Err(Errno::EINVAL), "to no bytes");
-    ensure!(
-        resize(start, PAGE, PAGE, RemapFlags::FIXED) == Err(Errno::EINVAL),
-        "to an address, but not to move"
-    );
-    ensure!(
-        resize(start, PAGE, 4 * PAGE, RemapFlags::empty()) == Err(Errno::ENOMEM),
-        "where it is, but something is behind it"
-    );
-    let hole = Span::map(PAGE, MapFlags::PRIVATE)?.address();
-    unmap(hole, PAGE)?;
-    ensure!(
-        resize(hole, PAGE, 2 * PAGE, RemapFlags::MAY_MOVE) == Err(Errno::EFAULT),
-        "of what is not mapped"
-    );
-    ensure!(span.is_filled(1), "nothing has changed");
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Single accesses to any address, made to find out whether they fault.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 
-use super::catch_fault;
+use crate::arch::catch_fault;
 use crate::memory::FaultReport;
 
 /// Reads the byte at the address. This may make a first touch.

@@ -1,10 +1,12 @@
 use proptest::prelude::*;
+use x86_64::structures::paging::PageTableFlags;
 
 use super::*;
-use crate::memory::breaks::cost;
-use crate::memory::fault::Access;
+use crate::address_space::{Kind, tables_of};
 use crate::memory::frames::Frame;
 use crate::memory::tables::tests::VectorMemory;
+use crate::memory::{Access, Permissions};
+use crate::words::layout::{page_ceil, page_floor};
 
 const FRAMES: usize = 256;
 const ID: BreakId = BreakId::KERNEL_HEAP;
@@ -34,10 +36,14 @@ fn write(
     address: u64,
     value: u8,
 ) -> Result<u8, Cause> {
-    if memory.tables.translate(address).is_none() {
+    if memory.pages.tables.translate(address).is_none() {
         memory.page_fault(&PageFault { address, access: Access::Write, present: false })?;
-        let page =
-            memory.tables.translate(page_floor(address)).expect("a served page is mapped").physical;
+        let page = memory
+            .pages
+            .tables
+            .translate(page_floor(address))
+            .expect("a served page is mapped")
+            .physical;
         // SAFETY: the bytes lie in a frame that the break owns.
         assert!(
             // SAFETY: the bytes lie in a frame that the break owns.
@@ -45,13 +51,20 @@ fn write(
             "a fresh page is not zero"
         );
     }
-    let there = memory.tables.translate(address).expect("a served page is mapped");
+    let there = memory.pages.tables.translate(address).expect("a served page is mapped");
     let byte = ram.byte(there.physical);
     // SAFETY: the byte lies in a frame that the break owns.
     let old = unsafe { byte.read() };
     // SAFETY: as above.
     unsafe { byte.write(value) };
     Ok(old)
+}
+
+/// Frames that a break at its base takes when every page below `end` is mapped.
+fn cost(base: u64, end: u64) -> usize {
+    let end = page_ceil(end);
+    let range = core::iter::once((base, end)).filter(|(start, end)| start < end);
+    ((end - base) / PAGE_SIZE + tables_of(None, None, range)) as usize
 }
 
 fn lines(memory: &Memory<VectorMemory>, mark: u64) -> Vec<String> {
@@ -120,7 +133,7 @@ fn a_touch_without_a_frame_changes_nothing() {
         let cause = write(&mut memory, &ram, BASE, 1).unwrap_err();
         assert!(matches!(cause, Cause::OutOfFrames(OutOfFrames { injected: true, .. })), "{cause}");
         assert_eq!(memory.counts(), before);
-        assert!(memory.tables.root_table().is_empty());
+        assert!(memory.pages.tables.root_table().is_empty());
         write(&mut memory, &ram, BASE, 1).expect("the next touch finds its frames");
     }
 }
@@ -146,10 +159,11 @@ fn a_break_is_claimed_once() {
     let id = BreakId::scratch().next().unwrap();
     assert!(memory.claim_break(id, Policy::Strict));
     assert!(!memory.claim_break(id, Policy::Overcommit));
-    assert_eq!(memory.space().regions().len(), 1);
+    memory.move_break(id, id.base() + 1).unwrap();
+    assert_eq!(memory.areas().len(), 1);
     memory.release_break(id);
     memory.release_break(id);
-    assert_eq!(memory.space().regions().len(), 0);
+    assert_eq!(memory.areas().len(), 0);
     assert!(memory.claim_break(id, Policy::Overcommit));
 }
 
@@ -161,12 +175,12 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     assert_eq!(memory.counts().used(), 32 + 3);
     assert_eq!(memory.counts().reserved, 0);
     assert!(
-        memory.tables.translate(stack.bottom).is_some()
-            && memory.tables.translate(stack.top - 1).is_some()
+        memory.pages.tables.translate(stack.bottom).is_some()
+            && memory.pages.tables.translate(stack.top - 1).is_some()
     );
-    assert_eq!(memory.tables.translate(stack.bottom - 1), None);
+    assert_eq!(memory.pages.tables.translate(stack.bottom - 1), None);
     let overflow = PageFault { address: stack.bottom - 8, access: Access::Write, present: false };
-    assert_eq!(memory.page_fault(&overflow), Err(Cause::GuardPage("main stack")));
+    assert_eq!(memory.page_fault(&overflow), Err(Cause::GuardGap));
     let second = memory.add_stack().unwrap();
     assert!(second.guard > stack.top);
     for stack in [stack, second] {
@@ -175,9 +189,9 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     }
     assert_eq!(memory.counts(), before);
     memory.frames().fail_nth(Some(35));
-    assert!(memory.add_stack().is_err());
+    assert_eq!(memory.add_stack(), Err(Errno::ENOMEM));
     assert_eq!(memory.counts(), before);
-    assert_eq!(memory.space().regions().len(), 0);
+    assert_eq!(memory.areas().len(), 0);
 }
 
 #[derive(Clone, Debug)]
@@ -241,8 +255,8 @@ proptest! {
                             }
                         }
                         Err(Cause::OutOfFrames(_)) => prop_assert!(!strict),
-                        Err(Cause::AboveBreak(_)) => prop_assert!(address >= page_ceil(before.high_water)),
-                        Err(Cause::GivenBack(_)) => {
+                        Err(Cause::AboveBreak | Cause::Unmapped) => prop_assert!(address >= page_ceil(before.high_water)),
+                        Err(Cause::GivenBack) => {
                             let given_back = page_ceil(before.end)..page_ceil(before.high_water);
                             prop_assert!(given_back.contains(&address));
                         }
@@ -257,10 +271,167 @@ proptest! {
             if strict {
                 prop_assert_eq!(now.reserved + now.pages + now.tables, cost(now.base, now.end));
             }
-            prop_assert_eq!(memory.space().regions()[0].end, page_ceil(now.end));
+            prop_assert_eq!(memory.areas().first().map_or(BASE, |heap| heap.end), page_ceil(now.end));
         }
         memory.release_break(ID);
         prop_assert_eq!(memory.counts(), untouched);
-        prop_assert!(memory.tables.root_table().is_empty());
+        prop_assert!(memory.pages.tables.root_table().is_empty());
     }
+}
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn what_is_charged_for_a_break_are_pages_and_tables_of_each_level() {
+    assert_eq!(cost(BASE, BASE), 0);
+    assert_eq!(cost(BASE, BASE + 1), 1 + 3);
+    assert_eq!(cost(BASE, BASE + 4096), 1 + 3);
+    assert_eq!(cost(BASE, BASE + 2 * MIB), 512 + 3);
+    assert_eq!(cost(BASE, BASE + 2 * MIB + 1), 513 + 2 + 1 + 1);
+    assert_eq!(cost(BASE, BASE + 1024 * MIB), 262_144 + 512 + 1 + 1);
+    assert_eq!(cost(BASE, BASE + 1024 * MIB + 1), 262_145 + 513 + 2 + 1);
+    let (mut memory, _) = claimed(Policy::Overcommit);
+    let ends = [BASE + 1, BASE + 4097, BASE + 4096, BASE + 1024 * MIB + 1, BASE];
+    for end in ends.into_iter().chain([BASE + BREAK_LIMIT, BASE + 5]) {
+        memory.move_break(ID, end).unwrap();
+        assert_eq!(memory.breaks[0].0.charged(), cost(BASE, end) as u64);
+    }
+}
+
+#[test]
+fn breaks_do_not_share_a_level_4_entry() {
+    let mut ids = BreakId::scratch().collect::<Vec<_>>();
+    ids.insert(0, BreakId::KERNEL_HEAP);
+    assert_eq!(ids.len(), MAX_BREAKS);
+    for pair in ids.windows(2) {
+        assert!(pair[0].base() >> 39 < pair[1].base() >> 39);
+        assert!(pair[0].base() + BREAK_LIMIT < pair[1].base());
+    }
+}
+
+#[test]
+fn the_end_moves_by_bytes_between_base_and_limit() {
+    let (mut memory, _) = claimed(Policy::Overcommit);
+    let limit = BASE + BREAK_LIMIT;
+    for (to, moved) in [
+        (BASE - 1, Err(MoveError::BelowBase)),
+        (0, Err(MoveError::BelowBase)),
+        (BASE, Ok(BASE)),
+        (BASE + 1, Ok(BASE)),
+        (limit, Ok(BASE + 1)),
+        (limit + 1, Err(MoveError::BeyondLimit)),
+        (u64::MAX, Err(MoveError::BeyondLimit)),
+        (BASE, Ok(limit)),
+    ] {
+        assert_eq!(memory.move_break(ID, to), moved, "{to:#x}");
+    }
+}
+
+#[test]
+fn an_area_in_the_way_or_a_page_from_it_stops_growth_and_nothing_else() {
+    let (mut memory, _) = claimed(Policy::Overcommit);
+    let wall = Vma::private(BASE + MIB, BASE + 2 * MIB, Permissions::READ, Kind::Fixed);
+    memory.add_area(wall).unwrap();
+    assert_eq!(memory.add_area(wall), Err(Errno::EEXIST));
+    assert_eq!(memory.move_break(ID, BASE + MIB - 4095), Err(MoveError::Occupied));
+    assert_eq!(memory.move_break(ID, BASE + 3 * MIB), Err(MoveError::Occupied));
+    assert_eq!(memory.move_break(ID, BASE + MIB - 4096), Ok(BASE));
+    assert_eq!(memory.move_break(ID, BASE + MIB - 4100), Ok(BASE + MIB - 4096));
+    assert_eq!(memory.move_break(ID, BASE + 5), Ok(BASE + MIB - 4100));
+}
+
+#[test]
+fn errors_speak_the_allocators_language() {
+    use brkalloc::BreakError;
+    let out = OutOfFrames { asked: 9, available: 3, injected: false };
+    assert_eq!(BreakError::from(MoveError::BelowBase), BreakError::OutOfAddresses);
+    assert_eq!(BreakError::from(MoveError::BeyondLimit), BreakError::OutOfAddresses);
+    assert_eq!(BreakError::from(MoveError::Occupied), BreakError::Refused);
+    assert_eq!(BreakError::from(MoveError::OutOfFrames(out)), BreakError::OutOfMemory);
+    let text = MoveError::OutOfFrames(out).to_string();
+    assert_eq!(text, "out of frames: asked for 9 frames, 3 available");
+}
+
+const TEXT: u64 = 0xFFFF_FFFF_8000_0000;
+
+/// A heap of two pages that once had four, text, and a stack with its guard page.
+fn kernel() -> (Memory<VectorMemory>, StackBounds) {
+    let (mut memory, _) = claimed(Policy::Strict);
+    let rx = Permissions::READ | Permissions::EXECUTE;
+    memory.add_area(Vma::private(TEXT, TEXT + 16 * PAGE_SIZE, rx, Kind::Fixed)).unwrap();
+    memory.move_break(ID, BASE + 3 * PAGE_SIZE + 1).unwrap();
+    memory.move_break(ID, BASE + PAGE_SIZE + 1).unwrap();
+    let stack = memory.add_stack().unwrap();
+    (memory, stack)
+}
+
+fn fault(address: u64, access: Access) -> PageFault {
+    PageFault { address, access, present: false }
+}
+
+#[test]
+fn a_first_touch_of_the_heap_is_served_up_to_the_end_of_its_last_page() {
+    for access in [Access::Read, Access::Write] {
+        for address in [BASE, BASE + 5, BASE + PAGE_SIZE + 1, BASE + 2 * PAGE_SIZE - 1] {
+            let (mut memory, _) = kernel();
+            assert_eq!(memory.mistake(&fault(address, access)), None);
+            assert_eq!(memory.page_fault(&fault(address, access)), Ok(()));
+            let mapped = memory.pages.tables.leaf(page_floor(address)).unwrap();
+            assert!(mapped.flags.contains(PageTableFlags::WRITABLE), "a frame of its own");
+        }
+    }
+}
+
+#[test]
+fn around_the_heap_and_elsewhere_each_mistake_has_its_own_cause() {
+    let (mut memory, stack) = kernel();
+    let before = memory.counts();
+    for (address, access, cause) in [
+        (BASE + 2 * PAGE_SIZE, Access::Write, Cause::GivenBack),
+        (BASE + 4 * PAGE_SIZE - 1, Access::Read, Cause::GivenBack),
+        (BASE + 4 * PAGE_SIZE, Access::Read, Cause::AboveBreak),
+        (BASE + BREAK_LIMIT, Access::Read, Cause::Unmapped),
+        (BASE - 1, Access::Write, Cause::Unmapped),
+        (BASE, Access::Execute, Cause::ExecuteNoExecute),
+        (0, Access::Write, Cause::Null),
+        (PAGE_SIZE - 1, Access::Read, Cause::Null),
+        (PAGE_SIZE, Access::Read, Cause::Unmapped),
+        (stack.guard + 8, Access::Write, Cause::GuardGap),
+        (stack.guard - 8, Access::Write, Cause::Unmapped),
+        (stack.top, Access::Write, Cause::Unmapped),
+        (TEXT, Access::Write, Cause::WriteToReadOnly),
+        (TEXT, Access::Read, Cause::Inconsistent),
+        (stack.bottom, Access::Execute, Cause::ExecuteNoExecute),
+        (u64::MAX, Access::Read, Cause::Unmapped),
+    ] {
+        assert_eq!(memory.mistake(&fault(address, access)), Some(cause), "{access} {address:#x}");
+        assert_eq!(memory.page_fault(&fault(address, access)), Err(cause));
+    }
+    assert_eq!(memory.counts(), before);
+}
+
+#[test]
+fn what_lies_around_an_address_is_told() {
+    let (memory, stack) = kernel();
+    let names = |address| memory.around(address).map(|area| area.map(|area| area.name));
+    assert_eq!(names(BASE - 1), [None, None, Some("kernel heap")]);
+    assert_eq!(names(BASE), [None, Some("kernel heap"), Some("main stack")]);
+    assert_eq!(names(stack.guard), [Some("kernel heap"), Some("main stack"), Some("main stack")]);
+    assert_eq!(names(stack.top), [Some("main stack"), None, Some("")]);
+    assert_eq!(names(u64::MAX), [Some(""), None, None]);
+}
+
+#[test]
+fn the_list_of_areas_is_fixed() {
+    let (mut memory, _) = claimed(Policy::Overcommit);
+    let area = |number: u64| {
+        let start = TEXT + 2 * number * PAGE_SIZE;
+        Vma::private(start, start + PAGE_SIZE, Permissions::READ, Kind::Fixed)
+    };
+    for number in 0..MAX_AREAS as u64 {
+        memory.add_area(area(number)).unwrap();
+    }
+    assert_eq!(memory.add_area(area(1000)), Err(Errno::ENOMEM));
+    assert_eq!(memory.move_break(ID, BASE + 1), Err(MoveError::List(Errno::ENOMEM)));
+    assert_eq!(memory.areas().len(), MAX_AREAS);
 }

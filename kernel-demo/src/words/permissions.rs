@@ -17,6 +17,14 @@ bitflags! {
     }
 }
 
+impl Permissions {
+    /// What the flags of an ELF segment (`PF_R`, `PF_W`, `PF_X`) say.
+    pub const fn of_segment(flags: u32) -> Self {
+        let (execute, write, read) = (flags & 1, flags >> 1 & 1, flags >> 2 & 1);
+        Self::from_bits_truncate((read | write << 1 | execute << 2) as u8)
+    }
+}
+
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (flag, letter) in [(Self::READ, "r"), (Self::WRITE, "w"), (Self::EXECUTE, "x")] {

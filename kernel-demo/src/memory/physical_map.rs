@@ -1,4 +1,5 @@
 //! Frames through the map of all physical memory, and the processor's translations.
+#![allow(unsafe_code)]
 
 use core::ptr;
 
@@ -7,8 +8,8 @@ use x86_64::instructions::tlb;
 use x86_64::structures::paging::mapper::PageTableFrameMapping;
 use x86_64::structures::paging::{PageTable, PhysFrame};
 
-use crate::memory::layout::PHYSICAL_MEMORY;
-use crate::memory::tables::Mmu;
+use super::tables::Mmu;
+use crate::words::layout::PHYSICAL_MEMORY;
 
 /// The processor's memory management unit.
 ///

@@ -18,18 +18,19 @@ use bootloader::BootInfo;
 use bootloader::bootinfo::{MemoryRegion, MemoryRegionType};
 use x86_64::registers::control::Cr3;
 use x86_64::structures::paging::{
-    FrameAllocator, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
+    FrameAllocator, Mapper, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
-use super::frames::{Frame, Frames};
-use super::image::{Segment, segments};
-use super::layout::{PAGE_SIZE, PHYSICAL_MEMORY, frame_at, page_at, page_ceil, page_floor};
-use super::manager::{DATA, Memory};
-use super::space::{Permissions, Region, RegionKind};
-use super::tables::Tables;
-use crate::arch::mmu::PhysicalMap;
+use crate::address_space::{Kind, Vma};
 use crate::arch::registers::{ControlRegisters, enable_protections};
+use crate::memory::frames::{Frame, Frames};
+use crate::memory::image::{Segment, segments};
+use crate::memory::pages::flags;
+use crate::memory::tables::{Leaf, Tables};
+use crate::memory::{Memory, PhysicalMap};
+use crate::words::Permissions;
+use crate::words::layout::{PAGE_SIZE, PHYSICAL_MEMORY, frame_at, page_ceil, page_floor};
 
 /// A physical address that the bootloader's code uses directly: the last two bytes of the boot
 /// sector, where the firmware put it.
@@ -83,36 +84,28 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
     let mut takeover = look_around(&mut old);
     enable_protections();
     map_physical_memory(&mut new, &mut frames, ram_end);
-    for segment in image() {
-        let (pages, repaired) = map_segment(&segment, &mut old, &mut new, &mut frames);
-        takeover.image_pages += pages;
-        takeover.image_pages_repaired += repaired;
-    }
-    let boot_info = page_floor(boot as *const BootInfo as u64);
-    map_as_before(boot_info, flags(Permissions::READ), &mut old, &mut new, &mut frames);
-
     let mut memory = Memory::new(frames, new);
     memory.make_zero_page().expect("there is memory for the zero page");
-    let fixed = |name, start, end, permissions| Region {
-        name,
-        start,
-        end,
-        permissions,
-        kind: RegionKind::Fixed,
+    let mut add = |name, start, end, permissions| {
+        let area = Vma { name, ..Vma::private(start, end, permissions, Kind::Fixed) };
+        memory.add_area(area).expect("what the bootloader set up does not overlap");
     };
+    let boot_info = page_floor(boot as *const BootInfo as u64);
     let data = Permissions::READ | Permissions::WRITE;
-    let physical = fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
-    let boot_info = fixed("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);
-    let image = image().map(|segment| {
-        fixed(
-            segment.name(),
-            page_floor(segment.start),
-            page_ceil(segment.end),
-            segment.permissions,
-        )
-    });
-    for region in image.chain([physical, boot_info]) {
-        memory.add_region(region).expect("what the bootloader set up does not overlap");
+    add("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
+    add("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);
+    for segment in image() {
+        let (start, end) = (page_floor(segment.start), page_ceil(segment.end));
+        add(segment.name(), start, end, segment.permissions);
+    }
+    map_as_before(boot_info, Permissions::READ, &mut old, &mut memory);
+    for segment in image() {
+        let (start, end) = (page_floor(segment.start), page_ceil(segment.end));
+        for page in (start..end).step_by(PAGE_SIZE as usize) {
+            let right = map_as_before(page, segment.permissions, &mut old, &mut memory);
+            takeover.image_pages += 1;
+            takeover.image_pages_repaired += usize::from(!right);
+        }
     }
     (memory, takeover)
 }
@@ -205,12 +198,16 @@ fn look_around(old: &mut Tables<PhysicalMap>) -> Takeover {
 }
 
 fn map_physical_memory(new: &mut Tables<PhysicalMap>, frames: &mut Frames<'_>, ram_end: u64) {
+    let data = flags(PHYSICAL_MEMORY, Permissions::READ | Permissions::WRITE);
     for start in (0..ram_end).step_by(Size2MiB::SIZE as usize) {
         let page = Page::<Size2MiB>::containing_address(VirtAddr::new(PhysicalMap::address(start)));
         let frame = PhysFrame::<Size2MiB>::containing_address(PhysAddr::new(start));
+        let (parents, mut mapper) =
+            (PageTableFlags::PRESENT | PageTableFlags::WRITABLE, new.mapper());
+        let supply = &mut Supply(frames);
         // SAFETY: through this map the kernel reaches frames that it owns, and nothing else.
-        let mapped = unsafe { new.map_large(page, frame, DATA, &mut Supply(frames)) };
-        mapped.expect("the new tables map nothing else there");
+        let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, data, parents, supply) };
+        mapped.expect("the new tables map nothing else there").ignore();
     }
 }
 
@@ -225,49 +222,26 @@ fn image() -> impl Iterator<Item = Segment> {
     segments(unsafe { slice::from_raw_parts(start, PAGE_SIZE as usize) })
 }
 
-/// Maps a segment to the frames it is in, as the linker says. Returns how many pages it has, and
-/// how many were different.
-fn map_segment(
-    segment: &Segment,
-    old: &mut Tables<PhysicalMap>,
-    new: &mut Tables<PhysicalMap>,
-    frames: &mut Frames<'_>,
-) -> (usize, usize) {
-    let (mut pages, mut repaired) = (0, 0);
-    let wanted = flags(segment.permissions);
-    for page in (page_floor(segment.start)..page_ceil(segment.end)).step_by(PAGE_SIZE as usize) {
-        let found = map_as_before(page, wanted, old, new, frames);
-        let matters = PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE;
-        pages += 1;
-        repaired += usize::from(found & matters != wanted & matters);
-    }
-    (pages, repaired)
-}
-
-/// Maps a page to the frame that the old tables map it to. Returns the old flags.
+/// Maps a page to the frame that the old tables map it to. Returns whether its permissions were
+/// those before.
 fn map_as_before(
     page: u64,
-    flags: PageTableFlags,
+    permissions: Permissions,
     old: &mut Tables<PhysicalMap>,
-    new: &mut Tables<PhysicalMap>,
-    frames: &mut Frames<'_>,
-) -> PageTableFlags {
-    let found =
-        old.translate(page).unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
+    memory: &mut Memory<PhysicalMap>,
+) -> bool {
+    const MATTERS: PageTableFlags = PageTableFlags::WRITABLE.union(PageTableFlags::NO_EXECUTE);
+    let found = old.translate(page);
+    let found = found.unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
+    let (mut payer, pages) = memory.payer();
+    let tables = &mut pages.tables;
+    let mut walk = tables.walk(page);
+    payer.set_aside(walk.missing()).expect("there is memory for the kernel's page tables");
+    let leaf = Leaf { frame: frame_at(found.physical), flags: flags(page, permissions) };
     // SAFETY: the page is mapped to the same frame as before, with permissions that its owner asked
     // for.
-    let mapped =
-        unsafe { new.map(page_at(page), frame_at(found.physical), flags, &mut Supply(frames)) };
-    mapped
-        .unwrap_or_else(|error| panic!("the kernel's page {page:#x} cannot be mapped: {error:?}"));
-    found.flags
-}
-
-fn flags(permissions: Permissions) -> PageTableFlags {
-    let mut flags = PageTableFlags::PRESENT;
-    flags.set(PageTableFlags::WRITABLE, permissions.contains(Permissions::WRITE));
-    flags.set(PageTableFlags::NO_EXECUTE, !permissions.contains(Permissions::EXECUTE));
-    flags
+    unsafe { tables.enter(&mut payer, &mut walk, page, leaf) };
+    found.flags & MATTERS == leaf.flags & MATTERS
 }
 
 /// Frames for the first page tables.

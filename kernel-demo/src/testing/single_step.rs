@@ -7,6 +7,8 @@
 //! The processor clears the flag on its way into a handler, and sets it again on its way back:
 //! handlers, and those of page faults, run at a stretch.
 
+#![allow(unsafe_code)]
+
 use core::arch::asm;
 
 use spin::Mutex;
@@ -27,7 +29,7 @@ pub fn single_step<R>(handler: fn(), run: impl FnOnce() -> R) -> R {
 }
 
 /// The debug trap. True if somebody is single-stepped.
-pub(super) fn trapped() -> bool {
+pub(crate) fn trapped() -> bool {
     // Nobody is stepped while the handler is set.
     let Some(handler) = *HANDLER.lock() else { return false };
     handler();

@@ -1,0 +1,292 @@
+//! What is behind the pages of an address space, the kernel's or a process's: which frame, who else
+//! owns it, and what may be done with it.
+//!
+//! ```text
+//!   what is there    frame behind the page    owners         may be written
+//!   Missing          none
+//!   ZeroPage         the one of all zeroes    not counted    never
+//!   Shared           a frame                  two or more    never
+//!   Own              a frame                  one            if the area may be
+//!   Own (object)     a frame of an object     any            if the area may be
+//! ```
+//!
+//! What *should* be there is the business of the [`address_space`](crate::address_space), which
+//! decides; here it happens. Rules of this room:
+//!
+//! 1. Every entry for a page holds one share of its frame, unless that is the zero page. A frame
+//!    goes back when its last share does (`frames::owners`).
+//! 2. An entry is writable only if its frame has one owner, or belongs to an object. So nobody's
+//!    write is seen by another process that did not ask for that.
+//! 3. What needs frames has all of them set aside before it changes anything. If there are not
+//!    enough, nothing has changed.
+//! 4. An entry that changes is flushed by what changes it ([`Tables::visit`], [`Tables::replace`]).
+//!    A page that was not mapped needs no flush. (Today the way back to ring 3 changes page tables,
+//!    and with that the processor forgets all translations; this rule is what makes it right to
+//!    stop doing so.)
+//!
+//! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
+//! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or
+//! unmaps meanwhile never has to be told to any process.
+#![allow(unsafe_code)]
+
+mod access;
+mod fork;
+
+use x86_64::structures::paging::{PageTableFlags, PhysFrame};
+
+use super::frames::OutOfFrames;
+use super::pool::{Payer, Pool};
+use super::tables::{Leaf, Mmu, Tables, Work};
+use super::trace::{Event, Purpose};
+use crate::address_space::{Decision, PageState};
+use crate::words::Permissions;
+use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
+
+/// Marks an entry whose frame belongs to an object. The processor ignores this bit.
+const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
+
+/// What permissions decide about an entry. The rest of its flags stays.
+const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
+    .union(PageTableFlags::WRITABLE)
+    .union(PageTableFlags::NO_EXECUTE);
+
+/// The page tables of an address space. Dropping some loses their frames, so
+/// [`destroy`](Self::destroy) them.
+///
+/// # Invariants
+///
+/// * The entries of the lower half, or of the higher half for the kernel's, are as rule 1 says.
+/// * `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the
+///   most it ever was.
+pub struct Pages<M> {
+    pub(crate) tables: Tables<M>,
+    resident: u64,
+    peak: u64,
+    /// Where a change goes on that was not finished; 0 if there is none.
+    resume: u64,
+    /// Frames that are set aside for tables.
+    set_aside: usize,
+}
+
+impl<M: Mmu> Pages<M> {
+    /// The kernel's own.
+    pub const fn of_kernel(tables: Tables<M>) -> Self {
+        Self { tables, resident: 0, peak: 0, resume: 0, set_aside: 0 }
+    }
+
+    /// Page tables with an empty lower half, and the kernel's entries that every process has. Takes
+    /// one frame, which is charged.
+    ///
+    /// # Errors
+    ///
+    /// There is none. Nothing has changed.
+    pub fn new(payer: &mut Payer<'_>, kernel: &mut Self) -> Result<Self, OutOfFrames>
+    where
+        M: Clone,
+    {
+        payer.charge(1)?;
+        payer.set_aside(1).inspect_err(|_| payer.uncharge(1))?;
+        let root = payer.take(Purpose::Table);
+        // SAFETY: the frame just came from the page allocator, so nobody else uses it.
+        let mut tables = unsafe { Tables::new(root, kernel.tables.mmu().clone()) };
+        // SAFETY: these entries stay for good, and the methods here map and unmap only in the
+        // lower half.
+        unsafe { tables.share(&mut kernel.tables, &IN_EVERY_PROCESS) };
+        Ok(Self::of_kernel(tables))
+    }
+
+    /// Gives back every frame of a process's page tables, of which nothing is used any more.
+    pub fn destroy(mut self, payer: &mut Payer<'_>) {
+        // Where no table is, nothing is mapped.
+        if self.tables.count() > 0 {
+            self.unmap(payer, 0, LOWER_HALF_END, &mut Work::unbounded());
+        }
+        payer.put_back(self.set_aside);
+        assert!(self.resident == 0 && self.tables.count() == 0, "page tables have lost count");
+        payer.release(self.root(), Purpose::Table);
+        payer.uncharge(1);
+    }
+
+    /// The frame of the level-4 table.
+    pub const fn root(&self) -> PhysFrame {
+        self.tables.root()
+    }
+
+    /// Pages mapped to frames; the zero page does not count. Constant time.
+    pub const fn resident(&self) -> u64 {
+        self.resident
+    }
+
+    /// The most pages that were ever mapped to frames. Constant time.
+    pub const fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// Frames that the page tables take. Constant time.
+    pub const fn table_frames(&self) -> u64 {
+        self.tables.count() + 1
+    }
+
+    /// What is mapped at the page that holds the address.
+    #[inline]
+    pub fn state(&mut self, pool: &Pool, address: u64) -> PageState {
+        self.tables.leaf(page_floor(address)).map_or(PageState::Missing, |leaf| state(pool, leaf))
+    }
+
+    /// The frame behind a page, if it is mapped.
+    pub fn frame(&mut self, page: u64) -> Option<PhysFrame> {
+        self.tables.leaf(page).map(|leaf| leaf.frame)
+    }
+
+    /// Does to a page what was decided about a page fault. `object_frame` is the frame of an object
+    /// that is to be mapped.
+    ///
+    /// ```text
+    ///   Missing ──read──► ZeroPage                                         MapZeroPage
+    ///      │                 │ write
+    ///      └──── write ──────┴───────────────────────► Own, writable       MapZeroed
+    ///   Shared ──── write, others own it too ────────► Own, writable       Copy
+    ///      └─ the others are gone ─► Own ── write ───► Own, writable       MakeWritable
+    ///   Missing ──── in shared memory ───────────────► Own (object)        MapObject
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There are not enough frames. Nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// When the page is not in a state that the decision is about.
+    pub fn carry_out(
+        &mut self,
+        payer: &mut Payer<'_>,
+        page: u64,
+        (decision, permissions): (Decision, Permissions),
+        object_frame: Option<PhysFrame>,
+    ) -> Result<(), OutOfFrames> {
+        let tables = &mut self.tables;
+        let mut walk = tables.walk(page);
+        let old = tables.leaf_at(&walk, page);
+        let is = old.map_or(PageState::Missing, |leaf| state(payer.pool, leaf));
+        let own = matches!(decision, Decision::MapZeroed | Decision::Copy);
+        payer.set_aside(usize::from(own) + walk.missing())?;
+        let flags = flags(page, permissions);
+        let leaf = match (decision, old) {
+            (Decision::MapZeroPage, None) => {
+                Leaf { frame: payer.pool.zero_page(), flags: flags - PageTableFlags::WRITABLE }
+            }
+            (Decision::MapZeroed, _) if matches!(is, PageState::Missing | PageState::ZeroPage) => {
+                let frame = payer.take(Purpose::Page);
+                // SAFETY: the frame just came from the page allocator, so nobody else uses it.
+                unsafe { tables.contents(frame) }.fill(0);
+                Leaf { frame, flags }
+            }
+            (Decision::Copy, Some(old)) => {
+                assert!(is != PageState::Own, "a page to copy shares its frame");
+                let frame = payer.take(Purpose::Page);
+                // SAFETY: the frame just came from the page allocator, so nobody else uses it;
+                // nobody writes to a shared one.
+                unsafe { tables.copy(old.frame, frame) };
+                Leaf { frame, flags: old.flags | PageTableFlags::WRITABLE }
+            }
+            (Decision::MakeWritable, Some(old)) => {
+                assert!(is == PageState::Own, "a page to write to has its frame to itself");
+                Leaf { flags: old.flags | PageTableFlags::WRITABLE, ..old }
+            }
+            (Decision::MapObject { .. }, None) => {
+                let frame = object_frame.expect("the object has a frame for its page");
+                payer.share(frame);
+                Leaf { frame, flags: flags | OBJECT }
+            }
+            _ => panic!("{decision:?} of a page that is {is:?}"),
+        };
+        // SAFETY: the entry holds a share of the frame, which is its only one, an object's, or that
+        // of the zero page, which is not writable.
+        match old {
+            None => unsafe { tables.enter(payer, &mut walk, page, leaf) },
+            Some(_) => unsafe { tables.replace(&walk, page, leaf) },
+        }
+        if let (PageState::Shared, Some(old)) = (is, old) {
+            payer.release(old.frame, Purpose::Page);
+        }
+        if matches!(is, PageState::Missing | PageState::ZeroPage)
+            && decision != Decision::MapZeroPage
+        {
+            self.grow();
+        }
+        Ok(())
+    }
+
+    /// Unmaps pages from `start` on, as far as the work allows. Returns where it got to: `end`, or
+    /// a lower address.
+    pub fn unmap(&mut self, payer: &mut Payer<'_>, start: u64, end: u64, work: &mut Work) -> u64 {
+        let Self { tables, resident, .. } = self;
+        let gone = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
+            let frame = leaf.frame.start_address().as_u64();
+            payer.pool.trace.record(Event::Unmap { page, frame });
+            if !payer.pool.is_zero_page(leaf.frame) {
+                payer.release(leaf.frame, Purpose::Page);
+                *resident -= 1;
+            }
+            None
+        };
+        // SAFETY: nothing is mapped.
+        unsafe { tables.visit(payer, (start, end), work, gone) }
+    }
+
+    /// Gives the pages in the range these permissions. `false` if it has to be called again, with
+    /// the same arguments, to finish.
+    pub fn protect(
+        &mut self,
+        payer: &mut Payer<'_>,
+        (start, end): (u64, u64),
+        to: Permissions,
+        work: &mut Work,
+    ) -> bool {
+        let Self { tables, resume, .. } = self;
+        let protected = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
+            let own = state(payer.pool, leaf) == PageState::Own;
+            let forbidden = if own { PageTableFlags::empty() } else { PageTableFlags::WRITABLE };
+            let flags = (leaf.flags - PROTECTION) | (flags(page, to) - forbidden);
+            Some(Leaf { flags, ..leaf })
+        };
+        let range = (start.max(*resume), end);
+        // SAFETY: the frames are what they were, and only those become writable that have one
+        // owner or are an object's.
+        let reached = unsafe { tables.visit(payer, range, work, protected) };
+        *resume = if reached < end { reached } else { 0 };
+        reached >= end
+    }
+
+    /// A page more has a frame behind it.
+    fn grow(&mut self) {
+        self.resident += 1;
+        self.peak = self.peak.max(self.resident);
+    }
+}
+
+/// What an entry maps.
+fn state(pool: &Pool, leaf: Leaf) -> PageState {
+    if leaf.flags.contains(OBJECT) {
+        PageState::Own
+    } else if pool.is_zero_page(leaf.frame) {
+        PageState::ZeroPage
+    } else if pool.frames.owners(leaf.frame) > 1 {
+        PageState::Shared
+    } else {
+        PageState::Own
+    }
+}
+
+/// The processor's flags for a page with these permissions. It has none for "may not be read": a
+/// process's page without any permission stays mapped for ring 0 alone, as the kernel's are.
+pub fn flags(page: u64, permissions: Permissions) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT;
+    flags.set(PageTableFlags::USER_ACCESSIBLE, page < HIGHER_HALF && !permissions.is_empty());
+    flags.set(PageTableFlags::WRITABLE, permissions.contains(Permissions::WRITE));
+    flags.set(PageTableFlags::NO_EXECUTE, !permissions.contains(Permissions::EXECUTE));
+    flags
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,29 @@
+//! The words that all rooms share: addresses and pages, accesses and permissions, and the error of
+//! who asked for frames.
+
+pub mod access;
+pub mod layout;
+pub mod permissions;
+
+use core::fmt;
+
+pub use access::{Access, PageFault, Stop};
+pub use permissions::Permissions;
+
+/// A request for frames that was not met. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfFrames {
+    /// Frames asked for.
+    pub asked: usize,
+    /// Frames that were free and not promised to others.
+    pub available: usize,
+    /// Whether the failure was made to happen by fault injection.
+    pub injected: bool,
+}
+
+impl fmt::Display for OutOfFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "asked for {} frames, {} available", self.asked, self.available)?;
+        if self.injected { f.write_str(" (failure injected)") } else { Ok(()) }
+    }
+}
