@@ -18,9 +18,8 @@ use alloc::string::String;
 use core::arch::x86_64::_rdtsc;
 use core::hint::black_box;
 
-use kernel_demo::arch::mmu::PhysicalMap;
 use kernel_demo::arch::qemu::Exit;
-use kernel_demo::memory::{Memory, ProcessPages, Registers, Stop};
+use kernel_demo::memory::{Memory, PhysicalMap, ProcessPages, Registers, Stop};
 use kernel_demo::system::console::Output;
 use kernel_demo::system::machine::Machine;
 use kernel_demo::system::status::Status;
