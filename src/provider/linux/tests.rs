@@ -58,7 +58,8 @@ fn a_process_with_few_addresses_gets_a_shorter_reserve() {
     }
     let test = "provider::linux::tests::a_process_with_few_addresses_gets_a_shorter_reserve";
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    assert!(command.args([test, "--exact"]).env(CHILD, "1").status().unwrap().success());
+    let child = command.args([test, "--exact"]).env(CHILD, "1").output().unwrap();
+    assert!(child.status.success(), "{child:?}");
 }
 
 #[test]
