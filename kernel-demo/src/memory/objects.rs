@@ -64,7 +64,8 @@ impl<M: Mmu + Clone> Object<M> {
         if let Some(frame) = self.frames.frame(page) {
             return Ok(frame);
         }
-        self.frames.carry_out(payer, page, (Decision::MapZeroed, Permissions::empty()), None)?;
+        let found = self.frames.find(payer.pool, page);
+        self.frames.carry_out(payer, found, (Decision::MapZeroed, Permissions::empty()), None)?;
         Ok(self.frames.frame(page).expect("it was just mapped"))
     }
 
