@@ -60,7 +60,7 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
         self.change(found, decision, permissions)
     }
 
-    #[inline]
+    #[inline(always)]
     fn change(
         &mut self,
         found: Found,

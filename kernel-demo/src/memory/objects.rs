@@ -59,6 +59,7 @@ impl<M: Mmu + Clone> Object<M> {
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed.
+    #[inline(never)]
     pub fn frame(&mut self, payer: &mut Payer<'_>, index: u64) -> Result<PhysFrame, OutOfFrames> {
         let page = index * PAGE_SIZE;
         if let Some(frame) = self.frames.frame(page) {

@@ -150,8 +150,7 @@ impl<M: Mmu> Pages<M> {
         self.tables.leaf(page).map(|leaf| leaf.frame)
     }
 
-    /// Does to a page what was decided about a page fault. `object_frame` is the frame of an object
-    /// that is to be mapped.
+    /// Does to a page what was decided about a fault; `object_frame` is what an object has for it.
     ///
     /// ```text
     ///   Missing ──read──► ZeroPage                                         MapZeroPage
@@ -169,6 +168,7 @@ impl<M: Mmu> Pages<M> {
     /// # Panics
     ///
     /// When the page is not in a state that the decision is about.
+    #[inline(always)]
     pub fn carry_out(
         &mut self,
         payer: &mut Payer<'_>,
