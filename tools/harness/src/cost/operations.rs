@@ -111,7 +111,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "mmap, touch, munmap of a page",
         figure: |lines| lines.cost("map-touch-unmap-4k"),
         least: step::RANGE + step::PAGE,
-        most: 3_380,
+        most: 3380,
     },
     Operation {
         what: "mmap, touch, munmap of 1 MiB",
