@@ -3,14 +3,13 @@
 //! path: what is there, what the address space decides, what the page tables do.
 
 use super::objects::Objects;
-use super::pages::Pages;
+use super::pages::{Found, Pages};
 use super::pool::Payer;
 use super::tables::{Mmu, Work};
 use super::trace::Event;
 use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, PageState, Table};
 use crate::words::PageFault;
 use crate::words::Permissions;
-use crate::words::layout::page_floor;
 use crate::words::{Access, OutOfFrames};
 
 /// What an address space stands on.
@@ -38,15 +37,15 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
         fault: &PageFault,
     ) -> Result<Decision, Cause> {
         let PageFault { address, access, .. } = *fault;
-        let state = self.pages.state(self.payer.pool, address);
-        let (decision, area) = space.fault(fault, state, self)?;
+        let found = self.pages.find(self.payer.pool, address);
+        let (decision, area) = space.fault(fault, found.state, self)?;
         let (region, permissions) = (area.label(), area.permissions);
         self.payer.pool.trace.record(Event::Fault { region, access, address });
-        self.carry_out(page_floor(address), decision, permissions).map_err(Cause::OutOfFrames)?;
+        self.change(found, decision, permissions).map_err(Cause::OutOfFrames)?;
         Ok(decision)
     }
 
-    /// Does what was decided.
+    /// Does what was decided about a page.
     ///
     /// # Errors
     ///
@@ -57,6 +56,17 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
         decision: Decision,
         permissions: Permissions,
     ) -> Result<(), OutOfFrames> {
+        let found = self.pages.find(self.payer.pool, page);
+        self.change(found, decision, permissions)
+    }
+
+    #[inline(always)]
+    fn change(
+        &mut self,
+        found: Found,
+        decision: Decision,
+        permissions: Permissions,
+    ) -> Result<(), OutOfFrames> {
         let Self { payer, pages, objects, .. } = self;
         let object_frame = match (decision, objects) {
             (Decision::MapObject { object, page }, Some(objects)) => {
@@ -64,12 +74,12 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
             }
             _ => None,
         };
-        pages.carry_out(payer, page, (decision, permissions), object_frame)
+        pages.carry_out(payer, found, (decision, permissions), object_frame)
     }
 
     /// What an access to the address would be, as a fault.
     pub fn fault_at(&mut self, address: u64, access: Access) -> PageFault {
-        let present = self.pages.state(self.payer.pool, address) != PageState::Missing;
+        let present = self.pages.find(self.payer.pool, address).state != PageState::Missing;
         PageFault { address, access, present }
     }
 }

@@ -59,12 +59,14 @@ impl<M: Mmu + Clone> Object<M> {
     /// # Errors
     ///
     /// There are not enough frames. Nothing has changed.
+    #[inline(never)]
     pub fn frame(&mut self, payer: &mut Payer<'_>, index: u64) -> Result<PhysFrame, OutOfFrames> {
         let page = index * PAGE_SIZE;
         if let Some(frame) = self.frames.frame(page) {
             return Ok(frame);
         }
-        self.frames.carry_out(payer, page, (Decision::MapZeroed, Permissions::empty()), None)?;
+        let found = self.frames.find(payer.pool, page);
+        self.frames.carry_out(payer, found, (Decision::MapZeroed, Permissions::empty()), None)?;
         Ok(self.frames.frame(page).expect("it was just mapped"))
     }
 

@@ -21,8 +21,7 @@
 //!    enough, nothing has changed.
 //! 4. An entry that changes is flushed by what changes it ([`Tables::visit`], [`Tables::replace`]).
 //!    A page that was not mapped needs no flush. (Today the way back to ring 3 changes page tables,
-//!    and with that the processor forgets all translations; this rule is what makes it right to
-//!    stop doing so.)
+//!    which makes the processor forget all translations; with this rule it may stop doing so.)
 //!
 //! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
 //! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or
@@ -36,7 +35,7 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::frames::OutOfFrames;
 use super::pool::{Payer, Pool};
-use super::tables::{Leaf, Mmu, Tables, Work};
+use super::tables::{Leaf, Mmu, Tables, Walk, Work};
 use super::trace::{Event, Purpose};
 use crate::address_space::{Decision, PageState};
 use crate::words::Permissions;
@@ -66,6 +65,15 @@ pub struct Pages<M> {
     resume: u64,
     /// Frames that are set aside for tables.
     set_aside: usize,
+}
+
+/// What a walk to a page found. Valid until the page tables change.
+pub struct Found {
+    page: u64,
+    walk: Walk,
+    leaf: Option<Leaf>,
+    /// What is mapped at the page.
+    pub state: PageState,
 }
 
 impl<M: Mmu> Pages<M> {
@@ -127,10 +135,14 @@ impl<M: Mmu> Pages<M> {
         self.tables.count() + 1
     }
 
-    /// What is mapped at the page that holds the address.
+    /// Looks up the page that holds the address. Constant time.
     #[inline]
-    pub fn state(&mut self, pool: &Pool, address: u64) -> PageState {
-        self.tables.leaf(page_floor(address)).map_or(PageState::Missing, |leaf| state(pool, leaf))
+    pub fn find(&mut self, pool: &Pool, address: u64) -> Found {
+        let page = page_floor(address);
+        let walk = self.tables.walk(page);
+        let leaf = self.tables.leaf_at(&walk, page);
+        let state = leaf.map_or(PageState::Missing, |leaf| state(pool, leaf));
+        Found { page, walk, leaf, state }
     }
 
     /// The frame behind a page, if it is mapped.
@@ -138,8 +150,7 @@ impl<M: Mmu> Pages<M> {
         self.tables.leaf(page).map(|leaf| leaf.frame)
     }
 
-    /// Does to a page what was decided about a page fault. `object_frame` is the frame of an object
-    /// that is to be mapped.
+    /// Does to a page what was decided about a fault; `object_frame` is what an object has for it.
     ///
     /// ```text
     ///   Missing ──read──► ZeroPage                                         MapZeroPage
@@ -157,17 +168,16 @@ impl<M: Mmu> Pages<M> {
     /// # Panics
     ///
     /// When the page is not in a state that the decision is about.
+    #[inline(always)]
     pub fn carry_out(
         &mut self,
         payer: &mut Payer<'_>,
-        page: u64,
+        Found { page, mut walk, leaf: old, state: is }: Found,
         (decision, permissions): (Decision, Permissions),
         object_frame: Option<PhysFrame>,
     ) -> Result<(), OutOfFrames> {
         let tables = &mut self.tables;
-        let mut walk = tables.walk(page);
-        let old = tables.leaf_at(&walk, page);
-        let is = old.map_or(PageState::Missing, |leaf| state(payer.pool, leaf));
+        let empty = matches!(is, PageState::Missing | PageState::ZeroPage);
         let own = matches!(decision, Decision::MapZeroed | Decision::Copy);
         payer.set_aside(usize::from(own) + walk.missing())?;
         let flags = flags(page, permissions);
@@ -175,7 +185,7 @@ impl<M: Mmu> Pages<M> {
             (Decision::MapZeroPage, None) => {
                 Leaf { frame: payer.pool.zero_page(), flags: flags - PageTableFlags::WRITABLE }
             }
-            (Decision::MapZeroed, _) if matches!(is, PageState::Missing | PageState::ZeroPage) => {
+            (Decision::MapZeroed, _) if empty => {
                 let frame = payer.take(Purpose::Page);
                 // SAFETY: the frame just came from the page allocator, so nobody else uses it.
                 unsafe { tables.contents(frame) }.fill(0);
@@ -209,9 +219,7 @@ impl<M: Mmu> Pages<M> {
         if let (PageState::Shared, Some(old)) = (is, old) {
             payer.release(old.frame, Purpose::Page);
         }
-        if matches!(is, PageState::Missing | PageState::ZeroPage)
-            && decision != Decision::MapZeroPage
-        {
+        if empty && decision != Decision::MapZeroPage {
             self.grow();
         }
         Ok(())

@@ -68,7 +68,9 @@ impl Pages {
     ) -> Result<(), OutOfFrames> {
         let pages = self.get_mut();
         with(|memory| {
-            pages.carry_out(&mut memory.payer().0, page, (decision, permissions), None)
+            let (mut payer, _) = memory.payer();
+            let found = pages.find(payer.pool, page);
+            pages.carry_out(&mut payer, found, (decision, permissions), None)
         })
     }
 
@@ -95,7 +97,7 @@ impl Pages {
 
     fn state(&mut self, page: u64) -> PageState {
         let pages = self.get_mut();
-        with(|memory| pages.state(memory.payer().0.pool, page))
+        with(|memory| pages.find(memory.payer().0.pool, page).state)
     }
 
     fn load(&mut self, address: u64, bytes: &[u8]) -> usize {

@@ -72,7 +72,7 @@ impl Cpu<'_> {
 
     fn fault(&mut self, address: u64, access: Access) -> Stop {
         let pages = &mut self.pages;
-        let state = self.frames.with(|memory| pages.state(&memory.pool, address));
+        let state = self.frames.with(|memory| pages.find(&memory.pool, address).state);
         let present = state != crate::address_space::PageState::Missing;
         Stop::PageFault(PageFault { address, access, present })
     }

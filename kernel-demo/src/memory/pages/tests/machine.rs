@@ -63,7 +63,10 @@ impl Pages {
         permissions: Permissions,
     ) -> Result<(), OutOfFrames> {
         let machine = self.machine.clone();
-        machine.pay(|payer| self.inner().carry_out(payer, page, (decision, permissions), None))
+        machine.pay(|payer| {
+            let found = self.inner().find(payer.pool, page);
+            self.inner().carry_out(payer, found, (decision, permissions), None)
+        })
     }
 
     pub fn map_object(
@@ -77,7 +80,8 @@ impl Pages {
         machine.pay(|payer| {
             let frame = object.inner.as_mut().unwrap().frame(payer, index)?;
             let decision = Decision::MapObject { object: ObjectId(0), page: index };
-            self.inner().carry_out(payer, page, (decision, permissions), Some(frame))
+            let found = self.inner().find(payer.pool, page);
+            self.inner().carry_out(payer, found, (decision, permissions), Some(frame))
         })
     }
 
@@ -112,7 +116,7 @@ impl Pages {
 
     pub fn state(&mut self, address: u64) -> PageState {
         let machine = self.machine.clone();
-        machine.with(|memory| self.inner().state(&memory.pool, address))
+        machine.with(|memory| self.inner().find(&memory.pool, address).state)
     }
 
     pub fn load(&mut self, address: u64, bytes: &[u8]) -> usize {
