@@ -95,6 +95,7 @@ pub struct Objects<M> {
     unused: usize,
 }
 
+#[expect(clippy::new_without_default, reason = "a constant: the kernel begins with it")]
 impl<M: Mmu + Clone> Objects<M> {
     /// No objects.
     pub const fn new() -> Self {

@@ -20,8 +20,7 @@
 //! 3. What needs frames has all of them set aside before it changes anything. If there are not
 //!    enough, nothing has changed.
 //! 4. An entry that changes is flushed by what changes it ([`Tables::visit`], [`Tables::replace`]).
-//!    A page that was not mapped needs no flush. (Today the way back to ring 3 changes page tables,
-//!    which makes the processor forget all translations; with this rule it may stop doing so.)
+//!    A page that was not mapped needs no flush.
 //!
 //! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
 //! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or
@@ -212,9 +211,11 @@ impl<M: Mmu> Pages<M> {
         };
         // SAFETY: the entry holds a share of the frame, which is its only one, an object's, or that
         // of the zero page, which is not writable.
-        match old {
-            None => unsafe { tables.enter(payer, &mut walk, page, leaf) },
-            Some(_) => unsafe { tables.replace(&walk, page, leaf) },
+        unsafe {
+            match old {
+                None => tables.enter(payer, &mut walk, page, leaf),
+                Some(_) => tables.replace(&walk, page, leaf),
+            }
         }
         if let (PageState::Shared, Some(old)) = (is, old) {
             payer.release(old.frame, Purpose::Page);

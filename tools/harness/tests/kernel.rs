@@ -60,7 +60,7 @@ fn the_route_from_malloc_to_a_frame_is_short() {
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').nth(2));
     let names = rows.filter_map(|cell| cell.trim().strip_prefix('`')?.strip_suffix('`'));
     let files: Vec<&str> = names.collect();
-    let lines: usize = files.iter().map(|name| lines_of(&source().join(name))).sum();
+    let lines: usize = files.iter().map(|name| lines_of(source().join(name))).sum();
     println!("the route: {lines} lines in {} files", files.len());
     assert!(files.len() > 5, "the files of the route were not found: {files:?}");
     let (most_lines, most_files) = MOST_OF_THE_ROUTE;
