@@ -188,7 +188,7 @@ pub use provider::{
 };
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub use provider::{LinuxBreak, LinuxMap, LinuxThreads};
-#[cfg(feature = "x86_64")]
+#[cfg(all(feature = "x86_64", target_pointer_width = "64"))]
 pub use provider::{PagedBreak, RecycledFrames};
 pub use raw_heap::RawHeap;
 pub use reserve::{ReserveHeap, ReserveToken};

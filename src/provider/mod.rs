@@ -28,7 +28,7 @@ mod late;
 mod linux;
 mod map;
 mod optional;
-#[cfg(feature = "x86_64")]
+#[cfg(all(feature = "x86_64", target_pointer_width = "64"))]
 mod paged;
 mod segments;
 mod slots;
@@ -46,7 +46,7 @@ pub use late::LateBreak;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub use linux::{LinuxBreak, LinuxMap, LinuxThreads};
 pub use map::{Map, MapError, NoMap};
-#[cfg(feature = "x86_64")]
+#[cfg(all(feature = "x86_64", target_pointer_width = "64"))]
 pub use paged::{PagedBreak, RecycledFrames};
 pub use segments::{SegmentBreak, Segments};
 pub use slots::Slots;

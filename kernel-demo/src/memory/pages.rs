@@ -209,8 +209,7 @@ impl<M: Mmu> Pages<M> {
             }
             _ => panic!("{decision:?} of a page that is {is:?}"),
         };
-        // SAFETY: the entry holds a share of the frame, which is its only one, an object's, or that
-        // of the zero page, which is not writable.
+        // SAFETY: the entry holds a share of the frame, or the zero page is not writable.
         unsafe {
             match old {
                 None => tables.enter(payer, &mut walk, page, leaf),

@@ -32,7 +32,7 @@ unsafe extern "efiapi" fn allocate_pages(
     let mut refuse_at = REFUSE_AT.lock().unwrap();
     let Some(left) = refuse_at.checked_sub(1) else { return Status::OUT_OF_RESOURCES };
     *refuse_at = left;
-    if kind != uefi_raw::table::boot::AllocateType::ANY_PAGES || pages > 1 << 20 {
+    if kind != uefi_raw::table::boot::AllocateType::ANY_PAGES || pages > 1 << 16 {
         return Status::OUT_OF_RESOURCES;
     }
     // SAFETY: the number of pages is not 0; the address is the caller's variable.
@@ -82,7 +82,7 @@ fn pages_are_taken_refused_and_given_back() {
     let segment = pages.take(PAGE + 1).unwrap();
     assert_eq!((segment.len(), segment.cast::<u8>().addr().get() % PAGE), (LEAST, 0));
     assert_eq!(pages.take(usize::MAX), Err(BreakError::OutOfAddresses));
-    assert_eq!(pages.take(1 << 40), Err(BreakError::OutOfMemory));
+    assert_eq!(pages.take(1 << 30), Err(BreakError::OutOfMemory));
     // SAFETY: the segment is not used.
     unsafe { pages.give_back(segment) };
     assert!(GRANTED.lock().unwrap().is_empty());
