@@ -255,7 +255,11 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             let mut block = self.large.allocate_last(layout, request, growth_now);
             if block.is_none() && self.layer.dissolve(&mut self.large) {
                 self.flush();
-                block = self.large.allocate_last(layout, request, growth_now);
+                block = self.large.chunks.take_any(request);
+                if block.is_none() && B::CONTIGUOUS {
+                    // The top may have become longer, and less is missing.
+                    block = self.large.chunks.take_new(request, growth_now);
+                }
             }
             growth_now = growth;
             self.settle();
