@@ -58,7 +58,7 @@ fn whoever_writes_to_live_blocks_only_is_not_accused<P: CheckedVariant>() {
                     bench.free(moved.expect("memory"), self::layout(size.max(16), 8));
                 }
             }
-            let is_freed = |index: usize| round % 2 == 0 || index % 3 > 0;
+            let is_freed = |index: usize| round % 2 == 0 || !index.is_multiple_of(3);
             let (freed, kept): (Vec<_>, Vec<_>) =
                 blocks.into_iter().enumerate().partition(|&(index, _)| is_freed(index));
             freed.into_iter().for_each(|(_, block)| bench.free(block, layout));

@@ -58,7 +58,7 @@ fn what_is_free_between_live_blocks_of_slabs_serves_other_sizes<P: Variant>() {
         let other = 15 * size / 2 - 40;
         let mut heap = heap_of::<P>(LEN);
         let of = layout(size, 8);
-        let kept = survivors(&mut heap, of, |number| number % 16 == 0);
+        let kept = survivors(&mut heap, of, |number| number.is_multiple_of(16));
         let others = fill(&mut heap, layout(other, 8));
         heap.check().unwrap();
         let (bytes, freed) = (others.len() * other, LEN - kept.len() * size);
@@ -92,7 +92,7 @@ fn live_blocks_wherever_they_lie_in_their_slab_keep_their_contents<P: Variant>()
     for_all::<P, _>(&inputs, |(size, share, seed, others)| {
         let (mut heap, of) = (heap_of::<P>(LEN / 16), layout(*size, 8));
         let hash = |number| (number as u64 ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-        let kept = survivors(&mut heap, of, |number| hash(number) % u64::from(*share) == 0);
+        let kept = survivors(&mut heap, of, |number| hash(number).is_multiple_of(u64::from(*share)));
         let others = others.iter().map(|other| layout(usize::from(*other) % (3 * size) + 1, 8));
         let others: Vec<_> =
             others.map_while(|of| try_allocate(&mut heap, of).map(|block| (block, of))).collect();
@@ -114,7 +114,7 @@ fn a_heap_whose_sizes_drift_grows_little_beyond_its_live_bytes<P: Variant>() {
         let blocks: Vec<_> = (0..(LIVE - live) / size).map(|_| allocate(&mut heap, of)).collect();
         most = most.max(heap.stats().granted_bytes);
         for (number, block) in blocks.into_iter().enumerate() {
-            if number % 16 == 0 {
+            if number.is_multiple_of(16) {
                 kept.push((block, of));
                 live += size;
             } else {
