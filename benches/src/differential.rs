@@ -64,7 +64,7 @@ trait Replayed {
         size: usize,
     ) -> Option<NonNull<u8>>;
 
-    /// What `check()` says, where there is one.
+    /// Returns the verdict of `check()`, for a heap that has one.
     fn check(&self) -> Result<(), String>;
 
     /// The largest block that a free cell holds.
@@ -161,7 +161,7 @@ const CHECKED: usize = 128;
 
 impl Replayed for ArenaHeap<FixedBreak, SingleCpu> {
     const NAME: &'static str = "ArenaHeap";
-    // What the arenas are made of stays with the parent.
+    // Memory of the arenas themselves stays with the parent.
     const IS_FRESH_WHEN_EMPTY: bool = false;
 
     unsafe fn new(region: NonNull<[u8]>) -> Self {
@@ -205,7 +205,7 @@ impl Replayed for ArenaHeap<FixedBreak, SingleCpu> {
     }
 }
 
-/// What a replay found wrong: in which heap, at which call.
+/// Fault that a replay found: in which heap, at which call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     heap: &'static str,
@@ -219,7 +219,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What a replay did.
+/// Work of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
     /// Calls.

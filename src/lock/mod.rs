@@ -37,7 +37,7 @@ pub use spin::Spin;
 /// A lock without data: one holder at a time, and an RAII guard that unlocks.
 ///
 /// With the feature `lock_api`, every
-/// [`RawMutex`](https://docs.rs/lock_api/latest/lock_api/trait.RawMutex.html) of that crate
+/// `RawMutex` of that crate
 /// implements it. [`MaskInterrupts`] wraps a lock so that its holder is not interrupted.
 ///
 /// # Safety

@@ -214,7 +214,7 @@ impl Name {
         self.is_built() && !matches!(self, Self::Plain | Self::Small | Self::Checked)
     }
 
-    /// What the reader of a table or picture calls it: this project's by their names in it.
+    /// Returns the name in tables and pictures; heaps of this project have their names in it.
     #[must_use]
     pub fn title(self) -> String {
         match self {
