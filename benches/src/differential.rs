@@ -161,8 +161,6 @@ const CHECKED: usize = 128;
 
 impl Replayed for ArenaHeap<FixedBreak, SingleCpu> {
     const NAME: &'static str = "ArenaHeap";
-    // Memory of the arenas themselves stays with the parent.
-    const IS_FRESH_WHEN_EMPTY: bool = false;
 
     unsafe fn new(region: NonNull<[u8]>) -> Self {
         // SAFETY: this function's own clause; one thread has the heap, so that it has one CPU.
@@ -384,13 +382,18 @@ fn refused(heap: &impl Replayed, op: Op, replay: &mut Replay) -> Result<(), Stri
     Ok(())
 }
 
-/// Nothing is live: the heap grants at the first request what a fresh one grants.
+/// Nothing is live: the heap grants at the first request what a fresh one grants. A heap is fresh
+/// that has allocated and freed one byte: an arena stays with its slot once there is one.
 fn nothing_live<H: Replayed>(heap: &mut H, len: usize) -> Result<(), String> {
     let layout = |size| Layout::from_size_align(size, ALIGN).expect("a size below a region's");
     let (mut granted, mut refused) = (0, len + 1);
     while refused - granted > 1 {
         let size = granted + (refused - granted) / 2;
-        match fresh::<H>(len).allocate(layout(size)) {
+        let mut other = fresh::<H>(len);
+        let byte = other.allocate(layout(1)).ok_or("a fresh heap refuses one byte")?;
+        // SAFETY: live, with this layout.
+        unsafe { other.deallocate(byte, layout(1)) };
+        match other.allocate(layout(size)) {
             Some(_) => granted = size,
             None => refused = size,
         }

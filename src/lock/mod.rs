@@ -36,9 +36,8 @@ pub use spin::Spin;
 
 /// A lock without data: one holder at a time, and an RAII guard that unlocks.
 ///
-/// With the feature `lock_api`, every
-/// `RawMutex` of that crate
-/// implements it. [`MaskInterrupts`] wraps a lock so that its holder is not interrupted.
+/// With the feature `lock_api`, every `RawMutex` of that crate implements it. [`MaskInterrupts`]
+/// wraps a lock so that its holder is not interrupted.
 ///
 /// # Safety
 ///
