@@ -5,13 +5,14 @@
 //!   allocate_more ─► a new slab, if the class may have one and there is a place for it
 //!                    ─► a cell of the block's own size
 //!                    ─► the break moves up for a slab, or for a cell
-//!                    ─► (refused) all idle memory is given up; a block of a larger class
+//!                    ─► (refused) all idle memory is given up; sparse slabs become cells; a block of
+//!                                 a larger class
 //! ```
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::dissolve::is_mostly_free;
+use super::dissolve::has_much_free;
 use super::map::{SlabMap, take_internal};
 use super::slab::{self, Slab, State};
 use super::{Descriptors, Slabs, alignment_of};
@@ -249,7 +250,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         let (is_aligned, mut outcome) = (layout.align() > CELL_ALIGN, Begun::No);
         // If there is much free memory, a slab must find its place there, too. A cell of an
         // over-aligned block makes more of it.
-        let stays = !is_aligned && is_mostly_free(large);
+        let stays = !is_aligned && has_much_free(large);
         let growth = if stays { Growth::Forbidden } else { growth };
         if let Some(next) = self.next_slab(large, class, layout) {
             let steps = if is_aligned { STEPS_OF_ALIGNED } else { 1 };

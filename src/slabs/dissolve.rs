@@ -65,7 +65,7 @@ impl Live {
 }
 
 /// Returns whether so much of the heap is free below the top that slabs begin in free memory only.
-pub(super) fn is_mostly_free<B, M: Map, P: Tuning>(large: &Large<B, M, P>) -> bool {
+pub(super) fn has_much_free<B, M: Map, P: Tuning>(large: &Large<B, M, P>) -> bool {
     let chunks = &large.chunks;
     // SAFETY: the top is a valid free cell: the invariant of `Chunks`.
     let top = chunks.top().map_or(0, |top| unsafe { top.header() }.size());
