@@ -15,9 +15,9 @@
         } \
     } while (0)
 
-/* What a compiler must not know of: it takes liberties with what it knows to be malloc. */
-static void *volatile escaped;
+/* What a compiler must not know of: it takes liberties with what it knows to be malloc. Each call
+   has a place of its own: threads call it at the same time. */
 static inline void *hidden(void *pointer) {
-    escaped = pointer;
+    void *volatile escaped = pointer;
     return escaped;
 }

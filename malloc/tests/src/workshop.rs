@@ -86,7 +86,8 @@ impl Workshop {
         let output = String::from_utf8_lossy(&run.output);
         assert!(
             run.status.success() && output.ends_with(": ok\n"),
-            "{}\n{output}{}",
+            "{} {arguments:?} {variables:?}: {}\n{output}{}",
+            program.display(),
             run.status,
             run.errors
         );
