@@ -87,7 +87,7 @@ impl ProcessBreak {
         if mappings::is_refused(by) {
             return Err(BreakError::OutOfMemory);
         }
-        let reserve = Reserve::above(self.end().addr(), by)?;
+        let reserve = Reserve::above(self.end().addr(), by);
         self.reserve.insert(reserve).grow(by)
     }
 

@@ -9,6 +9,7 @@
 //! memory, and do not count where the system limits what it commits.
 
 use core::ffi::c_int;
+use core::num::NonZero;
 use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
@@ -29,6 +30,8 @@ const DISTANCES: [usize; 3] = [1 << 30, 1 << 36, 1 << 42];
 /// # Invariants
 ///
 /// * `[base, base + len)` is mapped, and owned by this value; `used ≤ len`
+/// * if `len` is 0, the reserve has no addresses; they will lie above `base`, which is not the end
+///   of other memory of the heap: no request can shrink that
 /// * memory above `base + used` has no access, and reads as zero when it is granted
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -39,10 +42,14 @@ pub(super) struct Reserve {
 
 impl Reserve {
     /// Reserves at least `least` bytes of addresses, all above `lowest`, if the system allows it;
-    /// else a page, which may grow when there is more.
-    pub(super) fn above(lowest: usize, least: usize) -> Result<Self, BreakError> {
-        let mut lengths = [LEN, least.div_ceil(PAGE).saturating_mul(PAGE), PAGE].into_iter();
-        lengths.find_map(|len| Self::with_len(len, lowest)).ok_or(BreakError::OutOfMemory)
+    /// else none, until there is more.
+    pub(super) fn above(lowest: usize, least: usize) -> Self {
+        let mut lengths = [LEN, least.div_ceil(PAGE).saturating_mul(PAGE)].into_iter();
+        lengths.find_map(|len| Self::with_len(len, lowest)).unwrap_or_else(|| Self {
+            base: NonNull::without_provenance(NonZero::<usize>::MIN.saturating_add(lowest)),
+            len: 0,
+            used: 0,
+        })
     }
 
     fn with_len(len: usize, lowest: usize) -> Option<Self> {
@@ -85,7 +92,9 @@ impl Reserve {
     /// Reserves more addresses behind the reserve, unless it has `by` bytes that are not granted.
     fn extend(&mut self, by: usize) -> Result<(), BreakError> {
         let more = by.saturating_sub(self.len - self.used).div_ceil(PAGE).saturating_mul(PAGE);
-        if more > 0 {
+        if more > 0 && self.len == 0 {
+            *self = Self::with_len(more, self.base.addr().get()).ok_or(BreakError::OutOfMemory)?;
+        } else if more > 0 {
             let end = self.base.addr().get() + self.len;
             reserve(end, more, libc::MAP_FIXED_NOREPLACE).map_err(|error| match error {
                 libc::EEXIST => BreakError::OutOfAddresses,
@@ -173,7 +182,7 @@ unsafe impl Break for ReservedBreak {
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         let reserve = match &mut self.0 {
             Some(reserve) => reserve,
-            none => none.insert(Reserve::above(0, by)?),
+            none => none.insert(Reserve::above(0, by)),
         };
         Ok(NonNull::slice_from_raw_parts(reserve.grow(by)?, by))
     }
