@@ -4,7 +4,7 @@
 # ## is what `make help` prints.
 
 ACCEL     ?=## who runs the kernel: tcg, QEMU's software emulation (the default), or kvm
-SMP       ?=## number of CPUs (1)
+SMP       ?=## number of CPUs, 1 to 8 (2)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
 STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims

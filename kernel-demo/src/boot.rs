@@ -1,10 +1,11 @@
 //! From the bootloader to `main`, and how the kernel ends.
 //!
 //! ```text
-//!   _start ─► serial port ─► exception handlers ─► page allocator, own page tables ─► own stack ─► heap ─► main
-//!             (can speak)    (can report faults)   (owns the memory)                  (guarded)
+//!   _start ─► serial port ─► exception handlers ─► page allocator, own page tables ─► own stack ─► heap ─► other CPUs ─► main
+//!             (can speak)    (can report faults)   (owns the memory)                  (guarded)             (wait for work)
 //! ```
 
+mod cpus;
 pub mod paging;
 
 use core::panic::PanicInfo;
@@ -18,6 +19,7 @@ use self::paging::Takeover;
 
 use crate::arch::qemu::{Exit, exit};
 use crate::arch::{backtrace, gdt, serial, stack, trap, user};
+use crate::cpu::{self, apic};
 use crate::memory::{self, BreakId, Policy};
 use crate::{println, testing};
 
@@ -49,14 +51,16 @@ static TAKEOVER: Once<Takeover> = Once::new();
 /// through [`main!`](crate::main).
 #[allow(unsafe_code)]
 pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
+    // SAFETY: no other CPU runs.
+    unsafe { cpu::take_number(0) };
     serial::init();
     // SAFETY: the stacks are static and used for nothing else.
     unsafe { gdt::EARLY.load(gdt::early_stacks()) };
-    trap::init();
+    trap::load();
     HANDOVER.call_once(|| Handover { boot, main });
     // SAFETY: this runs once, on the bootloader's page tables.
     let (mut memory, takeover) = unsafe { paging::take_over(boot) };
-    let main_stack = memory.add_stack().expect("there is memory for the first stack");
+    let main_stack = memory.add_stack(MAIN_STACK).expect("there is memory for the first stack");
     let root = memory.tables().root();
     memory::install(memory);
     TAKEOVER.call_once(|| takeover);
@@ -69,7 +73,7 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
 #[allow(unsafe_code)]
 extern "C" fn on_own_stack() -> ! {
     let Handover { boot, main } = HANDOVER.get().expect("start has run");
-    let fatal_stacks = memory::with(|memory| {
+    memory::with(|memory| {
         // SAFETY: nothing of the bootloader is in use any more: tables, stack and segments are the
         // kernel's.
         unsafe { paging::reclaim(boot, memory.frames()) };
@@ -77,15 +81,40 @@ extern "C" fn on_own_stack() -> ! {
             memory.claim_break(BreakId::KERNEL_HEAP, Policy::Strict),
             "the kernel heap's break is free"
         );
-        [(); gdt::FATAL_STACKS].map(|()| {
-            let stack = memory.add_stack().expect("there is memory for the fatal stacks");
-            VirtAddr::new(stack.top)
-        })
     });
-    // SAFETY: the stacks are mapped, are never taken away, and nothing else uses them.
-    unsafe { gdt::FINAL.load(fatal_stacks) };
-    user::init();
+    let fatal_stacks = fatal_stacks();
+    paging::map_local_apic();
+    apic::silence_old_controllers();
+    // SAFETY: the stacks are this CPU's.
+    unsafe { set_up_cpu(fatal_stacks) };
+    apic::calibrate();
+    cpus::start();
     exit(main())
+}
+
+/// The name of the stack that a CPU runs on.
+const MAIN_STACK: &str = "main stack";
+
+/// Makes the stacks on which a CPU takes fatal exceptions. They stay.
+fn fatal_stacks() -> [VirtAddr; gdt::FATAL_STACKS] {
+    ["double-fault stack", "NMI stack", "machine-check stack"].map(|name| {
+        let stack = memory::with(|memory| memory.add_stack(name));
+        VirtAddr::new(stack.expect("there is memory for the fatal stacks").top)
+    })
+}
+
+/// Gives this CPU its own segments, local APIC and way into ring 3.
+///
+/// # Safety
+///
+/// The stacks come from [`fatal_stacks`], and are no other CPU's.
+#[allow(unsafe_code)]
+unsafe fn set_up_cpu(fatal_stacks: [VirtAddr; gdt::FATAL_STACKS]) {
+    // SAFETY: the stacks are mapped, are never taken away, and nothing else uses them.
+    unsafe { gdt::load_own(fatal_stacks) };
+    user::init();
+    apic::enable();
+    cpu::come_online();
 }
 
 /// What the kernel found when it came up.

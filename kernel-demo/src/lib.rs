@@ -11,7 +11,9 @@
 //!  ───────────────────────────────────────────────────────
 //!   memory                                                    frames, page tables, regions, breaks, faults, trace
 //!  ───────────────────────────────────────────────────────
-//!   arch                                                      processor, serial port, QEMU
+//!   arch                                                      segments, traps, ring 3, serial port, QEMU
+//!  ───────────────────────────────────────────────────────
+//!   cpu                                                       the block of each CPU, locks, requests, the local APIC
 //! ```
 //!
 //! Rules of this kernel:
@@ -19,8 +21,9 @@
 //! 1. All of the kernel lives in the higher half; `memory::layout` has the map. The lower half is
 //!    the processes', each on page tables of its own (`memory::pages`). The kernel runs on its own
 //!    tables, on which the lower half is empty.
-//! 2. One processor. Interrupts are disabled in the kernel, but for moments between two turns of
-//!    processes; no stretch in between is longer than 50,000 instructions while processes run. Locks
+//! 2. The first CPU runs the kernel; the others wait for work that it has for all
+//!    (`cpu::work`). Interrupts are disabled in the kernel, but for moments between two turns of
+//!    processes, and where a CPU waits for work; no stretch in between is longer than 50,000 instructions while processes run. Locks
 //!    order as `memory` says.
 //! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
 //! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What
@@ -41,6 +44,8 @@ pub mod arch;
 pub mod boot;
 #[cfg(not(test))]
 pub mod command;
+#[cfg(not(test))]
+pub mod cpu;
 pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;

@@ -109,7 +109,7 @@ fn stack_overflow_is_the_guard_page_of_that_stack() -> CaseResult {
         "{address:#x} with a guard page at {:#x}",
         bounds.guard
     );
-    ensure_matches!(report.place, Some([_, Some(area), _]) if area.name == "stack 4" && area.start == bounds.guard && area.end == bounds.bottom);
+    ensure_matches!(report.place, Some([_, Some(area), _]) if area.name == "borrowed stack" && area.start == bounds.guard && area.end == bounds.bottom);
     Ok(())
 }
 

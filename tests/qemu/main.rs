@@ -5,6 +5,7 @@
 //!   breaks  strict  injection   moving a break, touching what it grants, running out
 //!   faults  trace               what nobody can serve is reported; what happened is written down
 //!   backtrace                   the calls that led to a failure
+//!   cpus                        each CPU has what it needs of its own; locks and requests
 //!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
 //!   images  programs            the ring-3 programs that the image carries; each run, to the end that it must come to

@@ -10,10 +10,10 @@
 //! change two of them, and this works from the double-fault handler on its own stack just as well.
 
 use core::arch::naked_asm;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::trap_frame::TrapFrame;
+use crate::cpu;
 use crate::memory::FaultReport;
 
 /// Flags register with nothing set but the bit that always is: interrupts stay disabled, strings
@@ -24,7 +24,7 @@ const PLAIN_FLAGS: u64 = 2;
 ///
 /// # Invariants
 ///
-/// While it is the latest in [`LATEST`], `stack` is the stack pointer in `enter` at the call of the
+/// While it is the innermost one of its CPU, `stack` is the stack pointer in `enter` at the call of the
 /// closure, and `landing` the address of the instruction after that call.
 #[repr(C)]
 struct Catcher {
@@ -32,9 +32,6 @@ struct Catcher {
     landing: u64,
     report: Option<FaultReport>,
 }
-
-/// The innermost catcher, null if there is none.
-static LATEST: AtomicPtr<Catcher> = AtomicPtr::new(ptr::null_mut());
 
 /// Runs the closure. If a fault in it cannot be served, everything the closure had going on is
 /// abandoned, and the report of the fault is returned.
@@ -56,10 +53,11 @@ pub unsafe fn catch_fault<R>(closure: impl FnOnce() -> R) -> Result<R, FaultRepo
     let mut call = Call { closure: Some(closure), result: None };
     let mut catcher = Catcher { stack: 0, landing: 0, report: None };
     let catcher_ptr = &raw mut catcher;
-    let outer = LATEST.swap(catcher_ptr, Ordering::Relaxed);
+    let innermost = &cpu::this().catcher;
+    let outer = innermost.swap(catcher_ptr.cast(), Ordering::Relaxed);
     // SAFETY: `run` is called with a pointer to the `Call` of its own type.
     unsafe { enter(Call::run_erased(&call), (&raw mut call).cast(), catcher_ptr) };
-    LATEST.store(outer, Ordering::Relaxed);
+    innermost.store(outer, Ordering::Relaxed);
     match (catcher.report, call.result) {
         (Some(report), _) => Err(report),
         (None, result) => Ok(result.expect("the closure has run to its end")),
@@ -68,10 +66,10 @@ pub unsafe fn catch_fault<R>(closure: impl FnOnce() -> R) -> Result<R, FaultRepo
 
 /// Lets the handler of a fault return to the innermost catcher. `false` if there is none.
 pub(super) fn redirect(frame: &mut TrapFrame, report: &FaultReport) -> bool {
-    let latest = LATEST.load(Ordering::Relaxed);
-    // SAFETY: the pointer is null, or that of a `catch_fault` in progress, which is suspended in
-    // `enter`.
-    let Some(catcher) = (unsafe { latest.as_mut() }) else { return false };
+    let innermost = cpu::this().catcher.load(Ordering::Relaxed).cast::<Catcher>();
+    // SAFETY: the pointer is null, or that of a `catch_fault` in progress on this CPU, which is
+    // suspended in `enter`.
+    let Some(catcher) = (unsafe { innermost.as_mut() }) else { return false };
     catcher.report = Some(*report);
     frame.rip = catcher.landing;
     frame.rsp = catcher.stack;

@@ -11,6 +11,7 @@
 //! programs' data and code.
 
 use core::cell::UnsafeCell;
+use core::sync::atomic::Ordering;
 
 use spin::Once;
 use x86_64::instructions::tables::load_tss;
@@ -18,6 +19,8 @@ use x86_64::registers::segmentation::{CS, DS, ES, SS, Segment, SegmentSelector};
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
+
+use crate::cpu::{self, MAX_CPUS};
 
 /// Selector of the kernel's code segment.
 pub const KERNEL_CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
@@ -47,15 +50,14 @@ pub struct Segments {
 /// The task state segment, which the processor reads whenever it changes stacks.
 struct TaskState(UnsafeCell<TaskStateSegment>);
 
-// SAFETY: there is one processor; what changes the segment does so by raw pointers, while nobody
-// else looks.
+// SAFETY: one CPU uses the segment, and what changes it does so by raw pointers, on that CPU.
 unsafe impl Sync for TaskState {}
 
 /// In use until there are kernel stacks.
 pub static EARLY: Segments = Segments::new();
 
-/// In use from then on.
-pub static FINAL: Segments = Segments::new();
+/// Those of each CPU, in use from then on.
+static FINAL: [Segments; MAX_CPUS] = [const { Segments::new() }; MAX_CPUS];
 
 /// Bytes of each fatal stack that serves until there are kernel stacks.
 const EARLY_STACK: usize = 16 * 1024;
@@ -120,15 +122,24 @@ impl Segments {
 
     /// Where the task state segment keeps the stack that the processor changes to when ring 3 is
     /// interrupted (`rsp0`). It may be unaligned.
-    ///
-    /// # Panics
-    ///
-    /// Before [`load`](Self::load).
-    pub fn interrupt_stack(&self) -> *mut u64 {
+    fn interrupt_stack(&self) -> *mut u64 {
         let task_state = self.task_state.get().expect("the segments are loaded").0.get();
         // SAFETY: the pointer leads to the segment; only the address of a field is taken.
         unsafe { &raw mut (*task_state).privilege_stack_table }.cast()
     }
+}
+
+/// Loads this CPU's own segments, with fatal exceptions taken on the stacks with these ends. Called
+/// once by each.
+///
+/// # Safety
+///
+/// As for [`Segments::load`].
+pub unsafe fn load_own(fatal_stacks: [VirtAddr; FATAL_STACKS]) {
+    let segments = &FINAL[cpu::number()];
+    // SAFETY: as the caller says.
+    unsafe { segments.load(fatal_stacks) };
+    cpu::this().interrupt_stack.store(segments.interrupt_stack(), Ordering::Relaxed);
 }
 
 /// Ends of the fatal stacks that serve until there are kernel stacks.

@@ -2,7 +2,7 @@
 //! from its command line.
 
 pub use kerntest_guest::Exit;
-pub use kerntest_guest::qemu::isa_debug_exit as exit;
+pub use kerntest_guest::qemu::{cpus, isa_debug_exit as exit};
 
 use kerntest_guest::qemu::fw_cfg;
 

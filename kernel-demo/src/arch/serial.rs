@@ -5,15 +5,16 @@
 
 use core::fmt::{self, Write};
 
-use spin::Mutex;
 use uart_16550::backend::PioBackend;
 use uart_16550::{Config, Uart16550};
+
+use crate::cpu::Lock;
 
 const COM1: u16 = 0x3F8;
 
 struct Console(Option<Uart16550<PioBackend>>);
 
-static CONSOLE: Mutex<Console> = Mutex::new(Console(None));
+static CONSOLE: Lock<Console> = Lock::new(Console(None));
 
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -39,7 +40,7 @@ pub fn init() {
 /// The holder of the lock will not run again.
 pub unsafe fn seize() {
     // SAFETY: the holder will not run again, so nobody is left to be surprised.
-    unsafe { CONSOLE.force_unlock() };
+    unsafe { CONSOLE.seize() };
 }
 
 /// Prints to the console. What [`print!`](crate::print) expands to.

@@ -19,7 +19,7 @@ use crate::memory::kernel::StackBounds;
 ///
 /// There is no stack to be had. The closure has not run.
 pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, Errno> {
-    let bounds = memory::with(|memory| memory.add_stack())?;
+    let bounds = memory::with(|memory| memory.add_stack("borrowed stack"))?;
     let mut call = Call { closure: Some(|| closure(bounds)), result: None };
     // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Call` of its own type.
     unsafe { call_on(call.run_erased(), (&raw mut call).cast(), bounds.top) };

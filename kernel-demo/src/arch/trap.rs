@@ -26,6 +26,7 @@ use super::qemu::{Exit, exit};
 use super::trap_frame::TrapFrame;
 use super::{backtrace, catch, gdt, serial, timer, user_entry};
 use crate::address_space::Cause;
+use crate::cpu::{apic, request};
 use crate::memory::report::Exception;
 use crate::memory::{self, Access, FaultReport, PageFault, Place};
 use crate::{println, testing};
@@ -52,6 +53,18 @@ extern "C" fn common_entry() {
         "jnz {leave}",
         "jmp {kernel_entry}",
         leave = sym user_entry::leave,
+        kernel_entry = sym kernel_entry,
+    )
+}
+
+/// Takes GS from a program, which an exception that ends in the kernel has interrupted.
+#[unsafe(naked)]
+extern "C" fn fatal_entry() {
+    naked_asm!(
+        "test byte ptr [rsp + 24], 3",
+        "jz {kernel_entry}",
+        "swapgs",
+        "jmp {kernel_entry}",
         kernel_entry = sym kernel_entry,
     )
 }
@@ -87,8 +100,8 @@ macro_rules! entry {
     }};
     ($vector:literal without error code) => { entry!($vector, "push 0", common_entry) };
     ($vector:literal with error code) => { entry!($vector, "", common_entry) };
-    (fatal $vector:literal without error code) => { entry!($vector, "push 0", kernel_entry) };
-    (fatal $vector:literal with error code) => { entry!($vector, "", kernel_entry) };
+    (fatal $vector:literal without error code) => { entry!($vector, "push 0", fatal_entry) };
+    (fatal $vector:literal with error code) => { entry!($vector, "", fatal_entry) };
 }
 
 /// Points an entry of the table at a handler.
@@ -104,8 +117,8 @@ fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr, stack: u16) {
     unsafe { set(entry, handler).set_stack_index(stack) };
 }
 
-/// Loads the table of handlers. The fatal ones switch to the stack that [`gdt`] set up.
-pub fn init() {
+/// Loads the table of handlers, the same on each CPU. The fatal ones switch to the stack that [`gdt`] set up.
+pub fn load() {
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
     let table = TABLE.call_once(|| {
         let mut table = InterruptDescriptorTable::new();
@@ -136,10 +149,9 @@ pub fn init() {
             gdt::MACHINE_CHECK_IST,
         );
         set(&mut table.simd_floating_point, entry!(19 without error code));
-        set(&mut table[timer::VECTOR], entry!(32 without error code));
-        set(&mut table[timer::SPURIOUS[0]], entry!(39 without error code));
-        set(&mut table[timer::SPURIOUS[1]], entry!(47 without error code));
-        set(&mut table[timer::SPURIOUS[2]], entry!(255 without error code));
+        set(&mut table[timer::VECTOR as u8], entry!(32 without error code));
+        set(&mut table[request::VECTOR], entry!(33 without error code));
+        set(&mut table[apic::SPURIOUS], entry!(255 without error code));
         table
     });
     table.load();
@@ -154,7 +166,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             return;
         }
         DEBUG if testing::single_step::trapped() => return,
-        FIRST_INTERRUPT.. => return timer::acknowledge(frame.vector as u8),
+        FIRST_INTERRUPT.. => return interrupt(frame.vector),
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,
@@ -167,6 +179,17 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
     let from_ring_3 = frame.cs & 3 != 0;
     if from_ring_3 || !catch::redirect(frame, &report) {
         stop(&report);
+    }
+}
+
+/// Takes an interrupt: answers a request. A tick of the timer has no meaning in the kernel.
+pub(super) fn interrupt(vector: u64) {
+    if vector == u64::from(request::VECTOR) {
+        request::answer();
+    }
+    // The controller does not wait for the end of a spurious interrupt.
+    if vector != u64::from(apic::SPURIOUS) {
+        apic::end_of_interrupt();
     }
 }
 

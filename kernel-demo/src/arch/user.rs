@@ -53,11 +53,10 @@ const ALWAYS: u64 = RFlags::INTERRUPT_FLAG.bits() | 2;
 /// The vector of what the processor raises on a jump to an address that is not canonical.
 const GENERAL_PROTECTION: u8 = 13;
 
-/// Lets programs run in ring 3, and call the kernel. Called once, when the final segments are
-/// loaded.
+/// Lets programs run in ring 3 on this CPU, and call the kernel. Called once by each, when its own
+/// segments are loaded.
 pub fn init() {
     registers::prepare_for_programs();
-    timer::silence();
     let selectors = Star::write(gdt::USER_CODE, gdt::USER_DATA, gdt::KERNEL_CODE, gdt::KERNEL_DATA);
     selectors.expect("the segments are in the order that syscall and sysret want");
     LStar::write(VirtAddr::from_ptr(system_call as *const ()));
@@ -77,17 +76,22 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
     }
     registers.rflags = registers.rflags & PROGRAMS_FLAGS.bits() | ALWAYS;
     let root = pages.root().start_address().as_u64();
-    // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the
-    // process's.
-    let Left { vector, error } = unsafe { enter(registers, root, gdt::FINAL.interrupt_stack()) };
-    match vector {
-        SYSTEM_CALL => Stop::SystemCall,
-        trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
-        vector @ trap::FIRST_INTERRUPT.. => {
-            timer::acknowledge(vector as u8);
-            Stop::Timer
-        }
-        vector => Stop::Exception { vector: vector as u8, error },
+    loop {
+        // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the
+        // process's.
+        let Left { vector, error } = unsafe { enter(registers, root) };
+        return match vector {
+            SYSTEM_CALL => Stop::SystemCall,
+            trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
+            vector @ trap::FIRST_INTERRUPT.. => {
+                trap::interrupt(vector);
+                if vector != timer::VECTOR {
+                    continue;
+                }
+                Stop::Timer
+            }
+            vector => Stop::Exception { vector: vector as u8, error },
+        };
     }
 }
 

@@ -2,28 +2,22 @@
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU64;
 
 use x86_64::registers::rflags::RFlags;
 
 use super::gdt;
 use super::user::UserRegisters;
+use crate::cpu::Cpu;
 
 /// The vector that [`system_call`] returns. No exception or interrupt has it.
 pub(super) const SYSTEM_CALL: u64 = 256;
-
-/// The kernel's stack pointer while ring 3 runs, the same as `rsp0`: `syscall` changes no stacks.
-static KERNEL_STACK: AtomicU64 = AtomicU64::new(0);
-
-/// The program's stack pointer, while [`system_call`] saves its registers.
-static USER_STACK: AtomicU64 = AtomicU64::new(0);
 
 /// What [`enter`] leaves on the kernel's stack, from low to high.
 #[repr(C)]
 struct Entered {
     registers: *mut UserRegisters,
     root: u64,
-    _interrupt_stack: *mut u64,
+    _alignment: u64,
     callers: [u64; 6],
 }
 
@@ -56,7 +50,8 @@ pub(super) struct Left {
     pub(super) error: u64,
 }
 
-/// An assembly function with the places of the program's registers.
+/// An assembly function with the places of the program's registers, and of what the kernel keeps
+/// for each CPU, behind GS.
 macro_rules! with_registers {
     ($($line:expr),+ ; $($operand:tt)+) => {
         naked_asm!(
@@ -71,17 +66,21 @@ macro_rules! with_registers {
             r14 = const offset_of!(UserRegisters, r14), r15 = const offset_of!(UserRegisters, r15),
             rip = const offset_of!(UserRegisters, rip),
             rflags = const offset_of!(UserRegisters, rflags),
+            process_root = const offset_of!(Cpu, root),
             $($operand)+
         )
     };
 }
 
-/// Clears the selectors that a program can set, loads all registers of the program but `rcx`,
-/// `rsp`, `rip` and `rflags`, then its page tables, whose root is in `rcx`: with them the place
-/// that the registers came from is out of reach.
+/// Says which page tables are about to be used, clears the selectors that a program can set, loads
+/// all registers of the program but `rcx`, `rsp`, `rip` and `rflags`, then its page tables, whose
+/// root is in `rcx`: with them the place that the registers came from is out of reach. GS is the
+/// program's then.
 macro_rules! load_registers {
     () => {
-        "xor eax, eax
+        "mov gs:[{process_root}], rcx
+        swapgs
+        xor eax, eax
         mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax
         mov rax, [rdi + {rax}]; mov rbx, [rdi + {rbx}]; mov rdx, [rdi + {rdx}]
         mov rsi, [rdi + {rsi}]; mov rbp, [rdi + {rbp}]; mov r8, [rdi + {r8}]
@@ -103,21 +102,18 @@ macro_rules! load_registers {
 /// # Safety
 ///
 /// `root` is the level-4 table of a process, which maps of the kernel what is in every process.
-/// `interrupt_stack` leads to `rsp0`. `rip` is canonical, and `rflags` a program's.
+/// This CPU's segments are its own. `rip` is canonical, and `rflags` a program's.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter(
-    registers: &mut UserRegisters,
-    root: u64,
-    interrupt_stack: *mut u64,
-) -> Left {
+pub(super) unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64) -> Left {
     with_registers!(
         "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
-        "push rdx",
+        "push rax",
         "mov rax, cr3",
         "push rax",
         "push rdi",
+        "mov rdx, gs:[{interrupt_stack}]",
         "mov [rdx], rsp",
-        "mov [rip + {kernel_stack}], rsp",
+        "mov gs:[{kernel_stack}], rsp",
         "mov rcx, rsi",
         "mov rax, [rdi + {rip}]",
         "mov rdx, [rdi + {rflags}]",
@@ -143,7 +139,8 @@ pub(super) unsafe extern "C" fn enter(
         load_registers!(),
         "pop rcx",
         "iretq";
-        kernel_stack = sym KERNEL_STACK,
+        interrupt_stack = const offset_of!(Cpu, interrupt_stack),
+        kernel_stack = const offset_of!(Cpu, kernel_stack),
         trap_flag = const RFlags::TRAP_FLAG.bits(),
         user_code = const gdt::USER_CODE.0,
         user_data = const gdt::USER_DATA.0,
@@ -170,24 +167,26 @@ macro_rules! save_registers {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn system_call() {
     with_registers!(
-        "mov [rip + {user_stack}], rsp",
-        "mov rsp, [rip + {kernel_stack}]",
+        "swapgs",
+        "mov gs:[{user_stack}], rsp",
+        "mov rsp, gs:[{kernel_stack}]",
         "push rax",
         "mov rax, [rsp + {root}]",
+        "mov qword ptr gs:[{process_root}], 0",
         "mov cr3, rax",
         "mov rax, [rsp + {registers}]",
         save_registers!(),
         "pop qword ptr [rax + {rax}]",
         "mov [rax + {rip}], rcx",
         "mov [rax + {rflags}], r11",
-        "mov rcx, [rip + {user_stack}]",
+        "mov rcx, gs:[{user_stack}]",
         "mov [rax + {rsp}], rcx",
         "add rsp, {to_callers}",
         "mov eax, {vector}",
         "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
         "ret";
-        user_stack = sym USER_STACK,
-        kernel_stack = sym KERNEL_STACK,
+        user_stack = const offset_of!(Cpu, user_stack),
+        kernel_stack = const offset_of!(Cpu, kernel_stack),
         vector = const SYSTEM_CALL,
         root = const offset_of!(Called, entered.root),
         registers = const offset_of!(Called, entered.registers),
@@ -199,12 +198,14 @@ pub(super) unsafe extern "C" fn system_call() {
 /// code in `rdx`.
 ///
 /// The stack is an [`Interrupted`] without its first word. It is on the page tables of the process,
-/// so only the stack is touched until they are changed.
+/// so only the stack and the CPU's block are touched until they are changed.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn leave() {
     with_registers!(
+        "swapgs",
         "push rax",
         "mov rax, [rsp + {root}]",
+        "mov qword ptr gs:[{process_root}], 0",
         "mov cr3, rax",
         "mov rax, [rsp + {registers}]",
         save_registers!(),

@@ -6,6 +6,7 @@
 //!   physical memory     rwx, to the last device            rw-, to the end of RAM
 //!   boot information    rwx                                r--
 //!   kernel image        as the linker said, or so          exactly as the linker said
+//!   local APIC          nothing                            rw-, not cached
 //!   stack               rwx                                another one, rw-
 //! ```
 //!
@@ -17,6 +18,7 @@ use core::slice;
 use bootloader::BootInfo;
 use bootloader::bootinfo::{MemoryRegion, MemoryRegionType};
 use x86_64::registers::control::Cr3;
+use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags};
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, Page, PageSize, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
 };
@@ -27,10 +29,11 @@ use crate::arch::registers::{ControlRegisters, enable_protections};
 use crate::memory::frames::{Frame, Frames};
 use crate::memory::image::{Segment, segments};
 use crate::memory::pages::flags;
-use crate::memory::tables::{Leaf, Tables};
-use crate::memory::{Memory, PhysicalMap};
+use crate::memory::tables::{Leaf, Tables, Work};
+use crate::memory::{self, Memory, PhysicalMap};
 use crate::words::Permissions;
-use crate::words::layout::{PAGE_SIZE, PHYSICAL_MEMORY, frame_at, page_ceil, page_floor};
+use crate::words::layout::{LOCAL_APIC, PAGE_SIZE, PHYSICAL_MEMORY};
+use crate::words::layout::{frame_at, page_ceil, page_floor};
 
 /// A physical address that the bootloader's code uses directly: the last two bytes of the boot
 /// sector, where the firmware put it.
@@ -233,15 +236,49 @@ fn map_as_before(
     const MATTERS: PageTableFlags = PageTableFlags::WRITABLE.union(PageTableFlags::NO_EXECUTE);
     let found = old.translate(page);
     let found = found.unwrap_or_else(|| panic!("the bootloader did not map {page:#x}"));
-    let (mut payer, pages) = memory.payer();
-    let tables = &mut pages.tables;
-    let mut walk = tables.walk(page);
-    payer.set_aside(walk.missing()).expect("there is memory for the kernel's page tables");
     let leaf = Leaf { frame: frame_at(found.physical), flags: flags(page, permissions) };
     // SAFETY: the page is mapped to the same frame as before, with permissions that its owner asked
     // for.
-    unsafe { tables.enter(&mut payer, &mut walk, page, leaf) };
+    unsafe { map(memory, page, leaf) };
     found.flags & MATTERS == leaf.flags & MATTERS
+}
+
+/// Maps a page of the kernel's own tables for good, or until [`unmap`].
+///
+/// # Safety
+///
+/// Accesses to the page are accesses to the frame: the caller answers for both.
+pub(super) unsafe fn map(memory: &mut Memory<PhysicalMap>, page: u64, leaf: Leaf) {
+    let (mut payer, pages) = memory.payer();
+    let mut walk = pages.tables.walk(page);
+    payer.set_aside(walk.missing()).expect("there is memory for the kernel's page tables");
+    // SAFETY: as the caller says.
+    unsafe { pages.tables.enter(&mut payer, &mut walk, page, leaf) };
+}
+
+/// Takes back what [`map`] did. The frame stays its owner's.
+pub(super) fn unmap(memory: &mut Memory<PhysicalMap>, page: u64) {
+    let (mut payer, pages) = memory.payer();
+    let range = (page, page + PAGE_SIZE);
+    // SAFETY: nothing is mapped.
+    unsafe { pages.tables.visit(&mut payer, range, &mut Work::unbounded(), &mut |_, _, _| None) };
+}
+
+/// Maps the registers of the local APIC, where each CPU finds its own.
+pub fn map_local_apic() {
+    let (registers, flags) = ApicBase::read();
+    assert!(flags.contains(ApicBaseFlags::LAPIC_ENABLE), "the local APIC is enabled");
+    let data = Permissions::READ | Permissions::WRITE;
+    let leaf = Leaf {
+        frame: registers,
+        flags: memory::pages::flags(LOCAL_APIC, data) | PageTableFlags::NO_CACHE,
+    };
+    memory::with(|memory| {
+        let area = Vma::private(LOCAL_APIC, LOCAL_APIC + PAGE_SIZE, data, Kind::Fixed);
+        memory.add_area(Vma { name: "local APIC", ..area }).expect("nothing else is there");
+        // SAFETY: the frame is a device's, which `cpu::apic` owns.
+        unsafe { map(memory, LOCAL_APIC, leaf) };
+    });
 }
 
 /// Frames for the first page tables.

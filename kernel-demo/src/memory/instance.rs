@@ -1,12 +1,11 @@
 //! The one memory manager of the running kernel, behind its lock.
 
-use spin::Mutex;
-
 use super::{Memory, PageFault, Pages, Place};
 use crate::address_space::Cause;
+use crate::cpu::Lock;
 use crate::memory::PhysicalMap;
 
-static MEMORY: Mutex<Option<Memory<PhysicalMap>>> = Mutex::new(None);
+static MEMORY: Lock<Option<Memory<PhysicalMap>>> = Lock::new(None);
 
 /// Puts the memory manager into place.
 pub(crate) fn install(memory: Memory<PhysicalMap>) {
@@ -17,8 +16,8 @@ pub(crate) fn install(memory: Memory<PhysicalMap>) {
 ///
 /// # Panics
 ///
-/// Before the manager is in place. When the lock is taken this waits forever: the closure must not
-/// call `with`, allocate from a heap, or touch memory that has to be faulted in.
+/// Before the manager is in place, and when this CPU has the lock: the closure must not call
+/// `with`, allocate from a heap, or touch memory that has to be faulted in.
 pub fn with<R>(action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
     action(MEMORY.lock().as_mut().expect("the memory manager is in place"))
 }
@@ -44,9 +43,9 @@ pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
     judged.unwrap_or_else(|cause| (cause, None))
 }
 
-/// Like [`with`], for exception handlers: they cannot wait for a lock that the interrupted code
-/// holds.
+/// Like [`with`], for exception handlers: they wait for a lock that another CPU has, and cannot
+/// wait for one that the interrupted code has.
 fn ask<R>(question: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> Result<R, Cause> {
-    let mut memory = MEMORY.try_lock().ok_or(Cause::InsideMemoryManager)?;
+    let mut memory = MEMORY.lock_unless_owned().ok_or(Cause::InsideMemoryManager)?;
     memory.as_mut().map(question).ok_or(Cause::Exception)
 }

@@ -23,7 +23,7 @@ use crate::words::PageFault;
 use crate::words::layout::{BREAK_LIMIT, PAGE_SIZE, frame_at};
 
 /// Areas that the kernel can have.
-pub const MAX_AREAS: usize = 64;
+pub const MAX_AREAS: usize = 128;
 
 /// Frames that processes leave to the kernel: more than one system call takes for the kernel's
 /// heap.

@@ -27,9 +27,9 @@
 //!    its break with its own lock held; the manager never calls a heap; printing takes no other
 //!    lock and never allocates. So make room in a list before you lock the manager, copy what you
 //!    want to print out of it first, and do the rest with the manager unlocked.
-//! 4. There is one processor. In the kernel interrupts stay disabled but for moments between two
-//!    turns of processes, when no lock is held. A lock that is taken is held by the code that was
-//!    interrupted by a fault, never by code that will let go of it soon.
+//! 4. A lock knows which CPU has it. One that this CPU has is held by the code that was interrupted
+//!    by a fault, and waiting for it would never end; another CPU will let go of it soon. Interrupts
+//!    are disabled while a lock is held.
 
 pub mod fault;
 pub mod frames;

@@ -7,6 +7,8 @@
 //!                       │ bootloader's stack   │ left and reclaimed at boot
 //! 0xFFFF_FF00_0000_0000 ├──────────────────────┤
 //!                       │ boot information     │ r--, one page
+//! 0xFFFF_FE00_0000_0000 ├──────────────────────┤
+//!                       │ local APIC           │ rw-, one page of a device
 //! 0xFFFF_A000_0000_0000 ├──────────────────────┤
 //!                       │ kernel stacks        │ rw-, an unmapped guard page below each
 //! 0xFFFF_9080_0000_0000 ├──────────────────────┤
@@ -45,6 +47,9 @@ pub const BREAK_LIMIT: u64 = 64 << 30;
 
 /// Where the kernel stacks begin.
 pub const STACKS: u64 = 0xFFFF_A000_0000_0000;
+
+/// Where the local APIC's registers are mapped, each CPU's own at the same address.
+pub const LOCAL_APIC: u64 = 0xFFFF_FE00_0000_0000;
 
 /// Where the kernel's image begins (`--image-base` in the target's file).
 pub const IMAGE: u64 = 0xFFFF_FFFF_8000_0000;

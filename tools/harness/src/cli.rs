@@ -207,7 +207,7 @@ pub struct MachineOptions {
     #[arg(long, env = "ACCEL", hide_env_values = true, default_value = "tcg")]
     accel: Accel,
     /// How many CPUs.
-    #[arg(long, env = "SMP", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "SMP", hide_env_values = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     smp: u32,
     /// How much memory [default: 64M, for the tour 128M].
     #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE")]

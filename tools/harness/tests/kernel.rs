@@ -7,10 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that are counted, each of which names only those before it.
-const ROOMS: [&str; 5] = ["words", "address_space", "memory", "arch", "system"];
+const ROOMS: [&str; 6] = ["words", "cpu", "address_space", "memory", "arch", "system"];
 
-/// Maximum lines of code in all of them.
-const MOST: usize = 6_300;
+/// Maximum lines of code in the rooms where memory and processes are.
+const MOST: usize = 6_500;
+
+/// Maximum lines of code in what they stand on: words, and several CPUs.
+const MOST_BELOW: usize = 700;
 
 /// Maximum lines of a file, with comments.
 const MOST_OF_A_FILE: usize = 300;
@@ -24,10 +27,12 @@ fn the_rooms_of_the_kernel_are_small() {
     for (room, lines) in ROOMS.iter().zip(lines) {
         println!("{room:>15} {lines:>5}");
     }
-    let all: usize = lines.iter().sum();
-    println!("{:>15} {all:>5}", "together");
-    assert!(all > 1_000, "{all} lines were found");
-    assert!(all <= MOST, "{all} lines of code, {MOST} at most");
+    let (below, rooms) = lines.split_at(2);
+    let (below, rooms) = (below.iter().sum::<usize>(), rooms.iter().sum::<usize>());
+    println!("{:>15} {rooms:>5}", "the latter four");
+    assert!(rooms > 1_000, "{rooms} lines were found");
+    assert!(rooms <= MOST, "{rooms} lines of code, {MOST} at most");
+    assert!(below <= MOST_BELOW, "{below} lines of code, {MOST_BELOW} at most");
 }
 
 #[test]

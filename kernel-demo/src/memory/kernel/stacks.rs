@@ -13,16 +13,8 @@ pub const STACK_PAGES: u64 = 32;
 /// of them.
 const STACK_STRIDE: u64 = 64 * PAGE_SIZE;
 
-const STACK_NAMES: [&str; 8] = [
-    "main stack",
-    "double-fault stack",
-    "NMI stack",
-    "machine-check stack",
-    "stack 4",
-    "stack 5",
-    "stack 6",
-    "stack 7",
-];
+/// Places for stacks: four for each CPU, and some to borrow.
+const MOST_STACKS: usize = 48;
 
 /// Where a stack lies.
 ///
@@ -47,12 +39,10 @@ impl<M: Mmu + Clone> Memory<M> {
     /// # Errors
     ///
     /// All places are in use, or there are not enough frames. Nothing has changed.
-    pub fn add_stack(&mut self) -> Result<StackBounds, Errno> {
-        let mut places = STACK_NAMES.into_iter().zip((STACKS..).step_by(STACK_STRIDE as usize));
-        let free = |(_, guard): &(&str, u64)| {
-            self.space.overlapping(*guard, guard + STACK_STRIDE).is_none()
-        };
-        let (name, guard) = places.find(free).ok_or(Errno::EAGAIN)?;
+    pub fn add_stack(&mut self, name: &'static str) -> Result<StackBounds, Errno> {
+        let mut places = (STACKS..).step_by(STACK_STRIDE as usize).take(MOST_STACKS);
+        let free = |guard: &u64| self.space.overlapping(*guard, guard + STACK_STRIDE).is_none();
+        let guard = places.find(free).ok_or(Errno::EAGAIN)?;
         let bottom = guard + PAGE_SIZE;
         let bounds = StackBounds { guard, bottom, top: bottom + STACK_PAGES * PAGE_SIZE };
         let permissions = Permissions::READ | Permissions::WRITE;

@@ -171,7 +171,7 @@ fn a_break_is_claimed_once() {
 fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     let (mut memory, _) = memory();
     let before = memory.counts();
-    let stack = memory.add_stack().unwrap();
+    let stack = memory.add_stack("first").unwrap();
     assert_eq!(memory.counts().used(), 32 + 3);
     assert_eq!(memory.counts().reserved, 0);
     assert!(
@@ -181,7 +181,7 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     assert_eq!(memory.pages.tables.translate(stack.bottom - 1), None);
     let overflow = PageFault { address: stack.bottom - 8, access: Access::Write, present: false };
     assert_eq!(memory.page_fault(&overflow), Err(Cause::GuardGap));
-    let second = memory.add_stack().unwrap();
+    let second = memory.add_stack("second").unwrap();
     assert!(second.guard > stack.top);
     for stack in [stack, second] {
         // SAFETY: nothing runs on the stacks of this test.
@@ -189,7 +189,7 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
     }
     assert_eq!(memory.counts(), before);
     memory.frames().fail_nth(Some(35));
-    assert_eq!(memory.add_stack(), Err(Errno::ENOMEM));
+    assert_eq!(memory.add_stack("third"), Err(Errno::ENOMEM));
     assert_eq!(memory.counts(), before);
     assert_eq!(memory.areas().len(), 0);
 }
@@ -361,7 +361,7 @@ fn kernel() -> (Memory<VectorMemory>, StackBounds) {
     memory.add_area(Vma::private(TEXT, TEXT + 16 * PAGE_SIZE, rx, Kind::Fixed)).unwrap();
     memory.move_break(ID, BASE + 3 * PAGE_SIZE + 1).unwrap();
     memory.move_break(ID, BASE + PAGE_SIZE + 1).unwrap();
-    let stack = memory.add_stack().unwrap();
+    let stack = memory.add_stack("main stack").unwrap();
     (memory, stack)
 }
 

@@ -8,7 +8,7 @@
 //! | RISC-V `virt` | [`semihosting_exit`], [`sifive_test`] | [`semihosting_option`] |
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub use pc::{fw_cfg, isa_debug_exit};
+pub use pc::{cpus, fw_cfg, isa_debug_exit};
 #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
 pub use riscv::sifive_test;
 #[cfg(any(
@@ -38,6 +38,7 @@ mod pc {
     const DATA: u16 = 0x511;
     /// Items of `fw_cfg`.
     const SIGNATURE: u16 = 0;
+    const CPUS: u16 = 5;
     const DIRECTORY: u16 = 0x19;
 
     /// Ends the machine by `isa-debug-exit`. Without that device the processor is stopped for good.
@@ -65,10 +66,25 @@ mod pc {
         Some(core::str::from_utf8(value).unwrap_or_else(|_| panic!("option {key} is not text")))
     }
 
+    /// Number of CPUs that the machine has (`-smp`); 1 where that cannot be told.
+    pub fn cpus() -> u16 {
+        if is_there() {
+            select(CPUS);
+            u16::from_le_bytes(read())
+        } else {
+            1
+        }
+    }
+
+    /// Whether the device is there.
+    fn is_there() -> bool {
+        select(SIGNATURE);
+        read::<4>() == *b"QEMU"
+    }
+
     /// Selector and length of the option's file in the directory of the device.
     fn find(folder: &str, key: &str) -> Option<(u16, usize)> {
-        select(SIGNATURE);
-        if read::<4>() != *b"QEMU" {
+        if !is_there() {
             return None;
         }
         select(DIRECTORY);

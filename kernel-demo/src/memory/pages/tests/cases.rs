@@ -184,7 +184,7 @@ fn permissions_become_the_processors_flags() {
 #[test]
 fn the_lower_half_lets_ring_3_through_and_the_kernels_half_does_not() {
     let machine = Machine::new(64);
-    machine.with(|memory| memory.add_stack()).unwrap();
+    machine.with(|memory| memory.add_stack("stack")).unwrap();
     let mut pages = pages(&machine);
     pages.apply(AT, Decision::MapZeroed, RW).unwrap();
     let mut entry =
