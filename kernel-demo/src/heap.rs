@@ -4,8 +4,9 @@
 //! and its like return an error, everything else ends in a panic that names the size. A touch never
 //! fails.
 
-use brkalloc::{Heap, LockedHeap, NoMap};
+use brkalloc::{Heap, Locked, NoMap};
 
+use crate::cpu::lock::HeapLock;
 use crate::memory::kernel_break::KernelBreak;
 
 /// The heap's profile. In the suite, a misuse of the heap by the kernel ends the case.
@@ -17,5 +18,5 @@ pub type Profile = brkalloc::Checked;
 
 /// The global allocator.
 #[global_allocator]
-pub static HEAP: LockedHeap<KernelBreak, NoMap, Profile> =
-    LockedHeap::from_heap(Heap::with_profile(KernelBreak::of_kernel_heap(), NoMap));
+pub static HEAP: Locked<Heap<KernelBreak, NoMap, Profile>, HeapLock> =
+    Locked::from_heap(Heap::with_profile(KernelBreak::of_kernel_heap(), NoMap));

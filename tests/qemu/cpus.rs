@@ -6,10 +6,13 @@ use kernel_demo::address_space::Cause;
 use kernel_demo::arch::on_stack;
 use kernel_demo::arch::timer::Ticking;
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
-use kernel_demo::testing::{CaseResult, probe};
+use kernel_demo::memory::Policy;
+use kernel_demo::memory::kernel_break::RawBreak;
+use kernel_demo::testing::{CaseResult, Failed, OrFail, probe};
 use kernel_demo::{ensure, ensure_eq};
 
 use crate::common::case;
+use crate::{PAGE, scratch};
 
 /// Runs the closure on all CPUs, and returns what each of them returned, by its number.
 fn on_all(each: impl Fn() -> u64 + Sync) -> impl Iterator<Item = u64> {
@@ -123,5 +126,100 @@ fn each_cpu_has_a_timer() -> CaseResult {
         5
     });
     ensure_eq!(taken.sum::<u64>(), 5 * cpu::online() as u64);
+    Ok(())
+}
+
+/// Two CPUs touch the same pages at the same time: each page is mapped once.
+#[case]
+fn a_page_that_two_cpus_touch_is_mapped_once() -> CaseResult {
+    const PAGES: u64 = 200;
+    let (_scratch, raw) = scratch(Policy::Strict)?;
+    // SAFETY: growing takes nothing away.
+    let base = unsafe { raw.sbrk((PAGES * PAGE) as isize) }.or_fail("pages")?;
+    let arrived = AtomicU64::new(0);
+    let cpus = cpu::online() as u64;
+    let read = on_all(|| {
+        let me = cpu::number() as u64;
+        let touch = |page| {
+            let address = base + page * PAGE + me;
+            arrived.fetch_add(1, Ordering::Relaxed);
+            while arrived.load(Ordering::Relaxed) < (page + 1) * cpus {
+                request::answer();
+            }
+            // SAFETY: each CPU has a byte of its own in each page of the break.
+            let written = unsafe { probe::write(address, me as u8 + 1) };
+            u64::from(written.is_ok() && probe::read(address).is_ok_and(|byte| byte == me as u8 + 1))
+        };
+        (0..PAGES).map(touch).sum()
+    });
+    for (number, read) in read.enumerate() {
+        ensure_eq!((number, read), (number, PAGES));
+    }
+    ensure_eq!(raw.info().faults, PAGES);
+    ensure_eq!(raw.info().pages as u64, PAGES);
+    Ok(())
+}
+
+/// What CPU 1 reads, in order, while CPU 0 takes the page away with this function.
+fn foreign_reads(take_away: impl Fn(RawBreak) + Sync) -> Result<[Result<u8, Cause>; 2], Failed> {
+    let (_scratch, raw) = scratch(Policy::Strict)?;
+    // SAFETY: growing takes nothing away.
+    let page = unsafe { raw.sbrk(PAGE as isize) }.or_fail("a page")?;
+    let step = AtomicUsize::new(0);
+    let reads = Lock::new([Ok(0); 2]);
+    let wait_for = |wanted| {
+        while step.load(Ordering::Acquire) < wanted {
+            request::answer();
+            core::hint::spin_loop();
+        }
+    };
+    work::on_all(&|| match cpu::number() {
+        0 => {
+            // SAFETY: the page is this case's.
+            unsafe { probe::write(page, 42) }.ok();
+            step.store(1, Ordering::Release);
+            wait_for(2);
+            take_away(raw);
+            step.store(3, Ordering::Release);
+            wait_for(4);
+        }
+        1 => {
+            wait_for(1);
+            let before = probe::read(page).map_err(|report| report.cause);
+            step.store(2, Ordering::Release);
+            wait_for(3);
+            let after = probe::read(page).map_err(|report| report.cause);
+            *reads.lock() = [before, after];
+            step.store(4, Ordering::Release);
+        }
+        _ => {}
+    });
+    Ok(*reads.lock())
+}
+
+fn shrink(raw: RawBreak) {
+    // SAFETY: only CPU 1 uses the page, to show what happens then.
+    unsafe { raw.sbrk(-(PAGE as isize)) }.ok();
+}
+
+#[case]
+fn a_page_that_is_taken_away_is_gone_on_all_cpus() -> CaseResult {
+    if cpu::online() > 1 {
+        let [before, after] = foreign_reads(shrink)?;
+        ensure_eq!((before, after), (Ok(42), Err(Cause::GivenBack)));
+    }
+    Ok(())
+}
+
+/// The other CPU reads a frame that is free: what requests are for.
+#[case]
+fn without_a_request_another_cpu_uses_its_stale_translation() -> CaseResult {
+    if cpu::online() > 1 {
+        // SAFETY: the other CPU reads one byte of a free frame.
+        let [before, after] = foreign_reads(|raw| unsafe { request::left_out(|| shrink(raw)) })?;
+        ensure_eq!(before, Ok(42));
+        ensure!(after.is_ok(), "it is still reached: {after:?}");
+        request::barrier();
+    }
     Ok(())
 }

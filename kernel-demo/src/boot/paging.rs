@@ -260,8 +260,7 @@ pub(super) unsafe fn map(memory: &mut Memory<PhysicalMap>, page: u64, leaf: Leaf
 pub(super) fn unmap(memory: &mut Memory<PhysicalMap>, page: u64) {
     let (mut payer, pages) = memory.payer();
     let range = (page, page + PAGE_SIZE);
-    // SAFETY: nothing is mapped.
-    unsafe { pages.tables.visit(&mut payer, range, &mut Work::unbounded(), &mut |_, _, _| None) };
+    pages.tables.unmap(&mut payer, range, &mut Work::unbounded(), &mut |_, _, _| {});
 }
 
 /// Maps the registers of the local APIC, where each CPU finds its own.

@@ -25,7 +25,9 @@ pub struct Mapped<'a, M> {
 }
 
 impl<M: Mmu + Clone> Mapped<'_, M> {
-    /// Serves a page fault in an address space, which stands on this. Tells what was done.
+    /// Serves a page fault in an address space, which stands on this. Tells what was done: nothing
+    /// if the access is permitted, because another CPU has served the same fault meanwhile, or this
+    /// one did not know yet that more is permitted.
     ///
     /// # Errors
     ///
@@ -35,14 +37,17 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
         &mut self,
         space: &mut AddressSpace<T, N>,
         fault: &PageFault,
-    ) -> Result<Decision, Cause> {
+    ) -> Result<Option<Decision>, Cause> {
         let PageFault { address, access, .. } = *fault;
         let found = self.pages.find(self.payer.pool, address);
+        if found.permits(access) {
+            return Ok(None);
+        }
         let (decision, area) = space.fault(fault, found.state, self)?;
         let (region, permissions) = (area.label(), area.permissions);
         self.payer.pool.trace.record(Event::Fault { region, access, address });
         self.change(found, decision, permissions).map_err(Cause::OutOfFrames)?;
-        Ok(decision)
+        Ok(Some(decision))
     }
 
     /// Does what was decided about a page.

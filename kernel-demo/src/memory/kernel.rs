@@ -195,8 +195,8 @@ impl<M: Mmu + Clone> Memory<M> {
             return Err(cause);
         }
         let (mut mapped, space) = self.at(fault.address);
-        mapped.serve(space, fault)?;
-        if let Some(id) = BreakId::at(fault.address) {
+        let served = mapped.serve(space, fault)?;
+        if let (Some(_), Some(id)) = (served, BreakId::at(fault.address)) {
             self.breaks[id.index()].1 += 1;
         }
         Ok(())

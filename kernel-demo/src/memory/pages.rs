@@ -19,8 +19,10 @@
 //!    write is seen by another process that did not ask for that.
 //! 3. What needs frames has all of them set aside before it changes anything. If there are not
 //!    enough, nothing has changed.
-//! 4. An entry that changes is flushed by what changes it ([`Tables::visit`], [`Tables::replace`]).
-//!    A page that was not mapped needs no flush.
+//! 4. An entry that changes is flushed by what changes it, on all CPUs ([`Tables::visit`],
+//!    [`Tables::unmap`], [`Tables::replace`]), before the frame behind it can become free. A page
+//!    that was not mapped needs no flush, and one that may be used for more faults at most once more
+//!    where that is not known yet.
 //!
 //! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
 //! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or
@@ -37,8 +39,8 @@ use super::pool::{Payer, Pool};
 use super::tables::{Leaf, Mmu, Tables, Walk, Work};
 use super::trace::{Event, Purpose};
 use crate::address_space::{Decision, PageState};
-use crate::words::Permissions;
 use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
+use crate::words::{Access, Permissions};
 
 /// Marks an entry whose frame belongs to an object. The processor ignores this bit.
 const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
@@ -73,6 +75,19 @@ pub struct Found {
     leaf: Option<Leaf>,
     /// What is mapped at the page.
     pub state: PageState,
+}
+
+impl Found {
+    /// Whether the page tables permit the access as they are.
+    pub fn permits(&self, access: Access) -> bool {
+        let mut needed = PageTableFlags::PRESENT;
+        needed.set(PageTableFlags::USER_ACCESSIBLE, self.page < HIGHER_HALF);
+        needed.set(PageTableFlags::WRITABLE, access == Access::Write);
+        self.leaf.is_some_and(|Leaf { flags, .. }| {
+            let executable = !flags.contains(PageTableFlags::NO_EXECUTE);
+            flags.contains(needed) && (executable || access != Access::Execute)
+        })
+    }
 }
 
 impl<M: Mmu> Pages<M> {
@@ -229,17 +244,14 @@ impl<M: Mmu> Pages<M> {
     /// a lower address.
     pub fn unmap(&mut self, payer: &mut Payer<'_>, start: u64, end: u64, work: &mut Work) -> u64 {
         let Self { tables, resident, .. } = self;
-        let gone = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
-            let frame = leaf.frame.start_address().as_u64();
-            payer.pool.trace.record(Event::Unmap { page, frame });
-            if !payer.pool.is_zero_page(leaf.frame) {
-                payer.release(leaf.frame, Purpose::Page);
+        tables.unmap(payer, (start, end), work, &mut |payer, page, frame| {
+            let physical = frame.start_address().as_u64();
+            payer.pool.trace.record(Event::Unmap { page, frame: physical });
+            if !payer.pool.is_zero_page(frame) {
+                payer.release(frame, Purpose::Page);
                 *resident -= 1;
             }
-            None
-        };
-        // SAFETY: nothing is mapped.
-        unsafe { tables.visit(payer, (start, end), work, gone) }
+        })
     }
 
     /// Gives the pages in the range these permissions. `false` if it has to be called again, with
@@ -256,7 +268,7 @@ impl<M: Mmu> Pages<M> {
             let own = state(payer.pool, leaf) == PageState::Own;
             let forbidden = if own { PageTableFlags::empty() } else { PageTableFlags::WRITABLE };
             let flags = (leaf.flags - PROTECTION) | (flags(page, to) - forbidden);
-            Some(Leaf { flags, ..leaf })
+            Leaf { flags, ..leaf }
         };
         let range = (start.max(*resume), end);
         // SAFETY: the frames are what they were, and only those become writable that have one

@@ -1,4 +1,4 @@
-//! Frames through the map of all physical memory, and the processor's translations.
+//! Frames through the map of all physical memory, and the CPUs' translations.
 #![allow(unsafe_code)]
 
 use core::ptr;
@@ -9,7 +9,8 @@ use x86_64::structures::paging::mapper::PageTableFrameMapping;
 use x86_64::structures::paging::{PageTable, PhysFrame};
 
 use super::tables::Mmu;
-use crate::words::layout::PHYSICAL_MEMORY;
+use crate::cpu::request;
+use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, PHYSICAL_MEMORY};
 
 /// The processor's memory management unit.
 ///
@@ -50,5 +51,16 @@ unsafe impl Mmu for PhysicalMap {
     fn flush(&self, page: u64) {
         // SAFETY: a page is canonical.
         tlb::flush(unsafe { VirtAddr::new_unsafe(page) });
+    }
+
+    fn flush_others(&self, root: PhysFrame, page: u64) {
+        /// Addresses that one entry of a level-4 table covers.
+        const COVERED: u64 = 512 << 30;
+        if page < HIGHER_HALF {
+            request::flush_process(root.start_address().as_u64());
+        } else {
+            let everywhere = IN_EVERY_PROCESS.iter().any(|at| at / COVERED == page / COVERED);
+            request::flush_kernel(everywhere);
+        }
     }
 }

@@ -41,9 +41,13 @@ const ENTRIES: u64 = 512;
 /// The pointer for a frame is valid for reads and writes of the whole frame as long as the `Mmu`
 /// lives.
 pub unsafe trait Mmu: PageTableFrameMapping {
-    /// Makes the processor forget its translation of the page, whose address is canonical, and what
-    /// it remembers of the tables that led there.
+    /// Makes this CPU forget its translation of the page, whose address is canonical, and what it
+    /// remembers of the tables that led there.
     fn flush(&self, page: u64);
+
+    /// Makes all other CPUs forget what they remember of the tables with this root, on the side of
+    /// the address space where the page is. When this returns, they have.
+    fn flush_others(&self, root: PhysFrame, page: u64);
 }
 
 /// The entry that maps a 4 KiB page.
@@ -201,15 +205,21 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
-    /// Maps the page at the end of a walk, which is mapped, to something else, and tells the
-    /// processor.
+    /// Maps the page at the end of a walk, which is mapped, to another frame, or to the same one
+    /// with more permissions, and tells the CPUs. More permissions need not be told to the others:
+    /// an access that fails for want of them faults, and finds them.
     ///
     /// # Safety
     ///
     /// As for [`enter`](Self::enter).
     pub unsafe fn replace(&mut self, walk: &Walk, page: u64, leaf: Leaf) {
-        self.entry(walk, page).set_frame(leaf.frame, leaf.flags);
+        let entry = self.entry(walk, page);
+        let before = entry.addr();
+        entry.set_frame(leaf.frame, leaf.flags);
         self.mmu.flush(page);
+        if before != leaf.frame.start_address() {
+            self.mmu.flush_others(self.root, page);
+        }
     }
 
     /// Enters another tree's entries of the level-4 table for these addresses, so that what lies

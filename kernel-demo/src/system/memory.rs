@@ -28,7 +28,7 @@ impl<M: Machine> Commons<M> {
         let served =
             machine.with_memory(|memory| memory.mapped(pages, Some(objects)).serve(space, fault));
         let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
-        if process.options.trace == Trace::CallsAndFaults {
+        if let (Some(decision), Trace::CallsAndFaults) = (decision, process.options.trace) {
             self.trace_fault(process, fault, decision);
         }
         Ok(())

@@ -26,7 +26,7 @@ impl<M: Mmu> Pages<M> {
                 (_, 1) => found.private += 1,
                 _ => found.shared += 1,
             }
-            Some(leaf)
+            leaf
         };
         // SAFETY: nothing is changed.
         unsafe { self.tables.visit(payer, range, work, count) }

@@ -61,7 +61,7 @@ impl<M: Mmu + Clone> Pages<M> {
             // SAFETY: the entry has its share, and is not writable, or an object's.
             unsafe { child.tables.enter(payer, &mut walk, page, leaf) };
             latest = Some((table, walk));
-            Some(leaf)
+            leaf
         };
         for (start, end) in areas {
             if end > *resume {

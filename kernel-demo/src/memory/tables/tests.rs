@@ -11,12 +11,14 @@ use crate::words::layout::frame_at;
 pub(crate) struct VectorMemory {
     frames: Rc<Vec<UnsafeCell<PageTable>>>,
     pub flushed: Rc<RefCell<Vec<u64>>>,
+    /// Roots of tables that other CPUs were made to forget.
+    pub told: Rc<RefCell<Vec<PhysFrame>>>,
 }
 
 impl VectorMemory {
     pub fn new(frames: usize) -> Self {
         let frames = (0..frames).map(|_| UnsafeCell::new(PageTable::new())).collect();
-        Self { frames: Rc::new(frames), flushed: Rc::default() }
+        Self { frames: Rc::new(frames), flushed: Rc::default(), told: Rc::default() }
     }
 
     /// The byte at a physical address, which is nobody's table.
@@ -38,6 +40,10 @@ unsafe impl PageTableFrameMapping for VectorMemory {
 unsafe impl Mmu for VectorMemory {
     fn flush(&self, page: u64) {
         self.flushed.borrow_mut().push(page);
+    }
+
+    fn flush_others(&self, root: PhysFrame, _page: u64) {
+        self.told.borrow_mut().push(root);
     }
 }
 
@@ -78,14 +84,15 @@ impl World {
     fn unmap(&mut self, start: u64, end: u64) -> Vec<(u64, PhysFrame)> {
         let mut payer = Payer { pool: &mut self.pool, account: &mut self.account };
         let mut gone = Vec::new();
-        let visitor = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
-            gone.push((page, leaf.frame));
-            payer.release(leaf.frame, Purpose::Page);
-            None
+        let told = self.memory.told.clone();
+        let before = told.borrow().len();
+        let mut visitor = |payer: &mut Payer<'_>, page, frame| {
+            assert!(told.borrow().len() > before, "other CPUs are told before a frame goes");
+            gone.push((page, frame));
+            payer.release(frame, Purpose::Page);
         };
         let work = &mut Work::unbounded();
-        // SAFETY: nothing is mapped.
-        let reached = unsafe { self.tables.visit(&mut payer, (start, end), work, visitor) };
+        let reached = self.tables.unmap(&mut payer, (start, end), work, &mut visitor);
         assert_eq!(reached, end);
         gone
     }
@@ -157,7 +164,7 @@ fn a_walk_with_no_work_left_pauses_and_goes_on() {
     for pauses in 0.. {
         let visitor = &mut |_: &mut Payer<'_>, _, leaf| {
             seen += 1;
-            Some(leaf)
+            leaf
         };
         let work = &mut Work::slice();
         // SAFETY: nothing is changed.

@@ -63,7 +63,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "null system call",
         figure: |lines| lines.cost("null-call"),
         least: step::STOP + step::CALL,
-        most: 174,
+        most: 210,
     },
     Operation {
         what: "brk up by a page",
@@ -99,25 +99,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "fault of a write after it",
         figure: |lines| lines.cost("fault-write-after-read"),
         least: step::FAULT + step::ZERO,
-        most: 1210,
+        most: 1290,
     },
     Operation {
         what: "copy-on-write fault",
         figure: |lines| lines.cost("fault-copy-on-write"),
         least: step::FAULT + step::COPY,
-        most: 1260,
+        most: 1330,
     },
     Operation {
         what: "mmap, touch, munmap of a page",
         figure: |lines| lines.cost("map-touch-unmap-4k"),
         least: step::RANGE + step::PAGE,
-        most: 3480,
+        most: 3600,
     },
     Operation {
         what: "mmap, touch, munmap of 1 MiB",
         figure: |lines| lines.cost("map-touch-unmap-1m"),
         least: step::RANGE + 256 * step::PAGE,
-        most: 353_500,
+        most: 364_000,
     },
     Operation {
         what: "context switch, by a call that yields",

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use x86_64::structures::paging::PageTableFlags;
+
 use crate::address_space::{Decision, ObjectId, PageState, Resident};
 use crate::memory::frames::OutOfFrames;
 use crate::memory::frames::{Counts, Frame, Frames};
@@ -199,6 +201,7 @@ impl Machine {
     /// Everybody has settled what was flushed.
     pub fn all_settled(&self) {
         self.ram.flushed.borrow_mut().clear();
+        self.ram.told.borrow_mut().clear();
     }
 
     /// Lets the `n`-th frame from now be refused, or none. Returns whether one was still to be
@@ -212,20 +215,23 @@ impl Machine {
     }
 }
 
-/// A process, and what a processor that runs it without a pause remembers of its tables.
+/// A process, and what two CPUs that run it without a pause remember of its tables: one that changes
+/// them, and another one.
 ///
 /// # Invariants
 ///
-/// What is remembered is what the tables say, if every change was flushed: [`settle`](Self::settle)
-/// holds the code to it.
+/// What the first one remembers is what the tables say, if every change was flushed. What the other
+/// one remembers is the same, or permits less: [`settle`](Self::settle) holds the code to both.
 pub(in crate::memory) struct Process {
     pub pages: Pages,
     remembered: HashMap<u64, Leaf>,
+    elsewhere: HashMap<u64, Leaf>,
 }
 
 impl Process {
     pub fn new(pages: Pages) -> Self {
-        let mut process = Self { pages, remembered: HashMap::new() };
+        let (remembered, elsewhere) = (HashMap::new(), HashMap::new());
+        let mut process = Self { pages, remembered, elsewhere };
         process.remember();
         process
     }
@@ -239,6 +245,15 @@ impl Process {
         for (page, leaf) in &self.remembered {
             assert_eq!(self.pages.leaf(*page), Some(*leaf), "a stale translation of {page:#x}");
         }
+        if machine.ram.told.borrow().contains(&self.pages.inner().root()) {
+            self.elsewhere.clear();
+        }
+        for (page, old) in &self.elsewhere {
+            let now = self.pages.leaf(*page).expect("another CPU uses a page that is not mapped");
+            let permits_less = now.flags.contains(old.flags & PageTableFlags::WRITABLE)
+                && old.flags.contains(now.flags & PageTableFlags::NO_EXECUTE);
+            assert!(now.frame == old.frame && permits_less, "{page:#x} is stale on another CPU");
+        }
         self.remember();
     }
 
@@ -247,11 +262,14 @@ impl Process {
         let (machine, remembered) = (self.pages.machine.clone(), &mut self.remembered);
         let seen = &mut |_: &mut Payer<'_>, page, leaf| {
             remembered.insert(page, leaf);
-            Some(leaf)
+            leaf
         };
         let (all, work) = ((0, LOWER_HALF_END), &mut Work::unbounded());
         let tables = &mut self.pages.inner.as_mut().unwrap().tables;
         // SAFETY: nothing is changed.
         machine.pay(|payer| unsafe { tables.visit(payer, all, work, seen) });
+        for (page, leaf) in &self.remembered {
+            self.elsewhere.entry(*page).or_insert(*leaf);
+        }
     }
 }
