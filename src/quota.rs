@@ -32,12 +32,18 @@ impl Quota {
     /// Counts an allocation for which no block was at hand. Returns `true` if it is the one that is
     /// sampled: `next` then tells the number of allocations until the one after it.
     pub(crate) fn count(&mut self, next: &mut dyn FnMut() -> u32) -> bool {
-        if self.0 > MOST {
+        if self.is_none() {
             self.0 = u64::from(next());
         }
         let is_due = self.0 == 0;
         self.0 = if is_due { u64::from(next()) } else { self.0 - 1 };
         is_due
+    }
+
+    /// Returns whether the heap is not sampled.
+    #[inline(always)]
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0 > MOST
     }
 
     /// Returns the maximum number of blocks that the next list of blocks at hand may have, with the

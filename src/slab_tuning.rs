@@ -139,7 +139,7 @@ impl SlabTuning for ArenaSlabs {
     const ALIGNED_BETWEEN: u8 = UsualSlabs::ALIGNED_BETWEEN;
     // Its memory comes by the segment, of 64 KiB at least.
     const LOAN_SHARE: usize = 12;
-    const LOAN_LEAST: usize = 32 << 10;
+    const LOAN_LEAST: usize = 64 << 10;
     const FIRST_WORDS: usize = UsualSlabs::FIRST_WORDS;
     const WORDS_AT_ONCE: usize = UsualSlabs::WORDS_AT_ONCE;
     const FIRST_DESCRIPTORS: usize = UsualSlabs::FIRST_DESCRIPTORS;

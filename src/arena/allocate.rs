@@ -135,12 +135,90 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// function. `None` only says that there is more to do.
     #[inline(always)]
     pub(super) fn pop_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let class = Self::class_at_hand(size, align)?;
+        let caller = self.caller();
+        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+    }
+
+    /// [`pop_at_hand`](Self::pop_at_hand), else a block that was freed of a slab, else a cell, else
+    /// what `otherwise` returns for the size. All calls are in tail position: the shortest path saves no
+    /// register for them.
+    #[inline(always)]
+    pub(super) fn pop_or(
+        &self,
+        size: usize,
+        align: usize,
+        otherwise: impl FnOnce(usize) -> *mut u8,
+    ) -> *mut u8 {
+        let Some(class) = Self::class_at_hand(size, align) else { return otherwise(size) };
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in_at_hand() else { return otherwise(size) };
+        match inside.inner().heap.layer().pop(class) {
+            Some(block) => block.as_ptr(),
+            None => {
+                mem::forget(caller);
+                self.refill_or(size, inside.part(), class, otherwise)
+            }
+        }
+    }
+
+    /// Puts what was freed of a slab at hand, and takes a block of it; else a cell.
+    #[inline(never)]
+    fn refill_or<'heap>(
+        &'heap self,
+        size: usize,
+        parted: Parted<'heap, B, M, P, L>,
+        class: Class,
+        otherwise: impl FnOnce(usize) -> *mut u8,
+    ) -> *mut u8 {
+        let caller = self.caller_again();
+        let mut inside = self.at_hand_again(parted);
+        let layer = inside.inner().heap.layer();
+        if layer.is_sampled() {
+            drop(inside);
+            drop(caller);
+            return otherwise(size);
+        }
+        match layer.refill_at_hand(class) {
+            Some(block) => block.as_ptr(),
+            None => {
+                mem::forget(caller);
+                self.take_cell_or(size, inside.part(), class, otherwise)
+            }
+        }
+    }
+
+    /// Takes a cell if that takes one step, and leaves the arena and the slot; if it does not,
+    /// leaves them first and calls `otherwise`.
+    #[inline(never)]
+    fn take_cell_or<'heap>(
+        &'heap self,
+        size: usize,
+        parted: Parted<'heap, B, M, P, L>,
+        class: Class,
+        otherwise: impl FnOnce(usize) -> *mut u8,
+    ) -> *mut u8 {
+        let block = {
+            let _caller = self.caller_again();
+            let mut inside = self.at_hand_again(parted);
+            let layout = Layout::from_size_align(size, CELL_ALIGN);
+            layout
+                .ok()
+                .and_then(|layout| inside.inner().heap.inner().allocate_at_once(class, layout))
+        };
+        match block {
+            Some(block) => block.as_ptr(),
+            None => otherwise(size),
+        }
+    }
+
+    /// Returns the class of a block that may be at hand.
+    #[inline(always)]
+    fn class_at_hand(size: usize, align: usize) -> Option<Class> {
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
             return None;
         }
-        let class = P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)?;
-        let caller = self.caller();
-        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+        P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)
     }
 
     /// Allocates a block of a class of the caller's arena.
@@ -173,8 +251,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         size: usize,
         align: usize,
     ) -> Option<NonNull<u8>> {
-        let (caller, mut inside) = (self.caller_again(), self.stay(parted));
-        let (inner, mailbox) = inside.inner();
+        let (caller, mut inside) = (self.caller_again(), self.at_hand_again(parted));
+        let (inner, mailbox) = inside.inner_and_mailbox();
         if let Some(block) = inner.heap.layer().refill(class) {
             return Some(block);
         }

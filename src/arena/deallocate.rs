@@ -137,9 +137,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         inside: Parted<'heap, B, M, P, L>,
         slab: NonNull<Slab>,
     ) {
-        let mut inside = self.stay(inside);
+        let mut inside = self.at_hand_again(inside);
+        // SAFETY: the clauses are those of this method.
+        if unsafe { inside.inner().heap.layer().attend_at_once(slab) } {
+            return;
+        }
         // SAFETY: the arena is one of this heap.
-        let heap = unsafe { inside.inner().0.heap(&self.parent) }.inner();
+        let heap = unsafe { inside.inner().heap(&self.parent) }.inner();
         // SAFETY: the clauses are those of this method.
         unsafe { heap.layer.attend(&mut heap.large, slab, block) };
     }

@@ -47,14 +47,20 @@ use crate::provider::{Hold, Map, SlotWord, Slots, Source};
 
 /// What a library that serves a whole process does beside allocating: see `fork.rs`.
 pub trait ArenaHooks {
-    /// Allocates a block of `size` bytes as far as the shortest path goes, which calls no function:
-    /// `None` only says that there is more to do.
+    /// Allocates a block of `size` bytes as far as the shortest path goes, which calls no function
+    /// but in tail position. Where there is more to do, returns what `otherwise` returns for the
+    /// size: it calls [`allocate_missed`](ArenaHooks::allocate_missed).
     ///
     /// # Safety
     ///
     /// As for [`allocate`](ArenaHeap::allocate).
     #[must_use]
-    unsafe fn allocate_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>>;
+    unsafe fn allocate_at_hand_or(
+        &self,
+        size: usize,
+        align: usize,
+        otherwise: impl FnOnce(usize) -> *mut u8,
+    ) -> *mut u8;
 
     /// [`allocate`](ArenaHeap::allocate) where the shortest path did not lead to a block.
     ///
@@ -132,8 +138,13 @@ pub trait ArenaHooks {
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHeap<B, C, M, P, L> {
     #[inline(always)]
-    unsafe fn allocate_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        self.pop_at_hand(size, align)
+    unsafe fn allocate_at_hand_or(
+        &self,
+        size: usize,
+        align: usize,
+        otherwise: impl FnOnce(usize) -> *mut u8,
+    ) -> *mut u8 {
+        self.pop_or(size, align, otherwise)
     }
 
     unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>> {

@@ -73,8 +73,13 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHand<'heap, B
         self.inside.inner().0
     }
 
-    /// Ends the shortest path, for [`stay`](ArenaHeap::stay) in the function that goes on: two
-    /// words pass to it in registers.
+    #[inline(always)]
+    pub(super) fn inner_and_mailbox(&mut self) -> (&mut Inner<B, M, P, L>, &Mailbox) {
+        self.inside.inner()
+    }
+
+    /// Ends the shortest path, for [`at_hand_again`](ArenaHeap::at_hand_again) in the function that
+    /// goes on: two words pass to it in registers.
     #[inline(always)]
     pub(super) fn part(self) -> Parted<'heap, B, M, P, L> {
         let parted = Parted(self.inside.arena, self.inside.word);
@@ -236,13 +241,14 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Stays in an arena in which the shortest path has ended.
+    /// Goes on in another function where the shortest path has ended.
     #[inline(always)]
-    pub(super) fn stay<'heap>(
+    pub(super) fn at_hand_again<'heap>(
         &'heap self,
         Parted(arena, word): Parted<'heap, B, M, P, L>,
-    ) -> Inside<'heap, B, M, P, L> {
-        Inside { word: if C::AT_HAND { self.cpu.word() } else { word }, level: 0, arena }
+    ) -> AtHand<'heap, B, C, M, P, L> {
+        let inside = Inside { word, level: 0, arena };
+        AtHand { inside: ManuallyDrop::new(inside), cpu: &self.cpu }
     }
 
     /// The caller of an operation whose shortest path has ended.

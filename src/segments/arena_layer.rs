@@ -40,6 +40,29 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         false
     }
 
+    /// Returns whether allocations are sampled: each one without a block at hand is counted.
+    #[inline(always)]
+    fn is_sampled(&self) -> bool {
+        false
+    }
+
+    /// Puts the freed blocks of a slab of a class at hand, and takes one, if none is at hand. O(1).
+    /// `None` only says that there is more to do. The heap is not sampled.
+    #[inline(always)]
+    fn refill_at_hand(&mut self, _: Class) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Attends to a descriptor that needs it, if that takes one step. Returns whether it was done.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`attend`](ArenaLayer::attend).
+    #[inline(always)]
+    unsafe fn attend_at_once(&mut self, _slab: NonNull<Slab>) -> bool {
+        false
+    }
+
     /// Attends to a descriptor that needs it.
     ///
     /// # Safety
@@ -85,6 +108,22 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
     unsafe fn push_direct(&mut self, slab: NonNull<Slab>, block: NonNull<u8>) -> bool {
         // SAFETY: the clauses are those of this method.
         unsafe { Slab::verify_and_push::<P>(slab, block) }
+    }
+
+    #[inline(always)]
+    fn is_sampled(&self) -> bool {
+        !self.quota.is_none()
+    }
+
+    #[inline(always)]
+    fn refill_at_hand(&mut self, class: Class) -> Option<NonNull<u8>> {
+        self.refill_freed::<false>(class).ok()
+    }
+
+    #[inline(always)]
+    unsafe fn attend_at_once(&mut self, slab: NonNull<Slab>) -> bool {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.relist_at_once(slab) }
     }
 
     #[cold]

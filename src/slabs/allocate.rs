@@ -67,8 +67,32 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// [`refill_list`](Slabs::refill_list) as a part of its caller.
     #[inline(always)]
     pub(super) fn refill_inline(&mut self, class: Class) -> Option<NonNull<u8>> {
+        match self.refill_freed::<true>(class) {
+            Ok(block) => Some(block),
+            // A call in tail position: what comes before saves no register.
+            // SAFETY: the slab is the first of its class's list, and has more blocks.
+            Err(Some(head)) => unsafe { self.carve(class, head) },
+            Err(None) => None,
+        }
+    }
+
+    /// Makes the freed blocks of the first slab of a class the ones at hand, and takes one. O(1).
+    /// No block of the class is at hand. `COUNTED`: the heap may be a sampled one.
+    ///
+    /// # Errors
+    ///
+    /// The first slab, which has blocks to carve, but no freed one; `None` if no slab of the class
+    /// has a free block.
+    #[inline(always)]
+    pub(crate) fn refill_freed<const COUNTED: bool>(
+        &mut self,
+        class: Class,
+    ) -> Result<NonNull<u8>, Option<NonNull<Slab>>> {
+        let index = class.index();
+        // SAFETY: callers pass the first `N` classes only.
+        unsafe { core::hint::assert_unchecked(index < N) };
         loop {
-            let mut head = self.heads[class.index()]?;
+            let mut head = self.heads[index].ok_or(None)?;
             // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
             let slab = unsafe { head.as_mut() };
             if slab.state() == State::Kept {
@@ -78,7 +102,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             let blocks = slab.carved - slab.left;
             let list = slab.take_freed();
             if list.0.is_some() {
-                if G::HAS_QUOTA {
+                if G::HAS_QUOTA && COUNTED {
                     let most = self.quota.most();
                     if blocks > most {
                         // SAFETY: the list has `blocks` blocks, and was just taken.
@@ -91,12 +115,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                     unsafe { slab.require_link::<P>(&list) };
                 }
                 *self.list(class) = list;
-                return self.pop(class);
+                return self.pop(class).ok_or(None);
             }
             if slab.has_more() {
-                // A call in tail position: what comes before saves no register.
-                // SAFETY: the slab is the first of its class's list, and has more blocks.
-                return unsafe { self.carve(class, head) };
+                return Err(Some(head));
             }
             slab.set_state(State::Full);
             slab.left = slab.relisted_after::<P::Slabs>();

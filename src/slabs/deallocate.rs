@@ -127,6 +127,30 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         unsafe { self.free_cell(large, block) };
     }
 
+    /// Lists a slab that was full, if nothing else is to be done. Returns whether it was.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`attend_to`](Slabs::attend_to).
+    #[inline(always)]
+    pub(crate) unsafe fn relist_at_once(&mut self, mut at: NonNull<Slab>) -> bool {
+        // SAFETY: descriptors of slabs are valid, and no reference to one is held across a call.
+        // A full slab is in no list.
+        unsafe {
+            let slab = at.as_mut();
+            if slab.state() != State::Full || slab.left != 0 || self.descriptors.may_be_idle() {
+                return false;
+            }
+            let head = self.heads[slab.class.index()];
+            if head.is_some_and(|head| head.as_ref().state() == State::Kept) {
+                return false;
+            }
+            slab.relist::<P::Slabs>();
+            self.insert(at);
+        }
+        true
+    }
+
     /// Lists a slab that was full, or keeps or releases one without live blocks.
     ///
     /// # Safety
@@ -141,8 +165,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
         if slab.state() == State::Full {
-            slab.set_state(State::Listed);
-            slab.left = slab.carved - slab.relisted_after::<P::Slabs>();
+            slab.relist::<P::Slabs>();
             // SAFETY: a full slab is in no list.
             unsafe { self.relist(large, at) };
             // Not with the release of a slab: each of the two takes its time.

@@ -158,6 +158,12 @@ impl Descriptors {
         }
     }
 
+    /// Returns whether there may be a table for [`take_idle`](Descriptors::take_idle).
+    #[inline(always)]
+    pub(crate) const fn may_be_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
     /// Takes a table out of which no descriptor is in use, if one has come to that and another
     /// table has a free one. O(1).
     pub(crate) fn take_idle(&mut self) -> Option<NonNull<u8>> {

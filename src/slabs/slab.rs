@@ -243,6 +243,13 @@ impl Slab {
         if blocks == 0 { 1 } else { blocks }
     }
 
+    /// Makes a full slab a listed one: enough of its blocks were freed.
+    #[inline(always)]
+    pub(crate) const fn relist<S: SlabTuning>(&mut self) {
+        self.set_state(State::Listed);
+        self.left = self.carved - self.relisted_after::<S>();
+    }
+
     /// Returns the number of blocks that are not in the slab's own list, and are carved.
     pub(crate) const fn taken<S: SlabTuning>(&self) -> u16 {
         match self.state() {

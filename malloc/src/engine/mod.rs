@@ -106,17 +106,21 @@ fn choose() -> u8 {
     mode
 }
 
-/// Allocates on the shortest path of the usual heap. `None` only means that [`allocate`] has more
-/// to do.
+/// Allocates on the shortest path of the usual heap. Where that leads to no block, returns what
+/// `otherwise` returns for the size: it calls [`allocate_missed`].
 ///
 /// It does not test the mode: in any other mode no thread has the arena at hand
 /// ([`Threads`](thread::Threads)).
 #[inline(always)]
-pub(crate) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>> {
-    usual::allocate_at_hand(size, align)
+pub(crate) fn allocate_at_hand_or(
+    size: usize,
+    align: usize,
+    otherwise: impl FnOnce(usize) -> *mut u8,
+) -> *mut u8 {
+    usual::allocate_at_hand_or(size, align, otherwise)
 }
 
-/// [`allocate`] after [`allocate_at_hand`].
+/// [`allocate`] after [`allocate_at_hand_or`].
 pub(crate) fn allocate_missed(layout: Layout, call: Call) -> Option<NonNull<u8>> {
     if is_usual() { usual::allocate_missed(layout) } else { allocate_slow(layout, call) }
 }

@@ -30,7 +30,7 @@ pub(super) fn allocate_missed(layout: Layout, call: Call) -> Option<NonNull<u8>>
 }
 
 pub(super) fn allocate_zeroed(layout: Layout, call: Call) -> Option<NonNull<u8>> {
-    if let Some(block) = usual::allocate_at_hand(layout.size(), layout.align()) {
+    if let Some(block) = usual::allocate_at_hand(layout) {
         // SAFETY: a new block of that size.
         unsafe { block.write_bytes(0, layout.size()) };
         return Some(block);

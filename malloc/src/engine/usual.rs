@@ -32,14 +32,24 @@ static ARENAS: &Arenas = HEAP.heap();
 /// Largest block of an arena, in bytes. A larger request takes long enough to read the clock, too.
 const LARGE: usize = 128 << 10;
 
-/// Allocates on the shortest path. `None` only means that [`allocate`] has more to do.
+/// Allocates on the shortest path, else calls `otherwise`.
 #[inline(always)]
-pub(super) fn allocate_at_hand(size: usize, align: usize) -> Option<NonNull<u8>> {
+pub(super) fn allocate_at_hand_or(
+    size: usize,
+    align: usize,
+    otherwise: impl FnOnce(usize) -> *mut u8,
+) -> *mut u8 {
     // SAFETY: the heap is a static.
-    unsafe { ARENAS.allocate_at_hand(size, align) }
+    unsafe { ARENAS.allocate_at_hand_or(size, align, otherwise) }
 }
 
-/// [`allocate`] after [`allocate_at_hand`].
+/// Allocates a block that is at hand.
+pub(super) fn allocate_at_hand(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the heap is a static.
+    unsafe { brkalloc::SharedHeap::allocate_at_hand(ARENAS, layout) }
+}
+
+/// [`allocate`] after [`allocate_at_hand_or`].
 pub(super) fn allocate_missed(layout: Layout) -> Option<NonNull<u8>> {
     if layout.size() > LARGE {
         decay_if_due();

@@ -15,11 +15,9 @@ use crate::request;
 /// None: any size is valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
-    match engine::allocate_at_hand(size, request::ALIGN) {
-        Some(block) => block.as_ptr().cast(),
-        // SAFETY: any size is valid.
-        None => unsafe { malloc_slow(size) },
-    }
+    // SAFETY: any size is valid.
+    let otherwise = |size| unsafe { malloc_slow(size) }.cast();
+    engine::allocate_at_hand_or(size, request::ALIGN, otherwise).cast()
 }
 
 with_caller! {

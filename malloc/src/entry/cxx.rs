@@ -72,11 +72,9 @@ macro_rules! operators_new {
 macro_rules! new_of {
     ($($name:ident, $slow:ident, $missed:ident = $family:ident;)*) => {$(
         extern "C" fn $name(size: usize) -> *mut c_void {
-            match engine::allocate_at_hand(size, request::ALIGN) {
-                Some(block) => block.as_ptr().cast(),
-                // SAFETY: any size is valid.
-                None => unsafe { $slow(size) },
-            }
+            // SAFETY: any size is valid.
+            let otherwise = |size| unsafe { $slow(size) }.cast();
+            engine::allocate_at_hand_or(size, request::ALIGN, otherwise).cast()
         }
 
         with_caller! {
