@@ -8,7 +8,7 @@ use crate::request::PAGE;
 
 /// Time after which the system is asked again, in milliseconds: other code may have released
 /// memory.
-const VALID: u64 = 10;
+const VALID: u64 = 100;
 
 /// Number of times that all refusals were forgotten.
 static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);

@@ -22,7 +22,7 @@ static void churn(unsigned seed, int rounds) {
 int main(int count, char **arguments) {
     if (count > 1 && strcmp(arguments[1], "take") == 0) {
         CHECK(hidden(malloc(1000)) && brk((char *)sbrk(0) - 4096) == 0);
-        for (size_t i = 0; i < 1000; i++) escaped = malloc(100000);
+        for (size_t i = 0; i < 1000; i++) hidden(malloc(100000));
         return 0;
     }
     churn(1, 2000);

@@ -26,10 +26,10 @@ int main(int count, char **arguments) {
         free(block + 16);
     } else if (strcmp(arguments[1], "after-free") == 0) {
         char *other = malloc(100);
-        escaped = other;
+        hidden(other);
         free(block);
         memset(block, 0xEE, 100);
-        for (int i = 0; i < 100; i++) escaped = malloc(100);
+        for (int i = 0; i < 100; i++) hidden(malloc(100));
     } else {
         return 2;
     }
