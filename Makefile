@@ -32,7 +32,7 @@ SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 GRADE   := sh tools/grade.sh
 
-.PHONY: help run gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
+.PHONY: help run shell gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -44,6 +44,10 @@ help: ## print this list
 run: ## boot the tour: each claim with its evidence; or only CLAIM, or one PROGRAM; the exit status is the verdict
 	@$(SETUP) run
 	@$(HARNESS) tour
+
+shell: ## boot an interactive shell in ring 3: programs by name, and commands that look at their memory; `help` lists them
+	@$(SETUP) run
+	@$(HARNESS) shell
 
 gdb: ## boot stopped, with a debugger: symbols of the kernel and PROGRAM, and commands that show areas, page tables and heaps
 	@$(SETUP) gdb

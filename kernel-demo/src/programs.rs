@@ -15,7 +15,12 @@ struct Aligned<const LEN: usize>([u8; LEN]);
 
 /// The image of the program of this name. It begins at a page.
 pub fn find(name: &str) -> Option<&'static [u8]> {
-    PROGRAMS.iter().find(|(known, _)| *known == name).map(|&(_, image)| image)
+    find_named(name).map(|(_, image)| image)
+}
+
+/// The same, with the name as it stands in the table.
+pub fn find_named(name: &str) -> Option<(&'static str, &'static [u8])> {
+    PROGRAMS.iter().copied().find(|(known, _)| *known == name)
 }
 
 /// The names of all programs, in order.

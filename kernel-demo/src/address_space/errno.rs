@@ -44,6 +44,8 @@ errors! {
     ENOENT = 2, "No such file or directory";
     /// No such process.
     ESRCH = 3, "No such process";
+    /// A process in the background reads from the terminal.
+    EIO = 5, "Input/output error";
     /// Too many or too long arguments.
     E2BIG = 7, "Argument list too long";
     /// The image is not a program that can run here.
@@ -64,6 +66,8 @@ errors! {
     EEXIST = 17, "File exists";
     /// An argument makes no sense.
     EINVAL = 22, "Invalid argument";
+    /// Not a terminal, or nothing that one does.
+    ENOTTY = 25, "Inappropriate ioctl for device";
     /// A number that is too large for what it stands for.
     ERANGE = 34, "Numerical result out of range";
     /// No such system call.

@@ -112,6 +112,13 @@ impl<'t> Frames<'t> {
         self.counts
     }
 
+    /// The number of free blocks of an order, which is counted up to `most`.
+    pub fn free_blocks(&self, order: u8, most: usize) -> usize {
+        let first = self.heads[usize::from(order)];
+        let frame = |block: u32| self.table.get(block as usize);
+        core::iter::successors(frame(first), |block| frame(block.next)).take(most).count()
+    }
+
     /// Takes over the physical memory `[start, end)`, both multiples of the page size. Linear in
     /// its size.
     ///

@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 mod contents;
+mod path;
 mod visit;
 mod work;
 
@@ -23,6 +24,7 @@ use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
 
 pub use self::contents::Translation;
+pub use self::path::Step;
 pub use self::work::Work;
 use super::pool::Payer;
 use super::trace::{Event, Purpose};

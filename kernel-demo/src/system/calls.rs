@@ -10,6 +10,7 @@
 //! they are, and is made again; so does one that has done a slice of its work.
 
 mod console;
+mod jobs;
 mod memory;
 mod process;
 mod views;
@@ -63,14 +64,20 @@ impl<M: Machine> System<M> {
         (signature::MPROTECT, memory::mprotect),
         (signature::MUNMAP, memory::munmap),
         (signature::BRK, memory::brk),
+        (signature::IOCTL, jobs::ioctl),
         (signature::SCHED_YIELD, process::sched_yield),
+        (signature::PAUSE, jobs::pause),
         (signature::GETPID, process::getpid),
         (signature::FORK, process::fork),
+        (signature::EXECVE, process::execve),
         (signature::EXIT, process::exit),
         (signature::WAIT4, process::wait4),
+        (signature::KILL, jobs::kill),
         (signature::GETRUSAGE, process::getrusage),
+        (signature::SETPGID, jobs::setpgid),
         (signature::PROC_VIEW, views::proc_view),
         (signature::FRAMES_FREE, views::frames_free),
+        (signature::PROC_TRACE, views::proc_trace),
     ];
 
     /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So
@@ -127,13 +134,13 @@ impl<M: Machine> System<M> {
             return self.restart();
         }
         if matches!(answer, Err(Interruption::Restarts)) {
-            process.pending.get_or_insert_default();
+            process.pending.get_or_insert_default().waits = false;
             return self.restart();
         }
         if process.options.trace != Trace::Off {
             self.trace_call(process, number, &answer);
         }
-        process.pending = None;
+        let pending = process.pending.take();
         match answer {
             Ok(value) => process.registers.rax = value,
             Err(Interruption::Fails(errno)) => process.registers.rax = errno.to_result(),
@@ -143,9 +150,13 @@ impl<M: Machine> System<M> {
                 return ControlFlow::Break(Interruption::Yields);
             }
             Err(Interruption::Waits(wait)) => {
-                process.pending = Some(Pending::default());
+                process.pending = Some(Pending { waits: true, ..Pending::default() });
                 process.switches.voluntary_switches += 1;
                 return ControlFlow::Break(Interruption::Waits(wait));
+            }
+            Err(Interruption::Begins) => {
+                process.registers =
+                    pending.and_then(|pending| pending.begins).unwrap_or(process.registers);
             }
             Err(end) => return ControlFlow::Break(end),
         }
@@ -185,7 +196,7 @@ impl<M: Machine> System<M> {
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
             Err(Interruption::Fails(errno)) => Outcome::Error(errno.name(), errno.text()),
-            Err(Interruption::Yields) => Outcome::Value(0),
+            Err(Interruption::Yields | Interruption::Begins) => Outcome::Value(0),
             Err(Interruption::Waits(_)) => return,
             Err(_) => Outcome::Never,
         };

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use super::machine::Machine;
+use super::terminal::{Event, Terminal};
 
 /// Where output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +19,20 @@ pub enum Output {
 /// Where input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// The machine's console. Who reads waits for it.
+    /// The machine's console, as a terminal. Who reads waits for it.
     Console,
     /// This text, and then no more.
     Text(&'static [u8]),
 }
 
-/// Keys that are kept until somebody reads them.
-const KEYS: usize = 256;
+/// What is read.
+#[derive(Debug)]
+enum Source {
+    /// The rest of a text.
+    Text(&'static [u8]),
+    /// The terminal.
+    Terminal(Terminal),
+}
 
 /// Output and input of all processes of a system.
 #[derive(Debug)]
@@ -34,9 +41,7 @@ pub struct Console {
     /// start.
     kept: Option<Vec<u8>>,
     lost: usize,
-    input: Input,
-    /// Keys that were pressed and not read yet; it never grows.
-    keys: Vec<u8>,
+    source: Source,
 }
 
 impl Console {
@@ -54,11 +59,11 @@ impl Console {
                 Some(kept)
             }
         };
-        let mut keys = Vec::new();
-        if input == Input::Console {
-            keys.try_reserve_exact(KEYS)?;
-        }
-        Ok(Self { kept, lost: 0, input, keys })
+        let source = match input {
+            Input::Text(text) => Source::Text(text),
+            Input::Console => Source::Terminal(Terminal::new()?),
+        };
+        Ok(Self { kept, lost: 0, source })
     }
 
     /// What was written, if it is kept.
@@ -77,53 +82,42 @@ impl Console {
 
     /// Writes bytes.
     pub fn write<M: Machine>(&mut self, machine: &mut M, bytes: &[u8]) {
-        match &mut self.kept {
-            None => machine.print(bytes),
-            Some(kept) => {
-                let room = kept.capacity() - kept.len();
-                let fits = bytes.len().min(room);
-                kept.extend_from_slice(&bytes[..fits]);
-                self.lost += bytes.len() - fits;
-            }
+        write(&mut self.kept, &mut self.lost, machine, bytes);
+    }
+
+    /// The terminal, if input comes from there.
+    pub const fn terminal(&mut self) -> Option<&mut Terminal> {
+        match &mut self.source {
+            Source::Text(_) => None,
+            Source::Terminal(terminal) => Some(terminal),
         }
     }
 
-    /// Whether a reader need not wait.
-    pub fn has_line<M: Machine>(&mut self, machine: &mut M) -> bool {
-        self.line(machine).is_some()
+    /// Hands keys that were pressed to the terminal, up to one that asks something of the kernel.
+    pub fn poll<M: Machine>(&mut self, machine: &mut M) -> Option<Event> {
+        /// Maximum keys at a time.
+        const KEYS: usize = 16;
+        let Self { kept, lost, source: Source::Terminal(terminal) } = self else { return None };
+        (0..KEYS).find_map(|_| {
+            let key = machine.key()?;
+            terminal.press(key, |shown| write(kept, lost, machine, shown))
+        })
     }
 
-    /// Shows what there is to read, at most a buffer full, and returns its length: nothing at the
-    /// end of the input, `None` when there may be something later. It stays there until it is
-    /// [consumed](Self::consume).
-    pub fn peek<M: Machine>(&mut self, machine: &mut M, buffer: &mut [u8]) -> Option<usize> {
-        let line = self.line(machine)?;
-        let len = line.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&line[..len]);
-        Some(len)
-    }
-
-    /// The next line of the console, or all of a text.
-    fn line<M: Machine>(&mut self, machine: &mut M) -> Option<&[u8]> {
-        if let Input::Text(rest) = self.input {
-            return Some(rest);
+    /// What a reader gets next: nothing at the end of the input, `None` when there may be something
+    /// later. It stays there until it is [consumed](Self::consume).
+    pub fn next(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Text(rest) => Some(rest),
+            Source::Terminal(terminal) => terminal.next(),
         }
-        while self.keys.len() < self.keys.capacity()
-            && let Some(key) = machine.key()
-        {
-            self.keys.push(key);
-        }
-        let is_end = |key: &u8| matches!(key, b'\n' | b'\r');
-        let end = self.keys.iter().position(is_end).map(|end| end + 1);
-        let full = self.keys.len() == self.keys.capacity();
-        end.or(full.then_some(self.keys.len())).map(|end| &self.keys[..end])
     }
 
-    /// Takes away what was shown.
+    /// Takes away what was read.
     pub fn consume(&mut self, len: usize) {
-        match &mut self.input {
-            Input::Text(rest) => *rest = &rest[len..],
-            Input::Console => drop(self.keys.drain(..len)),
+        match &mut self.source {
+            Source::Text(rest) => *rest = &rest[len..],
+            Source::Terminal(terminal) => terminal.consume(len),
         }
     }
 
@@ -131,6 +125,15 @@ impl Console {
     pub const fn writer<'a, M: Machine>(&'a mut self, machine: &'a mut M) -> Writer<'a, M> {
         Writer { console: self, machine }
     }
+}
+
+/// Writes bytes to the machine, or into memory as far as they fit.
+fn write<M: Machine>(kept: &mut Option<Vec<u8>>, lost: &mut usize, machine: &mut M, bytes: &[u8]) {
+    let Some(kept) = kept else { return machine.print(bytes) };
+    let room = kept.capacity() - kept.len();
+    let fits = bytes.len().min(room);
+    kept.extend_from_slice(&bytes[..fits]);
+    *lost += bytes.len() - fits;
 }
 
 /// See [`Console::writer`].

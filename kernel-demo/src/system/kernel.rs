@@ -104,6 +104,14 @@ impl Machine for Kernel {
         user::run(registers, pages)
     }
 
+    fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])> {
+        programs::find_named(name)
+    }
+
+    fn programs(&self) -> impl Iterator<Item = &'static str> {
+        programs::names()
+    }
+
     fn print(&mut self, text: &[u8]) {
         serial::write_bytes(text);
     }

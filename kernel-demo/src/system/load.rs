@@ -35,7 +35,8 @@ impl<M: Machine> System<M> {
         let pid = self.table.vacancy().ok_or(Errno::EAGAIN)?;
         self.started.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let process = self.commons.load(pid, name, &image, arguments, options)?;
-        self.table.insert(Pid::KERNEL, Slot { process: Some(process), used: Usage::default() });
+        let slot = Slot { name, process: Some(process), used: Usage::default() };
+        self.table.insert(Pid::KERNEL, slot);
         self.started.push(Started {
             pid,
             name,
@@ -49,7 +50,7 @@ impl<M: Machine> System<M> {
 
 impl<M: Machine> Commons<M> {
     /// A process that is about to begin with the program, not yet in the table.
-    fn load(
+    pub(super) fn load(
         &mut self,
         pid: Pid,
         name: &'static str,

@@ -24,6 +24,12 @@ pub trait Machine: 'static {
     /// Lets a program go on, with these pages and registers, until it stops for the kernel.
     fn run(&mut self, pages: &mut Pages<Self::Mmu>, registers: &mut Registers) -> Stop;
 
+    /// The image of the program of this name, with the name as it stays.
+    fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])>;
+
+    /// The names of all programs.
+    fn programs(&self) -> impl Iterator<Item = &'static str>;
+
     /// Prints to the console.
     fn print(&mut self, text: &[u8]);
 

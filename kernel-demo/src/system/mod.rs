@@ -33,19 +33,23 @@
 mod calls;
 pub mod console;
 pub mod crash;
+mod exec;
 pub mod image;
 #[cfg(not(test))]
 mod kernel;
 mod load;
 pub mod machine;
+mod machine_views;
 mod memory;
 pub mod process;
+mod ps;
 mod run;
 pub mod signature;
 pub mod start;
 pub mod status;
 pub mod strace;
 pub mod table;
+pub mod terminal;
 pub mod usage;
 pub mod views;
 
@@ -106,6 +110,8 @@ pub(crate) enum Interruption {
     Fails(Errno),
     /// It waits.
     Waits(Wait),
+    /// It goes on as another program.
+    Begins,
     /// It has done a slice of its work, and goes on when it is made again.
     Restarts,
     /// It gets a zero, and its turn is over.

@@ -43,6 +43,8 @@ pub struct Options {
 /// A system call that is made again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pending {
+    /// Nothing was done yet, and nothing will be before what it waits for has happened.
+    pub waits: bool,
     /// What it returns, when the rest of its work is done.
     pub result: Option<Result<u64, Errno>>,
     /// Bytes it has written.
@@ -51,6 +53,8 @@ pub struct Pending {
     pub child: Option<Pid>,
     /// How far the view is written that it stores.
     pub view: Progress,
+    /// The registers with which it begins as another program.
+    pub begins: Option<Registers>,
 }
 
 /// Memory for a process, which is there before anything else of it is made.
@@ -91,6 +95,8 @@ pub struct Process<M> {
     pub pending: Option<Pending>,
     /// The text of that view.
     pub text: String,
+    /// What it was before `execve` made another program of it, until its memory is given back.
+    pub old: Option<Box<Self>>,
     /// How it ends, when nothing is left to do but to give its memory back.
     pub ending: Option<(Status, Option<Crash>)>,
     /// How it was started.
@@ -109,7 +115,7 @@ impl<M: Mmu + Clone> Process<M> {
         options: Options,
     ) -> Self {
         let (switches, children) = (Usage::default(), Usage::default());
-        let (pending, text, ending) = (None, String::new(), None);
+        let (pending, text, old, ending) = (None, String::new(), None, None);
         let registers = Registers::default();
         Self {
             pid,
@@ -119,11 +125,18 @@ impl<M: Mmu + Clone> Process<M> {
             registers,
             pending,
             text,
+            old,
             ending,
             options,
             switches,
             children,
         }
+    }
+
+    /// Whether it is in the middle of a call, which has to be made again before the process can
+    /// end.
+    pub fn is_in_call(&self) -> bool {
+        self.pending.is_some_and(|pending| !pending.waits)
     }
 
     /// What it has used so far.
@@ -138,6 +151,8 @@ impl<M: Mmu + Clone> Process<M> {
 
 /// A place in the process table: a process, or what is left of one.
 pub struct Slot<M> {
+    /// The program that it runs.
+    pub name: &'static str,
     /// The process, unless it has its turn or has ended.
     pub process: Option<Box<Process<M>>>,
     /// What it and the children that it waited for have used, when it has ended.

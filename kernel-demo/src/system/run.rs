@@ -28,20 +28,25 @@ impl<M: Machine> System<M> {
     ///
     /// There is no deadlock: who waits for a child, waits for one that is ready, or waits itself,
     /// and at the end of such a chain somebody is ready or waits for a key, which may be
-    /// pressed at any time.
+    /// pressed at any time. Where there is no terminal, the end of all is also that nobody is left
+    /// but processes that wait for a signal.
     pub fn run(&mut self) {
         while self.step() {}
     }
 
     /// Gives one turn to the process whose turn it is. `false` when all have ended.
     pub fn step(&mut self) -> bool {
-        let readers = self.table.has_readers();
-        if readers && self.commons.console.has_line(&mut self.commons.machine) {
+        let is_watched = self.commons.console.terminal().is_some() && !self.table.is_empty();
+        if is_watched {
+            self.attend_to_keys();
+        }
+        if self.table.has_readers() && self.commons.console.next().is_some() {
             self.table.wake_readers();
         }
         match self.table.next_turn() {
             Some(pid) => self.turn(pid),
-            None if readers => self.commons.machine.let_interrupts_in(),
+            // A key may wake a process, or end it.
+            None if is_watched => self.commons.machine.let_interrupts_in(),
             None => return false,
         }
         true
@@ -54,6 +59,10 @@ impl<M: Machine> System<M> {
         else {
             return;
         };
+        if !process.is_in_call() && process.ending.is_none() {
+            let killed = self.table.get(pid).and_then(|entry| entry.killed);
+            process.ending = killed.map(|status| (status, None));
+        }
         let over = match process.ending {
             None => self.go_on(&mut process),
             Some(_) => ControlFlow::Continue(()),

@@ -68,20 +68,33 @@ pub const MPROTECT: Signature = call(10, "mprotect", &[Address, Size, Protection
 pub const MUNMAP: Signature = call(11, "munmap", &[Address, Size], Int);
 /// `brk(addr)`
 pub const BRK: Signature = call(12, "brk", &[Address], Address);
+/// `ioctl(fd, request, arg)`
+pub const IOCTL: Signature = call(16, "ioctl", &[Int, Address, Address], Int);
 /// `sched_yield()`
 pub const SCHED_YIELD: Signature = call(24, "sched_yield", &[], Int);
+/// `pause()`
+pub const PAUSE: Signature = call(34, "pause", &[], Int);
 /// `getpid()`
 pub const GETPID: Signature = call(39, "getpid", &[], Int);
 /// `fork()`
 pub const FORK: Signature = call(57, "fork", &[], Int);
+/// `execve(path, argv, envp)`
+pub const EXECVE: Signature = call(59, "execve", &[Address, Address, Address], Int);
 /// `exit(status)`
 pub const EXIT: Signature = call(60, "exit", &[Int], Int);
 /// `wait4(pid, wstatus, options, rusage)`
 pub const WAIT4: Signature = call(61, "wait4", &[Int, StatusOut, WaitOptions, UsageOut], Int);
+/// `kill(pid, signal)`
+pub const KILL: Signature = call(62, "kill", &[Int, Int], Int);
 /// `getrusage(who, usage)`
 pub const GETRUSAGE: Signature = call(98, "getrusage", &[Who, UsageOut], Int);
-/// `proc_view(kind, buf, size)`: the text of a view of the caller's own address space. Not Linux's;
-/// there it is a file.
-pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size], Int);
+/// `setpgid(pid, pgid)`
+pub const SETPGID: Signature = call(109, "setpgid", &[Int, Int], Int);
+/// `proc_view(kind, buf, size, pid, address)`: the text of a view of a process (0: the caller), or
+/// of the machine. Not Linux's; there it is a file.
+pub const PROC_VIEW: Signature =
+    call(1000, "proc_view", &[Int, Address, Size, Int, Address], Int);
 /// `frames_free()`: frames of the machine that are free. Not Linux's.
 pub const FRAMES_FREE: Signature = call(1001, "frames_free", &[], Size);
+/// `proc_trace(pid, level)`: what is written down of a process (0: the caller). Not Linux's.
+pub const PROC_TRACE: Signature = call(1002, "proc_trace", &[Int, Int], Int);

@@ -11,6 +11,8 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
+    /// Ctrl-C on the terminal.
+    Int = 2,
     /// An instruction that does not exist.
     Ill = 4,
     /// A breakpoint or a single step, with nobody to debug.
@@ -23,35 +25,54 @@ pub enum Signal {
     Kill = 9,
     /// An access to memory that is not the process's, or an instruction that is not for it.
     Segv = 11,
+    /// Another process asked for the end.
+    Term = 15,
 }
 
 impl Signal {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Ill, Self::Trap, Self::Bus, Self::Fpe, Self::Kill, Self::Segv];
+    pub const ALL: [Self; 8] = [
+        Self::Int,
+        Self::Ill,
+        Self::Trap,
+        Self::Bus,
+        Self::Fpe,
+        Self::Kill,
+        Self::Segv,
+        Self::Term,
+    ];
 
     /// Its name in C.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Int => "SIGINT",
             Self::Ill => "SIGILL",
             Self::Trap => "SIGTRAP",
             Self::Bus => "SIGBUS",
             Self::Fpe => "SIGFPE",
             Self::Kill => "SIGKILL",
             Self::Segv => "SIGSEGV",
+            Self::Term => "SIGTERM",
         }
     }
 
     /// What the shell says of a process that it ended.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::Int => "Interrupted",
             Self::Ill => "Illegal instruction",
             Self::Trap => "Trace/breakpoint trap",
             Self::Bus => "Bus error",
             Self::Fpe => "Floating point exception",
             Self::Kill => "Killed",
             Self::Segv => "Segmentation fault",
+            Self::Term => "Terminated",
         }
+    }
+
+    /// The signal of this number; `None` if this kernel sends none such.
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| *signal as u64 == number)
     }
 
     /// The signal that Linux sends for a processor exception.
@@ -131,7 +152,7 @@ mod tests {
         {
             assert_eq!(Status::from_word(status.word()), Some(status));
         }
-        assert_eq!((Status::from_word(2), Status::from_word(0x1_0000)), (None, None));
+        assert_eq!((Status::from_word(1), Status::from_word(0x1_0000)), (None, None));
     }
 
     #[test]

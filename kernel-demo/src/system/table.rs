@@ -63,6 +63,8 @@ pub enum Wait {
     Input,
     /// The rest of its memory, which its parent is copying.
     Birth,
+    /// The signal that ends it.
+    Signal,
 }
 
 /// What a process is up to.
@@ -83,6 +85,10 @@ pub struct Entry<P> {
     pub pid: Pid,
     /// Who gets to know how it ends.
     pub parent: Pid,
+    /// The processes that are ended together: the number of the one that began the group.
+    pub group: Pid,
+    /// How it ends at its next turn, if another process said so.
+    pub killed: Option<Status>,
     /// What it is up to.
     pub state: State,
     /// What the rest of the system knows of it.
@@ -137,7 +143,8 @@ impl<P> Table<P> {
         (self.taken != Bits::ALL).then_some(Pid(self.next))
     }
 
-    /// Enters a process that is ready to run, and returns its number.
+    /// Enters a process that is ready to run, in its parent's group, and returns its number. A
+    /// child of the kernel begins a group.
     ///
     /// # Panics
     ///
@@ -146,10 +153,17 @@ impl<P> Table<P> {
         let slot = self.taken.first_clear().expect("there is a vacancy");
         let pid = Pid(self.next);
         self.next += 1;
-        self.slots[slot] = Some(Entry { pid, parent, state: State::Ready, payload });
+        let group = self.get(parent).map_or(pid, |parent| parent.group);
+        let (state, killed) = (State::Ready, None);
+        self.slots[slot] = Some(Entry { pid, parent, group, killed, state, payload });
         self.taken.set(slot);
         self.ready.set(slot);
         pid
+    }
+
+    /// Whether there is nobody. Constant time.
+    pub fn is_empty(&self) -> bool {
+        self.taken == Bits(0)
     }
 
     /// All processes, by slot.
@@ -200,6 +214,17 @@ impl<P> Table<P> {
         if let Some(entry) = &mut self.slots[slot] {
             entry.state = State::Ready;
             self.ready.set(slot);
+            self.readers.clear(slot);
+        }
+    }
+
+    /// Has a process end at its next turn, which comes though it waits. Not one that has ended, or
+    /// whose memory is being copied before it has begun.
+    pub fn kill(&mut self, pid: Pid, status: Status) {
+        let Some(entry) = self.get_mut(pid) else { return };
+        entry.killed.get_or_insert(status);
+        if matches!(entry.state, State::Waiting(wait) if wait != Wait::Birth) {
+            self.wake(pid);
         }
     }
 

@@ -10,33 +10,48 @@ use crate::address_space::{Figures, Resident};
 use crate::memory::Mmu;
 use crate::memory::tables::Work;
 
-/// A view of an address space.
+/// A view: of the memory of a process, or of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Its areas, as in `/proc/PID/maps`.
+    /// The areas, as in `/proc/PID/maps`.
     Maps,
-    /// With what is behind them, as in `/proc/PID/smaps`.
+    /// The areas with what is behind them, as in `/proc/PID/smaps`.
     Smaps,
     /// The sums, as in `/proc/PID/status`.
     Status,
+    /// The page-table entries on the way to an address.
+    Walk,
+    /// The process table.
+    Processes,
+    /// The page allocator.
+    Frames,
+    /// The names of all programs.
+    Programs,
 }
 
 impl View {
+    /// All of them, by the numbers that programs ask for them with.
+    const ALL: [Self; 7] = [
+        Self::Maps,
+        Self::Smaps,
+        Self::Status,
+        Self::Walk,
+        Self::Processes,
+        Self::Frames,
+        Self::Programs,
+    ];
+
     /// The view that programs ask for by this number.
     pub fn from_number(number: u64) -> Option<Self> {
-        [Self::Maps, Self::Smaps, Self::Status]
-            .into_iter()
-            .zip(0..)
-            .find(|(_, its)| *its == number)
-            .map(|(view, _)| view)
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 }
 
 /// How far a view is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// All areas below this address are.
-    next: u64,
+    /// All areas below this address are, or all lines below this number.
+    pub(super) next: u64,
     /// The pages of the next area are counted up to here.
     counted: u64,
     /// What was found of them.
@@ -46,7 +61,7 @@ pub struct Progress {
 }
 
 impl<M: Mmu + Clone> Process<M> {
-    /// Writes a part of a view of its memory. `false` if there is more.
+    /// Writes a part of a view of its areas. `false` if there is more.
     ///
     /// # Errors
     ///
@@ -80,12 +95,12 @@ impl<M: Mmu + Clone> Process<M> {
             match view {
                 View::Maps => vma.write_map(out)?,
                 View::Smaps => vma.write_smap(there, out)?,
-                View::Status => progress.sums[usize::from(vma.is_shared())] += there.pages(),
+                _ => progress.sums[usize::from(vma.is_shared())] += there.pages(),
             }
             work.spend(match view {
                 View::Maps => LINE,
                 View::Smaps => 10 * LINE,
-                View::Status => 1,
+                _ => 1,
             });
             progress.next = vma.end;
         }

@@ -79,6 +79,12 @@ pub enum Command {
         #[arg(long, env = "BLESS", hide_env_values = true, value_parser = is_on)]
         bless: bool,
     },
+    /// An interactive shell on the demo kernel, at this terminal.
+    Shell {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
     /// What the allocator takes of a small target; the exit status tells whether `SmallHeap`
     /// keeps its limits.
     Size,
@@ -223,6 +229,14 @@ impl MachineOptions {
     /// The machine for the tour.
     pub fn for_tour(&self, setup: &Setup) -> Machine {
         self.machine(setup, "128M")
+    }
+
+    /// The machine for a shell, which gets every key that is typed but Ctrl-].
+    /// That one tells QEMU that the next key is for it.
+    pub fn for_shell(&self, setup: &Setup) -> Machine {
+        let chardev = ["-chardev", "stdio,id=terminal,mux=on,signal=off", "-echr", "0x1d"];
+        let extra = chardev.map(Into::into).into();
+        Machine { serial: "chardev:terminal".into(), extra, ..self.machine(setup, "128M") }
     }
 
     /// The machine that counts instructions.

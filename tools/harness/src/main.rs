@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::BuildKilled { host } => build_killed(host),
         Command::Gdb { program, machine } => gdb(&program, &machine),
         Command::Rules => rules(),
+        Command::Shell { machine } => shell(&machine),
         Command::Size => size(),
         Command::Unsafe { list, bless } => unsafe_sites(list, bless),
         Command::Examples { filter } => run_examples(filter.get().as_deref()),
@@ -112,6 +113,30 @@ fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let machine = machine.for_tour(&setup);
     let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
     session.run()
+}
+
+/// `harness shell`
+fn shell(machine: &MachineOptions) -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::Usage("a shell reads a terminal, and standard input is none".into()));
+    }
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    machine.check(&project, &setup)?;
+    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    println!("Ctrl-C ends a program, `exit` the shell, Ctrl-] X the machine.");
+    let machine = machine.for_shell(&setup);
+    let keys = [("program", "shell"), ("keys", "1")];
+    let failure = Tour { image: &image, machine: &machine, keys: &keys }.run_at_terminal(write_on);
+    failure.iter().for_each(|failure| eprintln!("\n{failure}"));
+    Ok(failure.is_none())
+}
+
+/// Hands on what a kernel writes.
+fn write_on(bytes: &[u8]) {
+    let mut out = io::stdout();
+    // A reader who has closed the pipe has seen enough; the verdict still counts.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
 /// `harness size`
@@ -205,9 +230,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     let mut output = Vec::new();
     let show = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
-        let mut out = io::stdout();
-        // A reader who has closed the pipe has seen enough; the verdict still counts.
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        write_on(bytes);
     };
     let tour = Tour { image: &image, machine: &machine, keys: &keys };
     let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");

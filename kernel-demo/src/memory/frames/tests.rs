@@ -202,6 +202,15 @@ fn the_worst_case_splits_and_merges_once_an_order_whatever_the_size_of_memory() 
 }
 
 #[test]
+fn free_blocks_are_counted_by_order_up_to_a_limit() {
+    let mut table = table();
+    let mut frames = Frames::new(&mut table);
+    frames.add(0, 7 * PAGE_SIZE);
+    assert_eq!([0, 1, 2, 3].map(|order| frames.free_blocks(order, 9)), [1, 1, 1, 0]);
+    assert_eq!(frames.free_blocks(0, 0), 0);
+}
+
+#[test]
 #[should_panic(expected = "managed already")]
 fn memory_is_added_once() {
     let mut table = table();

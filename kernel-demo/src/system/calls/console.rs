@@ -14,23 +14,31 @@ const ERRORS: i32 = 2;
 const PIECE: usize = 256;
 
 /// Reads a line, or what there is of the input if it has an end, and waits if there is none.
-/// Returns 0 at the end of the input.
+/// Returns 0 at the end of the input. A process in the background gets nothing: `EIO`.
 pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [file, address, len, ..] = call.arguments();
     if file as i32 != INPUT {
         return Err(Errno::EBADF.into());
     }
     check_range(address, len)?;
+    if len == 0 {
+        return Ok(0);
+    }
+    let group = call.system.table.get(call.process.pid).map(|entry| entry.group);
     let commons = &mut call.system.commons;
-    let mut buffer = [0; PIECE];
-    let Some(available) =
-        commons.console.peek(&mut commons.machine, &mut buffer[..len.min(PIECE as u64) as usize])
-    else {
+    let foreground = commons.console.terminal().and_then(|terminal| terminal.foreground);
+    if foreground.is_some() && foreground != group {
+        return Err(Errno::EIO.into());
+    }
+    let Some(next) = commons.console.next() else {
         return Err(Interruption::Waits(Wait::Input));
     };
-    commons.copy_out(call.process, address, &buffer[..available])?;
-    commons.console.consume(available);
-    Ok(available as u64)
+    let mut buffer = [0; PIECE];
+    let piece = &mut buffer[..next.len().min(PIECE).min(usize::try_from(len).unwrap_or(PIECE))];
+    piece.copy_from_slice(&next[..piece.len()]);
+    commons.copy_out(call.process, address, piece)?;
+    commons.console.consume(piece.len());
+    Ok(piece.len() as u64)
 }
 
 /// Writes. Of text that cannot be read to its end, the part before that is written.

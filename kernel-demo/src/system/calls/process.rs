@@ -71,10 +71,24 @@ fn begin_fork<M: Machine>(system: &mut System<M>, process: &Process<M::Mmu>) -> 
     }
     let mut child = Process::new((pid, process.name), (space, pages), process.options);
     child.registers = Registers { rax: 0, ..process.registers };
-    let slot = Slot { process: Some(room.fill(child)), used: Usage::default() };
+    let slot = Slot { name: process.name, process: Some(room.fill(child)), used: Usage::default() };
     system.table.insert(process.pid, slot);
     system.table.block(pid, Wait::Birth);
     Ok(pid)
+}
+
+/// Makes another program of the caller. There is no environment.
+pub(super) fn execve<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [path, arguments, ..] = call.arguments();
+    let Call { system: System { commons, table, .. }, process } = call;
+    if process.pending.and_then(|pending| pending.begins).is_none() {
+        commons.execute(process, [path, arguments])?;
+        if let Some(entry) = table.get_mut(process.pid) {
+            entry.payload.name = process.name;
+        }
+    }
+    let is_done = commons.give_up_old(process);
+    Err(if is_done { Interruption::Begins } else { Interruption::Restarts })
 }
 
 /// Waits until a child has ended, and tells how.

@@ -1,26 +1,42 @@
-//! `proc_view` and `frames_free`: what Linux has in `/proc`.
+//! `proc_view`, `proc_trace` and `frames_free`: what Linux has in `/proc`.
 
 use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
+use super::super::machine_views::FrameFigures;
+use super::super::process::{Process, Trace};
+use super::super::table::{Pid, Table};
 use super::super::views::{Progress, View};
-use super::super::{Interruption, System};
+use super::super::{Interruption, System, ps};
 use super::{Answer, Call};
 use crate::address_space::Errno;
+use crate::system::process::Slot;
 
-/// Stores a view of the caller's memory and returns its length. `ERANGE` when the buffer is too
-/// small.
+/// Stores a view and returns its length: of the memory of the caller, or of the process of that
+/// number, or of the machine. `ERANGE` when the buffer is too small.
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let [number, address, size, ..] = call.arguments();
+    let [number, address, size, whose, of, _] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
-    let Call { system: System { commons, .. }, process } = call;
+    let Call { system: System { commons, table, .. }, process } = call;
     let mut text = Fallible(core::mem::take(&mut process.text));
     if !commons.machine.reserve_heap(text.0.len() + PART) {
         return Err(Errno::ENOMEM.into());
     }
     let mut progress = process.pending.map_or(Progress::default(), |pending| pending.view);
-    let done = process.write_part(&commons.machine, view, &mut progress, &mut text);
+    let (out, machine) = (&mut text, &commons.machine);
+    let done = match view {
+        View::Maps | View::Smaps | View::Status => {
+            find(table, process, whose)?.write_part(machine, view, &mut progress, out)
+        }
+        View::Walk => find(table, process, whose)?.write_walk(machine, of, out).map(|()| true),
+        View::Processes => ps::write_part(table, Some(process), &mut progress.next, out),
+        View::Frames => machine.with_memory(FrameFigures::of).write(out).map(|()| true),
+        View::Programs => machine
+            .programs()
+            .try_for_each(|name| writeln!(out, "{name}"))
+            .map(|()| true),
+    };
     let done = done.map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;
     if len > size {
@@ -33,6 +49,32 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     }
     commons.copy_out(process, address, text.0.as_bytes())?;
     Ok(len)
+}
+
+/// Turns the trace of a process on or off: 0 nothing, 1 its calls, 2 its page faults as well.
+pub(super) fn proc_trace<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [whose, what, ..] = call.arguments();
+    let trace = match what {
+        0 => Trace::Off,
+        1 => Trace::Calls,
+        2 => Trace::CallsAndFaults,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    find(&mut call.system.table, call.process, whose)?.options.trace = trace;
+    Ok(0)
+}
+
+/// The process of that number, or for 0 the caller, which the table does not hold.
+fn find<'a, M>(
+    table: &'a mut Table<Slot<M>>,
+    caller: &'a mut Process<M>,
+    number: u64,
+) -> Result<&'a mut Process<M>, Errno> {
+    let pid = u32::try_from(number).map(Pid).map_err(|_| Errno::ESRCH)?;
+    if number == 0 || pid == caller.pid {
+        return Ok(caller);
+    }
+    table.get_mut(pid).and_then(|entry| entry.payload.process.as_deref_mut()).ok_or(Errno::ESRCH)
 }
 
 /// Bytes of text that one part of a view has at most.

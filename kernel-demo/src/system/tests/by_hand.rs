@@ -156,6 +156,15 @@ impl Machine for ByHand {
         }
     }
 
+    fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])> {
+        let number = name.parse().ok()?;
+        usize::from(number).lt(&self.programs.len()).then(|| ("by name", &*image(number).leak()))
+    }
+
+    fn programs(&self) -> impl Iterator<Item = &'static str> {
+        ["by name"].into_iter()
+    }
+
     fn print(&mut self, text: &[u8]) {
         self.printed.extend_from_slice(text);
     }

@@ -180,7 +180,7 @@ fn who_reads_from_the_console_waits_for_a_line() {
     system.machine().keys.extend(b"k\n");
     let statuses = super::by_hand::run_in(&mut system, Options::default());
     assert_eq!(statuses, [Status::Exited(0); 2]);
-    assert_eq!((system.machine().seen.clone(), system.output()), (vec![2, 77], "k"));
+    assert_eq!((system.machine().seen.clone(), system.output()), (vec![2, 77], "k\nk"), "echo, and what it writes");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn mmap_answers_as_linux_does() {
 #[test]
 fn a_view_is_stored_whole_or_not_at_all() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&PROC_VIEW, &[3, cpu.text() + DATA, 4096]),
+        |cpu| cpu.call(&PROC_VIEW, &[99, cpu.text() + DATA, 4096]),
         |cpu| {
             noted(cpu);
             cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 10])

@@ -3,6 +3,7 @@
 mod by_hand;
 mod calls;
 mod faults;
+mod jobs;
 mod memory;
 mod processes;
 mod random;

@@ -10,7 +10,7 @@
 //!   provider: ProcessBreak · ProcessMap                        what brkalloc's heap needs, from the two below
 //!   sbrk                                                       the break of this process
 //!  ────────────────────────────────────────────────────────────
-//!   system: io  memory  process  view                          system calls as functions
+//!   system: io  memory  process  terminal  view                          system calls as functions
 //! ```
 //!
 //! Rules of this crate:

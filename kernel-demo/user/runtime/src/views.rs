@@ -117,6 +117,7 @@ fn read_file(view: View, room: &mut Room) -> Result<usize, Errno> {
         View::Maps => c"/proc/self/maps",
         View::Smaps => c"/proc/self/smaps",
         View::Status => c"/proc/self/status",
+        _ => return Err(Errno::ENOSYS),
     };
     // SAFETY: the kernel reads the path; no flags: for reading.
     let file = unsafe { syscall!(Sysno::open, path.as_ptr(), 0, 0) }? as i32;

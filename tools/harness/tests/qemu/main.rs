@@ -5,6 +5,7 @@
 //! `make test` does that.
 
 mod outside;
+mod shell;
 mod tour;
 
 use std::collections::BTreeSet;

@@ -82,6 +82,8 @@ pub struct Machine {
     pub channel: Channel,
     /// The folder of `fw_cfg` files that the kernel reads, below `opt/`.
     pub prefix: String,
+    /// What the kernel's serial port is connected to, as QEMU's `-serial` understands it.
+    pub serial: OsString,
     /// Further arguments for QEMU.
     pub extra: Vec<OsString>,
 }
@@ -122,6 +124,7 @@ impl Machine {
             smp: 1,
             mem: None,
             prefix: PREFIX.to_owned(),
+            serial: "stdio".into(),
             extra: Vec::new(),
         }
     }
@@ -136,11 +139,12 @@ impl Machine {
         };
         let smp = self.smp.to_string();
         arguments.extend(
-            ["-accel", accel, "-smp", &smp, "-serial", "stdio", "-display", "none"]
+            ["-accel", accel, "-smp", &smp, "-display", "none", "-monitor", "none"]
                 .into_iter()
-                .chain(["-monitor", "none", "-nic", "none", "-no-reboot"])
+                .chain(["-nic", "none", "-no-reboot"])
                 .map(OsString::from),
         );
+        arguments.extend(["-serial".into(), self.serial.clone()]);
         if let Some(mem) = &self.mem {
             arguments.extend(["-m".into(), mem.into()]);
         }

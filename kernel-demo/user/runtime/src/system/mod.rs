@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   io        write  read                                     memory    brk  mmap  munmap  mprotect  mremap
-//!   process   exit  fork  wait4  getpid  sched_yield  getrusage         view      proc_view  frames_free
+//!   process   exit  fork  execve  wait4  getpid  sched_yield            view      proc_view  proc_trace  frames_free
+//!             getrusage  kill  setpgid  pause                           terminal  ioctl
 //! ```
 //!
 //! Rules of this folder: each function is one system call, but for those whose text says otherwise.
@@ -12,6 +13,7 @@
 pub mod io;
 pub mod memory;
 pub mod process;
+pub mod terminal;
 pub mod view;
 
 pub use syscalls::Errno;

@@ -1,5 +1,6 @@
 //! Processes: their beginning and end, and what they used.
 
+use core::ffi::CStr;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -56,7 +57,10 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Killed(2) => f.write_str("interrupted"),
+            Self::Killed(9) => f.write_str("killed"),
             Self::Killed(11) => f.write_str("segmentation fault"),
+            Self::Killed(15) => f.write_str("terminated"),
             Self::Killed(signal) => write!(f, "killed by signal {signal}"),
         }
     }
@@ -88,6 +92,63 @@ pub fn fork() -> Result<Fork, Errno> {
     // SAFETY: there is one thread, so the child has all that there was.
     let child = unsafe { syscall!(Sysno::fork) }?;
     Ok(if child == 0 { Fork::Child } else { Fork::Parent { child } })
+}
+
+/// Makes another program of this process, and returns only if that cannot be. The first argument is
+/// the program's name; there is no environment.
+pub fn execve(path: &CStr, arguments: &[&CStr]) -> Errno {
+    /// Maximum number of arguments.
+    const MOST: usize = 32;
+    let mut words = [ptr::null(); MOST + 1];
+    if arguments.len() > MOST {
+        return Errno::E2BIG;
+    }
+    words.iter_mut().zip(arguments).for_each(|(word, argument)| *word = argument.as_ptr());
+    let none = [ptr::null::<u8>()];
+    // SAFETY: the path and the lists end as they should; nothing of ours is left if it succeeds.
+    let answer = unsafe { syscall!(Sysno::execve, path.as_ptr(), words.as_ptr(), none.as_ptr()) };
+    answer.expect_err("a program that goes on is not this one")
+}
+
+/// A signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// None: asks whether there is such a process.
+    None = 0,
+    /// Ctrl-C.
+    Interrupt = 2,
+    /// Ends a process, whatever it does.
+    Kill = 9,
+    /// Ends a process.
+    Terminate = 15,
+}
+
+/// Sends a signal to a process, or, if the number is negative, to a group.
+///
+/// # Errors
+///
+/// `ESRCH` if there is none of that number.
+pub fn kill(whom: isize, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: it changes nothing of ours, unless it ends us.
+    unsafe { syscall!(Sysno::kill, whom, signal as usize) }.map(drop)
+}
+
+/// Puts a process (0: this one) into a group (0: one of its own number).
+///
+/// # Errors
+///
+/// `ESRCH` if it is neither this one nor a child; `EPERM` if there is no such group.
+pub fn setpgid(process: usize, group: usize) -> Result<(), Errno> {
+    // SAFETY: it looks at nothing of ours.
+    unsafe { syscall!(Sysno::setpgid, process, group) }.map(drop)
+}
+
+/// Waits for the signal that ends this process.
+pub fn pause() -> ! {
+    loop {
+        // SAFETY: it looks at nothing of ours.
+        let _ = unsafe { syscall!(Sysno::pause) };
+    }
 }
 
 /// Waits for the end of a child.

@@ -1,12 +1,13 @@
-//! The two system calls that Linux does not have: a look at this process, and at the machine.
+//! The system calls that Linux does not have: a look at processes, and at the machine.
 
 use super::Errno;
 
 /// Above all numbers that Linux has.
 const PROC_VIEW: usize = 1000;
 const FRAMES_FREE: usize = 1001;
+const PROC_TRACE: usize = 1002;
 
-/// A text about this process.
+/// A text about a process, or the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// Its regions, one a line.
@@ -15,23 +16,74 @@ pub enum View {
     Smaps,
     /// Its sums.
     Status,
+    /// The page-table entries on the way to an address.
+    Walk,
+    /// The process table.
+    Processes,
+    /// The page allocator.
+    Frames,
+    /// The names of all programs.
+    Programs,
 }
 
-/// Writes the text and returns how long it is.
+/// What a view is of: the process of this number (0: the caller), and an address in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The process.
+    pub process: usize,
+    /// The address, which [`View::Walk`] goes to.
+    pub address: usize,
+}
+
+/// Writes the text of a view of this process and returns how long it is.
 ///
 /// # Errors
 ///
 /// `ERANGE` if there is no room for all of it; `ENOSYS` on Linux.
 pub fn proc_view(view: View, text: &mut [u8]) -> Result<usize, Errno> {
+    proc_view_of(view, Subject::default(), text)
+}
+
+/// The same of any process.
+///
+/// # Errors
+///
+/// `ESRCH` if there is none of that number; `ERANGE` if there is no room for all of it; `ENOSYS` on
+/// Linux.
+pub fn proc_view_of(view: View, of: Subject, text: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel writes into what is borrowed for writing.
     Errno::from_ret(unsafe {
-        syscalls::raw::syscall3(
+        syscalls::raw::syscall5(
             PROC_VIEW,
             view as usize,
             text.as_mut_ptr().expose_provenance(),
             text.len(),
+            of.process,
+            of.address,
         )
     })
+}
+
+/// What is written down about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing.
+    Off,
+    /// Its system calls.
+    Calls,
+    /// These, and its page faults.
+    CallsAndFaults,
+}
+
+/// Turns the trace of a process on or off.
+///
+/// # Errors
+///
+/// `ESRCH` if there is none of that number; `ENOSYS` on Linux.
+pub fn proc_trace(process: usize, trace: Trace) -> Result<(), Errno> {
+    // SAFETY: it changes nothing of ours.
+    let answer = unsafe { syscalls::raw::syscall2(PROC_TRACE, process, trace as usize) };
+    Errno::from_ret(answer).map(drop)
 }
 
 /// How many frames of the machine nobody has.

@@ -1,0 +1,274 @@
+//! Processes that others end, that become other programs, and that others look at.
+
+use super::by_hand::{ByHand, DATA, FRAMES, Step, image, run, run_in, run_with, system};
+use super::error;
+use crate::address_space::Errno;
+use crate::memory::Stop;
+use crate::system::console::{Input, Output};
+use crate::system::signature::*;
+use crate::system::status::{Signal, Status};
+use crate::system::{Options, Settings, System};
+
+const PAUSES: &[Step] = &[|cpu| cpu.call(&PAUSE, &[])];
+
+const SPINS: &[Step] = &[
+    |_| Some(Stop::Timer),
+    |cpu| {
+        cpu.jump(0);
+        None
+    },
+];
+
+/// Notes the result of the call before.
+const NOTES: Step = |cpu| {
+    let result = cpu.result();
+    cpu.note(result)
+};
+
+/// A machine with a terminal.
+fn at_terminal(programs: &[&'static [Step]]) -> System<ByHand> {
+    let output = Output::Memory(10_000);
+    let settings = Settings { input: Input::Console, output, ..Settings::default() };
+    system(FRAMES, settings, programs)
+}
+
+/// Starts all programs of the machine, and makes some steps.
+fn start(system: &mut System<ByHand>, count: u8) {
+    for number in 0..count {
+        system.spawn("by hand", &image(number), &[], Options::default()).unwrap();
+    }
+    assert!((0..20).all(|_| system.step()));
+}
+
+#[test]
+fn a_process_that_waits_or_spins_is_ended_by_another() {
+    let (statuses, mut system) = run(&[
+        &[
+            |cpu| cpu.call(&KILL, &[2, 0]),
+            NOTES,
+            |cpu| cpu.call(&KILL, &[2, 15]),
+            |cpu| cpu.call(&KILL, &[3, 9]),
+            NOTES,
+        ],
+        PAUSES,
+        SPINS,
+    ]);
+    assert_eq!(system.machine().seen, [0, 0]);
+    let killed = [Signal::Term, Signal::Kill].map(Status::Killed);
+    assert_eq!(statuses, [Status::Exited(0), killed[0], killed[1]]);
+}
+
+#[test]
+fn kill_refuses_what_is_no_process_and_no_signal() {
+    let (statuses, mut system) = run(&[&[
+        |cpu| cpu.call(&KILL, &[99, 9]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[1, 64]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[0, 2]),
+        NOTES,
+    ]]);
+    assert_eq!(system.machine().seen, [error(Errno::ESRCH), error(Errno::EINVAL)]);
+    assert_eq!(statuses, [Status::Killed(Signal::Int)], "it has ended itself");
+}
+
+#[test]
+fn the_parent_of_a_process_that_is_ended_gets_to_know() {
+    let (_, mut system) = run(&[&[
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
+        |cpu| cpu.call(&KILL, &[2, 9]),
+        |cpu| cpu.call(&WAIT4, &[2, cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.load(cpu.text() + DATA),
+    ]]);
+    assert_eq!(system.machine().seen[0] & 0xffff_ffff, 9);
+}
+
+#[test]
+fn a_group_is_ended_as_one() {
+    const PARENT: &[Step] = &[
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
+        |cpu| cpu.call(&SETPGID, &[2, 0]),
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
+        |cpu| cpu.call(&SETPGID, &[3, 2]),
+        |cpu| cpu.call(&KILL, &[(-2_i64).cast_unsigned(), 2]),
+        |cpu| cpu.call(&WAIT4, &[2, cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.call(&WAIT4, &[3, cpu.text() + DATA + 4, 0, 0]),
+        |cpu| cpu.load(cpu.text() + DATA),
+        |cpu| cpu.call(&SETPGID, &[99, 0]),
+        NOTES,
+        |cpu| cpu.call(&SETPGID, &[0, 99]),
+        NOTES,
+    ];
+    let (_, mut system) = run(&[PARENT]);
+    let seen = system.machine().seen.clone();
+    assert_eq!(seen, [2 << 32 | 2, error(Errno::ESRCH), error(Errno::EPERM)]);
+}
+
+#[test]
+fn ctrl_c_ends_the_foreground_and_nothing_else() {
+    const SHELL: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &2_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call(&PAUSE, &[]),
+    ];
+    let mut system = at_terminal(&[SHELL, SPINS, PAUSES]);
+    start(&mut system, 3);
+    system.machine().keys.extend(b"\x03");
+    assert!((0..20).all(|_| system.step()));
+    let statuses: Vec<_> = system.started().iter().map(|started| started.status).collect();
+    assert_eq!(statuses, [None, Some(Status::Killed(Signal::Int)), None]);
+    assert_eq!(system.output(), "^C\n");
+}
+
+#[test]
+fn ctrl_p_shows_the_process_table_though_a_process_spins() {
+    let mut system = at_terminal(&[SPINS, PAUSES]);
+    start(&mut system, 2);
+    system.machine().keys.extend(b"\x10");
+    assert!((0..4).all(|_| system.step()));
+    let lines: Vec<_> = system.output().lines().collect();
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(words(lines[1])[..4], ["1", "0", "1", "ready"]);
+    assert_eq!(words(lines[2])[..4], ["2", "0", "2", "signal"]);
+}
+
+#[test]
+fn a_program_that_reads_gets_bytes_as_they_come_if_it_asks_for_them() {
+    const READER: &[Step] = &[
+        |cpu| cpu.call(&IOCTL, &[0, 0x5401, cpu.text() + DATA]),
+        |cpu| cpu.load(cpu.text() + DATA + 12),
+        |cpu| cpu.store(cpu.text() + DATA + 12, &0_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5402, cpu.text() + DATA]),
+        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        NOTES,
+        |cpu| cpu.call(&IOCTL, &[0, 77, 0]),
+        NOTES,
+    ];
+    let mut system = at_terminal(&[READER]);
+    system.machine().keys.extend(b"x");
+    assert_eq!(run_in(&mut system, Options::default()), [Status::Exited(0)]);
+    let seen = system.machine().seen.clone();
+    assert_eq!((seen[0] & 0xffff_ffff, &seen[1..]), (0o13, &[1, error(Errno::ENOTTY)][..]));
+    let (_, mut without) = run(&[&[|cpu| cpu.call(&IOCTL, &[0, 0x5401, 0]), NOTES]]);
+    assert_eq!(without.machine().seen, [error(Errno::ENOTTY)], "text is no terminal");
+}
+
+#[test]
+fn a_process_becomes_another_program_with_its_arguments() {
+    const FIRST: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, b"bin/1\0one\0two\0"),
+        |cpu| {
+            let data = cpu.text() + DATA;
+            let words = [data, data + 6, data + 10, 0];
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            cpu.store(data + 64, &bytes)
+        },
+        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, cpu.text() + DATA + 64, 0]),
+        // Not reached.
+        |cpu| cpu.note(1),
+    ];
+    const SECOND: &[Step] = &[
+        |cpu| cpu.load(cpu.registers.rsp),
+        |cpu| cpu.call(&GETPID, &[]),
+        NOTES,
+        |cpu| cpu.load(cpu.text() + DATA),
+    ];
+    let (statuses, mut system) = run(&[FIRST, SECOND]);
+    assert_eq!(statuses, [Status::Exited(0); 2]);
+    let seen = system.machine().seen.clone();
+    // What was started as the second program has one argument; the first one becomes it with two.
+    let (by_exec, by_start): (Vec<u64>, Vec<u64>) = {
+        let at = seen.iter().position(|number| *number == 3).expect("three words");
+        (seen[at..at + 3].to_vec(), seen.iter().copied().filter(|number| *number == 2).collect())
+    };
+    assert!(by_exec.len() == 3 && by_start.len() >= 2, "{seen:x?}");
+}
+
+#[test]
+fn a_program_that_cannot_be_started_changes_nothing() {
+    const CALLER: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, b"none\0"),
+        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
+        NOTES,
+        |cpu| cpu.call(&EXECVE, &[8, 0, 0]),
+        NOTES,
+        |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 0x1000]),
+        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
+        NOTES,
+    ];
+    let (statuses, mut system) = run(&[CALLER]);
+    assert_eq!(statuses, [Status::Exited(0)]);
+    let expected = [Errno::ENOENT, Errno::EFAULT, Errno::E2BIG].map(error);
+    assert_eq!(system.machine().seen, expected);
+}
+
+/// Views by number, as `View::from_number` has them.
+const WALK: u64 = 3;
+const PROCESSES: u64 = 4;
+const FRAMES_VIEW: u64 = 5;
+const PROGRAMS: u64 = 6;
+
+#[test]
+fn others_are_looked_at_by_number() {
+    const LOOKS: &[Step] = &[
+        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 2, 0]),
+        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call(&PROC_VIEW, &[WALK, cpu.text() + DATA, 0x2000, 0, cpu.text()]),
+        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call(&PROC_VIEW, &[PROCESSES, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call(&PROC_VIEW, &[FRAMES_VIEW, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call(&PROC_VIEW, &[PROGRAMS, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 99, 0]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[2, 9]),
+    ];
+    let (_, mut system) = run(&[LOOKS, PAUSES]);
+    let text = system.output().to_owned();
+    for part in [
+        "[stack]\n",
+        " in by hand, from the table at 0x",
+        "  level 1  entry ",
+        "  a frame of its own: physical 0x",
+        "    1     0     1 running",
+        "    2     0     2 signal",
+        " frames: ",
+        "  order 10  blocks of 4096 kB  ",
+        "by name\n",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert_eq!(system.machine().seen, [error(Errno::ESRCH)]);
+}
+
+#[test]
+fn the_trace_of_another_is_turned_on_and_off() {
+    const TRACES: &[Step] = &[
+        |cpu| cpu.call(&PROC_TRACE, &[2, 1]),
+        |cpu| cpu.call(&SCHED_YIELD, &[]),
+        |cpu| cpu.call(&PROC_TRACE, &[2, 0]),
+        |cpu| cpu.call(&SCHED_YIELD, &[]),
+        |cpu| cpu.call(&PROC_TRACE, &[2, 3]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[2, 9]),
+    ];
+    const YIELDS: &[Step] = &[
+        |cpu| cpu.call(&SCHED_YIELD, &[]),
+        |cpu| {
+            cpu.jump(0);
+            None
+        },
+    ];
+    let output = Output::Memory(10_000);
+    let settings = Settings { output, ..Settings::default() };
+    let (_, mut system) = run_with(settings, Options::default(), &[TRACES, YIELDS]);
+    let lines = system.output().lines().filter(|line| line.starts_with("[pid     2] sched_yield"));
+    assert_eq!(lines.count(), 1, "{}", system.output());
+    assert_eq!(system.machine().seen, [error(Errno::EINVAL)]);
+}

@@ -1,0 +1,137 @@
+//! Programs that the shell has started: one in the foreground, which it waits for, others beside it.
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use runtime::println;
+use runtime::system::Errno;
+use runtime::system::process::{self, Ending, Fork, Signal};
+use runtime::system::view::{self, Trace};
+
+use crate::keyboard::Keyboard;
+
+/// The exit status of a child that could not become the program.
+const NO_PROGRAM: u8 = 127;
+
+/// A program that runs in the background.
+#[derive(Debug)]
+struct Job {
+    number: usize,
+    process: usize,
+    text: String,
+}
+
+/// All of them, and how programs are started.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    jobs: Vec<Job>,
+    /// Where programs are, with a slash at the end; empty in the kernel, which has no folders.
+    folder: String,
+    /// Whether programs are traced from their start on.
+    pub traces: bool,
+}
+
+impl Jobs {
+    /// No jobs; programs are where the one of this path is.
+    pub fn new(own_path: &str) -> Self {
+        let folder = own_path.rfind('/').map_or("", |slash| &own_path[..=slash]);
+        Self { jobs: Vec::new(), folder: folder.into(), traces: false }
+    }
+
+    /// Runs a program in the foreground and says how it ended, if not well.
+    pub fn run(&self, words: &[&str], keyboard: &mut Keyboard) {
+        let child = match self.start(words, |child| keyboard.give(child)) {
+            Ok(child) => child,
+            Err(errno) => return println!("{}: {errno}", words[0]),
+        };
+        let ending = process::wait_for(child);
+        keyboard.take();
+        match ending {
+            Ok(Ending::WELL) => {}
+            Ok(Ending::Exited(NO_PROGRAM)) => {
+                println!("{}: no such command or program; `help` lists them", words[0]);
+            }
+            Ok(ending) => println!("{}: {ending}", words[0]),
+            Err(errno) => println!("{}: {errno}", words[0]),
+        }
+    }
+
+    /// Starts a program in the background.
+    pub fn run_beside(&mut self, words: &[&str]) {
+        let number = self.jobs.iter().map(|job| job.number).max().unwrap_or(0) + 1;
+        match self.start(words, |_| {}) {
+            Ok(process) => {
+                println!("[{number}] {process}");
+                self.jobs.push(Job { number, process, text: words.join(" ") });
+            }
+            Err(errno) => println!("{}: {errno}", words[0]),
+        }
+    }
+
+    /// Makes a process of the program that the first word names, in a group of its own. `begun`
+    /// gets its number.
+    fn start(&self, words: &[&str], begun: impl FnOnce(usize)) -> Result<usize, Errno> {
+        let text = |text: String| CString::new(text).map_err(|_| Errno::EINVAL);
+        let path = text([&self.folder, words[0]].concat())?;
+        let owned: Vec<CString> =
+            words.iter().map(|word| text((*word).into())).collect::<Result<_, _>>()?;
+        let arguments: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
+        match process::fork()? {
+            Fork::Child => {
+                let _ = process::setpgid(0, 0);
+                if self.traces {
+                    let _ = view::proc_trace(0, Trace::CallsAndFaults);
+                }
+                process::execve(&path, &arguments);
+                process::exit(NO_PROGRAM)
+            }
+            Fork::Parent { child } => {
+                // The child does the same: whoever comes first.
+                let _ = process::setpgid(child, child);
+                begun(child);
+                Ok(child)
+            }
+        }
+    }
+
+    /// Says which jobs have ended.
+    pub fn reap(&mut self) {
+        while let Ok(Some((process, ending))) = process::wait_not() {
+            let Some(at) = self.jobs.iter().position(|job| job.process == process) else { continue };
+            let Job { number, text, .. } = self.jobs.remove(at);
+            match ending {
+                Ending::Exited(NO_PROGRAM) => println!("[{number}] {text}: no such program"),
+                ending => println!("[{number}] {text}: {ending}"),
+            }
+        }
+    }
+
+    /// Lists the jobs.
+    pub fn list(&self) {
+        for Job { number, process, text } in &self.jobs {
+            println!("[{number}] {process:>5}  {text}");
+        }
+    }
+
+    /// The process that a word stands for: its number, `%` for the latest job, `%2` for job 2.
+    pub fn process(&self, word: &str) -> Option<usize> {
+        match word.strip_prefix('%') {
+            None => word.parse().ok(),
+            Some("") => self.jobs.last().map(|job| job.process),
+            Some(number) => {
+                let number: usize = number.parse().ok()?;
+                self.jobs.iter().find(|job| job.number == number).map(|job| job.process)
+            }
+        }
+    }
+
+    /// Ends all jobs, and waits for them.
+    pub fn end(&mut self) {
+        for job in &self.jobs {
+            let _ = process::kill(-job.process.cast_signed(), Signal::Kill);
+        }
+        while process::wait().is_ok() {}
+    }
+}

@@ -1,0 +1,92 @@
+//! What is typed: keys as they come from a terminal, or lines of whatever else the input is.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use runtime::print;
+use runtime::system::process;
+use runtime::system::terminal::{self, Settings};
+use runtime::system::{io, view};
+
+use crate::line::{Editor, Input};
+
+/// Bytes that are read at once.
+const PIECE: usize = 64;
+
+/// The standard input.
+pub struct Keyboard {
+    editor: Editor,
+    /// Settings for programs, if it is a terminal of this kernel.
+    settings: Option<Settings>,
+    /// What was read and not used yet.
+    read: Vec<u8>,
+}
+
+impl Keyboard {
+    /// Takes the terminal, if the input is one. Linux's is left as it is: it edits lines itself,
+    /// and whoever takes it away from another process there needs signals.
+    pub fn new() -> Self {
+        let is_here = view::frames_free().is_ok();
+        let settings = Settings::get().ok().filter(|_| is_here);
+        let mut keyboard = Self { editor: Editor::new("$ "), settings, read: Vec::new() };
+        keyboard.take();
+        keyboard
+    }
+
+    /// Whether a user types.
+    pub const fn is_terminal(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    /// Gives the terminal to a group of processes.
+    pub fn give(&mut self, group: usize) {
+        if let Some(settings) = self.settings {
+            // Both work as long as there is a terminal. In this order no key ends the shell.
+            let _ = terminal::set_foreground(group);
+            let _ = settings.set();
+        }
+    }
+
+    /// Takes it back.
+    pub fn take(&mut self) {
+        if let Some(settings) = self.settings {
+            let _ = settings.with_keys().set();
+            let _ = terminal::set_foreground(process::getpid());
+        }
+    }
+
+    /// Reads the next line. `words` are those that can be completed.
+    pub fn line(&mut self, words: &[&str]) -> Input {
+        if self.is_terminal() {
+            let mut shown = String::new();
+            self.editor.show(&mut shown);
+            print!("{shown}");
+        }
+        let mut line = Vec::new();
+        loop {
+            let Some(key) = self.key() else { return Input::End };
+            if self.is_terminal() {
+                let mut shown = String::new();
+                let input = self.editor.press(key, words.iter().copied(), &mut shown);
+                print!("{shown}");
+                if let Some(input) = input {
+                    return input;
+                }
+            } else if key == b'\n' {
+                return Input::Line(String::from_utf8_lossy(&line).into());
+            } else {
+                line.push(key);
+            }
+        }
+    }
+
+    /// The next byte; `None` at the end.
+    fn key(&mut self) -> Option<u8> {
+        if self.read.is_empty() {
+            let mut piece = [0; PIECE];
+            let len = io::read(io::INPUT, &mut piece).unwrap_or(0);
+            self.read.extend(piece[..len].iter().rev());
+        }
+        self.read.pop()
+    }
+}

@@ -1,0 +1,166 @@
+//! A shell: programs by name, and commands that look at processes.
+//!
+//! ```text
+//!   keyboard ─ line ─► words ─┬─► command ─► show · lessons
+//!                             └─► program ─► jobs: fork, execve, wait4
+//! ```
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod jobs;
+mod keyboard;
+mod line;
+mod show;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use jobs::Jobs;
+use keyboard::Keyboard;
+use line::Input;
+use runtime::system::process::{self, Signal};
+use runtime::system::view::{self, Subject, Trace, View};
+use runtime::{Arguments, Verdict, println, program};
+
+program!(run);
+
+/// Commands, with what `help` says of each.
+const COMMANDS: &[(&str, &str, &str)] = &[
+    ("help", "", "this list, and the programs"),
+    ("PROGRAM", "[WORD …] [&]", "run a program, with & beside the shell"),
+    ("jobs", "", "programs that run beside the shell"),
+    ("kill", "PID", "end a process"),
+    ("ps", "", "the process table (also Ctrl-P, at any time)"),
+    ("maps", "PID", "the areas of a process's memory"),
+    ("smaps", "PID", "the same, with what of each is in memory"),
+    ("status", "PID", "the sums"),
+    ("pt", "PID ADDRESS", "the page-table walk to an address, or to `heap`, `stack`"),
+    ("trace", "on|off [PID]", "system calls and page faults of a process, or of all to come"),
+    ("frames", "", "the page allocator"),
+    ("exit", "", "stop the machine"),
+];
+
+fn run(arguments: Arguments) -> Verdict {
+    let mut shell = Shell {
+        jobs: Jobs::new(arguments.program()),
+        keyboard: Keyboard::new(),
+        programs: show::text(View::Programs, Subject::default())
+            .ok()
+            .and_then(|text| String::from_utf8(text).ok())
+            .unwrap_or_default(),
+    };
+    if shell.keyboard.is_terminal() {
+        println!("brkalloc's kernel. `help` lists the commands, `exit` stops the machine.");
+    }
+    while shell.line() {}
+    shell.jobs.end();
+    Ok(())
+}
+
+struct Shell {
+    jobs: Jobs,
+    keyboard: Keyboard,
+    /// The names of all programs, a line each.
+    programs: String,
+}
+
+impl Shell {
+    /// Reads a line and does what it says. `false` at the end.
+    fn line(&mut self) -> bool {
+        self.jobs.reap();
+        let names = COMMANDS.iter().map(|(name, ..)| *name);
+        let words: Vec<&str> = names.chain(self.programs.lines()).collect();
+        match self.keyboard.line(&words) {
+            Input::Line(line) => self.execute(&line),
+            Input::Processes => {
+                show::show(View::Processes, Subject::default());
+                true
+            }
+            Input::End => false,
+        }
+    }
+
+    /// Does what a line says. `false` if it is the last.
+    fn execute(&mut self, line: &str) -> bool {
+        let (line, is_beside) = match line.trim().strip_suffix('&') {
+            Some(rest) => (rest, true),
+            None => (line, false),
+        };
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            [] => {}
+            ["exit"] => return false,
+            ["help"] => self.help(),
+            ["jobs"] => self.jobs.list(),
+            ["ps"] => show::show(View::Processes, Subject::default()),
+            ["frames"] => show::show(View::Frames, Subject::default()),
+            ["kill", whom] => self.with(whom, |process| {
+                match process::kill(process.cast_signed(), Signal::Terminate) {
+                    Ok(()) => process::sched_yield(),
+                    Err(errno) => println!("{errno}"),
+                }
+            }),
+            ["maps", whom] => self.view(View::Maps, whom),
+            ["smaps", whom] => self.view(View::Smaps, whom),
+            ["status", whom] => self.view(View::Status, whom),
+            ["pt", whom, address] => self.with(whom, |process| {
+                match show::address(process, address) {
+                    Some(address) => show::show(View::Walk, Subject { process, address }),
+                    None => println!("{address:?} is no address and no area of process {process}"),
+                }
+            }),
+            ["trace", "on"] => self.jobs.traces = true,
+            ["trace", "off"] => self.jobs.traces = false,
+            ["trace", "on", whom] => self.trace(whom, Trace::CallsAndFaults),
+            ["trace", "off", whom] => self.trace(whom, Trace::Off),
+            [name, ..] if let Some(usage) = usage(name) => println!("{usage}"),
+            _ if is_beside => self.jobs.run_beside(&words),
+            _ => self.jobs.run(&words, &mut self.keyboard),
+        }
+        true
+    }
+
+    fn view(&self, view: View, whom: &str) {
+        self.with(whom, |process| show::show(view, Subject { process, address: 0 }));
+    }
+
+    fn trace(&self, whom: &str, trace: Trace) {
+        self.with(whom, |process| {
+            view::proc_trace(process, trace).unwrap_or_else(|errno| println!("{errno}"));
+        });
+    }
+
+    /// Does something with the process that a word stands for.
+    fn with(&self, whom: &str, action: impl FnOnce(usize)) {
+        match self.jobs.process(whom) {
+            Some(process) => action(process),
+            None => println!("{whom:?} is no process: say a number of `ps`, or % for the last job"),
+        }
+    }
+
+    fn help(&self) {
+        for (name, words, what) in COMMANDS {
+            println!("  {:<22} {what}", [*name, *words].join(" "));
+        }
+        println!("programs:");
+        let mut line = String::new();
+        for name in self.programs.lines() {
+            if line.len() + name.len() > 76 {
+                println!(" {line}");
+                line.clear();
+            }
+            line.push(' ');
+            line.push_str(name);
+        }
+        println!(" {line}");
+    }
+}
+
+/// How a command is called, if that is the name of one.
+fn usage(name: &str) -> Option<String> {
+    let (name, words, what) = COMMANDS.iter().find(|(known, ..)| *known == name)?;
+    Some(alloc::format!("usage: {name} {words}: {what}"))
+}

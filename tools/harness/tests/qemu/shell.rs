@@ -1,0 +1,178 @@
+//! `make shell`, as a user types at a terminal.
+
+use std::process::Command;
+use std::time::Duration;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect, Regex, Session};
+use harness::image::Image;
+
+use crate::{build, is_short};
+
+/// How long an answer may take, a boot included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const UP: &str = "\x1b[A";
+const LEFT: &str = "\x1b[D";
+const CTRL_C: &str = "\x03";
+const CTRL_P: &str = "\x10";
+const CTRL_U: &str = "\x15";
+
+/// A terminal with the shell.
+struct Terminal(OsSession);
+
+impl Terminal {
+    /// Boots, up to the first prompt.
+    fn open() -> Self {
+        build(Image::tour);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        command.arg("shell");
+        let mut session = Session::spawn(command).expect("the harness runs");
+        session.set_expect_timeout(Some(PATIENCE));
+        let mut terminal = Self(session);
+        terminal.see(&["`help` lists the commands", "$ "]);
+        terminal
+    }
+
+    /// Types, and sees these texts in their order.
+    fn type_in(&mut self, keys: &str, texts: &[&str]) {
+        self.0.send(keys).expect("the terminal takes keys");
+        self.see(texts);
+    }
+
+    /// Types a command, and sees these texts and the next prompt.
+    fn command(&mut self, line: &str, texts: &[&str]) {
+        // What is typed is shown, too.
+        self.type_in(&format!("{line}\r"), &[&format!("{line}\r\n")]);
+        self.see(texts);
+        self.see(&["\r$ "]);
+    }
+
+    fn see(&mut self, texts: &[&str]) {
+        for text in texts {
+            self.see_pattern(&literal(text));
+        }
+    }
+
+    /// Sees what fits a regular expression, and returns it.
+    fn see_pattern(&mut self, pattern: &str) -> String {
+        let found = self.0.expect(Regex(pattern));
+        let found = found.unwrap_or_else(|error| {
+            let rest = self.0.check(Regex("(?s).*")).map(|found| found.as_bytes().to_vec());
+            let rest = rest.unwrap_or_default();
+            panic!("expected {pattern:?}: {error}; found {:?}", String::from_utf8_lossy(&rest))
+        });
+        String::from_utf8_lossy(found.get(0).unwrap_or_default()).into_owned()
+    }
+
+    /// Leaves the shell: the machine ends well.
+    fn leave(mut self) {
+        self.type_in("exit\r", &[]);
+        self.0.expect(Eof).expect("the end");
+        let status = self.0.get_process().wait().expect("it has ended");
+        assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+    }
+}
+
+/// A regular expression that fits this text alone.
+fn literal(text: &str) -> String {
+    let mut pattern = String::new();
+    for letter in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(letter) {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+#[test]
+fn a_session_in_the_shell() {
+    let mut terminal = Terminal::open();
+    terminal.command("hello one two", &["process: 2", "they say: one two"]);
+    terminal.command("spin forever &", &["[1] 3"]);
+    terminal.command("ps", &[" PROGRAM", "1     0     1 running ", "shell", " spin"]);
+    terminal.command("pt % stack", &["in [stack], from the table at 0x", "level 4  entry 255"]);
+    terminal.command("kill %", &[]);
+    terminal.type_in("spin forever\r", &["forever\r\n"]);
+    terminal.type_in(CTRL_P, &["child ", "shell", "ready ", "spin"]);
+    terminal.type_in(CTRL_C, &["^C", "spin: interrupted", "\r$ "]);
+    terminal.leave();
+}
+
+#[test]
+fn a_line_is_edited_and_comes_back() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.command("hello first", &["they say: first"]);
+    terminal.command("hello second", &["they say: second"]);
+    terminal.type_in(&format!("{UP}{UP}\r"), &["they say: first", "\r$ "]);
+    terminal.type_in(&format!("ello x{LEFT}y\x01h\r"), &["they say: yx", "\r$ "]);
+    terminal.type_in(&format!("nonsense{CTRL_U}hell\tz\r"), &["they say: z", "\r$ "]);
+    terminal.type_in(&format!("half{CTRL_C}hello whole\r"), &["^C", "they say: whole", "\r$ "]);
+    terminal.type_in(CTRL_P, &["PROGRAM", "shell", "\r$ "]);
+    terminal.leave();
+}
+
+#[test]
+fn mistakes_are_answered_and_harm_nobody() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.command("nonsense", &["nonsense: no such command or program"]);
+    terminal.command("maps", &["usage: maps PID"]);
+    terminal.command("maps 99", &["ESRCH"]);
+    terminal.command("kill nobody", &["\"nobody\" is no process"]);
+    terminal.command("pt 1 nowhere", &["is no address and no area of process 1"]);
+    terminal.command("pt 1 0", &["in no area", "nothing is mapped there"]);
+    terminal.command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
+    terminal.command("spin round", &["spin: exit status 2"]);
+    // What has ended is named before some prompt.
+    terminal.type_in("nonsense &\r\r", &["[1] ", "[1] nonsense: no such program"]);
+    terminal.leave();
+}
+
+#[test]
+fn programs_beside_the_shell_are_listed_and_ended() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.command("spin forever &", &["[1] "]);
+    terminal.command("spin forever &", &["[2] "]);
+    terminal.command("jobs", &["[1] ", "spin forever", "[2] ", "spin forever"]);
+    terminal.command("kill %1", &["[1] spin forever: terminated"]);
+    terminal.type_in("echo &\r\r", &["[3] ", "[3] echo: exit status 1"]);
+    terminal.command("jobs", &["[2] "]);
+    // A program that reads gets whole lines while it is in the foreground, and Ctrl-D ends them.
+    terminal.type_in("echo\r", &["echo\r\n"]);
+    terminal.type_in("a lime\x7f\x7fne\r", &["ne\r\n"]);
+    terminal.type_in("\x04", &["read: a line", "lines: 1", "\r$ "]);
+    // What still runs is ended with the shell.
+    terminal.leave();
+}
+
+#[test]
+fn processes_and_the_machine_are_looked_at() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.command("spin forever &", &["[1] "]);
+    terminal.command("maps %", &[" r-xp ", " rw-p ", "[stack]"]);
+    terminal.command("smaps %", &["Rss:", "Private_Dirty:"]);
+    terminal.command("status %", &["VmRSS:"]);
+    terminal.command("frames", &[" frames: ", "order 10"]);
+    terminal.command("pt 1 heap", &["in [heap]", "level 1  entry", ": physical 0x"]);
+    terminal.command("trace on", &[]);
+    terminal.command("hello", &["execve(", "write(1, \"hello from: hello", "exited with 0"]);
+    terminal.command("trace off", &[]);
+    terminal.command("hello", &["hello from: hello"]);
+    terminal.command("trace on 1", &[]);
+    terminal.type_in("trace off 1\r", &["read(0, ", "write(1, ", "\r$ "]);
+    terminal.leave();
+}
