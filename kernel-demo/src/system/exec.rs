@@ -8,11 +8,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::image::Image;
 use super::machine::Machine;
 use super::process::Process;
 use super::{Commons, Interruption};
 use crate::address_space::Errno;
-use super::image::Image;
 
 /// Maximum length of the path and all arguments, in bytes, each with a zero behind it.
 const TEXT: usize = 2048;
@@ -91,7 +91,8 @@ impl<M: Machine> Commons<M> {
             self.copy_in(process, at, piece)?;
             let len = piece.iter().position(|byte| *byte == 0);
             let part = &piece[..len.unwrap_or(piece.len())];
-            *room = room.checked_sub(part.len() + usize::from(len.is_some())).ok_or(Errno::E2BIG)?;
+            *room =
+                room.checked_sub(part.len() + usize::from(len.is_some())).ok_or(Errno::E2BIG)?;
             text.extend_from_slice(part);
             if len.is_some() {
                 return String::from_utf8(text).map_err(|_| Errno::EINVAL.into());
@@ -99,4 +100,3 @@ impl<M: Machine> Commons<M> {
         }
     }
 }
-

@@ -51,7 +51,8 @@ impl<M: Mmu + Clone> Process<M> {
             PageState::Own => "a frame of its own",
         };
         let frame = pages.frame(address & !(PAGE_SIZE - 1));
-        let physical = frame.map_or(0, |frame| frame.start_address().as_u64() + address % PAGE_SIZE);
+        let physical =
+            frame.map_or(0, |frame| frame.start_address().as_u64() + address % PAGE_SIZE);
         writeln!(out, "  {what}: physical {physical:#x}")
     }
 }
@@ -88,9 +89,8 @@ impl FrameFigures {
     /// Asks the memory manager.
     pub(super) fn of<M: Mmu + Clone>(memory: &mut Memory<M>) -> Self {
         let (counts, charged) = (memory.counts(), memory.processes().charged());
-        let blocks = core::array::from_fn(|order| {
-            memory.frames().free_blocks(order as u8, MOST_BLOCKS)
-        });
+        let blocks =
+            core::array::from_fn(|order| memory.frames().free_blocks(order as u8, MOST_BLOCKS));
         Self { counts, charged, blocks }
     }
 

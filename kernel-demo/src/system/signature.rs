@@ -92,8 +92,7 @@ pub const GETRUSAGE: Signature = call(98, "getrusage", &[Who, UsageOut], Int);
 pub const SETPGID: Signature = call(109, "setpgid", &[Int, Int], Int);
 /// `proc_view(kind, buf, size, pid, address)`: the text of a view of a process (0: the caller), or
 /// of the machine. Not Linux's; there it is a file.
-pub const PROC_VIEW: Signature =
-    call(1000, "proc_view", &[Int, Address, Size, Int, Address], Int);
+pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size, Int, Address], Int);
 /// `frames_free()`: frames of the machine that are free. Not Linux's.
 pub const FRAMES_FREE: Signature = call(1001, "frames_free", &[], Size);
 /// `proc_trace(pid, level)`: what is written down of a process (0: the caller). Not Linux's.

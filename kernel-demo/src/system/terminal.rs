@@ -101,29 +101,24 @@ impl Terminal {
             }
         };
         let is_full = self.bytes.len() == CAPACITY;
+        if key == CTRL_C && self.mode.contains(Mode::SIGNALS) {
+            echo(b"^C\n");
+            self.bytes.truncate(self.whole);
+            return Some(Event::Interrupt);
+        }
+        if !self.mode.contains(Mode::LINES) {
+            if !is_full {
+                echo(&[key]);
+                self.bytes.push(key);
+                self.whole = self.bytes.len();
+            }
+            return None;
+        }
         match key {
-            CTRL_C if self.mode.contains(Mode::SIGNALS) => {
-                echo(b"^C\n");
-                self.bytes.truncate(self.whole);
-                return Some(Event::Interrupt);
-            }
-            CTRL_P if self.mode.contains(Mode::LINES) => return Some(Event::Processes),
-            _ if !self.mode.contains(Mode::LINES) => {
-                if !is_full {
-                    echo(&[key]);
-                    self.bytes.push(key);
-                    self.whole = self.bytes.len();
-                }
-            }
-            BACKSPACE | DELETE => {
-                if self.erase() {
-                    echo(ERASE);
-                }
-            }
-            CTRL_U => {
-                while self.erase() {
-                    echo(ERASE);
-                }
+            CTRL_P => return Some(Event::Processes),
+            BACKSPACE | DELETE | CTRL_U => {
+                let most = if key == CTRL_U { CAPACITY } else { 1 };
+                (0..most).take_while(|_| self.erase()).for_each(|_| echo(ERASE));
             }
             b'\r' | b'\n' | CTRL_D if !is_full => {
                 let end = if key == CTRL_D { CTRL_D } else { b'\n' };
@@ -242,7 +237,10 @@ mod tests {
     fn ctrl_c_and_ctrl_p_are_the_kernels_unless_bytes_are_asked_for() {
         let mut terminal = Terminal::new().unwrap();
         let (shown, events) = press(&mut terminal, b"lost\x03\x10");
-        assert_eq!((shown.as_str(), &events[..]), ("lost^C\n", &[Event::Interrupt, Event::Processes][..]));
+        assert_eq!(
+            (shown.as_str(), &events[..]),
+            ("lost^C\n", &[Event::Interrupt, Event::Processes][..])
+        );
         assert_eq!(terminal.next(), None);
         terminal.set_mode(Mode::empty());
         assert_eq!(press(&mut terminal, b"\x03\x10\x7f\r\x04").1, []);

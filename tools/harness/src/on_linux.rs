@@ -80,6 +80,7 @@ const RUNS: &[Run<'static>] = &[
     run("hungry", &["4"], WELL),
     run("hungry", &[], ASTRAY),
     run("echo", &[], WELL),
+    run("shell", &[], WELL),
     run("fuzz", &[], WELL),
     run("pressure", &["promised", "8"], WELL),
     run("pressure", &["tables", "1"], WELL),

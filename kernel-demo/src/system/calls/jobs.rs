@@ -123,7 +123,8 @@ impl<M: Machine> System<M> {
     /// Does what keys ask for that were pressed on the terminal.
     pub(in super::super) fn attend_to_keys(&mut self) {
         while let Some(event) = self.commons.console.poll(&mut self.commons.machine) {
-            let foreground = self.commons.console.terminal().and_then(|terminal| terminal.foreground);
+            let foreground =
+                self.commons.console.terminal().and_then(|terminal| terminal.foreground);
             match (event, foreground) {
                 (Event::Interrupt, Some(group)) => {
                     let status = Some(Status::Killed(Signal::Int));

@@ -32,10 +32,9 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         View::Walk => find(table, process, whose)?.write_walk(machine, of, out).map(|()| true),
         View::Processes => ps::write_part(table, Some(process), &mut progress.next, out),
         View::Frames => machine.with_memory(FrameFigures::of).write(out).map(|()| true),
-        View::Programs => machine
-            .programs()
-            .try_for_each(|name| writeln!(out, "{name}"))
-            .map(|()| true),
+        View::Programs => {
+            machine.programs().try_for_each(|name| writeln!(out, "{name}")).map(|()| true)
+        }
     };
     let done = done.map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;

@@ -180,7 +180,11 @@ fn who_reads_from_the_console_waits_for_a_line() {
     system.machine().keys.extend(b"k\n");
     let statuses = super::by_hand::run_in(&mut system, Options::default());
     assert_eq!(statuses, [Status::Exited(0); 2]);
-    assert_eq!((system.machine().seen.clone(), system.output()), (vec![2, 77], "k\nk"), "echo, and what it writes");
+    assert_eq!(
+        (system.machine().seen.clone(), system.output()),
+        (vec![2, 77], "k\nk"),
+        "echo, and what it writes"
+    );
 }
 
 #[test]

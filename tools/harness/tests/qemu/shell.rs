@@ -30,6 +30,8 @@ impl Terminal {
         command.arg("shell");
         let mut session = Session::spawn(command).expect("the harness runs");
         session.set_expect_timeout(Some(PATIENCE));
+        // The first place that fits counts, not the last.
+        session.set_expect_lazy(true);
         let mut terminal = Self(session);
         terminal.see(&["`help` lists the commands", "$ "]);
         terminal
@@ -129,7 +131,8 @@ fn mistakes_are_answered_and_harm_nobody() {
     terminal.command("kill nobody", &["\"nobody\" is no process"]);
     terminal.command("pt 1 nowhere", &["is no address and no area of process 1"]);
     terminal.command("pt 1 0", &["in no area", "nothing is mapped there"]);
-    terminal.command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
+    terminal
+        .command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
     terminal.command("spin round", &["spin: exit status 2"]);
     // What has ended is named before some prompt.
     terminal.type_in("nonsense &\r\r", &["[1] ", "[1] nonsense: no such program"]);

@@ -6,8 +6,8 @@ use linux_raw_sys::general::{ECHO, ICANON, ISIG, termios};
 use linux_raw_sys::ioctl::{TCGETS, TCSETS, TIOCSPGRP};
 use syscalls::{Sysno, syscall};
 
-use super::io::INPUT;
 use super::Errno;
+use super::io::INPUT;
 
 /// Settings of a terminal.
 #[derive(Clone, Copy)]

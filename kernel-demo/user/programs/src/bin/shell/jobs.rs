@@ -99,7 +99,9 @@ impl Jobs {
     /// Says which jobs have ended.
     pub fn reap(&mut self) {
         while let Ok(Some((process, ending))) = process::wait_not() {
-            let Some(at) = self.jobs.iter().position(|job| job.process == process) else { continue };
+            let Some(at) = self.jobs.iter().position(|job| job.process == process) else {
+                continue;
+            };
             let Job { number, text, .. } = self.jobs.remove(at);
             match ending {
                 Ending::Exited(NO_PROGRAM) => println!("[{number}] {text}: no such program"),

@@ -106,12 +106,12 @@ impl Shell {
             ["maps", whom] => self.view(View::Maps, whom),
             ["smaps", whom] => self.view(View::Smaps, whom),
             ["status", whom] => self.view(View::Status, whom),
-            ["pt", whom, address] => self.with(whom, |process| {
-                match show::address(process, address) {
+            ["pt", whom, address] => {
+                self.with(whom, |process| match show::address(process, address) {
                     Some(address) => show::show(View::Walk, Subject { process, address }),
                     None => println!("{address:?} is no address and no area of process {process}"),
-                }
-            }),
+                })
+            }
             ["trace", "on"] => self.jobs.traces = true,
             ["trace", "off"] => self.jobs.traces = false,
             ["trace", "on", whom] => self.trace(whom, Trace::CallsAndFaults),
