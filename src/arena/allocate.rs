@@ -10,7 +10,6 @@ use super::slot::Slot;
 use super::visit::{Inside, Parted, Visit};
 use super::{ArenaHeap, has_layer, is_large, served};
 use crate::cell::CELL_ALIGN;
-use crate::chunks::Growth;
 use crate::layer::Layer;
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
@@ -125,152 +124,123 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = served::<P>(layout);
-        match self.allocate_in_class(layout) {
-            Some(block) => Some(block),
-            None => self.allocate_without_class(layout),
+        match Self::class_of(layout) {
+            Some(class) => self.pop_of_or(class, layout, Self::allocate_slowly),
+            None => self.allocate_slowly(layout),
         }
     }
 
-    /// Allocates a block of at most 4 KiB of the caller's arena, by the shortest path: it calls no
-    /// function. `None` only says that there is more to do.
+    /// Returns the class of a layout, if it is not over-aligned.
     #[inline(always)]
-    pub(super) fn pop_at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let class = Self::class_at_hand(size, align)?;
-        let caller = self.caller();
-        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+    fn class_of(layout: Layout) -> Option<Class> {
+        if P::CHECKED || !has_layer::<P>() || layout.align() > CELL_ALIGN {
+            return None;
+        }
+        P::ArenaLayerOf::<OfArena<P>>::class_of_usual(layout.size(), layout.align())
     }
 
-    /// [`pop_at_hand`](Self::pop_at_hand), else a block that was freed of a slab, else a cell, else
-    /// what `otherwise` returns for the size. All calls are in tail position: the shortest path saves no
-    /// register for them.
+    /// Returns the class of a size of at most 4 KiB, if it is not over-aligned.
     #[inline(always)]
-    pub(super) fn pop_or(
-        &self,
-        size: usize,
-        align: usize,
-        otherwise: impl FnOnce(usize) -> *mut u8,
-    ) -> *mut u8 {
-        let Some(class) = Self::class_at_hand(size, align) else { return otherwise(size) };
-        let caller = self.caller();
-        let Some(mut inside) = caller.go_in_at_hand() else { return otherwise(size) };
-        match inside.inner().heap.layer().pop(class) {
-            Some(block) => block.as_ptr(),
-            None => {
-                mem::forget(caller);
-                self.refill_or(size, inside.part(), class, otherwise)
-            }
-        }
-    }
-
-    /// Puts what was freed of a slab at hand, and takes a block of it; else a cell.
-    #[inline(never)]
-    fn refill_or<'heap>(
-        &'heap self,
-        size: usize,
-        parted: Parted<'heap, B, M, P, L>,
-        class: Class,
-        otherwise: impl FnOnce(usize) -> *mut u8,
-    ) -> *mut u8 {
-        let caller = self.caller_again();
-        let mut inside = self.at_hand_again(parted);
-        let layer = inside.inner().heap.layer();
-        if layer.is_sampled() {
-            drop(inside);
-            drop(caller);
-            return otherwise(size);
-        }
-        match layer.refill_at_hand(class) {
-            Some(block) => block.as_ptr(),
-            None => {
-                mem::forget(caller);
-                self.take_cell_or(size, inside.part(), class, otherwise)
-            }
-        }
-    }
-
-    /// Takes a cell if that takes one step, and leaves the arena and the slot; if it does not,
-    /// leaves them first and calls `otherwise`.
-    #[inline(never)]
-    fn take_cell_or<'heap>(
-        &'heap self,
-        size: usize,
-        parted: Parted<'heap, B, M, P, L>,
-        class: Class,
-        otherwise: impl FnOnce(usize) -> *mut u8,
-    ) -> *mut u8 {
-        let block = {
-            let _caller = self.caller_again();
-            let mut inside = self.at_hand_again(parted);
-            let layout = Layout::from_size_align(size, CELL_ALIGN);
-            layout
-                .ok()
-                .and_then(|layout| inside.inner().heap.inner().allocate_at_once(class, layout))
-        };
-        match block {
-            Some(block) => block.as_ptr(),
-            None => otherwise(size),
-        }
-    }
-
-    /// Returns the class of a block that may be at hand.
-    #[inline(always)]
-    fn class_at_hand(size: usize, align: usize) -> Option<Class> {
+    fn class_of_short(size: usize, align: usize) -> Option<Class> {
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
             return None;
         }
         P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)
     }
 
-    /// Allocates a block of a class of the caller's arena.
+    /// Allocates a block of at most 4 KiB that the caller's arena has at hand. `None` only says
+    /// that there is more to do.
     #[inline(always)]
-    fn allocate_in_class(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let (size, align) = (layout.size(), layout.align());
-        if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
-            return None;
-        }
-        let class = P::ArenaLayerOf::<OfArena<P>>::class_of_usual(size, align)?;
+    pub(super) fn pop_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let class = Self::class_of_short(layout.size(), layout.align())?;
         let caller = self.caller();
-        let mut inside = caller.go_in_at_hand()?;
+        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+    }
+
+    /// [`pop_of_or`](Self::pop_of_or), if the size is at most 4 KiB; else what `otherwise` returns.
+    /// `align` is a power of two.
+    #[inline(always)]
+    pub(super) fn pop_or(
+        &self,
+        size: usize,
+        align: usize,
+        otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
+        let Some(class) = Self::class_of_short(size, align) else { return otherwise(size) };
+        match Layout::from_size_align(size, align) {
+            Ok(layout) => self.pop_of_or(class, layout, |_, layout| otherwise(layout.size())),
+            Err(_) => None,
+        }
+    }
+
+    /// Allocates a block of the caller's arena: the one at hand, else a free one of a slab, else a
+    /// cell, if that takes one step, else what `otherwise` returns. The rest is called in tail
+    /// position: the shortest path saves no register for it.
+    #[inline(always)]
+    fn pop_of_or(
+        &self,
+        class: Class,
+        layout: Layout,
+        otherwise: impl FnOnce(&Self, Layout) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
+        let caller = self.caller();
+        let Some(mut inside) = caller.go_in_at_hand() else {
+            drop(caller);
+            return otherwise(self, layout);
+        };
         match inside.inner().heap.layer().pop(class) {
             Some(block) => Some(block),
             None => {
-                let parted = inside.part();
                 mem::forget(caller);
-                self.allocate_of(parted, class, size, align)
+                self.refill_or(layout, inside.part(), class, otherwise)
             }
         }
     }
 
-    /// Allocates a block of a class that has none at hand, and leaves the arena and the slot.
-    #[cold]
+    /// Puts free blocks of a slab at hand, and takes one; else a cell.
     #[inline(never)]
-    fn allocate_of<'heap>(
+    fn refill_or<'heap>(
         &'heap self,
+        layout: Layout,
         parted: Parted<'heap, B, M, P, L>,
         class: Class,
-        size: usize,
-        align: usize,
+        otherwise: impl FnOnce(&Self, Layout) -> Option<NonNull<u8>>,
     ) -> Option<NonNull<u8>> {
-        let (caller, mut inside) = (self.caller_again(), self.at_hand_again(parted));
-        let (inner, mailbox) = inside.inner_and_mailbox();
-        if let Some(block) = inner.heap.layer().refill(class) {
-            return Some(block);
+        let caller = self.caller_again();
+        let mut inside = self.at_hand_again(parted);
+        let layer = inside.inner().heap.layer();
+        if layer.is_sampled() {
+            drop(inside);
+            drop(caller);
+            return otherwise(self, layout);
         }
-        let layout = Layout::from_size_align(size, align).ok()?;
-        if let Some(block) = inner.heap.inner().allocate_at_once(class, layout) {
-            return Some(block);
+        match layer.refill_at_hand(class) {
+            Some(block) => Some(block),
+            None => {
+                mem::forget(caller);
+                self.take_cell_or(layout, inside.part(), class, otherwise)
+            }
         }
-        // Every now and then, and before the arena grows.
-        if inner.has_mail(mailbox) {
-            inner.take_up_some(&self.parent, mailbox);
+    }
+
+    /// Takes a cell if that takes one step, and leaves the arena and the slot; if it does not,
+    /// leaves them first.
+    #[inline(never)]
+    fn take_cell_or<'heap>(
+        &'heap self,
+        layout: Layout,
+        parted: Parted<'heap, B, M, P, L>,
+        class: Class,
+        otherwise: impl FnOnce(&Self, Layout) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
+        let block = {
+            let _caller = self.caller_again();
+            self.at_hand_again(parted).inner().heap.inner().allocate_at_once(class, layout)
+        };
+        match block {
+            Some(block) => Some(block),
+            None => otherwise(self, layout),
         }
-        // SAFETY: the arena is one of this heap.
-        let heap = unsafe { inner.heap(&self.parent) }.inner();
-        let block = heap.allocate_small(class, layout, Growth::Allowed)?;
-        drop(inside);
-        drop(caller);
-        self.after_miss();
-        Some(block)
     }
 
     /// What is done now and then, after a block was not at hand. The caller is on no slot.
@@ -279,18 +249,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.reclaim_if_due();
     }
 
-    /// Allocates a block that is not at hand.
+    /// Allocates a block that is neither at hand nor found in one step; or for which the caller's
+    /// arena cannot be entered, or is not there.
     #[inline(never)]
     pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
-        match self.allocate_in_class(layout) {
-            Some(block) => Some(block),
-            None => self.allocate_without_class(layout),
-        }
-    }
-
-    /// Allocates a block of no class, or where the caller's arena cannot be entered, or has none.
-    #[inline(never)]
-    fn allocate_without_class(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
             return self.allocate_large(layout);
         }

@@ -49,7 +49,7 @@ use crate::provider::{Hold, Map, SlotWord, Slots, Source};
 pub trait ArenaHooks {
     /// Allocates a block of `size` bytes as far as the shortest path goes, which calls no function
     /// but in tail position. Where there is more to do, returns what `otherwise` returns for the
-    /// size: it calls [`allocate_missed`](ArenaHooks::allocate_missed).
+    /// size: it calls [`allocate_missed`](ArenaHooks::allocate_missed). `align` is a power of two.
     ///
     /// # Safety
     ///
@@ -59,8 +59,8 @@ pub trait ArenaHooks {
         &self,
         size: usize,
         align: usize,
-        otherwise: impl FnOnce(usize) -> *mut u8,
-    ) -> *mut u8;
+        otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>>;
 
     /// [`allocate`](ArenaHeap::allocate) where the shortest path did not lead to a block.
     ///
@@ -142,8 +142,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
         &self,
         size: usize,
         align: usize,
-        otherwise: impl FnOnce(usize) -> *mut u8,
-    ) -> *mut u8 {
+        otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
         self.pop_or(size, align, otherwise)
     }
 

@@ -16,7 +16,7 @@ unsafe impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> SharedHeap
 {
     #[inline(always)]
     unsafe fn allocate_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.pop_at_hand(layout.size(), layout.align())
+        self.pop_at_hand(layout)
     }
 
     unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>> {

@@ -73,11 +73,6 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHand<'heap, B
         self.inside.inner().0
     }
 
-    #[inline(always)]
-    pub(super) fn inner_and_mailbox(&mut self) -> (&mut Inner<B, M, P, L>, &Mailbox) {
-        self.inside.inner()
-    }
-
     /// Ends the shortest path, for [`at_hand_again`](ArenaHeap::at_hand_again) in the function that
     /// goes on: two words pass to it in registers.
     #[inline(always)]

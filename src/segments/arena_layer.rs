@@ -46,8 +46,8 @@ pub trait ArenaLayer<P: Tuning>: Layer<P> {
         false
     }
 
-    /// Puts the freed blocks of a slab of a class at hand, and takes one, if none is at hand. O(1).
-    /// `None` only says that there is more to do. The heap is not sampled.
+    /// Puts free blocks of a slab of a class at hand, and takes one, if none is at hand. O(1).
+    /// `None`: no slab of the class has a free block. The heap is not sampled.
     #[inline(always)]
     fn refill_at_hand(&mut self, _: Class) -> Option<NonNull<u8>> {
         None
@@ -117,7 +117,7 @@ impl<P: Tuning, const N: usize> ArenaLayer<P> for Slabs<P, SegmentWords, N> {
 
     #[inline(always)]
     fn refill_at_hand(&mut self, class: Class) -> Option<NonNull<u8>> {
-        self.refill_freed::<false>(class).ok()
+        self.refill_inline::<false>(class)
     }
 
     #[inline(always)]

@@ -61,38 +61,21 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// of the class has a free block. O(1). No block of the class is at hand.
     #[inline(never)]
     pub(super) fn refill_list(&mut self, class: Class) -> Option<NonNull<u8>> {
-        self.refill_inline(class)
+        self.refill_inline::<true>(class)
     }
 
-    /// [`refill_list`](Slabs::refill_list) as a part of its caller.
+    /// [`refill_list`](Slabs::refill_list) as a part of its caller. `COUNTED`: the heap may be a
+    /// sampled one.
     #[inline(always)]
-    pub(super) fn refill_inline(&mut self, class: Class) -> Option<NonNull<u8>> {
-        match self.refill_freed::<true>(class) {
-            Ok(block) => Some(block),
-            // A call in tail position: what comes before saves no register.
-            // SAFETY: the slab is the first of its class's list, and has more blocks.
-            Err(Some(head)) => unsafe { self.carve(class, head) },
-            Err(None) => None,
-        }
-    }
-
-    /// Makes the freed blocks of the first slab of a class the ones at hand, and takes one. O(1).
-    /// No block of the class is at hand. `COUNTED`: the heap may be a sampled one.
-    ///
-    /// # Errors
-    ///
-    /// The first slab, which has blocks to carve, but no freed one; `None` if no slab of the class
-    /// has a free block.
-    #[inline(always)]
-    pub(crate) fn refill_freed<const COUNTED: bool>(
+    pub(crate) fn refill_inline<const COUNTED: bool>(
         &mut self,
         class: Class,
-    ) -> Result<NonNull<u8>, Option<NonNull<Slab>>> {
+    ) -> Option<NonNull<u8>> {
         let index = class.index();
         // SAFETY: callers pass the first `N` classes only.
         unsafe { core::hint::assert_unchecked(index < N) };
         loop {
-            let mut head = self.heads[index].ok_or(None)?;
+            let mut head = self.heads[index]?;
             // SAFETY: the descriptor of a slab in a list is valid: the type's invariant.
             let slab = unsafe { head.as_mut() };
             if slab.state() == State::Kept {
@@ -115,10 +98,12 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                     unsafe { slab.require_link::<P>(&list) };
                 }
                 *self.list(class) = list;
-                return self.pop(class).ok_or(None);
+                return self.pop(class);
             }
             if slab.has_more() {
-                return Err(Some(head));
+                // A call in tail position: what comes before saves no register.
+                // SAFETY: the slab is the first of its class's list, and has more blocks.
+                return unsafe { self.carve(class, head) };
             }
             slab.set_state(State::Full);
             slab.left = slab.relisted_after::<P::Slabs>();

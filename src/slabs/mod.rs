@@ -156,7 +156,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
 
     #[inline(always)]
     fn refill(&mut self, class: Class) -> Option<NonNull<u8>> {
-        self.refill_inline(class)
+        self.refill_inline::<true>(class)
     }
 
     #[inline(always)]

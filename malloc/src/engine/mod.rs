@@ -114,10 +114,9 @@ fn choose() -> u8 {
 #[inline(always)]
 pub(crate) fn allocate_at_hand_or(
     size: usize,
-    align: usize,
-    otherwise: impl FnOnce(usize) -> *mut u8,
-) -> *mut u8 {
-    usual::allocate_at_hand_or(size, align, otherwise)
+    otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+) -> Option<NonNull<u8>> {
+    usual::allocate_at_hand_or(size, otherwise)
 }
 
 /// [`allocate`] after [`allocate_at_hand_or`].

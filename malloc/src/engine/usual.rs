@@ -12,7 +12,7 @@ use crate::decay;
 use crate::lock::HeapLock;
 use crate::provider::{self, GuardedPages, Mappings, ProcessBreak};
 use crate::report;
-use crate::request::PAGE;
+use crate::request::{ALIGN, PAGE};
 use crate::thread::Threads;
 
 /// The arenas. Only the sampled mode takes some blocks from elsewhere: `sampled.rs`.
@@ -36,11 +36,10 @@ const LARGE: usize = 128 << 10;
 #[inline(always)]
 pub(super) fn allocate_at_hand_or(
     size: usize,
-    align: usize,
-    otherwise: impl FnOnce(usize) -> *mut u8,
-) -> *mut u8 {
+    otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+) -> Option<NonNull<u8>> {
     // SAFETY: the heap is a static.
-    unsafe { ARENAS.allocate_at_hand_or(size, align, otherwise) }
+    unsafe { ARENAS.allocate_at_hand_or(size, ALIGN, otherwise) }
 }
 
 /// Allocates a block that is at hand.

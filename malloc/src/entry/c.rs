@@ -1,9 +1,9 @@
 //! C's functions.
 
 use core::ffi::c_void;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
-use super::{block_of, block_or_errno};
+use super::{block_of, block_or_errno, pointer_to};
 use crate::engine::{self, Call};
 use crate::request;
 
@@ -16,8 +16,8 @@ use crate::request;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     // SAFETY: any size is valid.
-    let otherwise = |size| unsafe { malloc_slow(size) }.cast();
-    engine::allocate_at_hand_or(size, request::ALIGN, otherwise).cast()
+    let otherwise = |size| NonNull::new(unsafe { malloc_slow(size) }.cast());
+    pointer_to(engine::allocate_at_hand_or(size, otherwise))
 }
 
 with_caller! {

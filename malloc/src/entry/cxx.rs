@@ -9,8 +9,9 @@
 
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
+use core::ptr::NonNull;
 
-use super::{aligned, block_of, block_or_errno};
+use super::{aligned, block_of, block_or_errno, pointer_to};
 use crate::engine::{self, Call, Family};
 use crate::{report, request};
 
@@ -73,8 +74,8 @@ macro_rules! new_of {
     ($($name:ident, $slow:ident, $missed:ident = $family:ident;)*) => {$(
         extern "C" fn $name(size: usize) -> *mut c_void {
             // SAFETY: any size is valid.
-            let otherwise = |size| unsafe { $slow(size) }.cast();
-            engine::allocate_at_hand_or(size, request::ALIGN, otherwise).cast()
+            let otherwise = |size| NonNull::new(unsafe { $slow(size) }.cast());
+            pointer_to(engine::allocate_at_hand_or(size, otherwise))
         }
 
         with_caller! {

@@ -46,6 +46,12 @@ use core::ptr::{self, NonNull};
 
 use crate::{errno, provider};
 
+/// Converts a block to C's pointer: null for `None`.
+#[inline(always)]
+fn pointer_to(block: Option<NonNull<u8>>) -> *mut c_void {
+    block.map_or(ptr::null_mut(), |block| block.as_ptr().cast())
+}
+
 /// Converts the engine's answer to C's: null and `ENOMEM` for `None`.
 #[inline(always)]
 fn block_or_errno(block: Option<NonNull<u8>>) -> *mut c_void {
