@@ -91,7 +91,9 @@ fn regions_that_cannot_be_are_errors() {
         assert_eq!(heap.init(null_mut(), 0), Err(InitError::Null));
         assert_eq!(heap.init(base, isize::MAX as usize + 1), Err(InitError::TooLong));
         assert_eq!(heap.init(base, usize::MAX), Err(InitError::TooLong));
-        assert_eq!(heap.init(last_page, 8192), Err(InitError::Wraps));
+        for len in [4096, 4097, 8192, isize::MAX as usize] {
+            assert_eq!(heap.init(last_page, len), Err(InitError::Wraps), "{len}");
+        }
         assert_eq!(heap.allocate(layout(1)), None);
         assert!(heap.lock().provider().is_unset());
         heap.init(base, SIZE).unwrap();

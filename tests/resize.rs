@@ -86,6 +86,30 @@ fn the_free_cell_behind_is_taken_first<P: Variant>() {
 }
 
 #[case(Plain, Small, Checked<Plain>)]
+fn the_free_cell_behind_is_taken_to_its_last_byte<P: Variant>() {
+    let mut row = Row::<P>::new();
+    row.free(2);
+    let middle = row.blocks[1];
+    assert_eq!(row.resize(20), Some(middle));
+    assert_eq!(row.heap.stats().free_cells, 0);
+}
+
+#[case(Plain, Small, Checked<Plain>)]
+fn the_largest_free_cell_is_told_wherever_it_lies<P: Variant>() {
+    for freed in [[0, 2], [2, 0]] {
+        let mut row = Row::<P>::new();
+        freed.into_iter().for_each(|index| row.free(index));
+        // The first one, with what the middle one gives up, or the last one.
+        row.resize(5);
+        assert_eq!(row.heap.stats().largest_free, 15 * UNIT - WORD);
+        let mut row = Row::<P>::new();
+        row.free(0);
+        row.resize(5);
+        assert_eq!(row.heap.stats().largest_free, 10 * UNIT - WORD, "the first of two");
+    }
+}
+
+#[case(Plain, Small, Checked<Plain>)]
 fn then_the_previous_cell<P: Variant>() {
     for units in 11..=20 {
         let mut row = Row::<P>::new();
