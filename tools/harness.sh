@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the harness (tools/harness), built anew if its source has changed. Only the first build takes long enough to be announced.
+# Runs the harness (tools/harness), built anew if its source has changed. Only the first build takes
+# long enough to be announced.
 cd "$(dirname "$0")/.."
 [ -x target/debug/harness ] || echo 'building tools/harness: it builds, boots and judges (cargo, about 20 s)'
 # The firmware that the set-up found, for machines with UEFI.

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Mutation testing: changes the allocator in one small way at a time, and runs the host suites. A change that no test
-# notices has survived: a test is missing, or the code is not needed, or the change changes nothing.
+# Mutation testing: changes the allocator in one small way at a time, and runs the host suites. A
+# change that no test notices has survived: a test is missing, or the code is not needed, or the
+# change changes nothing.
 #
 #     SECONDS_LEFT=600 sh tools/mutants.sh     try mutants for that long, from where the last run stopped
 #     sh tools/mutants.sh table                print what became of all mutants so far, a line a file, and each survivor
 #
-# `make soak` calls it with a share of its time. cargo-mutants makes the mutants. It forgets a run that was ended before
-# it began the next one, so the outcome of each mutant is appended to target/mutants/tried: a change of the mutated file
-# makes its mutants new ones.
+# `make soak` calls it with a share of its time. cargo-mutants makes the mutants. It forgets a run
+# that was ended before it began the next one, so the outcome of each mutant is appended to
+# target/mutants/tried: a change of the mutated file makes its mutants new ones.
 
 set -eu
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prepares this machine to build, boot and test the kernel. `make run` and `make test` call it; nobody else has to.
+# Prepares this machine to build, boot and test the kernel. `make run` and `make test` call it;
+# nobody else has to.
 #
 #     sh tools/setup.sh         everything
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
@@ -23,8 +24,9 @@
 #     target/setup/env    KEY='value' lines: what was found; read by this script and by tools/harness
 #     target/setup/bin    cargo, rustc, bootimage: put first on PATH, they build for the kernel
 #
-# There is no stamp that says "done". Each run looks at what is really there, which takes under a second, and does the
-# rest. Files are written under another name and then renamed, so a run that was interrupted leaves nothing half-made.
+# There is no stamp that says "done". Each run looks at what is really there, which takes under a
+# second, and does the rest. Files are written under another name and then renamed, so a run that
+# was interrupted leaves nothing half-made.
 #
 # Variables: TOOLCHAIN=rustup|debian  take the kernel's compiler from there, and from nowhere else.
 

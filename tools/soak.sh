@@ -1,6 +1,6 @@
 #!/bin/sh
-# Searches the allocator, its arenas, its C library and the kernel's memory system for bugs, for as long as told.
-# `make soak` calls it.
+# Searches the allocator, its arenas, its C library and the kernel's memory system for bugs, for as
+# long as told. `make soak` calls it.
 #
 #     MINUTES=600 sh tools/soak.sh
 #
@@ -16,12 +16,14 @@
 #                smp            the same with two CPUs, 2/24
 #                mutants        tools/mutants.sh, 2/24                   changes of the allocator that a test must notice
 #
-# Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It ends at the first
-# failure: with status 1 and the input that failed, as a file and as a list of operations. docs/TESTING.md says how to go on
-# from there. A survivor among the mutants is no failure.
+# Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It
+# ends at the first failure: with status 1 and the input that failed, as a file and as a list of
+# operations. docs/TESTING.md says how to go on from there. A survivor among the mutants is no
+# failure.
 #
-# A soak that was interrupted resumes: the next one with the same MINUTES and commit takes the time that is left, and begins
-# with the part that would have been next. RESUME=0 begins anew. Corpora and outcomes of mutants stay in any case.
+# A soak that was interrupted resumes: the next one with the same MINUTES and commit takes the time
+# that is left, and begins with the part that would have been next. RESUME=0 begins anew. Corpora
+# and outcomes of mutants stay in any case.
 #
 # Everything goes into target/fuzz, and the tool that builds the targets into target/setup:
 #     corpus/      what libFuzzer found worth keeping; the next soak goes on with it
@@ -207,7 +209,8 @@ fuzz() {
     [ "$status" = 0 ] || fuzz_failed "$target"
 }
 
-# Runs the program of fuzz target $1 with the other arguments. No leaks are looked for: the heap's memory is freed as a whole.
+# Runs the program of fuzz target $1 with the other arguments. No leaks are looked for: the heap's
+# memory is freed as a whole.
 libfuzzer() {
     program=$programs/$1
     shift
@@ -235,9 +238,9 @@ fuzz_failed() {
     exit 1
 }
 
-# Runs the tests whose names contain one of the words $4 again and again until $2 seconds are over, as part $1: random
-# programs with new seeds each time, threads with more rounds than `make test` gives them. Each test that passes counts
-# for $3.
+# Runs the tests whose names contain one of the words $4 again and again until $2 seconds are over,
+# as part $1: random programs with new seeds each time, threads with more rounds than `make test`
+# gives them. Each test that passes counts for $3.
 suite() {
     since=$(now) ran=0
     while [ "$(($(now) - since))" -lt "$2" ]; do
@@ -254,8 +257,9 @@ suite() {
     progress "$1" "$(($(now) - since))" "$ran cases"
 }
 
-# Runs all short programs for about $1 seconds in all: eight searches from a fresh heap and twelve others, which take a sixth as long, two at a
-# time or more. None is longer than of seven actions: more than that takes longer than any soak.
+# Runs all short programs for about $1 seconds in all: eight searches from a fresh heap and twelve
+# others, which take a sixth as long, two at a time or more. None is longer than of seven actions:
+# more than that takes longer than any soak.
 worlds() {
     since=$(now) status=0
     (cd "$root" && WORLDS_DEPTH="${WORLDS_DEPTH:-7}" WORLDS_SECONDS="$(($1 / 5 + 1))" cargo test --release --test all -- worlds:: --nocapture) >"$fuzz_dir/part.log" 2>&1 || status=$?
@@ -267,8 +271,8 @@ worlds() {
     progress worlds "$(($(now) - since))" "$worlds_total worlds"
 }
 
-# Makes random system calls in the demo kernel for $2 seconds, as part $1 on $3 CPUs: with a new seed each time, and another
-# amount of memory.
+# Makes random system calls in the demo kernel for $2 seconds, as part $1 on $3 CPUs: with a new
+# seed each time, and another amount of memory.
 kernel() {
     since=$(now) ran=0
     while [ "$(($(now) - since))" -lt "$2" ]; do
@@ -285,7 +289,8 @@ kernel() {
     progress "$1" "$(($(now) - since))" "$ran rounds"
 }
 
-# Runs the tests of the C library whose names contain one of the words $3, until $2 seconds are over, as part $1.
+# Runs the tests of the C library whose names contain one of the words $3, until $2 seconds are
+# over, as part $1.
 libmalloc() {
     since=$(now) ran=0
     while [ "$(($(now) - since))" -lt "$2" ]; do

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Records the traces in this folder again: what cc1, python3 and sqlite3 ask of malloc while they work on programs/.
+# Records the traces in this folder again: what cc1, python3 and sqlite3 ask of malloc while they
+# work on programs/.
 #
-# Needs gcc, python3 and sqlite3, and glibc, on whose second names for malloc the recorder stands. Other versions of these
-# programs make other traces, and so other figures.
+# Needs gcc, python3 and sqlite3, and glibc, on whose second names for malloc the recorder stands.
+# Other versions of these programs make other traces, and so other figures.
 set -eu
 cd "$(dirname "$0")/../.."
 export CARGO_TARGET_DIR="$PWD/target/bench"
@@ -14,7 +15,8 @@ bench=$CARGO_TARGET_DIR/measure/bench
 raw=$(mktemp)
 trap 'rm -f "$raw"' EXIT
 
-# record NAME PROGRAM ARGUMENT...: runs the program itself, not a script that starts it; a child is not recorded.
+# record NAME PROGRAM ARGUMENT...: runs the program itself, not a script that starts it; a child is
+# not recorded.
 record() {
     name=$1
     shift

@@ -1,4 +1,5 @@
-# bootimage joins the kernel and the bootloader to a disk image. It is built from its source package into target/setup.
+# bootimage joins the kernel and the bootloader to a disk image. It is built from its source package
+# into target/setup.
 
 bootimage_version=0.10.5
 

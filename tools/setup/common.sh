@@ -1,4 +1,5 @@
-# What every part of the set-up uses: messages, files that appear whole or not at all, distribution packages.
+# What every part of the set-up uses: messages, files that appear whole or not at all, distribution
+# packages.
 
 # One line for the reader: what is done and why.
 say() {
@@ -25,7 +26,8 @@ write_file() {
     mv -f "$1.new" "$1"
 }
 
-# Two set-ups at once would install the same things twice; the second one waits, then finds all in place.
+# Two set-ups at once would install the same things twice; the second one waits, then finds all in
+# place.
 wait_for_other_runs() {
     have flock || return 0
     exec 9>"$setup_dir/lock"
@@ -35,9 +37,10 @@ wait_for_other_runs() {
     }
 }
 
-# --- what the last run found -----------------------------------------------------------------------------------------
+# --- what the last run found ----------------------------------------------------------------------
 
-# Reads target/setup/env. The values are hints about where to look first; each part checks them before it uses them.
+# Reads target/setup/env. The values are hints about where to look first; each part checks them
+# before it uses them.
 load_env() {
     ROOT=$(env_value ROOT) KIND=$(env_value KIND) SYSROOT=$(env_value SYSROOT) QEMU=$(env_value QEMU) HOST32=$(env_value HOST32)
     SANITIZERS=$(env_value SANITIZERS) OVMF=$(env_value OVMF)
@@ -47,7 +50,8 @@ load_env() {
     ROOT=$root
 }
 
-# The value of $1 in target/setup/env; empty if there is none. The file is read, not run: it may be anything.
+# The value of $1 in target/setup/env; empty if there is none. The file is read, not run: it may be
+# anything.
 env_value() {
     sed -n "s/^$1='\([^']*\)'\$/\1/p" "$setup_dir/env" 2>/dev/null || true
 }
@@ -60,9 +64,10 @@ save_env() {
     } | write_file "$setup_dir/env"
 }
 
-# --- distribution packages -------------------------------------------------------------------------------------------
+# --- distribution packages ------------------------------------------------------------------------
 
-# The words that make a command run as root: nothing, or sudo where it asks no question. Fails where neither works.
+# The words that make a command run as root: nothing, or sudo where it asks no question. Fails where
+# neither works.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -85,8 +90,9 @@ apt_usable() {
     fi
 }
 
-# Installs packages and removes none. Its output goes to target/setup/apt.log, and to the terminal if it fails.
-# A second attempt follows after refreshing the package lists and finishing an installation that was cut off.
+# Installs packages and removes none. Its output goes to target/setup/apt.log, and to the terminal
+# if it fails. A second attempt follows after refreshing the package lists and finishing an
+# installation that was cut off.
 apt_install() {
     apt_once "$@" && return
     as_root dpkg --configure -a </dev/null >>"$setup_dir/apt.log" 2>&1 || true

@@ -1,13 +1,16 @@
-# The kernel's compiler from Debian's packages, for machines where rustup is missing or cannot download.
+# The kernel's compiler from Debian's packages, for machines where rustup is missing or cannot
+# download.
 #
-# Debian keeps its current Rust in the packages `rustc-web` and so on, and the release's own in `rustc`. Whichever is
-# newer is taken, with the LLVM tools of the version it was built with; no version is written down here but the oldest
-# that will do. The compiler stays beside a rustup on PATH and does not disturb it: only target/setup/bin calls it.
+# Debian keeps its current Rust in the packages `rustc-web` and so on, and the release's own in
+# `rustc`. Whichever is newer is taken, with the LLVM tools of the version it was built with; no
+# version is written down here but the oldest that will do. The compiler stays beside a rustup on
+# PATH and does not disturb it: only target/setup/bin calls it.
 
 # The oldest release whose cargo knows `-Zjson-target-spec`.
 debian_minimum=1.95
 
-# Installs the packages where they are missing, and makes target/setup/sysroot. `debian_obstacle` says why not.
+# Installs the packages where they are missing, and makes target/setup/sysroot. `debian_obstacle`
+# says why not.
 debian_install() {
     if ! debian_choose_packages; then
         apt_usable && apt_refresh
@@ -34,7 +37,8 @@ debian_install() {
     return 1
 }
 
-# Sets `debian_packages` and `debian_llvm`, the version of the matching LLVM. Fails if no release is new enough.
+# Sets `debian_packages` and `debian_llvm`, the version of the matching LLVM. Fails if no release is
+# new enough.
 debian_choose_packages() {
     have apt-cache || return 1
     debian_packages='' newest=$debian_minimum
@@ -51,8 +55,8 @@ debian_choose_packages() {
     debian_packages="$debian_packages lld-$debian_llvm"
 }
 
-# A sysroot of links: Debian's own, with the LLVM tools under the names and in the place where bootimage and the
-# bootloader look for them. $1 is the version of LLVM.
+# A sysroot of links: Debian's own, with the LLVM tools under the names and in the place where
+# bootimage and the bootloader look for them. $1 is the version of LLVM.
 debian_sysroot() {
     host=$(/usr/bin/rustc -vV | sed -n 's/^host: //p')
     rustlib=$(/usr/bin/rustc --print sysroot)/lib/rustlib

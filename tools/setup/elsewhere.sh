@@ -1,6 +1,8 @@
-# Systems without apt-get: nothing is installed there. One message names all that is missing, and the packages that have it.
+# Systems without apt-get: nothing is installed there. One message names all that is missing, and
+# the packages that have it.
 
-# A line each: the program, for what, and its package for Fedora, Arch, Homebrew, Nix. `-`: the system has it already.
+# A line each: the program, for what, and its package for Fedora, Arch, Homebrew, Nix. `-`: the
+# system has it already.
 elsewhere_programs='
 cc                  run  gcc                    gcc              -      gcc
 make                run  make                   make             -      gnumake
@@ -10,7 +12,8 @@ qemu-system-x86_64  run  qemu-system-x86-core   qemu-system-x86  qemu   qemu
 gdb                 gdb  gdb                    gdb              gdb    gdb
 '
 
-# Ends the set-up if a program is missing that `$purpose` needs and that this system's packages have.
+# Ends the set-up if a program is missing that `$purpose` needs and that this system's packages
+# have.
 elsewhere_check() {
     ! have apt-get || return 0
     missing='' fedora='' arch='' homebrew='' nix=''

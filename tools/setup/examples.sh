@@ -1,5 +1,6 @@
-# What `make examples` boots its programs with: emulators of other processors, firmware for UEFI, and the boot loader Limine. None is
-# required: an example whose machine is not here is left out, with a word.
+# What `make examples` boots its programs with: emulators of other processors, firmware for UEFI,
+# and the boot loader Limine. None is required: an example whose machine is not here is left out,
+# with a word.
 #
 # Variables: LIMINE=folder  take Limine's BOOTX64.EFI from there.
 

@@ -1,4 +1,5 @@
-# cargo-fuzz builds programs that libFuzzer runs. It is built from its source package into target/setup; libFuzzer itself is in C++.
+# cargo-fuzz builds programs that libFuzzer runs. It is built from its source package into
+# target/setup; libFuzzer itself is in C++.
 
 cargo_fuzz_version=0.13.2
 
@@ -21,7 +22,8 @@ fuzz_install() {
     fuzz_ready || fail "cargo-fuzz $cargo_fuzz_version was built, but does not run: $setup_dir/bin/cargo-fuzz"
 }
 
-# Sets `sanitizer`: AddressSanitizer sees accesses outside of the break's memory. Debian's own Rust comes without its runtime.
+# Sets `sanitizer`: AddressSanitizer sees accesses outside of the break's memory. Debian's own Rust
+# comes without its runtime.
 find_sanitizer() {
     sanitizer=none
     for file in "$(rustc --print target-libdir)"/*_rt.asan.*; do

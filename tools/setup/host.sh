@@ -1,4 +1,5 @@
-# The host side: a stable cargo, a C compiler, which rustc uses as its linker, and for the tests clippy and rustfmt.
+# The host side: a stable cargo, a C compiler, which rustc uses as its linker, and for the tests
+# clippy and rustfmt.
 
 host_minimum=1.88
 

@@ -1,5 +1,6 @@
-# A 32-bit C library and linker, for running the allocator's host tests as a 32-bit program. The Rust side is built from
-# source by the kernel's toolchain, like the kernel's own. Where it cannot be had, that run is left out, and says so.
+# A 32-bit C library and linker, for running the allocator's host tests as a 32-bit program. The
+# Rust side is built from source by the kernel's toolchain, like the kernel's own. Where it cannot
+# be had, that run is left out, and says so.
 
 host32_ready() {
     HOST32=''

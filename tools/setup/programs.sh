@@ -1,5 +1,6 @@
-# The real programs that `make test` runs with libbrkmalloc.so preloaded, and the two libraries that `make bench-programs` sets beside it.
-# None is required: the test of a program that is not here is left out, with a word.
+# The real programs that `make test` runs with libbrkmalloc.so preloaded, and the two libraries that
+# `make bench-programs` sets beside it. None is required: the test of a program that is not here is
+# left out, with a word.
 
 # A line each: the program, the package that has it, and how it tells its version.
 programs='

@@ -1,4 +1,5 @@
-# QEMU, the machine that boots the image: the one on PATH, else the distribution's, installed or only unpacked.
+# QEMU, the machine that boots the image: the one on PATH, else the distribution's, installed or
+# only unpacked.
 
 qemu_program=qemu-system-x86_64
 qemu_dir=$setup_dir/qemu
@@ -27,8 +28,9 @@ qemu_install() {
         "    macOS:           brew install qemu"
 }
 
-# Where installing would remove a package (one of another QEMU version, from elsewhere), its packages and those that it needs and that are
-# missing are downloaded, and unpacked into a folder of ours.
+# Where installing would remove a package (one of another QEMU version, from elsewhere), its
+# packages and those that it needs and that are missing are downloaded, and unpacked into a folder
+# of ours.
 qemu_unpack() {
     packages_unpack "$qemu_dir" qemu-system-x86 && qemu_wrapper "$qemu_dir" "$qemu_program"
 }

@@ -1,4 +1,5 @@
-# The kernel's compiler from rustup: a nightly that is already here and complete, or the pinned one, fetched.
+# The kernel's compiler from rustup: a nightly that is already here and complete, or the pinned one,
+# fetched.
 
 # The one place that pins a nightly.
 pinned_nightly=nightly-2026-05-20

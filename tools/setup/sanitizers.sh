@@ -1,5 +1,6 @@
-# The runtime of AddressSanitizer and ThreadSanitizer. rustup's Rust brings it. Debian's does not; LLVM's is then taken, of the version that the
-# kernel's compiler has, which builds a standard library for it. Where there is neither, those runs are left out, and say so.
+# The runtime of AddressSanitizer and ThreadSanitizer. rustup's Rust brings it. Debian's does not;
+# LLVM's is then taken, of the version that the kernel's compiler has, which builds a standard
+# library for it. Where there is neither, those runs are left out, and say so.
 
 sanitizers_ready() {
     SANITIZERS=''

@@ -1,5 +1,6 @@
-# The compiler for the kernel. Its target is a custom one, so the standard library is built from source, and that source
-# must be exactly the compiler's; bootimage wants LLVM's tools inside the compiler's sysroot.
+# The compiler for the kernel. Its target is a custom one, so the standard library is built from
+# source, and that source must be exactly the compiler's; bootimage wants LLVM's tools inside the
+# compiler's sysroot.
 #
 # Whatever it comes from, it ends as two wrappers, target/setup/bin/{cargo,rustc}.
 
@@ -34,14 +35,16 @@ toolchain_missing() {
         "    apt-get install --no-install-recommends ${debian_packages:-rustc-web cargo-web rust-web-src rust-web-llvm lld-22}"
 }
 
-# Is $1 a sysroot with a compiler, a cargo new enough, the library's source of the same version, and LLVM's tools?
+# Is $1 a sysroot with a compiler, a cargo new enough, the library's source of the same version, and
+# LLVM's tools?
 sysroot_complete() {
     sysroot=$1 source=$1/lib/rustlib/src/rust
     [ -x "$sysroot/bin/rustc" ] && [ -x "$sysroot/bin/cargo" ] && [ -r "$source/library/core/src/lib.rs" ] || return 1
     release=$("$sysroot/bin/rustc" -vV 2>/dev/null) || return 1
     host=$(printf '%s\n' "$release" | sed -n 's/^host: //p')
     release=$(printf '%s\n' "$release" | sed -n 's/^release: //p')
-    # rustup sees to it that source and compiler match, and ships no such file; Debian's packages can be of two versions.
+    # rustup sees to it that source and compiler match, and ships no such file; Debian's packages
+    # can be of two versions.
     if [ -r "$source/src/version" ] && [ "$(cat "$source/src/version")" != "$release" ]; then
         return 1
     fi
@@ -51,8 +54,9 @@ sysroot_complete() {
     RUSTC_BOOTSTRAP=1 "$sysroot/bin/cargo" -Z help 2>/dev/null | grep -q json-target-spec
 }
 
-# RUSTC_BOOTSTRAP lets a stable compiler, which Debian's is, take the -Z flags; a nightly takes them anyway.
-# CARGO and RUSTC lead programs that cargo starts, such as bootimage, back to these wrappers.
+# RUSTC_BOOTSTRAP lets a stable compiler, which Debian's is, take the -Z flags; a nightly takes them
+# anyway. CARGO and RUSTC lead programs that cargo starts, such as bootimage, back to these
+# wrappers.
 toolchain_wrappers() {
     for tool in rustc cargo; do
         case $tool in rustc) arguments="--sysroot '$SYSROOT'" ;; cargo) arguments='' ;; esac
