@@ -51,6 +51,7 @@ pub mod evidence;
 pub mod heap;
 pub mod memory;
 pub mod programs;
+pub mod story;
 pub mod system;
 pub mod testing;
 #[cfg(not(test))]

@@ -11,6 +11,7 @@
 //! | `trace` | with `program`: prints its system calls and page faults |
 //! | `seed` | with `program`: decides where its memory lies, as `1` |
 //! | `keys` | with `program`: it reads what is typed; otherwise its input is empty |
+//! | `story` | tells what happens to memory, as records on the second serial port |
 //! | `fail-nth` | the frame of this number is refused, to show that evidence can fail |
 
 #![no_std]
@@ -24,6 +25,7 @@ use kernel_demo::arch::qemu::{self, Exit};
 use kernel_demo::arch::serial;
 use kernel_demo::command::{self, Options};
 use kernel_demo::evidence::{Choice, Tour};
+use kernel_demo::story::{self, Kind};
 use kernel_demo::tour::CHAPTERS;
 use kernel_demo::{memory, print, println};
 
@@ -34,13 +36,19 @@ const LONGEST_COMMAND: usize = 1024;
 
 fn main() -> Exit {
     let mut buffer = [0; LONGEST_COMMAND];
-    match qemu::option("program", &mut buffer) {
+    let program = qemu::option("program", &mut buffer);
+    if is_on("story") && story::begin() {
+        memory::with(|memory| memory.tell_begin(program.unwrap_or("")));
+    }
+    let exit = match program {
         Some(words) => {
             let (trace, keys) = (is_on("trace"), is_on("keys"));
             command::run(words, Options { trace, keys, seed: number("seed") })
         }
         None => take_the_tour(),
-    }
+    };
+    story::tell(Kind::End, []);
+    exit
 }
 
 /// Shows the claims that are chosen.
@@ -69,6 +77,9 @@ fn take_the_tour() -> Exit {
                 tour.open(chapter);
             }
             tour.show(claim);
+            if story::is_on() {
+                memory::with(|memory| memory.tell_kernel());
+            }
         }
         if choice.is_all() {
             tour.close(chapter);
@@ -111,6 +122,9 @@ struct Console;
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         serial::write(format_args!("{text}"));
+        if story::is_on() {
+            story::record(Kind::Text, &[], text);
+        }
         Ok(())
     }
 }

@@ -39,6 +39,7 @@ mod mmap;
 mod mprotect;
 mod munmap;
 mod process;
+mod told;
 mod views;
 mod vma;
 

@@ -8,6 +8,7 @@
 
 mod breaks;
 mod stacks;
+mod told;
 
 pub use self::breaks::{BreakId, BreakInfo, MAX_BREAKS};
 pub use self::stacks::{STACK_PAGES, StackBounds};

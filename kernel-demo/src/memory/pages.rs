@@ -31,6 +31,7 @@
 
 mod access;
 mod fork;
+mod told;
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
@@ -43,7 +44,7 @@ use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_f
 use crate::words::{Access, Permissions};
 
 /// Marks an entry whose frame belongs to an object. The processor ignores this bit.
-const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
+pub(super) const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
 
 /// What permissions decide about an entry. The rest of its flags stays.
 const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE

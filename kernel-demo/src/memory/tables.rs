@@ -16,6 +16,7 @@
 
 mod contents;
 mod path;
+mod told;
 mod visit;
 mod work;
 
@@ -25,6 +26,7 @@ use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
 
 pub use self::contents::Translation;
 pub use self::path::Step;
+pub(super) use self::told::told_flags;
 pub use self::work::Work;
 use super::pool::Payer;
 use super::trace::{Event, Purpose};
@@ -184,6 +186,7 @@ impl<M: Mmu> Tables<M> {
         assert!(entry.is_unused(), "the page is not mapped yet");
         entry.set_frame(leaf.frame, leaf.flags);
         payer.share(walk.last());
+        self.tell(page, Some(leaf));
         payer.pool.trace.record(Event::Map { page, frame: leaf.frame.start_address().as_u64() });
     }
 
@@ -204,6 +207,7 @@ impl<M: Mmu> Tables<M> {
             }
             walk.path[walk.depth] = frame;
             walk.depth += 1;
+            self.tell_table(page, walk.depth, Some(frame));
         }
     }
 
@@ -222,6 +226,7 @@ impl<M: Mmu> Tables<M> {
         if before != leaf.frame.start_address() {
             self.mmu.flush_others(self.root, page);
         }
+        self.tell(page, Some(leaf));
     }
 
     /// Enters another tree's entries of the level-4 table for these addresses, so that what lies

@@ -18,6 +18,7 @@
 
 use core::fmt;
 
+use crate::story::{self, Kind};
 use crate::words::Access;
 
 /// Events the ring holds.
@@ -111,6 +112,26 @@ impl fmt::Display for Event {
     }
 }
 
+impl Event {
+    /// Tells it, in a story. Of what is mapped, page tables tell themselves.
+    #[cold]
+    fn tell(&self) {
+        match *self {
+            Self::Break { region, old, new } => story::record(Kind::Break, &[old, new], region),
+            Self::Fault { region, access, address } => {
+                story::record(Kind::Fault, &[address, access as u64], region);
+            }
+            Self::FrameTaken { frame, purpose } => {
+                story::record(Kind::FrameTaken, &[frame, purpose as u64], "");
+            }
+            Self::FrameReturned { frame, purpose } => {
+                story::record(Kind::FrameReturned, &[frame, purpose as u64], "");
+            }
+            Self::Map { .. } | Self::Unmap { .. } => {}
+        }
+    }
+}
+
 /// An event and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -144,6 +165,9 @@ impl Trace {
 
     /// Records an event.
     pub fn record(&mut self, event: Event) {
+        if story::is_on() {
+            event.tell();
+        }
         self.ring[self.next as usize % CAPACITY] = Some(event);
         self.next += 1;
     }

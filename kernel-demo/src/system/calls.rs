@@ -13,6 +13,7 @@ mod console;
 mod jobs;
 mod memory;
 mod process;
+mod told;
 mod views;
 
 use core::ops::ControlFlow;
@@ -26,6 +27,7 @@ use super::strace::{Outcome, Peek, Traced};
 use super::{Interruption, System};
 use crate::address_space::{Cause, Errno};
 use crate::memory::{Mmu, Pages, Registers};
+use crate::story;
 
 /// A result, or what becomes of the caller instead.
 type Answer = Result<u64, Interruption>;
@@ -97,6 +99,10 @@ impl<M: Machine> System<M> {
         &mut self,
         process: &mut Process<M::Mmu>,
     ) -> ControlFlow<Interruption> {
+        if story::is_on() { self.told_call(process) } else { self.make_call(process) }
+    }
+
+    fn make_call(&mut self, process: &mut Process<M::Mmu>) -> ControlFlow<Interruption> {
         let number = process.registers.rax;
         let answer = match process.pending.as_mut().and_then(|pending| pending.result.take()) {
             Some(result) => result.map_err(Interruption::Fails),
@@ -180,13 +186,17 @@ impl<M: Machine> System<M> {
         ControlFlow::Break(Interruption::Yields)
     }
 
+    fn signature(number: u64) -> Option<&'static Signature> {
+        Self::CALLS
+            .iter()
+            .map(|(signature, _)| signature)
+            .find(|signature| signature.number == number)
+    }
+
     /// Writes down a call; its arguments are still where the caller put them.
     #[cold]
     fn trace_call(&mut self, process: &mut Process<M::Mmu>, number: u64, answer: &Answer) {
-        let signature = Self::CALLS
-            .iter()
-            .map(|(signature, _)| signature)
-            .find(|signature| signature.number == number);
+        let signature = Self::signature(number);
         let traced = Traced {
             pid: process.pid.0,
             signature,

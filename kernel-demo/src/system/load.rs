@@ -17,6 +17,7 @@ use super::{Commons, System};
 use crate::address_space::{AddressSpace, Decision, Errno, Kind, Layout, Limits, Vma};
 use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
+use crate::story::{self, Kind as Told};
 
 impl<M: Machine> System<M> {
     /// Starts a program, given its ELF file. It runs when [`run`](Self::run) is called.
@@ -72,9 +73,16 @@ impl<M: Machine> Commons<M> {
         })?;
         let space = AddressSpace::new(layout, Limits { data, stack, ..default });
         let mut process = room.fill(Process::new((pid, name), (space, pages), options));
+        process.tell_made(Pid::KERNEL);
         let loaded = self.fill(&mut process, image, arguments, seed);
         match loaded {
-            Ok(()) => Ok(process),
+            Ok(()) => {
+                if story::is_on() {
+                    process.tell_areas();
+                    self.tell_snapshot(&mut process);
+                }
+                Ok(process)
+            }
             Err(errno) => {
                 self.dismantle(process);
                 Err(errno)
@@ -104,6 +112,7 @@ impl<M: Machine> Commons<M> {
             entry: layout.text + image.entry(),
             headers: image.headers().map(|headers| headers.at(layout.text)),
             random: random_bytes(seed),
+            story: story::is_on().then_some(story::CALL),
         };
         let stack = start.lay_out(layout.stack_top).map_err(|_| Errno::ENOMEM)?;
         // As in Linux, a quarter of the stack is for them at most.
@@ -166,8 +175,10 @@ impl<M: Machine> Commons<M> {
     /// Takes a process apart: its memory goes back to the system.
     pub(super) fn dismantle(&mut self, mut process: Box<Process<M::Mmu>>) {
         while !self.give_up(&mut process) {}
+        let space = process.space_number();
         let Process { pages, .. } = *process;
         self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));
+        story::tell(Told::Gone, [space]);
     }
 }
 

@@ -11,6 +11,7 @@ use super::process::{Process, Trace};
 use super::{Commons, Interruption, strace};
 use crate::address_space::{Cause, Decision, Errno};
 use crate::memory::{Access, PageFault};
+use crate::story;
 
 impl<M: Machine> Commons<M> {
     /// Serves a page fault, or says why the process cannot go on.
@@ -23,6 +24,9 @@ impl<M: Machine> Commons<M> {
         process: &mut Process<M::Mmu>,
         fault: &PageFault,
     ) -> Result<(), Reason> {
+        if story::is_on() {
+            Self::tell_fault(process, fault);
+        }
         let Self { machine, objects, .. } = self;
         let Process { space, pages, .. } = process;
         let served =
@@ -30,6 +34,9 @@ impl<M: Machine> Commons<M> {
         let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
         if let (Some(decision), Trace::CallsAndFaults) = (decision, process.options.trace) {
             self.trace_fault(process, fault, decision);
+        }
+        if story::is_on() {
+            self.tell_process(process);
         }
         Ok(())
     }

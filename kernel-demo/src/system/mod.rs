@@ -50,6 +50,7 @@ pub mod status;
 pub mod strace;
 pub mod table;
 pub mod terminal;
+mod told;
 pub mod usage;
 pub mod views;
 

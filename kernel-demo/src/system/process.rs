@@ -101,6 +101,8 @@ pub struct Process<M> {
     pub ending: Option<(Status, Option<Crash>)>,
     /// How it was started.
     pub options: Options,
+    /// The digest of the areas that a story was told last.
+    pub told: u64,
     /// What it has used, page faults and memory aside, which are counted where they happen.
     pub switches: Usage,
     /// What its children have used that it has waited for.
@@ -128,6 +130,7 @@ impl<M: Mmu + Clone> Process<M> {
             old,
             ending,
             options,
+            told: 0,
             switches,
             children,
         }

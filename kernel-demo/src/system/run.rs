@@ -20,8 +20,9 @@ use super::process::{Process, Trace};
 use super::status::{Signal, Status};
 use super::strace::Pointer;
 use super::table::{Entry, Pid};
-use super::{Interruption, System, strace};
+use super::{Commons, Interruption, System, strace};
 use crate::memory::Stop;
+use crate::story::{self, Kind};
 
 impl<M: Machine> System<M> {
     /// Runs all processes until the last has ended.
@@ -63,6 +64,7 @@ impl<M: Machine> System<M> {
             let killed = self.table.get(pid).and_then(|entry| entry.killed);
             process.ending = killed.map(|status| (status, None));
         }
+        story::tell(Kind::Turn, [pid.0.into()]);
         let over = match process.ending {
             None => self.go_on(&mut process),
             Some(_) => ControlFlow::Continue(()),
@@ -79,6 +81,9 @@ impl<M: Machine> System<M> {
             ControlFlow::Continue(()) | ControlFlow::Break(_) => {}
         }
         if let Some((status, crash)) = process.ending {
+            if story::is_on() {
+                self.commons.tell_snapshot(&mut process);
+            }
             if self.commons.give_up(&mut process) {
                 return self.end(process, status, crash);
             }
@@ -160,6 +165,9 @@ impl<M: Machine> System<M> {
             let mut out = self.commons.console.writer(&mut self.commons.machine);
             // The console takes everything.
             let _ = strace::ended(&mut out, pid.0, status);
+        }
+        if story::is_on() {
+            Commons::<M>::tell_ended(pid, status);
         }
         let mut used = process.usage();
         used += process.children;

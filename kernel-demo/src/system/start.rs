@@ -35,6 +35,8 @@ pub mod aux {
     pub const ENTRY: u64 = 9;
     /// Address of 16 random bytes.
     pub const RANDOM: u64 = 25;
+    /// Number of the call by which a program tells of its heap. Not Linux's.
+    pub const STORY: u64 = 0x6272_6b61;
 }
 
 /// What a program is told when it starts.
@@ -50,6 +52,8 @@ pub struct Start<'a> {
     pub headers: Option<Headers>,
     /// Random bytes.
     pub random: [u8; 16],
+    /// Number of the call by which it tells of its heap, if a story is told.
+    pub story: Option<u64>,
 }
 
 /// The first bytes on a stack.
@@ -80,9 +84,11 @@ impl Start<'_> {
             (aux::PAGESZ, PAGE_SIZE),
             (aux::ENTRY, self.entry),
             (aux::RANDOM, random_at),
+            (aux::STORY, self.story.unwrap_or(0)),
             (aux::NULL, 0),
         ];
-        let table_len = 8 * (1 + words().count() + 2 + 2 * vector.len()) as u64;
+        let vector = || vector.iter().filter(|entry| entry.0 != aux::STORY || self.story.is_some());
+        let table_len = 8 * (1 + words().count() + 2 + 2 * vector().count()) as u64;
         let pointer = (random_at - table_len) & !0xf;
 
         let mut bytes = Vec::new();
@@ -96,7 +102,7 @@ impl Start<'_> {
         }
         push(0);
         push(0);
-        for (key, value) in vector {
+        for &(key, value) in vector() {
             push(key);
             push(value);
         }
@@ -133,6 +139,11 @@ mod tests {
     }
 
     fn check(arguments: &[&str]) {
+        check_with(arguments, None);
+        check_with(arguments, Some(1002));
+    }
+
+    fn check_with(arguments: &[&str], story: Option<u64>) {
         let headers = Some(Headers { address: 0x5000_0040, entry_size: 56, count: 9 });
         let start = Start {
             name: "program",
@@ -140,6 +151,7 @@ mod tests {
             entry: 0x5000_1234,
             headers,
             random: *b"0123456789abcdef",
+            story,
         };
         let stack = start.lay_out(TOP).unwrap();
         let reader = Reader(&stack);
@@ -167,6 +179,7 @@ mod tests {
         let value = |key| vector.iter().find(|entry| entry.0 == key).unwrap().1;
         assert_eq!((value(aux::PHDR), value(aux::PHENT), value(aux::PHNUM)), (0x5000_0040, 56, 9));
         assert_eq!((value(aux::PAGESZ), value(aux::ENTRY)), (4096, 0x5000_1234));
+        assert_eq!(vector.iter().find(|entry| entry.0 == aux::STORY).map(|entry| entry.1), story);
         let random = (value(aux::RANDOM) - stack.pointer) as usize;
         assert_eq!(&stack.bytes[random..random + 16], b"0123456789abcdef");
     }

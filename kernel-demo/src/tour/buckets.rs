@@ -8,6 +8,7 @@ use crate::memory::kernel_break::KernelBreak;
 use brkalloc::{CellState, Heap, Usual};
 
 use super::cells::{DemoHeap, expect_sound, free, malloc};
+use super::told::{self, Call};
 use super::watch::Watch;
 
 /// Blocks of one size, more than two slabs hold beside those that were cells before the first slab.
@@ -61,7 +62,7 @@ pub fn buckets(evidence: &mut Evidence<'_>) -> Shown {
     blocks.iter().for_each(|block| free(&mut heap, *block, 61));
     free(&mut heap, other, 240);
     free(&mut heap, large, last + 1);
-    heap.flush();
+    told::call(&mut heap, Call::Trim, DemoHeap::flush, |()| 0);
     evidence.say(format_args!("All is freed, and the zones become free cells again."));
     evidence.expect("zones", 0, zones(&heap, 64));
     expect_sound(evidence, &heap);

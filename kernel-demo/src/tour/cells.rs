@@ -8,6 +8,7 @@ use crate::memory::Policy;
 use crate::memory::kernel_break::KernelBreak;
 use brkalloc::{CellInfo, CellState, Heap, NoMap, Plain, PlainHeap, Profile};
 
+use super::told::{self, Call};
 use super::watch::Watch;
 
 /// The heap of a step, over a break of its own: the documents' heap, unless a step says otherwise.
@@ -20,20 +21,46 @@ pub fn fresh_heap(evidence: &mut Evidence<'_>) -> Result<DemoHeap, Missing> {
 }
 
 /// `malloc`, where failure ends the step.
+#[track_caller]
 pub fn malloc<P: Profile>(
     evidence: &mut Evidence<'_>,
     heap: &mut DemoHeap<P>,
     size: usize,
 ) -> Result<NonNull<u8>, Missing> {
     // SAFETY: the steps drop their heaps after the last use of a block.
-    let block = unsafe { heap.allocate(bytes(size)) };
+    let run = |heap: &mut DemoHeap<P>| unsafe { heap.allocate(bytes(size)) };
+    let block = told::call(heap, Call::Allocate(size), run, told::address);
     evidence.need("a block", block.ok_or("out of memory"))
 }
 
 /// `free`.
+#[track_caller]
 pub fn free<P: Profile>(heap: &mut DemoHeap<P>, block: NonNull<u8>, size: usize) {
     // SAFETY: the steps free what they allocated with this size, once.
-    unsafe { heap.deallocate(block, bytes(size)) };
+    let run = |heap: &mut DemoHeap<P>| unsafe { heap.deallocate(block, bytes(size)) };
+    told::call(heap, Call::Free(block, size), run, |()| 0);
+}
+
+/// Makes room, where failure ends the step.
+#[track_caller]
+pub fn reserve(evidence: &mut Evidence<'_>, heap: &mut DemoHeap, what: &str, size: usize) -> Shown {
+    let reserved = told::call(heap, Call::Reserve(size), |heap| heap.reserve(size), |_| 0);
+    evidence.need(what, reserved)
+}
+
+/// Gives back what can be given back, and returns how many bytes.
+#[track_caller]
+pub fn trim(heap: &mut DemoHeap) -> usize {
+    told::call(heap, Call::Trim, |heap| heap.trim(0), |returned| *returned)
+}
+
+/// `calloc`.
+#[track_caller]
+fn calloc(heap: &mut DemoHeap, count: usize, element: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the steps drop their heaps after the last use of a block.
+    let run = |heap: &mut DemoHeap| unsafe { heap.allocate_zeroed_array(count, element) };
+    let size = count.saturating_mul(element.size());
+    told::call(heap, Call::AllocateZeroed(size), run, told::address)
 }
 
 /// The layout of so many bytes.
@@ -111,7 +138,7 @@ pub fn one_free_cell(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!("A heap is made over a break that has not moved yet."));
     evidence.expect("cells", 0, heap.cells().count());
     let watch = Watch::start();
-    evidence.need("16 KiB", heap.reserve(16 << 10))?;
+    reserve(evidence, &mut heap, "16 KiB", 16 << 10)?;
     print_cells(evidence, &heap, "The break moves up by 16 KiB, and the heap has one cell.");
     evidence.expect("cells", 1, heap.cells().count());
     evidence.expect("free cells", 1, count(&heap, &[CellState::Top]));
@@ -123,7 +150,7 @@ pub fn one_free_cell(evidence: &mut Evidence<'_>) -> Shown {
 
 pub fn splitting(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
-    evidence.need("4 KiB", heap.reserve(4000))?;
+    reserve(evidence, &mut heap, "4 KiB", 4000)?;
     print_cells(evidence, &heap, "The heap has one free cell.");
     let whole: usize = heap.cells().map(|cell| cell.size).sum();
     let block = malloc(evidence, &mut heap, 1000)?;
@@ -224,8 +251,7 @@ pub fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     let dirty = malloc(evidence, &mut heap, 400)?;
     fill(dirty, 400, 0xFF);
     free(&mut heap, dirty, 400);
-    // SAFETY: the heap outlives the block.
-    let zeroed = unsafe { heap.allocate_zeroed_array(100, Layout::new::<[u8; 4]>()) };
+    let zeroed = calloc(&mut heap, 100, Layout::new::<[u8; 4]>());
     let block = evidence.need("calloc(100, 4)", zeroed.ok_or("out of memory"))?;
     evidence.say(format_args!("calloc(100, 4) takes memory that was written to, and zeroes it."));
     evidence.expect_hex(
@@ -234,8 +260,7 @@ pub fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
         block.addr().get() as u64,
     );
     evidence.expect("bytes of it that are not zero", 0, others(block, 400, 0));
-    // SAFETY: the heap outlives the block.
-    let product = unsafe { heap.allocate_zeroed_array(usize::MAX / 2, Layout::new::<u32>()) };
+    let product = calloc(&mut heap, usize::MAX / 2, Layout::new::<u32>());
     evidence.say(format_args!("A product that overflows is refused."));
     evidence.expect_that("calloc(2^63 - 1, 4) is null", product.is_none());
 
@@ -267,6 +292,7 @@ pub fn calloc_and_realloc(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
+#[track_caller]
 fn resize(
     evidence: &mut Evidence<'_>,
     heap: &mut DemoHeap,
@@ -275,7 +301,8 @@ fn resize(
     new: usize,
 ) -> Result<NonNull<u8>, Missing> {
     // SAFETY: the block is live and that long.
-    let resized = unsafe { heap.reallocate(block, bytes(old), new) };
+    let run = |heap: &mut DemoHeap| unsafe { heap.reallocate(block, bytes(old), new) };
+    let resized = told::call(heap, Call::Reallocate(block, old, new), run, told::address);
     evidence.need("a resized block", resized.ok_or("out of memory"))
 }
 

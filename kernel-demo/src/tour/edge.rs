@@ -3,7 +3,7 @@
 use crate::evidence::{Evidence, Shown};
 use brkalloc::{CellState, Rule};
 
-use super::cells::{bytes, expect_sound, free, fresh_heap, malloc, print_cells};
+use super::cells::{bytes, expect_sound, free, fresh_heap, malloc, print_cells, reserve, trim};
 use super::watch::Watch;
 
 pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
@@ -29,7 +29,7 @@ pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     );
     evidence.expect_at_least("frames returned", 256 - 17, -before.frames());
     free(&mut heap, small, 100);
-    let returned = heap.trim(0);
+    let returned = trim(&mut heap);
     evidence.say(format_args!(
         "The last block is freed and the heap trimmed: {returned} more bytes go back."
     ));
@@ -75,7 +75,7 @@ pub fn moved_up(evidence: &mut Evidence<'_>) -> Shown {
 
 pub fn moved_down(evidence: &mut Evidence<'_>) -> Shown {
     let mut heap = fresh_heap(evidence)?;
-    evidence.need("8 KiB", heap.reserve(8000))?;
+    reserve(evidence, &mut heap, "8 KiB", 8000)?;
     let brk = heap.provider().raw();
     let ours = brk.position();
     // SAFETY: the heap, whose memory this is, will not touch it: that is what this step shows.

@@ -14,6 +14,7 @@
 //!   programs  a heap in a process            C12 C14–C17 C24
 //!  ──────────────────────────────────────────────────────────────────────
 //!   ring3     programs for one step          watch   what the memory manager does meanwhile
+//!   told      what a story tells of heaps
 //! ```
 //!
 //! `make run` walks through the claims and prints them. The suite runs each step as a case.
@@ -30,6 +31,7 @@ mod machine;
 mod processes;
 mod programs;
 mod ring3;
+mod told;
 mod watch;
 
 pub use self::chapters::CHAPTERS;

@@ -51,6 +51,18 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// A page that tells what the tour, or one program, did to memory: `target/story.html`.
+    Story {
+        /// Run this ring-3 program, with these arguments, instead of the tour.
+        #[arg(long, env = "PROGRAM", hide_env_values = true, value_name = "WORDS")]
+        program: Option<String>,
+        /// Show only the claims of these numbers, separated by commas.
+        #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS")]
+        claim: Option<String>,
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
     /// What the system's side of an allocator takes, in instructions; the exit status tells whether
     /// each figure keeps its bound.
     Cost {
@@ -237,6 +249,11 @@ impl MachineOptions {
         let chardev = ["-chardev", "stdio,id=terminal,mux=on,signal=off", "-echr", "0x1d"];
         let extra = chardev.map(Into::into).into();
         Machine { serial: "chardev:terminal".into(), extra, ..self.machine(setup, "128M") }
+    }
+
+    /// The machine for stories: running out of memory takes one event a frame.
+    pub fn for_story(&self, setup: &Setup) -> Machine {
+        self.machine(setup, "32M")
     }
 
     /// The machine that counts instructions.

@@ -71,6 +71,11 @@ impl Image {
         Self { programs: Some(Form::Debug), form: Build::Debug, ..tour }
     }
 
+    /// The demo kernel's tour, whose programs have symbols for a story.
+    pub fn story(project: &Project) -> Self {
+        Self { programs: Some(Form::Debug), ..Self::tour(project).apart("story/kernel") }
+    }
+
     /// The demo kernel, counting instructions.
     pub fn cost(project: &Project) -> Self {
         Self { form: Build::Use, ..Self::of_kernel(project, "cost") }

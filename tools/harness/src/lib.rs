@@ -13,6 +13,7 @@
 //!   cost                               what the system's side takes, in instructions
 //!   killed                             builds that are killed, and the one after
 //!   gdb                                a debugger on the kernel
+//!   story                              what a run did to memory, as a page
 //!  ───────────────────────────────────────────────────────────────
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
@@ -60,6 +61,7 @@ pub mod report;
 pub mod rules;
 pub mod size;
 pub mod steps;
+pub mod story;
 pub mod tour;
 pub mod unsafe_sites;
 

@@ -17,7 +17,7 @@ use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
 use harness::unsafe_sites::Inventory;
-use harness::{Error, demo_suite, examples, killed, readme, report};
+use harness::{Error, demo_suite, examples, killed, readme, report, story};
 use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::TestAll(options) => test(Tier::All, options),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
         Command::Tour { readme, options, machine } => tour(readme, &options, &machine),
+        Command::Story { program, claim, machine } => story(program, claim, &machine),
         Command::Cost { machine } => cost(&machine),
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
@@ -104,6 +105,33 @@ fn cost(machine: &MachineOptions) -> Result<bool, Error> {
             Ok(false)
         }
     }
+}
+
+/// `harness story`
+fn story(
+    program: Option<String>,
+    claim: Option<String>,
+    machine: &MachineOptions,
+) -> Result<bool, Error> {
+    let options = TourOptions { program, claim, ..TourOptions::default() };
+    let keys = options.keys(false)?;
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    machine.check(&project, &setup)?;
+    let machine = machine.for_story(&setup);
+    let show = |bytes: &[u8]| {
+        let mut out = io::stdout();
+        // A reader who has closed the pipe has seen enough; the verdict still counts.
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    };
+    let run = ("story", &keys[..]);
+    let recording = story::record(&project, &setup, &machine, run, report::build_line, show)?;
+    if let Some(failure) = &recording.failure {
+        eprintln!("\n{failure}");
+    }
+    let page = project.target("story.html");
+    let made = story::page(&project, &[recording.record], &page, &[], |line| println!("{line}"))?;
+    Ok(made && recording.failure.is_none())
 }
 
 /// `harness gdb`

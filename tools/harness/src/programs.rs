@@ -34,7 +34,12 @@ impl Form {
 
 /// The program with symbols, if it was built in the form for debuggers.
 pub fn with_symbols(project: &Project, name: &str) -> PathBuf {
-    built(project, Form::Debug).join(name)
+    symbols(project).join(name)
+}
+
+/// The folder of the programs with symbols.
+pub fn symbols(project: &Project) -> PathBuf {
+    built(project, Form::Debug)
 }
 
 /// Where cargo leaves the programs.
@@ -44,6 +49,9 @@ fn built(project: &Project, form: Form) -> PathBuf {
 
 /// Bare x86_64, position-independent, without floating point.
 const TARGET: &str = "x86_64-unknown-none";
+
+/// Further flags of the compiler for that target.
+const RUSTFLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS";
 
 /// Brings the programs up to date and returns the folder that holds their images and nothing else.
 /// `on_line` gets what the build has to say.
@@ -65,6 +73,8 @@ pub fn build(
             command.envs([
                 ("CARGO_PROFILE_RELEASE_DEBUG", "2"),
                 ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+                // A story follows them from a call of the heap to its line in the source.
+                (RUSTFLAGS, "-Cforce-frame-pointers=yes"),
             ]);
         }
         command

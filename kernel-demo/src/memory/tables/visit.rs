@@ -6,7 +6,7 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of};
+use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of, told};
 use crate::memory::pool::Payer;
 use crate::memory::trace::Purpose;
 use crate::words::layout::{PAGE_SIZE, frame_at};
@@ -72,6 +72,7 @@ impl<M: Mmu> Tables<M> {
             }
             work.spend(Work::STEP);
             let begun = page;
+            let root = self.root;
             let (table, mmu) = self.table_and_mmu(walk.last());
             let first = index(page, DEPTH) as u64;
             let last = ENTRIES.min(first + Work::ENTRIES.min((end - page) / PAGE_SIZE));
@@ -88,6 +89,7 @@ impl<M: Mmu> Tables<M> {
                         }
                         mmu.flush(page);
                         changed = true;
+                        told::entry(root, page, new);
                         unmapped += u32::from(new.is_none());
                     }
                 }
@@ -134,6 +136,7 @@ impl<M: Mmu> Tables<M> {
             walk.depth -= 1;
             self.entry(&walk, page).set_unused();
             self.mmu.flush(page & !(covers(walk.depth) - 1));
+            self.tell_table(page, walk.depth + 1, None);
             self.count -= 1;
             left = if walk.depth > 1 { payer.disown(walk.last(), 1) } else { 0 };
         }

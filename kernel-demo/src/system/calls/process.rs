@@ -9,6 +9,7 @@ use super::super::{Interruption, System};
 use super::{Answer, Call};
 use crate::address_space::{Errno, Sharing};
 use crate::memory::Registers;
+use crate::story;
 
 /// The caller's number.
 pub(super) fn getpid<M: Machine>(call: &mut Call<'_, M>) -> Answer {
@@ -70,6 +71,10 @@ fn begin_fork<M: Machine>(system: &mut System<M>, process: &Process<M::Mmu>) -> 
         }
     }
     let mut child = Process::new((pid, process.name), (space, pages), process.options);
+    child.tell_made(process.pid);
+    if story::is_on() {
+        child.tell_areas();
+    }
     child.registers = Registers { rax: 0, ..process.registers };
     let slot = Slot { name: process.name, process: Some(room.fill(child)), used: Usage::default() };
     system.table.insert(process.pid, slot);

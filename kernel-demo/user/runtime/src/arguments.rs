@@ -8,6 +8,8 @@ use core::ffi::{CStr, c_char};
 
 use linux_raw_sys::auxvec::{AT_ENTRY, AT_NULL, AT_PAGESZ, AT_PHDR, AT_PHNUM};
 
+use crate::story::AT_STORY;
+
 /// The start stack of this process.
 ///
 /// # Invariants
@@ -29,6 +31,8 @@ pub struct Auxiliary {
     pub segments: Option<usize>,
     /// Length of that list.
     pub segment_count: Option<usize>,
+    /// Number of the call that takes what is told of a heap.
+    pub story: Option<usize>,
 }
 
 impl Arguments {
@@ -82,6 +86,7 @@ impl Arguments {
                 AT_ENTRY => auxiliary.entry = Some(value),
                 AT_PHDR => auxiliary.segments = Some(value),
                 AT_PHNUM => auxiliary.segment_count = Some(value),
+                AT_STORY => auxiliary.story = Some(value),
                 _ => {}
             }
             at += 2;

@@ -5,7 +5,7 @@
 //!   a program:  program!(run)                                  what it shows, with claims that it checks itself
 //!  ────────────────────────────────────────────────────────────
 //!   start ── image, arguments        claim   child   views     coming up; helpers for those who show something
-//!   print    panic                   lock
+//!   print    panic    story          lock
 //!  ────────────────────────────────────────────────────────────
 //!   provider: ProcessBreak · ProcessMap                        what brkalloc's heap needs, from the two below
 //!   sbrk                                                       the break of this process
@@ -36,6 +36,7 @@ mod print;
 mod provider;
 mod sbrk;
 mod start;
+mod story;
 pub mod system;
 pub mod views;
 
@@ -47,6 +48,7 @@ pub use print::print;
 pub use provider::{ProcessBreak, ProcessMap};
 pub use sbrk::{sbrk, unsbrk};
 pub use start::start;
+pub use story::Told;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;

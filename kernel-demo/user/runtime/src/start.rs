@@ -12,7 +12,7 @@
 
 use crate::claim::Verdict;
 use crate::system::process;
-use crate::{Arguments, image};
+use crate::{Arguments, image, story};
 
 /// Makes a binary of a function `fn(Arguments) -> Verdict`: its entry, and brkalloc as its heap,
 /// `HEAP`.
@@ -21,17 +21,21 @@ use crate::{Arguments, image};
 #[macro_export]
 macro_rules! program {
     ($run:path) => {
-        #[global_allocator]
         static HEAP: $crate::ProcessHeap =
             $crate::macros::LockedHeap::with_map($crate::ProcessBreak, $crate::ProcessMap);
+
+        #[global_allocator]
+        static TOLD: $crate::Told<$crate::ProcessHeap> = $crate::Told::new(&HEAP);
 
         $crate::entry!($run);
     };
     ($run:path, simple) => {
-        #[global_allocator]
         static HEAP: $crate::SimpleProcessHeap = $crate::macros::Locked::from_heap(
             $crate::macros::SimpleHeap::new($crate::ProcessBreak),
         );
+
+        #[global_allocator]
+        static TOLD: $crate::Told<$crate::SimpleProcessHeap> = $crate::Told::new(&HEAP);
 
         $crate::entry!($run);
     };
@@ -84,6 +88,7 @@ pub unsafe fn start(
     unsafe { image::close_relocated(image) };
     // SAFETY: the caller's promise.
     let arguments = unsafe { Arguments::new(stack) };
+    story::start(arguments.auxiliary().story);
     process::exit(match run(arguments) {
         Ok(()) => 0,
         Err(untrue) => untrue.status(),

@@ -1,0 +1,191 @@
+//! The story: what happens to memory, as records on the second serial port, each one and in order.
+//!
+//! ```text
+//!   system    calls, faults, turns, areas     memory    entries, tables, frames, breaks     tour    text, cells
+//!      └──────────────────────────────────────────┴──────────────────────────────────────────┘
+//!                                            record
+//!                                              │ sequence number
+//!                                             port
+//! ```
+//!
+//! `make story` boots a kernel that tells one, and makes a page of it that can be scrubbed. The
+//! format is that of the crate `story-record`; `docs/STORY.md` says what each record means. Rules
+//! of this room:
+//!
+//! 1. A kernel that tells no story tests one flag ([`is_on`]), and does nothing else.
+//! 2. A record is sent whole, under a lock that is taken last: after the memory manager's. Nothing
+//!    here allocates, and nothing is read that is not mapped.
+//! 3. What a record tells has happened. The state after any record can be computed from those
+//!    before it; snapshots, which are records too, are there to compare with.
+
+#[cfg(not(test))]
+mod port;
+
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use spin::Mutex;
+pub use story_record::{Kind, cell};
+
+/// Number of the call by which a program tells of its heap. Without a story it is no call's.
+pub const CALL: u64 = 1002;
+
+/// Version of the meaning of records.
+pub const VERSION: u64 = 1;
+
+/// Things that happen between two snapshots of what they happen to.
+const PERIOD: u32 = 256;
+
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// Number of the next record.
+static NEXT: Mutex<u64> = Mutex::new(0);
+
+static SINCE_SNAPSHOT: AtomicU32 = AtomicU32::new(0);
+
+/// Returns whether a story is told.
+#[inline(always)]
+pub fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// Begins to tell, if the machine has a second serial port. Returns whether it has.
+#[cfg(not(test))]
+pub fn begin() -> bool {
+    let has_port = port::init();
+    ON.store(has_port, Ordering::Relaxed);
+    has_port
+}
+
+/// Returns whether a snapshot is due. Called once for each thing that happens.
+pub fn snapshot_is_due() -> bool {
+    SINCE_SNAPSHOT.fetch_add(1, Ordering::Relaxed) % PERIOD == PERIOD - 1
+}
+
+/// Tells something, if a story is told.
+#[inline(always)]
+pub fn tell<const N: usize>(kind: Kind, numbers: [u64; N]) {
+    if is_on() {
+        record(kind, &numbers, "");
+    }
+}
+
+/// Sends a record.
+#[cold]
+pub fn record(kind: Kind, numbers: &[u64], text: &str) {
+    let mut next = NEXT.lock();
+    story_record::encode(*next, kind, numbers, text, &mut send);
+    *next += 1;
+}
+
+#[cfg(not(test))]
+fn send(bytes: &[u8]) {
+    port::send(bytes);
+}
+
+#[cfg(test)]
+const fn send(_: &[u8]) {}
+
+/// Numbers that are collected for a record.
+#[derive(Debug)]
+pub struct Numbers {
+    numbers: [u64; Self::CAPACITY],
+    len: usize,
+}
+
+impl Numbers {
+    /// Maximum number of numbers.
+    const CAPACITY: usize = 128;
+
+    /// Begins with these.
+    pub fn new(first: &[u64]) -> Self {
+        let mut numbers = Self { numbers: [0; Self::CAPACITY], len: 0 };
+        numbers.push(first);
+        numbers
+    }
+
+    /// Returns whether there is room for `more`.
+    pub const fn has_room(&self, more: usize) -> bool {
+        self.len + more <= Self::CAPACITY
+    }
+
+    /// Adds numbers, as far as there is room.
+    pub fn push(&mut self, numbers: &[u64]) {
+        for &number in numbers.iter().take(Self::CAPACITY - self.len) {
+            self.numbers[self.len] = number;
+            self.len += 1;
+        }
+    }
+
+    /// Returns all of them.
+    pub fn as_slice(&self) -> &[u64] {
+        &self.numbers[..self.len]
+    }
+}
+
+/// Text that is collected for a record. What does not fit is left out.
+#[derive(Debug)]
+pub struct Text {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl Text {
+    /// Maximum length, in bytes.
+    const CAPACITY: usize = 512;
+
+    /// No text yet.
+    pub const fn new() -> Self {
+        Self { bytes: [0; Self::CAPACITY], len: 0 }
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut len = text.len().min(Self::CAPACITY - self.len);
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        self.bytes[self.len..self.len + len].copy_from_slice(&text.as_bytes()[..len]);
+        self.len += len;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_does_not_fit_ends_at_a_whole_letter() {
+        let mut text = Text::new();
+        write!(text, "{}äöü", "x".repeat(Text::CAPACITY - 3)).unwrap();
+        assert_eq!(text.as_str(), format!("{}ä", "x".repeat(Text::CAPACITY - 3)));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_left_out() {
+        let mut numbers = Numbers::new(&[7; Numbers::CAPACITY - 1]);
+        assert!(numbers.has_room(1) && !numbers.has_room(2));
+        numbers.push(&[8, 9]);
+        assert_eq!(numbers.as_slice().last(), Some(&8));
+    }
+
+    #[test]
+    fn without_a_story_nothing_is_told() {
+        assert!(!is_on());
+        tell(Kind::Turn, [1]);
+        assert_eq!(*NEXT.lock(), 0);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a story tells of processes: their calls, their page faults, their areas, their turns.
+
+use super::machine::Machine;
+use super::process::Process;
+use super::status::Status;
+use super::table::Pid;
+use super::{Commons, strace};
+use crate::address_space::USER_END;
+use crate::memory::{Mmu, PageFault, Pages};
+use crate::story::{self, Kind, Numbers, Text};
+
+/// Return addresses that are told of a call.
+const DEPTH: usize = 16;
+
+impl<M: Mmu + Clone> Process<M> {
+    /// The number by which a story names its memory.
+    pub(super) fn space_number(&self) -> u64 {
+        self.pages.root().start_address().as_u64()
+    }
+
+    /// Tells its areas, if they have changed.
+    pub(super) fn tell_areas(&mut self) {
+        self.told = self.space.tell(self.space_number(), self.told);
+    }
+
+    /// Tells that it was made.
+    pub(super) fn tell_made(&self, parent: Pid) {
+        if story::is_on() {
+            let numbers = [self.pid.0.into(), parent.0.into(), self.space_number()];
+            story::record(Kind::Process, &numbers, self.name);
+        }
+    }
+
+    /// Numbers that begin with these, and the addresses to which it returns: those of the functions
+    /// that it is in, by frame pointers.
+    pub(super) fn with_callers(&mut self, first: &[u64]) -> Numbers {
+        let mut numbers = Numbers::new(first);
+        numbers.push(&[self.registers.rip]);
+        let mut frame = self.registers.rbp;
+        for _ in 0..DEPTH {
+            let Some([next, address]) = words(&mut self.pages, frame) else { break };
+            if address == 0 || next <= frame {
+                break;
+            }
+            numbers.push(&[address]);
+            frame = next;
+        }
+        numbers
+    }
+}
+
+/// Words of a process's memory, if they are mapped.
+pub(super) fn words<const N: usize>(pages: &mut Pages<impl Mmu>, address: u64) -> Option<[u64; N]> {
+    let mut bytes = [[0; 8]; N];
+    let flat = bytes.as_flattened_mut();
+    (pages.read(address, flat) == flat.len()).then(|| bytes.map(u64::from_le_bytes))
+}
+
+impl<M: Machine> Commons<M> {
+    /// Tells that a process has a page fault.
+    #[cold]
+    pub(super) fn tell_fault(process: &mut Process<M::Mmu>, fault: &PageFault) {
+        let PageFault { address, access, .. } = *fault;
+        let numbers = process.with_callers(&[process.pid.0.into(), address, access as u64]);
+        story::record(Kind::Trapped, numbers.as_slice(), "");
+    }
+
+    /// Tells what of a process has changed by what it did; now and then, all there is of it.
+    #[cold]
+    pub(super) fn tell_process(&mut self, process: &mut Process<M::Mmu>) {
+        process.tell_areas();
+        if story::snapshot_is_due() {
+            self.tell_snapshot(process);
+        }
+    }
+
+    /// Tells all there is of a process's memory.
+    #[cold]
+    pub(super) fn tell_snapshot(&mut self, process: &mut Process<M::Mmu>) {
+        let pages = &mut process.pages;
+        self.machine.with_memory(|memory| pages.tell(&mut memory.payer().0, 0, USER_END));
+    }
+
+    /// Tells how a process ended.
+    #[cold]
+    pub(super) fn tell_ended(pid: Pid, status: Status) {
+        let (code, signal) = match status {
+            Status::Exited(code) => (code.into(), 0),
+            Status::Killed(signal) => (0, signal as u64),
+        };
+        let mut text = Text::new();
+        // The text takes all that there is room for.
+        let _ = strace::ended(&mut text, pid.0, status);
+        story::record(Kind::Ended, &[pid.0.into(), code, signal], text.as_str());
+    }
+}

@@ -1,0 +1,74 @@
+//! A story: the tour, or one program, recorded on the second serial port; and the page that
+//! `tools/story` makes of it.
+//!
+//! ```text
+//!   kernel ── COM1 ──► terminal
+//!      └───── COM2 ──► target/story/NAME.record ── tools/story ──► target/NAME.html
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::image::Image;
+use crate::project::{Project, Setup};
+use crate::tour::Tour;
+use crate::{Error, cargo, process, programs};
+use kerntest::machine::Machine;
+use kerntest::tally::Failure;
+
+/// The processes' addresses, so that each story of a program has the same.
+const SEED: (&str, &str) = ("seed", "1");
+
+/// A recorded run.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The records.
+    pub record: PathBuf,
+    /// What was wrong with the run.
+    pub failure: Option<Failure>,
+}
+
+/// Builds the kernel, boots it with these options, and records what it tells. `on_line` gets what
+/// the build has to say, `on_bytes` what the kernel prints.
+pub fn record(
+    project: &Project,
+    setup: &Setup,
+    machine: &Machine,
+    (name, keys): (&str, &[(&str, &str)]),
+    on_line: impl FnMut(&str),
+    on_bytes: impl FnMut(&[u8]),
+) -> Result<Recording, Error> {
+    let image = Image::story(project).build(project, setup, on_line)?;
+    let record = project.target("story").join(name).with_extension("record");
+    // A boot that fails must not leave the record of the last one.
+    fs::write(&record, "").map_err(|error| Error::Write(record.clone(), error))?;
+    let mut machine = machine.clone();
+    machine.extra.extend(["-serial".into(), port(&record)]);
+    let keys: Vec<_> = keys.iter().copied().chain([("story", "1"), SEED]).collect();
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
+    let failure = tour.run(on_bytes);
+    Ok(Recording { record, failure })
+}
+
+/// A serial port that is a file.
+fn port(file: &Path) -> std::ffi::OsString {
+    let mut port = std::ffi::OsString::from("file:");
+    port.push(file);
+    port
+}
+
+/// Makes a page of records. `on_line` gets what the build has to say.
+pub fn page(
+    project: &Project,
+    records: &[PathBuf],
+    page: &Path,
+    further: &[&str],
+    on_line: impl FnMut(&str),
+) -> Result<bool, Error> {
+    let mut command: Command = cargo::host(project, project.root(), "");
+    command.args(["run", "--quiet", "--package", "story", "--"]).args(records);
+    command.arg("--programs").arg(programs::symbols(project)).arg("--out").arg(page);
+    command.args(further);
+    Ok(process::run(command, on_line)?.success())
+}
