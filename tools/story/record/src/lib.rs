@@ -13,9 +13,8 @@
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// What a record tells. A *space* is the frame of a level-4 table, in hexadecimal the
-        /// address that a processor has in CR3; a *heap* is the address of its first cell or of its
-        /// break's base.
+        /// What a record tells. A *space* is the address of the level-4 table of an address space;
+        /// a *heap* is any number that tells it from others of its process.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Kind { $($(#[$doc])* $name = $number,)* }
@@ -84,12 +83,8 @@ kinds! {
     SnapshotTables = 22,
     /// The snapshot is complete: space.
     SnapshotEnd = 23,
-    /// The heap of another system's process changed its break: where it stood, where it stands.
-    ProcessBreak = 24,
-    /// That process mapped memory, or unmapped it: start, length, 1 if mapped.
-    Mapping = 25,
     /// The story ends, complete.
-    End = 26,
+    End = 24,
 }
 
 impl Kind {

@@ -1,0 +1,61 @@
+// Predict before reveal: what is asked, what was answered, and what the run says.
+
+import { el } from './dom.js';
+
+/** Questions and their answers. */
+export class Quiz {
+  constructor(story) {
+    this.questions = story.questions;
+    this.given = new Map();
+  }
+
+  /** The question that is open at a place, if one is. */
+  open_at(place) {
+    const is_near = ({ at, reveal }) => at <= place && place <= reveal + 1;
+    const near = this.questions.filter(is_near);
+    return near.find((question) => !this.given.has(question)) ?? near.at(-1) ?? null;
+  }
+
+  /** The first unanswered question that a move from one place to another comes upon. */
+  between(from, to) {
+    return this.questions.find((question) => from < question.at && question.at <= to && !this.given.has(question)) ?? null;
+  }
+
+  answer(question, text) {
+    this.given.set(question, text.trim());
+  }
+
+  /** Whether an answer is the run's. */
+  is_right(question) {
+    const given = (this.given.get(question) ?? '').toLowerCase().replace(/[ ,_]/g, '');
+    return given === question.answer.toLowerCase();
+  }
+
+  score() {
+    const right = [...this.given.keys()].filter((question) => this.is_right(question)).length;
+    return `${right} of ${this.given.size} predictions right, ${this.questions.length} questions`;
+  }
+}
+
+/** What the page shows of a question; `reveal` is called when an answer was given. */
+export function quiz_panel(quiz, question, reveal) {
+  if (!question) return [];
+  const title = el('h3', {}, `${question.claim}: predict`);
+  if (quiz.given.has(question)) {
+    const given = quiz.given.get(question) || 'nothing';
+    const is_right = quiz.is_right(question);
+    return [title, el('p', {}, question.ask),
+      el('p', { class: is_right ? 'right' : 'wrong', role: 'status', id: 'verdict' }, `${is_right ? 'Right' : 'The run says otherwise'}: you said ${given}, the run says `,
+        el('strong', { id: 'answer' }, question.answer), '.'),
+      el('p', { class: 'evidence' }, question.line)];
+  }
+  const input = question.answer === 'yes' || question.answer === 'no'
+    ? el('select', { id: 'prediction', name: 'prediction' }, ...['', 'yes', 'no'].map((value) => el('option', { value }, value)))
+    : el('input', { id: 'prediction', name: 'prediction', inputmode: 'numeric', autocomplete: 'off', size: 12 });
+  const form = el('form', { onsubmit: (event) => {
+    event.preventDefault();
+    quiz.answer(question, input.value);
+    reveal(question);
+  } }, el('label', { for: 'prediction' }, question.ask), ' ', input, ' ', el('button', { type: 'submit' }, 'Show what happens'));
+  return [title, form];
+}
