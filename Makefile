@@ -8,8 +8,8 @@ SMP       ?=## number of CPUs, 1 to 8 (2)
 MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
 STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims
-CLAIM     ?=## run: show only the claims of these numbers, as `C12` or `C1,C2`
-PROGRAM   ?=## run: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (maps-story)
+CLAIM     ?=## run, story: show only the claims of these numbers, as `C12` or `C1,C2`
+PROGRAM   ?=## run, story: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (maps-story)
 TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
@@ -32,7 +32,7 @@ SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 GRADE   := sh tools/grade.sh
 
-.PHONY: help run shell gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
+.PHONY: help run shell story gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -48,6 +48,10 @@ run: ## boot the tour: each claim with its evidence; or only CLAIM, or one PROGR
 shell: ## boot an interactive shell in ring 3: programs by name, and commands that look at their memory; `help` lists them
 	@$(SETUP) run
 	@$(HARNESS) shell
+
+story: ## record the tour, or PROGRAM, and write a page that replays it: target/story.html; docs/STORY.md has the keys
+	@$(SETUP) run
+	@$(HARNESS) story
 
 gdb: ## boot stopped, with a debugger: symbols of the kernel and PROGRAM, and commands that show areas, page tables and heaps
 	@$(SETUP) gdb
