@@ -13,6 +13,8 @@
 //!  ───────────────────────────────────────────────────────
 //!   arch                                                      segments, traps, ring 3, serial port, QEMU
 //!  ───────────────────────────────────────────────────────
+//!   story                                                     what happens to memory, told on a second serial port
+//!  ───────────────────────────────────────────────────────
 //!   cpu                                                       the block of each CPU, locks, requests, the local APIC
 //! ```
 //!

@@ -57,8 +57,7 @@ const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
 /// # Invariants
 ///
 /// * The entries of the lower half, or of the higher half for the kernel's, are as rule 1 says.
-/// * `resident` is the number of pages mapped to frames, the zero page not counted; `peak` is the
-///   most it ever was.
+/// * `resident` is the number of pages mapped to frames but the zero page; `peak` is its maximum.
 pub struct Pages<M> {
     pub(crate) tables: Tables<M>,
     resident: u64,

@@ -97,11 +97,13 @@ fn declaration(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const A: Module<'_> = ("a.js", "// About.\nexport const A = 1;\nfunction own() {\n  const A = 2;\n}\n");
+    const A: Module<'_> =
+        ("a.js", "// About.\nexport const A = 1;\nfunction own() {\n  const A = 2;\n}\n");
 
     #[test]
     fn modules_become_one_script() {
-        let b = ("b.js", "import {\n  A,\n} from './a.js';\n\nexport function b() {\n  return A;\n}\n");
+        let b =
+            ("b.js", "import {\n  A,\n} from './a.js';\n\nexport function b() {\n  return A;\n}\n");
         let script = join(&[A, b]).unwrap();
         assert!(script.contains("const A = 1;\nfunction own"));
         assert!(script.contains("function b() {\n  return A;\n}\n"));

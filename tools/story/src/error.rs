@@ -35,11 +35,9 @@ impl fmt::Display for Error {
             Self::Records(path, Malformed::Lost { after }) => {
                 write!(f, "{}: record {after} is missing", path.display())
             }
-            Self::Cut(path) => write!(
-                f,
-                "{}: the story has no end: the machine stopped before",
-                path.display()
-            ),
+            Self::Cut(path) => {
+                write!(f, "{}: the story has no end: the machine stopped before", path.display())
+            }
             Self::Questions(reason) => write!(f, "the questions: {reason}"),
             Self::NoSuchLine(claim, line) => {
                 write!(f, "the questions: {claim} prints no figure {line:?}")

@@ -44,11 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn make(cli: &Cli) -> Result<String, Error> {
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error))
-    };
-    let project = fs::canonicalize(&cli.project)
-        .map_err(|error| Error::Read(cli.project.clone(), error))?;
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error));
+    let project =
+        fs::canonicalize(&cli.project).map_err(|error| Error::Read(cli.project.clone(), error))?;
     let mut symbols = Symbols::new(&project, cli.programs.as_deref());
     let mut told = Told::default();
     for record in &cli.records {
@@ -65,8 +64,7 @@ fn make(cli: &Cli) -> Result<String, Error> {
         .map(|path| Ok((path.file_name().unwrap_or_default().to_string_lossy(), read(path)?)))
         .collect::<Result<Vec<_>, Error>>()?;
     let further: Vec<_> = modules.iter().map(|(name, text)| (&**name, text.as_str())).collect();
-    let data =
-        Data { told: &told, claims: &claims, shown: &shown, questions: &questions };
+    let data = Data { told: &told, claims: &claims, shown: &shown, questions: &questions };
     let html = page::make(&data, &further)?;
     fs::write(&cli.out, &html).map_err(|error| Error::Write(cli.out.clone(), error))?;
     Ok(format!(

@@ -75,7 +75,9 @@ pub struct Shown {
 pub fn shown(lines: &[Line], events: usize) -> Vec<Shown> {
     let mut shown: Vec<Shown> = Vec::new();
     for line in lines {
-        let ends = line.class == Class::Claim || line.text.starts_with("=== ") || line.class == Class::Other;
+        let ends = line.class == Class::Claim
+            || line.text.starts_with("=== ")
+            || line.class == Class::Other;
         if ends && let Some(last) = shown.last_mut().filter(|last| last.to == events) {
             last.to = line.event;
         }
@@ -93,17 +95,11 @@ pub fn shown(lines: &[Line], events: usize) -> Vec<Shown> {
 /// # Errors
 ///
 /// A question is about a line that its claim, which is shown, does not print.
-pub fn place(
-    written: &[Written],
-    lines: &[Line],
-    shown: &[Shown],
-) -> Result<Vec<Question>, Error> {
+pub fn place(written: &[Written], lines: &[Line], shown: &[Shown]) -> Result<Vec<Question>, Error> {
     let mut questions = Vec::new();
     for claim in shown {
-        let lines: Vec<&Line> = lines
-            .iter()
-            .filter(|line| (claim.from..claim.to).contains(&line.event))
-            .collect();
+        let lines: Vec<&Line> =
+            lines.iter().filter(|line| (claim.from..claim.to).contains(&line.event)).collect();
         let mut placed = Vec::new();
         for question in written.iter().filter(|question| question.claim == claim.claim) {
             let found = lines
@@ -130,9 +126,14 @@ pub fn place(
 fn by_itself(claim: &Shown, lines: &[&Line]) -> Option<Question> {
     let checks = || lines.iter().filter(|line| line.class == Class::Holds);
     let numbers = checks().filter_map(|line| Some((*line, figure(line)?)));
-    let (line, answer) = numbers.clone().find(|(_, answer)| answer != "yes").or_else(|| numbers.clone().next())?;
+    let (line, answer) =
+        numbers.clone().find(|(_, answer)| answer != "yes").or_else(|| numbers.clone().next())?;
     let words = line.text.rsplit_once(": ").map_or(line.text.as_str(), |(words, _)| words);
-    let ask = if answer == "yes" { format!("Is it so? {words}.") } else { format!("What comes of it? {words}:") };
+    let ask = if answer == "yes" {
+        format!("Is it so? {words}.")
+    } else {
+        format!("What comes of it? {words}:")
+    };
     Some(at_its_place(claim, lines, line, ask, answer))
 }
 

@@ -207,8 +207,7 @@ impl Told {
             Kind::SnapshotPages | Kind::SnapshotTables => {
                 if let Some(snapshot) = reading.snapshots.get_mut(&at(0)) {
                     let is_pages = kind == Kind::SnapshotPages;
-                    let list =
-                        if is_pages { &mut snapshot.pages } else { &mut snapshot.tables };
+                    let list = if is_pages { &mut snapshot.pages } else { &mut snapshot.tables };
                     list.extend(signed(&numbers[1..]));
                 }
                 return;
@@ -331,11 +330,8 @@ mod tests {
             (Kind::Turn, &[1], ""),
             (Kind::Text, &[], " moves.\n    ok      cells: 1\n    a line\n"),
         ]);
-        let lines: Vec<_> = told
-            .lines
-            .iter()
-            .map(|line| (line.event, line.class, line.text.as_str()))
-            .collect();
+        let lines: Vec<_> =
+            told.lines.iter().map(|line| (line.event, line.class, line.text.as_str())).collect();
         assert_eq!(
             lines,
             [
