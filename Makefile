@@ -10,7 +10,7 @@ FILTER    ?=## run only tests whose name contains this; several parts are separa
 STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims
 CLAIM     ?=## run, story: show only the claims of these numbers, as `C12` or `C1,C2`
 PROGRAM   ?=## run, story: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (maps-story)
-TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM
+TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM; story: a file that BRKALLOC_TRACE wrote
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
 SEED      ?=## kill-builds: when, and whom (1); lab: which bugs lab 10 has (1)
@@ -50,7 +50,7 @@ shell: ## boot an interactive shell in ring 3: programs by name, and commands th
 	@$(HARNESS) shell
 
 story: ## record the tour, or PROGRAM, and write a page that replays it: target/story.html; docs/STORY.md has the keys
-	@$(SETUP) run
+	@$(if $(TRACE),:,$(SETUP) run)
 	@$(HARNESS) story
 
 gdb: ## boot stopped, with a debugger: symbols of the kernel and PROGRAM, and commands that show areas, page tables and heaps

@@ -57,12 +57,14 @@ impl Importer {
             3 if old == 0 => self.allocate(Act::Allocate, 0, size, block),
             3 if block == 0 && size == 0 => self.free(old),
             3 => self.reallocate(old, block, size),
-            act => self.allocate(
+            0 | 1 => self.allocate(
                 if act == 1 { Act::AllocateZeroed } else { Act::Allocate },
                 align,
                 size,
                 block,
             ),
+            // No call.
+            _ => {}
         }
     }
 
@@ -136,6 +138,7 @@ mod tests {
                 [0, 24, 0x1000, 0],
                 [1, 0, 0x2000, 0],
                 [3, 100, 0x3000, 0x1000],
+                [4, 0x9000, 4096, 1],
                 [2, 0, 0x9999, 0],
                 [64 << 8, 64, 0x4000, 0],
                 [2, 0, 0x3000, 0],

@@ -1,8 +1,10 @@
-//! A record of every call. `bench import` converts it into a trace that the benchmark replays.
+//! A record of every call. `bench import` converts it into a trace that the benchmark replays;
+//! `make story TRACE=file` makes a page of it.
 //!
 //! A record is four native 64-bit words: `act | alignment << 8`, the size, the address of the
 //! block, and its address before. The trace is locked during each call of the heap, so the order of
-//! the records is the order of the calls.
+//! the records is the order of the calls. Where the process's memory has changed since the record
+//! before, one of it comes first: act, the break, bytes of mappings, number of mappings.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -11,6 +13,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use crate::lock;
+use crate::provider::{break_position, figures};
 use crate::request::ALIGN;
 use crate::{errno, report};
 
@@ -21,6 +24,8 @@ pub(super) enum Act {
     AllocateZeroed = 1,
     Free = 2,
     Reallocate = 3,
+    /// No call: where the break stands, and what is mapped.
+    Memory = 4,
 }
 
 type Record = [u64; 4];
@@ -43,6 +48,8 @@ struct Trace {
 struct Buffer {
     records: [Record; CAPACITY],
     len: usize,
+    /// The last record of memory.
+    memory: Record,
 }
 
 // SAFETY: by the type's invariant, one thread at a time uses the buffer.
@@ -50,7 +57,7 @@ unsafe impl Sync for Trace {}
 
 static TRACE: Trace = Trace {
     file: AtomicI32::new(0),
-    buffer: UnsafeCell::new(Buffer { records: [[0; 4]; CAPACITY], len: 0 }),
+    buffer: UnsafeCell::new(Buffer { records: [[0; 4]; CAPACITY], len: 0, memory: [0; 4] }),
 };
 
 /// Opens the file. Returns whether that succeeded.
@@ -98,6 +105,13 @@ fn record(
     [act as u64 | align << 8, layout.size() as u64, address(block), address(old)]
 }
 
+/// What memory the process has, as a record.
+fn memory() -> Record {
+    let end = break_position().addr();
+    let (mapped, mappings) = (figures::MAPPED.now(), figures::MAPPINGS.now());
+    [Act::Memory as u64, end as u64, mapped as u64, mappings as u64]
+}
+
 fn address(block: Option<NonNull<u8>>) -> u64 {
     block.map_or(0, |block| block.addr().get() as u64)
 }
@@ -105,7 +119,14 @@ fn address(block: Option<NonNull<u8>>) -> u64 {
 fn recorded<R>(run: impl FnOnce() -> R, record: impl FnOnce(&R) -> Record) -> R {
     let _held = lock::TRACE.hold();
     let answer = run();
-    with_buffer(|buffer, file| buffer.add(record(&answer), file));
+    with_buffer(|buffer, file| {
+        let memory = memory();
+        if buffer.memory != memory {
+            buffer.memory = memory;
+            buffer.add(memory, file);
+        }
+        buffer.add(record(&answer), file);
+    });
     answer
 }
 

@@ -10,6 +10,7 @@ mod reserve;
 pub(crate) use guarded::GuardedPages;
 pub(crate) use mappings::{Mappings, unmap, was_unmapped_last};
 pub(crate) use process_break::ProcessBreak;
+pub(crate) use process_break::position as break_position;
 pub(crate) use refusal::forget as forget_refusals;
 pub(crate) use reserve::ReservedBreak;
 

@@ -104,7 +104,7 @@ impl ProcessBreak {
 }
 
 /// Returns the position of the break that libc knows.
-fn position() -> *mut u8 {
+pub(crate) fn position() -> *mut u8 {
     // SAFETY: an increment of 0 does not move the break.
     errno::preserving(|| unsafe { libc::sbrk(0) }).cast()
 }

@@ -2,6 +2,7 @@
 //! uses.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -59,6 +60,9 @@ pub enum Command {
         /// Show only the claims of these numbers, separated by commas.
         #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS")]
         claim: Option<String>,
+        /// Boot nothing: make a page of what a Linux program recorded with `BRKALLOC_TRACE`.
+        #[arg(long, env = "TRACE", hide_env_values = true, value_name = "FILE")]
+        trace: Option<PathBuf>,
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,
@@ -162,6 +166,12 @@ pub struct TourOptions {
 }
 
 impl TourOptions {
+    /// Whether the claim of this number is shown.
+    pub fn shows(&self, number: &str) -> bool {
+        let chosen = |claims: &String| claims.split(',').any(|claim| claim.trim() == number);
+        self.program.is_none() && self.claim.as_ref().is_none_or(chosen)
+    }
+
     /// The options that the kernel reads, if its serial port reads a terminal or not.
     ///
     /// # Errors
@@ -320,6 +330,19 @@ mod tests {
         let expected = [("program", "lazy 5"), ("trace", "1"), ("keys", "1")];
         assert_eq!(keys(&program, true), pairs(&expected));
         assert_eq!(keys(&program, false), pairs(&expected[..2]), "there is no keyboard");
+    }
+
+    #[test]
+    fn claims_are_shown_if_they_are_chosen_or_all_are() {
+        let options = |claim: Option<&str>, program: Option<&str>| TourOptions {
+            claim: claim.map(str::to_owned),
+            program: program.map(str::to_owned),
+            ..TourOptions::default()
+        };
+        assert!(options(None, None).shows("C28"));
+        assert!(options(Some("C1, C28"), None).shows("C28"));
+        assert!(!options(Some("C2"), None).shows("C28"));
+        assert!(!options(None, Some("lazy")).shows("C28"));
     }
 
     #[test]

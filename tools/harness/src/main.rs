@@ -1,6 +1,7 @@
 //! The harness's command line; see the library for how it works.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
         Command::TestAll(options) => test(Tier::All, options),
         Command::Suite { filter, list, machine } => suite(filter.get(), list, &machine),
         Command::Tour { readme, options, machine } => tour(readme, &options, &machine),
-        Command::Story { program, claim, machine } => story(program, claim, &machine),
+        Command::Story { trace: Some(trace), .. } => story_of_trace(&trace),
+        Command::Story { program, claim, machine, .. } => story(program, claim, &machine),
         Command::Cost { machine } => cost(&machine),
         Command::KillBuilds { kills, seed, machine } => kill_builds(kills, seed, &machine),
         Command::BuildKilled { host } => build_killed(host),
@@ -130,8 +132,27 @@ fn story(
         eprintln!("\n{failure}");
     }
     let page = project.target("story.html");
-    let made = story::page(&project, &[recording.record], &page, &[], |line| println!("{line}"))?;
+    let mut further = Vec::new();
+    if options.shows("C28") {
+        match story::preloaded(&project, report::build_line)? {
+            Ok(trace) => further = trace,
+            Err(reason) => println!("C28 is left out: {reason}"),
+        }
+    }
+    let further: Vec<&str> = further.iter().map(String::as_str).collect();
+    let show = |line: &str| println!("{line}");
+    let made = story::page(&project, &[recording.record], &page, &further, show)?;
     Ok(made && recording.failure.is_none())
+}
+
+/// `harness story` of a Linux program
+fn story_of_trace(trace: &Path) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let name = trace.file_stem().unwrap_or_default().to_string_lossy();
+    let trace = trace.display().to_string();
+    let further = ["--trace", &trace, "--name", &name];
+    let page = project.target("story.html");
+    story::page(&project, &[], &page, &further, |line| println!("{line}"))
 }
 
 /// `harness gdb`

@@ -58,6 +58,36 @@ fn port(file: &Path) -> std::ffi::OsString {
     port
 }
 
+/// What is run with the library preloaded.
+const PRELOADED: [&str; 3] = ["ls", "-lR", "labs"];
+
+/// Builds the library that serves programs as `malloc`, and records a program of this machine that
+/// is served by it. Returns what tells `tools/story` of it, or why there is none.
+pub fn preloaded(
+    project: &Project,
+    on_line: impl FnMut(&str),
+) -> Result<Result<Vec<String>, String>, Error> {
+    if !cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
+        return Ok(Err("the library is for Linux with glibc on x86-64".to_owned()));
+    }
+    let mut build = cargo::host(project, &project.libmalloc(), "");
+    build.args(["build", "--quiet", "--release", "--package", "brkmalloc"]);
+    if !process::run(build, on_line)?.success() {
+        return Ok(Err("the library cannot be built".to_owned()));
+    }
+    let [name, arguments @ ..] = PRELOADED;
+    let trace = project.target("story").join(name).with_extension("trace");
+    let mut command = Command::new(name);
+    command.args(arguments).current_dir(project.root());
+    command.env("LD_PRELOAD", project.target("release").join("libbrkmalloc.so"));
+    command.env("BRKALLOC_TRACE", &trace);
+    if !process::run(command, |_| {})?.success() {
+        return Ok(Err(format!("{name} did not end well")));
+    }
+    let trace = trace.display().to_string();
+    Ok(Ok(["--trace", &trace, "--name", name, "--as-claim"].map(str::to_owned).to_vec()))
+}
+
 /// Makes a page of records. `on_line` gets what the build has to say.
 pub fn page(
     project: &Project,

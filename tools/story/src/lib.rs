@@ -7,6 +7,7 @@
 //!  ──────────────────────────────────────────────────────────────────────────────
 //!   questions ── claims                      what is asked, and where; the text of docs/CLAIMS.md
 //!  ──────────────────────────────────────────────────────────────────────────────
+//!   linux                                    the record of a Linux program → events
 //!   telling ── symbols                       records → events; addresses → lines of source
 //! ```
 //!
@@ -16,6 +17,7 @@
 pub mod bundle;
 pub mod claims;
 mod error;
+pub mod linux;
 pub mod page;
 pub mod questions;
 pub mod symbols;

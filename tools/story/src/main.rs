@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use story::linux::{self, Figures};
 use story::page::Data;
 use story::symbols::Symbols;
 use story::telling::Told;
@@ -16,6 +17,15 @@ use story::{Error, claims, page, questions};
 struct Cli {
     /// Files of records: the kernel's, from its second serial port.
     records: Vec<PathBuf>,
+    /// The record of calls of a Linux program, as `BRKALLOC_TRACE` makes it.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Name of that program.
+    #[arg(long, default_value = "a program")]
+    name: String,
+    /// Tell that program as the evidence of the claim about preloading.
+    #[arg(long)]
+    as_claim: bool,
     /// The folder of the programs with symbols.
     #[arg(long)]
     programs: Option<PathBuf>,
@@ -43,6 +53,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// Adds a Linux program, with its evidence.
+fn add_program(told: &mut Told, trace: &Path, cli: &Cli) -> Result<(), Error> {
+    let Cli { name, as_claim, .. } = cli;
+    if *as_claim {
+        told.end_line(
+            "[C28] Built as a shared library and preloaded, it serves unmodified programs",
+        );
+        told.end_line(&format!("  The program {name} runs on Linux, with the library preloaded."));
+    } else if cli.records.is_empty() {
+        name.clone_into(&mut told.what);
+    }
+    let Figures { calls, blocks } = linux::read(told, trace, name)?;
+    if *as_claim {
+        told.end_line(&format!("    ok      of its first ten calls, served: {}", calls.min(10)));
+        told.end_line(&format!("    ok      calls of its heap that are recorded: {calls}"));
+        told.end_line(&format!("    ok      blocks that it got: {blocks}"));
+    }
+    Ok(())
+}
+
 fn make(cli: &Cli) -> Result<String, Error> {
     let read =
         |path: &Path| fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error));
@@ -52,6 +82,9 @@ fn make(cli: &Cli) -> Result<String, Error> {
     let mut told = Told::default();
     for record in &cli.records {
         told.read(record, &mut symbols)?;
+    }
+    if let Some(trace) = &cli.trace {
+        add_program(&mut told, trace, cli)?;
     }
     told.read_sources(&project);
     let claims = claims::read(&read(&project.join("docs/CLAIMS.md"))?);

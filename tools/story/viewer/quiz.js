@@ -9,11 +9,12 @@ export class Quiz {
     this.given = new Map();
   }
 
-  /** The question that is open at a place, if one is. */
-  open_at(place) {
-    const is_near = ({ at, reveal }) => at <= place && place <= reveal + 1;
-    const near = this.questions.filter(is_near);
-    return near.find((question) => !this.given.has(question)) ?? near.at(-1) ?? null;
+  /** The questions of a place: the latest that was answered, and the first that is open. */
+  at(place) {
+    const near = this.questions.filter(({ at, reveal }) => at <= place && place <= reveal + 1);
+    const answered = near.findLast((question) => this.given.has(question));
+    const open = near.find((question) => !this.given.has(question) && place <= question.reveal);
+    return [answered, open].filter(Boolean);
   }
 
   /** The first unanswered question that a move from one place to another comes upon. */
@@ -39,7 +40,6 @@ export class Quiz {
 
 /** What the page shows of a question; `reveal` is called when an answer was given. */
 export function quiz_panel(quiz, question, reveal) {
-  if (!question) return [];
   const title = el('h3', {}, `${question.claim}: predict`);
   if (quiz.given.has(question)) {
     const given = quiz.given.get(question) || 'nothing';

@@ -281,12 +281,13 @@ class Viewer {
   }
 
   fill_quiz() {
-    const question = this.quiz.open_at(this.place);
-    if (question !== this.asked || this.quiz.given.size !== this.answered) {
-      this.asked = question;
-      this.answered = this.quiz.given.size;
-      by_id('quiz').replaceChildren(...quiz_panel(this.quiz, question, (answered) => this.reveal(answered)));
-      by_id('quiz').hidden = question === null;
+    const questions = this.quiz.at(this.place);
+    const key = questions.map((question) => `${question.at} ${question.reveal} ${this.quiz.given.has(question)}`).join();
+    if (key !== this.asked) {
+      this.asked = key;
+      const panels = questions.flatMap((question) => quiz_panel(this.quiz, question, (answered) => this.reveal(answered)));
+      by_id('quiz').replaceChildren(...panels);
+      by_id('quiz').hidden = panels.length === 0;
     }
     by_id('score').textContent = this.story.questions.length ? this.quiz.score() : '';
   }

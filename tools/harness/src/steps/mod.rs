@@ -7,6 +7,7 @@
 //!   host32      the allocator's tests as 32-bit programs
 //!   libmalloc   programs with the library preloaded, small ones and real ones
 //!   sanitizers, a row each; Miri, where it can be had; each rule of check() left out
+//!   story       the viewer's reducer, and pages of real runs in a browser
 //!   labs        the project's modules, stubs and seeded bugs are graded
 //!   linked      what is in a program, and what is not
 //! ```
@@ -35,6 +36,7 @@ mod rules;
 mod sanitizers;
 mod screen;
 mod spent;
+mod story;
 mod tier;
 mod unchanged;
 
@@ -218,6 +220,7 @@ fn all() -> Vec<Vec<Step>> {
         vec![thread],
         vec![miri::step(), rules::step()],
         labs::steps(),
+        story::steps(),
         host::linked(),
         examples::steps(),
     ]

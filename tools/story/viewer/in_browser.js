@@ -1,0 +1,170 @@
+// Tests of the page in a browser. The harness puts this module behind the viewer's, opens the page
+// in headless Chromium, and reads the verdicts from the document. All of it runs before the page is
+// loaded, by the keys and controls that a reader has.
+
+const results = [];
+
+function check(name, run) {
+  try {
+    const note = run();
+    results.push(`ok ${name}${note ? `: ${note}` : ''}`);
+  } catch (error) {
+    results.push(`FAILED ${name}: ${error.message}`);
+  }
+}
+
+function expect(what, found, expected) {
+  if (found !== expected) throw new Error(`${what}: expected ${expected}, found ${found}`);
+}
+
+function expect_that(what, holds) {
+  if (!holds) throw new Error(what);
+}
+
+function press(key, more = {}) {
+  document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more }));
+}
+
+function choose(id, value) {
+  by_id(id).value = value;
+  by_id(id).dispatchEvent(new Event('change'));
+}
+
+function submit(form) {
+  form.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
+}
+
+function text(id) {
+  return by_id(id).textContent;
+}
+
+const { story: told } = viewer;
+
+check('the state agrees with each snapshot', () => {
+  const state = viewer.verify(told.events.length);
+  expect('mismatches', state.mismatches.length, 0);
+  if (told.machine.frames > 0) expect_that('no snapshot was compared', state.snapshots > 1);
+  return `${state.snapshots} snapshots, ${told.events.length} events`;
+});
+
+for (const question of told.questions) {
+  check(`${question.claim} is asked`, () => {
+    choose('claim', question.claim);
+    expect('the claim that is shown', by_id('text').querySelector('h3').textContent.startsWith(`${question.claim}:`), true);
+    viewer.go(question.at);
+    expect_that('the question is not asked', text('quiz').includes(question.ask));
+    expect_that('the answer is shown too early', viewer.place <= question.reveal);
+    by_id('prediction').value = question.answer;
+    submit(by_id('quiz').querySelector('form'));
+    expect('the verdict', by_id('verdict').className, 'right');
+    expect('the answer', text('answer'), question.answer);
+    const line = [...by_id('text').querySelectorAll('ul.text li')].at(-1).textContent;
+    expect('the line that the run printed', line, question.line);
+    return `${question.answer} | ${line}`;
+  });
+}
+
+check('each claim has a question', () => {
+  for (const { claim } of told.shown) expect_that(`${claim} has none`, told.questions.some((question) => question.claim === claim));
+  return `${told.shown.length} claims`;
+});
+
+check('a wrong prediction is said to be wrong', () => {
+  if (told.questions.length === 0) return;
+  viewer.quiz.given.clear();
+  const [question] = told.questions;
+  viewer.go(question.at);
+  by_id('prediction').value = 'wrong';
+  submit(by_id('quiz').querySelector('form'));
+  expect('the verdict', by_id('verdict').className, 'wrong');
+});
+
+check('playing stops where a question is asked', () => {
+  if (told.questions.length === 0) return;
+  viewer.quiz.given.clear();
+  const [question] = told.questions;
+  viewer.go(question.at - 1);
+  press('ArrowRight', { shiftKey: true });
+  expect('the place', viewer.place, question.at);
+  viewer.go(Math.max(question.at - 5, 0));
+  viewer.go_on(question.reveal + 100);
+  expect('the place', viewer.place, question.at);
+});
+
+check('keys move both ways through events, calls and claims', () => {
+  for (const question of told.questions) viewer.quiz.answer(question, '');
+  press('Home');
+  expect('the beginning', viewer.place, 0);
+  press('ArrowRight', { shiftKey: true });
+  expect('an event on', viewer.place, 1);
+  press('ArrowLeft', { shiftKey: true });
+  expect('an event back', viewer.place, 0);
+  press('End');
+  expect('the end', viewer.place, told.events.length);
+  press('ArrowLeft');
+  expect_that('a call back', viewer.place < told.events.length);
+  press('ArrowRight');
+  expect('a call on', viewer.place, told.events.length);
+  press('Home');
+  press('PageDown');
+  if (told.shown.length > 0) expect_that('the first claim', viewer.place > 0 && viewer.place <= told.shown[0].to);
+  for (const key of ['+', '+', 'd', 'a', '-', '0', 't', 't', '?', '?']) press(key);
+});
+
+check('the slider goes to any place', () => {
+  by_id('time').value = Math.floor(told.events.length / 2);
+  by_id('time').dispatchEvent(new Event('input'));
+  expect('the place', viewer.place, Math.floor(told.events.length / 2));
+  expect_that('the place in words', by_id('time').getAttribute('aria-valuetext').includes(String(viewer.place)));
+});
+
+check('a block of a program is followed to its frame and back', () => {
+  const call = told.events.findIndex(([kind, pid, , what, , size]) => kind === KIND.heap_call && pid > 0 && what === 0 && size === 20000);
+  if (call < 0) return 'no block of 20000 bytes';
+  const pid = told.events[call][1];
+  const done = call + told.events.slice(call).findIndex(([kind, who]) => kind === KIND.heap_done && who === pid);
+  viewer.go(done + 1);
+  const block = told.events[done][3];
+  expect_that('the source is not shown', by_id('program').querySelector('pre .changed').textContent.includes('with_capacity(BLOCK)'));
+  viewer.follow(block, block + 20000);
+  const roles = [...by_id('way').querySelectorAll('li')].map((item) => item.dataset.role);
+  const wanted = ['malloc: the call', 'an area covers it', 'the first touch of a page', 'a frame for it', 'the page has a frame', 'free of the block', 'the page is not mapped any more'];
+  let at = -1;
+  for (const role of wanted) {
+    const next = roles.findIndex((found, index) => index > at && found === role);
+    if (next < 0 && !roles.includes(role)) throw new Error(`the way has no step "${role}": ${roles.join(', ')}`);
+    at = Math.max(next, at);
+  }
+  const frame = [...by_id('way').querySelectorAll('li')].find((item) => item.dataset.role === 'the page has a frame');
+  frame.querySelector('button').click();
+  expect_that('the page is not marked', by_id('pages').querySelector('rect.page.changed') !== null);
+  expect_that('the walk ends at no frame', by_id('pages').querySelector('.walk li:last-child').textContent.includes('frame 0x'));
+  return `${roles.length} steps`;
+});
+
+check('each picture has words, and each layer a table', () => {
+  for (const picture of document.querySelectorAll('main svg[role=img]')) expect_that('a picture without words', picture.getAttribute('aria-label').length > 3);
+  for (const element of document.querySelectorAll('main details')) element.build?.();
+  expect_that('no table', document.querySelectorAll('main table caption').length > 0);
+  for (const control of document.querySelectorAll('nav button, .zoom button, nav select, .zoom select, .zoom input')) {
+    const name = control.textContent || control.labels?.[0]?.textContent || control.getAttribute('aria-label');
+    expect_that(`a control without a name: ${control.id}`, Boolean(name));
+  }
+});
+
+check('scrubbing is fluent', () => {
+  const places = Array.from({ length: 60 }, (_, index) => Math.floor(told.events.length * ((index * 37) % 60) / 60));
+  let slowest = 0;
+  const begun = performance.now();
+  for (const place of places) {
+    const from = performance.now();
+    viewer.go(place);
+    slowest = Math.max(slowest, performance.now() - from);
+  }
+  const each = (performance.now() - begun) / places.length;
+  expect_that(`a jump takes ${each.toFixed(0)} ms`, each < 200);
+  return `a jump takes ${each.toFixed(1)} ms, the slowest ${slowest.toFixed(0)} ms`;
+});
+
+document.documentElement.dataset.theme = '';
+document.body.replaceChildren(el('pre', { id: 'results' }, `${results.join('\n')}\nend of ${results.length} checks\n`));
