@@ -168,7 +168,7 @@ mod tests {
         let areas = of(Kind::Areas);
         assert_eq!(areas[0].len(), 3, "nothing is known to lie below the break");
         assert_eq!(areas[1][3..5], [0x10000, 0x21000]);
-        assert_eq!(areas[1][8..10], [0x7f00_0000_1000, 0x7f00_0010_2000]);
-        assert_eq!(areas[2].len(), 8, "the mapping is gone");
+        assert_eq!(areas[2][8..10], [0x7f00_0000_1000, 0x7f00_0010_2000]);
+        assert_eq!(areas[3].len(), 8, "the mapping is gone");
     }
 }

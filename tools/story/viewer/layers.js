@@ -80,12 +80,14 @@ function source_excerpt(story, event) {
 // ---- the heap
 
 /** The cells of a heap: those that it told, or else what is known from its calls. */
-export function cells_of(heap) {
+export function cells_of({ heap, space_id }) {
   if (!heap) return [];
   const told = heap.cells;
   const is_whole = told.some(({ use }) => use === CELL.top || use === CELL.used || use === CELL.slab);
   if (is_whole) return told;
-  const blocks = [...heap.blocks].map(([address, { size }]) => ({ address: address - 16, size: size + 16, use: CELL.used }));
+  // A simple heap's blocks have a header in front; those of a Linux program may have none.
+  const header = space_id < 0 ? 0 : 16;
+  const blocks = [...heap.blocks].map(([address, { size }]) => ({ address: address - header, size: size + header, use: CELL.used }));
   return [...told, ...blocks].sort((one, other) => one.address - other.address);
 }
 
@@ -112,7 +114,7 @@ function line_of(view, items, label) {
 
 export function heap_layer(view) {
   const { heap, changed } = view;
-  const cells = cells_of(heap);
+  const cells = cells_of(view);
   if (cells.length === 0) return [el('p', { class: 'none' }, 'This program has not told of a heap here.')];
   const items = cells.map((cell) => ({
     start: cell.address, end: cell.address + cell.size, style: USES[cell.use],
@@ -236,7 +238,8 @@ export function page_state(story, space, page, owners) {
 
 export function pages_layer(view) {
   const { story, state, space, changed } = view;
-  if (!space || story.machine.frames === 0) return [el('p', { class: 'none' }, 'Frames are the kernel’s of this program, which tells nothing of them.')];
+  // A Linux process has no space of this kernel.
+  if (!space || view.space_id < 0) return [el('p', { class: 'none' }, 'Of pages and frames a Linux program knows nothing.')];
   const owners = owners_of(state);
   const low = Math.floor(view.window.low / PAGE) * PAGE;
   const pages = Math.max(Math.ceil((view.window.high - low) / PAGE), 1);
@@ -341,7 +344,7 @@ function frames(view) {
 
 /** A good window for what is looked at: the heap, or the area of the latest touch. */
 export function natural_window(view) {
-  const cells = cells_of(view.heap);
+  const cells = cells_of(view);
   if (cells.length > 0) {
     const last = cells.at(-1);
     return { low: cells[0].address, high: last.address + last.size };
