@@ -27,7 +27,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use story_record::{Kind, cell};
 
 /// Number of the call by which a program tells of its heap. Without a story it is no call's.
-pub const CALL: u64 = 1002;
+pub const CALL: u64 = 1100;
 
 /// Version of the meaning of records.
 pub const VERSION: u64 = 1;

@@ -140,7 +140,7 @@ mod tests {
 
     fn check(arguments: &[&str]) {
         check_with(arguments, None);
-        check_with(arguments, Some(1002));
+        check_with(arguments, Some(1100));
     }
 
     fn check_with(arguments: &[&str], story: Option<u64>) {
