@@ -91,7 +91,7 @@ fn page_of(
     let made = story::page(project, &[recording.record], &page, &further, |line| {
         output.push(line.to_owned());
     })?;
-    let failed = || Failure::new(&format!("story: the page of {name}"), Kind::Assertion, output);
+    let failed = || Failure::new(format!("story: the page of {name}"), Kind::Assertion, output);
     Ok(if made {
         Ok((page, String::from_utf8_lossy(&console).into_owned()))
     } else {
