@@ -34,7 +34,7 @@ pub struct TrapFrame {
 /// The registers of these names, out of something that has fields of the same names.
 macro_rules! registers_of {
     ($from:expr, $($name:ident)+) => {
-        Registers { $($name: $from.$name),+ }
+        Registers { $($name: $from.$name,)+ fs_base: 0 }
     };
 }
 

@@ -22,12 +22,14 @@
 //! program's); make the kernel return to an address that is not canonical (`run` refuses to go
 //! there); leave AC, DF, TF or NT set for the kernel (cleared on the way in); use registers of the
 //! floating-point and vector units, which nobody saves (each use is an exception); leave a selector
-//! in `ds`, `es`, `fs` or `gs` for another program (cleared on the way out).
+//! in `ds`, `es`, `fs` or `gs` for another program (cleared on the way out). The base of FS is set
+//! each time: the kernel knows it, because no instruction of ring 3 sets it (`FSGSBASE` is off).
 
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr3, Cr3Flags, Efer, EferFlags};
-use x86_64::registers::model_specific::{LStar, SFMask, Star};
+use x86_64::registers::model_specific::{FsBase, LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
+use x86_64::registers::segmentation::{FS, Segment, SegmentSelector};
 
 use super::user_entry::{Left, SYSTEM_CALL, enter, system_call};
 use super::{gdt, registers, timer, trap};
@@ -75,6 +77,9 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
         return Stop::Exception { vector: GENERAL_PROTECTION, error: 0 };
     }
     registers.rflags = registers.rflags & PROGRAMS_FLAGS.bits() | ALWAYS;
+    // SAFETY: the kernel uses no FS. To load the selector clears the base on some processors.
+    unsafe { FS::set_reg(SegmentSelector::NULL) };
+    FsBase::write(VirtAddr::new_truncate(registers.fs_base));
     let root = pages.root().start_address().as_u64();
     loop {
         // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the

@@ -81,7 +81,7 @@ macro_rules! load_registers {
         "mov gs:[{process_root}], rcx
         swapgs
         xor eax, eax
-        mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax
+        mov ds, eax; mov es, eax; mov gs, eax
         mov rax, [rdi + {rax}]; mov rbx, [rdi + {rbx}]; mov rdx, [rdi + {rdx}]
         mov rsi, [rdi + {rsi}]; mov rbp, [rdi + {rbp}]; mov r8, [rdi + {r8}]
         mov r9, [rdi + {r9}]; mov r10, [rdi + {r10}]; mov r11, [rdi + {r11}]

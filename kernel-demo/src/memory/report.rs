@@ -33,6 +33,8 @@ pub struct Registers {
     pub r15: u64,
     pub rip: u64,
     pub rflags: u64,
+    /// Where the segment FS begins. Only a program has one: its thread-local storage.
+    pub fs_base: u64,
 }
 
 impl fmt::Display for Registers {

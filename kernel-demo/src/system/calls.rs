@@ -13,14 +13,16 @@ mod console;
 mod jobs;
 mod memory;
 mod process;
+mod threads;
 mod told;
 mod views;
 
 use core::ops::ControlFlow;
 
+pub(super) use self::threads::word_at;
 use super::crash::Reason;
 use super::machine::Machine;
-use super::process::{Pending, Process, Trace};
+use super::process::{Pending, Process, Thread, Trace};
 use super::signature::{self, Signature};
 use super::status::Signal;
 use super::strace::{Outcome, Peek, Traced};
@@ -36,12 +38,13 @@ type Answer = Result<u64, Interruption>;
 struct Call<'a, M: Machine> {
     system: &'a mut System<M>,
     process: &'a mut Process<M::Mmu>,
+    thread: &'a mut Thread,
 }
 
 impl<M: Machine> Call<'_, M> {
     /// What the caller has in the registers for arguments.
     const fn arguments(&self) -> [u64; 6] {
-        arguments(&self.process.registers)
+        arguments(&self.thread.registers)
     }
 }
 
@@ -70,13 +73,19 @@ impl<M: Machine> System<M> {
         (signature::SCHED_YIELD, process::sched_yield),
         (signature::PAUSE, jobs::pause),
         (signature::GETPID, process::getpid),
+        (signature::CLONE, threads::clone),
         (signature::FORK, process::fork),
         (signature::EXECVE, process::execve),
-        (signature::EXIT, process::exit),
+        (signature::EXIT, threads::exit),
         (signature::WAIT4, process::wait4),
         (signature::KILL, jobs::kill),
         (signature::GETRUSAGE, process::getrusage),
         (signature::SETPGID, jobs::setpgid),
+        (signature::ARCH_PRCTL, threads::arch_prctl),
+        (signature::GETTID, threads::gettid),
+        (signature::FUTEX, threads::futex),
+        (signature::SET_TID_ADDRESS, threads::set_tid_address),
+        (signature::EXIT_GROUP, process::exit_group),
         (signature::PROC_VIEW, views::proc_view),
         (signature::FRAMES_FREE, views::frames_free),
         (signature::PROC_TRACE, views::proc_trace),
@@ -98,26 +107,35 @@ impl<M: Machine> System<M> {
     pub(super) fn system_call(
         &mut self,
         process: &mut Process<M::Mmu>,
+        thread: &mut Thread,
     ) -> ControlFlow<Interruption> {
-        if story::is_on() { self.told_call(process) } else { self.make_call(process) }
+        if story::is_on() {
+            self.told_call(process, thread)
+        } else {
+            self.make_call(process, thread)
+        }
     }
 
-    fn make_call(&mut self, process: &mut Process<M::Mmu>) -> ControlFlow<Interruption> {
-        let number = process.registers.rax;
-        let answer = match process.pending.as_mut().and_then(|pending| pending.result.take()) {
+    fn make_call(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        thread: &mut Thread,
+    ) -> ControlFlow<Interruption> {
+        let number = thread.registers.rax;
+        let answer = match thread.pending.as_mut().and_then(|pending| pending.result.take()) {
             Some(result) => result.map_err(Interruption::Fails),
-            None => self.answer(process, number),
+            None => self.answer(process, thread, number),
         };
         match answer {
             Ok(value)
-                if process.pending.is_none()
+                if thread.pending.is_none()
                     && process.options.trace == Trace::Off
                     && !self.commons.objects.has_unused() =>
             {
-                process.registers.rax = value;
+                thread.registers.rax = value;
                 ControlFlow::Continue(())
             }
-            answer => self.settle(process, number, answer),
+            answer => self.settle(process, thread, number, answer),
         }
     }
 
@@ -126,6 +144,7 @@ impl<M: Machine> System<M> {
     fn settle(
         &mut self,
         process: &mut Process<M::Mmu>,
+        thread: &mut Thread,
         number: u64,
         answer: Answer,
     ) -> ControlFlow<Interruption> {
@@ -136,33 +155,34 @@ impl<M: Machine> System<M> {
             Err(_) => None,
         };
         if result.is_some() && !self.commons.collect() {
-            process.pending.get_or_insert_default().result = result;
-            return self.restart();
+            thread.pending.get_or_insert_default().result = result;
+            return self.restart(process, thread);
         }
         if matches!(answer, Err(Interruption::Restarts)) {
-            process.pending.get_or_insert_default().waits = false;
-            return self.restart();
+            thread.pending.get_or_insert_default().waits = false;
+            return self.restart(process, thread);
         }
         if process.options.trace != Trace::Off {
-            self.trace_call(process, number, &answer);
+            self.trace_call(process, thread, number, &answer);
         }
-        let pending = process.pending.take();
+        process.busy = None;
+        let pending = thread.pending.take();
         match answer {
-            Ok(value) => process.registers.rax = value,
-            Err(Interruption::Fails(errno)) => process.registers.rax = errno.to_result(),
+            Ok(value) => thread.registers.rax = value,
+            Err(Interruption::Fails(errno)) => thread.registers.rax = errno.to_result(),
             Err(Interruption::Yields | Interruption::Restarts) => {
-                process.registers.rax = 0;
+                thread.registers.rax = 0;
                 process.switches.voluntary_switches += 1;
                 return ControlFlow::Break(Interruption::Yields);
             }
             Err(Interruption::Waits(wait)) => {
-                process.pending = Some(Pending { waits: true, ..Pending::default() });
+                thread.pending = Some(Pending { waits: true, ..Pending::default() });
                 process.switches.voluntary_switches += 1;
                 return ControlFlow::Break(Interruption::Waits(wait));
             }
             Err(Interruption::Begins) => {
-                process.registers =
-                    pending.and_then(|pending| pending.begins).unwrap_or(process.registers);
+                thread.registers =
+                    pending.and_then(|pending| pending.begins).unwrap_or(thread.registers);
             }
             Err(end) => return ControlFlow::Break(end),
         }
@@ -170,18 +190,28 @@ impl<M: Machine> System<M> {
     }
 
     /// Does what a call asks for.
-    fn answer(&mut self, process: &mut Process<M::Mmu>, number: u64) -> Answer {
+    fn answer(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        thread: &mut Thread,
+        number: u64,
+    ) -> Answer {
         let found = Self::PLACES
             .get(number as usize)
             .and_then(|place| Self::CALLS.get(usize::from(*place)));
         match found {
-            Some((_, handler)) => handler(&mut Call { system: self, process }),
+            Some((_, handler)) => handler(&mut Call { system: self, process, thread }),
             None => Err(Interruption::Fails(Errno::ENOSYS)),
         }
     }
 
-    /// Ends the turn of a process whose call has done a slice of its work.
-    fn restart(&mut self) -> ControlFlow<Interruption> {
+    /// Ends the turn of a thread whose call has done a slice of its work.
+    fn restart(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        thread: &Thread,
+    ) -> ControlFlow<Interruption> {
+        process.busy = Some(thread.tid);
         self.commons.machine.let_interrupts_in();
         ControlFlow::Break(Interruption::Yields)
     }
@@ -195,13 +225,19 @@ impl<M: Machine> System<M> {
 
     /// Writes down a call; its arguments are still where the caller put them.
     #[cold]
-    fn trace_call(&mut self, process: &mut Process<M::Mmu>, number: u64, answer: &Answer) {
+    fn trace_call(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        thread: &Thread,
+        number: u64,
+        answer: &Answer,
+    ) {
         let signature = Self::signature(number);
         let traced = Traced {
-            pid: process.pid.0,
+            pid: thread.tid.0,
             signature,
             number,
-            arguments: arguments(&process.registers),
+            arguments: arguments(&thread.registers),
         };
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
@@ -228,7 +264,7 @@ impl<M: Mmu> Peek for Peeked<'_, M> {
 /// The signal that a crash ends the process with.
 pub(super) const fn signal(reason: &Reason) -> Signal {
     match reason {
-        Reason::Access(_, Cause::OutOfFrames(_)) => Signal::Kill,
+        Reason::Access(_, Cause::OutOfFrames(_)) | Reason::Deadlock => Signal::Kill,
         Reason::Access(..) => Signal::Segv,
         Reason::Exception { vector, .. } => Signal::for_exception(*vector),
     }

@@ -27,6 +27,8 @@ pub enum Reason {
         /// Its error code.
         error: u64,
     },
+    /// It waits for a word, and so do all who could wake it.
+    Deadlock,
 }
 
 /// What a process did that ended it.
@@ -51,7 +53,7 @@ impl Crash {
     pub const fn address(&self) -> Option<u64> {
         match self.reason {
             Reason::Access(fault, _) => Some(fault.address),
-            Reason::Exception { .. } => None,
+            Reason::Exception { .. } | Reason::Deadlock => None,
         }
     }
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Crash {
             Reason::Exception { vector, error } => {
                 write!(f, "{}, error code {error:#x}", Exception(vector))?
             }
+            Reason::Deadlock => f.write_str("deadlock: none is left that could wake it")?,
         }
         if let Some(nearest) = self.nearest {
             let relation = match self.address() {

@@ -13,6 +13,7 @@ use super::machine::Machine;
 use super::process::Process;
 use super::{Commons, Interruption};
 use crate::address_space::Errno;
+use crate::memory::Registers;
 
 /// Maximum length of the path and all arguments, in bytes, each with a zero behind it.
 const TEXT: usize = 2048;
@@ -24,7 +25,8 @@ const PIECE: usize = 64;
 const ARGUMENTS: usize = 32;
 
 impl<M: Machine> Commons<M> {
-    /// Makes another program of a process. What it was is then in [`Process::old`].
+    /// Makes another program of a process. What it was is then in [`Process::old`]. Returns the
+    /// registers with which it begins.
     ///
     /// # Errors
     ///
@@ -34,7 +36,7 @@ impl<M: Machine> Commons<M> {
         &mut self,
         process: &mut Process<M::Mmu>,
         [path, argv]: [u64; 2],
-    ) -> Result<(), Interruption> {
+    ) -> Result<Registers, Interruption> {
         if !self.machine.reserve_heap(4 * TEXT) {
             return Err(Errno::ENOMEM.into());
         }
@@ -56,13 +58,13 @@ impl<M: Machine> Commons<M> {
         let (name, file) = self.machine.program(name).ok_or(Errno::ENOENT)?;
         let image = Image::parse(file).map_err(Errno::from)?;
         let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-        let mut new = self.load(process.pid, name, &image, &arguments, process.options)?;
+        let (mut new, thread) =
+            self.load(process.pid, name, &image, &arguments, process.options)?;
         core::mem::swap(&mut process.space, &mut new.space);
         core::mem::swap(&mut process.pages, &mut new.pages);
-        process.pending.get_or_insert_default().begins = Some(new.registers);
         process.name = name;
         process.old = Some(new);
-        Ok(())
+        Ok(thread.registers)
     }
 
     /// Gives back a slice of what a process was before it became another program. `false` if it has

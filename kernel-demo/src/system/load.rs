@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::image::{Image, Segment};
 use super::machine::Machine;
-use super::process::{Options, Process, Room, Slot, Started};
+use super::process::{Options, Process, Room, Slot, Started, Thread, Turn};
 use super::start::Start;
 use super::table::Pid;
 use super::usage::Usage;
@@ -35,9 +35,8 @@ impl<M: Machine> System<M> {
         let image = Image::parse(file)?;
         let pid = self.table.vacancy().ok_or(Errno::EAGAIN)?;
         self.started.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let process = self.commons.load(pid, name, &image, arguments, options)?;
-        let slot = Slot { name, process: Some(process), used: Usage::default() };
-        self.table.insert(Pid::KERNEL, slot);
+        let loaded = self.commons.load(pid, name, &image, arguments, options)?;
+        self.table.insert(Pid::KERNEL, Slot::new(name, loaded));
         self.started.push(Started {
             pid,
             name,
@@ -58,7 +57,7 @@ impl<M: Machine> Commons<M> {
         image: &Image<'_>,
         arguments: &[&str],
         options: Options,
-    ) -> Result<Box<Process<M::Mmu>>, Errno> {
+    ) -> Result<Turn<M::Mmu>, Errno> {
         let seed = options.seed.unwrap_or_else(|| self.machine.entropy());
         let default = Limits::default();
         let (data, stack) = (
@@ -72,16 +71,17 @@ impl<M: Machine> Commons<M> {
             Pages::new(&mut payer, kernel)
         })?;
         let space = AddressSpace::new(layout, Limits { data, stack, ..default });
-        let mut process = room.fill(Process::new((pid, name), (space, pages), options));
+        let process = Process::new((pid, name), (space, pages), options);
+        let (mut process, mut thread) = room.fill(process, Thread::new(pid, Registers::default()));
         process.tell_made(Pid::KERNEL);
-        let loaded = self.fill(&mut process, image, arguments, seed);
-        match loaded {
-            Ok(()) => {
+        match self.fill(&mut process, image, arguments, seed) {
+            Ok(registers) => {
+                thread.registers = registers;
                 if story::is_on() {
                     process.tell_areas();
                     self.tell_snapshot(&mut process);
                 }
-                Ok(process)
+                Ok((process, thread))
             }
             Err(errno) => {
                 self.dismantle(process);
@@ -90,14 +90,15 @@ impl<M: Machine> Commons<M> {
         }
     }
 
-    /// Puts the image and the first bytes of the stack into a new address space.
+    /// Puts the image and the first bytes of the stack into a new address space. Returns the
+    /// registers that the program begins with.
     fn fill(
         &mut self,
         process: &mut Process<M::Mmu>,
         image: &Image<'_>,
         arguments: &[&str],
         seed: u64,
-    ) -> Result<(), Errno> {
+    ) -> Result<Registers, Errno> {
         /// Interrupts on; the bit that is always set.
         const FLAGS: u64 = 0x202;
         /// Bytes of stack below what the program finds there; more when it touches it.
@@ -125,13 +126,12 @@ impl<M: Machine> Commons<M> {
         self.machine
             .with_memory(|memory| space.insert_stack(len, &mut memory.mapped(pages, None)))?;
         self.copy_out(process, stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
-        process.registers = Registers {
+        Ok(Registers {
             rip: start.entry,
             rsp: stack.pointer,
             rflags: FLAGS,
             ..Registers::default()
-        };
-        Ok(())
+        })
     }
 
     /// Maps a segment, with what the file has of it.

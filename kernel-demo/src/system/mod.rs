@@ -1,5 +1,5 @@
-//! Processes: programs in ring 3, each with an address space of its own, and the system calls that
-//! they make.
+//! Processes: programs in ring 3, each with an address space of its own, their threads, and the
+//! system calls that they make.
 //!
 //! ```text
 //!   spawn ─► load: image, start ─► table ─► run: a turn ─► Machine::run ─────► ring 3
@@ -9,6 +9,7 @@
 //!                                   │
 //!   calls      one table: number, signature, function      signature · strace     as the caller, and the trace, see them
 //!   memory     page faults, copies to and from processes   objects       shared memory
+//!   threads    how threads end, and what they wait for
 //!   status · usage · crash    how a process ended, what it used, what it did      views     its memory, as text
 //! ```
 //!
@@ -17,8 +18,9 @@
 //! 1. There is no `unsafe` here, and no address is used: what the kernel wants to know of a
 //!    process's memory it asks [`Pages`](crate::memory::Pages).
 //! 2. The kernel is never interrupted and has one stack. Entering ring 3 is a function call; a
-//!    system call that cannot be answered yet leaves its process waiting, and is made again when
-//!    what it waits for has happened.
+//!    system call that cannot be answered yet leaves its thread waiting, and is made again when
+//!    what it waits for has happened. Threads of one process have turns like those of others; while
+//!    a call of one has done a slice of its work, the others have none.
 //! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end
 //!    to one that touches. Nobody else notices.
 //! 4. A system that is dropped takes its processes with it. Every frame is back.
@@ -50,6 +52,7 @@ pub mod status;
 pub mod strace;
 pub mod table;
 pub mod terminal;
+mod threads;
 mod told;
 pub mod usage;
 pub mod views;
@@ -117,7 +120,9 @@ pub(crate) enum Interruption {
     Restarts,
     /// It gets a zero, and its turn is over.
     Yields,
-    /// It ends.
+    /// It ends; its process goes on if there are other threads.
+    Leaves(Status),
+    /// Its process ends.
     Ends(Status),
     /// It is ended.
     Crashes(Reason),

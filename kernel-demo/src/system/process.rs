@@ -1,4 +1,5 @@
-//! A process: its address space, its pages, its registers, and what was counted of it.
+//! A process: its address space, its pages, and what was counted of it. And its threads: registers,
+//! and the call that each waits in.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -57,8 +58,14 @@ pub struct Pending {
     pub begins: Option<Registers>,
 }
 
-/// Memory for a process, which is there before anything else of it is made.
-pub struct Room<M>(Box<MaybeUninit<Process<M>>>);
+/// A thread and its process, outside of the table.
+pub type Turn<M> = (Box<Process<M>>, Box<Thread>);
+
+/// Memory for a process and its first thread, which is there before anything else of it is made.
+pub struct Room<M> {
+    process: Box<MaybeUninit<Process<M>>>,
+    thread: ThreadRoom,
+}
 
 impl<M: Mmu + Clone> Room<M> {
     /// Takes it from the kernel's heap.
@@ -67,21 +74,71 @@ impl<M: Mmu + Clone> Room<M> {
     ///
     /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
     pub fn take(machine: &mut impl Machine<Mmu = M>) -> Result<Self, Errno> {
-        if !machine.reserve_heap(size_of::<Process<M>>()) {
+        if !machine.reserve_heap(size_of::<Process<M>>() + size_of::<Thread>()) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(Self { process: Box::new_uninit(), thread: ThreadRoom(Box::new_uninit()) })
+    }
+
+    /// Puts both into it.
+    pub fn fill(self, process: Process<M>, thread: Thread) -> Turn<M> {
+        (Box::write(self.process, process), self.thread.fill(thread))
+    }
+}
+
+/// Memory for a thread.
+pub struct ThreadRoom(Box<MaybeUninit<Thread>>);
+
+impl ThreadRoom {
+    /// Takes it from the kernel's heap.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
+    pub fn take(machine: &mut impl Machine) -> Result<Self, Errno> {
+        if !machine.reserve_heap(size_of::<Thread>()) {
             return Err(Errno::ENOMEM);
         }
         Ok(Self(Box::new_uninit()))
     }
 
-    /// Puts the process into it.
-    pub fn fill(self, process: Process<M>) -> Box<Process<M>> {
-        Box::write(self.0, process)
+    /// Puts the thread into it.
+    pub fn fill(self, thread: Thread) -> Box<Thread> {
+        Box::write(self.0, thread)
+    }
+}
+
+/// A thread that has not ended.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Its number.
+    pub tid: Pid,
+    /// Where it goes on, and its thread-local storage.
+    pub registers: Registers,
+    /// The system call that it waits in, or that is not done yet.
+    pub pending: Option<Pending>,
+    /// The text of that view.
+    pub text: String,
+    /// Address of a word that is set to zero, and woken at, when the thread ends; 0 for none.
+    pub clear_at_end: u64,
+}
+
+impl Thread {
+    /// A thread that has not run yet.
+    pub const fn new(tid: Pid, registers: Registers) -> Self {
+        Self { tid, registers, pending: None, text: String::new(), clear_at_end: 0 }
+    }
+
+    /// Whether it is in the middle of a call, which has to be made again before the process can
+    /// end.
+    pub fn is_in_call(&self) -> bool {
+        self.pending.is_some_and(|pending| !pending.waits)
     }
 }
 
 /// A process that has not ended.
 pub struct Process<M> {
-    /// Its number.
+    /// Its number, which is that of the thread that leads it.
     pub pid: Pid,
     /// The program it runs.
     pub name: &'static str,
@@ -89,15 +146,18 @@ pub struct Process<M> {
     pub space: AddressSpace,
     /// What is in its memory.
     pub pages: Pages<M>,
-    /// Where it goes on.
-    pub registers: Registers,
-    /// The system call that it waits in, or that is not done yet.
-    pub pending: Option<Pending>,
-    /// The text of that view.
-    pub text: String,
     /// What it was before `execve` made another program of it, until its memory is given back.
     pub old: Option<Box<Self>>,
-    /// How it ends, when nothing is left to do but to give its memory back.
+    /// Threads that have not ended.
+    pub threads: u32,
+    /// The thread whose call has done a slice of its work: the others have no turn until it is
+    /// done. So none sees a change of the address space that is half done.
+    pub busy: Option<Pid>,
+    /// `rip` and `rbp` of the thread whose turn it is, when it stopped for the kernel.
+    pub site: [u64; 2],
+    /// How the thread that leads it ended, if it has.
+    pub leader: Option<Status>,
+    /// How it ends: each thread ends at its next turn, and the last one gives the memory back.
     pub ending: Option<(Status, Option<Crash>)>,
     /// How it was started.
     pub options: Options,
@@ -110,23 +170,23 @@ pub struct Process<M> {
 }
 
 impl<M: Mmu + Clone> Process<M> {
-    /// A process that has not run yet.
+    /// A process with one thread.
     pub fn new(
         (pid, name): (Pid, &'static str),
         (space, pages): (AddressSpace, Pages<M>),
         options: Options,
     ) -> Self {
         let (switches, children) = (Usage::default(), Usage::default());
-        let (pending, text, old, ending) = (None, String::new(), None, None);
-        let registers = Registers::default();
+        let (busy, leader, old, ending) = (None, None, None, None);
         Self {
             pid,
             name,
             space,
             pages,
-            registers,
-            pending,
-            text,
+            threads: 1,
+            busy,
+            site: [0; 2],
+            leader,
             old,
             ending,
             options,
@@ -134,12 +194,6 @@ impl<M: Mmu + Clone> Process<M> {
             switches,
             children,
         }
-    }
-
-    /// Whether it is in the middle of a call, which has to be made again before the process can
-    /// end.
-    pub fn is_in_call(&self) -> bool {
-        self.pending.is_some_and(|pending| !pending.waits)
     }
 
     /// What it has used so far.
@@ -152,14 +206,29 @@ impl<M: Mmu + Clone> Process<M> {
     }
 }
 
-/// A place in the process table: a process, or what is left of one.
+/// A place in the process table: a thread, and the process if it leads one, or what is left of
+/// either.
 pub struct Slot<M> {
     /// The program that it runs.
     pub name: &'static str,
-    /// The process, unless it has its turn or has ended.
+    /// The process that it leads, unless a thread of it has its turn or it has ended.
     pub process: Option<Box<Process<M>>>,
-    /// What it and the children that it waited for have used, when it has ended.
+    /// The thread, unless it has its turn or has ended.
+    pub thread: Option<Box<Thread>>,
+    /// What the process and the children that it waited for have used, when it has ended.
     pub used: Usage,
+}
+
+impl<M> Slot<M> {
+    /// The place of a new process.
+    pub fn new(name: &'static str, (process, thread): Turn<M>) -> Self {
+        Self { process: Some(process), ..Self::of_thread(name, thread) }
+    }
+
+    /// The place of another thread of a process.
+    pub fn of_thread(name: &'static str, thread: Box<Thread>) -> Self {
+        Self { name, process: None, thread: Some(thread), used: Usage::default() }
+    }
 }
 
 /// A program that the kernel has started, and what became of it.

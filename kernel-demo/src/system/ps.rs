@@ -30,7 +30,7 @@ pub(super) fn write_part<M: Mmu + Clone>(
     if *next == 0 {
         writeln!(out, "  PID  PPID  PGRP STATE    RSS kB  FAULTS   BREAK kB  PROGRAM")?;
     }
-    let mut rest = table.entries().skip(*next as usize);
+    let mut rest = table.processes().skip(*next as usize);
     rest.by_ref().take(PART).try_for_each(|entry| write_line(entry, running, out))?;
     *next += PART as u64;
     Ok(rest.next().is_none())
@@ -41,7 +41,7 @@ fn write_line<M: Mmu + Clone>(
     running: Option<&Process<M>>,
     out: &mut impl Write,
 ) -> fmt::Result {
-    let Entry { pid, parent, group, state, payload: Slot { name, process, used }, .. } = entry;
+    let Entry { pid, parent, group, state, payload: Slot { name, process, used, .. }, .. } = entry;
     let state = match (state, process) {
         (State::Zombie(_), _) => "zombie",
         // Its process is out of the table for its turn.
@@ -51,6 +51,8 @@ fn write_line<M: Mmu + Clone>(
         (State::Waiting(Wait::Input), _) => "input",
         (State::Waiting(Wait::Signal), _) => "signal",
         (State::Waiting(Wait::Birth), _) => "birth",
+        (State::Waiting(Wait::Word(_)), _) => "word",
+        (State::Waiting(Wait::Threads), _) => "threads",
     };
     let process = process.as_deref().or_else(|| running.filter(|running| running.pid == *pid));
     write!(out, "{:>5} {:>5} {:>5} {state:<7}", pid.0, parent.0, group.0)?;

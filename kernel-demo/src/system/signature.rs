@@ -18,6 +18,12 @@ pub enum Argument {
     Protection,
     /// `MAP_PRIVATE|…`.
     MapFlags,
+    /// `CLONE_VM|…`.
+    CloneFlags,
+    /// `FUTEX_WAIT`.
+    FutexOperation,
+    /// `ARCH_SET_FS`.
+    ArchCode,
     /// `WNOHANG`.
     WaitOptions,
     /// Address where the call stores how a child ended.
@@ -51,8 +57,8 @@ const fn call(
 }
 
 use Argument::{
-    Address, Int, MapFlags, Protection, Size, StatusOut, TextIn, TextOut, UsageOut, WaitOptions,
-    Who,
+    Address, ArchCode, CloneFlags, FutexOperation, Int, MapFlags, Protection, Size, StatusOut,
+    TextIn, TextOut, UsageOut, WaitOptions, Who,
 };
 
 /// `read(fd, buf, count)`
@@ -76,6 +82,9 @@ pub const SCHED_YIELD: Signature = call(24, "sched_yield", &[], Int);
 pub const PAUSE: Signature = call(34, "pause", &[], Int);
 /// `getpid()`
 pub const GETPID: Signature = call(39, "getpid", &[], Int);
+/// `clone(flags, stack, parent_tid, child_tid, tls)`
+pub const CLONE: Signature =
+    call(56, "clone", &[CloneFlags, Address, Address, Address, Address], Int);
 /// `fork()`
 pub const FORK: Signature = call(57, "fork", &[], Int);
 /// `execve(path, argv, envp)`
@@ -90,6 +99,16 @@ pub const KILL: Signature = call(62, "kill", &[Int, Int], Int);
 pub const GETRUSAGE: Signature = call(98, "getrusage", &[Who, UsageOut], Int);
 /// `setpgid(pid, pgid)`
 pub const SETPGID: Signature = call(109, "setpgid", &[Int, Int], Int);
+/// `arch_prctl(code, addr)`
+pub const ARCH_PRCTL: Signature = call(158, "arch_prctl", &[ArchCode, Address], Int);
+/// `gettid()`
+pub const GETTID: Signature = call(186, "gettid", &[], Int);
+/// `futex(uaddr, futex_op, val, timeout)`
+pub const FUTEX: Signature = call(202, "futex", &[Address, FutexOperation, Int, Address], Int);
+/// `set_tid_address(tidptr)`
+pub const SET_TID_ADDRESS: Signature = call(218, "set_tid_address", &[Address], Int);
+/// `exit_group(status)`
+pub const EXIT_GROUP: Signature = call(231, "exit_group", &[Int], Int);
 /// `proc_view(kind, buf, size, pid, address)`: the text of a view of a process (0: the caller), or
 /// of the machine. Not Linux's; there it is a file.
 pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size, Int, Address], Int);

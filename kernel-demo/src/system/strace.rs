@@ -17,7 +17,10 @@ use core::fmt::{self, Write};
 
 use super::signature::{Argument, Signature};
 use super::status::Status;
-use values::{MAP_FLAGS, PROTECTION, WAIT_OPTIONS, WaitWord, address, flags, text, usage, word};
+use values::{
+    ARCH_CODES, CLONE_FLAGS, FUTEX_OPERATIONS, MAP_FLAGS, PROTECTION, WAIT_OPTIONS, WHO, WaitWord,
+    address, choice, flags, text, usage, word,
+};
 
 pub use values::Pointer;
 
@@ -118,11 +121,10 @@ impl Traced<'_> {
             Argument::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
             Argument::MapFlags => flags(line, value, MAP_FLAGS, "0"),
             Argument::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
-            Argument::Who => match value as i32 {
-                0 => line.write_str("RUSAGE_SELF"),
-                -1 => line.write_str("RUSAGE_CHILDREN"),
-                other => write!(line, "{other:#x}"),
-            },
+            Argument::CloneFlags => flags(line, value, CLONE_FLAGS, "0"),
+            Argument::FutexOperation => choice(line, value, FUTEX_OPERATIONS),
+            Argument::ArchCode => choice(line, value, ARCH_CODES),
+            Argument::Who => choice(line, u64::from(value as u32), WHO),
         }
     }
 }

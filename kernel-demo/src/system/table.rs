@@ -1,11 +1,15 @@
 //! The process table: who is there, whose child it is, and what it waits for.
 //!
 //! ```text
-//!                  ┌──── wake ────┐
-//!   spawn, fork ─► Ready ─ block ─► Waiting          Ready takes its turn: round robin over the slots
-//!                  │              │
-//!                  └───── end ────┴──► Zombie ─ the parent waits ─► gone
+//!                         ┌──── wake ────┐
+//!   spawn, fork, clone ─► Ready ─ block ─► Waiting          Ready takes its turn: round robin over the slots
+//!                         │              │
+//!                         └───── end ────┴──► Zombie ─ the parent waits ─► gone
 //! ```
+//!
+//! Each thread has an entry. The first thread of a process leads it: its number is the process's,
+//! and its entry stays until the process has ended and the parent knows. The entry of another
+//! thread goes when the thread ends.
 //!
 //! Children of a process that ended become the kernel's (process 0), who takes note of each that
 //! ends.
@@ -14,17 +18,20 @@
 //! there are, and none of them allocates.
 
 mod bits;
+mod waits;
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 use self::bits::Bits;
+pub use self::waits::{Wait, Which, Word};
 use super::status::Status;
 
-/// Processes there can be at once, zombies included.
+/// Maximum number of threads at once; a zombie counts as one.
 pub const MAX_PROCESSES: usize = 64;
 
-/// Number of a process. They count from 1; a number is not used again.
+/// Number of a thread, and of the process that it leads. They count from 1; a number is not used
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid(pub u32);
 
@@ -39,35 +46,7 @@ impl core::fmt::Display for Pid {
     }
 }
 
-/// Which of its children a process waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Whichever ends first.
-    Any,
-    /// This one.
-    Child(Pid),
-}
-
-impl Which {
-    fn includes(self, pid: Pid) -> bool {
-        self == Self::Any || self == Self::Child(pid)
-    }
-}
-
-/// What a process waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// The end of a child.
-    Child(Which),
-    /// Something to read from the console.
-    Input,
-    /// The rest of its memory, which its parent is copying.
-    Birth,
-    /// The signal that ends it.
-    Signal,
-}
-
-/// What a process is up to.
+/// What a thread is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It runs when it is its turn.
@@ -78,17 +57,21 @@ pub enum State {
     Zombie(Status),
 }
 
-/// A process.
+/// A thread.
 #[derive(Debug)]
 pub struct Entry<P> {
     /// Its number.
     pub pid: Pid,
-    /// Who gets to know how it ends.
+    /// The process that it is a thread of: the number of the thread that leads it.
+    pub leader: Pid,
+    /// Who gets to know how the process ends that it leads.
     pub parent: Pid,
     /// The processes that are ended together: the number of the one that began the group.
     pub group: Pid,
     /// How it ends at its next turn, if another process said so.
     pub killed: Option<Status>,
+    /// When it began to wait, in calls of [`block`](Table::block).
+    since: u64,
     /// What it is up to.
     pub state: State,
     /// What the rest of the system knows of it.
@@ -111,17 +94,19 @@ pub enum Children<P> {
 /// # Invariants
 ///
 /// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the
-/// kernel or an entry that is no zombie. There is no zombie whose parent is the kernel. `taken` has
-/// a bit for each slot with an entry, `ready` one for each that is ready, `readers` one for each
-/// that waits for input.
+/// kernel or a leader that is no zombie; only leaders become zombies. There is no zombie whose
+/// parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that is
+/// ready, `readers` one for each that waits for input, `waiters` one for each that waits for a word.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,
     taken: Bits,
     ready: Bits,
     readers: Bits,
+    waiters: Bits,
     next: u32,
     last: usize,
+    blocked: u64,
 }
 
 impl<P> Table<P> {
@@ -134,11 +119,12 @@ impl<P> Table<P> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(MAX_PROCESSES)?;
         slots.resize_with(MAX_PROCESSES, || None);
-        let (taken, ready, readers) = (Bits(0), Bits(0), Bits(0));
-        Ok(Self { slots, taken, ready, readers, next: 1, last: MAX_PROCESSES - 1 })
+        let (taken, ready, readers, waiters) = (Bits(0), Bits(0), Bits(0), Bits(0));
+        let (next, last, blocked) = (1, MAX_PROCESSES - 1, 0);
+        Ok(Self { slots, taken, ready, readers, waiters, next, last, blocked })
     }
 
-    /// The number that the next process gets; `None` when there is no room for one.
+    /// The number that the next thread gets; `None` when there is no room for one.
     pub fn vacancy(&self) -> Option<Pid> {
         (self.taken != Bits::ALL).then_some(Pid(self.next))
     }
@@ -150,12 +136,26 @@ impl<P> Table<P> {
     ///
     /// When there is no [vacancy](Self::vacancy).
     pub fn insert(&mut self, parent: Pid, payload: P) -> Pid {
+        self.enter(Pid(self.next), parent, payload)
+    }
+
+    /// Enters another thread of a process, ready to run, and returns its number.
+    ///
+    /// # Panics
+    ///
+    /// When there is no [vacancy](Self::vacancy).
+    pub fn insert_thread(&mut self, leader: Pid, payload: P) -> Pid {
+        self.enter(leader, Pid::KERNEL, payload)
+    }
+
+    fn enter(&mut self, leader: Pid, parent: Pid, payload: P) -> Pid {
         let slot = self.taken.first_clear().expect("there is a vacancy");
         let pid = Pid(self.next);
         self.next += 1;
-        let group = self.get(parent).map_or(pid, |parent| parent.group);
-        let (state, killed) = (State::Ready, None);
-        self.slots[slot] = Some(Entry { pid, parent, group, killed, state, payload });
+        let group = self.get(parent).map_or(leader, |parent| parent.group);
+        let (state, killed, since) = (State::Ready, None, 0);
+        let entry = Entry { pid, leader, parent, group, killed, since, state, payload };
+        self.slots[slot] = Some(entry);
         self.taken.set(slot);
         self.ready.set(slot);
         pid
@@ -166,12 +166,17 @@ impl<P> Table<P> {
         self.taken == Bits(0)
     }
 
-    /// All processes, by slot.
+    /// All threads, by slot.
     pub fn entries(&self) -> impl Iterator<Item = &Entry<P>> {
         self.taken.filter_map(|slot| self.slots[slot].as_ref())
     }
 
-    /// The process of that number.
+    /// All processes, each by the thread that leads it.
+    pub fn processes(&self) -> impl Iterator<Item = &Entry<P>> {
+        self.entries().filter(|entry| entry.leader == entry.pid)
+    }
+
+    /// The thread of that number.
     pub fn get(&self, pid: Pid) -> Option<&Entry<P>> {
         self.slot(pid).and_then(|slot| self.slots[slot].as_ref())
     }
@@ -182,7 +187,7 @@ impl<P> Table<P> {
         self.slot(pid).and_then(|slot| self.slots[slot].as_mut())
     }
 
-    /// Where the process of that number is. Constant time for the one whose turn it is.
+    /// Where the thread of that number is. Constant time for the one whose turn it is.
     #[inline]
     fn slot(&self, pid: Pid) -> Option<usize> {
         let has = |slot: &usize| self.slots[*slot].as_ref().is_some_and(|entry| entry.pid == pid);
@@ -190,61 +195,23 @@ impl<P> Table<P> {
     }
 
     /// Whose turn it is: the next ready one after the last, in the order of the slots. So between
-    /// two turns of a process each other one that is ready has one. Constant time.
+    /// two turns of a thread each other one that is ready has one. Constant time.
     pub fn next_turn(&mut self) -> Option<Pid> {
         self.last = self.ready.first_after(self.last)?;
         self.slots[self.last].as_ref().map(|entry| entry.pid)
     }
 
-    /// Lets a process wait.
-    pub fn block(&mut self, pid: Pid, wait: Wait) {
+    /// Takes a thread out that has ended, and leads no process.
+    pub fn remove(&mut self, pid: Pid) {
         let Some(slot) = self.slot(pid) else { return };
-        if let Some(entry) = &mut self.slots[slot] {
-            entry.state = State::Waiting(wait);
-            self.ready.clear(slot);
-            if wait == Wait::Input {
-                self.readers.set(slot);
-            }
-        }
-    }
-
-    /// Lets a process run that waits.
-    pub fn wake(&mut self, pid: Pid) {
-        let Some(slot) = self.slot(pid) else { return };
-        if let Some(entry) = &mut self.slots[slot] {
-            entry.state = State::Ready;
-            self.ready.set(slot);
-            self.readers.clear(slot);
-        }
-    }
-
-    /// Has a process end at its next turn, which comes though it waits. Not one that has ended, or
-    /// whose memory is being copied before it has begun.
-    pub fn kill(&mut self, pid: Pid, status: Status) {
-        let Some(entry) = self.get_mut(pid) else { return };
-        entry.killed.get_or_insert(status);
-        if matches!(entry.state, State::Waiting(wait) if wait != Wait::Birth) {
-            self.wake(pid);
-        }
-    }
-
-    /// Whether any process waits for input. Constant time.
-    pub fn has_readers(&self) -> bool {
-        self.readers != Bits(0)
-    }
-
-    /// Lets all processes run that wait for input.
-    pub fn wake_readers(&mut self) {
-        for slot in core::mem::replace(&mut self.readers, Bits(0)) {
-            let Some(entry) = &mut self.slots[slot] else { continue };
-            entry.state = State::Ready;
-            self.ready.set(slot);
-        }
+        self.ready.clear(slot);
+        drop(self.take(slot));
     }
 
     /// Takes out any process.
     pub fn take_any(&mut self) -> Option<Entry<P>> {
         let slot = self.taken.into_iter().next()?;
+        self.wake_slot(slot);
         self.ready.clear(slot);
         self.take(slot)
     }
@@ -261,7 +228,7 @@ impl<P> Table<P> {
                 self.ready.clear(slot);
             } else if entry.parent == pid {
                 entry.parent = Pid::KERNEL;
-            } else if entry.pid == parent
+            } else if entry.leader == parent
                 && matches!(entry.state, State::Waiting(Wait::Child(which)) if which.includes(pid))
             {
                 entry.state = State::Ready;
@@ -289,7 +256,7 @@ impl<P> Table<P> {
         found
     }
 
-    /// Takes a process out, which is not ready.
+    /// Takes a thread out, which is not ready.
     fn take(&mut self, slot: usize) -> Option<Entry<P>> {
         self.taken.clear(slot);
         self.slots[slot].take()

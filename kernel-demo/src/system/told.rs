@@ -32,11 +32,11 @@ impl<M: Mmu + Clone> Process<M> {
     }
 
     /// Numbers that begin with these, and the addresses to which it returns: those of the functions
-    /// that it is in, by frame pointers.
+    /// that the thread is in whose turn it is, by frame pointers.
     pub(super) fn with_callers(&mut self, first: &[u64]) -> Numbers {
         let mut numbers = Numbers::new(first);
-        numbers.push(&[self.registers.rip]);
-        let mut frame = self.registers.rbp;
+        let [rip, mut frame] = self.site;
+        numbers.push(&[rip]);
         for _ in 0..DEPTH {
             let Some([next, address]) = words(&mut self.pages, frame) else { break };
             if address == 0 || next <= frame {

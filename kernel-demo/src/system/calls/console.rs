@@ -49,7 +49,7 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     }
     check_range(address, len)?;
     let commons = &mut call.system.commons;
-    let done = call.process.pending.map_or(0, |pending| pending.written);
+    let done = call.thread.pending.map_or(0, |pending| pending.written);
     let mut buffer = [0; PIECE];
     let piece = &mut buffer[..(len - done).min(PIECE as u64) as usize];
     match commons.copy_in(call.process, address.wrapping_add(done), piece) {
@@ -59,7 +59,7 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     commons.console.write(&mut commons.machine, piece);
     let done = done + piece.len() as u64;
     if done < len {
-        call.process.pending.get_or_insert_default().written = done;
+        call.thread.pending.get_or_insert_default().written = done;
         return Err(Interruption::Restarts);
     }
     Ok(done)

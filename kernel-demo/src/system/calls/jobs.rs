@@ -45,7 +45,7 @@ pub(super) fn setpgid<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let whom = if whom == 0 { own } else { pid(whom)? };
     let group = if group == 0 { whom } else { pid(group)? };
     let table = &mut call.system.table;
-    if group != whom && !table.entries().any(|entry| entry.group == group) {
+    if group != whom && !table.processes().any(|entry| entry.group == group) {
         return Err(Errno::EPERM.into());
     }
     let is_own = |entry: &&mut Entry<_>| entry.pid == own || entry.parent == own;
@@ -75,7 +75,7 @@ pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if file >= FILES {
         return Err(Errno::EBADF.into());
     }
-    let Call { system, process } = call;
+    let Call { system, process, .. } = call;
     let commons = &mut system.commons;
     let terminal = |console: &mut Console| Some(console.terminal()?.mode());
     let mode = terminal(&mut commons.console).ok_or(Errno::ENOTTY)?;
@@ -112,7 +112,7 @@ impl<M: Machine> System<M> {
     /// meant.
     fn kill_all(&mut self, is_meant: impl Fn(Pid, Pid) -> bool, status: Option<Status>) -> usize {
         let mut meant = [None; super::super::table::MAX_PROCESSES];
-        let found = self.table.entries().filter(|entry| is_meant(entry.pid, entry.group));
+        let found = self.table.processes().filter(|entry| is_meant(entry.pid, entry.group));
         let count = found.zip(&mut meant).map(|(entry, place)| *place = Some(entry.pid)).count();
         if let Some(status) = status {
             meant.into_iter().flatten().for_each(|pid| self.table.kill(pid, status));

@@ -1,10 +1,9 @@
-//! `fork`, `exit`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
+//! `fork`, `exit_group`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
 
 use super::super::machine::Machine;
-use super::super::process::{Process, Room, Slot};
+use super::super::process::{Process, Room, Slot, Thread};
 use super::super::status::Status;
 use super::super::table::{Children, Pid, Wait, Which};
-use super::super::usage::Usage;
 use super::super::{Interruption, System};
 use super::{Answer, Call};
 use crate::address_space::{Errno, Sharing};
@@ -21,21 +20,21 @@ pub(super) fn sched_yield<M: Machine>(_: &mut Call<'_, M>) -> Answer {
     Err(Interruption::Yields)
 }
 
-/// Ends the caller.
-pub(super) fn exit<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+/// Ends the caller, and all other threads of its process.
+pub(super) fn exit_group<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     Err(Interruption::Ends(Status::Exited(call.arguments()[0] as u8)))
 }
 
 /// Makes a second process of the caller: the same memory, each page copied when one of the two
-/// writes to it. Returns its number, and 0 to it.
+/// writes to it. It has one thread, the caller. Returns its number, and 0 to it.
 ///
 /// All that can fail is done before the first page is shared. The child waits in the table until
 /// the last one is.
 pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    let Call { system, process, .. } = call;
-    let pid = match process.pending.and_then(|pending| pending.child) {
+    let Call { system, process, thread } = call;
+    let pid = match thread.pending.and_then(|pending| pending.child) {
         Some(pid) => pid,
-        None => begin_fork(system, process)?,
+        None => begin_fork(system, process, thread)?,
     };
     let child = system.table.get_mut(pid).and_then(|entry| entry.payload.process.as_mut());
     let child = child.expect("a child that is being made is in the table");
@@ -46,7 +45,7 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         .machine
         .with_memory(|memory| pages.continue_fork(&mut memory.payer().0, &mut child.pages, areas));
     if !done {
-        process.pending.get_or_insert_default().child = Some(pid);
+        thread.pending.get_or_insert_default().child = Some(pid);
         return Err(Interruption::Restarts);
     }
     system.table.wake(pid);
@@ -54,7 +53,11 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 }
 
 /// Enters a child in the table that has its areas and all that its page tables will need.
-fn begin_fork<M: Machine>(system: &mut System<M>, process: &Process<M::Mmu>) -> Result<Pid, Errno> {
+fn begin_fork<M: Machine>(
+    system: &mut System<M>,
+    process: &Process<M::Mmu>,
+    thread: &Thread,
+) -> Result<Pid, Errno> {
     let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let commons = &mut system.commons;
     let room = Room::take(&mut commons.machine)?;
@@ -75,19 +78,24 @@ fn begin_fork<M: Machine>(system: &mut System<M>, process: &Process<M::Mmu>) -> 
     if story::is_on() {
         child.tell_areas();
     }
-    child.registers = Registers { rax: 0, ..process.registers };
-    let slot = Slot { name: process.name, process: Some(room.fill(child)), used: Usage::default() };
+    let thread = Thread::new(pid, Registers { rax: 0, ..thread.registers });
+    let slot = Slot::new(process.name, room.fill(child, thread));
     system.table.insert(process.pid, slot);
     system.table.block(pid, Wait::Birth);
     Ok(pid)
 }
 
-/// Makes another program of the caller. There is no environment.
+/// Makes another program of the caller. There is no environment. A process with other threads
+/// cannot: they would end in the middle of what they do.
 pub(super) fn execve<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [path, arguments, ..] = call.arguments();
-    let Call { system: System { commons, table, .. }, process } = call;
-    if process.pending.and_then(|pending| pending.begins).is_none() {
-        commons.execute(process, [path, arguments])?;
+    let Call { system: System { commons, table, .. }, process, thread } = call;
+    if process.threads > 1 {
+        return Err(Errno::EAGAIN.into());
+    }
+    if thread.pending.and_then(|pending| pending.begins).is_none() {
+        let begins = commons.execute(process, [path, arguments])?;
+        thread.pending.get_or_insert_default().begins = Some(begins);
         if let Some(entry) = table.get_mut(process.pid) {
             entry.payload.name = process.name;
         }

@@ -8,7 +8,7 @@ use crate::address_space::Errno;
 use crate::memory::Mmu;
 use crate::story::{self, Kind, Numbers, Text};
 use crate::system::machine::Machine;
-use crate::system::process::Process;
+use crate::system::process::{Process, Thread};
 use crate::system::strace::{Outcome, Traced};
 use crate::system::{Interruption, System, told};
 
@@ -32,23 +32,29 @@ const CELLS: usize = 32;
 impl<M: Machine> System<M> {
     /// Makes a system call, and tells it.
     #[cold]
-    pub(super) fn told_call(&mut self, process: &mut Process<M::Mmu>) -> ControlFlow<Interruption> {
-        let number = process.registers.rax;
+    pub(super) fn told_call(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        thread: &mut Thread,
+    ) -> ControlFlow<Interruption> {
+        let number = thread.registers.rax;
         if number == story::CALL {
-            process.registers.rax = tell_heap(process);
+            thread.registers.rax = tell_heap(process, thread);
             return ControlFlow::Continue(());
         }
-        let before = process.registers;
-        if process.pending.is_none() {
+        let before = thread.registers;
+        if thread.pending.is_none() {
             let numbers = process.with_callers(&[process.pid.0.into(), number]);
             story::record(Kind::Called, numbers.as_slice(), "");
         }
-        let flow = self.make_call(process);
+        let flow = self.make_call(process, thread);
         let outcome = match flow {
             ControlFlow::Break(Interruption::Waits(_)) => return flow,
-            ControlFlow::Break(Interruption::Ends(_) | Interruption::Crashes(_)) => Outcome::Never,
-            _ if process.pending.is_some() => return flow,
-            _ => outcome(process.registers.rax),
+            ControlFlow::Break(
+                Interruption::Leaves(_) | Interruption::Ends(_) | Interruption::Crashes(_),
+            ) => Outcome::Never,
+            _ if thread.pending.is_some() => return flow,
+            _ => outcome(thread.registers.rax),
         };
         let signature = Self::signature(number);
         let traced =
@@ -56,7 +62,7 @@ impl<M: Machine> System<M> {
         let mut text = Text::new();
         // The text takes all that there is room for.
         let _ = traced.done(&mut text, &mut Peeked(&mut process.pages), outcome);
-        let numbers = [process.pid.0.into(), process.registers.rax];
+        let numbers = [process.pid.0.into(), thread.registers.rax];
         story::record(Kind::Returned, &numbers, text.as_str());
         self.commons.tell_process(process);
         flow
@@ -70,8 +76,8 @@ fn outcome(result: u64) -> Outcome {
 }
 
 /// Tells what a program tells of its heap.
-fn tell_heap<M: Mmu + Clone>(process: &mut Process<M>) -> u64 {
-    let [what, heap, a, b, c, d] = arguments(&process.registers);
+fn tell_heap<M: Mmu + Clone>(process: &mut Process<M>, thread: &Thread) -> u64 {
+    let [what, heap, a, b, c, d] = arguments(&thread.registers);
     let pid = process.pid.0.into();
     match what {
         what::BEGINS => {

@@ -18,12 +18,12 @@ use crate::system::process::Slot;
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [number, address, size, whose, of, _] = call.arguments();
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
-    let Call { system: System { commons, table, .. }, process } = call;
-    let mut text = Fallible(core::mem::take(&mut process.text));
+    let Call { system: System { commons, table, .. }, process, thread } = call;
+    let mut text = Fallible(core::mem::take(&mut thread.text));
     if !commons.machine.reserve_heap(text.0.len() + PART) {
         return Err(Errno::ENOMEM.into());
     }
-    let mut progress = process.pending.map_or(Progress::default(), |pending| pending.view);
+    let mut progress = thread.pending.map_or(Progress::default(), |pending| pending.view);
     let (out, machine) = (&mut text, &commons.machine);
     let done = match view {
         View::Maps | View::Smaps | View::Status => {
@@ -42,8 +42,8 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         return Err(Errno::ERANGE.into());
     }
     if !done {
-        process.pending.get_or_insert_default().view = progress;
-        process.text = text.0;
+        thread.pending.get_or_insert_default().view = progress;
+        thread.text = text.0;
         return Err(Interruption::Restarts);
     }
     commons.copy_out(process, address, text.0.as_bytes())?;

@@ -20,6 +20,26 @@ pub(super) const MAP_FLAGS: &Names = &[
     (0x10_0000, "MAP_FIXED_NOREPLACE"),
 ];
 pub(super) const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
+pub(super) const CLONE_FLAGS: &Names = &[
+    (0x100, "CLONE_VM"),
+    (0x200, "CLONE_FS"),
+    (0x400, "CLONE_FILES"),
+    (0x800, "CLONE_SIGHAND"),
+    (0x1_0000, "CLONE_THREAD"),
+    (0x4_0000, "CLONE_SYSVSEM"),
+    (0x8_0000, "CLONE_SETTLS"),
+    (0x10_0000, "CLONE_PARENT_SETTID"),
+    (0x20_0000, "CLONE_CHILD_CLEARTID"),
+    (0x100_0000, "CLONE_CHILD_SETTID"),
+];
+pub(super) const FUTEX_OPERATIONS: &Names = &[
+    (0, "FUTEX_WAIT"),
+    (1, "FUTEX_WAKE"),
+    (128, "FUTEX_WAIT_PRIVATE"),
+    (129, "FUTEX_WAKE_PRIVATE"),
+];
+pub(super) const ARCH_CODES: &Names = &[(0x1002, "ARCH_SET_FS"), (0x1003, "ARCH_GET_FS")];
+pub(super) const WHO: &Names = &[(0, "RUSAGE_SELF"), (0xFFFF_FFFF, "RUSAGE_CHILDREN")];
 
 /// Bytes of a text that are shown.
 const TEXT_SHOWN: usize = 32;
@@ -54,6 +74,14 @@ pub(super) fn flags(line: &mut dyn Write, value: u64, names: &Names, none: &str)
         (0, "") => line.write_str(none),
         (0, _) => Ok(()),
         _ => write!(line, "{separator}{rest:#x}"),
+    }
+}
+
+/// The name of the number; one without a name as it is.
+pub(super) fn choice(line: &mut dyn Write, value: u64, names: &Names) -> fmt::Result {
+    match names.iter().find(|(number, _)| *number == value) {
+        Some((_, name)) => line.write_str(name),
+        None => write!(line, "{value:#x}"),
     }
 }
 

@@ -114,22 +114,38 @@ fn a_full_table_takes_nobody_and_numbers_are_not_used_again() {
 proptest! {
     /// Whoever starts, waits and ends in whatever order, the table's invariants hold.
     #[test]
-    fn random_lives(steps in prop::collection::vec((0..4_u8, 0..20_u32), 1..300)) {
+    fn random_lives(steps in prop::collection::vec((0..8_u8, 0..20_u32), 1..300)) {
         let mut table = table(&["first"]);
         for (step, number) in steps {
             let pid = Pid(number);
-            let lives = table.get(pid).is_some_and(|entry| !matches!(entry.state, State::Zombie(_)));
-            match step {
-                0 if lives && table.vacancy().is_some() => assert!(table.insert(pid, "child") > pid),
-                1 if lives => table.block(pid, Wait::Child(Which::Any)),
-                2 if lives => drop(end(&mut table, pid, OK)),
-                3 => drop(table.reap(pid, Which::Any)),
+            let found = table.get(pid).map(|entry| (entry.leader, entry.state));
+            let group = found.filter(|(_, state)| !matches!(state, State::Zombie(_))).map(|(group, _)| group);
+            let others = |table: &Names| table.entries().any(|entry| entry.leader == pid && entry.pid != pid);
+            match (step, group) {
+                (0, Some(group)) if table.vacancy().is_some() => assert!(table.insert(group, "child") > pid),
+                (1, Some(_)) => table.block(pid, Wait::Child(Which::Any)),
+                (2, Some(group)) if group == pid && !others(&table) => drop(end(&mut table, pid, OK)),
+                (2, Some(group)) if group != pid => table.remove(pid),
+                (3, _) => drop(table.reap(pid, Which::Any)),
+                (4, Some(group)) if table.vacancy().is_some() => assert!(table.insert_thread(group, "thread") > pid),
+                (5, Some(_)) => table.block(pid, Wait::Word(Word::Private(Pid(1), u64::from(number) % 3))),
+                (6, _) => {
+                    let word = Word::Private(Pid(1), u64::from(number) % 3);
+                    let waiting = |table: &Names| {
+                        table.entries().filter(|entry| entry.state == State::Waiting(Wait::Word(word))).count() as u64
+                    };
+                    let before = waiting(&table);
+                    let woken = table.wake_waiters(word, 2, &mut |_| ());
+                    prop_assert_eq!((woken, waiting(&table)), (before.min(2), before - before.min(2)));
+                }
+                (7, Some(group)) => table.wake_threads(group),
                 _ => {}
             }
             for entry in table.entries() {
                 let parent = table.get(entry.parent);
                 prop_assert!(entry.parent == Pid::KERNEL || parent.is_some_and(|parent| !matches!(parent.state, State::Zombie(_))));
                 prop_assert!(entry.parent != Pid::KERNEL || !matches!(entry.state, State::Zombie(_)));
+                prop_assert!(entry.leader == entry.pid || !matches!(entry.state, State::Zombie(_)));
                 prop_assert!(table.entries().filter(|other| other.pid == entry.pid).count() == 1);
             }
         }

@@ -62,12 +62,20 @@ impl Cpu<'_> {
 
     /// Reads memory into the notes.
     pub fn load(&mut self, address: u64) -> Option<Stop> {
+        match self.word(address) {
+            Ok(word) => self.note(word),
+            Err(stop) => Some(stop),
+        }
+    }
+
+    /// Reads memory.
+    pub fn word(&mut self, address: u64) -> Result<u64, Stop> {
         let mut bytes = [0; 8];
         let done = self.pages.read(address, &mut bytes);
         if done < bytes.len() {
-            return Some(self.fault(address + done as u64, Access::Read));
+            return Err(self.fault(address + done as u64, Access::Read));
         }
-        self.note(u64::from_le_bytes(bytes))
+        Ok(u64::from_le_bytes(bytes))
     }
 
     fn fault(&mut self, address: u64, access: Access) -> Stop {

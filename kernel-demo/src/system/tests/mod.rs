@@ -7,6 +7,7 @@ mod jobs;
 mod memory;
 mod processes;
 mod random;
+mod threads;
 
 /// An error as a system call returns it.
 const fn error(errno: crate::address_space::Errno) -> u64 {

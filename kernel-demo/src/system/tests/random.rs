@@ -12,7 +12,7 @@ use crate::system::crash::{Crash, Reason};
 use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, Trace};
 
-const CALLS: [Signature; 12] = [
+const CALLS: [Signature; 18] = [
     READ,
     WRITE,
     MMAP,
@@ -25,6 +25,12 @@ const CALLS: [Signature; 12] = [
     GETRUSAGE,
     PROC_VIEW,
     FRAMES_FREE,
+    CLONE,
+    CLONE,
+    ARCH_PRCTL,
+    FUTEX,
+    SET_TID_ADDRESS,
+    EXIT,
 ];
 
 /// An address that something may be at: the program's parts, what earlier calls returned, and their
@@ -75,6 +81,9 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
             | Argument::UsageOut => address(cpu),
             Argument::Protection => cpu.rng.u64(..6),
             Argument::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
+            Argument::CloneFlags => [0x1_0900, 0x3F_0F00, 0x139_0900, 17, 0][cpu.rng.usize(..5)],
+            Argument::FutexOperation => cpu.rng.u64(..3) | cpu.rng.u64(..2) << 7,
+            Argument::ArchCode => 0x1002 + cpu.rng.u64(..2),
             Argument::Int => cpu.rng.u64(..4).wrapping_sub(1),
             Argument::Size | Argument::WaitOptions | Argument::Who => number(cpu),
         };
@@ -104,8 +113,11 @@ const ANYTHING: &[Step] = &[
             1 if cpu.rng.u8(..8) == 0 => cpu.store(at, &[1; 5000]),
             2 if cpu.rng.u8(..8) == 0 => cpu.load(at),
             3 => cpu.store(cpu.text() + DATA, &[2; 0x2000]),
-            4 => cpu.store(cpu.registers.rsp - 0x2000, &[3; 0x100]),
+            4 => cpu.store(cpu.registers.rsp.wrapping_sub(0x2000), &[3; 0x100]),
             _ => {
+                // Few threads end early.
+                let call =
+                    if call.number == EXIT.number && cpu.rng.u8(..8) > 0 { GETTID } else { call };
                 let arguments = arguments(cpu, &call);
                 cpu.call(&call, &arguments)
             }

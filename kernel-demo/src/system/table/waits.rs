@@ -1,0 +1,142 @@
+//! What threads wait for, and who wakes them.
+
+use super::{Bits, Entry, Pid, State, Table};
+use crate::address_space::ObjectId;
+use crate::system::status::Status;
+
+/// Which of its children a process waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Whichever ends first.
+    Any,
+    /// This one.
+    Child(Pid),
+}
+
+impl Which {
+    pub(super) fn includes(self, pid: Pid) -> bool {
+        self == Self::Any || self == Self::Child(pid)
+    }
+}
+
+/// A word of memory that threads wait for: a futex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// At this address in the process of this number.
+    Private(Pid, u64),
+    /// At this offset in shared memory.
+    Shared(ObjectId, u64),
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The end of a child.
+    Child(Which),
+    /// Something to read from the console.
+    Input,
+    /// The rest of its memory, which its parent is copying.
+    Birth,
+    /// The signal that ends it.
+    Signal,
+    /// A wake-up at a word.
+    Word(Word),
+    /// The end of the other threads: it has ended, and leads the process.
+    Threads,
+}
+
+impl<P> Table<P> {
+    /// Lets a thread wait.
+    pub fn block(&mut self, pid: Pid, wait: Wait) {
+        let Some(slot) = self.slot(pid) else { return };
+        self.blocked += 1;
+        if let Some(entry) = &mut self.slots[slot] {
+            (entry.state, entry.since) = (State::Waiting(wait), self.blocked);
+            self.ready.clear(slot);
+            match wait {
+                Wait::Input => self.readers.set(slot),
+                Wait::Word(_) => self.waiters.set(slot),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets a thread run that waits.
+    pub fn wake(&mut self, pid: Pid) {
+        if let Some(slot) = self.slot(pid) {
+            self.wake_slot(slot);
+        }
+    }
+
+    pub(super) fn wake_slot(&mut self, slot: usize) {
+        if let Some(entry) = &mut self.slots[slot] {
+            entry.state = State::Ready;
+            self.ready.set(slot);
+            self.readers.clear(slot);
+            self.waiters.clear(slot);
+        }
+    }
+
+    /// Whether any thread waits for input. Constant time.
+    pub fn has_readers(&self) -> bool {
+        self.readers != Bits(0)
+    }
+
+    /// Lets all threads run that wait for input.
+    pub fn wake_readers(&mut self) {
+        for slot in self.readers {
+            self.wake_slot(slot);
+        }
+    }
+
+    /// Lets at most so many threads run that wait for the word, those first that began first.
+    /// `woken` gets what is known of each. Returns their number.
+    pub fn wake_waiters(&mut self, word: Word, most: u64, woken: &mut impl FnMut(&mut P)) -> u64 {
+        let mut count = 0;
+        while count < most
+            && let Some((_, slot)) = self.waiters_of(word).min()
+        {
+            self.wake_slot(slot);
+            self.slots[slot].iter_mut().for_each(|entry| woken(&mut entry.payload));
+            count += 1;
+        }
+        count
+    }
+
+    /// When threads began to wait for the word, and their slots.
+    fn waiters_of(&self, word: Word) -> impl Iterator<Item = (u64, usize)> {
+        self.waiters.into_iter().filter_map(move |slot| {
+            let entry = self.slots[slot].as_ref()?;
+            (entry.state == State::Waiting(Wait::Word(word))).then_some((entry.since, slot))
+        })
+    }
+
+    /// A thread that waits for a word. If none is ready, nor waits for input, none will wake it.
+    pub fn any_waiter(&self) -> Option<Pid> {
+        let slot = self.waiters.into_iter().next()?;
+        self.slots[slot].as_ref().map(|entry| entry.pid)
+    }
+
+    /// Lets all threads of a process run that have not ended, whatever they wait for; but none that
+    /// has not begun, whose memory is being copied.
+    pub fn wake_threads(&mut self, leader: Pid) {
+        for slot in self.taken {
+            let waits = |entry: &Entry<P>| {
+                let never = [State::Waiting(Wait::Threads), State::Waiting(Wait::Birth)];
+                entry.leader == leader
+                    && matches!(entry.state, State::Waiting(_))
+                    && !never.contains(&entry.state)
+            };
+            if self.slots[slot].as_ref().is_some_and(waits) {
+                self.wake_slot(slot);
+            }
+        }
+    }
+
+    /// Has a process end: each of its threads at its next turn, which comes though it waits.
+    pub fn kill(&mut self, pid: Pid, status: Status) {
+        let Some(entry) = self.get_mut(pid) else { return };
+        entry.killed.get_or_insert(status);
+        self.wake_threads(pid);
+    }
+}
