@@ -1,6 +1,6 @@
 //! The table of contents: the claims in order, each with the steps that show it.
 
-use super::{arenas, breaks, buckets, cells, compare, edge, machine, processes, programs};
+use super::{arenas, breaks, buckets, cells, compare, edge, machine, processes, programs, threads};
 use crate::evidence::{Chapter, Claim, Evidence, Shown, Step};
 
 /// All claims that this kernel shows, by chapter.
@@ -197,25 +197,37 @@ const THREADS: &[Claim] = &[
     Claim {
         number: "C25",
         text: "One lock makes an allocator correct under threads, and slow: each waits for it",
-        shown_by: "two CPUs on a heap behind a lock that counts",
-        steps: &[step("claims::c25_one_lock", arenas::one_lock)],
+        shown_by: "two CPUs, and four threads, on a heap behind a lock that counts",
+        steps: &[
+            step("claims::c25_one_lock", arenas::one_lock),
+            step("claims::c25_threads_wait", threads::one_lock),
+        ],
     },
     Claim {
         number: "C26",
         text: "Arenas for each CPU let all of them allocate at the same time",
-        shown_by: "the same on a heap of arenas",
-        steps: &[step("claims::c26_an_arena_each", arenas::an_arena_each)],
+        shown_by: "the same on a heap of arenas; the map around malloc in two threads",
+        steps: &[
+            step("claims::c26_an_arena_each", arenas::an_arena_each),
+            step("claims::c26_in_a_process", threads::an_arena_each),
+        ],
     },
     Claim {
         number: "C27",
         text: "A freed block returns to the bin of the arena that it came from",
-        shown_by: "a block that the other CPU frees",
-        steps: &[step("claims::c27_back_to_its_arena", arenas::back_to_its_arena)],
+        shown_by: "a block that the other CPU frees, blocks that a thread frees",
+        steps: &[
+            step("claims::c27_back_to_its_arena", arenas::back_to_its_arena),
+            step("claims::c27_in_a_process", threads::back_to_its_arena),
+        ],
     },
     Claim {
         number: "C29",
         text: "Production allocators add strategies by size to the simple one",
-        shown_by: "blocks of three sizes, and the locks that they take",
-        steps: &[step("claims::c29_strategies", arenas::strategies)],
+        shown_by: "what serves each of nine sizes, and the locks that three of them take",
+        steps: &[
+            step("claims::c29_which_serves_which", threads::strategies),
+            step("claims::c29_strategies", arenas::strategies),
+        ],
     },
 ];

@@ -12,6 +12,7 @@
 //!   machine   what the kernel stands on      C18 C22
 //!   processes address spaces in ring 3       C18–C23
 //!   programs  a heap in a process            C12 C14–C17 C24
+//!   threads   one in a process with threads  C25–C27 C29
 //!  ──────────────────────────────────────────────────────────────────────
 //!   ring3     programs for one step          watch   what the memory manager does meanwhile
 //!   told      what a story tells of heaps
@@ -31,6 +32,7 @@ mod machine;
 mod processes;
 mod programs;
 mod ring3;
+mod threads;
 mod told;
 mod watch;
 

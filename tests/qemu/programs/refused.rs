@@ -12,13 +12,15 @@ use crate::common::case;
 type Run = (&'static str, &'static [&'static str], usize);
 
 /// All programs. Those that can do much do little here: each run is made once for each request.
-const RUNS: [&[Run]; 6] = [
+const RUNS: [&[Run]; 8] = [
     &[("hello", &[], 30), ("layout", &[], 30), ("echo", &[], 30), ("realmode", &[], 30)],
     &[("maps-story", &[], 50), ("pinned", &[], 50), ("simple", &[], 50), ("foreign", &[], 50)],
     &[("fork", &[], 100), ("twins", &[], 50), ("segv", &["null"], 30), ("spin", &["1000"], 30)],
     &[("shared", &[], 100), ("lazy", &["64"], 30), ("touch", &["16", "1"], 40)],
     &[("churn", &["30"], 50), ("hungry", &["1"], 50), ("costs", &["1"], 50), ("fuzz", &["1", "2", "20"], 50)],
     &[("pressure", &["objects", "3"], 40), ("pressure", &["areas", "4", "2"], 50), ("usertests", &["list"], 30)],
+    &[("threads", &["4"], 100), ("one-lock", &[], 50)],
+    &[("thread-arenas", &[], 60), ("passed-on", &[], 50), ("strategies", &[], 50)],
 ];
 
 #[case]
@@ -49,6 +51,16 @@ fn each_refused_frame_is_survived_4() -> CaseResult {
 #[case]
 fn each_refused_frame_is_survived_5() -> CaseResult {
     survived(5)
+}
+
+#[case]
+fn each_refused_frame_is_survived_6() -> CaseResult {
+    survived(6)
+}
+
+#[case]
+fn each_refused_frame_is_survived_7() -> CaseResult {
+    survived(7)
 }
 
 #[case]

@@ -99,7 +99,7 @@ fn c17_trace() -> CaseResult {
     for start in [
         "brk(NULL) ",
         "brk(0x",
-        "exit(0)                                 = ?",
+        "exit_group(0)                           = ?",
         "+++ exited with 0 +++",
         "--- page fault {",
     ] {

@@ -31,6 +31,7 @@ fn distinct() -> Registers {
         r15: number(16),
         rip: TEXT,
         rflags: 0x202,
+        fs_base: number(17) >> 17,
     }
 }
 
@@ -57,6 +58,26 @@ fn all_registers_are_kept_across_a_system_call_but_the_two_it_uses() -> CaseResu
             Registers { rcx: rip, r11: 0x202 | program.registers.r11 & 0x8D5, rip, ..distinct() }
         );
     }
+    Ok(())
+}
+
+/// Each program finds its own thread-local storage, also behind a selector that it has loaded.
+#[case]
+fn fs_begins_where_each_program_says() -> CaseResult {
+    let text = program!(
+        "mov rax, fs:[0]", "xor ebx, ebx", "mov fs, ebx", "syscall", "mov rbx, fs:[0]", "syscall"
+    );
+    let (mut one, mut other) = (Program::new(text)?, Program::new(text)?);
+    one.registers.fs_base = TEXT;
+    other.registers.fs_base = TEXT + 8;
+    for _ in 0..2 {
+        ensure_eq!((one.run(), other.run()), (Stop::SystemCall, Stop::SystemCall));
+    }
+    for program in [&one, &other] {
+        let Registers { rax, rbx, .. } = program.registers;
+        ensure_eq!(rax, rbx);
+    }
+    ensure!(one.registers.rax != other.registers.rax);
     Ok(())
 }
 

@@ -5,12 +5,12 @@
 //!   a program:  program!(run)                                  what it shows, with claims that it checks itself
 //!  ────────────────────────────────────────────────────────────
 //!   start ── image, arguments        claim   child   views     coming up; helpers for those who show something
-//!   print    panic    story          lock
+//!   print    panic    story          lock    thread
 //!  ────────────────────────────────────────────────────────────
 //!   provider: ProcessBreak · ProcessMap                        what brkalloc's heap needs, from the two below
 //!   sbrk                                                       the break of this process
 //!  ────────────────────────────────────────────────────────────
-//!   system: io  memory  process  terminal  view                          system calls as functions
+//!   system: io  memory  process  thread  terminal  view        system calls as functions
 //! ```
 //!
 //! Rules of this crate:
@@ -18,7 +18,8 @@
 //! 1. The interface below is Linux's on x86_64: numbers, argument order, errors, the start stack. A
 //!    program that keeps to it runs unchanged on Linux, which so tells what is right. The two
 //!    system calls that Linux does not have fail there with `ENOSYS`.
-//! 2. One thread. (Several processes may share memory; what they share has a lock.)
+//! 2. A program that makes threads says so: `program!(run, threads)`, or `one_lock`. It forks before
+//!    the first of them, or not at all. (What several processes share has a lock, too.)
 //! 3. No floating point: the kernel saves no such registers.
 //! 4. Nothing but a program's own code uses its heap. Printing does not.
 
@@ -30,7 +31,7 @@ mod arguments;
 mod child;
 mod claim;
 mod image;
-mod lock;
+pub mod lock;
 mod panic;
 mod print;
 mod provider;
@@ -38,12 +39,13 @@ mod sbrk;
 mod start;
 mod story;
 pub mod system;
+pub mod thread;
 pub mod views;
 
 pub use arguments::{Arguments, Auxiliary};
 pub use child::{in_child, in_child_watched};
 pub use claim::{Untrue, Verdict};
-pub use lock::Yielding;
+pub use lock::{Sleeping, Yielding};
 pub use print::print;
 pub use provider::{ProcessBreak, ProcessMap};
 pub use sbrk::{sbrk, unsbrk};
@@ -56,10 +58,17 @@ pub const PAGE: usize = 4096;
 /// The heap of a program, as [`program!`] makes it.
 pub type ProcessHeap = brkalloc::LockedHeap<ProcessBreak, ProcessMap>;
 
+/// The heap of a program with threads: an arena for each.
+pub type ThreadsHeap =
+    brkalloc::ArenaHeap<ProcessBreak, thread::ThreadSlots, ProcessMap, brkalloc::Usual, Sleeping>;
+
+/// The heap of a program whose threads share one lock.
+pub type OneLockHeap = brkalloc::Locked<brkalloc::Heap<ProcessBreak, ProcessMap>, Sleeping>;
+
 /// The heap of a program that took the documents' simple one.
 pub type SimpleProcessHeap = brkalloc::Locked<brkalloc::SimpleHeap<ProcessBreak>>;
 
 #[doc(hidden)]
 pub mod macros {
-    pub use brkalloc::{Locked, LockedHeap, SimpleHeap};
+    pub use brkalloc::{ArenaHeap, Heap, Locked, LockedHeap, SimpleHeap};
 }

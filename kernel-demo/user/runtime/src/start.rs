@@ -17,7 +17,8 @@ use crate::{Arguments, image, story};
 /// Makes a binary of a function `fn(Arguments) -> Verdict`: its entry, and brkalloc as its heap,
 /// `HEAP`.
 ///
-/// `program!(run, simple)` takes the documents' simple heap instead.
+/// `program!(run, simple)` takes the documents' simple heap instead; `program!(run, threads)` a heap
+/// with an arena for each thread, `program!(run, one_lock)` one whose threads wait for each other.
 #[macro_export]
 macro_rules! program {
     ($run:path) => {
@@ -36,6 +37,29 @@ macro_rules! program {
 
         #[global_allocator]
         static TOLD: $crate::Told<$crate::SimpleProcessHeap> = $crate::Told::new(&HEAP);
+
+        $crate::entry!($run);
+    };
+    ($run:path, threads) => {
+        #[global_allocator]
+        static HEAP: $crate::ThreadsHeap = $crate::macros::ArenaHeap::with_map(
+            $crate::ProcessBreak,
+            $crate::thread::ThreadSlots,
+            $crate::ProcessMap,
+        );
+
+        fn with_threads(arguments: $crate::Arguments) -> $crate::Verdict {
+            $crate::thread::begin();
+            $run(arguments)
+        }
+
+        $crate::entry!(with_threads);
+    };
+    ($run:path, one_lock) => {
+        #[global_allocator]
+        static HEAP: $crate::OneLockHeap = $crate::macros::Locked::from_heap(
+            $crate::macros::Heap::with_map($crate::ProcessBreak, $crate::ProcessMap),
+        );
 
         $crate::entry!($run);
     };

@@ -12,7 +12,7 @@ use programs::{Span, machine};
 use runtime::system::memory::MapFlags;
 use runtime::system::process::{self, Ending, Fork};
 use runtime::system::{self, view};
-use runtime::{Arguments, PAGE, Untrue, Verdict, println, program};
+use runtime::{Arguments, PAGE, Untrue, Verdict, println, program, thread};
 
 program!(run);
 
@@ -22,7 +22,7 @@ const PLACES: usize = 8;
 /// Where user memory ends.
 const USER_END: usize = 0x7FFF_FFFF_F000;
 
-/// Calls that a child of a child makes.
+/// Calls that a child of a child makes, or a thread.
 const GRANDCHILD: usize = 20;
 
 const READ: usize = 0;
@@ -33,16 +33,47 @@ const MUNMAP: usize = 11;
 const BRK: usize = 12;
 const YIELD: usize = 24;
 const MREMAP: usize = 25;
+const CLONE: usize = 56;
 const FORK: usize = 57;
 const EXIT: usize = 60;
 const WAIT4: usize = 61;
 const GETRUSAGE: usize = 98;
+const ARCH_PRCTL: usize = 158;
+const FUTEX: usize = 202;
+const SET_TID_ADDRESS: usize = 218;
 
 /// Numbers of calls, more often those that change memory.
-const CALLS: [usize; 20] = [
-    READ, WRITE, MMAP, MMAP, MMAP, MPROTECT, MPROTECT, MUNMAP, MUNMAP, BRK, YIELD, MREMAP, MREMAP,
-    FORK, WAIT4, GETRUSAGE, 1000, 1001, 1023, 1024,
+const CALLS: [usize; 25] = [
+    READ,
+    WRITE,
+    MMAP,
+    MMAP,
+    MMAP,
+    MPROTECT,
+    MPROTECT,
+    MUNMAP,
+    MUNMAP,
+    BRK,
+    YIELD,
+    MREMAP,
+    MREMAP,
+    FORK,
+    CLONE,
+    FUTEX,
+    FUTEX,
+    ARCH_PRCTL,
+    SET_TID_ADDRESS,
+    WAIT4,
+    GETRUSAGE,
+    1000,
+    1001,
+    1023,
+    1024,
 ];
+
+/// `CLONE_VM`: so that what makes no thread makes no process either.
+const CLONE_VM: usize = 0x100;
+const CLONE_THREAD: usize = 0x1_0000;
 
 /// `mmap` flags: private, shared, at a fixed place, and some that make no sense.
 const MAP_FLAGS: [usize; 7] = [0x22, 0x22, 0x21, 0x32, 0x31, 0x10_0022, 0x23];
@@ -113,6 +144,13 @@ impl<'a> Fuzzer<'a> {
         process::exit(0)
     }
 
+    /// Makes so many calls, in a thread.
+    fn make(&mut self, calls: usize) {
+        for _ in 0..calls {
+            self.call(false);
+        }
+    }
+
     fn call(&mut self, may_fork: bool) {
         let number = CALLS[self.rng.usize(..CALLS.len())];
         let mut arguments = [0; 6];
@@ -133,6 +171,26 @@ impl<'a> Fuzzer<'a> {
                 return;
             }
             EXIT => return,
+            // A thread that does the same, on a stack of its own; or flags that make none.
+            CLONE if usually => {
+                if may_fork && self.rng.u8(..4) == 0 {
+                    let (seed, places) = (self.rng.u64(..), self.places);
+                    let _ = thread::spawn(move || {
+                        Fuzzer { rng: &mut Rng::with_seed(seed), places }.make(GRANDCHILD);
+                    });
+                }
+                return;
+            }
+            CLONE => arguments[0] = (arguments[0] | CLONE_VM) & !CLONE_THREAD,
+            // Most do not wait: nobody may be there to wake them.
+            FUTEX if usually => {
+                let value = if self.rng.u8(..8) == 0 { 0 } else { 1 + self.rng.usize(..4) };
+                let operation = self.rng.usize(..2) | self.rng.usize(..2) << 7;
+                arguments[..4].copy_from_slice(&[self.address(), operation, value, 0]);
+            }
+            ARCH_PRCTL => {
+                arguments[..2].copy_from_slice(&[0x1002 + self.rng.usize(..2), self.address()])
+            }
             READ if usually => arguments[..3].copy_from_slice(&[0, self.address(), self.len()]),
             // What is written costs time: a page at most.
             WRITE => arguments[..3].copy_from_slice(&[1, self.address(), self.rng.usize(..PAGE)]),

@@ -4,6 +4,7 @@
 //!   io        write  read                                     memory    brk  mmap  munmap  mprotect  mremap
 //!   process   exit  fork  execve  wait4  getpid  sched_yield            view      proc_view  proc_trace  frames_free
 //!             getrusage  kill  setpgid  pause                           terminal  ioctl
+//!   thread    clone  exit  gettid  futex  arch_prctl
 //! ```
 //!
 //! Rules of this folder: each function is one system call, but for those whose text says otherwise.
@@ -14,6 +15,7 @@ pub mod io;
 pub mod memory;
 pub mod process;
 pub mod terminal;
+pub mod thread;
 pub mod view;
 
 pub use syscalls::Errno;

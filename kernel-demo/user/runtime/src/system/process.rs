@@ -75,11 +75,11 @@ pub struct Usage {
     pub peak_kib: usize,
 }
 
-/// Ends this process.
+/// Ends this process, with all its threads.
 pub fn exit(status: u8) -> ! {
     loop {
         // SAFETY: nothing comes after it.
-        let _ = unsafe { syscall!(Sysno::exit, status) };
+        let _ = unsafe { syscall!(Sysno::exit_group, status) };
     }
 }
 
@@ -89,7 +89,7 @@ pub fn exit(status: u8) -> ! {
 ///
 /// `EAGAIN`, `ENOMEM`.
 pub fn fork() -> Result<Fork, Errno> {
-    // SAFETY: there is one thread, so the child has all that there was.
+    // SAFETY: a program forks while it has one thread, so the child has all that there was.
     let child = unsafe { syscall!(Sysno::fork) }?;
     Ok(if child == 0 { Fork::Child } else { Fork::Parent { child } })
 }
