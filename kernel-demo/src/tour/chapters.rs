@@ -224,7 +224,7 @@ const THREADS: &[Claim] = &[
     Claim {
         number: "C29",
         text: "Production allocators add strategies by size to the simple one",
-        shown_by: "what serves each of nine sizes, and the locks that three of them take",
+        shown_by: "what serves each of nine sizes, and the locks that three take",
         steps: &[
             step("claims::c29_which_serves_which", threads::strategies),
             step("claims::c29_strategies", arenas::strategies),
