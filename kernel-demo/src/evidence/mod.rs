@@ -38,8 +38,6 @@ pub struct Chapter {
     pub title: &'static str,
     /// The claims, in order.
     pub claims: &'static [Claim],
-    /// Claims of the chapter that this kernel cannot show, each with what shows it.
-    pub elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// One claim of the documents.
@@ -120,13 +118,6 @@ impl<'out> Tour<'out> {
         }
         self.rows[self.len] = row;
         self.len += 1;
-    }
-
-    /// Prints which claims of a chapter are shown by other means than this kernel.
-    pub fn close(&mut self, chapter: &Chapter) {
-        for (number, by) in chapter.elsewhere {
-            print_line(self.out, format_args!("\n({number} is not shown here, but by {by})"));
-        }
     }
 
     /// Prints the summary. `true` if there was evidence, and all of it held.

@@ -1,12 +1,13 @@
-//! Heaps beside each other: three designs with the same blocks; a fixed heap and one that grows.
+//! Heaps beside each other: four designs with the same blocks; a fixed heap and one that grows.
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::arch::x86_64::_rdtsc;
 use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::evidence::{Evidence, Shown};
 use crate::memory::Policy;
 use crate::memory::kernel_break::{KernelBreak, RawBreak};
+use crate::testing::single_step::single_step;
 use brkalloc::{Locked, LockedHeap, NoMap, PlainHeap, SimpleHeap, Spin};
 
 use super::cells::bytes;
@@ -22,80 +23,129 @@ const BLOCK: Layout = Layout::new::<[u64; 128]>();
 const SIZES: [usize; 4] = [16, 40, 100, 300];
 const MANY: usize = 2048;
 
+/// Calls whose instructions are counted.
+const COUNTED: usize = 32;
+
+/// Addresses of the heap that does not grow.
+const REGION: isize = 4 << 20;
+
 /// What a design takes for the same blocks.
 struct Figures {
-    /// Ticks of the processor's clock per `malloc`.
-    ticks: u64,
-    /// Bytes of the break per block, beyond the request.
+    /// Instructions of a `malloc` and a `free`, page faults aside, when all blocks are live.
+    instructions: usize,
+    /// Bytes per block, beyond the request.
     overhead: usize,
-    /// KiB that the break moves when every other block makes room for one of another size.
+    /// KiB that the heap grows when every other block makes room for one of another size.
     growth: i64,
     /// Whether it served each block.
     is_complete: bool,
 }
 
 pub fn trade(evidence: &mut Evidence<'_>) -> Shown {
-    evidence.say(format_args!("Three designs get the same {MANY} blocks, and then others."));
-    evidence.show(format_args!("{:28} {:>12} {:>12} {:>12}", "", "ticks", "overhead", "growth"));
+    evidence.say(format_args!("Four designs get the same {MANY} blocks, and then others."));
+    evidence
+        .show(format_args!("{:30} {:>12} {:>12} {:>12}", "", "instructions", "overhead", "growth"));
     let brk = |evidence: &mut Evidence<'_>| {
         evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))
     };
+    let on_break = |raw: RawBreak| move |_: &[*mut u8]| raw.position() - raw.info().base;
     let simple = brk(evidence)?;
     let raw = simple.raw();
-    let simple = figures(&Locked::<_, Spin>::from_heap(SimpleHeap::new(simple)), raw);
+    let simple = figures(&Locked::<_, Spin>::from_heap(SimpleHeap::new(simple)), on_break(raw));
+    let fixed = brk(evidence)?;
+    let list = linked_list_allocator::LockedHeap::empty();
+    // SAFETY: nothing else uses the break.
+    let base = evidence.need("addresses", unsafe { fixed.raw().sbrk(REGION) })?;
+    let memory = ptr::with_exposed_provenance_mut::<u8>(base as usize);
+    // SAFETY: granted, and used for nothing else.
+    unsafe { list.lock().init(memory, REGION as usize) };
+    // Its end does not move: what it holds reaches to the end of its last block.
+    let to_last = |blocks: &[*mut u8]| {
+        let last = blocks.iter().map(|block| block.addr()).max().unwrap_or(0);
+        (last + SIZES[SIZES.len() - 1]) as u64 - base
+    };
+    let list = figures(&list, to_last);
+    drop(fixed);
     let plain = brk(evidence)?;
     let raw = plain.raw();
-    let plain = figures(&LockedHeap::from_heap(PlainHeap::with_profile(plain, NoMap)), raw);
+    let plain =
+        figures(&LockedHeap::from_heap(PlainHeap::with_profile(plain, NoMap)), on_break(raw));
     let usual = brk(evidence)?;
     let raw = usual.raw();
-    let usual = figures(&LockedHeap::new(usual), raw);
-    for (name, Figures { ticks, overhead, growth, .. }) in [
+    let usual = figures(&LockedHeap::new(usual), on_break(raw));
+
+    let designs = [
         ("one free list (SimpleHeap)", &simple),
+        ("sorted (linked_list_allocator)", &list),
         ("bins (PlainHeap)", &plain),
         ("bins and slabs (Heap)", &usual),
-    ] {
-        evidence
-            .show(format_args!("{name:28} {ticks:>8}/call {overhead:>6} B/cell {growth:>8} KiB"));
+    ];
+    for (name, Figures { instructions, overhead, growth, .. }) in designs {
+        evidence.show(format_args!(
+            "{name:30} {instructions:>12} {overhead:>5} B/block {growth:>8} KiB"
+        ));
     }
-    let served = [&simple, &plain, &usual].iter().filter(|figures| figures.is_complete).count();
+    let served = designs.iter().filter(|(_, figures)| figures.is_complete).count();
     evidence.say(format_args!("Each serves all blocks; which one is best depends on what counts."));
-    evidence.expect("designs that served every block", 3, served);
+    evidence.expect("designs that served every block", designs.len(), served);
+    let best = |figure: fn(&Figures) -> i64| {
+        let best = designs.iter().map(|(_, figures)| figure(figures)).min();
+        designs.map(|(_, figures)| Some(figure(figures)) == best)
+    };
+    let columns = [
+        best(|figures| figures.instructions as i64),
+        best(|figures| figures.overhead as i64),
+        best(|figures| figures.growth),
+    ];
+    let is_best = |design: &usize| columns.iter().all(|column| column[*design]);
+    evidence.expect("designs that are the best in each column", 0, (0..4).filter(is_best).count());
     Ok(())
 }
 
-/// Measures a heap over the break, which it alone moves.
-fn figures(heap: &impl GlobalAlloc, brk: RawBreak) -> Figures {
+/// Measures a heap; `held` says how many bytes it holds, with these blocks.
+fn figures(heap: &impl GlobalAlloc, held: impl Fn(&[*mut u8]) -> u64) -> Figures {
     let size = |index: usize| SIZES[index % SIZES.len()];
-    let held = || brk.position() - brk.info().base;
     let mut blocks = [ptr::null_mut(); MANY];
-    let begun = now();
     for (index, block) in blocks.iter_mut().enumerate() {
         // SAFETY: no size is zero.
         *block = unsafe { heap.alloc(bytes(size(index))) };
     }
-    let ticks = (now() - begun) / MANY as u64;
     let requested: usize = (0..MANY).map(size).sum();
-    let full = held();
+    let full = held(&blocks);
     for index in (0..MANY).step_by(2) {
         // SAFETY: allocated above with this layout, and freed once.
         unsafe { heap.dealloc(blocks[index], bytes(size(index))) };
         // SAFETY: no size is zero.
         blocks[index] = unsafe { heap.alloc(bytes(size(index + 2))) };
     }
-    let growth = (held().cast_signed() - full.cast_signed()) >> 10;
+    let growth = (held(&blocks).cast_signed() - full.cast_signed()) >> 10;
     let is_complete = blocks.iter().all(|block| !block.is_null());
+    let instructions = instructions(|| {
+        for index in 0..COUNTED {
+            // SAFETY: no size is zero.
+            let block = unsafe { heap.alloc(bytes(size(index))) };
+            // SAFETY: allocated above, and freed once.
+            unsafe { heap.dealloc(block, bytes(size(index))) };
+        }
+    }) / COUNTED;
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| !block.is_null()) {
         let index = if index % 2 == 0 { index + 2 } else { index };
         // SAFETY: allocated with this layout, and freed once.
         unsafe { heap.dealloc(*block, bytes(size(index))) };
     }
-    Figures { ticks, overhead: (full as usize - requested) / MANY, growth, is_complete }
+    let overhead = (full as usize).saturating_sub(requested) / MANY;
+    Figures { instructions, overhead, growth, is_complete }
 }
 
-/// The processor's clock.
-fn now() -> u64 {
-    // SAFETY: every x86_64 processor has the counter.
-    unsafe { _rdtsc() }
+/// Instructions that the processor executes meanwhile, but those that serve faults.
+fn instructions(run: impl FnOnce()) -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    fn count() {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
+    COUNT.store(0, Ordering::Relaxed);
+    single_step(count, run);
+    COUNT.load(Ordering::Relaxed)
 }
 
 pub fn side_by_side(evidence: &mut Evidence<'_>) -> Shown {

@@ -13,6 +13,7 @@
 //!   processes address spaces in ring 3       C18–C23
 //!   programs  a heap in a process            C12 C14–C17 C24
 //!   threads   one in a process with threads  C25–C27 C29
+//!   host      a program of the host          C28
 //!  ──────────────────────────────────────────────────────────────────────
 //!   ring3     programs for one step          watch   what the memory manager does meanwhile
 //!   told      what a story tells of heaps
@@ -28,6 +29,7 @@ mod cells;
 mod chapters;
 mod compare;
 mod edge;
+mod host;
 mod machine;
 mod processes;
 mod programs;

@@ -168,8 +168,9 @@ pub struct TourOptions {
 impl TourOptions {
     /// Whether the claim of this number is shown.
     pub fn shows(&self, number: &str) -> bool {
-        let chosen = |claims: &String| claims.split(',').any(|claim| claim.trim() == number);
-        self.program.is_none() && self.claim.as_ref().is_none_or(chosen)
+        let is_it = |part: &str| part.trim().eq_ignore_ascii_case(number);
+        self.program.is_none()
+            && self.claim.as_ref().is_none_or(|claims| claims.split(',').any(is_it))
     }
 
     /// The options that the kernel reads, if its serial port reads a terminal or not.

@@ -6,7 +6,7 @@
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   demo_suite · tour                  what to boot, and what a boot must show; readme: an excerpt of it
-//!   on_linux                           the ring-3 programs where the verdicts are known
+//!   on_linux  preloaded                the ring-3 programs where the verdicts are known; a program of the host for the tour
 //!   rules                              each rule of check() is left out, and a test notices
 //!   unsafe_sites                       how much `unsafe` each room has, and what it cites
 //!   size                               what the allocator takes of a small target
@@ -53,6 +53,7 @@ pub mod killed;
 mod kinds;
 pub mod libtest;
 pub mod on_linux;
+pub mod preloaded;
 pub mod process;
 pub mod programs;
 pub mod project;

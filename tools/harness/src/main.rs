@@ -12,6 +12,7 @@ use harness::examples::Row;
 use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
+use harness::preloaded::{self, Preloaded};
 use harness::project::Project;
 use harness::rules::Rules;
 use harness::size::Sizes;
@@ -267,7 +268,7 @@ fn build_killed(host: bool) -> Result<bool, Error> {
 /// `harness tour`
 fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> Result<bool, Error> {
     let is_terminal = io::stdin().is_terminal();
-    let keys = options.keys(is_terminal)?;
+    let mut keys = options.keys(is_terminal)?;
     if options.step && !is_terminal {
         eprintln!("STEP: standard input is no terminal, so the tour does not wait for keys");
     }
@@ -276,14 +277,26 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
     let machine = machine.for_tour(&setup);
+    let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
+    let host = if reads_keys || !options.shows("C28") {
+        None
+    } else {
+        Preloaded::build(&project, report::build_line)?
+    };
+    if host.is_some() {
+        keys.push(preloaded::OPTION);
+    }
     let mut output = Vec::new();
     let show = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
         write_on(bytes);
     };
     let tour = Tour { image: &image, machine: &machine, keys: &keys };
-    let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
-    let failure = if reads_keys { tour.run_at_terminal(show) } else { tour.run(show) };
+    let failure = match &host {
+        Some(host) => tour.run_with_host(host, show),
+        None if reads_keys => tour.run_at_terminal(show),
+        None => tour.run(show),
+    };
     match failure {
         None if into_readme => {
             readme::update(&project, &String::from_utf8_lossy(&output)).map(|()| true)

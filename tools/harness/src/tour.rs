@@ -1,6 +1,7 @@
 //! The tour: the kernel shows claim after claim with its evidence, and its exit status is the
 //! verdict.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use kerntest::judge::{Ending, exit};
 use kerntest::machine::{Limits, Machine, Progress};
 use kerntest::tally::{Failure, Kind};
+
+use crate::preloaded::{MARK, Preloaded};
 
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -30,6 +33,31 @@ pub struct Tour<'a> {
 }
 
 impl Tour<'_> {
+    /// Boots and judges, with the host's part where the kernel waits for it: then `host` is among
+    /// the keys. `on_bytes` gets what the kernel writes as it comes.
+    pub fn run_with_host(
+        &self,
+        host: &Preloaded,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> Option<Failure> {
+        let (reader, mut writer) = match io::pipe() {
+            Ok(pipe) => pipe,
+            Err(error) => return failed(Kind::Emulator, vec![format!("no pipe: {error}")]),
+        };
+        let mut unread = Vec::new();
+        let mut answered = false;
+        self.run_with(reader.into(), LIMIT, |bytes| {
+            on_bytes(bytes);
+            unread.extend_from_slice(bytes);
+            let waits = !answered && String::from_utf8_lossy(&unread).contains(MARK);
+            if waits {
+                answered = true;
+                // A machine that has ended does not read it; how it ended is the verdict.
+                let _ = writer.write_all(host.lines().as_bytes());
+            }
+        })
+    }
+
     /// Boots and judges; `None` if all is well. `on_bytes` gets what the kernel writes as it comes.
     pub fn run(&self, on_bytes: impl FnMut(&[u8])) -> Option<Failure> {
         self.run_with(Stdio::null(), LIMIT, on_bytes)

@@ -5,6 +5,7 @@ use super::host::cargo_test;
 use super::{Context, Outcome, Screen, Step, Tier, dropped_in, gdb};
 use crate::cost::Costs;
 use crate::image::Image;
+use crate::preloaded::{self, Preloaded};
 use crate::tour::Tour;
 use crate::{Error, cargo, demo_suite, killed, on_linux, programs};
 use kerntest::Happened;
@@ -101,8 +102,13 @@ fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
     let machine = context.machine.for_tour(&context.setup);
-    let tour = Tour { image: &image, machine: &machine, keys: &[] };
-    let failure = tour.run(|_| {});
+    let host = Preloaded::build(&context.project, |line| screen.detail(line))?;
+    let keys: &[_] = if host.is_some() { &[preloaded::OPTION] } else { &[] };
+    let tour = Tour { image: &image, machine: &machine, keys };
+    let failure = match &host {
+        Some(host) => tour.run_with_host(host, |_| {}),
+        None => tour.run(|_| {}),
+    };
     Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
 
