@@ -323,6 +323,44 @@ fn a_process_that_forks_has_one_thread_in_its_child() {
     assert_eq!(system.machine().seen, [3, 6 << 8]);
 }
 
+#[test]
+fn a_signal_ends_all_threads_and_only_a_process_has_a_number_for_it() {
+    let (statuses, mut system) = run(&[
+        // Waits with two threads: one for a word, one for a signal.
+        &[
+            touch,
+            |cpu| spawn(cpu, 0),
+            |cpu| match cpu.result() {
+                0 => cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0]),
+                _ => cpu.call(&PAUSE, &[]),
+            },
+        ],
+        &[
+            |_| Some(Stop::Timer),
+            |cpu| cpu.call(&KILL, &[3, 9]),
+            noted,
+            |cpu| cpu.call(&KILL, &[1, 9]),
+            noted,
+        ],
+    ]);
+    assert_eq!(statuses, [Status::Killed(Signal::Kill), WELL]);
+    assert_eq!(system.machine().seen, [error(Errno::ESRCH), 0]);
+}
+
+#[test]
+fn a_process_with_other_threads_becomes_no_other_program() {
+    let (statuses, mut system) = run(&[&[
+        touch,
+        |cpu| spawn(cpu, 0),
+        |cpu| match cpu.result() {
+            0 => cpu.call(&EXIT, &[0]),
+            _ => cpu.call(&EXECVE, &[cpu.text() + WORD, 0, 0]),
+        },
+        noted,
+    ]]);
+    assert_eq!((statuses, &system.machine().seen), (vec![WELL], &vec![error(Errno::EAGAIN)]));
+}
+
 /// While a thread unmaps many pages, which takes several turns, another thread asks for memory: it
 /// sees all of them gone, or none.
 #[test]
