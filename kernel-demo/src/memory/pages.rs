@@ -31,6 +31,7 @@
 
 mod access;
 mod fork;
+mod protect;
 mod told;
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
@@ -45,11 +46,6 @@ use crate::words::{Access, Permissions};
 
 /// Marks an entry whose frame belongs to an object. The processor ignores this bit.
 pub(super) const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
-
-/// What permissions decide about an entry. The rest of its flags stays.
-const PROTECTION: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
-    .union(PageTableFlags::WRITABLE)
-    .union(PageTableFlags::NO_EXECUTE);
 
 /// The page tables of an address space. Dropping some loses their frames, so
 /// [`destroy`](Self::destroy) them.
@@ -252,30 +248,6 @@ impl<M: Mmu> Pages<M> {
                 *resident -= 1;
             }
         })
-    }
-
-    /// Gives the pages in the range these permissions. `false` if it has to be called again, with
-    /// the same arguments, to finish.
-    pub fn protect(
-        &mut self,
-        payer: &mut Payer<'_>,
-        (start, end): (u64, u64),
-        to: Permissions,
-        work: &mut Work,
-    ) -> bool {
-        let Self { tables, resume, .. } = self;
-        let protected = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {
-            let own = state(payer.pool, leaf) == PageState::Own;
-            let forbidden = if own { PageTableFlags::empty() } else { PageTableFlags::WRITABLE };
-            let flags = (leaf.flags - PROTECTION) | (flags(page, to) - forbidden);
-            Leaf { flags, ..leaf }
-        };
-        let range = (start.max(*resume), end);
-        // SAFETY: the frames are what they were, and only those become writable that have one
-        // owner or are an object's.
-        let reached = unsafe { tables.visit(payer, range, work, protected) };
-        *resume = if reached < end { reached } else { 0 };
-        reached >= end
     }
 
     /// A page more has a frame behind it.
