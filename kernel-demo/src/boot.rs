@@ -21,7 +21,7 @@ use crate::arch::qemu::{Exit, exit};
 use crate::arch::{backtrace, gdt, serial, stack, trap, user};
 use crate::cpu::{self, apic};
 use crate::memory::{self, BreakId, Policy};
-use crate::{println, testing};
+use crate::{heap, println, testing};
 
 /// Makes the function the kernel's `main`: it runs when everything is up, and returns how the
 /// machine ends.
@@ -89,6 +89,7 @@ extern "C" fn on_own_stack() -> ! {
     unsafe { set_up_cpu(fatal_stacks) };
     apic::calibrate();
     cpus::start();
+    heap::prepare();
     exit(main())
 }
 

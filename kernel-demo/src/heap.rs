@@ -1,12 +1,19 @@
-//! The kernel's own heap: `brkalloc` over a break of which nothing is mapped until it is touched.
+//! The kernel's own heap: brkalloc over a break whose pages appear when they are touched, with an
+//! arena for each CPU.
 //!
 //! The break is strict, so an allocation that cannot be backed fails when it is made: `try_reserve`
 //! and its like return an error, everything else ends in a panic that names the size. A touch never
 //! fails.
+//!
+//! [`Arenas`] and [`OneLock`] are the same heap, shared in two ways; [`HEAP`] is one of the two.
 
-use brkalloc::{Heap, Locked, NoMap};
+use core::hint::black_box;
+
+use alloc::boxed::Box;
+use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap};
 
 use crate::cpu::lock::HeapLock;
+use crate::cpu::{self, MAX_CPUS, request, work};
 use crate::memory::kernel_break::KernelBreak;
 
 /// The heap's profile. In the suite, a misuse of the heap by the kernel ends the case.
@@ -16,7 +23,42 @@ pub type Profile = brkalloc::Usual;
 #[cfg(feature = "suite")]
 pub type Profile = brkalloc::Checked;
 
+/// An arena for each CPU: a block is allocated and freed without a lock.
+pub type Arenas = ArenaHeap<KernelBreak, Cpus, NoMap, Profile, HeapLock>;
+
+/// One heap behind one lock, of which no handler of an interrupt allocates.
+pub type OneLock = Locked<Heap<KernelBreak, NoMap, Profile>, HeapLock>;
+
 /// The global allocator.
 #[global_allocator]
-pub static HEAP: Locked<Heap<KernelBreak, NoMap, Profile>, HeapLock> =
-    Locked::from_heap(Heap::with_profile(KernelBreak::of_kernel_heap(), NoMap));
+pub static HEAP: Arenas = Arenas::with_profile(KernelBreak::of_kernel_heap(), Cpus, NoMap);
+
+/// The CPUs, as the slots of a heap.
+#[derive(Debug)]
+pub struct Cpus;
+
+#[allow(unsafe_code)]
+// SAFETY: code of the kernel stays on its CPU, and what interrupts it returns before it goes on. A
+// CPU that has answered a request has executed a serializing instruction since it was asked.
+unsafe impl Cpu for Cpus {
+    const NESTS: bool = true;
+
+    fn slots(&self) -> usize {
+        MAX_CPUS
+    }
+
+    #[inline]
+    fn enter(&self) -> usize {
+        cpu::number()
+    }
+
+    fn barrier(&self) -> bool {
+        request::barrier();
+        true
+    }
+}
+
+/// Gives each CPU its arena. So what arenas take is taken when the kernel comes up.
+pub fn prepare() {
+    work::on_all(&|| drop(black_box(Box::new(0_u64))));
+}

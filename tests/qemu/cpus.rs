@@ -1,15 +1,23 @@
 //! Several CPUs: each has a block, stacks, a timer and handlers of its own; locks and requests.
 
+use alloc::vec;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use brkalloc::{Heap, NoMap};
 use kernel_demo::address_space::Cause;
 use kernel_demo::arch::on_stack;
-use kernel_demo::arch::timer::Ticking;
+use kernel_demo::arch::timer::{self, Ticking};
+use kernel_demo::heap::{HEAP, OneLock};
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
 use kernel_demo::memory::Policy;
 use kernel_demo::memory::kernel_break::RawBreak;
 use kernel_demo::testing::{CaseResult, Failed, OrFail, probe};
 use kernel_demo::{ensure, ensure_eq};
+
+use x86_64::instructions::interrupts;
 
 use crate::common::case;
 use crate::{PAGE, scratch};
@@ -221,5 +229,76 @@ fn without_a_request_another_cpu_uses_its_stale_translation() -> CaseResult {
         ensure!(after.is_ok(), "it is still reached: {after:?}");
         request::barrier();
     }
+    Ok(())
+}
+
+/// Blocks on their way from one CPU to the next.
+static PASSED_ON: [Lock<Option<Vec<u8>>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+
+/// Blocks that handlers of interrupts have allocated.
+static OF_HANDLERS: AtomicUsize = AtomicUsize::new(0);
+
+/// All CPUs allocate and free from the kernel's heap, also what others have allocated, while their
+/// timers interrupt them with handlers that allocate.
+#[case]
+fn the_kernel_heap_serves_all_cpus_and_their_interrupt_handlers() -> CaseResult {
+    const ROUNDS: usize = 2000;
+    OF_HANDLERS.store(0, Ordering::Relaxed);
+    timer::on_tick(Some(|| {
+        let block = vec![7_u8; 100];
+        let whole = black_box(&block).iter().all(|byte| *byte == 7);
+        OF_HANDLERS.fetch_add(usize::from(whole), Ordering::Relaxed);
+    }));
+    let whole = on_all(|| {
+        let _ticking = Ticking::every(200);
+        let me = cpu::number();
+        let mut whole = 0;
+        interrupts::enable();
+        for round in 0..ROUNDS {
+            let filling = (me * 31 + round) as u8;
+            let block = vec![filling; 16 + round % 3000];
+            whole += u64::from(black_box(&block).iter().all(|byte| *byte == filling));
+            let from_another = PASSED_ON[me].lock().take();
+            drop(from_another);
+            let next = (me + 1) % cpu::online();
+            let before = PASSED_ON[next].lock().replace(block);
+            drop(before);
+        }
+        interrupts::disable();
+        whole
+    });
+    timer::on_tick(None);
+    PASSED_ON.iter().for_each(|passed_on| drop(passed_on.lock().take()));
+    for (number, whole) in whole.enumerate() {
+        ensure_eq!((number, whole), (number, ROUNDS as u64));
+    }
+    ensure!(OF_HANDLERS.load(Ordering::Relaxed) > 0, "a handler has allocated");
+    HEAP.check().or_fail("the heap is whole")?;
+    Ok(())
+}
+
+/// The other way to share the kernel's heap.
+#[case]
+fn a_heap_behind_one_lock_serves_all_cpus() -> CaseResult {
+    let (scratch, _) = scratch(Policy::Strict)?;
+    let heap = OneLock::from_heap(Heap::with_profile(scratch, NoMap));
+    let layout = Layout::from_size_align(100, 8).or_fail("a layout")?;
+    let whole = on_all(|| {
+        let pair = || {
+            // SAFETY: the block is used before it is freed, once, with its own layout.
+            unsafe {
+                let Some(block) = heap.allocate(layout) else { return 0 };
+                block.write_bytes(cpu::number() as u8, 100);
+                let whole = block.add(99).read() == cpu::number() as u8;
+                heap.deallocate(block, layout);
+                u64::from(whole)
+            }
+        };
+        (0..1000).map(|_| pair()).sum()
+    });
+    for (number, whole) in whole.enumerate() {
+        ensure_eq!((number, whole), (number, 1000));
+    }
+    heap.check().or_fail("the heap is whole")?;
     Ok(())
 }

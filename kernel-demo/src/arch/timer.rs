@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 
 use x86_64::instructions::interrupts;
 
-use crate::cpu::apic;
+use crate::cpu::{Lock, apic};
 
 /// The interrupt of a tick.
 pub const VECTOR: u64 = 32;
@@ -39,6 +39,24 @@ impl Drop for Ticking {
     /// Stops the ticks.
     fn drop(&mut self) {
         apic::stop_timer();
+    }
+}
+
+/// What a tick does that comes while the kernel runs.
+static HANDLER: Lock<Option<fn()>> = Lock::new(None);
+
+/// Has the function called at each tick that comes while the kernel runs, on any CPU; `None` as at
+/// first: nothing is done.
+pub fn on_tick(handler: Option<fn()>) {
+    *HANDLER.lock() = handler;
+}
+
+/// A tick came while the kernel runs.
+pub(super) fn tick() {
+    // The handler runs while the lock is free: on another CPU it may run as well.
+    let handler = *HANDLER.lock();
+    if let Some(handler) = handler {
+        handler();
     }
 }
 

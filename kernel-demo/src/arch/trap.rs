@@ -166,7 +166,13 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
             return;
         }
         DEBUG if testing::single_step::trapped() => return,
-        FIRST_INTERRUPT.. => return interrupt(frame.vector),
+        FIRST_INTERRUPT.. => {
+            interrupt(frame.vector);
+            if frame.vector == timer::VECTOR {
+                timer::tick();
+            }
+            return;
+        }
         PAGE_FAULT => match page_fault(frame) {
             Ok(()) => return,
             Err(report) => report,
@@ -182,7 +188,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
     }
 }
 
-/// Takes an interrupt: answers a request. A tick of the timer has no meaning in the kernel.
+/// Takes an interrupt: answers a request.
 pub(super) fn interrupt(vector: u64) {
     if vector == u64::from(request::VECTOR) {
         request::answer();

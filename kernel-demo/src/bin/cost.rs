@@ -19,12 +19,17 @@ use core::arch::x86_64::_rdtsc;
 use core::hint::black_box;
 
 use kernel_demo::arch::qemu::Exit;
-use kernel_demo::memory::{Memory, PhysicalMap, ProcessPages, Registers, Stop};
+use kernel_demo::arch::timer;
+use kernel_demo::cpu::{self, request};
+use kernel_demo::memory::{
+    self, Access, Memory, PageFault, PhysicalMap, ProcessPages, Registers, Stop,
+};
 use kernel_demo::system::console::Output;
 use kernel_demo::system::machine::Machine;
 use kernel_demo::system::status::Status;
 use kernel_demo::system::{Kernel, KernelSystem, Options, Settings, System};
 use kernel_demo::{println, programs};
+use x86_64::instructions::interrupts;
 
 kernel_demo::main!(main);
 
@@ -57,6 +62,12 @@ fn measure() -> Result<(), String> {
     let output = run("costs", &[ROUNDS])?;
     output.lines().filter(|line| line.starts_with("cost ")).for_each(|line| println!("{line}"));
     println!("cost zero-a-page: {}", zero_a_page());
+    for others in [1, 3, 7] {
+        println!("cost shoot-down-{others}: {}", shoot_down(others));
+    }
+    println!("cost request: {}", request_answered());
+    println!("cost interrupt: {}", count(interrupts::int3));
+    println!("cost fault-mapped: {}", fault_on_mapped_page());
     for commands in LOADS {
         println!("cost interrupts-off: {}", interrupts_off(commands)?);
     }
@@ -82,8 +93,37 @@ fn run(name: &'static str, arguments: &[&str]) -> Result<String, String> {
 /// What it takes to zero a page that is there.
 fn zero_a_page() -> u64 {
     let mut page = Box::new([1_u8; 4096]);
+    count(|| black_box(&mut page).fill(0))
+}
+
+/// What it takes to make so many other CPUs forget a page, which answer at once.
+fn shoot_down(others: usize) -> u64 {
+    cpu::with_played(others, || count(|| request::flush_kernel(true)))
+}
+
+/// What it takes to be interrupted in the kernel by a request, and to answer it.
+fn request_answered() -> u64 {
+    let nothing = count(timer::let_in);
+    cpu::wake(0);
+    count(timer::let_in) - nothing
+}
+
+/// What the memory manager does about a fault on a page that is mapped, because another CPU was
+/// faster.
+fn fault_on_mapped_page() -> u64 {
+    let there = black_box(Box::new(1_u8));
+    let address = (&raw const *there).addr() as u64;
+    let fault = PageFault { address, access: Access::Write, present: false };
+    count(|| {
+        let served = memory::with(|memory| memory.page_fault(&fault));
+        served.expect("the page is mapped, and may be written to");
+    })
+}
+
+/// Instructions of the closure.
+fn count(closure: impl FnOnce()) -> u64 {
     let begun = now();
-    black_box(&mut page).fill(0);
+    closure();
     now() - begun
 }
 

@@ -117,6 +117,25 @@ fn others() -> impl Iterator<Item = &'static Cpu> {
     CPUS[..online()].iter().filter(move |cpu| cpu.number as usize != this)
 }
 
+/// Wakes a CPU that waits for an interrupt.
+pub fn wake(number: usize) {
+    apic::send(CPUS[number].apic_id.load(Ordering::Relaxed), request::VECTOR);
+}
+
+/// Plays so many other CPUs, which answer each request at once, to count what asking takes.
+///
+/// # Panics
+///
+/// When there are others, or not so many can be played.
+pub fn with_played<R>(others: usize, closure: impl FnOnce() -> R) -> R {
+    assert!(online() == 1 && others < MAX_CPUS, "no other CPU is there");
+    CPUS[1..].iter().for_each(|cpu| cpu.answered.store(u64::MAX, Ordering::Relaxed));
+    ONLINE.store(1 + others, Ordering::Relaxed);
+    let result = closure();
+    ONLINE.store(1, Ordering::Relaxed);
+    result
+}
+
 /// Gives this CPU its number: the first thing that it does in the kernel.
 ///
 /// # Safety

@@ -1,5 +1,8 @@
 //! The machine that this kernel runs on.
 
+use alloc::vec::Vec;
+use core::hint::black_box;
+
 use super::machine::Machine;
 use super::table::Pid;
 use super::{Options, Settings, System};
@@ -15,13 +18,15 @@ use crate::programs;
 /// are ready.
 const TICK: u32 = 5_000;
 
-/// Bytes of the kernel's heap that stay when a process has ended, for the next.
+/// Bytes that the kernel's heap may grow by before it is trimmed at the end of a process.
 const HEAP_SLACK: u64 = 64 << 10;
 
 /// The processor, the timer, the kernel's heap and the serial port.
 #[derive(Debug)]
 pub struct Kernel {
     _ticking: Ticking,
+    /// Where the break of the kernel's heap stood when it was trimmed.
+    heap_at_rest: u64,
 }
 
 /// Processes on this machine.
@@ -58,7 +63,7 @@ impl Kernel {
     /// The machine, with the timer ticking.
     #[allow(clippy::new_without_default, reason = "it starts the timer")]
     pub fn new() -> Self {
-        Self { _ticking: Ticking::every(TICK) }
+        Self { _ticking: Ticking::every(TICK), heap_at_rest: heap_end() }
     }
 
     /// Frames that no process has: those behind the kernel's heap count as free, which come and go
@@ -70,6 +75,11 @@ impl Kernel {
             (memory.counts().free + heap) as u64
         })
     }
+}
+
+/// Where the break of the kernel's heap stands.
+fn heap_end() -> u64 {
+    memory::with(|memory| memory.break_info(BreakId::KERNEL_HEAP)).map_or(0, |heap| heap.end)
 }
 
 impl Drop for Kernel {
@@ -86,13 +96,17 @@ impl Machine for Kernel {
     }
 
     fn reserve_heap(&mut self, bytes: usize) -> bool {
-        memory::with(|memory| memory.reserve_is_whole()) && HEAP.reserve(bytes).is_ok()
+        // What is freed stays at hand in this CPU's arena.
+        let mut room = Vec::<u8>::new();
+        memory::with(|memory| memory.reserve_is_whole())
+            && room.try_reserve_exact(bytes).is_ok()
+            && black_box(&room).is_empty()
     }
 
     fn trim_heap(&mut self) {
-        let heap = memory::with(|memory| memory.break_info(BreakId::KERNEL_HEAP));
-        if heap.is_some_and(|heap| heap.end - heap.base > HEAP_SLACK) {
+        if heap_end() > self.heap_at_rest + HEAP_SLACK {
             HEAP.trim(0);
+            self.heap_at_rest = heap_end();
         }
     }
 

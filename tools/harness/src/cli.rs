@@ -244,6 +244,11 @@ pub struct MachineOptions {
 }
 
 impl MachineOptions {
+    /// The same with so many CPUs.
+    pub fn with_cpus(&self, cpus: u32) -> Self {
+        Self { smp: cpus, ..self.clone() }
+    }
+
     /// The machine for test kernels: little memory, so that running out of it is quick to test.
     pub fn for_tests(&self, setup: &Setup) -> Machine {
         self.machine(setup, "64M")

@@ -41,6 +41,13 @@ mod step {
     pub const AREA: u64 = 60;
     /// Putting one process at the end of the line, and taking the first.
     pub const SWITCH: u64 = 20;
+    /// Asking a CPU: whether it is meant, a number, three accesses to the local APIC, a look at the
+    /// answer.
+    pub const ASK: u64 = 15;
+    /// Into the kernel from itself and back: 15 registers out and in again, a jump by the vector.
+    pub const INTERRUPT: u64 = 45;
+    /// Answering: the number, CR3, and the end of the interrupt.
+    pub const ANSWER: u64 = 10;
 
     pub const FAULT: u64 = STOP + FIND_AREA + DECIDE + WALK + FRAME + ENTRY;
     /// A page that is touched and unmapped again.
@@ -138,6 +145,37 @@ pub(super) const OPERATIONS: &[Operation] = &[
         figure: |lines| lines.highest("interrupts-off"),
         least: 25_000,
         most: 50_000,
+    },
+    // Of each CPU what it executes, without what it waits.
+    Operation {
+        what: "shoot-down of a page, to ask 1 other CPU",
+        figure: |lines| lines.plain("shoot-down-1"),
+        least: step::ASK,
+        most: 150,
+    },
+    Operation {
+        what: "shoot-down of a page, to ask 3 others",
+        figure: |lines| lines.plain("shoot-down-3"),
+        least: 3 * step::ASK,
+        most: 300,
+    },
+    Operation {
+        what: "shoot-down of a page, to ask 7 others",
+        figure: |lines| lines.plain("shoot-down-7"),
+        least: 7 * step::ASK,
+        most: 600,
+    },
+    Operation {
+        what: "an interrupt of another CPU, to answer it",
+        figure: |lines| lines.plain("request"),
+        least: step::INTERRUPT + step::ANSWER,
+        most: 200,
+    },
+    Operation {
+        what: "fault on a page that another CPU has mapped",
+        figure: |lines| Some(lines.plain("interrupt")? + lines.plain("fault-mapped")?),
+        least: step::INTERRUPT + step::FIND_AREA + step::WALK,
+        most: 500,
     },
 ];
 

@@ -3,6 +3,7 @@
 
 use super::host::cargo_test;
 use super::{Context, Outcome, Screen, Step, Tier, dropped_in, gdb};
+use crate::cli::MachineOptions;
 use crate::cost::Costs;
 use crate::image::Image;
 use crate::preloaded::{self, Preloaded};
@@ -67,11 +68,34 @@ fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = if context.is_short() { Image::short_suite } else { Image::suite };
     let image = image(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let machine = context.machine.for_tests(&context.setup);
     let programs = context.is_short().then_some(PROGRAMS);
     let filter = context.filter.as_deref();
-    let suite = demo_suite::new(&context.project, image, machine, filter, programs);
-    Ok(Outcome::Ran(suite.run(|happened| show(screen, &happened))))
+    Ok(Outcome::Ran(on_each(context, screen, |options, screen| {
+        let machine = options.for_tests(&context.setup);
+        let suite = demo_suite::new(&context.project, image.clone(), machine, filter, programs);
+        suite.run(|happened| show(screen, &happened))
+    })))
+}
+
+/// Numbers of CPUs that the long form tries.
+const CPUS: [u32; 4] = [1, 2, 4, 8];
+
+/// Runs something on a machine with as many CPUs as was asked for; in the long form with each number
+/// of [`CPUS`].
+fn on_each(
+    context: &Context,
+    screen: &mut Screen,
+    mut run: impl FnMut(&MachineOptions, &mut Screen) -> Tally,
+) -> Tally {
+    if context.is_short() {
+        return run(&context.machine, screen);
+    }
+    let mut tally = Tally::default();
+    for cpus in CPUS {
+        screen.line(&format!("with SMP={cpus}:"));
+        tally.add(run(&context.machine.with_cpus(cpus), screen));
+    }
+    tally
 }
 
 /// The harness's tests that need real boots: cases that fail on purpose, each of which must be
@@ -101,15 +125,17 @@ fn after_kills(context: &Context, screen: &mut Screen) -> Result<Outcome, Error>
 fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     let image = Image::tour(&context.project)
         .build(&context.project, &context.setup, |line| screen.detail(line))?;
-    let machine = context.machine.for_tour(&context.setup);
     let host = Preloaded::build(&context.project, |line| screen.detail(line))?;
     let keys: &[_] = if host.is_some() { &[preloaded::OPTION] } else { &[] };
-    let tour = Tour { image: &image, machine: &machine, keys };
-    let failure = match &host {
-        Some(host) => tour.run_with_host(host, |_| {}),
-        None => tour.run(|_| {}),
-    };
-    Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
+    Ok(Outcome::Ran(on_each(context, screen, |options, _| {
+        let machine = options.for_tour(&context.setup);
+        let tour = Tour { image: &image, machine: &machine, keys };
+        let failure = match &host {
+            Some(host) => tour.run_with_host(host, |_| {}),
+            None => tour.run(|_| {}),
+        };
+        failure.map_or_else(Tally::one_passed, Tally::one_failed)
+    })))
 }
 
 /// What the system's side costs: within its bounds, and the same in each boot.
