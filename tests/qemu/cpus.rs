@@ -10,10 +10,13 @@ use brkalloc::{Heap, NoMap};
 use kernel_demo::address_space::Cause;
 use kernel_demo::arch::on_stack;
 use kernel_demo::arch::timer::{self, Ticking};
-use kernel_demo::heap::{HEAP, OneLock};
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
+use kernel_demo::heap::{HEAP, OneLock};
 use kernel_demo::memory::Policy;
 use kernel_demo::memory::kernel_break::RawBreak;
+use kernel_demo::system::console::Output;
+use kernel_demo::system::status::Status;
+use kernel_demo::system::{KernelSystem, Options, Settings};
 use kernel_demo::testing::{CaseResult, Failed, OrFail, probe};
 use kernel_demo::{ensure, ensure_eq};
 
@@ -156,7 +159,9 @@ fn a_page_that_two_cpus_touch_is_mapped_once() -> CaseResult {
             }
             // SAFETY: each CPU has a byte of its own in each page of the break.
             let written = unsafe { probe::write(address, me as u8 + 1) };
-            u64::from(written.is_ok() && probe::read(address).is_ok_and(|byte| byte == me as u8 + 1))
+            u64::from(
+                written.is_ok() && probe::read(address).is_ok_and(|byte| byte == me as u8 + 1),
+            )
         };
         (0..PAGES).map(touch).sum()
     });
@@ -300,5 +305,26 @@ fn a_heap_behind_one_lock_serves_all_cpus() -> CaseResult {
         ensure_eq!((number, whole), (number, 1000));
     }
     heap.check().or_fail("the heap is whole")?;
+    Ok(())
+}
+
+/// Processes that compute have turns on all CPUs.
+#[case]
+fn processes_run_on_all_cpus() -> CaseResult {
+    let settings = Settings { output: Output::Memory(16 << 10), ..Settings::default() };
+    let mut system = KernelSystem::start(settings).or_fail("a system")?;
+    let pids: Vec<_> = (0..2 * cpu::online())
+        .map(|_| system.start_program("spin", &["3000000"], Options::default()))
+        .collect::<Result<_, _>>()
+        .or_fail("processes")?;
+    system.run();
+    for pid in pids {
+        let ended = system.outcome(pid).and_then(|started| started.status);
+        ensure_eq!(ended, Some(Status::Exited(0)));
+    }
+    let turns = system.machine().turns();
+    for (number, turns) in turns.into_iter().enumerate().take(cpu::online()) {
+        ensure!(turns > 0, "CPU {number} had no turn: {turns:?}");
+    }
     Ok(())
 }

@@ -6,7 +6,6 @@
 //! same ones.
 
 use core::arch::asm;
-use core::marker::PhantomData;
 
 use x86_64::instructions::interrupts;
 
@@ -15,12 +14,11 @@ use crate::cpu::{Lock, apic};
 /// The interrupt of a tick.
 pub const VECTOR: u64 = 32;
 
-/// Ticks come on this CPU as long as this lives.
+/// Ticks come on this CPU as long as this lives. It is dropped there.
 #[derive(Debug)]
 #[must_use]
 pub struct Ticking {
-    /// It stays on its CPU.
-    _stays: PhantomData<*mut ()>,
+    _started: (),
 }
 
 impl Ticking {
@@ -31,7 +29,7 @@ impl Ticking {
     /// When the interval is zero or too long.
     pub fn every(microseconds: u32) -> Self {
         apic::start_timer(VECTOR as u8, microseconds);
-        Self { _stays: PhantomData }
+        Self { _started: () }
     }
 }
 

@@ -30,6 +30,7 @@ use x86_64::registers::control::{Cr3, Cr3Flags, Efer, EferFlags};
 use x86_64::registers::model_specific::{FsBase, LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
 use x86_64::registers::segmentation::{FS, Segment, SegmentSelector};
+use x86_64::structures::paging::PhysFrame;
 
 use super::user_entry::{Left, SYSTEM_CALL, enter, system_call};
 use super::{gdt, registers, timer, trap};
@@ -67,12 +68,12 @@ pub fn init() {
     unsafe { Efer::update(|efer| efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
 }
 
-/// Runs the program with these registers on these page tables, from `rip` on, until it stops for
+/// Runs the program with these registers on the page tables of a process, from `rip` on, until it stops for
 /// the kernel. The registers are then as the program left them, and whoever changes them decides
 /// how it goes on.
 ///
 /// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
-pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
+pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {
     if registers.rip >= LOWER_HALF_END {
         return Stop::Exception { vector: GENERAL_PROTECTION, error: 0 };
     }
@@ -80,7 +81,7 @@ pub fn run(registers: &mut UserRegisters, pages: &ProcessPages) -> Stop {
     // SAFETY: the kernel uses no FS. To load the selector clears the base on some processors.
     unsafe { FS::set_reg(SegmentSelector::NULL) };
     FsBase::write(VirtAddr::new_truncate(registers.fs_base));
-    let root = pages.root().start_address().as_u64();
+    let root = root.start_address().as_u64();
     loop {
         // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the
         // process's.

@@ -1,14 +1,17 @@
-//! The machine that this kernel runs on.
+//! The machine that this kernel runs on, with all its CPUs.
 
 use alloc::vec::Vec;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::machine::Machine;
+use super::run::Next;
 use super::table::Pid;
 use super::{Options, Settings, System};
 use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user};
+use crate::cpu::{self, Lock, MAX_CPUS, work};
 use crate::heap::HEAP;
 use crate::memory::PhysicalMap;
 use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
@@ -27,6 +30,8 @@ pub struct Kernel {
     _ticking: Ticking,
     /// Where the break of the kernel's heap stood when it was trimmed.
     heap_at_rest: u64,
+    lock_waits: u64,
+    turns: [u64; MAX_CPUS],
 }
 
 /// Processes on this machine.
@@ -63,7 +68,22 @@ impl Kernel {
     /// The machine, with the timer ticking.
     #[allow(clippy::new_without_default, reason = "it starts the timer")]
     pub fn new() -> Self {
-        Self { _ticking: Ticking::every(TICK), heap_at_rest: heap_end() }
+        Self {
+            _ticking: Ticking::every(TICK),
+            heap_at_rest: heap_end(),
+            lock_waits: 0,
+            turns: [0; MAX_CPUS],
+        }
+    }
+
+    /// How many turns threads had on each CPU.
+    pub const fn turns(&self) -> [u64; MAX_CPUS] {
+        self.turns
+    }
+
+    /// How often a CPU found the kernel's lock taken by another one.
+    pub const fn lock_waits(&self) -> u64 {
+        self.lock_waits
     }
 
     /// Frames that no process has: those behind the kernel's heap count as free, which come and go
@@ -91,6 +111,14 @@ impl Drop for Kernel {
 impl Machine for Kernel {
     type Mmu = PhysicalMap;
 
+    fn run_all(system: &mut KernelSystem) {
+        let shared = Shared { system: Lock::new(system), idle: AtomicU64::new(0) };
+        work::on_all(&|| shared.work());
+        let Shared { system, .. } = shared;
+        let waits = system.waits();
+        system.lock().machine().lock_waits += waits;
+    }
+
     fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
         memory::with(action)
     }
@@ -115,7 +143,7 @@ impl Machine for Kernel {
     }
 
     fn run(&mut self, pages: &mut ProcessPages, registers: &mut Registers) -> Stop {
-        user::run(registers, pages)
+        user::run(registers, pages.root())
     }
 
     fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])> {
@@ -136,5 +164,61 @@ impl Machine for Kernel {
 
     fn entropy(&mut self) -> u64 {
         entropy::number()
+    }
+}
+
+/// A system that all CPUs work on: the kernel's lock. Who has it is in the kernel; it is free in ring
+/// 3, and between two turns.
+struct Shared<'a> {
+    system: Lock<&'a mut KernelSystem>,
+    /// CPUs that wait for something to do, a bit each.
+    idle: AtomicU64,
+}
+
+impl Shared<'_> {
+    /// What each CPU does until all processes have ended.
+    fn work(&self) {
+        let number = cpu::number();
+        // The first CPU's timer ticks already.
+        let _ticking = (number > 0).then(|| Ticking::every(TICK));
+        let mut system = self.system.lock();
+        loop {
+            match system.next() {
+                Next::Run(mut running) => loop {
+                    self.wake_one(&system);
+                    drop(system);
+                    let stop = user::run(&mut running.thread.registers, running.root);
+                    system = self.system.lock();
+                    match system.stopped(running, stop) {
+                        Some(goes_on) => running = goes_on,
+                        None => break system.machine().turns[number] += 1,
+                    }
+                },
+                Next::Again => {}
+                Next::Wait => {
+                    self.idle.fetch_or(1 << number, Ordering::Relaxed);
+                    drop(system);
+                    work::wait_for_interrupt();
+                    system = self.system.lock();
+                    self.idle.fetch_and(!(1 << number), Ordering::Relaxed);
+                    continue;
+                }
+                Next::Nothing => break,
+            }
+            self.wake_one(&system);
+            drop(system);
+            timer::let_in();
+            system = self.system.lock();
+        }
+        let idle = self.idle.load(Ordering::Relaxed);
+        (0..MAX_CPUS).filter(|cpu| idle >> cpu & 1 == 1).for_each(cpu::wake);
+    }
+
+    /// Wakes a CPU that waits, if there is a thread for it.
+    fn wake_one(&self, system: &KernelSystem) {
+        let idle = self.idle.load(Ordering::Relaxed);
+        if idle != 0 && system.is_ready() {
+            cpu::wake(idle.trailing_zeros() as usize);
+        }
     }
 }

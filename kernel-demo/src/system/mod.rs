@@ -104,6 +104,8 @@ pub(crate) struct Commons<M: Machine> {
 pub struct System<M: Machine> {
     started: Vec<Started>,
     table: Table<Slot<M::Mmu>>,
+    /// The process whose events the story tells.
+    told: Pid,
     commons: Commons<M>,
 }
 
@@ -145,7 +147,7 @@ impl<M: Machine> System<M> {
         let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;
         machine.with_memory(|memory| memory.open_processes(settings.accounting));
         let commons = Commons { machine, objects: Objects::new(), console };
-        Ok(Self { table, commons, started: Vec::new() })
+        Ok(Self { table, told: Pid::KERNEL, commons, started: Vec::new() })
     }
 
     /// The programs that the kernel has started, in order, and what became of them.

@@ -196,6 +196,11 @@ impl<M: Mmu + Clone> Process<M> {
         }
     }
 
+    /// Whether a thread is to have no turn: the process ends, or another thread's call is not done.
+    pub fn is_closed_to(&self, tid: Pid) -> bool {
+        self.ending.is_some() || self.busy.is_some_and(|busy| busy != tid)
+    }
+
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
         Usage {

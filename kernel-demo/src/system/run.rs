@@ -1,22 +1,27 @@
-//! The scheduler: turns, one thread after the other, until all have ended.
+//! The scheduler: turns, one thread after the other on each CPU, until all have ended.
 //!
 //! ```text
-//!   whose turn? ─► a call that waited? ─ made again ─┐
-//!       ▲               │ none                       │
-//!       │               ▼                            │
-//!       │           ring 3 ─► stop: answer it ───────┘ goes on
-//!       │                     │
-//!       └──── the timer · it yields · it waits · it ends
+//!   next: whose turn? ─► a call that waited? ─ made again ─┐
+//!       ▲                     │ none                       │
+//!       │                     ▼                            │
+//!       │                 ring 3 ─► stop: answer ──────────┘ goes on
+//!       │                           │
+//!       └──── end_turn: the timer · it yields · it waits · it ends
 //! ```
+//!
+//! While a thread is in ring 3 it belongs to its CPU, and its process is in the table, where threads
+//! on other CPUs find it: `next` and `stopped` are all that needs the system.
 
 use alloc::boxed::Box;
 use core::fmt;
 use core::ops::ControlFlow;
 
+use x86_64::structures::paging::PhysFrame;
+
 use super::calls::signal;
 use super::crash::{Crash, Reason};
 use super::machine::Machine;
-use super::process::{Process, Thread, Trace, Turn};
+use super::process::{Pending, Process, Thread, Trace, Turn};
 use super::status::{Signal, Status};
 use super::strace::Pointer;
 use super::table::{Entry, Pid};
@@ -24,19 +29,68 @@ use super::{Commons, Interruption, System, strace};
 use crate::memory::Stop;
 use crate::story::{self, Kind};
 
+/// The process of a thread that runs has not ended, and no CPU is inside of it between two calls
+/// of the scheduler.
+const THERE: &str = "the process of a thread that runs is in the table";
+
+/// A thread in ring 3.
+pub struct Running {
+    /// Its process.
+    process: Pid,
+    /// Itself, with its registers.
+    pub(super) thread: Box<Thread>,
+    /// The level-4 page table that it runs on.
+    #[cfg_attr(test, expect(dead_code, reason = "the machine of the tests is no CPU"))]
+    pub(super) root: PhysFrame,
+}
+
+/// What a CPU does next.
+pub enum Next {
+    /// Lets the thread go on in ring 3, and answers what it stops for.
+    Run(Running),
+    /// Asks again.
+    Again,
+    /// Waits: for a key, or until a thread on another CPU has done something.
+    Wait,
+    /// Nothing: all have ended.
+    Nothing,
+}
+
 impl<M: Machine> System<M> {
-    /// Runs all processes until the last has ended.
+    /// Runs all processes until the last has ended, on all CPUs that the machine lets them have.
     ///
     /// Who waits for a child, waits for one that is ready, or waits itself. At the end of such a
     /// chain somebody is ready, or waits for a key, which may be pressed at any time, or for a word
     /// that nobody is left to wake it at: that is a deadlock, and ends the process. Where there is
     /// no terminal, the end of all is also that nobody is left but processes that wait for a signal.
     pub fn run(&mut self) {
-        while self.step() {}
+        M::run_all(self);
     }
 
-    /// Gives one turn to the thread whose turn it is. `false` when all have ended.
+    /// Gives one turn to the thread whose turn it is, on this CPU alone. `false` when all have
+    /// ended.
     pub fn step(&mut self) -> bool {
+        match self.next() {
+            Next::Run(mut running) => loop {
+                let process = self.table.get_mut(running.process);
+                let process = process.and_then(|entry| entry.payload.process.as_mut());
+                let pages = &mut process.expect(THERE).pages;
+                let stop = self.commons.machine.run(pages, &mut running.thread.registers);
+                match self.stopped(running, stop) {
+                    Some(goes_on) => running = goes_on,
+                    None => break,
+                }
+            },
+            Next::Again => {}
+            Next::Wait => self.commons.machine.let_interrupts_in(),
+            Next::Nothing => return false,
+        }
+        true
+    }
+
+    /// What a CPU does next. A thread that is to run is not ready for another CPU until its turn is
+    /// over.
+    pub(super) fn next(&mut self) -> Next {
         let is_watched = self.commons.console.terminal().is_some() && !self.table.is_empty();
         if is_watched {
             self.attend_to_keys();
@@ -45,44 +99,126 @@ impl<M: Machine> System<M> {
             self.table.wake_readers();
         }
         match self.table.next_turn() {
-            Some(tid) => self.turn(tid, None),
+            Some(tid) => self.begin(tid, None),
             // A key may wake a process, or end it.
-            None if is_watched => self.commons.machine.let_interrupts_in(),
+            None if is_watched || self.table.any_has_turn() => Next::Wait,
             None => match self.table.any_waiter() {
-                Some(tid) => self.turn(tid, Some(Reason::Deadlock)),
-                None => return false,
+                Some(tid) => {
+                    self.table.wake(tid);
+                    self.begin(tid, Some(Reason::Deadlock))
+                }
+                None => Next::Nothing,
             },
         }
-        true
     }
 
-    /// One turn of a thread: it runs, unless something ends its process first.
-    fn turn(&mut self, tid: Pid, ends: Option<Reason>) {
-        let Some((mut process, mut thread)) = self.take(tid) else { return };
-        let held = process.busy.is_some_and(|busy| busy != tid);
-        if !held && !thread.is_in_call() && process.ending.is_none() {
+    /// Whether a thread is ready, and no CPU runs it.
+    #[cfg(not(test))]
+    pub(super) fn is_ready(&self) -> bool {
+        self.table.is_ready()
+    }
+
+    /// Begins a turn of a thread: it runs, unless something ends its process first.
+    fn begin(&mut self, tid: Pid, ends: Option<Reason>) -> Next {
+        let Some((mut process, mut thread)) = self.take(tid) else { return Next::Again };
+        self.table.begin_turn(tid);
+        let is_held = process.busy.is_some_and(|busy| busy != tid);
+        if !is_held && !thread.is_in_call() && process.ending.is_none() {
             let killed = self.table.get(process.pid).and_then(|entry| entry.killed);
             process.ending = killed.map(|status| (status, None));
         }
-        story::tell(Kind::Turn, [process.pid.0.into()]);
-        let over = match (process.ending, ends) {
-            (Some(_), _) => ControlFlow::Continue(()),
+        self.tell_turn(process.pid);
+        let goes_on = match (process.ending, ends) {
             (None, Some(reason)) => ControlFlow::Break(Interruption::Crashes(reason)),
-            (None, None) if held => ControlFlow::Continue(()),
-            (None, None) => self.go_on(&mut process, &mut thread),
+            _ if process.is_closed_to(tid) => ControlFlow::Break(Interruption::Yields),
+            _ if thread.pending.is_some() => self.system_call(&mut process, &mut thread),
+            _ => ControlFlow::Continue(()),
         };
+        self.go_on(process, thread, goes_on).map_or(Next::Again, Next::Run)
+    }
+
+    /// Answers what a thread has stopped for. Returns it if it goes on; otherwise its turn is over.
+    pub(super) fn stopped(&mut self, running: Running, stop: Stop) -> Option<Running> {
+        let Running { process, mut thread, .. } = running;
+        let process = self.table.get_mut(process).and_then(|entry| entry.payload.process.take());
+        let mut process = process.expect(THERE);
+        process.site = [thread.registers.rip, thread.registers.rbp];
+        self.tell_turn(process.pid);
+        let goes_on = match stop {
+            Stop::Timer => {
+                process.switches.involuntary_switches += 1;
+                ControlFlow::Break(Interruption::Yields)
+            }
+            // It is answered when it is made, or happens, again.
+            _ if process.is_closed_to(thread.tid) => {
+                if stop == Stop::SystemCall {
+                    thread.pending = Some(Pending { waits: true, ..Pending::default() });
+                }
+                ControlFlow::Break(Interruption::Yields)
+            }
+            Stop::SystemCall => self.system_call(&mut process, &mut thread),
+            Stop::PageFault(fault) => match self.commons.serve(&mut process, &fault) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(reason) => ControlFlow::Break(Interruption::Crashes(reason)),
+            },
+            Stop::Exception { vector, error } => {
+                ControlFlow::Break(Interruption::Crashes(Reason::Exception { vector, error }))
+            }
+        };
+        self.go_on(process, thread, goes_on)
+    }
+
+    /// Tells the story whose the events are that follow, if they were another process's before.
+    fn tell_turn(&mut self, process: Pid) {
+        if story::is_on() && self.told != process {
+            self.told = process;
+            story::tell(Kind::Turn, [process.0.into()]);
+        }
+    }
+
+    /// Puts the process back into the table, where other threads find it, and returns the thread if
+    /// it goes on in ring 3. Otherwise ends its turn.
+    fn go_on(
+        &mut self,
+        process: Box<Process<M::Mmu>>,
+        thread: Box<Thread>,
+        goes_on: ControlFlow<Interruption>,
+    ) -> Option<Running> {
+        match goes_on {
+            ControlFlow::Continue(()) => {
+                let running = Running { process: process.pid, thread, root: process.pages.root() };
+                self.put_back(process, None);
+                Some(running)
+            }
+            ControlFlow::Break(why) => {
+                self.end_turn(process, thread, why);
+                None
+            }
+        }
+    }
+
+    /// Ends a turn of a thread.
+    fn end_turn(
+        &mut self,
+        mut process: Box<Process<M::Mmu>>,
+        thread: Box<Thread>,
+        why: Interruption,
+    ) {
+        let tid = thread.tid;
+        self.table.end_turn(tid);
         let (mut wait, mut left) = (None, None);
-        match over {
-            ControlFlow::Break(Interruption::Waits(what)) => wait = Some(what),
-            ControlFlow::Break(Interruption::Leaves(status)) => {
+        match why {
+            Interruption::Waits(what) => wait = Some(what),
+            Interruption::Leaves(status) => {
                 left = self.leave(&mut process, &thread, status).then_some(status);
             }
-            ControlFlow::Break(Interruption::Ends(status)) => process.ending = Some((status, None)),
-            ControlFlow::Break(Interruption::Crashes(reason)) => {
-                self.crash(&mut process, &thread, reason);
-            }
+            Interruption::Ends(status) => process.ending = Some((status, None)),
+            Interruption::Crashes(reason) => self.crash(&mut process, &thread, reason),
             // Others are to have a turn.
-            ControlFlow::Continue(()) | ControlFlow::Break(_) => {}
+            Interruption::Fails(_)
+            | Interruption::Restarts
+            | Interruption::Begins
+            | Interruption::Yields => {}
         }
         if let Some((status, crash)) = process.ending {
             if story::is_on() {
@@ -112,7 +248,7 @@ impl<M: Machine> System<M> {
         }
     }
 
-    /// Takes a thread and its process out of the table for a turn.
+    /// Takes a thread and its process out of the table.
     fn take(&mut self, tid: Pid) -> Option<Turn<M::Mmu>> {
         let leader = self.table.get(tid)?.leader;
         let process = self.table.get_mut(leader)?.payload.process.take()?;
@@ -120,7 +256,7 @@ impl<M: Machine> System<M> {
         Some((process, thread))
     }
 
-    /// Puts them back when the turn is over; no thread if it has ended.
+    /// Puts them back; no thread if it has ended or runs.
     fn put_back(&mut self, process: Box<Process<M::Mmu>>, thread: Option<Box<Thread>>) {
         if let Some(thread) = thread
             && let Some(entry) = self.table.get_mut(thread.tid)
@@ -129,38 +265,6 @@ impl<M: Machine> System<M> {
         }
         if let Some(entry) = self.table.get_mut(process.pid) {
             entry.payload.process = Some(process);
-        }
-    }
-
-    /// Lets a thread run and answers what it stops for.
-    fn go_on(
-        &mut self,
-        process: &mut Process<M::Mmu>,
-        thread: &mut Thread,
-    ) -> ControlFlow<Interruption> {
-        if thread.pending.is_some() {
-            self.system_call(process, thread)?;
-        }
-        loop {
-            let stop = self.commons.machine.run(&mut process.pages, &mut thread.registers);
-            process.site = [thread.registers.rip, thread.registers.rbp];
-            match stop {
-                Stop::SystemCall => self.system_call(process, thread)?,
-                Stop::PageFault(fault) => match self.commons.serve(process, &fault) {
-                    Ok(()) => {}
-                    Err(reason) => return ControlFlow::Break(Interruption::Crashes(reason)),
-                },
-                Stop::Exception { vector, error } => {
-                    return ControlFlow::Break(Interruption::Crashes(Reason::Exception {
-                        vector,
-                        error,
-                    }));
-                }
-                Stop::Timer => {
-                    process.switches.involuntary_switches += 1;
-                    return ControlFlow::Continue(());
-                }
-            }
         }
     }
 

@@ -96,7 +96,8 @@ pub enum Children<P> {
 /// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the
 /// kernel or a leader that is no zombie; only leaders become zombies. There is no zombie whose
 /// parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that is
-/// ready, `readers` one for each that waits for input, `waiters` one for each that waits for a word.
+/// ready, `readers` one for each that waits for input, `waiters` one for each that waits for a word,
+/// `turns` one for each that has its turn.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,
@@ -104,6 +105,7 @@ pub struct Table<P> {
     ready: Bits,
     readers: Bits,
     waiters: Bits,
+    turns: Bits,
     next: u32,
     last: usize,
     blocked: u64,
@@ -119,9 +121,9 @@ impl<P> Table<P> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(MAX_PROCESSES)?;
         slots.resize_with(MAX_PROCESSES, || None);
-        let (taken, ready, readers, waiters) = (Bits(0), Bits(0), Bits(0), Bits(0));
+        let [taken, ready, readers, waiters, turns] = [Bits(0); 5];
         let (next, last, blocked) = (1, MAX_PROCESSES - 1, 0);
-        Ok(Self { slots, taken, ready, readers, waiters, next, last, blocked })
+        Ok(Self { slots, taken, ready, readers, waiters, turns, next, last, blocked })
     }
 
     /// The number that the next thread gets; `None` when there is no room for one.
@@ -194,11 +196,32 @@ impl<P> Table<P> {
         if has(&self.last) { Some(self.last) } else { self.taken.into_iter().find(has) }
     }
 
-    /// Whose turn it is: the next ready one after the last, in the order of the slots. So between
-    /// two turns of a thread each other one that is ready has one. Constant time.
+    /// Whose turn it is: the next ready one after the last that has no turn yet, in the order of
+    /// the slots. So between two turns of a thread each other one that is ready has one. Constant
+    /// time.
     pub fn next_turn(&mut self) -> Option<Pid> {
-        self.last = self.ready.first_after(self.last)?;
+        self.last = self.ready.without(self.turns).first_after(self.last)?;
         self.slots[self.last].as_ref().map(|entry| entry.pid)
+    }
+
+    /// Notes that a thread has its turn.
+    pub fn begin_turn(&mut self, pid: Pid) {
+        self.slot(pid).into_iter().for_each(|slot| self.turns.set(slot));
+    }
+
+    /// Notes that its turn is over.
+    pub fn end_turn(&mut self, pid: Pid) {
+        self.slot(pid).into_iter().for_each(|slot| self.turns.clear(slot));
+    }
+
+    /// Whether any thread has its turn. Constant time.
+    pub fn any_has_turn(&self) -> bool {
+        self.turns != Bits(0)
+    }
+
+    /// Whether any thread is ready that has no turn. Constant time.
+    pub fn is_ready(&self) -> bool {
+        self.ready.without(self.turns) != Bits(0)
     }
 
     /// Takes a thread out that has ended, and leads no process.

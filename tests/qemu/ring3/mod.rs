@@ -138,7 +138,7 @@ impl Program {
     }
 
     fn run(&mut self) -> Stop {
-        user::run(&mut self.registers, self.pages.get())
+        user::run(&mut self.registers, self.pages.get().root())
     }
 
     /// The word of the program's memory at the address.

@@ -37,8 +37,9 @@ impl<M: Mmu> Pages<M> {
     /// that faults.
     pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
         let may = |leaf: Leaf| leaf.flags.contains(PageTableFlags::USER_ACCESSIBLE);
-        self.pieces(address, buffer.len(), may, |done, piece| {
-            buffer[done..][..piece.len()].copy_from_slice(piece);
+        self.pieces(address, buffer.len(), may, |done, piece, len| {
+            // SAFETY: so many bytes of the frame are there, which no reference leads to.
+            unsafe { piece.copy_to(buffer[done..][..len].as_mut_ptr(), len) };
         })
     }
 
@@ -58,14 +59,17 @@ impl<M: Mmu> Pages<M> {
     }
 
     /// Shows the memory in `[address, address + len)` of the lower half, page by page, as far as it
-    /// is mapped and allowed. `action` is told how many bytes came before. Returns how many there
-    /// were.
+    /// is mapped and allowed. `action` is told how many bytes came before, where the next ones are,
+    /// and how many. Returns how many there were.
+    ///
+    /// Another thread of the process may write to them meanwhile, on another CPU: what is read then
+    /// is what either of the two wrote, as between programs.
     fn pieces(
         &mut self,
         address: u64,
         len: usize,
         allowed: impl Fn(Leaf) -> bool,
-        mut action: impl FnMut(usize, &mut [u8]),
+        mut action: impl FnMut(usize, *mut u8, usize),
     ) -> usize {
         let mut done = 0;
         while done < len {
@@ -78,10 +82,7 @@ impl<M: Mmu> Pages<M> {
             };
             let offset = (at % PAGE_SIZE) as usize;
             let piece = (PAGE_SIZE as usize - offset).min(len - done);
-            // SAFETY: the process does not run, and its entry holds a share of the frame, so that
-            // it stays.
-            let bytes = unsafe { self.tables.contents(leaf.frame) };
-            action(done, &mut bytes[offset..][..piece]);
+            action(done, self.tables.bytes(leaf.frame).wrapping_add(offset), piece);
             done += piece;
         }
         done
@@ -89,6 +90,9 @@ impl<M: Mmu> Pages<M> {
 }
 
 /// Copies the bytes, piece by piece.
-fn copied(bytes: &[u8]) -> impl FnMut(usize, &mut [u8]) {
-    |done, piece| piece.copy_from_slice(&bytes[done..][..piece.len()])
+fn copied(bytes: &[u8]) -> impl FnMut(usize, *mut u8, usize) {
+    |done, piece, len| {
+        // SAFETY: so many bytes of the frame are there, which no reference leads to.
+        unsafe { piece.copy_from(bytes[done..][..len].as_ptr(), len) };
+    }
 }

@@ -27,6 +27,11 @@ impl<M: Mmu> Tables<M> {
         }
     }
 
+    /// Where the bytes of a frame are, of which an entry holds a share.
+    pub fn bytes(&self, frame: PhysFrame) -> *mut u8 {
+        self.mmu.frame_to_pointer(frame).cast()
+    }
+
     /// The bytes of a frame.
     ///
     /// # Safety

@@ -18,6 +18,11 @@ impl Bits {
         self.0 &= !(1 << slot);
     }
 
+    /// Those that are not in the other one.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The lowest that is not in it.
     pub fn first_clear(self) -> Option<usize> {
         Self(!self.0).next()
