@@ -23,7 +23,7 @@
 //!    memory, and of the kernel's heap what was written to before (the areas and objects of
 //!    processes). So it cannot fault, and the page fault handler can always take the lock; if it
 //!    cannot, the fault came from in here and is reported as that.
-//! 3. Lock order: a heap's lock, then the memory manager's, then the serial port's. A heap calls
+//! 3. Lock order: the kernel's lock, a heap's, then the memory manager's, then the serial port's. A heap calls
 //!    its break with its own lock held; the manager never calls a heap; printing takes no other
 //!    lock and never allocates. So make room in a list before you lock the manager, copy what you
 //!    want to print out of it first, and do the rest with the manager unlocked.

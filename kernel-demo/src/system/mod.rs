@@ -35,6 +35,7 @@
 mod calls;
 pub mod console;
 pub mod crash;
+mod end;
 mod exec;
 pub mod image;
 #[cfg(not(test))]

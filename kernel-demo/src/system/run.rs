@@ -13,19 +13,15 @@
 //! on other CPUs find it: `next` and `stopped` are all that needs the system.
 
 use alloc::boxed::Box;
-use core::fmt;
 use core::ops::ControlFlow;
 
 use x86_64::structures::paging::PhysFrame;
 
-use super::calls::signal;
-use super::crash::{Crash, Reason};
+use super::crash::Reason;
 use super::machine::Machine;
-use super::process::{Pending, Process, Thread, Trace, Turn};
-use super::status::{Signal, Status};
-use super::strace::Pointer;
-use super::table::{Entry, Pid};
-use super::{Commons, Interruption, System, strace};
+use super::process::{Pending, Process, Thread, Turn};
+use super::table::Pid;
+use super::{Interruption, System};
 use crate::memory::Stop;
 use crate::story::{self, Kind};
 
@@ -127,7 +123,8 @@ impl<M: Machine> System<M> {
             let killed = self.table.get(process.pid).and_then(|entry| entry.killed);
             process.ending = killed.map(|status| (status, None));
         }
-        self.tell_turn(process.pid);
+        self.told = process.pid;
+        story::tell(Kind::Turn, [process.pid.0.into()]);
         let goes_on = match (process.ending, ends) {
             (None, Some(reason)) => ControlFlow::Break(Interruption::Crashes(reason)),
             _ if process.is_closed_to(tid) => ControlFlow::Break(Interruption::Yields),
@@ -168,9 +165,9 @@ impl<M: Machine> System<M> {
         self.go_on(process, thread, goes_on)
     }
 
-    /// Tells the story whose the events are that follow, if they were another process's before.
+    /// Tells the story whose the events are that follow, if another CPU has told of another process.
     fn tell_turn(&mut self, process: Pid) {
-        if story::is_on() && self.told != process {
+        if self.told != process {
             self.told = process;
             story::tell(Kind::Turn, [process.0.into()]);
         }
@@ -266,64 +263,5 @@ impl<M: Machine> System<M> {
         if let Some(entry) = self.table.get_mut(process.pid) {
             entry.payload.process = Some(process);
         }
-    }
-
-    /// Writes down what a thread did that ends its process.
-    pub(super) fn crash(&mut self, process: &mut Process<M::Mmu>, thread: &Thread, reason: Reason) {
-        let mut crash = Crash {
-            pid: process.pid,
-            name: process.name,
-            signal: signal(&reason),
-            reason,
-            nearest: None,
-            registers: thread.registers,
-        };
-        crash.nearest = crash.address().and_then(|address| process.space.nearest(address).copied());
-        let mut out = self.commons.console.writer(&mut self.commons.machine);
-        // The console takes everything.
-        if process.options.trace != Trace::Off {
-            let (signal, address) =
-                (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
-            let code = match (crash.signal, reason) {
-                (Signal::Segv, Reason::Access(..)) if process.space.find(address).is_some() => {
-                    "SEGV_ACCERR"
-                }
-                (Signal::Segv, Reason::Access(..)) => "SEGV_MAPERR",
-                _ => "SI_KERNEL",
-            };
-            let what = format_args!(
-                "{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}",
-                Pointer(address)
-            );
-            let _ = strace::event(&mut out, thread.tid.0, what);
-        }
-        if !process.options.quiet {
-            let _ = fmt::Write::write_fmt(&mut out, format_args!("{crash}\n"));
-        }
-        process.ending = Some((Status::Killed(crash.signal), Some(crash)));
-    }
-
-    /// Ends a process, whose memory is back: its parent and the kernel get to know.
-    fn end(&mut self, process: Box<Process<M::Mmu>>, status: Status, crash: Option<Crash>) {
-        let pid = process.pid;
-        if process.options.trace != Trace::Off {
-            let mut out = self.commons.console.writer(&mut self.commons.machine);
-            // The console takes everything.
-            let _ = strace::ended(&mut out, pid.0, status);
-        }
-        if story::is_on() {
-            Commons::<M>::tell_ended(pid, status);
-        }
-        let mut used = process.usage();
-        used += process.children;
-        self.commons.dismantle(process);
-        self.commons.machine.trim_heap();
-        if let Some(entry) = self.table.get_mut(pid) {
-            entry.payload.used = used;
-        }
-        if let Some(started) = self.started.iter_mut().find(|started| started.pid == pid) {
-            (started.status, started.usage, started.crash) = (Some(status), used, crash);
-        }
-        self.table.end(pid, status, &mut |forgotten: Entry<_>, _| drop(forgotten));
     }
 }
