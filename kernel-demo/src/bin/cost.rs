@@ -197,6 +197,14 @@ impl Machine for Counting {
     fn entropy(&mut self) -> u64 {
         self.kernel.entropy()
     }
+
+    fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])> {
+        self.kernel.program(name)
+    }
+
+    fn programs(&self) -> impl Iterator<Item = &'static str> {
+        self.kernel.programs()
+    }
 }
 
 #[allow(unsafe_code)]
