@@ -28,7 +28,7 @@ export function by_id(id) {
 
 /** Text in which `words` between back-ticks are code. */
 export function prose(text) {
-  return text.split('`').map((part, index) => (index % 2 ? el('code', {}, part) : part));
+  return text.replaceAll('*', '').split('`').map((part, index) => (index % 2 ? el('code', {}, part) : part));
 }
 
 /** A table; each row is a list of texts or elements, and may carry a class. */

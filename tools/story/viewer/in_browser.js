@@ -142,6 +142,15 @@ check('a block of a program is followed to its frame and back', () => {
   return `${roles.length} steps`;
 });
 
+check('each window of addresses is one', () => {
+  for (const { from, to } of told.shown) {
+    for (const place of [from + 1, Math.floor((from + to) / 2), to]) {
+      viewer.go(place);
+      expect_that(`the window at event ${place}`, viewer.window.high > viewer.window.low);
+    }
+  }
+});
+
 check('each picture has words, and each layer a table', () => {
   for (const picture of document.querySelectorAll('main svg[role=img]')) expect_that('a picture without words', picture.getAttribute('aria-label').length > 3);
   for (const element of document.querySelectorAll('main details')) element.build?.();

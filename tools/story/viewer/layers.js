@@ -45,7 +45,7 @@ export function program_layer(view) {
   const { story, state, place, pid } = view;
   let at = null;
   const calls = [];
-  for (let number = place - 1; number >= Math.max(0, place - 4000) && calls.length < 8; number -= 1) {
+  for (let number = place - 1; number >= Math.max(view.begun, place - 4000) && calls.length < 8; number -= 1) {
     const [kind, who] = story.events[number];
     const is_call = kind === KIND.heap_call || kind === KIND.returned || kind === KIND.trapped || kind === KIND.called;
     if (!is_call || who !== pid) continue;
@@ -215,12 +215,14 @@ export function areas_layer(view) {
 }
 
 function is_break_area(view, area) {
-  return view.pid === 0 ? view.state.breaks.has(area.name) : area.name === '[heap]';
+  if (view.pid !== 0) return area.name === '[heap]';
+  return view.state.breaks.has(area.name) && (area.start === view.heap_id || (area.start <= view.focus && view.focus < area.end));
 }
 
 function break_of(view) {
   if (view.pid !== 0) return view.space?.brk ?? 0;
-  const latest = [...view.state.breaks.values()].find(({ start }) => start === view.heap_id);
+  const is_meant = ({ start, end }) => start === view.heap_id || (start <= view.focus && view.focus <= end);
+  const latest = [...view.state.breaks.values()].find(is_meant);
   return latest?.end ?? 0;
 }
 
@@ -350,8 +352,8 @@ export function natural_window(view) {
     return { low: cells[0].address, high: last.address + last.size };
   }
   const areas = view.space?.areas ?? [];
-  const area = areas.find(({ start, end }) => start <= view.focus && view.focus < end) ?? areas[0];
-  if (!area) return { low: 0, high: PAGE };
-  const high = Math.min(area.end, area.start + 4096 * PAGE);
-  return view.focus < high ? { low: area.start, high } : { low: view.focus - 64 * PAGE, high: Math.min(area.end, view.focus + 64 * PAGE) };
+  const area = areas.find(({ start, end }) => start <= view.focus && view.focus < end);
+  const page = Math.floor(view.focus / PAGE) * PAGE;
+  const around = { low: page - 32 * PAGE, high: page + 32 * PAGE };
+  return area && area.end - area.start <= 4096 * PAGE ? { low: area.start, high: area.end } : around;
 }

@@ -207,6 +207,7 @@ class Viewer {
   render() {
     const { story, place } = this;
     this.state = this.timeline.at(place);
+    this.begun = story.shown.findLast(({ from }) => from < place)?.from ?? 0;
     this.find_subject();
     this.changed = changes(story, this.from, place, this.state);
     this.window = this.zoomed ?? natural_window(this);
@@ -231,15 +232,16 @@ class Viewer {
   find_subject() {
     const { story, state, place } = this;
     let [pid, heap, touched] = [this.pinned, null, null];
-    const first = Math.max(0, place - 3000);
+    const first = Math.max(this.begun, place - 3000);
     for (let number = place - 1; number >= first && (pid === null || heap === null || touched === null); number -= 1) {
       const event = story.events[number];
-      const who = pid_of(event, state);
+      const who = event[0] === KIND.fault && pid === 0 ? 0 : pid_of(event, state);
       if (pid === null && who !== null && who >= 0 && state.space_of(who)) pid = who;
       if (who !== pid) continue;
       if (heap === null && [KIND.heap_call, KIND.heap_done, KIND.cells].includes(event[0])) heap = event[2];
       if (touched === null && event[0] === KIND.entry) touched = event[2];
-      if (touched === null && event[0] === KIND.trapped) touched = event[2];
+      if (touched === null && (event[0] === KIND.trapped || event[0] === KIND.break)) touched = event[2];
+      if (touched === null && event[0] === KIND.fault) touched = event[1];
     }
     if (pid === null || !state.space_of(pid)) pid = 0;
     if (pid !== this.pid && this.pinned === null) this.zoomed = null;
