@@ -45,7 +45,7 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
         }
         let (decision, area) = space.fault(fault, found.state, self)?;
         let (region, permissions) = (area.label(), area.permissions);
-        self.payer.pool.trace.record(Event::Fault { region, access, address });
+        self.payer.pool.trace.tell(Event::Fault { region, access, address });
         self.change(found, decision, permissions).map_err(Cause::OutOfFrames)?;
         Ok(Some(decision))
     }

@@ -165,11 +165,11 @@ impl<M: Mmu + Clone> Memory<M> {
         // A move down cannot fail, and what is unmapped follows in the trace.
         let down = (id.base()..old).contains(&new);
         if down {
-            mapped.payer.pool.trace.record(moved);
+            mapped.payer.pool.trace.tell(moved);
         }
         space.move_break(id.index(), new, &mut mapped)?;
         if !down {
-            mapped.payer.pool.trace.record(moved);
+            mapped.payer.pool.trace.tell(moved);
         }
         let offset = (new % PAGE_SIZE) as usize;
         if new < old

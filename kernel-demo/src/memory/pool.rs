@@ -201,7 +201,7 @@ impl Payer<'_> {
         let frame = pool.frames.allocate_reserved(&mut account.reservation);
         let frame = frame.expect("every frame needed was set aside");
         *account.used(purpose) += 1;
-        pool.trace.record(Event::FrameTaken { frame: frame.start_address().as_u64(), purpose });
+        pool.trace.tell(Event::FrameTaken { frame: frame.start_address().as_u64(), purpose });
         frame
     }
 
@@ -224,7 +224,7 @@ impl Payer<'_> {
         if pool.frames.release(frame).unwrap_or_else(|error| disagree(&error)) == 0 {
             *account.used(purpose) -= 1;
             let frame = frame.start_address().as_u64();
-            pool.trace.record(Event::FrameReturned { frame, purpose });
+            pool.trace.tell(Event::FrameReturned { frame, purpose });
             if account.policy == Policy::Strict {
                 pool.frames.restore(&mut account.reservation);
             }

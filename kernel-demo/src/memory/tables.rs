@@ -177,7 +177,7 @@ impl<M: Mmu> Tables<M> {
     /// # Safety
     ///
     /// Accesses to the page are accesses to the frame: the caller answers for both.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn enter(&mut self, payer: &mut Payer<'_>, walk: &mut Walk, page: u64, leaf: Leaf) {
         if walk.missing() > 0 {
             self.add_tables(payer, walk, page);

@@ -165,11 +165,16 @@ impl Trace {
 
     /// Records an event.
     pub fn record(&mut self, event: Event) {
+        self.ring[self.next as usize % CAPACITY] = Some(event);
+        self.next += 1;
+    }
+
+    /// Records an event, and tells it, if a story is told.
+    pub fn tell(&mut self, event: Event) {
         if story::is_on() {
             event.tell();
         }
-        self.ring[self.next as usize % CAPACITY] = Some(event);
-        self.next += 1;
+        self.record(event);
     }
 
     /// The number the next event will have. Keep it, and ask [`since`](Self::since) later.

@@ -25,8 +25,18 @@ impl<M: Machine> Commons<M> {
         fault: &PageFault,
     ) -> Result<(), Reason> {
         if story::is_on() {
-            Self::tell_fault(process, fault);
+            return self.told_serve(process, fault);
         }
+        self.serve_untold(process, fault)
+    }
+
+    /// The same without a story.
+    #[inline(always)]
+    pub(super) fn serve_untold(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        fault: &PageFault,
+    ) -> Result<(), Reason> {
         let Self { machine, objects, .. } = self;
         let Process { space, pages, .. } = process;
         let served =
@@ -34,9 +44,6 @@ impl<M: Machine> Commons<M> {
         let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
         if let (Some(decision), Trace::CallsAndFaults) = (decision, process.options.trace) {
             self.trace_fault(process, fault, decision);
-        }
-        if story::is_on() {
-            self.tell_process(process);
         }
         Ok(())
     }

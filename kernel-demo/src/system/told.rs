@@ -1,5 +1,6 @@
 //! What a story tells of processes: their calls, their page faults, their areas, their turns.
 
+use super::crash::Reason;
 use super::machine::Machine;
 use super::process::Process;
 use super::status::Status;
@@ -57,12 +58,23 @@ pub(super) fn words<const N: usize>(pages: &mut Pages<impl Mmu>, address: u64) -
 }
 
 impl<M: Machine> Commons<M> {
-    /// Tells that a process has a page fault.
+    /// Serves a page fault, and tells it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`serve`](Self::serve).
     #[cold]
-    pub(super) fn tell_fault(process: &mut Process<M::Mmu>, fault: &PageFault) {
+    pub(super) fn told_serve(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        fault: &PageFault,
+    ) -> Result<(), Reason> {
         let PageFault { address, access, .. } = *fault;
         let numbers = process.with_callers(&[process.pid.0.into(), address, access as u64]);
         story::record(Kind::Trapped, numbers.as_slice(), "");
+        self.serve_untold(process, fault)?;
+        self.tell_process(process);
+        Ok(())
     }
 
     /// Tells what of a process has changed by what it did; now and then, all there is of it.

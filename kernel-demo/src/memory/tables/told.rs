@@ -2,19 +2,10 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{DEPTH, Leaf, Mmu, Tables, covers};
+use super::{DEPTH, Leaf, Mmu, Tables, covers, leaf_of};
 use crate::memory::pages::OBJECT;
 use crate::story::{self, Kind, Numbers};
-use crate::words::layout::{HIGHER_HALF, LOWER_HALF_END};
-
-/// Tells that a page's entry is this now.
-#[inline(always)]
-pub(super) fn entry(root: PhysFrame, page: u64, leaf: Option<Leaf>) {
-    if story::is_on() {
-        let (frame, flags) = leaf.map_or((0, 0), |leaf| (address(leaf.frame), told_flags(leaf)));
-        story::record(Kind::Entry, &[address(root), page, frame, flags], "");
-    }
-}
+use crate::words::layout::{HIGHER_HALF, LOWER_HALF_END, PAGE_SIZE};
 
 /// The flags of an entry, as a story tells them. Those that the processor sets are left out.
 pub(in crate::memory) fn told_flags(leaf: Leaf) -> u64 {
@@ -34,7 +25,28 @@ impl<M: Mmu> Tables<M> {
     /// Tells that a page's entry is this now.
     #[inline(always)]
     pub(super) fn tell(&self, page: u64, leaf: Option<Leaf>) {
-        entry(self.root, page, leaf);
+        if story::is_on() {
+            self.tell_entry(page, leaf);
+        }
+    }
+
+    #[cold]
+    fn tell_entry(&self, page: u64, leaf: Option<Leaf>) {
+        let (frame, flags) = leaf.map_or((0, 0), |leaf| (address(leaf.frame), told_flags(leaf)));
+        story::record(Kind::Entry, &[address(self.root), page, frame, flags], "");
+    }
+
+    /// Tells what these entries of a level-1 table are now, of which some have changed; the first
+    /// one is that of the page. One that is not present, and not unused, is of a page that goes.
+    #[cold]
+    pub(super) fn tell_entries(&mut self, table: PhysFrame, page: u64, (first, last): (u64, u64)) {
+        for index in first..last {
+            let entry = &self.table(table)[index as usize];
+            if !entry.is_unused() {
+                let leaf = leaf_of(entry);
+                self.tell_entry(page + (index - first) * PAGE_SIZE, leaf);
+            }
+        }
     }
 
     /// Tells that the table at this depth on the way to an address is in this frame now.

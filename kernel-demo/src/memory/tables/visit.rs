@@ -6,9 +6,10 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of, told};
+use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of};
 use crate::memory::pool::Payer;
 use crate::memory::trace::Purpose;
+use crate::story;
 use crate::words::layout::{PAGE_SIZE, frame_at};
 
 impl<M: Mmu> Tables<M> {
@@ -72,7 +73,6 @@ impl<M: Mmu> Tables<M> {
             }
             work.spend(Work::STEP);
             let begun = page;
-            let root = self.root;
             let (table, mmu) = self.table_and_mmu(walk.last());
             let first = index(page, DEPTH) as u64;
             let last = ENTRIES.min(first + Work::ENTRIES.min((end - page) / PAGE_SIZE));
@@ -89,7 +89,6 @@ impl<M: Mmu> Tables<M> {
                         }
                         mmu.flush(page);
                         changed = true;
-                        told::entry(root, page, new);
                         unmapped += u32::from(new.is_none());
                     }
                 }
@@ -99,6 +98,9 @@ impl<M: Mmu> Tables<M> {
                 0 => [None; DEPTH],
                 unmapped => self.take_out(payer, walk, begun, unmapped),
             };
+            if changed && story::is_on() {
+                self.tell_entries(walk.last(), begun, (first, last));
+            }
             if changed {
                 self.mmu.flush_others(self.root, begun);
             }
