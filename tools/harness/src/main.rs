@@ -127,19 +127,18 @@ fn story(
         // A reader who has closed the pipe has seen enough; the verdict still counts.
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     };
+    let host = match options.shows("C28") {
+        true => Preloaded::build(&project, report::build_line)?,
+        false => None,
+    };
     let run = ("story", &keys[..]);
-    let recording = story::record(&project, &setup, &machine, run, report::build_line, show)?;
+    let line = report::build_line;
+    let recording = story::record(&project, &setup, &machine, run, host.as_ref(), line, show)?;
     if let Some(failure) = &recording.failure {
         eprintln!("\n{failure}");
     }
     let page = project.target("story.html");
-    let mut further = Vec::new();
-    if options.shows("C28") {
-        match story::preloaded(&project, report::build_line)? {
-            Ok(trace) => further = trace,
-            Err(reason) => println!("C28 is left out: {reason}"),
-        }
-    }
+    let further = if host.is_some() { story::preloaded(&project)? } else { Vec::new() };
     let further: Vec<&str> = further.iter().map(String::as_str).collect();
     let show = |line: &str| println!("{line}");
     let made = story::page(&project, &[recording.record], &page, &further, show)?;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::image::Image;
+use crate::preloaded::{OPTION, Preloaded};
 use crate::project::{Project, Setup};
 use crate::tour::Tour;
 use crate::{Error, cargo, process, programs};
@@ -36,6 +37,7 @@ pub fn record(
     setup: &Setup,
     machine: &Machine,
     (name, keys): (&str, &[(&str, &str)]),
+    host: Option<&Preloaded>,
     on_line: impl FnMut(&str),
     on_bytes: impl FnMut(&[u8]),
 ) -> Result<Recording, Error> {
@@ -45,9 +47,13 @@ pub fn record(
     fs::write(&record, "").map_err(|error| Error::Write(record.clone(), error))?;
     let mut machine = machine.clone();
     machine.extra.extend(["-serial".into(), port(&record)]);
-    let keys: Vec<_> = keys.iter().copied().chain([("story", "1"), SEED]).collect();
+    let mut keys: Vec<_> = keys.iter().copied().chain([("story", "1"), SEED]).collect();
+    keys.extend(host.map(|_| OPTION));
     let tour = Tour { image: &image, machine: &machine, keys: &keys };
-    let failure = tour.run(on_bytes);
+    let failure = match host {
+        Some(host) => tour.run_with_host(host, on_bytes),
+        None => tour.run(on_bytes),
+    };
     Ok(Recording { record, failure })
 }
 
@@ -61,31 +67,19 @@ fn port(file: &Path) -> std::ffi::OsString {
 /// What is run with the library preloaded.
 const PRELOADED: [&str; 3] = ["ls", "-lR", "labs"];
 
-/// Builds the library that serves programs as `malloc`, and records a program of this machine that
-/// is served by it. Returns what tells `tools/story` of it, or why there is none.
-pub fn preloaded(
-    project: &Project,
-    on_line: impl FnMut(&str),
-) -> Result<Result<Vec<String>, String>, Error> {
-    if !cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
-        return Ok(Err("the library is for Linux with glibc on x86-64".to_owned()));
-    }
-    let mut build = cargo::host(project, &project.libmalloc(), "");
-    build.args(["build", "--quiet", "--release", "--package", "brkmalloc"]);
-    if !process::run(build, on_line)?.success() {
-        return Ok(Err("the library cannot be built".to_owned()));
-    }
+/// Records a program of this machine that is served by the library. Returns what tells
+/// `tools/story` of it.
+pub fn preloaded(project: &Project) -> Result<Vec<String>, Error> {
     let [name, arguments @ ..] = PRELOADED;
     let trace = project.target("story").join(name).with_extension("trace");
     let mut command = Command::new(name);
     command.args(arguments).current_dir(project.root());
     command.env("LD_PRELOAD", project.target("release").join("libbrkmalloc.so"));
     command.env("BRKALLOC_TRACE", &trace);
-    if !process::run(command, |_| {})?.success() {
-        return Ok(Err(format!("{name} did not end well")));
-    }
+    // A trace that is not whole is an error of the tool.
+    process::run(command, |_| {})?;
     let trace = trace.display().to_string();
-    Ok(Ok(["--trace", &trace, "--name", name, "--as-claim"].map(str::to_owned).to_vec()))
+    Ok(["--trace", &trace, "--name", name, "--as-claim"].map(str::to_owned).to_vec())
 }
 
 /// Makes a page of records. `on_line` gets what the build has to say.

@@ -94,9 +94,11 @@ pub fn shown(lines: &[Line], events: usize) -> Vec<Shown> {
 ///
 /// # Errors
 ///
-/// A question is about a line that its claim, which is shown, does not print.
+/// A question is about a line that its claim, which is shown, does not print, nor another part of
+/// the claim.
 pub fn place(written: &[Written], lines: &[Line], shown: &[Shown]) -> Result<Vec<Question>, Error> {
     let mut questions = Vec::new();
+    let mut asked = Vec::new();
     for claim in shown {
         let lines: Vec<&Line> =
             lines.iter().filter(|line| (claim.from..claim.to).contains(&line.event)).collect();
@@ -107,10 +109,10 @@ pub fn place(written: &[Written], lines: &[Line], shown: &[Shown]) -> Result<Vec
                 .filter_map(|line| Some((*line, figure(line)?)))
                 .filter(|(line, _)| own_text(line).starts_with(&question.figure))
                 .nth(question.nth - 1);
-            let Some((line, answer)) = found else {
-                return Err(Error::NoSuchLine(claim.claim.clone(), question.figure.clone()));
-            };
-            placed.push(at_its_place(claim, &lines, line, question.ask.clone(), answer));
+            if let Some((line, answer)) = found {
+                asked.push((&question.claim, &question.ask));
+                placed.push(at_its_place(claim, &lines, line, question.ask.clone(), answer));
+            }
         }
         if placed.is_empty() {
             placed.extend(by_itself(claim, &lines));
@@ -118,7 +120,14 @@ pub fn place(written: &[Written], lines: &[Line], shown: &[Shown]) -> Result<Vec
         placed.sort_by_key(|question| question.reveal);
         questions.append(&mut placed);
     }
-    Ok(questions)
+    let is_shown = |question: &&Written| shown.iter().any(|one| one.claim == question.claim);
+    let is_asked = |question: &Written| asked.contains(&(&question.claim, &question.ask));
+    match written.iter().filter(is_shown).find(|question| !is_asked(question)) {
+        Some(Written { claim, figure, .. }) => {
+            Err(Error::NoSuchLine(claim.clone(), figure.clone()))
+        }
+        None => Ok(questions),
+    }
 }
 
 /// The question about a claim for which none is written: its first number, else its first

@@ -44,7 +44,8 @@ class Viewer {
   fill_claims() {
     const { shown, claims } = this.story;
     const select = by_id('claim');
-    const options = shown.map(({ claim }) => {
+    const numbers = [...new Set(shown.map(({ claim }) => claim))];
+    const options = numbers.map((claim) => {
       const text = claims.find(({ number }) => number === claim)?.text.replaceAll('`', '') ?? '';
       return el('option', { value: claim }, `${claim}  ${text.length > 80 ? `${text.slice(0, 78)}…` : text}`);
     });
@@ -101,9 +102,13 @@ class Viewer {
 
   go_to_claim(claim) {
     const shown = this.story.shown.find((one) => one.claim === claim);
-    if (!shown) return;
-    by_id('claim').value = claim;
-    const question = this.story.questions.find((one) => one.claim === claim);
+    if (shown) this.go_to_part(shown);
+  }
+
+  /** Goes to a claim, or a part of it, where its first question is asked. */
+  go_to_part(shown) {
+    by_id('claim').value = shown.claim;
+    const question = this.story.questions.find(({ at }) => shown.from < at && at <= shown.to);
     this.zoomed = null;
     this.pinned = null;
     this.go(question ? question.at : shown.from + 1, shown.from);
@@ -113,7 +118,7 @@ class Viewer {
     const { shown } = this.story;
     const index = shown.findLastIndex(({ from }) => from < this.place);
     const next = shown[Math.min(Math.max(index + by, 0), shown.length - 1)];
-    if (next) this.go_to_claim(next.claim);
+    if (next) this.go_to_part(next);
   }
 
   reveal(question) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Context, Outcome, Screen, Step, Tier};
+use crate::preloaded::Preloaded;
 use crate::{Error, process, story};
 use kerntest::tally::{Failure, Kind, Tally};
 
@@ -14,7 +15,7 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// Maximum time of a page in the browser, in seconds.
 const LIMIT: &str = "600";
 
-/// The claim that the kernel does not show, so does not print.
+/// The claim of which a part is not the kernel's, so that it does not print it.
 const PRELOADED: &str = "ok C28 ";
 
 /// What is recorded: the tour; a program with its own heap; one with the documents' simple heap.
@@ -72,19 +73,20 @@ fn page_of(
     let machine = machine.for_story(setup);
     let on_bytes = |bytes: &[u8]| console.extend_from_slice(bytes);
     let run = (name, &keys[..]);
-    let recording =
-        story::record(project, setup, &machine, run, |line| screen.detail(line), on_bytes)?;
+    let host = match program {
+        None => Preloaded::build(project, |line| screen.detail(line))?,
+        Some(_) => None,
+    };
+    let line = |line: &str| screen.detail(line);
+    let recording = story::record(project, setup, &machine, run, host.as_ref(), line, on_bytes)?;
     if let Some(failure) = recording.failure {
         return Ok(Err(failure));
     }
     let page = project.target("story").join(name).with_extension("html");
     let tests = viewer(context).join("in_browser.js");
     let mut further = vec!["--module".to_owned(), tests.display().to_string()];
-    if program.is_none() {
-        match story::preloaded(project, |line| screen.detail(line))? {
-            Ok(trace) => further.extend(trace),
-            Err(reason) => screen.line(&format!("C28 is left out: {reason}")),
-        }
+    if host.is_some() {
+        further.extend(story::preloaded(project)?);
     }
     let further: Vec<&str> = further.iter().map(String::as_str).collect();
     let mut output = Vec::new();
