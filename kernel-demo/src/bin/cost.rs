@@ -188,14 +188,6 @@ impl Machine for Counting {
         stop
     }
 
-    fn program(&self, name: &str) -> Option<(&'static str, &'static [u8])> {
-        self.kernel.program(name)
-    }
-
-    fn programs(&self) -> impl Iterator<Item = &'static str> {
-        self.kernel.programs()
-    }
-
     fn print(&mut self, text: &[u8]) {
         self.kernel.print(text);
     }
