@@ -9,7 +9,7 @@ MEM       ?=## the machine's memory (64M for tests, 128M for the tour)
 FILTER    ?=## run only tests whose name contains this; several parts are separated by commas
 STEP      ?=## check, test, test-all: run only steps whose title contains this, as `32-bit` or `clippy`; run: 1 waits for a key between claims
 CLAIM     ?=## run, story: show only the claims of these numbers, as `C12` or `C1,C2`
-PROGRAM   ?=## run, story: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (maps-story)
+PROGRAM   ?=## run, story: run this ring-3 program instead of the tour, as `lazy 5`; gdb: debug it (maps-story); live: show it (cells slow)
 TRACE     ?=## run: 1 shows the system calls and page faults of PROGRAM; story: a file that BRKALLOC_TRACE wrote
 TOOLCHAIN ?=## where the kernel's compiler comes from: rustup or debian (whichever works)
 KILLS     ?=## kill-builds: how many (20)
@@ -32,7 +32,7 @@ SETUP   := sh tools/setup.sh
 HARNESS := sh tools/harness.sh
 GRADE   := sh tools/grade.sh
 
-.PHONY: help run shell story gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
+.PHONY: help run shell live story gdb check test test-all suite list size examples unsafe rules libmalloc bench-programs soak mutants bench differential budgets cost kill-builds plot heap-map lab grade scoreboard setup readme doc fmt clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -48,6 +48,10 @@ run: ## boot the tour: each claim with its evidence; or only CLAIM, or one PROGR
 shell: ## boot an interactive shell in ring 3: programs by name, and commands that look at their memory; `help` lists them
 	@$(SETUP) run
 	@$(HARNESS) shell
+
+live: ## show the heap, the break, resident pages and page faults of PROGRAM (cells slow) on the text screen, while it runs
+	@$(SETUP) run
+	@$(HARNESS) live
 
 story: ## record the tour, or PROGRAM, and write a page that replays it: target/story.html; docs/STORY.md has the keys
 	@$(if $(TRACE),:,$(SETUP) run)

@@ -9,6 +9,7 @@
 //!   gdt                   segments of both rings, and the stacks that fatal exceptions are taken on
 //!   registers             the control registers, readable
 //!   entropy               numbers that nobody can tell in advance
+//!   vga                   the text screen
 //!   serial                the console              qemu    exit status and options from the command line
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod trap;
 mod trap_frame;
 pub mod user;
 mod user_entry;
+pub mod vga;
 
 pub use catch::catch_fault;
 pub use stack::on_stack;

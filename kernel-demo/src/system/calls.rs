@@ -10,6 +10,7 @@
 //! they are, and is made again; so does one that has done a slice of its work.
 
 mod console;
+mod heaps;
 mod jobs;
 mod memory;
 mod process;
@@ -89,6 +90,10 @@ impl<M: Machine> System<M> {
         (signature::PROC_VIEW, views::proc_view),
         (signature::FRAMES_FREE, views::frames_free),
         (signature::PROC_TRACE, views::proc_trace),
+        (signature::PROCESS_VM_READV, heaps::process_vm_readv),
+        (signature::HEAP_REGISTER, heaps::heap_register),
+        (signature::HEAP_LAYOUT, heaps::heap_layout),
+        (signature::SCREEN, console::screen),
     ];
 
     /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So

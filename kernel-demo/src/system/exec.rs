@@ -62,7 +62,7 @@ impl<M: Machine> Commons<M> {
             self.load(process.pid, name, &image, &arguments, process.options)?;
         core::mem::swap(&mut process.space, &mut new.space);
         core::mem::swap(&mut process.pages, &mut new.pages);
-        process.name = name;
+        (process.name, process.heap) = (name, None);
         process.old = Some(new);
         Ok(thread.registers)
     }

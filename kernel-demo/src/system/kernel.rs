@@ -10,12 +10,13 @@ use super::table::Pid;
 use super::{Options, Settings, System};
 use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
-use crate::arch::{entropy, serial, user};
+use crate::arch::{entropy, serial, user, vga};
 use crate::cpu::{self, Lock, MAX_CPUS, work};
 use crate::heap::HEAP;
 use crate::memory::PhysicalMap;
 use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
 use crate::programs;
+use crate::words::screen::COLUMNS;
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others
 /// are ready.
@@ -156,6 +157,10 @@ impl Machine for Kernel {
 
     fn print(&mut self, text: &[u8]) {
         serial::write_bytes(text);
+    }
+
+    fn show(&mut self, row: usize, text: &[u8; COLUMNS], colour: u8) {
+        vga::show(row, text, colour);
     }
 
     fn key(&mut self) -> Option<u8> {

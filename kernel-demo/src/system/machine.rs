@@ -3,6 +3,7 @@
 
 use super::System;
 use crate::memory::{Memory, Mmu, Pages, Registers, Stop};
+use crate::words::screen::COLUMNS;
 
 /// Runs programs, prints, and reads keys.
 pub trait Machine: 'static {
@@ -41,6 +42,9 @@ pub trait Machine: 'static {
 
     /// Prints to the console.
     fn print(&mut self, text: &[u8]);
+
+    /// Shows a row of the text screen; the colour is as the VGA's.
+    fn show(&mut self, row: usize, text: &[u8; COLUMNS], colour: u8);
 
     /// A key that was pressed on the console and not read yet.
     fn key(&mut self) -> Option<u8>;

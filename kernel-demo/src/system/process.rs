@@ -26,6 +26,13 @@ pub enum Trace {
     CallsAndFaults,
 }
 
+/// Words of a [`HeapLayout`].
+pub const HEAP_WORDS: usize = 13;
+
+/// Layout of a program's heap, as the program says: `user/runtime/src/heap_layout.rs` has the
+/// meaning of each word.
+pub type HeapLayout = [u64; HEAP_WORDS];
+
 /// How a program is started. What it forks inherits all of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -146,6 +153,8 @@ pub struct Process<M> {
     pub space: AddressSpace,
     /// What is in its memory.
     pub pages: Pages<M>,
+    /// The layout of its heap, if it has registered one.
+    pub heap: Option<HeapLayout>,
     /// What it was before `execve` made another program of it, until its memory is given back.
     pub old: Option<Box<Self>>,
     /// Threads that have not ended.
@@ -187,6 +196,7 @@ impl<M: Mmu + Clone> Process<M> {
             busy,
             site: [0; 2],
             leader,
+            heap: None,
             old,
             ending,
             options,

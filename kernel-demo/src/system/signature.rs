@@ -109,6 +109,9 @@ pub const FUTEX: Signature = call(202, "futex", &[Address, FutexOperation, Int, 
 pub const SET_TID_ADDRESS: Signature = call(218, "set_tid_address", &[Address], Int);
 /// `exit_group(status)`
 pub const EXIT_GROUP: Signature = call(231, "exit_group", &[Int], Int);
+/// `process_vm_readv(pid, to, 1, from, 1, 0)`
+pub const PROCESS_VM_READV: Signature =
+    call(310, "process_vm_readv", &[Int, Address, Size, Address, Size, Size], Size);
 /// `proc_view(kind, buf, size, pid, address)`: the text of a view of a process (0: the caller), or
 /// of the machine. Not Linux's; there it is a file.
 pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size, Int, Address], Int);
@@ -116,3 +119,9 @@ pub const PROC_VIEW: Signature = call(1000, "proc_view", &[Int, Address, Size, I
 pub const FRAMES_FREE: Signature = call(1001, "frames_free", &[], Size);
 /// `proc_trace(pid, level)`: what is written down of a process (0: the caller). Not Linux's.
 pub const PROC_TRACE: Signature = call(1002, "proc_trace", &[Int, Int], Int);
+/// `heap_register(layout)`: how the cells of the caller's heap are laid out. Not Linux's.
+pub const HEAP_REGISTER: Signature = call(1003, "heap_register", &[Address], Int);
+/// `heap_layout(pid, layout)`: what a process (0: the caller) has registered. Not Linux's.
+pub const HEAP_LAYOUT: Signature = call(1004, "heap_layout", &[Int, Address], Int);
+/// `screen(row, text, colour)`: a row of the text screen. Not Linux's.
+pub const SCREEN: Signature = call(1005, "screen", &[Int, Address, Int], Int);

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod layout;
 pub mod permissions;
+pub mod screen;
 
 use core::fmt;
 

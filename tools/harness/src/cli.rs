@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
-use crate::{Error, gdb};
+use crate::{Error, gdb, live};
 use kerntest::machine::{Accel, Machine, Platform, kvm};
 
 /// Builds brkalloc's kernel images, boots them under QEMU, and judges what they report.
@@ -97,6 +97,15 @@ pub enum Command {
     },
     /// An interactive shell on the demo kernel, at this terminal.
     Shell {
+        /// Where to boot the image.
+        #[command(flatten)]
+        machine: MachineOptions,
+    },
+    /// A live picture of a program's memory, on the machine's text screen.
+    Live {
+        /// The program, and its arguments.
+        #[arg(long, env = "PROGRAM", hide_env_values = true, default_value = live::PROGRAM)]
+        program: String,
         /// Where to boot the image.
         #[command(flatten)]
         machine: MachineOptions,

@@ -18,7 +18,7 @@
 //!   coverage ── libtest                lines from `cargo test` → cases, verdicts        (pure)
 //!   elf                                bytes of a program → what it takes               (pure)
 //!  ───────────────────────────────────────────────────────────────
-//!   image · programs                   what is built to be booted, and the ring-3 programs in it
+//!   image · programs · c               what is built to be booted, and the ring-3 programs in it
 //!   build ── cargo · process           builds that can be killed; compilers; any child
 //!   project                            where things are
 //!   copied                             copies of the project, made of links
@@ -36,6 +36,7 @@
 //!   has failed.
 
 mod build;
+mod c;
 pub mod cargo;
 mod cases;
 pub mod cli;
@@ -52,6 +53,7 @@ pub mod image;
 pub mod killed;
 mod kinds;
 pub mod libtest;
+pub mod live;
 pub mod on_linux;
 pub mod preloaded;
 pub mod process;

@@ -12,6 +12,7 @@ use harness::examples::Row;
 use harness::gdb::Session;
 use harness::image::Image;
 use harness::killed::What;
+use harness::live;
 use harness::preloaded::{self, Preloaded};
 use harness::project::Project;
 use harness::rules::Rules;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Gdb { program, machine } => gdb(&program, &machine),
         Command::Rules => rules(),
         Command::Shell { machine } => shell(&machine),
+        Command::Live { program, machine } => show_live(&program, &machine),
         Command::Size => size(),
         Command::Unsafe { list, bless } => unsafe_sites(list, bless),
         Command::Examples { filter } => run_examples(filter.get().as_deref()),
@@ -177,6 +179,17 @@ fn shell(machine: &MachineOptions) -> Result<bool, Error> {
     let machine = machine.for_shell(&setup);
     let keys = [("program", "shell"), ("keys", "1")];
     let failure = Tour { image: &image, machine: &machine, keys: &keys }.run_at_terminal(write_on);
+    failure.iter().for_each(|failure| eprintln!("\n{failure}"));
+    Ok(failure.is_none())
+}
+
+/// `harness live`
+fn show_live(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
+    let project = Project::find()?;
+    let setup = project.setup()?;
+    machine.check(&project, &setup)?;
+    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let failure = live::run(&project, &image, machine.for_tour(&setup), program)?;
     failure.iter().for_each(|failure| eprintln!("\n{failure}"));
     Ok(failure.is_none())
 }

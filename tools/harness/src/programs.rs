@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::project::{Project, Setup};
-use crate::{Error, build, cargo};
+use crate::{Error, build, c, cargo};
 
 /// The environment variable by which the kernel's build finds the folder.
 pub const FOLDER: &str = "BRKALLOC_PROGRAMS";
@@ -34,7 +34,8 @@ impl Form {
 
 /// The program with symbols, if it was built in the form for debuggers.
 pub fn with_symbols(project: &Project, name: &str) -> PathBuf {
-    symbols(project).join(name)
+    let in_c = symbols(project).join("c").join(name);
+    if in_c.is_file() { in_c } else { symbols(project).join(name) }
 }
 
 /// The folder of the programs with symbols.
@@ -65,7 +66,7 @@ pub fn build(
     let failed = |output| Error::Build("the ring-3 programs".into(), output);
     let command = || {
         let mut command = cargo::freestanding(project, setup, &project.user(), sort);
-        command.args(["build", "--release", "--bins", "--target", TARGET]).args([
+        command.args(["build", "--release", "--bins", "--lib", "--target", TARGET]).args([
             "-Zbuild-std=core,alloc,compiler_builtins",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
@@ -87,12 +88,20 @@ pub fn build(
     if !status.success() {
         return Err(failed(output));
     }
-    let sources = sources(project);
-    let names =
-        names(&sources).map_err(|error| failed(vec![format!("{}: {error}", sources.display())]))?;
+    let names = all_names(project).map_err(|error| failed(vec![error.to_string()]))?;
+    let twice = names.windows(2).find(|names| names[0] == names[1]);
+    if let Some(names) = twice {
+        return Err(failed(vec![format!("there are two programs {:?}", names[0])]));
+    }
     let folder = project.target(folder);
     let built = built(project, form);
-    collect(&names, &folder, |name| image(setup, form, &built.join(name)))
+    let built_c = c::build(project, setup, &built, matches!(form, Form::Debug))?;
+    let file = |name: &str| {
+        let in_rust = built.join(name);
+        let is_c = c::sources(project).join(name).with_extension("c").is_file();
+        if is_c { built_c.join(name) } else { in_rust }
+    };
+    collect(&names, &folder, |name| image(setup, form, &file(name)))
         .map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }
@@ -102,7 +111,14 @@ pub(crate) fn sources(project: &Project) -> PathBuf {
     project.user().join("programs/src/bin")
 }
 
-/// The programs' names: each file of sources, or folder of such, is one.
+/// The names of all programs, in Rust and in C, in order.
+pub(crate) fn all_names(project: &Project) -> io::Result<Vec<String>> {
+    let mut names = [names(&sources(project))?, c::names(project)?].concat();
+    names.sort();
+    Ok(names)
+}
+
+/// The names of those in Rust: each file of sources, or folder of such, is one.
 pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(sources)?.collect::<io::Result<Vec<_>>>()?;
     let mut names: Vec<_> = entries
@@ -154,7 +170,9 @@ mod tests {
     #[test]
     fn each_program_of_the_project_is_named() {
         let project = Project::find().unwrap();
-        let names = names(&sources(&project)).unwrap();
-        assert!(names.iter().any(|name| name == "hello"), "{names:?}");
+        let names = all_names(&project).unwrap();
+        for program in ["hello", "textbook"] {
+            assert!(names.iter().any(|name| name == program), "{names:?}");
+        }
     }
 }

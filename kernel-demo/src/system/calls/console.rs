@@ -5,6 +5,7 @@ use super::super::machine::Machine;
 use super::super::table::Wait;
 use super::{Answer, Call};
 use crate::address_space::{Errno, USER_END};
+use crate::words::screen::{COLUMNS, ROWS};
 
 const INPUT: i32 = 0;
 const OUTPUT: i32 = 1;
@@ -63,6 +64,18 @@ pub(super) fn write<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         return Err(Interruption::Restarts);
     }
     Ok(done)
+}
+
+/// Shows a row of the machine's text screen: as many characters as a row has, in one colour.
+pub(super) fn screen<M: Machine>(call: &mut Call<'_, M>) -> Answer {
+    let [row, address, colour, ..] = call.arguments();
+    let row = usize::try_from(row).ok().filter(|row| *row < ROWS).ok_or(Errno::EINVAL)?;
+    let colour = u8::try_from(colour).map_err(|_| Errno::EINVAL)?;
+    let commons = &mut call.system.commons;
+    let mut text = [0; COLUMNS];
+    commons.copy_in(call.process, address, &mut text)?;
+    commons.machine.show(row, &text, colour);
+    Ok(0)
 }
 
 /// As in Linux, a range that cannot be a process's is an error before anything is read or written.

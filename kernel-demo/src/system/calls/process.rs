@@ -78,6 +78,7 @@ fn begin_fork<M: Machine>(
     if story::is_on() {
         child.tell_areas();
     }
+    child.heap = process.heap;
     let thread = Thread::new(pid, Registers { rax: 0, ..thread.registers });
     let slot = Slot::new(process.name, room.fill(child, thread));
     system.table.insert(process.pid, slot);

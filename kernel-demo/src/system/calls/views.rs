@@ -64,7 +64,7 @@ pub(super) fn proc_trace<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 }
 
 /// The process of that number, or for 0 the caller, which the table does not hold.
-fn find<'a, M>(
+pub(super) fn find<'a, M>(
     table: &'a mut Table<Slot<M>>,
     caller: &'a mut Process<M>,
     number: u64,

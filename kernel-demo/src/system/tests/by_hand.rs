@@ -15,6 +15,7 @@ use crate::memory::{Access, Memory, PageFault, Pages, Registers, Stop};
 use crate::system::machine::Machine;
 use crate::system::signature::{EXIT, Signature};
 use crate::system::{Options, Settings, Status, System};
+use crate::words::screen::COLUMNS;
 
 /// One step of a program: what it does until it stops for the kernel, or nothing.
 pub(crate) type Step = fn(&mut Cpu<'_>) -> Option<Stop>;
@@ -175,6 +176,11 @@ impl Machine for ByHand {
 
     fn print(&mut self, text: &[u8]) {
         self.printed.extend_from_slice(text);
+    }
+
+    fn show(&mut self, row: usize, text: &[u8; COLUMNS], colour: u8) {
+        self.printed.extend([row as u8, colour]);
+        self.printed.extend(text);
     }
 
     fn key(&mut self) -> Option<u8> {

@@ -272,3 +272,61 @@ fn the_trace_of_another_is_turned_on_and_off() {
     assert_eq!(lines.count(), 1, "{}", system.output());
     assert_eq!(system.machine().seen, [error(Errno::EINVAL)]);
 }
+
+#[test]
+fn a_heap_that_is_registered_is_found_and_read_by_another() {
+    const OWNER: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &7_u64.to_le_bytes()),
+        |cpu| cpu.call(&HEAP_REGISTER, &[cpu.text() + DATA]),
+        |cpu| {
+            let data = cpu.text() + DATA;
+            cpu.note(data)
+        },
+        |cpu| cpu.call(&PAUSE, &[]),
+    ];
+    const READER: &[Step] = &[
+        |cpu| cpu.call(&HEAP_LAYOUT, &[3, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.call(&HEAP_LAYOUT, &[1, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.load(cpu.text() + DATA),
+        |cpu| {
+            let (own, theirs) = (cpu.text() + DATA + 64, cpu.text() + DATA + 96);
+            let ranges = [own, 8, theirs, 8];
+            let bytes: Vec<u8> = ranges.iter().flat_map(|word| word.to_le_bytes()).collect();
+            cpu.store(cpu.text() + DATA + 128, &bytes)
+        },
+        // Its own memory, by its own number: what it reads is zero, and then nothing is mapped.
+        |cpu| {
+            let at = cpu.text() + DATA + 128;
+            cpu.call(&PROCESS_VM_READV, &[2, at, 1, at + 16, 1, 0])
+        },
+        NOTES,
+        |cpu| cpu.store(cpu.text() + DATA + 144, &8_u64.to_le_bytes()),
+        |cpu| {
+            let at = cpu.text() + DATA + 128;
+            cpu.call(&PROCESS_VM_READV, &[1, at, 1, at + 16, 1, 0])
+        },
+        NOTES,
+        |cpu| cpu.call(&KILL, &[1, 9]),
+        |cpu| cpu.call(&KILL, &[3, 9]),
+    ];
+    let (_, mut system) = run(&[OWNER, READER, PAUSES]);
+    let seen = system.machine().seen[1..].to_vec();
+    assert_eq!(seen, [error(Errno::ENOENT), 0, 7, 8, error(Errno::EFAULT)]);
+}
+
+#[test]
+fn a_row_of_the_screen_is_shown_or_refused() {
+    const SHOWS: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 80]),
+        |cpu| cpu.call(&SCREEN, &[24, cpu.text() + DATA, 7]),
+        |cpu| cpu.call(&SCREEN, &[25, cpu.text() + DATA, 7]),
+        NOTES,
+        |cpu| cpu.call(&SCREEN, &[0, 8, 7]),
+        NOTES,
+    ];
+    let (_, mut system) = run(&[SHOWS]);
+    assert_eq!(system.machine().seen, [Errno::EINVAL, Errno::EFAULT].map(error));
+    assert_eq!(system.machine().printed, [&[24, 7][..], &[b'x'; 80]].concat());
+}

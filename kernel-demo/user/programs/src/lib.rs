@@ -3,12 +3,17 @@
 //! ```text
 //!   probe    touches any address, come what may         span     memory of this process as bytes to get and set
 //!   meter    faults and frames that something costs           machine  which kernel this is, how many frames it has left
-//!   clock    ticks, or instructions
+//!   clock    ticks, or instructions                           heap     the cells of another process's heap
+//!   look     views of other processes
 //! ```
 
 #![no_std]
 
+extern crate alloc;
+
 pub mod clock;
+pub mod heap;
+pub mod look;
 pub mod machine;
 mod meter;
 pub mod probe;

@@ -49,6 +49,13 @@ impl Arguments {
         self.word(0)
     }
 
+    /// The list of the arguments, the program's name first, as C's `main` gets it.
+    #[must_use]
+    pub fn vector(self) -> *const *const c_char {
+        // SAFETY: the type's invariant: the list follows the count.
+        unsafe { self.stack.add(1) }.cast()
+    }
+
     /// The arguments, without the program's name. One that is not UTF-8 is left out.
     pub fn iter(self) -> impl Iterator<Item = &'static str> {
         (1..self.count()).filter_map(move |index| self.text(1 + index))

@@ -8,6 +8,7 @@
 //!   print    panic    story          lock    thread
 //!  ────────────────────────────────────────────────────────────
 //!   provider: ProcessBreak · ProcessMap                        what brkalloc's heap needs, from the two below
+//!   heap_layout                                                how others read a heap
 //!   sbrk                                                       the break of this process
 //!  ────────────────────────────────────────────────────────────
 //!   system: io  memory  process  thread  terminal  view        system calls as functions
@@ -30,6 +31,7 @@ extern crate alloc;
 mod arguments;
 mod child;
 mod claim;
+mod heap_layout;
 mod image;
 pub mod lock;
 mod panic;
@@ -45,6 +47,7 @@ pub mod views;
 pub use arguments::{Arguments, Auxiliary};
 pub use child::{in_child, in_child_watched};
 pub use claim::{Untrue, Verdict};
+pub use heap_layout::HeapLayout;
 pub use lock::{Sleeping, Yielding};
 pub use print::print;
 pub use provider::{ProcessBreak, ProcessMap};

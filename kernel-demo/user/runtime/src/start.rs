@@ -28,7 +28,13 @@ macro_rules! program {
         #[global_allocator]
         static TOLD: $crate::Told<$crate::ProcessHeap> = $crate::Told::new(&HEAP);
 
-        $crate::entry!($run);
+        fn registered(arguments: $crate::Arguments) -> $crate::Verdict {
+            // Linux has no such call, and nobody who would ask.
+            let _ = $crate::HeapLayout::BRKALLOC.register();
+            $run(arguments)
+        }
+
+        $crate::entry!(registered);
     };
     ($run:path, simple) => {
         static HEAP: $crate::SimpleProcessHeap = $crate::macros::Locked::from_heap(

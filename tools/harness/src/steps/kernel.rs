@@ -42,7 +42,7 @@ fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         programs::build(&context.project, &context.setup, programs::Form::Plain, |line| {
             screen.detail(line)
         })?;
-    let names = programs::names(&programs::sources(&context.project))
+    let names = programs::all_names(&context.project)
         .map_err(|error| Error::Run("the ring-3 programs".into(), error))?;
     let mut tally = Tally::default();
     for run in on_linux::runs(&names) {

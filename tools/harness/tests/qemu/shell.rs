@@ -1,6 +1,7 @@
 //! `make shell`, as a user types at a terminal.
 
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::process::unix::WaitStatus;
@@ -101,6 +102,65 @@ fn a_session_in_the_shell() {
     terminal.type_in(CTRL_P, &["child ", "shell", "ready ", "spin"]);
     terminal.type_in(CTRL_C, &["^C", "spin: interrupted", "\r$ "]);
     terminal.leave();
+}
+
+#[test]
+fn a_heap_is_shown_cell_by_cell_and_only_if_it_is_one() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    let heap = ["a character for ", "#####", "....", " used", " free", " cells used: "];
+    terminal.type_in("cells stay &\r", &["`heap` shows the cells"]);
+    terminal.type_in("heap %\r", &heap);
+    terminal.see(&["\r$ "]);
+    terminal.type_in("textbook stay &\r", &["C7: realloc moves"]);
+    terminal.type_in("heap %\r", &heap);
+    terminal.see(&["\r$ "]);
+    terminal.command("spin forever &", &["[3] "]);
+    terminal.command("heap %", &["unknown: process "]);
+    for (what, shown) in [
+        ("size", "unknown: this is no cell"),
+        ("loop", "1 free: 32 bytes"),
+        ("far", "0 cells used: 0 bytes"),
+    ] {
+        terminal.type_in(&format!("liar {what} stay &\r"), &["&\r\n", &format!("{what}\r\n")]);
+        terminal.type_in("heap %\r", &[shown, "\r$ "]);
+    }
+    terminal.leave();
+}
+
+#[test]
+fn lessons_type_their_commands_themselves() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.command("lesson", &["lesson 1  Cells", "lesson 9 "]);
+    terminal.command("lesson 1", &["$ cells stay &", "$ heap %", " cells used", "Ask yourself"]);
+    terminal.command("lesson 5", &["reserved: 1280 pages", "level 1  entry", "Ask yourself"]);
+    terminal.leave();
+}
+
+#[test]
+fn a_live_picture_is_taken_of_a_program() {
+    let (project, _) = build(Image::tour);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["live", "--program", "cells slow 1"]).stdin(Stdio::null());
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    let output = command.output().expect("the harness runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let pictures = text.split("live: ").nth(1).and_then(|rest| rest.split(' ').next());
+    let pictures: usize = pictures.and_then(|word| word.parse().ok()).expect("a number");
+    assert!(pictures > 5, "{text}");
+    let screen = fs::read_to_string(project.target("live.txt")).expect("the last screen");
+    for part in ["brkalloc live", "cells slow 1   exit status 0", " resident ", " faults ", "####"]
+    {
+        assert!(screen.contains(part), "no {part:?} in {screen}");
+    }
+    let png = fs::read(project.target("live.png")).expect("the last picture");
+    assert!(png.starts_with(b"\x89PNG"), "{} bytes", png.len());
 }
 
 #[test]

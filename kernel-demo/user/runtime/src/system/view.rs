@@ -1,11 +1,17 @@
 //! The system calls that Linux does not have: a look at processes, and at the machine.
 
+use syscalls::{Sysno, syscall};
+
 use super::Errno;
+use crate::HeapLayout;
 
 /// Above all numbers that Linux has.
 const PROC_VIEW: usize = 1000;
 const FRAMES_FREE: usize = 1001;
 const PROC_TRACE: usize = 1002;
+const HEAP_REGISTER: usize = 1003;
+const HEAP_LAYOUT: usize = 1004;
+const SCREEN: usize = 1005;
 
 /// A text about a process, or the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +90,47 @@ pub fn proc_trace(process: usize, trace: Trace) -> Result<(), Errno> {
     // SAFETY: it changes nothing of ours.
     let answer = unsafe { syscalls::raw::syscall2(PROC_TRACE, process, trace as usize) };
     Errno::from_ret(answer).map(drop)
+}
+
+/// Registers the layout of this process's heap.
+pub(crate) fn heap_register(layout: &HeapLayout) -> Result<(), Errno> {
+    // SAFETY: the kernel reads it.
+    let answer = unsafe { syscalls::raw::syscall1(HEAP_REGISTER, (&raw const *layout).addr()) };
+    Errno::from_ret(answer).map(drop)
+}
+
+/// Asks for the layout of a process's heap.
+pub(crate) fn heap_layout(process: usize, layout: &mut HeapLayout) -> Result<(), Errno> {
+    let to = (&raw mut *layout).expose_provenance();
+    // SAFETY: borrowed for writing, and all of it numbers.
+    Errno::from_ret(unsafe { syscalls::raw::syscall2(HEAP_LAYOUT, process, to) }).map(drop)
+}
+
+/// Reads the memory of another process as it is, and returns how many bytes that were: what is not
+/// mapped is not read.
+///
+/// # Errors
+///
+/// `EFAULT` if nothing is mapped there; `ESRCH` if there is no such process.
+pub fn read_memory(process: usize, address: usize, to: &mut [u8]) -> Result<usize, Errno> {
+    let own = [to.as_mut_ptr().expose_provenance(), to.len()];
+    let theirs = [address, to.len()];
+    // SAFETY: the ranges are read, and the first one describes what is borrowed for writing.
+    unsafe { syscall!(Sysno::process_vm_readv, process, own.as_ptr(), 1, theirs.as_ptr(), 1, 0) }
+}
+
+/// Rows and columns of the text screen.
+pub const SCREEN_SIZE: (usize, usize) = (25, 80);
+
+/// Shows a row of the text screen in a colour of the VGA's.
+///
+/// # Errors
+///
+/// `EINVAL` if there is no such row; `ENOSYS` on Linux.
+pub fn show_row(row: usize, text: &[u8; SCREEN_SIZE.1], colour: u8) -> Result<(), Errno> {
+    let (text, colour) = (text.as_ptr().addr(), usize::from(colour));
+    // SAFETY: the kernel reads the text.
+    Errno::from_ret(unsafe { syscalls::raw::syscall3(SCREEN, row, text, colour) }).map(drop)
 }
 
 /// How many frames of the machine nobody has.

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod jobs;
 mod keyboard;
+mod lessons;
 mod line;
 mod show;
 
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 use jobs::Jobs;
 use keyboard::Keyboard;
 use line::Input;
+use programs::look;
 use runtime::system::process::{self, Signal};
 use runtime::system::view::{self, Subject, Trace, View};
 use runtime::{Arguments, Verdict, println, program};
@@ -37,9 +39,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("maps", "PID", "the areas of a process's memory"),
     ("smaps", "PID", "the same, with what of each is in memory"),
     ("status", "PID", "the sums"),
+    ("heap", "PID", "the cells of its heap"),
     ("pt", "PID ADDRESS", "the page-table walk to an address, or to `heap`, `stack`"),
     ("trace", "on|off [PID]", "system calls and page faults of a process, or of all to come"),
     ("frames", "", "the page allocator"),
+    ("lesson", "[N]", "a lesson of docs/COURSE.md, which types its commands itself"),
     ("exit", "", "stop the machine"),
 ];
 
@@ -47,7 +51,7 @@ fn run(arguments: Arguments) -> Verdict {
     let mut shell = Shell {
         jobs: Jobs::new(arguments.program()),
         keyboard: Keyboard::new(),
-        programs: show::text(View::Programs, Subject::default())
+        programs: look::text(View::Programs, Subject::default())
             .ok()
             .and_then(|text| String::from_utf8(text).ok())
             .unwrap_or_default(),
@@ -106,12 +110,15 @@ impl Shell {
             ["maps", whom] => self.view(View::Maps, whom),
             ["smaps", whom] => self.view(View::Smaps, whom),
             ["status", whom] => self.view(View::Status, whom),
+            ["heap", whom] => self.with(whom, show::heap),
             ["pt", whom, address] => {
                 self.with(whom, |process| match show::address(process, address) {
                     Some(address) => show::show(View::Walk, Subject { process, address }),
                     None => println!("{address:?} is no address and no area of process {process}"),
                 })
             }
+            ["lesson"] => lessons::list(),
+            ["lesson", number] => self.lesson(number),
             ["trace", "on"] => self.jobs.traces = true,
             ["trace", "off"] => self.jobs.traces = false,
             ["trace", "on", whom] => self.trace(whom, Trace::CallsAndFaults),
@@ -121,6 +128,22 @@ impl Shell {
             _ => self.jobs.run(&words, &mut self.keyboard),
         }
         true
+    }
+
+    /// Gives a lesson: its text, then its commands, one after the other.
+    fn lesson(&mut self, number: &str) {
+        let Some(lesson) = number.parse().ok().and_then(lessons::find) else {
+            return lessons::list();
+        };
+        println!("{}. {} ({})\n", lesson.number, lesson.title, lesson.claims);
+        for (text, command) in lesson.steps {
+            println!("{text}\n$ {command}");
+            self.execute(command);
+            self.jobs.reap();
+            println!();
+        }
+        println!("Ask yourself: {}", lesson.question);
+        println!("Read on: docs/COURSE.md, lesson {}.", lesson.number);
     }
 
     fn view(&self, view: View, whom: &str) {

@@ -1,33 +1,20 @@
-//! Views of processes and of the machine, which the kernel writes.
+//! Views of processes and of the machine; of a heap, its cells.
 
-use alloc::vec::Vec;
+use programs::heap::{Cell, End, Heap, Use};
+use programs::look;
+use runtime::system::view::{Subject, View};
+use runtime::{print, println};
 
-use runtime::system::Errno;
-use runtime::system::view::{self, Subject, View};
-use runtime::{print, println, views};
+/// Characters of a line of a map, and lines.
+const WIDTH: usize = 64;
+const HEIGHT: usize = 8;
 
-/// Room for the text of a view at first, and at most, in bytes.
-const ROOM: usize = 8 << 10;
-const MOST_ROOM: usize = 1 << 20;
-
-/// The text of a view.
-pub fn text(view: View, of: Subject) -> Result<Vec<u8>, Errno> {
-    let mut room = alloc::vec![0; ROOM];
-    loop {
-        match view::proc_view_of(view, of, &mut room) {
-            Err(Errno::ERANGE) if room.len() < MOST_ROOM => room.resize(2 * room.len(), 0),
-            Err(errno) => return Err(errno),
-            Ok(len) => {
-                room.truncate(len);
-                return Ok(room);
-            }
-        }
-    }
-}
+/// Cells that are listed.
+const LISTED: usize = 40;
 
 /// Prints a view, or why there is none.
 pub fn show(view: View, of: Subject) {
-    match text(view, of) {
+    match look::text(view, of) {
         Ok(text) => print!("{}", str::from_utf8(&text).unwrap_or_default()),
         Err(errno) => println!("{errno}"),
     }
@@ -37,11 +24,42 @@ pub fn show(view: View, of: Subject) {
 /// or `stack`, for its first address.
 pub fn address(process: usize, word: &str) -> Option<usize> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
-    if let Ok(address) = usize::from_str_radix(digits, 16) {
-        return Some(address);
+    let address = usize::from_str_radix(digits, 16).ok();
+    address.or_else(|| look::area(process, word).map(|(start, _)| start))
+}
+
+/// Prints the cells of a process's heap, as characters and as lines.
+pub fn heap(process: usize) {
+    let heap = match Heap::read(process, look::area(process, "heap")) {
+        Ok(heap) => heap,
+        Err(runtime::system::Errno::ENOENT) => {
+            return println!("unknown: process {process} has no heap, or has not registered it");
+        }
+        Err(errno) => return println!("{errno}"),
+    };
+    let Heap { start, end, cells, ended } = &heap;
+    let (unit, map) = heap.map(WIDTH * HEIGHT);
+    println!("{start:#x}-{end:#x}, a character for {unit} bytes: # used, . free, x not its own");
+    for line in map.chunks(WIDTH) {
+        println!("  {}", str::from_utf8(line).unwrap_or_default());
     }
-    let maps = text(View::Maps, Subject { process, address: 0 }).ok()?;
-    let is_meant = |name: &str| name.trim_matches(['[', ']']) == word;
-    let found = views::regions(str::from_utf8(&maps).ok()?).find(|area| is_meant(area.name));
-    found.map(|area| area.start)
+    for Cell { start, size, used } in cells.iter().take(LISTED) {
+        let used = match used {
+            Use::Used => "used",
+            Use::Free => "free",
+            Use::Hole => "not its own",
+        };
+        println!("  {start:#x} {size:>9}  {used}");
+    }
+    if cells.len() > LISTED {
+        println!("  and {} more", cells.len() - LISTED);
+    }
+    match ended {
+        End::Whole => {}
+        End::Untouched(at) => println!("  {at:#x}            nothing was written there yet"),
+        End::Broken(at, size) => println!("  {at:#x} {size:>9}  unknown: this is no cell"),
+        End::TooMany => println!("  there are still more"),
+    }
+    let [(used, used_bytes), (free, free_bytes)] = [heap.sum(Use::Used), heap.sum(Use::Free)];
+    println!("{used} cells used: {used_bytes} bytes; {free} free: {free_bytes} bytes");
 }

@@ -1,0 +1,38 @@
+//! Views of any process, as text of any length.
+
+use alloc::vec::Vec;
+
+use runtime::system::Errno;
+use runtime::system::view::{self, Subject, View};
+use runtime::views;
+
+/// Room for the text of a view at first, and at most, in bytes.
+const ROOM: usize = 8 << 10;
+const MOST_ROOM: usize = 1 << 20;
+
+/// The text of a view.
+///
+/// # Errors
+///
+/// `ESRCH` if there is no such process; `ENOSYS` on Linux.
+pub fn text(view: View, of: Subject) -> Result<Vec<u8>, Errno> {
+    let mut room = alloc::vec![0; ROOM];
+    loop {
+        match view::proc_view_of(view, of, &mut room) {
+            Err(Errno::ERANGE) if room.len() < MOST_ROOM => room.resize(2 * room.len(), 0),
+            Err(errno) => return Err(errno),
+            Ok(len) => {
+                room.truncate(len);
+                return Ok(room);
+            }
+        }
+    }
+}
+
+/// The first address, and the one behind the last, of the area of this name in a process.
+#[must_use]
+pub fn area(process: usize, name: &str) -> Option<(usize, usize)> {
+    let maps = text(View::Maps, Subject { process, address: 0 }).ok()?;
+    let mut areas = views::regions(str::from_utf8(&maps).ok()?);
+    areas.find(|area| area.name.trim_matches(['[', ']']) == name).map(|area| (area.start, area.end))
+}

@@ -1,0 +1,218 @@
+//! A live picture of a program's memory: the text screen of a machine that runs `live PROGRAM`.
+//!
+//! ```text
+//!   kernel: live PROGRAM ─► text screen ─┬─ QEMU's window, where there is a display
+//!                                        └─ monitor: pmemsave, screendump ─► this terminal, target/live.txt, target/live.png
+//! ```
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::Error;
+use crate::project::Project;
+use crate::tour::Tour;
+use kerntest::machine::Machine;
+use kerntest::tally::Failure;
+
+/// The program that is run unless the reader names one.
+pub const PROGRAM: &str = "cells slow";
+
+/// What the program `live` writes when its picture is the last one.
+const LAST: &str = "live: Enter ends it";
+
+/// From one picture to the next.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a run may take.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Where the screen is in physical memory, its size in bytes, and characters of a row.
+const SCREEN: &str = "0xb8000 4000";
+const COLUMNS: usize = 80;
+
+/// The kinds of QEMU's windows, the best one first.
+const WINDOWS: [&str; 3] = ["gtk", "sdl", "cocoa"];
+
+/// Runs the program with a live picture, and returns what is wrong, if anything is.
+///
+/// # Errors
+///
+/// There is no place for the pictures.
+pub fn run(
+    project: &Project,
+    image: &Path,
+    machine: Machine,
+    words: &str,
+) -> Result<Option<Failure>, Error> {
+    let program = format!("live {words}");
+    let keys = [("program", program.as_str()), ("keys", "1")];
+    match window(&machine) {
+        Some(window) => {
+            let machine = with_options(machine, &["-display", window]);
+            println!("The picture is in QEMU's window; Enter ends it.");
+            Ok(Tour { image, machine: &machine, keys: &keys }.run_at_terminal(print))
+        }
+        None => without_window(project, image, machine, &keys),
+    }
+}
+
+fn with_options(machine: Machine, options: &[&str]) -> Machine {
+    let more = options.iter().map(OsString::from);
+    Machine { extra: machine.extra.iter().cloned().chain(more).collect(), ..machine }
+}
+
+/// The kind of window that can be opened here.
+fn window(machine: &Machine) -> Option<&'static str> {
+    let is_here = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let has_display = is_here("DISPLAY") || is_here("WAYLAND_DISPLAY") || cfg!(target_os = "macos");
+    if !has_display || !io::stdin().is_terminal() {
+        return None;
+    }
+    let output = Command::new(&machine.qemu).args(["-display", "help"]).output().ok()?;
+    let known = String::from_utf8_lossy(&output.stdout).into_owned();
+    WINDOWS.into_iter().find(|window| known.lines().any(|line| line.trim() == *window))
+}
+
+/// Takes pictures through QEMU's monitor, up to the last one, and then presses Enter.
+fn without_window(
+    project: &Project,
+    image: &Path,
+    machine: Machine,
+    keys: &[(&str, &str)],
+) -> Result<Option<Failure>, Error> {
+    let socket = env::temp_dir().join(format!("brkalloc-live-{}", process::id()));
+    let monitor = format!("unix:{},server=on,wait=off", socket.display());
+    let machine = with_options(machine, &["-monitor", &monitor]);
+    let failed = |error| Error::Run("the pictures".into(), error);
+    let (keyboard, mut enter) = io::pipe().map_err(failed)?;
+    let mut camera = Camera::new(project, socket);
+    let (mut output, mut is_last) = (String::new(), false);
+    let shows = io::stdout().is_terminal();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let taking = camera.clone();
+    let pictures = thread::spawn(move || {
+        let mut taking = taking;
+        while stopped
+            .recv_timeout(PAUSE)
+            .is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout)
+        {
+            if let Ok(text) = taking.take(false)
+                && shows
+            {
+                // A reader who has closed the pipe has seen enough.
+                let _ = write!(io::stdout(), "\x1b[H\x1b[2J{text}");
+            }
+        }
+    });
+    let mut last = Ok(String::new());
+    let tour = Tour { image, machine: &machine, keys };
+    let failure = tour.run_with(Stdio::from(keyboard), LIMIT, |bytes| {
+        output.push_str(&String::from_utf8_lossy(bytes));
+        if !is_last && output.contains(LAST) {
+            is_last = true;
+            last = camera.take(true);
+            // A machine that has ended reads no more.
+            let _ = enter.write_all(b"\n");
+        }
+    });
+    drop(stop);
+    // It does nothing that can panic.
+    let _ = pictures.join();
+    let _ = fs::remove_file(&camera.socket);
+    print(output.as_bytes());
+    if is_last {
+        println!("{}", last.map_err(failed)?);
+        println!("the last picture: {} and {}", camera.png.display(), camera.text.display());
+    }
+    Ok(failure)
+}
+
+fn print(bytes: &[u8]) {
+    // A reader who has closed the pipe has seen enough; the verdict still counts.
+    let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+}
+
+/// Takes pictures of the screen.
+#[derive(Clone, Debug)]
+struct Camera {
+    socket: PathBuf,
+    memory: PathBuf,
+    png: PathBuf,
+    text: PathBuf,
+}
+
+impl Camera {
+    fn new(project: &Project, socket: PathBuf) -> Self {
+        let memory = socket.with_extension("memory");
+        Self { socket, memory, png: project.target("live.png"), text: project.target("live.txt") }
+    }
+
+    /// Takes the text of the screen, and if asked for a picture, both into files.
+    fn take(&mut self, with_picture: bool) -> io::Result<String> {
+        let mut monitor = BufReader::new(UnixStream::connect(&self.socket)?);
+        monitor.get_ref().set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut commands = vec![format!("pmemsave {SCREEN} \"{}\"", self.memory.display())];
+        if with_picture {
+            commands.push(format!("screendump \"{}\" -f png", self.png.display()));
+        }
+        prompt(&mut monitor)?;
+        for command in commands {
+            writeln!(monitor.get_mut(), "{command}")?;
+            prompt(&mut monitor)?;
+        }
+        let text = text_of(&fs::read(&self.memory)?);
+        fs::remove_file(&self.memory)?;
+        if with_picture {
+            fs::write(&self.text, &text)?;
+        }
+        Ok(text)
+    }
+}
+
+/// Reads up to the monitor's next prompt.
+fn prompt(monitor: &mut impl BufRead) -> io::Result<()> {
+    const PROMPT: &[u8] = b"(qemu) ";
+    let mut seen = Vec::new();
+    while !seen.ends_with(PROMPT) {
+        if monitor.read_until(b' ', &mut seen)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+/// The characters of a screen, without their colours.
+fn text_of(memory: &[u8]) -> String {
+    let characters: Vec<u8> = memory.iter().copied().step_by(2).collect();
+    let rows = characters.chunks(COLUMNS).map(|row| String::from_utf8_lossy(row));
+    rows.map(|row| row.replace('\0', " ").trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_screen_has_no_colours() {
+        let mut memory = vec![0; 2 * COLUMNS];
+        memory[..4].copy_from_slice(b"h\x07i\x07");
+        memory.extend_from_slice(&[b'.', 7].repeat(COLUMNS));
+        assert_eq!(text_of(&memory), format!("hi\n{}\n", ".".repeat(COLUMNS)));
+    }
+
+    #[test]
+    fn a_prompt_ends_an_answer() {
+        let mut monitor = io::Cursor::new(b"QEMU 7\r\n(qemu) info x\r\n(qemu) rest");
+        prompt(&mut monitor).unwrap();
+        prompt(&mut monitor).unwrap();
+        assert_eq!(monitor.fill_buf().unwrap(), b"rest");
+        assert!(prompt(&mut monitor).is_err(), "it has ended");
+    }
+}
