@@ -63,7 +63,8 @@ pub(super) fn proc_trace<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     Ok(0)
 }
 
-/// The process of that number, or for 0 the caller, which the table does not hold.
+/// The process of that number, or for 0 the caller, which the table does not hold. One whose memory
+/// is being given back is none.
 pub(super) fn find<'a, M>(
     table: &'a mut Table<Slot<M>>,
     caller: &'a mut Process<M>,
@@ -73,7 +74,8 @@ pub(super) fn find<'a, M>(
     if number == 0 || pid == caller.pid {
         return Ok(caller);
     }
-    table.get_mut(pid).and_then(|entry| entry.payload.process.as_deref_mut()).ok_or(Errno::ESRCH)
+    let process = table.get_mut(pid).and_then(|entry| entry.payload.process.as_deref_mut());
+    process.filter(|process| process.ending.is_none()).ok_or(Errno::ESRCH)
 }
 
 /// Bytes of text that one part of a view has at most.

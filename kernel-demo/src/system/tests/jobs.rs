@@ -124,6 +124,21 @@ fn ctrl_c_ends_the_foreground_and_nothing_else() {
 }
 
 #[test]
+fn a_process_in_the_background_reads_nothing() {
+    const SHELL: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        NOTES,
+    ];
+    const READER: &[Step] = &[|cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]), NOTES];
+    let mut system = at_terminal(&[SHELL, READER]);
+    system.machine().keys.extend(b"line\n");
+    assert_eq!(run_in(&mut system, Options::default()), [Status::Exited(0); 2]);
+    assert_eq!(system.machine().seen, [5, error(Errno::EIO)]);
+}
+
+#[test]
 fn ctrl_p_shows_the_process_table_though_a_process_spins() {
     let mut system = at_terminal(&[SPINS, PAUSES]);
     start(&mut system, 2);

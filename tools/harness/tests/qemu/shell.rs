@@ -194,8 +194,7 @@ fn mistakes_are_answered_and_harm_nobody() {
     terminal
         .command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
     terminal.command("spin round", &["spin: exit status 2"]);
-    // What has ended is named before some prompt.
-    terminal.type_in("nonsense &\r\r", &["[1] ", "[1] nonsense: no such program"]);
+    terminal.type_in("nonsense &\rfg %\r", &["[1] ", "[1] nonsense: no such program"]);
     terminal.leave();
 }
 
@@ -209,8 +208,9 @@ fn programs_beside_the_shell_are_listed_and_ended() {
     terminal.command("spin forever &", &["[2] "]);
     terminal.command("jobs", &["[1] ", "spin forever", "[2] ", "spin forever"]);
     terminal.command("kill %1", &["[1] spin forever: terminated"]);
-    terminal.type_in("echo &\r\r", &["[3] ", "[3] echo: exit status 1"]);
-    terminal.command("jobs", &["[2] "]);
+    terminal.type_in("fg %2\r", &["fg %2\r\n"]);
+    terminal.type_in(CTRL_C, &["^C", "[2] spin forever: interrupted", "\r$ "]);
+    terminal.command("spin forever &", &["[1] "]);
     // A program that reads gets whole lines while it is in the foreground, and Ctrl-D ends them.
     terminal.type_in("echo\r", &["echo\r\n"]);
     terminal.type_in("a lime\x7f\x7fne\r", &["ne\r\n"]);

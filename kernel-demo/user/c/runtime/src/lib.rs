@@ -62,8 +62,8 @@ pub extern "C" fn brkalloc_malloc(size: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn brkalloc_free(block: *mut u8) {
     if let Some(block) = NonNull::new(block) {
-        // SAFETY: the caller's promise.
-        unsafe { HEAP.deallocate_by_ptr(block) };
+        // SAFETY: the caller's promise; the heap stays where it is.
+        unsafe { HEAP.with(|heap| heap.deallocate_by_ptr(block)) };
     }
 }
 
@@ -76,6 +76,6 @@ pub unsafe extern "C" fn brkalloc_free(block: *mut u8) {
 pub unsafe extern "C" fn brkalloc_realloc(block: *mut u8, size: usize) -> *mut u8 {
     let Some(block) = NonNull::new(block) else { return brkalloc_malloc(size) };
     let Some(layout) = layout(size) else { return ptr::null_mut() };
-    // SAFETY: the caller's promise.
-    address(unsafe { HEAP.reallocate_by_ptr(block, layout) })
+    // SAFETY: the caller's promise; the heap stays where it is.
+    address(unsafe { HEAP.with(|heap| heap.reallocate_by_ptr(block, layout)) })
 }

@@ -101,6 +101,10 @@ impl Live {
         let kib = |key| views::kib_of(status, key).unwrap_or(0);
         let table = look::text(View::Processes, Subject::default()).unwrap_or_default();
         let brk = look::area(self.child, "heap");
+        if brk.is_none() && self.most > 0 {
+            // It has ended meanwhile: the picture before stays.
+            return Ok(());
+        }
         let bytes = brk.map_or(0, |(start, end)| end - start);
         self.most = self.most.max(bytes);
         self.frames += 1;

@@ -99,14 +99,28 @@ impl Jobs {
     /// Says which jobs have ended.
     pub fn reap(&mut self) {
         while let Ok(Some((process, ending))) = process::wait_not() {
-            let Some(at) = self.jobs.iter().position(|job| job.process == process) else {
-                continue;
-            };
-            let Job { number, text, .. } = self.jobs.remove(at);
-            match ending {
-                Ending::Exited(NO_PROGRAM) => println!("[{number}] {text}: no such program"),
-                ending => println!("[{number}] {text}: {ending}"),
-            }
+            self.forget(process, ending);
+        }
+    }
+
+    /// Waits for a job, which has the terminal meanwhile.
+    pub fn wait(&mut self, process: usize, keyboard: &mut Keyboard) {
+        keyboard.give(process);
+        let ending = process::wait_for(process);
+        keyboard.take();
+        match ending {
+            Ok(ending) => self.forget(process, ending),
+            Err(errno) => println!("{errno}"),
+        }
+    }
+
+    /// Says how a job has ended.
+    fn forget(&mut self, process: usize, ending: Ending) {
+        let Some(at) = self.jobs.iter().position(|job| job.process == process) else { return };
+        let Job { number, text, .. } = self.jobs.remove(at);
+        match ending {
+            Ending::Exited(NO_PROGRAM) => println!("[{number}] {text}: no such program"),
+            ending => println!("[{number}] {text}: {ending}"),
         }
     }
 

@@ -34,6 +34,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("help", "", "this list, and the programs"),
     ("PROGRAM", "[WORD …] [&]", "run a program, with & beside the shell"),
     ("jobs", "", "programs that run beside the shell"),
+    ("fg", "PID", "wait for one of them, which Ctrl-C then ends"),
     ("kill", "PID", "end a process"),
     ("ps", "", "the process table (also Ctrl-P, at any time)"),
     ("maps", "PID", "the areas of a process's memory"),
@@ -107,6 +108,10 @@ impl Shell {
                     Err(errno) => println!("{errno}"),
                 }
             }),
+            ["fg", whom] => match self.jobs.process(whom) {
+                Some(process) => self.jobs.wait(process, &mut self.keyboard),
+                None => println!("{whom:?} is no job"),
+            },
             ["maps", whom] => self.view(View::Maps, whom),
             ["smaps", whom] => self.view(View::Smaps, whom),
             ["status", whom] => self.view(View::Status, whom),
