@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&str; 7] = ["words", "cpu", "story", "address_space", "memory", "arch", "system"];
 
 /// Maximum lines of code in the rooms where memory and processes are.
-const MOST: usize = 7_600;
+const MOST: usize = 7_750;
 
 /// Maximum lines of code in what they stand on: words, and several CPUs.
 const MOST_BELOW: usize = 700;

@@ -11,8 +11,8 @@ enum {
     SYS_pause = 34,
     SYS_getpid = 39,
     SYS_fork = 57,
-    SYS_exit = 60,
     SYS_wait4 = 61,
+    SYS_exit_group = 231,
     SYS_heap_register = 1003, /* not Linux's */
 };
 

@@ -53,7 +53,7 @@ int heap_register(const struct heap_layout *layout) {
 
 void _exit(int status) {
     for (;;)
-        system_call(SYS_exit, status, 0, 0, 0, 0, 0);
+        system_call(SYS_exit_group, status, 0, 0, 0, 0, 0);
 }
 
 void exit(int status) { _exit(status); }
