@@ -28,6 +28,7 @@ use kernel_demo::system::console::Output;
 use kernel_demo::system::machine::Machine;
 use kernel_demo::system::status::Status;
 use kernel_demo::system::{Kernel, KernelSystem, Options, Settings, System};
+use kernel_demo::words::screen::COLUMNS;
 use kernel_demo::{println, programs};
 use x86_64::instructions::interrupts;
 
@@ -190,6 +191,10 @@ impl Machine for Counting {
 
     fn print(&mut self, text: &[u8]) {
         self.kernel.print(text);
+    }
+
+    fn show(&mut self, row: usize, text: &[u8; COLUMNS], colour: u8) {
+        self.kernel.show(row, text, colour);
     }
 
     fn key(&mut self) -> Option<u8> {
