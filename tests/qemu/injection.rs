@@ -10,7 +10,7 @@ use kernel_demo::memory::kernel_break::KernelBreak;
 use kernel_demo::address_space::{Cause, MoveError};
 use kernel_demo::memory::{OutOfFrames, Policy};
 use kernel_demo::testing::{CaseResult, Failed, OrFail, fail_nth};
-use kernel_demo::{ensure_eq, ensure_matches};
+use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use crate::common::case;
 use crate::{GIB, MIB, PAGE, scratch};
@@ -79,8 +79,8 @@ fn stack_of_its_own() -> CaseResult {
         }
         Ok(())
     })?;
-    // The page tables are there, for the main stack.
-    ensure_eq!(requests, 32);
+    // Where the CPUs' own stacks fill their page table, there is another one.
+    ensure!((32..=33).contains(&requests), "{requests} requests");
     Ok(())
 }
 

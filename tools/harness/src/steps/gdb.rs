@@ -46,7 +46,8 @@ pub(super) fn session(context: &Context, screen: &mut Screen) -> Result<Outcome,
     if gdb::version().is_none() {
         return Ok(Outcome::LeftOut("there is no gdb with Python; `make gdb` installs it".into()));
     }
-    let machine = context.machine.for_tour(&context.setup);
+    // On one CPU the program is always where the debugger looks.
+    let machine = context.machine.with_cpus(1).for_tour(&context.setup);
     let (project, setup) = (&context.project, &context.setup);
     let session =
         Session::build(project, setup, &machine, gdb::PROGRAM, |line| screen.detail(line))?;
