@@ -161,6 +161,10 @@ static void claim(int condition, const char *meaning) {
 int main(int argc, char **argv) {
     char *start = sbrk(0);
     char *one = malloc(1000), *two = malloc(3000), *three = malloc(500);
+    if (one == NULL || two == NULL || three == NULL) {
+        printf("there is no memory\n");
+        return 1;
+    }
     show("three blocks");
     claim((char *)sbrk(0) > start, "C4: malloc has moved the break");
     claim((uintptr_t)one % ALIGN == 0, "C1: payloads are aligned");
@@ -179,7 +183,7 @@ int main(int argc, char **argv) {
     claim(((struct header *)two - 1)->size >= 3000, "C6: free cells that touch are joined");
 
     int *zeros = calloc(100, sizeof *zeros);
-    claim(zeros[99] == 0, "C7: calloc zeroes");
+    claim(zeros != NULL && zeros[99] == 0, "C7: calloc zeroes");
     claim(calloc(SIZE_MAX, 2) == NULL, "C7: and does not overflow");
     char *moved = realloc(one, 5000);
     claim(moved != one && realloc(moved, 10) == moved, "C7: realloc moves what does not fit");

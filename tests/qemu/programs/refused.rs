@@ -12,7 +12,7 @@ use crate::common::case;
 type Run = (&'static str, &'static [&'static str], usize);
 
 /// All programs. Those that can do much do little here: each run is made once for each request.
-const RUNS: [&[Run]; 8] = [
+const RUNS: [&[Run]; 9] = [
     &[("hello", &[], 30), ("layout", &[], 30), ("echo", &[], 30), ("realmode", &[], 30)],
     &[("maps-story", &[], 50), ("pinned", &[], 50), ("simple", &[], 50), ("foreign", &[], 50)],
     &[("fork", &[], 100), ("twins", &[], 50), ("segv", &["null"], 30), ("spin", &["1000"], 30)],
@@ -21,6 +21,7 @@ const RUNS: [&[Run]; 8] = [
     &[("pressure", &["objects", "3"], 40), ("pressure", &["areas", "4", "2"], 50), ("usertests", &["list"], 30)],
     &[("threads", &["4"], 100), ("one-lock", &[], 50)],
     &[("thread-arenas", &[], 60), ("passed-on", &[], 50), ("strategies", &[], 50)],
+    &[("shell", &[], 30), ("cells", &[], 40), ("live", &[], 30), ("words", &[], 30), ("textbook", &[], 30), ("liar", &[], 20)],
 ];
 
 #[case]
@@ -61,6 +62,11 @@ fn each_refused_frame_is_survived_6() -> CaseResult {
 #[case]
 fn each_refused_frame_is_survived_7() -> CaseResult {
     survived(7)
+}
+
+#[case]
+fn each_refused_frame_is_survived_8() -> CaseResult {
+    survived(8)
 }
 
 #[case]
