@@ -70,7 +70,7 @@ test: ## run a short form of each kind of test, also under QEMU, in minutes; the
 	@$(HARNESS) test
 
 test-all: ## run everything in its long form
-	@$(SETUP)
+	@$(SETUP) all
 	@$(HARNESS) test-all
 
 suite: ## run the QEMU suite alone

@@ -2,7 +2,8 @@
 # Prepares this machine to build, boot and test the kernel. `make run` and `make test` call it;
 # nobody else has to.
 #
-#     sh tools/setup.sh         everything
+#     sh tools/setup.sh         everything that `make test` needs
+#     sh tools/setup.sh all     the same, and what only `make test-all` needs
 #     sh tools/setup.sh run     what it takes to boot the kernel; leaves out what only the tests need
 #     sh tools/setup.sh gdb     the same, and a debugger
 #     sh tools/setup.sh examples   the same as run, and the machines that boot examples
@@ -17,6 +18,7 @@
 #               ├─ gdb.sh         for `make gdb`: the debugger
 #               ├─ examples.sh    for examples and tests: emulators of other processors, firmware, Limine
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
+#               ├─ processors.sh  for all tests: compilers and emulators of other processors
 #               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
 #
@@ -48,6 +50,7 @@ parts=$here/setup
 . "$parts/gdb.sh"
 . "$parts/examples.sh"
 . "$parts/host32.sh"
+. "$parts/processors.sh"
 . "$parts/sanitizers.sh"
 . "$parts/programs.sh"
 
@@ -66,8 +69,12 @@ main() {
         gdb_ready   || gdb_install
     fi
     case $purpose in
-        test | examples) examples_ready || examples_install ;;
+        test | all | examples) examples_ready || examples_install ;;
     esac
+    if [ "$purpose" = all ]; then
+        processors_ready || processors_install
+        purpose=test
+    fi
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
         host32_ready || host32_install
@@ -86,8 +93,8 @@ main() {
 check_arguments() {
     purpose=${1:-test}
     case $purpose in
-        run | gdb | examples | test) ;;
-        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'examples', 'test' or nothing" ;;
+        run | gdb | examples | test | all) ;;
+        *) fail "the argument is '$purpose'; expected 'run', 'gdb', 'examples', 'test', 'all'" ;;
     esac
     case ${TOOLCHAIN:-any} in
         any | rustup | debian) ;;

@@ -42,6 +42,18 @@ pub(super) fn steps32() -> Vec<Step> {
     vec![Step::tests(Tier::Test, "host tests: 32-bit", host32).unless_unchanged()]
 }
 
+/// The tests of arenas on processors that order memory weakly.
+pub(super) fn steps_elsewhere() -> Vec<Step> {
+    vec![
+        Step::tests(Tier::All, "host tests: arenas on aarch64", |context, screen| {
+            elsewhere("aarch64", "aarch64-unknown-linux-gnu", context, screen)
+        }),
+        Step::tests(Tier::All, "host tests: arenas on riscv64", |context, screen| {
+            elsewhere("riscv64", "riscv64gc-unknown-linux-gnu", context, screen)
+        }),
+    ]
+}
+
 /// What is linked of the allocator into a program, and for which processors.
 pub(super) fn linked() -> Vec<Step> {
     vec![
@@ -216,6 +228,38 @@ fn host32(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         return cargo_test("host tests: 32-bit", context, command, screen);
     }
     suites("host tests: 32-bit", context, command, &[], screen)
+}
+
+/// The suites of arenas as programs of another processor, under its emulator, over a standard
+/// library built from source.
+fn elsewhere(
+    processor: &str,
+    target: &str,
+    context: &Context,
+    screen: &mut Screen,
+) -> Result<Outcome, Error> {
+    let (linker, emulator) = (format!("{processor}-linux-gnu-gcc"), format!("qemu-{processor}"));
+    for program in [&linker, &emulator] {
+        if Command::new(program).arg("--version").output().is_err() {
+            return Ok(Outcome::LeftOut(format!("there is no {program}; `make setup` says why")));
+        }
+    }
+    let mut command =
+        cargo::freestanding(&context.project, &context.setup, context.project.root(), processor);
+    let variable = target.to_uppercase().replace('-', "_");
+    command.args(["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"]);
+    command.args(["--config", UNOPTIMISED]).args(SUITES).args(["--features", "brkalloc/linux"]);
+    command
+        .env("CARGO_BUILD_TARGET", target)
+        .env(format!("CARGO_TARGET_{variable}_LINKER"), linker)
+        .env(
+            format!("CARGO_TARGET_{variable}_RUNNER"),
+            format!("{emulator} -L /usr/{processor}-linux-gnu"),
+        );
+    let filter = context.filter.clone().or_else(|| Some("arenas::".to_owned()));
+    let context = Context { filter, ..context.clone() };
+    let command = fewer_programs(&context, command);
+    cargo_test(&format!("host tests: arenas on {processor}"), &context, command, screen)
 }
 
 /// What the allocator takes of a small target.

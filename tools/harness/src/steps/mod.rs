@@ -215,6 +215,7 @@ fn all() -> Vec<Vec<Step>> {
         host::steps(),
         checks::steps(),
         host::steps32(),
+        host::steps_elsewhere(),
         vec![address],
         libmalloc::steps(),
         vec![thread],
