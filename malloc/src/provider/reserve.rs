@@ -9,7 +9,6 @@
 //! memory, and do not count where the system limits what it commits.
 
 use core::ffi::c_int;
-use core::num::NonZero;
 use core::ptr::{self, NonNull};
 
 use brkalloc::{Break, BreakError};
@@ -45,10 +44,9 @@ impl Reserve {
     /// else none, until there is more.
     pub(super) fn above(lowest: usize, least: usize) -> Self {
         let mut lengths = [LEN, least.div_ceil(PAGE).saturating_mul(PAGE)].into_iter();
-        lengths.find_map(|len| Self::with_len(len, lowest)).unwrap_or_else(|| Self {
-            base: NonNull::without_provenance(NonZero::<usize>::MIN.saturating_add(lowest)),
-            len: 0,
-            used: 0,
+        lengths.find_map(|len| Self::with_len(len, lowest)).unwrap_or_else(|| {
+            let base = ptr::without_provenance_mut(lowest.saturating_add(1));
+            Self { base: NonNull::new(base).unwrap_or(NonNull::dangling()), len: 0, used: 0 }
         })
     }
 
