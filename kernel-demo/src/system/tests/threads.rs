@@ -247,8 +247,13 @@ fn processes_wait_for_a_word_in_shared_memory() {
 fn a_deadlock_ends_the_process_and_no_other() {
     const STUCK: &[Step] =
         &[touch, |cpu| spawn(cpu, 0), |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0])];
+    // One after the other: with one thread, with two, with one.
+    const ALONE: &[Step] = &[touch, |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0])];
+    let killed = Status::Killed(Signal::Kill);
+    let (statuses, _) = run(&[ALONE, STUCK, ALONE]);
+    assert_eq!(statuses, [killed; 3]);
     let (statuses, mut system) = run(&[STUCK, &[|cpu| cpu.note(1)], STUCK]);
-    assert_eq!(statuses, [Status::Killed(Signal::Kill), WELL, Status::Killed(Signal::Kill)]);
+    assert_eq!(statuses, [killed, WELL, killed]);
     assert_eq!(system.machine().seen, [1]);
     let crash = system.started()[0].crash.unwrap();
     assert_eq!((crash.reason, crash.address()), (Reason::Deadlock, None));
