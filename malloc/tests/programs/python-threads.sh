@@ -1,5 +1,7 @@
-# needs: python3 version: python3 --version measured: no Its own regression tests of threads and of
-# other processes, which wait more than they work. What is compared is which of them fail, and how
+# needs: python3
+# version: python3 --version
+# measured: no
+# Its own regression tests of threads and of other processes, which wait more than they work. What is compared is which of them fail, and how
 # many there are: of some that are skipped here.
 python3 -c 'import test.test_threading' 2>/dev/null || { echo "no regression tests"; exit 0; }
 some='-m *.RunFuncTestCase.* -m *.ContextManagerTests.* -m *.MiscTests.* -m *.POSIXProcessTestCase.test_[cfp]*'

@@ -580,6 +580,8 @@ fn replay(trace: &[u8]) -> usize {
         });
         match act & 0xFF {
             0 | 1 => {}
+            // Where the break stands, and what is mapped.
+            4 => continue,
             2 => {
                 assert!(live.remove(&block).is_some(), "{block:#x} is freed, but not live");
                 continue;
