@@ -44,17 +44,17 @@ fn live() -> usize {
 
 fn pass_on() {
     let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            let sender = sender.clone();
-            scope.spawn(move || {
-                (0..10_000).for_each(|n| sender.send(vec![n as u8; n % 500]).unwrap())
-            });
-        }
-        drop(sender);
-        let sum: usize = receiver.iter().map(|block| block.len()).sum();
-        assert_eq!(sum, 4 * (0..10_000).map(|n| n % 500).sum::<usize>());
+    let threads = [(); 4].map(|()| {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            (0..10_000).for_each(|n| sender.send(vec![n as u8; n % 500]).unwrap());
+        })
     });
+    drop(sender);
+    let sum: usize = receiver.iter().map(|block| block.len()).sum();
+    assert_eq!(sum, 4 * (0..10_000).map(|n| n % 500).sum::<usize>());
+    // A scope of threads ends before what they do at their end, which gives their arenas up.
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 fn end_of_threads() {
