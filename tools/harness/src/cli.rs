@@ -244,8 +244,14 @@ pub struct MachineOptions {
     /// Who executes the kernel's instructions.
     #[arg(long, env = "ACCEL", hide_env_values = true, default_value = "tcg")]
     accel: Accel,
-    /// How many CPUs.
-    #[arg(long, env = "SMP", hide_env_values = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many CPUs: as many as the kernel has room for, at most.
+    #[arg(
+        long,
+        env = "SMP",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=8)
+    )]
     smp: u32,
     /// How much memory [default: 64M, for the tour 128M].
     #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE")]
@@ -380,6 +386,14 @@ mod tests {
             &["--trace"],
         ] {
             assert!(keys(arguments, true).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_has_room_for_eight_cpus() {
+        for (cpus, is_accepted) in [("0", false), ("1", true), ("8", true), ("9", false)] {
+            let cli = Cli::try_parse_from(["harness", "tour", "--smp", cpus]);
+            assert_eq!(cli.is_ok(), is_accepted, "{cpus}");
         }
     }
 
