@@ -1,4 +1,4 @@
-//! What a story tells of an address space: its areas and its break.
+//! Areas and break of an address space, as a story tells them.
 
 use core::fmt::Write;
 use core::hash::{Hash, Hasher};

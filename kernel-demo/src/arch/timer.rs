@@ -42,7 +42,7 @@ impl Drop for Ticking {
     }
 }
 
-/// What a tick does that comes while the kernel runs.
+/// Function for ticks that come while the kernel runs.
 static HANDLER: Lock<Option<fn()>> = Lock::new(None);
 
 /// Has the function called at each tick that comes while the kernel runs, on any CPU; `None` as at

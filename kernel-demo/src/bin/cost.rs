@@ -97,14 +97,14 @@ fn zero_a_page() -> u64 {
     count(|| black_box(&mut page).fill(0))
 }
 
-/// What it takes to make so many other CPUs forget a page, which answer at once.
+/// Costs of making so many other CPUs, which answer at once, forget a page.
 fn shoot_down(others: usize) -> u64 {
     cpu::with_played(others, || count(|| request::flush_kernel(true)))
 }
 
-/// What it takes to be interrupted in the kernel by a request, and to answer it.
+/// Costs of an interrupt by a request in the kernel, and of its answer.
 fn request_answered() -> u64 {
-    // What has waited is taken first.
+    // Interrupts that have waited are taken first.
     timer::let_in();
     let nothing = count(timer::let_in);
     cpu::wake(0);
