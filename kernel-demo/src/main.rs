@@ -28,7 +28,7 @@ use kernel_demo::command::{self, Options};
 use kernel_demo::evidence::{Choice, Tour};
 use kernel_demo::story::{self, Kind};
 use kernel_demo::tour::CHAPTERS;
-use kernel_demo::{memory, print, println};
+use kernel_demo::{cpu, memory, print, println};
 
 kernel_demo::main!(main);
 
@@ -62,6 +62,10 @@ fn take_the_tour() -> Exit {
     println!(
         "brkalloc: where malloc's memory comes from. Each claim of the documents, and the evidence."
     );
+    match cpu::online() {
+        1 => println!("The machine has 1 CPU."),
+        cpus => println!("The machine has {cpus} CPUs, and all of them run."),
+    }
     refuse_a_frame();
     let mut console = Console;
     let mut tour = Tour::new(&mut console);

@@ -13,8 +13,8 @@ pub enum Error {
     Io(PathBuf, io::Error),
     /// A table of `labs/` breaks a rule.
     Table(PathBuf, String),
-    /// No lab has this number.
-    NoLab(u32),
+    /// No lab has a number like this.
+    NoLab(String),
     /// A stub does not fit the module that it is made of.
     Stub(PathBuf, String),
     /// A program of tests could not be started.
@@ -42,7 +42,7 @@ impl fmt::Display for Error {
             Self::Table(path, what) | Self::Stub(path, what) => {
                 write!(f, "{}: {what}", path.display())
             }
-            Self::NoLab(number) => write!(f, "there is no lab {number}: the labs are 1 to 10"),
+            Self::NoLab(number) => write!(f, "there is no lab {number:?}: the labs are 1 to 10"),
             Self::Start(program, error) => write!(f, "{program} cannot be started: {error}"),
             Self::NoTest(name) => write!(f, "no test has the name {name}"),
             Self::NoModule(path) => {

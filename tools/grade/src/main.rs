@@ -23,7 +23,7 @@ enum Command {
     /// Puts a lab's stub into the student's folder.
     Lab {
         /// Number of the lab.
-        number: u32,
+        number: String,
         /// Number from which the bugs of lab 10 are drawn.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -31,7 +31,7 @@ enum Command {
     /// Grades a lab.
     Grade {
         /// Number of the lab.
-        number: u32,
+        number: String,
     },
     /// Replays traces of real programs on the heaps of labs 1 to 4 and 9.
     Scoreboard,
@@ -60,13 +60,18 @@ fn run(command: Command) -> Result<bool, Error> {
     let project = Project::find()?;
     let tables = Tables::read(&project)?;
     match command {
-        Command::Lab { number, seed } => hand_out(&project, &tables, tables.lab(number)?, seed),
-        Command::Grade { number } => grade_one(&project, &tables, tables.lab(number)?),
+        Command::Lab { number, seed } => hand_out(&project, &tables, lab(&tables, &number)?, seed),
+        Command::Grade { number } => grade_one(&project, &tables, lab(&tables, &number)?),
         Command::Scoreboard => grade::score::run(&project, &tables).map(|()| true),
         Command::Matrix { short, filter } => {
             matrix::run(&project, &tables, &Part { short, filter })
         }
     }
+}
+
+/// The lab of a number, as a student writes it.
+fn lab<'a>(tables: &'a Tables, number: &str) -> Result<&'a Lab, Error> {
+    tables.lab(number.parse().map_err(|_| Error::NoLab(number.to_owned()))?)
 }
 
 fn hand_out(project: &Project, tables: &Tables, lab: &Lab, seed: u64) -> Result<bool, Error> {

@@ -174,7 +174,7 @@ impl Tables {
     ///
     /// There is none.
     pub fn lab(&self, number: u32) -> Result<&Lab, Error> {
-        self.labs.get(&number).ok_or(Error::NoLab(number))
+        self.labs.get(&number).ok_or_else(|| Error::NoLab(number.to_string()))
     }
 
     /// Bugs that a hunt can draw: those that the allocator's suites catch.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
+use crate::tour::CLAIMS;
 use crate::{Error, gdb, live};
 use kerntest::machine::{Accel, Machine, Platform, kvm};
 
@@ -186,7 +187,7 @@ impl TourOptions {
     ///
     /// # Errors
     ///
-    /// They exclude each other.
+    /// They exclude each other, or there is no such claim.
     pub fn keys(&self, is_terminal: bool) -> Result<Vec<(&str, &str)>, Error> {
         let is_program = self.program.is_some();
         let exclude = |what: &str| Err(Error::Usage(what.to_owned()));
@@ -200,6 +201,7 @@ impl TourOptions {
             Self { trace: true, .. } if !is_program => {
                 return exclude("TRACE is for a program; PROGRAM says which one");
             }
+            Self { claim: Some(claims), .. } => check_claims(claims)?,
             _ => {}
         }
         let flag = |key, on: bool| on.then_some((key, "1"));
@@ -213,6 +215,24 @@ impl TourOptions {
         ];
         Ok(keys.into_iter().flatten().collect())
     }
+}
+
+/// Finds the numbers of claims that there are not, before anything is built.
+fn check_claims(chosen: &str) -> Result<(), Error> {
+    let mut parts = chosen.split(',').map(str::trim).filter(|part| !part.is_empty()).peekable();
+    let is_known = |part: &str| {
+        let number = part.strip_prefix(['C', 'c']).and_then(|number| number.parse().ok());
+        number.is_some_and(|number| CLAIMS.contains(&number))
+    };
+    let unknown =
+        if parts.peek().is_none() { Some(chosen) } else { parts.find(|it| !is_known(it)) };
+    unknown.map_or(Ok(()), |unknown| {
+        let (first, last) = (CLAIMS.start(), CLAIMS.end());
+        Err(Error::Usage(format!(
+            "CLAIM: there is no claim {unknown:?}; they are C{first} to C{last} (docs/CLAIMS.md), \
+             and several are separated by commas"
+        )))
+    })
 }
 
 /// Whether a flag is on: `STEP=1`. Other values are for other commands, as `STEP=clippy`.
@@ -379,11 +399,14 @@ mod tests {
     }
 
     #[test]
-    fn options_that_exclude_each_other_are_an_error() {
+    fn options_that_exclude_each_other_and_unknown_claims_are_an_error() {
         for arguments in [
             &["--program", "lazy", "--claim", "C1"][..],
             &["--program", "lazy", "--step"],
             &["--trace"],
+            &["--claim", "C30"],
+            &["--claim", "C1,lazy"],
+            &["--claim", " ,"],
         ] {
             assert!(keys(arguments, true).is_err(), "{arguments:?}");
         }

@@ -20,7 +20,7 @@ use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::Tour;
 use harness::unsafe_sites::Inventory;
-use harness::{Error, demo_suite, examples, killed, readme, report, story};
+use harness::{Error, demo_suite, examples, killed, programs, readme, report, story};
 use kerntest::tally::{Failure, Kind, Tally};
 
 fn main() -> ExitCode {
@@ -121,6 +121,7 @@ fn story(
     let options = TourOptions { program, claim, ..TourOptions::default() };
     let keys = options.keys(false)?;
     let project = Project::find()?;
+    options.program.iter().try_for_each(|program| programs::check(&project, program))?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let machine = machine.for_story(&setup);
@@ -160,6 +161,7 @@ fn story_of_trace(trace: &Path) -> Result<bool, Error> {
 /// `harness gdb`
 fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
+    programs::check(&project, program)?;
     let setup = project.setup()?;
     let machine = machine.for_tour(&setup);
     let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
@@ -186,6 +188,7 @@ fn shell(machine: &MachineOptions) -> Result<bool, Error> {
 /// `harness live`
 fn show_live(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
+    programs::check(&project, program)?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
@@ -285,6 +288,7 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
         eprintln!("STEP: standard input is no terminal, so the tour does not wait for keys");
     }
     let project = Project::find()?;
+    options.program.iter().try_for_each(|program| programs::check(&project, program))?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::build_line)?;

@@ -118,6 +118,21 @@ pub(crate) fn all_names(project: &Project) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Finds a program that there is not, before anything is built: the first of the words names it.
+///
+/// # Errors
+///
+/// There is none of that name, or the folders of programs cannot be read.
+pub fn check(project: &Project, words: &str) -> Result<(), Error> {
+    let names = all_names(project).map_err(|error| Error::Run("the programs".into(), error))?;
+    let name = words.split_whitespace().next().unwrap_or_default();
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    Err(Error::Usage(format!("PROGRAM: there is no program {name:?}; there are: {names}")))
+}
+
 /// The names of those in Rust: each file of sources, or folder of such, is one.
 pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(sources)?.collect::<io::Result<Vec<_>>>()?;
@@ -173,6 +188,16 @@ mod tests {
         let names = all_names(&project).unwrap();
         for program in ["hello", "textbook"] {
             assert!(names.iter().any(|name| name == program), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_program_is_answered_with_those_there_are() {
+        let project = Project::find().unwrap();
+        assert!(check(&project, "lazy 5").is_ok());
+        for words in ["lazier 5", "", " "] {
+            let answer = check(&project, words).unwrap_err().to_string();
+            assert!(answer.contains("hello, "), "{answer}");
         }
     }
 }

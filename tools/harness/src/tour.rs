@@ -2,6 +2,7 @@
 //! verdict.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use kerntest::machine::{Limits, Machine, Progress};
 use kerntest::tally::{Failure, Kind};
 
 use crate::preloaded::{MARK, Preloaded};
+
+/// The numbers of the claims: `C1` is the first.
+pub const CLAIMS: RangeInclusive<u32> = 1..=29;
 
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_secs(120);

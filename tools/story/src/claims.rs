@@ -45,9 +45,13 @@ pub fn read(document: &str) -> Vec<Claim> {
     claims
 }
 
-/// Text of several lines, as one.
+/// Text of several lines, as one, without the stars of emphasis; code keeps its stars.
 fn joined(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let parts = line.split('`').enumerate();
+    let plain =
+        parts.map(|(at, part)| if at % 2 == 0 { part.replace('*', "") } else { part.into() });
+    plain.collect::<Vec<_>>().join("`")
 }
 
 #[cfg(test)]
@@ -56,12 +60,12 @@ mod tests {
 
     #[test]
     fn a_claim_has_its_text_its_code_and_its_question() {
-        let document = "# Claims\n\n## The heap\n\n- <a id=\"C1\"></a>**C1** A cell\n  is.\n  - Code: \
-            `a.rs`,\n    `b.rs`.\n  - See it: `make run`.\n  - Question: How\n    many: one?\n\n## More\n\nText.\n";
+        let document = "# Claims\n\n## The heap\n\n- <a id=\"C1\"></a>**C1** A cell\n  *is*.\n  - Code: \
+            `a*.rs`,\n    `b.rs`.\n  - See it: `make run`.\n  - Question: How\n    many: one?\n\n## More\n\nText.\n";
         let claim = Claim {
             number: "C1".into(),
             text: "A cell is.".into(),
-            code: "`a.rs`, `b.rs`.".into(),
+            code: "`a*.rs`, `b.rs`.".into(),
             see: "`make run`.".into(),
             question: "How many: one?".into(),
         };

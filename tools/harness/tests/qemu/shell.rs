@@ -187,7 +187,11 @@ fn mistakes_are_answered_and_harm_nobody() {
     let mut terminal = Terminal::open();
     terminal.command("nonsense", &["nonsense: no such command or program"]);
     terminal.command("maps", &["usage: maps PID"]);
-    terminal.command("maps 99", &["ESRCH"]);
+    terminal.command("exit now", &["usage: exit: stop the machine"]);
+    for command in ["maps 99", "heap 99", "pt 99 0", "kill 99", "trace on 99"] {
+        terminal.command(command, &["no process has the number 99"]);
+    }
+    terminal.command("fg 99", &["process 99 is no program of this shell"]);
     terminal.command("kill nobody", &["\"nobody\" is no process"]);
     terminal.command("pt 1 nowhere", &["is no address and no area of process 1"]);
     terminal.command("pt 1 0", &["in no area", "nothing is mapped there"]);

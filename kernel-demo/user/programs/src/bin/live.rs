@@ -101,8 +101,9 @@ impl Live {
         let kib = |key| views::kib_of(status, key).unwrap_or(0);
         let table = look::text(View::Processes, Subject::default()).unwrap_or_default();
         let brk = look::area(self.child, "heap");
-        if brk.is_none() && self.most > 0 {
-            // It has ended meanwhile: the picture before stays.
+        let heap = Heap::read(self.child, brk);
+        if self.most > 0 && look::area(self.child, "heap").is_none() {
+            // The program has ended before or while it was read: the picture before stays.
             return Ok(());
         }
         let bytes = brk.map_or(0, |(start, end)| end - start);
@@ -133,7 +134,7 @@ impl Live {
         )?;
         row(4, &format!(" faults     {}", self.faults(&table).unwrap_or(0)), WHITE)?;
         row(5, &format!(" tables     {} kB     picture {}", kib("VmPTE"), self.frames), GREY)?;
-        self.map(brk)
+        heap_rows(heap.as_ref().ok())
     }
 
     /// The page faults of the program, from the process table.
@@ -145,35 +146,33 @@ impl Live {
         })?;
         words.nth(4)?.parse().ok()
     }
+}
 
-    fn map(&self, brk: Option<(usize, usize)>) -> Verdict {
-        let heap = Heap::read(self.child, brk);
-        let (about, map) = match &heap {
-            Ok(heap) => {
-                let (unit, map) = heap.map(MAP * COLUMNS);
-                let [(used, used_bytes), (free, free_bytes)] =
-                    [heap.sum(Use::Used), heap.sum(Use::Free)];
-                (
-                    format!(
-                        " heap       {used} cells used, {used_bytes} bytes; {free} free, {free_bytes} bytes; a character: {unit} bytes"
-                    ),
-                    map,
-                )
-            }
-            Err(_) => {
-                (String::from(" heap       unknown: none yet, or not registered"), Vec::new())
-            }
-        };
-        row(6, "", GREY)?;
-        row(7, &about, WHITE)?;
-        for line in 0..MAP {
-            let text = map.chunks(COLUMNS).nth(line).unwrap_or_default();
-            row(MAP_AT + line, str::from_utf8(text).unwrap_or_default(), GREEN)?;
+/// Shows the heap: a line about its cells, and the map.
+fn heap_rows(heap: Option<&Heap>) -> Verdict {
+    let (about, map) = match heap {
+        Some(heap) => {
+            let (unit, map) = heap.map(MAP * COLUMNS);
+            let [(used, used_bytes), (free, free_bytes)] =
+                [heap.sum(Use::Used), heap.sum(Use::Free)];
+            (
+                format!(
+                    " heap       {used} cells used, {used_bytes} bytes; {free} free, {free_bytes} bytes; a character: {unit} bytes"
+                ),
+                map,
+            )
         }
-        row(MAP_AT + MAP, "", GREY)?;
-        row(23, " # used   . free   x not the heap's own", GREY)?;
-        row(24, "", GREY)
+        None => (String::from(" heap       unknown: none yet, or not registered"), Vec::new()),
+    };
+    row(6, "", GREY)?;
+    row(7, &about, WHITE)?;
+    for line in 0..MAP {
+        let text = map.chunks(COLUMNS).nth(line).unwrap_or_default();
+        row(MAP_AT + line, str::from_utf8(text).unwrap_or_default(), GREEN)?;
     }
+    row(MAP_AT + MAP, "", GREY)?;
+    row(23, " # used   . free   x not the heap's own", GREY)?;
+    row(24, "", GREY)
 }
 
 /// Shows a row; what is too long is cut off.

@@ -11,6 +11,7 @@ use runtime::system::process::{self, Ending, Fork, Signal};
 use runtime::system::view::{self, Trace};
 
 use crate::keyboard::Keyboard;
+use crate::show;
 
 /// The exit status of a child that could not become the program.
 const NO_PROGRAM: u8 = 127;
@@ -110,7 +111,7 @@ impl Jobs {
         keyboard.take();
         match ending {
             Ok(ending) => self.forget(process, ending),
-            Err(errno) => println!("{errno}"),
+            Err(errno) => show::refusal(process, errno),
         }
     }
 

@@ -105,7 +105,7 @@ impl Shell {
             ["kill", whom] => self.with(whom, |process| {
                 match process::kill(process.cast_signed(), Signal::Terminate) {
                     Ok(()) => process::sched_yield(),
-                    Err(errno) => println!("{errno}"),
+                    Err(errno) => show::refusal(process, errno),
                 }
             }),
             ["fg", whom] => match self.jobs.process(whom) {
@@ -157,7 +157,7 @@ impl Shell {
 
     fn trace(&self, whom: &str, trace: Trace) {
         self.with(whom, |process| {
-            view::proc_trace(process, trace).unwrap_or_else(|errno| println!("{errno}"));
+            view::proc_trace(process, trace).unwrap_or_else(|errno| show::refusal(process, errno));
         });
     }
 
@@ -190,5 +190,6 @@ impl Shell {
 /// How a command is called, if that is the name of one.
 fn usage(name: &str) -> Option<String> {
     let (name, words, what) = COMMANDS.iter().find(|(known, ..)| *known == name)?;
-    Some(alloc::format!("usage: {name} {words}: {what}"))
+    let command = [*name, *words].join(" ");
+    Some(alloc::format!("usage: {}: {what}", command.trim_end()))
 }

@@ -2,6 +2,7 @@
 
 use programs::heap::{Cell, End, Heap, Use};
 use programs::look;
+use runtime::system::Errno;
 use runtime::system::view::{Subject, View};
 use runtime::{print, println};
 
@@ -16,7 +17,16 @@ const LISTED: usize = 40;
 pub fn show(view: View, of: Subject) {
     match look::text(view, of) {
         Ok(text) => print!("{}", str::from_utf8(&text).unwrap_or_default()),
-        Err(errno) => println!("{errno}"),
+        Err(errno) => refusal(of.process, errno),
+    }
+}
+
+/// Prints why nothing can be done with a process.
+pub fn refusal(process: usize, errno: Errno) {
+    match errno {
+        Errno::ESRCH => println!("no process has the number {process}; `ps` lists them"),
+        Errno::ECHILD => println!("process {process} is no program of this shell; see `jobs`"),
+        errno => println!("process {process}: {errno}"),
     }
 }
 
@@ -32,10 +42,10 @@ pub fn address(process: usize, word: &str) -> Option<usize> {
 pub fn heap(process: usize) {
     let heap = match Heap::read(process, look::area(process, "heap")) {
         Ok(heap) => heap,
-        Err(runtime::system::Errno::ENOENT) => {
+        Err(Errno::ENOENT) => {
             return println!("unknown: process {process} has no heap, or has not registered it");
         }
-        Err(errno) => return println!("{errno}"),
+        Err(errno) => return refusal(process, errno),
     };
     let Heap { start, end, cells, ended } = &heap;
     let (unit, map) = heap.map(WIDTH * HEIGHT);
