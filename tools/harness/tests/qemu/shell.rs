@@ -69,6 +69,13 @@ impl Terminal {
         String::from_utf8_lossy(found.get(0).unwrap_or_default()).into_owned()
     }
 
+    /// Sees these texts in their order, and returns what was shown before the first one.
+    fn see_up_to(&mut self, texts: &[&str]) -> String {
+        let shown = self.see_pattern(&format!("(?s).*?{}", literal(texts[0])));
+        self.see(&texts[1..]);
+        shown
+    }
+
     /// Leaves the shell: the machine ends well.
     fn leave(mut self) {
         self.type_in("exit\r", &[]);
@@ -136,11 +143,50 @@ fn lessons_type_their_commands_themselves() {
         return;
     }
     let mut terminal = Terminal::open();
-    terminal.command("lesson", &["lesson 1  Cells", "lesson 9 "]);
-    terminal.command("lesson 1", &["$ cells stay &", "$ heap %", " cells used", "Ask yourself"]);
-    terminal.command("lesson 5", &["reserved: 1280 pages", "level 1  entry", "Ask yourself"]);
+    terminal.command("lesson", &["lesson 1  Cells", "lesson 12 "]);
+    for (number, shown) in (1..).zip(LESSONS) {
+        terminal.type_in(&format!("lesson {number}\r"), &[&format!("lesson {number}\r\n")]);
+        let end = format!("Read on: docs/COURSE.md, lesson {number}.");
+        let text = terminal.see_up_to(&["\r\nAsk yourself: ", &end, "\r$ "]);
+        let mut rest = text.as_str();
+        for part in shown {
+            let at = rest.find(part);
+            rest = &rest[at.unwrap_or_else(|| panic!("lesson {number}: no {part:?} in {text}"))..];
+        }
+        for mistake in MISTAKES {
+            assert!(!text.contains(mistake), "lesson {number}: {mistake:?} in {text}");
+        }
+    }
+    terminal.command("jobs", &[]);
     terminal.leave();
 }
+
+/// What each lesson shows on the way to its question.
+const LESSONS: [&[&str]; 12] = [
+    &["$ cells stay &", "$ heap %", " cells used", "cells stay: terminated"],
+    &["$ heap %", " cells used", "C5: free keeps", "$ heap %", " cells used", "terminated"],
+    &["$ heap %", " cells used", "$ heap %", " cells used", "ok: a block with another one behind"],
+    &["brk(", "exited with 0", "the library calls sbrk:", "ok: all is freed"],
+    &[" frames: ", "reserved: 1280 pages", "Rss:", "level 1  entry", "terminated", " frames: "],
+    &["ok: ", "the ledger knows", "Segmentation fault: write to 0x0", " PROGRAM"],
+    &["stack: 0x", "[heap]", "[stack]", "terminated", "terminated", "stack overflow", "real mode"],
+    &["order 10", "pages written: 32", "page tables: 512", "VmRSS:", "VmPTE:", "order 10"],
+    &["a slab of blocks", "a mapping", "the small block pins it", "steps: 2000", "ok: "],
+    &["times that a thread waited for it: ", "ok: and taken no lock", "gets them again"],
+    &["execve(", "brk(", "exited with 0", "ok: C8: what ends at the break goes back"],
+    &["given back by a lower break", "out of frames", "MemoryTaken", "not twice", "no cell", "ps"],
+];
+
+/// What the shell, and programs whose claims do not hold, say.
+const MISTAKES: [&str; 7] = [
+    "no such ",
+    "usage: ",
+    "is no process",
+    "is no job",
+    "unknown: process",
+    "UNTRUE",
+    "no process has",
+];
 
 #[test]
 fn a_live_picture_is_taken_of_a_program() {

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use programs::clock;
 use runtime::println;
 use runtime::system::Errno;
 use runtime::system::process::{self, Ending, Fork, Signal};
@@ -12,6 +13,9 @@ use runtime::system::view::{self, Trace};
 
 use crate::keyboard::Keyboard;
 use crate::show;
+
+/// Ticks of the time-stamp counter that a job has to come to rest: a few seconds.
+const MOMENT: u64 = 10_000_000_000;
 
 /// The exit status of a child that could not become the program.
 const NO_PROGRAM: u8 = 127;
@@ -94,6 +98,15 @@ impl Jobs {
                 begun(child);
                 Ok(child)
             }
+        }
+    }
+
+    /// Waits until the latest job waits for something or has ended, or a moment is over.
+    pub fn settle(&self) {
+        let Some(job) = self.jobs.last() else { return };
+        let begun = clock::now();
+        while show::is_busy(job.process) && clock::now() - begun < MOMENT {
+            process::sched_yield();
         }
     }
 

@@ -1,4 +1,4 @@
-//! The lessons of docs/COURSE.md that a shell can give: text, and commands that it types itself.
+//! The lessons of docs/COURSE.md: text, and commands that the shell types itself.
 
 use runtime::println;
 
@@ -17,7 +17,7 @@ pub struct Lesson {
     pub question: &'static str,
 }
 
-/// All lessons.
+/// All lessons, by number.
 const LESSONS: &[Lesson] = &[
     Lesson {
         number: 1,
@@ -29,6 +29,38 @@ const LESSONS: &[Lesson] = &[
             ("It is ended, and all of it is gone.", "kill %"),
         ],
         question: "Which cell does the next `malloc(20000)` get?",
+    },
+    Lesson {
+        number: 2,
+        title: "First fit, by hand",
+        claims: "C3 to C5",
+        steps: &[
+            ("The six blocks of lesson 1; then a `malloc(20000)`.", "cells fit stay &"),
+            ("The free cell that was long enough is split in two.", "heap %"),
+            ("It is ended.", "kill %"),
+            (
+                "The documents' allocator in C shows its list of cells after each step.",
+                "textbook stay &",
+            ),
+            ("The same list, read from outside.", "heap %"),
+            ("It is ended.", "kill %"),
+        ],
+        question: "Ten cells are free, and the last one fits exactly. Which one does first fit take?",
+    },
+    Lesson {
+        number: 3,
+        title: "Fragmentation, coalescing, `realloc`",
+        claims: "C6, C7",
+        steps: &[
+            ("Three blocks of six are freed, no two of them neighbours.", "cells stay &"),
+            ("Much is free, in pieces.", "heap %"),
+            ("It is ended.", "kill %"),
+            ("Three neighbours are freed.", "cells joined stay &"),
+            ("They are one cell, as long as all of them together.", "heap %"),
+            ("It is ended.", "kill %"),
+            ("A block grows twice: once nothing is behind it, once a block is.", "cells grow"),
+        ],
+        question: "Every other block of a full heap is freed: which is the largest request that fits?",
     },
     Lesson {
         number: 4,
@@ -45,7 +77,7 @@ const LESSONS: &[Lesson] = &[
     Lesson {
         number: 5,
         title: "Below the break: pages on first touch",
-        claims: "C12, C13",
+        claims: "C12, C13, C22, C23",
         steps: &[
             ("Frames before.", "frames"),
             ("A process reserves 5 MiB and touches 32 pages of it.", "lazy 5"),
@@ -64,6 +96,7 @@ const LESSONS: &[Lesson] = &[
         steps: &[
             ("A child costs a copy of the pages that are written, and no others.", "fork"),
             ("Two processes have the same address, and different memory behind it.", "twins"),
+            ("Two processes have one heap in a mapping that they share.", "shared"),
             ("One touches what is not its own.", "segv null"),
             ("Nobody else has noticed.", "ps"),
         ],
@@ -72,8 +105,9 @@ const LESSONS: &[Lesson] = &[
     Lesson {
         number: 7,
         title: "The layout; stacks",
-        claims: "C20, C21, C24",
+        claims: "C18, C20, C21, C24",
         steps: &[
+            ("From low to high: text, data, bss, heap, mappings, stack.", "layout"),
             ("A process shows its own map, before `malloc`, after it, after `free`.", "maps-story"),
             ("Two processes of one program.", "cells stay &"),
             ("The first one.", "maps %"),
@@ -81,18 +115,78 @@ const LESSONS: &[Lesson] = &[
             ("Compare the addresses.", "maps %"),
             ("Both are ended.", "kill %"),
             ("The other one, too.", "kill %"),
+            ("A stack grows by itself, up to its limit.", "segv recursion"),
+            ("What every program could touch when there was no paging.", "realmode"),
         ],
         question: "Where does the heap end, and what is above it?",
     },
     Lesson {
+        number: 8,
+        title: "Frames",
+        claims: "C22",
+        steps: &[
+            ("Free blocks of frames, each twice as long as those of the order below.", "frames"),
+            ("A process writes to every second page of 64.", "touch 64 2"),
+            (
+                "One byte of each page is read: the pages share a frame of zeros.",
+                "pressure tables 1",
+            ),
+            ("A process stays.", "cells stay &"),
+            ("VmRSS is its pages in frames, VmPTE its page tables.", "status %"),
+            ("It gives them back.", "kill %"),
+            ("Freed blocks have found their other halves again.", "frames"),
+        ],
+        question: "`touch` wrote to 32 pages and took more frames than that: what are the others for?",
+    },
+    Lesson {
         number: 9,
         title: "Buckets, bins, mappings",
-        claims: "C9, C15",
-        steps: &[(
-            "A small block above a large one pins the break; a mapping goes back.",
-            "pinned",
-        )],
+        claims: "C9, C10, C15, C29",
+        steps: &[
+            ("Blocks of nine sizes, and what serves each of them.", "strategies"),
+            ("A small block above a large one pins the break; a mapping goes back.", "pinned"),
+            ("A long random life: blocks of all sizes come, change and go.", "churn 2000"),
+        ],
         question: "Which requests should have a mapping of their own?",
+    },
+    Lesson {
+        number: 10,
+        title: "Threads",
+        claims: "C25, C26, C27",
+        steps: &[
+            ("Four threads, one heap, one lock: how often does one of them wait?", "one-lock"),
+            ("An arena for each thread: the map grows, and no lock is taken.", "thread-arenas"),
+            ("What another thread frees goes back to where it came from.", "passed-on"),
+        ],
+        question: "With an arena for each thread, what do two threads still share?",
+    },
+    Lesson {
+        number: 11,
+        title: "Real programs",
+        claims: "C17, C28",
+        steps: &[
+            ("From now on, system calls and page faults are written down.", "trace on"),
+            ("A program in C, the same file that runs on Linux: its calls.", "words brk malloc"),
+            ("That is enough.", "trace off"),
+            ("Another one brings a `malloc` of its own, and nobody minds.", "textbook"),
+        ],
+        question: "`words` called `malloc` four times, and the break moved once: how can that be?",
+    },
+    Lesson {
+        number: 12,
+        title: "What can go wrong",
+        claims: "C8, C12, C14, C16, C19",
+        steps: &[
+            ("Memory is touched that the break has given back.", "segv after-shrink"),
+            ("The break moves up as promised; one page too many is touched.", "hungry 1000"),
+            ("A library takes memory of the heap away, and the heap notices.", "foreign"),
+            ("A ledger refuses to free a block twice, and what is no block.", "shared"),
+            ("A program registers a heap that is none.", "liar size stay &"),
+            ("Whoever looks at it believes nothing.", "heap %"),
+            ("It is ended.", "kill %"),
+            ("All others are as they were.", "ps"),
+        ],
+        question: "Which of these mistakes does a heap notice that has nothing but its headers?",
     },
 ];
 

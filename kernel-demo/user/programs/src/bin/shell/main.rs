@@ -144,6 +144,8 @@ impl Shell {
         for (text, command) in lesson.steps {
             println!("{text}\n$ {command}");
             self.execute(command);
+            // The next command looks at what this one leaves.
+            self.jobs.settle();
             self.jobs.reap();
             println!();
         }

@@ -30,6 +30,16 @@ pub fn refusal(process: usize, errno: Errno) {
     }
 }
 
+/// Whether a process has something to do, as the process table says.
+pub fn is_busy(process: usize) -> bool {
+    let table = look::text(View::Processes, Subject::default()).unwrap_or_default();
+    let state = str::from_utf8(&table).unwrap_or_default().lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        (words.next()?.parse() == Ok(process)).then(|| words.nth(2))?
+    });
+    matches!(state, Some("ready" | "running"))
+}
+
 /// The address that a word stands for in a process: hexadecimal, or the name of an area, as `heap`
 /// or `stack`, for its first address.
 pub fn address(process: usize, word: &str) -> Option<usize> {
