@@ -44,8 +44,8 @@ impl<M: Machine> Commons<M> {
         let path = self.read_text(process, path, &mut room)?;
         let mut words = Vec::new();
         if argv != 0 {
-            for at in (argv..).step_by(8) {
-                let mut word = [0; 8];
+            loop {
+                let (mut word, at) = ([0; 8], argv.wrapping_add(8 * words.len() as u64));
                 self.copy_in(process, at, &mut word)?;
                 match u64::from_le_bytes(word) {
                     0 => break,

@@ -22,8 +22,8 @@ pub(super) fn kill<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let is_meant = |pid: Pid, group: Pid| match whom as i32 {
         0 => own_group == Some(group),
         -1 => pid != own,
-        whom if whom > 0 => pid.0.cast_signed() == whom,
-        whom => group.0.cast_signed() == -whom,
+        whom if whom > 0 => pid.0 == whom.unsigned_abs(),
+        whom => group.0 == whom.unsigned_abs(),
     };
     if call.system.kill_all(is_meant, signal.map(Status::Killed)) == 0 {
         return Err(Errno::ESRCH.into());

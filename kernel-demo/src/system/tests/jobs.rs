@@ -345,3 +345,24 @@ fn a_row_of_the_screen_is_shown_or_refused() {
     assert_eq!(system.machine().seen, [Errno::EINVAL, Errno::EFAULT].map(error));
     assert_eq!(system.machine().printed, [&[24, 7][..], &[b'x'; 80]].concat());
 }
+
+#[test]
+fn numbers_at_the_ends_of_their_range_are_refused() {
+    /// The lowest number of 32 bits, whose negative is none.
+    const LOWEST: u64 = 1 << 31;
+    const CALLER: &[Step] = &[
+        |cpu| cpu.call(&KILL, &[LOWEST, 9]),
+        NOTES,
+        |cpu| cpu.call(&WAIT4, &[LOWEST, 0, 0, 0]),
+        NOTES,
+        |cpu| cpu.store(cpu.text() + DATA, b"0\0"),
+        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, u64::MAX, 0]),
+        NOTES,
+        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, u64::MAX - 7, 0]),
+        NOTES,
+    ];
+    let (statuses, mut system) = run(&[CALLER]);
+    assert_eq!(statuses, [Status::Exited(0)]);
+    let expected = [Errno::ESRCH, Errno::ECHILD, Errno::EFAULT, Errno::EFAULT].map(error);
+    assert_eq!(system.machine().seen, expected);
+}
