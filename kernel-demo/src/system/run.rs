@@ -32,7 +32,7 @@ const THERE: &str = "the process of a thread that runs is in the table";
 /// A thread in ring 3.
 pub struct Running {
     /// Its process.
-    process: Pid,
+    pub(super) process: Pid,
     /// Itself, with its registers.
     pub(super) thread: Box<Thread>,
     /// The level-4 page table that it runs on.

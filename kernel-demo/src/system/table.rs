@@ -243,7 +243,8 @@ impl<P> Table<P> {
     /// out and handed to `forgotten`, as is the process itself if it is the kernel's child. A
     /// parent that waits for it is woken.
     pub fn end(&mut self, pid: Pid, status: Status, forgotten: &mut impl FnMut(Entry<P>, Status)) {
-        let Some(parent) = self.get(pid).map(|entry| entry.parent) else { return };
+        let Some(ended) = self.get(pid) else { return };
+        let (parent, group) = (ended.parent, ended.group);
         for slot in self.taken {
             let Some(entry) = &mut self.slots[slot] else { continue };
             if entry.pid == pid {
@@ -252,7 +253,8 @@ impl<P> Table<P> {
             } else if entry.parent == pid {
                 entry.parent = Pid::KERNEL;
             } else if entry.leader == parent
-                && matches!(entry.state, State::Waiting(Wait::Child(which)) if which.includes(pid))
+                && let State::Waiting(Wait::Child(which)) = entry.state
+                && which.includes(pid, group)
             {
                 entry.state = State::Ready;
                 self.ready.set(slot);
@@ -267,7 +269,9 @@ impl<P> Table<P> {
     pub fn reap(&mut self, parent: Pid, which: Which) -> Children<P> {
         let mut found = Children::None;
         for slot in self.taken {
-            let is_meant = |entry: &&Entry<P>| entry.parent == parent && which.includes(entry.pid);
+            let is_meant = |entry: &&Entry<P>| {
+                entry.parent == parent && which.includes(entry.pid, entry.group)
+            };
             match self.slots[slot].as_ref().filter(is_meant).map(|entry| entry.state) {
                 Some(State::Zombie(status)) => {
                     return self.take(slot).map_or(found, |entry| Children::Ended(entry, status));

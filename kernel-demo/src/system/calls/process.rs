@@ -97,6 +97,8 @@ pub(super) fn execve<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if thread.pending.and_then(|pending| pending.begins).is_none() {
         let begins = commons.execute(process, [path, arguments])?;
         thread.pending.get_or_insert_default().begins = Some(begins);
+        // Neither the word nor the status is the new program's.
+        (thread.clear_at_end, process.leader) = (0, None);
         if let Some(entry) = table.get_mut(process.pid) {
             entry.payload.name = process.name;
         }
@@ -116,12 +118,14 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if options & !(WNOHANG | WUNTRACED | WCONTINUED) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let which = match which as i32 {
-        // All processes are one group.
-        -1 | 0 => Which::Any,
-        pid => Which::Child(Pid(u32::try_from(pid).map_err(|_| Errno::ECHILD)?)),
-    };
     let Call { system, process, .. } = call;
+    let own_group = || system.table.get(process.pid).map_or(process.pid, |entry| entry.group);
+    let which = match which as i32 {
+        -1 => Which::Any,
+        0 => Which::Group(own_group()),
+        pid if pid > 0 => Which::Child(Pid(pid.unsigned_abs())),
+        group => Which::Group(Pid(group.unsigned_abs())),
+    };
     match system.table.reap(process.pid, which) {
         Children::None => Err(Errno::ECHILD.into()),
         Children::Running if options & WNOHANG != 0 => Ok(0),

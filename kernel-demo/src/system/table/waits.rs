@@ -11,11 +11,18 @@ pub enum Which {
     Any,
     /// This one.
     Child(Pid),
+    /// Whichever of this group of processes ends first.
+    Group(Pid),
 }
 
 impl Which {
-    pub(super) fn includes(self, pid: Pid) -> bool {
-        self == Self::Any || self == Self::Child(pid)
+    /// Whether it includes a process of that number, in that group.
+    pub(super) fn includes(self, pid: Pid, group: Pid) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Child(child) => child == pid,
+            Self::Group(of) => of == group,
+        }
     }
 }
 
@@ -45,10 +52,24 @@ pub enum Wait {
     Threads,
 }
 
+impl Wait {
+    /// Whether a signal that ends the process leaves the thread waiting: it has ended, or has not
+    /// begun.
+    const fn outlasts_signals(self) -> bool {
+        matches!(self, Self::Threads | Self::Birth)
+    }
+}
+
 impl<P> Table<P> {
-    /// Lets a thread wait.
+    /// Lets a thread wait. One whose process is to end stays ready: the signal came while the
+    /// thread ran, and nothing else would wake it.
     pub fn block(&mut self, pid: Pid, wait: Wait) {
         let Some(slot) = self.slot(pid) else { return };
+        let leader = self.slots[slot].as_ref().and_then(|entry| self.get(entry.leader));
+        let is_killed = leader.is_some_and(|leader| leader.killed.is_some());
+        if is_killed && !wait.outlasts_signals() {
+            return;
+        }
         self.blocked += 1;
         if let Some(entry) = &mut self.slots[slot] {
             (entry.state, entry.since) = (State::Waiting(wait), self.blocked);
@@ -122,10 +143,8 @@ impl<P> Table<P> {
     pub fn wake_threads(&mut self, leader: Pid) {
         for slot in self.taken {
             let waits = |entry: &Entry<P>| {
-                let never = [State::Waiting(Wait::Threads), State::Waiting(Wait::Birth)];
                 entry.leader == leader
-                    && matches!(entry.state, State::Waiting(_))
-                    && !never.contains(&entry.state)
+                    && matches!(entry.state, State::Waiting(wait) if !wait.outlasts_signals())
             };
             if self.slots[slot].as_ref().is_some_and(waits) {
                 self.wake_slot(slot);

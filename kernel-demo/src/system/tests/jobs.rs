@@ -5,8 +5,11 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
+use crate::system::machine::Machine;
+use crate::system::run::{Next, Running};
 use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
+use crate::system::table::Pid;
 use crate::system::{Options, Settings, System};
 
 const PAUSES: &[Step] = &[|cpu| cpu.call(&PAUSE, &[])];
@@ -365,4 +368,92 @@ fn numbers_at_the_ends_of_their_range_are_refused() {
     assert_eq!(statuses, [Status::Exited(0)]);
     let expected = [Errno::ESRCH, Errno::ECHILD, Errno::EFAULT, Errno::EFAULT].map(error);
     assert_eq!(system.machine().seen, expected);
+}
+
+/// Lets the system give a turn, up to the stop in ring 3, as a CPU does.
+fn begin(system: &mut System<ByHand>) -> Running {
+    loop {
+        match system.next() {
+            Next::Run(running) => return running,
+            Next::Again => {}
+            Next::Wait | Next::Nothing => panic!("a thread is ready"),
+        }
+    }
+}
+
+/// Runs a thread until it stops for the kernel.
+fn until_stop(system: &mut System<ByHand>, running: &mut Running) -> Stop {
+    let process = system.table.get_mut(running.process).unwrap().payload.process.as_mut().unwrap();
+    system.commons.machine.run(&mut process.pages, &mut running.thread.registers)
+}
+
+/// Goes on with a turn to its end.
+fn end(system: &mut System<ByHand>, running: Running) {
+    let mut next = Some(running);
+    while let Some(mut running) = next {
+        let stop = until_stop(system, &mut running);
+        next = system.stopped(running, stop);
+    }
+}
+
+#[test]
+fn a_process_that_begins_to_wait_on_another_cpu_when_it_is_ended_ends() {
+    const READS: &[Step] = &[|cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8])];
+    const FORKS: &[Step] = &[
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| match cpu.result() {
+            0 => cpu.call(&PAUSE, &[]),
+            _ => cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]),
+        },
+    ];
+    const WAITS: &[Step] = &[|cpu| cpu.call(&FUTEX, &[cpu.text() + DATA, 0, 0xdddd_dddd, 0])];
+    for waits in [PAUSES, READS, FORKS, WAITS] {
+        let mut system = at_terminal(&[waits, &[|cpu| cpu.call(&KILL, &[1, 15])]]);
+        for number in 0..2 {
+            system.spawn("by hand", &image(number), &[], Options::default()).unwrap();
+        }
+        let mut first = begin(&mut system);
+        // It is about to wait.
+        let mut stop = until_stop(&mut system, &mut first);
+        if waits.len() > 1 {
+            first = system.stopped(first, stop).unwrap();
+            stop = until_stop(&mut system, &mut first);
+        }
+        // Meanwhile, on another CPU.
+        let second = begin(&mut system);
+        assert_eq!(second.process, Pid(2));
+        end(&mut system, second);
+        if let Some(goes_on) = system.stopped(first, stop) {
+            end(&mut system, goes_on);
+        }
+        assert!((0..20).any(|_| !system.step() || system.started()[0].status.is_some()));
+        assert_eq!(system.started()[0].status, Some(Status::Killed(Signal::Term)));
+    }
+}
+
+#[test]
+fn wait4_waits_for_a_child_of_a_group() {
+    const PARENT: &[Step] = &[
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| if cpu.result() == 0 { cpu.call(&EXIT, &[7]) } else { None },
+        |cpu| cpu.call(&SETPGID, &[2, 0]),
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
+        // Its own group has one child, which does not end by itself.
+        |cpu| cpu.call(&WAIT4, &[0, 0, 1, 0]),
+        NOTES,
+        |cpu| cpu.call(&WAIT4, &[(-9_i64).cast_unsigned(), 0, 0, 0]),
+        NOTES,
+        |cpu| cpu.call(&WAIT4, &[(-2_i64).cast_unsigned(), 0, 0, 0]),
+        NOTES,
+        |cpu| cpu.call(&WAIT4, &[(-2_i64).cast_unsigned(), 0, 0, 0]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[3, 9]),
+        |cpu| cpu.call(&WAIT4, &[0, 0, 0, 0]),
+        NOTES,
+    ];
+    let (statuses, mut system) = run(&[PARENT]);
+    assert_eq!(statuses, [Status::Exited(0)]);
+    let none = error(Errno::ECHILD);
+    assert_eq!(system.machine().seen, [0, none, 2, none, 3]);
 }
