@@ -64,7 +64,9 @@ pub struct Terminal {
     whole: usize,
     mode: Mode,
     /// Group of processes that Ctrl-C ends.
-    pub foreground: Option<Pid>,
+    foreground: Option<Pid>,
+    /// The process that put a group there first: the shell.
+    giver: Option<Pid>,
 }
 
 impl Terminal {
@@ -76,7 +78,7 @@ impl Terminal {
     pub fn new() -> Result<Self, TryReserveError> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(CAPACITY)?;
-        Ok(Self { bytes, whole: 0, mode: Mode::all(), foreground: None })
+        Ok(Self { bytes, whole: 0, mode: Mode::all(), foreground: None, giver: None })
     }
 
     /// Returns the treatment of keys.
@@ -90,6 +92,23 @@ impl Terminal {
         if !mode.contains(Mode::LINES) {
             self.whole = self.bytes.len();
         }
+    }
+
+    /// Returns the group of processes in the foreground, if there is one.
+    pub const fn foreground(&self) -> Option<Pid> {
+        self.foreground
+    }
+
+    /// Puts a group into the foreground.
+    pub fn give(&mut self, giver: Pid, group: Pid) {
+        self.giver.get_or_insert(giver);
+        self.foreground = Some(group);
+    }
+
+    /// Returns whether a process of that number and group may change the settings, or give the
+    /// terminal to another group: one in the foreground, and the shell.
+    pub fn obeys(&self, process: Pid, group: Pid) -> bool {
+        self.foreground.is_none_or(|foreground| foreground == group) || self.giver == Some(process)
     }
 
     /// Takes a key. `echo` gets what the terminal shows of it.

@@ -27,7 +27,7 @@ pub(super) fn read<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     }
     let group = call.system.table.get(call.process.pid).map(|entry| entry.group);
     let commons = &mut call.system.commons;
-    let foreground = commons.console.terminal().and_then(|terminal| terminal.foreground);
+    let foreground = commons.console.terminal().and_then(|terminal| terminal.foreground());
     if foreground.is_some() && foreground != group {
         return Err(Errno::EIO.into());
     }

@@ -1,6 +1,5 @@
 //! `kill`, `setpgid`, `pause`, `ioctl`: processes that others end, and the terminal's settings.
 
-use super::super::console::Console;
 use super::super::machine::Machine;
 use super::super::status::{Signal, Status};
 use super::super::table::{Entry, Pid, Wait};
@@ -58,7 +57,7 @@ pub(super) fn pause<M: Machine>(_: &mut Call<'_, M>) -> Answer {
     Err(Interruption::Waits(Wait::Signal))
 }
 
-/// Asks for the terminal's settings, or changes them: of `struct termios` this kernel knows three
+/// Asks for the terminal's settings, or changes them, which a process in the background may not: of `struct termios` this kernel knows three
 /// flags of `c_lflag`; the rest is as on Linux after a start.
 pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     const TCGETS: u64 = 0x5401;
@@ -75,10 +74,13 @@ pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if file >= FILES {
         return Err(Errno::EBADF.into());
     }
-    let Call { system, process, .. } = call;
-    let commons = &mut system.commons;
-    let terminal = |console: &mut Console| Some(console.terminal()?.mode());
-    let mode = terminal(&mut commons.console).ok_or(Errno::ENOTTY)?;
+    let Call { system: System { commons, table, .. }, process, .. } = call;
+    let terminal = commons.console.terminal().ok_or(Errno::ENOTTY)?;
+    let group = table.get(process.pid).map_or(process.pid, |entry| entry.group);
+    if [TCSETS, TIOCSPGRP].contains(&request) && !terminal.obeys(process.pid, group) {
+        return Err(Errno::EIO.into());
+    }
+    let mode = terminal.mode();
     let mut word = [0; 4];
     match request {
         TCGETS => {
@@ -93,14 +95,17 @@ pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
             commons.console.terminal().ok_or(Errno::ENOTTY)?.set_mode(mode);
         }
         TIOCGPGRP => {
-            let group = commons.console.terminal().and_then(|terminal| terminal.foreground);
+            let group = commons.console.terminal().and_then(|terminal| terminal.foreground());
             let number = group.ok_or(Errno::ENOTTY)?.0;
             commons.copy_out(process, at, &number.to_le_bytes())?;
         }
         TIOCSPGRP => {
             commons.copy_in(process, at, &mut word)?;
             let group = Pid(u32::from_le_bytes(word));
-            commons.console.terminal().ok_or(Errno::ENOTTY)?.foreground = Some(group);
+            if !table.processes().any(|entry| entry.group == group) {
+                return Err(Errno::EPERM.into());
+            }
+            commons.console.terminal().ok_or(Errno::ENOTTY)?.give(process.pid, group);
         }
         _ => return Err(Errno::ENOTTY.into()),
     }
@@ -121,10 +126,14 @@ impl<M: Machine> System<M> {
     }
 
     /// Does what keys ask for that were pressed on the terminal.
+    /// Some keys at a time, so that a flood of them keeps nobody from a turn.
     pub(in super::super) fn attend_to_keys(&mut self) {
-        while let Some(event) = self.commons.console.poll(&mut self.commons.machine) {
+        /// Maximum number of wishes at a time.
+        const EVENTS: usize = 4;
+        for _ in 0..EVENTS {
+            let Some(event) = self.commons.console.poll(&mut self.commons.machine) else { return };
             let foreground =
-                self.commons.console.terminal().and_then(|terminal| terminal.foreground);
+                self.commons.console.terminal().and_then(|terminal| terminal.foreground());
             match (event, foreground) {
                 (Event::Interrupt, Some(group)) => {
                     let status = Some(Status::Killed(Signal::Int));

@@ -457,3 +457,49 @@ fn wait4_waits_for_a_child_of_a_group() {
     let none = error(Errno::ECHILD);
     assert_eq!(system.machine().seen, [0, none, 2, none, 3]);
 }
+
+#[test]
+fn a_process_in_the_background_cannot_take_the_terminal() {
+    const SHELL: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.store(cpu.text() + DATA, &99_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.store(cpu.text() + DATA, &3_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        NOTES,
+        // It is not in the foreground any more, and takes the terminal back.
+        |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[3, 9]),
+        |cpu| cpu.call(&PAUSE, &[]),
+    ];
+    const TAKES: &[Step] = &[
+        |cpu| cpu.store(cpu.text() + DATA, &2_u32.to_le_bytes()),
+        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.call(&IOCTL, &[0, 0x5402, cpu.text() + DATA]),
+        NOTES,
+        |cpu| cpu.call(&KILL, &[1, 9]),
+    ];
+    let mut system = at_terminal(&[SHELL, TAKES, PAUSES]);
+    let statuses = run_in(&mut system, Options::default());
+    assert_eq!(statuses[1], Status::Exited(0));
+    let refused = [Errno::EPERM, Errno::EIO, Errno::EIO].map(error);
+    let mut seen = system.machine().seen.clone();
+    assert_eq!(seen.len(), 6);
+    seen.retain(|result| *result != 0);
+    assert_eq!(seen, refused);
+}
+
+#[test]
+fn a_flood_of_keys_keeps_nobody_from_a_turn() {
+    let mut system = at_terminal(&[SPINS]);
+    system.spawn("by hand", &image(0), &[], Options::default()).unwrap();
+    system.machine().keys.extend([3; 1000]);
+    assert!(system.step());
+    assert!(system.machine().keys.len() > 900);
+}
