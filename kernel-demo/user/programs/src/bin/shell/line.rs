@@ -48,6 +48,8 @@ enum Sequence {
     Begun,
     /// `ESC [`, with the number that follows.
     Number(u8),
+    /// The same, with more behind the number, which is skipped.
+    More(u8),
 }
 
 /// A line that is edited. It has ASCII characters only.
@@ -109,13 +111,18 @@ impl Editor {
                 self.sequence = Sequence::Number(number);
                 return None;
             }
-            (Sequence::Number(number), _) => {
+            (Sequence::Number(number) | Sequence::More(number), b' '..=b'?') => {
+                self.sequence = Sequence::More(number);
+                return None;
+            }
+            (Sequence::Number(number) | Sequence::More(number), b'@'..=b'~') => {
                 self.sequence = Sequence::None;
                 self.special(number, key);
                 self.show(out);
                 return None;
             }
-            (Sequence::None | Sequence::Begun, _) => self.sequence = Sequence::None,
+            // A sequence that is cut off is forgotten.
+            _ => self.sequence = Sequence::None,
         }
         match key {
             b'\r' | b'\n' => {
