@@ -65,9 +65,8 @@ impl<P> Table<P> {
     /// thread ran, and nothing else would wake it.
     pub fn block(&mut self, pid: Pid, wait: Wait) {
         let Some(slot) = self.slot(pid) else { return };
-        let leader = self.slots[slot].as_ref().and_then(|entry| self.get(entry.leader));
-        let is_killed = leader.is_some_and(|leader| leader.killed.is_some());
-        if is_killed && !wait.outlasts_signals() {
+        let leader = self.slots[slot].as_ref().map(|entry| entry.leader);
+        if leader.is_some_and(|leader| self.is_killed(leader)) && !wait.outlasts_signals() {
             return;
         }
         self.blocked += 1;
@@ -150,6 +149,11 @@ impl<P> Table<P> {
                 self.wake_slot(slot);
             }
         }
+    }
+
+    /// Whether a process is to end, as another one said.
+    pub fn is_killed(&self, pid: Pid) -> bool {
+        self.get(pid).is_some_and(|entry| entry.killed.is_some())
     }
 
     /// Has a process end: each of its threads at its next turn, which comes though it waits.

@@ -503,3 +503,31 @@ fn a_flood_of_keys_keeps_nobody_from_a_turn() {
     assert!(system.step());
     assert!(system.machine().keys.len() > 900);
 }
+
+#[test]
+fn a_group_that_is_ended_while_it_forks_on_another_cpu_has_no_survivor() {
+    const FORKS: &[Step] = &[
+        |cpu| cpu.call(&FORK, &[]),
+        |cpu| {
+            cpu.jump(0);
+            None
+        },
+    ];
+    let mut system = system(
+        FRAMES,
+        Settings { output: Output::Memory(1000), ..Settings::default() },
+        &[FORKS, &[|cpu| cpu.call(&KILL, &[u64::MAX, 9])]],
+    );
+    for number in 0..2 {
+        system.spawn("by hand", &image(number), &[], Options::default()).unwrap();
+    }
+    let mut first = begin(&mut system);
+    let stop = until_stop(&mut system, &mut first);
+    let second = begin(&mut system);
+    end(&mut system, second);
+    if let Some(goes_on) = system.stopped(first, stop) {
+        end(&mut system, goes_on);
+    }
+    (0..20).take_while(|_| system.step()).for_each(drop);
+    assert!(system.table.is_empty(), "{} processes go on", system.table.processes().count());
+}
