@@ -137,9 +137,10 @@ impl SlabTuning for ArenaSlabs {
     const CELLS_FIRST: usize = UsualSlabs::CELLS_FIRST;
     const CELLS_BETWEEN: u8 = UsualSlabs::CELLS_BETWEEN;
     const ALIGNED_BETWEEN: u8 = UsualSlabs::ALIGNED_BETWEEN;
-    // Its memory comes by the segment, of 64 KiB at least.
+    // An arena's memory comes by the segment. Few blocks of a thread, replaced all the time, do not
+    // pay for slabs, and would be cells.
     const LOAN_SHARE: usize = 12;
-    const LOAN_LEAST: usize = 64 << 10;
+    const LOAN_LEAST: usize = 128 << 10;
     const FIRST_WORDS: usize = UsualSlabs::FIRST_WORDS;
     const WORDS_AT_ONCE: usize = UsualSlabs::WORDS_AT_ONCE;
     const FIRST_DESCRIPTORS: usize = UsualSlabs::FIRST_DESCRIPTORS;
