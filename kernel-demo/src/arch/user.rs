@@ -20,74 +20,62 @@
 //!
 //! What a program cannot do: disable interrupts or gain ports (`rflags` is cut down to what is a
 //! program's); make the kernel return to an address that is not canonical (`run` refuses to go
-//! there); leave AC, DF, TF or NT set for the kernel (cleared on the way in); use registers of the
-//! floating-point and vector units, which nobody saves (each use is an exception); leave a selector
-//! in `ds`, `es`, `fs` or `gs` for another program (cleared on the way out). The base of FS is set
-//! each time: the kernel knows it, because no instruction of ring 3 sets it (`FSGSBASE` is off).
+//! there, nor with such a base of FS); leave AC, DF, TF or NT set for the kernel (cleared on the
+//! way in); use registers of the floating-point and vector units, which nobody saves (each use is
+//! an exception); leave a selector in `ds`, `es`, `fs` or `gs` for another program (cleared on the
+//! way out). The base of FS is set each time: the kernel knows it, because no instruction of ring 3
+//! sets it (`FSGSBASE` is off).
+
+use core::sync::atomic::Ordering;
 
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr3, Cr3Flags, Efer, EferFlags};
-use x86_64::registers::model_specific::{FsBase, LStar, SFMask, Star};
+use x86_64::registers::model_specific::{LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
-use x86_64::registers::segmentation::{FS, Segment, SegmentSelector};
 use x86_64::structures::paging::PhysFrame;
 
 use super::user_entry::{Left, SYSTEM_CALL, enter, system_call};
 use super::{gdt, registers, timer, trap};
+use crate::cpu;
 use crate::memory::ProcessPages;
 use crate::memory::layout::LOWER_HALF_END;
 pub use crate::memory::{Registers as UserRegisters, Stop};
 
-/// Flags that are the program's business.
-const PROGRAMS_FLAGS: RFlags = RFlags::CARRY_FLAG
-    .union(RFlags::PARITY_FLAG)
-    .union(RFlags::AUXILIARY_CARRY_FLAG)
-    .union(RFlags::ZERO_FLAG)
-    .union(RFlags::SIGN_FLAG)
-    .union(RFlags::TRAP_FLAG)
-    .union(RFlags::DIRECTION_FLAG)
-    .union(RFlags::OVERFLOW_FLAG)
-    .union(RFlags::ALIGNMENT_CHECK)
-    .union(RFlags::ID);
-
-/// Flags that are always set in ring 3: interrupts are enabled, and one bit that has no meaning.
-const ALWAYS: u64 = RFlags::INTERRUPT_FLAG.bits() | 2;
-
 /// The vector of what the processor raises on a jump to an address that is not canonical.
 const GENERAL_PROTECTION: u8 = 13;
 
-/// Lets programs run in ring 3 on this CPU, and call the kernel. Called once by each, when its own
-/// segments are loaded.
+/// Lets programs run in ring 3 on this CPU, and call the kernel. Called once by each, on the
+/// kernel's page tables, when its own segments are loaded.
 pub fn init() {
     registers::prepare_for_programs();
     let selectors = Star::write(gdt::USER_CODE, gdt::USER_DATA, gdt::KERNEL_CODE, gdt::KERNEL_DATA);
     selectors.expect("the segments are in the order that syscall and sysret want");
     LStar::write(VirtAddr::from_ptr(system_call as *const ()));
     SFMask::write(RFlags::all());
+    let root = Cr3::read().0.start_address().as_u64();
+    cpu::this().kernel_root.store(root, Ordering::Relaxed);
     // SAFETY: what `syscall` needs is set up.
     unsafe { Efer::update(|efer| efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
 }
 
-/// Runs the program with these registers on the page tables of a process, from `rip` on, until it stops for
-/// the kernel. The registers are then as the program left them, and whoever changes them decides
+/// Runs the program with these registers on the page tables of a process, from `rip` on, until it
+/// stops for the kernel. The registers are then as the program left them, and whoever changes them decides
 /// how it goes on.
 ///
 /// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
 pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {
-    if registers.rip >= LOWER_HALF_END {
+    if (registers.rip | registers.fs_base) >= LOWER_HALF_END {
         return Stop::Exception { vector: GENERAL_PROTECTION, error: 0 };
     }
-    registers.rflags = registers.rflags & PROGRAMS_FLAGS.bits() | ALWAYS;
-    // SAFETY: the kernel uses no FS. To load the selector clears the base on some processors.
-    unsafe { FS::set_reg(SegmentSelector::NULL) };
-    FsBase::write(VirtAddr::new_truncate(registers.fs_base));
     let root = root.start_address().as_u64();
     loop {
         // SAFETY: `Pages` shares what `enter` needs of the kernel; ring 3 reaches only what is the
         // process's.
         let Left { vector, error } = unsafe { enter(registers, root) };
+        if vector == SYSTEM_CALL {
+            return Stop::SystemCall;
+        }
         return match vector {
-            SYSTEM_CALL => Stop::SystemCall,
             trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
             vector @ trap::FIRST_INTERRUPT.. => {
                 trap::interrupt(vector);

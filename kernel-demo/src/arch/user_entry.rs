@@ -12,12 +12,28 @@ use crate::cpu::Cpu;
 /// The vector that [`system_call`] returns. No exception or interrupt has it.
 pub(super) const SYSTEM_CALL: u64 = 256;
 
+/// Flags that are the program's business.
+const PROGRAMS_FLAGS: RFlags = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::OVERFLOW_FLAG)
+    .union(RFlags::ALIGNMENT_CHECK)
+    .union(RFlags::ID);
+
+/// Flags that are always set in ring 3: interrupts are enabled, and one bit that has no meaning.
+const ALWAYS: u64 = RFlags::INTERRUPT_FLAG.bits() | 2;
+
+/// The model-specific register with the base of FS.
+const FS_BASE: u32 = 0xC000_0100;
+
 /// What [`enter`] leaves on the kernel's stack, from low to high.
 #[repr(C)]
 struct Entered {
     registers: *mut UserRegisters,
-    root: u64,
-    _alignment: u64,
     callers: [u64; 6],
 }
 
@@ -95,28 +111,34 @@ macro_rules! load_registers {
 ///
 /// `sysretq` takes `rip` from `rcx` and `rflags` from `r11`, so it serves where the program expects
 /// just that, behind a system call; otherwise, and with the trap flag set, which `sysretq` would
-/// act upon one instruction early, `iretq` does.
+/// act upon one instruction early, `iretq` does. Of `rflags` a program has its own flags only.
 ///
 /// What it pushes is an [`Entered`].
 ///
 /// # Safety
 ///
 /// `root` is the level-4 table of a process, which maps of the kernel what is in every process.
-/// This CPU's segments are its own. `rip` is canonical, and `rflags` a program's.
+/// This CPU's segments are its own. `rip` and `fs_base` are canonical.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64) -> Left {
     with_registers!(
         "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
-        "push rax",
-        "mov rax, cr3",
-        "push rax",
         "push rdi",
         "mov rdx, gs:[{interrupt_stack}]",
         "mov [rdx], rsp",
         "mov gs:[{kernel_stack}], rsp",
+        // To load the selector clears the base on some processors.
+        "xor eax, eax",
+        "mov fs, eax",
+        "mov eax, [rdi + {fs_base}]",
+        "mov edx, [rdi + {fs_base} + 4]",
+        "mov ecx, {fs_base_register}",
+        "wrmsr",
         "mov rcx, rsi",
         "mov rax, [rdi + {rip}]",
         "mov rdx, [rdi + {rflags}]",
+        "and edx, {programs_flags}",
+        "or edx, {always}",
         "cmp rax, [rdi + {rcx}]",
         "jne 2f",
         "cmp rdx, [rdi + {r11}]",
@@ -141,7 +163,11 @@ pub(super) unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64) 
         "iretq";
         interrupt_stack = const offset_of!(Cpu, interrupt_stack),
         kernel_stack = const offset_of!(Cpu, kernel_stack),
+        programs_flags = const PROGRAMS_FLAGS.bits(),
+        always = const ALWAYS,
         trap_flag = const RFlags::TRAP_FLAG.bits(),
+        fs_base = const offset_of!(UserRegisters, fs_base),
+        fs_base_register = const FS_BASE,
         user_code = const gdt::USER_CODE.0,
         user_data = const gdt::USER_DATA.0,
     )
@@ -171,7 +197,7 @@ pub(super) unsafe extern "C" fn system_call() {
         "mov gs:[{user_stack}], rsp",
         "mov rsp, gs:[{kernel_stack}]",
         "push rax",
-        "mov rax, [rsp + {root}]",
+        "mov rax, gs:[{kernel_root}]",
         "mov qword ptr gs:[{process_root}], 0",
         "mov cr3, rax",
         "mov rax, [rsp + {registers}]",
@@ -187,8 +213,8 @@ pub(super) unsafe extern "C" fn system_call() {
         "ret";
         user_stack = const offset_of!(Cpu, user_stack),
         kernel_stack = const offset_of!(Cpu, kernel_stack),
+        kernel_root = const offset_of!(Cpu, kernel_root),
         vector = const SYSTEM_CALL,
-        root = const offset_of!(Called, entered.root),
         registers = const offset_of!(Called, entered.registers),
         to_callers = const offset_of!(Entered, callers),
     )
@@ -204,7 +230,7 @@ pub(super) unsafe extern "C" fn leave() {
     with_registers!(
         "swapgs",
         "push rax",
-        "mov rax, [rsp + {root}]",
+        "mov rax, gs:[{kernel_root}]",
         "mov qword ptr gs:[{process_root}], 0",
         "mov cr3, rax",
         "mov rax, [rsp + {registers}]",
@@ -223,7 +249,7 @@ pub(super) unsafe extern "C" fn leave() {
         "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp",
         "ret";
         plain_flags = const 2,
-        root = const offset_of!(Interrupted, entered.root),
+        kernel_root = const offset_of!(Cpu, kernel_root),
         registers = const offset_of!(Interrupted, entered.registers),
         to_callers = const offset_of!(Interrupted, entered.callers) - offset_of!(Interrupted, ss),
     )

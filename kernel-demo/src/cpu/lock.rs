@@ -49,15 +49,23 @@ impl<T: ?Sized> Lock<T> {
     #[inline]
     pub fn lock_unless_owned(&self) -> Option<Guard<'_, T>> {
         let restore = Restore(X86_64Interrupts::mask());
+        // Not `then_some`: a guard that is made is dropped.
+        self.take().then(|| Guard { lock: self, _restore: restore, _stays: PhantomData })
+    }
+
+    /// Takes the lock, and waits while another CPU has it. `false` when this CPU has it. Interrupts
+    /// are disabled.
+    #[inline]
+    fn take(&self) -> bool {
         let this = number() as u32;
-        let taken =
-            || self.owner.compare_exchange(FREE, this, Ordering::Acquire, Ordering::Relaxed);
-        match taken() {
-            Ok(_) => {}
-            Err(owner) if owner == this => return None,
-            Err(_) => self.wait(this),
+        match self.owner.compare_exchange(FREE, this, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => true,
+            Err(owner) if owner == this => false,
+            Err(_) => {
+                self.wait(this);
+                true
+            }
         }
-        Some(Guard { lock: self, _restore: restore, _stays: PhantomData })
     }
 
     /// Waits until this CPU has the lock.
@@ -95,6 +103,18 @@ pub struct Guard<'lock, T: ?Sized> {
     _restore: Restore,
     /// It stays on its CPU.
     _stays: PhantomData<*mut ()>,
+}
+
+impl<T: ?Sized> Guard<'_, T> {
+    /// Runs the closure while the lock is free. Interrupts are disabled when it begins and when it
+    /// returns.
+    #[inline]
+    pub fn unlocked<R>(&mut self, closure: impl FnOnce() -> R) -> R {
+        self.lock.owner.store(FREE, Ordering::Release);
+        let result = closure();
+        assert!(self.lock.take(), "the closure has kept the lock");
+        result
+    }
 }
 
 impl<T: ?Sized> Deref for Guard<'_, T> {

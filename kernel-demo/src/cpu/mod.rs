@@ -46,6 +46,8 @@ pub struct Cpu {
     pub(crate) kernel_stack: AtomicU64,
     /// The program's stack pointer, while a system call saves its registers.
     pub(crate) user_stack: AtomicU64,
+    /// The level-4 table of the kernel.
+    pub(crate) kernel_root: AtomicU64,
     /// The level-4 table of the process that runs in ring 3; 0 on the kernel's own tables.
     pub(crate) root: AtomicU64,
     /// Where its task state segment has the stack for interrupts of ring 3 (`rsp0`).
@@ -78,6 +80,7 @@ impl Cpu {
             apic_id: AtomicU32::new(0),
             kernel_stack: AtomicU64::new(0),
             user_stack: AtomicU64::new(0),
+            kernel_root: AtomicU64::new(0),
             root: AtomicU64::new(0),
             interrupt_stack: AtomicPtr::new(core::ptr::null_mut()),
             catcher: AtomicPtr::new(core::ptr::null_mut()),

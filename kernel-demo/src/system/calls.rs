@@ -61,6 +61,11 @@ const NUMBERS: usize = 1024;
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
 
+/// What a number asks for that is no call's.
+fn no_call<M: Machine>(_: &mut Call<'_, M>) -> Answer {
+    Err(Errno::ENOSYS.into())
+}
+
 impl<M: Machine> System<M> {
     /// All system calls.
     const CALLS: &'static [(Signature, Handler<M>)] = &[
@@ -96,16 +101,16 @@ impl<M: Machine> System<M> {
         (signature::SCREEN, console::screen),
     ];
 
-    /// Where in [`CALLS`](Self::CALLS) a number is, behind their end for one that is no call's. So
-    /// finding a call takes as long for each.
-    const PLACES: [u8; NUMBERS] = {
-        let mut places = [u8::MAX; NUMBERS];
+    /// What each number asks for: finding a call takes as long for each.
+    const HANDLERS: &'static [Handler<M>; NUMBERS] = &{
+        let mut handlers: [Handler<M>; NUMBERS] = [no_call; NUMBERS];
         let mut place = 0;
         while place < Self::CALLS.len() {
-            places[Self::CALLS[place].0.number as usize] = place as u8;
+            let (signature, handler) = Self::CALLS[place];
+            handlers[signature.number as usize] = handler;
             place += 1;
         }
-        places
+        handlers
     };
 
     /// Makes the system call that a process stopped for, or one that is pending, again.
@@ -201,12 +206,10 @@ impl<M: Machine> System<M> {
         thread: &mut Thread,
         number: u64,
     ) -> Answer {
-        let found = Self::PLACES
-            .get(number as usize)
-            .and_then(|place| Self::CALLS.get(usize::from(*place)));
-        match found {
-            Some((_, handler)) => handler(&mut Call { system: self, process, thread }),
-            None => Err(Interruption::Fails(Errno::ENOSYS)),
+        let call = &mut Call { system: self, process, thread };
+        match Self::HANDLERS.get(number as usize) {
+            Some(handler) => handler(call),
+            None => no_call(call),
         }
     }
 

@@ -191,9 +191,8 @@ impl Shared<'_> {
             match system.next() {
                 Next::Run(mut running) => loop {
                     self.wake_one(&system);
-                    drop(system);
-                    let stop = user::run(&mut running.thread.registers, running.root);
-                    system = self.system.lock();
+                    let (registers, root) = (&mut running.thread.registers, running.root);
+                    let stop = system.unlocked(|| user::run(registers, root));
                     match system.stopped(running, stop) {
                         Some(goes_on) => running = goes_on,
                         None => break system.machine().turns[number] += 1,
@@ -202,18 +201,14 @@ impl Shared<'_> {
                 Next::Again => {}
                 Next::Wait => {
                     self.idle.fetch_or(1 << number, Ordering::Relaxed);
-                    drop(system);
-                    work::wait_for_interrupt();
-                    system = self.system.lock();
+                    system.unlocked(work::wait_for_interrupt);
                     self.idle.fetch_and(!(1 << number), Ordering::Relaxed);
                     continue;
                 }
                 Next::Nothing => break,
             }
             self.wake_one(&system);
-            drop(system);
-            timer::let_in();
-            system = self.system.lock();
+            system.unlocked(timer::let_in);
         }
         let idle = self.idle.load(Ordering::Relaxed);
         (0..MAX_CPUS).filter(|cpu| idle >> cpu & 1 == 1).for_each(cpu::wake);

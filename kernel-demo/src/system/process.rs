@@ -120,6 +120,8 @@ impl ThreadRoom {
 pub struct Thread {
     /// Its number.
     pub tid: Pid,
+    /// Slots in the table while it has its turn: its own, and its process's.
+    pub slots: [usize; 2],
     /// Where it goes on, and its thread-local storage.
     pub registers: Registers,
     /// The system call that it waits in, or that is not done yet.
@@ -133,7 +135,8 @@ pub struct Thread {
 impl Thread {
     /// A thread that has not run yet.
     pub const fn new(tid: Pid, registers: Registers) -> Self {
-        Self { tid, registers, pending: None, text: String::new(), clear_at_end: 0 }
+        let (slots, pending, clear_at_end) = ([0; 2], None, 0);
+        Self { tid, slots, registers, pending, text: String::new(), clear_at_end }
     }
 
     /// Whether it is in the middle of a call, which has to be made again before the process can

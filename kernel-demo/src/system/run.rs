@@ -19,8 +19,7 @@ use x86_64::structures::paging::PhysFrame;
 
 use super::crash::Reason;
 use super::machine::Machine;
-use super::process::{Pending, Process, Thread, Turn};
-use super::table::Pid;
+use super::process::{Pending, Process, Thread};
 use super::{Interruption, System};
 use crate::memory::Stop;
 use crate::story::{self, Kind};
@@ -31,8 +30,6 @@ const THERE: &str = "the process of a thread that runs is in the table";
 
 /// A thread in ring 3.
 pub struct Running {
-    /// Its process.
-    pub(super) process: Pid,
     /// Itself, with its registers.
     pub(super) thread: Box<Thread>,
     /// The level-4 page table that it runs on.
@@ -68,8 +65,7 @@ impl<M: Machine> System<M> {
     pub fn step(&mut self) -> bool {
         match self.next() {
             Next::Run(mut running) => loop {
-                let process = self.table.get_mut(running.process);
-                let process = process.and_then(|entry| entry.payload.process.as_mut());
+                let process = self.table.at(running.thread.slots[1]).payload.process.as_mut();
                 let pages = &mut process.expect(THERE).pages;
                 let stop = self.commons.machine.run(pages, &mut running.thread.registers);
                 match self.stopped(running, stop) {
@@ -95,13 +91,13 @@ impl<M: Machine> System<M> {
             self.table.wake_readers();
         }
         match self.table.next_turn() {
-            Some(tid) => self.begin(tid, None),
+            Some(slot) => self.begin(slot, None),
             // A key may wake a process, or end it.
             None if is_watched || self.table.any_has_turn() => Next::Wait,
             None => match self.table.any_waiter() {
-                Some(tid) => {
-                    self.table.wake(tid);
-                    self.begin(tid, Some(Reason::Deadlock))
+                Some(slot) => {
+                    self.table.wake_slot(slot);
+                    self.begin(slot, Some(Reason::Deadlock))
                 }
                 None => Next::Nothing,
             },
@@ -114,20 +110,29 @@ impl<M: Machine> System<M> {
         self.table.is_ready()
     }
 
-    /// Begins a turn of a thread: it runs, unless something ends its process first.
-    fn begin(&mut self, tid: Pid, ends: Option<Reason>) -> Next {
-        let Some((mut process, mut thread)) = self.take(tid) else { return Next::Again };
-        self.table.begin_turn(tid);
-        let is_held = process.busy.is_some_and(|busy| busy != tid);
-        if !is_held && !thread.is_in_call() && process.ending.is_none() {
-            let killed = self.table.get(process.pid).and_then(|entry| entry.killed);
-            process.ending = killed.map(|status| (status, None));
+    /// Begins a turn of the thread in a slot: it runs, unless something ends its process first.
+    fn begin(&mut self, slot: usize, ends: Option<Reason>) -> Next {
+        let entry = self.table.at(slot);
+        let (home, thread) = (entry.home, entry.payload.thread.take());
+        let entry = self.table.at(home);
+        let (killed, process) = (entry.killed, entry.payload.process.take());
+        let (mut process, mut thread) = (process.expect(THERE), thread.expect(THERE));
+        thread.slots = [slot, home];
+        self.table.begin_turn(slot);
+        let is_held = process.busy.is_some_and(|busy| busy != thread.tid);
+        if let Some(status) = killed
+            && !is_held
+            && !thread.is_in_call()
+        {
+            process.ending.get_or_insert((status, None));
         }
-        self.told = process.pid;
-        story::tell(Kind::Turn, [process.pid.0.into()]);
+        if story::is_on() {
+            self.told = process.pid;
+            story::tell(Kind::Turn, [process.pid.0.into()]);
+        }
         let goes_on = match (process.ending, ends) {
             (None, Some(reason)) => ControlFlow::Break(Interruption::Crashes(reason)),
-            _ if process.is_closed_to(tid) => ControlFlow::Break(Interruption::Yields),
+            _ if process.is_closed_to(thread.tid) => ControlFlow::Break(Interruption::Yields),
             _ if thread.pending.is_some() => self.system_call(&mut process, &mut thread),
             _ => ControlFlow::Continue(()),
         };
@@ -136,16 +141,12 @@ impl<M: Machine> System<M> {
 
     /// Answers what a thread has stopped for. Returns it if it goes on; otherwise its turn is over.
     pub(super) fn stopped(&mut self, running: Running, stop: Stop) -> Option<Running> {
-        let Running { process, mut thread, .. } = running;
-        let process = self.table.get_mut(process).and_then(|entry| entry.payload.process.take());
-        let mut process = process.expect(THERE);
-        process.site = [thread.registers.rip, thread.registers.rbp];
-        self.tell_turn(process.pid);
+        let mut thread = running.thread;
+        let mut process = self.table.at(thread.slots[1]).payload.process.take().expect(THERE);
+        if story::is_on() {
+            self.tell_stop(&mut process, &thread);
+        }
         let goes_on = match stop {
-            Stop::Timer => {
-                process.switches.involuntary_switches += 1;
-                ControlFlow::Break(Interruption::Yields)
-            }
             // It is answered when it is made, or happens, again.
             _ if process.is_closed_to(thread.tid) => {
                 if stop == Stop::SystemCall {
@@ -154,6 +155,10 @@ impl<M: Machine> System<M> {
                 ControlFlow::Break(Interruption::Yields)
             }
             Stop::SystemCall => self.system_call(&mut process, &mut thread),
+            Stop::Timer => {
+                process.switches.involuntary_switches += 1;
+                ControlFlow::Break(Interruption::Yields)
+            }
             Stop::PageFault(fault) => match self.commons.serve(&mut process, &fault) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(reason) => ControlFlow::Break(Interruption::Crashes(reason)),
@@ -165,16 +170,9 @@ impl<M: Machine> System<M> {
         self.go_on(process, thread, goes_on)
     }
 
-    /// Tells the story whose the events are that follow, if another CPU has told of another process.
-    fn tell_turn(&mut self, process: Pid) {
-        if self.told != process {
-            self.told = process;
-            story::tell(Kind::Turn, [process.0.into()]);
-        }
-    }
-
     /// Puts the process back into the table, where other threads find it, and returns the thread if
     /// it goes on in ring 3. Otherwise ends its turn.
+    #[inline]
     fn go_on(
         &mut self,
         process: Box<Process<M::Mmu>>,
@@ -183,9 +181,9 @@ impl<M: Machine> System<M> {
     ) -> Option<Running> {
         match goes_on {
             ControlFlow::Continue(()) => {
-                let running = Running { process: process.pid, thread, root: process.pages.root() };
-                self.put_back(process, None);
-                Some(running)
+                let root = process.pages.root();
+                self.table.at(thread.slots[1]).payload.process = Some(process);
+                Some(Running { thread, root })
             }
             ControlFlow::Break(why) => {
                 self.end_turn(process, thread, why);
@@ -195,14 +193,15 @@ impl<M: Machine> System<M> {
     }
 
     /// Ends a turn of a thread.
+    #[inline(never)]
     fn end_turn(
         &mut self,
         mut process: Box<Process<M::Mmu>>,
         thread: Box<Thread>,
         why: Interruption,
     ) {
-        let tid = thread.tid;
-        self.table.end_turn(tid);
+        let Thread { tid, slots: [slot, home], .. } = *thread;
+        self.table.end_turn(slot);
         let (mut wait, mut left) = (None, None);
         match why {
             Interruption::Waits(what) => wait = Some(what),
@@ -233,35 +232,12 @@ impl<M: Machine> System<M> {
                 self.commons.machine.let_interrupts_in();
             }
         }
-        match (left, wait) {
-            (Some(status), _) => {
-                self.forget(&mut process, tid, status);
-                self.put_back(process, None);
-            }
-            (None, wait) => {
-                self.put_back(process, Some(thread));
-                wait.into_iter().for_each(|wait| self.table.block(tid, wait));
-            }
+        if let Some(status) = left {
+            self.forget(&mut process, tid, status);
+        } else {
+            self.table.at(slot).payload.thread = Some(thread);
+            wait.into_iter().for_each(|wait| self.table.block(tid, wait));
         }
-    }
-
-    /// Takes a thread and its process out of the table.
-    fn take(&mut self, tid: Pid) -> Option<Turn<M::Mmu>> {
-        let leader = self.table.get(tid)?.leader;
-        let process = self.table.get_mut(leader)?.payload.process.take()?;
-        let thread = self.table.get_mut(tid)?.payload.thread.take()?;
-        Some((process, thread))
-    }
-
-    /// Puts them back; no thread if it has ended or runs.
-    fn put_back(&mut self, process: Box<Process<M::Mmu>>, thread: Option<Box<Thread>>) {
-        if let Some(thread) = thread
-            && let Some(entry) = self.table.get_mut(thread.tid)
-        {
-            entry.payload.thread = Some(thread);
-        }
-        if let Some(entry) = self.table.get_mut(process.pid) {
-            entry.payload.process = Some(process);
-        }
+        self.table.at(home).payload.process = Some(process);
     }
 }

@@ -18,6 +18,7 @@
 //! there are, and none of them allocates.
 
 mod bits;
+mod turns;
 mod waits;
 
 use alloc::collections::TryReserveError;
@@ -64,6 +65,8 @@ pub struct Entry<P> {
     pub pid: Pid,
     /// The process that it is a thread of: the number of the thread that leads it.
     pub leader: Pid,
+    /// Slot of that thread.
+    pub home: usize,
     /// Who gets to know how the process ends that it leads.
     pub parent: Pid,
     /// The processes that are ended together: the number of the one that began the group.
@@ -155,8 +158,9 @@ impl<P> Table<P> {
         let pid = Pid(self.next);
         self.next += 1;
         let group = self.get(parent).map_or(leader, |parent| parent.group);
+        let home = self.slot(leader).unwrap_or(slot);
         let (state, killed, since) = (State::Ready, None, 0);
-        let entry = Entry { pid, leader, parent, group, killed, since, state, payload };
+        let entry = Entry { pid, leader, home, parent, group, killed, since, state, payload };
         self.slots[slot] = Some(entry);
         self.taken.set(slot);
         self.ready.set(slot);
@@ -189,39 +193,21 @@ impl<P> Table<P> {
         self.slot(pid).and_then(|slot| self.slots[slot].as_mut())
     }
 
-    /// Where the thread of that number is. Constant time for the one whose turn it is.
+    /// The thread in a slot. Constant time.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[inline]
+    pub fn at(&mut self, slot: usize) -> &mut Entry<P> {
+        self.slots[slot].as_mut().expect("a thread with a turn, and its process, have slots")
+    }
+
+    /// Slot of the thread of that number. Constant time for the one whose turn it is.
     #[inline]
     fn slot(&self, pid: Pid) -> Option<usize> {
         let has = |slot: &usize| self.slots[*slot].as_ref().is_some_and(|entry| entry.pid == pid);
         if has(&self.last) { Some(self.last) } else { self.taken.into_iter().find(has) }
-    }
-
-    /// Whose turn it is: the next ready one after the last that has no turn yet, in the order of
-    /// the slots. So between two turns of a thread each other one that is ready has one. Constant
-    /// time.
-    pub fn next_turn(&mut self) -> Option<Pid> {
-        self.last = self.ready.without(self.turns).first_after(self.last)?;
-        self.slots[self.last].as_ref().map(|entry| entry.pid)
-    }
-
-    /// Notes that a thread has its turn.
-    pub fn begin_turn(&mut self, pid: Pid) {
-        self.slot(pid).into_iter().for_each(|slot| self.turns.set(slot));
-    }
-
-    /// Notes that its turn is over.
-    pub fn end_turn(&mut self, pid: Pid) {
-        self.slot(pid).into_iter().for_each(|slot| self.turns.clear(slot));
-    }
-
-    /// Whether any thread has its turn. Constant time.
-    pub fn any_has_turn(&self) -> bool {
-        self.turns != Bits(0)
-    }
-
-    /// Whether any thread is ready that has no turn. Constant time.
-    pub fn is_ready(&self) -> bool {
-        self.ready.without(self.turns) != Bits(0)
     }
 
     /// Takes a thread out that has ended, and leads no process.

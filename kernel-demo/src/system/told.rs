@@ -2,10 +2,10 @@
 
 use super::crash::Reason;
 use super::machine::Machine;
-use super::process::Process;
+use super::process::{Process, Thread};
 use super::status::Status;
 use super::table::Pid;
-use super::{Commons, strace};
+use super::{Commons, System, strace};
 use crate::address_space::USER_END;
 use crate::memory::{Mmu, PageFault, Pages};
 use crate::story::{self, Kind, Numbers, Text};
@@ -55,6 +55,19 @@ pub(super) fn words<const N: usize>(pages: &mut Pages<impl Mmu>, address: u64) -
     let mut bytes = [[0; 8]; N];
     let flat = bytes.as_flattened_mut();
     (pages.read(address, flat) == flat.len()).then(|| bytes.map(u64::from_le_bytes))
+}
+
+impl<M: Machine> System<M> {
+    /// Notes where a thread has stopped, and tells whose the events are that follow, if another CPU
+    /// has told of another process.
+    #[cold]
+    pub(super) fn tell_stop(&mut self, process: &mut Process<M::Mmu>, thread: &Thread) {
+        process.site = [thread.registers.rip, thread.registers.rbp];
+        if self.told != process.pid {
+            self.told = process.pid;
+            story::record(Kind::Turn, &[process.pid.0.into()], "");
+        }
+    }
 }
 
 impl<M: Machine> Commons<M> {

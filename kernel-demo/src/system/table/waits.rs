@@ -88,7 +88,8 @@ impl<P> Table<P> {
         }
     }
 
-    pub(super) fn wake_slot(&mut self, slot: usize) {
+    /// Lets the thread in a slot run.
+    pub fn wake_slot(&mut self, slot: usize) {
         if let Some(entry) = &mut self.slots[slot] {
             entry.state = State::Ready;
             self.ready.set(slot);
@@ -131,10 +132,10 @@ impl<P> Table<P> {
         })
     }
 
-    /// A thread that waits for a word. If none is ready, nor waits for input, none will wake it.
-    pub fn any_waiter(&self) -> Option<Pid> {
-        let slot = self.waiters.into_iter().next()?;
-        self.slots[slot].as_ref().map(|entry| entry.pid)
+    /// Slot of a thread that waits for a word. If none is ready, nor waits for input, none will
+    /// wake it.
+    pub fn any_waiter(&self) -> Option<usize> {
+        self.waiters.into_iter().next()
     }
 
     /// Lets all threads of a process run that have not ended, whatever they wait for; but none that

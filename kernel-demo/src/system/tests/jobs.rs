@@ -383,7 +383,7 @@ fn begin(system: &mut System<ByHand>) -> Running {
 
 /// Runs a thread until it stops for the kernel.
 fn until_stop(system: &mut System<ByHand>, running: &mut Running) -> Stop {
-    let process = system.table.get_mut(running.process).unwrap().payload.process.as_mut().unwrap();
+    let process = system.table.at(running.thread.slots[1]).payload.process.as_mut().unwrap();
     system.commons.machine.run(&mut process.pages, &mut running.thread.registers)
 }
 
@@ -421,7 +421,7 @@ fn a_process_that_begins_to_wait_on_another_cpu_when_it_is_ended_ends() {
         }
         // Meanwhile, on another CPU.
         let second = begin(&mut system);
-        assert_eq!(second.process, Pid(2));
+        assert_eq!(second.thread.tid, Pid(2));
         end(&mut system, second);
         if let Some(goes_on) = system.stopped(first, stop) {
             end(&mut system, goes_on);

@@ -8,7 +8,7 @@
 //! A figure is the mean of 64 rounds, without what the loop around it takes. It holds the program's
 //! instructions and the kernel's, which is built for this as for use: optimised as a whole, without
 //! overflow checks. The same image has the same figures each time, on every machine; another
-//! compiler has others, so a bound is what was counted, and a fifth more.
+//! compiler has others, so a bound is what was counted, and a tenth more at most.
 
 mod operations;
 
