@@ -8,6 +8,7 @@
 //!   cpus                        each CPU has what it needs of its own; locks and requests
 //!   ring3                       programs of a few instructions: every way to stop, nothing they can harm
 //!   heaps                       what hobby kernels test of a heap, for three heaps
+//!   sampled                     blocks between guard pages: each kind of misuse is caught
 //!   images  programs            the ring-3 programs that the image carries; each run, to the end that it must come to
 //!   single_step                 a handler that allocates comes after every instruction of a heap of arenas
 //!   host                        every case of the host suites that a kernel can run

@@ -116,6 +116,16 @@ impl<M: Mmu + Clone> Memory<M> {
         space.insert(area, &mut mapped)
     }
 
+    /// Takes out whatever lies in a range, with what is mapped there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`AddressSpace::take_out`].
+    pub fn remove_areas(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        let (mut mapped, space) = self.at(start);
+        space.take_out(start, end, &mut mapped)
+    }
+
     /// Puts a break into use. It stands at its base, and nothing is mapped. `false` when it is in
     /// use already.
     pub fn claim_break(&mut self, id: BreakId, policy: Policy) -> bool {

@@ -1,7 +1,8 @@
 //! The table of contents: the claims in order, each with the steps that show it.
 
 use super::{
-    arenas, breaks, buckets, cells, compare, edge, host, machine, processes, programs, threads,
+    arenas, breaks, buckets, cells, compare, edge, guarded, host, machine, processes, programs,
+    threads,
 };
 use crate::evidence::{Chapter, Claim, Evidence, Shown, Step};
 
@@ -126,8 +127,11 @@ const BREAK: &[Claim] = &[
     Claim {
         number: "C16",
         text: "mmap also shares memory between processes, and a heap may live in it",
-        shown_by: "the program shared: two processes, one heap",
-        steps: &[step("claims::c16_shared", programs::shared)],
+        shown_by: "two processes with one heap; a block that is overrun by a byte",
+        steps: &[
+            step("claims::c16_shared", programs::shared),
+            step("claims::c16_checking_allocator", guarded::overflow),
+        ],
     },
     Claim {
         number: "C17",

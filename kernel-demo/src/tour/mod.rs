@@ -9,6 +9,7 @@
 //!   compare   three heaps beside each other  C10
 //!   arenas    two CPUs, played               C25–C27 C29
 //!   breaks    the break and the page fault   C11 C12 C13
+//!   guarded   blocks between guard pages     C16
 //!   machine   what the kernel stands on      C18 C22
 //!   processes address spaces in ring 3       C18–C23
 //!   programs  a heap in a process            C12 C14–C17 C24
@@ -29,6 +30,7 @@ mod cells;
 mod chapters;
 mod compare;
 mod edge;
+mod guarded;
 mod host;
 mod machine;
 mod processes;

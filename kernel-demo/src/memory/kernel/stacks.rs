@@ -64,7 +64,6 @@ impl<M: Mmu + Clone> Memory<M> {
     ///
     /// Nothing runs on the stack, and nobody will use what lay there.
     pub unsafe fn remove_stack(&mut self, bounds: StackBounds) {
-        let (mut mapped, space) = self.at(bounds.guard);
-        space.take_out(bounds.guard, bounds.top, &mut mapped).expect("no area is split");
+        self.remove_areas(bounds.guard, bounds.top).expect("no area is split");
     }
 }
