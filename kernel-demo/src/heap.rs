@@ -15,6 +15,7 @@ use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap};
 use crate::cpu::lock::HeapLock;
 use crate::cpu::{self, MAX_CPUS, request, work};
 use crate::memory::kernel_break::KernelBreak;
+use crate::story::{self, Cells};
 
 /// The heap's profile. In the suite, a misuse of the heap by the kernel ends the case.
 #[cfg(not(feature = "suite"))]
@@ -62,3 +63,25 @@ unsafe impl Cpu for Cpus {
 pub fn prepare() {
     work::on_all(&|| drop(black_box(Box::new(0_u64))));
 }
+
+/// Tells the cells of the kernel's heap, if a story is told: those that arenas are made of, and
+/// those of each CPU's arena.
+pub fn tell() {
+    if !story::is_on() {
+        return;
+    }
+    HEAP.with_parent(|heap| {
+        let mut cells = Cells::new(0, PARENT);
+        heap.cells().for_each(|cell| cells.push(&cell));
+        cells.finish();
+    });
+    work::on_all(&|| {
+        let mut cells = Cells::new(0, PARENT + 1 + cpu::number() as u64);
+        HEAP.for_each_cell(|cell| cells.push(&cell));
+        cells.finish();
+    });
+}
+
+/// The number by which a story names what arenas are made of; those of the CPUs follow. No heap has
+/// such an address.
+const PARENT: u64 = 1;

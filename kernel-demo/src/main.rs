@@ -28,7 +28,7 @@ use kernel_demo::command::{self, Options};
 use kernel_demo::evidence::{Choice, Tour};
 use kernel_demo::story::{self, Kind};
 use kernel_demo::tour::CHAPTERS;
-use kernel_demo::{cpu, memory, print, println};
+use kernel_demo::{cpu, heap, memory, print, println};
 
 kernel_demo::main!(main);
 
@@ -40,6 +40,7 @@ fn main() -> Exit {
     let program = qemu::option("program", &mut buffer);
     if is_on("story") && story::begin() {
         memory::with(|memory| memory.tell_begin(program.unwrap_or("")));
+        heap::tell();
     }
     let exit = match program {
         Some(words) => {
@@ -48,6 +49,7 @@ fn main() -> Exit {
         }
         None => take_the_tour(),
     };
+    heap::tell();
     story::tell(Kind::End, []);
     exit
 }
@@ -84,6 +86,7 @@ fn take_the_tour() -> Exit {
             tour.show(claim);
             if story::is_on() {
                 memory::with(|memory| memory.tell_kernel());
+                heap::tell();
             }
         }
     }

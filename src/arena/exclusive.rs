@@ -11,7 +11,7 @@ use super::packets::Packets;
 use super::shared::{HasMailbox, Place, Shared};
 use super::slot::{LEVELS, State};
 use crate::check::Corruption;
-use crate::inspect::Stats;
+use crate::inspect::{CellInfo, Stats};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
@@ -120,6 +120,15 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     pub fn with_parent<R>(&self, look: impl FnOnce(&crate::Heap<B, M, P>) -> R) -> Option<R> {
         let visit = self.visit();
         self.parent.with(visit.place(), |heap| look(heap))
+    }
+
+    /// Shows each cell of the caller's arena, from low to high. Shows none if the caller has no
+    /// arena, or was interrupted in it. `show` must not use this heap. O(cells).
+    pub fn for_each_cell(&self, show: impl FnMut(CellInfo)) {
+        let visit = self.visit();
+        if let Some(mut inside) = visit.go_in(0) {
+            inside.inner().0.heap.cells().for_each(show);
+        }
     }
 
     /// The heap while nobody else is in it.

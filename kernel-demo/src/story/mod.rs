@@ -24,6 +24,8 @@ mod port;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use brkalloc::{CellInfo, CellState};
+
 pub use story_record::{Kind, cell};
 
 /// Number of the call by which a program tells of its heap. Without a story it is no call's.
@@ -32,12 +34,16 @@ pub const CALL: u64 = 1100;
 /// Version of the meaning of records.
 pub const VERSION: u64 = 1;
 
-/// Things that happen between two snapshots of what they happen to.
-const PERIOD: u32 = 256;
+/// Maximum number of things that happen between two snapshots of what they happen to.
+const LONGEST_PERIOD: u32 = 256;
+
+/// How many things happen before the period doubles for the first time.
+const DENSE: u32 = 128;
 
 static ON: AtomicBool = AtomicBool::new(false);
 
-static SINCE_SNAPSHOT: AtomicU32 = AtomicU32::new(0);
+/// Things that have happened.
+static THINGS: AtomicU32 = AtomicU32::new(0);
 
 /// Returns whether a story is told.
 #[inline(always)]
@@ -53,9 +59,20 @@ pub fn begin() -> bool {
     has_port
 }
 
-/// Returns whether a snapshot is due. Called once for each thing that happens.
+/// Returns whether a snapshot is due. Called once for each thing that happens: in a short story
+/// each has one.
 pub fn snapshot_is_due() -> bool {
-    SINCE_SNAPSHOT.fetch_add(1, Ordering::Relaxed) % PERIOD == PERIOD - 1
+    let number = THINGS.fetch_add(1, Ordering::Relaxed);
+    number.is_multiple_of(period(number))
+}
+
+/// The number of things from one snapshot to the next, where so many have happened.
+const fn period(things: u32) -> u32 {
+    match things / DENSE {
+        0 => 1,
+        times if times < LONGEST_PERIOD / 2 => 2 << times.ilog2(),
+        _ => LONGEST_PERIOD,
+    }
 }
 
 /// Tells something, if a story is told.
@@ -112,6 +129,49 @@ impl Numbers {
     }
 }
 
+/// Cells of a heap, from low to high, that are told in place of those that were told before.
+#[derive(Debug)]
+pub struct Cells {
+    numbers: Numbers,
+    process: u64,
+    heap: u64,
+    next: u64,
+}
+
+impl Cells {
+    /// Number of cells that go: all.
+    const ALL: u64 = u32::MAX as u64;
+
+    /// Begins with the heap of this number in the process; 0 is the kernel.
+    pub fn new(process: u64, heap: u64) -> Self {
+        let numbers = Numbers::new(&[process, heap, 0, Self::ALL]);
+        Self { numbers, process, heap, next: 0 }
+    }
+
+    /// Adds a cell.
+    pub fn push(&mut self, found: &CellInfo) {
+        if !self.numbers.has_room(3) {
+            record(Kind::Cells, self.numbers.as_slice(), "");
+            self.numbers = Numbers::new(&[self.process, self.heap, self.next, 0]);
+        }
+        let state = match found.state {
+            CellState::Used => cell::USED,
+            CellState::Free => cell::FREE,
+            CellState::Top => cell::TOP,
+            CellState::Slab { block_size, live, total } => cell::slab(block_size, live, total),
+            CellState::Internal => cell::INTERNAL,
+            _ => cell::HOLE,
+        };
+        self.numbers.push(&[found.address as u64, found.size as u64, state]);
+        self.next += 1;
+    }
+
+    /// Tells the rest.
+    pub fn finish(self) {
+        record(Kind::Cells, self.numbers.as_slice(), "");
+    }
+}
+
 /// Text that is collected for a record. What does not fit is left out.
 #[derive(Debug)]
 pub struct Text {
@@ -155,6 +215,15 @@ impl Write for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_story_has_a_snapshot_of_each_thing_and_a_long_one_few() {
+        let snapshots = |things| (0..things).filter(|n| n % period(*n) == 0).count();
+        assert_eq!(snapshots(DENSE), 128);
+        assert_eq!([128, 255, 256, 511, 512].map(period), [2, 2, 4, 4, 8]);
+        assert_eq!([1 << 14, 1 << 20].map(period), [256; 2]);
+        assert!(snapshots(20_000) < 1000, "{}", snapshots(20_000));
+    }
 
     #[test]
     fn text_that_does_not_fit_ends_at_a_whole_letter() {

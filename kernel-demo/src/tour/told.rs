@@ -5,10 +5,10 @@ use core::fmt::Write;
 use core::panic::Location;
 use core::ptr::NonNull;
 
-use brkalloc::{CellState, Profile};
+use brkalloc::Profile;
 
 use super::cells::DemoHeap;
-use crate::story::{self, Kind, Numbers, Text, cell};
+use crate::story::{self, Cells, Kind, Text};
 
 /// A call of a heap.
 #[derive(Clone, Copy)]
@@ -78,21 +78,7 @@ fn begin(heap: u64, call: Call, place: &Location<'_>) {
 /// Tells all cells of a heap.
 #[cold]
 fn cells<P: Profile>(id: u64, heap: &DemoHeap<P>) {
-    let mut numbers = Numbers::new(&[0, id, 0, u32::MAX.into()]);
-    for (index, found) in heap.cells().enumerate() {
-        if !numbers.has_room(3) {
-            story::record(Kind::Cells, numbers.as_slice(), "");
-            numbers = Numbers::new(&[0, id, index as u64, 0]);
-        }
-        let state = match found.state {
-            CellState::Used => cell::USED,
-            CellState::Free => cell::FREE,
-            CellState::Top => cell::TOP,
-            CellState::Slab { block_size, live, total } => cell::slab(block_size, live, total),
-            CellState::Internal => cell::INTERNAL,
-            _ => cell::HOLE,
-        };
-        numbers.push(&[found.address as u64, found.size as u64, state]);
-    }
-    story::record(Kind::Cells, numbers.as_slice(), "");
+    let mut cells = Cells::new(0, id);
+    heap.cells().for_each(|found| cells.push(&found));
+    cells.finish();
 }

@@ -101,7 +101,8 @@ fn compile(sources: &Path, file: &Path, object: &Path, with_symbols: bool) -> Re
     }
     command.args(FLAGS).arg("-I").arg(sources.join("libc/include"));
     if with_symbols {
-        command.arg("-g");
+        // A story follows frame pointers from a call of the heap to its line in the source.
+        command.args(["-g", "-fno-omit-frame-pointer"]);
     }
     command.arg(file).arg("-o").arg(object);
     run(command, file)

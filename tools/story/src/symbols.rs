@@ -21,8 +21,11 @@ pub struct Symbols {
     loaded: HashMap<String, Option<Loader>>,
 }
 
-/// Folders whose files are the programs' own.
-const OWN: [&str; 2] = ["/programs/src/", "/user/c/"];
+/// Whether a file is a program's own, not what it stands on.
+fn is_own(file: &str) -> bool {
+    let in_c = file.split_once("/user/c/").map(|(_, rest)| rest);
+    file.contains("/programs/src/") || in_c.is_some_and(|rest| !rest.contains('/'))
+}
 
 impl Symbols {
     /// Symbols of the programs in a folder, of a project.
@@ -36,7 +39,11 @@ impl Symbols {
     /// return.
     pub fn place(&mut self, program: &str, addresses: &[u64]) -> Option<Place> {
         let Self { project, folder, loaded } = self;
-        let load = || Loader::new(folder.as_ref()?.join(program)).ok();
+        let load = || {
+            let folder = folder.as_ref()?;
+            let in_c = Loader::new(folder.join("c").join(program));
+            in_c.or_else(|_| Loader::new(folder.join(program))).ok()
+        };
         let loader = loaded.entry(program.to_owned()).or_insert_with(load).as_ref()?;
         addresses.iter().enumerate().find_map(|(depth, address)| {
             // The call is in front of the address to which it returns.
@@ -45,7 +52,7 @@ impl Symbols {
             while let Ok(Some(frame)) = frames.next() {
                 let Some(location) = frame.location else { continue };
                 let (Some(file), Some(line)) = (location.file, location.line) else { continue };
-                if OWN.iter().any(|own| file.contains(own)) {
+                if is_own(file) {
                     return Some(Place { file: relative(project, file), line });
                 }
             }
@@ -58,4 +65,19 @@ impl Symbols {
 fn relative(project: &Path, file: &str) -> String {
     let path = Path::new(file);
     path.strip_prefix(project).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_stands_on_is_not_its_own() {
+        for own in ["/a/user/programs/src/bin/lazy.rs", "/a/kernel-demo/user/c/words.c"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in ["/a/user/c/libc/malloc.c", "/a/user/c/runtime/src/lib.rs", "/a/src/heap.rs"] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
 }

@@ -13,6 +13,20 @@ export function process_name(state, pid) {
   return space ? `${space.name} (process ${pid})` : `process ${pid}`;
 }
 
+/** Heaps of the kernel below this number are its own: what its arenas are made of, and an arena of each CPU. */
+const OWN = 64;
+
+/** Whether a heap is the kernel's own, which it tells of now and then, not at each call. */
+export function is_own_heap(pid, id) {
+  return pid === 0 && id < OWN;
+}
+
+/** The name of a heap of a process. */
+export function heap_name(pid, id) {
+  if (!is_own_heap(pid, id)) return `the one at ${hex(id)}`;
+  return id === 1 ? 'the kernel’s: what its arenas are made of' : `the kernel’s arena of CPU ${id - 2}`;
+}
+
 function space_name(state, id) {
   const space = state.spaces.get(id);
   return space ? process_name(state, space.pid) : 'an address space that is being made';

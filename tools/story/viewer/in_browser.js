@@ -47,6 +47,40 @@ check('the state agrees with each snapshot', () => {
   return `${state.snapshots} snapshots, ${told.events.length} events`;
 });
 
+check('each live block is in a cell that is not free, and no cells overlap', () => {
+  const places = viewer.beginnings;
+  const every = Math.ceil(places.length / 2000);
+  const timeline = new Timeline(told);
+  let looked = 0;
+  for (let at = 0; at < places.length; at += every, looked += 1) {
+    const faults = heap_faults(timeline.at(places[at]));
+    if (faults.length > 0) throw new Error(`at event ${places[at]}: ${faults[0]}`);
+  }
+  return `${looked} places`;
+});
+
+check('each call and fault of a short story has a snapshot', () => {
+  const things = told.events.filter(([kind]) => kind === KIND.returned || kind === KIND.trapped);
+  if (told.machine.frames === 0 || things.length > 100) return 'it is long';
+  const snapshots = told.events.filter(([kind]) => kind === KIND.snapshot);
+  expect_that(`${snapshots.length} snapshots of ${things.length} calls and faults`, snapshots.length >= things.length);
+  return `${snapshots.length} snapshots of ${things.length} calls and faults`;
+});
+
+check('the kernel’s own arenas have cells', () => {
+  if (told.machine.frames === 0) return 'there is no kernel';
+  choose('process', '0');
+  viewer.go(told.events.length);
+  const names = [...by_id('which_heap').options].map(({ textContent }) => textContent);
+  expect_that(`no arena: ${names}`, names.includes('the kernel’s arena of CPU 0'));
+  // An arena may have given all of its memory back.
+  choose('which_heap', '1');
+  expect_that('no cells', by_id('heap').querySelector('svg rect') !== null);
+  choose('which_heap', '');
+  choose('process', '');
+  return names.slice(1, 4).join(', ');
+});
+
 for (const question of told.questions) {
   check(`${question.claim} is asked`, () => {
     choose('claim', question.claim);
@@ -125,7 +159,7 @@ check('a block of a program is followed to its frame and back', () => {
   const done = call + told.events.slice(call).findIndex(([kind, who]) => kind === KIND.heap_done && who === pid);
   viewer.go(done + 1);
   const block = told.events[done][3];
-  expect_that('the source is not shown', by_id('program').querySelector('pre .changed').textContent.includes('with_capacity(BLOCK)'));
+  expect_that('the source is not shown', by_id('program').querySelector('pre .changed').textContent.match(/with_capacity\(BLOCK\)|malloc\(20000\)/) !== null);
   viewer.follow(block, block + 20000);
   const roles = [...by_id('way').querySelectorAll('li')].map((item) => item.dataset.role);
   const wanted = ['malloc: the call', 'an area covers it', 'the first touch of a page', 'a frame for it', 'the page has a frame', 'free of the block', 'the page is not mapped any more'];
@@ -159,6 +193,48 @@ check('each picture has words, and each layer a table', () => {
     const name = control.textContent || control.labels?.[0]?.textContent || control.getAttribute('aria-label');
     expect_that(`a control without a name: ${control.id}`, Boolean(name));
   }
+});
+
+/** Whether a control is on the page and can be used. */
+function is_shown(control) {
+  const closed = control.closest('details:not([open])');
+  return !control.closest('[hidden]') && !control.disabled && (closed === null || control.tagName === 'SUMMARY');
+}
+
+check('each control has a name and a role, in the order in which the page shows it', () => {
+  const controls = [...document.querySelectorAll('button, input, select, summary, pre[tabindex]')].filter(is_shown);
+  for (const control of controls) {
+    const name = control.getAttribute('aria-label') || control.labels?.[0]?.textContent || control.textContent;
+    expect_that(`a ${control.tagName} without a name: ${control.id}`, Boolean(name?.trim()));
+    expect_that(`${control.id || control.tagName} is out of the order`, control.tabIndex === 0);
+    expect_that(`${control.id || control.tagName} cannot have the focus`, (control.focus(), document.activeElement === control));
+  }
+  for (const element of document.querySelectorAll('[onclick], [data-text]')) {
+    const inside = element.closest('svg[role=img][aria-label], button, summary');
+    expect_that(`a <${element.tagName}> that only a mouse reaches`, inside !== null || element.querySelector('button') !== null);
+  }
+  const named = ['nav', 'form', 'section:not([hidden])'].flatMap((tag) => [...document.querySelectorAll(tag)]);
+  for (const part of named) expect_that(`a <${part.tagName}> ${part.id} without a name`, Boolean(part.getAttribute('aria-label') || part.querySelector('h2, h3')));
+  expect('what a screen reader is told of each step', by_id('event').getAttribute('aria-live'), 'polite');
+  expect('the language', document.documentElement.lang, 'en');
+  expect('headings of level 1', document.querySelectorAll('h1').length, 1);
+  return `${controls.length} controls`;
+});
+
+check('the page goes through all questions by keys alone', () => {
+  if (told.questions.length === 0) return 'there are none';
+  viewer.quiz.given.clear();
+  const [question] = told.questions;
+  viewer.go(question.at);
+  const answer = by_id('prediction');
+  answer.focus();
+  expect_that('the answer cannot have the focus', document.activeElement === answer);
+  const place = viewer.place;
+  answer.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true, cancelable: true }));
+  expect('a key in the answer moves nothing', viewer.place, place);
+  answer.value = question.answer;
+  submit(answer.form);
+  expect_that('the focus is not on the verdict', document.activeElement === by_id('verdict'));
 });
 
 check('scrubbing is fluent', () => {

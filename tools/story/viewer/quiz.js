@@ -45,7 +45,7 @@ export function quiz_panel(quiz, question, reveal) {
     const given = quiz.given.get(question) || 'nothing';
     const is_right = quiz.is_right(question);
     return [title, el('p', {}, question.ask),
-      el('p', { class: is_right ? 'right' : 'wrong', role: 'status', id: 'verdict' }, `${is_right ? 'Right' : 'The run says otherwise'}: you said ${given}, the run says `,
+      el('p', { class: is_right ? 'right' : 'wrong', role: 'status', id: 'verdict', tabindex: -1 }, `${is_right ? 'Right' : 'The run says otherwise'}: you said ${given}, the run says `,
         el('strong', { id: 'answer' }, question.answer), '.'),
       el('p', { class: 'evidence' }, question.line)];
   }

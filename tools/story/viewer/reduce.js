@@ -294,3 +294,26 @@ export function owners_of(state) {
   }
   return owners;
 }
+
+/** What cannot be of the heaps of a state: cells that overlap, and live blocks in free memory. */
+export function heap_faults(state) {
+  const faults = [];
+  const is_free = ({ use }) => use === CELL.free || use === CELL.top || use === CELL.hole;
+  for (const { pid, ended, pending, heaps } of state.spaces.values()) {
+    if (ended !== null || pending !== null) continue;
+    for (const [id, { cells, blocks }] of heaps) {
+      const wrong = (what, address) => faults.push(`process ${pid}, heap ${id}: ${what} at ${address}`);
+      cells.forEach(({ address }, index) => {
+        if (index > 0 && cells[index - 1].address + cells[index - 1].size > address) wrong('cells overlap', address);
+      });
+      const free = cells.filter(is_free);
+      const sorted = [...blocks].sort(([one], [other]) => one - other);
+      let at = 0;
+      for (const [block, { size }] of sorted) {
+        while (at < free.length && free[at].address + free[at].size <= block) at += 1;
+        if (at < free.length && free[at].address < block + size) wrong('a live block is free', block);
+      }
+    }
+  }
+  return faults;
+}

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { cell_state, KIND, State } from './reduce.js';
+import { cell_state, heap_faults, KIND, State } from './reduce.js';
 import { after, before, beginnings, Timeline } from './timeline.js';
 
 const MACHINE = { kernel: 1, frames: 100, free: 50, zero: 8192, page: 4096 };
@@ -100,6 +100,18 @@ test('going back and forth leads to the same states', () => {
   for (const place of places) assert.equal(seen(place), forward.get(place), `place ${place}`);
 });
 
+test('cells that overlap, and a live block in free memory, are faults', () => {
+  const whole = new Timeline(story(EVENTS)).at(9);
+  assert.deepEqual(heap_faults(whole), []);
+  const faults = (cells) => {
+    const events = [...EVENTS.slice(0, 8), [KIND.cells, 1, 5, 0, 0xffffffff, ...cells]];
+    return heap_faults(new Timeline(story(events)).at(9)).length;
+  };
+  assert.equal(faults([4104, 112, 0, 4200, 3992, 0]), 1);
+  assert.equal(faults([4104, 112, 1, 4216, 3976, 2]), 1);
+  assert.equal(faults([4104, 4088, 3 + 5 * 2 ** 4 + 60 * 2 ** 16 + 64 * 2 ** 28]), 0);
+});
+
 test('a slab says how many of its blocks are live', () => {
   const state = 3 + 5 * 2 ** 4 + 60 * 2 ** 16 + 64 * 2 ** 28;
   assert.deepEqual(cell_state(state), { use: 3, live: 5, total: 60, block: 64 });
@@ -119,4 +131,6 @@ test('a real story agrees with every snapshot of its kernel', { skip: !file && '
   const state = new Timeline(real).at(real.events.length);
   assert.deepEqual(state.mismatches.slice(0, 5), []);
   assert.ok(state.snapshots > 1, `${state.snapshots} snapshots`);
+  const timeline = new Timeline(real);
+  for (const place of beginnings(real.events)) assert.deepEqual(heap_faults(timeline.at(place)), [], `place ${place}`);
 });

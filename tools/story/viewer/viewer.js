@@ -3,7 +3,7 @@
 import { bytes, count, hex, parse_address } from './words.js';
 import { KIND } from './reduce.js';
 import { after, before, beginnings, pid_of, Timeline } from './timeline.js';
-import { event_text, process_name } from './explain.js';
+import { event_text, heap_name, is_own_heap, process_name } from './explain.js';
 import { follow } from './follow.js';
 import { by_id, el, prose } from './dom.js';
 import { areas_layer, changes, heap_layer, natural_window, pages_layer, program_layer } from './layers.js';
@@ -20,6 +20,7 @@ class Viewer {
     this.place = 0;
     this.from = 0;
     this.pinned = null;
+    this.pinned_heap = null;
     this.pid = 0;
     this.focus = 0;
     this.zoomed = null;
@@ -224,6 +225,7 @@ class Viewer {
     by_id('from').value = hex(this.window.low);
     by_id('length').textContent = bytes(this.window.high - this.window.low);
     this.fill_processes();
+    this.fill_heaps();
     this.fill_text();
     by_id('program').replaceChildren(...program_layer(this));
     by_id('heap').replaceChildren(...heap_layer(this));
@@ -243,7 +245,7 @@ class Viewer {
       const who = event[0] === KIND.fault && pid === 0 ? 0 : pid_of(event, state);
       if (pid === null && who !== null && who >= 0 && state.space_of(who)) pid = who;
       if (who !== pid) continue;
-      if (heap === null && [KIND.heap_call, KIND.heap_done, KIND.cells].includes(event[0])) heap = event[2];
+      if (heap === null && [KIND.heap_call, KIND.heap_done, KIND.cells].includes(event[0]) && !is_own_heap(who, event[2])) heap = event[2];
       if (touched === null && event[0] === KIND.entry) touched = event[2];
       if (touched === null && (event[0] === KIND.trapped || event[0] === KIND.break)) touched = event[2];
       if (touched === null && event[0] === KIND.fault) touched = event[1];
@@ -254,7 +256,8 @@ class Viewer {
     this.space_id = state.pids.get(pid);
     this.space = state.spaces.get(this.space_id);
     const heaps = this.space?.heaps ?? new Map();
-    this.heap_id = heaps.has(heap) ? heap : [...heaps.keys()].at(-1) ?? null;
+    const latest = [...heaps.keys()].findLast((id) => !is_own_heap(pid, id));
+    this.heap_id = [this.pinned_heap, heap, latest, 2].find((id) => heaps.has(id)) ?? null;
     this.heap = heaps.get(this.heap_id) ?? null;
     if (!this.zoomed && touched !== null) this.focus = touched;
   }
@@ -268,6 +271,18 @@ class Viewer {
       select.replaceChildren(...options.map(([value, text]) => el('option', { value }, text)));
     }
     select.value = this.pinned === null ? '' : String(this.pinned);
+  }
+
+  fill_heaps() {
+    const select = by_id('which_heap');
+    const heaps = [...this.space?.heaps.keys() ?? []].sort((one, other) => one - other);
+    const options = [['', 'the one that acts'], ...heaps.map((id) => [String(id), heap_name(this.pid, id)])];
+    const key = `${this.pid}: ${heaps}`;
+    if (select.dataset.key !== key) {
+      select.dataset.key = key;
+      select.replaceChildren(...options.map(([value, text]) => el('option', { value }, text)));
+    }
+    select.value = this.heap_id === this.pinned_heap && this.heap_id !== null ? String(this.heap_id) : '';
   }
 
   /** The claim that is shown, and what was printed of it so far. */
@@ -322,6 +337,12 @@ class Viewer {
     on('process', 'change', () => {
       const { value } = by_id('process');
       this.pinned = value === '' ? null : Number(value);
+      this.zoomed = null;
+      this.render();
+    });
+    on('which_heap', 'change', () => {
+      const { value } = by_id('which_heap');
+      this.pinned_heap = value === '' ? null : Number(value);
       this.zoomed = null;
       this.render();
     });

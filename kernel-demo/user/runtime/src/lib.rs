@@ -53,7 +53,7 @@ pub use print::print;
 pub use provider::{ProcessBreak, ProcessMap};
 pub use sbrk::{sbrk, unsbrk};
 pub use start::start;
-pub use story::Told;
+pub use story::{HeapCall, Told};
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;

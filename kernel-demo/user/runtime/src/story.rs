@@ -29,12 +29,29 @@ pub(crate) const AT_STORY: u32 = 0x6272_6b61;
 /// Number of the call; 0 without a story.
 static CALL: AtomicUsize = AtomicUsize::new(0);
 
-/// Kinds of calls of a heap.
-mod act {
-    pub const ALLOCATE: usize = 0;
-    pub const ALLOCATE_ZEROED: usize = 1;
-    pub const FREE: usize = 2;
-    pub const REALLOCATE: usize = 3;
+/// A call of a heap.
+#[derive(Clone, Copy, Debug)]
+pub enum HeapCall {
+    /// `malloc`: the size.
+    Allocate(usize),
+    /// `calloc`: the size.
+    AllocateZeroed(usize),
+    /// `free`: the block's address, and its size, 0 if the caller does not say it.
+    Free(usize, usize),
+    /// `realloc`: the block's address, its size or 0, the new size.
+    Reallocate(usize, usize, usize),
+}
+
+impl HeapCall {
+    /// As the kernel is told: kind, block, size, new size.
+    const fn numbers(self) -> [usize; 4] {
+        match self {
+            Self::Allocate(size) => [0, 0, size, 0],
+            Self::AllocateZeroed(size) => [1, 0, size, 0],
+            Self::Free(block, size) => [2, block, size, 0],
+            Self::Reallocate(block, size, new) => [3, block, size, new],
+        }
+    }
 }
 
 /// What is told, as the first argument says.
@@ -131,13 +148,20 @@ impl<H> Told<H> {
 }
 
 impl<H: Cells> Told<H> {
-    /// Runs a call of the heap, and tells it.
+    /// Runs a call of the heap, which returns the block or null, and tells it if a story is
+    /// recorded.
+    #[inline(always)]
+    pub fn call(&self, call: HeapCall, run: impl FnOnce(&'static H) -> *mut u8) -> *mut u8 {
+        if is_on() { self.tell(call, run) } else { run(self.0) }
+    }
+
     #[cold]
     #[inline(never)]
-    fn tell(&self, [act, block, size, new]: [usize; 4], run: impl FnOnce() -> *mut u8) -> *mut u8 {
+    fn tell(&self, call: HeapCall, run: impl FnOnce(&'static H) -> *mut u8) -> *mut u8 {
         let heap = core::ptr::from_ref(self.0).addr();
-        send([what::BEGINS, heap, act, block, size, new]);
-        let result = run();
+        let [kind, block, size, new] = call.numbers();
+        send([what::BEGINS, heap, kind, block, size, new]);
+        let result = run(self.0);
         send([what::DONE, heap, result.addr(), 0, 0, 0]);
         WALKS.lock().walk(heap, self.0);
         result
@@ -159,37 +183,27 @@ fn is_on() -> bool {
 unsafe impl<H: GlobalAlloc + Cells> GlobalAlloc for Told<H> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        let run = || unsafe { self.0.alloc(layout) };
-        if is_on() { self.tell([act::ALLOCATE, 0, layout.size(), 0], run) } else { run() }
+        self.call(HeapCall::Allocate(layout.size()), |heap| unsafe { heap.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let call = HeapCall::AllocateZeroed(layout.size());
         // SAFETY: the caller's promise.
-        let run = || unsafe { self.0.alloc_zeroed(layout) };
-        if is_on() { self.tell([act::ALLOCATE_ZEROED, 0, layout.size(), 0], run) } else { run() }
+        self.call(call, |heap| unsafe { heap.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        let run = || unsafe { self.0.dealloc(block, layout) };
-        if is_on() {
-            self.tell([act::FREE, block.addr(), layout.size(), 0], || {
-                run();
-                core::ptr::null_mut()
-            });
-        } else {
-            run();
-        }
+        self.call(HeapCall::Free(block.addr(), layout.size()), |heap| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.dealloc(block, layout) };
+            core::ptr::null_mut()
+        });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        let call = HeapCall::Reallocate(block.addr(), layout.size(), new);
         // SAFETY: the caller's promise.
-        let run = || unsafe { self.0.realloc(block, layout, new) };
-        if is_on() {
-            self.tell([act::REALLOCATE, block.addr(), layout.size(), new], run)
-        } else {
-            run()
-        }
+        self.call(call, |heap| unsafe { heap.realloc(block, layout, new) })
     }
 }
 

@@ -18,9 +18,14 @@ const LIMIT: &str = "600";
 /// The claim of which a part is not the kernel's, so that it does not print it.
 const PRELOADED: &str = "ok C28 ";
 
-/// What is recorded: the tour; a program with its own heap; one with the documents' simple heap.
-const STORIES: [(&str, Option<&str>); 3] =
-    [("tour", None), ("maps-story", Some("maps-story")), ("simple", Some("simple"))];
+/// What is recorded: the tour; a program with its own heap; one with the documents' simple heap; one
+/// in C.
+const STORIES: [(&str, Option<&str>); 4] = [
+    ("tour", None),
+    ("maps-story", Some("maps-story")),
+    ("simple", Some("simple")),
+    ("first", Some("first")),
+];
 
 pub(super) fn steps() -> Vec<Step> {
     vec![

@@ -21,7 +21,7 @@ pub use child::{spent, wait};
 pub use platform::{Channel, OVMF, Platform};
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -311,6 +311,7 @@ fn watch(
         String::from_utf8_lossy(&bytes).into_owned()
     });
 
+    let has_terminal = io::stdin().is_terminal();
     let mut deadline = Deadline::new(limits.first, Instant::now(), waited(pid));
     // How much of the deadline was used up when the last byte came.
     let mut heard = Duration::ZERO;
@@ -325,6 +326,11 @@ fn watch(
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
+        }
+        // A terminal that was closed is none. Its signal went to the first process of the session
+        // alone, which may wait for this one.
+        if has_terminal && !io::stdin().is_terminal() {
+            return Ok(Ending::Broken("the terminal was closed".to_owned()));
         }
         // Also after bytes: a kernel that writes for ever without progress is never silent.
         if !deadline.lasts(Instant::now(), waited(pid)) {

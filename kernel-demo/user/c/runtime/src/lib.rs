@@ -13,11 +13,17 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use runtime::system::process;
-use runtime::{Arguments, HeapLayout, ProcessBreak, ProcessHeap, ProcessMap, Verdict};
+use runtime::{
+    Arguments, HeapCall, HeapLayout, ProcessBreak, ProcessHeap, ProcessMap, Told, Verdict,
+};
 
-/// The heap behind `malloc`, and behind what `core::fmt` may want.
-#[global_allocator]
+/// The heap behind `malloc`.
 static HEAP: ProcessHeap = ProcessHeap::with_map(ProcessBreak, ProcessMap);
+
+/// The same, which tells its calls where a story is recorded. Also behind what `core::fmt` may
+/// want.
+#[global_allocator]
+static TOLD: Told<ProcessHeap> = Told::new(&HEAP);
 
 /// Alignment of blocks, in bytes, as C has it.
 const ALIGN: usize = 16;
@@ -50,8 +56,10 @@ pub extern "C" fn brkalloc_malloc(size: usize) -> *mut u8 {
         // Linux has no such call, and nobody who would ask.
         let _ = HeapLayout::BRKALLOC.register();
     }
-    // SAFETY: the heap is a static.
-    address(layout(size).and_then(|layout| unsafe { HEAP.allocate(layout) }))
+    TOLD.call(HeapCall::Allocate(size), |heap| {
+        // SAFETY: the heap is a static.
+        address(layout(size).and_then(|layout| unsafe { heap.allocate(layout) }))
+    })
 }
 
 /// `free`.
@@ -62,8 +70,11 @@ pub extern "C" fn brkalloc_malloc(size: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn brkalloc_free(block: *mut u8) {
     if let Some(block) = NonNull::new(block) {
-        // SAFETY: the caller's promise; the heap stays where it is.
-        unsafe { HEAP.with(|heap| heap.deallocate_by_ptr(block)) };
+        TOLD.call(HeapCall::Free(block.addr().get(), 0), |heap| {
+            // SAFETY: the caller's promise; the heap stays where it is.
+            unsafe { heap.with(|heap| heap.deallocate_by_ptr(block)) };
+            ptr::null_mut()
+        });
     }
 }
 
@@ -76,6 +87,8 @@ pub unsafe extern "C" fn brkalloc_free(block: *mut u8) {
 pub unsafe extern "C" fn brkalloc_realloc(block: *mut u8, size: usize) -> *mut u8 {
     let Some(block) = NonNull::new(block) else { return brkalloc_malloc(size) };
     let Some(layout) = layout(size) else { return ptr::null_mut() };
-    // SAFETY: the caller's promise; the heap stays where it is.
-    address(unsafe { HEAP.with(|heap| heap.reallocate_by_ptr(block, layout)) })
+    TOLD.call(HeapCall::Reallocate(block.addr().get(), 0, size), |heap| {
+        // SAFETY: the caller's promise; the heap stays where it is.
+        address(unsafe { heap.with(|heap| heap.reallocate_by_ptr(block, layout)) })
+    })
 }
