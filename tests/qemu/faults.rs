@@ -5,6 +5,7 @@ use core::arch::asm;
 use core::hint::black_box;
 
 use kernel_demo::arch::{catch_fault, on_stack};
+use kernel_demo::cpu;
 use kernel_demo::testing::probe;
 use kernel_demo::memory::layout::BREAK_LIMIT;
 use kernel_demo::memory::report::Exception;
@@ -153,6 +154,29 @@ fn invalid_opcode() -> CaseResult {
     // SAFETY: the function owns nothing.
     let result = unsafe { catch_fault(undefined_instruction) };
     ensure_eq!(result.err().map(|report| report.exception), Some(Exception::INVALID_OPCODE));
+    Ok(())
+}
+
+/// An exception that does not wait for interrupts to be enabled can come between `swapgs` and the
+/// way into or out of ring 3.
+#[case]
+fn fatal_exceptions_find_their_cpu_whosever_gs_is() -> CaseResult {
+    let kernels = || {
+        // SAFETY: the handler lets the catcher go on.
+        unsafe { asm!("int 2") };
+    };
+    let programs = || {
+        // SAFETY: likewise, with the kernel's GS.
+        unsafe { asm!("swapgs", "int 2") };
+    };
+    for number in [cpu::number(), cpu::number()] {
+        // SAFETY: the closures own nothing.
+        let reports = unsafe { [catch_fault(kernels), catch_fault(programs)] };
+        for report in reports {
+            ensure_eq!(report.err().map(|report| report.exception), Some(Exception(2)));
+            ensure_eq!(cpu::number(), number);
+        }
+    }
     Ok(())
 }
 

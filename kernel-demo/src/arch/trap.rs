@@ -38,6 +38,9 @@ const DOUBLE_FAULT: u64 = 8;
 pub(super) const FIRST_INTERRUPT: u64 = 32;
 pub(super) const PAGE_FAULT: u64 = 14;
 
+/// The register with the base of GS.
+const GS_BASE: u32 = 0xC000_0101;
+
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 
 /// Breakpoints met since boot. A breakpoint does nothing but count.
@@ -57,14 +60,22 @@ extern "C" fn common_entry() {
     )
 }
 
-/// Takes GS from a program, which an exception that ends in the kernel has interrupted.
+/// Takes GS from a program, if it is the program's: an exception that ends in the kernel may have
+/// interrupted ring 3, or the instructions of ring 0 on the way between the two. The base itself
+/// tells: the kernel's is in the higher half, and no program can set its own.
 #[unsafe(naked)]
 extern "C" fn fatal_entry() {
     naked_asm!(
-        "test byte ptr [rsp + 24], 3",
-        "jz {kernel_entry}",
+        "push rax", "push rcx", "push rdx",
+        "mov ecx, {gs_base}",
+        "rdmsr",
+        "test edx, edx",
+        "js 2f",
         "swapgs",
+        "2:",
+        "pop rdx", "pop rcx", "pop rax",
         "jmp {kernel_entry}",
+        gs_base = const GS_BASE,
         kernel_entry = sym kernel_entry,
     )
 }
