@@ -233,6 +233,16 @@ fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
     memory::serve(&fault).map_err(|reason| report(frame, reason, Some(fault)))
 }
 
+/// Whether a page fault is what an access of ring 3 found: a page that is missing, or forbids it.
+/// The processor can also fault for an access of its own, or for page tables that make no sense.
+/// What permits the program's access mends neither, and the fault would come again for ever. QEMU
+/// has such a one: `iretq` in ring 3 reads the stack as ring 0 would, which SMAP forbids.
+pub(super) fn is_access_of_ring_3(error_code: u64) -> bool {
+    let code = PageFaultErrorCode::from_bits_truncate(error_code);
+    code.contains(PageFaultErrorCode::USER_MODE)
+        && !code.contains(PageFaultErrorCode::MALFORMED_TABLE)
+}
+
 /// The page fault that came with this error code, if none came since.
 pub(super) fn latest_page_fault(error_code: u64) -> PageFault {
     let code = PageFaultErrorCode::from_bits_truncate(error_code);

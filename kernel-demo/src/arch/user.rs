@@ -76,7 +76,9 @@ pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {
             return Stop::SystemCall;
         }
         return match vector {
-            trap::PAGE_FAULT => Stop::PageFault(trap::latest_page_fault(error)),
+            trap::PAGE_FAULT if trap::is_access_of_ring_3(error) => {
+                Stop::PageFault(trap::latest_page_fault(error))
+            }
             vector @ trap::FIRST_INTERRUPT.. => {
                 trap::interrupt(vector);
                 if vector != timer::VECTOR {

@@ -1,5 +1,6 @@
 //! What may be done with which page (C19, C20).
 
+use core::arch::asm;
 use core::hint;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,8 +11,9 @@ use runtime::{PAGE, Verdict, ensure};
 
 use crate::{Case, must_fault};
 
-pub const CASES: [Case; 8] = [
+pub const CASES: [Case; 9] = [
     ("protection-kernel", kernel),
+    ("protection-ring", ring),
     ("protection-text", text),
     ("protection-constants", constants),
     ("protection-no-execute", no_execute),
@@ -41,6 +43,25 @@ fn kernel() -> Verdict {
         must_fault("a call of it", || unsafe { probe::execute(address) })?;
     }
     Ok(())
+}
+
+fn ring() -> Verdict {
+    must_fault("a return to ring 0", || {
+        // SAFETY: the processor refuses the segment, and the process ends.
+        unsafe {
+            asm!(
+                "mov rax, rsp",
+                "push 0x10",
+                "push rax",
+                "push 2",
+                "push 8",
+                "lea rcx, [rip]",
+                "push rcx",
+                "iretq",
+                options(noreturn)
+            )
+        }
+    })
 }
 
 fn text() -> Verdict {
