@@ -7,6 +7,8 @@
 #![no_std]
 #![no_main]
 
+use core::ffi::CStr;
+
 use fastrand::Rng;
 use programs::{Span, machine};
 use runtime::system::memory::MapFlags;
@@ -35,15 +37,31 @@ const YIELD: usize = 24;
 const MREMAP: usize = 25;
 const CLONE: usize = 56;
 const FORK: usize = 57;
+const EXECVE: usize = 59;
 const EXIT: usize = 60;
 const WAIT4: usize = 61;
+const KILL: usize = 62;
 const GETRUSAGE: usize = 98;
+const SETPGID: usize = 109;
 const ARCH_PRCTL: usize = 158;
 const FUTEX: usize = 202;
 const SET_TID_ADDRESS: usize = 218;
+const PROCESS_VM_READV: usize = 310;
+const PROC_VIEW: usize = 1000;
+const HEAP_REGISTER: usize = 1003;
+const HEAP_LAYOUT: usize = 1004;
+
+/// Views, by number below this one.
+const VIEWS: usize = 7;
+
+/// Numbers of processes and groups at the ends of their range.
+const WHOM: [usize; 5] = [1 << 31, i32::MAX as usize, usize::MAX - 1, (1 << 31) + 1, 1 << 32];
+
+/// A path that leads to no program, and one that does.
+const PATHS: [&CStr; 2] = [c"none", c"hello"];
 
 /// Numbers of calls, more often those that change memory.
-const CALLS: [usize; 25] = [
+const CALLS: [usize; 31] = [
     READ,
     WRITE,
     MMAP,
@@ -65,7 +83,13 @@ const CALLS: [usize; 25] = [
     SET_TID_ADDRESS,
     WAIT4,
     GETRUSAGE,
-    1000,
+    KILL,
+    SETPGID,
+    EXECVE,
+    PROCESS_VM_READV,
+    HEAP_REGISTER,
+    HEAP_LAYOUT,
+    PROC_VIEW,
     1001,
     1023,
     1024,
@@ -184,7 +208,7 @@ impl<'a> Fuzzer<'a> {
             CLONE => arguments[0] = (arguments[0] | CLONE_VM) & !CLONE_THREAD,
             // Most do not wait: nobody may be there to wake them.
             FUTEX if usually => {
-                let value = if self.rng.u8(..8) == 0 { 0 } else { 1 + self.rng.usize(..4) };
+                let value = if self.rng.u8(..64) == 0 { 0 } else { 1 + self.rng.usize(..4) };
                 let operation = self.rng.usize(..2) | self.rng.usize(..2) << 7;
                 arguments[..4].copy_from_slice(&[self.address(), operation, value, 0]);
             }
@@ -215,6 +239,28 @@ impl<'a> Fuzzer<'a> {
             }
             // It does not wait.
             WAIT4 => arguments[2] |= 1,
+            // Others stay: what is sent to them is no signal.
+            KILL => arguments[..2].copy_from_slice(&[self.whom(), 0]),
+            SETPGID if usually => arguments[..2].copy_from_slice(&[self.whom(), self.whom()]),
+            EXECVE if usually => {
+                let path = PATHS[usize::from(self.rng.u8(..16) == 0)];
+                arguments[..2].copy_from_slice(&[path.as_ptr().addr(), self.address()]);
+            }
+            PROC_VIEW if usually => {
+                let (view, whose) = (self.rng.usize(..VIEWS), self.rng.usize(..32));
+                arguments[..5].copy_from_slice(&[
+                    view,
+                    self.address(),
+                    self.len(),
+                    whose,
+                    self.address(),
+                ]);
+            }
+            PROCESS_VM_READV if usually => {
+                let (to, from) = (self.address(), self.address());
+                arguments = [self.rng.usize(..32), to, 1, from, 1, 0];
+            }
+            HEAP_LAYOUT if usually => arguments[0] = self.rng.usize(..32),
             _ => {}
         }
         // SAFETY: what it does to this process is what is tested. Nothing else is at risk: it
@@ -222,10 +268,22 @@ impl<'a> Fuzzer<'a> {
         let result = unsafe { system::raw(number, arguments) };
         if number == MMAP && result < USER_END {
             self.places[2 + self.rng.usize(..PLACES - 2)] = result;
-            if self.rng.u8(..3) == 0 {
+            // Most that are written to may be: a child that goes on makes more calls.
+            let is_writable = arguments[2] & 2 != 0;
+            if self.rng.u8(..3) == 0 && (is_writable || self.rng.u8(..32) == 0) {
                 // SAFETY: as above.
                 unsafe { programs::probe::write(result, 1) };
             }
+        }
+    }
+
+    /// A number of a process or a group.
+    fn whom(&mut self) -> usize {
+        match self.rng.u8(..4) {
+            0 => WHOM[self.rng.usize(..WHOM.len())],
+            1 => self.rng.usize(..32).wrapping_neg(),
+            2 => self.rng.usize(..32),
+            _ => 0,
         }
     }
 
