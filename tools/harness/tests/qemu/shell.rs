@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
+const CTRL_LEFT: &str = "\x1b[1;5D";
 const CTRL_C: &str = "\x03";
 const CTRL_P: &str = "\x10";
 const CTRL_U: &str = "\x15";
@@ -221,6 +222,9 @@ fn a_line_is_edited_and_comes_back() {
     terminal.type_in(&format!("ello x{LEFT}y\x01h\r"), &["they say: yx", "\r$ "]);
     terminal.type_in(&format!("nonsense{CTRL_U}hell\tz\r"), &["they say: z", "\r$ "]);
     terminal.type_in(&format!("half{CTRL_C}hello whole\r"), &["^C", "they say: whole", "\r$ "]);
+    // Ctrl with an arrow moves; a sequence that is cut off leaves what follows as it is.
+    terminal.type_in(&format!("ello a{CTRL_LEFT}b\x01h\r"), &["they say: ba", "\r$ "]);
+    terminal.type_in("hello c\x1b[\r", &["they say: c", "\r$ "]);
     terminal.type_in(CTRL_P, &["PROGRAM", "shell", "\r$ "]);
     terminal.leave();
 }

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{ECHO, ICANON, ISIG, termios};
-use linux_raw_sys::ioctl::{TCGETS, TCSETS, TIOCSPGRP};
+use linux_raw_sys::ioctl::{TCGETS, TCSETS, TIOCGPGRP, TIOCSPGRP};
 use syscalls::{Sysno, syscall};
 
 use super::Errno;
@@ -54,4 +54,16 @@ pub fn set_foreground(group: usize) -> Result<(), Errno> {
     let group = group as i32;
     // SAFETY: the kernel reads it.
     unsafe { syscall!(Sysno::ioctl, INPUT, TIOCSPGRP, &raw const group) }.map(drop)
+}
+
+/// Returns the group of processes that Ctrl-C ends.
+///
+/// # Errors
+///
+/// `ENOTTY` if the standard input is no terminal, or no group was made the one.
+pub fn foreground() -> Result<usize, Errno> {
+    let mut group = 0_i32;
+    // SAFETY: borrowed for writing.
+    unsafe { syscall!(Sysno::ioctl, INPUT, TIOCGPGRP, &raw mut group) }?;
+    Ok(group.cast_unsigned() as usize)
 }

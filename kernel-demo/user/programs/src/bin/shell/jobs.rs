@@ -47,10 +47,11 @@ impl Jobs {
 
     /// Runs a program in the foreground and says how it ended, if not well.
     pub fn run(&self, words: &[&str], keyboard: &mut Keyboard) {
-        let child = match self.start(words, |child| keyboard.give(child)) {
+        let child = match self.start(words, || keyboard.receive()) {
             Ok(child) => child,
             Err(errno) => return println!("{}: {errno}", words[0]),
         };
+        keyboard.give(child);
         let ending = process::wait_for(child);
         keyboard.take();
         match ending {
@@ -66,7 +67,7 @@ impl Jobs {
     /// Starts a program in the background.
     pub fn run_beside(&mut self, words: &[&str]) {
         let number = self.jobs.iter().map(|job| job.number).max().unwrap_or(0) + 1;
-        match self.start(words, |_| {}) {
+        match self.start(words, || {}) {
             Ok(process) => {
                 println!("[{number}] {process}");
                 self.jobs.push(Job { number, process, text: words.join(" ") });
@@ -75,9 +76,9 @@ impl Jobs {
         }
     }
 
-    /// Makes a process of the program that the first word names, in a group of its own. `begun`
-    /// gets its number.
-    fn start(&self, words: &[&str], begun: impl FnOnce(usize)) -> Result<usize, Errno> {
+    /// Makes a process of the program that the first word names, in a group of its own, in which
+    /// `first` runs before the program does. Returns its number.
+    fn start(&self, words: &[&str], first: impl FnOnce()) -> Result<usize, Errno> {
         let text = |text: String| CString::new(text).map_err(|_| Errno::EINVAL);
         let path = text([&self.folder, words[0]].concat())?;
         let owned: Vec<CString> =
@@ -86,6 +87,7 @@ impl Jobs {
         match process::fork()? {
             Fork::Child => {
                 let _ = process::setpgid(0, 0);
+                first();
                 if self.traces {
                     let _ = view::proc_trace(0, Trace::CallsAndFaults);
                 }
@@ -95,7 +97,6 @@ impl Jobs {
             Fork::Parent { child } => {
                 // The child does the same: whoever comes first.
                 let _ = process::setpgid(child, child);
-                begun(child);
                 Ok(child)
             }
         }
@@ -119,7 +120,7 @@ impl Jobs {
 
     /// Waits for a job, which has the terminal meanwhile.
     pub fn wait(&mut self, process: usize, keyboard: &mut Keyboard) {
-        keyboard.give(process);
+        keyboard.lend(process);
         let ending = process::wait_for(process);
         keyboard.take();
         match ending {

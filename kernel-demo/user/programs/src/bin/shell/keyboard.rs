@@ -40,9 +40,28 @@ impl Keyboard {
 
     /// Gives the terminal to a group of processes.
     pub fn give(&mut self, group: usize) {
-        if let Some(settings) = self.settings {
-            // Both work as long as there is a terminal. In this order no key ends the shell.
+        if self.is_terminal() {
+            // It works as long as there is a terminal and the group.
             let _ = terminal::set_foreground(group);
+        }
+    }
+
+    /// Gives it to a program that began in the background, with the settings for programs.
+    pub fn lend(&mut self, group: usize) {
+        self.give(group);
+        // In this order no key ends the shell.
+        if let Some(settings) = self.settings {
+            let _ = settings.set();
+        }
+    }
+
+    /// Waits until the terminal was given to this process, which is to become a program, and sets it
+    /// up: a program in the foreground finds it so.
+    pub fn receive(&self) {
+        if let Some(settings) = self.settings {
+            while terminal::foreground() != Ok(process::getpid()) {
+                process::sched_yield();
+            }
             let _ = settings.set();
         }
     }
