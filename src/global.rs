@@ -41,17 +41,15 @@ macro_rules! global_allocator {
             }
 
             unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-                let Ok(new) = Layout::from_size_align(new_size, layout.align()) else {
-                    return ptr::null_mut();
-                };
-                or_null(match NonNull::new(block) {
+                if let Some(block) = NonNull::new(block) {
                     // SAFETY: by `GlobalAlloc::realloc`, the block is live and has this layout.
-                    Some(block) => without_unwinding($reports, || unsafe {
-                        self.reallocate(block, layout, new.size())
-                    }),
-                    // SAFETY: a global allocator lives forever, so it outlives the block.
-                    None => without_unwinding($reports, || unsafe { self.allocate(new) }),
-                })
+                    return or_null(without_unwinding($reports, || unsafe {
+                        self.reallocate(block, layout, new_size)
+                    }));
+                }
+                Layout::from_size_align(new_size, layout.align())
+                    // SAFETY: by `GlobalAlloc::realloc`, the new size is not 0.
+                    .map_or(ptr::null_mut(), |new| unsafe { self.alloc(new) })
             }
         }
     };

@@ -16,6 +16,9 @@ impl Quota {
     /// The quota of a heap that is not sampled. It lasts: at one block per nanosecond, centuries.
     pub(crate) const NONE: Self = Self(u64::MAX);
 
+    /// Quota of a layer that has none: all zero, as the rest of the layer.
+    pub(crate) const UNUSED: Self = Self(0);
+
     /// Returns a quota from what [`to_word`](Quota::to_word) returned, or from 0.
     pub(crate) const fn from_word(word: usize) -> Self {
         match word {

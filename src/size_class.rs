@@ -13,7 +13,7 @@
 
 use core::alloc::Layout;
 
-use crate::cell::CELL_ALIGN;
+use crate::cell::{CELL_ALIGN, WORD};
 
 /// Size of the largest small block, in bytes.
 pub(crate) const SMALL_MAX: usize = 1024;
@@ -59,11 +59,11 @@ const RANGES: [Range; 8] = [
 ];
 
 /// Block size of each class, in bytes.
-pub(crate) const SIZES: [u32; ARENA_CLASSES] = {
+pub(crate) const SIZES: [u16; ARENA_CLASSES] = {
     let (mut sizes, mut class, mut size, mut range) = ([0; ARENA_CLASSES], 0, 0, 0);
     while class < ARENA_CLASSES {
         size += RANGES[range].step;
-        sizes[class] = size as u32;
+        sizes[class] = size as u16;
         if size == RANGES[range].last {
             range += 1;
         }
@@ -73,16 +73,21 @@ pub(crate) const SIZES: [u32; ARENA_CLASSES] = {
     sizes
 };
 
-/// For each step of `FINE` bytes, the number of the first class whose blocks hold a byte that many
-/// steps behind their first one. Of longer blocks it is calculated: a longer table would take more
-/// of the processor's cache than that takes time.
-const OF_LAST: [u8; SLAB_MAX / FINE] = {
-    let (mut table, mut last, mut class) = ([0; SLAB_MAX / FINE], 0, 0);
-    while last < table.len() {
-        if (last + 1) * FINE > SIZES[class] as usize {
+/// Number of steps of `FINE` bytes by which a cell is longer than its last byte is far behind the
+/// first one of the payload.
+const CELL_STEPS: usize = (WORD + FINE) / FINE;
+
+/// For each step of `FINE` bytes in the size of a cell, the number of the class whose blocks it
+/// holds; the last one also for the cell of its longest blocks. `CELL_STEPS` before, the class of
+/// the blocks with that last byte. Of longer blocks it is calculated: a longer table would take
+/// more of the processor's cache than that takes time.
+const OF_CELL: [u8; SLAB_MAX / FINE + CELL_STEPS + 1] = {
+    let (mut table, mut last, mut class) = ([0; SLAB_MAX / FINE + CELL_STEPS + 1], 0, 0);
+    while last < table.len() - CELL_STEPS {
+        if (last + 1) * FINE > SIZES[class] as usize && class + 1 < CLASSES {
             class += 1;
         }
-        table[last] = class as u8;
+        table[last + CELL_STEPS] = class as u8;
         last += 1;
     }
     table
@@ -94,7 +99,7 @@ const OF_LAST_ALIGNED: [u8; SLAB_MAX / CELL_ALIGN] = {
     let mut table = [0; SLAB_MAX / CELL_ALIGN];
     let mut last = 0;
     while last < table.len() {
-        table[last] = OF_LAST[(last + 1) * (CELL_ALIGN / FINE) - 1];
+        table[last] = OF_CELL[(last + 1) * (CELL_ALIGN / FINE) - 1 + CELL_STEPS];
         last += 1;
     }
     table
@@ -137,10 +142,10 @@ impl Class {
         let last = size.wrapping_sub(1);
         if last >= SLAB_MAX {
             None
-        } else if align == CELL_ALIGN {
+        } else if CELL_ALIGN > FINE && align == CELL_ALIGN {
             Some(Self(OF_LAST_ALIGNED[last / CELL_ALIGN]))
         } else {
-            Some(Self(OF_LAST[(last | (align - 1)) / FINE]))
+            Some(Self(OF_CELL[(last | (align - 1)) / FINE + CELL_STEPS]))
         }
     }
 
@@ -168,11 +173,36 @@ impl Class {
         // Of the size rounded up to the alignment, the last byte.
         let last = last | (align - 1);
         if last < SLAB_MAX {
-            Some(Self(OF_LAST[last / FINE]))
+            Some(Self(OF_CELL[last / FINE + CELL_STEPS]))
         } else if last < Self::longest::<N>() {
             Some(Self::of_long(last))
         } else {
             None
+        }
+    }
+
+    /// Returns the class in which a cell of `size` bytes is counted, with N classes: the one whose
+    /// blocks it holds, or the last one for a cell of its longest blocks; `None` if the cell is
+    /// longer.
+    #[inline(always)]
+    pub(crate) const fn of_cell<const N: usize>(size: usize) -> Option<Self> {
+        const UNIT: usize = CELL_ALIGN / FINE;
+        // On 32-bit, the same table.
+        const OF_UNITS: [u8; OF_CELL.len().div_ceil(UNIT)] = {
+            let (mut table, mut units) = ([0; OF_CELL.len().div_ceil(UNIT)], 0);
+            while units < table.len() {
+                table[units] = OF_CELL[units * UNIT];
+                units += 1;
+            }
+            table
+        };
+        let (units, longest) = (size / CELL_ALIGN, Self::longest::<N>());
+        if units < OF_UNITS.len() {
+            Some(Self(OF_UNITS[units]))
+        } else if N == CLASSES || size - WORD > longest + CELL_ALIGN {
+            None
+        } else {
+            Self::of_capacity::<N>(if size - WORD > longest { longest } else { size - WORD })
         }
     }
 

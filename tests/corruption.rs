@@ -255,12 +255,10 @@ fn a_cell_in_the_wrong_bin_is_found<P: Variant>() {
         let behind = victim.word(at + size);
         behind.write(behind.read() | PREV_USED);
     }
-    // A class for each size; with coarse bins, from the smallest size to eight words, and then one
-    // a doubling.
+    // A class for each size; with coarse bins, one a doubling from the smallest size on.
     let class = |size: usize| match size / (2 * WORD) {
         units if !P::COARSE => units,
-        units if units < 4 => units - 2,
-        units => 2 + (units / 4).ilog2() as usize,
+        units => (units / 2).ilog2() as usize,
     };
     assert_eq!(
         victim.overwrite(at, (4 * WORD) | PREV_USED),

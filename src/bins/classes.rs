@@ -5,8 +5,8 @@
 //!               class        2  3  4 …   63 │   64    65    66 …   71 │   72    73 …   183
 //!                            exact          │ log-linear: eight classes a doubling,
 //!                                           │ the last one without an upper bound
-//!   Coarse      cell size   16 24 │ 32 … │ 64 … │ 128 … │ 256 …                         (32-bit)
-//!               class        0  1 │  2   │  3   │   4   │   5
+//!   Coarse      cell size   16 24 │ 32 … │ 64 … │ 128 … │ 256 … │ 512 …                 (32-bit)
+//!               class          0  │  1   │  2   │   3   │   4   │   5
 //! ```
 //!
 //! `Coarse` has no map: its classes are few.
@@ -45,12 +45,8 @@ pub trait Classes: Debug + 'static {
     /// `true` if code size counts more than speed.
     const COMPACT: bool;
 
-    /// Number of units of the smallest cell, if no class is for the sizes below; else 0: a shorter
-    /// way from a size to its class.
-    const UNUSED: usize = if Self::COMPACT { MIN_CELL / CELL_ALIGN } else { 0 };
-
     /// Number of classes whose cells all have one size.
-    const EXACT: usize = Self::EXACT_BELOW / CELL_ALIGN - Self::UNUSED;
+    const EXACT: usize = Self::EXACT_BELOW / CELL_ALIGN;
 
     /// Number of classes.
     const COUNT: usize = Self::EXACT + Self::DOUBLINGS * Self::PER_DOUBLING;
@@ -81,12 +77,11 @@ pub trait Classes: Debug + 'static {
     /// Returns the class of a cell of `size` bytes. `size` is at least [`MIN_CELL`].
     #[inline(always)]
     fn class_of(size: usize) -> usize {
-        let exact = (size - Self::UNUSED * CELL_ALIGN) / CELL_ALIGN;
         if Self::COMPACT {
-            let class = if size < Self::EXACT_BELOW { exact } else { Self::steps_to(size) };
-            // One limit for both: no class is beyond the lists.
-            return class.min(Self::COUNT - 1);
+            return ((MIN_CELL.leading_zeros() - size.leading_zeros()) as usize)
+                .min(Self::COUNT - 1);
         }
+        let exact = size / CELL_ALIGN;
         if size < Self::EXACT_BELOW { exact } else { Self::class_of_long(size) }
     }
 
@@ -152,11 +147,11 @@ pub enum Coarse {}
 const COARSE: usize = Coarse::COUNT;
 
 impl Classes for Coarse {
-    const EXACT_BELOW: usize = 4 * CELL_ALIGN;
+    const EXACT_BELOW: usize = 0;
     const PER_DOUBLING: usize = 1;
     /// Number of doublings with which the heap's state, with a lock and a `FixedBreak`, is 128
     /// bytes on 32-bit.
-    const DOUBLINGS: usize = 4;
+    const DOUBLINGS: usize = 6;
     const CELLS_TRIED: usize = 16;
     const COMPACT: bool = true;
     type Heads = [Option<NonNull<usize>>; COARSE];
@@ -223,7 +218,7 @@ mod tests {
 
     fn classes_are_dense<C: Classes>() {
         let mut last = C::class_of(MIN_CELL);
-        assert_eq!(last, MIN_CELL / CELL_ALIGN - C::UNUSED);
+        assert_eq!(last, if C::COMPACT { 0 } else { MIN_CELL / CELL_ALIGN });
         for size in (MIN_CELL..1 << 20).step_by(CELL_ALIGN) {
             let class = C::class_of(size);
             assert!(class == last || class == last + 1, "class {class} of {size} follows {last}");

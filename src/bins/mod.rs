@@ -136,7 +136,6 @@ impl<P: Binning> Bins<P> {
     /// # Safety
     ///
     /// `cell` is in the list of its class; `size` is its size.
-    #[inline]
     pub(crate) unsafe fn remove(&mut self, cell: Cell<P>, size: usize) {
         // SAFETY: `cell` is in a list: this method's clause.
         if let Some(next) = unsafe { self.unlink(cell) } {
@@ -153,7 +152,6 @@ impl<P: Binning> Bins<P> {
     /// # Safety
     ///
     /// `cell` is in a list.
-    #[inline]
     unsafe fn unlink(&mut self, cell: Cell<P>) -> Option<Option<Cell<P>>> {
         // SAFETY: `cell`, `next` and `prev` are in one list (this method's clause, and the type's
         // invariant), so they are valid and free, and `insert` wrote their links. `self` is
@@ -174,7 +172,6 @@ impl<P: Binning> Bins<P> {
     /// # Safety
     ///
     /// `cell` is in the list of `class`.
-    #[inline]
     unsafe fn remove_from(&mut self, class: usize, cell: Cell<P>) {
         // SAFETY: `cell` is in a list: this method's clause.
         if let Some(next) = unsafe { self.unlink(cell) } {
@@ -208,7 +205,6 @@ impl<P: Binning> Bins<P> {
     }
 
     /// Makes `next` the head of a list whose head was `cell`, and updates the map.
-    #[inline]
     fn begin_list(&mut self, class: usize, cell: Cell<P>, next: Option<Cell<P>>) {
         let before = self.replace_head(class, next);
         debug_assert_eq!(before, Some(cell));

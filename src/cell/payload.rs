@@ -26,7 +26,7 @@ impl<F: Form> Cell<F> {
 /// Both payloads are memory of the heap, aligned to words, and have at least `len` bytes, rounded
 /// up to whole words. If they overlap, `to` lies below `from`.
 pub(crate) unsafe fn copy_down<F: Form>(from: NonNull<u8>, to: NonNull<u8>, len: usize) {
-    if !F::COMPACT || F::CHECKED {
+    if F::CHECKED || !F::COMPACT && !cfg!(target_arch = "arm") {
         // SAFETY: both payloads are memory of the heap with `len` bytes: this function's clause.
         unsafe { to.copy_from(from, len) };
         return;

@@ -114,7 +114,6 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
 
     /// Takes a cell for the request from the bins, whatever its alignment. Looks at `places` cells
     /// of each class.
-    #[inline]
     fn take_fitting(&mut self, request: Request, places: usize) -> Option<NonNull<u8>> {
         if P::CHECKED && places != ALL {
             self.watch_lists(request);
@@ -184,6 +183,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Err(BreakError::Refused)
     }
 
+    /// `true` if a grant is appended until memory is added: it can lie above the heap only.
+    const APPENDS: bool = B::CONTIGUOUS && !P::CHECKED;
+
     /// Moves the break up by `missing` bytes or more, and makes the grant part of the heap.
     pub(super) fn grow(&mut self, missing: usize) -> Result<(), BreakError> {
         let generous = if B::CONTIGUOUS { P::GROWTH_STEP } else { 0 };
@@ -197,16 +199,16 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             }
         };
         let taken_in = match self.take_in {
-            None if B::CONTIGUOUS && !P::CHECKED && (P::COMPACT || self.space.is_open()) => {
-                // SAFETY: the provider granted it, contiguous with what it touches. The space is
-                // open, as it always is in a compact heap to which nothing was added.
+            // SAFETY: the provider granted the memory, contiguous with what it touches.
+            _ if !Self::APPENDS => unsafe { self.take_in_anywhere(grant, Origin::Granted) },
+            // SAFETY: the provider granted the memory, contiguous with what it touches.
+            Some(take_in) => unsafe { take_in(self, grant, Origin::Granted) },
+            None => {
+                // SAFETY: the provider granted it, contiguous with what it touches. Nothing was
+                // added beside it: `add_region` sets `take_in`.
                 unsafe { self.append(grant) };
                 return Ok(());
             }
-            // SAFETY: the provider granted the memory, contiguous with what it touches.
-            Some(take_in) if P::COMPACT => unsafe { take_in(self, grant, Origin::Granted) },
-            // SAFETY: the provider granted the memory, contiguous with what it touches.
-            _ => unsafe { self.take_in_anywhere(grant, Origin::Granted) },
         };
         if P::CHECKED && taken_in.is_err() {
             self.space.decline(grant);
@@ -215,7 +217,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Ok(())
     }
 
-    /// Makes a grant part of a heap whose space is [open](crate::space::Space::is_open).
+    /// Makes a grant part of a heap to which no memory was added.
     ///
     /// # Safety
     ///
@@ -225,7 +227,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let touches = |extent: &Extent<P>| extent.end() == grant.addr().get();
         let is_continued = self.space.extent().is_some_and(touches);
         // SAFETY: the grant lies above the break's region (`Space::grow`), which is the highest:
-        // the space is open. The top ends at that region's fencepost, and is in no bin.
+        // nothing was added. The top ends at that region's fencepost, and is in no bin.
         if let Some((cell, size)) = unsafe { self.space.append(grant, self.top) } {
             if !is_continued {
                 // A grant above a hole has begun another region of the break.
@@ -287,11 +289,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Ok(())
     }
 
-    /// Allows memory to be added to a compact heap from now on: see [`TakeIn`](super::TakeIn).
+    /// Allows memory to be added from now on: see [`TakeIn`](super::TakeIn).
     pub(crate) const fn expect_regions(&mut self) {
-        if P::COMPACT {
-            self.take_in = Some(Self::take_in_anywhere);
-        }
+        self.take_in = Some(Self::take_in_anywhere);
     }
 
     /// Adds memory, if that is [expected](Chunks::expect_regions). Returns whether the heap has it.
@@ -300,14 +300,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// The clauses of [`add_region`](Chunks::add_region).
     pub(crate) unsafe fn add_expected(&mut self, memory: NonNull<[u8]>) -> bool {
-        let added = match self.take_in {
-            // SAFETY: the memory fulfils `add_region`'s contract: this method's clause.
-            Some(take_in) if P::COMPACT => unsafe { take_in(self, memory, Origin::Added) },
-            None if P::COMPACT => return false,
-            // SAFETY: the memory fulfils `add_region`'s contract: this method's clause.
-            _ => unsafe { self.take_in_anywhere(memory, Origin::Added) },
-        };
-        added.is_ok()
+        // SAFETY: the memory fulfils `add_region`'s contract: this method's clause.
+        self.take_in.is_some_and(|take_in| unsafe { take_in(self, memory, Origin::Added) }.is_ok())
     }
 
     /// Adds memory beside the break's. Returns how many bytes of cells the heap gained.
@@ -348,6 +342,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// # Safety
     ///
     /// `payload` is that of a valid used cell that nothing uses any more.
+    #[inline(never)]
     pub(crate) unsafe fn free(&mut self, payload: NonNull<u8>) -> bool {
         // SAFETY: the payload is that of a used cell which nothing uses: this method's clause.
         unsafe { self.free_inline(payload) }

@@ -79,11 +79,11 @@ pub struct Chunks<B, P: Tuning> {
     take_in: Option<TakeIn<B, P>>,
 }
 
-/// Makes memory part of a compact heap beside regions that were added. Returns how many bytes of
-/// cells the heap gained, if it was added.
+/// Makes memory part of a heap beside regions that were added. Returns how many bytes of cells the
+/// heap gained, if it was added.
 ///
-/// A compact heap has this function once memory may be added: a program that never adds memory does
-/// not link it, and needs less than half of the code to grow.
+/// A heap has this function once memory may be added: a program that never adds memory does not
+/// link it, and needs less than half of the code to grow.
 ///
 /// # Errors
 ///
@@ -172,6 +172,8 @@ impl<B, P: Tuning> Chunks<B, P> {
     }
 
     /// Forgets all free cells, when the space has stopped: the heap must not touch them any more.
+    #[cold]
+    #[inline(never)]
     fn abandon(&mut self) {
         self.bins.clear();
         self.top = None;
@@ -250,7 +252,6 @@ impl Counters {
     }
 
     /// Counts bytes that came into use.
-    #[inline]
     const fn add(&mut self, bytes: usize) {
         let (below_peak, is_peak) = self.below_peak.overflowing_sub(bytes);
         self.below_peak = below_peak;

@@ -9,6 +9,10 @@ use crate::provider::Source;
 use crate::request::Request;
 use crate::space::{Extent, Joined};
 
+/// `true` on targets with little memory for code: each function below is then linked once, not as a
+/// part of each caller.
+const SHORT_CODE: bool = usize::BITS == 32;
+
 impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Splits the request's cell off a free one (C3): the lead below it, for alignment, and the
     /// rest above it stay free. If the free cell was the top, the rest is the top.
@@ -32,7 +36,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ) -> NonNull<u8> {
         // SAFETY: the clauses are those of this method.
         unsafe {
-            if P::COMPACT {
+            if P::COMPACT || SHORT_CODE {
                 self.split_outlined(fit, request, was_top)
             } else {
                 self.split_inline(fit, request, was_top)
@@ -40,7 +44,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`split`](Chunks::split) as a function of its own, for compact code.
+    /// [`split`](Chunks::split) as a function of its own, for short code.
     ///
     /// # Safety
     ///
@@ -161,7 +165,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     pub(super) unsafe fn coalesce(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
         // SAFETY: the clauses are those of this method.
         unsafe {
-            if P::COMPACT {
+            if P::COMPACT || SHORT_CODE {
                 self.coalesce_outlined(cell, size, prev_used)
             } else {
                 self.coalesce_inline(cell, size, prev_used)
@@ -169,7 +173,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`coalesce`](Chunks::coalesce) as a function of its own, for compact code.
+    /// [`coalesce`](Chunks::coalesce) as a function of its own, for short code.
     ///
     /// # Safety
     ///
@@ -272,7 +276,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     pub(super) unsafe fn keep_as(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
         // SAFETY: the clauses are those of this method.
         unsafe {
-            if P::COMPACT {
+            if P::COMPACT || SHORT_CODE {
                 self.keep_as_outlined(cell, size, is_top);
             } else {
                 self.keep_as_inline(cell, size, is_top);
@@ -280,7 +284,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         }
     }
 
-    /// [`keep_as`](Chunks::keep_as) as a function of its own, for compact code.
+    /// [`keep_as`](Chunks::keep_as) as a function of its own, for short code.
     ///
     /// # Safety
     ///
@@ -350,7 +354,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: the top is a valid free cell: the type's invariant.
         let size = unsafe { top.header() }.size();
         // SAFETY: the cell is valid and free, and the top is in no bin.
-        unsafe { self.bins.insert(top, size) };
+        unsafe { self.keep_as(top, size, false) };
         // The bin has written the cell's links, and the cell may become the top again.
         self.note_written(top, 2 * WORD);
         if !B::CONTIGUOUS {
@@ -383,7 +387,6 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// # Safety
     ///
     /// `cell` is a valid free cell of `size` bytes.
-    #[inline]
     unsafe fn may_be_segment(&mut self, cell: Cell<P>, size: usize) -> bool {
         if !self.space.source().may_begin_segment(cell.addr()) {
             return false;

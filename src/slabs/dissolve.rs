@@ -37,30 +37,33 @@ const FREE_LEAST: usize = 16;
 /// blocks that are aligned as cells are.
 const MOST_BLOCKS: usize = 2048;
 
+/// Number of bits of a word.
+const BITS: usize = usize::BITS as usize;
+
 /// Which blocks of a slab are live, by their number.
-struct Live([u64; MOST_BLOCKS / 64]);
+struct Live([usize; MOST_BLOCKS / BITS]);
 
 impl Live {
-    /// Returns which of the carved blocks are not in the slab's list. O(blocks).
-    fn of(slab: &Slab) -> Option<Self> {
+    /// Notes which of the carved blocks are not in the slab's list; `false`: there are too many.
+    /// O(blocks).
+    fn note(&mut self, slab: &Slab) -> bool {
         let carved = usize::from(slab.carved);
         if carved > MOST_BLOCKS {
-            return None;
+            return false;
         }
-        let mut live = Self([0; MOST_BLOCKS / 64]);
         for number in 0..carved {
-            live.0[number / 64] |= 1 << (number % 64);
+            self.0[number / BITS] |= 1 << (number % BITS);
         }
         // SAFETY: `index_of` accepts the addresses of blocks only.
         let free = unsafe { slab.free.addresses(|address| slab.index_of(address).is_some()) };
         for number in free.take(carved).filter_map(|address| slab.index_of(address)) {
-            live.0[number / 64] &= !(1 << (number % 64));
+            self.0[number / BITS] &= !(1 << (number % BITS));
         }
-        Some(live)
+        true
     }
 
     fn is_live(&self, number: usize) -> bool {
-        self.0[number / 64] >> (number % 64) & 1 != 0
+        self.0[number / BITS] >> (number % BITS) & 1 != 0
     }
 }
 
@@ -148,7 +151,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
                 self.return_list(class);
             }
             let slab = at.as_ref();
-            let Some(live) = Live::of(slab) else { return false };
+            let mut live = Live([0; MOST_BLOCKS / BITS]);
+            if !live.note(slab) {
+                return false;
+            }
             let (start, size, len) = (slab.start, class.size(), slab.len::<P::Slabs>());
             let places = usize::from(slab.carved);
             let is_live = |number| live.is_live(number);

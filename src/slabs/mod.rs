@@ -47,7 +47,7 @@ use crate::link_copy::BrokenLink;
 use crate::provider::{Map, Source};
 use crate::quota::Quota;
 use crate::request::Request;
-use crate::size_class::{CLASSES, Class, SLAB_MAX};
+use crate::size_class::{CLASSES, Class};
 
 pub use descriptors::Descriptors;
 pub use map::SlabMap;
@@ -122,7 +122,7 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         loan: 0,
         empty: 0,
         searched_at: 0,
-        quota: Quota::NONE,
+        quota: if G::HAS_QUOTA { Quota::NONE } else { Quota::UNUSED },
         broken: None,
         profile: PhantomData,
     };
@@ -282,6 +282,8 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         self.is_reserved = true;
     }
 
+    #[cold]
+    #[inline(never)]
     fn forget_all(&mut self) {
         *self = <Self as Layer<P>>::NEW;
     }
@@ -318,37 +320,6 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
     }
 }
 
-/// Length of a cell above which its class is calculated, in bytes: one for the longest block of
-/// [`CLASSES`], or what a rest that is too short for a cell makes of it.
-const MOST_TABLED: usize = (SLAB_MAX + CELL_ALIGN + WORD) / CELL_ALIGN * CELL_ALIGN;
-
-/// Returns the class in which a cell of `size` bytes is counted: the one whose blocks it holds, or
-/// the last one for a cell of its longest blocks; `None` if the cell is longer.
-#[inline(always)]
-const fn class_of_cell<const N: usize>(size: usize) -> Option<Class> {
-    const OF_SIZE: [Class; MOST_TABLED / CELL_ALIGN + 1] = {
-        let mut classes = [Class::SMALLEST; MOST_TABLED / CELL_ALIGN + 1];
-        let mut units = 1;
-        while units < classes.len() {
-            let capacity = units * CELL_ALIGN - WORD;
-            let capacity = if capacity > SLAB_MAX { SLAB_MAX } else { capacity };
-            if let Some(class) = Class::of_capacity::<CLASSES>(capacity) {
-                classes[units] = class;
-            }
-            units += 1;
-        }
-        classes
-    };
-    let (units, longest) = (size / CELL_ALIGN, Class::longest::<N>());
-    if units < OF_SIZE.len() {
-        Some(OF_SIZE[units])
-    } else if N == CLASSES || size - WORD > longest + CELL_ALIGN {
-        None
-    } else {
-        Class::of_capacity::<N>(if size - WORD > longest { longest } else { size - WORD })
-    }
-}
-
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Returns the blocks at hand of a class.
     #[inline(always)]
@@ -367,7 +338,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Counts a cell of so many bytes.
     #[inline(always)]
     fn count(&mut self, size: usize) {
-        if let Some(class) = class_of_cell::<N>(size) {
+        if let Some(class) = Class::of_cell::<N>(size) {
             let cells = &mut self.cells[class.index()];
             *cells = cells.wrapping_add(1);
         }
@@ -376,7 +347,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Undoes [`count`](Slabs::count).
     #[inline(always)]
     fn uncount(&mut self, size: usize) {
-        if let Some(class) = class_of_cell::<N>(size) {
+        if let Some(class) = Class::of_cell::<N>(size) {
             let cells = &mut self.cells[class.index()];
             *cells = cells.wrapping_sub(1);
         }
@@ -387,7 +358,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// counts become 0.
     fn counted(&mut self, class: Class) -> usize {
         let size = (class.size() + WORD).next_multiple_of(CELL_ALIGN).max(MIN_CELL);
-        let longest = class_of_cell::<N>(size).unwrap_or(class);
+        let longest = Class::of_cell::<N>(size).unwrap_or(class);
         let most = [class, longest].map(|class| {
             let cells = &mut self.cells[class.index()];
             *cells = (*cells).max(0);

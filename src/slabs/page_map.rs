@@ -287,12 +287,9 @@ impl<S: SlabTuning> PageMap<S> {
 
     /// Exchanges a window with the first one.
     fn make_first(&mut self, number: usize) {
-        let Some(window) = self.window_mut(number) else { return };
-        let longest = core::mem::replace(window, Window::new(0));
-        let first = core::mem::replace(&mut self.first, longest);
-        if let Some(window) = self.window_mut(number) {
-            *window = first;
-        }
+        let Some(mut window) = self.window_mut(number).map(NonNull::from) else { return };
+        // SAFETY: another window than the first, in its own cell; the map is borrowed exclusively.
+        core::mem::swap(&mut self.first, unsafe { window.as_mut() });
     }
 
     /// Takes over memory for the leaf that [`reach`](PageMap::reach) misses for a slab at `start`.

@@ -447,7 +447,7 @@ const DIVISORS: [Divisor; ARENA_CLASSES] = {
     let mut divisors = [Divisor { inverse: 1, shift: 0 }; ARENA_CLASSES];
     let mut index = 0;
     while index < ARENA_CLASSES {
-        let size = SIZES[index];
+        let size = SIZES[index] as u32;
         let shift = size.trailing_zeros();
         let odd = size >> shift;
         // Newton's iteration doubles the number of right bits; an odd number has three from itself.

@@ -1,4 +1,4 @@
-//! How a grant becomes part of an open space, which most are: the short form of
+//! How a grant becomes part of a space to which nothing was added, as most are: the short form of
 //! [`join`](Space::join), in less time and less code.
 
 use core::ptr::NonNull;
@@ -9,12 +9,6 @@ use crate::cell::{Cell, Form, MIN_CELL, Region};
 use crate::provider::Source;
 
 impl<B: Source, F: Form> Space<B, F> {
-    /// Returns whether a grant can only lie above all memory of the heap: memory was added neither
-    /// above the break's region nor to its end.
-    pub(crate) fn is_open(&self) -> bool {
-        self.last.is_none() && !self.extent.as_ref().is_some_and(Extent::is_pinned)
-    }
-
     /// Appends a grant to the break's region if it touches it, else makes it a region of its own.
     /// Returns the place of the first cell of what is free now, and its size: `top`, if there is
     /// one and the grant touches the region, is part of it. `None`: the grant is too short for a
@@ -22,10 +16,10 @@ impl<B: Source, F: Form> Space<B, F> {
     ///
     /// # Safety
     ///
-    /// The grant is memory of the heap's now that nothing uses. The space is
-    /// [open](Space::is_open), the grant lies above all regions, and pointers may be moved between
-    /// it and the break's region if they touch. `top` is the free cell at the end of the break's
-    /// region, and in no bin.
+    /// The grant is memory of the heap's now that nothing uses. No memory was added beside the
+    /// break's, the grant lies above all regions, and pointers may be moved between it and the
+    /// break's region if they touch. `top` is the free cell at the end of that region, and in no
+    /// bin.
     pub(crate) unsafe fn append(
         &mut self,
         grant: NonNull<[u8]>,

@@ -14,7 +14,7 @@ use super::Space;
 use super::extent::fresh_above_header;
 use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
 use crate::provider::{BreakError, Source};
-use crate::request::{Request, round_up};
+use crate::request::Request;
 
 impl<B: Source, F: Form> Space<B, F> {
     /// Returns by how much the break must move for a cell at the end of its region to hold the
@@ -64,11 +64,8 @@ impl<B: Source, F: Form> Space<B, F> {
         if missing > isize::MAX as usize {
             return Err(BreakError::OutOfAddresses);
         }
-        let rounded = self.round_up_to_step(missing).unwrap_or(missing);
-        let mut by = rounded;
-        if generous > missing {
-            by = self.round_up_to_step(generous).unwrap_or(rounded);
-        }
+        let rounded = self.round_up_to_step(missing);
+        let mut by = if generous > missing { self.round_up_to_step(generous) } else { rounded };
         let grant = loop {
             match self.source.obtain(by) {
                 // The whole step may be more than there is, and the missing bytes may not.
@@ -126,11 +123,12 @@ impl<B: Source, F: Form> Space<B, F> {
         }
     }
 
-    /// Returns the least step that moves the break by `by` or more and leaves it at a multiple of
-    /// the provider's step.
-    fn round_up_to_step(&self, by: usize) -> Option<usize> {
-        let end = self.source.brk().addr();
-        let step = round_up(end.checked_add(by)?, self.source.step())? - end;
-        (step <= isize::MAX as usize).then_some(step)
+    /// Returns the least distance of `by` or more that leaves the break at a multiple of the
+    /// provider's step, but at most `isize::MAX`.
+    fn round_up_to_step(&self, by: usize) -> usize {
+        let (end, mask) = (self.source.brk().addr(), self.source.step() - 1);
+        // The sum may wrap; the distance does not, and the provider refuses one that is too long.
+        let distance = (end.wrapping_add(by).wrapping_add(mask) & !mask).wrapping_sub(end);
+        distance.min(isize::MAX as usize)
     }
 }

@@ -21,7 +21,7 @@ const TARGET: &str = "thumbv7m-none-eabi";
 pub(crate) const SORT: &str = "size";
 
 /// The most that a `SmallHeap` may take.
-const SMALL_LIMITS: Limits = Limits { state_bytes: 128, code_bytes: 3 << 10 };
+const SMALL_LIMITS: Limits = Limits { state_bytes: 128, code_bytes: 3_008 };
 
 /// The most that something may take.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -110,7 +110,7 @@ impl Sizes {
 
     /// Whether every profile keeps its limits.
     pub fn is_ok(&self) -> bool {
-        self.profiles.iter().all(|profile| profile.ok)
+        self.profiles.iter().all(|profile| profile.ok) && self.beside.iter().all(Beside::is_ok)
     }
 }
 

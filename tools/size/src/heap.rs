@@ -1,6 +1,10 @@
 //! A heap of the crate's profile, on a static array; for WebAssembly on linear memory.
 
-use brkalloc::{Heap, Locked, LockedHeap, NoMap};
+#[cfg(feature = "critical-section")]
+use brkalloc::CriticalSection as Lock;
+#[cfg(not(feature = "critical-section"))]
+use brkalloc::Spin as Lock;
+use brkalloc::{Heap, Locked, NoMap};
 
 use crate::Profile;
 
@@ -29,5 +33,5 @@ mod memory {
 
 /// The state that is measured: the heap, its break and its lock.
 #[unsafe(no_mangle)]
-pub(crate) static HEAP: LockedHeap<memory::Break, NoMap, Profile> =
+pub(crate) static HEAP: Locked<Heap<memory::Break, NoMap, Profile>, Lock> =
     Locked::from_heap(Heap::with_profile(memory::new(), NoMap));

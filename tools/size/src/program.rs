@@ -55,6 +55,43 @@ unsafe extern "C" fn realloc(
     unsafe { HEAP.realloc(block, layout(size, align), new_size) }
 }
 
+/// The program's critical section: that of a Cortex-M, or of a WebAssembly module with one thread.
+#[cfg(feature = "critical-section")]
+mod section {
+    use critical_section::RawRestoreState;
+
+    struct Interrupts;
+    critical_section::set_impl!(Interrupts);
+
+    #[cfg(target_arch = "arm")]
+    // SAFETY: with PRIMASK set no handler runs; `release` writes what `acquire` read.
+    unsafe impl critical_section::Impl for Interrupts {
+        unsafe fn acquire() -> RawRestoreState {
+            let primask: u32;
+            // SAFETY: reads and sets PRIMASK.
+            unsafe { core::arch::asm!("mrs {}, PRIMASK", "cpsid i", out(reg) primask) };
+            primask != 0
+        }
+
+        unsafe fn release(was_masked: RawRestoreState) {
+            if !was_masked {
+                // SAFETY: interrupts were not masked before `acquire`.
+                unsafe { core::arch::asm!("cpsie i") };
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "arm"))]
+    // SAFETY: the module has one thread and no interrupts.
+    unsafe impl critical_section::Impl for Interrupts {
+        unsafe fn acquire() -> RawRestoreState {
+            false
+        }
+
+        unsafe fn release(_: RawRestoreState) {}
+    }
+}
+
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     loop {

@@ -1,4 +1,5 @@
-//! The allocator beside peers: bytes of code over an empty program, and of state.
+//! The allocator beside peers: bytes of code over an empty program, and of state. All are behind
+//! the program's critical section, and their `realloc` is linked.
 
 use std::fmt;
 use std::fs;
@@ -17,6 +18,8 @@ struct Target {
     peer: &'static str,
     feature: &'static str,
     extension: &'static str,
+    /// Maximum code of a `Small` and of a `Usual` heap, in bytes: what was reached.
+    limits: [u64; 2],
 }
 
 const TARGETS: [Target; 2] = [
@@ -25,8 +28,15 @@ const TARGETS: [Target; 2] = [
         peer: "embedded-alloc, TLSF",
         feature: "tlsf",
         extension: "",
+        limits: [3_200, USUAL_CODE],
     },
-    Target { name: "wasm32-unknown-unknown", peer: "talc", feature: "talc", extension: ".wasm" },
+    Target {
+        name: "wasm32-unknown-unknown",
+        peer: "talc",
+        feature: "talc",
+        extension: ".wasm",
+        limits: [5_130, 27_600],
+    },
 ];
 
 /// Maximum code of a `Usual` heap on the first target, in bytes.
@@ -42,6 +52,14 @@ pub(super) struct Taken {
     state_bytes: Option<u64>,
     /// The most code it is meant to take.
     goal: Option<u64>,
+    /// The most code it may take.
+    limit: Option<u64>,
+}
+
+impl Taken {
+    fn is_ok(&self) -> bool {
+        self.limit.is_none_or(|limit| self.code_bytes <= limit)
+    }
 }
 
 /// The allocators on one target. Prints as a table.
@@ -51,6 +69,13 @@ pub(super) struct Beside {
     taken: Vec<Taken>,
 }
 
+impl Beside {
+    /// Returns whether every heap keeps its limit.
+    pub(super) fn is_ok(&self) -> bool {
+        self.taken.iter().all(Taken::is_ok)
+    }
+}
+
 /// Builds the programs of both targets, and measures.
 pub(super) fn measure(
     project: &Project,
@@ -58,7 +83,7 @@ pub(super) fn measure(
     on_line: &mut dyn FnMut(&str),
 ) -> Result<Vec<Beside>, Error> {
     let measure = |target: &Target| {
-        let Target { name, peer, feature, extension } = target;
+        let Target { name, peer, feature, extension, limits: [small, usual] } = target;
         let bin = format!("--bin={feature}");
         let programs = ["--profile=s", "--bin=empty", "--bin=small", "--bin=usual", &bin];
         build(
@@ -71,19 +96,20 @@ pub(super) fn measure(
         let folder = project.target(SORT).join(name).join("s");
         let read = |program: &str| sizes(&folder.join(format!("{program}{extension}")));
         let (empty, _) = read("empty")?;
-        let taken = |name, program, goal| {
+        let taken = |name, program, goal, limit| {
             let (code, state_bytes) = read(program)?;
             Ok::<_, Error>(Taken {
                 name,
                 code_bytes: code.saturating_sub(empty),
                 state_bytes,
                 goal,
+                limit,
             })
         };
-        let peer = taken(peer, feature, None)?;
+        let peer = taken(peer, feature, None, None)?;
         let usual_goal = extension.is_empty().then_some(USUAL_CODE);
-        let small = taken("Small", "small", Some(peer.code_bytes))?;
-        let usual = taken("Usual", "usual", usual_goal)?;
+        let small = taken("Small", "small", Some(peer.code_bytes), Some(*small))?;
+        let usual = taken("Usual", "usual", usual_goal, Some(*usual))?;
         Ok(Beside { target: name, taken: vec![small, usual, peer] })
     };
     TARGETS.iter().map(measure).collect()
@@ -123,7 +149,8 @@ fn sizes(path: &Path) -> Result<(u64, Option<u64>), Error> {
 impl fmt::Display for Beside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:32} {:>8} {:>8}   opt-level \"s\"", self.target, "code", "state")?;
-        for Taken { name, code_bytes, state_bytes, goal } in &self.taken {
+        for taken in &self.taken {
+            let Taken { name, code_bytes, state_bytes, goal, limit } = taken;
             let state = state_bytes.map_or("-".into(), |bytes| bytes.to_string());
             write!(f, "{name:32} {code_bytes:>8} {state:>8}")?;
             if let Some(goal) = goal {
@@ -132,6 +159,9 @@ impl fmt::Display for Beside {
                     Some(more) => format!("short by {more}"),
                 };
                 write!(f, "   goal: at most {goal} of code: {verdict}")?;
+            }
+            if let Some(limit) = limit.filter(|_| !taken.is_ok()) {
+                write!(f, "   more than the limit, {limit}")?;
             }
             writeln!(f)?;
         }
@@ -145,11 +175,20 @@ mod tests {
 
     #[test]
     fn the_table_says_what_is_short() {
-        let taken = |code_bytes, goal| Taken { name: "some", code_bytes, state_bytes: None, goal };
+        let taken = |code_bytes, goal| Taken {
+            name: "some",
+            code_bytes,
+            state_bytes: None,
+            goal,
+            limit: Some(100),
+        };
         let taken = vec![taken(100, Some(100)), taken(101, Some(100)), taken(7, None)];
-        let table = Beside { target: "target", taken }.to_string();
+        let beside = Beside { target: "target", taken };
+        assert!(!beside.is_ok());
+        let table = beside.to_string();
         let lines: Vec<_> = table.lines().map(str::trim_end).collect();
-        assert!(lines[1].ends_with("reached") && lines[2].ends_with("short by 1"), "{table}");
+        assert!(lines[1].ends_with("reached") && lines[2].contains("short by 1 "), "{table}");
+        assert!(lines[2].ends_with("more than the limit, 100"), "{table}");
         assert!(lines[3].ends_with("-"), "{table}");
     }
 }
