@@ -83,8 +83,8 @@
 //! # Promises
 //!
 //! 1. Nothing panics for want of memory or because of a caller's request: out of memory is `None`,
-//!    null or an `Err`, and leaves the heap as it was. (In a [`CheckedHeap`] a caller's mistake is a
-//!    panic, unless a hook decides otherwise.)
+//!    null or an `Err`, and leaves the heap as it was. (In a [`CheckedHeap`] a caller's mistake is
+//!    a panic, unless a hook decides otherwise.)
 //! 2. A request is refused only when the heap holds back no unused memory. A heap without live
 //!    blocks grants every request that a fresh heap grants.
 //! 3. The heap calls its provider with the heap locked; the provider must not allocate from it.

@@ -16,8 +16,8 @@ use crate::provider::{FixedBreak, InitError, NoMap};
 ///
 /// # Invariants
 ///
-/// `[start, start + len)` is the region of the heap's break, or empty until there is one. A block of
-/// the heap exists only after both are written.
+/// `[start, start + len)` is the region of the heap's break, or empty until there is one. A block
+/// of the heap exists only after both are written.
 pub(crate) struct Placed<P: Profile, L> {
     start: AtomicUsize,
     len: AtomicUsize,

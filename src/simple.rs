@@ -128,8 +128,8 @@ impl<B: Break> SimpleHeap<B> {
         self.shrink();
     }
 
-    /// Moves a block to a larger cell. A function of its own: a block that stays in its cell takes a
-    /// few instructions, and saves no registers for the move.
+    /// Moves a block to a larger cell. A function of its own: a block that stays in its cell takes
+    /// a few instructions, and saves no registers for the move.
     ///
     /// # Safety
     ///

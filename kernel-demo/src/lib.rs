@@ -25,9 +25,9 @@
 //!    tables, on which the lower half is empty.
 //! 2. One CPU at a time is in the system: it has the kernel's lock, which is free in ring 3
 //!    (`system::kernel`). Without a system the first CPU runs the kernel, and the others wait for
-//!    work that it has for all (`cpu::work`). Interrupts are disabled in the kernel, but for moments
-//!    between two turns of threads, and where a CPU waits for work; no stretch in between is longer
-//!    than 50,000 instructions while processes run. Locks order as `memory` says.
+//!    work that it has for all (`cpu::work`). Interrupts are disabled in the kernel, but for
+//!    moments between two turns of threads, and where a CPU waits for work; no stretch in between
+//!    is longer than 50,000 instructions while processes run. Locks order as `memory` says.
 //! 3. Nothing is mapped in a heap until it is touched, and serving the touch needs no heap.
 //! 4. Policy is safe code that compiles for the host, where `cargo test --lib` runs its tests. What
 //!    needs the machine is left out there (`cfg(not(test))`): `arch`, `boot`, `heap`, and the parts

@@ -37,8 +37,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.change(|heap| unsafe { heap.set_out_of_memory_hook(hook) });
     }
 
-    /// Returns [`Heap::used`] of the parent: a segment of an arena counts as used, whole. O(1); 0 if
-    /// the caller has interrupted code that holds the parent's lock.
+    /// Returns [`Heap::used`] of the parent: a segment of an arena counts as used, whole. O(1); 0
+    /// if the caller has interrupted code that holds the parent's lock.
     #[must_use]
     pub fn used(&self) -> usize {
         self.of_parent(|heap| heap.used())

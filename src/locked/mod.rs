@@ -288,9 +288,9 @@ impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
     ///
     /// # Safety
     ///
-    /// `brk` upholds the contract of [`Break`](crate::Break) for its whole life in this heap: none of its memory
-    /// is a region that was [added](Locked::add_region), and no memory of an earlier break of this
-    /// heap is in use.
+    /// `brk` upholds the contract of [`Break`](crate::Break) for its whole life in this heap: none
+    /// of its memory is a region that was [added](Locked::add_region), and no memory of an earlier
+    /// break of this heap is in use.
     pub unsafe fn init_with(&self, brk: B::Inner) -> Result<(), InitError>
     where
         B: LateBreak,

@@ -181,9 +181,9 @@ where
     }
 }
 
-// SAFETY: grants are disjoint parts of the region, which belongs to this value alone. Each is mapped
-// before it is returned, and unmapped after the heap gave it back. After an error, no page is mapped
-// that was not before.
+// SAFETY: grants are disjoint parts of the region, which belongs to this value alone. Each is
+// mapped before it is returned, and unmapped after the heap gave it back. After an error, no page
+// is mapped that was not before.
 unsafe impl<M, F> Break for PagedBreak<M, F>
 where
     M: Mapper<Size4KiB>,

@@ -42,8 +42,8 @@ unsafe impl<M: Send> Send for WasmBreak<M> {}
 ///
 /// # Safety
 ///
-/// `grow` appends zeroed pages that nothing else uses. From `base` to the end of the memory that the
-/// module begins with, memory is zero and unused.
+/// `grow` appends zeroed pages that nothing else uses. From `base` to the end of the memory that
+/// the module begins with, memory is zero and unused.
 #[doc(hidden)]
 pub unsafe trait LinearMemory {
     /// Returns the first address behind the module's data.
@@ -62,8 +62,8 @@ pub unsafe trait LinearMemory {
 pub struct Module(());
 
 #[cfg(target_arch = "wasm32")]
-// SAFETY: `memory.grow` appends zeroed pages. The linker places `__heap_base` behind data and stack;
-// by the clause of `WasmBreak::new` nothing else uses the rest.
+// SAFETY: `memory.grow` appends zeroed pages. The linker places `__heap_base` behind data and
+// stack; by the clause of `WasmBreak::new` nothing else uses the rest.
 unsafe impl LinearMemory for Module {
     fn base(&self) -> *mut u8 {
         unsafe extern "C" {
@@ -87,9 +87,9 @@ impl WasmBreak {
     ///
     /// # Safety
     ///
-    /// The module has one such break, and nothing else uses its memory between `__heap_base` and the
-    /// end of the memory that it begins with. No code changes pages that `memory.grow` gave to this
-    /// break.
+    /// The module has one such break, and nothing else uses its memory between `__heap_base` and
+    /// the end of the memory that it begins with. No code changes pages that `memory.grow` gave to
+    /// this break.
     #[must_use]
     pub const unsafe fn new() -> Self {
         Self { memory: Module(()), end: ptr::null_mut() }

@@ -20,9 +20,9 @@
 //! 1. A pop and a push have one test each, beside the look-up. All else is behind the list that is
 //!    empty, or the counter that is 0.
 //! 2. A block of a class may be a cell: the page map, not the layout, tells where it goes back to.
-//! 3. A class has cells until a slab pays: until it is little beside all blocks of the class. A class
-//!    with many requests gets slabs earlier, on loan: such slabs, one a class, are together at most a
-//!    small share of the heap.
+//! 3. A class has cells until a slab pays: until it is little beside all blocks of the class. A
+//!    class with many requests gets slabs earlier, on loan: such slabs, one a class, are together
+//!    at most a small share of the heap.
 //! 4. The heap gives all of it up before it refuses a request.
 //! 5. A slab of which few blocks are live becomes cells again, if the heap grows in spite of it, or
 //!    must refuse a request.

@@ -4,7 +4,8 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use brkalloc::Usual;
+
+use brkalloc::{CellInfo, CellState, Usual};
 use brkalloc::inner::Slots as SlotProvider;
 
 use super::blocks::{Block, layout};
@@ -52,6 +53,40 @@ fn holes_of_an_abandoned_arena_serve_others_when_memory_is_short<P: Variant>() {
         let longer = all_of(1_150);
         longer.iter().for_each(Block::verify);
         longer.into_iter().for_each(|block| block.free(&heap));
+    });
+    assert_all_is_free(heap);
+}
+
+#[case(Usual, Plain, Checked<Usual>)]
+fn the_cells_of_the_callers_arena_are_shown_and_no_others<P: Variant>() {
+    let heap = arenas::<P>(2 << 20, 2);
+    let shown = || {
+        let mut cells = Vec::new();
+        heap.for_each_cell(|cell| cells.push(cell));
+        cells
+    };
+    let layout = layout(3_000, 8);
+    let (block, first) = on_slot(0, || {
+        assert_eq!(shown(), [], "there is no arena yet");
+        let block = allocate(&heap, layout);
+        (block, shown())
+    });
+    let address = block.addr().get();
+    let is_around = |cell: &CellInfo| {
+        (cell.payload()..cell.address + cell.size).contains(&address)
+            && cell.state == CellState::Used
+    };
+    assert_eq!(first.iter().filter(|cell| is_around(cell)).count(), 1, "{first:?}");
+    assert!(first.is_sorted_by_key(|cell| cell.address), "{first:?}");
+    on_slot(1, || {
+        let other = allocate(&heap, layout);
+        assert!(!shown().iter().any(is_around), "the block is in another arena");
+        free(&heap, other, layout);
+    });
+    on_slot(0, || {
+        assert_eq!(shown(), first, "as before");
+        free(&heap, block, layout);
+        assert!(!shown().iter().any(is_around), "the block is free");
     });
     assert_all_is_free(heap);
 }

@@ -85,7 +85,8 @@ impl Recorder {
 impl Buffer {
     fn write(&mut self, file: c_int) {
         let mut bytes: &[u8] =
-            // SAFETY: the first `len` records are initialised words, and any word is four times two bytes of `u8`.
+            // SAFETY: the first `len` records are initialised words, and any word is four times two
+            // bytes of `u8`.
             unsafe { std::slice::from_raw_parts(self.records.as_ptr().cast(), self.len * size_of::<[u64; 4]>()) };
         while !bytes.is_empty() {
             // SAFETY: the pointer and the length are those of a slice.

@@ -203,8 +203,8 @@ fn words(layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked(layout.size(), 8) }
 }
 
-// SAFETY: what the subject inside guarantees. All layouts are aligned to 8 bytes, as `Trace` says of
-// those that this subject is used for.
+// SAFETY: what the subject inside guarantees. All layouts are aligned to 8 bytes, as `Trace` says
+// of those that this subject is used for.
 unsafe impl<S: Subject> Subject for Words<S> {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
         // SAFETY: the caller's promise.
@@ -342,8 +342,8 @@ unsafe impl<S: Subject> Subject for Counted<S> {
     }
 }
 
-/// Keeps the compiler from merging a function with others of the same code, of which callgrind would
-/// know only one name. No instruction.
+/// Keeps the compiler from merging a function with others of the same code, of which callgrind
+/// would know only one name. No instruction.
 macro_rules! unmerged {
     ($name:literal) => {
         // SAFETY: a comment.

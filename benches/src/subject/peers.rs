@@ -272,8 +272,8 @@ impl BuddySlab {
 // SAFETY: what buddy-slab-allocator guarantees.
 unsafe impl Subject for BuddySlab {
     unsafe fn new(region: NonNull<[u8]>) -> Self {
-        // Its pages begin behind a table of their states, and slabs are aligned to their length only
-        // if the pages begin at such an address: so the table begins a little later.
+        // Its pages begin behind a table of their states, and slabs are aligned to their length
+        // only if the pages begin at such an address: so the table begins a little later.
         let offsets = (0..2 * Self::SLAB_ALIGN).step_by(PAGE);
         let mut pages = offsets.filter_map(|offset| {
             // SAFETY: the caller's promise; a table that is not used is only overwritten.

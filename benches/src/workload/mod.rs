@@ -123,8 +123,8 @@ pub enum Name {
     Aligned,
     /// A random one of 8192 blocks, in five phases of different sizes.
     Churn,
-    /// On 300 to 600 blocks, a third each: allocate, free a random one, `realloc` a random one. Sizes
-    /// are uniform up to 200 bytes.
+    /// On 300 to 600 blocks, a third each: allocate, free a random one, `realloc` a random one.
+    /// Sizes are uniform up to 200 bytes.
     #[value(name = "actions-200")]
     #[serde(rename = "actions-200")]
     Actions200,

@@ -82,9 +82,9 @@ impl Script {
         })
     }
 
-    /// `count` random actions on 300 to 600 blocks, a third each: allocate a block, free one, change
-    /// the size of one. Sizes are uniform up to `high` bytes. The first actions make the blocks, and
-    /// the last ones free all, so it can be repeated.
+    /// `count` random actions on 300 to 600 blocks, a third each: allocate a block, free one,
+    /// change the size of one. Sizes are uniform up to `high` bytes. The first actions make the
+    /// blocks, and the last ones free all, so it can be repeated.
     #[must_use]
     pub fn actions(random: &mut Random, count: usize, high: usize) -> Self {
         const LEAST: usize = 300;

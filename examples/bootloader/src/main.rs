@@ -46,8 +46,8 @@ entry_point!(main);
 fn main(boot: &'static BootInfo) -> ! {
     let physical = VirtAddr::new(boot.physical_memory_offset);
     let table = physical + Cr3::read().0.start_address().as_u64();
-    // SAFETY: the boot loader maps all physical memory at `physical`, this is the only mapper of the
-    // active tables, and the boot loader maps nothing at the heap's addresses.
+    // SAFETY: the boot loader maps all physical memory at `physical`, this is the only mapper of
+    // the active tables, and the boot loader maps nothing at the heap's addresses.
     unsafe {
         let mapper = OffsetPageTable::new(&mut *table.as_mut_ptr(), physical);
         let frames = RecycledFrames::new(BootFrames(&boot.memory_map, 0), physical);

@@ -1,5 +1,5 @@
-//! Firmware for riscv32imc (QEMU's virt), without atomic instructions: the timer's handler allocates
-//! while the main program does.
+//! Firmware for riscv32imc (QEMU's virt), without atomic instructions: the timer's handler
+//! allocates while the main program does.
 
 #![no_std]
 #![no_main]
@@ -68,7 +68,8 @@ unsafe fn timer() {
 fn set_timer() {
     const TIME: *const u32 = 0x0200_BFF8 as *const u32;
     const COMPARE: *mut u32 = 0x0200_4000 as *mut u32;
-    // SAFETY: registers of the CLINT, of two words each. The example ends before the low word wraps.
+    // SAFETY: registers of the CLINT, of two words each. The example ends before the low word
+    // wraps.
     unsafe {
         COMPARE.write_volatile(TIME.read_volatile() + 200);
         COMPARE.add(1).write_volatile(0);

@@ -1,4 +1,5 @@
-//! A WebAssembly module without std: its heap is its linear memory, which `run.mjs` runs under node.
+//! A WebAssembly module without std: its heap is its linear memory, which `run.mjs` runs under
+//! node.
 
 #![no_std]
 

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Why a table: it is found through and moved in one piece, and a limit on its length (Linux's
-//! `max_map_count`) bounds both. The kernel's is an array outside of paged memory; a process's is on
-//! the kernel's heap, made longer before a call that may add areas begins. All of it was written to
-//! when it was made, so changing the list neither faults nor allocates.
+//! `max_map_count`) bounds both. The kernel's is an array outside of paged memory; a process's is
+//! on the kernel's heap, made longer before a call that may add areas begins. All of it was written
+//! to when it was made, so changing the list neither faults nor allocates.
 
 use core::ops::Range;
 

@@ -24,8 +24,8 @@ const PLAIN_FLAGS: u64 = 2;
 ///
 /// # Invariants
 ///
-/// While it is the innermost one of its CPU, `stack` is the stack pointer in `enter` at the call of the
-/// closure, and `landing` the address of the instruction after that call.
+/// While it is the innermost one of its CPU, `stack` is the stack pointer in `enter` at the call of
+/// the closure, and `landing` the address of the instruction after that call.
 #[repr(C)]
 struct Catcher {
     stack: u64,

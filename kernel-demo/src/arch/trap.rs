@@ -128,7 +128,8 @@ fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr, stack: u16) {
     unsafe { set(entry, handler).set_stack_index(stack) };
 }
 
-/// Loads the table of handlers, the same on each CPU. The fatal ones switch to the stack that [`gdt`] set up.
+/// Loads the table of handlers, the same on each CPU. The fatal ones switch to the stack that
+/// [`gdt`] set up.
 pub fn load() {
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
     let table = TABLE.call_once(|| {

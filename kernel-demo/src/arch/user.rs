@@ -59,8 +59,8 @@ pub fn init() {
 }
 
 /// Runs the program with these registers on the page tables of a process, from `rip` on, until it
-/// stops for the kernel. The registers are then as the program left them, and whoever changes them decides
-/// how it goes on.
+/// stops for the kernel. The registers are then as the program left them, and whoever changes them
+/// decides how it goes on.
 ///
 /// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
 pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {

@@ -36,7 +36,8 @@ const START_ALL: u32 = 0xC_4600;
 static STEPS: AtomicU32 = AtomicU32::new(0);
 
 fn read(register: u64) -> u32 {
-    // SAFETY: the page is mapped to the controller; none of these registers changes when it is read.
+    // SAFETY: the page is mapped to the controller; none of these registers changes when it is
+    // read.
     unsafe { ptr::with_exposed_provenance::<u32>((LOCAL_APIC + register) as usize).read_volatile() }
 }
 
@@ -46,8 +47,8 @@ fn write(register: u64, value: u32) {
     unsafe { register.write_volatile(value) };
 }
 
-/// Silences the PC's old controllers, which the firmware left talking. Called once, by the first CPU,
-/// before it switches its own controller on.
+/// Silences the PC's old controllers, which the firmware left talking. Called once, by the first
+/// CPU, before it switches its own controller on.
 pub fn silence_old_controllers() {
     for mask in [0x21, 0xA1] {
         // SAFETY: the ports are the controllers', whose interrupts nothing waits for.

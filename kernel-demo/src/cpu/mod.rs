@@ -13,8 +13,8 @@
 //!
 //! 1. In ring 0, the base of GS is the address of the CPU's [`Cpu`]. Ring 3 has a base of its own:
 //!    the entries from ring 3 begin with `swapgs`, and the way back ends with it.
-//! 2. The memory manager may wait for other CPUs while it is locked. So whoever waits with interrupts
-//!    disabled, for a lock or for another CPU, calls [`request::answer`] while it does.
+//! 2. The memory manager may wait for other CPUs while it is locked. So whoever waits with
+//!    interrupts disabled, for a lock or for another CPU, calls [`request::answer`] while it does.
 #![allow(unsafe_code)]
 
 pub mod apic;

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! A sentence precedes each piece of evidence. What matters only if it does not hold is checked
-//! with [`Evidence::ensure`], which is silent otherwise. Addresses are [shortened](kerntest_guest::Shorten).
+//! with [`Evidence::ensure`], which is silent otherwise. Addresses are
+//! [shortened](kerntest_guest::Shorten).
 //!
 //! A step ends early when something that it cannot do without is missing ([`Evidence::need`]); that
 //! is a failure like any other, and the tour goes on. Nothing here allocates.

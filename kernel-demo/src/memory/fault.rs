@@ -40,7 +40,8 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
     ) -> Result<Option<Decision>, Cause> {
         let PageFault { address, access, .. } = *fault;
         let found = self.pages.find(self.payer.pool, address);
-        // An area holds the address: a process has pages of the kernel mapped, which are not its own.
+        // An area holds the address: a process has pages of the kernel mapped, which are not its
+        // own.
         if found.permits(access) && space.find(address).is_some() {
             return Ok(None);
         }

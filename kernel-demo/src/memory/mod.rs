@@ -13,8 +13,8 @@
 //!   trace · image                what happened; what the linker says of the kernel
 //! ```
 //!
-//! What *should* be in memory is decided in the [`address_space`](crate::address_space), which knows
-//! nothing of this room. Rules of this room:
+//! What *should* be in memory is decided in the [`address_space`](crate::address_space), which
+//! knows nothing of this room. Rules of this room:
 //!
 //! 1. Everything is policy in safe code, tested on the host, except `tables`, `pages`, `kernel`,
 //!    `kernel_break` and `guarded`, which need `unsafe` to reach frames and to hand out addresses.
@@ -23,13 +23,13 @@
 //!    memory, and of the kernel's heap what was written to before (the areas and objects of
 //!    processes). So it cannot fault, and the page fault handler can always take the lock; if it
 //!    cannot, the fault came from in here and is reported as that.
-//! 3. Lock order: the kernel's lock, a heap's, then the memory manager's, then the serial port's. A heap calls
-//!    its break with its own lock held; the manager never calls a heap; printing takes no other
-//!    lock and never allocates. So make room in a list before you lock the manager, copy what you
-//!    want to print out of it first, and do the rest with the manager unlocked.
+//! 3. Lock order: the kernel's lock, a heap's, then the memory manager's, then the serial port's. A
+//!    heap calls its break with its own lock held; the manager never calls a heap; printing takes
+//!    no other lock and never allocates. So make room in a list before you lock the manager, copy
+//!    what you want to print out of it first, and do the rest with the manager unlocked.
 //! 4. A lock knows which CPU has it. One that this CPU has is held by the code that was interrupted
-//!    by a fault, and waiting for it would never end; another CPU will let go of it soon. Interrupts
-//!    are disabled while a lock is held.
+//!    by a fault, and waiting for it would never end; another CPU will let go of it soon.
+//!    Interrupts are disabled while a lock is held.
 
 pub mod fault;
 pub mod frames;

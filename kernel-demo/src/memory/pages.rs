@@ -21,8 +21,8 @@
 //!    enough, nothing has changed.
 //! 4. An entry that changes is flushed by what changes it, on all CPUs ([`Tables::visit`],
 //!    [`Tables::unmap`], [`Tables::replace`]), before the frame behind it can become free. A page
-//!    that was not mapped needs no flush, and one that may be used for more faults at most once more
-//!    where that is not known yet.
+//!    that was not mapped needs no flush, and one that may be used for more faults at most once
+//!    more where that is not known yet.
 //!
 //! Of the kernel a process has [`IN_EVERY_PROCESS`] mapped, for ring 0 only. The kernel itself runs
 //! on its own tables, to which `arch::user` changes when ring 3 is left: what the kernel maps or

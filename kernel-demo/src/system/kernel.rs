@@ -172,8 +172,8 @@ impl Machine for Kernel {
     }
 }
 
-/// A system that all CPUs work on: the kernel's lock. Who has it is in the kernel; it is free in ring
-/// 3, and between two turns.
+/// A system that all CPUs work on: the kernel's lock. Who has it is in the kernel; it is free in
+/// ring 3, and between two turns.
 struct Shared<'a> {
     system: Lock<&'a mut KernelSystem>,
     /// CPUs that wait for something to do, a bit each.

@@ -25,8 +25,8 @@
 //!    to one that touches. Nobody else notices.
 //! 4. A system that is dropped takes its processes with it. Every frame is back.
 //! 5. The work between two moments at which interrupts are let in is bounded. A call that has more
-//!    to do returns `ERESTART`, and is made again when it is the process's turn: what it has done is
-//!    in the address space, in the page tables, or in [`Pending`](process::Pending).
+//!    to do returns `ERESTART`, and is made again when it is the process's turn: what it has done
+//!    is in the address space, in the page tables, or in [`Pending`](process::Pending).
 //! 6. What a call needs of the kernel's heap it has in hand before it changes anything. The
 //!    kernel's reserve is whole then, so that no process can drain it.
 

@@ -9,8 +9,8 @@
 //!       └──── end_turn: the timer · it yields · it waits · it ends
 //! ```
 //!
-//! While a thread is in ring 3 it belongs to its CPU, and its process is in the table, where threads
-//! on other CPUs find it: `next` and `stopped` are all that needs the system.
+//! While a thread is in ring 3 it belongs to its CPU, and its process is in the table, where
+//! threads on other CPUs find it: `next` and `stopped` are all that needs the system.
 
 use alloc::boxed::Box;
 use core::ops::ControlFlow;
@@ -55,7 +55,8 @@ impl<M: Machine> System<M> {
     /// Who waits for a child, waits for one that is ready, or waits itself. At the end of such a
     /// chain somebody is ready, or waits for a key, which may be pressed at any time, or for a word
     /// that nobody is left to wake it at: that is a deadlock, and ends the process. Where there is
-    /// no terminal, the end of all is also that nobody is left but processes that wait for a signal.
+    /// no terminal, the end of all is also that nobody is left but processes that wait for a
+    /// signal.
     pub fn run(&mut self) {
         M::run_all(self);
     }

@@ -98,9 +98,9 @@ pub enum Children<P> {
 ///
 /// At most [`MAX_PROCESSES`] entries, of different numbers below `next`. The parent of each is the
 /// kernel or a leader that is no zombie; only leaders become zombies. There is no zombie whose
-/// parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that is
-/// ready, `readers` one for each that waits for input, `waiters` one for each that waits for a word,
-/// `turns` one for each that has its turn.
+/// parent is the kernel. `taken` has a bit for each slot with an entry, `ready` one for each that
+/// is ready, `readers` one for each that waits for input, `waiters` one for each that waits for a
+/// word, `turns` one for each that has its turn.
 #[derive(Debug)]
 pub struct Table<P> {
     slots: Vec<Option<Entry<P>>>,

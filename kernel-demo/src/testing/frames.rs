@@ -19,7 +19,8 @@ pub struct Balance {
 
 impl Balance {
     /// The frames spoken for now, after the kernel's heap has given back what it can. What it keeps
-    /// counts as used: each CPU's arena for interrupt handlers touches its pages when one allocates.
+    /// counts as used: each CPU's arena for interrupt handlers touches its pages when one
+    /// allocates.
     pub fn now() -> Self {
         HEAP.trim(0);
         memory::with(|memory| {

@@ -10,8 +10,8 @@ const RESERVED: usize = if usize::BITS == 64 { 1 << 36 } else { 1 << 28 };
 const FEWEST: usize = 1 << 24;
 
 /// A break for a process: it reserves 64 GiB of addresses (256 MiB on 32-bit) when it first grows,
-/// and moves an end inside; less where the process has a limit of addresses. Linux backs a page when
-/// it is first touched.
+/// and moves an end inside; less where the process has a limit of addresses. Linux backs a page
+/// when it is first touched.
 ///
 /// It is not the process's own `brk`, which the C library moves without a lock.
 ///
@@ -39,7 +39,8 @@ impl LinuxBreak {
     ///
     /// # Safety
     ///
-    /// The memory is whole pages that a break of this type granted, and its contents are not needed.
+    /// The memory is whole pages that a break of this type granted, and its contents are not
+    /// needed.
     pub(crate) unsafe fn discard(memory: NonNull<[u8]>) {
         // SAFETY: this function's clause. If Linux refuses, the pages stay as they are.
         unsafe {

@@ -50,8 +50,8 @@ const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 /// A slot for each thread: a thread takes one with its first call, and gives it back when it ends.
 ///
 /// `end` is called on the thread before its slot is free. It gives up what is free in the thread's
-/// arena: [`LinuxHeap::end_of_thread`](crate::ArenaHeap::end_of_thread). 256 threads have slots at a
-/// time; others share the parent heap.
+/// arena: [`LinuxHeap::end_of_thread`](crate::ArenaHeap::end_of_thread). 256 threads have slots at
+/// a time; others share the parent heap.
 ///
 /// Do not use it in a program whose signal handlers allocate.
 ///

@@ -60,8 +60,8 @@ unsafe extern "efiapi" fn unused() -> Status {
 fn boot_services() -> Box<BootServices> {
     const WORDS: usize = size_of::<BootServices>() / size_of::<usize>();
     let words = [unused as *const () as usize; WORDS];
-    // SAFETY: the table consists of a header of numbers, and of addresses of functions and data; the
-    // break uses the two functions that are set here.
+    // SAFETY: the table consists of a header of numbers, and of addresses of functions and data;
+    // the break uses the two functions that are set here.
     let mut services =
         unsafe { Box::new(core::mem::transmute::<[usize; WORDS], BootServices>(words)) };
     services.allocate_pages = allocate_pages;

@@ -1,6 +1,6 @@
-//! A kernel of another project: it has nothing in common with `kernel-demo` but the allocator, taken
-//! with the README's lines, and the test framework `kerntest`. It has no paging of its own, no
-//! page-fault handler, and a heap on a static array.
+//! A kernel of another project: it has nothing in common with `kernel-demo` but the allocator,
+//! taken with the README's lines, and the test framework `kerntest`. It has no paging of its own,
+//! no page-fault handler, and a heap on a static array.
 //!
 //! One of its three cases fails on purpose, to show what a failure looks like.
 

@@ -1,5 +1,5 @@
-//! The public items of brkalloc are those that `docs/api.txt` lists. A change of the list is a change
-//! of the crate's interface: `BLESS=1 cargo test -p harness --test api` writes it anew.
+//! The public items of brkalloc are those that `docs/api.txt` lists. A change of the list is a
+//! change of the crate's interface: `BLESS=1 cargo test -p harness --test api` writes it anew.
 //!
 //! rustdoc tells which items are public; the signatures are those of the source.
 

@@ -1,5 +1,5 @@
-//! Profiles are types whose code does not mix: by symbol, a program of plain profiles has nothing of
-//! what finds a caller's mistakes, and is not changed by a checked heap beside it.
+//! Profiles are types whose code does not mix: by symbol, a program of plain profiles has nothing
+//! of what finds a caller's mistakes, and is not changed by a checked heap beside it.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -27,8 +27,8 @@ pub enum Single {
     Allocate,
     /// `deallocate`, with the layout, of such a block: the median.
     Deallocate,
-    /// The first refused request in a heap that had so many blocks of all sizes up to a page: before
-    /// it refuses, the heap gives up what it holds back.
+    /// The first refused request in a heap that had so many blocks of all sizes up to a page:
+    /// before it refuses, the heap gives up what it holds back.
     Refused(usize),
 }
 
@@ -178,8 +178,8 @@ unsafe impl Subject for Nothing {
     }
 }
 
-/// The same block. There is no instruction in it, but the compiler does not know that: it leaves the
-/// function that calls it in, and passes all of its arguments.
+/// The same block. There is no instruction in it, but the compiler does not know that: it leaves
+/// the function that calls it in, and passes all of its arguments.
 #[inline]
 fn keep(nothing: &Nothing, mut block: *mut u8, layout: Layout) -> *mut u8 {
     let (nothing, size) = (std::ptr::from_ref(nothing), layout.size());

@@ -13,7 +13,8 @@ use std::cell::Cell;
 use crate::measure::Failure;
 
 thread_local! {
-    /// Instructions since the trap flag was set. It needs no constructor, so that a signal handler may touch it.
+    /// Instructions since the trap flag was set. It needs no constructor, so that a signal handler
+    /// may touch it.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 
     /// The handler clears the trap flag when so many were counted.

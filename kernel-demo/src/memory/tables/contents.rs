@@ -57,8 +57,8 @@ impl<M: Mmu> Tables<M> {
         unsafe { from.copy_to(to, 1) };
     }
 
-    /// The same tree, as the library changes it. What it maps stays for good: it does not count what is
-    /// in use of a table.
+    /// The same tree, as the library changes it. What it maps stays for good: it does not count
+    /// what is in use of a table.
     pub fn mapper(&mut self) -> MappedPageTable<'_, &M> {
         let (root, mmu) = self.table_and_mmu(self.root);
         // SAFETY: it is a level-4 table, whose tables the `Mmu` reaches.

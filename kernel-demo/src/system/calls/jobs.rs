@@ -57,8 +57,9 @@ pub(super) fn pause<M: Machine>(_: &mut Call<'_, M>) -> Answer {
     Err(Interruption::Waits(Wait::Signal))
 }
 
-/// Asks for the terminal's settings, or changes them, which a process in the background may not: of `struct termios` this kernel knows three
-/// flags of `c_lflag`; the rest is as on Linux after a start.
+/// Asks for the terminal's settings, or changes them, which a process in the background may not: of
+/// `struct termios` this kernel knows three flags of `c_lflag`; the rest is as on Linux after a
+/// start.
 pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     const TCGETS: u64 = 0x5401;
     const TCSETS: u64 = 0x5402;

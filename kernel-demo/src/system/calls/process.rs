@@ -1,4 +1,5 @@
-//! `fork`, `exit_group`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they used.
+//! `fork`, `exit_group`, `wait4`, `getpid`, `sched_yield`, `getrusage`: processes and what they
+//! used.
 
 use super::super::machine::Machine;
 use super::super::process::{Process, Room, Slot, Thread};

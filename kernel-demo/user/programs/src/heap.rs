@@ -1,7 +1,7 @@
 //! The cells of another process's heap, as its memory tells, by the layout that it has registered.
 //!
-//! Nothing that the memory holds is believed: each step goes up, ends at the end of the heap, and is
-//! counted.
+//! Nothing that the memory holds is believed: each step goes up, ends at the end of the heap, and
+//! is counted.
 
 use alloc::vec::Vec;
 

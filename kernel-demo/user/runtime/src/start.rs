@@ -17,8 +17,9 @@ use crate::{Arguments, image, story};
 /// Makes a binary of a function `fn(Arguments) -> Verdict`: its entry, and brkalloc as its heap,
 /// `HEAP`.
 ///
-/// `program!(run, simple)` takes the documents' simple heap instead; `program!(run, threads)` a heap
-/// with an arena for each thread, `program!(run, one_lock)` one whose threads wait for each other.
+/// `program!(run, simple)` takes the documents' simple heap instead; `program!(run, threads)` a
+/// heap with an arena for each thread, `program!(run, one_lock)` one whose threads wait for each
+/// other.
 #[macro_export]
 macro_rules! program {
     ($run:path) => {
@@ -76,8 +77,8 @@ macro_rules! program {
 #[macro_export]
 macro_rules! entry {
     ($run:path) => {
-        /// The first instruction. There is nothing to return to, and until the image is relocated only what is reached relative to the
-        /// instruction is where it says.
+        /// The first instruction. There is nothing to return to, and until the image is relocated
+        /// only what is reached relative to the instruction is where it says.
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         extern "C" fn _start() -> ! {

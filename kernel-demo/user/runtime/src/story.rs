@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The kernel says so in the auxiliary vector, with the number of the call that takes what is told.
-//! Linux does not. The last walk is kept in a mapping of its own, so that the heap is as it would be
-//! without a story.
+//! Linux does not. The last walk is kept in a mapping of its own, so that the heap is as it would
+//! be without a story.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::slice;

@@ -80,8 +80,8 @@ fn suite(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
 /// Numbers of CPUs that the long form tries.
 const CPUS: [u32; 4] = [1, 2, 4, 8];
 
-/// Runs something on a machine with as many CPUs as was asked for; in the long form with each number
-/// of [`CPUS`].
+/// Runs something on a machine with as many CPUs as was asked for; in the long form with each
+/// number of [`CPUS`].
 fn on_each(
     context: &Context,
     screen: &mut Screen,

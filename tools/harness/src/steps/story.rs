@@ -18,8 +18,8 @@ const LIMIT: &str = "600";
 /// The claim of which a part is not the kernel's, so that it does not print it.
 const PRELOADED: &str = "ok C28 ";
 
-/// What is recorded: the tour; a program with its own heap; one with the documents' simple heap; one
-/// in C.
+/// What is recorded: the tour; a program with its own heap; one with the documents' simple heap;
+/// one in C.
 const STORIES: [(&str, Option<&str>); 4] = [
     ("tour", None),
     ("maps-story", Some("maps-story")),

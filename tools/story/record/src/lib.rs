@@ -67,8 +67,8 @@ kinds! {
     Table = 16,
     /// A call of a heap begins: process (0 the kernel), heap (of the kernel 1: what its arenas are
     /// made of; 2 and up: the arena of CPU 0 and up), what (0 allocate, 1 allocate zeroed, 2 free,
-    /// 3 reallocate, 4 reserve, 5 trim), block, size, new size, return addresses. Text: the place of
-    /// the call, if it is known.
+    /// 3 reallocate, 4 reserve, 5 trim), block, size, new size, return addresses. Text: the place
+    /// of the call, if it is known.
     HeapCall = 17,
     /// That call is done: process, heap, result.
     HeapDone = 18,

@@ -215,8 +215,8 @@ impl Machine {
     }
 }
 
-/// A process, and what two CPUs that run it without a pause remember of its tables: one that changes
-/// them, and another one.
+/// A process, and what two CPUs that run it without a pause remember of its tables: one that
+/// changes them, and another one.
 ///
 /// # Invariants
 ///

@@ -1,5 +1,5 @@
-//! A program's memory on the text screen, while it runs: the heap's cells, the break, resident pages
-//! and page faults.
+//! A program's memory on the text screen, while it runs: the heap's cells, the break, resident
+//! pages and page faults.
 //!
 //! ```text
 //!   live PROGRAM [WORD …] ─► fork, execve ─► again and again: read its heap and status, show 25 rows

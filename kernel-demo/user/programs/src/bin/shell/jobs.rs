@@ -1,4 +1,5 @@
-//! Programs that the shell has started: one in the foreground, which it waits for, others beside it.
+//! Programs that the shell has started: one in the foreground, which it waits for, others beside
+//! it.
 
 use alloc::ffi::CString;
 use alloc::string::String;

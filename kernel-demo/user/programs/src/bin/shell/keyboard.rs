@@ -55,8 +55,8 @@ impl Keyboard {
         }
     }
 
-    /// Waits until the terminal was given to this process, which is to become a program, and sets it
-    /// up: a program in the foreground finds it so.
+    /// Waits until the terminal was given to this process, which is to become a program, and sets
+    /// it up: a program in the foreground finds it so.
     pub fn receive(&self) {
         if let Some(settings) = self.settings {
             while terminal::foreground() != Ok(process::getpid()) {
