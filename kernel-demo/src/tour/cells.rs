@@ -139,7 +139,7 @@ pub fn one_free_cell(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect("cells", 0, heap.cells().count());
     let watch = Watch::start();
     reserve(evidence, &mut heap, "16 KiB", 16 << 10)?;
-    print_cells(evidence, &heap, "The break moves up by 16 KiB, and the heap has one cell.");
+    print_cells(evidence, &heap, "The break moves up by whole pages, and the heap has one cell.");
     evidence.expect("cells", 1, heap.cells().count());
     evidence.expect("free cells", 1, count(&heap, &[CellState::Top]));
     evidence.expect_at_least("bytes that it holds", 16 << 10, heap.stats().largest_free);

@@ -28,7 +28,7 @@ const HEAP: &[Claim] = &[
     Claim {
         number: "C2",
         text: "A fresh heap is one free cell that covers all of it",
-        shown_by: "the cells of a heap that received 16 KiB",
+        shown_by: "the cells of a heap that asked for 16 KiB",
         steps: &[step("claims::c2_one_free_cell", cells::one_free_cell)],
     },
     Claim {

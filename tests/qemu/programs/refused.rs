@@ -21,7 +21,7 @@ const RUNS: [&[Run]; 9] = [
     &[("pressure", &["objects", "3"], 40), ("pressure", &["areas", "4", "2"], 50), ("usertests", &["list"], 30)],
     &[("threads", &["4"], 100), ("one-lock", &[], 50)],
     &[("thread-arenas", &[], 60), ("passed-on", &[], 50), ("strategies", &[], 50)],
-    &[("shell", &[], 30), ("cells", &[], 40), ("live", &[], 30), ("words", &[], 30), ("textbook", &[], 30), ("liar", &[], 20)],
+    &[("shell", &[], 30), ("cells", &[], 40), ("live", &[], 30), ("words", &[], 30), ("textbook", &[], 30), ("first", &[], 30), ("liar", &[], 20)],
 ];
 
 #[case]

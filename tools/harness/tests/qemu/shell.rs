@@ -241,6 +241,9 @@ fn mistakes_are_answered_and_harm_nobody() {
     for command in ["maps 99", "heap 99", "pt 99 0", "kill 99", "trace on 99"] {
         terminal.command(command, &["no process has the number 99"]);
     }
+    terminal.command("kill 1", &["process 1 is this shell"]);
+    terminal.command("kill %", &["% is no job"]);
+    terminal.command("lesson 99", &["there is no lesson 99", "lesson 1 "]);
     terminal.command("fg 99", &["process 99 is no program of this shell"]);
     terminal.command("kill nobody", &["\"nobody\" is no process"]);
     terminal.command("pt 1 nowhere", &["is no address and no area of process 1"]);

@@ -103,7 +103,7 @@ fn run(arguments: Arguments) -> Verdict {
     // SAFETY: the span is not used any more.
     unsafe { runtime::unsbrk(reserve) }?;
     if let (Some(before), Some(now)) = (before, machine::frames_free()) {
-        println!("frames missing at the end: {}", before.saturating_sub(now));
+        println!("frames fewer than before, for stack and tables: {}", before.saturating_sub(now));
         claim!(now + 2 * TOUCHED > before, "moving the break down gives the pages back");
     }
     Ok(())

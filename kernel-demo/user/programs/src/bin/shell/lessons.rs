@@ -25,7 +25,10 @@ const LESSONS: &[Lesson] = &[
         claims: "C1 to C5",
         steps: &[
             ("A program allocates six blocks and frees every other one.", "cells stay &"),
-            ("Its heap: a cell for each block, with a header in front.", "heap %"),
+            (
+                "Its heap: a cell for each block, with a header in front, and one for their list.",
+                "heap %",
+            ),
             ("It is ended, and all of it is gone.", "kill %"),
         ],
         question: "Which cell does the next `malloc(20000)` get?",
@@ -42,7 +45,7 @@ const LESSONS: &[Lesson] = &[
                 "The documents' allocator in C shows its list of cells after each step.",
                 "textbook stay &",
             ),
-            ("The same list, read from outside.", "heap %"),
+            ("Its heap in the end, read from outside: sizes with headers.", "heap %"),
             ("It is ended.", "kill %"),
         ],
         question: "Ten cells are free, and the last one fits exactly. Which one does first fit take?",

@@ -102,12 +102,7 @@ impl Shell {
             ["jobs"] => self.jobs.list(),
             ["ps"] => show::show(View::Processes, Subject::default()),
             ["frames"] => show::show(View::Frames, Subject::default()),
-            ["kill", whom] => self.with(whom, |process| {
-                match process::kill(process.cast_signed(), Signal::Terminate) {
-                    Ok(()) => process::sched_yield(),
-                    Err(errno) => show::refusal(process, errno),
-                }
-            }),
+            ["kill", whom] => self.with(whom, kill),
             ["fg", whom] => match self.jobs.process(whom) {
                 Some(process) => self.jobs.wait(process, &mut self.keyboard),
                 None => println!("{whom:?} is no job"),
@@ -138,6 +133,7 @@ impl Shell {
     /// Gives a lesson: its text, then its commands, one after the other.
     fn lesson(&mut self, number: &str) {
         let Some(lesson) = number.parse().ok().and_then(lessons::find) else {
+            println!("there is no lesson {number}; there are:");
             return lessons::list();
         };
         println!("{}. {} ({})\n", lesson.number, lesson.title, lesson.claims);
@@ -167,6 +163,7 @@ impl Shell {
     fn with(&self, whom: &str, action: impl FnOnce(usize)) {
         match self.jobs.process(whom) {
             Some(process) => action(process),
+            None if whom.starts_with('%') => println!("{whom} is no job; `jobs` lists them"),
             None => println!("{whom:?} is no process: say a number of `ps`, or % for the last job"),
         }
     }
@@ -186,6 +183,17 @@ impl Shell {
             line.push_str(name);
         }
         println!(" {line}");
+    }
+}
+
+/// Ends a process, but not the shell's own.
+fn kill(process: usize) {
+    if process == process::getpid() {
+        return println!("process {process} is this shell; `exit` stops the machine");
+    }
+    match process::kill(process.cast_signed(), Signal::Terminate) {
+        Ok(()) => process::sched_yield(),
+        Err(errno) => show::refusal(process, errno),
     }
 }
 
