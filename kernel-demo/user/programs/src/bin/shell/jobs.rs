@@ -103,15 +103,6 @@ impl Jobs {
         }
     }
 
-    /// Waits until the latest job waits for something or has ended, or a moment is over.
-    pub fn settle(&self) {
-        let Some(job) = self.jobs.last() else { return };
-        let begun = clock::now();
-        while show::is_busy(job.process) && clock::now() - begun < MOMENT {
-            process::sched_yield();
-        }
-    }
-
     /// Says which jobs have ended.
     pub fn reap(&mut self) {
         while let Ok(Some((process, ending))) = process::wait_not() {
@@ -165,5 +156,13 @@ impl Jobs {
             let _ = process::kill(-job.process.cast_signed(), Signal::Kill);
         }
         while process::wait().is_ok() {}
+    }
+}
+
+/// Waits until a process waits for something or has ended, or a moment is over.
+pub fn settle(process: usize) {
+    let begun = clock::now();
+    while show::is_busy(process) && clock::now() - begun < MOMENT {
+        process::sched_yield();
     }
 }

@@ -141,7 +141,7 @@ impl Shell {
             println!("{text}\n$ {command}");
             self.execute(command);
             // The next command looks at what this one leaves.
-            self.jobs.settle();
+            self.jobs.process("%").into_iter().for_each(jobs::settle);
             self.jobs.reap();
             println!();
         }
@@ -192,7 +192,7 @@ fn kill(process: usize) {
         return println!("process {process} is this shell; `exit` stops the machine");
     }
     match process::kill(process.cast_signed(), Signal::Terminate) {
-        Ok(()) => process::sched_yield(),
+        Ok(()) => jobs::settle(process),
         Err(errno) => show::refusal(process, errno),
     }
 }
