@@ -19,6 +19,9 @@ use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
 use crate::story::{self, Kind as Told};
 
+/// Bytes of a segment that are mapped, or loaded, between two moments at which interrupts are taken.
+const AT_ONCE: usize = 8 * PAGE_SIZE as usize;
+
 impl<M: Machine> System<M> {
     /// Starts a program, given its ELF file. It runs when [`run`](Self::run) is called.
     ///
@@ -153,14 +156,25 @@ impl<M: Machine> Commons<M> {
             self.machine
                 .with_memory(|memory| space.insert_image(vma, &mut memory.mapped(pages, None)))?;
         }
-        self.machine.with_memory(|memory| {
-            let mut mapped = memory.mapped(&mut process.pages, None);
-            for page in (from..to).step_by(PAGE_SIZE as usize) {
-                mapped.carry_out(page, Decision::MapZeroed, permissions)?;
-            }
-            mapped.pages.load(mapped.payer.pool, base + segment.start, bytes);
-            Ok(())
-        })
+        for part in (from..to).step_by(AT_ONCE) {
+            self.machine.let_interrupts_in();
+            self.machine.with_memory(|memory| {
+                let mut mapped = memory.mapped(&mut process.pages, None);
+                (part..to.min(part + AT_ONCE as u64))
+                    .step_by(PAGE_SIZE as usize)
+                    .try_for_each(|page| mapped.carry_out(page, Decision::MapZeroed, permissions))
+            })?;
+        }
+        let mut to = base + segment.start;
+        for part in bytes.chunks(AT_ONCE) {
+            self.machine.let_interrupts_in();
+            self.machine.with_memory(|memory| {
+                let mapped = memory.mapped(&mut process.pages, None);
+                mapped.pages.load(mapped.payer.pool, to, part);
+            });
+            to += AT_ONCE as u64;
+        }
+        Ok(())
     }
 
     /// Gives back a slice of what a process has. `false` if it has to be called again to finish.
@@ -174,7 +188,9 @@ impl<M: Machine> Commons<M> {
 
     /// Takes a process apart: its memory goes back to the system.
     pub(super) fn dismantle(&mut self, mut process: Box<Process<M::Mmu>>) {
-        while !self.give_up(&mut process) {}
+        while !self.give_up(&mut process) {
+            self.machine.let_interrupts_in();
+        }
         let space = process.space_number();
         let Process { pages, .. } = *process;
         self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));

@@ -19,7 +19,7 @@ impl Work {
 
     /// What may be done between two moments at which interrupts are let in.
     pub const fn slice() -> Self {
-        Self(128)
+        Self(112)
     }
 
     /// Counts something that takes as long as so many pages.
