@@ -19,7 +19,7 @@ use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
 use crate::story::{self, Kind as Told};
 
-/// Bytes of a segment that are mapped, or loaded, between two moments at which interrupts are taken.
+/// Bytes of a segment that are loaded between two moments at which interrupts are taken.
 const AT_ONCE: usize = 8 * PAGE_SIZE as usize;
 
 impl<M: Machine> System<M> {
@@ -63,10 +63,8 @@ impl<M: Machine> Commons<M> {
     ) -> Result<Turn<M::Mmu>, Errno> {
         let seed = options.seed.unwrap_or_else(|| self.machine.entropy());
         let default = Limits::default();
-        let (data, stack) = (
-            options.data_limit.unwrap_or(default.data),
-            options.stack_limit.unwrap_or(default.stack),
-        );
+        let data = options.data_limit.unwrap_or(default.data);
+        let stack = options.stack_limit.unwrap_or(default.stack);
         let layout = Layout::from_seed(seed, image.span(), stack);
         let room = Room::take(&mut self.machine)?;
         let pages = self.machine.with_memory(|memory| {
@@ -107,15 +105,16 @@ impl<M: Machine> Commons<M> {
         /// Bytes of stack below what the program finds there; more when it touches it.
         const STACK: u64 = 4 * PAGE_SIZE;
         let layout = process.space.layout();
-        for segment in image.segments() {
-            self.load_segment(process, layout.text, segment)?;
-        }
+        image.segments().try_for_each(|segment| self.load_segment(process, layout.text, segment))?;
+        // They look random, and follow from the seed.
+        let mut random = [0; 16];
+        Rng::with_seed(seed).fill(&mut random);
         let start = Start {
             name: process.name,
             arguments,
             entry: layout.text + image.entry(),
             headers: image.headers().map(|headers| headers.at(layout.text)),
-            random: random_bytes(seed),
+            random,
             story: story::is_on().then_some(story::CALL),
         };
         let stack = start.lay_out(layout.stack_top).map_err(|_| Errno::ENOMEM)?;
@@ -156,23 +155,19 @@ impl<M: Machine> Commons<M> {
             self.machine
                 .with_memory(|memory| space.insert_image(vma, &mut memory.mapped(pages, None)))?;
         }
+        let first = base + segment.start;
+        let at = |page: u64| bytes.len().min(page.saturating_sub(first) as usize);
         for part in (from..to).step_by(AT_ONCE) {
+            let end = to.min(part + AT_ONCE as u64);
             self.machine.let_interrupts_in();
             self.machine.with_memory(|memory| {
                 let mut mapped = memory.mapped(&mut process.pages, None);
-                (part..to.min(part + AT_ONCE as u64))
-                    .step_by(PAGE_SIZE as usize)
-                    .try_for_each(|page| mapped.carry_out(page, Decision::MapZeroed, permissions))
+                for page in (part..end).step_by(PAGE_SIZE as usize) {
+                    mapped.carry_out(page, Decision::MapZeroed, permissions)?;
+                }
+                mapped.pages.load(mapped.payer.pool, part.max(first), &bytes[at(part)..at(end)]);
+                Ok(())
             })?;
-        }
-        let mut to = base + segment.start;
-        for part in bytes.chunks(AT_ONCE) {
-            self.machine.let_interrupts_in();
-            self.machine.with_memory(|memory| {
-                let mapped = memory.mapped(&mut process.pages, None);
-                mapped.pages.load(mapped.payer.pool, to, part);
-            });
-            to += AT_ONCE as u64;
         }
         Ok(())
     }
@@ -196,11 +191,4 @@ impl<M: Machine> Commons<M> {
         self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));
         story::tell(Told::Gone, [space]);
     }
-}
-
-/// Bytes that look random and follow from the seed.
-fn random_bytes(seed: u64) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    Rng::with_seed(seed).fill(&mut bytes);
-    bytes
 }

@@ -212,10 +212,7 @@ impl<M: Machine> System<M> {
             Interruption::Ends(status) => process.ending = Some((status, None)),
             Interruption::Crashes(reason) => self.crash(&mut process, &thread, reason),
             // Others are to have a turn.
-            Interruption::Fails(_)
-            | Interruption::Restarts
-            | Interruption::Begins
-            | Interruption::Yields => {}
+            _ => {}
         }
         if let Some((status, crash)) = process.ending {
             if story::is_on() {
