@@ -105,7 +105,7 @@ impl<M: Machine> Commons<M> {
         /// Bytes of stack below what the program finds there; more when it touches it.
         const STACK: u64 = 4 * PAGE_SIZE;
         let layout = process.space.layout();
-        image.segments().try_for_each(|segment| self.load_segment(process, layout.text, segment))?;
+        image.segments().iter().try_for_each(|segment| self.load_segment(process, segment))?;
         // They look random, and follow from the seed.
         let mut random = [0; 16];
         Rng::with_seed(seed).fill(&mut random);
@@ -140,10 +140,10 @@ impl<M: Machine> Commons<M> {
     fn load_segment(
         &mut self,
         process: &mut Process<M::Mmu>,
-        base: u64,
         segment: &Segment<'_>,
     ) -> Result<(), Errno> {
         let Segment { bytes, permissions, offset, .. } = *segment;
+        let base = process.space.layout().text;
         let (start, end) = segment.pages();
         let file_end = page_ceil(segment.start + bytes.len() as u64).max(start);
         let (from, to) = (base + start, base + file_end);
@@ -166,7 +166,7 @@ impl<M: Machine> Commons<M> {
                     mapped.carry_out(page, Decision::MapZeroed, permissions)?;
                 }
                 mapped.pages.load(mapped.payer.pool, part.max(first), &bytes[at(part)..at(end)]);
-                Ok(())
+                Ok::<_, Errno>(())
             })?;
         }
         Ok(())
