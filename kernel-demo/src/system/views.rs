@@ -74,7 +74,7 @@ impl<M: Mmu + Clone> Process<M> {
         out: &mut impl Write,
     ) -> Result<bool, fmt::Error> {
         /// What writing a line takes, in pages that are counted.
-        const LINE: u64 = 12;
+        const LINE: u64 = 16;
         let Self { space, pages, .. } = self;
         let mut work = Work::slice();
         while let Some(vma) = space.first_from(progress.next) {
