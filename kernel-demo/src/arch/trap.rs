@@ -236,8 +236,8 @@ fn page_fault(frame: &TrapFrame) -> Result<(), FaultReport> {
 
 /// Whether a page fault is what an access of ring 3 found: a page that is missing, or forbids it.
 /// The processor can also fault for an access of its own, or for page tables that make no sense.
-/// What permits the program's access mends neither, and the fault would come again for ever. QEMU
-/// has such a one: `iretq` in ring 3 reads the stack as ring 0 would, which SMAP forbids.
+/// Permission for the program mends neither, and the fault would come again for ever. QEMU has such
+/// a one: `iretq` in ring 3 reads the stack as ring 0 would, which SMAP forbids.
 pub(super) fn is_access_of_ring_3(error_code: u64) -> bool {
     let code = PageFaultErrorCode::from_bits_truncate(error_code);
     code.contains(PageFaultErrorCode::USER_MODE)

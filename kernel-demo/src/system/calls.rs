@@ -61,7 +61,7 @@ const NUMBERS: usize = 1024;
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
 
-/// What a number asks for that is no call's.
+/// The answer to a number that is no call's.
 fn no_call<M: Machine>(_: &mut Call<'_, M>) -> Answer {
     Err(Errno::ENOSYS.into())
 }
@@ -101,7 +101,7 @@ impl<M: Machine> System<M> {
         (signature::SCREEN, console::screen),
     ];
 
-    /// What each number asks for: finding a call takes as long for each.
+    /// The call of each number: finding one takes as long for each.
     const HANDLERS: &'static [Handler<M>; NUMBERS] = &{
         let mut handlers: [Handler<M>; NUMBERS] = [no_call; NUMBERS];
         let mut place = 0;

@@ -1,4 +1,4 @@
-/* One block, from `malloc` to `free`: `make story PROGRAM=first` follows it to its frames and back. */
+/* One block, from `malloc` to `free`: `make story PROGRAM=first` follows it to its frames. */
 #include <stdio.h>
 #include <stdlib.h>
 

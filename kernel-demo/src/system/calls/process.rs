@@ -35,7 +35,7 @@ pub(super) fn fork<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Call { system, process, thread } = call;
     let pid = match thread.pending.and_then(|pending| pending.child) {
         Some(pid) => pid,
-        // Who ends a group ends all of it: none makes a child after that.
+        // A signal to a group ends all of it: no process makes a child after that.
         None if system.table.is_killed(process.pid) => return Err(Interruption::Yields),
         None => begin_fork(system, process, thread)?,
     };
