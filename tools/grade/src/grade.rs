@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::error::Error;
-use crate::program::{self, Built, Verdict};
+use crate::program::{self, Built, Told, Verdict};
 use crate::project::Project;
-use crate::table::{Lab, Tables, Test};
-use crate::tree::Tree;
+use crate::seen::{Seen, without_detours};
+use crate::table::{Bug, Lab, Tables, Test};
+use crate::tree::{Replaced, Tree};
 
-/// Signals that a program of a wrong heap dies of.
-const SIGNALS: [(i32, &str); 4] = [
-    (4, "an illegal instruction"),
-    (6, "an abort"),
-    (7, "a bus error"),
-    (11, "a segmentation fault"),
-];
+/// Where the claims are.
+const CLAIMS: &str = "docs/CLAIMS.md";
+
+/// Longest line of a grade, in columns.
+const COLUMNS: usize = 100;
 
 /// Points of one test.
 #[derive(Debug)]
@@ -53,19 +53,60 @@ impl Row {
     fn points(&self) -> u32 {
         if self.verdict == Verdict::Passed { self.test.points } else { 0 }
     }
+
+    /// What was seen of a test that failed.
+    fn seen(&self) -> Option<&Seen> {
+        match &self.verdict {
+            Verdict::Passed => None,
+            Verdict::Failed(seen) => Some(seen),
+        }
+    }
+}
+
+impl Grade {
+    /// Names the student's files where they are, instead of the copy's, whose names the compiler
+    /// and the tests write from the folders where cargo runs.
+    pub fn name_students(&mut self, tables: &Tables, students: &Replaced, folder: &Path) {
+        let folders: Vec<&Path> =
+            tables.programs.values().map(|program| program.folder.as_path()).collect();
+        match self {
+            Self::Rows(rows) => {
+                for row in rows {
+                    let Verdict::Failed(Seen { place: Some((file, _)), .. }) = &mut row.verdict
+                    else {
+                        continue;
+                    };
+                    if students.contains_key(file.as_path()) {
+                        *file = folder.join(&file);
+                    }
+                }
+            }
+            Self::Broken(text, _) => {
+                *text = without_detours(text);
+                for file in students.keys() {
+                    let below = folders.iter().find_map(|folder| file.strip_prefix(folder).ok());
+                    let short = format!("{}:", below.unwrap_or(file).display());
+                    *text = text.replace(&short, &format!("{}:", folder.join(file).display()));
+                }
+            }
+        }
+    }
 }
 
 /// Returns the tests of a lab; for the hunt those of the bugs that `seed` draws.
 #[must_use]
 pub fn tests(tables: &Tables, lab: &Lab, seed: u64) -> Vec<Test> {
     if lab.number == crate::table::HUNT {
-        tables.hunt(seed).into_iter().map(Test::from).collect()
+        tables.hunt(seed).into_iter().map(Bug::as_hunted).collect()
     } else {
-        lab.tests.clone()
+        let mut tests = lab.tests.clone();
+        let page = format!("labs/{}/README.md", lab.number);
+        tests.iter_mut().for_each(|test| test.read.push(page.clone()));
+        tests
     }
 }
 
-/// Grades the modules that are in the copy.
+/// Grades the modules that are in the copy. `on_slow` is told of builds that take their time.
 ///
 /// # Errors
 ///
@@ -75,6 +116,7 @@ pub fn grade(
     tables: &Tables,
     tree: &Tree,
     tests: &[Test],
+    on_slow: &mut dyn FnMut(Told<'_>),
 ) -> Result<Grade, Error> {
     let mut built = BTreeMap::new();
     for test in tests {
@@ -84,7 +126,7 @@ pub fn grade(
         let program = tables.programs.get(&test.program).ok_or_else(|| {
             Error::Table("labs/labs.toml".into(), format!("no program {}", test.program))
         })?;
-        match program::build(project, tree, program)? {
+        match program::build(project, tree, program, on_slow)? {
             Ok(program) => built.insert(test.program.clone(), program),
             Err(output) => {
                 let lost = tests.iter().map(|test| test.points).sum();
@@ -92,17 +134,25 @@ pub fn grade(
             }
         };
     }
-    run_all(&built, tests).map(Grade::Rows)
+    run_all(tables, &built, tests).map(Grade::Rows)
 }
 
 /// Runs the tests, as many at a time as there are processors.
-fn run_all(built: &BTreeMap<String, Built>, tests: &[Test]) -> Result<Vec<Row>, Error> {
+fn run_all(
+    tables: &Tables,
+    built: &BTreeMap<String, Built>,
+    tests: &[Test],
+) -> Result<Vec<Row>, Error> {
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(test) = tests.get(at) else { return };
-            let verdict = built[&test.program].run(&test.name);
+            let folder = &tables.programs[&test.program].folder;
+            let verdict = built[&test.program].run(&test.name).map(|verdict| match verdict {
+                Verdict::Failed(seen) => Verdict::Failed(seen.from(folder)),
+                Verdict::Passed => Verdict::Passed,
+            });
             rows.lock().expect("no worker panics").insert(at, (test.clone(), verdict));
         }
     };
@@ -112,34 +162,118 @@ fn run_all(built: &BTreeMap<String, Built>, tests: &[Test]) -> Result<Vec<Row>, 
     rows.into_values().map(|(test, verdict)| Ok(Row { test, verdict: verdict? })).collect()
 }
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Test { points, name, hidden, reason, .. } = &self.test;
-        let kind = if *hidden { "hidden " } else { "visible" };
-        write!(f, "  {:2}/{points:<2} {kind}  {name}", self.points())?;
-        let lost = match &self.verdict {
-            Verdict::Passed => return Ok(()),
-            Verdict::Failed(message) => message.clone(),
-            Verdict::Killed(signal) => {
-                let known = SIGNALS.iter().find(|(number, _)| number == signal);
-                let name = known.map_or("a signal", |(_, name)| name);
-                format!("the process ended by {name} ({signal})")
-            }
-            Verdict::TooLong => "it did not end in a minute: is there an endless loop?".to_owned(),
-        };
-        write!(f, "\n         lost: {reason}\n         {lost}")
+/// What to read, as a file or a place in one.
+fn place_to_read(read: &str) -> String {
+    if read.starts_with('C') { format!("{CLAIMS}#{read}") } else { read.to_owned() }
+}
+
+/// A row: points, kind and name, and what was seen.
+fn write_row(f: &mut fmt::Formatter<'_>, row: &Row, seen: &str) -> fmt::Result {
+    let Test { points, name, hidden, .. } = &row.test;
+    let kind = if *hidden { "hidden " } else { "visible" };
+    writeln!(f, "  {:2}/{points:<2} {kind}  {name}{seen}", row.points())
+}
+
+/// The beginning of a text, marked where it is cut off.
+fn cut(text: &str, columns: usize) -> String {
+    match text.char_indices().nth(columns) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(columns - 2).chain([' ', '…']).collect(),
     }
 }
 
+/// The first test that failed, with all that was seen and what to read; then the tests that failed,
+/// and those that passed; then the points.
 impl fmt::Display for Grade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows(rows) => rows.iter().try_for_each(|row| writeln!(f, "{row}"))?,
+            Self::Rows(rows) => {
+                let mut failed = rows.iter().filter_map(|row| Some((row, row.seen()?)));
+                if let Some((first, seen)) = failed.next() {
+                    writeln!(f, "\nfirst failed: {}", first.test.name)?;
+                    seen.parts().try_for_each(|(name, part)| writeln!(f, "  {name:9} {part}"))?;
+                    let read = first.test.read.iter().map(|read| place_to_read(read));
+                    writeln!(f, "  {:9} {}\n", "read", read.collect::<Vec<_>>().join(", "))?;
+                    write_row(f, first, "")?;
+                    for (row, other) in failed {
+                        let margin = " ".repeat(16);
+                        let told = match other.to_string() == seen.to_string() {
+                            true => ": the same".to_owned(),
+                            false => format!("\n{margin}{}", cut(&other.to_string(), COLUMNS - 16)),
+                        };
+                        write_row(f, row, &told)?;
+                    }
+                }
+                let mut passed = rows.iter().filter(|row| row.seen().is_none());
+                passed.try_for_each(|row| write_row(f, row, ""))?;
+            }
             Self::Broken(output, _) => {
                 writeln!(f, "{output}\n  all points lost: it does not compile (see above)")?;
             }
         }
         let (reached, all) = self.points();
         write!(f, "points: {reached} of {all}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, hidden: bool, seen: Option<Seen>) -> Row {
+        let test = Test {
+            program: "simple".to_owned(),
+            name: name.to_owned(),
+            points: 2,
+            hidden,
+            read: vec!["C3".to_owned(), "labs/1/README.md".to_owned()],
+        };
+        Row { test, verdict: seen.map_or(Verdict::Passed, Verdict::Failed) }
+    }
+
+    fn seen(line: u32, found: &str) -> Option<Seen> {
+        let place = Some(("src/simple.rs".into(), line));
+        Some(Seen { place, found: Some(found.to_owned()), ..Seen::default() })
+    }
+
+    #[test]
+    fn the_first_failure_comes_first_with_all_that_was_seen() {
+        let rows = vec![
+            row("a", false, None),
+            row("b", false, seen(7, "3")),
+            row("c", true, seen(7, "3")),
+            row("d", true, seen(9, &"4".repeat(200))),
+        ];
+        let mut grade = Grade::Rows(rows);
+        let students = [("src/simple.rs".into(), Vec::new())].into();
+        let tables = Tables { programs: BTreeMap::new(), labs: BTreeMap::new(), zoo: Vec::new() };
+        grade.name_students(&tables, &students, Path::new("labs/student/1"));
+        let fours = "4".repeat(44);
+        let expected = format!(
+            "
+first failed: b
+  at        labs/student/1/src/simple.rs:7
+  found     3
+  read      docs/CLAIMS.md#C3, labs/1/README.md
+
+   0/2  visible  b
+   0/2  hidden   c: the same
+   0/2  hidden   d
+                labs/student/1/src/simple.rs:9, found {fours} …
+   2/2  visible  a
+points: 2 of 8"
+        );
+        assert_eq!(grade.to_string(), expected);
+    }
+
+    #[test]
+    fn a_compilers_message_names_the_students_file() {
+        let text = "error\n  --> \x1b[0mtests/loom/src/../../../src/arena/remote.rs:3:5\n";
+        let mut grade = Grade::Broken(text.to_owned(), 20);
+        let students = [("src/arena/remote.rs".into(), Vec::new())].into();
+        let tables = Tables { programs: BTreeMap::new(), labs: BTreeMap::new(), zoo: Vec::new() };
+        grade.name_students(&tables, &students, Path::new("labs/student/9"));
+        let Grade::Broken(text, _) = grade else { unreachable!("it stays broken") };
+        assert_eq!(text, "error\n  --> \x1b[0mlabs/student/9/src/arena/remote.rs:3:5\n");
     }
 }

@@ -1,52 +1,66 @@
 //! `make lab`, `make grade`, `make scoreboard` and the labs' own test.
 
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
 use grade::error::Error;
 use grade::grade::{grade, tests};
 use grade::matrix::{self, Part};
+use grade::program::Told;
 use grade::project::Project;
 use grade::student::{self, Handed};
 use grade::table::{HUNT, Lab, Tables};
 use grade::tree::{self, Tree};
 
-/// Hands out and grades the labs.
-#[derive(Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
+/// The commands.
+const USAGE: &str = "\
+usage: grade lab NUMBER [--seed SEED]     puts a lab's stub into the student's folder; SEED draws the
+                                         bugs of lab 10
+       grade grade NUMBER                grades a lab
+       grade scoreboard                  replays traces of real programs on the heaps of labs 1 to 4
+                                         and 9
+       grade matrix [--short] [PART …]   tests the labs: the project's modules, the stubs and seeded
+                                         bugs are graded; --short: only labs of the allocator's
+                                         suites, with one bug each; PART: only checks whose names
+                                         contain one of these";
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Lab { number: String, seed: u64 },
+    Grade { number: String },
+    Scoreboard,
+    Matrix { short: bool, filter: Vec<String> },
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Puts a lab's stub into the student's folder.
-    Lab {
-        /// Number of the lab.
-        number: String,
-        /// Number from which the bugs of lab 10 are drawn.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
-    /// Grades a lab.
-    Grade {
-        /// Number of the lab.
-        number: String,
-    },
-    /// Replays traces of real programs on the heaps of labs 1 to 4 and 9.
-    Scoreboard,
-    /// Tests the labs: the project's modules, the stubs and seeded bugs are graded.
-    Matrix {
-        /// Only labs of the allocator's suites, and one bug each.
-        #[arg(long)]
-        short: bool,
-        /// Only checks whose names contain one of these.
-        filter: Vec<String>,
-    },
+impl Command {
+    /// Reads the arguments. `None` if they make no command.
+    fn read(arguments: &[String]) -> Option<Self> {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match words[..] {
+            ["lab", number] => Some(Self::Lab { number: number.to_owned(), seed: 1 }),
+            ["lab", number, "--seed", seed] => {
+                Some(Self::Lab { number: number.to_owned(), seed: seed.parse().ok()? })
+            }
+            ["grade", number] => Some(Self::Grade { number: number.to_owned() }),
+            ["scoreboard"] => Some(Self::Scoreboard),
+            ["matrix", "--short", ..] => {
+                Some(Self::Matrix { short: true, filter: arguments[2..].to_vec() })
+            }
+            ["matrix", ..] => Some(Self::Matrix { short: false, filter: arguments[1..].to_vec() }),
+            _ => None,
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(command) = Command::read(&arguments) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -109,20 +123,43 @@ fn grade_one(project: &Project, tables: &Tables, lab: &Lab) -> Result<bool, Erro
     } else {
         println!("  graded: labs/student/{number}");
     }
-    if !project.target().is_dir() {
-        println!("  building the tests: the first time takes about a minute");
-    }
     let tree = Tree::take(project)?;
     tree.set(project, &students)?;
-    let grade = grade(project, tables, &tree, &tests(tables, lab, seed.unwrap_or(1)))?;
-    // Messages name files of the copy, from the folder where cargo runs: a student's are elsewhere.
-    let mut text = grade.to_string();
-    for file in students.keys() {
-        let folders = tables.programs.values().map(|program| &program.folder);
-        let short = folders.filter_map(|folder| file.strip_prefix(folder).ok()).next();
-        let short = format!("{}:", short.unwrap_or(file).display());
-        text = text.replace(&short, &format!("labs/student/{number}/{}:", file.display()));
-    }
-    println!("{text}");
+    let tests = tests(tables, lab, seed.unwrap_or(1));
+    let mut grade = grade(project, tables, &tree, &tests, &mut tell)?;
+    grade.name_students(tables, &students, Path::new(&format!("labs/student/{number}")));
+    println!("{grade}");
     Ok(true)
+}
+
+/// Tells of a build that takes its time, on one line.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Begun(program) => print!("  building {} … ", program.title),
+        Told::Ended(time) => println!("{} s", time.as_secs()),
+    }
+    // A reader who has closed the pipe has seen enough.
+    let _ = io::stdout().flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_make_a_command_or_none() {
+        let read = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            Command::read(&words)
+        };
+        assert_eq!(read("lab 1"), Some(Command::Lab { number: "1".into(), seed: 1 }));
+        assert_eq!(read("lab 10 --seed 7"), Some(Command::Lab { number: "10".into(), seed: 7 }));
+        assert_eq!(read("grade 3"), Some(Command::Grade { number: "3".into() }));
+        let filter = vec!["lab 1".to_owned()];
+        let arguments = ["matrix", "--short", "lab 1"].map(str::to_owned);
+        assert_eq!(Command::read(&arguments), Some(Command::Matrix { short: true, filter }));
+        for wrong in ["", "lab", "lab 1 --seed x", "grade", "scoreboard 1", "--help"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
 }

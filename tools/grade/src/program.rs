@@ -1,22 +1,33 @@
 //! Builds a program of tests in the copy of the project, and runs single tests.
 
 use std::env;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use wait_timeout::ChildExt as _;
 
 use crate::error::Error;
 use crate::project::Project;
+use crate::seen::Seen;
 use crate::table::Program;
 use crate::tree::Tree;
 
 /// Time that one test may take.
 const TIME: Duration = Duration::from_secs(60);
+
+/// Signals that a program of a wrong heap dies of.
+const SIGNALS: [(i32, &str); 4] = [
+    (4, "an illegal instruction"),
+    (6, "an abort"),
+    (7, "a bus error"),
+    (11, "a segmentation fault"),
+];
+
+/// Time after which a build is worth a word.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Random programs of each kind: enough to find what the labs are about.
 const RANDOM: &str = "32";
@@ -37,15 +48,20 @@ pub struct Built {
 pub enum Verdict {
     /// It passed.
     Passed,
-    /// It failed: the message of its panic.
-    Failed(String),
-    /// A signal ended it.
-    Killed(i32),
-    /// It did not end in time.
-    TooLong,
+    /// It failed, and this was seen.
+    Failed(Seen),
 }
 
-/// Builds a program of tests.
+/// What is told of a build that takes its time.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// It runs.
+    Begun(&'a Program),
+    /// It has ended, after this time.
+    Ended(Duration),
+}
+
+/// Builds a program of tests. `on_slow` is told of a build that takes its time.
 ///
 /// # Errors
 ///
@@ -54,15 +70,17 @@ pub fn build(
     project: &Project,
     tree: &Tree,
     program: &Program,
+    on_slow: &mut dyn FnMut(Told<'_>),
 ) -> Result<Result<Built, String>, Error> {
     let folder = tree.root().join(&program.folder);
     let mut arguments = program.arguments.clone();
     arguments.push("--no-run".to_owned());
-    let executable = executable(project, tree, &Program { arguments, ..program.clone() })?;
+    let program = Program { arguments, ..program.clone() };
+    let executable = executable(project, tree, &program, on_slow)?;
     Ok(executable.map(|executable| Built { executable, folder }))
 }
 
-/// Builds a program, and returns where it is.
+/// Builds a program, and returns where it is. `on_slow` is told of a build that takes its time.
 ///
 /// # Errors
 ///
@@ -71,6 +89,7 @@ pub fn executable(
     project: &Project,
     tree: &Tree,
     program: &Program,
+    on_slow: &mut dyn FnMut(Told<'_>),
 ) -> Result<Result<PathBuf, String>, Error> {
     let mut command = Command::new("cargo");
     for variable in FROM_OUTER_CARGO {
@@ -84,19 +103,31 @@ pub fn executable(
         .env("CARGO_TERM_COLOR", if color() { "always" } else { "never" })
         .envs(&program.environment);
     let start = |error| Error::Start("cargo".to_owned(), error);
-    let output = command.stdin(Stdio::null()).output().map_err(start)?;
-    if !output.status.success() {
-        return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
+    let begun = Instant::now();
+    let mut is_slow = false;
+    let ended = run_for(&mut command, SLOW, || {
+        is_slow = true;
+        on_slow(Told::Begun(program));
+        None
     });
-    match executable {
+    let (status, messages, errors) = ended.map_err(start)?;
+    if is_slow {
+        on_slow(Told::Ended(begun.elapsed()));
+    }
+    if !status.is_some_and(|status| status.success()) {
+        return Ok(Err(errors));
+    }
+    match named_in(&messages) {
         Some(executable) => Ok(Ok(executable)),
         None => Err(Error::Build("cargo named no program".to_owned())),
     }
+}
+
+/// The executable that cargo's messages in JSON name. (No path of the project has a letter that JSON
+/// writes otherwise: the set-up sees to it.)
+fn named_in(messages: &str) -> Option<PathBuf> {
+    let (_, rest) = messages.split_once(r#""executable":""#)?;
+    rest.split('"').next().map(PathBuf::from)
 }
 
 /// Whether the reader's terminal shows colours.
@@ -113,43 +144,34 @@ impl Built {
     /// The program cannot be started, or has no such test.
     pub fn run(&self, test: &str) -> Result<Verdict, Error> {
         let start = |error| Error::Start(self.executable.display().to_string(), error);
-        let mut child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        command
             .args(["--exact", test, "--test-threads", "1"])
             .current_dir(&self.folder)
             .env("PROPTEST_CASES", RANDOM)
             .env("PROPTEST_RNG_SEED", "1")
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(start)?;
-        let mut stdout = child.stdout.take().expect("it is piped");
-        let mut stderr = child.stderr.take().expect("it is piped");
-        let (status, output) = std::thread::scope(|scope| {
-            let errors = scope.spawn(move || read(&mut stderr));
-            let output = scope.spawn(move || read(&mut stdout));
-            let status = child.wait_timeout(TIME);
-            if let Ok(None) = status {
-                // The process may have ended meanwhile: then there is nothing to kill.
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            let text =
-                |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_default();
-            (status, text(output) + &text(errors))
-        });
-        match status.map_err(start)? {
-            None => Ok(Verdict::TooLong),
+            .env("RUST_BACKTRACE", "0");
+        let (status, output, errors) =
+            run_for(&mut command, TIME, || Some(Duration::ZERO)).map_err(start)?;
+        let output = output + &errors;
+        let seen = Seen::read(&output);
+        let ended = |how: String| Verdict::Failed(Seen { found: Some(how), ..seen.clone() });
+        Ok(match status {
+            None => ended(format!("no end within {} s", TIME.as_secs())),
             Some(status) if status.success() && output.contains("test result: ok. 1 passed") => {
-                Ok(Verdict::Passed)
+                Verdict::Passed
             }
-            Some(status) if status.success() => Err(Error::NoTest(test.to_owned())),
-            Some(status) => Ok(match status.signal() {
-                Some(signal) => Verdict::Killed(signal),
-                None => Verdict::Failed(message(&output)),
-            }),
-        }
+            Some(status) if status.success() => return Err(Error::NoTest(test.to_owned())),
+            Some(status) => match status.signal() {
+                Some(signal) => {
+                    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+                    let name = known.map_or("a signal", |(_, name)| name);
+                    ended(format!("the process ended by {name} ({signal})"))
+                }
+                None if seen == Seen::default() => ended("a failure without a message".to_owned()),
+                None => Verdict::Failed(seen),
+            },
+        })
     }
 
     /// Returns the names of the program's tests.
@@ -165,6 +187,38 @@ impl Built {
     }
 }
 
+/// Runs a command, and returns its status, output and error output. After `time` it asks `on_time`
+/// how long to wait on: `None` for as long as it takes. A program that has not ended by then is
+/// killed, and has no status.
+fn run_for(
+    command: &mut Command,
+    time: Duration,
+    on_time: impl FnOnce() -> Option<Duration>,
+) -> io::Result<(Option<ExitStatus>, String, String)> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let mut stderr = child.stderr.take().expect("it is piped");
+    std::thread::scope(|scope| {
+        let errors = scope.spawn(move || read(&mut stderr));
+        let output = scope.spawn(move || read(&mut stdout));
+        let mut status = child.wait_timeout(time);
+        if let Ok(None) = status {
+            status = match on_time() {
+                None => child.wait().map(Some),
+                Some(more) => child.wait_timeout(more),
+            };
+        }
+        if let Ok(None) = status {
+            // The process may have ended meanwhile: then there is nothing to kill.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let text = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_default();
+        Ok((status?, text(output), text(errors)))
+    })
+}
+
 /// All that a program writes.
 fn read(from: &mut impl Read) -> String {
     let mut bytes = Vec::new();
@@ -173,40 +227,15 @@ fn read(from: &mut impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Characters of a panic's message that are shown.
-const SHOWN: usize = 400;
-
-/// The last panic of a test: its place, and its message on one line.
-fn message(output: &str) -> String {
-    let mut lines = output.lines();
-    let mut message = String::from("it failed without a message");
-    while let Some(line) = lines.next() {
-        let Some((_, place)) = line.split_once(" panicked at ") else { continue };
-        let is_end = |line: &&str| line.is_empty() || line.starts_with("note: run with");
-        let text: Vec<_> = lines.by_ref().take_while(|line| !is_end(line)).collect();
-        let text = text.join(" ");
-        let words: Vec<_> = text.split_whitespace().collect();
-        let text: String = words.join(" ").chars().take(SHOWN).collect();
-        message = format!("{place} {text}");
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_shown_with_its_place() {
-        let output = "\
-thread 'a' (7) panicked at tests/a.rs:3:5:
-assertion failed
-  left: 1
-note: run with `RUST_BACKTRACE=1`
-
-failures:
-";
-        assert_eq!(message(output), "tests/a.rs:3:5: assertion failed left: 1");
-        assert_eq!(message("nothing"), "it failed without a message");
+    fn the_executable_is_found_among_the_messages() {
+        let messages = "{\"reason\":\"a\",\"executable\":null}\n\
+            {\"reason\":\"a\",\"executable\":\"/a/b\",\"fresh\":true}\n";
+        assert_eq!(named_in(messages), Some("/a/b".into()));
+        assert_eq!(named_in("{\"executable\":null}"), None);
     }
 }

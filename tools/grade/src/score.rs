@@ -76,12 +76,14 @@ fn replay(
     subject: &str,
 ) -> Result<Result<Vec<Figure>, String>, Error> {
     let scoreboard = Program {
+        title: "the scoreboard".to_owned(),
+        part_of: None,
         folder: ".".into(),
         output: "scoreboard".into(),
         arguments: ["build", "--release", "--package", "scoreboard"].map(Into::into).into(),
         environment: BTreeMap::new(),
     };
-    let executable = match program::executable(project, tree, &scoreboard)? {
+    let executable = match program::executable(project, tree, &scoreboard, &mut |_| {})? {
         Ok(executable) => executable,
         Err(output) => return Ok(Err(format!("it does not compile:\n{output}"))),
     };

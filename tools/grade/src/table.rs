@@ -9,10 +9,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
 use crate::error::Error;
+use crate::fields::Fields;
 use crate::project::{self, Project};
 
 /// Numbers of the labs.
@@ -21,13 +19,19 @@ pub const LABS: std::ops::RangeInclusive<u32> = 1..=10;
 /// The lab whose modules are seeded with bugs.
 pub const HUNT: u32 = 10;
 
+/// Program of all tests of the allocator.
+pub const SUITES: &str = "suites";
+
 /// Bugs of a hunt.
 pub const HUNTED: usize = 5;
 
 /// A program of tests.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Program {
+    /// What it is, for people.
+    pub title: String,
+    /// Program that has all of these tests, and others.
+    pub part_of: Option<String>,
     /// Folder of the package or workspace.
     pub folder: PathBuf,
     /// Folder for build output: programs of one workspace share one.
@@ -35,30 +39,24 @@ pub struct Program {
     /// Arguments of `cargo`, which build the program.
     pub arguments: Vec<String>,
     /// Variables for `cargo`.
-    #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
 
 /// A lab.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Lab {
     /// Number of the lab.
-    #[serde(skip)]
     pub number: u32,
     /// What it is about.
     pub title: String,
     /// Functions that the student writes. None for the hunt.
-    #[serde(default, rename = "cut")]
     pub cuts: Vec<Cut>,
     /// Tests with their points. For the hunt those of the bugs.
-    #[serde(default, rename = "test")]
     pub tests: Vec<Test>,
 }
 
 /// A function that the student writes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Cut {
     /// Module of the project.
     pub file: PathBuf,
@@ -69,8 +67,7 @@ pub struct Cut {
 }
 
 /// A test with its points.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Test {
     /// Program that has the test.
     pub program: String,
@@ -79,15 +76,13 @@ pub struct Test {
     /// Points for a test that passes.
     pub points: u32,
     /// `false` for a test that the lab's page shows.
-    #[serde(default)]
     pub hidden: bool,
-    /// Reason why points are lost.
-    pub reason: String,
+    /// What to read where points are lost: numbers of claims, or files.
+    pub read: Vec<String>,
 }
 
 /// A bug of the zoo.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Bug {
     /// Name.
     pub name: String,
@@ -107,7 +102,66 @@ pub struct Bug {
     pub test: String,
 }
 
+impl Program {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            title: fields.text("title")?,
+            part_of: fields.text_or_none("part_of")?,
+            folder: fields.text("folder")?.into(),
+            output: fields.text("output")?,
+            arguments: fields.texts("arguments")?,
+            environment: fields.texts_by_name("environment")?,
+        })
+    }
+}
+
+impl Lab {
+    fn read(number: u32, fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            number,
+            title: fields.text("title")?,
+            cuts: fields.list("cut", Cut::read)?,
+            tests: fields.list("test", Test::read)?,
+        })
+    }
+}
+
+impl Cut {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            file: fields.text("file")?.into(),
+            function: fields.text("function")?,
+            hint: fields.text("hint")?,
+        })
+    }
+}
+
+impl Test {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            program: fields.text("program")?,
+            name: fields.text("name")?,
+            points: fields.number("points")?,
+            hidden: fields.flag("hidden")?,
+            read: fields.texts("read")?,
+        })
+    }
+}
+
 impl Bug {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            name: fields.text("name")?,
+            lab: fields.number("lab")?,
+            file: fields.text("file")?.into(),
+            find: fields.text("find")?,
+            replace: fields.text("replace")?,
+            why: fields.text("why")?,
+            program: fields.text("program")?,
+            test: fields.text("test")?,
+        })
+    }
+
     /// Puts the bug into the text of its module.
     ///
     /// # Errors
@@ -122,22 +176,6 @@ impl Bug {
             }
         }
     }
-}
-
-/// The zoo's file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Zoo {
-    #[serde(rename = "bug")]
-    bugs: Vec<Bug>,
-}
-
-/// The file of programs.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Programs {
-    #[serde(rename = "program")]
-    programs: BTreeMap<String, Program>,
 }
 
 /// Everything that `labs/` says.
@@ -158,14 +196,15 @@ impl Tables {
     ///
     /// A table cannot be read, or breaks a rule.
     pub fn read(project: &Project) -> Result<Self, Error> {
-        let programs: Programs = parse(project, "labs/labs.toml")?;
-        let zoo: Zoo = parse(project, "labs/zoo.toml")?;
+        let programs =
+            parse(project, "labs/labs.toml", |file| file.named("program", Program::read))?;
+        let zoo = parse(project, "labs/zoo.toml", |file| file.list("bug", Bug::read))?;
         let mut labs = BTreeMap::new();
         for number in LABS {
-            let lab: Lab = parse(project, &format!("labs/{number}/lab.toml"))?;
-            labs.insert(number, Lab { number, ..lab });
+            let file = format!("labs/{number}/lab.toml");
+            labs.insert(number, parse(project, &file, |file| Lab::read(number, file))?);
         }
-        Ok(Self { programs: programs.programs, labs, zoo: zoo.bugs })
+        Ok(Self { programs, labs, zoo })
     }
 
     /// The lab of a number.
@@ -179,7 +218,14 @@ impl Tables {
 
     /// Bugs that a hunt can draw: those that the allocator's suites catch.
     pub fn huntable(&self) -> impl Iterator<Item = &Bug> {
-        self.zoo.iter().filter(|bug| bug.program == "suites")
+        self.zoo.iter().filter(|bug| self.is_of_suites(&bug.program))
+    }
+
+    /// Whether all tests of a program are in [`SUITES`].
+    #[must_use]
+    pub fn is_of_suites(&self, program: &str) -> bool {
+        let whole = self.programs.get(program).and_then(|program| program.part_of.as_deref());
+        whole.unwrap_or(program) == SUITES
     }
 
     /// Draws the bugs of a hunt: no two of one module, so that no bug hides another.
@@ -204,16 +250,36 @@ impl Lab {
     }
 }
 
-impl From<&Bug> for Test {
-    /// The test of a hunted bug. Its name, and not its bug, is what a student sees.
-    fn from(bug: &Bug) -> Self {
-        let (program, name) = (bug.program.clone(), bug.test.clone());
-        let reason = "a bug is still there".to_owned();
-        Self { program, name, points: 4, hidden: false, reason }
+impl Bug {
+    /// The test that catches the bug. Its name, and not its bug, is what a student sees.
+    #[must_use]
+    pub fn as_test(&self) -> Test {
+        let (program, name) = (self.program.clone(), self.test.clone());
+        Test { program, name, points: 4, hidden: false, read: Vec::new() }
+    }
+
+    /// The same in the program of all tests, for a hunt, whose bugs are anywhere: what to read is
+    /// the suite.
+    #[must_use]
+    pub fn as_hunted(&self) -> Test {
+        let suite = self.test.split("::").next().unwrap_or_default();
+        let read = vec![format!("tests/{suite}.rs"), "docs/TESTING.md".to_owned()];
+        Test { program: SUITES.to_owned(), read, ..self.as_test() }
     }
 }
 
-fn parse<T: DeserializeOwned>(project: &Project, file: &str) -> Result<T, Error> {
+/// Reads a file of which nothing may be left over.
+fn parse<T>(
+    project: &Project,
+    file: &str,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<T, String>,
+) -> Result<T, Error> {
     let text = project::read(&project.path(file))?;
-    toml::from_str(&text).map_err(|error| Error::Table(file.into(), error.to_string()))
+    let table = || {
+        let mut fields = Fields::parse(&text)?;
+        let table = read(&mut fields)?;
+        fields.end()?;
+        Ok(table)
+    };
+    table().map_err(|what| Error::Table(file.into(), what))
 }

@@ -38,6 +38,31 @@ fn each_lab_has_twenty_points_a_page_and_tests_of_both_kinds() {
 }
 
 #[test]
+fn each_test_names_what_to_read() {
+    let (project, tables) = tables();
+    let tests = tables.labs.values().flat_map(|lab| grade::grade::tests(&tables, lab, 1));
+    let claims = project::read(&project.path("docs/CLAIMS.md")).unwrap();
+    for test in tests {
+        assert!(test.read.len() >= 2, "{}", test.name);
+        for read in &test.read {
+            let is_claim = claims.contains(&format!("<a id=\"{read}\"></a>"));
+            assert!(is_claim || project.path(read).is_file(), "{}: {read}", test.name);
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_program_has_its_folder_and_output() {
+    let (_, tables) = tables();
+    for program in tables.programs.values() {
+        let Some(whole) = &program.part_of else { continue };
+        let whole = &tables.programs[whole];
+        assert_eq!((&program.folder, &program.output), (&whole.folder, &whole.output));
+        assert!(whole.part_of.is_none(), "{} is no whole", whole.title);
+    }
+}
+
+#[test]
 fn a_stub_differs_from_its_module_in_each_function_and_is_made_for_each_lab() {
     let (project, tables) = tables();
     for lab in tables.labs.values().filter(|lab| lab.number != HUNT) {

@@ -1,9 +1,12 @@
 //! Lines of source, from addresses in programs.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use addr2line::Loader;
+use addr2line::Context;
+use addr2line::gimli::{Dwarf, EndianSlice, Error, LittleEndian, SectionId};
+use object::{File, Object as _, ObjectSection as _};
 
 /// A line of a source file, whose path is relative to the project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +21,23 @@ pub struct Place {
 pub struct Symbols {
     project: PathBuf,
     folder: Option<PathBuf>,
-    loaded: HashMap<String, Option<Loader>>,
+    loaded: HashMap<String, Option<Context<Section>>>,
+}
+
+/// Bytes of a section of a program.
+type Section = EndianSlice<'static, LittleEndian>;
+
+/// Reads a program's lines. Its bytes stay in memory, as the lines name them, and this tool ends
+/// with its page.
+fn load(program: &Path) -> Option<Context<Section>> {
+    let bytes: &'static [u8] = fs::read(program).ok()?.leak();
+    let file = File::parse(bytes).ok()?;
+    let section = |id: SectionId| {
+        let section = file.section_by_name(id.name());
+        let bytes = section.and_then(|section| section.data().ok()).unwrap_or_default();
+        Ok::<_, Error>(EndianSlice::new(bytes, LittleEndian))
+    };
+    Context::from_dwarf(Dwarf::load(section).ok()?).ok()
 }
 
 /// Whether a file is a program's own, not what it stands on.
@@ -41,14 +60,13 @@ impl Symbols {
         let Self { project, folder, loaded } = self;
         let load = || {
             let folder = folder.as_ref()?;
-            let in_c = Loader::new(folder.join("c").join(program));
-            in_c.or_else(|_| Loader::new(folder.join(program))).ok()
+            load(&folder.join("c").join(program)).or_else(|| load(&folder.join(program)))
         };
-        let loader = loaded.entry(program.to_owned()).or_insert_with(load).as_ref()?;
+        let context = loaded.entry(program.to_owned()).or_insert_with(load).as_ref()?;
         addresses.iter().enumerate().find_map(|(depth, address)| {
             // The call is in front of the address to which it returns.
             let address = address.checked_sub(u64::from(depth > 0))?;
-            let mut frames = loader.find_frames(address).ok()?;
+            let mut frames = context.find_frames(address).skip_all_loads().ok()?;
             while let Ok(Some(frame)) = frames.next() {
                 let Some(location) = frame.location else { continue };
                 let (Some(file), Some(line)) = (location.file, location.line) else { continue };
