@@ -26,7 +26,7 @@ use super::machine::Machine;
 use super::process::{Pending, Process, Thread, Trace};
 use super::signature::{self, Signature};
 use super::status::Signal;
-use super::strace::{Outcome, Peek, Traced};
+use super::strace::{Outcome, Traced};
 use super::{Interruption, System};
 use crate::address_space::{Cause, Errno};
 use crate::memory::{Mmu, Pages, Registers};
@@ -246,6 +246,7 @@ impl<M: Machine> System<M> {
             signature,
             number,
             arguments: arguments(&thread.registers),
+            program: process.name,
         };
         let outcome = match answer {
             Ok(value) => Outcome::Value(*value),
@@ -256,17 +257,13 @@ impl<M: Machine> System<M> {
         };
         let mut out = self.commons.console.writer(&mut self.commons.machine);
         // The console takes everything.
-        let _ = traced.done(&mut out, &mut Peeked(&mut process.pages), outcome);
+        let _ = traced.done(&mut out, &mut peek(&mut process.pages), outcome);
     }
 }
 
-/// Memory of a process as it is: nothing is mapped to show it.
-struct Peeked<'a, M>(&'a mut Pages<M>);
-
-impl<M: Mmu> Peek for Peeked<'_, M> {
-    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        self.0.read(address, buffer) == buffer.len()
-    }
+/// Reads memory of a process as it is: nothing is mapped to show it.
+fn peek(pages: &mut Pages<impl Mmu>) -> impl FnMut(u64, &mut [u8]) -> bool {
+    |address, buffer| pages.read(address, buffer) == buffer.len()
 }
 
 /// The signal that a crash ends the process with.

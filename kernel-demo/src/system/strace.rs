@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A line goes to its writer piece by piece; nothing is allocated. What an argument points at is
-//! read through a [`Peek`].
+//! read through a [`Peek`]; if it cannot be read, the address is shown.
 
 mod values;
 
@@ -17,10 +17,7 @@ use core::fmt::{self, Write};
 
 use super::signature::{Argument, Signature};
 use super::status::Status;
-use values::{
-    ARCH_CODES, CLONE_FLAGS, FUTEX_OPERATIONS, MAP_FLAGS, PROTECTION, WAIT_OPTIONS, WHO, WaitWord,
-    address, choice, flags, text, usage, word,
-};
+use values::{WaitWord, address, choice, flags, path, text, usage, word};
 
 pub use values::Pointer;
 
@@ -38,17 +35,9 @@ pub enum Outcome {
     Never,
 }
 
-impl Outcome {
-    const fn value(self) -> Option<u64> {
-        if let Self::Value(value) = self { Some(value) } else { None }
-    }
-}
-
-/// Reads the memory of the process that is traced.
-pub trait Peek {
-    /// Fills the buffer from the address on; `false` when that cannot be read.
-    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool;
-}
+/// Reads the memory of the process that is traced: fills the buffer from the address on. `false`
+/// when that cannot be read.
+pub type Peek<'a> = dyn FnMut(u64, &mut [u8]) -> bool + 'a;
 
 /// A call and its arguments.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +50,8 @@ pub struct Traced<'a> {
     pub number: u64,
     /// What was in the registers for arguments.
     pub arguments: [u64; 6],
+    /// The program that the process is now.
+    pub program: &'a str,
 }
 
 impl Traced<'_> {
@@ -69,12 +60,7 @@ impl Traced<'_> {
     /// # Errors
     ///
     /// The writer's.
-    pub fn done(
-        &self,
-        out: &mut dyn Write,
-        memory: &mut dyn Peek,
-        outcome: Outcome,
-    ) -> fmt::Result {
+    pub fn done(&self, out: &mut dyn Write, peek: &mut Peek<'_>, outcome: Outcome) -> fmt::Result {
         let mut line = Line::new(out, self.pid)?;
         match self.signature {
             Some(signature) => line.write_str(signature.name)?,
@@ -85,7 +71,7 @@ impl Traced<'_> {
             self.signature.map_or(&[Argument::Address; 6][..], |signature| signature.arguments);
         for (at, kind) in kinds.iter().enumerate() {
             line.write_str(if at > 0 { ", " } else { "" })?;
-            self.argument(&mut line, memory, at, *kind, outcome)?;
+            self.argument(&mut line, peek, at, *kind, outcome)?;
         }
         result(line, self.signature, outcome)
     }
@@ -93,38 +79,36 @@ impl Traced<'_> {
     fn argument(
         &self,
         line: &mut Line<'_>,
-        memory: &mut dyn Peek,
+        peek: &mut Peek<'_>,
         at: usize,
         kind: Argument,
         outcome: Outcome,
     ) -> fmt::Result {
         let value = self.arguments[at];
-        let done = outcome.value();
+        let done = if let Outcome::Value(done) = outcome { Some(done) } else { None };
         match kind {
             Argument::Int => write!(line, "{}", value as i32),
             Argument::Size => write!(line, "{value}"),
-            Argument::TextIn => text(line, memory, value, self.arguments[at + 1]),
-            Argument::TextOut if done.is_some() => text(line, memory, value, done.unwrap_or(0)),
+            Argument::TextIn => text(line, peek, value, self.arguments[at + 1]),
+            Argument::TextOut if done.is_some() => text(line, peek, value, done.unwrap_or(0)),
+            // What the path was read from is gone.
+            Argument::Path if done.is_some() => write!(line, "{:?}", self.program),
+            Argument::Path => path(line, peek, value),
             Argument::StatusOut if value != 0 && done.is_some_and(|child| child > 0) => {
-                match word::<4>(memory, value) {
+                match word::<4>(peek, value) {
                     Some(bytes) => write!(line, "[{}]", WaitWord(u32::from_le_bytes(bytes))),
                     None => address(line, value),
                 }
             }
             // `wait4` without a child that has ended stores nothing.
             Argument::UsageOut if value != 0 && done.is_some_and(|done| at == 1 || done > 0) => {
-                usage(line, memory, value)
+                usage(line, peek, value)
             }
             Argument::Address | Argument::TextOut | Argument::StatusOut | Argument::UsageOut => {
                 address(line, value)
             }
-            Argument::Protection => flags(line, value, PROTECTION, "PROT_NONE"),
-            Argument::MapFlags => flags(line, value, MAP_FLAGS, "0"),
-            Argument::WaitOptions => flags(line, value, WAIT_OPTIONS, "0"),
-            Argument::CloneFlags => flags(line, value, CLONE_FLAGS, "0"),
-            Argument::FutexOperation => choice(line, value, FUTEX_OPERATIONS),
-            Argument::ArchCode => choice(line, value, ARCH_CODES),
-            Argument::Who => choice(line, u64::from(value as u32), WHO),
+            Argument::Flags(names, none) => flags(line, value, names, none),
+            Argument::Choice(names) => choice(line, u64::from(value as u32), names),
         }
     }
 }

@@ -31,15 +31,10 @@ pub enum View {
 
 impl View {
     /// All of them, by the numbers that programs ask for them with.
-    const ALL: [Self; 7] = [
-        Self::Maps,
-        Self::Smaps,
-        Self::Status,
-        Self::Walk,
-        Self::Processes,
-        Self::Frames,
-        Self::Programs,
-    ];
+    const ALL: [Self; 7] = {
+        use View::{Frames, Maps, Processes, Programs, Smaps, Status, Walk};
+        [Maps, Smaps, Status, Walk, Processes, Frames, Programs]
+    };
 
     /// The view that programs ask for by this number.
     pub fn from_number(number: u64) -> Option<Self> {

@@ -3,7 +3,7 @@
 
 use core::ops::ControlFlow;
 
-use super::{Peeked, arguments};
+use super::{arguments, peek};
 use crate::address_space::Errno;
 use crate::memory::Mmu;
 use crate::story::{self, Kind, Numbers, Text};
@@ -57,11 +57,11 @@ impl<M: Machine> System<M> {
             _ => outcome(thread.registers.rax),
         };
         let signature = Self::signature(number);
-        let traced =
-            Traced { pid: process.pid.0, signature, number, arguments: arguments(&before) };
+        let (pid, arguments) = (process.pid.0, arguments(&before));
+        let traced = Traced { pid, signature, number, arguments, program: process.name };
         let mut text = Text::new();
         // The text takes all that there is room for.
-        let _ = traced.done(&mut text, &mut Peeked(&mut process.pages), outcome);
+        let _ = traced.done(&mut text, &mut peek(&mut process.pages), outcome);
         let numbers = [process.pid.0.into(), thread.registers.rax];
         story::record(Kind::Returned, &numbers, text.as_str());
         self.commons.tell_process(process);

@@ -4,14 +4,10 @@ use super::super::usage::Usage;
 use super::*;
 
 /// Memory from 0x1000 on.
-struct Memory(Vec<u8>);
-
-impl Peek for Memory {
-    fn peek(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        let Some(start) = address.checked_sub(0x1000).map(|start| start as usize) else {
-            return false;
-        };
-        let found = self.0.get(start..).and_then(|rest| rest.get(..buffer.len()));
+fn peek(memory: &[u8]) -> impl FnMut(u64, &mut [u8]) -> bool {
+    |address, buffer| {
+        let start = address.checked_sub(0x1000).and_then(|start| usize::try_from(start).ok());
+        let found = start.and_then(|start| memory.get(start..)?.get(..buffer.len()));
         found.map(|bytes| buffer.copy_from_slice(bytes)).is_some()
     }
 }
@@ -19,13 +15,19 @@ impl Peek for Memory {
 fn traced<'a>(signature: &'a Signature, arguments: &[u64]) -> Traced<'a> {
     let mut all = [0; 6];
     all[..arguments.len()].copy_from_slice(arguments);
-    Traced { pid: 1, signature: Some(signature), number: signature.number, arguments: all }
+    Traced {
+        pid: 1,
+        signature: Some(signature),
+        number: signature.number,
+        arguments: all,
+        program: "hello",
+    }
 }
 
 /// The line of a call that is done, without the process.
 fn line(signature: &Signature, arguments: &[u64], memory: &[u8], outcome: Outcome) -> String {
     let mut text = String::new();
-    traced(signature, arguments).done(&mut text, &mut Memory(memory.to_vec()), outcome).unwrap();
+    traced(signature, arguments).done(&mut text, &mut peek(memory), outcome).unwrap();
     text.strip_prefix("[pid     1] ")
         .and_then(|text| text.strip_suffix('\n'))
         .expect("a whole line")
@@ -93,6 +95,36 @@ fn text_is_quoted_and_cut() {
 }
 
 #[test]
+fn a_program_is_shown_by_its_path_and_requests_by_name() {
+    let missing = Outcome::Error("ENOENT", "No such file or directory");
+    let execve = |at, memory: &[u8], outcome| line(&EXECVE, &[at, 0x10, 0], memory, outcome);
+    assert_eq!(
+        execve(0x1000, b"no\n\xffsuch\0", missing),
+        r#"execve("no\n\xffsuch", 0x10, NULL)      = -1 ENOENT (No such file or directory)"#
+    );
+    // It may end where memory ends, or never.
+    for (memory, shown) in [(&b"cut"[..], r#""cut""#.to_owned()), (b"\0", r#""""#.into())] {
+        assert!(execve(0x1000, memory, missing).starts_with(&format!("execve({shown}, ")));
+    }
+    let long = execve(0x1000, &[b'x'; 100], missing);
+    assert!(long.starts_with(&format!(r#"execve("{}"..., "#, "x".repeat(32))), "{long}");
+    for address in [0x10, u64::MAX] {
+        let unreadable = execve(address, b"path\0", missing);
+        assert!(unreadable.starts_with(&format!("execve({address:#x}, ")), "{unreadable}");
+    }
+    // Afterwards the path is gone, and the process is that program.
+    assert!(execve(0x1000, b"other", Outcome::Value(0)).starts_with(r#"execve("hello", 0x10, "#));
+    assert_eq!(
+        line(&IOCTL, &[0, 0x5401, 0x20], &[], Outcome::Value(0)),
+        "ioctl(0, TCGETS, 0x20)                  = 0"
+    );
+    assert_eq!(
+        line(&KILL, &[u64::MAX, 15], &[], Outcome::Value(0)),
+        "kill(-1, SIGTERM)                       = 0"
+    );
+}
+
+#[test]
 fn what_a_call_stores_is_shown() {
     let status = Status::Killed(Signal::Segv).word().to_le_bytes();
     let wait = |arguments: &[u64], outcome| line(&WAIT4, arguments, &status, outcome);
@@ -126,15 +158,11 @@ fn who_does_not_come_back_has_no_result_and_unknown_calls_have_a_number() {
         line(&EXIT, &[3], &[], Outcome::Never),
         "exit(3)                                 = ?"
     );
-    let unknown =
-        Traced { pid: 12, signature: None, number: 999, arguments: [1, 0, 0, 0, 0, 0x20] };
+    let arguments = [1, 0, 0, 0, 0, 0x20];
+    let unknown = Traced { pid: 12, signature: None, number: 999, arguments, program: "hello" };
     let mut text = String::new();
     unknown
-        .done(
-            &mut text,
-            &mut Memory(Vec::new()),
-            Outcome::Error("ENOSYS", "Function not implemented"),
-        )
+        .done(&mut text, &mut peek(&[]), Outcome::Error("ENOSYS", "Function not implemented"))
         .unwrap();
     assert_eq!(
         text,

@@ -4,42 +4,9 @@
 use core::fmt::{self, Display, Write};
 
 use super::Peek;
+use crate::system::signature::Names;
 use crate::system::status::Status;
 use crate::system::usage::{MAXRSS_OFFSET, MINFLT_OFFSET};
-
-/// Shows a number of flags by name.
-pub(super) type Names = [(u64, &'static str)];
-
-pub(super) const PROTECTION: &Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
-pub(super) const MAP_FLAGS: &Names = &[
-    (0x01, "MAP_SHARED"),
-    (0x02, "MAP_PRIVATE"),
-    (0x10, "MAP_FIXED"),
-    (0x20, "MAP_ANONYMOUS"),
-    (0x4000, "MAP_NORESERVE"),
-    (0x10_0000, "MAP_FIXED_NOREPLACE"),
-];
-pub(super) const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
-pub(super) const CLONE_FLAGS: &Names = &[
-    (0x100, "CLONE_VM"),
-    (0x200, "CLONE_FS"),
-    (0x400, "CLONE_FILES"),
-    (0x800, "CLONE_SIGHAND"),
-    (0x1_0000, "CLONE_THREAD"),
-    (0x4_0000, "CLONE_SYSVSEM"),
-    (0x8_0000, "CLONE_SETTLS"),
-    (0x10_0000, "CLONE_PARENT_SETTID"),
-    (0x20_0000, "CLONE_CHILD_CLEARTID"),
-    (0x100_0000, "CLONE_CHILD_SETTID"),
-];
-pub(super) const FUTEX_OPERATIONS: &Names = &[
-    (0, "FUTEX_WAIT"),
-    (1, "FUTEX_WAKE"),
-    (128, "FUTEX_WAIT_PRIVATE"),
-    (129, "FUTEX_WAKE_PRIVATE"),
-];
-pub(super) const ARCH_CODES: &Names = &[(0x1002, "ARCH_SET_FS"), (0x1003, "ARCH_GET_FS")];
-pub(super) const WHO: &Names = &[(0, "RUSAGE_SELF"), (0xFFFF_FFFF, "RUSAGE_CHILDREN")];
 
 /// Bytes of a text that are shown.
 const TEXT_SHOWN: usize = 32;
@@ -86,10 +53,10 @@ pub(super) fn choice(line: &mut dyn Write, value: u64, names: &Names) -> fmt::Re
 }
 
 /// Text in C's notation, or its address if it cannot be read.
-pub(super) fn text(line: &mut dyn Write, memory: &mut dyn Peek, at: u64, len: u64) -> fmt::Result {
+pub(super) fn text(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64, len: u64) -> fmt::Result {
     let mut buffer = [0; TEXT_SHOWN];
     let shown = &mut buffer[..len.min(TEXT_SHOWN as u64) as usize];
-    if !memory.peek(at, shown) {
+    if !peek(at, shown) {
         return address(line, at);
     }
     line.write_char('"')?;
@@ -99,10 +66,18 @@ pub(super) fn text(line: &mut dyn Write, memory: &mut dyn Peek, at: u64, len: u6
     line.write_str(if len > TEXT_SHOWN as u64 { "\"..." } else { "\"" })
 }
 
+/// Text that ends with a zero.
+pub(super) fn path(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::Result {
+    let (mut len, mut byte) = (0, [1]);
+    while len <= TEXT_SHOWN as u64 && peek(at.wrapping_add(len), &mut byte) && byte != [0] {
+        len += 1;
+    }
+    if (len, byte) == (0, [1]) { address(line, at) } else { text(line, peek, at, len) }
+}
+
 /// The fields of `struct rusage` that this kernel fills in.
-pub(super) fn usage(line: &mut dyn Write, memory: &mut dyn Peek, at: u64) -> fmt::Result {
-    let mut field =
-        |offset: u64| word::<8>(memory, at.wrapping_add(offset)).map(u64::from_le_bytes);
+pub(super) fn usage(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::Result {
+    let mut field = |offset: u64| word::<8>(peek, at.wrapping_add(offset)).map(u64::from_le_bytes);
     match (field(MAXRSS_OFFSET), field(MINFLT_OFFSET)) {
         (Some(maxrss), Some(minflt)) => {
             write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}")
@@ -111,9 +86,9 @@ pub(super) fn usage(line: &mut dyn Write, memory: &mut dyn Peek, at: u64) -> fmt
     }
 }
 
-pub(super) fn word<const N: usize>(memory: &mut dyn Peek, at: u64) -> Option<[u8; N]> {
+pub(super) fn word<const N: usize>(peek: &mut Peek<'_>, at: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    memory.peek(at, &mut bytes).then_some(bytes)
+    peek(at, &mut bytes).then_some(bytes)
 }
 
 /// How a child ended, from the word of `wait4`.

@@ -77,15 +77,20 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
             Argument::Address
             | Argument::TextIn
             | Argument::TextOut
+            | Argument::Path
             | Argument::StatusOut
             | Argument::UsageOut => address(cpu),
-            Argument::Protection => cpu.rng.u64(..6),
-            Argument::MapFlags => [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)],
-            Argument::CloneFlags => [0x1_0900, 0x3F_0F00, 0x139_0900, 17, 0][cpu.rng.usize(..5)],
-            Argument::FutexOperation => cpu.rng.u64(..3) | cpu.rng.u64(..2) << 7,
-            Argument::ArchCode => 0x1002 + cpu.rng.u64(..2),
+            Argument::Flags(PROTECTION, _) => cpu.rng.u64(..6),
+            Argument::Flags(MAP_FLAGS, _) => {
+                [0x22, 0x21, 0x32, 0x31, 0x10_0022][cpu.rng.usize(..5)]
+            }
+            Argument::Flags(CLONE_FLAGS, _) => {
+                [0x1_0900, 0x3F_0F00, 0x139_0900, 17, 0][cpu.rng.usize(..5)]
+            }
+            Argument::Choice(FUTEX_OPERATIONS) => cpu.rng.u64(..3) | cpu.rng.u64(..2) << 7,
+            Argument::Choice(ARCH_CODES) => 0x1002 + cpu.rng.u64(..2),
             Argument::Int => cpu.rng.u64(..4).wrapping_sub(1),
-            Argument::Size | Argument::WaitOptions | Argument::Who => number(cpu),
+            Argument::Size | Argument::Flags(..) | Argument::Choice(_) => number(cpu),
         };
     }
     // What is written takes a turn for each piece.

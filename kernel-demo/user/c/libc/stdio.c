@@ -14,7 +14,8 @@ struct line {
 };
 
 static void flush(struct line *line) {
-    write(1, line->text, line->length);
+    if (line->length > 0)
+        write(1, line->text, line->length);
     line->length = 0;
 }
 
