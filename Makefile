@@ -49,7 +49,7 @@ shell: ## boot an interactive shell in ring 3: programs by name, and commands th
 	@$(SETUP) run
 	@$(HARNESS) shell
 
-live: ## show the heap, the break, resident pages and page faults of PROGRAM (cells slow) on the text screen, while it runs
+live: ## show the heap, the break, resident pages and page faults of PROGRAM (cells slow) on the text screen; Ctrl-C stops it
 	@$(SETUP) run
 	@$(HARNESS) live
 

@@ -56,10 +56,13 @@ pub fn run(
     match window(&machine) {
         Some(window) => {
             let machine = with_options(machine, &["-display", window]);
-            println!("The picture is in QEMU's window; Enter ends it.");
+            println!("The picture is in QEMU's window. Ctrl-C stops it; at its end, Enter does.");
             Ok(Tour { image, machine: &machine, keys: &keys }.run_at_terminal(print))
         }
-        None => without_window(project, image, machine, &keys),
+        None => {
+            println!("There is no display, so the picture is shown here. Ctrl-C stops it.");
+            without_window(project, image, machine, &keys)
+        }
     }
 }
 

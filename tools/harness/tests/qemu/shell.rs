@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use expectrl::process::unix::WaitStatus;
@@ -27,6 +28,13 @@ struct Terminal(OsSession);
 impl Terminal {
     /// Boots, up to the first prompt.
     fn open() -> Self {
+        let mut terminal = Self::start();
+        terminal.see(&["`help` lists the commands", "$ "]);
+        terminal
+    }
+
+    /// Begins to boot.
+    fn start() -> Self {
         build(Image::tour);
         let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
         command.arg("shell");
@@ -35,7 +43,7 @@ impl Terminal {
         // The first place that fits counts, not the last.
         session.set_expect_lazy(true);
         let mut terminal = Self(session);
-        terminal.see(&["`help` lists the commands", "$ "]);
+        terminal.see(&["Ctrl-] X the machine."]);
         terminal
     }
 
@@ -100,10 +108,18 @@ fn literal(text: &str) -> String {
 
 #[test]
 fn a_session_in_the_shell() {
-    let mut terminal = Terminal::open();
-    terminal.command("hello one two", &["process: 2", "they say: one two"]);
-    terminal.command("spin forever &", &["[1] 3"]);
+    let mut terminal = Terminal::start();
+    // There is no kernel yet, and nothing of it is lost.
+    terminal.type_in("hello early\r", &["`help` lists the commands", "they say: early", "\r$ "]);
+    terminal.command("hello one two", &["process: 3", "they say: one two"]);
+    terminal.command("spin forever &", &["[1] 4"]);
     terminal.command("ps", &[" PROGRAM", "1     0     1 running ", "shell", " spin"]);
+    // The first Tab goes as far as all agree, the second one lists them.
+    terminal.type_in("th\t", &["\r$ thread\x1b[K"]);
+    terminal.type_in("\t", &["\n  thread-arenas  threads\r\n", "\r$ thread\x1b[K"]);
+    terminal.type_in(&format!("{CTRL_U}sta\t"), &["\r$ status \x1b[K"]);
+    terminal.type_in(&format!("{CTRL_U}nothing\t"), &["\r$ nothing\x1b[K"]);
+    terminal.type_in(CTRL_U, &["\r$ \x1b[K"]);
     terminal.command("pt % stack", &["in [stack], from the table at 0x", "level 4  entry 255"]);
     terminal.command("kill %", &[]);
     terminal.type_in("spin forever\r", &["forever\r\n"]);
@@ -202,10 +218,16 @@ fn a_live_picture_is_taken_of_a_program() {
     let pictures: usize = pictures.and_then(|word| word.parse().ok()).expect("a number");
     assert!(pictures > 5, "{text}");
     let screen = fs::read_to_string(project.target("live.txt")).expect("the last screen");
-    let row = "cells slow 1   exit status 0";
-    for part in ["brkalloc live", row, " resident ", " faults ", " cells used", "...."] {
+    let row = "exit status 0   cells slow 1\n";
+    for part in ["brkalloc live", row, " resident ", " faults ", " cells used", "....", "Enter"] {
         assert!(screen.contains(part), "no {part:?} in {screen}");
     }
+    // No row is cut off.
+    for start in [" heap ", " # used"] {
+        let is_whole = |row: &str| row.starts_with(start) && row.ends_with(" bytes");
+        assert!(screen.lines().any(is_whole), "no whole {start:?} in {screen}");
+    }
+    assert!(text.contains("Ctrl-C stops it"), "{text}");
     let png = fs::read(project.target("live.png")).expect("the last picture");
     assert!(png.starts_with(b"\x89PNG"), "{} bytes", png.len());
 }
@@ -251,7 +273,7 @@ fn mistakes_are_answered_and_harm_nobody() {
     terminal
         .command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
     terminal.command("spin round", &["spin: exit status 2"]);
-    terminal.type_in("nonsense &\rfg %\r", &["[1] ", "[1] nonsense: no such program"]);
+    terminal.type_in("nonsense &\r\r", &["[1] ", "[1] nonsense: no such program"]);
     terminal.leave();
 }
 
@@ -267,7 +289,13 @@ fn programs_beside_the_shell_are_listed_and_ended() {
     terminal.command("kill %1", &["[1] spin forever: terminated"]);
     terminal.type_in("fg %2\r", &["fg %2\r\n"]);
     terminal.type_in(CTRL_C, &["^C", "[2] spin forever: interrupted", "\r$ "]);
-    terminal.command("spin forever &", &["[1] "]);
+    // The end of a job is told above the line that is typed meanwhile.
+    terminal.type_in("spin 20000000 &\r", &["[1] ", "\r$ "]);
+    terminal.type_in("hel", &["hel", "spun: 20000000 times"]);
+    thread::sleep(Duration::from_secs(1));
+    let news = "\r\x1b[K[1] spin 20000000: done\r\n\r$ hel\x1b[Kl";
+    terminal.type_in("lo x\r", &[news, "they say: x", "\r$ "]);
+    terminal.type_in("spin forever & hello two\r", &["[1] ", "they say: two", "\r$ "]);
     // A program that reads gets whole lines while it is in the foreground, and Ctrl-D ends them.
     terminal.type_in("echo\r", &["echo\r\n"]);
     terminal.type_in("a lime\x7f\x7fne\r", &["ne\r\n"]);
@@ -290,7 +318,12 @@ fn processes_and_the_machine_are_looked_at() {
     terminal.command("frames", &[" frames: ", "order 10"]);
     terminal.command("pt 1 heap", &["in [heap]", "level 1  entry", ": physical 0x"]);
     terminal.command("trace on", &[]);
-    terminal.command("hello", &["execve(", "write(1, \"hello from: hello", "exited with 0"]);
+    let written = r#"write(1, "hello from: hello\n", 18) "#;
+    terminal.command("hello", &["execve(\"hello\", ", written, "exited with 0"]);
+    terminal.type_in("words brk\r", &["execve(\"words\", "]);
+    let text = terminal.see_up_to(&["exited with 0", "\r$ "]);
+    assert!(text.contains(r#"write(1, "3 letters\n", 10) "#), "{text}");
+    assert!(!text.contains(r#"write(1, "", 0)"#), "a write of nothing: {text}");
     terminal.command("trace off", &[]);
     terminal.command("hello", &["hello from: hello"]);
     terminal.command("trace on 1", &[]);

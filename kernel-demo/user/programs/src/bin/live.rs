@@ -32,6 +32,10 @@ const COLUMNS: usize = SCREEN_SIZE.1;
 const MAP: usize = 14;
 const MAP_AT: usize = 8;
 
+/// Rows of what the map's characters mean, and of how to end the picture.
+const LEGEND_AT: usize = 23;
+const END_AT: usize = 24;
+
 /// Colours of the VGA.
 const WHITE: u8 = 0x0F;
 const GREY: u8 = 0x07;
@@ -61,6 +65,7 @@ fn run(arguments: Arguments) -> Verdict {
     live.title(&format!("{ending}"))?;
     println!("live: {} pictures; {}: {ending}", live.frames, live.words);
     if Settings::get().is_ok() {
+        row(END_AT, " Enter ends it", GREY)?;
         println!("live: Enter ends it");
         io::read(io::INPUT, &mut [0; 64])?;
     }
@@ -90,7 +95,8 @@ struct Live {
 
 impl Live {
     fn title(&self, state: &str) -> Verdict {
-        let text = format!(" brkalloc live   process {}   {}   {state}", self.child, self.words);
+        // What is cut off of a long line of words is its end.
+        let text = format!(" brkalloc live   process {}   {state}   {}", self.child, self.words);
         row(0, &text, TITLE)
     }
 
@@ -148,21 +154,26 @@ impl Live {
     }
 }
 
-/// Shows the heap: a line about its cells, and the map.
+/// Shows the heap: a line about its cells, the map, and what its characters mean.
 fn heap_rows(heap: Option<&Heap>) -> Verdict {
-    let (about, map) = match heap {
+    let (about, map, legend) = match heap {
         Some(heap) => {
             let (unit, map) = heap.map(MAP * COLUMNS);
             let [(used, used_bytes), (free, free_bytes)] =
                 [heap.sum(Use::Used), heap.sum(Use::Free)];
             (
                 format!(
-                    " heap       {used} cells used, {used_bytes} bytes; {free} free, {free_bytes} bytes; a character: {unit} bytes"
+                    " heap       {used} cells used, {used_bytes} bytes; {free} free, {free_bytes} bytes"
                 ),
                 map,
+                format!(" # used   . free   x not the heap's own   a character: {unit} bytes"),
             )
         }
-        None => (String::from(" heap       unknown: none yet, or not registered"), Vec::new()),
+        None => (
+            String::from(" heap       unknown: none yet, or not registered"),
+            Vec::new(),
+            String::new(),
+        ),
     };
     row(6, "", GREY)?;
     row(7, &about, WHITE)?;
@@ -171,8 +182,8 @@ fn heap_rows(heap: Option<&Heap>) -> Verdict {
         row(MAP_AT + line, str::from_utf8(text).unwrap_or_default(), GREEN)?;
     }
     row(MAP_AT + MAP, "", GREY)?;
-    row(23, " # used   . free   x not the heap's own", GREY)?;
-    row(24, "", GREY)
+    row(LEGEND_AT, &legend, GREY)?;
+    row(END_AT, " Ctrl-C in the terminal stops it", GREY)
 }
 
 /// Shows a row; what is too long is cut off.

@@ -2,21 +2,25 @@
 //! it.
 
 use alloc::ffi::CString;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use programs::clock;
-use runtime::println;
 use runtime::system::Errno;
 use runtime::system::process::{self, Ending, Fork, Signal};
 use runtime::system::view::{self, Trace};
+use runtime::{print, println};
 
 use crate::keyboard::Keyboard;
 use crate::show;
 
 /// Ticks of the time-stamp counter that a job has to come to rest: a few seconds.
-const MOMENT: u64 = 10_000_000_000;
+pub const MOMENT: u64 = 10_000_000_000;
+
+/// Ticks that a job has before the next prompt: what is over soon prints nothing behind it.
+const START: u64 = 100_000_000;
 
 /// The exit status of a child that could not become the program.
 const NO_PROGRAM: u8 = 127;
@@ -72,6 +76,7 @@ impl Jobs {
             Ok(process) => {
                 println!("[{number}] {process}");
                 self.jobs.push(Job { number, process, text: words.join(" ") });
+                settle(process, START);
             }
             Err(errno) => println!("{}: {errno}", words[0]),
         }
@@ -103,11 +108,15 @@ impl Jobs {
         }
     }
 
-    /// Says which jobs have ended.
-    pub fn reap(&mut self) {
-        while let Ok(Some((process, ending))) = process::wait_not() {
-            self.forget(process, ending);
+    /// Returns which jobs have ended since the last call, a line each.
+    pub fn news(&mut self) -> String {
+        let mut news = String::new();
+        while !self.jobs.is_empty()
+            && let Ok(Some((process, ending))) = process::wait_not()
+        {
+            news.extend(self.forget(process, ending));
         }
+        news
     }
 
     /// Waits for a job, which has the terminal meanwhile.
@@ -116,19 +125,20 @@ impl Jobs {
         let ending = process::wait_for(process);
         keyboard.take();
         match ending {
-            Ok(ending) => self.forget(process, ending),
+            Ok(ending) => print!("{}", self.forget(process, ending).unwrap_or_default()),
             Err(errno) => show::refusal(process, errno),
         }
     }
 
-    /// Says how a job has ended.
-    fn forget(&mut self, process: usize, ending: Ending) {
-        let Some(at) = self.jobs.iter().position(|job| job.process == process) else { return };
+    /// Returns how a job has ended, as a line; `None` if it is no job.
+    fn forget(&mut self, process: usize, ending: Ending) -> Option<String> {
+        let at = self.jobs.iter().position(|job| job.process == process)?;
         let Job { number, text, .. } = self.jobs.remove(at);
-        match ending {
-            Ending::Exited(NO_PROGRAM) => println!("[{number}] {text}: no such program"),
-            ending => println!("[{number}] {text}: {ending}"),
-        }
+        Some(match ending {
+            Ending::WELL => format!("[{number}] {text}: done\n"),
+            Ending::Exited(NO_PROGRAM) => format!("[{number}] {text}: no such program\n"),
+            ending => format!("[{number}] {text}: {ending}\n"),
+        })
     }
 
     /// Lists the jobs.
@@ -159,10 +169,10 @@ impl Jobs {
     }
 }
 
-/// Waits until a process waits for something or has ended, or a moment is over.
-pub fn settle(process: usize) {
+/// Waits until a process waits for something or has ended, or this many ticks are over.
+pub fn settle(process: usize, ticks: u64) {
     let begun = clock::now();
-    while show::is_busy(process) && clock::now() - begun < MOMENT {
+    while show::is_busy(process) && clock::now() - begun < ticks {
         process::sched_yield();
     }
 }

@@ -13,6 +13,9 @@ use crate::line::{Editor, Input};
 /// Bytes that are read at once.
 const PIECE: usize = 64;
 
+/// Clears the line that the cursor is in.
+const CLEAR: &str = "\r\x1b[K";
+
 /// The standard input.
 pub struct Keyboard {
     editor: Editor,
@@ -74,8 +77,9 @@ impl Keyboard {
         }
     }
 
-    /// Reads the next line. `words` are those that can be completed.
-    pub fn line(&mut self, words: &[&str]) -> Input {
+    /// Reads the next line. `words` are those that can be completed. What `news` returns before a
+    /// key is shown above the line.
+    pub fn line(&mut self, words: &[&str], mut news: impl FnMut() -> String) -> Input {
         if self.is_terminal() {
             let mut shown = String::new();
             self.editor.show(&mut shown);
@@ -85,7 +89,11 @@ impl Keyboard {
         loop {
             let Some(key) = self.key() else { return Input::End };
             if self.is_terminal() {
-                let mut shown = String::new();
+                let mut shown = news();
+                if !shown.is_empty() {
+                    shown.insert_str(0, CLEAR);
+                    self.editor.show(&mut shown);
+                }
                 let input = self.editor.press(key, words.iter().copied(), &mut shown);
                 print!("{shown}");
                 if let Some(input) = input {

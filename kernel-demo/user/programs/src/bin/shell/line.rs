@@ -4,12 +4,14 @@
 //!   ← → Home End, Ctrl-A Ctrl-E        move               Ctrl-C    a new line
 //!   ↑ ↓                                history            Ctrl-D    the end, on an empty line
 //!   Backspace Delete, Ctrl-U Ctrl-K    erase              Ctrl-P    the process table
-//!   Tab                                completes the first word
+//!   Tab                                completes the first word, or lists what it can become
 //! ```
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
+
+use crate::show;
 
 /// Lines that are remembered.
 const HISTORY: usize = 32;
@@ -157,7 +159,7 @@ impl Editor {
                 self.cursor = 0;
             }
             CTRL_K => self.line.truncate(self.cursor),
-            TAB => self.complete(words),
+            TAB => self.complete(words, out),
             b' '..=b'~' if self.line.len() < LONGEST => {
                 self.line.insert(self.cursor, key);
                 self.cursor += 1;
@@ -194,14 +196,27 @@ impl Editor {
         self.cursor = self.line.len();
     }
 
-    /// Completes the first word, if one of these is the only one that begins like it.
-    fn complete<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
-        let mut fit = words.filter(|word| word.as_bytes().starts_with(&self.line));
-        if let (Some(word), None) = (fit.next(), fit.next()) {
-            self.line = word.as_bytes().to_vec();
-            self.line.push(b' ');
-            self.cursor = self.line.len();
+    /// Completes the first word as far as all words agree that begin like it. Lists them if that is
+    /// no further.
+    fn complete<'a>(&mut self, words: impl Iterator<Item = &'a str>, out: &mut String) {
+        let mut fit: Vec<&str> =
+            words.filter(|word| word.as_bytes().starts_with(&self.line)).collect();
+        fit.sort_unstable();
+        let [first, others @ ..] = &fit[..] else { return };
+        let common = others.iter().fold(first.len(), |common, word| {
+            let pairs = first.bytes().zip(word.bytes());
+            pairs.take_while(|(one, other)| one == other).count().min(common)
+        });
+        if !others.is_empty() && common == self.line.len() {
+            out.push('\n');
+            out.push_str(&show::columns(&fit));
+            return;
         }
+        self.line = first.as_bytes()[..common].to_vec();
+        if others.is_empty() {
+            self.line.push(b' ');
+        }
+        self.cursor = self.line.len();
     }
 
     /// Takes the line, which the history remembers unless it is empty or the same as the last one.

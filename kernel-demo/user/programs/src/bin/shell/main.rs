@@ -25,7 +25,7 @@ use line::Input;
 use programs::look;
 use runtime::system::process::{self, Signal};
 use runtime::system::view::{self, Subject, Trace, View};
-use runtime::{Arguments, Verdict, println, program};
+use runtime::{Arguments, Verdict, print, println, program};
 
 program!(run);
 
@@ -75,10 +75,10 @@ struct Shell {
 impl Shell {
     /// Reads a line and does what it says. `false` at the end.
     fn line(&mut self) -> bool {
-        self.jobs.reap();
-        let names = COMMANDS.iter().map(|(name, ..)| *name);
+        print!("{}", self.jobs.news());
+        let names = COMMANDS.iter().map(|(name, ..)| *name).filter(|name| *name != "PROGRAM");
         let words: Vec<&str> = names.chain(self.programs.lines()).collect();
-        match self.keyboard.line(&words) {
+        match self.keyboard.line(&words, || self.jobs.news()) {
             Input::Line(line) => self.execute(&line),
             Input::Processes => {
                 show::show(View::Processes, Subject::default());
@@ -88,8 +88,14 @@ impl Shell {
         }
     }
 
-    /// Does what a line says. `false` if it is the last.
+    /// Does what a line says, command by command: all but the last end with `&`. `false` if it is
+    /// the last line.
     fn execute(&mut self, line: &str) -> bool {
+        line.split_inclusive('&').all(|command| self.command(command))
+    }
+
+    /// Does what a command says. `false` if it ends the shell.
+    fn command(&mut self, line: &str) -> bool {
         let (line, is_beside) = match line.trim().strip_suffix('&') {
             Some(rest) => (rest, true),
             None => (line, false),
@@ -141,9 +147,8 @@ impl Shell {
             println!("{text}\n$ {command}");
             self.execute(command);
             // The next command looks at what this one leaves.
-            self.jobs.process("%").into_iter().for_each(jobs::settle);
-            self.jobs.reap();
-            println!();
+            self.jobs.process("%").into_iter().for_each(|job| jobs::settle(job, jobs::MOMENT));
+            println!("{}", self.jobs.news());
         }
         println!("Ask yourself: {}", lesson.question);
         println!("Read on: docs/COURSE.md, lesson {}.", lesson.number);
@@ -173,16 +178,8 @@ impl Shell {
             println!("  {:<22} {what}", [*name, *words].join(" "));
         }
         println!("programs:");
-        let mut line = String::new();
-        for name in self.programs.lines() {
-            if line.len() + name.len() > 76 {
-                println!(" {line}");
-                line.clear();
-            }
-            line.push(' ');
-            line.push_str(name);
-        }
-        println!(" {line}");
+        let names: Vec<&str> = self.programs.lines().collect();
+        print!("{}", show::columns(&names));
     }
 }
 
@@ -192,7 +189,7 @@ fn kill(process: usize) {
         return println!("process {process} is this shell; `exit` stops the machine");
     }
     match process::kill(process.cast_signed(), Signal::Terminate) {
-        Ok(()) => jobs::settle(process),
+        Ok(()) => jobs::settle(process, jobs::MOMENT),
         Err(errno) => show::refusal(process, errno),
     }
 }

@@ -1,5 +1,7 @@
 //! Views of processes and of the machine; of a heap, its cells.
 
+use alloc::string::String;
+
 use programs::heap::{Cell, End, Heap, Use};
 use programs::look;
 use runtime::system::Errno;
@@ -10,8 +12,25 @@ use runtime::{print, println};
 const WIDTH: usize = 64;
 const HEIGHT: usize = 8;
 
+/// Characters of a line of words.
+const COLUMNS: usize = 76;
+
 /// Cells that are listed.
 const LISTED: usize = 40;
+
+/// Returns words in lines that end with newlines.
+pub fn columns(words: &[&str]) -> String {
+    let (mut text, mut len) = (String::new(), 0);
+    for &word in words {
+        if len + word.len() > COLUMNS {
+            text.push('\n');
+            len = 0;
+        }
+        text.extend(["  ", word]);
+        len += 2 + word.len();
+    }
+    text + "\n"
+}
 
 /// Prints a view, or why there is none.
 pub fn show(view: View, of: Subject) {
