@@ -48,9 +48,17 @@ const LINK_FLAGS: &[&str] = &[
     "--entry=_start",
 ];
 
+/// Begins each line about a program that is left out.
+pub(crate) const LEFT_OUT: &str = "left out: ";
+
 /// The folder of the programs' sources.
 pub(crate) fn sources(project: &Project) -> PathBuf {
     project.user().join("c")
+}
+
+/// The source of a program of this name, if that is in C.
+pub(crate) fn source(project: &Project, name: &str) -> PathBuf {
+    sources(project).join(name).with_extension("c")
 }
 
 /// The names of the programs: each file of C is one.
@@ -61,12 +69,14 @@ pub(crate) fn names(project: &Project) -> io::Result<Vec<String>> {
 }
 
 /// Compiles and links all programs, given the folder of what cargo has built. `with_symbols` for a
-/// debugger. Returns the folder that holds them.
+/// debugger. Returns the folder that holds them. One that does not compile or link is not there,
+/// and `on_line` gets the reason.
 pub(crate) fn build(
     project: &Project,
     setup: &Setup,
     built: &Path,
     with_symbols: bool,
+    mut on_line: impl FnMut(&str),
 ) -> Result<PathBuf, Error> {
     let folder = built.join("c");
     let objects = folder.join("objects");
@@ -81,17 +91,38 @@ pub(crate) fn build(
     };
     let libc = sources(project).join("libc");
     let library = read(&libc)?.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
-    for file in read(&sources(project))? {
-        let object = compile(&file)?;
+    let link = |object: &Path, file: &Path, program: &Path| {
         let mut command = Command::new(setup.strip.with_file_name("rust-lld"));
         command.args(LINK_FLAGS).arg(object).args(&library).arg(built.join("libc_runtime.a"));
         if !with_symbols {
             command.arg("--strip-all");
         }
-        command.arg("-o").arg(folder.join(file.file_stem().unwrap_or_default()));
-        run(command, &file)?;
+        command.arg("-o").arg(program);
+        run(command, file)
+    };
+    for file in read(&sources(project))? {
+        let program = folder.join(file.file_stem().unwrap_or_default());
+        let linked = compile(&file).and_then(|object| link(&object, &file, &program));
+        if let Err(Error::Build(_, lines)) = linked {
+            remove(&program)?;
+            let name = file.strip_prefix(project.root()).unwrap_or(&file).display();
+            on_line(&format!("{LEFT_OUT}{name}, which does not compile or link"));
+            lines.iter().for_each(|line| on_line(&format!("{LEFT_OUT}{line}")));
+        } else {
+            linked?;
+        }
     }
     Ok(folder)
+}
+
+/// Removes a program that an earlier build has made, if there is one.
+fn remove(program: &Path) -> Result<(), Error> {
+    match fs::remove_file(program) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Write(program.to_owned(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn compile(sources: &Path, file: &Path, object: &Path, with_symbols: bool) -> Result<(), Error> {

@@ -5,9 +5,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Links all entries of a folder that are chosen by name to another folder, which is made. Links to
-/// what is gone are removed.
+/// Links all entries of a folder that are chosen by name to another folder, which is made, in place
+/// of a link if there is one. Links to what is gone are removed.
 pub(crate) fn link_all(from: &Path, to: &Path, is_chosen: impl Fn(&str) -> bool) -> io::Result<()> {
+    if to.is_symlink() {
+        fs::remove_file(to)?;
+    }
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let link = entry?.path();

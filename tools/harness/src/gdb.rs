@@ -59,7 +59,7 @@ impl Session {
         words: &str,
         on_line: impl FnMut(&str),
     ) -> Result<Self, Error> {
-        let image = Image::debug(project).build(project, setup, on_line)?;
+        let image = Image::debug(project).build_for(Some(words), project, setup, on_line)?;
         let name = words.split_whitespace().next().unwrap_or_default();
         let log = project.target("gdb/serial.log");
         let keys = [("program", words), ("trace", "1"), SEED];

@@ -171,6 +171,25 @@ impl Image {
         Ok(named)
     }
 
+    /// The same, to run a program there, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// The build has failed, or it has left that program out.
+    pub fn build_for(
+        &self,
+        program: Option<&str>,
+        project: &Project,
+        setup: &Setup,
+        on_line: impl FnMut(&str),
+    ) -> Result<PathBuf, Error> {
+        let image = self.build(project, setup, on_line)?;
+        if let (Some(words), Some(form)) = (program, self.programs) {
+            programs::check_built(project, form, words)?;
+        }
+        Ok(image)
+    }
+
     /// Runs cargo's subcommand for this image, and returns what it wrote.
     fn run(
         &self,

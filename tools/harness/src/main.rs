@@ -191,7 +191,8 @@ fn show_live(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     programs::check(&project, program)?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let image = Image::tour(&project);
+    let image = image.build_for(Some(program), &project, &setup, report::build_line)?;
     let failure = live::run(&project, &image, machine.for_tour(&setup), program)?;
     failure.iter().for_each(|failure| eprintln!("\n{failure}"));
     Ok(failure.is_none())
@@ -291,7 +292,8 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     options.program.iter().try_for_each(|program| programs::check(&project, program))?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let program = options.program.as_deref();
+    let image = Image::tour(&project).build_for(program, &project, &setup, report::build_line)?;
     let machine = machine.for_tour(&setup);
     let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
     let host = if reads_keys || !options.shows("C28") {

@@ -55,7 +55,8 @@ const TARGET: &str = "x86_64-unknown-none";
 const RUSTFLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS";
 
 /// Brings the programs up to date and returns the folder that holds their images and nothing else.
-/// `on_line` gets what the build has to say.
+/// `on_line` gets what the build has to say. A program in C that does not compile or link is left
+/// out; see [`check_built`].
 pub fn build(
     project: &Project,
     setup: &Setup,
@@ -95,13 +96,11 @@ pub fn build(
     }
     let folder = project.target(folder);
     let built = built(project, form);
-    let built_c = c::build(project, setup, &built, matches!(form, Form::Debug))?;
-    let file = |name: &str| {
-        let in_rust = built.join(name);
-        let is_c = c::sources(project).join(name).with_extension("c").is_file();
-        if is_c { built_c.join(name) } else { in_rust }
-    };
-    collect(&names, &folder, |name| image(setup, form, &file(name)))
+    let built_c = c::build(project, setup, &built, matches!(form, Form::Debug), on_line)?;
+    let is_c = |name: &str| c::source(project, name).is_file();
+    let file = |name: &str| if is_c(name) { built_c.join(name) } else { built.join(name) };
+    let whole = names.into_iter().filter(|name| !is_c(name) || file(name).is_file());
+    collect(&whole.collect::<Vec<_>>(), &folder, |name| image(setup, form, &file(name)))
         .map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }
@@ -131,6 +130,22 @@ pub fn check(project: &Project, words: &str) -> Result<(), Error> {
     }
     let names = names.join(", ");
     Err(Error::Usage(format!("PROGRAM: there is no program {name:?}; there are: {names}")))
+}
+
+/// Finds a program that the last build has left out: the first of the words names it.
+///
+/// # Errors
+///
+/// It was left out.
+pub(crate) fn check_built(project: &Project, form: Form, words: &str) -> Result<(), Error> {
+    let name = words.split_whitespace().next().unwrap_or_default();
+    if project.target(form.folders().1).join(name).is_file() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "PROGRAM: {name:?} was left out: {} does not compile or link; the errors are above",
+        c::source(project, name).display()
+    )))
 }
 
 /// The names of those in Rust: each file of sources, or folder of such, is one.

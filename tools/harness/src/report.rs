@@ -2,15 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::libtest;
+use crate::{c, libtest};
 use kerntest::Happened;
 use kerntest::judge::is_assertion;
 use kerntest::protocol::Event;
 use kerntest::tally::Tally;
 
 /// Shows a line of a build's output: on a terminal all of it; else a line for each crate that is
-/// fetched or compiled, so that a long build is seen to move. (A build that fails shows its output
-/// anyway.)
+/// fetched or compiled, so that a long build is seen to move, and what is left out. (A build that
+/// fails shows its output anyway.)
 pub fn build_line(line: &str) {
     if io::stderr().is_terminal() || shows_work(line) {
         eprintln!("{line}");
@@ -20,7 +20,8 @@ pub fn build_line(line: &str) {
 /// Whether a line tells of work that is done now.
 fn shows_work(line: &str) -> bool {
     let is_over = line.trim_start().starts_with("Finished");
-    (libtest::is_progress(line) && !is_over) || line.starts_with("Building ")
+    let is_left_out = line.starts_with(c::LEFT_OUT);
+    (libtest::is_progress(line) && !is_over) || line.starts_with("Building ") || is_left_out
 }
 
 /// Shows an event of a test kernel as the kernel wrote it.
@@ -59,7 +60,12 @@ mod tests {
 
     #[test]
     fn work_is_shown_and_its_end_is_not() {
-        let shown = ["   Compiling core v0.0.0", " Downloading crates ...", "Building bootloader"];
+        let shown = [
+            "   Compiling core v0.0.0",
+            " Downloading crates ...",
+            "Building bootloader",
+            "left out: a",
+        ];
         assert!(shown.into_iter().all(shows_work));
         let hidden = ["    Finished `dev` profile", "warning: unused", "", "     Running tests"];
         assert!(!hidden.into_iter().any(shows_work));

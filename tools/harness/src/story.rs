@@ -41,7 +41,8 @@ pub fn record(
     on_line: impl FnMut(&str),
     on_bytes: impl FnMut(&[u8]),
 ) -> Result<Recording, Error> {
-    let image = Image::story(project).build(project, setup, on_line)?;
+    let program = keys.iter().find(|(key, _)| *key == "program").map(|&(_, words)| words);
+    let image = Image::story(project).build_for(program, project, setup, on_line)?;
     let record = project.target("story").join(name).with_extension("record");
     // A boot that fails must not leave the record of the last one.
     fs::write(&record, "").map_err(|error| Error::Write(record.clone(), error))?;

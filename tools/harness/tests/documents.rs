@@ -1,4 +1,4 @@
-//! What `docs/CLAIMS.md` and `docs/GLOSSARY.md` list is complete and can be found.
+//! What `docs/CLAIMS.md`, `docs/GLOSSARY.md` and `docs/SHELL.md` list is complete and can be found.
 
 use std::fs;
 use std::path::Path;
@@ -49,4 +49,40 @@ fn a_kernel_of_another_project_has_the_readmes_lines() {
         words(&kernel).contains(&words(example)),
         "expected in tests/other-kernel/src/main.rs:\n{example}"
     );
+}
+
+/// The function, or the macro with arguments, that a line of a header of C declares.
+fn declared(line: &str) -> Option<&str> {
+    let (before, _) = match line.strip_prefix("#define ") {
+        // The parenthesis of a macro with arguments follows its name at once.
+        Some(definition) => definition.split_once('(').filter(|(name, _)| !name.contains(' '))?,
+        None => line.strip_suffix(';')?.split_once('(')?,
+    };
+    before.rsplit([' ', '*']).next().filter(|name| *name != "assertion_failed")
+}
+
+#[test]
+fn the_shells_document_lists_what_a_program_in_c_may_call() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let include = root.join("kernel-demo/user/c/libc/include");
+    let shell = document("SHELL.md");
+    let mut headers: Vec<String> = ["", "sys/"]
+        .into_iter()
+        .flat_map(|folder| {
+            let files = fs::read_dir(include.join(folder)).unwrap().map(|file| file.unwrap());
+            files.map(move |file| format!("{folder}{}", file.file_name().display()))
+        })
+        .filter(|name| name.ends_with(".h"))
+        .collect();
+    headers.sort();
+    let mut listed = 0;
+    for header in headers {
+        let text = fs::read_to_string(include.join(&header)).unwrap();
+        let names: Vec<&str> = text.lines().filter_map(declared).collect();
+        let row = shell.lines().find_map(|line| line.strip_prefix(&format!("| `{header}` | ")));
+        let found: Vec<&str> = row.unwrap_or("").split('`').skip(1).step_by(2).collect();
+        assert_eq!(found, names, "docs/SHELL.md, the row of {header}");
+        listed += names.len();
+    }
+    assert!(listed > 30, "{listed} functions and macros were found");
 }

@@ -1,5 +1,6 @@
 //! A new ring-3 program is one file: this drops one into a copy of the project, which consists of
-//! links but for the folder of programs, and runs it on Linux and in the kernel.
+//! links but for the folders of programs, and runs it on Linux and in the kernel. Two files of C
+//! that make no program are dropped in as well, and left out.
 
 use std::fs;
 use std::io;
@@ -19,6 +20,15 @@ const FOLDERS: [&str; 5] = ["kernel-demo", "user", "programs", "src", "bin"];
 
 /// Programs of the project that the copy has. Others take time to build.
 const KEPT: [&str; 1] = ["hello.rs"];
+
+/// The folder of the programs in C, from the root.
+const IN_C: &str = "kernel-demo/user/c";
+
+/// Files of C that make no program, and a part of the reason.
+const WRONG: [(&str, &str, &str); 2] = [
+    ("uncompiled", "int main(void) { return nothing; }\n", "nothing"),
+    ("unlinked", "int missing(void);\nint main(void) { return missing(); }\n", "missing"),
+];
 
 /// What the copy has not: it has its own.
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
@@ -47,10 +57,13 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
     let root = context.project.target(NAME);
     copy(context.project.root(), &root).map_err(|error| Error::Write(root.clone(), error))?;
     let copy = Project::at(root);
-    let folder =
-        programs::build(&copy, &context.setup, programs::Form::Plain, |line| screen.detail(line))?;
+    let mut said = Vec::new();
+    let folder = programs::build(&copy, &context.setup, programs::Form::Plain, |line| {
+        said.push(line.to_owned());
+        screen.detail(line);
+    })?;
     let names = [NAME.to_owned()];
-    let mut tally = Tally::default();
+    let mut tally = left_out(&copy, &folder, &said);
     for run in on_linux::runs(&names).iter().filter(|run| run.program() == NAME) {
         tally.add(run.judge(&folder)?);
     }
@@ -73,12 +86,35 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
     Ok(Outcome::Ran(tally))
 }
 
+/// Judges what became of the wrong files: no program, the reason, and a refusal to run it.
+fn left_out(copy: &Project, folder: &Path, said: &[String]) -> Tally {
+    let mut tally = Tally::default();
+    for (name, _, reason) in WRONG {
+        let tells = |part: &str| said.iter().any(|line| line.contains(part));
+        let file = format!("left out: {IN_C}/{name}.c");
+        let refusal = programs::check_built(copy, programs::Form::Plain, name);
+        let is_right = !folder.join(name).exists() && tells(&file) && tells(reason);
+        tally.add(if is_right && refusal.is_err() {
+            Tally::one_passed()
+        } else {
+            Tally::one_failed(Failure::new(name, Kind::Contradiction, said.to_vec()))
+        });
+    }
+    tally
+}
+
 /// Makes the copy, or brings it up to date, with the program in it.
 fn copy(root: &Path, to: &Path) -> io::Result<()> {
+    let in_c = to.join(IN_C);
     let (mut from, mut to) = (root.to_owned(), to.to_owned());
     for folder in FOLDERS {
-        copied::link_all(&from, &to, |name| name != folder && !LEFT_OUT.contains(&name))?;
+        let own = [folder, "c"];
+        copied::link_all(&from, &to, |name| !own.contains(&name) && !LEFT_OUT.contains(&name))?;
         (from, to) = (from.join(folder), to.join(folder));
+    }
+    copied::link_all(&root.join(IN_C), &in_c, |_| true)?;
+    for (name, source, _) in WRONG {
+        fs::write(in_c.join(name).with_extension("c"), source)?;
     }
     copied::link_all(&from, &to, |name| KEPT.contains(&name))?;
     fs::write(to.join(NAME).with_extension("rs"), SOURCE)?;
