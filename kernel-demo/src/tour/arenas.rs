@@ -96,10 +96,16 @@ pub fn one_lock(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!(
         "Two CPUs share a heap behind one lock; each allocates and frees {BLOCKS} blocks."
     ));
-    for cpu in [0, 1] {
+    for (cpu, what) in [
+        "times that CPU 0 takes the lock: once in each call",
+        "times that CPU 1 takes the same lock",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         play(cpu);
         let taken = locks(|| come_and_go(&heap));
-        evidence.expect("times that a CPU takes the lock: once in each call", 2 * BLOCKS, taken);
+        evidence.expect(what, 2 * BLOCKS, taken);
     }
     play(0);
     Ok(())
@@ -109,10 +115,11 @@ pub fn an_arena_each(evidence: &mut Evidence<'_>) -> Shown {
     let heap = arenas(evidence)?;
     evidence.say(format_args!("Two CPUs have an arena each, and do the same: no lock is taken."));
     let mut blocks = [0; 2];
-    for (cpu, block) in blocks.iter_mut().enumerate() {
+    let checks = ["times that CPU 0 takes a lock", "times that CPU 1 takes a lock"];
+    for (cpu, (block, what)) in blocks.iter_mut().zip(checks).enumerate() {
         play(cpu);
         let taken = locks(|| come_and_go(&heap));
-        evidence.expect("times that a CPU takes a lock", 0, taken);
+        evidence.expect(what, 0, taken);
         // SAFETY: the layout is not empty; the heap is dropped with its blocks.
         *block = unsafe { heap.alloc(BLOCK) }.addr();
     }

@@ -30,11 +30,11 @@ pub fn buckets(evidence: &mut Evidence<'_>) -> Shown {
         *block = malloc(evidence, &mut heap, 61)?;
     }
     evidence.say(format_args!(
-        "malloc(61) runs {MANY} times; an empty bucket splits a larger free cell, or the break moves."
+        "malloc(61) runs {MANY} times. To fill a bucket, a larger free cell is split, or the break moves."
     ));
     watch.print(evidence, 2);
     evidence.say(format_args!(
-        "The first blocks are cells; then zones of equal blocks pay, without a header for each."
+        "The first few are cells; the others lie in zones of equal blocks, without a header for each."
     ));
     print_slabs(evidence, &heap);
     // SAFETY: a live block.

@@ -71,14 +71,13 @@ pub const fn bytes(size: usize) -> Layout {
     }
 }
 
-/// Prints every cell of a heap, and all of them to scale: `#` used, `.` free, `_` the top, blank:
-/// memory of other code.
+/// Prints every cell of a heap, and all of them to scale; blank is memory of other code.
 pub fn print_cells(evidence: &mut Evidence<'_>, heap: &DemoHeap, sentence: &str) {
     evidence.say(format_args!("{sentence}"));
     for cell in heap.cells() {
         evidence.show(format_args!("  {cell}"));
     }
-    evidence.show(format_args!("  |{}|", heap.picture(64)));
+    evidence.show(format_args!("  |{}|  # used . free _ top", heap.picture(64)));
 }
 
 /// Checks all invariants of a heap.
@@ -202,7 +201,7 @@ pub fn coming_back(evidence: &mut Evidence<'_>) -> Shown {
     let again = malloc(evidence, &mut heap, 500)?;
     evidence.say(format_args!("malloc of the same size takes it from the bin."));
     evidence.expect_hex(
-        "malloc of the same size",
+        "malloc of the same size returns the block",
         block.addr().get() as u64,
         again.addr().get() as u64,
     );

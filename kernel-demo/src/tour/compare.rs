@@ -35,16 +35,23 @@ struct Figures {
     instructions: usize,
     /// Bytes per block, beyond the request.
     overhead: usize,
-    /// KiB that the heap grows when every other block makes room for one of another size.
-    growth: i64,
+    /// KiB that the heap holds when all blocks are live, and when every other one has given way to
+    /// one of another size.
+    held: [i64; 2],
     /// Whether it served each block.
     is_complete: bool,
 }
 
 pub fn trade(evidence: &mut Evidence<'_>) -> Shown {
-    evidence.say(format_args!("Four designs get the same {MANY} blocks, and then others."));
-    evidence
-        .show(format_args!("{:30} {:>12} {:>12} {:>12}", "", "instructions", "overhead", "growth"));
+    evidence.say(format_args!(
+        "Four designs get the same {MANY} blocks; then every other one gives way to one of another size."
+    ));
+    for [speed, overhead, held] in [
+        ["instructions", "bytes a block", "KiB in use by the heap"],
+        ["malloc, free", "beyond request", "before, after that"],
+    ] {
+        evidence.show(format_args!("{:30} {speed:>13} {overhead:>15} {held:>23}", ""));
+    }
     let brk = |evidence: &mut Evidence<'_>| {
         evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))
     };
@@ -80,13 +87,13 @@ pub fn trade(evidence: &mut Evidence<'_>) -> Shown {
         ("bins (PlainHeap)", &plain),
         ("bins and slabs (Heap)", &usual),
     ];
-    for (name, Figures { instructions, overhead, growth, .. }) in designs {
+    for (name, Figures { instructions, overhead, held: [before, after], .. }) in designs {
         evidence.show(format_args!(
-            "{name:30} {instructions:>12} {overhead:>5} B/block {growth:>8} KiB"
+            "{name:30} {instructions:>13} {overhead:>15} {before:>15} {after:>7}"
         ));
     }
     let served = designs.iter().filter(|(_, figures)| figures.is_complete).count();
-    evidence.say(format_args!("Each serves all blocks; which one is best depends on what counts."));
+    evidence.say(format_args!("No design has the lowest figure in each column."));
     evidence.expect("designs that served every block", designs.len(), served);
     let best = |figure: fn(&Figures) -> i64| {
         let best = designs.iter().map(|(_, figures)| figure(figures)).min();
@@ -95,7 +102,7 @@ pub fn trade(evidence: &mut Evidence<'_>) -> Shown {
     let columns = [
         best(|figures| figures.instructions as i64),
         best(|figures| figures.overhead as i64),
-        best(|figures| figures.growth),
+        best(|figures| figures.held[1]),
     ];
     let is_best = |design: &usize| columns.iter().all(|column| column[*design]);
     evidence.expect("designs that are the best in each column", 0, (0..4).filter(is_best).count());
@@ -118,7 +125,7 @@ fn figures(heap: &impl GlobalAlloc, held: impl Fn(&[*mut u8]) -> u64) -> Figures
         // SAFETY: no size is zero.
         blocks[index] = unsafe { heap.alloc(bytes(size(index + 2))) };
     }
-    let growth = (held(&blocks).cast_signed() - full.cast_signed()) >> 10;
+    let held = [full, held(&blocks)].map(|bytes| bytes.div_ceil(1 << 10).cast_signed());
     let is_complete = blocks.iter().all(|block| !block.is_null());
     let instructions = instructions(|| {
         for index in 0..COUNTED {
@@ -134,7 +141,7 @@ fn figures(heap: &impl GlobalAlloc, held: impl Fn(&[*mut u8]) -> u64) -> Figures
         unsafe { heap.dealloc(*block, bytes(size(index))) };
     }
     let overhead = (full as usize).saturating_sub(requested) / MANY;
-    Figures { instructions, overhead, growth, is_complete }
+    Figures { instructions, overhead, held, is_complete }
 }
 
 /// Instructions that the processor executes meanwhile, but those that serve faults.
@@ -174,7 +181,9 @@ pub fn side_by_side(evidence: &mut Evidence<'_>) -> Shown {
         evidence.need("a break", KernelBreak::claim(Policy::Strict).ok_or("all are in use"))?;
     let growing = LockedHeap::new(brk);
     let on_break = Chain::fill(&growing);
-    evidence.say(format_args!("A heap on a break goes on, LockedHeap."));
+    evidence.say(format_args!(
+        "A heap on a break, LockedHeap, goes on: the break moves whenever the heap is full."
+    ));
     evidence.show(format_args!("{} blocks; {}", on_break.len, growing.stats()));
     evidence.expect("it goes on to the last block", BLOCKS, on_break.len);
     evidence.expect_at_least(

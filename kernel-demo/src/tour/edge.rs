@@ -3,8 +3,18 @@
 use crate::evidence::{Evidence, Shown};
 use brkalloc::{CellState, Rule};
 
-use super::cells::{bytes, expect_sound, free, fresh_heap, malloc, print_cells, reserve, trim};
+use super::cells::{
+    DemoHeap, bytes, expect_sound, free, fresh_heap, malloc, print_cells, reserve, trim,
+};
 use super::watch::Watch;
+
+/// Draws a heap up to its break, a character for each 32 KiB.
+fn draw(evidence: &mut Evidence<'_>, heap: &DemoHeap, when: &str) {
+    const UNIT: usize = 32 << 10;
+    let size: usize = heap.cells().map(|cell| cell.size).sum();
+    let picture = heap.picture(size.div_ceil(UNIT));
+    evidence.show(format_args!("{when:12} |{picture}|  break {:#x}", heap.stats().brk));
+}
 
 pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     const SIZE: usize = 1 << 20;
@@ -15,23 +25,27 @@ pub fn giving_back(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the block is that long.
     unsafe { large.write_bytes(1, SIZE) };
     evidence.say(format_args!(
-        "malloc(1 MiB) moves the break from {low:#x} to {:#x}; every byte of it is written.",
-        heap.stats().brk
+        "malloc(1 MiB) moves the break up, and each byte of the block is written to."
     ));
+    evidence.show(format_args!("the heap up to its break, 32 KiB a character: # used, _ free"));
+    draw(evidence, &heap, "before free");
     evidence.expect_at_least("frames taken", 256, watch.frames());
     let before = Watch::start();
     free(&mut heap, large, SIZE);
-    print_cells(evidence, &heap, "free moves the break down, and the frames go back.");
+    evidence.say(format_args!(
+        "The block ends at the break: free moves the break down, and the frames go back."
+    ));
+    draw(evidence, &heap, "after free");
     evidence.expect("movements of the break", 1, before.moves());
+    evidence.expect_at_least("frames returned", 256 - 17, -before.frames());
     evidence.expect_that(
         "the heap keeps 64 KiB for the next request, and the rest of a page",
         heap.stats().brk - low <= (64 << 10) + 4096,
     );
-    evidence.expect_at_least("frames returned", 256 - 17, -before.frames());
     free(&mut heap, small, 100);
     let returned = trim(&mut heap);
     evidence.say(format_args!(
-        "The last block is freed and the heap trimmed: {returned} more bytes go back."
+        "The last block is freed and the heap trimmed: the other {returned} bytes go back."
     ));
     evidence.expect("bytes granted to the heap", 0, heap.stats().granted_bytes);
     drop(heap);

@@ -18,7 +18,7 @@ use crate::programs;
 use crate::system::image::{Image, ImageError};
 
 /// Maximum length of a line, in bytes.
-const LONGEST: usize = 256;
+const LONGEST: usize = 400;
 
 pub fn preloaded(evidence: &mut Evidence<'_>) -> Shown {
     evidence.say(format_args!(

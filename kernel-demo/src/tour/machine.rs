@@ -59,26 +59,31 @@ pub fn physical_addresses(evidence: &mut Evidence<'_>) -> Shown {
 
 pub fn pages(evidence: &mut Evidence<'_>) -> Shown {
     let counts = with(|memory| memory.counts());
+    let watch = Watch::start();
+    let frame = evidence.need("a frame", with(|memory| memory.frames().allocate(0)))?;
+    let address = frame.start_address().as_u64();
     evidence.say(format_args!(
-        "The machine has {} frames of {} each; {} of them are free.",
+        "All memory is cut into frames of one page, and the kernel takes one of the free ones."
+    ));
+    evidence.show(format_args!(
+        "{} frames of {}, {} of them free",
         counts.total,
         Bytes(PAGE_SIZE),
         counts.free
     ));
-    let watch = Watch::start();
-    let frame = evidence.need("a frame", with(|memory| memory.frames().allocate(0)))?;
-    let address = frame.start_address().as_u64();
     evidence.show(format_args!("the page allocator hands out the frame at {address:#x}"));
     evidence.expect("its address, modulo the page size", 0, address % PAGE_SIZE);
-    evidence.expect("frames in use", 1, watch.frames());
+    evidence.expect("frames fewer that are free", 1, watch.frames());
     let returned = with(|memory| memory.frames().free(frame, 0));
-    evidence.say(format_args!("The frame is returned, and then returned once more."));
-    evidence.expect_that("it is returned", returned.is_ok());
     let again = with(|memory| memory.frames().free(frame, 0));
+    evidence.say(format_args!(
+        "The kernel returns the frame, and then once more, by mistake: the page allocator refuses that."
+    ));
+    evidence.expect_that("the first return is accepted", returned.is_ok());
     if let Err(error) = &again {
-        evidence.show(format_args!("the page allocator answers {error:x?}"));
+        evidence.show(format_args!("the answer to the second one: {error:x?}"));
     }
     evidence.expect_that("the second return is refused", again.is_err());
-    evidence.ensure("frames in use", 0, watch.frames());
+    evidence.ensure("frames fewer that are free", 0, watch.frames());
     Ok(())
 }

@@ -51,8 +51,9 @@ pub fn segmentation_faults(evidence: &mut Evidence<'_>) -> Shown {
     }
     let churn = ring3.spawn(evidence, "churn", &["500"], options())?;
     ring3.run();
-    evidence
-        .say(format_args!("Seven processes do something wrong; this is the report of the first."));
+    evidence.say(format_args!(
+        "Seven processes do something wrong; this is the first report that the kernel writes."
+    ));
     let lines: Vec<&str> = ring3.lines().collect();
     let begin =
         lines.iter().position(|line| line.contains("Segmentation fault")).unwrap_or(lines.len());
@@ -86,7 +87,7 @@ pub fn layout(evidence: &mut Evidence<'_>) -> Shown {
     evidence.expect_at_least("areas of constants, r--", 1, with("r--p"));
     evidence.expect_at_least("areas of data, bss and stack, rw-", 3, with("rw-p"));
     evidence.expect(
-        "areas that are all of these",
+        "areas of the map, none of another kind",
         maps.lines().count(),
         with("r-xp") + with("r--p") + with("rw-p"),
     );
@@ -171,7 +172,7 @@ pub fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
     let taken = free - ring3.system().machine().frames_free();
     let status = ring3.view(evidence, pid, View::Status)?;
     evidence.say(format_args!(
-        "A process that has not begun has text and data, but not its bss, nor most of its stack."
+        "The kernel hands a process its memory, page by page: this one is loaded and has not begun."
     ));
     status.lines().for_each(|line| evidence.show(format_args!("| {line}")));
     let [size, resident, tables] =
@@ -179,13 +180,16 @@ pub fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
     let (size, resident) = (evidence.need("a figure", size)?, evidence.need("a figure", resident)?);
     let tables = evidence.need("a figure", tables)?;
     evidence.expect(
-        "figures that are not whole pages",
+        "sizes of these that are not whole pages",
         0,
         [size, resident, tables].iter().filter(|kib| *kib % PAGE_KIB != 0).count(),
     );
-    evidence.expect_that("not all of its addresses have memory behind them", resident < size);
+    evidence.expect_that(
+        "VmRSS < VmSize: bss and most of the stack have addresses, and no memory yet",
+        resident < size,
+    );
     evidence.expect(
-        "frames that the page allocator has handed out: its pages, and its page tables",
+        "frames that the kernel has handed out for it, which are VmRSS + VmPTE",
         (resident + tables) / PAGE_KIB,
         taken,
     );
@@ -218,32 +222,42 @@ pub fn brk(evidence: &mut Evidence<'_>) -> Shown {
     };
     // The first move makes the area; every other one changes it.
     let moved = evidence.need("a break", brk(&mut space, &mut pages, start + PAGE_SIZE))?;
-    evidence.say(format_args!("The first move of a process's break makes the area of the heap."));
+    evidence.say(format_args!(
+        "A process calls brk for the first time, so the kernel notes an area for its heap: one page."
+    ));
     evidence.expect_hex("brk(start + 4096)", start + PAGE_SIZE, moved);
     let before = fields(&space);
     let (watch, tables) = (Watch::start(), pages.table_frames());
     let moved = evidence.need("a break", brk(&mut space, &mut pages, start + GIB))?;
     let after = fields(&space);
-    evidence.say(format_args!("The break moves up by 1 GiB, and some fields change."));
-    evidence.show(format_args!("{:24} {:#x} -> {:#x}", "brk", before.2, after.2));
+    evidence.say(format_args!(
+        "brk moves the break up by 1 GiB: two addresses change, and the sums that follow from them."
+    ));
+    evidence
+        .show(format_args!("{:24} {:#x} -> {:#x}", "break, end of the area", before.2, after.2));
     evidence.show(format_args!("{:24} {} -> {}", "pages in areas", before.1, after.1));
     evidence.show(format_args!("{:24} {} -> {}", "frames promised", before.3, after.3));
-    evidence.show(format_args!("{:24} {} -> {}", "areas", before.0, after.0));
     evidence.expect_hex("brk(start + 1 GiB)", start + GIB, moved);
     evidence.expect("areas: the heap's has become longer", before.0, after.0);
     evidence.expect("pages in areas", GIB / PAGE_SIZE, after.1);
-    evidence.say(format_args!("It does nothing else, and costs as much as a move by one page."));
+    evidence.say(format_args!(
+        "The call does nothing else: no frame is taken, and no page or page table is made."
+    ));
     evidence.expect("events in the memory manager: no fault, no page mapped", 0, watch.events());
     evidence.expect("frames taken", 0, watch.frames());
     evidence.expect("page tables more", 0, pages.table_frames() - tables);
     evidence.expect("pages with memory behind them", 0, pages.resident());
 
     let refused = evidence.need("a break", brk(&mut space, &mut pages, start - 1))?;
-    evidence.say(format_args!("A move below the start is refused: the answer is the old break."));
+    evidence.say(format_args!(
+        "A move below the start is refused: the answer is where the break stays."
+    ));
     evidence.expect_hex("brk(start - 1)", start + GIB, refused);
     evidence.expect_that("and no field has changed", fields(&space) == after);
     let moved = evidence.need("a break", brk(&mut space, &mut pages, start))?;
-    evidence.say(format_args!("The break moves down by 1 GiB, which no instruction touched."));
+    evidence.say(format_args!(
+        "The break moves down by 1 GiB that nobody has touched: nothing is there to give back."
+    ));
     evidence.expect_hex("brk(start)", start, moved);
     evidence.expect("frames promised", 0, promised() - root);
     evidence.expect("events in the memory manager", 0, watch.events());

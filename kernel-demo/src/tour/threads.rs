@@ -17,7 +17,7 @@ pub fn one_lock(evidence: &mut Evidence<'_>) -> Shown {
     ));
     let ring3 = ring3::show(evidence, settings(), "one-lock", 5)?;
     let waited = figure(evidence, &ring3, "times that a thread waited for it")?;
-    evidence.expect_at_least("waits for the lock, in which a thread does nothing", 1, waited);
+    evidence.expect_at_least("of these, waits: the thread does nothing meanwhile", 1, waited);
     ring3.finish(evidence);
     Ok(())
 }

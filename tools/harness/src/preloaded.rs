@@ -174,7 +174,7 @@ impl Told {
     /// A line of plain characters, as long as the kernel reads.
     fn line(&mut self, kind: char, text: &str) {
         let plain = |letter: char| if (' '..='~').contains(&letter) { letter } else { '?' };
-        self.0.extend([kind, ' '].into_iter().chain(text.chars().map(plain).take(240)));
+        self.0.extend([kind, ' '].into_iter().chain(text.chars().map(plain).take(390)));
         self.0.push('\n');
     }
 }
@@ -191,7 +191,7 @@ mod tests {
         told.show(&"x".repeat(1000));
         let lines: Vec<&str> = told.0.lines().collect();
         assert_eq!(lines[..2], ["| tab?here", "= what|1|2"]);
-        assert!(lines.iter().all(|line| line.len() <= 256));
+        assert!(lines.iter().all(|line| line.len() <= 400));
     }
 
     #[test]

@@ -45,13 +45,16 @@ fn run(_: Arguments) -> Verdict {
     let end = runtime::sbrk(0)?.addr().get();
     // SAFETY: the break moves up.
     let moved = unsafe { memory::brk(end + PAGE) };
-    claim!(moved == end + PAGE, "nobody told our sbrk");
+    claim!(moved == end + PAGE, "the break has moved, and our sbrk was not asked");
     let third = allocate(&mut heap, 4)?;
     show(&heap);
     claim!(third.address() >= moved, "the heap has noticed, and goes on above");
     claim!(heap.stats().holes == 2 && heap.check().is_ok(), "there is one hole more");
     let intact = first.is_filled(1) && second.is_filled(2) && third.is_filled(4);
-    claim!(library.is_filled(3) && intact, "everybody has what he wrote");
+    claim!(
+        library.is_filled(3) && intact,
+        "each block, and what is the library's, has what was written to it"
+    );
 
     println!("the library takes away what is not its own:");
     let ending = in_child(|| taken_away(&mut heap, first.address()))?;

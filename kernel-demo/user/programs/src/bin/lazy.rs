@@ -85,7 +85,7 @@ fn run(arguments: Arguments) -> Verdict {
     claim!(faults == 0, "moving the break touches nothing");
     if let (Some(frames), Some(free)) = (frames, before) {
         println!("frames taken: {frames}");
-        claim!(frames < TOUCHED, "and takes no frames, but perhaps for tables");
+        claim!(frames < TOUCHED, "and takes no frames, except perhaps for page tables");
         println!("frames of the machine: {free}");
         // A caller who says how much may stay below the memory of the machine.
         if arguments.first().is_none() {
