@@ -11,7 +11,7 @@ mod address_space;
 #[path = "../../kernel-demo/src/address_space/model/mod.rs"]
 mod model;
 #[path = "../../kernel-demo/src/words/mod.rs"]
-#[allow(dead_code, reason = "the kernel uses the rest")]
+#[allow(dead_code, unused_imports, reason = "the kernel uses the rest")]
 mod words;
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};

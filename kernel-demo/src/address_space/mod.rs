@@ -39,7 +39,6 @@ mod mmap;
 mod mprotect;
 mod munmap;
 mod process;
-mod told;
 mod views;
 mod vma;
 

@@ -48,6 +48,7 @@ mod physical_map;
 pub mod pool;
 pub mod report;
 pub mod tables;
+mod told;
 pub mod trace;
 
 pub use fault::Mapped;
@@ -63,5 +64,6 @@ pub use physical_map::PhysicalMap;
 pub use pool::Policy;
 pub use report::{FaultReport, Place, Registers};
 pub use tables::Mmu;
+pub use told::tell_areas;
 
 pub use crate::words::{Access, PageFault, Permissions, Stop, layout};

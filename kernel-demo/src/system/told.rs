@@ -7,7 +7,7 @@ use super::status::Status;
 use super::table::Pid;
 use super::{Commons, System, strace};
 use crate::address_space::USER_END;
-use crate::memory::{Mmu, PageFault, Pages};
+use crate::memory::{Mmu, PageFault, Pages, tell_areas};
 use crate::story::{self, Kind, Numbers, Text};
 
 /// Return addresses that are told of a call.
@@ -21,7 +21,7 @@ impl<M: Mmu + Clone> Process<M> {
 
     /// Tells its areas, if they have changed.
     pub(super) fn tell_areas(&mut self) {
-        self.told = self.space.tell(self.space_number(), self.told);
+        self.told = tell_areas(&self.space, self.space_number(), self.told);
     }
 
     /// Tells that it was made.

@@ -2,6 +2,7 @@
 
 use super::Memory;
 use crate::memory::tables::Mmu;
+use crate::memory::tell_areas;
 use crate::story::{self, Kind};
 use crate::words::layout::{BREAKS, PAGE_SIZE, STACKS};
 
@@ -20,7 +21,7 @@ impl<M: Mmu + Clone> Memory<M> {
     /// Tells all there is of the kernel's breaks.
     pub fn tell_kernel(&mut self) {
         let root = self.pages.root().start_address().as_u64();
-        self.space.tell(root, 0);
+        tell_areas(&self.space, root, 0);
         let (mut payer, pages) = self.payer();
         pages.tell(&mut payer, BREAKS, STACKS);
     }

@@ -26,7 +26,7 @@ pub(super) fn steps() -> Vec<Step> {
         Step::check(Tier::Test, "check: each feature of the allocator alone", features),
         Step::check(Tier::All, "clippy: allocator with core's Allocator", clippy_nightly),
         Step::check(Tier::Test, "clippy: kernels and their programs", clippy_kernels),
-        Step::check(Tier::All, "clippy: fuzz", clippy_fuzz),
+        Step::check(Tier::Test, "clippy: fuzz", clippy_fuzz),
         Step::check(Tier::Test, "doc", docs),
         Step::check(Tier::All, "package: as published, with its own tests", package),
     ]
