@@ -18,7 +18,7 @@ struct Target {
     peer: &'static str,
     feature: &'static str,
     extension: &'static str,
-    /// Maximum code of a `Small` and of a `Usual` heap, in bytes: what was reached.
+    /// Maximum code of a `Small` and of a `Usual` heap, in bytes: 1 % more than what was reached.
     limits: [u64; 2],
 }
 
@@ -35,7 +35,7 @@ const TARGETS: [Target; 2] = [
         peer: "talc",
         feature: "talc",
         extension: ".wasm",
-        limits: [5_130, 27_600],
+        limits: [5_180, 27_900],
     },
 ];
 
