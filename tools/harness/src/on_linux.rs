@@ -2,7 +2,7 @@
 //! there is what they must find in the kernel. Each checks its own claims; its exit status, or the
 //! signal that ends it, is the verdict.
 //!
-//! A program that has no line in [`RUNS`] is run without arguments, and must end well: a new one is
+//! A program that has no line in `RUNS` is run without arguments, and must end well: a new one is
 //! a file and nothing else.
 
 use std::fmt;

@@ -56,7 +56,7 @@ const RUSTFLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS";
 
 /// Brings the programs up to date and returns the folder that holds their images and nothing else.
 /// `on_line` gets what the build has to say. A program in C that does not compile or link is left
-/// out; see [`check_built`].
+/// out.
 pub fn build(
     project: &Project,
     setup: &Setup,

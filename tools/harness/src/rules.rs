@@ -5,7 +5,7 @@
 //!   test programs ── a run for each rule ──► who failed
 //! ```
 //!
-//! The patch makes the place where a rule is reported ask the variable [`LEFT_OUT`]. A rule that is
+//! The patch makes the place where a rule is reported ask the variable `LEFT_OUT`. A rule that is
 //! left out lets the check go on; where the check cannot go on without it, it panics. The test that
 //! was written for the rule fails then: it expects a report that does not come, or another one. A
 //! rule that no test misses could as well be removed.

@@ -43,8 +43,8 @@ impl fmt::Display for Counts {
 ///
 /// # Invariants
 ///
-/// The sum over all reservations is [`Counts::reserved`]: only [`Frames`](super::Frames) changes
-/// the count, and always both.
+/// The sum over all reservations is [`Counts::reserved`]: only [`Frames`] changes the count, and
+/// always both.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Reservation {
