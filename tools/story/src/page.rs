@@ -9,15 +9,22 @@ use crate::questions::{Question, Shown};
 use crate::telling::Told;
 
 /// The viewer's modules, each of which imports only from those before it.
-pub const MODULES: [Module<'_>; 9] = [
+pub const MODULES: [Module<'_>; 16] = [
     ("words.js", include_str!("../viewer/words.js")),
     ("reduce.js", include_str!("../viewer/reduce.js")),
     ("timeline.js", include_str!("../viewer/timeline.js")),
     ("explain.js", include_str!("../viewer/explain.js")),
     ("follow.js", include_str!("../viewer/follow.js")),
     ("dom.js", include_str!("../viewer/dom.js")),
-    ("layers.js", include_str!("../viewer/layers.js")),
+    ("changes.js", include_str!("../viewer/changes.js")),
+    ("drawing.js", include_str!("../viewer/drawing.js")),
+    ("program_layer.js", include_str!("../viewer/program_layer.js")),
+    ("heap_layer.js", include_str!("../viewer/heap_layer.js")),
+    ("areas_layer.js", include_str!("../viewer/areas_layer.js")),
+    ("pages_layer.js", include_str!("../viewer/pages_layer.js")),
+    ("kept.js", include_str!("../viewer/kept.js")),
     ("quiz.js", include_str!("../viewer/quiz.js")),
+    ("panels.js", include_str!("../viewer/panels.js")),
     ("viewer.js", include_str!("../viewer/viewer.js")),
 ];
 
@@ -85,6 +92,18 @@ mod tests {
         let json = json.split_once("</script>").unwrap().0;
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!(value["strings"][0], "</script><b>");
+    }
+
+    #[test]
+    fn the_viewers_files_fit_on_a_screen() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/viewer");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let long = text.lines().position(|line| line.chars().count() > 100);
+            assert_eq!(long, None, "the first line of {} that is too long", path.display());
+            assert!(text.lines().count() <= 500, "{} is long", path.display());
+        }
     }
 
     #[test]

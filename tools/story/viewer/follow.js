@@ -2,13 +2,15 @@
 
 import { CALLS, KIND, PAGE, table_base } from './reduce.js';
 
-
 const MOST_EVENTS = 400;
 
 /** The life of a space: from the event that made it to the one that took it away. */
 function life(events, id, place, kernel) {
   if (id === kernel) return [0, events.length];
-  const is = (kind, field) => ([is_kind, ...fields]) => is_kind === kind && fields[field] === id;
+  const is =
+    (kind, field) =>
+    ([is_kind, ...fields]) =>
+      is_kind === kind && fields[field] === id;
   const made = events.slice(0, place).findLastIndex(is(KIND.process, 2));
   const gone = events.findIndex((event, number) => number >= place && is(KIND.gone, 0)(event));
   return [Math.max(made, 0), gone < 0 ? events.length : gone + 1];
@@ -32,7 +34,8 @@ export function follow(story, pid, id, [from, to], place) {
     const [kind, a, b, c, d, e, f] = event;
     switch (kind) {
       case KIND.heap_call:
-        if (a === pid) pending = { number, what: CALLS[c], block: d, size: CALLS[c] === 'realloc' ? f : e };
+        if (a === pid)
+          pending = { number, what: CALLS[c], block: d, size: CALLS[c] === 'realloc' ? f : e };
         break;
       case KIND.heap_done: {
         if (a !== pid || !pending) break;
@@ -58,19 +61,22 @@ export function follow(story, pid, id, [from, to], place) {
         for (let at = 4; at < event.length; at += 5) {
           if (overlaps(event[at], event[at + 1])) is_granted = true;
         }
-        if (before !== is_granted) add(number, is_granted ? 'an area covers it' : 'no area covers it');
+        if (before !== is_granted)
+          add(number, is_granted ? 'an area covers it' : 'no area covers it');
         break;
       }
       case KIND.break: {
         const now = overlaps(Math.min(a, b), Math.max(a, b));
-        if (id === machine.kernel && now) add(number, b > a ? 'the break moves above it' : 'the break moves below it');
+        if (id === machine.kernel && now)
+          add(number, b > a ? 'the break moves above it' : 'the break moves below it');
         break;
       }
       case KIND.trapped:
         if (a === pid && b >= pages[0] && b < pages[1]) add(number, 'the first touch of a page');
         break;
       case KIND.fault:
-        if (id === machine.kernel && a >= pages[0] && a < pages[1]) add(number, 'the first touch of a page');
+        if (id === machine.kernel && a >= pages[0] && a < pages[1])
+          add(number, 'the first touch of a page');
         break;
       case KIND.taken:
         taken.set(a, number);

@@ -19,7 +19,11 @@ export class Quiz {
 
   /** The first unanswered question that a move from one place to another comes upon. */
   between(from, to) {
-    return this.questions.find((question) => from < question.at && question.at <= to && !this.given.has(question)) ?? null;
+    return (
+      this.questions.find(
+        (question) => from < question.at && question.at <= to && !this.given.has(question),
+      ) ?? null
+    );
   }
 
   answer(question, text) {
@@ -44,18 +48,47 @@ export function quiz_panel(quiz, question, reveal) {
   if (quiz.given.has(question)) {
     const given = quiz.given.get(question) || 'nothing';
     const is_right = quiz.is_right(question);
-    return [title, el('p', {}, question.ask),
-      el('p', { class: is_right ? 'right' : 'wrong', role: 'status', id: 'verdict', tabindex: -1 }, `${is_right ? 'Right' : 'The run says otherwise'}: you said ${given}, the run says `,
-        el('strong', { id: 'answer' }, question.answer), '.'),
-      el('p', { class: 'evidence' }, question.line)];
+    return [
+      title,
+      el('p', {}, question.ask),
+      el(
+        'p',
+        { class: is_right ? 'right' : 'wrong', role: 'status', id: 'verdict', tabindex: -1 },
+        `${is_right ? 'Right' : 'The run says otherwise'}: you said ${given}, the run says `,
+        el('strong', { id: 'answer' }, question.answer),
+        '.',
+      ),
+      el('p', { class: 'evidence' }, question.line),
+    ];
   }
-  const input = question.answer === 'yes' || question.answer === 'no'
-    ? el('select', { id: 'prediction', name: 'prediction' }, ...['', 'yes', 'no'].map((value) => el('option', { value }, value)))
-    : el('input', { id: 'prediction', name: 'prediction', inputmode: 'numeric', autocomplete: 'off', size: 12 });
-  const form = el('form', { onsubmit: (event) => {
-    event.preventDefault();
-    quiz.answer(question, input.value);
-    reveal(question);
-  } }, el('label', { for: 'prediction' }, question.ask), ' ', input, ' ', el('button', { type: 'submit' }, 'Show what happens'));
+  const input =
+    question.answer === 'yes' || question.answer === 'no'
+      ? el(
+          'select',
+          { id: 'prediction', name: 'prediction' },
+          ...['', 'yes', 'no'].map((value) => el('option', { value }, value)),
+        )
+      : el('input', {
+          id: 'prediction',
+          name: 'prediction',
+          inputmode: 'numeric',
+          autocomplete: 'off',
+          size: 12,
+        });
+  const form = el(
+    'form',
+    {
+      onsubmit: (event) => {
+        event.preventDefault();
+        quiz.answer(question, input.value);
+        reveal(question);
+      },
+    },
+    el('label', { for: 'prediction' }, question.ask),
+    ' ',
+    input,
+    ' ',
+    el('button', { type: 'submit' }, 'Show what happens'),
+  );
   return [title, form];
 }

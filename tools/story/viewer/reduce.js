@@ -5,9 +5,25 @@
 
 /** Kinds of events: the numbers of the records that they were. */
 export const KIND = {
-  text: 2, process: 3, ended: 4, gone: 5, turn: 6, areas: 7, break: 8, called: 9, returned: 10,
-  trapped: 11, fault: 12, taken: 13, given: 14, entry: 15, table: 16, heap_call: 17, heap_done: 18,
-  cells: 19, snapshot: 20,
+  text: 2,
+  process: 3,
+  ended: 4,
+  gone: 5,
+  turn: 6,
+  areas: 7,
+  break: 8,
+  called: 9,
+  returned: 10,
+  trapped: 11,
+  fault: 12,
+  taken: 13,
+  given: 14,
+  entry: 15,
+  table: 16,
+  heap_call: 17,
+  heap_done: 18,
+  cells: 19,
+  snapshot: 20,
 };
 
 /** Kinds of calls of a heap. */
@@ -302,16 +318,19 @@ export function heap_faults(state) {
   for (const { pid, ended, pending, heaps } of state.spaces.values()) {
     if (ended !== null || pending !== null) continue;
     for (const [id, { cells, blocks }] of heaps) {
-      const wrong = (what, address) => faults.push(`process ${pid}, heap ${id}: ${what} at ${address}`);
+      const wrong = (what, address) =>
+        faults.push(`process ${pid}, heap ${id}: ${what} at ${address}`);
       cells.forEach(({ address }, index) => {
-        if (index > 0 && cells[index - 1].address + cells[index - 1].size > address) wrong('cells overlap', address);
+        if (index > 0 && cells[index - 1].address + cells[index - 1].size > address)
+          wrong('cells overlap', address);
       });
       const free = cells.filter(is_free);
       const sorted = [...blocks].sort(([one], [other]) => one - other);
       let at = 0;
       for (const [block, { size }] of sorted) {
         while (at < free.length && free[at].address + free[at].size <= block) at += 1;
-        if (at < free.length && free[at].address < block + size) wrong('a live block is free', block);
+        if (at < free.length && free[at].address < block + size)
+          wrong('a live block is free', block);
       }
     }
   }

@@ -59,7 +59,15 @@ test('a snapshot that agrees is counted, and one that does not is a mismatch', (
   const good = new Timeline(story(EVENTS)).at(EVENTS.length);
   assert.equal(good.snapshots, 1);
   assert.deepEqual(good.mismatches, []);
-  for (const [index, value] of [[6, 47], [4, 2], [5, 3], [9, 4096], [10, 7], [11, 1], [14, 8]]) {
+  for (const [index, value] of [
+    [6, 47],
+    [4, 2],
+    [5, 3],
+    [9, 4096],
+    [10, 7],
+    [11, 1],
+    [14, 8],
+  ]) {
     const events = EVENTS.map((event) => [...event]);
     events[12][index] = value;
     const bad = new Timeline(story(events)).at(events.length);
@@ -75,9 +83,18 @@ test('the first snapshot of the kernel is what there was before', () => {
 });
 
 test('a break of the kernel is an area whose end moves', () => {
-  const events = [[KIND.break, 4096, 5000, 2], [KIND.break, 5000, 4096, 2]];
+  const events = [
+    [KIND.break, 4096, 5000, 2],
+    [KIND.break, 5000, 4096, 2],
+  ];
   const timeline = new Timeline(story(events));
-  assert.deepEqual(timeline.at(1).space_of(0).areas.map(({ start, end }) => [start, end]), [[4096, 8192]]);
+  assert.deepEqual(
+    timeline
+      .at(1)
+      .space_of(0)
+      .areas.map(({ start, end }) => [start, end]),
+    [[4096, 8192]],
+  );
   assert.deepEqual(timeline.at(2).space_of(0).areas, []);
 });
 
@@ -91,7 +108,10 @@ test('going back and forth leads to the same states', () => {
   const seen = (place) => {
     const state = timeline.at(place);
     const spaces = [...state.spaces].map(([id, { entries, heaps, areas }]) => [
-      id, [...entries], areas, [...heaps].map(([heap, { cells, blocks }]) => [heap, cells, [...blocks]]),
+      id,
+      [...entries],
+      areas,
+      [...heaps].map(([heap, { cells, blocks }]) => [heap, cells, [...blocks]]),
     ]);
     return JSON.stringify([state.free, [...state.frames], spaces]);
   };
@@ -120,17 +140,25 @@ test('a slab says how many of its blocks are live', () => {
 test('what begins inside of a call is no beginning', () => {
   const places = beginnings(EVENTS);
   assert.deepEqual(places, [0, 2, 9, 13, EVENTS.length]);
-  assert.deepEqual([after(places, 2), after(places, 99), before(places, 9), before(places, 0)], [9, 19, 2, 0]);
+  assert.deepEqual(
+    [after(places, 2), after(places, 99), before(places, 9), before(places, 0)],
+    [9, 19, 2, 0],
+  );
 });
 
 const file = process.env.STORY;
-test('a real story agrees with every snapshot of its kernel', { skip: !file && 'STORY names none' }, () => {
-  const page = readFileSync(file, 'utf8');
-  const json = page.split('type="application/json">')[1].split('</script>')[0];
-  const real = JSON.parse(json);
-  const state = new Timeline(real).at(real.events.length);
-  assert.deepEqual(state.mismatches.slice(0, 5), []);
-  assert.ok(state.snapshots > 1, `${state.snapshots} snapshots`);
-  const timeline = new Timeline(real);
-  for (const place of beginnings(real.events)) assert.deepEqual(heap_faults(timeline.at(place)), [], `place ${place}`);
-});
+test(
+  'a real story agrees with every snapshot of its kernel',
+  { skip: !file && 'STORY names none' },
+  () => {
+    const page = readFileSync(file, 'utf8');
+    const json = page.split('type="application/json">')[1].split('</script>')[0];
+    const real = JSON.parse(json);
+    const state = new Timeline(real).at(real.events.length);
+    assert.deepEqual(state.mismatches.slice(0, 5), []);
+    assert.ok(state.snapshots > 1, `${state.snapshots} snapshots`);
+    const timeline = new Timeline(real);
+    for (const place of beginnings(real.events))
+      assert.deepEqual(heap_faults(timeline.at(place)), [], `place ${place}`);
+  },
+);

@@ -3,11 +3,24 @@
 import { bytes, count, hex, parse_address } from './words.js';
 import { KIND } from './reduce.js';
 import { after, before, beginnings, pid_of, Timeline } from './timeline.js';
-import { event_text, heap_name, is_own_heap, process_name } from './explain.js';
+import { event_text, is_own_heap, process_name } from './explain.js';
 import { follow } from './follow.js';
-import { by_id, el, prose } from './dom.js';
-import { areas_layer, changes, heap_layer, natural_window, pages_layer, program_layer } from './layers.js';
-import { Quiz, quiz_panel } from './quiz.js';
+import { by_id, el } from './dom.js';
+import { changes } from './changes.js';
+import { program_layer } from './program_layer.js';
+import { heap_layer, natural_window } from './heap_layer.js';
+import { areas_layer } from './areas_layer.js';
+import { pages_layer } from './pages_layer.js';
+import { keep } from './kept.js';
+import { Quiz } from './quiz.js';
+import {
+  fill_claims,
+  fill_heaps,
+  fill_processes,
+  fill_quiz,
+  fill_text,
+  fill_way,
+} from './panels.js';
 
 const SPEEDS = [1, 4, 16, 64, 256];
 
@@ -30,8 +43,10 @@ class Viewer {
   }
 
   start() {
-    by_id('title').textContent = this.story.what ? `The story of ${this.story.what}` : 'The story of a heap, from malloc to the frame';
-    this.fill_claims();
+    by_id('title').textContent = this.story.what
+      ? `The story of ${this.story.what}`
+      : 'The story of a heap, from malloc to the frame';
+    fill_claims(this);
     this.listen();
     by_id('time').max = this.timeline.length;
     const { hash } = window.location;
@@ -42,27 +57,17 @@ class Viewer {
     setTimeout(() => this.verify(), 50);
   }
 
-  fill_claims() {
-    const { shown, claims } = this.story;
-    const select = by_id('claim');
-    const numbers = [...new Set(shown.map(({ claim }) => claim))];
-    const options = numbers.map((claim) => {
-      const text = claims.find(({ number }) => number === claim)?.text.replaceAll('`', '') ?? '';
-      return el('option', { value: claim }, `${claim}  ${text.length > 80 ? `${text.slice(0, 78)}…` : text}`);
-    });
-    select.append(el('option', { value: '' }, shown.length ? 'Choose a claim' : 'This story has no claims'), ...options);
-    select.disabled = shown.length === 0;
-  }
-
   /** Reduces the whole story, a part at a time, and says whether each snapshot agrees. */
   verify(part = 8192) {
-    const checking = this.checking ??= new Timeline(this.story);
+    const checking = (this.checking ??= new Timeline(this.story));
     const next = Math.min(checking.place + part, checking.length);
     const state = checking.at(next);
     const { length } = state.mismatches;
-    const words = length > 0
-      ? `State and kernel disagree: ${length} times, first at event ${state.mismatches[0].number}: ${state.mismatches[0].what}`
-      : `The state agrees with ${count(state.snapshots, 'snapshot')} of the kernel${next < checking.length ? ' so far' : ''}`;
+    const [first] = state.mismatches;
+    const so_far = next < checking.length ? ' so far' : '';
+    const words = first
+      ? `State and kernel disagree: ${length} times, first at event ${first.number}: ${first.what}`
+      : `The state agrees with ${count(state.snapshots, 'snapshot')} of the kernel${so_far}`;
     by_id('checked').textContent = this.story.machine.frames === 0 ? '' : words;
     by_id('checked').className = length > 0 ? 'wrong' : '';
     if (next < checking.length) setTimeout(() => this.verify(part), 0);
@@ -150,7 +155,8 @@ class Viewer {
 
   faster() {
     this.speed = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length];
-    by_id('speed').textContent = this.speed === 1 ? 'a call at a time' : `${this.speed} events at a time`;
+    by_id('speed').textContent =
+      this.speed === 1 ? 'a call at a time' : `${this.speed} events at a time`;
     if (this.timer) {
       this.stop();
       this.play();
@@ -169,7 +175,7 @@ class Viewer {
   zoom(factor) {
     const { low, high } = this.window;
     const middle = this.focus >= low && this.focus < high ? this.focus : (low + high) / 2;
-    const half = Math.max((high - low) * factor / 2, 64);
+    const half = Math.max(((high - low) * factor) / 2, 64);
     this.zoomed = { low: Math.floor(middle - half), high: Math.ceil(middle + half) };
     this.render();
   }
@@ -219,20 +225,26 @@ class Viewer {
     this.window = this.zoomed ?? natural_window(this);
     by_id('time').value = place;
     by_id('time').setAttribute('aria-valuetext', `event ${place} of ${this.timeline.length}`);
-    by_id('where').textContent = `${place.toLocaleString('en')} of ${count(this.timeline.length, 'event')}`;
-    by_id('event').textContent = place === 0 ? 'Nothing has happened yet.' : event_text(story, this.state, story.events[place - 1]);
+    by_id('where').textContent =
+      `${place.toLocaleString('en')} of ${count(this.timeline.length, 'event')}`;
+    by_id('event').textContent =
+      place === 0
+        ? 'Nothing has happened yet.'
+        : event_text(story, this.state, story.events[place - 1]);
     by_id('subject').textContent = process_name(this.state, this.pid);
     by_id('from').value = hex(this.window.low);
     by_id('length').textContent = bytes(this.window.high - this.window.low);
-    this.fill_processes();
-    this.fill_heaps();
-    this.fill_text();
-    by_id('program').replaceChildren(...program_layer(this));
-    by_id('heap').replaceChildren(...heap_layer(this));
-    by_id('areas').replaceChildren(...areas_layer(this));
-    by_id('pages').replaceChildren(...pages_layer(this));
-    this.fill_quiz();
-    this.fill_way();
+    fill_processes(this);
+    fill_heaps(this);
+    fill_text(this);
+    keep(() => {
+      by_id('program').replaceChildren(...program_layer(this));
+      by_id('heap').replaceChildren(...heap_layer(this));
+      by_id('areas').replaceChildren(...areas_layer(this));
+      by_id('pages').replaceChildren(...pages_layer(this));
+      fill_way(this);
+    });
+    fill_quiz(this);
   }
 
   /** The process, the heap and the address that the latest events are about. */
@@ -240,14 +252,24 @@ class Viewer {
     const { story, state, place } = this;
     let [pid, heap, touched] = [this.pinned, null, null];
     const first = Math.max(this.begun, place - 3000);
-    for (let number = place - 1; number >= first && (pid === null || heap === null || touched === null); number -= 1) {
+    for (
+      let number = place - 1;
+      number >= first && (pid === null || heap === null || touched === null);
+      number -= 1
+    ) {
       const event = story.events[number];
       const who = event[0] === KIND.fault && pid === 0 ? 0 : pid_of(event, state);
       if (pid === null && who !== null && who >= 0 && state.space_of(who)) pid = who;
       if (who !== pid) continue;
-      if (heap === null && [KIND.heap_call, KIND.heap_done, KIND.cells].includes(event[0]) && !is_own_heap(who, event[2])) heap = event[2];
+      if (
+        heap === null &&
+        [KIND.heap_call, KIND.heap_done, KIND.cells].includes(event[0]) &&
+        !is_own_heap(who, event[2])
+      )
+        heap = event[2];
       if (touched === null && event[0] === KIND.entry) touched = event[2];
-      if (touched === null && (event[0] === KIND.trapped || event[0] === KIND.break)) touched = event[2];
+      if (touched === null && (event[0] === KIND.trapped || event[0] === KIND.break))
+        touched = event[2];
       if (touched === null && event[0] === KIND.fault) touched = event[1];
     }
     if (pid === null || !state.space_of(pid)) pid = 0;
@@ -262,77 +284,14 @@ class Viewer {
     if (!this.zoomed && touched !== null) this.focus = touched;
   }
 
-  fill_processes() {
-    const select = by_id('process');
-    const options = [['', 'the one that acts'], ...[...this.state.pids.keys()].map((pid) => [String(pid), process_name(this.state, pid)])];
-    const key = options.map(([value]) => value).join();
-    if (select.dataset.key !== key) {
-      select.dataset.key = key;
-      select.replaceChildren(...options.map(([value, text]) => el('option', { value }, text)));
-    }
-    select.value = this.pinned === null ? '' : String(this.pinned);
-  }
-
-  fill_heaps() {
-    const select = by_id('which_heap');
-    const heaps = [...this.space?.heaps.keys() ?? []].sort((one, other) => one - other);
-    const options = [['', 'the one that acts'], ...heaps.map((id) => [String(id), heap_name(this.pid, id)])];
-    const key = `${this.pid}: ${heaps}`;
-    if (select.dataset.key !== key) {
-      select.dataset.key = key;
-      select.replaceChildren(...options.map(([value, text]) => el('option', { value }, text)));
-    }
-    select.value = this.heap_id === this.pinned_heap && this.heap_id !== null ? String(this.heap_id) : '';
-  }
-
-  /** The claim that is shown, and what was printed of it so far. */
-  fill_text() {
-    const { story, place } = this;
-    const shown = story.shown.findLast(({ from }) => from < place);
-    const from = shown?.from ?? 0;
-    const claim = story.claims.find(({ number }) => number === shown?.claim);
-    if (shown && document.activeElement !== by_id('claim')) by_id('claim').value = shown.claim;
-    const lines = [];
-    for (let number = place - 1; number >= from && lines.length < 14; number -= 1) {
-      const [kind, style, text] = story.events[number];
-      if (kind === KIND.text && style !== 0) lines.unshift(el('li', { class: `text${style}${number >= this.from ? ' changed' : ''}` }, story.strings[text]));
-    }
-    by_id('text').replaceChildren(
-      ...(claim ? [el('h3', {}, `${claim.number}: `, ...prose(claim.text)), el('p', { class: 'think' }, 'To think about: ', ...prose(claim.question)), el('p', { class: 'code' }, 'Code: ', ...prose(claim.code))] : []),
-      el('ul', { class: 'text', 'aria-label': 'What the run printed' }, ...lines));
-  }
-
-  fill_quiz() {
-    const questions = this.quiz.at(this.place);
-    const key = questions.map((question) => `${question.at} ${question.reveal} ${this.quiz.given.has(question)}`).join();
-    if (key !== this.asked) {
-      this.asked = key;
-      const panels = questions.flatMap((question) => quiz_panel(this.quiz, question, (answered) => this.reveal(answered)));
-      by_id('quiz').replaceChildren(...panels);
-      by_id('quiz').hidden = panels.length === 0;
-    }
-    by_id('score').textContent = this.story.questions.length ? this.quiz.score() : '';
-  }
-
-  fill_way() {
-    const box = by_id('way');
-    if (!this.way) {
-      box.replaceChildren();
-      return;
-    }
-    const { start, end, events } = this.way;
-    const items = events.map(({ number, role }) => el('li', { class: number + 1 === this.place ? 'changed' : null, 'data-role': role },
-      el('button', { class: 'link', onclick: () => this.go(number + 1) }, `${number + 1}: ${role}`)));
-    box.replaceChildren(el('h3', {}, `The way of ${hex(start)} to ${hex(end)}`),
-      el('button', { onclick: () => { this.way = null; this.render(); } }, 'Close'),
-      el('ol', {}, ...items));
-  }
-
   // ---- keys and controls
 
   listen() {
     const on = (id, event, act) => by_id(id).addEventListener(event, act);
-    on('time', 'input', () => { this.stop(); this.go(Number(by_id('time').value)); });
+    on('time', 'input', () => {
+      this.stop();
+      this.go(Number(by_id('time').value));
+    });
     on('claim', 'change', () => this.go_to_claim(by_id('claim').value));
     on('process', 'change', () => {
       const { value } = by_id('process');
@@ -346,15 +305,22 @@ class Viewer {
       this.zoomed = null;
       this.render();
     });
-    on('address', 'submit', (event) => { event.preventDefault(); this.look_at(by_id('from').value); });
+    on('address', 'submit', (event) => {
+      event.preventDefault();
+      this.look_at(by_id('from').value);
+    });
     for (const [id, act] of Object.entries(this.buttons())) on(id, 'click', act);
     document.addEventListener('keydown', (event) => this.key(event));
     for (const id of ['heap', 'pages']) {
-      by_id(id).addEventListener('wheel', (event) => {
-        if (!event.ctrlKey) return;
-        event.preventDefault();
-        this.zoom(event.deltaY > 0 ? 1.25 : 0.8);
-      }, { passive: false });
+      by_id(id).addEventListener(
+        'wheel',
+        (event) => {
+          if (!event.ctrlKey) return;
+          event.preventDefault();
+          this.zoom(event.deltaY > 0 ? 1.25 : 0.8);
+        },
+        { passive: false },
+      );
     }
     document.addEventListener('mouseover', (event) => {
       const text = event.target.closest?.('[data-text]')?.getAttribute('data-text');
@@ -364,21 +330,43 @@ class Viewer {
 
   buttons() {
     return {
-      play: () => this.play(), back: () => this.step_call(-1), next: () => this.step_call(1), back_event: () => this.step(-1),
-      next_event: () => this.step(1), speed: () => this.faster(), zoom_in: () => this.zoom(0.5), zoom_out: () => this.zoom(2),
-      left: () => this.pan(-0.5), right: () => this.pan(0.5), whole: () => this.whole(), theme: () => this.change_theme(), help: () => by_id('keys').toggleAttribute('hidden'),
+      play: () => this.play(),
+      back: () => this.step_call(-1),
+      next: () => this.step_call(1),
+      back_event: () => this.step(-1),
+      next_event: () => this.step(1),
+      speed: () => this.faster(),
+      zoom_in: () => this.zoom(0.5),
+      zoom_out: () => this.zoom(2),
+      left: () => this.pan(-0.5),
+      right: () => this.pan(0.5),
+      whole: () => this.whole(),
+      theme: () => this.change_theme(),
+      help: () => by_id('keys').toggleAttribute('hidden'),
     };
   }
 
   key(event) {
-    const typing = ['INPUT', 'SELECT', 'TEXTAREA'].includes(event.target.tagName) && event.target.id !== 'time';
+    const typing =
+      ['INPUT', 'SELECT', 'TEXTAREA'].includes(event.target.tagName) && event.target.id !== 'time';
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const { key } = event;
     const keys = {
-      ArrowRight: () => (event.shiftKey ? this.step(1) : this.step_call(1)), ArrowLeft: () => (event.shiftKey ? this.step(-1) : this.step_call(-1)),
-      PageDown: () => this.step_claim(1), PageUp: () => this.step_claim(-1), Home: () => this.go(0), End: () => this.go(this.timeline.length),
-      p: () => this.play(), s: () => this.faster(), '+': () => this.zoom(0.5), '-': () => this.zoom(2), '0': () => this.whole(),
-      a: () => this.pan(-0.5), d: () => this.pan(0.5), t: () => this.change_theme(), '?': () => by_id('keys').toggleAttribute('hidden'),
+      ArrowRight: () => (event.shiftKey ? this.step(1) : this.step_call(1)),
+      ArrowLeft: () => (event.shiftKey ? this.step(-1) : this.step_call(-1)),
+      PageDown: () => this.step_claim(1),
+      PageUp: () => this.step_claim(-1),
+      Home: () => this.go(0),
+      End: () => this.go(this.timeline.length),
+      p: () => this.play(),
+      s: () => this.faster(),
+      '+': () => this.zoom(0.5),
+      '-': () => this.zoom(2),
+      0: () => this.whole(),
+      a: () => this.pan(-0.5),
+      d: () => this.pan(0.5),
+      t: () => this.change_theme(),
+      '?': () => by_id('keys').toggleAttribute('hidden'),
     };
     if (!keys[key]) return;
     event.preventDefault();
@@ -388,7 +376,9 @@ class Viewer {
 
   change_theme() {
     const root = document.documentElement;
-    const is_dark = root.dataset.theme ? root.dataset.theme === 'dark' : window.matchMedia?.('(prefers-color-scheme: dark)').matches;
+    const is_dark = root.dataset.theme
+      ? root.dataset.theme === 'dark'
+      : window.matchMedia?.('(prefers-color-scheme: dark)').matches;
     root.dataset.theme = is_dark ? 'light' : 'dark';
   }
 }

@@ -14,7 +14,12 @@ export function parse_address(text) {
   return Number(BigInt.asIntN(64, BigInt(`0x${digits}`)));
 }
 
-const UNITS = [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']];
+const UNITS = [
+  [2 ** 40, 'TiB'],
+  [2 ** 30, 'GiB'],
+  [2 ** 20, 'MiB'],
+  [2 ** 10, 'KiB'],
+];
 
 /** A number of bytes. */
 export function bytes(number) {
@@ -32,5 +37,5 @@ export function count(number, noun) {
 
 /** Permissions as in a map: 1 read, 2 write, 4 execute. */
 export function permissions(bits) {
-  return ['r', 'w', 'x'].map((letter, bit) => (bits >> bit & 1 ? letter : '-')).join('');
+  return ['r', 'w', 'x'].map((letter, bit) => ((bits >> bit) & 1 ? letter : '-')).join('');
 }
