@@ -1,7 +1,7 @@
 //! Programs under `LD_PRELOAD`: who they are, how one is run, and what came of it.
 //!
 //! ```text
-//!   c/          small programs, written for one rule each      tests/small_programs.rs
+//!   c/          small programs, written for one rule each      tests/small_programs/
 //!   programs/   real ones, as scripts                          tests/real_programs.rs, and main.rs: time and memory beside other libraries
 //! ```
 

@@ -13,12 +13,21 @@ use crate::memory::pages::tests::machine::Machine as Frames;
 use crate::memory::tables::tests::VectorMemory;
 use crate::memory::{Access, Memory, PageFault, Pages, Registers, Stop};
 use crate::system::machine::Machine;
-use crate::system::signature::{EXIT, Signature};
+use crate::system::signature::{EXIT, PAUSE, Signature};
 use crate::system::{Options, Settings, Status, System};
 use crate::words::screen::COLUMNS;
 
 /// One step of a program: what it does until it stops for the kernel, or nothing.
 pub(crate) type Step = fn(&mut Cpu<'_>) -> Option<Stop>;
+
+/// Notes the result of the call before.
+pub(crate) const NOTES: Step = |cpu| {
+    let result = cpu.result();
+    cpu.note(result)
+};
+
+/// Waits for a signal.
+pub(crate) const PAUSES: &[Step] = &[|cpu| cpu.call(&PAUSE, &[])];
 
 /// Frames of the machine, if a test does not say.
 pub const FRAMES: usize = 512;

@@ -1,6 +1,8 @@
-//! Processes that others end, that become other programs, and that others look at.
+//! Processes that others end, in groups, at a terminal, and beside each other.
 
-use super::by_hand::{ByHand, DATA, FRAMES, Step, image, run, run_in, run_with, system};
+use super::by_hand::{
+    ByHand, DATA, FRAMES, NOTES, PAUSES, Step, image, run, run_in, run_with, system,
+};
 use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
@@ -12,8 +14,6 @@ use crate::system::status::{Signal, Status};
 use crate::system::table::Pid;
 use crate::system::{Options, Settings, System};
 
-const PAUSES: &[Step] = &[|cpu| cpu.call(&PAUSE, &[])];
-
 const SPINS: &[Step] = &[
     |_| Some(Stop::Timer),
     |cpu| {
@@ -21,12 +21,6 @@ const SPINS: &[Step] = &[
         None
     },
 ];
-
-/// Notes the result of the call before.
-const NOTES: Step = |cpu| {
-    let result = cpu.result();
-    cpu.note(result)
-};
 
 /// A machine with a terminal.
 fn at_terminal(programs: &[&'static [Step]]) -> System<ByHand> {
@@ -173,180 +167,6 @@ fn a_program_that_reads_gets_bytes_as_they_come_if_it_asks_for_them() {
     assert_eq!((seen[0] & 0xffff_ffff, &seen[1..]), (0o13, &[1, error(Errno::ENOTTY)][..]));
     let (_, mut without) = run(&[&[|cpu| cpu.call(&IOCTL, &[0, 0x5401, 0]), NOTES]]);
     assert_eq!(without.machine().seen, [error(Errno::ENOTTY)], "text is no terminal");
-}
-
-#[test]
-fn a_process_becomes_another_program_with_its_arguments() {
-    const FIRST: &[Step] = &[
-        |cpu| cpu.store(cpu.text() + DATA, b"bin/1\0one\0two\0"),
-        |cpu| {
-            let data = cpu.text() + DATA;
-            let words = [data, data + 6, data + 10, 0];
-            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            cpu.store(data + 64, &bytes)
-        },
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, cpu.text() + DATA + 64, 0]),
-        // Not reached.
-        |cpu| cpu.note(1),
-    ];
-    const SECOND: &[Step] = &[
-        |cpu| cpu.load(cpu.registers.rsp),
-        |cpu| cpu.call(&GETPID, &[]),
-        NOTES,
-        |cpu| cpu.load(cpu.text() + DATA),
-    ];
-    let (statuses, mut system) = run(&[FIRST, SECOND]);
-    assert_eq!(statuses, [Status::Exited(0); 2]);
-    let seen = system.machine().seen.clone();
-    // What was started as the second program has one argument; the first one becomes it with two.
-    let (by_exec, by_start): (Vec<u64>, Vec<u64>) = {
-        let at = seen.iter().position(|number| *number == 3).expect("three words");
-        (seen[at..at + 3].to_vec(), seen.iter().copied().filter(|number| *number == 2).collect())
-    };
-    assert!(by_exec.len() == 3 && by_start.len() >= 2, "{seen:x?}");
-}
-
-#[test]
-fn a_program_that_cannot_be_started_changes_nothing() {
-    const CALLER: &[Step] = &[
-        |cpu| cpu.store(cpu.text() + DATA, b"none\0"),
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
-        NOTES,
-        |cpu| cpu.call(&EXECVE, &[8, 0, 0]),
-        NOTES,
-        |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 0x1000]),
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
-        NOTES,
-    ];
-    let (statuses, mut system) = run(&[CALLER]);
-    assert_eq!(statuses, [Status::Exited(0)]);
-    let expected = [Errno::ENOENT, Errno::EFAULT, Errno::E2BIG].map(error);
-    assert_eq!(system.machine().seen, expected);
-}
-
-/// Views by number, as `View::from_number` has them.
-const WALK: u64 = 3;
-const PROCESSES: u64 = 4;
-const FRAMES_VIEW: u64 = 5;
-const PROGRAMS: u64 = 6;
-
-#[test]
-fn others_are_looked_at_by_number() {
-    const LOOKS: &[Step] = &[
-        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 2, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[WALK, cpu.text() + DATA, 0x2000, 0, cpu.text()]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[PROCESSES, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[FRAMES_VIEW, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[PROGRAMS, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 99, 0]),
-        NOTES,
-        |cpu| cpu.call(&KILL, &[2, 9]),
-    ];
-    let (_, mut system) = run(&[LOOKS, PAUSES]);
-    let text = system.output().to_owned();
-    for part in [
-        "[stack]\n",
-        " in by hand, from the table at 0x",
-        "  level 1  entry ",
-        "  a frame of its own: physical 0x",
-        "    1     0     1 running",
-        "    2     0     2 signal",
-        " frames: ",
-        "  order 10  blocks of 4096 kB  ",
-        "by name\n",
-    ] {
-        assert!(text.contains(part), "no {part:?} in {text}");
-    }
-    assert_eq!(system.machine().seen, [error(Errno::ESRCH)]);
-}
-
-#[test]
-fn the_trace_of_another_is_turned_on_and_off() {
-    const TRACES: &[Step] = &[
-        |cpu| cpu.call(&PROC_TRACE, &[2, 1]),
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&PROC_TRACE, &[2, 0]),
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&PROC_TRACE, &[2, 3]),
-        NOTES,
-        |cpu| cpu.call(&KILL, &[2, 9]),
-    ];
-    const YIELDS: &[Step] = &[
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| {
-            cpu.jump(0);
-            None
-        },
-    ];
-    let output = Output::Memory(10_000);
-    let settings = Settings { output, ..Settings::default() };
-    let (_, mut system) = run_with(settings, Options::default(), &[TRACES, YIELDS]);
-    let lines = system.output().lines().filter(|line| line.starts_with("[pid     2] sched_yield"));
-    assert_eq!(lines.count(), 1, "{}", system.output());
-    assert_eq!(system.machine().seen, [error(Errno::EINVAL)]);
-}
-
-#[test]
-fn a_heap_that_is_registered_is_found_and_read_by_another() {
-    const OWNER: &[Step] = &[
-        |cpu| cpu.store(cpu.text() + DATA, &7_u64.to_le_bytes()),
-        |cpu| cpu.call(&HEAP_REGISTER, &[cpu.text() + DATA]),
-        |cpu| {
-            let data = cpu.text() + DATA;
-            cpu.note(data)
-        },
-        |cpu| cpu.call(&PAUSE, &[]),
-    ];
-    const READER: &[Step] = &[
-        |cpu| cpu.call(&HEAP_LAYOUT, &[3, cpu.text() + DATA]),
-        NOTES,
-        |cpu| cpu.call(&HEAP_LAYOUT, &[1, cpu.text() + DATA]),
-        NOTES,
-        |cpu| cpu.load(cpu.text() + DATA),
-        |cpu| {
-            let (own, theirs) = (cpu.text() + DATA + 64, cpu.text() + DATA + 96);
-            let ranges = [own, 8, theirs, 8];
-            let bytes: Vec<u8> = ranges.iter().flat_map(|word| word.to_le_bytes()).collect();
-            cpu.store(cpu.text() + DATA + 128, &bytes)
-        },
-        // Its own memory, by its own number: what it reads is zero, and then nothing is mapped.
-        |cpu| {
-            let at = cpu.text() + DATA + 128;
-            cpu.call(&PROCESS_VM_READV, &[2, at, 1, at + 16, 1, 0])
-        },
-        NOTES,
-        |cpu| cpu.store(cpu.text() + DATA + 144, &8_u64.to_le_bytes()),
-        |cpu| {
-            let at = cpu.text() + DATA + 128;
-            cpu.call(&PROCESS_VM_READV, &[1, at, 1, at + 16, 1, 0])
-        },
-        NOTES,
-        |cpu| cpu.call(&KILL, &[1, 9]),
-        |cpu| cpu.call(&KILL, &[3, 9]),
-    ];
-    let (_, mut system) = run(&[OWNER, READER, PAUSES]);
-    let seen = system.machine().seen[1..].to_vec();
-    assert_eq!(seen, [error(Errno::ENOENT), 0, 7, 8, error(Errno::EFAULT)]);
-}
-
-#[test]
-fn a_row_of_the_screen_is_shown_or_refused() {
-    const SHOWS: &[Step] = &[
-        |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 80]),
-        |cpu| cpu.call(&SCREEN, &[24, cpu.text() + DATA, 7]),
-        |cpu| cpu.call(&SCREEN, &[25, cpu.text() + DATA, 7]),
-        NOTES,
-        |cpu| cpu.call(&SCREEN, &[0, 8, 7]),
-        NOTES,
-    ];
-    let (_, mut system) = run(&[SHOWS]);
-    assert_eq!(system.machine().seen, [Errno::EINVAL, Errno::EFAULT].map(error));
-    assert_eq!(system.machine().printed, [&[24, 7][..], &[b'x'; 80]].concat());
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 mod by_hand;
 mod calls;
+mod exec;
 mod faults;
 mod jobs;
 mod memory;
 mod processes;
 mod random;
 mod threads;
+mod views;
 
 /// An error as a system call returns it.
 const fn error(errno: crate::address_space::Errno) -> u64 {
