@@ -16,9 +16,68 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The packages that a part of the set-up installs with apt: the plain words behind `apt_install`.
+fn packages(part: &str) -> Vec<String> {
+    let script = read(&format!("tools/setup/{part}.sh"));
+    let calls = script.split("apt_install ").skip(1);
+    let words = calls.flat_map(|call| call.split([';', '|', '\n']).next().unwrap().split(' '));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_container_has_what_the_set_up_would_install() {
+    // What the set-up takes for granted: a way to fetch, the tools that call it, and Rust.
+    const GIVEN: [&str; 4] = ["ca-certificates", "git", "make", "rustup"];
+    let container = read("Containerfile");
+    let (_, list) = container.split_once("--no-install-recommends \\\n").unwrap();
+    let listed: Vec<_> = list.split('\n').next().unwrap().split_whitespace().collect();
+    let parts = ["host", "qemu", "host32"].map(packages);
+    for part in &parts {
+        assert!(!part.is_empty());
+        for package in part {
+            assert!(listed.contains(&package.as_str()), "{package} is not in the container");
+        }
+    }
+    for package in &listed {
+        let is_installed = parts.iter().flatten().any(|installed| installed == package);
+        assert!(
+            is_installed || GIVEN.contains(package),
+            "no part of the set-up installs {package}"
+        );
+    }
+    assert!(GIVEN.iter().all(|given| listed.contains(given)), "{listed:?}");
+    assert!(listed.is_sorted(), "{listed:?}");
+}
+
+#[test]
+fn the_container_gets_the_pinned_compiler_by_the_set_ups_own_command() {
+    let container = read("Containerfile");
+    let (copied, run) =
+        ("COPY tools/setup/rustup.sh /tmp/rustup.sh", "RUN . /tmp/rustup.sh && $rustup_command");
+    assert!(container.lines().any(|line| line == copied));
+    assert!(container.lines().any(|line| line == run));
+    // What a shell makes of that line.
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", ". tools/setup/rustup.sh && echo $rustup_command"]).current_dir(root());
+    let output = shell.output().unwrap();
+    let command = String::from_utf8(output.stdout).unwrap();
+    assert!(command.starts_with("rustup toolchain install nightly-"), "{command}");
+    for component in ["rust-src", "llvm-tools-preview"] {
+        assert!(command.contains(&format!("-c {component}")), "{command}");
+    }
+}
+
 #[test]
 fn without_apt_the_missing_programs_and_their_packages_are_named() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let root = root();
     let bin = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-apt");
     let _ = fs::remove_dir_all(&bin);
     fs::create_dir_all(&bin).unwrap();
