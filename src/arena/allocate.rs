@@ -157,8 +157,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         caller.go_in_at_hand()?.inner().heap.layer().pop(class)
     }
 
-    /// [`pop_of_or`](Self::pop_of_or), if the size is at most 4 KiB; else what `otherwise` returns.
-    /// `align` is a power of two.
+    /// [`pop_of_or`](Self::pop_of_or) for a size that may have no class; then what `otherwise`
+    /// returns. `align` is a power of two.
     #[inline(always)]
     pub(super) fn pop_or(
         &self,
@@ -166,10 +166,27 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         align: usize,
         otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
     ) -> Option<NonNull<u8>> {
-        let Some(class) = Self::class_of_short(size, align) else { return otherwise(size) };
+        let Some(class) = Self::class_of_short(size, align) else {
+            return self.pop_long_or(size, align, otherwise);
+        };
         match Layout::from_size_align(size, align) {
             Ok(layout) => self.pop_of_or(class, layout, |_, layout| otherwise(layout.size())),
             Err(_) => None,
+        }
+    }
+
+    /// [`pop_or`](Self::pop_or) for a size above 4 KiB: its class takes longer to find.
+    #[inline(never)]
+    fn pop_long_or(
+        &self,
+        size: usize,
+        align: usize,
+        otherwise: impl FnOnce(usize) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
+        let Ok(layout) = Layout::from_size_align(size, align) else { return otherwise(size) };
+        match Self::class_of(layout) {
+            Some(class) => self.pop_of_or(class, layout, |_, layout| otherwise(layout.size())),
+            None => otherwise(size),
         }
     }
 
