@@ -7,7 +7,9 @@
 
 mod cpus;
 pub mod paging;
+pub mod registers;
 
+use core::arch::naked_asm;
 use core::panic::PanicInfo;
 
 pub use bootloader;
@@ -17,8 +19,9 @@ use x86_64::VirtAddr;
 
 use self::paging::Takeover;
 
+use crate::arch::gdt::Segments;
 use crate::arch::qemu::{Exit, exit};
-use crate::arch::{backtrace, gdt, serial, stack, trap, user};
+use crate::arch::{backtrace, gdt, serial, trap, user};
 use crate::cpu::{self, apic};
 use crate::memory::{self, BreakId, Policy};
 use crate::{heap, println, testing};
@@ -36,6 +39,21 @@ macro_rules! main {
         };
     };
 }
+
+/// The segments in use until there are kernel stacks.
+static EARLY: Segments = Segments::new();
+
+/// Bytes of each fatal stack that serves until there are kernel stacks.
+const EARLY_STACK: usize = 16 * 1024;
+
+/// Memory for these stacks. No Rust code accesses it by name; only the processor does.
+#[repr(align(16))]
+struct EarlyStacks {
+    _bytes: [[u8; EARLY_STACK]; gdt::FATAL_STACKS],
+}
+
+static mut EARLY_STACKS: EarlyStacks =
+    EarlyStacks { _bytes: [[0; EARLY_STACK]; gdt::FATAL_STACKS] };
 
 /// What the first half of coming up leaves for the second, across the change of stacks.
 struct Handover {
@@ -55,7 +73,7 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     unsafe { cpu::take_number(0) };
     serial::init();
     // SAFETY: the stacks are static and used for nothing else.
-    unsafe { gdt::EARLY.load(gdt::early_stacks()) };
+    unsafe { EARLY.load(early_stacks()) };
     trap::load();
     HANDOVER.call_once(|| Handover { boot, main });
     // SAFETY: this runs once, on the bootloader's page tables.
@@ -66,7 +84,20 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     TAKEOVER.call_once(|| takeover);
     // SAFETY: the tables map kernel, boot information and physical memory as before, and the new
     // stack.
-    unsafe { stack::leave_for(root, main_stack.top, on_own_stack) }
+    unsafe { leave_for(root.start_address().as_u64(), main_stack.top, on_own_stack) }
+}
+
+/// Changes to other page tables and another stack in one step, and goes on in `next`. The present
+/// stack is left for good.
+///
+/// # Safety
+///
+/// The tables map all memory that is used from here on where it was mapped before, and the stack
+/// that ends at `top`, a multiple of 16.
+#[allow(unsafe_code)]
+#[unsafe(naked)]
+unsafe extern "C" fn leave_for(root: u64, top: u64, next: extern "C" fn() -> !) -> ! {
+    naked_asm!("mov cr3, rdi", "mov rsp, rsi", "xor ebp, ebp", "call rdx", "ud2")
 }
 
 /// The second half, on the kernel's own page tables and stack.
@@ -91,6 +122,12 @@ extern "C" fn on_own_stack() -> ! {
     cpus::start();
     heap::prepare();
     exit(main())
+}
+
+/// Ends of the fatal stacks that serve until there are kernel stacks.
+fn early_stacks() -> [VirtAddr; gdt::FATAL_STACKS] {
+    let start = VirtAddr::from_ptr(&raw const EARLY_STACKS);
+    core::array::from_fn(|index| start + ((index + 1) * EARLY_STACK) as u64)
 }
 
 /// The name of the stack that a CPU runs on.
@@ -141,6 +178,6 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(doing) = unsafe { testing::last_doing() } {
         println!("  during {doing:?}");
     }
-    backtrace::print_here();
+    backtrace::print(None, backtrace::frame());
     exit(Exit::Panic)
 }

@@ -7,6 +7,8 @@
 //!
 //! [`Arenas`] and [`OneLock`] are the same heap, shared in two ways; [`HEAP`] is one of the two.
 
+pub mod guarded;
+
 use core::hint::black_box;
 
 use alloc::boxed::Box;

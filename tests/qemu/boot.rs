@@ -2,13 +2,13 @@
 
 use core::arch::asm;
 
-use kernel_demo::arch::registers::ControlRegisters;
-use kernel_demo::arch::trap;
+use kernel_demo::boot::registers::ControlRegisters;
 use kernel_demo::boot::{boot_info, takeover};
 use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::memory::layout::PAGE_SIZE;
 use kernel_demo::address_space::Kind;
 use kernel_demo::memory;
+use kernel_demo::testing::interrupts::breakpoints;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 
@@ -55,9 +55,9 @@ fn runs_on_its_own_stack() -> CaseResult {
 
 #[case]
 fn breakpoint_returns() -> CaseResult {
-    let before = trap::breakpoints();
+    let before = breakpoints();
     // SAFETY: the handler counts and returns.
     unsafe { asm!("int3") };
-    ensure_eq!(trap::breakpoints(), before + 1);
+    ensure_eq!(breakpoints(), before + 1);
     Ok(())
 }

@@ -8,8 +8,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use brkalloc::{Heap, NoMap};
 use kernel_demo::address_space::Cause;
-use kernel_demo::arch::on_stack;
-use kernel_demo::arch::timer::{self, Ticking};
+use kernel_demo::arch::timer::Ticking;
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
 use kernel_demo::heap::{HEAP, OneLock};
 use kernel_demo::memory::Policy;
@@ -17,7 +16,7 @@ use kernel_demo::memory::kernel_break::RawBreak;
 use kernel_demo::system::console::Output;
 use kernel_demo::system::status::Status;
 use kernel_demo::system::{KernelSystem, Options, Settings};
-use kernel_demo::testing::{CaseResult, Failed, OrFail, probe};
+use kernel_demo::testing::{self, CaseResult, Failed, OrFail, on_stack, probe};
 use kernel_demo::{ensure, ensure_eq};
 
 use x86_64::instructions::interrupts;
@@ -249,7 +248,7 @@ static OF_HANDLERS: AtomicUsize = AtomicUsize::new(0);
 fn the_kernel_heap_serves_all_cpus_and_their_interrupt_handlers() -> CaseResult {
     const ROUNDS: usize = 2000;
     OF_HANDLERS.store(0, Ordering::Relaxed);
-    timer::on_tick(Some(|| {
+    testing::interrupts::on_tick(Some(|| {
         let block = vec![7_u8; 100];
         let whole = black_box(&block).iter().all(|byte| *byte == 7);
         OF_HANDLERS.fetch_add(usize::from(whole), Ordering::Relaxed);
@@ -272,7 +271,7 @@ fn the_kernel_heap_serves_all_cpus_and_their_interrupt_handlers() -> CaseResult 
         interrupts::disable();
         whole
     });
-    timer::on_tick(None);
+    testing::interrupts::on_tick(None);
     PASSED_ON.iter().for_each(|passed_on| drop(passed_on.lock().take()));
     for (number, whole) in whole.enumerate() {
         ensure_eq!((number, whole), (number, ROUNDS as u64));

@@ -7,10 +7,9 @@ use core::ptr::NonNull;
 
 use brkalloc::inner::SampledHooks;
 use brkalloc::{Heap, Locked, NoMap, SampleReport, Sampled, SampledMisuse, Trace, Usual};
-use kernel_demo::arch::backtrace::Calls;
 use kernel_demo::cpu::lock::HeapLock;
 use kernel_demo::memory::Policy;
-use kernel_demo::memory::guarded::GuardedPages;
+use kernel_demo::heap::guarded::{Calls, GuardedPages};
 use kernel_demo::memory::kernel_break::KernelBreak;
 use kernel_demo::testing::{CaseResult, Failed, OrFail, probe};
 use kernel_demo::{ensure, ensure_eq};

@@ -4,82 +4,80 @@ use core::fmt;
 
 use crate::words::OutOfFrames;
 
-/// Declares [`Errno`], with the name and the text of each number.
-macro_rules! errors {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)+) => {
-        /// Why a system call failed. A call that returns one has changed nothing, unless it says
-        /// otherwise.
-        #[allow(clippy::upper_case_acronyms, reason = "Linux's names")]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub enum Errno {
-            $($(#[$doc])* $name = $number,)+
-        }
-
-        impl Errno {
-            /// All of them, in the order of their numbers.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The name, `ENOMEM` for example.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-
-            /// What `strerror` says about it.
-            pub const fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)+
-                }
-            }
-        }
-    };
-}
-
-errors! {
+/// Why a system call failed. A call that returns one has changed nothing, unless it says otherwise.
+#[allow(clippy::upper_case_acronyms, reason = "Linux's names")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Errno {
     /// Not allowed, whoever asks.
-    EPERM = 1, "Operation not permitted";
+    EPERM = 1,
     /// No such program.
-    ENOENT = 2, "No such file or directory";
+    ENOENT = 2,
     /// No such process.
-    ESRCH = 3, "No such process";
+    ESRCH = 3,
     /// A process in the background reads from the terminal.
-    EIO = 5, "Input/output error";
+    EIO = 5,
     /// Too many or too long arguments.
-    E2BIG = 7, "Argument list too long";
+    E2BIG = 7,
     /// The image is not a program that can run here.
-    ENOEXEC = 8, "Exec format error";
+    ENOEXEC = 8,
     /// Not an open file.
-    EBADF = 9, "Bad file descriptor";
+    EBADF = 9,
     /// There is no child to wait for.
-    ECHILD = 10, "No child processes";
+    ECHILD = 10,
     /// Try later.
-    EAGAIN = 11, "Resource temporarily unavailable";
+    EAGAIN = 11,
     /// Out of memory, of addresses, or of room in a list; or a range with a hole.
-    ENOMEM = 12, "Cannot allocate memory";
+    ENOMEM = 12,
     /// The permissions forbid it.
-    EACCES = 13, "Permission denied";
+    EACCES = 13,
     /// A pointer to what the process may not touch.
-    EFAULT = 14, "Bad address";
+    EFAULT = 14,
     /// Something is there already.
-    EEXIST = 17, "File exists";
+    EEXIST = 17,
     /// An argument makes no sense.
-    EINVAL = 22, "Invalid argument";
+    EINVAL = 22,
     /// Not a terminal, or nothing that one does.
-    ENOTTY = 25, "Inappropriate ioctl for device";
+    ENOTTY = 25,
     /// A number that is too large for what it stands for.
-    ERANGE = 34, "Numerical result out of range";
+    ERANGE = 34,
     /// No such system call.
-    ENOSYS = 38, "Function not implemented";
+    ENOSYS = 38,
     /// The call has done a part of its work, and is made again. No program sees it.
-    ERESTART = 85, "Interrupted system call should be restarted";
+    ERESTART = 85,
 }
 
 impl Errno {
-    /// The number.
-    pub const fn number(self) -> u8 {
-        self as u8
+    /// All of them, in the order of their numbers, with what `strerror` says.
+    const TEXTS: [(Self, &'static str); 18] = [
+        (Self::EPERM, "Operation not permitted"),
+        (Self::ENOENT, "No such file or directory"),
+        (Self::ESRCH, "No such process"),
+        (Self::EIO, "Input/output error"),
+        (Self::E2BIG, "Argument list too long"),
+        (Self::ENOEXEC, "Exec format error"),
+        (Self::EBADF, "Bad file descriptor"),
+        (Self::ECHILD, "No child processes"),
+        (Self::EAGAIN, "Resource temporarily unavailable"),
+        (Self::ENOMEM, "Cannot allocate memory"),
+        (Self::EACCES, "Permission denied"),
+        (Self::EFAULT, "Bad address"),
+        (Self::EEXIST, "File exists"),
+        (Self::EINVAL, "Invalid argument"),
+        (Self::ENOTTY, "Inappropriate ioctl for device"),
+        (Self::ERANGE, "Numerical result out of range"),
+        (Self::ENOSYS, "Function not implemented"),
+        (Self::ERESTART, "Interrupted system call should be restarted"),
+    ];
+
+    /// What `strerror` says about it.
+    pub fn text(self) -> &'static str {
+        Self::TEXTS.iter().find(|(errno, _)| *errno == self).map_or("", |(_, text)| text)
+    }
+
+    /// The error that a system call has returned with this result.
+    pub fn from_result(result: u64) -> Option<Self> {
+        Self::TEXTS.iter().map(|(errno, _)| *errno).find(|errno| errno.to_result() == result)
     }
 
     /// What a system call returns in its result register: the negative number.
@@ -96,7 +94,7 @@ impl From<OutOfFrames> for Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        fmt::Debug::fmt(self, f)
     }
 }
 
@@ -106,7 +104,9 @@ mod tests {
 
     #[test]
     fn numbers_rise_and_are_returned_negative() {
-        assert!(Errno::ALL.is_sorted_by(|a, b| a.number() < b.number()));
+        assert!(Errno::TEXTS.is_sorted_by(|a, b| (a.0 as u8) < b.0 as u8));
+        assert_eq!(Errno::from_result(-12_i64 as u64), Some(Errno::ENOMEM));
+        assert_eq!(Errno::from_result(12), None);
         assert_eq!(Errno::ENOMEM.to_result().cast_signed(), -12);
         assert_eq!(
             format!("-1 {} ({})", Errno::ENOMEM, Errno::ENOMEM.text()),
@@ -118,9 +118,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn texts_are_those_of_the_host() {
-        for errno in Errno::ALL {
-            let host = std::io::Error::from_raw_os_error(errno.number().into()).to_string();
-            assert_eq!(host, format!("{} (os error {})", errno.text(), errno.number()));
+        for (errno, text) in Errno::TEXTS {
+            let host = std::io::Error::from_raw_os_error(errno as i32).to_string();
+            assert_eq!(host, format!("{text} (os error {})", errno as i32));
         }
     }
 }

@@ -19,31 +19,10 @@ use super::errno::Errno;
 use super::lowest;
 use super::vma::Vma;
 
-/// Memory for areas.
-pub trait Table: AsRef<[Vma]> + AsMut<[Vma]> {
-    /// Makes it hold so many.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` when it cannot.
-    fn grow(&mut self, len: usize) -> Result<(), Errno>;
-}
+/// Memory for areas: an array, or a vector.
+pub trait Table: AsRef<[Vma]> + AsMut<[Vma]> {}
 
-impl<const N: usize> Table for [Vma; N] {
-    fn grow(&mut self, len: usize) -> Result<(), Errno> {
-        if len <= N { Ok(()) } else { Err(Errno::ENOMEM) }
-    }
-}
-
-impl Table for Vec<Vma> {
-    fn grow(&mut self, len: usize) -> Result<(), Errno> {
-        if len > self.len() {
-            self.try_reserve(len - self.len()).map_err(|_| Errno::ENOMEM)?;
-            self.resize(self.capacity(), Vma::NONE);
-        }
-        Ok(())
-    }
-}
+impl<T: AsRef<[Vma]> + AsMut<[Vma]>> Table for T {}
 
 /// All areas of an address space.
 ///
@@ -123,31 +102,14 @@ impl<T: Table> List<T> {
         }
     }
 
-    /// Bytes that [`make_room`](Self::make_room) may ask the heap for; `None` if nothing.
-    pub fn growth(&self) -> Option<usize> {
-        let have = self.table.as_ref().len();
-        (self.len + MOST > have).then(|| (2 * have).max(2 * MOST) * size_of::<Vma>())
-    }
-
-    /// Makes room in the table for the areas that one call can add.
+    /// Makes sure of room for `more` areas.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when there is no memory for them.
-    pub fn make_room(&mut self) -> Result<(), Errno> {
-        self.table.grow(self.len + MOST)
-    }
-
-    /// Makes sure of room for `more` areas. If they were made room for, that needs no memory.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` when the list would exceed its limit, or there is no memory.
-    pub fn reserve(&mut self, more: usize) -> Result<(), Errno> {
-        if self.len + more > self.limit {
-            return Err(Errno::ENOMEM);
-        }
-        self.table.grow(self.len + more)
+    /// `ENOMEM` when the list would exceed its limit, or the table.
+    pub fn reserve(&self, more: usize) -> Result<(), Errno> {
+        let most = self.limit.min(self.table.as_ref().len());
+        if self.len + more > most { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// How many borders of `[start, end)` lie inside an area: as many as would be added if the
@@ -248,6 +210,25 @@ impl<T: Table> List<T> {
 }
 
 impl List<Vec<Vma>> {
+    /// Makes room in the table for the areas that one call can add. `reserve` makes sure of bytes
+    /// on the heap.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when there is no memory for them.
+    pub fn make_room(
+        &mut self,
+        reserve: impl FnOnce(usize) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let have = self.table.len();
+        if self.len + MOST > have {
+            reserve((2 * have).max(2 * MOST) * size_of::<Vma>())?;
+            self.table.try_reserve(self.len + MOST - have).map_err(|_| Errno::ENOMEM)?;
+            self.table.resize(self.table.capacity(), Vma::NONE);
+        }
+        Ok(())
+    }
+
     /// A copy.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
 pub use list::Table;
 pub use mmap::{MapFlags, MapRequest};
 pub use process::Limits;
-pub use views::{Figures, Resident};
+pub use views::Resident;
 pub use vma::{Charge, Kind, ObjectId, Sharing, Vma};
 
 use crate::words::OutOfFrames;
@@ -134,20 +134,6 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
         self.take_out(0, self.bounds.end, backing).is_ok()
     }
 
-    /// Bytes of the kernel's heap that [`make_room`](Self::make_room) may take; `None` if nothing.
-    pub fn growth(&self) -> Option<usize> {
-        self.areas.growth()
-    }
-
-    /// Makes room for the areas that one call can add, so that the call needs no memory.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` when the kernel's heap has no room.
-    pub fn make_room(&mut self) -> Result<(), Errno> {
-        self.areas.make_room()
-    }
-
     /// All areas, from low to high.
     pub fn vmas(&self) -> &[Vma] {
         self.areas.as_slice()
@@ -176,15 +162,11 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
     /// The area that holds the address or lies nearest to it; of two that are equally near, the
     /// lower.
     pub fn nearest(&self, address: u64) -> Option<&Vma> {
-        match self.around(address) {
-            [_, Some(vma), _] => Some(vma),
-            [Some(below), None, Some(above)]
-                if above.start - address < address - (below.end - 1) =>
-            {
-                Some(above)
-            }
-            [below, None, above] => below.or(above),
-        }
+        let distance = |vma: &&Vma| match vma.start.checked_sub(address) {
+            Some(up) => up,
+            None => address.saturating_sub(vma.end - 1),
+        };
+        self.around(address).into_iter().flatten().min_by_key(distance)
     }
 
     /// Frames that are charged for it.

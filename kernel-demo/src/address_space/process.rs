@@ -77,6 +77,19 @@ impl AddressSpace {
         Ok(Self { areas, bounds, faults: 0, ..*self })
     }
 
+    /// Makes room for the areas that one call can add, so that the call needs no memory. `reserve`
+    /// makes sure of bytes on the kernel's heap.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when the kernel's heap has no room.
+    pub fn make_room(
+        &mut self,
+        reserve: impl FnOnce(usize) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        self.areas.make_room(reserve)
+    }
+
     /// Where the parts lie.
     pub const fn layout(&self) -> Layout {
         self.layout

@@ -81,8 +81,10 @@ impl World {
             Vma::image(p(20), p(22), RW, name, p(4)),
             Vma::private(p(22), p(24), RW, Kind::Image),
         ] {
+            space.make_room(|_| Ok(())).unwrap();
             space.insert_image(vma, &mut both).unwrap();
         }
+        space.make_room(|_| Ok(())).unwrap();
         space.insert_stack(p(2), &mut both).unwrap();
         Self { space, told, account }
     }
@@ -91,11 +93,13 @@ impl World {
     /// same way.
     fn brk(&mut self, to: u64) -> u64 {
         let to = LAYOUT.start_brk.wrapping_add(to);
+        self.space.make_room(|_| Ok(())).unwrap();
         self.space.brk(to, &mut Played(&mut self.told, &mut self.account)).unwrap()
             - LAYOUT.start_brk
     }
 
     fn mmap(&mut self, request: MapRequest) -> Result<u64, Errno> {
+        self.space.make_room(|_| Ok(())).unwrap();
         let mapped = self.space.mmap(request, &mut Played(&mut self.told, &mut self.account));
         mapped.inspect(|at| assert!(at.is_multiple_of(PAGE_SIZE))).map(|at| at / PAGE_SIZE)
     }
@@ -115,10 +119,12 @@ impl World {
     }
 
     fn munmap(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        self.space.make_room(|_| Ok(())).unwrap();
         self.space.munmap(p(start), p(end - start), &mut Played(&mut self.told, &mut self.account))
     }
 
     fn mprotect(&mut self, start: u64, end: u64, to: Permissions) -> Result<(), Errno> {
+        self.space.make_room(|_| Ok(())).unwrap();
         self.space.mprotect(
             p(start),
             p(end - start),

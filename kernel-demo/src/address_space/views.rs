@@ -13,7 +13,7 @@
 use core::fmt::{self, Write};
 
 use super::{AddressSpace, Kind, PAGE_SIZE, Sharing, Vma};
-use crate::words::Permissions;
+use crate::words::{Permissions, Text};
 
 /// Column of the path in a line of `maps`.
 const PATH_COLUMN: usize = 73;
@@ -38,18 +38,9 @@ impl Resident {
     }
 }
 
-/// What `status` shows and the areas do not tell, in pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// The most that was ever resident.
-    pub most_resident: u64,
-    /// Frames of page tables.
-    pub tables: u64,
-}
-
 impl AddressSpace {
     /// Writes the memory part of `status`, given what is private and what is shared of the pages
-    /// that are there.
+    /// that are there, the most that were ever there, and the frames of page tables.
     ///
     /// # Errors
     ///
@@ -57,19 +48,19 @@ impl AddressSpace {
     pub fn write_status(
         &self,
         out: &mut impl Write,
-        figures: Figures,
         [private, shared]: [u64; 2],
+        (most, tables): (u64, u64),
     ) -> fmt::Result {
         for (name, pages) in [
             ("VmSize", self.pages_that(|_| true)),
-            ("VmHWM", figures.most_resident.max(private + shared)),
+            ("VmHWM", most.max(private + shared)),
             ("VmRSS", private + shared),
             ("RssAnon", private),
             ("RssShmem", shared),
             ("VmData", self.pages_that(Vma::is_data)),
             ("VmStk", self.pages_that(|vma| vma.kind == Kind::Stack)),
             ("VmExe", self.pages_that(|vma| vma.permissions.contains(Permissions::EXECUTE))),
-            ("VmPTE", figures.tables),
+            ("VmPTE", tables),
         ] {
             writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
         }
@@ -88,23 +79,20 @@ impl Vma {
             Sharing::Private => ('p', self.offset, 0, 0),
             Sharing::Shared(object, first) => ('s', first * PAGE_SIZE, 1, object.0),
         };
-        let mut line = Counted { out, written: 0 };
         let Self { start, end, permissions, .. } = self;
-        write!(
-            line,
-            "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} 00:{device:02x} {inode} "
-        )?;
+        let mut line = Text::new();
+        write!(line, "{start:08x}-{end:08x} {permissions}{mode} {offset:08x} ")?;
+        write!(line, "00:{device:02x} {inode} ")?;
         let path = match self.kind {
             _ if self.is_shared() => "/dev/zero (deleted)",
             Kind::Heap => "[heap]",
             Kind::Stack => "[stack]",
             _ => self.name,
         };
-        if !path.is_empty() {
-            let padding = PATH_COLUMN.saturating_sub(line.written);
-            write!(line, "{:padding$}{path}", "")?;
+        match path {
+            "" => writeln!(out, "{}", line.as_str()),
+            path => writeln!(out, "{:PATH_COLUMN$}{path}", line.as_str()),
         }
-        line.write_char('\n')
     }
 
     /// Writes its lines of `smaps`: the one of `maps`, and below it what is there of it.
@@ -126,30 +114,13 @@ impl Vma {
             ("Private_Dirty", there.private),
             ("Anonymous", anonymous),
         ] {
-            write_amount(out, name, pages)?;
+            let padding = AMOUNT_COLUMN - name.len() - 1;
+            writeln!(out, "{name}:{:padding$}{:>8} kB", "", kib(pages))?;
         }
         Ok(())
     }
 }
 
-fn write_amount(out: &mut impl Write, name: &str, pages: u64) -> fmt::Result {
-    let padding = AMOUNT_COLUMN - name.len() - 1;
-    writeln!(out, "{name}:{:padding$}{:>8} kB", "", kib(pages))
-}
-
 const fn kib(pages: u64) -> u64 {
     pages * (PAGE_SIZE / 1024)
-}
-
-/// Counts the characters that go through it.
-struct Counted<'a, W> {
-    out: &'a mut W,
-    written: usize,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.written += text.chars().count();
-        self.out.write_str(text)
-    }
 }

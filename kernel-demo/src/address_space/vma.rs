@@ -139,11 +139,6 @@ impl Vma {
         self.start <= address && address < self.end
     }
 
-    /// Whether page tables are charged for it.
-    pub fn has_tables(&self) -> bool {
-        self.charge != Charge::Nothing
-    }
-
     /// Whether anything may be done with it at all.
     pub const fn accessible(&self) -> bool {
         !self.permissions.is_empty()

@@ -13,8 +13,6 @@
 
 use core::arch::asm;
 
-use brkalloc::{CallSites, Trace};
-
 use super::catch_fault;
 use crate::memory::layout::IMAGE;
 use crate::println;
@@ -25,24 +23,9 @@ pub const MOST_CALLS: usize = 32;
 /// Bytes from a saved frame pointer to the return address beside it.
 const WORD: u64 = 8;
 
-/// Call sites of a heap: the calls that led to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Calls;
-
-impl CallSites for Calls {
-    fn trace(&self) -> Trace {
-        Trace::of(calls(frame()).map(|address| address as usize))
-    }
-}
-
-/// Prints the calls up to this one.
-pub fn print_here() {
-    print(None, frame());
-}
-
 /// The frame pointer of the caller.
 #[inline(always)]
-fn frame() -> u64 {
+pub fn frame() -> u64 {
     let frame: u64;
     // SAFETY: a look at a register.
     unsafe { asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };

@@ -37,8 +37,8 @@ struct Catcher {
 /// abandoned, and the report of the fault is returned.
 ///
 /// Faults are caught from wherever they can be reported: page faults, stack overflows (run the
-/// closure on a stack of its own with [`on_stack`](super::on_stack), *around* this call), and all
-/// other exceptions but breakpoints. Panics are not.
+/// closure on a stack of its own with [`on_stack`](crate::testing::on_stack), *around* this call),
+/// and all other exceptions but breakpoints. Panics are not.
 ///
 /// # Errors
 ///
@@ -78,14 +78,14 @@ pub(super) fn redirect(frame: &mut TrapFrame, report: &FaultReport) -> bool {
 }
 
 /// A closure on its way through assembly code, which knows no types.
-pub(super) struct Call<F, R> {
-    pub(super) closure: Option<F>,
-    pub(super) result: Option<R>,
+pub(crate) struct Call<F, R> {
+    pub(crate) closure: Option<F>,
+    pub(crate) result: Option<R>,
 }
 
 impl<F: FnOnce() -> R, R> Call<F, R> {
     /// The function that runs a `Call` of this type, given a pointer to it.
-    pub(super) fn run_erased(&self) -> unsafe extern "C" fn(*mut ()) {
+    pub(crate) fn run_erased(&self) -> unsafe extern "C" fn(*mut ()) {
         /// Runs the closure and keeps its result.
         ///
         /// # Safety
@@ -114,12 +114,7 @@ unsafe extern "C" fn enter(
     catcher: *mut Catcher,
 ) {
     naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
+        "push rbp; push rbx; push r12; push r13; push r14; push r15",
         "sub rsp, 8",
         "mov [rdx], rsp",
         "lea rax, [rip + 2f]",
@@ -129,12 +124,7 @@ unsafe extern "C" fn enter(
         "call rax",
         "2:",
         "add rsp, 8",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
+        "pop r15; pop r14; pop r13; pop r12; pop rbx; pop rbp",
         "ret",
     )
 }

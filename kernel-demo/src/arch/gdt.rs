@@ -30,6 +30,8 @@ pub const KERNEL_DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel:
 pub const USER_DATA: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::Ring3);
 /// Selector of the programs' code segment.
 pub const USER_CODE: SegmentSelector = SegmentSelector::new(4, PrivilegeLevel::Ring3);
+/// Selector of the task state segment.
+const TASK_STATE: SegmentSelector = SegmentSelector::new(5, PrivilegeLevel::Ring0);
 
 /// Index of the double fault's stack in the interrupt stack table.
 pub const DOUBLE_FAULT_IST: u16 = 0;
@@ -41,38 +43,24 @@ pub const MACHINE_CHECK_IST: u16 = 2;
 /// Stacks in the interrupt stack table.
 pub const FATAL_STACKS: usize = 3;
 
-/// A descriptor table and the task state segment in it.
+/// The segments of a CPU: a descriptor table, and the task state segment in it, which the processor
+/// reads whenever it changes stacks.
 pub struct Segments {
-    task_state: Once<TaskState>,
-    table: Once<(GlobalDescriptorTable, SegmentSelector)>,
+    task_state: UnsafeCell<TaskStateSegment>,
+    table: Once<GlobalDescriptorTable>,
 }
 
-/// The task state segment, which the processor reads whenever it changes stacks.
-struct TaskState(UnsafeCell<TaskStateSegment>);
+// SAFETY: one CPU uses the task state segment, and what changes it does so by raw pointers, on that
+// CPU.
+unsafe impl Sync for Segments {}
 
-// SAFETY: one CPU uses the segment, and what changes it does so by raw pointers, on that CPU.
-unsafe impl Sync for TaskState {}
-
-/// In use until there are kernel stacks.
-pub static EARLY: Segments = Segments::new();
-
-/// Those of each CPU, in use from then on.
+/// Those of each CPU.
 static FINAL: [Segments; MAX_CPUS] = [const { Segments::new() }; MAX_CPUS];
 
-/// Bytes of each fatal stack that serves until there are kernel stacks.
-const EARLY_STACK: usize = 16 * 1024;
-
-/// Memory for these stacks. No Rust code accesses it by name; only the processor does.
-#[repr(align(16))]
-struct EarlyStacks {
-    _bytes: [[u8; EARLY_STACK]; FATAL_STACKS],
-}
-
-static mut EARLY_STACKS: EarlyStacks = EarlyStacks { _bytes: [[0; EARLY_STACK]; FATAL_STACKS] };
-
 impl Segments {
-    const fn new() -> Self {
-        Self { task_state: Once::new(), table: Once::new() }
+    /// Segments that are not loaded yet.
+    pub(crate) const fn new() -> Self {
+        Self { task_state: UnsafeCell::new(TaskStateSegment::new()), table: Once::new() }
     }
 
     /// Loads the segments, with fatal exceptions taken on the stacks with these ends, in the order
@@ -82,32 +70,26 @@ impl Segments {
     ///
     /// The stacks are mapped, used for nothing else, and stay.
     pub unsafe fn load(&'static self, fatal_stacks: [VirtAddr; FATAL_STACKS]) {
-        let task_state = self.task_state.call_once(|| {
-            let mut task_state = TaskStateSegment::new();
-            for (index, stack) in fatal_stacks.into_iter().enumerate() {
-                task_state.interrupt_stack_table[index] = stack;
-            }
-            TaskState(UnsafeCell::new(task_state))
-        });
-        let (table, task) = self.table.call_once(|| {
+        let task_state = self.task_state.get();
+        // SAFETY: the pointer leads to the segment; only the address of a field is taken.
+        let stacks = unsafe { &raw mut (*task_state).interrupt_stack_table };
+        // SAFETY: the table has room for them, and the segment is not in use yet.
+        unsafe { stacks.cast::<[VirtAddr; FATAL_STACKS]>().write_unaligned(fatal_stacks) };
+        let table = self.table.call_once(|| {
             let mut table = GlobalDescriptorTable::new();
-            let code_and_data = [
+            let descriptors = [
                 (KERNEL_CODE, Descriptor::kernel_code_segment()),
                 (KERNEL_DATA, Descriptor::kernel_data_segment()),
                 (USER_DATA, Descriptor::user_data_segment()),
                 (USER_CODE, Descriptor::user_code_segment()),
+                // SAFETY: the segment is static.
+                (TASK_STATE, unsafe { Descriptor::tss_segment_unchecked(task_state) }),
             ];
-            for (selector, descriptor) in code_and_data {
-                assert_eq!(
-                    table.append(descriptor),
-                    selector,
-                    "segments are where their selectors say"
-                );
+            for (selector, descriptor) in descriptors {
+                let place = table.append(descriptor);
+                assert_eq!(place, selector, "segments are where their selectors say");
             }
-            // SAFETY: the segment is static.
-            let task =
-                table.append(unsafe { Descriptor::tss_segment_unchecked(task_state.0.get()) });
-            (table, task)
+            table
         });
         table.load();
         // SAFETY: the selector names a 64-bit code segment of the table just loaded.
@@ -117,15 +99,14 @@ impl Segments {
             unsafe { set(KERNEL_DATA) };
         }
         // SAFETY: the selector names a task state segment, which is static.
-        unsafe { load_tss(*task) };
+        unsafe { load_tss(TASK_STATE) };
     }
 
     /// Where the task state segment keeps the stack that the processor changes to when ring 3 is
     /// interrupted (`rsp0`). It may be unaligned.
     fn interrupt_stack(&self) -> *mut u64 {
-        let task_state = self.task_state.get().expect("the segments are loaded").0.get();
         // SAFETY: the pointer leads to the segment; only the address of a field is taken.
-        unsafe { &raw mut (*task_state).privilege_stack_table }.cast()
+        unsafe { &raw mut (*self.task_state.get()).privilege_stack_table }.cast()
     }
 }
 
@@ -140,10 +121,4 @@ pub unsafe fn load_own(fatal_stacks: [VirtAddr; FATAL_STACKS]) {
     // SAFETY: as the caller says.
     unsafe { segments.load(fatal_stacks) };
     cpu::this().interrupt_stack.store(segments.interrupt_stack(), Ordering::Relaxed);
-}
-
-/// Ends of the fatal stacks that serve until there are kernel stacks.
-pub fn early_stacks() -> [VirtAddr; FATAL_STACKS] {
-    let start = VirtAddr::from_ptr(&raw const EARLY_STACKS);
-    core::array::from_fn(|index| start + ((index + 1) * EARLY_STACK) as u64)
 }

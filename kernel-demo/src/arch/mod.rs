@@ -1,13 +1,12 @@
 //! The processor and the machine: the only part of the kernel that knows instructions and ports.
 //!
 //! ```text
-//!   catch ── stack        run code so that a fault, or an overflow, does not end the kernel
+//!   catch                 run code so that a fault does not end the kernel
 //!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
 //!     └ user_entry        the instructions that do it
 //!   trap ─── trap_frame   every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
 //!   backtrace             the calls that led to a failure
 //!   gdt                   segments of both rings, and the stacks that fatal exceptions are taken on
-//!   registers             the control registers, readable
 //!   entropy               numbers that nobody can tell in advance
 //!   vga                   the text screen
 //!   serial                the console              qemu    exit status and options from the command line
@@ -22,9 +21,7 @@ pub mod catch;
 pub mod entropy;
 pub mod gdt;
 pub mod qemu;
-pub mod registers;
 pub mod serial;
-pub mod stack;
 pub mod timer;
 pub mod trap;
 mod trap_frame;
@@ -33,4 +30,3 @@ mod user_entry;
 pub mod vga;
 
 pub use catch::catch_fault;
-pub use stack::on_stack;

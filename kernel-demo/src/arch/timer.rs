@@ -9,7 +9,7 @@ use core::arch::asm;
 
 use x86_64::instructions::interrupts;
 
-use crate::cpu::{Lock, apic};
+use crate::cpu::apic;
 
 /// The interrupt of a tick.
 pub const VECTOR: u64 = 32;
@@ -17,9 +17,7 @@ pub const VECTOR: u64 = 32;
 /// Ticks come on this CPU as long as this lives. It is dropped there.
 #[derive(Debug)]
 #[must_use]
-pub struct Ticking {
-    _started: (),
-}
+pub struct Ticking(());
 
 impl Ticking {
     /// Starts this CPU's timer: a tick each so many microseconds.
@@ -29,7 +27,7 @@ impl Ticking {
     /// When the interval is zero or too long.
     pub fn every(microseconds: u32) -> Self {
         apic::start_timer(VECTOR as u8, microseconds);
-        Self { _started: () }
+        Self(())
     }
 }
 
@@ -39,24 +37,6 @@ impl Drop for Ticking {
     fn drop(&mut self) {
         apic::stop_timer();
         let_in();
-    }
-}
-
-/// Function for ticks that come while the kernel runs.
-static HANDLER: Lock<Option<fn()>> = Lock::new(None);
-
-/// Has the function called at each tick that comes while the kernel runs, on any CPU; `None` as at
-/// first: nothing is done.
-pub fn on_tick(handler: Option<fn()>) {
-    *HANDLER.lock() = handler;
-}
-
-/// A tick came while the kernel runs.
-pub(super) fn tick() {
-    // The handler runs while the lock is free: on another CPU it may run as well.
-    let handler = *HANDLER.lock();
-    if let Some(handler) = handler {
-        handler();
     }
 }
 

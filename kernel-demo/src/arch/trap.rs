@@ -15,7 +15,6 @@
 //! where it returns to.
 
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use spin::Once;
 use x86_64::registers::control::Cr2;
@@ -40,13 +39,6 @@ pub(super) const PAGE_FAULT: u64 = 14;
 
 /// The register with the base of GS.
 const GS_BASE: u32 = 0xC000_0101;
-
-static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
-
-/// Breakpoints met since boot. A breakpoint does nothing but count.
-pub fn breakpoints() -> u64 {
-    BREAKPOINTS.load(Ordering::Relaxed)
-}
 
 /// What entries end in, with vector and error code pushed: a program is left, the kernel goes on.
 #[unsafe(naked)]
@@ -109,9 +101,9 @@ macro_rules! entry {
         }
         VirtAddr::from_ptr(entry as *const ())
     }};
-    ($vector:literal without error code) => { entry!($vector, "push 0", common_entry) };
+    ($vector:literal) => { entry!($vector, "push 0", common_entry) };
     ($vector:literal with error code) => { entry!($vector, "", common_entry) };
-    (fatal $vector:literal without error code) => { entry!($vector, "push 0", fatal_entry) };
+    (fatal $vector:literal) => { entry!($vector, "push 0", fatal_entry) };
     (fatal $vector:literal with error code) => { entry!($vector, "", fatal_entry) };
 }
 
@@ -134,36 +126,27 @@ pub fn load() {
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
     let table = TABLE.call_once(|| {
         let mut table = InterruptDescriptorTable::new();
-        set(&mut table.divide_error, entry!(0 without error code));
-        set(&mut table.debug, entry!(1 without error code));
-        set_fatal(
-            &mut table.non_maskable_interrupt,
-            entry!(fatal 2 without error code),
-            gdt::NMI_IST,
-        );
-        set(&mut table.breakpoint, entry!(3 without error code))
-            .set_privilege_level(PrivilegeLevel::Ring3);
-        set(&mut table.overflow, entry!(4 without error code));
-        set(&mut table.bound_range_exceeded, entry!(5 without error code));
-        set(&mut table.invalid_opcode, entry!(6 without error code));
-        set(&mut table.device_not_available, entry!(7 without error code));
+        set(&mut table.divide_error, entry!(0));
+        set(&mut table.debug, entry!(1));
+        set_fatal(&mut table.non_maskable_interrupt, entry!(fatal 2), gdt::NMI_IST);
+        set(&mut table.breakpoint, entry!(3)).set_privilege_level(PrivilegeLevel::Ring3);
+        set(&mut table.overflow, entry!(4));
+        set(&mut table.bound_range_exceeded, entry!(5));
+        set(&mut table.invalid_opcode, entry!(6));
+        set(&mut table.device_not_available, entry!(7));
         set_fatal(&mut table.double_fault, entry!(fatal 8 with error code), gdt::DOUBLE_FAULT_IST);
         set(&mut table.invalid_tss, entry!(10 with error code));
         set(&mut table.segment_not_present, entry!(11 with error code));
         set(&mut table.stack_segment_fault, entry!(12 with error code));
         set(&mut table.general_protection_fault, entry!(13 with error code));
         set(&mut table.page_fault, entry!(14 with error code));
-        set(&mut table.x87_floating_point, entry!(16 without error code));
+        set(&mut table.x87_floating_point, entry!(16));
         set(&mut table.alignment_check, entry!(17 with error code));
-        set_fatal(
-            &mut table.machine_check,
-            entry!(fatal 18 without error code),
-            gdt::MACHINE_CHECK_IST,
-        );
-        set(&mut table.simd_floating_point, entry!(19 without error code));
-        set(&mut table[timer::VECTOR as u8], entry!(32 without error code));
-        set(&mut table[request::VECTOR], entry!(33 without error code));
-        set(&mut table[apic::SPURIOUS], entry!(255 without error code));
+        set_fatal(&mut table.machine_check, entry!(fatal 18), gdt::MACHINE_CHECK_IST);
+        set(&mut table.simd_floating_point, entry!(19));
+        set(&mut table[timer::VECTOR as u8], entry!(32));
+        set(&mut table[request::VECTOR], entry!(33));
+        set(&mut table[apic::SPURIOUS], entry!(255));
         table
     });
     table.load();
@@ -173,15 +156,12 @@ pub fn load() {
 /// are when this returns is what the processor goes on with.
 extern "C" fn dispatch(frame: &mut TrapFrame) {
     let report = match frame.vector {
-        BREAKPOINT => {
-            BREAKPOINTS.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
+        BREAKPOINT => return testing::interrupts::breakpoint(),
         DEBUG if testing::single_step::trapped() => return,
         FIRST_INTERRUPT.. => {
             interrupt(frame.vector);
             if frame.vector == timer::VECTOR {
-                timer::tick();
+                testing::interrupts::tick();
             }
             return;
         }
@@ -254,18 +234,14 @@ pub(super) fn latest_page_fault(error_code: u64) -> PageFault {
     } else {
         Access::Read
     };
-    PageFault {
-        address: Cr2::read_raw(),
-        access,
-        present: code.contains(PageFaultErrorCode::PROTECTION_VIOLATION),
-    }
+    PageFault { address: Cr2::read_raw(), access }
 }
 
 /// A double fault comes from a page fault that could not be delivered, for want of a stack to push
 /// onto.
 fn double_fault(frame: &TrapFrame) -> FaultReport {
     let address = Cr2::read_raw();
-    let fault = PageFault { address, access: Access::Write, present: false };
+    let fault = PageFault { address, access: Access::Write };
     report(frame, memory::judge(&fault), Some(fault))
 }
 

@@ -26,18 +26,18 @@
 //! way out). The base of FS is set each time: the kernel knows it, because no instruction of ring 3
 //! sets it (`FSGSBASE` is off).
 
+use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::sync::atomic::Ordering;
 
 use x86_64::VirtAddr;
-use x86_64::registers::control::{Cr3, Cr3Flags, Efer, EferFlags};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr4, Cr4Flags, Efer, EferFlags};
 use x86_64::registers::model_specific::{LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
 use x86_64::structures::paging::PhysFrame;
 
 use super::user_entry::{Left, SYSTEM_CALL, enter, system_call};
-use super::{gdt, registers, timer, trap};
+use super::{gdt, timer, trap};
 use crate::cpu;
-use crate::memory::ProcessPages;
 use crate::memory::layout::LOWER_HALF_END;
 pub use crate::memory::{Registers as UserRegisters, Stop};
 
@@ -47,7 +47,7 @@ const GENERAL_PROTECTION: u8 = 13;
 /// Lets programs run in ring 3 on this CPU, and call the kernel. Called once by each, on the
 /// kernel's page tables, when its own segments are loaded.
 pub fn init() {
-    registers::prepare_for_programs();
+    set_protections();
     let selectors = Star::write(gdt::USER_CODE, gdt::USER_DATA, gdt::KERNEL_CODE, gdt::KERNEL_DATA);
     selectors.expect("the segments are in the order that syscall and sysret want");
     LStar::write(VirtAddr::from_ptr(system_call as *const ()));
@@ -56,6 +56,30 @@ pub fn init() {
     cpu::this().kernel_root.store(root, Ordering::Relaxed);
     // SAFETY: what `syscall` needs is set up.
     unsafe { Efer::update(|efer| efer.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
+}
+
+/// Makes the processor fit for programs in ring 3: no floating point and no vectors, whose
+/// registers nobody saves (each use is an exception); no look at the kernel's tables; and SMEP and
+/// SMAP, as far as the processor has them, with which the kernel neither executes nor accesses a
+/// page of a program's.
+fn set_protections() {
+    const EXTENDED_FEATURES: u32 = 7;
+    let has_features = __cpuid(0).eax >= EXTENDED_FEATURES;
+    let features = has_features.then(|| __cpuid_count(EXTENDED_FEATURES, 0));
+    let [ebx, ecx] = features.map_or([0, 0], |features| [features.ebx, features.ecx]);
+    let mut on = Cr4Flags::empty();
+    on.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, ebx >> 7 & 1 == 1);
+    on.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, ebx >> 20 & 1 == 1);
+    on.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, ecx >> 2 & 1 == 1);
+    let off = Cr4Flags::OSFXSR
+        | Cr4Flags::OSXSAVE
+        | Cr4Flags::FSGSBASE
+        | Cr4Flags::PERFORMANCE_MONITOR_COUNTER;
+    // SAFETY: the processor has what is switched on, and the kernel uses nothing of what becomes an
+    // exception.
+    unsafe { Cr4::update(|cr4| *cr4 = (*cr4 - off) | on) };
+    // SAFETY: the kernel uses no floating point.
+    unsafe { Cr0::update(|cr0| cr0.insert(Cr0Flags::EMULATE_COPROCESSOR)) };
 }
 
 /// Runs the program with these registers on the page tables of a process, from `rip` on, until it
@@ -89,22 +113,4 @@ pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {
             vector => Stop::Exception { vector: vector as u8, error },
         };
     }
-}
-
-/// Runs the closure on the page tables of a process, to show what the processor keeps the kernel
-/// from there.
-///
-/// # Safety
-///
-/// Of the kernel only its image and its stacks are mapped meanwhile: the closure touches nothing
-/// else, so no heap, and returns.
-pub unsafe fn on_tables_of<R>(pages: &ProcessPages, closure: impl FnOnce() -> R) -> R {
-    let (own, flags) = Cr3::read();
-    // SAFETY: the tables map the code and the stack of this function where they are now; the
-    // closure needs no more.
-    unsafe { Cr3::write(pages.root(), Cr3Flags::empty()) };
-    let result = closure();
-    // SAFETY: the tables of before.
-    unsafe { Cr3::write(own, flags) };
-    result
 }

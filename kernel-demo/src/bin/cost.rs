@@ -18,6 +18,7 @@ use alloc::string::String;
 use core::arch::x86_64::_rdtsc;
 use core::hint::black_box;
 
+use kernel_demo::address_space::Errno;
 use kernel_demo::arch::qemu::Exit;
 use kernel_demo::arch::timer;
 use kernel_demo::cpu::{self, request};
@@ -116,7 +117,7 @@ fn request_answered() -> u64 {
 fn fault_on_mapped_page() -> u64 {
     let there = black_box(Box::new(1_u8));
     let address = (&raw const *there).addr() as u64;
-    let fault = PageFault { address, access: Access::Write, present: false };
+    let fault = PageFault { address, access: Access::Write };
     count(|| {
         let served = memory::with(|memory| memory.page_fault(&fault));
         served.expect("the page is mapped, and may be written to");
@@ -168,7 +169,7 @@ impl Machine for Counting {
         self.kernel.with_memory(action)
     }
 
-    fn reserve_heap(&mut self, bytes: usize) -> bool {
+    fn reserve_heap(&mut self, bytes: usize) -> Result<(), Errno> {
         self.kernel.reserve_heap(bytes)
     }
 

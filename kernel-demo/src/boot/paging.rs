@@ -24,10 +24,10 @@ use x86_64::structures::paging::{
 };
 use x86_64::{PhysAddr, VirtAddr};
 
+use super::registers::{ControlRegisters, enable_protections};
 use crate::address_space::{Kind, Vma};
-use crate::arch::registers::{ControlRegisters, enable_protections};
 use crate::memory::frames::{Frame, Frames};
-use crate::memory::image::{Segment, segments};
+use crate::memory::image;
 use crate::memory::pages::flags;
 use crate::memory::tables::{Leaf, Tables, Work};
 use crate::memory::{self, Memory, PhysicalMap};
@@ -89,23 +89,23 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
     map_physical_memory(&mut new, &mut frames, ram_end);
     let mut memory = Memory::new(frames, new);
     memory.make_zero_page().expect("there is memory for the zero page");
-    let mut add = |name, start, end, permissions| {
-        let area = Vma { name, ..Vma::private(start, end, permissions, Kind::Fixed) };
-        memory.add_area(area).expect("what the bootloader set up does not overlap");
+    let fixed = |name, start, end, permissions| Vma {
+        name,
+        ..Vma::private(start, end, permissions, Kind::Fixed)
     };
     let boot_info = page_floor(boot as *const BootInfo as u64);
     let data = Permissions::READ | Permissions::WRITE;
-    add("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data);
-    add("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ);
-    for segment in image() {
-        let (start, end) = (page_floor(segment.start), page_ceil(segment.end));
-        add(segment.name(), start, end, segment.permissions);
+    let bootloaders = [
+        fixed("physical memory", PHYSICAL_MEMORY, PHYSICAL_MEMORY + ram_end, data),
+        fixed("boot information", boot_info, boot_info + PAGE_SIZE, Permissions::READ),
+    ];
+    for area in bootloaders.into_iter().chain(image()) {
+        memory.add_area(area).expect("what the bootloader set up does not overlap");
     }
     map_as_before(boot_info, Permissions::READ, &mut old, &mut memory);
-    for segment in image() {
-        let (start, end) = (page_floor(segment.start), page_ceil(segment.end));
-        for page in (start..end).step_by(PAGE_SIZE as usize) {
-            let right = map_as_before(page, segment.permissions, &mut old, &mut memory);
+    for area in image() {
+        for page in (area.start..area.end).step_by(PAGE_SIZE as usize) {
+            let right = map_as_before(page, area.permissions, &mut old, &mut memory);
             takeover.image_pages += 1;
             takeover.image_pages_repaired += usize::from(!right);
         }
@@ -214,15 +214,15 @@ fn map_physical_memory(new: &mut Tables<PhysicalMap>, frames: &mut Frames<'_>, r
     }
 }
 
-/// The segments of the running kernel.
-fn image() -> impl Iterator<Item = Segment> {
+/// The areas of the running kernel's image.
+fn image() -> impl Iterator<Item = Vma> {
     unsafe extern "C" {
         /// The linker's name for the start of the ELF header.
         static __ehdr_start: u8;
     }
     let start = &raw const __ehdr_start;
     // SAFETY: the first segment starts with the header, and is mapped by whole pages.
-    segments(unsafe { slice::from_raw_parts(start, PAGE_SIZE as usize) })
+    image::areas(unsafe { slice::from_raw_parts(start, PAGE_SIZE as usize) })
 }
 
 /// Maps a page to the frame that the old tables map it to. Returns whether its permissions were

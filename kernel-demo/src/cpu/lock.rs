@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use brkalloc::{Interrupts, RawLock, X86_64Interrupts};
 
@@ -16,7 +16,6 @@ const FREE: u32 = u32::MAX;
 /// A spin lock that is held with interrupts disabled.
 pub struct Lock<T: ?Sized> {
     owner: AtomicU32,
-    waits: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -26,11 +25,7 @@ unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
 impl<T> Lock<T> {
     /// A lock that is free.
     pub const fn new(value: T) -> Self {
-        Self {
-            owner: AtomicU32::new(FREE),
-            waits: AtomicU64::new(0),
-            value: UnsafeCell::new(value),
-        }
+        Self { owner: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 }
 
@@ -71,7 +66,6 @@ impl<T: ?Sized> Lock<T> {
     /// Waits until this CPU has the lock.
     #[cold]
     fn wait(&self, this: u32) {
-        self.waits.fetch_add(1, Ordering::Relaxed);
         let weak =
             || self.owner.compare_exchange_weak(FREE, this, Ordering::Acquire, Ordering::Relaxed);
         while weak().is_err() {
@@ -80,11 +74,6 @@ impl<T: ?Sized> Lock<T> {
                 spin_loop();
             }
         }
-    }
-
-    /// How often a CPU found the lock taken by another one.
-    pub fn waits(&self) -> u64 {
-        self.waits.load(Ordering::Relaxed)
     }
 
     /// Frees the lock whoever has it.

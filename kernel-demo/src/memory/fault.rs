@@ -7,10 +7,8 @@ use super::pages::{Found, Pages};
 use super::pool::Payer;
 use super::tables::{Mmu, Work};
 use super::trace::Event;
-use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, PageState, Table};
-use crate::words::PageFault;
-use crate::words::Permissions;
-use crate::words::{Access, OutOfFrames};
+use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, Table};
+use crate::words::{OutOfFrames, PageFault, Permissions};
 
 /// What an address space stands on.
 pub struct Mapped<'a, M> {
@@ -82,12 +80,6 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
             _ => None,
         };
         pages.carry_out(payer, found, (decision, permissions), object_frame)
-    }
-
-    /// What an access to the address would be, as a fault.
-    pub fn fault_at(&mut self, address: u64, access: Access) -> PageFault {
-        let present = self.pages.find(self.payer.pool, address).state != PageState::Missing;
-        PageFault { address, access, present }
     }
 }
 

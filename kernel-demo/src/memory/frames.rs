@@ -213,17 +213,12 @@ impl<'t> Frames<'t> {
         self.link(block, order);
     }
 
-    #[cfg(not(test))]
-    const fn count_step(&self) {}
-
-    #[cfg(test)]
-    const fn count_step(&mut self) {
-        self.list_steps += 1;
-    }
-
     /// Marks a block free and puts it at the front of its list.
     fn link(&mut self, block: u32, order: u8) {
-        self.count_step();
+        #[cfg(test)]
+        {
+            self.list_steps += 1;
+        }
         let next = self.heads[order as usize];
         self.table[block as usize] = Frame { state: State::Free(order), next, prev: NONE };
         if let Some(next) = self.table.get_mut(next as usize) {
@@ -235,7 +230,10 @@ impl<'t> Frames<'t> {
 
     /// Takes a free block off its list, leaving its first frame `Inside`.
     fn unlink(&mut self, block: u32, order: u8) {
-        self.count_step();
+        #[cfg(test)]
+        {
+            self.list_steps += 1;
+        }
         let Frame { next, prev, .. } = self.table[block as usize];
         self.table[block as usize].state = State::Inside;
         if let Some(next) = self.table.get_mut(next as usize) {

@@ -8,43 +8,28 @@ use elf::endian::LittleEndian;
 use elf::file::{FileHeader, parse_ident};
 use elf::segment::SegmentTable;
 
+use crate::address_space::{Kind, Vma};
 use crate::words::Permissions;
-
-/// A part of the image that is loaded into memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// First address.
-    pub start: u64,
-    /// First address after it.
-    pub end: u64,
-    /// What the linker says may be done with it.
-    pub permissions: Permissions,
-}
-
-impl Segment {
-    /// What the segment is called in the list of regions.
-    pub const fn name(&self) -> &'static str {
-        if self.permissions.contains(Permissions::EXECUTE) {
-            "kernel text"
-        } else if self.permissions.contains(Permissions::WRITE) {
-            "kernel data and bss"
-        } else {
-            "kernel rodata"
-        }
-    }
-}
+use crate::words::layout::{page_ceil, page_floor};
 
 /// Bytes of the file header.
 const HEADER: usize = 64;
 
-/// The loaded segments that the ELF image starting with these bytes describes, in the order of the
-/// file. Nothing comes out if they are not a 64-bit ELF image, or end within the program headers.
-pub fn segments(image: &[u8]) -> impl Iterator<Item = Segment> + '_ {
+/// The areas of the loaded segments that the ELF image starting with these bytes describes, in the
+/// order of the file. Nothing comes out if they are not a 64-bit ELF image, or end within the
+/// program headers.
+pub fn areas(image: &[u8]) -> impl Iterator<Item = Vma> + '_ {
     let headers = headers(image).into_iter().flatten();
     headers.filter(|header| header.p_type == PT_LOAD).filter_map(|header| {
-        let end = header.p_vaddr.checked_add(header.p_memsz)?;
+        let (start, end) = (header.p_vaddr, header.p_vaddr.checked_add(header.p_memsz)?);
         let permissions = Permissions::of_segment(header.p_flags);
-        Some(Segment { start: header.p_vaddr, end, permissions })
+        let area = Vma::private(page_floor(start), page_ceil(end), permissions, Kind::Fixed);
+        let name = match permissions {
+            _ if permissions.contains(Permissions::EXECUTE) => "kernel text",
+            _ if permissions.contains(Permissions::WRITE) => "kernel data and bss",
+            _ => "kernel rodata",
+        };
+        Some(Vma { name, ..area })
     })
 }
 
@@ -94,29 +79,29 @@ mod tests {
             (1, 6, base + 0x5000, 1),
         ]);
         let (read, write, execute) = (Permissions::READ, Permissions::WRITE, Permissions::EXECUTE);
-        let found: Vec<Segment> = segments(&image).collect();
+        let found: Vec<_> = areas(&image)
+            .map(|area| (area.start - base, area.end - base, area.permissions, area.name))
+            .collect();
         assert_eq!(
             found,
             [
-                Segment { start: base, end: base + 0x800, permissions: read },
-                Segment { start: base + 0x1800, end: base + 0x3800, permissions: read | execute },
-                Segment { start: base + 0x5000, end: base + 0x5001, permissions: read | write },
+                (0, 0x1000, read, "kernel rodata"),
+                (0x1000, 0x4000, read | execute, "kernel text"),
+                (0x5000, 0x6000, read | write, "kernel data and bss"),
             ]
         );
-        let names: Vec<&str> = found.iter().map(Segment::name).collect();
-        assert_eq!(names, ["kernel rodata", "kernel text", "kernel data and bss"]);
     }
 
     #[test]
     fn what_is_no_image_or_ends_early_gives_nothing() {
-        assert_eq!(segments(b"").count(), 0);
-        assert_eq!(segments(&[0; 200]).count(), 0);
+        assert_eq!(areas(b"").count(), 0);
+        assert_eq!(areas(&[0; 200]).count(), 0);
         let two = image(&[(1, 4, 0, 1), (1, 4, 4096, 1)]);
-        assert_eq!(segments(&two).count(), 2);
-        assert_eq!(segments(&two[..two.len() - 1]).count(), 0);
-        assert_eq!(segments(&two[..64]).count(), 0);
+        assert_eq!(areas(&two).count(), 2);
+        assert_eq!(areas(&two[..two.len() - 1]).count(), 0);
+        assert_eq!(areas(&two[..64]).count(), 0);
         let mut far = two.clone();
         far[32..40].fill(0xff);
-        assert_eq!(segments(&far).count(), 0);
+        assert_eq!(areas(&far).count(), 0);
     }
 }

@@ -35,6 +35,8 @@ pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
 }
 
 /// What is wrong with an access, and what lies there. [`Cause::Exception`] if it would be served.
+/// No page table is looked at: they may be those of a process, which have no map of physical
+/// memory.
 pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
     let judged = ask(|memory| match memory.mistake(fault) {
         None => (Cause::Exception, None),

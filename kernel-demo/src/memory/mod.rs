@@ -1,7 +1,7 @@
 //! Memory: from "give me a page" to a frame behind it.
 //!
 //! ```text
-//!   kernel_break · guarded       who asks           a break for a heap; pages that open and close
+//!   kernel_break                 who asks           a break for a heap
 //!  ──────────────────────────────────────────────
 //!   kernel                       what happens       the kernel's address space, breaks, stacks; the account of processes
 //!   fault                        the one handler    page faults, the kernel's and those of processes
@@ -16,8 +16,8 @@
 //! What *should* be in memory is decided in the [`address_space`](crate::address_space), which
 //! knows nothing of this room. Rules of this room:
 //!
-//! 1. Everything is policy in safe code, tested on the host, except `tables`, `pages`, `kernel`,
-//!    `kernel_break` and `guarded`, which need `unsafe` to reach frames and to hand out addresses.
+//! 1. Everything is policy in safe code, tested on the host, except `tables`, `pages`, `kernel` and
+//!    `kernel_break`, which need `unsafe` to reach frames and to hand out addresses.
 //! 2. There is one lock, around the one memory manager ([`with`]). Code that holds it touches only
 //!    memory that is mapped: the manager's own fields, frames through the map of all physical
 //!    memory, and of the kernel's heap what was written to before (the areas and objects of
@@ -33,8 +33,6 @@
 
 pub mod fault;
 pub mod frames;
-#[cfg(not(test))]
-pub mod guarded;
 pub mod image;
 #[cfg(not(test))]
 mod instance;

@@ -50,6 +50,7 @@ impl<M: Mmu + Clone> Object<M> {
     }
 
     /// Pages that have a frame.
+    #[cfg(test)]
     pub const fn resident(&self) -> u64 {
         self.frames.resident()
     }
@@ -95,25 +96,23 @@ pub struct Objects<M> {
     unused: usize,
 }
 
-#[expect(clippy::new_without_default, reason = "a constant: the kernel begins with it")]
 impl<M: Mmu + Clone> Objects<M> {
     /// No objects.
-    pub const fn new() -> Self {
-        Self { list: Vec::new(), next: 0, unused: 0 }
-    }
+    pub const EMPTY: Self = Self { list: Vec::new(), next: 0, unused: 0 };
 
-    /// Bytes of the kernel's heap that one object more takes, if there is no room for it.
-    pub fn growth(&self) -> Option<usize> {
-        let full = self.list.len() == self.list.capacity();
-        full.then(|| (2 * self.list.len()).max(4) * size_of::<(ObjectId, u64, Object<M>)>())
-    }
-
-    /// Makes room for one object more.
+    /// Makes room for one object more. `reserve` makes sure of bytes on the kernel's heap.
     ///
     /// # Errors
     ///
     /// `ENOMEM` when the kernel's heap has none.
-    pub fn reserve(&mut self) -> Result<(), Errno> {
+    pub fn make_room(
+        &mut self,
+        reserve: impl FnOnce(usize) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let have = self.list.len();
+        if have == self.list.capacity() {
+            reserve((2 * have).max(4) * size_of::<(ObjectId, u64, Object<M>)>())?;
+        }
         self.list.try_reserve(1).map_err(|_| Errno::ENOMEM)
     }
 

@@ -19,9 +19,7 @@ use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, PHYSICAL_MEMORY};
 /// All RAM is mapped, readable and writable, from [`PHYSICAL_MEMORY`] on: by the bootloader at
 /// first, then by the kernel.
 #[derive(Clone, Copy)]
-pub struct PhysicalMap {
-    _constructed_unsafely: (),
-}
+pub struct PhysicalMap(());
 
 impl PhysicalMap {
     /// The map of all physical memory.
@@ -30,7 +28,7 @@ impl PhysicalMap {
     ///
     /// It exists, and stays.
     pub const unsafe fn new() -> Self {
-        Self { _constructed_unsafely: () }
+        Self(())
     }
 
     /// The address at which a physical address is accessible.

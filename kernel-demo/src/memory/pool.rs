@@ -101,7 +101,7 @@ pub struct Pool {
 impl Pool {
     /// A pool of these frames. Until there is a zero page, no process can run.
     pub const fn new(frames: Frames<'static>) -> Self {
-        Self { frames, trace: Trace::new(), zero_page: None }
+        Self { frames, trace: Trace::EMPTY, zero_page: None }
     }
 
     /// Makes a frame, which is all zero and stays for good, the one that processes read zeroes

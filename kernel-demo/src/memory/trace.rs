@@ -16,9 +16,11 @@
 //! is an interface. When the ring is full the oldest event is overwritten, and the count of those
 //! lost is kept. Recording is constant time and allocates nothing.
 
+mod told;
+
 use core::fmt;
 
-use crate::story::{self, Kind};
+use crate::story;
 use crate::words::Access;
 
 /// Events the ring holds.
@@ -112,26 +114,6 @@ impl fmt::Display for Event {
     }
 }
 
-impl Event {
-    /// Tells it, in a story. Of what is mapped, page tables tell themselves.
-    #[cold]
-    fn tell(&self) {
-        match *self {
-            Self::Break { region, old, new } => story::record(Kind::Break, &[old, new], region),
-            Self::Fault { region, access, address } => {
-                story::record(Kind::Fault, &[address, access as u64], region);
-            }
-            Self::FrameTaken { frame, purpose } => {
-                story::record(Kind::FrameTaken, &[frame, purpose as u64], "");
-            }
-            Self::FrameReturned { frame, purpose } => {
-                story::record(Kind::FrameReturned, &[frame, purpose as u64], "");
-            }
-            Self::Map { .. } | Self::Unmap { .. } => {}
-        }
-    }
-}
-
 /// An event and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -159,9 +141,7 @@ pub struct Trace {
 
 impl Trace {
     /// An empty trace.
-    pub const fn new() -> Self {
-        Self { ring: [None; CAPACITY], next: 0 }
-    }
+    pub const EMPTY: Self = Self { ring: [None; CAPACITY], next: 0 };
 
     /// Records an event.
     pub fn record(&mut self, event: Event) {
@@ -195,19 +175,13 @@ impl Trace {
     }
 }
 
-impl Default for Trace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_event_has_one_stable_line() {
-        let mut trace = Trace::new();
+        let mut trace = Trace::EMPTY;
         let (page, frame) = (0xffff_9080_0000_0000, 0x34_6000);
         trace.record(Event::Break { region: "scratch 1", old: page, new: page + 0x4000 });
         trace.record(Event::Fault {
@@ -239,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_full_ring_loses_the_oldest_and_counts_them() {
-        let mut trace = Trace::new();
+        let mut trace = Trace::EMPTY;
         let event = |n: u64| Event::FrameTaken { frame: n, purpose: Purpose::Table };
         for n in 0..CAPACITY as u64 + 10 {
             assert_eq!(trace.mark(), n);

@@ -21,12 +21,13 @@
 #[cfg(not(test))]
 mod port;
 
-use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use brkalloc::{CellInfo, CellState};
 
 pub use story_record::{Kind, cell};
+
+pub use crate::words::Text;
 
 /// Number of the call by which a program tells of its heap. Without a story it is no call's.
 pub const CALL: u64 = 1100;
@@ -172,46 +173,6 @@ impl Cells {
     }
 }
 
-/// Text that is collected for a record. What does not fit is left out.
-#[derive(Debug)]
-pub struct Text {
-    bytes: [u8; Self::CAPACITY],
-    len: usize,
-}
-
-impl Text {
-    /// Maximum length, in bytes.
-    const CAPACITY: usize = 512;
-
-    /// No text yet.
-    pub const fn new() -> Self {
-        Self { bytes: [0; Self::CAPACITY], len: 0 }
-    }
-
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
-    }
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut len = text.len().min(Self::CAPACITY - self.len);
-        while !text.is_char_boundary(len) {
-            len -= 1;
-        }
-        self.bytes[self.len..self.len + len].copy_from_slice(&text.as_bytes()[..len]);
-        self.len += len;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,13 +184,6 @@ mod tests {
         assert_eq!([128, 255, 256, 511, 512].map(period), [2, 2, 4, 4, 8]);
         assert_eq!([1 << 14, 1 << 20].map(period), [256; 2]);
         assert!(snapshots(20_000) < 1000, "{}", snapshots(20_000));
-    }
-
-    #[test]
-    fn text_that_does_not_fit_ends_at_a_whole_letter() {
-        let mut text = Text::new();
-        write!(text, "{}äöü", "x".repeat(Text::CAPACITY - 3)).unwrap();
-        assert_eq!(text.as_str(), format!("{}ä", "x".repeat(Text::CAPACITY - 3)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use super::Commons;
 use super::machine::Machine;
 use super::terminal::{Event, Terminal};
 
@@ -25,15 +26,6 @@ pub enum Input {
     Text(&'static [u8]),
 }
 
-/// What is read.
-#[derive(Debug)]
-enum Source {
-    /// The rest of a text.
-    Text(&'static [u8]),
-    /// The terminal.
-    Terminal(Terminal),
-}
-
 /// Output and input of all processes of a system.
 #[derive(Debug)]
 pub struct Console {
@@ -41,7 +33,9 @@ pub struct Console {
     /// start.
     kept: Option<Vec<u8>>,
     lost: usize,
-    source: Source,
+    /// What is left to read, if there is no terminal.
+    text: &'static [u8],
+    terminal: Option<Terminal>,
 }
 
 impl Console {
@@ -59,11 +53,11 @@ impl Console {
                 Some(kept)
             }
         };
-        let source = match input {
-            Input::Text(text) => Source::Text(text),
-            Input::Console => Source::Terminal(Terminal::new()?),
+        let (text, terminal) = match input {
+            Input::Text(text) => (text, None),
+            Input::Console => (&[][..], Some(Terminal::new()?)),
         };
-        Ok(Self { kept, lost: 0, source })
+        Ok(Self { kept, lost: 0, text, terminal })
     }
 
     /// What was written, if it is kept.
@@ -87,17 +81,15 @@ impl Console {
 
     /// The terminal, if input comes from there.
     pub const fn terminal(&mut self) -> Option<&mut Terminal> {
-        match &mut self.source {
-            Source::Text(_) => None,
-            Source::Terminal(terminal) => Some(terminal),
-        }
+        self.terminal.as_mut()
     }
 
     /// Hands keys that were pressed to the terminal, up to one that asks something of the kernel.
     pub fn poll<M: Machine>(&mut self, machine: &mut M) -> Option<Event> {
         /// Maximum keys at a time.
         const KEYS: usize = 16;
-        let Self { kept, lost, source: Source::Terminal(terminal) } = self else { return None };
+        let Self { kept, lost, terminal, .. } = self;
+        let terminal = terminal.as_mut()?;
         (0..KEYS).find_map(|_| {
             let key = machine.key()?;
             terminal.press(key, |shown| write(kept, lost, machine, shown))
@@ -107,23 +99,18 @@ impl Console {
     /// What a reader gets next: nothing at the end of the input, `None` when there may be something
     /// later. It stays there until it is [consumed](Self::consume).
     pub fn next(&self) -> Option<&[u8]> {
-        match &self.source {
-            Source::Text(rest) => Some(rest),
-            Source::Terminal(terminal) => terminal.next(),
+        match &self.terminal {
+            Some(terminal) => terminal.next(),
+            None => Some(self.text),
         }
     }
 
     /// Takes away what was read.
     pub fn consume(&mut self, len: usize) {
-        match &mut self.source {
-            Source::Text(rest) => *rest = &rest[len..],
-            Source::Terminal(terminal) => terminal.consume(len),
+        match &mut self.terminal {
+            Some(terminal) => terminal.consume(len),
+            None => self.text = &self.text[len..],
         }
-    }
-
-    /// The same console, as something to format to.
-    pub const fn writer<'a, M: Machine>(&'a mut self, machine: &'a mut M) -> Writer<'a, M> {
-        Writer { console: self, machine }
     }
 }
 
@@ -136,15 +123,10 @@ fn write<M: Machine>(kept: &mut Option<Vec<u8>>, lost: &mut usize, machine: &mut
     *lost += bytes.len() - fits;
 }
 
-/// See [`Console::writer`].
-pub struct Writer<'a, M> {
-    console: &'a mut Console,
-    machine: &'a mut M,
-}
-
-impl<M: Machine> Write for Writer<'_, M> {
+/// Writes to the console, which takes everything.
+impl<M: Machine> Write for Commons<M> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.console.write(self.machine, text.as_bytes());
+        self.console.write(&mut self.machine, text.as_bytes());
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The end of a process: what it did that ends it, and who gets to know.
 
 use alloc::boxed::Box;
-use core::fmt;
+use core::fmt::Write;
 
 use super::calls::signal;
 use super::crash::{Crash, Reason};
@@ -25,8 +25,6 @@ impl<M: Machine> System<M> {
             registers: thread.registers,
         };
         crash.nearest = crash.address().and_then(|address| process.space.nearest(address).copied());
-        let mut out = self.commons.console.writer(&mut self.commons.machine);
-        // The console takes everything.
         if process.options.trace != Trace::Off {
             let (signal, address) =
                 (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
@@ -41,26 +39,19 @@ impl<M: Machine> System<M> {
                 "{signal} {{si_signo={signal}, si_code={code}, si_addr={}}}",
                 Pointer(address)
             );
-            let _ = strace::event(&mut out, thread.tid.0, what);
+            let _ = strace::event(&mut self.commons, thread.tid.0, what);
         }
         if !process.options.quiet {
-            let _ = fmt::Write::write_fmt(&mut out, format_args!("{crash}\n"));
+            let _ = writeln!(self.commons, "{crash}");
         }
         process.ending = Some((Status::Killed(crash.signal), Some(crash)));
     }
 
     /// Ends a process, whose memory is back: its parent and the kernel get to know.
-    pub(super) fn end(
-        &mut self,
-        process: Box<Process<M::Mmu>>,
-        status: Status,
-        crash: Option<Crash>,
-    ) {
-        let pid = process.pid;
+    pub(super) fn end(&mut self, process: Box<Process<M::Mmu>>) {
+        let Process { pid, ending: Some((status, crash)), .. } = *process else { return };
         if process.options.trace != Trace::Off {
-            let mut out = self.commons.console.writer(&mut self.commons.machine);
-            // The console takes everything.
-            let _ = strace::ended(&mut out, pid.0, status);
+            let _ = strace::ended(&mut self.commons, pid.0, status);
         }
         if story::is_on() {
             Commons::<M>::tell_ended(pid, status);

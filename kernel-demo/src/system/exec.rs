@@ -37,17 +37,14 @@ impl<M: Machine> Commons<M> {
         process: &mut Process<M::Mmu>,
         [path, argv]: [u64; 2],
     ) -> Result<Registers, Interruption> {
-        if !self.machine.reserve_heap(4 * TEXT) {
-            return Err(Errno::ENOMEM.into());
-        }
+        self.machine.reserve_heap(4 * TEXT)?;
         let mut room = TEXT;
         let path = self.read_text(process, path, &mut room)?;
         let mut words = Vec::new();
         if argv != 0 {
             loop {
-                let (mut word, at) = ([0; 8], argv.wrapping_add(8 * words.len() as u64));
-                self.copy_in(process, at, &mut word)?;
-                match u64::from_le_bytes(word) {
+                let [word] = self.words_in(process, argv.wrapping_add(8 * words.len() as u64))?;
+                match word {
                     0 => break,
                     _ if words.len() == ARGUMENTS => return Err(Errno::E2BIG.into()),
                     text => words.push(self.read_text(process, text, &mut room)?),

@@ -12,11 +12,10 @@
 //! entry point and relocates itself. Addresses here count from wherever the image will lie. Bytes
 //! of a segment that the file does not have read as zero.
 
-use core::fmt;
-
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_DYN, PT_INTERP, PT_LOAD};
 use elf::endian::LittleEndian;
+use elf::file::{Class, FileHeader};
 use elf::parse::ParseError;
 use elf::segment::ProgramHeader;
 
@@ -99,22 +98,6 @@ pub enum ImageError {
     BadEntry,
 }
 
-impl fmt::Display for ImageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotElf => "not an x86-64 ELF file",
-            Self::NotPositionIndependent => "not position independent",
-            Self::NeedsInterpreter => "needs an interpreter",
-            Self::WritableAndExecutable => "a segment is writable and executable",
-            Self::NotReadable => "a segment is not readable",
-            Self::BadSegment => "a segment makes no sense",
-            Self::Overlap => "segments share a page or are not in order",
-            Self::TooManySegments => "too many segments",
-            Self::BadEntry => "the entry point is not in an executable segment",
-        })
-    }
-}
-
 impl From<ImageError> for Errno {
     fn from(_: ImageError) -> Self {
         Self::ENOEXEC
@@ -131,14 +114,12 @@ impl From<ParseError> for ImageError {
 ///
 /// # Invariants
 ///
-/// The first `count` segments are used, sorted by address; no page belongs to two. `entry` lies in
-/// one that is executable.
-#[derive(Clone, Debug)]
+/// [`MAX_SEGMENTS`] segments at most are loaded. They are sorted by address, and no page belongs to
+/// two. The entry point lies in one that is executable.
+#[derive(Debug)]
 pub struct Image<'image> {
-    segments: [Segment<'image>; MAX_SEGMENTS],
-    count: usize,
-    entry: u64,
-    headers: Option<Headers>,
+    elf: ElfBytes<'image, LittleEndian>,
+    span: u64,
 }
 
 impl<'image> Image<'image> {
@@ -148,79 +129,70 @@ impl<'image> Image<'image> {
     ///
     /// Says what is wrong with it.
     pub fn parse(file: &'image [u8]) -> Result<Self, ImageError> {
-        let elf = ElfBytes::<LittleEndian>::minimal_parse(file)?;
+        let elf = ElfBytes::minimal_parse(file)?;
         let header = &elf.ehdr;
-        if header.class != elf::file::Class::ELF64 || header.e_machine != EM_X86_64 {
+        if header.class != Class::ELF64 || header.e_machine != EM_X86_64 {
             return Err(ImageError::NotElf);
         }
         if header.e_type != ET_DYN {
             return Err(ImageError::NotPositionIndependent);
         }
-        let nothing =
-            Segment { start: 0, end: 0, bytes: &[], offset: 0, permissions: Permissions::empty() };
-        let mut image = Self {
-            segments: [nothing; MAX_SEGMENTS],
-            count: 0,
-            entry: header.e_entry,
-            headers: None,
-        };
         let table = elf.segments().ok_or(ImageError::NotElf)?;
-        for program_header in table {
-            match program_header.p_type {
-                PT_INTERP => return Err(ImageError::NeedsInterpreter),
-                PT_LOAD => image.push(segment(&elf, &program_header)?)?,
-                _ => {}
-            }
-            let offset = header.e_phoff.wrapping_sub(program_header.p_offset);
-            if program_header.p_type == PT_LOAD
-                && header.e_phoff >= program_header.p_offset
-                && offset < program_header.p_filesz
-            {
-                image.headers = Some(Headers {
-                    address: program_header.p_vaddr + offset,
-                    entry_size: header.e_phentsize.into(),
-                    count: table.len() as u64,
-                });
-            }
+        if table.iter().any(|header| header.p_type == PT_INTERP) {
+            return Err(ImageError::NeedsInterpreter);
         }
-        let can_start = |segment: &Segment<'_>| {
-            segment.permissions.contains(Permissions::EXECUTE)
-                && (segment.start..segment.end).contains(&image.entry)
-        };
-        if !image.segments().iter().any(can_start) {
-            return Err(ImageError::BadEntry);
+        let (mut span, mut can_start) = (0, false);
+        for (at, segment) in segments(&elf).enumerate() {
+            let Segment { start, end, permissions, .. } = segment?;
+            if page_floor(start) < span {
+                return Err(ImageError::Overlap);
+            }
+            if at == MAX_SEGMENTS {
+                return Err(ImageError::TooManySegments);
+            }
+            span = page_ceil(end);
+            can_start |= permissions.contains(Permissions::EXECUTE)
+                && (start..end).contains(&header.e_entry);
         }
-        Ok(image)
+        if can_start { Ok(Self { elf, span }) } else { Err(ImageError::BadEntry) }
     }
 
     /// What is loaded into memory, from low to high.
-    pub fn segments(&self) -> &[Segment<'image>] {
-        &self.segments[..self.count]
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'image>> {
+        segments(&self.elf).flatten()
     }
 
     /// Bytes from the image's base to the end of its last page.
-    pub fn span(&self) -> u64 {
-        self.segments().last().map_or(0, |last| last.pages().1)
+    pub const fn span(&self) -> u64 {
+        self.span
     }
 
     /// Where the program starts.
     pub const fn entry(&self) -> u64 {
-        self.entry
+        self.elf.ehdr.e_entry
     }
 
     /// Where the program finds its own program headers, if they are loaded.
-    pub const fn headers(&self) -> Option<Headers> {
-        self.headers
+    pub fn headers(&self) -> Option<Headers> {
+        let FileHeader { e_phoff, e_phentsize, e_phnum, .. } = self.elf.ehdr;
+        let holds = |segment: &Segment<'_>| {
+            (segment.offset..segment.offset + segment.bytes.len() as u64).contains(&e_phoff)
+        };
+        let segment = self.segments().find(holds)?;
+        Some(Headers {
+            address: segment.start + (e_phoff - segment.offset),
+            entry_size: e_phentsize.into(),
+            count: e_phnum.into(),
+        })
     }
+}
 
-    fn push(&mut self, segment: Segment<'image>) -> Result<(), ImageError> {
-        if segment.pages().0 < self.span() {
-            return Err(ImageError::Overlap);
-        }
-        *self.segments.get_mut(self.count).ok_or(ImageError::TooManySegments)? = segment;
-        self.count += 1;
-        Ok(())
-    }
+/// What the program headers say is to be loaded.
+fn segments<'image>(
+    elf: &ElfBytes<'image, LittleEndian>,
+) -> impl Iterator<Item = Result<Segment<'image>, ImageError>> {
+    let headers = elf.segments().into_iter().flatten();
+    headers.filter(|header| header.p_type == PT_LOAD).map(move |header| segment(elf, &header))
 }
 
 /// What a program header says is to be loaded.

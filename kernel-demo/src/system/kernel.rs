@@ -31,7 +31,6 @@ pub struct Kernel {
     _ticking: Ticking,
     /// Where the break of the kernel's heap stood when it was trimmed.
     heap_at_rest: u64,
-    lock_waits: u64,
     turns: [u64; MAX_CPUS],
 }
 
@@ -69,22 +68,12 @@ impl Kernel {
     /// The machine, with the timer ticking.
     #[allow(clippy::new_without_default, reason = "it starts the timer")]
     pub fn new() -> Self {
-        Self {
-            _ticking: Ticking::every(TICK),
-            heap_at_rest: heap_end(),
-            lock_waits: 0,
-            turns: [0; MAX_CPUS],
-        }
+        Self { _ticking: Ticking::every(TICK), heap_at_rest: heap_end(), turns: [0; MAX_CPUS] }
     }
 
     /// How many turns threads had on each CPU.
     pub const fn turns(&self) -> [u64; MAX_CPUS] {
         self.turns
-    }
-
-    /// How often a CPU found the kernel's lock taken by another one.
-    pub const fn lock_waits(&self) -> u64 {
-        self.lock_waits
     }
 
     /// Frames that no process has: those behind the kernel's heap count as free, which come and go
@@ -115,21 +104,21 @@ impl Machine for Kernel {
     fn run_all(system: &mut KernelSystem) {
         let shared = Shared { system: Lock::new(system), idle: AtomicU64::new(0) };
         work::on_all(&|| shared.work());
-        let Shared { system, .. } = shared;
-        let waits = system.waits();
-        system.lock().machine().lock_waits += waits;
     }
 
     fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
         memory::with(action)
     }
 
-    fn reserve_heap(&mut self, bytes: usize) -> bool {
+    fn reserve_heap(&mut self, bytes: usize) -> Result<(), Errno> {
+        if !memory::with(|memory| memory.reserve_is_whole()) {
+            return Err(Errno::ENOMEM);
+        }
         // What is freed stays at hand in this CPU's arena.
         let mut room = Vec::<u8>::new();
-        memory::with(|memory| memory.reserve_is_whole())
-            && room.try_reserve_exact(bytes).is_ok()
-            && black_box(&room).is_empty()
+        room.try_reserve_exact(bytes).map_err(|_| Errno::ENOMEM)?;
+        black_box(&room);
+        Ok(())
     }
 
     fn trim_heap(&mut self) {

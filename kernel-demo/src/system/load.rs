@@ -66,23 +66,22 @@ impl<M: Machine> Commons<M> {
         let data = options.data_limit.unwrap_or(default.data);
         let stack = options.stack_limit.unwrap_or(default.stack);
         let layout = Layout::from_seed(seed, image.span(), stack);
-        let room = Room::take(&mut self.machine)?;
+        let room = (Room::take(&mut self.machine)?, Room::take(&mut self.machine)?);
         let pages = self.machine.with_memory(|memory| {
             let (mut payer, kernel) = memory.payer();
             Pages::new(&mut payer, kernel)
         })?;
         let space = AddressSpace::new(layout, Limits { data, stack, ..default });
         let process = Process::new((pid, name), (space, pages), options);
-        let (mut process, mut thread) = room.fill(process, Thread::new(pid, Registers::default()));
+        let mut process = room.0.fill(process);
         process.tell_made(Pid::KERNEL);
         match self.fill(&mut process, image, arguments, seed) {
             Ok(registers) => {
-                thread.registers = registers;
                 if story::is_on() {
                     process.tell_areas();
                     self.tell_snapshot(&mut process);
                 }
-                Ok((process, thread))
+                Ok((process, room.1.fill(Thread::new(pid, registers))))
             }
             Err(errno) => {
                 self.dismantle(process);
@@ -105,7 +104,7 @@ impl<M: Machine> Commons<M> {
         /// Bytes of stack below what the program finds there; more when it touches it.
         const STACK: u64 = 4 * PAGE_SIZE;
         let layout = process.space.layout();
-        image.segments().iter().try_for_each(|segment| self.load_segment(process, segment))?;
+        image.segments().try_for_each(|segment| self.load_segment(process, &segment))?;
         // They look random, and follow from the seed.
         let mut random = [0; 16];
         Rng::with_seed(seed).fill(&mut random);
@@ -122,11 +121,9 @@ impl<M: Machine> Commons<M> {
         if stack.bytes.len() as u64 > process.space.limits().stack / 4 {
             return Err(Errno::E2BIG);
         }
-        process.space.make_room()?;
-        let Process { space, pages, .. } = &mut *process;
+        process.space.make_room(|bytes| self.machine.reserve_heap(bytes))?;
         let len = stack.bytes.len() as u64 + STACK;
-        self.machine
-            .with_memory(|memory| space.insert_stack(len, &mut memory.mapped(pages, None)))?;
+        self.with_space(process, |space, mapped| space.insert_stack(len, mapped))?;
         self.copy_out(process, stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
         Ok(Registers {
             rip: start.entry,
@@ -150,18 +147,15 @@ impl<M: Machine> Commons<M> {
         let of_file = Vma::image(from, to, permissions, process.name, page_floor(offset));
         let zeroed = Vma::private(to, base + end, permissions, Kind::Image);
         for vma in [of_file, zeroed].into_iter().filter(|vma| vma.start < vma.end) {
-            process.space.make_room()?;
-            let Process { space, pages, .. } = &mut *process;
-            self.machine
-                .with_memory(|memory| space.insert_image(vma, &mut memory.mapped(pages, None)))?;
+            process.space.make_room(|bytes| self.machine.reserve_heap(bytes))?;
+            self.with_space(process, |space, mapped| space.insert_image(vma, mapped))?;
         }
         let first = base + segment.start;
         let at = |page: u64| bytes.len().min(page.saturating_sub(first) as usize);
         for part in (from..to).step_by(AT_ONCE) {
             let end = to.min(part + AT_ONCE as u64);
             self.machine.let_interrupts_in();
-            self.machine.with_memory(|memory| {
-                let mut mapped = memory.mapped(&mut process.pages, None);
+            self.with_space(process, |_, mapped| {
                 for page in (part..end).step_by(PAGE_SIZE as usize) {
                     mapped.carry_out(page, Decision::MapZeroed, permissions)?;
                 }
@@ -174,11 +168,7 @@ impl<M: Machine> Commons<M> {
 
     /// Gives back a slice of what a process has. `false` if it has to be called again to finish.
     pub(super) fn give_up(&mut self, process: &mut Process<M::Mmu>) -> bool {
-        let Self { machine, objects, .. } = self;
-        let Process { space, pages, .. } = process;
-        let done =
-            machine.with_memory(|memory| space.clear(&mut memory.mapped(pages, Some(objects))));
-        done && self.collect()
+        self.with_space(process, |space, mapped| space.clear(mapped)) && self.collect()
     }
 
     /// Takes a process apart: its memory goes back to the system.

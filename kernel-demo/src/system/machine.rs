@@ -2,6 +2,7 @@
 //! plays programs by hand.
 
 use super::System;
+use crate::address_space::Errno;
 use crate::memory::{Memory, Mmu, Pages, Registers, Stop};
 use crate::words::screen::COLUMNS;
 
@@ -22,8 +23,11 @@ pub trait Machine: 'static {
     fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<Self::Mmu>) -> R) -> R;
 
     /// Makes sure that the kernel's heap has room for so many bytes without asking for frames.
-    /// `false` if it cannot have them, or the kernel's reserve is not whole.
-    fn reserve_heap(&mut self, bytes: usize) -> bool;
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when it cannot have them, or the kernel's reserve is not whole.
+    fn reserve_heap(&mut self, bytes: usize) -> Result<(), Errno>;
 
     /// Lets the kernel's heap give back what it does not use.
     fn trim_heap(&mut self);

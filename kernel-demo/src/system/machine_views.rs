@@ -9,6 +9,7 @@
 //!     the frame of this page alone: physical 0x66ff8
 //! ```
 
+use core::array;
 use core::fmt::{self, Write};
 
 use x86_64::structures::paging::PageTableFlags;
@@ -16,10 +17,10 @@ use x86_64::structures::paging::PageTableFlags;
 use super::machine::Machine;
 use super::process::Process;
 use crate::address_space::PageState;
+use crate::memory::Mmu;
 use crate::memory::frames::MAX_ORDER;
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::tables::Step;
-use crate::memory::{Memory, Mmu};
 
 /// Free blocks of an order that are counted.
 const MOST_BLOCKS: usize = 256;
@@ -78,34 +79,22 @@ fn write_step(Step { level, index, entry }: &Step, out: &mut impl Write) -> fmt:
     writeln!(out)
 }
 
-/// What the page allocator says of itself.
-pub(super) struct FrameFigures {
-    counts: crate::memory::Counts,
-    charged: u64,
-    blocks: [usize; MAX_ORDER as usize + 1],
-}
-
-impl FrameFigures {
-    /// Asks the memory manager.
-    pub(super) fn of<M: Mmu + Clone>(memory: &mut Memory<M>) -> Self {
-        let (counts, charged) = (memory.counts(), memory.processes().charged());
-        let blocks =
-            core::array::from_fn(|order| memory.frames().free_blocks(order as u8, MOST_BLOCKS));
-        Self { counts, charged, blocks }
+/// Writes what the page allocator says of itself.
+///
+/// # Errors
+///
+/// The writer's.
+pub(super) fn write_frames(machine: &impl Machine, out: &mut impl Write) -> fmt::Result {
+    let (counts, charged, blocks) = machine.with_memory(|memory| {
+        let blocks: [usize; MAX_ORDER as usize + 1] =
+            array::from_fn(|order| memory.frames().free_blocks(order as u8, MOST_BLOCKS));
+        (memory.counts(), memory.processes().charged(), blocks)
+    });
+    writeln!(out, "{counts}; {charged} charged to processes")?;
+    for (order, blocks) in blocks.into_iter().enumerate() {
+        let size = (PAGE_SIZE << order) / 1024;
+        let sign = if blocks == MOST_BLOCKS { "at least " } else { "" };
+        writeln!(out, "  order {order:>2}  blocks of {size:>4} kB  {sign}{blocks} free")?;
     }
-
-    /// Writes them.
-    ///
-    /// # Errors
-    ///
-    /// The writer's.
-    pub(super) fn write(&self, out: &mut impl Write) -> fmt::Result {
-        writeln!(out, "{}; {} charged to processes", self.counts, self.charged)?;
-        for (order, blocks) in self.blocks.iter().enumerate() {
-            let size = (PAGE_SIZE << order) / 1024;
-            let sign = if *blocks == MOST_BLOCKS { "at least " } else { "" };
-            writeln!(out, "  order {order:>2}  blocks of {size:>4} kB  {sign}{blocks} free")?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

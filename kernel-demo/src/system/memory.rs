@@ -9,11 +9,24 @@ use super::crash::Reason;
 use super::machine::Machine;
 use super::process::{Process, Trace};
 use super::{Commons, Interruption, strace};
-use crate::address_space::{Cause, Decision, Errno};
-use crate::memory::{Access, PageFault};
+use crate::address_space::{AddressSpace, Cause, Decision, Errno};
+use crate::memory::{Access, Mapped, PageFault};
 use crate::story;
 
 impl<M: Machine> Commons<M> {
+    /// Does something with the address space of a process, and what it stands on, for one slice of
+    /// work.
+    #[inline(always)]
+    pub(super) fn with_space<R>(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        action: impl FnOnce(&mut AddressSpace, &mut Mapped<'_, M::Mmu>) -> R,
+    ) -> R {
+        let Self { machine, objects, .. } = self;
+        let Process { space, pages, .. } = process;
+        machine.with_memory(|memory| action(space, &mut memory.mapped(pages, Some(objects))))
+    }
+
     /// Serves a page fault, or says why the process cannot go on.
     ///
     /// # Errors
@@ -25,25 +38,15 @@ impl<M: Machine> Commons<M> {
         fault: &PageFault,
     ) -> Result<(), Reason> {
         if story::is_on() {
-            return self.told_serve(process, fault);
+            process.tell_fault(fault);
         }
-        self.serve_untold(process, fault)
-    }
-
-    /// The same without a story.
-    #[inline(always)]
-    pub(super) fn serve_untold(
-        &mut self,
-        process: &mut Process<M::Mmu>,
-        fault: &PageFault,
-    ) -> Result<(), Reason> {
-        let Self { machine, objects, .. } = self;
-        let Process { space, pages, .. } = process;
-        let served =
-            machine.with_memory(|memory| memory.mapped(pages, Some(objects)).serve(space, fault));
+        let served = self.with_space(process, |space, mapped| mapped.serve(space, fault));
         let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
         if let (Some(decision), Trace::CallsAndFaults) = (decision, process.options.trace) {
             self.trace_fault(process, fault, decision);
+        }
+        if story::is_on() {
+            self.tell_process(process);
         }
         Ok(())
     }
@@ -62,8 +65,7 @@ impl<M: Machine> Commons<M> {
         let what = format_args!(
             "page fault {{addr={address:#x}, access={access}, in={label}}} = {becomes}"
         );
-        // The console takes everything.
-        let _ = strace::event(&mut self.console.writer(&mut self.machine), process.pid.0, what);
+        let _ = strace::event(self, process.pid.0, what);
     }
 
     /// Copies from the process's memory.
@@ -109,6 +111,17 @@ impl<M: Machine> Commons<M> {
         }
     }
 
+    /// Copies words from the process's memory. Errors as of [`copy_in`](Self::copy_in).
+    pub(super) fn words_in<const N: usize>(
+        &mut self,
+        process: &mut Process<M::Mmu>,
+        address: u64,
+    ) -> Result<[u64; N], Interruption> {
+        let mut bytes = [[0; 8]; N];
+        self.copy_in(process, address, bytes.as_flattened_mut())?;
+        Ok(bytes.map(u64::from_le_bytes))
+    }
+
     /// Has the fault served that the process would have had at an address.
     fn touch(
         &mut self,
@@ -116,10 +129,7 @@ impl<M: Machine> Commons<M> {
         address: u64,
         access: Access,
     ) -> Result<(), Interruption> {
-        let pages = &mut process.pages;
-        let fault =
-            self.machine.with_memory(|memory| memory.mapped(pages, None).fault_at(address, access));
-        self.serve(process, &fault).map_err(|reason| match reason {
+        self.serve(process, &PageFault { address, access }).map_err(|reason| match reason {
             Reason::Access(_, Cause::OutOfFrames(_)) => Interruption::Crashes(reason),
             _ => Interruption::Fails(Errno::EFAULT),
         })

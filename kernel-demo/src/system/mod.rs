@@ -117,8 +117,6 @@ pub(crate) enum Interruption {
     Fails(Errno),
     /// It waits.
     Waits(Wait),
-    /// It goes on as another program.
-    Begins,
     /// It has done a slice of its work, and goes on when it is made again.
     Restarts,
     /// It gets a zero, and its turn is over.
@@ -147,7 +145,7 @@ impl<M: Machine> System<M> {
         let table = Table::new().map_err(|_| Errno::ENOMEM)?;
         let console = Console::new(settings.output, settings.input).map_err(|_| Errno::ENOMEM)?;
         machine.with_memory(|memory| memory.open_processes(settings.accounting));
-        let commons = Commons { machine, objects: Objects::new(), console };
+        let commons = Commons { machine, objects: Objects::EMPTY, console };
         Ok(Self { table, told: Pid::KERNEL, commons, started: Vec::new() })
     }
 

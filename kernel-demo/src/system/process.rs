@@ -68,50 +68,23 @@ pub struct Pending {
 /// A thread and its process, outside of the table.
 pub type Turn<M> = (Box<Process<M>>, Box<Thread>);
 
-/// Memory for a process and its first thread, which is there before anything else of it is made.
-pub struct Room<M> {
-    process: Box<MaybeUninit<Process<M>>>,
-    thread: ThreadRoom,
-}
+/// Memory for a process or a thread, in hand before anything of it is made.
+pub struct Room<T>(Box<MaybeUninit<T>>);
 
-impl<M: Mmu + Clone> Room<M> {
-    /// Takes it from the kernel's heap.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
-    pub fn take(machine: &mut impl Machine<Mmu = M>) -> Result<Self, Errno> {
-        if !machine.reserve_heap(size_of::<Process<M>>() + size_of::<Thread>()) {
-            return Err(Errno::ENOMEM);
-        }
-        Ok(Self { process: Box::new_uninit(), thread: ThreadRoom(Box::new_uninit()) })
-    }
-
-    /// Puts both into it.
-    pub fn fill(self, process: Process<M>, thread: Thread) -> Turn<M> {
-        (Box::write(self.process, process), self.thread.fill(thread))
-    }
-}
-
-/// Memory for a thread.
-pub struct ThreadRoom(Box<MaybeUninit<Thread>>);
-
-impl ThreadRoom {
+impl<T> Room<T> {
     /// Takes it from the kernel's heap.
     ///
     /// # Errors
     ///
     /// `ENOMEM` when the kernel's reserve is not whole, or the heap has no room.
     pub fn take(machine: &mut impl Machine) -> Result<Self, Errno> {
-        if !machine.reserve_heap(size_of::<Thread>()) {
-            return Err(Errno::ENOMEM);
-        }
+        machine.reserve_heap(size_of::<T>())?;
         Ok(Self(Box::new_uninit()))
     }
 
-    /// Puts the thread into it.
-    pub fn fill(self, thread: Thread) -> Box<Thread> {
-        Box::write(self.0, thread)
+    /// Puts it there.
+    pub fn fill(self, value: T) -> Box<T> {
+        Box::write(self.0, value)
     }
 }
 

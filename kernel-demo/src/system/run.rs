@@ -19,10 +19,10 @@ use x86_64::structures::paging::PhysFrame;
 
 use super::crash::Reason;
 use super::machine::Machine;
-use super::process::{Pending, Process, Thread};
+use super::process::{Pending, Thread, Turn};
 use super::{Interruption, System};
 use crate::memory::Stop;
-use crate::story::{self, Kind};
+use crate::story;
 
 /// The process of a thread that runs has not ended, and no CPU is inside of it between two calls
 /// of the scheduler.
@@ -127,17 +127,14 @@ impl<M: Machine> System<M> {
         {
             process.ending.get_or_insert((status, None));
         }
-        if story::is_on() {
-            self.told = process.pid;
-            story::tell(Kind::Turn, [process.pid.0.into()]);
-        }
+        self.tell_turn(process.pid);
         let goes_on = match (process.ending, ends) {
             (None, Some(reason)) => ControlFlow::Break(Interruption::Crashes(reason)),
             _ if process.is_closed_to(thread.tid) => ControlFlow::Break(Interruption::Yields),
             _ if thread.pending.is_some() => self.system_call(&mut process, &mut thread),
             _ => ControlFlow::Continue(()),
         };
-        self.go_on(process, thread, goes_on).map_or(Next::Again, Next::Run)
+        self.go_on((process, thread), goes_on).map_or(Next::Again, Next::Run)
     }
 
     /// Answers what a thread has stopped for. Returns it if it goes on; otherwise its turn is over.
@@ -168,7 +165,7 @@ impl<M: Machine> System<M> {
                 ControlFlow::Break(Interruption::Crashes(Reason::Exception { vector, error }))
             }
         };
-        self.go_on(process, thread, goes_on)
+        self.go_on((process, thread), goes_on)
     }
 
     /// Puts the process back into the table, where other threads find it, and returns the thread if
@@ -176,8 +173,7 @@ impl<M: Machine> System<M> {
     #[inline]
     fn go_on(
         &mut self,
-        process: Box<Process<M::Mmu>>,
-        thread: Box<Thread>,
+        (process, thread): Turn<M::Mmu>,
         goes_on: ControlFlow<Interruption>,
     ) -> Option<Running> {
         match goes_on {
@@ -187,7 +183,7 @@ impl<M: Machine> System<M> {
                 Some(Running { thread, root })
             }
             ControlFlow::Break(why) => {
-                self.end_turn(process, thread, why);
+                self.end_turn((process, thread), why);
                 None
             }
         }
@@ -195,12 +191,7 @@ impl<M: Machine> System<M> {
 
     /// Ends a turn of a thread.
     #[inline(never)]
-    fn end_turn(
-        &mut self,
-        mut process: Box<Process<M::Mmu>>,
-        thread: Box<Thread>,
-        why: Interruption,
-    ) {
+    fn end_turn(&mut self, (mut process, thread): Turn<M::Mmu>, why: Interruption) {
         let Thread { tid, slots: [slot, home], .. } = *thread;
         self.table.end_turn(slot);
         let (mut wait, mut left) = (None, None);
@@ -214,7 +205,7 @@ impl<M: Machine> System<M> {
             // Others are to have a turn.
             _ => {}
         }
-        if let Some((status, crash)) = process.ending {
+        if let Some((status, _)) = process.ending {
             if story::is_on() {
                 self.commons.tell_snapshot(&mut process);
             }
@@ -225,7 +216,7 @@ impl<M: Machine> System<M> {
                 if tid != process.pid {
                     self.remove(&process, tid, status);
                 }
-                return self.end(process, status, crash);
+                return self.end(process);
             } else {
                 self.commons.machine.let_interrupts_in();
             }

@@ -30,49 +30,36 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Int,
-        Self::Ill,
-        Self::Trap,
-        Self::Bus,
-        Self::Fpe,
-        Self::Kill,
-        Self::Segv,
-        Self::Term,
+    /// All of them, with their names in C, and what a shell says of a process that they have ended.
+    const ALL: [(Self, &'static str, &'static str); 8] = [
+        (Self::Int, "SIGINT", "Interrupted"),
+        (Self::Ill, "SIGILL", "Illegal instruction"),
+        (Self::Trap, "SIGTRAP", "Trace/breakpoint trap"),
+        (Self::Bus, "SIGBUS", "Bus error"),
+        (Self::Fpe, "SIGFPE", "Floating point exception"),
+        (Self::Kill, "SIGKILL", "Killed"),
+        (Self::Segv, "SIGSEGV", "Segmentation fault"),
+        (Self::Term, "SIGTERM", "Terminated"),
     ];
 
-    /// Its name in C.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Int => "SIGINT",
-            Self::Ill => "SIGILL",
-            Self::Trap => "SIGTRAP",
-            Self::Bus => "SIGBUS",
-            Self::Fpe => "SIGFPE",
-            Self::Kill => "SIGKILL",
-            Self::Segv => "SIGSEGV",
-            Self::Term => "SIGTERM",
-        }
+    fn texts(self) -> (&'static str, &'static str) {
+        let row = Self::ALL.iter().find(|(signal, ..)| *signal == self);
+        row.map_or(("", ""), |(_, name, description)| (*name, *description))
     }
 
-    /// What the shell says of a process that it ended.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Int => "Interrupted",
-            Self::Ill => "Illegal instruction",
-            Self::Trap => "Trace/breakpoint trap",
-            Self::Bus => "Bus error",
-            Self::Fpe => "Floating point exception",
-            Self::Kill => "Killed",
-            Self::Segv => "Segmentation fault",
-            Self::Term => "Terminated",
-        }
+    /// Its name in C.
+    pub fn name(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// What a shell says of a process that it has ended.
+    pub fn description(self) -> &'static str {
+        self.texts().1
     }
 
     /// The signal of this number; `None` if this kernel sends none such.
     pub fn from_number(number: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|signal| *signal as u64 == number)
+        Self::ALL.iter().map(|(signal, ..)| *signal).find(|signal| *signal as u64 == number)
     }
 
     /// The signal that Linux sends for a processor exception.
@@ -107,8 +94,7 @@ impl Status {
 
     /// What the word says; `None` if it is none of ours.
     pub fn from_word(word: u32) -> Option<Self> {
-        let killed_by =
-            Signal::ALL.into_iter().find(|signal| *signal as u32 == word).map(Self::Killed);
+        let killed_by = Signal::from_number(word.into()).map(Self::Killed);
         killed_by.or_else(|| (word & !0xff00 == 0).then_some(Self::Exited((word >> 8) as u8)))
     }
 
@@ -147,9 +133,8 @@ mod tests {
             (7, 139)
         );
         assert_eq!(Status::Killed(Signal::Kill).shell_code(), 137);
-        for status in
-            [0, 1, 255].map(Status::Exited).into_iter().chain(Signal::ALL.map(Status::Killed))
-        {
+        let killed = Signal::ALL.map(|(signal, ..)| Status::Killed(signal));
+        for status in [0, 1, 255].map(Status::Exited).into_iter().chain(killed) {
             assert_eq!(Status::from_word(status.word()), Some(status));
         }
         assert_eq!((Status::from_word(1), Status::from_word(0x1_0000)), (None, None));

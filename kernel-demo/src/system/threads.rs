@@ -56,9 +56,7 @@ impl<M: Machine> System<M> {
     /// Takes a thread out of the table that has ended, and does not lead its process.
     pub(super) fn remove(&mut self, process: &Process<M::Mmu>, tid: Pid, status: Status) {
         if process.options.trace != Trace::Off {
-            let mut out = self.commons.console.writer(&mut self.commons.machine);
-            // The console takes everything.
-            let _ = strace::ended(&mut out, tid.0, status);
+            let _ = strace::ended(&mut self.commons, tid.0, status);
         }
         self.table.remove(tid);
     }

@@ -1,6 +1,5 @@
 //! What a story tells of processes: their calls, their page faults, their areas, their turns.
 
-use super::crash::Reason;
 use super::machine::Machine;
 use super::process::{Process, Thread};
 use super::status::Status;
@@ -30,6 +29,13 @@ impl<M: Mmu + Clone> Process<M> {
             let numbers = [self.pid.0.into(), parent.0.into(), self.space_number()];
             story::record(Kind::Process, &numbers, self.name);
         }
+    }
+
+    /// Tells that it has touched a page, which is about to be served.
+    #[cold]
+    pub(super) fn tell_fault(&mut self, PageFault { address, access, .. }: &PageFault) {
+        let numbers = self.with_callers(&[self.pid.0.into(), *address, *access as u64]);
+        story::record(Kind::Trapped, numbers.as_slice(), "");
     }
 
     /// Numbers that begin with these, and the addresses to which it returns: those of the functions
@@ -64,32 +70,21 @@ impl<M: Machine> System<M> {
     pub(super) fn tell_stop(&mut self, process: &mut Process<M::Mmu>, thread: &Thread) {
         process.site = [thread.registers.rip, thread.registers.rbp];
         if self.told != process.pid {
-            self.told = process.pid;
-            story::record(Kind::Turn, &[process.pid.0.into()], "");
+            self.tell_turn(process.pid);
+        }
+    }
+
+    /// Tells that a process has its turn.
+    #[inline(always)]
+    pub(super) fn tell_turn(&mut self, pid: Pid) {
+        if story::is_on() {
+            self.told = pid;
+            story::record(Kind::Turn, &[pid.0.into()], "");
         }
     }
 }
 
 impl<M: Machine> Commons<M> {
-    /// Serves a page fault, and tells it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`serve`](Self::serve).
-    #[cold]
-    pub(super) fn told_serve(
-        &mut self,
-        process: &mut Process<M::Mmu>,
-        fault: &PageFault,
-    ) -> Result<(), Reason> {
-        let PageFault { address, access, .. } = *fault;
-        let numbers = process.with_callers(&[process.pid.0.into(), address, access as u64]);
-        story::record(Kind::Trapped, numbers.as_slice(), "");
-        self.serve_untold(process, fault)?;
-        self.tell_process(process);
-        Ok(())
-    }
-
     /// Tells what of a process has changed by what it did; now and then, all there is of it.
     #[cold]
     pub(super) fn tell_process(&mut self, process: &mut Process<M::Mmu>) {

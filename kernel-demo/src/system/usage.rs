@@ -2,14 +2,14 @@
 
 use core::ops::AddAssign;
 
-/// Bytes of `struct rusage`: eighteen words of 64 bits.
-pub const RUSAGE_SIZE: usize = 144;
+/// Words of `struct rusage`.
+const RUSAGE_WORDS: usize = 18;
 
-/// Where in it the largest resident set stands, in KiB.
-pub const MAXRSS_OFFSET: u64 = 32;
+/// Which word of it is the largest resident set, in KiB.
+pub const MAXRSS: usize = 4;
 
-/// Where in it the page faults stand that needed no disk.
-pub const MINFLT_OFFSET: u64 = 64;
+/// Which word of it is the number of page faults that needed no disk.
+pub const MINFLT: usize = 8;
 
 /// What a process has used, or all its children that it has waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,20 +25,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The bytes of `struct rusage`. What this kernel does not count is zero.
-    pub fn to_bytes(self) -> [u8; RUSAGE_SIZE] {
-        const NVCSW_OFFSET: u64 = 128;
-        const NIVCSW_OFFSET: u64 = 136;
-        let mut bytes = [0; RUSAGE_SIZE];
-        for (offset, value) in [
-            (MAXRSS_OFFSET, self.max_resident * 4),
-            (MINFLT_OFFSET, self.minor_faults),
-            (NVCSW_OFFSET, self.voluntary_switches),
-            (NIVCSW_OFFSET, self.involuntary_switches),
-        ] {
-            bytes[offset as usize..][..8].copy_from_slice(&value.to_le_bytes());
-        }
-        bytes
+    /// The words of `struct rusage`, as they lie in memory. What is not counted is zero.
+    pub fn to_words(self) -> [[u8; 8]; RUSAGE_WORDS] {
+        const NVCSW: usize = 16;
+        const NIVCSW: usize = 17;
+        let mut words = [0; RUSAGE_WORDS];
+        (words[MAXRSS], words[MINFLT]) = (self.max_resident * 4, self.minor_faults);
+        (words[NVCSW], words[NIVCSW]) = (self.voluntary_switches, self.involuntary_switches);
+        words.map(u64::to_le_bytes)
     }
 }
 
@@ -63,9 +57,7 @@ mod tests {
             voluntary_switches: 7,
             involuntary_switches: 9,
         };
-        let bytes = usage.to_bytes();
-        let words: Vec<u64> =
-            bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let words = usage.to_words().map(u64::from_le_bytes);
         let mut expected = [0; 18];
         (expected[4], expected[8], expected[16], expected[17]) = (12, 5, 7, 9);
         assert_eq!(words, expected);

@@ -6,7 +6,7 @@ use super::System;
 use super::machine::Machine;
 use super::process::Process;
 use super::table::Pid;
-use crate::address_space::{Figures, Resident};
+use crate::address_space::Resident;
 use crate::memory::Mmu;
 use crate::memory::tables::Work;
 
@@ -100,8 +100,7 @@ impl<M: Mmu + Clone> Process<M> {
             progress.next = vma.end;
         }
         if view == View::Status {
-            let figures = Figures { most_resident: pages.peak(), tables: pages.table_frames() };
-            space.write_status(out, figures, progress.sums)?;
+            space.write_status(out, progress.sums, (pages.peak(), pages.table_frames()))?;
         }
         Ok(true)
     }

@@ -4,15 +4,21 @@
 //! | part | contract |
 //! |---|---|
 //! | `frames.rs` | counts frames around each case, and makes each request for one fail in turn |
+//! | `interrupts.rs` | breakpoints are counted, and ticks that come while the kernel runs can be handled |
 //! | `probe.rs` | single accesses, made to see whether they fault |
 //! | `single_step.rs` | a handler after every instruction |
+//! | `stack.rs` | code on a stack of its own, which may overflow |
 
 #[cfg(not(test))]
 mod frames;
 #[cfg(not(test))]
+pub mod interrupts;
+#[cfg(not(test))]
 pub mod probe;
 #[cfg(not(test))]
 pub mod single_step;
+#[cfg(not(test))]
+mod stack;
 
 pub use kerntest_guest::{Case, CaseResult, Failed, MOST_CASES, OrFail, Run, during};
 #[cfg(not(test))]
@@ -20,6 +26,8 @@ pub(crate) use kerntest_guest::{Message, Place, last_doing};
 
 #[cfg(not(test))]
 pub use self::frames::{Balance, fail_nth, run};
+#[cfg(not(test))]
+pub use self::stack::on_stack;
 
 #[cfg(not(test))]
 use core::panic::Location;

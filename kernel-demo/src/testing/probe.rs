@@ -3,8 +3,10 @@
 
 use core::arch::asm;
 
+use x86_64::registers::control::{Cr3, Cr3Flags};
+
 use crate::arch::catch_fault;
-use crate::memory::FaultReport;
+use crate::memory::{FaultReport, ProcessPages};
 
 /// Reads the byte at the address. This may make a first touch.
 ///
@@ -61,4 +63,22 @@ pub unsafe fn execute(address: u64) -> Result<(), FaultReport> {
     };
     // SAFETY: neither the closure nor the function owns anything.
     unsafe { catch_fault(call) }
+}
+
+/// Runs the closure on the page tables of a process, to show what the processor keeps the kernel
+/// from there.
+///
+/// # Safety
+///
+/// Of the kernel only its image and its stacks are mapped meanwhile: the closure touches nothing
+/// else, so no heap, and returns.
+pub unsafe fn on_tables_of<R>(pages: &ProcessPages, closure: impl FnOnce() -> R) -> R {
+    let (own, flags) = Cr3::read();
+    // SAFETY: the tables map the code and the stack of this function where they are now; the
+    // closure needs no more.
+    unsafe { Cr3::write(pages.root(), Cr3Flags::empty()) };
+    let result = closure();
+    // SAFETY: the tables of before.
+    unsafe { Cr3::write(own, flags) };
+    result
 }

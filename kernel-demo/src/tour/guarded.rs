@@ -9,10 +9,9 @@ use brkalloc::{
 
 use super::cells::bytes;
 use super::watch::Watch;
-use crate::arch::backtrace::Calls;
 use crate::cpu::lock::HeapLock;
 use crate::evidence::{Evidence, Missing, Shown};
-use crate::memory::guarded::GuardedPages;
+use crate::heap::guarded::{Calls, GuardedPages};
 use crate::memory::kernel_break::KernelBreak;
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::{Access, FaultReport, Policy};

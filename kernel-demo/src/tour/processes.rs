@@ -217,7 +217,7 @@ pub fn brk(evidence: &mut Evidence<'_>) -> Shown {
         (areas, pages, brk, promised())
     };
     let brk = |space: &mut AddressSpace, pages: &mut ProcessPages, to: u64| {
-        space.make_room()?;
+        space.make_room(|_| Ok(()))?;
         memory::with(|memory| space.brk(to, &mut memory.mapped(pages, None)))
     };
     // The first move makes the area; every other one changes it.

@@ -41,8 +41,6 @@ pub struct PageFault {
     pub address: u64,
     /// What was done with it.
     pub access: Access,
-    /// The page is mapped, and its permissions forbid the access.
-    pub present: bool,
 }
 
 /// Why a program in ring 3 stopped for the kernel. Its registers are as it left them.

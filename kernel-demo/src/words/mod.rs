@@ -5,11 +5,13 @@ pub mod access;
 pub mod layout;
 pub mod permissions;
 pub mod screen;
+pub mod text;
 
 use core::fmt;
 
 pub use access::{Access, PageFault, Stop};
 pub use permissions::Permissions;
+pub use text::Text;
 
 /// A request for frames that was not met. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

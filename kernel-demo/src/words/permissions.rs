@@ -5,7 +5,8 @@ use core::fmt;
 use bitflags::bitflags;
 
 bitflags! {
-    /// What may be done with memory.
+    /// What may be done with memory. The bits are those of Linux's `PROT_READ`, `PROT_WRITE` and
+    /// `PROT_EXEC`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Permissions: u8 {
         /// Loads.

@@ -149,8 +149,8 @@ impl Program {
     }
 }
 
-fn page_fault(address: u64, access: Access, present: bool) -> Stop {
-    Stop::PageFault(PageFault { address, access, present })
+fn page_fault(address: u64, access: Access) -> Stop {
+    Stop::PageFault(PageFault { address, access })
 }
 
 fn exception(vector: u8, error: u64) -> Stop {

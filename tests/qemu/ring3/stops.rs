@@ -31,21 +31,21 @@ fn page_faults_say_what_was_done_and_the_instruction_runs_again() -> CaseResult 
     let (mut program, rip) = (Program::new(text)?, TEXT);
     (program.registers.rdi, program.registers.rsi, program.registers.rdx) =
         (0x60_0008, 0x61_0010, 0x62_0000);
-    ensure_eq!(program.run(), page_fault(0x60_0008, Access::Read, false));
+    ensure_eq!(program.run(), page_fault(0x60_0008, Access::Read));
     ensure_eq!(program.registers.rip, rip);
     program.pages.apply(0x60_0000, Decision::MapZeroPage, RW).or_fail("the zero page")?;
-    ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, false));
+    ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write));
     ensure_eq!((program.registers.rip, program.registers.rax), (rip + 3, 0));
     program.pages.apply(0x61_0000, Decision::MapZeroPage, RW).or_fail("the zero page")?;
-    ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write, true));
+    ensure_eq!(program.run(), page_fault(0x61_0010, Access::Write));
     program.pages.apply(0x61_0000, Decision::MapZeroed, RW).or_fail("a frame")?;
-    ensure_eq!(program.run(), page_fault(0x62_0000, Access::Execute, false));
+    ensure_eq!(program.run(), page_fault(0x62_0000, Access::Execute));
     program.registers.rip = DATA;
-    ensure_eq!(program.run(), page_fault(DATA, Access::Execute, true));
+    ensure_eq!(program.run(), page_fault(DATA, Access::Execute));
     program.registers = Registers { rip: TEXT, rdi: 0, ..program.registers };
-    ensure_eq!(program.run(), page_fault(0, Access::Read, false));
+    ensure_eq!(program.run(), page_fault(0, Access::Read));
     program.registers = Registers { rip: TEXT + 3, rsi: TEXT, ..program.registers };
-    ensure_eq!(program.run(), page_fault(TEXT, Access::Write, true));
+    ensure_eq!(program.run(), page_fault(TEXT, Access::Write));
     Ok(())
 }
 

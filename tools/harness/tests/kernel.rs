@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&str; 7] = ["words", "cpu", "story", "address_space", "memory", "arch", "system"];
 
 /// Maximum lines of code in the rooms where memory and processes are.
-const MOST: usize = 7_750;
+const MOST: usize = 7_215;
 
 /// Maximum lines of code in what they stand on: words, and several CPUs.
 const MOST_BELOW: usize = 700;
 
 /// Maximum lines of code that tell a story of memory and processes: its room, and the files `told`
 /// of the others, which change nothing.
-const MOST_OF_THE_STORY: usize = 550;
+const MOST_OF_THE_STORY: usize = 500;
 
 /// Maximum lines of a file, with comments.
 const MOST_OF_A_FILE: usize = 300;

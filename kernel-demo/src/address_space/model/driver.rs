@@ -84,9 +84,11 @@ impl Driver {
             Vma::image(page(4), page(6), r | w, "program", 4 * PAGE_SIZE),
             Vma::private(page(6), page(8), r | w, Kind::Image),
         ] {
+            space.make_room(|_| Ok(())).unwrap();
             space.insert_image(vma, &mut Played(&mut tables, &mut account)).unwrap();
             model.enter(&vma, &mut world);
         }
+        space.make_room(|_| Ok(())).unwrap();
         space.insert_stack(2 * PAGE_SIZE, &mut Played(&mut tables, &mut account)).unwrap();
         model.enter(space.vmas().last().unwrap(), &mut world);
         let pair = Pair { space, tables, model, served: 0 };
@@ -99,6 +101,7 @@ impl Driver {
         let (account, world) = (&mut self.account, &mut self.world);
         let before = tables.snapshot();
         let mut failed = false;
+        space.make_room(|_| Ok(())).unwrap();
         match op {
             Op::Brk { to } => {
                 let to = to.resolve(space);

@@ -127,8 +127,7 @@ impl Tables {
     ) -> Result<u8, Cause> {
         let page = page_floor(address);
         if !self.allows(page, access) {
-            let present = self.pages.contains_key(&page);
-            let (fault, state) = (PageFault { address, access, present }, self.state(page));
+            let (fault, state) = (PageFault { address, access }, self.state(page));
             let (decision, vma) = space.fault(&fault, state, &mut Played(self, account))?;
             let vma = *vma;
             assert!(vma.contains(address), "{vma:?} does not hold {address:#x}");

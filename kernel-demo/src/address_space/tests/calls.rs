@@ -278,6 +278,7 @@ fn mprotect_that_fails_changes_nothing() {
     world.map_at(506, 510, R);
     let before = world.areas();
     let protect = |world: &mut World, start: u64, len: u64, to| {
+        world.space.make_room(|_| Ok(())).unwrap();
         world.space.mprotect(start, len, to, &mut Played(&mut world.told, &mut world.account))
     };
     assert_eq!(protect(&mut world, p(500) + 1, 1, R), Err(Errno::EINVAL));
@@ -334,6 +335,7 @@ fn what_is_more_than_the_limit_from_the_start_may_become_less() {
 fn an_image_is_refused_where_it_cannot_be() {
     let mut world = World::with(Limits { areas: 5, ..LIMITS }, Account::strict(TABLES + 12));
     let mut insert = |start: u64, end: u64, permissions| {
+        world.space.make_room(|_| Ok(())).unwrap();
         world.space.insert_image(
             Vma::private(start, end, permissions, Kind::Image),
             &mut Played(&mut world.told, &mut world.account),

@@ -7,9 +7,8 @@ const MISSING: PageState = PageState::Missing;
 impl World {
     /// What is decided about a fault at the address where this is mapped.
     fn fault(&mut self, address: u64, access: Access, state: PageState) -> Result<Decision, Cause> {
-        let present = state != MISSING;
         let both = &mut Played(&mut self.told, &mut self.account);
-        let decided = self.space.fault(&PageFault { address, access, present }, state, both);
+        let decided = self.space.fault(&PageFault { address, access }, state, both);
         decided.map(|(decision, _)| decision)
     }
 

@@ -105,8 +105,7 @@ fn smaps_tell_what_is_promised_from_what_is_there() {
 fn status_adds_up() {
     let mut world = story();
     world.munmap(500, 505).unwrap();
-    let figures = Figures { most_resident: 20, tables: 6 };
-    let status = text(|out| world.space.write_status(out, figures, [4, 0]));
+    let status = text(|out| world.space.write_status(out, [4, 0], (20, 6)));
     assert_eq!(
         lines(&status),
         [

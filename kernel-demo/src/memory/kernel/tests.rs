@@ -37,7 +37,7 @@ fn write(
     value: u8,
 ) -> Result<u8, Cause> {
     if memory.pages.tables.translate(address).is_none() {
-        memory.page_fault(&PageFault { address, access: Access::Write, present: false })?;
+        memory.page_fault(&PageFault { address, access: Access::Write })?;
         let page = memory
             .pages
             .tables
@@ -179,7 +179,7 @@ fn stacks_have_a_guard_page_and_leave_nothing_behind() {
             && memory.pages.tables.translate(stack.top - 1).is_some()
     );
     assert_eq!(memory.pages.tables.translate(stack.bottom - 1), None);
-    let overflow = PageFault { address: stack.bottom - 8, access: Access::Write, present: false };
+    let overflow = PageFault { address: stack.bottom - 8, access: Access::Write };
     assert_eq!(memory.page_fault(&overflow), Err(Cause::GuardGap));
     let second = memory.add_stack("second").unwrap();
     assert!(second.guard > stack.top);
@@ -366,7 +366,7 @@ fn kernel() -> (Memory<VectorMemory>, StackBounds) {
 }
 
 fn fault(address: u64, access: Access) -> PageFault {
-    PageFault { address, access, present: false }
+    PageFault { address, access }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use super::super::Interruption;
 use super::super::machine::Machine;
-use super::super::process::{HEAP_WORDS, HeapLayout};
 use super::views::find;
 use super::{Answer, Call};
 use crate::address_space::Errno;
@@ -17,12 +16,7 @@ const PIECE: usize = 256;
 /// Notes the layout of the caller's heap, which its children inherit.
 pub(super) fn heap_register<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [at, ..] = call.arguments();
-    let mut bytes = [0; 8 * HEAP_WORDS];
-    call.system.commons.copy_in(call.process, at, &mut bytes)?;
-    let mut layout: HeapLayout = [0; _];
-    let words = bytes.as_chunks::<8>().0;
-    layout.iter_mut().zip(words).for_each(|(to, word)| *to = u64::from_le_bytes(*word));
-    call.process.heap = Some(layout);
+    call.process.heap = Some(call.system.commons.words_in(call.process, at)?);
     Ok(0)
 }
 
@@ -30,10 +24,8 @@ pub(super) fn heap_register<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 pub(super) fn heap_layout<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [whose, at, ..] = call.arguments();
     let layout = find(&mut call.system.table, call.process, whose)?.heap.ok_or(Errno::ENOENT)?;
-    let mut bytes = [0; 8 * HEAP_WORDS];
-    let words = bytes.as_chunks_mut::<8>().0;
-    words.iter_mut().zip(layout).for_each(|(to, word)| *to = word.to_le_bytes());
-    call.system.commons.copy_out(call.process, at, &bytes)?;
+    let bytes = layout.map(u64::to_le_bytes);
+    call.system.commons.copy_out(call.process, at, bytes.as_flattened())?;
     Ok(0)
 }
 
@@ -44,14 +36,8 @@ pub(super) fn process_vm_readv<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     if (to_count, from_count, flags) != (1, 1, 0) {
         return Err(Errno::EINVAL.into());
     }
-    let mut ranges = [[0; 16]; 2];
-    for (range, at) in ranges.iter_mut().zip([to, from]) {
-        call.system.commons.copy_in(call.process, at, range)?;
-    }
-    let [(to, room), (from, len)] = ranges.map(|range| {
-        let word = |at| u64::from_le_bytes(core::array::from_fn(|byte| range[at + byte]));
-        (word(0), word(8))
-    });
+    let [to, room] = call.system.commons.words_in(call.process, to)?;
+    let [from, len] = call.system.commons.words_in(call.process, from)?;
     let most = room.min(len).min(MOST as u64) as usize;
     let mut done = 0;
     while done < most {

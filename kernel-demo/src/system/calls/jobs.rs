@@ -148,9 +148,7 @@ impl<M: Machine> System<M> {
                     let Self { table, commons, .. } = self;
                     let (mut next, mut is_whole) = (0, false);
                     while !is_whole {
-                        let mut out = commons.console.writer(&mut commons.machine);
-                        // The console takes everything.
-                        is_whole = ps::write_part(table, None, &mut next, &mut out).unwrap_or(true);
+                        is_whole = ps::write_part(table, None, &mut next, commons).unwrap_or(true);
                         commons.machine.let_interrupts_in();
                     }
                 }

@@ -2,7 +2,6 @@
 //! more goes.
 
 use super::super::machine::Machine;
-use super::super::process::Process;
 use super::{Answer, Call};
 use crate::address_space::{AddressSpace, Backing, Errno, MapFlags, MapRequest, ObjectId};
 use crate::memory::layout::PAGE_SIZE;
@@ -66,20 +65,12 @@ fn permissions(protection: u64) -> Result<Permissions, Errno> {
 impl<M: Machine> Call<'_, M> {
     /// Makes room for the areas that one call can add, if the list is full.
     fn make_room(&mut self) -> Result<(), Errno> {
-        let Some(bytes) = self.process.space.growth() else { return Ok(()) };
-        if !self.system.commons.machine.reserve_heap(bytes) {
-            return Err(Errno::ENOMEM);
-        }
-        self.process.space.make_room()
+        self.process.space.make_room(|bytes| self.system.commons.machine.reserve_heap(bytes))
     }
 
     fn make_object(&mut self, pages: u64) -> Result<ObjectId, Errno> {
         let commons = &mut self.system.commons;
-        let bytes = commons.objects.growth();
-        if bytes.is_some_and(|bytes| !commons.machine.reserve_heap(bytes)) {
-            return Err(Errno::ENOMEM);
-        }
-        commons.objects.reserve()?;
+        commons.objects.make_room(|bytes| commons.machine.reserve_heap(bytes))?;
         let object = commons.machine.with_memory(|memory| {
             let (mut payer, kernel) = memory.payer();
             Object::new(&mut payer, kernel, pages)
@@ -92,16 +83,6 @@ impl<M: Machine> Call<'_, M> {
         &mut self,
         change: impl FnOnce(&mut AddressSpace, &mut Mapped<'_, M::Mmu>) -> Result<u64, Errno>,
     ) -> Answer {
-        let Process { space, pages, .. } = &mut *self.process;
-        let (machine, objects) = (&self.system.commons.machine, &mut self.system.commons.objects);
-        Ok(machine.with_memory(|memory| change(space, &mut memory.mapped(pages, Some(objects))))?)
+        Ok(self.system.commons.with_space(self.process, change)?)
     }
 }
-
-const _: () = {
-    assert!(
-        Permissions::READ.bits() == 1
-            && Permissions::WRITE.bits() == 2
-            && Permissions::EXECUTE.bits() == 4
-    );
-};

@@ -63,7 +63,7 @@ fn begin_fork<M: Machine>(
 ) -> Result<Pid, Errno> {
     let pid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let commons = &mut system.commons;
-    let room = Room::take(&mut commons.machine)?;
+    let room = (Room::take(&mut commons.machine)?, Room::take(&mut commons.machine)?);
     let space = process.space.fork()?;
     let pages = commons.machine.with_memory(|memory| {
         let (mut payer, kernel) = memory.payer();
@@ -83,7 +83,7 @@ fn begin_fork<M: Machine>(
     }
     child.heap = process.heap;
     let thread = Thread::new(pid, Registers { rax: 0, ..thread.registers });
-    let slot = Slot::new(process.name, room.fill(child, thread));
+    let slot = Slot::new(process.name, (room.0.fill(child), room.1.fill(thread)));
     system.table.insert(process.pid, slot);
     system.table.block(pid, Wait::Birth);
     Ok(pid)
@@ -106,8 +106,7 @@ pub(super) fn execve<M: Machine>(call: &mut Call<'_, M>) -> Answer {
             entry.payload.name = process.name;
         }
     }
-    let is_done = commons.give_up_old(process);
-    Err(if is_done { Interruption::Begins } else { Interruption::Restarts })
+    if commons.give_up_old(process) { Ok(0) } else { Err(Interruption::Restarts) }
 }
 
 /// Waits until a child has ended, and tells how.
@@ -140,7 +139,7 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
                 system.commons.copy_out(process, status_at, &status.word().to_le_bytes())?;
             }
             if usage_at != 0 {
-                system.commons.copy_out(process, usage_at, &used.to_bytes())?;
+                system.commons.copy_out(process, usage_at, used.to_words().as_flattened())?;
             }
             Ok(child.pid.0.into())
         }
@@ -157,6 +156,6 @@ pub(super) fn getrusage<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         CHILDREN => call.process.children,
         _ => return Err(Errno::EINVAL.into()),
     };
-    call.system.commons.copy_out(call.process, at, &usage.to_bytes())?;
+    call.system.commons.copy_out(call.process, at, usage.to_words().as_flattened())?;
     Ok(0)
 }

@@ -3,7 +3,7 @@
 
 use super::super::Interruption;
 use super::super::machine::Machine;
-use super::super::process::{Process, Slot, Thread, ThreadRoom};
+use super::super::process::{Process, Room, Slot, Thread};
 use super::super::status::Status;
 use super::super::table::{Wait, Word};
 use super::{Answer, Call, process};
@@ -40,7 +40,7 @@ pub(super) fn clone<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let Call { system, process, thread } = call;
     let fs_base = if has(SET_TLS) { tls_base(tls)? } else { thread.registers.fs_base };
     let tid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
-    let room = ThreadRoom::take(&mut system.commons.machine)?;
+    let room = Room::take(&mut system.commons.machine)?;
     for (flag, address) in [(PARENT_SET_TID, parent_at), (CHILD_SET_TID, child_at)] {
         if has(flag) {
             system.commons.copy_out(process, address, &tid.0.to_le_bytes())?;

@@ -3,14 +3,14 @@
 
 use core::ops::ControlFlow;
 
-use super::{arguments, peek};
+use super::{Call, peek};
 use crate::address_space::Errno;
 use crate::memory::Mmu;
 use crate::story::{self, Kind, Numbers, Text};
 use crate::system::machine::Machine;
-use crate::system::process::{Process, Thread};
+use crate::system::process::Process;
 use crate::system::strace::{Outcome, Traced};
-use crate::system::{Interruption, System, told};
+use crate::system::{Interruption, told};
 
 /// The first argument of [`story::CALL`].
 mod what {
@@ -29,55 +29,44 @@ const CELL: u64 = 24;
 /// Cells in a record.
 const CELLS: usize = 32;
 
-impl<M: Machine> System<M> {
+impl<M: Machine> Call<'_, M> {
     /// Makes a system call, and tells it.
     #[cold]
-    pub(super) fn told_call(
-        &mut self,
-        process: &mut Process<M::Mmu>,
-        thread: &mut Thread,
-    ) -> ControlFlow<Interruption> {
-        let number = thread.registers.rax;
+    pub(super) fn make_and_tell(&mut self) -> ControlFlow<Interruption> {
+        let number = self.thread.registers.rax;
         if number == story::CALL {
-            thread.registers.rax = tell_heap(process, thread);
+            self.thread.registers.rax = tell_heap(self.process, self.arguments());
             return ControlFlow::Continue(());
         }
-        let before = thread.registers;
-        if thread.pending.is_none() {
-            let numbers = process.with_callers(&[process.pid.0.into(), number]);
+        let pid = self.process.pid;
+        let before = self.traced(pid, number);
+        if self.thread.pending.is_none() {
+            let numbers = self.process.with_callers(&[pid.0.into(), number]);
             story::record(Kind::Called, numbers.as_slice(), "");
         }
-        let flow = self.make_call(process, thread);
+        let flow = self.make();
+        let result = self.thread.registers.rax;
         let outcome = match flow {
             ControlFlow::Break(Interruption::Waits(_)) => return flow,
             ControlFlow::Break(
                 Interruption::Leaves(_) | Interruption::Ends(_) | Interruption::Crashes(_),
             ) => Outcome::Never,
-            _ if thread.pending.is_some() => return flow,
-            _ => outcome(thread.registers.rax),
+            _ if self.thread.pending.is_some() => return flow,
+            _ => Errno::from_result(result).map_or(Outcome::Value(result), Outcome::Error),
         };
-        let signature = Self::signature(number);
-        let (pid, arguments) = (process.pid.0, arguments(&before));
-        let traced = Traced { pid, signature, number, arguments, program: process.name };
+        let traced = Traced { program: self.process.name, ..before };
         let mut text = Text::new();
         // The text takes all that there is room for.
-        let _ = traced.done(&mut text, &mut peek(&mut process.pages), outcome);
-        let numbers = [process.pid.0.into(), thread.registers.rax];
-        story::record(Kind::Returned, &numbers, text.as_str());
-        self.commons.tell_process(process);
+        let _ = traced.done(&mut text, &mut peek(&mut self.process.pages), outcome);
+        story::record(Kind::Returned, &[pid.0.into(), result], text.as_str());
+        self.system.commons.tell_process(self.process);
         flow
     }
 }
 
-/// What a result means.
-fn outcome(result: u64) -> Outcome {
-    let errno = Errno::ALL.iter().find(|errno| errno.to_result() == result);
-    errno.map_or(Outcome::Value(result), |errno| Outcome::Error(errno.name(), errno.text()))
-}
-
 /// Tells what a program tells of its heap.
-fn tell_heap<M: Mmu + Clone>(process: &mut Process<M>, thread: &Thread) -> u64 {
-    let [what, heap, a, b, c, d] = arguments(&thread.registers);
+fn tell_heap<M: Mmu + Clone>(process: &mut Process<M>, arguments: [u64; 6]) -> u64 {
+    let [what, heap, a, b, c, d] = arguments;
     let pid = process.pid.0.into();
     match what {
         what::BEGINS => {

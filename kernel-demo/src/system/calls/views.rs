@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
-use super::super::machine_views::FrameFigures;
+use super::super::machine_views::write_frames;
 use super::super::process::{Process, Trace};
 use super::super::table::{Pid, Table};
 use super::super::views::{Progress, View};
@@ -20,9 +20,7 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let view = View::from_number(number).ok_or(Errno::EINVAL)?;
     let Call { system: System { commons, table, .. }, process, thread } = call;
     let mut text = Fallible(core::mem::take(&mut thread.text));
-    if !commons.machine.reserve_heap(text.0.len() + PART) {
-        return Err(Errno::ENOMEM.into());
-    }
+    commons.machine.reserve_heap(text.0.len() + PART)?;
     let mut progress = thread.pending.map_or(Progress::default(), |pending| pending.view);
     let (out, machine) = (&mut text, &commons.machine);
     let done = match view {
@@ -31,7 +29,7 @@ pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         }
         View::Walk => find(table, process, whose)?.write_walk(machine, of, out).map(|()| true),
         View::Processes => ps::write_part(table, Some(process), &mut progress.next, out),
-        View::Frames => machine.with_memory(FrameFigures::of).write(out).map(|()| true),
+        View::Frames => write_frames(machine, out).map(|()| true),
         View::Programs => {
             machine.programs().try_for_each(|name| writeln!(out, "{name}")).map(|()| true)
         }

@@ -45,8 +45,9 @@ fn c20_segments_come_with_bytes_permissions_and_room_for_bss() {
     let file = file(&[RODATA, (0x6474_e551, PF_R | PF_W | PF_X, 0, 0, 0, 0), TEXT, DATA]);
     let image = Image::parse(&file).unwrap();
     let (r, w, x) = (Permissions::READ, Permissions::WRITE, Permissions::EXECUTE);
+    let segments: Vec<_> = image.segments().collect();
     assert_eq!(
-        image.segments(),
+        segments,
         [
             Segment { start: 0, end: 0x400, bytes: &file[..0x400], offset: 0, permissions: r },
             Segment {
@@ -66,7 +67,7 @@ fn c20_segments_come_with_bytes_permissions_and_room_for_bss() {
         ]
     );
     assert_eq!(
-        (image.segments()[2].pages(), image.span(), image.entry()),
+        (segments[2].pages(), image.span(), image.entry()),
         ((0x2000, 0x8000), 0x8000, 0x1410)
     );
     let headers = Headers { address: HEADER as u64, entry_size: PROGRAM_HEADER as u64, count: 4 };
@@ -154,7 +155,7 @@ proptest! {
                 end = segment.pages().1;
             }
             prop_assert!(image.span() == end && end <= MAX_SPAN);
-            prop_assert!(image.segments().iter().any(|text| (text.start..text.end).contains(&image.entry())));
+            prop_assert!(image.segments().any(|text| (text.start..text.end).contains(&image.entry())));
         }
     }
 }

@@ -6,7 +6,7 @@ use core::fmt::{self, Display, Write};
 use super::Peek;
 use crate::system::signature::Names;
 use crate::system::status::Status;
-use crate::system::usage::{MAXRSS_OFFSET, MINFLT_OFFSET};
+use crate::system::usage::{MAXRSS, MINFLT};
 
 /// Bytes of a text that are shown.
 const TEXT_SHOWN: usize = 32;
@@ -77,8 +77,9 @@ pub(super) fn path(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::R
 
 /// The fields of `struct rusage` that this kernel fills in.
 pub(super) fn usage(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::Result {
-    let mut field = |offset: u64| word::<8>(peek, at.wrapping_add(offset)).map(u64::from_le_bytes);
-    match (field(MAXRSS_OFFSET), field(MINFLT_OFFSET)) {
+    let mut field =
+        |index: usize| word(peek, at.wrapping_add(8 * index as u64)).map(u64::from_le_bytes);
+    match (field(MAXRSS), field(MINFLT)) {
         (Some(maxrss), Some(minflt)) => {
             write!(line, "{{ru_maxrss={maxrss}, ru_minflt={minflt}, ...}}")
         }
@@ -86,19 +87,15 @@ pub(super) fn usage(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::
     }
 }
 
-pub(super) fn word<const N: usize>(peek: &mut Peek<'_>, at: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    peek(at, &mut bytes).then_some(bytes)
+/// How a child ended, as `wait4` has stored it.
+pub(super) fn status(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::Result {
+    match word(peek, at).and_then(|bytes| Status::from_word(u32::from_le_bytes(bytes))) {
+        Some(status) => write!(line, "[{status}]"),
+        None => address(line, at),
+    }
 }
 
-/// How a child ended, from the word of `wait4`.
-pub(super) struct WaitWord(pub(super) u32);
-
-impl Display for WaitWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Status::from_word(self.0) {
-            Some(status) => status.fmt(f),
-            None => write!(f, "{:#x}", self.0),
-        }
-    }
+fn word<const N: usize>(peek: &mut Peek<'_>, at: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    peek(at, &mut bytes).then_some(bytes)
 }

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 
+use crate::address_space::Errno;
 use crate::memory::layout::{PAGE_SIZE, page_floor};
 use crate::memory::pages::tests::machine::Machine as Frames;
 use crate::memory::tables::tests::VectorMemory;
 use crate::memory::{Access, Memory, PageFault, Pages, Registers, Stop};
 use crate::system::machine::Machine;
-use crate::system::signature::{EXIT, PAUSE, Signature};
 use crate::system::{Options, Settings, Status, System};
 use crate::words::screen::COLUMNS;
 
@@ -27,7 +27,7 @@ pub(crate) const NOTES: Step = |cpu| {
 };
 
 /// Waits for a signal.
-pub(crate) const PAUSES: &[Step] = &[|cpu| cpu.call(&PAUSE, &[])];
+pub(crate) const PAUSES: &[Step] = &[|cpu| cpu.call("pause", &[])];
 
 /// Frames of the machine, if a test does not say.
 pub const FRAMES: usize = 512;
@@ -36,18 +36,22 @@ pub const FRAMES: usize = 512;
 pub(crate) struct Cpu<'a> {
     pub registers: &'a mut Registers,
     pages: &'a mut Pages<VectorMemory>,
-    frames: &'a Frames,
     seen: &'a mut Vec<u64>,
     pub rng: &'a mut Rng,
 }
 
 impl Cpu<'_> {
     /// Makes a system call. The next step finds the result in `rax`.
-    pub fn call(&mut self, signature: &Signature, arguments: &[u64]) -> Option<Stop> {
+    pub fn call(&mut self, name: &str, arguments: &[u64]) -> Option<Stop> {
+        self.call_number(System::<ByHand>::call_named(name).number, arguments)
+    }
+
+    /// Makes the system call of a number.
+    pub fn call_number(&mut self, number: u64, arguments: &[u64]) -> Option<Stop> {
         let mut all = [0; 6];
         all[..arguments.len()].copy_from_slice(arguments);
         let registers = &mut self.registers;
-        registers.rax = signature.number;
+        registers.rax = number;
         [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] =
             all;
         Some(Stop::SystemCall)
@@ -88,11 +92,8 @@ impl Cpu<'_> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    fn fault(&mut self, address: u64, access: Access) -> Stop {
-        let pages = &mut self.pages;
-        let state = self.frames.with(|memory| pages.find(&memory.pool, address).state);
-        let present = state != crate::address_space::PageState::Missing;
-        Stop::PageFault(PageFault { address, access, present })
+    fn fault(&self, address: u64, access: Access) -> Stop {
+        Stop::PageFault(PageFault { address, access })
     }
 
     /// Where the program's text begins.
@@ -127,8 +128,8 @@ impl Machine for ByHand {
         self.frames.with(action)
     }
 
-    fn reserve_heap(&mut self, _: usize) -> bool {
-        true
+    fn reserve_heap(&mut self, _: usize) -> Result<(), Errno> {
+        Ok(())
     }
 
     fn trim_heap(&mut self) {}
@@ -141,22 +142,18 @@ impl Machine for ByHand {
         // As the processor does, fetch first: text that is not mapped is a fault.
         let mut program = [0];
         if pages.read(registers.rip, &mut program) == 0 {
-            return Stop::PageFault(PageFault {
-                address: registers.rip,
-                access: Access::Execute,
-                present: false,
-            });
+            return Stop::PageFault(PageFault { address: registers.rip, access: Access::Execute });
         }
         let program = self.programs.get(usize::from(program[0])).copied().unwrap_or(&[]);
         loop {
             let step = registers.rip % PAGE_SIZE;
             let before = registers.rip;
             registers.rip += 1;
-            let Self { frames, seen, rng, .. } = self;
-            let mut cpu = Cpu { registers, pages, frames, seen, rng };
+            let Self { seen, rng, .. } = self;
+            let mut cpu = Cpu { registers, pages, seen, rng };
             let stop = match program.get(step as usize) {
                 Some(step) => step(&mut cpu),
-                None => cpu.call(&EXIT, &[0]),
+                None => cpu.call("exit", &[0]),
             };
             match stop {
                 Some(Stop::PageFault(fault)) => {

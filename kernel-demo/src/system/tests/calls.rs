@@ -5,7 +5,6 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
-use crate::system::signature::*;
 use crate::system::status::Status;
 use crate::system::{Options, Settings, Trace};
 
@@ -20,12 +19,11 @@ fn noted(cpu: &mut Cpu<'_>) {
 
 #[test]
 fn unknown_numbers_are_enosys() {
-    const NOTHING: Signature = Signature { number: 9999, ..GETPID };
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&NOTHING, &[]),
+        |cpu| cpu.call_number(9999, &[]),
         |cpu| {
             noted(cpu);
-            cpu.call(&Signature { number: u64::MAX, ..GETPID }, &[])
+            cpu.call_number(u64::MAX, &[])
         },
         |cpu| {
             noted(cpu);
@@ -38,15 +36,15 @@ fn unknown_numbers_are_enosys() {
 #[test]
 fn the_heap_is_there_when_a_system_call_is_the_first_to_touch_it() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&BRK, &[0]),
+        |cpu| cpu.call("brk", &[0]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
-            cpu.call(&BRK, &[cpu.registers.r15 + 0x3000])
+            cpu.call("brk", &[cpu.registers.r15 + 0x3000])
         },
-        |cpu| cpu.call(&WRITE, &[1, cpu.registers.r15 + 0xffe, 4]),
+        |cpu| cpu.call("write", &[1, cpu.registers.r15 + 0xffe, 4]),
         |cpu| {
             noted(cpu);
-            cpu.call(&GETRUSAGE, &[0, cpu.registers.r15 + 0x1ffc])
+            cpu.call("getrusage", &[0, cpu.registers.r15 + 0x1ffc])
         },
         |cpu| {
             noted(cpu);
@@ -62,31 +60,31 @@ fn the_heap_is_there_when_a_system_call_is_the_first_to_touch_it() {
 #[test]
 fn bad_pointers_are_errors_and_harm_nobody() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&WRITE, &[1, BAD, 10]),
+        |cpu| cpu.call("write", &[1, BAD, 10]),
         |cpu| {
             noted(cpu);
-            cpu.call(&WRITE, &[1, u64::MAX - 3, 10])
+            cpu.call("write", &[1, u64::MAX - 3, 10])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&WRITE, &[1, 0xffff_8000_0000_0000, 10])
+            cpu.call("write", &[1, 0xffff_8000_0000_0000, 10])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&GETRUSAGE, &[0, cpu.text()])
+            cpu.call("getrusage", &[0, cpu.text()])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&READ, &[0, cpu.text(), 5])
+            cpu.call("read", &[0, cpu.text(), 5])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&READ, &[0, cpu.text() + DATA, 5])
+            cpu.call("read", &[0, cpu.text() + DATA, 5])
         },
         |cpu| {
             noted(cpu);
             // The data's last page is there, and nothing behind it.
-            cpu.call(&WRITE, &[2, cpu.text() + DATA + 0x2000 - 0x300, 0x400])
+            cpu.call("write", &[2, cpu.text() + DATA + 0x2000 - 0x300, 0x400])
         },
         |cpu| {
             noted(cpu);
@@ -101,14 +99,14 @@ fn bad_pointers_are_errors_and_harm_nobody() {
 #[test]
 fn files_other_than_the_console_are_not_open() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&WRITE, &[0, cpu.text(), 1]),
+        |cpu| cpu.call("write", &[0, cpu.text(), 1]),
         |cpu| {
             noted(cpu);
-            cpu.call(&READ, &[1, cpu.text() + DATA, 1])
+            cpu.call("read", &[1, cpu.text() + DATA, 1])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&READ, &[u64::MAX, cpu.text() + DATA, 1])
+            cpu.call("read", &[u64::MAX, cpu.text() + DATA, 1])
         },
         |cpu| {
             noted(cpu);
@@ -126,19 +124,19 @@ fn text_is_read_piece_by_piece_until_it_ends() {
         settings,
         Options::default(),
         &[&[
-            |cpu| cpu.call(&READ, &[0, BAD, 8]),
+            |cpu| cpu.call("read", &[0, BAD, 8]),
             |cpu| {
                 noted(cpu);
-                cpu.call(&READ, &[0, cpu.text() + DATA, 8])
+                cpu.call("read", &[0, cpu.text() + DATA, 8])
             },
             |cpu| {
                 noted(cpu);
                 cpu.load(cpu.text() + DATA)
             },
-            |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+            |cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]),
             |cpu| {
                 noted(cpu);
-                cpu.call(&READ, &[0, cpu.text() + DATA, 8])
+                cpu.call("read", &[0, cpu.text() + DATA, 8])
             },
             |cpu| {
                 noted(cpu);
@@ -161,15 +159,15 @@ fn who_reads_from_the_console_waits_for_a_line() {
         settings,
         &[
             &[
-                |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+                |cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]),
                 |cpu| {
                     noted(cpu);
-                    cpu.call(&WRITE, &[1, cpu.text() + DATA, 1])
+                    cpu.call("write", &[1, cpu.text() + DATA, 1])
                 },
             ],
             &[
-                |cpu| cpu.call(&SCHED_YIELD, &[]),
-                |cpu| cpu.call(&SCHED_YIELD, &[]),
+                |cpu| cpu.call("sched_yield", &[]),
+                |cpu| cpu.call("sched_yield", &[]),
                 |cpu| cpu.note(77),
             ],
         ],
@@ -190,7 +188,7 @@ fn who_reads_from_the_console_waits_for_a_line() {
 #[test]
 fn a_reader_gets_its_line_though_another_process_is_always_ready() {
     const READER: &[Step] = &[
-        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        |cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]),
         |cpu| {
             noted(cpu);
             None
@@ -227,30 +225,30 @@ fn mmap_answers_as_linux_does() {
     const PRIVATE: u64 = 2;
     const NO_FILE: u64 = u64::MAX;
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&MMAP, &[0, 4096, 3, PRIVATE, 5, 0]),
+        |cpu| cpu.call("mmap", &[0, 4096, 3, PRIVATE, 5, 0]),
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 4096, 3, PRIVATE | ANONYMOUS, NO_FILE, 1])
+            cpu.call("mmap", &[0, 4096, 3, PRIVATE | ANONYMOUS, NO_FILE, 1])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 0, 3, PRIVATE | ANONYMOUS, NO_FILE, 0])
+            cpu.call("mmap", &[0, 0, 3, PRIVATE | ANONYMOUS, NO_FILE, 0])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 4096, 3, PRIVATE | ANONYMOUS | 1, NO_FILE, 0])
+            cpu.call("mmap", &[0, 4096, 3, PRIVATE | ANONYMOUS | 1, NO_FILE, 0])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 4096, 7, PRIVATE | ANONYMOUS, NO_FILE, 0])
+            cpu.call("mmap", &[0, 4096, 7, PRIVATE | ANONYMOUS, NO_FILE, 0])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 4096, 8, PRIVATE | ANONYMOUS, NO_FILE, 0])
+            cpu.call("mmap", &[0, 4096, 8, PRIVATE | ANONYMOUS, NO_FILE, 0])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&MMAP, &[0, 1 << 50, 3, PRIVATE | ANONYMOUS, NO_FILE, 0])
+            cpu.call("mmap", &[0, 1 << 50, 3, PRIVATE | ANONYMOUS, NO_FILE, 0])
         },
         |cpu| {
             noted(cpu);
@@ -272,20 +270,20 @@ fn mmap_answers_as_linux_does() {
 #[test]
 fn a_view_is_stored_whole_or_not_at_all() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&PROC_VIEW, &[99, cpu.text() + DATA, 4096]),
+        |cpu| cpu.call("proc_view", &[99, cpu.text() + DATA, 4096]),
         |cpu| {
             noted(cpu);
-            cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 10])
+            cpu.call("proc_view", &[0, cpu.text() + DATA, 10])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&PROC_VIEW, &[0, BAD, 4096])
+            cpu.call("proc_view", &[0, BAD, 4096])
         },
         |cpu| {
             noted(cpu);
-            cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 4096])
+            cpu.call("proc_view", &[0, cpu.text() + DATA, 4096])
         },
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
     ]]);
     assert_eq!(
         system.machine().seen,
@@ -306,18 +304,18 @@ fn c17_the_trace_shows_every_call() {
         settings,
         options,
         &[&[
-            |cpu| cpu.call(&BRK, &[0]),
+            |cpu| cpu.call("brk", &[0]),
             |cpu| {
                 cpu.registers.r15 = cpu.result();
-                cpu.call(&BRK, &[cpu.result() + 0x1000])
+                cpu.call("brk", &[cpu.result() + 0x1000])
             },
             |cpu| cpu.store(cpu.registers.r15 + 8, b"x"),
-            |cpu| cpu.call(&FORK, &[]),
+            |cpu| cpu.call("fork", &[]),
             |cpu| {
                 if cpu.result() == 0 {
-                    return cpu.call(&EXIT, &[3]);
+                    return cpu.call("exit", &[3]);
                 }
-                cpu.call(&WAIT4, &[u64::MAX, cpu.registers.r15, 0, 0])
+                cpu.call("wait4", &[u64::MAX, cpu.registers.r15, 0, 0])
             },
             |cpu| cpu.store(0, b"x"),
         ]],

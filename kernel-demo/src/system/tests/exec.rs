@@ -3,7 +3,6 @@
 use super::by_hand::{DATA, NOTES, Step, run};
 use super::error;
 use crate::address_space::Errno;
-use crate::system::signature::*;
 use crate::system::status::Status;
 
 #[test]
@@ -16,13 +15,13 @@ fn a_process_becomes_another_program_with_its_arguments() {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             cpu.store(data + 64, &bytes)
         },
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, cpu.text() + DATA + 64, 0]),
+        |cpu| cpu.call("execve", &[cpu.text() + DATA, cpu.text() + DATA + 64, 0]),
         // Not reached.
         |cpu| cpu.note(1),
     ];
     const SECOND: &[Step] = &[
         |cpu| cpu.load(cpu.registers.rsp),
-        |cpu| cpu.call(&GETPID, &[]),
+        |cpu| cpu.call("getpid", &[]),
         NOTES,
         |cpu| cpu.load(cpu.text() + DATA),
     ];
@@ -41,12 +40,12 @@ fn a_process_becomes_another_program_with_its_arguments() {
 fn a_program_that_cannot_be_started_changes_nothing() {
     const CALLER: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, b"none\0"),
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.call("execve", &[cpu.text() + DATA, 0, 0]),
         NOTES,
-        |cpu| cpu.call(&EXECVE, &[8, 0, 0]),
+        |cpu| cpu.call("execve", &[8, 0, 0]),
         NOTES,
         |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 0x1000]),
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.call("execve", &[cpu.text() + DATA, 0, 0]),
         NOTES,
     ];
     let (statuses, mut system) = run(&[CALLER]);

@@ -5,7 +5,6 @@ use crate::address_space::Cause;
 use crate::memory::Stop;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
-use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
 use crate::system::{Accounting, Options, Settings};
 
@@ -44,15 +43,15 @@ fn quiet_processes_crash_without_a_report() {
 
 /// Moves the break up by 300 pages and writes to each of them.
 const GREEDY: &[Step] = &[
-    |cpu| cpu.call(&BRK, &[0]),
+    |cpu| cpu.call("brk", &[0]),
     |cpu| {
         cpu.registers.r15 = cpu.result();
-        cpu.call(&BRK, &[cpu.registers.r15 + (300 << 12)])
+        cpu.call("brk", &[cpu.registers.r15 + (300 << 12)])
     },
     |cpu| {
         cpu.registers.r14 = cpu.result();
         let refused = cpu.registers.r14 == cpu.registers.r15;
-        if refused { cpu.call(&EXIT, &[12]) } else { None }
+        if refused { cpu.call("exit", &[12]) } else { None }
     },
     |cpu| {
         if cpu.registers.r15 == cpu.registers.r14 {
@@ -105,29 +104,29 @@ fn overcommit_kills_who_touches_more_than_there_is() {
 #[test]
 fn each_refused_frame_is_survived() {
     const EVERYTHING: &[Step] = &[
-        |cpu| cpu.call(&MMAP, &[0, 3 << 12, 3, 0x21, u64::MAX, 0]),
+        |cpu| cpu.call("mmap", &[0, 3 << 12, 3, 0x21, u64::MAX, 0]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
             if cpu.result().cast_signed() < 0 {
-                cpu.call(&EXIT, &[1])
+                cpu.call("exit", &[1])
             } else {
                 cpu.store(cpu.result() + 4096, b"shared")
             }
         },
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             cpu.registers.r14 = cpu.result();
             cpu.store(cpu.text() + DATA, b"copied")
         },
         |cpu| cpu.load(cpu.text() + DATA + 0x1800),
-        |cpu| cpu.call(&MUNMAP, &[cpu.registers.r15 + (2 << 12), 1 << 12]),
-        |cpu| cpu.call(&GETRUSAGE, &[0, cpu.text() + DATA + 0x1000]),
-        |cpu| cpu.call(&PROC_VIEW, &[1, cpu.text() + DATA, 0x2000]),
+        |cpu| cpu.call("munmap", &[cpu.registers.r15 + (2 << 12), 1 << 12]),
+        |cpu| cpu.call("getrusage", &[0, cpu.text() + DATA + 0x1000]),
+        |cpu| cpu.call("proc_view", &[1, cpu.text() + DATA, 0x2000]),
         |cpu| {
             if cpu.registers.r14 == 0 {
-                cpu.call(&EXIT, &[0])
+                cpu.call("exit", &[0])
             } else {
-                cpu.call(&WAIT4, &[u64::MAX, cpu.text() + DATA, 0, 0])
+                cpu.call("wait4", &[u64::MAX, cpu.text() + DATA, 0, 0])
             }
         },
     ];

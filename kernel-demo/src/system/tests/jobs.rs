@@ -1,15 +1,12 @@
 //! Processes that others end, in groups, at a terminal, and beside each other.
 
-use super::by_hand::{
-    ByHand, DATA, FRAMES, NOTES, PAUSES, Step, image, run, run_in, run_with, system,
-};
+use super::by_hand::{ByHand, DATA, FRAMES, NOTES, PAUSES, Step, image, run, run_in, system};
 use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
 use crate::system::machine::Machine;
 use crate::system::run::{Next, Running};
-use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
 use crate::system::table::Pid;
 use crate::system::{Options, Settings, System};
@@ -41,10 +38,10 @@ fn start(system: &mut System<ByHand>, count: u8) {
 fn a_process_that_waits_or_spins_is_ended_by_another() {
     let (statuses, mut system) = run(&[
         &[
-            |cpu| cpu.call(&KILL, &[2, 0]),
+            |cpu| cpu.call("kill", &[2, 0]),
             NOTES,
-            |cpu| cpu.call(&KILL, &[2, 15]),
-            |cpu| cpu.call(&KILL, &[3, 9]),
+            |cpu| cpu.call("kill", &[2, 15]),
+            |cpu| cpu.call("kill", &[3, 9]),
             NOTES,
         ],
         PAUSES,
@@ -58,11 +55,11 @@ fn a_process_that_waits_or_spins_is_ended_by_another() {
 #[test]
 fn kill_refuses_what_is_no_process_and_no_signal() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&KILL, &[99, 9]),
+        |cpu| cpu.call("kill", &[99, 9]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[1, 64]),
+        |cpu| cpu.call("kill", &[1, 64]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[0, 2]),
+        |cpu| cpu.call("kill", &[0, 2]),
         NOTES,
     ]]);
     assert_eq!(system.machine().seen, [error(Errno::ESRCH), error(Errno::EINVAL)]);
@@ -72,10 +69,10 @@ fn kill_refuses_what_is_no_process_and_no_signal() {
 #[test]
 fn the_parent_of_a_process_that_is_ended_gets_to_know() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
-        |cpu| cpu.call(&KILL, &[2, 9]),
-        |cpu| cpu.call(&WAIT4, &[2, cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("pause", &[]) } else { None },
+        |cpu| cpu.call("kill", &[2, 9]),
+        |cpu| cpu.call("wait4", &[2, cpu.text() + DATA, 0, 0]),
         |cpu| cpu.load(cpu.text() + DATA),
     ]]);
     assert_eq!(system.machine().seen[0] & 0xffff_ffff, 9);
@@ -84,19 +81,19 @@ fn the_parent_of_a_process_that_is_ended_gets_to_know() {
 #[test]
 fn a_group_is_ended_as_one() {
     const PARENT: &[Step] = &[
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
-        |cpu| cpu.call(&SETPGID, &[2, 0]),
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
-        |cpu| cpu.call(&SETPGID, &[3, 2]),
-        |cpu| cpu.call(&KILL, &[(-2_i64).cast_unsigned(), 2]),
-        |cpu| cpu.call(&WAIT4, &[2, cpu.text() + DATA, 0, 0]),
-        |cpu| cpu.call(&WAIT4, &[3, cpu.text() + DATA + 4, 0, 0]),
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("pause", &[]) } else { None },
+        |cpu| cpu.call("setpgid", &[2, 0]),
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("pause", &[]) } else { None },
+        |cpu| cpu.call("setpgid", &[3, 2]),
+        |cpu| cpu.call("kill", &[(-2_i64).cast_unsigned(), 2]),
+        |cpu| cpu.call("wait4", &[2, cpu.text() + DATA, 0, 0]),
+        |cpu| cpu.call("wait4", &[3, cpu.text() + DATA + 4, 0, 0]),
         |cpu| cpu.load(cpu.text() + DATA),
-        |cpu| cpu.call(&SETPGID, &[99, 0]),
+        |cpu| cpu.call("setpgid", &[99, 0]),
         NOTES,
-        |cpu| cpu.call(&SETPGID, &[0, 99]),
+        |cpu| cpu.call("setpgid", &[0, 99]),
         NOTES,
     ];
     let (_, mut system) = run(&[PARENT]);
@@ -108,8 +105,8 @@ fn a_group_is_ended_as_one() {
 fn ctrl_c_ends_the_foreground_and_nothing_else() {
     const SHELL: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &2_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
-        |cpu| cpu.call(&PAUSE, &[]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("pause", &[]),
     ];
     let mut system = at_terminal(&[SHELL, SPINS, PAUSES]);
     start(&mut system, 3);
@@ -124,11 +121,11 @@ fn ctrl_c_ends_the_foreground_and_nothing_else() {
 fn a_process_in_the_background_reads_nothing() {
     const SHELL: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
-        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]),
         NOTES,
     ];
-    const READER: &[Step] = &[|cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]), NOTES];
+    const READER: &[Step] = &[|cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]), NOTES];
     let mut system = at_terminal(&[SHELL, READER]);
     system.machine().keys.extend(b"line\n");
     assert_eq!(run_in(&mut system, Options::default()), [Status::Exited(0); 2]);
@@ -151,13 +148,13 @@ fn ctrl_p_shows_the_process_table_though_a_process_spins() {
 #[test]
 fn a_program_that_reads_gets_bytes_as_they_come_if_it_asks_for_them() {
     const READER: &[Step] = &[
-        |cpu| cpu.call(&IOCTL, &[0, 0x5401, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5401, cpu.text() + DATA]),
         |cpu| cpu.load(cpu.text() + DATA + 12),
         |cpu| cpu.store(cpu.text() + DATA + 12, &0_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5402, cpu.text() + DATA]),
-        |cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8]),
+        |cpu| cpu.call("ioctl", &[0, 0x5402, cpu.text() + DATA]),
+        |cpu| cpu.call("read", &[0, cpu.text() + DATA, 8]),
         NOTES,
-        |cpu| cpu.call(&IOCTL, &[0, 77, 0]),
+        |cpu| cpu.call("ioctl", &[0, 77, 0]),
         NOTES,
     ];
     let mut system = at_terminal(&[READER]);
@@ -165,7 +162,7 @@ fn a_program_that_reads_gets_bytes_as_they_come_if_it_asks_for_them() {
     assert_eq!(run_in(&mut system, Options::default()), [Status::Exited(0)]);
     let seen = system.machine().seen.clone();
     assert_eq!((seen[0] & 0xffff_ffff, &seen[1..]), (0o13, &[1, error(Errno::ENOTTY)][..]));
-    let (_, mut without) = run(&[&[|cpu| cpu.call(&IOCTL, &[0, 0x5401, 0]), NOTES]]);
+    let (_, mut without) = run(&[&[|cpu| cpu.call("ioctl", &[0, 0x5401, 0]), NOTES]]);
     assert_eq!(without.machine().seen, [error(Errno::ENOTTY)], "text is no terminal");
 }
 
@@ -174,14 +171,14 @@ fn numbers_at_the_ends_of_their_range_are_refused() {
     /// The lowest number of 32 bits, whose negative is none.
     const LOWEST: u64 = 1 << 31;
     const CALLER: &[Step] = &[
-        |cpu| cpu.call(&KILL, &[LOWEST, 9]),
+        |cpu| cpu.call("kill", &[LOWEST, 9]),
         NOTES,
-        |cpu| cpu.call(&WAIT4, &[LOWEST, 0, 0, 0]),
+        |cpu| cpu.call("wait4", &[LOWEST, 0, 0, 0]),
         NOTES,
         |cpu| cpu.store(cpu.text() + DATA, b"0\0"),
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, u64::MAX, 0]),
+        |cpu| cpu.call("execve", &[cpu.text() + DATA, u64::MAX, 0]),
         NOTES,
-        |cpu| cpu.call(&EXECVE, &[cpu.text() + DATA, u64::MAX - 7, 0]),
+        |cpu| cpu.call("execve", &[cpu.text() + DATA, u64::MAX - 7, 0]),
         NOTES,
     ];
     let (statuses, mut system) = run(&[CALLER]);
@@ -218,17 +215,17 @@ fn end(system: &mut System<ByHand>, running: Running) {
 
 #[test]
 fn a_process_that_begins_to_wait_on_another_cpu_when_it_is_ended_ends() {
-    const READS: &[Step] = &[|cpu| cpu.call(&READ, &[0, cpu.text() + DATA, 8])];
+    const READS: &[Step] = &[|cpu| cpu.call("read", &[0, cpu.text() + DATA, 8])];
     const FORKS: &[Step] = &[
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| match cpu.result() {
-            0 => cpu.call(&PAUSE, &[]),
-            _ => cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]),
+            0 => cpu.call("pause", &[]),
+            _ => cpu.call("wait4", &[u64::MAX, 0, 0, 0]),
         },
     ];
-    const WAITS: &[Step] = &[|cpu| cpu.call(&FUTEX, &[cpu.text() + DATA, 0, 0xdddd_dddd, 0])];
+    const WAITS: &[Step] = &[|cpu| cpu.call("futex", &[cpu.text() + DATA, 0, 0xdddd_dddd, 0])];
     for waits in [PAUSES, READS, FORKS, WAITS] {
-        let mut system = at_terminal(&[waits, &[|cpu| cpu.call(&KILL, &[1, 15])]]);
+        let mut system = at_terminal(&[waits, &[|cpu| cpu.call("kill", &[1, 15])]]);
         for number in 0..2 {
             system.spawn("by hand", &image(number), &[], Options::default()).unwrap();
         }
@@ -254,22 +251,22 @@ fn a_process_that_begins_to_wait_on_another_cpu_when_it_is_ended_ends() {
 #[test]
 fn wait4_waits_for_a_child_of_a_group() {
     const PARENT: &[Step] = &[
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&EXIT, &[7]) } else { None },
-        |cpu| cpu.call(&SETPGID, &[2, 0]),
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&PAUSE, &[]) } else { None },
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("exit", &[7]) } else { None },
+        |cpu| cpu.call("setpgid", &[2, 0]),
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("pause", &[]) } else { None },
         // Its own group has one child, which does not end by itself.
-        |cpu| cpu.call(&WAIT4, &[0, 0, 1, 0]),
+        |cpu| cpu.call("wait4", &[0, 0, 1, 0]),
         NOTES,
-        |cpu| cpu.call(&WAIT4, &[(-9_i64).cast_unsigned(), 0, 0, 0]),
+        |cpu| cpu.call("wait4", &[(-9_i64).cast_unsigned(), 0, 0, 0]),
         NOTES,
-        |cpu| cpu.call(&WAIT4, &[(-2_i64).cast_unsigned(), 0, 0, 0]),
+        |cpu| cpu.call("wait4", &[(-2_i64).cast_unsigned(), 0, 0, 0]),
         NOTES,
-        |cpu| cpu.call(&WAIT4, &[(-2_i64).cast_unsigned(), 0, 0, 0]),
+        |cpu| cpu.call("wait4", &[(-2_i64).cast_unsigned(), 0, 0, 0]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[3, 9]),
-        |cpu| cpu.call(&WAIT4, &[0, 0, 0, 0]),
+        |cpu| cpu.call("kill", &[3, 9]),
+        |cpu| cpu.call("wait4", &[0, 0, 0, 0]),
         NOTES,
     ];
     let (statuses, mut system) = run(&[PARENT]);
@@ -282,28 +279,28 @@ fn wait4_waits_for_a_child_of_a_group() {
 fn a_process_in_the_background_cannot_take_the_terminal() {
     const SHELL: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
         NOTES,
         |cpu| cpu.store(cpu.text() + DATA, &99_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
         NOTES,
         |cpu| cpu.store(cpu.text() + DATA, &3_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
         NOTES,
         // It is not in the foreground any more, and takes the terminal back.
         |cpu| cpu.store(cpu.text() + DATA, &1_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[3, 9]),
-        |cpu| cpu.call(&PAUSE, &[]),
+        |cpu| cpu.call("kill", &[3, 9]),
+        |cpu| cpu.call("pause", &[]),
     ];
     const TAKES: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &2_u32.to_le_bytes()),
-        |cpu| cpu.call(&IOCTL, &[0, 0x5410, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5410, cpu.text() + DATA]),
         NOTES,
-        |cpu| cpu.call(&IOCTL, &[0, 0x5402, cpu.text() + DATA]),
+        |cpu| cpu.call("ioctl", &[0, 0x5402, cpu.text() + DATA]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[1, 9]),
+        |cpu| cpu.call("kill", &[1, 9]),
     ];
     let mut system = at_terminal(&[SHELL, TAKES, PAUSES]);
     let statuses = run_in(&mut system, Options::default());
@@ -327,7 +324,7 @@ fn a_flood_of_keys_keeps_nobody_from_a_turn() {
 #[test]
 fn a_group_that_is_ended_while_it_forks_on_another_cpu_has_no_survivor() {
     const FORKS: &[Step] = &[
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             cpu.jump(0);
             None
@@ -336,7 +333,7 @@ fn a_group_that_is_ended_while_it_forks_on_another_cpu_has_no_survivor() {
     let mut system = system(
         FRAMES,
         Settings { output: Output::Memory(1000), ..Settings::default() },
-        &[FORKS, &[|cpu| cpu.call(&KILL, &[u64::MAX, 9])]],
+        &[FORKS, &[|cpu| cpu.call("kill", &[u64::MAX, 9])]],
     );
     for number in 0..2 {
         system.spawn("by hand", &image(number), &[], Options::default()).unwrap();

@@ -2,7 +2,6 @@
 
 use super::by_hand::{DATA, FRAMES, Step, image, run, run_in, system};
 use crate::memory::Stop;
-use crate::system::signature::*;
 use crate::system::status::Status;
 use crate::system::views::View;
 use crate::system::{Options, Settings};
@@ -14,7 +13,7 @@ const NO_FILE: u64 = u64::MAX;
 #[test]
 fn c19_equal_addresses_are_different_memory() {
     const TWIN: &[Step] = &[
-        |cpu| cpu.call(&GETPID, &[]),
+        |cpu| cpu.call("getpid", &[]),
         |cpu| {
             let pid = cpu.result();
             cpu.store(cpu.text() + DATA + 0x1000, &pid.to_le_bytes())
@@ -49,10 +48,10 @@ fn c21_the_layout_follows_from_the_seed() {
 #[test]
 fn c16_shared_memory_is_seen_by_both_until_nobody_maps_it() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&MMAP, &[0, 2 << 12, PROTECTION, SHARED, NO_FILE, 0]),
+        |cpu| cpu.call("mmap", &[0, 2 << 12, PROTECTION, SHARED, NO_FILE, 0]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
-            cpu.call(&FORK, &[])
+            cpu.call("fork", &[])
         },
         |cpu| {
             cpu.registers.r14 = cpu.result();
@@ -64,18 +63,18 @@ fn c16_shared_memory_is_seen_by_both_until_nobody_maps_it() {
         },
         |cpu| {
             if cpu.registers.r14 == 0 {
-                cpu.call(&EXIT, &[0])
+                cpu.call("exit", &[0])
             } else {
-                cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
+                cpu.call("wait4", &[u64::MAX, 0, 0, 0])
             }
         },
         |cpu| cpu.load(cpu.registers.r15 + 4096),
-        |cpu| cpu.call(&FRAMES_FREE, &[]),
+        |cpu| cpu.call("frames_free", &[]),
         |cpu| {
             cpu.registers.r13 = cpu.result();
-            cpu.call(&MUNMAP, &[cpu.registers.r15, 2 << 12])
+            cpu.call("munmap", &[cpu.registers.r15, 2 << 12])
         },
-        |cpu| cpu.call(&FRAMES_FREE, &[]),
+        |cpu| cpu.call("frames_free", &[]),
         |cpu| {
             let back = cpu.result() - cpu.registers.r13;
             cpu.note(back)
@@ -91,12 +90,12 @@ fn c16_shared_memory_is_seen_by_both_until_nobody_maps_it() {
 #[test]
 fn a_mapping_that_is_refused_leaves_no_object_behind() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&FRAMES_FREE, &[]),
+        |cpu| cpu.call("frames_free", &[]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
-            cpu.call(&MMAP, &[0x1001, 4096, PROTECTION, SHARED | 0x10, NO_FILE, 0])
+            cpu.call("mmap", &[0x1001, 4096, PROTECTION, SHARED | 0x10, NO_FILE, 0])
         },
-        |cpu| cpu.call(&FRAMES_FREE, &[]),
+        |cpu| cpu.call("frames_free", &[]),
         |cpu| {
             let gone = cpu.registers.r15 - cpu.result();
             cpu.note(gone)
@@ -113,7 +112,7 @@ fn calls_on_large_ranges_are_done_in_slices() {
     const AT: u64 = 0x20_0000_0000;
     /// Touches all pages, then makes a child, which writes, and changes permissions.
     const LONG: &[Step] = &[
-        |cpu| cpu.call(&MMAP, &[AT, LARGE, PROTECTION, 0x32, NO_FILE, 0]),
+        |cpu| cpu.call("mmap", &[AT, LARGE, PROTECTION, 0x32, NO_FILE, 0]),
         |cpu| {
             let at = AT + (cpu.registers.r15 << 12);
             let stop = cpu.store(at, &at.to_le_bytes());
@@ -123,21 +122,21 @@ fn calls_on_large_ranges_are_done_in_slices() {
             }
             stop
         },
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             cpu.registers.r14 = cpu.result();
-            cpu.call(&MPROTECT, &[AT, LARGE, 1])
+            cpu.call("mprotect", &[AT, LARGE, 1])
         },
         |cpu| cpu.load(AT + LARGE - 4096),
-        |cpu| cpu.call(&WRITE, &[1, AT, 8]),
-        |cpu| cpu.call(&MUNMAP, &[AT, LARGE]),
+        |cpu| cpu.call("write", &[1, AT, 8]),
+        |cpu| cpu.call("munmap", &[AT, LARGE]),
         |cpu| {
             let result = cpu.result();
             cpu.note(result)
         },
         |cpu| {
             let child = cpu.registers.r14 == 0;
-            if child { cpu.call(&EXIT, &[0]) } else { cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]) }
+            if child { cpu.call("exit", &[0]) } else { cpu.call("wait4", &[u64::MAX, 0, 0, 0]) }
         },
     ];
     /// Counts its turns.
@@ -165,10 +164,10 @@ fn frames_that_others_were_promised_are_there() {
     const AT: u64 = 0x20_0000_0000;
     /// Reads one page under each level-1 table of a read-only mapping, as long as it is served.
     const TABLES: &[Step] = &[
-        |cpu| cpu.call(&MMAP, &[AT, 1 << 30, 1, 0x32, NO_FILE, 0]),
+        |cpu| cpu.call("mmap", &[AT, 1 << 30, 1, 0x32, NO_FILE, 0]),
         |cpu| {
             if cpu.result().cast_signed() < 0 {
-                return cpu.call(&EXIT, &[3]);
+                return cpu.call("exit", &[3]);
             }
             cpu.load(AT + (cpu.registers.r15 << 21))
         },
@@ -184,7 +183,7 @@ fn frames_that_others_were_promised_are_there() {
     const PROMISED: u64 = 150;
     /// Is promised memory, and touches it when the other one has had its turns.
     const VICTIM: &[Step] = &[
-        |cpu| cpu.call(&MMAP, &[AT, PROMISED << 12, PROTECTION, 0x32, NO_FILE, 0]),
+        |cpu| cpu.call("mmap", &[AT, PROMISED << 12, PROTECTION, 0x32, NO_FILE, 0]),
         |cpu| {
             cpu.registers.r15 += 1;
             if cpu.registers.r15 < 300 {
@@ -211,8 +210,8 @@ fn frames_that_others_were_promised_are_there() {
 fn c24_the_kernel_sees_the_memory_of_a_process_between_its_turns() {
     const GROWS: &[Step] = &[
         |_| Some(Stop::Timer),
-        |cpu| cpu.call(&BRK, &[0]),
-        |cpu| cpu.call(&BRK, &[cpu.result() + 0x5000]),
+        |cpu| cpu.call("brk", &[0]),
+        |cpu| cpu.call("brk", &[cpu.result() + 0x5000]),
         |cpu| cpu.store(cpu.result() - 1, b"x"),
         |_| Some(Stop::Timer),
     ];

@@ -5,7 +5,6 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::Output;
-use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
 use crate::system::table::MAX_PROCESSES;
 use crate::system::{Accounting, Options, Settings};
@@ -14,7 +13,7 @@ use crate::system::{Accounting, Options, Settings};
 fn the_timer_lets_everybody_run() {
     /// Notes its argument twelve times, a tick after each.
     const SPIN: &[Step] = &[
-        |cpu| cpu.call(&GETPID, &[]),
+        |cpu| cpu.call("getpid", &[]),
         |cpu| {
             cpu.registers.r14 = cpu.result();
             None
@@ -45,17 +44,17 @@ fn the_timer_lets_everybody_run() {
 fn a_fork_has_the_same_memory_until_one_writes() {
     let (statuses, mut system) = run(&[&[
         |cpu| cpu.store(cpu.text() + DATA, b"original"),
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             cpu.registers.r15 = cpu.result();
             if cpu.registers.r15 == 0 {
                 cpu.store(cpu.text() + DATA, b"children")
             } else {
-                cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
+                cpu.call("wait4", &[u64::MAX, 0, 0, 0])
             }
         },
         |cpu| cpu.load(cpu.text() + DATA),
-        |cpu| cpu.call(&EXIT, &[if cpu.registers.r15 == 0 { 7 } else { 8 }]),
+        |cpu| cpu.call("exit", &[if cpu.registers.r15 == 0 { 7 } else { 8 }]),
     ]]);
     assert_eq!(statuses, [Status::Exited(8)]);
     assert_eq!(
@@ -67,20 +66,20 @@ fn a_fork_has_the_same_memory_until_one_writes() {
 #[test]
 fn who_waits_learns_how_the_child_ended_and_what_it_used() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| if cpu.result() == 0 { cpu.store(8, b"x") } else { None },
-        |cpu| cpu.call(&WAIT4, &[2, cpu.text() + DATA, 0, cpu.text() + DATA + 16]),
+        |cpu| cpu.call("wait4", &[2, cpu.text() + DATA, 0, cpu.text() + DATA + 16]),
         |cpu| {
             let child = cpu.result();
             cpu.note(child);
             cpu.load(cpu.text() + DATA)
         },
-        |cpu| cpu.call(&GETRUSAGE, &[u64::MAX, cpu.text() + DATA + 160]),
+        |cpu| cpu.call("getrusage", &[u64::MAX, cpu.text() + DATA + 160]),
         |cpu| {
             let same =
                 (cpu.load(cpu.text() + DATA + 16 + 32), cpu.load(cpu.text() + DATA + 160 + 32));
             assert_eq!(same, (None, None));
-            cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
+            cpu.call("wait4", &[u64::MAX, 0, 0, 0])
         },
         |cpu| {
             let none = cpu.result();
@@ -95,27 +94,27 @@ fn who_waits_learns_how_the_child_ended_and_what_it_used() {
 #[test]
 fn waiting_without_waiting_and_for_nobody() {
     let (_, mut system) = run(&[&[
-        |cpu| cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]),
+        |cpu| cpu.call("wait4", &[u64::MAX, 0, 0, 0]),
         |cpu| {
             let result = cpu.result();
             cpu.note(result);
-            cpu.call(&WAIT4, &[u64::MAX, 0, 0x1_0000, 0])
+            cpu.call("wait4", &[u64::MAX, 0, 0x1_0000, 0])
         },
         |cpu| {
             let result = cpu.result();
             cpu.note(result);
-            cpu.call(&FORK, &[])
+            cpu.call("fork", &[])
         },
         |cpu| {
             if cpu.result() == 0 {
-                return cpu.call(&EXIT, &[0]);
+                return cpu.call("exit", &[0]);
             }
-            cpu.call(&WAIT4, &[u64::MAX, 0, 1, 0])
+            cpu.call("wait4", &[u64::MAX, 0, 1, 0])
         },
         |cpu| {
             let result = cpu.result();
             cpu.note(result);
-            cpu.call(&WAIT4, &[99, 0, 0, 0])
+            cpu.call("wait4", &[99, 0, 0, 0])
         },
         |cpu| {
             let result = cpu.result();
@@ -131,10 +130,10 @@ fn waiting_without_waiting_and_for_nobody() {
 #[test]
 fn a_full_table_refuses_a_fork_until_somebody_has_ended() {
     const PARENT: &[Step] = &[
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             match cpu.result().cast_signed() {
-                0 => return cpu.call(&EXIT, &[0]),
+                0 => return cpu.call("exit", &[0]),
                 1.. => {
                     cpu.registers.r15 += 1;
                     cpu.jump(0);
@@ -145,9 +144,9 @@ fn a_full_table_refuses_a_fork_until_somebody_has_ended() {
             let (children, result) = (cpu.registers.r15, cpu.result());
             cpu.note(children);
             cpu.note(result);
-            cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0])
+            cpu.call("wait4", &[u64::MAX, 0, 0, 0])
         },
-        |cpu| cpu.call(&FORK, &[]),
+        |cpu| cpu.call("fork", &[]),
         |cpu| {
             let result = cpu.result();
             if result == 0 { None } else { cpu.note(result) }
@@ -167,7 +166,7 @@ fn exceptions_end_a_process_with_linuxs_signal() {
         &[|_| Some(Stop::Exception { vector: 0, error: 0 })],
         &[|_| Some(Stop::Exception { vector: 6, error: 0 })],
         &[|_| Some(Stop::Exception { vector: 13, error: 0x18 })],
-        &[|cpu| cpu.call(&EXIT, &[0x1_02])],
+        &[|cpu| cpu.call("exit", &[0x1_02])],
     ]);
     let killed = |signal| Status::Killed(signal);
     assert_eq!(
@@ -206,7 +205,7 @@ fn output_that_does_not_fit_is_counted() {
         Options::default(),
         &[&[
             |cpu| cpu.store(cpu.text() + DATA, b"a line that is long"),
-            |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, 19]),
+            |cpu| cpu.call("write", &[1, cpu.text() + DATA, 19]),
         ]],
     );
     assert_eq!((system.output(), system.output_lost()), ("a line tha", 9));

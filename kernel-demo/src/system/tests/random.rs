@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::by_hand::{Cpu, DATA, Step, image, system};
+use super::by_hand::{ByHand, Cpu, DATA, Step, image, system};
 use crate::address_space::Cause;
 use crate::address_space::USER_END;
 use crate::memory::Stop;
@@ -10,27 +10,27 @@ use crate::memory::kernel::RESERVE;
 use crate::system::console::{Input, Output};
 use crate::system::crash::{Crash, Reason};
 use crate::system::signature::*;
-use crate::system::{Accounting, Options, Settings, Trace};
+use crate::system::{Accounting, Options, Settings, System, Trace};
 
-const CALLS: [Signature; 18] = [
-    READ,
-    WRITE,
-    MMAP,
-    MPROTECT,
-    MUNMAP,
-    BRK,
-    SCHED_YIELD,
-    FORK,
-    WAIT4,
-    GETRUSAGE,
-    PROC_VIEW,
-    FRAMES_FREE,
-    CLONE,
-    CLONE,
-    ARCH_PRCTL,
-    FUTEX,
-    SET_TID_ADDRESS,
-    EXIT,
+const CALLS: [&str; 18] = [
+    "read",
+    "write",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "brk",
+    "sched_yield",
+    "fork",
+    "wait4",
+    "getrusage",
+    "proc_view",
+    "frames_free",
+    "clone",
+    "clone",
+    "arch_prctl",
+    "futex",
+    "set_tid_address",
+    "exit",
 ];
 
 /// An address that something may be at: the program's parts, what earlier calls returned, and their
@@ -94,7 +94,7 @@ fn arguments(cpu: &mut Cpu<'_>, call: &Signature) -> [u64; 6] {
         };
     }
     // What is written takes a turn for each piece.
-    if call.number == WRITE.number && all[2] < USER_END {
+    if call.name == "write" && all[2] < USER_END {
         all[2] %= 1 << 14;
     }
     all
@@ -121,10 +121,9 @@ const ANYTHING: &[Step] = &[
             4 => cpu.store(cpu.registers.rsp.wrapping_sub(0x2000), &[3; 0x100]),
             _ => {
                 // Few threads end early.
-                let call =
-                    if call.number == EXIT.number && cpu.rng.u8(..8) > 0 { GETTID } else { call };
-                let arguments = arguments(cpu, &call);
-                cpu.call(&call, &arguments)
+                let call = if call == "exit" && cpu.rng.u8(..8) > 0 { "gettid" } else { call };
+                let arguments = arguments(cpu, System::<ByHand>::call_named(call));
+                cpu.call(call, &arguments)
             }
         }
     },

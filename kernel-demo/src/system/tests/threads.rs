@@ -6,7 +6,6 @@ use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
-use crate::system::signature::*;
 use crate::system::status::{Signal, Status};
 use crate::system::table::MAX_PROCESSES;
 use crate::system::{Options, Settings, Trace};
@@ -31,7 +30,7 @@ const TID: u64 = DATA + 0x200;
 /// Makes a thread, which goes on as the caller does, on a stack below it.
 fn spawn(cpu: &mut Cpu<'_>, flags: u64) -> Option<Stop> {
     let (stack, tid) = (cpu.registers.rsp - 0x100, cpu.text() + TID);
-    cpu.call(&CLONE, &[THREAD | flags, stack, tid, tid, 0x7000])
+    cpu.call("clone", &[THREAD | flags, stack, tid, tid, 0x7000])
 }
 
 /// Notes the result of the call before, and goes on.
@@ -53,7 +52,7 @@ const JOIN: [Step; 2] = [
             cpu.registers.rip += 1;
             None
         }
-        Ok(tid) => cpu.call(&FUTEX, &[cpu.text() + TID, WAIT, tid, 0]),
+        Ok(tid) => cpu.call("futex", &[cpu.text() + TID, WAIT, tid, 0]),
     },
     |cpu| {
         cpu.registers.rip -= 2;
@@ -74,11 +73,11 @@ fn a_thread_has_the_same_memory_and_its_end_wakes_who_waits_for_it() {
             None
         },
         |cpu| cpu.store(cpu.text() + WORD, &7_u64.to_le_bytes()),
-        |cpu| cpu.call(&EXIT, &[5]),
+        |cpu| cpu.call("exit", &[5]),
         JOIN[0],
         JOIN[1],
         |cpu| cpu.load(cpu.text() + WORD),
-        |cpu| cpu.call(&GETPID, &[]),
+        |cpu| cpu.call("getpid", &[]),
         noted,
     ]]);
     assert_eq!(statuses, [WELL]);
@@ -92,18 +91,18 @@ fn a_thread_has_the_same_memory_and_its_end_wakes_who_waits_for_it() {
 fn each_thread_has_a_number_and_thread_local_storage_of_its_own() {
     let (statuses, mut system) = run(&[&[
         touch,
-        |cpu| cpu.call(&ARCH_PRCTL, &[0x1002, 0x5000]),
+        |cpu| cpu.call("arch_prctl", &[0x1002, 0x5000]),
         |cpu| spawn(cpu, SET_TLS),
-        |cpu| cpu.call(&GETTID, &[]),
+        |cpu| cpu.call("gettid", &[]),
         |cpu| {
             let numbers = cpu.result() << 16 | cpu.registers.fs_base;
             cpu.note(numbers);
-            cpu.call(&ARCH_PRCTL, &[0x1003, cpu.text() + WORD])
+            cpu.call("arch_prctl", &[0x1003, cpu.text() + WORD])
         },
         |cpu| cpu.load(cpu.text() + WORD),
-        |cpu| cpu.call(&ARCH_PRCTL, &[0x1002, u64::MAX]),
+        |cpu| cpu.call("arch_prctl", &[0x1002, u64::MAX]),
         noted,
-        |cpu| cpu.call(&EXIT, &[0]),
+        |cpu| cpu.call("exit", &[0]),
     ]]);
     assert_eq!(statuses, [WELL]);
     let mut seen = system.machine().seen.clone();
@@ -132,20 +131,20 @@ const WAITS: &[Step] = &[
             None
         }
     },
-    |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT | PRIVATE, 0, 0]),
+    |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT | PRIVATE, 0, 0]),
     |cpu| {
         cpu.jump(3);
         maybe(cpu)
     },
     |cpu| cpu.note(1),
-    |cpu| cpu.call(&EXIT, &[0]),
+    |cpu| cpu.call("exit", &[0]),
     // The waker.
     |cpu| cpu.store(cpu.text() + WORD, &[1]),
     maybe,
-    |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAKE | PRIVATE, ALL]),
+    |cpu| cpu.call("futex", &[cpu.text() + WORD, WAKE | PRIVATE, ALL]),
     JOIN[0],
     JOIN[1],
-    |cpu| cpu.call(&EXIT_GROUP, &[0]),
+    |cpu| cpu.call("exit_group", &[0]),
 ];
 
 /// A tick, by chance.
@@ -167,20 +166,20 @@ fn no_wake_up_is_lost() {
 fn a_word_that_is_not_as_expected_is_not_waited_for() {
     let (statuses, mut system) = run(&[&[
         touch,
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 1, 0]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 1, 0]),
         noted,
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD + 1, WAIT, 0, 0]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD + 1, WAIT, 0, 0]),
         noted,
-        |cpu| cpu.call(&FUTEX, &[8, WAIT, 0, 0]),
+        |cpu| cpu.call("futex", &[8, WAIT, 0, 0]),
         noted,
-        |cpu| cpu.call(&FUTEX, &[u64::MAX - 3, WAKE, 0, 0]),
+        |cpu| cpu.call("futex", &[u64::MAX - 3, WAKE, 0, 0]),
         noted,
         // Time limits, and other operations.
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, cpu.text() + TID]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, cpu.text() + TID]),
         noted,
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, 9, 0, 0]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, 9, 0, 0]),
         noted,
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAKE, ALL, 0]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAKE, ALL, 0]),
         noted,
     ]]);
     assert_eq!(statuses, [WELL]);
@@ -205,15 +204,15 @@ fn who_came_first_is_woken_first() {
             None
         },
         // Both wait by now.
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAKE, 1]),
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAKE, 1]),
-        |cpu| cpu.call(&EXIT, &[0]),
-        |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0]),
-        |cpu| cpu.call(&GETTID, &[]),
+        |cpu| cpu.call("sched_yield", &[]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAKE, 1]),
+        |cpu| cpu.call("sched_yield", &[]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAKE, 1]),
+        |cpu| cpu.call("exit", &[0]),
+        |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0]),
+        |cpu| cpu.call("gettid", &[]),
         noted,
-        |cpu| cpu.call(&EXIT, &[0]),
+        |cpu| cpu.call("exit", &[0]),
     ]]);
     assert_eq!(statuses, [WELL]);
     assert_eq!(system.machine().seen, [2, 3]);
@@ -222,10 +221,10 @@ fn who_came_first_is_woken_first() {
 #[test]
 fn processes_wait_for_a_word_in_shared_memory() {
     let (statuses, mut system) = run(&[&[
-        |cpu| cpu.call(&MMAP, &[0, 0x2000, 3, 0x21, u64::MAX, 0]),
+        |cpu| cpu.call("mmap", &[0, 0x2000, 3, 0x21, u64::MAX, 0]),
         |cpu| {
             cpu.registers.r15 = cpu.result() + 0x1008;
-            cpu.call(&FORK, &[])
+            cpu.call("fork", &[])
         },
         |cpu| {
             if cpu.result() > 0 {
@@ -234,9 +233,9 @@ fn processes_wait_for_a_word_in_shared_memory() {
             None
         },
         |cpu| cpu.store(cpu.registers.r15, &[1]),
-        |cpu| cpu.call(&FUTEX, &[cpu.registers.r15, WAKE, ALL]),
-        |cpu| cpu.call(&EXIT, &[0]),
-        |cpu| cpu.call(&FUTEX, &[cpu.registers.r15, WAIT, 0, 0]),
+        |cpu| cpu.call("futex", &[cpu.registers.r15, WAKE, ALL]),
+        |cpu| cpu.call("exit", &[0]),
+        |cpu| cpu.call("futex", &[cpu.registers.r15, WAIT, 0, 0]),
         |cpu| cpu.load(cpu.registers.r15),
     ]]);
     assert_eq!(statuses, [WELL]);
@@ -246,9 +245,9 @@ fn processes_wait_for_a_word_in_shared_memory() {
 #[test]
 fn a_deadlock_ends_the_process_and_no_other() {
     const STUCK: &[Step] =
-        &[touch, |cpu| spawn(cpu, 0), |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0])];
+        &[touch, |cpu| spawn(cpu, 0), |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0])];
     // One after the other: with one thread, with two, with one.
-    const ALONE: &[Step] = &[touch, |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0])];
+    const ALONE: &[Step] = &[touch, |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0])];
     let killed = Status::Killed(Signal::Kill);
     let (statuses, _) = run(&[ALONE, STUCK, ALONE]);
     assert_eq!(statuses, [killed; 3]);
@@ -266,10 +265,10 @@ fn a_process_goes_on_until_its_last_thread_has_ended() {
     let (statuses, mut system) = run(&[&[
         touch,
         |cpu| spawn(cpu, 0),
-        |cpu| if cpu.result() > 0 { cpu.call(&EXIT, &[3]) } else { Some(Stop::Timer) },
+        |cpu| if cpu.result() > 0 { cpu.call("exit", &[3]) } else { Some(Stop::Timer) },
         |_| Some(Stop::Timer),
         |cpu| cpu.note(1),
-        |cpu| cpu.call(&EXIT, &[4]),
+        |cpu| cpu.call("exit", &[4]),
     ]]);
     assert_eq!((statuses, &system.machine().seen), (vec![Status::Exited(3)], &vec![1]));
 }
@@ -277,7 +276,7 @@ fn a_process_goes_on_until_its_last_thread_has_ended() {
 #[test]
 fn exit_group_and_a_fault_end_all_threads_whatever_they_do() {
     const ENDINGS: [Step; 3] = [
-        |cpu| cpu.call(&EXIT_GROUP, &[9]),
+        |cpu| cpu.call("exit_group", &[9]),
         |cpu| cpu.store(8, b"x"),
         |_| Some(Stop::Exception { vector: 6, error: 0 }),
     ];
@@ -296,8 +295,8 @@ fn exit_group_and_a_fault_end_all_threads_whatever_they_do() {
                 cpu.jump(step);
                 None
             },
-            |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0]),
-            |cpu| cpu.call(&WAIT4, &[u64::MAX, 0, 0, 0]),
+            |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0]),
+            |cpu| cpu.call("wait4", &[u64::MAX, 0, 0, 0]),
             |cpu| {
                 cpu.jump(5);
                 Some(Stop::Timer)
@@ -317,10 +316,10 @@ fn a_process_that_forks_has_one_thread_in_its_child() {
     let (statuses, mut system) = run(&[&[
         touch,
         |cpu| spawn(cpu, 0),
-        |cpu| if cpu.result() == 0 { cpu.call(&EXIT, &[0]) } else { None },
-        |cpu| cpu.call(&FORK, &[]),
-        |cpu| if cpu.result() == 0 { cpu.call(&EXIT, &[6]) } else { None },
-        |cpu| cpu.call(&WAIT4, &[u64::MAX, cpu.text() + WORD, 0, 0]),
+        |cpu| if cpu.result() == 0 { cpu.call("exit", &[0]) } else { None },
+        |cpu| cpu.call("fork", &[]),
+        |cpu| if cpu.result() == 0 { cpu.call("exit", &[6]) } else { None },
+        |cpu| cpu.call("wait4", &[u64::MAX, cpu.text() + WORD, 0, 0]),
         noted,
         |cpu| cpu.load(cpu.text() + WORD),
     ]]);
@@ -336,15 +335,15 @@ fn a_signal_ends_all_threads_and_only_a_process_has_a_number_for_it() {
             touch,
             |cpu| spawn(cpu, 0),
             |cpu| match cpu.result() {
-                0 => cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0]),
-                _ => cpu.call(&PAUSE, &[]),
+                0 => cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0]),
+                _ => cpu.call("pause", &[]),
             },
         ],
         &[
             |_| Some(Stop::Timer),
-            |cpu| cpu.call(&KILL, &[3, 9]),
+            |cpu| cpu.call("kill", &[3, 9]),
             noted,
-            |cpu| cpu.call(&KILL, &[1, 9]),
+            |cpu| cpu.call("kill", &[1, 9]),
             noted,
         ],
     ]);
@@ -358,8 +357,8 @@ fn a_process_with_other_threads_becomes_no_other_program() {
         touch,
         |cpu| spawn(cpu, 0),
         |cpu| match cpu.result() {
-            0 => cpu.call(&EXIT, &[0]),
-            _ => cpu.call(&EXECVE, &[cpu.text() + WORD, 0, 0]),
+            0 => cpu.call("exit", &[0]),
+            _ => cpu.call("execve", &[cpu.text() + WORD, 0, 0]),
         },
         noted,
     ]]);
@@ -376,7 +375,7 @@ fn other_threads_see_no_call_half_done() {
         Options::default(),
         &[&[
             touch,
-            |cpu| cpu.call(&MMAP, &[0, PAGES << 12, 3, 0x22, u64::MAX, 0]),
+            |cpu| cpu.call("mmap", &[0, PAGES << 12, 3, 0x22, u64::MAX, 0]),
             |cpu| {
                 cpu.registers.r14 = cpu.result();
                 spawn(cpu, 0)
@@ -398,16 +397,16 @@ fn other_threads_see_no_call_half_done() {
                         cpu.jump(4);
                         return None;
                     }
-                    return cpu.call(&MUNMAP, &[cpu.registers.r14, PAGES << 12]);
+                    return cpu.call("munmap", &[cpu.registers.r14, PAGES << 12]);
                 }
                 fault
             },
-            |cpu| cpu.call(&EXIT, &[0]),
+            |cpu| cpu.call("exit", &[0]),
             // Is the first page there, and the last?
-            |cpu| cpu.call(&WRITE, &[1, cpu.registers.r14, 1]),
+            |cpu| cpu.call("write", &[1, cpu.registers.r14, 1]),
             |cpu| {
                 cpu.registers.r12 = u64::from(cpu.result() == 1);
-                cpu.call(&WRITE, &[1, cpu.registers.r14 + ((PAGES - 1) << 12), 1])
+                cpu.call("write", &[1, cpu.registers.r14 + ((PAGES - 1) << 12), 1])
             },
             |cpu| {
                 let last = u64::from(cpu.result() == 1);
@@ -430,26 +429,26 @@ fn other_threads_see_no_call_half_done() {
 fn a_full_table_and_flags_that_make_no_thread_are_refused() {
     let (statuses, mut system) = run(&[&[
         touch,
-        |cpu| cpu.call(&CLONE, &[0x900, cpu.registers.rsp, 0, 0, 0]),
+        |cpu| cpu.call("clone", &[0x900, cpu.registers.rsp, 0, 0, 0]),
         noted,
-        |cpu| cpu.call(&CLONE, &[THREAD | 0x2000_0000, cpu.registers.rsp, 0, 0, 0]),
+        |cpu| cpu.call("clone", &[THREAD | 0x2000_0000, cpu.registers.rsp, 0, 0, 0]),
         noted,
-        |cpu| cpu.call(&CLONE, &[THREAD, 0, 0, 0, 0]),
+        |cpu| cpu.call("clone", &[THREAD, 0, 0, 0, 0]),
         noted,
-        |cpu| cpu.call(&CLONE, &[THREAD | SET_TLS, cpu.registers.rsp, 0, 0, 1 << 63]),
+        |cpu| cpu.call("clone", &[THREAD | SET_TLS, cpu.registers.rsp, 0, 0, 1 << 63]),
         noted,
-        |cpu| cpu.call(&CLONE, &[THREAD | PARENT_SET_TID, cpu.registers.rsp, 8, 0, 0]),
+        |cpu| cpu.call("clone", &[THREAD | PARENT_SET_TID, cpu.registers.rsp, 8, 0, 0]),
         noted,
         |cpu| spawn(cpu, 0),
         |cpu| match cpu.result().cast_signed() {
-            0 => cpu.call(&FUTEX, &[cpu.text() + WORD, WAIT, 0, 0]),
+            0 => cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0]),
             1.. => {
                 cpu.jump(11);
                 None
             }
             _ => noted(cpu),
         },
-        |cpu| cpu.call(&EXIT_GROUP, &[MAX_PROCESSES as u64]),
+        |cpu| cpu.call("exit_group", &[MAX_PROCESSES as u64]),
     ]]);
     assert_eq!(statuses, [Status::Exited(MAX_PROCESSES as u8)]);
     let errors =
@@ -466,10 +465,10 @@ fn threads_are_traced_as_strace_shows_them() {
         options,
         &[&[
             touch,
-            |cpu| cpu.call(&CLONE, &[THREAD | SET_TLS, cpu.registers.rsp, 0, 0, 0x7000]),
-            |cpu| if cpu.result() == 0 { cpu.call(&EXIT, &[4]) } else { None },
-            |cpu| cpu.call(&FUTEX, &[cpu.text() + WORD, WAKE | PRIVATE, 1]),
-            |cpu| cpu.call(&EXIT_GROUP, &[3]),
+            |cpu| cpu.call("clone", &[THREAD | SET_TLS, cpu.registers.rsp, 0, 0, 0x7000]),
+            |cpu| if cpu.result() == 0 { cpu.call("exit", &[4]) } else { None },
+            |cpu| cpu.call("futex", &[cpu.text() + WORD, WAKE | PRIVATE, 1]),
+            |cpu| cpu.call("exit_group", &[3]),
         ]],
     );
     let lines: Vec<&str> = system.output().lines().collect();

@@ -4,7 +4,6 @@ use super::by_hand::{DATA, NOTES, PAUSES, Step, run, run_with};
 use super::error;
 use crate::address_space::Errno;
 use crate::system::console::Output;
-use crate::system::signature::*;
 use crate::system::{Options, Settings};
 
 /// Views by number, as `View::from_number` has them.
@@ -16,19 +15,19 @@ const PROGRAMS: u64 = 6;
 #[test]
 fn others_are_looked_at_by_number() {
     const LOOKS: &[Step] = &[
-        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 2, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[WALK, cpu.text() + DATA, 0x2000, 0, cpu.text()]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[PROCESSES, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[FRAMES_VIEW, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[PROGRAMS, cpu.text() + DATA, 0x2000, 0, 0]),
-        |cpu| cpu.call(&WRITE, &[1, cpu.text() + DATA, cpu.result()]),
-        |cpu| cpu.call(&PROC_VIEW, &[0, cpu.text() + DATA, 0x2000, 99, 0]),
+        |cpu| cpu.call("proc_view", &[0, cpu.text() + DATA, 0x2000, 2, 0]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("proc_view", &[WALK, cpu.text() + DATA, 0x2000, 0, cpu.text()]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("proc_view", &[PROCESSES, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("proc_view", &[FRAMES_VIEW, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("proc_view", &[PROGRAMS, cpu.text() + DATA, 0x2000, 0, 0]),
+        |cpu| cpu.call("write", &[1, cpu.text() + DATA, cpu.result()]),
+        |cpu| cpu.call("proc_view", &[0, cpu.text() + DATA, 0x2000, 99, 0]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[2, 9]),
+        |cpu| cpu.call("kill", &[2, 9]),
     ];
     let (_, mut system) = run(&[LOOKS, PAUSES]);
     let text = system.output().to_owned();
@@ -51,16 +50,16 @@ fn others_are_looked_at_by_number() {
 #[test]
 fn the_trace_of_another_is_turned_on_and_off() {
     const TRACES: &[Step] = &[
-        |cpu| cpu.call(&PROC_TRACE, &[2, 1]),
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&PROC_TRACE, &[2, 0]),
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
-        |cpu| cpu.call(&PROC_TRACE, &[2, 3]),
+        |cpu| cpu.call("proc_trace", &[2, 1]),
+        |cpu| cpu.call("sched_yield", &[]),
+        |cpu| cpu.call("proc_trace", &[2, 0]),
+        |cpu| cpu.call("sched_yield", &[]),
+        |cpu| cpu.call("proc_trace", &[2, 3]),
         NOTES,
-        |cpu| cpu.call(&KILL, &[2, 9]),
+        |cpu| cpu.call("kill", &[2, 9]),
     ];
     const YIELDS: &[Step] = &[
-        |cpu| cpu.call(&SCHED_YIELD, &[]),
+        |cpu| cpu.call("sched_yield", &[]),
         |cpu| {
             cpu.jump(0);
             None
@@ -78,17 +77,17 @@ fn the_trace_of_another_is_turned_on_and_off() {
 fn a_heap_that_is_registered_is_found_and_read_by_another() {
     const OWNER: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &7_u64.to_le_bytes()),
-        |cpu| cpu.call(&HEAP_REGISTER, &[cpu.text() + DATA]),
+        |cpu| cpu.call("heap_register", &[cpu.text() + DATA]),
         |cpu| {
             let data = cpu.text() + DATA;
             cpu.note(data)
         },
-        |cpu| cpu.call(&PAUSE, &[]),
+        |cpu| cpu.call("pause", &[]),
     ];
     const READER: &[Step] = &[
-        |cpu| cpu.call(&HEAP_LAYOUT, &[3, cpu.text() + DATA]),
+        |cpu| cpu.call("heap_layout", &[3, cpu.text() + DATA]),
         NOTES,
-        |cpu| cpu.call(&HEAP_LAYOUT, &[1, cpu.text() + DATA]),
+        |cpu| cpu.call("heap_layout", &[1, cpu.text() + DATA]),
         NOTES,
         |cpu| cpu.load(cpu.text() + DATA),
         |cpu| {
@@ -100,17 +99,17 @@ fn a_heap_that_is_registered_is_found_and_read_by_another() {
         // Its own memory, by its own number: what it reads is zero, and then nothing is mapped.
         |cpu| {
             let at = cpu.text() + DATA + 128;
-            cpu.call(&PROCESS_VM_READV, &[2, at, 1, at + 16, 1, 0])
+            cpu.call("process_vm_readv", &[2, at, 1, at + 16, 1, 0])
         },
         NOTES,
         |cpu| cpu.store(cpu.text() + DATA + 144, &8_u64.to_le_bytes()),
         |cpu| {
             let at = cpu.text() + DATA + 128;
-            cpu.call(&PROCESS_VM_READV, &[1, at, 1, at + 16, 1, 0])
+            cpu.call("process_vm_readv", &[1, at, 1, at + 16, 1, 0])
         },
         NOTES,
-        |cpu| cpu.call(&KILL, &[1, 9]),
-        |cpu| cpu.call(&KILL, &[3, 9]),
+        |cpu| cpu.call("kill", &[1, 9]),
+        |cpu| cpu.call("kill", &[3, 9]),
     ];
     let (_, mut system) = run(&[OWNER, READER, PAUSES]);
     let seen = system.machine().seen[1..].to_vec();
@@ -121,10 +120,10 @@ fn a_heap_that_is_registered_is_found_and_read_by_another() {
 fn a_row_of_the_screen_is_shown_or_refused() {
     const SHOWS: &[Step] = &[
         |cpu| cpu.store(cpu.text() + DATA, &[b'x'; 80]),
-        |cpu| cpu.call(&SCREEN, &[24, cpu.text() + DATA, 7]),
-        |cpu| cpu.call(&SCREEN, &[25, cpu.text() + DATA, 7]),
+        |cpu| cpu.call("screen", &[24, cpu.text() + DATA, 7]),
+        |cpu| cpu.call("screen", &[25, cpu.text() + DATA, 7]),
         NOTES,
-        |cpu| cpu.call(&SCREEN, &[0, 8, 7]),
+        |cpu| cpu.call("screen", &[0, 8, 7]),
         NOTES,
     ];
     let (_, mut system) = run(&[SHOWS]);

@@ -1,18 +1,17 @@
-//! Changing stacks.
+//! Code on a stack of its own.
+#![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use x86_64::structures::paging::PhysFrame;
-
-use super::catch::Call;
 use crate::address_space::Errno;
+use crate::arch::catch::Call;
 use crate::memory;
 use crate::memory::kernel::StackBounds;
 
 /// Runs the closure on a stack of its own, with a guard page below it, and takes the stack away
 /// afterwards.
 ///
-/// To survive an overflow of that stack, use [`catch_fault`](super::catch_fault) *inside* the
+/// To survive an overflow of that stack, use [`catch_fault`](crate::arch::catch_fault) *inside* the
 /// closure; outside, the stack would be lost with the abandoned frames.
 ///
 /// # Errors
@@ -47,21 +46,4 @@ unsafe extern "C" fn call_on(function: unsafe extern "C" fn(*mut ()), argument: 
         "pop rbp",
         "ret",
     )
-}
-
-/// Changes to other page tables and another stack in one step, and goes on in `next`. The present
-/// stack is left for good.
-///
-/// # Safety
-///
-/// The tables map all memory that is used from here on where it was mapped before, and the stack
-/// that ends at `top`, a multiple of 16.
-pub unsafe fn leave_for(root: PhysFrame, top: u64, next: extern "C" fn() -> !) -> ! {
-    // SAFETY: as the caller says.
-    unsafe { switch(root.start_address().as_u64(), top, next) }
-}
-
-#[unsafe(naked)]
-unsafe extern "C" fn switch(root: u64, top: u64, next: extern "C" fn() -> !) -> ! {
-    naked_asm!("mov cr3, rdi", "mov rsp, rsi", "xor ebp, ebp", "call rdx", "ud2")
 }

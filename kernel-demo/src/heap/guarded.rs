@@ -1,4 +1,5 @@
-//! Pages that are opened and closed one by one, for a heap that samples ([`brkalloc::Sampled`]).
+//! What a heap that samples ([`brkalloc::Sampled`]) needs: pages that are opened and closed one by
+//! one, and the calls that led to it.
 //!
 //! ```text
 //!   base of a scratch break                                           its limit
@@ -9,11 +10,12 @@
 
 use core::ptr::{self, NonNull};
 
-use brkalloc::{GuardPages, MapError};
+use brkalloc::{CallSites, GuardPages, MapError, Trace};
 
-use super::kernel_break::KernelBreak;
-use super::{Policy, with};
 use crate::address_space::{Kind, Vma};
+use crate::arch::backtrace::{calls, frame};
+use crate::memory::kernel_break::KernelBreak;
+use crate::memory::{Policy, with};
 use crate::words::Permissions;
 use crate::words::layout::{BREAK_LIMIT, PAGE_SIZE};
 
@@ -60,5 +62,15 @@ unsafe impl GuardPages for GuardedPages {
         let start = start.addr().get() as u64;
         let removed = with(|memory| memory.remove_areas(start, start + len as u64));
         removed.map_err(|_| MapError::Refused)
+    }
+}
+
+/// Call sites of a heap: the calls that led to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls;
+
+impl CallSites for Calls {
+    fn trace(&self) -> Trace {
+        Trace::of(calls(frame()).map(|address| address as usize))
     }
 }
