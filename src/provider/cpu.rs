@@ -89,7 +89,7 @@ pub unsafe trait Cpu {
 pub struct SingleCpu(());
 
 impl SingleCpu {
-    /// The only CPU.
+    /// Returns the only CPU.
     ///
     /// # Safety
     ///
@@ -102,7 +102,7 @@ impl SingleCpu {
     }
 }
 
-// SAFETY: the promise that `new` asks for.
+// SAFETY: the clause of `new`.
 unsafe impl Cpu for SingleCpu {
     const NESTS: bool = true;
 
@@ -115,7 +115,7 @@ unsafe impl Cpu for SingleCpu {
         0
     }
 
-    /// The caller is on the only CPU.
+    /// Returns `true`: the caller is on the only CPU.
     fn barrier(&self) -> bool {
         true
     }

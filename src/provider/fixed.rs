@@ -41,7 +41,7 @@ impl FixedBreak {
     /// [initialised](crate::Locked::init) later. It grants nothing.
     pub const EMPTY: Self = Self { base: None, len: 0, used: 0 };
 
-    /// A break over the `len` bytes at `base`. It starts at `base`, with nothing granted.
+    /// Returns a break over the `len` bytes at `base`. It starts at `base`, with nothing granted.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl FixedBreak {
         }
     }
 
-    /// A break over the `len` bytes at `base`, if they can be a region.
+    /// Returns a break over the `len` bytes at `base`, if they can be a region.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl FixedBreak {
         Ok(Self { base: Some(base), len, used: 0 })
     }
 
-    /// A break over an array that lives forever.
+    /// Returns a break over an array that lives forever.
     #[must_use]
     pub const fn from_array<const N: usize>(array: &'static mut [u8; N]) -> Self {
         // SAFETY: an exclusive reference with lifetime `'static` is valid for reads and writes,
@@ -91,7 +91,7 @@ impl FixedBreak {
         unsafe { Self::from_raw(array.as_mut_ptr(), N) }
     }
 
-    /// Start of the region; null if the break is [`EMPTY`](FixedBreak::EMPTY).
+    /// Returns the start of the region; null if the break is [`EMPTY`](FixedBreak::EMPTY).
     #[must_use]
     pub const fn base(&self) -> *mut u8 {
         match self.base {
@@ -100,13 +100,13 @@ impl FixedBreak {
         }
     }
 
-    /// Length of the region, in bytes: granted memory and the rest.
+    /// Returns the length of the region, in bytes: granted memory and the rest.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Bytes that can still be granted.
+    /// Returns the bytes that can still be granted.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.len - self.used

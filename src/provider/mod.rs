@@ -27,7 +27,6 @@ mod late;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 mod linux;
 mod map;
-mod optional;
 #[cfg(all(feature = "x86_64", target_pointer_width = "64"))]
 mod paged;
 mod segments;
@@ -156,7 +155,7 @@ pub unsafe trait Break {
     /// exact amount.
     fn granule(&self) -> usize;
 
-    /// Address of the break, `sbrk(0)`: the first address that is *not* granted.
+    /// Returns the break, `sbrk(0)`: the first address that is *not* granted.
     fn end(&self) -> *mut u8;
 
     /// Moves the break up by at least `by` bytes and returns the granted range.

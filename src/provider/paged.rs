@@ -69,8 +69,8 @@ pub struct PagedBreak<M, F> {
 unsafe impl<M: Send, F: Send> Send for PagedBreak<M, F> {}
 
 impl<M, F> PagedBreak<M, F> {
-    /// A break over `len` bytes of addresses at `start`, rounded to whole pages inside. It starts
-    /// at `start`, with nothing mapped.
+    /// Returns a break over `len` bytes of addresses at `start`, rounded to whole pages inside. It
+    /// starts at `start`, with nothing mapped.
     ///
     /// Pages are mapped with `PRESENT | WRITABLE` ([`with_flags`](PagedBreak::with_flags) adds
     /// others).
@@ -238,7 +238,8 @@ pub struct RecycledFrames<F> {
 }
 
 impl<F> RecycledFrames<F> {
-    /// Frames of `fresh`, in a kernel that has all physical memory mapped at `physical`.
+    /// Returns the frames of `fresh`, in a kernel that has all physical memory mapped at
+    /// `physical`.
     ///
     /// # Safety
     ///

@@ -133,10 +133,6 @@ unsafe impl<S: Segments> Source for SegmentBreak<S> {
     const ZEROED: bool = S::ZEROED;
     const CONTIGUOUS: bool = false;
 
-    fn step(&self) -> usize {
-        1
-    }
-
     fn brk(&self) -> *mut u8 {
         self.end
     }
@@ -149,24 +145,10 @@ unsafe impl<S: Segments> Source for SegmentBreak<S> {
         Ok(grant)
     }
 
-    unsafe fn lower(&mut self, _: usize) -> Result<(), BreakError> {
-        Err(BreakError::Refused)
-    }
-
     unsafe fn give_back(&mut self, grant: NonNull<[u8]>) {
         let segment = NonNull::slice_from_raw_parts(grant.cast::<u8>(), grant.len() + APART);
         // SAFETY: `obtain` made the grant one word shorter than this segment, the whole result of
         // `take`; the caller no longer uses it: this method's clause.
         unsafe { self.segments.give_back(segment) };
-    }
-
-    fn may_begin_segment(&self, _: usize) -> bool {
-        false
-    }
-
-    fn note_free_segment(&mut self) {}
-
-    fn take_free_segment(&mut self) -> bool {
-        false
     }
 }

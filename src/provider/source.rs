@@ -30,7 +30,10 @@ pub unsafe trait Source {
     const CONTIGUOUS: bool;
 
     /// Returns the preferred step of grants, in bytes, a power of two.
-    fn step(&self) -> usize;
+    #[inline]
+    fn step(&self) -> usize {
+        1
+    }
 
     /// Returns the break: the end of the last grant.
     fn brk(&self) -> *mut u8;
@@ -51,7 +54,9 @@ pub unsafe trait Source {
     /// # Safety
     ///
     /// The `by` bytes below the break were granted to the caller, who no longer uses them.
-    unsafe fn lower(&mut self, by: usize) -> Result<(), BreakError>;
+    unsafe fn lower(&mut self, _by: usize) -> Result<(), BreakError> {
+        Err(BreakError::Refused)
+    }
 
     /// Takes a segment back. The heap calls it only if the source is not contiguous.
     ///
@@ -59,19 +64,24 @@ pub unsafe trait Source {
     ///
     /// `segment` is the whole result of one [`obtain`](Source::obtain), and the caller no longer
     /// uses it.
-    unsafe fn give_back(&mut self, segment: NonNull<[u8]>);
+    unsafe fn give_back(&mut self, _segment: NonNull<[u8]>) {}
 
     /// Returns `true` if a segment may begin at `address`, by a look-up: the heap then gives the
     /// segment back as soon as it is free as a whole. A source that always returns `false` gets
     /// segments back only by [`Heap::trim`](crate::Heap::trim).
-    fn may_begin_segment(&self, address: usize) -> bool;
+    #[inline]
+    fn may_begin_segment(&self, _address: usize) -> bool {
+        false
+    }
 
     /// Records that a segment may have become free as a whole.
-    fn note_free_segment(&mut self);
+    fn note_free_segment(&mut self) {}
 
     /// Returns `true` if [`note_free_segment`](Source::note_free_segment) was called since the last
     /// call of this method.
-    fn take_free_segment(&mut self) -> bool;
+    fn take_free_segment(&mut self) -> bool {
+        false
+    }
 }
 
 // SAFETY: the clauses of `Break` hold for `B`, and the source is contiguous.
@@ -98,18 +108,5 @@ unsafe impl<B: Break> Source for B {
     unsafe fn lower(&mut self, by: usize) -> Result<(), BreakError> {
         // SAFETY: the clause of `Break::shrink` is this method's clause.
         unsafe { self.shrink(by) }
-    }
-
-    unsafe fn give_back(&mut self, _: NonNull<[u8]>) {}
-
-    #[inline]
-    fn may_begin_segment(&self, _: usize) -> bool {
-        false
-    }
-
-    fn note_free_segment(&mut self) {}
-
-    fn take_free_segment(&mut self) -> bool {
-        false
     }
 }

@@ -83,7 +83,7 @@ unsafe impl LinearMemory for Module {
 }
 
 impl WasmBreak {
-    /// The break of this module, with nothing granted.
+    /// Returns the break of this module, with nothing granted.
     ///
     /// # Safety
     ///
@@ -117,7 +117,7 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
         PAGE
     }
 
-    /// The end of the last grant, or of linear memory, if other code has grown it since.
+    /// Returns the end of the last grant, or of linear memory, if other code has grown it since.
     fn end(&self) -> *mut u8 {
         if self.end.is_null() { self.memory.base() } else { self.end }
     }

@@ -1,4 +1,4 @@
-//! Word of a slot: who may enter its arena, without an exchange.
+//! Word of a slot: which caller may enter its arena, without an exchange.
 //!
 //! ```text
 //!   state   free ──owner: take──► busy ──owner: put_back──► free

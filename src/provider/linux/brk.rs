@@ -29,7 +29,7 @@ pub struct LinuxBreak {
 unsafe impl Send for LinuxBreak {}
 
 impl LinuxBreak {
-    /// A break that has reserved nothing yet.
+    /// Returns a break that has reserved nothing yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { start: None, len: 0, used: 0, page: 4096 }

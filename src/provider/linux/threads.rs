@@ -77,7 +77,7 @@ pub struct LinuxThreads {
 }
 
 impl LinuxThreads {
-    /// The threads of the process. `end` is called when a thread ends that has a slot.
+    /// Returns the threads of the process. `end` is called when a thread ends that has a slot.
     #[must_use]
     pub const fn new(end: fn()) -> Self {
         Self { end }
