@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Heap            public methods; a checked heap goes through checked/       this file
-//!    └─ Unchecked   small or large? in place or moved?                         unchecked.rs
+//!    └─ Unchecked   small or large? in place or moved?                         unchecked/
 //!        ├─ layer   small blocks: slabs, or none                               slabs/
 //!        └─ Large   cells (chunks/) and mappings (mapped.rs)                   large.rs
 //!   Profile         which parts, as a type                                     profile.rs
@@ -410,7 +410,9 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// O(size classes + slabs).
     pub fn flush(&mut self) {
         self.inner.flush();
-        self.report_broken_links();
+        if P::CHECKED {
+            checked::report_broken_links(&mut self.inner);
+        }
     }
 
     /// Sets a hook that is called before a request is refused, and may return more memory. See
@@ -523,13 +525,6 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         check::check(self.view())?;
         if P::CHECKED { checked::check_records(&self.inner) } else { Ok(()) }
     }
-
-    /// Reports overwritten links that the layer has found.
-    fn report_broken_links(&mut self) {
-        if P::CHECKED {
-            checked::report_broken_links(&mut self.inner);
-        }
-    }
 }
 
 impl<B, M, P: Profile> Heap<B, M, P> {
@@ -600,6 +595,11 @@ impl<B, M, P: Profile> Heap<B, M, P> {
         Picture::new(self.cells(), width)
     }
 
+    /// Returns the state of a checked heap beside its cells.
+    pub(crate) const fn checks_mut(&mut self) -> &mut P::Checks {
+        self.inner.large.chunks.checks_mut()
+    }
+
     pub(crate) const fn view(&self) -> View<'_, B, M, P, P::LayerOf<P>> {
         View { layer: &self.inner.layer, large: &self.inner.large }
     }
@@ -609,7 +609,7 @@ impl<B, M, P: Profile> Heap<B, M, Checked<P>> {
     /// Sets the hook that receives each report of a misuse and decides how the heap responds. By
     /// default, every misuse is a panic.
     pub fn set_misuse_hook(&mut self, hook: MisuseHook) {
-        self.inner.large.chunks.checks_mut().set_hook(hook);
+        self.checks_mut().set_hook(hook);
     }
 }
 

@@ -20,16 +20,6 @@ pub struct Large<B, M, P: Tuning> {
     pub(crate) mapped: Mapped<M>,
 }
 
-/// Result of an attempt to resize a mapped block.
-pub(crate) enum Resized {
-    /// The block has the new size, and this address.
-    To(NonNull<u8>),
-    /// The block has a mapping of its own, and must move.
-    MustMove,
-    /// The block is a cell.
-    Cell,
-}
-
 impl<B, M: Map, P: Tuning> Large<B, M, P> {
     /// Returns whether the heap has stopped, for a caller with a live block.
     #[inline(always)]
@@ -40,9 +30,7 @@ impl<B, M: Map, P: Tuning> Large<B, M, P> {
         // The block lies in a region: if none is known, the heap has stopped.
         self.chunks.space().lowest().is_none()
     }
-}
 
-impl<B, M: Map, P: Tuning> Large<B, M, P> {
     /// Verifies that a block with a header begins at an address of a plain heap, as far as that
     /// header, and for a cell the next one, tell.
     ///
@@ -122,22 +110,19 @@ impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
     ///
     /// # Safety
     ///
-    /// `block` is a live block with a header. After [`Resized::To`] the caller uses only the new
+    /// `block` is a live block with a header. After [`Remapped::To`] the caller uses only the new
     /// address.
-    pub(crate) unsafe fn reallocate_mapped(&mut self, block: NonNull<u8>, new: Layout) -> Resized {
+    pub(crate) unsafe fn reallocate_mapped(&mut self, block: NonNull<u8>, new: Layout) -> Remapped {
         // SAFETY: the clauses of `Mapped::reallocate` are those of this method.
-        match unsafe { self.mapped.reallocate::<P>(block, new) } {
-            Remapped::To(moved, old_capacity) => {
-                self.chunks.counters_mut().unmapped(old_capacity);
-                self.chunks.counters_mut().mapped(moved.capacity);
-                if let Some(blocks) = self.chunks.checks_mut().mapped_mut() {
-                    blocks.moved(block, moved.block);
-                }
-                Resized::To(moved.block)
+        let remapped = unsafe { self.mapped.reallocate::<P>(block, new) };
+        if let Remapped::To(moved, old_capacity) = &remapped {
+            self.chunks.counters_mut().unmapped(*old_capacity);
+            self.chunks.counters_mut().mapped(moved.capacity);
+            if let Some(blocks) = self.chunks.checks_mut().mapped_mut() {
+                blocks.moved(block, moved.block);
             }
-            Remapped::MustMove => Resized::MustMove,
-            Remapped::NotMapped => Resized::Cell,
         }
+        remapped
     }
 
     /// Makes the last attempt to serve a request, after the layer above has given up all free

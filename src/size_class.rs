@@ -159,13 +159,6 @@ impl Class {
         Self::of_any::<N>(layout.size().wrapping_sub(1), layout.align())
     }
 
-    /// Returns the class whose blocks hold `capacity` bytes, at least one; `None` if that is too
-    /// long.
-    #[inline(always)]
-    pub(crate) const fn of_capacity<const N: usize>(capacity: usize) -> Option<Self> {
-        Self::of_any::<N>(capacity.wrapping_sub(1), 1)
-    }
-
     /// Returns the class whose blocks have a byte number `last`, and a size that is a multiple of
     /// `align`; `None` if there is none.
     #[inline(always)]
@@ -202,7 +195,7 @@ impl Class {
         } else if N == CLASSES || size - WORD > longest + CELL_ALIGN {
             None
         } else {
-            Self::of_capacity::<N>(if size - WORD > longest { longest } else { size - WORD })
+            Self::of_usual::<N>(if size - WORD > longest { longest } else { size - WORD }, 1)
         }
     }
 
@@ -286,7 +279,7 @@ mod tests {
     fn numbers_and_classes_belong_together() {
         for class in Class::all::<ARENA_CLASSES>() {
             assert_eq!(Class::from_index(class.index()), Some(class));
-            assert_eq!(Class::of_capacity::<ARENA_CLASSES>(class.size()), Some(class));
+            assert_eq!(Class::of_usual::<ARENA_CLASSES>(class.size(), 1), Some(class));
         }
         assert_eq!(Class::from_index(ARENA_CLASSES), None);
     }

@@ -21,7 +21,7 @@ tried=$folder/tried
 . "$here/setup/common.sh"
 
 # What is mutated: the arithmetic, and the structures that all else stands on.
-files='src/cell/*.rs src/bins/*.rs src/chunks/*.rs src/slabs/slab.rs src/slabs/page_map.rs src/size_class.rs'
+files='src/cell/*.rs src/bins/*.rs src/chunks/*.rs src/slabs/slab.rs src/slabs/shape.rs src/slabs/free_list.rs src/slabs/page_map.rs src/size_class.rs'
 
 # Mutants that one call of cargo-mutants tries, between two looks at the clock.
 batch=8

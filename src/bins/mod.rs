@@ -32,6 +32,9 @@ pub trait Binning: Form + Sized {
     const NO_LENGTHS: Self::Lengths;
 }
 
+/// Number of places of each class for a search of all free cells.
+pub(crate) const ALL: usize = usize::MAX;
+
 /// Free cell that is large enough for a request.
 pub(crate) struct Fit<F> {
     /// The free cell.
@@ -137,22 +140,17 @@ impl<P: Binning> Bins<P> {
     ///
     /// `cell` is in the list of its class; `size` is its size.
     pub(crate) unsafe fn remove(&mut self, cell: Cell<P>, size: usize) {
-        // SAFETY: `cell` is in a list: this method's clause.
-        if let Some(next) = unsafe { self.unlink(cell) } {
-            self.begin_list(class_of::<P>(size), cell, next);
-        }
-        if P::CHECKED {
-            self.lengths.as_mut()[class_of::<P>(size)] -= 1;
-        }
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.remove_from(|| class_of::<P>(size), cell) };
     }
 
-    /// Takes a cell out of its list and returns `None`. If the cell is the first of its list,
-    /// returns its successor instead, and the caller must update the head.
+    /// Takes a free cell out of the list of the class that `class` returns: most cells are not the
+    /// first of their list, and their class is not needed. O(1).
     ///
     /// # Safety
     ///
-    /// `cell` is in a list.
-    unsafe fn unlink(&mut self, cell: Cell<P>) -> Option<Option<Cell<P>>> {
+    /// `cell` is in the list of that class.
+    unsafe fn remove_from(&mut self, class: impl Fn() -> usize, cell: Cell<P>) {
         // SAFETY: `cell`, `next` and `prev` are in one list (this method's clause, and the type's
         // invariant), so they are valid and free, and `insert` wrote their links. `self` is
         // borrowed mutably, so no other reference to them exists.
@@ -161,24 +159,13 @@ impl<P: Binning> Bins<P> {
             if let Some(next) = next {
                 next.links().as_mut().prev = prev;
             }
-            let Some(prev) = prev else { return Some(next) };
-            prev.links().as_mut().next = next;
-        }
-        None
-    }
-
-    /// Takes a free cell out of the list of `class`. O(1).
-    ///
-    /// # Safety
-    ///
-    /// `cell` is in the list of `class`.
-    unsafe fn remove_from(&mut self, class: usize, cell: Cell<P>) {
-        // SAFETY: `cell` is in a list: this method's clause.
-        if let Some(next) = unsafe { self.unlink(cell) } {
-            self.begin_list(class, cell, next);
+            match prev {
+                Some(prev) => prev.links().as_mut().next = next,
+                None => self.begin_list(class(), cell, next),
+            }
         }
         if P::CHECKED {
-            self.lengths.as_mut()[class] -= 1;
+            self.lengths.as_mut()[class()] -= 1;
         }
     }
 
@@ -237,14 +224,17 @@ impl<P: Binning> Bins<P> {
         self.best_of(class, request)
     }
 
-    /// Finds a cell that is large enough for the request: the shortest among the first `most` of
-    /// the lowest class that has one. For compact heaps: one function is
-    /// both searches.
+    /// Finds a cell that is large enough for the request: the shortest among the first `places` of
+    /// the lowest class that has one.
+    ///
+    /// # Time
+    ///
+    /// O(classes + free cells of the request's class and of higher classes).
     #[inline(always)]
-    pub(crate) fn search(&self, request: Request, most: usize) -> Option<Fit<P>> {
+    pub(crate) fn search(&self, request: Request, places: usize) -> Option<Fit<P>> {
         let (mut best, mut least) = (None, usize::MAX);
         for class in class_of::<P>(request.size())..P::Classes::COUNT {
-            for (cell, size) in self.list(class).take(most) {
+            for (cell, size) in self.list(class).take(places) {
                 if size < least {
                     if let Some(lead) = request.fit(cell.addr(), size) {
                         (best, least) = (Some((cell, lead)), size);
@@ -266,27 +256,6 @@ impl<P: Binning> Bins<P> {
         self.occupied.next(from)
     }
 
-    /// Finds a cell that is large enough for the request among all cells: for a request that the
-    /// heap would refuse otherwise.
-    ///
-    /// # Time
-    ///
-    /// O(free cells of the request's class and of higher classes).
-    pub(crate) fn find_among_all(&self, request: Request) -> Option<Fit<P>> {
-        let mut from = class_of::<P>(request.size());
-        while let Some(class) = self.occupied.next(from) {
-            let fit = self.list(class).find_map(|(cell, size)| {
-                let lead = request.fit(cell.addr(), size)?;
-                Some(Fit { cell, size, lead })
-            });
-            if fit.is_some() {
-                return fit;
-            }
-            from = class + 1;
-        }
-        None
-    }
-
     /// Takes out a cell of at least `size` bytes at any address, and returns it with its size in
     /// bytes: the best of the first few in the class of `size`, else one of the next occupied
     /// class.
@@ -300,23 +269,22 @@ impl<P: Binning> Bins<P> {
     /// O(1): examines at most `CELLS_TRIED + 1` cells.
     #[inline(always)]
     pub(crate) unsafe fn take(&mut self, size: usize, class: usize) -> Option<(Cell<P>, usize)> {
-        let mut from = class;
-        if !has_exact_class::<P>(size) {
-            if let Some((cell, found)) = self.best_of_own(class, size) {
-                // SAFETY: `best_of_own` found the cell in the list of this class.
-                unsafe { self.remove_from(class, cell) };
-                return Some((cell, found));
-            }
-            from += 1;
+        // Every cell of an exact class, and of a higher class, is large enough: take the first.
+        if has_exact_class::<P>(size) {
+            return self.take_first(class);
         }
-        // Every cell of a higher class, and of an exact class, is large enough: take the first.
-        self.take_first(from)
+        let Some((cell, found)) = self.best_of_own(class, size) else {
+            return self.take_first(class + 1);
+        };
+        // SAFETY: `best_of_own` found the cell in the list of this class.
+        unsafe { self.remove_from(|| class, cell) };
+        Some((cell, found))
     }
 
     /// Takes out the first cell of the lowest occupied class of at least `from`, and returns it
     /// with its size in bytes. O(1).
     #[inline(always)]
-    pub(crate) fn take_first(&mut self, from: usize) -> Option<(Cell<P>, usize)> {
+    fn take_first(&mut self, from: usize) -> Option<(Cell<P>, usize)> {
         let class = self.occupied.next(from)?;
         let cell = if P::CHECKED {
             self.head(class)?
@@ -359,9 +327,8 @@ impl<P: Binning> Bins<P> {
     /// Returns the smallest of the first [`PLACES_TRIED`](Classes::PLACES_TRIED) cells of a class
     /// that are large enough for the request.
     fn best_of(&self, class: usize, request: Request) -> Option<Fit<P>> {
-        let (mut best, mut cells): (Option<Fit<P>>, _) = (None, self.list(class));
-        for _ in 0..P::Classes::PLACES_TRIED {
-            let Some((cell, size)) = cells.next() else { break };
+        let mut best: Option<Fit<P>> = None;
+        for (cell, size) in self.list(class).take(P::Classes::PLACES_TRIED) {
             let Some(lead) = request.fit(cell.addr(), size) else { continue };
             if best.as_ref().is_none_or(|best| size < best.size) {
                 best = Some(Fit { cell, size, lead });

@@ -29,8 +29,8 @@
 //!
 //! Rules of this folder: it knows one cell and its neighbours, or the two ends of one region. It
 //! does not know bins, the break or providers. Every method that touches memory is `unsafe` and
-//! says which words it touches. `mod.rs` finds and reads cells, `write.rs` writes headers, and
-//! `payload.rs` is for the bytes behind a header.
+//! says which words it touches. `mod.rs` finds and reads cells; `write.rs` writes headers, and
+//! reads those that another thread may read; `payload.rs` is for the bytes behind a header.
 
 mod header;
 mod payload;
@@ -201,17 +201,6 @@ impl<F: Form> Cell<F> {
         if F::CHECKED { header.unsealed() } else { header }
     }
 
-    /// Reads the word at `self` as a header with its check bits. The word may be overwritten or no
-    /// header at all.
-    ///
-    /// # Safety
-    ///
-    /// The word lies in memory of this heap.
-    pub(crate) unsafe fn header_in_memory(self) -> Header {
-        // SAFETY: the word is the heap's (this method's clause); any bits are a `Header`.
-        unsafe { self.0.cast::<Header>().read() }
-    }
-
     /// Returns the cell or fencepost that begins where this cell ends.
     ///
     /// # Safety
@@ -265,9 +254,19 @@ impl<F: Form> Cell<F> {
     ///
     /// `self` is a valid cell or fencepost, and the cell before it is free.
     pub(crate) unsafe fn prev_free(self) -> Self {
-        // SAFETY: the cell before is free (this method's clause), so the word in front of this
-        // header is its last one; `write_free` wrote the distance to its start there.
-        let start = unsafe { self.0.byte_sub(self.0.sub(1).read()) };
-        Self::at(start.cast())
+        // SAFETY: the cell before is free (this method's clause): `write_free` wrote the distance
+        // to its start into its last word.
+        unsafe { self.before(self.word_before()) }
+    }
+
+    /// Reads the word in front of the header, the last one of the cell before: its size, if it is
+    /// free.
+    ///
+    /// # Safety
+    ///
+    /// `self` is a cell or fencepost of this heap, and not the first one of its region.
+    pub(crate) unsafe fn word_before(self) -> usize {
+        // SAFETY: the word lies in the same region: this method's clause.
+        unsafe { self.0.sub(1).read() }
     }
 }

@@ -5,20 +5,6 @@ use core::ptr::NonNull;
 
 use super::{Cell, Form, MIN_CELL, WORD};
 
-impl<F: Form> Cell<F> {
-    /// Copies the first `len` bytes of the payload to the payload of a cell further down. The two
-    /// payloads may overlap.
-    ///
-    /// # Safety
-    ///
-    /// Both payloads are memory of this heap, and have at least `len` bytes, rounded up to whole
-    /// words.
-    pub(crate) unsafe fn move_payload_down(self, to: Self, len: usize) {
-        // SAFETY: both payloads are long enough (this method's clause), and payloads are aligned.
-        unsafe { copy_down::<F>(self.payload(), to.payload(), len) };
-    }
-}
-
 /// Copies `len` bytes from one payload to another, which lies further down or does not overlap.
 ///
 /// # Safety

@@ -99,7 +99,7 @@ impl<F: Form> Cell<F> {
             return unsafe { self.write_header(self.header().with_prev_used(prev_used)) };
         }
         // SAFETY: `self` is valid (this method's clause), so its header can be read and written.
-        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        let word = unsafe { self.word() };
         // In this form, both become one instruction where the processor has one.
         let header = Header(word.load(Ordering::Relaxed)).with_prev_used(prev_used);
         word.store(header.bits(), Ordering::Relaxed);
@@ -138,12 +138,22 @@ impl<F: Form> Cell<F> {
     /// The word at `self` is memory of this heap.
     unsafe fn write_header(self, header: Header) {
         let header = if F::CHECKED { header.sealed(self.addr()) } else { header };
-        // SAFETY: the word is memory of this heap (this method's clause), aligned by the type's
-        // invariant.
-        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
+        // SAFETY: the word is memory of this heap: this method's clause.
+        let word = unsafe { self.word() };
         // Atomic, because another thread may read its block's size while the owner changes
         // `PREV_USED`: see `header_of_foreign`.
         word.store(header.bits(), Ordering::Relaxed);
+    }
+
+    /// Returns the word at `self`.
+    ///
+    /// # Safety
+    ///
+    /// The word lies in memory of a heap.
+    unsafe fn word<'word>(self) -> &'word AtomicUsize {
+        // SAFETY: the word is memory of a heap (this method's clause), aligned by the type's
+        // invariant. Where threads may share it, the heap writes it with atomic stores only.
+        unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) }
     }
 
     /// Reads the header of a live block's cell while another thread may use the block's heap.
@@ -152,22 +162,19 @@ impl<F: Form> Cell<F> {
     ///
     /// `self` is a valid used cell, and stays one during the call.
     pub(crate) unsafe fn header_of_foreign(self) -> Header {
-        // SAFETY: `self` is valid during the call (this method's clause), and the heap writes
-        // headers of valid cells with atomic stores only.
-        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
-        let header = Header(word.load(Ordering::Relaxed));
+        // SAFETY: `self` is valid during the call: this method's clause.
+        let header = unsafe { self.header_in_memory() };
         if F::CHECKED { header.unsealed() } else { header }
     }
 
-    /// Reads the word at `self` as a header with its check bits, while another thread may use the
-    /// heap. The word may be overwritten or no header at all.
+    /// Reads the word at `self` as a header with its check bits, also while another thread may use
+    /// the heap. The word may be overwritten or no header at all.
     ///
     /// # Safety
     ///
     /// The word lies in memory of a heap.
-    pub(crate) unsafe fn header_of_foreign_in_memory(self) -> Header {
+    pub(crate) unsafe fn header_in_memory(self) -> Header {
         // SAFETY: the word is memory of a heap: this method's clause.
-        let word = unsafe { AtomicUsize::from_ptr(self.0.as_ptr()) };
-        Header(word.load(Ordering::Relaxed))
+        Header(unsafe { self.word() }.load(Ordering::Relaxed))
     }
 }

@@ -270,6 +270,13 @@ pub struct Corruption {
     pub found: usize,
 }
 
+impl Corruption {
+    /// Returns the report of a broken rule.
+    pub(crate) const fn new(at: usize, rule: Rule, expected: usize, found: usize) -> Self {
+        Self { at, rule, expected, found }
+    }
+}
+
 impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, rule, expected, found } = self;
@@ -294,5 +301,5 @@ pub(crate) fn verify(
     expected: usize,
     found: usize,
 ) -> Result<(), Corruption> {
-    if expected == found { Ok(()) } else { Err(Corruption { at, rule, expected, found }) }
+    if expected == found { Ok(()) } else { Err(Corruption::new(at, rule, expected, found)) }
 }

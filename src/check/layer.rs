@@ -45,11 +45,6 @@ impl<P: Tuning> LayerRules<P> for NoLayer {
 /// Returns the number of bytes from `at` to the fencepost of its region, if a payload can begin
 /// there.
 pub(crate) fn room_from<B, P: Tuning>(chunks: &Chunks<B, P>, at: usize) -> usize {
-    let mut places = chunks
-        .space()
-        .regions()
-        .map(|region| (region.first.addr() + WORD, region.fencepost.addr()));
-    places
-        .find(|&(first, fencepost)| first <= at && at <= fencepost)
-        .map_or(0, |(_, fencepost)| fencepost - at)
+    let region = chunks.region_around(at).filter(|region| at >= region.first.addr() + WORD);
+    region.map_or(0, |region| region.fencepost.addr() - at)
 }

@@ -18,7 +18,7 @@ mod segments;
 mod slabs;
 
 use crate::bins::{Classes, class_of};
-use crate::cell::{CELL_ALIGN, Cell, Form, Header, MIN_CELL, Region, WORD};
+use crate::cell::{Cell, Form, Header, MIN_CELL, Region, WORD};
 use crate::chunks::{Chunks, Tuning, links_of};
 use crate::inspect::View;
 use crate::provider::{Map, Source};
@@ -61,12 +61,12 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     let chunks = &large.chunks;
     let space = chunks.space();
     if let Some((found, expected)) = space.taken() {
-        return Err(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+        return Err(Corruption::new(found, Rule::BreakBelowHeap, expected, found));
     }
     if let Some(extent) = space.extent() {
         let (expected, found) = (extent.brk(), space.source().brk().addr());
         if found < expected {
-            return Err(Corruption { at: found, rule: Rule::BreakBelowHeap, expected, found });
+            return Err(Corruption::new(found, Rule::BreakBelowHeap, expected, found));
         }
     }
     let Some(bounds) = space.bounds() else {
@@ -84,8 +84,8 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     )?;
     verify(lowest, Rule::Top, addr(tally.top), addr(chunks.top()))?;
     layer.check_before(chunks)?;
-    check_inside(chunks, layer, bounds, &mut tally)?;
-    check_bins(chunks, bounds, tally.binned)?;
+    check_inside(chunks, layer, &mut tally)?;
+    check_bins(chunks, lowest, tally.binned)?;
     layer.check_after(chunks, lowest, &tally.layer)?;
     check_counters(chunks, lowest, &tally)
 }
@@ -137,12 +137,7 @@ fn check_region<B, P: Tuning, T>(
     };
     let most = bounds.1.addr() - first.addr();
     if length > most {
-        return Err(Corruption {
-            at: first.addr(),
-            rule: Rule::Region,
-            expected: most,
-            found: length,
-        });
+        return Err(Corruption::new(first.addr(), Rule::Region, most, length));
     }
     // SAFETY: `length` does not reach above the last fencepost, as checked before.
     let fencepost = unsafe { first.offset(length) };
@@ -152,16 +147,18 @@ fn check_region<B, P: Tuning, T>(
         // SAFETY: `check_header` verified that the cell ends inside the region.
         let next = unsafe { cell.next() };
         if header.is_fencepost() {
-            return Err(Corruption {
-                at: first.addr(),
-                rule: Rule::Region,
-                expected: cell.addr() - first.addr(),
-                found: length,
-            });
+            return Err(Corruption::new(
+                first.addr(),
+                Rule::Region,
+                cell.addr() - first.addr(),
+                length,
+            ));
         } else if header.is_used() {
             tally.used_bytes += header.size() - WORD;
         } else {
-            verify(cell.addr(), Rule::SizeAtEnd, header.size(), size_before(next))?;
+            // SAFETY: a verified cell precedes `next`.
+            let size_at_end = unsafe { next.word_before() };
+            verify(cell.addr(), Rule::SizeAtEnd, header.size(), size_at_end)?;
             if next == fencepost && breaks.is_some() {
                 tally.top = Some(cell);
             } else {
@@ -175,12 +172,7 @@ fn check_region<B, P: Tuning, T>(
     if fencepost == bounds.1 {
         verify(fencepost.addr(), Rule::Fencepost, 0, header.size())?;
     } else if !hole.contains(&header.size()) {
-        return Err(Corruption {
-            at: fencepost.addr(),
-            rule: Rule::CellSize,
-            expected: *hole.end(),
-            found: header.size(),
-        });
+        return Err(Corruption::new(fencepost.addr(), Rule::CellSize, *hole.end(), header.size()));
     }
     tally.breaks_fencepost = tally.breaks_fencepost.or(breaks.map(|region| region.fencepost));
     Ok(fencepost)
@@ -191,7 +183,6 @@ fn check_region<B, P: Tuning, T>(
 fn check_inside<B: Source, P: Tuning, L: LayerRules<P>>(
     chunks: &Chunks<B, P>,
     layer: &L,
-    bounds: Bounds<P>,
     tally: &mut Tally<P, L::Tally>,
 ) -> Result<(), Corruption> {
     for region in chunks.space().regions() {
@@ -202,7 +193,7 @@ fn check_inside<B: Source, P: Tuning, L: LayerRules<P>>(
             if header.is_used() {
                 layer.check_use(chunks, cell, header.size(), &mut tally.layer)?;
             } else if chunks.top() != Some(cell) {
-                check_link_to(chunks, bounds, cell, header.size())?;
+                check_link_to(chunks, cell, header.size())?;
             }
             // SAFETY: `check_region` verified that a cell or the fencepost follows.
             cell = unsafe { cell.next() };
@@ -215,38 +206,22 @@ fn check_inside<B: Source, P: Tuning, L: LayerRules<P>>(
 /// the bin's head.
 fn check_link_to<B, P: Tuning>(
     chunks: &Chunks<B, P>,
-    bounds: Bounds<P>,
     cell: Cell<P>,
     size: usize,
 ) -> Result<(), Corruption> {
     let to_here = match links_of(cell).prev {
         None => chunks.bins().head(class_of::<P>(size)),
-        Some(prev) if is_inside(chunks, bounds, prev) => links_of(prev).next,
+        Some(prev) if chunks.is_place(prev) => links_of(prev).next,
         Some(outside) => Some(outside),
     };
     verify(cell.addr(), Rule::Links, cell.addr(), addr(to_here))
 }
 
-/// Returns `true` if `cell` lies at the address of a possible cell of this heap.
-fn is_inside<B, P: Tuning>(
-    chunks: &Chunks<B, P>,
-    (first, last_fencepost): Bounds<P>,
-    cell: Cell<P>,
-) -> bool {
-    let is_place = (first.addr()..last_fencepost.addr()).contains(&cell.addr())
-        && (cell.addr() + WORD) % CELL_ALIGN == 0;
-    is_place
-        && chunks
-            .space()
-            .regions()
-            .any(|region| (region.first.addr()..region.fencepost.addr()).contains(&cell.addr()))
-}
-
 /// Verifies every list: its cells are free and of the list's class, and the lists have as many
-/// cells as the walk found. `binned` is that number.
+/// cells as the walk found. `binned` is that number, `lowest` the address of the lowest cell.
 fn check_bins<B, P: Tuning>(
     chunks: &Chunks<B, P>,
-    bounds: Bounds<P>,
+    lowest: usize,
     binned: usize,
 ) -> Result<(), Corruption> {
     let (mut seen, bins) = (0, chunks.bins());
@@ -257,16 +232,11 @@ fn check_bins<B, P: Tuning>(
             verify(addr(at), Rule::Map, usize::from(at.is_some()), usize::from(occupied))?;
         }
         while let Some(cell) = at {
-            if !is_inside(chunks, bounds, cell) || seen == binned {
-                return Err(Corruption {
-                    at: addr(before),
-                    rule: Rule::Links,
-                    expected: 0,
-                    found: cell.addr(),
-                });
+            if !chunks.is_place(cell) || seen == binned {
+                return Err(Corruption::new(addr(before), Rule::Links, 0, cell.addr()));
             }
             seen += 1;
-            // SAFETY: `is_inside` verified that the cell lies in a region of the heap.
+            // SAFETY: `is_place` verified that the cell lies in a region of the heap.
             let header = unsafe { cell.header() };
             let found = if header.is_used() || header.size() < MIN_CELL {
                 P::Classes::COUNT
@@ -277,7 +247,7 @@ fn check_bins<B, P: Tuning>(
             (before, at) = (at, links_of(cell).next);
         }
     }
-    verify(bounds.0.addr(), Rule::Binned, binned, seen)
+    verify(lowest, Rule::Binned, binned, seen)
 }
 
 /// Verifies a header by itself and against the one before it, in the region that ends with
@@ -293,22 +263,12 @@ fn check_header<F: Form>(
     let at = cell.addr();
     if cell == fencepost {
         if !header.is_fencepost() || !header.is_used() {
-            return Err(Corruption {
-                at,
-                rule: Rule::Fencepost,
-                expected: 0,
-                found: header.bits(),
-            });
+            return Err(Corruption::new(at, Rule::Fencepost, 0, header.bits()));
         }
     } else {
         let most = fencepost.addr() - at;
         if header.size() < MIN_CELL || header.size() > most {
-            return Err(Corruption {
-                at,
-                rule: Rule::CellSize,
-                expected: most,
-                found: header.size(),
-            });
+            return Err(Corruption::new(at, Rule::CellSize, most, header.size()));
         }
     }
     let prev_used = prev.is_none_or(Header::is_used);
@@ -320,12 +280,6 @@ fn check_header<F: Form>(
         verify(at, Rule::CheckBits, header.sealed(at).bits(), found.bits())?;
     }
     Ok(header)
-}
-
-/// Returns the word in front of a header. A verified cell must precede the header.
-fn size_before<F>(cell: Cell<F>) -> usize {
-    // SAFETY: a verified cell precedes the header, and this is its last word.
-    unsafe { cell.payload().cast::<usize>().sub(2).read() }
 }
 
 /// Returns the address of a cell; 0 for `None`.

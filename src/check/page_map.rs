@@ -3,10 +3,10 @@
 use core::ptr::NonNull;
 
 use super::corruption::{Corruption, Rule, verify};
-use super::slabs::MapRules;
+use super::slabs::{MapRules, check_absent};
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
-use crate::slabs::{PageMap, Slab, SlabMap, State};
+use crate::slabs::{PageMap, Slab, SlabMap};
 
 impl<P: Tuning> MapRules<P> for PageMap<P::Slabs> {
     fn cells(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
@@ -19,15 +19,11 @@ impl<P: Tuning> MapRules<P> for PageMap<P::Slabs> {
         is_descriptor: impl Fn(NonNull<Slab>) -> bool,
     ) -> Result<(), Corruption> {
         let Some(absent) = self.absent() else { return Ok(()) };
-        let at = absent.addr().get();
         if !is_descriptor(absent) {
-            return Err(Corruption { at, rule: Rule::PageMap, expected: 0, found: 0 });
+            return Err(Corruption::new(absent.addr().get(), Rule::PageMap, 0, 0));
         }
         // SAFETY: `is_descriptor` verified that it is one.
-        let absent = unsafe { absent.as_ref() };
-        let is_sound =
-            absent.state() == State::Absent && absent.left == 1 && absent.free.0.is_none();
-        verify(at, Rule::PageMap, 1, usize::from(is_sound))
+        unsafe { check_absent(absent) }
     }
 
     fn is_absent(&self, slab: NonNull<Slab>) -> bool {

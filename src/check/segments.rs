@@ -14,12 +14,12 @@
 use core::ptr::NonNull;
 
 use super::corruption::{Corruption, Rule, verify};
-use super::slabs::MapRules;
+use super::slabs::{MapRules, check_absent};
 use crate::cell::Region;
 use crate::chunks::{Chunks, Tuning};
 use crate::provider::Source;
-use crate::segments::{GRANULE, SegmentMap, SegmentWords, UNIT, capacity, units_for};
-use crate::slabs::{Slab, State};
+use crate::segments::{GRANULE, SegmentWords, UNIT, capacity, units_for};
+use crate::slabs::Slab;
 
 impl<P: Tuning> MapRules<P> for SegmentWords {
     fn cells(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
@@ -45,7 +45,10 @@ impl<P: Tuning> MapRules<P> for SegmentWords {
                 verify(at, Rule::SegmentLen, units, map.units_at(at))?;
                 verify(at, Rule::SegmentWords, words, map.words_at(at))?;
             }
-            check_absent(map, start)?;
+            if let Some(absent) = map.absent_at(start) {
+                // SAFETY: the descriptor lies in the segment, whose entries were verified.
+                unsafe { check_absent(absent) }?;
+            }
         }
         Ok(())
     }
@@ -74,15 +77,6 @@ impl<P: Tuning> MapRules<P> for SegmentWords {
             .filter(of_slab)
             .count()
     }
-}
-
-/// Verifies the descriptor that stands for no slab in the segment at an address.
-fn check_absent(map: &SegmentMap, start: usize) -> Result<(), Corruption> {
-    let Some(absent) = map.absent_at(start) else { return Ok(()) };
-    // SAFETY: the descriptor lies in the segment, whose entries were verified.
-    let slab = unsafe { absent.as_ref() };
-    let is_sound = slab.state() == State::Absent && slab.left == 1 && slab.free.0.is_none();
-    verify(absent.addr().get(), Rule::PageMap, 1, usize::from(is_sound))
 }
 
 /// Returns whether an address lies in a segment of a heap.

@@ -86,12 +86,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> LayerRules<P> for Slabs<P, G, N>
             return Ok(());
         };
         if !self.is_descriptor(chunks, descriptor) {
-            return Err(Corruption {
-                at,
-                rule: Rule::PageMap,
-                expected: 0,
-                found: addr(descriptor),
-            });
+            return Err(Corruption::new(at, Rule::PageMap, 0, addr(descriptor)));
         }
         // SAFETY: `is_descriptor` verified that it is one.
         let slab = unsafe { descriptor.as_ref() };
@@ -101,7 +96,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> LayerRules<P> for Slabs<P, G, N>
         let len = slab.len::<P::Slabs>();
         // What is left when a cell is split, and is too short for one, stays with it.
         if size.wrapping_sub(len) >= MIN_CELL {
-            return Err(Corruption { at, rule: Rule::SlabCell, expected: len, found: size });
+            return Err(Corruption::new(at, Rule::SlabCell, len, size));
         }
         for granule in (at..at + len).step_by(P::Slabs::GRANULE) {
             self.map.check_granule(granule, descriptor)?;
@@ -182,7 +177,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
         let free = check_list(slab, &slab.free)?;
         let is_listed = match slab.state() {
             State::Absent => {
-                return Err(Corruption { at, rule: Rule::SlabBlocks, expected: 1, found: 0 });
+                return Err(Corruption::new(at, Rule::SlabBlocks, 1, 0));
             }
             State::Listed | State::Kept => {
                 verify(at, Rule::SlabBlocks, carved, free + usize::from(slab.left))?;
@@ -238,12 +233,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
                 verify(first, Rule::SlabList, 0, first)?;
             }
             while let Some(descriptor) = next {
-                let wrong = Corruption {
-                    at: before,
-                    rule: Rule::SlabLinks,
-                    expected: 0,
-                    found: addr(descriptor),
-                };
+                let wrong = Corruption::new(before, Rule::SlabLinks, 0, addr(descriptor));
                 if seen == tally.listed || !self.is_descriptor(chunks, descriptor) {
                     return Err(wrong);
                 }
@@ -267,12 +257,23 @@ fn check_list(slab: &Slab, list: &FreeList) -> Result<usize, Corruption> {
     // SAFETY: `index_of` accepts only blocks of the slab.
     for address in unsafe { list.addresses(|address| slab.index_of(address).is_some()) } {
         if slab.index_of(address).is_none() || free == usize::from(slab.carved) {
-            let (at, rule) = (addr(slab.start), Rule::SlabList);
-            return Err(Corruption { at, rule, expected: 0, found: address });
+            return Err(Corruption::new(addr(slab.start), Rule::SlabList, 0, address));
         }
         free += 1;
     }
     Ok(free)
+}
+
+/// Verifies a descriptor that stands for no slab.
+///
+/// # Safety
+///
+/// The descriptor lies in memory of the heap.
+pub(super) unsafe fn check_absent(absent: NonNull<Slab>) -> Result<(), Corruption> {
+    // SAFETY: the descriptor is memory of the heap: this function's clause.
+    let slab = unsafe { absent.as_ref() };
+    let is_sound = slab.state() == State::Absent && slab.left == 1 && slab.free.0.is_none();
+    verify(addr(absent), Rule::PageMap, 1, usize::from(is_sound))
 }
 
 fn addr<T>(pointer: NonNull<T>) -> usize {

@@ -160,7 +160,7 @@ impl Guarded {
     }
 
     /// Returns the address of the record's first word.
-    pub(super) fn record_addr(self) -> usize {
+    fn record_addr(self) -> usize {
         self.addr() + self.capacity - OVERHEAD
     }
 

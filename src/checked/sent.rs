@@ -134,7 +134,7 @@ fn locate<F: Form>(map: &SegmentMap, block: NonNull<u8>) -> Result<Guarded, Misu
 /// The misuse, if the header was overwritten or says that the cell is free.
 fn capacity_of_cell<F: Form>(cell: Cell<F>, end: usize) -> Result<usize, Misuse> {
     // SAFETY: `locate` verified that the header lies in a segment, which is memory of a heap.
-    let word = unsafe { cell.header_of_foreign_in_memory() };
+    let word = unsafe { cell.header_in_memory() };
     let (header, sealed) = (word.unsealed(), word.unsealed().sealed(cell.addr()));
     if header.is_fencepost() || sealed != word {
         return Err(broken_header(cell, word.bits(), sealed.bits()));

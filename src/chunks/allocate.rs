@@ -9,11 +9,11 @@
 use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::bins::{Classes, Fit, class_of, has_exact_class};
+use crate::bins::{ALL, Classes, Fit, class_of};
 use crate::cell::Cell;
 use crate::provider::{BreakError, Source};
 use crate::request::Request;
-use crate::space::{Extent, Origin, Piece, RegionError};
+use crate::space::{Extent, Origin, RegionError};
 
 /// How often the heap asks again when foreign code moved the break in between, or a grant fell
 /// short.
@@ -25,9 +25,6 @@ pub enum Growth {
     Allowed,
     Forbidden,
 }
-
-/// Number of places of each class for a search of all free cells.
-const ALL: usize = usize::MAX;
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Takes a cell for the request from the bins or the top, without a call of the provider.
@@ -58,11 +55,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     #[inline(never)]
     pub(crate) fn take_freed(&mut self, request: Request) -> Option<NonNull<u8>> {
         // Compact code has one search for all requests.
-        if P::COMPACT {
+        if P::COMPACT || request.is_over_aligned() {
             return self.take_fitting(request, P::Classes::PLACES_TRIED);
-        }
-        if request.is_over_aligned() {
-            return self.take_aligned(request);
         }
         self.take_free(request, class_of::<P>(request.size()))
     }
@@ -84,16 +78,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// [`take`](Chunks::take) as a part of its caller, for a request that may lie anywhere.
     #[inline(always)]
     pub(crate) fn take_at_once(&mut self, request: Request) -> Option<NonNull<u8>> {
-        let (size, class) = (request.size(), class_of::<P>(request.size()));
-        let found = if has_exact_class::<P>(size) {
-            self.bins.take_first(class)
-        } else {
-            // SAFETY: `class` is the class of the size.
-            unsafe { self.bins.take(size, class) }
-        };
-        if let Some((cell, size)) = found {
-            // SAFETY: the free cell holds the request, and was in a bin: it is not the top.
-            return Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, false) });
+        let block = self.take_free(request, class_of::<P>(request.size()));
+        if block.is_some() {
+            return block;
         }
         let cell = self.top?;
         // SAFETY: the top is a valid free cell: the type's invariant.
@@ -106,14 +93,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         Some(unsafe { self.split(Fit { cell, size, lead: 0 }, request, true) })
     }
 
-    /// Takes a cell for an over-aligned request from the bins.
-    #[inline(never)]
-    pub(crate) fn take_aligned(&mut self, request: Request) -> Option<NonNull<u8>> {
-        self.take_fitting(request, P::Classes::PLACES_TRIED)
-    }
-
     /// Takes a cell for the request from the bins, whatever its alignment. Looks at `places` cells
     /// of each class.
+    #[inline(never)]
     fn take_fitting(&mut self, request: Request, places: usize) -> Option<NonNull<u8>> {
         if P::CHECKED && places != ALL {
             self.watch_lists(request);
@@ -129,10 +111,8 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Finds a free cell for the request in the bins. Looks at `places` cells of each class.
     #[inline(always)]
     fn find(&self, request: Request, places: usize) -> Option<Fit<P>> {
-        if P::COMPACT {
+        if P::COMPACT || places == ALL {
             self.bins.search(request, places)
-        } else if places == ALL {
-            self.bins.find_among_all(request)
         } else {
             self.bins.find(request)
         }
@@ -255,21 +235,6 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             Origin::Granted => (self.space.piece(memory), 0),
             Origin::Added => self.space.piece_to_add(memory)?,
         };
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.take_in_piece(&piece, origin) }.map(|()| gained)
-    }
-
-    /// Makes a piece of memory part of the heap.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`TakeIn`](super::TakeIn) hold for the memory of the piece.
-    #[inline(always)]
-    unsafe fn take_in_piece(
-        &mut self,
-        piece: &Piece<P>,
-        origin: Origin,
-    ) -> Result<(), RegionError> {
         if P::CHECKED && !self.can_join(piece.touching()) {
             return Err(RegionError::Overwritten);
         }
@@ -281,12 +246,12 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: the piece is the heap's, and pointers may be moved between it and what it
         // touches: `TakeIn`'s clauses. If the break's region does not continue, its top is in a bin
         // now.
-        if let Some(joined) = unsafe { self.space.join(piece, origin) } {
+        if let Some(joined) = unsafe { self.space.join(&piece, origin) } {
             // SAFETY: `join` returned the span, and the heap has not changed since.
             unsafe { self.fill(&joined) };
         }
         self.promote_top();
-        Ok(())
+        Ok(gained)
     }
 
     /// Allows memory to be added from now on: see [`TakeIn`](super::TakeIn).

@@ -2,7 +2,7 @@
 
 use super::{Chunks, Tuning, after};
 use crate::bins::{Classes, class_of};
-use crate::cell::{CELL_ALIGN, Cell, Links, MIN_CELL, WORD};
+use crate::cell::{Cell, Links, WORD};
 use crate::checks::Checks;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::request::Request;
@@ -76,12 +76,7 @@ impl<B, P: Tuning> Chunks<B, P> {
             seen += 1;
             at = links_of(cell).next;
             if at.is_none() && seen < self.bins.lengths.as_ref()[class] {
-                return Err(broken_link(
-                    cell,
-                    NEXT,
-                    None,
-                    self.linked(|links| links.prev == Some(cell)),
-                ));
+                return Err(self.broken_next(cell, None));
             }
         }
         Ok(())
@@ -93,12 +88,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         let links = links_of(cell);
         if let Some(next) = links.next {
             if !self.is_in_bin(next, size) {
-                return Err(broken_link(
-                    cell,
-                    NEXT,
-                    links.next,
-                    self.linked(|links| links.prev == Some(cell)),
-                ));
+                return Err(self.broken_next(cell, links.next));
             }
             let back = links_of(next).prev;
             if back != Some(cell) {
@@ -117,10 +107,14 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
     }
 
+    /// Returns the report of an overwritten link from a cell to the next one.
+    fn broken_next(&self, cell: Cell<P>, found: Option<Cell<P>>) -> Misuse {
+        broken_link(cell, NEXT, found, self.linked(|links| links.prev == Some(cell)))
+    }
+
     /// Returns whether a link leads to a free cell of the class of `size`.
     fn is_in_bin(&self, cell: Cell<P>, size: usize) -> bool {
-        self.spans(cell.addr(), MIN_CELL)
-            && (cell.addr() + WORD) % CELL_ALIGN == 0
+        self.is_place(cell)
             && self.sound_header(cell).is_ok_and(|header| {
                 !header.is_used() && class_of::<P>(header.size()) == class_of::<P>(size)
             })

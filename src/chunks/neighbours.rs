@@ -22,12 +22,6 @@ pub(crate) fn broken_header<F>(cell: Cell<F>, found: usize, expected: usize) -> 
     }
 }
 
-/// Returns the word in front of the header of a cell that follows another one.
-fn word_before<F: Form>(cell: Cell<F>) -> usize {
-    // SAFETY: the word is the last one of the cell before, in the same region.
-    unsafe { cell.payload().cast::<usize>().sub(2).read() }
-}
-
 /// Returns the cell behind a sound cell or fencepost.
 pub(crate) fn after<F: Form>(cell: Cell<F>, header: Header) -> Option<Cell<F>> {
     if header.is_fencepost() {
@@ -52,6 +46,12 @@ impl<B, P: Tuning> Chunks<B, P> {
     /// Returns whether `len ≥ 1` bytes from an address on lie in cells of one region.
     pub(crate) fn spans(&self, address: usize, len: usize) -> bool {
         self.region_around(address).is_some_and(|region| len <= region.fencepost.addr() - address)
+    }
+
+    /// Returns whether a cell of this heap may begin at a place.
+    pub(crate) fn is_place(&self, cell: Cell<P>) -> bool {
+        // A place in a region first: the link may be any number.
+        self.spans(cell.addr(), MIN_CELL) && (cell.addr() + WORD) % CELL_ALIGN == 0
     }
 
     /// Returns the cells in the order of addresses, up to the first overwritten header.
@@ -109,7 +109,7 @@ impl<B, P: Tuning> Chunks<B, P> {
     }
 
     /// [`sound_header`](Chunks::sound_header) for a place that may be a fencepost.
-    pub(crate) fn sound_header_or_fencepost(&self, cell: Cell<P>) -> Result<Header, Misuse> {
+    fn sound_header_or_fencepost(&self, cell: Cell<P>) -> Result<Header, Misuse> {
         let around = self.region_around(cell.addr()).filter(|region| region.fencepost == cell);
         let Some(region) = around else { return self.sound_header(cell) };
         // SAFETY: the word is the fencepost of a region of this heap.
@@ -212,7 +212,8 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// Verifies the free cell before a cell, by the size at its end.
     fn sound_cell_before(&self, cell: Cell<P>) -> Result<(), Misuse> {
-        let size = word_before(cell);
+        // SAFETY: the header says that a cell of its region precedes it.
+        let size = unsafe { cell.word_before() };
         let first = self.region_around(cell.addr()).map_or(cell, |region| region.first).addr();
         let is_possible = size >= MIN_CELL && size % CELL_ALIGN == 0 && size <= cell.addr() - first;
         if !is_possible {
@@ -241,8 +242,7 @@ impl<B, P: Tuning> Chunks<B, P> {
     /// Verifies a free cell: the size at its end, and the links to it and from it.
     fn sound_free_cell(&self, cell: Cell<P>, header: Header) -> Result<(), Misuse> {
         // SAFETY: the header is sound, so a header follows the cell in its region.
-        let next = unsafe { cell.next() };
-        let size = word_before(next);
+        let (next, size) = unsafe { (cell.next(), cell.next().word_before()) };
         if size != header.size() {
             return Err(self.broken_size_before(next, size));
         }

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::cell::{Cell, Form, MIN_CELL, WORD};
+use crate::cell::{Cell, Form, MIN_CELL, WORD, copy_down};
 use crate::provider::Source;
 use crate::request::Request;
 use crate::space::Extent;
@@ -67,7 +67,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
                 // rounded up to whole words, because `cell` alone does.
                 unsafe {
                     self.claim_if_free(start);
-                    cell.move_payload_down(start, len);
+                    copy_down::<P>(cell.payload(), start.payload(), len);
                 }
                 whole += cell.addr() - start.addr();
                 // No free cell precedes a free one.

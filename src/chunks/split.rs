@@ -1,4 +1,7 @@
 //! Splits free cells and coalesces them again (C3, C6).
+//!
+//! On 32-bit, a target with little memory for code, `split`, `coalesce` and `keep_as` are linked
+//! once; elsewhere they are parts of their callers.
 
 use core::ptr::NonNull;
 
@@ -8,10 +11,6 @@ use crate::cell::{Cell, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::Request;
 use crate::space::{Extent, Joined};
-
-/// `true` on targets with little memory for code: each function below is then linked once, not as a
-/// part of each caller.
-const SHORT_CODE: bool = usize::BITS == 32;
 
 impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Splits the request's cell off a free one (C3): the lead below it, for alignment, and the
@@ -27,114 +26,38 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// `fit` is a valid free cell and says how the request fits into it. The cell is in no bin and
     /// is not `top` any more; `was_top` says whether it was until now.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) unsafe fn split(
         &mut self,
         fit: Fit<P>,
         request: Request,
         was_top: bool,
     ) -> NonNull<u8> {
-        // SAFETY: the clauses are those of this method.
-        unsafe {
-            if P::COMPACT || SHORT_CODE {
-                self.split_outlined(fit, request, was_top)
-            } else {
-                self.split_inline(fit, request, was_top)
-            }
-        }
-    }
-
-    /// [`split`](Chunks::split) as a function of its own, for short code.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`split`](Chunks::split).
-    #[inline(never)]
-    unsafe fn split_outlined(
-        &mut self,
-        fit: Fit<P>,
-        request: Request,
-        was_top: bool,
-    ) -> NonNull<u8> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.split_inline(fit, request, was_top) }
-    }
-
-    /// [`split`](Chunks::split) as a part of its caller.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`split`](Chunks::split).
-    #[inline(always)]
-    unsafe fn split_inline(&mut self, fit: Fit<P>, request: Request, was_top: bool) -> NonNull<u8> {
-        let Fit { cell, size, lead } = fit;
-        if lead == 0 && !P::COMPACT && !P::CHECKED {
-            // SAFETY: the clauses are those of this method.
-            return unsafe { self.split_from_start(cell, size, request, was_top) };
-        }
-        let rest = size - lead - request.size();
-        let rest = if rest < MIN_CELL { 0 } else { rest };
-        let used = size - lead - rest;
-        // SAFETY: `lead < size`, and both are multiples of CELL_ALIGN: the place lies in the cell.
-        let start = unsafe { cell.offset(lead) };
-        // SAFETY: the `used` bytes lie in the free cell. No two free cells are neighbours, so the
-        // cell before is used, unless it is the lead.
-        unsafe { start.write_used(used, lead == 0) };
+        let Fit { mut cell, mut size, lead } = fit;
         if lead > 0 {
             // SAFETY: the lead is the lower part of the free cell, long enough for a cell
-            // (`Request::fit`); the header behind it says that it is free.
-            unsafe { self.keep_as(cell, lead, false) };
-        }
-        self.counters.allocated(used);
-        // SAFETY: `lead + used ≤ size`: the place lies in the free cell, or is the header behind
-        // it.
-        let behind = unsafe { start.offset(used) };
-        if rest > 0 {
-            // SAFETY: the rest is the upper part of the free cell; the header behind it says that a
-            // free cell precedes it. The rest ends at the break if the free cell did.
-            unsafe { self.keep_as(behind, rest, was_top) };
-        } else {
-            // SAFETY: `behind` is the cell or fencepost behind the free cell.
-            unsafe { behind.set_prev_used(true) };
-        }
-        if was_top {
-            self.note_written(start, used);
-        }
-        start.payload()
-    }
-
-    /// [`split`](Chunks::split) without a lead.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`split`](Chunks::split). `cell` has `size` bytes, which hold the request.
-    #[inline(always)]
-    unsafe fn split_from_start(
-        &mut self,
-        cell: Cell<P>,
-        size: usize,
-        request: Request,
-        was_top: bool,
-    ) -> NonNull<u8> {
-        let rest = size - request.size();
-        let used = if rest < MIN_CELL {
-            // SAFETY: no two free cells are neighbours, so the cell before is used. A cell or
-            // fencepost follows the free cell.
+            // (`Request::fit`); the header behind it, which is written below, says that it is free.
+            // `lead < size`, and both are multiples of CELL_ALIGN: the place lies in the cell.
             unsafe {
-                cell.write_used(size, true);
-                cell.offset(size).set_prev_used(true);
+                self.keep_as(cell, lead, false);
+                cell = cell.offset(lead);
             }
-            size
-        } else {
-            let used = request.size();
-            // SAFETY: as before. The rest is the upper part of the free cell; the header behind it
-            // says that a free cell precedes it. The rest ends at the break if the free cell did.
-            unsafe {
-                cell.write_used(used, true);
-                self.keep_as(cell.offset(used), rest, was_top);
+            size -= lead;
+        }
+        let mut used = request.size();
+        // SAFETY: the rest is the upper part of the free cell, and ends at the break if that did;
+        // without a rest, a cell or fencepost follows. No two free cells are neighbours, so the
+        // cell before is used, unless it is the lead.
+        unsafe {
+            if size - used < MIN_CELL {
+                used = size;
+                cell.offset(used).set_prev_used(true);
+            } else {
+                self.keep_as(cell.offset(used), size - used, was_top);
             }
-            used
-        };
+            cell.write_used(used, lead == 0);
+        }
         self.counters.allocated(used);
         if was_top {
             self.note_written(cell, used);
@@ -161,36 +84,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// The `size` bytes at `cell` were a used cell, or the upper part of one, and nothing uses
     /// them. `prev_used` says whether the cell before them is used; if it is not, `cell` is a valid
     /// cell.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) unsafe fn coalesce(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
-        // SAFETY: the clauses are those of this method.
-        unsafe {
-            if P::COMPACT || SHORT_CODE {
-                self.coalesce_outlined(cell, size, prev_used)
-            } else {
-                self.coalesce_inline(cell, size, prev_used)
-            }
-        }
-    }
-
-    /// [`coalesce`](Chunks::coalesce) as a function of its own, for short code.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`coalesce`](Chunks::coalesce).
-    #[inline(never)]
-    unsafe fn coalesce_outlined(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.coalesce_inline(cell, size, prev_used) }
-    }
-
-    /// [`coalesce`](Chunks::coalesce) as a part of its caller.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`coalesce`](Chunks::coalesce).
-    #[inline(always)]
-    unsafe fn coalesce_inline(&mut self, cell: Cell<P>, size: usize, prev_used: bool) -> bool {
         let (mut start, mut total) = (cell, size);
         if !prev_used {
             // SAFETY: `cell` is valid and the cell before is free: this method's clause.
@@ -232,7 +128,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         !B::CONTIGUOUS && unsafe { self.may_be_segment(start, total) }
     }
 
-    /// If `cell` is free, takes it out of its bin or from `top`, and returns its size; else 0.
+    /// Takes a cell out of its bin or from `top` if it is free, and returns its size; else 0.
     ///
     /// # Safety
     ///
@@ -272,36 +168,9 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// # Safety
     ///
     /// The clauses of [`keep`](Chunks::keep); `is_top` says whether that fencepost follows.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) unsafe fn keep_as(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
-        // SAFETY: the clauses are those of this method.
-        unsafe {
-            if P::COMPACT || SHORT_CODE {
-                self.keep_as_outlined(cell, size, is_top);
-            } else {
-                self.keep_as_inline(cell, size, is_top);
-            }
-        }
-    }
-
-    /// [`keep_as`](Chunks::keep_as) as a function of its own, for short code.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`keep_as`](Chunks::keep_as).
-    #[inline(never)]
-    unsafe fn keep_as_outlined(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.keep_as_inline(cell, size, is_top) };
-    }
-
-    /// [`keep_as`](Chunks::keep_as) as a part of its caller.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`keep_as`](Chunks::keep_as).
-    #[inline(always)]
-    unsafe fn keep_as_inline(&mut self, cell: Cell<P>, size: usize, is_top: bool) {
         // SAFETY: the clauses of `write_free` are among this method's.
         unsafe { cell.write_free(size, true) };
         if is_top {

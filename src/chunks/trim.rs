@@ -4,7 +4,7 @@
 use super::{Chunks, Tuning};
 use crate::cell::Cell;
 use crate::provider::Source;
-use crate::space::{Lowered, is_one_free_cell};
+use crate::space::is_one_free_cell;
 
 /// Denominator of the share of a heap that may be free at its end, by default.
 const GROWING_SHARE: usize = 16;
@@ -136,12 +136,10 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: the top is the free cell at the break, and in no bin: the type's invariant.
         let Some((by, left)) = (unsafe { self.space.lower(top, keep) }) else { return 0 };
         self.top = None;
-        if let Lowered::Rest(cell, size) = left {
-            if size > 0 {
-                // SAFETY: the cell is the lower part of the former top, a used cell precedes it,
-                // and the new fencepost follows it.
-                unsafe { self.keep_as(cell, size, true) };
-            }
+        if left > 0 {
+            // SAFETY: the rest is the lower part of the former top, a used cell precedes it, and
+            // the new fencepost follows it.
+            unsafe { self.keep_as(top, left, true) };
         }
         by
     }

@@ -17,16 +17,7 @@ use crate::cell::{Links, MIN_CELL, WORD};
 use crate::request::round_up;
 
 impl<B, P: Tuning> Chunks<B, P> {
-    /// Calls `forget` with each piece of free memory that holds no word of the heap: whole granules
-    /// of together `least` bytes or more. The provider may lose the contents, if the memory can be
-    /// written to again when it is allocated. The top is left out: [`trim`](Chunks::trim) gives it
-    /// back.
-    ///
-    /// `granule` is a power of two.
-    ///
-    /// # Time
-    ///
-    /// O(free cells of at least `least` bytes).
+    /// Implements [`Heap::unused_memory`](crate::Heap::unused_memory).
     pub(crate) fn unused_memory(
         &self,
         granule: usize,

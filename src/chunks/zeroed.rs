@@ -22,36 +22,22 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
                 self.take_top(request)?
             }
         };
-        // SAFETY: the block is new, holds `size` bytes, and came from the top when the memory was
-        // fresh from `fresh` on.
-        unsafe { self.zero_what_is_not_fresh(payload, size, fresh.filter(|_| B::ZEROED)) };
-        Some(payload)
-    }
-
-    /// Zeroes a block that was split off the top, up to where its memory is fresh.
-    ///
-    /// # Safety
-    ///
-    /// The block is new, holds `size` bytes, and was split off the top when everything from `fresh`
-    /// on was zero, except the last word of the top. `None`: any byte may differ from zero.
-    unsafe fn zero_what_is_not_fresh(
-        &self,
-        payload: NonNull<u8>,
-        size: usize,
-        fresh: Option<usize>,
-    ) {
+        // The block was split off the top when everything from `fresh` on was zero, except the last
+        // word of the top.
         let start = payload.addr().get();
+        let fresh = fresh.filter(|_| B::ZEROED);
         let dirty = fresh.map_or(size, |fresh| fresh.saturating_sub(start).min(size));
         // If the block took the whole top, its last word is the former size at the top's end.
         let end = self.space.extent().map_or(0, |extent| extent.fencepost().addr());
         let last_word = end.saturating_sub(WORD).saturating_sub(start).max(dirty);
-        // SAFETY: both ranges lie inside the block: `dirty ≤ size`, and `last_word < size` where it
-        // is used.
+        // SAFETY: the block is new, and both ranges lie inside its `size` bytes: `dirty ≤ size`,
+        // and `last_word < size` where it is used.
         unsafe {
             payload.write_bytes(0, dirty);
             if last_word < size {
                 payload.add(last_word).write_bytes(0, size - last_word);
             }
         }
+        Some(payload)
     }
 }

@@ -14,7 +14,8 @@ use core::ptr::NonNull;
 
 use super::dissolve::has_much_free;
 use super::map::{SlabMap, take_internal};
-use super::slab::{self, Slab, State};
+use super::shape;
+use super::slab::{Slab, State};
 use super::{Descriptors, Slabs, alignment_of};
 use crate::cell::{CELL_ALIGN, WORD};
 use crate::chunks::{Growth, Tuning};
@@ -149,16 +150,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
         // After a `reserve`, the next block does not move the break, not for a slab either.
         self.is_reserved = false;
-        let request = Request::new(layout);
-        let block = match large.chunks.take(request) {
+        match self.allocate_cell(large, Request::new(layout), growth) {
             Some(block) => Some(block),
-            None => self.take_new(large, request, growth),
-        };
-        let Some(block) = block else {
-            return self.allocate_short(large, class, layout, growth);
-        };
-        self.count_cell(block);
-        Some(block)
+            None => self.allocate_short(large, class, layout, growth),
+        }
     }
 
     /// Takes a new cell from memory that the break grants, after the slabs have given back those
@@ -199,8 +194,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
         self.give_up(large);
         let request = Request::new(layout);
-        if let Some(block) = large.chunks.take(request) {
-            self.count_cell(block);
+        if let Some(block) = self.take_cell(large, request) {
             return Some(block);
         }
         self.list_full_slabs();
@@ -209,12 +203,22 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
         if self.dissolve_sparse(large, 1) {
             self.give_up(large);
-            if let Some(block) = large.chunks.take(request) {
-                self.count_cell(block);
+            if let Some(block) = self.take_cell(large, request) {
                 return Some(block);
             }
         }
         self.borrow(class, layout).or_else(|| large.allocate_last(layout, request, growth))
+    }
+
+    /// Takes a cell from the bins or the top, and counts it.
+    fn take_cell<B: Source, M: Map>(
+        &mut self,
+        large: &mut Large<B, M, P>,
+        request: Request,
+    ) -> Option<NonNull<u8>> {
+        let block = large.chunks.take(request)?;
+        self.count_cell(block);
+        Some(block)
     }
 
     /// Lists every slab that counts as full although a few blocks of it are free. O(slabs).
@@ -290,7 +294,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ) -> Option<Next> {
         let (size, heap) = (class.size(), large.chunks.space().len());
         let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
-        let (blocks, len) = slab::next_slab::<P::Slabs>(class, in_slabs, heap);
+        let (blocks, len) = shape::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
         if bytes >= times * len {
@@ -324,7 +328,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             }
             return Begun::No;
         };
-        let (start, len) = (payload.addr().get(), slab::len_of::<P::Slabs>(class, blocks));
+        let (start, len) = (payload.addr().get(), shape::len_of::<P::Slabs>(class, blocks));
         if !self.map.reaches(start, start + len) {
             self.wanted = (start, start + len);
             // SAFETY: the descriptor and the cell were just taken.
@@ -359,7 +363,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         growth: Growth,
     ) -> Option<(NonNull<u8>, usize)> {
         let request = |blocks| {
-            let len = slab::len_of::<P::Slabs>(class, blocks) - WORD;
+            let len = shape::len_of::<P::Slabs>(class, blocks) - WORD;
             Layout::from_size_align(len, alignment_of::<P::Slabs>(class)).ok().map(Request::new)
         };
         // A slab of one block would be empty when it is relisted.

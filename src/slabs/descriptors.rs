@@ -6,6 +6,7 @@
 //!              └ free ─► descriptor ─► descriptor
 //! ```
 
+use core::iter::{from_fn, successors};
 use core::ptr::NonNull;
 
 use super::slab::{Slab, State};
@@ -255,27 +256,13 @@ impl Descriptors {
         }
     }
 
-    /// Takes a table out of which no descriptor is in use. O(tables).
-    pub(crate) fn take_idle_table(&mut self) -> Option<NonNull<u8>> {
+    /// Takes a table out: one of which no descriptor is in use, or any if `all`. O(tables).
+    pub(crate) fn take_table(&mut self, all: bool) -> Option<NonNull<u8>> {
         self.idle = None;
-        let mut next = self.first;
-        while let Some(table) = next {
-            // SAFETY: tables in the list were written by `provide`.
-            let head = unsafe { table.as_ref() };
-            if head.used == 0 {
-                // SAFETY: the table is in the list.
-                unsafe { self.unlink(table) };
-                return Some(table.cast());
-            }
-            next = head.next;
-        }
-        None
-    }
-
-    /// Takes a table out: there is no slab.
-    pub(crate) fn take_table(&mut self) -> Option<NonNull<u8>> {
-        self.idle = None;
-        let table = self.first?;
+        // SAFETY: tables in the list were written by `provide`.
+        let mut tables = successors(self.first, |table| unsafe { table.as_ref() }.next);
+        // SAFETY: as before.
+        let table = tables.find(|table| all || unsafe { table.as_ref() }.used == 0)?;
         // SAFETY: the table is in the list.
         unsafe { self.unlink(table) };
         Some(table.cast())
@@ -308,7 +295,7 @@ impl Descriptors {
         is_table: F,
     ) -> impl Iterator<Item = TableView> + use<F> {
         let mut next = self.first;
-        core::iter::from_fn(move || {
+        from_fn(move || {
             let memory = next?.cast::<u8>();
             if !is_table(memory) {
                 next = None;

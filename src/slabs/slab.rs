@@ -10,124 +10,15 @@
 //!             └── free        None┘                 the descriptor lies elsewhere: descriptors.rs
 //! ```
 
-use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::free_list::{FreeList, addr};
+use super::shape::{len_of, number_of};
 use crate::cell::{Form, WORD};
 use crate::chunks::Tuning;
-use crate::link_copy::{self, BrokenLink};
 use crate::misuse::Misuse;
-use crate::size_class::{ARENA_CLASSES, Class, SIZES, SMALL_MAX};
+use crate::size_class::Class;
 use crate::slab_tuning::{MOST_BEFORE_RELISTED, SlabTuning};
-
-/// Link in a free block to the block that was freed before it.
-#[derive(Debug)]
-#[repr(transparent)]
-pub(crate) struct Link(Option<NonNull<Link>>);
-
-/// List of free blocks, from one to the one that was freed before it.
-///
-/// In a checked heap each link has a [copy](crate::link_copy).
-#[derive(Debug, Default)]
-pub(crate) struct FreeList(pub(crate) Option<NonNull<Link>>);
-
-impl FreeList {
-    pub(crate) const EMPTY: Self = Self(None);
-
-    /// Takes the first block. O(1).
-    ///
-    /// # Safety
-    ///
-    /// The blocks of the list are in memory of the heap, and nothing uses them.
-    #[inline(always)]
-    pub(crate) unsafe fn pop(&mut self) -> Option<NonNull<u8>> {
-        let block = self.0?;
-        // SAFETY: a block in the list begins with a link that `push` wrote.
-        self.0 = unsafe { block.as_ref() }.0;
-        Some(block.cast())
-    }
-
-    /// Puts a block first. O(1).
-    ///
-    /// # Safety
-    ///
-    /// The block has room for a link (in a checked heap, for its copy too), and nothing uses it.
-    #[inline(always)]
-    pub(crate) unsafe fn push<F: Form>(&mut self, block: NonNull<u8>) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { Self::link::<F>(block, self.0.map(NonNull::cast)) };
-        self.0 = Some(block.cast());
-    }
-
-    /// Writes the link of a block to the next one.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`push`](FreeList::push).
-    #[inline(always)]
-    unsafe fn link<F: Form>(block: NonNull<u8>, next: Option<NonNull<u8>>) {
-        let next = next.map(NonNull::cast);
-        // SAFETY: the block has room for a link, and nothing uses it: this method's clause.
-        unsafe { block.cast::<Link>().write(Link(next)) };
-        if F::CHECKED {
-            // SAFETY: the block has room for the copy, too: this method's clause.
-            unsafe { link_copy::write(block, addr(next)) };
-        }
-    }
-
-    /// Compares the first block's link with its copy. If the link was overwritten, the list ends
-    /// with the block: those behind it are lost.
-    ///
-    /// # Errors
-    ///
-    /// The overwritten link.
-    ///
-    /// # Safety
-    ///
-    /// The clause of [`pop`](FreeList::pop); the heap is a checked one.
-    pub(crate) unsafe fn watch(&mut self) -> Result<(), BrokenLink> {
-        let Some(block) = self.0 else { return Ok(()) };
-        // SAFETY: the block is in the list, so `push` wrote its link and the copy. Any bits are an
-        // address.
-        let verdict = unsafe {
-            let link = block.cast::<usize>().read();
-            link_copy::verify(block.cast(), link)
-        };
-        if verdict.is_err() {
-            // SAFETY: the block is free, and has room for both words.
-            unsafe {
-                block.write(Link(None));
-                link_copy::write(block.cast(), 0);
-            }
-        }
-        verdict
-    }
-
-    /// Returns the addresses of the blocks, as far as `is_block` accepts them: the first one that
-    /// it rejects is the last.
-    ///
-    /// # Safety
-    ///
-    /// What `is_block` accepts is the address of a block in memory of the heap.
-    pub(crate) unsafe fn addresses(
-        &self,
-        is_block: impl Fn(usize) -> bool,
-    ) -> impl Iterator<Item = usize> {
-        let mut at = self.0;
-        core::iter::from_fn(move || {
-            let block = at?;
-            let address = block.addr().get();
-            // SAFETY: a block of the heap begins there: this method's clause. Any bits are a link
-            // or none.
-            at = if is_block(address) { unsafe { block.read() }.0 } else { None };
-            Some(address)
-        })
-    }
-}
-
-fn addr(link: Option<NonNull<Link>>) -> usize {
-    link.map_or(0, |link| link.addr().get())
-}
 
 /// List that a slab is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,18 +92,10 @@ impl Slab {
 
     /// Returns `true` if none of the carved blocks begins at an address of the slab, or if it is
     /// the block that was freed last. A descriptor that stands for no slab rejects every address.
-    ///
-    /// The number of a block is a product and a rotation, because the division leaves no rest; for
-    /// any other address the result is above every number. Source: H. S. Warren, *Hacker's
-    /// Delight*, "Test for Zero Remainder after Division by a Constant".
     #[inline(always)]
-    pub(crate) fn rejects(&self, block: NonNull<u8>) -> bool {
+    fn rejects(&self, block: NonNull<u8>) -> bool {
         let offset = block.addr().get().wrapping_sub(self.start.addr().get()) as u32;
-        let index = self.class.index();
-        // SAFETY: a class is one of those of arenas, or one of fewer.
-        let divisor = unsafe { DIVISORS.get_unchecked(index) };
-        let number = offset.wrapping_mul(divisor.inverse).rotate_right(divisor.shift);
-        number >= u32::from(self.carved) || self.free.0 == Some(block.cast())
+        number_of(self.class, offset) >= u32::from(self.carved) || self.free.0 == Some(block.cast())
     }
 
     /// Returns the list that the slab is in.
@@ -435,102 +318,12 @@ fn broken_link(block: usize, found: usize) -> ! {
     );
 }
 
-/// Size of a block as a divisor of offsets: its odd factor by the inverse modulo 2³², and the power
-/// of two that is the other factor.
-#[derive(Clone, Copy)]
-struct Divisor {
-    inverse: u32,
-    shift: u32,
-}
-
-const DIVISORS: [Divisor; ARENA_CLASSES] = {
-    let mut divisors = [Divisor { inverse: 1, shift: 0 }; ARENA_CLASSES];
-    let mut index = 0;
-    while index < ARENA_CLASSES {
-        let size = SIZES[index] as u32;
-        let shift = size.trailing_zeros();
-        let odd = size >> shift;
-        // Newton's iteration doubles the number of right bits; an odd number has three from itself.
-        let (mut inverse, mut bits) = (odd, 3);
-        while bits < u32::BITS {
-            inverse = inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse)));
-            bits *= 2;
-        }
-        divisors[index] = Divisor { inverse, shift };
-        index += 1;
-    }
-    divisors
-};
-
-/// Returns the length of a slab of `total` blocks, in bytes.
-pub(crate) const fn len_of<S: SlabTuning>(class: Class, total: usize) -> usize {
-    (total * class.size() + WORD).next_multiple_of(S::GRANULE)
-}
-
-/// Returns the alignment of a slab, in bytes.
-pub(crate) const fn alignment_of<S: SlabTuning>(class: Class) -> usize {
-    let alignment = class.alignment();
-    if alignment > S::GRANULE { alignment } else { S::GRANULE }
-}
-
-/// The shortest slabs of a profile.
-struct Least<S>(PhantomData<S>);
-
-impl<S: SlabTuning> Least<S> {
-    /// Number of blocks of the shortest slab of each class that wastes little.
-    const BLOCKS: [u16; ARENA_CLASSES] = {
-        let mut least = [0; ARENA_CLASSES];
-        let mut index = 0;
-        while index < ARENA_CLASSES {
-            let size = SIZES[index] as usize;
-            let blocks = if size <= SMALL_MAX { S::LEAST_SMALL } else { S::LEAST_MEDIUM };
-            let mut len = (blocks * size + WORD).next_multiple_of(S::GRANULE);
-            while (len - WORD) % size + WORD > len / S::WASTE_SHARE {
-                len += S::GRANULE;
-            }
-            least[index] = ((len - WORD) / size) as u16;
-            index += 1;
-        }
-        least
-    };
-}
-
-/// Returns the number of blocks and the length, in bytes, of the next slab of a class that has
-/// `bytes` bytes of slabs, in a heap of `heap` bytes: a slab that is longer than it must be is at
-/// most a quarter as long as they are, and at most a `LEN_SHARE`th of the heap.
-pub(crate) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
-    let mut blocks = usize::from(Least::<S>::BLOCKS[class.index()]);
-    let size = class.size();
-    let is_page = size >= S::PAGE && size.is_power_of_two();
-    if is_page && bytes > 0 && blocks < S::LEAST_ALIGNED {
-        blocks = S::LEAST_ALIGNED;
-    }
-    let len = len_of::<S>(class, blocks);
-    let most = S::MOST.min(bytes / 4).min(heap / S::LEN_SHARE);
-    if 2 * len > most {
-        return (blocks, len);
-    }
-    let len = len << (most / len).ilog2();
-    ((len - WORD) / size, len)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::shape::next_slab;
     use super::*;
-    use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
-
-    fn assert_that_slabs_waste_little<S: SlabTuning>() {
-        for class in Class::all::<ARENA_CLASSES>() {
-            for bytes in [0, 1 << 15, 1 << 20] {
-                let (blocks, len) = next_slab::<S>(class, bytes, S::LEN_SHARE * bytes);
-                assert_eq!(len, len_of::<S>(class, blocks));
-                assert!((len - blocks * class.size()) * S::WASTE_SHARE <= len, "{class:?}: {len}");
-                assert_eq!(blocks, (len - WORD) / class.size(), "{class:?}");
-                assert!(blocks <= usize::from(u16::MAX));
-                assert!(blocks >= S::LEAST_MEDIUM);
-            }
-        }
-    }
+    use crate::size_class::ARENA_CLASSES;
+    use crate::slab_tuning::UsualSlabs;
 
     #[test]
     fn a_slab_rejects_every_address_but_those_of_its_blocks() {
@@ -557,11 +350,5 @@ mod tests {
                 assert!(slab.rejects(start));
             }
         }
-    }
-
-    #[test]
-    fn a_slab_wastes_little() {
-        assert_that_slabs_waste_little::<UsualSlabs>();
-        assert_that_slabs_waste_little::<MiniatureSlabs>();
     }
 }

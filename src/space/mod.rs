@@ -34,9 +34,9 @@ use crate::provider::{BreakError, Source};
 
 pub use add_region::RegionError;
 pub(crate) use extent::Extent;
-pub(crate) use join::{Joined, Origin, Piece};
+use join::Piece;
+pub(crate) use join::{Joined, Origin};
 pub(crate) use segments::is_one_free_cell;
-pub(crate) use trim::Lowered;
 
 /// All memory of a heap, in regions, and the provider that grants it.
 ///

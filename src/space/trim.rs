@@ -11,17 +11,10 @@ use crate::cell::{CELL_ALIGN, Cell, Form, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::round_up;
 
-/// Rest of the top after the break has moved down.
-pub(crate) enum Lowered<F> {
-    /// Everything was given back.
-    Nothing,
-    /// Start of the rest, and its size in bytes: 0, or enough for a cell. It is in no cell.
-    Rest(Cell<F>, usize),
-}
-
 impl<B: Source, F: Form> Space<B, F> {
     /// Moves the break down, in the provider's steps, so that at least `keep` bytes of the free
-    /// cell `top` at its end stay. Returns the number of bytes given back, and the rest.
+    /// cell `top` at its end stay. Returns the number of bytes given back, and the size of the rest
+    /// of `top`, in bytes: 0, or enough for a cell. The rest is in no cell.
     ///
     /// Nothing is given back (`None`) if the provider refuses, or if memory that the break did not
     /// grant lies between the heap's end and the break, or directly above it.
@@ -29,11 +22,7 @@ impl<B: Source, F: Form> Space<B, F> {
     /// # Safety
     ///
     /// `top` is the free cell at the end of the break's region, and in no bin.
-    pub(crate) unsafe fn lower(
-        &mut self,
-        top: Cell<F>,
-        keep: usize,
-    ) -> Option<(usize, Lowered<F>)> {
+    pub(crate) unsafe fn lower(&mut self, top: Cell<F>, keep: usize) -> Option<(usize, usize)> {
         let extent = self.extent.as_ref()?;
         let region = extent.region();
         if extent.is_pinned() || self.source.brk().addr() != extent.brk() {
@@ -51,7 +40,7 @@ impl<B: Source, F: Form> Space<B, F> {
         self.granted -= by;
         if all {
             (self.extent, self.lowest) = (None, None);
-            return Some((by, Lowered::Nothing));
+            return Some((by, 0));
         }
         let end = region.end - by;
         let left = end - Cell::<F>::fencepost_offset(end) - top.addr();
@@ -68,7 +57,7 @@ impl<B: Source, F: Form> Space<B, F> {
         // SAFETY: the word lies in the former top, so in no cell. The cell before it is used,
         // unless it is the rest of the top.
         unsafe { fencepost.write_fencepost(hole, left == 0) };
-        Some((by, Lowered::Rest(top, left)))
+        Some((by, left))
     }
 
     /// Returns how many bytes can go if `keep` stay in the top, by the provider's steps: nothing

@@ -265,7 +265,7 @@ fn a_cell_where_a_slab_should_be_is_found() {
     let mut victim = Victim::new();
     let odd = (0..3).find(|&n| victim.at(n) % SLAB_MAX != 0).unwrap();
     let at = victim.at(odd);
-    victim.change(odd, |slab| slab.class = Class::of_capacity::<CLASSES>(SLAB_MAX).unwrap());
+    victim.change(odd, |slab| slab.class = Class::of_usual::<CLASSES>(SLAB_MAX, 1).unwrap());
     victim.assert_reported(at, Rule::SlabCell, at - GRANULE, at);
 
     // A slab whose cell is too short: what was cut off is another used cell.

@@ -156,7 +156,9 @@ fn patched(source: &str) -> String {
         let Some(len) = balanced(&from["Err".len()..]) else { break };
         let inner = &from["Err(".len().."Err".len() + len - 1];
         let after = &from["Err".len() + len..];
-        let is_report = inner.starts_with("Corruption {") || inner == "wrong";
+        let is_report = inner.starts_with("Corruption {")
+            || inner.starts_with("Corruption::new(")
+            || inner == "wrong";
         let is_pattern = after.trim_start().starts_with("=") || before.trim_end().ends_with("let");
         if !is_report || is_pattern {
             new += before;
