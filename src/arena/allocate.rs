@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use super::parent::Parent;
 use super::slot::Slot;
-use super::visit::{Inside, Parted, Visit};
+use super::visit::{ArenaGuard, Parted, Visit};
 use super::{ArenaHeap, has_layer, is_large, served};
 use crate::cell::CELL_ALIGN;
 use crate::layer::Layer;
@@ -17,9 +17,9 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::ArenaLayer;
 use crate::size_class::Class;
 
-impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
-    /// Allocates a block that is not large from the arena. If others have freed something, some of
-    /// that is taken up first.
+impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
+    /// Allocates a block that is not large from the arena. Collects some of the blocks that other
+    /// callers have freed first.
     ///
     /// # Safety
     ///
@@ -35,12 +35,12 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
         }
         let (inner, mailbox) = self.inner();
         if inner.has_mail(mailbox) {
-            inner.take_up_some(parent, mailbox);
+            inner.collect_some(parent, mailbox);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the parent is the arena's: this method's clause.
         let heap = unsafe { inner.heap(parent) };
-        // SAFETY: callers of the heap keep it, and with it the parent, which has the arena's
-        // memory, as long as its blocks.
+        // SAFETY: callers keep the heap, and with it the parent, which has the arena's memory, as
+        // long as its blocks.
         unsafe { heap.allocate(layout) }
     }
 }
@@ -49,10 +49,10 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// Allocates from an arena that has no block at hand, or from the parent.
     fn allocate_missed(
         &self,
-        mut inside: Inside<'heap, B, M, P, L>,
+        mut inside: ArenaGuard<'heap, B, M, P, L>,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: it was given to this heap's slot.
+        // SAFETY: the arena is one of this heap.
         if let Some(block) = unsafe { inside.allocate(&self.heap.parent, layout) } {
             return Some(block);
         }
@@ -60,24 +60,15 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         drop(inside);
         // A caller that has the parent's lock has left the arena, but not the slot.
         if level == 0 && self.slot.is_some_and(Slot::has_lock) {
-            if let Some(second) = self.go_in(1) {
+            if let Some(second) = self.enter_arena(1) {
                 return self.allocate_missed(second, layout);
             }
         }
         self.allocate_from_parent(layout)
     }
 
-    /// Allocates where the fast path found no arena.
-    #[cold]
-    fn allocate_elsewhere(&self, layout: Layout) -> Option<NonNull<u8>> {
-        match self.go_in_elsewhere() {
-            Some(inside) => self.allocate_missed(inside, layout),
-            None => self.allocate_from_parent(layout),
-        }
-    }
-
-    /// Allocates from the parent. If that has nothing, what is free in all arenas goes back to it
-    /// before.
+    /// Allocates from the parent. If that has no room, free memory of all arenas goes back to it
+    /// first.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
         match self.ask_parent(layout)? {
             Some(block) => Some(block),
@@ -85,16 +76,17 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// `None`: the caller has interrupted somebody who has the parent's lock.
+    /// Allocates from the parent. `None`: the caller has interrupted code that holds the parent's
+    /// lock.
     fn ask_parent(&self, layout: Layout) -> Option<Option<NonNull<u8>>> {
         // SAFETY: the caller keeps the heap as long as its blocks.
-        self.heap.parent.with(self.place(), |heap| unsafe { heap.allocate(layout) })
+        self.heap.parent.with(self.slot, |heap| unsafe { heap.allocate(layout) })
     }
 
-    /// Allocates after what is free has gone back to the parent.
+    /// Allocates after free memory has gone back to the parent.
     pub(super) fn allocate_reclaimed(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if let Some(mut inside) = self.go_in(0) {
-            // SAFETY: it was given to this heap's slot.
+        if let Some(mut inside) = self.enter_arena(0) {
+            // SAFETY: the arena is one of this heap.
             if let Some(block) = unsafe { inside.allocate(&self.heap.parent, layout) } {
                 return Some(block);
             }
@@ -108,14 +100,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory; or if the caller has interrupted somebody who has the parent's
-    /// lock, and its second arena has none.
+    /// `None` if there is no memory; or if the caller has interrupted code that holds the parent's
+    /// lock, and its second arena has no room.
     ///
     /// # Time
     ///
-    /// O(1), plus at most a few calls of the provider. Locally it takes no lock; every few dozen
-    /// blocks others may have freed are taken up, `TAKEN_UP_AT_ONCE` at most; for more memory
-    /// it waits for the parent's lock.
+    /// O(1), plus at most a few calls of the provider. A local operation takes no lock; every few
+    /// dozen blocks it collects at most `COLLECTED_AT_ONCE` blocks that other callers have freed;
+    /// for more memory it waits for the parent's lock.
     ///
     /// # Safety
     ///
@@ -148,13 +140,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)
     }
 
-    /// Allocates a block of at most 4 KiB that the caller's arena has at hand. `None` only says
-    /// that there is more to do.
+    /// Allocates a block of at most 4 KiB that the caller's arena has at hand. `None` only means
+    /// that a longer path may find one.
     #[inline(always)]
     pub(super) fn pop_at_hand(&self, layout: Layout) -> Option<NonNull<u8>> {
         let class = Self::class_of_short(layout.size(), layout.align())?;
         let caller = self.caller();
-        caller.go_in_at_hand()?.inner().heap.layer().pop(class)
+        caller.enter_at_hand()?.inner().heap.layer().pop(class)
     }
 
     /// [`pop_of_or`](Self::pop_of_or) for a size that may have no class; then what `otherwise`
@@ -201,7 +193,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         otherwise: impl FnOnce(&Self, Layout) -> Option<NonNull<u8>>,
     ) -> Option<NonNull<u8>> {
         let caller = self.caller();
-        let Some(mut inside) = caller.go_in_at_hand() else {
+        let Some(mut inside) = caller.enter_at_hand() else {
             drop(caller);
             return otherwise(self, layout);
         };
@@ -260,14 +252,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// What is done now and then, after a block was not at hand. The caller is on no slot.
+    /// Does periodic work after a miss. The caller is on no slot.
     fn after_miss(&self) {
         self.cpu.missed();
         self.reclaim_if_due();
     }
 
-    /// Allocates a block that is neither at hand nor found in one step; or for which the caller's
-    /// arena cannot be entered, or is not there.
+    /// Allocates a block that is neither at hand nor found in one step; or for a caller whose arena
+    /// cannot be entered, or does not exist yet.
     #[inline(never)]
     pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
         if is_large(layout) {
@@ -275,7 +267,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         {
             let caller = self.caller();
-            if let Some(mut inside) = caller.go_in() {
+            if let Some(mut inside) = caller.enter_arena() {
                 // SAFETY: the arena is one of this heap.
                 if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
                     drop(inside);
@@ -288,7 +280,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.allocate_elsewhere(layout)
     }
 
-    /// Allocates what comes from the parent.
+    /// Allocates a block that comes from the parent.
     fn allocate_large(&self, layout: Layout) -> Option<NonNull<u8>> {
         if self.shared().is_none() {
             // The first operation of all.
@@ -297,7 +289,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.visit().allocate_from_parent(layout)
     }
 
-    /// Allocates what the caller's arena does not have.
+    /// Allocates a block that the caller's arena does not have.
     #[cold]
     #[inline(never)]
     fn allocate_elsewhere(&self, layout: Layout) -> Option<NonNull<u8>> {
@@ -306,9 +298,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             self.prepare();
         }
         let visit = self.visit();
-        match visit.go_in(0) {
+        match visit.enter_arena(0).or_else(|| visit.enter_other()) {
             Some(inside) => visit.allocate_missed(inside, layout),
-            None => visit.allocate_elsewhere(layout),
+            None => visit.allocate_from_parent(layout),
         }
     }
 
@@ -323,14 +315,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         if is_large(layout) {
             // What is fresh from the provider need not be written to.
             let visit = self.visit();
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
             let answer =
-                self.parent.with(visit.place(), |heap| unsafe { heap.allocate_zeroed(layout) });
+                self.parent.with(visit.slot, |heap| unsafe { heap.allocate_zeroed(layout) });
             if let Some(Some(block)) = answer {
                 return Some(block);
             }
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
         let block = unsafe { self.allocate(layout) }?;
         // SAFETY: a new block of that size.
         unsafe { block.write_bytes(0, layout.size()) };
@@ -348,15 +340,15 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         let layout = served::<P>(layout);
         let visit = self.visit();
         if let Some(mut inside) =
-            visit.go_in(0).or_else(|| visit.go_in(1)).filter(|_| !is_large(layout))
+            visit.enter_arena(0).or_else(|| visit.enter_arena(1)).filter(|_| !is_large(layout))
         {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
             let block = unsafe { inside.inner().0.heap.try_allocate(layout) };
             if block.is_some() {
                 return block;
             }
         }
-        // SAFETY: the caller's promise.
-        self.parent.with(visit.place(), |heap| unsafe { heap.try_allocate(layout) })?
+        // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
+        self.parent.with(visit.slot, |heap| unsafe { heap.try_allocate(layout) })?
     }
 }

@@ -1,11 +1,11 @@
-//! An arena: a heap of its own over segments, and what others have freed of it.
+//! An arena: a heap of its own over segments, and blocks of it that other callers have freed.
 //!
 //! ```text
-//!   ┌───────────────────┐   others write here:   blocks of this arena that they freed
+//!   ┌───────────────────┐   other callers write here: blocks of this arena that they freed
 //!   │ mailbox           │
 //!   ├───────────────────┤   cache lines apart, so that they do not disturb
-//!   │ inbox             │   taken over from the mailbox's list, not yet freed
-//!   │ outbox            │   blocks of others that were freed here
+//!   │ inbox             │   taken out of the mailbox's list, not yet freed
+//!   │ outbox            │   blocks of other arenas that were freed here
 //!   │ heap over Supply  │   slabs, bins, top
 //!   └───────────────────┘
 //! ```
@@ -14,7 +14,7 @@
 //!
 //! ```text
 //!   the heap needs memory ─► has an abandoned arena something to give back?  (tidy it up)
-//!                            a segment of the parent, and an entry in the map for each of its units
+//!                            a segment of the parent, with an entry in the map for each unit
 //!   a segment is free     ─► the entries are gone, the segment is a free cell of the parent
 //! ```
 //!
@@ -32,7 +32,7 @@ use super::outbox::Outbox;
 use super::packets::Apart;
 use super::parent::Parent;
 use super::shared::{HasMailbox, Place, Shared};
-use super::slot::{LEVELS, Slot, State};
+use super::slot::{Slot, State};
 use super::sync::Link;
 use crate::chunks::Trim;
 use crate::heap::Heap;
@@ -45,29 +45,29 @@ use crate::slabs::Slab;
 /// The heap of an arena.
 pub(super) type ArenasHeap<B, M, P, L> = Heap<Supply<B, M, P, L>, NoMap, OfArena<P>>;
 
-/// See the module.
+/// Heap of one slot, with its mailbox.
 ///
 /// # Invariants
 ///
 /// `inner` is reached only by the caller that took the arena out of its slot's word, or has claimed
-/// the slot.
+/// or borrowed the slot.
 #[repr(C)]
 pub(super) struct Arena<B, M, P: Profile, L> {
     mailbox: Apart<Mailbox>,
     inner: UnsafeCell<Inner<B, M, P, L>>,
 }
 
-/// What only the caller in the arena uses.
+/// Part of an arena that only the caller inside uses.
 #[repr(C, align(128))]
 pub(super) struct Inner<B, M, P: Profile, L> {
     pub(super) owner: Owner,
-    /// Where most of what is freed here lies.
+    /// Leaf of the map in which most blocks lie that are freed here.
     pub(super) near: Near,
-    /// What all slots share, which outlives the arena.
+    /// What all slots share. It outlives the arena.
     shared: NonNull<Shared<Arena<B, M, P, L>>>,
-    /// Blocks of this arena that others have freed, and that have been taken over.
+    /// Blocks of this arena that were taken out of the mailbox's list, and are not freed yet.
     pub(super) inbox: Option<NonNull<Link>>,
-    /// The set of packets whose turn it is.
+    /// Number of the set of packets that is looked at next.
     pub(super) turn: usize,
     pub(super) outbox: Outbox,
     pub(super) heap: ArenasHeap<B, M, P, L>,
@@ -86,7 +86,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
     ///
     /// # Safety
     ///
-    /// The memory is as [`LAYOUT`](Arena::LAYOUT) says, and the arena's. What all slots share
+    /// The memory has [`LAYOUT`](Arena::LAYOUT) and belongs to the arena. What all slots share
     /// outlives it.
     pub(super) unsafe fn begin(
         memory: NonNull<u8>,
@@ -104,9 +104,9 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
             outbox: Outbox::new(),
             heap,
         });
-        // SAFETY: the caller's promise.
+        // SAFETY: the memory is the arena's: this function's clause.
         unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
-        // SAFETY: just written; nobody else knows of it.
+        // SAFETY: just written, so no other caller has a pointer to it.
         let (inner, _) = unsafe { Self::enter(arena) };
         // Nothing is given back by moving a break: see `Source::CONTIGUOUS`.
         inner.heap.set_trim(Trim::NEVER);
@@ -116,7 +116,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         arena
     }
 
-    /// Goes in.
+    /// Enters an arena.
     ///
     /// # Safety
     ///
@@ -126,13 +126,13 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
     ) -> (&'arena mut Inner<B, M, P, L>, &'arena Mailbox) {
         // SAFETY: an arena that is there stays.
         let arena = unsafe { arena.as_ref() };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller is alone with the arena: this function's clause.
         (unsafe { &mut *arena.inner.get() }, &arena.mailbox.0)
     }
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
-    /// The heap, of which any operation may be used now.
+    /// Returns the heap, whose operations may call its provider now.
     ///
     /// # Safety
     ///
@@ -142,31 +142,31 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         &mut self,
         parent: &Parent<B, M, P, L>,
     ) -> &mut ArenasHeap<B, M, P, L> {
-        // SAFETY: it is said again before the next use.
-        unsafe { self.heap.provider_mut().set_parent(parent) };
+        // It may lie somewhere else the next time: a heap whose blocks are all freed can be moved.
+        self.heap.provider_mut().parent = Some(NonNull::from(parent));
         &mut self.heap
     }
 
-    /// What all slots share.
+    /// Returns what all slots share.
     #[inline(always)]
     pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, P, L>> {
         // SAFETY: it outlives the arena.
         unsafe { self.shared.as_ref() }
     }
 
-    /// The word of a block, if it is this arena's, as far as one look tells.
+    /// Returns the word of a block, if the block lies in this arena, as far as one look-up tells.
     #[inline(always)]
     pub(super) fn word_if_own(&self, block: *mut u8) -> Option<NonNull<Slab>> {
         self.near.word_of(block.addr(), self.owner)
     }
 
-    /// Whose a block is.
+    /// Returns the owner of a block.
     #[inline(always)]
     pub(super) fn owner_of(&mut self, block: NonNull<u8>) -> Owner {
         self.near.owner_of(block.addr().get()).unwrap_or_else(|| self.find_owner_of(block))
     }
 
-    /// The same where it is not near.
+    /// [`owner_of`](Inner::owner_of) for a block that is not near.
     #[cold]
     #[inline(never)]
     fn find_owner_of(&mut self, block: NonNull<u8>) -> Owner {
@@ -179,15 +179,15 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         owner
     }
 
-    /// Sends what waits for others, takes up what others have freed, keeps nothing of what is free,
-    /// and gives back every segment that is.
+    /// Sends blocks of other arenas, collects blocks that other callers have freed, and gives back
+    /// every free segment.
     pub(super) fn tidy_up(&mut self, source: GrantedBy<'_, B, M, P, L>, mailbox: &Mailbox) {
-        self.collect(source, mailbox, |heap| _ = heap.trim(0));
+        self.after_mail(source, mailbox, |heap| _ = heap.trim(0));
     }
 
-    /// Sends what waits for others, takes up what others have freed, and then runs `run`, for a
-    /// caller on any slot.
-    pub(super) fn collect(
+    /// Sends blocks of other arenas, collects blocks that other callers have freed, and then runs
+    /// `run`, for a caller on any slot.
+    pub(super) fn after_mail(
         &mut self,
         source: GrantedBy<'_, B, M, P, L>,
         mailbox: &Mailbox,
@@ -195,32 +195,31 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     ) {
         let shared = self.shared();
         self.outbox.send_all(|owner| shared.mailbox_of(owner));
-        // SAFETY: a slot of the same heap; what was said before is said again below.
-        let before =
-            unsafe { self.heap.provider_mut().set_slot(source.place.slot().map(NonNull::from)) };
+        // SAFETY: a slot of the same heap; the former one is set again below.
+        let before = unsafe { self.heap.provider_mut().set_slot(source.place.map(NonNull::from)) };
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(source.parent) };
-        self.take_up_all(mailbox);
+        self.collect_all(mailbox);
         run(&mut self.heap);
         // SAFETY: the slot that the arena belongs to.
         unsafe { self.heap.provider_mut().set_slot(before) };
     }
 }
 
-/// The part of what an arena has that it asks for at once.
+/// Denominator of the share of itself by which an arena grows at once.
 const SHARE: usize = 8;
 
-/// How many blocks a segment holds, if it can be had so long, of the size that it was asked for.
+/// Number of blocks of the requested size that a segment holds, if the parent has one so long.
 const FEW: usize = 4;
 
-/// But not more units than this, unless it must.
+/// Maximum number of units of a segment that is longer than it must be.
 const MOST_UNITS: usize = (8 << 20) / UNIT;
 
-/// How many slots are looked at, whether they are abandoned and have something to give back, before
-/// the parent is asked.
+/// Number of slots that are examined, and tidied up if they are abandoned, before the parent is
+/// asked.
 const ADOPTED_AT_ONCE: usize = 16;
 
-/// Who gives the memory, and on whose slot.
+/// Parent that grants memory, and the slot on which the caller is.
 pub(super) struct GrantedBy<'heap, B, M, P: Profile, L> {
     pub(super) parent: &'heap Parent<B, M, P, L>,
     pub(super) shared: &'heap Shared<Arena<B, M, P, L>>,
@@ -243,8 +242,8 @@ type SlotOf<B, M, P, L> = NonNull<Slot<Arena<B, M, P, L>>>;
 /// # Invariants
 ///
 /// * `shared` stays as long as the arena
-/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` where the
-///   caller is
+/// * whenever the arena's heap may call its provider, `parent` is its parent, and `slot` the
+///   caller's slot
 pub(super) struct Supply<B, M, P: Profile, L> {
     owner: Owner,
     /// End of the last segment.
@@ -271,22 +270,11 @@ impl<B, M, P: Profile, L> Supply<B, M, P, L> {
         }
     }
 
-    /// Sets where memory comes from. The parent may be somewhere else the next time: a heap whose
-    /// blocks are all freed can be moved.
+    /// Sets the slot of the caller inside the arena. Returns the former one.
     ///
     /// # Safety
     ///
-    /// It is said again before the provider is called, once `parent` is not valid any more.
-    #[inline(always)]
-    pub(super) unsafe fn set_parent(&mut self, parent: &Parent<B, M, P, L>) {
-        self.parent = Some(NonNull::from(parent));
-    }
-
-    /// Sets on which slot whoever uses the arena is. Returns the slot that was said before.
-    ///
-    /// # Safety
-    ///
-    /// The slot is one of `shared`. It is said again before somebody else uses the arena.
+    /// The slot is one of `shared`. It is set again before another caller uses the arena.
     pub(super) const unsafe fn set_slot(
         &mut self,
         slot: Option<SlotOf<B, M, P, L>>,
@@ -294,7 +282,7 @@ impl<B, M, P: Profile, L> Supply<B, M, P, L> {
         core::mem::replace(&mut self.slot, slot)
     }
 
-    /// Bytes for cells in all segments.
+    /// Returns the bytes for cells in all segments.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -306,19 +294,19 @@ impl<B, M, P: Profile, L> Supply<B, M, P, L> {
         let shared = unsafe { self.shared.as_ref() };
         // SAFETY: slots stay.
         let slot = self.slot.map(|slot| unsafe { slot.as_ref() });
-        Some(GrantedBy { parent, shared, place: Place::new(slot) })
+        Some(GrantedBy { parent, shared, place: slot })
     }
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
-    /// A block of the parent for what the arena is made of.
+    /// Allocates a block of the parent for a part of the arena.
     pub(super) fn part(&self, layout: Layout) -> Option<NonNull<u8>> {
         let GrantedBy { parent, place, .. } = self.granted_by()?;
         // SAFETY: the parent lives as long as its arenas.
         parent.with(place, |heap| unsafe { heap.allocate(layout) })?
     }
 
-    /// A segment of at least `least` units, and of `most` if it can be had.
+    /// Allocates a segment of `most` units, or of `least` if the parent has none so long.
     fn segment(
         &mut self,
         source: GrantedBy<'_, B, M, P, L>,
@@ -332,7 +320,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
                 let layout = layout_of(units)?;
                 // SAFETY: the parent lives as long as its arenas.
                 let start = unsafe { heap.allocate(layout) }?;
-                // SAFETY: as above.
+                // SAFETY: as before.
                 let part = |layout| unsafe { heap.allocate_zeroed(layout) };
                 // SAFETY: with the parent locked; the map's parts are blocks of the parent.
                 let reached = unsafe { shared.map.reach(start.addr().get(), units, part) };
@@ -343,7 +331,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
                 }
                 // SAFETY: a new block of the parent, as long as that.
                 let segment = unsafe { shared.map.assign(start, units, owner) };
-                shared.note_granted(segment.len());
+                shared.granted.fetch_add(segment.len(), Ordering::Relaxed);
                 Some(segment)
             })
         })?
@@ -355,10 +343,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
 unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P, L> {
     const ZEROED: bool = false;
     const CONTIGUOUS: bool = false;
-
-    fn step(&self) -> usize {
-        1
-    }
 
     fn brk(&self) -> *mut u8 {
         self.end
@@ -378,14 +362,10 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
         Ok(piece)
     }
 
-    unsafe fn lower(&mut self, _: usize) -> Result<(), BreakError> {
-        Err(BreakError::Refused)
-    }
-
     unsafe fn give_back(&mut self, segment: NonNull<[u8]>) {
         let Some(GrantedBy { parent, shared, place }) = self.granted_by() else { return };
         self.bytes -= segment.len();
-        shared.note_given_back(segment.len());
+        shared.granted.fetch_sub(segment.len(), Ordering::Relaxed);
         let start = segment.cast::<u8>().addr().get();
         if let Some(start) = shared.map.forget(start) {
             // SAFETY: a block of the parent, which the arena has given up.
@@ -408,8 +388,8 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
     }
 }
 
-/// Looks at the next few slots in turn, and tidies up those that are abandoned and have got
-/// something back since, or were left untidy. O(`most`) slots, and what was freed there.
+/// Examines the next slots in turn, and tidies up those that are abandoned and got blocks back
+/// since, or were left untidy. O(`most`) slots, and the blocks that were freed there.
 fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     most: usize,
@@ -419,23 +399,35 @@ fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
     }
 }
 
-/// Tidies up a slot, if it is abandoned and has got something back since, or was left untidy.
+/// Tidies up a slot, if it is abandoned and got blocks back since, or was left untidy.
 fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     slot: &Slot<Arena<B, M, P, L>>,
 ) {
-    let arenas = || (0..LEVELS).filter_map(|level| slot.arena(level));
     // SAFETY: an arena that is there stays.
-    let has_mail = || arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().seems_empty());
+    let has_mail = || slot.arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().seems_empty());
     let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
     if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
         return;
     }
     slot.set_untidy(false);
-    for arena in arenas() {
-        // SAFETY: the slot is claimed.
+    // SAFETY: the slot is claimed.
+    unsafe { tidy_up_slot(source, slot) };
+    slot.release(State::Abandoned);
+}
+
+/// Tidies up the arenas of a slot.
+///
+/// # Safety
+///
+/// The caller has claimed the slot.
+pub(super) unsafe fn tidy_up_slot<B: Source, M: Map, P: Profile, L: RawLock>(
+    source: GrantedBy<'_, B, M, P, L>,
+    slot: &Slot<Arena<B, M, P, L>>,
+) {
+    for arena in slot.arenas() {
+        // SAFETY: the caller is alone with the arenas of a claimed slot: this function's clause.
         let (inner, mailbox) = unsafe { Arena::enter(arena) };
         inner.tidy_up(source, mailbox);
     }
-    slot.release(State::Abandoned);
 }

@@ -1,10 +1,10 @@
-//! How a slot gets its arenas, and what becomes of them when nobody is there any more.
+//! How a slot gets its arenas, and what becomes of them when its caller has gone.
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
-use super::arena::{Arena, GrantedBy};
+use super::arena::{Arena, GrantedBy, tidy_up_slot};
 use super::shared::{NESTED, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
@@ -18,10 +18,10 @@ use crate::segments::Owner;
 const SMALL: usize = 4 << 20;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
-    /// Gives the slot arenas: new ones, or those that were abandoned. False: there is no memory, or
-    /// somebody tidies them up just now.
+    /// Gives the slot arenas: new ones, or its abandoned ones. Returns `false` if there is no
+    /// memory, or another caller is tidying them up.
     pub(super) fn attach(&self) -> bool {
-        const { assert!(C::INTERRUPTED || !C::NESTS, "who is never interrupted needs no second arena") };
+        const { assert!(C::INTERRUPTED || !C::NESTS, "a second arena is for handlers") };
         let (Some(source), Some(slot)) = (self.source(), self.slot) else { return false };
         if slot.change(State::Abandoned, State::Claimed) {
             source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
@@ -44,11 +44,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
         slot.release(State::Attached);
         true
     }
-}
 
-impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, L> {
-    /// In a small heap, brings what is free in other arenas back to the parent: what stays for ever
-    /// should not lie in the middle of it.
+    /// Brings free memory of other arenas back to the parent of a small heap: a block that stays
+    /// for ever should not lie in the middle of it.
     fn make_place(&self, source: GrantedBy<'_, B, M, P, L>) {
         let size = source.parent.with(source.place, |heap| heap.size());
         if size.is_some_and(|size| size <= SMALL) && source.shared.granted() > 0 {
@@ -57,8 +55,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
     }
 }
 
-/// Makes the arenas of a new slot, as far as they are not there yet. The second one gets memory at
-/// once: its caller may not be able to wait for it.
+/// Makes the arenas of a new slot, as far as they do not exist yet. The second one gets memory at
+/// once: an interrupt handler may not be able to wait for it.
 fn furnish<B: Source, M: Map, P: Profile, L: RawLock>(
     source: GrantedBy<'_, B, M, P, L>,
     slot: &Slot<Arena<B, M, P, L>>,
@@ -67,20 +65,19 @@ fn furnish<B: Source, M: Map, P: Profile, L: RawLock>(
 ) -> bool {
     for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
         let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };
-        // SAFETY: the parent lives as long as its arenas.
-        let memory = source
-            .parent
-            .with(source.place, |heap| unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) });
-        let Some(memory) = memory.flatten() else { return false };
-        let hook = source.parent.with(source.place, |heap| heap.chunks().checks().hook());
-        let Some(hook) = hook else { return false };
+        let made = source.parent.with(source.place, |heap| {
+            // SAFETY: the parent lives as long as its arenas.
+            let memory = unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) }?;
+            Some((memory, heap.chunks().checks().hook()))
+        });
+        let Some((memory, hook)) = made.flatten() else { return false };
         // SAFETY: a new block for it; what is shared stays as long as the arenas.
         let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
-        // SAFETY: nobody else knows of it yet.
+        // SAFETY: no other caller has a pointer to it yet.
         let (inner, _) = unsafe { Arena::enter(arena) };
         // SAFETY: the slot that the arena belongs to.
         unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
-        inner.heap.inner().large.chunks.checks_mut().set_hook(hook);
+        inner.heap.checks_mut().set_hook(hook);
         if level == NESTED {
             // SAFETY: the parent of all arenas.
             let heap = unsafe { inner.heap(source.parent) };
@@ -93,15 +90,15 @@ fn furnish<B: Source, M: Map, P: Profile, L: RawLock>(
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Makes what all slots share, as the first operation does anyway. Whoever may be interrupted
-    /// by a handler that allocates calls it before: until it is done, there is nothing that
-    /// tells the handler not to wait. False: there is no memory.
+    /// Makes what all slots share, as the first operation does anyway. A kernel calls it before
+    /// handlers that allocate can interrupt an operation: until it is done, a handler cannot know
+    /// that it must not wait. Returns `false` if there is no memory.
     pub fn prepare(&self) -> bool {
         if self.shared().is_some() {
             return true;
         }
         self.parent.locked(|heap| {
-            // Somebody else may have been faster.
+            // Another caller may have been faster.
             if self.shared().is_some() {
                 return true;
             }
@@ -113,9 +110,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             let Some(memory) = (unsafe { heap.allocate_zeroed(layout) }) else { return false };
             // SAFETY: a new block of that layout.
             let shared = unsafe { Shared::begin(memory, slots, offset) };
-            // What describes the first segments lies above what all share, and is fresh, as that
-            // is: only what is used of it is written to. Without memory it comes with the
-            // first segment.
+            // The map of the first segments lies above what all slots share, in fresh memory too:
+            // only its used part is written to. Without memory it comes with the first segment.
             // SAFETY: what is shared stays as long as the heap.
             let map = unsafe { &shared.as_ref().map };
             // SAFETY: the heap lives as long as any block of it.
@@ -127,11 +123,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         })
     }
 
-    /// Gives up the caller's slot: its thread ends, or its CPU goes. What is free goes back to the
-    /// parent; what others still have goes back with the first allocation, by anybody, that
-    /// needs more memory after they have freed it; and the slot's next user, who gets the arena as
-    /// it is, goes on with what is left. To use the slot again is not wrong: it is attached again
-    /// then.
+    /// Gives up the caller's slot: its thread ends, or its CPU goes off-line. Free memory goes back
+    /// to the parent; blocks that other callers still have go back after they are freed, with the
+    /// first allocation of any caller that needs more memory. The slot's next user gets the arena
+    /// as it is. The slot may be used again: it is then attached again.
     ///
     /// # Time
     ///
@@ -139,7 +134,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Safety
     ///
-    /// The caller has not interrupted somebody on the slot.
+    /// The caller has not interrupted an operation on the slot.
     pub unsafe fn abandon(&self) {
         let visit = self.visit();
         let (Some(source), Some(slot)) = (visit.source(), visit.slot) else { return };
@@ -161,11 +156,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             source.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
         }
         clear();
-        for arena in (0..LEVELS).filter_map(|level| slot.arena(level)) {
-            // SAFETY: the slot is claimed.
-            let (inner, mailbox) = unsafe { Arena::enter(arena) };
-            inner.tidy_up(source, mailbox);
-        }
+        // SAFETY: the slot is claimed.
+        unsafe { tidy_up_slot(source, slot) };
         source.shared.abandoned.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Abandoned);
     }

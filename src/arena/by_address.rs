@@ -1,4 +1,4 @@
-//! Blocks by address alone, for callers who do not say what they asked for: C's `free`. (`realloc`:
+//! Blocks by address alone, for callers that do not know the layout: C's `free`. (`realloc`:
 //! resize.rs.)
 
 use core::ptr::NonNull;
@@ -12,7 +12,7 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::{Owner, SegmentMap};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// [`deallocate`](ArenaHeap::deallocate) for callers who do not know the layout.
+    /// [`deallocate`](ArenaHeap::deallocate) for callers that do not know the layout.
     ///
     /// # Safety
     ///
@@ -27,9 +27,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// How many bytes of a block may be used, whoever's it is: at least what was asked for. 0 if
-    /// the caller has interrupted somebody who has the parent's lock, and the block is the
-    /// parent's.
+    /// Returns the usable size of a block of any arena, in bytes: at least the requested size. 0 if
+    /// the caller has interrupted code that holds the parent's lock, and the block is the parent's.
     ///
     /// # Safety
     ///
@@ -37,14 +36,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[must_use]
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         let visit = self.visit();
-        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
-            // SAFETY: the caller's promise; it lies in no segment.
+        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NONE) else {
+            // SAFETY: the block is live: this method's clause. It lies in no segment.
             return self
                 .parent
-                .with(visit.place(), |heap| unsafe { heap.usable_size(block) })
+                .with(visit.slot, |heap| unsafe { heap.usable_size(block) })
                 .unwrap_or(0);
         };
-        // SAFETY: the caller's promise; it lies in a segment.
+        // SAFETY: the block is live (this method's clause), and lies in a segment.
         let capacity = unsafe { capacity_in_segment::<P>(&shared.map, block) };
         if P::CHECKED {
             // SAFETY: the heap gave that much to the block.
@@ -54,7 +53,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 }
 
-/// How many bytes an arena has given to a block, whoever's it is.
+/// Returns the number of bytes that an arena gave to a block, for a caller on any slot.
 ///
 /// # Safety
 ///
@@ -63,7 +62,7 @@ pub(super) unsafe fn capacity_in_segment<F: Form>(map: &SegmentMap, block: NonNu
     if let Some(class) = map.class_at(block.addr().get()) {
         return class.size();
     }
-    // SAFETY: in no slab, so a header stands in front of it.
+    // SAFETY: the block lies in no slab, so it has a header.
     let cell = unsafe { Cell::<F>::of_payload(block) };
     // SAFETY: the block is live, so its cell stays as it is.
     unsafe { cell.header_of_foreign() }.size() - WORD

@@ -1,11 +1,12 @@
-//! What must hold between the heaps: whose is what, as the map of segments says it.
+//! Invariants between the heaps: the map of segments says which arena owns a unit.
 //!
 //! ```text
-//!   the parent's heap ─► the map's parts lie in it ─► each arena's heap: its segments are its own in the map, and all else in it is well
-//!                                                     the map: what it says is anybody's is a segment of that one's heap
+//!   the parent's heap ─► the map's parts lie in it
+//!    └► each arena's heap: it owns its segments in the map, and keeps its other rules
+//!        └► the map: an owned unit is a segment of its owner's heap
 //! ```
 //!
-//! In this order, because each is read with the help of what was verified before.
+//! In this order: each step reads only what the steps before have verified.
 
 use super::arena::Arena;
 use super::exclusive::Exclusive;
@@ -18,8 +19,8 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::Owner;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M, P, L> {
-    /// Verifies every invariant of all heaps, and that the map of segments says what is whose.
-    /// O(cells), and O(units · segments of an arena).
+    /// Verifies every invariant of all heaps, and the owners in the map of segments. O(cells), and
+    /// O(units · segments of an arena).
     ///
     /// # Errors
     ///
@@ -29,7 +30,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         let Some(shared) = self.0.shared() else { return Ok(()) };
         self.check_parts(shared)?;
         for arena in self.arenas(shared) {
-            // SAFETY: nobody else is in the heap.
+            // SAFETY: the caller is alone with the heap.
             unsafe { Arena::enter(arena) }.0.heap.check()?;
         }
         shared
@@ -38,7 +39,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
             .try_for_each(|(at, owner, number)| self.check_unit(shared, at, owner, number))
     }
 
-    /// The parts of the map are memory of the parent.
+    /// Verifies that the parts of the map are memory of the parent.
     fn check_parts(&self, shared: &Shared<Arena<B, M, P, L>>) -> Result<(), Corruption> {
         self.0.parent.locked(|heap| {
             // A part may have a mapping of its own, which the heap can only find by its address.
@@ -50,8 +51,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         })
     }
 
-    /// A unit that the map says is somebody's is in a segment of that one's heap, if that may be
-    /// looked at. (That the heap's own units are right was verified with the heap.)
+    /// Verifies that a unit with an owner is in a segment of the owner's heap, if that may be read.
+    /// (The heap's own units were verified with the heap.)
     fn check_unit(
         &self,
         shared: &Shared<Arena<B, M, P, L>>,
@@ -59,13 +60,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         owner: Owner,
         number: usize,
     ) -> Result<(), Corruption> {
-        if owner == Owner::NOBODY {
+        if owner == Owner::NONE {
             return Err(Corruption { at, rule: Rule::SegmentUnit, expected: 0, found: number });
         }
         let is_dead = shared.slot_of(owner).is_some_and(|(slot, _)| slot.state() == State::Dead);
         let arena = shared.slot_of(owner).and_then(|(slot, level)| slot.arena(level));
         let has_segment = |arena| {
-            // SAFETY: nobody else is in the heap.
+            // SAFETY: the caller is alone with the heap.
             let (inner, _) = unsafe { Arena::enter(arena) };
             has_segment_at(inner.heap.chunks(), at)
         };
@@ -75,7 +76,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         Err(Corruption {
             at,
             rule: Rule::SegmentOwner,
-            expected: Owner::NOBODY.number(),
+            expected: Owner::NONE.number(),
             found: owner.number(),
         })
     }

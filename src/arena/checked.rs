@@ -1,14 +1,13 @@
-//! The `checked` profile where several heaps are one: what a caller does wrong with another's block
-//! is found where it is done.
+//! Misuse of blocks of other arenas, in a checked heap: it is found where the caller commits it.
 //!
 //! ```text
-//!   allocate, and what is mine or the parent's   the heap's own checks                            heap/checked/
-//!   another's block ─► send: looked at from outside ─► the outbox, marked       whoever frees it, or moves it, again is reported
-//!   taken up ────────► as it was sent? ─► freed                                 whoever has written to it meanwhile is
+//!   the caller's arena, the parent    the heap's own checks                          ../checked/
+//!   another arena's block ─► send: verified from outside ─► the outbox, marked       a second free
+//!   collected ─────────────► still as sent? ─► freed                                 a write since
 //! ```
 //!
-//! The hook is told by the caller's arena, or, where it has none, by the parent. That of an arena
-//! is the parent's when the arena was made.
+//! The caller's arena, or else the parent, reports to its hook. An arena takes the hook that the
+//! parent has when the arena is made.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -19,6 +18,7 @@ use super::sync::Link;
 use super::visit::Visit;
 use crate::checked::{deallocate_sent, examine_foreign, has_block, send};
 use crate::checks::Checks;
+use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::misuse::{Misuse, MisuseHook, MisuseKind};
 use crate::profile::Profile;
@@ -26,32 +26,31 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::Owner;
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
-    /// Looks at a block of another arena that is freed here, and marks it. False: it must not be
-    /// sent, and why was reported.
+    /// Verifies a block of another arena that is freed here, and marks it. Returns `false` if it
+    /// must not be sent: the misuse was reported.
     ///
     /// # Safety
     ///
     /// As for [`send`](Inner::send), if it is a block.
     pub(super) unsafe fn may_send(&mut self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let verdict = unsafe { send::<P>(&self.shared().map, block, layout) };
-        verdict
-            .map_err(|misuse| self.heap.inner().large.chunks.checks_mut().report(&misuse))
-            .is_ok()
+        verdict.map_err(|misuse| self.heap.checks_mut().report(&misuse)).is_ok()
     }
 
-    /// Frees a block that others have sent. `next` is where its link leads: nowhere, if that cannot
-    /// be true, or if the block is not as it was sent; what was behind it is lost then.
+    /// Frees a block that another caller has sent. `next` is its link, which becomes `None` if it
+    /// leads out of the arena, or if the block is not as it was sent: the blocks behind it are lost
+    /// then.
     ///
     /// # Safety
     ///
     /// The block was in this arena's list.
-    pub(super) unsafe fn take_up_one(
+    pub(super) unsafe fn collect_one(
         &mut self,
         block: NonNull<Link>,
         next: &mut Option<NonNull<Link>>,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let is_sound = unsafe { deallocate_sent(self.heap.inner(), block.cast()) };
         let leads_home = |next: NonNull<Link>| {
             next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner
@@ -62,7 +61,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
             let (block, found) = (block.addr().get(), wild.addr().get());
             let kind = MisuseKind::WriteAfterFree;
             let misuse = Misuse { kind, block, at: block, found, expected: 0 };
-            self.heap.inner().large.chunks.checks_mut().report(&misuse);
+            self.heap.checks_mut().report(&misuse);
         }
     }
 }
@@ -75,55 +74,48 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
     /// As for that.
     pub(super) unsafe fn may_send(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
         let Some(shared) = self.shared else { return false };
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let verdict = unsafe { send::<P>(&shared.map, block, layout) };
         verdict.map_err(|misuse| self.report(misuse)).is_ok()
     }
 
-    /// Tells the hook. A caller that has interrupted somebody who has the parent's lock, and has no
-    /// arena left, cannot.
+    /// Reports a misuse to the hook. A caller that has interrupted code that holds the parent's
+    /// lock, and can enter no arena, cannot.
     fn report(&self, misuse: Misuse) {
-        match self.go_in(0).or_else(|| self.go_in(1)) {
-            Some(mut inside) => {
-                inside.inner().0.heap.inner().large.chunks.checks_mut().report(&misuse)
-            }
+        match self.enter_arena(0).or_else(|| self.enter_arena(1)) {
+            Some(mut inside) => inside.inner().0.heap.checks_mut().report(&misuse),
             None => {
-                let _: Option<()> = self.heap.parent.with(self.place(), |heap| {
-                    heap.inner().large.chunks.checks_mut().report(&misuse)
-                });
+                let report = |heap: &mut Heap<B, M, P>| heap.checks_mut().report(&misuse);
+                self.heap.parent.with(self.slot, report);
             }
         }
     }
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Sets who is told of a misuse and decides what becomes of it, for the parent, the caller's
-    /// arena, and all that are made from now on: to be called before others use the heap. See
-    /// [`Heap::set_misuse_hook`](crate::Heap::set_misuse_hook). The hook may be called with the
-    /// parent locked.
+    /// Sets the hook that receives each report of a misuse, for the parent, the caller's arena, and
+    /// all arenas that are made from now on: to be called before other threads use the heap. See
+    /// [`Heap::set_misuse_hook`]. The hook may be called with the parent locked.
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
-        let visit = self.visit();
-        if let Some(mut inside) = visit.go_in(0) {
-            inside.inner().0.heap.inner().large.chunks.checks_mut().set_hook(hook);
+        if let Some(mut inside) = self.visit().enter_arena(0) {
+            inside.inner().0.heap.checks_mut().set_hook(hook);
         }
-        let _: Option<()> = self
-            .parent
-            .with(visit.place(), |heap| heap.inner().large.chunks.checks_mut().set_hook(hook));
+        self.in_parent(|heap| heap.checks_mut().set_hook(hook));
     }
 
-    /// Whether a block may be read, and moved to another one: it is live and has this layout, if
-    /// that is known. What is wrong with another's is reported; of the others the heap that has
-    /// it did so when it was asked to resize it.
+    /// Returns whether a block may be read, and moved: it is live and has this layout, if that is
+    /// known. Reports what is wrong with a block of another arena; any other heap did so when it
+    /// was asked to resize the block.
     pub(super) fn may_move(&self, block: NonNull<u8>, layout: Option<Layout>) -> bool {
         let visit = self.visit();
         let owner = visit.owner_of(block);
-        let Some(shared) = visit.shared.filter(|_| owner != Owner::NOBODY) else {
+        let Some(shared) = visit.shared.filter(|_| owner != Owner::NONE) else {
             return self
                 .parent
-                .with(visit.place(), |heap| has_block(heap.inner(), block, layout))
+                .with(visit.slot, |heap| has_block(heap.inner(), block, layout))
                 .unwrap_or(true);
         };
-        if let Some(mut inside) = visit.go_in(0) {
+        if let Some(mut inside) = visit.enter_arena(0) {
             let (inner, _) = inside.inner();
             if inner.owner == owner {
                 return has_block(inner.heap.inner(), block, layout);

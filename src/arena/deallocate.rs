@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::parent::Parent;
-use super::visit::{Caller, Inside, Parted, Visit};
+use super::visit::{ArenaGuard, Parted, SlotGuard, Visit};
 use super::{ArenaHeap, has_layer, served};
 use crate::lock::RawLock;
 use crate::profile::Profile;
@@ -12,7 +12,7 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::{ArenaLayer, Owner};
 use crate::slabs::Slab;
 
-impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
     /// Frees a block of the arena.
     ///
     /// # Safety
@@ -25,12 +25,12 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
         block: NonNull<u8>,
         layout: Option<Layout>,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let heap = unsafe { self.inner().0.heap(parent) };
         match layout {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             None => unsafe { heap.deallocate_by_ptr(block) },
         }
     }
@@ -41,7 +41,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
     ///
     /// # Safety
     ///
-    /// As for [`ArenaHeap::deallocate`]; `owner` is whose it is.
+    /// As for [`ArenaHeap::deallocate`]; `owner` is the block's.
     #[cold]
     unsafe fn deallocate_elsewhere(
         &self,
@@ -49,27 +49,27 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
         block: NonNull<u8>,
         layout: Option<Layout>,
     ) {
-        if owner == Owner::NOBODY {
-            // SAFETY: the caller's promise; it lies in no segment.
-            return unsafe { self.heap.parent.free(self.place(), block, layout) };
+        if owner == Owner::NONE {
+            // SAFETY: the clauses are those of this method; the block lies in no segment.
+            return unsafe { self.heap.parent.free(self.slot, block, layout) };
         }
-        if let Some(mut inside) = self.go_in_elsewhere() {
+        if let Some(mut inside) = self.enter_other() {
             if inside.inner().0.owner == owner {
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method.
                 return unsafe { inside.deallocate(&self.heap.parent, block, layout) };
             }
             if inside.level == 0 {
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method.
                 return unsafe { inside.inner().0.send(owner, block, layout) };
             }
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         if P::CHECKED && !unsafe { self.may_send(block, layout) } {
             return;
         }
-        // Who interrupts leaves nothing behind in an outbox.
+        // An interrupt handler leaves no block behind in an outbox.
         let Some(mailbox) = self.shared.and_then(|shared| shared.mailbox_of(owner)) else { return };
-        // SAFETY: the caller's promise; every block holds a word.
+        // SAFETY: the block is given up (this method's clause), and every block holds a word.
         unsafe { mailbox.send_one(block) };
     }
 }
@@ -79,8 +79,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Time
     ///
-    /// O(1). Locally it takes no lock. For another's block there is one exchange with its owner
-    /// every few dozen.
+    /// O(1). A local operation takes no lock. Blocks of another arena take one exchange with its
+    /// owner every few dozen.
     ///
     /// # Safety
     ///
@@ -97,8 +97,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     /// Frees a block to its slab, if that is the caller's, by the shortest path: it calls no
-    /// function, unless something becomes due. `false` only says that there is more to do, as for
-    /// null.
+    /// function, unless something becomes due. `false` only means that a longer path is needed, as
+    /// for null.
     ///
     /// # Safety
     ///
@@ -109,7 +109,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             return false;
         }
         let caller = self.caller();
-        let Some(mut inside) = caller.go_in_at_hand() else { return false };
+        let Some(mut inside) = caller.enter_at_hand() else { return false };
         let inner = inside.inner();
         let Some(slab) = inner.word_if_own(block) else { return false };
         // SAFETY: the address is not null, because it lies in a segment.
@@ -133,7 +133,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     unsafe fn attend<'heap>(
         &'heap self,
         block: NonNull<u8>,
-        _caller: Caller<'heap, B, C, M, P, L>,
+        _caller: SlotGuard<'heap, B, C, M, P, L>,
         inside: Parted<'heap, B, M, P, L>,
         slab: NonNull<Slab>,
     ) {
@@ -148,31 +148,28 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         unsafe { heap.layer.attend(&mut heap.large, slab, block) };
     }
 
-    /// Frees a block that is not of the caller's arena, or not near, or of a heap without slabs.
+    /// Frees a block that lies in another arena, or not near, or in a heap without slabs.
     ///
     /// # Safety
     ///
     /// The clauses of [`deallocate`](ArenaHeap::deallocate), if the layout is known.
     #[inline(never)]
     pub(super) unsafe fn deallocate_slowly(&self, block: NonNull<u8>, layout: Option<Layout>) {
-        let caller = self.caller();
-        if let Some(mut inside) = caller.go_in() {
-            let inner = inside.inner().0;
-            let owner = inner.owner_of(block);
-            if owner == inner.owner {
-                // SAFETY: the arena is one of this heap; the clauses are those of this method.
-                return unsafe { inside.deallocate(&self.parent, block, layout) };
+        {
+            let caller = self.caller();
+            if let Some(mut inside) = caller.enter_arena() {
+                let inner = inside.inner().0;
+                let owner = inner.owner_of(block);
+                if owner == inner.owner {
+                    // SAFETY: the arena is one of this heap; the clauses are those of this method.
+                    return unsafe { inside.deallocate(&self.parent, block, layout) };
+                }
+                if owner != Owner::NONE {
+                    // SAFETY: the clauses are those of this method.
+                    return unsafe { inner.send(owner, block, layout) };
+                }
             }
-            if owner != Owner::NOBODY {
-                // SAFETY: the clauses are those of this method.
-                return unsafe { inner.send(owner, block, layout) };
-            }
-            drop(inside);
-            drop(caller);
-            // SAFETY: the clauses are those of this method; the block lies in no segment.
-            return unsafe { self.parent.free(self.visit().place(), block, layout) };
         }
-        drop(caller);
         let visit = self.visit();
         // SAFETY: the clauses are those of this method.
         unsafe { visit.deallocate_elsewhere(visit.owner_of(block), block, layout) };

@@ -1,4 +1,4 @@
-//! The lock-free parts before first use. (In a file of their own, because loom's cannot be made at
+//! Initial values of the lock-free parts. (In a file of their own, because loom's cannot be made at
 //! compile time: `tests/loom` has its own.)
 
 use core::ptr;
@@ -9,7 +9,7 @@ use super::remote::RemoteList;
 use super::sync::{AtomicPtr, AtomicUsize, BatchCell, PACKETS};
 
 impl RemoteList {
-    /// An empty list.
+    /// Returns an empty list.
     pub(super) const fn new() -> Self {
         Self { head: AtomicPtr::new(ptr::null_mut()) }
     }
@@ -22,7 +22,7 @@ impl Packet {
 }
 
 impl Packets {
-    /// Empty packets.
+    /// Returns empty packets.
     pub(super) const fn new() -> Self {
         Self {
             head: AtomicUsize::new(0),
@@ -34,7 +34,7 @@ impl Packets {
 }
 
 impl Mailbox {
-    /// Nothing has come.
+    /// Returns an empty mailbox.
     pub(super) const fn new() -> Self {
         Self { list: RemoteList::new(), packets: Packets::new() }
     }

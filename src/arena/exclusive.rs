@@ -1,4 +1,4 @@
-//! What can be seen: some of it at any time, all of it while nobody else is there.
+//! Inspection: of the caller's arena at any time, of all while the heap is not in use.
 
 use core::fmt;
 use core::ptr::{self, NonNull};
@@ -8,34 +8,35 @@ use super::ArenaHeap;
 use super::arena::{Arena, GrantedBy, Inner};
 use super::mail::SET;
 use super::packets::Packets;
-use super::shared::{HasMailbox, Place, Shared};
-use super::slot::{LEVELS, State};
+use super::shared::{HasMailbox, Shared};
+use super::slot::{Slot, State};
 use crate::check::Corruption;
+use crate::heap::Heap;
 use crate::inspect::{CellInfo, Stats};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
 
-/// How much of an [`ArenaHeap`] is in use.
+/// Statistics of an [`ArenaHeap`]. All sizes are in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArenaStats {
-    /// The parent: segments, and what else the arenas are made of, are blocks of it.
+    /// Statistics of the parent. Segments, and the arenas themselves, are blocks of it.
     pub parent: Stats,
-    /// Blocks of the parent that are not callers': segments, arenas, and what they share.
+    /// Number of blocks of the parent that are not callers': segments, arenas, and what they share.
     pub internal_blocks: usize,
-    /// Bytes of those.
+    /// Size of those blocks.
     pub internal_bytes: usize,
-    /// Bytes for cells in the segments of the arenas that were looked at.
+    /// Size of the memory for cells in the segments of the arenas that were examined.
     pub segment_bytes: usize,
-    /// Segments of the arenas that were looked at.
+    /// Number of segments of these arenas.
     pub segments: usize,
-    /// Arenas that were looked at.
+    /// Number of arenas that were examined.
     pub arenas: usize,
-    /// Slots that are abandoned.
+    /// Number of slots that are abandoned.
     pub abandoned: usize,
-    /// What callers may use of their blocks in the arenas that were looked at. (What was freed by
-    /// others and not yet taken up is among it.)
+    /// Usable size of all live blocks of these arenas. (Blocks that other callers have freed count
+    /// until they are collected.)
     pub live_bytes: usize,
     /// Number of these blocks.
     pub live_blocks: usize,
@@ -68,110 +69,100 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// partly with the parent's lock held.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
-        let visit = self.visit();
         let mut stats = ArenaStats::default();
-        if let Some(mut inside) = visit.go_in(0) {
+        if let Some(mut inside) = self.visit().enter_arena(0) {
             stats.add(inside.inner().0);
         }
         stats.abandoned =
             self.shared().map_or(0, |shared| shared.abandoned.load(Ordering::Relaxed));
-        stats.parent = self.parent.with(visit.place(), |heap| heap.stats()).unwrap_or_default();
+        stats.parent = self.in_parent(|heap| heap.stats()).unwrap_or_default();
         stats
     }
 
-    /// Verifies the parent, and the caller's arena, as far as nobody was interrupted in them.
-    /// [`Exclusive::check`] verifies all. As long as [`Heap::check`](crate::Heap::check) takes,
-    /// partly with the parent's lock held.
+    /// Verifies the parent, and the caller's arena, unless the caller has interrupted an operation
+    /// there. [`Exclusive::check`] verifies all. Takes as long as [`Heap::check`], partly with the
+    /// parent's lock held.
     ///
     /// # Errors
     ///
     /// The first broken rule, with the address.
     pub fn check(&self) -> Result<(), Corruption> {
-        let visit = self.visit();
-        if let Some(mut inside) = visit.go_in(0) {
+        if let Some(mut inside) = self.visit().enter_arena(0) {
             inside.inner().0.heap.check()?;
         }
-        self.parent.with(visit.place(), |heap| heap.check()).unwrap_or(Ok(()))
+        self.in_parent(|heap| heap.check()).unwrap_or(Ok(()))
     }
 
-    /// Sends what waits in the caller's outbox, takes up what others have freed, gives up what is
-    /// kept of freed blocks, and gives every free segment back to the parent: of the caller's
-    /// arena, of slots that are abandoned, and of slots whose callers are idle. (Without a
+    /// Sends blocks of other arenas, collects blocks that other callers have freed, frees slabs
+    /// without live blocks, and gives every free segment back to the parent: of the caller's arena,
+    /// of abandoned slots, and of slots whose callers are idle. (Without a
     /// [barrier](crate::Cpu::barrier) these do so with their next operation.)
     ///
     /// # Time
     ///
     /// O(slots + slabs + blocks that are kept, or that others have freed), and a barrier.
     pub fn flush(&self) {
-        let visit = self.visit();
-        visit.reclaim(None);
-        self.parent.with(visit.place(), |heap| heap.flush());
+        self.visit().reclaim(None);
+        self.in_parent(Heap::flush);
     }
 
-    /// [`flush`](ArenaHeap::flush), and then moves the break down. See
-    /// [`Heap::trim`](crate::Heap::trim). Returns the number of bytes given back.
+    /// [`flush`](ArenaHeap::flush), and then moves the break down. See [`Heap::trim`].
+    /// Returns the number of bytes given back.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
-        let visit = self.visit();
-        self.parent.with(visit.place(), |heap| heap.trim(keep)).unwrap_or(0)
+        self.in_parent(|heap| heap.trim(keep)).unwrap_or(0)
     }
 
     /// Runs `look` with the parent locked. It must not use this heap.
-    pub fn with_parent<R>(&self, look: impl FnOnce(&crate::Heap<B, M, P>) -> R) -> Option<R> {
-        let visit = self.visit();
-        self.parent.with(visit.place(), |heap| look(heap))
+    pub fn with_parent<R>(&self, look: impl FnOnce(&Heap<B, M, P>) -> R) -> Option<R> {
+        self.in_parent(|heap| look(heap))
     }
 
     /// Shows each cell of the caller's arena, from low to high. Shows none if the caller has no
     /// arena, or was interrupted in it. `show` must not use this heap. O(cells).
     pub fn for_each_cell(&self, show: impl FnMut(CellInfo)) {
-        let visit = self.visit();
-        if let Some(mut inside) = visit.go_in(0) {
+        if let Some(mut inside) = self.visit().enter_arena(0) {
             inside.inner().0.heap.cells().for_each(show);
         }
     }
 
-    /// The heap while nobody else is in it.
+    /// Returns the heap for a caller that is alone with it.
     ///
     /// # Safety
     ///
-    /// As long as the answer is in use, nobody else uses the heap; and what everybody did with it
-    /// before happened before this call.
+    /// While the answer is in use, no other caller uses the heap; and all earlier operations
+    /// happened before this call.
     pub const unsafe fn exclusive(&self) -> Exclusive<'_, B, C, M, P, L> {
         Exclusive(self)
     }
 }
 
-/// A heap that nobody else uses at the moment: all arenas can be looked at. See
+/// A heap that no other caller uses at the moment: all arenas can be examined. See
 /// [`ArenaHeap::exclusive`].
 pub struct Exclusive<'heap, B, C, M, P: Profile, L>(pub(super) &'heap ArenaHeap<B, C, M, P, L>);
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M, P, L> {
     fn source(&self) -> Option<GrantedBy<'_, B, M, P, L>> {
-        Some(GrantedBy {
-            parent: &self.0.parent,
-            shared: self.0.shared()?,
-            place: Place::new(None),
-        })
+        Some(GrantedBy { parent: &self.0.parent, shared: self.0.shared()?, place: None })
     }
 
-    /// All arenas that may be looked at.
+    /// Returns all arenas that may be used.
     pub(super) fn arenas<'a>(
         &self,
         shared: &'a Shared<Arena<B, M, P, L>>,
     ) -> impl Iterator<Item = NonNull<Arena<B, M, P, L>>> + use<'a, B, C, M, P, L> {
         let slots = shared.slots().filter(|slot| slot.state() != State::Dead);
-        slots.flat_map(|slot| (0..LEVELS).filter_map(|level| slot.arena(level)))
+        slots.flat_map(Slot::arenas)
     }
 
-    /// Brings every block that was freed to where it came from, gives up what is kept of freed
-    /// blocks, and every free segment.
+    /// Returns every freed block to its arena, frees slabs without live blocks, and gives back
+    /// every free segment.
     pub fn flush(&self) {
         let Some(source) = self.source() else { return };
-        // Once to send everything, and once to take everything up.
+        // Once to send every block, and once to collect it.
         for _ in 0..2 {
             for arena in self.arenas(source.shared) {
-                // SAFETY: nobody else is in the heap.
+                // SAFETY: the caller is alone with the heap.
                 let (inner, mailbox) = unsafe { Arena::enter(arena) };
                 inner.tidy_up(source, mailbox);
             }
@@ -186,14 +177,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         self.0.parent.locked(|heap| heap.trim(keep))
     }
 
-    /// Counts.
+    /// Counts the parent and all arenas. O(cells).
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         let mut stats = ArenaStats::default();
         if let Some(shared) = self.0.shared() {
             stats.abandoned = shared.abandoned.load(Ordering::Relaxed);
             for arena in self.arenas(shared) {
-                // SAFETY: nobody else is in the heap.
+                // SAFETY: the caller is alone with the heap.
                 let (inner, mailbox) = unsafe { Arena::enter(arena) };
                 stats.add(inner);
                 let sets = mailbox.sets().skip(1).count();
@@ -215,9 +206,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         stats
     }
 
-    /// Gives back all arenas, if no block of theirs is live. The heap is as new then, but that
-    /// blocks of the parent may be live. False: there is a live block, and only as much as
-    /// [`flush`](Exclusive::flush) does was done.
+    /// Gives back all arenas, if none of their blocks is live: the heap is then as new, except for
+    /// live blocks of the parent. Returns `false` if there is a live block: then it did what
+    /// [`flush`](Exclusive::flush) does.
     pub fn dissolve(&self) -> bool {
         self.flush();
         let Some(source) = self.source() else { return true };
@@ -232,16 +223,16 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
                 // SAFETY: an arena that is there stays, until below.
                 let mailbox = unsafe { arena.as_ref() }.mailbox();
                 if let Some(sets) = mailbox.take_sets() {
-                    // SAFETY: blocks of the parent, which nobody finds any more.
+                    // SAFETY: blocks of the parent, to which no pointer leads any more.
                     unsafe { Packets::take_down(sets, |set| heap.deallocate(set.cast(), SET)) };
                 }
-                // SAFETY: the same.
+                // SAFETY: as before.
                 unsafe { heap.deallocate(arena.cast(), Arena::<B, M, P, L>::LAYOUT) };
             }
-            // SAFETY: the same.
+            // SAFETY: as before.
             shared.map.parts(|part, layout| unsafe { heap.deallocate(part, layout) });
             if let Some((layout, _)) = Shared::<Arena<B, M, P, L>>::layout(shared.len()) {
-                // SAFETY: the same.
+                // SAFETY: as before.
                 unsafe { heap.deallocate(NonNull::from(shared).cast(), layout) };
             }
             heap.flush();

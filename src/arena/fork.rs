@@ -1,32 +1,32 @@
-//! Around a `fork`: in the child there is one thread. What becomes there of the arenas of the
-//! others?
+//! Around a `fork`: the child has one thread. What becomes of the arenas of the others there?
 //!
 //! ```text
-//!   before the fork   an arena in which nobody is ─► held: its slot's word, or the slot's state if it is abandoned
+//!   before the fork   an arena without a caller inside ─► held: by its slot's word, or by the
+//!                                                         slot's state if that is abandoned
 //!   in the parent     let go of
-//!   in the child      still held ─► Abandoned: adopted, or the arena of the next thread on the slot
-//!                     not held ───► Dead: somebody may have been in the middle of something there
+//!   in the child      still held ─► Abandoned: adopted, or for the next thread on the slot
+//!                     not held ───► Dead: a thread may have been in the middle of an operation
 //! ```
 //!
-//! A thread whose arena is held waits, but not for ever ([`Slots::wait_for_fork`]): it may have
-//! what whoever forks needs to go on (the C library takes locks of its own after it has called us).
-//! It goes in then, and takes away the mark, and so the child loses that arena, and nothing else.
+//! A thread whose arena is held waits, but not for ever ([`Slots::wait_for_fork`]): it may hold a
+//! lock that the forking thread needs (the C library takes locks of its own after it has called
+//! us). Then it enters, and removes the mark: the child loses that arena, and nothing else.
 //!
 //! # Why an arena that is still held in the child is whole
 //!
-//! Whoever marks a word finds it free: the last operation there had ended. The next one stores
-//! *busy* before it touches the arena, and nobody else overwrites the mark. (One who has found the
-//! word free just before it was marked does that, too.) So for an arena that is marked and
-//! in the middle of something the child must have got a later state of the arena's pages than of
-//! the word's. It has not: a `fork` does not copy page by page. Parent and child *share* each page
-//! that can be written to, and the parent loses its right to write there. A CPU that still
-//! remembers the old right writes to the shared page, so the child sees that; who has lost it
-//! faults, and a fault waits until the `fork` has done with the address space. Before that, all
-//! CPUs are made to forget the old rights, and have completed by then what they wrote with them. So
-//! there is one moment for each thread, and for all pages: the child has all that it wrote before,
-//! and nothing of what it wrote afterwards, in the order of its program. That depends on no order
-//! of stores that a machine keeps; that the compiler keeps it is what the word's fences see to. The
-//! moments of two threads fit together: what one has read of another was written with the old
+//! The forking thread marks a word that it finds free: the last operation there had ended. The next
+//! one stores *busy* before it touches the arena, and no other caller overwrites the mark. (One
+//! that found the word free just before it was marked does so, too.) So for an arena that is marked
+//! and in the middle of an operation the child must have got a later state of the arena's pages
+//! than of the word's. It has not: a `fork` does not copy page by page. Parent and child *share*
+//! each page that can be written to, and the parent loses its right to write there. A CPU that
+//! still remembers the old right writes to the shared page, so the child sees that; one that has
+//! lost it faults, and a fault waits until the `fork` has done with the address space. Before that,
+//! all CPUs are made to forget the old rights, and have completed by then what they wrote with
+//! them. So there is one moment for each thread, and for all pages: the child has all that the
+//! thread wrote before, and nothing of what it wrote afterwards, in the order of its program. That
+//! depends on no order of stores that a machine keeps; the word's fences make the compiler keep it.
+//! The moments of two threads fit together: what one has read of another was written with the old
 //! right.
 //!
 //! Pages in which a device reads or writes at that time are the exception: these are copied at
@@ -45,7 +45,7 @@ use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Hold, Map, SlotWord, Slots, Source};
 
-/// What a library that serves a whole process does beside allocating: see `fork.rs`.
+/// Operations of a library that serves a whole process: see `fork.rs`.
 pub trait ArenaHooks {
     /// Allocates a block of `size` bytes as far as the shortest path goes, which calls no function
     /// but in tail position. Where there is more to do, returns what `otherwise` returns for the
@@ -70,8 +70,8 @@ pub trait ArenaHooks {
     #[must_use]
     unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>>;
 
-    /// Frees a block as far as the shortest path goes. `false` only says that there is more to do,
-    /// as for null.
+    /// Frees a block as far as the shortest path goes. `false` only means that a longer path is
+    /// needed, as for null.
     ///
     /// # Safety
     ///
@@ -86,33 +86,32 @@ pub trait ArenaHooks {
     /// As for that.
     unsafe fn deallocate_missed(&self, block: NonNull<u8>);
 
-    /// Before a `fork`: holds all arenas but the caller's in which nobody is, so that they are not
-    /// lost to the child. False: there are others, and who is in there may be out soon; to try
-    /// again is worth while, with the parent's lock given back in between.
+    /// Before a `fork`: holds all arenas but the caller's that have no caller inside, so that they
+    /// are not lost to the child. Returns `false` if another arena is in use: its caller may be out
+    /// soon, and a second try is worth while, with the parent's lock released in between.
     ///
-    /// O(slots that were ever attached). Only with a busy flag ([`Slots::INTERRUPTED`]). Where
-    /// there are no others, nothing is written to: each page that is would have to be copied, also
-    /// for a child that only begins another program.
+    /// O(slots that were ever attached). Requires a busy flag ([`Slots::INTERRUPTED`]). If there
+    /// are no other arenas, writes nothing: each page that is written to must be copied, even for a
+    /// child that only begins another program.
     ///
     /// # Safety
     ///
-    /// The caller has the parent's lock, or is the only thread. It keeps it until
+    /// The caller holds the parent's lock, or is the only thread. It keeps the lock until
     /// [`postfork_parent`](ArenaHooks::postfork_parent), or
     /// [`postfork_child`](ArenaHooks::postfork_child) in the child; or until it tries again.
     unsafe fn prefork(&self) -> bool;
 
-    /// In the parent after a `fork`: lets go of what [`prefork`](ArenaHooks::prefork)
-    /// holds.
+    /// Lets go of what [`prefork`](ArenaHooks::prefork) holds, in the parent after a `fork`.
     ///
     /// # Safety
     ///
-    /// The caller has had the parent's lock since, or is the only thread.
+    /// The caller has held the parent's lock since, or is the only thread.
     unsafe fn postfork_parent(&self);
 
-    /// In the child of a `fork`, where only the caller's thread goes on: the arenas of the others
-    /// that are still held are abandoned. The others are lost, and what is freed of theirs, for
-    /// somebody may have been in the middle of something there. Where there are no others, nothing
-    /// is written to.
+    /// Abandons the arenas of other threads that are still held, in the child of a `fork`, where
+    /// only the caller's thread goes on. Other arenas are lost, and later frees of their blocks
+    /// too, because a thread may have been in the middle of an operation there. If there are no
+    /// others, writes nothing.
     ///
     /// # Time
     ///
@@ -120,18 +119,18 @@ pub trait ArenaHooks {
     ///
     /// # Safety
     ///
-    /// Nobody else is in the heap, or will go on with what they had begun. At the time of the
-    /// `fork` nobody had the parent's lock but the caller, who has called
-    /// [`prefork`](ArenaHooks::prefork) with it, and may have given it back since.
+    /// No other thread is in the heap, or will continue an operation. At the time of the `fork` no
+    /// other thread held the parent's lock than the caller, which has called
+    /// [`prefork`](ArenaHooks::prefork) with it, and may have released it since.
     unsafe fn postfork_child(&self);
 
-    /// In the child of a `fork`, after [`postfork_child`](ArenaHooks::postfork_child): makes ready
-    /// for somebody else the slot of a thread that is not there, whether it had an arena or not.
-    /// False: its arena is lost, and nobody should get the slot.
+    /// Makes the slot of a thread that does not exist in the child of a `fork` ready for another
+    /// one, whether it had an arena or not, after [`postfork_child`](ArenaHooks::postfork_child).
+    /// Returns `false` if its arena is lost, and no thread should get the slot.
     ///
     /// # Safety
     ///
-    /// A thread had the slot that is not there, and nobody has got it since.
+    /// The slot's thread does not exist in the child, and no other has got the slot since.
     #[must_use]
     unsafe fn take_over(&self, slot: usize) -> bool;
 }
@@ -213,8 +212,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
             self.words(own, slot).for_each(SlotWord::let_go);
             forget_claims(slot);
             if slot.state() == State::Borrowed {
-                // By a thread that is not in this process, and may have been in the middle of
-                // something there.
+                // The borrower is not in this process, and may have been in the middle of an
+                // operation there.
                 slot.release(State::Dead);
             }
         }
@@ -224,7 +223,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
     unsafe fn take_over(&self, slot: usize) -> bool {
         let Some(slot) = self.shared().and_then(|shared| shared.slot(slot)) else { return true };
         if slot.has_lock() {
-            // It was waiting for the lock.
+            // Its thread was waiting for the lock.
             slot.set_has_lock(false);
         }
         slot.state() != State::Dead
@@ -232,19 +231,19 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHooks for ArenaHe
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// All slots that were ever attached, and their numbers.
+    /// Returns all slots that were ever attached, with their numbers.
     fn numbered_slots(&self) -> impl Iterator<Item = (usize, &Slot<Arena<B, M, P, L>>)> {
         self.shared().into_iter().flat_map(|shared| shared.slots().enumerate())
     }
 
-    /// The words of the arenas of a slot. Where there is no busy flag they do not say whether
-    /// somebody is in there: new ones do not, either.
+    /// Returns the words of the arenas of a slot. Without a busy flag they do not say whether a
+    /// caller is inside: new ones do not, either.
     fn words<'a>(
         &'a self,
         number: usize,
         slot: &'a Slot<Arena<B, M, P, L>>,
     ) -> impl Iterator<Item = &'a SlotWord> {
-        const { assert!(C::INTERRUPTED, "without a busy flag nobody knows which arenas are whole") };
+        const { assert!(C::INTERRUPTED, "only a busy flag tells which arenas are whole") };
         (0..LEVELS).filter(|&level| level == 0 || slot.arena(level).is_some()).map(move |level| {
             self.cpu.word_of(number).filter(|_| level == 0).unwrap_or_else(|| slot.word(level))
         })
@@ -255,11 +254,11 @@ fn arenas<B: Source, M: Map, P: Profile, L: RawLock>(
     slot: &Slot<Arena<B, M, P, L>>,
 ) -> impl Iterator<Item = &Arena<B, M, P, L>> {
     // SAFETY: an arena that is there stays; others see of it what a mailbox is.
-    (0..LEVELS).filter_map(|level| slot.arena(level)).map(|arena| unsafe { arena.as_ref() })
+    slot.arenas().map(|arena| unsafe { arena.as_ref() })
 }
 
-/// Retires a slot as its user has left it: it is tidied up by whoever needs memory. A child that
-/// does not touches none of its pages.
+/// Abandons a slot as its user has left it: the next caller that needs memory tidies it up. A child
+/// that needs none touches none of its pages.
 fn abandon<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P, L>>) {
     for level in 0..LEVELS {
         slot.word(level).clear();
@@ -269,7 +268,8 @@ fn abandon<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P,
     slot.release(State::Abandoned);
 }
 
-/// Who has claimed a packet for a block of this slot's, and is not there, will never send it.
+/// Announces packets that a thread has claimed for this slot: it does not exist in the child, and
+/// will never announce them.
 fn forget_claims<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P, L>>) {
     arenas(slot).for_each(|arena| arena.mailbox().forget_claims());
 }

@@ -1,5 +1,5 @@
-//! What goes between arenas, as one of them sees it: what others have freed of it comes in, and
-//! what was freed here of others goes out.
+//! Blocks that go between arenas: those that other callers have freed come in, those of other
+//! arenas go out.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -17,18 +17,17 @@ use crate::provider::{Map, Source};
 use crate::segments::Owner;
 use crate::size_class::Class;
 
-/// Of what others have freed, so many packets are taken up at a time, and so many blocks of the
-/// list behind them: at most `TAKEN_UP_AT_ONCE` blocks.
+/// Maximum number of packets that are collected at a time, and of blocks of the list behind them.
 const PACKETS_AT_ONCE: usize = 2;
 const BLOCKS_AT_ONCE: usize = 16;
 
-/// At most so many blocks that others have freed are taken up at a time.
-pub(super) const TAKEN_UP_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_ONCE;
+/// Maximum number of blocks that are collected at a time.
+pub(super) const COLLECTED_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_ONCE;
 
-const _: () = assert!(TAKEN_UP_AT_ONCE <= 256, "one miss waits for that");
+const _: () = assert!(COLLECTED_AT_ONCE <= 256, "one miss waits for that");
 
-/// Packets are added by the set, if there were too few: so many sets, and so that this part of the
-/// arena is in them, at most.
+/// Maximum number of sets of packets, and denominator of the share of the arena that they may take.
+/// Sets are added when there were too few packets.
 const MOST_SETS: usize = 8;
 const SETS_SHARE: usize = 8;
 
@@ -39,7 +38,8 @@ pub(super) const SET: Layout = Layout::new::<Packets>();
 ///
 /// # Safety
 ///
-/// A user of the block freed it, the map of segments led to this arena, and it is in no other list.
+/// A caller freed the block, the map of segments led to this arena, and the block is in no other
+/// list.
 pub(super) unsafe fn free_sent<B: Source, M: Map, P: Profile, L: RawLock>(
     heap: &mut ArenasHeap<B, M, P, L>,
     block: NonNull<u8>,
@@ -55,17 +55,17 @@ pub(super) unsafe fn free_sent<B: Source, M: Map, P: Profile, L: RawLock>(
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
-    /// Whether others may have freed blocks of this arena that were not taken up.
+    /// Returns whether other callers may have freed blocks of this arena that were not collected.
     #[inline(always)]
     pub(super) fn has_mail(&self, mailbox: &Mailbox) -> bool {
         self.inbox.is_some() || !mailbox.is_empty()
     }
 
-    /// Takes up what others have freed: at most so many packets, and so many blocks of the list.
-    /// True if there was any.
-    pub(super) fn take_up(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
+    /// Collects blocks that other callers have freed: of at most `packets` packets, and `blocks`
+    /// blocks of the list. Returns whether there were any.
+    fn collect(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
         let heap = &mut self.heap;
-        // SAFETY: who is in the arena is alone; the blocks were in packets of this arena's.
+        // SAFETY: the caller is alone with the arena, whose packets had the blocks.
         let packets =
             unsafe { mailbox.take(packets, &mut self.turn, |block| free_sent(heap, block)) };
         if self.inbox.is_none() && !mailbox.list.is_empty() {
@@ -78,14 +78,13 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         let mut next = self.inbox.take();
         for _ in 0..blocks {
             let Some(block) = next else { break };
-            // SAFETY: it was in the list, and is nobody else's.
+            // SAFETY: the block was in the list, and belongs to the owner now.
             next = unsafe { Link::read(block) };
             if P::CHECKED {
                 // SAFETY: it was in the list.
-                unsafe { self.take_up_one(block, &mut next) };
+                unsafe { self.collect_one(block, &mut next) };
             } else {
-                // SAFETY: a block of this arena, which its user freed; the map of segments led
-                // there.
+                // SAFETY: a block of this arena, which a caller freed: the map led there.
                 unsafe { self.heap.deallocate_by_ptr(block.cast()) };
             }
         }
@@ -93,19 +92,19 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         true
     }
 
-    /// Takes up some of what others have freed. If it did not all fit into packets, there are more
-    /// packets from now on.
+    /// Collects some of the blocks that other callers have freed. If they did not all fit into
+    /// packets, there are more packets from now on.
     #[inline(never)]
-    pub(super) fn take_up_some(&mut self, parent: &Parent<B, M, P, L>, mailbox: &Mailbox) {
+    pub(super) fn collect_some(&mut self, parent: &Parent<B, M, P, L>, mailbox: &Mailbox) {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(parent) };
-        self.take_up(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
+        self.collect(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
         if self.inbox.is_some() {
             self.add_packets(mailbox);
         }
     }
 
-    /// Adds a set of packets, if the arena is large enough for it, and there is memory.
+    /// Adds a set of packets, if the arena is large enough for it, and the parent has room.
     #[cold]
     fn add_packets(&self, mailbox: &Mailbox) {
         let (sets, bytes) = (mailbox.sets().count(), self.heap.provider().bytes());
@@ -125,24 +124,24 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     ///
     /// # Safety
     ///
-    /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate); `owner` is whose it is.
+    /// As for [`ArenaHeap::deallocate`](crate::ArenaHeap::deallocate); `owner` is the block's.
     #[inline]
     pub(super) unsafe fn send(&mut self, owner: Owner, block: NonNull<u8>, layout: Option<Layout>) {
         let shared = self.shared();
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         if P::CHECKED && !unsafe { self.may_send(block, layout) } {
             return;
         }
         let class = || shared.map.class_at(block.addr().get()).map_or(UNKNOWN_SIZE, Class::size);
         let size = layout.map_or_else(class, |layout| layout.size());
-        // SAFETY: the caller's promise; every block holds a word.
+        // SAFETY: the block is given up (this method's clause), and holds a word.
         unsafe { self.outbox.put(owner, block, size, |owner| shared.mailbox_of(owner)) };
     }
 
-    /// Takes up all that others have freed.
-    pub(super) fn take_up_all(&mut self, mailbox: &Mailbox) -> bool {
+    /// Collects all blocks that other callers have freed. Returns whether there were any.
+    pub(super) fn collect_all(&mut self, mailbox: &Mailbox) -> bool {
         let mut any = false;
-        while self.take_up(mailbox, usize::MAX, usize::MAX) {
+        while self.collect(mailbox, usize::MAX, usize::MAX) {
             any = true;
         }
         any

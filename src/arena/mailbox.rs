@@ -1,10 +1,10 @@
-//! What others have freed of an arena, until its owner takes it up: packets, and what comes when
-//! none is empty.
+//! Blocks of an arena that other callers have freed, until its owner collects them: packets, and a
+//! list for when no packet is empty.
 //!
 //! ```text
-//!   who frees:  a packet of the first set that has an empty one ──(none)──► the list
+//!   sender:  a packet of the first set that has an empty one ──(none)──► the list
 //!
-//!     packets ──► packets ──► …     one set to begin with, and more by and by where the list was in use
+//!     packets ──► packets ──► …     one set at first, and more where the list was in use
 //! ```
 
 use core::iter;
@@ -14,7 +14,7 @@ use super::packets::{Batch, Packets};
 use super::remote::{Chain, RemoteList};
 use super::sync::Link;
 
-/// Where an arena's blocks come back that others have freed.
+/// Packets and list of an arena.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Mailbox {
@@ -23,7 +23,7 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// The sets of packets.
+    /// Returns the sets of packets.
     pub(super) fn sets(&self) -> impl Iterator<Item = &Packets> {
         iter::successors(Some(&self.packets), |set| set.next())
     }
@@ -32,44 +32,43 @@ impl Mailbox {
     ///
     /// # Safety
     ///
-    /// The owner's alone. The set is new, and stays where it is as long as the mailbox.
+    /// Only for the owner. The set is new, and stays where it is as long as the mailbox.
     pub(super) unsafe fn add(&self, set: NonNull<Packets>) {
         if let Some(last) = self.sets().last() {
             last.link(set);
         }
     }
 
-    /// Takes the sets away that were added: the first one, which leads to the others. Whoever sends
-    /// may have found them before. The owner's alone.
+    /// Takes out the added sets: returns the first one, which leads to the others. A sender may
+    /// have found them before. Only for the owner.
     pub(super) fn take_sets(&self) -> Option<NonNull<Packets>> {
         self.packets.unlink()
     }
 
-    /// Puts back what [`take_sets`](Mailbox::take_sets) took, and nothing was added since. The
-    /// owner's alone.
+    /// Puts back what [`take_sets`](Mailbox::take_sets) returned, if no set was added since. Only
+    /// for the owner.
     pub(super) fn put_sets_back(&self, sets: NonNull<Packets>) {
         self.packets.link(sets);
     }
 
-    /// Whether nothing is there, as far as the caller can know. The owner's alone.
+    /// Returns whether there is no block, as far as the caller can know. Only for the owner.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.sets().all(Packets::is_empty) && self.list.is_empty()
     }
 
-    /// Whether nothing is there for which the owner should be looked up: what is sent comes to the
-    /// first set, or to the list, unless others have just been sending, too. For anybody.
+    /// Returns whether there is no block, by a look at the first set and the list: others are used
+    /// only if several callers send at the same time. For any caller.
     pub(super) fn seems_empty(&self) -> bool {
         self.packets.is_empty() && self.list.is_empty()
     }
 
-    /// Takes out so many packets at most, and hands each block to `take`. Returns how many packets
-    /// there were. Sets take turns, from the one with number `turn`
-    /// on, so that none waits behind others.
+    /// Takes out at most `most` packets, and passes each block to `take`. Returns the number of
+    /// packets. Sets take turns, from number `turn` on, so that none waits behind others.
     ///
     /// # Safety
     ///
-    /// The owner's alone.
+    /// Only for the owner.
     #[inline]
     pub(super) unsafe fn take(
         &self,
@@ -80,7 +79,7 @@ impl Mailbox {
         let (first, mut packets) = (*turn, 0);
         let sets = || self.sets().enumerate();
         for (number, set) in sets().skip(first).chain(sets().take(first)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             packets += unsafe { set.take(most - packets, &mut take) };
             if packets == most {
                 *turn = number + 1;
@@ -90,8 +89,8 @@ impl Mailbox {
         packets
     }
 
-    /// Announces, without blocks, what was claimed and not announced. Only where nobody is left who
-    /// could do so.
+    /// Announces claimed packets without blocks. Only if no caller is left that could announce
+    /// them.
     pub(super) fn forget_claims(&self) {
         self.sets().for_each(Packets::forget_claims);
     }
@@ -100,28 +99,28 @@ impl Mailbox {
     ///
     /// # Safety
     ///
-    /// The blocks are the owner's, each holds a word, and nobody uses or lists them.
+    /// The blocks belong to the owner, each holds a word, and no caller uses them.
     pub(super) unsafe fn send(&self, batch: &Batch) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         if self.sets().any(|set| unsafe { set.send(batch) }) {
             return;
         }
         let mut chain = Chain::EMPTY;
         for block in batch.iter() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             unsafe { chain.add(block.cast::<Link>()) };
         }
         chain.send(&self.list);
     }
 
-    /// Sends one block, by who has nobody to collect it with. Lock-free, and never fails.
+    /// Sends one block, for a caller without an outbox. Lock-free, and never fails.
     ///
     /// # Safety
     ///
     /// As for [`send`](Mailbox::send).
     pub(super) unsafe fn send_one(&self, block: NonNull<u8>) {
         let mut chain = Chain::EMPTY;
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { chain.add(block.cast::<Link>()) };
         chain.send(&self.list);
     }

@@ -9,7 +9,7 @@
 //!                  ├─ the caller's ─► the slab's list
 //!                  ├─ another's ────► outbox ─► a packet of the owner, or its list ─► collected by
 //!                  │                             the owner when a class has no block at hand
-//!                  └─ nobody's ─────► the parent
+//!                  └─ no owner ─────► the parent
 //! ```
 //!
 //! Rules of this folder: a local operation takes no lock, and exchanges nothing with other CPUs
@@ -20,16 +20,16 @@
 //!
 //! # How much memory may be out of reach
 //!
-//! Blocks that callers have, and for each arena: what its own heap could not give back, because
-//! live blocks lie between (as for any heap); one free segment, an eighth of the arena at most, or
-//! of four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on
-//! loan); in its outbox `BOXES` times `MOST_BYTES`, and a block, of others; and blocks that others
-//! have freed and it has not collected: `PACKETS` times as much as in a box in each set of packets,
-//! of which there is one, and more by and by, up to an eighth of the most that the arena has had;
-//! the rest in the list. At each miss it collects `TAKEN_UP_AT_ONCE` blocks, from both. A
+//! Blocks that callers have, and for each arena: what its own heap cannot give back, because live
+//! blocks lie between (as in any heap); one free segment, of at most an eighth of the arena or of
+//! four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on loan);
+//! in its outbox, of other arenas, `BOXES` times `MOST_BYTES` and a block; and blocks that other
+//! callers have freed and it has not collected: `PACKETS` times as much as a box for each set of
+//! packets, of which an arena has one at first, and more up to an eighth of the most memory that it
+//! has had; the rest in the list. At each miss it collects `COLLECTED_AT_ONCE` blocks, from both. A
 //! producer's memory comes back to the producer, so none of these grows with time. Where memory
-//! runs out, and when the arenas have grown by a quarter, all of that goes back from arenas that
-//! nobody is in, and what lies between live blocks there is within reach: `reclaim.rs`.
+//! runs out, and when the arenas have grown by a quarter, all of that goes back from idle arenas,
+//! and what lies between live blocks there is within reach: `reclaim.rs`.
 
 #![allow(clippy::module_inception, reason = "an arena is what the folder is about")]
 
@@ -84,11 +84,12 @@ pub use linux::LinuxHeap;
 /// Maximum size of a block of an arena, in bytes: a larger one comes from the parent.
 const LARGE: usize = 128 << 10;
 
-/// A more aligned block comes from the parent.
+/// Maximum alignment of a block of an arena, in bytes: a more aligned one comes from the parent.
 const ALIGNED: usize = MOST_ALIGNED;
 
 /// Returns the layout that a heap is asked for. A block that another caller frees holds a link on
-/// its way back: a checked heap, which looks behind the caller's bytes, takes that many at least.
+/// its way back: a checked heap, which verifies the bytes behind the caller's, takes at least a
+/// word.
 #[inline(always)]
 const fn served<F: Form>(layout: Layout) -> Layout {
     if !F::CHECKED || layout.size() >= WORD {
@@ -106,28 +107,27 @@ const fn has_layer<P: Profile>() -> bool {
     <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
 }
 
-/// Whether blocks of this layout come from the parent.
+/// Returns whether blocks of this layout come from the parent.
 const fn is_large(layout: Layout) -> bool {
     layout.size() > LARGE || layout.align() > ALIGNED
 }
 
 /// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.
 ///
-/// What is freed by another goes back to the arena that it came from. Blocks of more than 128 KiB,
-/// and the arenas' memory, come from one parent heap behind a lock.
+/// A block that another caller frees goes back to the arena that it came from. Blocks of more than
+/// 128 KiB, and the arenas' memory, come from one parent heap behind a lock.
 ///
-/// An interrupt handler may allocate and free, also if it has hit the middle of either. It never
-/// waits for the code that it interrupted: while that has the parent's lock, there is what the
+/// An interrupt handler may allocate and free, also in the middle of either. It never waits for the
+/// code that it interrupted: while that code holds the parent's lock, the handler gets what the
 /// slot's second arena has (a segment of 64 KiB at first, if [`Slots::NESTS`]), no block of more
-/// than
-/// 128 KiB, and `None` beyond. To free always succeeds.
+/// than 128 KiB, and `None` beyond. A free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};
 ///
 /// static mut MEMORY: [u8; 1 << 20] = [0; 1 << 20];
 ///
-/// // SAFETY: nobody else names MEMORY; this program has one thread.
+/// // SAFETY: nothing else uses MEMORY; this program has one thread.
 /// static HEAP: ArenaHeap<FixedBreak, SingleCpu> =
 ///     unsafe { ArenaHeap::new(FixedBreak::from_raw((&raw mut MEMORY).cast(), 1 << 20), SingleCpu::new()) };
 /// # use core::alloc::Layout;
@@ -151,8 +151,8 @@ pub struct ArenaHeap<B, C, M = NoMap, P: Profile = Usual, L = Spin> {
 }
 
 impl<B, C> ArenaHeap<B, C> {
-    /// An empty heap, whose parent is behind a spin lock. The break is not moved before the first
-    /// allocation.
+    /// Returns an empty heap whose parent is behind a spin lock. Does not use the break before the
+    /// first allocation.
     #[must_use]
     pub const fn new(brk: B, cpu: C) -> Self {
         Self::with_map(brk, cpu, NoMap)
@@ -160,9 +160,9 @@ impl<B, C> ArenaHeap<B, C> {
 }
 
 impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, Usual, L> {
-    /// An empty heap that gives large blocks mappings of their own (see
-    /// [`Heap::with_map`](crate::Heap::with_map)), unless there is [none](NoMap); whose parent
-    /// is behind any lock.
+    /// Returns an empty heap that gives large blocks mappings of their own (see
+    /// [`Heap::with_map`](crate::Heap::with_map)), unless the provider is [`NoMap`]. Its parent is
+    /// behind any lock.
     #[must_use]
     pub const fn with_map(brk: B, cpu: C, map: M) -> Self {
         Self::with_profile(brk, cpu, map)
@@ -170,21 +170,21 @@ impl<B, C, M, L: RawLock> ArenaHeap<B, C, M, Usual, L> {
 }
 
 impl<B, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// An empty heap of any profile, whose parent is behind any lock.
+    /// Returns an empty heap of any profile, whose parent is behind any lock.
     #[must_use]
     pub const fn with_profile(brk: B, cpu: C, map: M) -> Self {
         Self { shared: AtomicPtr::new(ptr::null_mut()), cpu, parent: Parent::new(brk, map) }
     }
 
-    /// Who says which slot a caller is on.
+    /// Returns the provider of slots.
     pub const fn cpu(&self) -> &C {
         &self.cpu
     }
 }
 
 impl<B: LateBreak, C, P: Profile, L: RawLock> ArenaHeap<B, C, NoMap, P, L> {
-    /// A heap whose break is unset: it answers out of memory until [`init`](ArenaHeap::init) or
-    /// [`init_with`](ArenaHeap::init_with) sets the break.
+    /// Returns a heap whose break is unset: it answers out of memory until
+    /// [`init`](ArenaHeap::init) or [`init_with`](ArenaHeap::init_with) sets the break.
     #[must_use]
     pub const fn empty(cpu: C) -> Self {
         Self::with_profile(B::UNSET, cpu, NoMap)
@@ -254,16 +254,16 @@ impl<B: LateBreak, C: Default, P: Profile, L: RawLock> Default for ArenaHeap<B, 
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// What all slots share, if it is there already.
+    /// Returns what all slots share; `None` before the first operation.
     #[inline(always)]
     fn shared(&self) -> Option<&Shared<Arena<B, M, P, L>>> {
-        // SAFETY: once it is there, it stays.
+        // SAFETY: once made, it stays as long as the heap.
         unsafe { self.shared.load(Ordering::Acquire).as_ref() }
     }
 }
 
 impl<B, C, M, P: Profile, L> fmt::Debug for ArenaHeap<B, C, M, P, L> {
-    /// Waits for nobody, and so does not look behind the lock.
+    /// Does not wait for the lock, and so does not show the parent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ArenaHeap").finish_non_exhaustive()
     }

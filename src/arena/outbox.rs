@@ -1,4 +1,4 @@
-//! Blocks of others that were freed here, until there are enough of them for one exchange (C27).
+//! Blocks of other arenas that were freed here, until there are enough for one exchange (C27).
 
 use core::ptr::NonNull;
 
@@ -6,13 +6,13 @@ use super::mailbox::Mailbox;
 use super::packets::Batch;
 use crate::segments::Owner;
 
-/// Owners for whom blocks are collected at the same time.
+/// Number of owners for which blocks are gathered at the same time.
 const BOXES: usize = 8;
 
-/// Bytes with which a box is full. What waits here for one owner is less than that, and a block.
+/// Size of a full box, in bytes. A box has less than that, and one block.
 pub(super) const MOST_BYTES: usize = 16 << 10;
 
-/// What a block counts whose size is not known.
+/// Size as which a block of unknown size counts, in bytes.
 pub(super) const UNKNOWN_SIZE: usize = MOST_BYTES / 16;
 
 /// Blocks for one owner.
@@ -24,33 +24,28 @@ struct Box {
     to: Owner,
 }
 
-/// What waits to be sent.
+/// Blocks that wait to be sent.
 ///
 /// # Invariants
 ///
 /// * box `b` has blocks of owners whose number is `b` modulo `BOXES`
-/// * without the block that came last, it has less than `MOST_BYTES` bytes. A box that is full is
-///   sent when the next block comes
+/// * without the last block, a box has less than `MOST_BYTES` bytes. A full box is sent when the
+///   next block comes
 #[derive(Debug)]
 pub(super) struct Outbox([Box; BOXES]);
 
 impl Outbox {
     pub(super) const fn new() -> Self {
-        Self([const { Box { blocks: Batch::EMPTY, bytes: 0, to: Owner::NOBODY } }; BOXES])
+        Self([const { Box { blocks: Batch::EMPTY, bytes: 0, to: Owner::NONE } }; BOXES])
     }
 
-    /// Takes a block of `size` bytes for its owner, if nothing has to be sent before. O(1).
+    /// Takes a block of `size` bytes for its owner, if no box must be sent before. O(1).
     ///
     /// # Safety
     ///
-    /// If the answer is true: the block is the owner's, holds a word, and nobody uses or lists it.
+    /// If the answer is true: the block belongs to the owner, holds a word, and no caller uses it.
     #[inline(always)]
-    pub(super) unsafe fn put_at_once(
-        &mut self,
-        to: Owner,
-        block: NonNull<u8>,
-        size: usize,
-    ) -> bool {
+    unsafe fn put_at_once(&mut self, to: Owner, block: NonNull<u8>, size: usize) -> bool {
         let out = &mut self.0[to.number() % BOXES];
         if out.to != to || out.bytes >= MOST_BYTES || !out.blocks.add(block) {
             return false;
@@ -59,11 +54,11 @@ impl Outbox {
         true
     }
 
-    /// Takes a block of `size` bytes for its owner, whose mailbox `mailbox_of` knows. O(1).
+    /// Takes a block of `size` bytes for its owner, to whose mailbox `mailbox_of` leads. O(1).
     ///
     /// # Safety
     ///
-    /// The block is the owner's, holds a word, and nobody uses or lists it.
+    /// The block belongs to the owner, holds a word, and no caller uses it.
     pub(super) unsafe fn put<'mail>(
         &mut self,
         to: Owner,
@@ -71,17 +66,17 @@ impl Outbox {
         size: usize,
         mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         if !unsafe { self.put_at_once(to, block, size) } {
             let out = &mut self.0[to.number() % BOXES];
             out.send(&mailbox_of);
             out.to = to;
-            // SAFETY: the caller's promise. There is room now.
+            // SAFETY: as before. There is room now.
             unsafe { self.put_at_once(to, block, size) };
         }
     }
 
-    /// Sends everything.
+    /// Sends all blocks.
     pub(super) fn send_all<'mail>(&mut self, mailbox_of: impl Fn(Owner) -> Option<&'mail Mailbox>) {
         self.0.iter_mut().for_each(|out| out.send(&mailbox_of));
     }
@@ -90,7 +85,7 @@ impl Outbox {
 impl Box {
     fn send<'mail>(&mut self, mailbox_of: &impl Fn(Owner) -> Option<&'mail Mailbox>) {
         if let Some(mailbox) = mailbox_of(self.to).filter(|_| !self.blocks.is_empty()) {
-            // SAFETY: what `put` was promised of each.
+            // SAFETY: `put`'s clauses hold for each block.
             unsafe { mailbox.send(&self.blocks) };
         }
         self.blocks.clear();

@@ -1,29 +1,31 @@
-//! The usual way of freed blocks to their owner (C27): packets of addresses, so that nobody touches
-//! a block who does not use it.
+//! The usual way of freed blocks to their owner (C27): packets of addresses, so that only the user
+//! of a block touches it.
 //!
 //! ```text
-//!   who frees:  a batch of its own ──(claims the next packet: one more in `tail`)──► copies the batch ──► announces it in the packet
+//!   sender:  a batch of its own ──(claims the next packet: `tail` + 1)──► copies the batch into it
+//!            ──► announces it
 //!
-//!                   head: the owner's      tail: who frees
-//!                    ▼                      ▼
-//!     ┌─ empty ─┐┌─ announced ─┐┌─ claimed ─┐┌─ empty ─┐ …    round and round; each packet: addresses, len, state
+//!               head: the owner's      tail: the senders'
+//!                ▼                      ▼
+//!     ┌─ empty ─┐┌─ announced ─┐┌─ claimed ─┐┌─ empty ─┐ …   a ring of packets, each with
+//!                                                            addresses, len, state
 //!
-//!   the owner:  looks at the state of the packet at its head ──► reads it ──► empties it, and goes on to the next
+//!   owner:   examines the state of the packet at its head ──► reads it ──► empties it, and goes on
 //! ```
 //!
-//! Addresses lie side by side: the owner waits for a few cache lines of another CPU, and for all of
-//! them at the same time, where a chain through the blocks makes it wait for each block before it
-//! knows the next one. The state of a packet lies in its last line, which goes to and fro anyway:
-//! there is no word that both sides change.
+//! Addresses lie side by side: the owner waits for a few cache lines of another CPU, all at the
+//! same time, where a chain through the blocks makes it wait for each block before it knows the
+//! next one. The state of a packet lies in its last line, which moves between CPUs anyway: no word
+//! is changed by both sides.
 //!
 //! # Ordering
 //!
-//! To announce a packet releases, and the owner's look at its state acquires: it sees what is in
-//! the packet, and all that the last user of a block did with it, before the block can be anybody
-//! else's. To empty a packet releases, and a claim acquires: what is written into it comes after
-//! the owner's last look at it. `tail` orders nothing: it only says whose turn a packet is. Who has
-//! claimed a packet and is interrupted keeps nobody waiting: what others send behind it is found
-//! later, and if the ring is full, they take the other way (`remote.rs`).
+//! Announcing a packet releases, and the owner's look at its state acquires: it sees the packet,
+//! and all that the last user of a block did with it, before the block gets another user. Emptying
+//! a packet releases, and a claim acquires: writes into the packet come after the owner's last look
+//! at it. `tail` orders nothing: it only says which packet is next. A sender that has claimed a
+//! packet and is interrupted keeps no other caller waiting: the owner finds later packets later,
+//! and if the ring is full, senders use the list (`remote.rs`).
 
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
@@ -51,7 +53,7 @@ impl Batch {
         self.len == 0
     }
 
-    /// Adds a block; false if the batch is full.
+    /// Adds a block. Returns `false` if the batch is full.
     #[inline(always)]
     pub(super) fn add(&mut self, block: NonNull<u8>) -> bool {
         let Some(place) = self.blocks.get_mut(usize::from(self.len)) else { return false };
@@ -64,7 +66,7 @@ impl Batch {
         self.len = 0;
     }
 
-    /// The blocks.
+    /// Returns the blocks.
     #[inline(always)]
     pub(super) fn iter(&self) -> impl Iterator<Item = NonNull<u8>> {
         self.blocks.iter().take(usize::from(self.len)).map(|block| {
@@ -81,10 +83,10 @@ impl Batch {
 /// With `t` for a number that `tail` may have, and `r` for `t` without its remainder modulo
 /// `PACKETS`:
 ///
-/// * `state = r`: it is empty, or belongs to the one who moved `tail` from `t` to `t + 1`, until it
-///   is announced
-/// * `state = r + 1`: it was announced, and belongs to the owner. It has blocks that nobody uses or
-///   lists
+/// * `state = r`: it is empty, or belongs to the caller that moved `tail` from `t` to `t + 1`,
+///   until it is announced
+/// * `state = r + 1`: it was announced, and belongs to the owner, as do its blocks, which no caller
+///   uses
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Packet {
@@ -102,54 +104,54 @@ pub(super) struct Packet {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Packets {
-    /// The next one to be taken out. Changed by the owner alone.
+    /// Number of the packet that is taken out next. Only the owner changes it.
     pub(super) head: AtomicUsize,
-    /// The next one to be claimed.
+    /// Number of the packet that is claimed next.
     pub(super) tail: Apart<AtomicUsize>,
     pub(super) next: AtomicPtr<Packets>,
     pub(super) packets: [Packet; PACKETS],
 }
 
-/// Alone in its cache lines.
+/// Value in cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Apart<T>(pub(super) T);
 
-/// What a packet's state is when it is empty, and its turn is `number`.
+/// Returns the state of an empty packet for the turn `number`.
 const fn empty(number: usize) -> usize {
     number & !(PACKETS - 1)
 }
 
 impl Packets {
-    /// The next set.
+    /// Returns the next set.
     #[inline(always)]
     pub(super) fn next(&self) -> Option<&Self> {
         // SAFETY: the type's invariant.
         unsafe { self.next.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts a set behind this one, where nothing is. What was written to it happens before anybody
-    /// finds it.
+    /// Links a set behind this one, which is the last. What was written to it happens before any
+    /// caller finds it.
     pub(super) fn link(&self, next: NonNull<Self>) {
         self.next.store(next.as_ptr(), Ordering::Release);
     }
 
-    /// Takes down a set, and those behind it, and hands them to `look`: nothing of a set is read
-    /// after it was.
+    /// Unlinks a set, and those behind it, and passes each to `look`: nothing of a set is read
+    /// after that.
     ///
     /// # Safety
     ///
-    /// It is in no mailbox, nobody sends to it, and it stays until it is shown to `look`.
+    /// It is in no mailbox, no caller sends to it, and it stays until it is passed to `look`.
     pub(super) unsafe fn take_down(first: NonNull<Self>, mut look: impl FnMut(NonNull<Self>)) {
         let mut set = Some(first);
         while let Some(at) = set {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             set = unsafe { at.as_ref() }.unlink();
             look(at);
         }
     }
 
-    /// Takes the next set off.
+    /// Unlinks the next set.
     pub(super) fn unlink(&self) -> Option<NonNull<Self>> {
         NonNull::new(self.next.swap(ptr::null_mut(), Ordering::Relaxed))
     }
@@ -158,12 +160,12 @@ impl Packets {
         &self.packets[number % PACKETS]
     }
 
-    /// Whether the packet with this number was announced.
+    /// Returns whether the packet with this number was announced.
     fn is_announced(&self, number: usize, order: Ordering) -> bool {
         self.packet(number).state.load(order) == empty(number).wrapping_add(1)
     }
 
-    /// Whether nothing is on its way, as far as the caller can know.
+    /// Returns whether no packet is announced, as far as the caller can know.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         !self.is_announced(self.head.load(Ordering::Relaxed), Ordering::Relaxed)
@@ -173,16 +175,16 @@ impl Packets {
     ///
     /// # Safety
     ///
-    /// If the answer is true, the blocks are the owner's.
+    /// If the answer is true, the blocks belong to the owner.
     pub(super) unsafe fn send(&self, batch: &Batch) -> bool {
         let Some(number) = self.claim() else { return false };
-        // SAFETY: claimed just now.
+        // SAFETY: the caller has just claimed it.
         unsafe { self.announce(number, batch) };
         true
     }
 
-    /// Claims the next packet, and says its number, if it is empty. Lock-free: a try fails only if
-    /// another has claimed a packet meanwhile.
+    /// Claims the next packet if it is empty, and returns its number. Lock-free: an attempt fails
+    /// only if another caller has claimed a packet meanwhile.
     pub(super) fn claim(&self) -> Option<usize> {
         let mut number = self.tail.0.load(Ordering::Relaxed);
         loop {
@@ -201,30 +203,30 @@ impl Packets {
                         Err(found) => number = found,
                     }
                 }
-                // Who announced it has moved the tail before.
+                // The sender that announced it has moved the tail before.
                 1.. => number = self.tail.0.load(Ordering::Relaxed),
             }
         }
     }
 
-    /// Puts a batch into a packet, for the owner to see.
+    /// Copies a batch into a packet, and announces it to the owner.
     ///
     /// # Safety
     ///
-    /// The packet with this number was claimed by the caller; the blocks are the owner's.
+    /// The caller has claimed the packet with this number; the blocks belong to the owner.
     unsafe fn announce(&self, number: usize, batch: &Batch) {
         let packet = self.packet(number);
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { packet.batch.write(batch) };
         packet.state.store(empty(number).wrapping_add(1), Ordering::Release);
     }
 
-    /// Takes out so many packets at most, and not more than there can be, and hands each block to
-    /// `take`. Returns how many packets there were.
+    /// Takes out at most `most` packets, once round the ring at most, and passes each block to
+    /// `take`. Returns the number of packets.
     ///
     /// # Safety
     ///
-    /// The owner's alone.
+    /// Only for the owner.
     #[inline]
     pub(super) unsafe fn take(&self, most: usize, mut take: impl FnMut(NonNull<u8>)) -> usize {
         let first = self.head.load(Ordering::Relaxed);
@@ -236,26 +238,27 @@ impl Packets {
             let packet = self.packet(number);
             packet.batch.fetch();
             let _taken = Taken { packets: self, number };
-            // SAFETY: announced, and so the caller's.
+            // SAFETY: an announced packet belongs to the owner.
             unsafe { packet.batch.read(|batch| batch.iter().for_each(&mut take)) };
         }
         most.min(PACKETS)
     }
 
-    /// Announces what was claimed, without blocks. Only where nobody is left who could announce it.
+    /// Announces claimed packets without blocks. Only if no caller is left that could announce
+    /// them.
     pub(super) fn forget_claims(&self) {
         let (first, end) = (self.head.load(Ordering::Relaxed), self.tail.0.load(Ordering::Relaxed));
         for number in (0..end.wrapping_sub(first)).map(|ahead| first.wrapping_add(ahead)) {
             if !self.is_announced(number, Ordering::Relaxed) {
-                // SAFETY: whoever claimed it is not there any more.
+                // SAFETY: the caller that claimed it does not exist any more.
                 unsafe { self.announce(number, &Batch::EMPTY) };
             }
         }
     }
 }
 
-/// A packet that is taken out, and is empty when that is done. (Also if a misuse is found on the
-/// way, and unwinds: the rest is lost then.)
+/// RAII guard: a packet that is taken out, and is empty afterwards. (Also if a misuse is found on
+/// the way, and unwinds: the rest is lost then.)
 struct Taken<'packets> {
     packets: &'packets Packets,
     number: usize,

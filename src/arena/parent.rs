@@ -1,10 +1,11 @@
 //! The parent: one heap over the break, behind a lock. It gives segments to arenas, and blocks that
-//! are too large for those.
+//! are too large for them.
 //!
 //! ```text
-//!   on a slot, not interrupting   waits for the lock: only for others, who go on
-//!   interrupting somebody who     does not wait, for who would have to go on is the one that was interrupted.
-//!   has the lock, or waits for it What is freed goes to a list, and to the heap with the next who locks it.
+//!   a caller that interrupts no holder      waits for the lock: its holder goes on meanwhile
+//!   a handler that has interrupted code     does not wait, because that code cannot go on. A block
+//!   that holds the lock or waits for it     that it frees goes to a list: the next caller that
+//!                                           locks the heap frees it
 //! ```
 
 use core::alloc::Layout;
@@ -20,7 +21,7 @@ use crate::locked::Locked;
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
 
-/// A heap, its lock, and what waits for it.
+/// A heap, its lock, and blocks to be freed.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Parent<B, M, P: Profile, L> {
@@ -28,8 +29,8 @@ pub(super) struct Parent<B, M, P: Profile, L> {
     waiting: RemoteList,
 }
 
-/// It stands at the slot that who is there has the lock. (Also while a misuse that was found
-/// unwinds.)
+/// RAII marker: this slot's caller holds the parent's lock, or waits for it. (It is removed also
+/// while a misuse unwinds.)
 struct Noted<'slot, T>(&'slot Slot<T>);
 
 impl<'slot, T> Noted<'slot, T> {
@@ -50,7 +51,8 @@ impl<B, M, P: Profile, L: RawLock> Parent<B, M, P, L> {
         Self { heap: Locked::from_heap(Heap::with_profile(brk, map)), waiting: RemoteList::new() }
     }
 
-    /// Runs `run` with the heap locked. Only where nobody is interrupted who may have the lock.
+    /// Runs `run` with the heap locked. Only for a caller that has not interrupted code that may
+    /// hold the lock.
     pub(super) fn locked<R>(&self, run: impl FnOnce(&mut Heap<B, M, P>) -> R) -> R {
         // SAFETY: callers in this folder leave heap and provider in place.
         unsafe { self.heap.with(run) }
@@ -58,27 +60,24 @@ impl<B, M, P: Profile, L: RawLock> Parent<B, M, P, L> {
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
-    /// Runs `run` with the heap locked. `None`: who was interrupted here has the lock.
+    /// Runs `run` with the heap locked. `None`: the interrupted code holds the lock.
     pub(super) fn with<T, R>(
         &self,
         place: Place<'_, T>,
         run: impl FnOnce(&mut Heap<B, M, P>) -> R,
     ) -> Option<R> {
-        let Some(slot) = place.slot() else { return Some(self.locked(run)) };
-        if slot.has_lock() {
-            return None;
-        }
-        let _noted = Noted::new(slot);
-        Some(self.locked(|heap| {
-            self.free_waiting(heap);
-            run(heap)
-        }))
+        self.noted(place, || {
+            self.locked(|heap| {
+                self.free_waiting(heap);
+                run(heap)
+            })
+        })
     }
 
-    /// Runs `run`, which may take the parent's lock without its heap. `None`: who was interrupted
-    /// here has the lock.
+    /// Runs `run`, which may take the parent's lock without its heap. `None`: the interrupted code
+    /// holds the lock.
     pub(super) fn noted<T, R>(&self, place: Place<'_, T>, run: impl FnOnce() -> R) -> Option<R> {
-        let Some(slot) = place.slot() else { return Some(run()) };
+        let Some(slot) = place else { return Some(run()) };
         if slot.has_lock() {
             return None;
         }
@@ -86,12 +85,11 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
         Some(run())
     }
 
-    /// Frees a block of the parent, now or later: by address alone, for that is enough, unless the
-    /// layout is looked at as well.
+    /// Frees a block of the parent, now or later: by its address alone, except in a checked heap.
     ///
     /// # Safety
     ///
-    /// The block is the parent's, with this layout, and nobody uses it.
+    /// The block is the parent's, with this layout, and no caller uses it.
     pub(super) unsafe fn free<T>(
         &self,
         place: Place<'_, T>,
@@ -99,36 +97,37 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
         layout: Option<Layout>,
     ) {
         let freed = self.with(place, |heap| match layout.filter(|_| P::CHECKED) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             Some(layout) => unsafe { heap.deallocate(block, layout) },
             None => {
                 if !P::CHECKED && !heap.inner().has_stopped() {
-                    // SAFETY: a block of the parent has a header, and the words of others are
-                    // readable.
+                    // SAFETY: a block of the parent has a header; the word in front of a block of
+                    // an arena is readable, too.
                     unsafe { heap.require_owned(block) };
                 }
-                // SAFETY: the caller's promise.
+                // SAFETY: the clauses are those of this method.
                 unsafe { heap.deallocate_by_ptr(block) };
             }
         });
         if freed.is_none() {
             let mut chain = Chain::EMPTY;
-            // SAFETY: the caller's promise; every block holds a word.
+            // SAFETY: the block is given up (this method's clause), and holds a word.
             unsafe { chain.add(block.cast()) };
             chain.send(&self.waiting);
         }
     }
 
-    /// Frees what waits: no more than interrupt handlers have freed while the lock was held.
+    /// Frees the blocks that wait: those that interrupt handlers have freed while the lock was
+    /// held.
     fn free_waiting(&self, heap: &mut Heap<B, M, P>) {
         if self.waiting.is_empty() {
             return;
         }
         let mut next = self.waiting.take_all();
         while let Some(block) = next {
-            // SAFETY: it was in the list, and nobody else has it.
+            // SAFETY: the block was in the list, and is used by no caller.
             next = unsafe { Link::read(block) };
-            // SAFETY: `free`'s promise.
+            // SAFETY: `free`'s clauses hold for the block.
             unsafe { heap.deallocate_by_ptr(block.cast()) };
         }
     }

@@ -1,16 +1,17 @@
-//! How free memory comes back that waits in other arenas: in those of callers that are idle.
+//! Brings free memory back from other arenas: those of idle callers.
 //!
 //! ```text
-//!   borrow:  slot Attached ─► Borrowed ─► words marked ─► barrier ─┬─ words free: alone with the arenas
-//!                                                                  └─ busy, or no barrier: given back at
-//!                                                                     once, for its owner to tidy up
-//!   tidy up: all send what waits for others ─► each collects, and gives segments back
+//!   borrow:  slot Attached ─► Borrowed ─► words marked ─► barrier ─┬─ words free: the caller is
+//!                                                                  │  alone with the arenas
+//!                                                                  └─ busy, or no barrier: given
+//!                                                    back at once, for the owner to tidy up
+//!   tidy up: send blocks of other arenas ─► each collects its own, and gives segments back
 //! ```
 //!
 //! | when | which arenas |
 //! |---|---|
-//! | memory is short: before a request is refused | the caller's own last; then a block of any of them |
-//! | the arenas have grown by a quarter, and `LEAST_GROWTH` | those of others |
+//! | memory is short: before a request is refused | all, the caller's last; then a block of any |
+//! | the arenas have grown by a quarter, and `LEAST_GROWTH` | all but the caller's |
 //! | `flush`, `trim` | all |
 //!
 //! An owner whose arenas are borrowed goes on with the parent and never waits. An interrupt handler
@@ -38,18 +39,18 @@ const LEAST_GROWTH: usize = 4 << 20;
 /// Denominator of the share of itself by which the arenas grow until idle ones are tidied up.
 const GROWTH_SHARE: usize = 4;
 
-/// Returns the bytes of segments from which on idle arenas are tidied up, if there are so many
+/// Returns the bytes of segments beyond which idle arenas are tidied up, if they have `bytes` bytes
 /// after that was done.
-pub(super) const fn limit_after(bytes: usize) -> usize {
+const fn limit_after(bytes: usize) -> usize {
     let growth = bytes / GROWTH_SHARE;
     bytes.saturating_add(if growth > LEAST_GROWTH { growth } else { LEAST_GROWTH })
 }
 
-/// Slots that a caller has borrowed. They are given back when it is dropped, also if a misuse that
-/// was found unwinds.
+/// RAII guard: slots that a caller has borrowed. They are given back when it is dropped, also while
+/// a misuse unwinds.
 struct Borrowed<'heap, T> {
     shared: &'heap Shared<T>,
-    /// The address of a variable of the caller, which no other caller has at the same time.
+    /// Address of a variable of the caller: unique among callers at that time.
     borrower: usize,
 }
 
@@ -58,7 +59,7 @@ impl<T> Borrowed<'_, T> {
         self.shared.slots().filter(|slot| slot.is_borrowed_by(self.borrower))
     }
 
-    /// The arenas of the slots, and whether each is the second one of a caller.
+    /// Returns the arenas of the slots, and whether each is the second one of a caller.
     fn arenas(&self) -> impl Iterator<Item = (bool, NonNull<T>)> {
         self.slots().flat_map(|slot| {
             let has_caller = slot.state() != State::Claimed;
@@ -75,7 +76,7 @@ impl<T> Drop for Borrowed<'_, T> {
 }
 
 impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
-    /// The word of another slot, for a caller inside `with_words`.
+    /// Returns the word of another slot, for a caller inside `with_words`.
     fn word_of(
         &self,
         number: usize,
@@ -88,8 +89,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         Some(slot.word(level))
     }
 
-    /// Borrows abandoned slots, and those of all others, as far as their callers are idle and there
-    /// is a barrier. The rest is marked: its owners tidy up with the next operation.
+    /// Borrows abandoned slots, and those of other callers that are idle, if there is a barrier.
+    /// Marks the rest: its owners tidy up with their next operation.
     fn borrow(&self, shared: &'heap Shared<Arena<B, M, P, L>>, borrower: usize) {
         let words = |number, slot: &'heap Slot<_>| {
             let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
@@ -97,7 +98,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         };
         shared.slots().for_each(|slot| _ = slot.borrow_abandoned(borrower));
         if !C::INTERRUPTED {
-            // There is no busy flag. Owners look when the shortest path ends.
+            // There is no busy flag. Owners tidy up when their shortest path ends.
             let others = shared.slots().filter(|slot| !self.is_own(slot) && slot.is_attached());
             return others.for_each(|slot| slot.set_untidy(true));
         }
@@ -126,10 +127,10 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             }
         };
         let _: Option<()> =
-            self.heap.parent.noted(self.place(), || self.heap.cpu.with_words(&mut borrow));
+            self.heap.parent.noted(self.slot, || self.heap.cpu.with_words(&mut borrow));
     }
 
-    /// Brings what is free in all arenas back to the parent. Returns a block, if one is asked for:
+    /// Brings free memory of all arenas back to the parent. Returns a block, if one is requested:
     /// of the caller's arena, the parent, or any arena that can be entered.
     ///
     /// # Time
@@ -138,12 +139,12 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     pub(super) fn reclaim(&self, layout: Option<Layout>) -> Option<NonNull<u8>> {
         let source = self.source()?;
         let shared = source.shared;
-        // SAFETY: whoever is in an arena is alone there.
+        // SAFETY: a caller inside an arena is alone with it.
         self.own(|_, arena| unsafe { send_all(shared, arena) });
         let number = 0_u8;
         let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
         self.borrow(shared, borrowed.borrower);
-        // SAFETY: whoever has borrowed a slot is alone with its arenas.
+        // SAFETY: the borrower of a slot is alone with its arenas.
         unsafe {
             borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
             borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
@@ -159,14 +160,14 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let layout = layout?;
         self.allocate_reclaimed(layout).or_else(|| {
             let mut arenas = borrowed.arenas().filter(|_| !is_large(layout));
-            // SAFETY: whoever has borrowed a slot is alone with its arenas; the caller keeps the
+            // SAFETY: the borrower of a slot is alone with its arenas; the caller keeps the
             // heap as long as its blocks.
             arenas.find_map(|(_, arena)| unsafe { Arena::enter(arena).0.heap.try_allocate(layout) })
         })
     }
 
-    /// Frees the sets of packets that were added to an arena, if no other caller is in any arena:
-    /// it could be about to send to one.
+    /// Frees the added sets of packets of an arena, if no other caller is in any arena: it could be
+    /// about to send to one.
     ///
     /// # Safety
     ///
@@ -183,23 +184,23 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         if !self.is_quiet(borrowed) {
             return mailbox.put_sets_back(sets);
         }
-        inner.collect(source, mailbox, |heap| {
+        inner.after_mail(source, mailbox, |heap| {
             // SAFETY: sets stay until they are freed.
             let all = successors(Some(unsafe { sets.as_ref() }), |set| set.next());
-            // What was sent since they were emptied.
+            // Blocks may have been sent since the sets were emptied.
             // SAFETY: the caller is alone with the arena, whose blocks these are.
             all.for_each(|set| _ = unsafe { set.take(usize::MAX, |block| free_sent(heap, block)) });
         });
         let free = |set: NonNull<Packets>| {
-            // SAFETY: a block of the parent, which nobody finds any more.
+            // SAFETY: a block of the parent, to which no pointer leads any more.
             unsafe { source.parent.free(source.place, set.cast(), Some(SET)) };
         };
-        // SAFETY: nobody sends to them any more.
+        // SAFETY: no caller sends to them any more.
         unsafe { Packets::take_down(sets, free) };
     }
 
-    /// Whether since the call every other caller has been outside of all arenas, or has entered
-    /// one: what it finds there is what the caller has left.
+    /// Returns whether every other caller has been outside of all arenas since the call, or has
+    /// entered one: there it finds what the caller has left.
     fn is_quiet(&self, borrowed: &Borrowed<'heap, Arena<B, M, P, L>>) -> bool {
         let shared = borrowed.shared;
         let is_outside = |(number, slot): (usize, &'heap Slot<_>)| match slot.state() {
@@ -221,13 +222,13 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
                 && shared.slots().enumerate().all(is_outside);
         };
         let _: Option<()> =
-            self.heap.parent.noted(self.place(), || self.heap.cpu.with_words(&mut look));
+            self.heap.parent.noted(self.slot, || self.heap.cpu.with_words(&mut look));
         is_quiet
     }
 
-    /// Whether the caller has not interrupted anybody in an arena of its slot.
+    /// Returns whether the caller has interrupted no operation in an arena of its slot.
     fn is_undisturbed(&self) -> bool {
-        let can_enter = |level| self.go_in(level).is_some();
+        let can_enter = |level| self.enter_arena(level).is_some();
         let has = |&level: &usize| self.slot.is_some_and(|slot| slot.arena(level).is_some());
         (0..LEVELS).filter(has).all(can_enter)
     }
@@ -236,26 +237,26 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         self.slot.is_some_and(|own| ptr::eq(own, slot))
     }
 
-    /// Runs `run` in the caller's arenas in which nobody was interrupted.
+    /// Runs `run` in the caller's arenas in which it has interrupted no operation.
     fn own(&self, run: impl Fn(bool, NonNull<Arena<B, M, P, L>>)) {
         for level in 0..LEVELS {
-            if let Some(inside) = self.go_in(level) {
+            if let Some(inside) = self.enter_arena(level) {
                 run(level == NESTED, inside.arena());
             }
         }
     }
 
-    /// Tidies up the arenas of idle callers, because all arenas have grown by much.
+    /// Tidies up the arenas of idle callers, because all arenas have grown by a share.
     fn reclaim_grown(&self) {
         let Some(source) = self.source() else { return };
         let shared = source.shared;
-        // Others need not do the same now.
+        // Other callers need not do the same now.
         self.note_reclaimed(shared);
         let number = 0_u8;
         let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
         self.borrow(shared, borrowed.borrower);
         for (is_second, arena) in borrowed.arenas() {
-            // SAFETY: whoever has borrowed a slot is alone with its arenas.
+            // SAFETY: the borrower of a slot is alone with its arenas.
             unsafe {
                 send_all(shared, arena);
                 tidy_up(source, is_second, arena);
@@ -286,7 +287,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 }
 
-/// Sends what an arena has of others.
+/// Sends the blocks of other arenas that an arena has.
 ///
 /// # Safety
 ///
@@ -300,7 +301,7 @@ unsafe fn send_all<B: Source, M: Map, P: Profile, L: RawLock>(
     inner.outbox.send_all(|owner| shared.mailbox_of(owner));
 }
 
-/// Gives back what is free in an arena. The second one keeps a segment of one unit.
+/// Gives back free memory of an arena. A second arena keeps a segment of one unit.
 ///
 /// # Safety
 ///
@@ -313,7 +314,7 @@ unsafe fn tidy_up<B: Source, M: Map, P: Profile, L: RawLock>(
     // SAFETY: the clause is that of this function.
     let (inner, mailbox) = unsafe { Arena::enter(arena) };
     if is_second && inner.heap.provider().bytes() <= capacity(1) {
-        inner.collect(source, mailbox, |heap| heap.flush());
+        inner.after_mail(source, mailbox, |heap| heap.flush());
     } else {
         inner.tidy_up(source, mailbox);
     }
@@ -333,6 +334,6 @@ unsafe fn provide<B: Source, M: Map, P: Profile, L: RawLock>(
     let (inner, mailbox) = unsafe { Arena::enter(arena) };
     if is_second && inner.heap.provider().bytes() == 0 {
         // Without memory it gets some when it is needed.
-        inner.collect(source, mailbox, |heap| _ = heap.reserve(1));
+        inner.after_mail(source, mailbox, |heap| _ = heap.reserve(1));
     }
 }

@@ -1,5 +1,5 @@
-//! The way of a freed block to its owner (C27) when no packet is empty (`packets.rs`), or there is
-//! one block alone: a list that has room for all, through the blocks themselves. Many put in, one
+//! The way of freed blocks to their owner (C27) when no packet is empty (`packets.rs`), or for a
+//! single block: a list through the blocks themselves, with room for all. Many callers push, one
 //! takes all out.
 //!
 //! ```text
@@ -7,17 +7,17 @@
 //!                      │                │
 //!        one exchange  ▼                ▼
 //!   head ────────────► block ─► … ─► block ─► what was there before
-//!   the owner:         takes head, leaves nothing: one exchange for all that came
+//!   the owner:         takes the head: one exchange for all blocks
 //! ```
 //!
 //! # Ordering
 //!
 //! A push releases, and the owner's exchange acquires: it sees the links, and all that the last
-//! user of a block did with it, before the block can be anybody else's. Pushes in between do not
-//! break that, for each one continues the release sequence of those before. Nobody takes
-//! out a single block, so no block can come back between a look at the head and the exchange and be
-//! taken for the old one (ABA): the exchange of a push only depends on the head being what its last
-//! link says.
+//! user of a block did with it, before the block gets another user. Pushes in between do not break
+//! that, for each continues the release sequence of those before. No caller takes out a single
+//! block, so no block can come back between a look at the head and the exchange and be mistaken for
+//! the old one (ABA): the exchange of a push only depends on the head being what its last link
+//! says.
 
 use core::ptr::{self, NonNull};
 
@@ -27,29 +27,29 @@ use super::sync::{AtomicPtr, Link, Ordering};
 ///
 /// # Invariants
 ///
-/// From `head` on, links lead through blocks that nobody uses, to one that leads nowhere.
+/// From `head` on, links lead through blocks that no caller uses, to one that leads nowhere.
 #[derive(Debug)]
 pub(super) struct RemoteList {
     pub(super) head: AtomicPtr<Link>,
 }
 
 impl RemoteList {
-    /// Whether nothing is on its way, as far as the caller can know.
+    /// Returns whether the list is empty, as far as the caller can know.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
-    /// Puts in a chain. Lock-free: a try fails only if another push, or the owner, has succeeded
-    /// meanwhile.
+    /// Pushes a chain. Lock-free: an attempt fails only if another push, or the owner, has
+    /// succeeded meanwhile.
     ///
     /// # Safety
     ///
-    /// From `first` on, links lead to `last`; nobody uses or lists the blocks.
+    /// From `first` on, links lead to `last`; no caller uses the blocks.
     pub(super) unsafe fn push(&self, first: NonNull<Link>, last: NonNull<Link>) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            // SAFETY: the caller's promise: the block is ours until the exchange succeeds.
+            // SAFETY: the block is this caller's until the exchange succeeds: this method's clause.
             unsafe { Link::write(last, NonNull::new(head)) };
             match self.head.compare_exchange_weak(
                 head,
@@ -63,13 +63,13 @@ impl RemoteList {
         }
     }
 
-    /// Takes out everything.
+    /// Takes all blocks out.
     pub(super) fn take_all(&self) -> Option<NonNull<Link>> {
         NonNull::new(self.head.swap(ptr::null_mut(), Ordering::Acquire))
     }
 }
 
-/// Blocks that are one behind the other, for one owner, before they go there.
+/// Chain of blocks for one owner, before they are sent.
 ///
 /// # Invariants
 ///
@@ -83,23 +83,23 @@ pub(super) struct Chain {
 impl Chain {
     pub(super) const EMPTY: Self = Self { ends: None };
 
-    /// Puts a block first.
+    /// Adds a block as the first one.
     ///
     /// # Safety
     ///
-    /// The block holds a link, is aligned for it, and nobody uses or lists it.
+    /// The block holds a link, is aligned for it, and no caller uses it.
     #[inline]
     pub(super) unsafe fn add(&mut self, block: NonNull<Link>) {
         let (next, last) = match self.ends {
             Some((first, last)) => (Some(first), last),
             None => (None, block),
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { Link::write(block, next) };
         self.ends = Some((block, last));
     }
 
-    /// Sends everything to its owner.
+    /// Sends the chain to its owner.
     pub(super) fn send(&mut self, to: &RemoteList) {
         if let Some((first, last)) = self.ends.take() {
             // SAFETY: the type's invariant.

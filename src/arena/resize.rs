@@ -1,13 +1,13 @@
-//! How a block changes its size: in its place, if its heap has room there or need not know; else it
-//! moves to the caller's arena.
+//! Resizes a block: in its place if its heap has room there, or need not know; else the block moves
+//! to the caller's arena.
 //!
 //! ```text
 //!   the caller's, in a slab ─► it is little smaller: it stays ──(no)──┐
 //!                                                                     ▼
-//!   the caller's, or the parent's ─► its heap resizes it ──(no room, or large)──┐
-//!   another's ─► it can stay, and its owner need not know ──(no)────────────────┴─► allocate, copy,
-//!                                                                                   deallocate
-//!                                  what becomes smaller stays ◄──(no memory)────────────┘
+//!   the caller's, or the parent's ─► its heap resizes it ──(no room, or large)─┐
+//!   another's ─► it can stay, and its owner need not know ──(no)───────────────┴─► allocate, copy,
+//!                                                                                  deallocate
+//!                           a block that becomes smaller stays ◄──(no memory)───────────┘
 //! ```
 
 use core::alloc::Layout;
@@ -23,14 +23,14 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::{Owner, stays};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Changes the size of a block and keeps its contents up to the smaller of both sizes.
-    /// Another's block moves to the caller's arena, unless it can stay as it is.
+    /// Changes the size of a block and keeps its contents up to the smaller of both sizes. A block
+    /// of another arena moves to the caller's, unless it can stay as it is.
     ///
     /// # Errors
     ///
-    /// `None` if there is no memory. The block is as it was. To become smaller never fails, but for
-    /// a block of less than 1 KiB that is less aligned than others of its new size are: it must
-    /// move. (With the feature `checked`, also for the parent's in an interrupt handler.)
+    /// `None` if there is no memory. The block is as it was. A smaller size never fails, except for
+    /// a block of less than 1 KiB that is less aligned than blocks of its new size: it must move.
+    /// (With the profile `Checked`, also for a block of the parent in an interrupt handler.)
     ///
     /// # Safety
     ///
@@ -54,7 +54,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// [`reallocate`](ArenaHeap::reallocate) for callers who do not know the old layout. The new
+    /// [`reallocate`](ArenaHeap::reallocate) for callers that do not know the old layout. The new
     /// alignment need not be the old one.
     ///
     /// # Errors
@@ -78,9 +78,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
     }
 
-    /// Returns whether a block of the caller's arena that lies in a slab can stay as it is: most
-    /// blocks of a program that change their size can, as a string that was made longer than it
-    /// became.
+    /// Returns whether a block of a slab of the caller's arena can stay as it is: most blocks of a
+    /// program that change their size can, such as a string that was longer than it became.
     ///
     /// # Safety
     ///
@@ -92,17 +91,18 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             return false;
         }
         let caller = self.caller();
-        let Some(mut inside) = caller.go_in_at_hand() else { return false };
+        let Some(mut inside) = caller.enter_at_hand() else { return false };
         let Some(slab) = inside.inner().word_if_own(block.as_ptr()) else { return false };
         // SAFETY: the word of the block leads to `slab`.
         unsafe { stays(slab, block, new) }
     }
 
-    /// Both of them. If the old layout is known, the new alignment is the old one.
+    /// Implements [`reallocate`](ArenaHeap::reallocate), and `reallocate_by_ptr` if the old layout
+    /// is unknown. A known layout has the new alignment.
     ///
     /// # Safety
     ///
-    /// As for those.
+    /// The clauses of [`reallocate`](ArenaHeap::reallocate), as far as the old layout is known.
     #[inline(never)]
     unsafe fn resize(
         &self,
@@ -110,17 +110,17 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         old: Option<Layout>,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         if let Some(block) = unsafe { self.resize_in_its_heap(block, old, new) } {
             return Some(block);
         }
         if P::CHECKED && !self.may_move(block, old) {
             return None;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         let capacity = old.map_or_else(|| unsafe { self.usable_size(block) }, |old| old.size());
         if capacity == 0 && old.is_none() {
-            // The block is the parent's, which the caller has interrupted.
+            // A block of the parent, whose lock the interrupted code holds.
             return None;
         }
         let is_half_full = new.size() <= capacity && new.size() > capacity / 2;
@@ -129,23 +129,23 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         // SAFETY: the caller keeps the heap as long as its blocks.
         let Some(moved) = (unsafe { self.allocate(new) }) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: the clauses are those of this method.
             return (new.size() <= capacity && unsafe { self.leave(block, new) }).then_some(block);
         };
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
         unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
-        // The caller gave the old block up; its contents are in the new one.
+        // The caller gives the old block up; its contents are in the new one.
         match old {
-            // SAFETY: as above.
+            // SAFETY: the old block is given up.
             Some(old) => unsafe { self.deallocate(block, old) },
-            // SAFETY: as above.
+            // SAFETY: as before.
             None => unsafe { self.deallocate_by_ptr(block) },
         }
         Some(moved)
     }
 
-    /// Leaves a block where it is, with a layout that is no longer than its own. False: its place
-    /// is not as good as any for the new layout, as which it will be freed.
+    /// Leaves a block where it is, with a layout that is no longer than its own. Returns `false` if
+    /// its place does not suit the new layout, with which it will be freed.
     ///
     /// # Safety
     ///
@@ -157,8 +157,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         if at % new.align() != 0 {
             return false;
         }
-        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NOBODY) else {
-            // The parent's are freed by address alone, unless the layout is looked at as well.
+        let Some(shared) = visit.shared.filter(|_| visit.owner_of(block) != Owner::NONE) else {
+            // A block of the parent is freed by its address alone, except in a checked heap.
             return !P::CHECKED;
         };
         let longer = if P::CHECKED { guarded_layout(new) } else { Some(new) };
@@ -173,8 +173,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         may_stay
     }
 
-    /// Lets the heap of a block resize it, if that is the parent, or the arena in which the caller
-    /// is. `None`: it is not, or cannot.
+    /// Lets the heap of a block resize it, if that is the parent or the caller's arena. `None`: it
+    /// is another heap, or has no room.
     ///
     /// # Safety
     ///
@@ -187,7 +187,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ) -> Option<NonNull<u8>> {
         {
             let caller = self.caller();
-            if let Some(mut inside) = caller.go_in() {
+            if let Some(mut inside) = caller.enter_arena() {
                 let (inner, _) = inside.inner();
                 if inner.word_if_own(block.as_ptr()).is_some() && !is_large(new) {
                     // SAFETY: the arena is one of this heap.
@@ -199,13 +199,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         let visit = self.visit();
         let owner = visit.owner_of(block);
-        if owner == Owner::NOBODY {
-            // SAFETY: the caller's promise; it lies in no segment.
+        if owner == Owner::NONE {
+            // SAFETY: the clauses are those of this method; the block lies in no segment.
             return self
                 .parent
-                .with(visit.place(), |heap| unsafe { reallocate(heap, block, old, new) })?;
+                .with(visit.slot, |heap| unsafe { reallocate(heap, block, old, new) })?;
         }
-        let mut inside = visit.go_in(0).filter(|_| !is_large(new))?;
+        let mut inside = visit.enter_arena(0).filter(|_| !is_large(new))?;
         let (inner, _) = inside.inner();
         if inner.owner != owner {
             return None;
@@ -229,9 +229,9 @@ unsafe fn reallocate<B: Source, M: Map, P: Profile>(
     new: Layout,
 ) -> Option<NonNull<u8>> {
     match old {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         Some(old) => unsafe { heap.reallocate(block, old, new.size()) },
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         None => unsafe { heap.reallocate_by_ptr(block, new) },
     }
 }

@@ -40,7 +40,7 @@ unsafe impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> SharedHeap
             return None;
         }
         let caller = self.caller();
-        let mut inside = caller.go_in_at_hand()?;
+        let mut inside = caller.enter_at_hand()?;
         let quota = inside.inner().heap.layer().quota()?;
         Some(quota.count(next))
     }

@@ -1,10 +1,8 @@
-//! What all slots share, and everybody finds without a lock: the slots, and the map of whose memory
-//! is whose.
+//! What all slots share, and every caller finds without a lock: the slots, and the map of segments.
 //!
-//! It lies in a block of the parent, is made with the first operation, and stays where it is.
+//! It lies in a block of the parent, which the first operation makes, and stays there.
 
 use core::alloc::Layout;
-use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use super::mailbox::Mailbox;
@@ -12,12 +10,12 @@ use super::slot::{LEVELS, Slot};
 use super::sync::{AtomicUsize, Ordering};
 use crate::segments::{Owner, SegmentMap};
 
-/// The level of those who interrupt.
+/// Level of interrupt handlers.
 pub(super) const NESTED: usize = 1;
 
-/// An arena, as far as those know it who are not in it.
+/// Arena, as other callers see it.
 pub(super) trait HasMailbox {
-    /// Where blocks go that others have freed.
+    /// Returns the mailbox for blocks that other callers have freed.
     fn mailbox(&self) -> &Mailbox;
 }
 
@@ -34,79 +32,71 @@ pub(super) struct Shared<T> {
     slots: NonNull<Slot<T>>,
     len: usize,
     pub(super) map: SegmentMap,
-    /// Slots that are abandoned, or claimed.
+    /// Number of slots that are abandoned, or claimed.
     pub(super) abandoned: AtomicUsize,
-    /// Slots from this number on are new: nobody has to look at their memory, of which most may
-    /// never have been touched.
+    /// Number of the first slot of those that are all new. Their memory need not be examined, and
+    /// most of it may never have been touched.
     reached: AtomicUsize,
-    /// The slot that is looked at next for what may be tidied up.
+    /// Number of the slot that is examined next, and tidied up if it is abandoned.
     turn: AtomicUsize,
     /// Bytes of the segments of all arenas.
-    granted: AtomicUsize,
-    /// Bytes of segments up to which idle arenas are left alone.
+    pub(super) granted: AtomicUsize,
+    /// Bytes of segments beyond which idle arenas are tidied up.
     limit: AtomicUsize,
 }
 
 impl<T> Shared<T> {
-    /// How much memory it takes with so many slots, and where in it they are.
+    /// Returns the layout for `slots` slots, and the offset of the slots in it.
     pub(super) fn layout(slots: usize) -> Option<(Layout, usize)> {
         Layout::new::<Self>().extend(Layout::array::<Slot<T>>(slots).ok()?).ok()
     }
 
-    /// How many slots can be told apart.
+    /// Maximum number of slots.
     pub(super) const MOST_SLOTS: usize = u16::MAX as usize / LEVELS;
 
     /// Makes zeroed memory what `len` slots share.
     ///
     /// # Safety
     ///
-    /// The memory is zeroed, as long and aligned as [`layout`](Shared::layout) says, with the slots
-    /// at `offset`, and nobody else's.
+    /// The memory is zeroed, has the layout that [`layout`](Shared::layout) returns, with the slots
+    /// at `offset`, and belongs to the caller.
     pub(super) unsafe fn begin(memory: NonNull<u8>, len: usize, offset: usize) -> NonNull<Self> {
-        // SAFETY: inside the block.
-        let slots = unsafe { memory.add(offset) }.cast::<Slot<T>>();
         let shared = memory.cast::<Self>();
-        // SAFETY: where the field is, in the block.
-        let slots_place = unsafe { shared.byte_add(offset_of!(Self, slots)) };
-        // SAFETY: as above.
-        unsafe { slots_place.cast().write(slots) };
-        // SAFETY: where the field is, in the block.
-        let len_place = unsafe { shared.byte_add(offset_of!(Self, len)) };
-        // SAFETY: as above.
-        unsafe { len_place.cast().write(len) };
-        // SAFETY: every field is valid now: of the others zero is a valid value.
-        unsafe { shared.as_ref() }.map.begin_at(memory.addr().get());
+        // SAFETY: slots and fields lie in the block. Of the other fields zero is a valid value.
+        unsafe {
+            (&raw mut (*shared.as_ptr()).slots).write(memory.add(offset).cast());
+            (&raw mut (*shared.as_ptr()).len).write(len);
+            shared.as_ref().map.begin_at(memory.addr().get());
+        }
         shared
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// The slot with this number, if there is one.
+    /// Returns the slot with this number, if there is one.
     #[inline(always)]
     pub(super) fn slot(&self, number: usize) -> Option<&Slot<T>> {
         if number >= self.len {
             return None;
         }
-        // SAFETY: the type's invariant.
-        let slot = unsafe { self.slots.add(number) };
-        // SAFETY: zero is a valid slot, and slots are only ever shared.
-        Some(unsafe { slot.as_ref() })
+        // SAFETY: `slots` leads to `len` slots (the type's invariant), which are only ever shared.
+        Some(unsafe { self.slots.add(number).as_ref() })
     }
 
-    /// Says that the slot with this number is about to be attached for the first time.
+    /// Notes that the slot with this number is about to be attached for the first time.
     pub(super) fn reach(&self, number: usize) {
         self.reached.fetch_max(number + 1, Ordering::Relaxed);
     }
 
-    /// All slots that were ever attached, and maybe some that are new.
+    /// Returns all slots that were ever attached, and maybe some new ones.
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
         (0..self.reached.load(Ordering::Relaxed)).filter_map(|number| self.slot(number))
     }
 
-    /// The next `most` of them in turn.
+    /// Returns the next `most` of them in turn.
     pub(super) fn next_slots(&self, most: usize) -> impl Iterator<Item = &Slot<T>> {
         let reached = self.reached.load(Ordering::Relaxed);
         let most = most.min(reached);
@@ -114,66 +104,38 @@ impl<T> Shared<T> {
         (0..most).filter_map(move |step| self.slot(first.wrapping_add(step) % reached))
     }
 
-    /// Bytes of the segments of all arenas.
+    /// Returns the bytes of the segments of all arenas.
     pub(super) fn granted(&self) -> usize {
         self.granted.load(Ordering::Relaxed)
     }
 
-    /// Notes that an arena has got a segment.
-    pub(super) fn note_granted(&self, bytes: usize) {
-        self.granted.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Notes that an arena has given a segment back.
-    pub(super) fn note_given_back(&self, bytes: usize) {
-        self.granted.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether the arenas have so much memory that idle ones should be tidied up.
+    /// Returns whether the arenas have so much memory that idle ones should be tidied up.
     pub(super) fn is_reclaim_due(&self) -> bool {
         self.granted() > self.limit.load(Ordering::Relaxed)
     }
 
-    /// Leaves idle arenas alone until all have more than so many bytes.
+    /// Sets the bytes of segments beyond which idle arenas are tidied up.
     pub(super) fn set_limit(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// The slot of this owner, and which of its levels it is.
+    /// Returns the slot of an owner, and its level there.
     pub(super) fn slot_of(&self, owner: Owner) -> Option<(&Slot<T>, usize)> {
         let index = owner.index()?;
         Some((self.slot(index / LEVELS)?, index % LEVELS))
     }
 
-    /// Where blocks of this owner go.
+    /// Returns the mailbox of an owner.
     pub(super) fn mailbox_of(&self, owner: Owner) -> Option<&Mailbox>
     where
         T: HasMailbox,
     {
         let (slot, level) = self.slot_of(owner)?;
         let arena = slot.arena(level)?;
-        // SAFETY: an arena that is there stays; others see of it what a mailbox is.
+        // SAFETY: an arena that was made stays; other callers use its mailbox only.
         Some(unsafe { T::mailbox(arena.as_ref()) })
     }
 }
 
-/// Where a caller is: on a slot, or nowhere.
-pub(super) struct Place<'heap, T>(Option<&'heap Slot<T>>);
-
-impl<'heap, T> Place<'heap, T> {
-    pub(super) const fn new(slot: Option<&'heap Slot<T>>) -> Self {
-        Self(slot)
-    }
-
-    pub(super) const fn slot(self) -> Option<&'heap Slot<T>> {
-        self.0
-    }
-}
-
-impl<T> Clone for Place<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Place<'_, T> {}
+/// Slot of a caller; `None`: the caller is on no slot.
+pub(super) type Place<'heap, T> = Option<&'heap Slot<T>>;

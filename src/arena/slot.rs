@@ -1,38 +1,37 @@
-//! A slot: whose turn it is to use an arena, without a lock.
+//! A slot: which caller may enter an arena, without a lock.
 //!
 //! ```text
-//!            attach                       abandon                    claim: another one tidies up
-//!   New ───────────────► Attached ───────────────────► Abandoned ◄─────────────────────────────► Claimed
-//!                         ▲    ▲                        │   ▲ ▲
-//!                         │    └──────── attach ────────┘   │ └── around a fork ──► Held         Dead: in the child (fork.rs)
-//!                         ▼              abandon            │
-//!                      Borrowed ──────────────────────► Orphaned
+//!          attach                     abandon                  claim: another caller tidies up
+//!   New ─────────────► Attached ─────────────────► Abandoned ◄──────────────────────────► Claimed
+//!                       ▲    ▲                      │   ▲ ▲
+//!                       │    └──────── attach ──────┘   │ └── around a fork ──► Held
+//!                       ▼              abandon          │
+//!                    Borrowed ──────────────────────► Orphaned       Dead: in the child (fork.rs)
 //!
-//!   word[level]:   free        nobody is in the arena: whoever is on the slot may take it, and is in it then
-//!                  busy        somebody is, and was interrupted by whoever finds it so; or the slot is not attached
-//!                  held        nobody is in it, nor has been since somebody who forks has said so
+//!   word[level]:   free   no caller is in the arena: the one on the slot may take it
+//!                  busy   a caller is inside, and was interrupted by the one that finds it so; or
+//!                         the slot is not attached
+//!                  held   no caller is inside, nor was since the forking thread marked the word
 //! ```
 //!
 //! # Ordering
 //!
 //! The word is the *busy flag*. It is loaded and stored, never exchanged: only a caller on the slot
-//! takes it, and an interrupter puts back what it took before the interrupted one goes on. So
-//! between its load and its store there may be whole operations of others, but none that is
-//! unfinished; and once it is stored, whoever comes finds it taken. What is left to be done is to
-//! keep the compiler from moving accesses to the arena out from between the two stores: a compiler
-//! fence each. The first level's word may be the provider's ([`Slots::word`](crate::Cpu::word)).
-//! Where nobody is ever interrupted ([`Slots::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is
-//! not needed.
+//! takes it, and an interrupt handler puts back what it took before the interrupted code goes on.
+//! So between its load and its store there may be whole operations of handlers, but no unfinished
+//! one; and once it is stored, every handler finds it taken. The compiler must not move accesses to
+//! the arena out from between the two stores: a compiler fence each. The first level's word may be
+//! the provider's ([`Slots::word`](crate::Cpu::word)). Where no caller is ever interrupted
+//! ([`Slots::INTERRUPTED`](crate::Cpu::INTERRUPTED)) the flag is not needed.
 //!
-//! A caller that is not on the slot *borrows* it: it enters `Borrowed`, marks the words, has every
-//! CPU fence, and enters the arenas whose words are free then (`provider/word.rs` argues that their
-//! owner stays out; `reclaim.rs` does it). The owner that finds its pointer taken out puts it in
-//! again only while the slot is `Attached`. (What the forking thread writes into a word keeps
-//! nobody out for certain, and only tells the child: `fork.rs`.)
+//! A caller that is not on the slot *borrows* it: it enters `Borrowed`, marks the words, makes
+//! every CPU fence, and enters the arenas whose words are free then (`provider/word.rs` argues that
+//! their owner stays out; `reclaim.rs` does it). The owner that finds its pointer taken out puts it
+//! in again only while the slot is `Attached`. (A mark of the forking thread does not keep the
+//! owner out for certain, and only informs the child: `fork.rs`.)
 //!
-//! `state` is for those who are not on the slot: whoever claims or attaches acquires what was
-//! released by whoever abandoned, or gave up the claim. The owner acquires what a borrower
-//! released.
+//! `state` is for callers that are not on the slot: a claim and an attach acquire what the last
+//! abandon, or the end of the last claim, released. The owner acquires what a borrower released.
 
 use core::ptr::NonNull;
 
@@ -40,30 +39,29 @@ use super::sync::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, SlotWord, compiler_fence,
 };
 
-/// Arenas of a slot: one for those who are there, one for those who interrupt them.
+/// Number of arenas of a slot: one for its caller, one for handlers that interrupt it.
 pub(super) const LEVELS: usize = 2;
 
-/// What may be done with a slot's arenas.
+/// State of a slot: which caller may use its arenas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum State {
-    /// There is none yet.
+    /// There are no arenas yet.
     New,
-    /// They are for the caller on the slot.
+    /// The caller on the slot uses them.
     Attached,
-    /// They are nobody's.
+    /// They have no owner.
     Abandoned,
-    /// They are nobody's, and somebody tidies them up; or the caller on the slot abandons or
+    /// They have no owner, and one caller tidies them up; or the caller on the slot abandons or
     /// attaches them.
     Claimed,
-    /// They are nobody's, and somebody who forks sees to it that this is so as long as the process
-    /// is copied.
+    /// They have no owner, and the forking thread keeps it so until the process is copied.
     Held,
-    /// Somebody who is not in this process may have been in the middle of something there: nobody
-    /// may ever look at them.
+    /// A thread that is not in this process may have been in the middle of an operation there: no
+    /// caller may use them again.
     Dead,
-    /// They are for the caller on the slot, but another caller is alone with those whose words it
-    /// has found free.
+    /// They belong to the caller on the slot, but another caller is alone with those whose words it
+    /// found free.
     Borrowed,
     /// They were borrowed when the caller on the slot abandoned them: the borrower abandons them.
     Orphaned,
@@ -92,33 +90,38 @@ impl State {
 /// * an arena that is there stays
 /// * a level's word leads to `arenas[level]` or nowhere if the slot is attached or borrowed, and is
 ///   not free otherwise
-/// * whoever took an arena out of a word and has not put it back, has claimed the slot, or has
-///   borrowed it and found the word free, is alone with the arena
+/// * a caller is alone with an arena if it took it out of a word and has not put it back, has
+///   claimed the slot, or has borrowed the slot and found the word free
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Slot<T> {
     words: [SlotWord; LEVELS],
     arenas: [AtomicPtr<T>; LEVELS],
     state: AtomicU8,
-    /// The caller on the slot has the parent's lock, or is about to take it.
+    /// The caller on the slot holds the parent's lock, or is about to take it.
     has_lock: AtomicBool,
-    /// It was left as its last user had it: nobody has tidied it up since. The next caller there
-    /// should, who is the owner if it is attached.
+    /// The last user left it as it was, and it was not tidied up since. The next caller there
+    /// should do so: the owner, if it is attached.
     is_untidy: AtomicBool,
-    /// Who has borrowed it, if somebody has: a number that no other caller has at the same time.
+    /// Number of the caller that has borrowed it, unique among callers at that time; 0: none.
     borrower: AtomicUsize,
 }
 
 impl<T> Slot<T> {
-    /// The word of a level, unless the provider has one for it.
+    /// Returns the word of a level, unless the provider has one for it.
     #[inline(always)]
     pub(super) const fn word(&self, level: usize) -> &SlotWord {
         &self.words[level]
     }
 
-    /// The arena of a level, for whatever may be done with it by anybody.
+    /// Returns the arena of a level, as far as any caller may use it.
     pub(super) fn arena(&self, level: usize) -> Option<NonNull<T>> {
         NonNull::new(self.arenas[level].load(Ordering::Acquire))
+    }
+
+    /// Returns the arenas of the slot.
+    pub(super) fn arenas(&self) -> impl Iterator<Item = NonNull<T>> {
+        (0..LEVELS).filter_map(|level| self.arena(level))
     }
 
     /// Enters a new arena. Only for the caller that has begun to attach a new slot.
@@ -126,27 +129,27 @@ impl<T> Slot<T> {
         self.arenas[level].store(arena.as_ptr(), Ordering::Release);
     }
 
-    /// What may be done with the slot, as far as the caller can know. What was done before the
-    /// state was entered happens before: a caller that has left has announced what it sent.
+    /// Returns the state, as far as the caller can know it. What was done before the state was
+    /// entered happens before: a caller that has left has announced what it sent.
     pub(super) fn state(&self) -> State {
         State::from_number(self.state.load(Ordering::Acquire))
     }
 
-    /// Goes from one state to another, if it is in the one. What was done before the state was
-    /// entered happens before what is done now.
+    /// Changes the state, if it is `from`. What was done before that state was entered happens
+    /// before what is done now.
     pub(super) fn change(&self, from: State, to: State) -> bool {
         self.state
             .compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Goes to a state that lets others in. Only for a caller that is alone with the slot.
+    /// Enters a state that lets other callers in. Only for a caller that is alone with the slot.
     pub(super) fn release(&self, to: State) {
         self.state.store(to as u8, Ordering::Release);
     }
 
-    /// Whether the caller on the slot may enter its arenas. What a borrower did there happens
-    /// before what is done now.
+    /// Returns whether the caller on the slot may enter its arenas. What a borrower did there
+    /// happens before what is done now.
     pub(super) fn is_attached(&self) -> bool {
         self.state.load(Ordering::Acquire) == State::Attached as u8
     }
@@ -169,13 +172,13 @@ impl<T> Slot<T> {
         is_claimed
     }
 
-    /// Whether this caller has borrowed the slot.
+    /// Returns whether this caller has borrowed the slot.
     pub(super) fn is_borrowed_by(&self, borrower: usize) -> bool {
         matches!(self.state(), State::Borrowed | State::Orphaned | State::Claimed)
             && self.borrower.load(Ordering::Relaxed) == borrower
     }
 
-    /// Gives a borrowed slot back: to its owner, or, if that has gone, to anybody.
+    /// Gives a borrowed slot back: to its owner, or, if that has gone, to any caller.
     pub(super) fn end_borrowing(&self) {
         self.borrower.store(0, Ordering::Relaxed);
         if self.state() == State::Claimed {
@@ -205,24 +208,23 @@ impl<T> Slot<T> {
             .is_ok()
     }
 
-    /// Whether nobody has tidied up what the last user has left.
+    /// Returns whether the slot was not tidied up since its last user left it.
     pub(super) fn is_untidy(&self) -> bool {
         self.is_untidy.load(Ordering::Relaxed)
     }
 
-    /// Notes whether somebody should tidy it up, even if nothing is given back there. Only for a
+    /// Notes whether a caller should tidy it up, even if no block was freed there. Only for a
     /// caller that is alone with the slot.
     pub(super) fn set_untidy(&self, is_untidy: bool) {
         self.is_untidy.store(is_untidy, Ordering::Relaxed);
     }
 
-    /// Whether the caller that was on the slot before, and was interrupted, may have the parent's
-    /// lock.
+    /// Returns whether the code that the caller interrupted on the slot may hold the parent's lock.
     pub(super) fn has_lock(&self) -> bool {
         self.has_lock.load(Ordering::Relaxed)
     }
 
-    /// Notes that the caller on the slot is about to take the parent's lock, or has given it back.
+    /// Notes that the caller on the slot is about to take the parent's lock, or has released it.
     pub(super) fn set_has_lock(&self, has_lock: bool) {
         compiler_fence(Ordering::SeqCst);
         self.has_lock.store(has_lock, Ordering::Relaxed);

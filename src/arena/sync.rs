@@ -1,5 +1,4 @@
-//! What the lock-free parts are made of. `tests/loom` compiles those with loom's in the place of
-//! these.
+//! Atomics and cells of the lock-free parts. `tests/loom` compiles these parts with loom's.
 
 pub(super) use crate::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 pub(super) use crate::provider::SlotWord;
@@ -9,16 +8,16 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-/// Blocks of a batch: so many that a packet has eight cache lines, where a word has eight bytes.
+/// Number of blocks of a batch: a packet has eight cache lines, if a word has eight bytes.
 pub(super) const BATCH: usize = 62;
 
-/// Bytes of a cache line.
+/// Size of a cache line, in bytes.
 const LINE: usize = 64;
 
-/// Packets of an arena.
+/// Number of packets of a set.
 pub(super) const PACKETS: usize = 8;
 
-/// Has a cache line fetched, where the CPU can be told to.
+/// Prefetches a cache line, if the processor can.
 #[inline(always)]
 pub(super) fn fetch<T>(at: *const T) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
@@ -30,46 +29,46 @@ pub(super) fn fetch<T>(at: *const T) {
     let _ = at;
 }
 
-/// What is in a packet: a batch that goes from who frees to the owner.
+/// Batch in a packet, from its sender to the owner.
 #[derive(Debug)]
 pub(super) struct BatchCell<T>(UnsafeCell<MaybeUninit<T>>);
 
 impl<T: Copy> BatchCell<T> {
-    /// A cell without a batch.
+    /// Returns a cell without a batch.
     pub(super) const fn empty() -> Self {
         Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
-    /// Puts a batch in.
+    /// Writes a batch.
     ///
     /// # Safety
     ///
-    /// The packet is the caller's.
+    /// The packet belongs to the caller.
     pub(super) unsafe fn write(&self, batch: &T) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { self.0.get().cast::<T>().write(*batch) };
     }
 
-    /// Has its lines fetched, which somebody is going to read.
+    /// Prefetches the batch.
     #[inline(always)]
     pub(super) fn fetch(&self) {
         let lines = self.0.get().cast::<[u8; LINE]>();
         (0..size_of::<T>().div_ceil(LINE)).for_each(|line| fetch(lines.wrapping_add(line)));
     }
 
-    /// Looks at what is in it.
+    /// Passes the batch to `look`.
     ///
     /// # Safety
     ///
-    /// The packet is the caller's, and a batch is in it.
+    /// The packet belongs to the caller, and has a batch.
     #[inline(always)]
     pub(super) unsafe fn read(&self, look: impl FnOnce(&T)) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         look(unsafe { &*self.0.get().cast::<T>() });
     }
 }
 
-/// The first word of a block on its way to its owner: where the next one is.
+/// First word of a block on its way to its owner: a link to the next block.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(super) struct Link(Option<NonNull<Link>>);
@@ -78,13 +77,13 @@ pub(super) struct Link(Option<NonNull<Link>>);
 const _: () = assert!(size_of::<Link>() <= 8);
 
 impl Link {
-    /// The link behind this one.
+    /// Returns the next block.
     ///
     /// # Safety
     ///
-    /// The block is the caller's, and [`write`](Link::write) was the last to write there.
+    /// The block belongs to the caller, and [`write`](Link::write) was the last to write there.
     pub(super) unsafe fn read(at: NonNull<Self>) -> Option<NonNull<Self>> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { at.read() }.0
     }
 
@@ -92,9 +91,9 @@ impl Link {
     ///
     /// # Safety
     ///
-    /// The block is the caller's, aligned for a word, and holds one.
+    /// The block belongs to the caller, aligned for a word, and holds one.
     pub(super) unsafe fn write(at: NonNull<Self>, next: Option<NonNull<Self>>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the clauses are those of this method.
         unsafe { at.write(Self(next)) };
     }
 }

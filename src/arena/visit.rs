@@ -1,14 +1,13 @@
-//! Who comes in: a caller, the slot that it stays on for one operation, and the arena that it is
-//! alone in.
+//! RAII guards: a caller, the slot on which it stays for one operation, and the arena with which it
+//! is alone.
 //!
 //! ```text
-//!   Caller ── go_in ──► Inside      the fast path: one word, and nothing else is looked at
-//!     │
-//!     └─► Visit ── go_in, go_in_elsewhere ──► Inside      what all share, the slot, and both of its levels
+//!   SlotGuard ── enter_arena ──► ArenaGuard       the fast path: one word, and nothing else
+//!     └─► Visit ── enter_arena, enter_other ──► ArenaGuard      all that slots share, both levels
 //! ```
 //!
-//! Each leaves when it is dropped: an arena goes back into its word, and then the caller off its
-//! slot.
+//! A dropped guard puts an arena back into its word, or lets its caller off the slot, in this
+//! order.
 
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -23,51 +22,51 @@ use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::segments::Owner;
 
-/// A caller, which stays on one slot for the time of one operation.
-pub(super) struct Caller<'heap, B, C: Slots, M, P: Profile, L> {
+/// RAII guard: the caller stays on its slot.
+pub(super) struct SlotGuard<'heap, B, C: Slots, M, P: Profile, L> {
     heap: &'heap ArenaHeap<B, C, M, P, L>,
     pub(super) number: usize,
 }
 
-impl<B, C: Slots, M, P: Profile, L> Drop for Caller<'_, B, C, M, P, L> {
+impl<B, C: Slots, M, P: Profile, L> Drop for SlotGuard<'_, B, C, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
         self.heap.cpu.leave();
     }
 }
 
-impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Caller<'heap, B, C, M, P, L> {
-    /// Goes into the arena of the slot, if it is there and nobody is in it. Looks no further than
-    /// it has to.
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> SlotGuard<'heap, B, C, M, P, L> {
+    /// Enters the arena of the slot, if it exists and no caller is inside. Looks no further than it
+    /// has to.
     #[inline(always)]
-    pub(super) fn go_in(&self) -> Option<Inside<'heap, B, M, P, L>> {
+    pub(super) fn enter_arena(&self) -> Option<ArenaGuard<'heap, B, M, P, L>> {
         let word = match self.heap.cpu.word() {
             Some(word) => word,
             None => self.heap.shared()?.slot(self.number)?.word(0),
         };
-        Inside::of(word, 0, C::INTERRUPTED)
+        ArenaGuard::of(word, 0, C::INTERRUPTED)
     }
 
-    /// [`go_in`](Caller::go_in) for the shortest path.
+    /// [`enter_arena`](SlotGuard::enter_arena) for the shortest path.
     #[inline(always)]
-    pub(super) fn go_in_at_hand(&self) -> Option<AtHand<'heap, B, C, M, P, L>> {
+    pub(super) fn enter_at_hand(&self) -> Option<AtHandGuard<'heap, B, C, M, P, L>> {
         let inside = if C::AT_HAND {
-            // Without its word: `AtHand` puts the arena back, or finds the word.
-            Inside { word: None, level: 0, arena: self.heap.cpu.take_at_hand()?.cast() }
+            // Without its word: `AtHandGuard` puts the arena back, or finds the word.
+            ArenaGuard { word: None, level: 0, arena: self.heap.cpu.take_at_hand()?.cast() }
         } else {
-            self.go_in()?
+            self.enter_arena()?
         };
-        Some(AtHand { inside: ManuallyDrop::new(inside), cpu: &self.heap.cpu })
+        Some(AtHandGuard { inside: ManuallyDrop::new(inside), cpu: &self.heap.cpu })
     }
 }
 
-/// A caller that is in an arena on the shortest path.
-pub(super) struct AtHand<'heap, B, C: Slots, M, P: Profile, L> {
-    inside: ManuallyDrop<Inside<'heap, B, M, P, L>>,
+/// RAII guard: the caller is alone with an arena, on the shortest path.
+pub(super) struct AtHandGuard<'heap, B, C: Slots, M, P: Profile, L> {
+    inside: ManuallyDrop<ArenaGuard<'heap, B, M, P, L>>,
     cpu: &'heap C,
 }
 
-impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHand<'heap, B, C, M, P, L> {
+impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> AtHandGuard<'heap, B, C, M, P, L> {
     #[inline(always)]
     pub(super) fn inner(&mut self) -> &mut Inner<B, M, P, L> {
         self.inside.inner().0
@@ -89,38 +88,38 @@ pub(super) struct Parted<'heap, B, M, P: Profile, L>(
     Option<&'heap SlotWord>,
 );
 
-impl<B, C: Slots, M, P: Profile, L> Drop for AtHand<'_, B, C, M, P, L> {
+impl<B, C: Slots, M, P: Profile, L> Drop for AtHandGuard<'_, B, C, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
         if C::AT_HAND {
             self.cpu.put_back_at_hand();
         } else {
-            // SAFETY: it is dropped here only.
+            // SAFETY: the only place that drops it.
             unsafe { ManuallyDrop::drop(&mut self.inside) };
         }
     }
 }
 
-/// The same where the fast path ends: what there is to know about the caller.
+/// Caller behind the fast path, with all that is known of it.
 pub(super) struct Visit<'heap, B, C: Slots, M, P: Profile, L> {
-    pub(super) caller: Caller<'heap, B, C, M, P, L>,
+    pub(super) caller: SlotGuard<'heap, B, C, M, P, L>,
     pub(super) heap: &'heap ArenaHeap<B, C, M, P, L>,
     pub(super) shared: Option<&'heap Shared<Arena<B, M, P, L>>>,
-    pub(super) slot: Option<&'heap Slot<Arena<B, M, P, L>>>,
+    pub(super) slot: Place<'heap, Arena<B, M, P, L>>,
 }
 
-/// A caller that is in an arena.
+/// RAII guard: the caller is alone with an arena.
 ///
 /// # Invariants
 ///
 /// The arena was taken out of the word, and is put back there, if there is one.
-pub(super) struct Inside<'heap, B, M, P: Profile, L> {
+pub(super) struct ArenaGuard<'heap, B, M, P: Profile, L> {
     word: Option<&'heap SlotWord>,
     pub(super) level: usize,
     arena: NonNull<Arena<B, M, P, L>>,
 }
 
-impl<'heap, B, M, P: Profile, L> Inside<'heap, B, M, P, L> {
+impl<'heap, B, M, P: Profile, L> ArenaGuard<'heap, B, M, P, L> {
     #[inline(always)]
     fn of(word: &'heap SlotWord, level: usize, interrupted: bool) -> Option<Self> {
         let arena = word.take(interrupted)?.cast();
@@ -128,22 +127,22 @@ impl<'heap, B, M, P: Profile, L> Inside<'heap, B, M, P, L> {
     }
 }
 
-impl<B: Source, M: Map, P: Profile, L: RawLock> Inside<'_, B, M, P, L> {
+impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
     #[inline(always)]
     pub(super) fn inner(&mut self) -> (&mut Inner<B, M, P, L>, &Mailbox) {
-        // SAFETY: whoever took it is alone with the arena.
+        // SAFETY: the caller that took the arena is alone with it.
         unsafe { Arena::enter(self.arena) }
     }
 }
 
-impl<B, M, P: Profile, L> Inside<'_, B, M, P, L> {
-    /// The arena that the caller is alone in.
+impl<B, M, P: Profile, L> ArenaGuard<'_, B, M, P, L> {
+    /// Returns the arena with which the caller is alone.
     pub(super) const fn arena(&self) -> NonNull<Arena<B, M, P, L>> {
         self.arena
     }
 }
 
-impl<B, M, P: Profile, L> Drop for Inside<'_, B, M, P, L> {
+impl<B, M, P: Profile, L> Drop for ArenaGuard<'_, B, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(word) = self.word {
@@ -153,7 +152,7 @@ impl<B, M, P: Profile, L> Drop for Inside<'_, B, M, P, L> {
 }
 
 impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B, C, M, P, L> {
-    /// The word of the caller's slot, at a level.
+    /// Returns the word of the caller's slot, at a level.
     #[inline(always)]
     pub(super) fn word(&self, level: usize) -> Option<&'heap SlotWord> {
         match self.heap.cpu.word().filter(|_| level == 0) {
@@ -162,33 +161,33 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// Goes into the arena of a level, if it is there and nobody is in it. The first one is tidied
-    /// up before, if another caller has asked for that.
-    pub(super) fn go_in(&self, level: usize) -> Option<Inside<'heap, B, M, P, L>> {
+    /// Enters the arena of a level, if it exists and no caller is inside. Tidies up the first one
+    /// before, if another caller has asked for that.
+    pub(super) fn enter_arena(&self, level: usize) -> Option<ArenaGuard<'heap, B, M, P, L>> {
         let word = self.word(level)?;
-        let inside = Inside::of(word, level, C::INTERRUPTED);
-        let mut inside = inside.or_else(|| self.go_in_again(word, level))?;
+        let inside = ArenaGuard::of(word, level, C::INTERRUPTED);
+        let mut inside = inside.or_else(|| self.reenter(word, level))?;
         if level == 0 && self.slot.is_some_and(Slot::is_untidy) {
             self.tidy_up_own(&mut inside);
         }
         Some(inside)
     }
 
-    /// Goes into an arena that another caller has marked, if that has left it.
+    /// Enters an arena whose word another caller has marked, if that caller has left it.
     #[cold]
-    fn go_in_again(
+    fn reenter(
         &self,
         word: &'heap SlotWord,
         level: usize,
-    ) -> Option<Inside<'heap, B, M, P, L>> {
+    ) -> Option<ArenaGuard<'heap, B, M, P, L>> {
         let slot = self.slot?;
         let arena = slot.arena(level)?;
         word.resume(C::INTERRUPTED, arena.cast(), || slot.is_attached())?;
-        Some(Inside { word: C::INTERRUPTED.then_some(word), level, arena })
+        Some(ArenaGuard { word: C::INTERRUPTED.then_some(word), level, arena })
     }
 
     #[cold]
-    fn tidy_up_own(&self, inside: &mut Inside<'heap, B, M, P, L>) {
+    fn tidy_up_own(&self, inside: &mut ArenaGuard<'heap, B, M, P, L>) {
         if let (Some(source), Some(slot)) = (self.source(), self.slot) {
             slot.set_untidy(false);
             let (inner, mailbox) = inside.inner();
@@ -196,60 +195,56 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         }
     }
 
-    /// Goes into the arena of the slot, which gets one if it has none; or, if somebody is in it,
-    /// who was interrupted, or has borrowed it, into the second one.
+    /// Enters the arena of the slot, which gets one if it has none; or the second one, if the first
+    /// is in use: by the code that the caller interrupted, or by a borrower.
     #[cold]
-    pub(super) fn go_in_elsewhere(&self) -> Option<Inside<'heap, B, M, P, L>> {
+    pub(super) fn enter_other(&self) -> Option<ArenaGuard<'heap, B, M, P, L>> {
         match self.slot?.state() {
             State::Attached | State::Borrowed => {
-                self.go_in_held().or_else(|| self.go_in(0)).or_else(|| self.go_in(1))
+                self.enter_held().or_else(|| self.enter_arena(0)).or_else(|| self.enter_arena(1))
             }
-            State::New | State::Abandoned if self.attach() => self.go_in(0),
+            State::New | State::Abandoned if self.attach() => self.enter_arena(0),
             _ => None,
         }
     }
 
-    /// Goes into the arena of the slot if somebody who forks holds it, when that is over, or has
+    /// Enters the arena of the slot that the forking thread holds, when the fork is over or has
     /// taken too long: see `fork.rs`.
-    fn go_in_held(&self) -> Option<Inside<'heap, B, M, P, L>> {
+    fn enter_held(&self) -> Option<ArenaGuard<'heap, B, M, P, L>> {
         let word = self.word(0).filter(|word| C::INTERRUPTED && word.is_held())?;
         let mut turns = 0..;
         while word.is_held() && turns.next().is_some_and(|turn| self.heap.cpu.wait_for_fork(turn)) {
         }
         let arena = word.take_even_if_held()?.cast();
-        Some(Inside { word: Some(word), level: 0, arena })
-    }
-
-    pub(super) fn place(&self) -> Place<'heap, Arena<B, M, P, L>> {
-        Place::new(self.slot)
+        Some(ArenaGuard { word: Some(word), level: 0, arena })
     }
 
     pub(super) fn source(&self) -> Option<GrantedBy<'heap, B, M, P, L>> {
-        Some(GrantedBy { parent: &self.heap.parent, shared: self.shared?, place: self.place() })
+        Some(GrantedBy { parent: &self.heap.parent, shared: self.shared?, place: self.slot })
     }
 
-    /// Whose a block is.
+    /// Returns the owner of a block.
     #[inline(always)]
     pub(super) fn owner_of(&self, block: NonNull<u8>) -> Owner {
-        self.shared.map_or(Owner::NOBODY, |shared| shared.map.owner_of(block.addr().get()))
+        self.shared.map_or(Owner::NONE, |shared| shared.map.owner_of(block.addr().get()))
     }
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Goes on in another function where the shortest path has ended.
+    /// Continues in another function where the shortest path has ended.
     #[inline(always)]
     pub(super) fn at_hand_again<'heap>(
         &'heap self,
         Parted(arena, word): Parted<'heap, B, M, P, L>,
-    ) -> AtHand<'heap, B, C, M, P, L> {
-        let inside = Inside { word, level: 0, arena };
-        AtHand { inside: ManuallyDrop::new(inside), cpu: &self.cpu }
+    ) -> AtHandGuard<'heap, B, C, M, P, L> {
+        let inside = ArenaGuard { word, level: 0, arena };
+        AtHandGuard { inside: ManuallyDrop::new(inside), cpu: &self.cpu }
     }
 
-    /// The caller of an operation whose shortest path has ended.
+    /// Returns the caller of an operation whose shortest path has ended.
     #[inline(always)]
-    pub(super) fn caller_again(&self) -> Caller<'_, B, C, M, P, L> {
-        Caller { heap: self, number: usize::MAX }
+    pub(super) fn caller_again(&self) -> SlotGuard<'_, B, C, M, P, L> {
+        SlotGuard { heap: self, number: usize::MAX }
     }
 
     #[inline(always)]
@@ -262,7 +257,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     #[inline(always)]
-    pub(super) fn caller(&self) -> Caller<'_, B, C, M, P, L> {
-        Caller { heap: self, number: self.cpu.enter() }
+    pub(super) fn caller(&self) -> SlotGuard<'_, B, C, M, P, L> {
+        SlotGuard { heap: self, number: self.cpu.enter() }
     }
 }

@@ -13,7 +13,7 @@ impl SegmentMap {
     /// Returns what the map says of the unit in which an address lies: its owner, and its number in
     /// its segment.
     pub(crate) fn unit_at(&self, address: usize) -> (Owner, usize) {
-        self.entry_of(address).map_or((Owner::NOBODY, 0), |entry| (entry.owner(), entry.number()))
+        self.entry_of(address).map_or((Owner::NONE, 0), |entry| (entry.owner(), entry.number()))
     }
 
     /// Returns the length of the segment in which an address lies, by the entry of its unit, in
@@ -46,18 +46,17 @@ impl SegmentMap {
         })
     }
 
-    /// Every unit of which the map says something: its address, whose it is, and its number in its
-    /// segment.
+    /// Returns each unit that has an owner or a number in the map: its address, owner and number.
     pub(crate) fn units(&self) -> impl Iterator<Item = (usize, Owner, usize)> {
         let entries = self.windows().flat_map(Window::entries);
         entries
             .map(|(address, entry)| (address, entry.owner(), entry.number()))
-            .filter(|&(_, owner, number)| owner != Owner::NOBODY || number != 0)
+            .filter(|&(_, owner, number)| owner != Owner::NONE || number != 0)
     }
 
-    /// Looks for a part of the map that has too little room, before anything of it is read.
-    /// `room_from` tells how many bytes there are for a part from an address on; `None`:
-    /// enough. Returns address, length, and room; which is none for a window that was there before.
+    /// Finds a part of the map that has too little room, before anything of it is read. `room_from`
+    /// returns the number of bytes for a part from an address on; `None`: enough. Returns address,
+    /// length, and room; the room is 0 for a window that the list has twice.
     pub(crate) fn part_outside(
         &self,
         room_from: impl Fn(usize) -> Option<usize>,
@@ -88,7 +87,7 @@ impl SegmentMap {
         }
     }
 
-    /// Whether a window up to the `last` lies at an address.
+    /// Returns whether a window up to the `last` lies at an address.
     fn leads_back(&self, last: &Window, address: usize) -> bool {
         let mut up_to_last = true;
         let mut windows = self

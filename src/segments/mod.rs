@@ -4,13 +4,6 @@
 //! ```text
 //!   address ─► window ─► leaf ─► entry of the unit ┬► owner, number of the unit in its segment
 //!                                                  └► words of the segment
-//!
-//!   a multiple of UNIT
-//!   ┌──────────────────────────────────────────────┬───────┬────────┬─────────┬────────┐
-//!   │ the region of cells                          │ words │ absent │ classes │ header │ the parent's
-//!   └──────────────────────────────────────────────┴───────┴────────┴─────────┴────────┘ next cell
-//!     one word and one class a granule: the descriptor of its slab, or the one that stands for no
-//!     slab; the class of the slab, plus 1
 //! ```
 //!
 //! Owners and classes may be read by any thread. Words lead to descriptors, which only the owner of
@@ -18,6 +11,7 @@
 //!
 //! | part | contract |
 //! |---|---|
+//! | `segment.rs` | one segment: cells, words, classes |
 //! | `words.rs` | the map as the slabs of one owner see it |
 //! | `near.rs` | the leaf that was used last |
 //! | `arena_layer.rs` | what an arena does with slabs without a call of its heap |
@@ -29,19 +23,20 @@
 //! got it, directly or not, from its allocation, which came after the segment was entered and the
 //! slab began: what hands a pointer from thread to thread orders that too, so relaxed accesses do.
 //! When a slab is dissolved, its live blocks get headers; the classes change by releasing stores
-//! after that, and are read by acquiring loads, so who finds no class finds the header.
-//! A window or leaf is found by an acquiring load, because an address in no segment may lead to one
+//! after that, and are read by acquiring loads, so a thread that finds no class finds the header. A
+//! window or leaf is found by an acquiring load, because an address in no segment may lead to one
 //! that another thread is just adding.
 
 mod arena_layer;
 mod look;
 mod near;
+mod segment;
 mod words;
 
 use core::alloc::Layout;
 use core::ops::Range;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicUsize, Ordering};
 
 use crate::cell::WORD;
 use crate::size_class::Class;
@@ -51,6 +46,8 @@ use crate::slabs::Slab;
 pub use arena_layer::ArenaLayer;
 pub(crate) use arena_layer::stays;
 pub(crate) use near::Near;
+use segment::Segment;
+pub(crate) use segment::{capacity, layout_of, units_for};
 pub use words::SegmentWords;
 
 /// Unit of addresses and lengths of segments, in bytes.
@@ -81,20 +78,20 @@ pub(crate) type Word = AtomicPtr<Slab>;
 pub struct Owner(u16);
 
 impl Owner {
-    /// Nobody: the memory is the parent's, or not known.
-    pub(crate) const NOBODY: Self = Self(0);
+    /// No owner: the memory is the parent's, or unknown.
+    pub(crate) const NONE: Self = Self(0);
 
-    /// The owner with this number, if there may be so many.
+    /// Returns the owner with this number, if it is in range.
     pub(crate) fn from_index(index: usize) -> Option<Self> {
         u16::try_from(index + 1).ok().map(Self)
     }
 
-    /// A number that tells owners apart, and is not the [`index`](Owner::index).
+    /// Returns a number that distinguishes owners; it is not the [`index`](Owner::index).
     pub(crate) const fn number(self) -> usize {
         self.0 as usize
     }
 
-    /// The number of the owner.
+    /// Returns the number of the owner.
     pub(crate) const fn index(self) -> Option<usize> {
         (self.0 as usize).checked_sub(1)
     }
@@ -159,51 +156,7 @@ impl<'map> Entry<'map> {
     }
 }
 
-/// Segment, as the map knows it.
-#[derive(Clone, Copy, Debug)]
-struct Segment {
-    start: NonNull<u8>,
-    units: usize,
-}
-
-impl Segment {
-    /// Returns the end of the memory for cells.
-    fn end(self) -> usize {
-        self.start.addr().get() + capacity(self.units)
-    }
-
-    /// Returns the words.
-    fn words(self) -> NonNull<Word> {
-        // SAFETY: the words begin where the memory for cells ends, inside the segment.
-        unsafe { self.start.add(capacity(self.units)) }.cast()
-    }
-
-    /// Returns the descriptor that stands for no slab.
-    fn absent(self) -> NonNull<Slab> {
-        // SAFETY: it lies behind the words, inside the segment.
-        unsafe { self.words().add(self.units * GRANULES) }.cast()
-    }
-
-    /// Returns the class bytes: for each granule, the class of the slab in which it lies, plus 1;
-    /// 0: it lies in none.
-    fn classes(self) -> NonNull<AtomicU8> {
-        // SAFETY: they lie behind the descriptor, inside the segment.
-        unsafe { self.absent().add(1) }.cast()
-    }
-
-    /// Returns the class byte of an address.
-    ///
-    /// # Safety
-    ///
-    /// The address lies in the segment, which stays as long as the answer is in use.
-    unsafe fn class_byte<'map>(self, address: usize) -> &'map AtomicU8 {
-        let granule = (address - self.start.addr().get()) / GRANULE;
-        // SAFETY: there is a byte for each granule of the segment.
-        unsafe { self.classes().add(granule).as_ref() }
-    }
-}
-
-/// A range of addresses, and what is known of it.
+/// Window of the map: the leaves of a range of addresses.
 ///
 /// # Invariants
 ///
@@ -216,7 +169,8 @@ struct Window {
 }
 
 impl Window {
-    /// The leaf of a unit, and where in it; `None` if the window does not reach so far.
+    /// Returns the leaf of a unit, and the unit's index in it; `None` if the window does not reach
+    /// so far.
     #[inline(always)]
     fn place(&self, unit: usize) -> Option<(&AtomicPtr<Leaf>, usize)> {
         let unit = unit.wrapping_sub(self.base.load(Ordering::Relaxed));
@@ -224,26 +178,26 @@ impl Window {
     }
 }
 
-/// The segments of a parent heap. Zeroed memory is a map without segments.
+/// Map of the segments of a parent heap. Zeroed memory is a map without segments.
 pub struct SegmentMap {
     first: Window,
 }
 
 impl SegmentMap {
-    /// Lets a map that is zeroed, and so has no segments, reach from `lowest` on upwards.
+    /// Makes a zeroed map, which has no segments, begin at `lowest`.
     pub(crate) fn begin_at(&self, lowest: usize) {
         self.first.base.store(lowest / UNIT, Ordering::Relaxed);
     }
 
-    /// Whose segment an address lies in. O(1).
+    /// Returns the owner of the segment in which an address lies. O(1).
     #[inline(always)]
     pub(crate) fn owner_of(&self, address: usize) -> Owner {
-        self.entry_of(address).map_or(Owner::NOBODY, Entry::owner)
+        self.entry_of(address).map_or(Owner::NONE, Entry::owner)
     }
 
     /// Returns the segment in which an address lies.
     fn segment_of(&self, address: usize) -> Option<Segment> {
-        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NOBODY)?;
+        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NONE)?;
         let start = (address / UNIT - entry.number()) * UNIT;
         // Exposed by `assign`.
         let start = NonNull::new(ptr::with_exposed_provenance_mut(start))?;
@@ -286,7 +240,7 @@ impl SegmentMap {
 
     /// Returns the word of an address in a segment.
     fn word_at(&self, address: usize) -> Option<&Word> {
-        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NOBODY)?;
+        let entry = self.entry_of(address).filter(|entry| entry.owner() != Owner::NONE)?;
         // SAFETY: the address lies in this unit, which has an owner, and so in a segment.
         Some(unsafe { entry.word(address) })
     }
@@ -295,7 +249,7 @@ impl SegmentMap {
     #[inline]
     pub(crate) fn begins_region(&self, address: usize) -> bool {
         let from_unit = address % UNIT;
-        let is_first = |entry: Entry<'_>| entry.owner() != Owner::NOBODY && entry.number() == 0;
+        let is_first = |entry: Entry<'_>| entry.owner() != Owner::NONE && entry.number() == 0;
         from_unit < GRANULE && self.entry_of(address).is_some_and(is_first)
     }
 
@@ -305,7 +259,7 @@ impl SegmentMap {
         self.leaf_of(address / UNIT).map(|(leaf, index)| Entry { leaf, index })
     }
 
-    /// The leaf that describes a unit, and where in it.
+    /// Returns the leaf that describes a unit, and the unit's index in it.
     #[inline(always)]
     fn leaf_of(&self, unit: usize) -> Option<(&Leaf, usize)> {
         let Some((leaf, index)) = self.first.place(unit) else { return self.leaf_further_on(unit) };
@@ -321,7 +275,7 @@ impl SegmentMap {
         Some((unsafe { leaf.load(Ordering::Acquire).as_ref() }?, index))
     }
 
-    /// All windows. The first that reaches a unit describes it.
+    /// Returns all windows. The first one that reaches a unit describes it.
     fn windows(&self) -> impl Iterator<Item = &Window> {
         // SAFETY: a window that is there stays.
         core::iter::successors(Some(&self.first), |window| unsafe {
@@ -329,13 +283,13 @@ impl SegmentMap {
         })
     }
 
-    /// Sees to it that the map reaches a segment. `take` gives zeroed memory, which the map keeps.
-    /// False: there is none.
+    /// Makes the map reach a segment. `take` allocates zeroed memory, which the map keeps. Returns
+    /// `false` if there is none.
     ///
     /// # Safety
     ///
-    /// One caller at a time; what `take` gives is as long and aligned as the layout says, and the
-    /// map's.
+    /// One caller at a time. Memory that `take` returns has the given layout, and belongs to the
+    /// map.
     pub(crate) unsafe fn reach(
         &self,
         start: usize,
@@ -372,7 +326,7 @@ impl SegmentMap {
     ///
     /// # Safety
     ///
-    /// `units` units from `start` on, but for the last word, are the owner's alone.
+    /// `units` units from `start` on, except the last word, belong to the owner alone.
     pub(crate) unsafe fn assign(
         &self,
         start: NonNull<u8>,
@@ -405,7 +359,7 @@ impl SegmentMap {
     pub(crate) fn forget(&self, address: usize) -> Option<NonNull<u8>> {
         let segment = self.segment_of(address)?;
         for (_, Entry { leaf, index }) in self.entries_of(segment) {
-            leaf.owners[index].store(Owner::NOBODY.0, Ordering::Relaxed);
+            leaf.owners[index].store(Owner::NONE.0, Ordering::Relaxed);
             leaf.numbers[index].store(0, Ordering::Relaxed);
         }
         Some(segment.start)
@@ -418,8 +372,8 @@ impl SegmentMap {
         entries.enumerate().filter_map(|(number, entry)| Some((number, entry?)))
     }
 
-    /// Shows everything that `take` gave to `look`, which may take it away: nothing of a part is
-    /// read after it was shown.
+    /// Passes all memory that `take` returned to `look`, which may free it: nothing of a part is
+    /// read after that.
     pub(crate) fn parts(&self, mut look: impl FnMut(NonNull<u8>, Layout)) {
         let mut window: *const Window = &raw const self.first;
         // SAFETY: a window that is there stays, until it is shown here.
@@ -436,32 +390,6 @@ impl SegmentMap {
             window = next;
         }
     }
-}
-
-/// Returns the layout of a segment of `units` units, as a block of the parent: the parent's next
-/// header is in the last word.
-pub(crate) fn layout_of(units: usize) -> Option<Layout> {
-    if units == 0 || units > MOST_UNITS {
-        return None;
-    }
-    Layout::from_size_align(units * UNIT - WORD, UNIT).ok()
-}
-
-/// Bytes of a unit that are not for cells: a word and a class for each granule.
-const TAKEN_OF_UNIT: usize = GRANULES * (WORD + 1);
-
-/// Bytes of a segment that are not for cells, beside those of its units: the descriptor that stands
-/// for no slab, and the parent's next header.
-const TAKEN: usize = size_of::<Slab>() + WORD;
-
-/// Returns the bytes for cells in a segment of `units` units.
-pub(crate) const fn capacity(units: usize) -> usize {
-    units * (UNIT - TAKEN_OF_UNIT) - TAKEN
-}
-
-/// Returns the number of units of a segment with at least `bytes` bytes for cells.
-pub(crate) const fn units_for(bytes: usize) -> usize {
-    bytes.saturating_add(TAKEN).div_ceil(UNIT - TAKEN_OF_UNIT)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The leaf that was used last: most of what an arena frees lies in the same 64 MiB, and its
-//! look-up is shorter then.
+//! The leaf that was used last: most blocks that an arena frees lie in the same 64 MiB, and their
+//! look-up is shorter.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use super::{ENTRIES, Entry, Leaf, Owner, SegmentMap, UNIT};
 use crate::slabs::Slab;
 
-/// A leaf of a map, and what it describes.
+/// Leaf of a map, and the addresses that it describes.
 ///
 /// # Invariants
 ///

@@ -83,15 +83,15 @@ fn each_unit_of_a_segment_leads_to_its_owner_and_its_start() {
             && !mapped.map.begins_region(region.addr().get() + UNIT)
     );
     let is_foreign = |&outside: &usize| {
-        let near = near.owner_of(outside).is_none_or(|found| found == Owner::NOBODY);
+        let near = near.owner_of(outside).is_none_or(|found| found == Owner::NONE);
         let map = &mapped.map;
-        near && map.owner_of(outside) == Owner::NOBODY && map.cells_around(outside).is_none()
+        near && map.owner_of(outside) == Owner::NONE && map.cells_around(outside).is_none()
     };
     assert!([at - 1, at + 3 * UNIT, 0, usize::MAX].iter().all(is_foreign));
     assert!(Near::NOTHING.is_nothing() && !near.is_nothing());
     assert_eq!(mapped.map.forget(at + 2 * UNIT), Some(start));
-    assert_eq!(near.owner_of(at + UNIT), Some(Owner::NOBODY), "it looks into the map");
-    assert_eq!(mapped.map.owner_of(at + UNIT), Owner::NOBODY);
+    assert_eq!(near.owner_of(at + UNIT), Some(Owner::NONE), "it looks into the map");
+    assert_eq!(mapped.map.owner_of(at + UNIT), Owner::NONE);
     // SAFETY: taken from the same allocator.
     unsafe { dealloc(start.as_ptr(), layout) };
 }
@@ -109,7 +109,7 @@ fn each_granule_of_a_slab_leads_to_its_descriptor_and_its_class() {
     unsafe { mapped.map.assign(start, 2, owner) };
     // SAFETY: the map stays until the end of the test.
     let mut words = unsafe { SegmentWords::of(NonNull::from(&*mapped.map), owner) };
-    let class = Class::of_capacity::<ARENA_CLASSES>(96).unwrap();
+    let class = Class::of_usual::<ARENA_CLASSES>(96, 1).unwrap();
     let (from, len) = (at + UNIT - 2 * GRANULE, 5 * GRANULE);
     // SAFETY: inside the segment.
     let first = unsafe { start.add(UNIT - 2 * GRANULE) };
@@ -159,7 +159,7 @@ fn addresses_far_apart_are_reached_in_any_order() {
     for unit in [ENTRIES - 1, 2 * far, 1, far] {
         assert!(mapped.reach(start_of(unit), 2));
     }
-    assert_eq!(mapped.map.owner_of(start_of(far)), Owner::NOBODY);
+    assert_eq!(mapped.map.owner_of(start_of(far)), Owner::NONE);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl SegmentWords {
     /// Returns the word of an address in a segment.
     #[inline]
     fn word(&self, address: usize) -> Option<NonNull<Slab>> {
-        NonNull::new(self.segments()?.word_at(address)?.load(Ordering::Relaxed))
+        self.segments()?.slab_word_at(address)
     }
 
     /// Returns the segment in which an address lies, if it is one of the owner's.
@@ -61,7 +61,7 @@ impl SegmentWords {
 // SAFETY: the word of a granule leads to the descriptor of its slab, or to the one of its segment
 // that stands for no slab: `assign` and `set`.
 unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
-    const NEW: Self = Self { segments: None, owner: Owner::NOBODY };
+    const NEW: Self = Self { segments: None, owner: Owner::NONE };
 
     const HAS_QUOTA: bool = true;
 
