@@ -10,80 +10,47 @@ use crate::raw_heap::RawHeap;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-/// A heap that is used through a shared reference.
-///
-/// # Safety
-///
-/// As for [`RawHeap`].
-unsafe trait SharedHeap {
-    /// `true` if the heap compares layouts with those of its records.
-    const REPORTS: bool;
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::allocate`].
-    unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::allocate_zeroed`].
-    unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>>;
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::deallocate`].
-    unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout);
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::reallocate`].
-    unsafe fn reallocate(
-        &self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>>;
-}
-
-/// Implements [`SharedHeap`] by the heap's own methods of the same names.
-macro_rules! shared_heap {
+/// Defines how a heap resizes a block whose alignment may change, by the heap's methods that take a
+/// shared reference.
+macro_rules! resizing {
     (<$($generic:ident: $bound:ident),*> $heap:ty, reports: $reports:expr) => {
-        // SAFETY: the heap's methods keep the contract of `RawHeap`, under the heap's lock or in
-        // the caller's arena.
-        unsafe impl<$($generic: $bound),*> SharedHeap for $heap {
-            const REPORTS: bool = $reports;
-
-            unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-                // SAFETY: the caller keeps the heap alive until the last use of the block.
-                unsafe { <$heap>::allocate(self, layout) }
-            }
-
-            unsafe fn allocate_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
-                // SAFETY: the caller keeps the heap alive until the last use of the block.
-                unsafe { <$heap>::allocate_zeroed(self, layout) }
-            }
-
-            unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-                // SAFETY: by the caller, the block is live, has this layout, and is no longer used.
-                unsafe { <$heap>::deallocate(self, block, layout) };
-            }
-
-            unsafe fn reallocate(
+        impl<$($generic: $bound),*> $heap {
+            /// Resizes a block. If the new alignment is stricter, the block moves.
+            ///
+            /// # Safety
+            ///
+            /// The block came from this heap with layout `old`, and the heap lives until the last
+            /// use of the result. After `Some` only the result is used.
+            unsafe fn resize_aligned(
                 &self,
                 block: NonNull<u8>,
-                layout: Layout,
-                new_size: usize,
-            ) -> Option<NonNull<u8>> {
-                // SAFETY: by the caller, the block is live and has this layout; after `Some` it is
-                // no longer used.
-                unsafe { <$heap>::reallocate(self, block, layout, new_size) }
+                old: Layout,
+                new: Layout,
+            ) -> Option<NonNull<[u8]>> {
+                // A block keeps the alignment of its request. A heap that reports misuse compares
+                // the alignment when the block is freed.
+                let stays_aligned =
+                    if $reports { new.align() == old.align() } else { new.align() <= old.align() };
+                // SAFETY: by the caller, the old block is live with the layout `old`, and no longer
+                // used after `Some`. Two live blocks are disjoint, and each holds the copied bytes.
+                let resized = unsafe {
+                    if stays_aligned {
+                        self.reallocate(block, old, new.size())
+                    } else {
+                        let moved = self.allocate(new)?;
+                        moved.copy_from_nonoverlapping(block, old.size().min(new.size()));
+                        self.deallocate(block, old);
+                        Some(moved)
+                    }
+                };
+                slice(resized, new.size())
             }
         }
     };
 }
 
-shared_heap!(<H: RawHeap, L: RawLock> Locked<H, L>, reports: H::REPORTS);
-shared_heap!(
+resizing!(<H: RawHeap, L: RawLock> Locked<H, L>, reports: H::REPORTS);
+resizing!(
     <B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L>,
     reports: P::CHECKED
 );
@@ -96,7 +63,7 @@ macro_rules! allocators {
 
         use $api::{AllocError, Allocator};
 
-        use super::{SharedHeap, resize, resize_zeroed, slice};
+        use super::slice;
         use crate::arena::ArenaHeap;
         use crate::lock::RawLock;
         use crate::locked::Locked;
@@ -122,24 +89,23 @@ macro_rules! allocators {
     ($(#[$doc:meta])* <$($generic:ident: $bound:ident),*> $heap:ty) => {
         $(#[$doc])*
         // SAFETY: blocks stay valid while the heap is borrowed, which is as long as the reference
-        // or a copy of it lives. Copies refer to the same heap. `SharedHeap` guarantees sizes and
-        // alignments.
+        // or a copy of it lives. Copies refer to the same heap.
         unsafe impl<$($generic: $bound),*> Allocator for &$heap {
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: the heap is borrowed until the last use of the block.
-                let block = unsafe { SharedHeap::allocate(*self, layout) };
+                let block = unsafe { <$heap>::allocate(self, layout) };
                 slice(block, layout.size()).ok_or(AllocError)
             }
 
             fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: the heap is borrowed until the last use of the block.
-                let block = unsafe { SharedHeap::allocate_zeroed(*self, layout) };
+                let block = unsafe { <$heap>::allocate_zeroed(self, layout) };
                 slice(block, layout.size()).ok_or(AllocError)
             }
 
             unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
                 // SAFETY: by the caller, the block is live, fits the layout, and is no longer used.
-                unsafe { SharedHeap::deallocate(*self, block, layout) };
+                unsafe { <$heap>::deallocate(self, block, layout) };
             }
 
             unsafe fn grow(
@@ -149,7 +115,7 @@ macro_rules! allocators {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: by the caller, the block is live and fits the old layout.
-                unsafe { resize(*self, block, old, new) }.ok_or(AllocError)
+                unsafe { self.resize_aligned(block, old, new) }.ok_or(AllocError)
             }
 
             unsafe fn grow_zeroed(
@@ -159,8 +125,13 @@ macro_rules! allocators {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: by the caller, the block is live and fits the old layout, and the new one
-                // is no smaller.
-                unsafe { resize_zeroed(*self, block, old, new) }.ok_or(AllocError)
+                // is no smaller: the zeroed range is the rest of the new block.
+                unsafe {
+                    let grown = self.resize_aligned(block, old, new).ok_or(AllocError)?;
+                    let rest = grown.cast::<u8>().add(old.size());
+                    rest.write_bytes(0, new.size() - old.size());
+                    Ok(grown)
+                }
             }
 
             unsafe fn shrink(
@@ -170,7 +141,7 @@ macro_rules! allocators {
                 new: Layout,
             ) -> Result<NonNull<[u8]>, AllocError> {
                 // SAFETY: by the caller, the block is live and fits the old layout.
-                unsafe { resize(*self, block, old, new) }.ok_or(AllocError)
+                unsafe { self.resize_aligned(block, old, new) }.ok_or(AllocError)
             }
         }
     };
@@ -194,53 +165,6 @@ mod version_04 {
 #[cfg(brkalloc_nightly)]
 mod nightly {
     allocators!(core::alloc);
-}
-
-/// Resizes a block. If the new alignment is stricter, the block moves.
-///
-/// # Safety
-///
-/// The block came from this heap with layout `old`, and the heap lives until the last use of the
-/// result. After `Some` only the result is used.
-unsafe fn resize<H: SharedHeap>(
-    heap: &H,
-    block: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Option<NonNull<[u8]>> {
-    // A block keeps the alignment of its request. A checked heap compares the alignment when the
-    // block is freed.
-    let stays_aligned =
-        if H::REPORTS { new.align() == old.align() } else { new.align() <= old.align() };
-    if stays_aligned {
-        // SAFETY: by the caller, the block is live and has the layout `old`.
-        return slice(unsafe { heap.reallocate(block, old, new.size()) }, new.size());
-    }
-    // SAFETY: by the caller, the heap lives until the last use of the result.
-    let moved = slice(unsafe { heap.allocate(new) }, new.size())?;
-    // SAFETY: the two blocks are live and disjoint, and each holds the copied bytes.
-    unsafe { moved.cast::<u8>().copy_from_nonoverlapping(block, old.size().min(new.size())) };
-    // SAFETY: by the caller, the old block is live, has the layout `old`, and is no longer used.
-    unsafe { heap.deallocate(block, old) };
-    Some(moved)
-}
-
-/// Resizes a block, and zeroes the bytes that it gains.
-///
-/// # Safety
-///
-/// As for [`resize`], and `new` is no smaller than `old`.
-unsafe fn resize_zeroed<H: SharedHeap>(
-    heap: &H,
-    block: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Option<NonNull<[u8]>> {
-    // SAFETY: the caller upholds the clauses of `resize`.
-    let grown = unsafe { resize(heap, block, old, new) }?;
-    // SAFETY: `old.size() ≤ new.size()`, so the range is the rest of the new block.
-    unsafe { grown.cast::<u8>().add(old.size()).write_bytes(0, new.size() - old.size()) };
-    Some(grown)
 }
 
 fn slice(block: Option<NonNull<u8>>, len: usize) -> Option<NonNull<[u8]>> {

@@ -1,4 +1,4 @@
-//! A report of live blocks with their call sites: who has the memory?
+//! A report of live blocks with their call sites: which code has the memory?
 //!
 //! ```text
 //!   alloc ───► the heap's block ─► an entry: address, layout, call site

@@ -131,9 +131,7 @@ impl Misuse {
             expected: around.unwrap_or(0),
         }
     }
-}
 
-impl Misuse {
     /// Returns the report for a second free of the block that was freed last.
     pub(crate) fn freed_last(address: usize) -> Self {
         Self { kind: MisuseKind::DoubleFree, ..Self::never_allocated(address, None) }

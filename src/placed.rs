@@ -6,7 +6,6 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::heap::Heap;
-use crate::inspect::Stats;
 use crate::lock::RawLock;
 use crate::locked::Locked;
 use crate::profile::Profile;
@@ -21,7 +20,7 @@ use crate::provider::{FixedBreak, InitError, NoMap};
 pub(crate) struct Placed<P: Profile, L> {
     start: AtomicUsize,
     len: AtomicUsize,
-    heap: Locked<Heap<FixedBreak, NoMap, P>, L>,
+    pub(crate) heap: Locked<Heap<FixedBreak, NoMap, P>, L>,
 }
 
 impl<P: Profile, L: RawLock> Placed<P, L> {
@@ -49,8 +48,8 @@ impl<P: Profile, L: RawLock> Placed<P, L> {
     /// Returns whether an address lies in the region.
     #[inline]
     pub(crate) fn contains(&self, block: NonNull<u8>) -> bool {
-        // Who has a block of the region knows that it is set; for other addresses an old length
-        // gives the same answer.
+        // A caller that has a block of the region knows that it is set; for other addresses an old
+        // length gives the same answer.
         let len = self.len.load(Ordering::Acquire);
         block.addr().get().wrapping_sub(self.start.load(Ordering::Relaxed)) < len
     }
@@ -66,40 +65,6 @@ impl<P: Profile, L: RawLock> Placed<P, L> {
         }
         // SAFETY: the caller keeps the heap alive.
         unsafe { self.heap.allocate(layout) }
-    }
-
-    /// See [`Heap::deallocate`].
-    ///
-    /// # Safety
-    ///
-    /// The block is a live one of this heap with this layout, and is no longer used.
-    pub(crate) unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.deallocate(block, layout) };
-    }
-
-    /// See [`Heap::reallocate`].
-    ///
-    /// # Safety
-    ///
-    /// As for [`deallocate`](Placed::deallocate), unless the result is `None`.
-    pub(crate) unsafe fn reallocate(
-        &self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.reallocate(block, layout, new_size) }
-    }
-
-    /// Runs `run` with the heap locked.
-    pub(crate) fn locked<R>(&self, run: impl FnOnce() -> R) -> R {
-        self.heap.inspect(|_| run())
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.heap.stats()
     }
 }
 

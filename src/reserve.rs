@@ -14,7 +14,7 @@ use crate::provider::InitError;
 /// A heap, and a reserve for callers that free memory: code that writes pages out, ends processes,
 /// or empties caches needs memory just when there is none.
 ///
-/// Everybody allocates from `H`. A caller with a [`ReserveToken`] gets a block of the reserve when
+/// All callers allocate from `H`. A caller with a [`ReserveToken`] gets a block of the reserve when
 /// `H` has no room. A block goes back to where it came from, which its address tells: one
 /// comparison, and no cost in `H`.
 ///
@@ -51,7 +51,7 @@ pub struct ReserveHeap<H, L = Spin> {
 pub struct ReserveToken(());
 
 impl<H, L: RawLock> ReserveHeap<H, L> {
-    /// A heap with an empty reserve.
+    /// Returns a heap with an empty reserve.
     #[must_use]
     pub const fn new(heap: H) -> Self {
         Self { heap, reserve: Placed::empty(), has_token: AtomicBool::new(true) }
@@ -76,7 +76,7 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
     #[must_use]
     pub fn token(&self) -> Option<ReserveToken> {
         // By the lock, because some processors have no exchange.
-        let has_token = self.reserve.locked(|| {
+        let has_token = self.reserve.heap.inspect(|_| {
             let has_token = self.has_token.load(Ordering::Relaxed);
             self.has_token.store(false, Ordering::Relaxed);
             has_token
@@ -93,7 +93,7 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
     /// Counts the reserve: see [`Heap::stats`](crate::Heap::stats).
     #[must_use]
     pub fn reserve_stats(&self) -> Stats {
-        self.reserve.stats()
+        self.reserve.heap.stats()
     }
 }
 
@@ -132,7 +132,7 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         if self.reserve.contains(block) {
             // SAFETY: a live block of the reserve, with this layout.
-            unsafe { self.reserve.deallocate(block, layout) };
+            unsafe { self.reserve.heap.deallocate(block, layout) };
         } else {
             // SAFETY: a live block of the heap, with this layout.
             unsafe { self.heap.dealloc(block.as_ptr(), layout) };
@@ -166,7 +166,7 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
             // new. Then the first one is no longer used.
             unsafe {
                 ptr::copy_nonoverlapping(block.as_ptr(), moved.as_ptr(), len);
-                self.reserve.deallocate(block, layout);
+                self.reserve.heap.deallocate(block, layout);
             }
             return Some(moved);
         }
@@ -174,7 +174,7 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
             return None;
         }
         // SAFETY: a live block of the reserve, with this layout.
-        unsafe { self.reserve.reallocate(block, layout, new_size) }
+        unsafe { self.reserve.heap.reallocate(block, layout, new_size) }
     }
 }
 

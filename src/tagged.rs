@@ -47,7 +47,7 @@ pub struct TaggedHeap<const N: usize, P: Profile = Usual, L = Spin> {
 }
 
 impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
-    /// A heap whose regions are unset: each answers out of memory until it is
+    /// Returns a heap whose regions are unset: each answers out of memory until it is
     /// [initialised](TaggedHeap::init).
     #[must_use]
     pub const fn empty() -> Self {
@@ -112,7 +112,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a block of the region in which it lies; by the caller, it is live and has this
         // layout.
-        unsafe { self.region_of(block).deallocate(block, layout) };
+        unsafe { self.region_of(block).heap.deallocate(block, layout) };
     }
 
     /// Changes the size of a block, which stays in its region; `None` if that has no room.
@@ -132,7 +132,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         // SAFETY: as for `deallocate`.
-        unsafe { self.region_of(block).reallocate(block, layout, new_size) }
+        unsafe { self.region_of(block).heap.reallocate(block, layout, new_size) }
     }
 
     /// Returns the tag of the region in which an address lies.
@@ -148,7 +148,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
     /// If the tag is not below `N`.
     #[must_use]
     pub fn stats(&self, tag: usize) -> Stats {
-        self.regions[tag].stats()
+        self.regions[tag].heap.stats()
     }
 
     fn region_of(&self, block: NonNull<u8>) -> &Placed<P, L> {

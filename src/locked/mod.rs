@@ -95,7 +95,7 @@ pub type CriticalHeap<B, M = NoMap, P = Usual> = Locked<Heap<B, M, P>, CriticalS
 // `#[diagnostic::on_unimplemented]`, which it does not for bounds of an `impl`.
 
 impl<B, L> Locked<Heap<B>, L> {
-    /// A heap over a break. The break does not move before the first allocation.
+    /// Returns a heap over a break. The break does not move before the first allocation.
     ///
     /// The type of a `static` decides the lock:
     ///
@@ -115,7 +115,7 @@ impl<B, L> Locked<Heap<B>, L> {
 }
 
 impl<B, M, L> Locked<Heap<B, M>, L> {
-    /// A heap that gives large blocks mappings of their own. See [`Heap::with_map`].
+    /// Returns a heap that gives large blocks mappings of their own. See [`Heap::with_map`].
     #[must_use]
     pub const fn with_map(brk: B, map: M) -> Self
     where
@@ -141,15 +141,10 @@ impl<H, L> Locked<H, L> {
 impl<H, L: RawLock> Locked<H, L> {
     /// Runs `run` with the heap locked. The heap is unlocked when `run` returns or unwinds.
     fn locked<R>(&self, run: impl FnOnce(&mut H) -> R) -> R {
-        let _held = self.hold();
+        let _held = self.lock.lock();
         // SAFETY: the lock is held, so by `RawLock`'s contract and the type's invariant no other
         // reference to the heap exists.
         run(unsafe { &mut *self.heap.get() })
-    }
-
-    /// Waits for the lock.
-    fn hold(&self) -> L::Guard<'_> {
-        self.lock.lock()
     }
 
     /// Runs `look` with the heap locked: for a walk over the cells, or a look at the provider.
@@ -215,8 +210,8 @@ impl<H, L: RawLock> Locked<H, L> {
 }
 
 impl<B, P: Profile, L> Locked<Heap<B, NoMap, P>, L> {
-    /// A heap whose break is unset: it answers out of memory until [`init`](Locked::init) or
-    /// [`init_with`](Locked::init_with) sets the break.
+    /// Returns a heap whose break is unset: it answers out of memory until [`init`](Locked::init)
+    /// or [`init_with`](Locked::init_with) sets the break.
     ///
     /// A heap with a provider of mappings begins as
     /// [`with_map`](Locked::with_map)`(FixedBreak::EMPTY, map)`.

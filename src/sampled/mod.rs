@@ -3,15 +3,16 @@
 //!
 //! ```text
 //!   allocate ─► at hand ──► the heap's                    no test, no count
-//!                  └(none)─► count ──► one in n: the pool, a span between guard pages    pool.rs
+//!                  └(none)─► count (rate.rs) ──► one in n: the pool, a span between guard pages
 //!                               └────► the heap's
 //!   free ─────► at hand ──► the heap's
 //!                  └(not its memory)─► the pool ─► its pages are closed, and rest        slot.rs
 //!                               └────► the heap's
-//!   fault ────► SampledHeap::explain ─► the block, its size, who allocated and freed it  report.rs
+//!   fault ────► SampledHeap::explain ─► the block, its size, both call sites             report.rs
 //! ```
 
 mod pool;
+mod rate;
 mod report;
 mod slot;
 
@@ -23,10 +24,10 @@ use core::sync::atomic::Ordering;
 use crate::atomic::AtomicUsize;
 use crate::global::without_unwinding;
 use crate::provider::GuardPages;
-use crate::quota::Quota;
 use crate::shared_heap::SharedHeap;
 use crate::trace::{CallSites, NoSites, Trace};
 use pool::Pool;
+use rate::Rate;
 
 pub use report::{SampleReport, SampledMisuse};
 
@@ -48,7 +49,7 @@ pub use report::{SampleReport, SampledMisuse};
 /// * `S`: tells the call sites that a report has
 /// * `SLOTS`: number of sampled blocks that are live or rest
 ///
-/// An interrupt handler may allocate and free where it may in `H`: nobody waits in the pool.
+/// An interrupt handler may allocate and free where it may in `H`: no caller waits in the pool.
 ///
 /// ```
 /// use brkalloc::{FixedBreak, GuardPages, LockedHeap, MapError, Sampled};
@@ -88,12 +89,7 @@ pub struct Sampled<H, G, S = NoSites, const SLOTS: usize = 64> {
     heap: H,
     pool: Pool<G, SLOTS>,
     sites: S,
-    /// 1 + the number of allocations of which one is sampled; 0: the default.
-    rate: AtomicUsize,
-    /// State of the generator of pseudo-random numbers; 0: it has not begun.
-    random: AtomicUsize,
-    /// [`Quota`] of a heap that counts none, as a word.
-    quota: AtomicUsize,
+    rate: Rate,
     /// Number of allocations that were sampled.
     sampled: AtomicUsize,
 }
@@ -108,7 +104,7 @@ impl<H, G, const SLOTS: usize> Sampled<H, G, NoSites, SLOTS> {
 
 impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     /// Default of `n`: one allocation in so many is sampled.
-    pub const DEFAULT: u32 = 5000;
+    pub const DEFAULT: u32 = rate::DEFAULT;
 
     /// Samples one allocation in [`DEFAULT`](Sampled::DEFAULT).
     #[must_use]
@@ -117,9 +113,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
             heap,
             pool: Pool::new(pages),
             sites,
-            rate: AtomicUsize::new(0),
-            random: AtomicUsize::new(0),
-            quota: AtomicUsize::new(0),
+            rate: Rate::new(),
             sampled: AtomicUsize::new(0),
         }
     }
@@ -127,11 +121,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     /// Samples one allocation in `n` from now on, after at most as many allocations as before; 0:
     /// none. `seed` chooses which.
     pub fn set_rate(&self, n: u32, seed: usize) {
-        self.rate.store((n as usize).saturating_add(1), Ordering::Relaxed);
-        // Seeds that are close to each other must not lead to the same choices.
-        let random = (0..4).fold(seed.wrapping_add(GOLDEN), |random, _| scramble(random | 1));
-        self.random.store(random, Ordering::Relaxed);
-        self.quota.store(0, Ordering::Relaxed);
+        self.rate.set(n, seed);
     }
 
     /// Returns the heap that serves all other allocations.
@@ -157,71 +147,21 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     pub fn explain(&self, address: usize) -> Option<SampleReport> {
         if self.pool.contains(address) { self.pool.explain(address) } else { None }
     }
-
-    /// Returns the number of allocations of which one is sampled; 0: none.
-    fn every(&self) -> u64 {
-        match self.rate.load(Ordering::Relaxed) {
-            0 => u64::from(Self::DEFAULT),
-            rate => rate as u64 - 1,
-        }
-    }
-
-    /// Returns the next pseudo-random number. Two callers at a time may get the same one.
-    fn random(&self) -> usize {
-        let word = self.random.load(Ordering::Relaxed);
-        let next = scramble(if word == 0 { GOLDEN } else { word });
-        self.random.store(next, Ordering::Relaxed);
-        next.wrapping_mul(GOLDEN)
-    }
-
-    /// Returns the number of allocations that come before the next one that is sampled: up to
-    /// 2 (n - 1), with the same probability for each.
-    fn next(&self) -> u32 {
-        match self.every() {
-            0 => u32::MAX,
-            every => {
-                let random = (self.random() >> (usize::BITS - 32)) as u64;
-                let most = (2 * every - 1).min(u64::from(u32::MAX));
-                ((random * most) >> 32) as u32
-            }
-        }
-    }
-}
-
-/// Odd number near the golden ratio, as a fraction of all numbers.
-const GOLDEN: usize =
-    if usize::BITS == 64 { 0x9E37_79B9_7F4A_7C15_u64 as usize } else { 0x9E37_79B9 };
-
-/// Returns the number after another one than 0, in a sequence of all of them. Source: G. Marsaglia,
-/// "Xorshift RNGs", 2003.
-const fn scramble(mut word: usize) -> usize {
-    let (left, right, again) = if usize::BITS == 64 { (13, 7, 17) } else { (13, 17, 5) };
-    word ^= word << left;
-    word ^= word >> right;
-    word ^ word << again
 }
 
 impl<H: SharedHeap, G: GuardPages, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
-    /// Counts an allocation. Returns whether it is sampled.
-    fn is_due(&self) -> bool {
-        let mut next = || self.next();
-        let is_due = self.heap.count_missed(&mut next).unwrap_or_else(|| {
-            let mut quota = Quota::from_word(self.quota.load(Ordering::Relaxed));
-            let is_due = quota.count(&mut next);
-            self.quota.store(quota.to_word(), Ordering::Relaxed);
-            is_due
-        });
-        is_due && self.every() > 0
-    }
-
-    /// Allocates a block of the pool, if there is a place.
-    fn sample(
+    /// Counts an allocation. Allocates a block of the pool if the allocation is sampled, and there
+    /// is a place.
+    fn sample_if_due(
         &self,
         layout: Layout,
         is_zeroed: bool,
         trace: impl FnOnce() -> Trace,
     ) -> Option<NonNull<u8>> {
-        let at_end = self.random() >> (usize::BITS - 1) == 0;
+        if !self.rate.is_due(|next| self.heap.count_missed(next)) {
+            return None;
+        }
+        let at_end = self.rate.random() >> (usize::BITS - 1) == 0;
         let block = self.pool.allocate(layout, at_end, trace)?;
         if is_zeroed {
             // SAFETY: the block is new, and has that many bytes.
@@ -257,7 +197,7 @@ pub trait SampledHooks {
 
 impl<H: SharedHeap, G: GuardPages, S, const SLOTS: usize> SampledHooks for Sampled<H, G, S, SLOTS> {
     fn allocate_due(&self, layout: Layout, is_zeroed: bool, trace: Trace) -> Option<NonNull<u8>> {
-        if self.is_due() { self.sample(layout, is_zeroed, || trace) } else { None }
+        self.sample_if_due(layout, is_zeroed, || trace)
     }
 
     #[inline(always)]
@@ -286,14 +226,9 @@ impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Sampled<H, 
     /// The clauses of `GlobalAlloc::alloc`.
     #[inline(never)]
     unsafe fn allocate_missed(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if self.is_due() {
-            let block = self.sample(layout, false, || self.sites.trace());
-            if block.is_some() {
-                return block;
-            }
-        }
+        let sampled = self.sample_if_due(layout, false, || self.sites.trace());
         // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.allocate_missed(layout) }
+        sampled.or_else(|| unsafe { self.heap.allocate_missed(layout) })
     }
 
     /// Frees a block of the pool.
@@ -322,24 +257,6 @@ impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Sampled<H, 
             // SAFETY: the clauses are those of this method; the block is not the pool's.
             unsafe { self.heap.deallocate_missed(block, layout) };
         }
-    }
-
-    /// Moves a block to one that was allocated for it, and frees it.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of `GlobalAlloc::realloc`; `moved` is another block, of `new_size` bytes.
-    unsafe fn move_to(
-        &self,
-        moved: NonNull<u8>,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) {
-        // SAFETY: two blocks, which do not overlap, each as long as what is copied.
-        unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(new_size)) };
-        // SAFETY: the caller gives the old block up.
-        unsafe { self.dealloc(block.as_ptr(), layout) };
     }
 }
 
@@ -374,8 +291,7 @@ unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Glob
                 block.write_bytes(0, layout.size());
                 return block.as_ptr();
             }
-            let sampled =
-                if self.is_due() { self.sample(layout, true, || self.sites.trace()) } else { None };
+            let sampled = self.sample_if_due(layout, true, || self.sites.trace());
             sampled.map_or_else(|| self.heap.alloc_zeroed(layout), NonNull::as_ptr)
         }
     }
@@ -389,17 +305,18 @@ unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Glob
         if is_sampled && new_size == layout.size() {
             return block;
         }
-        // SAFETY: the clauses are those of this method.
+        // SAFETY: the clauses are those of this method. The two blocks do not overlap, each is as
+        // long as what is copied, and the caller gives the old one up.
         unsafe {
-            let sampled =
-                if self.is_due() { self.sample(new, false, || self.sites.trace()) } else { None };
+            let sampled = self.sample_if_due(new, false, || self.sites.trace());
             let moved = match sampled {
                 None if is_sampled => NonNull::new(self.heap.alloc(new)),
                 None => return self.heap.realloc(block, layout, new_size),
                 sampled => sampled,
             };
             let Some(moved) = moved else { return ptr::null_mut() };
-            self.move_to(moved, old, layout, new_size);
+            moved.copy_from_nonoverlapping(old, layout.size().min(new_size));
+            self.dealloc(block, layout);
             moved.as_ptr()
         }
     }

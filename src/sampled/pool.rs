@@ -11,7 +11,7 @@
 //!             └ eight pages
 //! ```
 //!
-//! Nobody waits: a caller that finds another one in the pool allocates elsewhere, and leaves pages
+//! No caller waits: one that finds another one in the pool allocates elsewhere, and leaves pages
 //! that it frees open for the next caller to close. So an interrupt handler may do both, also in
 //! the middle of either.
 
@@ -178,7 +178,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
         Some(report(kind, address, slot, false))
     }
 
-    /// Finds what a caller did who frees an address of the pool at which no live block begins.
+    /// Returns the report of a free of an address of the pool at which no live block begins.
     fn explain_free(&self, address: usize) -> SampleReport {
         let slot = &self.slots[self.slot_at(address).min(SLOTS - 1)];
         let is_block = slot.state() != State::New && slot.block().start == address;
@@ -283,7 +283,7 @@ impl<G: GuardPages, const SLOTS: usize> Pool<G, SLOTS> {
     fn verify(&self, slot: &Slot) -> Option<SampleReport> {
         let (block, pages) = (slot.block(), slot.pages(self.granule.load(Ordering::Relaxed)));
         let (behind, in_front) = (block.end..pages.end, pages.start..block.start);
-        // SAFETY: the pages of the block are open: nobody else frees it.
+        // SAFETY: the pages of the block are open: no other caller frees it.
         let (behind, in_front) = unsafe {
             let is_wrong = |address: &usize| !is_filled::<u8>(*address);
             let behind = if has_only_fill(&behind) { None } else { behind.clone().find(is_wrong) };

@@ -7,9 +7,9 @@
 //!           └ the pages of the block are open
 //! ```
 //!
-//! Only a caller that has entered the pool changes `NEW`, `FREED` and `RESTING`; whoever frees the
-//! block changes the others. All fields are atomics, because a fault handler reads them at any
-//! time: a report about a slot that is changing at that moment may mix two blocks.
+//! Only a caller that has entered the pool changes `NEW`, `FREED` and `RESTING`; the caller that
+//! frees the block changes the others. All fields are atomics, because a fault handler reads them
+//! at any time: a report about a slot that is changing at that moment may mix two blocks.
 
 use core::ops::Range;
 
