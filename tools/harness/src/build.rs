@@ -32,6 +32,24 @@ struct Traces {
     building: PathBuf,
 }
 
+/// Returns the line that begins the build of `what`, in the form of cargo's own lines.
+pub(crate) fn phase(what: &str) -> String {
+    format!("    Building {what}")
+}
+
+/// Returns what a line of [`phase`] begins.
+pub(crate) fn begun(line: &str) -> Option<&str> {
+    line.strip_prefix("    Building ")
+}
+
+/// Whether a file is there and no older than what it is made of. A source that is not there is an
+/// answer of `false`.
+pub(crate) fn is_newer(made: &Path, sources: &[PathBuf]) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let Some(made) = time(made) else { return false };
+    sources.iter().all(|source| time(source).is_some_and(|source| source <= made))
+}
+
 /// Runs the build that `command` makes, with output in `target/<sort>`, to its end. `on_line` gets
 /// what it has to say. Two builds of one sort wait for each other.
 pub(crate) fn run(
@@ -179,6 +197,23 @@ mod tests {
         place.0.write(&place.0.building).unwrap();
         assert_eq!(place.run("exit 1"), (false, true));
         assert_eq!(place.run("exit 1"), (false, false));
+    }
+
+    #[test]
+    fn what_is_made_of_a_later_source_is_out_of_date() {
+        let place = Place::new("newer");
+        let [made, source] = ["made", "source"].map(|name| place.0.folder.join(name));
+        let at = |path: &Path, seconds: u64| {
+            let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            File::create(path).unwrap().set_modified(time).unwrap();
+        };
+        assert!(!is_newer(&made, &[]), "it is not there");
+        at(&made, 7);
+        assert!(!is_newer(&made, std::slice::from_ref(&source)), "its source is not there");
+        for (seconds, expected) in [(6, true), (7, true), (8, false)] {
+            at(&source, seconds);
+            assert_eq!(is_newer(&made, std::slice::from_ref(&source)), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //!   user/c/NAME.c, user/c/libc/*.c ── cc -c, no headers of the host ──► objects ─┐
 //!   user/c/runtime ── cargo ──► libc_runtime.a: start-up code, brkalloc ─────────┴─ rust-lld ──► NAME
 //! ```
+//!
+//! All are built again if a file that goes into one has changed.
 
 use std::fs;
 use std::io;
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Error;
+use crate::build::is_newer;
 use crate::process;
 use crate::project::{Project, Setup};
 
@@ -31,6 +34,10 @@ const FLAGS: &[&str] = &[
     "-fcf-protection=none",
     "-fno-asynchronous-unwind-tables",
     "-mgeneral-regs-only",
+    // A debugger reads the symbols; a story follows frame pointers from a call of the heap to its
+    // line in the source.
+    "-g",
+    "-fno-omit-frame-pointer",
 ];
 
 /// What Clang is told beyond that: it compiles for every machine.
@@ -63,48 +70,59 @@ pub(crate) fn source(project: &Project, name: &str) -> PathBuf {
 
 /// The names of the programs: each file of C is one.
 pub(crate) fn names(project: &Project) -> io::Result<Vec<String>> {
-    let files = files(&sources(project))?;
+    let files = files(&sources(project), "c")?;
     let name = |file: &PathBuf| Some(file.file_stem()?.to_str()?.to_owned());
     Ok(files.iter().filter_map(name).collect())
 }
 
-/// Compiles and links all programs, given the folder of what cargo has built. `with_symbols` for a
-/// debugger. Returns the folder that holds them. One that does not compile or link is not there,
-/// and `on_line` gets the reason.
+/// Compiles and links all programs, with symbols, given the folder of what cargo has built. Returns
+/// the folder that holds them. One that does not compile or link is not there, and `on_line` gets
+/// the reason.
 pub(crate) fn build(
     project: &Project,
     setup: &Setup,
     built: &Path,
-    with_symbols: bool,
     mut on_line: impl FnMut(&str),
 ) -> Result<PathBuf, Error> {
     let folder = built.join("c");
     let objects = folder.join("objects");
     fs::create_dir_all(&objects).map_err(|error| Error::Write(objects.clone(), error))?;
-    let read = |folder: &Path| {
-        files(folder)
-            .map_err(|error| Error::Build(folder.display().to_string(), vec![error.to_string()]))
-    };
+    let failed =
+        |error: io::Error| Error::Build("the programs in C".to_owned(), vec![error.to_string()]);
+    let sources = sources(project);
+    let libc = sources.join("libc");
+    let runtime = built.join("libc_runtime.a");
+    let programs = files(&sources, "c").map_err(failed)?;
+    let library = files(&libc, "c").map_err(failed)?;
+    let program = |file: &Path| folder.join(file.file_stem().unwrap_or_default());
+
+    // The flags are this program's.
+    let mut read = vec![runtime.clone(), std::env::current_exe().map_err(failed)?];
+    read.extend(programs.iter().chain(&library).cloned());
+    for headers in [&libc, &libc.join("include")] {
+        read.extend(files(headers, "h").map_err(failed)?);
+    }
+    if programs.iter().all(|file| is_newer(&program(file), &read)) {
+        return Ok(folder);
+    }
+
     let compile = |file: &PathBuf| {
         let object = objects.join(file.file_stem().unwrap_or_default()).with_extension("o");
-        compile(&sources(project), file, &object, with_symbols).map(|()| object)
+        compile(&sources, file, &object).map(|()| object)
     };
-    let libc = sources(project).join("libc");
-    let library = read(&libc)?.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
-    let link = |object: &Path, file: &Path, program: &Path| {
+    let library = library.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+    let link = |object: &Path, file: &Path| {
+        // It has its name only when it is whole.
+        let (new, program) = (program(file).with_extension("new"), program(file));
         let mut command = Command::new(setup.strip.with_file_name("rust-lld"));
-        command.args(LINK_FLAGS).arg(object).args(&library).arg(built.join("libc_runtime.a"));
-        if !with_symbols {
-            command.arg("--strip-all");
-        }
-        command.arg("-o").arg(program);
-        run(command, file)
+        command.args(LINK_FLAGS).arg(object).args(&library).arg(&runtime).arg("-o").arg(&new);
+        run(command, file)?;
+        fs::rename(new, &program).map_err(|error| Error::Write(program, error))
     };
-    for file in read(&sources(project))? {
-        let program = folder.join(file.file_stem().unwrap_or_default());
-        let linked = compile(&file).and_then(|object| link(&object, &file, &program));
+    for file in programs {
+        let linked = compile(&file).and_then(|object| link(&object, &file));
         if let Err(Error::Build(_, lines)) = linked {
-            remove(&program)?;
+            remove(&program(&file))?;
             let name = file.strip_prefix(project.root()).unwrap_or(&file).display();
             on_line(&format!("{LEFT_OUT}{name}, which does not compile or link"));
             lines.iter().for_each(|line| on_line(&format!("{LEFT_OUT}{line}")));
@@ -125,16 +143,12 @@ fn remove(program: &Path) -> Result<(), Error> {
     }
 }
 
-fn compile(sources: &Path, file: &Path, object: &Path, with_symbols: bool) -> Result<(), Error> {
+fn compile(sources: &Path, file: &Path, object: &Path) -> Result<(), Error> {
     let mut command = Command::new(CC);
     if is_clang() {
         command.arg(CLANG_TARGET);
     }
     command.args(FLAGS).arg("-I").arg(sources.join("libc/include"));
-    if with_symbols {
-        // A story follows frame pointers from a call of the heap to its line in the source.
-        command.args(["-g", "-fno-omit-frame-pointer"]);
-    }
     command.arg(file).arg("-o").arg(object);
     run(command, file)
 }
@@ -151,11 +165,11 @@ fn run(command: Command, file: &Path) -> Result<(), Error> {
     if status.success() { Ok(()) } else { Err(Error::Build(file.display().to_string(), lines)) }
 }
 
-/// The files of C in a folder, in order.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files in a folder with this extension, in order.
+fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    let is_c = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "c");
-    let mut files: Vec<_> = entries.iter().map(fs::DirEntry::path).filter(is_c).collect();
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    let mut files: Vec<_> = entries.iter().map(fs::DirEntry::path).filter(is_one).collect();
     files.sort();
     Ok(files)
 }

@@ -17,7 +17,6 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use crate::digest::Digester;
-use crate::programs::Form;
 use crate::project::{Project, Setup};
 use crate::{Error, build, cargo, cases, programs};
 use kerntest::names;
@@ -42,8 +41,8 @@ pub struct Image {
     folder: PathBuf,
     bin: &'static str,
     features: &'static [&'static str],
-    /// The ring-3 programs that are part of it.
-    programs: Option<Form>,
+    /// Whether the ring-3 programs are part of it.
+    has_programs: bool,
     form: Build,
     /// The sort of build output that it belongs to.
     sort: &'static str,
@@ -68,12 +67,7 @@ impl Image {
     /// The demo kernel's tour, for a debugger.
     pub fn debug(project: &Project) -> Self {
         let tour = Self::tour(project).apart("gdb/kernel");
-        Self { programs: Some(Form::Debug), form: Build::Debug, ..tour }
-    }
-
-    /// The demo kernel's tour, whose programs have symbols for a story.
-    pub fn story(project: &Project) -> Self {
-        Self { programs: Some(Form::Debug), ..Self::tour(project).apart("story/kernel") }
+        Self { form: Build::Debug, ..tour }
     }
 
     /// The demo kernel, counting instructions.
@@ -85,7 +79,7 @@ impl Image {
     pub fn other_kernel(project: &Project) -> Self {
         Self {
             folder: project.other_kernel(),
-            programs: None,
+            has_programs: false,
             ..Self::of_kernel(project, "other-kernel")
         }
     }
@@ -94,7 +88,7 @@ impl Image {
     pub fn example(project: &Project, folder: &str, bin: &'static str) -> Self {
         Self {
             folder: project.examples().join(folder),
-            programs: None,
+            has_programs: false,
             form: Build::Use,
             ..Self::of_kernel(project, bin)
         }
@@ -105,7 +99,7 @@ impl Image {
             folder: project.kernel(),
             bin,
             features: &[],
-            programs: Some(Form::Plain),
+            has_programs: true,
             form: Build::Test,
             sort: KERNEL,
         }
@@ -132,9 +126,9 @@ impl Image {
         // Images of one program, with whatever features, are written to one place first.
         static BUILDING: Mutex<()> = Mutex::new(());
         let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        let programs = match self.programs {
-            Some(form) => Some(programs::build(project, setup, form, &mut on_line)?),
-            None => None,
+        let programs = match self.has_programs {
+            true => Some(programs::build(project, setup, &mut on_line)?),
+            false => None,
         };
         let target = self.target(project);
         let kernel = target.join(self.bin);
@@ -142,6 +136,7 @@ impl Image {
         let named = target.join(format!("{name}.bin"));
         let of = named.with_extension("of");
 
+        on_line(&build::phase(&format!("the kernel {name}")));
         self.run(project, setup, "build", programs.as_deref(), &mut on_line)?;
         let digest =
             self.digest(&kernel, project).map_err(|error| Error::Write(kernel.clone(), error))?;
@@ -155,6 +150,7 @@ impl Image {
         let image = target.join(format!("bootimage-{}.bin", self.bin));
         let _ = fs::remove_file(&image);
         let _ = fs::remove_file(&of);
+        on_line(&build::phase(&format!("the disk image of {name}")));
         let output = self.run(project, setup, "bootimage", programs.as_deref(), &mut on_line)?;
         if !image.is_file() {
             let reason = format!("{} was not written", image.display());
@@ -184,8 +180,9 @@ impl Image {
         on_line: impl FnMut(&str),
     ) -> Result<PathBuf, Error> {
         let image = self.build(project, setup, on_line)?;
-        if let (Some(words), Some(form)) = (program, self.programs) {
-            programs::check_built(project, form, words)?;
+        match program {
+            Some(words) if self.has_programs => programs::check_built(project, words)?,
+            _ => {}
         }
         Ok(image)
     }

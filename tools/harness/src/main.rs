@@ -70,7 +70,7 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
     let project = Project::find()?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let image = Image::suite(&project).build(&project, &setup, report::build_line)?;
+    let image = Image::suite(&project).build(&project, &setup, report::builds())?;
     let suite =
         demo_suite::new(&project, image, machine.for_tests(&setup), filter.as_deref(), None);
     if list {
@@ -100,7 +100,7 @@ fn suite(filter: Option<String>, list: bool, machine: &MachineOptions) -> Result
 fn cost(machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    match Costs::measure(&project, &setup, machine, report::build_line)? {
+    match Costs::measure(&project, &setup, machine, report::builds())? {
         Ok(costs) => {
             print!("{costs}");
             Ok(costs.judge().is_clean())
@@ -131,11 +131,11 @@ fn story(
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     };
     let host = match options.shows("C28") {
-        true => Preloaded::build(&project, report::build_line)?,
+        true => Preloaded::build(&project, report::builds())?,
         false => None,
     };
     let run = ("story", &keys[..]);
-    let line = report::build_line;
+    let line = report::builds();
     let recording = story::record(&project, &setup, &machine, run, host.as_ref(), line, show)?;
     if let Some(failure) = &recording.failure {
         eprintln!("\n{failure}");
@@ -144,7 +144,8 @@ fn story(
     let further = if host.is_some() { story::preloaded(&project)? } else { Vec::new() };
     let further: Vec<&str> = further.iter().map(String::as_str).collect();
     let show = |line: &str| println!("{line}");
-    let made = story::page(&project, &[recording.record], &page, &further, show)?;
+    let line = report::builds();
+    let made = story::page(&project, &[recording.record], &page, &further, line, show)?;
     Ok(made && recording.failure.is_none())
 }
 
@@ -155,7 +156,7 @@ fn story_of_trace(trace: &Path) -> Result<bool, Error> {
     let trace = trace.display().to_string();
     let further = ["--trace", &trace, "--name", &name];
     let page = project.target("story.html");
-    story::page(&project, &[], &page, &further, |line| println!("{line}"))
+    story::page(&project, &[], &page, &further, report::builds(), |line| println!("{line}"))
 }
 
 /// `harness gdb`
@@ -164,7 +165,7 @@ fn gdb(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     programs::check(&project, program)?;
     let setup = project.setup()?;
     let machine = machine.for_tour(&setup);
-    let session = Session::build(&project, &setup, &machine, program, report::build_line)?;
+    let session = Session::build(&project, &setup, &machine, program, report::builds())?;
     session.run()
 }
 
@@ -176,7 +177,7 @@ fn shell(machine: &MachineOptions) -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
-    let image = Image::tour(&project).build(&project, &setup, report::build_line)?;
+    let image = Image::tour(&project).build(&project, &setup, report::builds())?;
     println!("Ctrl-C ends a program, `exit` the shell, Ctrl-] X the machine.");
     let machine = machine.for_shell(&setup);
     let keys = [("program", "shell"), ("keys", "1")];
@@ -192,7 +193,7 @@ fn show_live(program: &str, machine: &MachineOptions) -> Result<bool, Error> {
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project);
-    let image = image.build_for(Some(program), &project, &setup, report::build_line)?;
+    let image = image.build_for(Some(program), &project, &setup, report::builds())?;
     let failure = live::run(&project, &image, machine.for_tour(&setup), program)?;
     failure.iter().for_each(|failure| eprintln!("\n{failure}"));
     Ok(failure.is_none())
@@ -209,14 +210,14 @@ fn write_on(bytes: &[u8]) {
 fn size() -> Result<bool, Error> {
     let project = Project::find()?;
     let setup = project.setup()?;
-    let sizes = Sizes::measure(&project, &setup, report::build_line)?;
+    let sizes = Sizes::measure(&project, &setup, report::builds())?;
     print!("{sizes}");
     Ok(sizes.is_ok())
 }
 
 /// `harness rules`
 fn rules() -> Result<bool, Error> {
-    let rules = Rules::leave_out(&Project::find()?, report::build_line)?;
+    let rules = Rules::leave_out(&Project::find()?, report::builds())?;
     println!("{rules}");
     let tally = rules.judge();
     report::sum(&tally);
@@ -250,7 +251,7 @@ fn run_examples(filter: Option<&str>) -> Result<bool, Error> {
             continue;
         }
         println!("example {}", example.name);
-        let row = example.run(&project, &setup, report::build_line)?;
+        let row = example.run(&project, &setup, report::builds())?;
         println!("{row}");
         tally.add(row.tally.clone().unwrap_or_default());
         rows.push(row);
@@ -293,13 +294,13 @@ fn tour(into_readme: bool, options: &TourOptions, machine: &MachineOptions) -> R
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let program = options.program.as_deref();
-    let image = Image::tour(&project).build_for(program, &project, &setup, report::build_line)?;
+    let image = Image::tour(&project).build_for(program, &project, &setup, report::builds())?;
     let machine = machine.for_tour(&setup);
     let reads_keys = keys.iter().any(|&(key, _)| key == "step" || key == "keys");
     let host = if reads_keys || !options.shows("C28") {
         None
     } else {
-        Preloaded::build(&project, report::build_line)?
+        Preloaded::build(&project, report::builds())?
     };
     if host.is_some() {
         keys.push(preloaded::OPTION);

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::build::phase;
 use crate::project::Project;
 use crate::{Error, cargo, libtest, process};
 
@@ -50,6 +51,7 @@ impl Preloaded {
         }
         let mut build = cargo::host(project, &project.libmalloc(), "");
         build.args(["build", "--release", "--package", "brkmalloc"]);
+        on_line(&phase("libbrkmalloc.so"));
         let mut output = Vec::new();
         let status = process::run(build, |line| {
             if !libtest::is_progress(line) {

@@ -18,6 +18,11 @@ thread_local! {
 /// What cargo writes, right-aligned in twelve columns, when it has to run a compiler.
 const COMPILES: [&str; 3] = ["   Compiling", "    Checking", " Documenting"];
 
+/// Whether a line of cargo's says that it runs a compiler.
+pub fn compiles(line: &str) -> bool {
+    COMPILES.iter().any(|verb| line.starts_with(verb))
+}
+
 /// How many crates cargo has compiled, checked or documented in the programs of this thread.
 pub fn compiled() -> usize {
     COMPILED.get()
@@ -69,7 +74,7 @@ fn run_on(mut command: Command, mut on_line: impl FnMut(&str)) -> Result<ExitSta
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
         let text = String::from_utf8_lossy(&line);
-        if COMPILES.iter().any(|verb| text.starts_with(verb)) {
+        if compiles(&text) {
             COMPILED.set(COMPILED.get() + 1);
         }
         on_line(text.trim_end());

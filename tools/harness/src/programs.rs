@@ -1,5 +1,5 @@
-//! Builds the ring-3 programs, and collects their images in a folder for the kernel that carries
-//! them.
+//! Builds the ring-3 programs with symbols, for debuggers and stories, and collects their images
+//! without them in a folder, for the kernel that carries them.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -13,46 +13,23 @@ use crate::{Error, build, c, cargo};
 /// The environment variable by which the kernel's build finds the folder.
 pub const FOLDER: &str = "BRKALLOC_PROGRAMS";
 
-/// How the programs are built.
-#[derive(Clone, Copy, Debug)]
-pub enum Form {
-    /// As the kernel carries them.
-    Plain,
-    /// The same, with what a debugger reads beside them: see [`with_symbols`].
-    Debug,
-}
+/// The sort of build output that the programs are, and the folder of their images.
+const SORT: &str = "user";
+const IMAGES: &str = "programs";
 
-impl Form {
-    /// The sort of build output that they are, and the folder of their images.
-    const fn folders(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Plain => ("user", "programs"),
-            Self::Debug => ("gdb/user", "gdb/programs"),
-        }
-    }
-}
-
-/// The program with symbols, if it was built in the form for debuggers.
+/// The program with symbols, once it was built.
 pub fn with_symbols(project: &Project, name: &str) -> PathBuf {
     let in_c = symbols(project).join("c").join(name);
     if in_c.is_file() { in_c } else { symbols(project).join(name) }
 }
 
-/// The folder of the programs with symbols.
+/// The folder of the programs with symbols: where cargo leaves them.
 pub fn symbols(project: &Project) -> PathBuf {
-    built(project, Form::Debug)
-}
-
-/// Where cargo leaves the programs.
-fn built(project: &Project, form: Form) -> PathBuf {
-    project.target(form.folders().0).join(TARGET).join("release")
+    project.target(SORT).join(TARGET).join("release")
 }
 
 /// Bare x86_64, position-independent, without floating point.
 const TARGET: &str = "x86_64-unknown-none";
-
-/// Further flags of the compiler for that target.
-const RUSTFLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS";
 
 /// Brings the programs up to date and returns the folder that holds their images and nothing else.
 /// `on_line` gets what the build has to say. A program in C that does not compile or link is left
@@ -60,29 +37,20 @@ const RUSTFLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS";
 pub fn build(
     project: &Project,
     setup: &Setup,
-    form: Form,
     mut on_line: impl FnMut(&str),
 ) -> Result<PathBuf, Error> {
-    let (sort, folder) = form.folders();
+    on_line(&build::phase("the ring-3 programs"));
     let failed = |output| Error::Build("the ring-3 programs".into(), output);
     let command = || {
-        let mut command = cargo::freestanding(project, setup, &project.user(), sort);
+        let mut command = cargo::freestanding(project, setup, &project.user(), SORT);
         command.args(["build", "--release", "--bins", "--lib", "--target", TARGET]).args([
             "-Zbuild-std=core,alloc,compiler_builtins",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
-        if let Form::Debug = form {
-            command.envs([
-                ("CARGO_PROFILE_RELEASE_DEBUG", "2"),
-                ("CARGO_PROFILE_RELEASE_STRIP", "none"),
-                // A story follows them from a call of the heap to its line in the source.
-                (RUSTFLAGS, "-Cforce-frame-pointers=yes"),
-            ]);
-        }
         command
     };
     let mut output = Vec::new();
-    let status = build::run(project, sort, command, |line| {
+    let status = build::run(project, SORT, command, |line| {
         output.push(line.to_owned());
         on_line(line);
     })?;
@@ -94,13 +62,13 @@ pub fn build(
     if let Some(names) = twice {
         return Err(failed(vec![format!("there are two programs {:?}", names[0])]));
     }
-    let folder = project.target(folder);
-    let built = built(project, form);
-    let built_c = c::build(project, setup, &built, matches!(form, Form::Debug), on_line)?;
+    let folder = project.target(IMAGES);
+    let built = symbols(project);
+    let built_c = c::build(project, setup, &built, on_line)?;
     let is_c = |name: &str| c::source(project, name).is_file();
     let file = |name: &str| if is_c(name) { built_c.join(name) } else { built.join(name) };
     let whole = names.into_iter().filter(|name| !is_c(name) || file(name).is_file());
-    collect(&whole.collect::<Vec<_>>(), &folder, |name| image(setup, form, &file(name)))
+    collect(&whole.collect::<Vec<_>>(), &folder, |name| image(setup, &file(name)))
         .map_err(|error| Error::Write(folder.clone(), error))?;
     Ok(folder)
 }
@@ -137,9 +105,9 @@ pub fn check(project: &Project, words: &str) -> Result<(), Error> {
 /// # Errors
 ///
 /// It was left out.
-pub(crate) fn check_built(project: &Project, form: Form, words: &str) -> Result<(), Error> {
+pub(crate) fn check_built(project: &Project, words: &str) -> Result<(), Error> {
     let name = words.split_whitespace().next().unwrap_or_default();
-    if project.target(form.folders().1).join(name).is_file() {
+    if project.target(IMAGES).join(name).is_file() {
         return Ok(());
     }
     Err(Error::Usage(format!(
@@ -162,11 +130,18 @@ pub(crate) fn names(sources: &Path) -> io::Result<Vec<String>> {
 }
 
 /// The bytes of a program that a kernel carries: without symbols.
-fn image(setup: &Setup, form: Form, program: &Path) -> io::Result<Vec<u8>> {
-    let Form::Debug = form else { return fs::read(program) };
+fn image(setup: &Setup, program: &Path) -> io::Result<Vec<u8>> {
     let stripped = program.with_extension("stripped");
-    let status = Command::new(&setup.strip).arg("-o").arg(&stripped).arg(program).status()?;
-    if status.success() { fs::read(stripped) } else { Err(io::Error::other("cannot be stripped")) }
+    if !build::is_newer(&stripped, &[program.to_owned()]) {
+        // It has its name only when it is whole.
+        let new = program.with_extension("new");
+        let status = Command::new(&setup.strip).arg("-o").arg(&new).arg(program).status()?;
+        if !status.success() {
+            return Err(io::Error::other("a program cannot be stripped"));
+        }
+        fs::rename(new, &stripped)?;
+    }
+    fs::read(stripped)
 }
 
 /// Writes the images of these names to the folder, removes all others, and leaves those alone that

@@ -2,8 +2,8 @@
 //! `tools/story` makes of it.
 //!
 //! ```text
-//!   kernel ── COM1 ──► terminal
-//!      └───── COM2 ──► target/story/NAME.record ── tools/story ──► target/NAME.html
+//!   the tour ── COM1 ──► terminal
+//!       └───── COM2 ──► target/story/NAME.record ── tools/story ──► target/NAME.html
 //! ```
 
 use std::fs;
@@ -14,7 +14,7 @@ use crate::image::Image;
 use crate::preloaded::{OPTION, Preloaded};
 use crate::project::{Project, Setup};
 use crate::tour::Tour;
-use crate::{Error, cargo, process, programs};
+use crate::{Error, build, cargo, process, programs};
 use kerntest::machine::Machine;
 use kerntest::tally::Failure;
 
@@ -42,8 +42,10 @@ pub fn record(
     on_bytes: impl FnMut(&[u8]),
 ) -> Result<Recording, Error> {
     let program = keys.iter().find(|(key, _)| *key == "program").map(|&(_, words)| words);
-    let image = Image::story(project).build_for(program, project, setup, on_line)?;
-    let record = project.target("story").join(name).with_extension("record");
+    let image = Image::tour(project).build_for(program, project, setup, on_line)?;
+    let folder = project.target("story");
+    fs::create_dir_all(&folder).map_err(|error| Error::Write(folder.clone(), error))?;
+    let record = folder.join(name).with_extension("record");
     // A boot that fails must not leave the record of the last one.
     fs::write(&record, "").map_err(|error| Error::Write(record.clone(), error))?;
     let mut machine = machine.clone();
@@ -83,17 +85,33 @@ pub fn preloaded(project: &Project) -> Result<Vec<String>, Error> {
     Ok(["--trace", &trace, "--name", name, "--as-claim"].map(str::to_owned).to_vec())
 }
 
-/// Makes a page of records. `on_line` gets what the build has to say.
+/// Builds `tools/story`. `on_line` gets what the build has to say.
+fn tool(project: &Project, mut on_line: impl FnMut(&str)) -> Result<(), Error> {
+    let mut command = cargo::host(project, project.root(), "");
+    command.args(["build", "--package", "story"]);
+    on_line(&build::phase("tools/story, which makes the page"));
+    let mut output = Vec::new();
+    let status = process::run(command, |line| {
+        output.push(line.to_owned());
+        on_line(line);
+    })?;
+    if status.success() { Ok(()) } else { Err(Error::Build("tools/story".to_owned(), output)) }
+}
+
+/// Makes a page of records. `on_line` gets what the build has to say, `on_result` what there is to
+/// say of the page.
 pub fn page(
     project: &Project,
     records: &[PathBuf],
     page: &Path,
     further: &[&str],
     on_line: impl FnMut(&str),
+    on_result: impl FnMut(&str),
 ) -> Result<bool, Error> {
-    let mut command: Command = cargo::host(project, project.root(), "");
+    tool(project, on_line)?;
+    let mut command = cargo::host(project, project.root(), "");
     command.args(["run", "--quiet", "--package", "story", "--"]).args(records);
     command.arg("--programs").arg(programs::symbols(project)).arg("--out").arg(page);
     command.args(further);
-    Ok(process::run(command, on_line)?.success())
+    Ok(process::run(command, on_result)?.success())
 }

@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Err
     copy(context.project.root(), &root).map_err(|error| Error::Write(root.clone(), error))?;
     let copy = Project::at(root);
     let mut said = Vec::new();
-    let folder = programs::build(&copy, &context.setup, programs::Form::Plain, |line| {
+    let folder = programs::build(&copy, &context.setup, |line| {
         said.push(line.to_owned());
         screen.detail(line);
     })?;
@@ -92,7 +92,7 @@ fn left_out(copy: &Project, folder: &Path, said: &[String]) -> Tally {
     for (name, _, reason) in WRONG {
         let tells = |part: &str| said.iter().any(|line| line.contains(part));
         let file = format!("left out: {IN_C}/{name}.c");
-        let refusal = programs::check_built(copy, programs::Form::Plain, name);
+        let refusal = programs::check_built(copy, name);
         let is_right = !folder.join(name).exists() && tells(&file) && tells(reason);
         tally.add(if is_right && refusal.is_err() {
             Tally::one_passed()

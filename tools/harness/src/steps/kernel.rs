@@ -38,10 +38,7 @@ fn ring3(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(Outcome::LeftOut("this is no Linux on x86_64".into()));
     }
-    let folder =
-        programs::build(&context.project, &context.setup, programs::Form::Plain, |line| {
-            screen.detail(line)
-        })?;
+    let folder = programs::build(&context.project, &context.setup, |line| screen.detail(line))?;
     let names = programs::all_names(&context.project)
         .map_err(|error| Error::Run("the ring-3 programs".into(), error))?;
     let mut tally = Tally::default();

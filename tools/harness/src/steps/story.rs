@@ -95,7 +95,8 @@ fn page_of(
     }
     let further: Vec<&str> = further.iter().map(String::as_str).collect();
     let mut output = Vec::new();
-    let made = story::page(project, &[recording.record], &page, &further, |line| {
+    let line = |line: &str| screen.detail(line);
+    let made = story::page(project, &[recording.record], &page, &further, line, |line| {
         output.push(line.to_owned());
     })?;
     let failed = || Failure::new(format!("story: the page of {name}"), Kind::Assertion, output);
