@@ -5,7 +5,7 @@
 //!   alloc ─► Told ─► is a story recorded? no ─► the heap
 //!                          │ yes
 //!                          ▼
-//!            begins ─► the heap ─► done ─► walk over the cells ─► those that differ from the last walk
+//!            begins ─► the heap ─► walk over the cells ─► those that have changed ─► done
 //! ```
 //!
 //! The kernel says so in the auxiliary vector, with the number of the call that takes what is told.
@@ -162,8 +162,10 @@ impl<H: Cells> Told<H> {
         let [kind, block, size, new] = call.numbers();
         send([what::BEGINS, heap, kind, block, size, new]);
         let result = run(self.0);
-        send([what::DONE, heap, result.addr(), 0, 0, 0]);
+        // Before the call is done: another process may run in between, and the reader finds no
+        // live block in a free cell then.
         WALKS.lock().walk(heap, self.0);
+        send([what::DONE, heap, result.addr(), 0, 0, 0]);
         result
     }
 }
