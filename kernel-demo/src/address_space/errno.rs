@@ -70,7 +70,7 @@ impl Errno {
         (Self::ERESTART, "Interrupted system call should be restarted"),
     ];
 
-    /// What `strerror` says about it.
+    /// Text that `strerror` has for it.
     pub fn text(self) -> &'static str {
         Self::TEXTS.iter().find(|(errno, _)| *errno == self).map_or("", |(_, text)| text)
     }

@@ -33,8 +33,8 @@ impl Write for Console {
 
 /// Sets up the port. Printing before that, or without a port, prints nothing.
 ///
-/// What was typed during the boot waits in the port, which forgets it when its queues are turned
-/// on; so it is read first. Until then loop-back mode keeps QEMU from handing on more.
+/// Keys that were typed during the boot wait in the port, which forgets them when its queues are
+/// turned on; so they are read first. Until then loop-back mode keeps QEMU from handing on more.
 pub fn init() {
     // SAFETY: COM1 is a UART on every PC, and nobody else in this kernel uses its ports.
     let Ok(mut port) = (unsafe { Uart16550::new_port(COM1) }) else { return };

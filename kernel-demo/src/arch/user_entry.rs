@@ -59,7 +59,7 @@ struct Interrupted {
     entered: Entered,
 }
 
-/// What [`leave`] and [`system_call`] tell `run`. The error code is that of an exception.
+/// Numbers that [`leave`] and [`system_call`] tell `run`. The error code is that of an exception.
 #[repr(C)]
 pub(super) struct Left {
     pub(super) vector: u64,

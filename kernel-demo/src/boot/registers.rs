@@ -20,7 +20,7 @@ pub struct ControlRegisters {
 }
 
 impl ControlRegisters {
-    /// What they hold now.
+    /// Returns what they hold now.
     pub fn read() -> Self {
         let cr3 = Cr3::read().0.start_address().as_u64();
         Self { cr0: Cr0::read(), cr3, cr4: Cr4::read(), efer: Efer::read() }

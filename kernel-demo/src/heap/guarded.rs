@@ -1,4 +1,4 @@
-//! What a heap that samples ([`brkalloc::Sampled`]) needs: pages that are opened and closed one by
+//! Needs of a heap that samples ([`brkalloc::Sampled`]): pages that are opened and closed one by
 //! one, and the calls that led to it.
 //!
 //! ```text
