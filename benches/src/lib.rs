@@ -24,4 +24,5 @@ pub mod report;
 pub mod subject;
 pub mod threads;
 pub mod trace;
+mod watched;
 pub mod workload;

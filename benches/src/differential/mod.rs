@@ -17,12 +17,13 @@ use std::alloc::Layout;
 use std::fmt;
 use std::ptr::NonNull;
 
-use brkalloc::{ArenaHeap, CheckedHeap, FixedBreak, Heap, PlainHeap, SimpleHeap, SingleCpu};
+use brkalloc::{
+    ArenaHeap, Checked, FixedBreak, Locked, LockedHeap, NoMap, Plain, SimpleHeap, SingleCpu, Usual,
+};
 
 use self::heaps::Replayed;
 use crate::memory::{self, Pages};
-use crate::trace::Trace;
-use crate::workload::{Act, Op};
+use crate::trace::{Act, Op, Trace};
 
 /// Calls between two verifications of the whole heap.
 const CHECK_EVERY: usize = 10_000;
@@ -94,10 +95,10 @@ pub fn replay(trace: &Trace) -> Result<Vec<(&'static str, Replay)>, Difference> 
     let mut done = Vec::new();
     let peak = trace.peak_live();
     for len in [8 * peak + (16 << 20), peak + peak / 16 + (64 << 10)] {
-        done.push(on::<SimpleHeap<FixedBreak>>(trace, len)?);
-        done.push(on::<PlainHeap<FixedBreak>>(trace, len)?);
-        done.push(on::<Heap<FixedBreak>>(trace, len)?);
-        done.push(on::<CheckedHeap<FixedBreak>>(trace, len)?);
+        done.push(on::<Locked<SimpleHeap<FixedBreak>>>(trace, len)?);
+        done.push(on::<LockedHeap<FixedBreak, NoMap, Plain>>(trace, len)?);
+        done.push(on::<LockedHeap<FixedBreak, NoMap, Usual>>(trace, len)?);
+        done.push(on::<LockedHeap<FixedBreak, NoMap, Checked>>(trace, len)?);
         done.push(on::<ArenaHeap<FixedBreak, SingleCpu>>(trace, len)?);
     }
     Ok(done)
@@ -110,13 +111,13 @@ fn fresh<H: Replayed>(len: usize) -> H {
 }
 
 fn on<H: Replayed>(trace: &Trace, len: usize) -> Result<(&'static str, Replay), Difference> {
-    let mut heap = fresh::<H>(len);
+    let heap = fresh::<H>(len);
     let mut blocks: Vec<Option<Block>> = vec![None; trace.slots()];
     let mut replay = Replay::default();
     for &op in trace.ops() {
         replay.calls += 1;
         let slot = &mut blocks[op.slot as usize];
-        call(&mut heap, op, slot, &mut replay)
+        call(&heap, op, slot, &mut replay)
             .and_then(|()| match replay.calls % CHECK_EVERY {
                 0 => heap.check(),
                 _ => Ok(()),
@@ -126,14 +127,14 @@ fn on<H: Replayed>(trace: &Trace, len: usize) -> Result<(&'static str, Replay), 
     let found = |what| Difference { heap: H::NAME, call: replay.calls, what };
     heap.check().map_err(found)?;
     if H::IS_FRESH_WHEN_EMPTY {
-        nothing_live(&mut heap, len).map_err(found)?;
+        nothing_live(&heap, len).map_err(found)?;
     }
     Ok((H::NAME, replay))
 }
 
 /// Makes one call, and compares.
 fn call(
-    heap: &mut impl Replayed,
+    heap: &impl Replayed,
     op: Op,
     slot: &mut Option<Block>,
     replay: &mut Replay,
@@ -143,7 +144,7 @@ fn call(
     {
         compare(&block, block.layout.size(), replay)?;
         // SAFETY: live until now, with this layout.
-        unsafe { heap.deallocate(block.start, block.layout) };
+        unsafe { heap.dealloc(block.start.as_ptr(), block.layout) };
     }
     let stamp = (replay.calls as u8).wrapping_mul(7);
     match (op.act, *slot) {
@@ -152,7 +153,8 @@ fn call(
             let (old, size) = (block.layout.size(), op.size as usize);
             compare(&block, old, replay)?;
             // SAFETY: live, with this layout; the size is not 0.
-            match unsafe { heap.reallocate(block.start, block.layout, size) } {
+            let resized = unsafe { heap.realloc(block.start.as_ptr(), block.layout, size) };
+            match NonNull::new(resized) {
                 Some(start) => {
                     let layout = Layout::from_size_align(size, block.layout.align())
                         .map_err(|error| error.to_string())?;
@@ -170,9 +172,10 @@ fn call(
         (Act::Allocate | Act::AllocateZeroed | Act::Replace, _) => {
             let is_zeroed = op.act == Act::AllocateZeroed;
             let layout = op.layout();
+            // SAFETY: the size is not 0: the invariant of `Op`. The heap outlives its blocks.
             let start =
-                if is_zeroed { heap.allocate_zeroed(layout) } else { heap.allocate(layout) };
-            let Some(start) = start else { return refused(heap, op, replay) };
+                unsafe { if is_zeroed { heap.alloc_zeroed(layout) } else { heap.alloc(layout) } };
+            let Some(start) = NonNull::new(start) else { return refused(heap, op, replay) };
             if !start.addr().get().is_multiple_of(layout.align()) {
                 return Err(format!("{start:?} is not aligned to {}", layout.align()));
             }
@@ -211,25 +214,27 @@ fn refused(heap: &impl Replayed, op: Op, replay: &mut Replay) -> Result<(), Stri
 
 /// Nothing is live: the heap grants at the first request what a fresh one grants. A heap is fresh
 /// that has allocated and freed one byte: an arena stays with its slot once there is one.
-fn nothing_live<H: Replayed>(heap: &mut H, len: usize) -> Result<(), String> {
+fn nothing_live<H: Replayed>(heap: &H, len: usize) -> Result<(), String> {
     let layout = |size| Layout::from_size_align(size, ALIGN).expect("a size below a region's");
+    // SAFETY: no size is 0, and each heap outlives its blocks.
+    let allocate = |heap: &H, size| NonNull::new(unsafe { heap.alloc(layout(size)) });
     let (mut granted, mut refused) = (0, len + 1);
     while refused - granted > 1 {
         let size = granted + (refused - granted) / 2;
-        let mut other = fresh::<H>(len);
-        let byte = other.allocate(layout(1)).ok_or("a fresh heap refuses one byte")?;
+        let other = fresh::<H>(len);
+        let byte = allocate(&other, 1).ok_or("a fresh heap refuses one byte")?;
         // SAFETY: live, with this layout.
-        unsafe { other.deallocate(byte, layout(1)) };
-        match other.allocate(layout(size)) {
+        unsafe { other.dealloc(byte.as_ptr(), layout(1)) };
+        match allocate(&other, size) {
             Some(_) => granted = size,
             None => refused = size,
         }
     }
     // A checked heap keeps freed blocks in quarantine until memory is short.
-    match heap.allocate(layout(granted)) {
+    match allocate(heap, granted) {
         Some(block) => {
             // SAFETY: live, with this layout.
-            unsafe { heap.deallocate(block, layout(granted)) };
+            unsafe { heap.dealloc(block.as_ptr(), layout(granted)) };
             heap.check()
         }
         None => Err(format!(
@@ -240,6 +245,8 @@ fn nothing_live<H: Replayed>(heap: &mut H, len: usize) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::alloc::GlobalAlloc;
+
     use super::*;
     use crate::trace::Name;
 
@@ -267,33 +274,31 @@ mod tests {
         }
     }
 
-    /// Hands out one block, whoever asks.
+    /// Returns one block for every request, and resizes none.
     struct Same(NonNull<[u8]>);
+
+    // SAFETY: a wrong allocator, whose blocks no caller uses but the replay, which finds that out.
+    unsafe impl GlobalAlloc for Same {
+        unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+            self.0.as_ptr().cast()
+        }
+
+        unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+
+        unsafe fn alloc_zeroed(&self, _: Layout) -> *mut u8 {
+            self.0.as_ptr().cast()
+        }
+
+        unsafe fn realloc(&self, _: *mut u8, _: Layout, _: usize) -> *mut u8 {
+            std::ptr::null_mut()
+        }
+    }
 
     impl Replayed for Same {
         const NAME: &'static str = "Same";
 
         unsafe fn new(region: NonNull<[u8]>) -> Self {
             Self(region)
-        }
-
-        fn allocate(&mut self, _: Layout) -> Option<NonNull<u8>> {
-            Some(self.0.cast())
-        }
-
-        fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-            self.allocate(layout)
-        }
-
-        unsafe fn deallocate(&mut self, _: NonNull<u8>, _: Layout) {}
-
-        unsafe fn reallocate(
-            &mut self,
-            _: NonNull<u8>,
-            _: Layout,
-            _: usize,
-        ) -> Option<NonNull<u8>> {
-            None
         }
 
         fn check(&self) -> Result<(), String> {

@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Job, Outcome, counts, median, process};
 use crate::memory::{self, Pages};
 use crate::subject::{self, Kind, Subject};
-use crate::trace::{self, Trace};
-use crate::workload::{Act, Script, Workload as _};
+use crate::trace::{self, Act, Trace};
+use crate::watched::take_most_granted;
+use crate::workload::{Script, Workload as _};
 
 /// A child that takes longer is killed, in seconds.
 const LIMIT: u32 = 120;
@@ -183,7 +184,7 @@ impl Replay {
         peak.heap = match subject {
             subject::Name::Heap => {
                 Top(self).of::<subject::Watched>()?;
-                subject::most_granted()
+                take_most_granted()
             }
             _ => subject.visit(Top(self))?,
         };
@@ -408,7 +409,7 @@ unsafe fn counted_reallocate<S: Subject>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Op;
+    use crate::trace::Op;
 
     fn replay() -> Replay {
         let op = |act, slot, size| Op { act, align_log2: 3, slot, size };

@@ -5,11 +5,14 @@ use std::ptr::NonNull;
 
 use brkalloc::{CheckedHeap, FixedBreak, NoMap, PlainHeap, RawHeap, SmallHeap};
 
-use super::watched::WatchedBreak;
 use super::{Subject, pointer};
+use crate::watched::WatchedBreak;
 
 /// The heap of the default profile.
 pub type Heap = Over<brkalloc::Heap<FixedBreak>>;
+
+/// The heap of the default profile over a [`WatchedBreak`].
+pub type Watched = Over<brkalloc::Heap<WatchedBreak>>;
 
 /// The heap of the profile `Plain`: every block is a cell.
 pub type Plain = Over<PlainHeap<FixedBreak>>;

@@ -15,14 +15,12 @@ mod brkalloc;
 mod floor;
 mod libraries;
 mod peers;
-mod watched;
 
-pub(crate) use brkalloc::Heap;
+pub(crate) use brkalloc::{Heap, Watched};
 pub(crate) use libraries::Glibc;
 #[cfg(feature = "libraries")]
 pub(crate) use libraries::{Jemalloc, Mimalloc};
 pub(crate) use peers::{Rlsf, Talc};
-pub(crate) use watched::{Watched, most_granted};
 
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};

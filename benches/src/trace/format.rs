@@ -19,8 +19,7 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use super::{Error, Trace};
-use crate::workload::{Act, Op};
+use super::{Act, Error, Op, Trace};
 
 /// The largest alignment: a page.
 pub const MAX_ALIGN_LOG2: u8 = 12;

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Trace, format, slots};
-use crate::workload::{Act, Op};
+use super::{Act, Error, Op, Trace, format, slots};
 
 /// One record of `benches/recorder`, which says what its words are.
 type Record = [u64; 4];

@@ -12,6 +12,7 @@
 pub mod file;
 mod format;
 mod import;
+mod op;
 mod slots;
 
 use std::fmt;
@@ -19,9 +20,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{Act, Op};
-
 pub use import::import;
+pub use op::{Act, Op};
 
 /// The stored traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

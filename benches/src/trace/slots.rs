@@ -9,8 +9,7 @@
 //!
 //! Numbers are little-endian. A slot holds the block that its last call returned.
 
-use super::{Error, Trace};
-use crate::workload::{Act, Op};
+use super::{Act, Error, Op, Trace};
 
 /// Length of the header, and of a call, in bytes.
 const UNIT: usize = 16;

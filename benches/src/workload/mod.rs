@@ -28,7 +28,7 @@ use crate::trace::{self, Trace};
 pub use fill::{Fill, Order};
 pub use pair::Pair;
 pub use replace::Replace;
-pub use script::{Act, Op, Script};
+pub use script::Script;
 pub use vectors::Vectors;
 
 /// The subject had no memory left.

@@ -7,18 +7,18 @@
 //! The traces' reader is that of the benchmarks, whose package brings peers that take minutes to
 //! compile.
 
-use std::alloc::{GlobalAlloc as _, Layout, System};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use brkalloc::{ArenaHeap, Break, BreakError, Cpu, FixedBreak, Heap, RawHeap, SimpleHeap};
+use brkalloc::{ArenaHeap, Cpu, FixedBreak, Locked, LockedHeap, SimpleHeap};
 use clap::{Parser, ValueEnum};
 
 use memory::{Pages, region};
-use trace::{Name, Trace};
-use workload::{Act, Op};
+use trace::{Act, Name, Op, Trace};
+use watched::{WatchedBreak, take_most_granted};
 
 #[allow(dead_code, reason = "the benchmarks measure on one core, with small pages")]
 #[path = "../../../benches/src/memory.rs"]
@@ -26,7 +26,8 @@ mod memory;
 #[allow(dead_code, unused_imports, reason = "the benchmarks read and write traces of any form")]
 #[path = "../../../benches/src/trace/mod.rs"]
 mod trace;
-mod workload;
+#[path = "../../../benches/src/watched.rs"]
+mod watched;
 
 /// Bytes of the memory under each heap.
 const MEMORY: usize = 256 << 20;
@@ -62,15 +63,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let trace = Trace::load(name)?;
         let (mut best, mut most) = (Duration::MAX, 0);
         for _ in 0..ROUNDS {
-            MOST.store(0, Relaxed);
             let time = match subject {
-                Subject::Simple => replay(&mut SimpleHeap::new(watched()?), &trace),
-                Subject::Heap => replay(&mut Heap::new(watched()?), &trace),
-                Subject::Arenas => replay(&mut Arenas::new(watched()?), &trace),
-                Subject::System => replay(&mut Libc, &trace),
+                Subject::Simple => {
+                    let heap: Locked<_> = Locked::from_heap(SimpleHeap::new(watched()?));
+                    replay(&heap, &trace)
+                }
+                Subject::Heap => replay(&LockedHeap::new(watched()?), &trace),
+                Subject::Arenas => replay(&ArenaHeap::new(watched()?, TwoSlots), &trace),
+                Subject::System => replay(&System, &trace),
             }?;
             best = best.min(time);
-            most = MOST.load(Relaxed);
+            most = take_most_granted();
             if best > SLOW {
                 break;
             }
@@ -81,144 +84,56 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a trace needs of a heap.
-trait Replayed {
-    /// # Safety
-    ///
-    /// As for [`RawHeap::allocate`].
-    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::allocate_zeroed`].
-    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>>;
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::deallocate`].
-    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout);
-
-    /// # Safety
-    ///
-    /// As for [`RawHeap::reallocate`].
-    unsafe fn reallocate(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>>;
-}
-
-impl<H: RawHeap> Replayed for H {
-    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { RawHeap::allocate(self, layout) }
-    }
-
-    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { RawHeap::allocate_zeroed(self, layout) }
-    }
-
-    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { RawHeap::deallocate(self, block, layout) };
-    }
-
-    unsafe fn reallocate(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { RawHeap::reallocate(self, block, layout, new_size) }
-    }
-}
-
-/// Replays a trace, and writes the first byte of each block. Returns how long it took.
-fn replay(heap: &mut impl Replayed, trace: &Trace) -> Result<Duration, String> {
+/// Replays a trace, and writes the first byte of each block. Slot 0 allocates, slot 1 frees.
+/// Returns how long it took.
+fn replay(heap: &impl GlobalAlloc, trace: &Trace) -> Result<Duration, String> {
     let mut blocks: Vec<Option<(NonNull<u8>, Layout)>> = vec![None; trace.slots()];
     let begun = Instant::now();
-    for op in trace.ops() {
-        let slot = &mut blocks[op.slot as usize];
-        *slot = step(heap, op, *slot)
+    for &op in trace.ops() {
+        let block = &mut blocks[op.slot as usize];
+        *block = step(heap, op, *block)
             .map_err(|()| format!("out of memory: {} bytes, {MEMORY} are there", op.size))?;
     }
     Ok(begun.elapsed())
 }
 
-/// Does one operation on a slot. Returns what is in the slot then.
+/// Does one operation on a slot of the trace. Returns what is in the slot then.
 fn step(
-    heap: &mut impl Replayed,
-    op: &Op,
+    heap: &impl GlobalAlloc,
+    op: Op,
     slot: Option<(NonNull<u8>, Layout)>,
 ) -> Result<Option<(NonNull<u8>, Layout)>, ()> {
-    let layout = Layout::from_size_align(op.size as usize, 1 << op.align_log2).map_err(|_| ())?;
     let live = || slot.expect("a trace frees and changes full slots only");
-    // SAFETY: the heap outlives the blocks; a block in a slot is live and has the slot's layout.
-    let block = unsafe {
+    SLOT.store(usize::from(op.act == Act::Free), Relaxed);
+    // SAFETY: the heap outlives the blocks; a block in a slot is live and has the slot's layout; no
+    // size of a trace is 0.
+    let (block, layout) = unsafe {
         match op.act {
-            Act::Allocate => heap.allocate(layout),
-            Act::AllocateZeroed => heap.allocate_zeroed(layout),
+            Act::Allocate => (heap.alloc(op.layout()), op.layout()),
+            Act::AllocateZeroed => (heap.alloc_zeroed(op.layout()), op.layout()),
             Act::Reallocate => {
                 let (block, old) = live();
-                let new = heap.reallocate(block, old, layout.size());
-                return new.map(|new| Some((new, old_with(old, layout)))).ok_or(());
+                let new = Layout::from_size_align(op.size as usize, old.align());
+                (heap.realloc(block.as_ptr(), old, op.size as usize), new.map_err(|_| ())?)
             }
             Act::Free | Act::Replace => {
                 let (block, old) = live();
-                heap.deallocate(block, old);
+                heap.dealloc(block.as_ptr(), old);
                 return Ok(None);
             }
         }
     };
-    let block = block.ok_or(())?;
-    // SAFETY: the block is new and has a byte.
+    let block = NonNull::new(block).ok_or(())?;
+    // SAFETY: the block is the caller's, and has a byte.
     unsafe { block.write(1) };
     Ok(Some((block, layout)))
 }
 
-/// The layout of a block that was resized: the old alignment, the new size.
-fn old_with(old: Layout, new: Layout) -> Layout {
-    Layout::from_size_align(new.size(), old.align()).expect("both parts are those of layouts")
-}
-
-/// Most bytes that the break had granted at a time.
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-/// [`FixedBreak`] that notes its highest position.
-struct Watched(FixedBreak);
-
 /// A break over new memory.
-fn watched() -> std::io::Result<Watched> {
+fn watched() -> std::io::Result<WatchedBreak> {
     let memory = region(MEMORY, Pages::OnTouch)?;
     // SAFETY: the memory is new, and only this break has it.
-    Ok(Watched(unsafe { FixedBreak::from_raw(memory.cast().as_ptr(), memory.len()) }))
-}
-
-// SAFETY: what `FixedBreak` guarantees: each method calls its method of the same name.
-unsafe impl Break for Watched {
-    const ZEROED: bool = FixedBreak::ZEROED;
-
-    fn granule(&self) -> usize {
-        self.0.granule()
-    }
-
-    fn end(&self) -> *mut u8 {
-        self.0.end()
-    }
-
-    fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        let grant = self.0.grow(by)?;
-        MOST.fetch_max(self.0.len() - self.0.remaining(), Relaxed);
-        Ok(grant)
-    }
-
-    unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.0.shrink(by) }
-    }
+    Ok(WatchedBreak(unsafe { FixedBreak::from_raw(memory.cast().as_ptr(), memory.len()) }))
 }
 
 /// Slot of the caller.
@@ -241,75 +156,5 @@ unsafe impl Cpu for TwoSlots {
 
     fn barrier(&self) -> bool {
         true
-    }
-}
-
-/// Arenas: slot 0 allocates, slot 1 frees.
-struct Arenas(ArenaHeap<Watched, TwoSlots>);
-
-impl Arenas {
-    fn new(brk: Watched) -> Self {
-        Self(ArenaHeap::new(brk, TwoSlots))
-    }
-}
-
-impl Replayed for Arenas {
-    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        SLOT.store(0, Relaxed);
-        // SAFETY: the clause is that of this method.
-        unsafe { self.0.allocate(layout) }
-    }
-
-    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        SLOT.store(0, Relaxed);
-        // SAFETY: the clause is that of this method.
-        unsafe { self.0.allocate_zeroed(layout) }
-    }
-
-    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        SLOT.store(1, Relaxed);
-        // SAFETY: the clause is that of this method.
-        unsafe { self.0.deallocate(block, layout) };
-    }
-
-    unsafe fn reallocate(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        SLOT.store(0, Relaxed);
-        // SAFETY: the clause is that of this method.
-        unsafe { self.0.reallocate(block, layout, new_size) }
-    }
-}
-
-/// The C library's `malloc`.
-struct Libc;
-
-impl Replayed for Libc {
-    unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: traces have no blocks of 0 bytes.
-        NonNull::new(unsafe { System.alloc(layout) })
-    }
-
-    unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // SAFETY: traces have no blocks of 0 bytes.
-        NonNull::new(unsafe { System.alloc_zeroed(layout) })
-    }
-
-    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { System.dealloc(block.as_ptr(), layout) };
-    }
-
-    unsafe fn reallocate(
-        &mut self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        NonNull::new(unsafe { System.realloc(block.as_ptr(), layout, new_size) })
     }
 }

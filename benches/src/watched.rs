@@ -1,22 +1,18 @@
-//! The heap over a break that remembers how far it ever moved.
+//! A break that remembers how far it ever moved.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use brkalloc::{Break, BreakError, FixedBreak};
 
-use super::brkalloc::Over;
-
-/// The heap of the default profile over a [`WatchedBreak`].
-pub type Watched = Over<brkalloc::Heap<WatchedBreak>>;
-
-/// Most bytes that the breaks of this process had granted at a time. A process measures one heap.
+/// Most bytes that a break of this process had granted at a time.
 static MOST_GRANTED: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns the most bytes that a heap of this process had been granted at a time.
+/// Returns the most bytes that a break had granted at a time since the last call. A process
+/// measures one heap at a time.
 #[must_use]
-pub fn most_granted() -> usize {
-    MOST_GRANTED.load(Relaxed)
+pub fn take_most_granted() -> usize {
+    MOST_GRANTED.swap(0, Relaxed)
 }
 
 /// [`FixedBreak`] that notes its highest position.
@@ -52,20 +48,22 @@ mod tests {
     use std::alloc::Layout;
 
     use super::*;
-    use crate::memory::{self, Pages};
-    use crate::subject::Subject as _;
+    use crate::memory::{Pages, region};
 
     #[test]
     fn the_break_remembers_its_highest_position() {
-        let region = memory::region(16 << 20, Pages::OnTouch).unwrap();
+        let region = region(16 << 20, Pages::OnTouch).unwrap();
         // SAFETY: a fresh region, never given back.
-        let mut heap = unsafe { Watched::new(region) };
+        let brk = unsafe { FixedBreak::from_raw(region.cast().as_ptr(), region.len()) };
+        let mut heap = brkalloc::Heap::new(WatchedBreak(brk));
         let layout = Layout::from_size_align(1 << 20, 8).unwrap();
-        // SAFETY: the size is not 0; the block is freed once, with its layout.
+        // SAFETY: the heap outlives the block, which is freed once, with its layout.
         unsafe {
-            let block = heap.allocate(layout);
+            let block = heap.allocate(layout).unwrap();
             heap.deallocate(block, layout);
         }
-        assert!(((1 << 20)..(2 << 20)).contains(&most_granted()), "{}", most_granted());
+        let most = take_most_granted();
+        assert!(((1 << 20)..(2 << 20)).contains(&most), "{most}");
+        assert_eq!(take_most_granted(), 0);
     }
 }
