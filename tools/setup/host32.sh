@@ -13,10 +13,13 @@ host32_ready() {
     [ -n "$HOST32" ]
 }
 
+# The package of the compiler's version: `gcc-multilib`, which names it, conflicts with compilers for
+# other processors, which `processors.sh` installs.
 host32_install() {
+    package=gcc-$(cc -dumpversion 2>/dev/null | cut -d. -f1)-multilib
     if apt_usable; then
-        say "installing gcc-multilib: 'make test' runs the allocator's tests as a 32-bit program too (apt, about 10 s)"
-        apt_install gcc-multilib || apt_obstacle='apt-get could not install gcc-multilib'
+        say "installing $package: 'make test' runs the allocator's tests as a 32-bit program too (apt, about 10 s)"
+        apt_install "$package" || apt_obstacle="apt-get could not install $package"
     fi
     host32_ready || say "going on without a 32-bit C library, so without the 32-bit run: ${apt_obstacle:-'cc -m32' does not work}"
 }
