@@ -104,19 +104,28 @@ pub unsafe trait Layer<P: Tuning>: Debug + Sized {
         request: Request,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        large.chunks.allocate(request, growth)
+        let block = match large.chunks.take(request) {
+            Some(block) => block,
+            None => self.take_new(large, request, growth)?,
+        };
+        self.count_cell(block);
+        Some(block)
     }
 
-    /// Takes a cell from the top, after the break has moved up if necessary and allowed.
+    /// Takes a new cell from memory that the break grants, if it may move.
     #[inline(always)]
-    fn take_unfreed<B: Source, M: Map>(
+    fn take_new<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         request: Request,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        large.chunks.take_top(request).or_else(|| large.chunks.take_new(request, growth))
+        large.chunks.take_new(request, growth)
     }
+
+    /// Counts a new cell.
+    #[inline(always)]
+    fn count_cell(&mut self, _: NonNull<u8>) {}
 
     /// Frees a block that is a cell. If the heap stops, the layer has forgotten everything when
     /// this returns.

@@ -18,8 +18,7 @@ use crate::checks::{CheckState, NoChecks};
 use crate::chunks::Tuning;
 use crate::inspect::LayerView;
 use crate::layer::{Layer, NoLayer};
-use crate::segments::{ArenaLayer, SegmentWords};
-use crate::size_class::ARENA_CLASSES;
+use crate::segments::{ArenaLayer, SegmentSlabs};
 use crate::slab_tuning::{ArenaSlabs, MiniatureSlabs, UsualSlabs};
 use crate::slabs::Slabs;
 
@@ -81,21 +80,21 @@ macro_rules! profile {
             type ArenaLayerOf<Q: Tuning> = profile!(@layer Q $arena_layer);
         }
     };
-    (@layer $q:ident ArenaSlabs) => { Slabs<$q, SegmentWords, ARENA_CLASSES> };
+    (@layer $q:ident SegmentSlabs) => { SegmentSlabs<$q> };
     (@layer $q:ident Slabs) => { Slabs<$q> };
     (@layer $q:ident NoLayer) => { NoLayer };
 }
 
 profile! {
     /// Default profile: small and medium blocks from slabs, other blocks from cells in fine bins.
-    Usual: compact false, Fine, growth GROWTH_STEP, Slabs UsualSlabs, arena ArenaSlabs
+    Usual: compact false, Fine, growth GROWTH_STEP, Slabs UsualSlabs, arena SegmentSlabs
 }
 
 profile! {
     /// Profile for tests that run all short programs: [`Usual`] with granules of 64 bytes, and
     /// slabs of a few blocks that begin early. It serves no other purpose.
     #[doc(hidden)]
-    Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena ArenaSlabs
+    Miniature: compact false, Fine, growth MINIATURE_STEP, Slabs MiniatureSlabs, arena SegmentSlabs
 }
 
 profile! {

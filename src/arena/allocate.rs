@@ -12,10 +12,10 @@ use super::{ArenaHeap, has_layer, is_large, served};
 use crate::cell::CELL_ALIGN;
 use crate::layer::Layer;
 use crate::lock::RawLock;
-use crate::profile::{OfArena, Profile};
+use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
 use crate::segments::ArenaLayer;
-use crate::size_class::Class;
+use crate::size_class::{ARENA_CLASSES, Class};
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
     /// Allocates a block that is not large from the arena. Collects some of the blocks that other
@@ -128,7 +128,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         if P::CHECKED || !has_layer::<P>() || layout.align() > CELL_ALIGN {
             return None;
         }
-        P::ArenaLayerOf::<OfArena<P>>::class_of_usual(layout.size(), layout.align())
+        Class::of_usual::<ARENA_CLASSES>(layout.size(), layout.align())
     }
 
     /// Returns the class of a size of at most 4 KiB, if it is not over-aligned.
@@ -137,7 +137,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
             return None;
         }
-        P::ArenaLayerOf::<OfArena<P>>::class_of_short(size, align)
+        Class::of_short(size, align)
     }
 
     /// Allocates a block of at most 4 KiB that the caller's arena has at hand. `None` only means
@@ -217,13 +217,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ) -> Option<NonNull<u8>> {
         let caller = self.caller_again();
         let mut inside = self.at_hand_again(parted);
-        let layer = inside.inner().heap.layer();
-        if layer.is_sampled() {
+        // Of a sampled heap each allocation without a block at hand is counted.
+        let slabs = inside.inner().heap.layer().slabs().filter(|slabs| slabs.quota.is_none());
+        let Some(slabs) = slabs else {
             drop(inside);
             drop(caller);
             return otherwise(self, layout);
-        }
-        match layer.refill_at_hand(class) {
+        };
+        match slabs.refill_inline::<false>(class) {
             Some(block) => Some(block),
             None => {
                 mem::forget(caller);

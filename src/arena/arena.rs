@@ -111,8 +111,11 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         // Nothing is given back by moving a break: see `Source::CONTIGUOUS`.
         inner.heap.set_trim(Trim::NEVER);
         let segments = NonNull::from(&inner.shared().map);
-        // SAFETY: the heap is new, and all of its memory will be this owner's segments of the map.
-        unsafe { inner.heap.layer().rely_on(segments, owner) };
+        if let Some(slabs) = inner.heap.layer().slabs() {
+            // SAFETY: the heap is new, and all of its memory will be this owner's segments of the
+            // map.
+            unsafe { slabs.rely_on(segments, owner) };
+        }
         arena
     }
 

@@ -7,7 +7,7 @@ use super::parent::Parent;
 use super::visit::{ArenaGuard, Parted, SlotGuard, Visit};
 use super::{ArenaHeap, has_layer, served};
 use crate::lock::RawLock;
-use crate::profile::Profile;
+use crate::profile::{OfArena, Profile};
 use crate::provider::{Map, Slots, Source};
 use crate::segments::{ArenaLayer, Owner};
 use crate::slabs::Slab;
@@ -115,8 +115,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         // SAFETY: the address is not null, because it lies in a segment.
         let block = unsafe { NonNull::new_unchecked(block) };
         // SAFETY: the block is this arena's, the caller gives it up, and its word leads to `slab`.
-        if unsafe { inner.heap.layer().push_direct(slab, block) } {
-            // SAFETY: `push_direct` has just said so.
+        if unsafe { Slab::verify_and_push::<OfArena<P>>(slab, block) } {
+            // SAFETY: the push has just said so.
             unsafe { self.attend(block, caller, inside.part(), slab) };
         }
         true
@@ -126,7 +126,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Safety
     ///
-    /// [`push_direct`](ArenaLayer::push_direct) has returned `true` for `slab` and `block`, and
+    /// [`verify_and_push`](Slab::verify_and_push) has returned `true` for `slab` and `block`, and
     /// nothing was done since.
     #[cold]
     #[inline(never)]
@@ -138,14 +138,17 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         slab: NonNull<Slab>,
     ) {
         let mut inside = self.at_hand_again(inside);
+        let Some(slabs) = inside.inner().heap.layer().slabs() else { return };
         // SAFETY: the clauses are those of this method.
-        if unsafe { inside.inner().heap.layer().attend_at_once(slab) } {
+        if unsafe { slabs.relist_at_once(slab) } {
             return;
         }
         // SAFETY: the arena is one of this heap.
         let heap = unsafe { inside.inner().heap(&self.parent) }.inner();
-        // SAFETY: the clauses are those of this method.
-        unsafe { heap.layer.attend(&mut heap.large, slab, block) };
+        if let Some(slabs) = heap.layer.slabs() {
+            // SAFETY: the clauses are those of this method.
+            unsafe { slabs.attend_to(&mut heap.large, slab, block) };
+        }
     }
 
     /// Frees a block that lies in another arena, or not near, or in a heap without slabs.

@@ -20,7 +20,7 @@ use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
-use crate::segments::{Owner, stays};
+use crate::segments::Owner;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Changes the size of a block and keeps its contents up to the smaller of both sizes. A block
@@ -93,8 +93,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         let caller = self.caller();
         let Some(mut inside) = caller.enter_at_hand() else { return false };
         let Some(slab) = inside.inner().word_if_own(block.as_ptr()) else { return false };
-        // SAFETY: the word of the block leads to `slab`.
-        unsafe { stays(slab, block, new) }
+        // SAFETY: words lead to valid descriptors, and the arena is entered.
+        unsafe { slab.as_ref() }.suits(block, new)
     }
 
     /// Implements [`reallocate`](ArenaHeap::reallocate), and `reallocate_by_ptr` if the old layout

@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::{ArenaHeap, has_layer, served};
+use super::{ArenaHeap, served};
 use crate::lock::RawLock;
 use crate::profile::Profile;
 use crate::provider::{Map, Slots, Source};
@@ -36,12 +36,12 @@ unsafe impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> SharedHeap
     }
 
     fn count_missed(&self, next: &mut dyn FnMut() -> u32) -> Option<bool> {
-        if P::CHECKED || !has_layer::<P>() {
+        if P::CHECKED {
             return None;
         }
         let caller = self.caller();
         let mut inside = caller.enter_at_hand()?;
-        let quota = inside.inner().heap.layer().quota()?;
-        Some(quota.count(next))
+        let slabs = inside.inner().heap.layer().slabs()?;
+        Some(slabs.quota.count(next))
     }
 }

@@ -14,7 +14,7 @@
 //! | `segment.rs` | one segment: cells, words, classes |
 //! | `words.rs` | the map as the slabs of one owner see it |
 //! | `near.rs` | the leaf that was used last |
-//! | `arena_layer.rs` | what an arena does with slabs without a call of its heap |
+//! | `arena_layer.rs` | the slabs of an arena, as its local operations reach them |
 //! | `look.rs` | the map word for word, for checks |
 //!
 //! # Ordering
@@ -43,8 +43,7 @@ use crate::size_class::Class;
 use crate::slab_tuning::{ArenaSlabs, SlabTuning};
 use crate::slabs::Slab;
 
-pub use arena_layer::ArenaLayer;
-pub(crate) use arena_layer::stays;
+pub use arena_layer::{ArenaLayer, SegmentSlabs};
 pub(crate) use near::Near;
 use segment::Segment;
 pub(crate) use segment::{capacity, layout_of, units_for};

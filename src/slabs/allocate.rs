@@ -156,29 +156,6 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
     }
 
-    /// Takes a new cell from memory that the break grants, after the slabs have given back those
-    /// that are empty.
-    #[inline(never)]
-    pub(super) fn take_new<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        request: Request,
-        growth: Growth,
-    ) -> Option<NonNull<u8>> {
-        if self.empty > 0 {
-            self.release_empty(large);
-            if let Some(block) = large.chunks.take(request) {
-                return Some(block);
-            }
-        }
-        if growth == Growth::Allowed && self.dissolve_if_due(large) {
-            if let Some(block) = large.chunks.take(request) {
-                return Some(block);
-            }
-        }
-        large.chunks.take_new(request, growth)
-    }
-
     /// Allocates a block where memory is short.
     #[cold]
     #[inline(never)]

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use super::map::SlabMap;
 use super::slab::{Slab, State};
 use super::{FreeList, Slabs};
-use crate::cell::{CELL_ALIGN, Cell, copy_down};
+use crate::cell::{CELL_ALIGN, copy_down};
 use crate::chunks::Tuning;
 use crate::large::{Large, no_block};
 use crate::layer::Layer;
@@ -145,28 +145,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return;
         }
         // SAFETY: the block has no mapping, so it is a cell, and nothing uses it.
-        unsafe { self.free_counted(large, block) };
-    }
-
-    /// Frees a cell.
-    ///
-    /// # Safety
-    ///
-    /// `payload` is that of a valid used cell that nothing uses any more.
-    #[inline(always)]
-    pub(super) unsafe fn free_counted<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        payload: NonNull<u8>,
-    ) {
-        // SAFETY: the cell is valid, and nothing uses it: this method's clause.
-        let may_be_due = unsafe {
-            self.uncount(Cell::<P>::of_payload(payload).header().size());
-            large.chunks.free_inline(payload)
-        };
-        if may_be_due {
-            self.trim_if_due(large);
-        }
+        unsafe { self.deallocate_cell(large, block) };
     }
 
     /// Resizes a block of a slab, if it can stay, or if its new class has a block.

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::{Descriptors, FreeList, SlabMap, Slabs};
+use crate::cell::Cell;
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
 use crate::layer::{InSlab, Layer};
@@ -115,32 +116,32 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         unsafe { self.push(large, block) };
     }
 
-    #[inline(always)]
-    fn take_unfreed<B: Source, M: Map>(
+    #[inline(never)]
+    fn take_new<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         request: Request,
         growth: Growth,
     ) -> Option<NonNull<u8>> {
-        match large.chunks.take_top(request) {
-            Some(block) => Some(block),
-            None => self.take_new(large, request, growth),
+        // What the slabs can give back comes first.
+        if self.empty > 0 {
+            self.release_empty(large);
+            if let Some(block) = large.chunks.take(request) {
+                return Some(block);
+            }
         }
+        if growth == Growth::Allowed && self.dissolve_if_due(large) {
+            if let Some(block) = large.chunks.take(request) {
+                return Some(block);
+            }
+        }
+        large.chunks.take_new(request, growth)
     }
 
     #[inline(always)]
-    fn allocate_cell<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        request: Request,
-        growth: Growth,
-    ) -> Option<NonNull<u8>> {
-        let block = match large.chunks.take(request) {
-            Some(block) => Some(block),
-            None => self.take_new(large, request, growth),
-        }?;
-        self.count_cell(block);
-        Some(block)
+    fn count_cell(&mut self, payload: NonNull<u8>) {
+        // SAFETY: a new cell has a valid header.
+        self.count(unsafe { Cell::<P>::of_payload(payload).header() }.size());
     }
 
     #[inline(always)]
@@ -149,8 +150,14 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         large: &mut Large<B, M, P>,
         payload: NonNull<u8>,
     ) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.free_counted(large, payload) };
+        // SAFETY: the cell is valid, and nothing uses it: this method's clause.
+        let may_be_due = unsafe {
+            self.uncount(Cell::<P>::of_payload(payload).header().size());
+            large.chunks.free_inline(payload)
+        };
+        if may_be_due {
+            self.trim_if_due(large);
+        }
     }
 
     #[inline(always)]

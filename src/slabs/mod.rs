@@ -47,7 +47,7 @@ mod window;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use crate::cell::{CELL_ALIGN, Cell, MIN_CELL, WORD};
+use crate::cell::{CELL_ALIGN, MIN_CELL, WORD};
 use crate::chunks::Tuning;
 use crate::link_copy::BrokenLink;
 use crate::quota::Quota;
@@ -116,13 +116,6 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     fn list(&mut self, class: Class) -> &mut FreeList {
         // SAFETY: callers pass the first `N` classes only: those that `class_of` returns.
         unsafe { self.lists.get_unchecked_mut(class.index()) }
-    }
-
-    /// Counts a new cell.
-    #[inline(always)]
-    fn count_cell(&mut self, payload: NonNull<u8>) {
-        // SAFETY: a new cell has a valid header.
-        self.count(unsafe { Cell::<P>::of_payload(payload).header() }.size());
     }
 
     /// Counts a cell of so many bytes.

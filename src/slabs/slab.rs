@@ -10,6 +10,7 @@
 //!             └── free        None┘                 the descriptor lies elsewhere: descriptors.rs
 //! ```
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::free_list::{FreeList, addr};
@@ -131,6 +132,17 @@ impl Slab {
     pub(crate) const fn relist<S: SlabTuning>(&mut self) {
         self.set_state(State::Listed);
         self.left = self.carved - self.relisted_after::<S>();
+    }
+
+    /// Returns whether a live block of the slab can stay where it is with another layout: it is
+    /// long enough and aligned, and not much too long.
+    #[inline(always)]
+    pub(crate) fn suits(&self, block: NonNull<u8>, new: Layout) -> bool {
+        let size = self.class.size();
+        self.state() != State::Absent
+            && new.size() <= size
+            && new.size() > size / 2
+            && block.addr().get() % new.align() == 0
     }
 
     /// Returns the number of blocks that are not in the slab's own list, and are carved.

@@ -157,7 +157,10 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(never)]
     fn allocate_unfreed(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         let request = Request::of_long(layout);
-        match self.layer.take_unfreed(&mut self.large, request, growth) {
+        if let Some(block) = self.large.chunks.take_top(request) {
+            return Some(block);
+        }
+        match self.layer.take_new(&mut self.large, request, growth) {
             Some(block) => Some(block),
             None => self.allocate_last(layout, request, growth, true),
         }
