@@ -19,6 +19,7 @@
 #               ├─ examples.sh    for examples and tests: emulators of other processors, firmware, Limine
 #               ├─ host32.sh      for the tests: what their 32-bit run needs
 #               ├─ processors.sh  for all tests: compilers and emulators of other processors
+#               ├─ browser.sh     for all tests: Chromium, which opens the pages of stories
 #               ├─ sanitizers.sh  for the tests: the runtime of AddressSanitizer and ThreadSanitizer
 #               └─ programs.sh    for the tests: real programs to run with libbrkmalloc.so
 #
@@ -51,6 +52,7 @@ parts=$here/setup
 . "$parts/examples.sh"
 . "$parts/host32.sh"
 . "$parts/processors.sh"
+. "$parts/browser.sh"
 . "$parts/sanitizers.sh"
 . "$parts/programs.sh"
 
@@ -73,6 +75,7 @@ main() {
     esac
     if [ "$purpose" = all ]; then
         processors_ready || processors_install
+        browser_ready || browser_install
         purpose=test
     fi
     if [ "$purpose" = test ]; then
