@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::options::Options;
-use crate::{engine, fault, report};
+use crate::{engine, entry, fault, report};
 
 static PRINTS_STATS: AtomicBool = AtomicBool::new(false);
 
@@ -36,6 +36,7 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
         fault::start();
     }
     let options = Options::read();
+    entry::cxx::start(options.checked);
     PRINTS_STATS.store(options.stats, Ordering::Relaxed);
     LISTS_LEAKS.store(options.leaks, Ordering::Relaxed);
     if options.stats || options.leaks {

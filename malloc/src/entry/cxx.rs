@@ -6,36 +6,105 @@
 //!
 //! `new` is `malloc`, without the C++ library in between. Without memory the call is passed on by a
 //! jump: an exception of the C++ library then unwinds through no frame of ours.
+//!
+//! A program may replace some of the operators: the C++ library's other ones then call these. So in
+//! a program that has any of its own, every call is passed on.
 
 use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
-use core::ptr::NonNull;
+use core::mem::{self, MaybeUninit};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use super::dl::find;
 use super::{aligned, block_of, block_or_errno, pointer_to};
 use crate::engine::{self, Call, Family};
-use crate::{report, request};
+use crate::request;
 
-/// Returns the function of this name in the libraries after this one.
-fn next(name: &CStr) -> *mut c_void {
-    // SAFETY: `name` is a C string. `dlsym` allocates only to report that the name is not found.
-    let function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-    if function.is_null() {
-        report::die(format_args!("no memory, and no C++ library has {name:?}"));
+/// Operators from which the C++ library's other ones follow.
+const REPLACEABLE: [&CStr; 8] = [
+    c"_Znwm",
+    c"_Znam",
+    c"_ZdlPv",
+    c"_ZdaPv",
+    c"_ZnwmSt11align_val_t",
+    c"_ZnamSt11align_val_t",
+    c"_ZdlPvSt11align_val_t",
+    c"_ZdaPvSt11align_val_t",
+];
+
+/// Files of the C++ libraries.
+const CXX_LIBRARIES: [&[u8]; 2] = [b"libstdc++", b"libc++"];
+
+/// Whether every call is passed on.
+static PASSED_ON: AtomicBool = AtomicBool::new(false);
+
+/// Looks whose operators the process has. The loader calls this before any operator.
+pub(crate) fn start(is_checked: bool) {
+    let here = Origin::of(start as *const c_void).base;
+    let is_ours = |name: &CStr| {
+        // SAFETY: `name` is a C string. This library has the function, if no other does.
+        Origin::of(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }).base == here
+    };
+    if !REPLACEABLE.iter().all(|name| is_ours(name)) || is_checked && library_has_its_own() {
+        PASSED_ON.store(true, Ordering::Relaxed);
     }
-    function
+}
+
+/// Returns whether a library has operators of its own, which its own calls may reach: others may
+/// `delete` what these `new` answer, and to the checked heap that is `malloc`'s. No matter if the
+/// library has a `malloc` of its own, too.
+fn library_has_its_own() -> bool {
+    let next = |name: &CStr| {
+        // SAFETY: `name` is a C string.
+        let function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+        if function.is_null() {
+            // The program does not ask for this error.
+            // SAFETY: `dlerror` has no preconditions.
+            unsafe { libc::dlerror() };
+            return None;
+        }
+        Some(Origin::of(function))
+    };
+    let Some(operators) = next(c"_Znwm") else { return false };
+    let is_cxx = CXX_LIBRARIES.iter().any(|name| operators.is_named(name));
+    !is_cxx && next(c"malloc").is_none_or(|malloc| malloc.base != operators.base)
+}
+
+/// The program or library that has a function.
+struct Origin {
+    base: *mut c_void,
+    file: Option<&'static CStr>,
+}
+
+impl Origin {
+    fn of(function: *const c_void) -> Self {
+        let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+        // SAFETY: `info` is writable, and zero is a valid `Dl_info`. The loader's name of a library
+        // that was there at the start is never freed.
+        unsafe {
+            libc::dladdr(function, info.as_mut_ptr());
+            let info = info.assume_init();
+            let file = (!info.dli_fname.is_null()).then(|| CStr::from_ptr(info.dli_fname));
+            Self { base: info.dli_fbase, file }
+        }
+    }
+
+    /// Returns whether the file's name, without its folder, begins so.
+    fn is_named(&self, start: &[u8]) -> bool {
+        let path = self.file.map_or(&[][..], CStr::to_bytes);
+        path.rsplit(|&byte| byte == b'/').next().is_some_and(|name| name.starts_with(start))
+    }
 }
 
 /// Defines operators `new` by their mangled names: the C function that serves each, and the name of
-/// a function that returns the C++ library's operator, for the case that the former returns null.
+/// a function that returns the C++ library's operator, for the case that the former returns null, or
+/// that calls are passed on.
 macro_rules! operators_new {
     ($($(#[$doc:meta])* $name:ident = $function:path, $next:ident;)*) => {$(
         extern "C" fn $next() -> *mut c_void {
-            const NAME: &str = concat!(stringify!($name), "\0");
-            const NEXT: &CStr = match CStr::from_bytes_with_nul(NAME.as_bytes()) {
-                Ok(name) => name,
-                Err(_) => unreachable!(),
-            };
-            next(NEXT)
+            static NEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+            find(&NEXT, c_name!($name))
         }
 
         $(#[$doc])*
@@ -51,6 +120,8 @@ macro_rules! operators_new {
                 "push rdi",
                 "push rsi",
                 "push rdx",
+                "cmp byte ptr [rip + {passed_on}], 0",
+                "jne 2f",
                 "call {function}",
                 "test rax, rax",
                 "jz 2f",
@@ -62,6 +133,7 @@ macro_rules! operators_new {
                 "pop rsi",
                 "pop rdi",
                 "jmp rax",
+                passed_on = sym PASSED_ON,
                 function = sym $function,
                 next = sym $next,
             )
@@ -142,6 +214,24 @@ macro_rules! operators_delete {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is C++'s")]
         pub unsafe extern "C" fn $name(block: *mut c_void $(, $more: $type)*) {
+            /// # Safety
+            ///
+            /// The clauses of the C++ library's operator.
+            #[cold]
+            unsafe extern "C" fn pass_on(block: *mut c_void $(, $more: $type)*) {
+                static NEXT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+                let next = find(&NEXT, c_name!($name));
+                // SAFETY: the C++ library's operator of this name, and the caller's clauses.
+                unsafe {
+                    mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void $(, $type)*)>(
+                        next,
+                    )(block $(, $more)*);
+                }
+            }
+            if PASSED_ON.load(Ordering::Relaxed) {
+                // SAFETY: this function's own clause.
+                return unsafe { pass_on(block $(, $more)*) };
+            }
             // SAFETY: this function's own clause, or the pointer is null.
             unsafe {
                 if !engine::deallocate_at_hand(block.cast()) {
@@ -186,23 +276,23 @@ operators_delete! {
     /// `operator delete[](void*)`
     _ZdaPv() = delete_array_slow;
     /// `operator delete(void*, size_t)`
-    _ZdlPvm(_size: usize) = delete_slow;
+    _ZdlPvm(size: usize) = delete_slow;
     /// `operator delete[](void*, size_t)`
-    _ZdaPvm(_size: usize) = delete_array_slow;
+    _ZdaPvm(size: usize) = delete_array_slow;
     /// `operator delete(void*, nothrow_t const&)`
-    _ZdlPvRKSt9nothrow_t(_nothrow: *const c_void) = delete_slow;
+    _ZdlPvRKSt9nothrow_t(nothrow: *const c_void) = delete_slow;
     /// `operator delete[](void*, nothrow_t const&)`
-    _ZdaPvRKSt9nothrow_t(_nothrow: *const c_void) = delete_array_slow;
+    _ZdaPvRKSt9nothrow_t(nothrow: *const c_void) = delete_array_slow;
     /// `operator delete(void*, align_val_t)`
-    _ZdlPvSt11align_val_t(_align: usize) = delete_aligned_slow;
+    _ZdlPvSt11align_val_t(align: usize) = delete_aligned_slow;
     /// `operator delete[](void*, align_val_t)`
-    _ZdaPvSt11align_val_t(_align: usize) = delete_array_aligned_slow;
+    _ZdaPvSt11align_val_t(align: usize) = delete_array_aligned_slow;
     /// `operator delete(void*, size_t, align_val_t)`
-    _ZdlPvmSt11align_val_t(_size: usize, _align: usize) = delete_aligned_slow;
+    _ZdlPvmSt11align_val_t(size: usize, align: usize) = delete_aligned_slow;
     /// `operator delete[](void*, size_t, align_val_t)`
-    _ZdaPvmSt11align_val_t(_size: usize, _align: usize) = delete_array_aligned_slow;
+    _ZdaPvmSt11align_val_t(size: usize, align: usize) = delete_array_aligned_slow;
     /// `operator delete(void*, align_val_t, nothrow_t const&)`
-    _ZdlPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void) = delete_aligned_slow;
+    _ZdlPvSt11align_val_tRKSt9nothrow_t(align: usize, nothrow: *const c_void) = delete_aligned_slow;
     /// `operator delete[](void*, align_val_t, nothrow_t const&)`
-    _ZdaPvSt11align_val_tRKSt9nothrow_t(_align: usize, _nothrow: *const c_void) = delete_array_aligned_slow;
+    _ZdaPvSt11align_val_tRKSt9nothrow_t(align: usize, nothrow: *const c_void) = delete_array_aligned_slow;
 }

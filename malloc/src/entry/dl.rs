@@ -24,7 +24,7 @@ pub(super) fn find(function: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
         // SAFETY: `name` is a C string.
         found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
         if found.is_null() {
-            report::die(format_args!("the C library has no {name:?}"));
+            report::die(format_args!("no library has {name:?}"));
         }
         function.store(found, Ordering::Relaxed);
     }

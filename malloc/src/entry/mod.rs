@@ -34,9 +34,22 @@ macro_rules! with_caller {
     )*};
 }
 
+/// A name as a C string.
+macro_rules! c_name {
+    ($name:ident) => {{
+        const NAME: &core::ffi::CStr =
+            match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes())
+            {
+                Ok(name) => name,
+                Err(_) => unreachable!(),
+            };
+        NAME
+    }};
+}
+
 mod aligned;
 mod c;
-mod cxx;
+pub(crate) mod cxx;
 mod dl;
 mod glibc;
 mod signal;

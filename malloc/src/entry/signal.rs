@@ -1,7 +1,7 @@
 //! Functions that set the handler of a signal. If the process samples blocks, the handler of page
 //! faults is this library's, which passes the signal on.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 use core::mem;
 use core::sync::atomic::AtomicPtr;
 
@@ -58,15 +58,10 @@ macro_rules! signal_functions {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name(signal: c_int, handler: Handler) -> Handler {
             static NEXT: AtomicPtr<libc::c_void> = AtomicPtr::new(core::ptr::null_mut());
-            const NAME: &CStr =
-                match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
-                    Ok(name) => name,
-                    Err(_) => unreachable!(),
-                };
             if fault::is_noted(signal) {
                 return set_handler(handler, $flags, $masks_itself);
             }
-            let next = find(&NEXT, NAME);
+            let next = find(&NEXT, c_name!($name));
             // SAFETY: glibc's function of this name.
             let next: extern "C" fn(c_int, Handler) -> Handler = unsafe { mem::transmute(next) };
             next(signal, handler)

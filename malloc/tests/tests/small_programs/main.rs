@@ -121,6 +121,26 @@ fn operators_of_cxx_and_what_they_throw() {
 }
 
 #[test]
+fn operators_that_a_program_replaces_serve_the_others() {
+    let shop = Workshop::new();
+    for standard in ["-std=c++11", "-std=c++17"] {
+        let program = shop.build("replaced.cc", &[standard, "-faligned-new"]);
+        shop.assert_ok(&program, &[], &[]);
+        shop.assert_ok(&program, &[], &CHECKED);
+        shop.assert_ok(&program, &[], &[("BRKALLOC_SAMPLE", "1")]);
+    }
+}
+
+#[test]
+fn blocks_of_a_library_with_operators_of_its_own_can_be_deleted_elsewhere() {
+    let shop = Workshop::new();
+    let library = shop.build("bound.cc", &["-shared", "-fPIC", "-Wl,-Bsymbolic"]);
+    let program = shop.build("crossing.cc", &[library.to_str().expect("a plain name")]);
+    shop.assert_ok(&program, &[], &[]);
+    shop.assert_ok(&program, &[], &CHECKED);
+}
+
+#[test]
 fn it_serves_before_main_and_after_it() {
     both_ways("around_main.c", &[]);
 }
