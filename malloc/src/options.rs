@@ -11,7 +11,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use crate::engine;
+use crate::{engine, report};
 
 /// Default decay period, in milliseconds: long compared with the cost of a decay, and with the time
 /// after which most freed memory is needed again; short compared with human patience.
@@ -42,6 +42,32 @@ impl Options {
             decay: decay(variable(c"BRKALLOC_DECAY_MS")),
         }
     }
+
+    /// Writes a line for each variable that has no effect beside the others, or whose value is
+    /// neither a number nor a word.
+    pub(crate) fn report_oddities(&self) {
+        let is_sampled = self.sample > 0;
+        for (is_idle, name, reason) in [
+            (self.leaks && !self.checked, "LEAKS", "without BRKALLOC_CHECKED"),
+            (self.trace.is_some() && self.checked, "TRACE", "with BRKALLOC_CHECKED"),
+            (is_sampled && self.checked, "SAMPLE", "with BRKALLOC_CHECKED"),
+            (is_sampled && self.trace.is_some() && !self.checked, "SAMPLE", "with BRKALLOC_TRACE"),
+        ] {
+            if is_idle {
+                report::line(format_args!("BRKALLOC_{name} has no effect {reason}"));
+            }
+        }
+        for (name, effect) in [
+            (c"BRKALLOC_SAMPLE", "one allocation in 5000 is sampled"),
+            (c"BRKALLOC_DECAY_MS", "free memory does not go back as time passes"),
+        ] {
+            if let Some(value) = variable(name).filter(|value| !is_number_or_word(value)) {
+                report::line(format_args!(
+                    "{name:?} is {value:?}, which is no number that it takes: {effect}"
+                ));
+            }
+        }
+    }
 }
 
 /// Returns a variable of the environment. The initial strings of a process are never freed.
@@ -58,6 +84,12 @@ fn variable(name: &'static CStr) -> Option<&'static CStr> {
 /// Returns whether a value is neither absent, empty, nor `0`.
 fn is_set(value: Option<&CStr>) -> bool {
     value.is_some_and(|value| !value.is_empty() && value != c"0")
+}
+
+/// Returns whether a value is a number of 32 bits, or has nothing but letters.
+fn is_number_or_word(value: &CStr) -> bool {
+    value.to_str().is_ok_and(|text| text.parse::<u32>().is_ok())
+        || value.to_bytes().iter().all(u8::is_ascii_alphabetic)
 }
 
 /// Parses a number of allocations. A word such as `on` is the default.

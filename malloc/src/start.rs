@@ -36,6 +36,7 @@ extern "C" fn begin(_: c_int, _: *mut *mut c_char, environment: *mut *mut c_char
         fault::start();
     }
     let options = Options::read();
+    options.report_oddities();
     entry::cxx::start(options.checked);
     PRINTS_STATS.store(options.stats, Ordering::Relaxed);
     LISTS_LEAKS.store(options.leaks, Ordering::Relaxed);

@@ -41,6 +41,37 @@ fn statistics_are_printed_at_exit() {
     }
 }
 
+#[test]
+fn settings_that_have_no_effect_are_named() {
+    let shop = Workshop::new();
+    let program = shop.build("thread_exit.c", &[]);
+    for (variables, expected) in [
+        (&[("LEAKS", "1")][..], "BRKALLOC_LEAKS has no effect without BRKALLOC_CHECKED"),
+        (
+            &[("CHECKED", "1"), ("SAMPLE", "9")],
+            "BRKALLOC_SAMPLE has no effect with BRKALLOC_CHECKED",
+        ),
+        (&[("CHECKED", "1"), ("TRACE", "t")], "BRKALLOC_TRACE has no effect with BRKALLOC_CHECKED"),
+        (&[("SAMPLE", "9"), ("TRACE", "t")], "BRKALLOC_SAMPLE has no effect with BRKALLOC_TRACE"),
+        (&[("SAMPLE", "1.5")], "\"BRKALLOC_SAMPLE\" is \"1.5\", which is no number"),
+        (&[("SAMPLE", "-1")], "\"BRKALLOC_SAMPLE\" is \"-1\", which is no number"),
+        (&[("DECAY_MS", "250ms")], "\"BRKALLOC_DECAY_MS\" is \"250ms\", which is no number"),
+    ] {
+        let names: Vec<_> =
+            variables.iter().map(|(name, value)| (format!("BRKALLOC_{name}"), *value)).collect();
+        let variables: Vec<_> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let run = shop.run(&program, &[], &variables);
+        assert!(run.status.success(), "{variables:?}: {}", run.errors);
+        assert_eq!(run.errors.lines().count(), 1, "{variables:?}: {}", run.errors);
+        assert!(run.errors.contains(expected), "{variables:?}: {}", run.errors);
+    }
+    for quiet in
+        [("BRKALLOC_SAMPLE", "on"), ("BRKALLOC_DECAY_MS", "never"), ("BRKALLOC_SAMPLE", "")]
+    {
+        assert_eq!(shop.run(&program, &[], &[quiet]).errors, "", "{quiet:?}");
+    }
+}
+
 /// A record: what was done, with which size, to which block, and where it was before.
 type Record = [u64; 4];
 
