@@ -21,10 +21,12 @@ use self::paging::Takeover;
 
 use crate::arch::gdt::Segments;
 use crate::arch::qemu::{Exit, exit};
-use crate::arch::{backtrace, gdt, serial, trap, user};
+use crate::arch::trap::Handlers;
+use crate::arch::{gdt, serial, trap, user};
 use crate::cpu::{self, apic};
-use crate::memory::{self, BreakId, Policy};
-use crate::{heap, println, testing};
+use crate::memory::{self, BreakId, FaultReport, Policy, Registers};
+use crate::testing::{interrupts, single_step};
+use crate::{backtrace, heap, println, testing};
 
 /// Makes the function the kernel's `main`: it runs when everything is up, and returns how the
 /// machine ends.
@@ -74,7 +76,7 @@ pub fn start(boot: &'static BootInfo, main: fn() -> Exit) -> ! {
     serial::init();
     // SAFETY: the stacks are static and used for nothing else.
     unsafe { EARLY.load(early_stacks()) };
-    trap::load();
+    trap::load(&HANDLERS);
     HANDOVER.call_once(|| Handover { boot, main });
     // SAFETY: this runs once, on the bootloader's page tables.
     let (mut memory, takeover) = unsafe { paging::take_over(boot) };
@@ -165,19 +167,41 @@ pub fn boot_info() -> &'static BootInfo {
     HANDOVER.get().expect("start has run").boot
 }
 
+/// Exceptions that tests of the kernel make on purpose, and the end by a fault.
+static HANDLERS: Handlers = Handlers {
+    breakpoint: interrupts::breakpoint,
+    debug: single_step::trapped,
+    tick: interrupts::tick,
+    fatal: fault,
+};
+
 #[panic_handler]
-#[allow(unsafe_code)]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    // SAFETY: whoever was printing panicked, and does not run again.
+    fail(Exit::Panic, (None, backtrace::frame()), || {
+        println!("\nPANIC: {}", testing::Message(&info.message()));
+        if let Some(location) = info.location() {
+            println!("  at {}", testing::place(location));
+        }
+    })
+}
+
+/// Ends the kernel with the report of a fault.
+fn fault(report: &FaultReport) -> ! {
+    let Registers { rip, rbp, .. } = report.registers;
+    fail(Exit::Fault, (Some(rip), rbp), || println!("\nFAULT: {report:#}"))
+}
+
+/// Ends the machine: says why, what it was doing, and which calls led there.
+#[allow(unsafe_code)]
+fn fail(exit_with: Exit, (failed, frame): (Option<u64>, u64), say_why: impl FnOnce()) -> ! {
+    // SAFETY: whoever was printing has failed, or was interrupted by the fault, and does not run
+    // again.
     unsafe { serial::seize() };
-    println!("\nPANIC: {}", testing::Message(&info.message()));
-    if let Some(location) = info.location() {
-        println!("  at {}", testing::place(location));
-    }
-    // SAFETY: whoever panicked does not run on.
+    say_why();
+    // SAFETY: whoever failed does not run on.
     if let Some(doing) = unsafe { testing::last_doing() } {
         println!("  during {doing:?}");
     }
-    backtrace::print(None, backtrace::frame());
-    exit(Exit::Panic)
+    backtrace::print(failed, frame);
+    exit(exit_with)
 }

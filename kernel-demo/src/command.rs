@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::arch::qemu::Exit;
+use crate::kernel::KernelSystem;
 use crate::system::console::Input;
-use crate::system::status::Status;
-use crate::system::{self, Accounting, KernelSystem, Settings, Trace};
+use crate::system::{self, Accounting, Settings, Trace};
+use crate::words::Status;
 use crate::{print, println, programs};
 
 /// How the program is run.
@@ -51,7 +52,7 @@ pub fn run(words: &str, options: Options) -> Exit {
     match system.outcome(pid).and_then(|started| started.status) {
         Some(Status::Exited(0)) => Exit::Passed,
         Some(Status::Exited(code)) => fail(name, format_args!("exit status {code}")),
-        Some(Status::Killed(signal)) => fail(name, format_args!("killed by {}", signal.name())),
+        Some(Status::Killed(signal)) => fail(name, format_args!("killed by {signal}")),
         None => fail(name, format_args!("did not end")),
     }
 }

@@ -3,15 +3,21 @@
 //! ```text
 //!   tour      command        tests/qemu: the suite            what it is for
 //!  ───────────────────────────────────────────────────────
-//!   boot      heap      testing   evidence                    coming up; the global allocator; running cases and steps
+//!   boot      testing   evidence                              coming up; running cases and steps
 //!  ───────────────────────────────────────────────────────
-//!   system      programs                                      processes and system calls; the images of ring-3 programs
+//!   kernel                                                    processes on this machine, all its CPUs
+//!  ───────────────────────────────────────────────────────
+//!   heap        programs                                      the global allocator; the images of ring-3 programs
+//!  ───────────────────────────────────────────────────────
+//!   system                                                    processes and system calls
+//!  ───────────────────────────────────────────────────────
+//!   arch        backtrace                                     segments, traps, ring 3, serial port, QEMU; calls on a stack
+//!  ───────────────────────────────────────────────────────
+//!   memory                                                    frames, page tables, breaks, the handler of page faults
 //!  ───────────────────────────────────────────────────────
 //!   address_space                                             a process's memory: areas, break, faults, views (policy)
 //!  ───────────────────────────────────────────────────────
-//!   memory                                                    frames, page tables, regions, breaks, faults, trace
-//!  ───────────────────────────────────────────────────────
-//!   arch                                                      segments, traps, ring 3, serial port, QEMU
+//!   strace                                                    system calls as strace writes them
 //!  ───────────────────────────────────────────────────────
 //!   story                                                     what happens to memory, told on a second serial port
 //!  ───────────────────────────────────────────────────────
@@ -24,7 +30,7 @@
 //!    the processes', each on page tables of its own (`memory::pages`). The kernel runs on its own
 //!    tables, on which the lower half is empty.
 //! 2. One CPU at a time is in the system: it has the kernel's lock, which is free in ring 3
-//!    (`system::kernel`). Without a system the first CPU runs the kernel, and the others wait for
+//!    (`kernel`). Without a system the first CPU runs the kernel, and the others wait for
 //!    work that it has for all (`cpu::work`). Interrupts are disabled in the kernel, but for
 //!    moments between two turns of threads, and where a CPU waits for work; no stretch in between
 //!    is longer than 50,000 instructions while processes run. Locks order as `memory` says.
@@ -44,6 +50,8 @@ pub mod address_space;
 #[cfg(not(test))]
 pub mod arch;
 #[cfg(not(test))]
+pub mod backtrace;
+#[cfg(not(test))]
 pub mod boot;
 #[cfg(not(test))]
 pub mod command;
@@ -52,9 +60,12 @@ pub mod cpu;
 pub mod evidence;
 #[cfg(not(test))]
 pub mod heap;
+#[cfg(not(test))]
+pub mod kernel;
 pub mod memory;
 pub mod programs;
 pub mod story;
+pub mod strace;
 pub mod system;
 pub mod testing;
 #[cfg(not(test))]

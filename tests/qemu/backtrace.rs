@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use kernel_demo::arch::backtrace::{MOST_CALLS, calls};
+use kernel_demo::backtrace::{MOST_CALLS, calls};
 use kernel_demo::memory::layout::IMAGE;
 use kernel_demo::testing::CaseResult;
 use kernel_demo::{ensure, ensure_eq};

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kernel_demo::testing::probe;
-use kernel_demo::memory::trace::{CAPACITY, Entry};
+use kernel_demo::story::trace::{CAPACITY, Entry};
 use kernel_demo::memory::{Policy, with};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};

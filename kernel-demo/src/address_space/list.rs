@@ -15,9 +15,9 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
-use super::errno::Errno;
 use super::lowest;
 use super::vma::Vma;
+use crate::words::Errno;
 
 /// Memory for areas: an array, or a vector.
 pub trait Table: AsRef<[Vma]> + AsMut<[Vma]> {}

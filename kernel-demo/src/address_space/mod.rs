@@ -31,7 +31,6 @@
 mod backing;
 mod brk;
 mod charge;
-mod errno;
 mod fault;
 mod layout;
 mod list;
@@ -49,7 +48,6 @@ use core::ops::Range;
 pub use backing::Backing;
 pub use brk::{Break, MoveError};
 pub use charge::tables_of;
-pub use errno::Errno;
 pub use fault::{Cause, Decision, PageState};
 pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
 pub use list::Table;
@@ -58,6 +56,7 @@ pub use process::Limits;
 pub use views::Resident;
 pub use vma::{Charge, Kind, ObjectId, Sharing, Vma};
 
+pub use crate::words::Errno;
 use crate::words::OutOfFrames;
 use crate::words::layout::PAGE_SIZE;
 use list::List;

@@ -5,7 +5,6 @@
 //!   user ─── timer        enter ring 3 like a function; what ends an endless loop there
 //!     └ user_entry        the instructions that do it
 //!   trap ─── trap_frame   every exception arrives here: serve, leave ring 3, return to a catcher, or report and stop
-//!   backtrace             the calls that led to a failure
 //!   gdt                   segments of both rings, and the stacks that fatal exceptions are taken on
 //!   entropy               numbers that nobody can tell in advance
 //!   vga                   the text screen
@@ -16,7 +15,6 @@
 //! without the machine is decided in `memory`, where it is tested on the host.
 #![allow(unsafe_code)]
 
-pub mod backtrace;
 pub mod catch;
 pub mod entropy;
 pub mod gdt;

@@ -8,7 +8,7 @@
 //!      debug trap, of somebody who is single-stepped ─────────► return, after their handler
 //!      breakpoint, interrupt ─────────────────────────────────► return, counted or acknowledged
 //!      anything else, caught (`catch`) ───────────────────────► return to the catcher, with a report
-//!      anything else ─────────────────────────────────────────► FAULT: report, the machine ends with status 39
+//!      anything else ─────────────────────────────────────────► report, and the end of the machine
 //! ```
 //!
 //! A handler returns by popping the registers it saved, so whoever changes the saved ones decides
@@ -21,14 +21,12 @@ use x86_64::registers::control::Cr2;
 use x86_64::structures::idt::{Entry, EntryOptions, InterruptDescriptorTable, PageFaultErrorCode};
 use x86_64::{PrivilegeLevel, VirtAddr};
 
-use super::qemu::{Exit, exit};
 use super::trap_frame::TrapFrame;
-use super::{backtrace, catch, gdt, serial, timer, user_entry};
+use super::{catch, gdt, timer, user_entry};
 use crate::address_space::Cause;
 use crate::cpu::{apic, request};
 use crate::memory::report::Exception;
 use crate::memory::{self, Access, FaultReport, PageFault, Place};
-use crate::{println, testing};
 
 const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
@@ -39,6 +37,20 @@ pub(super) const PAGE_FAULT: u64 = 14;
 
 /// The register with the base of GS.
 const GS_BASE: u32 = 0xC000_0101;
+
+/// What is done about exceptions that are nothing to the kernel itself.
+pub struct Handlers {
+    /// A breakpoint was met.
+    pub breakpoint: fn(),
+    /// An instruction was executed with the trap flag set. `false` if nobody has set it.
+    pub debug: fn() -> bool,
+    /// A tick of the timer has come while the kernel runs.
+    pub tick: fn(),
+    /// A fault was neither served nor caught.
+    pub fatal: fn(&FaultReport) -> !,
+}
+
+static HANDLERS: Once<&'static Handlers> = Once::new();
 
 /// What entries end in, with vector and error code pushed: a program is left, the kernel goes on.
 #[unsafe(naked)]
@@ -122,7 +134,8 @@ fn set_fatal<F>(entry: &mut Entry<F>, handler: VirtAddr, stack: u16) {
 
 /// Loads the table of handlers, the same on each CPU. The fatal ones switch to the stack that
 /// [`gdt`] set up.
-pub fn load() {
+pub fn load(handlers: &'static Handlers) {
+    HANDLERS.call_once(|| handlers);
     static TABLE: Once<InterruptDescriptorTable> = Once::new();
     let table = TABLE.call_once(|| {
         let mut table = InterruptDescriptorTable::new();
@@ -155,13 +168,14 @@ pub fn load() {
 /// Decides what becomes of an exception. `frame` holds the interrupted code's registers; what they
 /// are when this returns is what the processor goes on with.
 extern "C" fn dispatch(frame: &mut TrapFrame) {
+    let handlers = || HANDLERS.get().expect("exceptions arrive here once there are handlers");
     let report = match frame.vector {
-        BREAKPOINT => return testing::interrupts::breakpoint(),
-        DEBUG if testing::single_step::trapped() => return,
+        BREAKPOINT => return (handlers().breakpoint)(),
+        DEBUG if (handlers().debug)() => return,
         FIRST_INTERRUPT.. => {
             interrupt(frame.vector);
             if frame.vector == timer::VECTOR {
-                testing::interrupts::tick();
+                (handlers().tick)();
             }
             return;
         }
@@ -176,7 +190,7 @@ extern "C" fn dispatch(frame: &mut TrapFrame) {
     // go on.
     let from_ring_3 = frame.cs & 3 != 0;
     if from_ring_3 || !catch::redirect(frame, &report) {
-        stop(&report);
+        (handlers().fatal)(&report);
     }
 }
 
@@ -243,17 +257,4 @@ fn double_fault(frame: &TrapFrame) -> FaultReport {
     let address = Cr2::read_raw();
     let fault = PageFault { address, access: Access::Write };
     report(frame, memory::judge(&fault), Some(fault))
-}
-
-/// Ends the kernel with a report.
-fn stop(report: &FaultReport) -> ! {
-    // SAFETY: whoever was printing was interrupted by the fault, and does not run again.
-    unsafe { serial::seize() };
-    println!("\nFAULT: {report:#}");
-    // SAFETY: whoever was interrupted by the fault does not run on.
-    if let Some(doing) = unsafe { testing::last_doing() } {
-        println!("  during {doing:?}");
-    }
-    backtrace::print(Some(report.registers.rip), report.registers.rbp);
-    exit(Exit::Fault)
 }

@@ -22,13 +22,14 @@ use kernel_demo::address_space::Errno;
 use kernel_demo::arch::qemu::Exit;
 use kernel_demo::arch::timer;
 use kernel_demo::cpu::{self, request};
+use kernel_demo::kernel::{Kernel, KernelSystem};
 use kernel_demo::memory::{
     self, Access, Memory, PageFault, PhysicalMap, ProcessPages, Registers, Stop,
 };
 use kernel_demo::system::console::Output;
 use kernel_demo::system::machine::Machine;
-use kernel_demo::system::status::Status;
-use kernel_demo::system::{Kernel, KernelSystem, Options, Settings, System};
+use kernel_demo::system::{Options, Settings, System};
+use kernel_demo::words::Status;
 use kernel_demo::words::screen::COLUMNS;
 use kernel_demo::{println, programs};
 use x86_64::instructions::interrupts;

@@ -179,7 +179,7 @@ extern "C" fn start_here(number: u64) -> ! {
     // SAFETY: the trampoline gives each number once.
     unsafe { cpu::take_number(number as usize) };
     let fatal_stacks = FATAL_STACKS.get().expect("they were made")[number as usize];
-    trap::load();
+    trap::load(&super::HANDLERS);
     // SAFETY: the stacks were made for this CPU.
     unsafe { set_up_cpu(fatal_stacks) };
     work::forever()

@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 use brkalloc::{CallSites, GuardPages, MapError, Trace};
 
 use crate::address_space::{Kind, Vma};
-use crate::arch::backtrace::{calls, frame};
+use crate::backtrace::{calls, frame};
 use crate::memory::kernel_break::KernelBreak;
 use crate::memory::{Policy, with};
 use crate::words::Permissions;

@@ -6,8 +6,8 @@ use super::objects::Objects;
 use super::pages::{Found, Pages};
 use super::pool::Payer;
 use super::tables::{Mmu, Work};
-use super::trace::Event;
 use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, Table};
+use crate::story::trace::Event;
 use crate::words::{OutOfFrames, PageFault, Permissions};
 
 /// What an address space stands on.

@@ -18,8 +18,8 @@ use super::objects::Objects;
 use super::pages::Pages;
 use super::pool::{Account, Payer, Policy, Pool};
 use super::tables::{Mmu, Tables, Work};
-use super::trace::{Event, Trace};
 use crate::address_space::{AddressSpace, Break, Cause, Errno, MoveError, Vma};
+use crate::story::trace::{Event, Trace};
 use crate::words::PageFault;
 use crate::words::layout::{BREAK_LIMIT, PAGE_SIZE, frame_at};
 

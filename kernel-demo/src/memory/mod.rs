@@ -47,7 +47,6 @@ pub mod pool;
 pub mod report;
 pub mod tables;
 mod told;
-pub mod trace;
 
 pub use fault::Mapped;
 pub use frames::{Counts, OutOfFrames};

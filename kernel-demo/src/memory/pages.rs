@@ -39,8 +39,8 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 use super::frames::OutOfFrames;
 use super::pool::{Payer, Pool};
 use super::tables::{Leaf, Mmu, Tables, Walk, Work};
-use super::trace::{Event, Purpose};
 use crate::address_space::{Decision, PageState};
+use crate::story::trace::{Event, Purpose};
 use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use crate::words::{Access, Permissions};
 

@@ -5,7 +5,7 @@ use core::fmt;
 use x86_64::structures::paging::PhysFrame;
 
 use super::frames::{Frames, FreeError, OutOfFrames, Reservation};
-use super::trace::{Event, Purpose, Trace};
+use crate::story::trace::{Event, Purpose, Trace};
 
 /// Whether promised frames are set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

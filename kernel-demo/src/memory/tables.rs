@@ -29,7 +29,7 @@ pub use self::path::Step;
 pub(super) use self::told::told_flags;
 pub use self::work::Work;
 use super::pool::Payer;
-use super::trace::{Event, Purpose};
+use crate::story::trace::{Event, Purpose};
 use crate::words::layout::{HIGHER_HALF, PAGE_SIZE, page_at};
 
 /// Levels of tables.

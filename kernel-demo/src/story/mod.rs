@@ -3,6 +3,7 @@
 //! ```text
 //!   system    calls, faults, turns, areas     memory    entries, tables, frames, breaks     tour    text, cells
 //!      └──────────────────────────────────────────┴──────────────────────────────────────────┘
+//!                                   trace: a ring of the latest events
 //!                                            record
 //!                                              │ sequence number
 //!                                             port
@@ -20,6 +21,7 @@
 
 #[cfg(not(test))]
 mod port;
+pub mod trace;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

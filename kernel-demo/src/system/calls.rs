@@ -22,16 +22,14 @@ mod views;
 use core::ops::ControlFlow;
 
 pub(super) use self::threads::word_at;
-use super::crash::Reason;
 use super::machine::Machine;
 use super::process::{Pending, Process, Thread, Trace};
-use super::status::Signal;
-use super::strace::{Outcome, Traced};
 use super::table::Pid;
 use super::{Interruption, System};
-use crate::address_space::{Cause, Errno};
 use crate::memory::{Mmu, Pages, Registers};
 use crate::story;
+use crate::strace::{Outcome, Traced};
+use crate::words::Errno;
 
 /// A result, or what becomes of the caller instead.
 type Answer = Result<u64, Interruption>;
@@ -160,13 +158,4 @@ impl<M: Machine> Call<'_, M> {
 /// Reads the memory of a process as it is: nothing is mapped to show it.
 fn peek<M: Mmu>(pages: &mut Pages<M>) -> impl FnMut(u64, &mut [u8]) -> bool {
     |address, buffer| pages.read(address, buffer) == buffer.len()
-}
-
-/// The signal that a crash ends the process with.
-pub(super) const fn signal(reason: &Reason) -> Signal {
-    match reason {
-        Reason::Access(_, Cause::OutOfFrames(_)) | Reason::Deadlock => Signal::Kill,
-        Reason::Access(..) => Signal::Segv,
-        Reason::Exception { vector, .. } => Signal::for_exception(*vector),
-    }
 }

@@ -9,11 +9,11 @@
 
 use core::fmt;
 
-use super::status::Signal;
 use super::table::Pid;
 use crate::address_space::{Cause, Vma};
 use crate::memory::report::Exception;
 use crate::memory::{PageFault, Registers};
+use crate::words::Signal;
 
 /// Why a process cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,24 @@ pub enum Reason {
     },
     /// It waits for a word, and so do all who could wake it.
     Deadlock,
+}
+
+impl Reason {
+    /// The signal that Linux sends for it.
+    pub const fn signal(self) -> Signal {
+        let vector = match self {
+            Self::Access(_, Cause::OutOfFrames(_)) | Self::Deadlock => return Signal::SIGKILL,
+            Self::Access(..) => return Signal::SIGSEGV,
+            Self::Exception { vector, .. } => vector,
+        };
+        match vector {
+            0 | 16 | 19 => Signal::SIGFPE,
+            1 | 3 => Signal::SIGTRAP,
+            6 | 7 => Signal::SIGILL,
+            11 | 12 | 17 => Signal::SIGBUS,
+            _ => Signal::SIGSEGV,
+        }
+    }
 }
 
 /// What a process did that ended it.
@@ -60,7 +78,7 @@ impl Crash {
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} ({}): {}: ", self.pid, self.name, self.signal.description())?;
+        write!(f, "process {} ({}): {}: ", self.pid, self.name, self.signal.text())?;
         match self.reason {
             Reason::Access(PageFault { address, access, .. }, cause) => {
                 write!(f, "{} {address:#018x}: {cause}", access.of())?
@@ -79,5 +97,17 @@ impl fmt::Display for Crash {
             write!(f, "\n  {relation}: {start:x}-{end:x} {permissions} {}", nearest.label())?;
         }
         write!(f, "{}", self.registers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_become_linuxs_signals() {
+        let of = |vector| Reason::Exception { vector, error: 0 }.signal().to_string();
+        let names = ["SIGFPE", "SIGTRAP", "SIGTRAP", "SIGILL", "SIGILL", "SIGSEGV", "SIGBUS"];
+        assert_eq!([0, 1, 3, 6, 7, 13, 17].map(of), names);
     }
 }

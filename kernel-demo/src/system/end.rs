@@ -3,15 +3,14 @@
 use alloc::boxed::Box;
 use core::fmt::Write;
 
-use super::calls::signal;
 use super::crash::{Crash, Reason};
 use super::machine::Machine;
 use super::process::{Process, Thread, Trace};
-use super::status::{Signal, Status};
-use super::strace::Pointer;
 use super::table::Entry;
-use super::{Commons, System, strace};
+use super::{Commons, System};
 use crate::story;
+use crate::strace::{self, Pointer};
+use crate::words::{Signal, Status};
 
 impl<M: Machine> System<M> {
     /// Writes down what a thread did that ends its process.
@@ -19,20 +18,19 @@ impl<M: Machine> System<M> {
         let mut crash = Crash {
             pid: process.pid,
             name: process.name,
-            signal: signal(&reason),
+            signal: reason.signal(),
             reason,
             nearest: None,
             registers: thread.registers,
         };
         crash.nearest = crash.address().and_then(|address| process.space.nearest(address).copied());
         if process.options.trace != Trace::Off {
-            let (signal, address) =
-                (crash.signal.name(), crash.address().unwrap_or(crash.registers.rip));
+            let (signal, address) = (crash.signal, crash.address().unwrap_or(crash.registers.rip));
             let code = match (crash.signal, reason) {
-                (Signal::Segv, Reason::Access(..)) if process.space.find(address).is_some() => {
+                (Signal::SIGSEGV, Reason::Access(..)) if process.space.find(address).is_some() => {
                     "SEGV_ACCERR"
                 }
-                (Signal::Segv, Reason::Access(..)) => "SEGV_MAPERR",
+                (Signal::SIGSEGV, Reason::Access(..)) => "SEGV_MAPERR",
                 _ => "SI_KERNEL",
             };
             let what = format_args!(

@@ -8,10 +8,11 @@
 use super::crash::Reason;
 use super::machine::Machine;
 use super::process::{Process, Trace};
-use super::{Commons, Interruption, strace};
+use super::{Commons, Interruption};
 use crate::address_space::{AddressSpace, Cause, Decision, Errno};
 use crate::memory::{Access, Mapped, PageFault};
 use crate::story;
+use crate::strace;
 
 impl<M: Machine> Commons<M> {
     /// Does something with the address space of a process, and what it stands on, for one slice of

@@ -7,10 +7,10 @@
 //!                                   │          │   └── goes on ◄──┤ Stop: system call │ page fault │ timer │ exception
 //!                             calls │          └── its turn is over
 //!                                   │
-//!   calls      one table: number, signature, function      signature · strace     as the caller, and the trace, see them
+//!   calls      one table: number, signature, function      terminal   keys become lines
 //!   memory     page faults, copies to and from processes   objects       shared memory
 //!   threads    how threads end, and what they wait for
-//!   status · usage · crash    how a process ended, what it used, what it did      views     its memory, as text
+//!   usage · crash    what a process used, what it did that ended it      views     its memory, as text
 //! ```
 //!
 //! Rules of this room:
@@ -38,19 +38,14 @@ pub mod crash;
 mod end;
 mod exec;
 pub mod image;
-#[cfg(not(test))]
-mod kernel;
 mod load;
 pub mod machine;
 mod machine_views;
 mod memory;
 pub mod process;
 mod ps;
-mod run;
-pub mod signature;
+pub(crate) mod run;
 pub mod start;
-pub mod status;
-pub mod strace;
 pub mod table;
 pub mod terminal;
 mod threads;
@@ -64,15 +59,12 @@ use self::console::{Console, Input, Output};
 use self::crash::Reason;
 use self::machine::Machine;
 use self::process::{Slot, Started};
-use self::status::Status;
 use self::table::{Pid, Table, Wait};
-use crate::address_space::Errno;
 pub use crate::memory::Policy as Accounting;
 use crate::memory::objects::Objects;
 
-#[cfg(not(test))]
-pub use self::kernel::{Kernel, KernelSystem};
 pub use self::process::{Options, Trace};
+use crate::words::{Errno, Status};
 
 /// How a system works.
 #[derive(Clone, Copy, Debug)]
@@ -191,4 +183,4 @@ impl<M: Machine> Drop for System<M> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

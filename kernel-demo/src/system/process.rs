@@ -7,12 +7,12 @@ use core::mem::MaybeUninit;
 
 use super::crash::Crash;
 use super::machine::Machine;
-use super::status::Status;
 use super::table::Pid;
 use super::usage::Usage;
 use super::views::Progress;
 use crate::address_space::{AddressSpace, Errno};
 use crate::memory::{Mmu, Pages, Registers};
+use crate::words::Status;
 
 /// What is written down about a process while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -31,10 +31,10 @@ const THERE: &str = "the process of a thread that runs is in the table";
 /// A thread in ring 3.
 pub struct Running {
     /// Itself, with its registers.
-    pub(super) thread: Box<Thread>,
+    pub(crate) thread: Box<Thread>,
     /// The level-4 page table that it runs on.
     #[cfg_attr(test, expect(dead_code, reason = "the machine of the tests is no CPU"))]
-    pub(super) root: PhysFrame,
+    pub(crate) root: PhysFrame,
 }
 
 /// What a CPU does next.
@@ -83,7 +83,7 @@ impl<M: Machine> System<M> {
 
     /// What a CPU does next. A thread that is to run is not ready for another CPU until its turn is
     /// over.
-    pub(super) fn next(&mut self) -> Next {
+    pub(crate) fn next(&mut self) -> Next {
         let is_watched = self.commons.console.terminal().is_some() && !self.table.is_empty();
         if is_watched {
             self.attend_to_keys();
@@ -107,7 +107,7 @@ impl<M: Machine> System<M> {
 
     /// Whether a thread is ready, and no CPU runs it.
     #[cfg(not(test))]
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.table.is_ready()
     }
 
@@ -138,7 +138,7 @@ impl<M: Machine> System<M> {
     }
 
     /// Answers what a thread has stopped for. Returns it if it goes on; otherwise its turn is over.
-    pub(super) fn stopped(&mut self, running: Running, stop: Stop) -> Option<Running> {
+    pub(crate) fn stopped(&mut self, running: Running, stop: Stop) -> Option<Running> {
         let mut thread = running.thread;
         let mut process = self.table.at(thread.slots[1]).payload.process.take().expect(THERE);
         if story::is_on() {

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 
 use self::bits::Bits;
 pub use self::waits::{Wait, Which, Word};
-use super::status::Status;
+use crate::words::Status;
 
 /// Maximum number of threads at once; a zombie counts as one.
 pub const MAX_PROCESSES: usize = 64;

@@ -3,9 +3,10 @@
 use super::calls::word_at;
 use super::machine::Machine;
 use super::process::{Process, Thread, Trace};
-use super::status::Status;
 use super::table::{Pid, Wait, Word};
-use super::{Interruption, System, strace};
+use super::{Interruption, System};
+use crate::strace;
+use crate::words::Status;
 
 impl<M: Machine> System<M> {
     /// Wakes at most so many threads that wait for a word; their calls return 0. Returns how many.

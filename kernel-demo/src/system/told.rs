@@ -2,12 +2,13 @@
 
 use super::machine::Machine;
 use super::process::{Process, Thread};
-use super::status::Status;
 use super::table::Pid;
-use super::{Commons, System, strace};
+use super::{Commons, System};
 use crate::address_space::USER_END;
 use crate::memory::{Mmu, PageFault, Pages, tell_areas};
 use crate::story::{self, Kind, Numbers, Text};
+use crate::strace;
+use crate::words::Status;
 
 /// Return addresses that are told of a call.
 const DEPTH: usize = 16;

@@ -2,14 +2,10 @@
 
 use core::ops::AddAssign;
 
+use crate::strace::{MAXRSS, MINFLT};
+
 /// Words of `struct rusage`.
 const RUSAGE_WORDS: usize = 18;
-
-/// Which word of it is the largest resident set, in KiB.
-pub const MAXRSS: usize = 4;
-
-/// Which word of it is the number of page faults that needed no disk.
-pub const MINFLT: usize = 8;
 
 /// What a process has used, or all its children that it has waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,12 +4,13 @@ use alloc::string::String;
 
 use crate::address_space::Cause;
 use crate::evidence::{Evidence, Missing};
+use crate::kernel::KernelSystem;
 use crate::system::console::Output;
 use crate::system::crash::{Crash, Reason};
-use crate::system::status::Status;
 use crate::system::table::Pid;
 use crate::system::views::View;
-use crate::system::{KernelSystem, Options, Settings};
+use crate::system::{Options, Settings};
+use crate::words::Status;
 
 /// Bytes of output that a step keeps.
 const KEPT: usize = 64 << 10;

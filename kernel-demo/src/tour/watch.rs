@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::evidence::Evidence;
-use crate::memory::trace::Event;
 use crate::memory::with;
+use crate::story::trace::Event;
 
 /// A point in time: what had happened until then.
 #[derive(Clone, Copy)]

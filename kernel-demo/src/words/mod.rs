@@ -1,8 +1,9 @@
-//! The words that all rooms share: addresses and pages, accesses and permissions, and the error of
-//! who asked for frames.
+//! The words that all rooms share: addresses and pages, accesses and permissions, Linux's numbers of
+//! errors and signals, and the error of who asked for frames.
 
 pub mod access;
 pub mod layout;
+pub mod linux;
 pub mod permissions;
 pub mod screen;
 pub mod text;
@@ -10,6 +11,7 @@ pub mod text;
 use core::fmt;
 
 pub use access::{Access, PageFault, Stop};
+pub use linux::{Errno, Signal, Status};
 pub use permissions::Permissions;
 pub use text::Text;
 

@@ -19,12 +19,13 @@ use alloc::vec::Vec;
 
 use kernel_demo::system::console::Output;
 use kernel_demo::system::process::Started;
-use kernel_demo::system::status::{Signal, Status};
-use kernel_demo::system::{KernelSystem, Options, Settings};
+use kernel_demo::words::{Signal, Status};
+use kernel_demo::kernel::KernelSystem;
+use kernel_demo::system::{Options, Settings};
 use kernel_demo::testing::{Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 
-const SEGV: Status = Status::Killed(Signal::Segv);
+const SEGV: Status = Status::Killed(Signal::SIGSEGV);
 const WELL: Status = Status::Exited(0);
 
 /// Settings of a test: what is written stays in memory.

@@ -1,7 +1,8 @@
 //! Programs that ask for much of one thing, beside others that must not notice.
 
-use kernel_demo::system::status::{Signal, Status};
-use kernel_demo::system::{Accounting, KernelSystem, Options, Settings};
+use kernel_demo::words::{Signal, Status};
+use kernel_demo::kernel::KernelSystem;
+use kernel_demo::system::{Accounting, Options, Settings};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 
@@ -30,7 +31,7 @@ fn with_overcommit_page_tables_end_only_the_process_that_touches() -> CaseResult
     let options = Options { quiet: true, ..options() };
     let ran = run(settings, options, &[("pressure", &["tables", "200"]), ("spin", &["1000"])])?;
     ensure!(
-        ran.statuses() == [Status::Killed(Signal::Kill), WELL],
+        ran.statuses() == [Status::Killed(Signal::SIGKILL), WELL],
         "{:?}: {}",
         ran.statuses(),
         tail(&ran.output)

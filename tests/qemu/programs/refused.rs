@@ -1,6 +1,7 @@
 //! Each frame of whole runs is refused once.
 
-use kernel_demo::system::{KernelSystem, Options};
+use kernel_demo::kernel::KernelSystem;
+use kernel_demo::system::{Options};
 use kernel_demo::testing::{CaseResult, fail_nth};
 use kernel_demo::{ensure, programs};
 

@@ -3,8 +3,9 @@
 use kernel_demo::address_space::{Cause, Errno};
 use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
-use kernel_demo::system::status::{Signal, Status};
-use kernel_demo::system::{Accounting, KernelSystem, Options, Settings, Trace};
+use kernel_demo::words::{Signal, Status};
+use kernel_demo::kernel::KernelSystem;
+use kernel_demo::system::{Accounting, Options, Settings, Trace};
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
@@ -44,7 +45,7 @@ fn overcommit_kills_who_touches_too_much() -> CaseResult {
     let settings = Settings { accounting: Accounting::Overcommit, ..settings() };
     let ran = run(settings, options(), &[("hungry", &["1000"]), ("spin", &[])])?;
     ensure!(
-        ran.statuses() == [Status::Killed(Signal::Kill), WELL],
+        ran.statuses() == [Status::Killed(Signal::SIGKILL), WELL],
         "{:?}: {}",
         ran.statuses(),
         tail(&ran.output)

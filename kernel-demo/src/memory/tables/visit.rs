@@ -8,8 +8,8 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of};
 use crate::memory::pool::Payer;
-use crate::memory::trace::Purpose;
 use crate::story;
+use crate::story::trace::Purpose;
 use crate::words::layout::{PAGE_SIZE, frame_at};
 
 impl<M: Mmu> Tables<M> {

@@ -1,12 +1,11 @@
 //! `kill`, `setpgid`, `pause`, `ioctl`: processes that others end, and the terminal's settings.
 
 use super::super::machine::Machine;
-use super::super::status::{Signal, Status};
 use super::super::table::{Entry, Pid, Wait};
 use super::super::terminal::{Event, Mode};
 use super::super::{Interruption, System, ps};
 use super::{Answer, Call};
-use crate::address_space::Errno;
+use crate::words::{Errno, Signal, Status};
 
 /// Ends a process, or a group of them. Signal 0 only asks whether there is one. No process can
 /// catch a signal here.
@@ -137,12 +136,12 @@ impl<M: Machine> System<M> {
                 self.commons.console.terminal().and_then(|terminal| terminal.foreground());
             match (event, foreground) {
                 (Event::Interrupt, Some(group)) => {
-                    let status = Some(Status::Killed(Signal::Int));
+                    let status = Some(Status::Killed(Signal::SIGINT));
                     self.kill_all(|_, its_group| its_group == group, status);
                 }
                 // Without a shell there is nobody to be left alone.
                 (Event::Interrupt, None) => {
-                    self.kill_all(|_, _| true, Some(Status::Killed(Signal::Int)));
+                    self.kill_all(|_, _| true, Some(Status::Killed(Signal::SIGINT)));
                 }
                 (Event::Processes, _) => {
                     let Self { table, commons, .. } = self;

@@ -4,14 +4,14 @@
 
 use super::super::System;
 use super::super::machine::Machine;
-use super::super::signature::Argument::{
+use super::{Answer, Call, console, heaps, jobs, memory, process, threads, views};
+use crate::strace::signature::Argument::{
     self, Address, Choice, Flags, Int, Path, Size, StatusOut, TextIn, TextOut, UsageOut,
 };
-use super::super::signature::{
+use crate::strace::signature::{
     ARCH_CODES, CLONE_FLAGS, FUTEX_OPERATIONS, MAP_FLAGS, PROTECTION, REQUESTS, SIGNALS, Signature,
     WAIT_OPTIONS, WHO,
 };
-use super::{Answer, Call, console, heaps, jobs, memory, process, threads, views};
 
 /// Does what a system call asks for.
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
@@ -101,7 +101,7 @@ impl<M: Machine> System<M> {
 
     /// Returns the call of a name.
     #[cfg(test)]
-    pub(in super::super) fn call_named(name: &str) -> &'static Signature {
+    pub(crate) fn call_named(name: &str) -> &'static Signature {
         let named = Self::CALLS.iter().find(|(signature, _)| signature.name == name);
         &named.unwrap_or_else(|| panic!("no call is named {name}")).0
     }

@@ -3,13 +3,13 @@
 
 use super::super::machine::Machine;
 use super::super::process::{Process, Room, Slot, Thread};
-use super::super::status::Status;
 use super::super::table::{Children, Pid, Wait, Which};
 use super::super::{Interruption, System};
 use super::{Answer, Call};
 use crate::address_space::{Errno, Sharing};
 use crate::memory::Registers;
 use crate::story;
+use crate::words::Status;
 
 /// The caller's number.
 pub(super) fn getpid<M: Machine>(call: &mut Call<'_, M>) -> Answer {

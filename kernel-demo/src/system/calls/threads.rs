@@ -4,12 +4,12 @@
 use super::super::Interruption;
 use super::super::machine::Machine;
 use super::super::process::{Process, Room, Slot, Thread};
-use super::super::status::Status;
 use super::super::table::{Wait, Word};
 use super::{Answer, Call, process};
 use crate::address_space::{Errno, Sharing, USER_END};
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::{Mmu, Registers};
+use crate::words::Status;
 
 /// Makes another thread of the caller's process. Returns its number, and 0 to it.
 ///

@@ -7,9 +7,9 @@ use super::{Call, peek};
 use crate::address_space::Errno;
 use crate::memory::Mmu;
 use crate::story::{self, Kind, Numbers, Text};
+use crate::strace::{Outcome, Traced};
 use crate::system::machine::Machine;
 use crate::system::process::Process;
-use crate::system::strace::{Outcome, Traced};
 use crate::system::{Interruption, told};
 
 /// The first argument of [`story::CALL`].

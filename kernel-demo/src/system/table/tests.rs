@@ -1,5 +1,5 @@
-use super::super::status::Signal;
 use super::*;
+use crate::words::Signal;
 use proptest::prelude::*;
 
 type Names = Table<&'static str>;
@@ -84,7 +84,7 @@ fn who_waits_is_woken_by_the_child_that_it_waits_for() {
     table.block(Pid(1), Wait::Child(Which::Child(second)));
     end(&mut table, first, OK);
     assert_eq!(table.get(Pid(1)).unwrap().state, State::Waiting(Wait::Child(Which::Child(second))));
-    end(&mut table, second, Status::Killed(Signal::Segv));
+    end(&mut table, second, Status::Killed(Signal::SIGSEGV));
     assert_eq!(table.get(Pid(1)).unwrap().state, State::Ready);
 }
 

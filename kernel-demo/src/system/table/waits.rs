@@ -2,7 +2,7 @@
 
 use super::{Bits, Entry, Pid, State, Table};
 use crate::address_space::ObjectId;
-use crate::system::status::Status;
+use crate::words::Status;
 
 /// Which of its children a process waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
-use crate::system::status::Status;
 use crate::system::{Options, Settings, Trace};
+use crate::words::Status;
 
 /// An address that nothing is mapped at.
 const BAD: u64 = 0x10_0000;

@@ -3,7 +3,7 @@
 use super::by_hand::{DATA, NOTES, Step, run};
 use super::error;
 use crate::address_space::Errno;
-use crate::system::status::Status;
+use crate::words::Status;
 
 #[test]
 fn a_process_becomes_another_program_with_its_arguments() {

@@ -5,8 +5,8 @@ use crate::address_space::Cause;
 use crate::memory::Stop;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
-use crate::system::status::{Signal, Status};
 use crate::system::{Accounting, Options, Settings};
+use crate::words::{Signal, Status};
 
 #[test]
 fn c19_a_segmentation_fault_ends_that_process_and_nobody_else() {
@@ -15,7 +15,7 @@ fn c19_a_segmentation_fault_ends_that_process_and_nobody_else() {
         &[|_| Some(Stop::Timer), |cpu| cpu.store(cpu.text(), b"x"), |cpu| cpu.note(2)],
         &[|_| Some(Stop::Timer), |_| Some(Stop::Timer), |cpu| cpu.note(3)],
     ]);
-    let segv = Status::Killed(Signal::Segv);
+    let segv = Status::Killed(Signal::SIGSEGV);
     assert_eq!(statuses, [segv, segv, Status::Exited(0)]);
     assert_eq!(system.machine().seen, [3]);
     let crashes: Vec<_> = system.started().iter().filter_map(|started| started.crash).collect();
@@ -37,7 +37,10 @@ fn quiet_processes_crash_without_a_report() {
     let settings = Settings { output: Output::Memory(1000), ..Settings::default() };
     let quiet = Options { quiet: true, ..Options::default() };
     let (statuses, system) = run_with(settings, quiet, &[&[|cpu| cpu.load(0)]]);
-    assert_eq!((statuses.as_slice(), system.output()), (&[Status::Killed(Signal::Segv)][..], ""));
+    assert_eq!(
+        (statuses.as_slice(), system.output()),
+        (&[Status::Killed(Signal::SIGSEGV)][..], "")
+    );
     assert!(system.started()[0].crash.is_some());
 }
 
@@ -90,7 +93,8 @@ fn overcommit_kills_who_touches_more_than_there_is() {
         ..Settings::default()
     };
     let (statuses, system) = run_with(settings, Options::default(), &[GREEDY, GREEDY, MODEST]);
-    let killed = statuses.iter().filter(|status| **status == Status::Killed(Signal::Kill)).count();
+    let killed =
+        statuses.iter().filter(|status| **status == Status::Killed(Signal::SIGKILL)).count();
     assert_eq!((killed, statuses[2]), (1, Status::Exited(0)), "{statuses:?}");
     assert!(system.output().contains("): Killed: write to 0x"), "{}", system.output());
     assert!(

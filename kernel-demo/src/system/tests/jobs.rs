@@ -7,9 +7,9 @@ use crate::memory::Stop;
 use crate::system::console::{Input, Output};
 use crate::system::machine::Machine;
 use crate::system::run::{Next, Running};
-use crate::system::status::{Signal, Status};
 use crate::system::table::Pid;
 use crate::system::{Options, Settings, System};
+use crate::words::{Signal, Status};
 
 const SPINS: &[Step] = &[
     |_| Some(Stop::Timer),
@@ -48,7 +48,7 @@ fn a_process_that_waits_or_spins_is_ended_by_another() {
         SPINS,
     ]);
     assert_eq!(system.machine().seen, [0, 0]);
-    let killed = [Signal::Term, Signal::Kill].map(Status::Killed);
+    let killed = [Signal::SIGTERM, Signal::SIGKILL].map(Status::Killed);
     assert_eq!(statuses, [Status::Exited(0), killed[0], killed[1]]);
 }
 
@@ -63,7 +63,7 @@ fn kill_refuses_what_is_no_process_and_no_signal() {
         NOTES,
     ]]);
     assert_eq!(system.machine().seen, [error(Errno::ESRCH), error(Errno::EINVAL)]);
-    assert_eq!(statuses, [Status::Killed(Signal::Int)], "it has ended itself");
+    assert_eq!(statuses, [Status::Killed(Signal::SIGINT)], "it has ended itself");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn ctrl_c_ends_the_foreground_and_nothing_else() {
     system.machine().keys.extend(b"\x03");
     assert!((0..20).all(|_| system.step()));
     let statuses: Vec<_> = system.started().iter().map(|started| started.status).collect();
-    assert_eq!(statuses, [None, Some(Status::Killed(Signal::Int)), None]);
+    assert_eq!(statuses, [None, Some(Status::Killed(Signal::SIGINT)), None]);
     assert_eq!(system.output(), "^C\n");
 }
 
@@ -244,7 +244,7 @@ fn a_process_that_begins_to_wait_on_another_cpu_when_it_is_ended_ends() {
             end(&mut system, goes_on);
         }
         assert!((0..20).any(|_| !system.step() || system.started()[0].status.is_some()));
-        assert_eq!(system.started()[0].status, Some(Status::Killed(Signal::Term)));
+        assert_eq!(system.started()[0].status, Some(Status::Killed(Signal::SIGTERM)));
     }
 }
 

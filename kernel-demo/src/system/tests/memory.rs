@@ -2,9 +2,9 @@
 
 use super::by_hand::{DATA, FRAMES, Step, image, run, run_in, system};
 use crate::memory::Stop;
-use crate::system::status::Status;
 use crate::system::views::View;
 use crate::system::{Options, Settings};
+use crate::words::Status;
 
 const PROTECTION: u64 = 3;
 const SHARED: u64 = 0x21;

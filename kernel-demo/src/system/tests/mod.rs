@@ -1,6 +1,6 @@
 //! Whole systems on the host: programs by hand, system calls, faults, and what becomes of frames.
 
-pub(in crate::system) mod by_hand;
+pub(crate) mod by_hand;
 mod calls;
 mod exec;
 mod faults;

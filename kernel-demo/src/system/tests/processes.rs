@@ -5,9 +5,9 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::Output;
-use crate::system::status::{Signal, Status};
 use crate::system::table::MAX_PROCESSES;
 use crate::system::{Accounting, Options, Settings};
+use crate::words::{Signal, Status};
 
 #[test]
 fn the_timer_lets_everybody_run() {
@@ -171,7 +171,12 @@ fn exceptions_end_a_process_with_linuxs_signal() {
     let killed = |signal| Status::Killed(signal);
     assert_eq!(
         statuses,
-        [killed(Signal::Fpe), killed(Signal::Ill), killed(Signal::Segv), Status::Exited(2)]
+        [
+            killed(Signal::SIGFPE),
+            killed(Signal::SIGILL),
+            killed(Signal::SIGSEGV),
+            Status::Exited(2)
+        ]
     );
 }
 

@@ -7,9 +7,9 @@ use crate::address_space::Cause;
 use crate::address_space::USER_END;
 use crate::memory::Stop;
 use crate::memory::kernel::RESERVE;
+use crate::strace::signature::*;
 use crate::system::console::{Input, Output};
 use crate::system::crash::{Crash, Reason};
-use crate::system::signature::*;
 use crate::system::{Accounting, Options, Settings, System, Trace};
 
 const CALLS: [&str; 18] = [

@@ -6,9 +6,9 @@ use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
-use crate::system::status::{Signal, Status};
 use crate::system::table::MAX_PROCESSES;
 use crate::system::{Options, Settings, Trace};
+use crate::words::{Signal, Status};
 
 /// `CLONE_VM | CLONE_SIGHAND | CLONE_THREAD`.
 const THREAD: u64 = 0x1_0900;
@@ -248,7 +248,7 @@ fn a_deadlock_ends_the_process_and_no_other() {
         &[touch, |cpu| spawn(cpu, 0), |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0])];
     // One after the other: with one thread, with two, with one.
     const ALONE: &[Step] = &[touch, |cpu| cpu.call("futex", &[cpu.text() + WORD, WAIT, 0, 0])];
-    let killed = Status::Killed(Signal::Kill);
+    let killed = Status::Killed(Signal::SIGKILL);
     let (statuses, _) = run(&[ALONE, STUCK, ALONE]);
     assert_eq!(statuses, [killed; 3]);
     let (statuses, mut system) = run(&[STUCK, &[|cpu| cpu.note(1)], STUCK]);
@@ -307,7 +307,7 @@ fn exit_group_and_a_fault_end_all_threads_whatever_they_do() {
     static PROGRAMS: [[Step; 7]; 3] =
         [program(ENDINGS[0]), program(ENDINGS[1]), program(ENDINGS[2])];
     let (statuses, _) = run(&[&PROGRAMS[0], &PROGRAMS[1], &PROGRAMS[2]]);
-    let killed = [Signal::Segv, Signal::Ill].map(Status::Killed);
+    let killed = [Signal::SIGSEGV, Signal::SIGILL].map(Status::Killed);
     assert_eq!(statuses, [Status::Exited(9), killed[0], killed[1]]);
 }
 
@@ -347,7 +347,7 @@ fn a_signal_ends_all_threads_and_only_a_process_has_a_number_for_it() {
             noted,
         ],
     ]);
-    assert_eq!(statuses, [Status::Killed(Signal::Kill), WELL]);
+    assert_eq!(statuses, [Status::Killed(Signal::SIGKILL), WELL]);
     assert_eq!(system.machine().seen, [error(Errno::ESRCH), 0]);
 }
 

@@ -4,9 +4,14 @@
 use core::fmt::{self, Display, Write};
 
 use super::Peek;
-use crate::system::signature::Names;
-use crate::system::status::Status;
-use crate::system::usage::{MAXRSS, MINFLT};
+use super::signature::Names;
+use crate::words::Status;
+
+/// Which word of `struct rusage` is the largest resident set, in KiB.
+pub const MAXRSS: usize = 4;
+
+/// Which word of it is the number of page faults that needed no disk.
+pub const MINFLT: usize = 8;
 
 /// Bytes of a text that are shown.
 const TEXT_SHOWN: usize = 32;
@@ -90,7 +95,12 @@ pub(super) fn usage(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::
 /// How a child ended, as `wait4` has stored it.
 pub(super) fn status(line: &mut dyn Write, peek: &mut Peek<'_>, at: u64) -> fmt::Result {
     match word(peek, at).and_then(|bytes| Status::from_word(u32::from_le_bytes(bytes))) {
-        Some(status) => write!(line, "[{status}]"),
+        Some(Status::Exited(code)) => {
+            write!(line, "[{{WIFEXITED(s) && WEXITSTATUS(s) == {code}}}]")
+        }
+        Some(Status::Killed(signal)) => {
+            write!(line, "[{{WIFSIGNALED(s) && WTERMSIG(s) == {signal}}}]")
+        }
         None => address(line, at),
     }
 }

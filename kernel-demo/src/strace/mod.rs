@@ -8,19 +8,19 @@
 //! [pid     1] wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 2
 //! ```
 //!
-//! Nothing is allocated. What an argument points at is read through a [`Peek`]; if it cannot be read, the address is shown.
+//! Nothing is allocated. What an argument points at is read through a [`Peek`]; if it cannot be
+//! read, the address is shown.
 
+pub mod signature;
 mod values;
 
 use core::fmt::{self, Write};
 
-use super::signature::{Argument, Signature};
-use super::status::Status;
-use crate::address_space::Errno;
-use crate::words::Text;
+use crate::words::{Errno, Status, Text};
+use signature::{Argument, Signature};
 use values::{address, choice, flags, path, status, text, usage};
 
-pub use values::Pointer;
+pub use values::{MAXRSS, MINFLT, Pointer};
 
 /// Columns of a call, if it is short enough.
 const CALL_COLUMNS: usize = 39;
@@ -127,7 +127,7 @@ pub fn ended(out: &mut dyn Write, pid: u32, status: Status) -> fmt::Result {
     write!(out, "[pid {pid:>5}] ")?;
     match status {
         Status::Exited(code) => writeln!(out, "+++ exited with {code} +++"),
-        Status::Killed(signal) => writeln!(out, "+++ killed by {} +++", signal.name()),
+        Status::Killed(signal) => writeln!(out, "+++ killed by {signal} +++"),
     }
 }
 

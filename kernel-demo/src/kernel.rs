@@ -1,13 +1,9 @@
-//! The machine that this kernel runs on, with all its CPUs.
+//! Processes on the machine that this kernel runs on, with all its CPUs.
 
 use alloc::vec::Vec;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::machine::Machine;
-use super::run::Next;
-use super::table::Pid;
-use super::{Options, Settings, System};
 use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user, vga};
@@ -16,6 +12,10 @@ use crate::heap::HEAP;
 use crate::memory::PhysicalMap;
 use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
 use crate::programs;
+use crate::system::machine::Machine;
+use crate::system::run::Next;
+use crate::system::table::Pid;
+use crate::system::{Options, Settings, System};
 use crate::words::screen::COLUMNS;
 
 /// Microseconds from one tick of the timer to the next: the longest turn of a process when others

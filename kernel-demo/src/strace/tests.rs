@@ -1,8 +1,8 @@
-use super::super::System;
-use super::super::status::Signal;
-use super::super::tests::by_hand::ByHand;
-use super::super::usage::Usage;
 use super::*;
+use crate::system::System;
+use crate::system::tests::by_hand::ByHand;
+use crate::system::usage::Usage;
+use crate::words::Signal;
 
 /// Memory from 0x1000 on.
 fn memory(bytes: &[u8]) -> impl FnMut(u64, &mut [u8]) -> bool {
@@ -128,7 +128,7 @@ fn a_program_is_shown_by_its_path_and_requests_by_name() {
 
 #[test]
 fn what_a_call_stores_is_shown() {
-    let status = Status::Killed(Signal::Segv).word().to_le_bytes();
+    let status = Status::Killed(Signal::SIGSEGV).word().to_le_bytes();
     let wait = |arguments: &[u64], outcome| line("wait4", arguments, &status, outcome);
     let any = u64::from(u32::MAX);
     let found = "wait4(-1, [{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV}], WNOHANG, NULL) = 2";

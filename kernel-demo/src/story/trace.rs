@@ -16,11 +16,9 @@
 //! is an interface. When the ring is full the oldest event is overwritten, and the count of those
 //! lost is kept. Recording is constant time and allocates nothing.
 
-mod told;
-
 use core::fmt;
 
-use crate::story;
+use super::Kind;
 use crate::words::Access;
 
 /// Events the ring holds.
@@ -96,6 +94,25 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Sends it as a record. What is mapped, page tables tell themselves.
+    #[cold]
+    fn tell(&self) {
+        let (kind, numbers, region) = match *self {
+            Self::Break { region, old, new } => (Kind::Break, [old, new], region),
+            Self::Fault { region, access, address } => {
+                (Kind::Fault, [address, access as u64], region)
+            }
+            Self::FrameTaken { frame, purpose } => (Kind::FrameTaken, [frame, purpose as u64], ""),
+            Self::FrameReturned { frame, purpose } => {
+                (Kind::FrameReturned, [frame, purpose as u64], "")
+            }
+            Self::Map { .. } | Self::Unmap { .. } => return,
+        };
+        super::record(kind, &numbers, region);
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -151,7 +168,7 @@ impl Trace {
 
     /// Records an event, and tells it, if a story is told.
     pub fn tell(&mut self, event: Event) {
-        if story::is_on() {
+        if super::is_on() {
             event.tell();
         }
         self.record(event);

@@ -11,11 +11,13 @@
 //! An address is that of the instruction that failed, or lies inside the call. A kernel that is
 //! optimised for use has no frame pointers, and so no back-trace worth reading.
 
+#![allow(unsafe_code)]
+
 use core::arch::asm;
 
-use super::catch_fault;
-use crate::memory::layout::IMAGE;
+use crate::arch::catch_fault;
 use crate::println;
+use crate::words::layout::IMAGE;
 
 /// Maximum number of calls that are printed.
 pub const MOST_CALLS: usize = 32;
