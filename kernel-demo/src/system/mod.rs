@@ -40,7 +40,6 @@ mod exec;
 pub mod image;
 mod load;
 pub mod machine;
-mod machine_views;
 mod memory;
 pub mod process;
 mod ps;

@@ -1,5 +1,6 @@
-//! What is in a process's memory, as text: what Linux has in `/proc`.
+//! What is in a process's memory: as text what Linux has in `/proc`, as numbers the rest.
 
+use core::array;
 use core::fmt::{self, Write};
 
 use super::System;
@@ -7,8 +8,9 @@ use super::machine::Machine;
 use super::process::Process;
 use super::table::Pid;
 use crate::address_space::Resident;
-use crate::memory::Mmu;
+use crate::memory::frames::MAX_ORDER;
 use crate::memory::tables::Work;
+use crate::memory::{Counts, Mmu};
 
 /// A view: of the memory of a process, or of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +21,11 @@ pub enum View {
     Smaps,
     /// The sums, as in `/proc/PID/status`.
     Status,
-    /// The page-table entries on the way to an address.
+    /// The page-table entries on the way to an address, as numbers.
     Walk,
     /// The process table.
     Processes,
-    /// The page allocator.
+    /// The page allocator, as numbers.
     Frames,
     /// The names of all programs.
     Programs,
@@ -104,6 +106,41 @@ impl<M: Mmu + Clone> Process<M> {
         }
         Ok(true)
     }
+}
+
+/// What a walk tells: the root of the page tables, [`PageState`](crate::address_space::PageState)
+/// as a number, and the entries of the levels 4 to 1.
+pub(super) type Walk = [u64; 6];
+
+/// What the page allocator tells: its frames, those that are free, those of these that are
+/// reserved, those that are charged to processes; and the free blocks of each order, which are
+/// counted up to [`MOST_BLOCKS`].
+pub(super) type FrameCounts = [u64; 5 + MAX_ORDER as usize];
+
+/// Free blocks of an order that are counted.
+const MOST_BLOCKS: usize = 256;
+
+impl<M: Mmu + Clone> Process<M> {
+    /// Walks down its page tables to an address.
+    pub(super) fn walk(&mut self, machine: &impl Machine<Mmu = M>, address: u64) -> Walk {
+        let pages = &mut self.pages;
+        let [four, three, two, one] = pages.tables.entries_to(address);
+        let found = machine.with_memory(|memory| pages.find(memory.payer().0.pool, address));
+        [self.space_number(), found.state as u64, four, three, two, one]
+    }
+}
+
+/// Counts the frames of the machine.
+pub(super) fn count_frames(machine: &impl Machine) -> FrameCounts {
+    machine.with_memory(|memory| {
+        let Counts { total, free, reserved } = memory.counts();
+        let (all, charged) = ([total, free, reserved], memory.processes().charged());
+        array::from_fn(|index| match index {
+            0..3 => all[index] as u64,
+            3 => charged,
+            order => memory.frames().free_blocks(order as u8 - 4, MOST_BLOCKS) as u64,
+        })
+    })
 }
 
 impl<M: Machine> System<M> {

@@ -3,7 +3,7 @@
 
 use super::super::Interruption;
 use super::super::machine::Machine;
-use super::views::find;
+use super::views::{find, store};
 use super::{Answer, Call};
 use crate::address_space::Errno;
 
@@ -24,8 +24,7 @@ pub(super) fn heap_register<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 pub(super) fn heap_layout<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [whose, at, ..] = call.arguments();
     let layout = find(&mut call.system.table, call.process, whose)?.heap.ok_or(Errno::ENOENT)?;
-    let bytes = layout.map(u64::to_le_bytes);
-    call.system.commons.copy_out(call.process, at, bytes.as_flattened())?;
+    store(call, (at, u64::MAX), layout)?;
     Ok(0)
 }
 

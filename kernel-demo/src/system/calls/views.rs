@@ -4,10 +4,9 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
-use super::super::machine_views::write_frames;
 use super::super::process::{Process, Trace};
 use super::super::table::{Pid, Table};
-use super::super::views::{Progress, View};
+use super::super::views::{Progress, View, count_frames};
 use super::super::{Interruption, System, ps};
 use super::{Answer, Call};
 use crate::address_space::Errno;
@@ -17,22 +16,49 @@ use crate::system::process::Slot;
 /// number, or of the machine. `ERANGE` when the buffer is too small.
 pub(super) fn proc_view<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [number, address, size, whose, of, _] = call.arguments();
-    let view = View::from_number(number).ok_or(Errno::EINVAL)?;
+    let Call { system: System { commons, table, .. }, process, .. } = call;
+    match View::from_number(number).ok_or(Errno::EINVAL)? {
+        View::Walk => {
+            let walk = find(table, process, whose)?.walk(&commons.machine, of);
+            store(call, (address, size), walk)
+        }
+        View::Frames => {
+            let counts = count_frames(&commons.machine);
+            store(call, (address, size), counts)
+        }
+        view => text(call, view),
+    }
+}
+
+/// Stores numbers, and returns their length.
+pub(super) fn store<M: Machine, const N: usize>(
+    call: &mut Call<'_, M>,
+    (address, size): (u64, u64),
+    words: [u64; N],
+) -> Answer {
+    let bytes = words.map(u64::to_le_bytes);
+    let bytes = bytes.as_flattened();
+    if size < bytes.len() as u64 {
+        return Err(Errno::ERANGE.into());
+    }
+    call.system.commons.copy_out(call.process, address, bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+/// Stores a view that is text, which is written part by part.
+fn text<M: Machine>(call: &mut Call<'_, M>, view: View) -> Answer {
+    let [_, address, size, whose, ..] = call.arguments();
     let Call { system: System { commons, table, .. }, process, thread } = call;
     let mut text = Fallible(core::mem::take(&mut thread.text));
     commons.machine.reserve_heap(text.0.len() + PART)?;
     let mut progress = thread.pending.map_or(Progress::default(), |pending| pending.view);
     let (out, machine) = (&mut text, &commons.machine);
     let done = match view {
-        View::Maps | View::Smaps | View::Status => {
-            find(table, process, whose)?.write_part(machine, view, &mut progress, out)
-        }
-        View::Walk => find(table, process, whose)?.write_walk(machine, of, out).map(|()| true),
         View::Processes => ps::write_part(table, Some(process), &mut progress.next, out),
-        View::Frames => write_frames(machine, out).map(|()| true),
         View::Programs => {
             machine.programs().try_for_each(|name| writeln!(out, "{name}")).map(|()| true)
         }
+        view => find(table, process, whose)?.write_part(machine, view, &mut progress, out),
     };
     let done = done.map_err(|fmt::Error| Errno::ENOMEM)?;
     let len = text.0.len() as u64;

@@ -1,5 +1,6 @@
 //! Views of any process, as text of any length.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use runtime::system::Errno;
@@ -35,4 +36,16 @@ pub fn area(process: usize, name: &str) -> Option<(usize, usize)> {
     let maps = text(View::Maps, Subject { process, address: 0 }).ok()?;
     let mut areas = views::regions(str::from_utf8(&maps).ok()?);
     areas.find(|area| area.name.trim_matches(['[', ']']) == name).map(|area| (area.start, area.end))
+}
+
+/// What the area is called that holds an address in a process.
+#[must_use]
+pub fn label_at(process: usize, address: usize) -> Option<String> {
+    let maps = text(View::Maps, Subject { process, address: 0 }).ok()?;
+    let area = views::region_at(str::from_utf8(&maps).ok()?, address)?;
+    Some(match area.name {
+        "" => "anonymous memory".into(),
+        "/dev/zero" => "shared memory".into(),
+        name => name.into(),
+    })
 }

@@ -22,11 +22,11 @@ pub enum View {
     Smaps,
     /// Its sums.
     Status,
-    /// The page-table entries on the way to an address.
+    /// The page-table entries on the way to an address, as numbers: [`walk_of`].
     Walk,
     /// The process table.
     Processes,
-    /// The page allocator.
+    /// The page allocator, as numbers: [`frame_counts`].
     Frames,
     /// The names of all programs.
     Programs,
@@ -68,6 +68,52 @@ pub fn proc_view_of(view: View, of: Subject, text: &mut [u8]) -> Result<usize, E
             of.address,
         )
     })
+}
+
+/// What is mapped at a page.
+pub const PAGE_STATES: [&str; 4] = [
+    "nothing is mapped there",
+    "the page of zeros, which all share",
+    "a frame that others have too",
+    "a frame of its own",
+];
+
+/// The way of the processor to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// Physical address of the level-4 table.
+    pub root: u64,
+    /// Which of [`PAGE_STATES`] is there.
+    pub state: usize,
+    /// The entries of the levels 4 to 1; zero where there is no table.
+    pub entries: [u64; 4],
+}
+
+/// Walks down the page tables of a process.
+///
+/// # Errors
+///
+/// `ESRCH` if there is none of that number; `ENOSYS` on Linux.
+pub fn walk_of(of: Subject) -> Result<Walk, Errno> {
+    let [root, state, entries @ ..] = numbers::<6>(View::Walk, of)?;
+    Ok(Walk { root, state: state as usize, entries })
+}
+
+/// Frames: all, those that are free, those of these that are reserved, those that are charged to
+/// processes; then the free blocks of each order, which are counted up to 256.
+///
+/// # Errors
+///
+/// `ENOSYS` on Linux.
+pub fn frame_counts() -> Result<[u64; 15], Errno> {
+    numbers(View::Frames, Subject::default())
+}
+
+/// The numbers of a view that has so many.
+fn numbers<const N: usize>(view: View, of: Subject) -> Result<[u64; N], Errno> {
+    let mut bytes = [[0; 8]; N];
+    proc_view_of(view, of, bytes.as_flattened_mut())?;
+    Ok(bytes.map(u64::from_le_bytes))
 }
 
 /// What is written down about a process.

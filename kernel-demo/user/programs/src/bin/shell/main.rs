@@ -107,7 +107,7 @@ impl Shell {
             ["help"] => self.help(),
             ["jobs"] => self.jobs.list(),
             ["ps"] => show::show(View::Processes, Subject::default()),
-            ["frames"] => show::show(View::Frames, Subject::default()),
+            ["frames"] => show::frames(),
             ["kill", whom] => self.with(whom, kill),
             ["fg", whom] => match self.jobs.process(whom) {
                 Some(process) => self.jobs.wait(process, &mut self.keyboard),
@@ -119,7 +119,7 @@ impl Shell {
             ["heap", whom] => self.with(whom, show::heap),
             ["pt", whom, address] => {
                 self.with(whom, |process| match show::address(process, address) {
-                    Some(address) => show::show(View::Walk, Subject { process, address }),
+                    Some(address) => show::walk(Subject { process, address }),
                     None => println!("{address:?} is no address and no area of process {process}"),
                 })
             }

@@ -1,11 +1,12 @@
 //! Views of processes and of the machine; of a heap, its cells.
 
+use alloc::format;
 use alloc::string::String;
 
 use programs::heap::{Cell, End, Heap, Use};
 use programs::look;
 use runtime::system::Errno;
-use runtime::system::view::{Subject, View};
+use runtime::system::view::{self, PAGE_STATES, Subject, View, Walk};
 use runtime::{print, println};
 
 /// Characters of a line of a map, and lines.
@@ -65,6 +66,79 @@ pub fn address(process: usize, word: &str) -> Option<usize> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     let address = usize::from_str_radix(digits, 16).ok();
     address.or_else(|| look::area(process, word).map(|(start, _)| start))
+}
+
+/// Prints the page-table entries on the way to an address, and what is there:
+///
+/// ```text
+///   0x000055fd8a270ff8 in [heap], from the table at 0xcc5000
+///     level 4  entry 171  0x0000000000cc7027  table at 0xcc7000 rwx user
+///     level 3  entry 502  0x0000000000038027  table at 0x38000 rwx user
+///     level 2  entry  81  0x0000000000067027  table at 0x67000 rwx user
+///     level 1  entry 112  0x8000000000066067  page at 0x66000 rw- user, accessed, dirty
+///     a frame of its own: physical 0x66ff8
+/// ```
+pub fn walk(of: Subject) {
+    let Walk { root, state, entries } = match view::walk_of(of) {
+        Ok(walk) => walk,
+        Err(errno) => return refusal(of.process, errno),
+    };
+    let Subject { process, address } = of;
+    let label = look::label_at(process, address).unwrap_or_else(|| "no area".into());
+    println!("{address:#018x} in {label}, from the table at {root:#x}");
+    for (level, entry) in (1..=4).rev().zip(entries) {
+        let index = address >> (12 + 9 * (level - 1)) & 511;
+        println!("  level {level}  entry {index:>3}  {entry:#018x}  {}", entry_text(level, entry));
+        if entry & PRESENT == 0 {
+            break;
+        }
+    }
+    let physical = entries[3] & FRAME | address as u64 & 0xfff;
+    match PAGE_STATES.get(state) {
+        Some(nothing) if state == 0 => println!("  {nothing}"),
+        Some(what) => println!("  {what}: physical {physical:#x}"),
+        None => println!("  unknown"),
+    }
+}
+
+/// Bits of an entry of a page table.
+const PRESENT: u64 = 1;
+const WRITABLE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
+const NO_EXECUTE: u64 = 1 << 63;
+const FRAME: u64 = 0x000f_ffff_ffff_f000;
+
+/// What an entry says.
+fn entry_text(level: usize, entry: u64) -> String {
+    let has = |bit| entry & bit != 0;
+    if !has(PRESENT) {
+        return "not present".into();
+    }
+    let to = if level == 1 { "page" } else { "table" };
+    let write = if has(WRITABLE) { 'w' } else { '-' };
+    let execute = if has(NO_EXECUTE) { '-' } else { 'x' };
+    let whose = if has(USER) { "user" } else { "kernel" };
+    let accessed = if has(ACCESSED) { ", accessed" } else { "" };
+    let dirty = if has(DIRTY) { ", dirty" } else { "" };
+    format!("{to} at {:#x} r{write}{execute} {whose}{accessed}{dirty}", entry & FRAME)
+}
+
+/// Prints what the page allocator has, order by order.
+pub fn frames() {
+    /// Blocks of an order are counted up to this.
+    const MOST: u64 = 256;
+    let [total, free, reserved, charged, blocks @ ..] = match view::frame_counts() {
+        Ok(counts) => counts,
+        Err(errno) => return println!("the page allocator: {errno}"),
+    };
+    print!("{total} frames: {} used, {free} free, {reserved} of these reserved", total - free);
+    println!("; {charged} charged to processes");
+    for (order, blocks) in blocks.into_iter().enumerate() {
+        let sign = if blocks == MOST { "at least " } else { "" };
+        println!("  order {order:>2}  blocks of {:>4} kB  {sign}{blocks} free", 4 << order);
+    }
 }
 
 /// Prints the cells of a process's heap, as characters and as lines.
