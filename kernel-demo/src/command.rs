@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::arch::qemu::Exit;
 use crate::kernel::KernelSystem;
 use crate::system::console::Input;
-use crate::system::{self, Accounting, Settings, Trace};
+use crate::system::{self, Accounting, Settings, Tracing};
 use crate::words::Status;
 use crate::{print, println, programs};
 
@@ -35,7 +35,7 @@ pub fn run(words: &str, options: Options) -> Exit {
     };
     let options = system::Options {
         seed: options.seed,
-        trace: if options.trace { Trace::CallsAndFaults } else { Trace::Off },
+        trace: if options.trace { Tracing::CallsAndFaults } else { Tracing::Off },
         ..system::Options::default()
     };
     let mut system = match KernelSystem::start(settings) {

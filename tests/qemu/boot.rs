@@ -6,7 +6,7 @@ use kernel_demo::boot::registers::ControlRegisters;
 use kernel_demo::boot::{boot_info, takeover};
 use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::memory::layout::PAGE_SIZE;
-use kernel_demo::address_space::Kind;
+use kernel_demo::address_space::AreaKind;
 use kernel_demo::memory;
 use kernel_demo::testing::interrupts::breakpoints;
 use kernel_demo::testing::{CaseResult, OrFail};
@@ -48,8 +48,8 @@ fn runs_on_its_own_stack() -> CaseResult {
     let local = 0_u8;
     let [below, there, _] = memory::with(|memory| memory.around(&raw const local as u64));
     let there = there.or_fail("an area")?;
-    ensure_eq!((there.kind, there.name), (Kind::Mapping, "main stack"));
-    ensure_eq!(below.map(|guard| (guard.kind, guard.end)), Some((Kind::Guard, there.start)));
+    ensure_eq!((there.kind, there.name), (AreaKind::Mapping, "main stack"));
+    ensure_eq!(below.map(|guard| (guard.kind, guard.end)), Some((AreaKind::Guard, there.start)));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use kernel_demo::testing::probe;
 use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
 use kernel_demo::boot::paging::{BOOT_MARK, LOW_ADDRESS};
 use kernel_demo::boot::takeover;
-use kernel_demo::address_space::{Cause, Kind, Vma};
+use kernel_demo::address_space::{Cause, AreaKind, Vma};
 use kernel_demo::memory::{Permissions, Policy, with};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
@@ -42,7 +42,7 @@ fn fixed_regions_are_mapped_with_their_permissions() -> CaseResult {
         let Some(region) = with(|memory| memory.areas().get(index).copied()) else {
             break;
         };
-        if !matches!(region.kind, Kind::Fixed | Kind::Mapping) {
+        if !matches!(region.kind, AreaKind::Fixed | AreaKind::Mapping) {
             continue;
         }
         for page in (region.start..region.end).step_by(PAGE_SIZE as usize) {

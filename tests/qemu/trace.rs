@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kernel_demo::testing::probe;
-use kernel_demo::story::trace::{CAPACITY, Entry};
+use kernel_demo::story::trace::{CAPACITY, Numbered};
 use kernel_demo::memory::{Policy, with};
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
@@ -15,7 +15,7 @@ use crate::{PAGE, scratch};
 
 /// The events since the mark. The vector has its room before the trace is asked: making room would
 /// make events.
-fn since(mark: u64) -> Vec<Entry> {
+fn since(mark: u64) -> Vec<Numbered> {
     let mut entries = Vec::with_capacity(CAPACITY);
     with(|memory| entries.extend(memory.trace().since(mark)));
     entries

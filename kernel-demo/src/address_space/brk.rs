@@ -16,7 +16,7 @@ use core::fmt;
 
 use brkalloc::BreakError;
 
-use super::{AddressSpace, Backing, Errno, Kind, Table, Vma};
+use super::{AddressSpace, AreaKind, Backing, Errno, Storage, Vma};
 use crate::words::layout::{PAGE_SIZE, page_ceil};
 use crate::words::{OutOfFrames, Permissions};
 
@@ -95,7 +95,7 @@ impl From<MoveError> for BreakError {
     }
 }
 
-impl<T: Table, const N: usize> AddressSpace<T, N> {
+impl<T: Storage, const N: usize> AddressSpace<T, N> {
     /// Moves the end of a break.
     ///
     /// In this order, as in Linux: the lower limit; the upper limit, on the exact address; both
@@ -132,7 +132,8 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
         }
         if new > old {
             let at = self.areas.gap(old, new + PAGE_SIZE).ok_or(MoveError::Occupied)?;
-            let heap = Vma::private(old, new, Permissions::READ | Permissions::WRITE, Kind::Heap);
+            let heap =
+                Vma::private(old, new, Permissions::READ | Permissions::WRITE, AreaKind::Heap);
             self.enter_at::<MoveError>(at, Vma { name, ..heap }, backing)?;
         }
         let Break { end, high_water, .. } = self.breaks[number].as_mut().expect("as above");

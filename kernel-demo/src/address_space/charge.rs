@@ -11,10 +11,10 @@
 
 use core::ops::Range;
 
-use super::list::{List, Table};
+use super::list::{List, Storage};
 use super::vma::{Charge, Vma};
 
-impl<T: Table> List<T> {
+impl<T: Storage> List<T> {
     /// Frames that would be charged for these areas, in place of whatever lies in `[start, end)`,
     /// and only for them: their pages, and the page tables that cover nothing else. `within` is
     /// what lies there.

@@ -22,8 +22,8 @@
 use core::{fmt, iter};
 
 use super::{
-    AddressSpace, Backing, Charge, GUARD_GAP, Kind, ObjectId, PAGE_SIZE, Sharing, Table, USER_END,
-    Vma,
+    AddressSpace, AreaKind, Backing, Charge, GUARD_GAP, ObjectId, PAGE_SIZE, Sharing, Storage,
+    USER_END, Vma,
 };
 use crate::words::layout::{HIGHER_HALF, page_ceil, page_floor};
 use crate::words::{Access, OutOfFrames, PageFault, Permissions};
@@ -120,7 +120,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl<T: Table, const N: usize> AddressSpace<T, N> {
+impl<T: Storage, const N: usize> AddressSpace<T, N> {
     /// Decides about a page fault, counts it, and tells in which area it is. `state` is what is
     /// mapped at the page now. A stack that is touched below grows here.
     ///
@@ -162,7 +162,7 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
         let (address, page) = (fault.address, page_floor(fault.address));
         let [below, _, above] = self.areas.around(address);
         let stack = *above
-            .filter(|vma| vma.kind == Kind::Stack && permitted(vma, fault.access).is_ok())
+            .filter(|vma| vma.kind == AreaKind::Stack && permitted(vma, fault.access).is_ok())
             .ok_or_else(|| self.in_gap(address))?;
         if page < self.bounds.start || stack.end - page > self.limits.stack {
             return Err(match self.in_gap(address) {
@@ -170,7 +170,7 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
                 cause => cause,
             });
         }
-        let too_near = |vma: &Vma| vma.kind != Kind::Stack && page - vma.end < GUARD_GAP;
+        let too_near = |vma: &Vma| vma.kind != AreaKind::Stack && page - vma.end < GUARD_GAP;
         if below.is_some_and(|vma| vma.accessible() && too_near(vma)) {
             return Err(Cause::GuardGap);
         }
@@ -217,7 +217,7 @@ const ABOVE_BREAK: u64 = 1 << 30;
 /// Whether the access is allowed in the area.
 fn permitted(vma: &Vma, access: Access) -> Result<(), Cause> {
     match access {
-        _ if vma.kind == Kind::Guard => Err(Cause::GuardGap),
+        _ if vma.kind == AreaKind::Guard => Err(Cause::GuardGap),
         _ if !vma.accessible() => Err(Cause::NoAccess),
         Access::Write if !vma.permissions.contains(Permissions::WRITE) => {
             Err(Cause::WriteToReadOnly)

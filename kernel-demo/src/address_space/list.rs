@@ -20,9 +20,9 @@ use super::vma::Vma;
 use crate::words::Errno;
 
 /// Memory for areas: an array, or a vector.
-pub trait Table: AsRef<[Vma]> + AsMut<[Vma]> {}
+pub trait Storage: AsRef<[Vma]> + AsMut<[Vma]> {}
 
-impl<T: AsRef<[Vma]> + AsMut<[Vma]>> Table for T {}
+impl<T: AsRef<[Vma]> + AsMut<[Vma]>> Storage for T {}
 
 /// All areas of an address space.
 ///
@@ -38,7 +38,7 @@ pub struct List<T> {
     limit: usize,
 }
 
-impl<T: Table> List<T> {
+impl<T: Storage> List<T> {
     /// An empty list that will hold `limit` areas at most.
     pub const fn new(table: T, limit: usize) -> Self {
         Self { table, len: 0, limit }

@@ -12,7 +12,7 @@ use bitflags::bitflags;
 
 use super::munmap::user_range;
 use super::{
-    AddressSpace, Backing, Charge, Errno, Kind, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
+    AddressSpace, AreaKind, Backing, Charge, Errno, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
 };
 use super::{lowest, may_be, round_up};
 use crate::words::Permissions;
@@ -82,7 +82,7 @@ impl AddressSpace {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let kind = Kind::Mapping;
+        let kind = AreaKind::Mapping;
         let charge = Charge::of(permissions, kind, sharing);
         let end = start + len;
         self.replace(Vma { start, end, permissions, kind, sharing, charge, ..Vma::NONE }, backing)?;

@@ -50,11 +50,11 @@ pub use brk::{Break, MoveError};
 pub use charge::tables_of;
 pub use fault::{Cause, Decision, PageState};
 pub use layout::{GUARD_GAP, Layout, MIN_ADDRESS, USER_END};
-pub use list::Table;
+pub use list::Storage;
 pub use mmap::{MapFlags, MapRequest};
 pub use process::Limits;
 pub use views::Resident;
-pub use vma::{Charge, Kind, ObjectId, Sharing, Vma};
+pub use vma::{AreaKind, Charge, ObjectId, Sharing, Vma};
 
 pub use crate::words::Errno;
 use crate::words::OutOfFrames;
@@ -81,7 +81,7 @@ pub struct AddressSpace<T = Vec<Vma>, const BREAKS: usize = 1> {
     faults: u64,
 }
 
-impl<T: Table, const N: usize> AddressSpace<T, N> {
+impl<T: Storage, const N: usize> AddressSpace<T, N> {
     /// The kernel's address space, with nothing in it, a fixed table, and no break in use.
     pub fn of_kernel(table: T, areas: usize) -> Self {
         let layout = Layout { text: 0, start_brk: 0, mmap_base: 0, stack_top: 0 };
@@ -203,7 +203,7 @@ impl<T: Table, const N: usize> AddressSpace<T, N> {
 /// The lowest address that an area claims: a stack claims the gap below it.
 const fn lowest(vma: &Vma) -> u64 {
     match vma.kind {
-        Kind::Stack => vma.start.saturating_sub(GUARD_GAP),
+        AreaKind::Stack => vma.start.saturating_sub(GUARD_GAP),
         _ => vma.start,
     }
 }

@@ -1,6 +1,6 @@
 //! `munmap`: takes out any range of pages, whoever made them, and splits what it cuts.
 
-use super::{AddressSpace, Backing, Errno, Sharing, Table, USER_END, round_up};
+use super::{AddressSpace, Backing, Errno, Sharing, Storage, USER_END, round_up};
 use crate::words::layout::PAGE_SIZE;
 
 /// Areas that one call takes out at most.
@@ -25,7 +25,7 @@ impl AddressSpace {
     }
 }
 
-impl<T: Table, const N: usize> AddressSpace<T, N> {
+impl<T: Storage, const N: usize> AddressSpace<T, N> {
     /// Unmaps the range, which is page-aligned, and lets go of what was charged for it.
     ///
     /// # Errors

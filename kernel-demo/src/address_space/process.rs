@@ -4,8 +4,8 @@
 use alloc::vec::Vec;
 
 use super::{
-    AddressSpace, Backing, Break, Errno, Kind, Layout, List, MIN_ADDRESS, PAGE_SIZE, USER_END, Vma,
-    round_up,
+    AddressSpace, AreaKind, Backing, Break, Errno, Layout, List, MIN_ADDRESS, PAGE_SIZE, USER_END,
+    Vma, round_up,
 };
 use crate::words::Permissions;
 
@@ -63,7 +63,7 @@ impl AddressSpace {
         let end = self.layout.stack_top;
         let start = round_up(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
         let permissions = Permissions::READ | Permissions::WRITE;
-        self.insert(Vma::private(start, end, permissions, Kind::Stack), backing)
+        self.insert(Vma::private(start, end, permissions, AreaKind::Stack), backing)
     }
 
     /// The address space of a child: the same areas, the same break, no faults. All that is charged

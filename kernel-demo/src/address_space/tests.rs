@@ -79,7 +79,7 @@ impl World {
         for vma in [
             Vma::image(p(16), p(20), RX, name, 0),
             Vma::image(p(20), p(22), RW, name, p(4)),
-            Vma::private(p(22), p(24), RW, Kind::Image),
+            Vma::private(p(22), p(24), RW, AreaKind::Image),
         ] {
             space.make_room(|_| Ok(())).unwrap();
             space.insert_image(vma, &mut both).unwrap();
@@ -135,8 +135,11 @@ impl World {
 
     /// The areas but for those that were there from the start, as `start..end may`, in pages.
     fn areas(&self) -> Vec<String> {
-        let others =
-            self.space.vmas().iter().filter(|vma| !matches!(vma.kind, Kind::Image | Kind::Stack));
+        let others = self
+            .space
+            .vmas()
+            .iter()
+            .filter(|vma| !matches!(vma.kind, AreaKind::Image | AreaKind::Stack));
         let text = |vma: &Vma| {
             format!("{}..{} {}", vma.start / PAGE_SIZE, vma.end / PAGE_SIZE, vma.permissions)
         };

@@ -12,7 +12,7 @@
 
 use core::fmt::{self, Write};
 
-use super::{AddressSpace, Kind, PAGE_SIZE, Sharing, Vma};
+use super::{AddressSpace, AreaKind, PAGE_SIZE, Sharing, Vma};
 use crate::words::{Permissions, Text};
 
 /// Column of the path in a line of `maps`.
@@ -58,7 +58,7 @@ impl AddressSpace {
             ("RssAnon", private),
             ("RssShmem", shared),
             ("VmData", self.pages_that(Vma::is_data)),
-            ("VmStk", self.pages_that(|vma| vma.kind == Kind::Stack)),
+            ("VmStk", self.pages_that(|vma| vma.kind == AreaKind::Stack)),
             ("VmExe", self.pages_that(|vma| vma.permissions.contains(Permissions::EXECUTE))),
             ("VmPTE", tables),
         ] {
@@ -85,8 +85,8 @@ impl Vma {
         write!(line, "00:{device:02x} {inode} ")?;
         let path = match self.kind {
             _ if self.is_shared() => "/dev/zero (deleted)",
-            Kind::Heap => "[heap]",
-            Kind::Stack => "[stack]",
+            AreaKind::Heap => "[heap]",
+            AreaKind::Stack => "[stack]",
             _ => self.name,
         };
         match path {

@@ -7,7 +7,7 @@ use crate::words::layout::PAGE_SIZE;
 
 /// What an area is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AreaKind {
     /// A part of the program: text, rodata, data, bss.
     Image,
     /// What the break has claimed.
@@ -52,11 +52,11 @@ impl Charge {
     /// What an area like this needs. Private memory that is read-only never needs more than the
     /// zero page, except for a program's image, which has no file behind it here that it could be
     /// read from again. The frames of shared memory are the object's.
-    pub fn of(permissions: Permissions, kind: Kind, sharing: Sharing) -> Self {
+    pub fn of(permissions: Permissions, kind: AreaKind, sharing: Sharing) -> Self {
         let own = sharing == Sharing::Private;
-        if matches!(kind, Kind::Fixed | Kind::Guard) {
+        if matches!(kind, AreaKind::Fixed | AreaKind::Guard) {
             Self::Nothing
-        } else if own && (permissions.contains(Permissions::WRITE) || kind == Kind::Image) {
+        } else if own && (permissions.contains(Permissions::WRITE) || kind == AreaKind::Image) {
             Self::Pages
         } else if permissions.is_empty() {
             Self::Nothing
@@ -80,7 +80,7 @@ pub struct Vma {
     /// What may be done with it.
     pub permissions: Permissions,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: AreaKind,
     /// Who sees what is written.
     pub sharing: Sharing,
     /// The program whose file this is a part of; empty for memory that is no file's, such as bss.
@@ -99,7 +99,7 @@ impl Vma {
         start: 0,
         end: 0,
         permissions: Permissions::empty(),
-        kind: Kind::Fixed,
+        kind: AreaKind::Fixed,
         sharing: Sharing::Private,
         name: "",
         offset: 0,
@@ -107,7 +107,7 @@ impl Vma {
     };
 
     /// Private memory without a name.
-    pub fn private(start: u64, end: u64, permissions: Permissions, kind: Kind) -> Self {
+    pub fn private(start: u64, end: u64, permissions: Permissions, kind: AreaKind) -> Self {
         let charge = Charge::of(permissions, kind, Sharing::Private);
         Self { start, end, permissions, kind, charge, ..Self::NONE }
     }
@@ -120,7 +120,7 @@ impl Vma {
         name: &'static str,
         offset: u64,
     ) -> Self {
-        Self { name, offset, ..Self::private(start, end, permissions, Kind::Image) }
+        Self { name, offset, ..Self::private(start, end, permissions, AreaKind::Image) }
     }
 
     /// Length in bytes.
@@ -153,7 +153,7 @@ impl Vma {
     pub fn is_data(&self) -> bool {
         self.permissions.contains(Permissions::WRITE)
             && !self.is_shared()
-            && self.kind != Kind::Stack
+            && self.kind != AreaKind::Stack
     }
 
     /// The part of it in `[start, end)`, which overlaps it.
@@ -167,18 +167,18 @@ impl Vma {
     pub fn label(&self) -> &'static str {
         match self.kind {
             _ if !self.name.is_empty() => self.name,
-            Kind::Heap => "[heap]",
-            Kind::Stack => "[stack]",
-            Kind::Mapping if self.is_shared() => "[shared]",
-            Kind::Image => "[bss]",
-            Kind::Mapping | Kind::Fixed | Kind::Guard => "[mapping]",
+            AreaKind::Heap => "[heap]",
+            AreaKind::Stack => "[stack]",
+            AreaKind::Mapping if self.is_shared() => "[shared]",
+            AreaKind::Image => "[bss]",
+            AreaKind::Mapping | AreaKind::Fixed | AreaKind::Guard => "[mapping]",
         }
     }
 
     /// What a part of it that starts at an address has as offset, and as sharing.
     fn contents_at(&self, address: u64) -> (u64, Sharing) {
         let skipped = address - self.start;
-        let from_file = self.kind == Kind::Image && !self.name.is_empty();
+        let from_file = self.kind == AreaKind::Image && !self.name.is_empty();
         let offset = if from_file { self.offset + skipped } else { 0 };
         let sharing = match self.sharing {
             Sharing::Private => Sharing::Private,
@@ -217,9 +217,9 @@ mod tests {
         let file = Vma::image(0x1000, 0x5000, RW, "a", 0x300);
         let shared = Vma {
             sharing: Sharing::Shared(ObjectId(7), 2),
-            ..Vma::private(0x1000, 0x5000, RW, Kind::Mapping)
+            ..Vma::private(0x1000, 0x5000, RW, AreaKind::Mapping)
         };
-        let plain = Vma::private(0x1000, 0x5000, RW, Kind::Heap);
+        let plain = Vma::private(0x1000, 0x5000, RW, AreaKind::Heap);
         assert_eq!(file.part(0x3000, 0x9000).offset, 0x2300);
         assert_eq!(shared.part(0x3000, 0x9000).sharing, Sharing::Shared(ObjectId(7), 4));
         assert_eq!(plain.part(0, 0x2000), Vma { end: 0x2000, ..plain });
@@ -238,11 +238,11 @@ mod tests {
     #[test]
     fn what_can_need_frames_is_charged() {
         let charge = |permissions, kind| Vma::private(0, 0x1000, permissions, kind).charge;
-        assert_eq!(charge(RW, Kind::Mapping), Charge::Pages);
-        assert_eq!(charge(Permissions::READ, Kind::Mapping), Charge::Tables);
-        assert_eq!(charge(Permissions::empty(), Kind::Stack), Charge::Nothing);
+        assert_eq!(charge(RW, AreaKind::Mapping), Charge::Pages);
+        assert_eq!(charge(Permissions::READ, AreaKind::Mapping), Charge::Tables);
+        assert_eq!(charge(Permissions::empty(), AreaKind::Stack), Charge::Nothing);
         let shared = Sharing::Shared(ObjectId(1), 0);
-        assert_eq!(Charge::of(RW, Kind::Mapping, shared), Charge::Tables);
-        assert_eq!(charge(Permissions::READ, Kind::Image), Charge::Pages);
+        assert_eq!(Charge::of(RW, AreaKind::Mapping, shared), Charge::Tables);
+        assert_eq!(charge(Permissions::READ, AreaKind::Image), Charge::Pages);
     }
 }

@@ -50,13 +50,13 @@ struct Catcher {
 /// `longjmp`. What they owned is leaked, locks that they held stay locked. The caller answers for
 /// it that nothing relies on those destructors.
 pub unsafe fn catch_fault<R>(closure: impl FnOnce() -> R) -> Result<R, FaultReport> {
-    let mut call = Call { closure: Some(closure), result: None };
+    let mut call = Thunk { closure: Some(closure), result: None };
     let mut catcher = Catcher { stack: 0, landing: 0, report: None };
     let catcher_ptr = &raw mut catcher;
     let innermost = &cpu::this().catcher;
     let outer = innermost.swap(catcher_ptr.cast(), Ordering::Relaxed);
-    // SAFETY: `run` is called with a pointer to the `Call` of its own type.
-    unsafe { enter(Call::run_erased(&call), (&raw mut call).cast(), catcher_ptr) };
+    // SAFETY: `run` is called with a pointer to the `Thunk` of its own type.
+    unsafe { enter(Thunk::run_erased(&call), (&raw mut call).cast(), catcher_ptr) };
     innermost.store(outer, Ordering::Relaxed);
     match (catcher.report, call.result) {
         (Some(report), _) => Err(report),
@@ -78,22 +78,22 @@ pub(super) fn redirect(frame: &mut TrapFrame, report: &FaultReport) -> bool {
 }
 
 /// A closure on its way through assembly code, which knows no types.
-pub(crate) struct Call<F, R> {
+pub(crate) struct Thunk<F, R> {
     pub(crate) closure: Option<F>,
     pub(crate) result: Option<R>,
 }
 
-impl<F: FnOnce() -> R, R> Call<F, R> {
-    /// The function that runs a `Call` of this type, given a pointer to it.
+impl<F: FnOnce() -> R, R> Thunk<F, R> {
+    /// The function that runs a `Thunk` of this type, given a pointer to it.
     pub(crate) fn run_erased(&self) -> unsafe extern "C" fn(*mut ()) {
         /// Runs the closure and keeps its result.
         ///
         /// # Safety
         ///
-        /// `call` points to a `Call<F, R>` that nobody else uses.
+        /// `call` points to a `Thunk<F, R>` that nobody else uses.
         unsafe extern "C" fn run<F: FnOnce() -> R, R>(call: *mut ()) {
             // SAFETY: the caller says so.
-            let call = unsafe { &mut *call.cast::<Call<F, R>>() };
+            let call = unsafe { &mut *call.cast::<Thunk<F, R>>() };
             if let Some(closure) = call.closure.take() {
                 call.result = Some(closure());
             }

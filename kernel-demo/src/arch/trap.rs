@@ -26,7 +26,7 @@ use super::{catch, gdt, timer, user_entry};
 use crate::address_space::Cause;
 use crate::cpu::{apic, request};
 use crate::memory::report::Exception;
-use crate::memory::{self, Access, FaultReport, PageFault, Place};
+use crate::memory::{self, Access, FaultReport, Neighbours, PageFault};
 
 const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
@@ -208,7 +208,7 @@ pub(super) fn interrupt(vector: u64) {
 /// The report of an exception; of a page fault with what was touched, and what lies there.
 fn report(
     frame: &TrapFrame,
-    (cause, place): (Cause, Option<Place>),
+    (cause, place): (Cause, Option<Neighbours>),
     fault: Option<PageFault>,
 ) -> FaultReport {
     FaultReport {

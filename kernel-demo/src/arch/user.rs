@@ -64,13 +64,17 @@ pub fn init() {
 /// page of a program's.
 fn set_protections() {
     const EXTENDED_FEATURES: u32 = 7;
+    /// Bits of the leaf: of EBX, and of ECX.
+    const SMEP: u32 = 1 << 7;
+    const SMAP: u32 = 1 << 20;
+    const UMIP: u32 = 1 << 2;
     let has_features = __cpuid(0).eax >= EXTENDED_FEATURES;
     let features = has_features.then(|| __cpuid_count(EXTENDED_FEATURES, 0));
     let [ebx, ecx] = features.map_or([0, 0], |features| [features.ebx, features.ecx]);
     let mut on = Cr4Flags::empty();
-    on.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, ebx >> 7 & 1 == 1);
-    on.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, ebx >> 20 & 1 == 1);
-    on.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, ecx >> 2 & 1 == 1);
+    on.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, ebx & SMEP != 0);
+    on.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, ebx & SMAP != 0);
+    on.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, ecx & UMIP != 0);
     let off = Cr4Flags::OSFXSR
         | Cr4Flags::OSXSAVE
         | Cr4Flags::FSGSBASE

@@ -25,11 +25,11 @@ use x86_64::structures::paging::{
 use x86_64::{PhysAddr, VirtAddr};
 
 use super::registers::{ControlRegisters, enable_protections};
-use crate::address_space::{Kind, Vma};
+use crate::address_space::{AreaKind, Vma};
 use crate::memory::frames::{Frame, Frames};
 use crate::memory::image;
 use crate::memory::pages::flags;
-use crate::memory::tables::{Leaf, Tables, Work};
+use crate::memory::tables::{Budget, Leaf, Tables};
 use crate::memory::{self, Memory, PhysicalMap};
 use crate::words::Permissions;
 use crate::words::layout::{LOCAL_APIC, PAGE_SIZE, PHYSICAL_MEMORY};
@@ -91,7 +91,7 @@ pub unsafe fn take_over(boot: &'static BootInfo) -> (Memory<PhysicalMap>, Takeov
     memory.make_zero_page().expect("there is memory for the zero page");
     let fixed = |name, start, end, permissions| Vma {
         name,
-        ..Vma::private(start, end, permissions, Kind::Fixed)
+        ..Vma::private(start, end, permissions, AreaKind::Fixed)
     };
     let boot_info = page_floor(boot as *const BootInfo as u64);
     let data = Permissions::READ | Permissions::WRITE;
@@ -260,7 +260,7 @@ pub(super) unsafe fn map(memory: &mut Memory<PhysicalMap>, page: u64, leaf: Leaf
 pub(super) fn unmap(memory: &mut Memory<PhysicalMap>, page: u64) {
     let (mut payer, pages) = memory.payer();
     let range = (page, page + PAGE_SIZE);
-    pages.tables.unmap(&mut payer, range, &mut Work::unbounded(), &mut |_, _, _| {});
+    pages.tables.unmap(&mut payer, range, &mut Budget::unbounded(), &mut |_, _, _| {});
 }
 
 /// Maps the registers of the local APIC, where each CPU finds its own.
@@ -273,7 +273,7 @@ pub fn map_local_apic() {
         flags: memory::pages::flags(LOCAL_APIC, data) | PageTableFlags::NO_CACHE,
     };
     memory::with(|memory| {
-        let area = Vma::private(LOCAL_APIC, LOCAL_APIC + PAGE_SIZE, data, Kind::Fixed);
+        let area = Vma::private(LOCAL_APIC, LOCAL_APIC + PAGE_SIZE, data, AreaKind::Fixed);
         memory.add_area(Vma { name: "local APIC", ..area }).expect("nothing else is there");
         // SAFETY: the frame is a device's, which `cpu::apic` owns.
         unsafe { map(memory, LOCAL_APIC, leaf) };

@@ -12,7 +12,7 @@ use core::ptr::{self, NonNull};
 
 use brkalloc::{CallSites, GuardPages, MapError, Trace};
 
-use crate::address_space::{Kind, Vma};
+use crate::address_space::{AreaKind, Vma};
 use crate::backtrace::{calls, frame};
 use crate::memory::kernel_break::KernelBreak;
 use crate::memory::{Policy, with};
@@ -53,7 +53,7 @@ unsafe impl GuardPages for GuardedPages {
     unsafe fn open(&mut self, start: NonNull<u8>, len: usize) -> Result<(), MapError> {
         let start = start.addr().get() as u64;
         let permissions = Permissions::READ | Permissions::WRITE;
-        let pages = Vma::private(start, start + len as u64, permissions, Kind::Mapping);
+        let pages = Vma::private(start, start + len as u64, permissions, AreaKind::Mapping);
         let area = Vma { name: "sampled block", ..pages };
         with(|memory| memory.add_area(area)).map_err(|_| MapError::OutOfMemory)
     }

@@ -5,8 +5,8 @@
 use super::objects::Objects;
 use super::pages::{Found, Pages};
 use super::pool::Payer;
-use super::tables::{Mmu, Work};
-use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, Table};
+use super::tables::{Budget, Mmu};
+use crate::address_space::{AddressSpace, Backing, Cause, Decision, ObjectId, Storage};
 use crate::story::trace::Event;
 use crate::words::{OutOfFrames, PageFault, Permissions};
 
@@ -19,7 +19,7 @@ pub struct Mapped<'a, M> {
     /// The objects that areas map. The kernel maps none.
     pub objects: Option<&'a mut Objects<M>>,
     /// What may still be done.
-    pub work: Work,
+    pub work: Budget,
 }
 
 impl<M: Mmu + Clone> Mapped<'_, M> {
@@ -31,7 +31,7 @@ impl<M: Mmu + Clone> Mapped<'_, M> {
     ///
     /// The access is a mistake, or there is no frame. Nothing has changed, but that a stack may
     /// have grown, and an object may have its frame.
-    pub fn serve<T: Table, const N: usize>(
+    pub fn serve<T: Storage, const N: usize>(
         &mut self,
         space: &mut AddressSpace<T, N>,
         fault: &PageFault,

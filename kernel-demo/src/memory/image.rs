@@ -8,7 +8,7 @@ use elf::endian::LittleEndian;
 use elf::file::{FileHeader, parse_ident};
 use elf::segment::SegmentTable;
 
-use crate::address_space::{Kind, Vma};
+use crate::address_space::{AreaKind, Vma};
 use crate::words::Permissions;
 use crate::words::layout::{page_ceil, page_floor};
 
@@ -23,7 +23,7 @@ pub fn areas(image: &[u8]) -> impl Iterator<Item = Vma> + '_ {
     headers.filter(|header| header.p_type == PT_LOAD).filter_map(|header| {
         let (start, end) = (header.p_vaddr, header.p_vaddr.checked_add(header.p_memsz)?);
         let permissions = Permissions::of_segment(header.p_flags);
-        let area = Vma::private(page_floor(start), page_ceil(end), permissions, Kind::Fixed);
+        let area = Vma::private(page_floor(start), page_ceil(end), permissions, AreaKind::Fixed);
         let name = match permissions {
             _ if permissions.contains(Permissions::EXECUTE) => "kernel text",
             _ if permissions.contains(Permissions::WRITE) => "kernel data and bss",

@@ -1,6 +1,6 @@
 //! The one memory manager of the running kernel, behind its lock.
 
-use super::{Memory, PageFault, Pages, Place};
+use super::{Memory, Neighbours, PageFault, Pages};
 use crate::address_space::Cause;
 use crate::cpu::Lock;
 use crate::memory::PhysicalMap;
@@ -26,7 +26,7 @@ pub fn with<R>(action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
 pub type ProcessPages = Pages<PhysicalMap>;
 
 /// Serves a page fault, or says why it cannot be served, and what lies there.
-pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
+pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Neighbours>)> {
     ask(|memory| {
         let served = memory.page_fault(fault);
         served.map_err(|cause| (cause, Some(memory.around(fault.address))))
@@ -37,7 +37,7 @@ pub(crate) fn serve(fault: &PageFault) -> Result<(), (Cause, Option<Place>)> {
 /// What is wrong with an access, and what lies there. [`Cause::Exception`] if it would be served.
 /// No page table is looked at: they may be those of a process, which have no map of physical
 /// memory.
-pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Place>) {
+pub(crate) fn judge(fault: &PageFault) -> (Cause, Option<Neighbours>) {
     let judged = ask(|memory| match memory.mistake(fault) {
         None => (Cause::Exception, None),
         Some(cause) => (cause, Some(memory.around(fault.address))),

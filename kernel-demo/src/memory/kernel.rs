@@ -17,7 +17,7 @@ use super::frames::{Counts, Frames, OutOfFrames};
 use super::objects::Objects;
 use super::pages::Pages;
 use super::pool::{Account, Payer, Policy, Pool};
-use super::tables::{Mmu, Tables, Work};
+use super::tables::{Budget, Mmu, Tables};
 use crate::address_space::{AddressSpace, Break, Cause, Errno, MoveError, Vma};
 use crate::story::trace::{Event, Trace};
 use crate::words::PageFault;
@@ -258,7 +258,7 @@ impl<M: Mmu + Clone> Memory<M> {
         pages: &'a mut Pages<M>,
         objects: Option<&'a mut Objects<M>>,
     ) -> Mapped<'a, M> {
-        Mapped { payer: self.payer().0, pages, objects, work: Work::slice() }
+        Mapped { payer: self.payer().0, pages, objects, work: Budget::slice() }
     }
 
     /// What the kernel's address space stands on at an address, and the address space.
@@ -272,7 +272,7 @@ impl<M: Mmu + Clone> Memory<M> {
             None => stacks,
         };
         let payer = Payer { pool, account };
-        (Mapped { payer, pages, objects: None, work: Work::unbounded() }, space)
+        (Mapped { payer, pages, objects: None, work: Budget::unbounded() }, space)
     }
 }
 

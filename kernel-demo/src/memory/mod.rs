@@ -59,7 +59,7 @@ pub use pages::Pages;
 #[cfg(not(test))]
 pub use physical_map::PhysicalMap;
 pub use pool::Policy;
-pub use report::{FaultReport, Place, Registers};
+pub use report::{FaultReport, Neighbours, Registers};
 pub use tables::Mmu;
 pub use told::tell_areas;
 

@@ -9,7 +9,7 @@ use x86_64::structures::paging::PhysFrame;
 use super::frames::OutOfFrames;
 use super::pages::Pages;
 use super::pool::Payer;
-use super::tables::{Mmu, Work};
+use super::tables::{Budget, Mmu};
 use crate::address_space::{Decision, Errno, ObjectId, tables_of};
 use crate::words::Permissions;
 use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE};
@@ -73,7 +73,7 @@ impl<M: Mmu + Clone> Object<M> {
 
     /// Lets go of a slice of its frames. `false` if it has to be called again to finish.
     fn shrink(&mut self, payer: &mut Payer<'_>) -> bool {
-        self.freed = self.frames.unmap(payer, self.freed, self.end, &mut Work::slice());
+        self.freed = self.frames.unmap(payer, self.freed, self.end, &mut Budget::slice());
         self.freed == self.end
     }
 

@@ -38,7 +38,7 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::frames::OutOfFrames;
 use super::pool::{Payer, Pool};
-use super::tables::{Leaf, Mmu, Tables, Walk, Work};
+use super::tables::{Budget, Leaf, Mmu, Tables, Walk};
 use crate::address_space::{Decision, PageState};
 use crate::story::trace::{Event, Purpose};
 use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
@@ -117,7 +117,7 @@ impl<M: Mmu> Pages<M> {
     pub fn destroy(mut self, payer: &mut Payer<'_>) {
         // Where no table is, nothing is mapped.
         if self.tables.count() > 0 {
-            self.unmap(payer, 0, LOWER_HALF_END, &mut Work::unbounded());
+            self.unmap(payer, 0, LOWER_HALF_END, &mut Budget::unbounded());
         }
         payer.put_back(self.set_aside);
         assert!(self.resident == 0 && self.tables.count() == 0, "page tables have lost count");
@@ -238,7 +238,7 @@ impl<M: Mmu> Pages<M> {
 
     /// Unmaps pages from `start` on, as far as the work allows. Returns where it got to: `end`, or
     /// a lower address.
-    pub fn unmap(&mut self, payer: &mut Payer<'_>, start: u64, end: u64, work: &mut Work) -> u64 {
+    pub fn unmap(&mut self, payer: &mut Payer<'_>, start: u64, end: u64, work: &mut Budget) -> u64 {
         let Self { tables, resident, .. } = self;
         tables.unmap(payer, (start, end), work, &mut |payer, page, frame| {
             let physical = frame.start_address().as_u64();

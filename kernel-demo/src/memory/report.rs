@@ -8,7 +8,7 @@ use crate::words::Access;
 use crate::words::layout::HIGHER_HALF;
 
 /// What lies at an address: the area below it, the one that holds it, and the one above.
-pub type Place = [Option<Vma>; 3];
+pub type Neighbours = [Option<Vma>; 3];
 
 /// The registers of interrupted code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct FaultReport {
     /// What was done with it, where the processor tells.
     pub access: Option<Access>,
     /// What lies at the address, where there is one and the memory manager could be asked.
-    pub place: Option<Place>,
+    pub place: Option<Neighbours>,
     /// The processor's error code, 0 where it has none.
     pub error_code: u64,
     /// The registers at the fault.
@@ -138,12 +138,12 @@ impl fmt::Display for FaultReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address_space::Kind;
+    use crate::address_space::AreaKind;
     use crate::memory::Permissions;
 
     fn report() -> FaultReport {
         let rw = Permissions::READ | Permissions::WRITE;
-        let area = |name, start, end| Vma { name, ..Vma::private(start, end, rw, Kind::Fixed) };
+        let area = |name, start, end| Vma { name, ..Vma::private(start, end, rw, AreaKind::Fixed) };
         FaultReport {
             exception: Exception::PAGE_FAULT,
             cause: Cause::AboveBreak,

@@ -14,10 +14,10 @@
 //! tests is a vector.
 #![allow(unsafe_code)]
 
+mod budget;
 mod contents;
 mod told;
 mod visit;
-mod work;
 
 use core::array;
 
@@ -25,9 +25,9 @@ use x86_64::structures::paging::mapper::PageTableFrameMapping;
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
 
+pub use self::budget::Budget;
 pub use self::contents::Translation;
 pub(super) use self::told::told_flags;
-pub use self::work::Work;
 use super::pool::Payer;
 use crate::story::trace::{Event, Purpose};
 use crate::words::layout::{HIGHER_HALF, PAGE_SIZE, page_at, page_floor};

@@ -2,12 +2,12 @@
 
 use core::fmt::Write;
 
-use crate::address_space::{AddressSpace, Table, Vma};
+use crate::address_space::{AddressSpace, Storage, Vma};
 use crate::story::{self, Kind, Numbers, Text};
 
 /// Tells all areas of the address space `number`, and where its break stands, if that is not what
 /// `told` says. Returns what is told.
-pub fn tell_areas<T: Table, const N: usize>(
+pub fn tell_areas<T: Storage, const N: usize>(
     space: &AddressSpace<T, N>,
     number: u64,
     told: u64,

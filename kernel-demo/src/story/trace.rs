@@ -133,14 +133,14 @@ impl fmt::Display for Event {
 
 /// An event and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Numbered {
     /// Events recorded before this one since boot.
     pub sequence: u64,
     /// What happened.
     pub event: Event,
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for Numbered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>8}  {}", self.sequence, self.event)
     }
@@ -185,9 +185,9 @@ impl Trace {
     }
 
     /// The events from number `mark` on that are still in the ring, oldest first.
-    pub fn since(&self, mark: u64) -> impl Iterator<Item = Entry> + '_ {
+    pub fn since(&self, mark: u64) -> impl Iterator<Item = Numbered> + '_ {
         (mark.max(self.overwritten())..self.next).filter_map(|sequence| {
-            Some(Entry { sequence, event: self.ring[sequence as usize % CAPACITY]? })
+            Some(Numbered { sequence, event: self.ring[sequence as usize % CAPACITY]? })
         })
     }
 }
@@ -238,7 +238,7 @@ mod tests {
         }
         assert_eq!(trace.overwritten(), 10);
         assert_eq!(trace.since(0).count(), CAPACITY);
-        assert_eq!(trace.since(0).next(), Some(Entry { sequence: 10, event: event(10) }));
+        assert_eq!(trace.since(0).next(), Some(Numbered { sequence: 10, event: event(10) }));
         assert_eq!(trace.since(520).map(|entry| entry.sequence).collect::<Vec<_>>(), [520, 521]);
         assert_eq!(trace.since(trace.mark()).count(), 0);
     }

@@ -41,46 +41,55 @@ pub struct Signature {
 /// Numbers or bits, and their names.
 pub type Names = [(u64, &'static str)];
 
-/// Of `mmap` and `mprotect`.
-pub const PROTECTION: &Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
-/// Of `mmap`.
-pub const MAP_FLAGS: &Names = &[
-    (0x01, "MAP_SHARED"),
-    (0x02, "MAP_PRIVATE"),
-    (0x10, "MAP_FIXED"),
-    (0x20, "MAP_ANONYMOUS"),
-    (0x4000, "MAP_NORESERVE"),
-    (0x10_0000, "MAP_FIXED_NOREPLACE"),
-];
-/// Of `wait4`.
-pub const WAIT_OPTIONS: &Names = &[(1, "WNOHANG")];
-/// Of `clone`.
-pub const CLONE_FLAGS: &Names = &[
-    (0x100, "CLONE_VM"),
-    (0x200, "CLONE_FS"),
-    (0x400, "CLONE_FILES"),
-    (0x800, "CLONE_SIGHAND"),
-    (0x1_0000, "CLONE_THREAD"),
-    (0x4_0000, "CLONE_SYSVSEM"),
-    (0x8_0000, "CLONE_SETTLS"),
-    (0x10_0000, "CLONE_PARENT_SETTID"),
-    (0x20_0000, "CLONE_CHILD_CLEARTID"),
-    (0x100_0000, "CLONE_CHILD_SETTID"),
-];
-/// Of `futex`.
-pub const FUTEX_OPERATIONS: &Names = &[
-    (0, "FUTEX_WAIT"),
-    (1, "FUTEX_WAKE"),
-    (128, "FUTEX_WAIT_PRIVATE"),
-    (129, "FUTEX_WAKE_PRIVATE"),
-];
-/// Of `arch_prctl`.
-pub const ARCH_CODES: &Names = &[(0x1002, "ARCH_SET_FS"), (0x1003, "ARCH_GET_FS")];
-/// Of `getrusage`.
-pub const WHO: &Names = &[(0, "RUSAGE_SELF"), (0xFFFF_FFFF, "RUSAGE_CHILDREN")];
+/// Linux's constants, and a table of their names.
+macro_rules! names {
+    ($(#[$about:meta])* $table:ident: $($name:ident = $number:literal),+) => {
+        $(#[$about])*
+        pub const $table: &Names = &[$(($number, stringify!($name))),+];
+        $(
+            #[expect(missing_docs, reason = "the name is Linux's")]
+            pub const $name: u64 = $number;
+        )+
+    };
+}
 
-/// Of `ioctl`.
-pub const REQUESTS: &Names =
-    &[(0x5401, "TCGETS"), (0x5402, "TCSETS"), (0x540F, "TIOCGPGRP"), (0x5410, "TIOCSPGRP")];
+names!(
+    /// Of `mmap` and `mprotect`.
+    PROTECTION: PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4
+);
+names!(
+    /// Of `mmap`.
+    MAP_FLAGS: MAP_SHARED = 0x01, MAP_PRIVATE = 0x02, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
+    MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x10_0000
+);
+names!(
+    /// Of `wait4`.
+    WAIT_OPTIONS: WNOHANG = 1
+);
+names!(
+    /// Of `clone`.
+    CLONE_FLAGS: CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800,
+    CLONE_THREAD = 0x1_0000, CLONE_SYSVSEM = 0x4_0000, CLONE_SETTLS = 0x8_0000,
+    CLONE_PARENT_SETTID = 0x10_0000, CLONE_CHILD_CLEARTID = 0x20_0000,
+    CLONE_CHILD_SETTID = 0x100_0000
+);
+names!(
+    /// Of `futex`.
+    FUTEX_OPERATIONS: FUTEX_WAIT = 0, FUTEX_WAKE = 1,
+    FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129
+);
+names!(
+    /// Of `arch_prctl`.
+    ARCH_CODES: ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003
+);
+names!(
+    /// Of `getrusage`.
+    WHO: RUSAGE_SELF = 0, RUSAGE_CHILDREN = 0xFFFF_FFFF
+);
+names!(
+    /// Of `ioctl`.
+    REQUESTS: TCGETS = 0x5401, TCSETS = 0x5402, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410
+);
+
 /// Of `kill`.
 pub const SIGNALS: &Names = &[(2, "SIGINT"), (9, "SIGKILL"), (15, "SIGTERM")];

@@ -23,7 +23,7 @@ use core::ops::ControlFlow;
 
 pub(super) use self::threads::word_at;
 use super::machine::Machine;
-use super::process::{Pending, Process, Thread, Trace};
+use super::process::{Pending, Process, Thread, Tracing};
 use super::table::Pid;
 use super::{Interruption, System};
 use crate::memory::{Mmu, Pages, Registers};
@@ -72,7 +72,7 @@ impl<M: Machine> Call<'_, M> {
         match answer {
             Ok(value)
                 if self.thread.pending.is_none()
-                    && self.process.options.trace == Trace::Off
+                    && self.process.options.trace == Tracing::Off
                     && !self.system.commons.objects.has_unused() =>
             {
                 self.thread.registers.rax = value;
@@ -99,7 +99,7 @@ impl<M: Machine> Call<'_, M> {
             self.thread.pending.get_or_insert_default().waits = false;
             return self.restart();
         }
-        if self.process.options.trace != Trace::Off {
+        if self.process.options.trace != Tracing::Off {
             self.trace(number, &answer);
         }
         self.process.busy = None;

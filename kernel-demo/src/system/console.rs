@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 
 use super::Commons;
 use super::machine::Machine;
-use super::terminal::{Event, Terminal};
+use super::terminal::{Control, Terminal};
 
 /// Where output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Console {
     }
 
     /// Hands keys that were pressed to the terminal, up to one that asks something of the kernel.
-    pub fn poll<M: Machine>(&mut self, machine: &mut M) -> Option<Event> {
+    pub fn poll<M: Machine>(&mut self, machine: &mut M) -> Option<Control> {
         /// Maximum keys at a time.
         const KEYS: usize = 16;
         let Self { kept, lost, terminal, .. } = self;

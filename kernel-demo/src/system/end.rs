@@ -5,7 +5,7 @@ use core::fmt::Write;
 
 use super::crash::{Crash, Reason};
 use super::machine::Machine;
-use super::process::{Process, Thread, Trace};
+use super::process::{Process, Thread, Tracing};
 use super::table::Entry;
 use super::{Commons, System};
 use crate::story;
@@ -24,7 +24,7 @@ impl<M: Machine> System<M> {
             registers: thread.registers,
         };
         crash.nearest = crash.address().and_then(|address| process.space.nearest(address).copied());
-        if process.options.trace != Trace::Off {
+        if process.options.trace != Tracing::Off {
             let (signal, address) = (crash.signal, crash.address().unwrap_or(crash.registers.rip));
             let code = match (crash.signal, reason) {
                 (Signal::SIGSEGV, Reason::Access(..)) if process.space.find(address).is_some() => {
@@ -48,7 +48,7 @@ impl<M: Machine> System<M> {
     /// Ends a process, whose memory is back: its parent and the kernel get to know.
     pub(super) fn end(&mut self, process: Box<Process<M::Mmu>>) {
         let Process { pid, ending: Some((status, crash)), .. } = *process else { return };
-        if process.options.trace != Trace::Off {
+        if process.options.trace != Tracing::Off {
             let _ = strace::ended(&mut self.commons, pid.0, status);
         }
         if story::is_on() {

@@ -14,10 +14,10 @@ use super::start::Start;
 use super::table::Pid;
 use super::usage::Usage;
 use super::{Commons, System};
-use crate::address_space::{AddressSpace, Decision, Errno, Kind, Layout, Limits, Vma};
+use crate::address_space::{AddressSpace, AreaKind, Decision, Errno, Layout, Limits, Vma};
 use crate::memory::layout::{PAGE_SIZE, page_ceil, page_floor};
 use crate::memory::{Pages, Registers};
-use crate::story::{self, Kind as Told};
+use crate::story::{self, Kind};
 
 /// Bytes of a segment that are loaded between two moments at which interrupts are taken.
 const AT_ONCE: usize = 8 * PAGE_SIZE as usize;
@@ -145,7 +145,7 @@ impl<M: Machine> Commons<M> {
         let file_end = page_ceil(segment.start + bytes.len() as u64).max(start);
         let (from, to) = (base + start, base + file_end);
         let of_file = Vma::image(from, to, permissions, process.name, page_floor(offset));
-        let zeroed = Vma::private(to, base + end, permissions, Kind::Image);
+        let zeroed = Vma::private(to, base + end, permissions, AreaKind::Image);
         for vma in [of_file, zeroed].into_iter().filter(|vma| vma.start < vma.end) {
             process.space.make_room(|bytes| self.machine.reserve_heap(bytes))?;
             self.with_space(process, |space, mapped| space.insert_image(vma, mapped))?;
@@ -179,6 +179,6 @@ impl<M: Machine> Commons<M> {
         let space = process.space_number();
         let Process { pages, .. } = *process;
         self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));
-        story::tell(Told::Gone, [space]);
+        story::tell(Kind::Gone, [space]);
     }
 }

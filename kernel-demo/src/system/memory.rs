@@ -7,7 +7,7 @@
 
 use super::crash::Reason;
 use super::machine::Machine;
-use super::process::{Process, Trace};
+use super::process::{Process, Tracing};
 use super::{Commons, Interruption};
 use crate::address_space::{AddressSpace, Cause, Decision, Errno};
 use crate::memory::{Access, Mapped, PageFault};
@@ -43,7 +43,7 @@ impl<M: Machine> Commons<M> {
         }
         let served = self.with_space(process, |space, mapped| mapped.serve(space, fault));
         let decision = served.map_err(|cause| Reason::Access(*fault, cause))?;
-        if let (Some(decision), Trace::CallsAndFaults) = (decision, process.options.trace) {
+        if let (Some(decision), Tracing::CallsAndFaults) = (decision, process.options.trace) {
             self.trace_fault(process, fault, decision);
         }
         if story::is_on() {

@@ -62,7 +62,7 @@ use self::table::{Pid, Table, Wait};
 pub use crate::memory::Policy as Accounting;
 use crate::memory::objects::Objects;
 
-pub use self::process::{Options, Trace};
+pub use self::process::{Options, Tracing};
 use crate::words::{Errno, Status};
 
 /// How a system works.

@@ -16,7 +16,7 @@ use crate::words::Status;
 
 /// What is written down about a process while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trace {
+pub enum Tracing {
     /// Nothing.
     #[default]
     Off,
@@ -39,7 +39,7 @@ pub struct Options {
     /// Decides where its memory lies; without one, chance does.
     pub seed: Option<u64>,
     /// What is written down.
-    pub trace: Trace,
+    pub trace: Tracing,
     /// Most bytes of private writable memory (`RLIMIT_DATA`); without one, no limit.
     pub data_limit: Option<u64>,
     /// Most bytes of its stack (`RLIMIT_STACK`); without one, 8 MiB.

@@ -1,8 +1,8 @@
 //! The terminal: keys become lines, which can be corrected until they end, or bytes as they come.
 //!
 //! ```text
-//!   key ─► Ctrl-P ─► Event::Processes
-//!       ─► Ctrl-C, if SIGNALS ─► Event::Interrupt
+//!   key ─► Ctrl-P ─► Control::Processes
+//!       ─► Ctrl-C, if SIGNALS ─► Control::Interrupt
 //!       ─► LINES:      edited, echoed ── Enter, Ctrl-D ──► a whole line ─┐
 //!       ─► otherwise:  a byte ───────────────────────────────────────────┴─► read
 //! ```
@@ -31,7 +31,7 @@ bitflags! {
 
 /// What a key asks of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Control {
     /// End the processes in the foreground.
     Interrupt,
     /// Show the process table.
@@ -112,7 +112,7 @@ impl Terminal {
     }
 
     /// Takes a key. `echo` gets what the terminal shows of it.
-    pub fn press(&mut self, key: u8, mut echo: impl FnMut(&[u8])) -> Option<Event> {
+    pub fn press(&mut self, key: u8, mut echo: impl FnMut(&[u8])) -> Option<Control> {
         let shows = self.mode.contains(Mode::ECHO);
         let mut echo = |bytes: &[u8]| {
             if shows {
@@ -123,7 +123,7 @@ impl Terminal {
         if key == CTRL_C && self.mode.contains(Mode::SIGNALS) {
             echo(b"^C\n");
             self.bytes.truncate(self.whole);
-            return Some(Event::Interrupt);
+            return Some(Control::Interrupt);
         }
         if !self.mode.contains(Mode::LINES) {
             if !is_full {
@@ -134,7 +134,7 @@ impl Terminal {
             return None;
         }
         match key {
-            CTRL_P => return Some(Event::Processes),
+            CTRL_P => return Some(Control::Processes),
             BACKSPACE | DELETE | CTRL_U => {
                 let most = if key == CTRL_U { CAPACITY } else { 1 };
                 (0..most).take_while(|_| self.erase()).for_each(|_| echo(ERASE));
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     /// Presses keys and returns what the terminal shows, and what it asks of the kernel.
-    fn press(terminal: &mut Terminal, keys: &[u8]) -> (String, Vec<Event>) {
+    fn press(terminal: &mut Terminal, keys: &[u8]) -> (String, Vec<Control>) {
         let (mut shown, mut events) = (Vec::new(), Vec::new());
         for key in keys {
             events.extend(terminal.press(*key, |bytes| shown.extend_from_slice(bytes)));
@@ -258,7 +258,7 @@ mod tests {
         let (shown, events) = press(&mut terminal, b"lost\x03\x10");
         assert_eq!(
             (shown.as_str(), &events[..]),
-            ("lost^C\n", &[Event::Interrupt, Event::Processes][..])
+            ("lost^C\n", &[Control::Interrupt, Control::Processes][..])
         );
         assert_eq!(terminal.next(), None);
         terminal.set_mode(Mode::empty());

@@ -2,7 +2,7 @@
 
 use super::calls::word_at;
 use super::machine::Machine;
-use super::process::{Process, Thread, Trace};
+use super::process::{Process, Thread, Tracing};
 use super::table::{Pid, Wait, Word};
 use super::{Interruption, System};
 use crate::strace;
@@ -56,7 +56,7 @@ impl<M: Machine> System<M> {
 
     /// Takes a thread out of the table that has ended, and does not lead its process.
     pub(super) fn remove(&mut self, process: &Process<M::Mmu>, tid: Pid, status: Status) {
-        if process.options.trace != Trace::Off {
+        if process.options.trace != Tracing::Off {
             let _ = strace::ended(&mut self.commons, tid.0, status);
         }
         self.table.remove(tid);

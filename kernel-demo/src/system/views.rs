@@ -9,7 +9,7 @@ use super::process::Process;
 use super::table::Pid;
 use crate::address_space::Resident;
 use crate::memory::frames::MAX_ORDER;
-use crate::memory::tables::Work;
+use crate::memory::tables::Budget;
 use crate::memory::{Counts, Mmu};
 
 /// A view: of the memory of a process, or of the machine.
@@ -73,7 +73,7 @@ impl<M: Mmu + Clone> Process<M> {
         /// What writing a line takes, in pages that are counted.
         const LINE: u64 = 16;
         let Self { space, pages, .. } = self;
-        let mut work = Work::slice();
+        let mut work = Budget::slice();
         while let Some(vma) = space.first_from(progress.next) {
             if !work.is_left() {
                 return Ok(false);
@@ -108,21 +108,14 @@ impl<M: Mmu + Clone> Process<M> {
     }
 }
 
-/// What a walk tells: the root of the page tables, [`PageState`](crate::address_space::PageState)
-/// as a number, and the entries of the levels 4 to 1.
-pub(super) type Walk = [u64; 6];
-
-/// What the page allocator tells: its frames, those that are free, those of these that are
-/// reserved, those that are charged to processes; and the free blocks of each order, which are
-/// counted up to [`MOST_BLOCKS`].
-pub(super) type FrameCounts = [u64; 5 + MAX_ORDER as usize];
-
 /// Free blocks of an order that are counted.
 const MOST_BLOCKS: usize = 256;
 
 impl<M: Mmu + Clone> Process<M> {
-    /// Walks down its page tables to an address.
-    pub(super) fn walk(&mut self, machine: &impl Machine<Mmu = M>, address: u64) -> Walk {
+    /// Walks down its page tables to an address. Returns their root,
+    /// [`PageState`](crate::address_space::PageState) as a number, and the entries of the levels 4
+    /// to 1.
+    pub(super) fn walk(&mut self, machine: &impl Machine<Mmu = M>, address: u64) -> [u64; 6] {
         let pages = &mut self.pages;
         let [four, three, two, one] = pages.tables.entries_to(address);
         let found = machine.with_memory(|memory| pages.find(memory.payer().0.pool, address));
@@ -130,8 +123,9 @@ impl<M: Mmu + Clone> Process<M> {
     }
 }
 
-/// Counts the frames of the machine.
-pub(super) fn count_frames(machine: &impl Machine) -> FrameCounts {
+/// Counts the frames of the machine: all, those that are free, those of these that are reserved,
+/// those that are charged to processes; and the free blocks of each order, up to [`MOST_BLOCKS`].
+pub(super) fn count_frames(machine: &impl Machine) -> [u64; 5 + MAX_ORDER as usize] {
     machine.with_memory(|memory| {
         let Counts { total, free, reserved } = memory.counts();
         let (all, charged) = ([total, free, reserved], memory.processes().charged());

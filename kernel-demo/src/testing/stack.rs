@@ -4,7 +4,7 @@
 use core::arch::naked_asm;
 
 use crate::address_space::Errno;
-use crate::arch::catch::Call;
+use crate::arch::catch::Thunk;
 use crate::memory;
 use crate::memory::kernel::StackBounds;
 
@@ -19,8 +19,8 @@ use crate::memory::kernel::StackBounds;
 /// There is no stack to be had. The closure has not run.
 pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, Errno> {
     let bounds = memory::with(|memory| memory.add_stack("borrowed stack"))?;
-    let mut call = Call { closure: Some(|| closure(bounds)), result: None };
-    // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Call` of its own type.
+    let mut call = Thunk { closure: Some(|| closure(bounds)), result: None };
+    // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Thunk` of its own type.
     unsafe { call_on(call.run_erased(), (&raw mut call).cast(), bounds.top) };
     // SAFETY: the closure has returned; its result was moved here.
     memory::with(|memory| unsafe { memory.remove_stack(bounds) });

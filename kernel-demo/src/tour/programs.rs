@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::evidence::{Evidence, Shown};
-use crate::system::{Accounting, Options, Settings, Trace};
+use crate::system::{Accounting, Options, Settings, Tracing};
 
 use super::ring3::{self, Ring3, options, settings};
 
@@ -46,7 +46,7 @@ fn range(line: &str) -> Option<(u64, u64)> {
 
 pub fn trace(evidence: &mut Evidence<'_>) -> Shown {
     let mut ring3 = Ring3::start(evidence, settings())?;
-    let traced = Options { trace: Trace::CallsAndFaults, quiet: true, ..options() };
+    let traced = Options { trace: Tracing::CallsAndFaults, quiet: true, ..options() };
     let simple = ring3.spawn(evidence, "simple", &[], traced)?;
     let hello = ring3.spawn(evidence, "hello", &[], options())?;
     let segv = ring3.spawn(evidence, "segv", &["null"], traced)?;

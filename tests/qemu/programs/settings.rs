@@ -5,7 +5,7 @@ use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
 use kernel_demo::words::{Signal, Status};
 use kernel_demo::kernel::KernelSystem;
-use kernel_demo::system::{Accounting, Options, Settings, Trace};
+use kernel_demo::system::{Accounting, Options, Settings, Tracing};
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
@@ -93,7 +93,7 @@ fn c21_the_seed_decides_the_layout() -> CaseResult {
 fn c17_trace() -> CaseResult {
     let ran = run(
         settings(),
-        Options { trace: Trace::CallsAndFaults, ..options() },
+        Options { trace: Tracing::CallsAndFaults, ..options() },
         &[("maps-story", &[])],
     )?;
     ensure_eq!(ran.statuses(), [WELL]);

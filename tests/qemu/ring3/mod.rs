@@ -8,7 +8,7 @@ use kernel_demo::arch::user;
 use kernel_demo::ensure_eq;
 use kernel_demo::address_space::{Decision, PageState};
 use kernel_demo::memory::layout::LOWER_HALF_END;
-use kernel_demo::memory::tables::Work;
+use kernel_demo::memory::tables::Budget;
 use kernel_demo::memory::{
     Access, OutOfFrames, PageFault, Permissions, ProcessPages, Registers, Stop, with,
 };
@@ -75,12 +75,12 @@ impl Pages {
     }
 
     fn protect(&mut self, start: u64, end: u64, to: Permissions) {
-        let (pages, work) = (self.get_mut(), &mut Work::unbounded());
+        let (pages, work) = (self.get_mut(), &mut Budget::unbounded());
         with(|memory| pages.protect(&mut memory.payer().0, (start, end), to, work));
     }
 
     fn unmap(&mut self, start: u64, end: u64) {
-        let (pages, work) = (self.get_mut(), &mut Work::unbounded());
+        let (pages, work) = (self.get_mut(), &mut Budget::unbounded());
         with(|memory| pages.unmap(&mut memory.payer().0, start, end, work));
     }
 

@@ -2,7 +2,7 @@
 
 use super::naive::{Page, Process, World, pages_of};
 use crate::address_space::{
-    Charge, Errno, GUARD_GAP, Kind, MIN_ADDRESS, MapFlags, MapRequest, Sharing, USER_END, Vma,
+    AreaKind, Charge, Errno, GUARD_GAP, MIN_ADDRESS, MapFlags, MapRequest, Sharing, USER_END, Vma,
 };
 use crate::words::Permissions;
 use crate::words::layout::{PAGE_SIZE, page_floor};
@@ -49,7 +49,7 @@ impl Process {
         } else {
             self.place(hint, len).ok_or(Errno::ENOMEM)?
         };
-        let (end, kind) = (start + len, Kind::Mapping);
+        let (end, kind) = (start + len, AreaKind::Mapping);
         let charge = match permissions {
             _ if permissions.contains(Permissions::WRITE) && !shared => Charge::Pages,
             _ if permissions.is_empty() => Charge::Nothing,

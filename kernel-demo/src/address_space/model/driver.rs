@@ -9,8 +9,8 @@ use super::machine::{Memory, Tables};
 use super::naive::{Process, World, pages_of};
 use super::program::{Op, Program};
 use crate::address_space::{
-    AddressSpace, Cause, Charge, Kind, Layout, Limits, MIN_ADDRESS, MapRequest, ObjectId, USER_END,
-    Vma,
+    AddressSpace, AreaKind, Cause, Charge, Layout, Limits, MIN_ADDRESS, MapRequest, ObjectId,
+    USER_END, Vma,
 };
 use crate::words::Permissions;
 use crate::words::layout::PAGE_SIZE;
@@ -82,7 +82,7 @@ impl Driver {
         for vma in [
             Vma::image(page(0), page(4), r | x, "program", 0),
             Vma::image(page(4), page(6), r | w, "program", 4 * PAGE_SIZE),
-            Vma::private(page(6), page(8), r | w, Kind::Image),
+            Vma::private(page(6), page(8), r | w, AreaKind::Image),
         ] {
             space.make_room(|_| Ok(())).unwrap();
             space.insert_image(vma, &mut Played(&mut tables, &mut account)).unwrap();

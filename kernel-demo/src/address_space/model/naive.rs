@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::address_space::{
-    Charge, Errno, GUARD_GAP, Kind, Layout, Limits, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
+    AreaKind, Charge, Errno, GUARD_GAP, Layout, Limits, MIN_ADDRESS, ObjectId, Sharing, USER_END,
+    Vma,
 };
 use crate::words::layout::{PAGE_SIZE, page_floor};
 use crate::words::{Access, Permissions};
@@ -15,7 +16,7 @@ use crate::words::{Access, Permissions};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     pub permissions: Permissions,
-    pub kind: Kind,
+    pub kind: AreaKind,
     pub object: Option<(ObjectId, u64)>,
     pub file: Option<(&'static str, u64)>,
     pub charge: Charge,
@@ -26,7 +27,7 @@ pub struct Page {
 impl Page {
     pub fn is_data(&self) -> bool {
         self.object.is_none()
-            && self.kind != Kind::Stack
+            && self.kind != AreaKind::Stack
             && self.permissions.contains(Permissions::WRITE)
     }
 
@@ -76,7 +77,7 @@ impl Process {
         let before = self.charged();
         for (at, page) in pages_of(vma) {
             self.image_data +=
-                if page.kind == Kind::Image && page.is_data() { PAGE_SIZE } else { 0 };
+                if page.kind == AreaKind::Image && page.is_data() { PAGE_SIZE } else { 0 };
             self.pages.insert(at, page);
         }
         world.promised += self.charged() - before;
@@ -145,7 +146,7 @@ impl Process {
     pub fn is_free(&self, start: u64, end: u64) -> bool {
         let next = self.pages.range(end..).next();
         let stack_is_near =
-            next.is_some_and(|(at, page)| page.kind == Kind::Stack && *at < end + GUARD_GAP);
+            next.is_some_and(|(at, page)| page.kind == AreaKind::Stack && *at < end + GUARD_GAP);
         !self.any(start, end) && !stack_is_near
     }
 
@@ -175,7 +176,8 @@ impl Process {
             let allowed = self.is_free(old, new + PAGE_SIZE)
                 && self.data_allows(0, pages)
                 && self.has_room(1);
-            let vma = Vma::private(old, new, Permissions::READ | Permissions::WRITE, Kind::Heap);
+            let vma =
+                Vma::private(old, new, Permissions::READ | Permissions::WRITE, AreaKind::Heap);
             let mut changed = self.clone();
             changed.pages.extend(pages_of(&vma));
             if !allowed || self.become_promised(changed, world).is_err() {
@@ -212,7 +214,7 @@ impl Process {
 
     fn grow_stack(&mut self, at: u64, access: Access, world: &mut World) -> bool {
         let Some((&start, &page)) = self.pages.range(at..).next() else { return false };
-        if page.kind != Kind::Stack || !permitted(&page, access) || at < MIN_ADDRESS {
+        if page.kind != AreaKind::Stack || !permitted(&page, access) || at < MIN_ADDRESS {
             return false;
         }
         let mut end = start + PAGE_SIZE;
@@ -220,7 +222,7 @@ impl Process {
             end += PAGE_SIZE;
         }
         let gap_is_gone = self.pages.range(..at).next_back().is_some_and(|(below, page)| {
-            page.kind != Kind::Stack
+            page.kind != AreaKind::Stack
                 && !page.permissions.is_empty()
                 && at - (below + PAGE_SIZE) < GUARD_GAP
         });

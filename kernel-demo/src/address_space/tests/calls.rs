@@ -10,7 +10,7 @@ fn c23_a_higher_break_changes_fields_and_no_page_table() {
     assert_eq!(world.areas(), ["32..33 rw-"]);
     assert_eq!(world.brk(p(100) + 1), p(100) + 1);
     assert_eq!(world.areas(), ["32..133 rw-"]);
-    assert_eq!(world.space.find(p(132)).map(|vma| vma.kind), Some(Kind::Heap));
+    assert_eq!(world.space.find(p(132)).map(|vma| vma.kind), Some(AreaKind::Heap));
     assert_eq!(world.told.take(), [""; 0]);
 }
 
@@ -337,7 +337,7 @@ fn an_image_is_refused_where_it_cannot_be() {
     let mut insert = |start: u64, end: u64, permissions| {
         world.space.make_room(|_| Ok(())).unwrap();
         world.space.insert_image(
-            Vma::private(start, end, permissions, Kind::Image),
+            Vma::private(start, end, permissions, AreaKind::Image),
             &mut Played(&mut world.told, &mut world.account),
         )
     };

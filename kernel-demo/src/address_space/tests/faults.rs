@@ -138,7 +138,7 @@ fn a_stack_grows_to_what_is_touched() {
     assert_eq!(world.fault(p(1997) + 8, Write, MISSING), Ok(Decision::MapZeroed));
     assert_eq!(
         world.space.find(p(1997)).map(|vma| (vma.pages(), vma.kind)),
-        Some((3, Kind::Stack))
+        Some((3, AreaKind::Stack))
     );
     assert_eq!(world.fault(p(1979), Read, MISSING), Ok(Decision::MapZeroPage));
     assert_eq!(

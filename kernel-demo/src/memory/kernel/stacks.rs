@@ -1,7 +1,7 @@
 //! Kernel stacks: each at a place of its own, with an unmapped guard page below it.
 
 use super::Memory;
-use crate::address_space::{Decision, Errno, Kind, Vma};
+use crate::address_space::{AreaKind, Decision, Errno, Vma};
 use crate::memory::tables::Mmu;
 use crate::words::Permissions;
 use crate::words::layout::{PAGE_SIZE, STACKS};
@@ -46,9 +46,9 @@ impl<M: Mmu + Clone> Memory<M> {
         let bottom = guard + PAGE_SIZE;
         let bounds = StackBounds { guard, bottom, top: bottom + STACK_PAGES * PAGE_SIZE };
         let permissions = Permissions::READ | Permissions::WRITE;
-        let stack = Vma::private(bottom, bounds.top, permissions, Kind::Mapping);
+        let stack = Vma::private(bottom, bounds.top, permissions, AreaKind::Mapping);
         self.add_area(Vma { name, ..stack })?;
-        let guard = Vma::private(guard, bottom, Permissions::empty(), Kind::Guard);
+        let guard = Vma::private(guard, bottom, Permissions::empty(), AreaKind::Guard);
         self.add_area(Vma { name, ..guard }).expect("the list has room for every stack");
         let (mut mapped, _) = self.at(bottom);
         for page in (bottom..bounds.top).step_by(PAGE_SIZE as usize) {

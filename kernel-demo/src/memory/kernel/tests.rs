@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use x86_64::structures::paging::PageTableFlags;
 
 use super::*;
-use crate::address_space::{Kind, tables_of};
+use crate::address_space::{AreaKind, tables_of};
 use crate::memory::frames::Frame;
 use crate::memory::tables::tests::VectorMemory;
 use crate::memory::{Access, Permissions};
@@ -330,7 +330,7 @@ fn the_end_moves_by_bytes_between_base_and_limit() {
 #[test]
 fn an_area_in_the_way_or_a_page_from_it_stops_growth_and_nothing_else() {
     let (mut memory, _) = claimed(Policy::Overcommit);
-    let wall = Vma::private(BASE + MIB, BASE + 2 * MIB, Permissions::READ, Kind::Fixed);
+    let wall = Vma::private(BASE + MIB, BASE + 2 * MIB, Permissions::READ, AreaKind::Fixed);
     memory.add_area(wall).unwrap();
     assert_eq!(memory.add_area(wall), Err(Errno::EEXIST));
     assert_eq!(memory.move_break(ID, BASE + MIB - 4095), Err(MoveError::Occupied));
@@ -358,7 +358,7 @@ const TEXT: u64 = 0xFFFF_FFFF_8000_0000;
 fn kernel() -> (Memory<VectorMemory>, StackBounds) {
     let (mut memory, _) = claimed(Policy::Strict);
     let rx = Permissions::READ | Permissions::EXECUTE;
-    memory.add_area(Vma::private(TEXT, TEXT + 16 * PAGE_SIZE, rx, Kind::Fixed)).unwrap();
+    memory.add_area(Vma::private(TEXT, TEXT + 16 * PAGE_SIZE, rx, AreaKind::Fixed)).unwrap();
     memory.move_break(ID, BASE + 3 * PAGE_SIZE + 1).unwrap();
     memory.move_break(ID, BASE + PAGE_SIZE + 1).unwrap();
     let stack = memory.add_stack("main stack").unwrap();
@@ -426,7 +426,7 @@ fn the_list_of_areas_is_fixed() {
     let (mut memory, _) = claimed(Policy::Overcommit);
     let area = |number: u64| {
         let start = TEXT + 2 * number * PAGE_SIZE;
-        Vma::private(start, start + PAGE_SIZE, Permissions::READ, Kind::Fixed)
+        Vma::private(start, start + PAGE_SIZE, Permissions::READ, AreaKind::Fixed)
     };
     for number in 0..MAX_AREAS as u64 {
         memory.add_area(area(number)).unwrap();

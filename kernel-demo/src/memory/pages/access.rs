@@ -4,7 +4,7 @@
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{Leaf, Mmu, OBJECT, PageState, Pages, Payer, Pool, Work, state};
+use super::{Budget, Leaf, Mmu, OBJECT, PageState, Pages, Payer, Pool, state};
 use crate::address_space::Resident;
 use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE, page_floor};
 
@@ -16,7 +16,7 @@ impl<M: Mmu> Pages<M> {
         payer: &mut Payer<'_>,
         range: (u64, u64),
         found: &mut Resident,
-        work: &mut Work,
+        work: &mut Budget,
     ) -> u64 {
         let count = &mut |payer: &mut Payer<'_>, _, leaf: Leaf| {
             // The object itself owns a share of each of its frames, and has none mapped.

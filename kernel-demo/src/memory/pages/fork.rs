@@ -3,7 +3,7 @@
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{Leaf, Mmu, OBJECT, OutOfFrames, Pages, Payer, Work};
+use super::{Budget, Leaf, Mmu, OBJECT, OutOfFrames, Pages, Payer};
 
 impl<M: Mmu + Clone> Pages<M> {
     /// Page tables for a child, into which [`continue_fork`](Self::continue_fork) copies. As many
@@ -41,7 +41,7 @@ impl<M: Mmu + Clone> Pages<M> {
         areas: impl IntoIterator<Item = (u64, u64)>,
     ) -> bool {
         let Self { tables, resume, .. } = self;
-        let mut work = Work::slice();
+        let mut work = Budget::slice();
         let mut latest = None;
         let share = &mut |payer: &mut Payer<'_>, page: u64, mut leaf: Leaf| {
             if !leaf.flags.contains(OBJECT) {

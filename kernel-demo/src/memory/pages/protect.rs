@@ -2,7 +2,7 @@
 
 use x86_64::structures::paging::PageTableFlags;
 
-use super::{Leaf, Mmu, PageState, Pages, Payer, Work, flags, state};
+use super::{Budget, Leaf, Mmu, PageState, Pages, Payer, flags, state};
 use crate::words::Permissions;
 
 /// What permissions decide about an entry. The rest of its flags stays.
@@ -18,7 +18,7 @@ impl<M: Mmu> Pages<M> {
         payer: &mut Payer<'_>,
         (start, end): (u64, u64),
         to: Permissions,
-        work: &mut Work,
+        work: &mut Budget,
     ) -> bool {
         let Self { tables, resume, .. } = self;
         let protected = &mut |payer: &mut Payer<'_>, page, leaf: Leaf| {

@@ -1,6 +1,6 @@
 //! A snapshot of page tables, for a story.
 
-use super::{Leaf, Mmu, Pages, Payer, Work};
+use super::{Budget, Leaf, Mmu, Pages, Payer};
 use crate::memory::tables::told_flags;
 use crate::story::{self, Kind, Numbers};
 
@@ -23,7 +23,7 @@ impl<M: Mmu> Pages<M> {
             leaf
         };
         // SAFETY: nothing is changed.
-        unsafe { self.tables.visit(payer, (start, end), &mut Work::unbounded(), tell) };
+        unsafe { self.tables.visit(payer, (start, end), &mut Budget::unbounded(), tell) };
         story::record(Kind::SnapshotPages, told.as_slice(), "");
         self.tables.tell_tables(start, end);
         story::record(Kind::SnapshotEnd, &[root], "");

@@ -91,7 +91,7 @@ impl World {
             gone.push((page, frame));
             payer.release(frame, Purpose::Page);
         };
-        let work = &mut Work::unbounded();
+        let work = &mut Budget::unbounded();
         let reached = self.tables.unmap(&mut payer, (start, end), work, &mut visitor);
         assert_eq!(reached, end);
         gone
@@ -166,7 +166,7 @@ fn a_walk_with_no_work_left_pauses_and_goes_on() {
             seen += 1;
             leaf
         };
-        let work = &mut Work::slice();
+        let work = &mut Budget::slice();
         // SAFETY: nothing is changed.
         from = unsafe { world.tables.visit(&mut payer, (from, end), work, visitor) };
         if from == end {

@@ -6,7 +6,7 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, Work, covers, index, leaf_of};
+use super::{Budget, DEPTH, ENTRIES, Leaf, Mmu, Tables, Walk, covers, index, leaf_of};
 use crate::memory::pool::Payer;
 use crate::story;
 use crate::story::trace::Purpose;
@@ -27,7 +27,7 @@ impl<M: Mmu> Tables<M> {
         &mut self,
         payer: &mut Payer<'_>,
         range: (u64, u64),
-        work: &mut Work,
+        work: &mut Budget,
         visitor: &mut impl FnMut(&mut Payer<'_>, u64, Leaf) -> Leaf,
     ) -> u64 {
         let becomes = &mut |payer: &mut Payer<'_>, page, leaf| Some(visitor(payer, page, leaf));
@@ -41,7 +41,7 @@ impl<M: Mmu> Tables<M> {
         &mut self,
         payer: &mut Payer<'_>,
         range: (u64, u64),
-        work: &mut Work,
+        work: &mut Budget,
         gone: &mut impl FnMut(&mut Payer<'_>, u64, PhysFrame),
     ) -> u64 {
         // SAFETY: nothing is mapped.
@@ -59,7 +59,7 @@ impl<M: Mmu> Tables<M> {
         &mut self,
         payer: &mut Payer<'_>,
         (start, end): (u64, u64),
-        work: &mut Work,
+        work: &mut Budget,
         visitor: &mut impl FnMut(&mut Payer<'_>, u64, Leaf) -> Option<Leaf>,
         gone: &mut impl FnMut(&mut Payer<'_>, u64, PhysFrame),
     ) -> u64 {
@@ -67,15 +67,15 @@ impl<M: Mmu> Tables<M> {
         while page < end && work.is_left() {
             let walk = self.walk(page);
             if walk.missing() > 0 {
-                work.spend(Work::GAP);
+                work.spend(Budget::GAP);
                 page = (page | (covers(walk.depth) - 1)).saturating_add(1);
                 continue;
             }
-            work.spend(Work::STEP);
+            work.spend(Budget::STEP);
             let begun = page;
             let (table, mmu) = self.table_and_mmu(walk.last());
             let first = index(page, DEPTH) as u64;
-            let last = ENTRIES.min(first + Work::ENTRIES.min((end - page) / PAGE_SIZE));
+            let last = ENTRIES.min(first + Budget::ENTRIES.min((end - page) / PAGE_SIZE));
             let (mut changed, mut unmapped) = (false, 0);
             for index in first..last {
                 let entry = &mut table[index as usize];

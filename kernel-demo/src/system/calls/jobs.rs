@@ -2,9 +2,10 @@
 
 use super::super::machine::Machine;
 use super::super::table::{Entry, Pid, Wait};
-use super::super::terminal::{Event, Mode};
+use super::super::terminal::{Control, Mode};
 use super::super::{Interruption, System, ps};
 use super::{Answer, Call};
+use crate::strace::signature::{TCGETS, TCSETS, TIOCGPGRP, TIOCSPGRP};
 use crate::words::{Errno, Signal, Status};
 
 /// Ends a process, or a group of them. Signal 0 only asks whether there is one. No process can
@@ -60,10 +61,6 @@ pub(super) fn pause<M: Machine>(_: &mut Call<'_, M>) -> Answer {
 /// `struct termios` this kernel knows three flags of `c_lflag`; the rest is as on Linux after a
 /// start.
 pub(super) fn ioctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    const TCGETS: u64 = 0x5401;
-    const TCSETS: u64 = 0x5402;
-    const TIOCGPGRP: u64 = 0x540F;
-    const TIOCSPGRP: u64 = 0x5410;
     /// Bytes of `struct termios`, and where in it `c_lflag` is.
     const TERMIOS: usize = 36;
     const LOCAL_FLAGS: u64 = 12;
@@ -135,15 +132,15 @@ impl<M: Machine> System<M> {
             let foreground =
                 self.commons.console.terminal().and_then(|terminal| terminal.foreground());
             match (event, foreground) {
-                (Event::Interrupt, Some(group)) => {
+                (Control::Interrupt, Some(group)) => {
                     let status = Some(Status::Killed(Signal::SIGINT));
                     self.kill_all(|_, its_group| its_group == group, status);
                 }
                 // Without a shell there is nobody to be left alone.
-                (Event::Interrupt, None) => {
+                (Control::Interrupt, None) => {
                     self.kill_all(|_, _| true, Some(Status::Killed(Signal::SIGINT)));
                 }
-                (Event::Processes, _) => {
+                (Control::Processes, _) => {
                     let Self { table, commons, .. } = self;
                     let (mut next, mut is_whole) = (0, false);
                     while !is_whole {

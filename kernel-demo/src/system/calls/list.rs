@@ -17,7 +17,7 @@ use crate::strace::signature::{
 type Handler<M> = fn(&mut Call<'_, M>) -> Answer;
 
 /// A system call, and what does it.
-type Entry<M> = (Signature, Handler<M>);
+type Row<M> = (Signature, Handler<M>);
 
 /// Numbers of calls are below this.
 const NUMBERS: usize = 1024;
@@ -38,7 +38,7 @@ const WAIT: Argument = Flags(WAIT_OPTIONS, "0");
 const FUTEX: Argument = Choice(FUTEX_OPERATIONS);
 
 impl<M: Machine> System<M> {
-    const CALLS: &'static [Entry<M>] = &[
+    const CALLS: &'static [Row<M>] = &[
         (call(0, "read", &[Int, TextOut, Size], Int), console::read),
         (call(1, "write", &[Int, TextIn, Size], Int), console::write),
         (call(9, "mmap", &[Address, Size, PROT, MAP, Int, Size], Address), memory::mmap),
@@ -83,8 +83,8 @@ impl<M: Machine> System<M> {
     ];
 
     /// The call of each number: finding one takes as long for each.
-    const BY_NUMBER: &'static [Option<&'static Entry<M>>; NUMBERS] = &{
-        let mut by_number: [Option<&'static Entry<M>>; NUMBERS] = [None; NUMBERS];
+    const BY_NUMBER: &'static [Option<&'static Row<M>>; NUMBERS] = &{
+        let mut by_number: [Option<&'static Row<M>>; NUMBERS] = [None; NUMBERS];
         let mut place = 0;
         while place < Self::CALLS.len() {
             by_number[Self::CALLS[place].0.number as usize] = Some(&Self::CALLS[place]);
@@ -95,7 +95,7 @@ impl<M: Machine> System<M> {
 
     /// Returns the call of a number. Constant time.
     #[inline]
-    pub(super) fn find_call(number: u64) -> Option<&'static Entry<M>> {
+    pub(super) fn find_call(number: u64) -> Option<&'static Row<M>> {
         *Self::BY_NUMBER.get(number as usize)?
     }
 

@@ -9,6 +9,7 @@ use super::{Answer, Call};
 use crate::address_space::{Errno, Sharing};
 use crate::memory::Registers;
 use crate::story;
+use crate::strace::signature::{RUSAGE_CHILDREN, RUSAGE_SELF, WNOHANG};
 use crate::words::Status;
 
 /// The caller's number.
@@ -111,13 +112,10 @@ pub(super) fn execve<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Waits until a child has ended, and tells how.
 pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    /// Do not wait. The other two are about children that are stopped, which this kernel never
-    /// does.
-    const WNOHANG: u64 = 1;
-    const WUNTRACED: u64 = 2;
-    const WCONTINUED: u64 = 8;
+    /// `WUNTRACED | WCONTINUED`: children that are stopped, which this kernel never does.
+    const STOPPED: u64 = 2 | 8;
     let [which, status_at, options, usage_at, ..] = call.arguments();
-    if options & !(WNOHANG | WUNTRACED | WCONTINUED) != 0 {
+    if options & !(WNOHANG | STOPPED) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let Call { system, process, .. } = call;
@@ -148,12 +146,10 @@ pub(super) fn wait4<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// What the caller has used, or the children that it has waited for.
 pub(super) fn getrusage<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    const SELF: i32 = 0;
-    const CHILDREN: i32 = -1;
     let [who, at, ..] = call.arguments();
-    let usage = match who as i32 {
-        SELF => call.process.usage(),
-        CHILDREN => call.process.children,
+    let usage = match u64::from(who as u32) {
+        RUSAGE_SELF => call.process.usage(),
+        RUSAGE_CHILDREN => call.process.children,
         _ => return Err(Errno::EINVAL.into()),
     };
     call.system.commons.copy_out(call.process, at, usage.to_words().as_flattened())?;

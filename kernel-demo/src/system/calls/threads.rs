@@ -9,6 +9,11 @@ use super::{Answer, Call, process};
 use crate::address_space::{Errno, Sharing, USER_END};
 use crate::memory::layout::PAGE_SIZE;
 use crate::memory::{Mmu, Registers};
+use crate::strace::signature::{
+    ARCH_GET_FS, ARCH_SET_FS, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS,
+    CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
+    FUTEX_WAIT, FUTEX_WAKE,
+};
 use crate::words::Status;
 
 /// Makes another thread of the caller's process. Returns its number, and 0 to it.
@@ -18,37 +23,32 @@ use crate::words::Status;
 pub(super) fn clone<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     /// Nothing is shared, and the parent gets `SIGCHLD`, which this kernel does not have.
     const FORK: u64 = 17;
-    /// `CLONE_VM | CLONE_SIGHAND | CLONE_THREAD`.
-    const THREAD: u64 = 0x1_0900;
-    /// `CLONE_FS | CLONE_FILES | CLONE_SYSVSEM`: of what this kernel has, nothing.
-    const WITHOUT_MEANING: u64 = 0x4_0600;
-    const SET_TLS: u64 = 0x8_0000;
-    const PARENT_SET_TID: u64 = 0x10_0000;
-    const CHILD_CLEAR_TID: u64 = 0x20_0000;
-    const CHILD_SET_TID: u64 = 0x100_0000;
-    const KNOWN: u64 =
-        THREAD | WITHOUT_MEANING | SET_TLS | PARENT_SET_TID | CHILD_CLEAR_TID | CHILD_SET_TID;
+    const THREAD: u64 = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
+    /// They share files and semaphores, which this kernel does not have.
+    const WITHOUT_MEANING: u64 = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
+    const FOR_ONE: u64 =
+        CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID;
 
     let [flags, stack, parent_at, child_at, tls, _] = call.arguments();
     if (flags, stack) == (FORK, 0) {
         return process::fork(call);
     }
     let has = |flag| flags & flag == flag;
-    if !has(THREAD) || flags & !KNOWN != 0 || stack == 0 {
+    if !has(THREAD) || flags & !(THREAD | WITHOUT_MEANING | FOR_ONE) != 0 || stack == 0 {
         return Err(Errno::EINVAL.into());
     }
     let Call { system, process, thread } = call;
-    let fs_base = if has(SET_TLS) { tls_base(tls)? } else { thread.registers.fs_base };
+    let fs_base = if has(CLONE_SETTLS) { tls_base(tls)? } else { thread.registers.fs_base };
     let tid = system.table.vacancy().ok_or(Errno::EAGAIN)?;
     let room = Room::take(&mut system.commons.machine)?;
-    for (flag, address) in [(PARENT_SET_TID, parent_at), (CHILD_SET_TID, child_at)] {
+    for (flag, address) in [(CLONE_PARENT_SETTID, parent_at), (CLONE_CHILD_SETTID, child_at)] {
         if has(flag) {
             system.commons.copy_out(process, address, &tid.0.to_le_bytes())?;
         }
     }
     let registers = Registers { rax: 0, rsp: stack, fs_base, ..thread.registers };
     let mut new = Thread::new(tid, registers);
-    if has(CHILD_CLEAR_TID) {
+    if has(CLONE_CHILD_CLEARTID) {
         new.clear_at_end = child_at;
     }
     process.threads += 1;
@@ -74,12 +74,10 @@ pub(super) fn set_tid_address<M: Machine>(call: &mut Call<'_, M>) -> Answer {
 
 /// Sets or stores the base of FS, where the caller's thread-local storage is.
 pub(super) fn arch_prctl<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    const SET_FS: u64 = 0x1002;
-    const GET_FS: u64 = 0x1003;
     let [code, address, ..] = call.arguments();
     match code {
-        SET_FS => call.thread.registers.fs_base = tls_base(address)?,
-        GET_FS => {
+        ARCH_SET_FS => call.thread.registers.fs_base = tls_base(address)?,
+        ARCH_GET_FS => {
             let base = call.thread.registers.fs_base;
             call.system.commons.copy_out(call.process, address, &base.to_le_bytes())?;
         }
@@ -98,8 +96,6 @@ fn tls_base(address: u64) -> Result<u64, Errno> {
 /// Between the look at the word and the wait nothing else happens: who changes the word and then
 /// wakes finds the caller either there, or not yet past the look. There are no time limits.
 pub(super) fn futex<M: Machine>(call: &mut Call<'_, M>) -> Answer {
-    const WAIT: u64 = 0;
-    const WAKE: u64 = 1;
     const PRIVATE: u64 = 128;
     let [address, operation, value, limit, ..] = call.arguments();
     if !address.is_multiple_of(4) {
@@ -114,7 +110,7 @@ pub(super) fn futex<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         _ => Word::Private(process.pid, address),
     };
     match operation & !PRIVATE {
-        WAIT if limit == 0 => {
+        FUTEX_WAIT if limit == 0 => {
             let mut found = [0; 4];
             system.commons.copy_in(process, address, &mut found)?;
             if u32::from_le_bytes(found) != value as u32 {
@@ -123,7 +119,7 @@ pub(super) fn futex<M: Machine>(call: &mut Call<'_, M>) -> Answer {
             Err(Interruption::Waits(Wait::Word(word)))
         }
         // As in Linux, one at least.
-        WAKE => Ok(system.wake(word, (value as i32).max(1) as u64)),
+        FUTEX_WAKE => Ok(system.wake(word, (value as i32).max(1) as u64)),
         _ => Err(Errno::ENOSYS.into()),
     }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
-use super::super::process::{Process, Trace};
+use super::super::process::{Process, Tracing};
 use super::super::table::{Pid, Table};
 use super::super::views::{Progress, View, count_frames};
 use super::super::{Interruption, System, ps};
@@ -78,9 +78,9 @@ fn text<M: Machine>(call: &mut Call<'_, M>, view: View) -> Answer {
 pub(super) fn proc_trace<M: Machine>(call: &mut Call<'_, M>) -> Answer {
     let [whose, what, ..] = call.arguments();
     let trace = match what {
-        0 => Trace::Off,
-        1 => Trace::Calls,
-        2 => Trace::CallsAndFaults,
+        0 => Tracing::Off,
+        1 => Tracing::Calls,
+        2 => Tracing::CallsAndFaults,
         _ => return Err(Errno::EINVAL.into()),
     };
     find(&mut call.system.table, call.process, whose)?.options.trace = trace;

@@ -5,7 +5,7 @@ use super::error;
 use crate::address_space::Errno;
 use crate::memory::Stop;
 use crate::system::console::{Input, Output};
-use crate::system::{Options, Settings, Trace};
+use crate::system::{Options, Settings, Tracing};
 use crate::words::Status;
 
 /// An address that nothing is mapped at.
@@ -299,7 +299,7 @@ fn a_view_is_stored_whole_or_not_at_all() {
 #[test]
 fn c17_the_trace_shows_every_call() {
     let settings = Settings { output: Output::Memory(10_000), ..Settings::default() };
-    let options = Options { trace: Trace::CallsAndFaults, seed: Some(3), ..Options::default() };
+    let options = Options { trace: Tracing::CallsAndFaults, seed: Some(3), ..Options::default() };
     let (_, system) = run_with(
         settings,
         options,

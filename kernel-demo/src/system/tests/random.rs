@@ -10,7 +10,7 @@ use crate::memory::kernel::RESERVE;
 use crate::strace::signature::*;
 use crate::system::console::{Input, Output};
 use crate::system::crash::{Crash, Reason};
-use crate::system::{Accounting, Options, Settings, System, Trace};
+use crate::system::{Accounting, Options, Settings, System, Tracing};
 
 const CALLS: [&str; 18] = [
     "read",
@@ -156,7 +156,7 @@ proptest! {
         let floor = (before.available() / 16).min(RESERVE);
         all.fail_nth(refused);
         for number in 0..2 {
-            let options = Options { seed: Some(seed ^ number), trace: Trace::CallsAndFaults, ..Options::default() };
+            let options = Options { seed: Some(seed ^ number), trace: Tracing::CallsAndFaults, ..Options::default() };
             // There may be no memory for it.
             let _ = system.spawn("by hand", &image(number as u8), &[], options);
         }

@@ -7,7 +7,7 @@ use crate::memory::Stop;
 use crate::system::console::Output;
 use crate::system::crash::Reason;
 use crate::system::table::MAX_PROCESSES;
-use crate::system::{Options, Settings, Trace};
+use crate::system::{Options, Settings, Tracing};
 use crate::words::{Signal, Status};
 
 /// `CLONE_VM | CLONE_SIGHAND | CLONE_THREAD`.
@@ -459,7 +459,7 @@ fn a_full_table_and_flags_that_make_no_thread_are_refused() {
 #[test]
 fn threads_are_traced_as_strace_shows_them() {
     let output = Output::Memory(1 << 16);
-    let options = Options { seed: Some(1), trace: Trace::Calls, ..Options::default() };
+    let options = Options { seed: Some(1), trace: Tracing::Calls, ..Options::default() };
     let (_, system) = run_with(
         Settings { output, ..Settings::default() },
         options,

@@ -14,7 +14,7 @@ use crate::memory::objects;
 use crate::memory::pages;
 use crate::memory::pool::Payer;
 use crate::memory::tables::tests::VectorMemory;
-use crate::memory::tables::{Leaf, Tables, Work};
+use crate::memory::tables::{Budget, Leaf, Tables};
 use crate::words::Permissions;
 use crate::words::layout::{LOWER_HALF_END, PAGE_SIZE, frame_at};
 
@@ -100,18 +100,18 @@ impl Pages {
 
     pub fn unmap_all(&mut self, start: u64, end: u64) {
         let machine = self.machine.clone();
-        machine.pay(|payer| self.inner().unmap(payer, start, end, &mut Work::unbounded()));
+        machine.pay(|payer| self.inner().unmap(payer, start, end, &mut Budget::unbounded()));
     }
 
     pub fn protect(&mut self, start: u64, end: u64, to: Permissions) {
         let machine = self.machine.clone();
-        let work = &mut Work::unbounded();
+        let work = &mut Budget::unbounded();
         assert!(machine.pay(|payer| self.inner().protect(payer, (start, end), to, work)));
     }
 
     pub fn resident_in(&mut self, start: u64, end: u64) -> Resident {
         let (machine, mut found) = (self.machine.clone(), Resident::default());
-        let work = &mut Work::unbounded();
+        let work = &mut Budget::unbounded();
         machine.pay(|payer| self.inner().count_resident(payer, (start, end), &mut found, work));
         found
     }
@@ -264,7 +264,7 @@ impl Process {
             remembered.insert(page, leaf);
             leaf
         };
-        let (all, work) = ((0, LOWER_HALF_END), &mut Work::unbounded());
+        let (all, work) = ((0, LOWER_HALF_END), &mut Budget::unbounded());
         let tables = &mut self.pages.inner.as_mut().unwrap().tables;
         // SAFETY: nothing is changed.
         machine.pay(|payer| unsafe { tables.visit(payer, all, work, seen) });

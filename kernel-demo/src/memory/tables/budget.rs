@@ -2,9 +2,9 @@
 
 /// What a walk may still do, in pages.
 #[derive(Debug)]
-pub struct Work(u64);
+pub struct Budget(u64);
 
-impl Work {
+impl Budget {
     /// Entries that a step looks at, at most.
     pub(super) const ENTRIES: u64 = 64;
     /// Pages that a step counts for, whatever it finds: finding the table, and looking at entries.
