@@ -15,7 +15,6 @@ use core::ops::Range;
 
 use alloc::vec::Vec;
 
-use super::lowest;
 use super::vma::Vma;
 use crate::words::Errno;
 
@@ -88,7 +87,7 @@ impl<T: Storage> List<T> {
     /// guard gap of a stack above it.
     pub fn gap(&self, start: u64, end: u64) -> Option<usize> {
         let at = self.after(start);
-        self.as_slice().get(at).is_none_or(|next| end <= lowest(next)).then_some(at)
+        self.as_slice().get(at).is_none_or(|next| end <= next.lowest()).then_some(at)
     }
 
     /// The highest area that ends at or below the address, and the lowest one that starts at or

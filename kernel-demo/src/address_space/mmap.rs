@@ -14,9 +14,8 @@ use super::munmap::user_range;
 use super::{
     AddressSpace, AreaKind, Backing, Charge, Errno, MIN_ADDRESS, ObjectId, Sharing, USER_END, Vma,
 };
-use super::{lowest, may_be, round_up};
 use crate::words::Permissions;
-use crate::words::layout::{PAGE_SIZE, page_floor};
+use crate::words::layout::{PAGE_SIZE, checked_page_ceil, page_floor};
 
 bitflags! {
     /// How to map; Linux's numbers.
@@ -73,10 +72,10 @@ impl AddressSpace {
             (MapFlags::SHARED, Some(object)) => Sharing::Shared(object, 0),
             _ => return Err(Errno::EINVAL),
         };
-        if !may_be(permissions) {
+        if permissions.write_code() {
             return Err(Errno::EACCES);
         }
-        let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
+        let len = checked_page_ceil(request.len).ok_or(Errno::ENOMEM)?;
         let start = if flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE) {
             self.fixed(hint, len, flags)?
         } else {
@@ -128,7 +127,7 @@ impl AddressSpace {
             if vma.end.saturating_add(len) <= end {
                 break;
             }
-            end = self.layout.mmap_base.min(lowest(vma));
+            end = self.layout.mmap_base.min(vma.lowest());
         }
         let start = end.checked_sub(len)?;
         (start >= MIN_ADDRESS).then_some(start)
@@ -138,7 +137,7 @@ impl AddressSpace {
     fn lowest_gap(&self, len: u64) -> Option<u64> {
         let mut start = self.layout.mmap_base;
         for vma in self.vmas() {
-            if start.saturating_add(len) <= lowest(vma) {
+            if start.saturating_add(len) <= vma.lowest() {
                 break;
             }
             start = start.max(vma.end);

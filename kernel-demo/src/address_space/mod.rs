@@ -60,7 +60,6 @@ pub use crate::words::Errno;
 use crate::words::OutOfFrames;
 use crate::words::layout::PAGE_SIZE;
 use list::List;
-use process::may_be;
 
 /// An address space: a process's, or with a fixed table and several breaks the kernel's. Dropping
 /// one loses what is charged for it for good, so [`clear`](Self::clear) it.
@@ -198,19 +197,6 @@ impl<T: Storage, const N: usize> AddressSpace<T, N> {
         self.areas.insert(at, vma);
         Ok(())
     }
-}
-
-/// The lowest address that an area claims: a stack claims the gap below it.
-const fn lowest(vma: &Vma) -> u64 {
-    match vma.kind {
-        AreaKind::Stack => vma.start.saturating_sub(GUARD_GAP),
-        _ => vma.start,
-    }
-}
-
-/// The length in bytes of the pages that hold `len` bytes, if there are so many addresses.
-const fn round_up(len: u64) -> Option<u64> {
-    len.checked_next_multiple_of(PAGE_SIZE)
 }
 
 #[cfg(test)]

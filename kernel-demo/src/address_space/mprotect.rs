@@ -1,9 +1,9 @@
 //! `mprotect`: other permissions for a range of pages; areas are split at its ends, and what is
 //! alike afterwards becomes one.
 
-use super::{AddressSpace, Backing, Charge, Errno, Vma, may_be, round_up};
+use super::{AddressSpace, Backing, Charge, Errno, Vma};
 use crate::words::Permissions;
-use crate::words::layout::PAGE_SIZE;
+use crate::words::layout::{PAGE_SIZE, checked_page_ceil};
 
 impl AddressSpace {
     /// Gives all pages of `[start, start + len)` these permissions.
@@ -32,8 +32,9 @@ impl AddressSpace {
         if len == 0 {
             return Ok(());
         }
-        let end = round_up(len).and_then(|len| start.checked_add(len)).ok_or(Errno::ENOMEM)?;
-        if !may_be(permissions) {
+        let end =
+            checked_page_ceil(len).and_then(|len| start.checked_add(len)).ok_or(Errno::ENOMEM)?;
+        if permissions.write_code() {
             return Err(Errno::EACCES);
         }
         let areas = self.areas.within(start, end);

@@ -1,7 +1,7 @@
 //! `munmap`: takes out any range of pages, whoever made them, and splits what it cuts.
 
-use super::{AddressSpace, Backing, Errno, Sharing, Storage, USER_END, round_up};
-use crate::words::layout::PAGE_SIZE;
+use super::{AddressSpace, Backing, Errno, Sharing, Storage, USER_END};
+use crate::words::layout::{PAGE_SIZE, checked_page_ceil};
 
 /// Areas that one call takes out at most.
 const MOST_AREAS: usize = 48;
@@ -74,6 +74,7 @@ impl<T: Storage, const N: usize> AddressSpace<T, N> {
 /// The end of the pages of `[start, start + len)`, if the start is page-aligned, the length not 0,
 /// and all of it user memory.
 pub(super) fn user_range(start: u64, len: u64) -> Option<u64> {
-    let end = round_up(len).filter(|len| *len != 0).and_then(|len| start.checked_add(len))?;
+    let end =
+        checked_page_ceil(len).filter(|len| *len != 0).and_then(|len| start.checked_add(len))?;
     (start.is_multiple_of(PAGE_SIZE) && end <= USER_END).then_some(end)
 }

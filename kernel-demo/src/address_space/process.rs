@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use super::{
     AddressSpace, AreaKind, Backing, Break, Errno, Layout, List, MIN_ADDRESS, PAGE_SIZE, USER_END,
-    Vma, round_up,
+    Vma,
 };
 use crate::words::Permissions;
+use crate::words::layout::checked_page_ceil;
 
 /// The most a process may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl AddressSpace {
     ///
     /// As [`insert`](Self::insert); and `EACCES` when it would be writable and executable.
     pub fn insert_image(&mut self, vma: Vma, backing: &mut impl Backing) -> Result<(), Errno> {
-        if !may_be(vma.permissions) {
+        if vma.permissions.write_code() {
             return Err(Errno::EACCES);
         }
         self.insert(vma, backing)?;
@@ -61,7 +62,8 @@ impl AddressSpace {
     /// As [`insert`](Self::insert).
     pub fn insert_stack(&mut self, len: u64, backing: &mut impl Backing) -> Result<(), Errno> {
         let end = self.layout.stack_top;
-        let start = round_up(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
+        let start =
+            checked_page_ceil(len).and_then(|len| end.checked_sub(len)).ok_or(Errno::EINVAL)?;
         let permissions = Permissions::READ | Permissions::WRITE;
         self.insert(Vma::private(start, end, permissions, AreaKind::Stack), backing)
     }
@@ -107,9 +109,4 @@ impl AddressSpace {
             || limit == u64::MAX
             || self.pages_that(Vma::is_data) - less + more <= limit / PAGE_SIZE
     }
-}
-
-/// Whether memory may have these permissions: not writable and executable at once.
-pub(super) const fn may_be(permissions: Permissions) -> bool {
-    !permissions.contains(Permissions::WRITE.union(Permissions::EXECUTE))
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::layout::GUARD_GAP;
 use crate::words::Permissions;
 use crate::words::layout::PAGE_SIZE;
 
@@ -132,6 +133,14 @@ impl Vma {
     /// Length in pages.
     pub const fn pages(&self) -> u64 {
         self.len() / PAGE_SIZE
+    }
+
+    /// The lowest address that it claims: a stack claims the gap below it.
+    pub const fn lowest(&self) -> u64 {
+        match self.kind {
+            AreaKind::Stack => self.start.saturating_sub(GUARD_GAP),
+            _ => self.start,
+        }
     }
 
     /// Whether the address lies in it.

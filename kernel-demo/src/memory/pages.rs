@@ -38,14 +38,11 @@ use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use super::frames::OutOfFrames;
 use super::pool::{Payer, Pool};
-use super::tables::{Budget, Leaf, Mmu, Tables, Walk};
+use super::tables::{Budget, Leaf, Mmu, OBJECT, Tables, Walk};
 use crate::address_space::{Decision, PageState};
 use crate::story::trace::{Event, Purpose};
 use crate::words::layout::{HIGHER_HALF, IN_EVERY_PROCESS, LOWER_HALF_END, page_floor};
 use crate::words::{Access, Permissions};
-
-/// Marks an entry whose frame belongs to an object. The processor ignores this bit.
-pub(super) const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
 
 /// The page tables of an address space. Dropping some loses their frames, so
 /// [`destroy`](Self::destroy) them.

@@ -38,6 +38,9 @@ const DEPTH: usize = 4;
 /// Entries of a table.
 const ENTRIES: u64 = 512;
 
+/// Marks an entry whose frame belongs to an object. The processor ignores this bit.
+pub(super) const OBJECT: PageTableFlags = PageTableFlags::BIT_9;
+
 /// Reaches frames, and keeps the processor's translations up to date.
 ///
 /// # Safety

@@ -21,7 +21,6 @@ mod views;
 
 use core::ops::ControlFlow;
 
-pub(super) use self::threads::word_at;
 use super::machine::Machine;
 use super::process::{Pending, Process, Thread, Tracing};
 use super::table::Pid;

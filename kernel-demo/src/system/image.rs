@@ -201,7 +201,7 @@ fn segment<'image>(
     header: &ProgramHeader,
 ) -> Result<Segment<'image>, ImageError> {
     let permissions = Permissions::of_segment(header.p_flags);
-    if permissions.contains(Permissions::WRITE | Permissions::EXECUTE) {
+    if permissions.write_code() {
         return Err(ImageError::WritableAndExecutable);
     }
     if !permissions.contains(Permissions::READ) {

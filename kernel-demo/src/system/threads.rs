@@ -1,10 +1,12 @@
 //! The end of threads, and the words that they wait for.
 
-use super::calls::word_at;
 use super::machine::Machine;
 use super::process::{Process, Thread, Tracing};
 use super::table::{Pid, Wait, Word};
 use super::{Interruption, System};
+use crate::address_space::Sharing;
+use crate::memory::Mmu;
+use crate::memory::layout::PAGE_SIZE;
 use crate::strace;
 use crate::words::Status;
 
@@ -60,5 +62,15 @@ impl<M: Machine> System<M> {
             let _ = strace::ended(&mut self.commons, tid.0, status);
         }
         self.table.remove(tid);
+    }
+}
+
+/// What an address means to all who may wait there.
+pub(super) fn word_at<M: Mmu>(process: &Process<M>, address: u64) -> Word {
+    match process.space.find(address).map(|vma| (vma.sharing, vma.start)) {
+        Some((Sharing::Shared(object, page), start)) => {
+            Word::Shared(object, page * PAGE_SIZE + (address - start))
+        }
+        _ => Word::Private(process.pid, address),
     }
 }

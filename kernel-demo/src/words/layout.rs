@@ -75,6 +75,11 @@ pub const fn page_ceil(address: u64) -> u64 {
     page_floor(address + (PAGE_SIZE - 1))
 }
 
+/// The length in bytes of the pages that hold `len` bytes, if there are so many addresses.
+pub const fn checked_page_ceil(len: u64) -> Option<u64> {
+    len.checked_next_multiple_of(PAGE_SIZE)
+}
+
 /// The page that holds `address`, which is canonical.
 pub fn page_at(address: u64) -> Page {
     Page::containing_address(VirtAddr::new(address))

@@ -24,6 +24,11 @@ impl Permissions {
         let (execute, write, read) = (flags & 1, flags >> 1 & 1, flags >> 2 & 1);
         Self::from_bits_truncate((read | write << 1 | execute << 2) as u8)
     }
+
+    /// Whether they allow to write what is executed.
+    pub const fn write_code(self) -> bool {
+        self.contains(Self::WRITE.union(Self::EXECUTE))
+    }
 }
 
 impl fmt::Display for Permissions {

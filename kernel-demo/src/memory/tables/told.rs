@@ -2,8 +2,7 @@
 
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
-use super::{DEPTH, Leaf, Mmu, Tables, covers, leaf_of};
-use crate::memory::pages::OBJECT;
+use super::{DEPTH, Leaf, Mmu, OBJECT, Tables, covers, leaf_of};
 use crate::story::{self, Kind, Numbers};
 use crate::words::layout::{HIGHER_HALF, LOWER_HALF_END, PAGE_SIZE};
 

@@ -3,12 +3,12 @@
 
 use super::super::Interruption;
 use super::super::machine::Machine;
-use super::super::process::{Process, Room, Slot, Thread};
+use super::super::process::{Room, Slot, Thread};
 use super::super::table::{Wait, Word};
+use super::super::threads::word_at;
 use super::{Answer, Call, process};
-use crate::address_space::{Errno, Sharing, USER_END};
-use crate::memory::layout::PAGE_SIZE;
-use crate::memory::{Mmu, Registers};
+use crate::address_space::{Errno, USER_END};
+use crate::memory::Registers;
 use crate::strace::signature::{
     ARCH_GET_FS, ARCH_SET_FS, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS,
     CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM,
@@ -121,15 +121,5 @@ pub(super) fn futex<M: Machine>(call: &mut Call<'_, M>) -> Answer {
         // As in Linux, one at least.
         FUTEX_WAKE => Ok(system.wake(word, (value as i32).max(1) as u64)),
         _ => Err(Errno::ENOSYS.into()),
-    }
-}
-
-/// What an address means to all who may wait there.
-pub(in super::super) fn word_at<M: Mmu>(process: &Process<M>, address: u64) -> Word {
-    match process.space.find(address).map(|vma| (vma.sharing, vma.start)) {
-        Some((Sharing::Shared(object, page), start)) => {
-            Word::Shared(object, page * PAGE_SIZE + (address - start))
-        }
-        _ => Word::Private(process.pid, address),
     }
 }
