@@ -19,8 +19,6 @@ mod contents;
 mod told;
 mod visit;
 
-use core::array;
-
 use x86_64::structures::paging::mapper::PageTableFrameMapping;
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
@@ -30,7 +28,7 @@ pub use self::contents::Translation;
 pub(super) use self::told::told_flags;
 use super::pool::Payer;
 use crate::story::trace::{Event, Purpose};
-use crate::words::layout::{HIGHER_HALF, PAGE_SIZE, page_at, page_floor};
+use crate::words::layout::{HIGHER_HALF, PAGE_SIZE, page_at};
 
 /// Levels of tables.
 const DEPTH: usize = 4;
@@ -165,19 +163,6 @@ impl<M: Mmu> Tables<M> {
     pub fn leaf(&mut self, page: u64) -> Option<Leaf> {
         let walk = self.walk(page);
         self.leaf_at(&walk, page)
-    }
-
-    /// The entries on the way to an address, from level 4 down, as far as there are tables: below,
-    /// zeroes. Constant time.
-    pub fn entries_to(&mut self, address: u64) -> [u64; DEPTH] {
-        let page = page_floor(address);
-        let mut walk = self.walk(page);
-        let depth = walk.depth;
-        array::from_fn(|index| {
-            walk.depth = depth.min(index + 1);
-            let entry = self.entry(&walk, page);
-            if index < depth { entry.addr().as_u64() | entry.flags().bits() } else { 0 }
-        })
     }
 
     /// Maps the page at the end of a walk, which is not mapped; for missing tables, frames are

@@ -1,11 +1,13 @@
-//! Translations, and what is in frames, reached through the [`Mmu`].
+//! Translations, the entries that lead to one, and what is in frames, reached through the [`Mmu`].
+
+use core::array;
 
 use x86_64::VirtAddr;
 use x86_64::structures::paging::mapper::{MappedPageTable, TranslateResult};
 use x86_64::structures::paging::{PageTableFlags, PhysFrame, Translate};
 
-use super::{Mmu, Tables};
-use crate::words::layout::PAGE_SIZE;
+use super::{DEPTH, Mmu, Tables};
+use crate::words::layout::{PAGE_SIZE, page_floor};
 
 /// What an address translates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,19 @@ impl<M: Mmu> Tables<M> {
             }
             TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
         }
+    }
+
+    /// The entries on the way to an address, from level 4 down, as far as there are tables: below,
+    /// zeroes. Constant time.
+    pub fn entries_to(&mut self, address: u64) -> [u64; DEPTH] {
+        let page = page_floor(address);
+        let mut walk = self.walk(page);
+        let depth = walk.depth;
+        array::from_fn(|index| {
+            walk.depth = depth.min(index + 1);
+            let entry = self.entry(&walk, page);
+            if index < depth { entry.addr().as_u64() | entry.flags().bits() } else { 0 }
+        })
     }
 
     /// Where the bytes of a frame are, of which an entry holds a share.
